@@ -30,7 +30,7 @@ export function join(ours: RequestState, theirs: RequestState, isTheirsPreferred
   const isTied = isSameStep(ours.request, theirs.request) && !isSameEnd(ours, theirs);
   const top =
     isAbove(theirs.request, ours.request) || (isTied && isTheirsPreferred) ? theirs : ours;
-  const attempts = joinAttempts(ours.attempts, theirs.attempts);
+  const attempts = joinAttempts(heldBy(ours, theirs), heldBy(theirs, ours), ours.attempts);
   const { state, generation } = top.request;
   const joined = {
     request: {
@@ -98,14 +98,28 @@ function joinTimes(
   return { attempts, notBefore, expiresAt };
 }
 
+/** The attempts of one side without those that the other had, and dropped since: it lacks nothing. */
+function heldBy({ attempts, attemptsEver }: RequestState, other: RequestState): readonly Attempt[] {
+  if (other.attempts.length < ATTEMPTS_RETAINED) return attempts;
+  const dropped = other.attemptsEver - other.attempts.length;
+  const droppedHere = attemptsEver - attempts.length;
+  return attempts.slice(Math.max(0, dropped - droppedHere));
+}
+
 /**
  * The attempts of both, each as often as on the side that has it more often; only the last ones are
  * kept. A side that has all of the other keeps its order: a clock may have been set back.
- * If each has some that the other lacks, they are in the order of their times, on both sides.
+ * If each has some that the other lacks, they are in the order of their beginnings, on both sides. (An end may be
+ * in the future: a webhook's wait for the next end of its request.)
+ * @param before the result, if nothing has changed
  */
-function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): readonly Attempt[] {
+function joinAttempts(
+  ours: readonly Attempt[],
+  theirs: readonly Attempt[],
+  before: readonly Attempt[],
+): readonly Attempt[] {
   const isAllHere = isWithin(theirs, ours);
-  if (!isAllHere && isWithin(ours, theirs)) return joinAttempts(theirs, ours);
+  if (!isAllHere && isWithin(ours, theirs)) return joinAttempts(theirs, ours, before);
   const missing = [...theirs];
   const all = ours.map((attempt) => {
     const at = missing.findIndex((each) => compareAttempts(each, attempt) === 0);
@@ -117,7 +131,8 @@ function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): rea
   });
   const inOrder = isAllHere ? all : [...all, ...missing].sort(compareAttempts);
   const kept = inOrder.slice(-ATTEMPTS_RETAINED);
-  return kept.length === ours.length && kept.every((each, at) => each === ours[at]) ? ours : kept;
+  const isSame = kept.length === before.length && kept.every((each, at) => each === before[at]);
+  return isSame ? before : kept;
 }
 
 /** True if `many` has all of `few`, in the same order. */
@@ -138,8 +153,8 @@ function higher(a: Buffer | null, b: Buffer | null): Buffer | null {
 
 function compareAttempts(a: Attempt, b: Attempt): number {
   return (
-    a.endedAt - b.endedAt ||
     a.startedAt - b.startedAt ||
+    a.endedAt - b.endedAt ||
     compareTexts(a.worker, b.worker) ||
     compareTexts(a.reason, b.reason)
   );

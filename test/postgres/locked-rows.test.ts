@@ -2,6 +2,7 @@
 import { afterEach, expect, it } from '@jest/globals';
 
 import type { StoreReport } from '../../src/extensions/postgres/postgres-store.js';
+import { dueWebhook, withWebhook } from '../../src/titanic/machine/webhooks.js';
 import { scheduleKey, TITANIC_SCHEDULE, uuidText } from '../../src/wire/tsp.js';
 import { atEnd, endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';
@@ -57,6 +58,19 @@ describeWithPostgres('a batch with rows that another session keeps locked', () =
     const replaced = accept(12, { service: Buffer.from(TITANIC_SCHEDULE) });
     const results = await store.commit(attempt(1, 1), stored, close(2, NOON), replaced);
     expect(results.map(({ kind }) => kind)).toEqual(['busy', 'busy', 'busy', 'busy']);
+  });
+
+  it('makes neither the end of a request nor what makes its webhook due, whichever is locked', async () => {
+    const { store } = await allLocked(2000, 1);
+    const webhook = uuidOf(1);
+    const request = withWebhook(webhook);
+    const stored = accept(2);
+    const free = { ...stored, request: { ...stored.request, uuid: request } };
+    const [due] = dueWebhook(request, 0, 'replied', NOON);
+    expect(await store.commit(free)).toEqual([{ kind: 'done' }]);
+    const results = await store.commit(...(due ? [due] : []), { ...close(1, 0), uuid: request });
+    expect(results.map(({ kind }) => kind)).toEqual(['busy', 'busy']);
+    expect(await store.commit({ ...close(1, 0), uuid: request })).toEqual([{ kind: 'done' }]);
   });
 
   it('waits for the first of them only; a body counts, too, and each process is told', async () => {

@@ -16,6 +16,7 @@ import {
   type StoredRequest,
   REFUSED,
 } from '../../store/store.js';
+import { webhookOf } from '../../titanic/machine/webhooks.js';
 import { isScheduleKey, TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { Batch, type Order, type Row, type Sending } from './changes.js';
 import type { Connection } from './connection.js';
@@ -466,10 +467,12 @@ function unitsOf(changes: readonly Change[]): Change[][] {
 }
 
 function areOne(before: Change, after: Change): boolean {
-  if (after.kind === 'accept') {
-    return isOfSchedule(after) && (before.kind === 'attempt' || before.kind === 'close');
+  if (after.kind === 'accept' && isOfSchedule(after)) {
+    return before.kind === 'attempt' || before.kind === 'close';
   }
-  return 'uuid' in before && 'uuid' in after && before.uuid.equals(after.uuid);
+  // A request and its webhook are one, too.
+  const [first, second] = [before, after].map((change) => requestsOf(change).map(webhookOf)[0]);
+  return first !== undefined && second !== undefined && first.equals(second);
 }
 
 /** What a schedule stores after its step, or a schedule after the end of the one before it (D80). */

@@ -39,9 +39,18 @@ interface Delivery {
 }
 
 /** What became of it: delivered, or not. */
-type Result =
-  | { readonly frames: readonly string[] }
-  | { readonly code: string; readonly text: string; readonly ended: Ended | null };
+type Result = { readonly frames: readonly string[] } | Failed;
+
+interface Failed {
+  readonly code: string;
+  readonly text: string;
+  readonly ended: Ended | null;
+}
+
+interface Found {
+  readonly ended: Ended;
+  readonly generation: number;
+}
 
 export class Webhooks implements WebhookWorker {
   readonly #stored: TitanicHost;
@@ -114,7 +123,13 @@ export class Webhooks implements WebhookWorker {
     const known = this.#hosts.get(host) ?? { waiting: [], sending: 0 };
     this.#hosts.set(host, known);
     if (known.waiting.length + known.sending >= HERE_OF_HOST_MAX) {
-      this.#ended(delivery, failed('webhook.busy', `${host} has not answered earlier ones`));
+      const text = `${host} has not answered earlier ones`;
+      void this.#settle(
+        delivery,
+        this.#find(delivery).then((found) =>
+          'code' in found ? found : failed('webhook.busy', text, found.ended),
+        ),
+      );
       return;
     }
     known.waiting.push(delivery);
@@ -129,22 +144,23 @@ export class Webhooks implements WebhookWorker {
       if (next === undefined) break;
       if (!this.#isHere(next)) continue;
       known.sending++;
-      void this.#send(next)
-        .catch((error: unknown) => failed('webhook.failed', String(error)))
-        .then((result) => {
-          known.sending--;
-          this.#ended(next, result);
-          this.#sendNext(host);
-        });
+      void this.#settle(next, this.#send(next)).then(() => {
+        known.sending--;
+        this.#sendNext(host);
+      });
     }
     if (known.sending === 0 && known.waiting.length === 0) this.#hosts.delete(host);
   }
 
-  async #send({ uuid, url, host, abort, ...known }: Delivery): Promise<Result> {
-    const settings = this.#settings();
-    if (settings === null) return failed('webhook.off', 'webhooks are switched off');
-    const fault = settings.targets.fault(url);
-    if (fault !== null) return failed('webhook.refused', fault);
+  async #settle(delivery: Delivery, result: Promise<Result>): Promise<void> {
+    this.#ended(
+      delivery,
+      await result.catch((error: unknown) => failed('webhook.failed', String(error))),
+    );
+  }
+
+  /** How the request ended, and the generation of the webhook. */
+  async #find({ uuid, ...known }: Delivery): Promise<Found | Failed> {
     const { operatorApi, time } = this.#stored;
     const [request, webhook] = await Promise.all([
       operatorApi.history(uuid),
@@ -160,9 +176,21 @@ export class Webhooks implements WebhookWorker {
       time.wall(),
     );
     if (ended === null) return failed('webhook.early', 'the request has not ended');
+    return { ended, generation: webhook.value.request.generation };
+  }
+
+  async #send(delivery: Delivery): Promise<Result> {
+    const found = await this.#find(delivery);
+    if ('code' in found) return found;
+    const { ended, generation } = found;
+    const settings = this.#settings();
+    if (settings === null) return failed('webhook.off', 'webhooks are switched off', ended);
+    const { uuid, url, host, abort } = delivery;
+    const fault = settings.targets.fault(url);
+    if (fault !== null) return failed('webhook.refused', fault, ended);
     const body = bodyOf(ended);
-    const id = webhookId(uuid, webhook.value.request.generation);
-    const headers = signedHeaders(id, body, settings.secrets, time.wall());
+    const id = webhookId(uuid, generation);
+    const headers = signedHeaders(id, body, settings.secrets, this.#stored.time.wall());
     const sent = await postWebhook(url, headers, body, settings.targets, abort.signal);
     if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`, ended);
     const { status } = sent;
@@ -201,7 +229,7 @@ export class Webhooks implements WebhookWorker {
   }
 }
 
-function failed(code: string, text: string, ended: Ended | null = null): Result {
+function failed(code: string, text: string, ended: Ended | null = null): Failed {
   return { code, text, ended };
 }
 

@@ -36,7 +36,7 @@ import {
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
 import { WebhookEnds } from './webhook-ends.js';
-import { hasWebhook, rearmed, webhookOf } from './webhooks.js';
+import { hasWebhook, rearmed } from './webhooks.js';
 import { type Intent, type IntentMaker, Writer } from './writer.js';
 
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -400,8 +400,8 @@ export class OpenRequests {
           if (isDone) this.open(result.request);
           if (isRearmed) this.merged([webhook.request], []);
         }
-        // The request is not dead any more, so it is not retried. An end that was not told yet is given up.
-        if (isRearmed && !isDone) this.close(webhookOf(uuid), () => undefined);
+        // The request is gone. Whether its end was told is not known: it is told again.
+        if (isRearmed && !isDone) this.webhooks.ended(uuid);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {

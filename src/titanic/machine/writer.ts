@@ -19,10 +19,7 @@ import {
 /** A change, and what to do once it is committed or has failed. */
 export interface Intent {
   readonly change: Change;
-  /**
-   * They precede it in the same batch: all are committed, or none. (On PostgreSQL, one whose row another session
-   * keeps locked is left out.)
-   */
+  /** They precede it in the same batch, and are of the same request: all are committed, or none. */
   readonly before?: readonly Change[];
   /** The party whose turn it takes. */
   readonly party: string;

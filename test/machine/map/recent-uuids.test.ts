@@ -22,6 +22,10 @@ describe('the uuids of recent changes', () => {
     expect([recent.deletionOf('a', 10_000), recent.deletionOf('b', 10_000)]).toEqual(['', 'u']);
     recent.add(deletion('c', 'w'), null, 30_000);
     expect([recent.deletionOf('a', 30_000), recent.deletionOf('b', 30_000)]).toEqual(['', '']);
+    recent.add(deletion('b', 'x'), null, 31_000);
+    // The first key's change of that uuid is replaced now.
+    recent.add({ ...deletion('a', 'y'), value: 'v' }, deletion('a', 'x'), 32_000);
+    expect([recent.has('x', 41_999), recent.deletionOf('b', 32_000)]).toEqual([true, '']);
   });
 
   it('are known as long whenever the older generation goes (D50)', () => {

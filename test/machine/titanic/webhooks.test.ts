@@ -301,6 +301,20 @@ describe('a process that ends, or a node that steps down', () => {
     expect(later.uuids).toEqual([uuid]);
   });
 
+  it('of a request that goes in the moment in which it is retried: it is told', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s, { maxAttempts: 1 });
+    s.worker('w').ready('echo').fails(['final', 'bad', 'no']);
+    expect(hooks.uuids).toEqual([uuid]);
+    hooks.fails();
+    s.holdsStore().asks('close', uuid);
+    s.operates<null>((operator, answer) => {
+      operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer);
+    });
+    for (const asked of ['commit', 'commit', 'load'] as const) s.answers(asked);
+    expect([s.stands(uuid), hooks.uuids]).toEqual(['absent', [uuid]]);
+  });
+
   it('before that end is on disk: neither has happened', () => {
     const { s } = scene();
     const uuid = submits(s);

@@ -11,7 +11,7 @@ const RETAINED_MS = 10_000;
 /** Of more than 220 bytes each, and the key: above it, the oldest is dropped early. */
 const RETAINED_MAX = 262_144;
 /** How many old ones a change drops, so that none takes long. */
-const DROPPED_AT_ONCE = 2;
+const DROPPED_AT_ONCE = 4;
 /** The most renewals of one key that are remembered: the last ones. */
 const RENEWALS_MAX = 16;
 const NONE: Renewals = new Map();
@@ -77,8 +77,9 @@ export class RecentUuids {
 
   #replaced(uuid: string, key: string, now: number): void {
     if (uuid === '') return;
-    // It becomes the newest.
-    this.#known.delete(uuid);
+    // It becomes the newest. A writer may have used it for another key, too.
+    if (this.#known.get(uuid)?.key === key) this.#known.delete(uuid);
+    else this.#forget(uuid);
     this.#known.set(uuid, { key, at: now });
   }
 

@@ -1,0 +1,41 @@
+/** Attempts of a request that two stores have: only the last of them are kept. */
+import { describe, expect, it } from '@jest/globals';
+
+import { join, type RequestState } from '../../../src/store/join.js';
+import { ATTEMPTS_RETAINED, type Attempt } from '../../../src/store/store.js';
+import { requestOf } from '../../support/store-changes.js';
+
+/** @param endedAt may be in the future: the wait of a webhook */
+function attempt(startedAt: number, worker: string, endedAt = startedAt): Attempt {
+  return { worker, startedAt, endedAt, reason: '', failure: null, extra: null };
+}
+
+/** @param all attempts, the oldest first */
+function state(all: readonly Attempt[]): RequestState {
+  const attempts = all.slice(-ATTEMPTS_RETAINED);
+  const ends = { reply: null, death: null, extra: null };
+  return { request: requestOf(1), attemptsEver: all.length, attempts, ...ends };
+}
+
+/** What both sides have then. */
+function joined(ours: RequestState, theirs: RequestState): readonly Attempt[] {
+  const { attempts } = join(ours, theirs, true).state;
+  expect(join(theirs, ours, false).state.attempts).toEqual(attempts);
+  return attempts;
+}
+
+describe('the attempts of a request in two stores', () => {
+  it('keep their order if one side only dropped some and added some: a clock was set back', () => {
+    const all = Array.from({ length: 24 }, (_, at) => attempt(100 - at, 'w'));
+    expect(joined(state(all), state(all.slice(0, 22)))).toEqual(all.slice(4));
+    expect(joined(state(all.slice(0, 22)), state(all))).toEqual(all.slice(4));
+  });
+
+  it('are in the order of their beginnings if each side has some that the other lacks', () => {
+    const common = Array.from({ length: 20 }, (_, at) => attempt(at, 'w'));
+    const waits = attempt(20, '', 9_000);
+    const [a, b] = [attempt(21, 'a'), attempt(22, 'b')];
+    const kept = [...common.slice(3), waits, a, b];
+    expect(joined(state([...common, waits, a]), state([...common, waits, b]))).toEqual(kept);
+  });
+});
