@@ -1,0 +1,73 @@
+"""What a program receives: a reply at a client, a request at a worker."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any, Mapping, Optional, Sequence
+
+from .errors import BodyError
+
+
+class Message:
+    """A received body: ``frames`` (bytes, at least one) of ``service``."""
+
+    def __init__(self, service: str, frames: Sequence[bytes]) -> None:
+        self.service = service
+        self.frames = list(frames)
+
+    @property
+    def value(self) -> bytes:
+        """The bytes of all frames."""
+        return self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+
+    def text(self) -> str:
+        """All frames, joined, as UTF-8; what is not UTF-8 is replaced."""
+        return self.value.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """All frames, joined and parsed as JSON. Raises BodyError."""
+        try:
+            return json.loads(self.value)
+        except ValueError as error:
+            raise BodyError(f"the body is not JSON: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(service={self.service!r}, frames={self.frames!r})"
+
+
+class Reply(Message):
+    """The reply to a request."""
+
+
+class Request(Message):
+    """A request at a worker.
+
+    ``headers`` are what the client sent beside the body. ``aborted`` is set when the grace of the
+    worker's ``close()`` is over; ``is_aborted()`` is true then, and when the client no longer waits.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        frames: Sequence[bytes],
+        headers: Mapping[str, str],
+        deadline_ms: Optional[int],
+    ) -> None:
+        super().__init__(service, frames)
+        self.headers = headers
+        self.deadline = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
+        self.aborted = threading.Event()
+
+    def remaining_ms(self) -> Optional[float]:
+        """How long the client still waits, in milliseconds; None: it did not say."""
+        return None if self.deadline is None else max(0.0, (self.deadline - time.monotonic()) * 1000)
+
+    def plain(self) -> tuple[str, list[bytes], Mapping[str, str], Optional[int]]:
+        """What another process makes the same request of."""
+        left = self.remaining_ms()
+        return (self.service, self.frames, self.headers, None if left is None else int(left))
+
+    def is_aborted(self) -> bool:
+        return self.aborted.is_set() or self.remaining_ms() == 0
