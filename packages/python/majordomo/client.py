@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
-import logging
-import threading
+import queue
 import time
-from typing import Any, Callable, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
-import zmq
+from . import jobs, schedules
+from .curve import Curve
+from .engine import Ask, Engine, Pause, Result, Script
+from .errors import MajordomoError
+from .jobs import JobState
+from .message import ProgressPart, Reply, StreamPart
+from .options import Body, Endpoints, cost, service_of
+from .schedules import Schedule
 
-from .client_core import Call, ClientCore, Settings
-from .errors import ClosedError, MajordomoError
-from .link import Wake, ZmqLink
-from .message import Reply
-from .options import (
-    DAY_MS,
-    Body,
-    Endpoints,
-    body_of,
-    endpoints_of,
-    headers_of,
-    integer,
-    service_of,
-    version_of,
-    wrong,
-)
+Service = Union[str, bytes]
 
-log = logging.getLogger("majordomo.client")
+
+def shown(service: Service) -> str:
+    return service_of(service).decode("utf-8", "backslashreplace")
 
 
 class Client:
@@ -41,8 +33,11 @@ class Client:
     without it, the environment variable ``MAJORDOMO_URL``. A request is sent at most ``1 + retries``
     times, and ends no later than ``(1 + retries) * timeout_ms`` milliseconds after the call.
     ``if_no_worker='fail'``: a request to a service without workers fails at once with NoWorkerError.
-    ``stream_buffer_bytes`` bounds an answer that comes in parts. ``retry_base_ms`` and ``retry_max_ms``
-    are the first and the longest pause after a refusal or a lost connection, in milliseconds.
+    ``stream_buffer_bytes`` bounds what has arrived of one answer and is not read. ``retry_base_ms`` and
+    ``retry_max_ms`` are the first and the longest pause after a refusal or a lost connection, in
+    milliseconds. ``curve``: see Curve. ``strategy='freelance'``: the end points are brokers that know nothing of
+    each other; ``hedge_ms``: after so long without an answer one more of them is asked; ``ping_interval_ms``: one
+    that is silent for twice as long is taken for dead.
 
     Raises OptionError, EndpointError.
     """
@@ -59,38 +54,18 @@ class Client:
         protocol: str = "0.2",
         retry_base_ms: int = 100,
         retry_max_ms: int = 2000,
+        curve: Optional[Curve] = None,
+        strategy: str = "failover",
+        hedge_ms: Optional[int] = None,
+        ping_interval_ms: int = 1000,
     ) -> None:
-        if if_no_worker not in ("wait", "fail"):
-            raise wrong("if_no_worker", "must be 'wait' or 'fail'")
-        self._timeout_ms = integer("timeout_ms", timeout_ms, 1, DAY_MS)
-        self._retries = integer("retries", retries, 0, 1000)
-        self._version = version_of(protocol)
-        settings = Settings(
-            endpoints_of(endpoints),
-            self._version,
-            integer("max_outstanding", max_outstanding, 1, 10_000_000),
-            integer("retry_base_ms", retry_base_ms, 1, DAY_MS),
-            integer("retry_max_ms", retry_max_ms, 1, DAY_MS),
-            if_no_worker == "fail",
-            integer("stream_buffer_bytes", stream_buffer_bytes, 1, 2**40),
-        )
-        self._poller = zmq.Poller()
-        self._wake = Wake(self._poller)
-        link = ZmqLink(zmq.Context.instance(), self._poller)
-        self._core = core = ClientCore(settings, link)
-        link.on_up = lambda: core.up(time.monotonic())
-        link.on_down = lambda reason: core.down(reason, time.monotonic())
-        link.on_message = lambda frames: core.received(frames, time.monotonic())
-        self._link = link
-        self._tasks: collections.deque[Callable[[], None]] = collections.deque()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="majordomo-client", daemon=True)
-        self._thread.start()
+        self._engine = Engine(endpoints, timeout_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
+                              protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
+                              ping_interval_ms)
 
     def request(
         self,
-        service: Union[str, bytes],
+        service: Service,
         body: Body,
         *,
         timeout_ms: Optional[int] = None,
@@ -109,42 +84,129 @@ class Client:
         ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
         OptionError, BodyError.
         """
-        name = service_of(service)
-        frames = body_of(body)
-        packed = headers_of(headers)
-        if packed is not None and self._version == 1:
-            raise wrong("headers", "need protocol 0.2")
-        timeout = integer("timeout_ms", timeout_ms, 1, DAY_MS) if timeout_ms is not None else self._timeout_ms
-        tries = integer("retries", retries, 0, 1000) if retries is not None else self._retries
-        future: concurrent.futures.Future[Sequence[bytes]] = concurrent.futures.Future()
+        begin = lambda done: self._engine.call(service, body, timeout_ms, retries, headers, done)
+        return Reply(shown(service), self._wait(begin))
 
-        def done(reply: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(reply or ())
+    def stream(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Iterator[StreamPart]:
+        """Yields the parts of an answer as they come; the last has ``final``.
 
-        call = Call(name, frames, packed, timeout / 1000, tries, done)
-        self._post(lambda: self._core.start(call, time.monotonic()))
+            for part in client.stream('countdown', '3'):
+                print(part.text(), part.final)
+
+        The request is sent when the loop begins; each part must come within ``timeout_ms``. Leaving the
+        loop gives the request up. Raises what ``request`` raises, and StreamBrokenError.
+        """
+        parts: queue.SimpleQueue[Union[StreamPart, MajordomoError]] = queue.SimpleQueue()
+        name = shown(service)
+        call = self._engine.call(
+            service, body, timeout_ms, retries, headers,
+            lambda _, error: parts.put(error) if error is not None else None,
+            lambda frames, final: parts.put(StreamPart(name, frames, final)),
+        )
         try:
-            return Reply(call.name, future.result())
-        except KeyboardInterrupt:
-            self._post(lambda: self._core.abandon(call))
-            raise
+            while True:
+                part = parts.get()
+                if isinstance(part, MajordomoError):
+                    raise part
+                call.read_bytes += cost(part.frames)
+                yield part
+                if part.final:
+                    return
+        finally:
+            self._engine.abandon(call)
+
+    def enqueue(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        idempotency_key: Optional[str] = None,
+        priority: Optional[int] = None,
+        delay_ms: Optional[int] = None,
+        ttl_ms: Optional[int] = None,
+        max_attempts: Optional[int] = None,
+        backoff: "Optional[tuple[int, int]]" = None,
+        shared: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+    ) -> "Job":
+        """Stores a durable request; returns when it is on the broker's disk.
+
+            job = client.enqueue('render', scene, idempotency_key='order-17')
+            reply = job.result(timeout_ms=60_000)
+
+        The same ``idempotency_key`` for the same service gives the same job again. ``priority``: -100 to
+        100, higher goes first. ``delay_ms``, ``ttl_ms`` and ``backoff``, the first and the longest pause
+        between attempts, are in milliseconds. ``shared``: other keys may read and close it.
+
+        Raises what ``request`` raises, JobRefusedError, JobUnsupportedError.
+        """
+        stored = jobs.stored_options(
+            idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
+            max_attempts=max_attempts, backoff=backoff, shared=shared, headers=headers,
+        )
+        uuid = self._run(jobs.enqueue(self._engine, service, body, stored, timeout_ms, retries))
+        return Job(self, uuid, shown(service))
+
+    def job(self, uuid: str) -> "Job":
+        """The durable request with this uuid, which another client may have stored."""
+        return Job(self, jobs.checked_uuid(uuid), "")
+
+    def schedule(
+        self,
+        name: str,
+        service: Service,
+        body: Body,
+        *,
+        cron: str,
+        time_zone: Optional[str] = None,
+        priority: Optional[int] = None,
+        delay_ms: Optional[int] = None,
+        ttl_ms: Optional[int] = None,
+        max_attempts: Optional[int] = None,
+        backoff: "Optional[tuple[int, int]]" = None,
+        shared: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+    ) -> Schedule:
+        """Has the broker store a request whenever the cron line says so; replaces a schedule of that name.
+
+            client.schedule('nightly', 'report', 'all', cron='30 2 * * *', time_zone='Europe/Berlin')
+
+        The other options are those of ``enqueue``. Raises what ``enqueue`` raises.
+        """
+        stored = jobs.stored_options(
+            priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms, max_attempts=max_attempts, backoff=backoff,
+            shared=shared, headers=headers,
+        )
+        return self._run(schedules.schedule(name, service, body, cron, time_zone, stored, timeout_ms, retries))
+
+    def unschedule(self, name: str) -> bool:
+        """Ends a schedule; False if there was none. Requests that are stored already stay."""
+        return self._run(schedules.unschedule(name))
+
+    def schedules(self) -> "list[Schedule]":
+        """All schedules of this client's key."""
+        return self._run(schedules.schedules())
 
     @property
     def counters(self) -> Mapping[str, int]:
         """Counts of ``late`` answers, ``malformed`` messages, ``resends`` and ``reopened`` connections."""
-        return dict(self._core.counters)
+        return self._engine.counters
 
     def close(self) -> None:
         """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        self._wake.set()
-        self._thread.join()
+        self._engine.close()
 
     def __enter__(self) -> "Client":
         return self
@@ -152,36 +214,84 @@ class Client:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def _post(self, task: Callable[[], None]) -> None:
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the client was closed")
-            self._tasks.append(task)
-        self._wake.set()
+    def _wait(self, begin: Callable[[Any], Any]) -> Sequence[bytes]:
+        future: concurrent.futures.Future[Sequence[bytes]] = concurrent.futures.Future()
 
-    def _run(self) -> None:
+        def done(body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(body or ())
+
+        call = begin(done)
         try:
-            while not self._closed:
-                self._turn()
-        except BaseException:
-            log.exception("the client's thread ended")
+            return future.result()
+        except KeyboardInterrupt:
+            self._engine.abandon(call)
             raise
-        finally:
-            with self._lock:
-                self._closed = True
-            while self._tasks:
-                self._tasks.popleft()()
-            self._core.close()
-            self._wake.close()
 
-    def _turn(self) -> None:
-        wait = max(0.0, self._core.next_at() - time.monotonic())
-        self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1)
-        self._wake.clear()
-        while self._tasks:
-            self._tasks.popleft()()
-        self._link.read()
-        self._core.tick(time.monotonic())
+    def _run(self, script: "Script[Result]") -> Result:
+        answer: Any = None
+        error: Optional[MajordomoError] = None
+        while True:
+            try:
+                step = script.send(answer) if error is None else script.throw(error)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            answer, error = None, None
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                continue
+            try:
+                answer = self._answer(step)
+            except MajordomoError as raised:
+                error = raised
+
+    def _answer(self, question: Ask) -> Sequence[bytes]:
+        return self._wait(lambda done: self._engine.ask(question, done))
+
+
+class Job:
+    """A durable request. ``uuid`` is all that is needed to find it again: ``client.job(uuid)``."""
+
+    def __init__(self, client: Client, uuid: str, service: str) -> None:
+        self._client = client
+        self.uuid = uuid
+        self.service = service
+
+    def result(self, timeout_ms: Optional[int] = None) -> Reply:
+        """Waits for the reply, across restarts of brokers and lost connections; without ``timeout_ms``, in
+        milliseconds, until there is an answer.
+
+        Raises ServiceError if the request is dead and a worker said why, JobDeadError, JobUnknownError,
+        JobPendingError when the time is up, and what ``request`` raises.
+        """
+        return self._client._run(jobs.result(self._client._engine, self.uuid, self.service, timeout_ms))
+
+    def progress(self, timeout_ms: Optional[int] = None) -> Iterator[ProgressPart]:
+        """Yields the parts that the worker sends while it works, those so far first; ends when the reply is there.
+
+            for part in job.progress():
+                print(part.attempt, part.index, part.text())
+
+        ``timeout_ms`` is the longest wait for each. Raises what ``result`` raises, JobUnsupportedError.
+        """
+        place = b""
+        while True:
+            engine = self._client._engine
+            place, parts = self._client._run(jobs.progress(engine, self.uuid, self.service, timeout_ms, place))
+            yield from parts
+            if not place:
+                return
+
+    def state(self) -> JobState:
+        """Asks the broker once."""
+        return self._client._run(jobs.state(self._client._engine, self.uuid, self.service))
+
+    def close(self) -> None:
+        """Deletes request and reply, and stops further attempts. It is safe to close twice."""
+        self._client._run(jobs.close(self.uuid))
 
 
 def connect(endpoints: Endpoints = None, **options: Any) -> Client:

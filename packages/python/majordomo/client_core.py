@@ -8,72 +8,24 @@ monotonic clock.
 from __future__ import annotations
 
 import heapq
-from typing import Callable, Optional, Protocol, Sequence
+from typing import Optional, Sequence
 
 from . import wire
+from .call import Call, Settings
 from .errors import (
     ClosedError,
     LimitError,
     MajordomoError,
     RequestTimeoutError,
-    TooLargeError,
+    StreamBrokenError,
     UnreachableError,
-    UnsupportedError,
     received_service_error,
-    refusal,
 )
+from .exchange import PROBE, Link, finish, frames_of, greet, obstacle, probe, refused, status_of, take_part
 from .options import backoff_ms
 
 # With several endpoints, how long one may take to accept a connection.
 DIAL_PATIENCE = 1.0
-_PROBE = b"?"
-
-
-class Link(Protocol):
-    def open(self, endpoint: str) -> None: ...
-    def close(self) -> None: ...
-    def send(self, frames: Sequence[bytes]) -> None: ...
-
-
-class Settings:
-    def __init__(self, endpoints: Sequence[str], version: int, max_outstanding: int,
-                 retry_base_ms: float, retry_max_ms: float, refuse_no_worker: bool,
-                 buffer_bytes: int) -> None:
-        self.endpoints = endpoints
-        self.version = version
-        self.max_outstanding = max_outstanding
-        self.retry_base_ms = retry_base_ms
-        self.retry_max_ms = retry_max_ms
-        self.refuse_no_worker = refuse_no_worker
-        self.buffer_bytes = buffer_bytes
-
-
-class Call:
-    """One request; ``done`` gets its body or its error, once."""
-
-    def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
-                 timeout: float, retries: int,
-                 done: Callable[[Optional[Sequence[bytes]], Optional[MajordomoError]], None]) -> None:
-        self.service = service
-        self.body = body
-        self.headers = headers
-        self.timeout = timeout
-        self.tries = 1 + retries
-        self.done = done
-        self.correlation = b""
-        self.deadline = 0.0
-        self.sends = 0
-        self.refusals = 0
-        self.sent_at: Optional[float] = None  # None: it waits to be sent
-        self.until = 0.0
-        self.next_at = 0.0
-        self.probed = False
-        self.parts: list[bytes] = []
-        self.part_bytes = 0
-
-    @property
-    def name(self) -> str:
-        return self.service.decode("utf-8", "backslashreplace")
 
 
 class ClientCore:
@@ -82,7 +34,7 @@ class ClientCore:
         self._link = link
         self._calls: dict[bytes, Call] = {}
         self._waiting: dict[bytes, Call] = {}
-        self._timers: list[tuple[float, int, Call]] = []
+        self._timers: list[tuple[float, bytes]] = []  # of calls that may have ended
         self._count = 0
         self._state = "none"
         self._endpoint = 0
@@ -101,7 +53,7 @@ class ClientCore:
             return
         self._count += 1
         call.correlation = self._count.to_bytes(8, "big")
-        call.deadline = now + call.tries * call.timeout
+        call.deadline = now + min(call.tries * call.timeout, call.limit)
         self._calls[call.correlation] = call
         self._wait(call, call.deadline)
         self._pump(now)
@@ -121,11 +73,7 @@ class ClientCore:
         self._failures = 0
         self._heard_at = now
         self._why.clear()
-        hello: dict[str, object] = {"failures": True}
-        if self._settings.refuse_no_worker:
-            hello["noWorker"] = "refuse"
-        self._send(wire.request(self._settings.version, b"", b"mmi.hello", [wire.compact(hello)]))
-        self._ask()
+        greet(self._settings, self._link)
         self._pump(now)
 
     def down(self, reason: str, now: float) -> None:
@@ -146,7 +94,7 @@ class ClientCore:
         if answer is None:
             self.counters["malformed"] += 1
             return
-        if answer.correlation == _PROBE:
+        if answer.correlation == PROBE:
             self.facts = wire.parse_facts(answer.body)
             self._pump(now)
             return
@@ -167,8 +115,9 @@ class ClientCore:
         if self._state == "dialling" and now >= self._dial_until:
             self.down("no answer", now)
         while self._timers and self._timers[0][0] <= now:
-            at, _, call = heapq.heappop(self._timers)
-            if call.correlation in self._calls and call.next_at == at:
+            at, correlation = heapq.heappop(self._timers)
+            call = self._calls.get(correlation)
+            if call is not None and call.next_at == at:
                 self._due(call, now)
         self._pump(now)
 
@@ -180,24 +129,25 @@ class ClientCore:
         return min(at, self._pause_until) if self._state == "none" and self._calls else at
 
     def _answered(self, call: Call, answer: wire.Answer, now: float) -> None:
-        if not answer.final:
-            call.part_bytes += sum(100 + len(frame) for frame in answer.body)
-            call.parts += answer.body
-            if call.part_bytes > self._settings.buffer_bytes:
-                self._fail(call, LimitError("the answer has more bytes than stream_buffer_bytes"))
-                return
-            call.until = now + call.timeout
-            call.deadline = max(call.deadline, call.until)
-            self._timer(call, call.until)
+        if answer.final:
+            self.abandon(call)
+            finish(call, answer)
             return
-        self.abandon(call)
-        call.done([*call.parts, *answer.body], None)
+        error = take_part(call, answer, self._settings.buffer_bytes)
+        if error is not None:
+            self._fail(call, error)
+        else:
+            # A service that still sends is not late.
+            call.until = now + call.timeout
+            if call.is_streamed:
+                call.deadline = max(call.deadline, call.until)
+            call.until = min(call.until, call.deadline)
+            self._timer(call, call.until)
 
     def _refused(self, call: Call, body: Sequence[bytes], now: float) -> None:
-        status = int(body[0]) if body and body[0].isdigit() else 0
+        status = status_of(body)
         if status not in (429, 503):
-            reason = body[2].decode("utf-8", "replace") if len(body) > 2 else ""
-            self._fail(call, refusal(status, call.name, reason))
+            self._fail(call, refused(call, body))
             return
         # No worker ran it: the send does not count.
         call.sends -= 1
@@ -211,7 +161,8 @@ class ClientCore:
         self._leave(now, advance=True, pause=self._refusals % len(self._settings.endpoints) == 0)
 
     def _due(self, call: Call, now: float) -> None:
-        if now >= call.deadline or (call.sent_at is not None and now >= call.until and call.sends >= call.tries):
+        is_missed = call.sent_at is not None and now >= call.until
+        if now >= call.deadline or (is_missed and (call.is_streamed or call.sends >= call.tries)):
             self._time_out(call)
         elif call.sent_at is None:
             self._wait(call, call.deadline)
@@ -224,10 +175,13 @@ class ClientCore:
         else:
             # Is the broker dead, or the service slow?
             if self._state == "up" and self._heard_at <= call.sent_at:
-                self._ask()
+                probe(self._settings, self._link)
             self._timer(call, call.until)
 
     def _time_out(self, call: Call) -> None:
+        if call.is_streamed:
+            self._fail(call, StreamBrokenError(f"{call.name}: the stream ended before its last part"))
+            return
         why = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in self._why.items())
         if call.sends == 0 and call.refusals == 0 and self._state != "up":
             self._fail(call, UnreachableError(f"no broker could be reached: {why or 'no answer'}"))
@@ -249,8 +203,7 @@ class ClientCore:
 
     def _timer(self, call: Call, at: float) -> None:
         call.next_at = at
-        self._count += 1
-        heapq.heappush(self._timers, (at, self._count, call))
+        heapq.heappush(self._timers, (at, call.correlation))
 
     def _pause(self, failures: int) -> float:
         longest = self._settings.retry_max_ms
@@ -272,7 +225,7 @@ class ClientCore:
         for call in list(self._calls.values()):
             if call.sent_at is None:
                 continue
-            if call.sends >= call.tries:
+            if call.sends >= call.tries or call.is_streamed:
                 self._time_out(call)
             else:
                 self._wait(call, call.deadline)
@@ -284,23 +237,19 @@ class ClientCore:
             several = len(self._settings.endpoints) > 1
             self._dial_until = now + DIAL_PATIENCE if several else float("inf")
             self.facts = None
-            self._link.open(self._settings.endpoints[self._endpoint])
+            reason = self._link.open(self._settings.endpoints[self._endpoint])
+            if reason is not None:
+                self.down(reason, now)
         if self._state == "up":
             for call in list(self._waiting.values()):
                 self._dispatch(call, now)
 
     def _dispatch(self, call: Call, now: float) -> None:
-        if call.headers is not None:
-            if self.facts is None:
-                return  # its answer comes first
-            if not self.facts.has("headers"):
-                self._fail(call, UnsupportedError("the broker does not support headers"))
-                return
-        size = sum(len(frame) for frame in call.body) + len(call.headers or b"")
-        most = self.facts.message_bytes_max if self.facts is not None else float("inf")
-        if size > most:
-            details = {"service": call.name, "bytes": size, "bytes_max": most}
-            self._fail(call, TooLargeError(f"{size} bytes; the broker takes at most {most:.0f}", details))
+        if call.headers is not None and self.facts is None:
+            return  # its answer comes first
+        error = obstacle(call, self.facts)
+        if error is not None:
+            self._fail(call, error)
             return
         self._waiting.pop(call.correlation, None)
         self.counters["resends"] += call.sends > 0
@@ -308,12 +257,4 @@ class ClientCore:
         call.sent_at = now
         call.until = min(call.deadline, now + call.timeout)
         self._timer(call, now + (call.until - now) / 2)
-        left = int((call.deadline - now) * 1000)
-        self._send(wire.request(self._settings.version, call.correlation, call.service, call.body,
-                                call.headers, left))
-
-    def _ask(self) -> None:
-        self._send(wire.request(self._settings.version, _PROBE, b"mmi.broker", [b""]))
-
-    def _send(self, frames: Sequence[bytes]) -> None:
-        self._link.send(frames)
+        self._link.send(frames_of(self._settings, call, now))

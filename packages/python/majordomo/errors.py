@@ -78,6 +78,12 @@ class RequestTimeoutError(MajordomoError, TimeoutError):
     code = "ERR_MDP_TIMEOUT"
 
 
+class StreamBrokenError(MajordomoError):
+    """A stream ended after a part was delivered and before the last; at a worker: it cannot go on."""
+
+    code = "ERR_MDP_STREAM_BROKEN"
+
+
 class TooLargeError(MajordomoError):
     """The request is too large for the broker; ``details`` has ``bytes`` and ``bytes_max``, or the refusal."""
 
@@ -94,6 +100,48 @@ class UnsupportedError(MajordomoError):
     """The request has headers, and the broker does not support them; it was not sent."""
 
     code = "ERR_MDP_UNSUPPORTED"
+
+
+class UsageError(MajordomoError):
+    """A client of independent brokers was asked to store a request, or for a stored one."""
+
+    code = "ERR_MDP_USAGE"
+
+
+class JobDeadError(MajordomoError):
+    """The durable request is dead: no attempt was answered, and no worker said why."""
+
+    code = "ERR_TITANIC_DEAD"
+
+
+class JobPendingError(MajordomoError, TimeoutError):
+    """No reply to the durable request arrived within ``timeout_ms``; it may still arrive."""
+
+    code = "ERR_TITANIC_PENDING"
+
+
+class JobRefusedError(MajordomoError):
+    """Storing or closing a durable request, or a schedule, was refused: ``details`` has status and text."""
+
+    code = "ERR_TITANIC_REFUSED"
+
+
+class JobUnknownError(MajordomoError):
+    """The durable request is unknown: closed, expired, or never stored."""
+
+    code = "ERR_TITANIC_UNKNOWN"
+
+
+class JobUnsupportedError(MajordomoError):
+    """The broker does not support an option of ``enqueue``, or schedules, or progress."""
+
+    code = "ERR_TITANIC_UNSUPPORTED"
+
+
+class MapLimitError(MajordomoError):
+    """The map of the broker is larger than ``max_bytes``."""
+
+    code = "ERR_MAP_LIMIT"
 
 
 class ServiceError(MajordomoError):

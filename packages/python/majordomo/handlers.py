@@ -27,22 +27,34 @@ class Runner:
     def __init__(self, run_in: str, concurrency: int) -> None:
         if run_in not in ("threads", "processes"):
             raise wrong("run_in", "must be 'threads' or 'processes'")
-        self._pool: concurrent.futures.Executor
-        if run_in == "threads":
-            self._pool = concurrent.futures.ThreadPoolExecutor(concurrency, "majordomo-handler")
-        else:
-            # Forking a process that has threads is unsafe.
-            spawn = multiprocessing.get_context("spawn")
-            self._pool = concurrent.futures.ProcessPoolExecutor(concurrency, spawn)
+        self._concurrency = concurrency
         self._in_processes = run_in == "processes"
+        self._pool = self._new_pool()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
+    def check(self, handler: Handler) -> None:
+        """Raises OptionError if this handler cannot run in processes."""
+        if self._in_processes and inspect.isgeneratorfunction(handler):
+            raise wrong("run_in", "must be 'threads' for handlers that send parts")
+
     def run(self, handler: Handler, request: Request) -> "concurrent.futures.Future[list[bytes]]":
-        if inspect.iscoroutinefunction(handler):
+        if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
             return asyncio.run_coroutine_threadsafe(_awaited(handler, request), self._event_loop())
         if self._in_processes:
-            return self._pool.submit(_in_process, handler, request.plain())
+            try:
+                return self._pool.submit(_in_process, handler, request.plain())
+            except concurrent.futures.BrokenExecutor:
+                # A process was killed, which ends its pool.
+                self._pool = self._new_pool()
+                return self._pool.submit(_in_process, handler, request.plain())
         return self._pool.submit(_called, handler, request)
+
+    def _new_pool(self) -> concurrent.futures.Executor:
+        if not self._in_processes:
+            return concurrent.futures.ThreadPoolExecutor(self._concurrency, "majordomo-handler")
+        # Forking a process that has threads is unsafe.
+        spawn = multiprocessing.get_context("spawn")
+        return concurrent.futures.ProcessPoolExecutor(self._concurrency, spawn)
 
     def close(self) -> None:
         """Does not wait for handlers that still run."""
@@ -58,11 +70,22 @@ class Runner:
 
 
 async def _awaited(handler: Handler, request: Request) -> "list[bytes]":
-    return body_of(await handler(request))
+    if not inspect.isasyncgenfunction(handler):
+        return body_of(await handler(request))
+    async for part in handler(request):
+        request.partial(part)
+    return [b""]  # an asynchronous generator cannot return a value
 
 
 def _called(handler: Handler, request: Request) -> "list[bytes]":
-    return body_of(handler(request))
+    answer = handler(request)
+    if not inspect.isgenerator(answer):
+        return body_of(answer)
+    while True:
+        try:
+            request.partial(next(answer))
+        except StopIteration as end:
+            return body_of(b"" if end.value is None else end.value)
 
 
 def _in_process(handler: Handler, plain: Any) -> "list[bytes]":
@@ -75,6 +98,8 @@ def failure_of(error: BaseException, expose_errors: bool) -> Failure:
         kind = "retry" if error.retry == "elsewhere" else "error" if error.retry else "final"
         code = error.service_code if is_failure_code(error.service_code) else "Error"
         return Failure(kind, code, _cut(error.message), _detail(error))
+    if isinstance(error, concurrent.futures.BrokenExecutor):
+        return Failure("retry", "process_lost", "a process of the worker was lost")
     code = error.code if isinstance(error, BodyError) else type(error).__name__
     text = _cut(str(error)) if expose_errors else ""
     return Failure("error", code if is_failure_code(code) else "Error", text)

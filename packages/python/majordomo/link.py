@@ -1,4 +1,4 @@
-"""A connection to a broker: a DEALER socket that tells when it is up and when it is lost."""
+"""A connection to a broker: a socket that tells when it is up and when it is lost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, Callable, Iterator, Optional, Sequence
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
+
+from .curve import Curve
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = {
@@ -25,8 +27,12 @@ _TURN = 1000
 class ZmqLink:
     """``on_up``, ``on_down(reason)`` and ``on_message(frames)`` are called by ``read``."""
 
-    def __init__(self, context: "zmq.Context[Any]", poller: zmq.Poller) -> None:
+    def __init__(self, context: "zmq.Context[Any]", poller: zmq.Poller,
+                 curve: Optional[Curve] = None, kind: int = zmq.DEALER, topics: Sequence[bytes] = ()) -> None:
+        self._kind = kind
+        self._topics = topics
         self._context = context
+        self._curve = curve
         self._poller = poller
         self._socket: Optional["zmq.Socket[bytes]"] = None
         self._monitor: Any = None
@@ -34,8 +40,9 @@ class ZmqLink:
         self.on_down: Callable[[str], None]
         self.on_message: Callable[[list[bytes]], None]
 
-    def open(self, endpoint: str) -> None:
-        socket = self._context.socket(zmq.DEALER)
+    def open(self, endpoint: str) -> Optional[str]:
+        """Why it cannot connect at all; None: it tries."""
+        socket = self._context.socket(self._kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, 0)
         socket.setsockopt(zmq.RCVHWM, 0)
@@ -43,11 +50,20 @@ class ZmqLink:
         # Whoever owns the link decides where to connect next.
         socket.setsockopt(zmq.RECONNECT_IVL, -1)
         socket.setsockopt(zmq.IPV6, 1)
+        if self._curve is not None:
+            self._curve.apply(socket)
+        for topic in self._topics:
+            socket.setsockopt(zmq.SUBSCRIBE, topic)
         self._monitor = socket.get_monitor_socket(_EVENTS)
         self._socket = socket
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
-        socket.connect(endpoint)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            return str(error)
+        return None
 
     def close(self, linger_ms: int = 0) -> None:
         socket, self._socket = self._socket, None

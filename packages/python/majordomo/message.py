@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .errors import BodyError
+from .options import Body, body_of, wrong
 
 
 class Message:
@@ -41,6 +42,26 @@ class Reply(Message):
     """The reply to a request."""
 
 
+class StreamPart(Message):
+    """One part of a streamed reply; ``final`` is true for the last."""
+
+    def __init__(self, service: str, frames: Sequence[bytes], final: bool) -> None:
+        super().__init__(service, frames)
+        self.final = final
+
+
+class ProgressPart(Message):
+    """One part of the reply to a durable request that a worker is still working on.
+
+    ``attempt`` counts from 1; ``index``, its place among the parts of this attempt, from 0.
+    """
+
+    def __init__(self, service: str, frames: Sequence[bytes], attempt: int, index: int) -> None:
+        super().__init__(service, frames)
+        self.attempt = attempt
+        self.index = index
+
+
 class Request(Message):
     """A request at a worker.
 
@@ -59,6 +80,17 @@ class Request(Message):
         self.headers = headers
         self.deadline = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
         self.aborted = threading.Event()
+        self._emit: Optional[Callable[[list[bytes]], None]] = None
+
+    def partial(self, body: Body) -> None:
+        """Sends a part of the answer; what the handler returns is the last part.
+
+        Raises StreamBrokenError if the registration has ended, so that the stream cannot go on;
+        OptionError in a handler that runs in a process.
+        """
+        if self._emit is None:
+            raise wrong("run_in", "must be 'threads' for handlers that send parts")
+        self._emit(body_of(body))
 
     def remaining_ms(self) -> Optional[float]:
         """How long the client still waits, in milliseconds; None: it did not say."""

@@ -14,7 +14,7 @@ Body = Union[str, bytes, Sequence[Union[str, bytes]]]
 Endpoints = Union[str, Sequence[str], None]
 
 DAY_MS = 86_400_000
-_ENDPOINT = re.compile(r"(tcp|ipc)://\S+")
+_ENDPOINT = re.compile(r"tcp://(\[[^\]\s]+\]|[^\s:/]+):[0-9]{1,5}|ipc://\S+")
 _HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
 
 
@@ -73,6 +73,11 @@ def _frame(given: object) -> bytes:
     if isinstance(given, (bytes, bytearray, memoryview)):
         return bytes(given)
     raise BodyError(f"a frame is text or bytes, not {type(given).__name__}")
+
+
+def cost(frames: Sequence[bytes]) -> int:
+    """What frames count as in limits: bytes alone would make empty ones free."""
+    return sum(100 + len(frame) for frame in frames)
 
 
 def headers_of(given: Optional[Mapping[str, str]]) -> Optional[bytes]:

@@ -33,10 +33,13 @@ class Task:
         self.client = command.client
         self.command = command
         self.registration = registration
+        self.is_streamed = False
+        self.parts: list[bytes] = []  # of version 0.1, which has one answer
 
 
 class Sink(Protocol):
-    def open(self) -> None: ...
+    def open(self) -> Optional[str]:
+        """Why it cannot connect at all; None: it tries."""
     def close(self) -> None: ...
     def send(self, frames: Sequence[bytes]) -> None: ...
     def send_late(self, frames: Sequence[bytes]) -> None:
@@ -67,6 +70,7 @@ class WorkerCore:
         self._until = 0.0
         self._beat_at = float("inf")
         self._heard_at = 0.0
+        self._beat_since_heard = False
         self._failures = 0
         self._registration = 0
         self._credit: Optional[int] = None
@@ -90,7 +94,9 @@ class WorkerCore:
         elif self.state == "away":
             self.state = "dialling"
             self._until = now + self._settings.heartbeat * self._settings.liveness
-            self._sink.open()
+            reason = self._sink.open()
+            if reason is not None:
+                self._leave(now, reason)
         elif self.state == "dialling":
             self._leave(now, "no answer")
         elif self.state in ("asking", "resting"):
@@ -120,13 +126,22 @@ class WorkerCore:
         self._confirm()
         if command.code == wire.REQUEST:
             self._sink.begin(Task(command, self._registration))
-        elif self._beat_at > now + self._settings.heartbeat / 2:
             return True
-        else:
+        # The broker's heartbeats may come sooner than ours: it wants ours as often.
+        if not self._beat_since_heard:
             self._beat(now)
+        self._beat_since_heard = False
         return True
 
+    def partial(self, task: Task, body: Sequence[bytes]) -> None:
+        if self._settings.version == 1:
+            task.parts += body
+        elif self.is_current(task):
+            task.is_streamed = True
+            self._send(wire.PARTIAL, task.client, b"", *body)
+
     def final(self, task: Task, body: Sequence[bytes]) -> None:
+        body = [*task.parts, *body]
         size = sum(len(frame) for frame in body)
         if size > self._facts.message_bytes_max:
             text = f"the answer has {size} bytes, the broker accepts {self._facts.message_bytes_max:.0f}"
@@ -134,15 +149,15 @@ class WorkerCore:
             return
         version = self._settings.version
         frames = wire.worker(version, wire.FINAL[version], task.client, b"", *body)
-        if self._is_current(task):
+        if self.is_current(task):
             self._sink.send(frames)
             self._failures = 0
-        else:
+        elif not task.is_streamed:
             self._sink.send_late(frames)
 
     def fail(self, task: Task, failure: Failure) -> None:
         """Nothing for a request whose registration has ended: the broker has given it to another."""
-        if not self._is_current(task):
+        if not self.is_current(task):
             return
         if not self._facts.has("fail"):
             self.give_back(task)
@@ -151,7 +166,7 @@ class WorkerCore:
         self._send(wire.FAIL, task.client, b"", *head, *failure.detail)
 
     def give_back(self, task: Task) -> None:
-        if not self._is_current(task):
+        if not self.is_current(task):
             return
         if self._credit is not None:
             self._send(wire.RETURN, task.client, b"")
@@ -171,7 +186,7 @@ class WorkerCore:
     def _silent_at(self) -> float:
         return self._heard_at + self._settings.heartbeat * self._settings.liveness
 
-    def _is_current(self, task: Task) -> bool:
+    def is_current(self, task: Task) -> bool:
         return self.state == "registered" and task.registration == self._registration
 
     def _answered(self, answer: Optional[wire.Answer], now: float) -> bool:
@@ -205,11 +220,13 @@ class WorkerCore:
         self.state = "registered"
         self._heard_at = now
         self._beat_at = now + settings.heartbeat
+        self._beat_since_heard = False
         self._sink.send(wire.ready(settings.version, self._service, self._credit, options))
 
     def _beat(self, now: float) -> None:
         self._send(wire.HEARTBEAT[self._settings.version])
         self._beat_at = now + self._settings.heartbeat
+        self._beat_since_heard = True
 
     def _leave(self, now: float, reason: str) -> None:
         self._sink.close()

@@ -26,6 +26,12 @@ def free_port() -> int:
         return port
 
 
+def node_program() -> str:
+    """The repository's own Node, of the right version, where there is one."""
+    ours = ROOT / "node_modules" / ".bin" / "node"
+    return str(ours) if ours.exists() else shutil.which("node") or "node"
+
+
 class Broker:
     """A process of ``majordomo serve``; ``wait`` waits for events of its log."""
 
@@ -35,12 +41,9 @@ class Broker:
         self._sets = sets
         self._events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
-        # The repository's own, of the right version, where there is one.
-        ours = ROOT / "node_modules" / ".bin" / "node"
-        node = str(ours) if ours.exists() else shutil.which("node") or "node"
         settings = [f"broker.listen={endpoint}", "http.listen=off", "log.format=json", f"node.dataDir={directory}", *sets]
         flags = [part for setting in settings for part in ("--set", setting)]
-        command = [node, PROGRAM, "serve", *flags]
+        command = [node_program(), PROGRAM, "serve", *flags]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._is_over = False
         threading.Thread(target=self._read, daemon=True).start()

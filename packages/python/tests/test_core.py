@@ -7,7 +7,8 @@ from typing import Optional, Sequence
 import pytest
 
 from majordomo import BodyError, EndpointError, MajordomoError, OptionError, RequestTimeoutError, UnreachableError, wire
-from majordomo.client_core import Call, ClientCore, Settings
+from majordomo.call import Call, Settings
+from majordomo.client_core import ClientCore
 from majordomo.options import backoff_ms, body_of, endpoints_of, headers_of
 
 
@@ -141,8 +142,10 @@ def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAJORDOMO_URL")
     with pytest.raises(OptionError):
         endpoints_of(None)
-    with pytest.raises(EndpointError):
-        endpoints_of("http://a:1")
+    for endpoint in ("http://a:1", "tcp://a", "tcp://a:b", "tcp://:1"):
+        with pytest.raises(EndpointError):
+            endpoints_of(endpoint)
+    assert endpoints_of("tcp://[::1]:5,ipc:///run/x") == ["tcp://[::1]:5", "ipc:///run/x"]
     assert headers_of({}) == b"" and headers_of(None) is None
     for headers in ({"Big": "x"}, {"a": "x" * 9000}, {str(n): "" for n in range(65)}):
         with pytest.raises(OptionError):

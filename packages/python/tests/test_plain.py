@@ -34,6 +34,10 @@ def process_id(request: Request) -> str:
     return str(os.getpid())
 
 
+def dies(request: Request) -> str:
+    os._exit(1)
+
+
 async def shout(request: Request) -> str:
     return request.text().upper()
 
@@ -56,6 +60,15 @@ def test_handlers_run_in_processes_and_on_an_event_loop(broker: Broker) -> None:
         assert client.request("pid", "", timeout_ms=10_000).text() != str(os.getpid())
     with Worker(broker.endpoint, "shout", shout).ready(), Client(broker.endpoint) as client:
         assert client.request("shout", "hello").text() == "HELLO"
+
+
+def test_a_process_that_is_lost_fails_its_request_and_no_other(broker: Broker) -> None:
+    services = {"dies": dies, "lives": process_id}
+    with Worker(broker.endpoint, services=services, run_in="processes").ready(), Client(broker.endpoint) as client:
+        with pytest.raises(ServiceError) as lost:
+            client.request("dies", "", timeout_ms=20_000)
+        assert lost.value.service_code == "process_lost"
+        assert client.request("lives", "", timeout_ms=20_000).text() != str(os.getpid())
 
 
 def test_headers_and_the_deadline_reach_the_handler(broker: Broker) -> None:
@@ -139,7 +152,7 @@ def test_many_threads_share_a_client_and_a_worker_computes_at_once(broker: Broke
     assert sorted(answers) == [b"0", b"1", b"2", b"3"]
 
 
-def test_a_busy_worker_heartbeats(start_broker: StartBroker) -> None:
+def test_a_busy_worker_heartbeats_as_often_as_its_broker(start_broker: StartBroker) -> None:
     served = start_broker("broker.heartbeatIntervalMs=100", "broker.heartbeatLiveness=3")
     release = threading.Event()
 
@@ -147,7 +160,7 @@ def test_a_busy_worker_heartbeats(start_broker: StartBroker) -> None:
         release.wait(1.5)  # five times what a silent worker is given
         return "done"
 
-    with Worker(served.endpoint, "slow", slow, heartbeat_interval_ms=100).ready() as worker:
+    with Worker(served.endpoint, "slow", slow).ready() as worker:
         with Client(served.endpoint) as client:
             assert client.request("slow", "x", timeout_ms=10_000).text() == "done"
         assert all(each.is_confirmed for each in (session.core for session in worker._sessions))
