@@ -45,14 +45,18 @@ class Call:
         self.done = done
         self.on_part = on_part
         self.limit = float("inf") if limit is None else limit
-        self.correlation = b""
+        self.id = b""
         self.deadline = 0.0
-        self.sends = 0
+        self.attempt = 0  # the number of its last send
+        self.sends = 0  # those that a worker may have got: the ones that were not refused
         self.refusals = 0
-        self.sent_at: Optional[float] = None  # None: it waits to be sent
+        self.refusal: Optional[Sequence[bytes]] = None  # of its last send
+        self.sent_at = 0.0
         self.until = 0.0
         self.next_at = 0.0
         self.parts: list[bytes] = []
+        self.parts_of: Optional[int] = None  # the attempt that they answer
+        self._oldest = 1  # of earlier attempts parts were dropped
         self.part_bytes = 0
         self.read_bytes = 0  # of these, what the program has read; its thread alone changes it
         self.is_streamed = False  # a part was delivered: it cannot be sent again
@@ -60,3 +64,26 @@ class Call:
     @property
     def name(self) -> str:
         return self.service.decode("utf-8", "backslashreplace")
+
+    @property
+    def correlation(self) -> bytes:
+        """What its last send has in the envelope, and the answer to that."""
+        return self.id + bytes((self.attempt & 255,))
+
+    def sent(self, now: float) -> None:
+        self.attempt += 1
+        self.sends += 1
+        self.sent_at = now
+        self.refusal = None
+        if self.parts_of is not None:
+            self.parts, self.part_bytes, self.parts_of = [], 0, None
+            self._oldest = self.attempt
+
+    def accepts(self, answer_to: int, final: bool) -> bool:
+        """Whether an answer to this attempt, modulo 256, can be used: parts of two are not mixed."""
+        attempt = self.attempt - (self.attempt - answer_to) % 256
+        if attempt < self._oldest:
+            return False
+        if self.parts_of is None and not final:
+            self.parts_of = attempt
+        return self.parts_of in (None, attempt)

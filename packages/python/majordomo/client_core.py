@@ -1,6 +1,7 @@
 """The protocol of a client, without I/O: what to send, when to send it again, and where.
 
-One connection at a time. ``Link`` is how the core acts; the owner tells it what happens (``up``,
+Requests go out over one connection. One to a node that has refused stays open until the requests that
+it holds have their answers, so that they are not run twice. The owner tells what happens (``up``,
 ``down``, ``received``, ``tick``) and calls ``tick`` no later than ``next_at()``. Times are seconds of a
 monotonic clock.
 """
@@ -8,7 +9,7 @@ monotonic clock.
 from __future__ import annotations
 
 import heapq
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 from . import wire
 from .call import Call, Settings
@@ -19,30 +20,46 @@ from .errors import (
     RequestTimeoutError,
     StreamBrokenError,
     UnreachableError,
+    UnsupportedError,
     received_service_error,
 )
 from .exchange import PROBE, Link, finish, frames_of, greet, obstacle, probe, refused, status_of, take_part
 from .options import backoff_ms
+from .turns import Turns
 
 # With several endpoints, how long one may take to accept a connection.
 DIAL_PATIENCE = 1.0
 
 
+class Line:
+    """One connection to one end point."""
+
+    def __init__(self, endpoint: int, dial: "Callable[[Line], Link]", until: float) -> None:
+        self.endpoint = endpoint
+        self.until = until  # the patience with it, until it is up
+        self.is_up = False
+        self.heard_at = -1.0
+        self.out: dict[bytes, Call] = {}
+        self.link = dial(self)
+
+
 class ClientCore:
-    def __init__(self, settings: Settings, link: Link) -> None:
+    """``dial`` makes the link of a line."""
+
+    def __init__(self, settings: Settings, dial: Callable[[Line], Link]) -> None:
         self._settings = settings
-        self._link = link
+        self._dial = dial
         self._calls: dict[bytes, Call] = {}
         self._waiting: dict[bytes, Call] = {}
         self._timers: list[tuple[float, bytes]] = []  # of calls that may have ended
         self._count = 0
-        self._state = "none"
+        self._line: Optional[Line] = None
+        self._retired: dict[Line, None] = {}
+        self._line_of: dict[bytes, Line] = {}  # of calls that are out
         self._endpoint = 0
-        self._dial_until = float("inf")
-        self._pause_until = 0.0
-        self._failures = 0  # connections that did not come about, in a row
-        self._refusals = 0  # answers "not active", in a row
-        self._heard_at = -1.0
+        self._open_at = float("-inf")  # until the first is opened
+        self._failures = 0  # connections lost in a row without an answer
+        self._turns = Turns(len(settings.endpoints), self._pause)
         self._why: dict[str, str] = {}
         self.facts: Optional[wire.Facts] = None
         self.counters = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0}
@@ -52,71 +69,80 @@ class ClientCore:
             call.done(None, LimitError(f"{len(self._calls)} requests wait already (max_outstanding)"))
             return
         self._count += 1
-        call.correlation = self._count.to_bytes(8, "big")
+        call.id = self._count.to_bytes(8, "big")
         call.deadline = now + min(call.tries * call.timeout, call.limit)
-        self._calls[call.correlation] = call
-        self._wait(call, call.deadline)
+        self._calls[call.id] = call
+        self._dispatch(call, now)
         self._pump(now)
 
     def abandon(self, call: Call) -> None:
-        self._calls.pop(call.correlation, None)
-        self._waiting.pop(call.correlation, None)
+        self._calls.pop(call.id, None)
+        self._waiting.pop(call.id, None)
+        self._take_off(call)
 
     def close(self) -> None:
-        self._link.close()
-        self._state = "closed"
+        self._open_at = float("inf")
+        for line in [*self._retired, *([self._line] if self._line else [])]:
+            line.link.close()
+        self._line = None
         for call in list(self._calls.values()):
             self._fail(call, ClosedError("the client was closed"))
 
-    def up(self, now: float) -> None:
-        self._state = "up"
-        self._failures = 0
-        self._heard_at = now
+    def up(self, line: Line, now: float) -> None:
+        line.is_up = True
+        line.heard_at = now
         self._why.clear()
-        greet(self._settings, self._link)
-        self._pump(now)
+        greet(self._settings, line.link)
+        self._send_waiting(now)
 
-    def down(self, reason: str, now: float) -> None:
-        if self._state not in ("up", "dialling"):
+    def down(self, line: Line, reason: str, now: float) -> None:
+        if line in self._retired:
+            self._close(line, now)
+        if line is not self._line:
             return
-        was_up = self._state == "up"
-        self._why[self._settings.endpoints[self._endpoint]] = reason
-        if was_up:
-            # Its broker may be alive: the same end point first.
-            self._leave(now, advance=False)
+        self._why[self._settings.endpoints[line.endpoint]] = reason
+        if not line.is_up:
+            self._move_on(line, "unreachable", now)
             return
+        # Its broker may be alive: the same end point first.
         self._failures += 1
-        self._leave(now, advance=True)
+        self._line = None
+        self._open_at = now + self._pause(self._failures)
+        self._close(line, now)
 
-    def received(self, frames: Sequence[bytes], now: float) -> None:
-        self._heard_at = now
+    def received(self, line: Line, frames: Sequence[bytes], now: float) -> None:
+        line.heard_at = now
         answer = wire.parse_answer(frames)
         if answer is None:
             self.counters["malformed"] += 1
             return
         if answer.correlation == PROBE:
-            self.facts = wire.parse_facts(answer.body)
-            self._pump(now)
+            self._learnt(line, answer.body, now)
             return
-        call = self._calls.get(answer.correlation)
+        call = self._calls.get(answer.correlation[:-1])
         if call is None:
-            if answer.correlation:  # else the answer to hello
-                self.counters["late"] += 1
+            self.counters["late"] += bool(answer.correlation)  # else the answer to hello
             return
+        attempt = answer.correlation[-1]
         if answer.service == wire.REFUSED:
-            self._refused(call, answer.body, now)
+            if attempt == call.attempt & 255 and call.id in self._line_of:
+                self._refused(call, answer.body, now)
+        elif not call.accepts(attempt, answer.final):
+            self.counters["late"] += answer.final
         elif answer.service == wire.FAILED and len(answer.body) >= 3:
             self._fail(call, received_service_error(answer.body))
         else:
-            self._refusals = 0
+            self._failures = 0
+            self._turns.answered()
             self._answered(call, answer, now)
 
     def tick(self, now: float) -> None:
-        if self._state == "dialling" and now >= self._dial_until:
-            self.down("no answer", now)
+        line = self._line
+        if line is not None and not line.is_up and now >= line.until:
+            self.down(line, "no answer", now)
         while self._timers and self._timers[0][0] <= now:
-            at, correlation = heapq.heappop(self._timers)
-            call = self._calls.get(correlation)
+            at, key = heapq.heappop(self._timers)
+            call = self._calls.get(key)
             if call is not None and call.next_at == at:
                 self._due(call, now)
         self._pump(now)
@@ -124,9 +150,16 @@ class ClientCore:
     def next_at(self) -> float:
         """When ``tick`` is due next; infinity: never."""
         at = self._timers[0][0] if self._timers else float("inf")
-        if self._state == "dialling":
-            return min(at, self._dial_until)
-        return min(at, self._pause_until) if self._state == "none" and self._calls else at
+        if self._line is not None:
+            return at if self._line.is_up else min(at, self._line.until)
+        return min(at, self._open_at) if self._waiting else at
+
+    def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
+        facts = wire.parse_facts(body)
+        self._turns.heartbeat = facts.pair_heartbeat_ms / 1000
+        if line is self._line:
+            self.facts = facts
+            self._send_waiting(now)
 
     def _answered(self, call: Call, answer: wire.Answer, now: float) -> None:
         if answer.final:
@@ -136,125 +169,142 @@ class ClientCore:
         error = take_part(call, answer, self._settings.buffer_bytes)
         if error is not None:
             self._fail(call, error)
-        else:
-            # A service that still sends is not late.
-            call.until = now + call.timeout
-            if call.is_streamed:
-                call.deadline = max(call.deadline, call.until)
-            call.until = min(call.until, call.deadline)
-            self._timer(call, call.until)
+            return
+        # A service that still sends is not late.
+        call.until = now + call.timeout
+        if call.is_streamed:
+            call.deadline = max(call.deadline, call.until)
+        call.until = min(call.until, call.deadline)
+        self._timer(call, call.until)
 
     def _refused(self, call: Call, body: Sequence[bytes], now: float) -> None:
         status = status_of(body)
-        if status not in (429, 503):
+        line = self._take_off(call)
+        if status not in (429, 503) or call.is_streamed:
             self._fail(call, refused(call, body))
             return
         # No worker ran it: the send does not count.
         call.sends -= 1
-        call.refusals += 1
-        if status == 429:
-            self._wait(call, min(call.deadline, now + self._pause(call.refusals)), now)
+        call.refusal = body
+        if status == 503 and line is self._line and line is not None and self._turns.refused(line.endpoint, now):
+            self._why[self._settings.endpoints[line.endpoint]] = "not active"
+            self._move_on(line, "refused", now)
+        elif status == 429 or line is self._line:
+            call.refusals += 1
+            self._timer(call, min(call.deadline, now + self._pause(call.refusals)))
             return
-        self._wait(call, call.deadline)
-        self._refusals += 1
-        self._why[self._settings.endpoints[self._endpoint]] = "not active"
-        self._leave(now, advance=True, pause=self._refusals % len(self._settings.endpoints) == 0)
+        self._dispatch(call, now)
+        self._pump(now)
 
     def _due(self, call: Call, now: float) -> None:
-        is_missed = call.sent_at is not None and now >= call.until
-        if now >= call.deadline or (is_missed and (call.is_streamed or call.sends >= call.tries)):
-            self._time_out(call)
-        elif call.sent_at is None:
-            self._wait(call, call.deadline)
-        elif now >= call.until:
-            if self._heard_at > call.sent_at:
-                self._wait(call, call.deadline)
-            else:
-                self._why[self._settings.endpoints[self._endpoint]] = "silent"
-                self._leave(now, advance=True)
-        else:
-            # Is the broker dead, or the service slow?
-            if self._state == "up" and self._heard_at <= call.sent_at:
-                probe(self._settings, self._link)
+        line = self._line_of.get(call.id)
+        is_silent = line is not None and line is self._line and line.heard_at <= call.sent_at
+        if line is not None and now < call.until:
+            if is_silent:  # is the broker dead, or the service slow?
+                probe(self._settings, line.link)
             self._timer(call, call.until)
+            return
+        self._take_off(call)
+        if is_silent and line is not None:
+            self._why[self._settings.endpoints[line.endpoint]] = "silent"
+            self._move_on(line, "silent", now)
+        if now >= call.deadline or call.is_streamed or (line is not None and call.sends >= call.tries):
+            self._time_out(call)
+        else:
+            self._dispatch(call, now)
 
     def _time_out(self, call: Call) -> None:
-        if call.is_streamed:
-            self._fail(call, StreamBrokenError(f"{call.name}: the stream ended before its last part"))
-            return
-        why = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in self._why.items())
-        if call.sends == 0 and call.refusals == 0 and self._state != "up":
-            self._fail(call, UnreachableError(f"no broker could be reached: {why or 'no answer'}"))
+        details = {"sends": call.sends, "service": call.name}
+        error: MajordomoError
+        if call.refusal is not None:
+            error = refused(call, call.refusal)
+        elif call.is_streamed:
+            error = StreamBrokenError(f"{call.name}: the stream ended before its last part")
+        elif call.attempt > 0:
+            error = RequestTimeoutError(f"{call.name}: no answer; sent {call.sends} times", details)
+        elif self._line is not None and self._line.is_up:
+            error = UnsupportedError("the broker does not say whether it supports headers")
         else:
-            text = f"{call.name}: no answer; sent {call.sends} times"
-            self._fail(call, RequestTimeoutError(text, {"sends": call.sends, "service": call.name}))
+            why = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in self._why.items())
+            error = UnreachableError(f"no broker could be reached: {why or 'no answer'}")
+        self._fail(call, error)
 
     def _fail(self, call: Call, error: MajordomoError) -> None:
         self.abandon(call)
         call.done(None, error)
 
-    def _wait(self, call: Call, at: float, now: Optional[float] = None) -> None:
-        """It is sent as soon as may be; with ``now``, only at ``at``."""
-        call.sent_at = None
-        call.parts, call.part_bytes = [], 0
-        if now is None:
-            self._waiting[call.correlation] = call
-        self._timer(call, at)
-
     def _timer(self, call: Call, at: float) -> None:
         call.next_at = at
-        heapq.heappush(self._timers, (at, call.correlation))
+        heapq.heappush(self._timers, (at, call.id))
 
     def _pause(self, failures: int) -> float:
-        longest = self._settings.retry_max_ms
-        if self.facts is not None and self.facts.pair_heartbeat_ms:
-            longest = min(longest, self.facts.pair_heartbeat_ms / 2)
-        return backoff_ms(self._settings.retry_base_ms, longest, failures) / 1000
+        settings = self._settings
+        pause = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, failures) / 1000
+        # Nodes of a pair may change roles within heartbeats.
+        return min(pause, self._turns.heartbeat / 2) if self._turns.heartbeat else pause
 
-    def _leave(self, now: float, advance: bool, pause: Optional[bool] = None) -> None:
-        """Go to the next connection, and send there what has no answer yet."""
-        self._link.close()
-        self._state = "none"
-        self.counters["reopened"] += 1
-        count = len(self._settings.endpoints)
-        if advance:
-            self._endpoint = (self._endpoint + 1) % count
-        if pause is None:
-            pause = self._failures > 0 and self._failures % count == 0
-        self._pause_until = now + self._pause(max(self._failures, self._refusals) // count) if pause else now
-        for call in list(self._calls.values()):
-            if call.sent_at is None:
-                continue
+    def _take_off(self, call: Call) -> Optional[Line]:
+        """It no longer waits for an answer of the line that it is out on."""
+        line = self._line_of.pop(call.id, None)
+        if line is not None:
+            del line.out[call.id]
+            if line in self._retired and not line.out:
+                del self._retired[line]
+                line.link.close()
+        return line
+
+    def _move_on(self, line: Line, why: str, now: float) -> None:
+        """To the next end point, and there what has no answer yet, unless this one may still answer."""
+        self._line = None
+        self._endpoint = self._turns.after(line.endpoint)
+        self._open_at = self._turns.leave(line.endpoint, why, now)
+        if why == "refused" and line.out:
+            self._retired[line] = None
+        else:
+            self._close(line, now)
+        self._pump(now)
+
+    def _close(self, line: Line, now: float) -> None:
+        self._retired.pop(line, None)
+        line.link.close()
+        for call in list(line.out.values()):
+            self._take_off(call)
             if call.sends >= call.tries or call.is_streamed:
                 self._time_out(call)
             else:
-                self._wait(call, call.deadline)
-        self._pump(now)
-
-    def _pump(self, now: float) -> None:
-        if self._state == "none" and self._calls and now >= self._pause_until:
-            self._state = "dialling"
-            several = len(self._settings.endpoints) > 1
-            self._dial_until = now + DIAL_PATIENCE if several else float("inf")
-            self.facts = None
-            reason = self._link.open(self._settings.endpoints[self._endpoint])
-            if reason is not None:
-                self.down(reason, now)
-        if self._state == "up":
-            for call in list(self._waiting.values()):
                 self._dispatch(call, now)
 
+    def _pump(self, now: float) -> None:
+        if self._line is None and self._waiting and now >= self._open_at:
+            several = len(self._settings.endpoints) > 1
+            self.facts = None
+            self.counters["reopened"] += self._open_at > float("-inf")
+            self._open_at = now
+            self._line = line = Line(self._endpoint, self._dial, now + DIAL_PATIENCE if several else float("inf"))
+            reason = line.link.open(self._settings.endpoints[line.endpoint])
+            if reason is not None:
+                self.down(line, reason, now)
+
+    def _send_waiting(self, now: float) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for call in waiting.values():
+            self._dispatch(call, now)
+
     def _dispatch(self, call: Call, now: float) -> None:
-        if call.headers is not None and self.facts is None:
-            return  # its answer comes first
+        """Sends it, or keeps it until it can be sent."""
+        line = self._line
+        if line is None or not line.is_up or (call.headers is not None and self.facts is None):
+            self._waiting[call.id] = call
+            self._timer(call, call.deadline)
+            return
         error = obstacle(call, self.facts)
         if error is not None:
             self._fail(call, error)
             return
-        self._waiting.pop(call.correlation, None)
         self.counters["resends"] += call.sends > 0
-        call.sends += 1
-        call.sent_at = now
+        call.sent(now)
         call.until = min(call.deadline, now + call.timeout)
         self._timer(call, now + (call.until - now) / 2)
-        self._link.send(frames_of(self._settings, call, now))
+        self._line_of[call.id] = line
+        line.out[call.id] = call
+        line.link.send(frames_of(self._settings, call, now))

@@ -12,7 +12,7 @@ import zmq
 
 from . import wire
 from .call import Call, Done, OnPart, Settings
-from .client_core import ClientCore
+from .client_core import ClientCore, Line
 from .curve import Curve
 from .errors import ClosedError, UsageError
 from .freelance import FreelanceCore
@@ -77,12 +77,17 @@ class Engine:
             for at, each in enumerate(self._links):
                 _connect(several, at, each)
         else:
-            link = ZmqLink(context, self._poller, curve)
-            self._links = [link]
-            self._core = core = ClientCore(self.settings, link)
-            link.on_up = lambda: core.up(time.monotonic())
-            link.on_down = lambda reason: core.down(reason, time.monotonic())
-            link.on_message = lambda frames: core.received(frames, time.monotonic())
+            self._links = []
+
+            def dial(line: Line) -> ZmqLink:
+                link = ZmqLink(context, self._poller, curve)
+                link.on_up = lambda: core.up(line, time.monotonic())
+                link.on_down = lambda reason: core.down(line, reason, time.monotonic())
+                link.on_message = lambda frames: core.received(line, frames, time.monotonic())
+                self._links = [*(each for each in self._links if each.is_open), link]
+                return link
+
+            self._core = core = ClientCore(self.settings, dial)
         self.is_freelance = strategy == "freelance"
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
         self._lock = threading.Lock()

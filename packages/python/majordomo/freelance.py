@@ -46,13 +46,12 @@ class _Race:
     def __init__(self, call: Call) -> None:
         self.call = call
         self.asked: set[int] = set()
-        self.open: set[int] = set()
+        self.open: dict[int, int] = {}  # with the attempt, modulo 256
         self.first = 0
         self.last = -1
         self.tries = 0
         self.hedge_at = float("inf")
         self.resume_at = float("inf")  # the end of a pause after all have refused
-        self.stream_of: Optional[int] = None
 
 
 class FreelanceCore:
@@ -70,13 +69,13 @@ class FreelanceCore:
             call.done(None, LimitError(f"{len(self._races)} requests wait already (max_outstanding)"))
             return
         self._count += 1
-        call.correlation = self._count.to_bytes(8, "big")
+        call.id = self._count.to_bytes(8, "big")
         call.deadline = now + min(call.tries * call.timeout, call.limit)
-        race = self._races[call.correlation] = _Race(call)
+        race = self._races[call.id] = _Race(call)
         self._try(race, now)
 
     def abandon(self, call: Call) -> None:
-        self._races.pop(call.correlation, None)
+        self._races.pop(call.id, None)
 
     def close(self) -> None:
         for node in self._nodes:
@@ -118,10 +117,12 @@ class FreelanceCore:
             return
         if not was_alive:
             self._look_for_work(now)
-        race = self._races.get(answer.correlation)
+        race = self._races.get(answer.correlation[:-1])
         if race is None:
             self.counters["late"] += bool(answer.correlation)
-        elif race.stream_of not in (None, at):
+        elif answer.service == wire.REFUSED and race.open.get(at) != answer.correlation[-1]:
+            pass  # of an earlier try
+        elif answer.service != wire.REFUSED and not race.call.accepts(answer.correlation[-1], answer.final):
             self.counters["late"] += answer.final
         else:
             self._answered(race, at, answer, now)
@@ -188,10 +189,9 @@ class FreelanceCore:
                 return
             self.counters["resends"] += call.sends > 0
             race.asked.add(at)
-            race.open.add(at)
             race.last = at
-            call.sends += 1
-            call.sent_at = now
+            call.sent(now)
+            race.open[at] = call.attempt & 255
             race.hedge_at = float("inf") if self._settings.hedge is None else now + self._settings.hedge
             node.link.send(frames_of(self._settings, call, now))
             break
@@ -201,7 +201,7 @@ class FreelanceCore:
 
     def _timer(self, race: _Race) -> None:
         race.call.next_at = min(race.call.until, race.hedge_at, race.resume_at)
-        heapq.heappush(self._timers, (race.call.next_at, race.call.correlation))
+        heapq.heappush(self._timers, (race.call.next_at, race.call.id))
 
     def _due(self, race: _Race, now: float) -> None:
         call = race.call
@@ -209,7 +209,6 @@ class FreelanceCore:
             self._time_out(call)
         elif now >= call.until:
             race.first = (race.last + 1) % len(self._nodes)
-            race.stream_of, call.parts, call.part_bytes = None, [], 0
             self._try(race, now)
         elif now >= race.resume_at:
             race.asked.clear()
@@ -226,13 +225,13 @@ class FreelanceCore:
         """This broker will not answer it."""
         if at not in race.open:
             return
-        race.open.discard(at)
+        attempt = race.open.pop(at)
         call = race.call
-        if race.stream_of == at and call.is_streamed:
-            self._time_out(call)
-            return
-        if race.stream_of == at:  # of a whole answer nothing was handed on
-            race.stream_of, call.parts, call.part_bytes = None, [], 0
+        if call.parts_of is not None and call.parts_of & 255 == attempt:
+            if call.is_streamed:
+                self._time_out(call)
+                return
+            race.open.clear()  # the parts of the others were dropped: their answers are not whole
         if not race.open:
             self._ask_next(race, now)
 
@@ -244,7 +243,7 @@ class FreelanceCore:
                 return
             call.refusals += 1
             self._without(race, at, now)
-            if call.correlation in self._races and not race.open:
+            if call.id in self._races and not race.open:
                 settings = self._settings
                 pause = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, call.refusals) / 1000
                 race.resume_at = now + pause
@@ -255,7 +254,6 @@ class FreelanceCore:
             self.abandon(call)
             finish(call, answer)
         else:
-            race.stream_of = at
             race.hedge_at = float("inf")
             error = take_part(call, answer, self._settings.buffer_bytes)
             if error is not None:

@@ -40,6 +40,10 @@ class ZmqLink:
         self.on_down: Callable[[str], None]
         self.on_message: Callable[[list[bytes]], None]
 
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None
+
     def open(self, endpoint: str) -> Optional[str]:
         """Why it cannot connect at all; None: it tries."""
         socket = self._context.socket(self._kind)

@@ -6,21 +6,26 @@ from typing import Optional, Sequence
 
 import pytest
 
-from majordomo import BodyError, EndpointError, MajordomoError, OptionError, RequestTimeoutError, UnreachableError, wire
+from majordomo import BodyError, EndpointError, MajordomoError, OptionError, RefusedError, RequestTimeoutError, UnreachableError, wire
 from majordomo.call import Call, Settings
-from majordomo.client_core import ClientCore
+from majordomo.client_core import ClientCore, Line
 from majordomo.options import backoff_ms, body_of, endpoints_of, headers_of
 
 
 class Stage:
-    """A core whose link writes down what it is told."""
+    """A core whose links write down what they are told."""
 
     def __init__(self, *endpoints: str) -> None:
         self.opened: list[str] = []
         self.sent: list[Sequence[bytes]] = []
         self.ends: list[object] = []
+        self.lines: list[Line] = []
         settings = Settings(endpoints or ("a", "b"), 2, 10, 100, 2000, False, 1000)
-        self.core = ClientCore(settings, self)
+        self.core = ClientCore(settings, self.dial)
+
+    def dial(self, line: Line) -> "Stage":
+        self.lines.append(line)
+        return self
 
     def open(self, endpoint: str) -> None:
         self.opened.append(endpoint)
@@ -31,6 +36,12 @@ class Stage:
     def send(self, frames: Sequence[bytes]) -> None:
         self.sent.append(frames)
 
+    def up(self, now: float) -> None:
+        self.core.up(self.lines[-1], now)
+
+    def down(self, reason: str, now: float) -> None:
+        self.core.down(self.lines[-1], reason, now)
+
     def ask(self, retries: int = 3, now: float = 0.0) -> None:
         self.core.start(Call(b"echo", [b"x"], None, 1.0, retries, self._done), now)
 
@@ -38,8 +49,9 @@ class Stage:
         """The correlation of each request that was sent to the service."""
         return [frames[0] for frames in self.sent if b"echo" in frames]
 
-    def answer(self, correlation: bytes, service: bytes, *body: bytes, now: float) -> None:
-        self.core.received([correlation, b"", b"MDPC02", b"\x03", service, *body], now)
+    def answer(self, correlation: bytes, service: bytes, *body: bytes, now: float, line: int = -1,
+               kind: bytes = b"\x03") -> None:
+        self.core.received(self.lines[line], [correlation, b"", b"MDPC02", kind, service, *body], now)
 
     def _done(self, body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
         self.ends.append(error if body is None else list(body))
@@ -48,7 +60,7 @@ class Stage:
 def test_an_answer_that_comes_late_is_counted_and_one_in_time_is_used() -> None:
     stage = Stage()
     stage.ask()
-    stage.core.up(0.0)
+    stage.up(0.0)
     (correlation,) = stage.requests()
     stage.answer(correlation, b"echo", b"y", now=0.1)
     stage.answer(correlation, b"echo", b"again", now=0.2)
@@ -58,37 +70,134 @@ def test_an_answer_that_comes_late_is_counted_and_one_in_time_is_used() -> None:
 def test_a_silent_broker_is_left_for_the_next_and_a_slow_service_is_not() -> None:
     stage = Stage()
     stage.ask()
-    stage.core.up(0.0)
+    stage.up(0.0)
     sent = len(stage.sent)
     stage.core.tick(0.5)
     assert len(stage.sent) == sent + 1  # it is asked whether it lives
-    stage.core.received([b"?", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", b"{}"], 0.6)
+    stage.answer(b"?", b"mmi.broker", b"200", b"{}", now=0.6)
     stage.core.tick(1.0)
     assert stage.opened == ["a"] and len(stage.requests()) == 2
     stage.core.tick(1.5)
     stage.core.tick(2.0)
     assert stage.opened == ["a", "closed", "b"]
-    stage.core.up(2.1)
+    stage.up(2.1)
     assert len(stage.requests()) == 3
 
 
 def test_sends_are_counted_and_refused_ones_are_not() -> None:
     stage = Stage()
     stage.ask(retries=0)
-    stage.core.up(0.0)
+    stage.up(0.0)
     stage.answer(stage.requests()[0], b"mmi.refused", b"503", b"echo", b"not active", now=0.1)
     assert stage.opened == ["a", "closed", "b"]
-    stage.core.up(0.2)
+    stage.up(0.2)
     assert len(stage.requests()) == 2
-    stage.core.down("lost", 0.3)
+    stage.down("lost", 0.3)
     (error,) = stage.ends
     assert isinstance(error, RequestTimeoutError) and error.details["sends"] == 1
+
+
+def refuse(stage: Stage, correlation: bytes, now: float, line: int = -1) -> None:
+    stage.answer(correlation, b"mmi.refused", b"503", b"echo", b"not active", now=now, line=line)
+
+
+def test_a_node_that_refuses_keeps_its_connection_while_it_holds_requests() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.ask()
+    stage.up(0.0)
+    first, second = stage.requests()
+    refuse(stage, second, 0.1)
+    assert stage.opened == ["a", "b"]  # the first may be in a queue there: it is not sent again
+    stage.up(0.2)
+    assert [each[:-1] for each in stage.requests()[2:]] == [second[:-1]]
+    stage.answer(first, b"echo", b"1", now=0.3, line=0)
+    assert stage.opened == ["a", "b", "closed"] and stage.ends == [[b"1"]]
+    stage.answer(stage.requests()[2], b"echo", b"2", now=0.4)
+    assert stage.ends == [[b"1"], [b"2"]]
+
+
+def test_a_node_that_refused_is_lost_or_silent() -> None:
+    for is_lost in (True, False):
+        stage = Stage()
+        stage.ask()
+        stage.ask()
+        stage.up(0.0)
+        refuse(stage, stage.requests()[1], 0.1)
+        stage.up(0.2)
+        if is_lost:
+            stage.core.down(stage.lines[0], "lost", 0.3)
+        else:
+            stage.answer(stage.requests()[2], b"echo", b"y", now=0.9)
+            stage.core.tick(0.5)
+            stage.core.tick(1.0)
+        assert stage.opened == ["a", "b", "closed"] and len(stage.requests()) == 4
+
+
+def test_a_refusal_of_an_earlier_send_says_nothing_of_the_last() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.core.tick(0.5)
+    stage.answer(b"?", b"mmi.broker", b"200", b"{}", now=0.6)
+    stage.core.tick(1.0)
+    early, late = stage.requests()
+    refuse(stage, early, 1.1)
+    stage.answer(late, b"echo", b"y", now=1.2)
+    assert stage.ends == [[b"y"]]
+
+
+def test_nodes_that_all_refuse_are_not_hurried_and_the_error_says_why() -> None:
+    stage = Stage()
+    stage.ask(retries=0)
+    stage.up(0.0)
+    stage.answer(b"?", b"mmi.broker", b"200", b'{"pairHeartbeatMs":100}', now=0.0)
+    refuse(stage, stage.requests()[-1], 0.01)
+    stage.up(0.02)
+    now = 0.03
+    while not stage.ends:
+        refuse(stage, stage.requests()[-1], now)
+        now = max(now, stage.core.next_at())
+        stage.core.tick(now)
+        if not stage.lines[-1].is_up:
+            stage.up(now)
+    (error,) = stage.ends
+    assert isinstance(error, RefusedError) and error.details["status"] == 503
+    # Each is left for the other once in two heartbeats at most.
+    assert len(stage.opened) < 2 * 1000 / 200 + 3 and len(stage.requests()) < 50
+
+
+def test_parts_of_two_sends_are_not_mixed() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.answer(stage.requests()[0], b"echo", b"1", now=0.5, kind=b"\x02")
+    stage.down("lost", 0.6)
+    stage.core.tick(1.0)
+    stage.up(1.0)
+    early, late = stage.requests()
+    stage.answer(early, b"echo", b"2", now=1.1)
+    assert stage.ends == [] and stage.core.counters["late"] == 1
+    stage.answer(late, b"echo", b"1", now=1.2, kind=b"\x02")
+    stage.answer(late, b"echo", b"2", now=1.2)
+    assert stage.ends == [[b"1", b"2"]]
+
+
+def test_a_broker_that_drops_each_connection_is_not_hurried() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.down("the connection was lost", 0.0)
+    stage.core.tick(0.04)
+    assert stage.opened == ["a", "closed"]
+    stage.core.tick(0.1)
+    assert stage.opened == ["a", "closed", "a"]
 
 
 def test_over_a_limit_it_waits_before_it_sends_again() -> None:
     stage = Stage("a")
     stage.ask()
-    stage.core.up(0.0)
+    stage.up(0.0)
     stage.answer(stage.requests()[0], b"mmi.refused", b"429", b"echo", b"over a limit", now=0.1)
     stage.core.tick(0.12)
     assert len(stage.requests()) == 1
@@ -100,7 +209,7 @@ def test_end_points_that_do_not_listen_are_tried_in_turn_with_pauses() -> None:
     stage = Stage()
     stage.ask(retries=0)
     for now in (0.0, 0.01):
-        stage.core.down("connection refused", now)
+        stage.down("connection refused", now)
     assert stage.opened == ["a", "closed", "b", "closed"]
     stage.core.tick(0.2)
     assert stage.opened[-1] == "a"
