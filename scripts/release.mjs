@@ -2,6 +2,7 @@
  * Makes everything that a release has, in release/: `npm run release`. It publishes nothing.
  *
  *     majordomo-broker-VERSION.tgz, majordomo-sdk-VERSION.tgz   the packages
+ *     majordomo_client-VERSION-py3-none-any.whl, majordomo_client-VERSION.tar.gz   the Python package
  *     majordomo_VERSION_ARCH.tar.gz, majordomo_VERSION_ARCH.deb  the broker with its Node, for this machine's
  *                                                               architecture: to unpack, to install
  *     …-VERSION.cdx.json                                        their bills of materials (CycloneDX)
@@ -123,6 +124,7 @@ function release() {
     const { name } = manifestOf(path);
     run(`Package ${name}`, 'npm', ['pack', '--silent', '--pack-destination', TARGET, `./${path}`]);
   }
+  run('Python package', 'python3', ['packages/python/make_packages.py', TARGET]);
   run('Archive and Debian package', process.execPath, ['scripts/package-linux.mjs', TARGET]);
   run('Build of the tests', 'npm', ['run', '--silent', 'build:test']);
   const test = [

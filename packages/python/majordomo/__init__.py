@@ -1,0 +1,79 @@
+"""Client and worker for Majordomo, the request-reply broker for ZeroMQ (7/MDP, 18/MDP).
+
+    from majordomo import Client, Worker
+"""
+
+from .aio import AsyncClient, AsyncJob
+from .client import Client, Job, connect
+from .curve import Curve
+from .errors import (
+    BodyError,
+    ClosedError,
+    EndpointError,
+    ForbiddenError,
+    JobDeadError,
+    JobPendingError,
+    JobRefusedError,
+    JobUnknownError,
+    JobUnsupportedError,
+    LimitError,
+    MajordomoError,
+    MapLimitError,
+    NoWorkerError,
+    OptionError,
+    RefusedError,
+    RequestTimeoutError,
+    ServiceError,
+    StreamBrokenError,
+    TooLargeError,
+    UnreachableError,
+    UnsupportedError,
+    UsageError,
+)
+from .jobs import JobState
+from .map import SharedMap
+from .map_copy import Change
+from .message import Message, ProgressPart, Reply, Request, StreamPart
+from .schedules import Schedule
+from .serving import Worker
+
+__all__ = [
+    "AsyncClient",
+    "AsyncJob",
+    "BodyError",
+    "Change",
+    "Client",
+    "ClosedError",
+    "Curve",
+    "EndpointError",
+    "ForbiddenError",
+    "Job",
+    "JobDeadError",
+    "JobPendingError",
+    "JobRefusedError",
+    "JobState",
+    "JobUnknownError",
+    "JobUnsupportedError",
+    "LimitError",
+    "MajordomoError",
+    "MapLimitError",
+    "Message",
+    "NoWorkerError",
+    "OptionError",
+    "ProgressPart",
+    "RefusedError",
+    "Reply",
+    "Request",
+    "RequestTimeoutError",
+    "Schedule",
+    "ServiceError",
+    "SharedMap",
+    "StreamBrokenError",
+    "StreamPart",
+    "TooLargeError",
+    "UnreachableError",
+    "UnsupportedError",
+    "UsageError",
+    "Worker",
+    "connect",
+]

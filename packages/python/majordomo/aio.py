@@ -1,0 +1,230 @@
+"""A client for asyncio: the calls of Client, to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, AsyncIterator, Callable, Mapping, Optional, Sequence, Union
+
+from . import jobs, schedules
+from .client import Service, shown
+from .curve import Curve
+from .engine import Ask, Engine, Pause, Result, Script
+from .errors import MajordomoError
+from .jobs import JobState
+from .message import ProgressPart, Reply, StreamPart
+from .options import Body, Endpoints, cost
+from .schedules import Schedule
+
+
+class AsyncClient:
+    """Client for asyncio: the same options, calls and errors; cancelling a task gives its request up.
+
+        async with AsyncClient('tcp://127.0.0.1:5555') as client:
+            print((await client.request('echo', 'hello')).text())
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints = None,
+        *,
+        timeout_ms: int = 2500,
+        retries: int = 3,
+        max_outstanding: int = 100_000,
+        if_no_worker: str = "wait",
+        stream_buffer_bytes: int = 67_108_864,
+        protocol: str = "0.2",
+        retry_base_ms: int = 100,
+        retry_max_ms: int = 2000,
+        curve: Optional[Curve] = None,
+        strategy: str = "failover",
+        hedge_ms: Optional[int] = None,
+        ping_interval_ms: int = 1000,
+    ) -> None:
+        self._engine = Engine(endpoints, timeout_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
+                              protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
+                              ping_interval_ms)
+
+    async def request(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Reply:
+        """See ``Client.request``."""
+        begin = lambda done: self._engine.call(service, body, timeout_ms, retries, headers, done)
+        return Reply(shown(service), await self._wait(begin))
+
+    async def stream(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> AsyncIterator[StreamPart]:
+        """See ``Client.stream``; read it with ``async for``."""
+        loop = asyncio.get_running_loop()
+        parts: asyncio.Queue[Union[StreamPart, MajordomoError]] = asyncio.Queue()
+        name = shown(service)
+
+        def put(part: Union[StreamPart, MajordomoError]) -> None:
+            _on(loop, parts.put_nowait, part)
+
+        call = self._engine.call(
+            service, body, timeout_ms, retries, headers,
+            lambda _, error: put(error) if error is not None else None,
+            lambda frames, final: put(StreamPart(name, frames, final)),
+        )
+        try:
+            while True:
+                part = await parts.get()
+                if isinstance(part, MajordomoError):
+                    raise part
+                call.read_bytes += cost(part.frames)
+                yield part
+                if part.final:
+                    return
+        finally:
+            self._engine.abandon(call)
+
+    async def enqueue(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+        **options: Any,
+    ) -> "AsyncJob":
+        """See ``Client.enqueue``, which has the options."""
+        stored = jobs.stored_options(**options)
+        uuid = await self._run(jobs.enqueue(self._engine, service, body, stored, timeout_ms, retries))
+        return AsyncJob(self, uuid, shown(service))
+
+    def job(self, uuid: str) -> "AsyncJob":
+        """The durable request with this uuid, which another client may have stored."""
+        return AsyncJob(self, jobs.checked_uuid(uuid), "")
+
+    async def schedule(
+        self,
+        name: str,
+        service: Service,
+        body: Body,
+        *,
+        cron: str,
+        time_zone: Optional[str] = None,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+        **options: Any,
+    ) -> Schedule:
+        """See ``Client.schedule``, which has the options."""
+        stored = jobs.stored_options(**options)
+        script = schedules.schedule(name, service, body, cron, time_zone, stored, timeout_ms, retries)
+        return await self._run(script)
+
+    async def unschedule(self, name: str) -> bool:
+        """Ends a schedule; False if there was none. Requests that are stored already stay."""
+        return await self._run(schedules.unschedule(name))
+
+    async def schedules(self) -> "list[Schedule]":
+        """All schedules of this client's key."""
+        return await self._run(schedules.schedules())
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """See ``Client.counters``."""
+        return self._engine.counters
+
+    async def close(self) -> None:
+        """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing."""
+        await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        await self.close()
+
+    async def _wait(self, begin: Callable[[Any], Any]) -> Sequence[bytes]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Sequence[bytes]] = loop.create_future()
+
+        def settle(body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(body or ())
+
+        call = begin(lambda body, error: _on(loop, settle, body, error))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._engine.abandon(call)
+            raise
+
+    async def _run(self, script: "Script[Result]") -> Result:
+        answer: Any = None
+        error: Optional[MajordomoError] = None
+        while True:
+            try:
+                step = script.send(answer) if error is None else script.throw(error)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            answer, error = None, None
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                answer = await self._answer(step)
+            except MajordomoError as raised:
+                error = raised
+
+    async def _answer(self, question: Ask) -> Sequence[bytes]:
+        return await self._wait(lambda done: self._engine.ask(question, done))
+
+
+class AsyncJob:
+    """Job for asyncio."""
+
+    def __init__(self, client: AsyncClient, uuid: str, service: str) -> None:
+        self._client = client
+        self.uuid = uuid
+        self.service = service
+
+    async def result(self, timeout_ms: Optional[int] = None) -> Reply:
+        """See ``Job.result``."""
+        return await self._client._run(jobs.result(self._client._engine, self.uuid, self.service, timeout_ms))
+
+    async def progress(self, timeout_ms: Optional[int] = None) -> AsyncIterator[ProgressPart]:
+        """See ``Job.progress``; read it with ``async for``."""
+        place = b""
+        while True:
+            script = jobs.progress(self._client._engine, self.uuid, self.service, timeout_ms, place)
+            place, parts = await self._client._run(script)
+            for part in parts:
+                yield part
+            if not place:
+                return
+
+    async def state(self) -> JobState:
+        """Asks the broker once."""
+        return await self._client._run(jobs.state(self._client._engine, self.uuid, self.service))
+
+    async def close(self) -> None:
+        """Deletes request and reply, and stops further attempts. It is safe to close twice."""
+        await self._client._run(jobs.close(self.uuid))
+
+
+def _on(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *arguments: Any) -> None:
+    """From the engine's thread."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        pass  # the loop has ended, and with it whoever waited

@@ -1,0 +1,89 @@
+"""One request of a client, and what its core is set to."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Sequence
+
+from .errors import MajordomoError
+
+
+class Settings:
+    def __init__(self, endpoints: Sequence[str], version: int, max_outstanding: int,
+                 retry_base_ms: float, retry_max_ms: float, refuse_no_worker: bool,
+                 buffer_bytes: int, hedge: Optional[float] = None, ping: float = 1.0) -> None:
+        self.endpoints = endpoints
+        self.version = version
+        self.max_outstanding = max_outstanding
+        self.retry_base_ms = retry_base_ms
+        self.retry_max_ms = retry_max_ms
+        self.refuse_no_worker = refuse_no_worker
+        self.buffer_bytes = buffer_bytes
+        # Of clients of independent brokers, in seconds.
+        self.hedge = hedge
+        self.ping = ping
+
+
+Done = Callable[[Optional[Sequence[bytes]], Optional[MajordomoError]], None]
+OnPart = Callable[[Sequence[bytes], bool], None]
+
+
+class Call:
+    """One request; ``done`` gets its body or its error, once.
+
+    With ``on_part`` it is a stream: that gets each part as it comes, and ``done`` an empty body.
+    ``limit``: seconds after which it ends, however often it may still be sent.
+    """
+
+    def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
+                 timeout: float, retries: int, done: Done,
+                 on_part: Optional[OnPart] = None, limit: Optional[float] = None) -> None:
+        self.service = service
+        self.body = body
+        self.headers = headers
+        self.timeout = timeout
+        self.tries = 1 + retries
+        self.done = done
+        self.on_part = on_part
+        self.limit = float("inf") if limit is None else limit
+        self.id = b""
+        self.deadline = 0.0
+        self.attempt = 0  # the number of its last send
+        self.sends = 0  # those that a worker may have got: the ones that were not refused
+        self.refusals = 0
+        self.refusal: Optional[Sequence[bytes]] = None  # of its last send
+        self.sent_at = 0.0
+        self.until = 0.0
+        self.next_at = 0.0
+        self.parts: list[bytes] = []
+        self.parts_of: Optional[int] = None  # the attempt that they answer
+        self._oldest = 1  # of earlier attempts parts were dropped
+        self.part_bytes = 0
+        self.read_bytes = 0  # of these, what the program has read; its thread alone changes it
+        self.is_streamed = False  # a part was delivered: it cannot be sent again
+
+    @property
+    def name(self) -> str:
+        return self.service.decode("utf-8", "backslashreplace")
+
+    @property
+    def correlation(self) -> bytes:
+        """What its last send has in the envelope, and the answer to that."""
+        return self.id + bytes((self.attempt & 255,))
+
+    def sent(self, now: float) -> None:
+        self.attempt += 1
+        self.sends += 1
+        self.sent_at = now
+        self.refusal = None
+        if self.parts_of is not None:
+            self.parts, self.part_bytes, self.parts_of = [], 0, None
+            self._oldest = self.attempt
+
+    def accepts(self, answer_to: int, final: bool) -> bool:
+        """Whether an answer to this attempt, modulo 256, can be used: parts of two are not mixed."""
+        attempt = self.attempt - (self.attempt - answer_to) % 256
+        if attempt < self._oldest:
+            return False
+        if self.parts_of is None and not final:
+            self.parts_of = attempt
+        return self.parts_of in (None, attempt)

@@ -1,0 +1,299 @@
+"""A client for threads."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import queue
+import time
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
+
+from . import jobs, schedules
+from .curve import Curve
+from .engine import Ask, Engine, Pause, Result, Script
+from .errors import MajordomoError
+from .jobs import JobState
+from .message import ProgressPart, Reply, StreamPart
+from .options import Body, Endpoints, cost, service_of
+from .schedules import Schedule
+
+Service = Union[str, bytes]
+
+
+def shown(service: Service) -> str:
+    return service_of(service).decode("utf-8", "backslashreplace")
+
+
+class Client:
+    """Sends requests to services. Any number of threads may use one client.
+
+        with Client('tcp://127.0.0.1:5555') as client:
+            print(client.request('echo', 'hello').text())
+
+    ``endpoints``: one broker, or the nodes of a pair in order, as text separated by commas or as a list;
+    without it, the environment variable ``MAJORDOMO_URL``. A request is sent at most ``1 + retries``
+    times, and ends no later than ``(1 + retries) * timeout_ms`` milliseconds after the call.
+    ``if_no_worker='fail'``: a request to a service without workers fails at once with NoWorkerError.
+    ``stream_buffer_bytes`` bounds what has arrived of one answer and is not read. ``retry_base_ms`` and
+    ``retry_max_ms`` are the first and the longest pause after a refusal or a lost connection, in
+    milliseconds. ``curve``: see Curve. ``strategy='freelance'``: the end points are brokers that know nothing of
+    each other; ``hedge_ms``: after so long without an answer one more of them is asked; ``ping_interval_ms``: one
+    that is silent for twice as long is taken for dead.
+
+    Raises OptionError, EndpointError.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints = None,
+        *,
+        timeout_ms: int = 2500,
+        retries: int = 3,
+        max_outstanding: int = 100_000,
+        if_no_worker: str = "wait",
+        stream_buffer_bytes: int = 67_108_864,
+        protocol: str = "0.2",
+        retry_base_ms: int = 100,
+        retry_max_ms: int = 2000,
+        curve: Optional[Curve] = None,
+        strategy: str = "failover",
+        hedge_ms: Optional[int] = None,
+        ping_interval_ms: int = 1000,
+    ) -> None:
+        self._engine = Engine(endpoints, timeout_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
+                              protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
+                              ping_interval_ms)
+
+    def request(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Reply:
+        """Sends a request and waits for its reply.
+
+            client.request('sum', '[1, 2]', timeout_ms=500).json()
+
+        ``body``: text, bytes or a list of these, one for each frame. ``timeout_ms``, in milliseconds,
+        and ``retries`` stand in for the client's. A request with ``headers`` also tells the worker how
+        long this client waits. A service that answers in parts gives them joined.
+
+        Raises ServiceError if the service failed, RequestTimeoutError, UnreachableError, RefusedError,
+        ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
+        OptionError, BodyError.
+        """
+        begin = lambda done: self._engine.call(service, body, timeout_ms, retries, headers, done)
+        return Reply(shown(service), self._wait(begin))
+
+    def stream(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Iterator[StreamPart]:
+        """Yields the parts of an answer as they come; the last has ``final``.
+
+            for part in client.stream('countdown', '3'):
+                print(part.text(), part.final)
+
+        The request is sent when the loop begins; each part must come within ``timeout_ms``. Leaving the
+        loop gives the request up. Raises what ``request`` raises, and StreamBrokenError.
+        """
+        parts: queue.SimpleQueue[Union[StreamPart, MajordomoError]] = queue.SimpleQueue()
+        name = shown(service)
+        call = self._engine.call(
+            service, body, timeout_ms, retries, headers,
+            lambda _, error: parts.put(error) if error is not None else None,
+            lambda frames, final: parts.put(StreamPart(name, frames, final)),
+        )
+        try:
+            while True:
+                part = parts.get()
+                if isinstance(part, MajordomoError):
+                    raise part
+                call.read_bytes += cost(part.frames)
+                yield part
+                if part.final:
+                    return
+        finally:
+            self._engine.abandon(call)
+
+    def enqueue(
+        self,
+        service: Service,
+        body: Body,
+        *,
+        idempotency_key: Optional[str] = None,
+        priority: Optional[int] = None,
+        delay_ms: Optional[int] = None,
+        ttl_ms: Optional[int] = None,
+        max_attempts: Optional[int] = None,
+        backoff: "Optional[tuple[int, int]]" = None,
+        shared: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+    ) -> "Job":
+        """Stores a durable request; returns when it is on the broker's disk.
+
+            job = client.enqueue('render', scene, idempotency_key='order-17')
+            reply = job.result(timeout_ms=60_000)
+
+        The same ``idempotency_key`` for the same service gives the same job again. ``priority``: -100 to
+        100, higher goes first. ``delay_ms``, ``ttl_ms`` and ``backoff``, the first and the longest pause
+        between attempts, are in milliseconds. ``shared``: other keys may read and close it.
+
+        Raises what ``request`` raises, JobRefusedError, JobUnsupportedError.
+        """
+        stored = jobs.stored_options(
+            idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
+            max_attempts=max_attempts, backoff=backoff, shared=shared, headers=headers,
+        )
+        uuid = self._run(jobs.enqueue(self._engine, service, body, stored, timeout_ms, retries))
+        return Job(self, uuid, shown(service))
+
+    def job(self, uuid: str) -> "Job":
+        """The durable request with this uuid, which another client may have stored."""
+        return Job(self, jobs.checked_uuid(uuid), "")
+
+    def schedule(
+        self,
+        name: str,
+        service: Service,
+        body: Body,
+        *,
+        cron: str,
+        time_zone: Optional[str] = None,
+        priority: Optional[int] = None,
+        delay_ms: Optional[int] = None,
+        ttl_ms: Optional[int] = None,
+        max_attempts: Optional[int] = None,
+        backoff: "Optional[tuple[int, int]]" = None,
+        shared: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout_ms: Optional[int] = None,
+        retries: Optional[int] = None,
+    ) -> Schedule:
+        """Has the broker store a request whenever the cron line says so; replaces a schedule of that name.
+
+            client.schedule('nightly', 'report', 'all', cron='30 2 * * *', time_zone='Europe/Berlin')
+
+        The other options are those of ``enqueue``. Raises what ``enqueue`` raises.
+        """
+        stored = jobs.stored_options(
+            priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms, max_attempts=max_attempts, backoff=backoff,
+            shared=shared, headers=headers,
+        )
+        return self._run(schedules.schedule(name, service, body, cron, time_zone, stored, timeout_ms, retries))
+
+    def unschedule(self, name: str) -> bool:
+        """Ends a schedule; False if there was none. Requests that are stored already stay."""
+        return self._run(schedules.unschedule(name))
+
+    def schedules(self) -> "list[Schedule]":
+        """All schedules of this client's key."""
+        return self._run(schedules.schedules())
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Counts of ``late`` answers, ``malformed`` messages, ``resends`` and ``reopened`` connections."""
+        return self._engine.counters
+
+    def close(self) -> None:
+        """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing."""
+        self._engine.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def _wait(self, begin: Callable[[Any], Any]) -> Sequence[bytes]:
+        future: concurrent.futures.Future[Sequence[bytes]] = concurrent.futures.Future()
+
+        def done(body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(body or ())
+
+        call = begin(done)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            self._engine.abandon(call)
+            raise
+
+    def _run(self, script: "Script[Result]") -> Result:
+        answer: Any = None
+        error: Optional[MajordomoError] = None
+        while True:
+            try:
+                step = script.send(answer) if error is None else script.throw(error)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            answer, error = None, None
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                continue
+            try:
+                answer = self._answer(step)
+            except MajordomoError as raised:
+                error = raised
+
+    def _answer(self, question: Ask) -> Sequence[bytes]:
+        return self._wait(lambda done: self._engine.ask(question, done))
+
+
+class Job:
+    """A durable request. ``uuid`` is all that is needed to find it again: ``client.job(uuid)``."""
+
+    def __init__(self, client: Client, uuid: str, service: str) -> None:
+        self._client = client
+        self.uuid = uuid
+        self.service = service
+
+    def result(self, timeout_ms: Optional[int] = None) -> Reply:
+        """Waits for the reply, across restarts of brokers and lost connections; without ``timeout_ms``, in
+        milliseconds, until there is an answer.
+
+        Raises ServiceError if the request is dead and a worker said why, JobDeadError, JobUnknownError,
+        JobPendingError when the time is up, and what ``request`` raises.
+        """
+        return self._client._run(jobs.result(self._client._engine, self.uuid, self.service, timeout_ms))
+
+    def progress(self, timeout_ms: Optional[int] = None) -> Iterator[ProgressPart]:
+        """Yields the parts that the worker sends while it works, those so far first; ends when the reply is there.
+
+            for part in job.progress():
+                print(part.attempt, part.index, part.text())
+
+        ``timeout_ms`` is the longest wait for each. Raises what ``result`` raises, JobUnsupportedError.
+        """
+        place = b""
+        while True:
+            engine = self._client._engine
+            place, parts = self._client._run(jobs.progress(engine, self.uuid, self.service, timeout_ms, place))
+            yield from parts
+            if not place:
+                return
+
+    def state(self) -> JobState:
+        """Asks the broker once."""
+        return self._client._run(jobs.state(self._client._engine, self.uuid, self.service))
+
+    def close(self) -> None:
+        """Deletes request and reply, and stops further attempts. It is safe to close twice."""
+        self._client._run(jobs.close(self.uuid))
+
+
+def connect(endpoints: Endpoints = None, **options: Any) -> Client:
+    """Short for ``Client(endpoints, **options)``."""
+    return Client(endpoints, **options)

@@ -1,0 +1,310 @@
+"""The protocol of a client, without I/O: what to send, when to send it again, and where.
+
+Requests go out over one connection. One to a node that has refused stays open until the requests that
+it holds have their answers, so that they are not run twice. The owner tells what happens (``up``,
+``down``, ``received``, ``tick``) and calls ``tick`` no later than ``next_at()``. Times are seconds of a
+monotonic clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Callable, Optional, Sequence
+
+from . import wire
+from .call import Call, Settings
+from .errors import (
+    ClosedError,
+    LimitError,
+    MajordomoError,
+    RequestTimeoutError,
+    StreamBrokenError,
+    UnreachableError,
+    UnsupportedError,
+    received_service_error,
+)
+from .exchange import PROBE, Link, finish, frames_of, greet, obstacle, probe, refused, status_of, take_part
+from .options import backoff_ms
+from .turns import Turns
+
+# With several endpoints, how long one may take to accept a connection.
+DIAL_PATIENCE = 1.0
+
+
+class Line:
+    """One connection to one end point."""
+
+    def __init__(self, endpoint: int, dial: "Callable[[Line], Link]", until: float) -> None:
+        self.endpoint = endpoint
+        self.until = until  # the patience with it, until it is up
+        self.is_up = False
+        self.heard_at = -1.0
+        self.out: dict[bytes, Call] = {}
+        self.link = dial(self)
+
+
+class ClientCore:
+    """``dial`` makes the link of a line."""
+
+    def __init__(self, settings: Settings, dial: Callable[[Line], Link]) -> None:
+        self._settings = settings
+        self._dial = dial
+        self._calls: dict[bytes, Call] = {}
+        self._waiting: dict[bytes, Call] = {}
+        self._timers: list[tuple[float, bytes]] = []  # of calls that may have ended
+        self._count = 0
+        self._line: Optional[Line] = None
+        self._retired: dict[Line, None] = {}
+        self._line_of: dict[bytes, Line] = {}  # of calls that are out
+        self._endpoint = 0
+        self._open_at = float("-inf")  # until the first is opened
+        self._failures = 0  # connections lost in a row without an answer
+        self._turns = Turns(len(settings.endpoints), self._pause)
+        self._why: dict[str, str] = {}
+        self.facts: Optional[wire.Facts] = None
+        self.counters = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0}
+
+    def start(self, call: Call, now: float) -> None:
+        if len(self._calls) >= self._settings.max_outstanding:
+            call.done(None, LimitError(f"{len(self._calls)} requests wait already (max_outstanding)"))
+            return
+        self._count += 1
+        call.id = self._count.to_bytes(8, "big")
+        call.deadline = now + min(call.tries * call.timeout, call.limit)
+        self._calls[call.id] = call
+        self._dispatch(call, now)
+        self._pump(now)
+
+    def abandon(self, call: Call) -> None:
+        self._calls.pop(call.id, None)
+        self._waiting.pop(call.id, None)
+        self._take_off(call)
+
+    def close(self) -> None:
+        self._open_at = float("inf")
+        for line in [*self._retired, *([self._line] if self._line else [])]:
+            line.link.close()
+        self._line = None
+        for call in list(self._calls.values()):
+            self._fail(call, ClosedError("the client was closed"))
+
+    def up(self, line: Line, now: float) -> None:
+        line.is_up = True
+        line.heard_at = now
+        self._why.clear()
+        greet(self._settings, line.link)
+        self._send_waiting(now)
+
+    def down(self, line: Line, reason: str, now: float) -> None:
+        if line in self._retired:
+            self._close(line, now)
+        if line is not self._line:
+            return
+        self._why[self._settings.endpoints[line.endpoint]] = reason
+        if not line.is_up:
+            self._move_on(line, "unreachable", now)
+            return
+        # Its broker may be alive: the same end point first.
+        self._failures += 1
+        self._line = None
+        self._open_at = now + self._pause(self._failures)
+        self._close(line, now)
+
+    def received(self, line: Line, frames: Sequence[bytes], now: float) -> None:
+        line.heard_at = now
+        answer = wire.parse_answer(frames)
+        if answer is None:
+            self.counters["malformed"] += 1
+            return
+        if answer.correlation == PROBE:
+            self._learnt(line, answer.body, now)
+            return
+        call = self._calls.get(answer.correlation[:-1])
+        if call is None:
+            self.counters["late"] += bool(answer.correlation)  # else the answer to hello
+            return
+        attempt = answer.correlation[-1]
+        if answer.service == wire.REFUSED:
+            if attempt == call.attempt & 255 and call.id in self._line_of:
+                self._refused(call, answer.body, now)
+        elif not call.accepts(attempt, answer.final):
+            self.counters["late"] += answer.final
+        elif answer.service == wire.FAILED and len(answer.body) >= 3:
+            self._fail(call, received_service_error(answer.body))
+        else:
+            self._failures = 0
+            self._turns.answered()
+            self._answered(call, answer, now)
+
+    def tick(self, now: float) -> None:
+        line = self._line
+        if line is not None and not line.is_up and now >= line.until:
+            self.down(line, "no answer", now)
+        while self._timers and self._timers[0][0] <= now:
+            at, key = heapq.heappop(self._timers)
+            call = self._calls.get(key)
+            if call is not None and call.next_at == at:
+                self._due(call, now)
+        self._pump(now)
+
+    def next_at(self) -> float:
+        """When ``tick`` is due next; infinity: never."""
+        at = self._timers[0][0] if self._timers else float("inf")
+        if self._line is not None:
+            return at if self._line.is_up else min(at, self._line.until)
+        return min(at, self._open_at) if self._waiting else at
+
+    def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
+        facts = wire.parse_facts(body)
+        self._turns.heartbeat = facts.pair_heartbeat_ms / 1000
+        if line is self._line:
+            self.facts = facts
+            self._send_waiting(now)
+
+    def _answered(self, call: Call, answer: wire.Answer, now: float) -> None:
+        if answer.final:
+            self.abandon(call)
+            finish(call, answer)
+            return
+        error = take_part(call, answer, self._settings.buffer_bytes)
+        if error is not None:
+            self._fail(call, error)
+            return
+        # A service that still sends is not late.
+        call.until = now + call.timeout
+        if call.is_streamed:
+            call.deadline = max(call.deadline, call.until)
+        call.until = min(call.until, call.deadline)
+        self._timer(call, call.until)
+
+    def _refused(self, call: Call, body: Sequence[bytes], now: float) -> None:
+        status = status_of(body)
+        line = self._take_off(call)
+        if status not in (429, 503) or call.is_streamed:
+            self._fail(call, refused(call, body))
+            return
+        # No worker ran it: the send does not count.
+        call.sends -= 1
+        call.refusal = body
+        if status == 503 and line is self._line and line is not None and self._turns.refused(line.endpoint, now):
+            self._why[self._settings.endpoints[line.endpoint]] = "not active"
+            self._move_on(line, "refused", now)
+        elif status == 429 or line is self._line:
+            call.refusals += 1
+            self._timer(call, min(call.deadline, now + self._pause(call.refusals)))
+            return
+        self._dispatch(call, now)
+        self._pump(now)
+
+    def _due(self, call: Call, now: float) -> None:
+        line = self._line_of.get(call.id)
+        is_silent = line is not None and line is self._line and line.heard_at <= call.sent_at
+        if line is not None and now < call.until:
+            if is_silent:  # is the broker dead, or the service slow?
+                probe(self._settings, line.link)
+            self._timer(call, call.until)
+            return
+        self._take_off(call)
+        if is_silent and line is not None:
+            self._why[self._settings.endpoints[line.endpoint]] = "silent"
+            self._move_on(line, "silent", now)
+        if now >= call.deadline or call.is_streamed or (line is not None and call.sends >= call.tries):
+            self._time_out(call)
+        else:
+            self._dispatch(call, now)
+
+    def _time_out(self, call: Call) -> None:
+        details = {"sends": call.sends, "service": call.name}
+        error: MajordomoError
+        if call.refusal is not None:
+            error = refused(call, call.refusal)
+        elif call.is_streamed:
+            error = StreamBrokenError(f"{call.name}: the stream ended before its last part")
+        elif call.attempt > 0:
+            error = RequestTimeoutError(f"{call.name}: no answer; sent {call.sends} times", details)
+        elif self._line is not None and self._line.is_up:
+            error = UnsupportedError("the broker does not say whether it supports headers")
+        else:
+            why = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in self._why.items())
+            error = UnreachableError(f"no broker could be reached: {why or 'no answer'}")
+        self._fail(call, error)
+
+    def _fail(self, call: Call, error: MajordomoError) -> None:
+        self.abandon(call)
+        call.done(None, error)
+
+    def _timer(self, call: Call, at: float) -> None:
+        call.next_at = at
+        heapq.heappush(self._timers, (at, call.id))
+
+    def _pause(self, failures: int) -> float:
+        settings = self._settings
+        pause = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, failures) / 1000
+        # Nodes of a pair may change roles within heartbeats.
+        return min(pause, self._turns.heartbeat / 2) if self._turns.heartbeat else pause
+
+    def _take_off(self, call: Call) -> Optional[Line]:
+        """It no longer waits for an answer of the line that it is out on."""
+        line = self._line_of.pop(call.id, None)
+        if line is not None:
+            del line.out[call.id]
+            if line in self._retired and not line.out:
+                del self._retired[line]
+                line.link.close()
+        return line
+
+    def _move_on(self, line: Line, why: str, now: float) -> None:
+        """To the next end point, and there what has no answer yet, unless this one may still answer."""
+        self._line = None
+        self._endpoint = self._turns.after(line.endpoint)
+        self._open_at = self._turns.leave(line.endpoint, why, now)
+        if why == "refused" and line.out:
+            self._retired[line] = None
+        else:
+            self._close(line, now)
+        self._pump(now)
+
+    def _close(self, line: Line, now: float) -> None:
+        self._retired.pop(line, None)
+        line.link.close()
+        for call in list(line.out.values()):
+            self._take_off(call)
+            if call.sends >= call.tries or call.is_streamed:
+                self._time_out(call)
+            else:
+                self._dispatch(call, now)
+
+    def _pump(self, now: float) -> None:
+        if self._line is None and self._waiting and now >= self._open_at:
+            several = len(self._settings.endpoints) > 1
+            self.facts = None
+            self.counters["reopened"] += self._open_at > float("-inf")
+            self._open_at = now
+            self._line = line = Line(self._endpoint, self._dial, now + DIAL_PATIENCE if several else float("inf"))
+            reason = line.link.open(self._settings.endpoints[line.endpoint])
+            if reason is not None:
+                self.down(line, reason, now)
+
+    def _send_waiting(self, now: float) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for call in waiting.values():
+            self._dispatch(call, now)
+
+    def _dispatch(self, call: Call, now: float) -> None:
+        """Sends it, or keeps it until it can be sent."""
+        line = self._line
+        if line is None or not line.is_up or (call.headers is not None and self.facts is None):
+            self._waiting[call.id] = call
+            self._timer(call, call.deadline)
+            return
+        error = obstacle(call, self.facts)
+        if error is not None:
+            self._fail(call, error)
+            return
+        self.counters["resends"] += call.sends > 0
+        call.sent(now)
+        call.until = min(call.deadline, now + call.timeout)
+        self._timer(call, now + (call.until - now) / 2)
+        self._line_of[call.id] = line
+        line.out[call.id] = call
+        line.link.send(frames_of(self._settings, call, now))

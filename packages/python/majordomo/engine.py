@@ -1,0 +1,185 @@
+"""What Client and AsyncClient share: the thread that speaks with the broker, options, and scripts of questions."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import threading
+import time
+from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
+
+import zmq
+
+from . import wire
+from .call import Call, Done, OnPart, Settings
+from .client_core import ClientCore, Line
+from .curve import Curve
+from .errors import ClosedError, UsageError
+from .freelance import FreelanceCore
+from .link import Wake, ZmqLink
+from .options import DAY_MS, Endpoints, body_of, endpoints_of, headers_of, integer, service_of, version_of, wrong
+
+log = logging.getLogger("majordomo.client")
+
+NOT_STORED = "durable requests are safe at one broker, or pair, only: not with strategy='freelance'"
+
+Result = TypeVar("Result")
+
+
+class Ask(NamedTuple):
+    """One question of a script; None: the client's time and retries. ``limit`` is in seconds."""
+
+    service: bytes
+    body: Sequence[bytes]
+    timeout_ms: Optional[int] = None
+    retries: Optional[int] = None
+    limit: Optional[float] = None
+
+
+class Pause(NamedTuple):
+    seconds: float
+
+
+# A script asks and pauses; whoever runs it sends the answer in, or throws the error.
+Script = Generator[Union[Ask, Pause], Any, Result]
+
+
+class Engine:
+    def __init__(self, endpoints: Endpoints, timeout_ms: int, retries: int, max_outstanding: int, if_no_worker: str,
+                 stream_buffer_bytes: int, protocol: str, retry_base_ms: int, retry_max_ms: int,
+                 curve: Optional[Curve], strategy: str, hedge_ms: Optional[int], ping_interval_ms: int) -> None:
+        if strategy not in ("failover", "freelance"):
+            raise wrong("strategy", "must be 'failover' or 'freelance'")
+        if hedge_ms is not None and strategy == "failover":
+            raise wrong("hedge_ms", "needs strategy='freelance'")
+        if if_no_worker not in ("wait", "fail"):
+            raise wrong("if_no_worker", "must be 'wait' or 'fail'")
+        self.timeout_ms = integer("timeout_ms", timeout_ms, 1, DAY_MS)
+        self.retries = integer("retries", retries, 0, 1000)
+        self.settings = Settings(
+            endpoints_of(endpoints),
+            version_of(protocol),
+            integer("max_outstanding", max_outstanding, 1, 10_000_000),
+            integer("retry_base_ms", retry_base_ms, 1, DAY_MS),
+            integer("retry_max_ms", retry_max_ms, 1, DAY_MS),
+            if_no_worker == "fail",
+            integer("stream_buffer_bytes", stream_buffer_bytes, 1, 2**40),
+            None if hedge_ms is None else integer("hedge_ms", hedge_ms, 0, DAY_MS) / 1000,
+            integer("ping_interval_ms", ping_interval_ms, 10, DAY_MS) / 1000,
+        )
+        self._poller = zmq.Poller()
+        self._wake = Wake(self._poller)
+        context: zmq.Context[Any] = zmq.Context.instance()
+        self._core: Union[ClientCore, FreelanceCore]
+        if strategy == "freelance":
+            self._links = [ZmqLink(context, self._poller, curve) for _ in self.settings.endpoints]
+            self._core = several = FreelanceCore(self.settings, self._links)
+            for at, each in enumerate(self._links):
+                _connect(several, at, each)
+        else:
+            self._links = []
+
+            def dial(line: Line) -> ZmqLink:
+                link = ZmqLink(context, self._poller, curve)
+                link.on_up = lambda: core.up(line, time.monotonic())
+                link.on_down = lambda reason: core.down(line, reason, time.monotonic())
+                link.on_message = lambda frames: core.received(line, frames, time.monotonic())
+                self._links = [*(each for each in self._links if each.is_open), link]
+                return link
+
+            self._core = core = ClientCore(self.settings, dial)
+        self.is_freelance = strategy == "freelance"
+        self._tasks: collections.deque[Callable[[], None]] = collections.deque()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="majordomo-client", daemon=True)
+        self._thread.start()
+
+    @property
+    def facts(self) -> Optional[wire.Facts]:
+        """Of the broker that is connected now; None: not known."""
+        return self._core.facts
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return dict(self._core.counters)
+
+    def call(self, service: object, body: object, timeout_ms: Optional[int], retries: Optional[int],
+             headers: Optional[Mapping[str, str]], done: Done, on_part: Optional[OnPart] = None,
+             limit: Optional[float] = None) -> Call:
+        """Sends a request. ``done`` and ``on_part`` are called in the engine's thread."""
+        name = service_of(service)
+        if self.is_freelance and name.startswith(b"titanic."):
+            raise UsageError(NOT_STORED)
+        timeout, tries = self.patience(timeout_ms, retries)
+        packed = headers_of(headers)
+        if packed is not None and self.settings.version == 1:
+            raise wrong("headers", "need protocol 0.2")
+        if on_part is not None and self.settings.version == 1:
+            raise wrong("protocol", "must be '0.2' for streams")
+        call = Call(name, body_of(body), packed, timeout / 1000, tries, done, on_part, limit)
+        self.post(lambda: self._core.start(call, time.monotonic()))
+        return call
+
+    def ask(self, question: Ask, done: Done) -> Call:
+        return self.call(question.service, question.body, question.timeout_ms, question.retries, None, done,
+                         limit=question.limit)
+
+    def patience(self, timeout_ms: Optional[int], retries: Optional[int]) -> "tuple[int, int]":
+        """In milliseconds, and the retries; those of the client where none are given."""
+        return (
+            self.timeout_ms if timeout_ms is None else integer("timeout_ms", timeout_ms, 1, DAY_MS),
+            self.retries if retries is None else integer("retries", retries, 0, 1000),
+        )
+
+    def abandon(self, call: Call) -> None:
+        try:
+            self.post(lambda: self._core.abandon(call))
+        except ClosedError:
+            pass  # it has ended already
+
+    def post(self, task: Callable[[], None]) -> None:
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the client was closed")
+            self._tasks.append(task)
+        self._wake.set()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._closed:
+                self._turn()
+        except BaseException:
+            log.exception("the client's thread ended")
+            raise
+        finally:
+            with self._lock:
+                self._closed = True
+            while self._tasks:
+                self._tasks.popleft()()
+            self._core.close()
+            with self._lock:
+                self._wake.close()
+
+    def _turn(self) -> None:
+        wait = max(0.0, self._core.next_at() - time.monotonic())
+        self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1)
+        self._wake.clear()
+        while self._tasks:
+            self._tasks.popleft()()
+        for link in self._links:
+            link.read()
+        self._core.tick(time.monotonic())
+
+
+def _connect(core: FreelanceCore, at: int, link: ZmqLink) -> None:
+    link.on_up = lambda: core.up(at, time.monotonic())
+    link.on_down = lambda reason: core.down(at, reason, time.monotonic())
+    link.on_message = lambda frames: core.received(at, frames, time.monotonic())

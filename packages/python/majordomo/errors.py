@@ -1,0 +1,215 @@
+"""Errors of the package.
+
+Each has a stable ``code``, the same as in the TypeScript SDK, and a class of its own. ``details`` are
+facts for programs; the text is for people and may change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Mapping, Optional, Sequence, Union
+
+_FAILURE_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class MajordomoError(Exception):
+    """The base of all errors of this package."""
+
+    code = "ERR_MDP"
+
+    def __init__(self, message: str, details: Optional[Mapping[str, Any]] = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, Any] = dict(details or {})
+
+
+class BodyError(MajordomoError, ValueError):
+    """A body cannot be sent, or is not the JSON that the program asked for."""
+
+    code = "ERR_MDP_BODY"
+
+
+class ClosedError(MajordomoError):
+    """The client or worker was closed."""
+
+    code = "ERR_MDP_CLOSED"
+
+
+class EndpointError(MajordomoError, ValueError):
+    """An endpoint is not one: tcp://HOST:PORT or ipc://PATH."""
+
+    code = "ERR_MDP_ENDPOINT"
+
+
+class ForbiddenError(MajordomoError):
+    """The broker refused (403): the key, or the listener, gives no right to that service."""
+
+    code = "ERR_MDP_FORBIDDEN"
+
+
+class LimitError(MajordomoError):
+    """The client reached one of its limits, ``max_outstanding`` or ``stream_buffer_bytes``."""
+
+    code = "ERR_MDP_LIMIT"
+
+
+class NoWorkerError(MajordomoError):
+    """Nobody serves the service now, and the client does not wait (``if_no_worker='fail'``)."""
+
+    code = "ERR_MDP_NO_WORKER"
+
+
+class OptionError(MajordomoError, ValueError):
+    """An option or argument is of the wrong type or out of range; ``details['option']`` names it."""
+
+    code = "ERR_MDP_OPTION"
+
+
+class RefusedError(MajordomoError):
+    """The broker refused: ``details`` has ``status``, ``service`` and ``reason``."""
+
+    code = "ERR_MDP_REFUSED"
+
+
+class RequestTimeoutError(MajordomoError, TimeoutError):
+    """No answer arrived in time; ``details['sends']`` says how many times the request was sent."""
+
+    code = "ERR_MDP_TIMEOUT"
+
+
+class StreamBrokenError(MajordomoError):
+    """A stream ended after a part was delivered and before the last; at a worker: it cannot go on."""
+
+    code = "ERR_MDP_STREAM_BROKEN"
+
+
+class TooLargeError(MajordomoError):
+    """The request is too large for the broker; ``details`` has ``bytes`` and ``bytes_max``, or the refusal."""
+
+    code = "ERR_MDP_TOO_LARGE"
+
+
+class UnreachableError(MajordomoError, ConnectionError):
+    """No endpoint accepted a connection in time; nothing was sent."""
+
+    code = "ERR_MDP_UNREACHABLE"
+
+
+class UnsupportedError(MajordomoError):
+    """The request has headers, and the broker does not support them; it was not sent."""
+
+    code = "ERR_MDP_UNSUPPORTED"
+
+
+class UsageError(MajordomoError):
+    """A client of independent brokers was asked to store a request, or for a stored one."""
+
+    code = "ERR_MDP_USAGE"
+
+
+class JobDeadError(MajordomoError):
+    """The durable request is dead: no attempt was answered, and no worker said why."""
+
+    code = "ERR_TITANIC_DEAD"
+
+
+class JobPendingError(MajordomoError, TimeoutError):
+    """No reply to the durable request arrived within ``timeout_ms``; it may still arrive."""
+
+    code = "ERR_TITANIC_PENDING"
+
+
+class JobRefusedError(MajordomoError):
+    """Storing or closing a durable request, or a schedule, was refused: ``details`` has status and text."""
+
+    code = "ERR_TITANIC_REFUSED"
+
+
+class JobUnknownError(MajordomoError):
+    """The durable request is unknown: closed, expired, or never stored."""
+
+    code = "ERR_TITANIC_UNKNOWN"
+
+
+class JobUnsupportedError(MajordomoError):
+    """The broker does not support an option of ``enqueue``, or schedules, or progress."""
+
+    code = "ERR_TITANIC_UNSUPPORTED"
+
+
+class MapLimitError(MajordomoError):
+    """The map of the broker is larger than ``max_bytes``."""
+
+    code = "ERR_MAP_LIMIT"
+
+
+class ServiceError(MajordomoError):
+    """A failure of a service. A handler raises it; the client's request raises an equal one.
+
+    ``service_code`` is 1 to 64 characters of ``A-Z a-z 0-9 . _ -``, not beginning with ``mdp.``.
+    ``retry``: True, a stored request is tried again after a pause; False, never; ``'elsewhere'``, the
+    request did not cause it: another worker gets it. ``details`` are sent as JSON, at most 64 KiB.
+
+        raise ServiceError('card_declined', 'The card was declined', retry=False)
+    """
+
+    code = "ERR_SERVICE_FAILED"
+
+    def __init__(
+        self,
+        service_code: str,
+        message: str,
+        *,
+        retry: Union[bool, str] = True,
+        details: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        super().__init__(message, details)
+        if not isinstance(service_code, str) or not is_failure_code(service_code):
+            raise OptionError(
+                "service_code must be 1 to 64 characters of A-Z a-z 0-9 . _ -, not beginning with mdp.",
+                {"option": "service_code"},
+            )
+        if retry not in (True, False, "elsewhere"):
+            raise OptionError("retry must be True, False or 'elsewhere'", {"option": "retry"})
+        self.service_code = service_code
+        self.retry = retry
+        self.service = ""
+        self.detail: Sequence[bytes] = ()
+
+    def __reduce__(self) -> Any:  # a handler in another process raises it
+        return (_rebuilt, (self.service_code, self.message, self.retry, dict(self.details)))
+
+
+def _rebuilt(code: str, message: str, retry: Union[bool, str], details: Mapping[str, Any]) -> ServiceError:
+    return ServiceError(code, message, retry=retry, details=details)
+
+
+def is_failure_code(code: str) -> bool:
+    return _FAILURE_CODE.fullmatch(code) is not None and not code.startswith("mdp.")
+
+
+def received_service_error(body: Sequence[bytes]) -> ServiceError:
+    """The error of a failure that the broker sent: service, code, text, detail frames."""
+    service, code, text = (frame.decode("utf-8", "replace") for frame in body[:3])
+    detail = tuple(body[3:])
+    details: Mapping[str, Any] = {}
+    if len(detail) == 1:
+        try:
+            given = json.loads(detail[0])
+        except ValueError:
+            given = None
+        if isinstance(given, dict):
+            details = given
+    error = ServiceError("received", text or code, details=details)
+    error.service, error.service_code, error.detail = service, code, detail
+    return error
+
+
+_STATUS_ERRORS = {403: ForbiddenError, 404: NoWorkerError, 413: TooLargeError}
+
+
+def refusal(status: int, service: str, reason: str) -> MajordomoError:
+    kind = _STATUS_ERRORS.get(status, RefusedError)
+    details = {"status": status, "service": service, "reason": reason}
+    return kind(f"{service}: the broker refused ({status}): {reason}", details)

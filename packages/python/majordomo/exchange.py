@@ -1,0 +1,78 @@
+"""What every client's core does with one broker and one request. No I/O."""
+
+from __future__ import annotations
+
+from typing import Optional, Protocol, Sequence
+
+from . import wire
+from .call import Call, Settings
+from .errors import LimitError, MajordomoError, TooLargeError, UnsupportedError, refusal
+from .options import cost
+
+PROBE = b"?"
+
+
+class Link(Protocol):
+    def open(self, endpoint: str) -> Optional[str]:
+        """Why it cannot connect at all; None: it tries."""
+    def close(self) -> None: ...
+    def send(self, frames: Sequence[bytes]) -> None: ...
+
+
+def greet(settings: Settings, link: Link) -> None:
+    """What a client says first: that it understands refusals; and it asks what the broker knows."""
+    hello: dict[str, object] = {"failures": True}
+    if settings.refuse_no_worker:
+        hello["noWorker"] = "refuse"
+    link.send(wire.request(settings.version, b"", b"mmi.hello", [wire.compact(hello)]))
+    probe(settings, link)
+
+
+def probe(settings: Settings, link: Link) -> None:
+    link.send(wire.request(settings.version, PROBE, b"mmi.broker", [b""]))
+
+
+def status_of(body: Sequence[bytes]) -> int:
+    return int(body[0]) if body and body[0].isdigit() else 0
+
+
+def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:
+    reason = body[2].decode("utf-8", "replace") if len(body) > 2 else ""
+    return refusal(status_of(body), call.name, reason)
+
+
+def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError]:
+    """Why a broker with these facts cannot be sent the request."""
+    if facts is None:
+        return None
+    if call.headers is not None and not facts.has("headers"):
+        return UnsupportedError("the broker does not support headers")
+    size = sum(len(frame) for frame in call.body) + len(call.headers or b"")
+    if size <= facts.message_bytes_max:
+        return None
+    details = {"service": call.name, "bytes": size, "bytes_max": facts.message_bytes_max}
+    return TooLargeError(f"{size} bytes; the broker takes at most {facts.message_bytes_max:.0f}", details)
+
+
+def frames_of(settings: Settings, call: Call, now: float) -> "list[bytes]":
+    left = int((call.deadline - now) * 1000)
+    return wire.request(settings.version, call.correlation, call.service, call.body, call.headers, left)
+
+
+def take_part(call: Call, answer: wire.Answer, buffer_bytes: int) -> Optional[MajordomoError]:
+    """Keeps a part, or hands it on. Returns why the call has to end."""
+    call.part_bytes += cost(answer.body)
+    if call.part_bytes - call.read_bytes > buffer_bytes:
+        return LimitError("the answer has more unread bytes than stream_buffer_bytes")
+    if call.on_part is not None:
+        call.is_streamed = True
+        call.on_part(answer.body, False)
+    else:
+        call.parts += answer.body
+    return None
+
+
+def finish(call: Call, answer: wire.Answer) -> None:
+    if call.on_part is not None:
+        call.on_part(answer.body, True)
+    call.done([*call.parts, *answer.body], None)

@@ -1,0 +1,278 @@
+"""The protocol of a client of independent brokers (the Freelance pattern), without I/O.
+
+It is connected to all. A request goes to the first that is alive, to the next when that is lost, refuses, or,
+with ``hedge``, takes longer than that; the first answer wins. Each try asks a broker at most once, and the next
+try begins behind the last that was asked. Times are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Optional, Sequence
+
+from . import wire
+from .call import Call, Settings
+from .errors import (
+    ClosedError,
+    LimitError,
+    MajordomoError,
+    RequestTimeoutError,
+    StreamBrokenError,
+    UnreachableError,
+    received_service_error,
+)
+from .exchange import PROBE, Link, finish, frames_of, greet, obstacle, probe, refused, status_of, take_part
+from .options import backoff_ms
+
+
+class _Node:
+    """One broker. It is alive if it is connected and was heard within two pings."""
+
+    def __init__(self, link: Link, endpoint: str) -> None:
+        self.link = link
+        self.endpoint = endpoint
+        self.state = "none"
+        self.until = 0.0  # the end of a pause
+        self.heard_at = 0.0
+        self.pinged_at = 0.0
+        self.failures = 0
+        self.why = "no answer"
+        self.facts: Optional[wire.Facts] = None
+
+
+class _Race:
+    """One request: who was asked in this try, and who of them may still answer."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.asked: set[int] = set()
+        self.open: dict[int, int] = {}  # with the attempt, modulo 256
+        self.first = 0
+        self.last = -1
+        self.tries = 0
+        self.hedge_at = float("inf")
+        self.resume_at = float("inf")  # the end of a pause after all have refused
+
+
+class FreelanceCore:
+    def __init__(self, settings: Settings, links: Sequence[Link]) -> None:
+        self._settings = settings
+        self._nodes = [_Node(link, endpoint) for link, endpoint in zip(links, settings.endpoints)]
+        self._races: dict[bytes, _Race] = {}
+        self._timers: list[tuple[float, bytes]] = []
+        self._count = 0
+        self.facts: Optional[wire.Facts] = None  # there is not one broker whose they could be
+        self.counters = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0, "hedges": 0}
+
+    def start(self, call: Call, now: float) -> None:
+        if len(self._races) >= self._settings.max_outstanding:
+            call.done(None, LimitError(f"{len(self._races)} requests wait already (max_outstanding)"))
+            return
+        self._count += 1
+        call.id = self._count.to_bytes(8, "big")
+        call.deadline = now + min(call.tries * call.timeout, call.limit)
+        race = self._races[call.id] = _Race(call)
+        self._try(race, now)
+
+    def abandon(self, call: Call) -> None:
+        self._races.pop(call.id, None)
+
+    def close(self) -> None:
+        for node in self._nodes:
+            node.link.close()
+            node.state = "closed"
+        for race in list(self._races.values()):
+            self._fail(race.call, ClosedError("the client was closed"))
+
+    def up(self, at: int, now: float) -> None:
+        node = self._nodes[at]
+        node.state, node.failures, node.heard_at, node.pinged_at = "up", 0, now, now
+        greet(self._settings, node.link)
+        self._look_for_work(now)
+
+    def down(self, at: int, reason: str, now: float) -> None:
+        node = self._nodes[at]
+        if node.state not in ("up", "dialling"):
+            return
+        node.link.close()
+        node.state, node.why, node.facts = "none", reason, None
+        node.failures += 1
+        self.counters["reopened"] += 1
+        settings = self._settings
+        node.until = now + backoff_ms(settings.retry_base_ms, settings.retry_max_ms, node.failures) / 1000
+        for race in list(self._races.values()):
+            self._without(race, at, now)
+
+    def received(self, at: int, frames: Sequence[bytes], now: float) -> None:
+        node = self._nodes[at]
+        was_alive = self._is_alive(node, now)
+        node.heard_at = now
+        answer = wire.parse_answer(frames)
+        if answer is None:
+            self.counters["malformed"] += 1
+            return
+        if answer.correlation == PROBE:
+            node.facts = wire.parse_facts(answer.body)
+            self._look_for_work(now)
+            return
+        if not was_alive:
+            self._look_for_work(now)
+        race = self._races.get(answer.correlation[:-1])
+        if race is None:
+            self.counters["late"] += bool(answer.correlation)
+        elif answer.service == wire.REFUSED and race.open.get(at) != answer.correlation[-1]:
+            pass  # of an earlier try
+        elif answer.service != wire.REFUSED and not race.call.accepts(answer.correlation[-1], answer.final):
+            self.counters["late"] += answer.final
+        else:
+            self._answered(race, at, answer, now)
+
+    def tick(self, now: float) -> None:
+        for at, node in enumerate(self._nodes):
+            self._tend(at, node, now)
+        while self._timers and self._timers[0][0] <= now:
+            due, correlation = heapq.heappop(self._timers)
+            race = self._races.get(correlation)
+            if race is not None and race.call.next_at == due:
+                self._due(race, now)
+
+    def next_at(self) -> float:
+        """When ``tick`` is due next; infinity: never."""
+        at = self._timers[0][0] if self._timers else float("inf")
+        for node in self._nodes:
+            if node.state == "none":
+                at = min(at, node.until)
+            elif node.state == "up":
+                at = min(at, max(node.heard_at, node.pinged_at) + self._settings.ping)
+        return at
+
+    def _tend(self, at: int, node: _Node, now: float) -> None:
+        ping = self._settings.ping
+        if node.state == "none" and now >= node.until:
+            node.state = "dialling"
+            reason = node.link.open(node.endpoint)
+            if reason is not None:
+                self.down(at, reason, now)
+        elif node.state == "up" and now >= node.heard_at + 2 * ping:
+            self.down(at, "silent", now)
+        elif node.state == "up" and now >= max(node.heard_at, node.pinged_at) + ping:
+            node.pinged_at = now
+            probe(self._settings, node.link)
+
+    def _is_alive(self, node: _Node, now: float) -> bool:
+        return node.state == "up" and now < node.heard_at + 2 * self._settings.ping
+
+    def _look_for_work(self, now: float) -> None:
+        for race in list(self._races.values()):
+            if not race.open and race.resume_at == float("inf"):
+                self._ask_next(race, now)
+
+    def _try(self, race: _Race, now: float) -> None:
+        race.asked.clear()
+        race.resume_at = float("inf")
+        race.tries += 1
+        race.call.until = min(race.call.deadline, now + race.call.timeout)
+        self._ask_next(race, now)
+
+    def _ask_next(self, race: _Race, now: float) -> None:
+        """Asks the first broker that is alive and was not asked in this try, if there is one."""
+        call = race.call
+        count = len(self._nodes)
+        for step in range(count):
+            at = (race.first + step) % count
+            node = self._nodes[at]
+            if at in race.asked or not self._is_alive(node, now) or (call.headers is not None and node.facts is None):
+                continue
+            error = obstacle(call, node.facts)
+            if error is not None:
+                self._fail(call, error)
+                return
+            self.counters["resends"] += call.sends > 0
+            race.asked.add(at)
+            race.last = at
+            call.sent(now)
+            race.open[at] = call.attempt & 255
+            race.hedge_at = float("inf") if self._settings.hedge is None else now + self._settings.hedge
+            node.link.send(frames_of(self._settings, call, now))
+            break
+        else:
+            race.hedge_at = float("inf")  # nobody is left to ask
+        self._timer(race)
+
+    def _timer(self, race: _Race) -> None:
+        race.call.next_at = min(race.call.until, race.hedge_at, race.resume_at)
+        heapq.heappush(self._timers, (race.call.next_at, race.call.id))
+
+    def _due(self, race: _Race, now: float) -> None:
+        call = race.call
+        if now >= call.until and (call.is_streamed or race.tries >= call.tries or now >= call.deadline):
+            self._time_out(call)
+        elif now >= call.until:
+            race.first = (race.last + 1) % len(self._nodes)
+            self._try(race, now)
+        elif now >= race.resume_at:
+            race.asked.clear()
+            race.resume_at = float("inf")
+            self._ask_next(race, now)
+        elif now >= race.hedge_at:
+            sends = call.sends
+            self._ask_next(race, now)
+            self.counters["hedges"] += call.sends - sends
+        else:
+            self._timer(race)
+
+    def _without(self, race: _Race, at: int, now: float) -> None:
+        """This broker will not answer it."""
+        if at not in race.open:
+            return
+        attempt = race.open.pop(at)
+        call = race.call
+        if call.parts_of is not None and call.parts_of & 255 == attempt:
+            if call.is_streamed:
+                self._time_out(call)
+                return
+            race.open.clear()  # the parts of the others were dropped: their answers are not whole
+        if not race.open:
+            self._ask_next(race, now)
+
+    def _answered(self, race: _Race, at: int, answer: wire.Answer, now: float) -> None:
+        call = race.call
+        if answer.service == wire.REFUSED:
+            if status_of(answer.body) not in (429, 503):
+                self._fail(call, refused(call, answer.body))
+                return
+            call.refusals += 1
+            self._without(race, at, now)
+            if call.id in self._races and not race.open:
+                settings = self._settings
+                pause = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, call.refusals) / 1000
+                race.resume_at = now + pause
+                self._timer(race)
+        elif answer.service == wire.FAILED and len(answer.body) >= 3:
+            self._fail(call, received_service_error(answer.body))
+        elif answer.final:
+            self.abandon(call)
+            finish(call, answer)
+        else:
+            race.hedge_at = float("inf")
+            error = take_part(call, answer, self._settings.buffer_bytes)
+            if error is not None:
+                self._fail(call, error)
+                return
+            call.until = now + call.timeout
+            call.deadline = max(call.deadline, call.until) if call.is_streamed else call.deadline
+            self._timer(race)
+
+    def _time_out(self, call: Call) -> None:
+        if call.is_streamed:
+            self._fail(call, StreamBrokenError(f"{call.name}: the stream ended before its last part"))
+        elif call.sends == 0:
+            why = "; ".join(f"{node.endpoint}: {node.why}" for node in self._nodes)
+            self._fail(call, UnreachableError(f"no broker could be reached: {why}"))
+        else:
+            text = f"{call.name}: no answer; sent {call.sends} times"
+            self._fail(call, RequestTimeoutError(text, {"sends": call.sends, "service": call.name}))
+
+    def _fail(self, call: Call, error: MajordomoError) -> None:
+        self.abandon(call)
+        call.done(None, error)

@@ -1,0 +1,125 @@
+"""Runs handlers in threads, in processes or on an event loop, and says what their errors are called."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import json
+import multiprocessing
+import threading
+from typing import Any, Callable, Optional
+
+from .errors import BodyError, ServiceError, is_failure_code
+from .message import Request
+from .options import body_of, wrong
+from .worker_core import Failure
+
+TEXT_BYTES_MAX = 1024
+DETAIL_BYTES_MAX = 65536
+
+Handler = Callable[..., Any]
+
+
+class Runner:
+    """``run`` returns at once; its future has the frames of the answer, or the handler's error."""
+
+    def __init__(self, run_in: str, concurrency: int) -> None:
+        if run_in not in ("threads", "processes"):
+            raise wrong("run_in", "must be 'threads' or 'processes'")
+        self._concurrency = concurrency
+        self._in_processes = run_in == "processes"
+        self._pool = self._new_pool()
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+
+    def check(self, handler: Handler) -> None:
+        """Raises OptionError if this handler cannot run in processes."""
+        if self._in_processes and inspect.isgeneratorfunction(handler):
+            raise wrong("run_in", "must be 'threads' for handlers that send parts")
+
+    def run(self, handler: Handler, request: Request) -> "concurrent.futures.Future[list[bytes]]":
+        if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+            return asyncio.run_coroutine_threadsafe(_awaited(handler, request), self._event_loop())
+        if self._in_processes:
+            try:
+                return self._pool.submit(_in_process, handler, request.plain())
+            except concurrent.futures.BrokenExecutor:
+                # A process was killed, which ends its pool.
+                self._pool = self._new_pool()
+                return self._pool.submit(_in_process, handler, request.plain())
+        return self._pool.submit(_called, handler, request)
+
+    def _new_pool(self) -> concurrent.futures.Executor:
+        if not self._in_processes:
+            return concurrent.futures.ThreadPoolExecutor(self._concurrency, "majordomo-handler")
+        # Forking a process that has threads is unsafe.
+        spawn = multiprocessing.get_context("spawn")
+        return concurrent.futures.ProcessPoolExecutor(self._concurrency, spawn)
+
+    def close(self) -> None:
+        """Does not wait for handlers that still run."""
+        self._pool.shutdown(wait=False)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._loop.run_forever, name="majordomo-loop", daemon=True).start()
+        return self._loop
+
+
+async def _awaited(handler: Handler, request: Request) -> "list[bytes]":
+    if not inspect.isasyncgenfunction(handler):
+        return body_of(await handler(request))
+    async for part in handler(request):
+        request.partial(part)
+    return [b""]  # an asynchronous generator cannot return a value
+
+
+def _called(handler: Handler, request: Request) -> "list[bytes]":
+    answer = handler(request)
+    if not inspect.isgenerator(answer):
+        return body_of(answer)
+    while True:
+        try:
+            request.partial(next(answer))
+        except StopIteration as end:
+            return body_of(b"" if end.value is None else end.value)
+
+
+def _in_process(handler: Handler, plain: Any) -> "list[bytes]":
+    return body_of(handler(Request(*plain)))
+
+
+def failure_of(error: BaseException, expose_errors: bool) -> Failure:
+    """A ServiceError as it is; of any other error its class and, if exposed, its message."""
+    if isinstance(error, ServiceError):
+        kind = "retry" if error.retry == "elsewhere" else "error" if error.retry else "final"
+        code = error.service_code if is_failure_code(error.service_code) else "Error"
+        return Failure(kind, code, _cut(error.message), _detail(error))
+    if isinstance(error, concurrent.futures.BrokenExecutor):
+        return Failure("retry", "process_lost", "a process of the worker was lost")
+    code = error.code if isinstance(error, BodyError) else type(error).__name__
+    text = _cut(str(error)) if expose_errors else ""
+    return Failure("error", code if is_failure_code(code) else "Error", text)
+
+
+def _detail(error: ServiceError) -> "list[bytes]":
+    if error.detail:
+        detail = list(error.detail)  # of another service: passed on
+    elif error.details:
+        try:
+            detail = [json.dumps(error.details).encode()]
+        except (TypeError, ValueError) as reason:
+            return [json.dumps({"omitted": _cut(f"the details are not JSON: {reason}")}).encode()]
+    else:
+        return []
+    size = sum(len(frame) for frame in detail)
+    if size <= DETAIL_BYTES_MAX:
+        return detail
+    return [json.dumps({"omitted": f"the details have {size} bytes, at most {DETAIL_BYTES_MAX} are allowed"}).encode()]
+
+
+def _cut(text: str) -> str:
+    return text.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")

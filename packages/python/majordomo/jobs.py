@@ -1,0 +1,304 @@
+"""Durable requests and schedules as scripts of questions: neither threads nor sockets (9/TSP and its extensions)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import secrets
+import time
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
+
+from . import wire
+from .engine import NOT_STORED, Ask, Engine, Pause, Script
+from .errors import (
+    JobDeadError,
+    JobPendingError,
+    JobRefusedError,
+    JobUnknownError,
+    JobUnsupportedError,
+    MajordomoError,
+    RefusedError,
+    RequestTimeoutError,
+    UnreachableError,
+    UsageError,
+    received_service_error,
+)
+from .message import ProgressPart, Reply
+from .options import DAY_MS, backoff_ms, body_of, headers_of, integer, service_of, wrong
+
+# The longest wait at a broker, whose own limit is a minute.
+WAIT_MS = 30_000
+# A wait changes nothing: it is sent again whenever a connection is lost.
+WAIT_RETRIES = 1000
+DURATION_MS_MAX = 2**40 - 1
+_UUID = re.compile(r"[0-9A-Fa-f]{32}")
+_STATUS = re.compile(r"([0-9]{3})(?: (.*))?", re.DOTALL)
+_DEAD = re.compile(r"dead ([A-Za-z0-9._-]{1,64}): (.*)", re.DOTALL)
+_PASSING = (RequestTimeoutError, UnreachableError, RefusedError)
+
+
+class JobState(NamedTuple):
+    """``state`` is ``pending``, ``replied`` (with ``reply``), ``dead`` (with ``reason``) or ``unknown``.
+
+    ``code`` is what the service reported of a dead one; None: no worker reported one.
+    """
+
+    state: str
+    reply: Optional[Reply] = None
+    reason: str = ""
+    code: Optional[str] = None
+
+
+class Answer(NamedTuple):
+    status: int
+    text: str
+    frames: Sequence[bytes]
+
+    def error(self, kind: "type[MajordomoError]", what: str) -> MajordomoError:
+        return kind(f"{what}: {self.status} {self.text}".rstrip(), {"status": self.status, "text": self.text})
+
+
+def read_answer(frames: Sequence[bytes]) -> Answer:
+    match = _STATUS.fullmatch(frames[0].decode("utf-8", "replace")) if frames else None
+    return Answer(int(match[1]), match[2] or "", frames[1:]) if match else Answer(0, "not a status", frames)
+
+
+def checked_uuid(uuid: object) -> str:
+    if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
+        raise wrong("uuid", "must be 32 hexadecimal characters")
+    return uuid
+
+
+def stored_options(
+    *, idempotency_key: Optional[str] = None, priority: Optional[int] = None, delay_ms: Optional[int] = None,
+    ttl_ms: Optional[int] = None, max_attempts: Optional[int] = None,
+    backoff: "Optional[tuple[int, int]]" = None, shared: bool = False,
+    headers: Optional[Mapping[str, str]] = None,
+) -> "dict[str, Any]":
+    """The JSON of the options that are given."""
+    found: dict[str, Any] = {}
+    if idempotency_key is not None:
+        if not isinstance(idempotency_key, str) or not 1 <= len(idempotency_key.encode()) <= 255:
+            raise wrong("idempotency_key", "must be text of 1 to 255 bytes in UTF-8")
+        found["key"] = idempotency_key
+    for option, name, value, least, most in (
+        ("priority", "priority", priority, -100, 100),
+        ("delay_ms", "delayMs", delay_ms, 0, DURATION_MS_MAX),
+        ("ttl_ms", "ttlMs", ttl_ms, 1, DURATION_MS_MAX),
+        ("max_attempts", "maxAttempts", max_attempts, 1, 1000),
+    ):
+        if value is not None:
+            found[name] = integer(option, value, least, most)
+    if backoff is not None:
+        base, longest = (integer("backoff", each, 1, DAY_MS) for each in backoff)
+        if longest < base:
+            raise wrong("backoff", "must be (base_ms, max_ms), max_ms not below base_ms")
+        found["backoff"] = {"baseMs": base, "maxMs": longest}
+    if shared:
+        found["shared"] = True
+    if headers_of(headers):
+        found["headers"] = dict(headers or {})
+    return found
+
+
+def _facts(engine: Engine, limit: Optional[float] = None) -> Script[wire.Facts]:
+    if engine.is_freelance:
+        raise UsageError(NOT_STORED)
+    if engine.facts is not None:
+        return engine.facts
+    body = yield Ask(b"mmi.broker", [b""], limit=limit)
+    return wire.parse_facts(body)
+
+
+def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, Any]", timeout_ms: Optional[int],
+            retries: Optional[int]) -> Script[str]:
+    """Stores a request. Its result is the uuid."""
+    name, frames = service_of(service), body_of(body)
+    timeout, tries = engine.patience(timeout_ms, retries)
+    try:
+        facts = yield from _facts(engine)
+    except RequestTimeoutError:
+        if stored:
+            raise
+        facts = wire.Facts()  # a broker without MMI may still know 9/TSP
+    if facts.has("submit"):
+        for option in ("headers", "backoff"):
+            if option in stored and not facts.has(option):
+                raise JobUnsupportedError(f"this broker does not support {option}")
+        if "key" not in stored and tries > 0:
+            # After a lost answer it is sent again, and must not be stored twice.
+            stored = {**stored, "key": f"once-{secrets.token_hex(16)}"}
+        reply = yield Ask(b"titanic.submit", [wire.compact(stored), name, *frames], timeout, tries)
+    elif stored:
+        raise JobUnsupportedError("this broker does not support options of durable requests")
+    else:
+        reply = yield Ask(b"titanic.request", [name, *frames], min(timeout * (1 + tries), DAY_MS), 0)
+    answer = read_answer(reply)
+    uuid = answer.frames[0].decode("latin-1") if answer.frames else ""
+    if answer.status != 200 or not _UUID.fullmatch(uuid):
+        raise answer.error(JobRefusedError, f"the request to {name!r} was not stored")
+    return uuid
+
+
+def result(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -> Script[Reply]:
+    """Waits for the reply, across lost connections and restarts."""
+    waits = _Waits(engine, uuid, service, timeout_ms)
+    only_reply = False
+    while True:
+        wait_ms = 0
+
+        def question() -> Script[Answer]:
+            nonlocal wait_ms
+            facts = yield from _facts(engine, waits.limit)
+            if only_reply or not facts.has("wait"):
+                return read_answer((yield Ask(b"titanic.reply", [uuid.encode()], limit=waits.limit)))
+            wait_ms = waits.wait_ms
+            return read_answer((yield waits.ask(b"titanic.wait", [uuid.encode(), str(wait_ms).encode()], wait_ms)))
+
+        waits.begin()
+        try:
+            answer = yield from question()
+            if answer.status == 200:
+                return Reply(service, answer.frames)
+            waits.check(answer)
+        except _PASSING as error:
+            waits.failed(error)
+            only_reply = engine.facts is None and isinstance(error, RequestTimeoutError)
+        yield from waits.pause(wait_ms)
+
+
+def progress(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int],
+             place: bytes) -> "Script[tuple[bytes, list[ProgressPart]]]":
+    """The parts after a place, and the place after them; an empty place: the reply is there."""
+    waits = _Waits(engine, uuid, service, timeout_ms)
+    while True:
+        wait_ms = waits.wait_ms
+        waits.begin()
+        try:
+            facts = yield from _facts(engine, waits.limit)
+            if not facts.has("progress"):
+                raise JobUnsupportedError("this broker does not support titanic.progress")
+            body = [uuid.encode(), place, str(wait_ms).encode()]
+            answer = read_answer((yield waits.ask(b"titanic.progress", body, wait_ms)))
+            if answer.status == 200:
+                return b"", []
+            if answer.status == 300 and answer.frames:
+                return answer.frames[0], _parts(service, answer)
+            waits.check(answer)
+        except _PASSING as error:
+            waits.failed(error)
+        yield from waits.pause(wait_ms)
+
+
+def _parts(service: str, answer: Answer) -> "list[ProgressPart]":
+    try:
+        facts = json.loads(answer.frames[1])
+        attempt, first, counts = facts["attempt"], facts["first"], facts["frames"]
+        frames = list(answer.frames[2:])
+        if sum(counts) != len(frames):
+            raise ValueError("frames are missing")
+        parts = []
+        for number, count in enumerate(counts):
+            parts.append(ProgressPart(service, frames[:count], attempt, first + number))
+            del frames[:count]
+        return parts
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise JobRefusedError(f"the answer is not understood: {error}") from error
+
+
+class _Waits:
+    """The time of one wait: its deadline, its pauses, and what its answers mean."""
+
+    def __init__(self, engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -> None:
+        if timeout_ms is not None:
+            integer("timeout_ms", timeout_ms, 1, 365 * DAY_MS)
+        self._engine = engine
+        self._uuid = uuid
+        self._service = service
+        self._timeout_ms = timeout_ms
+        self._deadline = float("inf") if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        self._asked = 0.0
+        self._pauses = 0
+        self._problem: Optional[MajordomoError] = None
+        self._is_answered = False
+        self._trouble = ""
+
+    @property
+    def limit(self) -> Optional[float]:
+        return None if self._deadline == float("inf") else max(0.001, self._deadline - time.monotonic())
+
+    @property
+    def wait_ms(self) -> int:
+        return WAIT_MS if self.limit is None else min(WAIT_MS, math.ceil(self.limit * 1000))
+
+    def ask(self, service: bytes, body: "list[bytes]", wait_ms: int) -> Ask:
+        # Longer than the broker waits, or each wait would be sent twice.
+        return Ask(service, body, wait_ms + self._engine.timeout_ms, WAIT_RETRIES, self.limit)
+
+    def begin(self) -> None:
+        self._asked = time.monotonic()
+        self._problem = None
+
+    def failed(self, error: MajordomoError) -> None:
+        self._problem = error
+
+    def check(self, answer: Answer) -> None:
+        """Raises what ends the wait."""
+        self._is_answered = True
+        self._trouble = ""
+        death = _DEAD.fullmatch(answer.text) if answer.status == 500 else None
+        if death is not None and death[1] != "mdp.no-reply":
+            head = [self._service.encode(), death[1].encode(), death[2].encode()]
+            raise received_service_error([*head, *answer.frames])
+        facts = self._engine.facts
+        if death is None and answer.status == 500 and facts is not None and facts.has("fail"):
+            self._trouble = f"; the broker last answered 500 {answer.text}"  # it may pass
+        elif answer.status != 300:
+            raise _reply_error(answer, self._uuid)
+
+    def pause(self, waited_ms: int) -> Script[None]:
+        now = time.monotonic()
+        if now >= self._deadline:
+            if self._problem is not None and not self._is_answered and not isinstance(self._problem, RequestTimeoutError):
+                raise self._problem
+            text = f"no reply to {self._uuid} within {self._timeout_ms} ms{self._trouble}"
+            raise JobPendingError(text, {"uuid": self._uuid})
+        if self._problem is None and waited_ms and (now - self._asked) * 2000 >= waited_ms:
+            self._pauses = 0
+            return
+        self._pauses += 1
+        settings = self._engine.settings
+        seconds = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, self._pauses) / 1000
+        yield Pause(min(seconds, self._deadline - now))
+
+
+def _reply_error(answer: Answer, uuid: str) -> MajordomoError:
+    if answer.status == 400:
+        return answer.error(JobUnknownError, f"unknown durable request {uuid}")
+    if answer.status == 500:
+        return answer.error(JobDeadError, f"the durable request {uuid} failed")
+    return answer.error(JobRefusedError, f"no answer about {uuid}")
+
+
+def state(engine: Engine, uuid: str, service: str) -> Script[JobState]:
+    answer = read_answer((yield Ask(b"titanic.reply", [uuid.encode()])))
+    if answer.status == 200:
+        return JobState("replied", Reply(service, answer.frames))
+    if answer.status == 300:
+        return JobState("pending")
+    if answer.status == 400:
+        return JobState("unknown")
+    death = _DEAD.fullmatch(answer.text) if answer.status == 500 else None
+    if death is not None:
+        return JobState("dead", None, death[2], None if death[1] == "mdp.no-reply" else death[1])
+    if answer.status == 500 and not (engine.facts is not None and engine.facts.has("fail")):
+        return JobState("dead", None, answer.text)
+    raise answer.error(JobRefusedError, f"no answer about {uuid}")
+
+
+def close(uuid: str) -> Script[None]:
+    answer = read_answer((yield Ask(b"titanic.close", [uuid.encode()])))
+    if answer.status != 200:
+        kind = JobUnknownError if answer.status == 400 else JobRefusedError
+        raise answer.error(kind, f"{uuid} was not closed")

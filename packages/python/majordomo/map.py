@@ -1,0 +1,165 @@
+"""A copy of a broker's map that follows it, for threads."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from typing import Any, Iterator, Optional, Union
+
+from .curve import Curve
+from .errors import BodyError, MajordomoError, RequestTimeoutError
+from .map_copy import Change, Copy, Reader, text_of
+from .map_core import OwnChange
+from .map_links import MapLinks
+from .options import DAY_MS, Endpoints, body_of, endpoints_of, integer, wrong
+
+Key = Union[str, bytes]
+
+
+class SharedMap:
+    """The map of a broker with ``map.listen``, held in memory and kept as it is there.
+
+        with SharedMap('tcp://a:5570,tcp://b:5570', subtree='/config/') as map:
+            map.synced()
+            print(map.get('/config/limit'))
+            for change in map.changes():
+                print(change.key, change.value)
+
+    ``endpoints``: that of ``map.listen``; of a pair those of both nodes. ``subtree``: the beginning of the
+    keys to hold and to change, which begins and ends with ``/``; empty: all. ``timeout_ms``: how long ``set``
+    and ``delete`` wait, in milliseconds. ``max_bytes``: the largest map, with 128 bytes for each key.
+
+    Raises OptionError, EndpointError.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints = None,
+        *,
+        subtree: str = "",
+        timeout_ms: int = 10_000,
+        max_bytes: int = 268_435_456,
+        curve: Optional[Curve] = None,
+    ) -> None:
+        if subtree and not (subtree.startswith("/") and subtree.endswith("/") and len(subtree.encode()) <= 255):
+            raise wrong("subtree", "must begin and end with '/'")
+        self._subtree = subtree.encode()
+        self._timeout_ms = integer("timeout_ms", timeout_ms, 1, DAY_MS)
+        listed = endpoints_of(endpoints)
+        if not all(each.startswith("tcp://") for each in listed):
+            raise wrong("endpoints", "must be tcp:// for a map, which has three ports")
+        self._copy = Copy()
+        self._links = MapLinks(listed, self._subtree, integer("max_bytes", max_bytes, 1, 2**40), curve, self._copy)
+
+    def get(self, key: Key) -> Optional[bytes]:
+        """The value of a key now; None if there is none."""
+        with self._copy.lock:
+            return self._copy.values.get(_bytes(key))
+
+    def has(self, key: Key) -> bool:
+        return self.get(key) is not None
+
+    def entries(self) -> "dict[str, bytes]":
+        """A copy of the map as it is now."""
+        with self._copy.lock:
+            return {text_of(key): value for key, value in self._copy.values.items()}
+
+    def keys(self) -> "list[str]":
+        return list(self.entries())
+
+    def __len__(self) -> int:
+        return len(self._copy.values)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether it follows a node now. While no node serves, the map stays as it was."""
+        return self._copy.is_synced
+
+    def synced(self, timeout_ms: int = 10_000) -> "SharedMap":
+        """Waits until the map follows a node that serves.
+
+        Raises RequestTimeoutError after ``timeout_ms`` milliseconds, MapLimitError, ClosedError.
+        """
+        copy = self._copy
+        with copy.lock:
+            met = self._copy.lock.wait_for(lambda: copy.is_synced or copy.error is not None, timeout_ms / 1000)
+            if self._copy.error is not None:
+                raise self._copy.error
+            if not met:
+                raise RequestTimeoutError("no node of the map serves")
+        return self
+
+    def changes(self) -> Iterator[Change]:
+        """Every change from the call on. Of several changes of one key a slow reader gets the last.
+
+        It ends when the map is closed. Raises MapLimitError.
+        """
+        reader = Reader()
+        with self._copy.lock:
+            self._copy.readers.append(reader)
+        return self._read(reader)
+
+    def set(self, key: Key, value: Union[str, bytes], *, ttl_ms: Optional[int] = None,
+            timeout_ms: Optional[int] = None) -> None:
+        """Sets a key; returns when the change is safe and this map shows it.
+
+        ``ttl_ms``: the key is gone after this many milliseconds, rounded up to seconds, unless it is set again.
+
+        Raises RequestTimeoutError (nodes do not answer changes that they refuse), UnreachableError, ClosedError,
+        BodyError for an empty value, OptionError for a key outside the subtree or below ``/mmi/``.
+        """
+        (frame,) = body_of(value)
+        if not frame:
+            raise BodyError("an empty value would delete the key")
+        properties = b""
+        if ttl_ms is not None:
+            properties = b"ttl=%d\n" % -(-integer("ttl_ms", ttl_ms, 1, 2**40 - 1) // 1000)
+        self._change(key, properties, frame, timeout_ms)
+
+    def delete(self, key: Key, *, timeout_ms: Optional[int] = None) -> None:
+        """Deletes a key, as ``set`` sets one."""
+        self._change(key, b"", b"", timeout_ms)
+
+    def close(self) -> None:
+        """Ends it; changes that are not safe yet raise ClosedError. Closing twice does nothing."""
+        self._links.close()
+
+    def __enter__(self) -> "SharedMap":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def _change(self, key: Key, properties: bytes, value: bytes, timeout_ms: Optional[int]) -> None:
+        name = _bytes(key)
+        if not 1 <= len(name) <= 255 or b"\0" in name or not name.startswith(self._subtree):
+            raise wrong("key", f"must have 1 to 255 bytes, no NUL, and begin with {text_of(self._subtree)!r}")
+        if name.startswith(b"/mmi/") or name in (b"HUGZ", b"KTHXBAI", b"ICANHAZ?"):
+            raise wrong("key", "is the broker's own")
+        timeout = self._timeout_ms if timeout_ms is None else integer("timeout_ms", timeout_ms, 1, DAY_MS)
+        future: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def settled(error: Optional[MajordomoError]) -> None:
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+        change = OwnChange(name, properties, value, time.monotonic() + timeout / 1000, settled)
+        self._links.change(change)
+        future.result()
+
+    def _read(self, reader: Reader) -> Iterator[Change]:
+        try:
+            while True:
+                change = self._copy.next(reader)
+                if change is None:
+                    return
+                yield change
+        finally:
+            with self._copy.lock:
+                self._copy.readers.remove(reader)
+
+
+def _bytes(key: Key) -> bytes:
+    return key.encode() if isinstance(key, str) else bytes(key)

@@ -1,0 +1,105 @@
+"""What a program receives: a reply at a client, a request at a worker."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+from .errors import BodyError
+from .options import Body, body_of, wrong
+
+
+class Message:
+    """A received body: ``frames`` (bytes, at least one) of ``service``."""
+
+    def __init__(self, service: str, frames: Sequence[bytes]) -> None:
+        self.service = service
+        self.frames = list(frames)
+
+    @property
+    def value(self) -> bytes:
+        """The bytes of all frames."""
+        return self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+
+    def text(self) -> str:
+        """All frames, joined, as UTF-8; what is not UTF-8 is replaced."""
+        return self.value.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """All frames, joined and parsed as JSON. Raises BodyError."""
+        try:
+            return json.loads(self.value)
+        except ValueError as error:
+            raise BodyError(f"the body is not JSON: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(service={self.service!r}, frames={self.frames!r})"
+
+
+class Reply(Message):
+    """The reply to a request."""
+
+
+class StreamPart(Message):
+    """One part of a streamed reply; ``final`` is true for the last."""
+
+    def __init__(self, service: str, frames: Sequence[bytes], final: bool) -> None:
+        super().__init__(service, frames)
+        self.final = final
+
+
+class ProgressPart(Message):
+    """One part of the reply to a durable request that a worker is still working on.
+
+    ``attempt`` counts from 1; ``index``, its place among the parts of this attempt, from 0.
+    """
+
+    def __init__(self, service: str, frames: Sequence[bytes], attempt: int, index: int) -> None:
+        super().__init__(service, frames)
+        self.attempt = attempt
+        self.index = index
+
+
+class Request(Message):
+    """A request at a worker.
+
+    ``headers`` are what the client sent beside the body. ``aborted`` is set when the grace of the
+    worker's ``close()`` is over; ``is_aborted()`` is true then, and when the client no longer waits.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        frames: Sequence[bytes],
+        headers: Mapping[str, str],
+        deadline_ms: Optional[int],
+    ) -> None:
+        super().__init__(service, frames)
+        self.headers = headers
+        self.deadline = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
+        self.aborted = threading.Event()
+        self._emit: Optional[Callable[[list[bytes]], None]] = None
+
+    def partial(self, body: Body) -> None:
+        """Sends a part of the answer; what the handler returns is the last part.
+
+        Raises StreamBrokenError if the registration has ended, so that the stream cannot go on;
+        OptionError in a handler that runs in a process.
+        """
+        if self._emit is None:
+            raise wrong("run_in", "must be 'threads' for handlers that send parts")
+        self._emit(body_of(body))
+
+    def remaining_ms(self) -> Optional[float]:
+        """How long the client still waits, in milliseconds; None: it did not say."""
+        return None if self.deadline is None else max(0.0, (self.deadline - time.monotonic()) * 1000)
+
+    def plain(self) -> tuple[str, list[bytes], Mapping[str, str], Optional[int]]:
+        """What another process makes the same request of."""
+        left = self.remaining_ms()
+        return (self.service, self.frames, self.headers, None if left is None else int(left))
+
+    def is_aborted(self) -> bool:
+        return self.aborted.is_set() or self.remaining_ms() == 0

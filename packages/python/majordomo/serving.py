@@ -1,0 +1,288 @@
+"""A worker: offers services to one broker or to both nodes of a pair."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
+
+import zmq
+
+from .curve import Curve
+from .errors import RequestTimeoutError, StreamBrokenError
+from .handlers import Handler, Runner, failure_of
+from .link import Wake, ZmqLink
+from .message import Request
+from .options import DAY_MS, Endpoints, endpoints_of, integer, service_of, version_of, wrong
+from .worker_core import Task, WorkerCore, WorkerSettings
+
+log = logging.getLogger("majordomo.worker")
+
+# How long the last messages of a connection may take to leave, in milliseconds.
+LINGER_MS = 1000
+
+
+class Worker:
+    """Offers a service; its handler gets a Request and returns a body (text, bytes or a list of these).
+
+        def reverse(request):
+            return request.value[::-1]
+
+        Worker('tcp://127.0.0.1:5555', 'reverse', reverse, concurrency=4).run()
+
+    A thread of its own speaks with the brokers and heartbeats while handlers compute. ``concurrency``: how
+    many requests run at the same time, 1 to 10000. ``run_in``: ``'threads'``, or ``'processes'`` for
+    handlers that compute in Python (they must be importable); handlers that are coroutine functions run
+    on one event loop. ``services`` offers several instead: ``{name: handler}``. ``endpoints``: for a pair
+    give both; the worker registers at each. ``name`` is shown in lists and logs; default ``HOST:PID``.
+    A handler that raises fails its request: ServiceError gives code, text and details; of other errors
+    clients get the class and, with ``expose_errors``, the text. A generator sends what it yields as parts
+    of the answer, and what it returns as the last (an asynchronous one: an empty frame). ``curve``: see
+    Curve. Times are in milliseconds.
+
+    Raises OptionError, EndpointError.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints = None,
+        service: Union[str, bytes, None] = None,
+        handler: Optional[Handler] = None,
+        *,
+        services: Optional[Mapping[str, Handler]] = None,
+        name: Optional[str] = None,
+        concurrency: int = 1,
+        run_in: str = "threads",
+        protocol: str = "0.2",
+        heartbeat_interval_ms: int = 2500,
+        heartbeat_liveness: int = 3,
+        retry_base_ms: int = 100,
+        retry_max_ms: int = 5000,
+        expose_errors: bool = True,
+        curve: Optional[Curve] = None,
+    ) -> None:
+        if (service is None) == (services is None):
+            raise wrong("service", "or services must be given, and not both")
+        offered: Sequence[tuple[object, object]]
+        offered = list(services.items()) if services is not None else [(service, handler)]
+        handlers = {service_of(each): function for each, function in offered if callable(function)}
+        if not handlers or len(handlers) < len(offered):
+            raise wrong("handler", "must be a function for each service")
+        if name is None:
+            suffix = f":{os.getpid()}"
+            name = socket.gethostname()[: 64 - len(suffix)] + suffix
+        if len(name) > 64:
+            raise wrong("name", "must have at most 64 characters")
+        self._concurrency = integer("concurrency", concurrency, 1, 10_000)
+        settings = WorkerSettings(
+            version_of(protocol),
+            name,
+            self._concurrency,
+            integer("heartbeat_interval_ms", heartbeat_interval_ms, 10, DAY_MS) / 1000,
+            integer("heartbeat_liveness", heartbeat_liveness, 1, 1000),
+            integer("retry_base_ms", retry_base_ms, 1, DAY_MS),
+            integer("retry_max_ms", retry_max_ms, 1, DAY_MS),
+        )
+        listed = endpoints_of(endpoints)
+        self._expose_errors = expose_errors
+        self._runner = Runner(run_in, self._concurrency)
+        for function in handlers.values():
+            self._runner.check(function)
+        self._poller = zmq.Poller()
+        self._wake = Wake(self._poller)
+        self._tasks: collections.deque[Callable[[], None]] = collections.deque()
+        self._held: collections.deque[tuple[_Session, Task]] = collections.deque()
+        self._running: dict[Task, tuple[_Session, Request]] = {}
+        self._ready = {each: threading.Event() for each in handlers}
+        self._close_at: Optional[float] = None
+        self._ended = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+        self._lock = threading.Lock()
+        self._sessions = [
+            _Session(self, settings, each, function, endpoint, curve)
+            for each, function in handlers.items()
+            for endpoint in listed
+        ]
+
+    def start(self) -> "Worker":
+        """Starts the worker's thread and returns at once. Starting twice does nothing."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="majordomo-worker", daemon=True)
+                self._thread.start()
+        return self
+
+    def run(self) -> None:
+        """Works until ``close()``. In the main thread SIGTERM and SIGINT close it: running handlers finish."""
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                before[number] = signal.signal(number, lambda *_: self._close_soon(10_000))
+        try:
+            self.start()
+            while not self._ended.wait(0.5):
+                pass  # short waits, so that signals are handled on every system
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def ready(self, timeout_ms: int = 10_000) -> "Worker":
+        """Waits until every service is registered with a broker; starts the worker if need be.
+
+        Raises RequestTimeoutError after ``timeout_ms`` milliseconds.
+        """
+        self.start()
+        until = time.monotonic() + timeout_ms / 1000
+        for service, event in self._ready.items():
+            if not event.wait(max(0.0, until - time.monotonic())):
+                raise RequestTimeoutError(f"{service!r} is not registered with any broker")
+        return self
+
+    def close(self, grace_ms: int = 10_000) -> None:
+        """Accepts no more requests, waits for the handlers that run, and says goodbye to the brokers.
+
+        After ``grace_ms`` milliseconds it sets ``request.aborted`` and gives the requests back.
+        """
+        self._close_soon(integer("grace_ms", grace_ms, 0, DAY_MS))
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def __enter__(self) -> "Worker":
+        return self.start()
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    # No lock: a signal handler calls this.
+    def _close_soon(self, grace_ms: int) -> None:
+        if self._close_at is None:
+            self._close_at = time.monotonic() + grace_ms / 1000
+        self._wake.set()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over():
+                self._turn()
+        except BaseException:
+            log.exception("the worker's thread ended")
+            raise
+        finally:
+            for session, request in self._running.values():
+                request.aborted.set()
+            for task, (session, _) in self._running.items():
+                session.core.give_back(task)
+            for session in self._sessions:
+                session.core.end()
+            self._runner.close()
+            self._wake.close()
+            self._ended.set()
+
+    def _is_over(self) -> bool:
+        at = self._close_at
+        return at is not None and (not self._running or time.monotonic() >= at)
+
+    def _turn(self) -> None:
+        at = min(session.core.next_at() for session in self._sessions)
+        if self._close_at is not None:
+            at = min(at, self._close_at)
+        wait = max(0.0, at - time.monotonic())
+        self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1)
+        self._wake.clear()
+        while self._tasks:
+            self._tasks.popleft()()
+        for session in self._sessions:
+            session.link.read()
+            session.core.tick(time.monotonic())
+
+    def _begin(self, session: "_Session", task: Task) -> None:
+        if self._close_at is not None:
+            return  # DISCONNECT gives it back
+        if len(self._running) >= self._concurrency:
+            self._held.append((session, task))
+            return
+        command = task.command
+        request = Request(session.name, command.body, command.headers, command.deadline_ms)
+        self._running[task] = (session, request)
+        request._emit = lambda body: self._emit(session, task, body)
+        future = self._runner.run(session.handler, request)
+        future.add_done_callback(lambda done: self._post(lambda: self._over(session, task, done)))
+
+    def _post(self, task: Callable[[], None]) -> None:
+        self._tasks.append(task)
+        self._wake.set()
+
+    def _emit(self, session: "_Session", task: Task, body: "list[bytes]") -> None:
+        if not session.core.is_current(task):
+            raise StreamBrokenError("the registration has ended, so the stream cannot go on")
+        self._post(lambda: session.core.partial(task, body))
+
+    def _over(self, session: "_Session", task: Task, future: Any) -> None:
+        self._running.pop(task, None)
+        error = future.exception()
+        if error is None:
+            session.core.final(task, future.result())
+        else:
+            log.warning("a handler of %s failed: %r", session.name, error)
+            session.core.fail(task, failure_of(error, self._expose_errors))
+        while self._held and len(self._running) < self._concurrency:
+            self._begin(*self._held.popleft())
+
+    def _forget_held(self, session: "_Session") -> None:
+        """Their registration has ended: the broker gives them to others."""
+        self._held = collections.deque(each for each in self._held if each[0] is not session)
+
+
+class _Session:
+    """One service at one broker."""
+
+    def __init__(self, worker: Worker, settings: WorkerSettings, service: bytes, handler: Handler,
+                 endpoint: str, curve: Optional[Curve]) -> None:
+        self.name = service.decode("utf-8", "backslashreplace")
+        self.handler = handler
+        self._service = service
+        self._worker = worker
+        self._endpoint = endpoint
+        self._curve = curve
+        self._context: zmq.Context[Any] = zmq.Context.instance()
+        self.link = ZmqLink(self._context, worker._poller, curve)
+        self.core = core = WorkerCore(settings, service, self)
+        self.link.on_up = lambda: core.up(time.monotonic())
+        self.link.on_down = lambda reason: core.down(reason, time.monotonic())
+        self.link.on_message = self._received
+
+    def open(self) -> Optional[str]:
+        return self.link.open(self._endpoint)
+
+    def close(self) -> None:
+        self.link.close(LINGER_MS)
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        self.link.send(frames)
+
+    def send_late(self, frames: Sequence[bytes]) -> None:
+        late = self._context.socket(zmq.DEALER)
+        if self._curve is not None:
+            self._curve.apply(late)
+        late.connect(self._endpoint)
+        late.send_multipart(frames)
+        late.close(LINGER_MS)
+
+    def begin(self, task: Task) -> None:
+        self._worker._begin(self, task)
+
+    def confirmed(self) -> None:
+        log.info("%s is registered at %s", self.name, self._endpoint)
+        self._worker._ready[self._service].set()
+
+    def lost(self, reason: str) -> None:
+        log.warning("%s is no longer registered at %s: %s", self.name, self._endpoint, reason)
+        self._worker._forget_held(self)
+
+    def _received(self, frames: "list[bytes]") -> None:
+        if not self.core.received(frames, time.monotonic()):
+            log.warning("%s: a malformed message from %s", self.name, self._endpoint)

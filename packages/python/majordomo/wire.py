@@ -1,0 +1,153 @@
+"""The frames of MDP 0.1 and 0.2, as a DEALER socket sends and receives them. No I/O."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
+
+CLIENT = {1: b"MDPC01", 2: b"MDPC02"}
+WORKER = {1: b"MDPW01", 2: b"MDPW02"}
+REQUEST_WITH_HEADERS = b"\x04"
+READY, REQUEST, RETURN, FAIL, REQUEST_HEADERS = b"\x01", b"\x02", b"\x07", b"\x08", b"\x09"
+PARTIAL = b"\x03"
+FINAL = {1: b"\x03", 2: b"\x04"}
+HEARTBEAT = {1: b"\x04", 2: b"\x05"}
+DISCONNECT = {1: b"\x05", 2: b"\x06"}
+REFUSED, FAILED = b"mmi.refused", b"mmi.failed"
+
+DEADLINE_MS_MAX = 2**31 - 1
+HEADERS_BYTES_MAX = 8192
+
+
+class Answer(NamedTuple):
+    """A message of a broker to a client."""
+
+    correlation: bytes
+    service: bytes
+    body: Sequence[bytes]
+    final: bool
+
+
+class Command(NamedTuple):
+    """A message of a broker to a worker; ``client`` is the token that names one request."""
+
+    code: bytes
+    client: bytes = b""
+    body: Sequence[bytes] = ()
+    deadline_ms: Optional[int] = None
+    headers: Mapping[str, str] = {}
+
+
+def request(
+    version: int,
+    correlation: bytes,
+    service: bytes,
+    body: Sequence[bytes],
+    headers: Optional[bytes] = None,
+    deadline_ms: int = 0,
+) -> list[bytes]:
+    """A client's request. ``correlation`` empty: none. ``headers`` need version 2."""
+    envelope = [correlation, b""] if correlation else [b""]
+    if headers is not None:
+        deadline = str(max(1, min(deadline_ms, DEADLINE_MS_MAX))).encode() if deadline_ms else b""
+        return [*envelope, CLIENT[2], REQUEST_WITH_HEADERS, service, deadline, headers, *body]
+    if version == 1:
+        return [*envelope, CLIENT[1], service, *body]
+    return [*envelope, CLIENT[2], b"\x01", service, *body]
+
+
+def parse_answer(frames: Sequence[bytes]) -> Optional[Answer]:
+    """None if the frames are not an answer."""
+    if len(frames) >= 3 and frames[0] == b"" and frames[1] in CLIENT.values():
+        correlation, rest = b"", frames[1:]
+    elif len(frames) >= 4 and frames[1] == b"" and frames[2] in CLIENT.values():
+        correlation, rest = frames[0], frames[2:]
+    else:
+        return None
+    if rest[0] == CLIENT[1]:
+        return Answer(correlation, rest[1], rest[2:], True) if len(rest) >= 3 else None
+    if len(rest) < 4 or rest[1] not in (b"\x02", b"\x03"):
+        return None
+    return Answer(correlation, rest[2], rest[3:], rest[1] == b"\x03")
+
+
+def worker(version: int, *frames: bytes) -> list[bytes]:
+    """A worker's message: its command and what follows."""
+    return [b"", WORKER[1], *frames] if version == 1 else [WORKER[2], *frames]
+
+
+def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
+    """None if the frames are not a command to a worker of this version."""
+    if version == 1 and frames[:1] == [b""]:
+        frames = frames[1:]
+    if len(frames) < 2 or frames[0] != WORKER[version]:
+        return None
+    code, rest = frames[1], frames[2:]
+    if code in (HEARTBEAT[version], DISCONNECT[version]):
+        return Command(code) if not rest else None
+    if code == REQUEST and len(rest) >= 3 and rest[1] == b"":
+        return Command(code, rest[0], rest[2:])
+    if code == REQUEST_HEADERS and len(rest) >= 5 and rest[1] == b"":
+        deadline = int(rest[2]) if rest[2].isdigit() else None
+        return Command(REQUEST, rest[0], rest[4:], deadline, parse_headers(rest[3]))
+    return None
+
+
+def ready(version: int, service: bytes, credit: Optional[int], options: Mapping[str, Any]) -> list[bytes]:
+    """READY. Options are sent only with a credit."""
+    frames = [READY, service]
+    if credit is not None:
+        frames.append(str(credit).encode())
+        if options:
+            frames.append(compact(options))
+    return worker(version, *frames)
+
+
+def compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def parse_headers(frame: bytes) -> Mapping[str, str]:
+    """Empty if there are none, or if another program sent something else."""
+    if not frame or len(frame) > HEADERS_BYTES_MAX:
+        return {}
+    try:
+        given = json.loads(frame)
+    except ValueError:
+        return {}
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        return {}
+    return given
+
+
+class Facts(NamedTuple):
+    """What a broker says of itself (``mmi.broker``)."""
+
+    extensions: frozenset[str] = frozenset()
+    message_bytes_max: float = float("inf")
+    pair_heartbeat_ms: float = 0
+
+    def has(self, *names: str) -> bool:
+        return all(name in self.extensions for name in names)
+
+
+def parse_facts(body: Sequence[bytes]) -> Facts:
+    """Facts of any answer; those of a broker without extensions if it does not know the question."""
+    if len(body) < 2 or body[0] != b"200":
+        return Facts()
+    try:
+        given = json.loads(body[1])
+    except ValueError:
+        return Facts()
+    if not isinstance(given, dict):
+        return Facts()
+    names = given.get("extensions")
+    limits = given.get("limits")
+    size = limits.get("messageBytes") if isinstance(limits, dict) else None
+    beat = given.get("pairHeartbeatMs")
+    return Facts(
+        frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset(),
+        size if isinstance(size, (int, float)) and size > 0 else float("inf"),
+        # A longer one would raise every pause.
+        beat if isinstance(beat, (int, float)) and 0 <= beat <= 60_000 else 0,
+    )

@@ -1,0 +1,252 @@
+"""The protocol of one registration of a worker at one broker, without I/O.
+
+READY on every connection, and again after a DISCONNECT. A HEARTBEAT each interval, also while handlers
+compute. The broker is asked what it knows first (``mmi.broker``), and once more after READY: MDP does not
+confirm a READY, but the answer does. Times are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional, Protocol, Sequence
+
+from . import wire
+from .options import backoff_ms
+
+# The longest wait for an answer to mmi.broker before READY.
+PATIENCE = 1.0
+_BEFORE, _AFTER = b"?1", b"?2"
+
+
+class Failure(NamedTuple):
+    """What FAIL carries; ``kind`` is ``error``, ``final`` or ``retry``."""
+
+    kind: str
+    code: str
+    text: str
+    detail: Sequence[bytes] = ()
+
+
+class Task:
+    """One request that the worker was given, and the registration that it came by."""
+
+    def __init__(self, command: wire.Command, registration: int) -> None:
+        self.client = command.client
+        self.command = command
+        self.registration = registration
+        self.is_streamed = False
+        self.parts: list[bytes] = []  # of version 0.1, which has one answer
+
+
+class Sink(Protocol):
+    def open(self) -> Optional[str]:
+        """Why it cannot connect at all; None: it tries."""
+    def close(self) -> None: ...
+    def send(self, frames: Sequence[bytes]) -> None: ...
+    def send_late(self, frames: Sequence[bytes]) -> None:
+        """Over a connection of its own: on a registered one an unknown token ends the registration."""
+    def begin(self, task: Task) -> None: ...
+    def confirmed(self) -> None: ...
+    def lost(self, reason: str) -> None: ...
+
+
+class WorkerSettings(NamedTuple):
+    version: int
+    name: str
+    concurrency: int
+    heartbeat: float
+    liveness: int
+    retry_base_ms: float
+    retry_max_ms: float
+
+
+class WorkerCore:
+    """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *registered*; *ended*."""
+
+    def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink) -> None:
+        self._settings = settings
+        self._service = service
+        self._sink = sink
+        self.state = "away"
+        self._until = 0.0
+        self._beat_at = float("inf")
+        self._heard_at = 0.0
+        self._beat_since_heard = False
+        self._failures = 0
+        self._registration = 0
+        self._credit: Optional[int] = None
+        self._facts = wire.Facts()
+        self.is_confirmed = False
+
+    def next_at(self) -> float:
+        """When ``tick`` is due next; infinity: never."""
+        if self.state == "registered":
+            return min(self._beat_at, self._silent_at)
+        return self._until
+
+    def tick(self, now: float) -> None:
+        if self.state == "registered":
+            if now >= self._silent_at:
+                self._leave(now, "the broker is silent")
+            elif now >= self._beat_at:
+                self._beat(now)
+        elif now < self._until:
+            return
+        elif self.state == "away":
+            self.state = "dialling"
+            self._until = now + self._settings.heartbeat * self._settings.liveness
+            reason = self._sink.open()
+            if reason is not None:
+                self._leave(now, reason)
+        elif self.state == "dialling":
+            self._leave(now, "no answer")
+        elif self.state in ("asking", "resting"):
+            self._register(now)
+
+    def up(self, now: float) -> None:
+        self.state = "asking"
+        self._facts = wire.Facts()
+        self._until = now + PATIENCE
+        self._ask(_BEFORE)
+
+    def down(self, reason: str, now: float) -> None:
+        if self.state not in ("away", "ended"):
+            self._leave(now, reason)
+
+    def received(self, frames: Sequence[bytes], now: float) -> bool:
+        """False if the frames are malformed."""
+        self._heard_at = now
+        command = wire.parse_command(self._settings.version, frames)
+        if command is None:
+            return self._answered(wire.parse_answer(frames), now)
+        if self.state != "registered":
+            return True
+        if command.code == wire.DISCONNECT[self._settings.version]:
+            self._rest(now, "the broker sent DISCONNECT")
+            return True
+        self._confirm()
+        if command.code == wire.REQUEST:
+            self._sink.begin(Task(command, self._registration))
+            return True
+        # The broker's heartbeats may come sooner than ours: it wants ours as often.
+        if not self._beat_since_heard:
+            self._beat(now)
+        self._beat_since_heard = False
+        return True
+
+    def partial(self, task: Task, body: Sequence[bytes]) -> None:
+        if self._settings.version == 1:
+            task.parts += body
+        elif self.is_current(task):
+            task.is_streamed = True
+            self._send(wire.PARTIAL, task.client, b"", *body)
+
+    def final(self, task: Task, body: Sequence[bytes]) -> None:
+        body = [*task.parts, *body]
+        size = sum(len(frame) for frame in body)
+        if size > self._facts.message_bytes_max:
+            text = f"the answer has {size} bytes, the broker accepts {self._facts.message_bytes_max:.0f}"
+            self.fail(task, Failure("final", "too-large", text))
+            return
+        version = self._settings.version
+        frames = wire.worker(version, wire.FINAL[version], task.client, b"", *body)
+        if self.is_current(task):
+            self._sink.send(frames)
+            self._failures = 0
+        elif not task.is_streamed:
+            self._sink.send_late(frames)
+
+    def fail(self, task: Task, failure: Failure) -> None:
+        """Nothing for a request whose registration has ended: the broker has given it to another."""
+        if not self.is_current(task):
+            return
+        if not self._facts.has("fail"):
+            self.give_back(task)
+            return
+        head = [failure.kind.encode(), failure.code.encode(), failure.text.encode()]
+        self._send(wire.FAIL, task.client, b"", *head, *failure.detail)
+
+    def give_back(self, task: Task) -> None:
+        if not self.is_current(task):
+            return
+        if self._credit is not None:
+            self._send(wire.RETURN, task.client, b"")
+        else:  # MDP's own way
+            self._send(wire.DISCONNECT[self._settings.version])
+            self._rest(self._heard_at, "a request was given back")
+
+    def end(self) -> None:
+        if self.state == "registered":
+            self._send(wire.DISCONNECT[self._settings.version])
+        self.state = "ended"
+        self._until = float("inf")
+        self.is_confirmed = False
+        self._sink.close()
+
+    @property
+    def _silent_at(self) -> float:
+        return self._heard_at + self._settings.heartbeat * self._settings.liveness
+
+    def is_current(self, task: Task) -> bool:
+        return self.state == "registered" and task.registration == self._registration
+
+    def _answered(self, answer: Optional[wire.Answer], now: float) -> bool:
+        if answer is None:
+            return False
+        if answer.correlation == _BEFORE and self.state == "asking":
+            self._facts = wire.parse_facts(answer.body)
+            self._register(now)
+            self._ask(_AFTER)
+        elif answer.correlation == _AFTER and self.state == "registered":
+            self._confirm()
+        return True
+
+    def _confirm(self) -> None:
+        if not self.is_confirmed:
+            self.is_confirmed = True
+            self._failures = 0
+            self._sink.confirmed()
+
+    def _register(self, now: float) -> None:
+        facts, settings = self._facts, self._settings
+        options: dict[str, object] = {}
+        if facts.has("credit", "ready-options"):
+            if settings.name:
+                options["name"] = settings.name
+            if facts.has("headers"):
+                options["headers"] = True
+        declares = facts.has("credit") and (settings.concurrency > 1 or bool(options))
+        self._credit = settings.concurrency if declares else None
+        self._registration += 1
+        self.state = "registered"
+        self._heard_at = now
+        self._beat_at = now + settings.heartbeat
+        self._beat_since_heard = False
+        self._sink.send(wire.ready(settings.version, self._service, self._credit, options))
+
+    def _beat(self, now: float) -> None:
+        self._send(wire.HEARTBEAT[self._settings.version])
+        self._beat_at = now + self._settings.heartbeat
+        self._beat_since_heard = True
+
+    def _leave(self, now: float, reason: str) -> None:
+        self._sink.close()
+        self._over("away", now, reason)
+
+    def _rest(self, now: float, reason: str) -> None:
+        self._over("resting", now, reason)
+
+    def _over(self, state: str, now: float, reason: str) -> None:
+        was = self.state
+        self.state = state
+        self.is_confirmed = False
+        self._failures += 1
+        settings = self._settings
+        self._until = now + backoff_ms(settings.retry_base_ms, settings.retry_max_ms, self._failures) / 1000
+        if was == "registered":
+            self._sink.lost(reason)
+
+    def _ask(self, correlation: bytes) -> None:
+        self._sink.send(wire.request(self._settings.version, correlation, b"mmi.broker", [b""]))
+
+    def _send(self, *frames: bytes) -> None:
+        self._sink.send(wire.worker(self._settings.version, *frames))

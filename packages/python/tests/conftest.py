@@ -1,0 +1,112 @@
+"""Brokers, the repository's built program: ``npm run build`` makes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from typing import Any, Callable, Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PROGRAM = os.environ.get("MAJORDOMO_PROGRAM", str(ROOT / "dist" / "main.js"))
+PATIENCE = 15.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def node_program() -> str:
+    """The repository's own Node, of the right version, where there is one."""
+    ours = ROOT / "node_modules" / ".bin" / "node"
+    return str(ours) if ours.exists() else shutil.which("node") or "node"
+
+
+class Broker:
+    """A process of ``majordomo serve``; ``wait`` waits for events of its log."""
+
+    def __init__(self, directory: pathlib.Path, endpoint: str, *sets: str) -> None:
+        self.endpoint = endpoint
+        self.directory = directory
+        self._sets = sets
+        self._events: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
+        settings = [f"broker.listen={endpoint}", "http.listen=off", "log.format=json", f"node.dataDir={directory}", *sets]
+        flags = [part for setting in settings for part in ("--set", setting)]
+        command = [node_program(), PROGRAM, "serve", *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._is_over = False
+        threading.Thread(target=self._read, daemon=True).start()
+        try:
+            self.wait("broker.ready")
+        except BaseException:
+            self.kill()
+            raise
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = {"event": "", "text": line}
+            with self._changed:
+                self._events.append(event)
+                self._changed.notify_all()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def wait(self, event: str, count: int = 1) -> dict[str, Any]:
+        def found() -> "list[dict[str, Any]]":
+            return [each for each in self._events if each.get("event") == event]
+
+        with self._changed:
+            met = self._changed.wait_for(lambda: self._is_over or len(found()) >= count, PATIENCE)
+            assert met and len(found()) >= count, f"{count} x {event} not in the log: {self._events}"
+            return found()[count - 1]
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def again(self) -> "Broker":
+        """Another one in its place."""
+        return Broker(self.directory, self.endpoint, *self._sets)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One that the tests share; none kills it."""
+    started = Broker(tmp_path_factory.mktemp("broker"), f"tcp://127.0.0.1:{free_port()}", "limits.messageBytes=1MiB")
+    yield started
+    started.kill()
+
+
+StartBroker = Callable[..., Broker]
+
+
+@pytest.fixture
+def start_broker(tmp_path: pathlib.Path) -> Iterator[StartBroker]:
+    """Starts brokers that end with the test."""
+    started: list[Broker] = []
+
+    def start(*sets: str) -> Broker:
+        directory = tmp_path / str(len(started))
+        started.append(Broker(directory, f"tcp://127.0.0.1:{free_port()}", *sets))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.kill()

@@ -1,0 +1,267 @@
+"""The protocol without a broker: frames, and what the client's core does when."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+import pytest
+
+from majordomo import BodyError, EndpointError, MajordomoError, OptionError, RefusedError, RequestTimeoutError, UnreachableError, wire
+from majordomo.call import Call, Settings
+from majordomo.client_core import ClientCore, Line
+from majordomo.options import backoff_ms, body_of, endpoints_of, headers_of
+
+
+class Stage:
+    """A core whose links write down what they are told."""
+
+    def __init__(self, *endpoints: str) -> None:
+        self.opened: list[str] = []
+        self.sent: list[Sequence[bytes]] = []
+        self.ends: list[object] = []
+        self.lines: list[Line] = []
+        settings = Settings(endpoints or ("a", "b"), 2, 10, 100, 2000, False, 1000)
+        self.core = ClientCore(settings, self.dial)
+
+    def dial(self, line: Line) -> "Stage":
+        self.lines.append(line)
+        return self
+
+    def open(self, endpoint: str) -> None:
+        self.opened.append(endpoint)
+
+    def close(self) -> None:
+        self.opened.append("closed")
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        self.sent.append(frames)
+
+    def up(self, now: float) -> None:
+        self.core.up(self.lines[-1], now)
+
+    def down(self, reason: str, now: float) -> None:
+        self.core.down(self.lines[-1], reason, now)
+
+    def ask(self, retries: int = 3, now: float = 0.0) -> None:
+        self.core.start(Call(b"echo", [b"x"], None, 1.0, retries, self._done), now)
+
+    def requests(self) -> "list[bytes]":
+        """The correlation of each request that was sent to the service."""
+        return [frames[0] for frames in self.sent if b"echo" in frames]
+
+    def answer(self, correlation: bytes, service: bytes, *body: bytes, now: float, line: int = -1,
+               kind: bytes = b"\x03") -> None:
+        self.core.received(self.lines[line], [correlation, b"", b"MDPC02", kind, service, *body], now)
+
+    def _done(self, body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
+        self.ends.append(error if body is None else list(body))
+
+
+def test_an_answer_that_comes_late_is_counted_and_one_in_time_is_used() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.up(0.0)
+    (correlation,) = stage.requests()
+    stage.answer(correlation, b"echo", b"y", now=0.1)
+    stage.answer(correlation, b"echo", b"again", now=0.2)
+    assert stage.ends == [[b"y"]] and stage.core.counters["late"] == 1
+
+
+def test_a_silent_broker_is_left_for_the_next_and_a_slow_service_is_not() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.up(0.0)
+    sent = len(stage.sent)
+    stage.core.tick(0.5)
+    assert len(stage.sent) == sent + 1  # it is asked whether it lives
+    stage.answer(b"?", b"mmi.broker", b"200", b"{}", now=0.6)
+    stage.core.tick(1.0)
+    assert stage.opened == ["a"] and len(stage.requests()) == 2
+    stage.core.tick(1.5)
+    stage.core.tick(2.0)
+    assert stage.opened == ["a", "closed", "b"]
+    stage.up(2.1)
+    assert len(stage.requests()) == 3
+
+
+def test_sends_are_counted_and_refused_ones_are_not() -> None:
+    stage = Stage()
+    stage.ask(retries=0)
+    stage.up(0.0)
+    stage.answer(stage.requests()[0], b"mmi.refused", b"503", b"echo", b"not active", now=0.1)
+    assert stage.opened == ["a", "closed", "b"]
+    stage.up(0.2)
+    assert len(stage.requests()) == 2
+    stage.down("lost", 0.3)
+    (error,) = stage.ends
+    assert isinstance(error, RequestTimeoutError) and error.details["sends"] == 1
+
+
+def refuse(stage: Stage, correlation: bytes, now: float, line: int = -1) -> None:
+    stage.answer(correlation, b"mmi.refused", b"503", b"echo", b"not active", now=now, line=line)
+
+
+def test_a_node_that_refuses_keeps_its_connection_while_it_holds_requests() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.ask()
+    stage.up(0.0)
+    first, second = stage.requests()
+    refuse(stage, second, 0.1)
+    assert stage.opened == ["a", "b"]  # the first may be in a queue there: it is not sent again
+    stage.up(0.2)
+    assert [each[:-1] for each in stage.requests()[2:]] == [second[:-1]]
+    stage.answer(first, b"echo", b"1", now=0.3, line=0)
+    assert stage.opened == ["a", "b", "closed"] and stage.ends == [[b"1"]]
+    stage.answer(stage.requests()[2], b"echo", b"2", now=0.4)
+    assert stage.ends == [[b"1"], [b"2"]]
+
+
+def test_a_node_that_refused_is_lost_or_silent() -> None:
+    for is_lost in (True, False):
+        stage = Stage()
+        stage.ask()
+        stage.ask()
+        stage.up(0.0)
+        refuse(stage, stage.requests()[1], 0.1)
+        stage.up(0.2)
+        if is_lost:
+            stage.core.down(stage.lines[0], "lost", 0.3)
+        else:
+            stage.answer(stage.requests()[2], b"echo", b"y", now=0.9)
+            stage.core.tick(0.5)
+            stage.core.tick(1.0)
+        assert stage.opened == ["a", "b", "closed"] and len(stage.requests()) == 4
+
+
+def test_a_refusal_of_an_earlier_send_says_nothing_of_the_last() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.core.tick(0.5)
+    stage.answer(b"?", b"mmi.broker", b"200", b"{}", now=0.6)
+    stage.core.tick(1.0)
+    early, late = stage.requests()
+    refuse(stage, early, 1.1)
+    stage.answer(late, b"echo", b"y", now=1.2)
+    assert stage.ends == [[b"y"]]
+
+
+def test_nodes_that_all_refuse_are_not_hurried_and_the_error_says_why() -> None:
+    stage = Stage()
+    stage.ask(retries=0)
+    stage.up(0.0)
+    stage.answer(b"?", b"mmi.broker", b"200", b'{"pairHeartbeatMs":100}', now=0.0)
+    refuse(stage, stage.requests()[-1], 0.01)
+    stage.up(0.02)
+    now = 0.03
+    while not stage.ends:
+        refuse(stage, stage.requests()[-1], now)
+        now = max(now, stage.core.next_at())
+        stage.core.tick(now)
+        if not stage.lines[-1].is_up:
+            stage.up(now)
+    (error,) = stage.ends
+    assert isinstance(error, RefusedError) and error.details["status"] == 503
+    # Each is left for the other once in two heartbeats at most.
+    assert len(stage.opened) < 2 * 1000 / 200 + 3 and len(stage.requests()) < 50
+
+
+def test_parts_of_two_sends_are_not_mixed() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.answer(stage.requests()[0], b"echo", b"1", now=0.5, kind=b"\x02")
+    stage.down("lost", 0.6)
+    stage.core.tick(1.0)
+    stage.up(1.0)
+    early, late = stage.requests()
+    stage.answer(early, b"echo", b"2", now=1.1)
+    assert stage.ends == [] and stage.core.counters["late"] == 1
+    stage.answer(late, b"echo", b"1", now=1.2, kind=b"\x02")
+    stage.answer(late, b"echo", b"2", now=1.2)
+    assert stage.ends == [[b"1", b"2"]]
+
+
+def test_a_broker_that_drops_each_connection_is_not_hurried() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.down("the connection was lost", 0.0)
+    stage.core.tick(0.04)
+    assert stage.opened == ["a", "closed"]
+    stage.core.tick(0.1)
+    assert stage.opened == ["a", "closed", "a"]
+
+
+def test_over_a_limit_it_waits_before_it_sends_again() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.answer(stage.requests()[0], b"mmi.refused", b"429", b"echo", b"over a limit", now=0.1)
+    stage.core.tick(0.12)
+    assert len(stage.requests()) == 1
+    stage.core.tick(0.3)
+    assert len(stage.requests()) == 2 and stage.opened == ["a"]
+
+
+def test_end_points_that_do_not_listen_are_tried_in_turn_with_pauses() -> None:
+    stage = Stage()
+    stage.ask(retries=0)
+    for now in (0.0, 0.01):
+        stage.down("connection refused", now)
+    assert stage.opened == ["a", "closed", "b", "closed"]
+    stage.core.tick(0.2)
+    assert stage.opened[-1] == "a"
+    stage.core.tick(1.0)
+    (error,) = stage.ends
+    assert isinstance(error, UnreachableError) and "connection refused" in error.message
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [[], [b""], [b"", b"MDPC02"], [b"1", b"", b"MDPC02", b"\x07", b"s", b"x"], [b"1", b"", b"MDPC01", b"s"], [b"x"] * 9],
+)
+def test_frames_that_are_no_answer(frames: "list[bytes]") -> None:
+    assert wire.parse_answer(frames) is None
+    assert wire.parse_command(1, frames) is None and wire.parse_command(2, frames) is None
+
+
+def test_requests_to_a_worker() -> None:
+    command = wire.parse_command(1, [b"", b"MDPW01", b"\x02", b"token", b"", b"a", b""])
+    assert command == wire.Command(b"\x02", b"token", [b"a", b""])
+    framed = [b"MDPW02", b"\x09", b"token", b"", b"250", b'{"a":"b"}', b"x"]
+    assert wire.parse_command(2, framed) == wire.Command(b"\x02", b"token", [b"x"], 250, {"a": "b"})
+    assert wire.parse_headers(b"[1]") == wire.parse_headers(b"{") == wire.parse_headers(b'{"a":1}') == {}
+
+
+def test_what_a_broker_says_of_itself_may_be_anything() -> None:
+    wrong = b'{"extensions":3,"limits":[],"pairHeartbeatMs":""}'
+    answers: "list[list[bytes]]" = [[], [b"501"], [b"200", b"["], [b"200", b"[]"], [b"200", wrong]]
+    for body in answers:
+        assert wire.parse_facts(body) == wire.Facts()
+    facts = wire.parse_facts([b"200", b'{"extensions":["fail",1],"limits":{"messageBytes":9},"pairHeartbeatMs":5}'])
+    assert facts.has("fail") and facts.message_bytes_max == 9 and facts.pair_heartbeat_ms == 5
+
+
+def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert endpoints_of("tcp://a:1, tcp://b:2") == ["tcp://a:1", "tcp://b:2"]
+    monkeypatch.setenv("MAJORDOMO_URL", "tcp://c:3")
+    assert endpoints_of(None) == ["tcp://c:3"]
+    monkeypatch.delenv("MAJORDOMO_URL")
+    with pytest.raises(OptionError):
+        endpoints_of(None)
+    for endpoint in ("http://a:1", "tcp://a", "tcp://a:b", "tcp://:1"):
+        with pytest.raises(EndpointError):
+            endpoints_of(endpoint)
+    assert endpoints_of("tcp://[::1]:5,ipc:///run/x") == ["tcp://[::1]:5", "ipc:///run/x"]
+    assert headers_of({}) == b"" and headers_of(None) is None
+    for headers in ({"Big": "x"}, {"a": "x" * 9000}, {str(n): "" for n in range(65)}):
+        with pytest.raises(OptionError):
+            headers_of(headers)
+    assert body_of(["a", b"b"]) == [b"a", b"b"]
+    bodies: "list[object]" = [[], None, 3, [None]]
+    for body in bodies:
+        with pytest.raises(BodyError):
+            body_of(body)
+    assert all(50 <= backoff_ms(100, 2000, 1) <= 100 and 1000 <= backoff_ms(100, 2000, 99) <= 2000 for _ in range(100))

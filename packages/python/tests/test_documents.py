@@ -1,0 +1,59 @@
+"""The names of docs/python.md exist in both SDKs, and its programs run."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+
+import majordomo
+
+from .conftest import ROOT, Broker
+
+PAGE = (ROOT / "docs" / "python.md").read_text()
+NAME = re.compile(r"`([^`]+)`")
+
+
+def known(name: str) -> bool:
+    """A name of the module, a member of a class, or the argument of a function: `Client.request(headers)`."""
+    path, _, argument = name.rstrip(")").partition("(")
+    thing: object = majordomo
+    for part in path.split("."):
+        thing = getattr(thing, part, None)
+    if thing is None:
+        # What an instance has.
+        owner, _, attribute = path.rpartition(".")
+        kind = getattr(majordomo, owner, None)
+        return kind is not None and re.search(rf"self\.{attribute}\b[^=\n]*= ", inspect.getsource(kind)) is not None
+    return not argument or argument in inspect.signature(thing).parameters  # type: ignore[arg-type]
+
+
+def test_the_names_of_the_table_exist_in_both_sdks() -> None:
+    rows = re.findall(r"^\| (`.*?) *\| (`.*?) *\|", PAGE.split("## Names")[1], re.MULTILINE)
+    assert len(rows) > 20
+    source = "\n".join(path.read_text() for path in (ROOT / "src" / "sdk").rglob("*.ts"))
+    for typescript, python in rows:
+        for name in NAME.findall(typescript):
+            word = re.split(r"[.(]", name.rstrip(")"))[-1]
+            assert re.search(rf"\b{word}\b", source), f"{name} is not in src/sdk"
+        for name in NAME.findall(python):
+            assert known(name), f"{name} is not in majordomo"
+
+
+def test_every_name_of_the_package_is_on_the_page() -> None:
+    missing = [name for name in majordomo.__all__ if not re.search(rf"\b{name}\b", PAGE)]
+    assert missing == []
+
+
+def test_the_programs_of_the_page_run(broker: Broker) -> None:
+    worker, client = re.findall(r"```python\n(# (?:worker|client)\.py\n.*?)```", PAGE, re.DOTALL)
+    run = [sys.executable, "-c"]
+    here = str(ROOT / "packages" / "python")
+    serving = subprocess.Popen([*run, worker.replace("tcp://127.0.0.1:5555", broker.endpoint)], cwd=here)
+    try:
+        asked = [*run, client.replace("tcp://127.0.0.1:5555", broker.endpoint)]
+        assert subprocess.run(asked, cwd=here, capture_output=True, check=True, timeout=30).stdout == b"olleh\n"
+    finally:
+        serving.terminate()
+        assert serving.wait(30) == 0

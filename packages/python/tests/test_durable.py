@@ -1,0 +1,120 @@
+"""Durable requests and schedules against the real broker."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Generator
+
+import pytest
+
+from majordomo import (
+    Client,
+    JobPendingError,
+    JobRefusedError,
+    JobUnknownError,
+    OptionError,
+    Request,
+    ServiceError,
+    Worker,
+)
+
+from .conftest import PATIENCE, Broker, StartBroker
+
+
+def test_a_job_is_stored_answered_and_closed(broker: Broker) -> None:
+    def render(request: Request) -> str:
+        return f"{request.text()} for {request.headers['tenant']}"
+
+    with Client(broker.endpoint) as client, Client(broker.endpoint) as other:
+        job = client.enqueue("render", "scene", idempotency_key="order-17", priority=5, headers={"tenant": "acme"})
+        assert client.enqueue("render", "scene", idempotency_key="order-17").uuid == job.uuid
+        assert job.state().state == "pending"
+        with pytest.raises(JobPendingError):
+            job.result(timeout_ms=100)
+        with Worker(broker.endpoint, "render", render).ready():
+            assert job.result(timeout_ms=10_000).text() == "scene for acme"
+        same = other.job(job.uuid)
+        state = same.state()
+        assert state.state == "replied" and state.reply is not None and state.reply.text() == "scene for acme"
+        same.close()
+        same.close()
+        assert job.state().state == "unknown"
+        with pytest.raises(JobUnknownError):
+            job.result()
+
+
+def test_a_dead_job_says_why(broker: Broker) -> None:
+    def declines(request: Request) -> str:
+        raise ServiceError("card_declined", "The card was declined", retry=False, details={"left": 7})
+
+    with Worker(broker.endpoint, "charge", declines).ready(), Client(broker.endpoint) as client:
+        job = client.enqueue("charge", "x", max_attempts=3, backoff=(1000, 60_000))
+        with pytest.raises(ServiceError) as dead:
+            job.result(timeout_ms=10_000)
+        assert dead.value.service_code == "card_declined" and dead.value.details == {"left": 7}
+        state = job.state()
+        assert (state.state, state.code, state.reason) == ("dead", "card_declined", "The card was declined")
+
+
+def test_a_job_outlives_a_killed_broker_while_somebody_waits(start_broker: StartBroker) -> None:
+    served = start_broker()
+    results: list[str] = []
+    with Client(served.endpoint) as client:
+        job = client.enqueue("later", "x")
+        waits = threading.Thread(target=lambda: results.append(job.result(timeout_ms=20_000).text()))
+        waits.start()
+        served.kill()
+        again = served.again()
+        try:
+            with Worker(served.endpoint, "later", lambda request: "done").ready():
+                waits.join()
+        finally:
+            again.kill()
+    assert results == ["done"]
+
+
+def test_parts_of_a_job_that_runs(broker: Broker) -> None:
+    go_on = threading.Event()
+
+    def steps(request: Request) -> Generator[str, None, str]:
+        yield "half"
+        go_on.wait(PATIENCE)
+        return "whole"
+
+    with Worker(broker.endpoint, "steps", steps).ready(), Client(broker.endpoint) as client:
+        job = client.enqueue("steps", "x")
+        parts = job.progress(timeout_ms=10_000)
+        first = next(parts)
+        assert (first.text(), first.attempt, first.index) == ("half", 1, 0)
+        go_on.set()
+        for part in parts:
+            assert part.index == 1
+        assert job.result(timeout_ms=10_000).frames == [b"half", b"whole"]
+
+
+def test_options_of_a_job_are_checked_before_it_is_sent(broker: Broker) -> None:
+    with Client(broker.endpoint) as client:
+        cases: "list[dict[str, Any]]" = [
+            {"priority": 101}, {"delay_ms": -1}, {"ttl_ms": 0}, {"max_attempts": 0}, {"idempotency_key": ""},
+            {"backoff": (10, 1)}, {"headers": {"Big": "x"}},
+        ]
+        for options in cases:
+            with pytest.raises(OptionError):
+                client.enqueue("x", "x", **options)
+        with pytest.raises(OptionError):
+            client.job("no uuid")
+        with pytest.raises(JobRefusedError):
+            client.enqueue("mmi.x", "x")
+
+
+def test_schedules(broker: Broker) -> None:
+    with Client(broker.endpoint) as client:
+        made = client.schedule("nightly", "report", "all", cron="30 2 * * *", time_zone="Europe/Berlin")
+        assert (made.name, made.service, made.time_zone, made.firings) == ("nightly", "report", "Europe/Berlin", 0)
+        assert made.next > made.since
+        assert [each.name for each in client.schedules()] == ["nightly"]
+        with pytest.raises(JobRefusedError, match="cron"):
+            client.schedule("never", "report", "all", cron="0 0 31 2 *")
+        assert client.unschedule("nightly") is True
+        assert client.unschedule("nightly") is False
+        assert client.schedules() == []

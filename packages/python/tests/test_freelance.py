@@ -1,0 +1,140 @@
+"""A client of independent brokers: its core alone, and against two real ones."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+import pytest
+
+from majordomo import Client, MajordomoError, OptionError, RequestTimeoutError, UnreachableError, UsageError, Worker
+from majordomo.call import Call, Settings
+from majordomo.freelance import FreelanceCore
+
+from .conftest import StartBroker
+
+
+class Link:
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.probes = 0
+
+    def open(self, endpoint: str) -> Optional[str]:
+        return None
+
+    def close(self) -> None:
+        pass
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        self.probes += b"mmi.broker" in frames
+        if b"echo" in frames:
+            self.requests.append(frames[0])
+
+
+class Stage:
+    """A core of three brokers that are all connected at 0."""
+
+    def __init__(self, hedge: Optional[float] = None) -> None:
+        self.links = [Link() for _ in range(3)]
+        self.ends: list[object] = []
+        settings = Settings(["a", "b", "c"], 2, 10, 100, 2000, False, 1000, hedge, 1.0)
+        self.core = FreelanceCore(settings, self.links)
+        self.core.tick(0.0)
+        for at in range(3):
+            self.core.up(at, 0.0)
+
+    def ask(self, now: float = 0.0, retries: int = 1) -> None:
+        self.core.start(Call(b"echo", [b"x"], None, 1.0, retries, self._done), now)
+
+    def answer(self, at: int, service: bytes, *body: bytes, now: float) -> None:
+        correlation = self.links[at].requests[-1]
+        self.core.received(at, [correlation, b"", b"MDPC02", b"\x03", service, *body], now)
+
+    def sends(self) -> "list[int]":
+        return [len(link.requests) for link in self.links]
+
+    def _done(self, body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
+        self.ends.append(error if body is None else list(body))
+
+
+def test_the_first_broker_that_is_alive_is_asked_and_the_next_when_it_is_lost() -> None:
+    stage = Stage()
+    stage.ask()
+    assert stage.sends() == [1, 0, 0]
+    stage.core.down(0, "lost", 0.1)
+    assert stage.sends() == [1, 1, 0]
+    stage.answer(1, b"echo", b"y", now=0.2)
+    assert stage.ends == [[b"y"]]
+    stage.ask(now=0.3)
+    assert stage.sends() == [1, 2, 0]
+
+
+def test_with_a_hedge_the_first_answer_wins_and_the_others_are_late() -> None:
+    stage = Stage(hedge=0.1)
+    stage.ask()
+    stage.core.tick(0.1)
+    stage.core.tick(0.2)
+    assert stage.sends() == [1, 1, 1] and stage.core.counters["hedges"] == 2
+    stage.answer(2, b"echo", b"y", now=0.3)
+    stage.answer(0, b"echo", b"z", now=0.3)
+    assert stage.ends == [[b"y"]] and stage.core.counters["late"] == 1
+
+
+def test_a_broker_that_refuses_is_passed_over_and_all_are_asked_again_after_a_pause() -> None:
+    stage = Stage()
+    stage.ask()
+    for at in range(3):
+        stage.answer(at, b"mmi.refused", b"503", b"echo", b"not active", now=0.1)
+    assert stage.sends() == [1, 1, 1]
+    stage.core.tick(stage.core.next_at())
+    assert sum(stage.sends()) == 4
+
+
+def test_the_next_try_begins_behind_the_last_that_was_asked() -> None:
+    stage = Stage()
+    stage.ask()
+    for at in range(3):
+        stage.core.received(at, [b"?", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", b"{}"], 0.9)
+    stage.core.tick(1.0)
+    assert stage.sends() == [1, 1, 0]
+    for at in range(3):
+        stage.core.received(at, [b"?", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", b"{}"], 1.9)
+    stage.core.tick(2.0)
+    (error,) = stage.ends
+    assert isinstance(error, RequestTimeoutError) and error.details["sends"] == 2
+
+
+def test_a_silent_broker_is_asked_whether_it_lives_and_then_left() -> None:
+    stage = Stage()
+    stage.core.tick(1.0)
+    assert [link.probes for link in stage.links] == [2, 2, 2]
+    stage.core.received(1, [b"?", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", b"{}"], 1.5)
+    stage.core.tick(2.0)
+    stage.ask(now=2.1)
+    assert stage.sends() == [0, 1, 0]
+
+
+def test_nobody_is_there() -> None:
+    stage = Stage()
+    for at in range(3):
+        stage.core.down(at, "connection refused", 0.0)
+    stage.ask(retries=0)
+    stage.core.tick(1.0)
+    (error,) = stage.ends
+    assert isinstance(error, UnreachableError) and "connection refused" in error.message
+
+
+def test_two_brokers_of_which_one_is_killed(start_broker: StartBroker) -> None:
+    brokers = [start_broker() for _ in range(2)]
+    endpoints = [broker.endpoint for broker in brokers]
+    with Worker(brokers[0].endpoint, "echo", lambda request: "0").ready():
+        with Worker(brokers[1].endpoint, "echo", lambda request: "1").ready():
+            with Client(endpoints, strategy="freelance") as client:
+                assert client.request("echo", "x").text() in ("0", "1")
+                brokers[0].kill()
+                assert client.request("echo", "x", timeout_ms=5000).text() == "1"
+                with pytest.raises(UsageError):
+                    client.enqueue("echo", "x")
+                with pytest.raises(UsageError):
+                    client.job("0" * 32).state()
+    with pytest.raises(OptionError):
+        Client(endpoints, hedge_ms=5)

@@ -1,0 +1,139 @@
+"""A worker's registration without a broker."""
+
+from __future__ import annotations
+
+import json
+from typing import Optional, Sequence
+
+from majordomo import wire
+from majordomo.worker_core import Failure, Task, WorkerCore, WorkerSettings
+
+ALL = ["credit", "ready-options", "headers", "fail"]
+
+
+class Stage:
+    """A core whose connection writes down what it is told."""
+
+    def __init__(self, version: int = 2, concurrency: int = 1) -> None:
+        self.sent: list[list[bytes]] = []
+        self.late: list[list[bytes]] = []
+        self.tasks: list[Task] = []
+        self.events: list[str] = []
+        self.reason: Optional[str] = None
+        settings = WorkerSettings(version, "me", concurrency, 1.0, 3, 100, 1000)
+        self.core = WorkerCore(settings, b"echo", self)
+
+    def open(self) -> Optional[str]:
+        self.events.append("open")
+        return self.reason
+
+    def close(self) -> None:
+        self.events.append("close")
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        self.sent.append(list(frames))
+
+    def send_late(self, frames: Sequence[bytes]) -> None:
+        self.late.append(list(frames))
+
+    def begin(self, task: Task) -> None:
+        self.tasks.append(task)
+
+    def confirmed(self) -> None:
+        self.events.append("confirmed")
+
+    def lost(self, reason: str) -> None:
+        self.events.append(reason)
+
+    def registered(self, extensions: Sequence[str] = ALL) -> "Stage":
+        """Registered at 0 with a broker that has these extensions."""
+        self.core.tick(0.0)
+        self.core.up(0.0)
+        facts = json.dumps({"extensions": list(extensions)}).encode()
+        self.core.received([b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts], 0.0)
+        return self
+
+    def hear(self, *frames: bytes, now: float) -> None:
+        assert self.core.received([b"MDPW02", *frames], now)
+
+    def commands(self) -> "list[bytes]":
+        return [frames[1] for frames in self.sent if frames[0] == b"MDPW02"]
+
+
+def test_ready_says_what_the_broker_knows() -> None:
+    (ready,) = [frames for frames in Stage(concurrency=4).registered().sent if frames[0] == b"MDPW02"]
+    assert ready[:4] == [b"MDPW02", b"\x01", b"echo", b"4"] and json.loads(ready[4]) == {"name": "me", "headers": True}
+    old = Stage(concurrency=4).registered([])
+    assert [b"MDPW02", b"\x01", b"echo"] in old.sent
+
+
+def test_a_broker_without_mmi_gets_ready_after_a_moment() -> None:
+    stage = Stage()
+    stage.core.tick(0.0)
+    stage.core.up(0.0)
+    assert stage.commands() == []
+    stage.core.tick(stage.core.next_at())
+    assert stage.sent[-1] == [b"MDPW02", b"\x01", b"echo"] and not stage.core.is_confirmed
+    stage.hear(b"\x05", now=1.5)
+    assert stage.core.is_confirmed
+
+
+def test_heartbeats_are_as_frequent_as_the_broker_wants() -> None:
+    stage = Stage().registered()
+    for now in (0.1, 0.2, 0.3):
+        stage.hear(b"\x05", now=now)
+    assert stage.commands().count(b"\x05") == 3
+    slower = Stage().registered()
+    slower.core.tick(1.0)
+    slower.hear(b"\x05", now=1.1)
+    assert slower.commands().count(b"\x05") == 1
+
+
+def test_a_silent_broker_is_left_and_a_disconnect_is_followed_by_ready() -> None:
+    stage = Stage().registered()
+    stage.core.tick(2.9)
+    stage.core.tick(3.1)
+    assert stage.core.state == "away" and "the broker is silent" in stage.events
+    dismissed = Stage().registered()
+    dismissed.hear(b"\x06", now=0.5)
+    dismissed.core.tick(dismissed.core.next_at())
+    assert dismissed.commands().count(b"\x01") == 2 and dismissed.events.count("open") == 1
+
+
+def test_an_answer_of_an_ended_registration_goes_out_late_but_not_the_rest_of_a_stream() -> None:
+    stage = Stage().registered()
+    for token in (b"whole", b"parts", b"fails"):
+        stage.hear(b"\x02", token, b"", b"x", now=0.1)
+    whole, parts, fails = stage.tasks
+    stage.core.partial(parts, [b"1"])
+    stage.core.down("lost", 0.2)
+    stage.core.final(whole, [b"y"])
+    stage.core.partial(parts, [b"2"])
+    stage.core.final(parts, [b"3"])
+    stage.core.fail(fails, Failure("error", "E", ""))
+    assert stage.late == [[b"MDPW02", b"\x04", b"whole", b"", b"y"]]
+    assert [b"MDPW02", b"\x03", b"parts", b"", b"2"] not in stage.sent
+
+
+def test_a_failure_is_reported_or_given_back_in_the_way_that_the_broker_knows() -> None:
+    cases: "list[tuple[list[str], bytes]]" = [(ALL, wire.FAIL), (["credit"], wire.RETURN), ([], wire.DISCONNECT[2])]
+    for extensions, command in cases:
+        stage = Stage(concurrency=2).registered(extensions)
+        stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
+        stage.core.fail(stage.tasks[0], Failure("final", "bad", "It is bad", [b"{}"]))
+        assert stage.commands()[-1] == command
+    assert Stage().registered().core.state == "registered"
+
+
+def test_malformed_frames_are_told_apart() -> None:
+    stage = Stage().registered()
+    assert stage.core.received([b"MDPW02", b"\x02", b"token"], 0.1) is False
+    assert stage.core.received([b"junk"], 0.1) is False
+    assert stage.tasks == [] and stage.core.state == "registered"
+
+
+def test_an_end_point_that_cannot_be_connected_is_tried_again_after_a_pause() -> None:
+    stage = Stage()
+    stage.reason = "no such address"
+    stage.core.tick(0.0)
+    assert stage.core.state == "away" and 0.05 <= stage.core.next_at() <= 0.1
