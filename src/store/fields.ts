@@ -4,11 +4,11 @@
  * fields of a change.
  */
 import { FieldReader, FieldWriter, extraField } from '../core/numbered-fields.js';
-import { PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/packing.js';
 import { decodeHeaders, type Headers } from '../wire/headers.js';
 import { type Backoff, isBackoff } from '../wire/tsp.js';
 import { ATTEMPT_FIELDS } from './attempt.js';
-import { REQUEST_ROWS } from './request.js';
+import { isRequest, putRequest, REQUEST_ROWS, requestFrom, type StoredRequest } from './request.js';
 import type { NewRequest, StoredContent } from './store.js';
 
 export const KEY = 15;
@@ -56,6 +56,24 @@ export function fieldReader(): FieldReader {
 }
 
 const EXTRA_BYTES = 256;
+
+/**
+ * Fields that were unknown when a node kept them, and are known now, take their places.
+ * @returns `null`: there are none
+ */
+export function takeKnown(
+  request: StoredRequest,
+  extra: Buffer,
+): { readonly request: StoredRequest; readonly extra: Buffer | null } | null {
+  const to = new PackWriter(EXTRA_BYTES + extra.length);
+  const fields = new FieldWriter(to);
+  putRequest(fields, request);
+  fields.end(extra);
+  const reader = fieldReader();
+  reader.read(new PackReader(to.takeBuffer()));
+  const taken = { request: requestFrom(reader), extra: reader.extra };
+  return taken.extra?.equals(extra) === true || !isRequest(taken.request) ? null : taken;
+}
 
 /** `extra` of a new request; `null`: it has neither. */
 export function extraOf(headers: Buffer | null, backoff: Backoff | null): Buffer | null {

@@ -13,6 +13,9 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
+import { FieldWriter } from '../../src/core/numbered-fields.js';
+import { PackWriter } from '../../src/core/packing.js';
+import { REQUEST_FIELDS } from '../../src/store/request.js';
 import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
@@ -121,6 +124,28 @@ describe('a store of an older format', () => {
     const copy = `${directory.file}.format-${NOW}`;
     expect(statSync(copy).mode & 0o777).toBe(0o600);
     expect(verifyStore(copy, silent)).toMatchObject({ format: NOW, ...CONTENT });
+  });
+
+  it('has what an older program kept of a request in the column that there is for it now', async () => {
+    const user = await directory.open();
+    const later = new PackWriter(64);
+    const fields = new FieldWriter(later);
+    // As if the columns of priority and owner were new.
+    fields.number(7, REQUEST_FIELDS.priority.field);
+    fields.text('key:acme', REQUEST_FIELDS.owner.field);
+    const known = later.takeBuffer();
+    fields.text('later still', 100);
+    const unknown = later.takeBuffer().subarray(known.length);
+    await user.commit({ ...accept(4, { priority: 0 }), extra: later.takeBuffer() });
+    await user.commit({ ...accept(5), extra: unknown });
+    await user.close();
+    upgraded();
+    const text =
+      'SELECT number, priority, owner, state, extra FROM requests WHERE extra IS NOT NULL';
+    expect(look(directory.file, (db) => db.prepare(text).raw().all())).toEqual([
+      [4, 7, 'key:acme', 1, unknown],
+      [5, 0, 'anonymous', 1, unknown],
+    ]);
   });
 
   it('keeps its format if a step fails; the next start begins again, and has the copy already', () => {

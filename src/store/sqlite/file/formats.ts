@@ -3,7 +3,11 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
+import { present } from '../../../core/assert.js';
 import { MajordomoError } from '../../../core/errors.js';
+import { takeKnown } from '../../fields.js';
+import { REQUEST_ROWS, requestFrom } from '../../request.js';
+import { type Cell, cellsOf, requestColumns, RowReader } from '../../rows.js';
 import { beginCopy, completeCopy, placeCopy } from './copies.js';
 import { timestamp } from './files.js';
 import { type Migration, SHARED_ID_BYTES, readMigrations } from './schema.js';
@@ -57,7 +61,28 @@ export function migrate(db: Database.Database, migrations: readonly Migration[])
       db.exec(sql);
       db.pragma(`user_version = ${format}`);
     }
+    fillColumns(db);
   }).immediate();
+}
+
+/**
+ * What a node of the version before kept of a later one's requests (`extra`) goes into the columns that there
+ * are for it now.
+ */
+function fillColumns(db: Database.Database): void {
+  const kept = db.prepare('SELECT number FROM requests WHERE extra IS NOT NULL').pluck();
+  const columns = requestColumns((column) => column);
+  const find = db.prepare(`SELECT ${columns}, extra FROM requests WHERE number = ?`).raw();
+  const sets = REQUEST_ROWS.map(
+    ({ column, kind }) => `${column} = ?${kind === 'state' ? ' + 1' : ''}`,
+  );
+  const set = db.prepare(`UPDATE requests SET ${sets.join(', ')}, extra = ? WHERE number = ?`);
+  for (const number of kept.all()) {
+    const from = new RowReader(find.get(number) as Cell[]);
+    const request = requestFrom(from);
+    const taken = takeKnown(request, present(from.maybe(), 'extra'));
+    if (taken !== null) set.run(...cellsOf(taken.request), taken.extra, number);
+  }
 }
 
 function copyBefore(path: string, format: number): string {
