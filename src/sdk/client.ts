@@ -49,7 +49,13 @@ import { type Asker, Jobs } from './jobs/jobs.js';
 import { type Schedule, Schedules } from './jobs/schedules.js';
 import { LazyPirate } from './client/lazy-pirate.js';
 import { writeBody, writeHead, writeMessage } from './links.js';
-import { joined, type Message, ReceivedMessage, type StreamPart } from './message.js';
+import {
+  type Decoders,
+  joined,
+  type Message,
+  ReceivedMessage,
+  type StreamPart,
+} from './message.js';
 import {
   type ClientOptions,
   type ClientSettings,
@@ -75,7 +81,9 @@ export {
   type NoServices,
   type SchemaIssue,
   type SchemaResult,
+  service,
   type ServiceSchemas,
+  type ServiceShape,
   type ServiceTypes,
   type StandardSchema,
 } from './codec/contract.js';
@@ -116,10 +124,30 @@ export type { Message, StreamPart } from './message.js';
 /** The reply to a request. */
 export type Reply<Value = Buffer> = Message<Value>;
 /** One part of a streamed reply. */
-export type Part<Value = Buffer> = StreamPart<Value>;
+export type Part<Value = Buffer, Progress = Value> = StreamPart<Value, Progress>;
 
-type AskOf<Type> = Type extends ServiceTypes ? Type['ask'] : never;
-type AnsweredOf<Type> = Type extends ServiceTypes ? Type['answered'] : never;
+/** A service that a client may name: with a contract, only those of it. */
+export type ServiceOf<Types> = IsOpen<Types> extends true ? string : keyof Types & string;
+/** What is sent to a service: with a contract, its input; otherwise what the codec takes. */
+export type InputOf<Types, Name, In> = FactOf<Types, Name, 'ask', In>;
+/** What a service answers: with a contract, its output; otherwise what the codec reads. */
+export type OutputOf<Types, Name, Out> = FactOf<Types, Name, 'answered', Out>;
+/** What a service tells of its progress: with a contract, what that says; otherwise what the codec reads. */
+export type ProgressOf<Types, Name, Out> = FactOf<Types, Name, 'told', Out>;
+/** There is no contract. */
+type IsOpen<Types> = [keyof Types] extends [never]
+  ? true
+  : string extends keyof Types
+    ? true
+    : false;
+type FactOf<Types, Name, Fact extends keyof ServiceTypes, Else> =
+  IsOpen<Types> extends true
+    ? Else
+    : Name extends keyof Types
+      ? Types[Name] extends ServiceTypes
+        ? Types[Name][Fact]
+        : never
+      : never;
 
 /** How long an endpoint may have no connection before the next is used, if there is one. */
 const CONNECT_MS = 1000;
@@ -327,9 +355,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    */
   async call<Name extends keyof Types & string>(
     service: Name,
-    request: AskOf<Types[Name]>,
+    request: InputOf<Types, Name, never>,
     options?: RequestOptions,
-  ): Promise<AnsweredOf<Types[Name]>> {
+  ): Promise<OutputOf<Types, Name, never>> {
     const { contract, interceptors } = this.#settings;
     if (contract === undefined) throw wrong('contract', 'must be given to the client for call()');
     const { encodeRequest, decodeReply } = contract.service(service);
@@ -342,7 +370,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const reply = await resultThrough(interceptors ?? [], outgoing, (given) =>
       this.#requestFrames(given.service, encodeRequest(given.body), given.options),
     );
-    return decodeReply(joined((reply as Reply).frames)) as AnsweredOf<Types[Name]>;
+    return decodeReply(joined((reply as Reply).frames)) as OutputOf<Types, Name, never>;
   }
 
   /**
@@ -357,16 +385,24 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *     const job = await client.enqueue('render', scene, { idempotencyKey: 'order-17' });
    *     const reply = await job.result({ timeoutMs: 60_000 });
    */
-  enqueue(service: string, body: In, options?: EnqueueOptions): Promise<Job<Out>> {
+  enqueue<Name extends ServiceOf<Types>>(
+    service: Name,
+    body: InputOf<Types, Name, In>,
+    options?: EnqueueOptions,
+  ): Promise<Job<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'enqueue', service, body, options: options ?? {} };
     return resultThrough(interceptors ?? [], request, (given) =>
       this.#stored(() => this.#jobs.submit(given.service, given.body, given.options)),
-    ) as Promise<Job<Out>>;
+    ) as Promise<Job<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>>;
   }
 
   /** The same as `enqueue`, under the name of the service that it asks: `titanic.submit`. */
-  submit(service: string, body: In, options?: SubmitOptions): Promise<Job<Out>> {
+  submit<Name extends ServiceOf<Types>>(
+    service: Name,
+    body: InputOf<Types, Name, In>,
+    options?: SubmitOptions,
+  ): Promise<Job<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>> {
     return this.enqueue(service, body, options);
   }
 
@@ -381,7 +417,12 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * Rejects as `request` does; ERR_TITANIC_REFUSED: its text names the option, as with a line that never
    * comes or a time zone that does not exist; ERR_TITANIC_UNSUPPORTED: the broker has no schedules.
    */
-  schedule(name: string, service: string, body: In, options: ScheduleOptions): Promise<Schedule> {
+  schedule<Name extends ServiceOf<Types>>(
+    name: string,
+    service: Name,
+    body: InputOf<Types, Name, In>,
+    options: ScheduleOptions,
+  ): Promise<Schedule> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'schedule', name, service, body, options };
     return resultThrough(interceptors ?? [], request, (given) =>
@@ -410,17 +451,23 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *
    *     const reply = await client.job(uuid).result({ timeoutMs: 60_000 });
    *
+   * @param service with a contract: that of the request, so that its values can be read
    * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters; ERR_MDP_USAGE with
    * `strategy: 'freelance'`
    */
-  job(uuid: string): Job<Out> {
+  job(uuid: string): Job<Out>;
+  job<Name extends ServiceOf<Types>>(
+    uuid: string,
+    service: Name,
+  ): Job<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>;
+  job(uuid: string, service?: string): unknown {
     if (this.#freelance !== null) throw oneBrokerError();
-    return this.#jobs.job(uuid) as Job<Out>;
+    return this.#jobs.job(uuid, service);
   }
 
   /**
-   * Sends a request to `service` and yields the parts of its reply as they arrive; the last one has
-   * `final: true`. The request is sent at the first `next()`. After the first part it is never sent
+   * Sends a request to `service` and yields the parts of its reply as they arrive, the last one with
+   * `final: true`, and what the service tells of its progress, with `progress: true`. The request is sent at the first `next()`. After the first part it is never sent
    * again; a lost or silent connection is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait
    * for each part.
    *
@@ -429,40 +476,38 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * @throws ERR_MDP_OPTION, ERR_MDP_BODY, which with `interceptors` come from the iterator, too; the iterator
    * throws what `request` rejects with
    */
-  stream(
-    service: string,
-    body: In,
+  stream<Name extends ServiceOf<Types>>(
+    service: Name,
+    body: InputOf<Types, Name, In>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Part<Out>, undefined> {
+  ): AsyncIterableIterator<
+    Part<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>,
+    undefined
+  > {
     const { interceptors } = this.#settings;
-    if (interceptors === null) return this.#stream(service, body, options);
     const request: OutgoingRequest = { kind: 'stream', service, body, options: options ?? {} };
-    return streamThrough(interceptors, request, (given) =>
-      this.#stream(given.service, given.body, given.options),
-    );
+    const parts: AsyncIterableIterator<unknown, undefined> =
+      interceptors === null
+        ? this.#stream(service, body, options)
+        : streamThrough(interceptors, request, (given) =>
+            this.#stream(given.service, given.body, given.options),
+          );
+    return parts as ReturnType<typeof this.stream<Name>>;
   }
 
-  #stream(
-    service: string,
-    body: unknown,
-    options: RequestOptions | undefined,
-  ): AsyncIterableIterator<Part<Out>, undefined> {
-    const frames = this.#bodyOf(service, body);
+  #stream(service: string, body: unknown, options: RequestOptions | undefined): ReplyStream {
+    const frames = this.#valueOf(service, body);
     const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
     const target = this.#targetOf(service, settings.headers);
     const source = {
-      decode: this.#decode,
+      decoders: this.#decodersOf(service),
       obstacle: () => this.#exchange.obstacle(settings),
       begin: (owner: CallOwner) => this.#exchange.begin(target, frames, true, settings, owner),
       abandon: (call: Call) => {
         this.#exchange.abandon(call);
       },
     };
-    const parts: AsyncIterableIterator<unknown> = new ReplyStream(
-      source,
-      this.#settings.streamBufferBytes,
-    );
-    return parts as AsyncIterableIterator<Part<Out>, undefined>;
+    return new ReplyStream(source, this.#settings.streamBufferBytes);
   }
 
   /**
@@ -524,8 +569,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       learn: (learnt) => {
         this.#offers = learnt;
       },
-      encode: (body) => (this.#encode === null ? bodyFrames(body) : this.#encode(body)),
-      decode: this.#decode,
+      encode: (service, body) => this.#valueOf(service, body),
+      decodersOf: (service) => this.#decodersOf(service),
       request: (service, body, options) => this.#requestFrames(service, bodyFrames(body), options),
       ask: (service, body, settings, resolve, reject) =>
         this.#ask(
@@ -563,6 +608,22 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   #bodyOf(service: string, body: unknown): BodyFrames {
     if (this.#encode === null || isBrokers(service)) return bodyFrames(body);
     return this.#encode(body);
+  }
+
+  /** The same of a service of the contract, if there is one. */
+  #valueOf(service: string, value: unknown): BodyFrames {
+    const { contract } = this.#settings;
+    if (contract === undefined || isBrokers(service)) return this.#bodyOf(service, value);
+    return contract.service(service).encodeRequest(value);
+  }
+
+  #decodersOf(service: string): Decoders {
+    const { contract } = this.#settings;
+    if (contract === undefined || isBrokers(service)) {
+      return { decode: this.#decode, decodeProgress: this.#decode };
+    }
+    const { decodeReply, decodeProgress } = contract.service(service);
+    return { decode: decodeReply, decodeProgress };
   }
 
   #targetOf(service: string, headers: Headers | undefined): Target {

@@ -7,6 +7,7 @@ import { messageOf } from '../core/errors.js';
 import type { Frames } from '../core/frames.js';
 import { type Headers, NO_HEADERS } from '../wire/headers.js';
 import { EMPTY } from '../wire/mdp.js';
+import { isProgressBody } from '../wire/progress.js';
 import type { Decode } from './codec/codec.js';
 import { sdkError } from './errors.js';
 import { Slab, SLAB_COPY_BYTES_MAX } from './slab.js';
@@ -63,19 +64,35 @@ export interface Request<Value = Buffer> extends Message<Value> {
   readonly signal: AbortSignal;
 }
 
-/** One part of a streamed reply; `final` marks the last. */
-export interface StreamPart<Value = Buffer> extends Message<Value> {
-  /** True for the last part: what the handler returned. */
-  readonly final: boolean;
-}
+/**
+ * One part of a streamed reply, or (with `progress: true`) what the handler told with `context.progress`, which is no
+ * part of it.
+ */
+export type StreamPart<Value = Buffer, Progress = Value> =
+  | (Message<Value> & {
+      readonly progress: false;
+      /** True for the last part: what the handler returned. */
+      readonly final: boolean;
+    })
+  | (Message<Progress> & { readonly progress: true; readonly final: false });
 
-/** One part of the reply to a stored request that a worker is still working on. */
-export interface ProgressPart<Value = Buffer> extends Message<Value> {
+/** What a worker told while it worked on a stored request. */
+interface ToldPart {
   /** Which attempt it belongs to, from 1. Each attempt begins again with its first part. */
   readonly attempt: number;
   /** Its place among the parts of this attempt, from 0. 0 again: another run began. */
   readonly index: number;
 }
+
+/**
+ * What a worker sent while it worked on a stored request: what it told with `context.progress` (`progress: true`), or
+ * a part of the reply.
+ */
+export type ProgressPart<Value = Buffer, Progress = Value> = ToldPart &
+  (
+    | (Message<Progress> & { readonly progress: true })
+    | (Message<Value> & { readonly progress: false })
+  );
 
 /** Its value is not read yet. */
 const UNREAD = Symbol('unread');
@@ -218,11 +235,33 @@ export class ReceivedRequest extends ReceivedMessage implements Request {
   }
 }
 
-export class ReceivedPart extends ReceivedMessage implements StreamPart {
+/** How what arrives of one request becomes values; `null`: no codec. */
+export interface Decoders {
+  readonly decode: Decode | null;
+  readonly decodeProgress: Decode | null;
+}
+
+/** A part of a reply, or progress: then it has its own frames and decoder. */
+class ReceivedPiece extends ReceivedMessage {
+  readonly progress: boolean;
+
+  constructor(service: string, decoders: Decoders, frames: Buffer[], isFinal: boolean) {
+    const isTold = !isFinal && isProgressBody(frames);
+    const decode = isTold ? decoders.decodeProgress : decoders.decode;
+    super(service, decode, isTold ? frames.slice(1) : frames);
+    this.progress = isTold;
+  }
+
+  override toJSON(): object {
+    return { ...super.toJSON(), progress: this.progress };
+  }
+}
+
+export class ReceivedPart extends ReceivedPiece {
   readonly final: boolean;
 
-  constructor(service: string, decode: Decode | null, frames: Buffer[], final: boolean) {
-    super(service, decode, frames);
+  constructor(service: string, decoders: Decoders, frames: Buffer[], final: boolean) {
+    super(service, decoders, frames, final);
     this.final = final;
   }
 
@@ -231,17 +270,17 @@ export class ReceivedPart extends ReceivedMessage implements StreamPart {
   }
 }
 
-export class ReceivedProgress extends ReceivedMessage implements ProgressPart {
+export class ReceivedProgress extends ReceivedPiece {
   readonly attempt: number;
   readonly index: number;
 
   constructor(
     service: string,
-    decode: Decode | null,
+    decoders: Decoders,
     frames: Buffer[],
     { attempt, index }: { readonly attempt: number; readonly index: number },
   ) {
-    super(service, decode, frames);
+    super(service, decoders, frames, false);
     this.attempt = attempt;
     this.index = index;
   }

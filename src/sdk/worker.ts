@@ -42,7 +42,9 @@ export {
   type NoServices,
   type SchemaIssue,
   type SchemaResult,
+  service,
   type ServiceSchemas,
+  type ServiceShape,
   type ServiceTypes,
   type StandardSchema,
 } from './codec/contract.js';
@@ -350,9 +352,9 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#ticker.want(this.#nextMs());
   }
 
-  #begin(session: WorkerSession, task: Task, { handler, encode }: OfferedService): void {
-    const { version } = this.#owner.settings;
-    const context = new TaskContext(version, session, task, encode);
+  #begin(session: WorkerSession, task: Task, offered: OfferedService): void {
+    const { handler } = offered;
+    const context = new TaskContext(this.#owner.settings.version, session, task, offered);
     context.place = this.#running.push(context) - 1;
     task.request.begin(context);
     const answer = context.run(handler, task.request);
@@ -396,8 +398,9 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#ticker.want(session.nextMs());
   }
 
-  #failed(context: TaskContext<WorkerSession>, error: unknown): void {
+  #failed(context: TaskContext<WorkerSession>, thrown: unknown): void {
     const { session, task } = context;
+    const error = context.errorOf(thrown);
     const failure = failureOf(error, this.#owner.settings.exposeErrors);
     this.#report(error, task.request);
     this.#remove(context);

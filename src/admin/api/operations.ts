@@ -208,7 +208,7 @@ export const OPERATIONS = {
     headers: {
       Accept:
         'Type of the reply, if it names one; `text/event-stream`: its parts as they come, as events ' +
-        '`partial`, `reply` and `error`; `multipart/mixed`: its frames as parts.',
+        '`partial`, `progress`, `reply` and `error`; `multipart/mixed`: its frames as parts.',
       Prefer: '`respond-async`: store the request and answer 202.',
       'Idempotency-Key': 'For a durable request: the same key stores nothing twice.',
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',

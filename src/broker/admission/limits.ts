@@ -81,6 +81,13 @@ export class Limits {
     return !memory.mayHold(bytes) || requests.heldBytes + bytes > this.values.queuedBytes;
   }
 
+  /** True if there is no room to hold more progress of a stored request. @param sender of the PARTIAL */
+  isOverByProgress(id: RequestId, frames: Frames, from: number, sender: MemoryAccount): boolean {
+    const { progressBytes = 0 } = this.#state.requests.partials.of(id) ?? {};
+    const bytes = progressBytes + packedBytes(frames, from, frames.count);
+    return bytes > this.values.messageBytes || this.isOverByPartial(id, frames, from, sender);
+  }
+
   /**
    * How the PARTIALs held for a request and one more part exceed the maximum size of a message, with
    * both sizes; `null`: they do not (D10).
@@ -88,7 +95,8 @@ export class Limits {
   faultOfReplyWith(id: RequestId, frames: Frames, from: number): string | null {
     const { messageBytes, frames: framesMax } = this.values;
     const held = this.#state.requests.partials.of(id);
-    const bytes = (held?.bytes ?? 0) + packedBytes(frames, from, frames.count);
+    const heldBytes = held === null ? 0 : held.bytes - held.progressBytes;
+    const bytes = heldBytes + packedBytes(frames, from, frames.count);
     const count = (held?.frames ?? 0) + frames.count - from;
     if (bytes > messageBytes) {
       return `a reply of ${bytes} bytes in PARTIALs, at most ${messageBytes} are allowed`;

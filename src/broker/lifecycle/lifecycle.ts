@@ -3,8 +3,11 @@
  * requeued, expired, abandoned, dropped, refused (`request-ends.ts`).
  */
 import { oneLine } from '../../core/escape.js';
+import type { Frames } from '../../core/frames.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { type Failure, failureLine, tooLargeFailure } from '../../wire/failure.js';
 import type { Inbound } from '../../wire/inbound.js';
+import { isProgress } from '../../wire/progress.js';
 import type { Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -72,6 +75,7 @@ export class Lifecycle {
   replyOfLostWorker(id: RequestId, bit: number, inbound: Inbound, now: number): void {
     const { table, replies, requests, stored, services } = this.#state;
     if (inbound.kind === 'partial') {
+      if (isProgress(inbound.frames, inbound.body)) return;
       // Without this part, a FINAL that follows is incomplete.
       table.set(id, SPOILED, table.get(id, SPOILED) | bit);
       return;
@@ -117,6 +121,10 @@ export class Lifecycle {
   #partial(id: RequestId, worker: Worker, { frames, body }: Inbound): void {
     const { table, requests, limits, replies, stored } = this.#state;
     const { memory } = worker.peer.identity;
+    if (isProgress(frames, body)) {
+      this.#progress(id, frames, body, memory);
+      return;
+    }
     const isStreamed = table.is(id, VERSION_02);
     const fault = isStreamed ? null : limits.faultOfReplyWith(id, frames, body);
     if (isStreamed) {
@@ -135,6 +143,17 @@ export class Lifecycle {
     } else {
       requests.partials.add(id, frames, body, memory);
       if (table.is(id, STORED)) stored.progressed(id);
+    }
+  }
+
+  /** The reply is whole without it: what finds no room, or no client, is dropped. */
+  #progress(id: RequestId, frames: Frames, body: number, memory: MemoryAccount): void {
+    const { table, requests, limits, replies, stored } = this.#state;
+    if (table.is(id, VERSION_02)) {
+      replies.partial(id, frames, body);
+    } else if (table.is(id, STORED) && !limits.isOverByProgress(id, frames, body, memory)) {
+      requests.partials.add(id, frames, body, memory);
+      stored.progressed(id);
     }
   }
 

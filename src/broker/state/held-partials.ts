@@ -1,14 +1,18 @@
 /** PARTIALs held back for 0.1 clients (D10) and stored requests, which take only whole replies. */
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
-import { pack, packedBytes, unpack } from '../../core/packed.js';
+import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
 import { EMPTY } from '../../wire/mdp.js';
+import { isProgress, PROGRESS } from '../../wire/progress.js';
 import { HELD, type RequestId, type RequestTable } from './request-table.js';
 
 /** The PARTIALs of one request, packed one after the other: the first `bytes` of a growing buffer. */
 export interface PartialsOfRequest {
   buffer: Buffer;
   bytes: number;
+  /** Of these, bytes of progress, which is no part of the reply. */
+  progressBytes: number;
+  /** Frames of the reply. */
   frames: number;
   /** The identity that sent them, and so is charged for them. */
   readonly memory: MemoryAccount;
@@ -38,7 +42,8 @@ export class HeldPartials {
   /** @param memory of the worker that sent it */
   add(id: RequestId, frames: Frames, from: number, memory: MemoryAccount): void {
     const bytes = packedBytes(frames, from, frames.count);
-    const held = this.of(id) ?? { buffer: EMPTY, bytes: 0, frames: 0, memory };
+    const none = { buffer: EMPTY, bytes: 0, progressBytes: 0, frames: 0, memory };
+    const held: PartialsOfRequest = this.of(id) ?? none;
     if (held.bytes + bytes > held.buffer.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(held.bytes + bytes, held.buffer.length * 2));
       held.buffer.copy(grown, 0, 0, held.bytes);
@@ -46,19 +51,23 @@ export class HeldPartials {
     }
     pack(frames, from, frames.count, held.buffer, held.bytes, false);
     held.bytes += bytes;
-    held.frames += frames.count - from;
+    if (isProgress(frames, from)) held.progressBytes += bytes;
+    else held.frames += frames.count - from;
     held.memory.add('requests', bytes);
     this.bytes += bytes;
     this.#byRequest.set(id, held);
     this.#table.raise(id, HELD);
   }
 
-  /** The frames of all PARTIALs held for the request, then those of `frames`; `null` if none are. */
+  /**
+   * The frames of all PARTIALs held for the request but those of progress, then those of `frames`; `null` if none
+   * are held.
+   */
   joined(id: RequestId, frames: Frames, from: number): Frames | null {
     const held = this.of(id);
     if (held === null) return null;
     const joined = new Frames();
-    unpack(held.buffer, 0, held.bytes, joined);
+    unpackReply(held, joined);
     for (let index = from; index < frames.count; index++) {
       joined.push(frames.buffer(index), frames.start(index), frames.end(index));
     }
@@ -72,5 +81,17 @@ export class HeldPartials {
     held.memory.add('requests', -held.bytes);
     this.#byRequest.delete(id);
     this.#table.lower(id, HELD);
+  }
+}
+
+function unpackReply({ buffer, bytes }: PartialsOfRequest, frames: Frames): void {
+  const cursor = new PackedCursor();
+  let isSkipped = false;
+  for (let at = 0; at < bytes; at = cursor.end) {
+    const isFirst = !cursor.more;
+    readPacked(buffer, at, cursor);
+    const { start, end, more } = cursor;
+    if (isFirst) isSkipped = more && PROGRESS.equals(buffer.subarray(start, end));
+    if (!isSkipped) frames.push(buffer, start, end);
   }
 }

@@ -212,9 +212,9 @@ async function stream(
   body: readonly (string | Uint8Array)[],
   output: RequestCommandOptions['output'],
 ): Promise<void> {
-  for await (const { frames, final } of client.stream(service, body)) {
+  for await (const { frames, final, progress } of client.stream(service, body)) {
     // One object per line, also on a terminal: each part is printed when it arrives.
-    const part = { service: shownName(service), final };
+    const part = { service: shownName(service), final, progress };
     if (output === 'json') await print(`${terminalSafeJson({ ...part, ...framesJson(frames) })}\n`);
     else await tellFrames(output, frames, part);
   }

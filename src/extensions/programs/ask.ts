@@ -29,6 +29,7 @@ export function outcomeOf(
     };
     send({
       message: (message) => {
+        if (message.kind === 'partial' && message.isProgress) return;
         if (message.kind === 'partial' || message.kind === 'reply') {
           frames.push(...message.frames);
           bytes += message.bytes;

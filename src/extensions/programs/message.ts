@@ -3,9 +3,16 @@ import type { Frames } from '../../core/frames.js';
 import { readClientReply } from '../../wire/client-side.js';
 import { readClientFailure } from '../../wire/failure.js';
 import { MMI_FAILED, MMI_REFUSED } from '../../wire/mmi.js';
+import { isProgress } from '../../wire/progress.js';
 
 export type Message =
-  | { readonly kind: 'partial'; readonly frames: readonly Buffer[]; readonly bytes: number }
+  | {
+      readonly kind: 'partial';
+      readonly frames: readonly Buffer[];
+      readonly bytes: number;
+      /** Its frames tell of progress, and are no part of the reply. */
+      readonly isProgress: boolean;
+    }
   | { readonly kind: 'reply'; readonly frames: readonly Buffer[]; readonly bytes: number }
   /** The broker's refusal (D11): its status, and why. */
   | { readonly kind: 'refused'; readonly status: string; readonly text: string }
@@ -28,7 +35,15 @@ export function messageOf(frames: Frames): Message {
     if (index >= reply.body) body.push(frames.view(index));
   }
   const service = frames.view(reply.service).toString('latin1');
-  if (reply.kind === 'partial') return { kind: 'partial', frames: body, bytes };
+  if (reply.kind === 'partial') {
+    const isOfProgress = isProgress(frames, reply.body);
+    return {
+      kind: 'partial',
+      frames: isOfProgress ? body.slice(1) : body,
+      bytes,
+      isProgress: isOfProgress,
+    };
+  }
   if (service === MMI_REFUSED) {
     const [status = '', , text = ''] = body.map((frame) => frame.toString('utf8'));
     return { kind: 'refused', status, text };

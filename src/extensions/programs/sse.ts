@@ -13,8 +13,9 @@ const HEARTBEAT = ': heartbeat\n\n';
 function eventOf(message: Message): string {
   switch (message.kind) {
     case 'partial':
+      return partEvent(message.isProgress ? 'progress' : 'partial', message.frames);
     case 'reply':
-      return event(message.kind, { frames: message.frames.map(frameJson) });
+      return partEvent('reply', message.frames);
     case 'failed':
       return event('error', { error: failedError(message).error });
     case 'refused':
@@ -22,7 +23,11 @@ function eventOf(message: Message): string {
   }
 }
 
-function event(name: 'partial' | 'reply' | 'error', data: unknown): string {
+function partEvent(name: 'partial' | 'progress' | 'reply', frames: readonly Buffer[]): string {
+  return event(name, { frames: frames.map(frameJson) });
+}
+
+function event(name: 'partial' | 'progress' | 'reply' | 'error', data: unknown): string {
   return `event: ${name}\ndata: ${terminalSafeJson(data)}\n\n`;
 }
 

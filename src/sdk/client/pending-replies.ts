@@ -1,4 +1,5 @@
 import type { MajordomoError } from '../../core/errors.js';
+import { isProgressBody } from '../../wire/progress.js';
 import { bodyCost } from '../body.js';
 import type { Decode } from '../codec/codec.js';
 import type { Call, CallOwner } from './call.js';
@@ -18,6 +19,8 @@ export class PendingReplies implements CallOwner {
   }
 
   part(call: Call, { frames }: Message): void {
+    // It is no part of the reply.
+    if (isProgressBody(frames)) return;
     if (call.joined?.attempt !== call.partsOf) {
       call.joined = { attempt: call.partsOf, frames: [], bytes: 0 };
     }

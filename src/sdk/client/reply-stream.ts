@@ -1,14 +1,13 @@
 import type { MajordomoError } from '../../core/errors.js';
 import { bodyCost } from '../body.js';
-import type { Decode } from '../codec/codec.js';
 import type { Call, CallOwner } from './call.js';
 import { sdkError } from '../errors.js';
-import { type Message, ReceivedPart, type StreamPart } from '../message.js';
+import { type Decoders, type Message, ReceivedPart } from '../message.js';
 
 /** What a stream needs of its client. */
 export interface StreamSource {
-  /** Reads the values of parts; `null`: no codec. */
-  readonly decode: Decode | null;
+  /** Reads the values of parts. */
+  readonly decoders: Decoders;
   /** Why the request cannot be sent now, or `null`. */
   obstacle(): MajordomoError | null;
   /** Sends the request, which then reports to the owner. */
@@ -22,7 +21,7 @@ const TAKEN_MAX = 1024;
 
 /** A `next()` that waits for a part. */
 interface Taker {
-  readonly resolve: (result: IteratorResult<StreamPart, undefined>) => void;
+  readonly resolve: (result: IteratorResult<ReceivedPart, undefined>) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -31,10 +30,10 @@ interface Taker {
  * cancels it. Parts that arrive faster than they are read wait, up to `bufferBytes`; above that the
  * stream fails with ERR_MDP_LIMIT after the parts that were kept.
  */
-export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>, CallOwner {
+export class ReplyStream implements AsyncIterableIterator<ReceivedPart, undefined>, CallOwner {
   readonly #source: StreamSource;
   readonly #bufferBytes: number;
-  #parts: StreamPart[] = [];
+  #parts: ReceivedPart[] = [];
   /** How many of `#parts` were read. */
   #taken = 0;
   readonly #takers: Taker[] = [];
@@ -52,7 +51,7 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
     return this;
   }
 
-  next(): Promise<IteratorResult<StreamPart, undefined>> {
+  next(): Promise<IteratorResult<ReceivedPart, undefined>> {
     if (this.#state === 'new') this.#begin();
     const part = this.#parts[this.#taken];
     if (part !== undefined) {
@@ -68,7 +67,7 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
   }
 
   /** Cancels the stream: what still arrives is ignored. */
-  return(): Promise<IteratorResult<StreamPart, undefined>> {
+  return(): Promise<IteratorResult<ReceivedPart, undefined>> {
     this.#abandon();
     this.#taken = this.#parts.length;
     this.#forgetTaken();
@@ -78,11 +77,11 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
   }
 
   part(call: Call, { frames }: Message): void {
-    this.#give(new ReceivedPart(call.service, this.#source.decode, frames, false));
+    this.#give(new ReceivedPart(call.service, this.#source.decoders, frames, false));
   }
 
   done(call: Call, { frames }: Message): void {
-    this.#give(new ReceivedPart(call.service, this.#source.decode, frames, true));
+    this.#give(new ReceivedPart(call.service, this.#source.decoders, frames, true));
     if (this.#state === 'open') this.#finish(null);
   }
 
@@ -100,7 +99,7 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
     this.#call = this.#source.begin(this);
   }
 
-  #give(part: StreamPart): void {
+  #give(part: ReceivedPart): void {
     if (this.#state !== 'open') return;
     const taker = this.#takers.shift();
     if (taker !== undefined) {
@@ -141,7 +140,7 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
   }
 
   /** An error is thrown once, as by generators; after that the stream is over. */
-  #end(): Promise<IteratorResult<StreamPart, undefined>> {
+  #end(): Promise<IteratorResult<ReceivedPart, undefined>> {
     const error = this.#error;
     this.#error = null;
     if (error !== null) return Promise.reject(error);

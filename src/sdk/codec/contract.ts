@@ -2,7 +2,7 @@
 import { messageOf } from '../../core/errors.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError, wrong } from '../errors.js';
-import { ServiceError } from '../service-error.js';
+import { isServiceError, ServiceError, type ServiceErrorOptions } from '../service-error.js';
 import {
   checkedCodec,
   type Codec,
@@ -45,9 +45,25 @@ export interface StandardSchema<Input = unknown, Output = Input> {
 /** The validators of one service. What has none is not checked. */
 export interface ServiceSchemas {
   /** Checks what the client sends: at the client, and at the worker before the handler runs. */
-  readonly request?: StandardSchema;
-  /** Checks what the handler returns: at the worker, and at the client. */
-  readonly reply?: StandardSchema;
+  readonly input?: StandardSchema;
+  /** Checks what the handler returns, or yields as a part of that: at the worker, and at the client. */
+  readonly output?: StandardSchema;
+  /** Checks what the handler tells with `context.progress`: at the worker, and at the client. */
+  readonly progress?: StandardSchema;
+  /** By code, the `details` of the errors that the handler throws; with it, no others are sent. */
+  readonly errors?: Readonly<Record<string, StandardSchema>>;
+}
+
+/** The same as types alone. */
+export interface ServiceShape {
+  /** What the client sends. */
+  readonly input?: unknown;
+  /** What the handler returns, or yields as a part of that. */
+  readonly output?: unknown;
+  /** What the handler tells with `context.progress`. */
+  readonly progress?: unknown;
+  /** By code, the `details` of the errors that the handler throws. */
+  readonly errors?: unknown;
 }
 
 /** The types of one service, as client and worker see them. */
@@ -60,16 +76,34 @@ export interface ServiceTypes {
   readonly answer: unknown;
   /** What the client gets: the validator's output. */
   readonly answered: unknown;
+  /** What the handler tells of its progress. */
+  readonly tell: unknown;
+  /** What the client gets of that: the validator's output. */
+  readonly told: unknown;
+  /** By code, the `details` of its errors. */
+  readonly errors: object;
 }
 
 /** A contract without services. */
 export type NoServices = Readonly<Record<string, never>>;
 
-type TypesOfPairs<Pairs> = {
-  readonly [Name in keyof Pairs]: Pairs[Name] extends readonly [infer Request, infer Reply]
-    ? { ask: Request; asked: Request; answer: Reply; answered: Reply }
-    : never;
+type Part<All, Name extends string> =
+  All extends Readonly<Partial<Record<Name, infer One>>> ? Exclude<One, undefined> : unknown;
+
+type TypesOfShapes<All> = {
+  readonly [Name in keyof All]: {
+    ask: Part<All[Name], 'input'>;
+    asked: Part<All[Name], 'input'>;
+    answer: Part<All[Name], 'output'>;
+    answered: Part<All[Name], 'output'>;
+    tell: Part<All[Name], 'progress'>;
+    told: Part<All[Name], 'progress'>;
+    errors: Part<All[Name], 'errors'> extends infer Errors extends object ? Errors : AnyErrors;
+  };
 };
+
+/** Of a service that does not say which errors it has. */
+type AnyErrors = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 type InputOf<Schema> = Schema extends StandardSchema<infer Input, unknown> ? Input : unknown;
 type OutputOf<Schema> = Schema extends {
@@ -77,22 +111,28 @@ type OutputOf<Schema> = Schema extends {
 }
   ? Output
   : unknown;
-type Part<Schemas, Name extends string> =
-  Schemas extends Readonly<Record<Name, infer Schema>> ? Schema : undefined;
 
 type TypesOfSchemas<All> = {
   readonly [Name in keyof All]: {
-    ask: InputOf<Part<All[Name], 'request'>>;
-    asked: OutputOf<Part<All[Name], 'request'>>;
-    answer: InputOf<Part<All[Name], 'reply'>>;
-    answered: OutputOf<Part<All[Name], 'reply'>>;
+    ask: InputOf<Part<All[Name], 'input'>>;
+    asked: OutputOf<Part<All[Name], 'input'>>;
+    answer: InputOf<Part<All[Name], 'output'>>;
+    answered: OutputOf<Part<All[Name], 'output'>>;
+    tell: InputOf<Part<All[Name], 'progress'>>;
+    told: OutputOf<Part<All[Name], 'progress'>>;
+    errors: Part<All[Name], 'errors'> extends infer Errors extends object
+      ? { readonly [Code in keyof Errors]: OutputOf<Errors[Code]> }
+      : AnyErrors;
   };
 };
+
+type ErrorsOf<Type> = Type extends ServiceTypes ? Type['errors'] : never;
+type DetailsOf<Type, Code> = Code extends keyof ErrorsOf<Type> ? ErrorsOf<Type>[Code] : never;
 
 /**
  * Options of `defineService`.
  *
- *     defineService<{ sum: [number[], number] }>(undefined, { codec: msgpack });
+ *     defineService<{ sum: { input: number[]; output: number } }>(undefined, { codec: msgpack });
  */
 export interface ContractOptions {
   /** How values are sent. Default `json()`. */
@@ -103,8 +143,36 @@ export interface ContractOptions {
 export interface Contract<Types = NoServices> {
   /** Only for the compiler. */
   readonly types?: Types;
-  /** @throws ServiceError, ERR_MDP_CODEC, ERR_MDP_OPTION if it has no such service */
+  /** @throws ERR_MDP_OPTION if it has no such service */
   readonly service: (name: string) => ServiceCodec;
+  /**
+   * Makes an error of a service, for its handler to throw:
+   *
+   *     throw contract.error('pay', 'card_declined', 'The card was declined', { details: { limit: 100 } });
+   *
+   * @throws ServiceError `invalid_error` if the validator of its details refuses them
+   */
+  error<Name extends keyof Types & string, Code extends keyof ErrorsOf<Types[Name]> & string>(
+    service: Name,
+    code: Code,
+    message: string,
+    options: Omit<ServiceErrorOptions, 'details'> & {
+      readonly details: DetailsOf<Types[Name], Code>;
+    },
+  ): ServiceError;
+  /**
+   * True for an error of a service with this code, whose `details` then have their type:
+   *
+   *     if (contract.isError('pay', error, 'card_declined')) console.log(error.details.limit);
+   */
+  isError<Name extends keyof Types & string, Code extends keyof ErrorsOf<Types[Name]> & string>(
+    service: Name,
+    error: unknown,
+    code: Code,
+  ): error is ServiceError & {
+    readonly serviceCode: Code;
+    readonly details: DetailsOf<Types[Name], Code>;
+  };
 }
 
 /** How the values of one service are checked and sent. */
@@ -113,51 +181,81 @@ export interface ServiceCodec {
   readonly decodeRequest: Decode;
   readonly encodeReply: Encode;
   readonly decodeReply: Decode;
+  readonly encodeProgress: Encode;
+  readonly decodeProgress: Decode;
+  /** What is sent of an error that the handler threw. */
+  readonly errorOf: (error: unknown) => unknown;
 }
 
 /**
  * Defines services by their types alone, which are not checked when the program runs:
  *
- *     const contract = defineService<{ 'tax.rate': [{ country: string }, { rate: number }] }>();
+ *     const contract = defineService<{ 'tax.rate': { input: { country: string }; output: { rate: number } } }>();
  *     const client = connect('tcp://127.0.0.1:5555', { contract });
  *     const { rate } = await client.call('tax.rate', { country: 'DE' });
  *
  * @throws ERR_MDP_OPTION
  */
-export function defineService<
-  Pairs extends { readonly [Name in keyof Pairs]: readonly [unknown, unknown] },
->(services?: undefined, options?: ContractOptions): Contract<TypesOfPairs<Pairs>>;
+export function defineService<All extends { readonly [Name in keyof All]: ServiceShape }>(
+  services?: undefined,
+  options?: ContractOptions,
+): Contract<TypesOfShapes<All>>;
 /**
- * Defines services by validators, which check requests and replies at both ends:
+ * Defines services by validators, which check what is sent at both ends:
  *
  *     const contract = defineService({
- *       'tax.rate': { request: z.object({ country: z.string() }), reply: z.object({ rate: z.number() }) },
+ *       'tax.rate': { input: z.object({ country: z.string() }), output: z.object({ rate: z.number() }) },
  *     });
  *
- * A wrong request is a `ServiceError` with the code `invalid_argument`, at the client before it is sent, at
- * the worker before the handler runs; a wrong reply is one with `invalid_reply`. `details.issues` says what
- * is wrong. What a validator changes, it changes where the value is received.
+ * A wrong input is a `ServiceError` with the code `invalid_argument`, at the client before it is sent, at
+ * the worker before the handler runs; a wrong output or progress is one with `invalid_reply`, a wrong error one with
+ * `invalid_error`. `details.issues` says what is wrong. What a validator changes, it changes where the value is
+ * received.
  * @throws ERR_MDP_OPTION
  */
 export function defineService<All extends Readonly<Record<string, ServiceSchemas>>>(
   services: All,
   options?: ContractOptions,
 ): Contract<TypesOfSchemas<All>>;
-export function defineService(services?: unknown, options?: unknown): Contract<unknown> {
+export function defineService(services?: unknown, options?: unknown): unknown {
   const codec = codecIn(options) ?? json();
   const checked = services === undefined ? null : checkedServices(services);
   const known = new Map<string, ServiceCodec>();
-  return {
-    service: (name) => {
-      const found = known.get(name);
-      if (found !== undefined) return found;
-      const schemas = checked === null ? {} : checked.get(name);
-      if (schemas === undefined) throw wrong('service', `'${name}' is not in the contract`);
-      const made = serviceCodec(name, schemas, codec);
-      if (known.size < KNOWN_MAX) known.set(name, made);
-      return made;
-    },
+  const codecOf = (name: string): ServiceCodec => {
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    const schemas = checked === null ? {} : checked.get(name);
+    if (schemas === undefined) throw wrong('service', `'${name}' is not in the contract`);
+    const made = serviceCodec(name, schemas, codec);
+    if (known.size < KNOWN_MAX) known.set(name, made);
+    return made;
   };
+  return {
+    service: codecOf,
+    error: (name: string, code: string, message: string, given: ServiceErrorOptions) => {
+      const error = codecOf(name).errorOf(new ServiceError(code, message, given)) as ServiceError;
+      if (error.serviceCode === code) return error;
+      throw error;
+    },
+    isError: (name: string, error: unknown, code: string): error is never =>
+      isServiceError(error) && error.service === name && error.serviceCode === code,
+  };
+}
+
+/**
+ * `defineService` for one service:
+ *
+ *     const resize = service('resize', { input: z.instanceof(…), output: z.object({ bytes: z.number() }) });
+ *     const client = connect('tcp://127.0.0.1:5555', { contract: resize });
+ *
+ * @throws ERR_MDP_OPTION
+ */
+export function service<const Name extends string, const Schemas extends ServiceSchemas>(
+  name: Name,
+  schemas: Schemas,
+  options?: ContractOptions,
+): Contract<TypesOfSchemas<Readonly<Record<Name, Schemas>>>> {
+  return defineService({ [name]: schemas } as Record<Name, Schemas>, options);
 }
 
 /** @throws ERR_MDP_OPTION */
@@ -173,7 +271,20 @@ export function checkedContract(given: unknown): Contract<unknown> | undefined {
 const KNOWN_MAX = 1000;
 /** Issues that an error lists. */
 const ISSUES_MAX = 100;
-const PARTS = ['request', 'reply'] as const;
+/** Each with the code of the error that a wrong value becomes. */
+const PARTS = {
+  input: 'invalid_argument',
+  output: 'invalid_reply',
+  progress: 'invalid_reply',
+} as const;
+type CheckedPart = keyof typeof PARTS;
+const INVALID_ERROR = 'invalid_error';
+/** Errors of the SDK itself, which no contract names. */
+const OWN_CODES: ReadonlySet<string> = new Set([
+  ...Object.values(PARTS),
+  INVALID_ERROR,
+  'too-large',
+]);
 
 function codecIn(options: unknown): Codec | undefined {
   if (options === undefined) return undefined;
@@ -187,22 +298,35 @@ function checkedServices(services: unknown): ReadonlyMap<string, ServiceSchemas>
   if (typeof services !== 'object' || services === null) {
     throw wrong(
       'services',
-      'must be an object: of each service {request, reply}, which are schemas',
+      'must be an object: of each service {input, output, progress, errors}, which are schemas',
     );
   }
   return new Map(
     Object.entries(services).map(([name, given]: [string, unknown]) => {
       const place = `services['${name}']`;
-      if (typeof given !== 'object' || given === null) throw wrong(place, 'must be an object');
-      for (const [part, schema] of Object.entries(given) as [string, unknown][]) {
-        if (!PARTS.some((one) => one === part)) throw wrong(`${place}.${part}`, 'is not known');
-        if (schema !== undefined && !isSchema(schema)) {
-          throw wrong(`${place}.${part}`, 'must be a Standard Schema (with ~standard.validate)');
-        }
+      const { errors, ...parts } = objectAt(place, given);
+      for (const part of Object.keys(parts)) {
+        if (!(part in PARTS)) throw wrong(`${place}.${part}`, 'is not known');
       }
-      return [name, given];
+      checkSchemas(place, parts);
+      if (errors !== undefined) {
+        checkSchemas(`${place}.errors`, objectAt(`${place}.errors`, errors));
+      }
+      return [name, given as ServiceSchemas];
     }),
   );
+}
+
+function objectAt(place: string, given: unknown): Readonly<Record<string, unknown>> {
+  if (typeof given === 'object' && given !== null) return given as Record<string, unknown>;
+  throw wrong(place, 'must be an object');
+}
+
+function checkSchemas(place: string, schemas: Readonly<Record<string, unknown>>): void {
+  for (const [name, schema] of Object.entries(schemas)) {
+    if (schema === undefined || isSchema(schema)) continue;
+    throw wrong(`${place}.${name}`, 'must be a Standard Schema (with ~standard.validate)');
+  }
 }
 
 function isSchema(schema: unknown): schema is StandardSchema {
@@ -218,7 +342,7 @@ function isSchema(schema: unknown): schema is StandardSchema {
 
 function serviceCodec(service: string, schemas: ServiceSchemas, codec: Codec): ServiceCodec {
   const encode = encoderOf(codec);
-  const sends = (part: (typeof PARTS)[number]): Encode => {
+  const sends = (part: CheckedPart): Encode => {
     const schema = schemas[part];
     if (schema === undefined) return encode;
     // The other side gets what was given, and its validator what that becomes.
@@ -227,38 +351,67 @@ function serviceCodec(service: string, schemas: ServiceSchemas, codec: Codec): S
       return encode(value);
     };
   };
-  const receives = (part: (typeof PARTS)[number], decode: Decode): Decode => {
+  const receives = (part: CheckedPart, decode: Decode): Decode => {
     const schema = schemas[part];
     if (schema === undefined) return decode;
     return (bytes) => validated(service, part, schema, decode(bytes));
   };
   return {
-    encodeRequest: sends('request'),
-    decodeRequest: receives('request', requestDecoderOf(codec)),
-    encodeReply: sends('reply'),
-    decodeReply: receives('reply', replyDecoderOf(codec)),
+    encodeRequest: sends('input'),
+    decodeRequest: receives('input', requestDecoderOf(codec)),
+    encodeReply: sends('output'),
+    decodeReply: receives('output', replyDecoderOf(codec)),
+    encodeProgress: sends('progress'),
+    decodeProgress: receives('progress', replyDecoderOf(codec)),
+    errorOf: (error) => declaredError(service, schemas.errors, error),
   };
 }
 
 /** The validator's output. @throws ServiceError, ERR_MDP_CODEC */
 function validated(
   service: string,
-  part: (typeof PARTS)[number],
+  part: CheckedPart,
   schema: StandardSchema,
   value: unknown,
 ): unknown {
   const result = resultOf(`services['${service}'].${part}`, schema, value);
   if (result.issues === undefined) return result.value;
-  const issues = result.issues.slice(0, ISSUES_MAX).map(plainIssue);
+  // A wrong input stays wrong; a wrong output may be mended by the next version of the worker.
+  const options = { retry: part !== 'input' };
+  throw issuesError(PARTS[part], service, `the ${part} of '${service}'`, result.issues, options);
+}
+
+function issuesError(
+  code: string,
+  service: string,
+  what: string,
+  all: readonly SchemaIssue[],
+  options: ServiceErrorOptions,
+): ServiceError {
+  const issues = all.slice(0, ISSUES_MAX).map(plainIssue);
   const [first] = issues;
-  const more = result.issues.length > 1 ? ` (and ${result.issues.length - 1} more)` : '';
+  const more = all.length > 1 ? ` (and ${all.length - 1} more)` : '';
   const where = first === undefined || first.path.length === 0 ? '' : `${first.path.join('.')}: `;
-  const text = `the ${part} of '${service}' is wrong: ${where}${first?.message ?? ''}${more}`;
-  // A wrong request stays wrong; a wrong reply may be mended by the next version of the worker.
-  const isRequest = part === 'request';
-  const code = isRequest ? 'invalid_argument' : 'invalid_reply';
-  const error = new ServiceError(code, text, { retry: !isRequest, details: { issues } });
-  throw Object.assign(error, { service });
+  const text = `${what} is wrong: ${where}${first?.message ?? ''}${more}`;
+  return Object.assign(new ServiceError(code, text, { ...options, details: { issues } }), {
+    service,
+  });
+}
+
+/** The error itself, if its service declares it with such details; otherwise what is wrong with it. */
+function declaredError(service: string, errors: ServiceSchemas['errors'], error: unknown): unknown {
+  if (errors === undefined || !isServiceError(error)) return error;
+  const { serviceCode: code, message, retry, details } = error;
+  if (OWN_CODES.has(code)) return error;
+  const schema = Object.hasOwn(errors, code) ? errors[code] : undefined;
+  if (schema === undefined) {
+    const text = `'${service}' does not declare the error '${code}': ${message}`;
+    return new ServiceError(INVALID_ERROR, text, { retry, cause: error });
+  }
+  const { issues } = resultOf(`services['${service}'].errors['${code}']`, schema, details);
+  if (issues === undefined) return error;
+  const what = `the error '${code}' of '${service}'`;
+  return issuesError(INVALID_ERROR, service, what, issues, { retry, cause: error });
 }
 
 function resultOf(option: string, schema: StandardSchema, value: unknown): SchemaResult<unknown> {

@@ -23,7 +23,7 @@ export interface JobClient {
   progress(
     job: StoredRequest,
     options: ProgressOptions | undefined,
-  ): AsyncIterableIterator<ProgressPart, undefined>;
+  ): AsyncIterableIterator<unknown, undefined>;
   state(job: StoredRequest, options: RequestOptions | undefined): Promise<JobState>;
   closeJob(job: StoredRequest, options: RequestOptions | undefined): Promise<void>;
 }
@@ -36,8 +36,9 @@ export interface JobClient {
  *     await job.close();
  *
  * @typeParam Value what the client's codec reads from a reply
+ * @typeParam Progress what it reads from what the worker tells of its progress
  */
-export class Job<Value = Buffer> {
+export class Job<Value = Buffer, Progress = Value> {
   /**
    * What you need to find the request again; without a CURVE key, the only credential for its reply:
    * keep it secret.
@@ -67,9 +68,10 @@ export class Job<Value = Buffer> {
   }
 
   /**
-   * Yields what the worker sends as parts of its reply while it works (a handler that is a generator), the
-   * parts so far first, and ends when the reply is there: then ask `result()`, which has the frames of all
-   * parts. Each attempt begins again with its first part: see `attempt` and `index` of the parts.
+   * Yields what the worker tells of its progress while it works (`context.progress`), and the parts of its reply (a
+   * handler that is a generator), what it has sent already first, and ends when the reply is there: then ask
+   * `result()`, which has the frames of all parts, and no progress. Each attempt begins again: see `attempt` and
+   * `index`.
    *
    *     for await (const part of job.progress()) console.log(part.attempt, part.index, part.text());
    *     const reply = await job.result();
@@ -79,9 +81,11 @@ export class Job<Value = Buffer> {
    * ERR_TITANIC_UNSUPPORTED if the broker cannot tell.
    * @throws ERR_MDP_OPTION
    */
-  progress(options?: ProgressOptions): AsyncIterableIterator<ProgressPart<Value>, undefined> {
+  progress(
+    options?: ProgressOptions,
+  ): AsyncIterableIterator<ProgressPart<Value, Progress>, undefined> {
     const parts: AsyncIterableIterator<unknown> = this.#client.progress(this, options);
-    return parts as AsyncIterableIterator<ProgressPart<Value>, undefined>;
+    return parts as AsyncIterableIterator<ProgressPart<Value, Progress>, undefined>;
   }
 
   /** Asks the broker once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */

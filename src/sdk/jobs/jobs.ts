@@ -12,7 +12,6 @@ import {
   TITANIC_SUBMIT,
 } from '../../wire/tsp.js';
 import { type Body, type BodyFrames, frameList } from '../body.js';
-import type { Decode } from '../codec/codec.js';
 import { BrokerFacts, type Offers } from '../broker-facts.js';
 import type { Call } from '../client/call.js';
 import { sdkError } from '../errors.js';
@@ -26,7 +25,7 @@ import {
   type StoredOptions,
   submitSettings,
 } from './job-options.js';
-import { type Message, type ProgressPart, ReceivedMessage } from '../message.js';
+import { type Decoders, type Message, ReceivedMessage, type ReceivedProgress } from '../message.js';
 import {
   type ClientSettings,
   DAY_MS,
@@ -56,10 +55,10 @@ export interface Asker {
   readonly isConnected: boolean;
   /** The broker has not said it in time now. */
   missed(): void;
-  /** Makes the body of a request. */
-  encode(body: unknown): BodyFrames;
-  /** Reads the values of replies; `null`: no codec. */
-  readonly decode: Decode | null;
+  /** Makes the body of a request for a service. */
+  encode(service: string, body: unknown): BodyFrames;
+  /** Reads the values of what a service sends. @param service as in `Job` */
+  decodersOf(service: string): Decoders;
   request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
   /** As `request`, with settings already checked; `null` if it has failed already. */
   ask(
@@ -86,7 +85,7 @@ export class Jobs implements JobClient {
   async submit(service: string, body: unknown, options: unknown): Promise<Job> {
     const { stored, request } = submitSettings(options, this.#asker.settings);
     const name = serviceName(service);
-    const frames = frameList(this.#asker.encode(body));
+    const frames = frameList(this.#asker.encode(service, body));
     const canSubmit = await this.#canSubmit(stored, request);
     const answer = canSubmit
       ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], request)
@@ -101,8 +100,8 @@ export class Jobs implements JobClient {
     throw answerError('ERR_TITANIC_REFUSED', what, why);
   }
 
-  job(uuid: unknown): Job {
-    return new Job(this, checkUuid(uuid), TITANIC_REPLY);
+  job(uuid: unknown, service = TITANIC_REPLY): Job {
+    return new Job(this, checkUuid(uuid), service);
   }
 
   async result(
@@ -120,7 +119,7 @@ export class Jobs implements JobClient {
   progress(
     job: Pick<Job, 'uuid' | 'service'>,
     options: ProgressOptions | undefined,
-  ): AsyncIterableIterator<ProgressPart, undefined> {
+  ): AsyncIterableIterator<ReceivedProgress, undefined> {
     return new ProgressReader(this.#asker, job, resultSettings('progress', options));
   }
 
@@ -130,11 +129,12 @@ export class Jobs implements JobClient {
   ): Promise<JobState> {
     const reply = await this.#asker.request(TITANIC_REPLY, job.uuid, options);
     const answer = readAnswer(reply.frames);
+    const { decode } = this.#asker.decodersOf(job.service);
     switch (answer.status) {
       case 200:
         return {
           state: 'replied',
-          reply: new ReceivedMessage(job.service, this.#asker.decode, answer.frames),
+          reply: new ReceivedMessage(job.service, decode, answer.frames),
         };
       case 300:
         return { state: 'pending' };

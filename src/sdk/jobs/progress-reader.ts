@@ -8,7 +8,7 @@ import { TITANIC_PROGRESS } from '../../wire/tsp.js';
 import { backoffMs } from '../backoff.js';
 import { BrokerFacts } from '../broker-facts.js';
 import { sdkError } from '../errors.js';
-import { type Message, type ProgressPart, ReceivedProgress } from '../message.js';
+import { type Message, ReceivedProgress } from '../message.js';
 import type { Job } from './job.js';
 import type { ResultSettings } from './job-options.js';
 import type { RequestSettings } from '../options.js';
@@ -27,11 +27,11 @@ interface Pending {
   end(error: Error): void;
 }
 
-export class ProgressReader implements AsyncIterableIterator<ProgressPart, undefined> {
+export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, undefined> {
   readonly #asker: Asker;
   readonly #job: Pick<Job, 'uuid' | 'service'>;
   readonly #settings: ResultSettings;
-  readonly #parts: AsyncGenerator<ProgressPart, undefined>;
+  readonly #parts: AsyncGenerator<ReceivedProgress, undefined>;
   /** As in the last answer that had parts. */
   #cursor = '';
   #pending: Pending | null = null;
@@ -51,18 +51,18 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
     return this;
   }
 
-  next(): Promise<IteratorResult<ProgressPart, undefined>> {
+  next(): Promise<IteratorResult<ReceivedProgress, undefined>> {
     return this.#parts.next();
   }
 
   /** Ends it; a `next()` that waits gets no part. */
-  return(): Promise<IteratorResult<ProgressPart, undefined>> {
+  return(): Promise<IteratorResult<ReceivedProgress, undefined>> {
     this.#isReturned = true;
     this.#pending?.end(sdkError('ERR_MDP_ABORTED', 'nobody waits for parts of the reply'));
     return this.#parts.return(undefined);
   }
 
-  async *#read(): AsyncGenerator<ProgressPart, undefined> {
+  async *#read(): AsyncGenerator<ReceivedProgress, undefined> {
     const { signal } = this.#settings;
     const aborted = (): void => {
       this.#pending?.end(this.#abortedError());
@@ -83,7 +83,7 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
   }
 
   /** The next parts; `null`: the reply is there. */
-  async #next(): Promise<ProgressPart[] | null> {
+  async #next(): Promise<ReceivedProgress[] | null> {
     const { timeoutMs } = this.#settings;
     const deadlineMs = monotonicMs() + timeoutMs;
     for (;;) {
@@ -188,7 +188,7 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
     }
   }
 
-  #partsOf(answer: TitanicAnswer): ProgressPart[] {
+  #partsOf(answer: TitanicAnswer): ReceivedProgress[] {
     const [place, facts, ...frames] = answer.frames;
     const { attempt, first, counts } = partsFactsOf(facts) ?? {};
     const total = counts?.reduce((sum, count) => sum + count, 0);
@@ -198,11 +198,12 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
     this.#pauses = 0;
     this.#cursor = place.toString('latin1');
     let at = 0;
+    const decoders = this.#asker.decodersOf(this.#job.service);
     return counts.map((count, number) => {
       const part = frames.slice(at, at + count);
       at += count;
       const where = { attempt: attempt ?? 0, index: (first ?? 0) + number };
-      return new ReceivedProgress(this.#job.service, this.#asker.decode, part, where);
+      return new ReceivedProgress(this.#job.service, decoders, part, where);
     });
   }
 

@@ -59,7 +59,8 @@ export class ResultRun {
         },
         done: (frames) => {
           this.#end();
-          this.#resolve(new ReceivedMessage(this.#service, this.#asker.decode, frames));
+          const { decode } = this.#asker.decodersOf(this.#service);
+          this.#resolve(new ReceivedMessage(this.#service, decode, frames));
         },
         fail: (error) => {
           this.#end();

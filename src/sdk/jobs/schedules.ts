@@ -42,7 +42,7 @@ export class Schedules {
     const { cron, timeZone, stored, request } = scheduleSettings(options, this.#asker.settings);
     const given = { ...stored, name: scheduleName(name), cron, timeZone };
     const frames = [Buffer.from(JSON.stringify(given)), Buffer.from(serviceName(service))];
-    frames.push(...frameList(this.#asker.encode(body)).map((frame) => Buffer.from(frame)));
+    frames.push(...frameList(this.#asker.encode(service, body)).map((frame) => Buffer.from(frame)));
     const what = `the schedule '${given.name}' was not stored`;
     return scheduleOf(await this.#ask(TITANIC_SCHEDULE, frames, request, what));
   }

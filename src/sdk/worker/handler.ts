@@ -1,5 +1,6 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import { EMPTY, type MdpVersion } from '../../wire/mdp.js';
+import { PROGRESS } from '../../wire/progress.js';
 import { type Body, type BodyFrames, bodyFrames, frameList } from '../body.js';
 import type { Encode } from '../codec/codec.js';
 import { sdkError } from '../errors.js';
@@ -10,7 +11,7 @@ import type { Task } from './worker-session.js';
 const TIMER_MS_MAX = 2_147_483_647;
 
 /** The second argument of a handler. */
-export interface HandlerContext<Answer = Body> {
+export interface HandlerContext<Answer = Body, Progress = Answer> {
   /** The same as `request.signal`. */
   readonly signal: AbortSignal;
   /**
@@ -20,6 +21,12 @@ export interface HandlerContext<Answer = Body> {
    * `too-large` if the part is larger than the broker accepts: the request fails with that
    */
   readonly partial: (body: Answer) => void;
+  /**
+   * Tells how far it is: to the client's `stream()`, and to `job.progress()` of a stored request. It is no part
+   * of the reply. With a 0.1 broker it does nothing.
+   * @throws as `partial`
+   */
+  readonly progress: (value: Progress) => void;
 }
 
 /**
@@ -34,10 +41,11 @@ export interface HandlerContext<Answer = Body> {
  *
  * @typeParam Value what the codec reads from requests
  * @typeParam Answer what the codec makes replies of
+ * @typeParam Progress what it makes progress of
  */
-export type Handler<Value = Buffer, Answer = Body> = (
+export type Handler<Value = Buffer, Answer = Body, Progress = Answer> = (
   request: Request<Value>,
-  context: HandlerContext<Answer>,
+  context: HandlerContext<Answer, Progress>,
 ) => Answer | Promise<Answer> | AsyncGenerator<Answer, Answer, unknown>;
 
 /** Where the parts of an answer go. */
@@ -47,6 +55,16 @@ export interface PartSink {
   /** Sends a PARTIAL. @returns false if that is no longer possible */
   partial(task: Task, body: BodyFrames): boolean;
 }
+
+/** How values become bodies; `null`: there is no codec. */
+export interface HandlerValues {
+  readonly encode: Encode | null;
+  readonly encodeProgress: Encode | null;
+  /** `null`: an error is sent as it is. */
+  readonly errorOf: ((error: unknown) => unknown) | null;
+}
+
+const NO_VALUES: HandlerValues = { encode: null, encodeProgress: null, errorOf: null };
 
 /** Aborts at the deadline of a request, or before. */
 class TaskSignal {
@@ -91,17 +109,17 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   /** A part was too large to be sent: the request fails with this, however its handler ends. */
   spoiledBy: Error | null = null;
   readonly #version: MdpVersion;
-  readonly #encode: Encode | null;
+  readonly #values: HandlerValues;
   #buffered: Uint8Array[] | null = null;
   /** Created on demand, as `#partial`: most handlers use neither. */
   #signal: TaskSignal | null = null;
   #partial: ((body: Body) => void) | null = null;
+  #progress: ((value: Body) => void) | null = null;
   #over = false;
 
-  /** @param encode makes the bodies of answers; `null`: no codec */
-  constructor(version: MdpVersion, session: S, task: Task, encode: Encode | null = null) {
+  constructor(version: MdpVersion, session: S, task: Task, values: HandlerValues = NO_VALUES) {
     this.#version = version;
-    this.#encode = encode;
+    this.#values = values;
     this.session = session;
     this.task = task;
   }
@@ -117,17 +135,29 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   /** A function of its own, so that handlers can destructure the context. */
   get partial(): (body: Body) => void {
     this.#partial ??= (body) => {
-      this.#send(this.#bodyOf(body));
+      const frames = this.#bodyOf(body);
+      if (this.#over || this.#version === 2) this.#send(frames);
+      else (this.#buffered ??= []).push(...frameList(frames));
     };
     return this.#partial;
   }
 
+  get progress(): (value: Body) => void {
+    this.#progress ??= (value) => {
+      const { encodeProgress } = this.#values;
+      const frames = encodeProgress === null ? bodyFrames(value) : encodeProgress(value);
+      if (this.#over || this.#version === 2) this.#send([PROGRESS, ...frameList(frames)]);
+    };
+    return this.#progress;
+  }
+
+  /** What is sent of an error that the handler threw. */
+  errorOf(error: unknown): unknown {
+    const { errorOf } = this.#values;
+    return errorOf === null ? error : errorOf(error);
+  }
+
   #send(body: BodyFrames): void {
-    if (!this.#over && this.#version === 1) {
-      this.#buffered ??= [];
-      this.#buffered.push(...frameList(body));
-      return;
-    }
     this.spoiledBy ??= this.#over ? null : this.session.tooLargeError(body);
     if (this.spoiledBy !== null) throw this.spoiledBy;
     if (this.#over || !this.session.partial(this.task, body)) {
@@ -154,7 +184,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   run(handler: Handler, request: Request): BodyFrames | Promise<BodyFrames> {
     try {
       const given: unknown = handler(request, this);
-      const isHere = this.#encode === null ? isBody(given) : !isLater(given);
+      const isHere = this.#values.encode === null ? isBody(given) : !isLater(given);
       return isHere ? this.#answer(given) : this.#await(given);
     } catch (error) {
       const thrown = error as Error;
@@ -172,7 +202,8 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   }
 
   #bodyOf(body: unknown): BodyFrames {
-    return this.#encode === null ? bodyFrames(body) : this.#encode(body);
+    const { encode } = this.#values;
+    return encode === null ? bodyFrames(body) : encode(body);
   }
 }
 

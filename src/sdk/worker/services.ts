@@ -24,6 +24,9 @@ export interface OfferedService {
   /** `null`: no codec. */
   readonly encode: Encode | null;
   readonly decode: Decode | null;
+  readonly encodeProgress: Encode | null;
+  /** What is sent of an error that the handler threw; `null`: the error itself. */
+  readonly errorOf: ((error: unknown) => unknown) | null;
   /** Requests at once, as told to brokers. */
   readonly concurrency: number;
   /** Their places, which services may share. */
@@ -68,7 +71,7 @@ function checkedHandler(handler: unknown, option: string): Handler {
   throw wrong(option, 'must be a function');
 }
 
-type Values = Pick<OfferedService, 'handler' | 'encode' | 'decode'>;
+type Values = Pick<OfferedService, 'handler' | 'encode' | 'decode' | 'encodeProgress' | 'errorOf'>;
 
 /** How the bodies of each service become values, and its handler with the interceptors around it. */
 function valuesOf(options: Options): (service: string, handler: Handler) => Values {
@@ -78,13 +81,15 @@ function valuesOf(options: Options): (service: string, handler: Handler) => Valu
   if (contract === undefined) {
     const encode = codec === undefined ? null : encoderOf(codec);
     const decode = codec === undefined ? null : requestDecoderOf(codec);
-    return (_service, handler) => ({ handler: within(interceptors, handler), encode, decode });
+    const both = { encode, decode, encodeProgress: encode, errorOf: null };
+    return (_service, handler) => ({ handler: within(interceptors, handler), ...both });
   }
   if (codec !== undefined) throw wrong('codec', 'cannot be combined with contract, which has one');
   return (service, handler) => {
-    const { encodeReply, decodeRequest } = contract.service(service);
+    const { encodeReply, decodeRequest, encodeProgress, errorOf } = contract.service(service);
     const checked = within(interceptors, withValue(handler));
-    return { handler: checked, encode: encodeReply, decode: decodeRequest };
+    const values = { encode: encodeReply, decode: decodeRequest, encodeProgress, errorOf };
+    return { handler: checked, ...values };
   };
 }
 

@@ -83,7 +83,7 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
 /** The handlers of a contract's services, with their types. */
 export type HandlersOf<Types> = {
   readonly [Name in keyof Types]?: Types[Name] extends ServiceTypes
-    ? Handler<Types[Name]['asked'], Types[Name]['answer']>
+    ? Handler<Types[Name]['asked'], Types[Name]['answer'], Types[Name]['tell']>
     : never;
 };
 

@@ -140,6 +140,12 @@ describe('a reply that comes after its worker was expired', () => {
     expect(c1.inbox()).toEqual(['REPLY echo whole']);
   });
 
+  it('is whole if only progress was told before it (D8, D82)', () => {
+    const { c1, w1 } = silentWorker();
+    w1.partial(['MDPP01', '50 %']).final('whole');
+    expect(c1.inbox()).toEqual(['FINAL echo whole']);
+  });
+
   it('is not whole when a PARTIAL of it came late, too (D8)', () => {
     const { s, c1, w1 } = silentWorker();
     w1.partial('a');

@@ -151,6 +151,21 @@ describe('the request of a lost worker', () => {
     expect(s.broker.load.requests).toBe(0);
   });
 
+  it('is delivered again though its client was told of progress (D6, D82)', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo');
+    const w2 = s.worker('w2').ready('echo');
+    const c1 = s.client('c1').request('echo', 'hi');
+    w1.partial(['MDPP01', '50 %']).disconnect();
+    w2.partial(['MDPP01', '20 %']).final('y');
+    expect(c1.inbox()).toEqual([
+      ...['PARTIAL echo MDPP01|50 %', 'PARTIAL echo MDPP01|20 %', 'FINAL echo y'],
+    ]);
+    const c2 = s.client('c2', { version: 1 }).request('echo', 'hi');
+    w2.partial(['MDPP01', '50 %']).final('z');
+    expect(c2.inbox()).toEqual(['REPLY echo z']);
+  });
+
   it('is delivered again though PARTIALs of it are held, which are thrown away (D6, D10)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');

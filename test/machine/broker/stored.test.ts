@@ -42,6 +42,18 @@ describe('a stored request', () => {
     expect(s.broker.load.bytes).toBe(0);
   });
 
+  it('is told of progress, which is no part of its reply, nor of its size (D82)', () => {
+    const { s, internal } = scene({ limits: { messageBytes: 20 } });
+    const w1 = s.worker('w1').ready('echo');
+    internal.submits(1);
+    w1.partial(['MDPP01', '50', '%']).partial(['MDPP01', 'dropped: it is too much']).partial('a');
+    w1.partial(['MDPP01']).final('b');
+    expect(internal.heard().slice(1)).toEqual([
+      ...['1 out', '1 progressed', '1 progressed', '1 progressed', '1 replied a|MDPP01|b'],
+    ]);
+    expect(s.broker.load.bytes).toBe(0);
+  });
+
   it('fails when its joined reply is too large, and its worker goes on (D10)', () => {
     const { s, internal } = scene({ limits: { messageBytes: 20 } });
     const w1 = s.worker('w1').ready('echo');

@@ -11,6 +11,8 @@ import {
   defineService,
   isMajordomoError,
   json,
+  service,
+  ServiceError,
   type StandardSchema,
 } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
@@ -273,7 +275,9 @@ const Rate = schema<{ rate: number }>((value) =>
 
 describe('typed services', () => {
   it('by types alone: call() and handlers have them', async () => {
-    const contract = defineService<{ 'tax.rate': [{ country: string }, { rate: number }] }>();
+    const contract = defineService<{
+      'tax.rate': { input: { country: string }; output: { rate: number } };
+    }>();
     const { client, net } = connected({ contract });
     const call = client.call('tax.rate', { country: 'DE' });
     expect(answer(net, '{"rate":0.19}')).toBe('{"country":"DE"}');
@@ -295,7 +299,7 @@ describe('typed services', () => {
     expect(sent).toEqual(['MDPW02|\\x04|token||{"rate":2}']);
   });
 
-  const contract = defineService({ 'tax.rate': { request: Country, reply: Rate } });
+  const contract = defineService({ 'tax.rate': { input: Country, output: Rate } });
 
   function rated(handler: (upper: string) => { rate: number }): (net: FakeNet) => object {
     return (net) =>
@@ -328,7 +332,7 @@ describe('typed services', () => {
     const issues = [{ message: 'not text', path: ['country', '0'] }];
     expect(error).toMatchObject({
       ...{ serviceCode: 'invalid_argument', service: 'tax.rate', details: { issues } },
-      message: "the request of 'tax.rate' is wrong: country.0: not text",
+      message: "the input of 'tax.rate' is wrong: country.0: not text",
     });
     expect(net.link.written()).toEqual([]);
   });
@@ -360,6 +364,134 @@ describe('typed services', () => {
     expect(await thrown(call)).toMatchObject({ serviceCode: 'invalid_reply', service: 'tax.rate' });
   });
 
+  const resize = service('resize', {
+    input: z.object({ width: z.number() }),
+    output: z.object({ bytes: z.number() }),
+    progress: z.object({ percent: z.number() }),
+    errors: { too_wide: z.object({ most: z.number() }) },
+  });
+
+  it('tells of progress apart from the reply, in a stream and to one who only waits for the reply', async () => {
+    const { sent } = await asked(
+      '{"width":3}',
+      (dial) =>
+        new Worker({
+          ...{ endpoints: A, name: '', dial: dial.dial, contract: resize },
+          services: {
+            resize: ({ value }, context) => {
+              context.progress({ percent: 50 });
+              return { bytes: value.width };
+            },
+          },
+        }),
+    );
+    expect(sent).toEqual([
+      ...['MDPW02|\\x03|token||MDPP01|{"percent":50}', 'MDPW02|\\x04|token||{"bytes":3}'],
+    ]);
+    const { client, net } = connected({ contract: resize });
+    const parts = client.stream('resize', { width: 3 });
+    const first = parts.next();
+    const [id = ''] = net.link.written()[0] ?? [];
+    net.link.says(id, '', 'MDPC02', '\x02', 'resize', 'MDPP01', '{"percent":50}');
+    net.link.says(id, '', 'MDPC02', '\x03', 'resize', '{"bytes":3}');
+    const told: unknown[] = [];
+    const { value } = await first;
+    if (value?.progress === true) told.push(value.value.percent);
+    for await (const part of parts) if (!part.progress) told.push(part.value.bytes, part.final);
+    expect(told).toEqual([50, 3, true]);
+    const call = client.call('resize', { width: 3 });
+    const [next = ''] = net.link.written()[0] ?? [];
+    net.link.says(next, '', 'MDPC02', '\x02', 'resize', 'MDPP01', '{"percent":50}');
+    net.link.says(next, '', 'MDPC02', '\x03', 'resize', '{"bytes":3}');
+    expect(await call).toEqual({ bytes: 3 });
+  });
+
+  it('progress that is wrong ends the request, wherever it is found', async () => {
+    const { sent } = await asked(
+      '{"width":3}',
+      (dial) =>
+        new Worker({
+          ...{ endpoints: A, name: '', dial: dial.dial, contract: resize },
+          services: {
+            resize: (_request, context) => {
+              context.progress({ percent: 'half' as never });
+              return { bytes: 1 };
+            },
+          },
+        }),
+    );
+    expect(sent).toEqual([expect.stringContaining('|error|invalid_reply|')]);
+  });
+
+  it('sends the errors that a service declares, with details that are checked, and no others', async () => {
+    const thrownBy = async (error: () => Error): Promise<string> => {
+      const { sent } = await asked(
+        '{"width":3}',
+        (dial) =>
+          new Worker({
+            ...{ endpoints: A, name: '', dial: dial.dial, contract: resize },
+            services: {
+              resize: () => {
+                throw error();
+              },
+            },
+          }),
+      );
+      return sent[0] ?? '';
+    };
+    const details = { most: 2 };
+    expect(
+      await thrownBy(() => resize.error('resize', 'too_wide', 'no', { retry: false, details })),
+    ).toContain('|final|too_wide|no|{"most":2}');
+    expect(await thrownBy(() => new ServiceError('too_wide', 'no', { details: {} }))).toContain(
+      "|error|invalid_error|the error 'too_wide' of 'resize' is wrong: most: ",
+    );
+    expect(await thrownBy(() => new ServiceError('other', 'no'))).toContain(
+      "|invalid_error|'resize' does not declare the error 'other': no",
+    );
+    expect(await thrownBy(() => new Error('slip'))).toContain('|error|Error|slip');
+    expect(() =>
+      resize.error('resize', 'too_wide', 'no', { details: { most: '2' as never } }),
+    ).toThrow(expect.objectContaining({ serviceCode: 'invalid_error' }));
+    const { client, net } = connected({ contract: resize });
+    const call = client.call('resize', { width: 3 });
+    const [id = ''] = net.link.written()[0] ?? [];
+    const failure = ['resize', 'too_wide', 'no', '{"most":2}'];
+    net.link.says(id, '', 'MDPC02', '\x03', 'mmi.failed', ...failure);
+    const error = await thrown(call);
+    if (!resize.isError('resize', error, 'too_wide')) throw error;
+    expect(error.details.most).toBe(2);
+  });
+
+  it('has the types of enqueue, schedule, stream and jobs, and takes no other service', () => {
+    const { client } = connected({ contract: resize });
+    const typed = async (): Promise<void> => {
+      const job = await client.enqueue('resize', { width: 1 });
+      let sum: number = (await job.result()).value.bytes;
+      for await (const part of job.progress()) {
+        sum += part.progress ? part.value.percent : part.value.bytes;
+      }
+      sum += (await client.job(job.uuid, 'resize').result()).value.bytes;
+      await client.schedule('daily', 'resize', { width: 1 }, { cron: '@daily' });
+      // @ts-expect-error its input is another
+      await client.enqueue('resize', { height: 1 });
+      // @ts-expect-error its input is another
+      await client.enqueue('resize', 'text');
+      // @ts-expect-error there is no such service
+      await client.enqueue('other', { width: 1 });
+      // @ts-expect-error its input is another
+      await client.schedule('daily', 'resize', {}, { cron: '@daily' });
+      // @ts-expect-error its input is another
+      client.stream('resize', 1);
+      // @ts-expect-error it has no such error
+      resize.error('resize', 'too_high', '', { details: { most: 1 } });
+      // @ts-expect-error the details of the error are others
+      resize.error('resize', 'too_wide', '', { details: { least: 1 } });
+      expect(sum).toBe(0);
+    };
+    expect(typed).toBeInstanceOf(Function);
+  });
+
   const bad: [string, () => unknown][] = [
     [
       'returned a promise: a validator must answer at once',
@@ -377,10 +509,10 @@ describe('typed services', () => {
   it.each(bad)(
     'a validator that %s: ERR_MDP_CODEC names it, nothing is sent or lost',
     async (what, validate) => {
-      const request = { '~standard': { version: 1, vendor: 'test', validate } } as StandardSchema;
-      const broken = defineService({ s: { request } });
+      const input = { '~standard': { version: 1, vendor: 'test', validate } } as StandardSchema;
+      const broken = defineService({ s: { input } });
       const { client, net } = connected({ contract: broken });
-      const option = "services['s'].request";
+      const option = "services['s'].input";
       expect(await thrown(client.call('s', 1))).toMatchObject({
         ...{ code: 'ERR_MDP_CODEC', message: `the validator ${option} ${what}` },
         details: { option },
@@ -404,9 +536,9 @@ describe('typed services', () => {
   );
 
   it('takes the schemas of a library: Zod', async () => {
-    const request = z.object({ country: z.string().length(2) });
-    const reply = z.object({ rate: z.number() });
-    const { client, net } = connected({ contract: defineService({ tax: { request, reply } }) });
+    const input = z.object({ country: z.string().length(2) });
+    const output = z.object({ rate: z.number() });
+    const { client, net } = connected({ contract: defineService({ tax: { input, output } }) });
     const call = client.call('tax', { country: 'DE' });
     answer(net, '{"rate":0.5,"more":1}');
     const read: { rate: number } = await call;
@@ -422,8 +554,10 @@ describe('typed services', () => {
       [null, 'services'],
       ['tax', 'services'],
       [{ s: null }, "services['s']"],
-      [{ s: { request: {} } }, "services['s'].request"],
+      [{ s: { input: {} } }, "services['s'].input"],
       [{ s: { ask: Country } }, "services['s'].ask"],
+      [{ s: { errors: { bad: {} } } }, "services['s'].errors.bad"],
+      [{ s: { errors: 'bad' } }, "services['s'].errors"],
     ];
     for (const [given, option] of services) {
       expect(() => defineService(given as Record<string, never>)).toThrow(

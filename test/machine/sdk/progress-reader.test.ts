@@ -9,7 +9,7 @@ describe('a reader of the parts of a stored reply', () => {
     const asker = {
       settings: { timeoutMs: 1000, retries: 0 },
       offers: { progress: true },
-      decode: null,
+      decodersOf: () => ({ decode: null, decodeProgress: null }),
       ask: (
         service: string,
         _body: unknown,

@@ -150,8 +150,8 @@ describe('majordomo request prints', () => {
     const args = ['request', 'lines', '--stream', '-o', 'json', '--endpoint', daemon.endpoint];
     const lines = (await run(args)).stdout.trimEnd().split('\n');
     expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
-      { service: 'lines', final: false, frames: [{ data: 'a' }, { data: 'b' }] },
-      { service: 'lines', final: true, frames: [{ data: 'c' }] },
+      { service: 'lines', final: false, progress: false, frames: [{ data: 'a' }, { data: 'b' }] },
+      { service: 'lines', final: true, progress: false, frames: [{ data: 'c' }] },
     ]);
   });
 

@@ -9,13 +9,22 @@ import { silent } from '../../support/silent.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 
 const contract = defineService({
+  sum: {
+    input: z.array(z.number()),
+    output: z.object({ sum: z.number() }),
+    progress: z.object({ added: z.number() }),
+  },
   'tax.rate': {
-    request: z.object({ country: z.string().transform((name) => name.toUpperCase()) }),
-    reply: z.object({ rate: z.number() }),
+    input: z.object({ country: z.string().transform((name) => name.toUpperCase()) }),
+    output: z.object({ rate: z.number() }),
   },
 });
 
 let endpoint: string;
+let release: () => void;
+const released = new Promise<void>((resolve) => {
+  release = resolve;
+});
 const closing: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
@@ -23,7 +32,18 @@ beforeAll(async () => {
   const typed = new Worker({
     endpoints: endpoint,
     contract,
-    services: { 'tax.rate': ({ value }) => ({ rate: value.country === 'DE' ? 0.19 : 0 }) },
+    services: {
+      'tax.rate': ({ value }) => ({ rate: value.country === 'DE' ? 0.19 : 0 }),
+      sum: async ({ value }, { progress }) => {
+        let sum = 0;
+        for (const item of value) {
+          sum += item;
+          progress({ added: sum });
+        }
+        await released;
+        return { sum };
+      },
+    },
   });
   const plain = new Worker(
     { endpoints: endpoint, service: 'double', codec: json<{ list: number[] }>() },
@@ -62,6 +82,24 @@ describe('values instead of bytes', () => {
     await expect(job.result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
       serviceCode: 'invalid_argument',
     });
+  });
+
+  it('progress is told while a stored request runs, and is no part of its result', async () => {
+    const client = connect(endpoint, { contract });
+    closing.push(() => client.close());
+    const job = await client.enqueue('sum', [1, 2]);
+    const told: number[] = [];
+    for await (const part of job.progress({ timeoutMs: PATIENCE_MS })) {
+      if (part.progress) told.push(part.value.added);
+      if (told.length === 2) release();
+    }
+    const { value } = await job.result({ timeoutMs: PATIENCE_MS });
+    const found = await client.job(job.uuid, 'sum').result({ timeoutMs: PATIENCE_MS });
+    expect([told, value.sum, found.value.sum]).toEqual([[1, 3], 3, 3]);
+    // One who speaks 0.1 gets the reply alone.
+    const old = connect(endpoint, { protocol: '0.1' });
+    closing.push(() => old.close());
+    expect((await old.request('sum', '[4]')).text()).toBe('{"sum":4}');
   });
 
   it('streamed and stored', async () => {

@@ -1,0 +1,15 @@
+/** Progress: a PARTIAL that tells how far the worker is, and is no part of the reply (D82). */
+import type { Frames } from '../core/frames.js';
+
+/** The first frame of its body; at least one more follows. */
+export const PROGRESS: Buffer = Buffer.from('MDPP01');
+
+/** @param from the index at which the body begins */
+export function isProgress(frames: Frames, from: number): boolean {
+  return frames.count > from + 1 && frames.equals(from, PROGRESS);
+}
+
+/** The same of a body as the SDK has it. */
+export function isProgressBody(body: readonly Buffer[]): boolean {
+  return body.length > 1 && body[0]?.equals(PROGRESS) === true;
+}
