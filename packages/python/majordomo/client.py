@@ -80,7 +80,7 @@ class Client:
         and ``retries`` stand in for the client's. A request with ``headers`` also tells the worker how
         long this client waits. A service that answers in parts gives them joined.
 
-        Raises ServiceError if the service failed, RequestTimeoutError, UnreachableError, RefusedError,
+        Raises ServiceError if the service failed, RequestTimeoutError, UnreachableError, KeyRefusedError, RefusedError,
         ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
         OptionError, BodyError.
         """

@@ -9,6 +9,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .curve import Curve
+from .exchange import KEY_REFUSED
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = {
@@ -17,7 +18,7 @@ _DOWN = {
     zmq.EVENT_CONNECT_RETRIED: "connection refused",
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the handshake failed",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "the handshake failed",
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the key was refused",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: KEY_REFUSED,
 }
 _EVENTS = _UP | sum(_DOWN)
 # Messages that one turn reads, so that timers are not starved.

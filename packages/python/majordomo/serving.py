@@ -140,7 +140,8 @@ class Worker:
         until = time.monotonic() + timeout_ms / 1000
         for service, event in self._ready.items():
             if not event.wait(max(0.0, until - time.monotonic())):
-                raise RequestTimeoutError(f"{service!r} is not registered with any broker")
+                why = [f"{each._endpoint}: {each.core.why}" for each in self._sessions if each.core.why]
+                raise RequestTimeoutError("; ".join([f"{service!r} is not registered with any broker", *why]))
         return self
 
     def close(self, grace_ms: int = 10_000) -> None:
@@ -280,7 +281,7 @@ class _Session:
         self._worker._ready[self._service].set()
 
     def lost(self, reason: str) -> None:
-        log.warning("%s is no longer registered at %s: %s", self.name, self._endpoint, reason)
+        log.warning("%s is not registered at %s: %s", self.name, self._endpoint, reason)
         self._worker._forget_held(self)
 
     def _received(self, frames: "list[bytes]") -> None:

@@ -12,6 +12,7 @@ from majordomo import (
     BodyError,
     Change,
     ClosedError,
+    KeyRefusedError,
     MajordomoError,
     MapLimitError,
     OptionError,
@@ -122,6 +123,15 @@ def test_a_map_that_is_too_large_ends() -> None:
     stage.update(b"b", 8, b"x" * 100)
     assert isinstance(stage.events[-1], MapLimitError) and b"b" not in stage.values
     assert stage.core.state == "ended"
+
+
+def test_a_map_whose_nodes_all_refuse_the_key_ends() -> None:
+    stage = Stage()
+    for _ in range(4):
+        assert stage.core.state == "away"
+        stage.core.tick(stage.core.next_at())
+        stage.core.down("the key was refused", stage.core.next_at())
+    assert isinstance(stage.events[-1], KeyRefusedError) and stage.core.state == "ended"
 
 
 def free_ports_in_a_row() -> int:
