@@ -97,7 +97,7 @@ class ZmqLink:
     def read(self, ready: Ready) -> None:
         """What has arrived: messages before the end of their connection. ``ready`` is what the poller says."""
         socket, monitor = self._socket, self._monitor
-        if socket not in ready and monitor not in ready:
+        if socket is None or (socket not in ready and monitor not in ready):
             return
         for frames in self._messages():
             self.on_message(frames)

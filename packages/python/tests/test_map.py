@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from typing import Mapping, Optional
 
@@ -134,20 +133,8 @@ def test_a_map_whose_nodes_all_refuse_the_key_ends() -> None:
     assert isinstance(stage.events[-1], KeyRefusedError) and stage.core.state == "ended"
 
 
-def free_ports_in_a_row() -> int:
-    while True:
-        port = free_port()
-        try:
-            for above in (1, 2):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + above))
-        except (OSError, OverflowError):
-            continue
-        return port
-
-
 def test_what_one_program_sets_others_read_and_watch_also_after_a_killed_broker(start_broker: StartBroker) -> None:
-    endpoint = f"tcp://127.0.0.1:{free_ports_in_a_row()}"
+    endpoint = f"tcp://127.0.0.1:{free_port(above=2)}"
     served = start_broker(f"map.listen={endpoint}")
     with SharedMap(endpoint) as writer, SharedMap(endpoint, subtree="/config/") as reader:
         writer.synced()
