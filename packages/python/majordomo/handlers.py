@@ -7,7 +7,10 @@ import concurrent.futures
 import inspect
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
 import queue
+import signal
 import threading
 from typing import Any, Callable, Optional, Union
 
@@ -89,14 +92,17 @@ class Runner:
     def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
         # Forking a process that has threads is unsafe.
         spawn = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(self._concurrency, spawn)
+        return concurrent.futures.ProcessPoolExecutor(self._concurrency, spawn, _begin_process)
 
-    def close(self) -> None:
-        """Does not wait for handlers that still run."""
+    def close(self, is_late: bool) -> None:
+        """Does not wait for handlers that still run; ``is_late``: their requests were given back."""
         for _ in range(self._threads):
             self._queue.put(None)
         if self._pool is not None:
+            processes = list((self._pool._processes or {}).values()) if is_late else []
             self._pool.shutdown(wait=False)
+            for process in processes:
+                process.kill()  # or this process waits for them at its end
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -105,6 +111,20 @@ class Runner:
             self._loop = asyncio.new_event_loop()
             threading.Thread(target=self._loop.run_forever, name="majordomo-loop", daemon=True).start()
         return self._loop
+
+
+def _begin_process() -> None:
+    # A terminal and systemd signal all processes of a worker: it decides itself when these end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_worker, daemon=True).start()
+
+
+def _end_with_worker() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def _report(future: "concurrent.futures.Future[list[bytes]]", over: Over) -> None:

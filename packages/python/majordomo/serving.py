@@ -177,7 +177,7 @@ class Worker:
                 session.core.give_back(task)
             for session in self._sessions:
                 session.core.end()
-            self._runner.close()
+            self._runner.close(bool(self._running))
             self._wake.close()
             self._ended.set()
 
