@@ -108,16 +108,13 @@ describe('docs/languages', () => {
     expect(gunzipSync(packed).toString()).toBe(text);
   });
 
-  itWithTool('python3-zmq', 'python.md has a worker and clients, one durable (7/MDP)', async () => {
+  itWithTool('python3-zmq', 'python.md has a worker and a client (7/MDP)', async () => {
     const path = 'docs/languages/python.md';
     page.start(PYTHON, [page.saved('worker.py', block(path, 'python', 'MDPW01'))]);
     await page.daemon.waitFor('worker.registered');
     const client = block(path, 'python', 'MDPC01');
     const { stdout } = await run(PYTHON, [page.saved('client.py', client)]);
     expect(stdout).toBe("[b'olleh']\n");
-    const durable = client + block(path, 'python', 'titanic.submit');
-    const { stdout: later } = await run(PYTHON, [page.saved('durable.py', durable)]);
-    expect(later).toBe("[b'olleh']\nb'200' [b'olleh']\n");
   });
 
   itWithTool('gcc and libzmq3-dev', 'c.md has a client (7/MDP)', async () => {

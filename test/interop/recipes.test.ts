@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { blocksOf } from '../support/blocks.js';
 import { freePorts } from '../support/free-ports.js';
@@ -108,13 +108,15 @@ describe('python-fleet.md', () => {
   itWithTool('python3-zmq', 'has a worker that answers, fails and leaves', async () => {
     page = await startPage();
     const [worker] = blocksOf('docs/recipes/python-fleet.md', 'python');
-    const path = page.saved('fleet_worker.py', worker?.text ?? '');
-    const fleet = [page.start(PYTHON, [path]), page.start(PYTHON, [path])];
+    page.saved('words.py', worker?.text ?? '');
+    const command = ['-m', 'majordomo.worker', 'words:count', '--service', 'word.count'];
+    const where = { PYTHONPATH: resolve('packages/python') };
+    const fleet = [page.start(PYTHON, command, where), page.start(PYTHON, command, where)];
     await page.daemon.waitFor('worker.registered', 2);
     expect(await page.shell("majordomo request word.count 'one two three'")).toBe('3\n');
     await expect(page.shell("majordomo request word.count ''")).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('word.count failed: Refused: no text'),
+      stderr: expect.stringContaining('word.count failed: no_text: no text'),
     });
     expect(await Promise.all(fleet.map((each) => each.stop()))).toEqual([0, 0]);
     await page.daemon.waitFor('worker.lost', 2);

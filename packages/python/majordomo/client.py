@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import queue
+import threading
 import time
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
@@ -80,7 +80,7 @@ class Client:
         and ``retries`` stand in for the client's. A request with ``headers`` also tells the worker how
         long this client waits. A service that answers in parts gives them joined.
 
-        Raises ServiceError if the service failed, RequestTimeoutError, UnreachableError, RefusedError,
+        Raises ServiceError if the service failed, RequestTimeoutError, UnreachableError, KeyRefusedError, RefusedError,
         ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
         OptionError, BodyError.
         """
@@ -215,20 +215,23 @@ class Client:
         self.close()
 
     def _wait(self, begin: Callable[[Any], Any]) -> Sequence[bytes]:
-        future: concurrent.futures.Future[Sequence[bytes]] = concurrent.futures.Future()
+        outcome: list[Union[Sequence[bytes], MajordomoError]] = []
+        ended = threading.Lock()  # costs less than a Future
+        ended.acquire()
 
         def done(body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(body or ())
+            outcome.append(body or () if error is None else error)
+            ended.release()
 
         call = begin(done)
         try:
-            return future.result()
+            ended.acquire()
         except KeyboardInterrupt:
             self._engine.abandon(call)
             raise
+        if isinstance(outcome[0], MajordomoError):
+            raise outcome[0]
+        return outcome[0]
 
     def _run(self, script: "Script[Result]") -> Result:
         answer: Any = None

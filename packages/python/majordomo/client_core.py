@@ -23,7 +23,21 @@ from .errors import (
     UnsupportedError,
     received_service_error,
 )
-from .exchange import PROBE, Link, finish, frames_of, greet, obstacle, probe, refused, status_of, take_part
+from .exchange import (
+    KEY_REFUSALS,
+    KEY_REFUSED,
+    PROBE,
+    Link,
+    finish,
+    frames_of,
+    greet,
+    key_error,
+    obstacle,
+    probe,
+    refused,
+    status_of,
+    take_part,
+)
 from .options import backoff_ms
 from .turns import Turns
 
@@ -58,6 +72,7 @@ class ClientCore:
         self._line_of: dict[bytes, Line] = {}  # of calls that are out
         self._endpoint = 0
         self._open_at = float("-inf")  # until the first is opened
+        self._key_refusals = 0  # since a handshake succeeded
         self._failures = 0  # connections lost in a row without an answer
         self._turns = Turns(len(settings.endpoints), self._pause)
         self._why: dict[str, str] = {}
@@ -92,6 +107,7 @@ class ClientCore:
         line.is_up = True
         line.heard_at = now
         self._why.clear()
+        self._key_refusals = 0
         greet(self._settings, line.link)
         self._send_waiting(now)
 
@@ -102,6 +118,10 @@ class ClientCore:
             return
         self._why[self._settings.endpoints[line.endpoint]] = reason
         if not line.is_up:
+            self._key_refusals += reason == KEY_REFUSED
+            if self._key_refusals >= KEY_REFUSALS and self._is_shut_out:
+                for call in list(self._waiting.values()):
+                    self._fail(call, key_error(call))
             self._move_on(line, "unreachable", now)
             return
         # Its broker may be alive: the same end point first.
@@ -222,12 +242,19 @@ class ClientCore:
             error = StreamBrokenError(f"{call.name}: the stream ended before its last part")
         elif call.attempt > 0:
             error = RequestTimeoutError(f"{call.name}: no answer; sent {call.sends} times", details)
+        elif KEY_REFUSED in self._why.values():
+            error = key_error(call)
         elif self._line is not None and self._line.is_up:
             error = UnsupportedError("the broker does not say whether it supports headers")
         else:
             why = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in self._why.items())
             error = UnreachableError(f"no broker could be reached: {why or 'no answer'}")
         self._fail(call, error)
+
+    @property
+    def _is_shut_out(self) -> bool:
+        """No end point admits this client's key."""
+        return all(self._why.get(each) == KEY_REFUSED for each in self._settings.endpoints)
 
     def _fail(self, call: Call, error: MajordomoError) -> None:
         self.abandon(call)

@@ -170,12 +170,12 @@ class Engine:
 
     def _turn(self) -> None:
         wait = max(0.0, self._core.next_at() - time.monotonic())
-        self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1)
-        self._wake.clear()
+        ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
+        self._wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()
         for link in self._links:
-            link.read()
+            link.read(ready)
         self._core.tick(time.monotonic())
 
 

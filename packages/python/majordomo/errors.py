@@ -48,6 +48,12 @@ class ForbiddenError(MajordomoError):
     code = "ERR_MDP_FORBIDDEN"
 
 
+class KeyRefusedError(MajordomoError):
+    """The broker does not admit the CURVE key of this client: two handshakes in a row were refused."""
+
+    code = "ERR_MDP_KEY_REFUSED"
+
+
 class LimitError(MajordomoError):
     """The client reached one of its limits, ``max_outstanding`` or ``stream_buffer_bytes``."""
 

@@ -6,10 +6,13 @@ from typing import Optional, Protocol, Sequence
 
 from . import wire
 from .call import Call, Settings
-from .errors import LimitError, MajordomoError, TooLargeError, UnsupportedError, refusal
+from .errors import KeyRefusedError, LimitError, MajordomoError, TooLargeError, UnsupportedError, refusal
 from .options import cost
 
 PROBE = b"?"
+# Of a handshake; after this many in a row requests fail.
+KEY_REFUSED = "the key was refused"
+KEY_REFUSALS = 2
 
 
 class Link(Protocol):
@@ -39,6 +42,12 @@ def status_of(body: Sequence[bytes]) -> int:
 def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:
     reason = body[2].decode("utf-8", "replace") if len(body) > 2 else ""
     return refusal(status_of(body), call.name, reason)
+
+
+def key_error(call: Call) -> MajordomoError:
+    what = "was not sent" if call.attempt == 0 else "was sent before and has no answer"
+    text = f"the broker refuses the key of this client: the request to '{call.name}' {what}"
+    return KeyRefusedError(text, {"service": call.name})
 
 
 def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError]:

@@ -21,7 +21,21 @@ from .errors import (
     UnreachableError,
     received_service_error,
 )
-from .exchange import PROBE, Link, finish, frames_of, greet, obstacle, probe, refused, status_of, take_part
+from .exchange import (
+    KEY_REFUSALS,
+    KEY_REFUSED,
+    PROBE,
+    Link,
+    finish,
+    frames_of,
+    greet,
+    key_error,
+    obstacle,
+    probe,
+    refused,
+    status_of,
+    take_part,
+)
 from .options import backoff_ms
 
 
@@ -36,6 +50,7 @@ class _Node:
         self.heard_at = 0.0
         self.pinged_at = 0.0
         self.failures = 0
+        self.key_refusals = 0  # in a row
         self.why = "no answer"
         self.facts: Optional[wire.Facts] = None
 
@@ -87,6 +102,7 @@ class FreelanceCore:
     def up(self, at: int, now: float) -> None:
         node = self._nodes[at]
         node.state, node.failures, node.heard_at, node.pinged_at = "up", 0, now, now
+        node.key_refusals = 0
         greet(self._settings, node.link)
         self._look_for_work(now)
 
@@ -97,11 +113,15 @@ class FreelanceCore:
         node.link.close()
         node.state, node.why, node.facts = "none", reason, None
         node.failures += 1
+        node.key_refusals = node.key_refusals + 1 if reason == KEY_REFUSED else 0
         self.counters["reopened"] += 1
         settings = self._settings
         node.until = now + backoff_ms(settings.retry_base_ms, settings.retry_max_ms, node.failures) / 1000
         for race in list(self._races.values()):
             self._without(race, at, now)
+        if all(each.key_refusals >= KEY_REFUSALS for each in self._nodes):
+            for race in [each for each in self._races.values() if not each.open]:
+                self._fail(race.call, key_error(race.call))
 
     def received(self, at: int, frames: Sequence[bytes], now: float) -> None:
         node = self._nodes[at]
@@ -266,6 +286,8 @@ class FreelanceCore:
     def _time_out(self, call: Call) -> None:
         if call.is_streamed:
             self._fail(call, StreamBrokenError(f"{call.name}: the stream ended before its last part"))
+        elif call.sends == 0 and any(node.key_refusals for node in self._nodes):
+            self._fail(call, key_error(call))
         elif call.sends == 0:
             why = "; ".join(f"{node.endpoint}: {node.why}" for node in self._nodes)
             self._fail(call, UnreachableError(f"no broker could be reached: {why}"))

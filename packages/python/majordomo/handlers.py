@@ -7,8 +7,12 @@ import concurrent.futures
 import inspect
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
+import queue
+import signal
 import threading
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from .errors import BodyError, ServiceError, is_failure_code
 from .message import Request
@@ -21,44 +25,84 @@ DETAIL_BYTES_MAX = 65536
 Handler = Callable[..., Any]
 
 
+# The frames of the answer, or the handler's error.
+Outcome = Union["list[bytes]", BaseException]
+Over = Callable[[Outcome], None]
+
+
 class Runner:
-    """``run`` returns at once; its future has the frames of the answer, or the handler's error."""
+    """``run`` returns at once; ``over`` gets the outcome, in another thread."""
 
     def __init__(self, run_in: str, concurrency: int) -> None:
         if run_in not in ("threads", "processes"):
             raise wrong("run_in", "must be 'threads' or 'processes'")
         self._concurrency = concurrency
-        self._in_processes = run_in == "processes"
-        self._pool = self._new_pool()
+        self._pool = self._new_pool() if run_in == "processes" else None
         self._loop: Optional[asyncio.AbstractEventLoop] = None
+        # Threads of our own: a ThreadPoolExecutor costs several times as much for each request.
+        self._queue: "queue.SimpleQueue[Optional[tuple[Handler, Request, Over]]]" = queue.SimpleQueue()
+        self._idle: list[None] = []  # an item for each thread that waits
+        self._threads = 0
 
-    def check(self, handler: Handler) -> None:
-        """Raises OptionError if this handler cannot run in processes."""
-        if self._in_processes and inspect.isgeneratorfunction(handler):
-            raise wrong("run_in", "must be 'threads' for handlers that send parts")
-
-    def run(self, handler: Handler, request: Request) -> "concurrent.futures.Future[list[bytes]]":
+    def runner_of(self, handler: Handler) -> Callable[[Handler, Request, Over], None]:
+        """How this handler runs. Raises OptionError if it cannot run in processes."""
         if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
-            return asyncio.run_coroutine_threadsafe(_awaited(handler, request), self._event_loop())
-        if self._in_processes:
-            try:
-                return self._pool.submit(_in_process, handler, request.plain())
-            except concurrent.futures.BrokenExecutor:
-                # A process was killed, which ends its pool.
-                self._pool = self._new_pool()
-                return self._pool.submit(_in_process, handler, request.plain())
-        return self._pool.submit(_called, handler, request)
+            return self._run_on_loop
+        if self._pool is None:
+            return self._run_in_thread
+        if inspect.isgeneratorfunction(handler):
+            raise wrong("run_in", "must be 'threads' for handlers that send parts")
+        return self._run_in_process
 
-    def _new_pool(self) -> concurrent.futures.Executor:
-        if not self._in_processes:
-            return concurrent.futures.ThreadPoolExecutor(self._concurrency, "majordomo-handler")
+    def _run_in_thread(self, handler: Handler, request: Request, over: Over) -> None:
+        try:
+            self._idle.pop()
+        except IndexError:
+            self._threads += 1
+            threading.Thread(target=self._work, name="majordomo-handler", daemon=True).start()
+        self._queue.put((handler, request, over))
+
+    def _work(self) -> None:
+        while True:
+            item = self._queue.get()
+            if item is None:
+                return
+            handler, request, over = item
+            try:
+                outcome: Outcome = _called(handler, request)
+            except BaseException as error:
+                outcome = error
+            self._idle.append(None)
+            over(outcome)
+            del item, handler, request, over, outcome  # not kept until the next one
+
+    def _run_in_process(self, handler: Handler, request: Request, over: Over) -> None:
+        assert self._pool is not None
+        try:
+            future = self._pool.submit(_in_process, handler, request.plain())
+        except concurrent.futures.BrokenExecutor:
+            # A process was killed, which ends its pool.
+            self._pool = self._new_pool()
+            future = self._pool.submit(_in_process, handler, request.plain())
+        _report(future, over)
+
+    def _run_on_loop(self, handler: Handler, request: Request, over: Over) -> None:
+        _report(asyncio.run_coroutine_threadsafe(_awaited(handler, request), self._event_loop()), over)
+
+    def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
         # Forking a process that has threads is unsafe.
         spawn = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(self._concurrency, spawn)
+        return concurrent.futures.ProcessPoolExecutor(self._concurrency, spawn, _begin_process)
 
-    def close(self) -> None:
-        """Does not wait for handlers that still run."""
-        self._pool.shutdown(wait=False)
+    def close(self, is_late: bool) -> None:
+        """Does not wait for handlers that still run; ``is_late``: their requests were given back."""
+        for _ in range(self._threads):
+            self._queue.put(None)
+        if self._pool is not None:
+            processes = list((self._pool._processes or {}).values()) if is_late else []
+            self._pool.shutdown(wait=False)
+            for process in processes:
+                process.kill()  # or this process waits for them at its end
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -67,6 +111,28 @@ class Runner:
             self._loop = asyncio.new_event_loop()
             threading.Thread(target=self._loop.run_forever, name="majordomo-loop", daemon=True).start()
         return self._loop
+
+
+def _begin_process() -> None:
+    # A terminal and systemd signal all processes of a worker: it decides itself when these end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_worker, daemon=True).start()
+
+
+def _end_with_worker() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _report(future: "concurrent.futures.Future[list[bytes]]", over: Over) -> None:
+    def done(_: Any) -> None:
+        error = future.exception()
+        over(future.result() if error is None else error)
+
+    future.add_done_callback(done)
 
 
 async def _awaited(handler: Handler, request: Request) -> "list[bytes]":

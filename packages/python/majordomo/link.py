@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket as sockets
-from typing import Any, Callable, Iterator, Optional, Sequence
+from typing import Any, Callable, Container, Iterator, Optional, Sequence
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .curve import Curve
+from .exchange import KEY_REFUSED
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = {
@@ -17,9 +18,13 @@ _DOWN = {
     zmq.EVENT_CONNECT_RETRIED: "connection refused",
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the handshake failed",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "the handshake failed",
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the key was refused",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: KEY_REFUSED,
 }
 _EVENTS = _UP | sum(_DOWN)
+# As numbers, and frame by frame: pyzmq's own loops over frames take several times as long.
+_NOBLOCK, _SEND_MORE, _RCVMORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE), int(zmq.RCVMORE)
+Ready = Container[Any]
+
 # Messages that one turn reads, so that timers are not starved.
 _TURN = 1000
 
@@ -83,18 +88,22 @@ class ZmqLink:
         if self._socket is None:
             return
         try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK)
+            for frame in frames[:-1]:
+                self._socket.send(frame, _SEND_MORE)
+            self._socket.send(frames[-1], _NOBLOCK)
         except zmq.Again:
             pass  # the connection was lost: the monitor is about to say so
 
-    def read(self) -> None:
-        """Everything that has arrived: messages before the end of their connection."""
+    def read(self, ready: Ready) -> None:
+        """What has arrived: messages before the end of their connection. ``ready`` is what the poller says."""
         socket, monitor = self._socket, self._monitor
+        if socket is None or (socket not in ready and monitor not in ready):
+            return
         for frames in self._messages():
             self.on_message(frames)
             if self._socket is not socket:
                 return
-        while self._socket is socket and socket is not None and monitor.poll(0):
+        while monitor in ready and self._socket is socket and monitor.poll(0):
             event = recv_monitor_message(monitor, zmq.NOBLOCK)["event"]
             if event == _UP:
                 self.on_up()
@@ -107,9 +116,12 @@ class ZmqLink:
             if socket is None or socket is not self._socket:
                 return
             try:
-                yield socket.recv_multipart(zmq.NOBLOCK)
+                frames = [socket.recv(_NOBLOCK)]
+                while socket.getsockopt(_RCVMORE):
+                    frames.append(socket.recv(_NOBLOCK))
             except zmq.Again:
                 return
+            yield frames
 
 
 class Wake:
@@ -119,19 +131,23 @@ class Wake:
         self._reader, self._writer = sockets.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        self._is_set = False
         poller.register(self._reader, zmq.POLLIN)
 
     def set(self) -> None:
+        if self._is_set:
+            return
+        self._is_set = True
         try:
             self._writer.send(b"!")
         except OSError:
-            pass  # it is full, and so awake, or closed
+            pass  # it is closed
 
-    def clear(self) -> None:
-        try:
-            self._reader.recv(4096)
-        except BlockingIOError:
-            pass
+    def clear(self, ready: Ready) -> None:
+        """Called before its reason is looked for, so that a ``set`` after that is not lost."""
+        if self._reader.fileno() in ready:
+            self._reader.recv(16)
+            self._is_set = False
 
     def close(self) -> None:
         self._reader.close()

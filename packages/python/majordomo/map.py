@@ -78,7 +78,7 @@ class SharedMap:
     def synced(self, timeout_ms: int = 10_000) -> "SharedMap":
         """Waits until the map follows a node that serves.
 
-        Raises RequestTimeoutError after ``timeout_ms`` milliseconds, MapLimitError, ClosedError.
+        Raises RequestTimeoutError after ``timeout_ms`` milliseconds, KeyRefusedError, MapLimitError, ClosedError.
         """
         copy = self._copy
         with copy.lock:
@@ -92,7 +92,7 @@ class SharedMap:
     def changes(self) -> Iterator[Change]:
         """Every change from the call on. Of several changes of one key a slow reader gets the last.
 
-        It ends when the map is closed. Raises MapLimitError.
+        It ends when the map is closed. Raises KeyRefusedError, MapLimitError.
         """
         reader = Reader()
         with self._copy.lock:

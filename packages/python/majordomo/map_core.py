@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 from typing import Callable, Mapping, NamedTuple, Optional, Protocol, Sequence
 
-from .errors import MajordomoError, MapLimitError, RequestTimeoutError, UnreachableError
+from .errors import KeyRefusedError, MajordomoError, MapLimitError, RequestTimeoutError, UnreachableError
+from .exchange import KEY_REFUSALS, KEY_REFUSED
 
 # The broker says HUGZ every second.
 SILENCE = 5.0
@@ -68,6 +69,7 @@ class MapCore:
         self._until = 0.0
         self._heard_at = 0.0
         self._number = NO_NUMBER
+        self._key_refusals = [0] * count  # in a row
         self._bytes = 0
         self._sizes: dict[bytes, int] = {}
         self._snapshot: dict[bytes, bytes] = {}
@@ -102,6 +104,9 @@ class MapCore:
         self.state = "away"
         self._snapshot, self._early, self._bytes, self._sizes = {}, [], 0, {}
         self._until = now + PAUSE
+        self._key_refusals[self._at] += reason == KEY_REFUSED
+        if min(self._key_refusals) >= KEY_REFUSALS:
+            self.end(KeyRefusedError("no node of the map admits the key of this client"))
 
     def update(self, frames: Sequence[bytes], now: float) -> None:
         if len(frames) != 5 or len(frames[1]) != 8:
@@ -110,6 +115,7 @@ class MapCore:
         if self.state == "asking" and record.key == HUGZ:
             return  # the snapshot itself must come in time
         self._heard_at = now
+        self._key_refusals[self._at] = 0
         if record.key == HUGZ:
             if self.state == "subscribing":
                 self.state = "asking"

@@ -87,8 +87,8 @@ class MapLinks:
 
     def _turn(self) -> None:
         wait = max(0.0, self._core.next_at() - time.monotonic())
-        self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1)
-        self._wake.clear()
+        ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
+        self._wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()
         while self._writer.poll(0):
@@ -96,8 +96,8 @@ class MapLinks:
             self._takers = max(0, self._takers + (1 if subscribes else -1))
             if subscribes:
                 self._core.written()
-        self._updates.read()
-        self._snapshots.read()
+        self._updates.read(ready)
+        self._snapshots.read(ready)
         self._core.tick(time.monotonic())
 
     # What the core asks for.

@@ -79,7 +79,8 @@ class Request(Message):
         super().__init__(service, frames)
         self.headers = headers
         self.deadline = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
-        self.aborted = threading.Event()
+        self._is_over = False
+        self._event: Optional[threading.Event] = None  # made when it is asked for, which few do
         self._emit: Optional[Callable[[list[bytes]], None]] = None
 
     def partial(self, body: Body) -> None:
@@ -101,5 +102,18 @@ class Request(Message):
         left = self.remaining_ms()
         return (self.service, self.frames, self.headers, None if left is None else int(left))
 
+    @property
+    def aborted(self) -> threading.Event:
+        if self._event is None:
+            self._event = threading.Event()
+            if self._is_over:
+                self._event.set()
+        return self._event
+
+    def _abort(self) -> None:
+        self._is_over = True
+        if self._event is not None:
+            self._event.set()
+
     def is_aborted(self) -> bool:
-        return self.aborted.is_set() or self.remaining_ms() == 0
+        return self._is_over or self.remaining_ms() == 0

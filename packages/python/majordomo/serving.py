@@ -15,7 +15,7 @@ import zmq
 
 from .curve import Curve
 from .errors import RequestTimeoutError, StreamBrokenError
-from .handlers import Handler, Runner, failure_of
+from .handlers import Handler, Outcome, Runner, failure_of
 from .link import Wake, ZmqLink
 from .message import Request
 from .options import DAY_MS, Endpoints, endpoints_of, integer, service_of, version_of, wrong
@@ -91,8 +91,6 @@ class Worker:
         listed = endpoints_of(endpoints)
         self._expose_errors = expose_errors
         self._runner = Runner(run_in, self._concurrency)
-        for function in handlers.values():
-            self._runner.check(function)
         self._poller = zmq.Poller()
         self._wake = Wake(self._poller)
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
@@ -140,7 +138,8 @@ class Worker:
         until = time.monotonic() + timeout_ms / 1000
         for service, event in self._ready.items():
             if not event.wait(max(0.0, until - time.monotonic())):
-                raise RequestTimeoutError(f"{service!r} is not registered with any broker")
+                why = [f"{each._endpoint}: {each.core.why}" for each in self._sessions if each.core.why]
+                raise RequestTimeoutError("; ".join([f"{service!r} is not registered with any broker", *why]))
         return self
 
     def close(self, grace_ms: int = 10_000) -> None:
@@ -173,12 +172,12 @@ class Worker:
             raise
         finally:
             for session, request in self._running.values():
-                request.aborted.set()
+                request._abort()
             for task, (session, _) in self._running.items():
                 session.core.give_back(task)
             for session in self._sessions:
                 session.core.end()
-            self._runner.close()
+            self._runner.close(bool(self._running))
             self._wake.close()
             self._ended.set()
 
@@ -191,12 +190,12 @@ class Worker:
         if self._close_at is not None:
             at = min(at, self._close_at)
         wait = max(0.0, at - time.monotonic())
-        self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1)
-        self._wake.clear()
+        ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
+        self._wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()
         for session in self._sessions:
-            session.link.read()
+            session.link.read(ready)
             session.core.tick(time.monotonic())
 
     def _begin(self, session: "_Session", task: Task) -> None:
@@ -209,8 +208,7 @@ class Worker:
         request = Request(session.name, command.body, command.headers, command.deadline_ms)
         self._running[task] = (session, request)
         request._emit = lambda body: self._emit(session, task, body)
-        future = self._runner.run(session.handler, request)
-        future.add_done_callback(lambda done: self._post(lambda: self._over(session, task, done)))
+        session.run(session.handler, request, lambda outcome: self._post(lambda: self._over(session, task, outcome)))
 
     def _post(self, task: Callable[[], None]) -> None:
         self._tasks.append(task)
@@ -221,14 +219,13 @@ class Worker:
             raise StreamBrokenError("the registration has ended, so the stream cannot go on")
         self._post(lambda: session.core.partial(task, body))
 
-    def _over(self, session: "_Session", task: Task, future: Any) -> None:
+    def _over(self, session: "_Session", task: Task, outcome: Outcome) -> None:
         self._running.pop(task, None)
-        error = future.exception()
-        if error is None:
-            session.core.final(task, future.result())
+        if isinstance(outcome, BaseException):
+            log.warning("a handler of %s failed: %r", session.name, outcome)
+            session.core.fail(task, failure_of(outcome, self._expose_errors))
         else:
-            log.warning("a handler of %s failed: %r", session.name, error)
-            session.core.fail(task, failure_of(error, self._expose_errors))
+            session.core.final(task, outcome)
         while self._held and len(self._running) < self._concurrency:
             self._begin(*self._held.popleft())
 
@@ -244,6 +241,7 @@ class _Session:
                  endpoint: str, curve: Optional[Curve]) -> None:
         self.name = service.decode("utf-8", "backslashreplace")
         self.handler = handler
+        self.run = worker._runner.runner_of(handler)
         self._service = service
         self._worker = worker
         self._endpoint = endpoint
@@ -280,7 +278,7 @@ class _Session:
         self._worker._ready[self._service].set()
 
     def lost(self, reason: str) -> None:
-        log.warning("%s is no longer registered at %s: %s", self.name, self._endpoint, reason)
+        log.warning("%s is not registered at %s: %s", self.name, self._endpoint, reason)
         self._worker._forget_held(self)
 
     def _received(self, frames: "list[bytes]") -> None:

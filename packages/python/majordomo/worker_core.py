@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple, Optional, Protocol, Sequence
 
 from . import wire
+from .exchange import KEY_REFUSED
 from .options import backoff_ms
 
 # The longest wait for an answer to mmi.broker before READY.
@@ -76,6 +77,7 @@ class WorkerCore:
         self._credit: Optional[int] = None
         self._facts = wire.Facts()
         self.is_confirmed = False
+        self.why: Optional[str] = None  # it is not registered, as reported
 
     def next_at(self) -> float:
         """When ``tick`` is due next; infinity: never."""
@@ -204,6 +206,7 @@ class WorkerCore:
         if not self.is_confirmed:
             self.is_confirmed = True
             self._failures = 0
+            self.why = None
             self._sink.confirmed()
 
     def _register(self, now: float) -> None:
@@ -242,7 +245,9 @@ class WorkerCore:
         self._failures += 1
         settings = self._settings
         self._until = now + backoff_ms(settings.retry_base_ms, settings.retry_max_ms, self._failures) / 1000
-        if was == "registered":
+        # A key that is not admitted does not pass by itself, as other reasons may.
+        if was == "registered" or self.why is None or (reason == KEY_REFUSED != self.why):
+            self.why = reason
             self._sink.lost(reason)
 
     def _ask(self, correlation: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
@@ -16,13 +17,25 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAM = os.environ.get("MAJORDOMO_PROGRAM", str(ROOT / "dist" / "main.js"))
-PATIENCE = 15.0
+PATIENCE = 30.0
+_given = itertools.count()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+def free_port(above: int = 0) -> int:
+    """A free port, and as many above it, below those that the system picks for outgoing connections.
+
+    Processes that run beside this one begin elsewhere, and each port is given once.
+    """
+    while True:
+        port = 12_000 + (os.getpid() * 37 + next(_given)) % 8000
+        try:
+            for each in range(port, port + above + 1):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        for _ in range(above):
+            next(_given)
         return port
 
 

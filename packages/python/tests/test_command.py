@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import pathlib
 import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
+from typing import Callable
 
-from majordomo import Client
+import pytest
+
+from majordomo import Client, Worker
 
 from .conftest import PATIENCE, ROOT, Broker
 
@@ -31,6 +37,72 @@ def test_a_function_of_a_module_is_a_service_until_sigterm(broker: Broker, tmp_p
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and "upper is registered at" in log
+
+
+SLOW = """
+import os, pathlib, time
+
+def slow(request):
+    pathlib.Path("part").write_text(str(os.getpid()))
+    pathlib.Path("part").rename("pid")
+    while not pathlib.Path("go").exists():
+        time.sleep(0.02)
+    return "done"
+"""
+
+
+def patiently(met: "Callable[[], bool]") -> None:
+    until = time.monotonic() + PATIENCE
+    while not met():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_processes_of_a_worker_end_when_it_does_and_not_before(broker: Broker, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "chores.py").write_text(SLOW)
+    pid = tmp_path / "pid"
+    with Client(broker.endpoint) as client:
+        job = client.enqueue("slow", "x", max_attempts=100, backoff=(10, 10))
+        line = ("chores:slow", "--endpoint", broker.endpoint, "--run-in", "processes")
+        killed = command(tmp_path, *line)
+        patiently(pid.exists)
+        child = int(pid.read_text())
+        killed.kill()
+        killed.communicate()
+        patiently(lambda: not is_alive(child))
+        pid.unlink()
+        stopped = command(tmp_path, *line)
+        patiently(pid.exists)
+        # As systemd does.
+        for each in (int(pid.read_text()), stopped.pid):
+            os.kill(each, signal.SIGTERM)
+        (tmp_path / "go").touch()
+        assert job.result(timeout_ms=60_000).text() == "done"
+        stopped.communicate(timeout=PATIENCE)
+        assert stopped.returncode == 0
+
+
+def test_handlers_in_processes_that_outlast_the_grace_are_killed(
+    broker: Broker, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late_chores.py").write_text(SLOW)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    slow = importlib.import_module("late_chores").slow
+    with Client(broker.endpoint) as client:
+        client.enqueue("late", "x")
+        worker = Worker(broker.endpoint, "late", slow, run_in="processes").start()
+        patiently((tmp_path / "pid").exists)
+        worker.close(grace_ms=0)
+        child = int((tmp_path / "pid").read_text())
+        patiently(lambda: not is_alive(child))
 
 
 def test_what_cannot_begin_says_why(tmp_path: pathlib.Path) -> None:

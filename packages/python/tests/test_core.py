@@ -6,7 +6,17 @@ from typing import Optional, Sequence
 
 import pytest
 
-from majordomo import BodyError, EndpointError, MajordomoError, OptionError, RefusedError, RequestTimeoutError, UnreachableError, wire
+from majordomo import (
+    BodyError,
+    EndpointError,
+    KeyRefusedError,
+    MajordomoError,
+    OptionError,
+    RefusedError,
+    RequestTimeoutError,
+    UnreachableError,
+    wire,
+)
 from majordomo.call import Call, Settings
 from majordomo.client_core import ClientCore, Line
 from majordomo.options import backoff_ms, body_of, endpoints_of, headers_of
@@ -181,6 +191,26 @@ def test_parts_of_two_sends_are_not_mixed() -> None:
     stage.answer(late, b"echo", b"1", now=1.2, kind=b"\x02")
     stage.answer(late, b"echo", b"2", now=1.2)
     assert stage.ends == [[b"1", b"2"]]
+
+
+def test_end_points_that_all_refuse_the_key_and_one_that_only_does_not_listen() -> None:
+    stage = Stage()
+    stage.ask()
+    for now in (0.0, 0.5):
+        assert stage.ends == []
+        stage.down("the key was refused", now)
+        stage.core.tick(now + 0.3)
+    (error,) = stage.ends
+    assert isinstance(error, KeyRefusedError) and error.message.endswith("the request to 'echo' was not sent")
+    stage = Stage()
+    stage.ask()
+    for reason in ("the key was refused", "connection refused") * 2:
+        stage.down(reason, 0.0)
+        stage.core.tick(0.5)
+    assert stage.ends == []
+    stage.down("the key was refused", 3.9)
+    stage.core.tick(4.0)
+    assert [type(each) for each in stage.ends] == [KeyRefusedError]
 
 
 def test_a_broker_that_drops_each_connection_is_not_hurried() -> None:

@@ -9,7 +9,7 @@ import pytest
 import zmq
 import zmq.auth
 
-from majordomo import Client, Curve, OptionError, UnreachableError, Worker
+from majordomo import Client, Curve, KeyRefusedError, OptionError, RequestTimeoutError, UnreachableError, Worker
 
 from .conftest import PROGRAM, Broker, free_port, node_program
 
@@ -35,7 +35,19 @@ def test_keys_of_keygen_and_certificates(tmp_path: pathlib.Path) -> None:
             with Client(endpoint, curve=mine) as client:
                 assert client.request("echo", "secret").text() == "secret"
         strange = Curve(mine.server_key, zmq.curve_keypair()[1])
-        with Client(endpoint, curve=strange, timeout_ms=500, retries=0) as stranger:
+        with Client(endpoint, curve=strange) as stranger:
+            with pytest.raises(KeyRefusedError) as refused:
+                stranger.request("echo", "x")
+            assert refused.value.code == "ERR_MDP_KEY_REFUSED" and refused.value.details == {"service": "echo"}
+        with Client([endpoint, endpoint], curve=strange, strategy="freelance") as stranger:
+            with pytest.raises(KeyRefusedError):
+                stranger.request("echo", "x")
+        with Worker(endpoint, "echo", lambda request: "", curve=strange) as worker:
+            with pytest.raises(RequestTimeoutError, match="the key was refused"):
+                worker.ready(timeout_ms=2000)
+        # One that expects another broker cannot tell more than that nobody answers it.
+        other = Curve(zmq.curve_keypair()[0], mine.secret_key)
+        with Client(endpoint, curve=other, timeout_ms=500, retries=0) as stranger:
             with pytest.raises(UnreachableError):
                 stranger.request("echo", "x")
     finally:

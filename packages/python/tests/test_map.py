@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from typing import Mapping, Optional
 
@@ -12,6 +11,7 @@ from majordomo import (
     BodyError,
     Change,
     ClosedError,
+    KeyRefusedError,
     MajordomoError,
     MapLimitError,
     OptionError,
@@ -124,20 +124,17 @@ def test_a_map_that_is_too_large_ends() -> None:
     assert stage.core.state == "ended"
 
 
-def free_ports_in_a_row() -> int:
-    while True:
-        port = free_port()
-        try:
-            for above in (1, 2):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + above))
-        except (OSError, OverflowError):
-            continue
-        return port
+def test_a_map_whose_nodes_all_refuse_the_key_ends() -> None:
+    stage = Stage()
+    for _ in range(4):
+        assert stage.core.state == "away"
+        stage.core.tick(stage.core.next_at())
+        stage.core.down("the key was refused", stage.core.next_at())
+    assert isinstance(stage.events[-1], KeyRefusedError) and stage.core.state == "ended"
 
 
 def test_what_one_program_sets_others_read_and_watch_also_after_a_killed_broker(start_broker: StartBroker) -> None:
-    endpoint = f"tcp://127.0.0.1:{free_ports_in_a_row()}"
+    endpoint = f"tcp://127.0.0.1:{free_port(above=2)}"
     served = start_broker(f"map.listen={endpoint}")
     with SharedMap(endpoint) as writer, SharedMap(endpoint, subtree="/config/") as reader:
         writer.synced()

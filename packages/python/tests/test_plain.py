@@ -153,11 +153,11 @@ def test_many_threads_share_a_client_and_a_worker_computes_at_once(broker: Broke
 
 
 def test_a_busy_worker_heartbeats_as_often_as_its_broker(start_broker: StartBroker) -> None:
-    served = start_broker("broker.heartbeatIntervalMs=100", "broker.heartbeatLiveness=3")
+    served = start_broker("broker.heartbeatIntervalMs=400", "broker.heartbeatLiveness=4")
     release = threading.Event()
 
     def slow(request: Request) -> str:
-        release.wait(1.5)  # five times what a silent worker is given
+        release.wait(3)  # twice what a silent worker is given
         return "done"
 
     with Worker(served.endpoint, "slow", slow).ready() as worker:
