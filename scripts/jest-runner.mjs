@@ -6,10 +6,10 @@
  * file, so that its variables and hooks are that file's. Modules of src/ may keep caches, pools and keys
  * of their own, but nothing by which a file would see what an earlier one did.
  */
-import { writeSync } from 'node:fs';
 import { createRequire, registerHooks } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 
 import { ModernFakeTimers } from '@jest/fake-timers';
 import { ModuleMocker } from 'jest-mock';
@@ -27,22 +27,8 @@ const GLOBALS = Symbol.for('majordomo.jest.globals');
 
 /** How many files this process has run, with this one. */
 let files = 0;
-/** The test file that this process runs. */
-let current = '';
 
-/**
- * A process that takes more is ended, and says at what: otherwise it takes the memory of the whole machine, and
- * the system ends any of its processes, without a word.
- */
-const RSS_BYTES_MAX = 4 * 2 ** 30;
-
-setInterval(() => {
-  if (process.memoryUsage.rss() < RSS_BYTES_MAX) return;
-  const test = globalThis[GLOBALS]?.expect?.getState().currentTestName;
-  const facts = { current, test, ...process.memoryUsage(), open: process.getActiveResourcesInfo() };
-  writeSync(2, `\nmore than ${RSS_BYTES_MAX} bytes of memory: ${JSON.stringify(facts)}\n`);
-  process.kill(process.pid, 'SIGKILL');
-}, 500).unref();
+new Worker(new URL('jest-guard.mjs', import.meta.url)).unref();
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
@@ -103,7 +89,6 @@ export default async function run(globalConfig, config, _environment, runtime, t
   delete globalThis[HANDLERS];
   const { initialize, runAndTransformResultsToJestFormat } = require(CIRCUS);
   files++;
-  current = testPath;
   const jest = new JestObject(config);
   await initialize({
     config,
