@@ -23,8 +23,9 @@ export interface HandlerContext<Answer = Body, Progress = Answer> {
   readonly partial: (body: Answer) => void;
   /**
    * Tells how far it is: to the client's `stream()`, and to `job.progress()` of a stored request. It is no part
-   * of the reply. With a 0.1 broker it does nothing.
-   * @throws as `partial`
+   * of the reply, which goes on if it gets lost. With a 0.1 broker it does nothing.
+   * @throws ERR_MDP_BODY; ERR_MDP_CODEC; a `ServiceError`: `too-large` if it is larger than the broker accepts,
+   * `invalid_reply` if the contract's validator refuses it
    */
   readonly progress: (value: Progress) => void;
 }
@@ -54,6 +55,8 @@ export interface PartSink {
   tooLargeError(body: BodyFrames): Error | null;
   /** Sends a PARTIAL. @returns false if that is no longer possible */
   partial(task: Task, body: BodyFrames): boolean;
+  /** The same of progress, without which the answer is whole: if it cannot be sent, it is dropped. */
+  progress(task: Task, body: BodyFrames): void;
 }
 
 /** How values become bodies; `null`: there is no codec. */
@@ -146,7 +149,10 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
     this.#progress ??= (value) => {
       const { encodeProgress } = this.#values;
       const frames = encodeProgress === null ? bodyFrames(value) : encodeProgress(value);
-      if (this.#over || this.#version === 2) this.#send([PROGRESS, ...frameList(frames)]);
+      const body = [PROGRESS, ...frameList(frames)];
+      const error = this.session.tooLargeError(body);
+      if (error !== null) throw error;
+      if (this.#version === 2) this.session.progress(this.task, body);
     };
     return this.#progress;
   }

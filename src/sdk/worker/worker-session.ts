@@ -273,6 +273,11 @@ export class WorkerSession implements SlotTaker {
     return true;
   }
 
+  /** Sends what tells of its progress, if it still has the request. */
+  progress(task: Task, body: BodyFrames): void {
+    if (task.isRunning && this.#isPresent(task)) this.#sink.partial(task, body);
+  }
+
   /** The handler has answered. */
   finished(task: Task, body: BodyFrames, now: MonotonicMs): void {
     if (!this.#ends(task)) return;

@@ -62,6 +62,7 @@ function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): Task
   const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedRequest('s', null, []));
   const sink = {
     partial: (_task: Task, body: BodyFrames): boolean => partial(body),
+    progress: (_task: Task, body: BodyFrames): void => void partial(body),
     tooLargeError: (body: BodyFrames): Error | null =>
       bodyBytes(body) > 100 ? new ServiceError('too-large', 'over 100 bytes') : null,
   };
@@ -132,6 +133,21 @@ describe('handlers', () => {
     await context.run(handler, new ReceivedRequest('s', null, []));
     expect(parts).toEqual([1]);
     expect(context.spoiledBy).toMatchObject({ serviceCode: 'too-large' });
+  });
+
+  it('tell progress, which is sent or not, and never ends the request', async () => {
+    const handler: Handler = (_request, { progress }) => {
+      progress('x');
+      expect(() => {
+        progress('x'.repeat(100));
+      }).toThrow('over 100 bytes');
+      return 'end';
+    };
+    expect(await run(handler)).toEqual(['PARTIAL MDPP01,x', 'FINAL end']);
+    expect(await run(handler, 1)).toEqual(['FINAL end']);
+    const context = contextOf(2, () => false);
+    await context.run(handler, new ReceivedRequest('s', null, []));
+    expect(context.spoiledBy).toBeNull();
   });
 
   it('have their signal aborted when the request was given back', () => {

@@ -87,6 +87,11 @@ class SessionScript {
     return this.session.partial(this.task(token), []);
   }
 
+  tell(token: string): this {
+    this.session.progress(this.task(token), []);
+    return this;
+  }
+
   answer(token: string): this {
     this.session.finished(this.task(token), [], this.now);
     return this;
@@ -287,6 +292,12 @@ describe('replies that come late (D8)', () => {
     expect(script.part('t1')).toBe(false);
     script.forget();
     expect(script.answer('t1').effects).toEqual([]);
+  });
+
+  it('are sent when only progress was told, which is not told without a registration', () => {
+    script = registered().request('t1').tell('t1').cut().tell('t1').pass(50).connect().tell('t1');
+    expect(script.effects).toEqual([...['0 begin t1', '0 PARTIAL t1', '0 close link', '50 open']]);
+    expect(script.answer('t1').effects).toEqual(['50 late FINAL t1', '50 READY']);
   });
 
   it('a late failure says nothing: the broker has given the request to another', () => {
