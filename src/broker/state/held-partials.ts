@@ -3,7 +3,7 @@ import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
 import { EMPTY } from '../../wire/mdp.js';
-import { isProgress, PROGRESS } from '../../wire/progress.js';
+import { isPackedProgress, isProgress } from '../../wire/progress.js';
 import { HELD, type RequestId, type RequestTable } from './request-table.js';
 
 /** The PARTIALs of one request, packed one after the other: the first `bytes` of a growing buffer. */
@@ -90,8 +90,7 @@ function unpackReply({ buffer, bytes }: PartialsOfRequest, frames: Frames): void
   for (let at = 0; at < bytes; at = cursor.end) {
     const isFirst = !cursor.more;
     readPacked(buffer, at, cursor);
-    const { start, end, more } = cursor;
-    if (isFirst) isSkipped = more && PROGRESS.equals(buffer.subarray(start, end));
-    if (!isSkipped) frames.push(buffer, start, end);
+    if (isFirst) isSkipped = isPackedProgress(buffer, cursor);
+    if (!isSkipped) frames.push(buffer, cursor.start, cursor.end);
   }
 }

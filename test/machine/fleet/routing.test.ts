@@ -157,6 +157,23 @@ describe('what a client is told', () => {
     expect(old.inbox()).toEqual(['REPLY count 1|2']);
   });
 
+  it('passes progress on, which is no part of the reply (D82)', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('count');
+    const client = b.client('c').request('count', 'to 3');
+    const told = ['MDPP01', '50 %'];
+    worker.partial(told);
+    a.batch(() => worker.partial(told).partial('1').partial(told).final(['end', '']));
+    expect(client.inbox()).toEqual([
+      ...['PARTIAL count MDPP01|50 %', 'PARTIAL count MDPP01|50 %', 'PARTIAL count 1'],
+      ...['PARTIAL count MDPP01|50 %', 'FINAL count end|'],
+    ]);
+    const old = b.client('old', { version: 1 }).request('count', 'x');
+    a.batch(() => worker.partial(told).partial('1').final('2'));
+    expect(old.inbox()).toEqual(['REPLY count 1|2']);
+  });
+
   it('tells failures with code, text and detail (D62); retry goes to another worker (D61)', () => {
     const w = fleet({ maxDeliveries: 2 });
     const [a, b] = [w.broker('a'), w.broker('b')];

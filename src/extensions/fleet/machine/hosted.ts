@@ -14,6 +14,7 @@ import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { PackedCursor, readPacked } from '../../../core/packed.js';
 import type { Failure } from '../../../wire/failure.js';
+import { isPackedProgress } from '../../../wire/progress.js';
 import { failEntry, finalEntry, type FleetCredit, partialEntry, returnEntry } from './codec.js';
 import type { FleetEntry, FleetReturnReason } from './protocol.js';
 import { MMI_PREFIX } from '../../../wire/mdp.js';
@@ -284,19 +285,19 @@ export class Hosted implements InternalClient {
   }
 }
 
-/** @returns the number of their frames */
+/** @returns the number of those of their frames that belong to the reply */
 function sendParts(held: Held, parts: Buffer | null): number {
   if (parts === null) return 0;
   const cursor = new PackedCursor();
   let frames = 0;
   let from = 0;
   while (from < parts.length) {
-    let at = from;
-    do {
-      readPacked(parts, at, cursor);
-      at = cursor.end;
-      frames++;
-    } while (cursor.more);
+    readPacked(parts, from, cursor);
+    const isReply = !isPackedProgress(parts, cursor);
+    let count = 1;
+    for (; cursor.more; count++) readPacked(parts, cursor.end, cursor);
+    const at = cursor.end;
+    if (isReply) frames += count;
     held.peer.post(partialEntry(held.token, held.parts++, parts.subarray(from, at)));
     from = at;
   }
