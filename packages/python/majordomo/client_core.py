@@ -13,16 +13,7 @@ from typing import Callable, Optional, Sequence
 
 from . import wire
 from .call import Call, Settings
-from .errors import (
-    ClosedError,
-    LimitError,
-    MajordomoError,
-    RequestTimeoutError,
-    StreamBrokenError,
-    UnreachableError,
-    UnsupportedError,
-    received_service_error,
-)
+from .errors import ClosedError, LimitError, MajordomoError, received_service_error
 from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
@@ -32,6 +23,7 @@ from .exchange import (
     frames_of,
     greet,
     key_error,
+    late_error,
     obstacle,
     probe,
     refused,
@@ -234,22 +226,7 @@ class ClientCore:
             self._dispatch(call, now)
 
     def _time_out(self, call: Call) -> None:
-        details = {"sends": call.sends, "service": call.name}
-        error: MajordomoError
-        if call.refusal is not None:
-            error = refused(call, call.refusal)
-        elif call.is_streamed:
-            error = StreamBrokenError(f"{call.name}: the stream ended before its last part")
-        elif call.attempt > 0:
-            error = RequestTimeoutError(f"{call.name}: no answer; sent {call.sends} times", details)
-        elif KEY_REFUSED in self._why.values():
-            error = key_error(call)
-        elif self._line is not None and self._line.is_up:
-            error = UnsupportedError("the broker does not say whether it supports headers")
-        else:
-            why = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in self._why.items())
-            error = UnreachableError(f"no broker could be reached: {why or 'no answer'}")
-        self._fail(call, error)
+        self._fail(call, late_error(call, self._why, self._line is not None and self._line.is_up))
 
     @property
     def _is_shut_out(self) -> bool:

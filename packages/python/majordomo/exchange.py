@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol, Sequence
+from typing import Mapping, Optional, Protocol, Sequence
 
 from . import wire
 from .call import Call, Settings
-from .errors import KeyRefusedError, LimitError, MajordomoError, TooLargeError, UnsupportedError, refusal
+from .errors import (
+    KeyRefusedError,
+    LimitError,
+    MajordomoError,
+    RequestTimeoutError,
+    StreamBrokenError,
+    TooLargeError,
+    UnreachableError,
+    UnsupportedError,
+    refusal,
+)
 from .options import cost
 
 PROBE = b"?"
@@ -48,6 +58,23 @@ def key_error(call: Call) -> MajordomoError:
     what = "was not sent" if call.attempt == 0 else "was sent before and has no answer"
     text = f"the broker refuses the key of this client: the request to '{call.name}' {what}"
     return KeyRefusedError(text, {"service": call.name})
+
+
+def late_error(call: Call, why: Mapping[str, str], is_connected: bool) -> MajordomoError:
+    """Why it has no answer in time; ``why`` its end points gave none, by end point."""
+    if call.refusal is not None:
+        return refused(call, call.refusal)
+    if call.is_streamed:
+        return StreamBrokenError(f"{call.name}: the stream ended before its last part")
+    if call.attempt > 0:
+        details = {"sends": call.sends, "service": call.name}
+        return RequestTimeoutError(f"{call.name}: no answer; sent {call.sends} times", details)
+    if KEY_REFUSED in why.values():
+        return key_error(call)
+    if is_connected:
+        return UnsupportedError("the broker does not say whether it supports headers")
+    reasons = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in why.items())
+    return UnreachableError(f"no broker could be reached: {reasons or 'no answer'}")
 
 
 def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError]:

@@ -12,15 +12,7 @@ from typing import Optional, Sequence
 
 from . import wire
 from .call import Call, Settings
-from .errors import (
-    ClosedError,
-    LimitError,
-    MajordomoError,
-    RequestTimeoutError,
-    StreamBrokenError,
-    UnreachableError,
-    received_service_error,
-)
+from .errors import ClosedError, LimitError, MajordomoError, received_service_error
 from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
@@ -30,6 +22,7 @@ from .exchange import (
     frames_of,
     greet,
     key_error,
+    late_error,
     obstacle,
     probe,
     refused,
@@ -261,7 +254,9 @@ class FreelanceCore:
             if status_of(answer.body) not in (429, 503):
                 self._fail(call, refused(call, answer.body))
                 return
+            call.sends -= 1  # no worker ran it
             call.refusals += 1
+            call.refusal = answer.body
             self._without(race, at, now)
             if call.id in self._races and not race.open:
                 settings = self._settings
@@ -284,16 +279,8 @@ class FreelanceCore:
             self._timer(race)
 
     def _time_out(self, call: Call) -> None:
-        if call.is_streamed:
-            self._fail(call, StreamBrokenError(f"{call.name}: the stream ended before its last part"))
-        elif call.sends == 0 and any(node.key_refusals for node in self._nodes):
-            self._fail(call, key_error(call))
-        elif call.sends == 0:
-            why = "; ".join(f"{node.endpoint}: {node.why}" for node in self._nodes)
-            self._fail(call, UnreachableError(f"no broker could be reached: {why}"))
-        else:
-            text = f"{call.name}: no answer; sent {call.sends} times"
-            self._fail(call, RequestTimeoutError(text, {"sends": call.sends, "service": call.name}))
+        why = {node.endpoint: node.why for node in self._nodes}
+        self._fail(call, late_error(call, why, any(node.state == "up" for node in self._nodes)))
 
     def _fail(self, call: Call, error: MajordomoError) -> None:
         self.abandon(call)

@@ -67,19 +67,19 @@ def test_client_and_worker_go_over_to_the_other_node(tmp_path: pathlib.Path) -> 
     nodes = [
         Broker(
             tmp_path / role, endpoints[at], f"node.name={role}", f"bstar.role={role}", f"bstar.listen={links[at]}",
-            f"bstar.peer={links[1 - at]}", "bstar.heartbeatIntervalMs=200",
+            f"bstar.peer={links[1 - at]}", "bstar.heartbeatIntervalMs=1000",
         )
         for at, role in enumerate(["primary", "backup"])
     ]
     try:
         with Worker(endpoints, "echo", lambda request: request.value, retry_max_ms=200).ready():
-            with Client(endpoints, timeout_ms=5000, retry_max_ms=200) as client:
+            with Client(endpoints, timeout_ms=10_000, retry_max_ms=200) as client:
                 assert client.request("echo", "before").text() == "before"
                 job = client.enqueue("echo", "stored")
-                assert job.result(timeout_ms=10_000).text() == "stored"
+                assert job.result(timeout_ms=60_000).text() == "stored"
                 nodes[0].kill()
                 assert client.request("echo", "after").text() == "after"
-                assert job.state().state == "replied"
+                assert job.result(timeout_ms=60_000).text() == "stored"
     finally:
         for node in nodes:
             if node.process.poll() is None:
