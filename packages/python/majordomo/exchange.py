@@ -103,7 +103,7 @@ def take_part(call: Call, answer: wire.Answer, buffer_bytes: int) -> Optional[Ma
     if call.on_part is not None:
         call.is_streamed = True
         call.on_part(answer.body, False)
-    else:
+    elif not wire.is_progress(answer.body):
         call.parts += answer.body
     return None
 

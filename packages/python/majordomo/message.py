@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from .errors import BodyError
+from .errors import BodyError, StreamBrokenError
 from .options import Body, body_of, wrong
+from .wire import PROGRESS, is_progress
 
 
 class Message:
@@ -43,21 +45,27 @@ class Reply(Message):
 
 
 class StreamPart(Message):
-    """One part of a streamed reply; ``final`` is true for the last."""
+    """One part of a streamed reply; ``final`` is true for the last.
+
+    ``progress`` is true for what the handler told with ``request.progress``, which is no part of the reply.
+    """
 
     def __init__(self, service: str, frames: Sequence[bytes], final: bool) -> None:
-        super().__init__(service, frames)
+        self.progress = not final and is_progress(frames)
+        super().__init__(service, frames[1:] if self.progress else frames)
         self.final = final
 
 
 class ProgressPart(Message):
-    """One part of the reply to a durable request that a worker is still working on.
+    """What a worker sent while it works on a durable request.
 
+    ``progress`` is true for what it told with ``request.progress``; otherwise it is a part of the reply.
     ``attempt`` counts from 1; ``index``, its place among the parts of this attempt, from 0.
     """
 
     def __init__(self, service: str, frames: Sequence[bytes], attempt: int, index: int) -> None:
-        super().__init__(service, frames)
+        self.progress = is_progress(frames)
+        super().__init__(service, frames[1:] if self.progress else frames)
         self.attempt = attempt
         self.index = index
 
@@ -92,6 +100,17 @@ class Request(Message):
         if self._emit is None:
             raise wrong("run_in", "must be 'threads' for handlers that send parts")
         self._emit(body_of(body))
+
+    def progress(self, body: Body) -> None:
+        """Tells how far it is: to ``Client.stream`` and ``Job.progress``; it is no part of the answer.
+
+        Does nothing if the registration has ended, or with protocol 0.1. Raises OptionError in a handler that runs in
+        a process.
+        """
+        if self._emit is None:
+            raise wrong("run_in", "must be 'threads' for handlers that tell progress")
+        with contextlib.suppress(StreamBrokenError):
+            self._emit([PROGRESS, *body_of(body)])
 
     def remaining_ms(self) -> Optional[float]:
         """How long the client still waits, in milliseconds; None: it did not say."""

@@ -10,6 +10,7 @@ WORKER = {1: b"MDPW01", 2: b"MDPW02"}
 REQUEST_WITH_HEADERS = b"\x04"
 READY, REQUEST, RETURN, FAIL, REQUEST_HEADERS = b"\x01", b"\x02", b"\x07", b"\x08", b"\x09"
 PARTIAL = b"\x03"
+PROGRESS = b"MDPP01"  # the first of two or more frames of a PARTIAL that is no part of the reply
 FINAL = {1: b"\x03", 2: b"\x04"}
 HEARTBEAT = {1: b"\x04", 2: b"\x05"}
 DISCONNECT = {1: b"\x05", 2: b"\x06"}
@@ -17,6 +18,11 @@ REFUSED, FAILED = b"mmi.refused", b"mmi.failed"
 
 DEADLINE_MS_MAX = 2**31 - 1
 HEADERS_BYTES_MAX = 8192
+
+
+def is_progress(body: Sequence[bytes]) -> bool:
+    """Whether the body of a PARTIAL tells of progress."""
+    return len(body) > 1 and body[0] == PROGRESS
 
 
 class Answer(NamedTuple):

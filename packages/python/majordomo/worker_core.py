@@ -136,10 +136,11 @@ class WorkerCore:
         return True
 
     def partial(self, task: Task, body: Sequence[bytes]) -> None:
+        is_progress = wire.is_progress(body)
         if self._settings.version == 1:
-            task.parts += body
+            task.parts += () if is_progress else body
         elif self.is_current(task):
-            task.is_streamed = True
+            task.is_streamed = task.is_streamed or not is_progress
             self._send(wire.PARTIAL, task.client, b"", *body)
 
     def final(self, task: Task, body: Sequence[bytes]) -> None:

@@ -52,6 +52,29 @@ def test_any_handler_may_send_parts(broker: Broker) -> None:
         assert [part.text() for part in client.stream("parts", "")] == ["first", "last"]
 
 
+def test_progress_is_told_apart_from_the_answer(broker: Broker) -> None:
+    release = threading.Event()
+
+    def handler(request: Request) -> str:
+        request.progress("half")
+        release.wait(PATIENCE)
+        return "done"
+
+    for protocol in ("0.2", "0.1"):
+        told = ["half"] if protocol == "0.2" else []
+        with Worker(broker.endpoint, "told", handler, protocol=protocol).ready(), Client(broker.endpoint) as client:
+            job = client.enqueue("told", "")
+            if told:
+                first = next(job.progress())
+                assert (first.text(), first.progress) == ("half", True)
+            release.set()
+            assert job.result().text() == "done"
+            assert client.request("told", "").text() == "done"
+            parts = [(part.text(), part.progress, part.final) for part in client.stream("told", "")]
+            assert parts == [*((text, True, False) for text in told), ("done", False, True)]
+            release.clear()
+
+
 def test_a_failure_ends_a_stream(broker: Broker) -> None:
     with Worker(broker.endpoint, "fails", fails).ready(), Client(broker.endpoint) as client:
         parts = client.stream("fails", "")
