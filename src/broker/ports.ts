@@ -111,7 +111,7 @@ export interface InternalClient {
   /**
    * The whole reply: frames starting at `from`, valid until this returns. The broker forgets the
    * request.
-   * @param parts as `EmbeddedServiceApi.parts` returned them until now
+   * @param parts as `EmbeddedServiceApi.parts` returned them until now: also those of progress, which `frames` lacks
    */
   replied(reference: number, frames: Frames, from: number, parts: Buffer | null): void;
   /**

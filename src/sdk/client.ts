@@ -137,7 +137,7 @@ export type ProgressOf<Types, Name, Out> = FactOf<Types, Name, 'told', Out>;
 /** There is no contract. */
 type IsOpen<Types> = [keyof Types] extends [never]
   ? true
-  : string extends keyof Types
+  : [Types] extends [NoServices]
     ? true
     : false;
 type FactOf<Types, Name, Fact extends keyof ServiceTypes, Else> =
@@ -452,8 +452,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *     const reply = await client.job(uuid).result({ timeoutMs: 60_000 });
    *
    * @param service with a contract: that of the request, so that its values can be read
-   * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters; ERR_MDP_USAGE with
-   * `strategy: 'freelance'`
+   * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters, and the service in the contract;
+   * ERR_MDP_USAGE with `strategy: 'freelance'`
    */
   job(uuid: string): Job<Out>;
   job<Name extends ServiceOf<Types>>(

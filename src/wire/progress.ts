@@ -16,6 +16,7 @@ export function isPackedProgress(packed: Buffer, { start, end, more }: PackedCur
 }
 
 /** The same of a body as the SDK has it. */
-export function isProgressBody(body: readonly Buffer[]): boolean {
-  return body.length > 1 && body[0]?.equals(PROGRESS) === true;
+export function isProgressBody(body: readonly Uint8Array[]): boolean {
+  const [first] = body;
+  return first !== undefined && body.length > 1 && PROGRESS.equals(first);
 }

@@ -10,6 +10,9 @@ import type { Tables } from '../state/request-store.js';
 import type { RequestId } from '../state/request-table.js';
 import { overLimit, overQuota, type Refusal } from './refusal.js';
 
+/** Whoever reads progress is sent it in one message, which libraries limit, too. */
+const PROGRESS_FRAMES_MAX = 16_384;
+
 export class Limits {
   /** Can be replaced while running. What is already held stays. */
   values: BrokerLimits;
@@ -83,9 +86,11 @@ export class Limits {
 
   /** True if there is no room to hold more progress of a stored request. @param sender of the PARTIAL */
   isOverByProgress(id: RequestId, frames: Frames, from: number, sender: MemoryAccount): boolean {
-    const { progressBytes = 0 } = this.#state.requests.partials.of(id) ?? {};
-    const bytes = progressBytes + packedBytes(frames, from, frames.count);
-    return bytes > this.values.messageBytes || this.isOverByPartial(id, frames, from, sender);
+    const held = this.#state.requests.partials.of(id);
+    const bytes = (held?.progressBytes ?? 0) + packedBytes(frames, from, frames.count);
+    const count = (held?.progressFrames ?? 0) + frames.count - from;
+    if (bytes > this.values.messageBytes || count > PROGRESS_FRAMES_MAX) return true;
+    return this.isOverByPartial(id, frames, from, sender);
   }
 
   /**

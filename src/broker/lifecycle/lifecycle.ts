@@ -13,7 +13,6 @@ import {
   ANSWERED,
   DELIVERIES,
   GIVEN_UP,
-  HELD,
   LOST,
   OUT,
   QUEUED,
@@ -252,7 +251,8 @@ export class Lifecycle {
     if (tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
     if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
-    if (end.mayStillReply) this.#mayStillReply(id, table.is(id, HELD));
+    const isPartly = (requests.partials.of(id)?.frames ?? 0) > 0;
+    if (end.mayStillReply) this.#mayStillReply(id, isPartly);
     requests.partials.drop(id);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       requests.release(id, this.#reasonOf(id));

@@ -10,8 +10,9 @@ import { HELD, type RequestId, type RequestTable } from './request-table.js';
 export interface PartialsOfRequest {
   buffer: Buffer;
   bytes: number;
-  /** Of these, bytes of progress, which is no part of the reply. */
+  /** Of these, of progress, which is no part of the reply. */
   progressBytes: number;
+  progressFrames: number;
   /** Frames of the reply. */
   frames: number;
   /** The identity that sent them, and so is charged for them. */
@@ -42,7 +43,14 @@ export class HeldPartials {
   /** @param memory of the worker that sent it */
   add(id: RequestId, frames: Frames, from: number, memory: MemoryAccount): void {
     const bytes = packedBytes(frames, from, frames.count);
-    const none = { buffer: EMPTY, bytes: 0, progressBytes: 0, frames: 0, memory };
+    const none = {
+      buffer: EMPTY,
+      bytes: 0,
+      progressBytes: 0,
+      progressFrames: 0,
+      frames: 0,
+      memory,
+    };
     const held: PartialsOfRequest = this.of(id) ?? none;
     if (held.bytes + bytes > held.buffer.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(held.bytes + bytes, held.buffer.length * 2));
@@ -51,8 +59,12 @@ export class HeldPartials {
     }
     pack(frames, from, frames.count, held.buffer, held.bytes, false);
     held.bytes += bytes;
-    if (isProgress(frames, from)) held.progressBytes += bytes;
-    else held.frames += frames.count - from;
+    if (isProgress(frames, from)) {
+      held.progressBytes += bytes;
+      held.progressFrames += frames.count - from;
+    } else {
+      held.frames += frames.count - from;
+    }
     held.memory.add('requests', bytes);
     this.bytes += bytes;
     this.#byRequest.set(id, held);
@@ -65,7 +77,7 @@ export class HeldPartials {
    */
   joined(id: RequestId, frames: Frames, from: number): Frames | null {
     const held = this.of(id);
-    if (held === null) return null;
+    if (held === null || held.frames === 0) return null;
     const joined = new Frames();
     unpackReply(held, joined);
     for (let index = from; index < frames.count; index++) {

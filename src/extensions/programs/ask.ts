@@ -10,11 +10,12 @@ const GRACE_MS = 250;
 export type Outcome = Exclude<Message, { readonly kind: 'partial' }>;
 
 /**
- * The reply with all its parts, as clients of MDP 0.1 get it, or why there is none.
+ * The reply with all its parts and without progress, as clients of MDP 0.1 get it, or why there is none.
  * @param send passes the request on to the call, with this listener
  */
 export function outcomeOf(
   timeoutMs: number,
+  call: Pick<Call, 'read'>,
   send: (listener: CallListener) => void,
 ): Promise<Outcome | Answer> {
   return new Promise((resolve) => {
@@ -29,7 +30,10 @@ export function outcomeOf(
     };
     send({
       message: (message) => {
-        if (message.kind === 'partial' && message.isProgress) return;
+        if (message.kind === 'partial' && message.isProgress) {
+          call.read(message.bytes);
+          return;
+        }
         if (message.kind === 'partial' || message.kind === 'reply') {
           frames.push(...message.frames);
           bytes += message.bytes;

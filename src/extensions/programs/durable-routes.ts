@@ -64,7 +64,7 @@ async function asked(
 ): Promise<Answer> {
   const call = port.take(token, incoming);
   await incoming.bytes(0, () => undefined);
-  const outcome = await outcomeOf(order.timeoutMs, (listener) => {
+  const outcome = await outcomeOf(order.timeoutMs, call, (listener) => {
     call.send(clientRequest(2, null, Buffer.from(order.service), order.body), listener);
   });
   if ('type' in outcome) return outcome;

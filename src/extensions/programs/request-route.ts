@@ -113,7 +113,7 @@ async function answered(
     if (first.kind === 'partial' || first.kind === 'reply') return eventStream(incoming);
     return endAnswer(first);
   }
-  const outcome = await outcomeOf(timeoutMs, send);
+  const outcome = await outcomeOf(timeoutMs, call, send);
   if ('type' in outcome) return outcome;
   if (outcome.kind !== 'reply') return endAnswer(outcome);
   if (!isDurable) return replyAnswer(outcome.frames, wanted);

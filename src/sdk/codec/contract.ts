@@ -306,7 +306,7 @@ function checkedServices(services: unknown): ReadonlyMap<string, ServiceSchemas>
       const place = `services['${name}']`;
       const { errors, ...parts } = objectAt(place, given);
       for (const part of Object.keys(parts)) {
-        if (!(part in PARTS)) throw wrong(`${place}.${part}`, 'is not known');
+        if (!Object.hasOwn(PARTS, part)) throw wrong(`${place}.${part}`, 'is not known');
       }
       checkSchemas(place, parts);
       if (errors !== undefined) {

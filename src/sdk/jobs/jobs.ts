@@ -101,6 +101,8 @@ export class Jobs implements JobClient {
   }
 
   job(uuid: unknown, service = TITANIC_REPLY): Job {
+    // A service that is not in the contract.
+    this.#asker.decodersOf(service);
     return new Job(this, checkUuid(uuid), service);
   }
 

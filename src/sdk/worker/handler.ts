@@ -1,6 +1,6 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import { EMPTY, type MdpVersion } from '../../wire/mdp.js';
-import { PROGRESS } from '../../wire/progress.js';
+import { isProgressBody, PROGRESS } from '../../wire/progress.js';
 import { type Body, type BodyFrames, bodyFrames, frameList } from '../body.js';
 import type { Encode } from '../codec/codec.js';
 import { sdkError } from '../errors.js';
@@ -139,6 +139,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   get partial(): (body: Body) => void {
     this.#partial ??= (body) => {
       const frames = this.#bodyOf(body);
+      if (isProgressBody(frameList(frames))) throw progressError();
       if (this.#over || this.#version === 2) this.#send(frames);
       else (this.#buffered ??= []).push(...frameList(frames));
     };
@@ -160,7 +161,12 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   /** What is sent of an error that the handler threw. */
   errorOf(error: unknown): unknown {
     const { errorOf } = this.#values;
-    return errorOf === null ? error : errorOf(error);
+    try {
+      return errorOf === null ? error : errorOf(error);
+    } catch (fault) {
+      // A validator has failed.
+      return fault;
+    }
   }
 
   #send(body: BodyFrames): void {
@@ -229,6 +235,10 @@ export async function lastOf(given: unknown, context: HandlerContext): Promise<u
       throw error;
     }
   }
+}
+
+function progressError(): Error {
+  return sdkError('ERR_MDP_BODY', `a part whose first frame is ${PROGRESS} tells of progress`);
 }
 
 function deadlineError(): Error {

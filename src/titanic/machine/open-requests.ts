@@ -400,7 +400,8 @@ export class OpenRequests {
           if (isDone) this.open(result.request);
           if (isRearmed) this.merged([webhook.request], []);
         }
-        // The request is gone. Whether its end was told is not known: it is told again.
+        // The request is gone. Whether its end was told is not known: it is told again, in a shared store when its
+        // wait is over.
         if (isRearmed && !isDone) this.webhooks.ended(uuid);
         decided(isDone ? 'done' : 'passed');
       },

@@ -54,6 +54,28 @@ describe('a stored request', () => {
     expect(s.broker.load.bytes).toBe(0);
   });
 
+  it('is answered by a worker that was lost in silence after it had told progress (D8, D82)', () => {
+    const { s, internal } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    internal.submits(1);
+    w1.partial(['MDPP01', '50 %']);
+    s.after(5000);
+    w1.reconnects().final('late');
+    expect(internal.heard().at(-1)).toBe('1 replied late');
+  });
+
+  it('keeps so many frames of progress, and is not ended by more (D82)', () => {
+    const { s, internal } = scene({ limits: { frames: 10 } });
+    const w1 = s.worker('w1').ready('echo');
+    internal.submits(1);
+    s.batch(() => {
+      for (let left = 8192; left > 0; left--) w1.partial(['MDPP01', '']);
+    });
+    expect(internal.heard().filter((heard) => heard === '1 progressed')).toHaveLength(8192);
+    w1.partial(['MDPP01', 'dropped']).partial('a').final('b');
+    expect(internal.heard()).toEqual(['1 progressed', '1 replied a|b']);
+  });
+
   it('fails when its joined reply is too large, and its worker goes on (D10)', () => {
     const { s, internal } = scene({ limits: { messageBytes: 20 } });
     const w1 = s.worker('w1').ready('echo');

@@ -463,6 +463,12 @@ describe('typed services', () => {
     expect(error.details.most).toBe(2);
   });
 
+  it('knows no job of a service that is not in it', () => {
+    const { client } = connected({ contract: resize });
+    const unknown = expect.objectContaining({ details: { option: 'service' } });
+    expect(() => client.job('0'.repeat(32), 'other' as 'resize')).toThrow(unknown);
+  });
+
   it('has the types of enqueue, schedule, stream and jobs, and takes no other service', () => {
     const { client } = connected({ contract: resize });
     const typed = async (): Promise<void> => {
@@ -532,6 +538,20 @@ describe('typed services', () => {
       expect(sent).toEqual([
         expect.stringContaining(`|error|ERR_MDP_CODEC|the validator ${option}`),
       ]);
+      const errors = defineService({ s: { errors: { bad: input } } });
+      const failed = await asked(
+        '1',
+        (dial) =>
+          new Worker({
+            ...{ endpoints: A, name: '', dial: dial.dial, contract: errors },
+            services: {
+              s: () => {
+                throw new ServiceError('bad', 'no');
+              },
+            },
+          }),
+      );
+      expect(failed.sent).toEqual([expect.stringContaining('|error|ERR_MDP_CODEC|the validator')]);
     },
   );
 

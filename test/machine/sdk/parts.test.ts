@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../../src/core/frames.js';
 import { backoffMs } from '../../../src/sdk/backoff.js';
 import { Deadlines, type DueQueue, type Timed } from '../../../src/sdk/client/deadlines.js';
-import { type Handler, TaskContext } from '../../../src/sdk/worker/handler.js';
+import { type Handler, type HandlerContext, TaskContext } from '../../../src/sdk/worker/handler.js';
 import { bodyBytes, type BodyFrames, frameList } from '../../../src/sdk/body.js';
 import { ReceivedRequest } from '../../../src/sdk/message.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
@@ -145,6 +145,11 @@ describe('handlers', () => {
     };
     expect(await run(handler)).toEqual(['PARTIAL MDPP01,x', 'FINAL end']);
     expect(await run(handler, 1)).toEqual(['FINAL end']);
+    await expect(
+      run((_request: unknown, { partial }: HandlerContext) => {
+        partial(['MDPP01', 'x']);
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_MDP_BODY' });
     const context = contextOf(2, () => false);
     await context.run(handler, new ReceivedRequest('s', null, []));
     expect(context.spoiledBy).toBeNull();
