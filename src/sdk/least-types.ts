@@ -2,6 +2,7 @@
 
 /** What `for await` reads: parts, changes. Leaving the loop ends it. */
 export interface AsyncItems<Item> extends AsyncIterator<Item, undefined> {
+  /** The items themselves. */
   [Symbol.asyncIterator](): AsyncItems<Item>;
 }
 
