@@ -3,28 +3,31 @@
  * `/worker` export, from what the compiler put into compiled/. Each export of packages/sdk/package.json is
  * an entry: `./client` is built from compiled/sdk/client.js, `.` from compiled/sdk/index.js.
  *
- * The code is CommonJS, in one file, because loading many files is slow. ES modules re-export it, so
- * that a program which loads the package both ways has one copy of it.
+ * The code is in one file, because loading many is slow: sdk.js for programs and bundlers, sdk.cjs for
+ * those that know no ES modules, such as Jest. Node requires the first, too (`module-sync`), so that a
+ * program which loads the package both ways has one copy of it. A test broker is CommonJS alone.
  *
  *     node scripts/build-sdk.mjs [--pack]
  *
- * `--pack` makes the code smaller, which takes longer than all the rest.
+ * `--pack` makes the code smaller. Names of classes stay: stacks can be read.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, isAbsolute, join, relative } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import ts from 'typescript';
+
+import { writeDeclarations } from './declarations.mjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COMPILED = join(ROOT, 'compiled');
 const PACKAGE = join(ROOT, 'packages/sdk');
 const TARGET = join(PACKAGE, 'dist');
 const isToPack = process.argv.includes('--pack');
-/** Of a declaration, with its line. */
-const COMMENT = /^ *\/\*\*[^]*?\*\/\n/gm;
-const IMPORTED = /((?:from |import\()')(\.[^']+)\.js'/g;
+/** After that, a line ends where the code has a new one. */
+const LINE_CHARACTERS = 100;
+const KEPT = { class: true, function: false };
 
 const { exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
 const entries = Object.keys(exports)
@@ -33,27 +36,22 @@ const entries = Object.keys(exports)
 
 /** In compiled/: a test broker is no part of the SDK's own room. */
 const sourceOf = (name) => (name === 'testing' ? 'testing/testing' : `sdk/${name}`);
-const compiledEntry = (name) => join(COMPILED, `${sourceOf(name)}.js`);
+const compiledEntry = (name) =>
+  join(COMPILED, `${name === basename(THREAD) ? THREAD : sourceOf(name)}.js`);
 
-/**
- * Programs of threads, which the SDK starts by their path beside its own code: ES modules as they were
- * compiled, and the file that each imports.
- */
-const THREADS = { 'shard-thread': 'shard' };
-const THREADS_IN = 'sdk/stream';
+/** The program of a thread, which the SDK starts by its path beside its own code. */
+const THREAD = 'sdk/stream/shard-thread';
+/** Only CommonJS: it is large, and for tests alone. */
+const TESTING = 'testing';
 
 /** Packages that become part of the code: the SDK depends on as few as possible. */
 const PARTS = ['croner'];
 
-/** What users load of the entries; a module that is loaded later has a file of its own. */
-async function writeCode() {
+/** @param format `esm` or `cjs` */
+async function writeCode(format, names) {
+  const extension = format === 'esm' ? 'js' : 'cjs';
   const bundle = await rolldown({
-    input: {
-      ...Object.fromEntries(entries.map((name) => [name, compiledEntry(name)])),
-      ...Object.fromEntries(
-        Object.values(THREADS).map((name) => [name, join(COMPILED, THREADS_IN, `${name}.js`)]),
-      ),
-    },
+    input: Object.fromEntries(names.map((name) => [name, compiledEntry(name)])),
     platform: 'node',
     external: (id) => !id.startsWith('.') && !isAbsolute(id) && !PARTS.includes(id),
     onwarn: (warning) => {
@@ -62,13 +60,17 @@ async function writeCode() {
   });
   const { output } = await bundle.write({
     dir: TARGET,
-    format: 'cjs',
-    entryFileNames: '[name].cjs',
-    chunkFileNames: '[name].cjs',
+    format,
+    entryFileNames: `[name].${extension}`,
+    chunkFileNames: `[name].${extension}`,
     strict: true,
-    codeSplitting: {
-      groups: [{ name: 'sdk', test: (id) => id === compiledEntry('index') }],
+    comments: false,
+    minify: isToPack && {
+      compress: true,
+      mangle: { toplevel: true, keepNames: KEPT },
+      codegen: false,
     },
+    codeSplitting: { groups: [{ name: 'sdk', test: (id) => id === compiledEntry('index') }] },
   });
   await bundle.close();
   if (!isToPack) return;
@@ -76,18 +78,18 @@ async function writeCode() {
 }
 
 /**
- * Without comments, which the declarations have, too, and with no more space than the code needs. Each
- * statement still has a line of its own, and all names stay: stacks can be read.
+ * With no more space than the code needs, in lines that are not long: Node prints the whole line of an error
+ * that nobody catches.
  */
 function compact(code) {
-  const { ESNext: target } = ts.ScriptTarget;
-  const { CommonJS: module } = ts.ModuleKind;
-  const compilerOptions = { removeComments: true, target, module };
-  const { outputText } = ts.transpileModule(code, { compilerOptions });
-  const tokens = tokensOf(outputText);
-  const compacted = tokens
-    .map(({ text, gap }, at) => between(tokens[at - 1]?.text ?? '', gap, text) + text)
-    .join('');
+  const tokens = tokensOf(code);
+  const lines = [''];
+  for (const [at, { text, gap }] of tokens.entries()) {
+    const line = lines.at(-1);
+    if (gap.includes('\n') && line.length > LINE_CHARACTERS) lines.push(text);
+    else lines[lines.length - 1] = line + between(tokens[at - 1]?.text ?? '', gap, text) + text;
+  }
+  const compacted = lines.join('\n');
   const read = tokensOf(compacted);
   if (read.length !== tokens.length || read.some(({ text }, at) => text !== tokens[at].text)) {
     throw new Error('the code without its spaces is not the same code');
@@ -119,65 +121,27 @@ function tokensOf(code) {
 /** What must stand between two tokens. */
 function between(before, gap, text) {
   if (gap === '' || /^[)\]}]/.test(text)) return '';
-  if (gap.includes('\n')) return '\n';
   // Two words or numbers; and signs that together would be another one, or a comment.
   const isOne = /[\w$][\w$#]|[-+/<!>][-+/<!>]/.test(before.slice(-1) + text[0]);
   return isOne ? ' ' : '';
 }
 
-function writeModules() {
+function writeTesting() {
   const require = createRequire(import.meta.url);
-  for (const name of entries) {
-    const names = Object.keys(require(join(TARGET, `${name}.cjs`)));
-    writeFileSync(
-      join(TARGET, `${name}.js`),
-      `export { ${names.join(', ')} } from './${name}.cjs';\n`,
-    );
-    writeFileSync(join(TARGET, `${name}.d.ts`), `export * from './${name}.cjs';\n`);
-  }
-}
-
-function writeThreads() {
-  for (const [name, imported] of Object.entries(THREADS)) {
-    const text = readFileSync(join(COMPILED, THREADS_IN, `${name}.js`), 'utf8')
-      .replace(`./${imported}.js`, `./${imported}.cjs`)
-      .replace(/\n\/\/# sourceMappingURL=.*/, '');
-    writeFileSync(join(TARGET, `${name}.js`), text);
-  }
-}
-
-/** What users see of the SDK; the rest is what its types are made of. */
-function isRead(file) {
-  return /^(sdk|testing)[/\\]/.test(relative(COMPILED, file));
-}
-
-/** The declarations of the entries, and those that they need, in the folders of src/. */
-function writeTypes() {
-  const needed = new Set(entries.map((name) => join(COMPILED, `${sourceOf(name)}.d.ts`)));
-  // A Set visits what is added to it meanwhile.
-  for (const file of needed) {
-    const text = readFileSync(file, 'utf8').replace(IMPORTED, (_, before, path) => {
-      needed.add(join(dirname(file), `${path}.d.ts`));
-      return `${before}${path}.cjs'`;
-    });
-    const target = join(TARGET, 'types', relative(COMPILED, file).replace(/\.d\.ts$/, '.d.cts'));
-    mkdirSync(dirname(target), { recursive: true });
-    const shown = text.replace(/\n\/\/# sourceMappingURL=.*/, '');
-    writeFileSync(target, isRead(file) ? shown : shown.replace(COMMENT, ''));
-  }
-  for (const name of entries) {
-    writeFileSync(
-      join(TARGET, `${name}.d.cts`),
-      `export * from './types/${sourceOf(name)}.cjs';\n`,
-    );
-  }
+  const names = Object.keys(require(join(TARGET, `${TESTING}.cjs`)));
+  const text = `export { ${names.join(', ')} } from './${TESTING}.cjs';\n`;
+  writeFileSync(join(TARGET, `${TESTING}.js`), text);
 }
 
 rmSync(TARGET, { recursive: true, force: true });
-await writeCode();
-writeModules();
-writeThreads();
-writeTypes();
+await writeCode('esm', [...entries.filter((name) => name !== TESTING), basename(THREAD)]);
+await writeCode('cjs', entries);
+writeTesting();
+writeDeclarations({
+  compiled: COMPILED,
+  target: TARGET,
+  sources: new Map(entries.map((name) => [name, sourceOf(name)])),
+});
 for (const name of PARTS) {
   const licence = readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'));
   writeFileSync(join(TARGET, `LICENSE.${name}`), licence);

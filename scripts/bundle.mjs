@@ -36,7 +36,7 @@ const PAGE_ASSETS = new Set(['.html', '.css', '.svg']);
 /** Packages inside the page's module. */
 const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'uplot'];
 const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
-const BESIDE = /new URL\('\.\/([^'/]+)\.js', import\.meta\.url\)/g;
+const BESIDE = /new URL\('\.\/([^'/]+)\.js', (?:import\.meta\.)?url\)/g;
 /** `ownFile` counts from the folder of this module: it must be as deep as in the sources. */
 const FINDER = 'core/own-file.js';
 

@@ -64,6 +64,10 @@ const KEPT_DEPENDENCIES = new Map([
     '@nats-io/transport-node',
     'src/extensions/fleet/io/library.ts imports it by a name that is no literal',
   ],
+  [
+    'libsodium-wrappers-sumo',
+    'src/zmtp/curve/sodium.ts loads it by a name that bundlers do not follow',
+  ],
 ]);
 
 const REMEDY =

@@ -42,6 +42,7 @@ const NOT_EXPORTED = [
   'ServiceCodec',
   'TypesOfPairs',
   'TypesOfSchemas',
+  'Uninferred',
 ];
 
 const OPTIONS = {

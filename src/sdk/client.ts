@@ -2,6 +2,7 @@
  * The client, `majordomo-sdk/client`: sends requests to any MDP/0.1 or 0.2 broker, or to a pair.
  * How it handles silent, refusing and lost brokers: see `client/lazy-pirate.ts` and `docs/sdk.md`.
  */
+import type { AsyncItems } from './least-types.js';
 import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import type { Frames } from '../core/frames.js';
@@ -69,6 +70,7 @@ import { PendingReplies } from './client/pending-replies.js';
 import { ReplyStream } from './client/reply-stream.js';
 import { serviceError } from './service-error.js';
 
+export type { AsyncItems } from './least-types.js';
 export { codeOf } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../zmtp/link-port.js';
 export type { Headers } from '../wire/headers.js';
@@ -486,7 +488,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   > {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'stream', service, body, options: options ?? {} };
-    const parts: AsyncIterableIterator<unknown, undefined> =
+    const parts: AsyncItems<unknown> =
       interceptors === null
         ? this.#stream(service, body, options)
         : streamThrough(interceptors, request, (given) =>

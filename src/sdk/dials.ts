@@ -1,8 +1,7 @@
 /** How the SDK connects: with this package's own ZMTP engine, or with libzmq. */
-import type { Dial, Link, LinkEvents, TransportLimits } from '../zmtp/link-port.js';
-import { checkDialled } from '../zmtp/endpoints.js';
+import type { Dial, TransportLimits } from '../zmtp/link-port.js';
 import { checkZeromq } from '../zmtp/libzmq/installed.js';
-import { Outbox } from '../zmtp/outbox.js';
+import { dialLibzmq } from '../zmtp/libzmq/link.js';
 import { type CurveClientKeys, dialZmtp } from '../zmtp/link.js';
 
 export type { CurveClientKeys };
@@ -46,10 +45,7 @@ export function dialOf(transport: TransportName, curve?: CurveClientKeys): Dial 
   const options: SdkLinkOptions = curve === undefined ? { limits } : { limits, curve };
   if (transport === 'zmtp') return dialZmtp(options);
   checkZeromq();
-  return (endpoint, events) => {
-    checkDialled(endpoint);
-    return new LateLink(endpoint, options, events);
-  };
+  return dialLibzmq(options);
 }
 
 /** The dial of a subscriber; always this package's own engine. */
@@ -83,42 +79,4 @@ export function mapDials(
     asker: dialZmtp(options),
     writer: dialZmtp({ ...options, socketType: 'PUB' }),
   };
-}
-
-/** A link on libzmq while its module is loading: what is written meanwhile waits. */
-class LateLink implements Link {
-  readonly #waiting = new Outbox([], LINK_LIMITS.outputBytesMax);
-  #link: Link | null = null;
-  #isClosed = false;
-  readonly #loaded: Promise<void>;
-
-  constructor(endpoint: string, options: SdkLinkOptions, events: LinkEvents) {
-    this.#loaded = this.#load(endpoint, options, events);
-  }
-
-  write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
-    if (this.#isClosed) return;
-    if (this.#link === null) this.#waiting.write(bytes, start, end, more);
-    else this.#link.write(bytes, start, end, more);
-  }
-
-  async close(lingerMs: number): Promise<void> {
-    this.#isClosed = true;
-    await this.#loaded;
-    await this.#link?.close(lingerMs);
-  }
-
-  async #load(endpoint: string, options: SdkLinkOptions, events: LinkEvents): Promise<void> {
-    const { dialLibzmq } = await import('../zmtp/libzmq/link.js');
-    if (this.#isClosed && this.#waiting.empty) return;
-    const link = dialLibzmq(options)(endpoint, events);
-    for (let message = this.#waiting.peek(); message; message = this.#waiting.peek()) {
-      const last = message.length - 1;
-      for (const [index, frame] of message.entries()) {
-        link.write(frame, 0, frame.length, index < last);
-      }
-      this.#waiting.shift();
-    }
-    this.#link = link;
-  }
 }

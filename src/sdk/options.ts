@@ -4,6 +4,7 @@ import type { Dial } from '../zmtp/link-port.js';
 import { type Headers, headersFault } from '../wire/headers.js';
 import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
+import { checkSodium } from '../zmtp/curve/sodium.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
 import type { Body } from './body.js';
 import { checkedCodec, type Codec } from './codec/codec.js';
@@ -458,6 +459,7 @@ export class Options {
       ...value,
     };
     for (const name of Object.keys(others)) throw wrong(`curve.${name}`, 'is not an option');
+    checkSodium();
     return {
       serverKey: curveKey('serverKey', serverKey),
       publicKey: curveKey('publicKey', publicKey),

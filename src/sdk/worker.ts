@@ -2,6 +2,7 @@
  * The worker, `majordomo-sdk/worker`: offers a service at one broker, or at both nodes of a pair.
  * How it registers, handles lost brokers and drains: see `worker/worker-session.ts` and `docs/sdk.md`.
  */
+import type { Uninferred } from './least-types.js';
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { oneLine } from '../core/escape.js';
 import { failureWords } from '../core/failure-words.js';
@@ -147,7 +148,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
    * @param handler of `service`; with `services`, which has the handlers, there is none
    * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
    */
-  constructor(options: WorkerOptions<In, Out>, handler?: Handler<Out, NoInfer<In>>);
+  constructor(options: WorkerOptions<In, Out>, handler?: Handler<Out, Uninferred<In>>);
   constructor(options: object, handler?: unknown) {
     const settings = workerSettings(options, handler);
     this.#ticker = new Ticker((now) => this.#tick(now));

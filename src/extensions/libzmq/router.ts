@@ -53,7 +53,7 @@ import {
 import type { Listening } from './peer.js';
 import { RouterPeer } from './peer.js';
 import { Sender } from './sender.js';
-import { MarkedRouter } from '../../zmtp/libzmq/sockets.js';
+import { libzmq, type MarkedRouter } from '../../zmtp/libzmq/sockets.js';
 import { addZapDomain, removeZapDomain } from './zap.js';
 
 /**
@@ -142,7 +142,7 @@ class LibzmqRouter implements Transport {
   async listen(listener: ListenerOptions): Promise<string> {
     const { endpoint, index } = listener;
     await checkBound(endpoint);
-    const socket = new MarkedRouter({
+    const socket = new (libzmq().MarkedRouter)({
       mandatory: true,
       sendTimeout: 0,
       linger: 0,

@@ -9,7 +9,7 @@ import { codeOf } from '../../core/errors.js';
 import { type Authorise, NOT_KNOWN, type Verdict } from '../../zmtp/curve/server.js';
 import { keyShown } from '../../zmtp/identity.js';
 import type { Rejected } from '../../zmtp/port.js';
-import { libzmqContext } from '../../zmtp/libzmq/sockets.js';
+import { libzmq } from '../../zmtp/libzmq/sockets.js';
 
 /** (With `…01.0` at the end, bind succeeds but libzmq never asks it and lets every key in.) */
 const ENDPOINT = 'inproc://zeromq.zap.01';
@@ -59,7 +59,7 @@ export async function removeZapDomain(name: string): Promise<void> {
 }
 
 async function openHandler(): Promise<Reply> {
-  const socket = new Reply({ context: libzmqContext(), linger: 0 });
+  const socket = new Reply({ context: libzmq().context, linger: 0 });
   for (let tries = BIND_TRIES; ; tries--) {
     try {
       await socket.bind(ENDPOINT);

@@ -1,3 +1,4 @@
+import type { AsyncItems } from '../least-types.js';
 import type { ProgressOptions, ResultOptions } from './job-options.js';
 import type { Message, ProgressPart } from '../message.js';
 import type { RequestOptions } from '../options.js';
@@ -20,10 +21,7 @@ type StoredRequest = Pick<Job, 'uuid' | 'service'>;
 /** What a job needs of its client. */
 export interface JobClient {
   result(job: StoredRequest, options: ResultOptions | undefined): Promise<Message>;
-  progress(
-    job: StoredRequest,
-    options: ProgressOptions | undefined,
-  ): AsyncIterableIterator<unknown, undefined>;
+  progress(job: StoredRequest, options: ProgressOptions | undefined): AsyncItems<unknown>;
   state(job: StoredRequest, options: RequestOptions | undefined): Promise<JobState>;
   closeJob(job: StoredRequest, options: RequestOptions | undefined): Promise<void>;
 }
@@ -81,11 +79,9 @@ export class Job<Value = Buffer, Progress = Value> {
    * ERR_TITANIC_UNSUPPORTED if the broker cannot tell.
    * @throws ERR_MDP_OPTION
    */
-  progress(
-    options?: ProgressOptions,
-  ): AsyncIterableIterator<ProgressPart<Value, Progress>, undefined> {
+  progress(options?: ProgressOptions): AsyncItems<ProgressPart<Value, Progress>> {
     const parts: AsyncIterableIterator<unknown> = this.#client.progress(this, options);
-    return parts as AsyncIterableIterator<ProgressPart<Value, Progress>, undefined>;
+    return parts as AsyncItems<ProgressPart<Value, Progress>>;
   }
 
   /** Asks the broker once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */

@@ -1,3 +1,4 @@
+import type { AsyncItems } from '../least-types.js';
 import { monotonicMs } from '../../core/clock.js';
 import { secureRandom } from '../../core/random.js';
 import { type BodyFrames, bodyFrames, isFrame } from '../body.js';
@@ -146,7 +147,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
    * differences: the last change of a key never is missed. A key that is set to the value that it has does not change.
    * Ends after `close()`; otherwise `next()` rejects with the error with which the map ended.
    */
-  changes(): AsyncIterableIterator<MapChange<Out>, undefined> {
+  changes(): AsyncItems<MapChange<Out>> {
     const make = (key: string, bytes: Buffer | undefined): MapChange<Out> =>
       this.#changeOf(textOf(key), bytes);
     const reader = new ChangeReader<MapChange<Out>>(make, (ended) => {

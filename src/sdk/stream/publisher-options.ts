@@ -1,4 +1,5 @@
 /** The options of a publisher: types, defaults, ranges. */
+import { checkSodium } from '../../zmtp/curve/sodium.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import { encodeZ85 } from '../../core/z85.js';
 import { PUBLISHER_DEFAULTS } from '../defaults.js';
@@ -88,6 +89,7 @@ function listenerCurve(given: unknown): ListenerCurve | null {
   }
   const { secretKey, allow, ...others }: Readonly<Record<string, unknown>> = { ...given };
   for (const name of Object.keys(others)) throw wrong(`curve.${name}`, 'is not an option');
+  checkSodium();
   const secretKeys = [curveKey('secretKey', secretKey)];
   const admitted = admittedKeys(allow);
   return {

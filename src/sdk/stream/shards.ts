@@ -2,6 +2,7 @@
  * The shards of a subscriber (the Black Box): threads, each with connections of its own. One that fails,
  * or is too slow, ends all of them: the others' messages alone would look like the whole feed (D45).
  */
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
@@ -14,8 +15,6 @@ export interface ShardEvents {
   disconnected(endpoint: string, shard: number): void;
 }
 
-/** Also in the package, where this code lies in another file. */
-const THREAD = new URL('./shard-thread.js', import.meta.url);
 /** Handlers of the other shards have so long to finish after one has failed. */
 const FAILED_GRACE_MS = 1000;
 const PING_MS_MIN = 100;
@@ -77,7 +76,7 @@ export class ShardGroup {
       ...{ shard, handler, endpoints, topics, maxDelayMs, onGap, bufferBytes, curve },
       stamp: stamp === false ? false : null,
     };
-    const thread = new Worker(THREAD, { workerData: data, name: `shard ${shard}` });
+    const thread = new Worker(threadFile(), { workerData: data, name: `shard ${shard}` });
     this.#threads.set(shard, thread);
     thread.on('message', (message: FromShard) => {
       this.#receive(shard, message);
@@ -154,4 +153,21 @@ export class ShardGroup {
       thread.postMessage('ping' satisfies ToShard);
     }
   };
+}
+
+/**
+ * Also in the package, where this code lies in another file; in a bundle, only if the bundler takes it along.
+ * @throws ERR_STREAM_SHARD
+ */
+function threadFile(): URL {
+  const url = import.meta.url as string | undefined;
+  if (url !== undefined) {
+    // (Bundlers would take a copy of that file alone if they read `import.meta.url` here.)
+    const file = new URL('./shard-thread.js', url);
+    if (existsSync(file)) return file;
+  }
+  throw sdkError(
+    'ERR_STREAM_SHARD',
+    'shards run in threads with a file of their own, which this bundle lacks: leave majordomo-sdk out of the bundle',
+  );
 }

@@ -17,7 +17,7 @@ import { type SubscriberOptions, subscriberSettings } from './subscriber-options
  * Leaving the loop closes it. No message is missing between two others unless the connection was lost, and then the
  * first one after that has `afterGap`. With `shards`, threads read instead: see `run()`.
  */
-export class Subscriber implements AsyncIterable<StreamMessage, undefined> {
+export class Subscriber implements AsyncIterable<StreamMessage> {
   readonly #listeners = new Listeners<SubscriberEvents>(SUBSCRIBER_EVENTS);
   readonly #reader: StreamReader | null;
   readonly #shards: ShardGroup | null;

@@ -1,4 +1,5 @@
 /** The options of a worker: types, defaults, ranges. */
+import type { Uninferred } from '../least-types.js';
 import { hostname } from 'node:os';
 
 import type { Dial } from '../../zmtp/link-port.js';
@@ -37,7 +38,7 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
    * Several services, instead of `service`: the handler of each by its name. They share everything but the
    * connections: MDP registers one service on a connection, so each has one to every endpoint.
    */
-  readonly services?: Readonly<Record<string, Handler<Out, NoInfer<In>>>>;
+  readonly services?: Readonly<Record<string, Handler<Out, Uninferred<In>>>>;
   /**
    * Name of the worker in lists and logs, if the broker supports names: at most 64 characters; empty:
    * no name. Default: host name and process id, `HOST:PID`.
@@ -69,7 +70,7 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
   /** Reads `request.value`, and makes bodies of answers; for instance `json()`. Default: text and bytes. */
   readonly codec?: Codec<In, Out>;
   /** Functions around the handlers, the first outermost: see `WorkerInterceptor`. Default: none. */
-  readonly interceptors?: readonly WorkerInterceptor<NoInfer<Out>, NoInfer<In>>[];
+  readonly interceptors?: readonly WorkerInterceptor<Uninferred<Out>, Uninferred<In>>[];
   /** Only with `services`: see `ContractWorkerOptions`. */
   readonly contract?: undefined;
   /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */

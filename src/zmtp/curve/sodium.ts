@@ -11,7 +11,8 @@ import { timingSafeEqual } from 'node:crypto';
 
 import { assert } from '../../core/assert.js';
 import { copyBytes } from '../../core/bytes.js';
-import { MajordomoError } from '../../core/errors.js';
+import { MajordomoError, messageOf } from '../../core/errors.js';
+import { isMissing, loadInstalled } from '../installed.js';
 import {
   type CurveCrypto,
   KEY_BYTES,
@@ -20,6 +21,8 @@ import {
   NONCE_BYTES,
   type Verification,
 } from './crypto.js';
+
+const PACKAGE = 'libsodium-wrappers-sumo';
 
 /** The libsodium functions used here, as compiled: they take addresses, and sizes in two halves. */
 interface Compiled {
@@ -114,6 +117,18 @@ const ROOM_BYTES_RETAINED = 72 * 1024;
 
 let loaded: Promise<CurveCrypto> | null = null;
 
+/** @throws ERR_MDP_OPTION if the package is not installed, as beside a bundle */
+export function checkSodium(): void {
+  try {
+    loadInstalled(PACKAGE);
+  } catch (cause) {
+    const text = isMissing(cause)
+      ? `curve needs the package ${PACKAGE}, which is not installed: npm install ${PACKAGE}`
+      : `curve cannot load the package ${PACKAGE}: ${messageOf(cause)}`;
+    throw new MajordomoError('ERR_MDP_OPTION', text, { cause, details: { option: 'curve' } });
+  }
+}
+
 /** @throws ERR_INTERNAL if the package is not the version that this was written for */
 export function loadSodium(): Promise<CurveCrypto> {
   loaded ??= load();
@@ -121,7 +136,7 @@ export function loadSodium(): Promise<CurveCrypto> {
 }
 
 async function load(): Promise<CurveCrypto> {
-  const library: Readonly<Record<string, unknown>> = await import('libsodium-wrappers-sumo');
+  const library = loadInstalled(PACKAGE) as Readonly<Record<string, unknown>>;
   await library['ready'];
   // Undefined before the library is ready.
   const compiled = library['libsodium'];

@@ -1,9 +1,6 @@
 /** Whether the package zeromq is installed: programs that use the SDK install it themselves. */
-import { createRequire } from 'node:module';
-
-import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-
-const require = createRequire(import.meta.url);
+import { MajordomoError, messageOf } from '../../core/errors.js';
+import { isMissing, loadInstalled } from '../installed.js';
 
 /**
  * Loads libzmq's native module, so that a program without it fails where it chose the transport.
@@ -11,10 +8,9 @@ const require = createRequire(import.meta.url);
  */
 export function checkZeromq(): void {
   try {
-    require('zeromq');
+    loadInstalled('zeromq');
   } catch (cause) {
-    const isMissing = codeOf(cause) === 'MODULE_NOT_FOUND';
-    const text = isMissing
+    const text = isMissing(cause)
       ? "transport 'libzmq' needs the package zeromq, which is not installed: npm install zeromq"
       : `transport 'libzmq' cannot load the package zeromq: ${messageOf(cause)}`;
     throw new MajordomoError('ERR_MDP_OPTION', text, { cause, details: { option: 'transport' } });

@@ -16,7 +16,7 @@ import type { Dial, Link, LinkEvents, TransportLimits } from '../link-port.js';
 import { closeAndReap, waitUntil } from './closing.js';
 import { checkDialled, endpointError, needsIpv6 } from '../endpoints.js';
 import { Outbox } from '../outbox.js';
-import { NamedDealer } from './sockets.js';
+import { libzmq, type NamedDealer } from './sockets.js';
 
 const PIPE_MESSAGES_MAX = 100;
 const RECONNECT_MS_MIN = 100;
@@ -79,7 +79,7 @@ class LibzmqLink implements Link {
     this.#limits = options.limits;
     this.#dropping = options.dropping;
     this.#outbox = new Outbox([], options.limits.outputBytesMax);
-    this.#socket = new NamedDealer({
+    this.#socket = new (libzmq().NamedDealer)({
       immediate: true,
       sendTimeout: 0,
       linger: 0,

@@ -2,9 +2,9 @@
  * The two socket types of zeromq.js that this adapter uses, the options that its types leave out,
  * and the context of the sockets.
  */
-import { Context, Dealer, Router } from 'zeromq';
-import type { SocketOptions } from 'zeromq';
+import type { Context, Dealer, Router, SocketOptions } from 'zeromq';
 
+import { loadInstalled } from '../installed.js';
 import { encodeZ85 } from '../../core/z85.js';
 import type { CurveClientKeys } from '../curve/client.js';
 
@@ -19,55 +19,78 @@ const ZAP_ENFORCE_DOMAIN = 93;
 /** A program may open many links; libzmq's default limit is 1023 sockets. */
 const SOCKETS_MAX = 65_535;
 
-let shared: Context | undefined;
-
-/**
- * A context of our own, because `blocky` and `maxSockets` of the global one belong to the program
- * that uses the SDK. It lives as long as the process: an unused context costs two idle threads, and
- * ending one can block.
- */
-export function libzmqContext(): Context {
-  shared ??= new Context({ blocky: false, maxSockets: SOCKETS_MAX });
-  return shared;
+/** A ROUTER with the options of the broker. */
+export interface MarkedRouter extends Router {
+  /** Enables CURVE; the handler decides who may connect. */
+  useCurve(secretKey: Buffer, zapDomain: string): void;
+  /** @returns false if this libzmq was built without the draft option */
+  markDisconnects(marker: Buffer): boolean;
 }
 
-export class MarkedRouter extends Router {
-  constructor(options: SocketOptions<Router>) {
-    super({ context: libzmqContext(), ...options });
-  }
+/** A DEALER with the options of a link. */
+export interface NamedDealer extends Dealer {
+  useCurve(keys: CurveClientKeys): void;
+  /** Sets the option `routingId`, for which zeromq.js accepts only text. */
+  nameItself(routingId: Buffer): void;
+}
 
-  /** Enables CURVE; the handler decides who may connect. */
-  useCurve(secretKey: Buffer, zapDomain: string): void {
-    this.curveServer = true;
-    this.curveSecretKey = encodeZ85(secretKey);
-    this.zapDomain = zapDomain;
-    this.setBoolOption(ZAP_ENFORCE_DOMAIN, true);
-  }
+interface Classes {
+  readonly context: Context;
+  readonly MarkedRouter: new (options: SocketOptions<Router>) => MarkedRouter;
+  readonly NamedDealer: new (options: SocketOptions<Dealer>) => NamedDealer;
+}
 
-  /** @returns false if this libzmq was built without the draft option */
-  markDisconnects(marker: Buffer): boolean {
-    try {
-      this.setStringOption(DISCONNECT_MSG, marker);
-      return true;
-    } catch {
-      return false;
+let made: Classes | undefined;
+
+/** Loads zeromq at the first call: few programs of the SDK have it. */
+export function libzmq(): Classes {
+  made ??= make(loadInstalled('zeromq') as typeof import('zeromq'));
+  return made;
+}
+
+function make(zeromq: typeof import('zeromq')): Classes {
+  // A context of our own, because `blocky` and `maxSockets` of the global one belong to the program
+  // that uses the SDK. It lives as long as the process: an unused context costs two idle threads, and
+  // ending one can block.
+  const context = new zeromq.Context({ blocky: false, maxSockets: SOCKETS_MAX });
+
+  class OwnRouter extends zeromq.Router implements MarkedRouter {
+    constructor(options: SocketOptions<Router>) {
+      super({ context, ...options });
+    }
+
+    useCurve(secretKey: Buffer, zapDomain: string): void {
+      this.curveServer = true;
+      this.curveSecretKey = encodeZ85(secretKey);
+      this.zapDomain = zapDomain;
+      this.setBoolOption(ZAP_ENFORCE_DOMAIN, true);
+    }
+
+    markDisconnects(marker: Buffer): boolean {
+      try {
+        this.setStringOption(DISCONNECT_MSG, marker);
+        return true;
+      } catch {
+        return false;
+      }
     }
   }
-}
 
-export class NamedDealer extends Dealer {
-  constructor(options: SocketOptions<Dealer>) {
-    super({ context: libzmqContext(), ...options });
+  class OwnDealer extends zeromq.Dealer implements NamedDealer {
+    constructor(options: SocketOptions<Dealer>) {
+      super({ context, ...options });
+    }
+
+    useCurve({ serverKey, publicKey, secretKey }: CurveClientKeys): void {
+      this.curveServerKey = encodeZ85(serverKey);
+      this.curvePublicKey = encodeZ85(publicKey);
+      this.curveSecretKey = encodeZ85(secretKey);
+    }
+
+    nameItself(routingId: Buffer): void {
+      this.setStringOption(ROUTING_ID, routingId);
+    }
   }
 
-  useCurve({ serverKey, publicKey, secretKey }: CurveClientKeys): void {
-    this.curveServerKey = encodeZ85(serverKey);
-    this.curvePublicKey = encodeZ85(publicKey);
-    this.curveSecretKey = encodeZ85(secretKey);
-  }
-
-  /** Sets the option `routingId`, for which zeromq.js accepts only text. */
-  nameItself(routingId: Buffer): void {
-    this.setStringOption(ROUTING_ID, routingId);
-  }
+  return { context, MarkedRouter: OwnRouter, NamedDealer: OwnDealer };
 }

@@ -84,9 +84,17 @@ function isHandle(handle: unknown): handle is Handle {
 function learnRequestClass(handle: Handle): void {
   handle.writeBuffer = (request, bytes) => {
     Reflect.deleteProperty(handle, 'writeBuffer');
-    if (typeof Reflect.get(request, 'getAsyncId') === 'function') {
-      RequestClass = request.constructor as new () => WriteRequest;
-    }
+    RequestClass = classOf(request);
     return handle.writeBuffer(request, bytes);
   };
+}
+
+/** `null` if its requests are not like Node's: Deno's do not exist before they are used. */
+function classOf(request: WriteRequest): typeof RequestClass {
+  const Made = request.constructor as new () => WriteRequest;
+  try {
+    return new Made().getAsyncId() < 0 ? Made : null;
+  } catch {
+    return null;
+  }
 }

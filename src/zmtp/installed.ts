@@ -1,0 +1,37 @@
+/**
+ * Packages that few programs need, loaded when they do, by a name that bundlers do not follow: a bundle
+ * finds them beside itself, beside the program, or in the current folder. (`node:module` is not imported,
+ * because some bundlers read the arguments of its `createRequire`.)
+ */
+import { resolve } from 'node:path';
+
+import { codeOf } from '../core/errors.js';
+
+/** @throws what loading it throws; MODULE_NOT_FOUND if it is in none of the places */
+export function loadInstalled(name: string): unknown {
+  const { createRequire } = process.getBuiltinModule('node:module');
+  let missing: unknown;
+  for (const place of places()) {
+    const require = createRequire(place);
+    let path = '';
+    try {
+      path = require.resolve(name);
+    } catch (error) {
+      missing ??= error;
+    }
+    if (path !== '') return require(path);
+  }
+  throw missing;
+}
+
+/** True if `loadInstalled` threw because the package is not there. */
+export function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'MODULE_NOT_FOUND';
+}
+
+function places(): readonly string[] {
+  // A bundle of CommonJS has no URL.
+  const url = import.meta.url as string | undefined;
+  const paths = [process.argv[1] ?? '', 'program.js'].map((path) => resolve(path));
+  return url?.startsWith('file:') === true ? [url, ...paths] : paths;
+}

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';
+import { LONG_TEST_MS } from '../../support/patience.js';
+import { run, tarballs } from '../../support/tarballs.js';
+
+/** A client, a worker, and what a bundle does not have. */
+const main = `
+async function main() {
+  const endpoints = process.argv[2];
+  const worker = new Worker({ endpoints, service: 'upper' }, (request) => request.text().toUpperCase());
+  const running = worker.run();
+  const client = connect(endpoints);
+  console.log((await client.request('upper', 'hello')).text());
+  const key = Buffer.alloc(32);
+  const curve = { serverKey: key, publicKey: key, secretKey: key };
+  for (const options of [{ transport: 'libzmq' }, { curve }]) {
+    try {
+      await connect('tcp://127.0.0.1:1', options).close();
+      console.log('found');
+    } catch (error) {
+      console.log(error.code, error.message);
+    }
+  }
+  await client.close();
+  await worker.close();
+  await running;
+}
+void main();
+`;
+const PROGRAMS = {
+  'program.mjs': `import { connect, Worker } from 'majordomo-sdk';${main}`,
+  'program.cjs': `const { connect, Worker } = require('majordomo-sdk');${main}`,
+};
+const MISSING = (what: string, name: string): string =>
+  `ERR_MDP_OPTION ${what} needs the package ${name}, which is not installed: npm install ${name}`;
+const PRINTED = [
+  'HELLO',
+  MISSING("transport 'libzmq'", 'zeromq'),
+  MISSING('curve', 'libsodium-wrappers-sumo'),
+];
+
+let folder = '';
+/** Has the program and the package; the bundle runs in another folder, which has no packages. */
+let sources = '';
+let alone = '';
+let broker: TestBroker;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'majordomo-bundles-'));
+  sources = join(folder, 'sources');
+  alone = join(folder, 'alone');
+  const modules = join(sources, 'node_modules');
+  mkdirSync(modules, { recursive: true });
+  mkdirSync(alone);
+  run('tar', ['-xzf', tarballs(folder).sdk, '-C', folder], folder);
+  cpSync(join(folder, 'package'), join(modules, 'majordomo-sdk'), { recursive: true });
+  for (const [name, text] of Object.entries(PROGRAMS)) writeFileSync(join(sources, name), text);
+  broker = await startTestBroker();
+}, LONG_TEST_MS);
+
+afterAll(async () => {
+  await broker.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+type Bundle = (program: string, format: string, file: string) => string;
+
+const esbuild: Bundle = (program, format, file) => {
+  const options = ['--bundle', '--platform=node', '--minify', '--log-level=warning'];
+  const args = [program, ...options, `--format=${format}`, `--outfile=${file}`];
+  return run(process.execPath, [resolve('node_modules/esbuild/bin/esbuild'), ...args], sources);
+};
+
+/** It reads packages as Rollup does. */
+const rolldown: Bundle = (program, format, file) => {
+  const options = ['--platform', 'node', '--minify', '--log-level', 'warn'];
+  const args = [program, ...options, '--format', format, '--file', file];
+  return run(process.execPath, [resolve('node_modules/rolldown/bin/cli.mjs'), ...args], sources);
+};
+
+async function printedBy(file: string): Promise<string[]> {
+  const child = spawn(process.execPath, [file, broker.endpoint], { cwd: dirname(file) });
+  let printed = '';
+  for (const output of [child.stdout, child.stderr]) {
+    output.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  }
+  await once(child, 'close');
+  return printed.trim().split('\n');
+}
+
+describe.each([
+  ['esbuild', esbuild],
+  ['rolldown', rolldown],
+] as const)('a client and a worker, bundled with %s', (name, bundle) => {
+  it.each([
+    ['program.mjs', 'esm', 'mjs'],
+    ['program.mjs', 'cjs', 'cjs'],
+    ['program.cjs', 'esm', 'mjs'],
+    ['program.cjs', 'cjs', 'cjs'],
+  ])(
+    '%s as %s: runs without packages, and has at most 400 KB',
+    async (program, format, extension) => {
+      const file = join(alone, `${name}-${program}-${format}.${extension}`);
+      bundle(program, format, file);
+      expect(statSync(file).size).toBeLessThanOrEqual(400_000);
+      expect(await printedBy(file)).toEqual(PRINTED);
+    },
+    LONG_TEST_MS,
+  );
+});
+
+describe('a bundle', () => {
+  it('has what is installed beside it: libsodium, for CURVE', async () => {
+    const file = join(folder, 'beside', 'bundle.mjs');
+    esbuild('program.mjs', 'esm', file);
+    for (const name of ['libsodium-wrappers-sumo', 'libsodium-sumo']) {
+      const target = join(dirname(file), 'node_modules', name);
+      cpSync(resolve('node_modules', name), target, { recursive: true });
+    }
+    expect((await printedBy(file)).at(-1)).toBe('found');
+  });
+});
