@@ -35,13 +35,14 @@ const sourceOf = (name) => (name === 'testing' ? 'src/testing/testing.ts' : `src
 /** Declared elsewhere than they are exported, or types that only the compiler needs. */
 const NOT_EXPORTED = [
   'src/core/errors.ts:MajordomoError',
-  'AnsweredOf',
-  'AskOf',
+  'DetailsOf',
+  'FactOf',
   'Frames',
+  'IsOpen',
   'Words',
   'ServiceCodec',
-  'TypesOfPairs',
   'TypesOfSchemas',
+  'TypesOfShapes',
   'Uninferred',
 ];
 

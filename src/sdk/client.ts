@@ -117,7 +117,7 @@ export type {
   SubmitOptions,
 } from './jobs/job-options.js';
 export type { Schedule } from './jobs/schedules.js';
-export type { ProgressPart } from './message.js';
+export type { ProgressPart, ToldPart } from './message.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 export type { TransportName } from './dials.js';
@@ -453,11 +453,18 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *
    *     const reply = await client.job(uuid).result({ timeoutMs: 60_000 });
    *
-   * @param service with a contract: that of the request, so that its values can be read
-   * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters, and the service in the contract;
-   * ERR_MDP_USAGE with `strategy: 'freelance'`
+   * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters; ERR_MDP_USAGE with
+   * `strategy: 'freelance'`
    */
   job(uuid: string): Job<Out>;
+  /**
+   * The same with the types and the validators of the contract.
+   *
+   *     const { value } = await client.job(uuid, 'resize').result();
+   *
+   * @param service that of the request
+   * @throws as above, and ERR_MDP_OPTION if the contract has no such service
+   */
   job<Name extends ServiceOf<Types>>(
     uuid: string,
     service: Name,
@@ -482,10 +489,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     service: Name,
     body: InputOf<Types, Name, In>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<
-    Part<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>,
-    undefined
-  > {
+  ): AsyncItems<Part<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'stream', service, body, options: options ?? {} };
     const parts: AsyncItems<unknown> =

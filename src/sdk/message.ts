@@ -76,8 +76,8 @@ export type StreamPart<Value = Buffer, Progress = Value> =
     })
   | (Message<Progress> & { readonly progress: true; readonly final: false });
 
-/** What a worker told while it worked on a stored request. */
-interface ToldPart {
+/** Where a part belongs that a worker sent while it worked on a stored request. */
+export interface ToldPart {
   /** Which attempt it belongs to, from 1. Each attempt begins again with its first part. */
   readonly attempt: number;
   /** Its place among the parts of this attempt, from 0. 0 again: another run began. */
