@@ -482,10 +482,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     service: Name,
     body: InputOf<Types, Name, In>,
     options?: RequestOptions,
-  ): AsyncIterableIterator<
-    Part<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>,
-    undefined
-  > {
+  ): AsyncItems<Part<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'stream', service, body, options: options ?? {} };
     const parts: AsyncItems<unknown> =
