@@ -238,7 +238,10 @@ export async function lastOf(given: unknown, context: HandlerContext): Promise<u
 }
 
 function progressError(): Error {
-  return sdkError('ERR_MDP_BODY', `a part whose first frame is ${PROGRESS} tells of progress`);
+  return sdkError(
+    'ERR_MDP_BODY',
+    `a part whose first frame is ${String(PROGRESS)} tells of progress`,
+  );
 }
 
 function deadlineError(): Error {
