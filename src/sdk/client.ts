@@ -476,9 +476,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
 
   /**
    * Sends a request to `service` and yields the parts of its reply as they arrive, the last one with
-   * `final: true`, and what the service tells of its progress, with `progress: true`. The request is sent at the first `next()`. After the first part it is never sent
-   * again; a lost or silent connection is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait
-   * for each part.
+   * `final: true`, and what the service tells of its progress, with `progress: true`. The request is
+   * sent at the first `next()`. After the first part it is never sent again; a lost or silent connection
+   * is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait for each part.
    *
    *     for await (const part of client.stream('countdown', '3')) console.log(part.text(), part.final);
    *
