@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 import { webAddress } from '../core/web-address.js';
 import type { Parsed } from './endpoint.js';
-import { didYouMean } from './nearest.js';
+import { didYouMean } from '../core/nearest.js';
 import { parseSize, SIZE_PATTERN } from './size.js';
 import { show } from './tree.js';
 

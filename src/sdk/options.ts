@@ -1,4 +1,5 @@
 /** The SDK's options: types, defaults, ranges. Every error names its option. */
+import { didYouMean } from '../core/nearest.js';
 import { isWhole } from '../core/numbers.js';
 import type { Dial } from '../zmtp/link-port.js';
 import { type Headers, headersFault } from '../wire/headers.js';
@@ -480,7 +481,9 @@ export class Options {
 
   end(): void {
     for (const name of Object.keys(this.#given)) {
-      if (!this.#known.has(name)) throw wrong(name, `is not an option of ${this.#what}`);
+      if (this.#known.has(name)) continue;
+      const meant = didYouMean(name, [...this.#known]);
+      throw wrong(name, `is not an option of ${this.#what}${meant}`);
     }
   }
 }

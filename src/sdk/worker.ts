@@ -186,7 +186,10 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
         this.#nowRegistered(at);
       },
       lost: (at) => {
-        if (!this.#listeners.emit('lost', at)) warnLost(at);
+        const { heartbeatIntervalMs, heartbeatLiveness } = settings;
+        const ms = this.#ticker.stoodStillMs(heartbeatIntervalMs * heartbeatLiveness);
+        const lost = ms < heartbeatIntervalMs ? at : { ...at, stoodStillMs: ms };
+        if (!this.#listeners.emit('lost', lost)) warnLost(lost);
       },
     };
     for (const offered of settings.services) {

@@ -1,7 +1,7 @@
 /**
  * Packages that few programs need, loaded when they do, by a name that bundlers do not follow: a bundle
- * finds them beside itself, beside the program, or in the current folder. (`node:module` is not imported,
- * because some bundlers read the arguments of its `createRequire`.)
+ * finds them beside itself or beside the program, not in the current folder, which may be anybody's.
+ * (`node:module` is not imported, because some bundlers read the arguments of its `createRequire`.)
  */
 import { resolve } from 'node:path';
 
@@ -10,18 +10,17 @@ import { codeOf } from '../core/errors.js';
 /** @throws what loading it throws; MODULE_NOT_FOUND if it is in none of the places */
 export function loadInstalled(name: string): unknown {
   const { createRequire } = process.getBuiltinModule('node:module');
-  let missing: unknown;
   for (const place of places()) {
     const require = createRequire(place);
-    let path = '';
+    let path: string;
     try {
       path = require.resolve(name);
-    } catch (error) {
-      missing ??= error;
+    } catch {
+      continue;
     }
-    if (path !== '') return require(path);
+    return require(path);
   }
-  throw missing;
+  throw Object.assign(new Error(`Cannot find package '${name}'`), { code: 'MODULE_NOT_FOUND' });
 }
 
 /** True if `loadInstalled` threw because the package is not there. */
@@ -32,6 +31,7 @@ export function isMissing(error: unknown): boolean {
 function places(): readonly string[] {
   // A bundle of CommonJS has no URL.
   const url = import.meta.url as string | undefined;
-  const paths = [process.argv[1] ?? '', 'program.js'].map((path) => resolve(path));
-  return url?.startsWith('file:') === true ? [url, ...paths] : paths;
+  const [, program] = process.argv;
+  const beside = program === undefined ? [] : [resolve(program)];
+  return url?.startsWith('file:') === true ? [url, ...beside] : beside;
 }

@@ -1,5 +1,5 @@
 /** What `majordomo request` says of a service that failed, or that has no worker. */
-import { nearestName } from '../../config/nearest.js';
+import { nearestName } from '../../core/nearest.js';
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { failureWords } from '../../core/failure-words.js';
 import { frameJson } from '../../core/frame-json.js';

@@ -1,5 +1,5 @@
 /** Reads variables and `--set`: the keys that they can name, and how one value becomes a tree. */
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../core/nearest.js';
 import type { Problem } from '../problem.js';
 import { SECTIONS } from '../schema.js';
 import {

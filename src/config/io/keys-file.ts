@@ -20,7 +20,7 @@ import {
 import { TOKEN_PREFIX } from '../http-access.js';
 import { placed } from '../issues.js';
 import { expected, flag, list, map, NAME_PATTERN } from '../kinds.js';
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../core/nearest.js';
 import type { Problem } from '../problem.js';
 import { nearestAt, type Path, pathText, plain, show, treeAt, type Tree } from '../tree.js';
 import { readTree } from './file.js';

@@ -21,6 +21,11 @@ export type RegistrationLoss = 'connection' | 'silent' | 'dismissed' | 'unreacha
 export interface LostRegistration extends Registration {
   /** What happened. */
   readonly reason: RegistrationLoss;
+  /**
+   * Just before, this process stood still for at least so many milliseconds, and sent no heartbeats: a handler
+   * kept the event loop busy. Absent: it did not.
+   */
+  readonly stoodStillMs?: number;
 }
 
 /** The event `failed`. */
@@ -77,7 +82,11 @@ const WHY: Readonly<Record<RegistrationLoss, string>> = {
   key: 'the broker does not admit the key',
 };
 
-export function warnLost({ service, endpoint, reason }: LostRegistration): void {
-  const text = `'${service}' is not registered at ${endpoint}: ${WHY[reason]}; trying again`;
+export function warnLost({ service, endpoint, reason, stoodStillMs }: LostRegistration): void {
+  const why =
+    stoodStillMs === undefined
+      ? WHY[reason]
+      : `your process stood still for ${stoodStillMs} ms, and sent no heartbeats (a handler must not keep the event loop busy)`;
+  const text = `'${service}' is not registered at ${endpoint}: ${why}; trying again`;
   process.emitWarning(text, { code: 'MDP_WORKER_LOST' });
 }

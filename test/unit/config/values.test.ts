@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { collide, parseDialEndpoint, parseEndpoint } from '../../../src/config/endpoint.js';
-import { nearestName } from '../../../src/config/nearest.js';
+import { nearestName } from '../../../src/core/nearest.js';
 import { SECTIONS } from '../../../src/config/schema.js';
 import { formatSize, parseSize } from '../../../src/config/size.js';
 import { load, OPEN, problemsOf } from './support.js';
