@@ -10,8 +10,6 @@ export class Ticker {
   #immediate: NodeJS.Immediate | null = null;
   #atMs: MonotonicMs = Infinity;
   #isRef = true;
-  /** How late the timer last was, and when that was seen. */
-  #late = { ms: 0, at: -Infinity };
 
   /** @param tick does what is due, and returns when it wants to be called next */
   constructor(tick: (now: MonotonicMs) => MonotonicMs) {
@@ -25,19 +23,12 @@ export class Ticker {
     this.#atMs = atMs;
     const waitMs = Math.min(Math.max(atMs - monotonicMs(), 0), LONGEST_WAIT_MS);
     this.#timer = setTimeout(() => {
-      const now = monotonicMs();
-      if (now - atMs >= LATE_MS_MIN) this.#late = { ms: now - atMs, at: now };
       this.#immediate = setImmediate(() => {
         this.stop();
         this.want(this.#tick(monotonicMs()));
       });
     }, Math.ceil(waitMs));
     if (!this.#isRef) this.#timer.unref();
-  }
-
-  /** How long the process stood still, as far as the timer has seen; 0: not within the last `withinMs`. */
-  stoodStillMs(withinMs: number): number {
-    return monotonicMs() - this.#late.at <= withinMs ? Math.floor(this.#late.ms) : 0;
   }
 
   /** Whether its timer keeps the process alive; true at first. */
@@ -57,4 +48,3 @@ export class Ticker {
 }
 
 const LONGEST_WAIT_MS = 2 ** 30;
-const LATE_MS_MIN = 100;

@@ -186,10 +186,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
         this.#nowRegistered(at);
       },
       lost: (at) => {
-        const { heartbeatIntervalMs, heartbeatLiveness } = settings;
-        const ms = this.#ticker.stoodStillMs(heartbeatIntervalMs * heartbeatLiveness);
-        const lost = ms < heartbeatIntervalMs ? at : { ...at, stoodStillMs: ms };
-        if (!this.#listeners.emit('lost', lost)) warnLost(lost);
+        if (!this.#listeners.emit('lost', at)) warnLost(at);
       },
     };
     for (const offered of settings.services) {

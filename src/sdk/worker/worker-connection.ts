@@ -161,10 +161,10 @@ export class WorkerConnection {
         this.#confirmed++;
         this.#reportRegistered();
       },
-      lost: (reason, wasConfirmed) => {
+      lost: (reason, wasConfirmed, stoodStillMs) => {
         if (wasConfirmed) this.#confirmed--;
         // One that gives a request back registers again at once.
-        if (reason !== 'own' && this.#confirmed === 0) this.#reportLost(reason);
+        if (reason !== 'own' && this.#confirmed === 0) this.#reportLost(reason, stoodStillMs);
       },
     });
     this.#registrations.add(registration);
@@ -178,14 +178,15 @@ export class WorkerConnection {
     this.#owner.registered(this.registration);
   }
 
-  #reportLost(reason: RegistrationLoss): void {
+  #reportLost(reason: RegistrationLoss, stoodStillMs = 0): void {
     this.#patienceMs = Infinity;
     if (this.#closing || this.#reported === reason) return;
     const isLost = this.#reported !== 'nothing' && this.#reported !== 'registered';
     // A key that is not admitted does not pass by itself, as other reasons may.
     if (isLost && reason !== 'key') return;
     this.#reported = reason;
-    this.#owner.lost({ ...this.registration, reason });
+    const stood = stoodStillMs > 0 ? { stoodStillMs } : {};
+    this.#owner.lost({ ...this.registration, reason, ...stood });
   }
 
   /** Only the first session asks about credit; the answer decides about the others. */
@@ -245,7 +246,7 @@ interface ConnectionHooks {
   late(frames: readonly Uint8Array[]): void;
   ended(): void;
   confirmed(): void;
-  lost(reason: SessionLoss | 'key', wasConfirmed: boolean): void;
+  lost(reason: SessionLoss | 'key', wasConfirmed: boolean, stoodStillMs: number): void;
 }
 
 /** What a registration wants of its broker. */
@@ -296,7 +297,7 @@ class Registration implements SessionSink {
         this.#owner.wake();
       },
       unreachable: (isKeyRefused: boolean) => {
-        if (isKeyRefused && current()) this.#hooks.lost('key', false);
+        if (isKeyRefused && current()) this.#hooks.lost('key', false, 0);
       },
       message: (frames: Frames) => {
         if (current()) this.#receive(frames);
@@ -390,10 +391,10 @@ class Registration implements SessionSink {
     this.#hooks.confirmed();
   }
 
-  lost(reason: SessionLoss): void {
+  lost(reason: SessionLoss, stoodStillMs: number): void {
     const wasConfirmed = this.isConfirmed;
     this.isConfirmed = false;
-    this.#hooks.lost(reason, wasConfirmed);
+    this.#hooks.lost(reason, wasConfirmed, stoodStillMs);
   }
 
   #answer(head: Buffer, task: Task, body: BodyFrames): void {

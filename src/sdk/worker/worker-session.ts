@@ -105,8 +105,11 @@ export interface SessionSink {
   learnt(credit: boolean): void;
   /** The broker has confirmed the registration. */
   confirmed(): void;
-  /** The registration, confirmed or not, has ended; a new one will follow. */
-  lost(reason: SessionLoss): void;
+  /**
+   * The registration, confirmed or not, has ended; a new one will follow.
+   * @param stoodStillMs how long this process stood still just before; 0: it did not
+   */
+  lost(reason: SessionLoss, stoodStillMs: number): void;
   /** This session has ended. */
   ended(): void;
 }
@@ -135,6 +138,8 @@ export class WorkerSession implements SlotTaker {
   #beatSinceHeard = false;
   #heardMs: MonotonicMs = 0;
   #tickMs: MonotonicMs = 0;
+  /** When this process was last seen to have stood still, and for how long at least. */
+  #stood = { atMs: -Infinity, ms: 0 };
   #failures = 0;
   #registration = 0;
   /** The extensions of the broker on this connection, as far as it was asked. */
@@ -330,7 +335,7 @@ export class WorkerSession implements SlotTaker {
   tick(now: MonotonicMs): void {
     if (this.#state === 'ended') return;
     // Our own pause is not the broker's silence: what it sent may still be unread.
-    if (now - this.#tickMs > this.#options.heartbeatIntervalMs * 2) this.#heardMs = now;
+    if (this.#noticesPause(now)) this.#heardMs = now;
     this.#tickMs = now;
     if (this.#state === 'registered') {
       if (this.#silentMs() <= now) {
@@ -432,6 +437,7 @@ export class WorkerSession implements SlotTaker {
     this.#sink.close();
     this.#failures++;
     this.#registrationLost(
+      now,
       'away',
       reason,
       now + backoffMs(this.#options, this.#failures, this.#random),
@@ -442,6 +448,7 @@ export class WorkerSession implements SlotTaker {
   #rest(now: MonotonicMs, reason: SessionLoss): void {
     this.#failures++;
     this.#registrationLost(
+      now,
       'resting',
       reason,
       now + backoffMs(this.#options, this.#failures, this.#random),
@@ -449,13 +456,37 @@ export class WorkerSession implements SlotTaker {
   }
 
   /** Requests that have not begun no longer belong to this worker. */
-  #registrationLost(next: SessionState, reason: SessionLoss, untilMs: MonotonicMs): void {
-    if (this.#state === 'registered' || this.#isBetween) this.#sink.lost(reason);
+  #registrationLost(
+    now: MonotonicMs,
+    next: SessionState,
+    reason: SessionLoss,
+    untilMs: MonotonicMs,
+  ): void {
+    if (this.#state === 'registered' || this.#isBetween) {
+      this.#sink.lost(reason, this.#stoodStillMs(now));
+    }
     this.#isBetween = reason === 'own';
     this.#state = next;
     this.#untilMs = untilMs;
     this.#held = [];
     if (this.#closing && this.#running === 0) this.#end();
+  }
+
+  /** While registered, ticks are an interval apart: the rest of a longer gap is a pause of this process. */
+  #noticesPause(now: MonotonicMs): boolean {
+    const { heartbeatIntervalMs } = this.#options;
+    const gapMs = now - this.#tickMs;
+    if (gapMs <= heartbeatIntervalMs * 2) return false;
+    if (this.#state === 'registered') this.#stood = { atMs: now, ms: gapMs - heartbeatIntervalMs };
+    return true;
+  }
+
+  /** A broker dismisses a worker that stood still when it hears from it again. */
+  #stoodStillMs(now: MonotonicMs): number {
+    this.#noticesPause(now);
+    const { heartbeatIntervalMs, heartbeatLiveness } = this.#options;
+    const { atMs, ms } = this.#stood;
+    return now - atMs <= heartbeatIntervalMs * heartbeatLiveness ? Math.floor(ms) : 0;
   }
 
   #beginHeld(): void {

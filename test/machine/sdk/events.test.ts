@@ -261,14 +261,14 @@ describe('what goes wrong is printed once if nobody listens', () => {
     expect(warnings).toEqual([line, line]);
   });
 
-  it('a registration that is lost because a handler kept the process from sending heartbeats', async () => {
+  it('a registration that is lost because a handler kept the process from sending heartbeats', () => {
     const { net } = registered({ heartbeatIntervalMs: 100 }, () => {
       const until = performance.now() + 400;
       while (performance.now() < until);
       return 'x';
     });
     net.link.says('MDPW02', '\x02', 'token', '', 'hi');
-    while (warnings.length === 0) await turn();
+    net.link.says('MDPW02', '\x06');
     expect(warnings[0]).toMatch(
       /^MDP_WORKER_LOST: 'echo' is not registered at .*: your process stood still for \d{3,} ms, /,
     );
