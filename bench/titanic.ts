@@ -115,6 +115,7 @@ const host: BrokerHost = {
   },
   refuse: () => undefined,
   recordHello: () => true,
+  cancel: () => true,
   isServed: () => true,
   isPaused: () => false,
   counts: { services: 0, workers: 0 },

@@ -50,6 +50,10 @@ class TokenSink implements BrokerSink {
     this.replies += 0;
   }
 
+  cancel(): void {
+    throw new Error('nothing is cancelled');
+  }
+
   disconnect(): void {
     throw new Error('a worker was sent away');
   }

@@ -7,6 +7,8 @@ export type LostReason =
 export type WorkerRefusalReason = 'reserved' | 'limit' | 'rights' | 'draining';
 export type RefusalReason =
   'limit' | 'quota' | 'too_large' | 'rights' | 'no_worker' | 'not_active' | 'draining';
+/** Why a request got no answer: it waited for a worker, and its client went away; or its client took it back. */
+export type DropReason = 'client_gone' | 'cancelled';
 export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
 
 /** Counters since the start. Plain numbers, read on demand. */
@@ -36,6 +38,8 @@ export class BrokerCounters {
   };
   /** Well-formed commands of workers that are not valid in their state (docs/protocol.md). */
   unexpected = 0;
+  /** CANCELs that were sent to workers and to other brokers. */
+  cancels = 0;
   /** Connections that were ended because the peer did not speak ZMTP, or broke its rules. */
   connectionsRejected = 0;
   readonly repliesDropped: Record<DroppedReply, number> = {
@@ -67,7 +71,11 @@ export class BrokerCounters {
   }
 
   get requestsDropped(): number {
-    return this.#total(PLAIN.dropped);
+    return this.#total(PLAIN.dropped.client_gone);
+  }
+
+  get requestsCancelled(): number {
+    return this.#total(PLAIN.dropped.cancelled);
   }
 
   get requestsFailed(): Record<FailureKind, number> {

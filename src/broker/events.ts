@@ -4,7 +4,13 @@
  */
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
-import type { DroppedReply, LostReason, RefusalReason, WorkerRefusalReason } from './counters.js';
+import type {
+  DropReason,
+  DroppedReply,
+  LostReason,
+  RefusalReason,
+  WorkerRefusalReason,
+} from './counters.js';
 
 /** Service names are percent-escaped (D3). */
 export type BrokerEvent =
@@ -53,7 +59,7 @@ export type BrokerEvent =
       readonly deliveries: number;
       readonly reason: string;
     }
-  | { readonly name: 'request.dropped'; readonly service: string; readonly reason: 'client_gone' }
+  | { readonly name: 'request.dropped'; readonly service: string; readonly reason: DropReason }
   | {
       readonly name: 'request.refused';
       readonly service: string;

@@ -167,6 +167,11 @@ export interface RemoteHolder {
     end: number,
     isHeaded: boolean,
   ): void;
+  /**
+   * Nobody wants the answer of a request that is out at it. Its delivery still ends as any other.
+   * @param token valid until this returns
+   */
+  cancel(token: Buffer): void;
 }
 
 /** What the broker tells those who know the workers of other brokers. Called within its inputs. */
@@ -279,6 +284,12 @@ export interface BrokerHost {
    * @returns false if too many have done so on this connection
    */
   recordHello(id: number, hello: Hello): boolean;
+  /**
+   * The sender of this request does not want the answers of others of its requests any more: those whose
+   * envelope ends with one of `ids`, and is otherwise that of this request.
+   * @returns false if too many are being looked for already
+   */
+  cancel(id: number, ids: readonly Buffer[]): boolean;
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
   /** True if an operator paused the service: its requests wait. */

@@ -3,7 +3,7 @@ import { CountedServices } from '../core/counted-services.js';
 import { increment } from '../core/counts.js';
 import { Histogram } from '../core/histogram.js';
 import type { FailureKind } from '../wire/failure.js';
-import type { RefusalReason } from './counters.js';
+import type { DropReason, RefusalReason } from './counters.js';
 
 /** From half a millisecond, roughly the time of a request here, to five minutes. */
 const BOUNDS_MS = [
@@ -20,7 +20,7 @@ const REFUSED: Readonly<Record<RefusalReason, number>> = {
   draining: 9,
 };
 const FAILED: Readonly<Record<FailureKind, number>> = { error: 10, final: 11, retry: 12 };
-const DURATION = new Histogram(BOUNDS_MS, 15);
+const DURATION = new Histogram(BOUNDS_MS, 16);
 const WAIT = new Histogram(BOUNDS_MS, DURATION.end);
 
 /** The columns of a row: see `Layout`. */
@@ -29,8 +29,8 @@ export const PLAIN = {
   failures: FAILED.retry,
   expired: 0,
   abandoned: 1,
-  /** Waiting requests whose client went away (D26). */
-  dropped: 2,
+  /** `client_gone`: they waited (D26). `cancelled`: their client does not want the answer any more (D107). */
+  dropped: { client_gone: 2, cancelled: 15 },
   refused: REFUSED,
   /** Failures that workers reported (D60). */
   failed: FAILED,
@@ -91,7 +91,7 @@ export class RequestCounters {
     increment(counts, PLAIN.abandoned);
   }
 
-  countDropped(counts: Float64Array): void {
-    increment(counts, PLAIN.dropped);
+  countDropped(counts: Float64Array, reason: DropReason): void {
+    increment(counts, PLAIN.dropped[reason]);
   }
 }

@@ -4,7 +4,8 @@
  */
 
 /** How a request that was accepted ended. */
-export type RequestEnd = 'replied' | 'failed' | 'expired' | 'abandoned' | 'dropped' | 'refused';
+export type RequestEnd =
+  'replied' | 'failed' | 'expired' | 'abandoned' | 'dropped' | 'cancelled' | 'refused';
 
 export type RequestStep =
   | { readonly name: 'request.received'; readonly service: string }

@@ -30,6 +30,8 @@ export interface BrokerSink {
     restStart: number,
     restEnd: number,
   ): void;
+  /** CANCEL to a worker that asked for it (D107). */
+  cancel(peer: number, dialect: Dialect, token: Words): void;
   /** HEARTBEAT to a worker that knows it. */
   heartbeat(peer: number, dialect: Dialect): void;
   /** DISCONNECT to a worker that knows it. The connection stays open. */

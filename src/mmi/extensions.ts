@@ -5,6 +5,7 @@ export const EXTENSIONS: readonly string[] = [
   'headers',
   'fail',
   'hello',
+  'cancel',
 ];
 
 /** Those of Titanic. */

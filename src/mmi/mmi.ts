@@ -2,9 +2,12 @@
 import { MMI_PREFIX, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import {
   type BrokerStatus,
+  CANCEL_ID_BYTES_MAX,
+  CANCEL_IDS_MAX,
   type FleetStatus,
   type MinimalStatus,
   MMI_BROKER,
+  MMI_CANCEL,
   MMI_FLEET,
   MMI_HELLO,
   MMI_SERVICE,
@@ -24,14 +27,22 @@ import { PagedList, readPageOptions } from './lists.js';
 const OK = Buffer.from('200');
 const BAD_REQUEST = Buffer.from('400');
 const NOT_FOUND = Buffer.from('404');
+const TOO_MANY = Buffer.from('429');
 const UNKNOWN = Buffer.from('501');
 /** It has workers, and is paused: its requests wait. */
 const PAUSED = Buffer.from('503');
 
-const NAMES: readonly string[] = [MMI_SERVICE, MMI_SERVICES, MMI_WORKERS, MMI_BROKER, MMI_HELLO];
+const NAMES: readonly string[] = [
+  MMI_SERVICE,
+  MMI_SERVICES,
+  MMI_WORKERS,
+  MMI_BROKER,
+  MMI_HELLO,
+  MMI_CANCEL,
+];
 
 /** The `mmi.*` names answered where peers are strangers. */
-const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO];
+const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO, MMI_CANCEL];
 /** An answer up to this size is always sent. */
 const SMALL_BYTES = 4096;
 
@@ -113,6 +124,8 @@ export class Mmi implements InternalService {
         return isSingle ? [OK, json(this.fleet.status(now))] : [BAD_REQUEST];
       case MMI_HELLO:
         return [isSingle && this.#isHeard(request, host) ? OK : BAD_REQUEST];
+      case MMI_CANCEL:
+        return [this.#cancels(request, host)];
       default:
         return [UNKNOWN];
     }
@@ -138,6 +151,15 @@ export class Mmi implements InternalService {
   #isHeard({ id, frames, body }: InternalRequest, host: BrokerHost): boolean {
     const hello = readHello(frames.view(body));
     return hello !== null && host.recordHello(id, hello);
+  }
+
+  #cancels({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer {
+    const ids: Buffer[] = [];
+    for (let at = body; at < frames.count; at++) ids.push(frames.view(at));
+    if (ids.length > CANCEL_IDS_MAX || ids.some(({ length }) => length > CANCEL_ID_BYTES_MAX)) {
+      return BAD_REQUEST;
+    }
+    return host.cancel(id, ids) ? OK : TOO_MANY;
   }
 
   #services(host: BrokerHost): PagedList {

@@ -12,6 +12,8 @@ export interface WorkerOffers {
   readonly options: boolean;
   /** Workers may ask for headers in these options. */
   readonly headers: boolean;
+  /** Workers may ask for CANCEL in these options. */
+  readonly cancel: boolean;
   /** Workers may report failures. */
   readonly fail: boolean;
   /** The largest message that it accepts. */
@@ -22,13 +24,14 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
   credit: false,
   options: false,
   headers: false,
+  cancel: false,
   fail: false,
   messageBytesMax: Infinity,
 };
 
 /**
  * Extensions that a client uses: stored requests with options, waiting for replies, failures,
- * headers, own pauses, parts while a worker sends them.
+ * headers, own pauses, parts while a worker sends them, taking requests back.
  */
 export interface Offers {
   readonly submit: boolean;
@@ -37,6 +40,7 @@ export interface Offers {
   readonly headers: boolean;
   readonly backoff: boolean;
   readonly progress: boolean;
+  readonly cancel: boolean;
 }
 
 /** One answer. Its JSON is parsed once, whatever is asked of it. */
@@ -67,6 +71,7 @@ export class BrokerFacts {
       headers: this.#has('headers'),
       backoff: this.#has('backoff'),
       progress: this.#has('progress'),
+      cancel: this.#has('cancel'),
     };
   }
 
@@ -77,6 +82,7 @@ export class BrokerFacts {
       credit,
       options,
       headers: options && this.#has('headers'),
+      cancel: options && this.#has('cancel'),
       fail: this.#has('fail'),
       messageBytesMax: this.messageBytesMax,
     };

@@ -18,7 +18,15 @@ import {
 import { encodeHeaders, type Headers } from '../wire/headers.js';
 import { DEADLINE_MS_MAX, EMPTY } from '../wire/mdp.js';
 import { readClientFailure } from '../wire/failure.js';
-import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
+import {
+  CANCEL_IDS_MAX,
+  helloFrame,
+  MMI_BROKER,
+  MMI_CANCEL,
+  MMI_FAILED,
+  MMI_HELLO,
+  MMI_REFUSED,
+} from '../wire/mmi.js';
 import type { ClientEvents } from './client/client-events.js';
 import { BareLinks } from './client/bare-links.js';
 import {
@@ -155,6 +163,7 @@ type FactOf<Types, Name, Fact extends keyof ServiceTypes, Else> =
 const CONNECT_MS = 1000;
 const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
+const CANCEL = Buffer.from(MMI_CANCEL);
 const REFUSED = Buffer.from(MMI_REFUSED);
 const FAILED = Buffer.from(MMI_FAILED);
 /** Services whose targets are kept. */
@@ -679,6 +688,14 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       send: (link, call) => {
         this.#send(link, call);
       },
+      cancel: (link, sends) => {
+        const ids = sends.map(([{ id }, send]) => correlation(id, send));
+        for (let at = 0; at < ids.length; at += CANCEL_IDS_MAX) {
+          const some = ids.slice(at, at + CANCEL_IDS_MAX);
+          const question = correlation(PROBE_ID, 0);
+          writeMessage(link, clientRequest(this.#settings.version, question, CANCEL, some));
+        }
+      },
       receive: (link, frames) => {
         this.#receive(link, frames);
       },
@@ -743,7 +760,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const { offers, pairHeartbeatMs, messageBytesMax } = new BrokerFacts(frames, reply.body);
     if (pairHeartbeatMs !== null) this.#offers = offers;
     const broker = { takesHeaders: offers.headers, pairHeartbeatMs };
-    this.#exchange.learnt(link, broker, messageBytesMax);
+    this.#exchange.learnt(link, broker, messageBytesMax, offers.cancel);
   }
 
   #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {

@@ -27,6 +27,7 @@ export const WORKER_DEFAULTS = {
   heartbeatLiveness: HEARTBEAT_LIVENESS as number,
   retryBaseMs: 100,
   retryMaxMs: 5000,
+  cancelGraceMs: 10_000,
   exposeErrors: true,
   transport: 'zmtp',
 } as const;

@@ -171,6 +171,9 @@ export class FreelanceClient<In = Body, Out = Buffer> {
         link.write(control, 0, control.length, true);
         writeBody(link, call.body);
       },
+      cancel: () => {
+        // No server of 10/FLP takes a request back.
+      },
       receive: (_link, frames) => {
         this.#receive(frames);
       },

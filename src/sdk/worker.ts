@@ -6,6 +6,7 @@ import type { Uninferred } from './least-types.js';
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { oneLine } from '../core/escape.js';
 import { failureWords } from '../core/failure-words.js';
+import type { Failure } from '../wire/failure.js';
 import type { Body, BodyFrames } from './body.js';
 import type { NoServices } from './codec/contract.js';
 import { sdkError } from './errors.js';
@@ -85,11 +86,21 @@ export interface WorkerCounters {
   answered: number;
   /** Requests whose handlers threw. */
   failed: number;
+  /** Requests that were cancelled while their handlers ran. */
+  cancelled: number;
   /** Invalid messages from brokers, and requests with invalid headers. */
   malformed: number;
   /** Connections replaced because they were lost or the broker was silent. */
   reconnects: number;
 }
+
+/** How the delivery of a cancelled request ends. */
+const CANCELLED: Failure = {
+  kind: 'error',
+  code: 'cancelled',
+  text: 'the request was cancelled',
+  detail: [],
+};
 
 /**
  * Offers services, at one broker or at every node of a pair. It keeps the process alive from `run()` until it
@@ -105,7 +116,13 @@ export interface WorkerCounters {
  */
 export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   /** What has happened since the worker was created; the worker changes them. */
-  readonly counters: WorkerCounters = { answered: 0, failed: 0, malformed: 0, reconnects: 0 };
+  readonly counters: WorkerCounters = {
+    answered: 0,
+    failed: 0,
+    cancelled: 0,
+    malformed: 0,
+    reconnects: 0,
+  };
   readonly #owner: ConnectionOwner;
   readonly #listeners = new Listeners<WorkerEvents>(WORKER_EVENTS);
   readonly #connections = new Set<WorkerConnection>();
@@ -157,6 +174,9 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
       dial: settings.dial,
       run: (session, task, offered) => {
         this.#begin(session, task, offered);
+      },
+      cancel: (session, token) => {
+        this.#cancel(session, token);
       },
       closing: (promise) => {
         const tracked = promise.finally(() => this.#closings.delete(tracked));
@@ -386,8 +406,27 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#finished(context, body, monotonicMs());
   }
 
+  #cancel(session: WorkerSession, token: Buffer): void {
+    const context = this.#running.find(
+      (each) => each.session === session && each.task.client.equals(token),
+    );
+    if (context === undefined || context.cancelledBy !== null) return;
+    const { cancelGraceMs } = this.#owner.settings;
+    this.counters.cancelled++;
+    context.cancel(cancelGraceMs, () => {
+      const { service } = context.task.request;
+      const text = `a handler of '${service}' goes on ${cancelGraceMs} ms after its request was cancelled: its place is given to another`;
+      this.#failures.report(CANCELLED.code, text);
+      this.#ends(context, CANCELLED);
+    });
+  }
+
   #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
     const { session, task } = context;
+    if (context.cancelledBy !== null) {
+      this.#ends(context, CANCELLED);
+      return;
+    }
     const error = context.spoiledBy ?? session.tooLargeError(body);
     if (error !== null) {
       this.#failed(context, error);
@@ -400,12 +439,23 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #failed(context: TaskContext<WorkerSession>, thrown: unknown): void {
-    const { session, task } = context;
+    if (context.cancelledBy !== null) {
+      this.#ends(context, CANCELLED);
+      return;
+    }
     const error = context.errorOf(thrown);
     const failure = failureOf(error, this.#owner.settings.exposeErrors);
-    this.#report(error, task.request);
-    this.#remove(context);
+    this.#report(error, context.task.request);
     this.counters.failed++;
+    this.#ends(context, failure);
+  }
+
+  /** Its handler has ended, or was given up. */
+  #ends(context: TaskContext<WorkerSession>, failure: Failure): void {
+    const { session, task } = context;
+    if (context.isOver) return;
+    context.isOver = true;
+    this.#remove(context);
     session.failed(task, failure, monotonicMs());
     this.#ticker.want(session.nextMs());
   }

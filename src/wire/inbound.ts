@@ -96,6 +96,8 @@ export class Inbound {
   workerName: string | null = null;
   /** ready: the worker asks for headers and deadlines (D67). */
   wantsHeaders = false;
+  /** ready: the worker asks for CANCEL (D107). */
+  wantsCancel = false;
   /** malformed: what is wrong. */
   fault: Fault = { kind: 'envelope', reason: '', command: null, frame: 1 };
   /** The frames as they came: `frames` may have the name of the service in addition. */
@@ -293,6 +295,7 @@ export class Inbound {
       this.credit = this.declaresCredit ? decimal(frames, at + 1, CREDIT_MAX) : 1;
       this.workerName = null;
       this.wantsHeaders = false;
+      this.wantsCancel = false;
       if (this.credit < 1) {
         this.fail('worker', at + 1, 'credit must be a decimal number from 1 to 10000');
       } else if (frames.count === at + 3) {
@@ -306,11 +309,12 @@ export class Inbound {
     const options = readReadyOptions(this.frames.view(at));
     if (options === null) {
       const rule =
-        'options must be a JSON object of at most 1 KiB: name a string, headers a boolean';
+        'options must be a JSON object of at most 1 KiB: name a string, headers and cancel booleans';
       this.fail('worker', at, rule);
     } else {
       this.workerName = options.name;
       this.wantsHeaders = options.headers;
+      this.wantsCancel = options.cancel;
     }
   }
 

@@ -38,6 +38,8 @@ export const WORKER_RETURN = 0x07;
 export const WORKER_FAIL = 0x08;
 /** Either version, to workers that asked for it: a REQUEST with headers and a deadline (D67). */
 export const WORKER_REQUEST_WITH_HEADERS = 0x09;
+/** Either version, to workers that asked for it: nobody wants the answer of one request any more (D107). */
+export const WORKER_CANCEL = 0x0a;
 
 /** Identity and correlation frames that may stand before the empty delimiter (D1). */
 export const ENVELOPE_FRAMES_MAX = 8;
@@ -53,7 +55,7 @@ export const DEADLINE_MS_MAX = 2_147_483_647;
 export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
 
 /** A one-byte frame for each command, made once. */
-export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 10 }, (_, command) =>
+export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 11 }, (_, command) =>
   Buffer.from([command]),
 );
 export const EMPTY: Buffer = Buffer.alloc(0);

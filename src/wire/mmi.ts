@@ -7,6 +7,11 @@ export const MMI_WORKERS = 'mmi.workers';
 export const MMI_BROKER = 'mmi.broker';
 export const MMI_HELLO = 'mmi.hello';
 export const MMI_FLEET = 'mmi.fleet';
+/** D107: the client does not want the answers of some of its requests any more. */
+export const MMI_CANCEL = 'mmi.cancel';
+/** Requests that one `mmi.cancel` names: each by the last frame of its envelope, of at most so many bytes. */
+export const CANCEL_IDS_MAX = 100;
+export const CANCEL_ID_BYTES_MAX = 255;
 /** D11: the service frame of a refusal, sent only to clients that sent `mmi.hello`. */
 export const MMI_REFUSED = 'mmi.refused';
 
@@ -146,7 +151,7 @@ export interface BrokerStatus {
   readonly limits: Readonly<Record<string, number>>;
   /**
    * The extensions that a peer may use: `credit` (D23), `ready-options` and `headers` (D67), `hello` (D11),
-   * `submit` and `wait` (D16), as offered.
+   * `cancel` (D107), `submit` and `wait` (D16), as offered.
    */
   readonly extensions: readonly string[];
   readonly pairHeartbeatMs: number;

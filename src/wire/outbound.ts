@@ -27,6 +27,7 @@ import {
   WORKER_02,
   WORKER_02_DISCONNECT,
   WORKER_02_HEARTBEAT,
+  WORKER_CANCEL,
   WORKER_REQUEST,
   WORKER_REQUEST_WITH_HEADERS,
 } from './mdp.js';
@@ -203,6 +204,14 @@ const HEARTBEATS: Readonly<Record<Dialect, readonly Buffer[]>> = {
   [DELIMITED_02]: [EMPTY, WORKER_02, commandFrame(WORKER_02_HEARTBEAT)],
 };
 
+const CANCELS: Readonly<Record<Dialect, readonly Buffer[]>> = {
+  1: [EMPTY, WORKER_01, commandFrame(WORKER_CANCEL)],
+  2: [WORKER_02, commandFrame(WORKER_CANCEL)],
+  [DELIMITED]: [],
+  [BARE]: [],
+  [DELIMITED_02]: [EMPTY, WORKER_02, commandFrame(WORKER_CANCEL)],
+};
+
 const DISCONNECTS: Readonly<Record<Dialect, readonly Buffer[]>> = {
   1: [EMPTY, WORKER_01, commandFrame(WORKER_01_DISCONNECT)],
   2: [WORKER_02, commandFrame(WORKER_02_DISCONNECT)],
@@ -216,6 +225,17 @@ function writeFrames(out: FrameWriter, peer: number, frames: readonly Buffer[]):
   frames.forEach((frame, index) => {
     out.write(peer, frame, 0, frame.length, index < last);
   });
+}
+
+/** CANCEL to a worker: `token, empty`, as of its REQUEST (D107). */
+export function writeWorkerCancel(
+  out: FrameWriter,
+  peer: number,
+  dialect: Dialect,
+  { bytes: token }: Words,
+): void {
+  const head = CANCELS[dialect];
+  if (head.length > 0) writeFrames(out, peer, [...head, token, EMPTY]);
 }
 
 /** HEARTBEAT to a worker, if its kind knows it. */

@@ -11,6 +11,8 @@ export interface ReadyOptions {
   readonly name: string | null;
   /** It wants the headers and deadlines of its requests. */
   readonly headers: boolean;
+  /** It wants to hear which of its requests nobody waits for any more (D107). */
+  readonly cancel: boolean;
 }
 
 /** @returns `null` if the frame is not a JSON object of valid options */
@@ -18,18 +20,24 @@ export function readReadyOptions(frame: Buffer): ReadyOptions | null {
   const given = readJsonObject(frame, OPTIONS_BYTES_MAX);
   if (given === null) return null;
   // Unknown keys belong to later versions.
-  const { name = '', headers = false }: { readonly name?: unknown; readonly headers?: unknown } =
-    given;
-  if (typeof name !== 'string' || typeof headers !== 'boolean') return null;
-  return { name: name === '' ? null : cutName(name), headers };
+  const {
+    name = '',
+    headers = false,
+    cancel = false,
+  }: Partial<Record<keyof ReadyOptions, unknown>> = given;
+  if (typeof name !== 'string') return null;
+  if (typeof headers !== 'boolean' || typeof cancel !== 'boolean') return null;
+  return { name: name === '' ? null : cutName(name), headers, cancel };
 }
 
 /** The frame for these options; `null` if there are none. */
-export function readyOptionsFrame({ name, headers }: Partial<ReadyOptions>): Buffer | null {
-  const hasName = typeof name === 'string';
-  if (!hasName && headers !== true) return null;
-  const given = { ...(headers === true ? { headers } : {}), ...(hasName ? { name } : {}) };
-  return Buffer.from(JSON.stringify(given));
+export function readyOptionsFrame({ name, headers, cancel }: Partial<ReadyOptions>): Buffer | null {
+  const given = {
+    ...(headers === true ? { headers } : {}),
+    ...(cancel === true ? { cancel } : {}),
+    ...(typeof name === 'string' ? { name } : {}),
+  };
+  return Object.keys(given).length === 0 ? null : Buffer.from(JSON.stringify(given));
 }
 
 /** The beginning of a name, cut between two characters. */

@@ -18,6 +18,7 @@ import {
   WORKER_02_FINAL,
   WORKER_02_HEARTBEAT,
   WORKER_02_PARTIAL,
+  WORKER_CANCEL,
   WORKER_FAIL,
   WORKER_READY,
   WORKER_REQUEST,
@@ -35,6 +36,12 @@ export interface WorkerRequest {
   readonly body: number;
 }
 
+/** CANCEL: nobody wants the answer of one request; `client` is the index of its token. */
+export interface WorkerCancel {
+  readonly kind: 'cancel';
+  readonly client: number;
+}
+
 export interface WorkerSignal {
   readonly kind: 'heartbeat' | 'disconnect';
 }
@@ -44,7 +51,8 @@ export interface OtherTraffic {
   readonly kind: 'other';
 }
 
-export type WorkerInbound = WorkerRequest | WorkerSignal | OtherTraffic | MalformedReply;
+export type WorkerInbound =
+  WorkerRequest | WorkerCancel | WorkerSignal | OtherTraffic | MalformedReply;
 
 /** The frames of an answer after its command: token, empty frame, body. */
 const TOKEN_EMPTY_BODY = 3;
@@ -139,6 +147,12 @@ export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerIn
       return malformed('REQUEST without client, empty frame, deadline, headers and body');
     }
     return { kind: 'request', client: at + 1, headers: at + 4, body: at + 5 };
+  }
+  if (command === WORKER_CANCEL) {
+    if (frames.count !== at + 3 || frames.size(at + 2) !== 0) {
+      return malformed('CANCEL without client and empty frame, or with more');
+    }
+    return { kind: 'cancel', client: at + 1 };
   }
   if (command === (version === 1 ? WORKER_01_HEARTBEAT : WORKER_02_HEARTBEAT)) {
     return signal('heartbeat', frames, at);

@@ -128,7 +128,7 @@ describe('the simulation finds a strategy that', () => {
       /after its end|remembers|settles twice/,
       () => ({
         strategy: (strategy) => {
-          strategy.forget = () => undefined;
+          strategy.cancel = () => undefined;
         },
       }),
       18,

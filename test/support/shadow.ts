@@ -12,6 +12,7 @@ import type { BrokerSink } from '../../src/broker/sink.js';
 import { Holdings } from '../../src/core/holdings.js';
 import {
   writeClientReply,
+  writeWorkerCancel,
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
@@ -38,6 +39,12 @@ export class EffectLog {
           writeWorkerRequestWithHeaders(out, ...effect);
         });
         sink.requestWithHeaders(...effect);
+      },
+      cancel: (...effect) => {
+        this.#sent((out) => {
+          writeWorkerCancel(out, ...effect);
+        });
+        sink.cancel(...effect);
       },
       heartbeat: (...effect) => {
         this.#sent((out) => {
@@ -89,6 +96,7 @@ export class EffectLog {
 const NOWHERE: BrokerSink = {
   request: () => undefined,
   requestWithHeaders: () => undefined,
+  cancel: () => undefined,
   heartbeat: () => undefined,
   disconnect: () => undefined,
   reply: () => undefined,

@@ -163,6 +163,7 @@ export interface ReadyWith {
   readonly credit?: number;
   readonly name?: string;
   readonly headers?: boolean;
+  readonly cancel?: boolean;
 }
 
 export class WorkerActor implements Reader {
@@ -180,8 +181,8 @@ export class WorkerActor implements Reader {
   }
 
   ready(service: FrameLike, options: ReadyWith = {}): this {
-    const { credit = null, name = null, headers = false } = options;
-    const said = { name, headers };
+    const { credit = null, name = null, headers = false, cancel = false } = options;
+    const said = { name, headers, cancel };
     return this.#sends(workerReady(this.version, toBytes(service), credit, said));
   }
 
@@ -260,6 +261,11 @@ export class WorkerActor implements Reader {
       case 'disconnect':
         this.#inbox.push('DISCONNECT');
         return true;
+      case 'cancel': {
+        const open = this.#open.find(({ token }) => token.equals(frames.view(message.client)));
+        this.#inbox.push(`CANCEL ${open?.body ?? 'unknown'}`);
+        return true;
+      }
       case 'request': {
         const body = bodyText(frames, message.body);
         this.#open.push({ body, token: frames.copy(message.client) });
@@ -274,7 +280,7 @@ export class WorkerActor implements Reader {
 
   /**
    * Messages since the last call except HEARTBEATs: `REQUEST hi|there`, `DISCONNECT`, and with
-   * deadline and headers `REQUEST 5000 {"a":"b"} hi|there`.
+   * deadline and headers `REQUEST 5000 {"a":"b"} hi|there`; of an open request `CANCEL hi|there`.
    */
   inbox(): string[] {
     const inbox = this.#inbox;

@@ -16,6 +16,7 @@ import type { MdpVersion } from '../../src/wire/mdp.js';
 import type { BrokerStatus } from '../../src/wire/mmi.js';
 import {
   writeClientReply,
+  writeWorkerCancel,
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
@@ -340,6 +341,10 @@ export class Stage {
       },
       requestWithHeaders: (...effect) => {
         writeWorkerRequestWithHeaders(out, ...effect);
+        this.#carryOut();
+      },
+      cancel: (...effect) => {
+        writeWorkerCancel(out, ...effect);
         this.#carryOut();
       },
       heartbeat: (peer, version) => {

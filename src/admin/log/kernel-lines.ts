@@ -38,8 +38,10 @@ const BROKER_LINES: LinesOf<BrokerEvent> = {
     of('warn', name, `a request for ${service} expired: no worker took it`),
   'request.abandoned': ({ name, service, reason }) =>
     of('warn', name, `a request for ${service} was abandoned: ${reason}`),
-  'request.dropped': ({ name, service }) =>
-    of('info', name, `a request for ${service} was dropped: its client disconnected`),
+  'request.dropped': ({ name, service, reason }) => {
+    const why = reason === 'cancelled' ? 'its client took it back' : 'its client disconnected';
+    return of('info', `${name} ${reason}`, `a request for ${service} was dropped: ${why}`);
+  },
   'request.refused': (event) => refused(event, `a request was refused: ${event.text}`),
   'request.failed': (event) => {
     const { name, service } = event;

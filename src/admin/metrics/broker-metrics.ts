@@ -31,8 +31,7 @@ export function brokerMetrics(
   perService(out, 'requests_expired_total', services, columns.expired);
   perServiceBy(out, 'requests_refused_total', services, 'reason', columns.refused);
   perService(out, 'requests_abandoned_total', services, columns.abandoned);
-  const dropped = { client_gone: columns.dropped };
-  perServiceBy(out, 'requests_dropped_total', services, 'reason', dropped);
+  perServiceBy(out, 'requests_dropped_total', services, 'reason', columns.dropped);
   histogramsOf(out, 'request_duration_seconds', services, columns.duration);
   histogramsOf(out, 'request_wait_seconds', services, columns.wait);
   perService(out, 'requests_queued', services, columns.queued);
@@ -40,6 +39,8 @@ export function brokerMetrics(
   perServiceBy(out, 'workers', services, 'state', columns.workers);
   by(out, 'workers_lost_total', 'reason', counters.workersLost);
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);
+  out.metric('worker_cancels_total');
+  out.sample('', counters.cancels);
   const { malformed } = counters;
   const titanic = malformed.titanic + ofTitanic;
   by(out, 'messages_malformed_total', 'kind', { ...malformed, ...ofOthers, titanic });

@@ -103,9 +103,10 @@ const TABLE = {
   },
   requests_dropped_total: {
     type: 'counter',
-    labels: { service: null, reason: ['client_gone'] },
-    help: 'Queued requests whose client disconnected.',
-    meaning: 'Clients that time out and reconnect leave these behind: requests wait too long.',
+    labels: { service: null, reason: ['client_gone', 'cancelled'] },
+    help: 'Requests that their clients gave up.',
+    meaning:
+      '`client_gone`: queued requests whose client disconnected. Clients that time out and reconnect leave these behind: requests wait too long. `cancelled`: requests that their client took back, queued or at a worker.',
   },
   request_duration_seconds: {
     type: 'histogram',
@@ -151,6 +152,13 @@ const TABLE = {
     help: 'READYs that the broker answered with DISCONNECT.',
     meaning:
       '`reserved`: the service name is reserved for the broker; `limit`: `limits.workers` or `limits.services` is reached; `rights`: the listener or the key gives no right to offer the service; `draining`: this process is shutting down.',
+  },
+  worker_cancels_total: {
+    type: 'counter',
+    labels: {},
+    help: 'Workers and other brokers that were told that nobody waits for the answer of a request.',
+    meaning:
+      'Only those that asked for it are told; others finish in vain. Each was work begun for nothing: a client took the request back, a durable request was cancelled or expired, or another worker answered first.',
   },
   messages_malformed_total: {
     type: 'counter',

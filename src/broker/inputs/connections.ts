@@ -45,7 +45,7 @@ export class Connections {
     // D15: counted as an expiry, because the worker did not announce that it leaves.
     if (peer.worker !== null) registrations.remove(peer.worker, 'connection', now);
     const departed = clients.leave(peer);
-    if (departed !== null) scans.start(departed, 'departed');
+    if (departed !== null) scans.departed(departed);
     peers.remove(peer);
     peer.identity.hellos -= peer.hellos.count;
     identities.leave(peer.identity);
@@ -108,7 +108,7 @@ export class Connections {
       registrations.disconnect(worker, 'rights', now);
     }
     for (const client of clients.all()) {
-      if (client.identity.key === key) scans.start(client, 'rights_changed');
+      if (client.identity.key === key) scans.rightsChanged(client);
     }
   }
 }

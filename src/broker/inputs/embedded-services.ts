@@ -66,6 +66,13 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return true;
   }
 
+  cancel(number: number, ids: readonly Buffer[]): boolean {
+    const { internalRequests, requests, scans } = this.#state;
+    const id = internalRequests.of(number);
+    const client = id === NONE ? null : requests.clientOf(id);
+    return client === null || scans.cancel(client, requests.envelope(id), ids);
+  }
+
   isServed(service: Buffer): boolean {
     const internal = this.#internalOf(service);
     if (internal !== null) return internal.offers(service);

@@ -16,7 +16,7 @@ import {
 } from '../lifecycle/delivery-end.js';
 import type { LocalCredit, RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../ports.js';
 import { EVERYTHING } from '../rights.js';
-import { Grants, Peer, type Service, Worker } from '../state/entities.js';
+import { Grants, Peer, type Service, Worker, type WorkerFacts } from '../state/entities.js';
 import type { Identity } from '../state/identities.js';
 import type { ClientRequests } from './client-requests.js';
 import type { WorkerInputs } from './worker-inputs.js';
@@ -27,6 +27,14 @@ const NO_LISTENER = -1;
 /** They name the services of this identity. */
 const FLEET = 'fleet';
 
+const FACTS: WorkerFacts = {
+  dialect: 2,
+  credit: 0,
+  declaresCredit: true,
+  workerName: null,
+  wantsHeaders: true,
+  wantsCancel: true,
+};
 const REPLIES = { partial: 'partial', final: 'final', fail: 'fail' } as const;
 
 export class RemoteWorkers implements RemoteWorkersApi {
@@ -53,9 +61,8 @@ export class RemoteWorkers implements RemoteWorkersApi {
     const service = known ?? services.add(Buffer.from(name), this.#named());
     if (service.namedBy === null) services.use(service, this.#named());
     const number = ++this.#last;
-    const facts = { dialect: 2, credit: 0, declaresCredit: true, workerName: null } as const;
     const peer = this.#peer(number);
-    const holder = new Worker(peer, service, number, { ...facts, wantsHeaders: true }, table, now);
+    const holder = new Worker(peer, service, number, FACTS, table, now);
     holder.remote = remote;
     this.#holders.set(number, holder);
     workers.addRemote(holder);

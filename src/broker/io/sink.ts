@@ -5,6 +5,7 @@ import type { Dialect, MdpDialect } from '../../wire/dialect.js';
 import {
   type ReturnPath,
   writeClientReply,
+  writeWorkerCancel,
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
@@ -67,6 +68,10 @@ export class TransportSink implements BrokerSink, OutputRoom {
     const out = this.#transport;
     if (out === null) return;
     writeWorkerRequestWithHeaders(out, peer, dialect, token, leftMs, rest, restStart, restEnd);
+  }
+
+  cancel(peer: number, dialect: Dialect, token: Words): void {
+    if (this.#transport !== null) writeWorkerCancel(this.#transport, peer, dialect, token);
   }
 
   heartbeat(peer: number, dialect: Dialect): void {

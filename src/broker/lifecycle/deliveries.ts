@@ -3,10 +3,12 @@ import { isMdp } from '../../wire/dialect.js';
 import type { RemoteHolder } from '../ports.js';
 import type { Worker } from '../state/entities.js';
 import {
+  ANSWERED,
   ARRIVED_AT,
   DELIVERIES,
   DISPATCHED_AT,
   FLAGS,
+  GIVEN_UP,
   HEADED,
   LOST,
   NONE,
@@ -128,6 +130,24 @@ export class Deliveries {
     const at = this.#state.requests.deadlines.of(id);
     // Rounded up: 0 would stand for none.
     return at === Infinity ? 0 : Math.max(1, Math.ceil(at - now));
+  }
+
+  /**
+   * Nobody wants the answer of a request that is out, for this reason: it is not delivered again, and its worker
+   * hears of it, if it wants to (D107). Its delivery ends when the worker answers, or is lost.
+   */
+  cancel(id: RequestId, why: typeof ANSWERED | typeof GIVEN_UP): void {
+    const { table, workers, tokens, requests, sink, counters } = this.#state;
+    const isKnown = table.is(id, ANSWERED | GIVEN_UP);
+    table.raise(id, why);
+    requests.partials.drop(id);
+    if (isKnown) return;
+    const worker = workers.at(table.get(id, WORKER));
+    if (worker?.wantsCancel !== true) return;
+    counters.cancels++;
+    const token = tokens.encode(id);
+    if (worker.remote === null) sink.cancel(worker.peer.id, worker.dialect, token);
+    else worker.remote.cancel(token.bytes);
   }
 
   /** The worker no longer has the request. */

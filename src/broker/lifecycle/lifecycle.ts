@@ -72,7 +72,7 @@ export class Lifecycle {
    * @param bit the bit of its delivery
    */
   replyOfLostWorker(id: RequestId, bit: number, inbound: Inbound, now: number): void {
-    const { table, replies, requests, stored, services } = this.#state;
+    const { table, replies, requests, stored, services, deliveries } = this.#state;
     if (inbound.kind === 'partial') {
       if (isProgress(inbound.frames, inbound.body)) return;
       // Without this part, a FINAL that follows is incomplete.
@@ -90,7 +90,7 @@ export class Lifecycle {
       requests.partials.drop(id);
       this.#answer(id, inbound, now);
       if (table.is(id, OUT)) {
-        table.raise(id, ANSWERED);
+        deliveries.cancel(id, ANSWERED);
       } else if (table.is(id, QUEUED)) {
         const service = requests.serviceOf(id);
         if (table.is(id, STORED)) stored.unqueue(id, service);
@@ -109,7 +109,8 @@ export class Lifecycle {
     const joined = requests.partials.joined(id, frames, body);
     const fault = joined === null ? null : limits.faultOfReplyWith(id, frames, body);
     if (fault !== null) {
-      this.#giveUp(id, fault, tooLargeFailure(fault));
+      this.#reportSpoiled(id, fault, tooLargeFailure(fault));
+      table.raise(id, GIVEN_UP);
       return;
     }
     const from = joined === null ? body : 0;
@@ -134,10 +135,8 @@ export class Lifecycle {
         this.#giveUp(id, 'its client was disconnected during a PARTIAL', null);
       }
     } else if (fault !== null) {
-      requests.partials.drop(id);
       this.#giveUp(id, fault, tooLargeFailure(fault));
     } else if (limits.isOverByPartial(id, frames, body, memory)) {
-      requests.partials.drop(id);
       this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
     } else {
       requests.partials.add(id, frames, body, memory);
@@ -161,10 +160,14 @@ export class Lifecycle {
    * @param failure of one that no other worker could answer either
    */
   #giveUp(id: RequestId, reason: string, failure: Failure | null): void {
+    this.#reportSpoiled(id, reason, failure);
+    this.#state.deliveries.cancel(id, GIVEN_UP);
+  }
+
+  #reportSpoiled(id: RequestId, reason: string, failure: Failure | null): void {
     const { table, stored, ends } = this.#state;
     if (table.is(id, STORED)) stored.spoiled(id, reason, failure);
     else ends.abandon(id, reason, failure);
-    table.raise(id, GIVEN_UP);
   }
 
   /** Why the reply of a request that is answered or given up is dropped. */

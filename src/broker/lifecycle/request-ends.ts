@@ -5,9 +5,12 @@ import type { Refusal } from '../admission/refusal.js';
 import type { RequestEnd } from '../request-trace.js';
 import type { Service } from '../state/entities.js';
 import {
+  ANSWERED,
   ARRIVED_AT,
   DELIVERIES,
+  GIVEN_UP,
   NONE,
+  OUT,
   QUEUED,
   type RequestId,
   STORED,
@@ -137,9 +140,25 @@ export class RequestEnds {
     const { requests, counters, events } = this.#state;
     const { counts, shown } = requests.serviceOf(id);
     this.#traceEnd(id, 'dropped');
-    counters.requests.countDropped(counts);
+    counters.requests.countDropped(counts, 'client_gone');
     events.emit({ name: 'request.dropped', service: shown, reason: 'client_gone' });
     requests.release(id, 'too_late');
+  }
+
+  /** Its client does not want the answer of this plain request any more (D107). */
+  cancel(id: RequestId): void {
+    const { requests, counters, table, deliveries, events } = this.#state;
+    if (table.is(id, ANSWERED | GIVEN_UP)) return;
+    const service = table.is(id, QUEUED) ? this.#unqueue(id) : requests.serviceOf(id);
+    this.#traceEnd(id, 'cancelled');
+    counters.requests.countDropped(service.counts, 'cancelled');
+    events.emit({ name: 'request.dropped', service: service.shown, reason: 'cancelled' });
+    if (table.is(id, OUT)) {
+      deliveries.cancel(id, GIVEN_UP);
+      return;
+    }
+    requests.release(id, 'too_late');
+    this.#state.services.releaseIfUnused(service);
   }
 
   refuse(id: RequestId, refusal: Refusal): void {

@@ -88,8 +88,7 @@ export class StoredDeliveries {
   withdraw(id: RequestId): void {
     const { table, requests, services } = this.#state;
     if (table.is(id, OUT)) {
-      table.raise(id, GIVEN_UP);
-      requests.partials.drop(id);
+      this.#state.deliveries.cancel(id, GIVEN_UP);
       return;
     }
     if (table.is(id, QUEUED)) {

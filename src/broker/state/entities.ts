@@ -196,7 +196,7 @@ export class Service {
 /** What READY says about a worker, besides its service. */
 export type WorkerFacts = Pick<
   Inbound,
-  'dialect' | 'credit' | 'declaresCredit' | 'workerName' | 'wantsHeaders'
+  'dialect' | 'credit' | 'declaresCredit' | 'workerName' | 'wantsHeaders' | 'wantsCancel'
 >;
 
 export class Worker {
@@ -215,6 +215,8 @@ export class Worker {
   readonly name: string | null;
   /** It asked for the headers and deadlines of its requests (D67). */
   readonly wantsHeaders: boolean;
+  /** It asked for CANCEL (D107). */
+  readonly wantsCancel: boolean;
   readonly registeredAt: number;
   /** Requests out at it, in order of dispatch. */
   readonly held: RequestList;
@@ -237,19 +239,21 @@ export class Worker {
     peer: Peer,
     service: Service,
     number: number,
-    { dialect, credit, declaresCredit, workerName, wantsHeaders }: WorkerFacts,
+    facts: WorkerFacts,
     table: RequestTable,
     now: number,
   ) {
     this.peer = peer;
     this.service = service;
     this.number = number;
+    const { dialect, credit, declaresCredit, workerName, wantsHeaders, wantsCancel } = facts;
     this.dialect = dialect;
     this.kind = WORKER_KINDS[dialect];
     this.credit = credit;
     this.declaredCredit = declaresCredit;
     this.name = workerName === null ? null : escapeName(Buffer.from(workerName));
     this.wantsHeaders = wantsHeaders;
+    this.wantsCancel = wantsCancel;
     this.held = RequestList.queue(table);
     this.registeredAt = now;
     this.lastSeenAt = now;

@@ -285,6 +285,12 @@ export class RequestStore {
     return Buffer.from(path.envelope.bytes.subarray(path.envelopeStart, path.envelopeEnd));
   }
 
+  /** The same, one character per byte. */
+  envelopeText(id: RequestId): string {
+    const { envelope, envelopeStart, envelopeEnd } = this.returnPath(id);
+    return envelope.bytes.toString('latin1', envelopeStart, envelopeEnd);
+  }
+
   /** The way back to the client; the object is reused. */
   returnPath(id: RequestId): ReturnPath {
     const { table } = this.#state;

@@ -51,6 +51,8 @@ export class Workers {
   #due: Service[] = [];
   /** By number. */
   readonly #registered = new Map<number, Worker>();
+  /** By their place. */
+  readonly #holders = new Map<number, Worker>();
 
   constructor(options: BrokerOptions, services: ServiceTable) {
     this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
@@ -95,6 +97,11 @@ export class Workers {
     return this.#registered.get(number) ?? null;
   }
 
+  /** The worker or holder that a request is out at, by its field WORKER; `null`: it was lost. */
+  at(place: number): Worker | null {
+    return this.find(place) ?? this.#holders.get(place) ?? null;
+  }
+
   /** Any command of a worker is a sign of life. */
   touch(worker: Worker, now: number): void {
     worker.lastSeenAt = now;
@@ -130,11 +137,13 @@ export class Workers {
 
   addRemote(holder: Worker): void {
     holder.peer.worker = holder;
+    this.#holders.set(holder.place, holder);
     holder.service.remotes.add(holder);
   }
 
   removeRemote(holder: Worker): void {
     holder.peer.worker = null;
+    this.#holders.delete(holder.place);
     holder.service.remotes.delete(holder);
   }
 

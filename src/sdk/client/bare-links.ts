@@ -118,7 +118,7 @@ export class BareLinks implements DeliveryStrategy {
     this.#pump(now);
   }
 
-  forget(call: Call, now: MonotonicMs): void {
+  cancel(call: Call, now: MonotonicMs): void {
     if (call.state === 'settled') return;
     const line = this.#lines.get(call.link);
     this.#settle(call);
@@ -212,7 +212,7 @@ export class BareLinks implements DeliveryStrategy {
   }
 
   #fail(call: Call, error: MajordomoError, now: MonotonicMs): void {
-    this.forget(call, now);
+    this.cancel(call, now);
     this.#sink.fail(call, error);
   }
 

@@ -21,6 +21,11 @@ export interface DeliverySink {
   /** The next send is one more, because the first answer is late. */
   hedged(): void;
   send(link: number, call: Call): void;
+  /**
+   * Nobody wants the answer to this send of the call any more: tell the broker, if it wants to know.
+   * @param send its number
+   */
+  cancel(link: number, call: Call, send: number): void;
   /** The call has settled without an answer. */
   fail(call: Call, error: MajordomoError): void;
   /** Requests go to another endpoint from now on. Endpoints by their indexes. */
@@ -63,8 +68,8 @@ export interface DeliveryStrategy {
    * @returns false if it says nothing about the request: a later send is out
    */
   refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean;
-  /** Nobody waits for the call any longer. */
-  forget(call: Call, now: MonotonicMs): void;
+  /** The user does not wait for the call any longer. */
+  cancel(call: Call, now: MonotonicMs): void;
   tick(now: MonotonicMs): void;
   /** How long the call may still wait for its answer, in milliseconds. */
   remainingMs(call: Call, now: MonotonicMs): number;

@@ -43,6 +43,8 @@ export interface ClientProtocol {
   ping(link: number): void;
   /** Writes the request, with the present number of its send. */
   send(link: Link, call: Call): void;
+  /** Tells the broker that nobody wants the answers to these sends, given as calls and numbers. */
+  cancel(link: Link, sends: readonly (readonly [Call, number])[]): void;
   /** A message arrived; the frames are valid until this returns. */
   receive(link: number, frames: Frames): void;
 }
@@ -77,6 +79,8 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly #faults = new Map<string, string>();
   /** The largest message that the broker of a link accepts, where it has said so. */
   readonly #messageBytesMaxOf = new Map<number, number>();
+  /** Links to brokers that take requests back, each with the sends to be cancelled soon. */
+  readonly #cancelsOn = new Map<number, (readonly [Call, number])[]>();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   readonly #hold: ProcessHold = new ProcessHold(
@@ -187,7 +191,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   /** Nobody waits for the call any longer. */
   abandon(call: Call): void {
     this.#release(call);
-    this.strategy.forget(call, monotonicMs());
+    this.strategy.cancel(call, monotonicMs());
     this.wake();
   }
 
@@ -212,8 +216,9 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   }
 
   /** The broker has answered `mmi.broker`. */
-  learnt(link: number, broker: LearntBroker, messageBytesMax: number): void {
+  learnt(link: number, broker: LearntBroker, messageBytesMax: number, takesCancels: boolean): void {
     this.#messageBytesMaxOf.set(link, messageBytesMax);
+    if (takesCancels && !this.#cancelsOn.has(link)) this.#cancelsOn.set(link, []);
     this.strategy.learnt(link, broker, monotonicMs());
     this.wake();
   }
@@ -279,6 +284,9 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         if (call.attempt > 1) this.counters.resends++;
         if (found !== undefined) this.#protocol.send(found, call);
       },
+      cancel: (link, call, send) => {
+        this.#cancelSoon(link, call, send);
+      },
       fail: (call, error) => {
         this.#release(call);
         const isUnreachable = error.code === 'ERR_MDP_UNREACHABLE';
@@ -295,6 +303,16 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         this.#warnRaised(fromMs, toMs);
       },
     };
+  }
+
+  /** Those that are aborted together are cancelled together. */
+  #cancelSoon(link: number, call: Call, send: number): void {
+    const sends = this.#cancelsOn.get(link);
+    if (sends === undefined || sends.push([call, send]) > 1) return;
+    queueMicrotask(() => {
+      const found = this.#links.get(link);
+      if (found !== undefined) this.#protocol.cancel(found, sends.splice(0));
+    });
   }
 
   /** The broker would only refuse it (D100). Not now: the strategy is in the middle of its send. */
@@ -400,6 +418,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     this.#links.delete(link);
     this.#endpointOf.delete(link);
     this.#messageBytesMaxOf.delete(link);
+    this.#cancelsOn.delete(link);
     if (found === undefined) return;
     const closing = found.close(0).finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);

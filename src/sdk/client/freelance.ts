@@ -239,7 +239,10 @@ export class Freelance implements DeliveryStrategy {
     this.#askNext(race, copies, now);
   }
 
-  forget(call: Call): void {
+  cancel(call: Call): void {
+    for (const { server, send } of this.#races.get(call)?.copies ?? []) {
+      this.#sink.cancel(server.link, call, send);
+    }
     this.#settle(call);
   }
 

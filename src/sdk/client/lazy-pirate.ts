@@ -194,7 +194,7 @@ export class LazyPirate implements DeliveryStrategy {
   answered(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
     this.#turns.answered();
-    this.forget(call, now);
+    this.#forget(call, now);
   }
 
   refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean {
@@ -236,7 +236,15 @@ export class LazyPirate implements DeliveryStrategy {
     this.#deadlines.set(call, now, Math.min(restMs, mostMs, this.remainingMs(call, now)));
   }
 
-  forget(call: Call, now: MonotonicMs): void {
+  cancel(call: Call, now: MonotonicMs): void {
+    if (call.state === 'sent' && call.link !== 0) {
+      const first = Math.max(1, call.attempt - ATTEMPT_MODULUS + 1);
+      for (let send = first; send <= call.attempt; send++) this.#sink.cancel(call.link, call, send);
+    }
+    this.#forget(call, now);
+  }
+
+  #forget(call: Call, now: MonotonicMs): void {
     if (call.state === 'settled') return;
     this.#deadlines.clear(call);
     if (call.state === 'waiting') {
@@ -405,7 +413,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #fail(call: Call, error: MajordomoError, now: MonotonicMs): void {
-    this.forget(call, now);
+    this.#forget(call, now);
     this.#sink.fail(call, error);
   }
 

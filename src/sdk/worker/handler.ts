@@ -12,13 +12,13 @@ const TIMER_MS_MAX = 2_147_483_647;
 
 /** The second argument of a handler. */
 export interface HandlerContext<Answer = Body, Progress = Answer> {
-  /** The same as `request.signal`. */
+  /** The same as `request.signal`: aborts when nobody waits for the answer any more, with the reason as an error. */
   readonly signal: AbortSignal;
   /**
    * Sends a part of the reply. The handler returns the last part. With a 0.1 broker the worker keeps
    * the parts and sends them joined in one reply.
-   * @throws ERR_MDP_STREAM_BROKEN if the broker took the request away; ERR_MDP_BODY; a `ServiceError`
-   * `too-large` if the part is larger than the broker accepts: the request fails with that
+   * @throws ERR_MDP_ABORTED if the request was cancelled; ERR_MDP_STREAM_BROKEN if the broker took it away;
+   * ERR_MDP_BODY; a `ServiceError` `too-large` if the part is larger than the broker accepts: the request fails with that
    */
   readonly partial: (body: Answer) => void;
   /**
@@ -111,8 +111,13 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   answer: BodyFrames = EMPTY;
   /** A part was too large to be sent: the request fails with this, however its handler ends. */
   spoiledBy: Error | null = null;
+  /** Nobody wants the answer: why. */
+  cancelledBy: Error | null = null;
+  /** Nothing more is sent for it. (Its handler may go on if it was cancelled.) */
+  isOver = false;
   readonly #version: MdpVersion;
   readonly #values: HandlerValues;
+  #graceTimer: NodeJS.Timeout | undefined;
   #buffered: Uint8Array[] | null = null;
   /** Created on demand, as `#partial`: most handlers use neither. */
   #signal: TaskSignal | null = null;
@@ -130,7 +135,8 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   get signal(): AbortSignal {
     if (this.#signal === null) {
       this.#signal = new TaskSignal(this.task.request.deadlineMs);
-      if (this.#over) this.#signal.abort(closedError());
+      if (this.cancelledBy !== null) this.#signal.abort(this.cancelledBy);
+      else if (this.#over) this.#signal.abort(closedError());
     }
     return this.#signal.signal;
   }
@@ -153,7 +159,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
       const body = [PROGRESS, ...frameList(frames)];
       const error = this.session.tooLargeError(body);
       if (error !== null) throw error;
-      if (this.#version === 2) this.session.progress(this.task, body);
+      if (this.#version === 2 && this.cancelledBy === null) this.session.progress(this.task, body);
     };
     return this.#progress;
   }
@@ -170,6 +176,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   }
 
   #send(body: BodyFrames): void {
+    if (this.cancelledBy !== null) throw this.cancelledBy;
     this.spoiledBy ??= this.#over ? null : this.session.tooLargeError(body);
     if (this.spoiledBy !== null) throw this.spoiledBy;
     if (this.#over || !this.session.partial(this.task, body)) {
@@ -183,8 +190,20 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
     this.#signal?.abort(closedError());
   }
 
+  /**
+   * Nobody wants the answer.
+   * @param expired called if the handler has not ended after so many milliseconds
+   */
+  cancel(graceMs: number, expired: () => void): void {
+    if (this.cancelledBy !== null) return;
+    this.cancelledBy = cancelledError();
+    this.#graceTimer = setTimeout(expired, graceMs).unref();
+    this.#signal?.abort(this.cancelledBy);
+  }
+
   /** The handler has ended. */
   ended(): void {
+    clearTimeout(this.#graceTimer);
     this.#signal?.rest();
   }
 
@@ -246,6 +265,10 @@ function progressError(): Error {
 
 function deadlineError(): Error {
   return sdkError('ERR_MDP_TIMEOUT', 'the deadline has passed: the client no longer waits');
+}
+
+function cancelledError(): Error {
+  return sdkError('ERR_MDP_ABORTED', 'the request was cancelled: nobody waits for its answer');
 }
 
 function closedError(): Error {

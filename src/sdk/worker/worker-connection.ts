@@ -30,6 +30,7 @@ import type {
   Registration as RegistrationAt,
 } from './worker-events.js';
 import {
+  type Asked,
   type SessionLoss,
   type SessionOptions,
   type SessionSink,
@@ -43,6 +44,8 @@ export interface ConnectionOwner {
   readonly dial: Dial;
   /** Give the task to the service's handler; report its end to the session. */
   run(session: WorkerSession, task: Task, offered: OfferedService): void;
+  /** Nobody wants the answer of one of its requests. @param token the broker's */
+  cancel(session: WorkerSession, token: Buffer): void;
   /** A link is closing; the worker waits for it before it ends. */
   closing(promise: Promise<void>): void;
   /** A message that a broker should not send. */
@@ -339,9 +342,9 @@ class Registration implements SessionSink {
     this.ask();
   }
 
-  ready(credit: number | null, tellsName: boolean, asksForHeaders: boolean): void {
+  ready(credit: number | null, tellsName: boolean, asks: Asked): void {
     const { version, name } = this.#owner.settings;
-    const options = { name: tellsName ? name : null, headers: asksForHeaders };
+    const options = { ...asks, name: tellsName ? name : null };
     this.#write(workerReady(version, this.#offered.name, credit, options));
   }
 
@@ -416,6 +419,11 @@ class Registration implements SessionSink {
       case 'request':
         this.#request(frames, message, now);
         return;
+      case 'cancel': {
+        const token = frames.view(message.client);
+        if (!this.session.cancelHeld(token, now)) this.#owner.cancel(this.session, token);
+        return;
+      }
       case 'heartbeat':
         this.session.heartbeat(now);
         return;

@@ -63,6 +63,11 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
   /** The longest such pause, in milliseconds: see `retryBaseMs`. */
   readonly retryMaxMs?: number;
   /**
+   * How long a handler may go on after its request was cancelled, and `request.signal` aborted, in
+   * milliseconds. After that its place is given to another request. Default 10000.
+   */
+  readonly cancelGraceMs?: number;
+  /**
    * Whether clients get the message of every error that a handler throws. False: they get the message of
    * a `ServiceError`, and only the code of other errors. Default true.
    */
@@ -129,6 +134,7 @@ export interface WorkerSettings {
   readonly heartbeatLiveness: number;
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
+  readonly cancelGraceMs: number;
   readonly exposeErrors: boolean;
   readonly dial: Dial;
 }
@@ -155,6 +161,7 @@ export function workerSettings(given: unknown, handler: unknown): WorkerSettings
     ),
     retryBaseMs: options.integer('retryBaseMs', WORKER_DEFAULTS.retryBaseMs, 1, DAY_MS),
     retryMaxMs: options.integer('retryMaxMs', WORKER_DEFAULTS.retryMaxMs, 1, DAY_MS),
+    cancelGraceMs: options.integer('cancelGraceMs', WORKER_DEFAULTS.cancelGraceMs, 0, DAY_MS),
     exposeErrors: options.boolean('exposeErrors', WORKER_DEFAULTS.exposeErrors),
     dial: options.dial(WORKER_DEFAULTS.transport),
   };

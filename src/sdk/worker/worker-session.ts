@@ -79,6 +79,9 @@ export class Task {
   }
 }
 
+/** What READY asks for. */
+export type Asked = Pick<WorkerOffers, 'headers' | 'cancel'>;
+
 /** Effects, carried out in order. */
 export interface SessionSink {
   open(): void;
@@ -87,8 +90,8 @@ export interface SessionSink {
   ask(): void;
   /** Ask it once more, so that the answer confirms the READY before it. */
   askAgain(): void;
-  /** @param asksForHeaders the broker knows headers */
-  ready(credit: number | null, tellsName: boolean, asksForHeaders: boolean): void;
+  /** @param asks what the broker knows of what a worker may ask for */
+  ready(credit: number | null, tellsName: boolean, asks: Asked): void;
   heartbeat(): void;
   disconnect(): void;
   /** Give it to the handler. */
@@ -312,6 +315,20 @@ export class WorkerSession implements SlotTaker {
     this.#over(now);
   }
 
+  /**
+   * Nobody wants the answer of a request: one that has not begun goes back.
+   * @param token the broker's
+   * @returns false if it is none of those
+   */
+  cancelHeld(token: Buffer, now: MonotonicMs): boolean {
+    this.#heardMs = now;
+    const at = this.#held.findIndex(({ client }) => client.equals(token));
+    const [task] = at < 0 ? [] : this.#held.splice(at, 1);
+    if (task === undefined) return false;
+    this.#sink.giveBack(task);
+    return true;
+  }
+
   slotIsFree(): void {
     this.#beginHeld();
   }
@@ -404,11 +421,12 @@ export class WorkerSession implements SlotTaker {
   #register(now: MonotonicMs, offers: WorkerOffers): void {
     const { credit, hasName } = this.#options;
     const tellsName = hasName && offers.options;
-    const asksForHeaders = offers.headers;
+    const { headers, cancel } = offers;
     this.#untilMs = Infinity;
     this.#offers = offers;
     // D67: a worker with options always states its credit.
-    this.#declared = offers.credit && (credit > 1 || tellsName || asksForHeaders) ? credit : null;
+    this.#declared =
+      offers.credit && (credit > 1 || tellsName || headers || cancel) ? credit : null;
     // Handlers of an earlier registration still run, so their slots are not free.
     if (this.#running >= this.#credit) {
       this.#state = 'full';
@@ -421,7 +439,7 @@ export class WorkerSession implements SlotTaker {
     this.#heardMs = now;
     this.#tickMs = now;
     this.#beatSinceHeard = false;
-    this.#sink.ready(this.#declared, tellsName, asksForHeaders);
+    this.#sink.ready(this.#declared, tellsName, { headers, cancel });
     this.#beatMs = now + this.#options.heartbeatIntervalMs;
     this.#confirmedBy = 0;
     this.#isConfirmed = false;

@@ -653,6 +653,7 @@ export class World {
       throw new Fault('nobody is refused');
     },
     recordHello: () => true,
+    cancel: () => true,
     isServed: () => true,
     isPaused: () => false,
     counts: { services: 1, workers: 1 },

@@ -457,7 +457,7 @@ describe('what nobody waits for', () => {
   it('leaves nothing behind', () => {
     const script = connected(2).ask('a').ask('b').refuse('a', '429').abort('a').abort('b');
     script.pass(60_000);
-    expect(script.effects).toEqual(['0 send a #1 on 1', '0 send b #1 on 1']);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '0 send b #1 on 1', '0 cancel b #1 on 1']);
     expect(script.strategy.nextMs()).toBe(Infinity);
   });
 });

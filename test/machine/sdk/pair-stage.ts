@@ -245,6 +245,7 @@ export class PairStage {
       },
       ping: () => undefined,
       hedged: () => undefined,
+      cancel: () => undefined,
       send: (link, call) => {
         const { attempt } = call;
         this.after(WAY_MS, () => {

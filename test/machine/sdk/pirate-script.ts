@@ -146,7 +146,7 @@ export class PirateScript {
   }
 
   abort(name: string): this {
-    this.strategy.forget(this.call(name), this.now);
+    this.strategy.cancel(this.call(name), this.now);
     return this;
   }
 
@@ -187,6 +187,9 @@ export class PirateScript {
       },
       send: (link, call) => {
         say(`send ${call.service} #${call.attempt} on ${link}`);
+      },
+      cancel: (link, call, send) => {
+        say(`cancel ${call.service} #${send} on ${link}`);
       },
       fail: (call, error) => {
         this.errors.set(call.service, error);

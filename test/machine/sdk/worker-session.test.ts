@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ConcurrencyLimiter } from '../../../src/sdk/worker/concurrency-limiter.js';
 import { Frames } from '../../../src/core/frames.js';
 import { ReceivedRequest } from '../../../src/sdk/message.js';
+import { NO_WORKER_OFFERS, type WorkerOffers } from '../../../src/sdk/broker-facts.js';
 import type { Failure } from '../../../src/wire/failure.js';
 import { type SessionSink, Task, WorkerSession } from '../../../src/sdk/worker/worker-session.js';
 
@@ -12,13 +13,14 @@ const OPTIONS = {
   retryMaxMs: 400,
 };
 
-const ALL_OFFERED = {
+const ALL_OFFERED: WorkerOffers = {
   credit: true,
   options: true,
   headers: true,
+  cancel: true,
   fail: true,
   messageBytesMax: Infinity,
-} as const;
+};
 
 const FAILURE = { kind: 'error', code: 'E', text: 'no', detail: [] } as const;
 
@@ -63,7 +65,7 @@ class SessionScript {
   }
 
   offers(credit: boolean, options = false, fail = false, headers = false): this {
-    const offers = { credit, options, fail, headers, messageBytesMax: Infinity };
+    const offers = { ...NO_WORKER_OFFERS, credit, options, fail, headers };
     this.session.offers(offers, this.now);
     return this;
   }
@@ -140,10 +142,10 @@ class SessionScript {
       askAgain: () => {
         this.reports.push('asked');
       },
-      ready: (credit, tellsName, asksForHeaders) => {
+      ready: (credit, tellsName, { headers, cancel }) => {
         const stated = credit === null ? '' : ` ${credit}`;
-        const options = (tellsName ? ' as NAME' : '') + (asksForHeaders ? ' with headers' : '');
-        say(`READY${stated}${options}`);
+        const asked = (headers ? ' with headers' : '') + (cancel ? ' with cancel' : '');
+        say(`READY${stated}${tellsName ? ' as NAME' : ''}${asked}`);
       },
       heartbeat: saying('HEARTBEAT'),
       disconnect: saying('DISCONNECT'),

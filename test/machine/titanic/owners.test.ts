@@ -336,6 +336,7 @@ describe('replies that are large (D76)', () => {
         services: () => [],
         workers: () => [],
         recordHello: () => true,
+        cancel: () => true,
       },
       answer: (id: number, [first]: readonly Buffer[]): void => {
         sent.push(id);

@@ -187,6 +187,10 @@ export class SimClient implements Actor {
   #giveUp(attempt: Attempt, tries: number): void {
     attempt.timer = null;
     if (this.#left) return;
+    // Some take back what they do not wait for any longer (D107).
+    if (this.habits.correlates && attempt.number % 2 === 0) {
+      this.#ask('mmi.cancel', Buffer.from(attempt.correlation), this.#correlated('mmi'));
+    }
     if (tries >= this.habits.retries) {
       this.#open--;
       return;

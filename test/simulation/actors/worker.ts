@@ -117,9 +117,11 @@ export class SimWorker implements Actor {
     // A worker that declares its credit may also state its name (D67), which changes nothing.
     // Some ask for headers.
     const headers = credit !== null && this.name.length % 2 === 0;
-    const options = { name: credit === null ? null : this.name, headers };
+    // Others ask to hear which requests nobody waits for any more.
+    const cancel = credit !== null && credit % 2 === 0;
+    const options = { name: credit === null ? null : this.name, headers, cancel };
     const frames = workerReady(version, Buffer.from(service), credit, options);
-    this.#send(frames, { kind: 'ready', version, service, credit, headers });
+    this.#send(frames, { kind: 'ready', version, service, credit, headers, cancel });
     this.#registered = true;
     this.#heardAt = this.#around.clock.now;
   }
@@ -168,6 +170,7 @@ export class SimWorker implements Actor {
     hold(inbound.kind !== 'malformed', `${this.name} cannot read what it is sent`);
     this.#heardAt = this.#around.clock.now;
     if (inbound.kind === 'disconnect') this.#again();
+    if (inbound.kind === 'cancel') this.#cancelled(frames.view(inbound.client).toString('latin1'));
     if (inbound.kind !== 'request') return;
     const token = frames.view(inbound.client).toString('latin1');
     const key = frames.view(inbound.body).toString('latin1');
@@ -182,6 +185,17 @@ export class SimWorker implements Actor {
       if (what === null) this.#answer(job);
       else this.#misbehave(what, job);
     });
+  }
+
+  /** It ends the request with RETURN or FAIL, or finishes in vain. */
+  #cancelled(token: string): void {
+    this.#around.tally.fault('request is taken back');
+    const at = this.#jobs.findIndex((job) => job.token === token);
+    const job = this.#jobs[at];
+    if (job === undefined || job.key.length % 3 === 0) return;
+    this.#jobs.splice(at, 1);
+    if (job.key.length % 3 === 1) this.#return(job);
+    else this.#fail(job);
   }
 
   #answer(job: Job, parts = this.#random.int(0, this.habits.partialsMax)): void {

@@ -241,7 +241,7 @@ export class FreelanceSimClient {
   #abort(call: Call): void {
     if (this.#calls.get(call.id) !== call) return;
     this.#calls.delete(call);
-    this.#strategy.forget(call);
+    this.#strategy.cancel(call);
     this.#ended(call, 'aborted');
     this.#wake();
   }
@@ -294,6 +294,7 @@ export class FreelanceSimClient {
         if (this.habits.hasLinkPings) open?.link.ping();
         else open?.link.send(this.#tongue.ping());
       },
+      cancel: () => undefined,
       hedged: () => {
         const { figures } = this.#stage.tally;
         figures.set('hedges', (figures.get('hedges') ?? 0) + 1);

@@ -10,6 +10,8 @@ const NAMES = [
   'requestsExpired',
   'requestsAbandoned',
   'requestsDropped',
+  'requestsCancelled',
+  'cancels',
   'unexpected',
 ] as const;
 
@@ -70,6 +72,7 @@ function isBalanced(counters: BrokerCounters, held: number): boolean {
     counters.requestsExpired +
     counters.requestsAbandoned +
     counters.requestsDropped +
+    counters.requestsCancelled +
     refused.limit +
     refused.rights +
     refused.no_worker +

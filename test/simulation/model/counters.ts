@@ -15,6 +15,8 @@ export class ModelCounters {
   requestsExpired = 0;
   requestsAbandoned = 0;
   requestsDropped = 0;
+  requestsCancelled = 0;
+  cancels = 0;
   unexpected = 0;
   readonly requestsFailed: Record<FailureKind, number> = { error: 0, final: 0, retry: 0 };
   readonly requestsRefused: Record<RefusalReason, number> = {

@@ -44,6 +44,11 @@ export function requestHead(kind: WorkerKind): Buffer[] {
   return kind === 'ppp' ? [] : workerFrames(kind, 2, 2);
 }
 
+/** CANCEL of a request (D107). */
+export function cancelFrames(version: MdpVersion, token: Buffer): Buffer[] {
+  return [...workerFrames(version, 10, 10), token, EMPTY];
+}
+
 /** HEARTBEAT to a worker; `null`: it is sent none (D35). */
 export function heartbeatFrames(kind: WorkerKind): Buffer[] | null {
   if (kind === 'spp') return null;

@@ -32,6 +32,8 @@ export interface ReadyIntent {
   readonly credit: number | null;
   /** It asks for headers. */
   readonly headers?: boolean;
+  /** It asks for CANCEL. */
+  readonly cancel?: boolean;
 }
 
 export interface ReplyIntent {

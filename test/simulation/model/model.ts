@@ -168,6 +168,9 @@ export class Model {
       const said = keyOf(intent.body);
       const [refusesToWait, hearsFailures] = [said.includes('refuse'), said.includes('failures')];
       peer.hellos.push({ envelope: intent.envelope, refusesToWait, hearsFailures });
+    } else if (intent.service === 'mmi.cancel') {
+      answer = ['200'];
+      this.#requests.takeBack(this.#clientOf(peer), intent);
     } else if (intent.service === 'mmi.broker') {
       answer = ['200', JSON.stringify(STATUS)];
     }
@@ -340,6 +343,7 @@ export class Model {
       this.#requests.expected.close(worker.peer.id);
     }
     this.#revive(now);
+    this.#requests.endTakenBack();
     for (const client of this.#departed) {
       this.#requests.forget(client);
       this.#clients.delete(client);
@@ -451,7 +455,7 @@ export class Model {
     const name = token.toString('latin1');
     hold(token.length >= TOKEN_BYTES_MIN, 'a token of too few bytes (D7)');
     hold(!this.#deliveries.has(name), 'a token is given twice (D7)');
-    const delivery = new Delivery(request, worker);
+    const delivery = new Delivery(request, worker, token);
     this.#deliveries.set(name, delivery);
     request.service.queue.splice(request.service.queue.indexOf(request), 1);
     request.state = 'out';

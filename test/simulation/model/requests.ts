@@ -6,7 +6,7 @@ import type { RefusalReason } from '../../../src/broker/counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { Failure } from '../../../src/wire/failure.js';
 import { ModelCounters } from './counters.js';
-import { Expected, replyFrames } from './expected.js';
+import { cancelFrames, Expected, replyFrames, sameFrames } from './expected.js';
 import type { FailIntent, ReplyIntent, RequestIntent } from './intent.js';
 import {
   bytesOf,
@@ -187,8 +187,12 @@ export class ModelRequests {
     } else {
       this.#dropPartials(request);
       this.#answer(request, intent.body);
-      if (request.state === 'out') request.answered = true;
-      else this.#end(request, 'answered');
+      if (request.state !== 'out') {
+        this.#end(request, 'answered');
+        return;
+      }
+      if (!request.givenUp) this.#tellWorker(request);
+      request.answered = true;
     }
   }
 
@@ -201,6 +205,7 @@ export class ModelRequests {
     this.#dropPartials(request);
     if (total > limits.messageBytes) this.#abandonTooLarge(request, total);
     else this.#abandon(request);
+    this.#tellWorker(request);
     request.givenUp = true;
   }
 
@@ -226,8 +231,42 @@ export class ModelRequests {
     } else if (client !== null && client.name !== null) {
       // It may return, and would take the remaining parts for the whole reply.
       this.#abandon(request);
+      this.#tellWorker(request);
       request.givenUp = true;
     }
+  }
+
+  // ---------------------------------------------------------------- taken back (D107)
+
+  /** Those of this connection whose envelopes end with one of the ids, over the same proxies. */
+  takeBack(client: ModelClient, { envelope, body }: RequestIntent): void {
+    for (const request of client.requests) {
+      const its = request.intent.envelope;
+      const isIts = body.some((id) => sameFrames(its, [...envelope.slice(0, -1), id]));
+      if (isIts) request.isTakenBack = true;
+    }
+  }
+
+  endTakenBack(): void {
+    for (const request of [...this.byKey.values()]) {
+      if (!request.isTakenBack || request.answered || request.givenUp) continue;
+      this.counters.requestsCancelled++;
+      if (request.state === 'queued') {
+        this.#end(request, 'too_late');
+        continue;
+      }
+      this.#dropPartials(request);
+      this.#tellWorker(request);
+      request.givenUp = true;
+    }
+  }
+
+  /** Nobody waits for the answer of a request that is out. */
+  #tellWorker({ worker, delivery }: ModelRequest): void {
+    if (worker?.wantsCancel !== true || delivery === null || worker.isPirate) return;
+    this.counters.cancels++;
+    const version = worker.version === 1 ? 1 : 2;
+    this.expected.message(worker.peer.id, cancelFrames(version, delivery.token));
   }
 
   // ---------------------------------------------------------------- the end without a reply

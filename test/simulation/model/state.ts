@@ -52,6 +52,7 @@ export class ModelWorker {
   readonly credit: number;
   readonly declaredCredit: boolean;
   readonly wantsHeaders: boolean;
+  readonly wantsCancel: boolean;
   /** In order of dispatch. */
   readonly held: ModelRequest[] = [];
   lastSeenAt: number;
@@ -64,7 +65,7 @@ export class ModelWorker {
     peer: ModelPeer,
     service: ModelService,
     version: WorkerKind,
-    { credit, headers = false }: ReadyIntent,
+    { credit, headers = false, cancel = false }: ReadyIntent,
     now: number,
     usedAt: number,
   ) {
@@ -74,6 +75,7 @@ export class ModelWorker {
     this.credit = credit ?? 1;
     this.declaredCredit = credit !== null;
     this.wantsHeaders = headers;
+    this.wantsCancel = cancel;
     this.lastSeenAt = now;
     this.lastSentAt = now;
     this.usedAt = usedAt;
@@ -174,6 +176,8 @@ export class ModelRequest {
   held: (readonly Buffer[])[] = [];
   answered = false;
   givenUp = false;
+  /** Its client has taken it back, which takes effect at the end of the turn (D107). */
+  isTakenBack = false;
   /** The last report of a worker about it, as far as it is kept (D61). */
   reported: Failure | null = null;
   /**
@@ -217,10 +221,12 @@ export class Delivery {
   /** `lost`: its worker was lost in silence, and may still reply (D8). */
   state: 'out' | 'lost' | 'over' = 'out';
   spoiled = false;
+  readonly token: Buffer;
 
-  constructor(request: ModelRequest, worker: ModelWorker) {
+  constructor(request: ModelRequest, worker: ModelWorker, token: Buffer) {
     this.request = request;
     this.worker = worker;
+    this.token = token;
   }
 }
 

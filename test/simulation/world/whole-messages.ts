@@ -6,6 +6,7 @@ import { type Room, unpack } from '../../../src/core/packed.js';
 import type { Output } from '../../../src/zmtp/port.js';
 import {
   writeClientReply,
+  writeWorkerCancel,
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
@@ -44,6 +45,10 @@ export class WholeMessages implements Output {
         outlet.effect();
         writeWorkerRequestWithHeaders(this, ...effect);
         this.#read();
+      },
+      cancel: (...effect) => {
+        outlet.effect();
+        writeWorkerCancel(this, ...effect);
       },
       heartbeat: (...effect) => {
         writeWorkerHeartbeat(this, ...effect);

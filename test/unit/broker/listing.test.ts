@@ -21,6 +21,7 @@ const READY = {
   declaresCredit: false,
   workerName: null,
   wantsHeaders: false,
+  wantsCancel: false,
 } as const;
 
 describe('pages of what is registered', () => {

@@ -150,6 +150,10 @@ export function returnEntry(
   return entry('return', { token, ...credit, reason, text });
 }
 
+export function cancelEntry(token: number): Buffer {
+  return entry('cancel', { token });
+}
+
 export function heldEntry(tokens: readonly number[]): Buffer {
   return entry('held', { tokens });
 }

@@ -279,6 +279,7 @@ export class FleetMachine implements Interconnect {
       this.#offers.stated(service, credit);
     });
     this.hosted.run(embedded, now);
+    this.#origin.tellCancelled();
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
     // A time-out counts only after everything that has arrived was read.
     if (this.#isLossDue && this.#inbox.length === 0) this.#declareSilentLost(remote, now);
@@ -458,6 +459,8 @@ export class FleetMachine implements Interconnect {
         return this.#origin.answered(peer, entry, remote, now);
       case 'return':
         return this.#origin.returned(peer, entry, remote, now);
+      case 'cancel':
+        return this.hosted.cancelled(peer, entry.token) ? null : 'late';
       case 'held':
         this.#origin.listed(peer, entry.tokens, remote, now);
         return null;
@@ -678,4 +681,5 @@ const CHANNEL_OF: Readonly<Record<FleetEntry['kind'], readonly FleetChannel[]>> 
   want: ['want'],
   presence: ['presence'],
   hint: ['hint'],
+  cancel: ['direct'],
 };

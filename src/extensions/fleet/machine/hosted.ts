@@ -202,6 +202,26 @@ export class Hosted implements InternalClient {
     return this.#withdrawn.length === 0 && this.#arrived.length === 0 && !hasParts;
   }
 
+  /** Nobody wants the answer. @returns false: it is not here, or no longer */
+  cancelled(peer: FleetPeer, token: number): boolean {
+    const reference = peer.held.get(token);
+    const held = reference === undefined ? undefined : this.#held.get(reference);
+    let service = held?.service;
+    if (reference !== undefined && held !== undefined) {
+      this.#withdraw(reference, held);
+    } else {
+      // It may have come in this turn.
+      const at = this.#arrived.findIndex(
+        (each) => each.peer === peer && each.request.token === token,
+      );
+      const [arrived] = at < 0 ? [] : this.#arrived.splice(at, 1);
+      service = arrived?.request.service;
+    }
+    if (service === undefined) return false;
+    peer.post(returnEntry(token, 'returned', LATER, 'cancelled'), null, Buffer.from(service));
+    return true;
+  }
+
   /** The origin is gone. Its requests run to their end, and nobody hears of it. */
   peerLost(peer: FleetPeer): void {
     for (const reference of peer.held.values()) {

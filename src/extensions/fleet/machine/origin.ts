@@ -6,7 +6,7 @@ import type { RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../../../brok
 import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { unpack } from '../../../core/packed.js';
-import { askEntry, type FleetCredit, requestEntry } from './codec.js';
+import { askEntry, cancelEntry, type FleetCredit, requestEntry } from './codec.js';
 import type { FleetEntry, FleetOffer } from './protocol.js';
 import type { FleetCounters } from './counters.js';
 import {
@@ -58,6 +58,8 @@ export class Origin {
   readonly #byService = new Map<string, Set<Holder>>();
   /** The frames of the answer that is being passed on. */
   readonly #frames = new Frames();
+  /** Those that are to be told of cancelled requests. */
+  readonly #cancelling = new Set<FleetPeer>();
   #token = 0;
   #losses = 0;
 
@@ -192,6 +194,23 @@ export class Origin {
     holder.usedAt = now;
     this.#counters.bridged.out++;
     peer.post(requestEntry(token, holder.name, leftMs, packed, start, end, isHeaded), out);
+  }
+
+  /** Nobody wants the answer of a request that is out at the broker. @param key the broker machine's token */
+  cancel(peer: FleetPeer, key: Buffer): void {
+    peer.cancelled.add(key.toString('latin1'));
+    this.#cancelling.add(peer);
+  }
+
+  /** Tells other brokers which requests nobody wants any more: once a turn, because they are looked for. */
+  tellCancelled(): void {
+    for (const peer of this.#cancelling) {
+      for (const { key, token } of peer.out) {
+        if (peer.cancelled.has(key.toString('latin1'))) peer.post(cancelEntry(token));
+      }
+      peer.cancelled.clear();
+    }
+    this.#cancelling.clear();
   }
 
   /** @returns why it was not used; `null`: it was */
@@ -386,6 +405,10 @@ export class Holder implements RemoteHolder {
   ): void {
     const { now } = this.peer;
     this.#origin.send(this, token, leftMs, packed, start, end, isHeaded, now());
+  }
+
+  cancel(token: Buffer): void {
+    this.#origin.cancel(this.peer, token);
   }
 
   /** The holder has stated what it can take. */

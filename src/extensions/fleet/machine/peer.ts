@@ -46,6 +46,8 @@ export class FleetPeer {
   readonly out: Set<Outstanding> = new Set();
   /** Their bytes. */
   unanswered = 0;
+  /** Those whose answer nobody wants, by the broker machine's token, until the holder is told. */
+  readonly cancelled: Set<string> = new Set();
   /** When its last list came, or when it got the first request after none. */
   listedAt = 0;
 

@@ -149,6 +149,8 @@ export const FLEET_FIELDS = {
   },
   /** For the store of stored requests at the receiver. */
   hint: { content: REST },
+  /** Nobody wants the answer of the request. */
+  cancel: { token: TOKEN },
 };
 
 type FleetKind = keyof typeof FLEET_FIELDS;
