@@ -30,7 +30,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
 };
 
 /**
- * Extensions that a client uses: stored requests with options, waiting for replies, failures,
+ * Extensions that a client uses: durable requests with options, waiting for replies, failures,
  * headers, own pauses, parts while a worker sends them, taking requests back.
  */
 export interface Offers {

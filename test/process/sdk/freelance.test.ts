@@ -1,4 +1,4 @@
-/** Clients of several brokers that know nothing of each other (docs/sdk.md, "Independent brokers"). */
+/** Clients of several brokers that know nothing of each other (docs/sdk-delivery.md, "Independent brokers"). */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -286,7 +286,7 @@ describe('three independent brokers', () => {
     expect((await run([...args, 'where', ''])).status).toBe(0);
     const stored = await run([...args, '--durable', 'where', '']);
     expect(stored.status).toBe(64);
-    expect(stored.stderr).toContain('no stored requests');
+    expect(stored.stderr).toContain('no durable requests');
     const hedge = await run(['request', '--hedge-ms', '5', 'where', '']);
     expect(hedge.status).toBe(64);
     expect(hedge.stderr).toContain('--strategy freelance');
