@@ -29,7 +29,7 @@ export const PLAIN = {
   failures: FAILED.retry,
   expired: 0,
   abandoned: 1,
-  /** `client_gone`: they waited (D26). `cancelled`: their client does not want the answer any more (D107). */
+  /** `client_gone`: they waited (D26). `cancelled`: their client does not want the answer any more (D106). */
   dropped: { client_gone: 2, cancelled: 15 },
   refused: REFUSED,
   /** Failures that workers reported (D60). */

@@ -30,7 +30,7 @@ export interface BrokerSink {
     restStart: number,
     restEnd: number,
   ): void;
-  /** CANCEL to a worker that asked for it (D107). */
+  /** CANCEL to a worker that asked for it (D106). */
   cancel(peer: number, dialect: Dialect, token: Words): void;
   /** HEARTBEAT to a worker that knows it. */
   heartbeat(peer: number, dialect: Dialect): void;

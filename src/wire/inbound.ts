@@ -96,7 +96,7 @@ export class Inbound {
   workerName: string | null = null;
   /** ready: the worker asks for headers and deadlines (D67). */
   wantsHeaders = false;
-  /** ready: the worker asks for CANCEL (D107). */
+  /** ready: the worker asks for CANCEL (D106). */
   wantsCancel = false;
   /** malformed: what is wrong. */
   fault: Fault = { kind: 'envelope', reason: '', command: null, frame: 1 };

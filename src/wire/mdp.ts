@@ -38,7 +38,7 @@ export const WORKER_RETURN = 0x07;
 export const WORKER_FAIL = 0x08;
 /** Either version, to workers that asked for it: a REQUEST with headers and a deadline (D67). */
 export const WORKER_REQUEST_WITH_HEADERS = 0x09;
-/** Either version, to workers that asked for it: nobody wants the answer of one request any more (D107). */
+/** Either version, to workers that asked for it: nobody wants the answer of one request any more (D106). */
 export const WORKER_CANCEL = 0x0a;
 
 /** Identity and correlation frames that may stand before the empty delimiter (D1). */

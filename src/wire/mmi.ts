@@ -7,7 +7,7 @@ export const MMI_WORKERS = 'mmi.workers';
 export const MMI_BROKER = 'mmi.broker';
 export const MMI_HELLO = 'mmi.hello';
 export const MMI_FLEET = 'mmi.fleet';
-/** D107: the client does not want the answers of some of its requests any more. */
+/** D106: the client does not want the answers of some of its requests any more. */
 export const MMI_CANCEL = 'mmi.cancel';
 /** Requests that one `mmi.cancel` names: each by the last frame of its envelope, of at most so many bytes. */
 export const CANCEL_IDS_MAX = 100;
@@ -151,7 +151,7 @@ export interface BrokerStatus {
   readonly limits: Readonly<Record<string, number>>;
   /**
    * The extensions that a peer may use: `credit` (D23), `ready-options` and `headers` (D67), `hello` (D11),
-   * `cancel` (D107), `submit` and `wait` (D16), as offered.
+   * `cancel` (D106), `submit` and `wait` (D16), as offered.
    */
   readonly extensions: readonly string[];
   readonly pairHeartbeatMs: number;

@@ -227,7 +227,7 @@ function writeFrames(out: FrameWriter, peer: number, frames: readonly Buffer[]):
   });
 }
 
-/** CANCEL to a worker: `token, empty`, as of its REQUEST (D107). */
+/** CANCEL to a worker: `token, empty`, as of its REQUEST (D106). */
 export function writeWorkerCancel(
   out: FrameWriter,
   peer: number,

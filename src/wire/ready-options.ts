@@ -11,7 +11,7 @@ export interface ReadyOptions {
   readonly name: string | null;
   /** It wants the headers and deadlines of its requests. */
   readonly headers: boolean;
-  /** It wants to hear which of its requests nobody waits for any more (D107). */
+  /** It wants to hear which of its requests nobody waits for any more (D106). */
   readonly cancel: boolean;
 }
 

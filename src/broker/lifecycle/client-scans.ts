@@ -1,7 +1,7 @@
 /**
  * Ends requests of single clients: if the client will not return, those that wait are dropped (D26); if it has
  * lost the right to send them, they are refused (D73). Those that it does not want any more end wherever they
- * are (D107).
+ * are (D106).
  */
 import { PackedCursor, packedFrameBytes, packHead, readPacked } from '../../core/packed.js';
 import { allows } from '../admission/access.js';

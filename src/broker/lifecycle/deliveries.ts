@@ -134,7 +134,7 @@ export class Deliveries {
 
   /**
    * Nobody wants the answer of a request that is out, for this reason: it is not delivered again, and its worker
-   * hears of it, if it wants to (D107). Its delivery ends when the worker answers, or is lost.
+   * hears of it, if it wants to (D106). Its delivery ends when the worker answers, or is lost.
    */
   cancel(id: RequestId, why: typeof ANSWERED | typeof GIVEN_UP): void {
     const { table, workers, tokens, requests, sink, counters } = this.#state;

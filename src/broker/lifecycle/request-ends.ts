@@ -145,7 +145,7 @@ export class RequestEnds {
     requests.release(id, 'too_late');
   }
 
-  /** Its client does not want the answer of this plain request any more (D107). */
+  /** Its client does not want the answer of this plain request any more (D106). */
   cancel(id: RequestId): void {
     const { requests, counters, table, deliveries, events } = this.#state;
     if (table.is(id, ANSWERED | GIVEN_UP)) return;

@@ -215,7 +215,7 @@ export class Worker {
   readonly name: string | null;
   /** It asked for the headers and deadlines of its requests (D67). */
   readonly wantsHeaders: boolean;
-  /** It asked for CANCEL (D107). */
+  /** It asked for CANCEL (D106). */
   readonly wantsCancel: boolean;
   readonly registeredAt: number;
   /** Requests out at it, in order of dispatch. */

@@ -1,4 +1,4 @@
-/** Requests that nobody wants the answer of any more (D107). */
+/** Requests that nobody wants the answer of any more (D106). */
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { StageInternalClient } from '../../support/stage-internal-client.js';

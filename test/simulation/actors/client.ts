@@ -187,7 +187,7 @@ export class SimClient implements Actor {
   #giveUp(attempt: Attempt, tries: number): void {
     attempt.timer = null;
     if (this.#left) return;
-    // Some take back what they do not wait for any longer (D107).
+    // Some take back what they do not wait for any longer (D106).
     if (this.habits.correlates && attempt.number % 2 === 0) {
       this.#ask('mmi.cancel', Buffer.from(attempt.correlation), this.#correlated('mmi'));
     }

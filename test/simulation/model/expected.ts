@@ -44,7 +44,7 @@ export function requestHead(kind: WorkerKind): Buffer[] {
   return kind === 'ppp' ? [] : workerFrames(kind, 2, 2);
 }
 
-/** CANCEL of a request (D107). */
+/** CANCEL of a request (D106). */
 export function cancelFrames(version: MdpVersion, token: Buffer): Buffer[] {
   return [...workerFrames(version, 10, 10), token, EMPTY];
 }

@@ -236,7 +236,7 @@ export class ModelRequests {
     }
   }
 
-  // ---------------------------------------------------------------- taken back (D107)
+  // ---------------------------------------------------------------- taken back (D106)
 
   /** Those of this connection whose envelopes end with one of the ids, over the same proxies. */
   takeBack(client: ModelClient, { envelope, body }: RequestIntent): void {
