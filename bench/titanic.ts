@@ -117,6 +117,7 @@ const host: BrokerHost = {
   recordHello: () => true,
   isServed: () => true,
   isPaused: () => false,
+  contracts: () => null,
   counts: { services: 0, workers: 0 },
   services: () => [],
   workers: () => [],

@@ -36,6 +36,8 @@ export class BrokerCounters {
   };
   /** Well-formed commands of workers that are not valid in their state (docs/protocol.md). */
   unexpected = 0;
+  /** Registrations whose contract was not kept (D107). */
+  contractsNotKept = 0;
   /** Connections that were ended because the peer did not speak ZMTP, or broke its rules. */
   connectionsRejected = 0;
   readonly repliesDropped: Record<DroppedReply, number> = {

@@ -5,6 +5,7 @@ import {
   type FleetStatus,
   type MinimalStatus,
   MMI_BROKER,
+  MMI_CONTRACT,
   MMI_FLEET,
   MMI_HELLO,
   MMI_SERVICE,
@@ -28,7 +29,14 @@ const UNKNOWN = Buffer.from('501');
 /** It has workers, and is paused: its requests wait. */
 const PAUSED = Buffer.from('503');
 
-const NAMES: readonly string[] = [MMI_SERVICE, MMI_SERVICES, MMI_WORKERS, MMI_BROKER, MMI_HELLO];
+const NAMES: readonly string[] = [
+  MMI_SERVICE,
+  MMI_SERVICES,
+  MMI_WORKERS,
+  MMI_CONTRACT,
+  MMI_BROKER,
+  MMI_HELLO,
+];
 
 /** The `mmi.*` names answered where peers are strangers. */
 const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO];
@@ -105,6 +113,9 @@ export class Mmi implements InternalService {
         return this.#list(this.#services(host), null, request, now);
       case MMI_WORKERS:
         return this.#list(this.#workers(host), argument, request, now);
+      case MMI_CONTRACT:
+        if (!isSingle || argument.length === 0) return [BAD_REQUEST];
+        return contractsOf(argument, asker, host);
       case MMI_BROKER:
         if (!isSingle) return [BAD_REQUEST];
         return [OK, json(statusFor(asker, this.#brokerStatus(now)))];
@@ -164,6 +175,13 @@ function isHidden({ isMmiMinimal }: Asker, name: string): boolean {
 function isServedTo(asker: Asker, service: Buffer, host: BrokerHost): boolean {
   const isMmi = service.subarray(0, MMI_PREFIX.length).equals(MMI_PREFIX);
   return host.isServed(service) && !(isMmi && isHidden(asker, service.toString('latin1')));
+}
+
+/** To those who may request or offer the service, as in lists. */
+function contractsOf(service: Buffer, asker: Asker, host: BrokerHost): Buffer[] {
+  const isShown = asker.mayRequest(service) || asker.mayServe(service);
+  const contracts = isShown ? host.contracts(service) : null;
+  return contracts === null ? [NOT_FOUND] : [OK, contracts];
 }
 
 function statusFor({ isMmiMinimal }: Asker, status: BrokerStatus): BrokerStatus | MinimalStatus {

@@ -12,6 +12,8 @@ export interface WorkerOffers {
   readonly options: boolean;
   /** Workers may ask for headers in these options. */
   readonly headers: boolean;
+  /** READY may have a contract, after the options. */
+  readonly contract: boolean;
   /** Workers may report failures. */
   readonly fail: boolean;
   /** The largest message that it accepts. */
@@ -22,6 +24,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
   credit: false,
   options: false,
   headers: false,
+  contract: false,
   fail: false,
   messageBytesMax: Infinity,
 };
@@ -77,6 +80,7 @@ export class BrokerFacts {
       credit,
       options,
       headers: options && this.#has('headers'),
+      contract: options && this.#has('contract'),
       fail: this.#has('fail'),
       messageBytesMax: this.messageBytesMax,
     };

@@ -124,4 +124,5 @@ export function setReady(inbound: Inbound, dialect: Dialect, service: Buffer): v
   inbound.declaresCredit = false;
   inbound.workerName = null;
   inbound.wantsHeaders = false;
+  inbound.contract = -1;
 }

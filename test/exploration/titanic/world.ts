@@ -655,6 +655,7 @@ export class World {
     recordHello: () => true,
     isServed: () => true,
     isPaused: () => false,
+    contracts: () => null,
     counts: { services: 1, workers: 1 },
     services: () => [],
     workers: () => [],
