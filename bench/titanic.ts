@@ -118,6 +118,7 @@ const host: BrokerHost = {
   cancel: () => true,
   isServed: () => true,
   isPaused: () => false,
+  contracts: () => null,
   counts: { services: 0, workers: 0 },
   services: () => [],
   workers: () => [],

@@ -40,6 +40,8 @@ export class BrokerCounters {
   unexpected = 0;
   /** CANCELs that were sent to workers and to other brokers. */
   cancels = 0;
+  /** Registrations whose contract was not kept (D107). */
+  contractsNotKept = 0;
   /** Connections that were ended because the peer did not speak ZMTP, or broke its rules. */
   connectionsRejected = 0;
   readonly repliesDropped: Record<DroppedReply, number> = {

@@ -47,6 +47,7 @@ export function serviceStatus(service: Service, { source }: Figures): ServiceSta
   return {
     service: service.shown,
     paused: service.isPaused,
+    contracts: service.contracts?.count ?? 0,
     workersWaiting: service.workers.size - service.workersBusy,
     workersBusy: service.workersBusy,
     queued: service.queue.count,

@@ -294,6 +294,8 @@ export interface BrokerHost {
   isServed(service: Buffer): boolean;
   /** True if an operator paused the service: its requests wait. */
   isPaused(service: Buffer): boolean;
+  /** The JSON of `mmi.contract`; `null`: no worker of the service announced a contract. */
+  contracts(service: Buffer): Buffer | null;
   /** How many services and workers are in the lists. */
   readonly counts: { readonly services: number; readonly workers: number };
   /** All services by number. */

@@ -3,7 +3,8 @@
  * Each component that keeps bytes for a peer counts them here: transports count output that the
  * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
  * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
- * (`stored`), publishers what is subscribed to (`subscriptions`).
+ * (`stored`), publishers what is subscribed to (`subscriptions`), the broker
+ * what workers announced (`contracts`).
  *
  * Three things keep the total at the limit. Workers get copies of requests only as far as they read
  * them (`mayDispatch`). At the limit requests are refused (`mayHold`), and connections are closed that
@@ -19,6 +20,7 @@ export const HELD_KINDS = [
   'input',
   'stored',
   'subscriptions',
+  'contracts',
 ] as const;
 export type HeldKind = (typeof HELD_KINDS)[number];
 
@@ -56,6 +58,7 @@ export class MemoryAccount {
   input = 0;
   stored = 0;
   subscriptions = 0;
+  contracts = 0;
   /** Quota of its unread output, in bytes. */
   outputMax: number;
   /** Number of connections and clients that refer to it. */
@@ -70,7 +73,13 @@ export class MemoryAccount {
 
   get bytes(): number {
     return (
-      this.requests + this.output + this.dispatched + this.input + this.stored + this.subscriptions
+      this.requests +
+      this.output +
+      this.dispatched +
+      this.input +
+      this.stored +
+      this.subscriptions +
+      this.contracts
     );
   }
 
@@ -91,7 +100,8 @@ export class MemoryAccount {
     else if (kind === 'input') this.input += change;
     else if (kind === 'dispatched') this.dispatched += change;
     else if (kind === 'stored') this.stored += change;
-    else this.subscriptions += change;
+    else if (kind === 'subscriptions') this.subscriptions += change;
+    else this.contracts += change;
     this.#all.changed(this, change);
   }
 
@@ -130,7 +140,10 @@ export class Holdings {
 
   /** The same for each kind; read only now and then. */
   get byKind(): Readonly<Record<HeldKind, number>> {
-    const held = { requests: 0, output: 0, dispatched: 0, input: 0, stored: 0, subscriptions: 0 };
+    const held = Object.fromEntries(HELD_KINDS.map((kind) => [kind, 0])) as Record<
+      HeldKind,
+      number
+    >;
     for (const account of this.#accounts.values()) {
       for (const kind of HELD_KINDS) held[kind] += account[kind];
     }

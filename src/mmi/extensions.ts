@@ -3,6 +3,7 @@ export const EXTENSIONS: readonly string[] = [
   'credit',
   'ready-options',
   'headers',
+  'contract',
   'fail',
   'hello',
   'cancel',

@@ -8,6 +8,7 @@ import {
   type MinimalStatus,
   MMI_BROKER,
   MMI_CANCEL,
+  MMI_CONTRACT,
   MMI_FLEET,
   MMI_HELLO,
   MMI_SERVICE,
@@ -36,6 +37,7 @@ const NAMES: readonly string[] = [
   MMI_SERVICE,
   MMI_SERVICES,
   MMI_WORKERS,
+  MMI_CONTRACT,
   MMI_BROKER,
   MMI_HELLO,
   MMI_CANCEL,
@@ -116,6 +118,9 @@ export class Mmi implements InternalService {
         return this.#list(this.#services(host), null, request, now);
       case MMI_WORKERS:
         return this.#list(this.#workers(host), argument, request, now);
+      case MMI_CONTRACT:
+        if (!isSingle || argument.length === 0) return [BAD_REQUEST];
+        return contractsOf(argument, asker, host);
       case MMI_BROKER:
         if (!isSingle) return [BAD_REQUEST];
         return [OK, json(statusFor(asker, this.#brokerStatus(now)))];
@@ -186,6 +191,13 @@ function isHidden({ isMmiMinimal }: Asker, name: string): boolean {
 function isServedTo(asker: Asker, service: Buffer, host: BrokerHost): boolean {
   const isMmi = service.subarray(0, MMI_PREFIX.length).equals(MMI_PREFIX);
   return host.isServed(service) && !(isMmi && isHidden(asker, service.toString('latin1')));
+}
+
+/** To those who may request or offer the service, as in lists. */
+function contractsOf(service: Buffer, asker: Asker, host: BrokerHost): Buffer[] {
+  const isShown = asker.mayRequest(service) || asker.mayServe(service);
+  const contracts = isShown ? host.contracts(service) : null;
+  return contracts === null ? [NOT_FOUND] : [OK, contracts];
 }
 
 function statusFor({ isMmiMinimal }: Asker, status: BrokerStatus): BrokerStatus | MinimalStatus {

@@ -14,6 +14,8 @@ export interface WorkerOffers {
   readonly headers: boolean;
   /** Workers may ask for CANCEL in these options. */
   readonly cancel: boolean;
+  /** READY may have a contract, after the options. */
+  readonly contract: boolean;
   /** Workers may report failures. */
   readonly fail: boolean;
   /** The largest message that it accepts. */
@@ -25,6 +27,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
   options: false,
   headers: false,
   cancel: false,
+  contract: false,
   fail: false,
   messageBytesMax: Infinity,
 };
@@ -83,6 +86,7 @@ export class BrokerFacts {
       options,
       headers: options && this.#has('headers'),
       cancel: options && this.#has('cancel'),
+      contract: options && this.#has('contract'),
       fail: this.#has('fail'),
       messageBytesMax: this.messageBytesMax,
     };

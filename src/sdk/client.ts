@@ -20,9 +20,11 @@ import { DEADLINE_MS_MAX, EMPTY } from '../wire/mdp.js';
 import { readClientFailure } from '../wire/failure.js';
 import {
   CANCEL_IDS_MAX,
+  type ContractsStatus,
   helloFrame,
   MMI_BROKER,
   MMI_CANCEL,
+  MMI_CONTRACT,
   MMI_FAILED,
   MMI_HELLO,
   MMI_REFUSED,
@@ -129,6 +131,8 @@ export type { ProgressPart, ToldPart } from './message.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 export type { TransportName } from './dials.js';
+export type { AnnouncedContract, JsonSchema } from '../wire/contract.js';
+export type { ContractsStatus, ContractStatus } from '../wire/mmi.js';
 export type { Message, StreamPart } from './message.js';
 
 /** The reply to a request. */
@@ -382,6 +386,22 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       this.#requestFrames(given.service, encodeRequest(given.body), given.options),
     );
     return decodeReply(joined((reply as Reply).frames)) as OutputOf<Types, Name, never>;
+  }
+
+  /**
+   * What the workers of a service announced of it at this broker; `null`: none did, or the broker knows no
+   * contracts.
+   *
+   *     const { contracts } = (await client.contractOf('tax.rate')) ?? { contracts: [] };
+   *
+   * Rejects as `request` does.
+   */
+  async contractOf(service: string, options?: RequestOptions): Promise<ContractsStatus | null> {
+    const frames = bodyFrames(serviceName(service));
+    const reply = await this.#requestFrames(MMI_CONTRACT, frames, options);
+    const [status, json] = reply.frames;
+    if (status?.toString('latin1') !== '200' || json === undefined) return null;
+    return JSON.parse(json.toString('utf8')) as ContractsStatus;
   }
 
   /**

@@ -98,6 +98,8 @@ export class Inbound {
   wantsHeaders = false;
   /** ready: the worker asks for CANCEL (D106). */
   wantsCancel = false;
+  /** ready: index of the frame with the contract, which is not read yet (D107); -1: there is none. */
+  contract = -1;
   /** malformed: what is wrong. */
   fault: Fault = { kind: 'envelope', reason: '', command: null, frame: 1 };
   /** The frames as they came: `frames` may have the name of the service in addition. */
@@ -286,8 +288,8 @@ export class Inbound {
       this.fail('worker', at, 'READY must have a service name');
     } else if (!isServiceName(frames, at)) {
       this.fail('worker', at, 'a service name must be 1 to 255 bytes');
-    } else if (frames.count > at + 3) {
-      this.fail('worker', at + 3, 'a READY must end with its options');
+    } else if (frames.count > at + 4) {
+      this.fail('worker', at + 4, 'a READY must end with its contract');
     } else {
       this.kind = 'ready';
       this.service = at;
@@ -296,9 +298,10 @@ export class Inbound {
       this.workerName = null;
       this.wantsHeaders = false;
       this.wantsCancel = false;
+      this.contract = frames.count === at + 4 ? at + 3 : -1;
       if (this.credit < 1) {
         this.fail('worker', at + 1, 'credit must be a decimal number from 1 to 10000');
-      } else if (frames.count === at + 3) {
+      } else if (frames.count > at + 2) {
         this.#readOptions(at + 2);
       }
     }

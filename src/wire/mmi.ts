@@ -1,9 +1,11 @@
 /** Names and status frames of 8/MMI and of this project's extensions (docs/protocol.md). */
+import type { AnnouncedContract } from './contract.js';
 import { readJsonObject } from './json-object.js';
 
 export const MMI_SERVICE = 'mmi.service';
 export const MMI_SERVICES = 'mmi.services';
 export const MMI_WORKERS = 'mmi.workers';
+export const MMI_CONTRACT = 'mmi.contract';
 export const MMI_BROKER = 'mmi.broker';
 export const MMI_HELLO = 'mmi.hello';
 export const MMI_FLEET = 'mmi.fleet';
@@ -59,6 +61,8 @@ export interface ServiceStatus {
   readonly service: string;
   /** An operator paused it: its requests wait. */
   readonly paused: boolean;
+  /** How many different contracts its workers announced (D107). */
+  readonly contracts: number;
   readonly workersWaiting: number;
   readonly workersBusy: number;
   readonly queued: number;
@@ -139,6 +143,28 @@ export interface WorkerStatus {
   readonly name: string | null;
 }
 
+/** The JSON of `mmi.contract`. */
+export interface ContractsStatus {
+  /** Percent-escaped. */
+  readonly service: string;
+  /** Workers that announced none. */
+  readonly workersWithout: number;
+  /** Workers whose contract was not kept: there are too many different ones, or no memory. */
+  readonly workersNotKept: number;
+  /** The different contracts, in the order in which they came. */
+  readonly contracts: readonly ContractStatus[];
+}
+
+/** A contract, and the workers that announced it. */
+export interface ContractStatus {
+  /** How many workers announced it. */
+  readonly workers: number;
+  /** Of at most ten of them, percent-escaped. */
+  readonly names: readonly string[];
+  /** As its workers sent it: escape its texts before display. */
+  readonly contract: AnnouncedContract;
+}
+
 /** The JSON of `mmi.broker`. */
 export interface BrokerStatus {
   readonly version: string;
@@ -150,7 +176,7 @@ export interface BrokerStatus {
   readonly epoch: number;
   readonly limits: Readonly<Record<string, number>>;
   /**
-   * The extensions that a peer may use: `credit` (D23), `ready-options` and `headers` (D67), `hello` (D11),
+   * The extensions that a peer may use: `credit` (D23), `ready-options` and `headers` (D67), `contract` (D107), `hello` (D11),
    * `cancel` (D106), `submit` and `wait` (D16), as offered.
    */
   readonly extensions: readonly string[];

@@ -125,4 +125,5 @@ export function setReady(inbound: Inbound, dialect: Dialect, service: Buffer): v
   inbound.workerName = null;
   inbound.wantsHeaders = false;
   inbound.wantsCancel = false;
+  inbound.contract = -1;
 }

@@ -54,6 +54,8 @@ export interface OtherTraffic {
 export type WorkerInbound =
   WorkerRequest | WorkerCancel | WorkerSignal | OtherTraffic | MalformedReply;
 
+/** An options frame, where only the contract that follows it says something. */
+const NO_OPTIONS = Buffer.from('{}');
 /** The frames of an answer after its command: token, empty frame, body. */
 const TOKEN_EMPTY_BODY = 3;
 
@@ -65,18 +67,21 @@ function message(version: MdpVersion, command: number, rest: readonly Uint8Array
 /**
  * @param credit D23: only for a broker that is known to understand it; otherwise `null`
  * @param options D67: the same
+ * @param contract D107: the same; it follows the options
  */
 export function workerReady(
   version: MdpVersion,
   service: Buffer,
   credit: number | null,
   options: Partial<ReadyOptions> = {},
+  contract: Uint8Array | null = null,
 ): Uint8Array[] {
   const rest: Uint8Array[] = [service];
-  const said = readyOptionsFrame(options);
+  const said = readyOptionsFrame(options) ?? (contract === null ? null : NO_OPTIONS);
   // The options follow the credit, so a worker with options states its credit, too.
   if (credit !== null || said !== null) rest.push(Buffer.from(String(credit ?? 1)));
   if (said !== null) rest.push(said);
+  if (contract !== null) rest.push(contract);
   return message(version, WORKER_READY, rest);
 }
 

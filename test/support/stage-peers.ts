@@ -164,6 +164,8 @@ export interface ReadyWith {
   readonly name?: string;
   readonly headers?: boolean;
   readonly cancel?: boolean;
+  /** The contract's frame (D107). */
+  readonly contract?: string;
 }
 
 export class WorkerActor implements Reader {
@@ -181,9 +183,10 @@ export class WorkerActor implements Reader {
   }
 
   ready(service: FrameLike, options: ReadyWith = {}): this {
-    const { credit = null, name = null, headers = false, cancel = false } = options;
+    const { credit = null, name = null, headers = false, cancel = false, contract } = options;
+    const frame = contract === undefined ? null : Buffer.from(contract);
     const said = { name, headers, cancel };
-    return this.#sends(workerReady(this.version, toBytes(service), credit, said));
+    return this.#sends(workerReady(this.version, toBytes(service), credit, said, frame));
   }
 
   /** REPLY (0.1) or FINAL (0.2) to the oldest open request, or to the given one. */

@@ -152,6 +152,7 @@ export const Service = object(
   {
     service: text(SERVICE_NAME),
     paused: flag('Whether an operator paused it: its requests wait, also if it has workers.'),
+    contracts: count('How many different contracts its workers announced; above 1, they differ.'),
     workersWaiting: count(),
     workersBusy: count(),
     queued: count(),

@@ -46,6 +46,8 @@ export function brokerMetrics(
   by(out, 'messages_malformed_total', 'kind', { ...malformed, ...ofOthers, titanic });
   out.metric('messages_unexpected_total');
   out.sample('', counters.unexpected);
+  out.metric('contracts_not_kept_total');
+  out.sample('', counters.contractsNotKept);
   by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);
 }
 

@@ -174,6 +174,13 @@ const TABLE = {
     meaning:
       'A second READY, a FAIL or REPLY for a request that the worker does not hold, a command before READY. The broker answers with DISCONNECT and forgets the worker.',
   },
+  contracts_not_kept_total: {
+    type: 'counter',
+    labels: {},
+    help: 'Registrations of workers whose contract was not kept.',
+    meaning:
+      'Other workers of the service have announced eight different contracts, or `limits.memoryBytes` left no room. The worker gets requests like any other; `mmi.contract` counts it as `workersNotKept`.',
+  },
   replies_dropped_total: {
     type: 'counter',
     labels: { reason: ['client_gone', 'answered', 'too_late', 'slow_client'] },
@@ -473,7 +480,7 @@ const TABLE = {
     labels: { kind: HELD_KINDS },
     help: 'Memory that the node holds for its peers, which limits.memoryBytes limits: in all, without a label, and by kind.',
     meaning:
-      '`requests`: requests and parts of replies; `output`: what peers have not read yet; `dispatched`: the same at peers that get requests; `input`: incomplete messages; `stored`: what is on its way to the store; `subscriptions`: what subscribers to the events and the map have subscribed to. Near the limit the broker refuses requests, subscriptions and durable requests of those that hold most.',
+      '`requests`: requests and parts of replies; `output`: what peers have not read yet; `dispatched`: the same at peers that get requests; `input`: incomplete messages; `stored`: what is on its way to the store; `subscriptions`: what subscribers to the events and the map have subscribed to; `contracts`: what workers announced of their services. Near the limit the broker refuses requests, subscriptions and durable requests of those that hold most.',
   },
   event_loop_lag_seconds: {
     type: 'gauge',

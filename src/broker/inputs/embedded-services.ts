@@ -80,6 +80,10 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return found !== null && found.workers.size + found.remotes.size > 0;
   }
 
+  contracts(service: Buffer): Buffer | null {
+    return this.#state.services.find(service, 0, service.length)?.contractsJson ?? null;
+  }
+
   #internalOf(service: Buffer): InternalService | null {
     return this.#state.internals.find(service, 0, service.length);
   }

@@ -1,6 +1,7 @@
 /** Handles what workers send: READY, replies, HEARTBEAT, RETURN, FAIL (docs/protocol.md, Workers). */
 import { escapeName } from '../../core/escape.js';
 import { DELIMITED, type Dialect } from '../../wire/dialect.js';
+import { contractFault } from '../../wire/contract.js';
 import { type Failure, readFailure, tooLargeFailure } from '../../wire/failure.js';
 import { type Fault, Inbound, tooLarge } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
@@ -49,6 +50,10 @@ export class WorkerInputs {
     const known = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const refusal = this.#refusalOf(peer, inbound, known);
     if (refusal === null) {
+      if (!this.#isContract(inbound, known)) {
+        this.malformed(peer, inbound.fault, now);
+        return;
+      }
       registrations.register(peer, inbound, known, now);
       return;
     }
@@ -57,6 +62,17 @@ export class WorkerInputs {
     const { key, address } = peer;
     events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
     registrations.sendDisconnect(peer, dialect, refusal === 'draining');
+  }
+
+  /** READY has no contract, or a valid one. If not, `inbound` is malformed. What is known is not read again. */
+  #isContract(inbound: Inbound, known: Service | null): boolean {
+    const { frames, contract } = inbound;
+    if (contract < 0) return true;
+    const frame = frames.view(contract);
+    if (known?.contracts?.isKnown(frame) === true) return true;
+    const fault = contractFault(frame);
+    if (fault !== null) inbound.fail('worker', contract, fault);
+    return fault === null;
   }
 
   #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusalReason | null {

@@ -4,6 +4,7 @@ import type { Inbound } from '../../wire/inbound.js';
 import type { LostReason } from '../counters.js';
 import { WORKER_KINDS } from '../dialects.js';
 import { type Peer, type Service, Worker } from '../state/entities.js';
+import { ServiceContracts } from '../state/contracts.js';
 import { NONE } from '../state/request-table.js';
 import type { BrokerState } from './broker-state.js';
 import { LOST_WITH_WORKER, STARTED_ANEW } from './delivery-end.js';
@@ -26,6 +27,7 @@ export class Registrations {
     const worker = new Worker(peer, service, number, inbound, table, now);
     services.served(service);
     workers.add(worker);
+    if (inbound.contract >= 0) this.#announced(worker, frames.view(inbound.contract));
     if (service.workers.size === 1) this.#state.watcher?.(service.name, true);
     peer.identity.workers++;
     stored.offerRoom(service);
@@ -37,6 +39,12 @@ export class Registrations {
       credit: worker.credit,
       key: peer.key,
     });
+  }
+
+  /** D107. */
+  #announced(worker: Worker, contract: Buffer): void {
+    const contracts = (worker.service.contracts ??= new ServiceContracts());
+    if (!contracts.add(worker, contract)) this.#state.counters.contractsNotKept++;
   }
 
   /**
@@ -58,6 +66,8 @@ export class Registrations {
       address: worker.peer.address,
     });
     workers.remove(worker);
+    service.contracts?.remove(worker);
+    if (service.contracts?.isEmpty === true) service.contracts = null;
     worker.peer.identity.workers--;
     departures.leave(worker, LOST_WITH_WORKER[reason], now);
     if (service.workers.size === 0) {

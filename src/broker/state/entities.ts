@@ -8,6 +8,7 @@ import { RequestForm } from '../../wire/packed-forms.js';
 import { Hellos } from './hellos.js';
 import type { Identity } from './identities.js';
 import { type WorkerKind, WORKER_KINDS } from '../dialects.js';
+import type { ServiceContracts } from './contracts.js';
 import { LoadIndex } from './load-index.js';
 import type { Asker, RemoteHolder } from '../ports.js';
 import type { KeyRights, ListenerRules } from '../rights.js';
@@ -158,6 +159,8 @@ export class Service {
   credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();
   readonly workers: Set<Worker> = new Set();
+  /** What its workers announced (D107); `null`: none of them did. */
+  contracts: ServiceContracts | null = null;
   /** Other brokers that have workers for it; these are not among `workers`. */
   readonly remotes: RemoteIndex;
   workersBusy = 0;
@@ -179,6 +182,11 @@ export class Service {
     this.remotes = new RemoteIndex(id + 1);
     this.queue = RequestList.queue(table);
     this.stored = RequestList.queue(table);
+  }
+
+  /** The JSON of `mmi.contract`; `null`: none of its workers announced one. */
+  get contractsJson(): Buffer | null {
+    return this.contracts?.json(this.shown, this.workers.size) ?? null;
   }
 
   /** Requests wait, whoever could take them. */

@@ -1,8 +1,10 @@
 /** Typed services: what requests and replies are, known to client and worker, and checked at both ends. */
 import { messageOf } from '../../core/errors.js';
+import { CONTRACT_TEXT_MAX, CONTRACT_VERSION_MAX } from '../../wire/contract.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError, wrong } from '../errors.js';
 import { isServiceError, ServiceError, type ServiceErrorOptions } from '../service-error.js';
+import { announcement, type Described } from './announcement.js';
 import {
   checkedCodec,
   type Codec,
@@ -37,6 +39,14 @@ export interface StandardSchema<Input = unknown, Output = Input> {
     readonly vendor: string;
     /** It must answer at once: a promise is ERR_MDP_CODEC. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    /** Makes the JSON Schema of what it takes, which a worker announces (https://standardschema.dev/json-schema). */
+    readonly jsonSchema?:
+      | {
+          readonly input: (options: {
+            readonly target: string;
+          }) => Readonly<Record<string, unknown>>;
+        }
+      | undefined;
     /** Only for the compiler. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
@@ -44,6 +54,8 @@ export interface StandardSchema<Input = unknown, Output = Input> {
 
 /** The validators of one service. What has none is not checked. */
 export interface ServiceSchemas {
+  /** What the service does, for people: announced by workers. At most 1024 characters. */
+  readonly description?: string;
   /** Checks what the client sends: at the client, and at the worker before the handler runs. */
   readonly input?: StandardSchema;
   /** Checks what the handler returns, or yields as a part of that: at the worker, and at the client. */
@@ -137,6 +149,13 @@ type DetailsOf<Type, Code> = Code extends keyof ErrorsOf<Type> ? ErrorsOf<Type>[
 export interface ContractOptions {
   /** How values are sent. Default `json()`. */
   readonly codec?: Codec<never, unknown> | undefined;
+  /** The version of the contract, which workers announce: at most 64 characters. Default: none. */
+  readonly version?: string | undefined;
+  /**
+   * Makes the JSON Schema of a validator whose library has no `~standard.jsonSchema`; `false`: workers announce
+   * nothing of their services. Default: what the validators offer.
+   */
+  readonly jsonSchema?: ((schema: StandardSchema) => object | boolean) | false | undefined;
 }
 
 /** Services with their types, made by `defineService`; for the option `contract` of client and worker. */
@@ -183,6 +202,8 @@ export interface ServiceCodec {
   readonly decodeReply: Decode;
   readonly encodeProgress: Encode;
   readonly decodeProgress: Decode;
+  /** What a worker announces: JSON (docs/protocol.md, mmi.contract); `null`: nothing. @throws ERR_MDP_OPTION */
+  readonly announced: () => Buffer | null;
   /** What is sent of an error that the handler threw. */
   readonly errorOf: (error: unknown) => unknown;
 }
@@ -218,7 +239,7 @@ export function defineService<All extends Readonly<Record<string, ServiceSchemas
   options?: ContractOptions,
 ): Contract<TypesOfSchemas<All>>;
 export function defineService(services?: unknown, options?: unknown): unknown {
-  const codec = codecIn(options) ?? json();
+  const { codec, ...described } = settingsIn(options);
   const checked = services === undefined ? null : checkedServices(services);
   const known = new Map<string, ServiceCodec>();
   const codecOf = (name: string): ServiceCodec => {
@@ -226,10 +247,14 @@ export function defineService(services?: unknown, options?: unknown): unknown {
     if (found !== undefined) return found;
     const schemas = checked === null ? {} : checked.get(name);
     if (schemas === undefined) throw wrong('service', `'${name}' is not in the contract`);
-    const made = serviceCodec(name, schemas, codec);
+    const made = serviceCodec(name, schemas, codec, described);
     if (known.size < KNOWN_MAX) known.set(name, made);
     return made;
   };
+  // What the caller's own function throws is told at once.
+  if (described.jsonSchema !== undefined) {
+    for (const name of checked?.keys() ?? []) codecOf(name).announced();
+  }
   return {
     service: codecOf,
     error: (name: string, code: string, message: string, given: ServiceErrorOptions) => {
@@ -286,12 +311,25 @@ const OWN_CODES: ReadonlySet<string> = new Set([
   'too-large',
 ]);
 
-function codecIn(options: unknown): Codec | undefined {
-  if (options === undefined) return undefined;
+interface ContractSettings extends Described {
+  readonly codec: Codec;
+}
+
+function settingsIn(options: unknown = {}): ContractSettings {
   if (typeof options !== 'object' || options === null) throw wrong('options', 'must be an object');
-  const { codec, ...others } = options as Readonly<Record<string, unknown>>;
+  const { codec, version, jsonSchema, ...others } = options as ContractOptions;
   for (const name of Object.keys(others)) throw wrong(name, 'is not an option of defineService');
-  return checkedCodec(codec);
+  checkText('version', version, CONTRACT_VERSION_MAX);
+  if (jsonSchema !== undefined && jsonSchema !== false && typeof jsonSchema !== 'function') {
+    throw wrong('jsonSchema', 'must be a function or false');
+  }
+  const checked = checkedCodec(codec) ?? json();
+  return { codec: checked, version, jsonSchema, contentType: checked.contentType };
+}
+
+function checkText(option: string, text: unknown, most: number): void {
+  if (text === undefined || (typeof text === 'string' && text.length <= most)) return;
+  throw wrong(option, `must be a string of at most ${most} characters`);
 }
 
 function checkedServices(services: unknown): ReadonlyMap<string, ServiceSchemas> {
@@ -304,7 +342,8 @@ function checkedServices(services: unknown): ReadonlyMap<string, ServiceSchemas>
   return new Map(
     Object.entries(services).map(([name, given]: [string, unknown]) => {
       const place = `services['${name}']`;
-      const { errors, ...parts } = objectAt(place, given);
+      const { errors, description, ...parts } = objectAt(place, given);
+      checkText(`${place}.description`, description, CONTRACT_TEXT_MAX);
       for (const part of Object.keys(parts)) {
         if (!Object.hasOwn(PARTS, part)) throw wrong(`${place}.${part}`, 'is not known');
       }
@@ -340,7 +379,12 @@ function isSchema(schema: unknown): schema is StandardSchema {
   );
 }
 
-function serviceCodec(service: string, schemas: ServiceSchemas, codec: Codec): ServiceCodec {
+function serviceCodec(
+  service: string,
+  schemas: ServiceSchemas,
+  codec: Codec,
+  described: Described,
+): ServiceCodec {
   const encode = encoderOf(codec);
   const sends = (part: CheckedPart): Encode => {
     const schema = schemas[part];
@@ -363,6 +407,7 @@ function serviceCodec(service: string, schemas: ServiceSchemas, codec: Codec): S
     decodeReply: receives('output', replyDecoderOf(codec)),
     encodeProgress: sends('progress'),
     decodeProgress: receives('progress', replyDecoderOf(codec)),
+    announced: () => announcement(service, schemas, described),
     errorOf: (error) => declaredError(service, schemas.errors, error),
   };
 }

@@ -25,6 +25,8 @@ export interface OfferedService {
   readonly encode: Encode | null;
   readonly decode: Decode | null;
   readonly encodeProgress: Encode | null;
+  /** The frame of its contract, which brokers are told; `null`: none. */
+  readonly contract: Buffer | null;
   /** What is sent of an error that the handler threw; `null`: the error itself. */
   readonly errorOf: ((error: unknown) => unknown) | null;
   /** Requests at once, as told to brokers. */
@@ -71,7 +73,10 @@ function checkedHandler(handler: unknown, option: string): Handler {
   throw wrong(option, 'must be a function');
 }
 
-type Values = Pick<OfferedService, 'handler' | 'encode' | 'decode' | 'encodeProgress' | 'errorOf'>;
+type Values = Pick<
+  OfferedService,
+  'handler' | 'encode' | 'decode' | 'encodeProgress' | 'errorOf' | 'contract'
+>;
 
 /** How the bodies of each service become values, and its handler with the interceptors around it. */
 function valuesOf(options: Options): (service: string, handler: Handler) => Values {
@@ -81,15 +86,16 @@ function valuesOf(options: Options): (service: string, handler: Handler) => Valu
   if (contract === undefined) {
     const encode = codec === undefined ? null : encoderOf(codec);
     const decode = codec === undefined ? null : requestDecoderOf(codec);
-    const both = { encode, decode, encodeProgress: encode, errorOf: null };
+    const both = { encode, decode, encodeProgress: encode, errorOf: null, contract: null };
     return (_service, handler) => ({ handler: within(interceptors, handler), ...both });
   }
   if (codec !== undefined) throw wrong('codec', 'cannot be combined with contract, which has one');
   return (service, handler) => {
-    const { encodeReply, decodeRequest, encodeProgress, errorOf } = contract.service(service);
+    const codec = contract.service(service);
+    const { encodeReply, decodeRequest, encodeProgress, errorOf } = codec;
     const checked = within(interceptors, withValue(handler));
     const values = { encode: encodeReply, decode: decodeRequest, encodeProgress, errorOf };
-    return { handler: checked, ...values };
+    return { handler: checked, ...values, contract: codec.announced() };
   };
 }
 

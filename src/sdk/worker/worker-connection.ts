@@ -124,7 +124,14 @@ export class WorkerConnection {
     const { name, heartbeatIntervalMs } = this.#owner.settings;
     const { concurrency } = this.#offered;
     this.#patienceMs = now + Math.max(PATIENCE_MS, 1000 + 2 * heartbeatIntervalMs);
-    this.#add({ credit: concurrency, hasName: name !== null, asks: true }, now);
+    this.#add(
+      {
+        credit: concurrency,
+        hasOptions: name !== null || this.#offered.contract !== null,
+        asks: true,
+      },
+      now,
+    );
   }
 
   close(): void {
@@ -204,7 +211,7 @@ export class WorkerConnection {
     const open = others.filter(({ session }) => !session.closing).length;
     const { concurrency } = this.#offered;
     // A broker without credit knows neither names nor failures, so they need not ask.
-    const wants = { credit: 1, hasName: false, asks: false };
+    const wants = { credit: 1, hasOptions: false, asks: false };
     for (let count = open + 1; count < concurrency; count++) this.#add(wants, now);
   }
 
@@ -253,7 +260,7 @@ interface ConnectionHooks {
 }
 
 /** What a registration wants of its broker. */
-type Wants = Pick<SessionOptions, 'credit' | 'hasName' | 'asks'>;
+type Wants = Pick<SessionOptions, 'credit' | 'hasOptions' | 'asks'>;
 
 /** A session and its link. */
 class Registration implements SessionSink {
@@ -266,6 +273,8 @@ class Registration implements SessionSink {
   readonly #owner: ConnectionOwner;
   readonly #hooks: ConnectionHooks;
   #link: Link | null = null;
+  /** The broker that was asked last knows contracts (D107). */
+  #takesContract = false;
 
   constructor(
     endpoint: string,
@@ -335,6 +344,7 @@ class Registration implements SessionSink {
   }
 
   ask(): void {
+    this.#takesContract = false;
     this.#write(clientRequest(this.#owner.settings.version, null, BROKER, [EMPTY]));
   }
 
@@ -345,7 +355,8 @@ class Registration implements SessionSink {
   ready(credit: number | null, tellsName: boolean, asks: Asked): void {
     const { version, name } = this.#owner.settings;
     const options = { ...asks, name: tellsName ? name : null };
-    this.#write(workerReady(version, this.#offered.name, credit, options));
+    const contract = this.#takesContract ? this.#offered.contract : null;
+    this.#write(workerReady(version, this.#offered.name, credit, options, contract));
   }
 
   heartbeat(): void {
@@ -461,7 +472,9 @@ class Registration implements SessionSink {
       this.#owner.malformed();
       return;
     }
-    this.session.offers(new BrokerFacts(frames, reply.body).workerOffers, now);
+    const offers = new BrokerFacts(frames, reply.body).workerOffers;
+    this.#takesContract = offers.contract;
+    this.session.offers(offers, now);
     this.#owner.wake();
   }
 }

@@ -32,8 +32,8 @@ export interface SessionOptions extends BackoffOptions {
   readonly heartbeatLiveness: number;
   /** Requests at once. More than 1: ask for credit, and register only if it is offered. */
   readonly credit: number;
-  /** It has a name to send. */
-  readonly hasName: boolean;
+  /** It has a name or a contract to send. */
+  readonly hasOptions: boolean;
   /** Whether the broker is asked at all. */
   readonly asks: boolean;
 }
@@ -195,13 +195,13 @@ export class WorkerSession implements SlotTaker {
     if (this.#state === 'ended') return;
     this.#heardMs = now;
     if (this.#closing) return;
-    const { asks, credit, hasName, heartbeatIntervalMs } = this.#options;
+    const { asks, credit, hasOptions, heartbeatIntervalMs } = this.#options;
     const isForOptionsAlone = credit === 1;
     if (asks) {
       this.#asked++;
       this.#sink.ask();
     }
-    if (!asks || (isForOptionsAlone && (!hasName || this.#missedAnswer))) {
+    if (!asks || (isForOptionsAlone && (!hasOptions || this.#missedAnswer))) {
       this.#register(now, NO_WORKER_OFFERS);
       return;
     }
@@ -419,8 +419,8 @@ export class WorkerSession implements SlotTaker {
   }
 
   #register(now: MonotonicMs, offers: WorkerOffers): void {
-    const { credit, hasName } = this.#options;
-    const tellsName = hasName && offers.options;
+    const { credit, hasOptions } = this.#options;
+    const tellsName = hasOptions && offers.options;
     const { headers, cancel } = offers;
     this.#untilMs = Infinity;
     this.#offers = offers;

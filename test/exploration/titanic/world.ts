@@ -656,6 +656,7 @@ export class World {
     cancel: () => true,
     isServed: () => true,
     isPaused: () => false,
+    contracts: () => null,
     counts: { services: 1, workers: 1 },
     services: () => [],
     workers: () => [],

@@ -13,7 +13,7 @@ const MALFORMED: readonly (readonly [string, string, readonly string[]])[] = [
   ['a worker without command', 'worker', ['MDPW02']],
   ['an unknown command', 'worker', ['MDPW02', '\x08']],
   ['a REQUEST sent to the broker', 'worker', ['MDPW02', '\x02', 'x', '', 'hi']],
-  ['READY with frames too many', 'worker', ['MDPW02', '\x01', 'echo', '1', '{}', '']],
+  ['READY with frames too many', 'worker', ['MDPW02', '\x01', 'echo', '1', '{}', '{}', '']],
   ['READY with options too large', 'worker', ['MDPW02', '\x01', 'echo', '1', TOO_LARGE]],
   ['HEARTBEAT with frames too many', 'worker', ['MDPW02', '\x05', '']],
   ['a reply without the empty frame', 'worker', ['MDPW02', '\x04', 'token', 'hi']],

@@ -40,13 +40,17 @@ describe.each([1, 2] as const)('mmi.service, asked by 0.%i', (version) => {
     expect(ask(c1, 'mmi.service', 'idle')).toBe('404');
   });
 
-  it.each(['mmi.service', 'mmi.services', 'mmi.workers', 'mmi.broker', 'mmi.hello'])(
-    'is 200 for %s itself (docs/protocol.md)',
-    (name) => {
-      const s = stage();
-      expect(ask(s.client('c1', { version }), 'mmi.service', name)).toBe('200');
-    },
-  );
+  it.each([
+    'mmi.service',
+    'mmi.services',
+    'mmi.workers',
+    'mmi.contract',
+    'mmi.broker',
+    'mmi.hello',
+  ])('is 200 for %s itself (docs/protocol.md)', (name) => {
+    const s = stage();
+    expect(ask(s.client('c1', { version }), 'mmi.service', name)).toBe('200');
+  });
 
   it('is 404 for an mmi.x that does not exist (docs/protocol.md)', () => {
     const s = stage();
@@ -102,6 +106,7 @@ describe('mmi.services', () => {
       {
         service: 'echo',
         paused: false,
+        contracts: 0,
         workersWaiting: 1,
         workersBusy: 1,
         queued: 0,
@@ -112,6 +117,7 @@ describe('mmi.services', () => {
       {
         service: 'idle',
         paused: false,
+        contracts: 0,
         workersWaiting: 0,
         workersBusy: 0,
         queued: 2,
@@ -296,9 +302,16 @@ describe('pages of mmi.services and mmi.workers (D74)', () => {
     const c1 = s.client('c1');
     expect(ask(c1, 'mmi.services', '')).toBe('501');
     expect(ask(c1, 'mmi.workers', '')).toBe('501');
+    expect(ask(c1, 'mmi.contract', 'echo')).toBe('501');
     expect(ask(c1, 'mmi.service', 'echo')).toBe('200');
     // Nor are they said to be there.
-    for (const name of ['mmi.services', 'mmi.workers', 'mmi.fleet', 'mmi.nothing']) {
+    for (const name of [
+      'mmi.services',
+      'mmi.workers',
+      'mmi.contract',
+      'mmi.fleet',
+      'mmi.nothing',
+    ]) {
       expect([name, ask(c1, 'mmi.service', name)]).toEqual([name, '404']);
     }
     for (const name of ['mmi.service', 'mmi.broker', 'mmi.hello']) {

@@ -18,6 +18,7 @@ const ALL_OFFERED: WorkerOffers = {
   options: true,
   headers: true,
   cancel: true,
+  contract: true,
   fail: true,
   messageBytesMax: Infinity,
 };
@@ -38,8 +39,8 @@ class SessionScript {
   readonly #tasks = new Map<string, Task>();
   readonly #lines: string[] = [];
 
-  constructor(credit = 1, limiter = new ConcurrencyLimiter(Infinity), hasName = false) {
-    const options = { ...OPTIONS, credit, hasName, asks: credit > 1 || hasName };
+  constructor(credit = 1, limiter = new ConcurrencyLimiter(Infinity), hasOptions = false) {
+    const options = { ...OPTIONS, credit, hasOptions, asks: credit > 1 || hasOptions };
     // Without jitter pauses are half of their longest.
     this.session = new WorkerSession(options, this.#sink(), limiter, () => 0);
     this.session.start(this.now);
@@ -432,7 +433,7 @@ describe('a name (D67)', () => {
       ...OPTIONS,
       heartbeatIntervalMs: 60_000,
       credit: 1,
-      hasName: true,
+      hasOptions: true,
       asks: true,
     };
     const slow = new WorkerSession(options, SILENT, new ConcurrencyLimiter(1), () => 0);
@@ -547,7 +548,7 @@ describe('whether a registration stands', () => {
   });
 
   it('says the next answer where READY did not wait for the first', () => {
-    const options = { ...OPTIONS, credit: 1, hasName: false, asks: true };
+    const options = { ...OPTIONS, credit: 1, hasOptions: false, asks: true };
     const reports: string[] = [];
     const session = new WorkerSession(
       options,

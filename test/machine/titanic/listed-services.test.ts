@@ -51,6 +51,7 @@ describe('a service with stored requests', () => {
     const s = titanicStage();
     const uuid = s.submits('pay');
     expect(new Watched(s).of('pay')).toMatchObject({
+      contracts: 0,
       workersWaiting: 0,
       workersBusy: 0,
       queued: 0,
@@ -73,6 +74,7 @@ describe('a service with stored requests', () => {
     s.worker('w1').ready('pay').saysDisconnect();
     s.after(700_000 - 200_000);
     expect(list.of('pay')).toMatchObject({
+      contracts: 0,
       workersWaiting: 0,
       workersBusy: 0,
       durable: { pending: 1, dead: 1 },
@@ -113,6 +115,7 @@ describe('a service with stored requests', () => {
     w1.fails(['error', 'E', 'no'], { of: 'a' }).final('B');
     list.seconds(2);
     expect(list.of('pay')).toMatchObject({
+      contracts: 0,
       workersWaiting: 1,
       plain: { requestsPerSecond: 0, repliesPerSecond: 0 },
       durable: {

@@ -332,6 +332,7 @@ describe('replies that are large (D76)', () => {
       ...{
         isServed: () => true,
         isPaused: () => false,
+        contracts: () => null,
         counts: { services: 0, workers: 0 },
         services: () => [],
         workers: () => [],

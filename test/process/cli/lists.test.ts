@@ -97,6 +97,7 @@ describe('majordomo services', () => {
     expect(json).toContainEqual({
       service: 'alpha',
       paused: false,
+      contracts: 0,
       workersWaiting: 2,
       workersBusy: 0,
       queued: 0,

@@ -80,7 +80,7 @@ describe('memory', () => {
     const page = await scrape(stage().broker, { holdings });
     expect(page.samples.filter((sample) => sample.startsWith('majordomo_memory_held'))).toEqual([
       'majordomo_memory_held_bytes',
-      ...['requests', 'output', 'dispatched', 'input', 'stored', 'subscriptions'].map(
+      ...['requests', 'output', 'dispatched', 'input', 'stored', 'subscriptions', 'contracts'].map(
         (kind) => `majordomo_memory_held_bytes{kind="${kind}"}`,
       ),
     ]);

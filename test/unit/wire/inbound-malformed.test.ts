@@ -112,7 +112,7 @@ describe('A message with frames too many', () => {
     const prefix = PREFIX[version];
     const v = `0.${String(version)}`;
     return [
-      [`${v} READY with options`, [...prefix, '\x01', 's', '5', '{}']],
+      [`${v} READY with a contract`, [...prefix, '\x01', 's', '5', '{}', '{}']],
       [`${v} RETURN with a reason`, [...prefix, '\x07', TOKEN, '', 'why']],
       [`${v} HEARTBEAT`, [...prefix, version === 1 ? '\x04' : '\x05']],
       [`${v} DISCONNECT`, [...prefix, version === 1 ? '\x05' : '\x06']],
