@@ -6,7 +6,6 @@ import type { Uninferred } from './least-types.js';
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { oneLine } from '../core/escape.js';
 import { failureWords } from '../core/failure-words.js';
-import type { Failure } from '../wire/failure.js';
 import type { Body, BodyFrames } from './body.js';
 import type { NoServices } from './codec/contract.js';
 import { sdkError } from './errors.js';
@@ -93,14 +92,6 @@ export interface WorkerCounters {
   /** Connections replaced because they were lost or the broker was silent. */
   reconnects: number;
 }
-
-/** How the delivery of a cancelled request ends. */
-const CANCELLED: Failure = {
-  kind: 'error',
-  code: 'cancelled',
-  text: 'the request was cancelled',
-  detail: [],
-};
 
 /**
  * Offers services, at one broker or at every node of a pair. It keeps the process alive from `run()` until it
@@ -417,15 +408,15 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     context.cancel(cancelGraceMs, () => {
       const { service } = context.task.request;
       const text = `a handler of '${service}' goes on ${cancelGraceMs} ms after its request was cancelled: its place is given to another`;
-      this.#failures.report(CANCELLED.code, text);
-      this.#ends(context, CANCELLED);
+      this.#failures.report('cancelled', text);
+      this.#cancelled(context);
     });
   }
 
   #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
     const { session, task } = context;
     if (context.cancelledBy !== null) {
-      this.#ends(context, CANCELLED);
+      this.#cancelled(context);
       return;
     }
     const error = context.spoiledBy ?? session.tooLargeError(body);
@@ -440,24 +431,27 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #failed(context: TaskContext<WorkerSession>, thrown: unknown): void {
+    const { session, task } = context;
     if (context.cancelledBy !== null) {
-      this.#ends(context, CANCELLED);
+      this.#cancelled(context);
       return;
     }
     const error = context.errorOf(thrown);
     const failure = failureOf(error, this.#owner.settings.exposeErrors);
-    this.#report(error, context.task.request);
+    this.#report(error, task.request);
+    this.#remove(context);
     this.counters.failed++;
-    this.#ends(context, failure);
+    session.failed(task, failure, monotonicMs());
+    this.#ticker.want(session.nextMs());
   }
 
-  /** Its handler has ended, or was given up. */
-  #ends(context: TaskContext<WorkerSession>, failure: Failure): void {
+  /** The handler of a cancelled request has ended, or was given up. */
+  #cancelled(context: TaskContext<WorkerSession>): void {
     const { session, task } = context;
     if (context.isOver) return;
     context.isOver = true;
     this.#remove(context);
-    session.failed(task, failure, monotonicMs());
+    session.cancelled(task, monotonicMs());
     this.#ticker.want(session.nextMs());
   }
 

@@ -4,7 +4,8 @@ import { accessSync, constants, createWriteStream, statSync, type WriteStream } 
 import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 
-import { messageOf } from '../../core/errors.js';
+import { codeOf, messageOf } from '../../core/errors.js';
+import { WORKER_DEFAULTS } from '../../sdk/defaults.js';
 import { ServiceError } from '../../sdk/service-error.js';
 
 export interface JobOptions {
@@ -51,7 +52,7 @@ export class Jobs {
 
   /**
    * Runs the command on one body.
-   * @param signal ends it: the request was given back
+   * @param signal ends it: its client waits no longer, or the worker ends
    * @returns its standard output; rejects with a `ServiceError` if it fails in any way
    */
   run(frames: readonly Buffer[], signal: AbortSignal): Promise<Buffer> {
@@ -70,9 +71,9 @@ export class Jobs {
       const stderr = new StderrTail();
       // Made when all is read: what it wrote to its standard error before it was killed counts.
       let why: (() => ServiceError) | null = null;
-      const end = (code: StopCode, text: string): void => {
+      const end = (code: StopCode, text: string, kill: NodeJS.Signals = 'SIGKILL'): void => {
         why ??= () => endedFailure(code, text, stderr);
-        killGroup(child);
+        killGroup(child, kill);
       };
       const timer =
         timeoutMs === null
@@ -80,12 +81,23 @@ export class Jobs {
           : setTimeout(() => {
               end('timeout', `${program} ran longer than ${timeoutMs} ms`);
             }, timeoutMs);
+      let grace: NodeJS.Timeout | undefined;
       const stopped = (): void => {
-        end('stopped', `${program} was stopped`);
+        const text = `${program} was stopped`;
+        // When the worker ends, the command has had its time.
+        if (codeOf(signal.reason) === 'ERR_MDP_CLOSED') {
+          end('stopped', text);
+          return;
+        }
+        end('stopped', text, 'SIGTERM');
+        grace = setTimeout(() => {
+          end('stopped', text);
+        }, WORKER_DEFAULTS.cancelGraceMs);
       };
       signal.addEventListener('abort', stopped, { once: true });
       const settle = (): void => {
         clearTimeout(timer);
+        clearTimeout(grace);
         signal.removeEventListener('abort', stopped);
         this.#running.delete(child);
         // Its lines are still passed on, but this worker does not wait for them when it ends.
@@ -127,7 +139,7 @@ export class Jobs {
 
   /** Ends all running commands and what they started. */
   killAll(): void {
-    for (const child of this.#running) killGroup(child);
+    for (const child of this.#running) killGroup(child, 'SIGKILL');
   }
 }
 
@@ -180,10 +192,10 @@ function whenDone(child: ChildProcessWithoutNullStreams, done: Done): void {
   child.once('close', settle);
 }
 
-function killGroup(child: ChildProcess): void {
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return;
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(-child.pid, signal);
   } catch {
     // It has ended by itself.
   }

@@ -46,7 +46,8 @@ If COMMAND exits with a status other than 0, the request fails with the code exi
 signal ended it). The client gets the code, the last line of standard error, and its last 4 KiB. A stored
 request is tried again later, except after 64 or 65 (sysexits.h: usage, data). A plain request ends with
 the failure, except after 75 (temporary failure): then another worker gets it at once. --timeout-ms
-fails the request with the code timeout. --output-bytes fails it with too-large: it is not tried again.
+fails the request with the code timeout. COMMAND gets SIGTERM when nobody waits for its request any
+more (it was cancelled, or its deadline has passed), and SIGKILL ten seconds later. --output-bytes fails it with too-large: it is not tried again.
 SIGINT and SIGTERM drain: running commands may finish; a second signal ends at once.
 `;
 

@@ -90,6 +90,15 @@ export class Job<Value = Buffer, Progress = Value> {
   }
 
   /**
+   * Stops the request: `request.signal` aborts in a handler that works on it. The same as `close`.
+   *
+   *     await job.cancel();
+   */
+  cancel(options?: RequestOptions): Promise<void> {
+    return this.close(options);
+  }
+
+  /**
    * Deletes the request and its reply, and stops further attempts. It is safe to close twice. Rejects as
    * `Client.request` does, and with ERR_TITANIC_REFUSED.
    */

@@ -388,8 +388,8 @@ class Registration implements SessionSink {
     this.#write(workerFail(this.#owner.settings.version, task.client, failure));
   }
 
-  giveBack(task: Task): void {
-    this.#write(workerReturn(this.#owner.settings.version, task.client, 'the handler failed'));
+  giveBack(task: Task, reason: string): void {
+    this.#write(workerReturn(this.#owner.settings.version, task.client, reason));
   }
 
   learnt(credit: boolean): void {

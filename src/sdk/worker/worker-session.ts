@@ -44,6 +44,7 @@ export interface SessionOptions extends BackoffOptions {
  */
 const OPTIONS_PATIENCE_MS = 1000;
 const TOKEN_AND_EMPTY = 2;
+const CANCELLED = 'cancelled';
 const cursor = new PackedCursor();
 
 const slab = new Slab();
@@ -103,7 +104,7 @@ export interface SessionSink {
   /** Send FAIL. */
   fail(task: Task, failure: Failure): void;
   /** Send RETURN. */
-  giveBack(task: Task): void;
+  giveBack(task: Task, reason: string): void;
   /** It is now known whether the broker offers the credit. */
   learnt(credit: boolean): void;
   /** The broker has confirmed the registration. */
@@ -306,12 +307,19 @@ export class WorkerSession implements SlotTaker {
       if (this.#offers.fail) {
         this.#sink.fail(task, fittingFailure(failure, this.#offers.messageBytesMax));
       } else if (this.#declared !== null) {
-        this.#sink.giveBack(task);
+        this.#sink.giveBack(task, 'the handler failed');
       } else {
         this.#sink.disconnect();
         this.#rest(now, 'own');
       }
     }
+    this.#over(now);
+  }
+
+  /** The handler of a request that nobody wants the answer of has ended, or was given up. */
+  cancelled(task: Task, now: MonotonicMs): void {
+    if (!this.#ends(task)) return;
+    if (this.#isPresent(task)) this.#sink.giveBack(task, CANCELLED);
     this.#over(now);
   }
 
@@ -325,7 +333,7 @@ export class WorkerSession implements SlotTaker {
     const at = this.#held.findIndex(({ client }) => client.equals(token));
     const [task] = at < 0 ? [] : this.#held.splice(at, 1);
     if (task === undefined) return false;
-    this.#sink.giveBack(task);
+    this.#sink.giveBack(task, CANCELLED);
     return true;
   }
 

@@ -161,7 +161,9 @@ class SessionScript {
         this.failures.push(failure);
         about('FAIL')(task);
       },
-      giveBack: about('RETURN'),
+      giveBack: (task, reason) => {
+        about(reason === 'cancelled' ? 'RETURN cancelled' : 'RETURN')(task);
+      },
       learnt: (credit) => {
         say(credit ? 'credit' : 'no credit');
       },
@@ -630,5 +632,15 @@ describe('whether a registration stands', () => {
     script = registered().beat().cut();
     script.close();
     expect(script.reports).toEqual(['confirmed', 'connection']);
+  });
+
+  it('gives back what nobody waits for any more and has not begun (D106)', () => {
+    script = registered(2, new ConcurrencyLimiter(1)).request('t1', 't2');
+    script.forget();
+    expect(script.session.cancelHeld(Buffer.from('t1'), script.now)).toBe(false);
+    expect(script.session.cancelHeld(Buffer.from('t2'), script.now)).toBe(true);
+    expect(script.effects).toEqual([`${script.now} RETURN cancelled t2`]);
+    script.answer('t1');
+    expect(script.effects).toEqual([`${script.now} FINAL t1`]);
   });
 });
