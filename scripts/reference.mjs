@@ -4,20 +4,11 @@
  * with 1 if the pages are not what the docstrings make. Both exit with 1 if a docstring is missing, or
  * lacks its unit or its example (see `faultsOf`).
  */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { Application, ReflectionKind } from 'typedoc';
+import { Application, ReflectionKind, ReflectionType, UnionType } from 'typedoc';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TARGET = join(ROOT, 'docs/reference');
@@ -47,7 +38,6 @@ const NOT_EXPORTED = [
 ];
 
 const OPTIONS = {
-  plugin: ['typedoc-plugin-markdown'],
   entryPoints: ENTRIES.map((name) => join(ROOT, sourceOf(name))),
   tsconfig: join(ROOT, 'tsconfig.json'),
   // `npm run check:types` finds errors.
@@ -60,26 +50,23 @@ const OPTIONS = {
   excludeInternal: true,
   sortEntryPoints: false,
   intentionallyNotExported: NOT_EXPORTED,
-  groupOrder: ['Functions', 'Constructors', 'Classes', 'Methods', 'Accessors', 'Properties', '*'],
-  router: 'module',
-  entryFileName: 'README',
-  hideBreadcrumbs: true,
-  hidePageHeader: true,
-  useCodeBlocks: true,
-  expandParameters: true,
-  parametersFormat: 'table',
-  interfacePropertiesFormat: 'table',
-  classPropertiesFormat: 'table',
-  typeAliasPropertiesFormat: 'table',
-  typeDeclarationFormat: 'table',
-  tableColumnSettings: {
-    hideDefaults: true,
-    hideInherited: true,
-    hideModifiers: true,
-    hideOverrides: true,
-  },
-  pageTitleTemplates: { module: ({ name }) => titleOf(name) },
   logLevel: 'Warn',
+};
+
+/** Types as TypeScript writes them: typedoc says `Object` for one without a name. */
+ReflectionType.prototype.getTypeString = function () {
+  const { children = [], signatures = [] } = this.declaration;
+  const [call] = signatures;
+  if (call !== undefined) return `(${signatureOf(call, '').replace(/: (?=[^:]*$)/, ' => ')})`;
+  const all = children.map(({ name, flags, type }) => {
+    return `${name}${flags.isOptional ? '?' : ''}: ${String(type)}`;
+  });
+  return all.length === 0 ? 'object' : `{ ${all.join('; ')} }`;
+};
+/** All codes of errors are in errors.md. */
+const unionString = UnionType.prototype.getTypeString;
+UnionType.prototype.getTypeString = function (...context) {
+  return this.types.length > 8 ? 'MajordomoError' : unionString.apply(this, context);
 };
 
 function titleOf(name) {
@@ -149,33 +136,158 @@ function isOwn(member) {
   return !member.flags.isInherited && !member.flags.isExternal;
 }
 
-/** Examples that are indented, as in the sources, become fenced, which shows them in colours. */
-function fenced(text) {
-  return text.replace(/(?<=\n\n)(?: {4}[^\n]*\n|\n(?= {4}))+/g, (block) => {
-    const code = block.replace(/^ {4}/gm, '').trimEnd();
-    return `\`\`\`ts\n${code}\n\`\`\`\n\n`;
+const WIDTH = 120;
+
+/** A paragraph in lines; what is in backticks stays in one. */
+function wrapped(text) {
+  const lines = [''];
+  for (const word of text.match(/(?:`[^`]*`|[^\s`])+/g) ?? []) {
+    const line = lines.at(-1);
+    if (line !== '' && line.length + word.length >= WIDTH) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
+}
+
+/** Paragraphs and examples of a docstring. Examples are indented in the sources, and become fenced. */
+function blocksOf(text) {
+  const blocks = [];
+  for (const part of text.split(/\n{2,}/).filter((each) => each.trim() !== '')) {
+    const last = blocks.at(-1);
+    const isCode = part.startsWith('    ');
+    const body = isCode ? part.replace(/^ {4}/gm, '') : part;
+    if (isCode && last?.isCode === true) last.body += `\n\n${body}`;
+    else blocks.push({ isCode, body });
+  }
+  return blocks.map(({ isCode, body }) => (isCode ? `\`\`\`ts\n${body}\n\`\`\`` : wrapped(body)));
+}
+
+/** An item of a list: its title, its text as one paragraph up to each example, and its examples. */
+function item(title, text) {
+  const joined = text.replace(/(^|\n)(?! {4})([^\n]*)\n\n(?! {4}|$)/g, '$1$2 ');
+  const [first = '', ...rest] = blocksOf(joined);
+  const head = first.startsWith('```')
+    ? `**${title}**\n${first}`
+    : wrapped(`**${title}** ${first}`);
+  return `- ${[head, ...rest].join('\n').replaceAll('\n', '\n  ')}`;
+}
+
+/** A docstring without its `@example` tags, whose text is an example already, and with its errors last. */
+function said(comment) {
+  if (comment === undefined) return '';
+  const parts = (content) => content.map(({ text }) => text).join('');
+  const tags = comment.blockTags
+    .filter(({ tag }) => tag !== '@typeParam')
+    .map(({ tag, content }) => {
+      const text = parts(content).trim();
+      if (tag === '@throws') return `Throws ${text.replace(/\.?$/, '.')}`;
+      return tag === '@returns' ? `Returns ${text.replace(/\.?$/, '.')}` : text;
+    });
+  return [parts(comment.summary), ...tags].join('\n\n');
+}
+
+/** A docstring as one cell, or as one item of a list. */
+const cell = (comment) =>
+  said(comment)
+    .replace(/\s*\n\s*/g, ' ')
+    .replaceAll('|', '\\|')
+    .trim();
+
+const code = (text) => `\`${text.replace(/\s+/g, ' ')}\``;
+const genericsOf = ({ typeParameters }) =>
+  typeParameters === undefined ? '' : `<${typeParameters.map(({ name }) => name).join(', ')}>`;
+
+function signatureOf(signature, name) {
+  const parameters = (signature.parameters ?? []).map((each) => {
+    const mark = each.flags.isOptional || each.defaultValue !== undefined ? '?' : '';
+    return `${each.flags.isRest ? '...' : ''}${each.name}${mark}: ${String(each.type)}`;
+  });
+  return `${name}${genericsOf(signature)}(${parameters.join(', ')}): ${String(signature.type)}`;
+}
+
+/** What a docstring says of single parameters. */
+function parametersOf({ parameters = [], typeParameters = [] }) {
+  const told = [...typeParameters, ...parameters].filter(({ comment }) => cell(comment) !== '');
+  const list = told.map(({ name, comment }) => `\`${name}\`: ${cell(comment)}`).join('; ');
+  return list === '' ? '' : `\n\n${list}.`.replace(/\.\.$/, '.');
+}
+
+/** One item for each way to call a method, an accessor or a constructor. */
+function itemsOf(member) {
+  const calls = member.getSignature === undefined ? member.signatures : [member.getSignature];
+  let before;
+  return (calls ?? []).map((each) => {
+    const isAccessor = member.getSignature !== undefined;
+    const name = isAccessor ? `${member.name}: ${String(each.type)}` : signatureOf(each, each.name);
+    const isConstructor = member.kind === ReflectionKind.Constructor;
+    const title = code(isConstructor ? `new ${name.replace(/<[^(]*>\(/, '(')}` : name);
+    const text = said(each.comment) + parametersOf(each);
+    // Another form of the one before.
+    const isSame = text === before;
+    before = text;
+    return item(title, isSame ? '' : text);
   });
 }
 
-/** A table of parameters that only repeats the types in the signature above it. */
-const BARE_TABLE = /^#+ (Type )?Parameters\n\n(?![^\n]* Description )(\|[^\n]*\n)+\n?/gm;
+function tableOf(properties) {
+  if (properties.length === 0) return [];
+  const rows = properties.map((each) => {
+    const name = `${each.name}${each.flags.isOptional ? '?' : ''}`;
+    return `| ${code(`${name}: ${String(each.type)}`).replaceAll('|', '\\|')} | ${cell(each.comment)} |`;
+  });
+  return [['| property | |', '| --- | --- |', ...rows].join('\n')];
+}
 
-/** A page without what repeats its signatures, or is only for a site of many pages. */
-function tidied(text) {
-  const used = new Set(Array.from(text.matchAll(/\]\(#([^)]+)\)/g), ([, anchor]) => anchor));
-  return fenced(text)
-    .replace(/<a id="([^"]+)"><\/a> ?/g, (tag, anchor) => (used.has(anchor) ? tag : ''))
-    .replace(/^#+ (Overrides|Inherited from)\n\n[^\n]+\n\n?/gm, '')
-    .replace(/^#+ Returns\n\n[^\n]+\n\n?/gm, '')
-    .replace(BARE_TABLE, '')
-    .replace(/^#+ (Get Signature|Constructor|Call Signature|Example)\n\n/gm, '')
-    .replace(/^#+ (Parameters|Type Parameters|Properties)\n\n(?=\|)/gm, '')
-    .replace(/^#+ (Throws|Extends|Extended by)\n\n/gm, '**$1** ')
-    .replace(/^\*\*(Extends|Extended by)\*\* ((?:- [^\n]*\n)+)/gm, (_, what, list) => {
-      return `**${what}** ${list.trim().replace(/^- /gm, '').replaceAll('\n', ', ')}\n`;
-    })
-    .replace(/^\*\*\*\n\n/gm, '')
-    .replace(/ - \|$/gm, ' |');
+/** A class or an interface below a heading. */
+function chapter(reflection) {
+  const members = (reflection.children ?? []).filter(isOwn);
+  const properties = members.filter(({ kind }) => kind === ReflectionKind.Property);
+  const items = members.filter((each) => !properties.includes(each)).flatMap(itemsOf);
+  const bases = (reflection.extendedTypes ?? []).map((each) => code(String(each)));
+  return [
+    `### ${reflection.name}`,
+    ...blocksOf(said(reflection.comment) + parametersOf(reflection)),
+    ...(bases.length === 0 ? [] : [`Extends ${bases.join(', ')}.`]),
+    ...(items.length === 0 ? [] : [items.join('\n')]),
+    ...tableOf(properties),
+  ];
+}
+
+/** A type or a constant as one item. */
+function entry(reflection) {
+  const isType = reflection.kind === ReflectionKind.TypeAlias;
+  const name = `${reflection.name}${genericsOf(reflection)}`;
+  const title = isType ? `type ${name} = ${String(reflection.type)}` : `const ${name}`;
+  return item(code(title), said(reflection.comment));
+}
+
+const GROUPS = [
+  ['Functions', ReflectionKind.Function],
+  ['Classes', ReflectionKind.Class],
+  ['Interfaces', ReflectionKind.Interface],
+  ['Type Aliases', ReflectionKind.TypeAlias],
+  ['Variables', ReflectionKind.Variable],
+];
+
+function pageOf({ name, children }) {
+  const text = [`# ${titleOf(name)}`];
+  const again = children.filter((each) => each.kindOf(ReflectionKind.Reference));
+  const homes = Map.groupBy(again, (each) => each.getTargetReflectionDeep().parent.name);
+  for (const [home, all] of homes) {
+    const names = all.map((each) => `\`${each.name}\``).join(', ');
+    text.push(wrapped(`Also exports what [${titleOf(home)}](${home}.md) describes: ${names}.`));
+  }
+  for (const [title, kind] of GROUPS) {
+    const all = children.filter((each) => each.kind === kind);
+    if (all.length === 0) continue;
+    const isLong = title === 'Classes' || title === 'Interfaces';
+    const itemsOfOne = title === 'Functions' ? itemsOf : entry;
+    text.push(
+      `## ${title}`,
+      ...(isLong ? all.flatMap(chapter) : [all.flatMap(itemsOfOne).join('\n')]),
+    );
+  }
+  return text.join('\n\n');
 }
 
 /** The index: each entry with its classes and functions. */
@@ -188,27 +300,21 @@ function index(project) {
 }
 
 async function pages() {
-  const app = await Application.bootstrapWithPlugins(OPTIONS);
+  const app = await Application.bootstrap(OPTIONS);
   const project = await app.convert();
   if (project === undefined) throw new Error('typedoc could not read the sources');
   for (const [index, name] of ENTRIES.entries()) project.children[index].name = name;
   app.validate(project);
   const faults = project.children.flatMap(({ children }) => children.flatMap(faultsOf));
-  const folder = mkdtempSync(join(tmpdir(), 'majordomo-reference-'));
-  try {
-    app.options.setValue('out', folder);
-    await app.generateOutputs(project);
-    const config = await resolveConfig(join(TARGET, 'README.md'));
-    const made = new Map();
-    for (const name of readdirSync(folder).sort()) {
-      const text = readFileSync(join(folder, name), 'utf8');
-      const page = name === 'README.md' ? index(project) : tidied(text);
-      made.set(name, await format(page, { ...config, parser: 'markdown' }));
-    }
-    return { made, faults, warnings: app.logger.warningCount };
-  } finally {
-    rmSync(folder, { recursive: true });
+  const config = await resolveConfig(join(TARGET, 'README.md'));
+  const made = new Map();
+  for (const [name, text] of [
+    ['README.md', index(project)],
+    ...project.children.map((each) => [`${each.name}.md`, pageOf(each)]),
+  ]) {
+    made.set(name, await format(text, { ...config, parser: 'markdown' }));
   }
+  return { made, faults, warnings: app.logger.warningCount };
 }
 
 const { made, faults, warnings } = await pages();

@@ -1,6 +1,6 @@
 /**
  * The client, `majordomo-sdk/client`: sends requests to any MDP/0.1 or 0.2 broker, or to a pair.
- * How it handles silent, refusing and lost brokers: see `client/lazy-pirate.ts` and `docs/sdk.md`.
+ * How it handles silent, refusing and lost brokers: see `client/lazy-pirate.ts` and `docs/sdk-delivery.md`.
  */
 import type { AsyncItems } from './least-types.js';
 import { monotonicMs } from '../core/clock.js';

@@ -1,4 +1,4 @@
-/** Defaults of the SDK's options. docs/sdk.md and the docstrings of options.ts are compared with them. */
+/** Defaults of the SDK's options. the docstrings of the options are compared with them. */
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_LIVENESS } from '../core/defaults.js';
 
 /** Of `ClientOptions`. */

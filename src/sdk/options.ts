@@ -49,19 +49,22 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
    * by commas, or a list. Default: the environment variable `MAJORDOMO_URL`.
    */
   readonly endpoints?: Endpoints | undefined;
-  /** How long to wait for a reply before sending again, in milliseconds. Default 2500. */
+  /**
+   * The time of one attempt, in milliseconds: without an answer the request is sent again. The whole call
+   * takes at most `(1 + retries) × timeoutMs`. Default 2500.
+   */
   readonly timeoutMs?: number;
-  /** How many times a request may be sent again; 0: only after a refusal. Default 3. */
+  /** How many attempts there are after the first; 0: it is sent again only after a refusal. Default 3. */
   readonly retries?: number;
   /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
   readonly maxOutstanding?: number;
   /**
-   * What happens to a request, but not a stored one, if its service has no worker: it waits for a worker
+   * What happens to a request, but not a durable one, if its service has no worker: it waits for a worker
    * as long as its time-outs allow, or fails at once with ERR_MDP_NO_WORKER. The broker still waits for a
    * worker that it has just lost. Brokers that do not support the option wait. Default `wait`.
    */
   readonly ifNoWorker?: 'wait' | 'fail';
-  /** Maximum size of the unread parts of one reply, in bytes. Default 64 MiB. */
+  /** Maximum size of the unread parts of one reply, in bytes; each frame counts as 100 more. Default 64 MiB. */
   readonly streamBufferBytes?: number;
   /** The MDP version. Default `0.2`. */
   readonly protocol?: Protocol;
@@ -69,14 +72,17 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   readonly envelope?: boolean;
   /** Maximum number of connections with `envelope: false`; more requests wait. Default 64. */
   readonly maxLinks?: number;
-  /** First and longest pause after a refusal, before jitter, in milliseconds. Defaults 100 and 2000. */
+  /**
+   * First and longest pause after a refusal or a lost connection, in milliseconds. Each is shortened by up to half, at random.
+   * Defaults 100 and 2000.
+   */
   readonly retryBaseMs?: number;
   /** The longest such pause, in milliseconds: see `retryBaseMs`. */
   readonly retryMaxMs?: number;
   /**
    * `failover`: one broker at a time, the next when it fails. `freelance`: `endpoints` are several brokers
    * that know nothing of each other; the client is connected to all, and sends each request to the first
-   * one that is alive. None may be named twice. Their services must be stateless, or idempotent; stored requests and schedules are
+   * one that is alive. None may be named twice. Their services must be stateless, or idempotent; durable requests and schedules are
    * refused with ERR_MDP_USAGE. Default `failover`.
    */
   readonly strategy?: 'failover' | 'freelance';
@@ -114,7 +120,10 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
  *     await client.request('echo', 'hello', { timeoutMs: 500, retries: 0, signal: controller.signal });
  */
 export interface RequestOptions {
-  /** Instead of the client's `timeoutMs`, in milliseconds. */
+  /**
+   * Instead of the client's `timeoutMs`, in milliseconds: the time of one attempt. The whole call takes at most
+   * `(1 + retries) × timeoutMs`; with `retries: 0` that is this.
+   */
   readonly timeoutMs?: number;
   /** Instead of the client's `retries`. */
   readonly retries?: number;
@@ -225,7 +234,7 @@ export interface FreelanceClientOptions<In = Body, Out = Buffer> {
    * dead. In milliseconds. Default 1000.
    */
   readonly pingIntervalMs?: number;
-  /** How long to wait for a reply before sending again, in milliseconds. Default 2500. */
+  /** The time of one attempt, in milliseconds; the whole call takes at most `(1 + retries) × timeoutMs`. Default 2500. */
   readonly timeoutMs?: number;
   /** How many times a request may be sent again to servers that were asked before. Default 3. */
   readonly retries?: number;

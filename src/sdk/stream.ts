@@ -1,6 +1,6 @@
 /**
  * Streams, `majordomo-sdk/stream`: publish and subscribe, without a broker.
- * How subscribers notice gaps and their own slowness: see `docs/sdk.md`.
+ * How subscribers notice gaps and their own slowness: see `docs/sdk-streams.md`.
  */
 export { codeOf } from '../core/errors.js';
 export type { Body } from './body.js';

@@ -211,7 +211,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
    * Resolves when every service is registered with at least one broker, which has confirmed it: then
    * requests find this worker. Starts the worker if `run()` was not called.
    *
-   *     await worker.ready;
+   *     await worker.ready; // where something must not happen before
+   *     await worker.run(); // until close()
    *
    * Rejects with ERR_MDP_CLOSED if the worker is closed first, and with ERR_MDP_ENDPOINT as `run()` does.
    */

@@ -1,7 +1,7 @@
 /**
  * The client over brokers that return the envelope: all requests share one link.
  *
- * Lazy Pirate (docs/sdk.md), made asynchronous:
+ * Lazy Pirate (docs/sdk-delivery.md), made asynchronous:
  * - A request that is silent for its time-out is sent again, over the same link if anything at all
  *   was heard there since it was sent; else the broker is taken for dead: the link is closed, one to
  *   the next endpoint opened, and everything unanswered sent there. So that a slow service on a
@@ -35,7 +35,7 @@ export interface LazyPirateOptions extends TurnsOptions {
   readonly connectMs: number;
 }
 
-/** The least time-out of a client of a pair, in heartbeats of the pair (docs/sdk.md). */
+/** The least time-out of a client of a pair, in heartbeats of the pair (docs/sdk-delivery.md). */
 export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
 
 /** One connection to one endpoint. */

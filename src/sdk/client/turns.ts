@@ -1,4 +1,4 @@
-/** Which endpoint is asked next, and when, so that a pair is not hurried (docs/sdk.md). */
+/** Which endpoint is asked next, and when, so that a pair is not hurried (docs/sdk-delivery.md). */
 import type { MonotonicMs } from '../../core/clock.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
 

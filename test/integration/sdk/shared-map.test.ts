@@ -67,7 +67,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((close) => close()));
 });
 
-describe('a shared map (docs/sdk.md)', () => {
+describe('a shared map (docs/sdk-streams.md)', () => {
   it('sets, reads, deletes; another one sees the changes', async () => {
     const node = await nodeOf();
     const [one, two] = [mapOf([node]), mapOf([node])];

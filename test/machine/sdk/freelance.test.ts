@@ -11,7 +11,7 @@ function connected(endpoints: number, freelance: Given = {}): PirateScript {
   return script;
 }
 
-describe('a client of several servers that know nothing of each other (docs/sdk.md)', () => {
+describe('a client of several servers that know nothing of each other (docs/sdk-delivery.md)', () => {
   it('is connected to all of them, and greets each before any request', () => {
     const script = new PirateScript({ endpoints: 3, freelance: {} }).ask('a');
     expect(script.effects).toEqual(['0 open 1 to 0', '0 open 2 to 1', '0 open 3 to 2']);

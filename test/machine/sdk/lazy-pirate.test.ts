@@ -8,7 +8,7 @@ function connected(endpoints = 1): PirateScript {
   return script;
 }
 
-describe('the client over one link (docs/sdk.md)', () => {
+describe('the client over one link (docs/sdk-delivery.md)', () => {
   it('says hello before any request, and sends what waited for the connection', () => {
     const script = new PirateScript().ask('a').ask('b');
     expect(script.effects).toEqual(['0 open 1 to 0']);
@@ -230,7 +230,7 @@ describe('a key that is not let in', () => {
   });
 });
 
-describe('a pair (docs/sdk.md, §7)', () => {
+describe('a pair (docs/sdk-delivery.md, §7)', () => {
   it('is away from the first endpoint for at least two heartbeats', () => {
     const script = connected(2).broker(1000).ask('a', { timeoutMs: 5000 }).pass(10).cut();
     script.pass(1500).fail().pass(3000);

@@ -1,4 +1,4 @@
-/** Compiles the snippets of docs/sdk.md, which are not whole programs, against the SDK. */
+/** Compiles the snippets of the manual of the SDK, which are not whole programs, against the SDK. */
 import { resolve } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
@@ -33,16 +33,21 @@ function snippets(name: string, text = page(name)): Snippet[] {
 function namesOf(entry: string): string[] {
   const sections = page(`reference/${entry}.md`).split(/^## /m).slice(1);
   return sections.flatMap((section) => {
-    // Exported by another entry, too.
-    if (section.startsWith('References')) return [];
     const isType = /^(Interfaces|Type Aliases)/.test(section);
-    const names = Array.from(section.matchAll(/^### (\w+)/gm), ([, name = '']) => name);
-    return names.map((name) => (isType ? `type ${name}` : name));
+    const isLong = /^(Classes|Interfaces)/.test(section);
+    const title = isLong ? /^### (\w+)/gm : /^- \*\*`(?:type |const )?(\w+)/gm;
+    const names = new Set(Array.from(section.matchAll(title), ([, name = '']) => name));
+    return Array.from(names, (name) => (isType ? `type ${name}` : name));
   });
 }
 
 const NAMES: Readonly<Record<string, readonly string[]>> = {
-  'majordomo-sdk': [...namesOf('client'), ...namesOf('worker'), ...namesOf('stream')],
+  'majordomo-sdk': [
+    ...namesOf('client'),
+    ...namesOf('worker'),
+    ...namesOf('stream'),
+    ...namesOf('map'),
+  ],
   'majordomo-sdk/testing': namesOf('testing'),
   'majordomo-sdk/otel': namesOf('otel'),
 };
@@ -117,10 +122,11 @@ const cases: [string, string, number, string][] = [
   ['a name that the SDK does not have', 'import { conect } from "majordomo-sdk";', 2724, 'conect'],
 ];
 
-describe('the snippets of sdk.md', () => {
+describe('the snippets of the manual', () => {
   it('compile against the SDK, but for names that the text explains', () => {
-    const all = snippets('sdk.md').map(withImports);
-    expect(all.length).toBeGreaterThan(15);
+    const pages = ['sdk.md', 'sdk-delivery.md', 'sdk-streams.md'];
+    const all = pages.flatMap((name) => snippets(name)).map(withImports);
+    expect(all.length).toBeGreaterThan(25);
     expect(errorsIn(all, LEFT_OUT)).toEqual([]);
   });
 

@@ -22,7 +22,7 @@ async function taken(reader: ChangeReader<string>): Promise<readonly string[]> {
   return all;
 }
 
-describe('a reader of changes (docs/sdk.md)', () => {
+describe('a reader of changes (docs/sdk-streams.md)', () => {
   it('gets them in order; of several changes of a key only the last, in its place', async () => {
     const reader = newReader();
     reader.changed('/a', undefined, bytes('1'));
