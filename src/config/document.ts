@@ -1,7 +1,6 @@
 /** The generated documents about the configuration. */
 import { jsonSchemaOf, type Row } from './kinds.js';
 import { SCHEMA, SECTIONS } from './schema.js';
-import { variableName } from './tree.js';
 
 const UNITS: readonly (readonly [number, string])[] = [
   [86_400_000, 'day'],
@@ -27,13 +26,9 @@ function changeNeeds({ live }: Row): string {
 }
 
 function rowText(section: string, key: string, row: Row): string {
-  const facts = [
-    `- default: ${defaultText(row)}`,
-    `- value: ${row.value ?? ''}`,
-    `- variable: \`${variableName([section, key])}\``,
-    `- a change needs: ${changeNeeds(row)}`,
-  ];
-  return [`### \`${section}.${key}\``, '', row.about, '', ...facts].join('\n');
+  const { about, value = '' } = row;
+  const facts = `Value: ${value}. Default: ${defaultText(row)}. A change needs ${changeNeeds(row)}.`;
+  return `- **\`${section}.${key}\`**: ${about} ${facts}`;
 }
 
 /** In docs/configuration.md: what is below is made from the schema. */
@@ -60,7 +55,9 @@ export function referencePage(page: string): string {
     [
       `## ${name}`,
       about,
-      ...Object.entries(keys).map(([key, row]) => rowText(name, key, row)),
+      Object.entries(keys)
+        .map(([key, row]) => rowText(name, key, row))
+        .join('\n'),
     ].join('\n\n'),
   );
   return `${head}${[MARK, quotasText(), ...sections].join('\n\n')}\n`;

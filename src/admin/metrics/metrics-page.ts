@@ -64,24 +64,28 @@ const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
 export function metricsPage(): string {
   const sections = SECTIONS.map(([title, prefix]) => {
     const rows = Object.entries(METRICS).filter(([name]) => prefix.test(name));
-    return [`## ${title}`, ...rows.map(([name, metric]) => entry(METRIC_PREFIX + name, metric))];
+    return list(
+      title,
+      rows.map(([name, metric]) => entry(METRIC_PREFIX + name, metric)),
+    );
   });
   const own = Object.entries(PROCESS_METRICS) as [ProcessMetricName, Omit<Metric, 'labels'>][];
-  const rest = [
-    '## Operating system figures of the process',
-    ...own.map(([name, metric]) => {
-      return entry(name, { ...metric, labels: {} });
-    }),
-  ];
-  return (
-    [INTRODUCTION, ...sections.flat(), ...rest].join('\n\n').replaceAll('\n\n\n', '\n\n') + '\n'
+  const rest = list(
+    'Operating system figures of the process',
+    own.map(([name, metric]) => entry(name, { ...metric, labels: {} })),
   );
+  return `${[INTRODUCTION.trimEnd(), ...sections, rest].join('\n\n')}\n`;
+}
+
+function list(title: string, items: readonly string[]): string {
+  return `## ${title}\n\n${items.join('\n')}`;
 }
 
 function entry(name: string, { type, labels, help, meaning }: Metric): string {
   const facts = Object.entries(labels).map(([label, values]) => {
-    const which = values === null ? '' : `: ${values.map((value) => `\`${value}\``).join(', ')}`;
-    return `- label \`${label}\`${which}`;
+    if (values === null) return `\`${label}\``;
+    return `\`${label}\` (${values.map((value) => `\`${value}\``).join(', ')})`;
   });
-  return [`### \`${name}\``, '', `${help} ${meaning}`, '', `- ${type}`, ...facts].join('\n');
+  const told = facts.length === 0 ? '' : ` Labels: ${facts.join(', ')}.`;
+  return `- **\`${name}\`** (${type}): ${help} ${meaning}${told}`;
 }

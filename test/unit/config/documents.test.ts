@@ -26,9 +26,9 @@ describe('what is made from the rows', () => {
     },
   );
 
-  it('the page has a heading for every key, and no other', () => {
-    const headings = [...reference().matchAll(/^### `(.*)`$/gm)].map(([, name]) => name);
-    expect(headings).toEqual(KEYS.map(({ section, key }) => `${section}.${key}`));
+  it('the page has an item for every key, and no other', () => {
+    const items = [...reference().matchAll(/^- \*\*`(.*?)`\*\*/gm)].map(([, name]) => name);
+    expect(items).toEqual(KEYS.map(({ section, key }) => `${section}.${key}`));
   });
 });
 

@@ -21,8 +21,8 @@ describe('docs/metrics.md', () => {
   it('has every metric that is served, with its type and help, and no other', async () => {
     const { families } = await scrape(stage().broker);
     const described = Array.from(
-      PAGE.matchAll(/^### `(\w+)`\n\n(.*)\n\n- (\w+)$/gm),
-      ([, name = '', text = '', type = '']) => ({ name, text, type }),
+      PAGE.matchAll(/^- \*\*`(\w+)`\*\* \((\w+)\): (.*)$/gm),
+      ([, name = '', type = '', text = '']) => ({ name, text, type }),
     );
     expect(described.map(({ name }) => name).sort()).toEqual([...families.keys()].sort());
     for (const { name, text, type } of described) {
