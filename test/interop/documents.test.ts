@@ -1,7 +1,7 @@
 /** The programs of README.md and of pages of docs/, as they stand there, against a broker. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
 import { blocksOf } from '../support/blocks.js';
@@ -51,9 +51,22 @@ describe('README.md', () => {
   it('has a worker and a client in TypeScript that are also JavaScript', async () => {
     page.start(process.execPath, [page.saved('worker.mjs', block(README, 'ts', 'new Worker'))]);
     await page.daemon.waitFor('worker.registered');
-    const client = page.saved('client.mjs', block(README, 'ts', 'connect('));
-    const { stdout } = await run(process.execPath, [client]);
-    expect(stdout).toBe('HELLO\n');
+    const client = page.saved('client.mjs', block(README, 'ts', 'client.request'));
+    expect((await run(process.execPath, [client])).stdout).toBe('HELLO\n');
+    const durable = page.saved('durable.mjs', block(README, 'ts', 'client.enqueue'));
+    const { stdout } = await run(process.execPath, [durable]);
+    expect(stdout).toMatch(/^on disk: [0-9A-F]{32}\nORDER 17\n$/);
+  });
+
+  itWithTool('python3-zmq', 'has a worker and a client in Python', async () => {
+    const environment = { PYTHONPATH: resolve('packages/python') };
+    const env = { ...process.env, ...environment };
+    const saved = (name: string): string => page.saved(name, block(README, 'python', `# ${name}`));
+    page.start(PYTHON, [saved('worker.py')], environment);
+    await page.daemon.waitFor('worker.registered');
+    expect((await run(PYTHON, [saved('client.py')], { env })).stdout).toBe('HELLO\n');
+    const { stdout } = await run(PYTHON, [saved('durable.py')], { env });
+    expect(stdout).toMatch(/^on disk: [0-9A-F]{32}\nORDER 17\n$/);
   });
 
   it('has a durable request', async () => {

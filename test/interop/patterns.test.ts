@@ -102,12 +102,6 @@ describe(PATTERNS, () => {
     await watching.says('set   /config/word  bye\n');
   });
 
-  it('its Simple Pirate is that of README.md', () => {
-    const readme = blocksOf('README.md', 'python').map(({ text }) => text);
-    const [simplest] = blocksOf(PATTERNS, 'python').map(({ text }) => text);
-    expect(readme).toEqual([simplest]);
-  });
-
   itWithTool(TOOL, 'subscribers see what happens in the broker', async () => {
     expect(readFileSync(PATTERNS, 'utf8')).toContain('`events.listen: tcp://127.0.0.1:5558`');
     const subscriber = page.start(PYTHON, [program('events.subscribe', 'subscriber.py')]);
