@@ -49,7 +49,7 @@ const FILL = `INSERT INTO ${SCHEMA}.request (id, seq, service, owner, shared, pr
     false, 0, 1 + n % 3, 0, 0, 0, 10, 0, 0, 9007199254740991, 1024, 1024`;
 
 export async function counted(bench: FleetBench): Promise<string> {
-  const title = '## Counts of stored requests';
+  const title = '## Counts of durable requests';
   if (postgresBin() === null) return `${title}\n\nNot measured: no PostgreSQL.`;
   const cluster = await Cluster.make(SETTINGS);
   try {
@@ -197,7 +197,7 @@ function rendered({ plain, counting }: Accepted, counts: readonly Counted[]): st
     ),
     `Second, what a broker does: it counts its own changes and, while other brokers use the store too, counts all requests again from time to time, on a connection of its own. Commits pause only while it takes its snapshot. The pause between two counts is long enough that one broker counts for at most 1 % of the time. Until the next count, it does not know the changes of the others. The server may count with several processes. ${SERVICES} services, three states, nothing else running:`,
     table(
-      ['stored requests', 'one count', 'pause until the next', 'share of the time, each broker'],
+      ['durable requests', 'one count', 'pause until the next', 'share of the time, each broker'],
       counts.map(({ stored, tookMs }) => {
         const pause = pauseAfter(tookMs);
         const share = (100 * tookMs) / (tookMs + pause);

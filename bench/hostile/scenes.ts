@@ -156,7 +156,7 @@ export const SCENES: readonly Scene[] = [
   },
   {
     name: 'keys',
-    title: 'stored requests with keys, closed at once, over 4 connections',
+    title: 'durable requests with keys, closed at once, over 4 connections',
     unit: 'messages',
     attack: 'keys',
     count: 4,

@@ -26,7 +26,7 @@ const COMMANDS: Commands = {
   worker: ['requests', 'offer a shell command as a service', () => import('./requests/worker.js')],
   durable: [
     'durable',
-    'list, show, retry, cancel and purge stored requests; schedules',
+    'list, show, retry, cancel and purge durable requests; schedules',
     () => import('./durable/durable.js'),
   ],
   // As the protocol calls them: 9/TSP.

@@ -42,11 +42,11 @@ const KEYS = {
     .describe('Workers registered at once.'),
   stored: count(1, 1_000_000_000)
     .meta({ none: 'the share of `titanic.maxOpen`' })
-    .describe('Stored requests that are not yet closed or expired.'),
+    .describe('Durable requests that are not yet closed or expired.'),
   storedBytes: size('1KiB', '255TiB')
     .meta({ none: 'the share of `titanic.maxBytes`' })
     .describe(
-      'Bytes of its stored requests and their replies, and of the idempotency keys that are remembered for it.',
+      'Bytes of its durable requests and their replies, and of the idempotency keys that are remembered for it.',
     ),
   waits: count(1, 16_000_000)
     .meta({ none: `\`${WAITS}\`` })

@@ -186,7 +186,7 @@ export const SCHEMA = map({
       ),
     maxAttempts: count(1, 1_000_000)
       .prefault(10)
-      .describe('Attempts at a stored request before it is dead.'),
+      .describe('Attempts at a durable request before it is dead.'),
     retryBaseMs: durationMs(1, 86_400_000)
       .prefault(500)
       .describe(
@@ -210,11 +210,11 @@ export const SCHEMA = map({
       .describe('How long the broker remembers an idempotency key after its request was closed.'),
     maxInFlight: count(1, 1_000_000)
       .prefault(1000)
-      .describe('Stored requests that may be at workers at the same time.'),
+      .describe('Durable requests that may be at workers at the same time.'),
     maxOpen: count(1, 1_000_000_000)
       .prefault(10_000_000)
       .describe(
-        'Stored requests that are not closed or expired; above this new ones get status 500.',
+        'Durable requests that are not closed or expired; above this new ones get status 500.',
       ),
     maxBytes: size('1MiB', '255TiB')
       .prefault('64GiB')
@@ -222,7 +222,7 @@ export const SCHEMA = map({
     showBodies: flag
       .prefault(false)
       .describe(
-        'Lets holders of `http.token` read the bodies of stored requests and replies, up to 64 KiB of each: on the page, over HTTP and with `majordomo durable show --body`.',
+        'Lets holders of `http.token` read the bodies of durable requests and replies, up to 64 KiB of each: on the page, over HTTP and with `majordomo durable show --body`.',
       ),
   }),
   bstar: section('The pair (Binary Star).', {
@@ -356,7 +356,7 @@ export const SCHEMA = map({
     listen: publisher
       .meta({ could: 'read the events' })
       .describe(
-        'An endpoint, `{endpoint, insecure, curve}`, or `off`. The events of the broker, of stored requests and of the pair are published there as they happen, each under its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the events whose names its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
+        'An endpoint, `{endpoint, insecure, curve}`, or `off`. The events of the broker, of durable requests and of the pair are published there as they happen, each under its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the events whose names its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
       ),
   }),
   map: section('The map: keys and values that many processes share (12/CHP, the Clone pattern).', {

@@ -124,8 +124,8 @@ function troublesOfRequests({ stored, ready }: Overview, unserved: readonly stri
   if (dead > 0) {
     const text =
       dead === 1
-        ? 'One stored request failed for good and needs attention.'
-        : `${count(dead)} stored requests failed for good and need attention.`;
+        ? 'One durable request failed for good and needs attention.'
+        : `${count(dead)} durable requests failed for good and need attention.`;
     const link = linkTo('durable', undefined, { state: 'dead' });
     found.push({
       grade: 'warn',

@@ -27,7 +27,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
 };
 
 /**
- * Extensions that a client uses: stored requests with options, waiting for replies, failures,
+ * Extensions that a client uses: durable requests with options, waiting for replies, failures,
  * headers, own pauses, parts while a worker sends them.
  */
 export interface Offers {

@@ -376,7 +376,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   /**
-   * Stores a request with Titanic, which keeps the reply until it is closed or `titanic.replyTtlMs`
+   * Makes a durable request: the broker keeps it, and its reply until it is closed or `titanic.replyTtlMs`
    * (7 days) has passed. Resolves when the request is on disk.
    * The client may send it again, but it is stored once: without `idempotencyKey` the client uses a
    * random one. To a broker without `titanic.submit` the client sends it only once.
@@ -448,7 +448,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   /**
-   * Returns the stored request with this uuid. If it was stored with a CURVE key, only that key or an
+   * Returns the durable request with this uuid. If it was stored with a CURVE key, only that key or an
    * operator's may read it, unless it is `shared`. Sends nothing yet.
    *
    *     const reply = await client.job(uuid).result({ timeoutMs: 60_000 });
@@ -820,7 +820,7 @@ function isTitanic(service: string): boolean {
 
 function oneBrokerError(): MajordomoError {
   const text =
-    "a client with strategy 'freelance' has no stored requests and no schedules: use one broker, or pair";
+    "a client with strategy 'freelance' has no durable requests and no schedules: use one broker, or pair";
   return sdkError('ERR_MDP_USAGE', text);
 }
 

@@ -45,12 +45,12 @@ export const SDK_ERRORS = {
   ERR_STREAM_TOO_SLOW:
     'A message reached its reader later than `maxDelayMs` allows: `details` has `delayMs` and `behind`.',
   ERR_TITANIC_DEAD:
-    'The stored request is dead (500): no attempt was answered, and no worker reported why; see `details.text`.',
+    'The durable request is dead (500): no attempt was answered, and no worker reported why; see `details.text`.',
   ERR_TITANIC_PENDING:
-    'No reply to the stored request arrived within `timeoutMs`; it may still arrive.',
+    'No reply to the durable request arrived within `timeoutMs`; it may still arrive.',
   ERR_TITANIC_REFUSED:
     'Storing or closing a request, or a schedule, was refused: `details` has `status` and `text`, which names a wrong option.',
-  ERR_TITANIC_UNKNOWN: 'The stored request is unknown (400): closed, expired, or never stored.',
+  ERR_TITANIC_UNKNOWN: 'The durable request is unknown (400): closed, expired, or never stored.',
   ERR_TITANIC_UNSUPPORTED:
     'An option needs `titanic.submit`, headers or `backoff`, or a call needs schedules or progress, which this broker does not support.',
 } as const;

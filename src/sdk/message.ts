@@ -76,7 +76,7 @@ export type StreamPart<Value = Buffer, Progress = Value> =
     })
   | (Message<Progress> & { readonly progress: true; readonly final: false });
 
-/** Where a part belongs that a worker sent while it worked on a stored request. */
+/** Where a part belongs that a worker sent while it worked on a durable request. */
 export interface ToldPart {
   /** Which attempt it belongs to, from 1. Each attempt begins again with its first part. */
   readonly attempt: number;
@@ -85,7 +85,7 @@ export interface ToldPart {
 }
 
 /**
- * What a worker sent while it worked on a stored request: what it told with `context.progress` (`progress: true`), or
+ * What a worker sent while it worked on a durable request: what it told with `context.progress` (`progress: true`), or
  * a part of the reply.
  */
 export type ProgressPart<Value = Buffer, Progress = Value> = ToldPart &

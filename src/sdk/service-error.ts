@@ -9,7 +9,7 @@ import { type MajordomoError as SdkError, sdkError, type SdkErrorCode } from './
  */
 export interface ServiceErrorOptions {
   /**
-   * Whether the broker retries a stored request: `true`, the default: after a pause; `false`: never, the
+   * Whether the broker retries a durable request: `true`, the default: after a pause; `false`: never, the
    * request is dead. `'elsewhere'`, for failures that the request did not cause: a plain request goes to
    * another worker at once; a stored one is retried after a pause, as with `true`.
    */

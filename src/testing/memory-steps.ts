@@ -1,4 +1,4 @@
-/** The steps of a stored request up the state ladder (D17). */
+/** The steps of a durable request up the state ladder (D17). */
 import { type Attempt, ATTEMPTS_RETAINED, type Change } from '../store/store.js';
 import type { Entry } from './memory-rows.js';
 

@@ -33,7 +33,7 @@ export interface TestBrokerOptions {
   readonly requestTtlMs?: number;
   /** How often one request is given to a worker, if workers are lost. Default 3. */
   readonly maxDeliveries?: number;
-  /** How often a stored request is attempted before it is dead. Default 10. */
+  /** How often a durable request is attempted before it is dead. Default 10. */
   readonly maxAttempts?: number;
   /** First and longest pause between attempts, before jitter. Defaults 500 and 60000. */
   readonly retryBaseMs?: number;
@@ -55,7 +55,7 @@ export interface TestBroker extends AsyncDisposable {
    * lost, stored ones are not.
    */
   restart(): Promise<void>;
-  /** Ends all connections and forgets stored requests. May be called again. */
+  /** Ends all connections and forgets durable requests. May be called again. */
   close(): Promise<void>;
 }
 

@@ -153,7 +153,7 @@ function readTarget(frames: Frames, at: number, options: SubmitOptions): TspRequ
   }
   const name = frames.view(at).toString('latin1');
   if (name.startsWith('mmi.') || name.startsWith('titanic.')) {
-    return { fault: 'mmi.* and titanic.* cannot be stored requests' };
+    return { fault: 'mmi.* and titanic.* cannot be durable requests' };
   }
   if (at + 1 >= frames.count) return { fault: 'no body' };
   return { fault: null, service: at, body: at + 1, options };

@@ -120,7 +120,7 @@ describe('failures on the page (issue 37)', () => {
     // All have one reason.
     const reasons = seen.page.getByRole('table', { name: 'Reasons' });
     await seen.counts(reasons.locator('tbody tr'), 1);
-    await seen.sees(seen.page.locator('#banner', { hasText: '5,000 stored requests failed' }));
+    await seen.sees(seen.page.locator('#banner', { hasText: '5,000 durable requests failed' }));
   });
 
   itWithTool(
@@ -163,7 +163,7 @@ describe('failures on the page (issue 37)', () => {
       await stand.submitsDead('work', 1);
       const seen = await look(stand);
       const banner = seen.page.locator('#banner');
-      await seen.sees(banner.filter({ hasText: 'One stored request failed' }));
+      await seen.sees(banner.filter({ hasText: 'One durable request failed' }));
       await seen.button('Dismiss: Dead requests').click();
       await seen.gone(banner);
       await stand.client.submit('nobody', 'x');

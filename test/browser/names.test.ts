@@ -148,7 +148,7 @@ describe('names and layout of the page (issue 37)', () => {
     await seen.seesText('No such service');
     await stand.client.submit('later', 'x');
     await seen.goes('#/durable?state=dead');
-    await seen.seesText('None of the 1 stored requests matches the filters.');
+    await seen.seesText('None of the 1 durable requests matches the filters.');
     await seen.goes('#/services?name=zzz');
     await seen.seesText('None of 1 has this in its name.');
     const off = await Stand.open({ sets: ['titanic.enabled=false'] });

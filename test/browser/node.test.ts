@@ -125,7 +125,7 @@ describe('the page (issue 6.2)', () => {
     // `later` has a due request and no worker; `pay` has no waiting request.
     await seen.reads(seen.row('later').locator('td.bad'), ['0']);
     await seen.readsCell('pay', 'Workers', '1');
-    const dead = seen.page.locator('#banner', { hasText: '2 stored requests failed for good' });
+    const dead = seen.page.locator('#banner', { hasText: '2 durable requests failed for good' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));
     // The view of one service: failures by code, and dead requests to retry.
     await seen.enters(stand.token);

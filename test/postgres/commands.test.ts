@@ -14,7 +14,7 @@ async function store(): Promise<string[]> {
   return [`titanic.store=${server.url(await server.database())}`];
 }
 
-describeWithPostgres('the operator of stored requests', () => {
+describeWithPostgres('the operator of durable requests', () => {
   describeDurableCommands('of a database', store);
 
   it('purges no pending request that a worker of another broker has', async () => {

@@ -154,7 +154,7 @@ class ServiceError(MajordomoError):
     """A failure of a service. A handler raises it; the client's request raises an equal one.
 
     ``service_code`` is 1 to 64 characters of ``A-Z a-z 0-9 . _ -``, not beginning with ``mdp.``.
-    ``retry``: True, a stored request is tried again after a pause; False, never; ``'elsewhere'``, the
+    ``retry``: True, a durable request is tried again after a pause; False, never; ``'elsewhere'``, the
     request did not cause it: another worker gets it. ``details`` are sent as JSON, at most 64 KiB.
 
         raise ServiceError('card_declined', 'The card was declined', retry=False)

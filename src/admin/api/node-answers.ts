@@ -166,7 +166,7 @@ export const Service = object(
     ),
     durable: orNull(
       durable,
-      'Counts of stored requests, and rates in the last seconds; null: there are none. p50Ms and p99Ms are times from acceptance to reply.',
+      'Counts of durable requests, and rates in the last seconds; null: there are none. p50Ms and p99Ms are times from acceptance to reply.',
     ),
   },
   'A service, as in mmi.services, with `oldestQueuedMs`.',
@@ -318,7 +318,7 @@ export const ServiceHistory = object(
     ...block,
   },
   'Rates are per second, since the previous sample; p50Ms and p99Ms are of the last two samples. `failed`, p50Ms and p99Ms are about plain requests; ' +
-    '`accepted` and all columns after it are about stored requests, and null if there were none.',
+    '`accepted` and all columns after it are about durable requests, and null if there were none.',
 );
 export type ServiceHistory = Json<typeof ServiceHistory>;
 

@@ -240,13 +240,13 @@ export const OPERATIONS = {
   promote: change('/api/v1/ha/promote', 'Make a node active whose peer is dead', PAIR, OF_PAIR),
   storedRequests: read(
     '/api/v1/titanic/requests',
-    'List stored requests, newest first',
-    ['A page of stored requests.', StoredRequestPage],
+    'List durable requests, newest first',
+    ['A page of durable requests.', StoredRequestPage],
     { query: StoredQuery, others: STORED },
   ),
   groups: read(
     '/api/v1/titanic/groups',
-    'Count stored requests by reason, code or service',
+    'Count durable requests by reason, code or service',
     [
       'Groups, those with the most requests first. The next answer may have more of a group.',
       RequestGroupPage,
@@ -255,7 +255,7 @@ export const OPERATIONS = {
   ),
   requestHistory: read(
     '/api/v1/titanic/requests/{uuid}',
-    'Show the history of one stored request',
+    'Show the history of one durable request',
     ['The request and its history.', stored.RequestHistory],
     { parts: UuidPart, others: { 404: UNKNOWN, 503: TROUBLE } },
   ),
@@ -263,7 +263,7 @@ export const OPERATIONS = {
     method: 'GET',
     path: '/api/v1/titanic/requests/{uuid}/bodies',
     access: 'changer',
-    summary: 'Show the body and the reply of one stored request, the first 64 KiB of each',
+    summary: 'Show the body and the reply of one durable request, the first 64 KiB of each',
     parts: UuidPart,
     answer: { description: 'The bodies; null: there is none.', json: stored.Bodies },
     others: {
@@ -310,7 +310,7 @@ export const OPERATIONS = {
   ),
   storedCounts: read(
     '/api/v1/titanic/counts',
-    'Count stored requests by state and service',
+    'Count durable requests by state and service',
     ['The current counts.', stored.StoredCounts],
     { others: STORED },
   ),
@@ -344,13 +344,13 @@ export const OPERATIONS = {
   }),
   purge: change(
     '/api/v1/titanic/purge',
-    'Delete stored requests; without `state`, dead and replied ones',
+    'Delete durable requests; without `state`, dead and replied ones',
     MANY,
     { body: PurgeBody, others: STORED },
   ),
   cancelMany: change(
     '/api/v1/titanic/cancel',
-    'Cancel stored requests without a reply; at least one filter is needed',
+    'Cancel durable requests without a reply; at least one filter is needed',
     MANY,
     { body: CancelBody, others: STORED },
   ),

@@ -200,7 +200,7 @@ export const Fired = object({ fired: flag() });
 export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 
 const SCANNED =
-  'How many stored requests were examined for this answer: of dead ones with `state` dead, otherwise of all.';
+  'How many durable requests were examined for this answer: of dead ones with `state` dead, otherwise of all.';
 
 /** Of a page of what a filter finds. */
 export const scanned = count(SCANNED);

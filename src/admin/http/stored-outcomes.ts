@@ -9,7 +9,7 @@ export function present(operatorApi: ReturnType<Ports['operatorApi']>): Operator
     case 'off':
       throw httpError(
         'ERR_HTTP_NOT_FOUND',
-        'stored requests are switched off: titanic.enabled is false',
+        'durable requests are switched off: titanic.enabled is false',
       );
     case 'not_ready':
       throw httpError(

@@ -41,6 +41,6 @@ export class EventLog implements EventSink<NamedEvent> {
 
   /** A step of a stored request. */
   readonly storedStep = ({ name, ...rest }: TitanicStep): void => {
-    this.#log.debug({ event: name, ...rest }, `stored request ${rest.uuid}: ${name}`);
+    this.#log.debug({ event: name, ...rest }, `durable request ${rest.uuid}: ${name}`);
   };
 }

@@ -64,25 +64,25 @@ const BROKER_LINES: LinesOf<BrokerEvent> = {
 const TITANIC_LINES: LinesOf<TitanicEvent> = {
   'titanic.recovered': ({ name, pending, replied, dead, tookMs }) => {
     const counts = `${pending} pending, ${replied} replied, ${dead} dead`;
-    return of('info', name, `stored requests: ${counts} (${tookMs} ms)`);
+    return of('info', name, `durable requests: ${counts} (${tookMs} ms)`);
   },
   'titanic.retried': ({ name, service }) =>
-    of('info', name, `a stored request for ${service} failed and will be retried`),
+    of('info', name, `a durable request for ${service} failed and will be retried`),
   'titanic.died': ({ name, service }) =>
-    of('warn', name, `a stored request for ${service} is dead`),
+    of('warn', name, `a durable request for ${service} is dead`),
   'titanic.expired': ({ name, service }) =>
-    of('warn', name, `a stored request for ${service} expired unserved`),
+    of('warn', name, `a durable request for ${service} expired unserved`),
   'titanic.cancelled': ({ name, count, who }) =>
-    of('info', name, `${who} cancelled ${count} stored requests`),
+    of('info', name, `${who} cancelled ${count} durable requests`),
   'titanic.reopened': ({ name, count, who }) =>
     of('info', name, `${who} retried ${count} dead requests`),
   'titanic.purged': ({ name, count, who }) =>
-    of('warn', name, `${who} deleted ${count} stored requests`),
+    of('warn', name, `${who} deleted ${count} durable requests`),
   'titanic.refused': ({ name, text }) => of('warn', name, `${notStored(text)}: ${text}`),
   'titanic.denied': ({ name, key, address, wanted }) => {
     const who = key ?? address;
     const asked = wanted === 'close' ? 'to close' : 'for the reply of';
-    const text = `${who} asked ${asked} a stored request of another client: refused`;
+    const text = `${who} asked ${asked} a durable request of another client: refused`;
     return { ...of('warn', name, text), who };
   },
   'schedule.made': ({ name, schedule, next }) =>

@@ -28,7 +28,7 @@ const RETAINED_OF_ONE_MAX = 250;
 /** The longest text. Each text is one line here, whoever wrote it. */
 const CHARACTERS_MAX = 256;
 
-const ANOTHERS = 'the stored request belongs to another identity';
+const ANOTHERS = 'the durable request belongs to another identity';
 
 export type RefusalFacts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
 type Event = BrokerEvent | TitanicEvent | PairEvent;

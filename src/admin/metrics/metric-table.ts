@@ -49,7 +49,7 @@ const TABLE = {
     },
     help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which has no metric (see /readyz, `ha status` and the log).',
     meaning:
-      'With `store_full`, `store_busy`, `store_lost` and `store_no_session` the broker cannot store anything and answers durable requests with 500 (of `store_lost`, `store_no_session` and `store_busy` only the first that is the case is 1); with `map_full` and `map_busy` it drops new values of the map; with `fleet_down` it cannot reach NATS and serves with its own workers only; with `store_log_held` a program reads the store file for so long that its log grows (see `titanic_wal_bytes`). With `store_set_aside` rows of the store cannot be used, and `majordomo verify` names them. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
+      'With `store_full`, `store_busy`, `store_lost` and `store_no_session` the broker cannot store anything and answers durable requests with 500 (of `store_lost`, `store_no_session` and `store_busy` only the first that is the case is 1); with `map_full` and `map_busy` it drops new values of the map; with `fleet_down` it cannot reach NATS and serves with its own workers only; with `store_log_held` a program reads the store file for so long that its log grows (see `titanic_wal_bytes`). With `store_set_aside` rows of the store cannot be used, and `majordomo verify` names them. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose durable requests.',
   },
   requests_received_total: {
     type: 'counter',
@@ -136,7 +136,7 @@ const TABLE = {
     type: 'gauge',
     labels: { service: null, state: ['waiting', 'busy'] },
     help: 'Registered workers: waiting (idle), or busy with one or more requests.',
-    meaning: 'Stored requests also make a worker busy.',
+    meaning: 'Durable requests also make a worker busy.',
   },
   workers_lost_total: {
     type: 'counter',
@@ -285,14 +285,14 @@ const TABLE = {
   titanic_requests: {
     type: 'gauge',
     labels: { service: null, state: ['pending', 'dispatched', 'replied', 'dead'] },
-    help: 'Stored requests: waiting for a worker, at a worker, replied but not closed, failed for good.',
+    help: 'Durable requests: waiting for a worker, at a worker, replied but not closed, failed for good.',
     meaning:
       'Dead requests need attention: see `majordomo durable`. Many replied: clients do not close their requests.',
   },
   titanic_oldest_pending_seconds: {
     type: 'gauge',
     labels: { service: null },
-    help: 'How long the oldest pending stored request has waited; 0 if there is none.',
+    help: 'How long the oldest pending durable request has waited; 0 if there is none.',
     meaning:
       'Counted from its acceptance, from the end of the delay that its client asked for, or from a retry by an operator. If it rises, the service has no worker or every attempt fails. 0 on a node that is not active.',
   },
@@ -363,38 +363,38 @@ const TABLE = {
   titanic_completed_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Stored requests whose reply was stored.',
+    help: 'Durable requests whose reply was stored.',
     meaning: 'If it stays behind accepted, there are too few workers.',
   },
   titanic_retried_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Failed attempts of stored requests that the broker will repeat.',
+    help: 'Failed attempts of durable requests that the broker will repeat.',
     meaning: 'Workers crash or give requests back.',
   },
   titanic_attempts_failed_total: {
     type: 'counter',
     labels: { service: null, kind: ['error', 'final', 'retry', 'lost'] },
-    help: 'Failed attempts of stored requests, including the last ones.',
+    help: 'Failed attempts of durable requests, including the last ones.',
     meaning:
       '`error`, `final`, `retry`: reported by the worker; `lost`: the worker reported nothing (it crashed, took too long, or gave the request back).',
   },
   titanic_dead_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Stored requests that failed for good.',
+    help: 'Durable requests that failed for good.',
     meaning: 'Each needs attention: see `majordomo durable`.',
   },
   titanic_expired_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Stored requests that expired: unserved, replied but not closed, or dead.',
+    help: 'Durable requests that expired: unserved, replied but not closed, or dead.',
     meaning: 'After `titanic.requestTtlMs` or `titanic.replyTtlMs`.',
   },
   titanic_accept_to_reply_seconds: {
     type: 'histogram',
     labels: { service: null },
-    help: 'Time from the acceptance of a stored request to its reply, both on disk.',
+    help: 'Time from the acceptance of a durable request to its reply, both on disk.',
     meaning:
       'It includes all attempts and the pauses between them, but not a delay that the client asked for, nor the time before a retry by an operator.',
   },

@@ -17,9 +17,9 @@ result. However often it is scraped, the broker spends at most a tenth of the ev
 - Names, labels and label values are stable. Units are seconds and bytes. Counters end in \`_total\`, start
   at 0 with the process, and only rise.
 - \`requests_*\` count requests of clients for worker services: not \`mmi.*\`, not \`titanic.*\`, and not
-  deliveries of stored requests, which \`titanic_*\` count.
+  deliveries of durable requests, which \`titanic_*\` count.
 - Label \`service\`: the name; \`%\` and bytes that are not printable ASCII are percent-escaped. A service has the same
-  label in all metrics; \`titanic_*\` contain only services that had stored requests. [Labels are lent](#labels-of-services).
+  label in all metrics; \`titanic_*\` contain only services that had durable requests. [Labels are lent](#labels-of-services).
 - There are no labels per client, worker or uuid.
 - Every value of the other labels is exported from the start, as 0, so that \`rate()\` sees the first increase.
   With \`titanic.enabled: false\` there are no \`titanic_*\` metrics.
@@ -28,13 +28,13 @@ result. However often it is scraped, the broker spends at most a tenth of the ev
 
 ## Labels of services
 
-A service gets a label of its own when it has a worker or a stored request, and gives it back when it has been gone for
+A service gets a label of its own when it has a worker or a durable request, and gives it back when it has been gone for
 ten minutes: no workers, no requests, nothing stored. \`metrics.services\` says how many labels there are (default 1,000).
 At most half of them go to services that never had a worker. Services of \`majordomo bench\` and a service called
 \`__other__\` get none.
 
 - Services without a label share \`__other__\`: its counters and gauges are sums over them, and
-  \`titanic_oldest_pending_seconds\` is that of the oldest. If all labels are lent, a service with stored requests, or
+  \`titanic_oldest_pending_seconds\` is that of the oldest. If all labels are lent, a service with durable requests, or
   with a failure in the last ten minutes, takes the label of one that has neither and had no request for a minute: of
   the one that is idle longest. Otherwise a service gets a label that is free when it is used again. This takes up to
   four seconds.
@@ -57,7 +57,7 @@ const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
   ['The events as a stream', /^stream_/],
   ['The map', /^map_/],
   ['The fleet', /^fleet_/],
-  ['Stored requests', /^titanic_/],
+  ['Durable requests', /^titanic_/],
   ['The pair', /^ha_/],
 ];
 

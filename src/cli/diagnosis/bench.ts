@@ -24,7 +24,7 @@ const EXAMPLES = [
   ['majordomo bench --rate 5000 --seconds 30', 'the latency at a given rate'],
   [
     'majordomo bench durable --size 1024',
-    'receipts of stored requests, which it closes afterwards',
+    'receipts of durable requests, which it closes afterwards',
   ],
   ['majordomo bench -o json', 'for scripts'],
 ] as const;
@@ -45,7 +45,7 @@ interface BenchOptions extends EndpointOptions, OutputOptions {
 export function define(command: Command, done: Done): void {
   addOutputOption(addEndpointOption(command))
     .addArgument(
-      new Argument('[kind]', 'what to measure: replies of workers, or Titanic receipts')
+      new Argument('[kind]', 'what to measure: replies of workers, or receipts of durable requests')
         .choices(['echo', 'durable'])
         .default('echo'),
     )

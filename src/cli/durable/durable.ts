@@ -112,7 +112,7 @@ function defineCancel(command: Command, done: Done): void {
 }
 
 function definePurge(command: Command, done: Done): void {
-  const purge = addDurable(command, 'purge', 'delete stored requests');
+  const purge = addDurable(command, 'purge', 'delete durable requests');
   addBulkOptions(purge, ['dead', 'replied', 'pending'])
     .addHelpText('after', AFTER_PURGE)
     .action(async (options: BulkOptions) => {

@@ -42,7 +42,7 @@ identifiers, which are # in PATTERN. --code CODE --pattern PATTERN then selects 
 
 export function defineList(command: Command): void {
   addFilters(
-    addWatchOption(addDurable(command, 'ls', 'list stored requests, newest first', 'list')),
+    addWatchOption(addDurable(command, 'ls', 'list durable requests, newest first', 'list')),
     STATES,
   )
     .addOption(

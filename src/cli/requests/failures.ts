@@ -31,7 +31,7 @@ export async function explainedFailure(
   const text = message === code ? '' : message;
   const failure = { ...facts, failed: true, code, text, detail: detail.map(frameJson) };
   await tell(output, failure, '');
-  const who = error.service === '' ? 'the stored request' : shownName(error.service);
+  const who = error.service === '' ? 'the durable request' : shownName(error.service);
   const lines = [printable(`${who} failed: ${failureWords({ code, text })}`)];
   if (isDetailWanted === true && output !== 'json') {
     lines.push(...detail.map((frame) => terminalSafe(frame.toString('utf8')).trimEnd()));

@@ -67,9 +67,9 @@ A request may run more than once (--retries), so services must be idempotent.
 
 --strategy freelance: the endpoints are independent brokers. The command is connected to all of them and
 asks the first one that is alive; with --hedge-ms also the next one when the answer is late. There are
-no stored requests then.
+no durable requests then.
 
---durable waits for the reply, prints it and closes the stored request. It waits without limit; if
+--durable waits for the reply, prints it and closes the durable request. It waits without limit; if
 --timeout-ms or --retries is given, it waits for (1 + retries) × timeout. --result waits for
 (1 + retries) × timeout and does not close the request. Without a CURVE key, the uuid is the only
 credential for the reply.
@@ -159,7 +159,7 @@ function checkStrategy(options: RequestCommandOptions): void {
     throw usage('--hedge-ms needs --strategy freelance');
   }
   if (durable === true || result !== undefined || close !== undefined) {
-    throw usage('--strategy freelance: there are no stored requests, use one broker or pair');
+    throw usage('--strategy freelance: there are no durable requests, use one broker or pair');
   }
 }
 

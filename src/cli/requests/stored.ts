@@ -46,20 +46,20 @@ export function addStoredOptions(command: Command): Command {
     .addOption(
       new Option(
         '--durable',
-        'store the request at the broker (Titanic), wait, print the reply',
+        'make it a durable request: the broker stores it; wait, print the reply',
       ).conflicts(['stream', 'result', 'close']),
     )
     .option('--no-wait', 'with --durable: print the uuid and do not wait')
     .option('--key <key>', 'with --durable: idempotency key; the same key gives the same request');
   return addJobOptions(command, 'with --durable: ')
     .addOption(
-      new Option('--result <uuid>', 'print the reply of a stored request').conflicts([
+      new Option('--result <uuid>', 'print the reply of a durable request').conflicts([
         'stream',
         'close',
       ]),
     )
     .addOption(
-      new Option('--close <uuid>', 'delete a stored request and its reply').conflicts(['stream']),
+      new Option('--close <uuid>', 'delete a durable request and its reply').conflicts(['stream']),
     );
 }
 

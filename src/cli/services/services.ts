@@ -41,7 +41,7 @@ const COLUMNS: readonly Column<Facts>[] = [
 const AFTER = `${examples(EXAMPLES)}
 IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST describe stored
 requests, P99 describes plain ones. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
-is listed while it has workers, queued or stored requests, and for ten minutes after.
+is listed while it has workers, queued or durable requests, and for ten minutes after.
 ${narrowText(COLUMNS)}${WATCH_TEXT}${WHERE_TEXT}`;
 
 /** Name, purpose, and what the service then is. */

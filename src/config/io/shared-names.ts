@@ -31,6 +31,6 @@ export function sharedNames(lists: readonly (readonly KeyEntry[])[]): readonly P
 function duplicateMessage(before: string): string {
   return (
     `is also the name of the key at ${before}: the broker treats both keys as one client with shared routing ids, ` +
-    'quota and stored requests. Give two clients two names'
+    'quota and durable requests. Give two clients two names'
   );
 }

@@ -70,7 +70,7 @@ function refuseOpen(path: string): void {
   const now = (mode & 0o7777).toString(8).padStart(4, '0');
   throw new MajordomoError(
     'ERR_DATA_DIR_OPEN',
-    `node.dataDir ${path} is writable by other users (mode ${now}), who could change stored requests: ` +
+    `node.dataDir ${path} is writable by other users (mode ${now}), who could change durable requests: ` +
       `chmod go-w ${path}`,
   );
 }

@@ -193,7 +193,7 @@ function NoRequests({ selection }: { selection: Selection }): VNode {
   if (isFiltered && all > 0) {
     return (
       <Empty title="No requests">
-        {`None of the ${count(all)} stored requests matches the filters. `}
+        {`None of the ${count(all)} durable requests matches the filters. `}
         <a href={linkTo('durable')}>Show all</a>
       </Empty>
     );

@@ -13,7 +13,7 @@ export interface OutgoingRequest {
    * `submit()`; `schedule`: of `schedule()`.
    */
   readonly kind: 'request' | 'stream' | 'enqueue' | 'schedule';
-  /** The name of the service that is asked; of `schedule`, the service of the stored requests. */
+  /** The name of the service that is asked; of `schedule`, the service of the durable requests. */
   readonly service: string;
   /** As given: the codec makes a body of it later. */
   readonly body: unknown;

@@ -1,4 +1,4 @@
-/** Options of stored requests: types, defaults, ranges. */
+/** Options of durable requests: types, defaults, ranges. */
 import { DURATION_MS_MAX, PRIORITY_MAX } from '../../core/numbers.js';
 import type { Headers } from '../../wire/headers.js';
 import {

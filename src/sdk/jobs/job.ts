@@ -4,7 +4,7 @@ import type { Message, ProgressPart } from '../message.js';
 import type { RequestOptions } from '../options.js';
 
 /**
- * The state of a stored request. *pending*: it waits, or is at a worker. *dead*: its last attempt failed,
+ * The state of a durable request. *pending*: it waits, or is at a worker. *dead*: its last attempt failed,
  * or a worker said that trying again would fail; the broker makes no more attempts. *unknown*: closed,
  * expired, or never stored.
  */
@@ -27,7 +27,7 @@ export interface JobClient {
 }
 
 /**
- * A stored request. To find it again you need only its uuid: `client.job(uuid)`.
+ * A durable request. To find it again you need only its uuid: `client.job(uuid)`.
  *
  *     const job = await client.enqueue('render', scene, { idempotencyKey: 'order-17' });
  *     const reply = await job.result({ timeoutMs: 60_000 });

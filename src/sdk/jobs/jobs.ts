@@ -1,4 +1,4 @@
-/** Stored requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
+/** Durable requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
 import { codeOf, detailsOf, type MajordomoError } from '../../core/errors.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { Frames } from '../../core/frames.js';
@@ -188,7 +188,7 @@ export class Jobs implements JobClient {
     }
     if (!asked) return false;
     const what = isKnown ? 'does not support' : 'does not say whether it supports';
-    const text = `this broker ${what} titanic.submit, so options of a stored request cannot be used`;
+    const text = `this broker ${what} titanic.submit, so options of a durable request cannot be used`;
     throw sdkError('ERR_TITANIC_UNSUPPORTED', text);
   }
 

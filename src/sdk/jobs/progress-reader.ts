@@ -1,4 +1,4 @@
-/** The parts of the reply to a stored request, while a worker sends them: `titanic.progress` (D82). */
+/** The parts of the reply to a durable request, while a worker sends them: `titanic.progress` (D82). */
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, type MajordomoError } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
@@ -222,7 +222,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
     const isReason = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
     if (isReason && !this.#isAnswered) return problem;
     const { uuid } = this.#job;
-    const text = `no part of the reply to the stored request ${uuid} within ${this.#settings.timeoutMs} ms`;
+    const text = `no part of the reply to the durable request ${uuid} within ${this.#settings.timeoutMs} ms`;
     const cause = problem === null ? {} : { cause: problem };
     return sdkError('ERR_TITANIC_PENDING', text, { ...cause, details: { uuid } });
   }

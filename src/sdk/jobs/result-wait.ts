@@ -1,5 +1,5 @@
 /**
- * The wait for the reply of a stored request: pure, with time as an argument.
+ * The wait for the reply of a durable request: pure, with time as an argument.
  *
  * One question is out at a time: `titanic.wait` if the broker offers it, for at most `WAIT_MS`
  * each; else `titanic.reply`, with growing pauses. Questions that fail because brokers are silent,
@@ -195,7 +195,7 @@ export class ResultWait {
     }
     const { uuid, timeoutMs } = this.#options;
     const trouble = this.#trouble === null ? '' : `; the broker last answered ${this.#trouble}`;
-    const text = `no reply to the stored request ${uuid} within ${timeoutMs} ms${trouble}`;
+    const text = `no reply to the durable request ${uuid} within ${timeoutMs} ms${trouble}`;
     const cause = error === null ? {} : { cause: error };
     this.#fail(sdkError('ERR_TITANIC_PENDING', text, { ...cause, details: { uuid } }));
   }

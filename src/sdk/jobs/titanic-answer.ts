@@ -23,7 +23,7 @@ export function readAnswer([status, ...frames]: readonly Buffer[]): TitanicAnswe
   return { status: Number(match[1]), text: match[2] ?? '', frames };
 }
 
-/** The error for `status` and `text`, about the stored request `uuid` if there is one. */
+/** The error for `status` and `text`, about the durable request `uuid` if there is one. */
 export function answerError(
   code: SdkErrorCode,
   what: string,
@@ -59,16 +59,16 @@ export function deathError(
   // A job that was made from its uuid does not know its service.
   const known = service === TITANIC_REPLY ? '' : service;
   if (code !== null) return serviceError(known, { code, text, detail: answer.frames });
-  return answerError('ERR_TITANIC_DEAD', `the stored request ${uuid} failed`, answer, uuid);
+  return answerError('ERR_TITANIC_DEAD', `the durable request ${uuid} failed`, answer, uuid);
 }
 
 /** The error for an answer that is neither a reply nor pending. */
 export function replyError(answer: TitanicAnswer, uuid: string): MajordomoError {
   if (answer.status === 400) {
-    return answerError('ERR_TITANIC_UNKNOWN', `unknown stored request ${uuid}`, answer, uuid);
+    return answerError('ERR_TITANIC_UNKNOWN', `unknown durable request ${uuid}`, answer, uuid);
   }
   if (answer.status === 500) {
-    return answerError('ERR_TITANIC_DEAD', `the stored request ${uuid} failed`, answer, uuid);
+    return answerError('ERR_TITANIC_DEAD', `the durable request ${uuid} failed`, answer, uuid);
   }
   return answerError('ERR_TITANIC_REFUSED', `no answer about ${uuid}`, answer, uuid);
 }

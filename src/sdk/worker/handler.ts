@@ -22,7 +22,7 @@ export interface HandlerContext<Answer = Body, Progress = Answer> {
    */
   readonly partial: (body: Answer) => void;
   /**
-   * Tells how far it is: to the client's `stream()`, and to `job.progress()` of a stored request. It is no part
+   * Tells how far it is: to the client's `stream()`, and to `job.progress()` of a durable request. It is no part
    * of the reply, which goes on if it gets lost. With a 0.1 broker it does nothing.
    * @throws ERR_MDP_BODY; ERR_MDP_CODEC; a `ServiceError`: `too-large` if it is larger than the broker accepts,
    * `invalid_reply` if the contract's validator refuses it

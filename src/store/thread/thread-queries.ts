@@ -41,7 +41,7 @@ const QUERIES_MAX = 64;
 
 const TOO_MANY: StoreFailure = {
   kind: 'busy',
-  message: 'too many queries of stored requests at the same time: try again',
+  message: 'too many queries of durable requests at the same time: try again',
 };
 
 const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {

@@ -132,7 +132,7 @@ export const TABLE: Table = tableOf(TRANSITIONS);
 
 export function next(state: State, event: Event, table: Table = TABLE): State {
   const to = table[state * EVENTS.length + event] ?? -1;
-  if (to < 0) assert(false, `a stored request that is ${STATES[state]} is not ${EVENTS[event]}`);
+  if (to < 0) assert(false, `a durable request that is ${STATES[state]} is not ${EVENTS[event]}`);
   return to;
 }
 

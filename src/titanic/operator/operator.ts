@@ -41,7 +41,7 @@ const SHOWN_STATES: readonly ShownState[] = ['pending', 'dispatched', 'replied',
 
 const UNKNOWN = {
   kind: 'unknown',
-  text: 'no such stored request: closed, expired, or never stored',
+  text: 'no such durable request: closed, expired, or never stored',
 } as const;
 const UNKNOWN_SCHEDULE = { kind: 'unknown', text: 'no such schedule' } as const;
 const OF_SCHEDULES: StoredFilter = {

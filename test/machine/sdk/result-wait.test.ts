@@ -180,7 +180,7 @@ describe('the wait for a reply where titanic.wait is offered (D16)', () => {
     script.answer('500 the store cannot be reached').pass(100);
     expect(script.error).toMatchObject({
       code: 'ERR_TITANIC_PENDING',
-      message: `no reply to the stored request ${UUID} within 100 ms; the broker last answered 500 the store cannot be reached`,
+      message: `no reply to the durable request ${UUID} within 100 ms; the broker last answered 500 the store cannot be reached`,
     });
   });
 

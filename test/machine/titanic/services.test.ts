@@ -53,9 +53,9 @@ describe('titanic.request', () => {
   it.each([
     [[], '400 no service name', ['']],
     [[], '400 no body', ['echo']],
-    [[], '400 mmi.* and titanic.* cannot be stored requests', ['mmi.service', 'echo']],
-    [[], '400 mmi.* and titanic.* cannot be stored requests', ['titanic.request', 'x', 'y']],
-    [[], '400 mmi.* and titanic.* cannot be stored requests', ['titanic.', 'y']],
+    [[], '400 mmi.* and titanic.* cannot be durable requests', ['mmi.service', 'echo']],
+    [[], '400 mmi.* and titanic.* cannot be durable requests', ['titanic.request', 'x', 'y']],
+    [[], '400 mmi.* and titanic.* cannot be durable requests', ['titanic.', 'y']],
     [[], '400 a service name is 1 to 255 bytes', [LONG_NAME, 'x']],
   ])('answers what it cannot keep with a status that says why (D12) %#', (_, answer, body) => {
     const s = titanicStage();
@@ -106,7 +106,7 @@ describe('titanic.submit', () => {
     ['400 no service name', ['{}']],
     ['400 no service name', ['{}', '', 'x']],
     ['400 no body', ['{}', 'echo']],
-    ['400 mmi.* and titanic.* cannot be stored requests', ['{}', 'titanic.close', 'x']],
+    ['400 mmi.* and titanic.* cannot be durable requests', ['{}', 'titanic.close', 'x']],
   ])('answers %s (D12, D16) %#', (answer, body) => {
     const s = titanicStage();
     expect(s.asks('submit', ...body)).toBe(answer);

@@ -153,7 +153,7 @@ describe('majordomo check', () => {
     expect(status).toBe(0);
     expect(stderr).toBe(
       `warning: ${folder}/right.yaml:1:3: bob: is also the name of the key at ${folder}/left.yaml:1:3: ` +
-        'the broker treats both keys as one client with shared routing ids, quota and stored requests. ' +
+        'the broker treats both keys as one client with shared routing ids, quota and durable requests. ' +
         'Give two clients two names\n',
     );
   });

@@ -124,7 +124,7 @@ describe('majordomo durable show', () => {
     expect(await post.durable('show', NEVER)).toMatchObject({
       status: 1,
       stdout: '',
-      stderr: 'majordomo: no such stored request: closed, expired, or never stored\n',
+      stderr: 'majordomo: no such durable request: closed, expired, or never stored\n',
     });
   });
 });

@@ -93,7 +93,7 @@ describe('commands name the address, the cause, and what names another broker', 
     const { endpoint } = daemon;
     const http = httpOf(daemon);
     const lines = [
-      [['durable', 'ls', '--admin', http], `${http}: stored requests are switched off: titanic.`],
+      [['durable', 'ls', '--admin', http], `${http}: durable requests are switched off: titanic.`],
       [['request', '--durable', 'x', '--endpoint', endpoint], 'set titanic.enabled there'],
       [['durable', 'schedules', '--endpoint', endpoint], 'set titanic.enabled there'],
       [['map', 'ls', '--endpoint', endpoint], 'does not serve a map: set map.listen there'],

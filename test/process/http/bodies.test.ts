@@ -78,7 +78,7 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
     }
     expect(await bodies(daemon, NEVER, tokenOf(daemon))).toMatchObject({
       status: 404,
-      json: refusal('ERR_HTTP_NOT_FOUND', 'no such stored request'),
+      json: refusal('ERR_HTTP_NOT_FOUND', 'no such durable request'),
     });
     expect((await bodies(daemon, '123', tokenOf(daemon))).status).toBe(400);
     const history = `${httpOf(daemon)}/api/v1/titanic/requests/${job.uuid}`;

@@ -334,7 +334,7 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
     const stand = empty;
     expect(await stand.get(`/requests/${NEVER}`)).toMatchObject({
       status: 404,
-      json: refusal('ERR_HTTP_NOT_FOUND', 'no such stored request'),
+      json: refusal('ERR_HTTP_NOT_FOUND', 'no such durable request'),
     });
     for (const [path, parameter] of [
       ['/requests/123', 'uuid'],

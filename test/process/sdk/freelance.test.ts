@@ -286,7 +286,7 @@ describe('three independent brokers', () => {
     expect((await run([...args, 'where', ''])).status).toBe(0);
     const stored = await run([...args, '--durable', 'where', '']);
     expect(stored.status).toBe(64);
-    expect(stored.stderr).toContain('no stored requests');
+    expect(stored.stderr).toContain('no durable requests');
     const hedge = await run(['request', '--hedge-ms', '5', 'where', '']);
     expect(hedge.status).toBe(64);
     expect(hedge.stderr).toContain('--strategy freelance');

@@ -95,7 +95,7 @@ describe('a durable request (issue: done when)', () => {
     expect(early).toMatchObject({
       status: 75,
       stdout: '',
-      stderr: `majordomo: no reply to the stored request ${uuid} within ${waitedMs} ms\n`,
+      stderr: `majordomo: no reply to the durable request ${uuid} within ${waitedMs} ms\n`,
     });
     await first.kill();
     const again = await restart(first);
@@ -121,7 +121,7 @@ describe('a durable request (issue: done when)', () => {
     expect(await request(third, '--close', uuid)).toMatchObject({ status: 0, stdout: '' });
     const unknown = await request(third, '--result', uuid);
     expect(unknown).toMatchObject({ status: 1, stdout: '' });
-    expect(unknown.stderr).toContain(`unknown stored request ${uuid}: 400`);
+    expect(unknown.stderr).toContain(`unknown durable request ${uuid}: 400`);
     await third.stop();
     expect(rows(third)).toEqual({ requests: 0, bodies: 0, replies: 0, attempts: 0 });
   });
@@ -200,7 +200,7 @@ describe('majordomo request', () => {
     const { status, stderr } = await request(daemon, '--result', uuid);
     expect({ status, stderr }).toEqual({
       status: 2,
-      stderr: 'majordomo: the stored request failed: exit-1\n',
+      stderr: 'majordomo: the durable request failed: exit-1\n',
     });
     const refused = await request(daemon, '--durable', 'mmi.service', 'x');
     expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('400 mmi.*') });

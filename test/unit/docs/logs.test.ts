@@ -142,7 +142,7 @@ describe('docs/logs.md', () => {
   it.each([
     ['the broker', 'src/broker/events.ts', 'BrokerEvent'],
     ['operators', 'src/admin/events.ts', 'AdminEvent'],
-    ['stored requests', 'src/titanic/machine/events.ts', 'TitanicEvent'],
+    ['durable requests', 'src/titanic/machine/events.ts', 'TitanicEvent'],
     ['the pair', 'src/bstar/events.ts', 'PairEvent'],
     ['the stream', 'src/stream/events.ts', 'StreamEvent'],
     ['the map', 'src/extensions/map/machine/events.ts', 'MapEvent'],

@@ -23,7 +23,7 @@ export async function dataDirectory(directory: string, served: boolean): Promise
   const denied = deniedAt(path);
   if (denied !== null) return unusable(path, denied);
   if (mayOthersWrite(stats.mode)) {
-    const text = `${path} is writable by other users, who could change stored requests`;
+    const text = `${path} is writable by other users, who could change durable requests`;
     return problem(DATA_DIRECTORY, text, `chmod go-w ${path}`);
   }
   const error = await lockError(path);

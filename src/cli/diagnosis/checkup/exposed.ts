@@ -77,7 +77,7 @@ async function ofDatabase({ config }: Loaded): Promise<readonly Finding[]> {
 const OPEN_DATABASE = [
   {
     tls: 'disable',
-    text: 'sslmode=disable: anyone on the way can read and change stored requests',
+    text: 'sslmode=disable: anyone on the way can read and change durable requests',
   },
   {
     tls: 'require',
@@ -93,7 +93,7 @@ function ofPair({ config }: Loaded): readonly Finding[] {
   return [
     warning(
       name,
-      'no keys: every user of this machine can connect as the peer and read all stored requests',
+      'no keys: every user of this machine can connect as the peer and read all durable requests',
       'create keys with `majordomo keygen --pair keys`, and set bstar.curve',
     ),
   ];

@@ -23,7 +23,7 @@ export function clock(): Finding {
   const name = 'clock';
   const now = new Date();
   const text = now.toISOString();
-  const remedy = 'set the clock and synchronize it with NTP: logs and stored requests use it';
+  const remedy = 'set the clock and synchronize it with NTP: logs and durable requests use it';
   if (now.getTime() < EARLIEST_MS) return problem(name, `${text} is in the past`, remedy);
   if (existsSync(TIMESYNC) && !existsSync(`${TIMESYNC}/synchronized`)) {
     return warning(name, `${text}, not synchronized (systemd-timesyncd)`, remedy);
