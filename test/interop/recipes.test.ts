@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 
 import { blocksOf } from '../support/blocks.js';
 import { freePorts } from '../support/free-ports.js';
+import { httpOf } from '../support/http.js';
 import { itWithTool, PYTHON } from '../support/tools.js';
 import { until } from '../support/until.js';
 import {
@@ -24,6 +25,7 @@ import {
  */
 const QUICK = ['broker.heartbeatIntervalMs=1000', 'titanic.retryBaseMs=100'];
 const UPPER = ['--', 'tr', 'a-z', 'A-Z'];
+const TOKEN = 'a-token-of-the-shop';
 
 const servers: Server[] = [];
 let page: Page;
@@ -103,6 +105,102 @@ describe('http-front.md', () => {
     expect((await fetch(`${base}/jobs/none`)).status).toBe(404);
   });
 });
+
+describe('http-front.md, in one line', () => {
+  it('answers with status and body of the broker', async () => {
+    const programs = (text: string): string =>
+      text.replace('127.0.0.1:5580', new URL(httpOf(page.daemon)).host);
+    const token = { name: 'shop', role: 'request', token: TOKEN, client: ['upper'] };
+    const http = ['http.listen=127.0.0.1:0', `http.tokens=[${JSON.stringify(token)}]`];
+    page = await startPage([...QUICK, ...http]);
+    page.majordomo('worker', 'upper', ...UPPER);
+    await page.daemon.waitFor('worker.registered');
+    const forward = programsOf('http-front', 'ts', programs).get('forward.ts') ?? '';
+    const ask = `import { forward } from '${forward}';
+      for (const name of ['upper', 'lower']) {
+        const answer = await forward(name, 'hello');
+        console.log(answer.status, answer.ok ? await answer.text() : '');
+      }`;
+    const args = ['--input-type=module', '--eval', ask];
+    const env = { ...process.env, MAJORDOMO_TOKEN: TOKEN };
+    expect((await run(process.execPath, args, { env })).stdout).toBe('200 HELLO\n403 \n');
+  });
+});
+
+describe('chain.md', () => {
+  const failed = { stderr: expect.stringContaining('ERR_MDP_TIMEOUT') };
+
+  it('passes headers and replies on, and stops waiting at the deadline of its client', async () => {
+    page = await startPage(QUICK);
+    const programs = programsOf('chain', 'ts');
+    const worker = await startWorker(programs.get('quote-worker.ts'), 1);
+    const price = page.majordomo('worker', 'price', '--', 'sed', 's/$/: 42 EUR/');
+    await page.daemon.waitFor('worker.registered', 2);
+    const client = programs.get('quote.ts') ?? '';
+    expect((await run(process.execPath, [client])).stdout).toBe('a quote of book: 42 EUR\n');
+    await price.stop();
+    page.majordomo('worker', 'price', '--', 'sleep', '60');
+    await page.daemon.waitFor('worker.registered', 3);
+    await expect(run(process.execPath, [client])).rejects.toMatchObject(failed);
+    await worker.says('no price: ERR_MDP_ABORTED\n');
+  });
+
+  itWithTool('python3-zmq', 'gives the next worker the deadline in Python, too', async () => {
+    page = await startPage(QUICK);
+    const where = { PYTHONPATH: resolve('packages/python') };
+    page.start(PYTHON, [programsOf('chain', 'python').get('quote_worker.py') ?? ''], where);
+    page.start(PYTHON, ['-c', PRICE], where);
+    await page.daemon.waitFor('worker.registered', 2);
+    const client = programsOf('chain', 'ts').get('quote.ts') ?? '';
+    const { stdout } = await run(process.execPath, [client]);
+    const [, leftMs = 0] = /^a quote of acme (\d+)\n$/.exec(stdout) ?? [];
+    expect(Number(leftMs)).toBeGreaterThan(0);
+    expect(Number(leftMs)).toBeLessThanOrEqual(1000);
+  });
+});
+
+describe('python-web.md', () => {
+  itWithTool(
+    'python3-zmq',
+    'stores a request once for each order, and shows its state',
+    async () => {
+      page = await startPage(QUICK);
+      const programs = programsOf('python-web', 'python');
+      const env = { ...process.env, PYTHONPATH: resolve('packages/python') };
+      const python = async (...args: readonly string[]): Promise<string> =>
+        (await run(PYTHON, [...args], { env, cwd: page.directory })).stdout;
+      await python('-m', 'py_compile', ...programs.values());
+      page.majordomo('worker', 'render', ...UPPER);
+      await page.daemon.waitFor('worker.registered');
+      const said = await python('-c', WEB.replace('ENDPOINT', page.daemon.endpoint));
+      expect(said).toBe("True\n('replied', 'SCENE')\n('replied', 'SCENE')\n('unknown', None)\n");
+    },
+  );
+});
+
+/** Answers with the tenant and the time that its client still waits. */
+const PRICE = `
+import os
+from majordomo import Worker
+def price(request):
+    return f"{request.headers['tenant']} {int(request.remaining_ms())}"
+Worker(os.environ["MAJORDOMO_URL"], "price", price).run()
+`;
+
+/** What the views do. */
+const WEB = `
+import asyncio, renders
+from majordomo import AsyncClient
+uuid = renders.start("17", "scene")
+renders.client().job(uuid).result(timeout_ms=60_000)
+async def main():
+    async with AsyncClient("ENDPOINT") as broker:
+        print(await renders.start_async(broker, "17", "other") == uuid)
+        print(await renders.result_async(broker, uuid))
+asyncio.run(main())
+print(renders.result(uuid))
+print(renders.result("none"))
+`;
 
 describe('python-fleet.md', () => {
   itWithTool('python3-zmq', 'has a worker that answers, fails and leaves', async () => {
