@@ -6,6 +6,7 @@
  * `putRequest` and `requestFrom` name the fields in the order of the table, because a loop over the table
  * takes half as long again; a test compares both with it.
  */
+import { isText } from '../wire/submit-options.js';
 import { COUNT_MAX, isWhole, PRIORITY_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
 
 /** 16 bytes: a UUIDv7. */
@@ -57,16 +58,12 @@ export interface StoredRequest extends Ownership {
 
 export const UUID_BYTES = 16;
 export const NAME_BYTES_MAX = 255;
-const OWNER_CHARACTERS_MAX = 300;
 
-/**
- * By kind of value: how it is encoded, and the bounds of the number, or of the length: of bytes, or of
- * the characters of a text.
- */
+/** By kind of value: how it is encoded, and the bounds of the number, or of the bytes, of a text in UTF-8. */
 const KINDS = {
   uuid: { as: 'bytes', min: UUID_BYTES, max: UUID_BYTES },
   name: { as: 'bytes', min: 1, max: NAME_BYTES_MAX },
-  owner: { as: 'text', min: 1, max: OWNER_CHARACTERS_MAX },
+  owner: { as: 'text', min: 1, max: 300 },
   state: { as: 'number', min: 0, max: STATES.length - 1 },
   flag: { as: 'number', min: 0, max: 1 },
   priority: { as: 'number', min: -PRIORITY_MAX, max: PRIORITY_MAX },
@@ -78,17 +75,19 @@ const KINDS = {
 
 type Kind = keyof typeof KINDS;
 
+type KindsAs<As extends RequestField['as']> = {
+  [Name in Kind]: (typeof KINDS)[Name]['as'] extends As ? Name : never;
+}[Kind];
+
 type KindOf<Value> = Value extends Buffer
-  ? 'uuid' | 'name'
+  ? KindsAs<'bytes'>
   : Value extends boolean
     ? 'flag'
     : Value extends StoredState
       ? 'state'
       : Value extends number
-        ? 'priority' | 'place' | 'wallTime' | 'count' | 'countFromOne'
-        : Value extends Owner
-          ? 'owner'
-          : never;
+        ? Exclude<KindsAs<'number'>, 'flag' | 'state'>
+        : KindsAs<'text'>;
 
 interface Field {
   /** Its number in records and changes. The same in all versions; see fields.ts for the others. */
@@ -98,8 +97,10 @@ interface Field {
   readonly column: string;
   /** Whose choice it is when the request is stored. */
   readonly setBy: 'client' | 'broker';
-  /** It is shown as it is, with this description in the HTTP API. */
+  /** HTTP shows it as it is, with this description. */
   readonly shown?: string;
+  /** It is null if it is read without a token. */
+  readonly needsToken?: true;
 }
 
 /** All fields, in the order in which they are packed and selected. */
@@ -134,7 +135,10 @@ export const REQUEST_FIELDS = {
     ...{ field: 12, kind: 'count', column: 'body_bytes', setBy: 'broker' },
     shown: 'Size as stored: the frames, each with its length.',
   },
-  owner: { field: 13, kind: 'owner', column: 'owner', setBy: 'broker' },
+  owner: {
+    ...{ field: 13, kind: 'owner', column: 'owner', setBy: 'broker', needsToken: true },
+    shown: 'Name of the CURVE key that stored the request; null: stored without a key',
+  },
   isShared: { field: 14, kind: 'flag', column: 'shared', setBy: 'client' },
 } as const satisfies {
   readonly [Name in keyof StoredRequest]: Field & {
@@ -259,7 +263,7 @@ export function newRequest(
 
 export function isOwner(owner: string): boolean {
   if (owner === ANONYMOUS) return true;
-  return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
+  return /^key:[^]/.test(owner) && isText(owner, KINDS.owner.min, KINDS.owner.max);
 }
 
 export function isRequest(request: StoredRequest): boolean {
@@ -287,7 +291,7 @@ class Check implements FieldSink {
   }
 
   text(value: string, field: number): void {
-    this.number(value.length, field);
-    if (field === F.owner) this.isPassed &&= isOwner(value);
+    const { min = 0, max = 0 } = BOUNDS[field] ?? {};
+    this.isPassed &&= field === F.owner ? isOwner(value) : isText(value, min, max);
   }
 }

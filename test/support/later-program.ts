@@ -79,14 +79,12 @@ function changeStores(change: Change, versions: number): void {
     `MIGRATIONS.push(...${JSON.stringify(migrations)});\nexport const FORMAT`,
   );
   // A field of each request.
-  const fields = 'store/fields.js';
-  change(fields, 'if (headers === null && backoff === null)', 'if (EXTRA_BYTES === 0)');
-  const last = 'fields.bytes(backoff === null ? null : packedBackoff(backoff), BACKOFF);';
   change(
-    fields,
-    last,
-    `${last}
-    fields.bytes(Buffer.from(${JSON.stringify(LATER_FIELD)}), 100);`,
+    'store/fields.js',
+    'return to === null ? null : to.takeBuffer();',
+    `to ??= new PackWriter(EXTRA_BYTES);
+    new FieldWriter(to).bytes(Buffer.from(${JSON.stringify(LATER_FIELD)}), 100);
+    return to.takeBuffer();`,
   );
 }
 

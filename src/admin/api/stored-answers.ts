@@ -2,6 +2,12 @@
 import { z } from 'zod';
 
 import {
+  KEPT_ROWS,
+  type JobOptions,
+  type KeptName,
+  type KeptRow,
+} from '../../wire/submit-options.js';
+import {
   REQUEST_ROWS,
   type REQUEST_FIELDS,
   type RequestField,
@@ -42,30 +48,53 @@ const encoding = z.enum(['utf8', 'base64']);
 /** The fields that are shown as they are. */
 export const SHOWN = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
 
+type SchemaOf<Name extends ShownField> = (typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime'
+  ? z.ZodISODateTime
+  : Stored[Name] extends number
+    ? z.ZodInt
+    : Stored[Name] extends boolean
+      ? z.ZodBoolean
+      : z.ZodString;
+
 type Facts = {
-  readonly [Name in ShownField]: (typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime'
-    ? z.ZodISODateTime
-    : Stored[Name] extends number
-      ? z.ZodInt
-      : Stored[Name] extends boolean
-        ? z.ZodBoolean
-        : z.ZodString;
+  readonly [Name in ShownField]: (typeof REQUEST_FIELDS)[Name] extends { readonly needsToken: true }
+    ? z.ZodNullable<SchemaOf<Name>>
+    : SchemaOf<Name>;
 };
 
-function schemaOf({
-  kind,
-  as,
-  min,
-  max,
-  shown,
-}: RequestField): Facts[ShownField] | z.ZodBoolean | z.ZodString {
-  const description = shown === '' ? undefined : shown;
-  if (kind === 'wallTime') return moment(description);
-  if (kind === 'flag') return flag(description);
-  return as === 'number' ? whole(min, max, description) : text(description).min(min).max(max);
+function schemaOf({ kind, as, min, max, needsToken, ...field }: RequestField): z.ZodType {
+  const shown = field.shown === '' ? undefined : field.shown;
+  if (needsToken === true) return orNull(text(), withToken(shown));
+  if (kind === 'wallTime') return moment(shown);
+  if (kind === 'flag') return flag(shown);
+  return as === 'number' ? whole(min, max, shown) : text(shown).max(max);
+}
+
+function withToken(shown = ''): string {
+  return `${shown}, or read without a token.`;
 }
 
 const facts = Object.fromEntries(SHOWN.map((field) => [field.name, schemaOf(field)])) as Facts;
+
+type KeptFacts = {
+  readonly [Name in KeptName]: z.ZodNullable<z.ZodType<NonNullable<JobOptions[Name]>>>;
+};
+
+function keptSchemaOf({ shown, needsToken, ...row }: KeptRow): z.ZodNullable {
+  const value =
+    row.type === 'flag'
+      ? flag()
+      : row.type === 'whole'
+        ? whole(row.min, row.max)
+        : row.type === 'text'
+          ? text().max(row.max)
+          : object({ baseMs: count(), maxMs: count() });
+  return orNull(value, needsToken === true ? withToken(shown) : `${shown}.`);
+}
+
+const keptFacts = Object.fromEntries(
+  KEPT_ROWS.map((row) => [row.name, keptSchemaOf(row)]),
+) as KeptFacts;
 
 const item = {
   uuid,
@@ -78,11 +107,6 @@ const item = {
       'failed, or there is a reply, or read without a token.',
   ),
   reasonAt: orNull(moment(), 'When it died, or that attempt ended; null: there is no reason.'),
-  owner: orNull(
-    text(),
-    'Name of the CURVE key that stored the request; null: stored without a key, or read without a ' +
-      'token.',
-  ),
   shared: flag('Whether every holder of the uuid may use the request.'),
 };
 
@@ -104,11 +128,7 @@ export type WorkerFailure = Json<typeof workerFailure>;
 export const RequestHistory = object({
   ...item,
   hasKey: flag('Whether the request has an idempotency key.'),
-  backoff: orNull(
-    object({ baseMs: count(), maxMs: count() }),
-    'Pauses between attempts that its client chose: after the first failed attempt, and the longest; ' +
-      'null: `titanic.retryBaseMs` and `titanic.retryMaxMs`.',
-  ),
+  ...keptFacts,
   attemptsEver: count('Attempts in total, including those before retries by an operator.'),
   deliveries: listOf(
     object({

@@ -749,8 +749,8 @@ describe('a schedule that cannot be', () => {
     [{ cron: '0 0 30 2 *' }, '400 cron: it never comes'],
     [{ cron: '0 0 0 1 1 * 2020' }, '400 cron: all its times are in the past'],
     [{ cron: '61 * * * *' }, '400 cron: Invalid value for minute: 61'],
-    [{ cron: 5 }, '400 cron is a string of 1 to 256 characters'],
-    [{}, '400 cron is a string of 1 to 256 characters'],
+    [{ cron: 5 }, '400 cron is a string of 1 to 256 bytes'],
+    [{}, '400 cron is a string of 1 to 256 bytes'],
     [{ cron: '@daily', timeZone: 'Europe/Atlantis' }, '400 timeZone: there is no such time zone'],
     [
       { cron: '@daily', timeZone: 1 },
