@@ -6,7 +6,13 @@
 import { FieldReader, FieldWriter, extraField } from '../core/numbered-fields.js';
 import { PackReader, PackWriter } from '../core/packing.js';
 import { decodeHeaders, type Headers } from '../wire/headers.js';
-import { type Backoff, KEPT_ROWS, type KeptOptions, type KeptRow } from '../wire/submit-options.js';
+import {
+  type Backoff,
+  KEPT_ROWS,
+  type KeptOptions,
+  type KeptRow,
+  type OptionValue,
+} from '../wire/submit-options.js';
 import { ATTEMPT_FIELDS } from './attempt.js';
 import { isRequest, putRequest, REQUEST_ROWS, requestFrom, type StoredRequest } from './request.js';
 import type { NewRequest, StoredContent } from './store.js';
@@ -81,20 +87,20 @@ export function takeKnown(
 export function extraOf(headers: Buffer | null, options: Partial<KeptOptions> = {}): Buffer | null {
   let to = headers === null ? null : new PackWriter(EXTRA_BYTES + headers.length);
   if (to !== null) new FieldWriter(to).bytes(headers, HEADERS);
-  for (const { name, kept, type } of KEPT_ROWS) {
+  for (const { name, kept } of KEPT_ROWS) {
     const value = options[name] ?? null;
     if (value === null) continue;
     to ??= new PackWriter(EXTRA_BYTES);
-    const bytes = type === 'pauses' ? packedPauses(value) : Buffer.from(JSON.stringify(value));
-    new FieldWriter(to).bytes(bytes, kept);
+    new FieldWriter(to).bytes(packedOption(value), kept);
   }
   return to === null ? null : to.takeBuffer();
 }
 
-function packedPauses({ baseMs, maxMs }: Backoff): Buffer {
+function packedOption(value: OptionValue): Buffer {
+  if (typeof value !== 'object') return Buffer.from(JSON.stringify(value));
   const bytes = Buffer.allocUnsafe(PAUSES_BYTES);
-  bytes.writeUInt32LE(baseMs, 0);
-  bytes.writeUInt32LE(maxMs, PAUSES_BYTES / 2);
+  bytes.writeUInt32LE(value.baseMs, 0);
+  bytes.writeUInt32LE(value.maxMs, PAUSES_BYTES / 2);
   return bytes;
 }
 

@@ -98,8 +98,9 @@ export type JobOptionRow = JobOption & {
   readonly name: keyof JobOptions;
   /** What a value of it is, for messages. */
   readonly what: string;
-  readonly isValid: (value: unknown) => value is number | string | boolean | Backoff;
+  readonly isValid: (value: unknown) => value is OptionValue;
 };
+export type OptionValue = number | string | boolean | Backoff;
 
 export const JOB_ROWS: readonly JobOptionRow[] = (
   Object.entries(JOB_OPTIONS) as [keyof JobOptions, JobOption][]

@@ -45,6 +45,8 @@ const whose = {
 };
 const encoding = z.enum(['utf8', 'base64']);
 
+const OR_NO_TOKEN = ', or read without a token.';
+
 /** The fields that are shown as they are. */
 export const SHOWN = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
 
@@ -62,16 +64,17 @@ type Facts = {
     : SchemaOf<Name>;
 };
 
-function schemaOf({ kind, as, min, max, needsToken, ...field }: RequestField): z.ZodType {
-  const shown = field.shown === '' ? undefined : field.shown;
-  if (needsToken === true) return orNull(text(), withToken(shown));
-  if (kind === 'wallTime') return moment(shown);
-  if (kind === 'flag') return flag(shown);
-  return as === 'number' ? whole(min, max, shown) : text(shown).max(max);
-}
-
-function withToken(shown = ''): string {
-  return `${shown}, or read without a token.`;
+function schemaOf({ kind, as, min, max, shown = '', needsToken }: RequestField): z.ZodType {
+  const value =
+    kind === 'wallTime'
+      ? moment()
+      : kind === 'flag'
+        ? flag()
+        : as === 'number'
+          ? whole(min, max)
+          : text().max(max);
+  if (needsToken === true) return orNull(value, `${shown}${OR_NO_TOKEN}`);
+  return shown === '' ? value : value.describe(shown);
 }
 
 const facts = Object.fromEntries(SHOWN.map((field) => [field.name, schemaOf(field)])) as Facts;
@@ -89,7 +92,7 @@ function keptSchemaOf({ shown, needsToken, ...row }: KeptRow): z.ZodNullable {
         : row.type === 'text'
           ? text().max(row.max)
           : object({ baseMs: count(), maxMs: count() });
-  return orNull(value, needsToken === true ? withToken(shown) : `${shown}.`);
+  return orNull(value, `${shown}${needsToken === true ? OR_NO_TOKEN : '.'}`);
 }
 
 const keptFacts = Object.fromEntries(
