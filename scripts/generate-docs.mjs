@@ -24,7 +24,7 @@ async function withRows(path, heading, rows) {
 }
 
 const fields = [
-  ...REQUEST_ROWS.map(({ field, name, kind, setBy }) => [field, name, kind, setBy]),
+  ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [field, name, kind, setBy]),
   ...KEPT_ROWS.map(({ kept, name, type }) => [kept, name, type, 'client']),
 ];
 const jobOptions = JOB_ROWS.map(({ name, what, about }) => [`\`${name}\``, what, about]);

@@ -53,7 +53,7 @@ export interface Kept {
   readonly kept: number;
   /** HTTP shows it, with this description, which says what null means. */
   readonly shown: string;
-  /** It is null, too, if it is read without a token. */
+  /** It is null, too, if it is read without a token; this is added to the description, which has no period. */
   readonly needsToken?: true;
 }
 
@@ -85,7 +85,7 @@ export const JOB_OPTIONS = {
     kept: 31,
     shown:
       'Pauses between attempts that its client chose: after the first failed attempt, and the longest; ' +
-      'null: `titanic.retryBaseMs` and `titanic.retryMaxMs`',
+      'null: `titanic.retryBaseMs` and `titanic.retryMaxMs`.',
   },
   shared: { type: 'flag', about: 'other keys may read and close it, too, with its uuid' },
 } as const satisfies {
@@ -130,7 +130,7 @@ function checkOf(option: JobOption): Pick<JobOptionRow, 'what' | 'isValid'> {
       };
     case 'text':
       return {
-        what: `a string of valid Unicode, ${min} to ${max} bytes in UTF-8`,
+        what: textOf(max, min),
         isValid: (value) => isText(value, min, max),
       };
     case 'pauses':
@@ -158,4 +158,8 @@ export function isText(value: unknown, min: number, max: number): value is strin
   if (value.length >= min && 3 * value.length <= max) return true;
   const bytes = UTF_8.encode(value).length;
   return bytes >= min && bytes <= max;
+}
+
+export function textOf(max: number, min = 1): string {
+  return `a string of valid Unicode, ${min} to ${max} bytes in UTF-8`;
 }

@@ -1,16 +1,10 @@
 /** The JSON about stored requests. */
 import { z } from 'zod';
 
-import {
-  KEPT_ROWS,
-  type JobOptions,
-  type KeptName,
-  type KeptRow,
-} from '../../wire/submit-options.js';
+import { KEPT_ROWS, type KeptName, type KeptOptions } from '../../wire/submit-options.js';
 import {
   REQUEST_ROWS,
   type REQUEST_FIELDS,
-  type RequestField,
   type ShownField,
   type StoredRequest as Stored,
 } from '../../store/request.js';
@@ -45,58 +39,46 @@ const whose = {
 };
 const encoding = z.enum(['utf8', 'base64']);
 
-const OR_NO_TOKEN = ', or read without a token.';
-
 /** The fields that are shown as they are. */
 export const SHOWN = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
 
-type SchemaOf<Name extends ShownField> = (typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime'
-  ? z.ZodISODateTime
-  : Stored[Name] extends number
-    ? z.ZodInt
-    : Stored[Name] extends boolean
-      ? z.ZodBoolean
-      : z.ZodString;
+/** By type of value; the others are whole numbers. */
+const SCHEMAS: Readonly<Record<string, (min: number, max: number) => z.ZodType>> = {
+  wallTime: () => moment(),
+  flag: () => flag(),
+  text: () => text(),
+  pauses: (min, max) => object({ baseMs: whole(min, max), maxMs: whole(min, max) }),
+};
 
+interface Row {
+  readonly min?: number;
+  readonly max?: number;
+  readonly shown?: string;
+  readonly needsToken?: true;
+}
+
+function shownAs(type: string, row: Row, mayBeNull = row.needsToken === true): z.ZodType {
+  const { min = 0, max = 0, shown = '', needsToken } = row;
+  const value = (SCHEMAS[type] ?? whole)(min, max);
+  const told = needsToken === true ? `${shown}, or read without a token.` : shown;
+  if (mayBeNull) return orNull(value, told);
+  return told === '' ? value : value.describe(told);
+}
+
+/** Times are told as text. */
 type Facts = {
-  readonly [Name in ShownField]: (typeof REQUEST_FIELDS)[Name] extends { readonly needsToken: true }
-    ? z.ZodNullable<SchemaOf<Name>>
-    : SchemaOf<Name>;
+  readonly [Name in ShownField]: z.ZodType<
+    | ((typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime' ? string : Stored[Name])
+    | ((typeof REQUEST_FIELDS)[Name] extends { readonly needsToken: true } ? null : never)
+  >;
 };
+const facts = Object.fromEntries(
+  SHOWN.map((row) => [row.name, shownAs(row.kind in SCHEMAS ? row.kind : row.as, row)]),
+) as Facts;
 
-function schemaOf({ kind, as, min, max, shown = '', needsToken }: RequestField): z.ZodType {
-  const value =
-    kind === 'wallTime'
-      ? moment()
-      : kind === 'flag'
-        ? flag()
-        : as === 'number'
-          ? whole(min, max)
-          : text().max(max);
-  if (needsToken === true) return orNull(value, `${shown}${OR_NO_TOKEN}`);
-  return shown === '' ? value : value.describe(shown);
-}
-
-const facts = Object.fromEntries(SHOWN.map((field) => [field.name, schemaOf(field)])) as Facts;
-
-type KeptFacts = {
-  readonly [Name in KeptName]: z.ZodNullable<z.ZodType<NonNullable<JobOptions[Name]>>>;
-};
-
-function keptSchemaOf({ shown, needsToken, ...row }: KeptRow): z.ZodNullable {
-  const value =
-    row.type === 'flag'
-      ? flag()
-      : row.type === 'whole'
-        ? whole(row.min, row.max)
-        : row.type === 'text'
-          ? text().max(row.max)
-          : object({ baseMs: count(), maxMs: count() });
-  return orNull(value, `${shown}${needsToken === true ? OR_NO_TOKEN : '.'}`);
-}
-
+type KeptFacts = { readonly [Name in KeptName]: z.ZodType<KeptOptions[Name]> };
 const keptFacts = Object.fromEntries(
-  KEPT_ROWS.map((row) => [row.name, keptSchemaOf(row)]),
+  KEPT_ROWS.map((row) => [row.name, shownAs(row.type, row, true)]),
 ) as KeptFacts;
 
 const item = {

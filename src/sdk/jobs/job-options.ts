@@ -1,6 +1,6 @@
 /** Options of stored requests: types, defaults, ranges. */
 import type { Headers } from '../../wire/headers.js';
-import { isText, JOB_ROWS, type JobOptions } from '../../wire/submit-options.js';
+import { isText, JOB_ROWS, type JobOptions, textOf } from '../../wire/submit-options.js';
 import { KEY_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { wrong } from '../errors.js';
 import {
@@ -161,8 +161,4 @@ export function checkUuid(uuid: unknown): string {
 
 function isKey(value: unknown): value is string {
   return isText(value, 1, KEY_BYTES_MAX);
-}
-
-function textOf(bytesMax: number): string {
-  return `a string of valid Unicode, 1 to ${bytesMax} bytes in UTF-8`;
 }

@@ -104,7 +104,12 @@ describe('the table of the fields of a stored request', () => {
   it('is the one of the page about the peer protocol', () => {
     const rows = rowsBelow(page('peer-protocol.md'), '### The fields of a request');
     expect(rows).toEqual([
-      ...REQUEST_ROWS.map(({ field, name, kind, setBy }) => [String(field), name, kind, setBy]),
+      ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [
+        String(field),
+        name,
+        kind,
+        setBy,
+      ]),
       ...KEPT_ROWS.map(({ kept, name, type }) => [String(kept), name, type, 'client']),
     ]);
   });
