@@ -96,8 +96,8 @@ const PAGE = '^src/page/';
 /** The schemas of what the API answers. */
 const ANSWERS = '^src/admin/api/(words|node-answers|stored-answers)\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
-/** What is shown of a stored request follows from it. */
-const FIELD_TABLES = '^src/store/(request|attempt)\\.ts$';
+/** What is shown of a stored request, and asked of one, follows from them. */
+const FIELD_TABLES = '^src/(store/(request|attempt)|wire/submit-options)\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const REPLICATION = '^src/bstar/replication/';
@@ -352,7 +352,7 @@ const rooms = [
     'admin',
     [room('core'), FIELD_TABLES],
     [room(...ROOMS.filter((other) => other !== 'admin' && other !== 'core'))],
-    'admin imports core, types of the others, and the tables of the fields of stored requests and their attempts. Use `import type` and let the node hand the object in.',
+    'admin imports core, types of the others, and the tables of the fields of stored requests, of their attempts and of their options. Use `import type` and let the node hand the object in.',
   ),
   mayImport(
     'sdk',

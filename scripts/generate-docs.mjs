@@ -1,7 +1,8 @@
-// Writes the files that are generated from the code: configuration, metrics, API description. Run
-// it after a build: node scripts/generate-docs.mjs
+// Writes the files that are generated from the code: configuration, metrics, API description, and tables in
+// other pages. Run it after a build: node scripts/generate-docs.mjs
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
 
 const root = new URL('../', import.meta.url);
 const { exampleFile, jsonSchema, referencePage } = await import(
@@ -9,6 +10,24 @@ const { exampleFile, jsonSchema, referencePage } = await import(
 );
 const { openApiFile } = await import(new URL('compiled/admin/http/openapi.js', root).href);
 const { metricsPage } = await import(new URL('compiled/admin/metrics/metrics-page.js', root).href);
+const { REQUEST_ROWS } = await import(new URL('compiled/store/request.js', root).href);
+const { JOB_ROWS, KEPT_ROWS } = await import(new URL('compiled/wire/submit-options.js', root).href);
+
+/** The page, with these rows in the first table below the heading. */
+async function withRows(path, heading, rows) {
+  const file = fileURLToPath(new URL(path, root));
+  const [before, after] = readFileSync(file, 'utf8').split(`\n${heading}\n`);
+  const text = rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+  const page = after.replace(/(^\| -[^\n]*\n)(\|[^\n]*\n)*/m, (_, rule) => rule + text);
+  const options = { ...(await resolveConfig(file)), parser: 'markdown' };
+  return await format(`${before}\n${heading}\n${page}`, options);
+}
+
+const fields = [
+  ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [field, name, kind, setBy]),
+  ...KEPT_ROWS.map(({ kept, name, type }) => [kept, name, type, 'client']),
+];
+const jobOptions = JOB_ROWS.map(({ name, what, about }) => [`\`${name}\``, what, about]);
 
 const files = {
   'docs/configuration.md': referencePage(
@@ -18,6 +37,16 @@ const files = {
   'config/majordomo.yaml': exampleFile(),
   'docs/openapi.json': openApiFile(),
   'docs/metrics.md': metricsPage(),
+  'docs/peer-protocol.md': await withRows(
+    'docs/peer-protocol.md',
+    '### The fields of a request',
+    fields,
+  ),
+  'docs/protocol.md': await withRows(
+    'docs/protocol.md',
+    '### Options of a durable request',
+    jobOptions,
+  ),
 };
 
 for (const [path, text] of Object.entries(files)) {

@@ -36,7 +36,7 @@ export function labelledAcceptOf(number: number): Change {
   const { request, ...accept } = acceptOf(number);
   const service = Buffer.from(`service-${number % SERVICES}`);
   const headers = encodeHeaders({ tenant: `t${number % LABELS_EVERY}`, trace: String(number) });
-  const extra = extraOf(headers, null);
+  const extra = extraOf(headers);
   return {
     ...accept,
     request: { ...request, service, bodyBytes: SMALL_BODY.length },

@@ -6,7 +6,13 @@
 import { FieldReader, FieldWriter, extraField } from '../core/numbered-fields.js';
 import { PackReader, PackWriter } from '../core/packing.js';
 import { decodeHeaders, type Headers } from '../wire/headers.js';
-import { type Backoff, isBackoff } from '../wire/tsp.js';
+import {
+  type Backoff,
+  KEPT_ROWS,
+  type KeptOptions,
+  type KeptRow,
+  type OptionValue,
+} from '../wire/submit-options.js';
 import { ATTEMPT_FIELDS } from './attempt.js';
 import { isRequest, putRequest, REQUEST_ROWS, requestFrom, type StoredRequest } from './request.js';
 import type { NewRequest, StoredContent } from './store.js';
@@ -33,9 +39,8 @@ export const UNCLAIMED = 34;
  * request without headers has no column for them, and an older node or program keeps them, too.
  */
 const HEADERS = 30;
-/** The pauses that its client chose (D81): base and longest, each 32 bits. It has no column either. */
-const BACKOFF = 31;
-const BACKOFF_BYTES = 8;
+/** Bytes of pauses (D81): base and longest, each 32 bits. */
+const PAUSES_BYTES = 8;
 
 const KNOWN = [...REQUEST_ROWS, ...Object.values(ATTEMPT_FIELDS)];
 const KNOWN_FIELDS = {
@@ -75,20 +80,27 @@ export function takeKnown(
   return taken.extra?.equals(extra) === true || !isRequest(taken.request) ? null : taken;
 }
 
-/** `extra` of a new request; `null`: it has neither. */
-export function extraOf(headers: Buffer | null, backoff: Backoff | null): Buffer | null {
-  if (headers === null && backoff === null) return null;
-  const to = new PackWriter(EXTRA_BYTES + (headers?.length ?? 0));
-  const fields = new FieldWriter(to);
-  fields.bytes(headers, HEADERS);
-  fields.bytes(backoff === null ? null : packedBackoff(backoff), BACKOFF);
-  return to.takeBuffer();
+/**
+ * `extra` of a new request: its headers, and those of its options that have no column either; `null`: it has none
+ * of them.
+ */
+export function extraOf(headers: Buffer | null, options: Partial<KeptOptions> = {}): Buffer | null {
+  let to = headers === null ? null : new PackWriter(EXTRA_BYTES + headers.length);
+  if (to !== null) new FieldWriter(to).bytes(headers, HEADERS);
+  for (const { name, kept } of KEPT_ROWS) {
+    const value = options[name] ?? null;
+    if (value === null) continue;
+    to ??= new PackWriter(EXTRA_BYTES);
+    new FieldWriter(to).bytes(packedOption(value), kept);
+  }
+  return to === null ? null : to.takeBuffer();
 }
 
-function packedBackoff({ baseMs, maxMs }: Backoff): Buffer {
-  const bytes = Buffer.allocUnsafe(BACKOFF_BYTES);
-  bytes.writeUInt32LE(baseMs, 0);
-  bytes.writeUInt32LE(maxMs, BACKOFF_BYTES / 2);
+function packedOption(value: OptionValue): Buffer {
+  if (typeof value !== 'object') return Buffer.from(JSON.stringify(value));
+  const bytes = Buffer.allocUnsafe(PAUSES_BYTES);
+  bytes.writeUInt32LE(value.baseMs, 0);
+  bytes.writeUInt32LE(value.maxMs, PAUSES_BYTES / 2);
   return bytes;
 }
 
@@ -99,7 +111,7 @@ export function contentOf({ claim, body, extra }: NewRequest): StoredContent | n
 
 /** What is read of a request when it is sent to a worker. */
 export function storedContent(body: Buffer, extra: Buffer | null): StoredContent {
-  return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
+  return { body, headers: headersIn(extra), backoff: keptIn(extra).backoff };
 }
 
 /** The client's headers in a request's `extra`; `null`: it sent none. */
@@ -113,10 +125,29 @@ export function readHeadersIn(extra: Buffer | null): Headers | null {
   return headers === null ? null : decodeHeaders(headers);
 }
 
-/** The pauses in a request's `extra`; `null`: its client chose none, or a peer sent wrong ones. */
-export function backoffIn(extra: Buffer | null): Backoff | null {
-  const bytes = extra === null ? null : extraField(extra, BACKOFF);
-  if (bytes?.length !== BACKOFF_BYTES) return null;
-  const backoff = { baseMs: bytes.readUInt32LE(0), maxMs: bytes.readUInt32LE(BACKOFF_BYTES / 2) };
-  return isBackoff(backoff) ? backoff : null;
+/** The options in a request's `extra`; `null`: its client did not give it, or a peer sent a wrong one. */
+export function keptIn(extra: Buffer | null): KeptOptions {
+  if (extra === null) return NOTHING_KEPT;
+  const all = KEPT_ROWS.map((row) => [row.name, keptValue(extraField(extra, row.kept), row)]);
+  return Object.fromEntries(all) as KeptOptions;
+}
+
+const NOTHING_KEPT = Object.fromEntries(KEPT_ROWS.map(({ name }) => [name, null])) as KeptOptions;
+
+function keptValue(bytes: Buffer | null, { type, isValid }: KeptRow): unknown {
+  const value = bytes === null ? null : type === 'pauses' ? pausesIn(bytes) : jsonIn(bytes);
+  return isValid(value) ? value : null;
+}
+
+function pausesIn(bytes: Buffer): Backoff | null {
+  if (bytes.length !== PAUSES_BYTES) return null;
+  return { baseMs: bytes.readUInt32LE(0), maxMs: bytes.readUInt32LE(PAUSES_BYTES / 2) };
+}
+
+function jsonIn(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return null;
+  }
 }

@@ -4,7 +4,7 @@
  * a worker.
  */
 import type { Failure } from '../wire/failure.js';
-import type { Backoff } from '../wire/tsp.js';
+import type { KeptOptions } from '../wire/submit-options.js';
 import type { Bodies } from './bodies.js';
 import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
 import type { Grouping, StoredFilter } from './stored-filter.js';
@@ -86,11 +86,9 @@ export interface HistoryAttempt extends Pick<
 }
 
 /** All that is stored about one request, except its body, its reply and its key. */
-export interface RequestHistory {
+export interface RequestHistory extends KeptOptions {
   readonly request: ListedRequest;
   readonly hasKey: boolean;
-  /** The pauses that its client chose; `null`: those of the broker. */
-  readonly backoff: Backoff | null;
   /** Including those before a retry, and those that are no longer kept. */
   readonly attemptsEver: number;
   /** The last attempts, oldest first. */

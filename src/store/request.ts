@@ -6,6 +6,7 @@
  * `putRequest` and `requestFrom` name the fields in the order of the table, because a loop over the table
  * takes half as long again; a test compares both with it.
  */
+import { isText } from '../wire/submit-options.js';
 import { COUNT_MAX, isWhole, PRIORITY_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
 
 /** 16 bytes: a UUIDv7. */
@@ -57,16 +58,12 @@ export interface StoredRequest extends Ownership {
 
 export const UUID_BYTES = 16;
 export const NAME_BYTES_MAX = 255;
-const OWNER_CHARACTERS_MAX = 300;
 
-/**
- * By kind of value: how it is encoded, and the bounds of the number, or of the length: of bytes, or of
- * the characters of a text.
- */
+/** By kind of value: how it is encoded, and the bounds of the number, or of the bytes, of a text in UTF-8. */
 const KINDS = {
   uuid: { as: 'bytes', min: UUID_BYTES, max: UUID_BYTES },
   name: { as: 'bytes', min: 1, max: NAME_BYTES_MAX },
-  owner: { as: 'text', min: 1, max: OWNER_CHARACTERS_MAX },
+  owner: { as: 'text', min: 1, max: 300 },
   state: { as: 'number', min: 0, max: STATES.length - 1 },
   flag: { as: 'number', min: 0, max: 1 },
   priority: { as: 'number', min: -PRIORITY_MAX, max: PRIORITY_MAX },
@@ -78,63 +75,67 @@ const KINDS = {
 
 type Kind = keyof typeof KINDS;
 
+type KindsAs<As extends RequestField['as']> = {
+  [Name in Kind]: (typeof KINDS)[Name]['as'] extends As ? Name : never;
+}[Kind];
+
 type KindOf<Value> = Value extends Buffer
-  ? 'uuid' | 'name'
+  ? KindsAs<'bytes'>
   : Value extends boolean
     ? 'flag'
     : Value extends StoredState
       ? 'state'
       : Value extends number
-        ? 'priority' | 'place' | 'wallTime' | 'count' | 'countFromOne'
-        : Value extends Owner
-          ? 'owner'
-          : never;
+        ? Exclude<KindsAs<'number'>, 'flag' | 'state'>
+        : KindsAs<'text'>;
 
 interface Field {
   /** Its number in records and changes. The same in all versions; see fields.ts for the others. */
   readonly field: number;
   readonly kind: Kind;
-  /** Of both engines; the identity and the number have other names in PostgreSQL. */
-  readonly column: string;
-  /** Whose choice it is when the request is stored. */
-  readonly setBy: 'client' | 'broker';
-  /** It is shown as it is, with this description in the HTTP API. */
+  /** Of both engines, instead of its name; the identity and the number have other names in PostgreSQL. */
+  readonly column?: string;
+  /** Whose choice it is when the request is stored; absent: the broker's. */
+  readonly setBy?: 'client';
+  /** HTTP shows it as it is, with this description. */
   readonly shown?: string;
+  /** It is null if it is read without a token; this is added to the description, which has no period. */
+  readonly needsToken?: true;
 }
 
 /** All fields, in the order in which they are packed and selected. */
 export const REQUEST_FIELDS = {
-  uuid: { field: 1, kind: 'uuid', column: 'uuid', setBy: 'broker' },
-  service: { field: 2, kind: 'name', column: 'service', setBy: 'client' },
-  number: { field: 3, kind: 'place', column: 'number', setBy: 'broker' },
-  state: { field: 4, kind: 'state', column: 'state', setBy: 'broker' },
-  priority: { field: 5, kind: 'priority', column: 'priority', setBy: 'client', shown: '' },
-  acceptedAt: { field: 6, kind: 'wallTime', column: 'accepted_at', setBy: 'broker', shown: '' },
+  uuid: { field: 1, kind: 'uuid' },
+  service: { field: 2, kind: 'name', setBy: 'client' },
+  number: { field: 3, kind: 'place' },
+  state: { field: 4, kind: 'state' },
+  priority: { field: 5, kind: 'priority', setBy: 'client', shown: '' },
+  acceptedAt: { field: 6, kind: 'wallTime', shown: '' },
   notBefore: {
-    ...{ field: 7, kind: 'wallTime', column: 'not_before', setBy: 'client' },
+    ...{ field: 7, kind: 'wallTime', setBy: 'client' },
     shown: 'The broker does not dispatch the request before this time.',
   },
   expiresAt: {
-    ...{ field: 8, kind: 'wallTime', column: 'expires_at', setBy: 'client' },
+    ...{ field: 8, kind: 'wallTime', setBy: 'client' },
     shown: 'When the request expires, unless it is answered, or its reply is closed, before that.',
   },
-  maxAttempts: {
-    ...{ field: 9, kind: 'countFromOne', column: 'max_attempts', setBy: 'client' },
-    shown: '',
-  },
+  maxAttempts: { field: 9, kind: 'countFromOne', setBy: 'client', shown: '' },
   attempts: {
-    ...{ field: 10, kind: 'count', column: 'attempts', setBy: 'broker' },
+    ...{ field: 10, kind: 'count' },
     shown: 'Deliveries that ended without a reply since the last retry by an operator.',
   },
   generation: {
-    ...{ field: 11, kind: 'count', column: 'generation', setBy: 'broker' },
+    ...{ field: 11, kind: 'count' },
     shown: 'How many times an operator retried the request.',
   },
   bodyBytes: {
-    ...{ field: 12, kind: 'count', column: 'body_bytes', setBy: 'broker' },
+    ...{ field: 12, kind: 'count' },
     shown: 'Size as stored: the frames, each with its length.',
   },
-  owner: { field: 13, kind: 'owner', column: 'owner', setBy: 'broker' },
+  owner: {
+    ...{ field: 13, kind: 'owner', needsToken: true },
+    shown: 'Name of the CURVE key that stored the request; null: stored without a key',
+  },
   isShared: { field: 14, kind: 'flag', column: 'shared', setBy: 'client' },
 } as const satisfies {
   readonly [Name in keyof StoredRequest]: Field & {
@@ -146,6 +147,7 @@ export const REQUEST_FIELDS = {
 
 export type RequestField = Field & {
   readonly name: keyof StoredRequest;
+  readonly column: string;
   readonly as: 'bytes' | 'text' | 'number';
   readonly min: number;
   readonly max: number;
@@ -153,7 +155,10 @@ export type RequestField = Field & {
 
 export const REQUEST_ROWS: readonly RequestField[] = (
   Object.entries(REQUEST_FIELDS) as [keyof StoredRequest, Field][]
-).map(([name, field]) => ({ name, ...field, ...KINDS[field.kind] }));
+).map(([name, field]) => {
+  const column = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return { name, column, ...field, ...KINDS[field.kind] };
+});
 
 export type ShownField = {
   [Name in keyof StoredRequest]: (typeof REQUEST_FIELDS)[Name] extends { readonly shown: string }
@@ -259,7 +264,7 @@ export function newRequest(
 
 export function isOwner(owner: string): boolean {
   if (owner === ANONYMOUS) return true;
-  return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
+  return /^key:[^]/.test(owner) && isText(owner, KINDS.owner.min, KINDS.owner.max);
 }
 
 export function isRequest(request: StoredRequest): boolean {
@@ -287,7 +292,7 @@ class Check implements FieldSink {
   }
 
   text(value: string, field: number): void {
-    this.number(value.length, field);
-    if (field === F.owner) this.isPassed &&= isOwner(value);
+    const { min = 0, max = 0 } = BOUNDS[field] ?? {};
+    this.isPassed &&= field === F.owner ? isOwner(value) : isText(value, min, max);
   }
 }

@@ -1,6 +1,5 @@
 /** Stored requests as rows of SQL, of both engines. */
 import {
-  type FieldSink,
   type FieldSource,
   putRequest,
   REQUEST_ROWS,
@@ -64,23 +63,8 @@ export class RowReader implements FieldSource {
 
 /** The cells of a request, in the order of `requestColumns`; its state as in `STATES`. */
 export function cellsOf(request: StoredRequest): (number | string | Buffer | null)[] {
-  const cells = new Cells();
-  putRequest(cells, request);
-  return cells.all;
-}
-
-class Cells implements FieldSink {
-  readonly all: (number | string | Buffer | null)[] = [];
-
-  number(value: number): void {
-    this.all.push(value);
-  }
-
-  bytes(value: Buffer): void {
-    this.all.push(value);
-  }
-
-  text(value: string): void {
-    this.all.push(value);
-  }
+  const cells: (number | string | Buffer)[] = [];
+  const put = (value: number | string | Buffer): void => void cells.push(value);
+  putRequest({ number: put, bytes: put, text: put }, request);
+  return cells;
 }

@@ -15,7 +15,8 @@
  * each other's records they have the same content, except for the numbers of requests.
  */
 
-import { type Backoff, isOnceKey } from '../wire/tsp.js';
+import type { Backoff } from '../wire/submit-options.js';
+import { isOnceKey } from '../wire/tsp.js';
 import type { Attempt } from './attempt.js';
 import {
   ANONYMOUS,

@@ -4,9 +4,11 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
-import { DURATION_MS_MAX, isWhole, PRIORITY_MAX } from '../core/numbers.js';
 import { encodeHeaders, type Headers, headersFault } from './headers.js';
 import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
+import { isText, JOB_ROWS, type JobOptions, textOf } from './submit-options.js';
+
+export type { Backoff } from './submit-options.js';
 
 export const TITANIC_PREFIX: Buffer = Buffer.from('titanic.');
 export const TITANIC_REQUEST = 'titanic.request';
@@ -39,14 +41,12 @@ const WAIT_MS_MAX = 60_000;
 const WAIT_FAULT = 'the time is decimal milliseconds from 0 to 60000';
 /** The headers, and as much for the rest. */
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
-const KEY_BYTES_MAX = 255;
+export const KEY_BYTES_MAX = 255;
+const KEY_FAULT = `key is ${textOf(KEY_BYTES_MAX)}`;
 /** The form of a once-key: its length, and a pattern of SQLite. */
 export const ONCE_KEY_BYTES = 37;
 export const ONCE_KEY_GLOB = `once-${'[0-9a-f]'.repeat(32)}`;
 const WEBHOOK_FAULT = 'webhook is a URL of 1 to 2048 printable ASCII characters';
-const BACKOFF_FAULT =
-  'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
-export const ATTEMPTS_MAX = 1000;
 
 /** A key that a client generates for the copies of one submit, from 16 random bytes. */
 export function onceKey(random: Buffer): string {
@@ -56,25 +56,6 @@ export function onceKey(random: Buffer): string {
 /** No client can use it later for another request (D16), so it is forgotten with its request. */
 export function isOnceKey(key: Buffer): boolean {
   return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
-}
-
-/** The pauses between the attempts of one stored request, in milliseconds, before jitter. */
-export interface Backoff {
-  /** After the first failed attempt; it doubles after each further one. */
-  readonly baseMs: number;
-  /** The longest; at least `baseMs`. */
-  readonly maxMs: number;
-}
-
-export const BACKOFF_MS_MAX = 86_400_000;
-
-/** Whether these are pauses, as `backoff` of `titanic.submit` takes them. */
-export function isBackoff(value: unknown): value is Backoff {
-  if (typeof value !== 'object' || value === null) return false;
-  const { baseMs, maxMs, ...others }: { readonly [Name in keyof Backoff]?: unknown } = value;
-  if (Object.keys(others).length > 0) return false;
-  const base = integer(baseMs, 1, BACKOFF_MS_MAX);
-  return base !== null && integer(maxMs, base, BACKOFF_MS_MAX) !== null;
 }
 
 /** No client can send such a key: this byte is not in UTF-8. */
@@ -98,33 +79,21 @@ export interface TspFault {
 }
 
 /** `titanic.submit`'s options; absent ones are `null`. */
-export interface SubmitOptions {
+export type SubmitOptions = {
+  readonly [Name in keyof JobOptions]-?: NonNullable<JobOptions[Name]> | null;
+} & {
   readonly key: Buffer | null;
-  readonly priority: number | null;
-  readonly delayMs: number | null;
-  readonly ttlMs: number | null;
-  readonly maxAttempts: number | null;
-  /** Instead of the broker's `titanic.retryBaseMs` and `titanic.retryMaxMs` (D81). */
-  readonly backoff: Backoff | null;
-  /** Open to everybody who knows the uuid, not to its owner only (D71). */
-  readonly shared: boolean | null;
   /** JSON, to be passed to the worker as it is (D66). */
   readonly headers: Buffer | null;
   /** A URL that is told of its end. */
   readonly webhook: string | null;
-}
-
-const NO_OPTIONS: SubmitOptions = {
-  key: null,
-  priority: null,
-  delayMs: null,
-  ttlMs: null,
-  maxAttempts: null,
-  backoff: null,
-  shared: null,
-  headers: null,
-  webhook: null,
 };
+type Options = { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] };
+
+const NAMES = ['key', ...JOB_ROWS.map(({ name }) => name), 'headers', 'webhook'];
+const UNKNOWN_FAULT = `unknown option; there are ${NAMES.join(', ')}`;
+const NO_OPTIONS = Object.fromEntries(NAMES.map((name) => [name, null])) as SubmitOptions;
+const ROWS = new Map<string, (typeof JOB_ROWS)[number]>(JOB_ROWS.map((row) => [row.name, row]));
 
 /** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
 export interface TspRequest {
@@ -182,52 +151,20 @@ function readObject(
 }
 
 function optionsOf(given: Readonly<Record<string, unknown>>): SubmitOptions | TspFault {
-  const options: { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] } = {
-    ...NO_OPTIONS,
-  };
-  for (const [name, value] of Object.entries(given)) {
-    const fault = setOption(options, name, value);
+  const options: Options = { ...NO_OPTIONS };
+  for (const name of Object.keys(given)) {
+    const fault = setOption(options, name, given[name]);
     if (fault !== null) return { fault };
   }
   return options;
 }
 
-function setOption(
-  options: { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] },
-  name: string,
-  value: unknown,
-): string | null {
+function setOption(options: Options, name: string, value: unknown): string | null {
   switch (name) {
-    case 'key': {
-      const key = typeof value === 'string' ? Buffer.from(value, 'utf8') : null;
-      if (key === null || key.length === 0 || key.length > KEY_BYTES_MAX) {
-        return 'key is a string of 1 to 255 bytes';
-      }
-      // Unpaired surrogates all become the same bytes, but are different keys.
-      if (key.toString('utf8') !== value) return 'key is not Unicode';
-      options.key = key;
+    case 'key':
+      if (!isText(value, 1, KEY_BYTES_MAX)) return KEY_FAULT;
+      options.key = Buffer.from(value);
       return null;
-    }
-    case 'priority':
-      options.priority = integer(value, -PRIORITY_MAX, PRIORITY_MAX);
-      return options.priority === null ? 'priority is a whole number from -100 to 100' : null;
-    case 'delayMs':
-      options.delayMs = integer(value, 0, DURATION_MS_MAX);
-      return options.delayMs === null ? 'delayMs is a whole number from 0' : null;
-    case 'ttlMs':
-      options.ttlMs = integer(value, 1, DURATION_MS_MAX);
-      return options.ttlMs === null ? 'ttlMs is a whole number from 1' : null;
-    case 'maxAttempts':
-      options.maxAttempts = integer(value, 1, ATTEMPTS_MAX);
-      return options.maxAttempts === null
-        ? `maxAttempts is a whole number from 1 to ${ATTEMPTS_MAX}`
-        : null;
-    case 'backoff':
-      options.backoff = isBackoff(value) ? { baseMs: value.baseMs, maxMs: value.maxMs } : null;
-      return options.backoff === null ? BACKOFF_FAULT : null;
-    case 'shared':
-      options.shared = typeof value === 'boolean' ? value : null;
-      return options.shared === null ? 'shared is true or false' : null;
     case 'headers': {
       const fault = headersFault(value);
       if (fault !== null) return fault;
@@ -239,13 +176,14 @@ function setOption(
       options.webhook =
         typeof value === 'string' && /^[\x21-\x7e]{1,2048}$/.test(value) ? value : null;
       return options.webhook === null ? WEBHOOK_FAULT : null;
-    default:
-      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers, webhook';
+    default: {
+      const row = ROWS.get(name);
+      if (row === undefined) return UNKNOWN_FAULT;
+      if (!row.isValid(value)) return `${name} is ${row.what}`;
+      options[row.name] = value as never;
+      return null;
+    }
   }
-}
-
-function integer(value: unknown, min: number, max: number): number | null {
-  return isWhole(value, min, max) ? value : null;
 }
 
 /**
@@ -309,8 +247,8 @@ export function uuidText(uuid: Buffer): string {
 
 /** The name of a schedule, in UTF-8: the keys of its requests contain it. */
 export const SCHEDULE_NAME_BYTES_MAX = 128;
-const CRON_CHARACTERS_MAX = 256;
-const TIME_ZONE_CHARACTERS_MAX = 64;
+const CRON_BYTES_MAX = 256;
+const TIME_ZONE_BYTES_MAX = 64;
 
 /** `titanic.schedule`: as `titanic.submit`, and when (D80). Its `options` have no key. */
 export interface TspSchedule extends TspRequest {
@@ -328,12 +266,12 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
   if ('fault' in given) return given;
   const { name, cron, timeZone = 'UTC', ...others } = given.value;
   if (!isScheduleName(name)) {
-    return { fault: `name is a string of 1 to ${SCHEDULE_NAME_BYTES_MAX} bytes` };
+    return { fault: `name is ${textOf(SCHEDULE_NAME_BYTES_MAX)}` };
   }
-  if (!isText(cron, CRON_CHARACTERS_MAX)) {
-    return { fault: `cron is a string of 1 to ${CRON_CHARACTERS_MAX} characters` };
+  if (!isText(cron, 1, CRON_BYTES_MAX)) {
+    return { fault: `cron is ${textOf(CRON_BYTES_MAX)}` };
   }
-  if (!isText(timeZone, TIME_ZONE_CHARACTERS_MAX)) {
+  if (!isText(timeZone, 1, TIME_ZONE_BYTES_MAX)) {
     return { fault: 'timeZone is the name of a time zone, as in Europe/Berlin' };
   }
   if ('key' in others) return { fault: 'key: a schedule makes a key for each of its requests' };
@@ -347,15 +285,8 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
   return { ...target, name, cron, timeZone, text };
 }
 
-function isText(value: unknown, charactersMax: number): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= charactersMax;
-}
-
 function isScheduleName(value: unknown): value is string {
-  if (!isText(value, SCHEDULE_NAME_BYTES_MAX)) return false;
-  const bytes = Buffer.from(value, 'utf8');
-  // Unpaired surrogates all become the same bytes, but are different names.
-  return bytes.length <= SCHEDULE_NAME_BYTES_MAX && bytes.toString('utf8') === value;
+  return isText(value, 1, SCHEDULE_NAME_BYTES_MAX);
 }
 
 /** The name of the schedule that `titanic.unschedule` ends, or a fault. */

@@ -38,7 +38,10 @@ function everyKind(): Change[] {
     accept(5, { body, key: `once-${'0'.repeat(32)}`, isShared: true, ...owned }),
     accept(6, { body: packed('') }),
     reply(6, { reply: answer }),
-    { ...accept(7, { body, key: 'k' }), extra: extraOf(null, { baseMs: 5, maxMs: 50 }) ?? BYTES },
+    {
+      ...accept(7, { body, key: 'k' }),
+      extra: extraOf(null, { backoff: { baseMs: 5, maxMs: 50 } }) ?? BYTES,
+    },
     { ...accept(17, { body }), extra: unknown() },
     accept(8, { body }),
     { ...failed, attempt: { ...failed.attempt, failure, extra: unknown() } },

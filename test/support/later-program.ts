@@ -45,8 +45,8 @@ export function fileMigration(format: number): string {
 
 type Change = (file: string, from: string, to: string) => void;
 
-/** @returns its main.js. Removed by `removeDaemons`. */
-export function laterProgram(versions: number): string {
+/** This program, changed. @returns its main.js. Removed by `removeDaemons`. */
+export function changedProgram(apply: (change: Change, directory: string) => void): string {
   const directory = temporaryDirectory();
   cpSync(PROGRAM, join(directory, 'src'), { recursive: true });
   cpSync(resolve('package.json'), join(directory, 'package.json'));
@@ -60,6 +60,17 @@ export function laterProgram(versions: number): string {
       text.replace(from, () => to),
     );
   };
+  apply(change, directory);
+  return join(directory, 'src', 'main.js');
+}
+
+export function laterProgram(versions: number): string {
+  return changedProgram((change, directory) => {
+    changeToLater(change, directory, versions);
+  });
+}
+
+function changeToLater(change: Change, directory: string, versions: number): void {
   changeStores(change, versions);
   for (let format = laterFormat(1); format <= laterFormat(versions); format++) {
     const name = `${String(format).padStart(4, '0')}-later.sql`;
@@ -68,7 +79,6 @@ export function laterProgram(versions: number): string {
   }
   changePair(change, versions);
   changeFleet(change, versions);
-  return join(directory, 'src', 'main.js');
 }
 
 function changeStores(change: Change, versions: number): void {
@@ -79,14 +89,12 @@ function changeStores(change: Change, versions: number): void {
     `MIGRATIONS.push(...${JSON.stringify(migrations)});\nexport const FORMAT`,
   );
   // A field of each request.
-  const fields = 'store/fields.js';
-  change(fields, 'if (headers === null && backoff === null)', 'if (EXTRA_BYTES === 0)');
-  const last = 'fields.bytes(backoff === null ? null : packedBackoff(backoff), BACKOFF);';
   change(
-    fields,
-    last,
-    `${last}
-    fields.bytes(Buffer.from(${JSON.stringify(LATER_FIELD)}), 100);`,
+    'store/fields.js',
+    'return to === null ? null : to.takeBuffer();',
+    `to ??= new PackWriter(EXTRA_BYTES);
+    new FieldWriter(to).bytes(Buffer.from(${JSON.stringify(LATER_FIELD)}), 100);
+    return to.takeBuffer();`,
   );
 }
 

@@ -23,7 +23,10 @@ export function describeBodies(subject: QueriesSubject): void {
 
   it('come with its headers, unless these are not valid', async () => {
     for (const [n, headers] of ['{"tenant":"a"}', '{"Tenant":"a"}', '{'].entries()) {
-      const extra = present(extraOf(Buffer.from(headers), { baseMs: 1, maxMs: 2 }), 'fields');
+      const extra = present(
+        extraOf(Buffer.from(headers), { backoff: { baseMs: 1, maxMs: 2 } }),
+        'fields',
+      );
       await subject.user.commit({ ...accept(n + 1, { body: packed('x') }), extra });
     }
     expect(await bodies(1)).toMatchObject({ headers: { tenant: 'a' } });

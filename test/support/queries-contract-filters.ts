@@ -21,7 +21,7 @@ function failed(n: number, reason: string): Change {
 }
 
 function withHeaders(n: number, headers: Record<string, string>): Change {
-  return { ...accept(n), extra: extraOf(encodeHeaders(headers), null) ?? Buffer.alloc(0) };
+  return { ...accept(n), extra: extraOf(encodeHeaders(headers)) ?? Buffer.alloc(0) };
 }
 
 export function describeFilters(subject: QueriesSubject): void {
@@ -83,7 +83,7 @@ export function describeFilters(subject: QueriesSubject): void {
       withHeaders(1, { tenant: 'acme', trace: '1' }),
       withHeaders(2, { tenant: 'acme2' }),
       accept(3),
-      { ...accept(4), extra: extraOf(Buffer.from('{'), null) ?? Buffer.alloc(0) },
+      { ...accept(4), extra: extraOf(Buffer.from('{')) ?? Buffer.alloc(0) },
       withHeaders(5, { note: 'tenant=acme', tenant: '' }),
     );
     expect(await pages({ header: { name: 'tenant', value: 'acme' } })).toEqual([[1]]);

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
+import { keptIn } from '../../src/store/fields.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
 import { describeBodies } from './queries-contract-bodies.js';
 import { describeFilters, describeGroups } from './queries-contract-filters.js';
@@ -235,7 +236,7 @@ function describeHistory(subject: QueriesSubject, number: object): void {
         ...{ reason: 'lost', reasonAt: attempt(1, 1).attempt.endedAt },
       },
       hasKey: true,
-      backoff: null,
+      ...keptIn(null),
       attemptsEver: 1,
       attempts: [told],
       reply: null,

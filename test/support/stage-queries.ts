@@ -1,7 +1,7 @@
 /** The query port on a stage's disk, as simple as possible; it answers when the stage lets it. */
 import { type Bodies, shownBody } from '../../src/store/bodies.js';
 import { unpackFailure } from '../../src/store/failure-codec.js';
-import { backoffIn, readHeadersIn } from '../../src/store/fields.js';
+import { keptIn, readHeadersIn } from '../../src/store/fields.js';
 import { GroupCounts } from '../../src/store/group-counts.js';
 import {
   type GroupPage,
@@ -132,7 +132,7 @@ export class StageQueries implements StoreQueries {
     return {
       request: listed(row),
       hasKey: key !== null,
-      backoff: backoffIn(extra),
+      ...keptIn(extra),
       attemptsEver,
       attempts: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
         ...{ worker, startedAt, endedAt, reason },

@@ -247,7 +247,7 @@ export function describeOwnersOfPair(subject: Subject): void {
     const other = await subject.other();
     const headers = Buffer.from('{"tenant":"a"}');
     const backoff = { baseMs: 250, maxMs: 86_400_000 };
-    const extra = present(extraOf(headers, backoff), 'fields');
+    const extra = present(extraOf(headers, { backoff }), 'fields');
     await user.commit({ ...owned(1, ALICE), extra }, owned(2, ALICE));
     const loaded = [
       { body, headers, backoff },

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 import { unescapeName } from '../../core/escape.js';
-import { DURATION_MS_MAX, PRIORITY_MAX } from '../../core/numbers.js';
+import { JOB_ROWS, type JOB_OPTIONS, type JobOptionRow } from '../../wire/submit-options.js';
 import { object } from './words.js';
 
 /** Number of items in a page. */
@@ -17,7 +17,6 @@ const SAMPLES_MAX = 1e12;
 /** How long a program waits for a reply. */
 const TIMEOUT_MS = 60_000;
 const TIMEOUT_MS_MAX = 600_000;
-const ATTEMPTS_MAX = 1000;
 const WAIT_MS_MAX = 60_000;
 const REFUSALS_MAX = 1000;
 const VALUE_BYTES_MAX = 2 ** 31 - 1;
@@ -32,7 +31,7 @@ export function integer(min: number, max: number): z.ZodInt {
 /** An integer in a query. `z.coerce` would also take `1e3`, `0x10` and spaces. */
 export function digits(min: number, max: number): z.ZodPreprocess<z.ZodInt> {
   const read = (given: unknown): unknown =>
-    typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : null;
+    typeof given === 'string' && /^-?\d{1,15}$/.test(given) ? Number(given) : null;
   return z.preprocess(read, integer(min, max));
 }
 
@@ -148,8 +147,28 @@ export const RefusalQuery = object({
   limit: digits(1, REFUSALS_MAX).default(REFUSALS_MAX).describe('Maximum number of items.'),
 });
 
-const ofSubmit = (min: number, max: number, what: string): z.ZodType<number | null> =>
-  digits(min, max).optional().describe(`For a durable request: ${what}`).transform(orAbsent);
+/** The options of a durable request that can stand in a query. */
+type Parameter = {
+  [Name in keyof typeof JOB_OPTIONS]: (typeof JOB_OPTIONS)[Name]['type'] extends 'whole' | 'text'
+    ? Name
+    : never;
+}[keyof typeof JOB_OPTIONS];
+type InQuery = JobOptionRow & { readonly type: 'whole' | 'text'; readonly name: Parameter };
+export const SUBMIT_PARAMETERS = JOB_ROWS.filter(
+  (row): row is InQuery => row.type === 'whole' || row.type === 'text',
+);
+
+type Query = z.ZodType<number | string | null>;
+const submitShape = Object.fromEntries(
+  SUBMIT_PARAMETERS.map(({ name, type, min, max, about, ...row }): [string, Query] => {
+    const value: z.ZodType<number | string> =
+      type === 'whole' ? digits(min, max) : z.string().refine(row.isValid, `must be ${row.what}`);
+    return [
+      name,
+      value.optional().describe(`For a durable request: ${about}.`).transform(orAbsent),
+    ];
+  }),
+) as Readonly<Record<Parameter, Query>>;
 
 export const RequestQuery = object({
   timeoutMs: digits(1, TIMEOUT_MS_MAX)
@@ -159,17 +178,7 @@ export const RequestQuery = object({
     .default('false')
     .describe('Store the request and answer 202, as `Prefer: respond-async` does.')
     .transform((given) => given === 'true'),
-  priority: z
-    .preprocess(
-      (given) => (typeof given === 'string' && /^-?\d{1,3}$/.test(given) ? Number(given) : null),
-      integer(-PRIORITY_MAX, PRIORITY_MAX),
-    )
-    .optional()
-    .describe('For a durable request: higher ones are delivered first.')
-    .transform(orAbsent),
-  delayMs: ofSubmit(0, DURATION_MS_MAX, 'how long it is not delivered.'),
-  ttlMs: ofSubmit(1, DURATION_MS_MAX, 'how long it may go without a reply.'),
-  maxAttempts: ofSubmit(1, ATTEMPTS_MAX, 'attempts until it is dead.'),
+  ...submitShape,
 });
 
 export const ResultQuery = object({

@@ -1,10 +1,10 @@
 /** The JSON about stored requests. */
 import { z } from 'zod';
 
+import { KEPT_ROWS, type KeptName, type KeptOptions } from '../../wire/submit-options.js';
 import {
   REQUEST_ROWS,
   type REQUEST_FIELDS,
-  type RequestField,
   type ShownField,
   type StoredRequest as Stored,
 } from '../../store/request.js';
@@ -42,30 +42,44 @@ const encoding = z.enum(['utf8', 'base64']);
 /** The fields that are shown as they are. */
 export const SHOWN = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
 
-type Facts = {
-  readonly [Name in ShownField]: (typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime'
-    ? z.ZodISODateTime
-    : Stored[Name] extends number
-      ? z.ZodInt
-      : Stored[Name] extends boolean
-        ? z.ZodBoolean
-        : z.ZodString;
+/** By type of value; the others are whole numbers. */
+const SCHEMAS: Readonly<Record<string, (min: number, max: number) => z.ZodType>> = {
+  wallTime: () => moment(),
+  flag: () => flag(),
+  text: () => text(),
+  pauses: (min, max) => object({ baseMs: whole(min, max), maxMs: whole(min, max) }),
 };
 
-function schemaOf({
-  kind,
-  as,
-  min,
-  max,
-  shown,
-}: RequestField): Facts[ShownField] | z.ZodBoolean | z.ZodString {
-  const description = shown === '' ? undefined : shown;
-  if (kind === 'wallTime') return moment(description);
-  if (kind === 'flag') return flag(description);
-  return as === 'number' ? whole(min, max, description) : text(description).min(min).max(max);
+interface Row {
+  readonly min?: number;
+  readonly max?: number;
+  readonly shown?: string;
+  readonly needsToken?: true;
 }
 
-const facts = Object.fromEntries(SHOWN.map((field) => [field.name, schemaOf(field)])) as Facts;
+function shownAs(type: string, row: Row, mayBeNull = row.needsToken === true): z.ZodType {
+  const { min = 0, max = 0, shown = '', needsToken } = row;
+  const value = (SCHEMAS[type] ?? whole)(min, max);
+  const told = needsToken === true ? `${shown}, or read without a token.` : shown;
+  if (mayBeNull) return orNull(value, told);
+  return told === '' ? value : value.describe(told);
+}
+
+/** Times are told as text. */
+type Facts = {
+  readonly [Name in ShownField]: z.ZodType<
+    | ((typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime' ? string : Stored[Name])
+    | ((typeof REQUEST_FIELDS)[Name] extends { readonly needsToken: true } ? null : never)
+  >;
+};
+const facts = Object.fromEntries(
+  SHOWN.map((row) => [row.name, shownAs(row.kind in SCHEMAS ? row.kind : row.as, row)]),
+) as Facts;
+
+type KeptFacts = { readonly [Name in KeptName]: z.ZodType<KeptOptions[Name]> };
+const keptFacts = Object.fromEntries(
+  KEPT_ROWS.map((row) => [row.name, shownAs(row.type, row, true)]),
+) as KeptFacts;
 
 const item = {
   uuid,
@@ -78,11 +92,6 @@ const item = {
       'failed, or there is a reply, or read without a token.',
   ),
   reasonAt: orNull(moment(), 'When it died, or that attempt ended; null: there is no reason.'),
-  owner: orNull(
-    text(),
-    'Name of the CURVE key that stored the request; null: stored without a key, or read without a ' +
-      'token.',
-  ),
   shared: flag('Whether every holder of the uuid may use the request.'),
 };
 
@@ -104,11 +113,7 @@ export type WorkerFailure = Json<typeof workerFailure>;
 export const RequestHistory = object({
   ...item,
   hasKey: flag('Whether the request has an idempotency key.'),
-  backoff: orNull(
-    object({ baseMs: count(), maxMs: count() }),
-    'Pauses between attempts that its client chose: after the first failed attempt, and the longest; ' +
-      'null: `titanic.retryBaseMs` and `titanic.retryMaxMs`.',
-  ),
+  ...keptFacts,
   attemptsEver: count('Attempts in total, including those before retries by an operator.'),
   deliveries: listOf(
     object({

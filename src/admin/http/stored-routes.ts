@@ -12,6 +12,7 @@ import type {
 } from '../../titanic/operator/operator-api.js';
 import type { PauseTarget } from '../../titanic/machine/pauses.js';
 import type { Owner } from '../../store/store.js';
+import { KEPT_ROWS, type KeptOptions } from '../../wire/submit-options.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from '../api/operations.js';
 import { NO_CURSOR } from '../api/parameters.js';
@@ -166,25 +167,32 @@ function cursorIn(packed: Buffer): ScheduleCursor {
 // ---------------------------------------------------------------- answers
 
 function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
-  const { uuid, service, state, reason, reasonAt, owner, isShared } = request;
+  const { uuid, service, state, reason, reasonAt, isShared } = request;
   return {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
     state,
-    ...shownFactsOf(request),
+    ...(shownOf(SHOWN, request, caller) as ShownFacts),
     reason: caller === 'anyone' ? null : reason,
     reasonAt: reasonAt === null ? null : timeOf(reasonAt),
-    owner: caller === 'anyone' ? null : keyNameOf(owner),
     shared: isShared,
   };
 }
 
-function shownFactsOf(request: ShownRequest): ShownFacts {
-  const facts = SHOWN.map(({ name, kind }) => {
-    const value = request[name];
+/** What is shown of the fields in one of the tables. */
+function shownOf(
+  rows: readonly { readonly name: string; readonly kind?: string; readonly needsToken?: true }[],
+  values: object,
+  caller: Caller,
+): Readonly<Record<string, unknown>> {
+  const all: Readonly<Record<string, unknown>> = { ...values };
+  const facts = rows.map(({ name, kind, needsToken }) => {
+    const value = all[name];
+    if (needsToken === true && caller === 'anyone') return [name, null];
+    if (kind === 'owner') return [name, keyNameOf(value as Owner)];
     return [name, kind === 'wallTime' ? timeOf(Number(value)) : value];
   });
-  return Object.fromEntries(facts) as ShownFacts;
+  return Object.fromEntries(facts) as Readonly<Record<string, unknown>>;
 }
 
 /** The name of the key that stored it. */
@@ -200,7 +208,7 @@ function historyOf(
   return {
     ...itemOf(request, caller),
     hasKey: facts.hasKey,
-    backoff: facts.backoff,
+    ...(shownOf(KEPT_ROWS, facts, caller) as KeptOptions),
     // Each retry has an entry of its own.
     attemptsEver: Math.max(request.attempts, facts.attemptsEver - request.generation),
     deliveries: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({

@@ -5,8 +5,7 @@
 import type { Command } from 'commander';
 
 import { EXIT } from '../../core/exit.js';
-import { DURATION_MS_MAX } from '../../core/numbers.js';
-import type { Backoff, Client, Schedule } from '../../sdk/client.js';
+import type { Client, Schedule } from '../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
 import { type Facts, factsIn } from '../common/facts.js';
 import {
@@ -24,7 +23,6 @@ import {
   type Done,
   examples,
   given,
-  integerOption,
   timeoutOption,
 } from '../common/options.js';
 import { duration, printable, say, shownName } from '../common/output.js';
@@ -32,7 +30,7 @@ import { type Column, field, narrowText, table } from '../common/table.js';
 import { adminClient, allOf, postTo } from '../connection/admin.js';
 import { withClient } from '../connection/ask.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
-import { addJobOptions } from '../requests/stored.js';
+import { addJobOptions, jobOptionsIn } from '../requests/stored.js';
 import { addDurable, type DurableOptions, TITANIC } from './filter.js';
 
 interface CommandOptions extends EndpointOptions, OutputOptions {
@@ -41,12 +39,6 @@ interface CommandOptions extends EndpointOptions, OutputOptions {
 
 interface MakeOptions extends CommandOptions {
   readonly timeZone?: string;
-  readonly priority?: number;
-  readonly ttlMs?: number;
-  readonly maxAttempts?: number;
-  readonly delayMs?: number;
-  readonly backoffMs?: Backoff;
-  readonly shared?: boolean;
 }
 
 const EXAMPLES = [
@@ -89,7 +81,6 @@ export function defineSchedules(command: Command, done: Done): void {
     .argument('<service>', 'the service of the requests')
     .argument('[frame...]', `frames of their body; ${STDIN} is standard input`)
     .option('--time-zone <zone>', 'whose local times the line names (default: UTC)')
-    .addOption(integerOption('--ttl-ms <ms>', 'they expire unserved after it', 1, DURATION_MS_MAX))
     .addHelpText('after', AFTER)
     .action(
       async (
@@ -102,7 +93,10 @@ export function defineSchedules(command: Command, done: Done): void {
         checkService(service);
         const body = await bodyOf(args);
         const made = await asClient(options, (client) =>
-          client.schedule(name, service, body, { cron, ...optionsOf(options) }),
+          client.schedule(name, service, body, {
+            ...{ cron, ...jobOptionsIn(options) },
+            ...given({ timeZone: options.timeZone }),
+          }),
         );
         const text = `${printable(name)} is due next at ${made.next.toISOString()}\n`;
         await tell(options.output, jsonOf(made), text);
@@ -130,12 +124,6 @@ export function defineSchedules(command: Command, done: Done): void {
     });
   });
   defineScheduleOrders(schedules);
-}
-
-function optionsOf(options: MakeOptions): object {
-  const { timeZone, priority, delayMs, ttlMs, maxAttempts, backoffMs: backoff, shared } = options;
-  const all = { timeZone, priority, delayMs, ttlMs, maxAttempts, backoff, shared };
-  return given(all);
 }
 
 function inText({ next }: Schedule): string {

@@ -2,9 +2,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { codeOf, messageOf } from '../../core/errors.js';
-import { DURATION_MS_MAX } from '../../core/numbers.js';
-import type { Backoff, Client, EnqueueOptions, Job, Reply } from '../../sdk/client.js';
-import { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff } from '../../sdk/jobs/job-options.js';
+import type { Client, EnqueueOptions, Job, Reply } from '../../sdk/client.js';
+import { JOB_ROWS, type JobOptions } from '../../sdk/jobs/job-options.js';
 import { type OutputOptions, tell } from '../common/formats.js';
 import { tellFrames } from '../common/frames.js';
 import { checkUuid, given, integerOption, usage } from '../common/options.js';
@@ -21,22 +20,8 @@ export interface StoredCommandOptions extends OutputOptions {
   readonly result?: string;
   readonly close?: string;
   readonly key?: string;
-  readonly delayMs?: number;
-  readonly priority?: number;
-  readonly maxAttempts?: number;
-  readonly backoffMs?: Backoff;
-  readonly shared?: boolean;
 }
 
-/** Options that go only with `--durable`. */
-const OF_DURABLE = [
-  ['--key', 'key'],
-  ['--delay-ms', 'delayMs'],
-  ['--priority', 'priority'],
-  ['--max-attempts', 'maxAttempts'],
-  ['--backoff-ms', 'backoffMs'],
-  ['--shared', 'shared'],
-] as const;
 const RESULT_MS_MAX = 365 * 86_400_000;
 /** A wait longer than this prints the uuid first: otherwise it is lost with the terminal. */
 const QUIET_MS = 1000;
@@ -63,20 +48,50 @@ export function addStoredOptions(command: Command): Command {
     );
 }
 
+type JobRow = (typeof JOB_ROWS)[number];
+
 /**
  * Options of a request that is stored.
  * @param when begins what help says of each
  */
 export function addJobOptions(command: Command, when: string): Command {
-  const delay = `${when}do not run it before this delay`;
-  const attempts = `${when}attempts after which it is dead`;
-  const pauses = `${when}pause after the first failed attempt, doubled after each, and the longest`;
-  return command
-    .addOption(integerOption('--delay-ms <ms>', delay, 0, DURATION_MS_MAX))
-    .addOption(integerOption('--priority <n>', `${when}-100 to 100, higher first`, -100, 100))
-    .addOption(integerOption('--max-attempts <n>', attempts, 1, ATTEMPTS_MAX))
-    .addOption(new Option('--backoff-ms <base..max>', pauses).argParser(readBackoff))
-    .option('--shared', `${when}other keys may read and close it, too, with its uuid`);
+  for (const row of JOB_ROWS) command.addOption(optionOf(row, `${when}${row.about}`));
+  return command;
+}
+
+const FLAGS = JOB_ROWS.map((row) => {
+  const option = optionOf(row, '');
+  return { name: row.name, flag: option.long, attribute: option.attributeName() };
+});
+
+/** Those that were given. */
+export function jobOptionsIn(options: object): JobOptions {
+  const all: Readonly<Record<string, unknown>> = { ...options };
+  return given(Object.fromEntries(FLAGS.map(({ name, attribute }) => [name, all[attribute]])));
+}
+
+function optionOf(row: JobRow, about: string): Option {
+  const flag = `--${row.name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  if (row.type === 'flag') return new Option(flag, about);
+  const { min, max, isValid, what } = row;
+  switch (row.type) {
+    case 'whole':
+      return integerOption(`${flag} <${flag.endsWith('-ms') ? 'ms' : 'n'}>`, about, min, max);
+    case 'text':
+      return new Option(`${flag} <text>`, about).argParser((text) => {
+        if (isValid(text)) return text;
+        throw new InvalidArgumentError(`It must be ${what}.`);
+      });
+    case 'pauses':
+      return new Option(`${flag}-ms <base..max>`, about).argParser((text) => {
+        const [, baseMs, maxMs] = /^(\d{1,8})\.\.(\d{1,8})$/.exec(text) ?? [];
+        const pauses = { baseMs: Number(baseMs), maxMs: Number(maxMs) };
+        if (isValid(pauses)) return pauses;
+        throw new InvalidArgumentError(
+          `It is two numbers of milliseconds from ${min} to ${max}, the smaller first: 500..60000`,
+        );
+      });
+  }
 }
 
 /** @throws ERR_USAGE if the options do not go together */
@@ -94,8 +109,10 @@ export function checkStoredOptions(
   if (bytes < 1 || bytes > 255) throw usage('--key: a key has 1 to 255 bytes');
   if (options.durable === true) return;
   if (options.wait === false) throw usage('--no-wait needs --durable');
-  const first = OF_DURABLE.find(([, name]) => options[name] !== undefined);
-  if (first !== undefined) throw usage(`${first[0]} needs --durable`);
+  const chosen = jobOptionsIn(options);
+  const first = FLAGS.find(({ name }) => chosen[name] !== undefined)?.flag;
+  if (first !== undefined || options.key !== undefined)
+    {throw usage(`${first ?? '--key'} needs --durable`);}
 }
 
 /**
@@ -109,7 +126,11 @@ export async function askDurably(
   options: StoredCommandOptions,
   resultMs: number | null,
 ): Promise<void> {
-  const job = await client.enqueue(service, body, enqueueOptions(options));
+  const chosen: EnqueueOptions = {
+    ...jobOptionsIn(options),
+    ...given({ idempotencyKey: options.key }),
+  };
+  const job = await client.enqueue(service, body, chosen);
   if (options.wait === false) {
     await tell(options.output, { uuid: job.uuid }, `${job.uuid}\n`);
     await reportNoWorker(client, service);
@@ -146,28 +167,6 @@ async function resultOf(job: Job, resultMs: number | null): Promise<Reply> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-function readBackoff(text: string): Backoff {
-  const [, baseMs, maxMs] = /^(\d{1,8})\.\.(\d{1,8})$/.exec(text) ?? [];
-  const backoff = { baseMs: Number(baseMs), maxMs: Number(maxMs) };
-  if (isBackoff(backoff)) return backoff;
-  throw new InvalidArgumentError(
-    `It is two numbers of milliseconds from 1 to ${BACKOFF_MS_MAX}, the smaller first: 500..60000`,
-  );
-}
-
-function enqueueOptions(options: StoredCommandOptions): EnqueueOptions {
-  const {
-    key: idempotencyKey,
-    delayMs,
-    priority,
-    maxAttempts,
-    backoffMs: backoff,
-    shared,
-  } = options;
-  const all = { idempotencyKey, delayMs, priority, maxAttempts, backoff, shared };
-  return given(all);
 }
 
 /** Prints the reply of a stored request, which stays stored. */

@@ -1,6 +1,7 @@
 /** `POST /api/v1/services/{service}/requests`: a program sends a request. */
 import { type Answer, json, type Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
+import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
 import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
 import { type CheckedRequest, route, type Route } from '../../admin/http/route.js';
 import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
@@ -16,7 +17,6 @@ import { eventStream } from './sse.js';
 
 const SUBMIT: Buffer = Buffer.from(TITANIC_SUBMIT);
 const OWN_SERVICE = /^(mmi|titanic)\./;
-const SUBMIT_OPTIONS = ['priority', 'delayMs', 'ttlMs', 'maxAttempts'] as const;
 
 type Request = CheckedRequest<typeof OPERATIONS.request>;
 
@@ -40,8 +40,8 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
 
 /** What stands before the body. */
 function plain({ query, incoming: { headers } }: Request, service: Buffer): readonly Uint8Array[] {
-  const given = SUBMIT_OPTIONS.find((name) => query[name] !== null);
-  if (given !== undefined) throw wrongParameter(given, 'only for requests that are stored');
+  const given = SUBMIT_PARAMETERS.find(({ name }) => query[name] !== null);
+  if (given !== undefined) throw wrongParameter(given.name, 'only for requests that are stored');
   idempotencyKey(headers, false);
   webhookIn(headers, false);
   const metadata = { deadlineMs: query.timeoutMs, headers: headersFrame(headers) };
@@ -55,9 +55,7 @@ function submission({ query, incoming: { headers } }: Request, service: Buffer):
   const options = {
     ...(key === null ? {} : { key }),
     ...(webhook === null ? {} : { webhook }),
-    ...Object.fromEntries(
-      SUBMIT_OPTIONS.flatMap((name) => (query[name] === null ? [] : [[name, query[name]]])),
-    ),
+    ...Object.fromEntries(SUBMIT_PARAMETERS.map(({ name }) => [name, query[name] ?? undefined])),
     ...(passed.length === 0 ? {} : { headers: JSON.parse(passed.toString('utf8')) as unknown }),
   };
   return clientRequest(2, null, SUBMIT, [Buffer.from(JSON.stringify(options)), service]);

@@ -1,13 +1,7 @@
 /** Options of durable requests: types, defaults, ranges. */
-import { DURATION_MS_MAX, PRIORITY_MAX } from '../../core/numbers.js';
 import type { Headers } from '../../wire/headers.js';
-import {
-  ATTEMPTS_MAX,
-  type Backoff,
-  BACKOFF_MS_MAX,
-  isBackoff,
-  SCHEDULE_NAME_BYTES_MAX,
-} from '../../wire/tsp.js';
+import { isText, JOB_ROWS, type JobOptions, textOf } from '../../wire/submit-options.js';
+import { KEY_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { wrong } from '../errors.js';
 import {
   type ClientSettings,
@@ -19,35 +13,16 @@ import {
 } from '../options.js';
 
 /** For the command line, whose options are these. */
-export { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff };
+export { JOB_ROWS, type JobOptions };
 
 /**
  * Options of `Client.enqueue`.
  *
  *     await client.enqueue('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
  */
-export interface EnqueueOptions extends RequestOptions {
+export interface EnqueueOptions extends RequestOptions, JobOptions {
   /** The same key for the same service means the same request: it is stored once. */
   readonly idempotencyKey?: string;
-  /** -100 to 100; higher runs first. Default 0. */
-  readonly priority?: number;
-  /** The request does not run before this many milliseconds from now. Default 0. */
-  readonly delayMs?: number;
-  /** An unserved request expires after this many milliseconds. Default: the broker's `titanic.requestTtlMs`. */
-  readonly ttlMs?: number;
-  /** Attempts after which the request is dead. Default: the broker's `titanic.maxAttempts`. */
-  readonly maxAttempts?: number;
-  /**
-   * Pauses between attempts: `baseMs` after the first failed attempt, doubled after each further one, at
-   * most `maxMs`, each less a random part of up to half. 1 to 86400000 milliseconds. Default: the broker's
-   * `titanic.retryBaseMs` and `titanic.retryMaxMs`.
-   */
-  readonly backoff?: Backoff;
-  /**
-   * Whether clients with another key may read and close the request if they have its uuid. Default
-   * false. A request stored without a key is always open to every holder of its uuid.
-   */
-  readonly shared?: boolean;
 }
 
 /**
@@ -62,7 +37,7 @@ export type SubmitOptions = EnqueueOptions;
  *
  *     await client.schedule('nightly', 'report', '', { cron: '30 2 * * *', timeZone: 'Europe/Berlin' });
  */
-export interface ScheduleOptions extends Omit<EnqueueOptions, 'idempotencyKey'> {
+export interface ScheduleOptions extends RequestOptions, JobOptions {
   /**
    * Minute, hour, day of the month, month and day of the week, with seconds before and years after
    * them if you like; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
@@ -97,16 +72,9 @@ export interface ProgressOptions {
 }
 
 /** `EnqueueOptions` as sent to the broker, which has defaults for absent ones. */
-export interface StoredOptions {
-  readonly key: string | undefined;
-  readonly priority: number | undefined;
-  readonly delayMs: number | undefined;
-  readonly ttlMs: number | undefined;
-  readonly maxAttempts: number | undefined;
-  readonly backoff: Backoff | undefined;
-  readonly shared: true | undefined;
-  readonly headers: Headers | undefined;
-}
+export type StoredOptions = {
+  readonly [Name in keyof JobOptions]-?: JobOptions[Name] | undefined;
+} & { readonly key: string | undefined; readonly headers: Headers | undefined };
 
 export interface SubmitSettings {
   readonly stored: StoredOptions;
@@ -120,7 +88,6 @@ export interface ResultSettings {
   readonly signal: AbortSignal | undefined;
 }
 
-const KEY_BYTES_MAX = 255;
 const UUID = /^[0-9A-Fa-f]{32}$/;
 
 /** @throws ERR_MDP_OPTION */
@@ -131,30 +98,18 @@ export function submitSettings(
 ): SubmitSettings {
   const options = new Options(what, given);
   const { headers, ...request } = options.request(client);
-  const settings: SubmitSettings = {
-    stored: {
-      key: options.optional(
-        'idempotencyKey',
-        isKey,
-        `a string of valid Unicode, 1 to ${KEY_BYTES_MAX} bytes in UTF-8`,
-      ),
-      priority: maybe(options, 'priority', -PRIORITY_MAX, PRIORITY_MAX),
-      delayMs: maybe(options, 'delayMs', 0, DURATION_MS_MAX),
-      ttlMs: maybe(options, 'ttlMs', 1, DURATION_MS_MAX),
-      maxAttempts: maybe(options, 'maxAttempts', 1, ATTEMPTS_MAX),
-      backoff: options.optional(
-        'backoff',
-        isBackoff,
-        `{baseMs, maxMs}: whole numbers from 1 to ${BACKOFF_MS_MAX}, maxMs not below baseMs`,
-      ),
-      // Omitted when false: brokers without owners refuse options that they do not know.
-      shared: options.optional('shared', isBoolean, 'true or false') === true ? true : undefined,
-      headers: headers === undefined || Object.keys(headers).length === 0 ? undefined : headers,
-    },
-    request: { ...request, headers: undefined },
-  };
+  const key = options.optional('idempotencyKey', isKey, textOf(KEY_BYTES_MAX));
+  const chosen = JOB_ROWS.map(({ name, isValid, what }) => {
+    const value = options.optional(name, isValid, what);
+    // Omitted when false: brokers without owners refuse options that they do not know.
+    return [name, value === false ? undefined : value];
+  });
   options.end();
-  return settings;
+  const stored = {
+    ...{ key, ...(Object.fromEntries(chosen) as Omit<StoredOptions, 'key' | 'headers'>) },
+    headers: headers === undefined || Object.keys(headers).length === 0 ? undefined : headers,
+  };
+  return { stored, request: { ...request, headers: undefined } };
 }
 
 export interface ScheduleSettings extends SubmitSettings {
@@ -178,9 +133,8 @@ export function scheduleSettings(given: unknown, client: ClientSettings): Schedu
 
 /** @throws ERR_MDP_OPTION */
 export function scheduleName(name: unknown): string {
-  if (isUnicode(name, SCHEDULE_NAME_BYTES_MAX)) return name;
-  const bytes = `1 to ${SCHEDULE_NAME_BYTES_MAX} bytes in UTF-8`;
-  throw wrong('name', `must be a string of valid Unicode, ${bytes}`);
+  if (isText(name, 1, SCHEDULE_NAME_BYTES_MAX)) return name;
+  throw wrong('name', `must be ${textOf(SCHEDULE_NAME_BYTES_MAX)}`);
 }
 
 /** @throws ERR_MDP_OPTION */
@@ -205,22 +159,6 @@ export function checkUuid(uuid: unknown): string {
   throw wrong('uuid', 'must be 32 hexadecimal characters');
 }
 
-function isBoolean(value: unknown): value is boolean {
-  return typeof value === 'boolean';
-}
-
 function isKey(value: unknown): value is string {
-  return isUnicode(value, KEY_BYTES_MAX);
-}
-
-function isUnicode(value: unknown, bytesMax: number): value is string {
-  if (typeof value !== 'string') return false;
-  const bytes = Buffer.from(value, 'utf8');
-  // Unpaired surrogates all encode to the same bytes, but are different keys.
-  if (bytes.toString('utf8') !== value) return false;
-  return bytes.length > 0 && bytes.length <= bytesMax;
-}
-
-function maybe(options: Options, name: string, min: number, max: number): number | undefined {
-  return options.given(name) ? options.integer(name, 0, min, max) : undefined;
+  return isText(value, 1, KEY_BYTES_MAX);
 }

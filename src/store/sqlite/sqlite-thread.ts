@@ -261,9 +261,9 @@ class StoreThread {
     this.#answers.send();
     // Emptying the log may free all the room that is missing.
     const frames = failure?.kind === 'full' ? 1 : undefined;
-    this.#upkeep(() => this.#connection.tables.checkpoint(frames));
+    this.#try(() => this.#connection.tables.checkpoint(frames));
     this.#watchLog();
-    if (failure === null && this.#connection.isExclusive) this.#upkeep(() => this.#reconnect());
+    if (failure === null && this.#connection.isExclusive) this.#try(() => this.#reconnect());
   }
 
   /** The disk was full when the store was opened, and has room now. */
@@ -304,7 +304,7 @@ class StoreThread {
 
   /** Runs while there are no orders. */
   #maintain(): void {
-    this.#upkeep(() => {
+    this.#try(() => {
       const { tables } = this.#connection;
       const hasDropped = tables.dropTombstones();
       this.#tellTombstones(tables);
@@ -316,23 +316,19 @@ class StoreThread {
   }
 
   #watchLog(): void {
-    this.#upkeep(() => {
+    this.#try(() => {
       const { bytes, copied } = this.#connection.tables.log;
       this.#logWatch.look(performance.now(), bytes, copied);
     });
     if (!this.#logWatch.isLong || this.#isClosed) return;
     this.#logTimer ??= setTimeout(() => {
       this.#logTimer = null;
-      this.#upkeep(() => this.#connection.tables.checkpoint());
+      this.#try(() => this.#connection.tables.checkpoint());
       this.#watchLog();
     }, LOOK_MS).unref();
   }
 
-  /** Maintenance that nobody waits for: it may fail as long as the disk can be trusted. */
-  #upkeep(work: () => void): void {
-    this.#try(work);
-  }
-
+  /** Maintenance, which nobody waits for, may fail as long as the disk can be trusted. */
   #try(work: () => void): StoreFailure | null {
     if (this.#fatal !== null) return this.#fatal;
     try {
@@ -351,8 +347,8 @@ class StoreThread {
     this.#isClosed = true;
     // The last connection to close empties the log; what cannot be copied now is copied at the next
     // start.
-    this.#upkeep(() => this.#connection.tables.close());
-    this.#upkeep(() => this.#connection.db.close());
+    this.#try(() => this.#connection.tables.close());
+    this.#try(() => this.#connection.db.close());
     this.#answers.news('closed', null);
     this.#answers.send();
     this.#port.close();

@@ -289,6 +289,7 @@ type Operations = typeof OPERATIONS;
 export type OperationName = keyof Operations;
 export type ArgsOf<Name extends OperationName> = ValueOf<Operations[Name]['args']>;
 export type ResultOf<Name extends OperationName> = ValueOf<Operations[Name]['result']>;
+export type FailureOf<Name extends OperationName> = ValueOf<Operations[Name]['failure']>;
 export type NewsName = keyof typeof NEWS;
 
 const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];

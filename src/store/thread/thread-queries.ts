@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { messageOf } from '../../core/errors.js';
 import { type Bodies, type ShownBody, shownBody } from '../bodies.js';
 import { unpackFailure } from '../failure-codec.js';
-import { backoffIn, readHeadersIn } from '../fields.js';
+import { keptIn, readHeadersIn } from '../fields.js';
 import type { PackedGroup } from '../group-counts.js';
 import type {
   GroupPage,
@@ -101,8 +101,8 @@ export class ThreadQueries implements ClosableQueries {
     this.#query({ kind: 'history', uuid: digitsOf(uuid) }, answer, (value) => {
       if (value === null) return null;
       const { row, attempts, extra, ...rest } = value as HistoryRows;
-      const backoff = backoffIn(Buffer.from(extra, 'hex'));
-      return { request: requestOf(row), attempts: attempts.map(attemptOf), backoff, ...rest };
+      const kept = keptIn(Buffer.from(extra, 'hex'));
+      return { request: requestOf(row), attempts: attempts.map(attemptOf), ...kept, ...rest };
     });
   }
 

@@ -7,38 +7,30 @@ import { Worker } from 'node:worker_threads';
 import { assert, present } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
 import { packHint, unpackHint } from '../hint-codec.js';
-import type { MapRecord } from '../map-record.js';
 import type { MapStoreEvents } from '../map-store.js';
 import type { NodeMerged, NodeRecovered, NodeStore } from '../node-store.js';
 import { PackReader, PackWriter } from '../../core/packing.js';
 import type {
-  Change,
-  ChangeResult,
-  Chunk,
-  ClaimedRequest,
-  ClaimOrder,
   ClaimStore,
   ClaimStoreEvents,
   Completion,
-  Found,
   Hint,
   MergeFailure,
-  ReadCursor,
-  RequestUuid,
   StoreEvents,
-  StoredContent,
-  StoredRequest,
   StoreFailure,
   Transaction,
 } from '../store.js';
 import type { OpenFailure } from './opening.js';
 import {
+  type ArgsOf,
+  type FailureOf,
   NEWS,
   NEWS_NAMES,
   type Operation,
   OPERATIONS,
   type OperationName,
   putOrder,
+  type ResultOf,
 } from './operations.js';
 import { DONE_ANSWER, NEWS_ANSWER } from './thread-answers.js';
 
@@ -67,6 +59,11 @@ interface PendingCall {
   readonly operation: Pick<Operation<never, unknown, MergeFailure>, 'result' | 'failure'>;
   readonly completion: Completion<unknown, MergeFailure>;
 }
+
+/** The arguments of an operation, then its completion. */
+type Call<Name extends OperationName> = (
+  ...given: [...ArgsOf<Name>, Completion<ResultOf<Name>, FailureOf<Name>>]
+) => void;
 
 /** The number of operations that are not answered. */
 const UNANSWERED = 0;
@@ -114,21 +111,16 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
 
   // ---------------------------------------------------------------- calls
 
-  commit(
-    transaction: Transaction,
-    changes: readonly Change[],
-    completion: Completion<readonly ChangeResult[]>,
-  ): void {
-    this.#call('commit', OPERATIONS.commit, completion, transaction, changes);
-  }
-
-  commitMap(
-    transaction: Transaction,
-    changes: readonly MapRecord[],
-    completion: Completion<unknown>,
-  ): void {
-    this.#call('commitMap', OPERATIONS.commitMap, completion, transaction, changes);
-  }
+  readonly commit: Call<'commit'> = this.#caller('commit');
+  readonly commitMap: Call<'commitMap'> = this.#caller('commitMap');
+  readonly read: Call<'read'> = this.#caller('read');
+  readonly list: Call<'list'> = this.#caller('list');
+  readonly listSchedules: Call<'listSchedules'> = this.#caller('listSchedules');
+  readonly listMap: Call<'listMap'> = this.#caller('listMap');
+  readonly load: Call<'load'> = this.#caller('load');
+  readonly lookUp: Call<'lookUp'> = this.#caller('lookUp');
+  readonly claim: Call<'claim'> = this.#caller('claim');
+  readonly #merge = this.#caller('merge');
 
   merge(
     transaction: Transaction,
@@ -137,44 +129,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
     completion: Completion<NodeMerged, MergeFailure>,
     mapEpochMax = Number.MAX_SAFE_INTEGER,
   ): void {
-    const args = [transaction, records, isFromActive, mapEpochMax] as const;
-    this.#call('merge', OPERATIONS.merge, completion, ...args);
-  }
-
-  read(
-    place: ReadCursor,
-    requestsMax: number,
-    bytesMax: number,
-    completion: Completion<Chunk>,
-  ): void {
-    this.#call('read', OPERATIONS.read, completion, place, requestsMax, bytesMax);
-  }
-
-  list(after: number, completion: Completion<readonly StoredRequest[]>): void {
-    this.#call('list', OPERATIONS.list, completion, after);
-  }
-
-  listSchedules(after: number, completion: Completion<readonly StoredRequest[]>): void {
-    this.#call('listSchedules', OPERATIONS.listSchedules, completion, after);
-  }
-
-  listMap(after: string, completion: Completion<readonly MapRecord[]>): void {
-    this.#call('listMap', OPERATIONS.listMap, completion, after);
-  }
-
-  load(
-    uuids: readonly RequestUuid[],
-    completion: Completion<readonly (StoredContent | null)[]>,
-  ): void {
-    this.#call('load', OPERATIONS.load, completion, uuids);
-  }
-
-  lookUp(uuid: RequestUuid, replyBytesMax: number, completion: Completion<Found>): void {
-    this.#call('lookUp', OPERATIONS.lookUp, completion, uuid, replyBytesMax);
-  }
-
-  claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void {
-    this.#call('claim', OPERATIONS.claim, completion, order);
+    this.#merge(transaction, records, isFromActive, mapEpochMax, completion);
   }
 
   hint(hint: Hint): void {
@@ -186,15 +141,18 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
     await this.#ended;
   }
 
-  #call<Args extends readonly unknown[], Result, Failed extends MergeFailure>(
-    name: OperationName,
-    operation: Operation<Args, Result, Failed>,
-    completion: Completion<Result, Failed | StoreFailure>,
-    ...args: Args
-  ): void {
-    const id = ++this.#lastCall;
-    this.#calls.set(id, { operation, completion });
-    this.#send(id, name, operation, args);
+  #caller<Name extends OperationName>(name: Name): Call<Name> {
+    const operation = OPERATIONS[name] as Operation<
+      ArgsOf<Name>,
+      ResultOf<Name>,
+      FailureOf<Name>
+    >;
+    return (...given) => {
+      const completion = given.pop() as PendingCall['completion'];
+      const id = ++this.#lastCall;
+      this.#calls.set(id, { operation, completion });
+      this.#send(id, name, operation, given as ArgsOf<Name>);
+    };
   }
 
   /** All calls of one turn are sent in one message, unless the thread is to begin at once. */

@@ -1,3 +1,6 @@
+import type { StoredRequest } from '../../store/store.js';
+import type { SubmitOptions } from '../../wire/tsp.js';
+
 /** Configuration of Titanic (`titanic.*`): milliseconds, bytes, counts. */
 export interface TitanicOptions {
   readonly maxAttempts: number;
@@ -15,4 +18,25 @@ export interface TitanicOptions {
   readonly maxOpen: number;
   /** Maximum size of the store. */
   readonly maxBytes: number;
+}
+
+/** What follows from the options of a submit and has a column. */
+export type Chosen = Pick<
+  StoredRequest,
+  'priority' | 'acceptedAt' | 'notBefore' | 'expiresAt' | 'maxAttempts' | 'isShared'
+>;
+
+export function chosenBy(
+  { priority, delayMs, ttlMs, maxAttempts, shared }: SubmitOptions,
+  wall: number,
+  usual: TitanicOptions,
+): Chosen {
+  return {
+    priority: priority ?? 0,
+    acceptedAt: wall,
+    notBefore: wall + (delayMs ?? 0),
+    expiresAt: wall + (ttlMs ?? usual.requestTtlMs),
+    maxAttempts: maxAttempts ?? usual.maxAttempts,
+    isShared: shared ?? false,
+  };
 }

@@ -17,6 +17,7 @@ import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import type { Acceptance, ChangeCallback, OpenRequests } from './open-requests.js';
 import { Pauses, type PauseTarget, readPause } from './pauses.js';
+import { chosenBy } from './options.js';
 import { ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
 import {
@@ -606,21 +607,14 @@ export class Schedules {
 
   /** What is stored for a time. */
   #requestAt({ owner }: Schedule, at: number, frames: Frames, read: TspSchedule): Acceptance {
-    const extra = extraOf(read.options.headers, read.options.backoff);
+    const extra = extraOf(read.options.headers, read.options);
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
-    const { wall, options: defaults } = this.#context;
-    const { options } = read;
+    const { wall, options } = this.#context;
     const request = newRequest(this.#uuids.next(wall), bodyBytes, {
-      service: frames.copy(read.service),
-      owner,
-      isShared: options.shared ?? false,
-      priority: options.priority ?? 0,
-      maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
-      acceptedAt: wall,
-      notBefore: wall + (options.delayMs ?? 0),
-      expiresAt: wall + (options.ttlMs ?? defaults.requestTtlMs),
+      ...{ service: frames.copy(read.service), owner },
+      ...chosenBy(read.options, wall, options),
     });
     const key = scheduleKey(read.name, timeText(at));
     return { kind: 'accept', request, body, key, ...(extra === null ? {} : { extra }) };

@@ -28,6 +28,7 @@ import {
 } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
 import { status, STATUS_OK } from './answers.js';
+import { chosenBy } from './options.js';
 import { mayAccess, ownerOf } from './ownership.js';
 import type { TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
@@ -185,7 +186,7 @@ export class TitanicServices {
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
-    const extra = extraOf(headers, read.options.backoff);
+    const extra = extraOf(headers, read.options);
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
     const ofWebhook = webhook === null ? 0 : webhookBytes(webhook, frames.size(read.service));
     const owner = ownerOf(asker);
@@ -198,22 +199,9 @@ export class TitanicServices {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const { requestTtlMs, maxAttempts } = this.#context.options;
-    const { wall } = this.#context;
-    const { options } = read;
-    const facts = {
-      id,
-      priority: options.priority ?? 0,
-      acceptedAt: wall,
-      notBefore: wall + (options.delayMs ?? 0),
-      expiresAt: wall + (options.ttlMs ?? requestTtlMs),
-      maxAttempts: options.maxAttempts ?? maxAttempts,
-      isShared: options.shared ?? false,
-      key: options.key,
-    };
+    const facts = chosenBy(read.options, this.#context.wall, this.#context.options);
     const sender = { party, owner, memory };
-    const { service, body } = read;
-    const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
+    const number = this.#waiting.add(id, sender, facts, frames, read, bodyBytes, extra);
     if (webhook !== null) {
       this.#webhooks.set(number, webhook);
       this.#accepting.count(who, ofWebhook, 1);

@@ -10,6 +10,8 @@ import type { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import { pack } from '../../core/packed.js';
 import type { Owner } from '../../store/store.js';
+import type { TspRequest } from '../../wire/tsp.js';
+import type { Chosen } from './options.js';
 
 /** The number of a waiting request, from `add` to `take`. */
 export type WaitingNumber = ArenaHandle;
@@ -22,22 +24,12 @@ export interface Sender {
   readonly memory: MemoryAccount;
 }
 
-/** What is known about it besides its bytes. */
-export interface WaitingFacts {
+export interface WaitingRequest extends Chosen, Sender {
   /** The broker's number of the request that is to be answered. */
   readonly id: number;
-  readonly priority: number;
-  readonly acceptedAt: number;
-  readonly notBefore: number;
-  readonly expiresAt: number;
-  readonly maxAttempts: number;
-  readonly isShared: boolean;
+  readonly service: Buffer;
   /** At most 255 bytes. */
   readonly key: Buffer | null;
-}
-
-export interface WaitingRequest extends WaitingFacts, Sender {
-  readonly service: Buffer;
   /** Packed. */
   readonly body: Buffer;
   /** See `Change`; `null`: it has none. */
@@ -77,21 +69,20 @@ export class WaitingRequests {
   readonly #freeNumbers: number[] = [];
 
   /**
-   * @param service index of the frame that names it, at most 255 bytes
-   * @param body index of its first frame; it includes all frames after that
-   * @param bodyBytes its size when packed
+   * @param id the broker's number of the request that is to be answered
+   * @param read its service and its body in `frames`; it includes all frames after the first one
+   * @param bodyBytes size of the body when packed
    * @param extra less than 64 KiB
    */
   add(
+    id: number,
     sender: Sender,
-    facts: WaitingFacts,
+    facts: Chosen,
     frames: Frames,
-    service: number,
-    body: number,
+    { service, body, options: { key } }: TspRequest,
     bodyBytes: number,
     extra: Buffer | null,
   ): WaitingNumber {
-    const { key } = facts;
     const keyBytes = key === null ? 0 : key.length;
     const serviceBytes = frames.size(service);
     const extraBytes = extra === null ? 0 : extra.length;
@@ -99,7 +90,7 @@ export class WaitingRequests {
     const number = this.#arena.allocate(bytes);
     const to = this.#arena.buffer(number);
     const start = this.#arena.offset(number);
-    to.writeDoubleLE(facts.id, start + ID);
+    to.writeDoubleLE(id, start + ID);
     to.writeDoubleLE(facts.acceptedAt, start + ACCEPTED_AT);
     to.writeDoubleLE(facts.notBefore, start + NOT_BEFORE);
     to.writeDoubleLE(facts.expiresAt, start + EXPIRES_AT);

@@ -31,7 +31,7 @@ export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
 const LATE_MS = 60_000;
 /** The pauses between them, up to 6 h, make about a day. */
 const ATTEMPTS_MAX = 20;
-const BACKOFF = { baseMs: 1000, maxMs: 21_600_000 };
+const BACKOFF = { backoff: { baseMs: 1000, maxMs: 21_600_000 } };
 /** An operator may retry a webhook, too: each generation of a request leaves room for its own. */
 const GENERATIONS = 1000;
 

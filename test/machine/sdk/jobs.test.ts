@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions, type SubmitOptions } from '../../../src/sdk/client.js';
+import { JOB_ROWS } from '../../../src/wire/submit-options.js';
+import { valuesOf } from '../../support/job-options.js';
 import { FakeNet } from './fake-dial.js';
 import { until } from '../../support/until.js';
 
@@ -81,26 +83,12 @@ function options(asked: Asked): Record<string, unknown> {
 describe('enqueue where titanic.submit is offered (D16)', () => {
   it('sends its options, the service and the body, and gives a job', async () => {
     const stage = new Stage(OURS);
-    const submitted = stage.client.enqueue('render', ['a', 'b'], {
-      idempotencyKey: 'order-17',
-      priority: -3,
-      delayMs: 0,
-      ttlMs: 1000,
-      maxAttempts: 2,
-      backoff: { baseMs: 100, maxMs: 1000 },
-      shared: true,
-    });
+    const chosen = Object.fromEntries(JOB_ROWS.map((row) => [row.name, valuesOf(row).good[0]]));
+    const given = { idempotencyKey: 'order-17', ...chosen };
+    const submitted = stage.client.enqueue('render', ['a', 'b'], given);
     const asked = await stage.request();
     expect([asked.service, ...asked.body.slice(1)]).toEqual(['titanic.submit', 'render', 'a', 'b']);
-    expect(options(asked)).toEqual({
-      key: 'order-17',
-      priority: -3,
-      delayMs: 0,
-      ttlMs: 1000,
-      maxAttempts: 2,
-      backoff: { baseMs: 100, maxMs: 1000 },
-      shared: true,
-    });
+    expect(options(asked)).toEqual({ key: 'order-17', ...chosen });
     asked.answer('200', UUID);
     expect(await submitted).toMatchObject({ uuid: UUID, service: 'render' });
   });
@@ -173,16 +161,12 @@ describe('enqueue where titanic.submit is offered (D16)', () => {
     [{ idempotencyKey: '' }, 'idempotencyKey'],
     [{ idempotencyKey: 'x'.repeat(256) }, 'idempotencyKey'],
     [{ idempotencyKey: '\ud800' }, 'idempotencyKey'],
-    [{ priority: 101 }, 'priority'],
-    [{ delayMs: -1 }, 'delayMs'],
-    [{ ttlMs: 0 }, 'ttlMs'],
-    [{ maxAttempts: 1.5 }, 'maxAttempts'],
-    [{ shared: 'yes' }, 'shared'],
-    [{ backoff: 1000 }, 'backoff'],
-    [{ backoff: { baseMs: 1000 } }, 'backoff'],
-    [{ backoff: { baseMs: 1000, maxMs: 999 } }, 'backoff'],
-    [{ backoff: { baseMs: 0, maxMs: 1 } }, 'backoff'],
-    [{ backoff: { baseMs: 1, maxMs: 86_400_001 } }, 'backoff'],
+    ...JOB_ROWS.flatMap((row) =>
+      valuesOf(row).wrong.map((value): [unknown, string] => [
+        { [row.name]: value },
+        `${row.name} must be ${row.what}`,
+      ]),
+    ),
     [{ key: 'x' }, 'key'],
   ])('%j is ERR_MDP_OPTION, and nothing is sent', async (given, named) => {
     const stage = new Stage(OURS);

@@ -32,7 +32,7 @@ async function prepared(): Promise<Post> {
   for (let from = 1; from <= MANY; from += BATCH) {
     const numbers = Array.from({ length: BATCH }, (_, at) => from + at);
     const extra = (n: number): Buffer =>
-      extraOf(encodeHeaders({ tenant: n <= 10 ? 'acme' : 'other' }), null) ?? Buffer.alloc(0);
+      extraOf(encodeHeaders({ tenant: n <= 10 ? 'acme' : 'other' })) ?? Buffer.alloc(0);
     const service = Buffer.from('bulk.print');
     const reason = (n: number): string =>
       n % 3 === 0 ? `jam: page ${n}` : `out-of-paper: tray ${n} of ${n.toString(16)}aaaaaa0`;

@@ -1,16 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
-import { PackReader } from '../../../src/core/packing.js';
+import { FieldWriter } from '../../../src/core/numbered-fields.js';
+import { PackReader, PackWriter } from '../../../src/core/packing.js';
 import { ATTEMPT_FIELDS } from '../../../src/store/attempt.js';
 import * as fields from '../../../src/store/fields.js';
 import {
   isRequest,
   putRequest,
   REQUEST_ROWS,
+  type RequestField,
   requestFrom,
   type StoredRequest,
 } from '../../../src/store/request.js';
+import { KEPT_ROWS, type KeptOptions } from '../../../src/wire/submit-options.js';
+import { valuesOf } from '../../support/job-options.js';
 import { requestOf } from '../../support/store-changes.js';
 import { page, rowsBelow } from '../docs/page.js';
 
@@ -29,11 +33,23 @@ function put(request: StoredRequest): Put[] {
   return all;
 }
 
-/** Each value differs from what is read if it is left out. */
-const REQUEST = requestOf(1, {
-  ...{ state: 'replied', priority: -7, maxAttempts: 3, attempts: 2, generation: 4 },
-  ...{ owner: 'key:alice', isShared: true },
-});
+/** Of each kind a value that differs from what is read if it is left out. */
+function valueOf({ kind, as, min, max }: RequestField): unknown {
+  if (kind === 'state') return 'replied';
+  if (kind === 'flag') return true;
+  if (kind === 'owner') return 'key:alice';
+  if (as === 'number') return min < 0 ? min : 1 + (max % 7);
+  return as === 'text' ? 'ü' : Buffer.alloc(Math.max(min, 1), 'x');
+}
+
+const REQUEST = requestOf(
+  1,
+  Object.fromEntries(REQUEST_ROWS.map((row) => [row.name, valueOf(row)])),
+);
+
+const KEPT = Object.fromEntries(
+  KEPT_ROWS.map((row) => [row.name, valuesOf(row).good[0]]),
+) as KeptOptions;
 
 describe('the table of the fields of a stored request', () => {
   it('has numbers that no other field has', () => {
@@ -43,17 +59,23 @@ describe('the table of the fields of a stored request', () => {
   });
 
   it('has none of the numbers of what is kept without a column', () => {
-    const extra = present(fields.extraOf(Buffer.from('h'), { baseMs: 1, maxMs: 2 }), 'extra');
+    const extra = present(fields.extraOf(Buffer.from('h'), KEPT), 'extra');
     const reader = fields.fieldReader();
     reader.read(new PackReader(Buffer.concat([extra, Buffer.of(0)])));
     expect(reader.extra).toEqual(extra);
+    expect(fields.keptIn(extra)).toEqual(KEPT);
+    expect(fields.storedContent(Buffer.of(), extra)).toMatchObject({ headers: Buffer.from('h') });
   });
 
-  it('is tried with a value that differs from an absent one, in each of its rows', () => {
-    for (const [field, , value] of put(REQUEST)) {
-      const isEmpty = value === 0 || value === '' || (value as Buffer).length === 0;
-      expect([field, isEmpty]).toEqual([field, false]);
+  it('reads nothing of what is kept from another program if it is wrong', () => {
+    for (const { name, kept } of KEPT_ROWS) {
+      for (const wrong of ['', '{', 'null', '{"baseMs":1}', 'x'.repeat(8)]) {
+        const to = new PackWriter(64);
+        new FieldWriter(to).text(wrong, kept);
+        expect([name, fields.keptIn(to.takeBuffer())[name]]).toEqual([name, null]);
+      }
     }
+    expect(fields.extraOf(null)).toBeNull();
   });
 
   it('is what is packed and read, in its order', () => {
@@ -81,9 +103,15 @@ describe('the table of the fields of a stored request', () => {
 
   it('is the one of the page about the peer protocol', () => {
     const rows = rowsBelow(page('peer-protocol.md'), '### The fields of a request');
-    expect(rows).toEqual(
-      REQUEST_ROWS.map(({ field, name, kind, setBy }) => [String(field), name, kind, setBy]),
-    );
+    expect(rows).toEqual([
+      ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [
+        String(field),
+        name,
+        kind,
+        setBy,
+      ]),
+      ...KEPT_ROWS.map(({ kept, name, type }) => [String(kept), name, type, 'client']),
+    ]);
   });
 
   it('says which numbers and lengths are valid', () => {

@@ -5,16 +5,17 @@ import { Holdings } from '../../../src/core/holdings.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import {
   type Sender,
-  type WaitingFacts,
   type WaitingNumber,
   type WaitingRequest,
   WaitingRequests,
 } from '../../../src/titanic/machine/waiting-requests.js';
+import { readTspSubmit } from '../../../src/wire/tsp.js';
 
 const holdings = new Holdings();
 const ALICE: Sender = { party: 'key:alice', owner: 'key:alice', memory: holdings.use('alice') };
 const BOB: Sender = { party: 'bob', owner: 'anonymous', memory: holdings.use('bob') };
-const FACTS: WaitingFacts = {
+type Facts = Omit<WaitingRequest, keyof Sender | 'service' | 'body' | 'extra'>;
+const FACTS: Facts = {
   id: 7,
   priority: 0,
   acceptedAt: 1_700_000_000_001,
@@ -34,17 +35,20 @@ function framesOf(...bytes: readonly Buffer[]): Frames {
 function add(
   waiting: WaitingRequests,
   sender: Sender,
-  facts: WaitingFacts,
+  { id, key, ...facts }: Facts,
   service: Buffer,
   extra: Buffer | null,
   ...body: readonly Buffer[]
 ): { readonly number: WaitingNumber; readonly wanted: WaitingRequest } {
-  const frames = framesOf(Buffer.from('before'), service, ...body);
+  const options = key === null ? '{}' : JSON.stringify({ key: key.toString() });
+  const frames = framesOf(Buffer.from(options), service, ...body);
+  const read = readTspSubmit(frames, 0);
+  if (read.fault !== null) throw new Error(read.fault);
   const bytes = packedBytes(frames, 2, frames.count);
-  const number = waiting.add(sender, facts, frames, 1, 2, bytes, extra);
+  const number = waiting.add(id, sender, facts, frames, read, bytes, extra);
   const packed = Buffer.alloc(bytes);
   pack(frames, 2, frames.count, packed, 0, false);
-  return { number, wanted: { ...facts, ...sender, service, extra, body: packed } };
+  return { number, wanted: { id, key, ...facts, ...sender, service, extra, body: packed } };
 }
 
 describe('requests that wait for their batch', () => {
@@ -91,7 +95,7 @@ describe('requests that wait for their batch', () => {
   });
 });
 
-function most(priority: number): WaitingFacts {
+function most(priority: number): Facts {
   const key = Buffer.alloc(255, 'k');
   return { ...FACTS, id: 2 ** 31 - 1, priority, maxAttempts: 1000, isShared: true, key };
 }

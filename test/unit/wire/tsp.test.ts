@@ -8,6 +8,8 @@ import {
   readTspWait,
   uuidText,
 } from '../../../src/wire/tsp.js';
+import { JOB_ROWS } from '../../../src/wire/submit-options.js';
+import { valuesOf } from '../../support/job-options.js';
 
 const frame = fc.oneof(
   fc.uint8Array({ maxLength: 300 }),
@@ -53,30 +55,22 @@ describe('the readers of titanic.*', () => {
   });
 
   it('read every set of good options as it was meant (D16)', () => {
-    const options = fc.record(
-      {
-        key: fc.string({ minLength: 1, maxLength: 60, unit: 'grapheme' }),
-        priority: fc.integer({ min: -100, max: 100 }),
-        delayMs: fc.nat({ max: 1e12 }),
-        ttlMs: fc.integer({ min: 1, max: 1e12 }),
-        maxAttempts: fc.integer({ min: 1, max: 1000 }),
-      },
-      { requiredKeys: [] },
-    );
+    const key = fc.string({ minLength: 1, maxLength: 60, unit: 'grapheme' });
+    const others = JOB_ROWS.map((row) => [row.name, fc.constantFrom(...valuesOf(row).good)]);
+    const options = fc.record(Object.fromEntries(others) as Record<string, fc.Arbitrary<unknown>>, {
+      requiredKeys: [],
+    });
     fc.assert(
-      fc.property(options, (given) => {
-        fc.pre(Buffer.byteLength(given.key ?? '') <= 255);
-        const read = readTspSubmit(Frames.of(JSON.stringify(given), 'echo', 'x'), 0);
-        expect(read).toMatchObject({
-          fault: null,
-          service: 1,
-          body: 2,
+      fc.property(fc.option(key, { nil: undefined }), options, (key, chosen) => {
+        fc.pre(Buffer.byteLength(key ?? '') <= 255);
+        const given = JSON.stringify({ key, ...chosen });
+        const read = readTspSubmit(Frames.of(given, 'echo', 'x'), 0);
+        const absent = Object.fromEntries(JOB_ROWS.map(({ name }) => [name, null]));
+        expect(read).toEqual({
+          ...{ fault: null, service: 1, body: 2 },
           options: {
-            key: given.key === undefined ? null : Buffer.from(given.key),
-            priority: given.priority ?? null,
-            delayMs: given.delayMs ?? null,
-            ttlMs: given.ttlMs ?? null,
-            maxAttempts: given.maxAttempts ?? null,
+            ...{ ...absent, headers: null, webhook: null, ...chosen },
+            key: key === undefined ? null : Buffer.from(key),
           },
         });
       }),
