@@ -21,6 +21,7 @@ const PACKAGES = [
   '@nats-io/transport-node',
   '@opentelemetry/api',
   '@preact/signals',
+  '@cfworker/json-schema',
   'better-sqlite3',
   'commander',
   'croner',
@@ -95,6 +96,8 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
 const PAGE = '^src/page/';
 /** The schemas of what the API answers. */
 const ANSWERS = '^src/admin/api/(words|node-answers|stored-answers)\\.ts$';
+/** How JSON Schemas are shown, by the page and by commands. */
+const SCHEMA_ROWS = '^src/core/schema-rows\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
 /** What is shown of a stored request, and asked of one, follows from them. */
 const FIELD_TABLES = '^src/(store/(request|attempt)|wire/submit-options)\\.ts$';
@@ -429,9 +432,9 @@ const rooms = [
     name: 'page-alone',
     severity: 'error',
     comment:
-      'page runs in browsers, which are given its own files and no others. `import type` what admin/api says of answers, or ask the API.',
+      'page runs in browsers, which are given its own files, core/schema-rows.ts, and no others. `import type` what admin/api says of answers, or ask the API.',
     from: { path: PAGE },
-    to: { path: '^src/', pathNot: [PAGE, ANSWERS] },
+    to: { path: '^src/', pathNot: [PAGE, ANSWERS, SCHEMA_ROWS] },
   },
   {
     name: 'page-imports-types',
@@ -535,6 +538,11 @@ const packages = [
     'commander',
     [room('cli'), EXTENSION_CLI],
     'Only commands parse arguments. Take what you need as an option of a function.',
+  ),
+  packageOnlyIn(
+    '@cfworker/json-schema',
+    ['^src/cli/requests/contract-check\\.ts$'],
+    'Only majordomo request checks bodies against schemas of strangers: cli/requests/contract-check.ts, with a limit of the time.',
   ),
   packageOnlyIn(
     'json-p3',

@@ -5,7 +5,14 @@
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import type { NodeStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from './log/refusals.js';
-import type { HaStatus, Overview, Reason, Service, ServiceHistory } from './api/node-answers.js';
+import type {
+  Contracts,
+  HaStatus,
+  Overview,
+  Reason,
+  Service,
+  ServiceHistory,
+} from './api/node-answers.js';
 import type { Page } from './api/words.js';
 import type { EventFeed } from './http/event-feed.js';
 
@@ -43,6 +50,8 @@ export interface NodeView {
   status(): NodeStatus;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   services(query: ListQuery): Page<Service>;
+  /** What workers announced of a service; `null`: nothing. */
+  contracts(service: Buffer): Contracts | null;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   workers(query: ListQuery): Page<WorkerSeen>;
 }

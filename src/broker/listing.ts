@@ -148,6 +148,11 @@ export class Listing {
     return { items, next: null };
   }
 
+  /** The JSON of `mmi.contract`; `null`: no worker of the service announced a contract. */
+  contracts(name: Buffer): Buffer | null {
+    return this.#services.find(name, 0, name.length)?.contractsJson ?? null;
+  }
+
   /** Workers by service and in the order in which they registered. */
   workers(
     from: Position,

@@ -3,6 +3,7 @@ import type { Broker } from '../broker/broker.js';
 import { type ListPage, type Position, START } from '../broker/listing.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
+import type { Contracts } from '../admin/api/node-answers.js';
 import type { Page } from '../admin/api/words.js';
 import type { NodeView } from '../admin/ports.js';
 import type { NodeStatus, ServiceStatus } from '../wire/mmi.js';
@@ -28,6 +29,10 @@ export function nodeView(
           monotonicMs(),
         ),
       ),
+    contracts: (service) => {
+      const json = listing.contracts(service);
+      return json === null ? null : (JSON.parse(json.toString('utf8')) as Contracts);
+    },
     workers: ({ cursor, limit, service, state }) =>
       shown(
         listing.workers(

@@ -174,6 +174,42 @@ export const Service = object(
 );
 export type Service = Json<typeof Service>;
 
+/** The broker does not look inside: it is told as the workers sent it. */
+const schema = z
+  .union([z.looseObject({}), z.boolean()])
+  .optional()
+  .describe('A JSON Schema.');
+
+export const Contracts = object(
+  {
+    service: text(SERVICE_NAME),
+    workersWithout: count('Workers that announced no contract.'),
+    workersNotKept: count(
+      'Workers whose contract is not kept: there are too many different ones, or no memory.',
+    ),
+    contracts: listOf(
+      object({
+        workers: count('How many workers announced it.'),
+        names: listOf(text(), 'Names of at most ten of them, percent-escaped.'),
+        contract: z
+          .looseObject({
+            version: z.string().optional(),
+            description: z.string().optional(),
+            contentType: z.string().optional().describe('Absent: `application/json`.'),
+            input: schema,
+            output: schema,
+            progress: schema,
+            errors: z.record(z.string(), z.unknown()).optional().describe('JSON Schemas by code.'),
+          })
+          .describe('As its workers sent it: escape its texts before display.'),
+      }),
+      'The different contracts, in the order in which they came.',
+    ),
+  },
+  'What the workers of a service announced of it, as in mmi.contract.',
+);
+export type Contracts = Json<typeof Contracts>;
+
 export const Worker = object(
   {
     service: text(),

@@ -50,6 +50,7 @@ export const SCHEMAS = {
   Status: node.Status,
   Service: node.Service,
   ServicePage,
+  Contracts: node.Contracts,
   Worker: node.Worker,
   WorkerPage,
   MapEntry: node.MapEntry,
@@ -165,6 +166,12 @@ export const OPERATIONS = {
     'Let the requests for a paused service go to its workers again',
     RESUMED,
     OF_SERVICE,
+  ),
+  contract: read(
+    '/api/v1/services/{service}/contract',
+    'Show what the workers of a service announced of it: what it takes and answers',
+    ['The different contracts, as in mmi.contract.', node.Contracts],
+    { parts: ServicePart, others: { 404: 'No worker of the service announced a contract.' } },
   ),
   workers: read('/api/v1/workers', 'List registered workers', ['A page of workers.', WorkerPage], {
     query: WorkerQuery,

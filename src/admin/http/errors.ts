@@ -43,7 +43,10 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ],
     ERR_HTTP_FORBIDDEN: [403, 'The token has no right to send requests to this service.'],
     ERR_HTTP_HOST: [403, 'On loopback the Host header must name loopback.'],
-    ERR_HTTP_NOT_FOUND: [404, 'There is nothing at this path, or no request with this uuid.'],
+    ERR_HTTP_NOT_FOUND: [
+      404,
+      'There is nothing at this path, no request with this uuid, or no contract of this service.',
+    ],
     ERR_HTTP_NO_WORKER: [404, 'No worker serves this service.'],
     ERR_HTTP_METHOD: [405, 'The path does not have this method; `Allow` lists the methods it has.'],
     ERR_HTTP_TIMEOUT: [408, 'The request did not arrive in time.'],

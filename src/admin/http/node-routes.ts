@@ -1,4 +1,5 @@
 import { OPERATIONS } from '../api/operations.js';
+import { httpError } from './errors.js';
 import type { Pace } from './pace.js';
 import type { Ports } from '../ports.js';
 import { jsonRoute, pacedRoute, type Route } from './route.js';
@@ -12,6 +13,11 @@ export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
   return [
     jsonRoute(OPERATIONS.status, () => node.status()),
     pacedRoute(OPERATIONS.services, pace, ({ query }) => node.services(query)),
+    pacedRoute(OPERATIONS.contract, pace, ({ parts: { service } }) => {
+      const contracts = node.contracts(service);
+      if (contracts !== null) return contracts;
+      throw httpError('ERR_HTTP_NOT_FOUND', 'no worker of this service announced a contract');
+    }),
     pacedRoute(OPERATIONS.workers, pace, ({ query, caller }) => {
       const { items, next } = node.workers(query);
       if (caller !== 'anyone') return { items, next };

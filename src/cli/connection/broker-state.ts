@@ -1,6 +1,7 @@
 /** Asks a broker for its state by MMI, as any client can, or by HTTP; the answers are the same. */
 import type { Command } from 'commander';
 
+import { MajordomoError } from '../../core/errors.js';
 import type { AdminClient } from './admin-client.js';
 import { addAdminOnly, adminClient, type AdminOptions, allOf, learntAdmin } from './admin.js';
 import { addAskOptions, ask, type AskOptions, answerFacts, listOf, withClient } from './ask.js';
@@ -32,6 +33,8 @@ export interface StateSource {
    * The items of mmi.workers, of all services or of one; by HTTP with a token also their addresses.
    */
   workers(service?: string): Promise<readonly Facts[]>;
+  /** The JSON of mmi.contract. @throws ERR_REQUEST_FAILED with the status 404: there is none */
+  contract(service: string): Promise<Facts>;
   /** Only by HTTP: whether it is ready, and what is degraded. */
   health(): Promise<Facts | null>;
 }
@@ -63,9 +66,20 @@ export async function look<T>(
         const unknown = { name: null, address: null };
         return listOf('mmi.workers', answer).map((worker) => ({ ...unknown, ...worker }));
       },
+      contract: async (service) => {
+        const answer = await ask(client, 'mmi.contract', service);
+        if (answer.status === '404') throw noContract();
+        return answerFacts('mmi.contract', answer);
+      },
       health: () => Promise.resolve(null),
     }),
   );
+}
+
+/** As it is told by HTTP. */
+function noContract(): MajordomoError {
+  const text = 'no worker of this service announced a contract';
+  return new MajordomoError('ERR_REQUEST_FAILED', text, { details: { status: 404 } });
 }
 
 /** `learnt`: by HTTP if the endpoints of `MAJORDOMO_URL` report an HTTP address, else by MMI. */
@@ -95,6 +109,8 @@ export function byHttp(client: AdminClient): StateSource {
       const name = service === undefined ? {} : { service: shownName(service) };
       return allOf(client, '/api/v1/workers', name);
     },
+    contract: (service) =>
+      client.get(`/api/v1/services/${encodeURIComponent(shownName(service))}/contract`),
     health: () => client.get('/healthz'),
   };
 }

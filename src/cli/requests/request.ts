@@ -18,6 +18,7 @@ import { withClient } from '../connection/ask.js';
 import { checkEndpoints } from '../connection/endpoints.js';
 import { bodyOf, framesJson, STDIN, tellFrames } from '../common/frames.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import { checkBody } from './contract-check.js';
 import { explained, explainedFailure } from './failures.js';
 import {
   addStoredOptions,
@@ -31,6 +32,7 @@ import {
 interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly stream?: boolean;
   readonly detail?: boolean;
+  readonly check: boolean;
   readonly protocol: '0.1' | '0.2';
   readonly strategy: 'failover' | 'freelance';
   readonly hedgeMs?: number;
@@ -65,6 +67,9 @@ If no worker serves the service, the command fails at once; --wait waits for a w
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
 A request may run more than once (--retries), so services must be idempotent.
 
+If the workers of the service announced what it takes (majordomo services describe), a body that is JSON is
+checked first: one that suits none of their contracts is not sent, and the command says where it is wrong.
+
 --strategy freelance: the endpoints are independent brokers. The command is connected to all of them and
 asks the first one that is alive; with --hedge-ms also the next one when the answer is late. There are
 no durable requests then.
@@ -87,6 +92,7 @@ export function define(command: Command): void {
     .argument('[frame...]', `frames of the body; ${STDIN} is standard input`)
     .option('--wait', 'wait for a worker if none serves the service now')
     .option('--detail', 'if the service fails, print the detail frames of the failure')
+    .option('--no-check', 'send the body without checking it against the contract of the service')
     .option('--stream', 'print the parts of the reply as they arrive (MDP 0.2)')
     .addOption(timeoutOption('how long to wait for a reply before sending again'))
     .addOption(
@@ -136,6 +142,7 @@ export function define(command: Command): void {
           checkService(service);
           const resultMs = patience.isChosen ? patience.ms : null;
           await withBody(options, args, async (client, body) => {
+            if (options.check) await checkBody(client, service, body, options.timeoutMs);
             if (options.durable === true) {
               await askDurably(client, service, body, options, resultMs);
             } else {

@@ -1,4 +1,4 @@
-/** `majordomo services`: the services of a broker and their load; pauses and resumes one. */
+/** `majordomo services`: the services of a broker and their load; describes, pauses and resumes one. */
 import type { Command } from 'commander';
 
 import { type Facts, factsIn } from '../common/facts.js';
@@ -9,6 +9,7 @@ import { type Column, narrowText, table } from '../common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
 import { addOperatorOptions, type OperatorOptions, postTo } from '../connection/admin.js';
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
+import { defineDescribe } from './describe.js';
 import { countText, figure, msText, rateText } from './cells.js';
 
 const EXAMPLES = [
@@ -19,6 +20,7 @@ const EXAMPLES = [
     'majordomo services --admin http://mq.example.org:5580',
     'another broker, over HTTP, with a token',
   ],
+  ['majordomo services describe render', 'what it takes and answers'],
   ['majordomo services pause render', 'its requests wait; what its workers have goes on'],
   ['majordomo services -o name', 'the names alone, one per line'],
   ["majordomo services -o json | jq '.[] | select(.queued > 100)'", 'the JSON of mmi.services'],
@@ -67,6 +69,7 @@ export function define(command: Command): void {
         }),
       );
     });
+  defineDescribe(command);
   for (const [name, about, past] of ACTIONS) {
     const action = addSubcommand(command, name, about).argument('<service>', 'named as in lists');
     addOperatorOptions(action)

@@ -13,6 +13,7 @@ const CONFIG = join(ROOT, '.dependency-cruiser.cjs');
 const CRUISER = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs');
 
 const PACKAGES = [
+  '@cfworker/json-schema',
   '@opentelemetry/api',
   '@preact/signals',
   'better-sqlite3',
@@ -163,6 +164,7 @@ const BROKEN: readonly Case[] = [
   ['src/titanic/machine/b3.ts', 'croner', 'package-croner'],
   ['src/config/b.ts', 'yaml', 'package-yaml'],
   ['src/cli/b.ts', 'json-p3', 'package-json-p3'],
+  ['src/cli/b2.ts', '@cfworker/json-schema', 'package-@cfworker/json-schema'],
   ['src/node/b.ts', 'commander', 'package-commander'],
   ['src/node/b2.ts', 'pg', 'package-pg'],
   ['src/admin/b.ts', 'left', 'package-without-room', 'no-dev-dependencies'],

@@ -1,0 +1,115 @@
+/** `majordomo request` checks a body against what the workers of its service announced, before it sends. */
+import { runInNewContext } from 'node:vm';
+
+import type { Schema } from '@cfworker/json-schema';
+
+import { messageOf } from '../../core/errors.js';
+import type { Client } from '../../sdk/client.js';
+import { type Facts, factsIn, listIn } from '../common/facts.js';
+import { usage } from '../common/options.js';
+import { printable, say, shownName } from '../common/output.js';
+
+/** How long the broker may take to tell the contract: one that does not know the question may be silent. */
+const ASK_MS = 1000;
+/** How long one schema may take: its patterns are those of a worker. */
+const CHECK_MS = 1000;
+const PROBLEMS_MAX = 10;
+const PROBLEM_CHARACTERS_MAX = 200;
+/** Of what contains the place where something is wrong, which has an error of its own. */
+const CONTAINERS = new Set(['properties', 'items', 'prefixItems', 'additionalProperties', '$ref']);
+
+interface Judgement {
+  /** `null`: the schema cannot be used. */
+  readonly problems: readonly string[] | null;
+  readonly version: unknown;
+  readonly why: string;
+}
+
+/**
+ * A body that is JSON must suit one of the contracts, if there are any. A schema that cannot be used is a
+ * warning. @throws ERR_USAGE
+ */
+export async function checkBody(
+  client: Client,
+  service: string,
+  body: readonly (string | Uint8Array)[],
+  timeoutMs: number,
+): Promise<void> {
+  if (/^(mmi|titanic)\./.test(service)) return;
+  const value = jsonOf(body);
+  if (value === undefined) return;
+  const options = { timeoutMs: Math.min(timeoutMs, ASK_MS), retries: 0 };
+  // What keeps the broker from answering, the request itself will report.
+  const told = factsIn(await client.contractOf(service, options).catch(() => null));
+  const contracts = listIn(told?.['contracts']).map(({ contract }) => factsIn(contract) ?? {});
+  if (contracts.length === 0 || contracts.some(isOpen)) return;
+  const judged: Judgement[] = [];
+  for (const contract of contracts) {
+    const judgement = await judgementOf(contract, value.json);
+    if (judgement.problems?.length === 0) return;
+    judged.push(judgement);
+  }
+  const name = shownName(service);
+  const unread = judged.find(({ problems }) => problems === null);
+  const [why, text] =
+    unread === undefined
+      ? ['some of its workers announced none', problemsText(name, judged)]
+      : [unread.why, `the contract of ${name} cannot be used`];
+  const unknown = Number(told?.['workersWithout'] ?? 0) + Number(told?.['workersNotKept'] ?? 0);
+  if (unread === undefined && unknown === 0) {
+    throw usage(
+      `nothing was sent: ${text}\n--no-check sends it all the same; the contract: majordomo services describe ${name}`,
+    );
+  }
+  say(`warning: ${text}\nIt is sent, as ${why}.`);
+}
+
+/** `undefined`: it is no JSON. */
+function jsonOf(body: readonly (string | Uint8Array)[]): { readonly json: unknown } | undefined {
+  try {
+    return { json: JSON.parse(Buffer.concat(body.map((frame) => Buffer.from(frame))).toString()) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** It says nothing of a request, or its bodies are no JSON. */
+function isOpen({ input = true, contentType = 'application/json' }: Facts): boolean {
+  return input === true || contentType !== 'application/json';
+}
+
+async function judgementOf({ input, version }: Facts, value: unknown): Promise<Judgement> {
+  const { Validator } = await import('@cfworker/json-schema');
+  const check = (): readonly string[] => {
+    // It follows references within the schema alone, and an unknown one is an error.
+    const validator = new Validator(input as Schema, '2020-12', false);
+    const { errors } = validator.validate(value);
+    const places = errors.filter(({ keyword }) => !CONTAINERS.has(keyword));
+    return (places.length === 0 ? errors : places).map(({ instanceLocation, error }) => {
+      const where = instanceLocation === '#' ? 'the body' : instanceLocation.slice(1);
+      return `${where}: ${error === 'False boolean schema.' ? 'This is not allowed.' : error}`;
+    });
+  };
+  try {
+    // Only code that runs in a context has a limit of its time, which also ends a match of a pattern.
+    const options = { timeout: CHECK_MS };
+    const problems = runInNewContext('check()', { check }, options) as readonly string[];
+    return { problems, version, why: '' };
+  } catch (error) {
+    return { problems: null, version, why: `its JSON Schema fails: ${messageOf(error)}` };
+  }
+}
+
+function problemsText(name: string, judged: readonly Judgement[]): string {
+  return judged
+    .map(({ problems, version }) => {
+      const which = version === undefined ? '' : `, version ${printable(version)}`;
+      const all = problems ?? [];
+      const lines = all
+        .slice(0, PROBLEMS_MAX)
+        .map((problem) => `\n  ${printable(problem.slice(0, PROBLEM_CHARACTERS_MAX))}`);
+      const more = all.length > PROBLEMS_MAX ? `\n  and ${all.length - PROBLEMS_MAX} more` : '';
+      return `the body does not suit the contract of ${name}${which}:${lines.join('')}${more}`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,159 @@
+/** What workers announce of their services, as commands and HTTP show it, and as a request is checked against it. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+
+import { service } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { closePeers, RawPeer } from '../../interop/support/raw-peer.js';
+import { killAll, run } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { ask, httpOf } from '../../support/http.js';
+import { PATIENCE_MS } from '../../support/patience.js';
+import { silent } from '../../support/silent.js';
+
+let daemon: Daemon;
+let at: string[];
+const workers: Worker[] = [];
+
+beforeAll(async () => {
+  daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+  at = ['--endpoint', daemon.endpoint];
+  await offer('1.0', { amount: z.number() });
+  await offer('2.0', { amount: z.number(), currency: z.enum(['EUR', 'USD']) });
+});
+
+afterEach(() => killAll(daemon));
+
+afterAll(async () => {
+  closePeers();
+  await Promise.all(workers.map((worker) => worker.close({ graceMs: 0 })));
+  await removeDaemons();
+});
+
+async function offer(version: string, fields: z.ZodRawShape): Promise<void> {
+  const schemas = { description: 'Takes money', input: z.object(fields), output: z.string() };
+  const contract = service('pay', schemas, { version });
+  const services = { pay: () => `paid by ${version}` };
+  const worker = new Worker({
+    endpoints: daemon.endpoint,
+    contract,
+    services,
+    name: `w${version}`,
+  });
+  workers.push(worker);
+  await silent(worker).ready;
+}
+
+/** A worker that announces what it likes. */
+async function announce(name: string, contract: string): Promise<void> {
+  const peer = new RawPeer(daemon.endpoint);
+  const ascii = contract.replaceAll(
+    /[^ -~]/g,
+    (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  await peer.send('MDPW02', '\x01', name, '1', '{}', ascii);
+  // What it asks after READY is answered after it.
+  await peer.untilMmi('mmi.broker', () => true);
+}
+
+describe('majordomo services describe', () => {
+  it('shows two contracts side by side, and marks what differs', async () => {
+    const { status, stdout } = await run(['services', 'describe', 'pay', ...at]);
+    expect(status).toBe(0);
+    const lines = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(lines).toEqual([
+      ['pay: 2 contracts, which differ'],
+      ['contract 1: 1 worker (w1.0)'],
+      ['contract 2: 1 worker (w2.0)'],
+      [''],
+      ['PART', 'CONTRACT 1', 'CONTRACT 2'],
+      ['*', 'version', '1.0', '2.0'],
+      ['description', 'Takes money', 'Takes money'],
+      ['input', 'object', 'object'],
+      ['input.amount', 'number, required', 'number, required'],
+      ['*', 'input.currency', '-', 'string, "EUR" | "USD", required'],
+      ['output', 'string', 'string'],
+      [''],
+    ]);
+    const counted = await run(['services', '--json', ...at]);
+    expect(JSON.parse(counted.stdout)).toMatchObject([{ service: 'pay', contracts: 2 }]);
+  });
+
+  it('says the same as JSON, over MMI and HTTP', async () => {
+    const mmi = await run(['services', 'describe', 'pay', '--json', ...at]);
+    const http = await run(['services', 'describe', 'pay', '--json', '--admin', httpOf(daemon)]);
+    const { json } = await ask(`${httpOf(daemon)}/api/v1/services/pay/contract`);
+    expect(JSON.parse(mmi.stdout)).toEqual(json);
+    expect(JSON.parse(http.stdout)).toEqual(json);
+    expect(json).toMatchObject({
+      service: 'pay',
+      contracts: [{ workers: 1, names: ['w1.0'], contract: { version: '1.0' } }, {}],
+    });
+  });
+
+  it('fails where no worker announced one', async () => {
+    await announce('plain', '{"version":"1"}');
+    for (const way of [at, ['--admin', httpOf(daemon)]]) {
+      expect(await run(['services', 'describe', 'nobody', ...way])).toMatchObject({
+        status: 1,
+        stdout: '',
+        stderr: 'majordomo: no worker of this service announced a contract\n',
+      });
+    }
+    expect((await ask(`${httpOf(daemon)}/api/v1/services/nobody/contract`)).status).toBe(404);
+  });
+
+  it('is safe on a terminal, whatever a worker announces', async () => {
+    const evil = {
+      description: '\x1b[31m<b>\u202e',
+      properties: { '\x9b2J\n': { title: '\x07' } },
+    };
+    await announce('evil', JSON.stringify({ description: '\x1b]0;x\x07', input: evil }));
+    for (const more of [[], ['--json']]) {
+      const { status, stdout } = await run(['services', 'describe', 'evil', ...more, ...at]);
+      expect(status).toBe(0);
+      expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    }
+  });
+});
+
+describe('majordomo request', () => {
+  const request = (body: string, ...more: string[]): ReturnType<typeof run> =>
+    run(['request', 'pay', body, ...more, ...at]);
+
+  it('sends what suits one of the contracts, and says of anything else where it is wrong', async () => {
+    expect(await request('{"amount":1}')).toMatchObject({ status: 0, stderr: '' });
+    const wrong = await request('{"amount":"x","currency":"EUR"}');
+    expect(wrong).toMatchObject({ status: 64, stdout: '' });
+    expect(wrong.stderr).toContain(
+      'nothing was sent: the body does not suit the contract of pay, version 1.0:\n  /amount: ',
+    );
+    expect(wrong.stderr).toContain('version 2.0');
+    expect(wrong.stderr).toContain('--no-check');
+    // The workers check, too.
+    expect((await request('{"amount":"x"}', '--no-check')).status).toBe(2);
+    expect((await request('no JSON')).status).toBe(2);
+    expect((await request('{}', '--durable')).status).toBe(64);
+  });
+
+  it(
+    'warns of a schema that cannot be used, and sends: within a second',
+    async () => {
+      const schemas = {
+        slow: { pattern: '^(a+)+$' },
+        remote: { $ref: 'http://127.0.0.1:1/schema.json' },
+        endless: { allOf: [{ $ref: '#' }] },
+        broken: { pattern: '(' },
+      };
+      for (const [name, input] of Object.entries(schemas)) {
+        await announce(name, JSON.stringify({ input }));
+        const options = ['--timeout-ms', '200', '--retries', '0'];
+        const body = JSON.stringify(`${'a'.repeat(60)}!`);
+        const { status, stderr } = await run(['request', name, body, ...options, ...at]);
+        expect([name, status, stderr]).toEqual([name, 75, expect.stringContaining('warning: ')]);
+        expect(stderr).toContain('cannot be used');
+      }
+    },
+    PATIENCE_MS,
+  );
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { comparedContracts } from '../../../src/core/schema-rows.js';
+
+function rows(...contracts: unknown[]): string[] {
+  return comparedContracts(contracts).map(
+    ({ name, texts, differs }) => `${differs ? '* ' : ''}${name}: ${texts.map(String).join(' | ')}`,
+  );
+}
+
+describe('a contract, in rows', () => {
+  it('has every field with its type, what is allowed and what it is', () => {
+    const input = {
+      type: 'object',
+      description: 'An order',
+      properties: {
+        price: { type: 'number', minimum: 0 },
+        state: { enum: ['new', 7] },
+        items: { type: 'array', items: { $ref: '#/$defs/item' } },
+        by: { anyOf: [{ type: 'string', format: 'email' }, { type: 'null' }] },
+      },
+      required: ['price'],
+      $defs: { item: { type: 'object', properties: { sku: { type: ['string', 'null'] } } } },
+    };
+    const errors = { full: true, never: false };
+    expect(rows({ version: '1', contentType: 'application/json', input, errors })).toEqual([
+      'version: 1',
+      'input: object: An order',
+      'input.price: number, minimum 0, required',
+      'input.state: "new" | 7',
+      'input.items: array',
+      'input.items[]: object',
+      'input.items[].sku: string or null',
+      'input.by: string format email or null',
+      'errors.full: anything',
+      'errors.never: nothing',
+    ]);
+  });
+
+  it('is beside others: what one has alone stands at its place, and differs', () => {
+    const fields = (...names: string[]): object => ({
+      input: { properties: Object.fromEntries(names.map((name) => [name, true])) },
+    });
+    expect(rows(fields('a', 'c'), fields('a', 'b', 'c'))).toEqual([
+      'input: anything | anything',
+      'input.a: anything | anything',
+      '* input.b: null | anything',
+      'input.c: anything | anything',
+    ]);
+  });
+
+  it('says so if it differs in what no row shows', () => {
+    const one = { input: { $defs: { a: true } } };
+    expect(rows(one, { input: {} }).at(-1)).toMatch(/^\* \(more\)/);
+  });
+
+  const wide = Object.fromEntries(Array.from({ length: 3000 }, (_, at) => [`f${at}`, true]));
+  it.each([
+    ['no object', [7, null, []], 1],
+    ['endless references', { input: { $ref: '#' } }, 1],
+    ['endless fields', { input: { properties: { a: { $ref: '#' }, b: { $ref: '#' } } } }, 300],
+    ['references to elsewhere', { input: { $ref: 'http://127.0.0.1/x', items: 7 } }, 2],
+    ['a reference to a prototype', { input: { $ref: '#/__proto__/constructor' } }, 1],
+    ['many fields', { input: { properties: wide } }, 300],
+    [
+      'many large choices',
+      {
+        input: {
+          anyOf: Array.from({ length: 3000 }, () => ({ $ref: '#/$defs/a' })),
+          $defs: { a: { pattern: 'x'.repeat(30_000) } },
+        },
+      },
+      1,
+    ],
+  ])('is bounded, also of %s', (_what, contract, most) => {
+    const all = comparedContracts([contract, contract]);
+    expect(all.length).toBeLessThanOrEqual(most + 1);
+    for (const { texts } of all) expect(String(texts[0]).length).toBeLessThan(250);
+  });
+});
