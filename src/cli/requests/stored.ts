@@ -111,8 +111,9 @@ export function checkStoredOptions(
   if (options.wait === false) throw usage('--no-wait needs --durable');
   const chosen = jobOptionsIn(options);
   const first = FLAGS.find(({ name }) => chosen[name] !== undefined)?.flag;
-  if (first !== undefined || options.key !== undefined)
-    {throw usage(`${first ?? '--key'} needs --durable`);}
+  if (first !== undefined || options.key !== undefined) {
+    throw usage(`${first ?? '--key'} needs --durable`);
+  }
 }
 
 /**

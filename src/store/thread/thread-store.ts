@@ -142,11 +142,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   }
 
   #caller<Name extends OperationName>(name: Name): Call<Name> {
-    const operation = OPERATIONS[name] as Operation<
-      ArgsOf<Name>,
-      ResultOf<Name>,
-      FailureOf<Name>
-    >;
+    const operation = OPERATIONS[name] as Operation<ArgsOf<Name>, ResultOf<Name>, FailureOf<Name>>;
     return (...given) => {
       const completion = given.pop() as PendingCall['completion'];
       const id = ++this.#lastCall;
