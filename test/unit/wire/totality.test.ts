@@ -89,7 +89,7 @@ const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^(?![CW])[^e]{0,8}e(c|C1)[^ex]./u, 'request'],
   [/^C4[^ex][edk]../u, 'request'],
   [/^(?![CW])[^e]{0,8}eC4[^ex][edk]../u, 'request'],
-  [/^(ew|e?W)1[^ex](ko?)?$/u, 'ready'],
+  [/^(ew|e?W)1[^ex](k(o.?)?)?$/u, 'ready'],
   [/^(ew3|e?W4).e./u, 'final'],
   [/^e?W3.e./u, 'partial'],
   [/^(ew4|e?W5)$/u, 'heartbeat'],
