@@ -20,7 +20,10 @@ export function writeDeclarations({ compiled, target, sources }) {
   });
   const needed = neededOf(program, roots, (file) => !relative(compiled, file).startsWith('..'));
   for (const [file, nodes] of needed) {
-    const text = textOf(file, nodes).replace(IMPORTED, '$1$2.cjs$3');
+    const text = textOf(file, nodes)
+      .replace(IMPORTED, '$1$2.cjs$3')
+      // The compiler indents by four.
+      .replace(/^(?: {4})+/gm, (spaces) => spaces.slice(spaces.length / 2));
     const path = join(target, 'types', relative(compiled, file.fileName));
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path.replace(/\.d\.ts$/, '.d.cts'), text);
