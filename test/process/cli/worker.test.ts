@@ -239,6 +239,21 @@ describe('a command that fails', () => {
     expect(told.detail.map(({ data }) => data.length)).toEqual([4096]);
   });
 
+  it('is told by SIGTERM when nobody waits for its request any more', async () => {
+    const script =
+      'trap "echo told >&2; exit 0" TERM; echo began >&2; while :; do sleep 0.05; done';
+    const worker = await offer(daemon, 'stopped', ['sh', '-c', script]);
+    const { stdout } = await request(daemon, '--durable', '--no-wait', 'stopped', 'x');
+    await says(worker, 'began');
+    await request(daemon, '--close', stdout.trim());
+    await says(worker, 'told');
+    // It is no failure, and the worker serves on.
+    const next = request(daemon, '--durable', '--no-wait', 'stopped', 'y');
+    await worker.until(({ stderr }) => stderr.split('began').length === 3, 'a second run');
+    await request(daemon, '--close', (await next).stdout.trim());
+    expect(worker.stderr).not.toContain('failed');
+  });
+
   it('is done when it ends, even if a process that it started keeps its standard error open', async () => {
     const line = ['sh', '-c', 'sleep 600 > /dev/null & echo $!'];
     const worker = await offer(daemon, 'leaves', line);
