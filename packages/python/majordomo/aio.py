@@ -17,7 +17,7 @@ from .schedules import Schedule
 
 
 class AsyncClient:
-    """Client for asyncio: the same options, calls and errors; cancelling a task gives its request up.
+    """Client for asyncio: the same options, calls and errors; cancelling a task cancels its request.
 
         async with AsyncClient('tcp://127.0.0.1:5555') as client:
             print((await client.request('echo', 'hello')).text())
@@ -89,7 +89,7 @@ class AsyncClient:
                 if part.final:
                     return
         finally:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
 
     async def enqueue(
         self,
@@ -165,7 +165,7 @@ class AsyncClient:
         try:
             return await future
         except asyncio.CancelledError:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
             raise
 
     async def _run(self, script: "Script[Result]") -> Result:
@@ -218,8 +218,12 @@ class AsyncJob:
         return await self._client._run(jobs.state(self._client._engine, self.uuid, self.service))
 
     async def close(self) -> None:
-        """Deletes request and reply, and stops further attempts. It is safe to close twice."""
+        """See ``Job.close``."""
         await self._client._run(jobs.close(self.uuid))
+
+    async def cancel(self) -> None:
+        """As ``close()``."""
+        await self.close()
 
 
 def _on(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *arguments: Any) -> None:

@@ -102,7 +102,7 @@ class Client:
                 print(part.text(), part.final)
 
         The request is sent when the loop begins; each part must come within ``timeout_ms``. Leaving the
-        loop gives the request up. Raises what ``request`` raises, and StreamBrokenError.
+        loop cancels the request. Raises what ``request`` raises, and StreamBrokenError.
         """
         parts: queue.SimpleQueue[Union[StreamPart, MajordomoError]] = queue.SimpleQueue()
         name = shown(service)
@@ -121,7 +121,7 @@ class Client:
                 if part.final:
                     return
         finally:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
 
     def enqueue(
         self,
@@ -227,7 +227,7 @@ class Client:
         try:
             ended.acquire()
         except KeyboardInterrupt:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
             raise
         if isinstance(outcome[0], MajordomoError):
             raise outcome[0]
@@ -293,8 +293,12 @@ class Job:
         return self._client._run(jobs.state(self._client._engine, self.uuid, self.service))
 
     def close(self) -> None:
-        """Deletes request and reply, and stops further attempts. It is safe to close twice."""
+        """Deletes request and reply, stops further attempts, and cancels the one that runs. It is safe to close twice."""
         self._client._run(jobs.close(self.uuid))
+
+    def cancel(self) -> None:
+        """As ``close()``."""
+        self.close()
 
 
 def connect(endpoints: Endpoints = None, **options: Any) -> Client:

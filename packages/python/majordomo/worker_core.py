@@ -46,6 +46,8 @@ class Sink(Protocol):
     def send_late(self, frames: Sequence[bytes]) -> None:
         """Over a connection of its own: on a registered one an unknown token ends the registration."""
     def begin(self, task: Task) -> None: ...
+    def cancel(self, token: bytes) -> None:
+        """Nobody waits for the answer to the request with this token any more."""
     def confirmed(self) -> None: ...
     def lost(self, reason: str) -> None: ...
 
@@ -129,6 +131,9 @@ class WorkerCore:
         if command.code == wire.REQUEST:
             self._sink.begin(Task(command, self._registration))
             return True
+        if command.code == wire.CANCEL:
+            self._sink.cancel(command.client)
+            return True
         # The broker's heartbeats may come sooner than ours: it wants ours as often.
         if not self._beat_since_heard:
             self._beat(now)
@@ -168,11 +173,11 @@ class WorkerCore:
         head = [failure.kind.encode(), failure.code.encode(), failure.text.encode()]
         self._send(wire.FAIL, task.client, b"", *head, *failure.detail)
 
-    def give_back(self, task: Task) -> None:
+    def give_back(self, task: Task, *reason: bytes) -> None:
         if not self.is_current(task):
             return
         if self._credit is not None:
-            self._send(wire.RETURN, task.client, b"")
+            self._send(wire.RETURN, task.client, b"", *reason)
         else:  # MDP's own way
             self._send(wire.DISCONNECT[self._settings.version])
             self._rest(self._heard_at, "a request was given back")
@@ -216,8 +221,7 @@ class WorkerCore:
         if facts.has("credit", "ready-options"):
             if settings.name:
                 options["name"] = settings.name
-            if facts.has("headers"):
-                options["headers"] = True
+            options.update({each: True for each in ("headers", "cancel") if facts.has(each)})
         declares = facts.has("credit") and (settings.concurrency > 1 or bool(options))
         self._credit = settings.concurrency if declares else None
         self._registration += 1
