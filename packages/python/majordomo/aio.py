@@ -7,12 +7,13 @@ from typing import Any, AsyncIterator, Callable, Mapping, Optional, Sequence, Un
 
 from . import jobs, schedules
 from .client import Service, shown
+from .contract import contract_in
 from .curve import Curve
 from .engine import Ask, Engine, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, Endpoints, cost
+from .options import Body, Endpoints, cost, service_of
 from .schedules import Schedule
 
 
@@ -133,6 +134,13 @@ class AsyncClient:
     async def schedules(self) -> "list[Schedule]":
         """All schedules of this client's key."""
         return await self._run(schedules.schedules())
+
+    async def contract_of(
+        self, service: Service, *, timeout_ms: Optional[int] = None, retries: Optional[int] = None
+    ) -> "Optional[dict[str, Any]]":
+        """See ``Client.contract_of``."""
+        reply = await self.request("mmi.contract", service_of(service), timeout_ms=timeout_ms, retries=retries)
+        return contract_in(reply.frames)
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ import time
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import jobs, schedules
+from .contract import contract_in
 from .curve import Curve
 from .engine import Ask, Engine, Pause, Result, Script
 from .errors import MajordomoError
@@ -198,6 +199,16 @@ class Client:
     def schedules(self) -> "list[Schedule]":
         """All schedules of this client's key."""
         return self._run(schedules.schedules())
+
+    def contract_of(
+        self, service: Service, *, timeout_ms: Optional[int] = None, retries: Optional[int] = None
+    ) -> "Optional[dict[str, Any]]":
+        """The JSON of ``mmi.contract``: what the workers of a service announced as ``contract``.
+
+        None if none did, or if the broker is of an earlier version. Raises what ``request`` raises.
+        """
+        reply = self.request("mmi.contract", service_of(service), timeout_ms=timeout_ms, retries=retries)
+        return contract_in(reply.frames)
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 import zmq
 
+from .contract import contracts_of
 from .curve import Curve
 from .errors import RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Runner, failure_of
@@ -46,8 +47,10 @@ class Worker:
     clients get the class and, with ``expose_errors``, the text. A request that nobody waits for any more sets
     ``request.aborted`` and cancels the task of a coroutine; a handler that goes on for ``cancel_grace_ms`` loses its
     place to another request, unless it runs in a process. A generator sends what it yields as parts
-    of the answer, and what it returns as the last (an asynchronous one: an empty frame). ``curve``: see
-    Curve. Times are in milliseconds.
+    of the answer, and what it returns as the last (an asynchronous one: an empty frame). ``contract`` is told to
+    the broker: a dict with ``version``, ``description``, ``contentType`` (text), the JSON Schemas ``input``,
+    ``output`` and ``progress``, and ``errors``, those of details by code; with ``services``, ``{name: contract}``.
+    ``curve``: see Curve. Times are in milliseconds.
 
     Raises OptionError, EndpointError.
     """
@@ -59,6 +62,7 @@ class Worker:
         handler: Optional[Handler] = None,
         *,
         services: Optional[Mapping[str, Handler]] = None,
+        contract: Optional[Mapping[str, Any]] = None,
         name: Optional[str] = None,
         concurrency: int = 1,
         run_in: str = "threads",
@@ -78,6 +82,9 @@ class Worker:
         handlers = {service_of(each): function for each, function in offered if callable(function)}
         if not handlers or len(handlers) < len(offered):
             raise wrong("handler", "must be a function for each service")
+        contracts: dict[bytes, bytes] = {}
+        if contract is not None:
+            contracts = contracts_of({service: contract} if services is None else contract, handlers)
         if name is None:
             suffix = f":{os.getpid()}"
             name = socket.gethostname()[: 64 - len(suffix)] + suffix
@@ -109,7 +116,7 @@ class Worker:
         self._thread: Optional[threading.Thread] = None
         self._lock = threading.Lock()
         self._sessions = [
-            _Session(self, settings, each, function, endpoint, curve)
+            _Session(self, settings, each, function, endpoint, curve, contracts.get(each, b""))
             for each, function in handlers.items()
             for endpoint in listed
         ]
@@ -288,7 +295,7 @@ class _Session:
     """One service at one broker."""
 
     def __init__(self, worker: Worker, settings: WorkerSettings, service: bytes, handler: Handler,
-                 endpoint: str, curve: Optional[Curve]) -> None:
+                 endpoint: str, curve: Optional[Curve], contract: bytes) -> None:
         self.name = service.decode("utf-8", "backslashreplace")
         self.handler = handler
         self.run = worker._runner.runner_of(handler)
@@ -299,7 +306,7 @@ class _Session:
         self._curve = curve
         self._context: zmq.Context[Any] = zmq.Context.instance()
         self.link = ZmqLink(self._context, worker._poller, curve)
-        self.core = core = WorkerCore(settings, service, self)
+        self.core = core = WorkerCore(settings, service, self, contract)
         self.link.on_up = lambda: core.up(time.monotonic())
         self.link.on_down = lambda reason: core.down(reason, time.monotonic())
         self.link.on_message = self._received

@@ -102,13 +102,16 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
     return None
 
 
-def ready(version: int, service: bytes, credit: Optional[int], options: Mapping[str, Any]) -> list[bytes]:
-    """READY. Options are sent only with a credit."""
+def ready(version: int, service: bytes, credit: Optional[int], options: Mapping[str, Any],
+          contract: bytes = b"") -> list[bytes]:
+    """READY. Options and a contract are sent only with a credit."""
     frames = [READY, service]
     if credit is not None:
         frames.append(str(credit).encode())
-        if options:
+        if options or contract:
             frames.append(compact(options))
+        if contract:
+            frames.append(contract)
     return worker(version, *frames)
 
 

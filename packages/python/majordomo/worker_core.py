@@ -65,9 +65,10 @@ class WorkerSettings(NamedTuple):
 class WorkerCore:
     """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *registered*; *ended*."""
 
-    def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink) -> None:
+    def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink, contract: bytes = b"") -> None:
         self._settings = settings
         self._service = service
+        self._contract = contract
         self._sink = sink
         self.state = "away"
         self._until = 0.0
@@ -222,14 +223,15 @@ class WorkerCore:
             if settings.name:
                 options["name"] = settings.name
             options.update({each: True for each in ("headers", "cancel") if facts.has(each)})
-        declares = facts.has("credit") and (settings.concurrency > 1 or bool(options))
+        contract = self._contract if facts.has("credit", "ready-options", "contract") else b""
+        declares = facts.has("credit") and (settings.concurrency > 1 or bool(options or contract))
         self._credit = settings.concurrency if declares else None
         self._registration += 1
         self.state = "registered"
         self._heard_at = now
         self._beat_at = now + settings.heartbeat
         self._beat_since_heard = False
-        self._sink.send(wire.ready(settings.version, self._service, self._credit, options))
+        self._sink.send(wire.ready(settings.version, self._service, self._credit, options, contract))
 
     def _beat(self, now: float) -> None:
         self._send(wire.HEARTBEAT[self._settings.version])

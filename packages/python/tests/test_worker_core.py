@@ -14,14 +14,14 @@ ALL = ["credit", "ready-options", "headers", "fail"]
 class Stage:
     """A core whose connection writes down what it is told."""
 
-    def __init__(self, version: int = 2, concurrency: int = 1) -> None:
+    def __init__(self, version: int = 2, concurrency: int = 1, contract: bytes = b"") -> None:
         self.sent: list[list[bytes]] = []
         self.late: list[list[bytes]] = []
         self.tasks: list[Task] = []
         self.events: list[str] = []
         self.reason: Optional[str] = None
         settings = WorkerSettings(version, "me", concurrency, 1.0, 3, 100, 1000)
-        self.core = WorkerCore(settings, b"echo", self)
+        self.core = WorkerCore(settings, b"echo", self, contract)
 
     def open(self) -> Optional[str]:
         self.events.append("open")
