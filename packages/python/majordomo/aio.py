@@ -7,17 +7,18 @@ from typing import Any, AsyncIterator, Callable, Mapping, Optional, Sequence, Un
 
 from . import jobs, schedules
 from .client import Service, shown
+from .contract import contract_in
 from .curve import Curve
 from .engine import Ask, Engine, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, Endpoints, cost
+from .options import Body, Endpoints, cost, service_of
 from .schedules import Schedule
 
 
 class AsyncClient:
-    """Client for asyncio: the same options, calls and errors; cancelling a task gives its request up.
+    """Client for asyncio: the same options, calls and errors; cancelling a task cancels its request.
 
         async with AsyncClient('tcp://127.0.0.1:5555') as client:
             print((await client.request('echo', 'hello')).text())
@@ -89,7 +90,7 @@ class AsyncClient:
                 if part.final:
                     return
         finally:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
 
     async def enqueue(
         self,
@@ -134,6 +135,13 @@ class AsyncClient:
         """All schedules of this client's key."""
         return await self._run(schedules.schedules())
 
+    async def contract_of(
+        self, service: Service, *, timeout_ms: Optional[int] = None, retries: Optional[int] = None
+    ) -> "Optional[dict[str, Any]]":
+        """See ``Client.contract_of``."""
+        reply = await self.request("mmi.contract", service_of(service), timeout_ms=timeout_ms, retries=retries)
+        return contract_in(reply.frames)
+
     @property
     def counters(self) -> Mapping[str, int]:
         """See ``Client.counters``."""
@@ -165,7 +173,7 @@ class AsyncClient:
         try:
             return await future
         except asyncio.CancelledError:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
             raise
 
     async def _run(self, script: "Script[Result]") -> Result:
@@ -218,8 +226,12 @@ class AsyncJob:
         return await self._client._run(jobs.state(self._client._engine, self.uuid, self.service))
 
     async def close(self) -> None:
-        """Deletes request and reply, and stops further attempts. It is safe to close twice."""
+        """See ``Job.close``."""
         await self._client._run(jobs.close(self.uuid))
+
+    async def cancel(self) -> None:
+        """As ``close()``."""
+        await self.close()
 
 
 def _on(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *arguments: Any) -> None:

@@ -70,6 +70,12 @@ class Call:
         """What its last send has in the envelope, and the answer to that."""
         return self.id + bytes((self.attempt & 255,))
 
+    @property
+    def correlations(self) -> "list[bytes]":
+        """Those of all sends that can be told apart."""
+        sends = range(max(1, self.attempt - 255), self.attempt + 1)
+        return [self.id + bytes((each & 255,)) for each in sends]
+
     def sent(self, now: float) -> None:
         self.attempt += 1
         self.sends += 1

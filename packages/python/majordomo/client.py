@@ -8,6 +8,7 @@ import time
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import jobs, schedules
+from .contract import contract_in
 from .curve import Curve
 from .engine import Ask, Engine, Pause, Result, Script
 from .errors import MajordomoError
@@ -102,7 +103,7 @@ class Client:
                 print(part.text(), part.final)
 
         The request is sent when the loop begins; each part must come within ``timeout_ms``. Leaving the
-        loop gives the request up. Raises what ``request`` raises, and StreamBrokenError.
+        loop cancels the request. Raises what ``request`` raises, and StreamBrokenError.
         """
         parts: queue.SimpleQueue[Union[StreamPart, MajordomoError]] = queue.SimpleQueue()
         name = shown(service)
@@ -121,7 +122,7 @@ class Client:
                 if part.final:
                     return
         finally:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
 
     def enqueue(
         self,
@@ -199,6 +200,16 @@ class Client:
         """All schedules of this client's key."""
         return self._run(schedules.schedules())
 
+    def contract_of(
+        self, service: Service, *, timeout_ms: Optional[int] = None, retries: Optional[int] = None
+    ) -> "Optional[dict[str, Any]]":
+        """The JSON of ``mmi.contract``: what the workers of a service announced as ``contract``.
+
+        None if none did, or if the broker is of an earlier version. Raises what ``request`` raises.
+        """
+        reply = self.request("mmi.contract", service_of(service), timeout_ms=timeout_ms, retries=retries)
+        return contract_in(reply.frames)
+
     @property
     def counters(self) -> Mapping[str, int]:
         """Counts of ``late`` answers, ``malformed`` messages, ``resends`` and ``reopened`` connections."""
@@ -227,7 +238,7 @@ class Client:
         try:
             ended.acquire()
         except KeyboardInterrupt:
-            self._engine.abandon(call)
+            self._engine.cancel(call)
             raise
         if isinstance(outcome[0], MajordomoError):
             raise outcome[0]
@@ -293,8 +304,12 @@ class Job:
         return self._client._run(jobs.state(self._client._engine, self.uuid, self.service))
 
     def close(self) -> None:
-        """Deletes request and reply, and stops further attempts. It is safe to close twice."""
+        """Deletes request and reply, stops further attempts, and cancels the one that runs. It is safe to close twice."""
         self._client._run(jobs.close(self.uuid))
+
+    def cancel(self) -> None:
+        """As ``close()``."""
+        self.close()
 
 
 def connect(endpoints: Endpoints = None, **options: Any) -> Client:

@@ -19,6 +19,7 @@ from .exchange import (
     KEY_REFUSED,
     PROBE,
     Link,
+    cancel,
     finish,
     frames_of,
     greet,
@@ -45,6 +46,7 @@ class Line:
         self.until = until  # the patience with it, until it is up
         self.is_up = False
         self.heard_at = -1.0
+        self.takes_cancels = False
         self.out: dict[bytes, Call] = {}
         self.link = dial(self)
 
@@ -86,6 +88,13 @@ class ClientCore:
         self._calls.pop(call.id, None)
         self._waiting.pop(call.id, None)
         self._take_off(call)
+
+    def cancel(self, call: Call) -> None:
+        """Nobody waits for it any more."""
+        line = self._line_of.get(call.id)
+        if line is not None and line.takes_cancels:
+            cancel(self._settings, line.link, call.correlations)
+        self.abandon(call)
 
     def close(self) -> None:
         self._open_at = float("inf")
@@ -129,7 +138,8 @@ class ClientCore:
             self.counters["malformed"] += 1
             return
         if answer.correlation == PROBE:
-            self._learnt(line, answer.body, now)
+            if answer.service == b"mmi.broker":
+                self._learnt(line, answer.body, now)
             return
         call = self._calls.get(answer.correlation[:-1])
         if call is None:
@@ -168,6 +178,7 @@ class ClientCore:
 
     def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
         facts = wire.parse_facts(body)
+        line.takes_cancels = facts.has("cancel")
         self._turns.heartbeat = facts.pair_heartbeat_ms / 1000
         if line is self._line:
             self.facts = facts
@@ -180,7 +191,8 @@ class ClientCore:
             return
         error = take_part(call, answer, self._settings.buffer_bytes)
         if error is not None:
-            self._fail(call, error)
+            self.cancel(call)
+            call.done(None, error)
             return
         # A service that still sends is not late.
         call.until = now + call.timeout

@@ -132,9 +132,9 @@ class Engine:
             self.retries if retries is None else integer("retries", retries, 0, 1000),
         )
 
-    def abandon(self, call: Call) -> None:
+    def cancel(self, call: Call) -> None:
         try:
-            self.post(lambda: self._core.abandon(call))
+            self.post(lambda: self._core.cancel(call))
         except ClosedError:
             pass  # it has ended already
 

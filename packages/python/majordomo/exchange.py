@@ -23,6 +23,7 @@ PROBE = b"?"
 # Of a handshake; after this many in a row requests fail.
 KEY_REFUSED = "the key was refused"
 KEY_REFUSALS = 2
+_CANCELS_MAX = 100  # of one mmi.cancel
 
 
 class Link(Protocol):
@@ -43,6 +44,12 @@ def greet(settings: Settings, link: Link) -> None:
 
 def probe(settings: Settings, link: Link) -> None:
     link.send(wire.request(settings.version, PROBE, b"mmi.broker", [b""]))
+
+
+def cancel(settings: Settings, link: Link, sends: Sequence[bytes]) -> None:
+    """Tells the broker that nobody waits for the answers to these sends any more."""
+    for at in range(0, len(sends), _CANCELS_MAX):
+        link.send(wire.request(settings.version, PROBE, b"mmi.cancel", sends[at : at + _CANCELS_MAX]))
 
 
 def status_of(body: Sequence[bytes]) -> int:

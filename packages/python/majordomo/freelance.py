@@ -18,6 +18,7 @@ from .exchange import (
     KEY_REFUSED,
     PROBE,
     Link,
+    cancel,
     finish,
     frames_of,
     greet,
@@ -85,6 +86,15 @@ class FreelanceCore:
     def abandon(self, call: Call) -> None:
         self._races.pop(call.id, None)
 
+    def cancel(self, call: Call) -> None:
+        """Nobody waits for it any more."""
+        race = self._races.get(call.id)
+        for at, attempt in race.open.items() if race is not None else ():
+            node = self._nodes[at]
+            if node.facts is not None and node.facts.has("cancel"):
+                cancel(self._settings, node.link, [call.id + bytes((attempt,))])
+        self.abandon(call)
+
     def close(self) -> None:
         for node in self._nodes:
             node.link.close()
@@ -125,8 +135,9 @@ class FreelanceCore:
             self.counters["malformed"] += 1
             return
         if answer.correlation == PROBE:
-            node.facts = wire.parse_facts(answer.body)
-            self._look_for_work(now)
+            if answer.service == b"mmi.broker":
+                node.facts = wire.parse_facts(answer.body)
+                self._look_for_work(now)
             return
         if not was_alive:
             self._look_for_work(now)
@@ -272,7 +283,8 @@ class FreelanceCore:
             race.hedge_at = float("inf")
             error = take_part(call, answer, self._settings.buffer_bytes)
             if error is not None:
-                self._fail(call, error)
+                self.cancel(call)
+                call.done(None, error)
                 return
             call.until = now + call.timeout
             call.deadline = max(call.deadline, call.until) if call.is_streamed else call.deadline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import inspect
 import json
 import multiprocessing
@@ -129,13 +130,21 @@ def _end_with_worker() -> None:
 
 def _report(future: "concurrent.futures.Future[list[bytes]]", over: Over) -> None:
     def done(_: Any) -> None:
-        error = future.exception()
-        over(future.result() if error is None else error)
+        try:
+            outcome: Outcome = future.result()
+        except BaseException as error:  # a task that was cancelled, too
+            outcome = error
+        over(outcome)
 
     future.add_done_callback(done)
 
 
 async def _awaited(handler: Handler, request: Request) -> "list[bytes]":
+    task: "Optional[asyncio.Task[Any]]" = asyncio.current_task()
+    assert task is not None
+    request._stop = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
+    if request._is_cancelled:
+        raise asyncio.CancelledError
     if not inspect.isasyncgenfunction(handler):
         return body_of(await handler(request))
     async for part in handler(request):

@@ -73,8 +73,9 @@ class ProgressPart(Message):
 class Request(Message):
     """A request at a worker.
 
-    ``headers`` are what the client sent beside the body. ``aborted`` is set when the grace of the
-    worker's ``close()`` is over; ``is_aborted()`` is true then, and when the client no longer waits.
+    ``headers`` are what the client sent beside the body. ``aborted`` is set when the request is cancelled, and
+    when the grace of the worker's ``close()`` is over; ``is_aborted()`` is true then, and after the deadline. A
+    handler that runs in a process hears of the deadline only.
     """
 
     def __init__(
@@ -88,14 +89,16 @@ class Request(Message):
         self.headers = headers
         self.deadline = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
         self._is_over = False
+        self._is_cancelled = False
+        self._stop: Optional[Callable[[], object]] = None  # ends the task of an asynchronous handler
         self._event: Optional[threading.Event] = None  # made when it is asked for, which few do
         self._emit: Optional[Callable[[list[bytes]], None]] = None
 
     def partial(self, body: Body) -> None:
         """Sends a part of the answer; what the handler returns is the last part.
 
-        Raises StreamBrokenError if the registration has ended, so that the stream cannot go on;
-        OptionError in a handler that runs in a process.
+        Raises StreamBrokenError if the registration has ended, so that the stream cannot go on, or the request
+        was cancelled; OptionError in a handler that runs in a process.
         """
         if self._emit is None:
             raise wrong("run_in", "must be 'threads' for handlers that send parts")
@@ -104,7 +107,7 @@ class Request(Message):
     def progress(self, body: Body) -> None:
         """Tells how far it is: to ``Client.stream`` and ``Job.progress``; it is no part of the answer.
 
-        Does nothing if the registration has ended, or with protocol 0.1. Raises OptionError in a handler that runs in
+        Does nothing if ``partial`` would raise StreamBrokenError, or with protocol 0.1. Raises OptionError in a handler that runs in
         a process.
         """
         if self._emit is None:
@@ -133,6 +136,12 @@ class Request(Message):
         self._is_over = True
         if self._event is not None:
             self._event.set()
+
+    def _cancel(self) -> None:
+        self._is_cancelled = True
+        self._abort()
+        if self._stop is not None:
+            self._stop()
 
     def is_aborted(self) -> bool:
         return self._is_over or self.remaining_ms() == 0

@@ -13,6 +13,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 import zmq
 
+from .contract import contracts_of
 from .curve import Curve
 from .errors import RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Runner, failure_of
@@ -25,6 +26,8 @@ log = logging.getLogger("majordomo.worker")
 
 # How long the last messages of a connection may take to leave, in milliseconds.
 LINGER_MS = 1000
+# Why the worker gives a request back, for the broker's log.
+CANCELLED = b"cancelled"
 
 
 class Worker:
@@ -41,9 +44,13 @@ class Worker:
     on one event loop. ``services`` offers several instead: ``{name: handler}``. ``endpoints``: for a pair
     give both; the worker registers at each. ``name`` is shown in lists and logs; default ``HOST:PID``.
     A handler that raises fails its request: ServiceError gives code, text and details; of other errors
-    clients get the class and, with ``expose_errors``, the text. A generator sends what it yields as parts
-    of the answer, and what it returns as the last (an asynchronous one: an empty frame). ``curve``: see
-    Curve. Times are in milliseconds.
+    clients get the class and, with ``expose_errors``, the text. A request that nobody waits for any more sets
+    ``request.aborted`` and cancels the task of a coroutine; a handler that goes on for ``cancel_grace_ms`` loses its
+    place to another request, unless it runs in a process. A generator sends what it yields as parts
+    of the answer, and what it returns as the last (an asynchronous one: an empty frame). ``contract`` is told to
+    the broker: a dict with ``version``, ``description``, ``contentType`` (text), the JSON Schemas ``input``,
+    ``output`` and ``progress``, and ``errors``, those of details by code; with ``services``, ``{name: contract}``.
+    ``curve``: see Curve. Times are in milliseconds.
 
     Raises OptionError, EndpointError.
     """
@@ -55,6 +62,7 @@ class Worker:
         handler: Optional[Handler] = None,
         *,
         services: Optional[Mapping[str, Handler]] = None,
+        contract: Optional[Mapping[str, Any]] = None,
         name: Optional[str] = None,
         concurrency: int = 1,
         run_in: str = "threads",
@@ -63,6 +71,7 @@ class Worker:
         heartbeat_liveness: int = 3,
         retry_base_ms: int = 100,
         retry_max_ms: int = 5000,
+        cancel_grace_ms: int = 10_000,
         expose_errors: bool = True,
         curve: Optional[Curve] = None,
     ) -> None:
@@ -73,6 +82,9 @@ class Worker:
         handlers = {service_of(each): function for each, function in offered if callable(function)}
         if not handlers or len(handlers) < len(offered):
             raise wrong("handler", "must be a function for each service")
+        contracts: dict[bytes, bytes] = {}
+        if contract is not None:
+            contracts = contracts_of({service: contract} if services is None else contract, handlers)
         if name is None:
             suffix = f":{os.getpid()}"
             name = socket.gethostname()[: 64 - len(suffix)] + suffix
@@ -89,6 +101,7 @@ class Worker:
             integer("retry_max_ms", retry_max_ms, 1, DAY_MS),
         )
         listed = endpoints_of(endpoints)
+        self._cancel_grace = integer("cancel_grace_ms", cancel_grace_ms, 0, DAY_MS) / 1000
         self._expose_errors = expose_errors
         self._runner = Runner(run_in, self._concurrency)
         self._poller = zmq.Poller()
@@ -96,13 +109,14 @@ class Worker:
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
         self._held: collections.deque[tuple[_Session, Task]] = collections.deque()
         self._running: dict[Task, tuple[_Session, Request]] = {}
+        self._cancelled: dict[Task, float] = {}  # of these, when their places are given to others
         self._ready = {each: threading.Event() for each in handlers}
         self._close_at: Optional[float] = None
         self._ended = threading.Event()
         self._thread: Optional[threading.Thread] = None
         self._lock = threading.Lock()
         self._sessions = [
-            _Session(self, settings, each, function, endpoint, curve)
+            _Session(self, settings, each, function, endpoint, curve, contracts.get(each, b""))
             for each, function in handlers.items()
             for endpoint in listed
         ]
@@ -187,6 +201,7 @@ class Worker:
 
     def _turn(self) -> None:
         at = min(session.core.next_at() for session in self._sessions)
+        at = min(at, self._give_up_at)
         if self._close_at is not None:
             at = min(at, self._close_at)
         wait = max(0.0, at - time.monotonic())
@@ -197,6 +212,12 @@ class Worker:
         for session in self._sessions:
             session.link.read(ready)
             session.core.tick(time.monotonic())
+        while time.monotonic() >= self._give_up_at:
+            self._give_up(next(iter(self._cancelled)))
+
+    @property
+    def _give_up_at(self) -> float:
+        return next(iter(self._cancelled.values()), float("inf"))  # the first was cancelled first
 
     def _begin(self, session: "_Session", task: Task) -> None:
         if self._close_at is not None:
@@ -207,25 +228,61 @@ class Worker:
         command = task.command
         request = Request(session.name, command.body, command.headers, command.deadline_ms)
         self._running[task] = (session, request)
-        request._emit = lambda body: self._emit(session, task, body)
+        request._emit = lambda body: self._emit(session, task, request, body)
         session.run(session.handler, request, lambda outcome: self._post(lambda: self._over(session, task, outcome)))
 
     def _post(self, task: Callable[[], None]) -> None:
         self._tasks.append(task)
         self._wake.set()
 
-    def _emit(self, session: "_Session", task: Task, body: "list[bytes]") -> None:
+    def _emit(self, session: "_Session", task: Task, request: Request, body: "list[bytes]") -> None:
+        def send() -> None:
+            if not request._is_cancelled:
+                session.core.partial(task, body)
+
+        if request._is_cancelled:
+            raise StreamBrokenError("the request was cancelled: nobody waits for its answer")
         if not session.core.is_current(task):
             raise StreamBrokenError("the registration has ended, so the stream cannot go on")
-        self._post(lambda: session.core.partial(task, body))
+        self._post(send)
+
+    def _cancel(self, session: "_Session", token: bytes) -> None:
+        """Nobody waits for the answer: one that has not begun goes back, and the handler of another is told."""
+        for entry in self._held:
+            if entry[0] is session and entry[1].client == token:
+                self._held.remove(entry)
+                session.core.give_back(entry[1], CANCELLED)
+                return
+        for task, (owner, request) in self._running.items():
+            if owner is session and task.client == token and not request._is_cancelled:
+                request._cancel()
+                if session.can_lose_its_place:
+                    self._cancelled[task] = time.monotonic() + self._cancel_grace
+                return
+
+    def _give_up(self, task: Task) -> None:
+        del self._cancelled[task]
+        session, _ = self._running.pop(task)
+        log.warning("a handler of %s goes on %.0f ms after its request was cancelled: its place is given to another",
+                    session.name, self._cancel_grace * 1000)
+        session.core.give_back(task, CANCELLED)
+        self._begin_held()
 
     def _over(self, session: "_Session", task: Task, outcome: Outcome) -> None:
-        self._running.pop(task, None)
-        if isinstance(outcome, BaseException):
+        self._cancelled.pop(task, None)
+        _, request = self._running.pop(task, (None, None))
+        if request is None:
+            return  # it was given up
+        if request._is_cancelled:
+            session.core.give_back(task, CANCELLED)
+        elif isinstance(outcome, BaseException):
             log.warning("a handler of %s failed: %r", session.name, outcome)
             session.core.fail(task, failure_of(outcome, self._expose_errors))
         else:
             session.core.final(task, outcome)
+        self._begin_held()
+
+    def _begin_held(self) -> None:
         while self._held and len(self._running) < self._concurrency:
             self._begin(*self._held.popleft())
 
@@ -238,17 +295,18 @@ class _Session:
     """One service at one broker."""
 
     def __init__(self, worker: Worker, settings: WorkerSettings, service: bytes, handler: Handler,
-                 endpoint: str, curve: Optional[Curve]) -> None:
+                 endpoint: str, curve: Optional[Curve], contract: bytes) -> None:
         self.name = service.decode("utf-8", "backslashreplace")
         self.handler = handler
         self.run = worker._runner.runner_of(handler)
+        self.can_lose_its_place = self.run != worker._runner._run_in_process
         self._service = service
         self._worker = worker
         self._endpoint = endpoint
         self._curve = curve
         self._context: zmq.Context[Any] = zmq.Context.instance()
         self.link = ZmqLink(self._context, worker._poller, curve)
-        self.core = core = WorkerCore(settings, service, self)
+        self.core = core = WorkerCore(settings, service, self, contract)
         self.link.on_up = lambda: core.up(time.monotonic())
         self.link.on_down = lambda reason: core.down(reason, time.monotonic())
         self.link.on_message = self._received
@@ -272,6 +330,9 @@ class _Session:
 
     def begin(self, task: Task) -> None:
         self._worker._begin(self, task)
+
+    def cancel(self, token: bytes) -> None:
+        self._worker._cancel(self, token)
 
     def confirmed(self) -> None:
         log.info("%s is registered at %s", self.name, self._endpoint)

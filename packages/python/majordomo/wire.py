@@ -9,6 +9,7 @@ CLIENT = {1: b"MDPC01", 2: b"MDPC02"}
 WORKER = {1: b"MDPW01", 2: b"MDPW02"}
 REQUEST_WITH_HEADERS = b"\x04"
 READY, REQUEST, RETURN, FAIL, REQUEST_HEADERS = b"\x01", b"\x02", b"\x07", b"\x08", b"\x09"
+CANCEL = b"\x0a"
 PARTIAL = b"\x03"
 PROGRESS = b"MDPP01"  # the first of two or more frames of a PARTIAL that is no part of the reply
 FINAL = {1: b"\x03", 2: b"\x04"}
@@ -91,6 +92,8 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
     code, rest = frames[1], frames[2:]
     if code in (HEARTBEAT[version], DISCONNECT[version]):
         return Command(code) if not rest else None
+    if code == CANCEL and len(rest) == 2 and rest[1] == b"":
+        return Command(code, rest[0])
     if code == REQUEST and len(rest) >= 3 and rest[1] == b"":
         return Command(code, rest[0], rest[2:])
     if code == REQUEST_HEADERS and len(rest) >= 5 and rest[1] == b"":
@@ -99,13 +102,16 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
     return None
 
 
-def ready(version: int, service: bytes, credit: Optional[int], options: Mapping[str, Any]) -> list[bytes]:
-    """READY. Options are sent only with a credit."""
+def ready(version: int, service: bytes, credit: Optional[int], options: Mapping[str, Any],
+          contract: bytes = b"") -> list[bytes]:
+    """READY. Options and a contract are sent only with a credit."""
     frames = [READY, service]
     if credit is not None:
         frames.append(str(credit).encode())
-        if options:
+        if options or contract:
             frames.append(compact(options))
+        if contract:
+            frames.append(contract)
     return worker(version, *frames)
 
 

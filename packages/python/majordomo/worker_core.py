@@ -46,6 +46,8 @@ class Sink(Protocol):
     def send_late(self, frames: Sequence[bytes]) -> None:
         """Over a connection of its own: on a registered one an unknown token ends the registration."""
     def begin(self, task: Task) -> None: ...
+    def cancel(self, token: bytes) -> None:
+        """Nobody waits for the answer to the request with this token any more."""
     def confirmed(self) -> None: ...
     def lost(self, reason: str) -> None: ...
 
@@ -63,9 +65,10 @@ class WorkerSettings(NamedTuple):
 class WorkerCore:
     """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *registered*; *ended*."""
 
-    def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink) -> None:
+    def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink, contract: bytes = b"") -> None:
         self._settings = settings
         self._service = service
+        self._contract = contract
         self._sink = sink
         self.state = "away"
         self._until = 0.0
@@ -129,6 +132,9 @@ class WorkerCore:
         if command.code == wire.REQUEST:
             self._sink.begin(Task(command, self._registration))
             return True
+        if command.code == wire.CANCEL:
+            self._sink.cancel(command.client)
+            return True
         # The broker's heartbeats may come sooner than ours: it wants ours as often.
         if not self._beat_since_heard:
             self._beat(now)
@@ -168,11 +174,11 @@ class WorkerCore:
         head = [failure.kind.encode(), failure.code.encode(), failure.text.encode()]
         self._send(wire.FAIL, task.client, b"", *head, *failure.detail)
 
-    def give_back(self, task: Task) -> None:
+    def give_back(self, task: Task, *reason: bytes) -> None:
         if not self.is_current(task):
             return
         if self._credit is not None:
-            self._send(wire.RETURN, task.client, b"")
+            self._send(wire.RETURN, task.client, b"", *reason)
         else:  # MDP's own way
             self._send(wire.DISCONNECT[self._settings.version])
             self._rest(self._heard_at, "a request was given back")
@@ -216,16 +222,16 @@ class WorkerCore:
         if facts.has("credit", "ready-options"):
             if settings.name:
                 options["name"] = settings.name
-            if facts.has("headers"):
-                options["headers"] = True
-        declares = facts.has("credit") and (settings.concurrency > 1 or bool(options))
+            options.update({each: True for each in ("headers", "cancel") if facts.has(each)})
+        contract = self._contract if facts.has("credit", "ready-options", "contract") else b""
+        declares = facts.has("credit") and (settings.concurrency > 1 or bool(options or contract))
         self._credit = settings.concurrency if declares else None
         self._registration += 1
         self.state = "registered"
         self._heard_at = now
         self._beat_at = now + settings.heartbeat
         self._beat_since_heard = False
-        self._sink.send(wire.ready(settings.version, self._service, self._credit, options))
+        self._sink.send(wire.ready(settings.version, self._service, self._credit, options, contract))
 
     def _beat(self, now: float) -> None:
         self._send(wire.HEARTBEAT[self._settings.version])

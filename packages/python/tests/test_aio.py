@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Generator
 
 import pytest
 
 from majordomo import AsyncClient, ClosedError, Request, ServiceError, Worker
 
-from .conftest import PATIENCE, Broker
+from .conftest import Broker
 
 
 def counts(request: Request) -> Generator[str, None, str]:
@@ -43,30 +42,6 @@ def test_requests_streams_and_jobs(broker: Broker) -> None:
 
     services = {"aio-echo": echo, "aio-counts": counts}
     with Worker(broker.endpoint, services=services).ready():
-        asyncio.run(program())
-
-
-def test_a_cancelled_task_gives_its_request_up(broker: Broker) -> None:
-    running, release = threading.Event(), threading.Event()
-
-    def held(request: Request) -> bytes:
-        running.set()
-        release.wait(PATIENCE)
-        return request.value
-
-    async def program() -> None:
-        async with AsyncClient(broker.endpoint) as client:
-            task = asyncio.create_task(client.request("aio-held", "first"))
-            await asyncio.get_running_loop().run_in_executor(None, running.wait, PATIENCE)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            release.set()
-            assert (await client.request("aio-held", "second")).text() == "second"
-            # The worker had to answer the first before.
-            assert client.counters["late"] == 1
-
-    with Worker(broker.endpoint, "aio-held", held).ready():
         asyncio.run(program())
 
 

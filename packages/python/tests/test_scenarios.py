@@ -24,6 +24,7 @@ class Run:
         self.workers: dict[str, Worker] = {}
         self.requests: dict[str, asyncio.Task[Reply]] = {}
         self.begun = threading.Semaphore(0)
+        self.aborted = threading.Semaphore(0)
         self.released = threading.Event()
 
     async def run(self, steps: "list[dict[str, Any]]") -> None:
@@ -50,9 +51,9 @@ class Run:
             call = client.request(step["service"], body, timeout_ms=step.get("timeoutMs"), retries=step.get("retries"))
             self.requests[step["id"]] = asyncio.create_task(call)
             await asyncio.sleep(0)  # it begins
-        elif kind == "begun":
+        elif kind in ("begun", "aborted"):
             for _ in range(step["count"]):
-                assert await in_thread(self.begun.acquire, True, PATIENCE)
+                assert await in_thread(getattr(self, kind).acquire, True, PATIENCE)
         elif kind == "release":
             self.released.set()
         elif kind == "kill":
@@ -87,7 +88,10 @@ class Run:
 
     def hold(self, request: Request) -> bytes:
         self.begun.release()
-        self.released.wait(PATIENCE)
+        while not self.released.wait(0.02):
+            if request.aborted.is_set():
+                self.aborted.release()
+                self.released.wait(PATIENCE)
         return request.value
 
     def large(self, request: Request) -> bytes:

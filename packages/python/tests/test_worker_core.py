@@ -14,14 +14,14 @@ ALL = ["credit", "ready-options", "headers", "fail"]
 class Stage:
     """A core whose connection writes down what it is told."""
 
-    def __init__(self, version: int = 2, concurrency: int = 1) -> None:
+    def __init__(self, version: int = 2, concurrency: int = 1, contract: bytes = b"") -> None:
         self.sent: list[list[bytes]] = []
         self.late: list[list[bytes]] = []
         self.tasks: list[Task] = []
         self.events: list[str] = []
         self.reason: Optional[str] = None
         settings = WorkerSettings(version, "me", concurrency, 1.0, 3, 100, 1000)
-        self.core = WorkerCore(settings, b"echo", self)
+        self.core = WorkerCore(settings, b"echo", self, contract)
 
     def open(self) -> Optional[str]:
         self.events.append("open")
@@ -38,6 +38,9 @@ class Stage:
 
     def begin(self, task: Task) -> None:
         self.tasks.append(task)
+
+    def cancel(self, token: bytes) -> None:
+        self.events.append(f"cancel {token.decode()}")
 
     def confirmed(self) -> None:
         self.events.append("confirmed")
@@ -137,3 +140,15 @@ def test_an_end_point_that_cannot_be_connected_is_tried_again_after_a_pause() ->
     stage.reason = "no such address"
     stage.core.tick(0.0)
     assert stage.core.state == "away" and 0.05 <= stage.core.next_at() <= 0.1
+
+
+def test_a_worker_asks_for_cancel_and_gives_back_what_was_cancelled() -> None:
+    stage = Stage().registered([*ALL, "cancel"])
+    (ready,) = [frames for frames in stage.sent if frames[:2] == [b"MDPW02", b"\x01"]]
+    assert ready[3] == b"1" and json.loads(ready[4]) == {"name": "me", "headers": True, "cancel": True}
+    stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
+    stage.hear(b"\x0a", b"token", b"", now=0.2)
+    assert "cancel token" in stage.events and b"\x05" not in stage.commands()
+    stage.core.give_back(stage.tasks[0], b"cancelled")
+    assert stage.sent[-1] == [b"MDPW02", b"\x07", b"token", b"", b"cancelled"]
+    assert stage.core.received([b"MDPW02", b"\x0a", b"token"], 0.3) is False

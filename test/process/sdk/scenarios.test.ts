@@ -47,6 +47,7 @@ class Run {
   readonly #workers = new Map<string, Worker>();
   readonly #requests = new Map<string, { outcome: Outcome; abort: AbortController }>();
   #begun = 0;
+  #aborted = 0;
   #release: () => void = () => undefined;
   readonly #released = new Promise<void>((resolve) => {
     this.#release = resolve;
@@ -76,6 +77,9 @@ class Run {
         return;
       case 'begun':
         await until(() => this.#begun >= step.count, 'a handler has begun');
+        return;
+      case 'aborted':
+        await until(() => this.#aborted >= step.count, 'a handler was told');
         return;
       case 'release':
         this.#release();
@@ -120,6 +124,7 @@ class Run {
       case 'hold':
         return async (request) => {
           this.#begun++;
+          request.signal.addEventListener('abort', () => this.#aborted++);
           await this.#released;
           return request.frames;
         };

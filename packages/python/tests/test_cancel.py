@@ -1,0 +1,191 @@
+"""Requests that nobody waits for any more, against the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import Any, AsyncIterator, Generator
+
+import pytest
+
+from majordomo import AsyncClient, Client, Request, StreamBrokenError, Worker
+
+from .conftest import PATIENCE, Broker
+
+HOUR_MS = 3_600_000
+
+
+class Handlers:
+    """Each says that it runs, and what it was told."""
+
+    def __init__(self) -> None:
+        self.running = threading.Event()
+        self.told = threading.Event()
+        self.release = threading.Event()
+
+    def thread(self, request: Request) -> str:
+        if request.value == b"next":
+            return "done"
+        self.running.set()
+        assert request.aborted.wait(PATIENCE) and request.is_aborted()
+        with pytest.raises(StreamBrokenError):
+            request.partial("more")
+        request.progress("more")
+        self.told.set()
+        raise ValueError("it is dropped")
+
+    async def task(self, request: Request) -> str:
+        if request.value == b"next":
+            return "done"
+        self.running.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        except asyncio.CancelledError:
+            assert request.is_aborted()
+            self.told.set()
+            raise
+        raise AssertionError("it was not cancelled")
+
+    def deaf(self, request: Request) -> str:
+        if request.value == b"next":
+            return "done"
+        self.running.set()
+        self.release.wait(PATIENCE)
+        self.told.set()
+        return "too late"
+
+    def parts(self, request: Request) -> Generator[str, None, str]:
+        yield "1"
+        self.running.set()
+        request.aborted.wait(PATIENCE)
+        self.told.set()
+        return "2"
+
+    async def async_parts(self, request: Request) -> AsyncIterator[str]:
+        yield "1"
+        self.running.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            self.told.set()
+
+
+async def in_thread(function: Any, *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+
+
+
+
+@pytest.mark.parametrize("kind", ["thread", "task"])
+@pytest.mark.parametrize("strategy", ["failover", "freelance"])
+def test_a_cancelled_task_ends_the_handler_of_its_request(
+    broker: Broker, caplog: pytest.LogCaptureFixture, kind: str, strategy: str
+) -> None:
+    handlers = Handlers()
+    service = f"cancel-{kind}-{strategy}"
+
+    async def program() -> None:
+        async with AsyncClient(broker.endpoint, strategy=strategy, timeout_ms=HOUR_MS) as client:
+            task = asyncio.create_task(client.request(service, "x"))
+            assert await in_thread(handlers.running.wait, PATIENCE)
+            waiting = asyncio.create_task(client.request(service, "x"))
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await in_thread(handlers.told.wait, PATIENCE)
+            handlers.told.clear()
+            assert (await client.request(service, "next")).text() == "done"
+            assert client.counters["late"] == 0 and not handlers.told.is_set()
+
+    with Worker(broker.endpoint, service, getattr(handlers, kind)).ready():
+        asyncio.run(program())
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("kind", ["thread", "task"])
+def test_a_closed_durable_request_ends_its_handler(broker: Broker, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    handlers = Handlers()
+    service = f"cancel-stored-{kind}"
+    with Worker(broker.endpoint, service, getattr(handlers, kind)).ready(), Client(broker.endpoint) as client:
+        job = client.enqueue(service, "x")
+        assert handlers.running.wait(PATIENCE)
+        job.cancel()
+        assert handlers.told.wait(PATIENCE)
+        assert client.request(service, "next", timeout_ms=10_000).text() == "done"
+        assert job.state().state == "unknown"
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("kind", ["parts", "async_parts"])
+def test_a_stream_that_is_left_ends_its_handler(broker: Broker, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    handlers = Handlers()
+    service = f"cancel-{kind}"
+
+    async def program() -> None:
+        async with AsyncClient(broker.endpoint, timeout_ms=HOUR_MS) as client:
+            parts = client.stream(service, "x")
+            assert (await parts.__anext__()).text() == "1"
+            await in_thread(handlers.running.wait, PATIENCE)
+            await parts.aclose()  # type: ignore[attr-defined]
+            assert await in_thread(handlers.told.wait, PATIENCE)
+
+    with Worker(broker.endpoint, service, getattr(handlers, kind)).ready():
+        with Client(broker.endpoint, timeout_ms=HOUR_MS) as client:
+            for part in client.stream(service, "x"):
+                assert part.text() == "1" and handlers.running.wait(PATIENCE)
+                break
+            assert handlers.told.wait(PATIENCE)
+        handlers.running.clear()
+        handlers.told.clear()
+        asyncio.run(program())
+    assert caplog.messages == []
+
+
+def test_a_handler_that_goes_on_loses_its_place_and_its_late_answer_is_dropped(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    handlers = Handlers()
+    worker = Worker(broker.endpoint, "cancel-deaf", handlers.deaf, cancel_grace_ms=100)
+    with worker.ready(), Client(broker.endpoint, timeout_ms=HOUR_MS) as client:
+        job = client.enqueue("cancel-deaf", "x")
+        assert handlers.running.wait(PATIENCE)
+        begun = time.monotonic()
+        job.close()
+        assert client.request("cancel-deaf", "next").text() == "done"
+        assert time.monotonic() - begun >= 0.1
+        handlers.release.set()
+        assert handlers.told.wait(PATIENCE)
+        assert client.request("cancel-deaf", "next").text() == "done"
+    (warning,) = caplog.messages
+    assert "goes on 100 ms after its request was cancelled" in warning
+
+
+def test_a_request_that_has_not_begun_goes_back_at_once(broker: Broker) -> None:
+    handlers = Handlers()
+    services = {"cancel-held-a": handlers.deaf, "cancel-held-b": handlers.thread}
+
+    async def program() -> None:
+        async with AsyncClient(broker.endpoint, timeout_ms=HOUR_MS) as client:
+            first = asyncio.create_task(client.request("cancel-held-a", "x"))
+            assert await in_thread(handlers.running.wait, PATIENCE)
+            handlers.running.clear()
+            # The place is one for both services: the worker holds the second.
+            second = asyncio.create_task(client.request("cancel-held-b", "x"))
+            await asyncio.sleep(0.2)
+            assert len(worker._held) == 1
+            second.cancel()
+            for _ in range(100):
+                if not worker._held:
+                    break
+                await asyncio.sleep(0.05)
+            assert len(worker._held) == 0
+            handlers.release.set()
+            assert (await first).text() == "too late"
+            assert not handlers.running.is_set()
+
+    with Worker(broker.endpoint, services=services).ready() as worker:
+        asyncio.run(program())
