@@ -42,8 +42,8 @@ export function printable(value: unknown): string {
 }
 
 /** A service as lists show it. */
-export function shownName(service: string): string {
-  return escapeName(Buffer.from(service));
+export function shownName(service: string | Buffer): string {
+  return escapeName(typeof service === 'string' ? Buffer.from(service) : service);
 }
 
 /** Text that may come from another program, on any number of lines, safe for a terminal. */

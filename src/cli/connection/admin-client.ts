@@ -25,7 +25,7 @@ export interface AskedFor {
 }
 
 export class AdminClient {
-  readonly #address: AdminAddress;
+  readonly place: AdminAddress;
   readonly #token: FoundToken;
   readonly #timeoutMs: number;
   readonly #bytesMax: number;
@@ -42,7 +42,7 @@ export class AdminClient {
       remedy = '; name another broker with --admin, MAJORDOMO_URL or majordomo context',
     }: AskedFor = {},
   ) {
-    this.#address = place;
+    this.place = place;
     this.#token = token;
     this.#timeoutMs = timeoutMs;
     this.#bytesMax = bytesMax;
@@ -76,7 +76,7 @@ export class AdminClient {
 
   /** An answer that this command cannot use. */
   unexpected(path: string): MajordomoError {
-    const text = `unexpected answer from ${this.#address.name} to ${path}: is it a Majordomo broker?`;
+    const text = `unexpected answer from ${this.place.name} to ${path}: is it a Majordomo broker?`;
     return new MajordomoError('ERR_REQUEST_FAILED', text + this.#remedy);
   }
 
@@ -95,7 +95,7 @@ export class AdminClient {
     if (status >= 200 && status < 300) return value;
     const said = factsIn(factsIn(value)?.['error'])?.['message'];
     const message = typeof said === 'string' ? said : undefined;
-    const { name } = this.#address;
+    const { name } = this.place;
     const text =
       message === undefined
         ? `${name} answered ${path} with ${status}: is it a Majordomo broker?${this.#remedy}`
@@ -116,7 +116,7 @@ export class AdminClient {
     body: string | null,
     streamMs: number | null = null,
   ): Promise<Answer> {
-    const { url, socketPath, name, trust } = this.#address;
+    const { url, socketPath, name, trust } = this.place;
     // (To import node:http would load undici, too: see admin/io/node-http.ts.)
     const { request } =
       url.protocol === 'https:'

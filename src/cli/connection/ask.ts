@@ -54,7 +54,11 @@ export async function withClient<T>(
  * Asks one MMI service. The pages of a list are fetched one by one and joined.
  * @throws whatever `Client.request` rejects with; ERR_REQUEST_FAILED
  */
-export async function ask(client: Client, service: string, argument = ''): Promise<Answer> {
+export async function ask(
+  client: Client,
+  service: string,
+  argument: string | Buffer = '',
+): Promise<Answer> {
   let { frames } = await client.request(service, argument);
   const answer = readAnswer(service, frames);
   const items: unknown = answer.value;

@@ -34,7 +34,9 @@ export interface StateSource {
    */
   workers(service?: string): Promise<readonly Facts[]>;
   /** The JSON of mmi.contract. @throws ERR_REQUEST_FAILED with the status 404: there is none */
-  contract(service: string): Promise<Facts>;
+  contract(service: string | Buffer): Promise<Facts>;
+  /** Where clients reach the broker. @throws ERR_NOT_LEARNT */
+  endpoint(): Promise<string>;
   /** Only by HTTP: whether it is ready, and what is degraded. */
   health(): Promise<Facts | null>;
 }
@@ -71,6 +73,7 @@ export async function look<T>(
         if (answer.status === '404') throw noContract();
         return answerFacts('mmi.contract', answer);
       },
+      endpoint: () => Promise.resolve(client.endpoint ?? ''),
       health: () => Promise.resolve(null),
     }),
   );
@@ -111,6 +114,11 @@ export function byHttp(client: AdminClient): StateSource {
     },
     contract: (service) =>
       client.get(`/api/v1/services/${encodeURIComponent(shownName(service))}/contract`),
+    endpoint: async () => {
+      const { learntEndpoint } = await import('./learnt-address.js');
+      const want = { client: true, worker: false, curve: null };
+      return learntEndpoint(await client.get('/api/v1/status'), client.place, want);
+    },
     health: () => client.get('/healthz'),
   };
 }

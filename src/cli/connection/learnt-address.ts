@@ -23,8 +23,8 @@ export interface LearntAddress {
 export interface Want {
   readonly client: boolean;
   readonly worker: boolean;
-  /** Keys were given. */
-  readonly curve: boolean;
+  /** Keys were given; `null`: with or without keys. */
+  readonly curve: boolean | null;
 }
 
 const ADDRESS_LETTERS_MAX = 1024;
@@ -147,10 +147,10 @@ export function learntEndpoint(status: Facts, place: AdminAddress, want: Want): 
     const who = want.client && want.worker ? 'both clients and workers' : roleOf(want);
     throw notLearnt(`the broker of ${name} has no listener for ${who}`);
   }
-  const found = fit.find(({ curve }) => curve === want.curve);
+  const found = fit.find(({ curve }) => curve === (want.curve ?? curve));
   if (found !== undefined) return found.endpoint;
   throw notLearnt(
-    want.curve
+    want.curve === true
       ? `the broker of ${name} has no listener with CURVE, and keys were given`
       : `the broker of ${name} needs keys: --curve-server-key, --curve-key-file`,
   );

@@ -7,7 +7,7 @@ import {
   openSync,
   readFileSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 
@@ -116,7 +116,7 @@ export function write(file: string, text: string, mode: number): void {
   let descriptor: number | null = null;
   try {
     descriptor = openSync(file, 'wx', mode);
-    writeSync(descriptor, text);
+    writeFileSync(descriptor, text);
     fsyncSync(descriptor);
   } catch (error) {
     const why = codeOf(error) === 'EEXIST' ? 'exists and is not overwritten' : messageOf(error);

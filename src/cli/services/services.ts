@@ -1,4 +1,4 @@
-/** `majordomo services`: the services of a broker and their load; describes, pauses and resumes one. */
+/** `majordomo services`: the services of a broker and their load; describes, pauses and resumes one, exports contracts. */
 import type { Command } from 'commander';
 
 import { type Facts, factsIn } from '../common/facts.js';
@@ -10,6 +10,7 @@ import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/w
 import { addOperatorOptions, type OperatorOptions, postTo } from '../connection/admin.js';
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
 import { defineDescribe } from './describe.js';
+import { defineExport } from './export.js';
 import { countText, figure, msText, rateText } from './cells.js';
 
 const EXAMPLES = [
@@ -21,6 +22,7 @@ const EXAMPLES = [
     'another broker, over HTTP, with a token',
   ],
   ['majordomo services describe render', 'what it takes and answers'],
+  ['majordomo services export --asyncapi', 'what all services take and answer, as AsyncAPI'],
   ['majordomo services pause render', 'its requests wait; what its workers have goes on'],
   ['majordomo services -o name', 'the names alone, one per line'],
   ["majordomo services -o json | jq '.[] | select(.queued > 100)'", 'the JSON of mmi.services'],
@@ -70,6 +72,7 @@ export function define(command: Command): void {
       );
     });
   defineDescribe(command);
+  defineExport(command);
   for (const [name, about, past] of ACTIONS) {
     const action = addSubcommand(command, name, about).argument('<service>', 'named as in lists');
     addOperatorOptions(action)

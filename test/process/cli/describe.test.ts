@@ -1,4 +1,7 @@
 /** What workers announce of their services, as commands and HTTP show it, and as a request is checked against it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 
@@ -6,7 +9,12 @@ import { service } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { closePeers, RawPeer } from '../../interop/support/raw-peer.js';
 import { killAll, run } from '../../support/child.js';
-import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
 import { ask, httpOf } from '../../support/http.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 import { silent } from '../../support/silent.js';
@@ -114,6 +122,45 @@ describe('majordomo services describe', () => {
       expect(status).toBe(0);
       expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     }
+  });
+});
+
+describe('majordomo services export', () => {
+  const exported = (...more: string[]): ReturnType<typeof run> =>
+    run(['services', 'export', '--asyncapi', ...more]);
+
+  it('writes the same document over MMI and HTTP, and warns of contracts that differ', async () => {
+    await announce('evil%\x1b', '{"description":"\x9b2J","input":{"$ref":"file:///etc/passwd"}}');
+    const mmi = await exported(...at);
+    const http = await exported('--admin', httpOf(daemon), '-o', 'json');
+    for (const { status, stdout, stderr } of [mmi, http]) {
+      expect(status).toBe(0);
+      expect(stderr).toContain('warning: pay has 2 different contracts: all are written\n');
+      expect(stderr).toContain('warning: evil%25%1B: what is not JSON Schema');
+      expect(stdout + stderr).not.toMatch(
+        /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]|"\$ref":"file/,
+      );
+    }
+    const document: unknown = JSON.parse(mmi.stdout);
+    expect(JSON.parse(http.stdout)).toEqual(document);
+    expect(document).toMatchObject({
+      asyncapi: '3.0.0',
+      servers: { broker: { host: daemon.endpoint.replace('tcp://', ''), protocol: 'mdp' } },
+      operations: { pay: { messages: [{}, {}], reply: { messages: [{}, {}] } } },
+      channels: { evil_25_1B: { address: 'evil%25%1B' } },
+    });
+  });
+
+  it('writes a new file, and leaves one that exists as it is', async () => {
+    const file = join(temporaryDirectory(), 'services.json');
+    expect(await exported(file, ...at)).toMatchObject({ status: 0, stdout: '' });
+    const written = readFileSync(file, 'utf8');
+    expect(JSON.parse(written)).toHaveProperty('channels.pay');
+    const again = await exported(file, ...at);
+    expect(again).toMatchObject({ status: 74, stdout: '' });
+    expect(again.stderr).toContain(`${file}: exists and is not overwritten`);
+    expect(readFileSync(file, 'utf8')).toBe(written);
+    expect(await run(['services', 'export', ...at])).toMatchObject({ status: 64, stdout: '' });
   });
 });
 
