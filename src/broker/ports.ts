@@ -286,10 +286,10 @@ export interface BrokerHost {
   recordHello(id: number, hello: Hello): boolean;
   /**
    * The sender of this request does not want the answers of others of its requests any more: those whose
-   * envelope ends with one of `ids`, and is otherwise that of this request.
-   * @returns false if too many are being looked for already
+   * envelope is that of this request, and then one of `ids`.
+   * @returns false if more are being looked for than it has requests, or if the envelope is too long
    */
-  cancel(id: number, ids: readonly Buffer[]): boolean;
+  cancel(id: number, ids: readonly Buffer[], now: number): boolean;
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
   /** True if an operator paused the service: its requests wait. */

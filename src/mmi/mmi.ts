@@ -164,7 +164,7 @@ export class Mmi implements InternalService {
     if (ids.length > CANCEL_IDS_MAX || ids.some(({ length }) => length > CANCEL_ID_BYTES_MAX)) {
       return BAD_REQUEST;
     }
-    return host.cancel(id, ids) ? OK : TOO_MANY;
+    return host.cancel(id, ids, this.#now) ? OK : TOO_MANY;
   }
 
   #services(host: BrokerHost): PagedList {

@@ -712,8 +712,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
         const ids = sends.map(([{ id }, send]) => correlation(id, send));
         for (let at = 0; at < ids.length; at += CANCEL_IDS_MAX) {
           const some = ids.slice(at, at + CANCEL_IDS_MAX);
-          const question = correlation(PROBE_ID, 0);
-          writeMessage(link, clientRequest(this.#settings.version, question, CANCEL, some));
+          // Without a correlation id: those of the requests follow what precedes it.
+          writeMessage(link, clientRequest(this.#settings.version, null, CANCEL, some));
         }
       },
       receive: (link, frames) => {
@@ -757,7 +757,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       else this.#answer(link, call, call.attempt, frames, reply);
       return;
     }
-    // Without an envelope it is the answer to `mmi.hello`, whatever it says.
+    // Without an envelope it is the answer to `mmi.hello` or `mmi.cancel`, whatever it says.
     if (reply.envelopeFrames <= 0) return;
     if (reply.envelopeFrames !== 1 || frames.size(0) !== CORRELATION_BYTES) {
       counters.malformed++;

@@ -121,6 +121,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   readonly #running: TaskContext<WorkerSession>[] = [];
   /** Requests whose handlers have returned a body; their answers are sent in one microtask. */
   #answered: TaskContext<WorkerSession>[] = [];
+  /** Those that were cancelled, and whose handlers go on without a place. */
+  readonly #givenUp = new Set<TaskContext<WorkerSession>>();
   readonly #closings = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   #run: Promise<void> | null = null;
@@ -361,6 +363,10 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     return next;
   }
 
+  get #concurrency(): number {
+    return this.#owner.settings.services.reduce((sum, { concurrency }) => sum + concurrency, 0);
+  }
+
   #wake(): void {
     this.#ticker.want(this.#nextMs());
   }
@@ -408,7 +414,10 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     context.cancel(cancelGraceMs, () => {
       const { service } = context.task.request;
       const text = `a handler of '${service}' goes on ${cancelGraceMs} ms after its request was cancelled: its place is given to another`;
+      // More would be more handlers than anybody asked for.
+      if (this.#givenUp.size >= this.#concurrency) return;
       this.#failures.report('cancelled', text);
+      this.#givenUp.add(context);
       this.#cancelled(context);
     });
   }
@@ -448,7 +457,10 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   /** The handler of a cancelled request has ended, or was given up. */
   #cancelled(context: TaskContext<WorkerSession>): void {
     const { session, task } = context;
-    if (context.isOver) return;
+    if (context.isOver) {
+      this.#givenUp.delete(context);
+      return;
+    }
     context.isOver = true;
     this.#remove(context);
     session.cancelled(task, monotonicMs());

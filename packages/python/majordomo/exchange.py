@@ -49,7 +49,7 @@ def probe(settings: Settings, link: Link) -> None:
 def cancel(settings: Settings, link: Link, sends: Sequence[bytes]) -> None:
     """Tells the broker that nobody waits for the answers to these sends any more."""
     for at in range(0, len(sends), _CANCELS_MAX):
-        link.send(wire.request(settings.version, PROBE, b"mmi.cancel", sends[at : at + _CANCELS_MAX]))
+        link.send(wire.request(settings.version, b"", b"mmi.cancel", sends[at : at + _CANCELS_MAX]))
 
 
 def status_of(body: Sequence[bytes]) -> int:

@@ -15,13 +15,15 @@ import type {
 } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
 import { Grants } from '../state/entities.js';
-import { NONE } from '../state/request-table.js';
+import { ENVELOPE_BYTES, NONE } from '../state/request-table.js';
 
 /**
  * Limit for all their envelopes together: enough for ids as libzmq makes them, over any number of
  * hops.
  */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
+/** Of the envelope that those of all named requests begin with. */
+const CANCEL_ENVELOPE_BYTES_MAX = 1024;
 
 export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   readonly #state: BrokerState;
@@ -66,11 +68,13 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return true;
   }
 
-  cancel(number: number, ids: readonly Buffer[]): boolean {
-    const { internalRequests, requests, scans } = this.#state;
+  cancel(number: number, ids: readonly Buffer[], now: number): boolean {
+    const { internalRequests, requests, scans, table } = this.#state;
     const id = internalRequests.of(number);
     const client = id === NONE ? null : requests.clientOf(id);
-    return client === null || scans.cancel(client, requests.envelope(id), ids);
+    if (client === null) return true;
+    if (table.get(id, ENVELOPE_BYTES) > CANCEL_ENVELOPE_BYTES_MAX) return false;
+    return scans.cancel(client, requests.envelope(id), ids, now);
   }
 
   isServed(service: Buffer): boolean {

@@ -3,31 +3,53 @@
  * lost the right to send them, they are refused (D73). Those that it does not want any more end wherever they
  * are (D106).
  */
-import { PackedCursor, packedFrameBytes, packHead, readPacked } from '../../core/packed.js';
+import { pack, packedBytes } from '../../core/packed.js';
+import { Frames } from '../../core/frames.js';
 import { allows } from '../admission/access.js';
 import { RIGHT_WITHDRAWN } from '../admission/refusal.js';
 import type { Client } from '../state/entities.js';
-import { NONE, OUT, QUEUED, type RequestId } from '../state/request-table.js';
+import {
+  ARRIVED_AT,
+  ENVELOPE_BYTES,
+  NONE,
+  OUT,
+  QUEUED,
+  type RequestId,
+} from '../state/request-table.js';
 import type { BrokerState } from './broker-state.js';
 import { type Slice, Turns } from './turns.js';
 
-/** Requests of one client that are looked for at once. */
-const CANCELLED_MAX = 10_000;
+/** A client with at most so many requests has those that it takes back looked for at once. */
+const AT_ONCE_MAX = 256;
+/** Maximum size of the envelope of a request that can be taken back: all others are longer than any real one. */
+const ENVELOPE_BYTES_MAX = 2048;
+/** Ids that a client may have looked for besides one for each of its requests. */
+const SPARE_IDS = 100;
+/** Memory of an envelope that is looked for, besides its bytes. */
+const KEY_BYTES = 64;
 
-/** Of one client there is one at a time, because each moves its requests. */
 interface Scan {
   readonly client: Client;
   /** Requests not yet examined. */
   left: number;
   rightsChanged: boolean;
-  /** The envelopes of requests that it does not want any more: packed, one character per byte. */
-  readonly cancelled: Set<string>;
+  /** When it was asked to end requests, by their envelopes: packed, one character per byte. */
+  readonly cancelled: Map<string, number>;
+  /** What these take in memory. */
+  bytes: number;
+}
+
+/** Of one client: each scan moves its requests, so they come one after the other. */
+interface Scans {
+  readonly running: Scan;
+  /** What was asked for meanwhile. */
+  next: Scan | null;
 }
 
 export class ClientScans {
   readonly #state: BrokerState;
-  readonly #scans = new Turns<Scan>();
-  readonly #byClient = new Map<Client, Scan>();
+  readonly #turns = new Turns<Scan>();
+  readonly #byClient = new Map<Client, Scans>();
 
   constructor(state: BrokerState) {
     this.#state = state;
@@ -42,28 +64,66 @@ export class ClientScans {
   }
 
   /**
-   * @param envelope of a request of this client, packed
-   * @param ids the last frames of the envelopes of others, which are otherwise the same
-   * @returns false if too many are looked for already
+   * Ends requests that are here now.
+   * @param envelope packed
+   * @param ids each ends the envelope of one of them, which begins with `envelope`
+   * @returns false if more are looked for than it has requests
    */
-  cancel(client: Client, envelope: Buffer, ids: readonly Buffer[]): boolean {
-    const looked = this.#byClient.get(client)?.cancelled.size ?? 0;
-    if (looked + ids.length > CANCELLED_MAX) return false;
-    const { cancelled } = this.#scan(client);
-    for (const id of ids) cancelled.add(withLastFrame(envelope, id));
+  cancel(client: Client, envelope: Buffer, ids: readonly Buffer[], now: number): boolean {
+    const keys = ids
+      .map((id) => keyOf(envelope, id))
+      .filter(({ length }) => length <= ENVELOPE_BYTES_MAX);
+    if (client.requests.count <= AT_ONCE_MAX) {
+      this.#cancelNow(client, new Set(keys));
+      return true;
+    }
+    const scans = this.#byClient.get(client);
+    const looked = (scans?.running.cancelled.size ?? 0) + (scans?.next?.cancelled.size ?? 0);
+    if (looked + keys.length > client.requests.count + SPARE_IDS) return false;
+    const scan = this.#scan(client);
+    for (const key of keys) {
+      if (!scan.cancelled.has(key)) this.#account(scan, key.length + KEY_BYTES);
+      scan.cancelled.set(key, now);
+    }
     return true;
   }
 
-  #scan(client: Client): Scan {
-    const { count } = client.requests;
-    let scan = this.#byClient.get(client);
-    if (scan === undefined) {
-      scan = { client, left: count, rightsChanged: false, cancelled: new Set() };
-      this.#byClient.set(client, scan);
-      this.#scans.add(client.identity, scan);
+  #cancelNow({ requests }: Client, keys: ReadonlySet<string>): void {
+    for (let id = requests.head; id !== NONE;) {
+      const next = requests.next(id);
+      const key = this.#envelopeOf(id);
+      if (key !== null && keys.has(key)) this.#state.ends.cancel(id);
+      id = next;
     }
-    scan.left = count;
+  }
+
+  /** @returns `null`: nobody can take this request back */
+  #envelopeOf(id: RequestId): string | null {
+    const { table, requests } = this.#state;
+    if (!table.is(id, QUEUED | OUT)) return null;
+    return table.get(id, ENVELOPE_BYTES) > ENVELOPE_BYTES_MAX ? null : requests.envelopeText(id);
+  }
+
+  /** The scan that has yet to begin, or a new one. */
+  #scan(client: Client): Scan {
+    const known = this.#byClient.get(client);
+    if (known?.next != null) return known.next;
+    const scan = { client, left: 0, rightsChanged: false, cancelled: new Map(), bytes: 0 };
+    if (known === undefined) this.#begin(scan);
+    else known.next = scan;
     return scan;
+  }
+
+  #begin(scan: Scan): void {
+    const { client } = scan;
+    scan.left = client.requests.count;
+    this.#byClient.set(client, { running: scan, next: null });
+    this.#turns.add(client.identity, scan);
+  }
+
+  #account(scan: Scan, bytes: number): void {
+    scan.bytes += bytes;
+    scan.client.identity.memory.add('requests', bytes);
   }
 
   /**
@@ -71,7 +131,7 @@ export class ClientScans {
    * @returns false if there is more to do
    */
   run(budget: number): boolean {
-    return this.#scans.run(budget, (scan, most) => this.#continue(scan, most));
+    return this.#turns.run(budget, (scan, most) => this.#continue(scan, most));
   }
 
   #continue(scan: Scan, most: number): Slice {
@@ -87,17 +147,25 @@ export class ClientScans {
       scan.left--;
     }
     const isLast = scan.left === 0 || requests.count === 0;
-    if (isLast) {
-      this.#byClient.delete(client);
-      this.#state.clients.forget(client);
-    }
+    if (isLast) this.#end(scan);
     return { done, isLast };
+  }
+
+  #end(scan: Scan): void {
+    const { client } = scan;
+    this.#account(scan, -scan.bytes);
+    const next = this.#byClient.get(client)?.next ?? null;
+    this.#byClient.delete(client);
+    if (next === null) this.#state.clients.forget(client);
+    else this.#begin(next);
   }
 
   #examine(id: RequestId, { client, rightsChanged, cancelled }: Scan): void {
     const { ends, requests, table } = this.#state;
-    if (!table.is(id, QUEUED | OUT)) return;
-    if (cancelled.size > 0 && cancelled.has(requests.envelopeText(id))) {
+    const key = cancelled.size === 0 ? null : this.#envelopeOf(id);
+    const askedAt = key === null ? undefined : cancelled.get(key);
+    // One that came in the same moment may have come later: it is left alone.
+    if (askedAt !== undefined && table.getTime(id, ARRIVED_AT) < askedAt) {
       ends.cancel(id);
     } else if (!table.is(id, QUEUED)) {
       // Requests at workers continue.
@@ -109,16 +177,10 @@ export class ClientScans {
   }
 }
 
-/** @returns a packed envelope with another last frame, one character per byte */
-function withLastFrame(envelope: Buffer, id: Buffer): string {
-  const cursor = new PackedCursor();
-  let last = 0;
-  for (let at = 0; at < envelope.length; at = cursor.end) {
-    last = at;
-    readPacked(envelope, at, cursor);
-  }
-  const key = Buffer.alloc(last + packedFrameBytes(id.length));
-  envelope.copy(key, 0, 0, last);
-  id.copy(key, packHead(key, last, id.length, true));
-  return key.toString('latin1');
+/** @returns a packed envelope with one more frame, one character per byte */
+function keyOf(envelope: Buffer, id: Buffer): string {
+  const last = Frames.of(id);
+  const packed = Buffer.alloc(packedBytes(last, 0, 1));
+  pack(last, 0, 1, packed, 0, true);
+  return envelope.toString('latin1') + packed.toString('latin1');
 }

@@ -251,13 +251,14 @@ export class Lifecycle {
     const { table, requests, deliveries, tracer, stored, ends, options, admission } = this.#state;
     const isStored = table.is(id, STORED);
     deliveries.takeBack(id, worker);
-    if (tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
+    const isOver = table.is(id, ANSWERED | GIVEN_UP);
+    if (tracer.isOn && !isStored && !isOver) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
     if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
     const isPartly = (requests.partials.of(id)?.frames ?? 0) > 0;
     if (end.mayStillReply) this.#mayStillReply(id, isPartly);
     requests.partials.drop(id);
-    if (table.is(id, ANSWERED | GIVEN_UP)) {
+    if (isOver) {
       requests.release(id, this.#reasonOf(id));
     } else if (isStored) {
       if (end.cause === 'drained') stored.interrupted(id);

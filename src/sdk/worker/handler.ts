@@ -144,6 +144,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   /** A function of its own, so that handlers can destructure the context. */
   get partial(): (body: Body) => void {
     this.#partial ??= (body) => {
+      if (this.cancelledBy !== null) throw this.cancelledBy;
       const frames = this.#bodyOf(body);
       if (isProgressBody(frameList(frames))) throw progressError();
       if (this.#over || this.#version === 2) this.#send(frames);
@@ -176,7 +177,6 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   }
 
   #send(body: BodyFrames): void {
-    if (this.cancelledBy !== null) throw this.cancelledBy;
     this.spoiledBy ??= this.#over ? null : this.session.tooLargeError(body);
     if (this.spoiledBy !== null) throw this.spoiledBy;
     if (this.#over || !this.session.partial(this.task, body)) {

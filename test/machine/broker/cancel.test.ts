@@ -7,12 +7,12 @@ import type { ClientActor } from '../../support/stage-peers.js';
 
 afterEach(endStages);
 
-/** Two requests of one connection, told apart by the id in their envelopes, and a third that asks. */
+/** Two requests of one connection, told apart by the id that ends their envelopes, and who asks about them. */
 function clients(s: Stage, name = 'c1', ...before: string[]): readonly ClientActor[] {
   const first = s.client(name, { envelope: [...before, 'a'] });
   const over = first.connection;
-  const others = ['b', 'x'].map((id) => s.client(name, { envelope: [...before, id], over }));
-  return [first, ...others];
+  const second = s.client(name, { envelope: [...before, 'b'], over });
+  return [first, second, s.client(name, { envelope: before, over })];
 }
 
 function outcomes(s: Stage): unknown {
@@ -109,19 +109,57 @@ describe('mmi.cancel', () => {
     expect(asks?.inbox()).toEqual(['FINAL mmi.cancel 400']);
   });
 
-  it('looks for at most 10,000 at once, and in slices', () => {
+  it('ends no request that came later under the same id', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo', { cancel: true });
+    const [a, b, asks] = clients(s);
+    s.batch(() => {
+      a?.request('echo', 'old');
+      asks?.request('mmi.cancel', 'a');
+      a?.request('echo', 'new');
+      asks?.request('mmi.cancel', 'b');
+    });
+    expect(w1.inbox()).toEqual(['REQUEST new']);
+    w1.final('done');
+    expect(a?.inbox()).toEqual(['FINAL echo done']);
+    expect(b?.inbox()).toEqual([]);
+  });
+
+  it('ends no request of a neighbour behind the same proxy', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo');
+    const bob = s.client('proxy', { envelope: ['bob'] });
+    const mallory = s.client('proxy', { envelope: ['mallory'], over: bob.connection });
+    bob.request('echo', 'hi');
+    mallory.request('mmi.cancel', 'bob');
+    w1.final('ho');
+    expect(bob.inbox()).toEqual(['FINAL echo ho']);
+  });
+
+  it('refuses an envelope that no program makes', () => {
+    const s = stage();
+    const asks = s.client('c1', { envelope: ['x'.repeat(1025)] });
+    asks.request('mmi.cancel', 'a');
+    expect(asks.inbox()).toEqual(['FINAL mmi.cancel 429']);
+  });
+
+  it('of many requests looks for one each at once, and in slices', () => {
     const s = stage();
     const [a, , asks] = clients(s);
     const hundred = Array.from({ length: 100 }, (_, n) => `id ${n}`);
     s.batch(() => {
       for (let n = 0; n < 5000; n++) a?.request('echo', 'x');
-      for (let n = 0; n < 101; n++) {
+    });
+    s.after(1);
+    s.batch(() => {
+      for (let n = 0; n < 52; n++) {
         asks?.request('mmi.cancel', ...hundred.map((id) => `${id} of ${n}`));
       }
     });
     const answers = asks?.inbox() ?? [];
-    expect(answers.filter((line) => line.endsWith('200'))).toHaveLength(100);
+    expect(answers.filter((line) => line.endsWith('200'))).toHaveLength(51);
     expect(answers.at(-1)).toBe('FINAL mmi.cancel 429');
+    s.after(1);
     asks?.request('mmi.cancel', 'a');
     s.after(1);
     expect(outcomes(s)).toMatchObject({ cancelled: 5000 });

@@ -8,7 +8,7 @@ afterEach(endFleets);
 /** A client's request under the id `a`, and what cancels it. */
 function asker(broker: FleetStage): { readonly sends: () => void; readonly cancels: () => void } {
   const client = broker.client('c', { envelope: ['a'] });
-  const asks = broker.client('c', { envelope: ['x'], over: client.connection });
+  const asks = broker.client('c', { over: client.connection });
   return {
     sends: () => {
       client.request('echo', 'hi');

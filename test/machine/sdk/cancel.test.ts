@@ -42,10 +42,10 @@ describe('a client', () => {
     for (const each of all) await expect(each).rejects.toMatchObject({ code: 'ERR_MDP_ABORTED' });
     const [cancel, ...others] = net.link.written();
     expect(others).toEqual([]);
-    expect(shown([cancel?.slice(1, 5) ?? []])).toEqual(['|MDPC02|\\x01|mmi.cancel']);
-    expect(cancel?.slice(5).map((id) => id.toString('hex'))).toEqual(sent);
+    expect(shown([cancel?.slice(0, 3) ?? []])).toEqual(['MDPC02|\\x01|mmi.cancel']);
+    expect(cancel?.slice(3).map((id) => id.toString('hex'))).toEqual(sent);
     // The answer is nobody's.
-    net.link.says(PROBE, '', 'MDPC02', '\x03', 'mmi.cancel', '200');
+    net.link.says('MDPC02', '\x03', 'mmi.cancel', '200');
     expect(client.counters).toMatchObject({ malformed: 0, late: 0 });
   });
 
@@ -58,7 +58,7 @@ describe('a client', () => {
     expect((await first).value?.text()).toBe('0');
     await stream.return?.();
     await turn();
-    expect(net.link.written()[0]?.[4]?.toString()).toBe('mmi.cancel');
+    expect(net.link.written()[0]?.[2]?.toString()).toBe('mmi.cancel');
   });
 
   it('says nothing to a broker that does not know it', async () => {

@@ -189,7 +189,7 @@ export class SimClient implements Actor {
     if (this.#left) return;
     // Some take back what they do not wait for any longer (D106).
     if (this.habits.correlates && attempt.number % 2 === 0) {
-      this.#ask('mmi.cancel', Buffer.from(attempt.correlation), this.#correlated('mmi'));
+      this.#ask('mmi.cancel', Buffer.from(attempt.correlation), []);
     }
     if (tries >= this.habits.retries) {
       this.#open--;

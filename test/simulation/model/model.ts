@@ -343,7 +343,6 @@ export class Model {
       this.#requests.expected.close(worker.peer.id);
     }
     this.#revive(now);
-    this.#requests.endTakenBack();
     for (const client of this.#departed) {
       this.#requests.forget(client);
       this.#clients.delete(client);

@@ -238,18 +238,12 @@ export class ModelRequests {
 
   // ---------------------------------------------------------------- taken back (D106)
 
-  /** Those of this connection whose envelopes end with one of the ids, over the same proxies. */
+  /** Those of this connection whose envelopes are that of the question, and then one of the ids. */
   takeBack(client: ModelClient, { envelope, body }: RequestIntent): void {
-    for (const request of client.requests) {
+    for (const request of [...client.requests]) {
       const its = request.intent.envelope;
-      const isIts = body.some((id) => sameFrames(its, [...envelope.slice(0, -1), id]));
-      if (isIts) request.isTakenBack = true;
-    }
-  }
-
-  endTakenBack(): void {
-    for (const request of [...this.byKey.values()]) {
-      if (!request.isTakenBack || request.answered || request.givenUp) continue;
+      const isIts = body.some((id) => sameFrames(its, [...envelope, id]));
+      if (!isIts || request.answered || request.givenUp) continue;
       this.counters.requestsCancelled++;
       if (request.state === 'queued') {
         this.#end(request, 'too_late');

@@ -176,8 +176,6 @@ export class ModelRequest {
   held: (readonly Buffer[])[] = [];
   answered = false;
   givenUp = false;
-  /** Its client has taken it back, which takes effect at the end of the turn (D106). */
-  isTakenBack = false;
   /** The last report of a worker about it, as far as it is kept (D61). */
   reported: Failure | null = null;
   /**
