@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import logging
 import os
 import signal
 import socket
@@ -17,15 +16,12 @@ from .contract import contracts_of
 from .curve import Curve
 from .errors import RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Runner, failure_of
-from .link import Wake, ZmqLink
+from .link import Wake
 from .message import Request
 from .options import DAY_MS, Endpoints, endpoints_of, integer, service_of, version_of, wrong
-from .worker_core import Task, WorkerCore, WorkerSettings
+from .session import Session, log
+from .worker_core import Task, WorkerSettings
 
-log = logging.getLogger("majordomo.worker")
-
-# How long the last messages of a connection may take to leave, in milliseconds.
-LINGER_MS = 1000
 # Why the worker gives a request back, for the broker's log.
 CANCELLED = b"cancelled"
 
@@ -107,8 +103,8 @@ class Worker:
         self._poller = zmq.Poller()
         self._wake = Wake(self._poller)
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
-        self._held: collections.deque[tuple[_Session, Task]] = collections.deque()
-        self._running: dict[Task, tuple[_Session, Request]] = {}
+        self._held: collections.deque[tuple[Session, Task]] = collections.deque()
+        self._running: dict[Task, tuple[Session, Request]] = {}
         self._cancelled: dict[Task, float] = {}  # of these, when their places are given to others
         self._ready = {each: threading.Event() for each in handlers}
         self._close_at: Optional[float] = None
@@ -116,7 +112,7 @@ class Worker:
         self._thread: Optional[threading.Thread] = None
         self._lock = threading.Lock()
         self._sessions = [
-            _Session(self, settings, each, function, endpoint, curve, contracts.get(each, b""))
+            Session(self, settings, each, function, endpoint, curve, contracts.get(each, b""))
             for each, function in handlers.items()
             for endpoint in listed
         ]
@@ -219,7 +215,7 @@ class Worker:
     def _give_up_at(self) -> float:
         return next(iter(self._cancelled.values()), float("inf"))  # the first was cancelled first
 
-    def _begin(self, session: "_Session", task: Task) -> None:
+    def _begin(self, session: "Session", task: Task) -> None:
         if self._close_at is not None:
             return  # DISCONNECT gives it back
         if len(self._running) >= self._concurrency:
@@ -235,7 +231,7 @@ class Worker:
         self._tasks.append(task)
         self._wake.set()
 
-    def _emit(self, session: "_Session", task: Task, request: Request, body: "list[bytes]") -> None:
+    def _emit(self, session: "Session", task: Task, request: Request, body: "list[bytes]") -> None:
         def send() -> None:
             if not request._is_cancelled:
                 session.core.partial(task, body)
@@ -246,7 +242,7 @@ class Worker:
             raise StreamBrokenError("the registration has ended, so the stream cannot go on")
         self._post(send)
 
-    def _cancel(self, session: "_Session", token: bytes) -> None:
+    def _cancel(self, session: "Session", token: bytes) -> None:
         """Nobody waits for the answer: one that has not begun goes back, and the handler of another is told."""
         for entry in self._held:
             if entry[0] is session and entry[1].client == token:
@@ -268,7 +264,7 @@ class Worker:
         session.core.give_back(task, CANCELLED)
         self._begin_held()
 
-    def _over(self, session: "_Session", task: Task, outcome: Outcome) -> None:
+    def _over(self, session: "Session", task: Task, outcome: Outcome) -> None:
         self._cancelled.pop(task, None)
         _, request = self._running.pop(task, (None, None))
         if request is None:
@@ -286,62 +282,6 @@ class Worker:
         while self._held and len(self._running) < self._concurrency:
             self._begin(*self._held.popleft())
 
-    def _forget_held(self, session: "_Session") -> None:
+    def _forget_held(self, session: "Session") -> None:
         """Their registration has ended: the broker gives them to others."""
         self._held = collections.deque(each for each in self._held if each[0] is not session)
-
-
-class _Session:
-    """One service at one broker."""
-
-    def __init__(self, worker: Worker, settings: WorkerSettings, service: bytes, handler: Handler,
-                 endpoint: str, curve: Optional[Curve], contract: bytes) -> None:
-        self.name = service.decode("utf-8", "backslashreplace")
-        self.handler = handler
-        self.run = worker._runner.runner_of(handler)
-        self.can_lose_its_place = self.run != worker._runner._run_in_process
-        self._service = service
-        self._worker = worker
-        self._endpoint = endpoint
-        self._curve = curve
-        self._context: zmq.Context[Any] = zmq.Context.instance()
-        self.link = ZmqLink(self._context, worker._poller, curve)
-        self.core = core = WorkerCore(settings, service, self, contract)
-        self.link.on_up = lambda: core.up(time.monotonic())
-        self.link.on_down = lambda reason: core.down(reason, time.monotonic())
-        self.link.on_message = self._received
-
-    def open(self) -> Optional[str]:
-        return self.link.open(self._endpoint)
-
-    def close(self) -> None:
-        self.link.close(LINGER_MS)
-
-    def send(self, frames: Sequence[bytes]) -> None:
-        self.link.send(frames)
-
-    def send_late(self, frames: Sequence[bytes]) -> None:
-        late = self._context.socket(zmq.DEALER)
-        if self._curve is not None:
-            self._curve.apply(late)
-        late.connect(self._endpoint)
-        late.send_multipart(frames)
-        late.close(LINGER_MS)
-
-    def begin(self, task: Task) -> None:
-        self._worker._begin(self, task)
-
-    def cancel(self, token: bytes) -> None:
-        self._worker._cancel(self, token)
-
-    def confirmed(self) -> None:
-        log.info("%s is registered at %s", self.name, self._endpoint)
-        self._worker._ready[self._service].set()
-
-    def lost(self, reason: str) -> None:
-        log.warning("%s is not registered at %s: %s", self.name, self._endpoint, reason)
-        self._worker._forget_held(self)
-
-    def _received(self, frames: "list[bytes]") -> None:
-        if not self.core.received(frames, time.monotonic()):
-            log.warning("%s: a malformed message from %s", self.name, self._endpoint)

@@ -10,7 +10,7 @@ from typing import Any, AsyncIterator, Generator
 
 import pytest
 
-from majordomo import AsyncClient, Client, Request, StreamBrokenError, Worker
+from majordomo import AsyncClient, Client, Request, ServiceError, StreamBrokenError, Worker
 
 from .conftest import PATIENCE, Broker
 
@@ -106,11 +106,14 @@ def test_a_cancelled_task_ends_the_handler_of_its_request(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("kind", ["thread", "task"])
-def test_a_closed_durable_request_ends_its_handler(broker: Broker, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "protocol"), [("thread", "0.2"), ("task", "0.2"), ("thread", "0.1")])
+def test_a_closed_durable_request_ends_its_handler(
+    broker: Broker, caplog: pytest.LogCaptureFixture, kind: str, protocol: str
+) -> None:
     handlers = Handlers()
-    service = f"cancel-stored-{kind}"
-    with Worker(broker.endpoint, service, getattr(handlers, kind)).ready(), Client(broker.endpoint) as client:
+    service = f"cancel-stored-{kind}-{protocol}"
+    worker = Worker(broker.endpoint, service, getattr(handlers, kind), protocol=protocol)
+    with worker.ready(), Client(broker.endpoint) as client:
         job = client.enqueue(service, "x")
         assert handlers.running.wait(PATIENCE)
         job.cancel()
@@ -189,3 +192,13 @@ def test_a_request_that_has_not_begun_goes_back_at_once(broker: Broker) -> None:
 
     with Worker(broker.endpoint, services=services).ready() as worker:
         asyncio.run(program())
+
+
+def test_a_cancelled_error_of_a_handler_that_nobody_cancelled_is_a_failure(broker: Broker) -> None:
+    async def gives_in(request: Request) -> str:
+        raise asyncio.CancelledError
+
+    with Worker(broker.endpoint, "cancel-itself", gives_in).ready(), Client(broker.endpoint) as client:
+        with pytest.raises(ServiceError) as failed:
+            client.request("cancel-itself", "x", retries=0)
+    assert failed.value.service_code == "CancelledError"

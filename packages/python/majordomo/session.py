@@ -1,0 +1,76 @@
+"""One service of a worker at one broker: its connection."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Optional, Sequence
+
+import zmq
+
+from .curve import Curve
+from .handlers import Handler
+from .link import ZmqLink
+from .worker_core import Task, WorkerCore, WorkerSettings
+
+if TYPE_CHECKING:
+    from .serving import Worker
+
+log = logging.getLogger("majordomo.worker")
+
+# How long the last messages of a connection may take to leave, in milliseconds.
+LINGER_MS = 1000
+
+
+class Session:
+    def __init__(self, worker: "Worker", settings: WorkerSettings, service: bytes, handler: Handler,
+                 endpoint: str, curve: Optional[Curve], contract: bytes) -> None:
+        self.name = service.decode("utf-8", "backslashreplace")
+        self.handler = handler
+        self.run = worker._runner.runner_of(handler)
+        self.can_lose_its_place = self.run != worker._runner._run_in_process
+        self._service = service
+        self._worker = worker
+        self._endpoint = endpoint
+        self._curve = curve
+        self._context: zmq.Context[Any] = zmq.Context.instance()
+        self.link = ZmqLink(self._context, worker._poller, curve)
+        self.core = core = WorkerCore(settings, service, self, contract)
+        self.link.on_up = lambda: core.up(time.monotonic())
+        self.link.on_down = lambda reason: core.down(reason, time.monotonic())
+        self.link.on_message = self._received
+
+    def open(self) -> Optional[str]:
+        return self.link.open(self._endpoint)
+
+    def close(self) -> None:
+        self.link.close(LINGER_MS)
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        self.link.send(frames)
+
+    def send_late(self, frames: Sequence[bytes]) -> None:
+        late = self._context.socket(zmq.DEALER)
+        if self._curve is not None:
+            self._curve.apply(late)
+        late.connect(self._endpoint)
+        late.send_multipart(frames)
+        late.close(LINGER_MS)
+
+    def begin(self, task: Task) -> None:
+        self._worker._begin(self, task)
+
+    def cancel(self, token: bytes) -> None:
+        self._worker._cancel(self, token)
+
+    def confirmed(self) -> None:
+        log.info("%s is registered at %s", self.name, self._endpoint)
+        self._worker._ready[self._service].set()
+
+    def lost(self, reason: str) -> None:
+        log.warning("%s is not registered at %s: %s", self.name, self._endpoint, reason)
+        self._worker._forget_held(self)
+
+    def _received(self, frames: "list[bytes]") -> None:
+        if not self.core.received(frames, time.monotonic()):
+            log.warning("%s: a malformed message from %s", self.name, self._endpoint)
