@@ -1,4 +1,4 @@
-/** One service: its state in a sentence, why it fails, its dead requests, its charts and workers. */
+/** One service: its state in a sentence, why it fails, its dead requests, its charts, workers and contracts. */
 import type { VNode } from 'preact';
 
 import type { Service, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
@@ -7,6 +7,7 @@ import type { Page } from '../../admin/api/words.js';
 import { get, withQuery } from '../api.js';
 import { Chart, hasData, TimeSpan } from '../chart.js';
 import { SERVICE_CHARTS } from '../charts.js';
+import { Contracts } from '../contracts.js';
 import { Button, Card, Empty, Figure } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
@@ -59,6 +60,7 @@ async function loaded(service: string, kept: Samples): Promise<Loaded> {
 export function ServiceView({ service }: { service: string }): VNode {
   const { answer, error } = usePolled(service, () => loaded(service, samplesOf(service)), EVERY_MS);
   const dead = answer?.service?.durable?.dead ?? 0;
+  const contracts = answer?.service?.contracts ?? 0;
   const isKnown = answer === null || answer.service !== undefined || answer.failures.length > 0;
   return (
     <div class="stack">
@@ -91,6 +93,7 @@ export function ServiceView({ service }: { service: string }): VNode {
           {dead > 0 ? <Dead service={service} dead={dead} /> : null}
           <Charts {...answer} />
           <Workers {...answer.workers} />
+          {contracts > 0 ? <Contracts service={service} count={contracts} /> : null}
           <TestRequest service={service} />
         </>
       ) : null}
