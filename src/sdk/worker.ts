@@ -408,7 +408,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     const context = this.#running.find(
       (each) => each.session === session && each.task.client.equals(token),
     );
-    if (context === undefined || context.cancelledBy !== null) return;
+    if (context?.cancelledBy !== null) return;
     const { cancelGraceMs } = this.#owner.settings;
     this.counters.cancelled++;
     context.cancel(cancelGraceMs, () => {

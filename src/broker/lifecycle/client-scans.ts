@@ -107,7 +107,8 @@ export class ClientScans {
   /** The scan that has yet to begin, or a new one. */
   #scan(client: Client): Scan {
     const known = this.#byClient.get(client);
-    if (known?.next != null) return known.next;
+    const waiting = known?.next ?? null;
+    if (waiting !== null) return waiting;
     const scan = { client, left: 0, rightsChanged: false, cancelled: new Map(), bytes: 0 };
     if (known === undefined) this.#begin(scan);
     else known.next = scan;

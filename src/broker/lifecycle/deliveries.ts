@@ -135,8 +135,9 @@ export class Deliveries {
   /**
    * Nobody wants the answer of a request that is out, for this reason: it is not delivered again, and its worker
    * hears of it, if it wants to (D106). Its delivery ends when the worker answers, or is lost.
+   * @param why ANSWERED or GIVEN_UP
    */
-  cancel(id: RequestId, why: typeof ANSWERED | typeof GIVEN_UP): void {
+  cancel(id: RequestId, why: number): void {
     const { table, workers, tokens, requests, sink, counters } = this.#state;
     const isKnown = table.is(id, ANSWERED | GIVEN_UP);
     table.raise(id, why);

@@ -191,7 +191,7 @@ export class ModelRequests {
         this.#end(request, 'answered');
         return;
       }
-      if (!request.givenUp) this.#tellWorker(request);
+      this.#tellWorker(request);
       request.answered = true;
     }
   }
@@ -256,8 +256,8 @@ export class ModelRequests {
   }
 
   /** Nobody waits for the answer of a request that is out. */
-  #tellWorker({ worker, delivery }: ModelRequest): void {
-    if (worker?.wantsCancel !== true || delivery === null || worker.isPirate) return;
+  #tellWorker({ worker, delivery, givenUp }: ModelRequest): void {
+    if (givenUp || worker?.wantsCancel !== true || delivery === null || worker.isPirate) return;
     this.counters.cancels++;
     const version = worker.version === 1 ? 1 : 2;
     this.expected.message(worker.peer.id, cancelFrames(version, delivery.token));
