@@ -98,6 +98,8 @@ export class Jobs {
       const settle = (): void => {
         clearTimeout(timer);
         clearTimeout(grace);
+        // It has ended after SIGTERM; what it started may have ignored that.
+        if (grace !== undefined) killGroup(child, 'SIGKILL');
         signal.removeEventListener('abort', stopped);
         this.#running.delete(child);
         // Its lines are still passed on, but this worker does not wait for them when it ends.
