@@ -275,6 +275,18 @@ describe('a command that fails', () => {
     await until(() => !isAlive(pid), 'its end');
   });
 
+  it('is killed if it ignores SIGTERM, before the worker gives its place to another', async () => {
+    const script = 'trap "" TERM; echo began >&2; while :; do sleep 0.05; done';
+    const worker = await offer(daemon, 'ignores', ['sh', '-c', script]);
+    const { stdout } = await request(daemon, '--durable', '--no-wait', 'ignores', 'x');
+    await says(worker, 'began');
+    await request(daemon, '--close', stdout.trim());
+    const next = await request(daemon, '--durable', '--no-wait', 'ignores', 'y');
+    await worker.until(({ stderr }) => stderr.split('began').length === 3, 'a second run');
+    expect(worker.stderr).not.toContain('goes on');
+    await request(daemon, '--close', next.stdout.trim());
+  });
+
   it('is done when it ends, even if a process that it started keeps its standard error open', async () => {
     const line = ['sh', '-c', 'sleep 600 > /dev/null & echo $!'];
     const worker = await offer(daemon, 'leaves', line);
