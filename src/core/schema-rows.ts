@@ -18,6 +18,10 @@ type Rows = Map<string, string>;
 
 /** Maximum number of rows of one contract; the rest is not shown. */
 const ROWS_MAX = 300;
+/** Maximum number of visits of schemas in one contract: several may have the same name. */
+const VISITS_MAX = 2000;
+/** The row that stands for what is not shown. */
+const MORE = '(more)';
 /** Fields within fields, and references that are followed. */
 const LEVELS_MAX = 10;
 /** Choices of one field that are told. */
@@ -48,7 +52,7 @@ export function comparedContracts(contracts: readonly unknown[]): readonly Compa
   });
   if (contracts.length < 2 || compared.some(({ differs }) => differs)) return compared;
   const texts = contracts.map(() => 'differs in what is not shown');
-  return [...compared, { name: '(more)', texts, differs: true }];
+  return [...compared.filter(({ name }) => name !== MORE), { name: MORE, texts, differs: true }];
 }
 
 function cut(text: string): string {
@@ -62,13 +66,18 @@ function rowsOf(contract: unknown): Rows {
     const text = contract[name];
     if (typeof text === 'string' && text !== 'application/json') rows.set(name, text);
   }
+  const bounds: Bounds = { visits: 0, isReached: false };
+  const walk = (name: string, schema: unknown): void => {
+    new Walk(schema, rows, bounds).schema(name, schema, false, 0);
+  };
   for (const part of ['input', 'output', 'progress']) {
-    if (part in contract) new Walk(contract[part], rows).schema(part, contract[part], false, 0);
+    if (part in contract) walk(part, contract[part]);
   }
   const { errors } = contract;
   for (const [code, schema] of Object.entries(isJson(errors) ? errors : {})) {
-    new Walk(schema, rows).schema(`errors.${code}`, schema, false, 0);
+    walk(`errors.${code}`, schema);
   }
+  if (bounds.isReached) rows.set(MORE, 'the rest is not shown');
   return rows;
 }
 
@@ -76,20 +85,37 @@ function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A string as it is, anything else as JSON. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : cut(JSON.stringify(value));
+}
+
+/** Of one contract. */
+interface Bounds {
+  visits: number;
+  isReached: boolean;
+}
+
 /** Through one schema. */
 class Walk {
   readonly #root: unknown;
   readonly #rows: Rows;
+  readonly #bounds: Bounds;
 
-  constructor(root: unknown, rows: Rows) {
+  constructor(root: unknown, rows: Rows, bounds: Bounds) {
     this.#root = root;
     this.#rows = rows;
+    this.#bounds = bounds;
   }
 
   schema(name: string, given: unknown, isRequired: boolean, level: number): void {
-    if (this.#rows.size >= ROWS_MAX) return;
+    if (this.#rows.size >= ROWS_MAX || this.#bounds.visits >= VISITS_MAX) {
+      this.#bounds.isReached = true;
+      return;
+    }
+    this.#bounds.visits++;
     const schema = this.#resolved(given);
-    this.#rows.set(name, this.#text(schema, isRequired));
+    if (!this.#rows.has(name)) this.#rows.set(name, this.#text(schema, isRequired));
     if (!isJson(schema) || level >= LEVELS_MAX) return;
     const { properties, items, required } = schema;
     const needed = new Set<unknown>(Array.isArray(required) ? required : []);
@@ -107,7 +133,8 @@ class Walk {
   /** The choices, if any of them has fields. */
   #hasFields(choices: unknown): readonly unknown[] {
     if (!Array.isArray(choices)) return [];
-    const all = choices.map((each: unknown) => this.#resolved(each));
+    if (choices.length > CHOICES_MAX) this.#bounds.isReached = true;
+    const all = choices.slice(0, CHOICES_MAX).map((each: unknown) => this.#resolved(each));
     return all.some((each) => isJson(each) && ('properties' in each || 'items' in each)) ? all : [];
   }
 
@@ -142,7 +169,7 @@ class Walk {
   /** Its type, and everything else that has no row of its own. */
   #facts(schema: Json): readonly string[] {
     const { type } = schema;
-    const facts = type === undefined ? [] : [[type].flat().map(String).join(' or ')];
+    const facts = type === undefined ? [] : [[type].flat().map(shown).join(' or ')];
     for (const [key, value] of Object.entries(schema)) {
       if (STRUCTURE.has(key) || SILENT.has(key)) continue;
       facts.push(this.#fact(key, value));

@@ -45,6 +45,8 @@ export interface AnnouncedContract {
 /** @returns the rule that the frame breaks; `null`: it is a contract */
 export function contractFault(frame: Buffer): string | null {
   if (frame.length > CONTRACT_BYTES_MAX) return 'a contract may be at most 64 KiB';
+  // Of the text, not of its value: that lacks what a duplicate key replaces, but others read the text.
+  if (!isShallow(frame)) return `a contract may be at most ${DEPTH_MAX} levels deep`;
   const given = readJsonObject(frame, CONTRACT_BYTES_MAX);
   if (given === null || !Buffer.from(frame.toString('utf8')).equals(frame)) {
     return 'a contract must be a JSON object in UTF-8';
@@ -63,7 +65,6 @@ export function contractFault(frame: Buffer): string | null {
   if (![input, output, progress, ...codes].every(isSchema)) {
     return 'a part of a contract must be a JSON Schema: an object or a boolean';
   }
-  if (!isShallow(given, DEPTH_MAX)) return `a contract may be at most ${DEPTH_MAX} levels deep`;
   return null;
 }
 
@@ -75,7 +76,24 @@ function isSchema(value: unknown): boolean {
   return typeof value === 'boolean' || isObject(value);
 }
 
-function isShallow(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  return levels > 0 && Object.values(value).every((each) => isShallow(each, levels - 1));
+/** Counts brackets outside strings: what is no JSON may be either. */
+function isShallow(json: Buffer): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < json.length; at++) {
+    const character = String.fromCharCode(json[at] ?? 0);
+    if (isInString) {
+      // What follows a backslash does not end the string.
+      if (character === '\\') at++;
+      else if (character === '"') isInString = false;
+    } else if (character === '"') {
+      isInString = true;
+    } else if (character === '{' || character === '[') {
+      depth++;
+      if (depth > DEPTH_MAX) return false;
+    } else if (character === '}' || character === ']') {
+      depth--;
+    }
+  }
+  return true;
 }

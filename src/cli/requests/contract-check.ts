@@ -1,7 +1,7 @@
 /** `majordomo request` checks a body against what the workers of its service announced, before it sends. */
 import { runInNewContext } from 'node:vm';
 
-import type { Schema } from '@cfworker/json-schema';
+import type { Schema, SchemaDraft } from '@cfworker/json-schema';
 
 import { messageOf } from '../../core/errors.js';
 import type { Client } from '../../sdk/client.js';
@@ -17,6 +17,14 @@ const PROBLEMS_MAX = 10;
 const PROBLEM_CHARACTERS_MAX = 200;
 /** Of what contains the place where something is wrong, which has an error of its own. */
 const CONTAINERS = new Set(['properties', 'items', 'prefixItems', 'additionalProperties', '$ref']);
+
+/** By `$schema`, without its scheme and an empty fragment. */
+const DIALECTS: ReadonlyMap<string, SchemaDraft> = new Map([
+  ['json-schema.org/draft-04/schema', '4'],
+  ['json-schema.org/draft-07/schema', '7'],
+  ['json-schema.org/draft/2019-09/schema', '2019-09'],
+  ['json-schema.org/draft/2020-12/schema', '2020-12'],
+]);
 
 interface Judgement {
   /** `null`: the schema cannot be used. */
@@ -79,10 +87,18 @@ function isOpen({ input = true, contentType = 'application/json' }: Facts): bool
 }
 
 async function judgementOf({ input, version }: Facts, value: unknown): Promise<Judgement> {
-  const { Validator } = await import('@cfworker/json-schema');
+  const dialect = dialectOf(input);
+  if (dialect === undefined) {
+    return { problems: null, version, why: 'its JSON Schema is of another dialect ($schema)' };
+  }
+  const { format, Validator } = await import('@cfworker/json-schema');
+  // `format` is a remark, and must not refuse. The library has no option for that, and looks names up
+  // here, also those that an object inherits.
+  Object.setPrototypeOf(format, null);
+  for (const name of Object.keys(format)) Reflect.deleteProperty(format, name);
   const check = (): readonly string[] => {
     // It follows references within the schema alone, and an unknown one is an error.
-    const validator = new Validator(input as Schema, '2020-12', false);
+    const validator = new Validator(input as Schema, dialect, false);
     const { errors } = validator.validate(value);
     const places = errors.filter(({ keyword }) => !CONTAINERS.has(keyword));
     return (places.length === 0 ? errors : places).map(({ instanceLocation, error }) => {
@@ -98,6 +114,14 @@ async function judgementOf({ input, version }: Facts, value: unknown): Promise<J
   } catch (error) {
     return { problems: null, version, why: `its JSON Schema fails: ${messageOf(error)}` };
   }
+}
+
+/** `undefined`: the library does not know it. */
+function dialectOf(schema: unknown): SchemaDraft | undefined {
+  const given = factsIn(schema)?.['$schema'];
+  if (given === undefined) return '2020-12';
+  if (typeof given !== 'string') return undefined;
+  return DIALECTS.get(given.replace(/^https?:\/\//, '').replace(/#$/, ''));
 }
 
 function problemsText(name: string, judged: readonly Judgement[]): string {

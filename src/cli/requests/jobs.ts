@@ -8,6 +8,9 @@ import { codeOf, messageOf } from '../../core/errors.js';
 import { WORKER_DEFAULTS } from '../../sdk/defaults.js';
 import { ServiceError } from '../../sdk/service-error.js';
 
+/** How long a command that was told by SIGTERM may go on. */
+export const STOP_MS = WORKER_DEFAULTS.cancelGraceMs;
+
 export interface JobOptions {
   readonly service: string;
   readonly program: string;
@@ -92,12 +95,14 @@ export class Jobs {
         end('stopped', text, 'SIGTERM');
         grace = setTimeout(() => {
           end('stopped', text);
-        }, WORKER_DEFAULTS.cancelGraceMs);
+        }, STOP_MS);
       };
       signal.addEventListener('abort', stopped, { once: true });
       const settle = (): void => {
         clearTimeout(timer);
         clearTimeout(grace);
+        // It has ended after SIGTERM; what it started may have ignored that.
+        if (grace !== undefined) killGroup(child, 'SIGKILL');
         signal.removeEventListener('abort', stopped);
         this.#running.delete(child);
         // Its lines are still passed on, but this worker does not wait for them when it ends.

@@ -12,7 +12,7 @@ import type { CurveClientKeys } from '../../sdk/dials.js';
 import type { RegistrationLoss, Worker } from '../../sdk/worker.js';
 import { curveOf, keyHint, keyRemedy } from '../connection/curve.js';
 import { checkEndpoints, endpointsOf } from '../connection/endpoints.js';
-import { isRunnable, Jobs } from './jobs.js';
+import { isRunnable, Jobs, STOP_MS } from './jobs.js';
 import { checkService, DAY_MS, examples, integerOption, usage } from '../common/options.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
 import { printable, say } from '../common/output.js';
@@ -123,6 +123,8 @@ async function serve(
       service,
       concurrency,
       protocol,
+      // By then its command has been killed, so this never warns of one that ignores SIGTERM.
+      cancelGraceMs: STOP_MS + 1000,
       ...(name === undefined ? {} : { name }),
       ...(curve === undefined ? {} : { curve }),
     },

@@ -203,4 +203,34 @@ describe('majordomo request', () => {
     },
     PATIENCE_MS,
   );
+
+  it('understands a schema in the dialect of its $schema, and takes format as a remark', async () => {
+    const unsent = ['--timeout-ms', '200', '--retries', '0'];
+    const old = { $schema: 'http://json-schema.org/draft-04/schema#', maximum: 5 };
+    const tuple = { items: [{ type: 'string' }], additionalItems: false };
+    const http = 'http://json-schema.org';
+    const https = 'https://json-schema.org';
+    const cases: readonly (readonly [object, string, number, string])[] = [
+      // 75: it was sent, and nobody answered.
+      [{ ...old, exclusiveMaximum: true }, '3', 75, ''],
+      [{ ...old, exclusiveMaximum: true }, '5', 64, ''],
+      [{ $schema: `${http}/draft-07/schema#`, ...tuple }, '["x"]', 75, ''],
+      [{ $schema: `${http}/draft-07/schema`, ...tuple }, '["x",1]', 64, ''],
+      [{ $schema: `${https}/draft/2019-09/schema`, ...tuple }, '[1]', 64, ''],
+      [{ $schema: `${https}/draft/2020-12/schema`, exclusiveMaximum: 5 }, '5', 64, ''],
+      [{ exclusiveMaximum: 5 }, '3', 75, ''],
+      [{ $schema: 'urn:mine', type: 'string' }, '3', 75, 'of another dialect'],
+      [{ $schema: 7, type: 'string' }, '3', 75, 'of another dialect'],
+      [{ format: 'email' }, '"nobody"', 75, ''],
+      [{ not: { format: 'email' } }, '"nobody"', 64, ''],
+      [{ format: 'hasOwnProperty' }, '"nobody"', 75, ''],
+    ];
+    for (const [index, [input, body, expected, warning]] of cases.entries()) {
+      await announce(`dialect ${index}`, JSON.stringify({ input }));
+      const sent = await run(['request', `dialect ${index}`, body, ...unsent, ...at]);
+      expect([input, body, sent.status]).toEqual([input, body, expected]);
+      expect(sent.stderr.includes('warning: ')).toBe(warning !== '');
+      expect(sent.stderr).toContain(warning);
+    }
+  });
 });

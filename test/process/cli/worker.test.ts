@@ -11,6 +11,7 @@ import {
   temporaryDirectory,
 } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { until } from '../../support/until.js';
 
 /** For the whole file: each case has its own services. */
 let daemon: Daemon;
@@ -48,6 +49,15 @@ function request(daemon: Daemon, ...args: readonly string[]): ReturnType<typeof 
 /** Resolves when it has written that to its standard error. */
 function says(worker: Child, text: string): Promise<void> {
   return worker.until(({ stderr }) => stderr.includes(text), text);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // Of one that has ended and that nobody has waited for, it is empty.
+    return readFileSync(`/proc/${pid}/cmdline`).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 describe('majordomo worker makes a command a service', () => {
@@ -252,6 +262,29 @@ describe('a command that fails', () => {
     await worker.until(({ stderr }) => stderr.split('began').length === 3, 'a second run');
     await request(daemon, '--close', (await next).stdout.trim());
     expect(worker.stderr).not.toContain('failed');
+  });
+
+  it('is told by SIGTERM, and what it started and ignores that is killed when it has ended', async () => {
+    const script = `sh -c 'trap "" TERM; echo "began $$" >&2; exec sleep 600 >/dev/null 2>&1' & wait`;
+    const worker = await offer(daemon, 'survives', ['sh', '-c', script]);
+    const { stdout } = await request(daemon, '--durable', '--no-wait', 'survives', 'x');
+    await worker.until(({ stderr }) => /began \d+\n/.test(stderr), 'its process id');
+    const pid = Number(/began (\d+)\n/.exec(worker.stderr)?.[1]);
+    expect(isAlive(pid)).toBe(true);
+    await request(daemon, '--close', stdout.trim());
+    await until(() => !isAlive(pid), 'its end');
+  });
+
+  it('is killed if it ignores SIGTERM, before the worker gives its place to another', async () => {
+    const script = 'trap "" TERM; echo began >&2; while :; do sleep 0.05; done';
+    const worker = await offer(daemon, 'ignores', ['sh', '-c', script]);
+    const { stdout } = await request(daemon, '--durable', '--no-wait', 'ignores', 'x');
+    await says(worker, 'began');
+    await request(daemon, '--close', stdout.trim());
+    const next = await request(daemon, '--durable', '--no-wait', 'ignores', 'y');
+    await worker.until(({ stderr }) => stderr.split('began').length === 3, 'a second run');
+    expect(worker.stderr).not.toContain('goes on');
+    await request(daemon, '--close', next.stdout.trim());
   });
 
   it('is done when it ends, even if a process that it started keeps its standard error open', async () => {

@@ -54,11 +54,41 @@ describe('a contract, in rows', () => {
     expect(rows(one, { input: {} }).at(-1)).toMatch(/^\* \(more\)/);
   });
 
+  it('says what type is, even if that is no string', () => {
+    const input = { type: { toString: 1, valueOf: 1 }, title: { toString: 1 }, format: [{}] };
+    const choice = { type: [{ toString: 1 }, 'null'] };
+    expect(rows({ input: { ...input, anyOf: [choice] }, output: choice })).toEqual([
+      'input: {"toString":1,"valueOf":1}, title {"toString":1}, format [{}], {"toString":1} or null',
+      'output: {"toString":1} or null',
+    ]);
+    const [text = ''] = rows({ input: { type: [{ x: 'x'.repeat(60_000) }] } });
+    expect(text.length).toBeLessThan(250);
+  });
+
+  it('says so if it has more than is shown', () => {
+    expect(rows({ input: { properties: wide } }).at(-1)).toBe('(more): the rest is not shown');
+    expect(rows({ input: { properties: colliding } }).at(-1)).toBe('(more): the rest is not shown');
+    const twice = rows({ input: { properties: wide } }, { input: { properties: wide } });
+    expect(twice.filter((row) => row.includes('(more)'))).toEqual([
+      '* (more): differs in what is not shown | differs in what is not shown',
+    ]);
+  });
+
+  /** Fields of fields that have the same names: `x` with `x.x` is `x.x` with `x`. */
+  const colliding = Object.fromEntries(
+    Array.from({ length: 5 }, (_, at) => [
+      Array(at + 1)
+        .fill('x')
+        .join('.'),
+      { $ref: '#' },
+    ]),
+  );
   const wide = Object.fromEntries(Array.from({ length: 3000 }, (_, at) => [`f${at}`, true]));
   it.each([
     ['no object', [7, null, []], 1],
     ['endless references', { input: { $ref: '#' } }, 1],
     ['endless fields', { input: { properties: { a: { $ref: '#' }, b: { $ref: '#' } } } }, 300],
+    ['fields whose names collide', { input: { properties: colliding } }, 300],
     ['references to elsewhere', { input: { $ref: 'http://127.0.0.1/x', items: 7 } }, 2],
     ['a reference to a prototype', { input: { $ref: '#/__proto__/constructor' } }, 1],
     ['many fields', { input: { properties: wide } }, 300],
