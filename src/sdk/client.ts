@@ -118,7 +118,7 @@ export {
   ServiceError,
   type ServiceErrorOptions,
 } from './service-error.js';
-export type { Backoff } from '../wire/tsp.js';
+export type { Backoff, JobOptions } from '../wire/submit-options.js';
 export type {
   EnqueueOptions,
   ProgressOptions,

@@ -15,7 +15,11 @@ export interface Backoff {
   readonly maxMs: number;
 }
 
-/** As programs give them to the SDK. */
+/**
+ * Options of `Client.enqueue`, and of each request that a schedule makes.
+ *
+ *     await client.enqueue('render', scene, { priority: 10, ttlMs: 3_600_000 });
+ */
 export interface JobOptions {
   /** -100 to 100; higher runs first. Default 0. */
   readonly priority?: number;

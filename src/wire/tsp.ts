@@ -8,8 +8,6 @@ import { encodeHeaders, type Headers, headersFault } from './headers.js';
 import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
 import { isText, JOB_ROWS, type JobOptions, textOf } from './submit-options.js';
 
-export type { Backoff } from './submit-options.js';
-
 export const TITANIC_PREFIX: Buffer = Buffer.from('titanic.');
 export const TITANIC_REQUEST = 'titanic.request';
 export const TITANIC_REPLY = 'titanic.reply';
