@@ -363,8 +363,11 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     return next;
   }
 
+  /** Of all services; those that share a limiter count once. */
   get #concurrency(): number {
-    return this.#owner.settings.services.reduce((sum, { concurrency }) => sum + concurrency, 0);
+    const { services } = this.#owner.settings;
+    const most = new Map(services.map(({ limiter, concurrency }) => [limiter, concurrency]));
+    return [...most.values()].reduce((sum, each) => sum + each, 0);
   }
 
   #wake(): void {
@@ -413,10 +416,12 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.counters.cancelled++;
     context.cancel(cancelGraceMs, () => {
       const { service } = context.task.request;
-      const text = `a handler of '${service}' goes on ${cancelGraceMs} ms after its request was cancelled: its place is given to another`;
       // More would be more handlers than anybody asked for.
-      if (this.#givenUp.size >= this.#concurrency) return;
+      const isGivenUp = this.#givenUp.size < this.#concurrency;
+      const what = isGivenUp ? 'its place is given to another' : 'as do many: it keeps its place';
+      const text = `a handler of '${service}' goes on ${cancelGraceMs} ms after its request was cancelled: ${what}`;
       this.#failures.report('cancelled', text);
+      if (!isGivenUp) return;
       this.#givenUp.add(context);
       this.#cancelled(context);
     });

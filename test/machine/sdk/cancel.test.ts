@@ -189,4 +189,30 @@ describe('a worker', () => {
     expect(ends(net)).toEqual(['MDPW02|\\x07|t1||cancelled', 'MDPW02|\\x04|t2||second']);
     expect(worker.counters).toMatchObject({ cancelled: 1, answered: 1 });
   });
+
+  it('lets no more handlers go on without a place than it has places, also for services that share them', async () => {
+    const never = (): Promise<string> => new Promise(() => undefined);
+    process.emitWarning = (warning: string | Error): void => {
+      warnings.push(String(warning));
+    };
+    const net = new FakeNet();
+    const worker = new Worker({
+      ...{ endpoints: ENDPOINT, name: '', dial: net.dial, concurrency: 2, cancelGraceMs: 0 },
+      services: { a: never, b: never },
+    });
+    closing.push(() => worker.close({ graceMs: 0 }));
+    void worker.run();
+    for (const link of net.links) {
+      link.events.connected();
+      link.says('', 'MDPC02', '\x03', 'mmi.broker', '200', OFFERS);
+    }
+    const [link] = net.links;
+    for (const token of ['t1', 't2', 't3']) {
+      link?.says('MDPW02', '\x02', token, '', 'hi');
+      link?.says('MDPW02', '\x0a', token, '');
+      await pause(5);
+    }
+    expect(worker.running).toBe(1);
+    expect(worker.counters.cancelled).toBe(3);
+  });
 });
