@@ -24,6 +24,8 @@ const VISITS_MAX = 2000;
 const MORE = '(more)';
 /** Fields within fields, and references that are followed. */
 const LEVELS_MAX = 10;
+/** Maximum length of the name of a row: a field within itself could have a name without an end. */
+const NAME_MAX = 500;
 /** Choices of one field that are told. */
 const CHOICES_MAX = 20;
 /** Maximum length of a text. */
@@ -81,6 +83,17 @@ function rowsOf(contract: unknown): Rows {
   return rows;
 }
 
+/** @param reference `#/…` @returns what stands there in the document; `undefined`: nothing */
+export function pointedAt(document: unknown, reference: string): unknown {
+  let found = document;
+  for (const step of reference.split('/').slice(1)) {
+    const key = step.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined;
+    found = (found as Json)[key];
+  }
+  return found;
+}
+
 function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -109,7 +122,8 @@ class Walk {
   }
 
   schema(name: string, given: unknown, isRequired: boolean, level: number): void {
-    if (this.#rows.size >= ROWS_MAX || this.#bounds.visits >= VISITS_MAX) {
+    const isFull = this.#rows.size >= ROWS_MAX || this.#bounds.visits >= VISITS_MAX;
+    if (isFull || name.length > NAME_MAX) {
       this.#bounds.isReached = true;
       return;
     }
@@ -144,12 +158,7 @@ class Walk {
     for (let hops = 0; hops < LEVELS_MAX; hops++) {
       const reference = isJson(at) ? at['$ref'] : undefined;
       if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) break;
-      const path = reference.split('/').slice(1);
-      let found = this.#root;
-      for (const step of path) {
-        const key = step.replaceAll('~1', '/').replaceAll('~0', '~');
-        found = isJson(found) && Object.hasOwn(found, key) ? found[key] : undefined;
-      }
+      const found = pointedAt(this.#root, reference);
       if (found === undefined) break;
       at = found;
     }

@@ -3,6 +3,7 @@
  * each `$ref`, wherever it stands, and refuse the whole document for one wrong keyword; nobody vouches for these
  * schemas. So references lead only to places in the schema itself, and what is no JSON Schema is left out.
  */
+import { pointedAt } from '../../core/schema-rows.js';
 import { type Facts, isFacts } from '../common/facts.js';
 
 interface Embedded {
@@ -124,14 +125,7 @@ class Copy {
 
   /** Whether something stands there. */
   #leadsTo(reference: string): boolean {
-    if (!/^#(\/[\w$.%~-]+)*$/.test(reference)) return false;
-    let found: unknown = this.#root;
-    for (const step of reference.split('/').slice(1)) {
-      const key = step.replaceAll('~1', '/').replaceAll('~0', '~');
-      if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return false;
-      found = (found as Facts)[key];
-    }
-    return isSchema(found);
+    return /^#(\/[\w$.%~-]+)*$/.test(reference) && isSchema(pointedAt(this.#root, reference));
   }
 }
 

@@ -107,4 +107,10 @@ describe('a contract, in rows', () => {
     expect(all.length).toBeLessThanOrEqual(most + 1);
     for (const { texts } of all) expect(String(texts[0]).length).toBeLessThan(250);
   });
+
+  it('ends with names that would have no end', () => {
+    const key = 'k'.repeat(400);
+    const rows = comparedContracts([{ input: { properties: { [key]: { $ref: '#' } } } }]);
+    expect(rows.map(({ name }) => name)).toEqual(['input', `input.${key}`, '(more)']);
+  });
 });
