@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 
 import { Child, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { freePortsInARow } from '../../support/free-ports.js';
 import { until } from '../../support/until.js';
 
 const MAP = 'map.listen=tcp://127.0.0.1:0';
@@ -149,7 +150,9 @@ describe('majordomo map', () => {
   });
 
   it('says where there is no map, or nobody serves it', async () => {
-    const without = await startDaemon();
+    // Nobody has the port after it, where updates of a map would come from.
+    const port = await freePortsInARow(2);
+    const without = await startDaemon({ endpoint: `tcp://127.0.0.1:${port}` });
     const none = await run(['map', 'ls', '--endpoint', without.endpoint]);
     expect([none.status, none.stderr]).toEqual([
       ...[69],
@@ -157,7 +160,7 @@ describe('majordomo map', () => {
     ]);
     const nobody = await run(['map', 'ls', '--map', without.endpoint, '--timeout-ms', '300']);
     expect(nobody.status).toBe(69);
-    const updates = without.endpoint.replace(/\d+$/, (port) => String(Number(port) + 1));
+    const updates = `tcp://127.0.0.1:${port + 1}`;
     expect(nobody.stderr).toContain(
       `no node served the map at ${without.endpoint} within 300 ms: ${updates}: connection refused; name`,
     );
