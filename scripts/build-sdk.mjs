@@ -79,7 +79,7 @@ async function writeCode(format, names) {
   }
 }
 
-/** Nothing that the code exports changes after it was made, so no getter is needed: a tenth of a chunk was such getters. */
+/** Nothing that the code exports changes after it was made, so no getter is needed. */
 function withPlainExports(code) {
   const GETTER =
     /Object\.defineProperty\(exports,\s*"([\w$]+)",\s*\{\s*enumerable:\s*(?:true|!0),\s*get:\s*function\(\)\s*\{\s*return\s+([^;{}]+);\s*\}\s*\}\)/g;

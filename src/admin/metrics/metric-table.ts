@@ -156,7 +156,7 @@ const TABLE = {
   worker_cancels_total: {
     type: 'counter',
     labels: {},
-    help: 'Workers and other brokers that were told that nobody waits for the answer of a request.',
+    help: 'How often a worker or another broker was told that nobody waits for the answer of a request.',
     meaning:
       'Only those that asked for it are told; others finish in vain. Each was work begun for nothing: a client took the request back, a durable request was cancelled or expired, or another worker answered first.',
   },
