@@ -120,11 +120,19 @@ function tokensOf(code) {
     const start = node.getStart(source);
     // What a list of nothing leaves.
     if (node.end === start) return;
-    tokens.push({ text: code.slice(start, node.end), gap: code.slice(end, start) });
+    const text = code.slice(start, node.end);
+    if (text === '}' && isEnd(tokens.at(-1))) tokens.pop();
+    const isEmpty = node.parent.kind === ts.SyntaxKind.EmptyStatement;
+    tokens.push({ text, gap: code.slice(end, start), isEmpty });
     end = node.end;
   };
   visit(source);
   return tokens;
+}
+
+/** A semicolon that only ends what the `}` after it ends, too; not one that is a statement. */
+function isEnd(token) {
+  return token?.text === ';' && !token.isEmpty;
 }
 
 /** What must stand between two tokens. */

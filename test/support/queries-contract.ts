@@ -194,12 +194,11 @@ function describeLists(subject: QueriesSubject, number: object): void {
       accept(20, { service: Buffer.from('x') }),
     );
     const given = Buffer.concat([7, 2, 3, 9, 5, 30, 20].map(uuidOf));
-    expect(await pages({ only: given, state: 'pending', limit: 2 })).toEqual([
-      [20, 9],
-      [7, 5],
-      [2],
-    ]);
-    expect(await pages({ only: given, service: Buffer.from('x') })).toEqual([[20]]);
+    // Each of those given is a slice: on a busy machine a page may end after any of them.
+    const two = await pages({ only: given, state: 'pending', limit: 2 });
+    expect(two.flat()).toEqual([20, 9, 7, 5, 2]);
+    expect(Math.max(...two.map(({ length }) => length))).toBeLessThanOrEqual(2);
+    expect((await pages({ only: given, service: Buffer.from('x') })).flat()).toEqual([20]);
     expect(await pages({ except: given, state: 'pending', limit: 2 })).toEqual([
       [8, 6],
       [4, 1],
@@ -213,12 +212,12 @@ function describeLists(subject: QueriesSubject, number: object): void {
     const wanted = [2501, 2500, 501, 500];
     await subject.user.commit(...upTo(4500).map((n) => accept(n, wanted.includes(n) ? edge : {})));
     await subject.user.commit(...upTo(4500).map((n) => dead(n)));
-    expect(await pages(edge)).toEqual([wanted]);
-    expect(await pages({ ...edge, state: 'dead' })).toEqual([wanted]);
-    expect(await pages({ ...edge, state: 'dead', limit: 2 })).toEqual([
-      [2501, 2500],
-      [501, 500],
-    ]);
+    // The time of a page is bounded, too: on a busy machine it ends early, between two slices.
+    expect((await pages(edge)).flat()).toEqual(wanted);
+    expect((await pages({ ...edge, state: 'dead' })).flat()).toEqual(wanted);
+    const two = await pages({ ...edge, state: 'dead', limit: 2 });
+    expect(two.flat()).toEqual(wanted);
+    expect(Math.max(...two.map(({ length }) => length))).toBeLessThanOrEqual(2);
   });
 }
 

@@ -56,7 +56,7 @@ describe('a list of the requests in a file', () => {
       ...upTo(many).map((n) => accept(n, n <= 2 ? { service: Buffer.from('old') } : {})),
     );
     const db = openForReading(directory.file);
-    const reader = new QueryRunner(db, { rowsMax: 4000 });
+    const reader = new QueryRunner(db, { rowsMax: 4000, msMax: Infinity });
     const service = Buffer.from('old').toString('hex').toUpperCase();
     const query = { ...PACKED, service };
     const first = reader.page(query);
