@@ -30,8 +30,16 @@ function worldAfter(setting: Setting, table: Table, way: readonly Action[]): Wor
   return world;
 }
 
-/** @param healOneOf of so many states one has to come to a good end */
-export function search(setting: Setting, table: Table, healOneOf = 8): Result {
+/**
+ * @param healOneOf of so many states one has to come to a good end
+ * @param statesMax the search ends when it has found so many
+ */
+export function search(
+  setting: Setting,
+  table: Table,
+  healOneOf = 8,
+  statesMax = Infinity,
+): Result {
   const seen = new Set<string>();
   const found: Place[] = [];
   let steps = 0;
@@ -46,7 +54,7 @@ export function search(setting: Setting, table: Table, healOneOf = 8): Result {
   };
   try {
     visit(null, null);
-    for (let at = 0; at < found.length; at++) {
+    for (let at = 0; at < found.length && found.length < statesMax; at++) {
       const place = found[at] ?? null;
       const before = wayTo(place);
       for (const action of place?.actions ?? []) {
