@@ -121,7 +121,7 @@ function othersOf(history: Facts): (readonly [name: string, value: string])[] {
     .filter(([name]) => !KNOWN.includes(name))
     .map(([name, value]) => [
       printable(name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)),
-      printable(value),
+      printable(value ?? 'none'),
     ]);
 }
 
