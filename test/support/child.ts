@@ -196,10 +196,14 @@ export async function killAll(...spared: readonly Child[]): Promise<void> {
   await Promise.all(ended.map((child) => child.kill()));
 }
 
-/** Without what a user of this machine has set for Majordomo, and without contexts. */
+/** Without what a user of this machine has set for Majordomo, without contexts and earlier runs of a bench. */
 function cleanEnvironment(): Record<string, string | undefined> {
   const others = Object.entries(process.env).filter(
     ([name]) => !/^(MAJORDOMO_|NODE_OPTIONS$)/.test(name),
   );
-  return { ...Object.fromEntries(others), XDG_CONFIG_HOME: '/nonexistent' };
+  return {
+    ...Object.fromEntries(others),
+    XDG_CONFIG_HOME: '/nonexistent',
+    XDG_STATE_HOME: '/dev/null',
+  };
 }

@@ -16,7 +16,7 @@ export class Progress {
     const share = all === 0 ? 1 : Math.min(done / all, 1);
     const filled = Math.floor(share * BAR_CHARACTERS);
     const bar = `${'#'.repeat(filled)}${'-'.repeat(BAR_CHARACTERS - filled)}`;
-    this.#write(`${this.#what} [${bar}] ${Math.floor(100 * share)} %`);
+    this.say(`${this.#what} [${bar}] ${Math.floor(100 * share)} %`);
   };
 
   /**
@@ -24,14 +24,15 @@ export class Progress {
    * @param examined of how many
    */
   count(done: number, examined: number | null = null): void {
-    this.#write(`${this.#what}: ${done}${examined === null ? '' : ` of ${examined}`}`);
+    this.say(`${this.#what}: ${done}${examined === null ? '' : ` of ${examined}`}`);
   }
 
   end(): void {
-    this.#write('');
+    this.say('');
   }
 
-  #write(text: string): void {
+  /** Any text. */
+  say(text: string): void {
     if (!process.stderr.isTTY || text === this.#shown) return;
     this.#shown = text;
     process.stderr.write(`\r\u001b[K${text}`);

@@ -71,6 +71,14 @@ export function checkEndpoints({ endpoint: given }: EndpointOptions): readonly s
   return endpoints.length > 0 ? endpoints : null;
 }
 
+/**
+ * The endpoints in the text of an option.
+ * @throws ERR_USAGE if one cannot be dialled
+ */
+export function checkedList(text: string, option: string): readonly string[] {
+  return checked(listOf(text), option);
+}
+
 /** Separated by commas or blanks, which the path of a socket may have, too. */
 function listOf(text: string): string[] {
   return text

@@ -5,18 +5,26 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 
 import { MajordomoError } from '../../core/errors.js';
 import { EXIT } from '../../core/exit.js';
-import { temporaryService } from '../../core/temporary-service.js';
-import { endpointsOf } from '../connection/endpoints.js';
-import type { FromPart, LoadKind, LoadPlan, LoadProgress, LoadResult } from './load/messages.js';
-import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
 import { ownFile } from '../../core/own-file.js';
+import { temporaryService } from '../../core/temporary-service.js';
 import { addOutputOption, type OutputOptions, tell } from '../common/formats.js';
 import { type Done, examples, integerOption, usage } from '../common/options.js';
-import { OTHER_BROKER } from '../connection/curve.js';
+import { withProgress } from '../common/progress.js';
+import { curveOf, keyRemedy, OTHER_BROKER } from '../connection/curve.js';
+import { checkedList, endpointsOf } from '../connection/endpoints.js';
+import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import {
+  type FromPart,
+  LOAD_KINDS,
+  type LoadKind,
+  type LoadPlan,
+  type LoadResult,
+} from './load/messages.js';
+import { differenceOf, keepRun, lastRun, readRun, runOf, runText } from './load/runs.js';
 
 const EXAMPLES = [
   ['majordomo bench', 'maximum rate with 100 requests in flight'],
@@ -26,13 +34,35 @@ const EXAMPLES = [
     'majordomo bench durable --size 1024',
     'receipts of durable requests, which it closes afterwards',
   ],
-  ['majordomo bench -o json', 'for scripts'],
+  [
+    'majordomo bench fleet --endpoint tcp://a:5555 --worker-endpoint tcp://b:5555',
+    'replies of workers that another broker of the fleet has',
+  ],
+  [
+    'majordomo bench map --map tcp://127.0.0.1:5570',
+    'changes of keys, which it deletes afterwards',
+  ],
+  ['majordomo bench -o json > before.json', 'keep a run,'],
+  ['majordomo bench --compare before.json', 'and compare a later one with it'],
 ] as const;
 
+const AFTER = `${examples(EXAMPLES)}
+The table compares the run with the last one of the same kind and options on this machine, whatever broker it was, or
+with the one in the file of --compare. Runs are kept in $XDG_STATE_HOME/majordomo/bench.json (default: ~/.local/state).
+`;
+
 const WARM_UP_MS = 1000;
-const OF_ECHO = ['workers', 'concurrency'] as const;
+/** Options that only some kinds have. */
+const ONLY: Readonly<Record<string, readonly LoadKind[]>> = {
+  workers: ['echo', 'fleet'],
+  concurrency: ['echo', 'fleet'],
+  workerEndpoint: ['fleet'],
+  map: ['map'],
+};
 
 interface BenchOptions extends EndpointOptions, OutputOptions {
+  readonly workerEndpoint?: string;
+  readonly map?: string;
   readonly outstanding: number;
   readonly rate: number;
   readonly connections: number;
@@ -40,15 +70,21 @@ interface BenchOptions extends EndpointOptions, OutputOptions {
   readonly concurrency: number;
   readonly size: number;
   readonly seconds: number;
+  readonly compare?: string;
 }
 
 export function define(command: Command, done: Done): void {
   addOutputOption(addEndpointOption(command))
     .addArgument(
-      new Argument('[kind]', 'what to measure: replies of workers, or receipts of durable requests')
-        .choices(['echo', 'durable'])
+      new Argument(
+        '[kind]',
+        'what to measure: replies of workers, also of those of another broker of the fleet; receipts of durable requests; or changes of the map',
+      )
+        .choices(LOAD_KINDS)
         .default('echo'),
     )
+    .option('--worker-endpoint <endpoint>', 'of fleet: the broker that the workers connect to')
+    .option('--map <endpoint>', 'of map: the endpoint of map.listen; of a pair both, with a comma')
     .addOption(integerOption('--outstanding <n>', 'requests in flight', 1, 1_000_000).default(100))
     .addOption(
       integerOption(
@@ -74,24 +110,52 @@ export function define(command: Command, done: Done): void {
       integerOption('--size <bytes>', 'bytes of each request body', 0, 1 << 24).default(16),
     )
     .addOption(integerOption('--seconds <n>', 'how long to measure', 1, 86_400).default(5))
-    .addHelpText('after', examples(EXAMPLES))
+    .addOption(
+      new Option('--compare <file>', 'compare with this run instead: the JSON of an earlier bench'),
+    )
+    .addHelpText('after', AFTER)
     .action(async (kind: LoadKind, options: BenchOptions) => {
-      const given = OF_ECHO.find((name) => command.getOptionValueSource(name) === 'cli');
-      if (kind === 'durable' && given !== undefined) {
-        throw usage(`--${given}: bench durable starts no workers`);
+      for (const [name, kinds] of Object.entries(ONLY)) {
+        if (command.getOptionValueSource(name) !== 'cli' || kinds.includes(kind)) continue;
+        throw usage(
+          `${flagOf(command, name)} is not for bench ${kind}: only for ${kinds.join(', ')}`,
+        );
       }
-      const plan = planOf(kind, options, await endpointsOf(options, 'both'));
-      const result = await measure(plan);
-      await tell(options.output, resultJson(plan, result), resultText(plan, result));
-      done(result.failed > 0 ? EXIT.failed : EXIT.done);
+      const plan = await planOf(kind, options);
+      const before = options.compare === undefined ? lastRun(plan) : readRun(options.compare);
+      const difference = before === null ? null : differenceOf(plan, before);
+      if (difference !== null) throw usage(`--compare ${options.compare ?? ''}: ${difference}`);
+      const run = runOf(plan, await measure(plan));
+      keepRun(run);
+      await tell(options.output, run, {
+        text: () => runText(run, before),
+        json: () => ({ ...run, before }),
+      });
+      done(run.failed > 0 ? EXIT.failed : EXIT.done);
     });
 }
 
-function planOf(kind: LoadKind, options: BenchOptions, endpoints: readonly string[]): LoadPlan {
+function flagOf(command: Command, name: string): string {
+  return command.options.find((option) => option.attributeName() === name)?.long ?? name;
+}
+
+async function planOf(kind: LoadKind, options: BenchOptions): Promise<LoadPlan> {
   const { workers, concurrency, connections, outstanding, size, seconds } = options;
+  const { workerEndpoint, map } = options;
+  if (kind === 'fleet' && workerEndpoint === undefined) {
+    throw usage('bench fleet needs --worker-endpoint: another broker of the fleet');
+  }
+  if (kind === 'map' && map === undefined) {
+    throw usage('bench map needs --map: the endpoint of map.listen');
+  }
+  const endpoints =
+    map === undefined ? await endpointsOf(options, 'both') : checkedList(map, '--map');
   return {
     kind,
     endpoints,
+    workerEndpoints:
+      workerEndpoint === undefined ? endpoints : checkedList(workerEndpoint, '--worker-endpoint'),
+    ...(await curveOf(options)),
     service: temporaryService(randomUUID()),
     workers,
     concurrency,
@@ -105,10 +169,10 @@ function planOf(kind: LoadKind, options: BenchOptions, endpoints: readonly strin
 }
 
 async function measure(plan: LoadPlan): Promise<LoadResult> {
-  if (plan.kind === 'durable') return await measureClients(plan);
+  if (plan.kind === 'durable' || plan.kind === 'map') return await measureClients(plan);
   const workers = start('workers', plan);
   try {
-    await heard(workers, 'ready');
+    await heard(workers, 'ready', plan);
     return await measureClients(plan);
   } finally {
     workers.kill();
@@ -118,7 +182,7 @@ async function measure(plan: LoadPlan): Promise<LoadResult> {
 async function measureClients(plan: LoadPlan): Promise<LoadResult> {
   const clients = start('clients', plan);
   try {
-    return await heard(clients, 'result');
+    return await heard(clients, 'result', plan);
   } finally {
     clients.kill();
   }
@@ -130,30 +194,49 @@ const PARTS = {
 };
 
 function start(part: keyof typeof PARTS, plan: LoadPlan): ChildProcess {
-  return fork(PARTS[part], [JSON.stringify(plan)], {
+  const child = fork(PARTS[part], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // Keys are bytes.
+    serialization: 'advanced',
+    // An error says it.
+    execArgv: ['--no-warnings'],
   });
+  child.send(plan);
+  return child;
 }
 
 /** Waits for the process's message of that kind; throws if it failed, shows its progress. */
-function heard<Kind extends FromPart['kind']>(
+async function heard<Kind extends FromPart['kind']>(
   part: ChildProcess,
   kind: Kind,
+  plan: LoadPlan,
 ): Promise<Extract<FromPart, { kind: Kind }>> {
-  return new Promise((resolve, reject) => {
-    part.on('message', (message: FromPart) => {
-      if (message.kind === 'failed') {
-        const more = message.code === 'ERR_MDP_UNREACHABLE' ? OTHER_BROKER : '';
-        reject(new MajordomoError(message.code, message.message + more));
-      } else if (message.kind === 'progress') {
-        showProgress(message);
-      }
-      if (isOfKind(message, kind)) resolve(message);
-    });
-    part.once('exit', () => {
-      reject(new MajordomoError('ERR_INTERNAL', 'a process of the benchmark ended early'));
+  return await withProgress(`bench ${plan.kind}`, (progress) => {
+    let seconds = 0;
+    return new Promise((resolve, reject) => {
+      part.on('message', (message: FromPart) => {
+        if (message.kind === 'failed') {
+          reject(new MajordomoError(message.code, message.message + moreOf(message.code, plan)));
+        } else if (message.kind === 'progress') {
+          const { perSecond, outstanding } = message;
+          const all = Math.round((plan.warmUpMs + plan.measureMs) / 1000);
+          const rate = perSecond.toLocaleString('en');
+          progress.say(`${++seconds} of ${all} s: ${rate}/s, ${outstanding} in flight`);
+        }
+        if (isOfKind(message, kind)) resolve(message);
+      });
+      part.once('exit', () => {
+        reject(new MajordomoError('ERR_INTERNAL', 'a process of the benchmark ended early'));
+      });
     });
   });
+}
+
+/** What to do about an error of the SDK. */
+function moreOf(code: string, { kind, curve }: LoadPlan): string {
+  if (code === 'ERR_MDP_KEY_REFUSED') return `: the broker ${keyRemedy(curve, 'client')}`;
+  if (code !== 'ERR_MDP_UNREACHABLE') return '';
+  return kind === 'map' ? '; name the endpoint of map.listen with --map' : OTHER_BROKER;
 }
 
 function isOfKind<Kind extends FromPart['kind']>(
@@ -161,45 +244,4 @@ function isOfKind<Kind extends FromPart['kind']>(
   kind: Kind,
 ): message is Extract<FromPart, { kind: Kind }> {
   return message.kind === kind;
-}
-
-function showProgress({ repliesPerSecond, outstanding }: LoadProgress): void {
-  if (!process.stderr.isTTY) return;
-  process.stderr.write(
-    `\r${repliesPerSecond.toLocaleString('en')} replies/s, ${outstanding} in flight   `,
-  );
-}
-
-function resultJson(plan: LoadPlan, result: LoadResult): Readonly<Record<string, unknown>> {
-  const { requests, failed, seconds, latencyUs, cpuSeconds } = result;
-  const { kind, workers, concurrency, connections, outstanding, rate, size } = plan;
-  return {
-    kind,
-    ...(kind === 'echo' ? { workers, concurrency } : {}),
-    connections,
-    ...(rate > 0 ? { rate } : { outstanding }),
-    size,
-    seconds,
-    requests,
-    failed,
-    requestsPerSecond: requests / seconds,
-    latencyUs,
-    clientCpuSeconds: cpuSeconds,
-  };
-}
-
-function resultText(plan: LoadPlan, result: LoadResult): string {
-  const { latencyUs } = result;
-  const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
-  const loop = plan.rate > 0 ? `${plan.rate}/s requested` : `${plan.outstanding} in flight`;
-  const workers = plan.kind === 'echo' ? `${plan.workers} workers × ${plan.concurrency}, ` : '';
-  const unit = plan.kind === 'echo' ? 'requests/s' : 'receipts/s, each for a request on disk';
-  const lines = [
-    `${Math.round(result.requests / result.seconds).toLocaleString('en')} ${unit}`,
-    `  ${loop}, ${plan.connections} connections, ${workers}${plan.size} bytes`,
-    `  p50 ${ms(latencyUs.p50)}   p99 ${ms(latencyUs.p99)}   p99.9 ${ms(latencyUs['p99.9'])}   max ${ms(latencyUs.max)}`,
-  ];
-  if (result.failed > 0) lines.push(`  ${result.failed} failed`);
-  const isOverDrawn = process.stderr.isTTY;
-  return `${isOverDrawn ? '\n' : ''}${lines.join('\n')}\n`;
 }

@@ -1,10 +1,19 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { encodeZ85 } from '../../../src/core/z85.js';
+import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { type Finished, killAll, run } from '../../support/child.js';
-import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { mapOf, MAPS } from '../../support/map-endpoint.js';
 
 let daemon: Daemon;
 /** One of each kind, where nobody listens: they retry for ten seconds, while other cases run. */
@@ -22,17 +31,19 @@ afterAll(async () => {
   await removeDaemons();
 });
 
-/** The keys of the JSON, in order; `own` are those that only one kind of bench has. */
-function keysOf(...own: readonly string[]): string[] {
-  const measured = ['seconds', 'requests', 'failed', 'requestsPerSecond', 'latencyUs'];
-  return [
-    'kind',
-    ...own,
-    ...['connections', 'outstanding', 'size'],
-    ...measured,
-    'clientCpuSeconds',
-  ];
-}
+const KEYS = [
+  ...['kind', 'workers', 'concurrency', 'connections', 'outstanding', 'rate', 'size', 'curve'],
+  ...['endpoints', 'measuredAt', 'seconds', 'requests', 'failed', 'requestsPerSecond', 'latencyUs'],
+  ...['clientCpuSeconds', 'before'],
+];
+
+/** As a bench with default options prints it. */
+const RUN = {
+  ...{ kind: 'echo', workers: 4, concurrency: 100, connections: 4, outstanding: 100, rate: null },
+  ...{ size: 16, curve: false, endpoints: [], measuredAt: '2026-01-02T03:04:05.678Z', seconds: 1 },
+  ...{ requests: 1, failed: 0, requestsPerSecond: 1, clientCpuSeconds: 1 },
+  latencyUs: { p50: 1, p99: 1, 'p99.9': 1, max: 1 },
+};
 
 describe('majordomo bench', () => {
   it('measures a closed loop with clients and workers of its own, as JSON', async () => {
@@ -40,7 +51,8 @@ describe('majordomo bench', () => {
     const ended = await run(['bench', ...at, '-o', 'json']);
     expect(ended.status).toBe(0);
     const result = JSON.parse(ended.stdout) as Record<string, number | Record<string, number>>;
-    expect(Object.keys(result)).toEqual(keysOf('workers', 'concurrency'));
+    expect(Object.keys(result)).toEqual(KEYS);
+    expect(result).toMatchObject({ kind: 'echo', workers: 4, rate: null, before: null });
     expect(result['failed']).toBe(0);
     expect(result['requests']).toBeGreaterThan(100);
     expect(result['latencyUs']).toEqual({
@@ -78,11 +90,9 @@ describe('majordomo bench durable', () => {
   it('measures receipts without workers, as JSON', async () => {
     const at = ['--endpoint', daemon.endpoint, '--seconds', '1', '--size', '1024'];
     const ended = await run(['bench', 'durable', ...at, '--outstanding', '8', '-o', 'json']);
-    expect(ended.stderr).toBe('');
     expect(ended.status).toBe(0);
     const result = JSON.parse(ended.stdout) as Record<string, number>;
-    expect(Object.keys(result)).toEqual(keysOf());
-    expect(result).toMatchObject({ kind: 'durable', size: 1024, failed: 0 });
+    expect(result).toMatchObject({ kind: 'durable', workers: null, size: 1024, failed: 0 });
     expect(result['requests']).toBeGreaterThan(10);
   });
 
@@ -90,7 +100,8 @@ describe('majordomo bench durable', () => {
     const at = ['--endpoint', daemon.endpoint, '--rate', '100', '--seconds', '1'];
     const ended = await run(['bench', 'durable', ...at]);
     expect(ended.status).toBe(0);
-    expect(ended.stdout).toMatch(/^\d+ receipts\/s, .*\n {2}100\/s requested, 4 connections, 16 /);
+    expect(ended.stdout).toMatch(/^bench durable: 100\/s requested, 4 connections, 16 bytes\n/);
+    expect(ended.stdout).toMatch(/\nreceipts\/s, each for a request on disk +\d+\n/);
   });
 
   it('leaves nothing behind in the store', async () => {
@@ -103,7 +114,7 @@ describe('majordomo bench durable', () => {
   it('refuses options of workers with 64', async () => {
     const ended = await run(['bench', 'durable', '--workers', '2']);
     expect(ended.status).toBe(64);
-    expect(ended.stderr).toContain('--workers: bench durable starts no workers');
+    expect(ended.stderr).toContain('--workers is not for bench durable: only for echo, fleet');
   });
 
   it('says that no broker is there, and exits with 69', async () => {
@@ -117,5 +128,94 @@ describe('majordomo bench durable', () => {
     const ended = await run(['bench', 'durable', '--endpoint', bare.endpoint, '--seconds', '1']);
     expect(ended.status).toBe(1);
     expect(ended.stderr).toContain('this broker does not support titanic.request');
+  });
+});
+
+describe('the table of majordomo bench', () => {
+  it('compares with the last run with the same options, or with that of a file', async () => {
+    const folder = temporaryDirectory();
+    const environment = { XDG_STATE_HOME: folder };
+    const at = ['bench', '--endpoint', daemon.endpoint, '--seconds', '1'];
+    const first = await run([...at, '-o', 'json'], { environment });
+    const file = join(folder, 'first.json');
+    writeFileSync(file, first.stdout);
+    const other = await run([...at, '--size', '17'], { environment });
+    expect(other.stdout).toMatch(/^bench echo: .*, 17 bytes\n +THIS RUN\n/);
+    const { measuredAt } = JSON.parse(first.stdout) as { measuredAt: string };
+    const compared = new RegExp(`\n +THIS RUN +BEFORE +RATIO\n.*×\n.*before: ${measuredAt}, `, 's');
+    expect((await run(at, { environment })).stdout).toMatch(compared);
+    expect((await run([...at, '--compare', file])).stdout).toMatch(compared);
+    const kept = readFileSync(join(folder, 'majordomo/bench.json'), 'utf8');
+    expect(JSON.parse(kept)).toMatchObject([{ size: 16 }, { size: 17 }]);
+  });
+
+  it.each([
+    ['of other options', { size: 17 }, 'that run had size 17, this one has 16'],
+    ['of no run', { latencyUs: null }, 'it is not what bench -o json prints'],
+  ])('refuses a file %s before it measures', async (_name, changed, why) => {
+    const file = join(temporaryDirectory(), 'run.json');
+    writeFileSync(file, JSON.stringify({ ...RUN, ...changed }));
+    const ended = await run(['bench', '--endpoint', daemon.endpoint, '--compare', file]);
+    expect(ended.status).toBe(64);
+    expect(ended.stderr).toContain(why);
+  });
+
+  it('is printed, too, when the run cannot be kept', async () => {
+    const ended = await run(['bench', '--endpoint', daemon.endpoint, '--seconds', '1']);
+    expect(ended.status).toBe(0);
+    expect(ended.stderr).toContain('this run is not kept for the next: /dev/null/majordomo/');
+  });
+});
+
+describe('majordomo bench fleet', () => {
+  it('has workers at another endpoint', async () => {
+    const at = ['--endpoint', daemon.endpoint, '--seconds', '1'];
+    const ended = await run(['bench', 'fleet', ...at, '--worker-endpoint', daemon.endpoint]);
+    expect(ended.stdout).toMatch(/^bench fleet: 100 in flight, .*\n(.*\n)?requests\/s +/);
+    expect((await run(['bench', 'fleet', ...at])).stderr).toContain('needs --worker-endpoint');
+  });
+});
+
+describe('majordomo bench map', () => {
+  it('measures changes, and leaves no key behind', async () => {
+    const started = await startDaemon({ sets: [MAPS] });
+    const map = ['--map', mapOf(started)];
+    const ended = await run(['bench', 'map', ...map, '--seconds', '1', '-o', 'json']);
+    expect(ended.status).toBe(0);
+    expect(JSON.parse(ended.stdout)).toMatchObject({ kind: 'map', failed: 0 });
+    expect((await run(['map', 'ls', ...map])).stdout).toBe('');
+  });
+});
+
+describe('majordomo bench with CURVE', () => {
+  it('measures with keys, and says which key is refused', async () => {
+    const crypto = await loadSodium();
+    const [server, ours] = [crypto.keyPair(), crypto.keyPair()];
+    const folder = temporaryDirectory();
+    const write = (name: string, text: string): string => {
+      const file = join(folder, name);
+      writeFileSync(file, text, { mode: 0o600 });
+      return file;
+    };
+    const secretKeyFile = write('server.key', encodeZ85(server.secretKey));
+    const publicKey = encodeZ85(ours.publicKey);
+    const keysFile = write(
+      'keys.yaml',
+      `- {name: us, publicKey: '${publicKey}', allow: [client, worker]}\n`,
+    );
+    const curve = `{secretKeyFile: ${secretKeyFile}, keysFile: ${keysFile}}`;
+    const listen = `broker.listen=[{endpoint: "tcp://127.0.0.1:0", curve: ${curve}}]`;
+    const { endpoint } = await startDaemon({ sets: [listen] });
+    const at = ['bench', '--endpoint', endpoint, '--seconds', '1'];
+    const withKey = (file: string): readonly string[] => [
+      ...[...at, '--curve-server-key', encodeZ85(server.publicKey), '--curve-key-file', file],
+    ];
+    const ended = await run(withKey(write('our.key', encodeZ85(ours.secretKey))));
+    expect(ended.stderr).not.toContain('refuse');
+    expect(ended.stdout).toMatch(/^bench echo: .*, 16 bytes, CURVE\n/);
+    const stranger = crypto.keyPair();
+    const refused = await run(withKey(write('other.key', encodeZ85(stranger.secretKey))));
+    expect(refused.status).not.toBe(0);
+    expect(refused.stderr).toContain(encodeZ85(stranger.publicKey));
   });
 });

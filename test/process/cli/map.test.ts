@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Child, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePortsInARow } from '../../support/free-ports.js';
+import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { until } from '../../support/until.js';
 
-const MAP = 'map.listen=tcp://127.0.0.1:0';
 /** The default is less than a busy machine may stall. */
 const PATIENT = ['--timeout-ms', '30000'];
 
@@ -13,17 +13,12 @@ const PATIENT = ['--timeout-ms', '30000'];
 let daemon: Daemon;
 
 beforeAll(async () => {
-  daemon = await startDaemon({ sets: [MAP] });
+  daemon = await startDaemon({ sets: [MAPS] });
 });
 
 afterEach(() => killAll(daemon));
 
 afterAll(removeDaemons);
-
-/** The node's map, as its log says. */
-function mapOf(node: Daemon): string {
-  return String(node.logged('broker.ready')[0]?.['map']);
-}
 
 async function map(node: Daemon, ...args: readonly string[]): Promise<string> {
   const at = ['--endpoint', node.endpoint, ...PATIENT];
@@ -104,7 +99,7 @@ describe('majordomo map', () => {
   });
 
   it('watch goes on after a restart of the broker, and prints what changed meanwhile', async () => {
-    const daemon = await startDaemon({ sets: [MAP] });
+    const daemon = await startDaemon({ sets: [MAPS] });
     const endpoint = mapOf(daemon);
     const child = new Child(['map', 'watch', ...PATIENT, '--map', endpoint]);
     await untilWatching(child, daemon);

@@ -1,29 +1,40 @@
-/** The clients of `majordomo bench`, in a process of their own; the plan is its argument. */
+/** The clients of `majordomo bench`, in a process of their own. */
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks';
 import process from 'node:process';
 
-import { Client } from '../../../sdk/client.js';
-import { type LoadPlan, type LoadResult, send, sendFailure } from './messages.js';
+import { type Calls, Requests } from './calls.js';
+import { MapChanges } from './map-changes.js';
+import {
+  type LoadKind,
+  type LoadPlan,
+  type LoadResult,
+  received,
+  send,
+  sendFailure,
+} from './messages.js';
 import { Receipts } from './receipts.js';
 
 /** Nanoseconds: up to ten minutes, three digits. */
 const HISTOGRAM = { lowest: 1, highest: 600e9, figures: 3 } as const;
 /** How often the open loop checks which requests are due. */
 const TICK_MS = 1;
-const TIMEOUT_MS = 60_000;
 /** How often it checks whether the last requests are answered. */
 const LAST_MS = 10;
 
+const CALLS: Readonly<Record<LoadKind, new (plan: LoadPlan) => Calls>> = {
+  echo: Requests,
+  fleet: Requests,
+  durable: Receipts,
+  map: MapChanges,
+};
+
 class Load {
   readonly #plan: LoadPlan;
-  readonly #clients: Client[];
-  readonly #body: Buffer;
-  /** `null`: measures workers' replies and stores nothing. */
-  readonly #receipts: Receipts | null;
+  readonly #calls: Calls;
   readonly #latency: RecordableHistogram = createHistogram(HISTOGRAM);
   #next = 0;
   #outstanding = 0;
-  #replies = 0;
+  #answers = 0;
   #measured = 0;
   #failed = 0;
   #isMeasuring = false;
@@ -31,21 +42,12 @@ class Load {
 
   constructor(plan: LoadPlan) {
     this.#plan = plan;
-    this.#body = Buffer.alloc(plan.size, 'x');
-    this.#receipts = plan.kind === 'durable' ? new Receipts(plan.service, this.#body) : null;
-    const { endpoints } = plan;
-    this.#clients = Array.from(
-      { length: plan.connections },
-      () => new Client({ endpoints, timeoutMs: TIMEOUT_MS, retries: 0 }),
-    );
+    this.#calls = new CALLS[plan.kind](plan);
   }
 
   async run(): Promise<void> {
     const { warmUpMs, measureMs, rate, outstanding } = this.#plan;
-    // A failure here ends the whole run, with its reason: no broker, no worker, no Titanic.
-    const [first] = this.#clients;
-    if (first !== undefined) await this.#receipts?.check(first);
-    await Promise.all(this.#clients.map((client) => this.#ask(client)));
+    await this.#calls.begin();
     if (rate > 0) this.#openLoop(performance.now(), rate);
     else for (let index = 0; index < outstanding; index++) void this.#closedLoop();
     const progress = setInterval(() => {
@@ -62,9 +64,9 @@ class Load {
     clearInterval(progress);
     this.#isOver = true;
     const result = this.#result(seconds, (user + system) / 1e6);
-    await this.#leave();
+    while (this.#outstanding > 0) await wait(LAST_MS);
+    await this.#calls.end();
     send(result);
-    await Promise.all(this.#clients.map((client) => client.close()));
   }
 
   #result(seconds: number, cpuSeconds: number): LoadResult {
@@ -81,13 +83,6 @@ class Load {
       },
       cpuSeconds,
     };
-  }
-
-  /** Removes what was stored, also by requests that are still on their way. */
-  async #leave(): Promise<void> {
-    if (this.#receipts === null) return;
-    while (this.#outstanding > 0) await wait(LAST_MS);
-    await this.#receipts.close(this.#clients);
   }
 
   /** One request after the other: the next when the last is answered. */
@@ -114,12 +109,10 @@ class Load {
   }
 
   async #request(since: number): Promise<void> {
-    const client = this.#clients[this.#next++ % this.#clients.length];
-    if (client === undefined) return;
     this.#outstanding++;
     try {
-      await this.#ask(client);
-      this.#replies++;
+      await this.#calls.one(this.#next++);
+      this.#answers++;
       if (this.#isMeasuring) {
         this.#measured++;
         this.#latency.record(Math.max(1, Math.round((performance.now() - since) * 1e6)));
@@ -131,18 +124,13 @@ class Load {
     }
   }
 
-  async #ask(client: Client): Promise<void> {
-    if (this.#receipts === null) await client.request(this.#plan.service, this.#body);
-    else await this.#receipts.take(client);
-  }
-
   #sendProgress(): void {
     send({
       kind: 'progress',
-      repliesPerSecond: this.#replies,
+      perSecond: this.#answers,
       outstanding: this.#outstanding,
     });
-    this.#replies = 0;
+    this.#answers = 0;
   }
 }
 
@@ -151,7 +139,7 @@ function wait(ms: number): Promise<void> {
 }
 
 try {
-  await new Load(JSON.parse(process.argv[2] ?? '{}') as LoadPlan).run();
+  await new Load(await received()).run();
 } catch (error) {
   sendFailure(error);
 }

@@ -1,16 +1,24 @@
 /** Messages between the processes of `majordomo bench`. */
 import { codeOf, messageOf } from '../../../core/errors.js';
+import type { CurveClientKeys } from '../../../sdk/dials.js';
 
-/** What is measured: replies of workers, or Titanic's receipts. */
-export type LoadKind = 'echo' | 'durable';
+/**
+ * What is measured: replies of workers, also of those that another broker of the fleet has; receipts of
+ * durable requests; or changes of the map.
+ */
+export const LOAD_KINDS = ['echo', 'fleet', 'durable', 'map'] as const;
+export type LoadKind = (typeof LOAD_KINDS)[number];
 
 /** How to load a broker; both processes get it. */
 export interface LoadPlan {
   readonly kind: LoadKind;
+  /** Of the map, if that is measured. */
   readonly endpoints: readonly string[];
+  readonly workerEndpoints: readonly string[];
+  readonly curve?: CurveClientKeys;
   /** A unique name, so that only the bench's own workers answer. */
   readonly service: string;
-  /** None for receipts. */
+  /** Only of echo and fleet. */
   readonly workers: number;
   /** Credit of each worker. */
   readonly concurrency: number;
@@ -25,10 +33,15 @@ export interface LoadPlan {
   readonly measureMs: number;
 }
 
+/** The SDK's option. */
+export function keysOf({ curve }: LoadPlan): { readonly curve?: CurveClientKeys } {
+  return curve === undefined ? {} : { curve };
+}
+
 /** One second of the clients, for the progress line. */
 export interface LoadProgress {
   readonly kind: 'progress';
-  readonly repliesPerSecond: number;
+  readonly perSecond: number;
   readonly outstanding: number;
 }
 
@@ -56,6 +69,13 @@ export interface LoadFailed {
 }
 
 export type FromPart = LoadProgress | LoadResult | LoadReady | LoadFailed;
+
+/** The plan of this process. It comes as a message, because everybody on the machine can read arguments. */
+export async function received(): Promise<LoadPlan> {
+  return await new Promise((resolve) =>
+    process.once('message', resolve as (plan: LoadPlan) => void),
+  );
+}
 
 /** To the command. */
 export function send(message: FromPart): void {

@@ -3,6 +3,8 @@ import { MajordomoError } from '../../../core/errors.js';
 import type { Client } from '../../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../../sdk/defaults.js';
 import { readAnswer, type TitanicAnswer } from '../../../sdk/jobs/titanic-answer.js';
+import { bodyOf, type Calls, clientsOf, closed, nth } from './calls.js';
+import type { LoadPlan } from './messages.js';
 
 const TITANIC_REQUEST = 'titanic.request';
 const TITANIC_CLOSE = 'titanic.close';
@@ -13,33 +15,38 @@ const CLOSING_AT_ONCE = 256;
 const { timeoutMs, retries } = CLIENT_DEFAULTS;
 const FIRST = { timeoutMs, retries };
 
-export class Receipts {
+export class Receipts implements Calls {
+  readonly #clients: readonly Client[];
   readonly #service: string;
   readonly #body: Buffer;
   readonly #uuids: Buffer[] = [];
 
-  constructor(service: string, body: Buffer) {
-    this.#service = service;
-    this.#body = body;
+  constructor(plan: LoadPlan) {
+    this.#clients = clientsOf(plan);
+    this.#service = plan.service;
+    this.#body = bodyOf(plan);
   }
 
   /**
    * Rejects with ERR_TITANIC_UNSUPPORTED if the broker stores nothing, or as `Client.request` does.
    */
-  async check(client: Client): Promise<void> {
-    const reply = await client.request('mmi.service', TITANIC_REQUEST, FIRST);
-    if (readAnswer(reply.frames).status === 200) return;
-    throw new MajordomoError(
-      'ERR_TITANIC_UNSUPPORTED',
-      `this broker does not support ${TITANIC_REQUEST}`,
-    );
+  async begin(): Promise<void> {
+    const reply = await nth(this.#clients, 0).request('mmi.service', TITANIC_REQUEST, FIRST);
+    if (readAnswer(reply.frames).status !== 200) {
+      throw new MajordomoError(
+        'ERR_TITANIC_UNSUPPORTED',
+        `this broker does not support ${TITANIC_REQUEST}`,
+      );
+    }
+    await Promise.all(this.#clients.map((_, n) => this.one(n)));
   }
 
   /**
    * Resolves when the receipt has arrived. Rejects as `Client.request` does, and with
    * ERR_TITANIC_REFUSED.
    */
-  async take(client: Client): Promise<void> {
+  async one(n: number): Promise<void> {
+    const client = nth(this.#clients, n);
     const reply = await client.request(TITANIC_REQUEST, [this.#service, this.#body]);
     const answer = readAnswer(reply.frames);
     const [uuid] = answer.frames;
@@ -49,13 +56,13 @@ export class Receipts {
     if (this.#uuids.length > OPEN_MAX) await this.#closeOne(client);
   }
 
-  /** Closes all of them. Rejects as `take` does. */
-  async close(clients: readonly Client[]): Promise<void> {
-    const one = async (at: number): Promise<void> => {
-      const client = clients[at % clients.length];
-      while (client !== undefined && this.#uuids.length > 0) await this.#closeOne(client);
+  /** Closes all stored requests. Rejects as `one` does. */
+  async end(): Promise<void> {
+    const next = async (n: number): Promise<void> => {
+      while (this.#uuids.length > 0) await this.#closeOne(nth(this.#clients, n));
     };
-    await Promise.all(Array.from({ length: CLOSING_AT_ONCE }, (_, at) => one(at)));
+    await Promise.all(Array.from({ length: CLOSING_AT_ONCE }, (_, n) => next(n)));
+    await closed(this.#clients);
   }
 
   async #closeOne(client: Client): Promise<void> {

@@ -1,17 +1,18 @@
-/** The workers of `majordomo bench`, in a process of their own; the plan is its argument. */
+/** The workers of `majordomo bench`, in a process of their own. */
 import process from 'node:process';
 
 import { Client } from '../../../sdk/client.js';
 import { Worker } from '../../../sdk/worker.js';
-import { type LoadPlan, send, sendFailure } from './messages.js';
+import { keysOf, type LoadPlan, received, send, sendFailure } from './messages.js';
 
 const LOOK_MS = 20;
 
 async function run(plan: LoadPlan): Promise<void> {
-  const { endpoints, service, concurrency } = plan;
+  const { service, concurrency } = plan;
+  const at = { endpoints: plan.workerEndpoints, ...keysOf(plan) };
   const workers = Array.from(
     { length: plan.workers },
-    () => new Worker({ endpoints, service, concurrency }, (request) => request.frames),
+    () => new Worker({ ...at, service, concurrency }, (request) => request.frames),
   );
   const runs = Promise.all(workers.map((worker) => worker.run()));
   const registered = allRegistered(plan);
@@ -24,8 +25,9 @@ async function run(plan: LoadPlan): Promise<void> {
 }
 
 /** Asks the broker until it knows all of them. */
-async function allRegistered({ endpoints, service, workers }: LoadPlan): Promise<void> {
-  const client = new Client({ endpoints });
+async function allRegistered(plan: LoadPlan): Promise<void> {
+  const { service, workers } = plan;
+  const client = new Client({ endpoints: plan.workerEndpoints, ...keysOf(plan) });
   try {
     for (;;) {
       const answer = await client.request('mmi.workers', service);
@@ -42,7 +44,7 @@ async function allRegistered({ endpoints, service, workers }: LoadPlan): Promise
 }
 
 try {
-  await run(JSON.parse(process.argv[2] ?? '{}') as LoadPlan);
+  await run(await received());
 } catch (error) {
   sendFailure(error);
   process.disconnect();

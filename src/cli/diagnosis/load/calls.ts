@@ -1,0 +1,58 @@
+/** What `majordomo bench` sends again and again, over a number of connections. */
+import { Client } from '../../../sdk/client.js';
+import { keysOf, type LoadPlan } from './messages.js';
+
+const TIMEOUT_MS = 60_000;
+
+export interface Calls {
+  /** One over each connection. If it fails, the whole run fails, with that reason. */
+  begin(): Promise<void>;
+  /** Resolves when it is answered. @param n its number: connections take turns */
+  one(n: number): Promise<void>;
+  /** Removes what the calls have left at the broker, and closes the connections. */
+  end(): Promise<void>;
+}
+
+export class Requests implements Calls {
+  readonly #clients: readonly Client[];
+  readonly #service: string;
+  readonly #body: Buffer;
+
+  constructor(plan: LoadPlan) {
+    this.#clients = clientsOf(plan);
+    this.#service = plan.service;
+    this.#body = bodyOf(plan);
+  }
+
+  async begin(): Promise<void> {
+    await Promise.all(this.#clients.map((_, n) => this.one(n)));
+  }
+
+  async one(n: number): Promise<void> {
+    await nth(this.#clients, n).request(this.#service, this.#body);
+  }
+
+  async end(): Promise<void> {
+    await closed(this.#clients);
+  }
+}
+
+export function clientsOf(plan: LoadPlan): readonly Client[] {
+  const options = { endpoints: plan.endpoints, ...keysOf(plan), timeoutMs: TIMEOUT_MS, retries: 0 };
+  return Array.from({ length: plan.connections }, () => new Client(options));
+}
+
+export function bodyOf({ size }: LoadPlan): Buffer {
+  return Buffer.alloc(size, 'x');
+}
+
+/** In turns. There is always one. */
+export function nth<Item>(items: readonly Item[], n: number): Item {
+  return items[n % items.length] as Item;
+}
+
+export async function closed(
+  connections: readonly { readonly close: () => Promise<void> }[],
+): Promise<void> {
+  await Promise.all(connections.map((each) => each.close()));
+}

@@ -1,0 +1,195 @@
+/** Runs of `majordomo bench`: what one measured, the last ones on this machine, and how two compare. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import { codeOf } from '../../../core/errors.js';
+import { usage } from '../../common/options.js';
+import { say } from '../../common/output.js';
+import { type Column, table } from '../../common/table.js';
+import { LOAD_KINDS, type LoadKind, type LoadPlan, type LoadResult } from './messages.js';
+
+/** What two runs must have in common to be compared; null: it has none. */
+interface RunPlan {
+  readonly kind: LoadKind;
+  readonly workers: number | null;
+  readonly concurrency: number | null;
+  readonly connections: number;
+  readonly outstanding: number | null;
+  readonly rate: number | null;
+  readonly size: number;
+  readonly curve: boolean;
+}
+
+/** The JSON of a run. */
+export interface Run extends RunPlan, Omit<LoadResult, 'kind' | 'cpuSeconds'> {
+  readonly endpoints: readonly string[];
+  /** ISO 8601, UTC. */
+  readonly measuredAt: string;
+  readonly requestsPerSecond: number;
+  readonly clientCpuSeconds: number;
+}
+
+const PLAN = [
+  ...['kind', 'workers', 'concurrency', 'connections', 'outstanding', 'rate', 'size', 'curve'],
+] as readonly (keyof RunPlan)[];
+
+const UNITS: Readonly<Record<LoadKind, string>> = {
+  echo: 'requests/s',
+  fleet: 'requests/s',
+  durable: 'receipts/s, each for a request on disk',
+  map: 'changes/s',
+};
+
+/** The last of each kind and options. */
+const KEPT_MAX = 100;
+
+function planOf(plan: LoadPlan): RunPlan {
+  const hasWorkers = plan.kind === 'echo' || plan.kind === 'fleet';
+  return {
+    kind: plan.kind,
+    workers: hasWorkers ? plan.workers : null,
+    concurrency: hasWorkers ? plan.concurrency : null,
+    connections: plan.connections,
+    outstanding: plan.rate > 0 ? null : plan.outstanding,
+    rate: plan.rate > 0 ? plan.rate : null,
+    size: plan.size,
+    curve: plan.curve !== undefined,
+  };
+}
+
+export function runOf(plan: LoadPlan, result: LoadResult): Run {
+  const { requests, failed, seconds, latencyUs, cpuSeconds } = result;
+  return {
+    ...planOf(plan),
+    endpoints: plan.endpoints,
+    measuredAt: new Date().toISOString(),
+    seconds,
+    requests,
+    failed,
+    requestsPerSecond: requests / seconds,
+    latencyUs,
+    clientCpuSeconds: cpuSeconds,
+  };
+}
+
+/** In what the run was measured otherwise; `null`: the two can be compared. */
+export function differenceOf(plan: LoadPlan, run: Run): string | null {
+  const wanted = planOf(plan);
+  const name = PLAN.find((each) => wanted[each] !== run[each]);
+  if (name === undefined) return null;
+  return `that run had ${name} ${String(run[name])}, this one has ${String(wanted[name])}`;
+}
+
+/** @throws ERR_USAGE */
+export function readRun(file: string): Run {
+  let read: unknown;
+  try {
+    read = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw usage(`--compare ${file}: ${codeOf(error) ?? 'it is not JSON'}`);
+  }
+  if (!isRun(read)) throw usage(`--compare ${file}: it is not what bench -o json prints`);
+  return read;
+}
+
+/** The last run with these options on this machine. */
+export function lastRun(plan: LoadPlan): Run | null {
+  return keptRuns().find((run) => differenceOf(plan, run) === null) ?? null;
+}
+
+/** For the next one. A file that cannot be written does not make the run fail. */
+export function keepRun(run: Run): void {
+  const file = runsFile();
+  const isSame = (other: Run): boolean => PLAN.every((name) => run[name] === other[name]);
+  const kept = [run, ...keptRuns().filter((other) => !isSame(other))].slice(0, KEPT_MAX);
+  const next = `${file}.${process.pid}`;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(next, `${JSON.stringify(kept)}\n`);
+    renameSync(next, file);
+  } catch (error) {
+    say(`this run is not kept for the next: ${file}: ${codeOf(error) ?? 'unknown'}`);
+  }
+}
+
+function runsFile(): string {
+  const given = process.env['XDG_STATE_HOME'] ?? '';
+  return join(given === '' ? join(homedir(), '.local/state') : given, 'majordomo', 'bench.json');
+}
+
+/** Newest first. Of a file that is none of ours, nothing. */
+function keptRuns(): readonly Run[] {
+  try {
+    const read: unknown = JSON.parse(readFileSync(runsFile(), 'utf8'));
+    return Array.isArray(read) ? read.filter(isRun) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isRun(value: unknown): value is Run {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, measuredAt, endpoints, latencyUs, ...others } = value as Partial<Run>;
+  const figures = [others.requests, others.failed, others.requestsPerSecond, others.seconds];
+  const { p50, p99, 'p99.9': p999, max } = latencyUs ?? ({} as Partial<Run['latencyUs']>);
+  return (
+    LOAD_KINDS.some((each) => each === kind) &&
+    !Number.isNaN(Date.parse(measuredAt ?? '')) &&
+    Array.isArray(endpoints) &&
+    [...figures, others.clientCpuSeconds, p50, p99, p999, max].every(Number.isFinite)
+  );
+}
+
+interface Row {
+  readonly name: string;
+  readonly valueOf: (run: Run) => number;
+  readonly shown: (value: number) => string;
+}
+
+const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
+const latency = (name: keyof Run['latencyUs']): Row => ({
+  name,
+  valueOf: ({ latencyUs }) => latencyUs[name],
+  shown: ms,
+});
+
+function rowsOf({ kind, failed }: Run): readonly Row[] {
+  const whole = (value: number): string => Math.round(value).toLocaleString('en');
+  return [
+    { name: UNITS[kind], valueOf: (run) => run.requestsPerSecond, shown: whole },
+    ...(['p50', 'p99', 'p99.9', 'max'] as const).map(latency),
+    {
+      name: 'CPU of the clients for each',
+      valueOf: (run) => (run.clientCpuSeconds * 1e6) / run.requests,
+      shown: (us) => `${us.toFixed(1)} µs`,
+    },
+    ...(failed > 0 ? [{ name: 'failed', valueOf: (run: Run) => run.failed, shown: whole }] : []),
+  ];
+}
+
+/** @param before the run that it is compared with */
+export function runText(run: Run, before: Run | null): string {
+  const { connections, workers, concurrency, size, rate, outstanding } = run;
+  const loop = rate === null ? `${String(outstanding)} in flight` : `${rate}/s requested`;
+  const of = workers === null ? '' : `${workers} workers × ${String(concurrency)}, `;
+  const keys = run.curve ? ', CURVE' : '';
+  const columns: Column<Row>[] = [
+    { head: '', cell: ({ name }) => name },
+    { head: 'THIS RUN', cell: ({ valueOf, shown }) => shown(valueOf(run)), right: true },
+  ];
+  if (before !== null) {
+    columns.push(
+      { head: 'BEFORE', cell: ({ valueOf, shown }) => shown(valueOf(before)), right: true },
+      { head: 'RATIO', cell: ({ valueOf }) => ratio(valueOf(run), valueOf(before)), right: true },
+    );
+  }
+  const at =
+    before === null ? '' : `before: ${before.measuredAt}, ${before.endpoints.join(', ')}\n`;
+  const facts = `bench ${run.kind}: ${loop}, ${connections} connections, ${of}${size} bytes${keys}\n`;
+  return `${facts}${table(columns, rowsOf(run))}${at}`;
+}
+
+function ratio(now: number, before: number): string {
+  return before === 0 ? '-' : `${(now / before).toFixed(2)}×`;
+}
