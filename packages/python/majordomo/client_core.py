@@ -97,6 +97,8 @@ class ClientCore:
 
     def _take_back(self, call: Call) -> None:
         line = self._line_of.get(call.id)
+        if line is None and call.sends > 0 and call.id not in self._waiting:
+            line = self._line  # it pauses after a refusal: a worker may have an earlier send
         if line is not None and line.takes_cancels:
             cancel(self._settings, line.link, call.correlations)
 

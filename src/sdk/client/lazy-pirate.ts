@@ -246,9 +246,13 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** Tells the broker that nobody wants an answer any more. */
   #takeBack(call: Call): void {
-    if (call.state !== 'sent' || call.link === 0) return;
+    // While it rests after a refusal, a worker may have an earlier send.
+    const rests = call.state === 'resting' && call.sends > 0;
+    const link = rests ? this.#line?.link : call.link;
+    if (link === undefined || link === 0) return;
     const first = Math.max(1, call.attempt - ATTEMPT_MODULUS + 1);
-    for (let send = first; send <= call.attempt; send++) this.#sink.cancel(call.link, call, send);
+    const last = rests ? call.attempt - 1 : call.attempt;
+    for (let send = first; send <= last; send++) this.#sink.cancel(link, call, send);
   }
 
   #forget(call: Call, now: MonotonicMs): void {
