@@ -507,7 +507,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * Sends a request to `service` and yields the parts of its reply as they arrive, the last one with
    * `final: true`, and what the service tells of its progress, with `progress: true`. The request is
    * sent at the first `next()`. After the first part it is never sent again; a lost or silent connection
-   * is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait for each part.
+   * is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait for each part, `deadlineMs` that for the last one.
    *
    *     for await (const part of client.stream('countdown', '3')) console.log(part.text(), part.final);
    *
@@ -737,9 +737,13 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
 
   /** The deadline, and the headers (D67). */
   #writeMetadata(link: Link, call: Call, headers: Buffer): void {
-    const leftMs = this.#exchange.strategy.remainingMs(call, monotonicMs());
+    const now = monotonicMs();
     // A stream may go on for longer than its first part may take.
-    const deadlineMs = call.streams ? 0 : Math.max(1, Math.min(Math.ceil(leftMs), DEADLINE_MS_MAX));
+    const leftMs = call.streams
+      ? call.deadlineLeftMs(now)
+      : this.#exchange.strategy.remainingMs(call, now);
+    const wholeMs = Math.max(1, Math.min(Math.floor(leftMs), DEADLINE_MS_MAX));
+    const deadlineMs = leftMs === Infinity ? 0 : wholeMs;
     const metadata = packedMetadata({ deadlineMs, headers });
     writeHead(link, metadata, 0, metadata.length);
   }

@@ -131,7 +131,7 @@ export class FreelanceClient<In = Body, Out = Buffer> {
    */
   async request(
     body: In,
-    options?: Pick<RequestOptions, 'timeoutMs' | 'retries' | 'signal'>,
+    options?: Pick<RequestOptions, 'timeoutMs' | 'deadlineMs' | 'retries' | 'signal'>,
   ): Promise<Message<Out>> {
     const settings = freelanceRequestSettings(options, this.#settings);
     const frames = this.#encode === null ? bodyFrames(body) : this.#encode(body);

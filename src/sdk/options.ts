@@ -51,9 +51,14 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   readonly endpoints?: Endpoints | undefined;
   /**
    * The time of one attempt, in milliseconds: without an answer the request is sent again. The whole call
-   * takes at most `(1 + retries) × timeoutMs`. Default 2500.
+   * takes at most `(1 + retries) × timeoutMs`, and at most `deadlineMs`. Default 2500.
    */
   readonly timeoutMs?: number;
+  /**
+   * The most that a whole call takes, in milliseconds, with all its attempts and pauses; `timeoutMs` is the time of
+   * one attempt. Of a stream, it is the time until its last part has come. Default: none.
+   */
+  readonly deadlineMs?: number | undefined;
   /** How many attempts there are after the first; 0: it is sent again only after a refusal. Default 3. */
   readonly retries?: number;
   /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
@@ -122,9 +127,16 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
 export interface RequestOptions {
   /**
    * Instead of the client's `timeoutMs`, in milliseconds: the time of one attempt. The whole call takes at most
-   * `(1 + retries) × timeoutMs`; with `retries: 0` that is this.
+   * `(1 + retries) × timeoutMs`, and at most `deadlineMs`.
    */
   readonly timeoutMs?: number;
+  /**
+   * Instead of the client's `deadlineMs`, in milliseconds: the most that the whole call takes, with all its attempts
+   * and pauses; `timeoutMs` is the time of one attempt. When it is over: ERR_MDP_TIMEOUT, or the reason why no
+   * broker took the request. Of a stream, it is the time until its last part has come. With `headers`, the worker
+   * learns of it.
+   */
+  readonly deadlineMs?: number | undefined;
   /** Instead of the client's `retries`. */
   readonly retries?: number;
   /** Aborting it cancels the request: ERR_MDP_ABORTED. */
@@ -145,11 +157,17 @@ export interface FreelanceSettings {
   readonly pingIntervalMs: number;
 }
 
-/** `ClientOptions` with defaults filled in. */
-export interface ClientSettings {
-  readonly endpoints: readonly string[];
+/** How long a call waits. */
+export interface Patience {
   readonly timeoutMs: number;
   readonly retries: number;
+  /** `undefined`: none. */
+  readonly deadlineMs: number | undefined;
+}
+
+/** `ClientOptions` with defaults filled in. */
+export interface ClientSettings extends Patience {
+  readonly endpoints: readonly string[];
   readonly maxOutstanding: number;
   readonly failsWithoutWorker: boolean;
   readonly streamBufferBytes: number;
@@ -175,7 +193,7 @@ export function clientSettings(given: unknown): ClientSettings {
   const options = new Options('Client', endpointsOrOptions(given));
   const settings: ClientSettings = {
     endpoints: options.endpoints(),
-    ...options.patience(),
+    ...options.limits(),
     failsWithoutWorker:
       options.oneOf('ifNoWorker', ['wait', 'fail'], CLIENT_DEFAULTS.ifNoWorker) === 'fail',
     streamBufferBytes: options.integer(
@@ -234,8 +252,13 @@ export interface FreelanceClientOptions<In = Body, Out = Buffer> {
    * dead. In milliseconds. Default 1000.
    */
   readonly pingIntervalMs?: number;
-  /** The time of one attempt, in milliseconds; the whole call takes at most `(1 + retries) × timeoutMs`. Default 2500. */
+  /**
+   * The time of one attempt, in milliseconds; the whole call takes at most `(1 + retries) × timeoutMs`, and at most
+   * `deadlineMs`. Default 2500.
+   */
   readonly timeoutMs?: number;
+  /** The most that a whole call takes, in milliseconds; `timeoutMs` is the time of one attempt. Default: none. */
+  readonly deadlineMs?: number | undefined;
   /** How many times a request may be sent again to servers that were asked before. Default 3. */
   readonly retries?: number;
   /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
@@ -249,11 +272,9 @@ export interface FreelanceClientOptions<In = Body, Out = Buffer> {
 }
 
 /** `FreelanceClientOptions` with defaults filled in. */
-export interface FreelanceClientSettings {
+export interface FreelanceClientSettings extends Patience {
   readonly endpoints: readonly string[];
   readonly freelance: FreelanceSettings;
-  readonly timeoutMs: number;
-  readonly retries: number;
   readonly maxOutstanding: number;
   readonly codec: Codec | undefined;
   readonly dial: Dial;
@@ -265,7 +286,7 @@ export function freelanceClientSettings(given: unknown): FreelanceClientSettings
   const settings = {
     endpoints: options.endpoints(),
     freelance: options.freelance(),
-    ...options.patience(),
+    ...options.limits(),
     codec: checkedCodec(options.take('codec')),
     dial: options.freelanceDial(),
   };
@@ -298,9 +319,7 @@ function freelanceOf(options: Options): FreelanceSettings | null {
 }
 
 /** `RequestOptions`, with the client's values as defaults. */
-export interface RequestSettings {
-  readonly timeoutMs: number;
-  readonly retries: number;
+export interface RequestSettings extends Patience {
   readonly signal: AbortSignal | undefined;
   /** Checked. */
   readonly headers: Headers | undefined;
@@ -362,20 +381,27 @@ export class Options {
     return this.take(name) !== undefined;
   }
 
-  integer(name: string, fallback: number, min: number, max: number): number {
+  integer<None>(name: string, fallback: None, min: number, max: number): number | None {
     const value = this.take(name);
     if (value === undefined) return fallback;
     if (isWhole(value, min, max)) return value;
     throw wrong(name, `must be a whole number from ${min} to ${max}`);
   }
 
-  /** `timeoutMs`, `retries` and `maxOutstanding` of a client. */
-  patience(): Pick<ClientSettings, 'timeoutMs' | 'retries' | 'maxOutstanding'> {
-    const { timeoutMs, retries, maxOutstanding } = CLIENT_DEFAULTS;
+  /** How long the calls of a client wait, and how many may. */
+  limits(): Patience & Pick<ClientSettings, 'maxOutstanding'> {
+    const { maxOutstanding } = CLIENT_DEFAULTS;
+    return {
+      ...this.#patience({ ...CLIENT_DEFAULTS, deadlineMs: undefined }),
+      maxOutstanding: this.integer('maxOutstanding', maxOutstanding, 1, 10_000_000),
+    };
+  }
+
+  #patience({ timeoutMs, retries, deadlineMs }: Patience): Patience {
     return {
       timeoutMs: this.integer('timeoutMs', timeoutMs, 1, DAY_MS),
       retries: this.integer('retries', retries, 0, 1000),
-      maxOutstanding: this.integer('maxOutstanding', maxOutstanding, 1, 10_000_000),
+      deadlineMs: this.integer('deadlineMs', deadlineMs, 1, DAY_MS),
     };
   }
 
@@ -401,16 +427,15 @@ export class Options {
     throw wrong(name, `must be ${values.map((one) => `'${one}'`).join(' or ')}`);
   }
 
-  /** `timeoutMs`, `retries`, `signal` and `headers` of one request. */
+  /** The options of one request. */
   request(client: ClientSettings): RequestSettings {
     return { ...this.plainRequest(client), headers: this.#headers() };
   }
 
-  /** `timeoutMs`, `retries` and `signal` of one request. */
-  plainRequest(client: Pick<ClientSettings, 'timeoutMs' | 'retries'>): RequestSettings {
+  /** The same without headers. */
+  plainRequest(client: Patience): RequestSettings {
     return {
-      timeoutMs: this.integer('timeoutMs', client.timeoutMs, 1, DAY_MS),
-      retries: this.integer('retries', client.retries, 0, 1000),
+      ...this.#patience(client),
       signal: this.optional('signal', isSignal, 'an AbortSignal'),
       headers: undefined,
     };

@@ -29,6 +29,7 @@ class AsyncClient:
         endpoints: Endpoints = None,
         *,
         timeout_ms: int = 2500,
+        deadline_ms: Optional[int] = None,
         retries: int = 3,
         max_outstanding: int = 100_000,
         if_no_worker: str = "wait",
@@ -41,7 +42,7 @@ class AsyncClient:
         hedge_ms: Optional[int] = None,
         ping_interval_ms: int = 1000,
     ) -> None:
-        self._engine = Engine(endpoints, timeout_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
+        self._engine = Engine(endpoints, timeout_ms, deadline_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
                               protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
                               ping_interval_ms)
 
@@ -51,11 +52,13 @@ class AsyncClient:
         body: Body,
         *,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
         headers: Optional[Mapping[str, str]] = None,
     ) -> Reply:
         """See ``Client.request``."""
-        begin = lambda done: self._engine.call(service, body, timeout_ms, retries, headers, done)
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        begin = lambda done: self._engine.call(service, body, patience, headers, done)
         return Reply(shown(service), await self._wait(begin))
 
     async def stream(
@@ -64,6 +67,7 @@ class AsyncClient:
         body: Body,
         *,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
         headers: Optional[Mapping[str, str]] = None,
     ) -> AsyncIterator[StreamPart]:
@@ -75,8 +79,9 @@ class AsyncClient:
         def put(part: Union[StreamPart, MajordomoError]) -> None:
             _on(loop, parts.put_nowait, part)
 
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
         call = self._engine.call(
-            service, body, timeout_ms, retries, headers,
+            service, body, patience, headers,
             lambda _, error: put(error) if error is not None else None,
             lambda frames, final: put(StreamPart(name, frames, final)),
         )
@@ -98,12 +103,14 @@ class AsyncClient:
         body: Body,
         *,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
         **options: Any,
     ) -> "AsyncJob":
         """See ``Client.enqueue``, which has the options."""
         stored = jobs.stored_options(**options)
-        uuid = await self._run(jobs.enqueue(self._engine, service, body, stored, timeout_ms, retries))
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        uuid = await self._run(jobs.enqueue(self._engine, service, body, stored, patience))
         return AsyncJob(self, uuid, shown(service))
 
     def job(self, uuid: str) -> "AsyncJob":
@@ -119,12 +126,14 @@ class AsyncClient:
         cron: str,
         time_zone: Optional[str] = None,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
         **options: Any,
     ) -> Schedule:
         """See ``Client.schedule``, which has the options."""
         stored = jobs.stored_options(**options)
-        script = schedules.schedule(name, service, body, cron, time_zone, stored, timeout_ms, retries)
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        script = schedules.schedule(name, service, body, cron, time_zone, stored, patience)
         return await self._run(script)
 
     async def unschedule(self, name: str) -> bool:
@@ -133,13 +142,15 @@ class AsyncClient:
 
     async def schedules(self) -> "list[Schedule]":
         """All schedules of this client's key."""
-        return await self._run(schedules.schedules())
+        return await self._run(schedules.schedules(self._engine.patience()))
 
     async def contract_of(
-        self, service: Service, *, timeout_ms: Optional[int] = None, retries: Optional[int] = None
+        self, service: Service, *, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
+        retries: Optional[int] = None,
     ) -> "Optional[dict[str, Any]]":
         """See ``Client.contract_of``."""
-        reply = await self.request("mmi.contract", service_of(service), timeout_ms=timeout_ms, retries=retries)
+        name = service_of(service)
+        reply = await self.request("mmi.contract", name, timeout_ms=timeout_ms, deadline_ms=deadline_ms, retries=retries)
         return contract_in(reply.frames)
 
     @property

@@ -31,12 +31,12 @@ class Call:
     """One request; ``done`` gets its body or its error, once.
 
     With ``on_part`` it is a stream: that gets each part as it comes, and ``done`` an empty body.
-    ``limit``: seconds after which it ends, however often it may still be sent.
+    ``end``: when it ends, however often it may still be sent.
     """
 
     def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
                  timeout: float, retries: int, done: Done,
-                 on_part: Optional[OnPart] = None, limit: Optional[float] = None) -> None:
+                 on_part: Optional[OnPart] = None, end: float = float("inf")) -> None:
         self.service = service
         self.body = body
         self.headers = headers
@@ -44,7 +44,7 @@ class Call:
         self.tries = 1 + retries
         self.done = done
         self.on_part = on_part
-        self.limit = float("inf") if limit is None else limit
+        self.end = end
         self.id = b""
         self.deadline = 0.0
         self.attempt = 0  # the number of its last send

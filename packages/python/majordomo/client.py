@@ -32,7 +32,8 @@ class Client:
 
     ``endpoints``: one broker, or the nodes of a pair in order, as text separated by commas or as a list;
     without it, the environment variable ``MAJORDOMO_URL``. A request is sent at most ``1 + retries``
-    times, and ends no later than ``(1 + retries) * timeout_ms`` milliseconds after the call.
+    times, each for ``timeout_ms``, and ends no later than ``(1 + retries) * timeout_ms`` and ``deadline_ms``
+    milliseconds after the call: that is the whole of a call or a stream, and None is no such end.
     ``if_no_worker='fail'``: a request to a service without workers fails at once with NoWorkerError.
     ``stream_buffer_bytes`` bounds what has arrived of one answer and is not read. ``retry_base_ms`` and
     ``retry_max_ms`` are the first and the longest pause after a refusal or a lost connection, in
@@ -48,6 +49,7 @@ class Client:
         endpoints: Endpoints = None,
         *,
         timeout_ms: int = 2500,
+        deadline_ms: Optional[int] = None,
         retries: int = 3,
         max_outstanding: int = 100_000,
         if_no_worker: str = "wait",
@@ -60,7 +62,7 @@ class Client:
         hedge_ms: Optional[int] = None,
         ping_interval_ms: int = 1000,
     ) -> None:
-        self._engine = Engine(endpoints, timeout_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
+        self._engine = Engine(endpoints, timeout_ms, deadline_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
                               protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
                               ping_interval_ms)
 
@@ -70,6 +72,7 @@ class Client:
         body: Body,
         *,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
         headers: Optional[Mapping[str, str]] = None,
     ) -> Reply:
@@ -77,15 +80,16 @@ class Client:
 
             client.request('sum', '[1, 2]', timeout_ms=500).json()
 
-        ``body``: text, bytes or a list of these, one for each frame. ``timeout_ms``, in milliseconds,
-        and ``retries`` stand in for the client's. A request with ``headers`` also tells the worker how
+        ``body``: text, bytes or a list of these, one for each frame. ``timeout_ms``, the time of one attempt
+        in milliseconds, ``deadline_ms``, that of the whole call, and ``retries`` stand in for the client's. A request with ``headers`` also tells the worker how
         long this client waits. A service that answers in parts gives them joined.
 
         Raises ServiceError if the service failed, RequestTimeoutError, UnreachableError, KeyRefusedError, RefusedError,
         ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
         OptionError, BodyError.
         """
-        begin = lambda done: self._engine.call(service, body, timeout_ms, retries, headers, done)
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        begin = lambda done: self._engine.call(service, body, patience, headers, done)
         return Reply(shown(service), self._wait(begin))
 
     def stream(
@@ -94,6 +98,7 @@ class Client:
         body: Body,
         *,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
         headers: Optional[Mapping[str, str]] = None,
     ) -> Iterator[StreamPart]:
@@ -102,13 +107,14 @@ class Client:
             for part in client.stream('countdown', '3'):
                 print(part.text(), part.final)
 
-        The request is sent when the loop begins; each part must come within ``timeout_ms``. Leaving the
-        loop cancels the request. Raises what ``request`` raises, and StreamBrokenError.
+        The request is sent when the loop begins; each part must come within ``timeout_ms``, the last
+        within ``deadline_ms``. Leaving the loop cancels the request. Raises what ``request`` raises, and StreamBrokenError.
         """
         parts: queue.SimpleQueue[Union[StreamPart, MajordomoError]] = queue.SimpleQueue()
         name = shown(service)
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
         call = self._engine.call(
-            service, body, timeout_ms, retries, headers,
+            service, body, patience, headers,
             lambda _, error: parts.put(error) if error is not None else None,
             lambda frames, final: parts.put(StreamPart(name, frames, final)),
         )
@@ -138,6 +144,7 @@ class Client:
         shared: bool = False,
         headers: Optional[Mapping[str, str]] = None,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
     ) -> "Job":
         """Stores a durable request; returns when it is on the broker's disk.
@@ -155,7 +162,8 @@ class Client:
             idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
             max_attempts=max_attempts, backoff=backoff, shared=shared, headers=headers,
         )
-        uuid = self._run(jobs.enqueue(self._engine, service, body, stored, timeout_ms, retries))
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        uuid = self._run(jobs.enqueue(self._engine, service, body, stored, patience))
         return Job(self, uuid, shown(service))
 
     def job(self, uuid: str) -> "Job":
@@ -178,6 +186,7 @@ class Client:
         shared: bool = False,
         headers: Optional[Mapping[str, str]] = None,
         timeout_ms: Optional[int] = None,
+        deadline_ms: Optional[int] = None,
         retries: Optional[int] = None,
     ) -> Schedule:
         """Has the broker store a request whenever the cron line says so; replaces a schedule of that name.
@@ -190,7 +199,8 @@ class Client:
             priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms, max_attempts=max_attempts, backoff=backoff,
             shared=shared, headers=headers,
         )
-        return self._run(schedules.schedule(name, service, body, cron, time_zone, stored, timeout_ms, retries))
+        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        return self._run(schedules.schedule(name, service, body, cron, time_zone, stored, patience))
 
     def unschedule(self, name: str) -> bool:
         """Ends a schedule; False if there was none. Requests that are stored already stay."""
@@ -198,16 +208,18 @@ class Client:
 
     def schedules(self) -> "list[Schedule]":
         """All schedules of this client's key."""
-        return self._run(schedules.schedules())
+        return self._run(schedules.schedules(self._engine.patience()))
 
     def contract_of(
-        self, service: Service, *, timeout_ms: Optional[int] = None, retries: Optional[int] = None
+        self, service: Service, *, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
+        retries: Optional[int] = None,
     ) -> "Optional[dict[str, Any]]":
         """The JSON of ``mmi.contract``: what the workers of a service announced as ``contract``.
 
         None if none did, or if the broker is of an earlier version. Raises what ``request`` raises.
         """
-        reply = self.request("mmi.contract", service_of(service), timeout_ms=timeout_ms, retries=retries)
+        name = service_of(service)
+        reply = self.request("mmi.contract", name, timeout_ms=timeout_ms, deadline_ms=deadline_ms, retries=retries)
         return contract_in(reply.frames)
 
     @property

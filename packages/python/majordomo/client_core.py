@@ -46,6 +46,7 @@ class Line:
         self.until = until  # the patience with it, until it is up
         self.is_up = False
         self.heard_at = -1.0
+        self.quiet_at = -1.0  # when it was sent something first, since then
         self.takes_cancels = False
         self.out: dict[bytes, Call] = {}
         self.link = dial(self)
@@ -79,7 +80,7 @@ class ClientCore:
             return
         self._count += 1
         call.id = self._count.to_bytes(8, "big")
-        call.deadline = now + min(call.tries * call.timeout, call.limit)
+        call.deadline = min(now + call.tries * call.timeout, call.end)
         self._calls[call.id] = call
         self._dispatch(call, now)
         self._pump(now)
@@ -91,10 +92,15 @@ class ClientCore:
 
     def cancel(self, call: Call) -> None:
         """Nobody waits for it any more."""
+        self._take_back(call)
+        self.abandon(call)
+
+    def _take_back(self, call: Call) -> None:
         line = self._line_of.get(call.id)
+        if line is None and call.sends > 0 and call.id not in self._waiting:
+            line = self._line  # it pauses after a refusal: a worker may have an earlier send
         if line is not None and line.takes_cancels:
             cancel(self._settings, line.link, call.correlations)
-        self.abandon(call)
 
     def close(self) -> None:
         self._open_at = float("inf")
@@ -197,7 +203,7 @@ class ClientCore:
         # A service that still sends is not late.
         call.until = now + call.timeout
         if call.is_streamed:
-            call.deadline = max(call.deadline, call.until)
+            call.deadline = min(max(call.deadline, call.until), call.end)
         call.until = min(call.until, call.deadline)
         self._timer(call, call.until)
 
@@ -223,22 +229,26 @@ class ClientCore:
     def _due(self, call: Call, now: float) -> None:
         line = self._line_of.get(call.id)
         is_silent = line is not None and line is self._line and line.heard_at <= call.sent_at
+        if now >= call.end:
+            self._take_back(call)
         if line is not None and now < call.until:
             if is_silent:  # is the broker dead, or the service slow?
                 probe(self._settings, line.link)
             self._timer(call, call.until)
             return
         self._take_off(call)
-        if is_silent and line is not None:
+        # A deadline may leave a broker less time to answer than a time-out does.
+        is_early = line is not None and call.end <= now < line.quiet_at + call.timeout
+        if is_silent and line is not None and not is_early:
             self._why[self._settings.endpoints[line.endpoint]] = "silent"
             self._move_on(line, "silent", now)
         if now >= call.deadline or call.is_streamed or (line is not None and call.sends >= call.tries):
-            self._time_out(call)
+            self._time_out(call, now)
         else:
             self._dispatch(call, now)
 
-    def _time_out(self, call: Call) -> None:
-        self._fail(call, late_error(call, self._why, self._line is not None and self._line.is_up))
+    def _time_out(self, call: Call, now: float) -> None:
+        self._fail(call, late_error(call, self._why, self._line is not None and self._line.is_up, now))
 
     @property
     def _is_shut_out(self) -> bool:
@@ -286,7 +296,7 @@ class ClientCore:
         for call in list(line.out.values()):
             self._take_off(call)
             if call.sends >= call.tries or call.is_streamed:
-                self._time_out(call)
+                self._time_out(call, now)
             else:
                 self._dispatch(call, now)
 
@@ -323,4 +333,6 @@ class ClientCore:
         self._timer(call, now + (call.until - now) / 2)
         self._line_of[call.id] = line
         line.out[call.id] = call
+        if line.heard_at > line.quiet_at:
+            line.quiet_at = now
         line.link.send(frames_of(self._settings, call, now))

@@ -25,15 +25,23 @@ NOT_STORED = "durable requests are safe at one broker, or pair, only: not with s
 
 Result = TypeVar("Result")
 
+_NEVER = float("inf")
+
+
+class Patience(NamedTuple):
+    """The time of one attempt, how many follow it, and when the call ends at the latest (``time.monotonic()``)."""
+
+    timeout_ms: int
+    retries: int
+    end: float = _NEVER
+
 
 class Ask(NamedTuple):
-    """One question of a script; None: the client's time and retries. ``limit`` is in seconds."""
+    """One question of a script; without ``patience``, with that of the client."""
 
     service: bytes
     body: Sequence[bytes]
-    timeout_ms: Optional[int] = None
-    retries: Optional[int] = None
-    limit: Optional[float] = None
+    patience: Optional[Patience] = None
 
 
 class Pause(NamedTuple):
@@ -45,8 +53,8 @@ Script = Generator[Union[Ask, Pause], Any, Result]
 
 
 class Engine:
-    def __init__(self, endpoints: Endpoints, timeout_ms: int, retries: int, max_outstanding: int, if_no_worker: str,
-                 stream_buffer_bytes: int, protocol: str, retry_base_ms: int, retry_max_ms: int,
+    def __init__(self, endpoints: Endpoints, timeout_ms: int, deadline_ms: Optional[int], retries: int,
+                 max_outstanding: int, if_no_worker: str, stream_buffer_bytes: int, protocol: str, retry_base_ms: int, retry_max_ms: int,
                  curve: Optional[Curve], strategy: str, hedge_ms: Optional[int], ping_interval_ms: int) -> None:
         if strategy not in ("failover", "freelance"):
             raise wrong("strategy", "must be 'failover' or 'freelance'")
@@ -54,8 +62,10 @@ class Engine:
             raise wrong("hedge_ms", "needs strategy='freelance'")
         if if_no_worker not in ("wait", "fail"):
             raise wrong("if_no_worker", "must be 'wait' or 'fail'")
-        self.timeout_ms = integer("timeout_ms", timeout_ms, 1, DAY_MS)
-        self.retries = integer("retries", retries, 0, 1000)
+        self.timeout_ms = timeout_ms
+        self.deadline_ms = deadline_ms
+        self.retries = retries
+        self.patience(timeout_ms, deadline_ms, retries)
         self.settings = Settings(
             endpoints_of(endpoints),
             version_of(protocol),
@@ -104,32 +114,33 @@ class Engine:
     def counters(self) -> Mapping[str, int]:
         return dict(self._core.counters)
 
-    def call(self, service: object, body: object, timeout_ms: Optional[int], retries: Optional[int],
-             headers: Optional[Mapping[str, str]], done: Done, on_part: Optional[OnPart] = None,
-             limit: Optional[float] = None) -> Call:
+    def call(self, service: object, body: object, patience: Patience, headers: Optional[Mapping[str, str]], done: Done,
+             on_part: Optional[OnPart] = None) -> Call:
         """Sends a request. ``done`` and ``on_part`` are called in the engine's thread."""
         name = service_of(service)
         if self.is_freelance and name.startswith(b"titanic."):
             raise UsageError(NOT_STORED)
-        timeout, tries = self.patience(timeout_ms, retries)
         packed = headers_of(headers)
         if packed is not None and self.settings.version == 1:
             raise wrong("headers", "need protocol 0.2")
         if on_part is not None and self.settings.version == 1:
             raise wrong("protocol", "must be '0.2' for streams")
-        call = Call(name, body_of(body), packed, timeout / 1000, tries, done, on_part, limit)
+        timeout_ms, retries, end = patience
+        call = Call(name, body_of(body), packed, timeout_ms / 1000, retries, done, on_part, end)
         self.post(lambda: self._core.start(call, time.monotonic()))
         return call
 
     def ask(self, question: Ask, done: Done) -> Call:
-        return self.call(question.service, question.body, question.timeout_ms, question.retries, None, done,
-                         limit=question.limit)
+        return self.call(question.service, question.body, question.patience or self.patience(), None, done)
 
-    def patience(self, timeout_ms: Optional[int], retries: Optional[int]) -> "tuple[int, int]":
-        """In milliseconds, and the retries; those of the client where none are given."""
-        return (
-            self.timeout_ms if timeout_ms is None else integer("timeout_ms", timeout_ms, 1, DAY_MS),
-            self.retries if retries is None else integer("retries", retries, 0, 1000),
+    def patience(self, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
+                 retries: Optional[int] = None) -> Patience:
+        """Of a call that begins now: what is given, else what the client has."""
+        deadline = self.deadline_ms if deadline_ms is None else deadline_ms
+        return Patience(
+            integer("timeout_ms", self.timeout_ms if timeout_ms is None else timeout_ms, 1, DAY_MS),
+            integer("retries", self.retries if retries is None else retries, 0, 1000),
+            _NEVER if deadline is None else time.monotonic() + integer("deadline_ms", deadline, 1, DAY_MS) / 1000,
         )
 
     def cancel(self, call: Call) -> None:

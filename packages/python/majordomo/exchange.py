@@ -67,11 +67,11 @@ def key_error(call: Call) -> MajordomoError:
     return KeyRefusedError(text, {"service": call.name})
 
 
-def late_error(call: Call, why: Mapping[str, str], is_connected: bool) -> MajordomoError:
+def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: float) -> MajordomoError:
     """Why it has no answer in time; ``why`` its end points gave none, by end point."""
     if call.refusal is not None:
         return refused(call, call.refusal)
-    if call.is_streamed:
+    if call.is_streamed and now < call.end:
         return StreamBrokenError(f"{call.name}: the stream ended before its last part")
     if call.attempt > 0:
         details = {"sends": call.sends, "service": call.name}
@@ -98,7 +98,9 @@ def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError
 
 
 def frames_of(settings: Settings, call: Call, now: float) -> "list[bytes]":
-    left = int((call.deadline - now) * 1000)
+    # A stream may go on for longer than its first part may take.
+    end = call.deadline if call.on_part is None else call.end
+    left = 0 if end == float("inf") else max(1, int((end - now) * 1000))
     return wire.request(settings.version, call.correlation, call.service, call.body, call.headers, left)
 
 

@@ -79,7 +79,7 @@ class FreelanceCore:
             return
         self._count += 1
         call.id = self._count.to_bytes(8, "big")
-        call.deadline = now + min(call.tries * call.timeout, call.limit)
+        call.deadline = min(now + call.tries * call.timeout, call.end)
         race = self._races[call.id] = _Race(call)
         self._try(race, now)
 
@@ -88,12 +88,15 @@ class FreelanceCore:
 
     def cancel(self, call: Call) -> None:
         """Nobody waits for it any more."""
+        self._take_back(call)
+        self.abandon(call)
+
+    def _take_back(self, call: Call) -> None:
         race = self._races.get(call.id)
         for at, attempt in race.open.items() if race is not None else ():
             node = self._nodes[at]
             if node.facts is not None and node.facts.has("cancel"):
                 cancel(self._settings, node.link, [call.id + bytes((attempt,))])
-        self.abandon(call)
 
     def close(self) -> None:
         for node in self._nodes:
@@ -230,7 +233,7 @@ class FreelanceCore:
     def _due(self, race: _Race, now: float) -> None:
         call = race.call
         if now >= call.until and (call.is_streamed or race.tries >= call.tries or now >= call.deadline):
-            self._time_out(call)
+            self._time_out(call, now)
         elif now >= call.until:
             race.first = (race.last + 1) % len(self._nodes)
             self._try(race, now)
@@ -253,7 +256,7 @@ class FreelanceCore:
         call = race.call
         if call.parts_of is not None and call.parts_of & 255 == attempt:
             if call.is_streamed:
-                self._time_out(call)
+                self._time_out(call, now)
                 return
             race.open.clear()  # the parts of the others were dropped: their answers are not whole
         if not race.open:
@@ -286,13 +289,15 @@ class FreelanceCore:
                 self.cancel(call)
                 call.done(None, error)
                 return
-            call.until = now + call.timeout
+            call.until = min(now + call.timeout, call.end)
             call.deadline = max(call.deadline, call.until) if call.is_streamed else call.deadline
             self._timer(race)
 
-    def _time_out(self, call: Call) -> None:
+    def _time_out(self, call: Call, now: float) -> None:
+        if now >= call.end:
+            self._take_back(call)
         why = {node.endpoint: node.why for node in self._nodes}
-        self._fail(call, late_error(call, why, any(node.state == "up" for node in self._nodes)))
+        self._fail(call, late_error(call, why, any(node.state == "up" for node in self._nodes), now))
 
     def _fail(self, call: Call, error: MajordomoError) -> None:
         self.abandon(call)

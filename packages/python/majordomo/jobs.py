@@ -10,7 +10,7 @@ import time
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from . import wire
-from .engine import NOT_STORED, Ask, Engine, Pause, Script
+from .engine import NOT_STORED, Ask, Engine, Patience, Pause, Script
 from .errors import (
     JobDeadError,
     JobPendingError,
@@ -102,38 +102,38 @@ def stored_options(
     return found
 
 
-def _facts(engine: Engine, limit: Optional[float] = None) -> Script[wire.Facts]:
+def _facts(engine: Engine, patience: Patience) -> Script[wire.Facts]:
     if engine.is_freelance:
         raise UsageError(NOT_STORED)
     if engine.facts is not None:
         return engine.facts
-    body = yield Ask(b"mmi.broker", [b""], limit=limit)
+    body = yield Ask(b"mmi.broker", [b""], patience)
     return wire.parse_facts(body)
 
 
-def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, Any]", timeout_ms: Optional[int],
-            retries: Optional[int]) -> Script[str]:
+def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, Any]",
+            patience: Patience) -> Script[str]:
     """Stores a request. Its result is the uuid."""
     name, frames = service_of(service), body_of(body)
-    timeout, tries = engine.patience(timeout_ms, retries)
     try:
-        facts = yield from _facts(engine)
+        facts = yield from _facts(engine, patience)
     except RequestTimeoutError:
-        if stored:
+        if stored or time.monotonic() >= patience.end:
             raise
         facts = wire.Facts()  # a broker without MMI may still know 9/TSP
     if facts.has("submit"):
         for option in ("headers", "backoff"):
             if option in stored and not facts.has(option):
                 raise JobUnsupportedError(f"this broker does not support {option}")
-        if "key" not in stored and tries > 0:
+        if "key" not in stored and patience.retries > 0:
             # After a lost answer it is sent again, and must not be stored twice.
             stored = {**stored, "key": f"once-{secrets.token_hex(16)}"}
-        reply = yield Ask(b"titanic.submit", [wire.compact(stored), name, *frames], timeout, tries)
+        reply = yield Ask(b"titanic.submit", [wire.compact(stored), name, *frames], patience)
     elif stored:
         raise JobUnsupportedError("this broker does not support options of durable requests")
     else:
-        reply = yield Ask(b"titanic.request", [name, *frames], min(timeout * (1 + tries), DAY_MS), 0)
+        whole_ms = min(patience.timeout_ms * (1 + patience.retries), DAY_MS)
+        reply = yield Ask(b"titanic.request", [name, *frames], Patience(whole_ms, 0, patience.end))
     answer = read_answer(reply)
     uuid = answer.frames[0].decode("latin-1") if answer.frames else ""
     if answer.status != 200 or not _UUID.fullmatch(uuid):
@@ -150,9 +150,9 @@ def result(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -
 
         def question() -> Script[Answer]:
             nonlocal wait_ms
-            facts = yield from _facts(engine, waits.limit)
+            facts = yield from _facts(engine, waits.usual)
             if only_reply or not facts.has("wait"):
-                return read_answer((yield Ask(b"titanic.reply", [uuid.encode()], limit=waits.limit)))
+                return read_answer((yield Ask(b"titanic.reply", [uuid.encode()], waits.usual)))
             wait_ms = waits.wait_ms
             return read_answer((yield waits.ask(b"titanic.wait", [uuid.encode(), str(wait_ms).encode()], wait_ms)))
 
@@ -176,7 +176,7 @@ def progress(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int],
         wait_ms = waits.wait_ms
         waits.begin()
         try:
-            facts = yield from _facts(engine, waits.limit)
+            facts = yield from _facts(engine, waits.usual)
             if not facts.has("progress"):
                 raise JobUnsupportedError("this broker does not support titanic.progress")
             body = [uuid.encode(), place, str(wait_ms).encode()]
@@ -225,16 +225,16 @@ class _Waits:
         self._trouble = ""
 
     @property
-    def limit(self) -> Optional[float]:
-        return None if self._deadline == float("inf") else max(0.001, self._deadline - time.monotonic())
+    def usual(self) -> Patience:
+        return Patience(self._engine.timeout_ms, self._engine.retries, self._deadline)
 
     @property
     def wait_ms(self) -> int:
-        return WAIT_MS if self.limit is None else min(WAIT_MS, math.ceil(self.limit * 1000))
+        return math.ceil(min(WAIT_MS, max(1, (self._deadline - time.monotonic()) * 1000)))
 
     def ask(self, service: bytes, body: "list[bytes]", wait_ms: int) -> Ask:
         # Longer than the broker waits, or each wait would be sent twice.
-        return Ask(service, body, wait_ms + self._engine.timeout_ms, WAIT_RETRIES, self.limit)
+        return Ask(service, body, Patience(wait_ms + self._engine.timeout_ms, WAIT_RETRIES, self._deadline))
 
     def begin(self) -> None:
         self._asked = time.monotonic()

@@ -8,7 +8,7 @@ import urllib.parse
 from typing import Any, NamedTuple, Optional
 
 from . import wire
-from .engine import Ask, Script
+from .engine import Ask, Patience, Script
 from .errors import JobRefusedError, JobUnsupportedError
 from .jobs import read_answer
 from .options import body_of, service_of, wrong
@@ -27,7 +27,7 @@ class Schedule(NamedTuple):
 
 
 def schedule(name: object, service: object, body: object, cron: object, time_zone: Optional[str],
-             stored: "dict[str, Any]", timeout_ms: Optional[int], retries: Optional[int]) -> Script[Schedule]:
+             stored: "dict[str, Any]", patience: Patience) -> Script[Schedule]:
     if not isinstance(cron, str) or not cron:
         raise wrong("cron", "must be a cron line")
     options = {**stored, "name": _name(name), "cron": cron}
@@ -35,7 +35,7 @@ def schedule(name: object, service: object, body: object, cron: object, time_zon
         options["timeZone"] = time_zone
     frames = [wire.compact(options), service_of(service), *body_of(body)]
     what = f"the schedule {name!r} was not stored"
-    return _schedule((yield from _ask(Ask(b"titanic.schedule", frames, timeout_ms, retries), what)))
+    return _schedule((yield from _ask(Ask(b"titanic.schedule", frames, patience), what)))
 
 
 def unschedule(name: object) -> Script[bool]:
@@ -44,12 +44,12 @@ def unschedule(name: object) -> Script[bool]:
     return answer.get("removed") is True
 
 
-def schedules() -> "Script[list[Schedule]]":
+def schedules(patience: Patience) -> "Script[list[Schedule]]":
     found: list[Schedule] = []
     after = ""
     while True:
         frame = wire.compact({"after": after}) if after else b""
-        answer = yield from _ask(Ask(b"titanic.schedules", [frame]), "no list of schedules")
+        answer = yield from _ask(Ask(b"titanic.schedules", [frame], patience), "no list of schedules")
         listed, following = answer.get("schedules"), answer.get("next")
         if not isinstance(listed, list):
             raise JobRefusedError("the answer is not understood: no list of schedules")

@@ -19,6 +19,7 @@ from majordomo import (
 )
 from majordomo.call import Call, Settings
 from majordomo.client_core import ClientCore, Line
+from majordomo.exchange import PROBE
 from majordomo.options import backoff_ms, body_of, endpoints_of, headers_of
 
 
@@ -295,3 +296,16 @@ def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(BodyError):
             body_of(body)
     assert all(50 <= backoff_ms(100, 2000, 1) <= 100 and 1000 <= backoff_ms(100, 2000, 99) <= 2000 for _ in range(100))
+
+
+def test_a_request_that_pauses_after_a_refusal_takes_back_what_it_had_sent_before() -> None:
+    stage = Stage()
+    call = Call(b"echo", [b"x"], None, 1.0, 3, stage._done)
+    stage.core.start(call, 0.0)
+    stage.up(0.0)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=0.5)
+    stage.core.tick(1.0)
+    first, second = stage.requests()
+    stage.answer(second, b"mmi.refused", b"429", b"echo", b"over a limit", now=1.1)
+    stage.core.cancel(call)
+    assert b"mmi.cancel" in stage.sent[-1] and first in stage.sent[-1]

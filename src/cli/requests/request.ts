@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { terminalSafeJson } from '../../core/escape.js';
 import type { Client } from '../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
+import { MMI_BROKER } from '../../wire/mmi.js';
 import { addOutputOption } from '../common/formats.js';
 import {
   checkService,
@@ -38,6 +39,9 @@ interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly hedgeMs?: number;
 }
 
+/** The longest wait until the broker has read that nobody wants the reply. */
+const TAKEN_BACK_MS = 500;
+
 const EXAMPLES = [
   ['majordomo request upper hello', 'one frame; prints the reply'],
   ['majordomo request add 2 3', 'two frames'],
@@ -66,6 +70,7 @@ one, and on a terminal it shows control characters escaped; raw output is only t
 If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
 A request may run more than once (--retries), so services must be idempotent.
+Ctrl-C also stops the request at its worker. A durable request goes on: --close ends it.
 
 If the workers of the service announced what it takes (majordomo services describe), a body that is JSON is
 checked first: one that suits none of their contracts is not sent, and the command says where it is wrong.
@@ -147,7 +152,10 @@ export function define(command: Command): void {
               await askDurably(client, service, body, options, resultMs);
             } else {
               const act = options.stream === true ? stream : ask;
-              await act(client, service, body, options.output).catch(async (error: unknown) => {
+              const asked = takenBackBySignal(client, (signal) =>
+                act(client, service, body, options.output, signal),
+              );
+              await asked.catch(async (error: unknown) => {
                 const facts = { service: shownName(service) };
                 const failure = await explainedFailure(error, options, facts);
                 throw await explained(client, service, failure);
@@ -203,13 +211,43 @@ async function asAsked(
   await withClient(options, use, { protocol, retries, strategy, ifNoWorker, ...hedge });
 }
 
+/** Runs `act`. At SIGINT and SIGTERM the broker takes its request back, and then the signal ends the process. */
+async function takenBackBySignal(
+  client: Client,
+  act: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const abort = new AbortController();
+  let ended: Promise<never> | null = null;
+  const end = async (signal: NodeJS.Signals): Promise<never> => {
+    abort.abort();
+    await null;
+    // What is sent before the question has been read when it is answered.
+    const question = client.request(MMI_BROKER, [], { deadlineMs: TAKEN_BACK_MS });
+    if (client.endpoint !== null) await question.catch(() => undefined);
+    process.kill(process.pid, signal);
+    return await new Promise(() => undefined);
+  };
+  const signalled = (signal: NodeJS.Signals): void => {
+    process.off('SIGINT', signalled).off('SIGTERM', signalled);
+    ended = end(signal);
+  };
+  process.on('SIGINT', signalled).on('SIGTERM', signalled);
+  try {
+    await act(abort.signal);
+  } finally {
+    process.off('SIGINT', signalled).off('SIGTERM', signalled);
+    if (ended !== null) await ended;
+  }
+}
+
 async function ask(
   client: Client,
   service: string,
   body: readonly (string | Uint8Array)[],
   output: RequestCommandOptions['output'],
+  signal: AbortSignal,
 ): Promise<void> {
-  const { frames } = await client.request(service, body);
+  const { frames } = await client.request(service, body, { signal });
   await tellFrames(output, frames, { service: shownName(service) });
 }
 
@@ -218,8 +256,9 @@ async function stream(
   service: string,
   body: readonly (string | Uint8Array)[],
   output: RequestCommandOptions['output'],
+  signal: AbortSignal,
 ): Promise<void> {
-  for await (const { frames, final, progress } of client.stream(service, body)) {
+  for await (const { frames, final, progress } of client.stream(service, body, { signal })) {
     // One object per line, also on a terminal: each part is printed when it arrives.
     const part = { service: shownName(service), final, progress };
     if (output === 'json') await print(`${terminalSafeJson({ ...part, ...framesJson(frames) })}\n`);

@@ -5,10 +5,13 @@ import type { MemoryAccount } from '../../core/holdings.js';
 import { httpError } from '../../admin/http/errors.js';
 import { clientRequest, readClientReply } from '../../wire/client-side.js';
 import { CLIENT_02, COMMAND_FRAMES, CLIENT_REQUEST, EMPTY } from '../../wire/mdp.js';
-import { helloFrame, MMI_HELLO } from '../../wire/mmi.js';
+import { helloFrame, MMI_CANCEL, MMI_HELLO } from '../../wire/mmi.js';
 import type { PeerId, TransportEvents } from '../../zmtp/port.js';
 import { type Message, messageOf } from './message.js';
 
+/** The envelope of a request that is taken back when its program leaves. */
+export const REQUEST_ID: Buffer = Buffer.from([1]);
+const CANCEL: Buffer = Buffer.from(MMI_CANCEL);
 const HELLO: Buffer = Buffer.from(MMI_HELLO);
 /** It is told why there is no reply, at once if no worker serves the service (D11, D62, D65). */
 const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true });
@@ -46,6 +49,7 @@ export class Call {
   #isOpen = false;
   /** A request of the program uses it. */
   #isUsed = false;
+  #canBeTakenBack = false;
   #frames: Buffer[] = [];
   #inbox: Frames[] = [];
   #listener: CallListener | null = null;
@@ -101,6 +105,7 @@ export class Call {
   /** Sends one request. What it brings goes to the listener, never within this call. */
   send(frames: readonly Uint8Array[], listener: CallListener): void {
     this.#begin(listener);
+    this.#canBeTakenBack = frames[0] === REQUEST_ID;
     if (!this.isClosing) this.#events.message(this.id, Frames.of(...frames));
     this.#forgetUnsent();
   }
@@ -184,6 +189,9 @@ export class Call {
   /** Its program is done with it, or has gone. */
   leave(): void {
     this.#isUsed = false;
+    if (this.#isOpen && this.#canBeTakenBack && !this.isClosing) {
+      this.#events.message(this.id, Frames.of(...clientRequest(2, null, CANCEL, [REQUEST_ID])));
+    }
     this.release();
     if (!this.#isOpen) this.#listener = null;
   }

@@ -131,7 +131,7 @@ export class Callers implements Transport {
     throw httpError('ERR_HTTP_LIMIT', text);
   }
 
-  /** The request is answered, or its client has gone: one that waits is then dropped (D26). */
+  /** The request is answered, or its client has gone: it is then taken back (D26, D106). */
   #leave(call: Call): void {
     if (call.isClosed) return;
     call.leave();

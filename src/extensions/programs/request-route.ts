@@ -8,7 +8,7 @@ import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
 import { endAnswer, replyAnswer, resultPath, titanicAnswer, titanicFailure } from './answers.js';
 import { Incoming, outcomeOf } from './ask.js';
-import type { Call, CallListener } from './call.js';
+import { type Call, type CallListener, REQUEST_ID } from './call.js';
 import type { Callers } from './callers.js';
 import { checkStored } from './durable-routes.js';
 import { headersFrame, idempotencyKey, prefersAsync, wantedBy, webhookIn } from './headers.js';
@@ -45,7 +45,7 @@ function plain({ query, incoming: { headers } }: Request, service: Buffer): read
   idempotencyKey(headers, false);
   webhookIn(headers, false);
   const metadata = { deadlineMs: query.timeoutMs, headers: headersFrame(headers) };
-  return clientRequestWithHeaders(null, service, metadata, []).slice(0, -1);
+  return clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1);
 }
 
 function submission({ query, incoming: { headers } }: Request, service: Buffer): Uint8Array[] {

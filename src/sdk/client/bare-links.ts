@@ -105,7 +105,7 @@ export class BareLinks implements DeliveryStrategy {
   }
 
   progressed(call: Call, now: MonotonicMs): void {
-    this.#deadlines.set(call, now, call.timeoutMs);
+    this.#deadlines.set(call, now, Math.min(call.timeoutMs, call.deadlineLeftMs(now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {
@@ -197,7 +197,7 @@ export class BareLinks implements DeliveryStrategy {
     }
     if (line !== undefined) this.#moveOn(line);
     if (over || line === undefined || !call.mayBeSent) {
-      this.#fail(call, call.timeoutError(), now);
+      this.#fail(call, call.timeoutError(now), now);
       return;
     }
     this.#close(line);
@@ -240,7 +240,6 @@ export class BareLinks implements DeliveryStrategy {
   }
 }
 
-/** The time left until `(1 + retries) × timeoutMs` is over. */
 function remainingMs(call: Call, now: MonotonicMs): number {
-  return call.startedMs + call.timeoutMs * (1 + call.retries) - now;
+  return call.leftMs(call.timeoutMs, now);
 }

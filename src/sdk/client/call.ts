@@ -59,6 +59,7 @@ export type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
  */
 export class Call implements Timed<Call> {
   dueMs: MonotonicMs = 0;
+  lookMs: MonotonicMs = 0;
   dueQueue: DueQueue<Call> | null = null;
   dueBefore: Call | null = null;
   dueAfter: Call | null = null;
@@ -69,6 +70,8 @@ export class Call implements Timed<Call> {
   readonly owner: CallOwner;
   readonly timeoutMs: number;
   readonly retries: number;
+  /** 0: none. */
+  readonly deadlineMs: number;
   /** The user gets PARTIALs as they arrive, so the request is never sent again after the first. */
   readonly streams: boolean;
   /** Rounded up. */
@@ -115,6 +118,7 @@ export class Call implements Timed<Call> {
     this.streams = streams;
     this.timeoutMs = settings.timeoutMs;
     this.retries = settings.retries;
+    this.deadlineMs = settings.deadlineMs ?? 0;
     this.owner = owner;
     this.resolve = resolve;
     this.reject = reject;
@@ -126,6 +130,17 @@ export class Call implements Timed<Call> {
 
   get mayBeSent(): boolean {
     return this.sends <= this.retries && !(this.streams && this.hasParts);
+  }
+
+  /** What is left of the time for all attempts. @param timeoutMs the time of each */
+  leftMs(timeoutMs: number, now: MonotonicMs): number {
+    const triesMs = this.startedMs + timeoutMs * (1 + this.retries) - now;
+    return this.deadlineMs === 0 ? triesMs : Math.min(triesMs, this.deadlineLeftMs(now));
+  }
+
+  /** What is left until its deadline; `Infinity`: it has none. */
+  deadlineLeftMs(now: MonotonicMs): number {
+    return this.deadlineMs === 0 ? Infinity : this.startedMs + this.deadlineMs - now;
   }
 
   /** Called at each send. */
@@ -157,15 +172,20 @@ export class Call implements Timed<Call> {
   }
 
   /** The error of a request whose time is over. */
-  timeoutError(): MajordomoError {
+  timeoutError(now: MonotonicMs): MajordomoError {
     const { service, sends } = this;
     if (this.refusal !== null) return this.refusedError(this.refusal);
-    if (this.streams && this.hasParts) return this.brokenError('no further part arrived in time');
+    const isDeadline = this.deadlineLeftMs(now) < 1;
+    if (this.streams && this.hasParts && !isDeadline) {
+      return this.brokenError('no further part arrived in time');
+    }
     if (sends === 0 && this.attempt === 0) {
       const text = `no endpoint accepted a connection for ${shownRequest(service)}`;
       return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
     }
-    const text = `no answer from ${service === '' ? 'a server' : `'${service}'`} (sent ${sends} times)`;
+    const whose = service === '' ? 'a server' : `'${service}'`;
+    const what = isDeadline ? `deadlineMs is over: no whole answer` : 'no answer';
+    const text = `${what} from ${whose} (sent ${sends} times)`;
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 

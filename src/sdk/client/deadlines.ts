@@ -4,6 +4,8 @@ import type { MonotonicMs } from '../../core/clock.js';
 export interface Timed<T> {
   /** A whole number, which V8 stores without allocating; valid while it is in a queue. */
   dueMs: MonotonicMs;
+  /** The same: when its queue gives it, which is not after `dueMs`. */
+  lookMs: MonotonicMs;
   /** The queue it is in, and its neighbours there. */
   dueQueue: DueQueue<T> | null;
   dueBefore: T | null;
@@ -17,7 +19,10 @@ export interface DueQueue<T> {
   last: T | null;
 }
 
-/** With more different durations than this, durations are rounded up, by at most a sixteenth. */
+/**
+ * With more different durations than this, items are in queues of durations that are shorter by at most a
+ * sixteenth; one that such a queue gives too early is put into another one.
+ */
 const EXACT_QUEUES_MAX = 64;
 const STEPS_PER_OCTAVE = 16;
 
@@ -33,8 +38,10 @@ export class Deadlines<T extends Timed<T>> {
   /** Sets or moves the deadline of `item`, to the next whole millisecond of the duration. */
   set(item: T, now: MonotonicMs, durationMs: number): void {
     this.clear(item);
-    const queue = this.#queueFor(Math.max(1, Math.ceil(durationMs)));
-    item.dueMs = Math.ceil(now + queue.duration);
+    const exactMs = Math.max(1, Math.ceil(durationMs));
+    const queue = this.#queueFor(exactMs);
+    item.dueMs = Math.ceil(now + exactMs);
+    item.lookMs = Math.ceil(now + queue.duration);
     item.dueQueue = queue;
     item.dueBefore = queue.last;
     if (queue.last === null) queue.first = item;
@@ -55,21 +62,23 @@ export class Deadlines<T extends Timed<T>> {
     item.dueAfter = null;
   }
 
-  /** When the next deadline is; `Infinity` if there is none. */
+  /** When `takeDue` is to be called next; `Infinity`: there is no deadline. */
   nextMs(): MonotonicMs {
     let next = Infinity;
     for (const { first } of this.#queues.values()) {
-      if (first !== null && first.dueMs < next) next = first.dueMs;
+      if (first !== null && first.lookMs < next) next = first.lookMs;
     }
     return next;
   }
 
   /** Removes and returns one that is due, or `undefined`. */
   takeDue(now: MonotonicMs): T | undefined {
-    for (const { first } of this.#queues.values()) {
-      if (first === null || first.dueMs > now) continue;
-      this.clear(first);
-      return first;
+    for (const queue of this.#queues.values()) {
+      for (let { first } = queue; first !== null && first.lookMs <= now; { first } = queue) {
+        this.clear(first);
+        if (first.dueMs <= now) return first;
+        this.set(first, now, first.dueMs - now);
+      }
     }
     return undefined;
   }
@@ -100,6 +109,6 @@ export class Deadlines<T extends Timed<T>> {
     for (const [other, { first }] of this.#queues) if (first === null) this.#queues.delete(other);
     if (this.#queues.size < EXACT_QUEUES_MAX) return duration;
     const step = Math.max(1, 2 ** Math.floor(Math.log2(duration)) / STEPS_PER_OCTAVE);
-    return Math.ceil(duration / step) * step;
+    return Math.floor(duration / step) * step;
   }
 }

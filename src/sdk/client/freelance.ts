@@ -8,7 +8,7 @@
  *   of the endpoints; to the next when that is lost, silent or refuses, and after `hedgeMs` without an
  *   answer. The first answer wins. An attempt that times out is followed by another one, which
  *   begins after the last server that was asked, up to `retries` times. A request settles within
- *   `(1 + retries) × timeoutMs`, a stream's parts excepted.
+ *   `(1 + retries) × timeoutMs`, a stream's parts excepted, and within `deadlineMs`.
  * - If no server is alive the request waits for one.
  *
  * It is the one strategy of `Client`, over MDP, and of `FreelanceClient`, over 10/FLP (D40).
@@ -240,10 +240,15 @@ export class Freelance implements DeliveryStrategy {
   }
 
   cancel(call: Call): void {
+    this.#takeBack(call);
+    this.#settle(call);
+  }
+
+  /** Tells the brokers that nobody wants an answer any more. */
+  #takeBack(call: Call): void {
     for (const { server, send } of this.#races.get(call)?.copies ?? []) {
       this.#sink.cancel(server.link, call, send);
     }
-    this.#settle(call);
   }
 
   #settle(call: Call): void {
@@ -283,7 +288,7 @@ export class Freelance implements DeliveryStrategy {
   }
 
   remainingMs(call: Call, now: MonotonicMs): number {
-    return call.startedMs + call.timeoutMs * (1 + call.retries) - now;
+    return call.leftMs(call.timeoutMs, now);
   }
 
   /** Twice per interval, so that a silent server is found within half an interval. */
@@ -312,23 +317,26 @@ export class Freelance implements DeliveryStrategy {
     if (race.endsMs > now && this.remainingMs(call, now) >= 1) {
       if (race.hedgesMs <= now) this.#hedge(race, now);
       this.#setDeadline(race, now);
-    } else if (call.streams && call.hasParts) {
-      this.#fail(race, call.timeoutError());
+      return;
+    }
+    if (call.deadlineLeftMs(now) < 1) this.#takeBack(call);
+    if (call.streams && call.hasParts) {
+      this.#fail(race, call.timeoutError(now));
     } else if (race.attempts > call.retries || this.remainingMs(call, now) < 1) {
-      this.#fail(race, this.#errorOf(call));
+      this.#fail(race, this.#errorOf(call, now));
     } else {
       this.#begin(race, now);
     }
   }
 
   /** Why no answer came in time. */
-  #errorOf(call: Call): MajordomoError {
-    if (call.attempt > 0) return call.timeoutError();
+  #errorOf(call: Call, now: MonotonicMs): MajordomoError {
+    if (call.attempt > 0) return call.timeoutError(now);
     if (this.#servers.some(({ keyRefusals }) => keyRefusals > 0)) return call.keyError();
     if (call.target.headers !== null && this.#servers.some(({ connected }) => connected)) {
       return call.headersError('does not say');
     }
-    return call.timeoutError();
+    return call.timeoutError(now);
   }
 
   #hedge(race: Race, now: MonotonicMs): void {
@@ -451,7 +459,7 @@ export class Freelance implements DeliveryStrategy {
   #setDeadline(race: Race, now: MonotonicMs): void {
     const { call, endsMs, hedgesMs } = race;
     const isGoingOn = call.hasParts && endsMs < Infinity;
-    const lastMs = isGoingOn ? Infinity : this.remainingMs(call, now);
+    const lastMs = isGoingOn ? call.deadlineLeftMs(now) : this.remainingMs(call, now);
     this.#deadlines.set(race, now, Math.min(endsMs - now, hedgesMs - now, lastMs));
   }
 

@@ -8,7 +8,7 @@
  *   quiet link is not taken for a dead broker, `mmi.broker` is asked after half the time-out, of
  *   brokers that have answered it before on that connection.
  * - A request is sent at most `1 + retries` times, refused sends not counted (nobody ran them), and
- *   settles within `(1 + retries) × timeoutMs`, a stream's parts excepted.
+ *   settles within `(1 + retries) × timeoutMs`, a stream's parts excepted, and within `deadlineMs`.
  * - 503: the next endpoint, at once; where that would be too soon (all have refused), the same one
  *   again, after a pause. 429: again, after a pause. Other refusals are final.
  * - A request with headers goes only to a broker that supports them. What a broker supports is known when it
@@ -61,6 +61,9 @@ interface Line {
   heardAtWatch: number;
   /** That check asked it for a sign of life. */
   asked: boolean;
+  /** Since when, and at which `heard`, it says nothing to requests whose deadline is before their time-out. */
+  quietMs: MonotonicMs;
+  heardAtQuiet: number;
 }
 
 export class LazyPirate implements DeliveryStrategy {
@@ -188,7 +191,7 @@ export class LazyPirate implements DeliveryStrategy {
   progressed(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
     this.#turns.answered();
-    this.#deadlines.set(call, now, this.#timeoutMs(call));
+    this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), call.deadlineLeftMs(now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {
@@ -237,11 +240,19 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   cancel(call: Call, now: MonotonicMs): void {
-    if (call.state === 'sent' && call.link !== 0) {
-      const first = Math.max(1, call.attempt - ATTEMPT_MODULUS + 1);
-      for (let send = first; send <= call.attempt; send++) this.#sink.cancel(call.link, call, send);
-    }
+    this.#takeBack(call);
     this.#forget(call, now);
+  }
+
+  /** Tells the broker that nobody wants an answer any more. */
+  #takeBack(call: Call): void {
+    // While it rests after a refusal, a worker may have an earlier send.
+    const rests = call.state === 'resting' && call.sends > 0;
+    const link = rests ? this.#line?.link : call.link;
+    if (link === undefined || link === 0) return;
+    const first = Math.max(1, call.attempt - ATTEMPT_MODULUS + 1);
+    const last = rests ? call.attempt - 1 : call.attempt;
+    for (let send = first; send <= last; send++) this.#sink.cancel(link, call, send);
   }
 
   #forget(call: Call, now: MonotonicMs): void {
@@ -304,7 +315,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   remainingMs(call: Call, now: MonotonicMs): number {
-    return call.startedMs + this.#timeoutMs(call) * (1 + call.retries) - now;
+    return call.leftMs(this.#timeoutMs(call), now);
   }
 
   #dispatch(call: Call, now: MonotonicMs): void {
@@ -327,6 +338,7 @@ export class LazyPirate implements DeliveryStrategy {
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
     this.#deadlines.set(call, now, Math.min(timeoutMs, this.remainingMs(call, now)));
+    if (call.deadlineMs > 0) this.#beginQuiet(line, now);
     if (line.answersProbes) {
       this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
       this.#beginWatch(line, now);
@@ -340,6 +352,13 @@ export class LazyPirate implements DeliveryStrategy {
     this.#held.add(call);
     const patienceMs = Math.min(this.#timeoutMs(call), this.remainingMs(call, now));
     this.#deadlines.set(call, now, patienceMs);
+    if (call.deadlineMs > 0) this.#beginQuiet(line, now);
+  }
+
+  #beginQuiet(line: Line, now: MonotonicMs): void {
+    if (line.heardAtQuiet === line.heard) return;
+    line.heardAtQuiet = line.heard;
+    line.quietMs = now;
   }
 
   /** Sends what was held, or lets it wait for the next connection. */
@@ -378,15 +397,19 @@ export class LazyPirate implements DeliveryStrategy {
     const wasSent = call.state === 'sent';
     const wasHeld = this.#held.delete(call);
     const isOut = wasHeld || (wasSent && line?.link === call.link);
+    const isDeadline = call.deadlineLeftMs(now) < 1;
+    if (isDeadline) this.#takeBack(call);
     this.#takeOff(call, now);
-    const isSilent = isOut && line !== null && line.heard === call.heardAtSend;
-    if (isSilent) this.#moveOn(line, now, 'silent');
     const over = this.remainingMs(call, now) < 1;
+    const isSilent = isOut && line !== null && line.heard === call.heardAtSend;
+    // A deadline may leave a broker less time to answer than a time-out does.
+    const isEarly = isDeadline && isSilent && now < line.quietMs + this.#timeoutMs(call);
+    if (isSilent && !isEarly) this.#moveOn(line, now, 'silent');
     const broken = call.streams && call.hasParts;
     if (over && wasHeld && call.sends === 0) {
       this.#fail(call, call.headersError('does not say'), now);
     } else if (over || broken || (wasSent && !call.mayBeSent)) {
-      this.#fail(call, this.#errorOf(call), now);
+      this.#fail(call, this.#errorOf(call, now), now);
     } else {
       this.#dispatch(call, now);
     }
@@ -398,9 +421,9 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   /** Why no answer came in time. */
-  #errorOf(call: Call): MajordomoError {
+  #errorOf(call: Call, now: MonotonicMs): MajordomoError {
     const isKeyRefused = this.#refusing.size > 0 && call.attempt === 0;
-    return isKeyRefused ? call.keyError() : call.timeoutError();
+    return isKeyRefused ? call.keyError() : call.timeoutError(now);
   }
 
   /** The call no longer waits for an answer on its link. */
@@ -432,6 +455,8 @@ export class LazyPirate implements DeliveryStrategy {
       unreachable: false,
       heardAtWatch: 0,
       asked: false,
+      quietMs: -Infinity,
+      heardAtQuiet: -1,
     };
     this.#sink.open(this.#links, this.#endpoint);
   }

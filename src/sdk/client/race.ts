@@ -37,6 +37,7 @@ export interface Copy {
 /** A request and the servers that it was sent to. */
 export class Race implements Timed<Race> {
   dueMs: MonotonicMs = 0;
+  lookMs: MonotonicMs = 0;
   dueQueue: DueQueue<Race> | null = null;
   dueBefore: Race | null = null;
   dueAfter: Race | null = null;

@@ -1,4 +1,5 @@
 /** Options of durable requests: types, defaults, ranges. */
+import { monotonicMs, type MonotonicMs } from '../../core/clock.js';
 import type { Headers } from '../../wire/headers.js';
 import { isText, JOB_ROWS, type JobOptions, textOf } from '../../wire/submit-options.js';
 import { KEY_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
@@ -146,6 +147,16 @@ export function resultSettings(what: 'result' | 'progress', given: unknown): Res
   };
   options.end();
   return settings;
+}
+
+/** For the next question of one call, which began at `began`: the deadline is that of all. */
+export function restOf<Request extends Pick<RequestOptions, 'deadlineMs'>>(
+  request: Request,
+  began: MonotonicMs,
+): Request {
+  const { deadlineMs } = request;
+  if (deadlineMs === undefined) return request;
+  return { ...request, deadlineMs: Math.max(1, Math.floor(began + deadlineMs - monotonicMs())) };
 }
 
 /** True for 32 hexadecimal characters. */

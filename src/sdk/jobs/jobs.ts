@@ -1,4 +1,5 @@
 /** Durable requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
+import { monotonicMs } from '../../core/clock.js';
 import { codeOf, detailsOf, type MajordomoError } from '../../core/errors.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { Frames } from '../../core/frames.js';
@@ -21,6 +22,7 @@ import {
   isUuid,
   type ProgressOptions,
   type ResultOptions,
+  restOf,
   resultSettings,
   type StoredOptions,
   submitSettings,
@@ -86,10 +88,12 @@ export class Jobs implements JobClient {
     const { stored, request } = submitSettings(options, this.#asker.settings);
     const name = serviceName(service);
     const frames = frameList(this.#asker.encode(service, body));
+    const began = monotonicMs();
     const canSubmit = await this.#canSubmit(stored, request);
+    const rest = restOf(request, began);
     const answer = canSubmit
-      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], request)
-      : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(request));
+      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], rest)
+      : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(rest));
     const uuid = answer.frames[0]?.toString('latin1');
     if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
     const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
@@ -202,13 +206,14 @@ export class Jobs implements JobClient {
     if (offers !== null) return true;
     // On a connection that has only been dialled, an answer may still come.
     if (isSilent && (isConnected || !isNeeded)) return false;
+    const began = monotonicMs();
     try {
       const { frames } = await this.#asker.request(MMI_BROKER, '', request);
       this.#asker.learn(new BrokerFacts(Frames.of(...frames), 0).offers);
       return true;
     } catch (error) {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
-      if (!isTimeout(error)) throw error;
+      if (!isTimeout(error) || restOf(request, began).deadlineMs === 1) throw error;
       // It was sent, and did not just wait for a free connection.
       if (detailsOf(error)['sends'] !== 0) this.#asker.missed();
       if (isNeeded) throw error;
@@ -226,8 +231,8 @@ export class Jobs implements JobClient {
 }
 
 /** Sent once: a second send could be stored as well. It waits as long as all sends would. */
-function onceIn({ timeoutMs, retries, signal }: RequestSettings): RequestOptions {
-  return { timeoutMs: Math.min(timeoutMs * (1 + retries), DAY_MS), retries: 0, signal };
+function onceIn({ timeoutMs, retries, ...others }: RequestSettings): RequestOptions {
+  return { ...others, timeoutMs: Math.min(timeoutMs * (1 + retries), DAY_MS), retries: 0 };
 }
 
 /** A key for anything that may be sent twice: after a lost answer it is not stored again (D16). */

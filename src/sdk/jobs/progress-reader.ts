@@ -115,7 +115,8 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
 
   async #ask(waitMs: number, leftMs: number): Promise<TitanicAnswer> {
     const { timeoutMs, retries } = this.#asker.settings;
-    const usual = { timeoutMs, retries, signal: undefined, headers: undefined };
+    const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
+    const usual = { timeoutMs, retries, ...none };
     if (this.#asker.offers === null) await this.#learn(usual, leftMs);
     if (this.#asker.offers?.progress !== true) throw this.#unsupported();
     const body = [this.#job.uuid, this.#cursor, String(waitMs)];
@@ -165,7 +166,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
         if (leftMs > TIMER_MS_MAX) return;
         // The call keeps the process alive.
         timer = setTimeout(() => {
-          if (this.#pending !== null) end(call.timeoutError());
+          if (this.#pending !== null) end(call.timeoutError(monotonicMs()));
         }, leftMs).unref();
       });
     } finally {

@@ -111,7 +111,8 @@ export class ResultRun {
 
   #ask(question: Question, waitMs: number): void {
     const { timeoutMs, retries } = this.#asker.settings;
-    const usual: RequestSettings = { timeoutMs, retries, signal: undefined, headers: undefined };
+    const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
+    const usual: RequestSettings = { timeoutMs, retries, ...none };
     switch (question) {
       case 'offers':
         this.#send(MMI_BROKER, [''], usual);
@@ -148,7 +149,7 @@ export class ResultRun {
     const call = this.#call;
     if (call === null) return;
     this.#call = null;
-    const error = call.timeoutError();
+    const error = call.timeoutError(monotonicMs());
     this.#asker.abandon(call);
     this.#wait.failed(error, monotonicMs());
   }

@@ -1,10 +1,11 @@
 /** Schedules of one client: `titanic.schedule`, `titanic.unschedule`, `titanic.schedules`. */
+import { monotonicMs } from '../../core/clock.js';
 import { unescapeName } from '../../core/escape.js';
 import { TITANIC_SCHEDULE, TITANIC_SCHEDULES, TITANIC_UNSCHEDULE } from '../../wire/tsp.js';
 import { frameList } from '../body.js';
 import { sdkError } from '../errors.js';
-import { type RequestOptions, serviceName } from '../options.js';
-import { scheduleName, scheduleSettings } from './job-options.js';
+import { type RequestOptions, requestSettings, serviceName } from '../options.js';
+import { restOf, scheduleName, scheduleSettings } from './job-options.js';
 import type { Asker } from './jobs.js';
 import { answerError, readAnswer, type TitanicAnswer } from './titanic-answer.js';
 
@@ -56,9 +57,12 @@ export class Schedules {
 
   async list(options: RequestOptions | undefined): Promise<Schedule[]> {
     const found: Schedule[] = [];
+    const request = requestSettings(options, this.#asker.settings);
+    const began = monotonicMs();
     for (let after: unknown = ''; typeof after === 'string';) {
       const frame = Buffer.from(after === '' ? '' : JSON.stringify({ after }));
-      const answer = await this.#ask(TITANIC_SCHEDULES, [frame], options, 'no list of schedules');
+      const rest = restOf(request, began);
+      const answer = await this.#ask(TITANIC_SCHEDULES, [frame], rest, 'no list of schedules');
       const { schedules, next } = answer;
       if (!Array.isArray(schedules)) throw notUnderstood();
       found.push(...schedules.map(scheduleOf));

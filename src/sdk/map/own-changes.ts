@@ -31,6 +31,7 @@ export class OwnChange implements Timed<OwnChange> {
   isSafe = false;
   isSettled = false;
   dueMs: MonotonicMs = 0;
+  lookMs: MonotonicMs = 0;
   dueQueue: DueQueue<OwnChange> | null = null;
   dueBefore: OwnChange | null = null;
   dueAfter: OwnChange | null = null;

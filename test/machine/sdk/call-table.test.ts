@@ -4,7 +4,8 @@ import { CallTable } from '../../../src/sdk/client/call-table.js';
 
 const INT32_MAX = 0x7fff_ffff;
 const TARGET = { service: 's', name: Buffer.from('s'), head: Buffer.alloc(0), headers: null };
-const SETTINGS = { timeoutMs: 1000, retries: 0, signal: undefined, headers: undefined };
+const NONE = { deadlineMs: undefined, signal: undefined, headers: undefined };
+const SETTINGS = { timeoutMs: 1000, retries: 0, ...NONE };
 const OWNER = { part: () => undefined, done: () => undefined, fail: () => undefined };
 
 function added(table: CallTable): Call {

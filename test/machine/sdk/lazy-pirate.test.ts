@@ -128,6 +128,17 @@ describe('refusals (D11)', () => {
     expect(script.effects).toEqual(['0 send a #1 on 1', '50 send a #2 on 1', '150 send a #3 on 1']);
   });
 
+  it('a request that rests takes back what it had sent before: a worker may have it', () => {
+    const script = connected().ask('a').hear().pass(999).hear().pass(1);
+    script.refuse('a', '429').abort('a').ask('b').refuse('b', '429').abort('b');
+    expect(script.effects).toEqual([
+      '0 send a #1 on 1',
+      '1000 send a #2 on 1',
+      '1000 cancel a #1 on 1',
+      '1000 send b #1 on 1',
+    ]);
+  });
+
   it('does not count a refused send, as nobody ran it, but keeps to the time of all tries', () => {
     const script = connected().ask('a', { timeoutMs: 1000, retries: 0 });
     for (let tries = 0; script.call('a').state !== 'settled'; tries++) {

@@ -68,13 +68,18 @@ export class PairStage {
 
   ask(
     count: number,
-    options: { readonly timeoutMs?: number; readonly retries?: number } = {},
+    options: {
+      readonly timeoutMs?: number;
+      readonly retries?: number;
+      readonly deadlineMs?: number;
+    } = {},
   ): this {
     for (let left = count; left > 0; left--) {
       const number = this.#calls.length + 1;
       const settings = {
         timeoutMs: options.timeoutMs ?? 2500,
         retries: options.retries ?? 3,
+        deadlineMs: options.deadlineMs,
         signal: undefined,
         headers: undefined,
       };

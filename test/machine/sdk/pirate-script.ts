@@ -21,6 +21,7 @@ export interface ScriptOptions {
 export interface AskOptions {
   readonly timeoutMs?: number;
   readonly retries?: number;
+  readonly deadlineMs?: number;
   readonly streams?: boolean;
   readonly headers?: boolean;
 }
@@ -72,6 +73,7 @@ export class PirateScript {
     const settings = {
       timeoutMs: options.timeoutMs ?? 1000,
       retries: options.retries ?? 3,
+      deadlineMs: options.deadlineMs,
       signal: undefined,
       headers: undefined,
     };

@@ -321,4 +321,26 @@ describe('majordomo request ends (contract §2)', () => {
     child.signal('SIGINT');
     expect(await child.finished()).toMatchObject({ signal: 'SIGINT', stderr: '' });
   });
+
+  it.each([
+    { signal: 'SIGINT', options: [] },
+    { signal: 'SIGTERM', options: ['--stream'] },
+  ] as const)('by $signal, after its worker was told, $options', async ({ signal, options }) => {
+    const service = `stopped-${signal}`;
+    const reasons: unknown[] = [];
+    await offer(daemon, service, (request) => {
+      request.signal.addEventListener('abort', () => {
+        reasons.push(codeOf(request.signal.reason));
+      });
+      return new Promise(() => undefined);
+    });
+    const child = new Child(['request', service, '--endpoint', endpoint, ...options]);
+    child.input('');
+    const worker = workers.at(-1);
+    await until(() => worker?.running === 1, 'the request at its worker');
+    child.signal(signal);
+    expect(await child.finished()).toMatchObject({ signal, stdout: '', stderr: '' });
+    await until(() => reasons.length === 1, 'the signal of the handler');
+    expect(reasons).toEqual(['ERR_MDP_ABORTED']);
+  });
 });

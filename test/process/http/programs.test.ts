@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { codeOf } from '../../../src/core/errors.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { type Reply, tokenOf } from '../../support/http.js';
@@ -53,7 +54,8 @@ describe('a request over HTTP', () => {
   it('of the largest size arrives, and a larger one is 413, also if its length is not known', async () => {
     const stand = await open('{}', 'limits.messageBytes=1MiB');
     await stand.serve((asked) => String(asked.frames[0]?.length));
-    const most = 1024 * 1024 - 'MDPC02'.length - 1 - 'work'.length - '60000'.length;
+    // With the id by which the request can be taken back, and the command: a byte each.
+    const most = 1024 * 1024 - 1 - 'MDPC02'.length - 1 - 'work'.length - '60000'.length;
     expect((await stand.request(Buffer.alloc(most))).text).toBe(String(most));
     expect(failed(await stand.request(Buffer.alloc(most + 1)))).toEqual([
       413,
@@ -197,6 +199,35 @@ describe('a request over HTTP', () => {
     expect((await first).text).toBe('done');
     expect((await stand.request('last')).text).toBe('done');
     expect(seen).toEqual(['first', 'last']);
+    await stand.untilNothingIsHeld();
+  });
+
+  it.each([
+    ['its reply', {}],
+    ['its events', { accept: 'text/event-stream' }],
+  ])('is cancelled at its worker when the reader of %s disconnects', async (_, headers) => {
+    const stand = await open();
+    const told: unknown[] = [];
+    await stand.serve((asked, { partial }) => {
+      partial('part');
+      return new Promise((__, reject) => {
+        asked.signal.addEventListener('abort', () => {
+          told.push(codeOf(asked.signal.reason));
+          reject(asked.signal.reason as Error);
+        });
+      });
+    });
+    const asked = request(`${stand.url}/services/work/requests`, {
+      ...{ method: 'POST', headers: { authorization: `Bearer ${SHOP}`, ...headers }, agent: false },
+    });
+    asked.on('error', () => undefined);
+    asked.end('x');
+    await stand.untilWaiting(1);
+    if ('accept' in headers) await new Promise((resolve) => asked.once('response', resolve));
+    asked.destroy();
+    await until(() => told.length === 1, 'the signal of the handler');
+    expect(told).toEqual(['ERR_MDP_ABORTED']);
+    await stand.untilWaiting(0);
     await stand.untilNothingIsHeld();
   });
 

@@ -201,7 +201,8 @@ export class FreelanceSimClient {
       head: Buffer.alloc(0),
       headers: hasHeaders ? HEADERS : null,
     };
-    const settings = { timeoutMs, retries, signal: undefined, headers: undefined };
+    const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
+    const settings = { timeoutMs, retries, ...none };
     const parts: string[] = [];
     // A stream gets its parts as they arrive; for a request they are joined.
     const owner = streams
