@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import ts from 'typescript';
 
+import * as timers from './sdk-timers.mjs';
 import { writeDeclarations } from './declarations.mjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -47,12 +48,19 @@ const TESTING = 'testing';
 /** Packages that become part of the code: the SDK depends on as few as possible. */
 const PARTS = ['croner'];
 
+const TIMERS = fileURLToPath(new URL('sdk-timers.mjs', import.meta.url));
+const REAL = {
+  ...Object.fromEntries(Object.keys(timers).map((name) => [name, [TIMERS, name]])),
+  'Date.now': [TIMERS, 'now'],
+};
+
 /** @param format `esm` or `cjs` */
 async function writeCode(format, names) {
   const extension = format === 'esm' ? 'js' : 'cjs';
   const bundle = await rolldown({
     input: Object.fromEntries(names.map((name) => [name, compiledEntry(name)])),
     platform: 'node',
+    transform: { inject: REAL },
     external: (id) => !id.startsWith('.') && !isAbsolute(id) && !PARTS.includes(id),
     onwarn: (warning) => {
       throw new Error(warning.message);

@@ -47,7 +47,7 @@ export class ByteSource {
 
   /** Sends incoming data to `reader` from now on; never within this call. */
   read(reader: Reader): void {
-    process.nextTick(() => {
+    queueMicrotask(() => {
       this.#reader = reader;
       const early = this.#early;
       this.#early = null;

@@ -248,7 +248,7 @@ export class SocketShell implements Reading, Writing, Watched {
       views.length === 1 && first !== undefined
         ? this.#writer.write(first, this.#pendingEnded)
         : 'unsupported';
-    if (written === 'taken' && isPiece) process.nextTick(this.#written);
+    if (written === 'taken' && isPiece) queueMicrotask(this.#written);
     else if (written === 'taken') this.#written();
     else if (written === 'failed') this.#pendingEnded(true);
     else if (written === 'unsupported') this.#writeStream(views);

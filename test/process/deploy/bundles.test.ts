@@ -47,6 +47,69 @@ const PRINTED = [
   MISSING('curve', 'libsodium-wrappers-sumo'),
 ];
 
+/** What waits for a timer, as a test of Jest's. */
+const withFakeTimers = `
+const { connect: dial, createServer } = require('node:net');
+const timers = require('node:timers');
+const { setImmediate: turn } = require('node:timers/promises');
+const { connect, Publisher, Subscriber, Worker } = require('majordomo-sdk');
+const { startTestBroker } = require('majordomo-sdk/testing');
+
+test('client, worker, streams and test broker', async () => {
+  jest.useFakeTimers();
+  // As the fakes of Sinon do, and those of node:test.
+  for (const name of ['setTimeout', 'setInterval', 'setImmediate']) {
+    jest.spyOn(timers, name).mockReturnValue(null);
+  }
+  const broker = await startTestBroker({ retryBaseMs: 10 });
+
+  const impatient = connect(broker.endpoint, { timeoutMs: 50, retries: 1 });
+  await expect(impatient.request('upper', '')).rejects.toMatchObject({ code: 'ERR_MDP_TIMEOUT' });
+
+  let heard = 0;
+  const proxy = createServer((near) => {
+    near.on('data', () => heard++).on('error', () => {});
+    near.pipe(dial(new URL(broker.endpoint).port).on('error', () => {})).pipe(near);
+  }).listen(0, '127.0.0.1');
+  while (!proxy.listening) await turn();
+  const endpoints = 'tcp://127.0.0.1:' + proxy.address().port;
+  let handled = 0;
+  const heartbeats = { heartbeatIntervalMs: 50, heartbeatLiveness: 100 };
+  const worker = new Worker({ endpoints, service: 'upper', ...heartbeats }, async (request, { partial }) => {
+    if (++handled === 1) throw new Error('once more');
+    if (handled === 3) void broker.restart();
+    if (handled === 5) await partial('part');
+    return request.text().toUpperCase();
+  });
+  const running = worker.run();
+  const client = connect(broker.endpoint, { timeoutMs: 500 });
+  const job = await client.enqueue('upper', 'kept');
+  expect((await job.result()).text()).toBe('KEPT');
+  expect((await client.request('upper', 'lost')).text()).toBe('LOST');
+  const parts = [];
+  for await (const part of client.stream('upper', 'last')) parts.push(part.text());
+  expect(parts).toEqual(['part', 'LAST']);
+
+  const before = heard;
+  while (heard < before + 3) await turn();
+
+  const publisher = new Publisher({ listen: 'tcp://127.0.0.1:0' });
+  const [from] = await publisher.open();
+  const subscriber = new Subscriber({ endpoints: from, topics: 'a' });
+  while (!publisher.hasSubscribers('a')) await turn();
+  publisher.publish('a', 'published');
+  for await (const message of subscriber) {
+    expect(message.text()).toBe('published');
+    break;
+  }
+  for (const each of [impatient, client, worker, subscriber, publisher]) await each.close();
+  await running;
+  await broker.close();
+  proxy.close();
+  expect(jest.getTimerCount()).toBe(0);
+});
+`;
+
 let folder = '';
 /** Has the program and the package; the bundle runs in another folder, which has no packages. */
 let sources = '';
@@ -130,4 +193,18 @@ describe('a bundle', () => {
     }
     expect((await printedBy(file)).at(-1)).toBe('found');
   });
+});
+
+describe('the package in a test of Jest', () => {
+  it.each([false, true])(
+    'does not wait for fake timers, with enableGlobally %p',
+    (enableGlobally) => {
+      writeFileSync(join(sources, 'fake-timers.cjs'), withFakeTimers);
+      const fakeTimers = { enableGlobally };
+      const config = { testMatch: ['**/fake-timers.cjs'], testTimeout: LONG_TEST_MS, fakeTimers };
+      const args = ['--rootDir', sources, '--config', JSON.stringify(config)];
+      run(process.execPath, [resolve('node_modules/jest/bin/jest.js'), ...args], sources);
+    },
+    LONG_TEST_MS,
+  );
 });
