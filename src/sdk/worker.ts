@@ -121,6 +121,10 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   readonly #running: TaskContext<WorkerSession>[] = [];
   /** Requests whose handlers have returned a body; their answers are sent in one microtask. */
   #answered: TaskContext<WorkerSession>[] = [];
+  /** While many are cancelled together: those of `#running`, by the broker's token. */
+  #byToken: Map<string, TaskContext<WorkerSession>> | null = null;
+  /** At least one is cancelled in this turn. */
+  #isCancelling = false;
   /** Those that were cancelled, and whose handlers go on without a place. */
   readonly #givenUp = new Set<TaskContext<WorkerSession>>();
   readonly #closings = new Set<Promise<void>>();
@@ -378,6 +382,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     const { handler } = offered;
     const context = new TaskContext(this.#owner.settings.version, session, task, offered);
     context.place = this.#running.push(context) - 1;
+    this.#byToken?.set(keyOf(task.client), context);
     task.request.begin(context);
     const answer = context.run(handler, task.request);
     if ('then' in answer) {
@@ -408,9 +413,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #cancel(session: WorkerSession, token: Buffer): void {
-    const context = this.#running.find(
-      (each) => each.session === session && each.task.client.equals(token),
-    );
+    const context = this.#runningAs(session, token);
     if (context?.cancelledBy !== null) return;
     const { cancelGraceMs } = this.#owner.settings;
     this.counters.cancelled++;
@@ -425,6 +428,24 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
       this.#givenUp.add(context);
       this.#cancelled(context);
     });
+  }
+
+  /** What runs under a token: many that are cancelled together are not looked for one by one. */
+  #runningAs(session: WorkerSession, token: Buffer): TaskContext<WorkerSession> | undefined {
+    if (this.#isCancelling) {
+      this.#byToken ??= new Map(this.#running.map((each) => [keyOf(each.task.client), each]));
+      const known = this.#byToken.get(keyOf(token));
+      // Another broker may have given the same token.
+      if (known === undefined || known.session === session) {
+        return known !== undefined && this.#running[known.place] === known ? known : undefined;
+      }
+    }
+    this.#isCancelling = true;
+    setImmediate(() => {
+      this.#isCancelling = false;
+      this.#byToken = null;
+    });
+    return this.#running.find((each) => each.session === session && each.task.client.equals(token));
   }
 
   #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
@@ -494,4 +515,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     const said = oneLine(failureWords(failure));
     this.#failures.report(failure.code, `a handler of '${service}' failed: ${said}`);
   }
+}
+
+function keyOf(token: Buffer): string {
+  return token.toString('latin1');
 }

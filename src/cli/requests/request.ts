@@ -217,26 +217,27 @@ async function takenBackBySignal(
   act: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const abort = new AbortController();
-  let ended: Promise<never> | null = null;
-  const end = async (signal: NodeJS.Signals): Promise<never> => {
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    process.off('SIGINT', signalled).off('SIGTERM', signalled);
     abort.abort();
-    await null;
+    await Promise.resolve();
     // What is sent before the question has been read when it is answered.
-    const question = client.request(MMI_BROKER, [], { deadlineMs: TAKEN_BACK_MS });
-    if (client.endpoint !== null) await question.catch(() => undefined);
+    const question = client
+      .request(MMI_BROKER, [], { deadlineMs: TAKEN_BACK_MS })
+      .catch(() => null);
+    if (client.endpoint !== null) await question;
     process.kill(process.pid, signal);
-    return await new Promise(() => undefined);
   };
   const signalled = (signal: NodeJS.Signals): void => {
-    process.off('SIGINT', signalled).off('SIGTERM', signalled);
-    ended = end(signal);
+    void end(signal);
   };
   process.on('SIGINT', signalled).on('SIGTERM', signalled);
   try {
     await act(abort.signal);
   } finally {
     process.off('SIGINT', signalled).off('SIGTERM', signalled);
-    if (ended !== null) await ended;
+    // The signal ends the process.
+    if (abort.signal.aborted) await new Promise(() => undefined);
   }
 }
 

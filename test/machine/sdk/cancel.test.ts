@@ -5,6 +5,7 @@ import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
 import { Client } from '../../../src/sdk/client.js';
 import type { Handler, HandlerContext } from '../../../src/sdk/worker/handler.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { Task } from '../../../src/sdk/worker/worker-session.js';
 import { FakeNet, shown } from './fake-dial.js';
 
 const ENDPOINT = 'tcp://a:1';
@@ -135,6 +136,38 @@ describe('a worker', () => {
     expect(worker.running).toBe(1);
     expect(warnings).toEqual([]);
     expect(context).not.toBeNull();
+  });
+
+  it('looks through what runs once for all that are cancelled together', async () => {
+    const count = 1000;
+    const aborted: string[] = [];
+    const { worker, net } = workerOf(
+      (request) => {
+        request.signal.addEventListener('abort', () => {
+          aborted.push(request.text());
+        });
+        return new Promise(() => undefined);
+      },
+      { concurrency: count + 1 },
+    );
+    let looks = 0;
+    const client = Object.getOwnPropertyDescriptor(Task.prototype, 'client') ?? {};
+    Object.defineProperty(Task.prototype, 'client', {
+      ...client,
+      get(this: Task): unknown {
+        looks++;
+        return client.get?.call(this) as unknown;
+      },
+    });
+    for (let each = 0; each < count; each++) asks(net, `t${each}`);
+    for (let each = 0; each < count; each++) cancels(net, `t${each}`);
+    asks(net, 'later');
+    cancels(net, 'later');
+    Object.defineProperty(Task.prototype, 'client', client);
+    expect(aborted).toHaveLength(count + 1);
+    expect(looks).toBeLessThan(3 * count);
+    expect(worker.counters.cancelled).toBe(count + 1);
+    await turn();
   });
 
   it('drops what the handler answers, and tells a generator at its next part', async () => {
