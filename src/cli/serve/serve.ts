@@ -47,11 +47,11 @@ export function define(command: Command, done: Done, program: Program): void {
       await refuseExposed(loaded);
       requireNativeModules(loaded.config);
       if (options.init === true) await reportFirstKeys(loaded.config);
-      setV8Flags();
       const { serve } = await import('../../node/serve.js');
       const isNewStore = options.newStore === true;
       const order = { loaded, reload, isNewStore, extensions: await program.extensions() };
       const status = await serve(order, (node) => {
+        setV8Flags();
         // Without a terminal (a service manager, a container, a file) the log is enough.
         if (options.config !== undefined || !process.stderr.isTTY) return;
         const ofMdp = loaded.config.broker.listen.findIndex(({ service }) => service === null);

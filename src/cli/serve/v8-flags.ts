@@ -1,7 +1,10 @@
 /** How V8 compiles and collects in a broker: in all of its threads. (docs/adr/0002) */
 import { setFlagsFromString } from 'node:v8';
 
-/** Called before the code of the node is loaded, so that all of it is compiled with them. */
+/**
+ * Called once the node serves: with other flags than those it was compiled with, V8 rejects compiled code, both
+ * of Node's own modules and of ours. What becomes hot is optimised later.
+ */
 export function setV8Flags(): void {
   inlineMore();
   collectLess();
