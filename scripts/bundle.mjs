@@ -1,10 +1,11 @@
 /**
  * Makes the program from the compiled sources: `node scripts/bundle.mjs COMPILED PROGRAM`.
  *
- * Node takes longer to load many files. What is loaded only when it is asked for (a command, an
- * extension) keeps a file of its own; packages stay outside. A file that the code opens by name
- * (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. A script that a module opens
- * from its own folder lies beside the code that opens it.
+ * Node takes longer to load many files. What a node needs at each start is one file, with the packages that it
+ * uses; what is loaded only when it is asked for (a command, an extension) keeps a file of its own. A file that
+ * the code opens by name (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. The
+ * scripts that Node starts let scripts/load.mjs load the rest, in CODE, as CommonJS: for ES modules, Node keeps
+ * what V8 compiled for one user only, and not in threads. Licences of packages are in LICENSES.txt.
  *
  * The page becomes one module with the packages that it uses, and their licences beside it, because
  * browsers load it from this program alone.
@@ -13,13 +14,14 @@ import {
   appendFileSync,
   chmodSync,
   cpSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, extname, isAbsolute, join } from 'node:path';
+import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
@@ -28,28 +30,44 @@ const [compiled = '', target = ''] = process.argv.slice(2);
 if (target === '') throw new Error('usage: bundle.mjs COMPILED PROGRAM');
 const [from, to] = [join(ROOT, compiled), join(ROOT, target)];
 
-/** The folder of what all entries share. */
+/** The folder of all code: `ownFile` counts from one folder below the root, as in the sources. */
 const CODE = 'code';
 /** The page is for browsers. */
 const PAGE = /^page\//;
 const PAGE_ASSETS = new Set(['.html', '.css', '.svg']);
 /** Packages inside the page's module. */
 const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'uplot'];
+/** Packages that are not in the program: large and rarely loaded, or with native code beside them. */
+const OUTSIDE =
+  /^(node:|majordomo-broker\/|(@cfworker\/json-schema|@nats-io\/transport-node|better-sqlite3|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
 const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
-const BESIDE = /new URL\('\.\/([^'/]+)\.js', (?:import\.meta\.)?url\)/g;
-/** `ownFile` counts from the folder of this module: it must be as deep as in the sources. */
-const FINDER = 'core/own-file.js';
 
 const files = readdirSync(from, { recursive: true }).map((path) => path.replaceAll('\\', '/'));
 const code = files.filter((path) => extname(path) === '.js' && !PAGE.test(path));
-/** From the name of each file in the program to that of what it is made of. */
-const entries = new Map([['main', 'main']]);
+/** The scripts that Node starts. */
+const entries = new Set(['main']);
+/** The daemon is a program of its own: all that each start needs is in one module. */
+const SERVE = 'cli/serve/serve.js';
+const LIST = 'extensions/list.js';
+const DAEMON = '\0daemon';
+const daemonPlugin = {
+  name: 'daemon',
+  resolveId: (id, importer, { kind }) => {
+    if (id === DAEMON) return id;
+    if (kind !== 'dynamic-import' || !id.startsWith('.')) return null;
+    const path = relative(from, resolve(dirname(importer), id));
+    return [SERVE, LIST].includes(path) ? { id: `./${serve}`, external: true } : null;
+  },
+  load: (id) =>
+    id === DAEMON
+      ? [SERVE, 'node/serve.js', LIST]
+          .map((path) => `export * from ${JSON.stringify(join(from, path))};`)
+          .join('\n')
+      : null,
+};
 for (const path of code) {
   const text = readFileSync(join(from, path), 'utf8');
-  for (const [, name] of text.matchAll(OWN_FILE)) entries.set(name, name);
-  for (const [, name] of text.matchAll(BESIDE)) {
-    entries.set(`${CODE}/${name}`, join(dirname(path), name));
-  }
+  for (const [, name] of text.matchAll(OWN_FILE)) entries.add(name);
 }
 
 rmSync(to, { recursive: true, force: true });
@@ -58,31 +76,80 @@ for (const path of files) {
   if (isOpened) cpSync(join(from, path), join(to, path));
 }
 const onwarn = (warning) => {
-  throw new Error(warning.message);
+  // `serve` has at once what its sources load later.
+  if (warning.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') throw new Error(warning.message);
 };
 await bundlePage();
-const bundle = await rolldown({
-  input: Object.fromEntries(
-    Array.from(entries, ([name, path]) => [name, join(from, `${path}.js`)]),
-  ),
-  platform: 'node',
-  external: (id) => !id.startsWith('.') && !isAbsolute(id),
-  onwarn,
-});
-const { output } = await bundle.write({
-  dir: to,
-  entryFileNames: '[name].js',
-  chunkFileNames: `${CODE}/[name]-[hash].js`,
-  comments: false,
-  // Of classes and functions, for stacks.
-  keepNames: true,
-});
-await bundle.close();
+/** What is inside, beside this package. */
+const inside = new Set();
+const serve = await bundleProgram('serve', DAEMON);
+for (const name of entries) {
+  const main = await bundleProgram(basename(name), join(from, `${name}.js`));
+  const up = relative(dirname(join(to, name)), to) || '.';
+  const shebang = name === 'main' ? '#!/usr/bin/env node\n' : '';
+  mkdirSync(dirname(join(to, name)), { recursive: true });
+  writeFileSync(
+    join(to, `${name}.js`),
+    `${shebang}import { start } from '${up}/load.js';\nstart('${main}');\n`,
+  );
+}
+cpSync(join(ROOT, 'scripts/load.mjs'), join(to, 'load.js'));
 // npx makes the link to a program once, for all its builds.
 chmodSync(join(to, 'main.js'), 0o755);
+writeFileSync(join(to, 'LICENSES.txt'), licencesOf([...inside].sort()));
 
-const finder = output.find(({ moduleIds = [] }) => moduleIds.includes(join(from, FINDER)));
-if (basename(dirname(finder?.fileName ?? '')) !== CODE) throw new Error(`${FINDER} is elsewhere`);
+/** @returns the name of its first file, in CODE */
+async function bundleProgram(name, input) {
+  /** What the first file imports, and what that imports: without calls between files, these are faster. */
+  const first = new Set();
+  const plugin = {
+    name: 'first',
+    buildEnd() {
+      const add = (id) => {
+        if (first.has(id)) return;
+        first.add(id);
+        this.getModuleInfo(id)?.importedIds.forEach(add);
+      };
+      add(input);
+    },
+  };
+  const bundle = await rolldown({
+    input: { [name]: input },
+    platform: 'node',
+    external: (id) => OUTSIDE.test(id),
+    plugins: [daemonPlugin, plugin],
+    onwarn,
+  });
+  const { output } = await bundle.generate({
+    format: 'cjs',
+    entryFileNames: '[name]-[hash].js',
+    chunkFileNames: '[name]-[hash].js',
+    dynamicImportInCjs: false,
+    codeSplitting: { groups: [{ name, test: (id) => first.has(id) }] },
+    comments: false,
+    // Of classes and functions, for stacks.
+    keepNames: true,
+  });
+  await bundle.close();
+  mkdirSync(join(to, CODE), { recursive: true });
+  for (const { fileName, code } of output) {
+    // (Modules are strict.)
+    const head = "(function (exports, require, module, __filename) { 'use strict';";
+    writeFileSync(join(to, CODE, fileName), `${head}${ascii(code)}})\n`);
+  }
+  for (const each of packagesOf(output.flatMap(({ moduleIds = [] }) => moduleIds))) {
+    inside.add(each);
+  }
+  return output[0].fileName;
+}
+
+/** One byte for each character, in the file and in memory. */
+function ascii(text) {
+  return text.replace(
+    /[^\0-\x7f]/g,
+    (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
 
 async function bundlePage() {
   const input = join(from, 'page/app.js');
@@ -90,23 +157,33 @@ async function bundlePage() {
   const file = join(to, 'page/app.js');
   const { output: made } = await page.write({ file, minify: true, comments: false });
   await page.close();
-  // Real paths: `node_modules` may be a link.
-  const found = made[0].moduleIds.flatMap(
-    (id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id.replaceAll('\\', '/'))?.[1] ?? [],
-  );
-  const inside = [...new Set(found)].sort();
-  if (inside.join() !== [...PAGE_PACKAGES].sort().join()) {
-    throw new Error(`PAGE_PACKAGES is not what is inside the page: ${inside.join()}`);
+  const found = packagesOf(made[0].moduleIds);
+  if (found.join() !== [...PAGE_PACKAGES].sort().join()) {
+    throw new Error(`PAGE_PACKAGES is not what is inside the page: ${found.join()}`);
   }
-  const licences = PAGE_PACKAGES.map((name) => {
-    const folder = join(ROOT, 'node_modules', name);
-    const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-    return `${name} ${version}, ${license}\n\n${readFileSync(join(folder, 'LICENSE'), 'utf8').trim()}\n`;
-  });
-  writeFileSync(join(to, 'page/LICENSES.txt'), licences.join(`\n${'-'.repeat(80)}\n\n`));
+  writeFileSync(join(to, 'page/LICENSES.txt'), licencesOf(PAGE_PACKAGES));
   const require = createRequire(import.meta.url);
   appendFileSync(
     join(to, 'page/style.css'),
     readFileSync(require.resolve('uplot/dist/uPlot.min.css')),
   );
+}
+
+/** The names of the packages that files are of. (Real paths: `node_modules` may be a link.) */
+function packagesOf(paths) {
+  const found = paths.flatMap(
+    (id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id.replaceAll('\\', '/'))?.[1] ?? [],
+  );
+  return [...new Set(found)].sort();
+}
+
+function licencesOf(packages) {
+  const texts = packages.map((name) => {
+    const folder = join(ROOT, 'node_modules', name);
+    const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    if (file === undefined) throw new Error(`${name} has no licence`);
+    return `${name} ${version}, ${license}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+  });
+  return texts.join(`\n${'-'.repeat(80)}\n\n`);
 }

@@ -81,6 +81,7 @@ function makeTree(tree, archive, work) {
 
   for (const path of ['package.json', 'dist']) renameSync(join(unpacked, path), join(lib, path));
   renameSync(modules, join(lib, 'node_modules'));
+  run(join(lib, 'node'), [source('scripts/compile-ahead.mjs'), join(lib, 'dist')]);
   // The name by which the program calls itself when it says what to type next.
   symlinkSync('dist/main.js', join(lib, 'majordomo'));
   // What is left are documents and examples, and the SDK, which programs install with npm.

@@ -53,6 +53,11 @@ function build() {
   run(tsc, '-p', 'tsconfig.json', '--noCheck');
   run('scripts/bundle.mjs', 'compiled', 'dist');
   run('scripts/build-sdk.mjs');
+  // Where it cannot run (a native module is missing), the build is whole without it.
+  spawnSync(process.execPath, ['scripts/compile-ahead.mjs', 'dist'], {
+    cwd: ROOT,
+    stdio: 'inherit',
+  });
 }
 
 if (!isCurrent()) {

@@ -59,7 +59,7 @@ it('a Node.js that is older than package.json says is told so', async () => {
 describe('a native module that does not load', () => {
   it.each([
     ['has no binary', `it has no binary for ${process.platform} on ${process.arch}`, 'serve'],
-    ['is absent', "Cannot find package 'better-sqlite3'", 'verify'],
+    ['is absent', "Cannot find module 'better-sqlite3'", 'verify'],
   ])('that %s ends with one sentence that says what to do', async (what, reason, command) => {
     if (what === 'is absent') rmSync(join(copy, 'node_modules', MODULE), { recursive: true });
     const program = join(copy, 'dist', 'main.js');

@@ -138,9 +138,9 @@ function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-try {
-  await new Load(await received()).run();
-} catch (error) {
-  sendFailure(error);
-}
-process.disconnect();
+void received()
+  .then((plan) => new Load(plan).run())
+  .catch(sendFailure)
+  .finally(() => {
+    process.disconnect();
+  });

@@ -43,9 +43,9 @@ async function allRegistered(plan: LoadPlan): Promise<void> {
   }
 }
 
-try {
-  await run(await received());
-} catch (error) {
-  sendFailure(error);
-  process.disconnect();
-}
+void received()
+  .then(run)
+  .catch((error: unknown) => {
+    sendFailure(error);
+    process.disconnect();
+  });

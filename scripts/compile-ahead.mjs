@@ -1,0 +1,57 @@
+/**
+ * Lets V8 keep what it compiles while a broker starts and a command asks it, beside the modules of the program:
+ * `node scripts/compile-ahead.mjs PROGRAM`, with the Node that will run it. scripts/load.mjs loads these files.
+ * They are as trusted as the modules: the same folder has both, and a program never writes them itself.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import v8 from 'node:v8';
+import vm from 'node:vm';
+
+const SELF = fileURLToPath(import.meta.url);
+
+/** Runs in each thread of a program that has this file as `--import`. */
+function record() {
+  const made = [];
+  vm.Script = class extends vm.Script {
+    constructor(text, options) {
+      super(text, options);
+      made.push([`${options.filename}.${process.version}-${process.arch}.compiled`, this]);
+    }
+  };
+  // V8 loads only what was compiled with the flags that it has then.
+  v8.setFlagsFromString = () => undefined;
+  process.on('exit', () => {
+    for (const [file, script] of made) writeFileSync(file, script.createCachedData());
+  });
+}
+
+function compile(main) {
+  const folder = mkdtempSync(join(tmpdir(), 'majordomo-compile-'));
+  const node = ['--import', import.meta.url, main];
+  const sets = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=127.0.0.1:0', 'log.format=json'];
+  const given = [...sets, `node.dataDir=${join(folder, 'data')}`].flatMap((set) => ['--set', set]);
+  const stdio = ['ignore', 'pipe', 'inherit'];
+  const broker = spawn(process.execPath, [...node, 'serve', ...given], { stdio });
+  broker.on('exit', (status) => {
+    rmSync(folder, { recursive: true });
+    process.exitCode = status ?? 1;
+  });
+  let log = '';
+  broker.stdout.setEncoding('utf8').on('data', (text) => {
+    log += text;
+    const [, endpoint] = /"broker\.ready","endpoints":\["([^"]+)"/.exec(log) ?? [];
+    if (endpoint === undefined || broker.killed) return;
+    const request = ['request', 'mmi.service', 'none', '--endpoint', endpoint];
+    spawnSync(process.execPath, [...node, ...request], { stdio: 'ignore' });
+    broker.kill();
+  });
+}
+
+const [, script, program] = process.argv;
+if (script === undefined || resolve(script) !== SELF) record();
+else if (program === undefined) throw new Error('usage: compile-ahead.mjs PROGRAM');
+else compile(resolve(program, 'main.js'));
