@@ -4,7 +4,6 @@ import { type Command, Option } from 'commander';
 import { terminalSafeJson } from '../../core/escape.js';
 import type { Client } from '../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
-import { MMI_BROKER } from '../../wire/mmi.js';
 import { addOutputOption } from '../common/formats.js';
 import {
   checkService,
@@ -223,7 +222,7 @@ async function takenBackBySignal(
     await Promise.resolve();
     // What is sent before the question has been read when it is answered.
     const question = client
-      .request(MMI_BROKER, [], { deadlineMs: TAKEN_BACK_MS })
+      .request('mmi.broker', '', { deadlineMs: TAKEN_BACK_MS })
       .catch(() => null);
     if (client.endpoint !== null) await question;
     process.kill(process.pid, signal);
