@@ -151,6 +151,7 @@ describe('the table of majordomo bench', () => {
 
   it.each([
     ['of other options', { size: 17 }, 'that run had size 17, this one has 16'],
+    ['with an endpoint that is none', { endpoints: [7] }, 'it is not what bench -o json prints'],
     ['of no run', { latencyUs: null }, 'it is not what bench -o json prints'],
   ])('refuses a file %s before it measures', async (_name, changed, why) => {
     const file = join(temporaryDirectory(), 'run.json');

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 
 import { codeOf } from '../../../core/errors.js';
 import { usage } from '../../common/options.js';
-import { say } from '../../common/output.js';
+import { printable, say } from '../../common/output.js';
 import { type Column, table } from '../../common/table.js';
 import { LOAD_KINDS, type LoadKind, type LoadPlan, type LoadResult } from './messages.js';
 
@@ -41,6 +41,7 @@ const UNITS: Readonly<Record<LoadKind, string>> = {
   map: 'changes/s',
 };
 
+const ISO_TIME = /^\d{4}-\d\d-\d\dT[\d:.]{8,12}Z$/;
 /** The last of each kind and options. */
 const KEPT_MAX = 100;
 
@@ -78,7 +79,7 @@ export function differenceOf(plan: LoadPlan, run: Run): string | null {
   const wanted = planOf(plan);
   const name = PLAN.find((each) => wanted[each] !== run[each]);
   if (name === undefined) return null;
-  return `that run had ${name} ${String(run[name])}, this one has ${String(wanted[name])}`;
+  return `that run had ${name} ${printable(run[name])}, this one has ${String(wanted[name])}`;
 }
 
 /** @throws ERR_USAGE */
@@ -135,10 +136,17 @@ function isRun(value: unknown): value is Run {
   const { p50, p99, 'p99.9': p999, max } = latencyUs ?? ({} as Partial<Run['latencyUs']>);
   return (
     LOAD_KINDS.some((each) => each === kind) &&
-    !Number.isNaN(Date.parse(measuredAt ?? '')) &&
+    PLAN.every((name) => isPlain((value as Partial<Run>)[name])) &&
+    typeof measuredAt === 'string' &&
+    ISO_TIME.test(measuredAt) &&
     Array.isArray(endpoints) &&
+    endpoints.every((each) => typeof each === 'string') &&
     [...figures, others.clientCpuSeconds, p50, p99, p999, max].every(Number.isFinite)
   );
+}
+
+function isPlain(value: unknown): boolean {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value);
 }
 
 interface Row {
@@ -185,7 +193,9 @@ export function runText(run: Run, before: Run | null): string {
     );
   }
   const at =
-    before === null ? '' : `before: ${before.measuredAt}, ${before.endpoints.join(', ')}\n`;
+    before === null
+      ? ''
+      : `before: ${before.measuredAt}, ${before.endpoints.map(printable).join(', ')}\n`;
   const facts = `bench ${run.kind}: ${loop}, ${connections} connections, ${of}${size} bytes${keys}\n`;
   return `${facts}${table(columns, rowsOf(run))}${at}`;
 }
