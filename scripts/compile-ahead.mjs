@@ -11,6 +11,9 @@ import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
 import vm from 'node:vm';
 
+/** A build does not wait longer for a broker that does not start. */
+const START_MS_MAX = 60_000;
+
 const SELF = fileURLToPath(import.meta.url);
 
 /** Runs in each thread of a program that has this file as `--import`. */
@@ -35,7 +38,8 @@ function compile(main) {
   const sets = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=127.0.0.1:0', 'log.format=json'];
   const given = [...sets, `node.dataDir=${join(folder, 'data')}`].flatMap((set) => ['--set', set]);
   const stdio = ['ignore', 'pipe', 'inherit'];
-  const broker = spawn(process.execPath, [...node, 'serve', ...given], { stdio });
+  const options = { stdio, timeout: START_MS_MAX };
+  const broker = spawn(process.execPath, [...node, 'serve', ...given], options);
   broker.on('exit', (status) => {
     rmSync(folder, { recursive: true });
     process.exitCode = status ?? 1;
@@ -46,7 +50,7 @@ function compile(main) {
     const [, endpoint] = /"broker\.ready","endpoints":\["([^"]+)"/.exec(log) ?? [];
     if (endpoint === undefined || broker.killed) return;
     const request = ['request', 'mmi.service', 'none', '--endpoint', endpoint];
-    spawnSync(process.execPath, [...node, ...request], { stdio: 'ignore' });
+    spawnSync(process.execPath, [...node, ...request], { ...options, stdio: 'ignore' });
     broker.kill();
   });
 }
