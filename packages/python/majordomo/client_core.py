@@ -18,8 +18,8 @@ from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
     PROBE,
+    Cancels,
     Link,
-    cancel,
     finish,
     frames_of,
     greet,
@@ -47,7 +47,7 @@ class Line:
         self.is_up = False
         self.heard_at = -1.0
         self.quiet_at = -1.0  # when it was sent something first, since then
-        self.takes_cancels = False
+        self.cancels = Cancels()
         self.out: dict[bytes, Call] = {}
         self.link = dial(self)
 
@@ -99,8 +99,8 @@ class ClientCore:
         line = self._line_of.get(call.id)
         if line is None and call.sends > 0 and call.id not in self._waiting:
             line = self._line  # it pauses after a refusal: a worker may have an earlier send
-        if line is not None and line.takes_cancels:
-            cancel(self._settings, line.link, call.correlations)
+        if line is not None:
+            line.cancels.send(self._settings, line.link, call.correlations)
 
     def close(self) -> None:
         self._open_at = float("inf")
@@ -184,7 +184,7 @@ class ClientCore:
 
     def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
         facts = wire.parse_facts(body)
-        line.takes_cancels = facts.has("cancel")
+        line.cancels.learnt(self._settings, line.link, facts)
         self._turns.heartbeat = facts.pair_heartbeat_ms / 1000
         if line is self._line:
             self.facts = facts

@@ -46,10 +46,24 @@ def probe(settings: Settings, link: Link) -> None:
     link.send(wire.request(settings.version, PROBE, b"mmi.broker", [b""]))
 
 
-def cancel(settings: Settings, link: Link, sends: Sequence[bytes]) -> None:
-    """Tells the broker that nobody waits for the answers to these sends any more."""
-    for at in range(0, len(sends), _CANCELS_MAX):
-        link.send(wire.request(settings.version, b"", b"mmi.cancel", sends[at : at + _CANCELS_MAX]))
+class Cancels:
+    """Tells a broker that nobody waits for the answers to some sends any more, once it has said that it listens."""
+
+    def __init__(self) -> None:
+        self._is_taken: Optional[bool] = None
+        self._early: list[bytes] = []
+
+    def learnt(self, settings: Settings, link: Link, facts: wire.Facts) -> None:
+        self._is_taken = facts.has("cancel")
+        early, self._early = self._early, []
+        self.send(settings, link, early)
+
+    def send(self, settings: Settings, link: Link, sends: Sequence[bytes]) -> None:
+        if self._is_taken is None:
+            self._early = [*self._early, *sends][:_CANCELS_MAX]
+        elif self._is_taken:
+            for at in range(0, len(sends), _CANCELS_MAX):
+                link.send(wire.request(settings.version, b"", b"mmi.cancel", sends[at : at + _CANCELS_MAX]))
 
 
 def status_of(body: Sequence[bytes]) -> int:

@@ -17,8 +17,8 @@ from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
     PROBE,
+    Cancels,
     Link,
-    cancel,
     finish,
     frames_of,
     greet,
@@ -47,6 +47,7 @@ class _Node:
         self.key_refusals = 0  # in a row
         self.why = "no answer"
         self.facts: Optional[wire.Facts] = None
+        self.cancels = Cancels()
 
 
 class _Race:
@@ -95,8 +96,7 @@ class FreelanceCore:
         race = self._races.get(call.id)
         for at, attempt in race.open.items() if race is not None else ():
             node = self._nodes[at]
-            if node.facts is not None and node.facts.has("cancel"):
-                cancel(self._settings, node.link, [call.id + bytes((attempt,))])
+            node.cancels.send(self._settings, node.link, [call.id + bytes((attempt,))])
 
     def close(self) -> None:
         for node in self._nodes:
@@ -117,7 +117,7 @@ class FreelanceCore:
         if node.state not in ("up", "dialling"):
             return
         node.link.close()
-        node.state, node.why, node.facts = "none", reason, None
+        node.state, node.why, node.facts, node.cancels = "none", reason, None, Cancels()
         node.failures += 1
         node.key_refusals = node.key_refusals + 1 if reason == KEY_REFUSED else 0
         self.counters["reopened"] += 1
@@ -140,6 +140,7 @@ class FreelanceCore:
         if answer.correlation == PROBE:
             if answer.service == b"mmi.broker":
                 node.facts = wire.parse_facts(answer.body)
+                node.cancels.learnt(self._settings, node.link, node.facts)
                 self._look_for_work(now)
             return
         if not was_alive:

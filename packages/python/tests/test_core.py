@@ -309,3 +309,16 @@ def test_a_request_that_pauses_after_a_refusal_takes_back_what_it_had_sent_befor
     stage.answer(second, b"mmi.refused", b"429", b"echo", b"over a limit", now=1.1)
     stage.core.cancel(call)
     assert b"mmi.cancel" in stage.sent[-1] and first in stage.sent[-1]
+
+
+@pytest.mark.parametrize("extensions, taken", [(b'["cancel"]', True), (b"[]", False)])
+def test_what_is_cancelled_before_the_broker_says_what_it_knows_is_taken_back_then(extensions: bytes, taken: bool) -> None:
+    stage = Stage()
+    call = Call(b"echo", [b"x"], None, 1.0, 3, stage._done)
+    stage.core.start(call, 0.0)
+    stage.up(0.0)
+    stage.core.cancel(call)
+    assert not any(b"mmi.cancel" in frames for frames in stage.sent)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":' + extensions + b"}", now=0.5)
+    cancels = [list(frames)[-1:] for frames in stage.sent if b"mmi.cancel" in frames]
+    assert cancels == ([stage.requests()] if taken else [])

@@ -49,6 +49,9 @@ export interface ClientProtocol {
   receive(link: number, frames: Frames): void;
 }
 
+/** Kept for a broker that has not said yet whether it takes requests back. */
+const EARLY_CANCELS_MAX = 100;
+
 export interface ExchangeOptions {
   readonly endpoints: readonly string[];
   readonly dial: Dial;
@@ -79,7 +82,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly #faults = new Map<string, string>();
   /** The largest message that the broker of a link accepts, where it has said so. */
   readonly #messageBytesMaxOf = new Map<number, number>();
-  /** Links to brokers that take requests back, each with the sends to be cancelled soon. */
+  /** By link: the sends to be cancelled soon, or when its broker has said that it takes requests back. */
   readonly #cancelsOn = new Map<number, (readonly [Call, number])[]>();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
@@ -218,7 +221,9 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   /** The broker has answered `mmi.broker`. */
   learnt(link: number, broker: LearntBroker, messageBytesMax: number, takesCancels: boolean): void {
     this.#messageBytesMaxOf.set(link, messageBytesMax);
-    if (takesCancels && !this.#cancelsOn.has(link)) this.#cancelsOn.set(link, []);
+    if (!takesCancels) this.#cancelsOn.delete(link);
+    else if (this.#cancelsOn.has(link)) this.#cancelNow(link);
+    else this.#cancelsOn.set(link, []);
     this.strategy.learnt(link, broker, monotonicMs());
     this.wake();
   }
@@ -307,12 +312,20 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
 
   /** Those that are aborted together are cancelled together. */
   #cancelSoon(link: number, call: Call, send: number): void {
+    const isLearnt = this.#messageBytesMaxOf.has(link);
+    if (!isLearnt && !this.#cancelsOn.has(link)) this.#cancelsOn.set(link, []);
     const sends = this.#cancelsOn.get(link);
-    if (sends === undefined || sends.push([call, send]) > 1) return;
+    if (sends === undefined || (!isLearnt && sends.length === EARLY_CANCELS_MAX)) return;
+    if (sends.push([call, send]) > 1 || !isLearnt) return;
     queueMicrotask(() => {
-      const found = this.#links.get(link);
-      if (found !== undefined) this.#protocol.cancel(found, sends.splice(0));
+      this.#cancelNow(link);
     });
+  }
+
+  #cancelNow(link: number): void {
+    const found = this.#links.get(link);
+    const sends = this.#cancelsOn.get(link)?.splice(0) ?? [];
+    if (found !== undefined && sends.length > 0) this.#protocol.cancel(found, sends);
   }
 
   /** The broker would only refuse it (D100). Not now: the strategy is in the middle of its send. */

@@ -27,9 +27,13 @@ function clientOf(extensions: string): { client: Client; net: FakeNet } {
   const client = new Client({ endpoints: ENDPOINT, dial: net.dial });
   closing.push(() => client.close());
   net.link.events.connected();
-  net.link.says(PROBE, '', 'MDPC02', '\x03', 'mmi.broker', '200', extensions);
+  if (extensions !== '') saysFacts(net, extensions);
   net.link.written();
   return { client, net };
+}
+
+function saysFacts(net: FakeNet, extensions: string): void {
+  net.link.says(PROBE, '', 'MDPC02', '\x03', 'mmi.broker', '200', extensions);
 }
 
 describe('a client', () => {
@@ -62,16 +66,37 @@ describe('a client', () => {
     expect(net.link.written()[0]?.[2]?.toString()).toBe('mmi.cancel');
   });
 
-  it('says nothing to a broker that does not know it', async () => {
-    const { client, net } = clientOf('{}');
+  it('takes back what was aborted before the broker said that it can, at most 100 of it', async () => {
+    const { client, net } = clientOf('');
     const abort = new AbortController();
-    const aborted = client.request('echo', 'a', { signal: abort.signal });
-    net.link.written();
+    const { signal } = abort;
+    const all = Array.from({ length: 101 }, () => client.request('echo', 'a', { signal }));
     abort.abort();
-    await expect(aborted).rejects.toMatchObject({ code: 'ERR_MDP_ABORTED' });
-    await turn();
-    expect(net.link.written()).toEqual([]);
+    await Promise.allSettled(all);
+    const sent = net.link.written().map(([id]) => id?.toString('hex'));
+    saysFacts(net, OFFERS);
+    const [cancel, ...others] = net.link.written();
+    expect(others).toEqual([]);
+    expect(cancel?.slice(3).map((id) => id.toString('hex'))).toEqual(sent.slice(0, 100));
   });
+
+  it.each([
+    ['before', true],
+    ['after', false],
+  ])(
+    'says nothing to a broker that does not know it, aborted %s it said so',
+    async (_, isEarly) => {
+      const { client, net } = clientOf(isEarly ? '' : '{}');
+      const abort = new AbortController();
+      const aborted = client.request('echo', 'a', { signal: abort.signal });
+      net.link.written();
+      abort.abort();
+      await expect(aborted).rejects.toMatchObject({ code: 'ERR_MDP_ABORTED' });
+      if (isEarly) saysFacts(net, '{}');
+      await turn();
+      expect(net.link.written()).toEqual([]);
+    },
+  );
 });
 
 function workerOf(handler: Handler, options: Partial<WorkerOptions> = {}): Made {
