@@ -4,7 +4,6 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import type { Client } from '../../src/sdk/client.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
-import { Patience } from '../support/patience.js';
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { TcpRelay } from '../support/tcp-relay.js';
@@ -49,11 +48,12 @@ describeWithPostgres('a cut between a broker and its database', () => {
 
   /** Asks again while the database of a busy machine takes longer than the broker waits. */
   async function told300or400(client: Client, uuid: string): Promise<string> {
-    for (const patience = new Patience(); !patience.isOver; await patience.pause(100)) {
-      const [status = ''] = await ask(client, 'titanic.reply', uuid);
-      if (status === '300' || status.startsWith('400')) return status;
-    }
-    return 'nothing';
+    let told = '';
+    await until(async () => {
+      [told = ''] = await ask(client, 'titanic.reply', uuid);
+      return told === '300' || told.startsWith('400');
+    }, 'an answer');
+    return told;
   }
 
   async function stored(): Promise<number> {

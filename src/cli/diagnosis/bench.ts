@@ -126,11 +126,11 @@ export function define(command: Command, done: Done): void {
       const difference = before === null ? null : differenceOf(plan, before);
       if (difference !== null) throw usage(`--compare ${options.compare ?? ''}: ${difference}`);
       const run = runOf(plan, await measure(plan));
-      keepRun(run);
       await tell(options.output, run, {
         text: () => runText(run, before),
         json: () => ({ ...run, before }),
       });
+      keepRun(run);
       done(run.failed > 0 ? EXIT.failed : EXIT.done);
     });
 }

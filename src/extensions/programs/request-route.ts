@@ -44,7 +44,9 @@ function plain({ query, incoming: { headers } }: Request, service: Buffer): read
   if (given !== undefined) throw wrongParameter(given.name, 'only for requests that are stored');
   idempotencyKey(headers, false);
   webhookIn(headers, false);
-  const metadata = { deadlineMs: query.timeoutMs, headers: headersFrame(headers) };
+  // A stream may go on for longer than its first event may take.
+  const deadlineMs = wantedBy(headers).kind === 'events' ? 0 : query.timeoutMs;
+  const metadata = { deadlineMs, headers: headersFrame(headers) };
   return clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1);
 }
 

@@ -231,6 +231,18 @@ describe('a request over HTTP', () => {
     await stand.untilNothingIsHeld();
   });
 
+  it('has a deadline, but not if its events are read: they may go on for longer', async () => {
+    const stand = await open();
+    const deadlines: number[] = [];
+    await stand.serve((asked) => {
+      deadlines.push(Number(Reflect.get(asked, 'deadlineMs')));
+      return 'done';
+    });
+    await stand.request('x');
+    await stand.request('x', { headers: { accept: 'text/event-stream' } });
+    expect(deadlines.map((ms) => ms > 0)).toEqual([true, false]);
+  });
+
   it.each([
     ['?timeoutMs=0', {}],
     ['?timeoutMs=600001', {}],

@@ -1,9 +1,9 @@
 /** Runs of `majordomo bench`: what one measured, the last ones on this machine, and how two compare. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 
-import { codeOf } from '../../../core/errors.js';
+import { codeOf, messageOf } from '../../../core/errors.js';
 import { usage } from '../../common/options.js';
 import { printable, say } from '../../common/output.js';
 import { type Column, table } from '../../common/table.js';
@@ -99,24 +99,27 @@ export function lastRun(plan: LoadPlan): Run | null {
   return keptRuns().find((run) => differenceOf(plan, run) === null) ?? null;
 }
 
-/** For the next one. A file that cannot be written does not make the run fail. */
+/** For the next one, if nothing failed. A file that cannot be written does not make the run fail. */
 export function keepRun(run: Run): void {
-  const file = runsFile();
+  if (run.failed > 0 || run.requests === 0) return;
   const isSame = (other: Run): boolean => PLAN.every((name) => run[name] === other[name]);
   const kept = [run, ...keptRuns().filter((other) => !isSame(other))].slice(0, KEPT_MAX);
-  const next = `${file}.${process.pid}`;
   try {
+    const file = runsFile();
+    const next = `${file}.${process.pid}`;
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(next, `${JSON.stringify(kept)}\n`);
     renameSync(next, file);
   } catch (error) {
-    say(`this run is not kept for the next: ${file}: ${codeOf(error) ?? 'unknown'}`);
+    say(`this run is not kept for the next: ${messageOf(error)}`);
   }
 }
 
+/** @throws if this user has no home, and `XDG_STATE_HOME` is no absolute path */
 function runsFile(): string {
   const given = process.env['XDG_STATE_HOME'] ?? '';
-  return join(given === '' ? join(homedir(), '.local/state') : given, 'majordomo', 'bench.json');
+  const state = isAbsolute(given) ? given : join(homedir(), '.local/state');
+  return join(state, 'majordomo', 'bench.json');
 }
 
 /** Newest first. Of a file that is none of ours, nothing. */
@@ -141,7 +144,8 @@ function isRun(value: unknown): value is Run {
     ISO_TIME.test(measuredAt) &&
     Array.isArray(endpoints) &&
     endpoints.every((each) => typeof each === 'string') &&
-    [...figures, others.clientCpuSeconds, p50, p99, p999, max].every(Number.isFinite)
+    [...figures, others.clientCpuSeconds, p50, p99, p999, max].every(Number.isFinite) &&
+    Number(others.requests) > 0
   );
 }
 
