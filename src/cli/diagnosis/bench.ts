@@ -58,6 +58,7 @@ const ONLY: Readonly<Record<string, readonly LoadKind[]>> = {
   concurrency: ['echo', 'fleet'],
   workerEndpoint: ['fleet'],
   map: ['map'],
+  endpoint: ['echo', 'fleet', 'durable'],
 };
 
 interface BenchOptions extends EndpointOptions, OutputOptions {
@@ -131,7 +132,7 @@ export function define(command: Command, done: Done): void {
         json: () => ({ ...run, before }),
       });
       keepRun(run);
-      done(run.failed > 0 ? EXIT.failed : EXIT.done);
+      done(run.failed > 0 || run.requests === 0 ? EXIT.failed : EXIT.done);
     });
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -169,6 +169,17 @@ describe('the table of majordomo bench', () => {
       /this run is not kept for the next: ENOTDIR: .*\/dev\/null\/majordomo/,
     );
   });
+});
+
+it('a bench whose broker ends is failed, and not kept', async () => {
+  const folder = temporaryDirectory();
+  const ending = await startDaemon();
+  const at = ['--endpoint', ending.endpoint, '--seconds', '1', '-o', 'json'];
+  const bench = run(['bench', ...at], { environment: { XDG_STATE_HOME: folder } });
+  await ending.waitFor('worker.registered');
+  await ending.kill();
+  expect((await bench).status).not.toBe(0);
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 describe('majordomo bench fleet', () => {

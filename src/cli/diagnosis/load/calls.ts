@@ -3,6 +3,7 @@ import { Client } from '../../../sdk/client.js';
 import { keysOf, type LoadPlan } from './messages.js';
 
 const TIMEOUT_MS = 60_000;
+const REMOVED_AT_ONCE = 256;
 
 export interface Calls {
   /** One over each connection. If it fails, the whole run fails, with that reason. */
@@ -49,6 +50,14 @@ export function bodyOf({ size }: LoadPlan): Buffer {
 /** In turns. There is always one. */
 export function nth<Item>(items: readonly Item[], n: number): Item {
   return items[n % items.length] as Item;
+}
+
+/** Takes away one after the other, some at a time, until none is left. */
+export async function removed(removeNext: (n: number) => Promise<boolean>): Promise<void> {
+  const all = async (_: unknown, n: number): Promise<void> => {
+    while (await removeNext(n));
+  };
+  await Promise.all(Array.from({ length: REMOVED_AT_ONCE }, all));
 }
 
 export async function closed(

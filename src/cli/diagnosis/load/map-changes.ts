@@ -1,7 +1,7 @@
 /** Changes of the map as a load: sets keys again and again, and deletes all of them. */
 import { MAP_DEFAULTS } from '../../../sdk/defaults.js';
 import { SharedMap } from '../../../sdk/map.js';
-import { bodyOf, type Calls, closed, nth } from './calls.js';
+import { bodyOf, type Calls, closed, nth, removed } from './calls.js';
 import { keysOf, type LoadPlan } from './messages.js';
 
 const KEYS = 1000;
@@ -44,7 +44,13 @@ export class MapChanges implements Calls {
   }
 
   async end(): Promise<void> {
-    for (const key of this.#set) await nth(this.#maps, Number(key.split('/')[2])).delete(key);
+    const keys = [...this.#set];
+    await removed(async () => {
+      const key = keys.pop();
+      if (key === undefined) return false;
+      await nth(this.#maps, Number(key.split('/')[2])).delete(key);
+      return true;
+    });
     await closed(this.#maps);
   }
 }

@@ -3,14 +3,13 @@ import { MajordomoError } from '../../../core/errors.js';
 import type { Client } from '../../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../../sdk/defaults.js';
 import { readAnswer, type TitanicAnswer } from '../../../sdk/jobs/titanic-answer.js';
-import { bodyOf, type Calls, clientsOf, closed, nth } from './calls.js';
+import { bodyOf, type Calls, clientsOf, closed, nth, removed } from './calls.js';
 import type { LoadPlan } from './messages.js';
 
 const TITANIC_REQUEST = 'titanic.request';
 const TITANIC_CLOSE = 'titanic.close';
 /** The most receipts kept: what is stored and not yet closed takes disk space at the broker. */
 const OPEN_MAX = 1_000_000;
-const CLOSING_AT_ONCE = 256;
 /** For the first question, which need not wait long for a busy broker. */
 const { timeoutMs, retries } = CLIENT_DEFAULTS;
 const FIRST = { timeoutMs, retries };
@@ -58,18 +57,17 @@ export class Receipts implements Calls {
 
   /** Closes all stored requests. Rejects as `one` does. */
   async end(): Promise<void> {
-    const next = async (n: number): Promise<void> => {
-      while (this.#uuids.length > 0) await this.#closeOne(nth(this.#clients, n));
-    };
-    await Promise.all(Array.from({ length: CLOSING_AT_ONCE }, (_, n) => next(n)));
+    await removed((n) => this.#closeOne(nth(this.#clients, n)));
     await closed(this.#clients);
   }
 
-  async #closeOne(client: Client): Promise<void> {
+  /** @returns whether there was one */
+  async #closeOne(client: Client): Promise<boolean> {
     const uuid = this.#uuids.pop();
-    if (uuid === undefined) return;
+    if (uuid === undefined) return false;
     const answer = readAnswer((await client.request(TITANIC_CLOSE, uuid)).frames);
     if (answer.status !== 200) throw refused('closed', answer);
+    return true;
   }
 }
 

@@ -91,7 +91,9 @@ export function readRun(file: string): Run {
     throw usage(`--compare ${file}: ${codeOf(error) ?? 'it is not JSON'}`);
   }
   if (!isRun(read)) throw usage(`--compare ${file}: it is not what bench -o json prints`);
-  return read;
+  // (Its own `before` would grow with each.)
+  const { before: _, ...run } = read as Run & { readonly before?: unknown };
+  return run;
 }
 
 /** The last run with these options on this machine. */
@@ -174,7 +176,7 @@ function rowsOf({ kind, failed }: Run): readonly Row[] {
     {
       name: 'CPU of the clients for each',
       valueOf: (run) => (run.clientCpuSeconds * 1e6) / run.requests,
-      shown: (us) => `${us.toFixed(1)} µs`,
+      shown: (us) => (Number.isFinite(us) ? `${us.toFixed(1)} µs` : '-'),
     },
     ...(failed > 0 ? [{ name: 'failed', valueOf: (run: Run) => run.failed, shown: whole }] : []),
   ];
@@ -205,5 +207,6 @@ export function runText(run: Run, before: Run | null): string {
 }
 
 function ratio(now: number, before: number): string {
-  return before === 0 ? '-' : `${(now / before).toFixed(2)}×`;
+  const times = now / before;
+  return Number.isFinite(times) ? `${times.toFixed(2)}×` : '-';
 }
