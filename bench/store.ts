@@ -21,7 +21,7 @@ import type {
   StoreFailure,
 } from '../src/store/store.js';
 import { openSqliteQueries } from '../src/store/sqlite/queries/sqlite-queries.js';
-import { acceptOf, BODY_BYTES, deadOf, labelledAcceptOf } from './store/requests.js';
+import { acceptOf, BODY_BYTES, deadOf, EXPIRES_AT, labelledAcceptOf } from './store/requests.js';
 import { duringSearch, searchTimes } from './store/searches.js';
 
 const ROUNDS = 5;
@@ -139,7 +139,7 @@ async function starts(directory: string): Promise<void> {
     reply: Buffer.alloc(BODY_BYTES),
     worker: '1',
     at: 0,
-    expiresAt: Number.MAX_SAFE_INTEGER,
+    expiresAt: EXPIRES_AT,
   }));
   await start(path, 'replied');
 }

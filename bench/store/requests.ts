@@ -8,6 +8,7 @@ export const BODY_BYTES = 1024;
 
 const NOW = 1_800_000_000_000;
 const DAY_MS = 86_400_000;
+export const EXPIRES_AT = NOW + DAY_MS;
 const SERVICE = Buffer.from('echo');
 const BODY = Buffer.alloc(BODY_BYTES, 0x42);
 
@@ -19,7 +20,7 @@ export function acceptOf(number: number): Extract<Change, { readonly kind: 'acce
   uuid.writeUInt32BE(number, 12);
   const request = newRequest(uuid, BODY_BYTES, {
     ...{ service: SERVICE, owner: 'anonymous', isShared: false, priority: 0 },
-    ...{ acceptedAt: NOW, notBefore: NOW, expiresAt: NOW + DAY_MS, maxAttempts: 10 },
+    ...{ acceptedAt: NOW, notBefore: NOW, expiresAt: EXPIRES_AT, maxAttempts: 10 },
   });
   return { kind: 'accept', request: { ...request, number }, body: BODY, key: null };
 }
@@ -51,6 +52,5 @@ export function deadOf(number: number): Change {
     number % RARE_EVERY === 0
       ? `out-of-paper: tray ${number % 7} of printer ${uuid.toString('hex')} is empty`
       : `E${number % CODES}: order ${number} was refused after ${number % 997} ms by upstream`;
-  const expiresAt = Number.MAX_SAFE_INTEGER;
-  return { kind: 'dead', uuid, generation: 0, reason, at: NOW + number, expiresAt };
+  return { kind: 'dead', uuid, generation: 0, reason, at: NOW + number, expiresAt: EXPIRES_AT };
 }

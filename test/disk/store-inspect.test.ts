@@ -63,6 +63,7 @@ describe('verify', () => {
     "INSERT INTO bodies VALUES (77, x'00')": 'bodies of no request: 1; the first is number 77',
     'DELETE FROM replies': 'replied, but without a reply: 1; the first is number 2',
     "INSERT INTO replies VALUES (1, x'', '', 0)": 'not replied, but with a reply',
+    'UPDATE requests SET reply_bytes = 9 WHERE number = 2': 'with a reply of another size: 1',
     'DELETE FROM deaths': 'dead, but without a reason: 1; the first is number 3',
     "INSERT INTO deaths VALUES (1, '', 0)": 'not dead, but with a reason',
     'DELETE FROM attempts': 'with a wrong number of attempts: 1; the first is number 1',

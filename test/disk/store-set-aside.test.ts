@@ -47,6 +47,7 @@ const DAMAGED: readonly (readonly [what: string, sql: string])[] = [
   ['a due time of 9e15 ms', 'UPDATE requests SET not_before = 9000000000000000 WHERE number = 1'],
   ['a negative time', 'UPDATE requests SET accepted_at = -1 WHERE number = 1'],
   ['a generation of 2^53', 'UPDATE requests SET generation = 9007199254740992 WHERE number = 1'],
+  ['a reply of -1 bytes', 'UPDATE requests SET reply_bytes = -1 WHERE number = 1'],
   ['an unknown state', 'UPDATE requests SET state = 7 WHERE number = 1'],
   ['an impossible transaction', 'UPDATE requests SET changed = 1 << 60 WHERE number = 1'],
 ];

@@ -44,7 +44,9 @@ export function sqliteContent(path: string): StoreContent {
             ORDER BY uuid, closed_by`,
         )
         .all(),
-      owners: [...countContent(db).owners].sort(({ owner: a }, { owner: b }) => (a < b ? -1 : 1)),
+      owners: [...countContent(db).tally.all.owners].sort(({ owner: a }, { owner: b }) =>
+        a < b ? -1 : 1,
+      ),
       services: db
         .prepare<[], StoreContent['services'][number]>(
           `SELECT service, sum(state = 1) AS pending, sum(state = 1 AND attempts > 0) AS retrying,

@@ -35,7 +35,7 @@ import {
   type Statement,
   SWEEP,
 } from './statements.js';
-import { type Delta, keysDelta } from './tally.js';
+import { type Delta, keysDelta, requestDelta } from '../../store/tally.js';
 import { byteas, claims, numbers, texts, uuids, type Value } from './values.js';
 
 export type Row = readonly Value[];
@@ -530,11 +530,9 @@ export class Batch {
   // ---------------------------------------------------------------- counts
 
   #leave(existing: ExistingRequest): void {
-    const { service, owner, attempts, bodyBytes, extraBytes, replyBytes } = existing;
-    const state = stateOf(existing.state);
-    const isRetrying = state === 'pending' && attempts > 0;
-    const bytes = -(bodyBytes + extraBytes + replyBytes);
-    this.deltas.push({ service, owner, state, isRetrying, requests: -1, bytes });
+    const { bodyBytes, extraBytes, replyBytes } = existing;
+    const request = { ...existing, state: stateOf(existing.state) };
+    this.deltas.push(requestDelta(request, -1, bodyBytes + extraBytes + replyBytes));
   }
 
   /** Keys of this owner. @param bytes negative: they are forgotten */
@@ -543,8 +541,7 @@ export class Batch {
   }
 
   #enter(service: Buffer, owner: Owner, state: StoredState, attempts: number, bytes: number): void {
-    const isRetrying = state === 'pending' && attempts > 0;
-    this.deltas.push({ service, owner, state, isRetrying, requests: 1, bytes });
+    this.deltas.push(requestDelta({ service, owner, state, attempts }, 1, bytes));
   }
 }
 

@@ -27,7 +27,7 @@ import {
   PART,
 } from './reads.js';
 import { PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
-import { type Delta, keysDelta, Tally } from './tally.js';
+import { type Delta, keysDelta, Tally } from '../../store/tally.js';
 import { int4s, int8s, uuids } from './values.js';
 import { refuseNewer } from './migrate.js';
 import { setWholeTables } from './server.js';

@@ -34,7 +34,8 @@ import { claimedOf } from './reader.js';
 import { type LockedRow, RowLocks } from './row-locks.js';
 import { limitLocks } from './server.js';
 import type { Fence } from './session.js';
-import { type Delta, ReportedCounts, type Tally } from './tally.js';
+import type { Delta, Tally } from '../../store/tally.js';
+import { ReportedCounts } from './reported-counts.js';
 
 const NOTHING_LEFT = { kind: 'split', steps: [] } as const;
 const SCHEDULES = Buffer.from(TITANIC_SCHEDULE);

@@ -119,7 +119,7 @@ class StoreThread {
     this.#logWatch = new LogWatch(path, (report) => {
       port.postMessage(report);
     });
-    this.#watchLog();
+    this.#checkpoint();
     this.#idle = setTimeout(() => {
       this.#maintain();
     }, IDLE_MS).unref();
@@ -260,9 +260,7 @@ class StoreThread {
     // What it waits for comes first.
     this.#answers.send();
     // Emptying the log may free all the room that is missing.
-    const frames = failure?.kind === 'full' ? 1 : undefined;
-    this.#try(() => this.#connection.tables.checkpoint(frames));
-    this.#watchLog();
+    this.#checkpoint(failure?.kind === 'full' ? 1 : undefined);
     if (failure === null && this.#connection.isExclusive) this.#try(() => this.#reconnect());
   }
 
@@ -309,13 +307,16 @@ class StoreThread {
       const hasDropped = tables.dropTombstones();
       this.#tellTombstones(tables);
       if (tables.shrink() || hasDropped) this.#idle.refresh();
-      tables.checkpoint();
     });
     this.#answers.send();
-    this.#watchLog();
+    this.#checkpoint();
   }
 
-  #watchLog(): void {
+  /** @param frames see `Tables.checkpoint` */
+  #checkpoint(frames?: number): void {
+    this.#try(() => {
+      this.#connection.tables.checkpoint(frames);
+    });
     this.#try(() => {
       const { bytes, copied } = this.#connection.tables.log;
       this.#logWatch.look(performance.now(), bytes, copied);
@@ -323,8 +324,7 @@ class StoreThread {
     if (!this.#logWatch.isLong || this.#isClosed) return;
     this.#logTimer ??= setTimeout(() => {
       this.#logTimer = null;
-      this.#try(() => this.#connection.tables.checkpoint());
-      this.#watchLog();
+      this.#checkpoint();
     }, LOOK_MS).unref();
   }
 

@@ -5,7 +5,7 @@
  */
 import { present } from '../../../src/core/assert.js';
 import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
-import { type Delta, Tally } from '../../../src/extensions/postgres/tally.js';
+import { type Delta, Tally } from '../../../src/store/tally.js';
 import {
   type Change,
   type ChangeResult,

@@ -6,7 +6,7 @@ import { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
 import { present } from '../../../src/core/assert.js';
 import { messageOf } from '../../../src/core/errors.js';
-import { ReportedCounts } from '../../../src/extensions/postgres/tally.js';
+import { ReportedCounts } from '../../../src/extensions/postgres/reported-counts.js';
 import type {
   Change,
   ChangeResult,

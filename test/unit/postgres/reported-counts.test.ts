@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Delta, ReportedCounts, Tally } from '../../../src/extensions/postgres/tally.js';
+import { ReportedCounts } from '../../../src/extensions/postgres/reported-counts.js';
+import { type Delta, Tally } from '../../../src/store/tally.js';
 import type { StoreCounts } from '../../../src/store/store.js';
 
 function delta(service: string, requests = 1): Delta {

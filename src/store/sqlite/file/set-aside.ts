@@ -39,7 +39,8 @@ export const UNUSABLE: readonly Unusable[] = [
   {
     table: 'requests',
     problem: 'requests with values out of range',
-    where: `number < 1 OR ${outOfRange({ sequence: ['number'] })} OR ${REQUEST_OUT_OF_RANGE}`,
+    where: `number < 1 OR ${outOfRange({ sequence: ['number'] })} OR ${REQUEST_OUT_OF_RANGE}
+      OR ${outOfRange({ count: ['reply_bytes'] })}`,
   },
   {
     table: 'requests',

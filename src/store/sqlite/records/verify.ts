@@ -65,6 +65,11 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   ],
   ['bodies of no request', orphans('bodies')],
   ['requests not replied, but with a reply', orphans('replies', REPLIED)],
+  [
+    'requests with a reply of another size',
+    `SELECT number FROM requests LEFT JOIN replies USING (number)
+      WHERE reply_bytes <> coalesce(length(reply), 0)`,
+  ],
   ['requests not dead, but with a reason', orphans('deaths', DEAD)],
   ['attempts of no request', orphans('attempts')],
   [

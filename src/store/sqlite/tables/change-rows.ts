@@ -18,10 +18,9 @@ import {
   type Transaction,
 } from '../../store.js';
 import { DENIED, DONE, PASSED } from '../../store.js';
+import { type Delta, type DeltaSum, requestDelta } from '../../tally.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 import { KeyRows } from './key-rows.js';
-import type { OwnerCounts } from './owner-counts.js';
-import type { ServiceCounts } from './service-counts.js';
 import {
   insertAttempt,
   insertRequest,
@@ -29,38 +28,30 @@ import {
   type ExistingRequest,
   existingOf,
   STATE_NAMES,
+  STATE_NUMBERS,
   type Statements,
-  type Tally,
 } from './statements.js';
 
 type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 
-/** The counts that every change updates, in memory. */
+/** What the changes of one transaction count, in memory. */
 export interface RunningCounts {
-  readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
-  readonly owners: OwnerCounts;
-  readonly services: ServiceCounts;
+  nextNumber: number;
+  tombstones: number;
+  readonly deltas: DeltaSum;
 }
 
 export class ChangeRows {
   readonly #sql: Statements;
-  readonly #tally: RunningCounts['tally'];
-  readonly #owners: OwnerCounts;
-  readonly #services: ServiceCounts;
+  readonly #counts: RunningCounts;
   readonly #transaction: Transaction;
   readonly #keys: KeyRows;
 
-  constructor(
-    sql: Statements,
-    { tally, owners, services }: RunningCounts,
-    transaction: Transaction,
-  ) {
+  constructor(sql: Statements, counts: RunningCounts, transaction: Transaction) {
     this.#sql = sql;
-    this.#tally = tally;
-    this.#owners = owners;
-    this.#services = services;
+    this.#counts = counts;
     this.#transaction = transaction;
-    this.#keys = new KeyRows(sql, owners, transaction.number);
+    this.#keys = new KeyRows(sql, counts.deltas, transaction.number);
   }
 
   apply(change: Change): ChangeResult {
@@ -78,7 +69,8 @@ export class ChangeRows {
     if (existing === undefined) return;
     const joined = joinExtra(extra, existing.extra);
     this.#sql.setExtra.run(joined, uuid);
-    this.#owners.add(existing.owner, 0, (joined?.length ?? 0) - extraBytes(existing));
+    this.#leave(existing);
+    this.#enter({ ...existing, extra: joined });
   }
 
   #step(change: Change): ChangeResult {
@@ -106,9 +98,9 @@ export class ChangeRows {
     const closers = this.#closers(request.uuid);
     if (closers.some((by) => isOpenTo(by, request))) return PASSED;
     if (closers.length > 0) this.#dropTombstones(request.uuid);
-    const next = this.#tally.nextNumber;
+    const next = this.#counts.nextNumber;
     const isNumbered = nextAfter(next, request.number) > next;
-    if (isNumbered) this.#tally.nextNumber = request.number + 1;
+    if (isNumbered) this.#counts.nextNumber = request.number + 1;
     const number = isNumbered ? request.number : next;
     const { number: changed } = this.#transaction;
     if (key !== null) {
@@ -120,26 +112,29 @@ export class ChangeRows {
       if (known !== undefined) return { kind: 'known', uuid: known };
       this.#keys.put(service, key, { owner, uuid, until: null, extra: null });
     }
-    const isNew = insertRequest(this.#sql, {
-      request: isNumbered ? request : { ...request, number },
-      ...{ key, attemptsEver: 0, changed, born: changed, extra: change.extra ?? null },
-    });
+    const isNew = insertRequest(
+      this.#sql,
+      {
+        request: isNumbered ? request : { ...request, number },
+        ...{ key, attemptsEver: 0, changed, born: changed, extra: change.extra ?? null },
+      },
+      0,
+    );
     if (!isNew) {
       const existing = present(existingOf(this.#sql, request.uuid), 'the request of this uuid');
       return this.#acceptAgain(existing, change);
     }
-    if (!isNumbered) this.#tally.nextNumber++;
+    if (!isNumbered) this.#counts.nextNumber++;
     this.#sql.insertBody.run(number, body);
-    this.#enterState(request.service, 'pending', request.attempts);
-    this.#owners.add(request.owner, 1, request.bodyBytes + extraBytes(change));
+    const bytes = request.bodyBytes + (change.extra?.length ?? 0);
+    this.#counts.deltas.add(requestDelta(request, 1, bytes));
     return DONE;
   }
 
   /** The request is in the store: only a higher generation counts (D17). */
   #acceptAgain(existing: ExistingRequest, { request }: ChangeOf<'accept'>): ChangeResult {
     if (request.generation <= existing.generation) return PASSED;
-    this.#leaveState(existing);
-    this.#enterState(existing.service, 'pending', request.attempts);
+    this.#moveTo(existing, 'pending', request.attempts);
     this.#sql.reopen.run(
       request.generation,
       request.notBefore,
@@ -158,8 +153,7 @@ export class ChangeRows {
     if (existing === undefined || generation < existing.generation) return PASSED;
     const isAbove = existing.state === PENDING && attempts > existing.attempts;
     if (generation === existing.generation && !isAbove) return PASSED;
-    this.#leaveState(existing);
-    this.#enterState(existing.service, 'pending', attempts);
+    this.#moveTo(existing, 'pending', attempts);
     const { number } = existing;
     const ordinal = existing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
@@ -181,12 +175,11 @@ export class ChangeRows {
     if (existing === undefined || generation < existing.generation) return PASSED;
     // D17: replied before dead, so a reply wins over a death.
     if (generation === existing.generation && existing.state === REPLIED) return PASSED;
-    this.#leaveState(existing);
-    this.#enterState(existing.service, 'replied', 0);
+    this.#moveTo(existing, 'replied', 0, reply.length);
     const { number: changed } = this.#transaction;
-    this.#sql.settle.run(REPLIED, generation, expiresAt, changed, existing.number);
-    this.#sql.insertReply.run(existing.number, reply, worker, at);
-    this.#owners.add(existing.owner, 0, reply.length);
+    const { number } = existing;
+    this.#sql.settle.run(REPLIED, generation, expiresAt, reply.length, changed, number);
+    this.#sql.insertReply.run(number, reply, worker, at);
     return DONE;
   }
 
@@ -195,10 +188,9 @@ export class ChangeRows {
     const existing = existingOf(this.#sql, uuid);
     if (existing === undefined || generation < existing.generation) return PASSED;
     if (generation === existing.generation && existing.state !== PENDING) return PASSED;
-    this.#leaveState(existing);
-    this.#enterState(existing.service, 'dead', 0);
+    this.#moveTo(existing, 'dead', 0);
     const { number: changed } = this.#transaction;
-    this.#sql.settle.run(DEAD, generation, expiresAt, changed, existing.number);
+    this.#sql.settle.run(DEAD, generation, expiresAt, 0, changed, existing.number);
     this.#sql.insertDeath.run(existing.number, reason, at);
     return DONE;
   }
@@ -225,8 +217,7 @@ export class ChangeRows {
   #retry({ uuid, generation, expiresAt, attempt }: ChangeOf<'retry'>): ChangeResult {
     const existing = existingOf(this.#sql, uuid);
     if (existing === undefined || generation <= existing.generation) return PASSED;
-    this.#leaveState(existing);
-    this.#enterState(existing.service, 'pending', 0);
+    this.#moveTo(existing, 'pending', 0);
     const { number } = existing;
     const ordinal = existing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
@@ -271,9 +262,9 @@ export class ChangeRows {
   }
 
   #remove(existing: ExistingRequest, uuid: RequestUuid, keyUntil: number): void {
-    this.#leaveState(existing);
+    this.#leave(existing);
+    this.#deleteEnd(existing);
     const { number, service, key, owner } = existing;
-    this.#owners.add(owner, -1, -(existing.bodyBytes + extraBytes(existing)));
     if (key !== null) {
       const { number: changed } = this.#transaction;
       if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, owner, uuid);
@@ -285,43 +276,52 @@ export class ChangeRows {
   }
 
   #closers(uuid: RequestUuid): readonly Closer[] {
-    return closersOf(this.#sql, this.#tally, uuid);
+    return closersOf(this.#sql, this.#counts, uuid);
   }
 
   #putTombstone(uuid: RequestUuid, keyUntil: number, by: Closer): void {
     this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number, by, null);
-    this.#tally.tombstones++;
+    this.#counts.tombstones++;
   }
 
   #dropTombstones(uuid: RequestUuid): void {
-    this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
+    this.#counts.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
   }
 
-  /** A request of the service enters this state. */
-  #enterState(service: Buffer, state: StoredState, attempts: number): void {
-    this.#tally[state]++;
-    this.#services.add(service, state, attempts, 1);
+  /** Ends its state, with what belongs only to that. */
+  #moveTo(existing: ExistingRequest, state: StoredState, attempts: number, replyBytes = 0): void {
+    this.#leave(existing);
+    this.#deleteEnd(existing);
+    this.#enter({ ...existing, state: STATE_NUMBERS[state], attempts, replyBytes });
   }
 
-  /** Removes what belongs only to its current state. */
-  #leaveState({ state, number, owner, service, attempts }: ExistingRequest): void {
-    const name = STATE_NAMES[state] ?? 'pending';
-    this.#tally[name]--;
-    this.#services.add(service, name, attempts, -1);
-    if (state === REPLIED) {
-      this.#owners.add(owner, 0, -(this.#sql.replyBytes.get(number) ?? 0));
-      this.#sql.deleteReply.run(number);
-    } else if (state === DEAD) {
-      this.#sql.deleteDeath.run(number);
-    }
+  #leave(request: ExistingRequest): void {
+    this.#counts.deltas.add(deltaOf(request, -1));
+  }
+
+  #enter(request: ExistingRequest): void {
+    this.#counts.deltas.add(deltaOf(request, 1));
+  }
+
+  /** Removes its reply, or why it died. */
+  #deleteEnd({ state, number }: ExistingRequest): void {
+    if (state === REPLIED) this.#sql.deleteReply.run(number);
+    else if (state === DEAD) this.#sql.deleteDeath.run(number);
   }
 }
 
-function extraBytes({ extra }: { readonly extra?: Buffer | null | undefined }): number {
-  return extra?.length ?? 0;
+function deltaOf(request: ExistingRequest, requests: 1 | -1): Delta {
+  const { bodyBytes, replyBytes, extra } = request;
+  const state = STATE_NAMES[request.state] ?? 'pending';
+  const bytes = bodyBytes + replyBytes + (extra?.length ?? 0);
+  return requestDelta({ ...request, state }, requests, bytes);
 }
 
 /** Who closed a request, according to its tombstones. */
-export function closersOf(sql: Statements, tally: Tally, uuid: RequestUuid): readonly Closer[] {
-  return tally.tombstones === 0 ? [] : sql.tombstonesOf.all(uuid).map(({ by }) => by);
+export function closersOf(
+  sql: Statements,
+  { tombstones }: Pick<RunningCounts, 'tombstones'>,
+  uuid: RequestUuid,
+): readonly Closer[] {
+  return tombstones === 0 ? [] : sql.tombstonesOf.all(uuid).map(({ by }) => by);
 }

@@ -4,11 +4,10 @@ import type { RequestState } from '../../join.js';
 import type { KnownKey, MergeTables, RequestHere } from '../../merge.js';
 import type { RequestRecord } from '../../record-codec.js';
 import type { Owner, RequestUuid, Tombstone } from '../../store.js';
+import { requestDelta } from '../../tally.js';
 import type { RunningCounts } from './change-rows.js';
-import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './changed-records.js';
 import { KeyRows } from './key-rows.js';
-import type { ServiceCounts } from './service-counts.js';
 import {
   changedRow,
   insertAttempt,
@@ -22,35 +21,31 @@ type Remove = (uuid: RequestUuid, keyUntil: number) => void;
 
 export class MergeRows implements MergeTables {
   readonly #sql: Statements;
-  readonly #tally: RunningCounts['tally'];
+  readonly #counts: RunningCounts;
   /** The number of the transaction. */
   readonly #changed: number;
   readonly #remove: Remove;
-  readonly #owners: OwnerCounts;
-  readonly #services: ServiceCounts;
   readonly #keys: KeyRows;
 
   constructor(sql: Statements, counts: RunningCounts, changed: number, remove: Remove) {
-    this.#owners = counts.owners;
-    this.#services = counts.services;
     this.#sql = sql;
-    this.#tally = counts.tally;
+    this.#counts = counts;
     this.#changed = changed;
     this.#remove = remove;
-    this.#keys = new KeyRows(sql, counts.owners, changed);
+    this.#keys = new KeyRows(sql, counts.deltas, changed);
   }
 
   tombstones(uuid: RequestUuid): readonly Tombstone[] {
-    return this.#tally.tombstones === 0 ? [] : this.#sql.tombstonesOf.all(uuid);
+    return this.#counts.tombstones === 0 ? [] : this.#sql.tombstonesOf.all(uuid);
   }
 
   putTombstone(uuid: RequestUuid, { keyUntil, by, extra }: Tombstone): void {
-    if (!this.tombstones(uuid).some((known) => known.by === by)) this.#tally.tombstones++;
+    if (!this.tombstones(uuid).some((known) => known.by === by)) this.#counts.tombstones++;
     this.#sql.setTombstone.run(uuid, keyUntil, this.#changed, by, extra);
   }
 
   dropTombstones(uuid: RequestUuid): void {
-    this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
+    this.#counts.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
   }
 
   request(uuid: RequestUuid): RequestHere | null {
@@ -63,19 +58,18 @@ export class MergeRows implements MergeTables {
   }
 
   takeNumber(): number {
-    return this.#tally.nextNumber++;
+    return this.#counts.nextNumber++;
   }
 
   insert(record: RequestRecord, body: Buffer, number: number): void {
     const { attemptsEver, extra } = record;
     const request = { ...record.request, number };
     const changed = this.#changed;
-    this.#tally.nextNumber = nextAfter(this.#tally.nextNumber, number);
+    this.#counts.nextNumber = nextAfter(this.#counts.nextNumber, number);
     const row = { request, key: null, attemptsEver, changed, born: changed, extra };
-    insertRequest(this.#sql, row);
+    insertRequest(this.#sql, row, replyBytes(record));
     this.#sql.insertBody.run(number, body);
-    this.#count(request, 1);
-    this.#owners.add(request.owner, 1, bytesOf(record));
+    this.#count(record, 1);
     this.#putEnd(number, record);
     this.#putAttempts(number, record);
   }
@@ -83,9 +77,8 @@ export class MergeRows implements MergeTables {
   update(before: RequestState, after: RequestState): void {
     const { request, attemptsEver } = after;
     const { number, state } = request;
-    this.#count(before.request, -1);
-    this.#count(request, 1);
-    this.#owners.add(request.owner, 0, bytesOf(after) - bytesOf(before));
+    this.#count(before, -1);
+    this.#count(after, 1);
     this.#sql.setState.run(
       STATE_NUMBERS[state],
       request.generation,
@@ -93,6 +86,7 @@ export class MergeRows implements MergeTables {
       request.expiresAt,
       request.attempts,
       attemptsEver,
+      replyBytes(after),
       this.#changed,
       after.extra,
       number,
@@ -131,9 +125,10 @@ export class MergeRows implements MergeTables {
     this.#sql.setKeyOf.run(key, this.#changed, uuid);
   }
 
-  #count({ service, state, attempts }: RequestState['request'], by: 1 | -1): void {
-    this.#tally[state] += by;
-    this.#services.add(service, state, attempts, by);
+  #count(state: RequestState, requests: 1 | -1): void {
+    const { request, extra } = state;
+    const bytes = request.bodyBytes + (extra?.length ?? 0) + replyBytes(state);
+    this.#counts.deltas.add(requestDelta(request, requests, bytes));
   }
 
   #putEnd(number: number, { reply, death }: RequestState): void {
@@ -149,7 +144,6 @@ export class MergeRows implements MergeTables {
   }
 }
 
-/** What a request uses of its owner's quota. */
-function bytesOf({ request, reply, extra }: RequestState): number {
-  return request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+function replyBytes({ reply }: RequestState): number {
+  return reply?.reply.length ?? 0;
 }

@@ -2,34 +2,16 @@
 import type Database from 'better-sqlite3';
 
 import { WALL_MS_MAX } from '../../../core/numbers.js';
-import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { KnownKey } from '../../merge.js';
 import type { KeyRecord, StoredDeath, StoredReply, TombstoneRecord } from '../../record-codec.js';
 import { ATTEMPT_FIELDS } from '../../attempt.js';
 import { REQUEST_ROWS, requestFrom, type StoredRequest } from '../../request.js';
 import { cellsOf, requestColumns, RowReader } from '../../rows.js';
-import type {
-  Attempt,
-  Holding,
-  Owner,
-  RequestUuid,
-  ServiceCount,
-  StoredState,
-  Tombstone,
-} from '../../store.js';
+import type { Attempt, Holding, Owner, RequestUuid, StoredState, Tombstone } from '../../store.js';
 import type { PendingRow } from '../../thread/request-messages.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 
 type Value = number | string | Buffer | null;
-
-/** What is counted when the store is opened, and updated with every change. */
-export interface Tally {
-  readonly nextNumber: number;
-  readonly pending: number;
-  readonly replied: number;
-  readonly dead: number;
-  readonly tombstones: number;
-}
 
 /** What the store records about itself. */
 export interface Ledger {
@@ -51,6 +33,7 @@ export interface ExistingRequest {
   readonly owner: Owner;
   readonly shared: number;
   readonly bodyBytes: number;
+  readonly replyBytes: number;
   readonly extra: Buffer | null;
 }
 
@@ -90,7 +73,7 @@ export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
 };
 
 const EXISTING = `number, state, generation, attempts, attempts_ever, service, key, owner, shared,
-  body_bytes, extra`;
+  body_bytes, reply_bytes, extra`;
 
 /** The columns of EXISTING. Every step of a request reads them, and naming each takes time. */
 type ExistingRow = readonly [
@@ -104,6 +87,7 @@ type ExistingRow = readonly [
   owner: Owner,
   shared: number,
   bodyBytes: number,
+  replyBytes: number,
   extra: Buffer | null,
 ];
 
@@ -134,7 +118,8 @@ function existing(row: ExistingRow): ExistingRequest {
     owner: row[7],
     shared: row[8],
     bodyBytes: row[9],
-    extra: row[10],
+    replyBytes: row[10],
+    extra: row[11],
   };
 }
 
@@ -187,8 +172,6 @@ const SQL = {
     WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
-  /** The size of a reply, without reading all of it. */
-  replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
   // Only shown: to check it at each start, all replies would have to be read.
   replyRow: `SELECT reply, worker, max(0, min(replied_at, ${WALL_MS_MAX})) AS at
     FROM replies WHERE number = ?`,
@@ -200,16 +183,16 @@ const SQL = {
     ORDER BY expires_at, uuid LIMIT ?`,
 
   /** Its cells (request.ts), then the rest. */
-  insertRequest: `INSERT INTO requests (${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST})
-    VALUES (${REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ')},
-    ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
+  insertRequest: `INSERT INTO requests (${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST},
+    reply_bytes) VALUES (${REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ')},
+    ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
   insertBody: 'INSERT INTO bodies (number, body) VALUES (?, ?)',
   reopen: `UPDATE requests SET state = ${PENDING}, generation = ?, not_before = ?, expires_at = ?,
-    attempts = ?, attempts_ever = ?, changed = ? WHERE number = ?`,
-  settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, changed = ?
-    WHERE number = ?`,
+    attempts = ?, attempts_ever = ?, reply_bytes = 0, changed = ? WHERE number = ?`,
+  settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, reply_bytes = ?,
+    changed = ? WHERE number = ?`,
   setState: `UPDATE requests SET state = ?, generation = ?, not_before = ?, expires_at = ?,
-    attempts = ?, attempts_ever = ?, changed = ?, extra = ? WHERE number = ?`,
+    attempts = ?, attempts_ever = ?, reply_bytes = ?, changed = ?, extra = ? WHERE number = ?`,
   setExtra: 'UPDATE requests SET extra = ? WHERE uuid = ?',
   setKeyOf: 'UPDATE requests SET key = ?, changed = ? WHERE uuid = ?',
   touch: 'UPDATE requests SET changed = ? WHERE uuid = ?',
@@ -222,7 +205,7 @@ const SQL = {
   deleteDeath: 'DELETE FROM deaths WHERE number = ?',
 
   setAttempt: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?,
-    attempts_ever = ?, not_before = ?, changed = ? WHERE number = ?`,
+    attempts_ever = ?, not_before = ?, reply_bytes = 0, changed = ? WHERE number = ?`,
   insertAttempt: `INSERT INTO attempts (number, ordinal, ${ATTEMPT.join(', ')}, extra)
     VALUES (?, ?, ${ATTEMPT.map(() => '?').join(', ')}, ?)`,
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
@@ -244,16 +227,6 @@ const SQL = {
   rememberedKeys: `SELECT service, key, owner, uuid, until, extra FROM keys
     WHERE until IS NOT NULL ORDER BY service, key, owner`,
 
-  services: `SELECT service, pending, retrying, replied, dead FROM services
-    ORDER BY service = CAST('${TITANIC_SCHEDULE}' AS BLOB) DESC, pending + replied + dead DESC, service
-    LIMIT ?`,
-  addToService: `INSERT INTO services (service, pending, retrying, replied, dead)
-    VALUES (?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET
-    pending = pending + excluded.pending, retrying = retrying + excluded.retrying,
-    replied = replied + excluded.replied, dead = dead + excluded.dead
-    RETURNING pending, retrying, replied, dead`,
-  deleteService: 'DELETE FROM services WHERE service = ?',
-
   tombstonesOf: `SELECT key_until AS keyUntil, closed_by AS by, extra FROM tombstones
     WHERE uuid = ? ORDER BY closed_by`,
   setTombstone: `INSERT INTO tombstones (uuid, key_until, changed, closed_by, extra)
@@ -268,17 +241,17 @@ const SQL = {
 
 type Name = keyof typeof SQL;
 
+/** A log in pages, and how many of them are in the file as well. */
+export type LogFrames = readonly [isBusy: number, log: number, copied: number];
+
 /** The rows that the reading statements return. */
 interface Rows {
   readonly ledger: Ledger;
   readonly pageCount: number;
   readonly freePages: number;
   readonly pageBytes: number;
-  readonly logFrames: {
-    readonly busy: number;
-    readonly log: number;
-    readonly checkpointed: number;
-  };
+  readonly logFrames: LogFrames;
+  readonly checkpoint: LogFrames;
   readonly existing: ExistingRow;
   readonly request: readonly Value[];
   readonly endOfSlice: number;
@@ -290,9 +263,6 @@ interface Rows {
   readonly over: readonly [uuid: Buffer, ...ExistingRow];
   readonly knownKey: Buffer;
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
-  readonly replyBytes: number;
-  readonly services: ServiceCount;
-  readonly addToService: Omit<ServiceCount, 'service'>;
   readonly storeId: Buffer;
   readonly peer: Holding;
   readonly record: readonly Value[];
@@ -323,11 +293,12 @@ const SCALARS: readonly string[] = [
   'storeId',
   'isTaken',
   'bodyOf',
-  'replyBytes',
 ] satisfies Name[];
 
 /** Statements whose rows are arrays. */
 const ARRAYS: readonly string[] = [
+  'logFrames',
+  'checkpoint',
   'existing',
   'over',
   'pending',
@@ -384,8 +355,9 @@ export function insertAttempt(
 export function insertRequest(
   sql: Statements,
   { request, key, attemptsEver, changed, born, extra }: ChangedRow,
+  replyBytes: number,
 ): boolean {
   const cells = cellsOf(request);
-  cells.push(key, attemptsEver, changed, born, extra);
+  cells.push(key, attemptsEver, changed, born, extra, replyBytes);
   return sql.insertRequest.run(...cells).changes > 0;
 }

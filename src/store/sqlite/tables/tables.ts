@@ -25,17 +25,22 @@ import type {
   StoredContent,
   Transaction,
 } from '../../store.js';
+import { type ContentCounts, DeltaSum, type Tally } from '../../tally.js';
 import { failureOf } from '../file/sqlite-errors.js';
 import { ChangeRows, closersOf, type RunningCounts } from './change-rows.js';
 import { countContent } from './content-counts.js';
 import { MapRows } from './map-rows.js';
 import { MergeRows } from './merge-rows.js';
 import type { PendingRow } from '../../thread/request-messages.js';
-import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './changed-records.js';
 import { DEAD, REPLIED } from '../file/schema.js';
-import { ServiceCounts } from './service-counts.js';
-import { type Ledger, prepareStatements, existingOf, type Statements } from './statements.js';
+import {
+  existingOf,
+  type Ledger,
+  type LogFrames,
+  prepareStatements,
+  type Statements,
+} from './statements.js';
 
 /**
  * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
@@ -67,13 +72,14 @@ export class Tables {
   readonly #db: Database.Database;
   readonly #sql: Statements;
   readonly #pageBytes: number;
-  /** As of the changes so far in the current transaction. */
-  #tally: RunningCounts['tally'];
+  /** As of the last commit, like the two that follow. */
+  readonly #tally: Tally;
+  #nextNumber: number;
+  #tombstones: number;
   /** As the file has it after the changes so far. */
   #ledger: Ledger;
   #counts: StoreCounts;
-  readonly #owners: OwnerCounts;
-  readonly #services: ServiceCounts;
+  #log: LogFrames = [0, 0, 0];
   readonly #map: MapRows;
   /** The last batch failed: the next one writes something in any case, to show whether it can. */
   #mustWrite = false;
@@ -86,16 +92,13 @@ export class Tables {
   /** @param earlier the tables of the same opening, over another connection */
   constructor(path: string, db: Database.Database, earlier: Tables | null) {
     this.#db = db;
-    const { owners, ...counted } = countContent(db);
+    ({ tally: this.#tally, tombstones: this.#tombstones } = countContent(db));
     this.#sql = prepareStatements(db);
     this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
     this.#ledger = present(this.#sql.ledger.get(), 'a ledger');
-    const { nextNumber } = earlier === null ? this.#ledger : earlier.#tally;
-    this.#tally = { ...counted, nextNumber };
-    this.#owners = new OwnerCounts(owners);
-    this.#services = new ServiceCounts(this.#sql);
+    this.#nextNumber = earlier === null ? this.#ledger.nextNumber : earlier.#nextNumber;
     this.#map = new MapRows(db);
-    this.#counts = this.#count(this.#owners.all, this.#services.all);
+    this.#counts = this.#report(this.#tally.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
       this.#last = this.#ledger.openings * OPENING_TRANSACTIONS;
@@ -112,7 +115,7 @@ export class Tables {
     this.#ledger = { ...before, openings: before.openings + 1 };
     try {
       this.#sql.begin.run();
-      this.#writeLedger(NUMBERS_RESERVED);
+      this.#writeLedger(this.#nextNumber + NUMBERS_RESERVED);
       this.#sql.commit.run();
       return true;
     } catch (error) {
@@ -185,41 +188,36 @@ export class Tables {
     transaction: Transaction,
     work: (rows: ChangeRows, counts: RunningCounts) => Result | null,
   ): Result | null {
-    const before = this.#tally;
     const ledger = this.#ledger;
-    this.#tally = { ...before };
-    const running = { tally: this.#tally, owners: this.#owners, services: this.#services };
+    const counts: RunningCounts = {
+      nextNumber: this.#nextNumber,
+      tombstones: this.#tombstones,
+      deltas: new DeltaSum(),
+    };
     try {
       this.#sql.begin.run();
-      const result = work(new ChangeRows(this.#sql, running, transaction), running);
+      const result = work(new ChangeRows(this.#sql, counts, transaction), counts);
       if (result === null) {
-        this.#tally = before;
-        this.#owners.rolledBack();
-        this.#services.ended();
         this.#map.rolledBack();
         this.#rollBack();
         return null;
       }
-      this.#applyPairData(transaction);
+      this.#applyPairData(transaction, counts);
       // A number that is never used does no harm.
-      if (this.#mustWrite) this.#tally.nextNumber++;
-      if (this.#mustWrite || this.#tally.nextNumber > this.#ledger.nextNumber) {
-        this.#writeLedger(NUMBERS_RESERVED);
+      if (this.#mustWrite) counts.nextNumber++;
+      if (this.#mustWrite || counts.nextNumber > this.#ledger.nextNumber) {
+        this.#writeLedger(counts.nextNumber + NUMBERS_RESERVED);
       }
-      const counts = this.#count(this.#owners.changed, this.#services.write());
       this.#sql.commit.run();
-      this.#owners.committed();
-      this.#services.ended();
       this.#map.committed();
-      this.#counts = counts;
+      this.#nextNumber = counts.nextNumber;
+      this.#tombstones = counts.tombstones;
+      this.#counts = this.#report(this.#tally.apply(counts.deltas.all));
       this.#mustWrite = false;
       this.#last = transaction.number;
       return result;
     } catch (error) {
-      this.#tally = before;
       this.#ledger = ledger;
-      this.#owners.rolledBack();
-      this.#services.ended();
       this.#map.rolledBack();
       this.#mustWrite = true;
       this.#rollBack();
@@ -228,25 +226,23 @@ export class Tables {
   }
 
   /** The pair's own data in a transaction. */
-  #applyPairData({ holds, peerHolds }: Transaction): void {
+  #applyPairData({ holds, peerHolds }: Transaction, counts: RunningCounts): void {
     if (holds !== null) this.#sql.setPeer.run(holds.storeId, holds.upTo, holds.bodiesUpTo);
     this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
-    this.#dropTombstones();
+    counts.tombstones -= this.#dropTombstones(counts.tombstones).ofRequests;
   }
 
-  /** Drops some of those that the peer's disk has. Returns how many. */
-  #dropTombstones(): number {
-    if (this.#peerHolds === 0) return 0;
+  /** Drops some of those that the peer's disk has. @param ofRequests how many tombstones there are */
+  #dropTombstones(ofRequests: number): { readonly ofMap: number; readonly ofRequests: number } {
+    if (this.#peerHolds === 0) return { ofMap: 0, ofRequests: 0 };
     const ofMap = this.#map.dropTombstones(this.#peerHolds);
-    if (this.#tally.tombstones === 0) return ofMap;
+    if (ofRequests === 0) return { ofMap, ofRequests };
     const { changes } = this.#sql.dropTombstones.run(this.#peerHolds, TOMBSTONES_DROPPED);
-    this.#tally.tombstones -= changes;
-    return ofMap + changes;
+    return { ofMap, ofRequests: changes };
   }
 
-  #writeLedger(reserved: number): void {
+  #writeLedger(nextNumber: number): void {
     const { openings } = this.#ledger;
-    const nextNumber = this.#tally.nextNumber + reserved;
     this.#sql.setLedger.run(nextNumber, openings);
     this.#ledger = { nextNumber, openings };
   }
@@ -256,30 +252,28 @@ export class Tables {
     if (this.#db.inTransaction) this.#sql.rollback.run();
   }
 
-  #count(owners: StoreCounts['owners'], services: StoreCounts['services']): StoreCounts {
-    const { nextNumber, pending, replied, dead } = this.#tally;
+  #report(content: ContentCounts): StoreCounts {
     const pages = (this.#sql.pageCount.get() ?? 0) - (this.#sql.freePages.get() ?? 0);
-    const bytes = pages * this.#pageBytes;
-    return { pending, replied, dead, bytes, nextNumber, owners, services };
+    return { ...content, bytes: pages * this.#pageBytes, nextNumber: this.#nextNumber };
   }
 
   // ---------------------------------------------------------------- upkeep
 
   /** Called before the file is closed: after a crash, the numbers that were reserved are skipped. */
   close(): void {
-    if (!this.#mustWrite) this.#writeLedger(0);
+    if (!this.#mustWrite) this.#writeLedger(this.#nextNumber);
   }
 
   /** Copies the log into the file if it is long enough; the log is then written from its start. */
   checkpoint(frames: number = CHECKPOINT_FRAMES): void {
-    const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
-    if (log - checkpointed >= frames) this.#sql.checkpoint.run();
+    const [, pages, copied] = (this.#log = present(this.#sql.logFrames.get(), 'a log'));
+    if (pages - copied >= frames) this.#log = present(this.#sql.checkpoint.get(), 'a log');
   }
 
-  /** Bytes in the log, and how many of them are in the file as well. */
+  /** Bytes in the log, and how many of them are in the file as well, after the last `checkpoint`. */
   get log(): { readonly bytes: number; readonly copied: number } {
-    const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
-    return { bytes: log * this.#pageBytes, copied: checkpointed * this.#pageBytes };
+    const [, pages, copied] = this.#log;
+    return { bytes: pages * this.#pageBytes, copied: copied * this.#pageBytes };
   }
 
   /**
@@ -287,19 +281,17 @@ export class Tables {
    * @returns false if there were none
    */
   dropTombstones(): boolean {
-    const before = this.#tally;
-    const hasNone = before.tombstones === 0 && this.#map.tombstoneBytes === 0;
+    const hasNone = this.#tombstones === 0 && this.#map.tombstoneBytes === 0;
     // Without a peer that has them, none may go: no transaction is needed to find that out.
     if (hasNone || this.#peerHolds === 0) return false;
-    this.#tally = { ...before };
     try {
       this.#sql.begin.run();
-      const dropped = this.#dropTombstones();
+      const { ofMap, ofRequests } = this.#dropTombstones(this.#tombstones);
       this.#sql.commit.run();
       this.#map.committed();
-      return dropped > 0;
+      this.#tombstones -= ofRequests;
+      return ofMap + ofRequests > 0;
     } catch (error) {
-      this.#tally = before;
       this.#map.rolledBack();
       this.#rollBack();
       throw error;
@@ -338,13 +330,12 @@ export class Tables {
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
     const existing = existingOf(this.#sql, uuid);
     if (existing === undefined) {
-      const by = closersOf(this.#sql, this.#tally, uuid);
+      const by = closersOf(this.#sql, { tombstones: this.#tombstones }, uuid);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
-    const { number, owner, shared, state } = existing;
+    const { number, owner, shared, state, replyBytes } = existing;
     const whose = { owner, isShared: shared === 1 };
     if (state === REPLIED) {
-      const replyBytes = present(this.#sql.replyBytes.get(number), 'a reply');
       const isRead = replyBytes <= replyBytesMax;
       const reply = isRead ? present(this.#sql.reply.get(number), 'a reply') : null;
       return { state: 'replied', reply, replyBytes, ...whose };

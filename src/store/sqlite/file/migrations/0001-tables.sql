@@ -29,6 +29,7 @@ CREATE TABLE requests (
   attempts INTEGER NOT NULL, -- since the last retry
   attempts_ever INTEGER NOT NULL,
   body_bytes INTEGER NOT NULL,
+  reply_bytes INTEGER NOT NULL, -- 0: it has no reply
   changed INTEGER NOT NULL, -- the transaction that last changed it
   born INTEGER NOT NULL, -- the one that stored its body here
   extra BLOB -- numbered fields that have no column, also those of later versions, as they came

@@ -1,20 +1,20 @@
 /**
- * What a store holds, counted by a broker that uses it: when it is opened, and from then on with each
- * of its batches. While others use it too, all is counted again every few seconds (recount.ts). So no
- * row has to be kept for it, which all writers of a service would wait for.
+ * What a store holds for each service and owner: counted when it is opened, and from then on with each
+ * transaction, in memory. In the store, these would be rows that every receipt writes.
  */
+import { TITANIC_SCHEDULE } from '../wire/tsp.js';
 import {
   type Owner,
   type OwnerCount,
   type ServiceCount,
   SERVICES_COUNTED_MAX,
   type StoreCounts,
+  type StoredRequest,
   type StoredState,
-} from '../../store/store.js';
-import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
+} from './store.js';
 
-/** What a request takes besides its body, reply and fields: rows and index entries, roughly. */
-const REQUEST_BYTES = 512;
+/** `bytes` as in `Delta`. */
+export type ContentCounts = Omit<StoreCounts, 'nextNumber'>;
 
 /** Requests that entered a state (1) or left it (-1), or bytes of keys that are kept. */
 export interface Delta {
@@ -26,6 +26,21 @@ export interface Delta {
   readonly requests: number;
   /** The bytes of bodies, replies and fields, or of keys. */
   readonly bytes: number;
+}
+
+/** A request of the given bytes enters the state that it is in (1), or leaves it (-1). */
+export function requestDelta(
+  {
+    service,
+    owner,
+    state,
+    attempts,
+  }: Pick<StoredRequest, 'service' | 'owner' | 'state' | 'attempts'>,
+  requests: 1 | -1,
+  bytes: number,
+): Delta {
+  const isRetrying = state === 'pending' && attempts > 0;
+  return { service, owner, state, isRetrying, requests, bytes: requests * bytes };
 }
 
 /** Keys that are kept from now on, or, with a negative number, are not any more. */
@@ -46,7 +61,7 @@ export class Tally {
   }
 
   /** All that is reported when a store is opened. */
-  get all(): StoreCounts {
+  get all(): ContentCounts {
     return this.#report(this.#services.keys(), this.#owners.keys(), SERVICES_COUNTED_MAX);
   }
 
@@ -62,7 +77,7 @@ export class Tally {
   }
 
   /** @returns the counts of those that changed */
-  apply(deltas: readonly Delta[]): StoreCounts {
+  apply(deltas: readonly Delta[]): ContentCounts {
     const services = new Set<string>();
     const owners = new Set<Owner>();
     for (const { service, owner, state, isRetrying, requests, bytes } of deltas) {
@@ -95,13 +110,10 @@ export class Tally {
     return report;
   }
 
-  #report(names: Iterable<string>, owners: Iterable<Owner>, servicesMax: number): StoreCounts {
-    const { pending, replied, dead } = this.#states;
-    const bytes = this.#bytes + REQUEST_BYTES * (pending + replied + dead);
+  #report(names: Iterable<string>, owners: Iterable<Owner>, servicesMax: number): ContentCounts {
     return {
-      ...{ pending, replied, dead, bytes },
-      // The store gives numbers itself, by its clock.
-      nextNumber: 1,
+      ...this.#states,
+      bytes: this.#bytes,
       owners: [...owners].map((owner) => this.#ownerCount(owner)),
       services: most(
         [...names].map((name) => this.#serviceCount(name)),
@@ -128,75 +140,39 @@ function most(counts: ServiceCount[], max: number): readonly ServiceCount[] {
   return counts.sort((one, other) => weight(other) - weight(one)).slice(0, max);
 }
 
-/**
- * What a store holds, as it is reported: after all was counted anew, also that there is nothing left of
- * services and owners that had something when they were last reported.
- */
-export class ReportedCounts {
-  #tally: Tally;
-  /** What was changed since a count began; `null`: none has begun. */
-  #since: DeltaSum | null = null;
-  /** As it was last reported; `null`: all was reported. */
-  #before: Tally | null = null;
+type Sum = { -readonly [Field in keyof Delta]: Delta[Field] };
 
-  constructor(tally: Tally) {
-    this.#tally = tally;
-  }
-
-  /** A count begins: it sees what was applied before, and nothing that follows. */
-  begin(): void {
-    this.#since = new DeltaSum();
-  }
-
-  /** @param tally what was counted */
-  replace(tally: Tally): void {
-    tally.apply(this.#since?.all ?? []);
-    this.#since = null;
-    this.#before ??= this.#tally;
-    this.#tally = tally;
-  }
-
-  /** @returns the counts of those that changed since the last report */
-  apply(deltas: readonly Delta[]): StoreCounts {
-    this.#since?.add(deltas);
-    const changed = this.#tally.apply(deltas);
-    return this.#before === null ? changed : this.takeAll();
-  }
-
-  /** All, and those of which nothing is left since the last report. */
-  takeAll(): StoreCounts {
-    const { all } = this.#tally;
-    const before = this.#before;
-    this.#before = null;
-    if (before === null) return all;
-    const gone = before.without(this.#tally);
-    return {
-      ...all,
-      owners: [...gone.owners, ...all.owners],
-      services: [...gone.services, ...all.services],
-    };
-  }
+function isOfKind({ service, owner, state, isRetrying }: Delta, sum: Sum | null): sum is Sum {
+  if (service === null || sum?.service?.equals(service) !== true) return false;
+  return owner === sum.owner && state === sum.state && isRetrying === sum.isRetrying;
 }
 
 /** Changes, added up. */
-class DeltaSum {
-  readonly #deltas = new Map<string, { -readonly [Field in keyof Delta]: Delta[Field] }>();
+export class DeltaSum {
+  readonly #sums = new Map<string, Sum>();
+  #last: Sum | null = null;
 
-  add(deltas: readonly Delta[]): void {
-    for (const delta of deltas) {
-      const { service, owner, state, isRetrying, requests, bytes } = delta;
-      const name = `${state} ${isRetrying} ${service?.toString('hex')} ${owner}`;
-      const sum = this.#deltas.get(name);
-      if (sum === undefined) {
-        this.#deltas.set(name, { ...delta });
-      } else {
-        sum.requests += requests;
-        sum.bytes += bytes;
-      }
+  add(delta: Delta): void {
+    // Most changes of a batch are of one kind.
+    const sum = isOfKind(delta, this.#last) ? this.#last : this.#sumOf(delta);
+    this.#last = sum;
+    sum.requests += delta.requests;
+    sum.bytes += delta.bytes;
+  }
+
+  #sumOf(delta: Delta): Sum {
+    const { service, owner, state, isRetrying } = delta;
+    const ofService = service === null ? 'keys' : service.toString('latin1');
+    const name = `${state} ${isRetrying} ${service === null} ${owner.length} ${owner}${ofService}`;
+    let sum = this.#sums.get(name);
+    if (sum === undefined) {
+      sum = { ...delta, requests: 0, bytes: 0 };
+      this.#sums.set(name, sum);
     }
+    return sum;
   }
 
   get all(): readonly Delta[] {
-    return [...this.#deltas.values()];
+    return [...this.#sums.values()];
   }
 }
