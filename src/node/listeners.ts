@@ -1,6 +1,7 @@
 /** Opens the broker's listeners, each on the transport that it is configured for. */
 import type { Config, ListenerConfig, TransportName } from '../config/config.js';
 import type { Holdings } from '../core/holdings.js';
+import { listenFor } from '../core/listen-trouble.js';
 import { PeerNumbers } from '../zmtp/peer-numbers.js';
 import type { ListenerOptions, OpenedRouter, Transport, TransportEvents } from '../zmtp/port.js';
 import { openZmtpRouter } from '../zmtp/router/router.js';
@@ -28,10 +29,12 @@ export async function openListeners(order: ListenersOrder): Promise<OpenedRouter
     open,
     listeners: listenersOf(config, keys, name),
   }));
-  const { transport, endpoints } = await openSeveral([...parts, ...others], {
-    ...{ limits: routerLimits(config, keys), peers: new PeerNumbers() },
-    ...{ holdings, events, opening },
-  });
+  const { transport, endpoints } = await listenFor('broker.listen', () =>
+    openSeveral([...parts, ...others], {
+      ...{ limits: routerLimits(config, keys), peers: new PeerNumbers() },
+      ...{ holdings, events, opening },
+    }),
+  );
   // The listener within this process has no endpoint.
   return { transport, endpoints: endpoints.filter((endpoint) => endpoint !== '') };
 }

@@ -16,6 +16,7 @@ import { readSecretKey } from '../config/io/secret-key.js';
 import { present } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError, messageOf } from '../core/errors.js';
+import { listenFor } from '../core/listen-trouble.js';
 import { decodeCurveKey } from '../core/z85.js';
 import type { Log } from '../admin/log/log.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
@@ -176,7 +177,9 @@ async function openPeerLink(
   }
   const ownEndpoint = present(listen, 'a pair has bstar.listen');
   // The peer may connect at once: no message to it may be lost.
-  const link = await listenForPeer(ownEndpoint, keys.peerCurve, options);
+  const link = await listenFor('bstar.listen', () =>
+    listenForPeer(ownEndpoint, keys.peerCurve, options),
+  );
   node.attach(link);
   // Without the peer's key there would be no answer.
   if (config.bstar.curve !== null && curve === null) return;

@@ -3,7 +3,8 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 
-import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { codeOf, MajordomoError } from '../../core/errors.js';
+import { listenText } from '../../core/listen-trouble.js';
 import { isLoopbackAddress } from '../http/guard.js';
 
 export type ListenAddress =
@@ -37,10 +38,9 @@ export async function listen(
     const host = wanted.host === '*' ? '0.0.0.0' : wanted.host.replace(/^\[(.*)\]$/, '$1');
     await bound(server, { host, port: wanted.port });
   } catch (error) {
-    const inUse = 'path' in wanted ? 'another process listens on it' : 'the port is in use';
-    const why = codeOf(error) === 'EADDRINUSE' ? inUse : messageOf(error);
-    const text = `cannot listen on http.listen ${name}: ${why}`;
-    throw new MajordomoError('ERR_HTTP_LISTEN', text, { cause: error });
+    throw new MajordomoError('ERR_HTTP_LISTEN', listenText(error, 'http.listen', name), {
+      cause: error,
+    });
   }
   const at = server.address();
   const { address, port } = typeof at === 'object' && at !== null ? at : { address: '', port: 0 };

@@ -4,6 +4,7 @@ import { by } from '../../admin/metrics/broker-metrics.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';
 import { present } from '../../core/assert.js';
+import { listenFor } from '../../core/listen-trouble.js';
 import type { Attached, Host } from '../../node/extension.js';
 import { type PortKeys, secretKeysAt } from '../../node/io/keys.js';
 import type { Renewal } from '../../node/reload.js';
@@ -27,17 +28,19 @@ export class AttachedEvents implements Attached {
 
   async open(): Promise<void> {
     const { config, keys, holdings, loop, events, eventNames } = this.#host;
-    this.#stream = await EventStream.open({
-      listen: present(config.events.listen, 'it is wanted'),
-      keys: this.#keys,
-      topics: [...STEP_TOPICS, ...eventNames],
-      limits: routerLimits(config, keys),
-      holdings,
-      events,
-      stepChanged: () => {
-        this.#host.traceChanged();
-      },
-    });
+    this.#stream = await listenFor('events.listen', () =>
+      EventStream.open({
+        listen: present(config.events.listen, 'it is wanted'),
+        keys: this.#keys,
+        topics: [...STEP_TOPICS, ...eventNames],
+        limits: routerLimits(config, keys),
+        holdings,
+        events,
+        stepChanged: () => {
+          this.#host.traceChanged();
+        },
+      }),
+    );
     loop.shareMemory(this.#stream);
   }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 
-import { codeOf, MajordomoError } from '../../core/errors.js';
+import { codeOf, detailsOf, MajordomoError } from '../../core/errors.js';
 import { checkOwnStore } from '../../store/sqlite/file/database.js';
 import { type MovedStore, type MoveOrder, moveStore, sourceError } from './move.js';
 import { loginOf, shownDatabase } from './login.js';
@@ -65,7 +65,9 @@ function locked(path: string): ReturnType<typeof openDataDir> {
     return openDataDir(path);
   } catch (error) {
     if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') throw error;
-    const text = `${path} is in use: stop the broker first, then migrate`;
+    const { holder } = detailsOf(error);
+    const by = typeof holder === 'string' ? ` by ${holder}` : '';
+    const text = `${path} is in use${by}: stop the broker first, then migrate`;
     throw new MajordomoError('ERR_DATA_DIR_IN_USE', text, { cause: error });
   }
 }

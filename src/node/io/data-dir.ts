@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import Database from 'better-sqlite3';
@@ -14,6 +23,9 @@ export interface DataDir {
 }
 
 const LOCK_FILE = 'lock';
+/** Who holds the lock: for the message to the next one. The lock counts, not this file. */
+const HOLDER_FILE = 'lock.holder';
+const HOLDER = /^(\d{1,10}) ([\w.-]{1,253}) (\d{4}-[\w:.-]{1,30})\n$/;
 const PRIVATE_MODE = 0o700;
 /**
  * Two processes that try at the same time may block each other for a moment; `doctor` also tries.
@@ -24,7 +36,7 @@ const LOCK_WAIT_MS = 500;
 /**
  * Makes the directory if it is absent, and locks it exclusively. The lock is held through SQLite,
  * on a file of its own; the kernel releases it when the process ends, however it ends.
- * @throws ERR_DATA_DIR_IN_USE if another process has it
+ * @throws ERR_DATA_DIR_IN_USE if another process has it; `details.holder` names it, or is null
  * @throws ERR_DATA_DIR if it cannot be made or written
  * @throws ERR_DATA_DIR_OPEN if other users can write to it
  */
@@ -37,9 +49,11 @@ export function openDataDir(directory: string): DataDir {
   }
   refuseOpen(path);
   const lock = take(path);
+  noteHolder(path);
   return {
     path,
     release: () => {
+      rmSync(join(path, HOLDER_FILE), { force: true });
       lock.close();
     },
   };
@@ -87,13 +101,48 @@ function take(path: string): Database.Database {
     lock?.close();
     const code = codeOf(error) ?? '';
     if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+      const holder = holderOf(path);
+      const found = holder ?? `another process; find it with: fuser -v ${join(path, LOCK_FILE)}`;
       throw new MajordomoError(
         'ERR_DATA_DIR_IN_USE',
-        `${path} is in use by another broker; give each its own node.dataDir`,
-        { cause: error },
+        `${path} is in use by ${found}; stop it, or give this broker another directory: --set node.dataDir=PATH`,
+        { cause: error, details: { holder } },
       );
     }
     throw unusable(path, error);
+  }
+}
+
+function noteHolder(path: string): void {
+  const file = join(path, HOLDER_FILE);
+  try {
+    // One that was killed left its own, perhaps as another user.
+    rmSync(file, { force: true });
+    const since = new Date().toISOString();
+    writeFileSync(file, `${process.pid} ${hostname()} ${since}\n`, { mode: 0o600 });
+  } catch {
+    // A full disk must not keep the broker from starting.
+  }
+}
+
+/** Null if it is not known: the process in the file has ended, or the disk was full. */
+function holderOf(path: string): string | null {
+  try {
+    const text = readFileSync(join(path, HOLDER_FILE), 'utf8');
+    const [, pid = '', host = '', since = ''] = HOLDER.exec(text) ?? [];
+    if (pid === '' || (host === hostname() && !isAlive(Number(pid)))) return null;
+    return `process ${pid} on ${host} since ${since}`;
+  } catch {
+    return null;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) !== 'ESRCH';
   }
 }
 

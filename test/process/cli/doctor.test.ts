@@ -277,10 +277,12 @@ describe('majordomo doctor', () => {
   });
 
   it('warns of a data directory that a broker elsewhere uses', async () => {
-    const { dataDir } = await startDaemon();
+    const { dataDir, pid } = await startDaemon();
     const { check } = await examine([`node.dataDir=${dataDir}`]);
     expect(check('data directory')).toMatchObject({ state: 'warning' });
-    expect(check('data directory')?.text).toContain('in use by a running broker');
+    expect(check('data directory')?.text).toContain(
+      `in use by a running broker (process ${pid} on`,
+    );
   });
 
   it('finds another program at a port, and says how to identify it', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { chmodSync } from 'node:fs';
+import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
@@ -52,6 +53,33 @@ describe('a data directory', () => {
     const directory = temporaryDirectory();
     const first = openDataDir(directory);
     expect(codeOfOpening(directory)).toBe('ERR_DATA_DIR_IN_USE');
+    const since = '20[0-9TZ:.-]+';
+    expect(() => openDataDir(directory)).toThrow(
+      new RegExp(
+        `^${directory} is in use by process ${process.pid} on ${hostname()} since ${since}; stop it, or .*--set node.dataDir=PATH$`,
+      ),
+    );
+    first.release();
+    expect(readdirSync(directory)).toEqual(['lock']);
+  });
+
+  const since = '2026-11-27T13:37:25.826Z\n';
+  it.each([
+    ['nothing', null, 'another process; find it with: fuser -v '],
+    ['a process that ended', `4194305 ${hostname()} ${since}`, 'another process; find it'],
+    [
+      'a process elsewhere',
+      `4194305 elsewhere ${since}`,
+      'process 4194305 on elsewhere since 2026',
+    ],
+    ['no process', `1 \u001b[2J ${since}`, 'another process; find it'],
+  ])('in use, whose holder wrote %s, says what is known', (_, written, says) => {
+    const directory = temporaryDirectory();
+    const first = openDataDir(directory);
+    const file = join(directory, 'lock.holder');
+    if (written === null) rmSync(file);
+    else writeFileSync(file, written);
+    expect(() => openDataDir(directory)).toThrow(`${directory} is in use by ${says}`);
     first.release();
   });
   it.each([0o770, 0o702, 0o1777])(

@@ -178,7 +178,7 @@ describe('http.listen', () => {
     expect(await daemon.finished()).toMatchObject({ status: 69 });
     other.close();
     expect(daemon.stderr).toContain(
-      `cannot listen on http.listen 127.0.0.1:${port}: the port is in use`,
+      `cannot listen on http.listen 127.0.0.1:${port}: another process uses it`,
     );
     expect(daemon.logged('broker.failed')[0]).toMatchObject({ code: 'ERR_HTTP_LISTEN' });
   });

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-import { codeOf, type MajordomoError, messageOf } from '../../../core/errors.js';
+import { codeOf, detailsOf, type MajordomoError, messageOf } from '../../../core/errors.js';
 import { mayOthersUse, mayOthersWrite } from '../../../core/private-file.js';
 import { type Finding, ok, problem, warning } from '../../../core/finding.js';
 import { approximately } from './machine.js';
@@ -74,7 +74,9 @@ async function lockError(path: string): Promise<unknown> {
 
 function locked(path: string, error: unknown, served: boolean): Finding {
   if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') return unusable(path, messageOf(error));
-  const text = `${path} is in use by a running broker`;
+  const { holder } = detailsOf(error);
+  const who = typeof holder === 'string' ? ` (${holder})` : '';
+  const text = `${path} is in use by a running broker${who}`;
   if (served) return ok(DATA_DIRECTORY, text);
   const remedy =
     'it does not listen on broker.listen of this configuration, so it is another broker: give this one another node.dataDir';

@@ -30,7 +30,7 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
     place.scheme === 'ipc'
       ? ((await occupant(name, adminAddressOf(config, undefined), served)) ??
         ok(name, 'a socket for the user and the group of the broker'))
-      : await portFinding(name, 'http.listen', place, () =>
+      : await portFinding(name, 'http.listen', listen, place, () =>
           occupant(name, adminAddressOf(config, undefined), served),
         );
   const isLocal = await isLoopback(place);

@@ -9,7 +9,8 @@ import { PAIR_TIMEOUT_HEARTBEATS } from '../../../sdk/client/lazy-pirate.js';
 import { ask, answerFacts, withClient } from '../../connection/ask.js';
 import { printable } from '../../common/output.js';
 import { type Finding, ok, problem } from '../../../core/finding.js';
-import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
+import { listenTrouble } from '../../../core/listen-trouble.js';
+import { type Address, ANSWER_MS, dialHost, portFinding, STRANGER } from './port.js';
 
 const SERVED = 'a Majordomo';
 const PRESUMED = 'in use, presumably by the running broker that uses the data directory';
@@ -60,13 +61,13 @@ async function listener(
       : () => Promise.resolve(presumed);
   const { value } = parsed;
   return value.scheme === 'tcp'
-    ? await tcp(name, value, identify)
+    ? await tcp(endpoint, value, identify)
     : await ipc(name, value.path, identify);
 }
 
-async function tcp(name: string, address: Address, identify: Identify): Promise<Finding> {
+async function tcp(endpoint: string, address: Address, identify: Identify): Promise<Finding> {
   const { host, port } = address;
-  return await portFinding(name, 'broker.listen', address, () =>
+  return await portFinding(`listener ${endpoint}`, 'broker.listen', endpoint, address, () =>
     identify(`tcp://${dialHost(host)}:${port}`),
   );
 }
@@ -99,7 +100,7 @@ export async function otherListener(
   if (!parsed.ok) return [problem(name, parsed.why, `correct ${key}`)];
   if (parsed.value.scheme !== 'tcp') return [];
   const own = served ? ok(name, 'in use; a Majordomo broker answers at broker.listen') : null;
-  return [await portFinding(name, key, parsed.value, () => Promise.resolve(own))];
+  return [await portFinding(name, key, endpoint, parsed.value, () => Promise.resolve(own))];
 }
 
 async function ipc(name: string, path: string, identify: Identify): Promise<Finding> {
@@ -108,11 +109,7 @@ async function ipc(name: string, path: string, identify: Identify): Promise<Find
   if (!existsSync(path) || !(await accepts(path))) return ok(name, 'free');
   return (
     (await identify(`ipc://${path}`)) ??
-    problem(
-      name,
-      'in use by a program that is not a Majordomo broker, or does not answer',
-      `find it with: ss -lxp src ${path}; or choose another path`,
-    )
+    problem(name, STRANGER, listenTrouble({ code: 'EADDRINUSE' }, 'broker.listen', path).remedy)
   );
 }
 
