@@ -20,14 +20,27 @@ interface Found {
   readonly problem: Problem;
 }
 
+/** Keys elsewhere that may be meant by an unknown one. */
+export type Elsewhere = (path: Path) => readonly string[];
+
+/** @param meant the keys that may be meant by it */
+export function unknownKey(meant: readonly string[]): string {
+  const different = [...new Set(meant)];
+  return `unknown key${meant.length === 0 ? '' : `; did you mean ${different.join(' or ')}`}`;
+}
+
 /** The problems of `written`, each at the value or the key that is wrong. */
-export function placed(written: Tree, issues: readonly Issue[]): readonly Found[] {
-  const found = issues.flatMap((issue) => translate(written, issue, []));
+export function placed(
+  written: Tree,
+  issues: readonly Issue[],
+  elsewhere: Elsewhere = () => [],
+): readonly Found[] {
+  const found = issues.flatMap((issue) => translate(written, issue, [], elsewhere));
   // A value can fail several checks that say the same.
   return [...new Map(found.map((one) => [JSON.stringify(one.problem), one])).values()];
 }
 
-function translate(written: Tree, issue: Issue, base: Path): Found[] {
+function translate(written: Tree, issue: Issue, base: Path, elsewhere: Elsewhere): Found[] {
   const path: Path = [...base, ...issue.path.map(stepOf)];
   const node = nearestAt(written, path);
   const found = (at: Path, { place }: SourceLocation, message: string): Found => ({
@@ -36,14 +49,21 @@ function translate(written: Tree, issue: Issue, base: Path): Found[] {
   });
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.message.split('\n').map((message, index) => {
+      return issue.message.split('\n').map((near, index) => {
         const key = issue.keys[index] ?? '';
+        const at = [...path, key];
         const entry = node.kind === 'map' ? node.entries.get(key) : undefined;
-        return found([...path, key], entry?.key ?? node.origin, message);
+        return found(
+          at,
+          entry?.key ?? node.origin,
+          unknownKey([...(near === '' ? [] : [near]), ...elsewhere(at)]),
+        );
       });
     case 'invalid_union': {
       const best = issue.errors.find((errors) => !errors.some(isOfAnotherForm));
-      if (best !== undefined) return best.flatMap((each) => translate(written, each, path));
+      if (best !== undefined) {
+        return best.flatMap((each) => translate(written, each, path, elsewhere));
+      }
       break;
     }
     case 'invalid_key':

@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 import { webAddress } from '../core/web-address.js';
 import type { Parsed } from './endpoint.js';
-import { didYouMean } from '../core/nearest.js';
+import { didYouMean, nearestName } from '../core/nearest.js';
 import { parseSize, SIZE_PATTERN } from './size.js';
 import { show } from './tree.js';
 
@@ -75,6 +75,29 @@ function rowOf(schema: z.core.$ZodType): Row {
 /** The rows of the keys of a map. */
 export function rowsOf(shape: Readonly<Record<string, z.core.$ZodType>>): Row['keys'] {
   return Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, rowOf(schema)]));
+}
+
+/** The paths of all keys, also of those of maps in lists and in maps: `broker.listen[].curve`. */
+export function keyPaths(schema: z.core.$ZodType, path = ''): string[] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  if ('innerType' in def) return keyPaths(def.innerType, path);
+  switch (def.type) {
+    case 'pipe':
+      return keyPaths(def.in, path);
+    case 'union':
+      return def.options.flatMap((option) => keyPaths(option, path));
+    case 'array':
+      return keyPaths(def.element, `${path}[]`);
+    case 'record':
+      return keyPaths(def.valueType, `${path}.NAME`);
+    case 'object':
+      return Object.entries(def.shape).flatMap(([key, below]) => {
+        const at = path === '' ? key : `${path}.${key}`;
+        return [at, ...keyPaths(below, at)];
+      });
+    default:
+      return [];
+  }
 }
 
 interface Expecting {
@@ -245,7 +268,7 @@ export function keysOf(shape: z.ZodRawShape): string {
   return `{${Object.keys(shape).join(', ')}}`;
 }
 
-/** A map with these keys, each also the nearest one to a misspelt one. */
+/** A map with these keys. The error about unknown ones has the nearest key to each on a line: see `placed`. */
 export function map<Shape extends z.ZodRawShape>(
   keys: Shape,
   { value = keysOf(keys), isSecret = false } = {},
@@ -254,10 +277,9 @@ export function map<Shape extends z.ZodRawShape>(
   const error = expected(value, { isSecret });
   return z
     .strictObject(keys, {
-      // One line for each of the keys.
       error: (issue) =>
         issue.code === 'unrecognized_keys'
-          ? issue.keys.map((key) => `unknown key${didYouMean(key, names)}`).join('\n')
+          ? issue.keys.map((key) => nearestName(key, names) ?? '').join('\n')
           : error(issue),
     })
     .register(z.globalRegistry, { value });

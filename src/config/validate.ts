@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type { Config } from './config.js';
 import { placed } from './issues.js';
 import { mapBytesDefault } from './map-rules.js';
+import { namesakes } from './namesakes.js';
 import type { Problem } from './problem.js';
 import { RULES } from './rules.js';
 import { SCHEMA, SECTIONS } from './schema.js';
@@ -39,7 +40,7 @@ export function validate(written: Tree, machine: Machine): Validated {
       warnings: idleWarnings(written, config),
     };
   }
-  const found = placed(written, parsed.error.issues);
+  const found = placed(written, parsed.error.issues, namesakes);
   const wrong = new Set(found.map(({ path }) => path.slice(0, 2).join('.')));
   const problems = found.map(({ problem }) => problem);
   // Valid values are still checked against each other, so that one run reports everything.

@@ -1,5 +1,7 @@
 /** Reads variables and `--set`: the keys that they can name, and how one value becomes a tree. */
-import { didYouMean } from '../../core/nearest.js';
+import { nearestName } from '../../core/nearest.js';
+import { unknownKey } from '../issues.js';
+import { namesakes } from '../namesakes.js';
 import type { Problem } from '../problem.js';
 import { SECTIONS } from '../schema.js';
 import {
@@ -24,9 +26,23 @@ const SETTABLE: readonly (readonly string[])[] = Object.entries(SECTIONS).flatMa
     ]),
 );
 
+/** The key with the most similar name, in the section with the most similar one. */
+function similar(path: readonly string[]): string[] {
+  const all = SETTABLE.map((each) => each.join('.'));
+  // `brokerlisten`
+  if (path.length === 1) return [nearestName(path.join(), all) ?? []].flat();
+  const parts = all.map((each) => /^(.*)\.(.*)$/.exec(each)?.slice(1) ?? []);
+  const section = nearestName(
+    path.slice(0, -1).join('.'),
+    parts.map(([above = '']) => above),
+  );
+  const names = parts.flatMap(([above, name = '']) => (above === section ? [name] : []));
+  const name = nearestName(path.at(-1) ?? '', names);
+  return name === null ? [] : [`${section ?? ''}.${name}`];
+}
+
 /** One assignment; `text` is YAML. */
 interface Assignment {
-  readonly name: string;
   readonly path: readonly string[];
   readonly text: string;
   readonly origin: SourceLocation;
@@ -40,12 +56,13 @@ function assign(
   assignments: readonly Assignment[],
   nameOf: (path: readonly string[]) => string,
 ): Source {
-  const known = new Set(SETTABLE.map((path) => path.join('.')));
+  const known = new Map(SETTABLE.map((path) => [path.join('.'), nameOf(path)]));
+  const shown = (path: string): string => known.get(path) ?? path;
   const problems: Problem[] = [];
   let tree: Tree | null = null;
-  for (const { name, path, text, origin } of assignments) {
+  for (const { path, text, origin } of assignments) {
     if (!known.has(path.join('.'))) {
-      const message = `unknown key${didYouMean(name, SETTABLE.map(nameOf))}`;
+      const message = unknownKey([...similar(path), ...namesakes(path)].map(shown));
       problems.push({ place: origin.place, path: pathText(path), message });
       continue;
     }
@@ -94,7 +111,7 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
       const text = environment[name];
       if (text === undefined || !name.startsWith(PREFIX) || !name.includes(LEVEL)) return [];
       const origin = { source: 'environment', place: `environment ${name}` } as const;
-      return [{ name, path: PATHS.get(name) ?? camelPath(name), text, origin }];
+      return [{ path: PATHS.get(name) ?? camelPath(name), text, origin }];
     });
   return assign(assignments, variableName);
 }
@@ -118,7 +135,7 @@ export function readSets(sets: readonly string[]): Source {
     const key = name.trim();
     if (key === '') problems.push({ place, path: '', message: 'expected KEY=VALUE' });
     const origin = { source: 'set', place } as const;
-    return key === '' ? [] : [{ name: key, path: key.split('.'), text: value, origin }];
+    return key === '' ? [] : [{ path: key.split('.'), text: value, origin }];
   });
   const { tree, problems: wrong } = assign(assignments, (path) => path.join('.'));
   return { tree, problems: [...problems, ...wrong] };
