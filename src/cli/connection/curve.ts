@@ -68,12 +68,18 @@ export function explainedAsking(
       : code === 'ERR_MDP_UNREACHABLE'
         ? `no broker answers at ${causesIn(error)}${keyHint(curve)}${remedy}`
         : code === 'ERR_MDP_TIMEOUT'
-          ? `${messageOf(error)}; ${at} accepted the connection (--timeout-ms)`
+          ? late(messageOf(error), at)
           : code === 'ERR_MDP_NO_WORKER' && messageOf(error).includes("'titanic.")
             ? `the broker at ${at} keeps no durable requests: set titanic.enabled there`
             : null;
   if (code === undefined || text === null) return error;
   return new MajordomoError(code, text, { cause: causeOf(error), details: detailsOf(error) });
+}
+
+/** The option that ended the wait. */
+function late(text: string, at: string): string {
+  const said = text.replace(/^deadlineMs is over/, 'the time of --deadline-ms is over');
+  return `${said}; ${at} accepted the connection${said === text ? ' (--timeout-ms)' : ''}`;
 }
 
 /** Whoever says nothing for so long gives no cause. */

@@ -1,14 +1,17 @@
 /** `majordomo request`: sends one request, prints its reply. */
 import { type Command, Option } from 'commander';
 
+import { monotonicMs } from '../../core/clock.js';
 import { terminalSafeJson } from '../../core/escape.js';
-import type { Client } from '../../sdk/client.js';
+import type { Client, RequestOptions } from '../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
+import { restOf } from '../../sdk/jobs/job-options.js';
 import { addOutputOption } from '../common/formats.js';
 import {
   checkService,
   DAY_MS,
   examples,
+  given,
   integerOption,
   timeoutOption,
   usage,
@@ -25,6 +28,7 @@ import {
   askDurably,
   checkStoredOptions,
   closeStored,
+  type Patience,
   printResult,
   type StoredCommandOptions,
 } from './stored.js';
@@ -36,6 +40,7 @@ interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly protocol: '0.1' | '0.2';
   readonly strategy: 'failover' | 'freelance';
   readonly hedgeMs?: number;
+  readonly deadlineMs?: number;
 }
 
 /** The longest wait until the broker has read that nobody wants the reply. */
@@ -44,6 +49,7 @@ const TAKEN_BACK_MS = 500;
 const EXAMPLES = [
   ['majordomo request upper hello', 'one frame; prints the reply'],
   ['majordomo request add 2 3', 'two frames'],
+  ['majordomo request --deadline-ms 500 upper hello', 'give up after half a second'],
   ['majordomo request thumbnail - -o raw < photo.jpg > small.jpg', 'standard input as a frame'],
   ['majordomo request -o json mmi.service upper', 'frames with their encoding, for scripts'],
   ['majordomo request --stream render scene', 'the parts of the reply as they arrive'],
@@ -68,6 +74,7 @@ Without FRAME the body is one empty frame. Text output ends each frame with a ne
 one, and on a terminal it shows control characters escaped; raw output is only the bytes of the frames.
 If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
+--timeout-ms is one attempt. All of them take at most (1 + retries) × timeout, or --deadline-ms if that is less.
 A request may run more than once (--retries), so services must be idempotent.
 Ctrl-C also stops the request at its worker. A durable request goes on: --close ends it.
 
@@ -80,8 +87,8 @@ no durable requests then.
 
 --durable waits for the reply, prints it and closes the durable request. It waits without limit; if
 --timeout-ms or --retries is given, it waits for (1 + retries) × timeout. --result waits for
-(1 + retries) × timeout and does not close the request. Without a CURVE key, the uuid is the only
-credential for the reply.
+(1 + retries) × timeout and does not close the request. With --deadline-ms both wait so long at most.
+Without a CURVE key, the uuid is the only credential for the reply.
 
 If the service fails, its error message goes to standard error. --detail also prints the detail frames
 of the failure; -o json prints everything on standard output.
@@ -103,6 +110,9 @@ export function define(command: Command): void {
       integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(
         CLIENT_DEFAULTS.retries,
       ),
+    )
+    .addOption(
+      integerOption('--deadline-ms <ms>', 'how long to wait in all, with every attempt', 1, DAY_MS),
     )
     .addOption(
       new Option('--strategy <name>', 'how to use several endpoints')
@@ -131,10 +141,12 @@ export function define(command: Command): void {
       ) => {
         checkStoredOptions(service, options);
         checkStrategy(options);
-        const patience = patienceOf(command, options);
         if (options.result !== undefined) {
-          const { result } = options;
-          await asAsked(options, (client) => printResult(client, result, options, patience.ms));
+          const { result, timeoutMs, retries } = options;
+          const { resultMs } = patienceOf(command, options);
+          await asAsked(options, (client) =>
+            printResult(client, result, options, resultMs() ?? (1 + retries) * timeoutMs),
+          );
         } else if (options.close !== undefined) {
           const { close } = options;
           await asAsked(options, (client) => closeStored(client, close, options));
@@ -144,26 +156,37 @@ export function define(command: Command): void {
           });
         } else {
           checkService(service);
-          const resultMs = patience.isChosen ? patience.ms : null;
-          await withBody(options, args, async (client, body) => {
-            if (options.check) await checkBody(client, service, body, options.timeoutMs);
-            if (options.durable === true) {
-              await askDurably(client, service, body, options, resultMs);
-            } else {
-              const act = options.stream === true ? stream : ask;
-              const asked = takenBackBySignal(client, (signal) =>
-                act(client, service, body, options.output, signal),
-              );
-              await asked.catch(async (error: unknown) => {
-                const facts = { service: shownName(service) };
-                const failure = await explainedFailure(error, options, facts);
-                throw await explained(client, service, failure);
-              });
-            }
-          });
+          // Checked before standard input is read, so that mistakes are reported at once.
+          checkEndpoints(options);
+          const body = await bodyOf(args);
+          const patience = patienceOf(command, options);
+          await asAsked(options, (client) => send(client, service, body, options, patience));
         }
       },
     );
+}
+
+async function send(
+  client: Client,
+  service: string,
+  body: readonly (string | Uint8Array)[],
+  options: RequestCommandOptions,
+  patience: Patience,
+): Promise<void> {
+  if (options.check) await checkBody(client, service, body, options.timeoutMs);
+  if (options.durable === true) {
+    await askDurably(client, service, body, options, patience);
+    return;
+  }
+  const act = options.stream === true ? stream : ask;
+  const asked = takenBackBySignal(client, (signal) =>
+    act(client, service, body, options.output, { signal, ...patience.rest() }),
+  );
+  await asked.catch(async (error: unknown) => {
+    const facts = { service: shownName(service) };
+    const failure = await explainedFailure(error, options, facts);
+    throw await explained(client, service, failure);
+  });
 }
 
 function checkStrategy(options: RequestCommandOptions): void {
@@ -177,26 +200,24 @@ function checkStrategy(options: RequestCommandOptions): void {
   }
 }
 
-/** How long a request may take in all, and whether that was given or is the default. */
+/** From now on: a body may take its time on standard input. */
 function patienceOf(
   command: Command,
-  { timeoutMs, retries }: RequestCommandOptions,
-): { readonly ms: number; readonly isChosen: boolean } {
+  { timeoutMs, retries, deadlineMs }: RequestCommandOptions,
+): Patience {
+  const began = monotonicMs();
   const isChosen = ['timeoutMs', 'retries'].some(
     (name) => command.getOptionValueSource(name) === 'cli',
   );
-  return { ms: (1 + retries) * timeoutMs, isChosen };
-}
-
-async function withBody(
-  options: RequestCommandOptions,
-  args: readonly string[],
-  use: (client: Client, body: readonly (string | Uint8Array)[]) => Promise<void>,
-): Promise<void> {
-  // Checked before standard input is read, so that mistakes are reported at once.
-  checkEndpoints(options);
-  const body = await bodyOf(args);
-  await asAsked(options, (client) => use(client, body));
+  const rest: Patience['rest'] = () => restOf({ deadlineMs }, began);
+  return {
+    rest,
+    resultMs: () => {
+      const attemptsMs = isChosen ? (1 + retries) * timeoutMs : Infinity;
+      const ms = Math.min(attemptsMs, rest().deadlineMs ?? Infinity);
+      return ms === Infinity ? null : ms;
+    },
+  };
 }
 
 /** Runs `use` with a client as the options say. */
@@ -204,10 +225,10 @@ async function asAsked(
   options: RequestCommandOptions,
   use: (client: Client) => Promise<void>,
 ): Promise<void> {
-  const { protocol, retries, strategy, hedgeMs } = options;
+  const { protocol, retries, strategy, hedgeMs, deadlineMs } = options;
   const ifNoWorker = options.wait === true ? 'wait' : 'fail';
-  const hedge = hedgeMs === undefined ? {} : { hedgeMs };
-  await withClient(options, use, { protocol, retries, strategy, ifNoWorker, ...hedge });
+  const rest = { deadlineMs, ...given({ hedgeMs }) };
+  await withClient(options, use, { protocol, retries, strategy, ifNoWorker, ...rest });
 }
 
 /** Runs `act`. At SIGINT and SIGTERM the broker takes its request back, and then the signal ends the process. */
@@ -245,9 +266,9 @@ async function ask(
   service: string,
   body: readonly (string | Uint8Array)[],
   output: RequestCommandOptions['output'],
-  signal: AbortSignal,
+  options: RequestOptions,
 ): Promise<void> {
-  const { frames } = await client.request(service, body, { signal });
+  const { frames } = await client.request(service, body, options);
   await tellFrames(output, frames, { service: shownName(service) });
 }
 
@@ -256,9 +277,9 @@ async function stream(
   service: string,
   body: readonly (string | Uint8Array)[],
   output: RequestCommandOptions['output'],
-  signal: AbortSignal,
+  options: RequestOptions,
 ): Promise<void> {
-  for await (const { frames, final, progress } of client.stream(service, body, { signal })) {
+  for await (const { frames, final, progress } of client.stream(service, body, options)) {
     // One object per line, also on a terminal: each part is printed when it arrives.
     const part = { service: shownName(service), final, progress };
     if (output === 'json') await print(`${terminalSafeJson({ ...part, ...framesJson(frames) })}\n`);

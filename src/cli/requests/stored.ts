@@ -22,6 +22,14 @@ export interface StoredCommandOptions extends OutputOptions {
   readonly key?: string;
 }
 
+/** How long a command may take. */
+export interface Patience {
+  /** What is left of `--deadline-ms`. */
+  readonly rest: () => Pick<EnqueueOptions, 'deadlineMs'>;
+  /** How long to wait for the reply of a durable request; `null`: until there is one. */
+  readonly resultMs: () => number | null;
+}
+
 const RESULT_MS_MAX = 365 * 86_400_000;
 /** A wait longer than this prints the uuid first: otherwise it is lost with the terminal. */
 const QUIET_MS = 1000;
@@ -118,16 +126,16 @@ export function checkStoredOptions(
 
 /**
  * Stores a request; by default also waits for its reply, prints it and closes the request.
- * @param resultMs how long to wait, in milliseconds; `null`: until there is an answer
  */
 export async function askDurably(
   client: Client,
   service: string,
   body: readonly (string | Uint8Array)[],
   options: StoredCommandOptions,
-  resultMs: number | null,
+  patience: Patience,
 ): Promise<void> {
   const chosen: EnqueueOptions = {
+    ...patience.rest(),
     ...jobOptionsIn(options),
     ...given({ idempotencyKey: options.key }),
   };
@@ -139,7 +147,7 @@ export async function askDurably(
   }
   void reportNoWorker(client, service);
   const shown = shownName(service);
-  const { frames } = await resultOf(job, resultMs).catch(async (error: unknown) => {
+  const { frames } = await resultOf(job, patience.resultMs()).catch(async (error: unknown) => {
     throw await explainedFailure(error, options, { uuid: job.uuid, service: shown });
   });
   await tellFrames(options.output, frames, { uuid: job.uuid, service: shown });

@@ -240,6 +240,19 @@ describe('majordomo request ends (contract §2)', () => {
     );
   });
 
+  it.each([[], ['--stream'], ['--durable']])(
+    'with 75 at the deadline of the whole call, however many attempts are left, with %j',
+    async (...options) => {
+      const patient = ['--timeout-ms', '60000', '--deadline-ms', '3000', '--endpoint', endpoint];
+      const ended = await run(['request', 'nobody', 'hi', '--wait', ...patient, ...options]);
+      expect(ended).toMatchObject({ status: 75, stdout: '' });
+      const says = options.includes('--durable')
+        ? /no reply to the durable request [0-9A-F]{32} within \d+ ms/
+        : /^majordomo: the time of --deadline-ms is over: no whole answer from 'nobody' \(sent 1 times\); tcp:\S+ accepted the connection\n$/;
+      expect(ended.stderr).toMatch(says);
+    },
+  );
+
   it('with 1 when the broker refuses, and tells its reason (D11)', async () => {
     const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=50'] });
     const { status, stdout, stderr } = await run([

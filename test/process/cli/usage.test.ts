@@ -27,6 +27,12 @@ const WRONG = [
   { args: ['request', 'upper', '--endpont', 'x'], says: 'Did you mean --endpoint?' },
   { args: ['request'], says: "missing required argument 'service'" },
   { args: ['request', 'a', '--timeout-ms', '0'], says: 'a whole number from 1 to' },
+  { args: ['request', 'a', '--deadline-ms', '0'], says: 'a whole number from 1 to 86400000' },
+  {
+    args: ['request', 'a', '--deadline-ms', '86400001'],
+    says: 'a whole number from 1 to 86400000',
+  },
+  { args: ['request', 'a', '--deadline-ms', '1s'], says: 'a whole number from 1 to 86400000' },
   { args: ['request', 'a', '--retries', '1.5'], says: 'a whole number from 0 to' },
   { args: ['request', 'a', '--protocol', '0.3'], says: 'Allowed choices are 0.1, 0.2' },
   { args: ['request', 'a', '-o', 'xml'], says: 'Allowed choices are text, json, raw' },
