@@ -49,6 +49,9 @@ const EXAMPLES = [
 const AFTER = `${examples(EXAMPLES)}
 The table compares the run with the last one of the same kind and options on this machine, whatever broker it was, or
 with the one in the file of --compare. Runs are kept in $XDG_STATE_HOME/majordomo/bench.json (default: ~/.local/state).
+
+Ctrl-C ends it at once. The broker deletes the keys of an interrupted bench map after a minute, and the requests of an
+interrupted bench durable after titanic.requestTtlMs.
 `;
 
 const WARM_UP_MS = 1000;
@@ -156,7 +159,7 @@ async function planOf(kind: LoadKind, options: BenchOptions): Promise<LoadPlan> 
     endpoints,
     workerEndpoints:
       workerEndpoint === undefined ? endpoints : checkedList(workerEndpoint, '--worker-endpoint'),
-    ...(await curveOf(options)),
+    keys: await curveOf(options),
     service: temporaryService(randomUUID()),
     workers,
     concurrency,
@@ -234,8 +237,8 @@ async function heard<Kind extends FromPart['kind']>(
 }
 
 /** What to do about an error of the SDK. */
-function moreOf(code: string, { kind, curve }: LoadPlan): string {
-  if (code === 'ERR_MDP_KEY_REFUSED') return `: the broker ${keyRemedy(curve, 'client')}`;
+function moreOf(code: string, { kind, keys }: LoadPlan): string {
+  if (code === 'ERR_MDP_KEY_REFUSED') return `: the broker ${keyRemedy(keys.curve, 'client')}`;
   if (code !== 'ERR_MDP_UNREACHABLE') return '';
   return kind === 'map' ? '; name the endpoint of map.listen with --map' : OTHER_BROKER;
 }

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { encodeZ85 } from '../../../src/core/z85.js';
+import { SharedMap } from '../../../src/sdk/map.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
-import { type Finished, killAll, run } from '../../support/child.js';
+import { Child, type Finished, killAll, run } from '../../support/child.js';
 import {
   type Daemon,
   removeDaemons,
@@ -13,6 +14,7 @@ import {
   temporaryDirectory,
 } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
 
 let daemon: Daemon;
@@ -32,15 +34,16 @@ afterAll(async () => {
 });
 
 const KEYS = [
-  ...['kind', 'workers', 'concurrency', 'connections', 'outstanding', 'rate', 'size', 'curve'],
-  ...['endpoints', 'measuredAt', 'seconds', 'requests', 'failed', 'requestsPerSecond', 'latencyUs'],
-  ...['clientCpuSeconds', 'before'],
+  ...['kind', 'workers', 'concurrency', 'connections', 'outstanding', 'rate', 'size', 'seconds'],
+  ...['curve', 'endpoints', 'measuredAt', 'measuredSeconds', 'requests', 'failed'],
+  ...['requestsPerSecond', 'latencyUs', 'clientCpuSeconds', 'before'],
 ];
 
 /** As a bench with default options prints it. */
 const RUN = {
   ...{ kind: 'echo', workers: 4, concurrency: 100, connections: 4, outstanding: 100, rate: null },
-  ...{ size: 16, curve: false, endpoints: [], measuredAt: '2026-01-02T03:04:05.678Z', seconds: 1 },
+  ...{ size: 16, seconds: 5, curve: false, endpoints: [], measuredAt: '2026-01-02T03:04:05.678Z' },
+  measuredSeconds: 5,
   ...{ requests: 1, failed: 0, requestsPerSecond: 1, clientCpuSeconds: 1 },
   latencyUs: { p50: 1, p99: 1, 'p99.9': 1, max: 1 },
 };
@@ -67,10 +70,10 @@ describe('majordomo bench', () => {
     const at = ['--endpoint', daemon.endpoint, '--rate', '200', '--seconds', '1'];
     const ended = await run(['bench', ...at, '-o', 'json']);
     expect(ended.status).toBe(0);
-    const { requests, rate, seconds } = JSON.parse(ended.stdout) as Record<string, number>;
+    const { requests, rate, measuredSeconds } = JSON.parse(ended.stdout) as Record<string, number>;
     expect(rate).toBe(200);
     // A machine that stalls makes the second longer.
-    expect(requests).toBeLessThanOrEqual(400 * (seconds ?? 0));
+    expect(requests).toBeLessThanOrEqual(400 * (measuredSeconds ?? 0));
     expect(requests).toBeGreaterThan(20);
   });
 
@@ -100,7 +103,9 @@ describe('majordomo bench durable', () => {
     const at = ['--endpoint', daemon.endpoint, '--rate', '100', '--seconds', '1'];
     const ended = await run(['bench', 'durable', ...at]);
     expect(ended.status).toBe(0);
-    expect(ended.stdout).toMatch(/^bench durable: 100\/s requested, 4 connections, 16 bytes\n/);
+    expect(ended.stdout).toMatch(
+      /^bench durable: 100\/s requested, 4 connections, 16 bytes, 1 s\n/,
+    );
     expect(ended.stdout).toMatch(/\nreceipts\/s, each for a request on disk +\d+\n/);
   });
 
@@ -131,6 +136,8 @@ describe('majordomo bench durable', () => {
   });
 });
 
+const NO_RUN = 'it is not what bench -o json prints';
+
 describe('the table of majordomo bench', () => {
   it('compares with the last run with the same options, or with that of a file', async () => {
     const folder = temporaryDirectory();
@@ -140,7 +147,7 @@ describe('the table of majordomo bench', () => {
     const file = join(folder, 'first.json');
     writeFileSync(file, first.stdout);
     const other = await run([...at, '--size', '17'], { environment });
-    expect(other.stdout).toMatch(/^bench echo: .*, 17 bytes\n +THIS RUN\n/);
+    expect(other.stdout).toMatch(/^bench echo: .*, 17 bytes, 1 s\n +THIS RUN\n/);
     const { measuredAt } = JSON.parse(first.stdout) as { measuredAt: string };
     const compared = new RegExp(`\n +THIS RUN +BEFORE +RATIO\n.*×\n.*before: ${measuredAt}, `, 's');
     expect((await run(at, { environment })).stdout).toMatch(compared);
@@ -151,9 +158,12 @@ describe('the table of majordomo bench', () => {
 
   it.each([
     ['of other options', { size: 17 }, 'that run had size 17, this one has 16'],
-    ['with an endpoint that is none', { endpoints: [7] }, 'it is not what bench -o json prints'],
-    ['of a run without a request', { requests: 0 }, 'it is not what bench -o json prints'],
-    ['of no run', { latencyUs: null }, 'it is not what bench -o json prints'],
+    ['of a longer run', { seconds: 30 }, 'that run had seconds 30, this one has 5'],
+    ['with an endpoint that is none', { endpoints: [7] }, `${NO_RUN}: endpoints is wrong`],
+    ['of a run without a request', { requests: 0 }, `${NO_RUN}: requests is wrong`],
+    ['without the length of the run', { seconds: undefined }, `${NO_RUN}: seconds is missing`],
+    ['of no run', { latencyUs: null }, `${NO_RUN}: latencyUs is wrong`],
+    ['with a figure too few', { latencyUs: { p50: 1 } }, `${NO_RUN}: latencyUs is wrong`],
   ])('refuses a file %s before it measures', async (_name, changed, why) => {
     const file = join(temporaryDirectory(), 'run.json');
     writeFileSync(file, JSON.stringify({ ...RUN, ...changed }));
@@ -200,6 +210,29 @@ describe('majordomo bench map', () => {
     expect(JSON.parse(ended.stdout)).toMatchObject({ kind: 'map', failed: 0 });
     expect((await run(['map', 'ls', ...map])).stdout).toBe('');
   });
+
+  it('changes the value each time, and killed, leaves keys that expire', async () => {
+    const started = await startDaemon({ sets: [MAPS, 'http.listen=127.0.0.1:0'] });
+    const endpoints = mapOf(started);
+    const shared = new SharedMap({ endpoints, subtree: '/' });
+    await shared.synced;
+    const bench = new Child(['bench', 'map', '--map', endpoints, '--seconds', '600']);
+    const values = new Map<string, string>();
+    for await (const { key, value } of shared.changes()) {
+      const now = value?.toString() ?? 'none';
+      const before = values.get(key);
+      expect(now).not.toBe(before);
+      values.set(key, now);
+      if (before !== undefined && values.size >= 4000) break;
+    }
+    await shared.close();
+    bench.process.kill('SIGKILL');
+    expect(await bench.finished()).toMatchObject({ signal: 'SIGKILL', stderr: '' });
+    const { json } = await ask(`${httpOf(started)}/api/v1/map`, { token: tokenOf(started) });
+    expect(json).toMatchObject({ items: expect.arrayContaining([expect.anything()]) });
+    const { items } = json as { readonly items: readonly { readonly ttlMs: unknown }[] };
+    expect(new Set(items.map(({ ttlMs }) => ttlMs))).toEqual(new Set([60_000]));
+  });
 });
 
 describe('majordomo bench with CURVE', () => {
@@ -227,7 +260,7 @@ describe('majordomo bench with CURVE', () => {
     ];
     const ended = await run(withKey(write('our.key', encodeZ85(ours.secretKey))));
     expect(ended.stderr).not.toContain('refuse');
-    expect(ended.stdout).toMatch(/^bench echo: .*, 16 bytes, CURVE\n/);
+    expect(ended.stdout).toMatch(/^bench echo: .*, 16 bytes, 1 s, CURVE\n/);
     const stranger = crypto.keyPair();
     const refused = await run(withKey(write('other.key', encodeZ85(stranger.secretKey))));
     expect(refused.status).not.toBe(0);

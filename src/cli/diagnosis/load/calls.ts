@@ -1,6 +1,6 @@
 /** What `majordomo bench` sends again and again, over a number of connections. */
 import { Client } from '../../../sdk/client.js';
-import { keysOf, type LoadPlan } from './messages.js';
+import type { LoadPlan } from './messages.js';
 
 const TIMEOUT_MS = 60_000;
 const REMOVED_AT_ONCE = 256;
@@ -39,7 +39,7 @@ export class Requests implements Calls {
 }
 
 export function clientsOf(plan: LoadPlan): readonly Client[] {
-  const options = { endpoints: plan.endpoints, ...keysOf(plan), timeoutMs: TIMEOUT_MS, retries: 0 };
+  const options = { endpoints: plan.endpoints, ...plan.keys, timeoutMs: TIMEOUT_MS, retries: 0 };
   return Array.from({ length: plan.connections }, () => new Client(options));
 }
 

@@ -139,9 +139,15 @@ function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** The command was killed: nobody waits for a result. */
+function alone(): void {
+  process.exit();
+}
+
+process.once('disconnect', alone);
 void received()
   .then((plan) => new Load(plan).run())
   .catch(sendFailure)
   .finally(() => {
-    process.disconnect();
+    process.off('disconnect', alone).disconnect();
   });

@@ -1,56 +1,62 @@
 /** Changes of the map as a load: sets keys again and again, and deletes all of them. */
 import { MAP_DEFAULTS } from '../../../sdk/defaults.js';
 import { SharedMap } from '../../../sdk/map.js';
-import { bodyOf, type Calls, closed, nth, removed } from './calls.js';
-import { keysOf, type LoadPlan } from './messages.js';
+import { type Calls, closed, nth, removed } from './calls.js';
+import type { LoadPlan } from './messages.js';
 
+/** Of each connection. */
 const KEYS = 1000;
 /** More than a change waits for the disk of a busy node. */
 const TIMEOUT_MS = 60_000;
+/** The node deletes what an interrupted run leaves. */
+const TTL_MS = 60_000;
 const OUTSTANDING_MAX = 1_000_000;
 
-export class MapChanges implements Calls {
-  readonly #maps: readonly SharedMap[];
-  readonly #subtree: string;
-  readonly #value: Buffer;
-  readonly #set = new Set<string>();
+/** A connection, and where in the map its keys are. */
+interface Writer {
+  readonly map: SharedMap;
+  readonly subtree: string;
+}
 
-  constructor(plan: LoadPlan) {
-    this.#subtree = `/${plan.service}/`;
-    this.#value = bodyOf(plan);
-    const { endpoints } = plan;
+export class MapChanges implements Calls {
+  readonly #writers: readonly Writer[];
+  /** In turns: a key set to the value that it has is no change. */
+  readonly #values: readonly Buffer[];
+  readonly #set = new Map<string, SharedMap>();
+
+  constructor({ endpoints, keys, connections, service, size }: LoadPlan) {
+    this.#values = ['x', 'y'].map((byte) => Buffer.alloc(size, byte));
     // No connection gets what the others set: only changes are measured.
-    this.#maps = Array.from(
-      { length: plan.connections },
-      (_, n) =>
-        new SharedMap({
-          ...{ endpoints, ...keysOf(plan) },
-          ...{ subtree: `${this.#subtree}${n}/`, maxOutstanding: OUTSTANDING_MAX },
-        }),
-    );
+    this.#writers = Array.from({ length: connections }, (_, n) => {
+      const subtree = `/${service}/${n}/`;
+      const map = new SharedMap({ endpoints, ...keys, subtree, maxOutstanding: OUTSTANDING_MAX });
+      return { map, subtree };
+    });
   }
 
   async begin(): Promise<void> {
     const { timeoutMs } = MAP_DEFAULTS;
-    await Promise.all(this.#maps.map((_, n) => this.one(n, timeoutMs)));
+    await Promise.all(this.#writers.map((_, n) => this.one(n, timeoutMs)));
   }
 
   /** Resolves when the change is as safe as the node promises. */
   async one(n: number, timeoutMs = TIMEOUT_MS): Promise<void> {
-    const connection = n % this.#maps.length;
-    const key = `${this.#subtree}${connection}/${Math.floor(n / this.#maps.length) % KEYS}`;
-    this.#set.add(key);
-    await nth(this.#maps, n).set(key, this.#value, { timeoutMs });
+    const { map, subtree } = nth(this.#writers, n);
+    const nthOfWriter = Math.floor(n / this.#writers.length);
+    const key = `${subtree}${nthOfWriter % KEYS}`;
+    const value = nth(this.#values, Math.floor(nthOfWriter / KEYS));
+    this.#set.set(key, map);
+    await map.set(key, value, { timeoutMs, ttlMs: TTL_MS });
   }
 
   async end(): Promise<void> {
     const keys = [...this.#set];
     await removed(async () => {
-      const key = keys.pop();
+      const [key, map] = keys.pop() ?? [];
       if (key === undefined) return false;
-      await nth(this.#maps, Number(key.split('/')[2])).delete(key);
+      await map?.delete(key);
       return true;
     });
-    await closed(this.#maps);
+    await closed(this.#writers.map(({ map }) => map));
   }
 }

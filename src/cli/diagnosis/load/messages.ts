@@ -15,7 +15,8 @@ export interface LoadPlan {
   /** Of the map, if that is measured. */
   readonly endpoints: readonly string[];
   readonly workerEndpoints: readonly string[];
-  readonly curve?: CurveClientKeys;
+  /** The SDK's option, or nothing. */
+  readonly keys: { readonly curve?: CurveClientKeys };
   /** A unique name, so that only the bench's own workers answer. */
   readonly service: string;
   /** Only of echo and fleet. */
@@ -31,11 +32,6 @@ export interface LoadPlan {
   readonly size: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
-}
-
-/** The SDK's option. */
-export function keysOf({ curve }: LoadPlan): { readonly curve?: CurveClientKeys } {
-  return curve === undefined ? {} : { curve };
 }
 
 /** One second of the clients, for the progress line. */

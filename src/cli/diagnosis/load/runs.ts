@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
 import { usage } from '../../common/options.js';
+import { factsIn } from '../../common/facts.js';
 import { printable, say } from '../../common/output.js';
 import { type Column, table } from '../../common/table.js';
 import { LOAD_KINDS, type LoadKind, type LoadPlan, type LoadResult } from './messages.js';
@@ -18,20 +19,24 @@ interface RunPlan {
   readonly outstanding: number | null;
   readonly rate: number | null;
   readonly size: number;
+  /** The option; `measuredSeconds` is how long it was. */
+  readonly seconds: number;
   readonly curve: boolean;
 }
 
 /** The JSON of a run. */
-export interface Run extends RunPlan, Omit<LoadResult, 'kind' | 'cpuSeconds'> {
+export interface Run extends RunPlan, Omit<LoadResult, keyof RunPlan | 'cpuSeconds'> {
   readonly endpoints: readonly string[];
   /** ISO 8601, UTC. */
   readonly measuredAt: string;
+  readonly measuredSeconds: number;
   readonly requestsPerSecond: number;
   readonly clientCpuSeconds: number;
 }
 
 const PLAN = [
-  ...['kind', 'workers', 'concurrency', 'connections', 'outstanding', 'rate', 'size', 'curve'],
+  ...['kind', 'workers', 'concurrency', 'connections', 'outstanding', 'rate', 'size'],
+  ...['seconds', 'curve'],
 ] as readonly (keyof RunPlan)[];
 
 const UNITS: Readonly<Record<LoadKind, string>> = {
@@ -41,6 +46,7 @@ const UNITS: Readonly<Record<LoadKind, string>> = {
   map: 'changes/s',
 };
 
+const LATENCIES = ['p50', 'p99', 'p99.9', 'max'] as const;
 const ISO_TIME = /^\d{4}-\d\d-\d\dT[\d:.]{8,12}Z$/;
 /** The last of each kind and options. */
 const KEPT_MAX = 100;
@@ -55,7 +61,8 @@ function planOf(plan: LoadPlan): RunPlan {
     outstanding: plan.rate > 0 ? null : plan.outstanding,
     rate: plan.rate > 0 ? plan.rate : null,
     size: plan.size,
-    curve: plan.curve !== undefined,
+    seconds: plan.measureMs / 1000,
+    curve: plan.keys.curve !== undefined,
   };
 }
 
@@ -65,7 +72,7 @@ export function runOf(plan: LoadPlan, result: LoadResult): Run {
     ...planOf(plan),
     endpoints: plan.endpoints,
     measuredAt: new Date().toISOString(),
-    seconds,
+    measuredSeconds: seconds,
     requests,
     failed,
     requestsPerSecond: requests / seconds,
@@ -90,9 +97,12 @@ export function readRun(file: string): Run {
   } catch (error) {
     throw usage(`--compare ${file}: ${codeOf(error) ?? 'it is not JSON'}`);
   }
-  if (!isRun(read)) throw usage(`--compare ${file}: it is not what bench -o json prints`);
+  if (!isRun(read)) {
+    const fault = faultOf(read) ?? '';
+    throw usage(`--compare ${file}: it is not what bench -o json prints: ${fault}`);
+  }
   // (Its own `before` would grow with each.)
-  const { before: _, ...run } = read as Run & { readonly before?: unknown };
+  const { before: _, ...run }: Run & { readonly before?: unknown } = read;
   return run;
 }
 
@@ -134,25 +144,36 @@ function keptRuns(): readonly Run[] {
   }
 }
 
-function isRun(value: unknown): value is Run {
-  if (typeof value !== 'object' || value === null) return false;
-  const { kind, measuredAt, endpoints, latencyUs, ...others } = value as Partial<Run>;
-  const figures = [others.requests, others.failed, others.requestsPerSecond, others.seconds];
-  const { p50, p99, 'p99.9': p999, max } = latencyUs ?? ({} as Partial<Run['latencyUs']>);
-  return (
-    LOAD_KINDS.some((each) => each === kind) &&
-    PLAN.every((name) => isPlain((value as Partial<Run>)[name])) &&
-    typeof measuredAt === 'string' &&
-    ISO_TIME.test(measuredAt) &&
-    Array.isArray(endpoints) &&
-    endpoints.every((each) => typeof each === 'string') &&
-    [...figures, others.clientCpuSeconds, p50, p99, p999, max].every(Number.isFinite) &&
-    Number(others.requests) > 0
-  );
+type Check = (value: unknown) => boolean;
+const isCount: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+const isCountOrNull: Check = (value) => value === null || isCount(value);
+const isFigure: Check = (value) => typeof value === 'number' && value >= 0 && value < Infinity;
+const isAbove0: Check = (value) => isFigure(value) && Number(value) > 0;
+
+const CHECKS: Readonly<Record<keyof Run, Check>> = {
+  kind: (value) => LOAD_KINDS.some((each) => each === value),
+  ...{ workers: isCountOrNull, concurrency: isCountOrNull, connections: isCount },
+  ...{ outstanding: isCountOrNull, rate: isCountOrNull, size: isCount, seconds: isCount },
+  curve: (value) => typeof value === 'boolean',
+  endpoints: (value) =>
+    Array.isArray(value) && value.every((each: unknown) => typeof each === 'string'),
+  measuredAt: (value) => typeof value === 'string' && ISO_TIME.test(value),
+  ...{ measuredSeconds: isAbove0, requests: isAbove0, failed: isCount },
+  ...{ requestsPerSecond: isFigure, clientCpuSeconds: isFigure },
+  latencyUs: (value) => LATENCIES.every((name) => isFigure(factsIn(value)?.[name])),
+};
+
+/** The first field that is missing or wrong; `null`: it is a run. */
+function faultOf(value: unknown): string | null {
+  const facts = factsIn(value);
+  if (facts === null) return 'no object';
+  const wrong = Object.entries(CHECKS).find(([name, check]) => !check(facts[name]))?.[0];
+  if (wrong === undefined) return null;
+  return facts[wrong] === undefined ? `${wrong} is missing` : `${wrong} is wrong`;
 }
 
-function isPlain(value: unknown): boolean {
-  return value === null || ['string', 'number', 'boolean'].includes(typeof value);
+function isRun(value: unknown): value is Run {
+  return faultOf(value) === null;
 }
 
 interface Row {
@@ -172,7 +193,7 @@ function rowsOf({ kind, failed }: Run): readonly Row[] {
   const whole = (value: number): string => Math.round(value).toLocaleString('en');
   return [
     { name: UNITS[kind], valueOf: (run) => run.requestsPerSecond, shown: whole },
-    ...(['p50', 'p99', 'p99.9', 'max'] as const).map(latency),
+    ...LATENCIES.map(latency),
     {
       name: 'CPU of the clients for each',
       valueOf: (run) => (run.clientCpuSeconds * 1e6) / run.requests,
@@ -184,7 +205,7 @@ function rowsOf({ kind, failed }: Run): readonly Row[] {
 
 /** @param before the run that it is compared with */
 export function runText(run: Run, before: Run | null): string {
-  const { connections, workers, concurrency, size, rate, outstanding } = run;
+  const { connections, workers, concurrency, size, seconds, rate, outstanding } = run;
   const loop = rate === null ? `${String(outstanding)} in flight` : `${rate}/s requested`;
   const of = workers === null ? '' : `${workers} workers × ${String(concurrency)}, `;
   const keys = run.curve ? ', CURVE' : '';
@@ -202,7 +223,7 @@ export function runText(run: Run, before: Run | null): string {
     before === null
       ? ''
       : `before: ${before.measuredAt}, ${before.endpoints.map(printable).join(', ')}\n`;
-  const facts = `bench ${run.kind}: ${loop}, ${connections} connections, ${of}${size} bytes${keys}\n`;
+  const facts = `bench ${run.kind}: ${loop}, ${connections} connections, ${of}${size} bytes, ${seconds} s${keys}\n`;
   return `${facts}${table(columns, rowsOf(run))}${at}`;
 }
 

@@ -3,13 +3,13 @@ import process from 'node:process';
 
 import { Client } from '../../../sdk/client.js';
 import { Worker } from '../../../sdk/worker.js';
-import { keysOf, type LoadPlan, received, send, sendFailure } from './messages.js';
+import { type LoadPlan, received, send, sendFailure } from './messages.js';
 
 const LOOK_MS = 20;
 
 async function run(plan: LoadPlan): Promise<void> {
   const { service, concurrency } = plan;
-  const at = { endpoints: plan.workerEndpoints, ...keysOf(plan) };
+  const at = { endpoints: plan.workerEndpoints, ...plan.keys };
   const workers = Array.from(
     { length: plan.workers },
     () => new Worker({ ...at, service, concurrency }, (request) => request.frames),
@@ -27,7 +27,7 @@ async function run(plan: LoadPlan): Promise<void> {
 /** Asks the broker until it knows all of them. */
 async function allRegistered(plan: LoadPlan): Promise<void> {
   const { service, workers } = plan;
-  const client = new Client({ endpoints: plan.workerEndpoints, ...keysOf(plan) });
+  const client = new Client({ endpoints: plan.workerEndpoints, ...plan.keys });
   try {
     for (;;) {
       const answer = await client.request('mmi.workers', service);

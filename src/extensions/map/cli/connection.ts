@@ -51,16 +51,15 @@ export async function withMap(
 ): Promise<void> {
   const { timeoutMs } = options;
   const endpoints = await mapEndpointsOf(options, GRACE_MS);
-  const { curve } = await curveOf(options);
+  const keys = await curveOf(options);
   const { SharedMap } = await import('../../../sdk/map.js');
-  const keys = curve === undefined ? {} : { curve };
   const map = new SharedMap({ endpoints, subtree, timeoutMs, ...keys });
   try {
-    await known(map, endpoints, timeoutMs, curve);
+    await known(map, endpoints, timeoutMs, keys.curve);
     await use(map);
   } catch (error) {
     if (codeOf(error) !== 'ERR_MDP_KEY_REFUSED') throw error;
-    const text = `the map at ${endpoints} ${keyRemedy(curve, 'client')}`;
+    const text = `the map at ${endpoints} ${keyRemedy(keys.curve, 'client')}`;
     throw new MajordomoError('ERR_MDP_KEY_REFUSED', text, { cause: error });
   } finally {
     await map.close();
