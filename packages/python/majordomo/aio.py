@@ -6,45 +6,22 @@ import asyncio
 from typing import Any, AsyncIterator, Callable, Mapping, Optional, Sequence, Union
 
 from . import jobs, schedules
-from .client import Service, shown
+from .client import ClientBase, Service, shown
 from .contract import contract_in
-from .curve import Curve
-from .engine import Ask, Engine, Pause, Result, Script
+from .engine import Ask, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, Endpoints, cost, service_of
+from .options import Body, cost, service_of
 from .schedules import Schedule
 
 
-class AsyncClient:
+class AsyncClient(ClientBase):
     """Client for asyncio: the same options, calls and errors; cancelling a task cancels its request.
 
         async with AsyncClient('tcp://127.0.0.1:5555') as client:
             print((await client.request('echo', 'hello')).text())
     """
-
-    def __init__(
-        self,
-        endpoints: Endpoints = None,
-        *,
-        timeout_ms: int = 2500,
-        deadline_ms: Optional[int] = None,
-        retries: int = 3,
-        max_outstanding: int = 100_000,
-        if_no_worker: str = "wait",
-        stream_buffer_bytes: int = 67_108_864,
-        protocol: str = "0.2",
-        retry_base_ms: int = 100,
-        retry_max_ms: int = 2000,
-        curve: Optional[Curve] = None,
-        strategy: str = "failover",
-        hedge_ms: Optional[int] = None,
-        ping_interval_ms: int = 1000,
-    ) -> None:
-        self._engine = Engine(endpoints, timeout_ms, deadline_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
-                              protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
-                              ping_interval_ms)
 
     async def request(
         self,
@@ -152,11 +129,6 @@ class AsyncClient:
         name = service_of(service)
         reply = await self.request("mmi.contract", name, timeout_ms=timeout_ms, deadline_ms=deadline_ms, retries=retries)
         return contract_in(reply.frames)
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """See ``Client.counters``."""
-        return self._engine.counters
 
     async def close(self) -> None:
         """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing."""

@@ -24,25 +24,8 @@ def shown(service: Service) -> str:
     return service_of(service).decode("utf-8", "backslashreplace")
 
 
-class Client:
-    """Sends requests to services. Any number of threads may use one client.
-
-        with Client('tcp://127.0.0.1:5555') as client:
-            print(client.request('echo', 'hello').text())
-
-    ``endpoints``: one broker, or the nodes of a pair in order, as text separated by commas or as a list;
-    without it, the environment variable ``MAJORDOMO_URL``. A request is sent at most ``1 + retries``
-    times, each for ``timeout_ms``, and ends no later than ``(1 + retries) * timeout_ms`` and ``deadline_ms``
-    milliseconds after the call: that is the whole of a call or a stream, and None is no such end.
-    ``if_no_worker='fail'``: a request to a service without workers fails at once with NoWorkerError.
-    ``stream_buffer_bytes`` bounds what has arrived of one answer and is not read. ``retry_base_ms`` and
-    ``retry_max_ms`` are the first and the longest pause after a refusal or a lost connection, in
-    milliseconds. ``curve``: see Curve. ``strategy='freelance'``: the end points are brokers that know nothing of
-    each other; ``hedge_ms``: after so long without an answer one more of them is asked; ``ping_interval_ms``: one
-    that is silent for twice as long is taken for dead.
-
-    Raises OptionError, EndpointError.
-    """
+class ClientBase:
+    """What Client and AsyncClient share: their options, which ``Client`` explains, and counts."""
 
     def __init__(
         self,
@@ -65,6 +48,32 @@ class Client:
         self._engine = Engine(endpoints, timeout_ms, deadline_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
                               protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
                               ping_interval_ms)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Counts of ``late`` answers, ``malformed`` messages, ``resends`` and ``reopened`` connections."""
+        return self._engine.counters
+
+
+class Client(ClientBase):
+    """Sends requests to services. Any number of threads may use one client.
+
+        with Client('tcp://127.0.0.1:5555') as client:
+            print(client.request('echo', 'hello').text())
+
+    ``endpoints``: one broker, or the nodes of a pair in order, as text separated by commas or as a list;
+    without it, the environment variable ``MAJORDOMO_URL``. A request is sent at most ``1 + retries``
+    times, each for ``timeout_ms``, and ends no later than ``(1 + retries) * timeout_ms`` and ``deadline_ms``
+    milliseconds after the call: that is the whole of a call or a stream, and None is no such end.
+    ``if_no_worker='fail'``: a request to a service without workers fails at once with NoWorkerError.
+    ``stream_buffer_bytes`` bounds what has arrived of one answer and is not read. ``retry_base_ms`` and
+    ``retry_max_ms`` are the first and the longest pause after a refusal or a lost connection, in
+    milliseconds. ``curve``: see Curve. ``strategy='freelance'``: the end points are brokers that know nothing of
+    each other; ``hedge_ms``: after so long without an answer one more of them is asked; ``ping_interval_ms``: one
+    that is silent for twice as long is taken for dead.
+
+    Raises OptionError, EndpointError.
+    """
 
     def request(
         self,
@@ -221,11 +230,6 @@ class Client:
         name = service_of(service)
         reply = self.request("mmi.contract", name, timeout_ms=timeout_ms, deadline_ms=deadline_ms, retries=retries)
         return contract_in(reply.frames)
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """Counts of ``late`` answers, ``malformed`` messages, ``resends`` and ``reopened`` connections."""
-        return self._engine.counters
 
     def close(self) -> None:
         """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing."""
