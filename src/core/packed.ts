@@ -133,6 +133,26 @@ export function messageEnd(bytes: Buffer, from: number, end: number, framesMax: 
   return 0;
 }
 
+/** One of several messages that were packed one after the other. */
+export interface PackedMessage {
+  readonly from: number;
+  /** One past its last byte. */
+  readonly to: number;
+  /** The number of its frames. */
+  readonly frames: number;
+}
+
+/** The messages in the first `end` bytes, which this process packed. */
+export function* packedMessages(bytes: Buffer, end: number): Generator<PackedMessage, void> {
+  const cursor = new PackedCursor();
+  for (let from = 0; from < end; from = cursor.end) {
+    let frames = 1;
+    readPacked(bytes, from, cursor);
+    for (; cursor.more; frames++) readPacked(bytes, cursor.end, cursor);
+    yield { from, to: cursor.end, frames };
+  }
+}
+
 /** Adds the packed frames `[start, end)` of `bytes` to `frames`, as views. */
 export function unpack(bytes: Buffer, start: number, end: number, frames: Frames): void {
   const cursor = new PackedCursor();

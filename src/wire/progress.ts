@@ -1,6 +1,7 @@
 /** Progress: a PARTIAL that tells how far the worker is, and is no part of the reply (D82). */
 import type { Frames } from '../core/frames.js';
-import type { PackedCursor } from '../core/packed.js';
+import type { PackedMessage } from '../core/packed.js';
+import { packedHead } from '../core/packed-head.js';
 
 /** The first frame of its body; at least one more follows. */
 export const PROGRESS: Buffer = Buffer.from('MDPP01');
@@ -10,9 +11,12 @@ export function isProgress(frames: Frames, from: number): boolean {
   return frames.count > from + 1 && frames.equals(from, PROGRESS);
 }
 
-/** The same of a packed body. @param cursor at its first frame */
-export function isPackedProgress(packed: Buffer, { start, end, more }: PackedCursor): boolean {
-  return more && end - start === PROGRESS.length && PROGRESS.compare(packed, start, end) === 0;
+const PACKED: Buffer = packedHead([PROGRESS]);
+
+/** The same of a packed body. */
+export function isPackedProgress(packed: Buffer, { from, to }: PackedMessage): boolean {
+  const end = from + PACKED.length;
+  return end <= to && PACKED.compare(packed, from, end) === 0;
 }
 
 /** The same of a body as the SDK has it. */

@@ -1,7 +1,7 @@
 /** PARTIALs held back for 0.1 clients (D10) and stored requests, which take only whole replies. */
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
-import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
+import { pack, packedBytes, packedMessages, unpack } from '../../core/packed.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { isPackedProgress, isProgress } from '../../wire/progress.js';
 import { HELD, type RequestId, type RequestTable } from './request-table.js';
@@ -79,7 +79,10 @@ export class HeldPartials {
     const held = this.of(id);
     if (held === null || held.frames === 0) return null;
     const joined = new Frames();
-    unpackReply(held, joined);
+    for (const partial of packedMessages(held.buffer, held.bytes)) {
+      if (isPackedProgress(held.buffer, partial)) continue;
+      unpack(held.buffer, partial.from, partial.to, joined);
+    }
     for (let index = from; index < frames.count; index++) {
       joined.push(frames.buffer(index), frames.start(index), frames.end(index));
     }
@@ -93,16 +96,5 @@ export class HeldPartials {
     held.memory.add('requests', -held.bytes);
     this.#byRequest.delete(id);
     this.#table.lower(id, HELD);
-  }
-}
-
-function unpackReply({ buffer, bytes }: PartialsOfRequest, frames: Frames): void {
-  const cursor = new PackedCursor();
-  let isSkipped = false;
-  for (let at = 0; at < bytes; at = cursor.end) {
-    const isFirst = !cursor.more;
-    readPacked(buffer, at, cursor);
-    if (isFirst) isSkipped = isPackedProgress(buffer, cursor);
-    if (!isSkipped) frames.push(buffer, cursor.start, cursor.end);
   }
 }

@@ -1,5 +1,6 @@
 /** The parts of a reply that is not complete yet, and how far a client has read them (D82). */
-import { PackedCursor, readPacked } from '../../core/packed.js';
+import { Frames } from '../../core/frames.js';
+import { packedMessages, unpack } from '../../core/packed.js';
 
 /** How far a client has read. */
 export interface PartsCursor {
@@ -36,24 +37,16 @@ export interface Parts {
  * @param packed each part ends with a frame that no other follows
  */
 export function partsFrom(packed: Buffer, index: number, bytesMax: number): Parts {
-  const cursor = new PackedCursor();
   const counts: number[] = [];
-  const frames: Buffer[] = [];
+  const taken = new Frames();
   let bytes = 0;
-  let part: Buffer[] = [];
-  let partAt = 0;
-  for (let at = 0, number = 0; at < packed.length; at = cursor.end) {
-    readPacked(packed, at, cursor);
-    if (number >= index) part.push(packed.subarray(cursor.start, cursor.end));
-    if (cursor.more) continue;
-    const partBytes = cursor.end - partAt;
-    partAt = cursor.end;
+  let number = 0;
+  for (const { from, to, frames } of packedMessages(packed, packed.length)) {
     if (number++ < index) continue;
-    if (counts.length > 0 && bytes + partBytes > bytesMax) break;
-    counts.push(part.length);
-    frames.push(...part);
-    bytes += partBytes;
-    part = [];
+    if (counts.length > 0 && bytes + to - from > bytesMax) break;
+    counts.push(frames);
+    bytes += to - from;
+    unpack(packed, from, to, taken);
   }
-  return { counts, frames, bytes };
+  return { counts, frames: Array.from({ length: taken.count }, (_, n) => taken.view(n)), bytes };
 }

@@ -15,7 +15,7 @@ import {
   ServiceError,
   type StandardSchema,
 } from '../../../src/sdk/client.js';
-import { Worker } from '../../../src/sdk/worker.js';
+import { type Handler, Worker } from '../../../src/sdk/worker.js';
 import { FakeNet, shown } from './fake-dial.js';
 
 const A = 'tcp://a:1';
@@ -371,20 +371,26 @@ describe('typed services', () => {
     errors: { too_wide: z.object({ most: z.number() }) },
   });
 
-  it('tells of progress apart from the reply, in a stream and to one who only waits for the reply', async () => {
+  /** What a worker with this handler sends after one request. */
+  async function resized(
+    handler: Handler<{ width: number }, { bytes: number }, { percent: number }>,
+  ): Promise<string[]> {
     const { sent } = await asked(
       '{"width":3}',
-      (dial) =>
+      ({ dial }) =>
         new Worker({
-          ...{ endpoints: A, name: '', dial: dial.dial, contract: resize },
-          services: {
-            resize: ({ value }, context) => {
-              context.progress({ percent: 50 });
-              return { bytes: value.width };
-            },
-          },
+          ...{ endpoints: A, name: '', dial, contract: resize },
+          services: { resize: handler },
         }),
     );
+    return sent;
+  }
+
+  it('tells of progress apart from the reply, in a stream and to one who only waits for the reply', async () => {
+    const sent = await resized(({ value }, context) => {
+      context.progress({ percent: 50 });
+      return { bytes: value.width };
+    });
     expect(sent).toEqual([
       ...['MDPW02|\\x03|token||MDPP01|{"percent":50}', 'MDPW02|\\x04|token||{"bytes":3}'],
     ]);
@@ -407,36 +413,18 @@ describe('typed services', () => {
   });
 
   it('progress that is wrong ends the request, wherever it is found', async () => {
-    const { sent } = await asked(
-      '{"width":3}',
-      (dial) =>
-        new Worker({
-          ...{ endpoints: A, name: '', dial: dial.dial, contract: resize },
-          services: {
-            resize: (_request, context) => {
-              context.progress({ percent: 'half' as never });
-              return { bytes: 1 };
-            },
-          },
-        }),
-    );
+    const sent = await resized((_request, context) => {
+      context.progress({ percent: 'half' as never });
+      return { bytes: 1 };
+    });
     expect(sent).toEqual([expect.stringContaining('|error|invalid_reply|')]);
   });
 
   it('sends the errors that a service declares, with details that are checked, and no others', async () => {
     const thrownBy = async (error: () => Error): Promise<string> => {
-      const { sent } = await asked(
-        '{"width":3}',
-        (dial) =>
-          new Worker({
-            ...{ endpoints: A, name: '', dial: dial.dial, contract: resize },
-            services: {
-              resize: () => {
-                throw error();
-              },
-            },
-          }),
-      );
+      const sent = await resized(() => {
+        throw error();
+      });
       return sent[0] ?? '';
     };
     const details = { most: 2 };

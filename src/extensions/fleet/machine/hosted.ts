@@ -12,7 +12,7 @@ import type {
 } from '../../../broker/ports.js';
 import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
-import { PackedCursor, readPacked } from '../../../core/packed.js';
+import { packedMessages } from '../../../core/packed.js';
 import type { Failure } from '../../../wire/failure.js';
 import { isPackedProgress } from '../../../wire/progress.js';
 import { failEntry, finalEntry, type FleetCredit, partialEntry, returnEntry } from './codec.js';
@@ -308,18 +308,10 @@ export class Hosted implements InternalClient {
 /** @returns the number of those of their frames that belong to the reply */
 function sendParts(held: Held, parts: Buffer | null): number {
   if (parts === null) return 0;
-  const cursor = new PackedCursor();
   let frames = 0;
-  let from = 0;
-  while (from < parts.length) {
-    readPacked(parts, from, cursor);
-    const isReply = !isPackedProgress(parts, cursor);
-    let count = 1;
-    for (; cursor.more; count++) readPacked(parts, cursor.end, cursor);
-    const at = cursor.end;
-    if (isReply) frames += count;
-    held.peer.post(partialEntry(held.token, held.parts++, parts.subarray(from, at)));
-    from = at;
+  for (const part of packedMessages(parts, parts.length)) {
+    if (!isPackedProgress(parts, part)) frames += part.frames;
+    held.peer.post(partialEntry(held.token, held.parts++, parts.subarray(part.from, part.to)));
   }
   return frames;
 }
