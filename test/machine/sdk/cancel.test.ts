@@ -54,6 +54,17 @@ describe('a client', () => {
     expect(client.counters).toMatchObject({ malformed: 0, late: 0 });
   });
 
+  it('takes back what was aborted in the turn in which it is closed', async () => {
+    const { client, net } = clientOf(OFFERS);
+    const abort = new AbortController();
+    const aborted = client.request('echo', 'a', { signal: abort.signal });
+    const { link } = net;
+    link.written();
+    abort.abort();
+    await Promise.allSettled([client.close(), aborted]);
+    expect(link.written()[0]?.[2]?.toString()).toBe('mmi.cancel');
+  });
+
   it('takes back a stream whose loop is left', async () => {
     const { client, net } = clientOf(OFFERS);
     const stream = client.stream('count', '');
