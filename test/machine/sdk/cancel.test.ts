@@ -9,7 +9,7 @@ import { Task } from '../../../src/sdk/worker/worker-session.js';
 import { FakeNet, shown } from './fake-dial.js';
 
 const ENDPOINT = 'tcp://a:1';
-const OFFERS = JSON.stringify({ extensions: ['credit', 'ready-options', 'cancel'] });
+const OFFERS = JSON.stringify({ extensions: ['credit', 'ready-options', 'headers', 'cancel'] });
 const PROBE = Buffer.alloc(5);
 
 const closing: (() => Promise<void>)[] = [];
@@ -172,6 +172,39 @@ describe('a worker', () => {
     expect(worker.running).toBe(1);
     expect(warnings).toEqual([]);
     expect(context).not.toBeNull();
+  });
+
+  it('takes what a handler throws when its worker gives up for its end, not for a failure', async () => {
+    let fail = (): void => undefined;
+    const { worker, net } = workerOf(
+      () =>
+        new Promise((_, reject) => {
+          fail = reject;
+        }),
+    );
+    asks(net, 't1');
+    await worker.close({ graceMs: 0 });
+    fail();
+    while (worker.running > 0) await pause(1);
+    expect(worker.counters).toMatchObject({ cancelled: 1, failed: 0, answered: 0 });
+    expect(warnings).toEqual([]);
+  });
+
+  it('takes what a handler throws after its deadline for its end, not for a failure', async () => {
+    const { worker, net } = workerOf(async ({ signal }) => {
+      await new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+      });
+      throw new Error('in vain');
+    });
+    let failed = 0;
+    worker.on('failed', () => failed++);
+    net.link.says('MDPW02', '\x09', 't1', '', '1', '{}', 'hi');
+    while (worker.running > 0) await pause(1);
+    expect(ends(net)).toEqual(['MDPW02|\\x07|t1||cancelled']);
+    expect(worker.counters).toMatchObject({ cancelled: 1, failed: 0, answered: 0 });
+    expect(failed).toBe(0);
+    expect(warnings).toEqual([]);
   });
 
   it('looks through what runs once for all that are cancelled together', async () => {
