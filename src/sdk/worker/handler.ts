@@ -143,8 +143,9 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
 
   /** Its signal has aborted, or would have if it had been asked for: an error is the end that this asks for. */
   get isAborted(): boolean {
-    if (this.#over || this.cancelledBy !== null || this.#signal?.signal.aborted === true)
-      {return true;}
+    if (this.#over || this.cancelledBy !== null || this.#signal?.signal.aborted === true) {
+      return true;
+    }
     const { deadlineMs } = this.task.request;
     return deadlineMs !== 0 && deadlineMs <= monotonicMs();
   }
