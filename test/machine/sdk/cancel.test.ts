@@ -237,6 +237,29 @@ describe('a worker', () => {
     await turn();
   });
 
+  it('tells apart what two brokers call by the same token', () => {
+    const aborted: string[] = [];
+    const { net } = workerOf(
+      (request) => {
+        request.signal.addEventListener('abort', () => {
+          aborted.push(request.text());
+        });
+        return new Promise(() => undefined);
+      },
+      { endpoints: [ENDPOINT, 'tcp://b:1'], concurrency: 4, cancelGraceMs: 60_000 },
+    );
+    const [first, second] = net.links;
+    first?.events.connected();
+    first?.says('', 'MDPC02', '\x03', 'mmi.broker', '200', OFFERS);
+    for (const [link, body] of [[first, 'first'] as const, [second, 'second'] as const]) {
+      for (const token of ['t1', 't2']) link?.says('MDPW02', '\x02', token, '', `${body} ${token}`);
+    }
+    // By a search, and by the map that the second of a turn is looked up in.
+    second?.says('MDPW02', '\x0a', 't1', '');
+    first?.says('MDPW02', '\x0a', 't2', '');
+    expect(aborted).toEqual(['second t1', 'first t2']);
+  });
+
   it('drops what the handler answers, and tells a generator at its next part', async () => {
     const thrown: unknown[] = [];
     let goOn = (): void => undefined;
