@@ -709,7 +709,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
         this.#send(link, call);
       },
       cancel: (link, sends) => {
-        const ids = sends.map(([{ id }, send]) => correlation(id, send));
+        const ids = sends.map(([id, send]) => correlation(id, send));
         for (let at = 0; at < ids.length; at += CANCEL_IDS_MAX) {
           const some = ids.slice(at, at + CANCEL_IDS_MAX);
           // Without a correlation id: those of the requests follow what precedes it.

@@ -83,9 +83,9 @@ export type { Message, Request } from './message.js';
 export interface WorkerCounters {
   /** Requests that handlers answered. */
   answered: number;
-  /** Requests whose handlers threw. */
+  /** Requests whose handlers threw otherwise. */
   failed: number;
-  /** Requests that were cancelled while their handlers ran. */
+  /** Requests that were cancelled while their handlers ran, or whose handlers threw after their signal aborted. */
   cancelled: number;
   /** Invalid messages from brokers, and requests with invalid headers. */
   malformed: number;
@@ -467,7 +467,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
 
   #failed(context: TaskContext<WorkerSession>, thrown: unknown): void {
     const { session, task } = context;
-    if (context.cancelledBy !== null) {
+    if (context.isAborted) {
+      if (context.cancelledBy === null) this.counters.cancelled++;
       this.#cancelled(context);
       return;
     }

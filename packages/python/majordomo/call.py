@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, Optional, Sequence
 
 from .errors import MajordomoError
+
+if TYPE_CHECKING:
+    from .exchange import Cancels
 
 
 class Settings:
@@ -54,6 +57,8 @@ class Call:
         self.sent_at = 0.0
         self.until = 0.0
         self.next_at = 0.0
+        self.out: list[tuple[Cancels, int]] = []  # attempts that may still be answered, and by whom
+        self.answer_of = 0  # the attempt whose answer comes, or has come
         self.parts: list[bytes] = []
         self.parts_of: Optional[int] = None  # the attempt that they answer
         self._oldest = 1  # of earlier attempts parts were dropped
@@ -70,17 +75,15 @@ class Call:
         """What its last send has in the envelope, and the answer to that."""
         return self.id + bytes((self.attempt & 255,))
 
-    @property
-    def correlations(self) -> "list[bytes]":
-        """Those of all sends that can be told apart."""
-        sends = range(max(1, self.attempt - 255), self.attempt + 1)
-        return [self.id + bytes((each & 255,)) for each in sends]
-
-    def sent(self, now: float) -> None:
+    def sent(self, now: float, to: Cancels) -> None:
+        if self.parts_of is not None:
+            self.take_back()
         self.attempt += 1
         self.sends += 1
         self.sent_at = now
         self.refusal = None
+        self.out.append((to, self.attempt))
+        del self.out[:-256]  # the number of an older one is now that of another
         if self.parts_of is not None:
             self.parts, self.part_bytes, self.parts_of = [], 0, None
             self._oldest = self.attempt
@@ -90,6 +93,23 @@ class Call:
         attempt = self.attempt - (self.attempt - answer_to) % 256
         if attempt < self._oldest:
             return False
-        if self.parts_of is None and not final:
+        if self.parts_of not in (None, attempt):
+            return False
+        self.answer_of = attempt
+        if not final:
             self.parts_of = attempt
-        return self.parts_of in (None, attempt)
+        return True
+
+    def refused(self, answer_to: int) -> None:
+        """Nobody has got this attempt, modulo 256."""
+        self.out = [each for each in self.out if each[1] & 255 != answer_to]
+
+    def take_back(self, kept: int = 0) -> None:
+        """Tells the brokers that nobody waits for the answers to its attempts any more, but for that to ``kept``."""
+        useless: dict[Cancels, list[bytes]] = {}
+        for to, attempt in self.out:
+            if attempt != kept:
+                useless.setdefault(to, []).append(self.id + bytes((attempt & 255,)))
+        self.out = [each for each in self.out if each[1] == kept]
+        for to, sends in useless.items():
+            to.send(sends)

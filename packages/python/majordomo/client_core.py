@@ -41,15 +41,15 @@ DIAL_PATIENCE = 1.0
 class Line:
     """One connection to one end point."""
 
-    def __init__(self, endpoint: int, dial: "Callable[[Line], Link]", until: float) -> None:
+    def __init__(self, endpoint: int, dial: "Callable[[Line], Link]", until: float, settings: Settings) -> None:
         self.endpoint = endpoint
         self.until = until  # the patience with it, until it is up
         self.is_up = False
         self.heard_at = -1.0
         self.quiet_at = -1.0  # when it was sent something first, since then
-        self.cancels = Cancels()
         self.out: dict[bytes, Call] = {}
         self.link = dial(self)
+        self.cancels = Cancels(settings, self.link)
 
 
 class ClientCore:
@@ -85,22 +85,12 @@ class ClientCore:
         self._dispatch(call, now)
         self._pump(now)
 
-    def abandon(self, call: Call) -> None:
+    def abandon(self, call: Call, kept: int = 0) -> None:
+        """Nobody waits for it any more, after the answer to the attempt ``kept``, if there is one."""
+        call.take_back(kept)
         self._calls.pop(call.id, None)
         self._waiting.pop(call.id, None)
         self._take_off(call)
-
-    def cancel(self, call: Call) -> None:
-        """Nobody waits for it any more."""
-        self._take_back(call)
-        self.abandon(call)
-
-    def _take_back(self, call: Call) -> None:
-        line = self._line_of.get(call.id)
-        if line is None and call.sends > 0 and call.id not in self._waiting:
-            line = self._line  # it pauses after a refusal: a worker may have an earlier send
-        if line is not None:
-            line.cancels.send(self._settings, line.link, call.correlations)
 
     def close(self) -> None:
         self._open_at = float("inf")
@@ -158,7 +148,7 @@ class ClientCore:
         elif not call.accepts(attempt, answer.final):
             self.counters["late"] += answer.final
         elif answer.service == wire.FAILED and len(answer.body) >= 3:
-            self._fail(call, received_service_error(answer.body))
+            self._fail(call, received_service_error(answer.body), call.answer_of)
         else:
             self._failures = 0
             self._turns.answered()
@@ -184,7 +174,7 @@ class ClientCore:
 
     def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
         facts = wire.parse_facts(body)
-        line.cancels.learnt(self._settings, line.link, facts)
+        line.cancels.learnt(facts)
         self._turns.heartbeat = facts.pair_heartbeat_ms / 1000
         if line is self._line:
             self.facts = facts
@@ -192,12 +182,13 @@ class ClientCore:
 
     def _answered(self, call: Call, answer: wire.Answer, now: float) -> None:
         if answer.final:
-            self.abandon(call)
+            self.abandon(call, call.answer_of)
             finish(call, answer)
             return
+        call.take_back(call.answer_of)
         error = take_part(call, answer, self._settings.buffer_bytes)
         if error is not None:
-            self.cancel(call)
+            self.abandon(call)
             call.done(None, error)
             return
         # A service that still sends is not late.
@@ -210,6 +201,7 @@ class ClientCore:
     def _refused(self, call: Call, body: Sequence[bytes], now: float) -> None:
         status = status_of(body)
         line = self._take_off(call)
+        call.refused(call.attempt & 255)
         if status not in (429, 503) or call.is_streamed:
             self._fail(call, refused(call, body))
             return
@@ -229,8 +221,6 @@ class ClientCore:
     def _due(self, call: Call, now: float) -> None:
         line = self._line_of.get(call.id)
         is_silent = line is not None and line is self._line and line.heard_at <= call.sent_at
-        if now >= call.end:
-            self._take_back(call)
         if line is not None and now < call.until:
             if is_silent:  # is the broker dead, or the service slow?
                 probe(self._settings, line.link)
@@ -255,8 +245,8 @@ class ClientCore:
         """No end point admits this client's key."""
         return all(self._why.get(each) == KEY_REFUSED for each in self._settings.endpoints)
 
-    def _fail(self, call: Call, error: MajordomoError) -> None:
-        self.abandon(call)
+    def _fail(self, call: Call, error: MajordomoError, kept: int = 0) -> None:
+        self.abandon(call, kept)
         call.done(None, error)
 
     def _timer(self, call: Call, at: float) -> None:
@@ -292,6 +282,7 @@ class ClientCore:
 
     def _close(self, line: Line, now: float) -> None:
         self._retired.pop(line, None)
+        line.cancels.end()
         line.link.close()
         for call in list(line.out.values()):
             self._take_off(call)
@@ -306,7 +297,8 @@ class ClientCore:
             self.facts = None
             self.counters["reopened"] += self._open_at > float("-inf")
             self._open_at = now
-            self._line = line = Line(self._endpoint, self._dial, now + DIAL_PATIENCE if several else float("inf"))
+            self._line = line = Line(self._endpoint, self._dial, now + DIAL_PATIENCE if several else float("inf"),
+                                     self._settings)
             reason = line.link.open(self._settings.endpoints[line.endpoint])
             if reason is not None:
                 self.down(line, reason, now)
@@ -328,7 +320,7 @@ class ClientCore:
             self._fail(call, error)
             return
         self.counters["resends"] += call.sends > 0
-        call.sent(now)
+        call.sent(now, line.cancels)
         call.until = min(call.deadline, now + call.timeout)
         self._timer(call, now + (call.until - now) / 2)
         self._line_of[call.id] = line

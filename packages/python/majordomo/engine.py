@@ -145,7 +145,7 @@ class Engine:
 
     def cancel(self, call: Call) -> None:
         try:
-            self.post(lambda: self._core.cancel(call))
+            self.post(lambda: self._core.abandon(call))
         except ClosedError:
             pass  # it has ended already
 

@@ -47,23 +47,33 @@ def probe(settings: Settings, link: Link) -> None:
 
 
 class Cancels:
-    """Tells a broker that nobody waits for the answers to some sends any more, once it has said that it listens."""
+    """Tells a broker that nobody waits for the answers to some sends any more, once it has said that it listens.
 
-    def __init__(self) -> None:
+    Of one connection.
+    """
+
+    def __init__(self, settings: Settings, link: Link) -> None:
+        self._settings = settings
+        self._link = link
         self._is_taken: Optional[bool] = None
         self._early: list[bytes] = []
 
-    def learnt(self, settings: Settings, link: Link, facts: wire.Facts) -> None:
+    def learnt(self, facts: wire.Facts) -> None:
         self._is_taken = facts.has("cancel")
         early, self._early = self._early, []
-        self.send(settings, link, early)
+        self.send(early)
 
-    def send(self, settings: Settings, link: Link, sends: Sequence[bytes]) -> None:
+    def send(self, sends: Sequence[bytes]) -> None:
         if self._is_taken is None:
             self._early = [*self._early, *sends][:_CANCELS_MAX]
         elif self._is_taken:
             for at in range(0, len(sends), _CANCELS_MAX):
-                link.send(wire.request(settings.version, b"", b"mmi.cancel", sends[at : at + _CANCELS_MAX]))
+                some = sends[at : at + _CANCELS_MAX]
+                self._link.send(wire.request(self._settings.version, b"", b"mmi.cancel", some))
+
+    def end(self) -> None:
+        """The connection is lost."""
+        self._is_taken = False
 
 
 def status_of(body: Sequence[bytes]) -> int:
@@ -89,7 +99,8 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         return StreamBrokenError(f"{call.name}: the stream ended before its last part")
     if call.attempt > 0:
         details = {"sends": call.sends, "service": call.name}
-        return RequestTimeoutError(f"{call.name}: no answer; sent {call.sends} times", details)
+        what = "deadline_ms is over: no whole answer" if now >= call.end else "no answer"
+        return RequestTimeoutError(f"{what} from '{call.name}' (sent {call.sends} times)", details)
     if KEY_REFUSED in why.values():
         return key_error(call)
     if is_connected:

@@ -36,7 +36,7 @@ from .options import backoff_ms
 class _Node:
     """One broker. It is alive if it is connected and was heard within two pings."""
 
-    def __init__(self, link: Link, endpoint: str) -> None:
+    def __init__(self, link: Link, endpoint: str, cancels: Cancels) -> None:
         self.link = link
         self.endpoint = endpoint
         self.state = "none"
@@ -47,7 +47,7 @@ class _Node:
         self.key_refusals = 0  # in a row
         self.why = "no answer"
         self.facts: Optional[wire.Facts] = None
-        self.cancels = Cancels()
+        self.cancels = cancels
 
 
 class _Race:
@@ -67,7 +67,8 @@ class _Race:
 class FreelanceCore:
     def __init__(self, settings: Settings, links: Sequence[Link]) -> None:
         self._settings = settings
-        self._nodes = [_Node(link, endpoint) for link, endpoint in zip(links, settings.endpoints)]
+        pairs = zip(links, settings.endpoints)
+        self._nodes = [_Node(link, endpoint, Cancels(settings, link)) for link, endpoint in pairs]
         self._races: dict[bytes, _Race] = {}
         self._timers: list[tuple[float, bytes]] = []
         self._count = 0
@@ -84,19 +85,10 @@ class FreelanceCore:
         race = self._races[call.id] = _Race(call)
         self._try(race, now)
 
-    def abandon(self, call: Call) -> None:
+    def abandon(self, call: Call, kept: int = 0) -> None:
+        """Nobody waits for it any more, after the answer to the attempt ``kept``, if there is one."""
+        call.take_back(kept)
         self._races.pop(call.id, None)
-
-    def cancel(self, call: Call) -> None:
-        """Nobody waits for it any more."""
-        self._take_back(call)
-        self.abandon(call)
-
-    def _take_back(self, call: Call) -> None:
-        race = self._races.get(call.id)
-        for at, attempt in race.open.items() if race is not None else ():
-            node = self._nodes[at]
-            node.cancels.send(self._settings, node.link, [call.id + bytes((attempt,))])
 
     def close(self) -> None:
         for node in self._nodes:
@@ -117,7 +109,8 @@ class FreelanceCore:
         if node.state not in ("up", "dialling"):
             return
         node.link.close()
-        node.state, node.why, node.facts, node.cancels = "none", reason, None, Cancels()
+        node.cancels.end()
+        node.state, node.why, node.facts, node.cancels = "none", reason, None, Cancels(self._settings, node.link)
         node.failures += 1
         node.key_refusals = node.key_refusals + 1 if reason == KEY_REFUSED else 0
         self.counters["reopened"] += 1
@@ -140,7 +133,7 @@ class FreelanceCore:
         if answer.correlation == PROBE:
             if answer.service == b"mmi.broker":
                 node.facts = wire.parse_facts(answer.body)
-                node.cancels.learnt(self._settings, node.link, node.facts)
+                node.cancels.learnt(node.facts)
                 self._look_for_work(now)
             return
         if not was_alive:
@@ -218,7 +211,9 @@ class FreelanceCore:
             self.counters["resends"] += call.sends > 0
             race.asked.add(at)
             race.last = at
-            call.sent(now)
+            if call.parts_of is not None:
+                race.open.clear()  # they are of no use with this attempt
+            call.sent(now, node.cancels)
             race.open[at] = call.attempt & 255
             race.hedge_at = float("inf") if self._settings.hedge is None else now + self._settings.hedge
             node.link.send(frames_of(self._settings, call, now))
@@ -259,13 +254,13 @@ class FreelanceCore:
             if call.is_streamed:
                 self._time_out(call, now)
                 return
-            race.open.clear()  # the parts of the others were dropped: their answers are not whole
         if not race.open:
             self._ask_next(race, now)
 
     def _answered(self, race: _Race, at: int, answer: wire.Answer, now: float) -> None:
         call = race.call
         if answer.service == wire.REFUSED:
+            call.refused(answer.correlation[-1])
             if status_of(answer.body) not in (429, 503):
                 self._fail(call, refused(call, answer.body))
                 return
@@ -279,15 +274,17 @@ class FreelanceCore:
                 race.resume_at = now + pause
                 self._timer(race)
         elif answer.service == wire.FAILED and len(answer.body) >= 3:
-            self._fail(call, received_service_error(answer.body))
+            self._fail(call, received_service_error(answer.body), call.answer_of)
         elif answer.final:
-            self.abandon(call)
+            self.abandon(call, call.answer_of)
             finish(call, answer)
         else:
+            call.take_back(call.answer_of)
+            race.open = {at: answer.correlation[-1]}  # parts of two are not mixed
             race.hedge_at = float("inf")
             error = take_part(call, answer, self._settings.buffer_bytes)
             if error is not None:
-                self.cancel(call)
+                self.abandon(call)
                 call.done(None, error)
                 return
             call.until = min(now + call.timeout, call.end)
@@ -295,11 +292,9 @@ class FreelanceCore:
             self._timer(race)
 
     def _time_out(self, call: Call, now: float) -> None:
-        if now >= call.end:
-            self._take_back(call)
         why = {node.endpoint: node.why for node in self._nodes}
         self._fail(call, late_error(call, why, any(node.state == "up" for node in self._nodes), now))
 
-    def _fail(self, call: Call, error: MajordomoError) -> None:
-        self.abandon(call)
+    def _fail(self, call: Call, error: MajordomoError, kept: int = 0) -> None:
+        self.abandon(call, kept)
         call.done(None, error)

@@ -269,7 +269,8 @@ class Worker:
         _, request = self._running.pop(task, (None, None))
         if request is None:
             return  # it was given up
-        if request._is_cancelled:
+        is_error = isinstance(outcome, BaseException)
+        if request._is_cancelled or (is_error and request.is_aborted()):  # also after the deadline
             session.core.give_back(task, CANCELLED)
         elif isinstance(outcome, BaseException):
             log.warning("a handler of %s failed: %r", session.name, outcome)

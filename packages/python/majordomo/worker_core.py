@@ -2,7 +2,8 @@
 
 READY on every connection, and again after a DISCONNECT. A HEARTBEAT each interval, also while handlers
 compute. The broker is asked what it knows first (``mmi.broker``), and once more after READY: MDP does not
-confirm a READY, but the answer does. Times are seconds of a monotonic clock.
+confirm a READY, but the answer does. If the first answer comes after READY, the worker registers anew once it
+is idle, to ask for what the broker knows. Times are seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .options import backoff_ms
 # The longest wait for an answer to mmi.broker before READY.
 PATIENCE = 1.0
 _BEFORE, _AFTER = b"?1", b"?2"
+_NOTHING = wire.Facts()  # of a broker that has not answered yet
 
 
 class Failure(NamedTuple):
@@ -77,8 +79,10 @@ class WorkerCore:
         self._beat_since_heard = False
         self._failures = 0
         self._registration = 0
+        self._running: set[Task] = set()  # of this registration
+        self._is_less = False  # it would ask for more: the broker's answer came after READY
         self._credit: Optional[int] = None
-        self._facts = wire.Facts()
+        self._facts = _NOTHING
         self.is_confirmed = False
         self.why: Optional[str] = None  # it is not registered, as reported
 
@@ -109,7 +113,7 @@ class WorkerCore:
 
     def up(self, now: float) -> None:
         self.state = "asking"
-        self._facts = wire.Facts()
+        self._facts = _NOTHING
         self._until = now + PATIENCE
         self._ask(_BEFORE)
 
@@ -130,7 +134,9 @@ class WorkerCore:
             return True
         self._confirm()
         if command.code == wire.REQUEST:
-            self._sink.begin(Task(command, self._registration))
+            task = Task(command, self._registration)
+            self._running.add(task)
+            self._sink.begin(task)
             return True
         if command.code == wire.CANCEL:
             self._sink.cancel(command.client)
@@ -161,6 +167,7 @@ class WorkerCore:
         if self.is_current(task):
             self._sink.send(frames)
             self._failures = 0
+            self._ended(task)
         elif not task.is_streamed:
             self._sink.send_late(frames)
 
@@ -173,15 +180,30 @@ class WorkerCore:
             return
         head = [failure.kind.encode(), failure.code.encode(), failure.text.encode()]
         self._send(wire.FAIL, task.client, b"", *head, *failure.detail)
+        self._ended(task)
 
     def give_back(self, task: Task, *reason: bytes) -> None:
         if not self.is_current(task):
             return
         if self._credit is not None:
             self._send(wire.RETURN, task.client, b"", *reason)
+            self._ended(task)
         else:  # MDP's own way
             self._send(wire.DISCONNECT[self._settings.version])
             self._rest(self._heard_at, "a request was given back")
+
+    def _ended(self, task: Task) -> None:
+        self._running.discard(task)
+        if self._is_less and not self._running:
+            self._register_anew()
+
+    def _register_anew(self) -> None:
+        self._is_less = False
+        # The broker takes no second READY. It may have sent a request meanwhile, which it takes back.
+        self._send(wire.DISCONNECT[self._settings.version])
+        self.state = "resting"
+        self.is_confirmed = False
+        self._until = self._heard_at + self._settings.retry_base_ms / 1000
 
     def end(self) -> None:
         if self.state == "registered":
@@ -205,6 +227,11 @@ class WorkerCore:
             self._facts = wire.parse_facts(answer.body)
             self._register(now)
             self._ask(_AFTER)
+        elif answer.correlation == _BEFORE and self.state == "registered" and self._facts is _NOTHING:
+            self._facts = wire.parse_facts(answer.body)
+            self._is_less = self._ready_options()[0] is not None
+            if self._is_less and not self._running:
+                self._register_anew()
         elif answer.correlation == _AFTER and self.state == "registered":
             self._confirm()
         return True
@@ -216,7 +243,8 @@ class WorkerCore:
             self.why = None
             self._sink.confirmed()
 
-    def _register(self, now: float) -> None:
+    def _ready_options(self) -> "tuple[Optional[int], dict[str, object], bytes]":
+        """What READY says to this broker: credit, options and contract."""
         facts, settings = self._facts, self._settings
         options: dict[str, object] = {}
         if facts.has("credit", "ready-options"):
@@ -225,7 +253,13 @@ class WorkerCore:
             options.update({each: True for each in ("headers", "cancel") if facts.has(each)})
         contract = self._contract if facts.has("credit", "ready-options", "contract") else b""
         declares = facts.has("credit") and (settings.concurrency > 1 or bool(options or contract))
-        self._credit = settings.concurrency if declares else None
+        return settings.concurrency if declares else None, options, contract
+
+    def _register(self, now: float) -> None:
+        settings = self._settings
+        self._credit, options, contract = self._ready_options()
+        self._is_less = False
+        self._running.clear()
         self._registration += 1
         self.state = "registered"
         self._heard_at = now

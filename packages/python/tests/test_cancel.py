@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from typing import Any, AsyncIterator, Generator
+from types import SimpleNamespace
+from typing import Any, AsyncIterator, Generator, Optional
 
 import pytest
 
@@ -165,6 +166,20 @@ def test_a_handler_that_goes_on_loses_its_place_and_its_late_answer_is_dropped(
         assert client.request("cancel-deaf", "next").text() == "done"
     (warning,) = caplog.messages
     assert "goes on 100 ms after its request was cancelled" in warning
+
+
+@pytest.mark.parametrize(("left_ms", "ends"), [(0, ["given back"]), (60_000, ["failed"]), (None, ["failed"])])
+def test_what_a_handler_raises_after_the_deadline_is_no_failure(
+    caplog: pytest.LogCaptureFixture, left_ms: Optional[int], ends: "list[str]"
+) -> None:
+    told: list[str] = []
+    core = SimpleNamespace(give_back=lambda *_: told.append("given back"), fail=lambda *_: told.append("failed"))
+    session: Any = SimpleNamespace(name="late", core=core)
+    task: Any = object()
+    worker = Worker("tcp://127.0.0.1:1", "late", lambda request: "")
+    worker._running[task] = (session, Request("late", [b""], {}, left_ms))
+    worker._over(session, task, ValueError("in vain"))
+    assert told == ends and len(caplog.messages) == told.count("failed")
 
 
 def test_a_request_that_has_not_begun_goes_back_at_once(broker: Broker) -> None:

@@ -307,7 +307,7 @@ def test_a_request_that_pauses_after_a_refusal_takes_back_what_it_had_sent_befor
     stage.core.tick(1.0)
     first, second = stage.requests()
     stage.answer(second, b"mmi.refused", b"429", b"echo", b"over a limit", now=1.1)
-    stage.core.cancel(call)
+    stage.core.abandon(call)
     assert b"mmi.cancel" in stage.sent[-1] and first in stage.sent[-1]
 
 
@@ -317,8 +317,75 @@ def test_what_is_cancelled_before_the_broker_says_what_it_knows_is_taken_back_th
     call = Call(b"echo", [b"x"], None, 1.0, 3, stage._done)
     stage.core.start(call, 0.0)
     stage.up(0.0)
-    stage.core.cancel(call)
+    stage.core.abandon(call)
     assert not any(b"mmi.cancel" in frames for frames in stage.sent)
     stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":' + extensions + b"}", now=0.5)
     cancels = [list(frames)[-1:] for frames in stage.sent if b"mmi.cancel" in frames]
     assert cancels == ([stage.requests()] if taken else [])
+
+
+def sent_thrice() -> "tuple[Stage, list[bytes]]":
+    """A core whose broker knows cancel, and one request that it has sent three times."""
+    stage = Stage()
+    stage.ask()
+    stage.up(0.0)
+    for now in (0.5, 1.5, 2.5):
+        stage.core.tick(now)
+        stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=now + 0.1)
+        if now < 2:
+            stage.core.tick(now + 0.5)
+    return stage, stage.requests()
+
+
+def cancelled(stage: Stage) -> "list[bytes]":
+    """The correlations that were taken back since the last call."""
+    found = [each for frames in stage.sent if b"mmi.cancel" in frames for each in list(frames)[4:]]
+    stage.sent.clear()
+    return found
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2])
+@pytest.mark.parametrize("kind", [b"\x02", b"\x03"])
+def test_the_other_sends_are_taken_back_when_one_is_answered(answered: int, kind: bytes) -> None:
+    stage, sends = sent_thrice()
+    stage.sent.clear()
+    stage.answer(sends[answered], b"echo", b"y", now=2.7, kind=kind)
+    assert cancelled(stage) == [each for each in sends if each != sends[answered]]
+    stage.answer(sends[answered], b"echo", b"y", now=2.8, kind=b"\x03")
+    assert cancelled(stage) == [] and len(stage.ends) == 1
+
+
+def test_parts_that_are_of_no_use_with_the_next_send_are_taken_back_with_it() -> None:
+    stage, sends = sent_thrice()
+    stage.answer(sends[0], b"echo", b"y", now=2.7, kind=b"\x02")
+    cancelled(stage)
+    stage.core.tick(3.2)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=3.3)
+    stage.core.tick(3.7)
+    (fourth,) = stage.requests()
+    assert cancelled(stage) == sends[:1]
+    stage.answer(fourth, b"echo", b"z", now=3.8)
+    assert stage.ends == [[b"z"]] and cancelled(stage) == []
+
+
+def test_a_request_that_has_used_up_its_attempts_or_is_refused_is_taken_back() -> None:
+    stage, sends = sent_thrice()
+    stage.answer(sends[2], b"mmi.refused", b"403", b"echo", b"forbidden", now=2.7)
+    assert cancelled(stage) == sends[:2] and len(stage.ends) == 1
+    stage, sends = sent_thrice()
+    for now in (3.0, 3.5, 4.0):
+        stage.core.tick(now)
+        stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=now + 0.1)
+    assert isinstance(stage.ends[0], RequestTimeoutError) and stage.ends[0].details["sends"] == 4
+    assert cancelled(stage)[:3] == sends
+
+
+def test_what_was_sent_over_a_connection_that_is_lost_is_not_taken_back() -> None:
+    stage, sends = sent_thrice()
+    stage.down("lost", 2.6)
+    stage.core.tick(2.8)
+    stage.up(2.9)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=3.0)
+    fourth = stage.requests()[3]
+    stage.answer(fourth, b"echo", b"y", now=3.1)
+    assert stage.ends == [[b"y"]] and cancelled(stage) == []

@@ -16,6 +16,7 @@ from .conftest import StartBroker
 class Link:
     def __init__(self) -> None:
         self.requests: list[bytes] = []
+        self.cancels: list[bytes] = []
         self.probes = 0
 
     def open(self, endpoint: str) -> Optional[str]:
@@ -26,6 +27,8 @@ class Link:
 
     def send(self, frames: Sequence[bytes]) -> None:
         self.probes += b"mmi.broker" in frames
+        if b"mmi.cancel" in frames:
+            self.cancels += frames[4:]
         if b"echo" in frames:
             self.requests.append(frames[0])
 
@@ -48,6 +51,9 @@ class Stage:
     def answer(self, at: int, service: bytes, *body: bytes, now: float) -> None:
         correlation = self.links[at].requests[-1]
         self.core.received(at, [correlation, b"", b"MDPC02", b"\x03", service, *body], now)
+
+    def knows(self, facts: bytes, at: int, now: float) -> None:
+        self.core.received(at, [b"?", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts], now)
 
     def sends(self) -> "list[int]":
         return [len(link.requests) for link in self.links]
@@ -74,7 +80,10 @@ def test_with_a_hedge_the_first_answer_wins_and_the_others_are_late() -> None:
     stage.core.tick(0.1)
     stage.core.tick(0.2)
     assert stage.sends() == [1, 1, 1] and stage.core.counters["hedges"] == 2
+    for at in range(2):
+        stage.knows(b'{"extensions":["cancel"]}', at, 0.2)
     stage.answer(2, b"echo", b"y", now=0.3)
+    assert [link.cancels for link in stage.links] == [stage.links[0].requests, stage.links[1].requests, []]
     stage.answer(0, b"echo", b"z", now=0.3)
     assert stage.ends == [[b"y"]] and stage.core.counters["late"] == 1
 
@@ -101,6 +110,40 @@ def test_the_next_try_begins_behind_the_last_that_was_asked() -> None:
     stage.core.tick(2.0)
     (error,) = stage.ends
     assert isinstance(error, RequestTimeoutError) and error.details["sends"] == 2
+
+
+def test_what_has_used_up_its_tries_or_is_not_used_any_more_is_taken_back() -> None:
+    stage = Stage()
+    stage.ask()
+    for now in (0.9, 1.9):
+        for at in range(3):
+            stage.knows(b'{"extensions":["cancel"]}', at, now)
+        stage.core.tick(now + 0.1)
+    assert len(stage.ends) == 1
+    assert [link.cancels for link in stage.links] == [link.requests for link in stage.links]
+    stage = Stage(hedge=0.1)
+    stage.ask()
+    stage.core.tick(0.1)
+    for at in range(3):
+        stage.knows(b'{"extensions":["cancel"]}', at, 0.2)
+    (first,), (second,), _ = [link.requests for link in stage.links]
+    stage.core.received(0, [first, b"", b"MDPC02", b"\x02", b"echo", b"part"], 0.3)
+    assert [link.cancels for link in stage.links] == [[], [second], []]
+    stage.core.down(0, "lost", 0.4)
+    assert stage.sends() == [1, 1, 1] and [link.cancels for link in stage.links] == [[], [second], []]
+
+
+def test_a_broker_that_had_begun_to_answer_is_not_waited_for_when_the_request_is_sent_again() -> None:
+    stage = Stage()
+    stage.ask()
+    (first,) = stage.links[0].requests
+    stage.core.received(0, [first, b"", b"MDPC02", b"\x02", b"echo", b"part"], 0.5)
+    for at in range(3):
+        stage.knows(b"{}", at, 1.4)
+    stage.core.tick(1.5)
+    assert stage.sends() == [1, 1, 0]
+    stage.core.down(1, "lost", 1.6)
+    assert stage.sends() == [1, 1, 1]
 
 
 def test_a_silent_broker_is_asked_whether_it_lives_and_then_left() -> None:

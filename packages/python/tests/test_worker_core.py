@@ -81,6 +81,30 @@ def test_a_broker_without_mmi_gets_ready_after_a_moment() -> None:
     assert stage.core.is_confirmed
 
 
+def test_a_broker_that_answers_after_ready_gets_another_one_when_the_worker_is_idle() -> None:
+    facts = json.dumps({"extensions": [*ALL, "cancel"]}).encode()
+    for is_busy in (False, True):
+        stage = Stage()
+        stage.core.tick(0.0)
+        stage.core.up(0.0)
+        stage.core.tick(1.0)
+        if is_busy:
+            stage.hear(b"\x02", b"t1", b"", b"x", now=1.1)
+        for _ in range(2):
+            stage.core.received([b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts], 1.2)
+        if is_busy:
+            assert stage.commands() == [b"\x01"] and stage.core.state == "registered"
+            stage.core.fail(stage.tasks[0], Failure("error", "E", ""))
+            assert stage.commands().pop(1) == wire.FAIL
+        assert stage.commands()[-1] == wire.DISCONNECT[2]
+        stage.hear(b"\x02", b"t2", b"", b"x", now=1.25)  # it crossed the DISCONNECT
+        assert len(stage.tasks) == int(is_busy)
+        stage.core.tick(1.3)
+        assert stage.sent[-1][:4] == [b"MDPW02", b"\x01", b"echo", b"1"]
+        assert json.loads(stage.sent[-1][4]) == {"name": "me", "headers": True, "cancel": True}
+        assert stage.events == ["open"] + ["confirmed"] * int(is_busy)
+
+
 def test_heartbeats_are_as_frequent_as_the_broker_wants() -> None:
     stage = Stage().registered()
     for now in (0.1, 0.2, 0.3):

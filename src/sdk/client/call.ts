@@ -2,6 +2,7 @@ import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { bodyBytes, type BodyFrames } from '../body.js';
 import type { DueQueue, Timed } from './deadlines.js';
+import { ATTEMPT_MODULUS } from './correlation.js';
 import { sdkError, type SdkErrorCode } from '../errors.js';
 import type { Message } from '../message.js';
 import type { RequestSettings } from '../options.js';
@@ -35,6 +36,9 @@ export interface JoinedParts {
   readonly frames: Buffer[];
   bytes: number;
 }
+
+/** One send of a request. */
+export type Sent = readonly [link: number, send: number];
 
 /** A refusal, from `mmi.refused`. */
 export interface BrokerRefusal {
@@ -82,6 +86,9 @@ export class Call implements Timed<Call> {
   link = 0;
   /** Every send has a number, which comes back in the envelope. */
   attempt = 0;
+  /** Sends that may still be answered: those before the last, and the last itself once it `isListed`. */
+  earlier: Sent[] | null = null;
+  isListed = false;
   /** Sends that a worker may have got: those that were not refused. */
   sends = 0;
   /** How many messages the link had received when it was sent. */
@@ -92,9 +99,10 @@ export class Call implements Timed<Call> {
   /** Takes the listener off the request's AbortSignal. */
   unlisten: (() => void) | null = null;
 
-  /** A PARTIAL of `partsOf` has arrived; parts of different attempts are not mixed. */
+  /** A PARTIAL of `answerOf` has arrived; parts of different attempts are not mixed. */
   hasParts = false;
-  partsOf = 0;
+  /** The attempt whose answer arrives, or has arrived. */
+  answerOf = 0;
   /** Answers to earlier attempts are incomplete: their PARTIALs were dropped. */
   oldestAttempt = 0;
   joined: JoinedParts | null = null;
@@ -143,9 +151,29 @@ export class Call implements Timed<Call> {
     return this.deadlineMs === 0 ? Infinity : this.startedMs + this.deadlineMs - now;
   }
 
+  /** The time of the last send is over; it may still be answered. */
+  outlast(): void {
+    if (this.link === 0 || this.isListed) return;
+    this.isListed = true;
+    const earlier = (this.earlier ??= []);
+    // The number of an older one is now that of another.
+    if (earlier.push([this.link, this.attempt]) > ATTEMPT_MODULUS) earlier.shift();
+  }
+
+  /** Gives each send that a worker may have in vain, once: all but `kept`. */
+  takeBack(kept: number): Sent[] {
+    // Most have one send, and that is answered.
+    if (this.earlier === null && this.attempt === kept) return [];
+    this.outlast();
+    const sends = this.earlier ?? [];
+    this.earlier = sends.filter(([, send]) => send === kept);
+    return sends.filter(([, send]) => send !== kept);
+  }
+
   /** Called at each send. */
   sent(link: number, heard: number): void {
     this.state = 'sent';
+    this.isListed = false;
     this.link = link;
     this.heardAtSend = heard;
     this.refusal = null;
@@ -163,11 +191,9 @@ export class Call implements Timed<Call> {
     const attempt =
       this.attempt - ((((this.attempt - attemptModulo) % modulus) + modulus) % modulus);
     if (attempt < Math.max(1, this.oldestAttempt)) return false;
-    if (this.hasParts) return attempt === this.partsOf;
-    if (!final) {
-      this.hasParts = true;
-      this.partsOf = attempt;
-    }
+    if (this.hasParts) return attempt === this.answerOf;
+    this.hasParts = !final;
+    this.answerOf = attempt;
     return true;
   }
 

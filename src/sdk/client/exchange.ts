@@ -43,8 +43,8 @@ export interface ClientProtocol {
   ping(link: number): void;
   /** Writes the request, with the present number of its send. */
   send(link: Link, call: Call): void;
-  /** Tells the broker that nobody wants the answers to these sends, given as calls and numbers. */
-  cancel(link: Link, sends: readonly (readonly [Call, number])[]): void;
+  /** Tells the broker that nobody wants the answers to these sends, by the numbers of calls and sends. */
+  cancel(link: Link, sends: readonly (readonly [id: number, send: number])[]): void;
   /** A message arrived; the frames are valid until this returns. */
   receive(link: number, frames: Frames): void;
 }
@@ -83,7 +83,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   /** The largest message that the broker of a link accepts, where it has said so. */
   readonly #messageBytesMaxOf = new Map<number, number>();
   /** By link: the sends to be cancelled soon, or when its broker has said that it takes requests back. */
-  readonly #cancelsOn = new Map<number, (readonly [Call, number])[]>();
+  readonly #cancelsOn = new Map<number, (readonly [id: number, send: number])[]>();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   readonly #hold: ProcessHold = new ProcessHold(
@@ -316,7 +316,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     if (!isLearnt && !this.#cancelsOn.has(link)) this.#cancelsOn.set(link, []);
     const sends = this.#cancelsOn.get(link);
     if (sends === undefined || (!isLearnt && sends.length === EARLY_CANCELS_MAX)) return;
-    if (sends.push([call, send]) > 1 || !isLearnt) return;
+    if (sends.push([call.id, send]) > 1 || !isLearnt) return;
     queueMicrotask(() => {
       this.#cancelNow(link);
     });
@@ -428,6 +428,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   #closeLink(link: number): void {
     this.#notConnected(link);
     const found = this.#links.get(link);
+    if (this.#messageBytesMaxOf.has(link)) this.#cancelNow(link);
     this.#links.delete(link);
     this.#endpointOf.delete(link);
     this.#messageBytesMaxOf.delete(link);

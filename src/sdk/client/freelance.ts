@@ -159,13 +159,17 @@ export class Freelance implements DeliveryStrategy {
     if (race === undefined) return;
     // A worker has it: to send it again would throw away the parts that have arrived.
     race.hedgesMs = Infinity;
+    if (race.copies.length > 1) {
+      this.#takeBack(race, call.answerOf);
+      race.mayServeLater = true;
+    }
     race.endsMs = now + call.timeoutMs;
     this.#wanting.delete(race);
     this.#setDeadline(race, now);
   }
 
   answered(call: Call): void {
-    this.#settle(call);
+    this.#settle(call, call.answerOf);
   }
 
   refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean {
@@ -181,23 +185,9 @@ export class Freelance implements DeliveryStrategy {
       this.#prefer('refused', now);
     }
     race.mayServeLater ||= refusal.status === '503' || refusal.status === '429';
-    if (!call.hasParts) this.#refusedOne(race, copy, refusal, now);
-    else if (copy.send === call.partsOf) this.#refusedAfterParts(race, copy, refusal, now);
-    // Otherwise another server's answer is arriving.
+    if (call.streams && call.hasParts) this.#fail(race, call.refusedError(refusal));
+    else this.#refusedOne(race, copy, refusal, now);
     return true;
-  }
-
-  #refusedAfterParts(race: Race, copy: Copy, refusal: BrokerRefusal, now: MonotonicMs): void {
-    const { call } = race;
-    if (call.streams) {
-      this.#fail(race, call.refusedError(refusal));
-    } else if (race.copies.length === 0) {
-      this.#refusedOne(race, copy, refusal, now);
-    } else {
-      // Parts of other copies were dropped, so no other answer is whole.
-      this.#dropAll(race);
-      this.#askNext(race, [copy], now);
-    }
   }
 
   #refusedOne(race: Race, copy: Copy, refusal: BrokerRefusal, now: MonotonicMs): void {
@@ -227,37 +217,23 @@ export class Freelance implements DeliveryStrategy {
     const copies = race.copies.filter((copy) => copy.server === server);
     race.copies = race.copies.filter((copy) => copy.server !== server);
     const { call } = race;
-    if (call.hasParts) {
-      // Parts of other copies were dropped, so no other answer is whole.
-      if (!copies.some(({ send }) => send === call.partsOf)) return;
-      if (call.streams) {
-        this.#fail(race, call.brokenError('the connection was lost'));
-        return;
-      }
-      this.#dropAll(race);
-    }
-    this.#askNext(race, copies, now);
+    if (call.streams && call.hasParts) {
+      this.#fail(race, call.brokenError('the connection was lost'));
+    } else this.#askNext(race, copies, now);
   }
 
   cancel(call: Call): void {
-    this.#takeBack(call);
     this.#settle(call);
   }
 
-  /** Tells the brokers that nobody wants an answer any more. */
-  #takeBack(call: Call): void {
-    for (const { server, send } of this.#races.get(call)?.copies ?? []) {
-      this.#sink.cancel(server.link, call, send);
-    }
-  }
-
-  #settle(call: Call): void {
+  #settle(call: Call, kept = 0): void {
     const race = this.#races.get(call);
     if (race === undefined) return;
     this.#races.delete(call);
     this.#deadlines.clear(race);
     this.#wanting.delete(race);
-    this.#dropAll(race);
+    this.#takeBack(race, kept);
+    for (const copy of race.copies) this.#drop(race, copy);
     call.state = 'settled';
   }
 
@@ -319,7 +295,6 @@ export class Freelance implements DeliveryStrategy {
       this.#setDeadline(race, now);
       return;
     }
-    if (call.deadlineLeftMs(now) < 1) this.#takeBack(call);
     if (call.streams && call.hasParts) {
       this.#fail(race, call.timeoutError(now));
     } else if (race.attempts > call.retries || this.remainingMs(call, now) < 1) {
@@ -399,7 +374,7 @@ export class Freelance implements DeliveryStrategy {
   #send(race: Race, server: Server, now: MonotonicMs): void {
     const { call } = race;
     // The parts of another server's answer are lost with this send.
-    if (call.hasParts) this.#dropAll(race);
+    if (call.hasParts) this.#takeBack(race);
     call.sent(server.link, 0);
     race.asked.push(server.endpoint);
     race.copies.push({ server, send: call.attempt, attempt: race.attempts });
@@ -468,9 +443,13 @@ export class Freelance implements DeliveryStrategy {
     if (!race.copies.some(({ server }) => server === copy.server)) copy.server.out.delete(race);
   }
 
-  #dropAll(race: Race): void {
-    for (const { server } of race.copies) server.out.delete(race);
-    race.copies = [];
+  /** Nobody wants the answers to its copies any more, but for that to `kept`. */
+  #takeBack(race: Race, kept = 0): void {
+    for (const copy of [...race.copies]) {
+      if (copy.send === kept) continue;
+      this.#drop(race, copy);
+      this.#sink.cancel(copy.server.link, race.call, copy.send);
+    }
   }
 
   // ---------------------------------------------------------------- servers

@@ -191,13 +191,15 @@ export class LazyPirate implements DeliveryStrategy {
   progressed(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
     this.#turns.answered();
+    // Parts of two answers are not mixed.
+    this.#takeBack(call, call.answerOf);
     this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), call.deadlineLeftMs(now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
     this.#turns.answered();
-    this.#forget(call, now);
+    this.#forget(call, now, call.answerOf);
   }
 
   refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean {
@@ -240,23 +242,19 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   cancel(call: Call, now: MonotonicMs): void {
-    this.#takeBack(call);
     this.#forget(call, now);
   }
 
-  /** Tells the broker that nobody wants an answer any more. */
-  #takeBack(call: Call): void {
-    // While it rests after a refusal, a worker may have an earlier send.
-    const rests = call.state === 'resting' && call.sends > 0;
-    const link = rests ? this.#line?.link : call.link;
-    if (link === undefined || link === 0) return;
-    const first = Math.max(1, call.attempt - ATTEMPT_MODULUS + 1);
-    const last = rests ? call.attempt - 1 : call.attempt;
-    for (let send = first; send <= last; send++) this.#sink.cancel(link, call, send);
+  /** Tells the brokers that nobody wants the answers to its sends any more, but for that to `kept`. */
+  #takeBack(call: Call, kept = 0): void {
+    for (const [link, send] of call.takeBack(kept)) {
+      if (this.#lineOf(link) !== undefined) this.#sink.cancel(link, call, send);
+    }
   }
 
-  #forget(call: Call, now: MonotonicMs): void {
+  #forget(call: Call, now: MonotonicMs, kept = 0): void {
     if (call.state === 'settled') return;
+    this.#takeBack(call, kept);
     this.#deadlines.clear(call);
     if (call.state === 'waiting') {
       this.#waiting.delete(call);
@@ -334,6 +332,8 @@ export class LazyPirate implements DeliveryStrategy {
       else this.#fail(call, call.headersError('does not'), now);
       return;
     }
+    // The parts that have arrived are of no use with this send.
+    if (call.hasParts) this.#takeBack(call);
     call.sent(line.link, line.heard);
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
@@ -398,7 +398,7 @@ export class LazyPirate implements DeliveryStrategy {
     const wasHeld = this.#held.delete(call);
     const isOut = wasHeld || (wasSent && line?.link === call.link);
     const isDeadline = call.deadlineLeftMs(now) < 1;
-    if (isDeadline) this.#takeBack(call);
+    if (wasSent) call.outlast();
     this.#takeOff(call, now);
     const over = this.remainingMs(call, now) < 1;
     const isSilent = isOut && line !== null && line.heard === call.heardAtSend;
@@ -491,6 +491,7 @@ export class LazyPirate implements DeliveryStrategy {
   #sendElsewhere(line: Line, now: MonotonicMs): void {
     for (const call of this.#calls()) {
       if (call.link !== line.link || !call.mayBeSent) continue;
+      call.outlast();
       this.#takeOff(call, now);
       this.#dispatch(call, now);
     }

@@ -21,8 +21,8 @@ export class PendingReplies implements CallOwner {
   part(call: Call, { frames }: Message): void {
     // It is no part of the reply.
     if (isProgressBody(frames)) return;
-    if (call.joined?.attempt !== call.partsOf) {
-      call.joined = { attempt: call.partsOf, frames: [], bytes: 0 };
+    if (call.joined?.attempt !== call.answerOf) {
+      call.joined = { attempt: call.answerOf, frames: [], bytes: 0 };
     }
     const { joined } = call;
     joined.bytes += bodyCost(frames);

@@ -52,7 +52,7 @@ export class Race implements Timed<Race> {
   first = 0;
   endsMs: MonotonicMs = Infinity;
   hedgesMs: MonotonicMs = Infinity;
-  /** A server of the present attempt may take the request later: 429 or 503. */
+  /** A server of the present attempt may take the request later: 429, 503, or its copy was taken back. */
   mayServeLater = false;
 
   constructor(call: Call) {

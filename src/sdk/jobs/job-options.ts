@@ -3,7 +3,7 @@ import { monotonicMs, type MonotonicMs } from '../../core/clock.js';
 import type { Headers } from '../../wire/headers.js';
 import { isText, JOB_ROWS, type JobOptions, textOf } from '../../wire/submit-options.js';
 import { KEY_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
-import { wrong } from '../errors.js';
+import { sdkError, wrong } from '../errors.js';
 import {
   type ClientSettings,
   DAY_MS,
@@ -149,14 +149,20 @@ export function resultSettings(what: 'result' | 'progress', given: unknown): Res
   return settings;
 }
 
-/** For the next question of one call, which began at `began`: the deadline is that of all. */
-export function restOf<Request extends Pick<RequestOptions, 'deadlineMs'>>(
-  request: Request,
-  began: MonotonicMs,
-): Request {
-  const { deadlineMs } = request;
-  if (deadlineMs === undefined) return request;
-  return { ...request, deadlineMs: Math.max(1, Math.floor(began + deadlineMs - monotonicMs())) };
+type Limited = Pick<RequestOptions, 'deadlineMs'>;
+
+/** The whole milliseconds that are left of one call, which began at `began`; `Infinity`: it has no deadline. */
+export function leftMs({ deadlineMs = Infinity }: Limited, began: MonotonicMs): number {
+  return Math.floor(began + deadlineMs - monotonicMs());
+}
+
+/** For the next question of the same call: the deadline is that of all. @throws ERR_MDP_TIMEOUT if it is over */
+export function restOf<Request extends Limited>(request: Request, began: MonotonicMs): Request {
+  const deadlineMs = leftMs(request, began);
+  if (deadlineMs === Infinity) return request;
+  if (deadlineMs >= 1) return { ...request, deadlineMs };
+  const text = 'deadlineMs is over: the broker was not asked again';
+  throw sdkError('ERR_MDP_TIMEOUT', text, { details: { sends: 0 } });
 }
 
 /** True for 32 hexadecimal characters. */

@@ -21,6 +21,7 @@ import {
   checkUuid,
   isUuid,
   type ProgressOptions,
+  leftMs,
   type ResultOptions,
   restOf,
   resultSettings,
@@ -213,7 +214,7 @@ export class Jobs implements JobClient {
       return true;
     } catch (error) {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
-      if (!isTimeout(error) || restOf(request, began).deadlineMs === 1) throw error;
+      if (!isTimeout(error) || leftMs(request, began) < 1) throw error;
       // It was sent, and did not just wait for a free connection.
       if (detailsOf(error)['sends'] !== 0) this.#asker.missed();
       if (isNeeded) throw error;

@@ -141,6 +141,15 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
     return this.#signal.signal;
   }
 
+  /** Its signal has aborted, or would have if it had been asked for: an error is the end that this asks for. */
+  get isAborted(): boolean {
+    if (this.#over || this.cancelledBy !== null || this.#signal?.signal.aborted === true) {
+      return true;
+    }
+    const { deadlineMs } = this.task.request;
+    return deadlineMs !== 0 && deadlineMs <= monotonicMs();
+  }
+
   /** A function of its own, so that handlers can destructure the context. */
   get partial(): (body: Body) => void {
     this.#partial ??= (body) => {

@@ -5,9 +5,9 @@
  * - A HEARTBEAT each interval while registered, also while busy; and for each of the broker's that
  *   comes sooner, for it wants them as often. A broker that is silent for `interval × liveness` is
  *   left for a new connection.
- * - The broker is asked what it knows, on the same connection. For a credit of more than one, and
- *   for a name, the answer is waited for, and READY asks for headers, too; that the broker hears of
- *   failures may be learnt later.
+ * - The broker is asked what it knows, on the same connection, and READY waits for the answer, but not
+ *   for long. If the answer comes later and READY could have asked for more, the session registers anew
+ *   as soon as it is idle.
  * - MDP does not confirm a READY. A broker that answers is asked once more after it: its answer
  *   confirms the registration, as do a request and a heartbeat.
  * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
@@ -39,8 +39,8 @@ export interface SessionOptions extends BackoffOptions {
 }
 
 /**
- * The longest wait for an answer that only name and headers need, until one failed to come: a broker
- * without MMI must not miss its worker for long. In milliseconds.
+ * The longest wait for an answer that only options need, until one failed to come: a broker without MMI
+ * must not miss its worker for long. In milliseconds.
  */
 const OPTIONS_PATIENCE_MS = 1000;
 const TOKEN_AND_EMPTY = 2;
@@ -126,7 +126,7 @@ export interface SessionSink {
 export type SessionState =
   'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
 
-/** Why a registration ended. `own`: to give a request back to a broker without RETURN. */
+/** Why a registration ended. `own`: to give a request back to a broker without RETURN, or to ask for more. */
 export type SessionLoss = 'connection' | 'silent' | 'dismissed' | 'own';
 
 export class WorkerSession implements SlotTaker {
@@ -150,6 +150,8 @@ export class WorkerSession implements SlotTaker {
   #offers: WorkerOffers = NO_WORKER_OFFERS;
   /** The last question got no answer in time. */
   #missedAnswer = false;
+  /** Whether it registers anew on this connection, because it knows more now: once. */
+  #anew: 'no' | 'wanted' | 'done' = 'no';
   /** Questions and answers on this connection. */
   #asked = 0;
   #answered = 0;
@@ -196,13 +198,13 @@ export class WorkerSession implements SlotTaker {
     if (this.#state === 'ended') return;
     this.#heardMs = now;
     if (this.#closing) return;
-    const { asks, credit, hasOptions, heartbeatIntervalMs } = this.#options;
+    const { asks, credit, heartbeatIntervalMs } = this.#options;
     const isForOptionsAlone = credit === 1;
     if (asks) {
       this.#asked++;
       this.#sink.ask();
     }
-    if (!asks || (isForOptionsAlone && (!hasOptions || this.#missedAnswer))) {
+    if (!asks || (isForOptionsAlone && this.#missedAnswer)) {
       this.#register(now, NO_WORKER_OFFERS);
       return;
     }
@@ -230,7 +232,10 @@ export class WorkerSession implements SlotTaker {
     }
     const { fail, messageBytesMax } = offers;
     this.#offers = { ...this.#offers, fail, messageBytesMax };
-    if (this.#state !== 'registered' || this.#isConfirmed) return;
+    if (this.#state !== 'registered') return;
+    const isLess = this.#declared === null && this.#creditFor(offers) !== null;
+    if (isLess && this.#anew === 'no') this.#anew = 'wanted';
+    if (this.#registersAnew(now) || this.#isConfirmed) return;
     if (this.#confirmedBy === 0) this.#askAgain();
     else if (this.#answered >= this.#confirmedBy) this.#confirm();
   }
@@ -400,6 +405,7 @@ export class WorkerSession implements SlotTaker {
   #open(): void {
     this.#state = 'dialling';
     this.#untilMs = Infinity;
+    this.#anew = 'no';
     this.#asked = 0;
     this.#answered = 0;
     this.#sink.open();
@@ -427,14 +433,11 @@ export class WorkerSession implements SlotTaker {
   }
 
   #register(now: MonotonicMs, offers: WorkerOffers): void {
-    const { credit, hasOptions } = this.#options;
-    const tellsName = hasOptions && offers.options;
+    const tellsName = this.#options.hasOptions && offers.options;
     const { headers, cancel } = offers;
     this.#untilMs = Infinity;
     this.#offers = offers;
-    // D67: a worker with options always states its credit.
-    this.#declared =
-      offers.credit && (credit > 1 || tellsName || headers || cancel) ? credit : null;
+    this.#declared = this.#creditFor(offers);
     // Handlers of an earlier registration still run, so their slots are not free.
     if (this.#running >= this.#credit) {
       this.#state = 'full';
@@ -452,6 +455,24 @@ export class WorkerSession implements SlotTaker {
     this.#confirmedBy = 0;
     this.#isConfirmed = false;
     if (this.#answered > 0) this.#askAgain();
+  }
+
+  /** What READY states to this broker. (D67: a worker with options always states its credit.) */
+  #creditFor(offers: WorkerOffers): number | null {
+    const { credit, hasOptions } = this.#options;
+    const tellsName = hasOptions && offers.options;
+    const states = credit > 1 || tellsName || offers.headers || offers.cancel;
+    return offers.credit && states ? credit : null;
+  }
+
+  /** The broker takes no second READY, so it ends the registration first, if nothing is lost by that. */
+  #registersAnew(now: MonotonicMs): boolean {
+    if (this.#anew !== 'wanted' || this.#state !== 'registered') return false;
+    if (this.#running > 0 || this.#held.length > 0) return false;
+    this.#anew = 'done';
+    this.#sink.disconnect();
+    this.#rest(now, 'own');
+    return true;
   }
 
   #beat(now: MonotonicMs): void {
@@ -551,7 +572,7 @@ export class WorkerSession implements SlotTaker {
       return;
     }
     if (this.#state === 'full') this.#register(now, this.#offers);
-    else this.#beginHeld();
+    else if (!this.#registersAnew(now)) this.#beginHeld();
   }
 
   #end(): void {

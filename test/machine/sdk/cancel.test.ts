@@ -9,7 +9,7 @@ import { Task } from '../../../src/sdk/worker/worker-session.js';
 import { FakeNet, shown } from './fake-dial.js';
 
 const ENDPOINT = 'tcp://a:1';
-const OFFERS = JSON.stringify({ extensions: ['credit', 'ready-options', 'cancel'] });
+const OFFERS = JSON.stringify({ extensions: ['credit', 'ready-options', 'headers', 'cancel'] });
 const PROBE = Buffer.alloc(5);
 
 const closing: (() => Promise<void>)[] = [];
@@ -52,6 +52,17 @@ describe('a client', () => {
     // The answer is nobody's.
     net.link.says('MDPC02', '\x03', 'mmi.cancel', '200');
     expect(client.counters).toMatchObject({ malformed: 0, late: 0 });
+  });
+
+  it('takes back what was aborted in the turn in which it is closed', async () => {
+    const { client, net } = clientOf(OFFERS);
+    const abort = new AbortController();
+    const aborted = client.request('echo', 'a', { signal: abort.signal });
+    const { link } = net;
+    link.written();
+    abort.abort();
+    await Promise.allSettled([client.close(), aborted]);
+    expect(link.written()[0]?.[2]?.toString()).toBe('mmi.cancel');
   });
 
   it('takes back a stream whose loop is left', async () => {
@@ -163,6 +174,37 @@ describe('a worker', () => {
     expect(context).not.toBeNull();
   });
 
+  it('takes what a handler throws when its worker gives up for its end, not for a failure', async () => {
+    let fail = (): void => undefined;
+    const { worker, net } = workerOf(
+      () =>
+        new Promise((_, reject) => {
+          fail = reject;
+        }),
+    );
+    asks(net, 't1');
+    await worker.close({ graceMs: 0 });
+    fail();
+    while (worker.running > 0) await pause(1);
+    expect(worker.counters).toMatchObject({ cancelled: 1, failed: 0, answered: 0 });
+    expect(warnings).toEqual([]);
+  });
+
+  it('takes what a handler throws after its deadline for its end, not for a failure', async () => {
+    const { worker, net } = workerOf(async ({ signal }) => {
+      while (!signal.aborted) await pause(1);
+      throw new Error('in vain');
+    });
+    let failed = 0;
+    worker.on('failed', () => failed++);
+    net.link.says('MDPW02', '\x09', 't1', '', '1', '{}', 'hi');
+    while (worker.running > 0) await pause(1);
+    expect(ends(net)).toEqual(['MDPW02|\\x07|t1||cancelled']);
+    expect(worker.counters).toMatchObject({ cancelled: 1, failed: 0, answered: 0 });
+    expect(failed).toBe(0);
+    expect(warnings).toEqual([]);
+  });
+
   it('looks through what runs once for all that are cancelled together', async () => {
     const count = 1000;
     const aborted: string[] = [];
@@ -193,6 +235,29 @@ describe('a worker', () => {
     expect(looks).toBeLessThan(3 * count);
     expect(worker.counters.cancelled).toBe(count + 1);
     await turn();
+  });
+
+  it('tells apart what two brokers call by the same token', () => {
+    const aborted: string[] = [];
+    const { net } = workerOf(
+      (request) => {
+        request.signal.addEventListener('abort', () => {
+          aborted.push(request.text());
+        });
+        return new Promise(() => undefined);
+      },
+      { endpoints: [ENDPOINT, 'tcp://b:1'], concurrency: 4, cancelGraceMs: 60_000 },
+    );
+    const [first, second] = net.links;
+    first?.events.connected();
+    first?.says('', 'MDPC02', '\x03', 'mmi.broker', '200', OFFERS);
+    for (const [link, body] of [[first, 'first'] as const, [second, 'second'] as const]) {
+      for (const token of ['t1', 't2']) link?.says('MDPW02', '\x02', token, '', `${body} ${token}`);
+    }
+    // By a search, and by the map that the second of a turn is looked up in.
+    second?.says('MDPW02', '\x0a', 't1', '');
+    first?.says('MDPW02', '\x0a', 't2', '');
+    expect(aborted).toEqual(['second t1', 'first t2']);
   });
 
   it('drops what the handler answers, and tells a generator at its next part', async () => {

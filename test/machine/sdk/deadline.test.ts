@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { monotonicMs } from '../../../src/core/clock.js';
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions, FreelanceClient } from '../../../src/sdk/client.js';
+import { restOf } from '../../../src/sdk/jobs/job-options.js';
 import { FakeNet } from './fake-dial.js';
 import { PirateScript, type ScriptOptions } from './pirate-script.js';
 
@@ -187,6 +188,13 @@ describe('the options of a call', () => {
       ratio = ms / oneMs;
       if (tries === 19) expect(ratio).toBeLessThanOrEqual(1.5);
     }
+  });
+
+  it('the next question of a call has what is left, and none is asked when that is nothing', () => {
+    const now = monotonicMs();
+    expect(restOf({}, now - 1000)).toEqual({});
+    expect(restOf({ deadlineMs: 60_000 }, now - 1000).deadlineMs).toBeLessThanOrEqual(59_000);
+    expect(() => restOf({ deadlineMs: 1000 }, now - 1000)).toThrow('deadlineMs is over');
   });
 
   it('a FreelanceClient has it, too', async () => {

@@ -59,7 +59,7 @@ function workerOf(options: Partial<WorkerOptions> = {}, handler: Handler = () =>
 function registered(options: Partial<WorkerOptions> = {}, handler?: Handler): Made {
   const made = workerOf(options, handler);
   void made.worker.run();
-  made.net.link.events.connected();
+  made.net.link.joins();
   made.net.link.says('MDPW02', '\x05');
   return made;
 }
@@ -156,7 +156,7 @@ describe('a worker tells', () => {
     const heard = listen(worker);
     const ready = worker.ready;
     net.link.events.connected();
-    // It asks about failures first; the answer to the second question comes after READY.
+    // It asks first what the broker knows; the answer to the second question comes after READY.
     net.link.says(...BROKER, '{"extensions":["fail"]}');
     expect(heard).toEqual([]);
     expect(shown(net.link.written())).toEqual([
@@ -185,12 +185,12 @@ describe('a worker tells', () => {
       isReady = true;
     });
     for (const index of [0, 1]) {
-      net.links[index]?.events.connected();
+      net.links[index]?.joins();
       net.links[index]?.says('MDPW02', '\x05');
       await turn();
       expect(isReady).toBe(false);
     }
-    net.links[3]?.events.connected();
+    net.links[3]?.joins();
     net.links[3]?.says('MDPW02', '\x05');
     await turn();
     expect(isReady).toBe(true);
@@ -249,13 +249,13 @@ describe('what goes wrong is printed once if nobody listens', () => {
     expect(warnings).toEqual([line]);
     for (let count = 0; count < 3; count++) {
       while (net.links.length < count + 2) await turn();
-      net.link.events.connected();
+      net.link.joins();
       net.link.says('MDPW02', '\x06');
       net.link.events.disconnected();
     }
     expect(warnings).toEqual([line]);
     while (net.links.length < 5) await turn();
-    net.link.events.connected();
+    net.link.joins();
     net.link.says('MDPW02', '\x05');
     net.link.events.disconnected();
     expect(warnings).toEqual([line, line]);
@@ -277,7 +277,7 @@ describe('what goes wrong is printed once if nobody listens', () => {
   it('a worker that the broker never accepts, or whose key it does not admit', () => {
     const dismissed = workerOf();
     void dismissed.worker.run();
-    dismissed.net.link.events.connected();
+    dismissed.net.link.joins();
     dismissed.net.link.says('MDPW02', '\x06');
     const refused = workerOf();
     void refused.worker.run();

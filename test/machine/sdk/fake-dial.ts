@@ -31,6 +31,12 @@ class FakeLink implements Link {
     return this.#messages.splice(0);
   }
 
+  /** It is connected to a broker that says what it knows: nothing. */
+  joins(): void {
+    this.events.connected();
+    this.says('', 'MDPC02', '\x03', 'mmi.broker', '200', '{}');
+  }
+
   /** The broker sends a message. */
   says(...frames: readonly (Uint8Array | string)[]): void {
     this.events.message(Frames.of(...frames));

@@ -46,6 +46,7 @@ describe('a client of several servers that know nothing of each other (docs/sdk-
       '0 send a #1 on 1',
       '1000 send a #2 on 2',
       '2000 send a #3 on 1',
+      ...['3000 cancel a #1 on 1', '3000 cancel a #2 on 2', '3000 cancel a #3 on 1'],
       '3000 fail a ERR_MDP_TIMEOUT',
     ]);
     expect(script.errors.get('a')?.details).toEqual({ service: 'a', sends: 3 });
@@ -62,7 +63,7 @@ describe('a client of several servers that know nothing of each other (docs/sdk-
     ]);
     expect(script.answer('a', 2)).toBe(true);
     script.pass(10_000);
-    expect(script.effects).toEqual([]);
+    expect(script.effects).toEqual(['100 cancel a #1 on 1', '100 cancel a #3 on 3']);
   });
 
   it('sends nothing more when the answer comes in time', () => {
@@ -196,18 +197,27 @@ describe('a client of several servers that know nothing of each other (docs/sdk-
     }
   });
 
+  it('takes back what had begun to arrive when it sends the request again', () => {
+    const script = connected(2).ask('a');
+    expect(script.part('a')).toBe(true);
+    script.effects.splice(0);
+    script.pass(1000);
+    expect(script.effects).toEqual(['1000 cancel a #1 on 1', '1000 send a #2 on 2']);
+  });
+
   it('asks the next server when the one that had begun to answer refuses', () => {
     const script = connected(2).ask('a');
     expect(script.part('a')).toBe(true);
     script.refuse('a', '502');
     expect(script.effects.at(-1)).toBe('0 send a #2 on 2');
-    const hedged = connected(2, { hedgeMs: 0 }).ask('a');
+    const hedged = connected(2, { hedgeMs: 0 }).ask('a', { retries: 0 });
     expect(hedged.part('a', 1)).toBe(true);
-    // The answer of the second server lacks a part.
-    hedged.refuse('a', '502', 1);
-    expect(hedged.effects.slice(-3)).toEqual(['0 send a #3 on 1', '0 hedge', '0 send a #4 on 2']);
+    expect(hedged.effects.at(-1)).toBe('0 cancel a #2 on 2');
+    hedged.refuse('a', '502', 1).pass(100);
+    expect(hedged.effects).toEqual(['50 send a #3 on 1', '50 hedge', '50 send a #4 on 2']);
     expect(hedged.answer('a', 2)).toBe(false);
     expect(hedged.answer('a', 4)).toBe(true);
+    expect(hedged.effects).toEqual(['100 cancel a #3 on 1']);
   });
 
   it('without hedgeMs asks nobody else while a server that is alive has the request', () => {

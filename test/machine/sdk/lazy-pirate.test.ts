@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { PirateScript } from './pirate-script.js';
+import { type AskOptions, PirateScript } from './pirate-script.js';
 
 /** A script with a standing connection, whose effects so far are read. */
 function connected(endpoints = 1): PirateScript {
@@ -23,6 +23,7 @@ describe('the client over one link (docs/sdk-delivery.md)', () => {
       '0 send a #1 on 1',
       '1000 send a #2 on 1',
       '2000 send a #3 on 1',
+      ...['3000 cancel a #1 on 1', '3000 cancel a #2 on 1', '3000 cancel a #3 on 1'],
       '3000 fail a ERR_MDP_TIMEOUT',
     ]);
     expect(script.errors.get('a')?.details).toEqual({ service: 'a', sends: 3 });
@@ -434,7 +435,11 @@ describe('parts of an answer', () => {
       expect(script.part('a')).toBe(true);
     }
     script.pass(1000);
-    expect(script.effects).toEqual(['0 send a #1 on 1', '5500 fail a ERR_MDP_STREAM_BROKEN']);
+    expect(script.effects).toEqual([
+      '0 send a #1 on 1',
+      '5500 cancel a #1 on 1',
+      '5500 fail a ERR_MDP_STREAM_BROKEN',
+    ]);
   });
 
   it('a stream is sent again before its first part, never after it', () => {
@@ -442,7 +447,7 @@ describe('parts of an answer', () => {
     expect(script.effects).toEqual(['0 send a #1 on 1', '1000 send a #2 on 1']);
     expect(script.part('a')).toBe(true);
     script.cut();
-    expect(script.effects[0]).toBe('1000 close 1');
+    expect(script.effects.slice(0, 2)).toEqual(['1000 cancel a #1 on 1', '1000 close 1']);
     expect(script.errors.get('a')?.code).toBe('ERR_MDP_STREAM_BROKEN');
   });
 
@@ -465,6 +470,76 @@ describe('parts of an answer', () => {
 });
 
 describe('what nobody waits for', () => {
+  /** Sent three times: each time-out is over, and the broker lives. */
+  function sentThrice(options: AskOptions = {}): PirateScript {
+    const script = connected().ask('a', options);
+    for (let tries = 1; tries < 3; tries++) script.pass(999).hear().pass(1);
+    script.effects.splice(0);
+    return script;
+  }
+
+  it.each([
+    [1, [2, 3]],
+    [2, [1, 3]],
+    [3, [1, 2]],
+  ])('is every send but #%i, once that is answered', (answered, others) => {
+    const script = sentThrice();
+    expect(script.answer('a', answered)).toBe(true);
+    expect(script.effects).toEqual(others.map((send) => `2000 cancel a #${send} on 1`));
+    expect(script.abort('a').pass(60_000).effects).toEqual([]);
+  });
+
+  it.each([
+    [1, [2, 3]],
+    [3, [1, 2]],
+  ])(
+    'is every send but #%i, once its first part is there; with the next send, that too',
+    (begun, others) => {
+      const script = sentThrice();
+      expect(script.part('a', begun)).toBe(true);
+      expect(script.effects).toEqual(others.map((send) => `2000 cancel a #${send} on 1`));
+      expect(script.part('a', begun)).toBe(true);
+      script.pass(999).hear().pass(1);
+      expect(script.effects).toEqual([`3000 cancel a #${begun} on 1`, '3000 send a #4 on 1']);
+      expect(script.answer('a', begun)).toBe(false);
+      expect(script.answer('a', 4)).toBe(true);
+      expect(script.effects).toEqual([]);
+    },
+  );
+
+  it('is what was sent before a refusal that is final, and nothing else', () => {
+    expect(sentThrice().refuse('a', '403').effects).toEqual([
+      '2000 cancel a #1 on 1',
+      '2000 cancel a #2 on 1',
+      '2000 fail a ERR_MDP_FORBIDDEN',
+    ]);
+  });
+
+  it('is told over the link that it was sent over, while that stands', () => {
+    const script = connected(2).broker(1000).ask('once', { retries: 0, timeoutMs: 60_000 });
+    script.ask('a', { timeoutMs: 60_000 }).pass(2500).connect();
+    expect(script.effects.filter((line) => line.includes(' a '))).toEqual([
+      '0 send a #1 on 1',
+      '2500 send a #2 on 2',
+    ]);
+    expect(script.answer('a', 2)).toBe(true);
+    expect(script.effects).toEqual(['2500 cancel a #1 on 1']);
+    const lost = sentThrice().cut().pass(50).connect();
+    lost.effects.splice(0);
+    expect(lost.answer('a', 4)).toBe(true);
+    expect(lost.effects).toEqual([]);
+  });
+
+  it('is at most as much as has different numbers', () => {
+    const script = connected().ask('a', { retries: 999 });
+    for (let tries = 1; tries < 300; tries++) script.pass(999).hear().pass(1);
+    script.effects.splice(0);
+    script.abort('a');
+    expect(script.effects.map((line) => line.split(' ')[3])).toEqual(
+      Array.from({ length: 256 }, (_, at) => `#${at + 45}`),
+    );
+  });
+
   it('leaves nothing behind', () => {
     const script = connected(2).ask('a').ask('b').refuse('a', '429').abort('a').abort('b');
     script.pass(60_000);

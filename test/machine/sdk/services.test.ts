@@ -24,8 +24,8 @@ function started(options: WorkerOptions): FakeNet {
 describe('a worker with several services', () => {
   it('registers each over a connection of its own (MDP: one READY)', () => {
     const net = started({ services: { one: () => '1', two: () => '2' } });
-    for (const link of net.links) link.events.connected();
-    expect(net.links.map((link) => shown(link.written()).at(-1))).toEqual([
+    for (const link of net.links) link.joins();
+    expect(net.links.map((link) => shown(link.written()).at(-2))).toEqual([
       'MDPW02|\\x01|one',
       'MDPW02|\\x01|two',
     ]);
@@ -36,7 +36,7 @@ describe('a worker with several services', () => {
       services: { one: ({ service }) => `1 ${service}`, two: ({ service }) => `2 ${service}` },
     });
     for (const link of net.links) {
-      link.events.connected();
+      link.joins();
       link.written();
       link.says('MDPW02', '\x02', 'token', '', 'hi');
     }

@@ -421,13 +421,36 @@ describe('a name (D67)', () => {
     expect(script.effects).toEqual(['0 open', '0 ask', '1000 READY']);
     script.dismiss().pass(50);
     expect(script.effects).toEqual(['1050 ask', '1050 READY']);
-    // An answer that comes too late changes nothing now; the next registration waits for one.
-    script.offers(true, true);
-    expect(script.effects).toEqual([]);
-    script.dismiss().pass(100);
-    expect(script.effects).toEqual(['1150 ask']);
+    script.offers(true, true).pass(100);
+    expect(script.effects).toEqual(['1050 DISCONNECT', '1150 ask']);
     script.offers(true, true);
     expect(script.effects).toEqual(['1150 READY 1 as NAME']);
+  });
+
+  it.each([1, 4])(
+    'registers anew when it is idle, once, if the answer comes after READY',
+    (credit) => {
+      const late = { ...ALL_OFFERED, options: false };
+      script = new SessionScript(credit, new ConcurrencyLimiter(credit), true).connect().pass(1000);
+      script.request('t1');
+      script.forget();
+      script.session.offers(late, script.now);
+      script.answer('t1').request('t2').pass(50);
+      expect(script.effects).toEqual(['1000 FINAL t1', '1000 DISCONNECT', '1050 ask']);
+      // The answer is late once more.
+      script.pass(1000);
+      script.forget();
+      script.session.offers(late, script.now);
+      expect(script.effects.join()).not.toContain('DISCONNECT');
+      expect(script.reports.filter((each) => each === 'own')).toHaveLength(1);
+    },
+  );
+
+  it('does not register anew for what it does not want, nor while it drains', () => {
+    script = named().connect().pass(1000).offers(true).offers(false, true);
+    expect(script.effects.join()).not.toContain('DISCONNECT');
+    script = named().connect().pass(1000).request('t1').offers(true, true).close().answer('t1');
+    expect(script.effects.slice(-3)).toEqual(['1000 DISCONNECT', '1000 close link', '1000 ended']);
   });
 
   it('is waited for no longer than a second, be the interval as long as it may', () => {
@@ -444,7 +467,7 @@ describe('a name (D67)', () => {
     expect(slow.nextMs()).toBe(1000);
   });
 
-  it('of a worker that tells none nothing is asked for', () => {
+  it('of one of several connections nothing is asked for', () => {
     expect(new SessionScript().connect().effects).toEqual(['0 open', '0 READY']);
   });
 });

@@ -176,7 +176,7 @@ export class Witness {
     copy.end = end;
     copy.endedAt = now;
     // The parts of other answers were dropped, so none of them is whole.
-    if (call.hasParts && copy.send === call.partsOf) {
+    if (call.hasParts && copy.send === call.answerOf) {
       for (const each of request.copies) if (each.end === 'open') each.end = 'dropped';
     }
     if (request.copies.some((each) => each.end === 'open')) return;
