@@ -40,6 +40,8 @@ const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'upl
 /** Packages that are not in the program: large and rarely loaded, or with native code beside them. */
 const OUTSIDE =
   /^(node:|majordomo-broker\/|(@cfworker\/json-schema|@nats-io\/transport-node|better-sqlite3|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
+/** Modules of Node that most starts do without: a function that uses one loads it. */
+const LATE = ['child_process', 'dns/promises', 'fs/promises', 'https', 'tls', 'v8'];
 const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
 
 const files = readdirSync(from, { recursive: true }).map((path) => path.replaceAll('\\', '/'));
@@ -135,12 +137,23 @@ async function bundleProgram(name, input) {
   for (const { fileName, code } of output) {
     // (Modules are strict.)
     const head = "(function (exports, require, module, __filename) { 'use strict';";
-    writeFileSync(join(to, CODE, fileName), `${head}${ascii(code)}})\n`);
+    writeFileSync(join(to, CODE, fileName), `${head}${ascii(late(code))}})\n`);
   }
   for (const each of packagesOf(output.flatMap(({ moduleIds = [] }) => moduleIds))) {
     inside.add(each);
   }
   return output[0].fileName;
+}
+
+/** Calls of `require` in the place of the variables at the head of a module: it is quick when the module is loaded. */
+function late(text) {
+  return LATE.reduce((code, each) => {
+    const name = `node_${each.replace('/', '_')}`;
+    return code
+      .replace(`let ${name} = require("node:${each}");`, '')
+      .replace(new RegExp(`^${name} = .*__toESM\\(.*$`, 'm'), '')
+      .replace(new RegExp(`\\b${name}(\\.default)?\\b`, 'g'), `require("node:${each}")`);
+  }, text);
 }
 
 /** One byte for each character, in the file and in memory. */
