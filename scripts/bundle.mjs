@@ -4,7 +4,7 @@
  * Node takes longer to load many files. What a node needs at each start is one file, with the packages that it
  * uses; what is loaded only when it is asked for (a command, an extension) keeps a file of its own. A file that
  * the code opens by name (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. The
- * scripts that Node starts let scripts/load.mjs load the rest, in CODE, as CommonJS: for ES modules, Node keeps
+ * scripts that Node starts let scripts/load.cjs load the rest, in CODE, as CommonJS: for ES modules, Node keeps
  * what V8 compiled for one user only, and not in threads. Licences of packages are in LICENSES.txt.
  *
  * The page becomes one module with the packages that it uses, and their licences beside it, because
@@ -41,6 +41,7 @@ const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'upl
 const OUTSIDE =
   /^(node:|majordomo-broker\/|(@cfworker\/json-schema|@nats-io\/transport-node|better-sqlite3|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
 /** Modules of Node that most starts do without: a function that uses one loads it. */
+const LATE_IN_COMMANDS = ['crypto', 'timers/promises'];
 const LATE = ['child_process', 'dns/promises', 'fs/promises', 'https', 'tls', 'v8'];
 const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
 
@@ -52,6 +53,11 @@ const entries = new Set(['main']);
 const SERVE = 'cli/serve/serve.js';
 const LIST = 'extensions/list.js';
 const DAEMON = '\0daemon';
+/** What all commands load, and then most of them, some of it only once they know whom to ask. */
+const COMMANDS = [
+  ['commands', ['cli/main.js', 'extensions/program.js']],
+  ['client', ['cli/requests/request.js', 'cli/connection/context.js', 'sdk/client.js']],
+];
 const daemonPlugin = {
   name: 'daemon',
   resolveId: (id, importer, { kind }) => {
@@ -90,29 +96,29 @@ for (const name of entries) {
   const up = relative(dirname(join(to, name)), to) || '.';
   const shebang = name === 'main' ? '#!/usr/bin/env node\n' : '';
   mkdirSync(dirname(join(to, name)), { recursive: true });
-  writeFileSync(
-    join(to, `${name}.js`),
-    `${shebang}import { start } from '${up}/load.js';\nstart('${main}');\n`,
-  );
+  writeFileSync(join(to, `${name}.js`), `${shebang}require('${up}/load.js').start('${main}');\n`);
 }
-cpSync(join(ROOT, 'scripts/load.mjs'), join(to, 'load.js'));
+cpSync(join(ROOT, 'scripts/load.cjs'), join(to, 'load.js'));
+writeFileSync(join(to, 'package.json'), '{"type":"commonjs"}\n');
 // npx makes the link to a program once, for all its builds.
 chmodSync(join(to, 'main.js'), 0o755);
 writeFileSync(join(to, 'LICENSES.txt'), licencesOf([...inside].sort()));
 
 /** @returns the name of its first file, in CODE */
 async function bundleProgram(name, input) {
-  /** What the first file imports, and what that imports: without calls between files, these are faster. */
-  const first = new Set();
+  /** The name of its file, by module: with what it imports in the same file, it is faster. */
+  const files = new Map();
   const plugin = {
-    name: 'first',
+    name: 'files',
     buildEnd() {
-      const add = (id) => {
-        if (first.has(id)) return;
-        first.add(id);
-        this.getModuleInfo(id)?.importedIds.forEach(add);
+      const add = (id, file) => {
+        if (files.has(id)) return;
+        files.set(id, file);
+        this.getModuleInfo(id)?.importedIds.forEach((each) => add(each, file));
       };
-      add(input);
+      add(input, name);
+      if (name !== 'main') return;
+      for (const [file, paths] of COMMANDS) for (const path of paths) add(join(from, path), file);
     },
   };
   const bundle = await rolldown({
@@ -127,7 +133,12 @@ async function bundleProgram(name, input) {
     entryFileNames: '[name]-[hash].js',
     chunkFileNames: '[name]-[hash].js',
     dynamicImportInCjs: false,
-    codeSplitting: { groups: [{ name, test: (id) => first.has(id) }] },
+    codeSplitting: {
+      groups: [name, ...COMMANDS.map(([file]) => file)].map((file, at) => ({
+        ...{ name: file, priority: COMMANDS.length - at, test: (id) => files.get(id) === file },
+      })),
+    },
+
     comments: false,
     // Of classes and functions, for stacks.
     keepNames: true,
@@ -137,7 +148,8 @@ async function bundleProgram(name, input) {
   for (const { fileName, code } of output) {
     // (Modules are strict.)
     const head = "(function (exports, require, module, __filename) { 'use strict';";
-    writeFileSync(join(to, CODE, fileName), `${head}${ascii(late(code))}})\n`);
+    const names = name === 'main' ? [...LATE, ...LATE_IN_COMMANDS] : LATE;
+    writeFileSync(join(to, CODE, fileName), `${head}${ascii(late(code, names))}})\n`);
   }
   for (const each of packagesOf(output.flatMap(({ moduleIds = [] }) => moduleIds))) {
     inside.add(each);
@@ -145,15 +157,21 @@ async function bundleProgram(name, input) {
   return output[0].fileName;
 }
 
-/** Calls of `require` in the place of the variables at the head of a module: it is quick when the module is loaded. */
-function late(text) {
-  return LATE.reduce((code, each) => {
+/**
+ * Calls of `require` in the place of variables at the head of a module: it is quick when the module is loaded. The
+ * default export of the others, without a copy of all that they have.
+ */
+function late(text, names) {
+  const all = text
+    .replace(/^(node_\w+) = .*__toESM\(\1, 1\);$/gm, '$1 = { __proto__: $1, default: $1 };')
+    .replace(/^require\("node:[^"]+"\);$/gm, '');
+  return names.reduce((code, each) => {
     const name = `node_${each.replace('/', '_')}`;
     return code
       .replace(`let ${name} = require("node:${each}");`, '')
-      .replace(new RegExp(`^${name} = .*__toESM\\(.*$`, 'm'), '')
+      .replace(`${name} = { __proto__: ${name}, default: ${name} };`, '')
       .replace(new RegExp(`\\b${name}(\\.default)?\\b`, 'g'), `require("node:${each}")`);
-  }, text);
+  }, all);
 }
 
 /** One byte for each character, in the file and in memory. */
