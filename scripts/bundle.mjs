@@ -39,7 +39,7 @@ const PAGE_ASSETS = new Set(['.html', '.css', '.svg']);
 const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'uplot'];
 /** Packages that are not in the program: large and rarely loaded, or with native code beside them. */
 const OUTSIDE =
-  /^(node:|majordomo-broker\/|(@cfworker\/json-schema|@nats-io\/transport-node|better-sqlite3|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
+  /^(node:|(@cfworker\/json-schema|@nats-io\/transport-node|better-sqlite3|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
 /** Modules of Node that most starts do without: a function that uses one loads it. */
 const LATE_IN_COMMANDS = ['crypto', 'timers/promises'];
 const LATE = ['child_process', 'dns/promises', 'fs/promises', 'https', 'tls', 'v8'];
