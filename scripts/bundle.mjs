@@ -53,11 +53,21 @@ const entries = new Set(['main']);
 const SERVE = 'cli/serve/serve.js';
 const LIST = 'extensions/list.js';
 const DAEMON = '\0daemon';
-/** What all commands load, and then most of them, some of it only once they know whom to ask. */
-const COMMANDS = [
-  ['commands', ['cli/main.js', 'extensions/program.js']],
-  ['client', ['cli/requests/request.js', 'cli/connection/context.js', 'sdk/client.js']],
-];
+/** What most starts load after the first file: in one file each, and in another what several of them have. */
+const LATER = {
+  main: {
+    commands: ['cli/main.js', 'extensions/program.js'],
+    client: ['cli/requests/request.js', 'cli/connection/context.js', 'sdk/client.js'],
+  },
+  serve: {
+    http: [
+      ...['node/http.js', 'extensions/map/route.js'],
+      ...['extensions/programs/request-route.js', 'extensions/programs/durable-routes.js'],
+    ],
+    stored: ['node/stored.js'],
+  },
+};
+const COMMON = 'common';
 const daemonPlugin = {
   name: 'daemon',
   resolveId: (id, importer, { kind }) => {
@@ -106,19 +116,20 @@ writeFileSync(join(to, 'LICENSES.txt'), licencesOf([...inside].sort()));
 
 /** @returns the name of its first file, in CODE */
 async function bundleProgram(name, input) {
+  const later = Object.entries(LATER[name] ?? {});
   /** The name of its file, by module: with what it imports in the same file, it is faster. */
   const files = new Map();
   const plugin = {
     name: 'files',
     buildEnd() {
       const add = (id, file) => {
-        if (files.has(id)) return;
-        files.set(id, file);
+        const known = files.get(id);
+        if ([name, file, COMMON].includes(known)) return;
+        files.set(id, known === undefined ? file : COMMON);
         this.getModuleInfo(id)?.importedIds.forEach((each) => add(each, file));
       };
       add(input, name);
-      if (name !== 'main') return;
-      for (const [file, paths] of COMMANDS) for (const path of paths) add(join(from, path), file);
+      for (const [file, paths] of later) for (const path of paths) add(join(from, path), file);
     },
   };
   const bundle = await rolldown({
@@ -134,11 +145,10 @@ async function bundleProgram(name, input) {
     chunkFileNames: '[name]-[hash].js',
     dynamicImportInCjs: false,
     codeSplitting: {
-      groups: [name, ...COMMANDS.map(([file]) => file)].map((file, at) => ({
-        ...{ name: file, priority: COMMANDS.length - at, test: (id) => files.get(id) === file },
+      groups: [...later.map(([file]) => file), COMMON, name].map((file, priority) => ({
+        ...{ name: file, priority, test: (id) => files.get(id) === file },
       })),
     },
-
     comments: false,
     // Of classes and functions, for stacks.
     keepNames: true,
