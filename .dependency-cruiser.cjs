@@ -485,8 +485,8 @@ const packages = [
   ),
   packageOnlyIn(
     'better-sqlite3',
-    ['^src/store/sqlite/', '^src/node/io/data-dir\\.ts$'],
-    'SQLite is a native library: only store/sqlite imports better-sqlite3, and node/io/data-dir.ts for its lock. Put what you need into the port of the store.',
+    ['^src/store/sqlite/', '^src/node/io/data-dir\\.ts$', '^src/cli/serve/native\\.ts$'],
+    'SQLite is a native library: only store/sqlite imports better-sqlite3, node/io/data-dir.ts for its lock, and cli/serve/native.ts to see that it loads. Put what you need into the port of the store.',
   ),
   packageOnlyIn(
     'pg',

@@ -39,7 +39,7 @@ const PAGE_ASSETS = new Set(['.html', '.css', '.svg']);
 const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'uplot'];
 /** Packages that are not in the program: large and rarely loaded, or with native code beside them. */
 const OUTSIDE =
-  /^(node:|(@cfworker\/json-schema|@nats-io\/transport-node|better-sqlite3|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
+  /^(node:|(@cfworker\/json-schema|@nats-io\/transport-node|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
 /** Modules of Node that most starts do without: a function that uses one loads it. */
 const LATE_IN_COMMANDS = ['crypto', 'timers/promises'];
 const LATE = ['child_process', 'dns/promises', 'fs/promises', 'https', 'tls', 'v8'];
@@ -68,6 +68,25 @@ const LATER = {
   },
 };
 const COMMON = 'common';
+const SQLITE = 'better-sqlite3';
+/** Its JavaScript, compiled ahead as well; what finds its binary stays in the package. */
+const sqlitePlugin = {
+  name: 'sqlite',
+  resolveId: (id) => (id === SQLITE ? `\0${SQLITE}` : null),
+  load: (id) => {
+    if (id !== `\0${SQLITE}`) return null;
+    const lib = dirname(createRequire(import.meta.url).resolve(SQLITE));
+    return `
+      import { createRequire } from 'node:module';
+      import { dirname, join } from 'node:path';
+      import make from ${JSON.stringify(join(lib, 'database.js'))};
+      import SqliteError from ${JSON.stringify(join(lib, 'sqlite-error.js'))};
+      const require = createRequire(import.meta.url);
+      const binding = join(dirname(require.resolve('${SQLITE}')), 'binding.js');
+      const Database = make((given) => require(binding).getBinding(given), true);
+      export default Object.assign(Database, { SqliteError });`;
+  },
+};
 const daemonPlugin = {
   name: 'daemon',
   resolveId: (id, importer, { kind }) => {
@@ -136,7 +155,7 @@ async function bundleProgram(name, input) {
     input: { [name]: input },
     platform: 'node',
     external: (id) => OUTSIDE.test(id),
-    plugins: [daemonPlugin, plugin],
+    plugins: [daemonPlugin, sqlitePlugin, plugin],
     onwarn,
   });
   const { output } = await bundle.generate({
