@@ -31,7 +31,6 @@ const PACKAGES = [
   'pino',
   'pino-pretty',
   'preact',
-  'prom-client',
   'uplot',
   'yaml',
   'zeromq',
@@ -486,8 +485,8 @@ const packages = [
   ),
   packageOnlyIn(
     'better-sqlite3',
-    ['^src/store/sqlite/', '^src/node/io/data-dir\\.ts$'],
-    'SQLite is a native library: only store/sqlite imports better-sqlite3, and node/io/data-dir.ts for its lock. Put what you need into the port of the store.',
+    ['^src/store/sqlite/', '^src/node/io/data-dir\\.ts$', '^src/cli/serve/native\\.ts$'],
+    'SQLite is a native library: only store/sqlite imports better-sqlite3, node/io/data-dir.ts for its lock, and cli/serve/native.ts to see that it loads. Put what you need into the port of the store.',
   ),
   packageOnlyIn(
     'pg',
@@ -508,11 +507,6 @@ const packages = [
     'pino-pretty',
     [room('admin', 'node')],
     'Only admin and node know the logger. Report an event; admin makes a log line of it.',
-  ),
-  packageOnlyIn(
-    'prom-client',
-    [room('admin', 'node')],
-    'Only admin and node know the metrics library. Report an event; admin counts it.',
   ),
   packageOnlyIn(
     '@opentelemetry/api',

@@ -65,6 +65,7 @@ export default defineConfig(
       'no-restricted-syntax': ['error', NO_INSTANCEOF_ERROR],
     },
   },
+  { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
   {
     files: TYPED,
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],

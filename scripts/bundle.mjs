@@ -4,7 +4,7 @@
  * Node takes longer to load many files. What a node needs at each start is one file, with the packages that it
  * uses; what is loaded only when it is asked for (a command, an extension) keeps a file of its own. A file that
  * the code opens by name (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. The
- * scripts that Node starts let scripts/load.mjs load the rest, in CODE, as CommonJS: for ES modules, Node keeps
+ * scripts that Node starts let scripts/load.cjs load the rest, in CODE, as CommonJS: for ES modules, Node keeps
  * what V8 compiled for one user only, and not in threads. Licences of packages are in LICENSES.txt.
  *
  * The page becomes one module with the packages that it uses, and their licences beside it, because
@@ -39,7 +39,10 @@ const PAGE_ASSETS = new Set(['.html', '.css', '.svg']);
 const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'uplot'];
 /** Packages that are not in the program: large and rarely loaded, or with native code beside them. */
 const OUTSIDE =
-  /^(node:|majordomo-broker\/|(@cfworker\/json-schema|@nats-io\/transport-node|better-sqlite3|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
+  /^(node:|(@cfworker\/json-schema|@nats-io\/transport-node|libsodium-wrappers-sumo|pg|pino-pretty|zeromq)$)/;
+/** Modules of Node that most starts do without: a function that uses one loads it. */
+const LATE_IN_COMMANDS = ['crypto', 'timers/promises'];
+const LATE = ['child_process', 'dns/promises', 'fs/promises', 'https', 'tls', 'v8'];
 const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
 
 const files = readdirSync(from, { recursive: true }).map((path) => path.replaceAll('\\', '/'));
@@ -50,6 +53,40 @@ const entries = new Set(['main']);
 const SERVE = 'cli/serve/serve.js';
 const LIST = 'extensions/list.js';
 const DAEMON = '\0daemon';
+/** What most starts load after the first file: in one file each, and in another what several of them have. */
+const LATER = {
+  main: {
+    commands: ['cli/main.js', 'extensions/program.js'],
+    client: ['cli/requests/request.js', 'cli/connection/context.js', 'sdk/client.js'],
+  },
+  serve: {
+    http: [
+      ...['node/http.js', 'extensions/map/route.js'],
+      ...['extensions/programs/request-route.js', 'extensions/programs/durable-routes.js'],
+    ],
+    stored: ['node/stored.js'],
+  },
+};
+const COMMON = 'common';
+const SQLITE = 'better-sqlite3';
+/** Its JavaScript, compiled ahead as well; what finds its binary stays in the package. */
+const sqlitePlugin = {
+  name: 'sqlite',
+  resolveId: (id) => (id === SQLITE ? `\0${SQLITE}` : null),
+  load: (id) => {
+    if (id !== `\0${SQLITE}`) return null;
+    const lib = dirname(createRequire(import.meta.url).resolve(SQLITE));
+    return `
+      import { createRequire } from 'node:module';
+      import { dirname, join } from 'node:path';
+      import make from ${JSON.stringify(join(lib, 'database.js'))};
+      import SqliteError from ${JSON.stringify(join(lib, 'sqlite-error.js'))};
+      const require = createRequire(import.meta.url);
+      const binding = join(dirname(require.resolve('${SQLITE}')), 'binding.js');
+      const Database = make((given) => require(binding).getBinding(given), true);
+      export default Object.assign(Database, { SqliteError });`;
+  },
+};
 const daemonPlugin = {
   name: 'daemon',
   resolveId: (id, importer, { kind }) => {
@@ -88,36 +125,37 @@ for (const name of entries) {
   const up = relative(dirname(join(to, name)), to) || '.';
   const shebang = name === 'main' ? '#!/usr/bin/env node\n' : '';
   mkdirSync(dirname(join(to, name)), { recursive: true });
-  writeFileSync(
-    join(to, `${name}.js`),
-    `${shebang}import { start } from '${up}/load.js';\nstart('${main}');\n`,
-  );
+  writeFileSync(join(to, `${name}.js`), `${shebang}require('${up}/load.js').start('${main}');\n`);
 }
-cpSync(join(ROOT, 'scripts/load.mjs'), join(to, 'load.js'));
+cpSync(join(ROOT, 'scripts/load.cjs'), join(to, 'load.js'));
+writeFileSync(join(to, 'package.json'), '{"type":"commonjs"}\n');
 // npx makes the link to a program once, for all its builds.
 chmodSync(join(to, 'main.js'), 0o755);
 writeFileSync(join(to, 'LICENSES.txt'), licencesOf([...inside].sort()));
 
 /** @returns the name of its first file, in CODE */
 async function bundleProgram(name, input) {
-  /** What the first file imports, and what that imports: without calls between files, these are faster. */
-  const first = new Set();
+  const later = Object.entries(LATER[name] ?? {});
+  /** The name of its file, by module: with what it imports in the same file, it is faster. */
+  const files = new Map();
   const plugin = {
-    name: 'first',
+    name: 'files',
     buildEnd() {
-      const add = (id) => {
-        if (first.has(id)) return;
-        first.add(id);
-        this.getModuleInfo(id)?.importedIds.forEach(add);
+      const add = (id, file) => {
+        const known = files.get(id);
+        if ([name, file, COMMON].includes(known)) return;
+        files.set(id, known === undefined ? file : COMMON);
+        this.getModuleInfo(id)?.importedIds.forEach((each) => add(each, file));
       };
-      add(input);
+      add(input, name);
+      for (const [file, paths] of later) for (const path of paths) add(join(from, path), file);
     },
   };
   const bundle = await rolldown({
     input: { [name]: input },
     platform: 'node',
     external: (id) => OUTSIDE.test(id),
-    plugins: [daemonPlugin, plugin],
+    plugins: [daemonPlugin, sqlitePlugin, plugin],
     onwarn,
   });
   const { output } = await bundle.generate({
@@ -125,7 +163,11 @@ async function bundleProgram(name, input) {
     entryFileNames: '[name]-[hash].js',
     chunkFileNames: '[name]-[hash].js',
     dynamicImportInCjs: false,
-    codeSplitting: { groups: [{ name, test: (id) => first.has(id) }] },
+    codeSplitting: {
+      groups: [...later.map(([file]) => file), COMMON, name].map((file, priority) => ({
+        ...{ name: file, priority, test: (id) => files.get(id) === file },
+      })),
+    },
     comments: false,
     // Of classes and functions, for stacks.
     keepNames: true,
@@ -135,12 +177,30 @@ async function bundleProgram(name, input) {
   for (const { fileName, code } of output) {
     // (Modules are strict.)
     const head = "(function (exports, require, module, __filename) { 'use strict';";
-    writeFileSync(join(to, CODE, fileName), `${head}${ascii(code)}})\n`);
+    const names = name === 'main' ? [...LATE, ...LATE_IN_COMMANDS] : LATE;
+    writeFileSync(join(to, CODE, fileName), `${head}${ascii(late(code, names))}})\n`);
   }
   for (const each of packagesOf(output.flatMap(({ moduleIds = [] }) => moduleIds))) {
     inside.add(each);
   }
   return output[0].fileName;
+}
+
+/**
+ * Calls of `require` in the place of variables at the head of a module: it is quick when the module is loaded. The
+ * default export of the others, without a copy of all that they have.
+ */
+function late(text, names) {
+  const all = text
+    .replace(/^(node_\w+) = .*__toESM\(\1, 1\);$/gm, '$1 = { __proto__: $1, default: $1 };')
+    .replace(/^require\("node:[^"]+"\);$/gm, '');
+  return names.reduce((code, each) => {
+    const name = `node_${each.replace('/', '_')}`;
+    return code
+      .replace(`let ${name} = require("node:${each}");`, '')
+      .replace(`${name} = { __proto__: ${name}, default: ${name} };`, '')
+      .replace(new RegExp(`\\b${name}(\\.default)?\\b`, 'g'), `require("node:${each}")`);
+  }, all);
 }
 
 /** One byte for each character, in the file and in memory. */

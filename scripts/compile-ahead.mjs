@@ -1,6 +1,6 @@
 /**
  * Lets V8 keep what it compiles while a broker starts and a command asks it, beside the modules of the program:
- * `node scripts/compile-ahead.mjs PROGRAM`, with the Node that will run it. scripts/load.mjs loads these files.
+ * `node scripts/compile-ahead.mjs PROGRAM`, with the Node that will run it. scripts/load.cjs loads these files.
  * They are as trusted as the modules: the same folder has both, and a program never writes them itself.
  */
 import { spawn, spawnSync } from 'node:child_process';

@@ -142,7 +142,7 @@ function commandsOf({ commands }: Program): ReadonlyMap<string, Entry> {
   return new Map(all.sort(([, [a]], [, [b]]) => groups.indexOf(a) - groups.indexOf(b)));
 }
 
-/** The command `majordomo`, in which only the one that is called has its options. */
+/** The command `majordomo` with the one that is called; if there is no such one, with all, which have no options. */
 async function commandFor(called: string, program: Program, done: Done): Promise<Command> {
   const whole = new Command('majordomo')
     .description('Reliable, service-oriented request-reply over ZeroMQ (7/MDP, 18/MDP).')
@@ -158,7 +158,9 @@ async function commandFor(called: string, program: Program, done: Done): Promise
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText('after', examples(EXAMPLES) + ENVIRONMENT + EXIT_STATUSES);
-  for (const [name, [group, summary, load]] of commandsOf(program)) {
+  const all = commandsOf(program);
+  for (const [name, [group, summary, load]] of all) {
+    if (name !== called && all.has(called)) continue;
     const command = whole.command(name, { hidden: group === null });
     command.summary(summary).description(summary);
     if (group !== null) command.helpGroup(GROUPS[group]);

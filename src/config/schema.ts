@@ -43,12 +43,15 @@ import {
 } from './listeners.js';
 import { perPeer, quotas } from './quotas.js';
 
+/** zod compiles no functions, which takes longer than to check one configuration without them. */
+export const ONCE = { jitless: true } as const;
+
 /** A section. If it has no value, because all its keys are commented out, it is empty. */
 function section<Keys extends z.ZodRawShape>(about: string, keys: Keys) {
   const whole = map(keys, { value: 'a map of keys' });
   return whole
     .nullish()
-    .transform((given) => given ?? whole.parse({}))
+    .transform((given) => given ?? whole.parse({}, ONCE))
     .describe(about);
 }
 

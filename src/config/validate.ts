@@ -9,7 +9,7 @@ import { mapBytesDefault } from './map-rules.js';
 import { namesakes } from './namesakes.js';
 import type { Problem } from './problem.js';
 import { RULES } from './rules.js';
-import { SCHEMA, SECTIONS } from './schema.js';
+import { ONCE, SCHEMA, SECTIONS } from './schema.js';
 import { pathText, plain, treeAt, type Path, type Tree } from './tree.js';
 
 /** The result of validation. `config` is null if a value is invalid. */
@@ -30,7 +30,7 @@ export interface Machine {
 /** Checks everything that was written. */
 export function validate(written: Tree, machine: Machine): Validated {
   const input = plain(written);
-  const parsed = SCHEMA.safeParse(input);
+  const parsed = SCHEMA.safeParse(input, ONCE);
   if (parsed.success) {
     const config = complete(parsed.data, machine);
     const problems = crossProblems(written, config, new Set());
@@ -44,7 +44,7 @@ export function validate(written: Tree, machine: Machine): Validated {
   const wrong = new Set(found.map(({ path }) => path.slice(0, 2).join('.')));
   const problems = found.map(({ problem }) => problem);
   // Valid values are still checked against each other, so that one run reports everything.
-  const rest = SCHEMA.safeParse(without(input, wrong));
+  const rest = SCHEMA.safeParse(without(input, wrong), ONCE);
   if (rest.success) {
     problems.push(...crossProblems(written, complete(rest.data, machine), wrong));
   }

@@ -166,6 +166,9 @@ export type ShownField = {
     : never;
 }[keyof StoredRequest];
 
+/** The fields that HTTP and the page show as they are. */
+export const SHOWN_ROWS = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
+
 type Numbers = { readonly [Name in keyof StoredRequest]: number };
 
 /** Their numbers. */

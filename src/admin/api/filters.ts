@@ -14,7 +14,7 @@ import {
   pageShape,
   serviceName,
 } from './parameters.js';
-import { object } from './words.js';
+import { lazily } from './words.js';
 
 const MATCHES = ['exact', 'prefix', 'substring'] as const satisfies readonly ServiceMatch[];
 const GROUPINGS = ['reason', 'code', 'service'] as const satisfies readonly Grouping[];
@@ -104,7 +104,7 @@ function filterShape<Absent extends 'optional' | 'nullish'>(absent: Absent): Fil
 const OLDER =
   'Only requests accepted longer ago than this: the same as an age in `acceptedBefore`.';
 
-const selectionShape = {
+const selectionShape = () => ({
   ...pageShape,
   ...filterShape('optional'),
   state: choice(['pending', 'dispatched', 'replied', 'dead', 'closed', 'expired'])
@@ -112,16 +112,16 @@ const selectionShape = {
     .describe('Only requests in this state. The store no longer has closed and expired ones.')
     .transform(orAbsent),
   olderThanMs: digits(0, AGE_MS_MAX).optional().describe(OLDER).transform(orAbsent),
-};
+});
 
-export const StoredQuery = object(selectionShape);
+export const StoredQuery = lazily(selectionShape);
 
-export const GroupsQuery = object({
-  ...selectionShape,
+export const GroupsQuery = lazily(() => ({
+  ...selectionShape(),
   by: choice(GROUPINGS).describe(
     'What the requests of a group have in common: code and pattern of the reason, the code alone, or the service.',
   ),
-});
+}));
 
 /** Fields may be absent or null. */
 function bulkShape<const States extends readonly [string, ...string[]]>(states: States) {
@@ -146,8 +146,8 @@ function bulkShape<const States extends readonly [string, ...string[]]>(states: 
   };
 }
 
-export const RetryBody = object(bulkShape(STATES.retry));
+export const RetryBody = lazily(() => bulkShape(STATES.retry));
 
-export const PurgeBody = object(bulkShape(STATES.purge));
+export const PurgeBody = lazily(() => bulkShape(STATES.purge));
 
-export const CancelBody = object(bulkShape(STATES.cancel));
+export const CancelBody = lazily(() => bulkShape(STATES.cancel));

@@ -1,12 +1,16 @@
 import type { z } from 'zod';
 
 import type { Access } from '../http/route.js';
+import type { SCHEMAS } from './schemas.js';
 import type { Json } from './words.js';
+
+/** Of an answer. `object`: any, which is not described here. */
+export type SchemaName = keyof typeof SCHEMAS | 'object';
 
 /** An answer: JSON, or text of a media type. `data`: the JSON in each server-sent event. */
 export type Described =
-  | { readonly description: string; readonly json: z.ZodType }
-  | { readonly description: string; readonly type: string; readonly data?: z.ZodType };
+  | { readonly description: string; readonly json: SchemaName }
+  | { readonly description: string; readonly type: string; readonly data?: SchemaName };
 
 export type Method = 'GET' | 'POST' | 'DELETE';
 
@@ -16,12 +20,12 @@ export interface Operation {
   readonly path: string;
   readonly access: Access;
   readonly summary: string;
-  readonly parts?: z.ZodObject;
-  readonly query?: z.ZodObject;
+  readonly parts?: () => z.ZodObject;
+  readonly query?: () => z.ZodObject;
   /** Name and description. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Absent: the body of a POST is empty, or an object without fields. */
-  readonly body?: z.ZodObject;
+  readonly body?: () => z.ZodObject;
   /** Its body is bytes, which the handler reads itself: what they are. */
   readonly bytes?: string;
   /** The answer with status 200. */
@@ -30,7 +34,7 @@ export interface Operation {
   readonly others?: Readonly<Record<number, Described | string>>;
 }
 
-type OutputOf<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
+type OutputOf<Schema> = Schema extends () => z.ZodType ? z.output<ReturnType<Schema>> : undefined;
 
 export type PartsOf<Of extends Operation> = OutputOf<Of['parts']>;
 export type QueryOf<Of extends Operation> = OutputOf<Of['query']>;
@@ -38,7 +42,7 @@ export type BodyOf<Of extends Operation> = OutputOf<Of['body']>;
 
 /** The JSON of the answer with status 200. */
 export type AnswerOf<Of extends Operation> = Of['answer'] extends {
-  readonly json: infer Schema extends z.ZodType;
+  readonly json: infer Name extends keyof typeof SCHEMAS;
 }
-  ? Json<Schema>
+  ? Json<(typeof SCHEMAS)[Name]>
   : never;

@@ -2,11 +2,8 @@
  * The operations of the API: docs/openapi.json is made from this table, and every route is the
  * operation of its path with a handler (`jsonRoute`, `route`).
  */
-import { z } from 'zod';
-
-import * as node from './node-answers.js';
 import { CancelBody, GroupsQuery, PurgeBody, RetryBody, StoredQuery } from './filters.js';
-import type { Operation } from './operation.js';
+import type { Operation, SchemaName } from './operation.js';
 import {
   HistoryQuery,
   MapQuery,
@@ -20,8 +17,6 @@ import {
   UuidPart,
   WorkerQuery,
 } from './parameters.js';
-import * as stored from './stored-answers.js';
-import { pageOf } from './words.js';
 
 const UNKNOWN = 'There is no such request: closed, expired, or never stored.';
 const NO_SCHEDULE = 'There is no such schedule.';
@@ -30,58 +25,12 @@ const CHANGED = 'How many requests were changed, or with `dryRun` would be.';
 const PAIR_STATE = 'Not possible in the current state of the pair; the message says why.';
 const REQUEST_STATE = 'Not possible in the current state of the request; the message says why.';
 
-/** Not described here: it follows OpenAPI's own schema. */
-const AnyObject = z.looseObject({});
-const ServicePage = pageOf(node.Service);
-const WorkerPage = pageOf(node.Worker);
-const MapPage = pageOf(node.MapEntry);
-const StoredRequestPage = pageOf(stored.StoredRequest).extend({ scanned: stored.scanned });
-const RequestGroupPage = pageOf(stored.RequestGroup).extend({ scanned: stored.scanned });
-const SchedulePage = pageOf(stored.Schedule);
-
-/** The schemas that the document has by name. */
-export const SCHEMAS = {
-  Error: node.Failure,
-  Reason: node.Reason,
-  Ready: node.Ready,
-  NotReady: node.NotReady,
-  Refusals: node.Refusals,
-  Health: node.Health,
-  Status: node.Status,
-  Service: node.Service,
-  ServicePage,
-  Contracts: node.Contracts,
-  Worker: node.Worker,
-  WorkerPage,
-  MapEntry: node.MapEntry,
-  MapPage,
-  HaChange: node.HaChange,
-  Ha: node.HaStatus,
-  Overview: node.Overview,
-  ServiceHistory: node.ServiceHistory,
-  NodeEvent: node.NodeEvent,
-  StoredRequest: stored.StoredRequest,
-  StoredRequestPage,
-  RequestGroup: stored.RequestGroup,
-  RequestGroupPage,
-  SchedulePage,
-  RequestHistory: stored.RequestHistory,
-  Accepted: stored.Accepted,
-  ServiceFailure: node.ServiceFailure,
-  Bodies: stored.Bodies,
-  StoredCounts: stored.StoredCounts,
-  Changed: stored.Changed,
-  Paused: stored.Paused,
-  Fired: stored.Fired,
-  BulkResult: stored.BulkResult,
-};
-
 type More = Partial<Operation>;
 
 /** Operations of one kind that answer with JSON. */
 const kind =
   <const Kind extends Pick<Operation, 'method' | 'access'>>(of: Kind) =>
-  <Json extends z.ZodType, const Rest extends More>(
+  <Json extends SchemaName, const Rest extends More>(
     path: string,
     summary: string,
     [description, json]: readonly [description: string, json: Json],
@@ -100,11 +49,11 @@ const OF_REQUEST = {
   others: { 404: UNKNOWN, 409: REQUEST_STATE, ...STORED },
 } as const;
 const OF_PAIR = { others: { 409: PAIR_STATE } } as const;
-const PAUSED = ['It is paused; the change is on disk.', stored.Paused] as const;
-const RESUMED = ['It is not paused; the change is on disk.', stored.Paused] as const;
-const DONE = ['Done; the change is on disk.', stored.Changed] as const;
-const PAIR = ['Done; the new state of the pair.', node.HaStatus] as const;
-const MANY = [CHANGED, stored.BulkResult] as const;
+const PAUSED = ['It is paused; the change is on disk.', 'Paused'] as const;
+const RESUMED = ['It is not paused; the change is on disk.', 'Paused'] as const;
+const DONE = ['Done; the change is on disk.', 'Changed'] as const;
+const PAIR = ['Done; the new state of the pair.', 'Ha'] as const;
+const MANY = [CHANGED, 'BulkResult'] as const;
 
 export const OPERATIONS = {
   livez: {
@@ -121,19 +70,19 @@ export const OPERATIONS = {
     summary: 'Check whether this node serves clients',
     answer: {
       description: 'The node serves clients; `degraded` lists problems.',
-      json: node.Ready,
+      json: 'Ready',
     },
     others: {
       503: {
         description: 'The node does not serve clients; `reason` says why.',
-        json: node.NotReady,
+        json: 'NotReady',
       },
     },
   },
   healthz: read(
     '/healthz',
     'Show the health of the node',
-    ['Health and state of the node.', node.Health],
+    ['Health and state of the node.', 'Health'],
     {},
   ),
   metrics: {
@@ -146,13 +95,13 @@ export const OPERATIONS = {
   status: read(
     '/api/v1/status',
     'Show the state and limits of the broker',
-    ['The state of the broker.', node.Status],
+    ['The state of the broker.', 'Status'],
     {},
   ),
   services: read(
     '/api/v1/services',
     'List services that have workers or requests, or were active in the last ten minutes',
-    ['A page of services.', ServicePage],
+    ['A page of services.', 'ServicePage'],
     { query: ServiceQuery },
   ),
   pauseService: change(
@@ -170,12 +119,17 @@ export const OPERATIONS = {
   contract: read(
     '/api/v1/services/{service}/contract',
     'Show what the workers of a service announced of it: what it takes and answers',
-    ['The different contracts, as in mmi.contract.', node.Contracts],
+    ['The different contracts, as in mmi.contract.', 'Contracts'],
     { parts: ServicePart, others: { 404: 'No worker of the service announced a contract.' } },
   ),
-  workers: read('/api/v1/workers', 'List registered workers', ['A page of workers.', WorkerPage], {
-    query: WorkerQuery,
-  }),
+  workers: read(
+    '/api/v1/workers',
+    'List registered workers',
+    ['A page of workers.', 'WorkerPage'],
+    {
+      query: WorkerQuery,
+    },
+  ),
   map: {
     method: 'GET',
     path: '/api/v1/map',
@@ -185,14 +139,14 @@ export const OPERATIONS = {
     answer: {
       description:
         'A page of the map. A key that exists as long as the pages are read is in one of them.',
-      json: MapPage,
+      json: 'MapPage',
     },
     others: { 404: 'This node has no map: `map.listen` is off.' },
   },
   overview: read(
     '/api/v1/overview',
     'Show what the page shows: the node now, and its last ten minutes second by second',
-    ['The state of the node, and the requested samples that are kept.', node.Overview],
+    ['The state of the node, and the requested samples that are kept.', 'Overview'],
     { query: SinceQuery },
   ),
   serviceHistory: read(
@@ -201,7 +155,7 @@ export const OPERATIONS = {
     [
       'The requested samples that are kept. Empty if the service was not ' +
         'active yet, or `kept` is false.',
-      node.ServiceHistory,
+      'ServiceHistory',
     ],
     { query: HistoryQuery },
   ),
@@ -226,18 +180,18 @@ export const OPERATIONS = {
     others: {
       202: {
         description: 'The request is stored; `Location` has its result.',
-        json: stored.Accepted,
+        json: 'Accepted',
       },
       404: 'No worker serves the service, or durable requests are off.',
       408: 'The request did not arrive in time.',
-      422: { description: 'The worker reports a failure.', json: node.ServiceFailure },
+      422: { description: 'The worker reports a failure.', json: 'ServiceFailure' },
       429: 'A limit or a quota is used up; the message names it.',
       502: 'The broker gave the request up, or the answer of the worker was not usable.',
       503: 'This node does not serve clients now, or the store cannot be written.',
       504: 'There was no reply in time.',
     },
   },
-  ha: read('/api/v1/ha', 'Show the pair', ['The pair, as this node sees it.', node.HaStatus], {}),
+  ha: read('/api/v1/ha', 'Show the pair', ['The pair, as this node sees it.', 'Ha'], {}),
   switchover: change(
     '/api/v1/ha/switchover',
     'Hand over from the active node to its peer, which must be in sync',
@@ -248,7 +202,7 @@ export const OPERATIONS = {
   storedRequests: read(
     '/api/v1/titanic/requests',
     'List durable requests, newest first',
-    ['A page of durable requests.', StoredRequestPage],
+    ['A page of durable requests.', 'StoredRequestPage'],
     { query: StoredQuery, others: STORED },
   ),
   groups: read(
@@ -256,14 +210,14 @@ export const OPERATIONS = {
     'Count durable requests by reason, code or service',
     [
       'Groups, those with the most requests first. The next answer may have more of a group.',
-      RequestGroupPage,
+      'RequestGroupPage',
     ],
     { query: GroupsQuery, others: STORED },
   ),
   requestHistory: read(
     '/api/v1/titanic/requests/{uuid}',
     'Show the history of one durable request',
-    ['The request and its history.', stored.RequestHistory],
+    ['The request and its history.', 'RequestHistory'],
     { parts: UuidPart, others: { 404: UNKNOWN, 503: TROUBLE } },
   ),
   bodies: {
@@ -272,7 +226,7 @@ export const OPERATIONS = {
     access: 'changer',
     summary: 'Show the body and the reply of one durable request, the first 64 KiB of each',
     parts: UuidPart,
-    answer: { description: 'The bodies; null: there is none.', json: stored.Bodies },
+    answer: { description: 'The bodies; null: there is none.', json: 'Bodies' },
     others: {
       404: '`titanic.showBodies` is false, or there is no such request: closed, expired, or never stored.',
       503: TROUBLE,
@@ -289,9 +243,9 @@ export const OPERATIONS = {
     bytes: 'None.',
     answer: { description: 'The reply, its frames joined.', type: '*/*' },
     others: {
-      202: { description: 'There is no reply yet.', json: stored.Accepted },
+      202: { description: 'There is no reply yet.', json: 'Accepted' },
       404: UNKNOWN,
-      422: { description: 'It is dead: what the worker reported.', json: node.ServiceFailure },
+      422: { description: 'It is dead: what the worker reported.', json: 'ServiceFailure' },
       429: 'A limit or a quota is used up; the message names it.',
       502: 'It is dead, and no worker said why.',
       503: TROUBLE,
@@ -305,7 +259,7 @@ export const OPERATIONS = {
     summary: 'End a request that this token has stored: cancel it, or delete its reply',
     parts: UuidPart,
     bytes: 'None.',
-    answer: { description: 'Done; the change is on disk.', json: stored.Changed },
+    answer: { description: 'Done; the change is on disk.', json: 'Changed' },
     others: { 404: UNKNOWN, 429: 'A quota is used up; the message names it.', 503: TROUBLE },
   },
   retry: change('/api/v1/titanic/requests/{uuid}/retry', 'Retry a dead request', DONE, OF_REQUEST),
@@ -318,13 +272,13 @@ export const OPERATIONS = {
   storedCounts: read(
     '/api/v1/titanic/counts',
     'Count durable requests by state and service',
-    ['The current counts.', stored.StoredCounts],
+    ['The current counts.', 'StoredCounts'],
     { others: STORED },
   ),
   schedules: read(
     '/api/v1/titanic/schedules',
     'List schedules, by due time. Cancel the request of that uuid to end one',
-    ['A page of the schedules of all owners.', SchedulePage],
+    ['A page of the schedules of all owners.', 'SchedulePage'],
     { query: ScheduleQuery, others: STORED },
   ),
   pauseSchedule: change(
@@ -342,7 +296,7 @@ export const OPERATIONS = {
   fireSchedule: change(
     '/api/v1/titanic/schedules/{uuid}/fire',
     'Store a request for a schedule now, beside those of its due times',
-    ['A request is stored.', stored.Fired],
+    ['A request is stored.', 'Fired'],
     OF_SCHEDULE,
   ),
   retryMany: change('/api/v1/titanic/retry', 'Retry dead requests', MANY, {
@@ -374,7 +328,7 @@ export const OPERATIONS = {
         'First the recent events, at most 1000, oldest first; then each new event as it ' +
         'happens. `data` is JSON, as `x-data` says.',
       type: 'text/event-stream',
-      data: node.NodeEvent,
+      data: 'NodeEvent',
     },
     others: { 503: 'Too many clients read the events at the same time.' },
   },
@@ -384,12 +338,12 @@ export const OPERATIONS = {
     access: 'bearer',
     summary: 'List recent refusals and their reasons, at most 1000, newest first',
     query: RefusalQuery,
-    answer: { description: 'The refusals; repeated ones are one item.', json: node.Refusals },
+    answer: { description: 'The refusals; repeated ones are one item.', json: 'Refusals' },
   },
   openApi: read(
     '/api/v1/openapi.json',
     'Get this API description',
-    ['The OpenAPI description.', AnyObject],
+    ['The OpenAPI description.', 'object'],
     {},
   ),
 } as const satisfies Record<string, Operation>;

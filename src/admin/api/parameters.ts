@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 import { unescapeName } from '../../core/escape.js';
 import { JOB_ROWS, type JOB_OPTIONS, type JobOptionRow } from '../../wire/submit-options.js';
-import { object } from './words.js';
+import { lazily } from './words.js';
 
 /** Number of items in a page. */
 const LIMIT_DEFAULT = 100;
@@ -61,7 +61,7 @@ export const orAbsent = <Value>(value: Value | null | undefined): Value | null =
 
 // ---------------------------------------------------------------- paths
 
-export const UuidPart = object({
+export const UuidPart = lazily(() => ({
   uuid: z
     .string()
     .regex(
@@ -70,11 +70,11 @@ export const UuidPart = object({
     )
     .describe('UUID of the request: 32 hexadecimal characters, in either case.')
     .transform((uuid) => Buffer.from(uuid, 'hex')),
-});
+}));
 
-export const ServicePart = object({
+export const ServicePart = lazily(() => ({
   service: z.string().describe('Name of the service, as in lists.').transform(serviceName),
-});
+}));
 
 // ---------------------------------------------------------------- queries
 
@@ -106,13 +106,13 @@ function listShape<const States extends readonly [string, ...string[]]>(states: 
 }
 
 /** `unserved`: plain or stored requests wait, and there is no worker. */
-export const ServiceQuery = object(listShape(['served', 'unserved']));
+export const ServiceQuery = lazily(() => listShape(['served', 'unserved']));
 
-export const WorkerQuery = object(listShape(['waiting', 'busy']));
+export const WorkerQuery = lazily(() => listShape(['waiting', 'busy']));
 
-export const ScheduleQuery = object(pageShape);
+export const ScheduleQuery = lazily(() => pageShape);
 
-export const MapQuery = object({
+export const MapQuery = lazily(() => ({
   ...pageShape,
   key: z
     .string()
@@ -127,25 +127,25 @@ export const MapQuery = object({
     .optional()
     .describe('Only the beginning of each value, at most so many bytes.')
     .transform(orAbsent),
-});
+}));
 
 const since = digits(0, SAMPLES_MAX)
   .default(0)
   .describe('`next` of the previous answer: only newer samples.');
 
-export const SinceQuery = object({ since });
+export const SinceQuery = lazily(() => ({ since }));
 
-export const HistoryQuery = object({
+export const HistoryQuery = lazily(() => ({
   service: z
     .string('is missing: name a service')
     .describe('Name of the service, as in lists.')
     .transform(serviceName),
   since,
-});
+}));
 
-export const RefusalQuery = object({
+export const RefusalQuery = lazily(() => ({
   limit: digits(1, REFUSALS_MAX).default(REFUSALS_MAX).describe('Maximum number of items.'),
-});
+}));
 
 /** The options of a durable request that can stand in a query. */
 type Parameter = {
@@ -159,18 +159,19 @@ export const SUBMIT_PARAMETERS = JOB_ROWS.filter(
 );
 
 type Query = z.ZodType<number | string | null>;
-const submitShape = Object.fromEntries(
-  SUBMIT_PARAMETERS.map(({ name, type, min, max, about, ...row }): [string, Query] => {
-    const value: z.ZodType<number | string> =
-      type === 'whole' ? digits(min, max) : z.string().refine(row.isValid, `must be ${row.what}`);
-    return [
-      name,
-      value.optional().describe(`For a durable request: ${about}.`).transform(orAbsent),
-    ];
-  }),
-) as Readonly<Record<Parameter, Query>>;
+const submitShape = () =>
+  Object.fromEntries(
+    SUBMIT_PARAMETERS.map(({ name, type, min, max, about, ...row }): [string, Query] => {
+      const value: z.ZodType<number | string> =
+        type === 'whole' ? digits(min, max) : z.string().refine(row.isValid, `must be ${row.what}`);
+      return [
+        name,
+        value.optional().describe(`For a durable request: ${about}.`).transform(orAbsent),
+      ];
+    }),
+  ) as Readonly<Record<Parameter, Query>>;
 
-export const RequestQuery = object({
+export const RequestQuery = lazily(() => ({
   timeoutMs: digits(1, TIMEOUT_MS_MAX)
     .default(TIMEOUT_MS)
     .describe('How long to wait for the reply; of a stream, for each of its events.'),
@@ -178,9 +179,9 @@ export const RequestQuery = object({
     .default('false')
     .describe('Store the request and answer 202, as `Prefer: respond-async` does.')
     .transform((given) => given === 'true'),
-  ...submitShape,
-});
+  ...submitShape(),
+}));
 
-export const ResultQuery = object({
+export const ResultQuery = lazily(() => ({
   waitMs: digits(0, WAIT_MS_MAX).default(0).describe('How long to wait for the result.'),
-});
+}));

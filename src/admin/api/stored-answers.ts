@@ -3,8 +3,8 @@ import { z } from 'zod';
 
 import { KEPT_ROWS, type KeptName, type KeptOptions } from '../../wire/submit-options.js';
 import {
-  REQUEST_ROWS,
   type REQUEST_FIELDS,
+  SHOWN_ROWS,
   type ShownField,
   type StoredRequest as Stored,
 } from '../../store/request.js';
@@ -39,9 +39,6 @@ const whose = {
 };
 const encoding = z.enum(['utf8', 'base64']);
 
-/** The fields that are shown as they are. */
-export const SHOWN = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
-
 /** By type of value; the others are whole numbers. */
 const SCHEMAS: Readonly<Record<string, (min: number, max: number) => z.ZodType>> = {
   wallTime: () => moment(),
@@ -73,7 +70,7 @@ type Facts = {
   >;
 };
 const facts = Object.fromEntries(
-  SHOWN.map((row) => [row.name, shownAs(row.kind in SCHEMAS ? row.kind : row.as, row)]),
+  SHOWN_ROWS.map((row) => [row.name, shownAs(row.kind in SCHEMAS ? row.kind : row.as, row)]),
 ) as Facts;
 
 type KeptFacts = { readonly [Name in KeptName]: z.ZodType<KeptOptions[Name]> };

@@ -49,6 +49,14 @@ export const object = <Shape extends z.core.$ZodLooseShape>(
   description?: string,
 ): z.ZodObject<Shape, z.core.$strict> => described(z.strictObject(shape), description);
 
+/** Such an object, built when it is first used: a start would wait for all of them. */
+export const lazily = <Shape extends z.core.$ZodLooseShape>(
+  shape: () => Shape,
+): (() => z.ZodObject<Shape, z.core.$strict>) => {
+  let built: z.ZodObject<Shape, z.core.$strict> | null = null;
+  return () => (built ??= object(shape()));
+};
+
 export const SERVICE_NAME =
   'Name of the service. Bytes that are not printable ASCII are percent-escaped.';
 

@@ -6,16 +6,16 @@ import { z } from 'zod';
 
 import { HTTP_ADDRESS } from '../../core/defaults.js';
 import { packageVersion } from '../../core/version.js';
-import type { Described, Operation } from '../api/operation.js';
-import { OPERATIONS, SCHEMAS } from '../api/operations.js';
+import type { Described, Operation, SchemaName } from '../api/operation.js';
+import { OPERATIONS } from '../api/operations.js';
+import { SCHEMAS } from '../api/schemas.js';
 import type { Access } from './route.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
 const REFERENCE = '#/components/schemas/';
-const NAMES = new Map<z.ZodType, string>(
-  Object.entries(SCHEMAS).map(([name, schema]) => [schema, name]),
-);
+/** Of an object that is described elsewhere. */
+const ANY_OBJECT = { type: 'object', properties: {}, additionalProperties: {} };
 
 interface Written {
   readonly zodSchema: z.core.$ZodTypes;
@@ -34,7 +34,7 @@ function override({ zodSchema, jsonSchema: schema }: Written): void {
 
 function components(): Json {
   const registry = z.registry<{ id: string }>();
-  for (const [schema, id] of NAMES) registry.add(schema, { id });
+  for (const [id, schema] of Object.entries(SCHEMAS)) registry.add(schema, { id });
   const { schemas } = z.toJSONSchema(registry, { override, uri: (id) => `${REFERENCE}${id}` });
   return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, bare(schema)]));
 }
@@ -69,13 +69,12 @@ function answer(described: Described): Json {
   return { description, content: { [type]: { schema, ...more } } };
 }
 
-function schemaOf(schema: z.ZodType): Json {
-  const name = NAMES.get(schema);
-  return name === undefined ? bare(z.toJSONSchema(schema)) : { $ref: `${REFERENCE}${name}` };
+function schemaOf(name: SchemaName): Json {
+  return name === 'object' ? ANY_OBJECT : { $ref: `${REFERENCE}${name}` };
 }
 
 function error(description: string): Json {
-  return answer({ description, json: SCHEMAS.Error });
+  return answer({ description, json: 'Error' });
 }
 
 function responses({ method, access, answer: good, others = {} }: Operation): Json {
@@ -102,8 +101,8 @@ function responses({ method, access, answer: good, others = {} }: Operation): Js
 
 // ---------------------------------------------------------------- requests
 
-function parametersIn(place: 'path' | 'query', schema: z.ZodObject): Json[] {
-  const { properties, required } = inputOf(schema) as {
+function parametersIn(place: 'path' | 'query', schema: () => z.ZodObject): Json[] {
+  const { properties, required } = inputOf(schema()) as {
     readonly properties: Readonly<Record<string, Json>>;
     readonly required?: readonly string[];
   };
@@ -134,7 +133,7 @@ function described(operation: Operation): Json {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}
-      : { requestBody: { content: { 'application/json': { schema: inputOf(body) } } } }),
+      : { requestBody: { content: { 'application/json': { schema: inputOf(body()) } } } }),
     ...(bytes === undefined || operation.method !== 'POST'
       ? {}
       : { requestBody: { description: bytes, content: { '*/*': { schema: {} } } } }),

@@ -92,7 +92,9 @@ export function route<Of extends Operation>(
     method,
     path,
     access,
-    parameters: Object.keys(operation.query?.shape ?? {}),
+    get parameters() {
+      return Object.keys(operation.query?.().shape ?? {});
+    },
     readsBytes: operation.bytes !== undefined,
     handle: (request) => handle(checkedRequest(operation, request)),
   };
@@ -120,11 +122,11 @@ function checkedRequest<Of extends Operation>(
   { parts, query, body }: Of,
   request: HttpRequest,
 ): CheckedRequest<Of> {
-  checkFields(request.body, Object.keys(body?.shape ?? {}));
+  checkFields(request.body, Object.keys(body?.().shape ?? {}));
   const output = (
-    schema: z.ZodType | undefined,
+    schema: (() => z.ZodType) | undefined,
     values: Readonly<Record<string, unknown>>,
-  ): unknown => (schema === undefined ? undefined : checked(schema, values));
+  ): unknown => (schema === undefined ? undefined : checked(schema(), values));
   return {
     caller: request.caller,
     token: request.token,

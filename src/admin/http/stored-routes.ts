@@ -11,18 +11,18 @@ import type {
   ShownSchedule,
 } from '../../titanic/operator/operator-api.js';
 import type { PauseTarget } from '../../titanic/machine/pauses.js';
+import { SHOWN_ROWS } from '../../store/request.js';
 import type { Owner } from '../../store/store.js';
 import { KEPT_ROWS, type KeptOptions } from '../../wire/submit-options.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from '../api/operations.js';
 import { NO_CURSOR } from '../api/parameters.js';
-import {
-  type RequestHistory,
-  type Schedule,
-  SHOWN,
-  type ShownFacts,
-  type StoredBody,
-  type StoredRequest,
+import type {
+  RequestHistory,
+  Schedule,
+  ShownFacts,
+  StoredBody,
+  StoredRequest,
 } from '../api/stored-answers.js';
 import type { Page } from '../api/words.js';
 import { httpError, wrongParameter } from './errors.js';
@@ -172,7 +172,7 @@ function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
     state,
-    ...(shownOf(SHOWN, request, caller) as ShownFacts),
+    ...(shownOf(SHOWN_ROWS, request, caller) as ShownFacts),
     reason: caller === 'anyone' ? null : reason,
     reasonAt: reasonAt === null ? null : timeOf(reasonAt),
     shared: isShared,

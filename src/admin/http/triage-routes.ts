@@ -31,8 +31,8 @@ import { type Cursors, SHOWN_DIGITS, shownUuid } from './uuids.js';
 
 /** With any state: each operation has its own. */
 type AnyState<Given> = Omit<Given, 'state'> & { readonly state: string | null };
-type BulkOrder = AnyState<z.output<typeof CancelBody>>;
-type Filters = AnyState<Omit<z.output<typeof StoredQuery>, 'limit'>>;
+type BulkOrder = AnyState<z.output<ReturnType<typeof CancelBody>>>;
+type Filters = AnyState<Omit<z.output<ReturnType<typeof StoredQuery>>, 'limit'>>;
 
 /** The states of requests that are in the store: not closed or expired. */
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];

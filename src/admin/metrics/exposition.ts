@@ -2,6 +2,8 @@
 import type { Histogram } from '../../core/histogram.js';
 import { type Metric, METRIC_PREFIX, type MetricName, METRICS } from './metric-table.js';
 
+export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
 export class Exposition {
   #text = '';
   #name = '';

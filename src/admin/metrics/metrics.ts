@@ -1,14 +1,13 @@
 /**
  * The page of metrics. The machines count in plain numbers, and the text is written from those when
- * it is requested. prom-client, which provides the metrics of the process, would take half a
- * microsecond per count, while a whole request takes one, and seven times as long for the text
- * (`npm run bench:metrics`).
+ * it is requested. prom-client would take half a microsecond per count, while a whole request takes
+ * one, and seven times as long for the text (`npm run bench:metrics`).
  */
 import { performance } from 'node:perf_hooks';
 
 import type { Holdings } from '../../core/holdings.js';
 import { brokerMetrics, type BrokerSource, by } from './broker-metrics.js';
-import { Exposition, labelText } from './exposition.js';
+import { CONTENT_TYPE, Exposition, labelText } from './exposition.js';
 import { type MetricName, METRICS } from './metric-table.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
 import { ProcessMetrics } from './process-metrics.js';
@@ -54,7 +53,7 @@ const LOOP_SHARE = 0.1;
 const OF_EXTENSIONS = rowsOfExtensions();
 
 export class Metrics {
-  readonly contentType: string;
+  readonly contentType = CONTENT_TYPE;
   readonly #sources: MetricSources;
   readonly #process = new ProcessMetrics();
   /** The next text, for all requests that arrive before it is begun. */
@@ -64,7 +63,6 @@ export class Metrics {
 
   constructor(sources: MetricSources) {
     this.#sources = sources;
-    this.contentType = this.#process.contentType;
   }
 
   /** The text, made from numbers read after this call. */
@@ -84,7 +82,7 @@ export class Metrics {
     const text = this.#text();
     const until = performance.now();
     this.#notBefore = until + (until - from) / LOOP_SHARE;
-    return text + (await this.#process.render());
+    return text + this.#process.render();
   }
 
   #text(): string {

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Config } from '../../config/config.js';
-import { readToken } from '../../config/io/token-files.js';
 import { codeOf } from '../../core/errors.js';
 import { TOKEN_FILE } from '../../core/private-file.js';
 import { usage } from '../common/options.js';
@@ -53,25 +52,26 @@ function checked(token: string, place: string): string {
  * From the configuration or its data directory. A user who cannot read that can still read over
  * loopback.
  */
-export function localToken({ http, node }: Config): FoundToken {
+export async function localToken({ http, node }: Config): Promise<FoundToken> {
   if (http.token !== null) return { token: http.token, why: null };
   const file = join(node.dataDir, TOKEN_FILE);
   try {
     const token = readFileSync(file, 'utf8').trim();
     if (TOKEN.test(token)) return { token, why: null };
-    return { token: listedToken(http), why: `${file} holds no token` };
+    return { token: await listedToken(http), why: `${file} holds no token` };
   } catch (error) {
     const code = codeOf(error) ?? 'unknown';
     const why =
       code === 'ENOENT' || code === 'ENOTDIR'
         ? `${file} does not exist: name the broker's configuration with -c`
         : `this user cannot read ${file} (${code}): run this command as the user that runs the broker`;
-    return { token: listedToken(http), why };
+    return { token: await listedToken(http), why };
   }
 }
 
 /** One of `http.tokens` that this user can read: an operator's, else one that only reads. */
-function listedToken({ tokens }: Config['http']): string | null {
+async function listedToken({ tokens }: Config['http']): Promise<string | null> {
+  const { readToken } = await import('../../config/io/token-files.js');
   for (const role of ['operate', 'read']) {
     for (const each of tokens) {
       if (each.role !== role) continue;

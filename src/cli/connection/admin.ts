@@ -171,7 +171,7 @@ async function tokenFor({ place, isOurs }: Where, options: AdminOptions): Promis
   const given = givenToken(options);
   if (given !== null) return { token: given, why: null };
   // The token of this machine is not sent to another host: give that host's token.
-  return isOurs || isLocal(place) ? localToken(await configOf(options)) : NO_TOKEN;
+  return isOurs || isLocal(place) ? await localToken(await configOf(options)) : NO_TOKEN;
 }
 
 async function configOf(options: ConfigOptions): Promise<Config> {

@@ -46,7 +46,7 @@ async function configured(
   const { config } = load(options);
   const place = adminAddressOf(config, undefined, '--endpoint');
   const given = givenToken({});
-  const token = given === null ? localToken(config) : { token: given, why: null };
+  const token = given === null ? await localToken(config) : { token: given, why: null };
   const { learnEndpoints } = await import('./learning.js');
   return await learnEndpoints([place], 'http.listen', token, wanted(options, role), LEARN_MS);
 }

@@ -21,17 +21,18 @@ const NO_BINARY = /^Cannot find module '.*better_sqlite3\.node'/;
  * Loads those that the node needs, before anything else starts.
  * @throws ERR_NATIVE_MODULE
  */
-export function requireNativeModules({ broker: { listen } }: Config): void {
-  load('better-sqlite3', (Database) => {
+export async function requireNativeModules({ broker: { listen } }: Config): Promise<void> {
+  await load('better-sqlite3', async () => {
+    const { default: Database } = await import('better-sqlite3');
     // Its binary is loaded by the first use.
-    new (Database as new (path: string) => { close(): void })(':memory:').close();
+    new Database(':memory:').close();
   });
-  if (listen.some(({ transport }) => transport === 'libzmq')) load('zeromq', () => undefined);
+  if (listen.some(({ transport }) => transport === 'libzmq')) await load('zeromq', require);
 }
 
-function load(name: NativeModule, use: (module: unknown) => void): void {
+async function load(name: NativeModule, loaded: (name: NativeModule) => unknown): Promise<void> {
   try {
-    use(require(name));
+    await loaded(name);
   } catch (error) {
     throw notLoaded(name, error);
   }

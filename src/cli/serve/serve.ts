@@ -45,7 +45,7 @@ export function define(command: Command, done: Done, program: Program): void {
       const reload = (): ReturnType<typeof load> => load(options);
       const loaded = reload();
       await refuseExposed(loaded);
-      requireNativeModules(loaded.config);
+      await requireNativeModules(loaded.config);
       if (options.init === true) await reportFirstKeys(loaded.config);
       const { serve } = await import('../../node/serve.js');
       const isNewStore = options.newStore === true;

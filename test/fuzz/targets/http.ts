@@ -65,7 +65,7 @@ function run(input: Buffer): void {
   const operation = Object.values<Operation>(OPERATIONS).find(({ path }) => path === route.path);
   if (operation?.query === undefined) return;
   try {
-    const { limit = 1, service = null } = checked(operation.query, Object.fromEntries(query));
+    const { limit = 1, service = null } = checked(operation.query(), Object.fromEntries(query));
     check(Number.isInteger(limit) && Number(limit) >= 1 && Number(limit) <= 1000, 'no bound');
     const isName = Buffer.isBuffer(service) && service.length >= 1 && service.length <= 255;
     check(service === null || isName, 'a service name without bound');

@@ -2,15 +2,14 @@
  * Loads the modules of the program: `dist/load.js`, for each script that Node starts. Beside a module lies what V8
  * compiled of it (scripts/compile-ahead.mjs). V8 takes that only for the same version, flags and length of the
  * source; the names of modules have hashes, so that the source is the same.
+ *
+ * CommonJS: Node loads more of its own for an ES module, and that for each thread.
  */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import vm from 'node:vm';
+const { readFileSync } = require('node:fs');
+const { dirname, join } = require('node:path');
+const vm = require('node:vm');
 
-const require = createRequire(import.meta.url);
-const CODE = fileURLToPath(new URL('code/', import.meta.url));
+const CODE = join(__dirname, 'code');
 // (An older Node has none, and is told that it is too old.)
 const importModuleDynamically = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
 const COMPILED = `.${process.version}-${process.arch}.compiled`;
@@ -39,4 +38,4 @@ function load(filename) {
   return module.exports;
 }
 
-export const start = (name) => load(join(CODE, name));
+exports.start = (name) => load(join(CODE, name));
