@@ -31,6 +31,7 @@ const PACKAGES = [
   'pino',
   'pino-pretty',
   'preact',
+  'prom-client',
   'uplot',
   'yaml',
   'zeromq',
@@ -507,6 +508,11 @@ const packages = [
     'pino-pretty',
     [room('admin', 'node')],
     'Only admin and node know the logger. Report an event; admin makes a log line of it.',
+  ),
+  packageOnlyIn(
+    'prom-client',
+    [room('admin', 'node')],
+    'Only admin and node know the metrics library. Report an event; admin counts it.',
   ),
   packageOnlyIn(
     '@opentelemetry/api',

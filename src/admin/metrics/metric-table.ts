@@ -496,7 +496,7 @@ export type MetricName = keyof typeof TABLE;
 /** The rows, typed for code that iterates over them. */
 export const METRICS: Readonly<Record<MetricName, Metric>> = TABLE;
 
-/** Metrics of the process; 0 where a platform has none. */
+/** Metrics of the process, under prom-client's names on every platform. */
 export const PROCESS_METRICS: Readonly<Record<ProcessMetricName, Omit<Metric, 'labels'>>> = {
   process_cpu_user_seconds_total: {
     type: 'counter',

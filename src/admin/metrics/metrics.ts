@@ -1,7 +1,8 @@
 /**
  * The page of metrics. The machines count in plain numbers, and the text is written from those when
- * it is requested. prom-client would take half a microsecond per count, while a whole request takes
- * one, and seven times as long for the text (`npm run bench:metrics`).
+ * it is requested. prom-client, which provides the metrics of the process, would take half a
+ * microsecond per count, while a whole request takes one, and seven times as long for the text
+ * (`npm run bench:metrics`).
  */
 import { performance } from 'node:perf_hooks';
 
@@ -10,7 +11,7 @@ import { brokerMetrics, type BrokerSource, by } from './broker-metrics.js';
 import { CONTENT_TYPE, Exposition, labelText } from './exposition.js';
 import { type MetricName, METRICS } from './metric-table.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
-import { ProcessMetrics } from './process-metrics.js';
+import type { ProcessMetrics } from './process-metrics.js';
 import { titanicMetrics, type TitanicSource } from './titanic-metrics.js';
 
 /** The metrics of an extension. */
@@ -55,7 +56,7 @@ const OF_EXTENSIONS = rowsOfExtensions();
 export class Metrics {
   readonly contentType = CONTENT_TYPE;
   readonly #sources: MetricSources;
-  readonly #process = new ProcessMetrics();
+  #process: ProcessMetrics | null = null;
   /** The next text, for all requests that arrive before it is begun. */
   #next: Promise<string> | null = null;
   /** The next text is not begun before this. Monotonic milliseconds. */
@@ -82,7 +83,14 @@ export class Metrics {
     const text = this.#text();
     const until = performance.now();
     this.#notBefore = until + (until - from) / LOOP_SHARE;
-    return text + this.#process.render();
+    return text + (await (await this.#ofProcess()).render());
+  }
+
+  /** Loaded when it is first asked for: a start does without the library. */
+  async #ofProcess(): Promise<ProcessMetrics> {
+    const { ProcessMetrics: Metrics } = await import('./process-metrics.js');
+    this.#process ??= new Metrics();
+    return this.#process;
   }
 
   #text(): string {

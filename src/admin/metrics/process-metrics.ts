@@ -1,5 +1,10 @@
-/** `process_*`, under the names that all client libraries of Prometheus have for them. */
+/**
+ * `process_*`, by prom-client. Not by its `collectDefaultMetrics`, which also keeps a timer of 10
+ * ms and a garbage collection observer, and uses names that `promtool` complains about. A value
+ * that cannot be read, as when descriptors run out, stays as it was.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
+import { Counter, Gauge, Registry } from 'prom-client';
 
 import { PROCESS_METRICS, type ProcessMetricName } from './metric-table.js';
 
@@ -9,40 +14,52 @@ const OF_STATUS = {
   VmData: 'process_heap_bytes',
 } as const satisfies Record<string, ProcessMetricName>;
 
-const NAMES = Object.keys(PROCESS_METRICS) as ProcessMetricName[];
+type Meters = Record<ProcessMetricName, (value: number) => void>;
 
 export class ProcessMetrics {
-  /** A value that cannot be read, as when descriptors run out, stays as it was. */
-  readonly #values = new Map<ProcessMetricName, number>();
+  readonly #registry = new Registry();
+  readonly #set: Meters = meters(this.#registry);
+  readonly #fdsMax: number;
 
   constructor() {
-    this.#values.set(
-      'process_start_time_seconds',
-      Math.round(Date.now() / 1000 - process.uptime()),
-    );
+    this.#set.process_start_time_seconds(Math.round(Date.now() / 1000 - process.uptime()));
     const limits = readable(() => readFileSync('/proc/self/limits', 'utf8'));
-    const fdsMax = /^Max open files\s+(\d+)/m.exec(limits ?? '')?.[1];
-    this.#values.set('process_max_fds', Number(fdsMax ?? 0));
+    this.#fdsMax = Number(/^Max open files\s+(\d+)/m.exec(limits ?? '')?.[1] ?? 0);
+    this.#set.process_max_fds(this.#fdsMax);
   }
 
-  render(): string {
+  async render(): Promise<string> {
     const { user, system } = process.cpuUsage();
-    this.#values.set('process_cpu_user_seconds_total', user / 1e6);
-    this.#values.set('process_cpu_system_seconds_total', system / 1e6);
-    this.#values.set('process_cpu_seconds_total', (user + system) / 1e6);
+    this.#set.process_cpu_user_seconds_total(user / 1e6);
+    this.#set.process_cpu_system_seconds_total(system / 1e6);
+    this.#set.process_cpu_seconds_total((user + system) / 1e6);
     const status = readable(() => readFileSync('/proc/self/status', 'utf8'));
     for (const [line, name] of Object.entries(OF_STATUS)) {
       const kilobytes = new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(status ?? '')?.[1];
-      if (kilobytes !== undefined) this.#values.set(name, Number(kilobytes) * 1024);
+      if (kilobytes !== undefined) this.#set[name](Number(kilobytes) * 1024);
     }
     const open = readable(() => readdirSync('/proc/self/fd').length - 1);
-    if (open !== null) this.#values.set('process_open_fds', open);
-    return NAMES.map((name) => {
-      const { type, help } = PROCESS_METRICS[name];
-      const value = this.#values.get(name) ?? 0;
-      return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`;
-    }).join('');
+    if (open !== null) this.#set.process_open_fds(open);
+    return await this.#registry.metrics();
   }
+}
+
+/** Sets each metric, by name. */
+function meters(registry: Registry): Meters {
+  const registers = [registry];
+  const made = Object.entries(PROCESS_METRICS).map(([name, { type, help }]) => {
+    if (type === 'gauge') {
+      const gauge = new Gauge({ name, help, registers });
+      return [name, gauge.set.bind(gauge)] as const;
+    }
+    const counter = new Counter({ name, help, registers });
+    const set = (value: number): void => {
+      counter.reset();
+      counter.inc(value);
+    };
+    return [name, set] as const;
+  });
+  return Object.fromEntries(made) as Meters;
 }
 
 /** The content if it can be read, or `null`. */
