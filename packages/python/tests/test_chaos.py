@@ -39,7 +39,7 @@ class Fleet:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._judge = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._judge.bind(str(directory / "judge"))
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self.kills = 0
         self.begun: list[str] = []
 

@@ -61,7 +61,7 @@ def test_a_job_outlives_a_killed_broker_while_somebody_waits(start_broker: Start
     results: list[str] = []
     with Client(served.endpoint) as client:
         job = client.enqueue("later", "x")
-        waits = threading.Thread(target=lambda: results.append(job.result(timeout_ms=20_000).text()))
+        waits = threading.Thread(target=lambda: results.append(job.result(timeout_ms=20_000).text()), daemon=True)
         waits.start()
         served.kill()
         again = served.again()

@@ -163,7 +163,7 @@ def test_what_one_program_sets_others_read_and_watch_also_after_a_killed_broker(
 def test_a_closed_map_ends_its_readers_and_refuses_changes() -> None:
     map_ = SharedMap(f"tcp://127.0.0.1:{free_port()}")
     seen: list[Change] = []
-    reads = threading.Thread(target=lambda: seen.extend(map_.changes()))
+    reads = threading.Thread(target=lambda: seen.extend(map_.changes()), daemon=True)
     reads.start()
     with pytest.raises(UnreachableError):
         map_.set("/a", "b", timeout_ms=50)

@@ -142,7 +142,7 @@ def test_many_threads_share_a_client_and_a_worker_computes_at_once(broker: Broke
     answers: list[bytes] = []
     with Worker(broker.endpoint, "meet", meet, concurrency=4).ready(), Client(broker.endpoint) as client:
         threads = [
-            threading.Thread(target=lambda n=n: answers.append(client.request("meet", str(n), timeout_ms=10_000).value))
+            threading.Thread(target=lambda n=n: answers.append(client.request("meet", str(n), timeout_ms=10_000).value), daemon=True)
             for n in range(4)
         ]
         for thread in threads:
@@ -177,7 +177,7 @@ def test_a_killed_broker_comes_back(start_broker: StartBroker) -> None:
 
     answers: list[bytes] = []
     with Worker(served.endpoint, "held", held, retry_max_ms=200).ready(), Client(served.endpoint) as client:
-        asks = threading.Thread(target=lambda: answers.append(client.request("held", "x", timeout_ms=10_000).value))
+        asks = threading.Thread(target=lambda: answers.append(client.request("held", "x", timeout_ms=10_000).value), daemon=True)
         asks.start()
         assert running.wait(PATIENCE)
         served.kill()
@@ -228,7 +228,7 @@ def test_the_request_of_a_killed_worker_goes_to_the_next(broker: Broker) -> None
     assert killed.stdout is not None
     with Client(broker.endpoint) as client:
         answers: list[str] = []
-        asks = threading.Thread(target=lambda: answers.append(client.request("victim", "x", timeout_ms=10_000).text()))
+        asks = threading.Thread(target=lambda: answers.append(client.request("victim", "x", timeout_ms=10_000).text()), daemon=True)
         asks.start()
         assert killed.stdout.readline() == "begun\n"
         with Worker(broker.endpoint, "victim", lambda request: "from the next").ready():
@@ -243,7 +243,7 @@ def test_sigterm_lets_the_handler_finish(broker: Broker) -> None:
     assert process.stdout is not None
     with Client(broker.endpoint) as client:
         answers: list[str] = []
-        asks = threading.Thread(target=lambda: answers.append(client.request("victim", "x", timeout_ms=10_000).text()))
+        asks = threading.Thread(target=lambda: answers.append(client.request("victim", "x", timeout_ms=10_000).text()), daemon=True)
         asks.start()
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGTERM)
