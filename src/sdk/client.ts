@@ -3,70 +3,29 @@
  * How it handles silent, refusing and lost brokers: see `client/lazy-pirate.ts` and `docs/sdk-delivery.md`.
  */
 import type { AsyncItems } from './least-types.js';
-import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
-import type { Frames } from '../core/frames.js';
-import type { Link } from '../zmtp/link-port.js';
-import {
-  clientRequest,
-  clientRequestHead,
-  clientRequestWithHeadersHead,
-  type ClientReply,
-  packedMetadata,
-  readClientReply,
-} from '../wire/client-side.js';
-import { encodeHeaders, type Headers } from '../wire/headers.js';
-import { DEADLINE_MS_MAX, EMPTY } from '../wire/mdp.js';
-import { readClientFailure } from '../wire/failure.js';
-import {
-  CANCEL_IDS_MAX,
-  type ContractsStatus,
-  helloFrame,
-  MMI_BROKER,
-  MMI_CANCEL,
-  MMI_CONTRACT,
-  MMI_FAILED,
-  MMI_HELLO,
-  MMI_REFUSED,
-} from '../wire/mmi.js';
+import { type ContractsStatus, MMI_CONTRACT } from '../wire/mmi.js';
+import { type Body, type BodyFrames, bodyFrames } from './body.js';
+import type { Call, CallOwner, Target } from './client/call.js';
 import type { ClientEvents } from './client/client-events.js';
-import { BareLinks } from './client/bare-links.js';
 import {
   type OutgoingRequest,
   resultThrough,
   streamThrough,
 } from './client/client-interceptors.js';
-import { int32At } from '../core/bytes.js';
-import { type Body, type BodyFrames, bodyFrames } from './body.js';
-import { BrokerFacts, type Offers } from './broker-facts.js';
-import { type Decode, type Encode, encoderOf, replyDecoderOf } from './codec/codec.js';
+import { ClientServices, oneBrokerError } from './client/client-services.js';
+import type { ClientCounters, Exchange } from './client/exchange.js';
+import { MdpExchange } from './client/mdp-exchange.js';
+import { PendingReplies } from './client/pending-replies.js';
+import { ReplyStream } from './client/reply-stream.js';
 import type { NoServices, ServiceTypes } from './codec/contract.js';
-import type { Call, CallOwner, Target } from './client/call.js';
-import {
-  ATTEMPT_MODULUS,
-  correlation,
-  CORRELATION_BYTES,
-  HEAD_CORRELATION_AT,
-  PROBE_ID,
-  putCorrelation,
-} from './client/correlation.js';
-import { type ClientCounters, type ClientProtocol, Exchange } from './client/exchange.js';
-import { Freelance } from './client/freelance.js';
 import type { Endpoints } from './endpoints.js';
 import { sdkError, wrong } from './errors.js';
 import type { Job } from './jobs/job.js';
 import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
 import { type Asker, Jobs } from './jobs/jobs.js';
 import { type Schedule, Schedules } from './jobs/schedules.js';
-import { LazyPirate } from './client/lazy-pirate.js';
-import { writeBody, writeHead, writeMessage } from './links.js';
-import {
-  type Decoders,
-  joined,
-  type Message,
-  ReceivedMessage,
-  type StreamPart,
-} from './message.js';
+import { joined, type Message, type StreamPart } from './message.js';
 import {
   type ClientOptions,
   type ClientSettings,
@@ -76,9 +35,6 @@ import {
   requestSettings,
   serviceName,
 } from './options.js';
-import { PendingReplies } from './client/pending-replies.js';
-import { ReplyStream } from './client/reply-stream.js';
-import { serviceError } from './service-error.js';
 
 export type { AsyncItems } from './least-types.js';
 export { codeOf } from '../core/errors.js';
@@ -163,16 +119,6 @@ type FactOf<Types, Name, Fact extends keyof ServiceTypes, Else> =
         : never
       : never;
 
-/** How long an endpoint may have no connection before the next is used, if there is one. */
-const CONNECT_MS = 1000;
-const HELLO = Buffer.from(MMI_HELLO);
-const BROKER = Buffer.from(MMI_BROKER);
-const CANCEL = Buffer.from(MMI_CANCEL);
-const REFUSED = Buffer.from(MMI_REFUSED);
-const FAILED = Buffer.from(MMI_FAILED);
-/** Services whose targets are kept. */
-const TARGETS_MAX = 256;
-
 /**
  * Returns a client of the broker, or pair of brokers, at `endpoints`; without them, of those that the
  * environment variable `MAJORDOMO_URL` names. It does not wait for the connection: requests do.
@@ -209,25 +155,13 @@ export function connect<In = Body, Out = Buffer, Types = NoServices>(
  */
 export class Client<In = Body, Out = Buffer, Types = NoServices> {
   readonly #settings: ClientSettings;
-  /** The name that it sends to each broker. */
-  readonly #hello: Buffer;
   readonly #defaults: RequestSettings;
+  readonly #services: ClientServices;
+  readonly #mdp: MdpExchange;
   readonly #exchange: Exchange;
-  /** With `envelope: false`, the strategy: it knows which call a link carries. */
-  readonly #bare: BareLinks | null;
-  /** With `strategy: 'freelance'`, the strategy: it knows which endpoint is preferred. */
-  readonly #freelance: Freelance | null;
-  /** Make bodies and values; `null`: no codec. */
-  readonly #encode: Encode | null;
-  readonly #decode: Decode | null;
   readonly #replies: PendingReplies;
   readonly #jobs: Jobs;
   readonly #schedules: Schedules;
-  /** The broker's extensions; `null`: unknown yet. */
-  #offers: Offers | null = null;
-  /** The last link when a broker had not answered `mmi.broker` in time; 0: each has. */
-  #silentLink = 0;
-  readonly #targets = new Map<string, Target>();
 
   /**
    * Connects to the first endpoint at once, in the background: requests wait for the connection.
@@ -240,33 +174,14 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   constructor(options?: Endpoints | ClientOptions<In, Out, Types>) {
     const settings = clientSettings(options);
     this.#settings = settings;
-    this.#hello = helloFrame({
-      refusesToWait: settings.failsWithoutWorker,
-      hearsFailures: true,
-    });
     this.#defaults = requestSettings(undefined, settings);
-    const { codec } = settings;
-    this.#encode = codec === undefined ? null : encoderOf(codec);
-    this.#decode = codec === undefined ? null : replyDecoderOf(codec);
-    this.#replies = new PendingReplies(settings.streamBufferBytes, this.#decode, (call) => {
+    this.#services = new ClientServices(settings);
+    const { decode } = this.#services;
+    this.#replies = new PendingReplies(settings.streamBufferBytes, decode, (call) => {
       this.#overflow(call);
     });
-    let bare: BareLinks | null = null;
-    let freelance: Freelance | null = null;
-    const exchange = {
-      ...settings,
-      reportsUnopened: settings.envelope,
-      usesLinkPings: true,
-    };
-    this.#exchange = new Exchange(exchange, this.#protocol(), (sink) => {
-      const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
-      if (!settings.envelope) return (bare = new BareLinks(machine, sink));
-      if (settings.freelance === null) return new LazyPirate(machine, sink, Math.random);
-      const options = { ...machine, ...settings.freelance, isAliveWhenConnected: true };
-      return (freelance = new Freelance(options, sink, Math.random));
-    });
-    this.#bare = bare;
-    this.#freelance = freelance;
+    this.#mdp = new MdpExchange(settings, decode);
+    this.#exchange = this.#mdp.exchange;
     const asker = this.#asker();
     this.#jobs = new Jobs(asker);
     this.#schedules = new Schedules(asker);
@@ -283,9 +198,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * first; `null`: none at this moment.
    */
   get endpoint(): string | null {
-    if (this.#freelance === null) return this.#exchange.endpoint;
-    const { preferred } = this.#freelance;
-    return preferred < 0 ? null : this.#exchange.endpointAt(preferred);
+    return this.#mdp.endpoint;
   }
 
   /**
@@ -351,8 +264,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     takeSettlers(ignore, ignore);
     try {
       const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
-      const target = this.#targetOf(service, settings.headers);
-      this.#ask(target, this.#bodyOf(service, body), settings, resolve, reject);
+      const target = this.#services.targetOf(service, settings.headers);
+      this.#ask(target, this.#services.bodyOf(service, body), settings, resolve, reject);
     } catch (error) {
       reject(error);
     }
@@ -499,7 +412,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     service: Name,
   ): Job<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>;
   job(uuid: string, service?: string): unknown {
-    if (this.#freelance !== null) throw oneBrokerError();
+    if (this.#mdp.freelance !== null) throw oneBrokerError();
     return this.#jobs.job(uuid, service);
   }
 
@@ -531,11 +444,11 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #stream(service: string, body: unknown, options: RequestOptions | undefined): ReplyStream {
-    const frames = this.#valueOf(service, body);
+    const frames = this.#services.valueOf(service, body);
     const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
-    const target = this.#targetOf(service, settings.headers);
+    const target = this.#services.targetOf(service, settings.headers);
     const source = {
-      decoders: this.#decodersOf(service),
+      decoders: this.#services.decodersOf(service),
       obstacle: () => this.#exchange.obstacle(settings),
       begin: (owner: CallOwner) => this.#exchange.begin(target, frames, true, settings, owner),
       abandon: (call: Call) => {
@@ -584,47 +497,20 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #asker(): Asker {
-    const offers = (): Offers | null => this.#offers;
-    const isSilent = (): boolean => this.#isSilent;
-    const isConnected = (): boolean => this.#exchange.endpoint !== null || this.#bare !== null;
     return {
       settings: this.#settings,
-      get offers() {
-        return offers();
-      },
-      get isSilent() {
-        return isSilent();
-      },
-      get isConnected() {
-        return isConnected();
-      },
-      missed: () => {
-        this.#silentLink = this.#exchange.lastLink;
-      },
-      learn: (learnt) => {
-        this.#offers = learnt;
-      },
-      encode: (service, body) => this.#valueOf(service, body),
-      decodersOf: (service) => this.#decodersOf(service),
+      broker: this.#mdp,
+      encode: (service, body) => this.#services.valueOf(service, body),
+      decodersOf: (service) => this.#services.decodersOf(service),
       request: (service, body, options) => this.#requestFrames(service, bodyFrames(body), options),
-      ask: (service, body, settings, resolve, reject) =>
-        this.#ask(
-          this.#targetOf(service, settings.headers),
-          bodyFrames(body),
-          settings,
-          resolve,
-          reject,
-        ),
+      ask: (service, body, settings, resolve, reject) => {
+        const target = this.#services.targetOf(service, settings.headers);
+        return this.#ask(target, bodyFrames(body), settings, resolve, reject);
+      },
       abandon: (call) => {
         this.#exchange.abandon(call);
       },
     };
-  }
-
-  get #isSilent(): boolean {
-    // Links without an envelope come and go with requests.
-    const { lastLink } = this.#exchange;
-    return this.#silentLink > 0 && (this.#bare !== null || this.#silentLink === lastLink);
   }
 
   /** As `request`, with a body that is frames already. */
@@ -634,204 +520,19 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     options: RequestOptions | undefined,
   ): Promise<Message> {
     const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
-    const target = this.#targetOf(service, settings.headers);
+    const target = this.#services.targetOf(service, settings.headers);
     return await new Promise<Message>((resolve, reject) => {
       this.#ask(target, frames, settings, resolve, reject);
     });
   }
 
-  #bodyOf(service: string, body: unknown): BodyFrames {
-    if (this.#encode === null || isBrokers(service)) return bodyFrames(body);
-    return this.#encode(body);
-  }
-
-  /** The same of a service of the contract, if there is one. */
-  #valueOf(service: string, value: unknown): BodyFrames {
-    const { contract } = this.#settings;
-    if (contract === undefined || isBrokers(service)) return this.#bodyOf(service, value);
-    return contract.service(service).encodeRequest(value);
-  }
-
-  #decodersOf(service: string): Decoders {
-    const { contract } = this.#settings;
-    if (contract === undefined || isBrokers(service)) {
-      return { decode: this.#decode, decodeProgress: this.#decode };
-    }
-    const { decodeReply, decodeProgress } = contract.service(service);
-    return { decode: decodeReply, decodeProgress };
-  }
-
-  #targetOf(service: string, headers: Headers | undefined): Target {
-    if (headers === undefined) return this.#targets.get(service) ?? this.#newTarget(service);
-    const target = headedTarget(service, headers);
-    this.#checkTarget(service);
-    return target;
-  }
-
-  #checkTarget(service: string): void {
-    if (this.#freelance !== null && isTitanic(service)) throw oneBrokerError();
-  }
-
   /** What needs one broker, or pair. */
   #stored<T>(act: () => Promise<T>): Promise<T> {
-    return this.#freelance === null ? act() : Promise.reject(oneBrokerError());
-  }
-
-  #newTarget(service: string): Target {
-    const name = serviceName(service);
-    this.#checkTarget(service);
-    const id = this.#bare === null ? correlation(PROBE_ID, 0) : null;
-    const head = clientRequestHead(this.#settings.version, id, name);
-    const target = { service, name, head, headers: null };
-    if (this.#targets.size === TARGETS_MAX) this.#targets.clear();
-    this.#targets.set(service, target);
-    return target;
+    return this.#mdp.freelance === null ? act() : Promise.reject(oneBrokerError());
   }
 
   #requestSettings(options: RequestOptions): RequestSettings {
     return requestSettings(options, this.#settings);
-  }
-
-  #protocol(): ClientProtocol {
-    const probe = (link: number): void => {
-      const question = correlation(PROBE_ID, 0);
-      this.#write(link, clientRequest(this.#settings.version, question, BROKER, [EMPTY]));
-    };
-    return {
-      greet: (link) => {
-        // Without a correlation id, so that it applies to every request on this connection (D11).
-        this.#write(link, clientRequest(this.#settings.version, null, HELLO, [this.#hello]));
-        probe(link);
-      },
-      probe,
-      ping: probe,
-      send: (link, call) => {
-        this.#send(link, call);
-      },
-      cancel: (link, sends) => {
-        const ids = sends.map(([id, send]) => correlation(id, send));
-        for (let at = 0; at < ids.length; at += CANCEL_IDS_MAX) {
-          const some = ids.slice(at, at + CANCEL_IDS_MAX);
-          // Without a correlation id: those of the requests follow what precedes it.
-          writeMessage(link, clientRequest(this.#settings.version, null, CANCEL, some));
-        }
-      },
-      receive: (link, frames) => {
-        this.#receive(link, frames);
-      },
-    };
-  }
-
-  #write(link: number, frames: readonly Uint8Array[]): void {
-    const found = this.#exchange.link(link);
-    if (found !== undefined) writeMessage(found, frames);
-  }
-
-  #send(link: Link, call: Call): void {
-    const { head, headers } = call.target;
-    if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
-    writeHead(link, head, 0, head.length);
-    if (headers !== null) this.#writeMetadata(link, call, headers);
-    writeBody(link, call.body);
-  }
-
-  /** The deadline, and the headers (D67). */
-  #writeMetadata(link: Link, call: Call, headers: Buffer): void {
-    const now = monotonicMs();
-    // A stream may go on for longer than its first part may take.
-    const leftMs = call.streams
-      ? call.deadlineLeftMs(now)
-      : this.#exchange.strategy.remainingMs(call, now);
-    const wholeMs = Math.max(1, Math.min(Math.floor(leftMs), DEADLINE_MS_MAX));
-    const deadlineMs = leftMs === Infinity ? 0 : wholeMs;
-    const metadata = packedMetadata({ deadlineMs, headers });
-    writeHead(link, metadata, 0, metadata.length);
-  }
-
-  #receive(link: number, frames: Frames): void {
-    const { calls, counters } = this.#exchange;
-    const reply = readClientReply(frames);
-    if (reply.kind === 'malformed') {
-      counters.malformed++;
-      return;
-    }
-    if (this.#bare !== null) {
-      const call = this.#bare.callOn(link);
-      if (call === undefined) counters.late++;
-      else this.#answer(link, call, call.attempt, frames, reply);
-      return;
-    }
-    // Without an envelope it is the answer to `mmi.hello` or `mmi.cancel`, whatever it says.
-    if (reply.envelopeFrames <= 0) return;
-    if (reply.envelopeFrames !== 1 || frames.size(0) !== CORRELATION_BYTES) {
-      counters.malformed++;
-      return;
-    }
-    const buffer = frames.buffer(0);
-    const id = int32At(buffer, frames.start(0));
-    const call = calls.get(id);
-    if (call !== undefined) {
-      this.#answer(link, call, buffer[frames.start(0) + 4] ?? 0, frames, reply);
-    } else if (id !== PROBE_ID) {
-      counters.late++;
-    } else if (frames.equals(reply.service, BROKER)) {
-      this.#learn(link, frames, reply);
-    }
-  }
-
-  /** The broker has answered `mmi.broker`. */
-  #learn(link: number, frames: Frames, reply: ClientReply): void {
-    const { offers, pairHeartbeatMs, messageBytesMax } = new BrokerFacts(frames, reply.body);
-    if (pairHeartbeatMs !== null) this.#offers = offers;
-    const broker = { takesHeaders: offers.headers, pairHeartbeatMs };
-    this.#exchange.learnt(link, broker, messageBytesMax, offers.cancel);
-  }
-
-  #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
-    const { counters, strategy } = this.#exchange;
-    if (!frames.equals(reply.service, call.target.name)) {
-      const isRefused = frames.equals(reply.service, REFUSED);
-      if (isRefused) this.#refused(link, call, send, frames, reply);
-      else if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, send, frames, reply);
-      else counters.malformed++;
-      return;
-    }
-    const final = reply.kind === 'final';
-    if (!call.accepts(send, ATTEMPT_MODULUS, final)) {
-      counters.late++;
-      return;
-    }
-    const message = ReceivedMessage.copied(call.service, this.#decode, frames, reply.body);
-    if (final) {
-      this.#exchange.answered(call);
-      // A waiting call may get a link; with an envelope there is nothing new.
-      if (this.#bare !== null) this.#exchange.wake();
-      call.owner.done(call, message);
-    } else {
-      strategy.progressed(call, monotonicMs());
-      call.owner.part(call, message);
-    }
-  }
-
-  #refused(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
-    const [status, , reason] = frames.copyFrom(reply.body);
-    const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
-    this.#exchange.refused(link, call, send, refusal);
-  }
-
-  /** The service reports a failure (D62): that is the answer. */
-  #serviceFailed(call: Call, send: number, frames: Frames, reply: ClientReply): void {
-    const { counters } = this.#exchange;
-    const failure = readClientFailure(frames.copyFrom(reply.body));
-    if (failure?.service.equals(call.target.name) !== true) {
-      counters.malformed++;
-    } else if (!call.accepts(send, ATTEMPT_MODULUS, true)) {
-      counters.late++;
-    } else {
-      this.#exchange.answered(call);
-      this.#exchange.wake();
-      call.owner.fail(call, serviceError(call.service, failure));
-    }
   }
 }
 
@@ -848,26 +549,4 @@ function ignore(): void {
 function takeSettlers(resolve: (reply: never) => void, reject: (error: unknown) => void): void {
   settlers.resolve = resolve;
   settlers.reject = reject;
-}
-
-/** Services that the broker answers itself. */
-function isBrokers(service: string): boolean {
-  return service.startsWith('mmi.') || isTitanic(service);
-}
-
-function isTitanic(service: string): boolean {
-  return service.startsWith('titanic.');
-}
-
-function oneBrokerError(): MajordomoError {
-  const text =
-    "a client with strategy 'freelance' has no durable requests and no schedules: use one broker, or pair";
-  return sdkError('ERR_MDP_USAGE', text);
-}
-
-/** The target of one request with headers. */
-function headedTarget(service: string, headers: Headers): Target {
-  const name = serviceName(service);
-  const head = clientRequestWithHeadersHead(correlation(PROBE_ID, 0), name);
-  return { service, name, head, headers: encodeHeaders(headers) };
 }

@@ -17,6 +17,7 @@ from .errors import ClosedError, LimitError, MajordomoError, received_service_er
 from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
+    LINGER_MS,
     PROBE,
     Cancels,
     Link,
@@ -95,7 +96,7 @@ class ClientCore:
     def close(self) -> None:
         self._open_at = float("inf")
         for line in [*self._retired, *([self._line] if self._line else [])]:
-            line.link.close()
+            line.link.close(LINGER_MS)
         self._line = None
         for call in list(self._calls.values()):
             self._fail(call, ClosedError("the client was closed"))
@@ -266,7 +267,7 @@ class ClientCore:
             del line.out[call.id]
             if line in self._retired and not line.out:
                 del self._retired[line]
-                line.link.close()
+                line.link.close(LINGER_MS)
         return line
 
     def _move_on(self, line: Line, why: str, now: float) -> None:

@@ -24,12 +24,15 @@ PROBE = b"?"
 KEY_REFUSED = "the key was refused"
 KEY_REFUSALS = 2
 _CANCELS_MAX = 100  # of one mmi.cancel
+# How long last cancels may take to leave.
+LINGER_MS = 1000
 
 
 class Link(Protocol):
     def open(self, endpoint: str) -> Optional[str]:
         """Why it cannot connect at all; None: it tries."""
-    def close(self) -> None: ...
+    def close(self, linger_ms: int = 0) -> None:
+        """``linger_ms``: how long what was sent may still take to leave."""
     def send(self, frames: Sequence[bytes]) -> None: ...
 
 

@@ -16,6 +16,7 @@ from .errors import ClosedError, LimitError, MajordomoError, received_service_er
 from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
+    LINGER_MS,
     PROBE,
     Cancels,
     Link,
@@ -92,7 +93,7 @@ class FreelanceCore:
 
     def close(self) -> None:
         for node in self._nodes:
-            node.link.close()
+            node.link.close(LINGER_MS)
             node.state = "closed"
         for race in list(self._races.values()):
             self._fail(race.call, ClosedError("the client was closed"))

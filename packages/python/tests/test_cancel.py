@@ -107,6 +107,23 @@ def test_a_cancelled_task_ends_the_handler_of_its_request(
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize("strategy", ["failover", "freelance"])
+def test_a_client_that_is_closed_right_after_a_cancel_still_sends_it(broker: Broker, strategy: str) -> None:
+    handlers = Handlers()
+    service = f"cancel-closed-{strategy}"
+
+    async def program() -> None:
+        async with AsyncClient(broker.endpoint, strategy=strategy, timeout_ms=HOUR_MS) as client:
+            task = asyncio.create_task(client.request(service, "x"))
+            assert await in_thread(handlers.running.wait, PATIENCE)
+            task.cancel()
+            await asyncio.sleep(0)  # the task hears of it
+
+    with Worker(broker.endpoint, service, handlers.thread).ready():
+        asyncio.run(program())
+        assert handlers.told.wait(PATIENCE)
+
+
 @pytest.mark.parametrize(("kind", "protocol"), [("thread", "0.2"), ("task", "0.2"), ("thread", "0.1")])
 def test_a_closed_durable_request_ends_its_handler(
     broker: Broker, caplog: pytest.LogCaptureFixture, kind: str, protocol: str

@@ -41,7 +41,7 @@ class Stage:
     def open(self, endpoint: str) -> None:
         self.opened.append(endpoint)
 
-    def close(self) -> None:
+    def close(self, linger_ms: int = 0) -> None:
         self.opened.append("closed")
 
     def send(self, frames: Sequence[bytes]) -> None:

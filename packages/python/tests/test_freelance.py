@@ -22,7 +22,7 @@ class Link:
     def open(self, endpoint: str) -> Optional[str]:
         return None
 
-    def close(self) -> None:
+    def close(self, linger_ms: int = 0) -> None:
         pass
 
     def send(self, frames: Sequence[bytes]) -> None:

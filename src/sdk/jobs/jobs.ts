@@ -2,7 +2,6 @@
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, detailsOf, type MajordomoError } from '../../core/errors.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
-import { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import {
@@ -13,8 +12,8 @@ import {
   TITANIC_SUBMIT,
 } from '../../wire/tsp.js';
 import { type Body, type BodyFrames, frameList } from '../body.js';
-import { BrokerFacts, type Offers } from '../broker-facts.js';
 import type { Call } from '../client/call.js';
+import type { MdpExchange } from '../client/mdp-exchange.js';
 import { sdkError } from '../errors.js';
 import { Job, type JobClient, type JobState } from './job.js';
 import {
@@ -49,15 +48,7 @@ import {
 /** What it needs of the client. */
 export interface Asker {
   readonly settings: ClientSettings;
-  /** The broker's extensions; `null`: unknown yet. */
-  readonly offers: Offers | null;
-  learn(offers: Offers): void;
-  /** The broker did not say in time what it supports, and the client has not dialled anew since. */
-  readonly isSilent: boolean;
-  /** There is a connection. */
-  readonly isConnected: boolean;
-  /** The broker has not said it in time now. */
-  missed(): void;
+  readonly broker: Pick<MdpExchange, 'offers' | 'learn' | 'isSilent' | 'isConnected' | 'missed'>;
   /** Makes the body of a request for a service. */
   encode(service: string, body: unknown): BodyFrames;
   /** Reads the values of what a service sends. @param service as in `Job` */
@@ -151,7 +142,7 @@ export class Jobs implements JobClient {
         const death = deathOf(answer);
         if (death !== null) return { state: 'dead', reason: death.text, code: death.code };
         // D63: from brokers that report deaths as such, any other 500 is a passing error.
-        if (this.#asker.offers?.fail === true) break;
+        if (this.#asker.broker.offers?.fail === true) break;
         return { state: 'dead', reason: answer.text, code: null };
       }
       default:
@@ -180,7 +171,7 @@ export class Jobs implements JobClient {
   async #canSubmit(stored: StoredOptions, request: RequestSettings): Promise<boolean> {
     const asked = Object.values(stored).some((value) => value !== undefined);
     const isKnown = await this.#isKnown(asked, request);
-    const { offers } = this.#asker;
+    const { offers } = this.#asker.broker;
     if (offers?.submit === true) {
       const missing =
         stored.headers !== undefined && !offers.headers
@@ -203,20 +194,20 @@ export class Jobs implements JobClient {
    * @returns false if it does not say
    */
   async #isKnown(isNeeded: boolean, request: RequestSettings): Promise<boolean> {
-    const { offers, isSilent, isConnected } = this.#asker;
-    if (offers !== null) return true;
+    const { broker } = this.#asker;
+    if (broker.offers !== null) return true;
     // On a connection that has only been dialled, an answer may still come.
-    if (isSilent && (isConnected || !isNeeded)) return false;
+    if (broker.isSilent && (broker.isConnected || !isNeeded)) return false;
     const began = monotonicMs();
     try {
       const { frames } = await this.#asker.request(MMI_BROKER, '', request);
-      this.#asker.learn(new BrokerFacts(Frames.of(...frames), 0).offers);
+      broker.learn(frames);
       return true;
     } catch (error) {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
       if (!isTimeout(error) || leftMs(request, began) < 1) throw error;
       // It was sent, and did not just wait for a free connection.
-      if (detailsOf(error)['sends'] !== 0) this.#asker.missed();
+      if (detailsOf(error)['sends'] !== 0) broker.missed();
       if (isNeeded) throw error;
       return false;
     }

@@ -1,12 +1,10 @@
 /** The parts of the reply to a durable request, while a worker sends them: `titanic.progress` (D82). */
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, type MajordomoError } from '../../core/errors.js';
-import { Frames } from '../../core/frames.js';
 import { isCount } from '../../core/numbers.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import { TITANIC_PROGRESS } from '../../wire/tsp.js';
 import { backoffMs } from '../backoff.js';
-import { BrokerFacts } from '../broker-facts.js';
 import { sdkError } from '../errors.js';
 import { type Message, ReceivedProgress } from '../message.js';
 import type { Job } from './job.js';
@@ -105,7 +103,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
       const now = monotonicMs();
       if (now >= deadlineMs) throw this.#timeUp(problem);
       // 8/MMI is optional: a broker that does not answer it does not know this either.
-      const isSilent = this.#asker.offers === null && codeOf(problem) === 'ERR_MDP_TIMEOUT';
+      const isSilent = this.#asker.broker.offers === null && codeOf(problem) === 'ERR_MDP_TIMEOUT';
       if (isSilent) throw this.#unsupported();
       const hasWaited = problem === null && now - askedMs >= waitMs / 2;
       if (hasWaited) this.#pauses = 0;
@@ -117,8 +115,8 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
     const { timeoutMs, retries } = this.#asker.settings;
     const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
     const usual = { timeoutMs, retries, ...none };
-    if (this.#asker.offers === null) await this.#learn(usual, leftMs);
-    if (this.#asker.offers?.progress !== true) throw this.#unsupported();
+    if (this.#asker.broker.offers === null) await this.#learn(usual, leftMs);
+    if (this.#asker.broker.offers?.progress !== true) throw this.#unsupported();
     const body = [this.#job.uuid, this.#cursor, String(waitMs)];
     // Longer than the broker waits, or each wait would be sent twice.
     const patient = { ...usual, timeoutMs: waitMs + timeoutMs, retries: WAIT_RETRIES };
@@ -127,7 +125,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
 
   async #learn(settings: RequestSettings, leftMs: number): Promise<void> {
     const { frames } = await this.#question(MMI_BROKER, [''], settings, leftMs);
-    this.#asker.learn(new BrokerFacts(Frames.of(...frames), 0).offers);
+    this.#asker.broker.learn(frames);
   }
 
   /** One question, which is given up when the time is over. */

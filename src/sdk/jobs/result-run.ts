@@ -1,10 +1,8 @@
 /** One wait for the reply of a durable request, carried out: its questions, its timer, its signal. */
 import { monotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
-import { Frames } from '../../core/frames.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import { TITANIC_REPLY, TITANIC_WAIT } from '../../wire/tsp.js';
-import { BrokerFacts } from '../broker-facts.js';
 import type { Call } from '../client/call.js';
 import { sdkError } from '../errors.js';
 import type { ResultSettings } from './job-options.js';
@@ -47,8 +45,8 @@ export class ResultRun {
         timeoutMs: settings.timeoutMs,
         retryBaseMs,
         retryMaxMs,
-        offersWait: () => asker.offers?.wait ?? null,
-        offersFail: () => asker.offers?.fail === true,
+        offersWait: () => asker.broker.offers?.wait ?? null,
+        offersFail: () => asker.broker.offers?.fail === true,
       },
       {
         ask: (question, waitMs) => {
@@ -132,7 +130,7 @@ export class ResultRun {
     const answered = ({ frames }: Message): void => {
       this.#call = null;
       if (service === MMI_BROKER) {
-        this.#asker.learn(new BrokerFacts(Frames.of(...frames), 0).offers);
+        this.#asker.broker.learn(frames);
       }
       this.#wait.answered(frames, monotonicMs());
       this.#ticker.want(this.#wait.nextMs());

@@ -8,7 +8,7 @@ describe('a reader of the parts of a stored reply', () => {
     let asked = 0;
     const asker = {
       settings: { timeoutMs: 1000, retries: 0 },
-      offers: { progress: true },
+      broker: { offers: { progress: true } },
       decodersOf: () => ({ decode: null, decodeProgress: null }),
       ask: (
         service: string,

@@ -127,9 +127,14 @@ describe('the deadline', () => {
   it('is what the client has left of its time-outs, and aborts the signal', async () => {
     const aborted: string[] = [];
     const registered: Promise<void>[] = [];
+    let begins = (): void => undefined;
+    const began = new Promise<void>((resolve) => {
+      begins = resolve;
+    });
     const ended = new Promise<void>((resolve) => {
       const begun = worker(async ({ signal }, context) => {
         if (signal !== context.signal) throw new Error('two signals');
+        begins();
         await new Promise((abort) => {
           signal.addEventListener('abort', abort);
         });
@@ -145,10 +150,12 @@ describe('the deadline', () => {
     await asking.request('mmi.service', 'echo');
     const options = { headers: {}, timeoutMs: 2000, retries: 0 };
     const since = performance.now();
-    await expect(asking.request('echo', 'hi', options)).rejects.toMatchObject({
-      code: 'ERR_MDP_TIMEOUT',
-    });
-    await ended;
+    const asked = asking.request('echo', 'hi', options);
+    await began;
+    // Otherwise its cancel may come first.
+    const closed = expect(asked).rejects.toMatchObject({ code: 'ERR_MDP_CLOSED' });
+    await asking.close();
+    await Promise.all([closed, ended]);
     expect(aborted).toEqual(['ERR_MDP_TIMEOUT']);
     expect(performance.now() - since).toBeGreaterThan(1950);
   });

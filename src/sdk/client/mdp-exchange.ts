@@ -1,0 +1,253 @@
+import { int32At } from '../../core/bytes.js';
+import { monotonicMs } from '../../core/clock.js';
+import { Frames } from '../../core/frames.js';
+import {
+  clientRequest,
+  type ClientReply,
+  packedMetadata,
+  readClientReply,
+} from '../../wire/client-side.js';
+import { readClientFailure } from '../../wire/failure.js';
+import { DEADLINE_MS_MAX, EMPTY, type MdpVersion } from '../../wire/mdp.js';
+import {
+  CANCEL_IDS_MAX,
+  helloFrame,
+  MMI_BROKER,
+  MMI_CANCEL,
+  MMI_FAILED,
+  MMI_HELLO,
+  MMI_REFUSED,
+} from '../../wire/mmi.js';
+import type { Link } from '../../zmtp/link-port.js';
+import { BrokerFacts, type Offers } from '../broker-facts.js';
+import type { Decode } from '../codec/codec.js';
+import { writeBody, writeHead, writeMessage } from '../links.js';
+import { ReceivedMessage } from '../message.js';
+import type { ClientSettings } from '../options.js';
+import { serviceError } from '../service-error.js';
+import { BareLinks } from './bare-links.js';
+import type { Call } from './call.js';
+import {
+  ATTEMPT_MODULUS,
+  correlation,
+  CORRELATION_BYTES,
+  HEAD_CORRELATION_AT,
+  PROBE_ID,
+  putCorrelation,
+} from './correlation.js';
+import { type ClientProtocol, Exchange } from './exchange.js';
+import { Freelance } from './freelance.js';
+import { LazyPirate } from './lazy-pirate.js';
+
+/** How long an endpoint may have no connection before the next is used, if there is one. */
+const CONNECT_MS = 1000;
+const HELLO = Buffer.from(MMI_HELLO);
+const BROKER = Buffer.from(MMI_BROKER);
+const CANCEL = Buffer.from(MMI_CANCEL);
+const REFUSED = Buffer.from(MMI_REFUSED);
+const FAILED = Buffer.from(MMI_FAILED);
+
+/** The messages of MDP between a client and its brokers. */
+export class MdpExchange implements ClientProtocol {
+  readonly exchange: Exchange;
+  /** With `strategy: 'freelance'`, the strategy: it knows which endpoint is preferred. */
+  readonly freelance: Freelance | null;
+  /** The broker's extensions; `null`: unknown yet. */
+  offers: Offers | null = null;
+  readonly #version: MdpVersion;
+  /** The name that it sends to each broker. */
+  readonly #hello: Buffer;
+  readonly #decode: Decode | null;
+  /** With `envelope: false`, the strategy: it knows which call a link carries. */
+  readonly #bare: BareLinks | null;
+  /** The last link when a broker had not answered `mmi.broker` in time; 0: each has. */
+  #silentLink = 0;
+
+  constructor(settings: ClientSettings, decode: Decode | null) {
+    this.#version = settings.version;
+    this.#hello = helloFrame({
+      refusesToWait: settings.failsWithoutWorker,
+      hearsFailures: true,
+    });
+    this.#decode = decode;
+    let bare: BareLinks | null = null;
+    let freelance: Freelance | null = null;
+    const options = { ...settings, reportsUnopened: settings.envelope, usesLinkPings: true };
+    this.exchange = new Exchange(options, this, (sink) => {
+      const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
+      if (!settings.envelope) return (bare = new BareLinks(machine, sink));
+      if (settings.freelance === null) return new LazyPirate(machine, sink, Math.random);
+      const own = { ...machine, ...settings.freelance, isAliveWhenConnected: true };
+      return (freelance = new Freelance(own, sink, Math.random));
+    });
+    this.#bare = bare;
+    this.freelance = freelance;
+  }
+
+  get endpoint(): string | null {
+    if (this.freelance === null) return this.exchange.endpoint;
+    const { preferred } = this.freelance;
+    return preferred < 0 ? null : this.exchange.endpointAt(preferred);
+  }
+
+  /** Without an envelope links come and go with requests. */
+  get isConnected(): boolean {
+    return this.exchange.endpoint !== null || this.#bare !== null;
+  }
+
+  /** The broker has not said in time what it supports, and the client has not dialled anew since. */
+  get isSilent(): boolean {
+    const { lastLink } = this.exchange;
+    return this.#silentLink > 0 && (this.#bare !== null || this.#silentLink === lastLink);
+  }
+
+  /** The broker has not said in time what it supports. */
+  missed(): void {
+    this.#silentLink = this.exchange.lastLink;
+  }
+
+  // ---------------------------------------------------------------- what it sends
+
+  greet(link: number): void {
+    // Without a correlation id, so that it applies to every request on this connection (D11).
+    this.#write(link, clientRequest(this.#version, null, HELLO, [this.#hello]));
+    this.probe(link);
+  }
+
+  probe(link: number): void {
+    const question = correlation(PROBE_ID, 0);
+    this.#write(link, clientRequest(this.#version, question, BROKER, [EMPTY]));
+  }
+
+  ping(link: number): void {
+    this.probe(link);
+  }
+
+  cancel(link: Link, sends: readonly (readonly [id: number, send: number])[]): void {
+    const ids = sends.map(([id, send]) => correlation(id, send));
+    for (let at = 0; at < ids.length; at += CANCEL_IDS_MAX) {
+      const some = ids.slice(at, at + CANCEL_IDS_MAX);
+      // Without a correlation id: those of the requests follow what precedes it.
+      writeMessage(link, clientRequest(this.#version, null, CANCEL, some));
+    }
+  }
+
+  #write(link: number, frames: readonly Uint8Array[]): void {
+    const found = this.exchange.link(link);
+    if (found !== undefined) writeMessage(found, frames);
+  }
+
+  send(link: Link, call: Call): void {
+    const { head, headers } = call.target;
+    if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
+    writeHead(link, head, 0, head.length);
+    if (headers !== null) this.#writeMetadata(link, call, headers);
+    writeBody(link, call.body);
+  }
+
+  /** The deadline, and the headers (D67). */
+  #writeMetadata(link: Link, call: Call, headers: Buffer): void {
+    const now = monotonicMs();
+    // A stream may go on for longer than its first part may take.
+    const leftMs = call.streams
+      ? call.deadlineLeftMs(now)
+      : this.exchange.strategy.remainingMs(call, now);
+    const wholeMs = Math.max(1, Math.min(Math.floor(leftMs), DEADLINE_MS_MAX));
+    const deadlineMs = leftMs === Infinity ? 0 : wholeMs;
+    const metadata = packedMetadata({ deadlineMs, headers });
+    writeHead(link, metadata, 0, metadata.length);
+  }
+
+  // ---------------------------------------------------------------- what it receives
+
+  receive(link: number, frames: Frames): void {
+    const { calls, counters } = this.exchange;
+    const reply = readClientReply(frames);
+    if (reply.kind === 'malformed') {
+      counters.malformed++;
+      return;
+    }
+    if (this.#bare !== null) {
+      const call = this.#bare.callOn(link);
+      if (call === undefined) counters.late++;
+      else this.#answer(link, call, call.attempt, frames, reply);
+      return;
+    }
+    // Without an envelope it is the answer to `mmi.hello` or `mmi.cancel`, whatever it says.
+    if (reply.envelopeFrames <= 0) return;
+    if (reply.envelopeFrames !== 1 || frames.size(0) !== CORRELATION_BYTES) {
+      counters.malformed++;
+      return;
+    }
+    const buffer = frames.buffer(0);
+    const id = int32At(buffer, frames.start(0));
+    const call = calls.get(id);
+    if (call !== undefined) {
+      this.#answer(link, call, buffer[frames.start(0) + 4] ?? 0, frames, reply);
+    } else if (id !== PROBE_ID) {
+      counters.late++;
+    } else if (frames.equals(reply.service, BROKER)) {
+      this.#learnt(link, frames, reply);
+    }
+  }
+
+  /** @param answer to `mmi.broker` */
+  learn(answer: readonly Buffer[]): void {
+    this.offers = new BrokerFacts(Frames.of(...answer), 0).offers;
+  }
+
+  /** The broker has answered `mmi.broker`. */
+  #learnt(link: number, frames: Frames, reply: ClientReply): void {
+    const { offers, pairHeartbeatMs, messageBytesMax } = new BrokerFacts(frames, reply.body);
+    if (pairHeartbeatMs !== null) this.offers = offers;
+    const broker = { takesHeaders: offers.headers, pairHeartbeatMs };
+    this.exchange.learnt(link, broker, messageBytesMax, offers.cancel);
+  }
+
+  #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
+    const { counters, strategy } = this.exchange;
+    if (!frames.equals(reply.service, call.target.name)) {
+      const isRefused = frames.equals(reply.service, REFUSED);
+      if (isRefused) this.#refused(link, call, send, frames, reply);
+      else if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, send, frames, reply);
+      else counters.malformed++;
+      return;
+    }
+    const final = reply.kind === 'final';
+    if (!call.accepts(send, ATTEMPT_MODULUS, final)) {
+      counters.late++;
+      return;
+    }
+    const message = ReceivedMessage.copied(call.service, this.#decode, frames, reply.body);
+    if (final) {
+      this.exchange.answered(call);
+      // A waiting call may get a link; with an envelope there is nothing new.
+      if (this.#bare !== null) this.exchange.wake();
+      call.owner.done(call, message);
+    } else {
+      strategy.progressed(call, monotonicMs());
+      call.owner.part(call, message);
+    }
+  }
+
+  #refused(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
+    const [status, , reason] = frames.copyFrom(reply.body);
+    const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
+    this.exchange.refused(link, call, send, refusal);
+  }
+
+  /** The service reports a failure (D62): that is the answer. */
+  #serviceFailed(call: Call, send: number, frames: Frames, reply: ClientReply): void {
+    const { counters } = this.exchange;
+    const failure = readClientFailure(frames.copyFrom(reply.body));
+    if (failure?.service.equals(call.target.name) !== true) {
+      counters.malformed++;
+    } else if (!call.accepts(send, ATTEMPT_MODULUS, true)) {
+      counters.late++;
+    } else {
+      this.exchange.answered(call);
+      this.exchange.wake();
+      call.owner.fail(call, serviceError(call.service, failure));
+    }
+  }
+}
