@@ -319,7 +319,8 @@ class StoreThread {
     });
     this.#try(() => {
       const { bytes, copied } = this.#connection.tables.log;
-      this.#logWatch.look(performance.now(), bytes, copied);
+      // (Monotonic. `performance` would load a dozen modules of Node.)
+      this.#logWatch.look(process.uptime() * 1000, bytes, copied);
     });
     if (!this.#logWatch.isLong || this.#isClosed) return;
     this.#logTimer ??= setTimeout(() => {
