@@ -1,6 +1,6 @@
 /**
- * The map: changes a second against Redis (`SET`, `appendfsync always`), the echo to a thousand
- * subscribers, and snapshots of a million keys.
+ * The map: changes a second against Redis (`SET`, `appendfsync always`), the echo to a thousand and to
+ * ten thousand subscribers, and snapshots of a million keys.
  *
  *     npm run bench:map                     # three minutes
  *     npm run bench:map -- --rounds 1 --seconds 1
@@ -30,9 +30,10 @@ const SUBSCRIBERS_PROGRAM = fileURLToPath(new URL('./map/subscribers.js', import
 const OUTSTANDING = 64;
 const VALUE = 'x'.repeat(100);
 const KEYS = 1000;
-const SUBSCRIBERS = 1000;
-const ECHOES = 200;
-const ECHO_PAUSE_MS = 50;
+const ECHOES = [
+  { subscribers: 1000, echoes: 200, pauseMs: 50, lastMsMax: null },
+  { subscribers: 10_000, echoes: 20, pauseMs: 500, lastMsMax: 100 },
+] as const;
 const FILLED_KEYS = 200_000;
 const FILLED_AT_ONCE = 1000;
 const READERS = 10;
@@ -131,22 +132,30 @@ async function sets(directory: string): Promise<void> {
   await removeDaemons();
 }
 
-async function echo(): Promise<void> {
-  const daemon = await startDaemon({ sets: [MAPS, `limits.connections=${SUBSCRIBERS * 4}`] });
+async function echo({
+  subscribers,
+  echoes,
+  pauseMs,
+  lastMsMax,
+}: (typeof ECHOES)[number]): Promise<void> {
+  const daemon = await startDaemon({ sets: [MAPS, `limits.connections=${subscribers * 4}`] });
   const map = new SharedMap({ endpoints: [mapOf(daemon)] });
   await map.synced;
   const [before = '', port = ''] = mapOf(daemon).split(/(?<=.*:.*:)/);
   const endpoint = `${before}${Number(port) + 1}`;
-  const args = [SUBSCRIBERS_PROGRAM, endpoint, String(SUBSCRIBERS)];
+  const args = [SUBSCRIBERS_PROGRAM, endpoint, String(subscribers)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   await lines.next();
   const delays: number[] = [];
-  for (let count = 0; count < ECHOES; count++) {
+  const lasts: number[] = [];
+  for (let count = 0; count < echoes; count++) {
     await map.set(`/echo/${count}`, String(process.hrtime.bigint()));
     const line: IteratorResult<string> = await lines.next();
-    delays.push(...(JSON.parse(String(line.value)) as number[]));
-    await pause(ECHO_PAUSE_MS);
+    const ofAll = JSON.parse(String(line.value)) as number[];
+    delays.push(...ofAll);
+    lasts.push(Math.max(...ofAll) / 1000);
+    await pause(pauseMs);
   }
   child.kill('SIGTERM');
   await once(child, 'close');
@@ -155,8 +164,10 @@ async function echo(): Promise<void> {
   const [p50, p99] = [quantile(delays, 0.5), quantile(delays, 0.99)];
   const text = `p50 ${(p50 / 1000).toFixed(2)} ms, p99 ${(p99 / 1000).toFixed(2)} ms`;
   say(
-    `an echo to ${SUBSCRIBERS} subscribers: ${text}, ratio ${(p99 / p50).toFixed(2)} (at most 3)`,
+    `an echo to ${subscribers} subscribers: ${text}, ratio ${(p99 / p50).toFixed(2)} (at most 3)`,
   );
+  const wanted = lastMsMax === null ? '' : ` (at most ${lastMsMax})`;
+  say(`  to the last of them: ${spread(lasts, 1)} ms${wanted}`);
 }
 
 async function whileSnapshots(): Promise<void> {
@@ -204,7 +215,7 @@ const directory = mkdtempSync(join(tmpdir(), 'majordomo-bench-map-'));
 for (const fact of machineFacts()) say(fact);
 try {
   await sets(directory);
-  await echo();
+  for (const each of ECHOES) await echo(each);
   await whileSnapshots();
   const { keys, clients, firstMs, longestMs, heapMib, grownMib } = measureSnapshots();
   say(`${clients} snapshots of ${keys} keys of 100 bytes, begun together (the machine alone):`);
