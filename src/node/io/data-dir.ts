@@ -1,6 +1,7 @@
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   rmSync,
@@ -25,6 +26,7 @@ export interface DataDir {
 const LOCK_FILE = 'lock';
 /** Who holds the lock: for the message to the next one. The lock counts, not this file. */
 const HOLDER_FILE = 'lock.holder';
+const HOLDER_BYTES_MAX = 512;
 const HOLDER = /^(\d{1,10}) ([\w.-]{1,253}) (\d{4}-[\w:.-]{1,30})\n$/;
 const PRIVATE_MODE = 0o700;
 /**
@@ -119,7 +121,7 @@ function noteHolder(path: string): void {
     // One that was killed left its own, perhaps as another user.
     rmSync(file, { force: true });
     const since = new Date().toISOString();
-    writeFileSync(file, `${process.pid} ${hostname()} ${since}\n`, { mode: 0o600 });
+    writeFileSync(file, `${process.pid} ${hostname()} ${since}\n`, { mode: 0o600, flag: 'wx' });
   } catch {
     // A full disk must not keep the broker from starting.
   }
@@ -128,7 +130,11 @@ function noteHolder(path: string): void {
 /** Null if it is not known: the process in the file has ended, or the disk was full. */
 function holderOf(path: string): string | null {
   try {
-    const text = readFileSync(join(path, HOLDER_FILE), 'utf8');
+    const file = join(path, HOLDER_FILE);
+    const stats = lstatSync(file);
+    // Something else of that name could block whoever reads it.
+    if (!stats.isFile() || stats.size > HOLDER_BYTES_MAX) return null;
+    const text = readFileSync(file, 'utf8');
     const [, pid = '', host = '', since = ''] = HOLDER.exec(text) ?? [];
     if (pid === '' || (host === hostname() && !isAlive(Number(pid)))) return null;
     return `process ${pid} on ${host} since ${since}`;
