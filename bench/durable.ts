@@ -42,7 +42,7 @@ interface Target {
 const DOCUMENT = join(process.cwd(), 'docs', 'performance-durable.md');
 const OUTSTANDING = [1, 64, 1000] as const;
 const TARGETS: readonly Target[] = [
-  { against: 'beanstalkd', outstanding: 1, bound: 0.42 },
+  { against: 'beanstalkd', outstanding: 1, bound: 0.55 },
   { against: 'redis', outstanding: 64, bound: 1.15 },
   { against: 'beanstalkd', outstanding: 64, bound: 6.5 },
   { against: 'redis', outstanding: 1000, bound: 1.8 },

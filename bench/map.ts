@@ -123,7 +123,7 @@ async function sets(directory: string): Promise<void> {
     say(
       `  against Redis, a connection for each: ${spread(ratios(ours, connections))} (at least 1.2)`,
     );
-    say(`  against Redis, all in one write: ${spread(ratios(ours, pipelined))}`);
+    say(`  against Redis, all in one write: ${spread(ratios(ours, pipelined))} (at least 1)`);
   }
   say(`  a pair against one node: ${spread(ratios(both, ours))} (at least 0.5)`);
   for (const each of redis) each.close();

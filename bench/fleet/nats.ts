@@ -22,8 +22,8 @@ const WARMUP_SECONDS = 1;
 /** How long brokers work before anything is measured: one round of few requests compiles little code. */
 const COMPILE_SECONDS = 5;
 const COMPILE_OUTSTANDING = 512;
-const ADDED_MS_MAX = 0.3;
-const CPU_RATIO_MAX = 1.5;
+const ADDED_MS_MAX = 0.25;
+const CPU_RATIO_MAX = 1.8;
 const START_MS_MAX = 10_000;
 const TICKS_PER_SECOND = 100;
 const BARE = fileURLToPath(new URL('bare.js', import.meta.url));
