@@ -27,14 +27,20 @@ function load(filename) {
   const known = loaded.get(filename);
   if (known !== undefined) return known.exports;
   const module = { exports: {} };
-  loaded.set(filename, module);
   // (The bundle has no character beyond ASCII.)
   const script = new vm.Script(readFileSync(filename, 'latin1'), {
     ...{ filename, cachedData: compiledOf(filename), importModuleDynamically },
   });
+  loaded.set(filename, module);
   const folder = dirname(filename);
   const requireHere = (id) => (id.startsWith('./') ? load(join(folder, id)) : require(id));
-  script.runInThisContext()(module.exports, requireHere, module, filename);
+  try {
+    script.runInThisContext()(module.exports, requireHere, module, filename);
+  } catch (error) {
+    // The next load begins anew: a file descriptor may have been lacking.
+    loaded.delete(filename);
+    throw error;
+  }
   return module.exports;
 }
 

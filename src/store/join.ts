@@ -90,7 +90,11 @@ function joinTimes(
   b: StoredRequest,
   top: StoredRequest,
 ): Pick<StoredRequest, 'attempts' | 'notBefore' | 'expiresAt'> {
-  if (a.generation !== b.generation) return top;
+  if (a.generation !== b.generation) {
+    // No more of it: the number, for one, is that of the other store.
+    const { attempts, notBefore, expiresAt } = top;
+    return { attempts, notBefore, expiresAt };
+  }
   const isMore = a.attempts === b.attempts ? b.notBefore > a.notBefore : b.attempts > a.attempts;
   const { attempts, notBefore } = isMore ? b : a;
   const arePending = a.state === 'pending' && b.state === 'pending';

@@ -215,6 +215,23 @@ export function describeStorePair(subject: Subject): void {
     expect(await user.lookUp(uuidOf(5))).toMatchObject({ state: 'replied' });
   });
 
+  it('a request with another number on each side keeps both, also when it was retried on one', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(0, [accept(1, { body }), accept(2, { body }), dead(1), dead(2)]);
+    // The number of request 1 here is that of request 2 there.
+    await pair.apart(1, [accept(2, { body }), dead(2), accept(1, { body }), dead(1)]);
+    await pair.apart(1, [retry(1), reply(1, { generation: 1, reply: packed('of 1') })]);
+    await pair.join(1, 100);
+    await pair.join(0, 100);
+    for (const each of [user, other]) {
+      expect(await each.lookUp(uuidOf(1))).toMatchObject({ reply: packed('of 1') });
+      expect(await each.lookUp(uuidOf(2))).toMatchObject({ state: 'dead' });
+    }
+    expect((await subject.reopen()).recovered.counts).toMatchObject({ replied: 1, dead: 1 });
+  });
+
   it('two different replies: that of the active side is kept, on both, and counted (D17)', async () => {
     const { user } = subject;
     const other = await subject.other();

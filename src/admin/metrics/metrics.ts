@@ -83,14 +83,19 @@ export class Metrics {
     const text = this.#text();
     const until = performance.now();
     this.#notBefore = until + (until - from) / LOOP_SHARE;
-    return text + (await (await this.#ofProcess()).render());
+    return text + (await this.#ofProcess());
   }
 
-  /** Loaded when it is first asked for: a start does without the library. */
-  async #ofProcess(): Promise<ProcessMetrics> {
-    const { ProcessMetrics: Metrics } = await import('./process-metrics.js');
-    this.#process ??= new Metrics();
-    return this.#process;
+  /** The library is loaded when it is first needed: a start does without it. */
+  async #ofProcess(): Promise<string> {
+    try {
+      const { ProcessMetrics: Metrics } = await import('./process-metrics.js');
+      this.#process ??= new Metrics();
+    } catch {
+      // No descriptor is free, or the program was replaced: all else can be told.
+      return '';
+    }
+    return await this.#process.render();
   }
 
   #text(): string {

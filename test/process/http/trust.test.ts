@@ -138,7 +138,7 @@ describe('http.listen: unix:PATH', () => {
     expect((await ask(`unix:${path}:/api/v1/ha/promote`, { method: 'POST' })).status).toBe(401);
     const second = new Daemon({ sets });
     expect(await second.finished()).toMatchObject({ status: 69 });
-    expect(second.stderr).toContain('another process listens on it');
+    expect(second.stderr).toContain('another process uses it');
     await daemon.kill();
     expect(existsSync(path)).toBe(true);
     const again = await startDaemon({ sets });

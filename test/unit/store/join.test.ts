@@ -24,6 +24,15 @@ function joined(ours: RequestState, theirs: RequestState): readonly Attempt[] {
   return attempts;
 }
 
+describe('a request in two stores', () => {
+  it('keeps the number that it has here, whichever side is above', () => {
+    const here = state([]);
+    const above = { ...state([]), request: { ...requestOf(1), number: 4097, generation: 1 } };
+    expect(join(here, above, true).state.request).toMatchObject({ number: 1, generation: 1 });
+    expect(join(above, here, false).state.request).toMatchObject({ number: 4097, generation: 1 });
+  });
+});
+
 describe('the attempts of a request in two stores', () => {
   it('keep their order if one side only dropped some and added some: a clock was set back', () => {
     const all = Array.from({ length: 24 }, (_, at) => attempt(100 - at, 'w'));

@@ -1,4 +1,5 @@
 /** The tables of a store file as a merge uses them, within its transaction. */
+import { assert } from '../../../core/assert.js';
 import { nextAfter } from '../../../core/numbers.js';
 import type { RequestState } from '../../join.js';
 import type { KnownKey, MergeTables, RequestHere } from '../../merge.js';
@@ -79,7 +80,7 @@ export class MergeRows implements MergeTables {
     const { number, state } = request;
     this.#count(before, -1);
     this.#count(after, 1);
-    this.#sql.setState.run(
+    const { changes } = this.#sql.setState.run(
       STATE_NUMBERS[state],
       request.generation,
       request.notBefore,
@@ -91,6 +92,7 @@ export class MergeRows implements MergeTables {
       after.extra,
       number,
     );
+    assert(changes === 1, 'a merge changes a request that is here');
     if (before.reply !== after.reply || before.death !== after.death) {
       if (before.reply !== null) this.#sql.deleteReply.run(number);
       if (before.death !== null) this.#sql.deleteDeath.run(number);

@@ -267,7 +267,10 @@ export class Tables {
   /** Copies the log into the file if it is long enough; the log is then written from its start. */
   checkpoint(frames: number = CHECKPOINT_FRAMES): void {
     const [, pages, copied] = (this.#log = present(this.#sql.logFrames.get(), 'a log'));
-    if (pages - copied >= frames) this.#log = present(this.#sql.checkpoint.get(), 'a log');
+    if (pages - copied < frames) return;
+    const after = present(this.#sql.checkpoint.get(), 'a log');
+    // While another process copies it, nothing is told of it.
+    if (after[1] >= 0) this.#log = after;
   }
 
   /** Bytes in the log, and how many of them are in the file as well, after the last `checkpoint`. */
