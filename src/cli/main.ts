@@ -142,7 +142,7 @@ function commandsOf({ commands }: Program): ReadonlyMap<string, Entry> {
   return new Map(all.sort(([, [a]], [, [b]]) => groups.indexOf(a) - groups.indexOf(b)));
 }
 
-/** The command `majordomo` with the one that is called; if there is no such one, with all, which have no options. */
+/** `majordomo` with the command that is called. If none has that name, with all of them, without their options. */
 async function commandFor(called: string, program: Program, done: Done): Promise<Command> {
   const whole = new Command('majordomo')
     .description('Reliable, service-oriented request-reply over ZeroMQ (7/MDP, 18/MDP).')

@@ -28,7 +28,8 @@ export function listenTrouble(error: unknown, key: string, address: string): Lis
       };
     case 'EACCES':
       return {
-        why: 'this user may not listen there',
+        // A path in a directory that does not exist is reported so, too.
+        why: `this user may not listen there${port === null ? ', or there is no such directory' : ''}`,
         remedy:
           port !== null && Number(port) <= PRIVILEGED_PORT_MAX
             ? `choose a port above ${PRIVILEGED_PORT_MAX}, or set AmbientCapabilities=CAP_NET_BIND_SERVICE`

@@ -83,7 +83,7 @@ export type { Message, Request } from './message.js';
 export interface WorkerCounters {
   /** Requests that handlers answered. */
   answered: number;
-  /** Requests whose handlers threw otherwise. */
+  /** Requests whose handlers threw, other than those in `cancelled`. */
   failed: number;
   /** Requests that were cancelled while their handlers ran, or whose handlers threw after their signal aborted. */
   cancelled: number;

@@ -144,7 +144,9 @@ class ClientCore:
             return
         attempt = answer.correlation[-1]
         if answer.service == wire.REFUSED:
-            if attempt == call.attempt & 255 and call.id in self._line_of:
+            is_last = attempt == call.attempt & 255 and call.id in self._line_of
+            # Parts of an earlier one come: this one was taken back.
+            if is_last and call.parts_of in (None, call.attempt):
                 self._refused(call, answer.body, now)
         elif not call.accepts(attempt, answer.final):
             self.counters["late"] += answer.final
@@ -227,13 +229,16 @@ class ClientCore:
                 probe(self._settings, line.link)
             self._timer(call, call.until)
             return
+        is_over = now >= call.deadline or call.is_streamed or (line is not None and call.sends >= call.tries)
+        if is_over and line in self._retired:
+            call.take_back()  # that line may be closed now
         self._take_off(call)
         # A deadline may leave a broker less time to answer than a time-out does.
         is_early = line is not None and call.end <= now < line.quiet_at + call.timeout
         if is_silent and line is not None and not is_early:
             self._why[self._settings.endpoints[line.endpoint]] = "silent"
             self._move_on(line, "silent", now)
-        if now >= call.deadline or call.is_streamed or (line is not None and call.sends >= call.tries):
+        if is_over:
             self._time_out(call, now)
         else:
             self._dispatch(call, now)

@@ -81,6 +81,7 @@ class WorkerCore:
         self._registration = 0
         self._running: set[Task] = set()  # of this registration
         self._is_less = False  # it would ask for more: the broker's answer came after READY
+        self._is_anew = False  # it asks between two registrations, and the next tick sets for how long
         self._credit: Optional[int] = None
         self._facts = _NOTHING
         self.is_confirmed = False
@@ -100,6 +101,9 @@ class WorkerCore:
                 self._beat(now)
         elif now < self._until:
             return
+        elif self._is_anew and self.state == "asking":
+            self._is_anew = False
+            self._until = now + PATIENCE
         elif self.state == "away":
             self.state = "dialling"
             self._until = now + self._settings.heartbeat * self._settings.liveness
@@ -113,6 +117,7 @@ class WorkerCore:
 
     def up(self, now: float) -> None:
         self.state = "asking"
+        self._is_anew = False
         self._facts = _NOTHING
         self._until = now + PATIENCE
         self._ask(_BEFORE)
@@ -199,11 +204,14 @@ class WorkerCore:
 
     def _register_anew(self) -> None:
         self._is_less = False
-        # The broker takes no second READY. It may have sent a request meanwhile, which it takes back.
+        # The broker takes no second READY. It may have sent a request meanwhile, which it takes back: it answers
+        # in order, so what comes after its answer is of the next registration.
         self._send(wire.DISCONNECT[self._settings.version])
-        self.state = "resting"
+        self.state = "asking"
         self.is_confirmed = False
-        self._until = self._heard_at + self._settings.retry_base_ms / 1000
+        self._is_anew = True
+        self._until = 0.0
+        self._ask(_BEFORE)
 
     def end(self) -> None:
         if self.state == "registered":

@@ -83,23 +83,30 @@ def test_a_broker_without_mmi_gets_ready_after_a_moment() -> None:
 
 def test_a_broker_that_answers_after_ready_gets_another_one_when_the_worker_is_idle() -> None:
     facts = json.dumps({"extensions": [*ALL, "cancel"]}).encode()
-    for is_busy in (False, True):
+    answer = [b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts]
+    for is_busy, answers in ((False, True), (True, True), (False, False)):
         stage = Stage()
         stage.core.tick(0.0)
         stage.core.up(0.0)
         stage.core.tick(1.0)
         if is_busy:
             stage.hear(b"\x02", b"t1", b"", b"x", now=1.1)
-        for _ in range(2):
-            stage.core.received([b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts], 1.2)
+        stage.core.received(answer, 1.2)
         if is_busy:
+            stage.core.received(answer, 1.2)
             assert stage.commands() == [b"\x01"] and stage.core.state == "registered"
             stage.core.fail(stage.tasks[0], Failure("error", "E", ""))
             assert stage.commands().pop(1) == wire.FAIL
-        assert stage.commands()[-1] == wire.DISCONNECT[2]
-        stage.hear(b"\x02", b"t2", b"", b"x", now=1.25)  # it crossed the DISCONNECT
-        assert len(stage.tasks) == int(is_busy)
-        stage.core.tick(1.3)
+        assert stage.commands()[-1] == wire.DISCONNECT[2] and stage.sent[-1][-2] == b"mmi.broker"
+        stage.core.tick(9.0)
+        stage.hear(b"\x02", b"t2", b"", b"x", now=9.5)  # it crossed the DISCONNECT
+        stage.core.tick(9.9)
+        assert len(stage.tasks) == int(is_busy) and stage.commands()[-1] == wire.DISCONNECT[2]
+        if answers:
+            stage.core.received(answer, 9.9)
+        else:
+            stage.core.tick(10.0)
+        stage.sent = [frames for frames in stage.sent if frames[0] == b"MDPW02"]
         assert stage.sent[-1][:4] == [b"MDPW02", b"\x01", b"echo", b"1"]
         assert json.loads(stage.sent[-1][4]) == {"name": "me", "headers": True, "cancel": True}
         assert stage.events == ["open"] + ["confirmed"] * int(is_busy)

@@ -66,7 +66,7 @@ export function explainedAsking(
     code === 'ERR_MDP_KEY_REFUSED'
       ? `the broker at ${at} ${keyRemedy(curve, 'client')}`
       : code === 'ERR_MDP_UNREACHABLE'
-        ? `no broker answers at ${causesIn(error)}${keyHint(curve)}${remedy}`
+        ? `no broker answers at ${causesIn(error) ?? at}${keyHint(curve)}${remedy}`
         : code === 'ERR_MDP_TIMEOUT'
           ? late(messageOf(error), at)
           : code === 'ERR_MDP_NO_WORKER' && messageOf(error).includes("'titanic.")
@@ -115,8 +115,10 @@ export async function publisherFault(
   return fault;
 }
 
-/** Of each endpoint, why it accepted no connection. */
-function causesIn(error: unknown): string {
-  const text = messageOf(causeOf(error)).replaceAll(/: no connection\b/g, ': no answer');
+/** Of each endpoint, why it accepted no connection; `null`: that was not asked. */
+function causesIn(error: unknown): string | null {
+  const cause = causeOf(error);
+  if (cause === undefined) return null;
+  const text = messageOf(cause).replaceAll(/: no connection\b/g, ': no answer');
   return text.includes('not ZMTP') ? `${text} (an address of http.listen is for --admin)` : text;
 }

@@ -27,7 +27,7 @@ const LOCK_FILE = 'lock';
 /** Who holds the lock: for the message to the next one. The lock counts, not this file. */
 const HOLDER_FILE = 'lock.holder';
 const HOLDER_BYTES_MAX = 512;
-const HOLDER = /^(\d{1,10}) ([\w.-]{1,253}) (\d{4}-[\w:.-]{1,30})\n$/;
+const HOLDER = /^([1-9]\d{0,6}) ([\w.-]{1,253}) (\d{4}-[\w:.-]{1,30})\n$/;
 const PRIVATE_MODE = 0o700;
 /**
  * Two processes that try at the same time may block each other for a moment; `doctor` also tries.
@@ -55,8 +55,13 @@ export function openDataDir(directory: string): DataDir {
   return {
     path,
     release: () => {
-      rmSync(join(path, HOLDER_FILE), { force: true });
-      lock.close();
+      try {
+        rmSync(join(path, HOLDER_FILE), { force: true });
+      } catch {
+        // Whoever reads it sees that this process has ended.
+      } finally {
+        lock.close();
+      }
     },
   };
 }

@@ -204,6 +204,8 @@ export class LazyPirate implements DeliveryStrategy {
 
   refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean {
     if (send !== call.attempt % ATTEMPT_MODULUS) return false;
+    // Parts of an earlier send arrive: this one was taken back.
+    if (call.hasParts && call.answerOf !== call.attempt) return true;
     if (call.state === 'sent') this.#refused(call, refusal, now);
     return true;
   }
@@ -398,17 +400,20 @@ export class LazyPirate implements DeliveryStrategy {
     const wasHeld = this.#held.delete(call);
     const isOut = wasHeld || (wasSent && line?.link === call.link);
     const isDeadline = call.deadlineLeftMs(now) < 1;
-    if (wasSent) call.outlast();
-    this.#takeOff(call, now);
     const over = this.remainingMs(call, now) < 1;
+    const broken = call.streams && call.hasParts;
+    const fails = over || broken || (wasSent && !call.mayBeSent);
+    if (wasSent) call.outlast();
+    // That line may be closed now.
+    if (fails && this.#retired.has(call.link)) this.#takeBack(call);
+    this.#takeOff(call, now);
     const isSilent = isOut && line !== null && line.heard === call.heardAtSend;
     // A deadline may leave a broker less time to answer than a time-out does.
     const isEarly = isDeadline && isSilent && now < line.quietMs + this.#timeoutMs(call);
     if (isSilent && !isEarly) this.#moveOn(line, now, 'silent');
-    const broken = call.streams && call.hasParts;
     if (over && wasHeld && call.sends === 0) {
       this.#fail(call, call.headersError('does not say'), now);
-    } else if (over || broken || (wasSent && !call.mayBeSent)) {
+    } else if (fails) {
       this.#fail(call, this.#errorOf(call, now), now);
     } else {
       this.#dispatch(call, now);

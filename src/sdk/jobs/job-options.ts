@@ -161,7 +161,7 @@ export function restOf<Request extends Limited>(request: Request, began: Monoton
   const deadlineMs = leftMs(request, began);
   if (deadlineMs === Infinity) return request;
   if (deadlineMs >= 1) return { ...request, deadlineMs };
-  const text = 'deadlineMs is over: the broker was not asked again';
+  const text = 'deadlineMs is over: nothing more was sent';
   throw sdkError('ERR_MDP_TIMEOUT', text, { details: { sends: 0 } });
 }
 

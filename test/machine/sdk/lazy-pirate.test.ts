@@ -530,6 +530,24 @@ describe('what nobody waits for', () => {
     expect(lost.effects).toEqual([]);
   });
 
+  it('is told over a link that was left, before that is closed', () => {
+    const script = connected(2).broker(1000).ask('once', { retries: 0, timeoutMs: 60_000 });
+    script.pass(2500).connect();
+    script.effects.splice(0);
+    expect(script.pass(57_500).effects.filter((line) => / on 1$|close/.test(line))).toEqual([
+      '60000 cancel once #1 on 1',
+      '60000 close 1',
+    ]);
+  });
+
+  it('is over, also if its refusal crosses the message that tells it', () => {
+    const script = sentThrice();
+    expect(script.part('a', 1)).toBe(true);
+    script.effects.splice(0);
+    expect(script.refuse('a', '403').effects).toEqual([]);
+    expect(script.answer('a', 1)).toBe(true);
+  });
+
   it('is at most as much as has different numbers', () => {
     const script = connected().ask('a', { retries: 999 });
     for (let tries = 1; tries < 300; tries++) script.pass(999).hear().pass(1);

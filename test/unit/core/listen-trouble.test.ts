@@ -35,7 +35,11 @@ describe('an address where the node cannot listen', () => {
       'tcp://*:80',
       'this user may not listen there; choose a port above 1023, or set Amb',
     ],
-    ['EACCES', 'ipc:///root/m', 'this user may not listen there; choose another path in k'],
+    [
+      'EACCES',
+      'ipc:///root/m',
+      'this user may not listen there, or there is no such directory; choose another path',
+    ],
     [
       'EADDRNOTAVAIL',
       'tcp://1.2.3.4:80',
