@@ -187,8 +187,9 @@ async function bundleProgram(name, input) {
 }
 
 /**
- * Calls of `require` in the place of variables at the head of a module: it is quick when the module is loaded. The
- * default export of the others, without a copy of all that they have.
+ * Loads the modules of Node in `names` where they are used, by calls of `require` instead of a variable at the head
+ * of the file: once a module is loaded, such a call takes little time. The other modules of Node keep their variable,
+ * but not the copy of all their exports that the bundler makes of each.
  */
 function late(text, names) {
   const all = text

@@ -3,7 +3,7 @@
  * compiled of it (scripts/compile-ahead.mjs). V8 takes that only for the same version, flags and length of the
  * source; the names of modules have hashes, so that the source is the same.
  *
- * CommonJS: Node loads more of its own for an ES module, and that for each thread.
+ * It is CommonJS: to load an ES module, Node first loads more code of its own, again in each thread.
  */
 const { readFileSync } = require('node:fs');
 const { dirname, join } = require('node:path');

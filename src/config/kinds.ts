@@ -77,7 +77,7 @@ export function rowsOf(shape: Readonly<Record<string, z.core.$ZodType>>): Row['k
   return Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, rowOf(schema)]));
 }
 
-/** The paths of all keys, also of those of maps in lists and in maps: `broker.listen[].curve`. */
+/** The paths of all keys, also of those within lists and maps: `broker.listen[].curve`. */
 export function keyPaths(schema: z.core.$ZodType, path = ''): string[] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   if ('innerType' in def) return keyPaths(def.innerType, path);
