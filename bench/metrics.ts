@@ -17,7 +17,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { RequestCounters } from '../src/broker/request-counters.js';
 import { Metrics, type MetricSources } from '../src/admin/metrics/metrics.js';
 import { METRICS } from '../src/admin/metrics/metric-table.js';
-import { threadCpuNs } from './handover/cpu.js';
+import { threadCpuNs } from './threads/cpu.js';
 import { Stage } from './machine/stage.js';
 
 const WARM_TURNS = 400;
