@@ -39,6 +39,7 @@ export interface JoinedParts {
 
 /** One send of a request. */
 export type Sent = readonly [link: number, send: number];
+const NONE: readonly Sent[] = [];
 
 /** A refusal, from `mmi.refused`. */
 export interface BrokerRefusal {
@@ -161,9 +162,9 @@ export class Call implements Timed<Call> {
   }
 
   /** Gives each send that a worker may have in vain, once: all but `kept`. */
-  takeBack(kept: number): Sent[] {
+  takeBack(kept: number): readonly Sent[] {
     // Most have one send, and that is answered.
-    if (this.earlier === null && this.attempt === kept) return [];
+    if (this.earlier === null && this.attempt === kept) return NONE;
     this.outlast();
     const sends = this.earlier ?? [];
     this.earlier = sends.filter(([, send]) => send === kept);
