@@ -77,8 +77,6 @@ async def in_thread(function: Any, *arguments: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
 
 
-
-
 @pytest.mark.parametrize("kind", ["thread", "task"])
 @pytest.mark.parametrize("strategy", ["failover", "freelance"])
 def test_a_cancelled_task_ends_the_handler_of_its_request(
