@@ -25,6 +25,8 @@ import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
+import { late } from './late.mjs';
+
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const [compiled = '', target = ''] = process.argv.slice(2);
 if (target === '') throw new Error('usage: bundle.mjs COMPILED PROGRAM');
@@ -43,6 +45,7 @@ const OUTSIDE =
 /** Modules of Node that most starts do without: a function that uses one loads it. */
 const LATE_IN_COMMANDS = ['crypto', 'timers/promises'];
 const LATE = ['child_process', 'dns/promises', 'fs/promises', 'https', 'tls', 'v8'];
+const unmet = new Set([...LATE, ...LATE_IN_COMMANDS]);
 const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
 
 const files = readdirSync(from, { recursive: true }).map((path) => path.replaceAll('\\', '/'));
@@ -127,6 +130,7 @@ for (const name of entries) {
   mkdirSync(dirname(join(to, name)), { recursive: true });
   writeFileSync(join(to, `${name}.js`), `${shebang}require('${up}/load.js').start('${main}');\n`);
 }
+if (unmet.size > 0) throw new Error(`nothing loads what is to be late: ${[...unmet].join()}`);
 cpSync(join(ROOT, 'scripts/load.cjs'), join(to, 'load.js'));
 writeFileSync(join(to, 'package.json'), '{"type":"commonjs"}\n');
 // npx makes the link to a program once, for all its builds.
@@ -148,7 +152,13 @@ async function bundleProgram(name, input) {
         this.getModuleInfo(id)?.importedIds.forEach((each) => add(each, file));
       };
       add(input, name);
-      for (const [file, paths] of later) for (const path of paths) add(join(from, path), file);
+      for (const [file, paths] of later) {
+        for (const path of paths) {
+          const id = join(from, path);
+          if (this.getModuleInfo(id) === null) throw new Error(`${name} has no ${path}`);
+          add(id, file);
+        }
+      }
     },
   };
   const bundle = await rolldown({
@@ -178,30 +188,12 @@ async function bundleProgram(name, input) {
     // (Modules are strict.)
     const head = "(function (exports, require, module, __filename) { 'use strict';";
     const names = name === 'main' ? [...LATE, ...LATE_IN_COMMANDS] : LATE;
-    writeFileSync(join(to, CODE, fileName), `${head}${ascii(late(code, names))}})\n`);
+    writeFileSync(join(to, CODE, fileName), `${head}${ascii(late(code, names, unmet))}})\n`);
   }
   for (const each of packagesOf(output.flatMap(({ moduleIds = [] }) => moduleIds))) {
     inside.add(each);
   }
   return output[0].fileName;
-}
-
-/**
- * Loads the modules of Node in `names` where they are used, by calls of `require` instead of a variable at the head
- * of the file: once a module is loaded, such a call takes little time. The other modules of Node keep their variable,
- * but not the copy of all their exports that the bundler makes of each.
- */
-function late(text, names) {
-  const all = text
-    .replace(/^(node_\w+) = .*__toESM\(\1, 1\);$/gm, '$1 = { __proto__: $1, default: $1 };')
-    .replace(/^require\("node:[^"]+"\);$/gm, '');
-  return names.reduce((code, each) => {
-    const name = `node_${each.replace('/', '_')}`;
-    return code
-      .replace(`let ${name} = require("node:${each}");`, '')
-      .replace(`${name} = { __proto__: ${name}, default: ${name} };`, '')
-      .replace(new RegExp(`\\b${name}(\\.default)?\\b`, 'g'), `require("node:${each}")`);
-  }, all);
 }
 
 /** One byte for each character, in the file and in memory. */

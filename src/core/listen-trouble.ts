@@ -43,13 +43,16 @@ export function listenTrouble(error: unknown, key: string, address: string): Lis
 }
 
 /** The text of an error about it. */
-export function listenText(error: unknown, key: string, address: string): string {
+export function listenText(error: unknown, key: string, address: string, use = ''): string {
   const { why, remedy } = listenTrouble(error, key, address);
-  return `cannot listen on ${key} ${address}: ${why}; ${remedy}`;
+  return `cannot listen on ${key} ${address}${use}: ${why}; ${remedy}`;
 }
 
-/** Opens the sockets of a key: the transport, which does not know the key, names only the endpoint. */
-export async function listenFor<T>(key: string, open: () => Promise<T>): Promise<T> {
+/**
+ * Opens the sockets of a key: the transport, which does not know the key, names only the endpoint.
+ * @param use what the endpoint is for, if the key is for several
+ */
+export async function listenFor<T>(key: string, open: () => Promise<T>, use = ''): Promise<T> {
   try {
     return await open();
   } catch (error) {
@@ -59,6 +62,6 @@ export async function listenFor<T>(key: string, open: () => Promise<T>): Promise
     if (code === undefined || typeof endpoint !== 'string' || codeOf(cause) === undefined) {
       throw error;
     }
-    throw new MajordomoError(code, listenText(cause, key, endpoint), { cause: error });
+    throw new MajordomoError(code, listenText(cause, key, endpoint, use), { cause: error });
   }
 }

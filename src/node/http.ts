@@ -69,7 +69,7 @@ export async function startHttp(
           },
         }
       : null,
-    routes: allRoutes({ ...ports, metrics: new Metrics(sources) }, others),
+    routes: allRoutes({ ...ports, metrics: new Metrics(sources, log) }, others),
     acted: (event) => {
       events.emit(event);
     },

@@ -6,7 +6,9 @@
  */
 import { performance } from 'node:perf_hooks';
 
+import { messageOf } from '../../core/errors.js';
 import type { Holdings } from '../../core/holdings.js';
+import type { Log } from '../log/log.js';
 import { brokerMetrics, type BrokerSource, by } from './broker-metrics.js';
 import { CONTENT_TYPE, Exposition, labelText } from './exposition.js';
 import { type MetricName, METRICS } from './metric-table.js';
@@ -56,14 +58,17 @@ const OF_EXTENSIONS = rowsOfExtensions();
 export class Metrics {
   readonly contentType = CONTENT_TYPE;
   readonly #sources: MetricSources;
+  readonly #log: Pick<Log, 'warn'>;
   #process: ProcessMetrics | null = null;
+  #isPartialLogged = false;
   /** The next text, for all requests that arrive before it is begun. */
   #next: Promise<string> | null = null;
   /** The next text is not begun before this. Monotonic milliseconds. */
   #notBefore = -Infinity;
 
-  constructor(sources: MetricSources) {
+  constructor(sources: MetricSources, log: Pick<Log, 'warn'>) {
     this.#sources = sources;
+    this.#log = log;
   }
 
   /** The text, made from numbers read after this call. */
@@ -91,11 +96,15 @@ export class Metrics {
     try {
       const { ProcessMetrics: Metrics } = await import('./process-metrics.js');
       this.#process ??= new Metrics();
-    } catch {
+      return await this.#process.render();
+    } catch (error) {
       // No descriptor is free, or the program was replaced: all else can be told.
+      const reason = messageOf(error);
+      const text = `metrics of the process are missing: ${reason}`;
+      if (!this.#isPartialLogged) this.#log.warn({ event: 'metrics.partial', reason }, text);
+      this.#isPartialLogged = true;
       return '';
     }
-    return await this.#process.render();
   }
 
   #text(): string {

@@ -8,12 +8,13 @@ import { randomUUID } from 'node:crypto';
 import { Argument, type Command, Option } from 'commander';
 
 import { MajordomoError } from '../../core/errors.js';
-import { EXIT } from '../../core/exit.js';
+import { EXIT, EXIT_SIGNALLED } from '../../core/exit.js';
 import { ownFile } from '../../core/own-file.js';
 import { temporaryService } from '../../core/temporary-service.js';
 import { addOutputOption, type OutputOptions, tell } from '../common/formats.js';
 import { type Done, examples, integerOption, usage } from '../common/options.js';
-import { withProgress } from '../common/progress.js';
+import { say } from '../common/output.js';
+import { type Progress, withProgress } from '../common/progress.js';
 import { curveOf, keyRemedy, OTHER_BROKER } from '../connection/curve.js';
 import { checkedList, endpointsOf } from '../connection/endpoints.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
@@ -50,8 +51,8 @@ const AFTER = `${examples(EXAMPLES)}
 The table compares the run with the last one of the same kind and options on this machine, whatever broker it was, or
 with the one in the file of --compare. Runs are kept in $XDG_STATE_HOME/majordomo/bench.json (default: ~/.local/state).
 
-Ctrl-C ends it at once. The broker deletes the keys of an interrupted bench map after a minute, and the requests of an
-interrupted bench durable after titanic.requestTtlMs.
+Ctrl-C ends it at once, but bench durable first closes what it has stored, for at most ten seconds; Ctrl-C again ends it
+at once. The broker deletes what is left after titanic.requestTtlMs, and the keys of an interrupted bench map after a minute.
 `;
 
 const WARM_UP_MS = 1000;
@@ -217,6 +218,7 @@ async function heard<Kind extends FromPart['kind']>(
 ): Promise<Extract<FromPart, { kind: Kind }>> {
   return await withProgress(`bench ${plan.kind}`, (progress) => {
     let seconds = 0;
+    if (plan.kind === 'durable') closeOnSignal(part, progress);
     return new Promise((resolve, reject) => {
       part.on('message', (message: FromPart) => {
         if (message.kind === 'failed') {
@@ -234,6 +236,26 @@ async function heard<Kind extends FromPart['kind']>(
       });
     });
   });
+}
+
+/** The first signal lets the clients close what they have stored; the second ends all at once. */
+function closeOnSignal(clients: ChildProcess, progress: Progress): void {
+  let isClosing = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (isClosing) process.exit(EXIT_SIGNALLED[signal]);
+      isClosing = true;
+      progress.end();
+      say('closing the requests that it has stored; signal again to end at once');
+      clients.kill();
+      clients.once('exit', (status) => {
+        const left =
+          'not all of them are closed: the others stay until titanic.requestTtlMs is over';
+        say(status === 0 ? 'all of them are closed' : left);
+        process.exit(EXIT_SIGNALLED[signal]);
+      });
+    });
+  }
 }
 
 /** What to do about an error of the SDK. */

@@ -141,7 +141,11 @@ async function serve(
   worker.on('lost', ({ endpoint, reason }) => {
     say(`${printable(service)}: ${whyLost(reason, endpoint, curve)}, retrying`);
   });
-  drainOnSignal(worker, jobs, options.graceMs);
+  drainOnSignal(worker, options.graceMs);
+  // Of a second signal, or a bug.
+  process.once('exit', () => {
+    jobs.killAll();
+  });
   await worker.run();
   failures.flush();
 }
@@ -166,14 +170,11 @@ function whyLost(
 }
 
 /** The first signal drains; the second exits at once. */
-function drainOnSignal(worker: Worker, jobs: Jobs, graceMs: number): void {
+function drainOnSignal(worker: Worker, graceMs: number): void {
   let isDraining = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (isDraining) {
-        jobs.killAll();
-        process.exit(EXIT_SIGNALLED[signal]);
-      }
+      if (isDraining) process.exit(EXIT_SIGNALLED[signal]);
       isDraining = true;
       const { running } = worker;
       if (running > 0) say(`draining: ${running} running; signal again to end at once`);

@@ -7,7 +7,6 @@ import type { Config } from '../../config/config.js';
 import { isForAll } from '../../config/io/exposure.js';
 import { quotasOf } from '../../config/quotas.js';
 import { present } from '../../core/assert.js';
-import { listenFor } from '../../core/listen-trouble.js';
 import type { Attached, Host, ServedPart } from '../../node/extension.js';
 import { type PortKeys, secretKeysAt } from '../../node/io/keys.js';
 import type { Renewal } from '../../node/reload.js';
@@ -72,9 +71,7 @@ export class AttachedMap implements Attached {
     const { curve } = this.#keys;
     const sealed = curve === undefined ? {} : { curve };
     const limits = this.#limits(this.#host.config);
-    await listenFor('map.listen', () =>
-      this.#map.listen({ endpoint: this.#listen.endpoint, ...sealed, limits }),
-    );
+    await this.#map.listen({ endpoint: this.#listen.endpoint, ...sealed, limits });
   }
 
   /** The limits of each of its ports. */

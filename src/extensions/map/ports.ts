@@ -4,6 +4,7 @@
  */
 import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
+import { listenFor } from '../../core/listen-trouble.js';
 import type { MapPort } from './machine/events.js';
 import { type SnapshotInputs, SnapshotSocket } from './io/snapshot-socket.js';
 import { type WriterInputs, WriterSocket } from './io/writer-socket.js';
@@ -151,16 +152,34 @@ export class MapPorts {
 
 type Who = 'key' | 'publicKey';
 
+const NTH: Readonly<Record<MapPort, string>> = {
+  snapshots: 'first',
+  updates: 'second',
+  writers: 'third',
+};
+
+/** Its use stands in the error if it cannot be opened. */
+function opening<T>(port: MapPort, open: () => Promise<T>): Promise<T> {
+  const use = ` (for ${port}, the ${NTH[port]} of the map's three ports in a row)`;
+  return listenFor('map.listen', open, use);
+}
+
 /** All three, or none. */
 async function openThree(options: MapPortsOptions): Promise<MapPorts> {
   const { inputs, endpoint: asked, curve, limits, holdings } = options;
   const common = { limits, holdings, inputs, ...(curve === undefined ? {} : { curve }) };
-  const { socket: snapshots, endpoint } = await SnapshotSocket.open({ ...common, endpoint: asked });
+  const { socket: snapshots, endpoint } = await opening('snapshots', () =>
+    SnapshotSocket.open({ ...common, endpoint: asked }),
+  );
   const opened: ListeningSocket[] = [snapshots.listener];
   try {
-    const updates = await openPublisher(endpointAbove(endpoint, 1), options);
+    const updates = await opening('updates', () =>
+      openPublisher(endpointAbove(endpoint, 1), options),
+    );
     opened.push(updates.listener);
-    const writers = await WriterSocket.open({ ...common, endpoint: endpointAbove(endpoint, 2) });
+    const writers = await opening('writers', () =>
+      WriterSocket.open({ ...common, endpoint: endpointAbove(endpoint, 2) }),
+    );
     return new MapPorts(endpoint, snapshots, updates, writers.socket);
   } catch (error) {
     await Promise.all(opened.map((listener) => listener.stop(0)));

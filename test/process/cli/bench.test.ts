@@ -16,6 +16,7 @@ import {
 import { freePorts } from '../../support/free-ports.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
+import { until } from '../../support/until.js';
 
 let daemon: Daemon;
 /** One of each kind, where nobody listens: they retry for ten seconds, while other cases run. */
@@ -115,6 +116,34 @@ describe('majordomo bench durable', () => {
     const counts = JSON.parse(ended.stdout) as Record<string, number>;
     expect(counts).toMatchObject({ pending: 0, replied: 0, dead: 0, keys: 0 });
   });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)(
+    'closes what it has stored if it gets %s, and ends with %i',
+    async (signal, status) => {
+      const stores = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+      const pending = async (): Promise<number> => {
+        const { text } = await ask(`${httpOf(stores)}/metrics`);
+        return Number(/^majordomo_titanic_requests\{.*state="pending"\} (\d+)$/m.exec(text)?.[1]);
+      };
+      const bench = new Child([
+        'bench',
+        'durable',
+        '--endpoint',
+        stores.endpoint,
+        '--seconds',
+        '600',
+      ]);
+      await until(async () => (await pending()) > 100, 'requests in the store');
+      bench.signal(signal);
+      expect(await bench.finished()).toMatchObject({ status, stdout: '' });
+      expect(bench.stderr).toContain('closing the requests that it has stored');
+      expect(bench.stderr).toContain('all of them are closed');
+      expect(await pending()).toBe(0);
+    },
+  );
 
   it('refuses options of workers with 64', async () => {
     const ended = await run(['bench', 'durable', '--workers', '2']);

@@ -46,6 +46,11 @@ function request(daemon: Daemon, ...args: readonly string[]): ReturnType<typeof 
   return run(['request', '--endpoint', daemon.endpoint, ...args]);
 }
 
+/** Of the last process that wrote `began PID`. */
+function pidOf(worker: Child): number {
+  return Number(worker.stderr.match(/(?<=began )\d+(?=\n)/g)?.at(-1));
+}
+
 /** Resolves when it has written that to its standard error. */
 function says(worker: Child, text: string): Promise<void> {
   return worker.until(({ stderr }) => stderr.includes(text), text);
@@ -268,23 +273,27 @@ describe('a command that fails', () => {
     const script = `sh -c 'trap "" TERM; echo "began $$" >&2; exec sleep 600 >/dev/null 2>&1' & wait`;
     const worker = await offer(daemon, 'survives', ['sh', '-c', script]);
     const { stdout } = await request(daemon, '--durable', '--no-wait', 'survives', 'x');
-    await worker.until(({ stderr }) => /began \d+\n/.test(stderr), 'its process id');
-    const pid = Number(/began (\d+)\n/.exec(worker.stderr)?.[1]);
+    await worker.until(() => pidOf(worker) > 0, 'its process id');
+    const pid = pidOf(worker);
     expect(isAlive(pid)).toBe(true);
     await request(daemon, '--close', stdout.trim());
     await until(() => !isAlive(pid), 'its end');
   });
 
   it('is killed if it ignores SIGTERM, before the worker gives its place to another', async () => {
-    const script = 'trap "" TERM; echo began >&2; while :; do sleep 0.05; done';
+    const script = 'trap "" TERM; echo began $$ >&2; while :; do sleep 0.05; done';
     const worker = await offer(daemon, 'ignores', ['sh', '-c', script]);
     const { stdout } = await request(daemon, '--durable', '--no-wait', 'ignores', 'x');
     await says(worker, 'began');
     await request(daemon, '--close', stdout.trim());
-    const next = await request(daemon, '--durable', '--no-wait', 'ignores', 'y');
+    await request(daemon, '--durable', '--no-wait', 'ignores', 'y');
     await worker.until(({ stderr }) => stderr.split('began').length === 3, 'a second run');
     expect(worker.stderr).not.toContain('goes on');
-    await request(daemon, '--close', next.stdout.trim());
+    worker.signal('SIGTERM');
+    await says(worker, 'draining');
+    worker.signal('SIGTERM');
+    expect(await worker.finished()).toMatchObject({ status: 143 });
+    await until(() => !isAlive(pidOf(worker)), 'the end of its command');
   });
 
   it('is done when it ends, even if a process that it started keeps its standard error open', async () => {
@@ -298,6 +307,8 @@ describe('a command that fails', () => {
 });
 
 describe('a signal', () => {
+  const COMMAND = 'sleep 600 & echo began $! >&2; wait';
+
   it.each(['SIGINT', 'SIGTERM'] as const)(
     'lets what runs end, and then the worker, with 0: %s',
     async (signal) => {
@@ -324,15 +335,26 @@ describe('a signal', () => {
     { signal: 'SIGTERM', expected: 143 },
   ] as const)('a second time ends it at once with $expected, and the command', async (given) => {
     const service = `held ${given.signal}`;
-    const worker = await offer(daemon, service, ['sh', '-c', 'echo begun >&2; sleep 600 & wait']);
-    const client = new Child(['request', service, '--endpoint', daemon.endpoint]);
-    client.input('');
-    await says(worker, 'begun');
+    const worker = await offer(daemon, service, ['sh', '-c', COMMAND]);
+    await request(daemon, '--durable', '--no-wait', service, 'x');
+    await worker.until(() => pidOf(worker) > 0, 'its process id');
     worker.signal('SIGTERM');
     await says(worker, 'draining');
     worker.signal(given.signal);
-    // `finished` waits until standard error is closed, which all its children share.
     expect(await worker.finished()).toMatchObject({ status: given.expected });
+    await until(() => !isAlive(pidOf(worker)), 'the end of its command');
+  });
+
+  it('of a bug ends the command, too', async () => {
+    const bug = 'process.on("SIGUSR2", () => { throw new Error("a bug") })';
+    const line = ['worker', 'crashes', '--endpoint', daemon.endpoint, '--', 'sh', '-c', COMMAND];
+    const nodeOptions = ['--import', `data:text/javascript,${encodeURIComponent(bug)}`];
+    const worker = new Child(line, { nodeOptions });
+    await request(daemon, '--durable', '--no-wait', 'crashes', 'x');
+    await worker.until(() => pidOf(worker) > 0, 'its process id');
+    worker.signal('SIGUSR2');
+    expect(await worker.finished()).toMatchObject({ status: 70 });
+    await until(() => !isAlive(pidOf(worker)), 'the end of its command');
   });
 
   it('ends a worker that is idle, or never reached a broker, with 0', async () => {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -12,6 +14,7 @@ import {
   removeDaemons,
   startDaemon,
   temporaryDirectory,
+  unstarted,
 } from '../../support/daemon.js';
 import { closeWatchers, PUBLISHES, watch } from '../../support/events.js';
 import { freePortsInARow } from '../../support/free-ports.js';
@@ -153,6 +156,24 @@ it('the secret key of the map changes while the daemon runs: connections stay (S
   });
   await first.set('/a', '2');
   expect(losses).toBe(0);
+});
+
+it.each([
+  [0, 'snapshots, the first'],
+  [1, 'updates, the second'],
+  [2, 'writers, the third'],
+])('a port that is taken is named with its use: PORT + %i', async (above, use) => {
+  const port = await freePortsInARow(PORTS);
+  const stranger = createServer().listen(port + above, '127.0.0.1');
+  await once(stranger, 'listening');
+  const { status, stderr } = await unstarted({ sets: [`map.listen=tcp://127.0.0.1:${port}`] });
+  stranger.close();
+  expect(status).toBe(69);
+  expect(stderr).toContain(
+    `cannot listen on map.listen tcp://127.0.0.1:${port + above} (for ${use} of the map's three ports in a row): ` +
+      'another process uses it',
+  );
+  expect(stderr).toContain('choose another port: --set map.listen=tcp://127.0.0.1:PORT');
 });
 
 describe('a daemon that ends while its map is written', () => {

@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
 
 import { afterEach, describe, expect } from '@jest/globals';
-import { Metrics } from '../../../src/admin/metrics/metrics.js';
-import { sources } from '../../support/metrics.js';
+import { metricsOf } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
 import { itWithTool } from '../../support/tools.js';
 
@@ -22,7 +21,7 @@ describe('promtool check metrics', () => {
     for (const [index, name] of names.entries()) {
       s.worker(`w${index}`).ready(Buffer.from(name, 'latin1'));
     }
-    const text = await new Metrics(sources(s.broker, { node: 'a "node"\\' })).render();
+    const text = await metricsOf(s.broker, { node: 'a "node"\\' }).render();
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: text,
       encoding: 'utf8',

@@ -10,6 +10,15 @@ import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js
 import { MetricsPage } from '../../support/metrics.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 
+/** The module of the process's metrics cannot be read. */
+const WITHOUT_FILE = `
+import fs from 'node:fs';
+const { readFileSync } = fs;
+fs.readFileSync = (path, ...rest) => {
+  if (String(path).includes('process-metrics')) throw new Error('no process-metrics');
+  return readFileSync(path, ...rest);
+};`;
+
 afterEach(removeDaemons);
 
 async function scrapeOver(daemon: Daemon): Promise<MetricsPage> {
@@ -89,5 +98,22 @@ describe('a running broker', () => {
       stranger.close();
       await client.close();
     }
+  });
+
+  it('logs once why metrics of the process are missing, and serves all others', async () => {
+    const daemon = await startDaemon({
+      sets: ['http.listen=127.0.0.1:0'],
+      nodeOptions: ['--import', `data:text/javascript,${encodeURIComponent(WITHOUT_FILE)}`],
+    });
+    await scrapeOver(daemon);
+    const page = await scrapeOver(daemon);
+    expect(page.value('ready')).toBe(1);
+    expect(page.samples.filter((sample) => sample.startsWith('process_'))).toEqual([]);
+    expect(await daemon.waitFor('metrics.partial')).toMatchObject({
+      level: 'warn',
+      reason: 'no process-metrics',
+    });
+    await daemon.stop();
+    expect(daemon.logged('metrics.partial')).toHaveLength(1);
   });
 });

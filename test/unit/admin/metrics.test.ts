@@ -3,8 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Histogram } from '../../../src/core/histogram.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Exposition, labelText } from '../../../src/admin/metrics/exposition.js';
-import { Metrics } from '../../../src/admin/metrics/metrics.js';
-import { MetricsPage, scrape, sources } from '../../support/metrics.js';
+import { MetricsPage, metricsOf, scrape } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
 
 afterEach(endStages);
@@ -94,11 +93,7 @@ describe('memory', () => {
 describe('scrapers', () => {
   it('that ask at the same time share one text', async () => {
     let read = 0;
-    const metrics = new Metrics(
-      sources(stage().broker, {
-        uptimeMs: () => ++read,
-      }),
-    );
+    const metrics = metricsOf(stage().broker, { uptimeMs: () => ++read });
     const texts = await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
     expect(new Set(texts).size).toBe(1);
     expect(read).toBe(1);
@@ -106,7 +101,7 @@ describe('scrapers', () => {
 
   it('read what was counted before they asked, however soon they ask again', async () => {
     const s = stage();
-    const metrics = new Metrics(sources(s.broker));
+    const metrics = metricsOf(s.broker);
     const c1 = s.client('c1');
     for (let count = 1; count <= 5; count++) {
       c1.request('echo', 'hi');

@@ -1,7 +1,9 @@
 /** The clients of `majordomo bench`, in a process of their own. */
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 
+import { EXIT } from '../../../core/exit.js';
 import { type Calls, Requests } from './calls.js';
 import { MapChanges } from './map-changes.js';
 import {
@@ -20,6 +22,8 @@ const HISTOGRAM = { lowest: 1, highest: 600e9, figures: 3 } as const;
 const TICK_MS = 1;
 /** How often it checks whether the last requests are answered. */
 const LAST_MS = 10;
+/** How long an interrupted run may take to close what it has stored. */
+const CLOSING_MS_MAX = 10_000;
 
 const CALLS: Readonly<Record<LoadKind, new (plan: LoadPlan) => Calls>> = {
   echo: Requests,
@@ -53,20 +57,20 @@ class Load {
     const progress = setInterval(() => {
       this.#sendProgress();
     }, 1000);
-    await wait(warmUpMs);
+    await unlessInterrupted(warmUpMs);
     this.#isMeasuring = true;
     const cpu = process.cpuUsage();
     const start = performance.now();
-    await wait(measureMs);
+    await unlessInterrupted(measureMs);
     this.#isMeasuring = false;
     const seconds = (performance.now() - start) / 1000;
     const { user, system } = process.cpuUsage(cpu);
     clearInterval(progress);
     this.#isOver = true;
     const result = this.#result(seconds, (user + system) / 1e6);
-    while (this.#outstanding > 0) await wait(LAST_MS);
+    while (this.#outstanding > 0) await sleep(LAST_MS);
     await this.#calls.end();
-    send({ ...result, failed: this.#failed });
+    if (!interrupted.signal.aborted) send({ ...result, failed: this.#failed });
   }
 
   #result(seconds: number, cpuSeconds: number): LoadResult {
@@ -135,8 +139,20 @@ class Load {
   }
 }
 
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+const interrupted = new AbortController();
+
+/** The command forwards the first signal; a terminal sends it here, too. */
+function closeOnSignal(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      interrupted.abort();
+      setTimeout(() => process.exit(EXIT.failed), CLOSING_MS_MAX).unref();
+    });
+  }
+}
+
+async function unlessInterrupted(ms: number): Promise<void> {
+  await sleep(ms, undefined, interrupted).catch(() => undefined);
 }
 
 /** The command was killed: nobody waits for a result. */
@@ -146,7 +162,10 @@ function alone(): void {
 
 process.once('disconnect', alone);
 void received()
-  .then((plan) => new Load(plan).run())
+  .then((plan) => {
+    if (plan.kind === 'durable') closeOnSignal();
+    return new Load(plan).run();
+  })
   .catch(sendFailure)
   .finally(() => {
     process.off('disconnect', alone).disconnect();
