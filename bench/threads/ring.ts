@@ -18,7 +18,7 @@ const RECORD_HEAD_BYTES = 12;
 const SKIP = -1;
 const FULL_MS_MAX = 10_000;
 
-export const KINDS = ['messages', 'connected', 'disconnected', 'outputFull', 'drained'] as const;
+const KINDS = ['messages', 'connected', 'disconnected', 'outputFull', 'drained'] as const;
 export type Kind = (typeof KINDS)[number];
 const MESSAGES = KINDS.indexOf('messages');
 
