@@ -20,6 +20,9 @@ export function late(text, names, unmet) {
       .replace(`${name} = { __proto__: ${name}, default: ${name} };`, '');
     const unknown = new RegExp(`^\\S.*["'\`]node:${each}["'\`].*`, 'm').exec(rest);
     if (unknown !== null) throw new Error(`node:${each} would be loaded at once: ${unknown[0]}`);
-    return rest.replace(new RegExp(`\\b${name}(\\.default)?\\b`, 'g'), `require("node:${each}")`);
+    // (`new require("x").A()` would make an object of `require`.)
+    return rest
+      .replace(new RegExp(`\\bnew ${name}(\\.default)?\\b`, 'g'), `new (require("node:${each}"))`)
+      .replace(new RegExp(`\\b${name}(\\.default)?\\b`, 'g'), `require("node:${each}")`);
   }, all);
 }

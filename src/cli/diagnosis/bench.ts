@@ -249,8 +249,7 @@ function closeOnSignal(clients: ChildProcess, progress: Progress): void {
       say('closing the requests that it has stored; signal again to end at once');
       clients.kill();
       clients.once('exit', (status) => {
-        const left =
-          'not all of them are closed: the others stay until titanic.requestTtlMs is over';
+        const left = 'some may not be closed: they stay until titanic.requestTtlMs is over';
         say(status === 0 ? 'all of them are closed' : left);
         process.exit(EXIT_SIGNALLED[signal]);
       });

@@ -9,11 +9,11 @@ const { late } = (await import(pathToFileURL(resolve('scripts/late.mjs')).href))
 };
 
 const SOURCE = `
-  import { setFlagsFromString } from 'node:v8';
+  import { Serializer, setFlagsFromString } from 'node:v8';
   import tls from 'node:tls';
   import 'node:https';
   import { join } from 'node:path';
-  export const use = () => [setFlagsFromString, tls.connect, join];`;
+  export const use = () => [setFlagsFromString, new Serializer(), tls.connect, new tls.Server(), join];`;
 
 /** As the bundler writes it now. */
 async function bundled(): Promise<string> {
@@ -36,6 +36,8 @@ it('modules of Node that are to be late are loaded where they are used', async (
   ]);
   expect(lines.join()).toContain('require("node:v8").setFlagsFromString');
   expect(lines.join()).toContain('require("node:tls").connect');
+  expect(lines.join()).toContain('new (require("node:v8")).Serializer()');
+  expect(lines.join()).toContain('new (require("node:tls")).Server()');
   expect([...unmet]).toEqual(['https', 'dns']);
 });
 

@@ -166,7 +166,11 @@ void received()
     if (plan.kind === 'durable') closeOnSignal();
     return new Load(plan).run();
   })
-  .catch(sendFailure)
+  .catch((error: unknown) => {
+    sendFailure(error);
+    // The command may have been interrupted: then it says whether all is closed.
+    process.exitCode = EXIT.failed;
+  })
   .finally(() => {
     process.off('disconnect', alone).disconnect();
   });
