@@ -52,6 +52,11 @@ const ROWS: readonly Row[] = [
     load: { ...many, outstanding: 100, size: 1024 },
     hasCurve: true,
   },
+  {
+    title: 'the same with CURVE, 5,000/s',
+    load: { ...many, outstanding: 100, size: 1024, rate: 5000 },
+    hasCurve: true,
+  },
   { title: 'CURVE, one outstanding, 16 B', load: single, hasCurve: true },
 ];
 

@@ -2,14 +2,19 @@
  * A test program: runs the command lines that its parent sends, one after the other, each with the
  * command's own `main`, and tells how each ended. Starting a process for each would take most of the time.
  *
+ * It is the program as it is shipped, in few files (scripts/bundle.mjs).
+ *
  * A command line has ended when nothing of it is left that would keep a process of its own alive.
  */
-import { writeSync } from 'node:fs';
+import { readdirSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { main } from '../../src/cli/main.js';
-import { PROGRAM } from '../../src/extensions/program.js';
+import type * as Main from '../../src/cli/main.js';
+import type * as Program from '../../src/extensions/program.js';
+import { MAIN } from './child.js';
 
 /** What the parent sends. */
 export interface Order {
@@ -26,6 +31,8 @@ export interface Ended {
   readonly stderr: Buffer;
 }
 
+const { main, PROGRAM } = shipped();
+
 /** What `main` and the commands listen for. */
 const EVENTS = ['uncaughtException', 'unhandledRejection', 'SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const LOOK_INTERVAL_MS = 2;
@@ -34,6 +41,18 @@ const LOOK_INTERVAL_MS = 2;
 let idleCount = Infinity;
 let stdout: Buffer[] = [];
 let stderr: Buffer[] = [];
+
+/** The file that has the commands, of which the program's own start loads the same two modules. */
+function shipped(): typeof Main & typeof Program {
+  const directory = dirname(MAIN);
+  const isCommands = (file: string): boolean => /^commands-[^.]+\.js$/.test(file);
+  const file = readdirSync(join(directory, 'code')).find(isCommands) ?? '';
+  const { start } = createRequire(MAIN)('./load.js') as {
+    start: (file: string) => { main_exports: typeof Main; program_exports: typeof Program };
+  };
+  const { main_exports: main, program_exports: program } = start(file);
+  return { ...main, ...program };
+}
 
 async function obey({ args, environment, directory, input }: Order): Promise<Ended> {
   idleCount = Math.min(idleCount, process.getActiveResourcesInfo().length);
