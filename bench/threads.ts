@@ -1,7 +1,7 @@
 /**
  * Measures what it would save and cost to have the sockets of a broker in a thread of their own: the broker's
- * machine with its sockets in the same thread, and with sockets, ZMTP and CURVE in another one. That one passes
- * packed messages through rings in shared memory; who has nothing to do waits for the memory
+ * machine with its sockets in the same thread, and with sockets, ZMTP and CURVE in another one. The threads pass
+ * packed messages through rings in shared memory. A thread that has nothing to do waits for the memory
  * (`Atomics.waitAsync`), or is woken by `postMessage`. All run at the same time and are measured in turn.
  *
  *     npm run bench:threads [-- --rounds 7] [--seconds 2]

@@ -1,8 +1,8 @@
 /**
  * Loads the modules of the program: `dist/load.js`, for each script that Node starts. Beside a module lies what V8
  * compiled of it (scripts/compile-ahead.mjs). V8 takes that only for the same version, flags and length of the
- * source; the names of modules have hashes, so that the source is the same. A damaged one can end Node, as a damaged
- * module can: a checksum would take more than 1 % of a start.
+ * source; the names of modules have hashes, so that the source is the same. V8 does not check whether
+ * it is damaged; a damaged one can end Node, as a damaged module can. A checksum would slow each start.
  *
  * It is CommonJS: to load an ES module, Node first loads more code of its own, again in each thread.
  */

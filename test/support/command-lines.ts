@@ -2,7 +2,7 @@
  * A test program: runs the command lines that its parent sends, one after the other, each with the
  * command's own `main`, and tells how each ended. Starting a process for each would take most of the time.
  *
- * It is the program as it is shipped, in few files (scripts/bundle.mjs).
+ * The commands are those of the bundle (scripts/bundle.mjs), which is what is shipped.
  *
  * A command line has ended when nothing of it is left that would keep a process of its own alive.
  */
@@ -42,7 +42,7 @@ let idleCount = Infinity;
 let stdout: Buffer[] = [];
 let stderr: Buffer[] = [];
 
-/** The file that has the commands, of which the program's own start loads the same two modules. */
+/** Loads the commands from the bundle, as its main.js does. */
 function shipped(): typeof Main & typeof Program {
   const directory = dirname(MAIN);
   const isCommands = (file: string): boolean => /^commands-[^.]+\.js$/.test(file);
