@@ -4,7 +4,7 @@
  * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
  * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
  * (`stored`), publishers what is subscribed to (`subscriptions`), the broker
- * what workers announced (`contracts`).
+ * what workers announced (`contracts`), the HTTP server its connections and what they wait with (`http`).
  *
  * Three things keep the total at the limit. Workers get copies of requests only as far as they read
  * them (`mayDispatch`). At the limit requests are refused (`mayHold`), and connections are closed that
@@ -21,6 +21,7 @@ export const HELD_KINDS = [
   'stored',
   'subscriptions',
   'contracts',
+  'http',
 ] as const;
 export type HeldKind = (typeof HELD_KINDS)[number];
 
@@ -59,6 +60,7 @@ export class MemoryAccount {
   stored = 0;
   subscriptions = 0;
   contracts = 0;
+  http = 0;
   /** Quota of its unread output, in bytes. */
   outputMax: number;
   /** Number of connections and clients that refer to it. */
@@ -79,7 +81,8 @@ export class MemoryAccount {
       this.input +
       this.stored +
       this.subscriptions +
-      this.contracts
+      this.contracts +
+      this.http
     );
   }
 
@@ -101,7 +104,8 @@ export class MemoryAccount {
     else if (kind === 'dispatched') this.dispatched += change;
     else if (kind === 'stored') this.stored += change;
     else if (kind === 'subscriptions') this.subscriptions += change;
-    else this.contracts += change;
+    else if (kind === 'contracts') this.contracts += change;
+    else this.http += change;
     this.#all.changed(this, change);
   }
 

@@ -3,10 +3,11 @@ import { BlockList } from 'node:net';
 
 import type { Config } from '../config/config.js';
 import { parseHttpListen } from '../config/endpoint.js';
-import { hasPrograms, OWN_TOKEN, parseNetwork, UNIX } from '../config/http-access.js';
+import { hasPrograms, OWN_TOKEN, parseNetwork, TOKEN_PREFIX, UNIX } from '../config/http-access.js';
 import { readToken } from '../config/io/token-files.js';
 import { present } from '../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import type { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import type { Admits, NamedToken, TrustedUsers } from '../admin/http/guard.js';
 import { indexRoute } from '../admin/http/index-route.js';
@@ -22,6 +23,7 @@ import type { Log } from '../admin/log/log.js';
 import type { EventSink } from '../admin/log/tee.js';
 import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
 import type { Extension } from './extension.js';
+import { identityOf, shownAddress } from '../zmtp/identity.js';
 import { acceptable, accepted, reserved } from '../zmtp/sockets/descriptors.js';
 
 const TOKEN_BYTES = 32;
@@ -32,6 +34,7 @@ const PROGRAMS_SHARE = 8;
 
 /**
  * @param sources the sources of the metrics page
+ * @param holdings where the memory of connections counts
  * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (token or TLS files), ERR_CONFIG_INVALID
  */
 export async function startHttp(
@@ -39,6 +42,7 @@ export async function startHttp(
   dataDir: string,
   ports: Omit<Ports, 'metrics'>,
   sources: MetricSources,
+  holdings: Holdings,
   extensions: readonly Extension[],
   log: Log,
   events: EventSink<AdminEvent>,
@@ -70,6 +74,9 @@ export async function startHttp(
         }
       : null,
     routes: allRoutes({ ...ports, metrics: new Metrics(sources, log) }, others),
+    holdings,
+    identityOf: (address, token) =>
+      identityOf(shownAddress(address), token === null ? null : TOKEN_PREFIX + token),
     acted: (event) => {
       events.emit(event);
     },

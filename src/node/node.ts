@@ -266,6 +266,7 @@ export class Node implements Host {
         this.dataDir,
         this.#ports(),
         sources,
+        this.holdings,
         extensions,
         log,
         this.events,

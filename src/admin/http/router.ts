@@ -20,6 +20,8 @@ interface Row {
   readonly segments: readonly string[];
 }
 
+/** No path of the table is longer, whatever its parameters. */
+const PATH_CHARACTERS_MAX = 2048;
 const PARAMETER = /^\{(\w+)\}$/;
 
 /** The table of all routes. */
@@ -35,6 +37,7 @@ export class Router {
    * @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_REQUEST
    */
   find(method: string, path: string): Found {
+    if (path.length > PATH_CHARACTERS_MAX) throw noSuchPath();
     const asked = path.split('/').map(decoded);
     const wanted = method === 'HEAD' ? 'GET' : method;
     const methods = new Set<string>();
@@ -46,9 +49,13 @@ export class Router {
       if (route.method === 'GET') methods.add('HEAD');
       if (route.method === wanted) match ??= { route, parts };
     }
-    if (methods.size === 0) throw httpError('ERR_HTTP_NOT_FOUND', 'no such path');
+    if (methods.size === 0) throw noSuchPath();
     return { match, methods: [...methods] };
   }
+}
+
+function noSuchPath(): Error {
+  return httpError('ERR_HTTP_NOT_FOUND', 'no such path');
 }
 
 function decoded(segment: string): string {

@@ -1,21 +1,29 @@
 import type { IncomingMessage } from 'node:http';
 
+import { codeOf } from '../../core/errors.js';
 import { httpError } from '../http/errors.js';
 
 const BODY_BYTES_MAX = 65_536;
+/** A chunked body may have this many chunks of any size; beyond, they hold so many bytes on average. */
+const CHUNKS_FREE = 1024;
+const CHUNK_BYTES_MEAN = 32;
+/** Chunks smaller than half of this are copied together. */
+const PAGE_BYTES = 16_384;
 /** Reading this much of an unwanted body lets the answer arrive; then the connection is closed. */
 const DISCARDED_BYTES_MAX = 1_048_576;
 
 /**
  * Reads the body: a JSON object. An empty body counts as an empty object.
  * @param goOn sends 100 Continue to a client that waits for it
- * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY
+ * @param keep see `readBytes`
+ * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY, what `keep` throws
  */
 export async function readBody(
   request: IncomingMessage,
   goOn: () => void,
+  keep: (bytes: number) => void,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const text = (await readBytes(request, goOn, BODY_BYTES_MAX)).toString('utf8');
+  const text = (await readBytes(request, goOn, BODY_BYTES_MAX, keep)).toString('utf8');
   if (text.trim() === '') return {};
   let value: unknown;
   try {
@@ -31,45 +39,90 @@ export async function readBody(
 
 /**
  * Reads the body as bytes.
- * @param keep see `Incoming.bytes`
+ * @param keep called for each chunk before it is kept; what it throws ends the reading
  * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY, what `keep` throws
  */
-export function readBytes(
+export async function readBytes(
   request: IncomingMessage,
   goOn: () => void,
   bytesMax: number,
-  keep: (bytes: number) => void = () => undefined,
+  keep: (bytes: number) => void,
 ): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
+  if (request.headers.expect !== undefined) goOn();
+  const body = new Collected();
+  await read(request, (chunk, bytes) => {
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    keep(chunk.length);
+    body.add(chunk);
+  });
+  return body.bytes();
+}
+
+/**
+ * Reads the rest of a body chunk by chunk.
+ * @param take gets each chunk, and the bytes so far with it; what it throws ends the reading
+ * @throws ERR_HTTP_BODY: it did not arrive, or its chunks are too small; what `take` throws
+ */
+function read(
+  request: IncomingMessage,
+  take: (chunk: Buffer, bytes: number) => void,
+): Promise<void> {
+  const isChunked = request.headers['transfer-encoding'] !== undefined;
   return new Promise((resolve, reject) => {
-    if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
-      reject(tooLarge(bytesMax));
-      return;
-    }
-    if (request.headers.expect !== undefined) goOn();
-    const chunks: Buffer[] = [];
     let bytes = 0;
-    const add = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      if (bytes > bytesMax) throw tooLarge(bytesMax);
-      keep(chunk.length);
-      chunks.push(chunk);
-    };
+    let chunks = 0;
     request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      chunks++;
       try {
-        add(chunk);
+        const isCrumbs = chunks > CHUNKS_FREE && bytes < chunks * CHUNK_BYTES_MEAN;
+        if (isChunked && isCrumbs) throw crumbs(chunks, bytes);
+        take(chunk, bytes);
       } catch (error) {
         request.removeAllListeners('data').pause();
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
         reject(error);
       }
     });
-    request.once('end', () => {
-      resolve(Buffer.concat(chunks));
-    });
+    request.once('end', resolve);
     request.once('close', () => {
       reject(httpError('ERR_HTTP_BODY', 'the body did not arrive'));
     });
+    request.resume();
   });
+}
+
+/** The chunks of a body so far. Small ones are copied together: each Buffer costs hundreds of bytes. */
+class Collected {
+  readonly #parts: Buffer[] = [];
+  #page: Buffer | null = null;
+  #used = 0;
+
+  add(chunk: Buffer): void {
+    // Most bodies are one chunk.
+    if (this.#parts.length === 0 || chunk.length >= PAGE_BYTES / 2) {
+      this.#endPage();
+      this.#parts.push(chunk);
+      return;
+    }
+    if (this.#page !== null && this.#used + chunk.length > PAGE_BYTES) this.#endPage();
+    this.#page ??= Buffer.allocUnsafeSlow(PAGE_BYTES);
+    this.#used += chunk.copy(this.#page, this.#used);
+  }
+
+  bytes(): Buffer {
+    this.#endPage();
+    const [first] = this.#parts;
+    return this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts);
+  }
+
+  #endPage(): void {
+    if (this.#page === null) return;
+    this.#parts.push(this.#page.subarray(0, this.#used));
+    this.#page = null;
+    this.#used = 0;
+  }
 }
 
 /** True if a body follows the head. */
@@ -79,30 +132,24 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /**
  * Reads and discards the body.
- * @returns false if it is too large: then the connection has to be closed
+ * @returns false if it is too large, or did not arrive: then the connection has to be closed
+ * @throws ERR_HTTP_BODY: its chunks are too small
  */
-export function discardBody(request: IncomingMessage): Promise<boolean> {
+export async function discardBody(request: IncomingMessage): Promise<boolean> {
   const { headers } = request;
   const has = hasBody(request) && !request.complete;
   // A client that waits for 100 Continue sends no body after an answer that refuses it.
-  if (!has || headers.expect !== undefined) return Promise.resolve(!has);
-  if (Number(headers['content-length'] ?? 0) > DISCARDED_BYTES_MAX) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= DISCARDED_BYTES_MAX) return;
-      request.removeAllListeners('data').pause();
-      resolve(false);
+  if (!has || headers.expect !== undefined) return !has;
+  if (Number(headers['content-length'] ?? 0) > DISCARDED_BYTES_MAX) return false;
+  try {
+    await read(request, (_chunk, bytes) => {
+      if (bytes > DISCARDED_BYTES_MAX) throw tooLarge(DISCARDED_BYTES_MAX);
     });
-    request.once('end', () => {
-      resolve(true);
-    });
-    request.once('close', () => {
-      resolve(false);
-    });
-    request.resume();
-  });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ERR_HTTP_BODY' && !request.closed) throw error;
+    return false;
+  }
 }
 
 /** For so long, and so many bytes, a connection lingers after an answer that came before the whole body. */
@@ -111,24 +158,29 @@ const LINGER_BYTES_MAX = 67_108_864;
 
 /**
  * A client that writes its whole body before it reads loses the answer if the connection is closed on it. So
- * the rest is read and discarded, as nginx does (`lingering_close`); what is too much or too slow is cut off.
+ * the rest is read and discarded, as nginx does (`lingering_close`); what is too much, too slow or in too
+ * small chunks is cut off.
  */
 export function linger(request: IncomingMessage): void {
   const { socket } = request;
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  const over = (): void => {
-    clearTimeout(timer);
+  const cut = (): void => {
+    socket.destroy();
   };
-  let bytes = 0;
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > LINGER_BYTES_MAX) socket.destroy();
-  });
-  request.once('end', over);
-  request.once('close', over);
-  request.resume();
+  const timer = setTimeout(cut, LINGER_MS);
+  read(request, (_chunk, bytes) => {
+    if (bytes > LINGER_BYTES_MAX) throw tooLarge(LINGER_BYTES_MAX);
+  })
+    .catch(cut)
+    .finally(() => {
+      clearTimeout(timer);
+    });
 }
 
 function tooLarge(bytesMax: number): Error {
   return httpError('ERR_HTTP_TOO_LARGE', `the body is over ${bytesMax} bytes`);
+}
+
+function crumbs(chunks: number, bytes: number): Error {
+  const text = `the chunks of the body are too small: ${chunks} of them hold ${bytes} bytes`;
+  return httpError('ERR_HTTP_BODY', text);
 }

@@ -1,14 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 
 /** Node takes the first of several; a proxy before us may take the last. */
-const ONCE: readonly string[] = ['host', 'authorization', 'content-length', 'transfer-encoding'];
+const ONCE: ReadonlySet<string> = new Set([
+  'host',
+  'authorization',
+  'content-length',
+  'transfer-encoding',
+]);
 const VERSIONS: readonly string[] = ['1.0', '1.1'];
 
 /** Why a request that Node could parse is refused: a proxy may parse it differently. */
 export function doubtOf({ httpVersion, headers, rawHeaders }: IncomingMessage): string | null {
-  const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-  if (ONCE.some((name) => names.indexOf(name) !== names.lastIndexOf(name))) {
-    return 'a header that may appear only once appears twice';
+  const seen = new Set<string>();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase() ?? '';
+    if (!ONCE.has(name)) continue;
+    if (seen.has(name)) return 'a header that may appear only once appears twice';
+    seen.add(name);
   }
   if (!VERSIONS.includes(httpVersion)) return `HTTP/${httpVersion} is not supported`;
   const coding = headers['transfer-encoding'];

@@ -1,11 +1,10 @@
-import type { Socket } from 'node:net';
-
+import type { FedSocket } from './feed.js';
 import { nodeHttp } from './node-http.js';
 import { COMMON_HEADERS, failure } from '../http/answer.js';
 import type { HttpErrorCode } from '../http/errors.js';
 
 /** Answers bytes that Node could not parse as a request, and closes the connection. */
-export function writeFailure(socket: Socket, code: HttpErrorCode, message: string): void {
+export function writeFailure(socket: FedSocket, code: HttpErrorCode, message: string): void {
   const { status, type, body } = failure(code, message);
   const headers = {
     ...COMMON_HEADERS,

@@ -2,7 +2,7 @@
  * The HTTP server, on node:http. A framework would add little to a table of routes: node:http loads
  * in 4 ms and 2 MB, fastify in 116 ms and 17 MB.
  *
- * Everything that a client can use up has a limit: connections, headers, bodies, time.
+ * Everything that a client can use up has a limit: connections, headers, bodies, time, work in a turn.
  */
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import {
@@ -11,12 +11,14 @@ import {
 } from 'node:https';
 import type { Socket } from 'node:net';
 
+import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
+import type { Holdings } from '../../core/holdings.js';
 import { nodeHttp } from './node-http.js';
 import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
-import { httpCodeOf } from '../http/errors.js';
+import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
 import { type Admits, Guard } from '../http/guard.js';
 import { actorName, type Route } from '../http/route.js';
@@ -24,8 +26,8 @@ import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { discardBody, hasBody, linger, readBody } from './body.js';
 import { doubtOf } from './doubt.js';
+import { FedSocket, Feeds } from './feed.js';
 import { addressOf, incomingOf } from './incoming.js';
-import { InTurn } from './in-turn.js';
 import { listen, type ListenAddress } from './listening.js';
 import { Places, type ProgramPlaces } from './places.js';
 import { writeFailure } from './raw-answer.js';
@@ -42,8 +44,10 @@ const KEEP_ALIVE_MS = 30_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const CHECK_MS = 1000;
 const HEADER_BYTES_MAX = 16_384;
+const HEADER_FIELDS_MAX = 128;
 /** How long unfinished answers may take when the server closes. */
 const CLOSE_MS = 1000;
+const MEMORY_FULL = 'limits.memoryBytes is reached';
 
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
@@ -80,6 +84,10 @@ export interface HttpServerOptions {
   /** Open connections of programs, which have a place of their own; `null`: there are none. */
   readonly programs: ProgramPlaces | null;
   readonly routes: readonly Route[];
+  /** Where the memory counts that connections take. */
+  readonly holdings: Holdings;
+  /** The identity of an address, or of a token. */
+  readonly identityOf: (address: string | undefined, token: string | null) => string;
   /** Told of each request that may change something, with its answer. */
   readonly acted: (event: AdminEvent) => void;
   /** A handler threw an error that is not of `httpError`: a bug. */
@@ -107,7 +115,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const server = secure ?? nodeHttp.createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
   if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
-  // `maxHeaderSize` bounds the headers; a limit here would drop further lines silently.
+  // `HEADER_FIELDS_MAX` bounds them; a limit here would drop further lines silently.
   server.maxHeadersCount = 0;
   const { url, isLocal, hasAddress } = await listen(server, options.place, tls !== null);
   const readsOpenly = isLocal && !options.requireToken;
@@ -131,21 +139,32 @@ class Shell {
   readonly #failed: (error: unknown) => void;
   readonly #acted: (event: AdminEvent) => void;
   readonly #places: Places;
-  readonly #inTurn = new InTurn();
+  readonly #feeds = new Feeds();
+  readonly #holdings: Holdings;
+  readonly #identityOf: HttpServerOptions['identityOf'];
   readonly #streams = new Streams();
   #isClosing = false;
 
   constructor(server: Server, front: Front, options: HttpServerOptions) {
-    const { failed, acted, connectionsMax, programs } = options;
+    const { failed, acted, connectionsMax, programs, tls } = options;
     this.#server = server;
+    this.#holdings = options.holdings;
+    this.#identityOf = options.identityOf;
     this.#front = front;
     this.#failed = failed;
     this.#acted = acted;
     this.#places = new Places(connectionsMax, programs);
     // Accepting fails while the process has no free descriptors, and resumes by itself.
     server.on('error', () => undefined);
+    // Node's own listener gets the connection as we feed it (see `feed.ts`).
+    const ready = tls === null ? 'connection' : 'secureConnection';
+    const [serve] = server.listeners(ready);
+    server.removeAllListeners(ready);
     server.on('connection', (socket: Socket) => {
       this.#places.admit(socket);
+    });
+    server.on(ready, (socket: Socket) => {
+      present(serve, 'node:http listens for connections').call(server, this.#fed(socket));
     });
     server.on('request', this.#request);
     server.on('checkContinue', this.#request);
@@ -155,8 +174,15 @@ class Shell {
     server.on('tlsClientError', (_error: unknown, socket: Socket) => {
       socket.destroy();
     });
-    server.on('clientError', (error: unknown, socket: Socket) => {
+    server.on('clientError', (error: unknown, socket: FedSocket) => {
       this.#strange(error, socket);
+    });
+  }
+
+  #fed(socket: Socket): FedSocket {
+    const identity = this.#identityOf(socket.remoteAddress, null);
+    return new FedSocket(socket, this.#feeds, this.#holdings, identity, (fed) => {
+      writeFailure(fed, 'ERR_HTTP_LIMIT', MEMORY_FULL);
     });
   }
 
@@ -182,11 +208,12 @@ class Shell {
     // A peer that disconnects in the middle is not an error.
     response.on('error', () => undefined);
     request.on('error', () => undefined);
-    const { socket } = request;
+    const fed = fedOf(request);
+    const socket = fed.raw;
     response.once('close', () => {
       this.#places.moved(socket, 'waiting');
     });
-    this.#inTurn.enter(socket, response, () => {
+    fed.enter(request, response, () => {
       const isWhole = (): void => {
         this.#places.moved(socket, 'answered');
       };
@@ -208,6 +235,11 @@ class Shell {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url: target = '', headers, httpVersion } = request;
+    if (request.rawHeaders.length > 2 * HEADER_FIELDS_MAX) {
+      const text = `the head has over ${HEADER_FIELDS_MAX} header fields`;
+      send(response, failure('ERR_HTTP_HEADERS', text), true);
+      return;
+    }
     const doubt = doubtOf(request);
     if (doubt !== null) {
       send(response, failure('ERR_HTTP_REQUEST', doubt), true);
@@ -220,19 +252,15 @@ class Shell {
       values: (header) => request.headersDistinct[header] ?? [],
     });
     if (reception.kind === 'refused') {
-      const isWhole = await discardBody(request);
-      send(response, reception.answer, !isWhole || this.#isClosing);
+      await this.#refuse(request, response, reception.answer);
       return;
     }
     const { admitted } = reception;
     const { method: how, access } = admitted.route;
     const refused =
-      access === 'requester'
-        ? this.#places.enter(request.socket, admitted.actor.token ?? '')
-        : null;
+      access === 'requester' ? this.#enter(fedOf(request), admitted.actor.token ?? '') : null;
     if (refused !== null) {
-      const isWhole = await discardBody(request);
-      send(response, refused, !isWhole || this.#isClosing);
+      await this.#refuse(request, response, refused);
       return;
     }
     const answer = await this.#handle(admitted, request, response);
@@ -240,7 +268,7 @@ class Shell {
     const isAct = how !== 'GET' && access === 'changer' && !('changesNothing' in answer);
     if (isAct) this.#tell(admitted, request, answer);
     if ('open' in answer) {
-      this.#places.moved(request.socket, 'streaming');
+      this.#places.moved(fedOf(request).raw, 'streaming');
       const isShown = access === 'reader' || access === 'bearer';
       const byToken = isShown && admitted.actor.token !== null;
       this.#streams.start(response, answer, byToken, monotonicMs);
@@ -250,6 +278,22 @@ class Shell {
     const isCut = !request.complete && headers.expect === undefined && !this.#isClosing;
     send(response, answer, !isCut && (!request.complete || this.#isClosing));
     if (isCut) linger(request);
+  }
+
+  async #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    answer: Answer,
+  ): Promise<void> {
+    const isWhole = await quietly(discardBody(request));
+    send(response, answer, !isWhole || this.#isClosing);
+  }
+
+  /** A program sends a request. @returns why it is not handled */
+  #enter(fed: FedSocket, token: string): Answer | null {
+    const refused = this.#places.enter(fed.raw, token);
+    if (refused === null) fed.become(this.#identityOf(undefined, token));
+    return refused;
   }
 
   #tell(
@@ -285,17 +329,33 @@ class Shell {
         await discardBody(request);
         return await route.handle({ ...given, body: {} });
       }
-      return await route.handle({ ...given, body: await readBody(request, goOn) });
+      return await route.handle({ ...given, body: await this.#bodyOf(request, goOn) });
     } catch (error) {
-      if (route.readsBytes === true || httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') {
-        await discardBody(request);
+      const code = httpCodeOf(error);
+      const isRead = code === 'ERR_HTTP_BODY';
+      if (code === 'ERR_HTTP_TOO_LARGE' || (route.readsBytes === true && !isRead)) {
+        await quietly(discardBody(request));
       }
       return refusal(error);
     }
   }
 
+  /** Reads a JSON body, which counts for its connection until it is read. */
+  async #bodyOf(request: IncomingMessage, goOn: () => void): ReturnType<typeof readBody> {
+    const fed = fedOf(request);
+    let held = 0;
+    try {
+      return await readBody(request, goOn, (bytes) => {
+        if (!fed.hold(bytes)) throw httpError('ERR_HTTP_LIMIT', MEMORY_FULL);
+        held += bytes;
+      });
+    } finally {
+      fed.hold(-held);
+    }
+  }
+
   /** The bytes are not HTTP, too many, or too slow. */
-  #strange(error: unknown, socket: Socket): void {
+  #strange(error: unknown, socket: FedSocket): void {
     const code = codeOf(error);
     if (code === 'HPE_HEADER_OVERFLOW') {
       writeFailure(socket, 'ERR_HTTP_HEADERS', 'the headers are over 16 KiB');
@@ -304,6 +364,20 @@ class Shell {
     } else {
       writeFailure(socket, 'ERR_HTTP_REQUEST', 'not an HTTP/1.1 request');
     }
+  }
+}
+
+function fedOf({ socket }: IncomingMessage): FedSocket {
+  if (socket instanceof FedSocket) return socket;
+  throw new Error('a connection that was not accepted here');
+}
+
+/** Whether a body has been discarded, when the answer does not depend on it. */
+async function quietly(discarded: Promise<boolean>): Promise<boolean> {
+  try {
+    return await discarded;
+  } catch {
+    return false;
   }
 }
 

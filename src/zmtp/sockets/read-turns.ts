@@ -15,7 +15,7 @@
  */
 
 import { ITEMS_TIMED } from '../connection/connection.js';
-import { Line, type Waiting } from './line.js';
+import { Line, type Waiting } from '../../core/line.js';
 
 /** Budget of one connection in one turn. */
 const CONNECTION_COST = 1024;

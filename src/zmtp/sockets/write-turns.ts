@@ -5,7 +5,7 @@
  * an output of more than `SMALL_BYTES` is written in pieces, with a limit per turn for all
  * connections together; identities take turns. Small outputs are written at once.
  */
-import { Line, type Waiting } from './line.js';
+import { Line, type Waiting } from '../../core/line.js';
 
 /** An output up to this size is written at once. */
 export const SMALL_BYTES: number = 64 * 1024;

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { httpError } from '../../../src/admin/http/errors.js';
 import { type HttpServer, openHttpServer } from '../../../src/admin/io/server.js';
+import { Holdings } from '../../../src/core/holdings.js';
 import { pageRoutes } from '../../../src/admin/http/page-routes.js';
 import type { Route } from '../../../src/admin/http/route.js';
 import { ask, RawHttp } from '../../support/http.js';
@@ -23,6 +24,8 @@ async function serve(...routes: readonly Route[]): Promise<string> {
     tls: null,
     connectionsMax: MAX,
     programs: null,
+    holdings: new Holdings(),
+    identityOf: (address) => address ?? '',
     routes,
     failed: (error) => failures.push(error),
     acted: () => undefined,

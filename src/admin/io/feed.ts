@@ -1,0 +1,355 @@
+/**
+ * Limits how much of what arrives over HTTP is taken apart in one turn of the event loop.
+ *
+ * Node's parser calls back for each chunk, field and head that it finds in what a socket has read, up to
+ * 64 KiB at once: thousands of pieces that cost far more than their bytes. So a connection reads for
+ * itself, and gives the parser a slice at a time: a head, a part of a body of known length, or so many
+ * lines of chunks. Slices and requests have a cost. What is over the budget of a turn waits in a line, in
+ * which identities take turns, and the socket is not read meanwhile.
+ *
+ * A connection gives no more while its request is answered, or while nobody reads the body of it.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+
+import type { Holdings, MemoryAccount } from '../../core/holdings.js';
+import { Line, type Waiting } from '../../core/line.js';
+
+/** Budget of a turn for data that just arrived, and once more for the line. */
+const TURN_COST = 512;
+/** The end of the turn is scheduled only above this cost. */
+const NOTED_COST = 64;
+/** Most bytes of a slice. */
+const SLICE_BYTES = 16_384;
+/** Most line ends of a slice of a chunked body: each chunk has two. */
+const SLICE_LINES = 64;
+/** So many bytes cost as much as a line end of chunks: 2^8. */
+const BYTES_SHIFT = 8;
+/** Fixed cost of a slice. */
+const SLICE_COST = 1;
+/** Cost of a request beside its bytes. */
+const REQUEST_COST = 12;
+/** What a connection costs that sends nothing: sockets, parser and streams. */
+const CONNECTION_BYTES = 16_384;
+const LINE_END = 10;
+const HEAD_END = '\r\n\r\n';
+const NOTHING = Buffer.alloc(0);
+
+/** Why a connection is ended before its request has arrived. */
+export type Overflow = (fed: FedSocket) => void;
+
+/** The connections of one server, which share the turns. */
+export class Feeds {
+  readonly #line = new Line<FedSocket>();
+  #cost = 0;
+  #isEndDue = false;
+
+  /** Gives the parser what a connection has, now or in its turn. */
+  offer(fed: FedSocket): void {
+    while (fed.isReady) {
+      if (this.#cost >= TURN_COST) {
+        fed.isInLine = true;
+        this.#line.append(fed);
+        this.#endSoon();
+        return;
+      }
+      this.charge(fed.proceed());
+    }
+  }
+
+  /** Counts work of this turn. */
+  charge(cost: number): void {
+    this.#cost += cost;
+    if (this.#cost >= NOTED_COST) this.#endSoon();
+  }
+
+  #endSoon(): void {
+    if (this.#isEndDue) return;
+    this.#isEndDue = true;
+    setImmediate(this.#end);
+  }
+
+  readonly #end = (): void => {
+    this.#isEndDue = false;
+    this.#cost = 0;
+    while (this.#cost < TURN_COST) {
+      const fed = this.#line.shift();
+      if (fed === undefined) break;
+      if (fed.isReady) this.charge(fed.proceed());
+      if (fed.isReady) this.#line.append(fed);
+      else fed.leftLine();
+    }
+    this.#cost = 0;
+    if (!this.#line.isEmpty) this.#endSoon();
+  };
+}
+
+interface Entry {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly begin: () => void;
+}
+
+/**
+ * A connection as Node's parser sees it: a stream over a socket, plain or TLS. Requests of one connection
+ * are answered one at a time, each when the answer before it has gone out.
+ */
+export class FedSocket extends Duplex implements Waiting {
+  isInLine = false;
+  readonly raw: Socket;
+  readonly #feeds: Feeds;
+  readonly #holdings: Holdings;
+  readonly #overflow: Overflow;
+  #account: MemoryAccount;
+  #rest: Buffer = NOTHING;
+  /** Bytes of `#rest` that are counted. */
+  #restHeld = 0;
+  /** All bytes that are counted for this connection. */
+  #held = CONNECTION_BYTES;
+  #isWanted = false;
+  #isFeeding = false;
+  #hasEnded = false;
+  /** How many bytes of the end of a head the last slice ended with. */
+  #matched = 0;
+  /** Bytes of the body that are to come; `null`: unknown, it is chunked. */
+  #bodyLeft: number | null = 0;
+  #current: IncomingMessage | null = null;
+  #isAnswered = false;
+  readonly #waiting: Entry[] = [];
+
+  /**
+   * @param identity whose turns it shares, and for whom its memory counts
+   * @param overflow called if more waits here than that identity may hold
+   */
+  constructor(
+    raw: Socket,
+    feeds: Feeds,
+    holdings: Holdings,
+    identity: string,
+    overflow: Overflow,
+  ) {
+    super({ allowHalfOpen: true, decodeStrings: false });
+    this.raw = raw;
+    this.#feeds = feeds;
+    this.#holdings = holdings;
+    this.#overflow = overflow;
+    this.#account = holdings.use(identity);
+    this.#account.add('http', CONNECTION_BYTES);
+    raw.on('data', this.#arrived);
+    raw.on('end', () => {
+      this.#hasEnded = true;
+      this.#next();
+    });
+    raw.on('error', (error) => this.destroy(error));
+    raw.on('close', () => this.destroy());
+    raw.on('timeout', () => this.emit('timeout'));
+  }
+
+  // ---------------------------------------------------------------- as Node uses a socket
+
+  get remoteAddress(): string | undefined {
+    return this.raw.remoteAddress;
+  }
+
+  get remotePort(): number | undefined {
+    return this.raw.remotePort;
+  }
+
+  setTimeout(ms: number): this {
+    this.raw.setTimeout(ms);
+    return this;
+  }
+
+  /** Ends the connection once what was written is sent. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
+  override _read(): void {
+    this.#isWanted = true;
+    this.#next();
+  }
+
+  override _write(
+    chunk: Buffer | string,
+    encoding: BufferEncoding,
+    done: (error?: Error | null) => void,
+  ): void {
+    this.raw.write(chunk, encoding, done);
+  }
+
+  override _writev(
+    chunks: readonly { readonly chunk: Buffer | string; readonly encoding: BufferEncoding }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.raw.cork();
+    for (const [index, { chunk, encoding }] of chunks.entries()) {
+      this.raw.write(chunk, encoding, index === chunks.length - 1 ? done : undefined);
+    }
+    this.raw.uncork();
+  }
+
+  override _final(done: () => void): void {
+    this.raw.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.raw.destroy();
+    this.#account.add('http', -this.#held);
+    this.#held = 0;
+    this.#holdings.release(this.#account);
+    done(error);
+  }
+
+  // ---------------------------------------------------------------- for the server
+
+  get identity(): string {
+    return this.#account.identity;
+  }
+
+  /** Shares the turns of another identity from now on, and counts for it. */
+  become(identity: string): void {
+    if (identity === this.#account.identity || this.destroyed) return;
+    const before = this.#account;
+    this.#account = this.#holdings.use(identity);
+    this.#account.add('http', this.#held);
+    before.add('http', -this.#held);
+    this.#holdings.release(before);
+  }
+
+  /**
+   * Counts bytes that a request makes this connection keep, or gives back those that were counted.
+   * @returns false if its identity may not hold so many more: then nothing is counted
+   */
+  hold(more: number): boolean {
+    if (this.destroyed) return true;
+    if (more > 0 && !this.#account.mayHold(more)) return false;
+    this.#held += more;
+    this.#account.add('http', more);
+    return true;
+  }
+
+  /** Begins a request of this connection, now or when those before it are answered. */
+  enter(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
+    this.#feeds.charge(REQUEST_COST);
+    this.#waiting.push({ request, response, begin });
+    if (this.#current === null) this.#begin();
+  }
+
+  #begin(): void {
+    const first = this.destroyed ? undefined : this.#waiting.shift();
+    this.#current = first?.request ?? null;
+    if (first === undefined) return;
+    const { request, response, begin } = first;
+    this.#isAnswered = false;
+    const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+    this.#bodyLeft = coding === undefined ? Number(length ?? 0) : null;
+    if (!request.complete) request.on('resume', this.#next);
+    response.once('close', () => {
+      this.#isAnswered = true;
+      if (this.#waiting.length > 0) this.#begin();
+      else this.#next();
+    });
+    begin();
+  }
+
+  // ---------------------------------------------------------------- for its turns
+
+  /** The parser may have more of what waits here. */
+  get isReady(): boolean {
+    return this.#rest.length > 0 && this.#isWanted && !this.destroyed && !this.#isHeld;
+  }
+
+  /** The request is being answered, or its body is not being read. */
+  get #isHeld(): boolean {
+    const request = this.#current;
+    if (request === null) return false;
+    if (!request.complete) return request.readableFlowing !== true;
+    if (!this.#isAnswered) return true;
+    this.#current = null;
+    return false;
+  }
+
+  /** Gives the parser the next slice. @returns its cost */
+  proceed(): number {
+    const rest = this.#rest;
+    const [end, lines] = this.#current === null ? this.#headSlice(rest) : this.#bodySlice(rest);
+    const isAll = end === rest.length;
+    this.#rest = isAll ? NOTHING : rest.subarray(end);
+    this.#isFeeding = true;
+    this.#isWanted = this.push(isAll ? rest : rest.subarray(0, end));
+    this.#isFeeding = false;
+    return SLICE_COST + lines + (end >> BYTES_SHIFT);
+  }
+
+  /** It has nothing more to give for now. */
+  leftLine(): void {
+    this.isInLine = false;
+    this.#next();
+  }
+
+  /** @returns where the head ends, or as much as may be given at once */
+  #headSlice(rest: Buffer): readonly [end: number, lines: number] {
+    const most = Math.min(rest.length, SLICE_BYTES);
+    const missing = HEAD_END.slice(this.#matched);
+    const isSplit = this.#matched > 0 && rest.toString('latin1', 0, missing.length) === missing;
+    const at = isSplit ? 0 : rest.indexOf(HEAD_END, 0, 'latin1');
+    const end = at < 0 ? most : at + (isSplit ? missing.length : HEAD_END.length);
+    if (at >= 0 && end <= most) {
+      this.#matched = 0;
+      return [end, 0];
+    }
+    const tail = rest.toString('latin1', Math.max(0, most - HEAD_END.length + 1), most);
+    this.#matched = 0;
+    for (let bytes = 1; bytes < HEAD_END.length; bytes++) {
+      if (tail.endsWith(HEAD_END.slice(0, bytes))) this.#matched = bytes;
+    }
+    return [most, 0];
+  }
+
+  #bodySlice(rest: Buffer): readonly [end: number, lines: number] {
+    const most = Math.min(rest.length, SLICE_BYTES);
+    if (this.#bodyLeft !== null && this.#bodyLeft > 0) {
+      const end = Math.min(most, this.#bodyLeft);
+      this.#bodyLeft -= end;
+      return [end, 0];
+    }
+    let end = 0;
+    let lines = 0;
+    while (lines < SLICE_LINES) {
+      const at = rest.indexOf(LINE_END, end);
+      if (at < 0 || at >= most) return [most, lines];
+      end = at + 1;
+      lines++;
+    }
+    return [end, lines];
+  }
+
+  readonly #arrived = (bytes: Buffer): void => {
+    this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    this.#next();
+  };
+
+  /** Gives on what may be given, and reads its socket if nothing is left here. */
+  readonly #next = (): void => {
+    if (this.#isFeeding || this.isInLine || this.destroyed) return;
+    this.#feeds.offer(this);
+    if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);
+    if (this.#rest.length > 0) this.raw.pause();
+    else if (this.#hasEnded) this.#end();
+    else if (this.raw.isPaused()) this.raw.resume();
+  };
+
+  #end(): void {
+    if (!this.readableEnded) this.push(null);
+  }
+
+  /** Counts the bytes that wait here. */
+  #count({ length }: Buffer): void {
+    if (this.hold(length - this.#restHeld)) this.#restHeld = length;
+    else this.#overflow(this);
+  }
+}
