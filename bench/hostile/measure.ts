@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import type { CurveOptions } from '../../src/sdk/client.js';
 import { Attacker } from '../../test/support/attacker.js';
+import { HTTP_TOKEN } from '../../test/support/attacks.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../test/support/daemon.js';
 import { makeKeys } from '../curve-keys.js';
 import { Quiet, SERVICES, type Waits } from './quiet.js';
@@ -15,6 +16,7 @@ const MAIN = join(process.cwd(), 'build', 'program', 'main.js');
 const WARM_UP_SECONDS = 2;
 const SAMPLE_MS = 50;
 const KIB = 1024;
+const TOKENS = `http.tokens=[{name: attacker, role: request, token: ${HTTP_TOKEN}, client: ["*"]}]`;
 
 export interface Options {
   readonly seconds: number;
@@ -51,6 +53,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
     sets: [
       `limits.memoryBytes=${options.memoryBytes}`,
       ...(scene.atEvents === true ? ['events.listen=tcp://127.0.0.1:0'] : []),
+      ...(scene.atHttp === true ? ['http.listen=127.0.0.1:0', TOKENS] : []),
       ...(scene.sets ?? []),
       ...sets,
     ],
@@ -62,7 +65,12 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
   const { endpoint } = daemon;
   const quiet = await Quiet.begin({ endpoint, curve, stores: scene.stores === true });
   const { attack, count } = scene;
-  const target = scene.atEvents === true ? eventsOf(daemon) : endpoint;
+  const target =
+    scene.atEvents === true
+      ? addressOf(daemon, 'events')
+      : scene.atHttp === true
+        ? addressOf(daemon, 'http')
+        : endpoint;
   const attacker = await Attacker.prepare(attack, target, { count, serverKey });
   try {
     await quiet.measure(Math.min(WARM_UP_SECONDS, options.seconds));
@@ -103,9 +111,9 @@ function placeOf(scene: Scene): Place {
   };
 }
 
-function eventsOf(daemon: Daemon): string {
+function addressOf(daemon: Daemon, of: 'events' | 'http'): string {
   const [line] = daemon.logged('broker.ready');
-  return String(line?.['events']);
+  return String(line?.[of]);
 }
 
 function lostBy(daemon: Daemon): number {

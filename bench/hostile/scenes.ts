@@ -14,6 +14,8 @@ export interface Scene {
   readonly curve?: true;
   /** The attack is at `events.listen`. */
   readonly atEvents?: true;
+  /** The attack is at `http.listen`, with a token for requests to services. */
+  readonly atHttp?: true;
   /** A quiet client also stores requests. */
   readonly stores?: true;
   /** Commands for the broker's shell to run before it. */
@@ -168,5 +170,45 @@ export const SCENES: readonly Scene[] = [
     unit: 'connections',
     attack: 'halfOpen',
     count: 6000,
+  },
+  {
+    name: 'crumbs',
+    title: 'HTTP: bodies of programs in chunks of one byte over 4 connections',
+    unit: 'messages',
+    attack: 'crumbs',
+    count: 4,
+    atHttp: true,
+  },
+  {
+    name: 'crumbs-strangers',
+    title: 'HTTP: the same without a token over 12 connections',
+    unit: 'messages',
+    attack: 'strangersCrumbs',
+    count: 12,
+    atHttp: true,
+  },
+  {
+    name: 'fields',
+    title: 'HTTP: heads with 2,600 fields over 8 connections',
+    unit: 'messages',
+    attack: 'fields',
+    count: 8,
+    atHttp: true,
+  },
+  {
+    name: 'paths',
+    title: 'HTTP: paths, escapes, queries and cookies of 16 KB over 8 connections',
+    unit: 'messages',
+    attack: 'paths',
+    count: 8,
+    atHttp: true,
+  },
+  {
+    name: 'pipelined',
+    title: 'HTTP: requests that wait for no answer over 8 connections',
+    unit: 'messages',
+    attack: 'pipelined',
+    count: 8,
+    atHttp: true,
   },
 ];

@@ -42,6 +42,9 @@ const SUBSCRIPTIONS = 9000;
 const TOPIC_BYTES = 240;
 const SUBSCRIBER = ready(property('Socket-Type', 'SUB'));
 
+/** A token with the role `request`. */
+export const HTTP_TOKEN = 'a-token-of-the-attacker';
+
 /** The origin, target and progress of an attack. */
 export class Site {
   /** How many connections, connections per second, or other things that the attack repeats. */
@@ -250,6 +253,32 @@ async function hello(serverKey: string): Promise<Buffer> {
   });
   return frame(COMMAND, mechanism.begin());
 }
+
+/**
+ * Keeps `count` HTTP connections that send a head and then go on with the rest; those that are closed come
+ * again at once.
+ */
+function pour(site: Site, head: Buffer, rest: Buffer): Promise<void> {
+  const lane = (begun: () => void): void => {
+    const socket = site.dial(head);
+    const send = (): void => {
+      while (!socket.destroyed && socket.write(rest)) site.sent++;
+      socket.once('drain', send);
+    };
+    socket.once('connect', () => {
+      begun();
+      send();
+    });
+    socket.once('close', () => setTimeout(lane, TICK_MS, begun));
+  };
+  return allBegun(site.count, lane);
+}
+
+function httpHead(...lines: readonly string[]): Buffer {
+  return Buffer.from([...lines, '', ''].join('\r\n'));
+}
+
+const CRUMBS = repeated(Buffer.from('1\r\nx\r\n'), 4096);
 
 /** Prepares an attack, and returns a function that begins it. */
 export type Attack = (
@@ -487,6 +516,50 @@ export const ATTACKS = {
       for (let at = 0; at < 100; at++) submit();
     };
     for (let connection = 0; connection < site.count; connection++) one();
+  },
+
+  /** Bodies of programs over HTTP in chunks of one byte; each chunk costs much more. */
+  crumbs: (site) => () =>
+    pour(
+      site,
+      httpHead(
+        'POST /api/v1/services/honest-0/requests HTTP/1.1',
+        'Host: localhost',
+        `Authorization: Bearer ${HTTP_TOKEN}`,
+        'Transfer-Encoding: chunked',
+      ),
+      CRUMBS,
+    ),
+
+  /** The same without a token, where no body is expected. */
+  strangersCrumbs: (site) => () =>
+    pour(
+      site,
+      httpHead('GET /livez HTTP/1.1', 'Host: localhost', 'Transfer-Encoding: chunked'),
+      CRUMBS,
+    ),
+
+  /** Heads over HTTP with as many fields as fit. */
+  fields: (site) => () => {
+    const head = httpHead('GET /livez HTTP/1.1', ...new Array<string>(2600).fill('a:b'));
+    return pour(site, head, head);
+  },
+
+  /** Heads over HTTP whose path, query and cookies cost most to take apart. */
+  paths: (site) => () => {
+    const heads = [
+      httpHead(`GET ${'/'.repeat(16_000)} HTTP/1.1`, 'Host: localhost'),
+      httpHead(`GET /${'%41'.repeat(5300)} HTTP/1.1`, 'Host: localhost'),
+      httpHead(`GET /api/v1/status?${'a&'.repeat(8000)} HTTP/1.1`, 'Host: localhost'),
+      httpHead('GET /livez HTTP/1.1', `Cookie: ${'a=b; '.repeat(3000)}`),
+    ];
+    return pour(site, Buffer.concat(heads), Buffer.concat(heads));
+  },
+
+  /** Requests over HTTP that are sent without waiting for answers. */
+  pipelined: (site) => () => {
+    const head = httpHead('GET /livez HTTP/1.0', 'Connection: keep-alive');
+    return pour(site, head, repeated(head, 1000));
   },
 
   /** Requests of 1 KB to store, as fast as the broker reads them. */
