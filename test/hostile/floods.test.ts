@@ -10,7 +10,9 @@ import { cleanUp } from '../process/broker/support.js';
 import { destroySockets, RawSocket } from '../support/raw-socket.js';
 import { closePeers, RawPeer } from '../interop/support/raw-peer.js';
 import { Attacker } from '../support/attacker.js';
+import { HTTP_TOKEN } from '../support/attacks.js';
 import { startDaemon } from '../support/daemon.js';
+import { ask, httpOf } from '../support/http.js';
 import { until } from '../support/until.js';
 import { greetingOf, HANDSHAKE } from '../unit/zmtp/wire.js';
 
@@ -110,6 +112,30 @@ describe('a quiet client', () => {
       await flooders.end();
     }
   });
+
+  it.each([
+    ['crumbs', 4, 'bodies of programs in chunks of one byte'],
+    ['strangersCrumbs', 12, 'bodies of strangers in chunks of one byte'],
+    ['fields', 8, 'heads with 2,600 fields'],
+    ['paths', 8, 'long paths, queries and cookies'],
+    ['pipelined', 8, 'requests that wait for no answer'],
+  ] as const)(
+    'is answered at once beside HTTP connections: %s over %d (%s)',
+    async (name, count, _what) => {
+      const tokens = `http.tokens=[{name: a, role: request, token: ${HTTP_TOKEN}, client: ["*"]}]`;
+      const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0', tokens] });
+      const client = new RawPeer(daemon.endpoint);
+      await waitsAtMost(client, ASKED, control);
+      const attacker = await Attacker.prepare(name, httpOf(daemon), { count });
+      try {
+        await attacker.begin();
+        expect(await waitsAtMost(client, ASKED, control)).toBeLessThan(WAIT_MS_MAX);
+        expect((await ask(`${httpOf(daemon)}/livez`)).status).toBe(200);
+      } finally {
+        await attacker.end();
+      }
+    },
+  );
 
   it('can connect beside 5,000 idle and 1,000 half-open connections', async () => {
     const daemon = await startDaemon({});

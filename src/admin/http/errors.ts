@@ -31,7 +31,10 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
   {
     ERR_HTTP_REQUEST: [400, 'The request is not valid HTTP.'],
     ERR_HTTP_PARAMETER: [400, 'A parameter is unknown or has a wrong value; the message names it.'],
-    ERR_HTTP_BODY: [400, 'The body is not a JSON object with the known fields.'],
+    ERR_HTTP_BODY: [
+      400,
+      'The body is not a JSON object with the known fields, or its chunks are too small.',
+    ],
     ERR_HTTP_TOKEN: [401, 'The token is missing or wrong (`Authorization: Bearer …`).'],
     ERR_HTTP_READ_ONLY: [
       403,
@@ -58,7 +61,7 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
       'The worker reports that the request failed; `serviceCode` and the message are its own.',
     ],
     ERR_HTTP_LIMIT: [429, 'A limit or a quota is used up; the message names it.'],
-    ERR_HTTP_HEADERS: [431, 'The headers are over 16 KiB.'],
+    ERR_HTTP_HEADERS: [431, 'The head is over 16 KiB, or has over 128 header fields.'],
     ERR_HTTP_INTERNAL: [500, 'A bug of the broker; its log has the stack.'],
     ERR_HTTP_NO_REPLY: [
       502,

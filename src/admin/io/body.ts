@@ -87,7 +87,8 @@ function read(
     });
     request.once('end', resolve);
     request.once('close', () => {
-      reject(httpError('ERR_HTTP_BODY', 'the body did not arrive'));
+      // An error costs its stack, and each request closes.
+      if (!request.readableEnded) reject(httpError('ERR_HTTP_BODY', 'the body did not arrive'));
     });
     request.resume();
   });

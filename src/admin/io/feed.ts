@@ -7,7 +7,7 @@
  * lines of chunks. Slices and requests have a cost. What is over the budget of a turn waits in a line, in
  * which identities take turns, and the socket is not read meanwhile.
  *
- * A connection gives no more while its request is answered, or while nobody reads the body of it.
+ * A connection gives no more while its request is answered, or while nobody reads the request's body.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -36,7 +36,7 @@ const LINE_END = 10;
 const HEAD_END = '\r\n\r\n';
 const NOTHING = Buffer.alloc(0);
 
-/** Why a connection is ended before its request has arrived. */
+/** Told of a connection that waits with more than its identity may hold. */
 export type Overflow = (fed: FedSocket) => void;
 
 /** The connections of one server, which share the turns. */
@@ -122,13 +122,7 @@ export class FedSocket extends Duplex implements Waiting {
    * @param identity whose turns it shares, and for whom its memory counts
    * @param overflow called if more waits here than that identity may hold
    */
-  constructor(
-    raw: Socket,
-    feeds: Feeds,
-    holdings: Holdings,
-    identity: string,
-    overflow: Overflow,
-  ) {
+  constructor(raw: Socket, feeds: Feeds, holdings: Holdings, identity: string, overflow: Overflow) {
     super({ allowHalfOpen: true, decodeStrings: false });
     this.raw = raw;
     this.#feeds = feeds;
@@ -139,6 +133,8 @@ export class FedSocket extends Duplex implements Waiting {
     raw.on('data', this.#arrived);
     raw.on('end', () => {
       this.#hasEnded = true;
+      // Its client has left: what it sent behind the request that is being answered is not begun.
+      if (this.#current?.complete === true) this.#rest = NOTHING;
       this.#next();
     });
     raw.on('error', (error) => this.destroy(error));
@@ -206,11 +202,16 @@ export class FedSocket extends Duplex implements Waiting {
 
   // ---------------------------------------------------------------- for the server
 
+  /** A request of this connection has arrived and is not answered. */
+  get isBusy(): boolean {
+    return this.#current !== null && !this.#isAnswered;
+  }
+
   get identity(): string {
     return this.#account.identity;
   }
 
-  /** Shares the turns of another identity from now on, and counts for it. */
+  /** Makes this connection share the turns of another identity, and count for it. */
   become(identity: string): void {
     if (identity === this.#account.identity || this.destroyed) return;
     const before = this.#account;
@@ -258,12 +259,12 @@ export class FedSocket extends Duplex implements Waiting {
 
   // ---------------------------------------------------------------- for its turns
 
-  /** The parser may have more of what waits here. */
+  /** True if the parser may have more of what waits here. */
   get isReady(): boolean {
     return this.#rest.length > 0 && this.#isWanted && !this.destroyed && !this.#isHeld;
   }
 
-  /** The request is being answered, or its body is not being read. */
+  /** True while a request is being answered, or its body is not being read. */
   get #isHeld(): boolean {
     const request = this.#current;
     if (request === null) return false;
@@ -285,7 +286,7 @@ export class FedSocket extends Duplex implements Waiting {
     return SLICE_COST + lines + (end >> BYTES_SHIFT);
   }
 
-  /** It has nothing more to give for now. */
+  /** Told by its turns: the line has nothing more of this connection. */
   leftLine(): void {
     this.isInLine = false;
     this.#next();
@@ -333,19 +334,16 @@ export class FedSocket extends Duplex implements Waiting {
     this.#next();
   };
 
-  /** Gives on what may be given, and reads its socket if nothing is left here. */
+  /** Gives on what may be given, and reads the socket while little is left here. */
   readonly #next = (): void => {
     if (this.#isFeeding || this.isInLine || this.destroyed) return;
     this.#feeds.offer(this);
     if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);
-    if (this.#rest.length > 0) this.raw.pause();
-    else if (this.#hasEnded) this.#end();
+    // With little here it reads on: so the end of a client that is being answered is noticed.
+    if (this.#rest.length >= SLICE_BYTES) this.raw.pause();
     else if (this.raw.isPaused()) this.raw.resume();
+    if (this.#rest.length === 0 && this.#hasEnded && !this.readableEnded) this.push(null);
   };
-
-  #end(): void {
-    if (!this.readableEnded) this.push(null);
-  }
 
   /** Counts the bytes that wait here. */
   #count({ length }: Buffer): void {

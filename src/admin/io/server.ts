@@ -182,7 +182,8 @@ class Shell {
   #fed(socket: Socket): FedSocket {
     const identity = this.#identityOf(socket.remoteAddress, null);
     return new FedSocket(socket, this.#feeds, this.#holdings, identity, (fed) => {
-      writeFailure(fed, 'ERR_HTTP_LIMIT', MEMORY_FULL);
+      if (fed.isBusy) fed.destroy();
+      else writeFailure(fed, 'ERR_HTTP_LIMIT', MEMORY_FULL);
     });
   }
 
@@ -280,11 +281,7 @@ class Shell {
     if (isCut) linger(request);
   }
 
-  async #refuse(
-    request: IncomingMessage,
-    response: ServerResponse,
-    answer: Answer,
-  ): Promise<void> {
+  async #refuse(request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> {
     const isWhole = await quietly(discardBody(request));
     send(response, answer, !isWhole || this.#isClosing);
   }

@@ -16,7 +16,11 @@ afterEach(async () => {
   failures.length = 0;
 });
 
-async function serve(...routes: readonly Route[]): Promise<string> {
+function serve(...routes: readonly Route[]): Promise<string> {
+  return serveWith(new Holdings(), ...routes);
+}
+
+async function serveWith(holdings: Holdings, ...routes: readonly Route[]): Promise<string> {
   const server = await openHttpServer({
     place: { host: '127.0.0.1', port: 0 },
     admits: { tokens: [], users: null },
@@ -24,7 +28,7 @@ async function serve(...routes: readonly Route[]): Promise<string> {
     tls: null,
     connectionsMax: MAX,
     programs: null,
-    holdings: new Holdings(),
+    holdings,
     identityOf: (address) => address ?? '',
     routes,
     failed: (error) => failures.push(error),
@@ -38,12 +42,8 @@ function get(path: string, handle: Route['handle']): Route {
   return { method: 'GET', path, access: 'open', parameters: [], handle };
 }
 
-const HELLO = get('/hello', () => ({
-  status: 200,
-  type: 'text/plain',
-  body: 'hello',
-  headers: {},
-}));
+const PLAIN = { status: 200, type: 'text/plain', body: 'hello', headers: {} } as const;
+const HELLO = get('/hello', () => PLAIN);
 /** Connections at once, at most 64 of one address. */
 const MAX = 80;
 const HEAD = ['GET /hello HTTP/1.1', 'Host: localhost'] as const;
@@ -165,16 +165,116 @@ describe('requests that are sent at once over one connection', () => {
     await greedy.closed;
   });
 
-  it('over a hundred of them close the connection', async () => {
-    const url = await serve(
-      get('/never', () => new Promise(() => undefined)),
-      HELLO,
+  it('are answered in order, however the bytes of heads and bodies are cut', async () => {
+    const echo: Route = {
+      ...HELLO,
+      method: 'POST',
+      path: '/echo',
+      handle: ({ body }) => ({ ...PLAIN, body: `<${String(body['n'])}>` }),
+    };
+    const url = await serve(HELLO, echo);
+    const head = 'POST /echo HTTP/1.1\r\nHost: localhost\r\n';
+    const bytes = Buffer.from(
+      `${head}Content-Length: 7\r\n\r\n{"n":1}GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n` +
+        `${head}Transfer-Encoding: chunked\r\n\r\n3\r\n{"n\r\n4\r\n":2}\r\n0\r\n\r\n` +
+        `${head}Content-Length: 7\r\n\r\n{"n":3}${head}Content-Length: 7\r\n\r\n{"n":4}`,
     );
-    const greedy = new RawHttp(url);
-    const head = 'GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n';
-    greedy.socket.write(head.repeat(102));
-    expect(await greedy.rest()).toBe('');
-    expect((await ask(`${url}/hello`)).text).toBe('hello');
+    for (const size of [1, 2, 3, 5, 64, bytes.length]) {
+      const raw = new RawHttp(url);
+      raw.socket.setNoDelay();
+      for (let at = 0; at < bytes.length; at += size) {
+        raw.socket.write(bytes.subarray(at, at + size));
+        await new Promise(setImmediate);
+      }
+      await raw.until('<4>');
+      expect(raw.received.match(/<\d>|hello/g)).toEqual(['<1>', 'hello', '<2>', '<3>', '<4>']);
+      raw.socket.destroy();
+    }
+  });
+
+  it('wait unread, and one that has left meanwhile is noticed', async () => {
+    let begun = 0;
+    let left = 0;
+    const wait = get('/wait', ({ incoming }) => {
+      begun++;
+      incoming.onClosed(() => left++);
+      return new Promise(() => undefined);
+    });
+    const url = await serve(wait);
+    const raw = new RawHttp(url);
+    raw.socket.write('GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100));
+    await until(() => begun === 1, 'the first one is begun');
+    raw.socket.end();
+    await until(() => left === 1, 'its client has left');
+    expect(begun).toBe(1);
+  });
+});
+
+describe('pieces are counted, not only bytes', () => {
+  const CHUNK = '1\r\nx\r\n';
+  const chunked = (method: string): string[] => [
+    `${method} /hello HTTP/1.1`,
+    'Host: localhost',
+    'Transfer-Encoding: chunked',
+    '',
+  ];
+
+  it.each(['GET', 'POST'])('a %s with chunks of one byte ends with 400', async (method) => {
+    const url = await serve(HELLO, { ...HELLO, method: 'POST' });
+    const raw = new RawHttp(url);
+    raw.send(...chunked(method));
+    raw.socket.write(CHUNK.repeat(8000));
+    const answer = await raw.rest();
+    expect(answer).toContain('400 Bad Request');
+    expect(answer).toContain('the chunks of the body are too small');
+  });
+
+  it('a thousand chunks of one byte are a body like others', async () => {
+    const url = await serve({ ...HELLO, method: 'POST' });
+    const raw = new RawHttp(url);
+    raw.send(...chunked('POST'));
+    raw.socket.write(`${'1\r\n \r\n'.repeat(1000)}0\r\n\r\n`);
+    await raw.until('hello');
+    raw.socket.destroy();
+  });
+
+  it('a head of 129 fields is refused with 431, and one of 128 is not', async () => {
+    const url = await serve(HELLO);
+    const fields = (count: number): string[] => new Array<string>(count).fill('a: b');
+    const raw = new RawHttp(url);
+    raw.send(...HEAD, ...fields(127), '', ...HEAD, ...fields(128), '');
+    const answer = await raw.rest();
+    expect(answer).toContain('200 OK');
+    expect(answer).toContain('431 Request Header Fields Too Large');
+  });
+
+  it('what a connection waits with counts for its address, and is given back', async () => {
+    const holdings = new Holdings();
+    const url = await serveWith(
+      holdings,
+      get('/never', () => new Promise(() => undefined)),
+    );
+    const raw = new RawHttp(url);
+    raw.send('GET /never HTTP/1.1', 'Host: localhost', '');
+    await until(() => holdings.bytes > 0, 'the connection counts');
+    const alone = holdings.bytes;
+    raw.socket.write(`GET /never HTTP/1.1\r\nX: ${'x'.repeat(10_000)}`);
+    await until(() => holdings.bytes > alone + 10_000, 'what waits counts');
+    raw.socket.destroy();
+    await until(() => holdings.bytes === 0, 'nothing is held');
+  });
+
+  it('a connection that waits with more than its identity may hold is ended', async () => {
+    const holdings = new Holdings(40_000);
+    const url = await serveWith(
+      holdings,
+      get('/never', () => new Promise(() => undefined)),
+    );
+    const raw = new RawHttp(url);
+    raw.send('GET /never HTTP/1.1', 'Host: localhost', '');
+    raw.socket.write(`GET /never HTTP/1.1\r\nX: ${'x'.repeat(60_000)}`);
+    await raw.closed;
+    await until(() => holdings.bytes === 0, 'nothing is held');
   });
 });
 
