@@ -252,7 +252,8 @@ export class FedSocket extends Duplex implements Waiting {
     response.once('close', () => {
       this.#isAnswered = true;
       if (this.#waiting.length > 0) this.#begin();
-      else this.#next();
+      else this.#endCurrent();
+      this.#next();
     });
     begin();
   }
@@ -268,10 +269,12 @@ export class FedSocket extends Duplex implements Waiting {
   get #isHeld(): boolean {
     const request = this.#current;
     if (request === null) return false;
-    if (!request.complete) return request.readableFlowing !== true;
-    if (!this.#isAnswered) return true;
-    this.#current = null;
-    return false;
+    return request.complete || request.readableFlowing !== true;
+  }
+
+  /** Ends the request that is answered and has arrived. */
+  #endCurrent(): void {
+    if (this.#isAnswered && this.#current?.complete === true) this.#current = null;
   }
 
   /** Gives the parser the next slice. @returns its cost */
@@ -283,6 +286,7 @@ export class FedSocket extends Duplex implements Waiting {
     this.#isFeeding = true;
     this.#isWanted = this.push(isAll ? rest : rest.subarray(0, end));
     this.#isFeeding = false;
+    this.#endCurrent();
     return SLICE_COST + lines + (end >> BYTES_SHIFT);
   }
 
