@@ -23,6 +23,8 @@ export type SampleBlock = Omit<ServiceHistory, 'startedAt' | 'kept' | 'failures'
 export interface Health {
   /** Why it does not serve: starting, draining, passive …; `null`: it serves. */
   readonly notReady: Reason | null;
+  /** The next request of a client makes this node serve: its peer is dead. */
+  readonly takesOver: boolean;
   readonly degraded: readonly Reason[];
 }
 

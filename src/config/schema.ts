@@ -300,7 +300,7 @@ export const SCHEMA = map({
     requireToken: flag
       .prefault(false)
       .describe(
-        'Requires a token for reading also on loopback and on a socket, except for `/livez`, `/readyz` and the files of the page.',
+        'Requires a token for reading also on loopback and on a socket, except for `/livez`, `/readyz`, `/servez` and the files of the page.',
       ),
     trustedUserHeader: maybe(header)
       .meta(LIVE)

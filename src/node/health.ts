@@ -15,7 +15,7 @@ const NOT_READY: Readonly<Record<Phase, Reason | null>> = {
 export class NodeHealth implements TitanicEvents {
   phase: Phase = 'starting';
   /** `null`: a standalone node. */
-  pair: Pick<PairView, 'notReady' | 'degraded'> | null = null;
+  pair: Pick<PairView, 'notReady' | 'takesOver' | 'degraded'> | null = null;
   /** What its extensions say. */
   ofExtensions: () => readonly Reason[] = () => [];
   /** Why the database cannot be reached; `null`: it can, or there is none. */
@@ -66,6 +66,7 @@ export class NodeHealth implements TitanicEvents {
   get now(): Health {
     return {
       notReady: NOT_READY[this.phase] ?? this.pair?.notReady ?? null,
+      takesOver: this.phase === 'serving' && this.pair?.takesOver === true,
       degraded: [...this.#ofStore, ...this.ofExtensions(), ...(this.pair?.degraded ?? [])],
     };
   }

@@ -127,6 +127,11 @@ export class PairView implements PairEvents, Pair {
     return { code: state, text: `${state}${this.#outlook(pair.facts)}` };
   }
 
+  /** True if the next request of a client makes this node serve. */
+  get takesOver(): boolean {
+    return this.#node?.machine.service === 'voting';
+  }
+
   /** What clients of a node that does not serve can expect. */
   #outlook(facts: Facts): string {
     if (facts.link) return ': the other node serves clients, if it is active';

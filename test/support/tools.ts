@@ -45,6 +45,7 @@ const PROBES = {
     command: '/bin/sh',
     args: ['-c', 'command -v script && command -v stty'],
   },
+  haproxy: { command: 'haproxy', args: ['-v'] },
   git: { command: 'git', args: ['--version'] },
   'nats-server and openssl': {
     command: '/bin/sh',

@@ -79,6 +79,23 @@ export const OPERATIONS = {
       },
     },
   },
+  servez: {
+    method: 'GET',
+    path: '/servez',
+    access: 'open',
+    summary: 'Check whether a request would be served here',
+    answer: {
+      description:
+        'The node serves clients, or takes over with the next request of a client, because the other node of its pair is dead.',
+      type: 'text/plain',
+    },
+    others: {
+      503: {
+        description: 'The node would refuse a request; `reason` says why.',
+        json: 'NotReady',
+      },
+    },
+  },
   healthz: read(
     '/healthz',
     'Show the health of the node',

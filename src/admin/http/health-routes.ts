@@ -9,6 +9,11 @@ export function healthRoutes({ node, metrics, publicUrl }: Ports): Route[] {
     route(OPERATIONS.metrics, async () => text(await metrics.render(), metrics.contentType)),
     route(OPERATIONS.livez, () => text('ok\n', 'text/plain; charset=utf-8')),
     route(OPERATIONS.readyz, () => readyz(node.health())),
+    route(OPERATIONS.servez, () => {
+      const health = node.health();
+      const isServed = health.notReady === null || health.takesOver;
+      return isServed ? text('ok\n', 'text/plain; charset=utf-8') : readyz(health);
+    }),
     jsonRoute(OPERATIONS.healthz, () => {
       const { notReady, degraded } = node.health();
       const { node: name, version, uptimeMs, role, state, epoch } = node.status();

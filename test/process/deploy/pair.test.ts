@@ -229,7 +229,7 @@ describe('the pair of deploy/kubernetes', () => {
     expect(container).toMatchObject({
       livenessProbe: { httpGet: { path: '/livez', port: 'http' } },
       startupProbe: { httpGet: { path: '/livez', port: 'http' } },
-      readinessProbe: { httpGet: { path: '/readyz', port: 'http' } },
+      readinessProbe: { httpGet: { path: '/servez', port: 'http' } },
     });
   });
 

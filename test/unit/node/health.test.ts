@@ -8,7 +8,7 @@ describe('the health of a node (contract §4)', () => {
     const health = new NodeHealth();
     expect(health.now.notReady?.code).toBe('starting');
     health.phase = 'serving';
-    expect(health.now).toEqual({ notReady: null, degraded: [] });
+    expect(health.now).toEqual({ notReady: null, takesOver: false, degraded: [] });
     health.phase = 'draining';
     expect(health.now.notReady?.code).toBe('draining');
   });
@@ -19,6 +19,7 @@ describe('the health of a node (contract §4)', () => {
     health.emit({ name: 'store.failed', kind: 'full', text: 'the disk is full' });
     expect(health.now).toEqual({
       notReady: null,
+      takesOver: false,
       degraded: [
         { code: 'store_full', text: 'durable requests are refused (500): the disk is full' },
       ],
@@ -66,7 +67,9 @@ describe('the health of a node (contract §4)', () => {
     const health = new NodeHealth();
     health.phase = 'serving';
     const reason = { code: 'passive', text: 'its peer serves' };
-    health.pair = { notReady: reason, degraded: [] };
-    expect(health.now.notReady).toEqual(reason);
+    health.pair = { notReady: reason, takesOver: true, degraded: [] };
+    expect(health.now).toMatchObject({ notReady: reason, takesOver: true });
+    health.phase = 'draining';
+    expect(health.now.takesOver).toBe(false);
   });
 });

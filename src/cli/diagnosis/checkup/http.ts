@@ -46,7 +46,7 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
 /** What strangers can do over HTTP; what `serve` refuses is reported elsewhere. */
 function openness({ http: { tls, insecure, requireToken } }: Config, isLocal: boolean): Finding[] {
   const name = 'open over http';
-  const nothing = 'without a token, only /livez, /readyz and the files of the page';
+  const nothing = 'without a token, only /livez, /readyz, /servez and the files of the page';
   if (isLocal && !requireToken) {
     const who = 'every user of this machine who can connect can read without a token';
     return [ok(name, `${who}, with uuids shortened; http.requireToken prevents it`)];
