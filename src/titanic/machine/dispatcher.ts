@@ -239,7 +239,17 @@ export class Dispatcher {
     }
     // Its time to live may have ended meanwhile.
     if (index.get(slot, EXPIRY_PLACE) < 0) this.#expiring.push(slot);
-    this.wait(slot, RESUMED, index.getDouble(slot, NOT_BEFORE), now);
+    // Nobody calls for one that was withdrawn.
+    const notBefore = index.getDouble(slot, NOT_BEFORE);
+    this.wait(slot, RESUMED, notBefore < Infinity ? notBefore : now, now);
+  }
+
+  /** Its worker, which had no place for it, calls for it. */
+  called(slot: Slot, now: number): void {
+    const { index } = this;
+    if (index.get(slot, STATE) !== DELAYED || !this.isWithBroker(slot)) return;
+    this.step(slot, DUE);
+    index.setDouble(slot, NOT_BEFORE, now);
   }
 
   /** Gives back what it held in the one state, and takes what it needs in the other. */

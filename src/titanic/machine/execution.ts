@@ -10,7 +10,7 @@ import { STORED } from './counters.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type Dispatcher, storedWorker } from './dispatcher.js';
 import { claimOf } from './claiming.js';
-import { FAILED, HANDED_BACK, REPLIED, RETURNED } from './fsm.js';
+import { DEFERRED, FAILED, HANDED_BACK, REPLIED, RETURNED } from './fsm.js';
 import {
   ATTEMPTS,
   ATTEMPTS_MAX,
@@ -177,6 +177,15 @@ export class Execution {
 
   handedBack(slot: Slot): void {
     if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.step(slot, HANDED_BACK);
+  }
+
+  deferred(slot: Slot): void {
+    if (!this.#dispatcher.isWithBroker(slot)) return;
+    this.#dispatcher.wait(slot, DEFERRED, Infinity, this.#context.now);
+  }
+
+  called(slot: Slot): void {
+    this.#dispatcher.called(slot, this.#context.now);
   }
 
   /** Exponential with jitter: between half of the value and all of it. */

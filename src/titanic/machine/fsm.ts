@@ -7,7 +7,9 @@
  *  ──────────► │ DELAYED ├──────► │ READY ├──────► │ LOADING ├─────────► │ QUEUED ├──────────► │ OUT │
  *              └─▲──▲──▲─┘        └───▲───┘        └─┬─────┬─┘           └───┬────┘            └┬─┬─┬┘
  *                │  │  │ unread       │              │     │                 │                  │ │ │
- *                │  │  └──────────────┼──────────────┘     │   handed back   │                  │ │ │
+ *                │  │  ├──────────────┼──────────────┘     │        deferred │                  │ │ │
+ *                │  │  └──────────────┼────────────────────┼─────────────────┤                  │ │ │
+ *                │  │                 │                    │   handed back   │                  │ │ │
  *                │  │                 └────────────────────┴─────────────────┴──────────────────┘ │ │
  *                │  └─────────────────────────────────────────────────────────────────── failed ──┘ │
  *                │ resumed                                                                 returned │
@@ -28,7 +30,7 @@ import { assert } from '../../core/assert.js';
 
 /** Not open here. */
 export const ABSENT = 0;
-/** To be tried later: in the heap of delayed requests. */
+/** To be tried later, or when its worker calls for it: in the heap of delayed requests. */
 export const DELAYED = 1;
 /** Waits for its service to have room: in the heap of its service. */
 export const READY = 2;
@@ -51,7 +53,7 @@ export type State = number;
 
 /** It is in the store, and is tried from a certain time on. */
 export const OPENED = 0;
-/** That time has come. */
+/** That time has come, or its worker calls for it. */
 export const DUE = 1;
 /** Its service has room for it. */
 export const TAKEN = 2;
@@ -77,6 +79,8 @@ export const EXPIRED = 12;
 export const RESUMED = 13;
 /** It is not open here any more, for whatever reason. */
 export const ENDED = 14;
+/** Its worker has no place for it, which is no attempt, and calls for it later. */
+export const DEFERRED = 15;
 
 export type Event = number;
 
@@ -86,7 +90,7 @@ export const STATES: readonly string[] = [
 ];
 export const EVENTS: readonly string[] = [
   ...['opened', 'due', 'taken', 'unread', 'submitted', 'handed back', 'dispatched', 'failed'],
-  ...['returned', 'replied', 'died', 'closed', 'expired', 'resumed', 'ended'],
+  ...['returned', 'replied', 'died', 'closed', 'expired', 'resumed', 'ended', 'deferred'],
 ];
 
 export type Transition = readonly [from: readonly State[], event: Event, to: State];
@@ -100,6 +104,7 @@ export const TRANSITIONS: readonly Transition[] = [
   [[READY], TAKEN, LOADING],
   [[LOADING], UNREAD, DELAYED],
   [[LOADING], SUBMITTED, QUEUED],
+  [[QUEUED], DEFERRED, DELAYED],
   // Of one that is OUT: the broker is stopping.
   [[LOADING, QUEUED, OUT], HANDED_BACK, READY],
   [[QUEUED], DISPATCHED, OUT],

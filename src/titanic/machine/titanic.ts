@@ -24,6 +24,7 @@ import {
   type Completion,
   FIRST_CLAIM,
   type Hint,
+  type Owner,
   type RequestUuid,
   type StoreCounts,
   type StoredRequest,
@@ -201,6 +202,17 @@ export class Titanic implements InternalService, InternalClient {
     if (!this.#isStale) this.#activation.execution.handedBack(slot);
   }
 
+  // ---------------------------------------------------------------- inputs: reports of the worker of webhooks
+
+  /** It has no place for a webhook that it took, and keeps its number: `called` follows when it has one. */
+  deferred(slot: Slot): void {
+    if (!this.#isStale) this.#activation.execution.deferred(slot);
+  }
+
+  called(slot: Slot): void {
+    if (!this.#isStale) this.#activation.execution.called(slot);
+  }
+
   // ---------------------------------------------------------------- inputs: reports of the store
 
   /** What the store holds has changed, whoever changed it. */
@@ -304,6 +316,13 @@ export class Titanic implements InternalService, InternalClient {
   /** Why nothing can be stored at present, or `null`. */
   get trouble(): StoreFailure | null {
     return this.#requests.trouble;
+  }
+
+  /** Who stored a request that is with its worker; `null`: it is withdrawn, which the worker will be told. */
+  ownerOf(slot: Slot): Owner | null {
+    const { dispatcher } = this.#activation;
+    const isThere = !this.#isStale && dispatcher.isWithBroker(slot);
+    return isThere ? dispatcher.ownershipOf(slot).owner : null;
   }
 
   /** For an `Operator`. */

@@ -2,11 +2,11 @@
 import type { EmbeddedServiceApi, OwnerRights, StoredBody } from '../../broker/ports.js';
 import { WEBHOOKS } from './webhooks.js';
 
-/** It reports by `Titanic.dispatched`, `replied` and `failed`, never within a call. */
+/** It reports by `Titanic.dispatched`, `replied`, `failed`, `deferred` and `called`, never within a call. */
 export interface WebhookWorker {
   /** How many more it takes now. */
   room(): number;
-  /** @param reference for its reports, until `withdraw` */
+  /** @param reference for its reports, until `withdraw`; after `deferred` and `called` it takes it again */
   take(reference: number, content: StoredBody): void;
   /** Nothing is to be reported of it any more. */
   withdraw(reference: number): void;

@@ -30,6 +30,7 @@ const QUIET: Setting = {
   refusals: 0,
   unread: 0,
   handedBack: 0,
+  deferrals: 0,
   expiries: 0,
   merges: 0,
   losses: 0,
@@ -38,6 +39,7 @@ const QUIET: Setting = {
 
 const CLOSING: Setting = { ...QUIET, closes: 1, failures: 1, expiries: 1 };
 const UNWANTED: Setting = { ...QUIET, closes: 1, refusals: 1, unread: 1, handedBack: 1 };
+const DEFERRED: Setting = { ...QUIET, closes: 1, failures: 1, expiries: 1, deferrals: 1 };
 const SHARED: Setting = { ...QUIET, mode: 'shared', closes: 1, refusals: 1, sessions: 1 };
 
 /**
@@ -50,6 +52,7 @@ describe('every state of stored requests that can be reached (D12, D14, D17)', (
   it.each<[string, Setting]>([
     ['closed, expired, a store that fails', CLOSING],
     ['refused by the store or the broker, and closed', UNWANTED],
+    ['deferred by its worker, closed, expired, a store that fails', DEFERRED],
     ['in a pair, with records of the peer', { ...QUIET, mode: 'pair', closes: 1, merges: 1 }],
     ['in a pair that loses its peer', { ...QUIET, mode: 'pair', closes: 1, losses: 1 }],
     ['in a store that others use, with a session that ends', SHARED],
@@ -60,7 +63,7 @@ describe('every state of stored requests that can be reached (D12, D14, D17)', (
 });
 
 /** In one of them it happens, and soon. */
-const SETTINGS: readonly Setting[] = [QUIET, CLOSING, UNWANTED, SHARED];
+const SETTINGS: readonly Setting[] = [QUIET, CLOSING, UNWANTED, DEFERRED, SHARED];
 const STATES_MAX = 500;
 const isFoundOut = (setting: Setting, table: Table): boolean =>
   search(setting, table, 1, STATES_MAX).finding !== null;

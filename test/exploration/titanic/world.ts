@@ -61,6 +61,8 @@ export interface Budget {
   readonly unread: number;
   /** Requests that the broker does not want after all. */
   readonly handedBack: number;
+  /** Requests that their worker has no place for yet. */
+  readonly deferrals: number;
   readonly expiries: number;
   /** Of the peer's records. */
   readonly merges: number;
@@ -113,7 +115,7 @@ interface Sent {
   readonly id: number;
   readonly row: Row;
   slot: Slot;
-  state: 'queued' | 'out' | 'known';
+  state: 'queued' | 'out' | 'known' | 'deferred';
   /** An attempt of it has ended, and its worker may still reply. */
   mayReply: boolean;
 }
@@ -301,11 +303,14 @@ export class World {
   get actions(): Action[] {
     const { mode } = this.#setting;
     const actions: Action[] = [['turn', 0]];
-    for (const [at, { state, mayReply }] of this.#sent.entries()) {
+    for (const [at, sent] of this.#sent.entries()) {
+      const { state, mayReply } = sent;
       if (state === 'queued') actions.push(['dispatch', at]);
+      if (state === 'queued') actions.push(['defer', at, 'deferrals']);
+      if (state === 'deferred') actions.push(['call', at]);
       if (state === 'out') actions.push(['fail', at], ['failFinally', at], ['spoil', at]);
       if (state === 'out' || mayReply) actions.push(['reply', at]);
-      if (state !== 'known' && this.#mayHandBack) actions.push(['handBack', at, 'handedBack']);
+      if (isRunning(sent) && this.#mayHandBack) actions.push(['handBack', at, 'handedBack']);
     }
     for (const at of this.#reads.keys()) actions.push(['read', at], ['cannotRead', at, 'unread']);
     for (const [at, { results, isReported, isReleased, changes }] of this.#batches.entries()) {
@@ -351,9 +356,10 @@ export class World {
   get #isPausing(): boolean {
     const { index } = this.#dispatcher;
     const { now } = this.#context;
-    const isDelayed = [...this.#dispatcher.slots()].some(
-      (slot) => index.get(slot, STATE) === DELAYED && index.getDouble(slot, NOT_BEFORE) > now,
-    );
+    const isDelayed = [...this.#dispatcher.slots()].some((slot) => {
+      const notBefore = index.getDouble(slot, NOT_BEFORE);
+      return index.get(slot, STATE) === DELAYED && notBefore > now && notBefore < Infinity;
+    });
     const { writer } = this.#requests;
     const writesAt = writer.dueAt;
     if (this.#requests.trouble !== null && writer.isIdle) return true;
@@ -415,7 +421,7 @@ export class World {
       const row = this.#row(this.#dispatcher.index.uuid(slot));
       const known = this.#sent.find(({ id }) => id === again);
       hold(again === null || known?.state === 'known', 'it is submitted again, and not known');
-      const isTwice = this.#sent.some((each) => each.row === row && each.state !== 'known');
+      const isTwice = this.#sent.some((each) => each.row === row && isRunning(each));
       hold(!isTwice, 'it is with the broker twice');
       if (known !== undefined) {
         known.state = 'queued';
@@ -474,6 +480,20 @@ export class World {
     const sent = this.#sentAt(at);
     sent.state = 'known';
     this.#execution.handedBack(sent.slot);
+  }
+
+  defer(at: number): void {
+    const sent = this.#sentAt(at);
+    sent.state = 'deferred';
+    this.#execution.deferred(sent.slot);
+  }
+
+  /** Its worker has a place for it, and may say so twice. */
+  call(at: number): void {
+    const sent = this.#sentAt(at);
+    sent.state = 'known';
+    this.#execution.called(sent.slot);
+    this.#execution.called(sent.slot);
   }
 
   #sentAt(at: number): Sent {
@@ -694,7 +714,8 @@ export class World {
     if (state === OUT) hold(sent?.state === 'out', 'it is OUT without an attempt');
     else if (state === QUEUED) {
       hold(sent?.state === 'queued', 'it is QUEUED, and not with the broker');
-    } else hold(sent === undefined || sent.state === 'known', `the broker runs what is ${name}`);
+    } else hold(sent === undefined || !isRunning(sent), `the broker runs what is ${name}`);
+    if (sent?.state === 'deferred') hold(state === DELAYED, `it is ${name} before it is called`);
     hold(!isBeingDecided(state) || state === RETURNING || id < 0, `${name}: it may still run`);
     hold(isBeingDecided(state) || !this.#isOver(slot), `${name}: it goes on, and is over`);
   }
@@ -814,8 +835,12 @@ export class World {
 
 /** What must happen sooner or later, so that all ends well. */
 function isGood(name: string): boolean {
-  const good = ['dispatch', 'reply', 'read', 'apply', 'report', 'release', 'claim', 'findPeer'];
-  return good.includes(name) || name === 'wait';
+  const good = ['dispatch', 'call', 'reply', 'read', 'apply', 'report', 'release', 'claim'];
+  return good.includes(name) || name === 'findPeer' || name === 'wait';
+}
+
+function isRunning({ state }: Sent): boolean {
+  return state === 'queued' || state === 'out';
 }
 
 function found({ state }: Row): Found {

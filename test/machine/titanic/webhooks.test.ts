@@ -76,6 +76,21 @@ class StageWorker implements WebhookWorker {
     this.#stage.turn();
   }
 
+  /** It has no place for the first one that it has. */
+  defers(): number {
+    const reference = this.taken.shift() ?? -1;
+    this.bodies.shift();
+    this.#stage.titanic.deferred(reference);
+    this.#stage.turn();
+    return reference;
+  }
+
+  calls(reference: number): void {
+    this.#stage.titanic.setTime(this.#stage.now, this.#stage.wall);
+    this.#stage.titanic.called(reference);
+    this.#stage.turn();
+  }
+
   replies(...frames: string[]): void {
     this.#report((reference) => {
       this.#stage.titanic.replied(reference, Frames.of(...frames), 0, null);
@@ -253,6 +268,83 @@ describe('the webhook of a stored request', () => {
     expect(hooks.uuids).toHaveLength(1);
     hooks.replies('204');
     expect(hooks.uuids).toHaveLength(1);
+  });
+});
+
+describe('a webhook whose receiver has no place', () => {
+  /** One that is deferred. */
+  function deferred(options: TitanicStageOptions = {}): {
+    s: TitanicStage;
+    hooks: StageWorker;
+    w: ReturnType<TitanicStage['worker']>;
+    uuid: string;
+    reference: number;
+  } {
+    const { s, hooks } = scene(options);
+    const uuid = submits(s);
+    const w = s.worker('w').ready('echo');
+    w.final('done');
+    return { s, hooks, w, uuid, reference: hooks.defers() };
+  }
+
+  it('waits in the store until its worker calls for it, which is no attempt', () => {
+    const { s, hooks, uuid, reference } = deferred();
+    s.after(MINUTE_MS);
+    expect(hooks.bodies).toEqual([]);
+    hooks.calls(reference);
+    expect(hooks.uuids).toEqual([uuid]);
+    expect(hooks.taken).toEqual([reference]);
+    const row = s.store.disk.row(webhookOf(Buffer.from(uuid, 'hex')));
+    expect(row?.attempts.map(({ reason }) => reason)).toEqual(['replied']);
+    // Only one that waits is called.
+    hooks.calls(reference);
+    expect(hooks.bodies).toEqual([]);
+    hooks.replies('204');
+    expect(webhook(s, uuid)).toBe('absent');
+  });
+
+  it('holds no place of what may be in flight', () => {
+    const { s, hooks, w, reference } = deferred({ titanic: { maxInFlight: 1 } });
+    const second = submits(s);
+    w.final('done');
+    expect(hooks.uuids).toEqual([second]);
+    hooks.replies('204');
+    hooks.calls(reference);
+    expect(hooks.bodies).toHaveLength(1);
+  });
+
+  it('is withdrawn from its worker when an operator ends it', () => {
+    const { s, hooks, uuid, reference } = deferred();
+    s.operates<null>((operator, answer) => {
+      operator.cancel(webhookOf(Buffer.from(uuid, 'hex')), 'alice', answer);
+    });
+    expect(webhook(s, uuid)).toBe('absent');
+    expect(hooks.withdrawn).toEqual([reference]);
+    hooks.calls(reference);
+    expect(hooks.bodies).toEqual([]);
+  });
+
+  it('is due again if its end could not be stored', () => {
+    const { s, hooks, uuid, reference } = deferred();
+    s.store.failure = { kind: 'busy', message: 'no space' };
+    s.operates<null>((operator, answer) => {
+      operator.cancel(webhookOf(Buffer.from(uuid, 'hex')), 'alice', answer);
+    });
+    s.store.failure = null;
+    s.after(MINUTE_MS);
+    expect(hooks.withdrawn).toEqual([reference]);
+    expect(hooks.uuids).toEqual([uuid]);
+  });
+
+  it('is told by the next process, and by the node that serves next', () => {
+    const { s, hooks, uuid, reference } = deferred({ replica: new StageReplica() });
+    s.deactivates();
+    expect(hooks.withdrawn).toEqual([reference]);
+    s.activates();
+    expect(hooks.uuids).toEqual([uuid]);
+    hooks.defers();
+    const later = new StageWorker(s.crashes({ replica: new StageReplica() }));
+    expect(later.uuids).toEqual([uuid]);
   });
 });
 
