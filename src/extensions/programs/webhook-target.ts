@@ -3,7 +3,7 @@
  * have to be public, or in a network of that list: so whoever controls the name cannot lead the broker into its own
  * network. The addresses that are checked are those that are connected to.
  */
-import { lookup, type LookupAddress } from 'node:dns';
+import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
 import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
 
 import type { WebhookHost, WebhookHosts } from '../../config/webhook-hosts.js';
@@ -18,8 +18,11 @@ const SPECIAL_V4: readonly string[] = [
 const GLOBAL_V6 = '2000::/3';
 const SPECIAL_V6: readonly string[] = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'];
 
-/** Slow name servers hold so many threads of the process. */
+/** Slow name servers hold so many threads of the process, and those of entries known to be slow all but one. */
 const LOOKUPS_MAX = 2;
+const SLOW_MS = 1000;
+/** Of one name, and so many are tried in turn. */
+const ADDRESSES_MAX = 8;
 /** As long as a webhook waits for its connection. */
 const WAIT_MS = 5000;
 
@@ -40,6 +43,13 @@ function isPublic(address: string): boolean {
   return !special.check(address, 'ipv4');
 }
 
+/** Finds the addresses of a name. */
+type Look = (
+  name: string,
+  options: LookupAllOptions,
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
 interface Waiting {
   readonly entry: string;
   readonly begin: (over: () => void) => void;
@@ -49,13 +59,17 @@ interface Waiting {
 
 export class WebhookTargets {
   readonly #hosts: readonly WebhookHost[];
+  readonly #look: Look;
   readonly #named = new BlockList();
   /** Whose names are being looked up. */
   readonly #looking = new Set<string>();
+  /** Entries whose last look-up took long. */
+  readonly #slow = new Set<string>();
   #waiting: Waiting[] = [];
 
-  constructor({ hosts, networks }: WebhookHosts) {
+  constructor({ hosts, networks }: WebhookHosts, look: Look = lookup) {
     this.#hosts = hosts;
+    this.#look = look;
     for (const { address, bits, family } of networks) this.#named.addSubnet(address, bits, family);
   }
 
@@ -66,18 +80,28 @@ export class WebhookTargets {
     const { protocol, username, password } = url;
     if (protocol !== 'https:' && protocol !== 'http:') return 'a URL of https is needed';
     if (username !== '' || password !== '') return 'a URL without user and password is needed';
-    if (this.#hosts.some((host) => isOf(url, host))) return null;
+    if (this.#entryFor(url) !== undefined) return null;
     return `${protocol}//${url.host} is not in http.webhookHosts`;
   };
 
-  /** For `http.request`: fails for a name whose addresses are not all allowed. */
+  /** @param text a URL. @returns the entry that allows it; `null`: none does */
+  entryOf(text: string): string | null {
+    const entry = URL.canParse(text) ? this.#entryFor(new URL(text)) : undefined;
+    return entry === undefined ? null : `${entry.protocol}//${entry.name}:${entry.port}`;
+  }
+
+  #entryFor(url: URL): WebhookHost | undefined {
+    return this.#hosts.find((host) => isOf(url, host));
+  }
+
+  /** For `net.connect`: fails for a name whose addresses are not all allowed. */
   readonly lookup: LookupFunction = (name, options, done) => {
-    this.#inTurn(this.#entryOf(name), (over) => {
-      lookup(name, { ...options, all: true }, (error, addresses) => {
+    this.#inTurn(this.#domainOf(name), (over) => {
+      this.#look(name, { ...options, all: true }, (error, addresses) => {
         over();
         const wrong = error ?? this.#wrongOf(name, addresses);
         if (wrong !== null) done(wrong, '');
-        else if (options.all === true) done(null, addresses);
+        else if (options.all === true) done(null, addresses.slice(0, ADDRESSES_MAX));
         else done(null, addresses[0]?.address ?? '', addresses[0]?.family);
       });
     });
@@ -93,8 +117,8 @@ export class WebhookTargets {
     return new Error(`${name} is ${wrong.address}: ${why}`);
   }
 
-  /** The entry of the configuration that allows it. */
-  #entryOf(name: string): string {
+  /** The name in the entry that allows it. */
+  #domainOf(name: string): string {
     return this.#hosts.find((host) => isNameOf(name, host))?.name ?? name;
   }
 
@@ -108,12 +132,17 @@ export class WebhookTargets {
     const now = performance.now();
     this.#waiting = this.#waiting.filter(({ until }) => until > now);
     while (this.#looking.size < LOOKUPS_MAX) {
-      const at = this.#waiting.findIndex(({ entry }) => !this.#looking.has(entry));
+      const isSlow = [...this.#looking].some((entry) => this.#slow.has(entry));
+      const at = this.#waiting.findIndex(
+        ({ entry }) => !this.#looking.has(entry) && !(isSlow && this.#slow.has(entry)),
+      );
       const [next] = at === -1 ? [] : this.#waiting.splice(at, 1);
       if (next === undefined) return;
       this.#looking.add(next.entry);
       next.begin(() => {
         this.#looking.delete(next.entry);
+        if (performance.now() - now > SLOW_MS) this.#slow.add(next.entry);
+        else this.#slow.delete(next.entry);
         this.#next();
       });
     }

@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import type { LookupAddress } from 'node:dns';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -21,6 +22,7 @@ import { blocksOf } from '../../support/blocks.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';
+import { until } from '../../support/until.js';
 import { newSecret } from '../../support/webhook-receiver.js';
 
 type Attempts = ShownHistory['attempts'];
@@ -154,6 +156,193 @@ describe('a receiver with TLS', () => {
     expect(certFile).toContain('hooks');
     expect(sent).toMatchObject({ kind: 'failed' });
     expect(requests).toBe(0);
+  });
+});
+
+describe('a receiver that is a stranger', () => {
+  /** What becomes of a webhook if this is what its receiver does, and whether its connection was closed. */
+  async function sent(
+    protocol: string,
+    act: (socket: Socket, first: Buffer) => void,
+  ): Promise<unknown> {
+    const open = new Set<Socket>();
+    const server = createSocketServer((socket) => {
+      open.add(socket);
+      socket.setNoDelay().on('error', () => undefined);
+      socket.once('close', () => open.delete(socket));
+      socket.once('data', (first: Buffer) => {
+        act(socket, first);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { signal } = new AbortController();
+    const became = await postWebhook(`${protocol}//${host}/`, {}, '{}', targets(host), signal);
+    await until(() => open.size === 0, 'the connection is closed');
+    server.close();
+    return became;
+  }
+
+  /** Writes this again and again. */
+  function endless(socket: Socket, bytes: string | Buffer): void {
+    if (socket.destroyed) return;
+    if (socket.write(bytes)) setImmediate(endless, socket, bytes);
+    else socket.once('drain', () => endless(socket, bytes));
+  }
+
+  it.each<[string, string, string | Buffer, string]>([
+    ['interim answers', '', 'HTTP/1.1 102 \r\n\r\n'.repeat(4000), 'more than 8 interim answers'],
+    ['fields', 'HTTP/1.1 200 OK\r\n', 'x:\r\n'.repeat(9000), 'no status in the first 16384 bytes'],
+    ['bytes', 'HTTP/1.1 200 OK\r\nx: ', 'x', 'no status in the first 128 pieces'],
+  ])('and sends %s without end: is cut off', async (_what, first, then, why) => {
+    const became = await sent('http:', (socket) => {
+      socket.write(first);
+      endless(socket, then);
+    });
+    expect(became).toEqual({ kind: 'failed', why });
+  });
+
+  it('and sends a body without end: has answered with its head', async () => {
+    const became = await sent('http:', (socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
+      endless(socket, '1\r\nx\r\n');
+    });
+    expect(became).toEqual({ kind: 'status', status: 200 });
+  });
+
+  it('and closes the connection before its answer: has not answered', async () => {
+    const became = await sent('http:', (socket) => socket.end('HTTP/1.1 200 OK\r\n'));
+    expect(became).toEqual({ kind: 'failed', why: 'the connection was closed without an answer' });
+  });
+
+  // A client of TLS passes over each HelloRequest that comes before the handshake is done.
+  const HELLO_REQUESTS = Buffer.concat([Buffer.from([22, 3, 3, 64, 0]), Buffer.alloc(16_384)]);
+
+  it.each<[string, Buffer, string]>([
+    ['its handshake', HELLO_REQUESTS, 'no status in the first 49152 bytes'],
+    ['it in single bytes', Buffer.alloc(1, 22), 'no status in the first 512 pieces'],
+  ])('and does not end %s: is cut off', async (_what, bytes, why) => {
+    let at = 0;
+    const became = await sent('https:', (socket) => {
+      if (bytes.length > 1) {
+        endless(socket, bytes);
+        return;
+      }
+      const next = (): void => {
+        if (socket.destroyed) return;
+        socket.write(HELLO_REQUESTS.subarray(at, at + 1));
+        at = (at + 1) % HELLO_REQUESTS.length;
+        setImmediate(next);
+      };
+      next();
+    });
+    expect(became).toEqual({ kind: 'failed', why });
+  });
+
+  it('and asks for a costly key exchange: is not offered one', async () => {
+    let hello: Buffer = Buffer.alloc(0);
+    await sent('https:', (socket, first) => {
+      hello = first;
+      socket.end();
+    });
+    // After the heads of record and message, the version, a random number and the id of a session.
+    const at = 43 + 1 + hello.readUInt8(43);
+    const suites = hello.subarray(at + 2, at + 2 + hello.readUInt16BE(at)).toString('hex');
+    const offered = suites.match(/.{4}/g);
+    expect(offered).toEqual(expect.arrayContaining(['1301', 'c02f']));
+    // DHE-RSA with AES-GCM, AES-CBC and ChaCha20.
+    const costly = ['009e', '009f', '0033', '0039', '0067', '006b', 'ccaa'];
+    expect(costly.filter((each) => offered?.includes(each))).toEqual([]);
+  });
+
+  it('and is not there, at any of its addresses: fails with the reason', async () => {
+    const both: WebhookTargets['lookup'] = (_name, _options, done) => {
+      const found = [127, 126].map((last) => ({ address: `127.0.0.${last}`, family: 4 }));
+      setImmediate(done, null, found);
+    };
+    const { signal } = new AbortController();
+    const became = await postWebhook('http://a.test:9/', {}, '{}', { lookup: both }, signal);
+    expect(became).toEqual({ kind: 'failed', why: 'ECONNREFUSED' });
+  });
+});
+
+describe('look-ups of receivers', () => {
+  /** Names are found when they are told to be. */
+  class Names {
+    readonly asked: string[] = [];
+    readonly targets: WebhookTargets;
+    readonly #waiting = new Map<string, (addresses: LookupAddress[]) => void>();
+
+    constructor(hosts: string) {
+      const parsed = parseWebhookHosts(hosts);
+      if (typeof parsed === 'string') throw new Error(parsed);
+      this.targets = new WebhookTargets(parsed, (name, _options, done) => {
+        this.asked.push(name);
+        this.#waiting.set(name, (addresses) => {
+          done(null, addresses);
+        });
+      });
+    }
+
+    look(name: string): Promise<unknown> {
+      return new Promise((resolve) => {
+        this.targets.lookup(name, { all: true }, (error, found) => {
+          resolve(error?.message ?? found);
+        });
+      });
+    }
+
+    finds(name: string, ...addresses: readonly string[]): void {
+      this.#waiting.get(name)?.(addresses.map((address) => ({ address, family: 4 })));
+    }
+  }
+
+  it('are two at a time, and one for each entry', () => {
+    const names = new Names('.a.test .b.test .c.test');
+    for (const name of ['1.a.test', '2.a.test', '1.b.test', '1.c.test']) void names.look(name);
+    expect(names.asked).toEqual(['1.a.test', '1.b.test']);
+    names.finds('1.b.test', '8.8.8.8');
+    expect(names.asked).toEqual(['1.a.test', '1.b.test', '1.c.test']);
+    names.finds('1.a.test', '8.8.8.8');
+    expect(names.asked).toEqual(['1.a.test', '1.b.test', '1.c.test', '2.a.test']);
+  });
+
+  it('of entries whose name servers were slow leave one to the others', () => {
+    const now = jest.spyOn(performance, 'now').mockReturnValue(0);
+    const names = new Names('a.test b.test c.test');
+    for (const name of ['a.test', 'b.test']) void names.look(name);
+    now.mockReturnValue(3000);
+    for (const name of ['a.test', 'b.test']) names.finds(name, '8.8.8.8');
+    names.asked.splice(0);
+    for (const name of ['a.test', 'b.test', 'c.test']) void names.look(name);
+    expect(names.asked).toEqual(['a.test', 'c.test']);
+    names.finds('c.test', '8.8.8.8');
+    expect(names.asked).toEqual(['a.test', 'c.test']);
+    names.finds('a.test', '8.8.8.8');
+    expect(names.asked).toEqual(['a.test', 'c.test', 'b.test']);
+    void names.look('a.test');
+    expect(names.asked).toEqual(['a.test', 'c.test', 'b.test', 'a.test']);
+    now.mockRestore();
+  });
+
+  it('that fail for a long reason fail for the beginning of it', async () => {
+    const lookup: WebhookTargets['lookup'] = (_name, _options, done) => {
+      setImmediate(done, new Error('x'.repeat(100_000)), '');
+    };
+    const { signal } = new AbortController();
+    const became = await postWebhook('http://a.test/', {}, '{}', { lookup }, signal);
+    expect(became).toEqual({ kind: 'failed', why: 'x'.repeat(200) });
+  });
+
+  it('of a name with many addresses find eight, if all are public', async () => {
+    const names = new Names('a.test');
+    const many = Array.from({ length: 4000 }, (_, n) => `8.8.${n >> 8}.${n & 255}`);
+    const found = names.look('a.test');
+    names.finds('a.test', ...many);
+    expect(await found).toHaveLength(8);
+    const wrong = names.look('a.test');
+    names.finds('a.test', ...many, '10.0.0.1');
+    expect(await wrong).toContain('a.test is 10.0.0.1: not a public address');
   });
 });
 
