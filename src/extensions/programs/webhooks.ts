@@ -1,6 +1,7 @@
 /**
  * Sends webhooks: the worker of the stored requests that tell of the end of others
- * (titanic/machine/webhooks.ts). Titanic stores them, tries again and gives up; here each is sent once.
+ * (titanic/machine/webhooks.ts). Titanic stores them, tries again and gives up; here each is sent once, when there
+ * is a place for its receiver.
  */
 import { Frames } from '../../core/frames.js';
 import { isWhole, WALL_MS_MAX } from '../../core/numbers.js';
@@ -12,13 +13,12 @@ import type { WebhookWorker } from '../../titanic/machine/webhook-worker.js';
 import { webhookId, webhookOf, WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
 import { detailOf, endOf } from './webhook-outcome.js';
+import { WebhookPlaces } from './webhook-places.js';
 import { postWebhook } from './webhook-post.js';
 import type { WebhookTargets } from './webhook-target.js';
 
-/** How many are here at once, in all and for one host; and how many of one host are being sent. */
-const HERE_MAX = 256;
-const HERE_OF_HOST_MAX = 64;
-const SENDING_OF_HOST_MAX = 4;
+/** How many are read at once to learn who their receivers are. */
+const READ_MAX = 256;
 /** The receiver wants no more (Standard Webhooks). */
 const GONE = 410;
 
@@ -36,6 +36,8 @@ interface Delivery {
   readonly service: Buffer;
   readonly host: string;
   readonly abort: AbortController;
+  /** Whether its host answered; `null`: nothing was sent. */
+  answered: boolean | null;
 }
 
 /** What became of it: delivered, or not. */
@@ -56,10 +58,9 @@ export class Webhooks implements WebhookWorker {
   readonly #stored: TitanicHost;
   readonly #loop: Host['loop'];
   readonly #settings: () => WebhookSettings | null;
-  /** By reference. */
+  /** By reference: those whose bodies are here. */
   readonly #here = new Map<number, Delivery>();
-  /** By host: those that wait, and how many are being sent. */
-  readonly #hosts = new Map<string, { waiting: Delivery[]; sending: number }>();
+  readonly #places = new WebhookPlaces();
   #isEnding = false;
 
   /** @param settings `null`: webhooks are off now */
@@ -80,9 +81,10 @@ export class Webhooks implements WebhookWorker {
     for (const reference of [...this.#here.keys()]) this.withdraw(reference);
   }
 
-  /** The configuration has changed: there may be room now. */
+  /** The configuration has changed: there may be room now, or other entries for those that wait. */
   changed(): void {
     this.#report(({ titanic }) => {
+      for (const reference of this.#places.callAll()) titanic.called(reference);
       titanic.roomAt(WEBHOOKS);
     });
   }
@@ -90,19 +92,14 @@ export class Webhooks implements WebhookWorker {
   // ---------------------------------------------------------------- for Titanic
 
   room(): number {
-    return this.#isEnding || this.#settings() === null ? 0 : HERE_MAX - this.#here.size;
+    return this.#isEnding || this.#settings() === null ? 0 : READ_MAX;
   }
 
   take(reference: number, { body }: StoredBody): void {
     const delivery = deliveryOf(reference, body);
     this.#here.set(reference, delivery);
     setImmediate(() => {
-      if (!this.#isHere(delivery)) return;
-      this.#report(({ titanic }) => {
-        titanic.dispatched(reference, { number: 0, name: 'webhooks', address: delivery.host });
-      });
-      if (delivery.host !== '') this.#queue(delivery);
-      else this.#ended(delivery, failed('webhook.malformed', 'what is stored is no webhook'));
+      if (this.#isHere(delivery)) this.#begin(delivery);
     });
   }
 
@@ -110,6 +107,14 @@ export class Webhooks implements WebhookWorker {
     const delivery = this.#here.get(reference);
     this.#here.delete(reference);
     delivery?.abort.abort();
+    const called = this.#places.leave(reference, null);
+    if (called.length === 0) return;
+    setImmediate(() => {
+      const waiting = called.filter((each) => this.#places.has(each));
+      this.#report(({ titanic }) => {
+        for (const each of waiting) titanic.called(each);
+      });
+    });
   }
 
   // ---------------------------------------------------------------- one after the other
@@ -118,38 +123,21 @@ export class Webhooks implements WebhookWorker {
     return this.#here.get(delivery.reference) === delivery;
   }
 
-  #queue(delivery: Delivery): void {
-    const { host } = delivery;
-    const known = this.#hosts.get(host) ?? { waiting: [], sending: 0 };
-    this.#hosts.set(host, known);
-    if (known.waiting.length + known.sending >= HERE_OF_HOST_MAX) {
-      const text = `${host} has not answered earlier ones`;
-      void this.#settle(
-        delivery,
-        this.#find(delivery).then((found) =>
-          'code' in found ? found : failed('webhook.busy', text, found.ended),
-        ),
-      );
-      return;
-    }
-    known.waiting.push(delivery);
-    this.#sendNext(host);
-  }
-
-  #sendNext(host: string): void {
-    const known = this.#hosts.get(host);
-    if (known === undefined) return;
-    while (known.sending < SENDING_OF_HOST_MAX) {
-      const next = known.waiting.shift();
-      if (next === undefined) break;
-      if (!this.#isHere(next)) continue;
-      known.sending++;
-      void this.#settle(next, this.#send(next)).then(() => {
-        known.sending--;
-        this.#sendNext(host);
-      });
-    }
-    if (known.sending === 0 && known.waiting.length === 0) this.#hosts.delete(host);
+  #begin(delivery: Delivery): void {
+    const { reference, host, url } = delivery;
+    this.#report(({ titanic }) => {
+      const owner = titanic.ownerOf(reference);
+      if (owner === null) return;
+      const entry = this.#settings()?.targets.entryOf(url) ?? host;
+      if (host !== '' && !this.#places.take(reference, { host, entry, owner })) {
+        this.#here.delete(reference);
+        titanic.deferred(reference);
+        return;
+      }
+      titanic.dispatched(reference, { number: 0, name: 'webhooks', address: host });
+      if (host !== '') void this.#settle(delivery, this.#send(delivery));
+      else this.#ended(delivery, failed('webhook.malformed', 'what is stored is no webhook'));
+    });
   }
 
   async #settle(delivery: Delivery, result: Promise<Result>): Promise<void> {
@@ -192,6 +180,7 @@ export class Webhooks implements WebhookWorker {
     const id = webhookId(uuid, generation);
     const headers = signedHeaders(id, body, settings.secrets, this.#stored.time.wall());
     const sent = await postWebhook(url, headers, body, settings.targets, abort.signal);
+    delivery.answered = sent.kind === 'status';
     if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`, ended);
     const { status } = sent;
     if (status >= 200 && status < 300) {
@@ -202,9 +191,11 @@ export class Webhooks implements WebhookWorker {
 
   #ended(delivery: Delivery, result: Result): void {
     if (!this.#isHere(delivery)) return;
-    const { reference } = delivery;
+    const { reference, answered } = delivery;
     this.#here.delete(reference);
+    const called = this.#places.leave(reference, answered);
     this.#report(({ titanic }) => {
+      for (const each of called) titanic.called(each);
       if ('frames' in result) {
         const frames = Frames.of(...result.frames.map((text) => Buffer.from(text)));
         titanic.replied(reference, frames, 0, null);
@@ -251,5 +242,6 @@ function deliveryOf(reference: number, packed: Buffer): Delivery {
     uuid: Buffer.from(isValid ? uuid : '', 'hex'),
     host: isValid ? new URL(url).host : '',
     abort: new AbortController(),
+    answered: null,
   };
 }

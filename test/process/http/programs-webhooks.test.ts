@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createServer, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 
 import { ServiceError } from '../../../src/sdk/service-error.js';
-import { removeDaemons } from '../../support/daemon.js';
+import { makeCertificate } from '../../support/certificate.js';
+import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf, type Reply } from '../../support/http.js';
-import { ProgramStand } from '../../support/programs.js';
+import { OTHER, ProgramStand, TOKENS } from '../../support/programs.js';
 import { newSecret, signatureOf, WebhookReceiver } from '../../support/webhook-receiver.js';
 import { until } from '../../support/until.js';
 
@@ -37,6 +39,11 @@ function uuidOf({ status, text, json }: Reply): string {
 
 function failed({ status, json }: Reply): unknown {
   return [status, (json as { readonly error: unknown }).error];
+}
+
+async function portOf(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
 }
 
 /** The history of what tells of a request: its attempts' reasons. */
@@ -136,6 +143,32 @@ describe('a webhook', () => {
     receiver.answering = (response) => response.writeHead(204).end();
     const [, second] = await receiver.until(2);
     expect(second?.json.data).toMatchObject({ uuid, outcome: 'replied' });
+  });
+
+  it('is sent over TLS to a name whose certificate is trusted', async () => {
+    const receiver = await WebhookReceiver.open();
+    receivers.push(receiver);
+    const { keyFile, certFile, pem } = makeCertificate(temporaryDirectory(), 'localhost');
+    const paths: string[] = [];
+    const server = createTlsServer({ key: readFileSync(keyFile), cert: pem }, (asked, response) => {
+      paths.push(`${asked.headers.host ?? ''}${asked.url ?? ''}`);
+      asked.resume().once('end', () => response.writeHead(204).end());
+    });
+    const origin = `https://localhost:${await portOf(server)}`;
+    const sets = [
+      ...['http.listen=127.0.0.1:0', 'limits.quotas={shop: {}}', TOKENS],
+      ...receiver.sets(origin, '127.0.0.0/8', '::1/128'),
+    ];
+    const environment = { NODE_EXTRA_CA_CERTS: certFile };
+    const stand = new ProgramStand(await startDaemon({ sets, environment }), sets);
+    stands.push(stand);
+    await stand.serve(() => 'done');
+    const headers = { ...receiver.header(), 'majordomo-webhook': `${origin}/a%20b?c=1` };
+    const uuid = uuidOf(await stand.request('x', { headers }));
+    await until(async () => (await reasonsOf(stand, uuid)).length === 0, 'it is done with');
+    expect(paths).toEqual([`${origin.slice('https://'.length)}/a%20b?c=1`]);
+    server.close();
+    server.closeAllConnections();
   });
 
   it('that is answered 410 is given up, and can be retried by an operator', async () => {
@@ -251,11 +284,8 @@ describe('a hostile receiver', () => {
       endless.push(socket);
       socket.on('error', () => undefined);
     });
-    const listening = async (each: typeof server): Promise<string> => {
-      await new Promise<void>((resolve) => each.listen(0, '127.0.0.1', resolve));
-      return `http://127.0.0.1:${(each.address() as AddressInfo).port}`;
-    };
-    const [large, never] = [await listening(server), await listening(silent)];
+    const large = `http://127.0.0.1:${await portOf(server)}`;
+    const never = `http://127.0.0.1:${await portOf(silent)}`;
     try {
       const more = await stand.killed(`http.webhookHosts=${receiver.origin} ${large} ${never}`);
       stands.push(more);
@@ -272,6 +302,36 @@ describe('a hostile receiver', () => {
     } finally {
       for (const socket of endless) socket.destroy();
       server.close();
+      silent.close();
+    }
+  });
+
+  it('that never answers has one webhook at a time; hundreds wait in the store, and another is told', async () => {
+    const sockets = new Set<Socket>();
+    let [connections, atOnce] = [0, 0];
+    const silent = createServer((socket) => {
+      connections++;
+      sockets.add(socket);
+      atOnce = Math.max(atOnce, sockets.size);
+      socket.on('error', () => undefined).resume();
+      socket.once('close', () => sockets.delete(socket));
+    });
+    const never = `http://127.0.0.1:${await portOf(silent)}`;
+    const { stand, receiver } = await open([never]);
+    try {
+      for (const service of ['work', 'other']) await stand.serve(() => 'done', service);
+      const headers = { ...receiver.header(), 'majordomo-webhook': never };
+      await Promise.all(Array.from({ length: 300 }, () => stand.request('x', { headers })));
+      await stand.request('x', { headers: receiver.header(), token: OTHER }, '', 'other');
+      const [told] = await receiver.until(1);
+      expect(told?.json).toMatchObject({ data: { service: 'other', outcome: 'replied' } });
+      const failed = Object.values(
+        (await stand.metrics()).counted('titanic_attempts_failed_total'),
+      );
+      expect(atOnce).toBe(1);
+      expect(failed.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(connections);
+    } finally {
+      for (const socket of sockets) socket.destroy();
       silent.close();
     }
   });
