@@ -6,8 +6,9 @@ import { join } from 'node:path';
 
 import type { CurveOptions } from '../../src/sdk/client.js';
 import { Attacker } from '../../test/support/attacker.js';
-import { HTTP_TOKEN } from '../../test/support/attacks.js';
+import { HOSTILE_RECEIVERS, HTTP_TOKEN } from '../../test/support/attacks.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../test/support/daemon.js';
+import { WebhookReceiver } from '../../test/support/webhook-receiver.js';
 import { makeKeys } from '../curve-keys.js';
 import { Quiet, SERVICES, type Waits } from './quiet.js';
 import type { Scene } from './scenes.js';
@@ -49,11 +50,13 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
   const { sets, curve, serverKey } = placeOf(scene);
   const { before } = scene;
   const profile = options.profiles;
+  const receiver = scene.tells === true ? await WebhookReceiver.open() : null;
   const daemon = await startDaemon({
     sets: [
       `limits.memoryBytes=${options.memoryBytes}`,
       ...(scene.atEvents === true ? ['events.listen=tcp://127.0.0.1:0'] : []),
       ...(scene.atHttp === true ? ['http.listen=127.0.0.1:0', TOKENS] : []),
+      ...(receiver?.sets(...HOSTILE_RECEIVERS) ?? []),
       ...(scene.sets ?? []),
       ...sets,
     ],
@@ -63,7 +66,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
       : { nodeOptions: ['--cpu-prof', `--cpu-prof-dir=${join(profile, scene.name)}`] }),
   });
   const { endpoint } = daemon;
-  const quiet = await Quiet.begin({ endpoint, curve, stores: scene.stores === true });
+  const quiet = await Quiet.begin({ endpoint, curve, stores: scene.stores === true, receiver });
   const { attack, count } = scene;
   const target =
     scene.atEvents === true
@@ -90,6 +93,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
   } finally {
     attacker.kill();
     await quiet.end();
+    await receiver?.close();
     // Node writes a profile when the process exits.
     await (profile === null ? daemon.kill() : daemon.stop());
   }

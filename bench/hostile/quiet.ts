@@ -4,11 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '../../src/core/errors.js';
 import { Client, type CurveOptions } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
+import { until } from '../../test/support/until.js';
+import type { WebhookReceiver } from '../../test/support/webhook-receiver.js';
 
 /** The first service gets requests; the others only have to stay registered. */
 export const SERVICES = ['honest-0', 'honest-1', 'honest-2', 'honest-3', 'honest-4'] as const;
 const ASK_MS = 20;
 const COME_MS = 500;
+const TELL_MS = 100;
 /** A request without an answer this long after the end has failed. */
 const REST_MS = 30_000;
 const BODY = Buffer.alloc(1024, 'x');
@@ -21,6 +24,8 @@ export interface Waits {
   readonly worker: number[];
   /** From a request to store to its receipt. */
   readonly receipt: number[];
+  /** From a request to store to the webhook that tells of its reply. */
+  readonly receiver: number[];
   /** From the first byte of a new client to its first answer. */
   readonly newcomer: number[];
   /** Codes of the errors. */
@@ -32,6 +37,8 @@ export interface QuietOptions {
   readonly curve: CurveOptions | null;
   /** Whether it also stores requests. */
   readonly stores: boolean;
+  /** Is told of the ends of requests; `null`: nobody is. */
+  readonly receiver: WebhookReceiver | null;
 }
 
 export class Quiet {
@@ -75,7 +82,13 @@ export class Quiet {
     const coming = setInterval(() => {
       open.push(this.#time(waits, waits.newcomer, () => this.#come()));
     }, COME_MS);
+    const telling = setInterval(() => {
+      const { receiver } = this.#options;
+      if (receiver === null) return;
+      open.push(this.#time(waits, waits.receiver, () => this.#tell(receiver)));
+    }, TELL_MS);
     await sleep(seconds * 1000);
+    clearInterval(telling);
     clearInterval(asking);
     clearInterval(coming);
     await Promise.all(open);
@@ -115,6 +128,14 @@ export class Quiet {
     if (frames[0]?.toString() !== '200') throw new Error(`titanic ${String(frames[0])}`);
   }
 
+  async #tell({ origin, received }: WebhookReceiver): Promise<void> {
+    const path = `/${this.#asked++}`;
+    const options = JSON.stringify({ webhook: origin + path });
+    const { frames } = await this.#client.request('titanic.submit', [options, SERVICES[1], 'x']);
+    if (frames[0]?.toString() !== '200') throw new Error(`titanic ${String(frames[0])}`);
+    await until(() => received.some((webhook) => webhook.path === path), 'a webhook');
+  }
+
   async #come(): Promise<void> {
     const client = this.#newClient();
     try {
@@ -137,5 +158,5 @@ export class Quiet {
 }
 
 function noWaits(): Waits {
-  return { client: [], worker: [], receipt: [], newcomer: [], failures: [] };
+  return { client: [], worker: [], receipt: [], receiver: [], newcomer: [], failures: [] };
 }

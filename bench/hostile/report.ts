@@ -62,6 +62,7 @@ function waitTable({ measured }: HostileReport): string {
     return [
       of('client', rest.client, attacked.client),
       of('worker', rest.worker, attacked.worker),
+      ...(scene.tells === true ? [of('receiver', rest.receiver, attacked.receiver)] : []),
       ...(scene.stores === true ? [of('storing client', rest.receipt, attacked.receipt)] : []),
     ];
   });
@@ -117,7 +118,7 @@ function reading({ seconds, memoryBytes, others }: HostileReport): string {
   return [
     `- Each attack lasts ${seconds} s and has its own broker, with \`limits.memoryBytes\` ${mebi(memoryBytes)} and defaults\n  otherwise. Before the attack, the same figures are measured at rest for the same time.`,
     '- The attacker is a separate process with the address 127.0.0.2; it reconnects when the broker closes its connection. The other peers are one process at 127.0.0.1:\n  five SDK workers, a client that sends one of them a request every 20 ms without waiting for answers, and a new client twice a second.',
-    '- Client: from the request to the reply. Worker: from the request to its arrival at the worker. Storing client: from the request\n  to the receipt. A failed request counts with the time until it failed.',
+    '- Client: from the request to the reply. Worker: from the request to its arrival at the worker. Storing client: from the request\n  to the receipt. Receiver: from a request to store to the webhook that tells of its reply. A failed request counts with the time until it failed.',
     '- Attacker, broker and the others share the cores. The row without an attack shows how the figures change\n  when one core is busy; it is not judged.',
     '- Memory is the resident memory of the process, sampled every 50 ms.',
     `- ${othersText(others)}`,

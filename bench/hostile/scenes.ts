@@ -1,5 +1,6 @@
 /** The attacks to measure, and the configuration of the broker for each. */
 import type { AttackName } from '../../test/support/attacks.js';
+import { TOKENS } from '../../test/support/programs.js';
 
 export interface Scene {
   readonly name: string;
@@ -18,6 +19,8 @@ export interface Scene {
   readonly atHttp?: true;
   /** A quiet client also stores requests. */
   readonly stores?: true;
+  /** A quiet receiver is told of the ends of requests, too. */
+  readonly tells?: true;
   /** Commands for the broker's shell to run before it. */
   readonly before?: string;
   /** Not an attack: nothing is judged. */
@@ -163,6 +166,15 @@ export const SCENES: readonly Scene[] = [
     attack: 'keys',
     count: 4,
     stores: true,
+  },
+  {
+    name: 'webhooks',
+    title: '2,500 webhooks to hosts that answer 1xx without end, in single bytes, and never',
+    unit: 'connections',
+    attack: 'webhooks',
+    count: 2500,
+    sets: ['http.listen=127.0.0.1:0', 'limits.quotas={shop: {}}', TOKENS],
+    tells: true,
   },
   {
     name: 'half-open',

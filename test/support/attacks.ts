@@ -3,7 +3,8 @@
  * attack prepares itself and returns a function that begins it; it continues until the process
  * ends.
  */
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { secureRandom } from '../../src/core/random.js';
@@ -40,6 +41,17 @@ const LOST_REQUESTS = 10_000;
 const LOST_EVERY_MS = 1000;
 const SUBSCRIPTIONS = 9000;
 const TOPIC_BYTES = 240;
+/** Where the attacker receives webhooks, and what it answers: once, and then without end. */
+const RECEIVERS = [
+  { port: 47_811, first: '', then: 'HTTP/1.1 100 \r\n\r\n'.repeat(4000) },
+  { port: 47_812, first: 'HTTP/1.1 200 OK\r\nx: ', then: 'x' },
+  {
+    port: 47_813,
+    first: 'HTTP/1.1 500 \r\ntransfer-encoding: chunked\r\n\r\n',
+    then: '1\r\nx\r\n',
+  },
+  { port: 47_814, first: '', then: '' },
+] as const;
 const SUBSCRIBER = ready(property('Socket-Type', 'SUB'));
 
 /** A token with the role `request`. */
@@ -55,13 +67,14 @@ export class Site {
   sent = 0;
   readonly #port: number;
   readonly #host: string;
-  readonly #localAddress: string;
+  /** Its own. */
+  readonly address: string;
 
   constructor(endpoint: string, address: string, count: number, serverKey: string) {
     const { hostname, port } = new URL(endpoint.replace('tcp:', 'http:'));
     this.#host = hostname;
     this.#port = Number(port);
-    this.#localAddress = address;
+    this.address = address;
     this.count = count;
     this.serverKey = serverKey;
   }
@@ -71,7 +84,7 @@ export class Site {
     const socket = connect({
       port: this.#port,
       host: this.#host,
-      localAddress: this.#localAddress,
+      localAddress: this.address,
     });
     socket.on('error', () => undefined);
     if (reads) socket.on('data', () => undefined);
@@ -562,6 +575,40 @@ export const ATTACKS = {
     return pour(site, head, repeated(head, 1000));
   },
 
+  /** Requests that end at once, each with a webhook to a receiver of the attacker. */
+  webhooks: async (site) => {
+    for (const { port, first, then } of RECEIVERS) {
+      const server = createServer((socket) => {
+        site.sent++;
+        socket.on('error', () => undefined);
+        const more = (): void => {
+          if (socket.destroyed || then === '') return;
+          if (socket.write(then)) setImmediate(more);
+          else socket.once('drain', more);
+        };
+        socket.setNoDelay().once('data', () => {
+          socket.write(first);
+          more();
+        });
+      });
+      await once(server.listen(port, site.address), 'listening');
+    }
+    const closes: Buffer[] = [];
+    const peer = site.peer((frames) => {
+      const [status, uuid = ''] = frames.slice(4);
+      if (status === '200') closes.push(request('titanic.close', uuid));
+    });
+    for (let at = 0; at < site.count; at++) {
+      const { port = 0 } = RECEIVERS[at % RECEIVERS.length] ?? {};
+      const options = JSON.stringify({ webhook: `http://${site.address}:${port}/` });
+      peer.socket.write(request('titanic.submit', options, 'nobody', 'x'));
+    }
+    await until(() => closes.length === site.count, `${site.count} requests with webhooks`);
+    return () => {
+      site.dial(Buffer.concat([HANDSHAKE, ...closes]));
+    };
+  },
+
   /** Requests of 1 KB to store, as fast as the broker reads them. */
   durable: (site) => () => {
     const messages = 100;
@@ -570,5 +617,10 @@ export const ATTACKS = {
     return flood(site, { connections: site.count, batch, messages });
   },
 } satisfies Readonly<Record<string, Attack>>;
+
+/** Where webhooks of the attack go to. */
+export const HOSTILE_RECEIVERS: readonly string[] = RECEIVERS.map(
+  ({ port }) => `http://127.0.0.2:${port}`,
+);
 
 export type AttackName = keyof typeof ATTACKS;
