@@ -315,7 +315,7 @@ export const SCHEMA = map({
     webhookHosts: maybe(line(4096), 'none: no webhooks')
       .meta(LIVE)
       .describe(
-        'To which hosts webhooks may go, separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. Needs `http.webhookSecretFile`.',
+        'To which hosts webhooks may go, separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. At most 4 webhooks at a time are sent to one host, 256 in all. Needs `http.webhookSecretFile`.',
       ),
     webhookSecretFile: maybe(path)
       .meta(LIVE)
