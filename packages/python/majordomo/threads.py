@@ -42,7 +42,8 @@ def here(owner: Owner) -> None:
         return
     with _locks.setdefault(os.getpid(), new_lock()):
         if not is_here(owner):
-            _inherited.append(dict(vars(owner)))  # the parent's sockets are not for us to close
+            if owner._pid:
+                _inherited.append(dict(vars(owner)))  # the parent's sockets are not for us to close
             owner._begin_here()
             owner._pid = os.getpid()
 
@@ -53,7 +54,7 @@ def is_here(owner: Owner) -> bool:
 
 
 def _package(function: Any) -> Optional[str]:
-    name: str = function.__module__.partition(".")[0]
+    name = str(function.__module__).partition(".")[0]
     return name if name in ("gevent", "eventlet") else None
 
 
@@ -86,8 +87,8 @@ def new_lock() -> Any:
 
 def new_pair() -> "tuple[Any, Any]":
     """Two connected sockets of the system."""
-    here, there = getattr(_socket, "socketpair", socket.socketpair)()
-    return here, there
+    reader, writer = getattr(_socket, "socketpair", socket.socketpair)()
+    return reader, writer
 
 
 class Thread:

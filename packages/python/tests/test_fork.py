@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pathlib
 import threading
 import time
+import weakref
 from typing import Callable
 
 import pytest
@@ -233,6 +235,15 @@ def test_a_client_of_a_module_works_in_a_pool_of_processes(broker: Broker, tmp_p
     with Worker(broker.endpoint, "forked", echo).ready():
         assert output_of(start_program(tmp_path, POOL, broker.endpoint, start_method)) == ["0 1 2 3 4 5 6 7 8 9"]
 
+
+
+def test_a_client_that_is_closed_leaves_nothing_behind(broker: Broker) -> None:
+    with Client(broker.endpoint) as client:
+        client.request("mmi.broker", "")
+        engine = weakref.ref(client._engine)
+    del client
+    gc.collect()
+    assert engine() is None
 
 
 def test_a_call_ends_by_itself_if_the_thread_of_its_client_does_not_run(
