@@ -21,7 +21,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 from .errors import BodyError, ServiceError, is_failure_code
 from .message import Request
 from .options import body_of, wrong
-from .threads import say
+from .threads import say, signals_are_ours
 from .worker_core import Failure
 
 TEXT_BYTES_MAX = 1024
@@ -210,28 +210,19 @@ class _Process:
 def _serve(connection: "multiprocessing.connection.Connection", expose_errors: bool) -> None:
     """What a process does."""
     own = os.getpid()
-
-    def keep(number: int, frame: Any) -> None:
-        if os.getpid() == own:
-            return
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        os.kill(os.getpid(), number)  # a handler forked it
-
-    # A terminal and systemd signal all processes of a worker: it decides itself when these end. A program that a
-    # handler starts would inherit signals that are ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, keep)
     threading.Thread(target=_end_with_worker, daemon=True).start()
     handler_of = functools.lru_cache(maxsize=None)(pickle.loads)
-    while True:
-        try:
-            handler, plain = connection.recv()
-        except (EOFError, OSError):
-            return
-        outcome = _outcome(lambda: body_of(handler_of(handler)(Request(*plain))), expose_errors)
-        if os.getpid() != own:
-            os._exit(1)  # a handler forked it and returned in both
-        connection.send(outcome)
+    # A terminal and systemd signal all processes of a worker: it decides itself when these end.
+    with signals_are_ours(lambda *_: None):
+        while True:
+            try:
+                handler, plain = connection.recv()
+            except (EOFError, OSError):
+                return
+            outcome = _outcome(lambda: body_of(handler_of(handler)(Request(*plain))), expose_errors)
+            if os.getpid() != own:
+                os._exit(1)  # a handler forked it and returned in both
+            connection.send(outcome)
 
 
 def _end_with_worker() -> None:

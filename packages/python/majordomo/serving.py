@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import logging
 import multiprocessing
 import os
-import signal
 import socket
 import threading
 import time
@@ -23,7 +23,7 @@ from .link import Wake
 from .message import Request
 from .options import DAY_MS, Endpoints, endpoints_of, integer, service_of, version_of, wrong
 from .session import Session
-from .threads import Thread, here, need_threads, say
+from .threads import Thread, here, need_threads, say, signals_are_ours
 from .worker_core import Task, WorkerSettings
 
 # Why the worker gives a request back, for the broker's log.
@@ -144,17 +144,12 @@ class Worker:
 
         Raises RuntimeError if the worker's thread has failed, whose error is the cause.
         """
-        before = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                before[number] = signal.signal(number, lambda *_: self._close_soon(10_000))
-        try:
+        with contextlib.ExitStack() as signals:
+            if threading.current_thread() is threading.main_thread():
+                signals.enter_context(signals_are_ours(lambda *_: self._close_soon(10_000)))
             self.start()
             while not self._ended.wait(0.5):
                 pass  # short waits, so that signals are handled on every system
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
         if self._error is not None:
             raise RuntimeError("the worker has failed") from self._error
 

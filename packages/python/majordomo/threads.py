@@ -10,14 +10,16 @@ from __future__ import annotations
 import _socket
 import _thread
 import collections
+import contextlib
 import importlib
 import logging
 import os
 import queue
+import signal
 import socket
 import threading
 import time
-from typing import Any, Callable, Optional, Protocol, Union
+from typing import Any, Callable, Iterator, Optional, Protocol, Union
 
 from .errors import UsageError
 
@@ -51,6 +53,50 @@ def here(owner: Owner) -> None:
 def is_here(owner: Owner) -> bool:
     """Whether this process has begun to use it."""
     return owner._pid == os.getpid()
+
+
+_OURS = (signal.SIGTERM, signal.SIGINT)
+_before: "dict[int, Any]" = {}  # while these are ours, the handlers that they had
+
+
+@contextlib.contextmanager
+def signals_are_ours(handler: Callable[..., Any]) -> Iterator[None]:
+    """SIGTERM and SIGINT call ``handler`` in this process, in its main thread.
+
+    What it forks has the handlers from before, and what it executes has the usual ones: ignored signals would be
+    inherited. They wait while it forks, because Python drops what reaches a child before it has begun.
+    """
+    try:
+        for number in _OURS:
+            _before[number] = signal.signal(number, handler)
+        yield
+    finally:
+        _usual_signals()
+
+
+def _usual_signals() -> None:
+    for number in list(_before):
+        signal.signal(number, _before.pop(number))
+
+
+def _hold_signals() -> None:
+    if _before:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+
+
+def _free_signals() -> None:
+    if _before:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+
+
+def _free_signals_of_child() -> None:
+    if _before:
+        _usual_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold_signals, after_in_parent=_free_signals, after_in_child=_free_signals_of_child)
 
 
 def _package(function: Any) -> Optional[str]:
