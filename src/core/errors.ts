@@ -47,19 +47,35 @@ export function detailsOf(error: unknown): Readonly<Record<string, unknown>> {
  *     if (codeOf(error) === 'ENOENT') …
  */
 export function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+  const code = fieldOf(error, 'code');
+  return typeof code === 'string' ? code : undefined;
 }
 
 /** The cause of any thrown value, or `undefined`. */
 export function causeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'cause' in error ? error.cause : undefined;
+  return fieldOf(error, 'cause');
 }
 
-/** The message of any thrown value. */
+/** The message of any thrown value; empty if it cannot be made. */
 export function messageOf(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'message' in error) {
-    return String(error.message);
+  return readOf(() => {
+    const hasMessage = typeof error === 'object' && error !== null && 'message' in error;
+    return String(hasMessage ? error.message : error);
+  }, '');
+}
+
+function fieldOf(error: unknown, field: string): unknown {
+  return readOf(() => {
+    const hasField = typeof error === 'object' && error !== null && field in error;
+    return hasField ? (error as Readonly<Record<string, unknown>>)[field] : undefined;
+  }, undefined);
+}
+
+/** What a thrown value says, unless it throws itself when it is read. */
+export function readOf<Value>(read: () => Value, otherwise: Value): Value {
+  try {
+    return read();
+  } catch {
+    return otherwise;
   }
-  return String(error);
 }

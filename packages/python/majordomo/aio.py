@@ -64,6 +64,7 @@ class AsyncClient(ClientBase):
         )
         try:
             while True:
+                self._engine.check(call)
                 part = await parts.get()
                 if isinstance(part, MajordomoError):
                     raise part

@@ -49,6 +49,7 @@ class Call:
         self.on_part = on_part
         self.end = end
         self.id = b""
+        self.pid = 0  # the process whose client has it
         self.deadline = 0.0
         self.attempt = 0  # the number of its last send
         self.sends = 0  # those that a worker may have got: the ones that were not refused

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
@@ -16,6 +14,7 @@ from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
 from .options import Body, Endpoints, cost, service_of
 from .schedules import Schedule
+from .threads import new_mailbox
 
 Service = Union[str, bytes]
 
@@ -119,25 +118,25 @@ class Client(ClientBase):
         The request is sent when the loop begins; each part must come within ``timeout_ms``, the last
         within ``deadline_ms``. Leaving the loop cancels the request. Raises what ``request`` raises, and StreamBrokenError.
         """
-        parts: queue.SimpleQueue[Union[StreamPart, MajordomoError]] = queue.SimpleQueue()
         name = shown(service)
         patience = self._engine.patience(timeout_ms, deadline_ms, retries)
-        call = self._engine.call(
-            service, body, patience, headers,
-            lambda _, error: parts.put(error) if error is not None else None,
-            lambda frames, final: parts.put(StreamPart(name, frames, final)),
-        )
-        try:
-            while True:
-                part = parts.get()
-                if isinstance(part, MajordomoError):
-                    raise part
-                call.read_bytes += cost(part.frames)
-                yield part
-                if part.final:
-                    return
-        finally:
-            self._engine.cancel(call)
+        with new_mailbox() as parts:
+            call = self._engine.call(
+                service, body, patience, headers,
+                lambda _, error: parts.put(error) if error is not None else None,
+                lambda frames, final: parts.put(StreamPart(name, frames, final)),
+            )
+            try:
+                while True:
+                    part = self._engine.next(call, parts)
+                    if isinstance(part, MajordomoError):
+                        raise part
+                    call.read_bytes += cost(part.frames)
+                    yield part
+                    if part.final:
+                        return
+            finally:
+                self._engine.cancel(call)
 
     def enqueue(
         self,
@@ -242,23 +241,16 @@ class Client(ClientBase):
         self.close()
 
     def _wait(self, begin: Callable[[Any], Any]) -> Sequence[bytes]:
-        outcome: list[Union[Sequence[bytes], MajordomoError]] = []
-        ended = threading.Lock()  # costs less than a Future
-        ended.acquire()
-
-        def done(body: Optional[Sequence[bytes]], error: Optional[MajordomoError]) -> None:
-            outcome.append(body or () if error is None else error)
-            ended.release()
-
-        call = begin(done)
-        try:
-            ended.acquire()
-        except KeyboardInterrupt:
-            self._engine.cancel(call)
-            raise
-        if isinstance(outcome[0], MajordomoError):
-            raise outcome[0]
-        return outcome[0]
+        with new_mailbox() as arrived:  # costs less than a Future
+            call = begin(lambda body, error: arrived.put(body or () if error is None else error))
+            try:
+                outcome: Union[Sequence[bytes], MajordomoError] = self._engine.next(call, arrived)
+            except BaseException:
+                self._engine.cancel(call)
+                raise
+        if isinstance(outcome, MajordomoError):
+            raise outcome
+        return outcome
 
     def _run(self, script: "Script[Result]") -> Result:
         answer: Any = None

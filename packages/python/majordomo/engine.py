@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import collections
 import logging
-import threading
+import os
+import queue
 import time
 from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
 
@@ -14,10 +15,11 @@ from . import wire
 from .call import Call, Done, OnPart, Settings
 from .client_core import ClientCore, Line
 from .curve import Curve
-from .errors import ClosedError, UsageError
+from .errors import ClosedError, RequestTimeoutError, StreamBrokenError, UsageError
 from .freelance import FreelanceCore
 from .link import Wake, ZmqLink
 from .options import DAY_MS, Endpoints, body_of, endpoints_of, headers_of, integer, service_of, version_of, wrong
+from .threads import THREAD_PATIENCE, Thread, here, new_lock, say
 
 log = logging.getLogger("majordomo.client")
 
@@ -77,12 +79,23 @@ class Engine:
             None if hedge_ms is None else integer("hedge_ms", hedge_ms, 0, DAY_MS) / 1000,
             integer("ping_interval_ms", ping_interval_ms, 10, DAY_MS) / 1000,
         )
+        self.is_freelance = strategy == "freelance"
+        self._curve = curve
+        self._closed = False
+        self._pid = 0
+        here(self)
+
+    def _begin_here(self) -> None:
         self._poller = zmq.Poller()
-        self._wake = Wake(self._poller)
+        self._wake: Optional[Wake] = None
+        self._thread: Optional[Thread] = None
+        self._tasks: collections.deque[Callable[[], None]] = collections.deque()
+        self._lock = new_lock()
+        self._has_ended = False
         context: zmq.Context[Any] = zmq.Context.instance()
         self._core: Union[ClientCore, FreelanceCore]
-        if strategy == "freelance":
-            self._links = [ZmqLink(context, self._poller, curve) for _ in self.settings.endpoints]
+        if self.is_freelance:
+            self._links = [ZmqLink(context, self._poller, self._curve) for _ in self.settings.endpoints]
             self._core = several = FreelanceCore(self.settings, self._links)
             for at, each in enumerate(self._links):
                 _connect(several, at, each)
@@ -90,7 +103,7 @@ class Engine:
             self._links = []
 
             def dial(line: Line) -> ZmqLink:
-                link = ZmqLink(context, self._poller, curve)
+                link = ZmqLink(context, self._poller, self._curve)
                 link.on_up = lambda: core.up(line, time.monotonic())
                 link.on_down = lambda reason: core.down(line, reason, time.monotonic())
                 link.on_message = lambda frames: core.received(line, frames, time.monotonic())
@@ -98,12 +111,6 @@ class Engine:
                 return link
 
             self._core = core = ClientCore(self.settings, dial)
-        self.is_freelance = strategy == "freelance"
-        self._tasks: collections.deque[Callable[[], None]] = collections.deque()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="majordomo-client", daemon=True)
-        self._thread.start()
 
     @property
     def facts(self) -> Optional[wire.Facts]:
@@ -128,7 +135,25 @@ class Engine:
         timeout_ms, retries, end = patience
         call = Call(name, body_of(body), packed, timeout_ms / 1000, retries, done, on_part, end)
         self.post(lambda: self._core.start(call, time.monotonic()))
+        call.pid = self._pid
         return call
+
+    def next(self, call: Call, arrived: Any) -> Any:
+        """Waits for what comes next of a call. The wait has an end also if this client's thread does not run."""
+        self.check(call)
+        limit = min(call.tries * call.timeout, max(0.0, call.end - time.monotonic())) + THREAD_PATIENCE
+        for _ in range(2):  # once more: the whole process may have stood still
+            try:
+                return arrived.get(timeout=limit)
+            except queue.Empty:
+                pass
+        text = f"no answer from '{call.name}': the thread of this client has not run for {2 * limit:.0f} s"
+        raise RequestTimeoutError(text, {"service": call.name})
+
+    def check(self, call: Call) -> None:
+        """Raises StreamBrokenError for a stream that the parent of this process began."""
+        if call.pid != os.getpid():
+            raise StreamBrokenError(f"{call.name}: the stream was begun before fork, in the parent of this process")
 
     def ask(self, question: Ask, done: Done) -> Call:
         return self.call(question.service, question.body, question.patience or self.patience(), None, done)
@@ -144,45 +169,52 @@ class Engine:
         )
 
     def cancel(self, call: Call) -> None:
+        if call.pid != os.getpid():
+            return  # it is the parent's
         try:
             self.post(lambda: self._core.abandon(call))
         except ClosedError:
             pass  # it has ended already
 
     def post(self, task: Callable[[], None]) -> None:
+        here(self)
         with self._lock:
-            if self._closed:
+            if self._closed or self._has_ended:
                 raise ClosedError("the client was closed")
+            # Only now: a process that forks first does so without threads.
+            self._wake = self._wake or Wake(self._poller)
+            self._thread = self._thread or Thread(self._run, "majordomo-client")
             self._tasks.append(task)
         self._wake.set()
 
     def close(self) -> None:
+        here(self)
         with self._lock:
             self._closed = True
-        self._wake.set()
-        if self._thread is not threading.current_thread():
+        if self._wake is not None and self._thread is not None:
+            self._wake.set()
             self._thread.join()
 
     def _run(self) -> None:
+        assert self._wake is not None
         try:
             while not self._closed:
-                self._turn()
-        except BaseException:
-            log.exception("the client's thread ended")
-            raise
+                self._turn(self._wake)
+        except BaseException as error:
+            say(log, logging.ERROR, "the client's thread ended", exc_info=error)
         finally:
             with self._lock:
-                self._closed = True
+                self._has_ended = True
             while self._tasks:
                 self._tasks.popleft()()
             self._core.close()
             with self._lock:
                 self._wake.close()
 
-    def _turn(self) -> None:
+    def _turn(self, wake: Wake) -> None:
         wait = max(0.0, self._core.next_at() - time.monotonic())
         ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
-        self._wake.clear(ready)
+        wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()
         for link in self._links:

@@ -109,7 +109,10 @@ class UnsupportedError(MajordomoError):
 
 
 class UsageError(MajordomoError):
-    """A client of independent brokers was asked to store a request, or for a stored one."""
+    """A client of independent brokers was asked to store a request, or for a stored one.
+
+    Also: a worker or a map in a program whose threads gevent or eventlet has replaced.
+    """
 
     code = "ERR_MDP_USAGE"
 

@@ -288,8 +288,10 @@ class FreelanceCore:
                 self.abandon(call)
                 call.done(None, error)
                 return
-            call.until = min(now + call.timeout, call.end)
-            call.deadline = max(call.deadline, call.until) if call.is_streamed else call.deadline
+            call.until = now + call.timeout
+            if call.is_streamed:
+                call.deadline = min(max(call.deadline, call.until), call.end)
+            call.until = min(call.until, call.deadline)
             self._timer(race)
 
     def _time_out(self, call: Call, now: float) -> None:

@@ -3,122 +3,226 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import contextlib
 import functools
 import inspect
 import json
+import logging
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.util
 import os
+import pickle
 import queue
 import signal
 import threading
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from .errors import BodyError, ServiceError, is_failure_code
 from .message import Request
 from .options import body_of, wrong
+from .threads import say, signals_are_ours
 from .worker_core import Failure
 
 TEXT_BYTES_MAX = 1024
 DETAIL_BYTES_MAX = 65536
+DETAIL_FRAMES_MAX = 64
+
+# How long a process may take to end after its last request, in seconds.
+_END_PATIENCE = 5.0
+
+log = logging.getLogger("majordomo.worker")
 
 Handler = Callable[..., Any]
+Result = TypeVar("Result")
 
 
-# The frames of the answer, or the handler's error.
-Outcome = Union["list[bytes]", BaseException]
+class Raised(NamedTuple):
+    """What a handler raised. It is made where that is caught, so that no code of the error runs elsewhere."""
+
+    failure: Failure
+    shown: str  # for the log
+
+
+# The frames of the answer, or what the handler raised.
+Outcome = Union["list[bytes]", Raised]
 Over = Callable[[Outcome], None]
 
 
 class Runner:
-    """``run`` returns at once; ``over`` gets the outcome, in another thread."""
+    """``run`` returns at once; ``over`` gets the outcome, in another thread. ``failed``: the event loop has ended."""
 
-    def __init__(self, run_in: str, concurrency: int) -> None:
+    def __init__(self, run_in: str, concurrency: int, expose_errors: bool, failed: Callable[[BaseException], None]) -> None:
         if run_in not in ("threads", "processes"):
             raise wrong("run_in", "must be 'threads' or 'processes'")
-        self._concurrency = concurrency
-        self._pool = self._new_pool() if run_in == "processes" else None
+        self._in_processes = run_in == "processes"
+        self._expose_errors = expose_errors
+        self._failed = failed
+        self._is_closed = False
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         # Threads of our own: a ThreadPoolExecutor costs several times as much for each request.
-        self._queue: "queue.SimpleQueue[Optional[tuple[Handler, Request, Over]]]" = queue.SimpleQueue()
+        self._queue: "queue.SimpleQueue[Optional[tuple[Callable[[], Outcome], Over]]]" = queue.SimpleQueue()
         self._idle: list[None] = []  # an item for each thread that waits
         self._threads = 0
+        self._processes: "set[_Process]" = set()
+        self._free: "list[_Process]" = []  # those that have nothing to do
 
     def runner_of(self, handler: Handler) -> Callable[[Handler, Request, Over], None]:
         """How this handler runs. Raises OptionError if it cannot run in processes."""
         if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
             return self._run_on_loop
-        if self._pool is None:
+        if not self._in_processes:
             return self._run_in_thread
         if inspect.isgeneratorfunction(handler):
             raise wrong("run_in", "must be 'threads' for handlers that send parts")
+        try:
+            pickle.dumps(handler)
+        except Exception as error:
+            raise wrong("handler", f"must be importable to run in processes: {_text_of(error)}") from error
         return self._run_in_process
 
     def _run_in_thread(self, handler: Handler, request: Request, over: Over) -> None:
+        self._run(lambda: _called(handler, request), over)
+
+    def _run_in_process(self, handler: Handler, request: Request, over: Over) -> None:
+        self._run(lambda: self._in_process(handler, request), over)
+
+    def _run(self, work: Callable[[], Outcome], over: Over) -> None:
         try:
             self._idle.pop()
         except IndexError:
-            self._threads += 1
             threading.Thread(target=self._work, name="majordomo-handler", daemon=True).start()
-        self._queue.put((handler, request, over))
+            self._threads += 1
+        self._queue.put((work, over))
 
     def _work(self) -> None:
         while True:
             item = self._queue.get()
             if item is None:
                 return
-            handler, request, over = item
-            try:
-                outcome: Outcome = _called(handler, request)
-            except BaseException as error:
-                outcome = error
+            work, over = item
+            outcome = _outcome(work, self._expose_errors)
             self._idle.append(None)
             over(outcome)
-            del item, handler, request, over, outcome  # not kept until the next one
+            del item, work, over, outcome  # not kept until the next one
 
-    def _run_in_process(self, handler: Handler, request: Request, over: Over) -> None:
-        assert self._pool is not None
+    def _in_process(self, handler: Handler, request: Request) -> Outcome:
         try:
-            future = self._pool.submit(_in_process, handler, request.plain())
-        except concurrent.futures.BrokenExecutor:
-            # A process was killed, which ends its pool.
-            self._pool = self._new_pool()
-            future = self._pool.submit(_in_process, handler, request.plain())
-        _report(future, over)
+            process = self._free.pop()
+        except IndexError:
+            try:
+                process = _Process(self._expose_errors)
+            except Exception as error:
+                return not_begun(error)
+            self._processes.add(process)
+        try:
+            outcome: Optional[Outcome] = process.run(pickle.dumps(handler), request.plain())
+        except (EOFError, OSError):
+            outcome = None
+        if outcome is not None and not self._is_closed:
+            self._free.append(process)
+            return outcome
+        self._processes.discard(process)
+        process.dismiss(True)
+        code = process.end()
+        if outcome is not None:
+            return outcome
+        how = f"exit status {code}" if code >= 0 else f"signal {_of(lambda: signal.Signals(-code).name, str(-code))}"
+        return Raised(Failure("retry", "process_lost", f"a process of the worker was lost: {how}"), f"its process was lost: {how}")
 
     def _run_on_loop(self, handler: Handler, request: Request, over: Over) -> None:
-        _report(asyncio.run_coroutine_threadsafe(_awaited(handler, request), self._event_loop()), over)
-
-    def _new_pool(self) -> concurrent.futures.ProcessPoolExecutor:
-        # Forking a process that has threads is unsafe.
-        spawn = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(self._concurrency, spawn, _begin_process)
+        future = asyncio.run_coroutine_threadsafe(_awaited(handler, request, self._expose_errors), self._event_loop())
+        # Its task may have been cancelled before it began.
+        future.add_done_callback(lambda _: over(_outcome(future.result, self._expose_errors)))
 
     def close(self, is_late: bool) -> None:
         """Does not wait for handlers that still run; ``is_late``: their requests were given back."""
+        self._is_closed = True
         for _ in range(self._threads):
             self._queue.put(None)
-        if self._pool is not None:
-            processes = list((self._pool._processes or {}).values()) if is_late else []
-            self._pool.shutdown(wait=False)
-            for process in processes:
-                process.kill()  # or this process waits for them at its end
+        processes = list(self._processes)
+        for process in processes:
+            process.dismiss(is_late)
+        for process in processes:
+            process.end()
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="majordomo-loop", daemon=True).start()
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=self._run_loop, args=(loop,), name="majordomo-loop", daemon=True).start()
+            self._loop = loop
         return self._loop
 
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            while not self._is_closed:  # a handler may have stopped it
+                try:
+                    loop.run_forever()
+                except (KeyboardInterrupt, SystemExit) as error:
+                    # Of a task or a callback that a handler made: who awaits it gets it as well.
+                    say(log, logging.WARNING, "%s was raised on the event loop, which goes on", type(error).__name__)
+            loop.close()
+        except BaseException as error:
+            self._failed(error)
 
-def _begin_process() -> None:
-    # A terminal and systemd signal all processes of a worker: it decides itself when these end.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+
+class _Process:
+    """A process that runs one handler after another: a new one, because forking one that has threads is unsafe."""
+
+    def __init__(self, expose_errors: bool) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._connection, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(theirs, expose_errors), name="majordomo-handlers")
+        self._process.start()
+        theirs.close()
+        # Before this process waits for it at its end, if no worker was closed.
+        multiprocessing.util.Finalize(self, self._process.kill, exitpriority=10)
+
+    def run(self, handler: bytes, plain: Any) -> Outcome:
+        """Raises EOFError or OSError if the process is lost."""
+        self._connection.send((handler, plain))
+        # What it forked may have its end of the connection, too.
+        while not self._connection.poll(1):
+            if not self._process.is_alive() and not self._connection.poll(0):
+                raise EOFError
+        outcome: Outcome = self._connection.recv()
+        return outcome
+
+    def dismiss(self, at_once: bool) -> None:
+        """Lets it end, which ``end`` waits for."""
+        if at_once:
+            self._process.kill()
+        else:
+            self._connection.close()
+
+    def end(self) -> int:
+        """Waits for its end. Returns its exit status; a signal is a negative number."""
+        self._process.join(_END_PATIENCE)
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+        return self._process.exitcode or 0
+
+
+def _serve(connection: "multiprocessing.connection.Connection", expose_errors: bool) -> None:
+    """What a process does."""
+    own = os.getpid()
     threading.Thread(target=_end_with_worker, daemon=True).start()
+    handler_of = functools.lru_cache(maxsize=None)(pickle.loads)
+    # A terminal and systemd signal all processes of a worker: it decides itself when these end.
+    with signals_are_ours(lambda *_: None):
+        while True:
+            try:
+                handler, plain = connection.recv()
+            except (EOFError, OSError):
+                return
+            outcome = _outcome(lambda: body_of(handler_of(handler)(Request(*plain))), expose_errors)
+            if os.getpid() != own:
+                os._exit(1)  # a handler forked it and returned in both
+            connection.send(outcome)
 
 
 def _end_with_worker() -> None:
@@ -128,18 +232,21 @@ def _end_with_worker() -> None:
     os._exit(1)
 
 
-def _report(future: "concurrent.futures.Future[list[bytes]]", over: Over) -> None:
-    def done(_: Any) -> None:
-        try:
-            outcome: Outcome = future.result()
-        except BaseException as error:  # a task that was cancelled, too
-            outcome = error
-        over(outcome)
-
-    future.add_done_callback(done)
+def _outcome(work: Callable[[], Outcome], expose_errors: bool) -> Outcome:
+    try:
+        return work()
+    except BaseException as error:
+        return _raised(error, expose_errors)
 
 
-async def _awaited(handler: Handler, request: Request) -> "list[bytes]":
+async def _awaited(handler: Handler, request: Request, expose_errors: bool) -> Outcome:
+    try:
+        return await _answered(handler, request)
+    except BaseException as error:  # what ends a program must not end the loop of all
+        return _raised(error, expose_errors)
+
+
+async def _answered(handler: Handler, request: Request) -> "list[bytes]":
     task: "Optional[asyncio.Task[Any]]" = asyncio.current_task()
     assert task is not None
     request._stop = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
@@ -163,38 +270,64 @@ def _called(handler: Handler, request: Request) -> "list[bytes]":
             return body_of(b"" if end.value is None else end.value)
 
 
-def _in_process(handler: Handler, plain: Any) -> "list[bytes]":
-    return body_of(handler(Request(*plain)))
+def not_begun(error: BaseException) -> Raised:
+    """What becomes of a request for which no thread or process could be started: another worker gets it."""
+    text = _text_of(error)
+    return Raised(Failure("retry", "not_started", text), f"it could not be started: {text}")
+
+
+def _raised(error: BaseException, expose_errors: bool) -> Raised:
+    name = _of(lambda: _cut(type(error).__name__), "Error")
+    return Raised(failure_of(error, expose_errors), f"{name}: {_text_of(error)}")
 
 
 def failure_of(error: BaseException, expose_errors: bool) -> Failure:
-    """A ServiceError as it is; of any other error its class and, if exposed, its message."""
-    if isinstance(error, ServiceError):
-        kind = "retry" if error.retry == "elsewhere" else "error" if error.retry else "final"
-        code = error.service_code if is_failure_code(error.service_code) else "Error"
-        return Failure(kind, code, _cut(error.message), _detail(error))
-    if isinstance(error, concurrent.futures.BrokenExecutor):
-        return Failure("retry", "process_lost", "a process of the worker was lost")
-    code = error.code if isinstance(error, BodyError) else type(error).__name__
-    text = _cut(str(error)) if expose_errors else ""
+    """A ServiceError as it is; of any other error its class and, if exposed, its text.
+
+    The methods of an error are the program's code and may raise anything: what can be told is told.
+    """
+    failure = _of(lambda: _service_failure(error), None) if issubclass(type(error), ServiceError) else None
+    if failure is not None:
+        return failure
+    code = BodyError.code if issubclass(type(error), BodyError) else _of(lambda: _cut(type(error).__name__), "")
+    text = _text_of(error) if expose_errors else ""
     return Failure("error", code if is_failure_code(code) else "Error", text)
 
 
-def _detail(error: ServiceError) -> "list[bytes]":
+def _service_failure(error: Any) -> Failure:
+    kind = "retry" if error.retry == "elsewhere" else "error" if error.retry else "final"
+    code = error.service_code if is_failure_code(error.service_code) else "Error"
+    return Failure(kind, _cut(code), _cut(error.message), _detail(error))
+
+
+def _detail(error: Any) -> "list[bytes]":
     if error.detail:
-        detail = list(error.detail)  # of another service: passed on
+        # Of another service: passed on.
+        detail = [frame for frame in error.detail if isinstance(frame, bytes)]
     elif error.details:
         try:
             detail = [json.dumps(error.details).encode()]
-        except (TypeError, ValueError) as reason:
-            return [json.dumps({"omitted": _cut(f"the details are not JSON: {reason}")}).encode()]
+        except Exception as reason:
+            return [json.dumps({"omitted": f"the details are not JSON: {_text_of(reason)}"}).encode()]
     else:
         return []
     size = sum(len(frame) for frame in detail)
-    if size <= DETAIL_BYTES_MAX:
+    if size <= DETAIL_BYTES_MAX and len(detail) <= DETAIL_FRAMES_MAX:
         return detail
     return [json.dumps({"omitted": f"the details have {size} bytes, at most {DETAIL_BYTES_MAX} are allowed"}).encode()]
 
 
+def _text_of(error: BaseException) -> str:
+    return _of(lambda: _cut(str(error)), "")
+
+
 def _cut(text: str) -> str:
-    return text.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
+    return str.encode(text, "utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
+
+
+def _of(make: Callable[[], Result], otherwise: Result) -> Result:
+    """What an error of the program tells, unless that raises."""
+    try:
+        return make()
+    except BaseException:
+        return otherwise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket as sockets
 from typing import Any, Callable, Container, Iterator, Optional, Sequence
 
 import zmq
@@ -10,6 +9,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from .curve import Curve
 from .exchange import KEY_REFUSED
+from .threads import new_pair
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN = {
@@ -128,7 +128,7 @@ class Wake:
     """Wakes the thread that polls it, from any thread."""
 
     def __init__(self, poller: zmq.Poller) -> None:
-        self._reader, self._writer = sockets.socketpair()
+        self._reader, self._writer = new_pair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._is_set = False

@@ -12,6 +12,7 @@ from .map_copy import Change, Copy, Reader, text_of
 from .map_core import OwnChange
 from .map_links import MapLinks
 from .options import DAY_MS, Endpoints, body_of, endpoints_of, integer, wrong
+from .threads import THREAD_PATIENCE, here, is_here
 
 Key = Union[str, bytes]
 
@@ -48,8 +49,13 @@ class SharedMap:
         listed = endpoints_of(endpoints)
         if not all(each.startswith("tcp://") for each in listed):
             raise wrong("endpoints", "must be tcp:// for a map, which has three ports")
-        self._copy = Copy()
-        self._links = MapLinks(listed, self._subtree, integer("max_bytes", max_bytes, 1, 2**40), curve, self._copy)
+        self._held = Copy()
+        self._links = MapLinks(listed, self._subtree, integer("max_bytes", max_bytes, 1, 2**40), curve, self._held)
+
+    @property
+    def _copy(self) -> Copy:
+        here(self._links)
+        return self._held
 
     def get(self, key: Key) -> Optional[bytes]:
         """The value of a key now; None if there is none."""
@@ -147,7 +153,12 @@ class SharedMap:
 
         change = OwnChange(name, properties, value, time.monotonic() + timeout / 1000, settled)
         self._links.change(change)
-        future.result()
+        try:
+            future.result(timeout / 1000 + THREAD_PATIENCE)
+        except concurrent.futures.TimeoutError as error:
+            if not future.done():
+                raise RequestTimeoutError("the thread of this map does not run") from error
+            raise
 
     def _read(self, reader: Reader) -> Iterator[Change]:
         try:
@@ -157,8 +168,9 @@ class SharedMap:
                     return
                 yield change
         finally:
-            with self._copy.lock:
-                self._copy.readers.remove(reader)
+            if is_here(self._links):
+                with self._copy.lock:
+                    self._copy.readers.remove(reader)
 
 
 def _bytes(key: Key) -> bytes:

@@ -8,6 +8,7 @@ import threading
 from typing import Mapping, NamedTuple, Optional
 
 from .errors import ClosedError, MajordomoError
+from .threads import say
 
 log = logging.getLogger("majordomo.map")
 
@@ -36,11 +37,15 @@ class Copy:
     """``lock`` guards everything here and is notified of every change."""
 
     def __init__(self) -> None:
-        self.lock = threading.Condition()
+        self.begin_here()
         self.values: dict[bytes, bytes] = {}
-        self.is_synced = False
         self.error: Optional[MajordomoError] = None
         self.readers: list[Reader] = []
+
+    def begin_here(self) -> None:
+        """In a forked process, where the map stays as it was, a thread of the parent may have the lock for ever."""
+        self.lock = threading.Condition()
+        self.is_synced = False
 
     def synced(self, values: Mapping[bytes, bytes]) -> None:
         """The whole map, in place of what it was."""
@@ -62,7 +67,7 @@ class Copy:
             self.lock.notify_all()
 
     def lost(self, reason: str) -> None:
-        log.warning("the map is not followed: %s", reason)
+        say(log, logging.WARNING, "the map is not followed: %s", reason)
         with self.lock:
             self.is_synced = False
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import logging
-import threading
 import time
 from typing import Any, Callable, Mapping, Optional, Sequence
 
@@ -15,6 +14,7 @@ from .errors import ClosedError, MajordomoError
 from .link import Wake, ZmqLink
 from .map_copy import Copy
 from .map_core import HUGZ, MapCore, OwnChange, Record
+from .threads import Thread, here, is_here, need_threads, say
 
 log = logging.getLogger("majordomo.map")
 
@@ -22,14 +22,24 @@ log = logging.getLogger("majordomo.map")
 class MapLinks:
     def __init__(self, endpoints: Sequence[str], subtree: bytes, max_bytes: int, curve: Optional[Curve],
                  copy: Copy) -> None:
+        need_threads("a map")
         self._endpoints = endpoints
+        self._subtree = subtree
+        self._max_bytes = max_bytes
+        self._curve = curve
         self._copy = copy
         self._closed = False
+        self._pid = 0
+        here(self)
+
+    def _begin_here(self) -> None:
+        endpoints, subtree, curve = self._endpoints, self._subtree, self._curve
+        self._copy.begin_here()
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
         self._poller = zmq.Poller()
         self._wake = Wake(self._poller)
         context: zmq.Context[Any] = zmq.Context.instance()
-        self._core = core = MapCore(self, len(endpoints), max_bytes)
+        self._core = core = MapCore(self, len(endpoints), self._max_bytes)
         self._updates = ZmqLink(context, self._poller, curve, zmq.SUB, [subtree, HUGZ] if subtree else [b""])
         self._updates.on_up = lambda: None
         self._updates.on_down = lambda reason: core.down(reason, time.monotonic())
@@ -50,11 +60,11 @@ class MapLinks:
             writer.connect(_above(endpoint, 2))
         self._poller.register(writer, zmq.POLLIN)
         self._takers = 0
-        self._thread = threading.Thread(target=self._run, name="majordomo-map", daemon=True)
-        self._thread.start()
+        self._thread = Thread(self._run, "majordomo-map")
 
     def change(self, change: OwnChange) -> None:
         """Raises why the map has ended."""
+        here(self)
         with self._copy.lock:
             if self._closed or self._copy.error is not None:
                 raise self._copy.error or ClosedError("the map was closed")
@@ -62,11 +72,13 @@ class MapLinks:
         self._wake.set()
 
     def close(self) -> None:
+        if not is_here(self):
+            self._closed = True
+            return
         with self._copy.lock:
             self._closed = True
         self._wake.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
         error = ClosedError("the map was closed")
@@ -74,9 +86,8 @@ class MapLinks:
             while not self._closed and self._copy.error is None:
                 self._turn()
         except BaseException as raised:
-            log.exception("the map's thread ended")
+            say(log, logging.ERROR, "the map's thread ended", exc_info=raised)
             error = ClosedError(f"the map's thread ended: {raised}")
-            raise
         finally:
             self._copy.failed(error)
             while self._tasks:

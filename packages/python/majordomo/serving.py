@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import functools
+import logging
+import multiprocessing
 import os
-import signal
 import socket
 import threading
 import time
@@ -15,11 +18,12 @@ import zmq
 from .contract import contracts_of
 from .curve import Curve
 from .errors import RequestTimeoutError, StreamBrokenError
-from .handlers import Handler, Outcome, Runner, failure_of
+from .handlers import Handler, Outcome, Raised, Runner, log, not_begun
 from .link import Wake
 from .message import Request
 from .options import DAY_MS, Endpoints, endpoints_of, integer, service_of, version_of, wrong
-from .session import Session, log
+from .session import Session
+from .threads import Thread, here, need_threads, say, signals_are_ours
 from .worker_core import Task, WorkerSettings
 
 # Why the worker gives a request back, for the broker's log.
@@ -81,63 +85,73 @@ class Worker:
         contracts: dict[bytes, bytes] = {}
         if contract is not None:
             contracts = contracts_of({service: contract} if services is None else contract, handlers)
-        if name is None:
-            suffix = f":{os.getpid()}"
-            name = socket.gethostname()[: 64 - len(suffix)] + suffix
-        if len(name) > 64:
+        if name is not None and len(name) > 64:
             raise wrong("name", "must have at most 64 characters")
         self._concurrency = integer("concurrency", concurrency, 1, 10_000)
-        settings = WorkerSettings(
+        self._settings = WorkerSettings(
             version_of(protocol),
-            name,
+            name or "",
             self._concurrency,
             integer("heartbeat_interval_ms", heartbeat_interval_ms, 10, DAY_MS) / 1000,
             integer("heartbeat_liveness", heartbeat_liveness, 1, 1000),
             integer("retry_base_ms", retry_base_ms, 1, DAY_MS),
             integer("retry_max_ms", retry_max_ms, 1, DAY_MS),
         )
-        listed = endpoints_of(endpoints)
+        self._has_name = name is not None
+        self._handlers, self._contracts, self._curve = handlers, contracts, curve
+        self._endpoints = endpoints_of(endpoints)
         self._cancel_grace = integer("cancel_grace_ms", cancel_grace_ms, 0, DAY_MS) / 1000
         self._expose_errors = expose_errors
-        self._runner = Runner(run_in, self._concurrency)
+        self._run_in = run_in
+        self._close_at: Optional[float] = None
+        need_threads("a worker")
+        self._pid = 0
+        here(self)
+
+    def _begin_here(self) -> None:
+        self._runner = Runner(self._run_in, self._concurrency, self._expose_errors, self._fail)
         self._poller = zmq.Poller()
-        self._wake = Wake(self._poller)
+        self._wake: Optional[Wake] = None  # made when it starts
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
         self._held: collections.deque[tuple[Session, Task]] = collections.deque()
         self._running: dict[Task, tuple[Session, Request]] = {}
         self._cancelled: dict[Task, float] = {}  # of these, when their places are given to others
-        self._ready = {each: threading.Event() for each in handlers}
-        self._close_at: Optional[float] = None
+        self._ready = {each: threading.Event() for each in self._handlers}
         self._ended = threading.Event()
-        self._thread: Optional[threading.Thread] = None
+        self._error: Optional[BaseException] = None
+        self._thread: Optional[Thread] = None
         self._lock = threading.Lock()
+        settings = self._settings if self._has_name else self._settings._replace(name=_process_name())
         self._sessions = [
-            Session(self, settings, each, function, endpoint, curve, contracts.get(each, b""))
-            for each, function in handlers.items()
-            for endpoint in listed
+            Session(self, settings, each, function, endpoint, self._curve, self._contracts.get(each, b""))
+            for each, function in self._handlers.items()
+            for endpoint in self._endpoints
         ]
 
     def start(self) -> "Worker":
         """Starts the worker's thread and returns at once. Starting twice does nothing."""
+        here(self)
+        if self._run_in == "processes" and getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise wrong("run_in", "'processes' needs `if __name__ == \"__main__\":` around the start of the worker")
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="majordomo-worker", daemon=True)
-                self._thread.start()
+                self._wake = self._wake or Wake(self._poller)
+                self._thread = Thread(self._run, "majordomo-worker")
         return self
 
     def run(self) -> None:
-        """Works until ``close()``. In the main thread SIGTERM and SIGINT close it: running handlers finish."""
-        before = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                before[number] = signal.signal(number, lambda *_: self._close_soon(10_000))
-        try:
+        """Works until ``close()``. In the main thread SIGTERM and SIGINT close it: running handlers finish.
+
+        Raises RuntimeError if the worker's thread has failed, whose error is the cause.
+        """
+        with contextlib.ExitStack() as signals:
+            if threading.current_thread() is threading.main_thread():
+                signals.enter_context(signals_are_ours(lambda *_: self._close_soon(10_000)))
             self.start()
             while not self._ended.wait(0.5):
                 pass  # short waits, so that signals are handled on every system
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        if self._error is not None:
+            raise RuntimeError("the worker has failed") from self._error
 
     def ready(self, timeout_ms: int = 10_000) -> "Worker":
         """Waits until every service is registered with a broker; starts the worker if need be.
@@ -157,8 +171,9 @@ class Worker:
 
         After ``grace_ms`` milliseconds it sets ``request.aborted`` and gives the requests back.
         """
+        here(self)
         self._close_soon(integer("grace_ms", grace_ms, 0, DAY_MS))
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
 
     def __enter__(self) -> "Worker":
@@ -171,38 +186,51 @@ class Worker:
     def _close_soon(self, grace_ms: int) -> None:
         if self._close_at is None:
             self._close_at = time.monotonic() + grace_ms / 1000
-        self._wake.set()
+        if self._wake is not None:
+            self._wake.set()
 
     def _run(self) -> None:
+        assert self._wake is not None
         try:
             while not self._is_over():
-                self._turn()
-        except BaseException:
-            log.exception("the worker's thread ended")
-            raise
+                self._turn(self._wake)
+        except BaseException as error:
+            self._error = error
+            say(log, logging.ERROR, "the worker has failed", exc_info=error)
         finally:
-            for session, request in self._running.values():
-                request._abort()
-            for task, (session, _) in self._running.items():
-                session.core.give_back(task)
-            for session in self._sessions:
-                session.core.end()
-            self._runner.close(bool(self._running))
-            self._wake.close()
-            self._ended.set()
+            self._end(self._wake)
+
+    def _end(self, wake: Wake) -> None:
+        steps: list[Callable[[], object]] = []
+        for task, (session, request) in self._running.items():
+            steps += [request._abort, functools.partial(session.core.give_back, task)]
+        steps += [session.core.end for session in self._sessions]
+        steps += [functools.partial(self._runner.close, bool(self._running)), wake.close, self._ended.set]
+        for step in steps:
+            try:
+                step()
+            except BaseException as error:  # the others are as needed
+                say(log, logging.ERROR, "a step of the end of a worker has failed", exc_info=error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Ends the worker, whose event loop has ended."""
+        def fail() -> None:
+            raise error
+
+        self._post(fail)
 
     def _is_over(self) -> bool:
         at = self._close_at
         return at is not None and (not self._running or time.monotonic() >= at)
 
-    def _turn(self) -> None:
+    def _turn(self, wake: Wake) -> None:
         at = min(session.core.next_at() for session in self._sessions)
         at = min(at, self._give_up_at)
         if self._close_at is not None:
             at = min(at, self._close_at)
         wait = max(0.0, at - time.monotonic())
         ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
-        self._wake.clear(ready)
+        wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()
         for session in self._sessions:
@@ -225,11 +253,19 @@ class Worker:
         request = Request(session.name, command.body, command.headers, command.deadline_ms)
         self._running[task] = (session, request)
         request._emit = lambda body: self._emit(session, task, request, body)
-        session.run(session.handler, request, lambda outcome: self._post(lambda: self._over(session, task, outcome)))
+
+        def over(outcome: Outcome) -> None:
+            self._post(lambda: self._over(session, task, outcome))
+
+        try:
+            session.run(session.handler, request, over)
+        except Exception as error:
+            over(not_begun(error))
 
     def _post(self, task: Callable[[], None]) -> None:
         self._tasks.append(task)
-        self._wake.set()
+        if self._wake is not None:
+            self._wake.set()
 
     def _emit(self, session: "Session", task: Task, request: Request, body: "list[bytes]") -> None:
         def send() -> None:
@@ -259,8 +295,8 @@ class Worker:
     def _give_up(self, task: Task) -> None:
         del self._cancelled[task]
         session, _ = self._running.pop(task)
-        log.warning("a handler of %s goes on %.0f ms after its request was cancelled: its place is given to another",
-                    session.name, self._cancel_grace * 1000)
+        say(log, logging.WARNING, "a handler of %s goes on %.0f ms after its request was cancelled: its place is given to another",
+            session.name, self._cancel_grace * 1000)
         session.core.give_back(task, CANCELLED)
         self._begin_held()
 
@@ -269,12 +305,12 @@ class Worker:
         _, request = self._running.pop(task, (None, None))
         if request is None:
             return  # it was given up
-        is_error = isinstance(outcome, BaseException)
+        is_error = isinstance(outcome, Raised)
         if request._is_cancelled or (is_error and request.is_aborted()):  # also after the deadline
             session.core.give_back(task, CANCELLED)
-        elif isinstance(outcome, BaseException):
-            log.warning("a handler of %s failed: %r", session.name, outcome)
-            session.core.fail(task, failure_of(outcome, self._expose_errors))
+        elif isinstance(outcome, Raised):
+            say(log, logging.WARNING, "a handler of %s failed: %s", session.name, outcome.shown)
+            session.core.fail(task, outcome.failure)
         else:
             session.core.final(task, outcome)
         self._begin_held()
@@ -286,3 +322,8 @@ class Worker:
     def _forget_held(self, session: "Session") -> None:
         """Their registration has ended: the broker gives them to others."""
         self._held = collections.deque(each for each in self._held if each[0] is not session)
+
+
+def _process_name() -> str:
+    suffix = f":{os.getpid()}"
+    return socket.gethostname()[: 64 - len(suffix)] + suffix

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence
 import zmq
 
 from .curve import Curve
-from .handlers import Handler
+from .handlers import Handler, log
 from .link import ZmqLink
+from .threads import say
 from .worker_core import Task, WorkerCore, WorkerSettings
 
 if TYPE_CHECKING:
     from .serving import Worker
-
-log = logging.getLogger("majordomo.worker")
 
 # How long the last messages of a connection may take to leave, in milliseconds.
 LINGER_MS = 1000
@@ -64,13 +63,13 @@ class Session:
         self._worker._cancel(self, token)
 
     def confirmed(self) -> None:
-        log.info("%s is registered at %s", self.name, self._endpoint)
+        say(log, logging.INFO, "%s is registered at %s", self.name, self._endpoint)
         self._worker._ready[self._service].set()
 
     def lost(self, reason: str) -> None:
-        log.warning("%s is not registered at %s: %s", self.name, self._endpoint, reason)
+        say(log, logging.WARNING, "%s is not registered at %s: %s", self.name, self._endpoint, reason)
         self._worker._forget_held(self)
 
     def _received(self, frames: "list[bytes]") -> None:
         if not self.core.received(frames, time.monotonic()):
-            log.warning("%s: a malformed message from %s", self.name, self._endpoint)
+            say(log, logging.WARNING, "%s: a malformed message from %s", self.name, self._endpoint)

@@ -14,10 +14,14 @@ from .serving import Worker
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Runs the worker until SIGTERM or SIGINT. The exit status is 2 if it cannot begin."""
+    """Runs the worker until SIGTERM or SIGINT.
+
+    The exit status is 2 if the command line is wrong. Raises what the module raises when it is imported, and what ``Worker.run`` raises.
+    """
     parser = argparse.ArgumentParser(
         prog="majordomo-worker",
         description="Offers a function of a Python module as a service. It gets a majordomo.Request and returns a body.",
+        epilog="Exit status: 0 after SIGTERM or SIGINT; 1 if the worker or its module failed; 2 if the command line is wrong.",
     )
     parser.add_argument("handler", metavar="MODULE:FUNCTION", help="for example resize:handle, of resize.py")
     parser.add_argument("--endpoint", help="the broker, or the nodes of a pair with commas; default: $MAJORDOMO_URL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import os
@@ -10,12 +11,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from typing import Any, Callable, Iterator
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 PROGRAM = os.environ.get("MAJORDOMO_PROGRAM", str(ROOT / "dist" / "main.js"))
 PATIENCE = 30.0
 _given = itertools.count()
@@ -43,6 +46,37 @@ def node_program() -> str:
     """The repository's own Node, of the right version, where there is one."""
     ours = ROOT / "node_modules" / ".bin" / "node"
     return str(ours) if ours.exists() else shutil.which("node") or "node"
+
+
+def need(module: str) -> None:
+    """Skips a test whose tool is absent, which is an error where all are installed."""
+    if importlib.util.find_spec(module) is not None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{module} is not installed")
+    pytest.skip(f"{module} is not installed")
+
+
+def start_program(directory: pathlib.Path, text: str, *arguments: str) -> "subprocess.Popen[str]":
+    """A program of the package, in Python's development mode; what it prints as a warning is an error."""
+    (directory / "program.py").write_text(text)
+    path = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    # Python 3.12 and newer warn of each fork of a process that has threads.
+    quiet = ["-W", "ignore:This process:DeprecationWarning"]
+    command = [sys.executable, "-X", "dev", *quiet, "program.py", *arguments]
+    return subprocess.Popen(command, cwd=directory, env=environment, text=True, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def output_of(process: "subprocess.Popen[str]", status: int = 0) -> "list[str]":
+    """The lines that a program has printed when it has ended, with this status and nothing on its standard error."""
+    try:
+        printed, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (status, ""), printed
+    return printed.splitlines()
 
 
 class Broker:

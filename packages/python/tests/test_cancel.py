@@ -12,6 +12,8 @@ from typing import Any, AsyncIterator, Generator, Optional
 import pytest
 
 from majordomo import AsyncClient, Client, Request, ServiceError, StreamBrokenError, Worker
+from majordomo.handlers import Raised
+from majordomo.worker_core import Failure
 
 from .conftest import PATIENCE, Broker
 
@@ -180,7 +182,7 @@ def test_what_a_handler_raises_after_the_deadline_is_no_failure(
     task: Any = object()
     worker = Worker("tcp://127.0.0.1:1", "late", lambda request: "")
     worker._running[task] = (session, Request("late", [b""], {}, left_ms))
-    worker._over(session, task, ValueError("in vain"))
+    worker._over(session, task, Raised(Failure("error", "ValueError", "in vain"), "ValueError: in vain"))
     assert told == ends and len(caplog.messages) == told.count("failed")
 
 

@@ -118,6 +118,30 @@ def test_what_cannot_begin_says_why(tmp_path: pathlib.Path) -> None:
         assert process.returncode == 2 and why in log
 
 
+FAILING = """
+import ctypes, threading
+
+def fail(request):
+    (own,) = [each for each in threading.enumerate() if each.name == "majordomo-worker"]
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(own.ident), ctypes.py_object(SystemExit))
+    return "done"
+"""
+
+
+def test_a_worker_that_fails_and_a_module_that_does_have_exit_status_1(broker: Broker, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    (tmp_path / "broken.py").write_text("raise ValueError('not today')\n")
+    process = command(tmp_path, "broken:f", "--endpoint", broker.endpoint)
+    _, log = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1 and "not today" in log
+    process = command(tmp_path, "failing:fail", "--endpoint", broker.endpoint)
+    with Client(broker.endpoint) as client:
+        job = client.enqueue("fail", "x")
+        _, log = process.communicate(timeout=PATIENCE)
+        job.close()
+    assert process.returncode == 1 and "RuntimeError: the worker has failed" in log
+
+
 def test_the_packages_of_a_release(tmp_path: pathlib.Path) -> None:
     made = [sys.executable, str(HERE / "make_packages.py"), str(tmp_path)]
     subprocess.run(made, check=True, capture_output=True, timeout=PATIENCE)

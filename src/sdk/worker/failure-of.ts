@@ -1,5 +1,5 @@
 /** What a worker reports about an error that a handler threw. */
-import { codeOf, messageOf } from '../../core/errors.js';
+import { codeOf, messageOf, readOf } from '../../core/errors.js';
 import {
   type Failure,
   FAILURE_DETAIL_BYTES_MAX,
@@ -20,14 +20,10 @@ const ANY_CODE = 'Error';
  * @param exposeErrors false: of any other error only the code
  */
 export function failureOf(error: unknown, exposeErrors: boolean): Failure {
-  try {
-    if (isServiceError(error)) return failureOfServiceError(error);
-    const text = exposeErrors ? cut(messageOf(error)) : '';
-    return { kind: 'error', code: codeFor(error), text, detail: [] };
-  } catch {
-    // The thrown value throws itself when it is read.
-    return { kind: 'error', code: ANY_CODE, text: '', detail: [] };
-  }
+  const failure = readOf(() => (isServiceError(error) ? failureOfServiceError(error) : null), null);
+  if (failure !== null) return failure;
+  const text = exposeErrors ? cut(messageOf(error)) : '';
+  return { kind: 'error', code: readOf(() => codeFor(error), ANY_CODE), text, detail: [] };
 }
 
 /** More than everything in a FAIL that is not its text and detail: envelope, token, kind, code. */
@@ -65,16 +61,17 @@ function kindOf({ retry }: Pick<ServiceError, 'retry'>): FailureKind {
  * Details that cannot be sent must not lose the failure's code and kind; the detail says what was
  * wrong.
  */
-function detailOf({ details, detail }: Partial<ServiceError>): readonly Buffer[] {
-  // Detail that another service sent to this worker is passed on unchanged.
-  if (Array.isArray(detail) && detail.length > 0) {
-    return whole(detail.filter((frame) => Buffer.isBuffer(frame)));
-  }
+function detailOf(error: Partial<ServiceError>): readonly Buffer[] {
   try {
+    const { details, detail } = error;
+    // Detail that another service sent to this worker is passed on unchanged.
+    if (Array.isArray(detail) && detail.length > 0) {
+      return whole(detail.filter((frame) => Buffer.isBuffer(frame)));
+    }
     const isEmpty = typeof details !== 'object' || Object.keys(details).length === 0;
     return isEmpty ? [] : whole([Buffer.from(JSON.stringify(details))]);
-  } catch (error) {
-    return [omitted(`the details are not JSON: ${messageOf(error)}`)];
+  } catch (reason) {
+    return [omitted(`the details are not JSON: ${messageOf(reason)}`)];
   }
 }
 

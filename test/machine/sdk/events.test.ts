@@ -322,6 +322,10 @@ describe('what goes wrong is printed once if nobody listens', () => {
   });
 });
 
+function unreadable(): never {
+  throw new Error('unreadable');
+}
+
 describe('bad listeners', () => {
   it('an event that does not exist, and a listener that is none: ERR_MDP_OPTION', () => {
     const { client } = clientOf();
@@ -346,10 +350,14 @@ describe('bad listeners', () => {
     worker.on('failed', () => {
       throw new Error('slip');
     });
+    worker.on('failed', () => {
+      throw new Proxy(new Error('it cannot be read'), { get: unreadable, has: unreadable });
+    });
     worker.on('failed', ({ service }) => heard.push(service));
     net.link.says('MDPW02', '\x02', 'token', '', 'hi');
     await turn();
     expect(heard).toEqual(['echo']);
-    expect(warnings).toEqual(["MDP_LISTENER_FAILED: a listener of 'failed' threw an error: slip"]);
+    const warning = "MDP_LISTENER_FAILED: a listener of 'failed' threw an error: ";
+    expect(warnings).toEqual([`${warning}slip`, warning]);
   });
 });

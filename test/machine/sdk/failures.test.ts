@@ -79,6 +79,25 @@ describe('what a worker says of an error', () => {
     }
   });
 
+  it('tells what can be read of an error of which another part cannot', () => {
+    const bad = (): never => {
+      throw new Error('it cannot be read');
+    };
+    const without = (error: Error, field: string): Error =>
+      Object.defineProperty(error, field, { get: bad });
+    const told = (error: unknown): string[] => {
+      const { kind, code, text } = failureOf(error, true);
+      return [kind, code, text];
+    };
+    expect(told(without(new CardError('m'), 'code'))).toEqual(['error', 'CardError', 'm']);
+    expect(told(without(new CardError('m'), 'message'))).toEqual(['error', 'CardError', '']);
+    expect(told(without(new CardError('m'), 'stack'))).toEqual(['error', 'CardError', 'm']);
+    expect(told(without(new CardError('m'), 'constructor'))).toEqual(['error', 'Error', 'm']);
+    const failed = without(new ServiceError('E', 'm', { retry: false }), 'details');
+    expect(told(failed)).toEqual(['final', 'E', 'm']);
+    expect(String(failureOf(failed, true).detail)).toMatch(/^\{"omitted":/);
+  });
+
   it('keeps code and kind where the frames of a service that it asked are too large', () => {
     const detail = [Buffer.alloc(100_000)];
     const error = Object.assign(new ServiceError('E', 'm', { retry: false }), { detail });
