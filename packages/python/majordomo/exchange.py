@@ -80,7 +80,7 @@ class Cancels:
 
 
 def status_of(body: Sequence[bytes]) -> int:
-    return int(body[0]) if body and body[0].isdigit() else 0
+    return (wire.parse_number(body[0]) if body else None) or 0
 
 
 def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:

@@ -16,12 +16,12 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 import zmq
 
 from .contract import contracts_of
-from .curve import Curve
+from .curve import Curve, checked_curve
 from .errors import RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Raised, Runner, log, not_begun
 from .link import Wake
 from .message import Request
-from .options import DAY_MS, Endpoints, endpoints_of, integer, service_of, version_of, wrong
+from .options import DAY_MS, Endpoints, boolean, endpoints_of, integer, service_of, shown, utf8, version_of, wrong
 from .session import Session
 from .threads import Thread, here, need_threads, say, signals_are_ours
 from .worker_core import Task, WorkerSettings
@@ -77,6 +77,8 @@ class Worker:
     ) -> None:
         if (service is None) == (services is None):
             raise wrong("service", "or services must be given, and not both")
+        if services is not None and not isinstance(services, Mapping):
+            raise wrong("services", f"must be a dict of handlers by service, not {shown(services)}")
         offered: Sequence[tuple[object, object]]
         offered = list(services.items()) if services is not None else [(service, handler)]
         handlers = {service_of(each): function for each, function in offered if callable(function)}
@@ -85,8 +87,9 @@ class Worker:
         contracts: dict[bytes, bytes] = {}
         if contract is not None:
             contracts = contracts_of({service: contract} if services is None else contract, handlers)
-        if name is not None and len(name) > 64:
-            raise wrong("name", "must have at most 64 characters")
+        if name is not None and (not isinstance(name, str) or len(name) > 64):
+            raise wrong("name", f"must be text of at most 64 characters, not {shown(name)}")
+        utf8("name", name or "")
         self._concurrency = integer("concurrency", concurrency, 1, 10_000)
         self._settings = WorkerSettings(
             version_of(protocol),
@@ -101,7 +104,8 @@ class Worker:
         self._handlers, self._contracts, self._curve = handlers, contracts, curve
         self._endpoints = endpoints_of(endpoints)
         self._cancel_grace = integer("cancel_grace_ms", cancel_grace_ms, 0, DAY_MS) / 1000
-        self._expose_errors = expose_errors
+        self._expose_errors = boolean("expose_errors", expose_errors)
+        checked_curve(curve)
         self._run_in = run_in
         self._close_at: Optional[float] = None
         need_threads("a worker")
@@ -159,7 +163,7 @@ class Worker:
         Raises RequestTimeoutError after ``timeout_ms`` milliseconds.
         """
         self.start()
-        until = time.monotonic() + timeout_ms / 1000
+        until = time.monotonic() + integer("timeout_ms", timeout_ms, 0, DAY_MS) / 1000
         for service, event in self._ready.items():
             if not event.wait(max(0.0, until - time.monotonic())):
                 why = [f"{each._endpoint}: {each.core.why}" for each in self._sessions if each.core.why]
