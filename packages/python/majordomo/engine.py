@@ -223,6 +223,7 @@ class Engine:
         for link in self._links:
             link.read(ready)
         self._core.tick(time.monotonic())
+        self._core.flush()
 
 
 def _connect(core: FreelanceCore, at: int, link: ZmqLink) -> None:
