@@ -50,6 +50,7 @@ class ZmqLink:
         self._socket: Optional["zmq.Socket[bytes]"] = None
         self._monitor: Any = None
         self._lookup: Optional[_Lookup] = None
+        self._address = ""  # of the last connection
         self._others: list[str] = []  # addresses of the same name that were not tried
         self.on_up: Callable[[], None]
         self.on_down: Callable[[str], None]
@@ -67,19 +68,24 @@ class ZmqLink:
         self._lookup = _Lookup(named[1], int(named[2]), self._poller)
         return None
 
-    def _connect(self, endpoint: str) -> Optional[str]:
-        socket = self._context.socket(self._kind)
+    def _new_socket(self) -> "zmq.Socket[bytes]":
+        socket: "zmq.Socket[bytes]" = self._context.socket(self._kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, 0)
         socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.IPV6, 1)
+        if self._curve is not None:
+            self._curve.apply(socket)
+        return socket
+
+    def _connect(self, address: str) -> Optional[str]:
+        self._address = address
+        socket = self._new_socket()
         socket.setsockopt(zmq.IMMEDIATE, 1)
         # Whoever owns the link decides where to connect next.
         socket.setsockopt(zmq.RECONNECT_IVL, -1)
-        socket.setsockopt(zmq.IPV6, 1)
         if self._others:
             socket.setsockopt(zmq.CONNECT_TIMEOUT, _ATTEMPT_MS)
-        if self._curve is not None:
-            self._curve.apply(socket)
         for topic in self._topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic)
         self._monitor = socket.get_monitor_socket(_EVENTS)
@@ -87,7 +93,7 @@ class ZmqLink:
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            socket.connect(endpoint)
+            socket.connect(address)
         except zmq.ZMQError as error:
             self._disconnect()
             return str(error)
@@ -127,6 +133,14 @@ class ZmqLink:
             self._socket.send(frames[-1], _NOBLOCK)
         except zmq.Again:
             pass  # the connection was lost: the monitor is about to say so
+
+    def send_apart(self, frames: Sequence[bytes], linger_ms: int) -> None:
+        """Over a connection of its own, to where the link was connected last."""
+        if self._address:
+            socket = self._new_socket()
+            socket.connect(self._address)
+            socket.send_multipart(frames)
+            socket.close(linger_ms)
 
     def read(self, ready: Ready) -> None:
         """What has arrived: messages before the end of their connection. ``ready`` is what the poller says."""

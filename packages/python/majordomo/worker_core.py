@@ -80,6 +80,7 @@ class WorkerCore:
         self._failures = 0
         self._registration = 0
         self._running: set[Task] = set()  # of this registration
+        self._late: list[list[bytes]] = []  # answers of ended registrations, for the next connection
         self._is_less = False  # it would ask for more: the broker's answer came after READY
         self._is_anew = False  # it asks between two registrations, and the next tick sets for how long
         self._credit: Optional[int] = None
@@ -120,6 +121,9 @@ class WorkerCore:
         self._is_anew = False
         self._facts = _NOTHING
         self._until = now + PATIENCE
+        late, self._late = self._late, []
+        for frames in late:  # before READY: the request would come back (D8)
+            self._sink.send(frames)
         self._ask(_BEFORE)
 
     def down(self, reason: str, now: float) -> None:
@@ -173,7 +177,11 @@ class WorkerCore:
             self._sink.send(frames)
             self._failures = 0
             self._ended(task)
-        elif not task.is_streamed:
+        elif task.is_streamed or self.state == "ended":
+            pass
+        elif self.state in ("away", "dialling"):
+            self._late.append(frames)
+        else:
             self._sink.send_late(frames)
 
     def fail(self, task: Task, failure: Failure) -> None:
@@ -220,6 +228,8 @@ class WorkerCore:
         self._until = float("inf")
         self.is_confirmed = False
         self._sink.close()
+        for frames in self._late:
+            self._sink.send_late(frames)
 
     @property
     def _silent_at(self) -> float:
