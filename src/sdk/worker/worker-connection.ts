@@ -124,14 +124,11 @@ export class WorkerConnection {
     const { name, heartbeatIntervalMs } = this.#owner.settings;
     const { concurrency } = this.#offered;
     this.#patienceMs = now + Math.max(PATIENCE_MS, 1000 + 2 * heartbeatIntervalMs);
-    this.#add(
-      {
-        credit: concurrency,
-        hasOptions: name !== null || this.#offered.contract !== null,
-        asks: true,
-      },
-      now,
-    );
+    this.#add({
+      credit: concurrency,
+      hasOptions: name !== null || this.#offered.contract !== null,
+      asks: true,
+    });
   }
 
   close(): void {
@@ -156,7 +153,7 @@ export class WorkerConnection {
     return next;
   }
 
-  #add(wants: Wants, now: MonotonicMs): void {
+  #add(wants: Wants): void {
     const registration = new Registration(this.#endpoint, this.#offered, this.#owner, wants, {
       learnt: (offered) => {
         this.#fill(offered);
@@ -178,7 +175,7 @@ export class WorkerConnection {
       },
     });
     this.#registrations.add(registration);
-    registration.session.start(now);
+    registration.session.start();
   }
 
   #reportRegistered(): void {
@@ -207,12 +204,11 @@ export class WorkerConnection {
       for (const { session } of others) session.close();
       return;
     }
-    const now = monotonicMs();
     const open = others.filter(({ session }) => !session.closing).length;
     const { concurrency } = this.#offered;
     // A broker without credit knows neither names nor failures, so they need not ask.
     const wants = { credit: 1, hasOptions: false, asks: false };
-    for (let count = open + 1; count < concurrency; count++) this.#add(wants, now);
+    for (let count = open + 1; count < concurrency; count++) this.#add(wants);
   }
 
   #ended(registration: Registration): void {
