@@ -55,8 +55,8 @@ def contract_in(frames: Sequence[bytes]) -> "Optional[dict[str, Any]]":
     if len(frames) < 2 or frames[0] != b"200":
         return None
     found = Reply("mmi.contract", frames[1:2]).json()
-    if not isinstance(found, dict):
-        raise BodyError("the answer of mmi.contract is no object")
+    if not isinstance(found, dict) or not isinstance(found.get("contracts"), list):
+        raise BodyError("the answer of mmi.contract is not understood")
     return found
 
 

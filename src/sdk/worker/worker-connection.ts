@@ -67,6 +67,7 @@ export interface ConnectionOwner {
 }
 
 const BROKER = Buffer.from(MMI_BROKER);
+const DEADLINE_DIGITS_MAX = 10;
 const PARTIAL_HEAD = workerAnswerHead(2, false);
 const FINAL_HEADS = { 1: workerAnswerHead(1, true), 2: workerAnswerHead(2, true) } as const;
 /**
@@ -455,7 +456,8 @@ class Registration implements SessionSink {
 
   /** The broker passes headers on unread, so anything may be there (D66). */
   #readMetadata(frames: Frames, at: number, request: ReceivedRequest, now: MonotonicMs): void {
-    const leftMs = Number(frames.view(at - 1).toString('latin1'));
+    const deadline = frames.view(at - 1);
+    const leftMs = deadline.length > DEADLINE_DIGITS_MAX ? 0 : Number(deadline.toString('latin1'));
     if (leftMs > 0) request.deadlineMs = Math.ceil(now + leftMs);
     const headers = decodeHeaders(frames.view(at));
     if (headers === null) this.#owner.invalidHeaders(request.service);
