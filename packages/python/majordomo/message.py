@@ -142,5 +142,11 @@ class Request(Message):
         if self._stop is not None:
             self._stop()
 
+    def _end(self) -> None:
+        """The grace of the worker is over."""
+        self._abort()
+        if self._stop is not None and not self._is_cancelled:
+            self._stop()
+
     def is_aborted(self) -> bool:
         return self._is_over or self.remaining_ms() == 0

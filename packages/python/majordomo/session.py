@@ -60,6 +60,7 @@ class Session:
         self._worker._ready[self._service].set()
 
     def lost(self, reason: str) -> None:
+        reason += self._worker._stillness.cause(time.monotonic())
         say(log, logging.WARNING, "%s is not registered at %s: %s", self.name, self._endpoint, reason)
         self._worker._forget_held(self)
 

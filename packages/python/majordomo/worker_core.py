@@ -16,8 +16,36 @@ from .options import backoff_ms
 
 # The longest wait for an answer to mmi.broker before READY.
 PATIENCE = 1.0
+# While requests run, the worker looks at the clock at least so often.
+STEP = 0.25
+# How long the ends of connections may take to be told after this process stood still.
+_SETTLING = 0.1
 _BEFORE, _AFTER = b"?1", b"?2"
 _NOTHING = wire.Facts()  # of a broker that has not answered yet
+
+
+class Stillness:
+    """Notices that this process stood still, so that it sent no heartbeats, and its broker may have given it up."""
+
+    def __init__(self) -> None:
+        self._noticed_at = float("-inf")
+        self._seconds = 0.0
+
+    def turned(self, due: float, now: float) -> None:
+        """A turn of the worker that was due at ``due`` begins."""
+        if now > due + STEP:
+            self._noticed_at, self._seconds = now, now - due
+
+    @property
+    def settled_at(self) -> float:
+        """Until then answers wait: the connection may be closed, and its end not told yet."""
+        return self._noticed_at + _SETTLING
+
+    def cause(self, now: float) -> str:
+        """What is said of it beside the loss of a connection."""
+        if now > self._noticed_at + max(PATIENCE, self._seconds):
+            return ""
+        return f"; this process had stood still for {self._seconds * 1000:.0f} ms, and sent no heartbeats"
 
 
 class Failure(NamedTuple):
