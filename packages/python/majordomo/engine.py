@@ -198,6 +198,15 @@ class Engine:
             self._wake.set()
             self._thread.join()
 
+    def is_left_open(self) -> bool:
+        """Whether nobody has closed it, who could do so no longer. It ends by itself, which nobody waits for."""
+        if self._closed or self._pid != os.getpid():
+            return False
+        self._closed = True
+        if self._wake is not None:
+            self._wake.set()
+        return True
+
     def _run(self) -> None:
         assert self._wake is not None
         try:

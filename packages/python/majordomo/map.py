@@ -5,7 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import re
 import time
-from typing import Any, Iterator, Optional, Union
+import warnings
+from typing import Any, Callable, Iterator, Optional, Union
 
 from .curve import Curve, checked_curve
 from .errors import BodyError, EndpointError, MajordomoError, RequestTimeoutError
@@ -53,6 +54,11 @@ class SharedMap:
         self._held = Copy()
         self._links = MapLinks(listed, self._subtree, integer("max_bytes", max_bytes, 1, 2**40),
                                checked_curve(curve), self._held)
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        links: Optional[MapLinks] = getattr(self, "_links", None)  # None: its options were wrong
+        if links is not None and links.is_left_open():
+            warn("a map was never closed", ResourceWarning, source=self)
 
     @property
     def _copy(self) -> Copy:

@@ -71,6 +71,14 @@ class MapLinks:
         self._wake.set()
         self._thread.join()
 
+    def is_left_open(self) -> bool:
+        """Whether nobody has closed it, who could do so no longer. It ends by itself, which nobody waits for."""
+        if self._closed or not is_here(self):
+            return False
+        self._closed = True
+        self._wake.set()
+        return True
+
     def _run(self) -> None:
         error = ClosedError("the map was closed")
         try:

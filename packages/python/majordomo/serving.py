@@ -196,13 +196,13 @@ class Worker:
 
     def _signalled(self, *_: Any) -> None:
         """The first signal closes the worker, the second ends it."""
-        if self._is_signalled:
+        is_second, self._is_signalled = self._is_signalled, True
+        if is_second:
             self._grace, self._close_at = 0.0, time.monotonic()
-        elif self._running:
-            text = "closing: %d requests still run, for at most 10 s; a second signal ends them at once"
-            say(log, logging.WARNING, text, len(self._running))
-        self._is_signalled = True
         self._close_soon(10_000)
+        if self._running and not is_second:
+            text = "closing; requests that still run: %d, for at most 10 s; a second signal ends them at once"
+            say(log, logging.WARNING, text, len(self._running))
 
     # No lock: a signal handler calls this.
     def _close_soon(self, grace_ms: int) -> None:
@@ -263,18 +263,19 @@ class Worker:
             self._wake_waiting()
         if self._running:
             at = min(at, began + STEP)
-        if self._tasks:
-            at = min(at, self._stillness.settled_at)
-        wait = max(0.0, at - began)
+        wait = max(0.0, max(at, self._stillness.settled_at) - began)
         ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
         self._stillness.turned(began + wait, time.monotonic())
         wake.clear(ready)
         for session in self._sessions:
             session.link.read(ready)
-            session.core.tick(time.monotonic())
-        # Answers go out after that: not over a connection that has ended.
-        while self._tasks and time.monotonic() >= self._stillness.settled_at:
+        if time.monotonic() < self._stillness.settled_at:
+            return
+        # Answers after that: not over a connection that has ended. And before the next is made, which takes them along.
+        while self._tasks:
             self._tasks.popleft()()
+        for session in self._sessions:
+            session.core.tick(time.monotonic())
         while time.monotonic() >= self._give_up_at:
             self._give_up(next(iter(self._cancelled)))
 
@@ -355,6 +356,8 @@ class Worker:
         self._begin_held()
 
     def _begin_held(self) -> None:
+        for session in self._sessions:
+            session.core.has_room(time.monotonic())
         while self._held and len(self._running) < self._concurrency:
             self._begin(*self._held.popleft())
 

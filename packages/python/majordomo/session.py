@@ -55,6 +55,9 @@ class Session:
     def cancel(self, token: bytes) -> None:
         self._worker._cancel(self, token)
 
+    def is_full(self) -> bool:
+        return sum(owner is self for owner, _ in self._worker._running.values()) >= self._worker._concurrency
+
     def confirmed(self) -> None:
         say(log, logging.INFO, "%s is registered at %s", self.name, self._endpoint)
         self._worker._ready[self._service].set()

@@ -78,6 +78,8 @@ class Sink(Protocol):
     def begin(self, task: Task) -> None: ...
     def cancel(self, token: bytes) -> None:
         """Nobody waits for the answer to the request with this token any more."""
+    def is_full(self) -> bool:
+        """As many handlers run of its requests, of any registration, as may."""
     def confirmed(self) -> None: ...
     def lost(self, reason: str) -> None: ...
 
@@ -93,7 +95,9 @@ class WorkerSettings(NamedTuple):
 
 
 class WorkerCore:
-    """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *registered*; *ended*."""
+    """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *full*: it follows when a handler
+    of an earlier registration has ended; *registered*; *ended*.
+    """
 
     def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink, contract: bytes = b"") -> None:
         self._settings = settings
@@ -209,6 +213,8 @@ class WorkerCore:
             pass
         elif self.state in ("away", "dialling"):
             self._late.append(frames)
+        elif self.state == "full":
+            self._sink.send(frames)
         else:
             self._sink.send_late(frames)
 
@@ -232,6 +238,12 @@ class WorkerCore:
         else:  # MDP's own way
             self._send(wire.DISCONNECT[self._settings.version])
             self._rest(self._heard_at, "a request was given back")
+
+    def has_room(self, now: float) -> None:
+        """A handler has ended."""
+        if self.state == "full" and not self._sink.is_full():
+            # The broker answers a late reply with DISCONNECT, before this: it must not meet a registration.
+            self.up(now)
 
     def _ended(self, task: Task) -> None:
         self._running.discard(task)
@@ -272,7 +284,8 @@ class WorkerCore:
         if answer.correlation == _BEFORE and self.state == "asking":
             self._facts = wire.parse_facts(answer.body)
             self._register(now)
-            self._ask(_AFTER)
+            if self.state == "registered":
+                self._ask(_AFTER)
         elif answer.correlation == _BEFORE and self.state == "registered" and self._facts is _NOTHING:
             self._facts = wire.parse_facts(answer.body)
             self._is_less = self._ready_options()[0] is not None
@@ -302,6 +315,9 @@ class WorkerCore:
         return settings.concurrency if declares else None, options, contract
 
     def _register(self, now: float) -> None:
+        if self._sink.is_full():
+            self.state, self._until = "full", float("inf")
+            return
         settings = self._settings
         self._credit, options, contract = self._ready_options()
         self._is_less = False

@@ -20,6 +20,7 @@ class Stage:
         self.tasks: list[Task] = []
         self.events: list[str] = []
         self.reason: Optional[str] = None
+        self.full = False
         settings = WorkerSettings(version, "me", concurrency, 1.0, 3, 100, 1000)
         self.core = WorkerCore(settings, b"echo", self, contract)
 
@@ -35,6 +36,9 @@ class Stage:
 
     def send_late(self, frames: Sequence[bytes]) -> None:
         self.late.append(list(frames))
+
+    def is_full(self) -> bool:
+        return self.full
 
     def begin(self, task: Task) -> None:
         self.tasks.append(task)
@@ -161,6 +165,25 @@ def test_an_answer_of_an_ended_registration_goes_over_the_next_connection_but_no
     stage.registered_at(2.0)
     stage.core.final(stage.tasks[3], [b"z"])
     assert stage.late == [[b"MDPW02", b"\x04", b"again", b"", b"z"]]
+
+
+def test_a_worker_whose_handlers_still_run_registers_when_one_has_ended() -> None:
+    stage = Stage().registered()
+    stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
+    stage.core.down("lost", 0.2)
+    stage.full = True
+    stage.core.tick(stage.core.next_at())
+    stage.sent.clear()
+    stage.registered_at(1.0)
+    assert stage.core.state == "full" and stage.commands() == [] and stage.core.next_at() == float("inf")
+    stage.core.final(stage.tasks[0], [b"y"])
+    stage.full = False
+    stage.core.has_room(2.0)
+    stage.hear(b"\x06", now=2.1)  # the answer to a reply without a registration
+    assert stage.commands() == [b"\x04"] and stage.core.state == "asking"
+    facts = [b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", b'{"extensions":["credit","fail"]}']
+    stage.core.received(facts, 2.2)
+    assert stage.commands() == [b"\x04", b"\x01"] and stage.core.state == "registered" and stage.late == []
 
 
 def test_an_answer_without_a_connection_still_leaves_when_the_worker_ends() -> None:
