@@ -32,7 +32,11 @@ export function frameList(body: BodyFrames): readonly Uint8Array[] {
 }
 
 function bodyFrame(part: unknown): Uint8Array {
-  if (typeof part === 'string') return Buffer.from(part, 'utf8');
+  if (typeof part === 'string') {
+    // UTF-8 cannot say it: any two would become the same bytes.
+    if (part.isWellFormed()) return Buffer.from(part, 'utf8');
+    throw sdkError('ERR_MDP_BODY', 'the text of a body has half of a surrogate pair');
+  }
   if (Buffer.isBuffer(part)) return part;
   // `ArrayBuffer.isView`, because an array from another realm is not an `instanceof`.
   if (ArrayBuffer.isView(part)) {

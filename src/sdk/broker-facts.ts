@@ -1,5 +1,8 @@
 /** What the SDK reads from the JSON of `mmi.broker`. Accepts any answer. */
 import type { Frames } from '../core/frames.js';
+import { readJsonObject } from '../wire/json-object.js';
+
+const OK = Buffer.from('200');
 
 /** A longer one is ignored, because it would raise every time-out. */
 const PAIR_HEARTBEAT_MS_MAX = 60_000;
@@ -109,11 +112,6 @@ function messageBytesOf(limits: unknown): number {
 
 /** Empty if the broker does not know the question. */
 function brokerFacts(frames: Frames, at: number): Readonly<Record<string, unknown>> {
-  if (at + 1 >= frames.count || frames.view(at).toString('latin1') !== '200') return {};
-  try {
-    const value: unknown = JSON.parse(frames.view(at + 1).toString('utf8'));
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
+  if (at + 1 >= frames.count || !frames.equals(at, OK)) return {};
+  return readJsonObject(frames.view(at + 1)) ?? {};
 }

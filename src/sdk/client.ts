@@ -20,6 +20,7 @@ import { PendingReplies } from './client/pending-replies.js';
 import { ReplyStream } from './client/reply-stream.js';
 import type { NoServices, ServiceTypes } from './codec/contract.js';
 import type { Endpoints } from './endpoints.js';
+import { readJsonObject } from '../wire/json-object.js';
 import { sdkError, wrong } from './errors.js';
 import type { Job } from './jobs/job.js';
 import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
@@ -314,7 +315,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const reply = await this.#requestFrames(MMI_CONTRACT, frames, options);
     const [status, json] = reply.frames;
     if (status?.toString('latin1') !== '200' || json === undefined) return null;
-    return JSON.parse(json.toString('utf8')) as ContractsStatus;
+    const given = readJsonObject(json);
+    if (isContractsStatus(given)) return given;
+    throw sdkError('ERR_MDP_BODY', 'the answer of mmi.contract is not understood');
   }
 
   /**
@@ -534,6 +537,10 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   #requestSettings(options: RequestOptions): RequestSettings {
     return requestSettings(options, this.#settings);
   }
+}
+
+function isContractsStatus(given: object | null): given is ContractsStatus {
+  return given !== null && 'contracts' in given && Array.isArray(given.contracts);
 }
 
 /** What settles the promise that was made last: one function for all, not one for each promise. */

@@ -79,3 +79,8 @@ export function sdkError(
 export function wrong(option: string, what: string): MajordomoError {
   return sdkError('ERR_MDP_OPTION', `${option} ${what}`, { details: { option } });
 }
+
+/** @throws ERR_MDP_OPTION for text that UTF-8 cannot say: any two such texts would become the same bytes */
+export function checkText(option: string, text: string): void {
+  if (!text.isWellFormed()) throw wrong(option, 'must not have half of a surrogate pair');
+}

@@ -44,10 +44,10 @@ export function joined(frames: readonly Buffer[]): Buffer {
   return frames.length === 1 && first !== undefined ? first : Buffer.concat(frames);
 }
 
-/** @throws ERR_MDP_BODY if the text of a body is not JSON */
-export function parsedJson(text: string): unknown {
+/** @throws ERR_MDP_BODY if a body is not JSON */
+export function parsedJson(body: { text(): string }): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(body.text());
   } catch (error) {
     throw sdkError('ERR_MDP_BODY', `the body is not JSON: ${messageOf(error)}`, { cause: error });
   }
@@ -160,7 +160,7 @@ export class ReceivedMessage implements Message {
   }
 
   json(): unknown {
-    return parsedJson(this.text());
+    return parsedJson(this);
   }
 
   /** What `JSON.stringify` writes. */

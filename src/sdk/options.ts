@@ -14,7 +14,7 @@ import type { ClientInterceptor } from './client/client-interceptors.js';
 import { CLIENT_DEFAULTS } from './defaults.js';
 import { dialOf, freelanceDial, type TransportName } from './dials.js';
 import { endpointList, type Endpoints } from './endpoints.js';
-import { sdkError, wrong } from './errors.js';
+import { checkText, sdkError, wrong } from './errors.js';
 
 /** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
 export type Protocol = '0.1' | '0.2';
@@ -350,6 +350,7 @@ export function freelanceRequestSettings(
 /** The bytes of a service name. @throws ERR_MDP_OPTION */
 export function serviceName(service: unknown): Buffer {
   if (typeof service !== 'string') throw wrong('service', 'must be a string');
+  checkText('service', service);
   const bytes = Buffer.from(service, 'utf8');
   if (bytes.length < 1 || bytes.length > SERVICE_NAME_BYTES_MAX) {
     throw wrong('service', `must have 1 to ${SERVICE_NAME_BYTES_MAX} bytes`);

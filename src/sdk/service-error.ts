@@ -1,5 +1,6 @@
 import { isBranded, MajordomoError } from '../core/errors.js';
 import { type ClientFailure, isFailureCode } from '../wire/failure.js';
+import { readJsonObject } from '../wire/json-object.js';
 import { type MajordomoError as SdkError, sdkError, type SdkErrorCode } from './errors.js';
 
 /**
@@ -76,12 +77,7 @@ export function serviceError(
 function detailsOf(detail: readonly Buffer[]): Readonly<Record<string, unknown>> {
   const [frame] = detail;
   if (frame?.[0] !== BRACE || detail.length > 1) return {};
-  try {
-    const given: unknown = JSON.parse(frame.toString('utf8'));
-    return typeof given === 'object' && given !== null ? { ...given } : {};
-  } catch {
-    return {};
-  }
+  return readJsonObject(frame) ?? {};
 }
 
 const BRACE = 0x7b;

@@ -384,6 +384,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     context.place = this.#running.push(context) - 1;
     this.#byToken?.set(keyOf(task.client), context);
     task.request.begin(context);
+    this.#ticker.want(session.nextMs());
     const answer = context.run(handler, task.request);
     if ('then' in answer) {
       void this.#await(context, answer);
@@ -449,6 +450,17 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
+    if (context.session.stoodStill(now)) {
+      // The broker may have closed the connection meanwhile: an answer that is written to it is lost.
+      afterReading(() => {
+        this.#answer(context, body, monotonicMs());
+      });
+    } else {
+      this.#answer(context, body, now);
+    }
+  }
+
+  #answer(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
     const { session, task } = context;
     if (context.cancelledBy !== null) {
       this.#cancelled(context);
@@ -517,6 +529,19 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     this.#failures.report(failure.code, `a handler of '${service}' failed: ${said}`);
   }
 }
+
+/** Acts when all that has arrived was read, also the end of a connection. */
+function afterReading(act: () => void): void {
+  let turns = READING_TURNS;
+  const turn = (): void => {
+    if (--turns > 0) setImmediate(turn);
+    else act();
+  };
+  setImmediate(turn);
+}
+
+/** The present turn of the event loop may have read before it stood still; the end of a socket takes one more. */
+const READING_TURNS = 3;
 
 function keyOf(token: Buffer): string {
   return token.toString('latin1');

@@ -144,7 +144,7 @@ export function readClientFailure([
   ...detail
 ]: readonly Buffer[]): ClientFailure | null {
   if (service === undefined || code === undefined || text === undefined) return null;
-  const shown = code.toString('latin1');
+  const shown = code.toString('latin1', 0, CODE_BYTES_MAX + 1);
   if (!CODE.test(shown)) return null;
   return { service, code: shown, text: failureText(text), detail };
 }

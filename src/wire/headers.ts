@@ -3,6 +3,7 @@
  * on unread; clients and workers check them here.
  */
 import { escapeName } from '../core/escape.js';
+import { readJsonObject } from './json-object.js';
 import { HEADERS_BYTES_MAX } from './mdp.js';
 
 /** By name, in lower case. */
@@ -27,6 +28,7 @@ export function headersFault(given: unknown): string | null {
       return `the header name "${shown}" is not 1 to 64 characters of a-z, 0-9 and -`;
     }
     if (typeof value !== 'string') return `the header ${name} is not a string`;
+    if (!value.isWellFormed()) return `the header ${name} has half of a surrogate pair`;
   }
   const bytes = Buffer.byteLength(JSON.stringify(given));
   return bytes > HEADERS_BYTES_MAX ? `headers take ${bytes} bytes; at most 8192 are allowed` : null;
@@ -48,11 +50,6 @@ export function encodeHeaders(headers: Headers): Buffer {
 /** @returns frozen; `null` if the frame does not hold headers */
 export function decodeHeaders(frame: Buffer): Headers | null {
   if (frame.length === 0) return NO_HEADERS;
-  let given: unknown;
-  try {
-    given = JSON.parse(frame.toString('utf8'));
-  } catch {
-    return null;
-  }
+  const given = readJsonObject(frame, HEADERS_BYTES_MAX);
   return headersFault(given) === null ? Object.freeze(given as Headers) : null;
 }

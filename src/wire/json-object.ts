@@ -1,9 +1,9 @@
-/** Frames that hold a JSON object. */
+/** Frames that hold a JSON object, of any other program. */
 
 /** @returns `null` if the frame is longer than `bytesMax`, or holds anything else */
 export function readJsonObject(
   frame: Buffer,
-  bytesMax: number,
+  bytesMax = Infinity,
 ): Readonly<Record<string, unknown>> | null {
   if (frame.length > bytesMax) return null;
   let given: unknown;

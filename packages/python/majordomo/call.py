@@ -113,4 +113,4 @@ class Call:
                 useless.setdefault(to, []).append(self.id + bytes((attempt & 255,)))
         self.out = [each for each in self.out if each[1] == kept]
         for to, sends in useless.items():
-            to.send(sends)
+            to.add(sends)

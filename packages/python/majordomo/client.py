@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import jobs, schedules
@@ -47,6 +48,11 @@ class ClientBase:
         self._engine = Engine(endpoints, timeout_ms, deadline_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
                               protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
                               ping_interval_ms)
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        engine: Optional[Engine] = getattr(self, "_engine", None)  # None: its options were wrong
+        if engine is not None and engine.is_left_open():
+            warn(f"a client of {', '.join(engine.settings.endpoints)} was never closed", ResourceWarning, source=self)
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -95,7 +95,8 @@ class ClientCore:
 
     def close(self) -> None:
         self._open_at = float("inf")
-        for line in [*self._retired, *([self._line] if self._line else [])]:
+        self.flush()
+        for line in self._lines:
             line.link.close(LINGER_MS)
         self._line = None
         for call in list(self._calls.values()):
@@ -167,6 +168,11 @@ class ClientCore:
             if call is not None and call.next_at == at:
                 self._due(call, now)
         self._pump(now)
+
+    def flush(self) -> None:
+        """The end of a turn: tells brokers which answers nobody waits for any more."""
+        for line in self._lines:
+            line.cancels.flush()
 
     def next_at(self) -> float:
         """When ``tick`` is due next; infinity: never."""
@@ -247,6 +253,10 @@ class ClientCore:
         self._fail(call, late_error(call, self._why, self._line is not None and self._line.is_up, now))
 
     @property
+    def _lines(self) -> "list[Line]":
+        return [*self._retired, *([self._line] if self._line else [])]
+
+    @property
     def _is_shut_out(self) -> bool:
         """No end point admits this client's key."""
         return all(self._why.get(each) == KEY_REFUSED for each in self._settings.endpoints)
@@ -272,6 +282,7 @@ class ClientCore:
             del line.out[call.id]
             if line in self._retired and not line.out:
                 del self._retired[line]
+                line.cancels.flush()
                 line.link.close(LINGER_MS)
         return line
 

@@ -8,6 +8,7 @@ import math
 import re
 from typing import Any, Container, Mapping, Optional, Sequence
 
+from .errors import BodyError
 from .message import Reply
 from .options import service_of, wrong
 
@@ -53,7 +54,9 @@ def contract_in(frames: Sequence[bytes]) -> "Optional[dict[str, Any]]":
     """The JSON of an answer of mmi.contract; None: no worker announced one, or the broker does not know them."""
     if len(frames) < 2 or frames[0] != b"200":
         return None
-    found: dict[str, Any] = Reply("mmi.contract", frames[1:2]).json()
+    found = Reply("mmi.contract", frames[1:2]).json()
+    if not isinstance(found, dict) or not isinstance(found.get("contracts"), list):
+        raise BodyError("the answer of mmi.contract is not understood")
     return found
 
 

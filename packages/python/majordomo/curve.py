@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import re
 from typing import Any, Optional, Union
 
 import zmq
-import zmq.auth
 
-from .options import wrong
+from .errors import OptionError
+from .options import shown, wrong
 
 Key = Union[str, bytes]
-_Z85 = re.compile(rb"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_Z85 = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+# Of a certificate: the section with the keys, up to the next line that is not indented, and a key there.
+_SECTION = re.compile(rb"^curve[ \t\r]*(?:#[^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)", re.MULTILINE)
+_KEY_LINE = rb"^[ \t]*%s-key[ \t]*=[ \t]*([\"']?)(\S{40})\1[ \t\r]*(?:#.*)?$"
 
 
 class Curve:
@@ -28,8 +32,7 @@ class Curve:
     def __init__(self, server_key: Key, secret_key: Key, public_key: Optional[Key] = None) -> None:
         self.server_key = _key("server_key", server_key)
         self.secret_key = _key("secret_key", secret_key)
-        public = zmq.curve_public(self.secret_key) if public_key is None else public_key
-        self.public_key = _key("public_key", public)
+        self.public_key = zmq.curve_public(self.secret_key) if public_key is None else _key("public_key", public_key)
 
     @classmethod
     def from_file(cls, file: "Union[str, os.PathLike[str]]",
@@ -39,10 +42,11 @@ class Curve:
         ``server_key`` is the broker's public key, or a file with it in either form.
         """
         secret, public = _read(file, secret=True)
-        if isinstance(server_key, os.PathLike) or not _is_key(server_key):
-            path = os.fsdecode(server_key)
-            server_key = _read(path, secret=False)[0]
-        return cls(server_key, secret, public)
+        try:
+            key = _key("server_key", server_key)
+        except OptionError:
+            key = _read(server_key, secret=False)[0]
+        return cls(key, secret, public)
 
     def apply(self, socket: Any) -> None:
         socket.curve_serverkey = self.server_key
@@ -53,31 +57,42 @@ class Curve:
         return f"Curve(public_key={self.public_key!r})"
 
 
-def _read(file: "Union[str, os.PathLike[str]]", secret: bool) -> "tuple[bytes, Optional[bytes]]":
+def _read(file: "Union[str, bytes, os.PathLike[str]]", secret: bool) -> "tuple[bytes, Optional[bytes]]":
     """The key of a file, and the public key beside it if there is one."""
     try:
-        text = pathlib.Path(file).read_bytes().strip()
-    except OSError as error:
+        text = pathlib.Path(os.fsdecode(file)).read_bytes()
+    except (OSError, TypeError, ValueError) as error:
         raise wrong("curve", f"cannot be read: {error}") from error
-    if _is_key(text):
-        return text, None
-    try:
-        public, private = zmq.auth.load_certificate(file)
-    except (OSError, ValueError) as error:
-        raise wrong("curve", f"{os.fspath(file)} is no key file: {error}") from error
-    if not secret:
-        return public, None
-    if private is None:
-        raise wrong("curve", f"{os.fspath(file)} has no secret key")
-    return private, public
+    if _is_key(text.strip()):
+        return text.strip(), None
+    section = _SECTION.search(text)
+    found = {}
+    for kind in (b"public", b"secret"):
+        line = re.search(_KEY_LINE % kind, section[1] if section else text, re.MULTILINE)
+        if line is not None and _is_key(line[2]):
+            found[kind] = line[2]
+    kind = b"secret" if secret else b"public"
+    if kind not in found:
+        raise wrong("curve", f"{os.fsdecode(file)} has no {kind.decode()} key")
+    return found[kind], found.get(b"public")
 
 
-def _key(option: str, given: Key) -> bytes:
-    key = given.encode() if isinstance(given, str) else given
-    if not _is_key(key):
+def checked_curve(given: object) -> Optional[Curve]:
+    if given is not None and not isinstance(given, Curve):
+        raise wrong("curve", f"must be a Curve, not {shown(given)}")
+    return given
+
+
+def _key(option: str, given: object) -> bytes:
+    key = given.encode("utf-8", "backslashreplace") if isinstance(given, str) else given
+    if not isinstance(key, bytes) or not _is_key(key):
         raise wrong(option, "must be 40 characters of Z85")
     return key
 
 
-def _is_key(given: Key) -> bool:
-    return _Z85.fullmatch(given.encode() if isinstance(given, str) else given) is not None
+def _is_key(given: bytes) -> bool:
+    digits = [_Z85.find(each) for each in given]
+    if len(digits) != 40 or min(digits) < 0:
+        return False
+    words = (functools.reduce(lambda word, digit: 85 * word + digit, digits[at : at + 5]) for at in range(0, 40, 5))
+    return all(word < 2**32 for word in words)

@@ -14,7 +14,7 @@ import zmq
 from . import wire
 from .call import Call, Done, OnPart, Settings
 from .client_core import ClientCore, Line
-from .curve import Curve
+from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError, UsageError
 from .freelance import FreelanceCore
 from .link import Wake, ZmqLink
@@ -64,6 +64,7 @@ class Engine:
             raise wrong("hedge_ms", "needs strategy='freelance'")
         if if_no_worker not in ("wait", "fail"):
             raise wrong("if_no_worker", "must be 'wait' or 'fail'")
+        checked_curve(curve)
         self.timeout_ms = timeout_ms
         self.deadline_ms = deadline_ms
         self.retries = retries
@@ -79,6 +80,8 @@ class Engine:
             None if hedge_ms is None else integer("hedge_ms", hedge_ms, 0, DAY_MS) / 1000,
             integer("ping_interval_ms", ping_interval_ms, 10, DAY_MS) / 1000,
         )
+        if strategy == "freelance" and len(set(self.settings.endpoints)) < len(self.settings.endpoints):
+            raise wrong("endpoints", "must be different brokers: one is named twice")
         self.is_freelance = strategy == "freelance"
         self._curve = curve
         self._closed = False
@@ -195,6 +198,15 @@ class Engine:
             self._wake.set()
             self._thread.join()
 
+    def is_left_open(self) -> bool:
+        """Whether nobody has closed it, who could do so no longer. It ends by itself, which nobody waits for."""
+        if self._closed or self._pid != os.getpid():
+            return False
+        self._closed = True
+        if self._wake is not None:
+            self._wake.set()
+        return True
+
     def _run(self) -> None:
         assert self._wake is not None
         try:
@@ -220,6 +232,7 @@ class Engine:
         for link in self._links:
             link.read(ready)
         self._core.tick(time.monotonic())
+        self._core.flush()
 
 
 def _connect(core: FreelanceCore, at: int, link: ZmqLink) -> None:

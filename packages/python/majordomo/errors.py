@@ -6,9 +6,10 @@ facts for programs; the text is for people and may change.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Mapping, Optional, Sequence, Union
+
+from .wire import parse_json
 
 _FAILURE_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -205,7 +206,7 @@ def received_service_error(body: Sequence[bytes]) -> ServiceError:
     details: Mapping[str, Any] = {}
     if len(detail) == 1:
         try:
-            given = json.loads(detail[0])
+            given = parse_json(detail[0])
         except ValueError:
             given = None
         if isinstance(given, dict):

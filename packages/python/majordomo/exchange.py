@@ -52,27 +52,31 @@ def probe(settings: Settings, link: Link) -> None:
 class Cancels:
     """Tells a broker that nobody waits for the answers to some sends any more, once it has said that it listens.
 
-    Of one connection.
+    Of one connection. What ends in one turn is told in few messages, at ``flush``: a message each would be many at
+    the end of a client, which does not wait for the broker to read them.
     """
 
     def __init__(self, settings: Settings, link: Link) -> None:
         self._settings = settings
         self._link = link
         self._is_taken: Optional[bool] = None
-        self._early: list[bytes] = []
+        self._waiting: list[bytes] = []
 
     def learnt(self, facts: wire.Facts) -> None:
         self._is_taken = facts.has("cancel")
-        early, self._early = self._early, []
-        self.send(early)
 
-    def send(self, sends: Sequence[bytes]) -> None:
+    def add(self, sends: Sequence[bytes]) -> None:
+        self._waiting += sends
         if self._is_taken is None:
-            self._early = [*self._early, *sends][:_CANCELS_MAX]
-        elif self._is_taken:
-            for at in range(0, len(sends), _CANCELS_MAX):
-                some = sends[at : at + _CANCELS_MAX]
-                self._link.send(wire.request(self._settings.version, b"", b"mmi.cancel", some))
+            del self._waiting[_CANCELS_MAX:]
+
+    def flush(self) -> None:
+        if self._is_taken is None or not self._waiting:
+            return
+        sends, self._waiting = self._waiting, []
+        for at in range(0, len(sends) if self._is_taken else 0, _CANCELS_MAX):
+            some = sends[at : at + _CANCELS_MAX]
+            self._link.send(wire.request(self._settings.version, b"", b"mmi.cancel", some))
 
     def end(self) -> None:
         """The connection is lost."""
@@ -80,7 +84,7 @@ class Cancels:
 
 
 def status_of(body: Sequence[bytes]) -> int:
-    return int(body[0]) if body and body[0].isdigit() else 0
+    return (wire.parse_number(body[0]) if body else None) or 0
 
 
 def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:

@@ -92,6 +92,7 @@ class FreelanceCore:
         self._races.pop(call.id, None)
 
     def close(self) -> None:
+        self.flush()
         for node in self._nodes:
             node.link.close(LINGER_MS)
             node.state = "closed"
@@ -157,6 +158,11 @@ class FreelanceCore:
             race = self._races.get(correlation)
             if race is not None and race.call.next_at == due:
                 self._due(race, now)
+
+    def flush(self) -> None:
+        """The end of a turn: tells brokers which answers nobody waits for any more."""
+        for node in self._nodes:
+            node.cancels.flush()
 
     def next_at(self) -> float:
         """When ``tick`` is due next; infinity: never."""

@@ -16,9 +16,9 @@ import pickle
 import queue
 import signal
 import threading
-from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
+from typing import Any, Callable, Collection, Coroutine, NamedTuple, Optional, TypeVar, Union
 
-from .errors import BodyError, ServiceError, is_failure_code
+from .errors import ServiceError, is_failure_code
 from .message import Request
 from .options import body_of, wrong
 from .threads import say, signals_are_ours
@@ -30,6 +30,8 @@ DETAIL_FRAMES_MAX = 64
 
 # How long a process may take to end after its last request, in seconds.
 _END_PATIENCE = 5.0
+# How long the tasks that handlers began, and left to themselves, may take to end when they are cancelled.
+_LOOP_PATIENCE = 1.0
 
 log = logging.getLogger("majordomo.worker")
 
@@ -60,6 +62,7 @@ class Runner:
         self._failed = failed
         self._is_closed = False
         self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._coroutines: "set[concurrent.futures.Future[Any]]" = set()
         # Threads of our own: a ThreadPoolExecutor costs several times as much for each request.
         self._queue: "queue.SimpleQueue[Optional[tuple[Callable[[], Outcome], Over]]]" = queue.SimpleQueue()
         self._idle: list[None] = []  # an item for each thread that waits
@@ -69,7 +72,8 @@ class Runner:
 
     def runner_of(self, handler: Handler) -> Callable[[Handler, Request, Over], None]:
         """How this handler runs. Raises OptionError if it cannot run in processes."""
-        if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+        if any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each)
+               for each in (handler, getattr(handler, "__call__", None))):
             return self._run_on_loop
         if not self._in_processes:
             return self._run_in_thread
@@ -82,7 +86,7 @@ class Runner:
         return self._run_in_process
 
     def _run_in_thread(self, handler: Handler, request: Request, over: Over) -> None:
-        self._run(lambda: _called(handler, request), over)
+        self._run(lambda: self._called(handler, request), over)
 
     def _run_in_process(self, handler: Handler, request: Request, over: Over) -> None:
         self._run(lambda: self._in_process(handler, request), over)
@@ -130,13 +134,36 @@ class Runner:
         how = f"exit status {code}" if code >= 0 else f"signal {_of(lambda: signal.Signals(-code).name, str(-code))}"
         return Raised(Failure("retry", "process_lost", f"a process of the worker was lost: {how}"), f"its process was lost: {how}")
 
+    def _called(self, handler: Handler, request: Request) -> "list[bytes]":
+        answer = handler(request)
+        if inspect.isawaitable(answer) or inspect.isasyncgen(answer):  # of a function that does not look like one
+            return self._on_loop(_answered(lambda _: answer, request)).result()
+        if not inspect.isgenerator(answer):
+            return body_of(answer)
+        while True:
+            try:
+                request.partial(next(answer))
+            except StopIteration as end:
+                return body_of(b"" if end.value is None else end.value)
+
     def _run_on_loop(self, handler: Handler, request: Request, over: Over) -> None:
-        future = asyncio.run_coroutine_threadsafe(_awaited(handler, request, self._expose_errors), self._event_loop())
+        future = self._on_loop(_awaited(handler, request, self._expose_errors))
         # Its task may have been cancelled before it began.
         future.add_done_callback(lambda _: over(_outcome(future.result, self._expose_errors)))
 
-    def close(self, is_late: bool) -> None:
-        """Does not wait for handlers that still run; ``is_late``: their requests were given back."""
+    def _on_loop(self, work: "Coroutine[Any, Any, Result]") -> "concurrent.futures.Future[Result]":
+        future = asyncio.run_coroutine_threadsafe(work, self._event_loop())
+        self._coroutines.add(future)
+        future.add_done_callback(self._coroutines.discard)
+        return future
+
+    @property
+    def has_coroutines(self) -> bool:
+        """Whether one runs on the event loop, also of a request that was given back."""
+        return bool(self._coroutines)
+
+    def close(self, is_late: bool, patience: float) -> None:
+        """Waits for ``patience`` seconds for coroutines, not for other handlers; ``is_late``: their requests were given back."""
         self._is_closed = True
         for _ in range(self._threads):
             self._queue.put(None)
@@ -147,12 +174,15 @@ class Runner:
             process.end()
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended by itself
-                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop.call_soon_threadsafe(_end_loop, self._loop, set(self._coroutines), patience)
+            self._loop_thread.join(patience + 2 * _LOOP_PATIENCE)
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             loop = asyncio.new_event_loop()
-            threading.Thread(target=self._run_loop, args=(loop,), name="majordomo-loop", daemon=True).start()
+            run = functools.partial(self._run_loop, loop)
+            self._loop_thread = threading.Thread(target=run, name="majordomo-loop", daemon=True)
+            self._loop_thread.start()
             self._loop = loop
         return self._loop
 
@@ -219,10 +249,15 @@ def _serve(connection: "multiprocessing.connection.Connection", expose_errors: b
                 handler, plain = connection.recv()
             except (EOFError, OSError):
                 return
-            outcome = _outcome(lambda: body_of(handler_of(handler)(Request(*plain))), expose_errors)
+            outcome = _outcome(lambda: _in_process(handler_of(handler), Request(*plain)), expose_errors)
             if os.getpid() != own:
                 os._exit(1)  # a handler forked it and returned in both
             connection.send(outcome)
+
+
+def _in_process(handler: Handler, request: Request) -> "list[bytes]":
+    answer = handler(request)
+    return asyncio.run(_answered(lambda _: answer, request)) if inspect.isawaitable(answer) else body_of(answer)
 
 
 def _end_with_worker() -> None:
@@ -250,24 +285,34 @@ async def _answered(handler: Handler, request: Request) -> "list[bytes]":
     task: "Optional[asyncio.Task[Any]]" = asyncio.current_task()
     assert task is not None
     request._stop = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
-    if request._is_cancelled:
+    if request._is_over:
         raise asyncio.CancelledError
-    if not inspect.isasyncgenfunction(handler):
-        return body_of(await handler(request))
-    async for part in handler(request):
+    answer = handler(request)
+    while inspect.isawaitable(answer):
+        answer = await answer
+    if not inspect.isasyncgen(answer):
+        return body_of(answer)
+    async for part in answer:
         request.partial(part)
     return [b""]  # an asynchronous generator cannot return a value
 
 
-def _called(handler: Handler, request: Request) -> "list[bytes]":
-    answer = handler(request)
-    if not inspect.isgenerator(answer):
-        return body_of(answer)
-    while True:
-        try:
-            request.partial(next(answer))
-        except StopIteration as end:
-            return body_of(b"" if end.value is None else end.value)
+def _end_loop(loop: asyncio.AbstractEventLoop, coroutines: "Collection[concurrent.futures.Future[Any]]",
+              patience: float) -> None:
+    """Ends a loop when the coroutines have ended, or have had that time; then the tasks that handlers left behind."""
+
+    async def end() -> None:
+        if coroutines:
+            await asyncio.wait([asyncio.wrap_future(each) for each in coroutines], timeout=patience)
+        others = asyncio.all_tasks() - {ending}
+        for each in others:
+            each.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_LOOP_PATIENCE)
+        await loop.shutdown_asyncgens()
+        loop.stop()
+
+    ending = loop.create_task(end())
 
 
 def not_begun(error: BaseException) -> Raised:
@@ -282,16 +327,23 @@ def _raised(error: BaseException, expose_errors: bool) -> Raised:
 
 
 def failure_of(error: BaseException, expose_errors: bool) -> Failure:
-    """A ServiceError as it is; of any other error its class and, if exposed, its text.
+    """A ServiceError as it is; of any other error its code or class and, if exposed, its text.
 
     The methods of an error are the program's code and may raise anything: what can be told is told.
     """
     failure = _of(lambda: _service_failure(error), None) if issubclass(type(error), ServiceError) else None
     if failure is not None:
         return failure
-    code = BodyError.code if issubclass(type(error), BodyError) else _of(lambda: _cut(type(error).__name__), "")
+    code = _of(lambda: _code_of(error), "")
     text = _text_of(error) if expose_errors else ""
     return Failure("error", code if is_failure_code(code) else "Error", text)
+
+
+def _code_of(error: BaseException) -> str:
+    """Its ``code`` if that is a name, else that of its class, as in the TypeScript SDK."""
+    kind = type(error)
+    code: Any = getattr(error, "code", None) if issubclass(kind, Exception) and not issubclass(kind, ServiceError) else None
+    return _cut(code if issubclass(type(code), str) and is_failure_code(code) else kind.__name__)
 
 
 def _service_failure(error: Any) -> Failure:

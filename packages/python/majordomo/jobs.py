@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import secrets
@@ -25,7 +24,7 @@ from .errors import (
     received_service_error,
 )
 from .message import ProgressPart, Reply
-from .options import DAY_MS, backoff_ms, body_of, headers_of, integer, service_of, wrong
+from .options import DAY_MS, backoff_ms, body_of, boolean, checked_text, headers_of, integer, service_of, wrong
 
 # The longest wait at a broker, whose own limit is a minute.
 WAIT_MS = 30_000
@@ -79,9 +78,7 @@ def stored_options(
     """The JSON of the options that are given."""
     found: dict[str, Any] = {}
     if idempotency_key is not None:
-        if not isinstance(idempotency_key, str) or not 1 <= len(idempotency_key.encode()) <= 255:
-            raise wrong("idempotency_key", "must be text of 1 to 255 bytes in UTF-8")
-        found["key"] = idempotency_key
+        found["key"] = checked_text("idempotency_key", idempotency_key, 255)
     for option, name, value, least, most in (
         ("priority", "priority", priority, -100, 100),
         ("delay_ms", "delayMs", delay_ms, 0, DURATION_MS_MAX),
@@ -91,11 +88,12 @@ def stored_options(
         if value is not None:
             found[name] = integer(option, value, least, most)
     if backoff is not None:
-        base, longest = (integer("backoff", each, 1, DAY_MS) for each in backoff)
+        pair = backoff if isinstance(backoff, (tuple, list)) else ()
+        base, longest = (integer("backoff", each, 1, DAY_MS) for each in pair) if len(pair) == 2 else (1, 0)
         if longest < base:
             raise wrong("backoff", "must be (base_ms, max_ms), max_ms not below base_ms")
         found["backoff"] = {"baseMs": base, "maxMs": longest}
-    if shared:
+    if boolean("shared", shared):
         found["shared"] = True
     if headers_of(headers):
         found["headers"] = dict(headers or {})
@@ -193,9 +191,11 @@ def progress(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int],
 
 def _parts(service: str, answer: Answer) -> "list[ProgressPart]":
     try:
-        facts = json.loads(answer.frames[1])
+        facts = wire.parse_json(answer.frames[1])
         attempt, first, counts = facts["attempt"], facts["first"], facts["frames"]
         frames = list(answer.frames[2:])
+        if not all(isinstance(each, int) and each >= 0 for each in (attempt, first, *counts)):
+            raise ValueError("not numbers")
         if sum(counts) != len(frames):
             raise ValueError("frames are missing")
         parts = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
+import re
+import socket as sockets
 from typing import Any, Callable, Container, Iterator, Optional, Sequence
 
 import zmq
@@ -9,13 +12,14 @@ from zmq.utils.monitor import recv_monitor_message
 
 from .curve import Curve
 from .exchange import KEY_REFUSED
-from .threads import new_pair
+from .threads import Thread, new_lock, new_pair, replaced_by
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_REFUSED = "connection refused"
 _DOWN = {
     zmq.EVENT_DISCONNECTED: "the connection was lost",
-    zmq.EVENT_CLOSED: "connection refused",
-    zmq.EVENT_CONNECT_RETRIED: "connection refused",
+    zmq.EVENT_CLOSED: _REFUSED,
+    zmq.EVENT_CONNECT_RETRIED: _REFUSED,
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the handshake failed",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "the handshake failed",
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: KEY_REFUSED,
@@ -27,6 +31,10 @@ Ready = Container[Any]
 
 # Messages that one turn reads, so that timers are not starved.
 _TURN = 1000
+# A host that is no address.
+_NAMED = re.compile(r"tcp://(?![0-9.]+:)([^\[;]+):([0-9]+)")
+# How long an address may take to accept a connection if its name has another one: as in Node.
+_ATTEMPT_MS = 250
 
 
 class ZmqLink:
@@ -41,26 +49,43 @@ class ZmqLink:
         self._poller = poller
         self._socket: Optional["zmq.Socket[bytes]"] = None
         self._monitor: Any = None
+        self._lookup: Optional[_Lookup] = None
+        self._address = ""  # of the last connection
+        self._others: list[str] = []  # addresses of the same name that were not tried
         self.on_up: Callable[[], None]
         self.on_down: Callable[[str], None]
         self.on_message: Callable[[list[bytes]], None]
 
     @property
     def is_open(self) -> bool:
-        return self._socket is not None
+        return self._socket is not None or self._lookup is not None
 
     def open(self, endpoint: str) -> Optional[str]:
-        """Why it cannot connect at all; None: it tries."""
-        socket = self._context.socket(self._kind)
+        """Why it cannot connect at all; None: it tries. Of a name, which is looked up anew, each address in turn."""
+        named = _NAMED.fullmatch(endpoint)
+        if named is None:
+            return self._connect(endpoint)
+        self._lookup = _Lookup(named[1], int(named[2]), self._poller)
+        return None
+
+    def _new_socket(self) -> "zmq.Socket[bytes]":
+        socket: "zmq.Socket[bytes]" = self._context.socket(self._kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, 0)
         socket.setsockopt(zmq.RCVHWM, 0)
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-        # Whoever owns the link decides where to connect next.
-        socket.setsockopt(zmq.RECONNECT_IVL, -1)
         socket.setsockopt(zmq.IPV6, 1)
         if self._curve is not None:
             self._curve.apply(socket)
+        return socket
+
+    def _connect(self, address: str) -> Optional[str]:
+        self._address = address
+        socket = self._new_socket()
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        # Whoever owns the link decides where to connect next.
+        socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        if self._others:
+            socket.setsockopt(zmq.CONNECT_TIMEOUT, _ATTEMPT_MS)
         for topic in self._topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic)
         self._monitor = socket.get_monitor_socket(_EVENTS)
@@ -68,13 +93,28 @@ class ZmqLink:
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            socket.connect(endpoint)
+            socket.connect(address)
         except zmq.ZMQError as error:
-            self.close()
+            self._disconnect()
             return str(error)
         return None
 
+    def _connect_next(self) -> None:
+        """To the next address of the name; what it knows of the last one stays, if there is none."""
+        reason: Optional[str] = _REFUSED
+        while reason is not None and self._others:
+            reason = self._connect(self._others.pop(0))
+        if reason is not None:
+            self.on_down(reason)
+
     def close(self, linger_ms: int = 0) -> None:
+        self._others = []
+        lookup, self._lookup = self._lookup, None
+        if lookup is not None:
+            lookup.close()
+        self._disconnect(linger_ms)
+
+    def _disconnect(self, linger_ms: int = 0) -> None:
         socket, self._socket = self._socket, None
         if socket is None:
             return
@@ -94,8 +134,19 @@ class ZmqLink:
         except zmq.Again:
             pass  # the connection was lost: the monitor is about to say so
 
+    def send_apart(self, frames: Sequence[bytes], linger_ms: int) -> None:
+        """Over a connection of its own, to where the link was connected last."""
+        if self._address:
+            socket = self._new_socket()
+            socket.connect(self._address)
+            socket.send_multipart(frames)
+            socket.close(linger_ms)
+
     def read(self, ready: Ready) -> None:
         """What has arrived: messages before the end of their connection. ``ready`` is what the poller says."""
+        if self._lookup is not None:
+            self._looked_up(ready)
+            return
         socket, monitor = self._socket, self._monitor
         if socket is None or (socket not in ready and monitor not in ready):
             return
@@ -106,9 +157,25 @@ class ZmqLink:
         while monitor in ready and self._socket is socket and monitor.poll(0):
             event = recv_monitor_message(monitor, zmq.NOBLOCK)["event"]
             if event == _UP:
+                self._others = []
                 self.on_up()
+            elif event in _DOWN and _DOWN[event] == _REFUSED and self._others:
+                self._disconnect()
+                self._connect_next()
             elif event in _DOWN:
                 self.on_down(_DOWN[event])
+
+    def _looked_up(self, ready: Ready) -> None:
+        lookup = self._lookup
+        if lookup is None or not lookup.is_over(ready):
+            return
+        self._lookup = None
+        lookup.close()
+        if lookup.addresses:
+            self._others = lookup.addresses
+            self._connect_next()
+        else:
+            self.on_down("name not found")
 
     def _messages(self) -> Iterator[list[bytes]]:
         socket = self._socket
@@ -124,10 +191,59 @@ class ZmqLink:
             yield frames
 
 
+class _Lookup:
+    """The addresses of a name, from a thread of its own: looking them up can take longer than a heartbeat may."""
+
+    def __init__(self, host: str, port: int, poller: zmq.Poller) -> None:
+        self.addresses: Optional[list[str]] = None
+        self._lock = new_lock()
+        self._wake: Optional[Wake] = Wake(poller)
+        Thread(lambda: self._run(host, port), "majordomo-lookup")
+
+    def is_over(self, ready: Ready) -> bool:
+        if self._wake is not None:
+            self._wake.clear(ready)
+        return self.addresses is not None
+
+    def close(self) -> None:
+        with self._lock:
+            wake, self._wake = self._wake, None
+        if wake is not None:
+            wake.close()
+
+    def _run(self, host: str, port: int) -> None:
+        addresses = _addresses_of(host, port)
+        with self._lock:
+            self.addresses = addresses
+            if self._wake is not None:
+                self._wake.set()
+
+
+def _addresses_of(host: str, port: int) -> "list[str]":
+    """Each address once, in the order in which the system wants them to be tried."""
+    find: Any = sockets.getaddrinfo if replaced_by() is None else _socket.getaddrinfo
+    try:
+        found = find(host, port, type=sockets.SOCK_STREAM)
+    except (OSError, ValueError):  # or the name is too long
+        return []
+    hosts = {where[0]: family for family, _, _, _, where in found if _is_usable(family)}
+    return [f"tcp://[{host}]:{port}" if hosts[host] == sockets.AF_INET6 else f"tcp://{host}:{port}" for host in hosts]
+
+
+def _is_usable(family: int) -> bool:
+    """libzmq says nothing at all about an address whose socket cannot be made."""
+    try:
+        _socket.socket(family, sockets.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
+
+
 class Wake:
     """Wakes the thread that polls it, from any thread."""
 
     def __init__(self, poller: zmq.Poller) -> None:
+        self._poller = poller
         self._reader, self._writer = new_pair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -150,5 +266,6 @@ class Wake:
             self._is_set = False
 
     def close(self) -> None:
+        self._poller.unregister(self._reader)
         self._reader.close()
         self._writer.close()

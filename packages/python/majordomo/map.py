@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import concurrent.futures
+import re
 import time
-from typing import Any, Iterator, Optional, Union
+import warnings
+from typing import Any, Callable, Iterator, Optional, Union
 
-from .curve import Curve
-from .errors import BodyError, MajordomoError, RequestTimeoutError
+from .curve import Curve, checked_curve
+from .errors import BodyError, EndpointError, MajordomoError, RequestTimeoutError
 from .map_copy import Change, Copy, Reader, text_of
 from .map_core import OwnChange
 from .map_links import MapLinks
-from .options import DAY_MS, Endpoints, body_of, endpoints_of, integer, wrong
+from .options import DAY_MS, Endpoints, body_of, checked_text, endpoints_of, integer, shown, utf8, wrong
 from .threads import THREAD_PATIENCE, here, is_here
 
 Key = Union[str, bytes]
@@ -42,15 +44,21 @@ class SharedMap:
         max_bytes: int = 268_435_456,
         curve: Optional[Curve] = None,
     ) -> None:
-        if subtree and not (subtree.startswith("/") and subtree.endswith("/") and len(subtree.encode()) <= 255):
+        if subtree != "" and not re.fullmatch("/(.*/)?", checked_text("subtree", subtree, 255), re.DOTALL):
             raise wrong("subtree", "must begin and end with '/'")
         self._subtree = subtree.encode()
         self._timeout_ms = integer("timeout_ms", timeout_ms, 1, DAY_MS)
         listed = endpoints_of(endpoints)
-        if not all(each.startswith("tcp://") for each in listed):
-            raise wrong("endpoints", "must be tcp:// for a map, which has three ports")
+        if not all(each.startswith("tcp://") and int(each.rpartition(":")[2]) <= 65_533 for each in listed):
+            raise EndpointError("a map needs tcp://HOST:PORT, of which the next two ports are used, too")
         self._held = Copy()
-        self._links = MapLinks(listed, self._subtree, integer("max_bytes", max_bytes, 1, 2**40), curve, self._held)
+        self._links = MapLinks(listed, self._subtree, integer("max_bytes", max_bytes, 1, 2**40),
+                               checked_curve(curve), self._held)
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        links: Optional[MapLinks] = getattr(self, "_links", None)  # None: its options were wrong
+        if links is not None and links.is_left_open():
+            warn("a map was never closed", ResourceWarning, source=self)
 
     @property
     def _copy(self) -> Copy:
@@ -88,7 +96,8 @@ class SharedMap:
         """
         copy = self._copy
         with copy.lock:
-            met = self._copy.lock.wait_for(lambda: copy.is_synced or copy.error is not None, timeout_ms / 1000)
+            timeout = integer("timeout_ms", timeout_ms, 0, DAY_MS) / 1000
+            met = self._copy.lock.wait_for(lambda: copy.is_synced or copy.error is not None, timeout)
             if self._copy.error is not None:
                 raise self._copy.error
             if not met:
@@ -114,9 +123,9 @@ class SharedMap:
         Raises RequestTimeoutError (nodes do not answer changes that they refuse), UnreachableError, ClosedError,
         BodyError for an empty value, OptionError for a key outside the subtree or below ``/mmi/``.
         """
-        (frame,) = body_of(value)
-        if not frame:
-            raise BodyError("an empty value would delete the key")
+        frame, *others = body_of(value)
+        if not frame or others:
+            raise BodyError("a value is one text or bytes, and not empty: that would delete the key")
         properties = b""
         if ttl_ms is not None:
             properties = b"ttl=%d\n" % -(-integer("ttl_ms", ttl_ms, 1, 2**40 - 1) // 1000)
@@ -174,4 +183,8 @@ class SharedMap:
 
 
 def _bytes(key: Key) -> bytes:
-    return key.encode() if isinstance(key, str) else bytes(key)
+    if isinstance(key, str):
+        return utf8("key", key)
+    if isinstance(key, (bytes, bytearray)):
+        return bytes(key)
+    raise wrong("key", f"must be text or bytes, not {shown(key)}")

@@ -13,7 +13,7 @@ from .curve import Curve
 from .errors import ClosedError, MajordomoError
 from .link import Wake, ZmqLink
 from .map_copy import Copy
-from .map_core import HUGZ, MapCore, OwnChange, Record
+from .map_core import HUGZ, PAUSE, MapCore, OwnChange, Record
 from .threads import Thread, here, is_here, need_threads, say
 
 log = logging.getLogger("majordomo.map")
@@ -48,18 +48,9 @@ class MapLinks:
         self._snapshots.on_up = lambda: self._snapshots.send([b"ICANHAZ?", subtree])
         self._snapshots.on_down = lambda reason: core.down(reason, time.monotonic())
         self._snapshots.on_message = lambda frames: core.snapshot(frames, time.monotonic())
-        # It hears which nodes subscribe: what is sent before that is lost.
-        self._writer = writer = context.socket(zmq.XPUB)
-        writer.setsockopt(zmq.LINGER, 0)
-        writer.setsockopt(zmq.SNDHWM, 0)
-        writer.setsockopt(zmq.IPV6, 1)
-        writer.setsockopt(zmq.XPUB_VERBOSER, 1)
-        if curve is not None:
-            curve.apply(writer)
-        for endpoint in endpoints:
-            writer.connect(_above(endpoint, 2))
-        self._poller.register(writer, zmq.POLLIN)
-        self._takers = 0
+        self._writers = [
+            _Writer(ZmqLink(context, self._poller, curve, zmq.XPUB), _above(endpoint, 2), core) for endpoint in endpoints
+        ]
         self._thread = Thread(self._run, "majordomo-map")
 
     def change(self, change: OwnChange) -> None:
@@ -80,6 +71,14 @@ class MapLinks:
         self._wake.set()
         self._thread.join()
 
+    def is_left_open(self) -> bool:
+        """Whether nobody has closed it, who could do so no longer. It ends by itself, which nobody waits for."""
+        if self._closed or not is_here(self):
+            return False
+        self._closed = True
+        self._wake.set()
+        return True
+
     def _run(self) -> None:
         error = ClosedError("the map was closed")
         try:
@@ -93,20 +92,20 @@ class MapLinks:
             while self._tasks:
                 self._tasks.popleft()()
             self._core.end(error)
-            self._writer.close(0)
+            for writer in self._writers:
+                writer.link.close()
             self._wake.close()
 
     def _turn(self) -> None:
-        wait = max(0.0, self._core.next_at() - time.monotonic())
+        at = min(self._core.next_at(), *(writer.open_at for writer in self._writers))
+        wait = max(0.0, at - time.monotonic())
         ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
         self._wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()
-        while self._writer.poll(0):
-            subscribes = self._writer.recv()[:1] == b"\x01"
-            self._takers = max(0, self._takers + (1 if subscribes else -1))
-            if subscribes:
-                self._core.written()
+        for writer in self._writers:
+            writer.link.read(ready)
+            writer.tick()
         self._updates.read(ready)
         self._snapshots.read(ready)
         self._core.tick(time.monotonic())
@@ -124,9 +123,10 @@ class MapLinks:
         self._snapshots.close()
 
     def write(self, record: Record) -> bool:
-        if self._takers > 0:
-            self._writer.send_multipart(record)
-        return self._takers > 0
+        takers = [writer for writer in self._writers if writer.takes]
+        for writer in takers:
+            writer.link.send(record)
+        return bool(takers)
 
     def synced(self, values: Mapping[bytes, bytes]) -> None:
         self._copy.synced(values)
@@ -139,6 +139,38 @@ class MapLinks:
 
     def failed(self, error: MajordomoError) -> None:
         self._copy.failed(error)
+
+
+class _Writer:
+    """Takes changes to one node, and connects anew whenever that is lost."""
+
+    def __init__(self, link: ZmqLink, endpoint: str, core: MapCore) -> None:
+        self.link = link
+        self.takes = False  # it has subscribed: what is sent before that is lost
+        self.open_at = 0.0
+        self._endpoint = endpoint
+        self._core = core
+        link.on_up = lambda: None
+        link.on_down = self._down
+        link.on_message = self._heard
+
+    def tick(self) -> None:
+        if time.monotonic() < self.open_at:
+            return
+        self.open_at = float("inf")
+        reason = self.link.open(self._endpoint)
+        if reason is not None:
+            self._down(reason)
+
+    def _down(self, _: str) -> None:
+        self.link.close()
+        self.takes = False
+        self.open_at = time.monotonic() + PAUSE
+
+    def _heard(self, frames: "list[bytes]") -> None:
+        self.takes = frames[0][:1] == b"\x01"
+        if self.takes:
+            self._core.written()
 
 
 def _above(endpoint: str, above: int) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .errors import BodyError, StreamBrokenError
 from .options import Body, body_of, wrong
-from .wire import PROGRESS, is_progress
+from .wire import PROGRESS, is_progress, parse_json
 
 
 class Message:
@@ -32,7 +31,7 @@ class Message:
     def json(self) -> Any:
         """All frames, joined and parsed as JSON. Raises BodyError."""
         try:
-            return json.loads(self.value)
+            return parse_json(self.value)
         except ValueError as error:
             raise BodyError(f"the body is not JSON: {error}") from error
 
@@ -141,6 +140,12 @@ class Request(Message):
         self._is_cancelled = True
         self._abort()
         if self._stop is not None:
+            self._stop()
+
+    def _end(self) -> None:
+        """The grace of the worker is over."""
+        self._abort()
+        if self._stop is not None and not self._is_cancelled:
             self._stop()
 
     def is_aborted(self) -> bool:

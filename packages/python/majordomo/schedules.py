@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import urllib.parse
 from typing import Any, NamedTuple, Optional
 
@@ -11,7 +10,10 @@ from . import wire
 from .engine import Ask, Patience, Script
 from .errors import JobRefusedError, JobUnsupportedError
 from .jobs import read_answer
-from .options import body_of, service_of, wrong
+from .options import body_of, checked_text, service_of
+
+# No broker takes more.
+_BYTES_MAX = 65_536
 
 
 class Schedule(NamedTuple):
@@ -28,19 +30,17 @@ class Schedule(NamedTuple):
 
 def schedule(name: object, service: object, body: object, cron: object, time_zone: Optional[str],
              stored: "dict[str, Any]", patience: Patience) -> Script[Schedule]:
-    if not isinstance(cron, str) or not cron:
-        raise wrong("cron", "must be a cron line")
-    options = {**stored, "name": _name(name), "cron": cron}
+    options = {**stored, "name": _name(name), "cron": checked_text("cron", cron, _BYTES_MAX)}
     if time_zone is not None:
-        options["timeZone"] = time_zone
+        options["timeZone"] = checked_text("time_zone", time_zone, _BYTES_MAX)
     frames = [wire.compact(options), service_of(service), *body_of(body)]
-    what = f"the schedule {name!r} was not stored"
+    what = f"the schedule {options['name']!r} was not stored"
     return _schedule((yield from _ask(Ask(b"titanic.schedule", frames, patience), what)))
 
 
 def unschedule(name: object) -> Script[bool]:
-    question = Ask(b"titanic.unschedule", [_name(name).encode()])
-    answer = yield from _ask(question, f"the schedule {name!r} was not ended")
+    known = _name(name)
+    answer = yield from _ask(Ask(b"titanic.unschedule", [known.encode()]), f"the schedule {known!r} was not ended")
     return answer.get("removed") is True
 
 
@@ -48,7 +48,10 @@ def schedules(patience: Patience) -> "Script[list[Schedule]]":
     found: list[Schedule] = []
     after = ""
     while True:
-        frame = wire.compact({"after": after}) if after else b""
+        try:
+            frame = wire.compact({"after": after}) if after else b""
+        except ValueError as error:  # half a character
+            raise JobRefusedError(f"the answer is not understood: {error}") from error
         answer = yield from _ask(Ask(b"titanic.schedules", [frame], patience), "no list of schedules")
         listed, following = answer.get("schedules"), answer.get("next")
         if not isinstance(listed, list):
@@ -61,9 +64,7 @@ def schedules(patience: Patience) -> "Script[list[Schedule]]":
 
 
 def _name(name: object) -> str:
-    if not isinstance(name, str) or not 1 <= len(name.encode()) <= 128:
-        raise wrong("name", "must be text of 1 to 128 bytes in UTF-8")
-    return name
+    return checked_text("name", name, 128)
 
 
 def _ask(question: Ask, what: str) -> "Script[dict[str, Any]]":
@@ -73,7 +74,7 @@ def _ask(question: Ask, what: str) -> "Script[dict[str, Any]]":
     if answer.status != 200:
         raise answer.error(JobRefusedError, what)
     try:
-        given = json.loads(answer.frames[0])
+        given = wire.parse_json(answer.frames[0])
     except (IndexError, ValueError) as error:
         raise JobRefusedError(f"the answer is not understood: {error}") from error
     if not isinstance(given, dict):
@@ -83,15 +84,12 @@ def _ask(question: Ask, what: str) -> "Script[dict[str, Any]]":
 
 def _schedule(given: Any) -> Schedule:
     try:
-        return Schedule(
-            str(given["name"]),
-            urllib.parse.unquote(str(given["service"])),
-            str(given["cron"]),
-            str(given["timeZone"]),
-            _time(given["next"]),
-            _time(given["since"]),
-            int(given["firings"]),
-        )
+        texts = [given[key] for key in ("name", "service", "cron", "timeZone", "next", "since")]
+        firings = given["firings"]
+        if not all(isinstance(each, str) for each in texts) or not isinstance(firings, int):
+            raise TypeError("not text, or not a number")
+        name, service, cron, time_zone, due, since = texts
+        return Schedule(name, urllib.parse.unquote(service), cron, time_zone, _time(due), _time(since), firings)
     except (KeyError, TypeError, ValueError) as error:
         raise JobRefusedError(f"the answer is not understood: {error}") from error
 

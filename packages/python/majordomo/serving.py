@@ -16,16 +16,18 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 import zmq
 
 from .contract import contracts_of
-from .curve import Curve
-from .errors import RequestTimeoutError, StreamBrokenError
+from .curve import Curve, checked_curve
+from .errors import ClosedError, RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Raised, Runner, log, not_begun
 from .link import Wake
 from .message import Request
-from .options import DAY_MS, Endpoints, endpoints_of, integer, service_of, version_of, wrong
+from .options import DAY_MS, Endpoints, boolean, endpoints_of, integer, service_of, shown, utf8, version_of, wrong
 from .session import Session
 from .threads import Thread, here, need_threads, say, signals_are_ours
-from .worker_core import Task, WorkerSettings
+from .worker_core import STEP, Stillness, Task, WorkerSettings
 
+# What the tasks of coroutines have at least for their ends after the grace of close(), in seconds.
+_END_PATIENCE = 1.0
 # Why the worker gives a request back, for the broker's log.
 CANCELLED = b"cancelled"
 
@@ -77,6 +79,8 @@ class Worker:
     ) -> None:
         if (service is None) == (services is None):
             raise wrong("service", "or services must be given, and not both")
+        if services is not None and not isinstance(services, Mapping):
+            raise wrong("services", f"must be a dict of handlers by service, not {shown(services)}")
         offered: Sequence[tuple[object, object]]
         offered = list(services.items()) if services is not None else [(service, handler)]
         handlers = {service_of(each): function for each, function in offered if callable(function)}
@@ -85,8 +89,9 @@ class Worker:
         contracts: dict[bytes, bytes] = {}
         if contract is not None:
             contracts = contracts_of({service: contract} if services is None else contract, handlers)
-        if name is not None and len(name) > 64:
-            raise wrong("name", "must have at most 64 characters")
+        if name is not None and (not isinstance(name, str) or len(name) > 64):
+            raise wrong("name", f"must be text of at most 64 characters, not {shown(name)}")
+        utf8("name", name or "")
         self._concurrency = integer("concurrency", concurrency, 1, 10_000)
         self._settings = WorkerSettings(
             version_of(protocol),
@@ -101,9 +106,12 @@ class Worker:
         self._handlers, self._contracts, self._curve = handlers, contracts, curve
         self._endpoints = endpoints_of(endpoints)
         self._cancel_grace = integer("cancel_grace_ms", cancel_grace_ms, 0, DAY_MS) / 1000
-        self._expose_errors = expose_errors
+        self._expose_errors = boolean("expose_errors", expose_errors)
+        checked_curve(curve)
         self._run_in = run_in
         self._close_at: Optional[float] = None
+        self._grace = 0.0
+        self._is_signalled = False
         need_threads("a worker")
         self._pid = 0
         here(self)
@@ -119,6 +127,7 @@ class Worker:
         self._ready = {each: threading.Event() for each in self._handlers}
         self._ended = threading.Event()
         self._error: Optional[BaseException] = None
+        self._stillness = Stillness()
         self._thread: Optional[Thread] = None
         self._lock = threading.Lock()
         settings = self._settings if self._has_name else self._settings._replace(name=_process_name())
@@ -146,7 +155,7 @@ class Worker:
         """
         with contextlib.ExitStack() as signals:
             if threading.current_thread() is threading.main_thread():
-                signals.enter_context(signals_are_ours(lambda *_: self._close_soon(10_000)))
+                signals.enter_context(signals_are_ours(self._signalled))
             self.start()
             while not self._ended.wait(0.5):
                 pass  # short waits, so that signals are handled on every system
@@ -156,20 +165,23 @@ class Worker:
     def ready(self, timeout_ms: int = 10_000) -> "Worker":
         """Waits until every service is registered with a broker; starts the worker if need be.
 
-        Raises RequestTimeoutError after ``timeout_ms`` milliseconds.
+        Raises RequestTimeoutError after ``timeout_ms`` milliseconds, ClosedError if the worker is closed, or has failed.
         """
         self.start()
-        until = time.monotonic() + timeout_ms / 1000
+        until = time.monotonic() + integer("timeout_ms", timeout_ms, 0, DAY_MS) / 1000
         for service, event in self._ready.items():
             if not event.wait(max(0.0, until - time.monotonic())):
                 why = [f"{each._endpoint}: {each.core.why}" for each in self._sessions if each.core.why]
                 raise RequestTimeoutError("; ".join([f"{service!r} is not registered with any broker", *why]))
+            if self._close_at is not None or self._ended.is_set():
+                raise ClosedError("the worker was closed, or has failed") from self._error
         return self
 
     def close(self, grace_ms: int = 10_000) -> None:
         """Accepts no more requests, waits for the handlers that run, and says goodbye to the brokers.
 
-        After ``grace_ms`` milliseconds it sets ``request.aborted`` and gives the requests back.
+        After ``grace_ms`` milliseconds it sets ``request.aborted``, gives the requests back, and cancels the tasks of
+        coroutines, which have as long again, at least a second, for their ``finally``.
         """
         here(self)
         self._close_soon(integer("grace_ms", grace_ms, 0, DAY_MS))
@@ -182,10 +194,21 @@ class Worker:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
+    def _signalled(self, *_: Any) -> None:
+        """The first signal closes the worker, the second ends it."""
+        is_second, self._is_signalled = self._is_signalled, True
+        if is_second:
+            self._grace, self._close_at = 0.0, time.monotonic()
+        self._close_soon(10_000)
+        if self._running and not is_second:
+            text = "closing; requests that still run: %d, for at most 10 s; a second signal ends them at once"
+            say(log, logging.WARNING, text, len(self._running))
+
     # No lock: a signal handler calls this.
     def _close_soon(self, grace_ms: int) -> None:
         if self._close_at is None:
-            self._close_at = time.monotonic() + grace_ms / 1000
+            self._grace = grace_ms / 1000
+            self._close_at = time.monotonic() + self._grace
         if self._wake is not None:
             self._wake.set()
 
@@ -202,15 +225,21 @@ class Worker:
 
     def _end(self, wake: Wake) -> None:
         steps: list[Callable[[], object]] = []
+        patience = min(max(_END_PATIENCE, self._grace), max(_END_PATIENCE, self._cancel_grace))
         for task, (session, request) in self._running.items():
-            steps += [request._abort, functools.partial(session.core.give_back, task)]
+            steps += [request._end, functools.partial(session.core.give_back, task)]
         steps += [session.core.end for session in self._sessions]
-        steps += [functools.partial(self._runner.close, bool(self._running)), wake.close, self._ended.set]
+        steps += [functools.partial(self._runner.close, bool(self._running), patience), wake.close, self._ended.set]
+        steps += [self._wake_waiting]
         for step in steps:
             try:
                 step()
             except BaseException as error:  # the others are as needed
                 say(log, logging.ERROR, "a step of the end of a worker has failed", exc_info=error)
+
+    def _wake_waiting(self) -> None:
+        for event in self._ready.values():
+            event.set()  # ``ready`` finds that the worker is closed
 
     def _fail(self, error: BaseException) -> None:
         """Ends the worker, whose event loop has ended."""
@@ -221,20 +250,31 @@ class Worker:
 
     def _is_over(self) -> bool:
         at = self._close_at
-        return at is not None and (not self._running or time.monotonic() >= at)
+        if at is None or time.monotonic() >= at:
+            return at is not None
+        return not self._running and not self._runner.has_coroutines
 
     def _turn(self, wake: Wake) -> None:
+        began = time.monotonic()
         at = min(session.core.next_at() for session in self._sessions)
         at = min(at, self._give_up_at)
         if self._close_at is not None:
             at = min(at, self._close_at)
-        wait = max(0.0, at - time.monotonic())
+            self._wake_waiting()
+        if self._running:
+            at = min(at, began + STEP)
+        wait = max(0.0, max(at, self._stillness.settled_at) - began)
         ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
+        self._stillness.turned(began + wait, time.monotonic())
         wake.clear(ready)
+        for session in self._sessions:
+            session.link.read(ready)
+        if time.monotonic() < self._stillness.settled_at:
+            return
+        # Answers after that: not over a connection that has ended. And before the next is made, which takes them along.
         while self._tasks:
             self._tasks.popleft()()
         for session in self._sessions:
-            session.link.read(ready)
             session.core.tick(time.monotonic())
         while time.monotonic() >= self._give_up_at:
             self._give_up(next(iter(self._cancelled)))
@@ -316,6 +356,8 @@ class Worker:
         self._begin_held()
 
     def _begin_held(self) -> None:
+        for session in self._sessions:
+            session.core.has_room(time.monotonic())
         while self._held and len(self._running) < self._concurrency:
             self._begin(*self._held.popleft())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Optional, Sequence
+from typing import TYPE_CHECKING, Optional, Sequence
 
 import zmq
 
@@ -31,9 +31,7 @@ class Session:
         self._service = service
         self._worker = worker
         self._endpoint = endpoint
-        self._curve = curve
-        self._context: zmq.Context[Any] = zmq.Context.instance()
-        self.link = ZmqLink(self._context, worker._poller, curve)
+        self.link = ZmqLink(zmq.Context.instance(), worker._poller, curve)
         self.core = core = WorkerCore(settings, service, self, contract)
         self.link.on_up = lambda: core.up(time.monotonic())
         self.link.on_down = lambda reason: core.down(reason, time.monotonic())
@@ -49,12 +47,7 @@ class Session:
         self.link.send(frames)
 
     def send_late(self, frames: Sequence[bytes]) -> None:
-        late = self._context.socket(zmq.DEALER)
-        if self._curve is not None:
-            self._curve.apply(late)
-        late.connect(self._endpoint)
-        late.send_multipart(frames)
-        late.close(LINGER_MS)
+        self.link.send_apart(frames, LINGER_MS)
 
     def begin(self, task: Task) -> None:
         self._worker._begin(self, task)
@@ -62,11 +55,15 @@ class Session:
     def cancel(self, token: bytes) -> None:
         self._worker._cancel(self, token)
 
+    def is_full(self) -> bool:
+        return sum(owner is self for owner, _ in self._worker._running.values()) >= self._worker._concurrency
+
     def confirmed(self) -> None:
         say(log, logging.INFO, "%s is registered at %s", self.name, self._endpoint)
         self._worker._ready[self._service].set()
 
     def lost(self, reason: str) -> None:
+        reason += self._worker._stillness.cause(time.monotonic())
         say(log, logging.WARNING, "%s is not registered at %s: %s", self.name, self._endpoint, reason)
         self._worker._forget_held(self)
 

@@ -97,8 +97,7 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
     if code == REQUEST and len(rest) >= 3 and rest[1] == b"":
         return Command(code, rest[0], rest[2:])
     if code == REQUEST_HEADERS and len(rest) >= 5 and rest[1] == b"":
-        deadline = int(rest[2]) if rest[2].isdigit() else None
-        return Command(REQUEST, rest[0], rest[4:], deadline, parse_headers(rest[3]))
+        return Command(REQUEST, rest[0], rest[4:], parse_number(rest[2]), parse_headers(rest[3]))
     return None
 
 
@@ -119,12 +118,25 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def parse_json(given: bytes) -> Any:
+    """What another program sent as JSON. Raises ValueError and nothing else: also for thousands of levels or digits."""
+    try:
+        return json.loads(given)
+    except RecursionError:
+        raise ValueError("too many levels") from None
+
+
+def parse_number(given: bytes) -> Optional[int]:
+    """A decimal number of another program; None: it is none, or has more than ten digits."""
+    return int(given) if len(given) <= 10 and given.isdigit() else None
+
+
 def parse_headers(frame: bytes) -> Mapping[str, str]:
     """Empty if there are none, or if another program sent something else."""
     if not frame or len(frame) > HEADERS_BYTES_MAX:
         return {}
     try:
-        given = json.loads(frame)
+        given = parse_json(frame)
     except ValueError:
         return {}
     if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
@@ -148,7 +160,7 @@ def parse_facts(body: Sequence[bytes]) -> Facts:
     if len(body) < 2 or body[0] != b"200":
         return Facts()
     try:
-        given = json.loads(body[1])
+        given = parse_json(body[1])
     except ValueError:
         return Facts()
     if not isinstance(given, dict):
@@ -159,7 +171,12 @@ def parse_facts(body: Sequence[bytes]) -> Facts:
     beat = given.get("pairHeartbeatMs")
     return Facts(
         frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset(),
-        size if isinstance(size, (int, float)) and size > 0 else float("inf"),
+        _number(size) or float("inf"),
         # A longer one would raise every pause.
-        beat if isinstance(beat, (int, float)) and 0 <= beat <= 60_000 else 0,
+        _number(beat) if _number(beat) <= 60_000 else 0,
     )
+
+
+def _number(given: object) -> float:
+    """A number above 0, or 0."""
+    return given if isinstance(given, (int, float)) and not isinstance(given, bool) and given > 0 else 0

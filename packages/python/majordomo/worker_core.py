@@ -16,8 +16,36 @@ from .options import backoff_ms
 
 # The longest wait for an answer to mmi.broker before READY.
 PATIENCE = 1.0
+# While requests run, the worker looks at the clock at least so often.
+STEP = 0.25
+# How long the ends of connections may take to be told after this process stood still.
+_SETTLING = 0.1
 _BEFORE, _AFTER = b"?1", b"?2"
 _NOTHING = wire.Facts()  # of a broker that has not answered yet
+
+
+class Stillness:
+    """Notices that this process stood still, so that it sent no heartbeats, and its broker may have given it up."""
+
+    def __init__(self) -> None:
+        self._noticed_at = float("-inf")
+        self._seconds = 0.0
+
+    def turned(self, due: float, now: float) -> None:
+        """A turn of the worker that was due at ``due`` begins."""
+        if now > due + STEP:
+            self._noticed_at, self._seconds = now, now - due
+
+    @property
+    def settled_at(self) -> float:
+        """Until then answers wait: the connection may be closed, and its end not told yet."""
+        return self._noticed_at + _SETTLING
+
+    def cause(self, now: float) -> str:
+        """What is said of it beside the loss of a connection."""
+        if now > self._noticed_at + max(PATIENCE, self._seconds):
+            return ""
+        return f"; this process had stood still for {self._seconds * 1000:.0f} ms, and sent no heartbeats"
 
 
 class Failure(NamedTuple):
@@ -50,6 +78,8 @@ class Sink(Protocol):
     def begin(self, task: Task) -> None: ...
     def cancel(self, token: bytes) -> None:
         """Nobody waits for the answer to the request with this token any more."""
+    def is_full(self) -> bool:
+        """As many handlers run of its requests, of any registration, as may."""
     def confirmed(self) -> None: ...
     def lost(self, reason: str) -> None: ...
 
@@ -65,7 +95,9 @@ class WorkerSettings(NamedTuple):
 
 
 class WorkerCore:
-    """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *registered*; *ended*."""
+    """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *full*: it follows when a handler
+    of an earlier registration has ended; *registered*; *ended*.
+    """
 
     def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink, contract: bytes = b"") -> None:
         self._settings = settings
@@ -80,6 +112,7 @@ class WorkerCore:
         self._failures = 0
         self._registration = 0
         self._running: set[Task] = set()  # of this registration
+        self._late: list[list[bytes]] = []  # answers of ended registrations, for the next connection
         self._is_less = False  # it would ask for more: the broker's answer came after READY
         self._is_anew = False  # it asks between two registrations, and the next tick sets for how long
         self._credit: Optional[int] = None
@@ -120,6 +153,9 @@ class WorkerCore:
         self._is_anew = False
         self._facts = _NOTHING
         self._until = now + PATIENCE
+        late, self._late = self._late, []
+        for frames in late:  # before READY: the request would come back (D8)
+            self._sink.send(frames)
         self._ask(_BEFORE)
 
     def down(self, reason: str, now: float) -> None:
@@ -173,7 +209,13 @@ class WorkerCore:
             self._sink.send(frames)
             self._failures = 0
             self._ended(task)
-        elif not task.is_streamed:
+        elif task.is_streamed or self.state == "ended":
+            pass
+        elif self.state in ("away", "dialling"):
+            self._late.append(frames)
+        elif self.state == "full":
+            self._sink.send(frames)
+        else:
             self._sink.send_late(frames)
 
     def fail(self, task: Task, failure: Failure) -> None:
@@ -196,6 +238,12 @@ class WorkerCore:
         else:  # MDP's own way
             self._send(wire.DISCONNECT[self._settings.version])
             self._rest(self._heard_at, "a request was given back")
+
+    def has_room(self, now: float) -> None:
+        """A handler has ended."""
+        if self.state == "full" and not self._sink.is_full():
+            # The broker answers a late reply with DISCONNECT, before this: it must not meet a registration.
+            self.up(now)
 
     def _ended(self, task: Task) -> None:
         self._running.discard(task)
@@ -220,6 +268,8 @@ class WorkerCore:
         self._until = float("inf")
         self.is_confirmed = False
         self._sink.close()
+        for frames in self._late:
+            self._sink.send_late(frames)
 
     @property
     def _silent_at(self) -> float:
@@ -234,7 +284,8 @@ class WorkerCore:
         if answer.correlation == _BEFORE and self.state == "asking":
             self._facts = wire.parse_facts(answer.body)
             self._register(now)
-            self._ask(_AFTER)
+            if self.state == "registered":
+                self._ask(_AFTER)
         elif answer.correlation == _BEFORE and self.state == "registered" and self._facts is _NOTHING:
             self._facts = wire.parse_facts(answer.body)
             self._is_less = self._ready_options()[0] is not None
@@ -264,6 +315,9 @@ class WorkerCore:
         return settings.concurrency if declares else None, options, contract
 
     def _register(self, now: float) -> None:
+        if self._sink.is_full():
+            self.state, self._until = "full", float("inf")
+            return
         settings = self._settings
         self._credit, options, contract = self._ready_options()
         self._is_less = False

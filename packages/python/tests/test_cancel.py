@@ -11,7 +11,7 @@ from typing import Any, AsyncIterator, Generator, Optional
 
 import pytest
 
-from majordomo import AsyncClient, Client, Request, ServiceError, StreamBrokenError, Worker
+from majordomo import AsyncClient, Client, Request, RequestTimeoutError, ServiceError, StreamBrokenError, Worker
 from majordomo.handlers import Raised
 from majordomo.worker_core import Failure
 
@@ -221,3 +221,28 @@ def test_a_cancelled_error_of_a_handler_that_nobody_cancelled_is_a_failure(broke
         with pytest.raises(ServiceError) as failed:
             client.request("cancel-itself", "x", retries=0)
     assert failed.value.service_code == "CancelledError"
+
+
+def test_calls_that_time_out_before_their_client_closes_are_all_taken_back(broker: Broker) -> None:
+    begun, cancelled = threading.Semaphore(0), threading.Semaphore(0)
+
+    async def handler(_: Request) -> str:
+        begun.release()
+        try:
+            await asyncio.sleep(PATIENCE)
+        except asyncio.CancelledError:
+            cancelled.release()
+            raise
+        return ""
+
+    async def ask() -> int:
+        async with AsyncClient(broker.endpoint, timeout_ms=2000, retries=0) as client:
+            calls = [client.request("slow", "x") for _ in range(500)]
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+        return sum(isinstance(each, RequestTimeoutError) for each in ends)
+
+    with Worker(broker.endpoint, "slow", handler, concurrency=500).ready() as worker:
+        assert asyncio.run(ask()) == 500
+        while begun.acquire(timeout=0):
+            assert cancelled.acquire(timeout=PATIENCE)
+        worker.close(grace_ms=0)

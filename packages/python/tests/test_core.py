@@ -308,6 +308,7 @@ def test_a_request_that_pauses_after_a_refusal_takes_back_what_it_had_sent_befor
     first, second = stage.requests()
     stage.answer(second, b"mmi.refused", b"429", b"echo", b"over a limit", now=1.1)
     stage.core.abandon(call)
+    stage.core.flush()
     assert b"mmi.cancel" in stage.sent[-1] and first in stage.sent[-1]
 
 
@@ -318,8 +319,10 @@ def test_what_is_cancelled_before_the_broker_says_what_it_knows_is_taken_back_th
     stage.core.start(call, 0.0)
     stage.up(0.0)
     stage.core.abandon(call)
+    stage.core.flush()
     assert not any(b"mmi.cancel" in frames for frames in stage.sent)
     stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":' + extensions + b"}", now=0.5)
+    stage.core.flush()
     cancels = [list(frames)[-1:] for frames in stage.sent if b"mmi.cancel" in frames]
     assert cancels == ([stage.requests()] if taken else [])
 
@@ -339,6 +342,7 @@ def sent_thrice() -> "tuple[Stage, list[bytes]]":
 
 def cancelled(stage: Stage) -> "list[bytes]":
     """The correlations that were taken back since the last call."""
+    stage.core.flush()
     found = [each for frames in stage.sent if b"mmi.cancel" in frames for each in list(frames)[4:]]
     stage.sent.clear()
     return found
@@ -378,6 +382,18 @@ def test_a_request_that_has_used_up_its_attempts_or_is_refused_is_taken_back() -
         stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=now + 0.1)
     assert isinstance(stage.ends[0], RequestTimeoutError) and stage.ends[0].details["sends"] == 4
     assert cancelled(stage)[:3] == sends
+
+
+def test_what_ends_in_one_turn_is_taken_back_in_few_messages() -> None:
+    stage = Stage()
+    for _ in range(10):
+        stage.ask(retries=0)
+    stage.up(0.0)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=0.5)
+    stage.core.tick(1.0)
+    stage.core.flush()
+    (message,) = [frames for frames in stage.sent if b"mmi.cancel" in frames]
+    assert len(stage.ends) == 10 and message[4:] == stage.requests()
 
 
 def test_what_was_sent_over_a_connection_that_is_lost_is_not_taken_back() -> None:

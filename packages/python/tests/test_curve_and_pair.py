@@ -39,7 +39,7 @@ def test_keys_of_keygen_and_certificates(tmp_path: pathlib.Path) -> None:
             with pytest.raises(KeyRefusedError) as refused:
                 stranger.request("echo", "x")
             assert refused.value.code == "ERR_MDP_KEY_REFUSED" and refused.value.details == {"service": "echo"}
-        with Client([endpoint, endpoint], curve=strange, strategy="freelance") as stranger:
+        with Client([endpoint, endpoint.replace("127.0.0.1", "localhost")], curve=strange, strategy="freelance") as stranger:
             with pytest.raises(KeyRefusedError):
                 stranger.request("echo", "x")
         with Worker(endpoint, "echo", lambda request: "", curve=strange) as worker:

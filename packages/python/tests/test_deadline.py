@@ -28,6 +28,7 @@ def stage_with(end: float, timeout: float = 1.0, streams: bool = False) -> Stage
 def tick(stage: Stage, *times: float) -> None:
     for now in times:
         stage.core.tick(now)
+        stage.core.flush()
 
 
 def test_a_call_ends_at_its_deadline_whatever_retries_remain_and_is_cancelled() -> None:

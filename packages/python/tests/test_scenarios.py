@@ -17,6 +17,15 @@ SCENARIOS = json.loads((ROOT / "test" / "scenarios" / "sdk.json").read_text())
 LIMIT = 1048576
 
 
+STRANGE = {"levels": b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", "digits": b'{"a":' + b"9" * 5000 + b"}"}
+
+
+class Coded(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__("It has a code")
+        self.code = code
+
+
 class Run:
     def __init__(self, start: StartBroker, count: int) -> None:
         self.brokers: list[Broker] = [start(f"limits.messageBytes={LIMIT}") for _ in range(count)]
@@ -96,6 +105,14 @@ class Run:
 
     def large(self, request: Request) -> bytes:
         return bytes(2 * LIMIT)
+
+    def coded(self, request: Request) -> str:
+        raise Coded(request.text())
+
+    def strange(self, request: Request) -> str:
+        error = ServiceError("strange", "It has strange details")
+        error.detail = [STRANGE[request.text()]]
+        raise error
 
     def decline(self, request: Request) -> str:
         raise ServiceError("card_declined", "The card was declined")

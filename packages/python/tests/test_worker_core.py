@@ -20,6 +20,7 @@ class Stage:
         self.tasks: list[Task] = []
         self.events: list[str] = []
         self.reason: Optional[str] = None
+        self.full = False
         settings = WorkerSettings(version, "me", concurrency, 1.0, 3, 100, 1000)
         self.core = WorkerCore(settings, b"echo", self, contract)
 
@@ -36,6 +37,9 @@ class Stage:
     def send_late(self, frames: Sequence[bytes]) -> None:
         self.late.append(list(frames))
 
+    def is_full(self) -> bool:
+        return self.full
+
     def begin(self, task: Task) -> None:
         self.tasks.append(task)
 
@@ -51,10 +55,13 @@ class Stage:
     def registered(self, extensions: Sequence[str] = ALL) -> "Stage":
         """Registered at 0 with a broker that has these extensions."""
         self.core.tick(0.0)
-        self.core.up(0.0)
-        facts = json.dumps({"extensions": list(extensions)}).encode()
-        self.core.received([b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts], 0.0)
+        self.registered_at(0.0, extensions)
         return self
+
+    def registered_at(self, now: float, extensions: Sequence[str] = ALL) -> None:
+        self.core.up(now)
+        facts = json.dumps({"extensions": list(extensions)}).encode()
+        self.core.received([b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", facts], now)
 
     def hear(self, *frames: bytes, now: float) -> None:
         assert self.core.received([b"MDPW02", *frames], now)
@@ -134,7 +141,7 @@ def test_a_silent_broker_is_left_and_a_disconnect_is_followed_by_ready() -> None
     assert dismissed.commands().count(b"\x01") == 2 and dismissed.events.count("open") == 1
 
 
-def test_an_answer_of_an_ended_registration_goes_out_late_but_not_the_rest_of_a_stream() -> None:
+def test_an_answer_of_an_ended_registration_goes_over_the_next_connection_but_not_the_rest_of_a_stream() -> None:
     stage = Stage().registered()
     for token in (b"whole", b"parts", b"fails"):
         stage.hear(b"\x02", token, b"", b"x", now=0.1)
@@ -145,8 +152,47 @@ def test_an_answer_of_an_ended_registration_goes_out_late_but_not_the_rest_of_a_
     stage.core.partial(parts, [b"2"])
     stage.core.final(parts, [b"3"])
     stage.core.fail(fails, Failure("error", "E", ""))
-    assert stage.late == [[b"MDPW02", b"\x04", b"whole", b"", b"y"]]
     assert [b"MDPW02", b"\x03", b"parts", b"", b"2"] not in stage.sent
+    stage.sent.clear()
+    stage.core.tick(stage.core.next_at())
+    stage.registered_at(1.0)
+    final = [b"MDPW02", b"\x04", b"whole", b"", b"y"]
+    assert stage.sent[0] == final and stage.commands() == [b"\x04", b"\x01"] and stage.late == []
+    # Over a connection with a registration it would end that.
+    stage.hear(b"\x02", b"again", b"", b"x", now=1.1)
+    stage.core.down("lost", 1.2)
+    stage.core.tick(stage.core.next_at())
+    stage.registered_at(2.0)
+    stage.core.final(stage.tasks[3], [b"z"])
+    assert stage.late == [[b"MDPW02", b"\x04", b"again", b"", b"z"]]
+
+
+def test_a_worker_whose_handlers_still_run_registers_when_one_has_ended() -> None:
+    stage = Stage().registered()
+    stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
+    stage.core.down("lost", 0.2)
+    stage.full = True
+    stage.core.tick(stage.core.next_at())
+    stage.sent.clear()
+    stage.registered_at(1.0)
+    assert stage.core.state == "full" and stage.commands() == [] and stage.core.next_at() == float("inf")
+    stage.core.final(stage.tasks[0], [b"y"])
+    stage.full = False
+    stage.core.has_room(2.0)
+    stage.hear(b"\x06", now=2.1)  # the answer to a reply without a registration
+    assert stage.commands() == [b"\x04"] and stage.core.state == "asking"
+    facts = [b"?1", b"", b"MDPC02", b"\x03", b"mmi.broker", b"200", b'{"extensions":["credit","fail"]}']
+    stage.core.received(facts, 2.2)
+    assert stage.commands() == [b"\x04", b"\x01"] and stage.core.state == "registered" and stage.late == []
+
+
+def test_an_answer_without_a_connection_still_leaves_when_the_worker_ends() -> None:
+    stage = Stage().registered()
+    stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
+    stage.core.down("lost", 0.2)
+    stage.core.final(stage.tasks[0], [b"y"])
+    stage.core.end()
+    assert stage.late == [[b"MDPW02", b"\x04", b"token", b"", b"y"]]
 
 
 def test_a_failure_is_reported_or_given_back_in_the_way_that_the_broker_knows() -> None:

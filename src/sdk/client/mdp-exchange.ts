@@ -41,6 +41,7 @@ import { LazyPirate } from './lazy-pirate.js';
 
 /** How long an endpoint may have no connection before the next is used, if there is one. */
 const CONNECT_MS = 1000;
+const TEXT_BYTES_MAX = 2000;
 const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
 const CANCEL = Buffer.from(MMI_CANCEL);
@@ -231,8 +232,8 @@ export class MdpExchange implements ClientProtocol {
   }
 
   #refused(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
-    const [status, , reason] = frames.copyFrom(reply.body);
-    const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
+    const [status, , reason] = frames.copyFrom(reply.body).map(shortText);
+    const refusal = { status: status ?? '', reason: reason ?? '' };
     this.exchange.refused(link, call, send, refusal);
   }
 
@@ -250,4 +251,9 @@ export class MdpExchange implements ClientProtocol {
       call.owner.fail(call, serviceError(call.service, failure));
     }
   }
+}
+
+/** What a broker says to people: no more than they read. */
+function shortText(frame: Buffer): string {
+  return frame.toString('utf8', 0, TEXT_BYTES_MAX);
 }

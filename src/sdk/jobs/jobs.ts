@@ -67,6 +67,8 @@ export interface Asker {
 }
 
 const KEY_RANDOM_BYTES = 16;
+/** One more than it has. */
+const UUID_BYTES_READ = 33;
 
 export class Jobs implements JobClient {
   readonly #asker: Asker;
@@ -86,7 +88,7 @@ export class Jobs implements JobClient {
     const answer = canSubmit
       ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], rest)
       : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(rest));
-    const uuid = answer.frames[0]?.toString('latin1');
+    const uuid = answer.frames[0]?.toString('latin1', 0, UUID_BYTES_READ);
     if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
     const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
     const isUnknown = why.text.startsWith(OUTCOME_UNKNOWN);

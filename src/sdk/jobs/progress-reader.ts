@@ -2,6 +2,7 @@
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, type MajordomoError } from '../../core/errors.js';
 import { isCount } from '../../core/numbers.js';
+import { readJsonObject } from '../../wire/json-object.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import { TITANIC_PROGRESS } from '../../wire/tsp.js';
 import { backoffMs } from '../backoff.js';
@@ -248,13 +249,7 @@ interface PartsFacts {
 
 /** `null` if it is not what a broker sends. */
 function partsFactsOf(frame: Buffer | undefined): PartsFacts | null {
-  try {
-    const value: unknown = JSON.parse((frame ?? '').toString());
-    if (typeof value !== 'object' || value === null) return null;
-    const { attempt, first, frames }: Readonly<Record<string, unknown>> = { ...value };
-    if (!isCount(attempt) || !isCount(first) || !Array.isArray(frames)) return null;
-    return frames.every(isCount) ? { attempt, first, counts: frames } : null;
-  } catch {
-    return null;
-  }
+  const { attempt, first, frames } = (frame === undefined ? null : readJsonObject(frame)) ?? {};
+  if (!isCount(attempt) || !isCount(first) || !Array.isArray(frames)) return null;
+  return frames.every(isCount) ? { attempt, first, counts: frames } : null;
 }

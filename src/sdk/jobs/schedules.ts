@@ -1,13 +1,15 @@
 /** Schedules of one client: `titanic.schedule`, `titanic.unschedule`, `titanic.schedules`. */
 import { monotonicMs } from '../../core/clock.js';
 import { unescapeName } from '../../core/escape.js';
+import { isCount } from '../../core/numbers.js';
+import { readJsonObject } from '../../wire/json-object.js';
 import { TITANIC_SCHEDULE, TITANIC_SCHEDULES, TITANIC_UNSCHEDULE } from '../../wire/tsp.js';
 import { frameList } from '../body.js';
 import { sdkError } from '../errors.js';
 import { type RequestOptions, requestSettings, serviceName } from '../options.js';
 import { restOf, scheduleName, scheduleSettings } from './job-options.js';
 import type { Asker } from './jobs.js';
-import { answerError, readAnswer, type TitanicAnswer } from './titanic-answer.js';
+import { answerError, readAnswer } from './titanic-answer.js';
 
 /** A schedule, as `Client.schedule` and `Client.schedules` return it. */
 export interface Schedule {
@@ -65,7 +67,7 @@ export class Schedules {
       const answer = await this.#ask(TITANIC_SCHEDULES, [frame], rest, 'no list of schedules');
       const { schedules, next } = answer;
       if (!Array.isArray(schedules)) throw notUnderstood();
-      found.push(...schedules.map(scheduleOf));
+      for (const each of schedules) found.push(scheduleOf(each));
       // A page that does not go on would be asked for forever.
       after = typeof next === 'string' && next > after ? next : null;
     }
@@ -83,30 +85,36 @@ export class Schedules {
       throw sdkError('ERR_TITANIC_UNSUPPORTED', 'this broker does not support schedules');
     }
     if (answer.status !== 200) throw answerError('ERR_TITANIC_REFUSED', what, answer);
-    return jsonOf(answer);
+    const [frame] = answer.frames;
+    const json = frame === undefined ? null : readJsonObject(frame);
+    if (json === null) throw notUnderstood();
+    return json;
   }
-}
-
-function jsonOf({ frames }: TitanicAnswer): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(frames[0]?.toString('utf8') ?? '');
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // As for a value of another kind.
-  }
-  throw notUnderstood();
 }
 
 function scheduleOf(value: unknown): Schedule {
-  const { name, service, cron, timeZone, next, since, firings } = value as Record<string, unknown>;
+  const given: Readonly<Record<string, unknown>> = { ...(value as object) };
+  const text = (key: string): string => {
+    const found = given[key];
+    if (typeof found !== 'string') throw notUnderstood();
+    return found;
+  };
+  const time = (key: string): Date => {
+    const date = new Date(text(key));
+    if (Number.isNaN(date.getTime())) throw notUnderstood();
+    return date;
+  };
+  const { firings } = given;
+  if (!isCount(firings)) throw notUnderstood();
+  const service = text('service');
   return {
-    name: String(name),
-    service: unescapeName(String(service))?.toString('utf8') ?? String(service),
-    cron: String(cron),
-    timeZone: String(timeZone),
-    next: new Date(String(next)),
-    since: new Date(String(since)),
-    firings: Number(firings),
+    name: text('name'),
+    service: unescapeName(service)?.toString('utf8') ?? service,
+    cron: text('cron'),
+    timeZone: text('timeZone'),
+    next: time('next'),
+    since: time('since'),
+    firings,
   };
 }
 

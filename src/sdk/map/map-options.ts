@@ -11,7 +11,7 @@ import { checkedCodec, type Codec } from '../codec/codec.js';
 import { MAP_DEFAULTS } from '../defaults.js';
 import type { CurveClientKeys } from '../dials.js';
 import type { Endpoints } from '../endpoints.js';
-import { sdkError, wrong } from '../errors.js';
+import { checkText, sdkError, wrong } from '../errors.js';
 import { type CurveOptions, DAY_MS, isSignal, Options } from '../options.js';
 
 /** A value of a map without a codec: text (stored as UTF-8) or bytes; not empty. */
@@ -150,6 +150,7 @@ export function changeSettings(
 /** The bytes of a key that may be changed. @throws ERR_MDP_OPTION */
 export function keyBytes(key: unknown, subtree: Buffer): Buffer {
   if (typeof key !== 'string') throw wrong('key', 'must be a string');
+  checkText('key', key);
   const bytes = Buffer.from(key, 'utf8');
   if (bytes.length < 1 || bytes.length > KEY_BYTES_MAX) {
     throw wrong('key', `must have 1 to ${KEY_BYTES_MAX} bytes`);
@@ -168,6 +169,7 @@ export function keyBytes(key: unknown, subtree: Buffer): Buffer {
 function subtreeBytes(given: unknown): Buffer {
   if (given === undefined) return NO_PROPERTIES;
   if (typeof given !== 'string') throw wrong('subtree', 'must be a string');
+  checkText('subtree', given);
   const bytes = Buffer.from(given, 'utf8');
   const problem = subtreeProblem(bytes);
   if (problem === null) return bytes;

@@ -139,7 +139,7 @@ export class ReceivedStreamMessage implements StreamMessage {
   }
 
   json(): unknown {
-    return parsedJson(this.text());
+    return parsedJson(this);
   }
 
   /** What `JSON.stringify` writes. */

@@ -1,5 +1,5 @@
 import { TOPIC_BYTES_MAX } from '../../wire/stream.js';
-import { wrong } from '../errors.js';
+import { checkText, wrong } from '../errors.js';
 
 /** A topic, or the beginning of topics: text (sent as UTF-8) or bytes, at most 255 bytes. */
 export type Topic = string | Uint8Array;
@@ -12,6 +12,7 @@ const ENCODED_MAX = 4096;
 
 /** The bytes of a topic. @throws ERR_MDP_OPTION */
 function topicBytes(topic: unknown, option: string): Buffer {
+  if (typeof topic === 'string') checkText(option, topic);
   const bytes = bytesOf(topic);
   if (bytes === null) throw wrong(option, 'must be a string or bytes');
   if (bytes.length > TOPIC_BYTES_MAX) {

@@ -67,6 +67,7 @@ export interface ConnectionOwner {
 }
 
 const BROKER = Buffer.from(MMI_BROKER);
+const DEADLINE_DIGITS_MAX = 10;
 const PARTIAL_HEAD = workerAnswerHead(2, false);
 const FINAL_HEADS = { 1: workerAnswerHead(1, true), 2: workerAnswerHead(2, true) } as const;
 /**
@@ -124,14 +125,11 @@ export class WorkerConnection {
     const { name, heartbeatIntervalMs } = this.#owner.settings;
     const { concurrency } = this.#offered;
     this.#patienceMs = now + Math.max(PATIENCE_MS, 1000 + 2 * heartbeatIntervalMs);
-    this.#add(
-      {
-        credit: concurrency,
-        hasOptions: name !== null || this.#offered.contract !== null,
-        asks: true,
-      },
-      now,
-    );
+    this.#add({
+      credit: concurrency,
+      hasOptions: name !== null || this.#offered.contract !== null,
+      asks: true,
+    });
   }
 
   close(): void {
@@ -156,7 +154,7 @@ export class WorkerConnection {
     return next;
   }
 
-  #add(wants: Wants, now: MonotonicMs): void {
+  #add(wants: Wants): void {
     const registration = new Registration(this.#endpoint, this.#offered, this.#owner, wants, {
       learnt: (offered) => {
         this.#fill(offered);
@@ -178,7 +176,7 @@ export class WorkerConnection {
       },
     });
     this.#registrations.add(registration);
-    registration.session.start(now);
+    registration.session.start();
   }
 
   #reportRegistered(): void {
@@ -207,12 +205,11 @@ export class WorkerConnection {
       for (const { session } of others) session.close();
       return;
     }
-    const now = monotonicMs();
     const open = others.filter(({ session }) => !session.closing).length;
     const { concurrency } = this.#offered;
     // A broker without credit knows neither names nor failures, so they need not ask.
     const wants = { credit: 1, hasOptions: false, asks: false };
-    for (let count = open + 1; count < concurrency; count++) this.#add(wants, now);
+    for (let count = open + 1; count < concurrency; count++) this.#add(wants);
   }
 
   #ended(registration: Registration): void {
@@ -459,7 +456,8 @@ class Registration implements SessionSink {
 
   /** The broker passes headers on unread, so anything may be there (D66). */
   #readMetadata(frames: Frames, at: number, request: ReceivedRequest, now: MonotonicMs): void {
-    const leftMs = Number(frames.view(at - 1).toString('latin1'));
+    const deadline = frames.view(at - 1);
+    const leftMs = deadline.length > DEADLINE_DIGITS_MAX ? 0 : Number(deadline.toString('latin1'));
     if (leftMs > 0) request.deadlineMs = Math.ceil(now + leftMs);
     const headers = decodeHeaders(frames.view(at));
     if (headers === null) this.#owner.invalidHeaders(request.service);

@@ -11,7 +11,7 @@ import type { Contract, ServiceTypes } from '../codec/contract.js';
 import { CLOSE_DEFAULTS, WORKER_DEFAULTS } from '../defaults.js';
 import type { TransportName } from '../dials.js';
 import type { Endpoints } from '../endpoints.js';
-import { wrong } from '../errors.js';
+import { checkText, wrong } from '../errors.js';
 import { type CurveOptions, DAY_MS, Options, type Protocol } from '../options.js';
 import type { Handler } from './handler.js';
 import type { WorkerInterceptor } from './worker-interceptors.js';
@@ -181,6 +181,7 @@ export function closeGraceMs(given: unknown): number {
 function workerName(given: unknown): string | null {
   if (given === undefined) return nameOfProcess();
   if (typeof given !== 'string') throw wrong('name', 'must be a string');
+  checkText('name', given);
   if (Array.from(given).length > NAME_CHARACTERS_MAX) {
     throw wrong('name', `must have at most ${NAME_CHARACTERS_MAX} characters`);
   }

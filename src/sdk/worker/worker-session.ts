@@ -10,8 +10,9 @@
  *   as soon as it is idle.
  * - MDP does not confirm a READY. A broker that answers is asked once more after it: its answer
  *   confirms the registration, as do a request and a heartbeat.
- * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
- *   registered one a token that the broker does not know would cost it every other request.
+ * - A reply whose registration has ended goes out *late*: over the next connection, before READY, so that
+ *   the broker does not give out the request again (D8). If there is a registration already, it goes over a
+ *   connection of its own: a token that the broker does not know would cost it every other request.
  * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../../core/clock.js';
@@ -43,6 +44,10 @@ export interface SessionOptions extends BackoffOptions {
  * must not miss its worker for long. In milliseconds.
  */
 const OPTIONS_PATIENCE_MS = 1000;
+/** While requests run, it ticks at least so often, to notice that its process stands still. In milliseconds. */
+const STEP_MS = 250;
+/** A loss follows from a pause of its process for so long, at least. In milliseconds. */
+const CAUSE_MS = 1000;
 const TOKEN_AND_EMPTY = 2;
 const CANCELLED = 'cancelled';
 const cursor = new PackedCursor();
@@ -142,6 +147,8 @@ export class WorkerSession implements SlotTaker {
   #beatSinceHeard = false;
   #heardMs: MonotonicMs = 0;
   #tickMs: MonotonicMs = 0;
+  /** When it wanted the next tick, at the last one. */
+  #tickDueMs: MonotonicMs = Infinity;
   /** When this process was last seen to have stood still, and for how long at least. */
   #stood = { atMs: -Infinity, ms: 0 };
   #failures = 0;
@@ -167,6 +174,8 @@ export class WorkerSession implements SlotTaker {
   #running = 0;
   /** Requests of the broker that have not begun, because all slots are taken. */
   #held: Task[] = [];
+  /** Answers of ended registrations, for the next connection. */
+  #late: (readonly [task: Task, body: BodyFrames])[] = [];
 
   constructor(
     options: SessionOptions,
@@ -189,14 +198,14 @@ export class WorkerSession implements SlotTaker {
     return this.#closing || this.#state === 'ended';
   }
 
-  start(now: MonotonicMs): void {
-    this.#tickMs = now;
+  start(): void {
     this.#open();
   }
 
   connected(now: MonotonicMs): void {
     if (this.#state === 'ended') return;
     this.#heardMs = now;
+    for (const [task, body] of this.#late.splice(0)) this.#sink.final(task, body);
     if (this.#closing) return;
     const { asks, credit, heartbeatIntervalMs } = this.#options;
     const isForOptionsAlone = credit === 1;
@@ -297,9 +306,23 @@ export class WorkerSession implements SlotTaker {
     if (!this.#ends(task)) return;
     if (this.#state !== 'ended') {
       if (this.#isPresent(task)) this.#sink.final(task, body);
-      else if (!task.streamed) this.#sink.late(task, body);
+      else if (!task.streamed) this.#answerLate(task, body, now);
     }
     this.#over(now);
+  }
+
+  #answerLate(task: Task, body: BodyFrames, now: MonotonicMs): void {
+    if (this.#closing) {
+      this.#sink.late(task, body);
+    } else if (this.#state === 'away' || this.#state === 'dialling') {
+      this.#late.push([task, body]);
+    } else if (this.#state === 'full' && this.#options.asks) {
+      this.#sink.final(task, body);
+      // The broker answers with a DISCONNECT, which must not meet a registration: READY follows the next answer.
+      this.connected(now);
+    } else {
+      this.#sink.late(task, body);
+    }
   }
 
   /**
@@ -365,8 +388,13 @@ export class WorkerSession implements SlotTaker {
   tick(now: MonotonicMs): void {
     if (this.#state === 'ended') return;
     // Our own pause is not the broker's silence: what it sent may still be unread.
-    if (this.#noticesPause(now)) this.#heardMs = now;
+    if (this.stoodStill(now)) this.#heardMs = now;
+    this.#doDue(now);
     this.#tickMs = now;
+    this.#tickDueMs = this.nextMs();
+  }
+
+  #doDue(now: MonotonicMs): void {
     if (this.#state === 'registered') {
       if (this.#silentMs() <= now) {
         this.#leave(now, 'silent');
@@ -387,7 +415,8 @@ export class WorkerSession implements SlotTaker {
 
   nextMs(): MonotonicMs {
     if (this.#state !== 'registered') return this.#untilMs;
-    return Math.min(this.#beatMs, this.#silentMs());
+    const stepMs = this.#running > 0 ? this.#tickMs + STEP_MS : Infinity;
+    return Math.min(this.#beatMs, this.#silentMs(), stepMs);
   }
 
   get #credit(): number {
@@ -448,10 +477,10 @@ export class WorkerSession implements SlotTaker {
     this.#state = 'registered';
     this.#isBetween = false;
     this.#heardMs = now;
-    this.#tickMs = now;
     this.#beatSinceHeard = false;
     this.#sink.ready(this.#declared, tellsName, { headers, cancel });
     this.#beatMs = now + this.#options.heartbeatIntervalMs;
+    this.#tickDueMs = this.#beatMs;
     this.#confirmedBy = 0;
     this.#isConfirmed = false;
     if (this.#answered > 0) this.#askAgain();
@@ -519,21 +548,19 @@ export class WorkerSession implements SlotTaker {
     if (this.#closing && this.#running === 0) this.#end();
   }
 
-  /** While registered, ticks are an interval apart: the rest of a longer gap is a pause of this process. */
-  #noticesPause(now: MonotonicMs): boolean {
-    const { heartbeatIntervalMs } = this.#options;
-    const gapMs = now - this.#tickMs;
-    if (gapMs <= heartbeatIntervalMs * 2) return false;
-    if (this.#state === 'registered') this.#stood = { atMs: now, ms: gapMs - heartbeatIntervalMs };
+  /** This process has just stood still: its broker may have closed the connection, and that was not read yet. */
+  stoodStill(now: MonotonicMs): boolean {
+    const lateMs = now - this.#tickDueMs;
+    if (lateMs <= Math.min(STEP_MS, this.#options.heartbeatIntervalMs)) return false;
+    this.#stood = { atMs: now, ms: lateMs };
     return true;
   }
 
-  /** A broker dismisses a worker that stood still when it hears from it again. */
+  /** A broker closes the connection of a worker that stood still, or dismisses it when it hears from it again. */
   #stoodStillMs(now: MonotonicMs): number {
-    this.#noticesPause(now);
-    const { heartbeatIntervalMs, heartbeatLiveness } = this.#options;
+    this.stoodStill(now);
     const { atMs, ms } = this.#stood;
-    return now - atMs <= heartbeatIntervalMs * heartbeatLiveness ? Math.floor(ms) : 0;
+    return now - atMs <= Math.max(CAUSE_MS, ms) ? Math.floor(ms) : 0;
   }
 
   #beginHeld(): void {

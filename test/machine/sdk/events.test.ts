@@ -274,6 +274,25 @@ describe('what goes wrong is printed once if nobody listens', () => {
     );
   });
 
+  it('a handler that stood still after a pause: its answer goes over the next connection', async () => {
+    const { net } = registered({ heartbeatIntervalMs: 100, retryBaseMs: 1 }, async () => {
+      await turn();
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+      // What the broker did meanwhile is read now.
+      setImmediate(() => {
+        net.link.events.disconnected();
+      });
+      return 'x';
+    });
+    net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+    while (net.links.length < 2) await turn();
+    net.link.joins();
+    expect(warnings[0]).toMatch(/^MDP_WORKER_LOST: .*your process stood still for \d{3,} ms/);
+    expect(shown(net.links[0]?.written() ?? []).filter((line) => line.endsWith('|x'))).toEqual([]);
+    expect(shown(net.link.written())[0]).toBe('MDPW02|\\x04|token||x');
+  });
+
   it('a worker that the broker never accepts, or whose key it does not admit', () => {
     const dismissed = workerOf();
     void dismissed.worker.run();

@@ -43,7 +43,7 @@ class SessionScript {
     const options = { ...OPTIONS, credit, hasOptions, asks: credit > 1 || hasOptions };
     // Without jitter pauses are half of their longest.
     this.session = new WorkerSession(options, this.#sink(), limiter, () => 0);
-    this.session.start(this.now);
+    this.session.start();
   }
 
   get effects(): string[] {
@@ -254,6 +254,14 @@ describe('a registration (7/MDP, 18/MDP)', () => {
     expect(script.effects).toEqual(['10000 HEARTBEAT']);
   });
 
+  it('notices that its process stood still, while it works within a second', () => {
+    script.pass(500);
+    expect(script.session.stoodStill(1200)).toBe(false);
+    script.request('t1').pass(0);
+    expect(script.session.stoodStill(script.now + 400)).toBe(false);
+    expect(script.session.stoodStill(script.now + 600)).toBe(true);
+  });
+
   it('registers again after a DISCONNECT, after a pause that grows', () => {
     script.dismiss().pass(50).dismiss().pass(100).beat().dismiss().pass(50);
     expect(script.effects).toEqual(['50 READY', '150 READY', '150 HEARTBEAT', '200 READY']);
@@ -281,6 +289,22 @@ describe('replies that come late (D8)', () => {
     expect(script.effects).toEqual(['0 begin t1', '0 close link', '50 open']);
     script.answer('t1');
     expect(script.effects).toEqual(['50 late FINAL t1', '50 READY']);
+  });
+
+  it('go over the next connection, before READY: the broker must not give the request out again', () => {
+    script = registered(2).request('t1').cut().answer('t1').pass(50).connect().offers(true);
+    expect(script.effects.slice(2)).toEqual([
+      '50 open',
+      '50 FINAL t1',
+      '50 ask',
+      '50 credit',
+      '50 READY 2',
+    ]);
+  });
+
+  it('do not wait for a connection that a worker which drains does not make', () => {
+    script = registered().request('t1').cut().close().answer('t1');
+    expect(script.effects.slice(2)).toEqual(['0 late FINAL t1', '0 close link', '0 ended']);
   });
 
   it('do not keep a worker with credit from registering, nor make it run too many', () => {
@@ -408,7 +432,8 @@ describe('a name (D67)', () => {
     script = named().connect().offers(true, true).request('t1').cut().pass(50).connect();
     script.offers(true, true);
     script.forget();
-    expect(script.answer('t1').effects).toEqual(['50 late FINAL t1', '50 READY 1 as NAME']);
+    script.answer('t1').offers(true, true);
+    expect(script.effects).toEqual(['50 FINAL t1', '50 ask', '50 READY 1 as NAME']);
   });
 
   it('makes a worker without concurrency give requests back by RETURN, and stay (D25)', () => {
@@ -462,7 +487,7 @@ describe('a name (D67)', () => {
       asks: true,
     };
     const slow = new WorkerSession(options, SILENT, new ConcurrencyLimiter(1), () => 0);
-    slow.start(0);
+    slow.start();
     slow.connected(0);
     expect(slow.nextMs()).toBe(1000);
   });
@@ -585,7 +610,7 @@ describe('whether a registration stands', () => {
       new ConcurrencyLimiter(1),
       () => 0,
     );
-    session.start(0);
+    session.start();
     session.connected(0);
     const offers = { ...ALL_OFFERED, headers: false };
     session.offers(offers, 1);

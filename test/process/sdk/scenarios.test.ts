@@ -35,6 +35,20 @@ const SCENARIOS = JSON.parse(readFileSync('test/scenarios/sdk.json', 'utf8')) as
 const LIMIT = 1_048_576;
 const sets = [`limits.messageBytes=${LIMIT}`];
 
+class Coded extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super('It has a code');
+    this.code = code;
+  }
+}
+
+const STRANGE: Readonly<Record<string, string>> = {
+  levels: `{"a":${'['.repeat(5000)}${']'.repeat(5000)}}`,
+  digits: `{"a":${'9'.repeat(5000)}}`,
+};
+
 afterEach(removeDaemons);
 
 /** How a request ended: its text, or the error. */
@@ -130,6 +144,16 @@ class Run {
         };
       case 'large':
         return () => Buffer.alloc(2 * LIMIT);
+      case 'coded':
+        return (request) => {
+          throw new Coded(request.text());
+        };
+      case 'strange':
+        return (request) => {
+          const json = STRANGE[request.text()] ?? '';
+          const error = new ServiceError('strange', 'It has strange details');
+          throw Object.assign(error, { detail: [Buffer.from(json)] });
+        };
       default:
         return () => {
           throw new ServiceError('card_declined', 'The card was declined');

@@ -1,0 +1,380 @@
+"""How handlers, workers and clients end, and what is said of it, against the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import pathlib
+import signal
+import threading
+import time
+import warnings
+from typing import Any, AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from majordomo import AsyncClient, Client, ClosedError, OptionError, Request, ServiceError, SharedMap, Worker
+from majordomo.handlers import Handler, failure_of
+from majordomo.worker_core import STEP, Stillness
+
+from .conftest import PATIENCE, Broker, StartBroker, output_of, start_program
+
+NOBODY = "tcp://127.0.0.1:1"
+
+
+def decorated(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """As many decorators do: what it returns does not look like a coroutine function."""
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return wrapper
+
+
+@decorated
+async def later(request: Request) -> str:
+    await asyncio.sleep(0)
+    return f"later {request.text()}"
+
+
+@decorated
+async def in_parts(request: Request) -> "AsyncIterator[str]":
+    yield "in "
+    yield "parts "
+    yield request.text()
+
+
+class Called:
+    async def __call__(self, request: Request) -> str:
+        return await later(request)  # type: ignore[no-any-return]
+
+
+class CalledInParts:
+    async def __call__(self, request: Request) -> "AsyncIterator[str]":
+        yield "in parts "
+        yield request.text()
+
+
+def returns_one(request: Request) -> "Awaitable[str]":
+    return Called()(request)
+
+
+HANDLERS: "dict[str, tuple[Handler, str]]" = {
+    "a decorated coroutine function": (later, "later x"),
+    "a decorated asynchronous generator": (in_parts, "in parts x"),
+    "an object with async __call__": (Called(), "later x"),
+    "an object with an asynchronous generator as __call__": (CalledInParts(), "in parts x"),
+    "a function that returns a coroutine": (returns_one, "later x"),
+    "a part of a coroutine function": (functools.partial(Called.__call__, Called()), "later x"),
+}
+
+
+@pytest.mark.parametrize("handler, answer", HANDLERS.values(), ids=HANDLERS.keys())
+def test_whatever_is_awaitable_is_awaited(broker: Broker, handler: Handler, answer: str) -> None:
+    with Worker(broker.endpoint, "awaits", handler).ready(), Client(broker.endpoint, timeout_ms=20_000) as client:
+        assert client.request("awaits", "x").text() == answer
+
+
+@pytest.mark.parametrize("handler", [later, returns_one])
+def test_whatever_is_awaitable_is_awaited_in_a_process(broker: Broker, handler: Handler) -> None:
+    with Worker(broker.endpoint, "awaits", handler, run_in="processes").ready():
+        with Client(broker.endpoint, timeout_ms=20_000) as client:
+            assert client.request("awaits", "x").text() == "later x"
+
+
+def test_the_request_of_a_coroutine_that_did_not_look_like_one_can_be_cancelled(broker: Broker) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    @decorated
+    async def handler(_: Request) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            ended.set()
+
+    async def ask() -> None:
+        async with AsyncClient(broker.endpoint) as client:
+            asking = asyncio.create_task(client.request("cancelled", "x"))
+            assert await asyncio.get_running_loop().run_in_executor(None, begun.wait, PATIENCE)
+            asking.cancel()
+            assert await asyncio.get_running_loop().run_in_executor(None, ended.wait, PATIENCE)
+
+    with Worker(broker.endpoint, "cancelled", handler).ready():
+        asyncio.run(ask())
+
+
+class Coded(Exception):
+    def __init__(self, code: object) -> None:
+        super().__init__("text")
+        self.code = code
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        (Coded("E_STOCK"), "E_STOCK"),
+        (Coded(404), "Coded"),
+        (Coded("two words"), "Coded"),
+        (Coded("mdp.x"), "Coded"),
+        (Coded(None), "Coded"),
+        (KeyError("x"), "KeyError"),
+        (ClosedError("x"), "ERR_MDP_CLOSED"),
+        (SystemExit("boom"), "SystemExit"),
+    ],
+)
+def test_the_code_of_a_failure_is_that_of_its_error_where_it_is_a_name(error: BaseException, code: str) -> None:
+    assert failure_of(error, True).code == code
+
+
+@pytest.mark.parametrize("grace_ms", [0, 300])
+def test_a_coroutine_has_time_for_its_end_when_its_worker_closes(broker: Broker, grace_ms: int) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    async def handler(_: Request) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            await asyncio.sleep(0.2)
+            ended.set()
+
+    with Client(broker.endpoint) as client, Worker(broker.endpoint, "ends", handler).ready() as worker:
+        job = client.enqueue("ends", "x")
+        assert begun.wait(PATIENCE)
+        worker.close(grace_ms=grace_ms)
+        assert ended.is_set()
+        job.close()
+
+
+def test_a_coroutine_that_has_lost_its_place_still_has_the_grace_for_its_end(broker: Broker) -> None:
+    begun, told, ended = threading.Event(), threading.Event(), threading.Event()
+
+    async def handler(request: Request) -> str:
+        if request.text() == "next":
+            return "next"
+        begun.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            told.set()
+            await asyncio.sleep(2)
+            ended.set()
+        return ""
+
+    with Client(broker.endpoint) as client:
+        with Worker(broker.endpoint, "ends", handler, cancel_grace_ms=10).ready() as worker:
+            job = client.enqueue("ends", "x")
+            assert begun.wait(PATIENCE)
+            job.close()
+            assert told.wait(PATIENCE)
+            assert client.request("ends", "next").text() == "next"  # it has its place
+            worker.close(grace_ms=20_000)
+            assert ended.is_set()
+
+
+RUNS = """
+import sys, threading
+from majordomo import Worker
+
+held = threading.Event()
+
+
+def handler(request):
+    print("begun")
+    held.wait()
+    return ""
+
+
+Worker(sys.argv[1], "interrupted", handler).run()
+print("ended")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_a_worker_whose_handler_does_not_end(
+    broker: Broker, tmp_path: pathlib.Path, number: signal.Signals
+) -> None:
+    process = start_program(tmp_path, RUNS, broker.endpoint)
+    assert process.stdout is not None and process.stderr is not None
+    with Client(broker.endpoint) as client:
+        job = client.enqueue("interrupted", "x")
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        assert "requests that still run: 1, for at most 10 s; a second signal" in process.stderr.readline()
+        began = time.monotonic()
+        process.send_signal(number)
+        assert output_of(process) == ["ended"] and time.monotonic() < began + 9
+        job.close()
+
+
+def test_a_closed_worker_says_at_once_that_it_will_not_be_ready(broker: Broker) -> None:
+    closed = Worker(NOBODY, "x", later)
+    closed.close()
+    with pytest.raises(ClosedError):
+        closed.ready()
+    closing = Worker(NOBODY, "x", later).start()
+    outcome: "list[BaseException]" = []
+
+    def wait() -> None:
+        try:
+            closing.ready(timeout_ms=60_000)
+        except ClosedError as error:
+            outcome.append(error)
+
+    waits = threading.Thread(target=wait)
+    waits.start()
+    closing.close()
+    waits.join(PATIENCE)
+    assert len(outcome) == 1
+    with Worker(broker.endpoint, "x", later).ready() as worker:
+        pass
+    with pytest.raises(ClosedError):
+        worker.ready()
+
+
+KINDS = """
+import asyncio, logging, sys, threading
+from majordomo import AsyncClient, Client, OptionError, SharedMap, Worker
+
+logging.disable()  # a worker that finds no broker says so
+
+
+def thread(request):
+    return "done"
+
+
+def parts(request):
+    yield "do"
+    return "ne"
+
+
+async def coroutine(request):
+    return "done"
+
+
+begun = threading.Event()
+
+
+async def stuck(request):
+    begun.set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0.1)
+        print("finally")
+
+
+async def leaves(request):
+    asyncio.ensure_future(asyncio.sleep(60))
+    return "done"
+
+
+async def ask(endpoint):
+    async with AsyncClient(endpoint) as client:
+        return (await client.request("mmi.service", "x")).text()
+
+
+if __name__ == "__main__":
+    endpoint = sys.argv[1]
+    with Client(endpoint, timeout_ms=20_000) as client:
+        with Worker(endpoint, services={each.__name__: each for each in (thread, parts, coroutine, leaves)}).ready():
+            print([client.request(each, "x").text() for each in ("thread", "parts", "coroutine", "leaves")])
+        with Worker(endpoint, "process", thread, run_in="processes", concurrency=2).ready():
+            print(client.request("process", "x").text())
+        Worker(endpoint, "unused", thread)
+        Worker(endpoint, "closed", thread).close()
+        Worker("tcp://nobody.invalid:1", "lost", thread).start().close()
+        try:
+            Worker(endpoint, "wrong", parts, run_in="processes")
+        except OptionError:
+            print("wrong")
+        with Worker(endpoint, "stuck", stuck).ready() as worker:
+            job = client.enqueue("stuck", "x")
+            begun.wait()
+            worker.close(grace_ms=0)
+            job.close()
+    print(asyncio.run(ask(endpoint)))
+    SharedMap("tcp://127.0.0.1:1").close()
+"""
+
+
+def test_python_has_nothing_to_say_of_what_workers_and_clients_leave_behind(broker: Broker, tmp_path: pathlib.Path) -> None:
+    printed = output_of(start_program(tmp_path, KINDS, broker.endpoint))
+    assert printed == ["['done', 'done', 'done', 'done']", "done", "wrong", "finally", "404"]
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient, SharedMap])
+def test_a_client_that_was_never_closed_warns_and_ends(kind: Any) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        before = threading.active_count()
+        open_one = kind(NOBODY)
+        if kind is Client:
+            with pytest.raises(Exception):
+                open_one.request("x", "x", timeout_ms=10, retries=0)
+        del open_one
+        gc.collect()
+        with pytest.raises(OptionError):
+            kind(5)
+    assert [each.category for each in warned] == [ResourceWarning] and "was never closed" in str(warned[0].message)
+    until = time.monotonic() + PATIENCE
+    while threading.active_count() > before:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+SLOW = """
+import logging, sys, time
+from majordomo import Worker
+
+logging.basicConfig(format="%(message)s")
+runs = 0
+
+
+def handler(request):
+    global runs
+    runs += 1
+    print("begun")
+    time.sleep(2)
+    return f"run {runs}"
+
+
+Worker(sys.argv[1], "slow", handler, heartbeat_interval_ms=200, retry_max_ms=200).run()
+"""
+
+
+def test_a_reply_is_used_although_its_process_stood_still_and_the_request_runs_once(
+    start_broker: StartBroker, tmp_path: pathlib.Path
+) -> None:
+    broker = start_broker("broker.heartbeatIntervalMs=200")
+    process = start_program(tmp_path, SLOW, broker.endpoint)
+    assert process.stdout is not None
+    with Client(broker.endpoint, timeout_ms=60_000, retries=0) as client:
+        answers: "list[str]" = []
+        asks = threading.Thread(target=lambda: answers.append(client.request("slow", "x").text()))
+        asks.start()
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(1)  # the broker learns that it heartbeats while it works
+        process.send_signal(signal.SIGSTOP)
+        broker.wait("worker.lost")
+        time.sleep(1)  # the handler is over as soon as it goes on
+        process.send_signal(signal.SIGCONT)
+        asks.join(PATIENCE)
+    process.send_signal(signal.SIGTERM)
+    printed, errors = process.communicate(timeout=PATIENCE)
+    assert answers == ["run 1"] and printed == ""
+    assert "the connection was lost; this process had stood still for" in errors
+
+
+def test_a_turn_that_comes_late_says_how_long_the_process_stood_still() -> None:
+    stillness = Stillness()
+    assert stillness.cause(0.0) == ""
+    stillness.turned(10.0, 10.0 + STEP)
+    assert stillness.cause(10.3) == "" and stillness.settled_at < 10.3
+    stillness.turned(11.0, 18.0)
+    assert stillness.cause(18.1) == "; this process had stood still for 7000 ms, and sent no heartbeats"
+    assert 18.0 < stillness.settled_at < 18.2
+    assert stillness.cause(24.9) != "" and stillness.cause(25.1) == ""

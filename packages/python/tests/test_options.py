@@ -1,0 +1,190 @@
+"""Wrong options and arguments raise coded errors, before anything is sent."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any, Callable
+
+import pytest
+import zmq
+
+from majordomo import (
+    BodyError,
+    Client,
+    Curve,
+    EndpointError,
+    MajordomoError,
+    OptionError,
+    ServiceError,
+    SharedMap,
+    Worker,
+)
+from majordomo.options import endpoints_of
+
+NOBODY = "tcp://127.0.0.1:1"
+HALF = "\ud800"  # half of a surrogate pair: a text that has no UTF-8
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def handler(_: object) -> str:
+    return ""
+
+
+MAKERS: "list[Callable[[Any], object]]" = [Client, SharedMap, lambda given: Worker(given, "echo", handler)]
+
+
+WORKERS: "dict[str, dict[str, Any]]" = {
+    "a name that is no text": {"name": 5},
+    "a name that has no UTF-8": {"name": HALF},
+    "a service that has no UTF-8": {"service": HALF},
+    "services that are no dict": {"service": None, "handler": None, "services": 5},
+    "a handler that is none": {"handler": 5},
+    "a number that is too large to be shown": {"concurrency": 10**5000},
+    "a number that cannot be shown": {"concurrency": Unshowable()},
+    "a switch that is none": {"expose_errors": 1},
+    "keys that are none": {"curve": "key"},
+    "an unknown way to run": {"run_in": ["threads"]},
+}
+
+
+@pytest.mark.parametrize("options", WORKERS.values(), ids=WORKERS.keys())
+def test_wrong_options_of_a_worker(options: "dict[str, Any]") -> None:
+    whole: "dict[str, Any]" = {"service": "echo", "handler": handler, **options}
+    with pytest.raises(OptionError) as wrong:
+        Worker(NOBODY, **whole)
+    assert wrong.value.details["option"]
+
+
+@pytest.mark.parametrize("endpoints", [5, b"tcp://127.0.0.1:1", [5], [], [b"tcp://127.0.0.1:1"], Unshowable()])
+def test_end_points_that_are_no_text(endpoints: Any) -> None:
+    for make in MAKERS:
+        with pytest.raises(OptionError):
+            make(endpoints)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["tcp://127.0.0.1:99999", "tcp://127.0.0.1:0", "tcp://*:5555", "tcp://a\0b:5", "ipc://" + "x" * 108, f"ipc://{HALF}",
+     f"tcp://{HALF}:5", "tcp://::1:5", "inproc://x"],
+)
+def test_end_points_that_nobody_can_connect_to(endpoint: str) -> None:
+    for make in MAKERS:
+        with pytest.raises(EndpointError):
+            make(endpoint)
+
+
+def test_end_points_that_are_ones() -> None:
+    listed = ["tcp://127.0.0.1:65535", "tcp://[::1]:1", "tcp://a-b.example:5555", "ipc://@abstract", "ipc://" + "x" * 107]
+    assert endpoints_of(tuple(listed)) == listed
+
+
+CALLS: "dict[str, Callable[[Client], Any]]" = {
+    "a service": lambda client: client.request(HALF, ""),
+    "a header": lambda client: client.request("echo", "", headers={"a": HALF}),
+    "a header's name": lambda client: client.request("echo", "", headers={HALF: "a"}),
+    "a stream's service": lambda client: next(client.stream(HALF, "")),
+    "a key": lambda client: client.enqueue("echo", "", idempotency_key=HALF),
+    "a schedule's name": lambda client: client.schedule(HALF, "echo", "", cron="@daily"),
+    "a cron line": lambda client: client.schedule("a", "echo", "", cron=HALF),
+    "a time zone": lambda client: client.schedule("a", "echo", "", cron="@daily", time_zone=HALF),
+    "the name of a schedule that ends": lambda client: client.unschedule(HALF),
+    "a schedule's name that is no text": lambda client: client.unschedule(Unshowable()),  # type: ignore[arg-type]
+    "pauses that are none": lambda client: client.enqueue("echo", "", backoff=5),  # type: ignore[arg-type]
+    "three pauses": lambda client: client.enqueue("echo", "", backoff=(1, 2, 3)),  # type: ignore[arg-type]
+    "a switch that is none": lambda client: client.enqueue("echo", "", shared=1),  # type: ignore[arg-type]
+    "headers that are none": lambda client: client.request("echo", "", headers=5),  # type: ignore[arg-type]
+    "a uuid": lambda client: client.job(HALF),
+    "a contract's service": lambda client: client.contract_of(HALF),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_wrong_arguments_of_a_client(call: "Callable[[Client], Any]") -> None:
+    with Client(NOBODY, timeout_ms=100, retries=0) as client:
+        with pytest.raises(OptionError):
+            call(client)
+
+
+@pytest.mark.parametrize("body", [HALF, ["a", HALF], 5, None, [], [5]])
+def test_bodies_that_cannot_be_sent(body: Any) -> None:
+    with Client(NOBODY, timeout_ms=100, retries=0) as client:
+        with pytest.raises(BodyError):
+            client.request("echo", body)
+
+
+def test_wrong_arguments_of_a_map() -> None:
+    for subtree in (5, "/a", "a/", f"/{HALF}/"):
+        with pytest.raises(OptionError):
+            SharedMap(NOBODY, subtree=subtree)  # type: ignore[arg-type]
+    with pytest.raises(EndpointError):
+        SharedMap("tcp://127.0.0.1:65534")
+    with SharedMap(NOBODY) as shared:
+        for key in (HALF, 5, None):
+            with pytest.raises(OptionError):
+                shared.get(key)  # type: ignore[arg-type]
+            with pytest.raises(OptionError):
+                shared.set(key, "x")  # type: ignore[arg-type]
+        for value in (HALF, "", ["a", "b"]):
+            with pytest.raises(BodyError):
+                shared.set("/a", value)  # type: ignore[arg-type]
+        with pytest.raises(OptionError):
+            shared.synced(timeout_ms="1")  # type: ignore[arg-type]
+
+
+def test_independent_brokers_are_named_once() -> None:
+    with pytest.raises(OptionError):
+        Client([NOBODY, NOBODY], strategy="freelance")
+    with pytest.raises(OptionError):
+        Client(NOBODY, curve="key")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", [5, None, HALF * 40, "x" * 39, "é" * 40, "%" * 40, b"#" * 40], ids=range(7))
+def test_keys_that_are_none(key: Any) -> None:
+    public, secret = zmq.curve_keypair()
+    with pytest.raises(OptionError):
+        Curve(key, secret)
+    with pytest.raises(OptionError):
+        Curve(public, key)
+    if key is not None:
+        with pytest.raises(OptionError):
+            Curve(public, secret, key)
+
+
+CERTIFICATE = """#   ****  Generated by CZMQ  ****
+metadata
+    name = "worker"
+    secret-key = "no key at all, but a text of its owner   "
+curve   # the keys
+    public-key = "{public}"   # of the worker
+    secret-key = '{secret}' # keep it to yourself
+"""
+
+
+def test_a_certificate_has_comments_after_its_keys(tmp_path: pathlib.Path) -> None:
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    for text in (CERTIFICATE, CERTIFICATE.replace("\n", "\r\n")):
+        file = tmp_path / "worker.key_secret"
+        file.write_text(text.format(public=public, secret=secret))
+        curve = Curve.from_file(file, server_key=file)
+        assert (curve.secret_key, curve.public_key, curve.server_key) == (secret.encode(), public.encode(), public.encode())
+
+
+@pytest.mark.parametrize("text", ["", "curve\n", "curve\n    secret-key = \"short\"\n", "x" * 40 + " # no comments here"])
+def test_files_without_a_key(tmp_path: pathlib.Path, text: str) -> None:
+    file = tmp_path / "none.key"
+    file.write_text(text)
+    for given in (file, str(file), str(file).encode(), tmp_path, "/nowhere", "a\0b", 5):
+        with pytest.raises(OptionError):
+            Curve.from_file(given, server_key="x" * 40)  # type: ignore[arg-type]
+
+
+def test_a_service_error_is_checked_where_it_is_made() -> None:
+    wrong: "list[Any]" = [HALF, "mdp.x", "", 5, Unshowable()]
+    for code in wrong:
+        with pytest.raises(MajordomoError) as raised:
+            ServiceError(code, "text")
+        assert raised.value.code == "ERR_MDP_OPTION"
