@@ -31,6 +31,11 @@ export class PackWriter {
     return this.#at;
   }
 
+  /** Memory of what was written. */
+  get roomBytes(): number {
+    return this.#buffer.length;
+  }
+
   byte(value: number): void {
     this.#room(1);
     this.#view.setUint8(this.#at++, value);

@@ -19,14 +19,14 @@ export type WriteText = (text: string, sent?: () => void) => void;
 export interface Stream {
   readonly type: string;
   readonly headers: Headers;
-  /** How many unsent bytes a reader may be behind; default: few. */
-  readonly waitingMax?: number;
   /**
    * @param write sends text; `sent` is called when it has left
    * @param end ends the answer when all has left, or `now`, whatever has not left
    * @returns a function that is called when the reader is gone
    */
   readonly open: (write: WriteText, end: (how?: 'now') => void) => () => void;
+  /** Ends the answer because the reader's right to it has ended; default: it ends without a word. */
+  readonly withdrawn?: (why: Answer) => void;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';

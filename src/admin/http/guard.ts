@@ -83,18 +83,16 @@ export class Guard {
     this.replace(admits);
   }
 
-  /** @returns whether a token that was known is none any more, or may do something else */
-  replace({ tokens, users }: Admits): boolean {
+  /** @returns the names of tokens that are no longer valid under them, or may do something else */
+  replace({ tokens, users }: Admits): ReadonlySet<string> {
     const before = this.#known;
     this.#known = tokens.map(({ name, role, token }) => ({
       ...{ name, caller: CALLERS[role] },
       digest: digest(token),
     }));
     this.#users = users;
-    return before.some(
-      ({ caller, digest: known }) =>
-        !this.#known.some((each) => each.caller === caller && each.digest.equals(known)),
-    );
+    const gone = before.filter((was) => !this.#known.some((each) => isSame(was, each)));
+    return new Set(gone.map(({ name }) => name));
   }
 
   /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY, ERR_HTTP_ROLE */
@@ -167,11 +165,17 @@ export class Guard {
   }
 }
 
+function isSame(one: Known, other: Known): boolean {
+  return one.name === other.name && one.caller === other.caller && one.digest.equals(other.digest);
+}
+
 function isFromProxy({ networks, isLocal }: TrustedUsers, address: string | null): boolean {
   if (address === null) return isLocal;
   const plain = plainAddress(address).split('%', 1)[0] ?? '';
   return networks.check(plain, plain.includes(':') ? 'ipv6' : 'ipv4');
 }
+
+export const TOKEN_GONE = 'the token has been removed or replaced';
 
 /** @param what what is wrong */
 export function wrongToken(what: string): Error {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { TOKEN_GONE, wrongToken } from '../http/guard.js';
 import type { Incoming } from '../http/route.js';
 import { readBytes } from './body.js';
 
@@ -18,7 +19,10 @@ export function incomingOf(
     address: addressOf(request),
     headers: request.headersDistinct,
     bytes: async (bytesMax, keep) => {
-      const bytes = await readBytes(request, goOn, bytesMax, keep);
+      const bytes = await readBytes(request, goOn, bytesMax, (more) => {
+        if (!response.headersSent) keep(more);
+      });
+      if (response.headersSent) throw wrongToken(TOKEN_GONE);
       // The reply may take longer than a connection may be idle.
       request.socket.setTimeout(0);
       return bytes;

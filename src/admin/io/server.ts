@@ -20,7 +20,7 @@ import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
-import { type Admits, Guard } from '../http/guard.js';
+import { type Admits, Guard, TOKEN_GONE, wrongToken } from '../http/guard.js';
 import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
@@ -48,6 +48,7 @@ const HEADER_FIELDS_MAX = 128;
 /** How long unfinished answers may take when the server closes. */
 const CLOSE_MS = 1000;
 const MEMORY_FULL = 'limits.memoryBytes is reached';
+const WITHDRAWN = refusal(wrongToken(TOKEN_GONE));
 
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
@@ -127,7 +128,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
       if (tls !== null) secure?.setSecureContext(readTls(tls));
     },
     setAdmits: (next) => {
-      if (guard.replace(next)) shell.endByToken();
+      shell.withdraw(guard.replace(next));
     },
     close: () => shell.close(),
   };
@@ -143,6 +144,8 @@ class Shell {
   readonly #holdings: Holdings;
   readonly #identityOf: HttpServerOptions['identityOf'];
   readonly #streams = new Streams();
+  /** Answers that are under way, and the names of the tokens that may have them. */
+  readonly #ofTokens = new Map<ServerResponse, string>();
   #isClosing = false;
 
   constructor(server: Server, front: Front, options: HttpServerOptions) {
@@ -201,8 +204,14 @@ class Shell {
     clearTimeout(timer);
   }
 
-  endByToken(): void {
-    this.#streams.endByToken();
+  /** Ends what requests with these tokens wait for, which are no longer valid (D73). */
+  withdraw(tokens: ReadonlySet<string>): void {
+    if (tokens.size === 0) return;
+    for (const [response, token] of this.#ofTokens) {
+      const isValid = !tokens.has(token);
+      if (response.headersSent) this.#streams.withdraw(response, isValid, WITHDRAWN);
+      else if (!isValid) this.#conclude(response, WITHDRAWN);
+    }
   }
 
   readonly #request = (request: IncomingMessage, response: ServerResponse): void => {
@@ -213,6 +222,7 @@ class Shell {
     const socket = fed.raw;
     response.once('close', () => {
       this.#places.moved(socket, 'waiting');
+      this.#ofTokens.delete(response);
     });
     fed.enter(request, response, () => {
       const isWhole = (): void => {
@@ -264,19 +274,27 @@ class Shell {
       await this.#refuse(request, response, refused);
       return;
     }
+    const { token } = admitted.actor;
+    const mayChange = how !== 'GET' && access === 'changer';
+    // Whoever changes something learns what became of it.
+    if (token !== null && !mayChange) this.#ofTokens.set(response, token);
     const answer = await this.#handle(admitted, request, response);
+    if (response.headersSent) return;
     request.socket.setTimeout(IDLE_TIMEOUT_MS);
-    const isAct = how !== 'GET' && access === 'changer' && !('changesNothing' in answer);
-    if (isAct) this.#tell(admitted, request, answer);
+    if (mayChange && !('changesNothing' in answer)) this.#tell(admitted, request, answer);
     if ('open' in answer) {
       this.#places.moved(fedOf(request).raw, 'streaming');
-      const isShown = access === 'reader' || access === 'bearer';
-      const byToken = isShown && admitted.actor.token !== null;
-      this.#streams.start(response, answer, byToken, monotonicMs);
-      return;
+      this.#streams.start(response, answer, monotonicMs);
+    } else {
+      this.#conclude(response, answer);
     }
+  }
+
+  /** Sends an answer, perhaps before the body of its request has arrived. */
+  #conclude(response: ServerResponse, answer: Answer): void {
+    const { req: request } = response;
     // Who waits for 100 Continue sends no body after an answer.
-    const isCut = !request.complete && headers.expect === undefined && !this.#isClosing;
+    const isCut = !request.complete && request.headers.expect === undefined && !this.#isClosing;
     send(response, answer, !isCut && (!request.complete || this.#isClosing));
     if (isCut) linger(request);
   }

@@ -1,13 +1,11 @@
 /** What becomes of a program's request, as an answer of HTTP. */
-import { randomBytes } from 'node:crypto';
-
 import { type Answer, failure, type Headers, json } from '../../admin/http/answer.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../../admin/http/errors.js';
 import { frameJson } from '../../core/frame-json.js';
 import { failureLine, readDeadStatus } from '../../wire/failure.js';
 import type { RefusalStatus } from '../../wire/mmi.js';
-import type { Wanted } from './headers.js';
-import type { Message } from './message.js';
+import type { EndedBy } from './call.js';
+import type { Body, Message } from './message.js';
 
 type Refused = Extract<Message, { readonly kind: 'refused' }>;
 type Failed = Extract<Message, { readonly kind: 'failed' }>;
@@ -66,29 +64,6 @@ function failedAnswer(failed: Failed): Answer {
   return json({ error }, HTTP_ERRORS[code][0]);
 }
 
-/** @param frames of the reply */
-export function replyAnswer(frames: readonly Buffer[], wanted: Wanted): Answer {
-  if (wanted.kind === 'parts') return multipart(frames);
-  const [only = Buffer.alloc(0)] = frames;
-  const body = frames.length === 1 ? only : Buffer.concat(frames);
-  const type = wanted.kind === 'bytes' ? wanted.type : 'application/octet-stream';
-  return { status: 200, type, body, headers: {} };
-}
-
-/** RFC 2046; the boundary is random, so that no reply contains it. */
-function multipart(frames: readonly Buffer[]): Answer {
-  const boundary = randomBytes(18).toString('hex');
-  const parts = frames.flatMap((frame) => [
-    Buffer.from(
-      `--${boundary}\r\ncontent-type: application/octet-stream\r\ncontent-length: ${frame.length}\r\n\r\n`,
-    ),
-    frame,
-    Buffer.from('\r\n'),
-  ]);
-  const body = Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]);
-  return { status: 200, type: `multipart/mixed; boundary=${boundary}`, body, headers: {} };
-}
-
 /** A message that ends a request without a reply. */
 export function endAnswer(message: Refused | Failed): Answer {
   return message.kind === 'failed'
@@ -97,11 +72,19 @@ export function endAnswer(message: Refused | Failed): Answer {
 }
 
 export const EXPIRED: Answer = failure('ERR_HTTP_EXPIRED', 'there was no reply in time');
-/** It would be the same another time, so nothing says that it may be tried again. */
-export const OVERRUN: Answer = failure(
-  'ERR_HTTP_NO_REPLY',
-  'the parts of the reply are larger than limits.outputBytes: ask for text/event-stream, which sends each part at once',
-);
+/** The next try would end like this one: so nothing says that the request may be sent again. */
+function noRoom(why: string): Answer {
+  return failure('ERR_HTTP_NO_REPLY', why, { connection: 'close' });
+}
+
+export const ENDS: Readonly<Record<EndedBy, Answer>> = {
+  right: failure('ERR_HTTP_FORBIDDEN', 'the right to send requests to this service was withdrawn'),
+  overrun: noRoom(
+    'the parts of the reply are larger than limits.outputBytes: ask for text/event-stream, which sends each part at once',
+  ),
+  output: noRoom('replies that were not read take more than the quota `outputBytes` of this token'),
+  memory: noRoom('there is no room for the reply: limits.memoryBytes is reached'),
+};
 export const CLOSED: Answer = refusedAnswer(
   'ERR_HTTP_NOT_READY',
   'the broker ended the request: it is stopping, or its memory is used up',
@@ -113,21 +96,21 @@ export const CLOSED: Answer = refusedAnswer(
 export interface TitanicAnswer {
   readonly status: number;
   readonly text: string;
-  readonly rest: readonly Buffer[];
+  readonly rest: Body;
 }
 
-export function titanicAnswer([
-  first = Buffer.alloc(0),
-  ...rest
-]: readonly Buffer[]): TitanicAnswer {
-  const [, status = '500', text = ''] = /^(\d{3})(?: (.*))?$/s.exec(first.toString('utf8')) ?? [];
-  return { status: Number(status), text, rest };
+export function titanicAnswer({ frames, body }: Body): TitanicAnswer {
+  const first = frames.view(body).toString('utf8');
+  const [, status = '500', text = ''] = /^(\d{3})(?: (.*))?$/s.exec(first) ?? [];
+  return { status: Number(status), text, rest: { frames, body: body + 1 } };
 }
 
 /** Why it was not done, or what the end of the request is. */
 export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
   const dead = readDeadStatus(text);
-  if (dead !== null) return failedAnswer({ kind: 'failed', ...dead, detail: rest });
+  if (dead !== null) {
+    return failedAnswer({ kind: 'failed', ...dead, detail: rest.frames.copyFrom(rest.body) });
+  }
   if (status < 500) {
     return text === 'unknown'
       ? refusedAnswer('ERR_HTTP_NOT_FOUND', 'there is no such request, or it is of another client')
@@ -135,10 +118,15 @@ export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
   }
   // The quota of this token is its own affair; all else concerns everybody.
   const code = text.startsWith('the quota ') ? 'ERR_HTTP_LIMIT' : 'ERR_HTTP_STORE';
-  const [uuid] = rest;
+  const uuid = uuidOf(rest);
   // It may be stored all the same: this tells (D105).
-  const where = uuid === undefined ? {} : { location: resultPath(uuid.toString('latin1')) };
+  const where = uuid === null ? {} : { location: resultPath(uuid) };
   return refusedAnswer(code, text, where);
+}
+
+/** The uuid that follows the status of a request; `null`: none does. */
+export function uuidOf({ frames, body }: Body): string | null {
+  return body < frames.count ? frames.view(body).toString('latin1') : null;
 }
 
 export function resultPath(uuid: string): string {

@@ -1,123 +1,71 @@
 /** Sends one request of a program, and waits for what becomes of it. */
 import type { Answer } from '../../admin/http/answer.js';
-import { CLOSED, EXPIRED, OVERRUN } from './answers.js';
-import type { Call, CallListener } from './call.js';
-import type { Message } from './message.js';
+import { CLOSED, ENDS, EXPIRED } from './answers.js';
+import type { Call, CallListener, Made } from './call.js';
+import type { Body, Message } from './message.js';
+import { Reply } from './reply.js';
 
 /** The broker knows first that the time is over, and says why there is no reply. */
-const GRACE_MS = 250;
+export const GRACE_MS = 250;
+/** How many frames are taken before others have their turn. */
+const SLICE_FRAMES = 256;
 
 export type Outcome = Exclude<Message, { readonly kind: 'partial' }>;
 
 /**
- * The reply with all its parts and without progress, as clients of MDP 0.1 get it, or why there is none.
+ * The last part of the reply, or why there is none.
  * @param send passes the request on to the call, with this listener
+ * @param reply what the parts before the last are added to, without progress
  */
 export function outcomeOf(
   timeoutMs: number,
-  call: Pick<Call, 'read'>,
+  call: Pick<Call, 'next' | 'keepMade' | 'count' | 'checkRoom'>,
   send: (listener: CallListener) => void,
+  reply: Reply = new Reply(),
 ): Promise<Outcome | Answer> {
   return new Promise((resolve) => {
-    const frames: Buffer[] = [];
-    let bytes = 0;
+    let isDone = false;
     const timer = setTimeout(() => {
-      resolve(EXPIRED);
+      done(EXPIRED);
     }, timeoutMs + GRACE_MS);
-    const done = (outcome: Outcome | Answer): void => {
+    const done = (outcome: Outcome | Answer): false => {
+      isDone = true;
       clearTimeout(timer);
       resolve(outcome);
+      return false;
     };
+    const add = (part: Message & Body): void => {
+      if (part.kind === 'partial') reply.add(part);
+      else call.keepMade(withLast(reply, part));
+      call.count();
+      const why = reply.bytes === 0 ? null : call.checkRoom();
+      if (why !== null) done(ENDS[why]);
+    };
+    call.keepMade(reply);
     send({
-      message: (message) => {
-        if (message.kind === 'partial' && message.isProgress) {
-          call.read(message.bytes);
-          return;
+      proceed: () => {
+        for (let left = SLICE_FRAMES; left > 0 && !isDone;) {
+          const message = call.next();
+          if (message === null) return false;
+          if ('frames' in message && !isProgress(message)) add(message);
+          if (message.kind !== 'partial') return done(message);
+          left -= message.frames.count;
         }
-        if (message.kind === 'partial' || message.kind === 'reply') {
-          frames.push(...message.frames);
-          bytes += message.bytes;
-        }
-        if (message.kind === 'reply') done({ kind: 'reply', frames, bytes });
-        else if (message.kind !== 'partial') done(message);
+        return !isDone;
       },
-      closed: (isOverrun) => {
-        done(isOverrun ? OVERRUN : CLOSED);
+      closed: (why) => {
+        done(why === null ? CLOSED : ENDS[why]);
       },
     });
   });
 }
 
-/** The same as a stream: its messages wait until somebody reads them. */
-export class Incoming implements CallListener {
-  readonly #call: Call;
-  readonly #timeoutMs: number;
-  #messages: Message[] = [];
-  #timer: NodeJS.Timeout;
-  #end: Answer | null = null;
-  #changed: () => void = () => undefined;
+function isProgress(message: Message): boolean {
+  return message.kind === 'partial' && message.isProgress;
+}
 
-  /** @param timeoutMs until the first message, and between two */
-  constructor(call: Call, timeoutMs: number) {
-    this.#call = call;
-    this.#timeoutMs = timeoutMs;
-    this.#timer = this.#arm();
-  }
-
-  #arm(): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.#finish(EXPIRED);
-    }, this.#timeoutMs + GRACE_MS);
-  }
-
-  #finish(end: Answer): void {
-    clearTimeout(this.#timer);
-    this.#end ??= end;
-    this.#changed();
-  }
-
-  readonly message = (message: Message): void => {
-    this.#messages.push(message);
-    clearTimeout(this.#timer);
-    if (message.kind === 'partial') this.#timer = this.#arm();
-    this.#changed();
-  };
-
-  readonly closed = (): void => {
-    this.#finish(CLOSED);
-  };
-
-  /** The first message, which stays; or why there is none. */
-  first(): Promise<Message | Answer> {
-    return new Promise((resolve) => {
-      this.#changed = () => {
-        const [first = this.#end] = this.#messages;
-        if (first !== null) resolve(first);
-      };
-      this.#changed();
-    });
-  }
-
-  /** Passes on what has come and what comes. @returns what stops that */
-  read(take: (message: Message) => void, ended: (end: Answer) => void): () => void {
-    this.#changed = () => {
-      for (const message of this.#messages.splice(0)) take(message);
-      if (this.#end !== null) ended(this.#end);
-    };
-    this.#changed();
-    return () => {
-      clearTimeout(this.#timer);
-      this.#changed = () => undefined;
-    };
-  }
-
-  /** What is written of a message has so many bytes more than it. */
-  grown(bytes: number): void {
-    this.#call.grow(bytes);
-  }
-
-  /** The program has read so many bytes of what was written. */
-  taken(bytes: number): void {
-    this.#call.read(bytes);
-  }
+/** The last part is kept beside what was made of the others. */
+function withLast({ bytes, roomBytes }: Reply, { frames }: Body): Made {
+  const last = frames.end(frames.count - 1) - frames.start(0);
+  return { bytes: bytes + last, roomBytes: roomBytes + last };
 }

@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.js';
 import { parseWebhookHosts } from '../../config/webhook-hosts.js';
 import { messageOf } from '../../core/errors.js';
 import type { Attached, Host } from '../../node/extension.js';
-import { NOTHING, type Rights, updateRights } from '../../node/key-rights.js';
+import { NOTHING, type Rights, updateRights, type WrittenRights } from '../../node/key-rights.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
 import type { ProgramsEvent } from './lines.js';
@@ -10,12 +10,20 @@ import { readWebhookSecrets } from './webhook-message.js';
 import { WebhookTargets } from './webhook-target.js';
 import { Webhooks, type WebhookSettings } from './webhooks.js';
 
+const NO_RIGHTS: WrittenRights = {
+  client: [],
+  worker: [],
+  operator: false,
+  quota: null,
+  peer: false,
+};
+
 /** Programs over HTTP: their rights, their connections to the broker, and their webhooks. */
 export class AttachedPrograms implements Attached {
   readonly callers: Callers;
   readonly inner: OpenRouter;
   readonly #loop: Host['loop'];
-  /** By key. An object stays, and what it says changes. */
+  /** By key. An object stays, and what it says changes: peers that are free have it, also if the token comes back. */
   readonly #rights = new Map<string, Rights>();
   readonly #events: Host['events'];
   /** `null`: nothing is stored. */
@@ -29,7 +37,7 @@ export class AttachedPrograms implements Attached {
     this.#settings = settingsOf(config);
     this.callers = new Callers(innerListener);
     this.inner = this.callers.open;
-    keys.within(innerListener, (key) => this.#rights.get(key) ?? NOTHING);
+    keys.within(innerListener, this.#rightsOf);
     this.#update(config);
     this.#webhooks = stored === null ? null : new Webhooks(stored, loop, () => this.#settings);
     if (this.#webhooks === null) return;
@@ -40,7 +48,13 @@ export class AttachedPrograms implements Attached {
   }
 
   reconfigure(config: Config): void {
-    this.#update(config);
+    for (const key of this.#update(config)) {
+      this.#loop.rightsChanged(key);
+      // By then the broker has refused what waits, and HTTP has ended what a token started that is gone.
+      this.#loop.afterNextTurn(() => {
+        this.callers.rightsChanged(key, this.#rightsOf(key));
+      });
+    }
     try {
       this.#settings = settingsOf(config);
     } catch (error) {
@@ -59,22 +73,21 @@ export class AttachedPrograms implements Attached {
     return Promise.resolve();
   }
 
-  #update({ http }: Config): void {
-    const gone = new Set(this.#rights.keys());
+  readonly #rightsOf = (key: string): Readonly<Rights> => this.#rights.get(key) ?? NOTHING;
+
+  /** @returns the keys whose rights have changed */
+  #update({ http }: Config): readonly string[] {
+    const written = new Map(
+      [...this.#rights.keys()].map((key): [string, WrittenRights] => [key, NO_RIGHTS]),
+    );
     for (const { name, role, client, quota } of http.tokens) {
-      if (role !== 'request') continue;
-      const key = keyOfToken(name);
-      gone.delete(key);
+      if (role === 'request') written.set(keyOfToken(name), { ...NO_RIGHTS, client, quota });
+    }
+    return [...written].flatMap(([key, each]) => {
       const rights = this.#rights.get(key) ?? { ...NOTHING };
       this.#rights.set(key, rights);
-      const written = { client, worker: [], operator: false, quota, peer: false };
-      if (updateRights(rights, written)) this.#loop.rightsChanged(key);
-    }
-    for (const key of gone) {
-      Object.assign(this.#rights.get(key) ?? {}, NOTHING);
-      this.#rights.delete(key);
-      this.#loop.rightsChanged(key);
-    }
+      return updateRights(rights, each) ? [key] : [];
+    });
   }
 }
 

@@ -3,30 +3,63 @@ import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import { httpError } from '../../admin/http/errors.js';
-import { clientRequest, readClientReply } from '../../wire/client-side.js';
+import type { Waiting } from '../../core/line.js';
+import type { Rights } from '../../node/key-rights.js';
+import { clientRequest } from '../../wire/client-side.js';
 import { CLIENT_02, COMMAND_FRAMES, CLIENT_REQUEST, EMPTY } from '../../wire/mdp.js';
 import { helloFrame, MMI_CANCEL, MMI_HELLO } from '../../wire/mmi.js';
-import type { PeerId, TransportEvents } from '../../zmtp/port.js';
+import type { Closing, PeerId, TransportEvents } from '../../zmtp/port.js';
+import { Inbox } from './inbox.js';
 import { type Message, messageOf } from './message.js';
 
 /** The envelope of a request that is taken back when its program leaves. */
 export const REQUEST_ID: Buffer = Buffer.from([1]);
 const CANCEL: Buffer = Buffer.from(MMI_CANCEL);
 const HELLO: Buffer = Buffer.from(MMI_HELLO);
+const GREETED: Buffer = Buffer.from('200');
 /** It is told why there is no reply, at once if no worker serves the service (D11, D62, D65). */
 const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true });
 
 /** Who waits for what a call brings. */
 export interface CallListener {
-  readonly message: (message: Message) => void;
   /**
-   * There will be no more: its connection ended.
-   * @param isOverrun because more waited to be read than may
+   * Takes some of the messages that wait, with `Call.next`.
+   * @returns whether it goes on at once with the others; if not, after `Call.resume`, or when more have come
    */
-  readonly closed: (isOverrun: boolean) => void;
+  readonly proceed: () => boolean;
+  /**
+   * There will be no more.
+   * @param why `null`: its connection ended
+   */
+  readonly closed: (why: EndedBy | null) => void;
 }
 
-export class Call {
+/** What was made of messages for the program, which has not read it. */
+export interface Made {
+  readonly bytes: number;
+  /** Memory of these bytes. */
+  readonly roomBytes: number;
+}
+
+/**
+ * Why a program gets no reply. There is no room for it: *overrun*: it is over `limits.outputBytes`; *output*: those of
+ * its token are over the quota of that name; *memory*: `limits.memoryBytes` is reached. Or *right*: that to its service
+ * was withdrawn.
+ */
+export type EndedBy = 'overrun' | Closing['kind'] | 'right';
+
+const NOTHING_MADE: Made = { bytes: 0, roomBytes: 0 };
+
+/** What a call needs from its transport. */
+export interface CallOwner {
+  readonly events: TransportEvents;
+  /** Has the call proceed when it is its turn. */
+  readonly schedule: (call: Call) => void;
+  /** Bytes that the program may have to read. */
+  readonly unreadMax: () => number;
+}
+
+export class Call implements Waiting {
   readonly id: PeerId;
   readonly key: string;
   readonly address: string;
@@ -34,39 +67,47 @@ export class Call {
   /** The broker is about to end it, or it has ended. */
   isClosing = false;
   isClosed = false;
-  /** More waits to be read than may. */
-  isOverrun = false;
+  /** Why it is about to end, if that is what waits to be read. */
+  endedBy: EndedBy | null = null;
+  /** See `use`. */
+  #service: Buffer | null = null;
+  /** It waits for its turn to proceed. */
+  isDue = false;
   /** The broker tells it why there is no reply. */
   isGreeted = false;
   /** Since when nobody uses it; monotonic milliseconds. */
   idleSince = 0;
   /** When its program last read something, or had something new to read, or sent something. */
   movedAt = 0;
-  /** Bytes of messages that the program has not read. */
-  unread = 0;
+  readonly inbox: Inbox = new Inbox();
+  #made: Made = NOTHING_MADE;
+  /** What is counted of both. */
+  #counted = 0;
   #unsent = 0;
-  /** A request was sent, and its final reply has not come. */
+  /** A request was sent, and its final reply was not taken. */
   #isOpen = false;
   /** A request of the program uses it. */
   #isUsed = false;
   #canBeTakenBack = false;
-  #frames: Buffer[] = [];
-  #inbox: Frames[] = [];
   #listener: CallListener | null = null;
   #drop: () => void = () => undefined;
-  readonly #events: TransportEvents;
+  readonly #owner: CallOwner;
 
   constructor(
     id: PeerId,
     { key, address }: { readonly key: string; readonly address: string },
     memory: MemoryAccount,
-    events: TransportEvents,
+    owner: CallOwner,
   ) {
     this.id = id;
     this.key = key;
     this.address = address;
     this.memory = memory;
-    this.#events = events;
+    this.#owner = owner;
+  }
+
+  get identity(): string {
+    return this.memory.identity;
   }
 
   /** True if another request may be sent. */
@@ -74,22 +115,35 @@ export class Call {
     return !this.#isOpen && !this.isClosing && this.isGreeted;
   }
 
-  /** One more request uses it. @param drop ends the connection of the program */
-  use(drop: () => void): this {
+  /**
+   * One more request uses it.
+   * @param service that it is for; `null`: it is for the store
+   * @param drop ends the connection of the program
+   */
+  use(service: Buffer | null, drop: () => void): this {
+    this.#service = service;
     this.#drop = drop;
     this.#isUsed = true;
     return this;
   }
 
+  /** The broker answers this at once, except over a quota. */
   greet(): void {
-    this.#events.message(this.id, Frames.of(...clientRequest(2, null, HELLO, [GREETING])));
+    this.#owner.events.message(this.id, Frames.of(...clientRequest(2, null, HELLO, [GREETING])));
+    const answer = this.next();
+    this.isGreeted = answer?.kind === 'reply' && answer.frames.equals(answer.body, GREETED);
   }
 
   // ---------------------------------------------------------------- for the routes
 
-  /** Bytes that its program makes the node keep. */
+  /** Memory that its program makes the node keep. */
   get held(): number {
-    return this.unread + this.#unsent;
+    return this.#counted + this.#unsent;
+  }
+
+  /** Bytes that the program has not read. */
+  get unread(): number {
+    return this.inbox.bytes + this.#made.bytes;
   }
 
   /** Counts bytes of a request that arrives. @throws ERR_HTTP_LIMIT */
@@ -103,10 +157,10 @@ export class Call {
   }
 
   /** Sends one request. What it brings goes to the listener, never within this call. */
-  send(frames: readonly Uint8Array[], listener: CallListener): void {
+  send(frames: Frames, listener: CallListener): void {
     this.#begin(listener);
-    this.#canBeTakenBack = frames[0] === REQUEST_ID;
-    if (!this.isClosing) this.#events.message(this.id, Frames.of(...frames));
+    this.#canBeTakenBack = frames.equals(0, REQUEST_ID);
+    if (!this.isClosing) this.#owner.events.message(this.id, frames);
     this.#forgetUnsent();
   }
 
@@ -115,58 +169,75 @@ export class Call {
     this.#begin(listener);
     this.#forgetUnsent();
     const head = Frames.of(CLIENT_02, COMMAND_FRAMES[CLIENT_REQUEST] ?? EMPTY, service, EMPTY);
-    if (!this.isClosing) this.#events.oversized?.(this.id, head, reason);
+    if (!this.isClosing) this.#owner.events.oversized?.(this.id, head, reason);
   }
 
   #begin(listener: CallListener): void {
     this.#listener = listener;
     this.#isOpen = true;
-    if (this.isClosed) setImmediate(listener.closed, this.isOverrun);
+    if (this.isClosed) setImmediate(listener.closed, this.endedBy);
   }
 
-  /** What waits to be read is larger than the message that it is made of. */
-  grow(bytes: number): void {
-    this.unread += bytes;
-    this.memory.add('output', bytes);
+  /** The first message that waits; `null`: there is none. */
+  next(): Message | null {
+    const frames = this.inbox.take();
+    if (frames === null) return null;
+    this.count();
+    const message = messageOf(frames);
+    if (message.kind !== 'partial') this.#isOpen = false;
+    return message;
   }
 
-  /** The program has read so many bytes. */
-  read(bytes: number): void {
-    const read = Math.min(bytes, this.unread);
-    this.unread -= read;
+  /** The listener takes more now. */
+  resume(): void {
+    this.#owner.schedule(this);
+  }
+
+  /** Counts what is made of messages until the request ends, each time that it is counted. */
+  keepMade(made: Made): void {
+    this.#made = made;
+    this.count();
+  }
+
+  /** Why more may not be made of messages; `null`: it may. */
+  checkRoom(): EndedBy | null {
+    if (this.unread > this.#owner.unreadMax()) return 'overrun';
+    return this.memory.mayHold(0) ? null : 'memory';
+  }
+
+  /** The program has read something. */
+  moved(): void {
     this.movedAt = monotonicMs();
-    this.memory.add('output', -read);
+    this.count();
   }
 
   // ---------------------------------------------------------------- for the transport
 
-  write(frame: Buffer, more: boolean): boolean {
-    this.#frames.push(frame);
-    if (more) return false;
-    const frames = Frames.of(...this.#frames);
-    this.#frames = [];
-    if (!this.isGreeted) {
-      const reply = readClientReply(frames);
-      this.isGreeted = reply.kind === 'final' && frames.equals(reply.body, Buffer.from('200'));
-      return false;
-    }
-    let bytes = 0;
-    for (let index = 0; index < frames.count; index++) bytes += frames.size(index);
-    if (this.unread === 0) this.movedAt = monotonicMs();
-    this.grow(bytes);
-    this.#inbox.push(frames);
-    return true;
+  /** Messages have come. */
+  arrived(): void {
+    if (this.#counted === 0) this.movedAt = monotonicMs();
+    this.count();
   }
 
-  /** Hands over what has arrived. */
-  deliver(): void {
-    const inbox = this.#inbox;
-    this.#inbox = [];
-    for (const frames of inbox) {
-      const message = messageOf(frames);
-      if (message.kind !== 'partial') this.#isOpen = false;
-      this.#listener?.message(message);
-    }
+  /** What waits to be read may have changed. */
+  count(): void {
+    const held = this.inbox.roomBytes + this.#made.roomBytes;
+    if (held === this.#counted) return;
+    this.memory.add('output', held - this.#counted);
+    this.#counted = held;
+  }
+
+  /** Its token's rights have changed. */
+  rightsChanged({ client }: Rights): void {
+    const service = this.#service;
+    const isAllowed =
+      service === null ? !client.isNone : client.matches(service, 0, service.length);
+    if (this.#isOpen && !isAllowed) this.#listener?.closed('right');
+  }
+
+  /** @returns whether there is more to do at once */
+  proceed(): boolean {
+    return this.#listener?.proceed() === true;
   }
 
   /**
@@ -179,9 +250,8 @@ export class Call {
     this.isClosing = true;
     this.isClosed = true;
     this.#isOpen = false;
-    this.#inbox = [];
     this.release();
-    if (isOpen) listener?.closed(this.isOverrun);
+    if (isOpen) listener?.closed(this.endedBy);
     // What its program sends or does not read is not counted any more, so it is not kept either.
     else if (isDropped && this.#isUsed) this.#drop();
   }
@@ -189,17 +259,30 @@ export class Call {
   /** Its program is done with it, or has gone. */
   leave(): void {
     this.#isUsed = false;
-    if (this.#isOpen && this.#canBeTakenBack && !this.isClosing) {
-      this.#events.message(this.id, Frames.of(...clientRequest(2, null, CANCEL, [REQUEST_ID])));
-    }
+    if (!this.isClosing) this.#takeBack();
     this.release();
     if (!this.#isOpen) this.#listener = null;
   }
 
-  /** What it holds is not counted any more. */
+  /** There is no room for what it brings: from now on it brings nothing, and its request is taken back. */
+  giveUp(why: EndedBy): void {
+    this.endedBy = why;
+    this.isClosing = true;
+    this.#takeBack();
+    this.release();
+  }
+
+  /** (D106) */
+  #takeBack(): void {
+    if (!this.#isOpen || !this.#canBeTakenBack) return;
+    const cancel = clientRequest(2, null, CANCEL, [REQUEST_ID]);
+    this.#owner.events.message(this.id, Frames.of(...cancel));
+  }
+
+  /** What it holds is not counted any more, nor kept. */
   release(): void {
-    this.memory.add('output', -this.unread);
-    this.unread = 0;
+    this.inbox.clear();
+    this.keepMade(NOTHING_MADE);
     this.#forgetUnsent();
   }
 

@@ -7,9 +7,9 @@ import { httpError } from '../../admin/http/errors.js';
 import type { Incoming } from '../../admin/http/route.js';
 import { TOKEN_PREFIX } from '../../config/http-access.js';
 import { monotonicMs } from '../../core/clock.js';
-import { Frames } from '../../core/frames.js';
 import { type Holdings, STALLED_MS } from '../../core/holdings.js';
-import { unpack } from '../../core/packed.js';
+import { Line } from '../../core/line.js';
+import type { Rights } from '../../node/key-rights.js';
 import { identityOf, shownAddress } from '../../zmtp/identity.js';
 import type { PeerNumbers } from '../../zmtp/peer-numbers.js';
 import type {
@@ -21,11 +21,13 @@ import type {
   Transport,
   TransportEvents,
 } from '../../zmtp/port.js';
-import { Call } from './call.js';
+import { Call, type CallOwner, type EndedBy } from './call.js';
 
 /** Free peers of one program, and how long each is kept. */
 const IDLE_MAX = 64;
 const IDLE_MS = 30_000;
+/** How long one turn reads messages for programs. */
+const TURN_MS = 2;
 
 interface Opened {
   readonly events: TransportEvents;
@@ -46,8 +48,11 @@ export class Callers implements Transport {
   /** By key. */
   readonly #ofKey = new Map<string, Set<Call>>();
   readonly #idle = new Map<string, Call[]>();
-  /** Messages for them wait. */
-  readonly #due = new Set<Call>();
+  /** Messages for them were written in this turn of the broker. */
+  readonly #written = new Set<Call>();
+  /** Those that are to proceed: tokens take turns, and so do the calls of each. */
+  readonly #due = new Line<Call>();
+  #isTurnDue = false;
   #sweep: NodeJS.Timeout | null = null;
 
   /** @param listener its index, as `ListenerOptions.index` */
@@ -83,14 +88,20 @@ export class Callers implements Transport {
   /**
    * A peer for one request. Never called from within a call from the broker.
    * @param token its name
+   * @param service see `Call.use`
    * @throws ERR_HTTP_NOT_READY, ERR_HTTP_LIMIT
    */
-  take(token: string | null, incoming: Incoming): Call {
+  take(token: string | null, incoming: Incoming, service: Buffer | null): Call {
     const call = this.#taken(keyOfToken(token ?? ''), shownAddress(incoming.address ?? undefined));
     incoming.onClosed(() => {
       this.#leave(call);
     });
-    return call.use(incoming.drop);
+    return call.use(service, incoming.drop);
+  }
+
+  /** Ends requests of a key that it has no right to any more (D73); the broker has refused those that waited. */
+  rightsChanged(key: string, rights: Rights): void {
+    for (const call of this.#ofKey.get(key) ?? []) call.rightsChanged(rights);
   }
 
   #taken(key: string, address: string): Call {
@@ -113,7 +124,11 @@ export class Callers implements Transport {
   #connect({ events, numbers, holdings }: Opened, key: string, address: string): Call {
     const id = numbers.take();
     const identity = identityOf(address, key);
-    const call = new Call(id, { key, address }, holdings.use(identity), events);
+    const owner: CallOwner = {
+      ...{ events, schedule: this.#schedule },
+      unreadMax: () => this.#limits?.outputBytesMax ?? Infinity,
+    };
+    const call = new Call(id, { key, address }, holdings.use(identity), owner);
     this.#calls.set(id, call);
     const ofKey = this.#ofKey.get(key) ?? new Set();
     this.#ofKey.set(key, ofKey.add(call));
@@ -123,7 +138,6 @@ export class Callers implements Transport {
       ownRoutingId: false,
       ...{ key, address, identity },
     });
-    // The broker answers this at once, except over a quota.
     call.greet();
     if (call.isGreeted) return call;
     this.#end(call);
@@ -167,7 +181,7 @@ export class Callers implements Transport {
     if (ofKey?.size === 0) this.#ofKey.delete(call.key);
     const idle = this.#idle.get(call.key);
     if (idle?.includes(call) === true) idle.splice(idle.indexOf(call), 1);
-    this.#due.delete(call);
+    this.#written.delete(call);
     call.close(isDropped);
     this.#opened?.events.disconnected(call.id);
     this.#opened?.numbers.release(call.id);
@@ -183,17 +197,15 @@ export class Callers implements Transport {
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
     const call = this.#calls.get(peer);
     if (call === undefined || call.isClosing) return;
-    if (call.write(Buffer.from(bytes.subarray(start, end)), more)) this.#due.add(call);
+    call.inbox.add(bytes, start, end, more);
+    if (!more) this.#written.add(call);
   }
 
   writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void {
-    const frames = new Frames();
-    unpack(packed, start, end, frames);
-    for (let index = 0; index < frames.count; index++) {
-      const isLast = index === frames.count - 1;
-      const [from, to] = [frames.start(index), frames.end(index)];
-      this.write(peer, frames.buffer(index), from, to, more || !isLast);
-    }
+    const call = this.#calls.get(peer);
+    if (call === undefined || call.isClosing) return;
+    call.inbox.addPacked(packed, start, end);
+    if (!more) this.#written.add(call);
   }
 
   writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
@@ -201,18 +213,44 @@ export class Callers implements Transport {
   }
 
   flush(): void {
-    if (this.#due.size === 0) return;
-    const due = [...this.#due];
-    this.#due.clear();
+    if (this.#written.size === 0) return;
+    const written = [...this.#written];
+    this.#written.clear();
     const most = this.#limits?.outputBytesMax ?? Infinity;
-    for (const call of due) {
+    for (const call of written) {
+      call.arrived();
+      this.#schedule(call);
       if (call.unread <= most) continue;
-      call.isOverrun = true;
+      this.#giveUp(call, 'overrun');
       this.#opened?.events.outputFull(call.id);
     }
-    setImmediate(() => {
-      for (const call of due) call.deliver();
-    });
+  }
+
+  readonly #schedule = (call: Call): void => {
+    if (call.isDue || call.isClosed) return;
+    call.isDue = true;
+    this.#due.append(call);
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    setImmediate(this.#turn);
+  };
+
+  readonly #turn = (): void => {
+    const until = monotonicMs() + TURN_MS;
+    do {
+      const call = this.#due.shift();
+      if (call === undefined) break;
+      call.isDue = false;
+      if (call.proceed()) this.#schedule(call);
+    } while (monotonicMs() < until);
+    this.#isTurnDue = !this.#due.isEmpty;
+    if (this.#isTurnDue) setImmediate(this.#turn);
+  };
+
+  /** What it holds is released at once, so that no other has to be closed, too. */
+  #giveUp(call: Call, why: EndedBy): void {
+    this.disconnect(call.id);
+    call.giveUp(why);
   }
 
   disconnect(peer: PeerId): void {
@@ -242,11 +280,9 @@ export class Callers implements Transport {
       if (call.held > (largest?.held ?? 0)) largest = call;
     }
     if (largest === null) return false;
-    const { id, address, key } = largest;
+    const { address, key } = largest;
     this.#opened?.events.rejected(this.#listener, kind, reason, { address, key });
-    // What it holds is released at once, so that no other has to be closed, too.
-    largest.release();
-    this.disconnect(id);
+    this.#giveUp(largest, kind);
     return true;
   }
 
@@ -261,7 +297,7 @@ export class Callers implements Transport {
   close(): Promise<void> {
     for (const call of [...this.#calls.values()]) {
       // The last refusals of the broker.
-      call.deliver();
+      while (call.proceed());
       this.#end(call);
     }
     if (this.#sweep !== null) clearInterval(this.#sweep);

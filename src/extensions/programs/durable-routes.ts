@@ -3,18 +3,14 @@ import { type Answer, json } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { httpError } from '../../admin/http/errors.js';
 import { route, type Route } from '../../admin/http/route.js';
+import { Frames } from '../../core/frames.js';
 import { clientRequest } from '../../wire/client-side.js';
 import { TITANIC_CLOSE, TITANIC_WAIT, uuidText } from '../../wire/tsp.js';
-import {
-  endAnswer,
-  replyAnswer,
-  titanicAnswer,
-  titanicFailure,
-  type TitanicAnswer,
-} from './answers.js';
+import { endAnswer, titanicAnswer, titanicFailure, type TitanicAnswer } from './answers.js';
 import { outcomeOf } from './ask.js';
 import type { Callers } from './callers.js';
 import { wantedBy } from './headers.js';
+import { Reply } from './reply.js';
 
 /** How long the store may take beside what the program waits for. */
 const STORE_MS = 30_000;
@@ -41,7 +37,7 @@ export function durableRoutes(callers: () => Callers, isStored: boolean): Route[
           return json({ uuid, state: 'pending' }, 202, { 'retry-after': '1' });
         }
         if (answer.status !== 200) return titanicFailure(answer);
-        return replyAnswer(answer.rest, wantedBy(incoming.headers));
+        return new Reply(wantedBy(incoming.headers)).answer(answer.rest);
       });
     }),
     route(OPERATIONS.close, async ({ parts, incoming, token }) => {
@@ -62,11 +58,12 @@ async function asked(
   order: { readonly service: string; readonly body: readonly Buffer[]; readonly timeoutMs: number },
   shown: (answer: TitanicAnswer) => Answer,
 ): Promise<Answer> {
-  const call = port.take(token, incoming);
+  const call = port.take(token, incoming, null);
   await incoming.bytes(0, () => undefined);
   const outcome = await outcomeOf(order.timeoutMs, call, (listener) => {
-    call.send(clientRequest(2, null, Buffer.from(order.service), order.body), listener);
+    const request = clientRequest(2, null, Buffer.from(order.service), order.body);
+    call.send(Frames.of(...request), listener);
   });
   if ('type' in outcome) return outcome;
-  return outcome.kind === 'reply' ? shown(titanicAnswer(outcome.frames)) : endAnswer(outcome);
+  return outcome.kind === 'reply' ? shown(titanicAnswer(outcome)) : endAnswer(outcome);
 }

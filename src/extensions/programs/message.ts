@@ -5,15 +5,16 @@ import { readClientFailure } from '../../wire/failure.js';
 import { MMI_FAILED, MMI_REFUSED } from '../../wire/mmi.js';
 import { isProgress } from '../../wire/progress.js';
 
+/** The frames of a message from the index `body` on. */
+export interface Body {
+  readonly frames: Frames;
+  readonly body: number;
+}
+
 export type Message =
-  | {
-      readonly kind: 'partial';
-      readonly frames: readonly Buffer[];
-      readonly bytes: number;
-      /** Its frames tell of progress, and are no part of the reply. */
-      readonly isProgress: boolean;
-    }
-  | { readonly kind: 'reply'; readonly frames: readonly Buffer[]; readonly bytes: number }
+  /** Its frames tell of progress, and are no part of the reply, or they are. */
+  | ({ readonly kind: 'partial'; readonly isProgress: boolean } & Body)
+  | ({ readonly kind: 'reply' } & Body)
   /** The broker's refusal (D11): its status, and why. */
   | { readonly kind: 'refused'; readonly status: string; readonly text: string }
   /** What a worker reported (D62), or the broker of its answer. */
@@ -24,32 +25,25 @@ export type Message =
       readonly detail: readonly Buffer[];
     };
 
-/** Its frames are views. */
 export function messageOf(frames: Frames): Message {
   const reply = readClientReply(frames);
   if (reply.kind === 'malformed') return unusable(reply.reason);
-  const body: Buffer[] = [];
-  let bytes = 0;
-  for (let index = 0; index < frames.count; index++) {
-    bytes += frames.size(index);
-    if (index >= reply.body) body.push(frames.view(index));
-  }
-  const service = frames.view(reply.service).toString('latin1');
+  const { body } = reply;
   if (reply.kind === 'partial') {
-    const isOfProgress = isProgress(frames, reply.body);
+    const isOfProgress = isProgress(frames, body);
     return {
       kind: 'partial',
-      frames: isOfProgress ? body.slice(1) : body,
-      bytes,
       isProgress: isOfProgress,
+      ...{ frames, body: isOfProgress ? body + 1 : body },
     };
   }
+  const service = frames.view(reply.service).toString('latin1');
   if (service === MMI_REFUSED) {
-    const [status = '', , text = ''] = body.map((frame) => frame.toString('utf8'));
+    const [status = '', , text = ''] = frames.copyFrom(body).map(String);
     return { kind: 'refused', status, text };
   }
-  if (service !== MMI_FAILED) return { kind: 'reply', frames: body, bytes };
-  const failure = readClientFailure(body);
+  if (service !== MMI_FAILED) return { kind: 'reply', frames, body };
+  const failure = readClientFailure(frames.copyFrom(body));
   if (failure === null) return unusable('a failure without code');
   const { code, text, detail } = failure;
   return { kind: 'failed', code, text, detail };

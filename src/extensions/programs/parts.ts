@@ -1,10 +1,16 @@
 /** A request of several frames: `multipart/mixed` (RFC 2046), each part one frame. */
+import { setImmediate } from 'node:timers/promises';
+
 import { wrongParameter } from '../../admin/http/errors.js';
 import type { Incoming } from '../../admin/http/route.js';
+import type { Frames } from '../../core/frames.js';
 
 const BOUNDARY = /^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/;
 const PARAMETER = /;\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^\s;"]*))/g;
-const LINE_END = '\r\n';
+/** Parts that are read before others have their turn. */
+const AT_ONCE_MAX = 256;
+const LINE_END = Buffer.from('\r\n');
+const LAST = Buffer.from('--');
 const HEAD_END = '\r\n\r\n';
 
 /** The boundary of a body that is several frames; `null`: it is one. @throws ERR_HTTP_PARAMETER */
@@ -19,42 +25,49 @@ export function boundaryIn({ 'content-type': values }: Incoming['headers']): str
 }
 
 /**
- * The contents of the parts, as views. Their headers say nothing to a frame, and are left out.
- * @returns `null`: there are more than so many
+ * Adds the contents of the parts to `frames`. Their headers say nothing to a frame, and are left out.
+ * @returns false: there would be more than `most` frames
  * @throws ERR_HTTP_PARAMETER
  */
-export function partsOf(body: Buffer, boundary: string, most: number): readonly Buffer[] | null {
-  const delimiter = `\r\n--${boundary}`;
-  const frames: Buffer[] = [];
+export async function addParts(
+  body: Buffer,
+  boundary: string,
+  frames: Frames,
+  most: number,
+): Promise<boolean> {
+  const delimiter = Buffer.from(`\r\n--${boundary}`);
+  const before = frames.count;
   // The first one may be at the very beginning, without a line end.
-  const isFirst = body.subarray(0, delimiter.length - 2).equals(Buffer.from(delimiter.slice(2)));
+  const isFirst = body.subarray(0, delimiter.length - 2).equals(delimiter.subarray(2));
   let at = isFirst ? 0 : body.indexOf(delimiter);
   let after = at + delimiter.length - (isFirst ? 2 : 0);
-  while (at >= 0 && !isAt(body, after, '--')) {
-    if (frames.length === most) return null;
+  while (at >= 0 && !isAt(body, after, LAST)) {
+    if (frames.count === most) return false;
+    if (frames.count % AT_ONCE_MAX === 0) await setImmediate();
     const line = body.indexOf(LINE_END, after);
     const next = line < 0 ? -1 : body.indexOf(delimiter, line + LINE_END.length);
-    const isLine = next >= 0 && body.toString('latin1', after, line).trim() === '';
-    const frame = isLine ? contentOf(body.subarray(line + LINE_END.length, next)) : null;
-    if (frame === null) throw MALFORMED();
-    frames.push(frame);
+    const isEmpty = line === after || body.toString('latin1', after, line).trim() === '';
+    const from = next >= 0 && isEmpty ? contentAt(body, line + LINE_END.length, next) : -1;
+    if (from < 0) throw MALFORMED();
+    frames.push(body, from, next);
     at = next;
     after = at + delimiter.length;
   }
-  if (at < 0 || frames.length === 0) throw MALFORMED();
-  return frames;
+  if (at < 0 || frames.count === before) throw MALFORMED();
+  return true;
 }
 
-/** What follows its headers and an empty line. */
-function contentOf(part: Buffer): Buffer | null {
-  if (part.length === 0) return part;
-  if (isAt(part, 0, LINE_END)) return part.subarray(LINE_END.length);
-  const head = part.indexOf(HEAD_END);
-  return head < 0 ? null : part.subarray(head + HEAD_END.length);
+/** Where the content of a part begins, after its headers and an empty line; -1: it has none. */
+function contentAt(body: Buffer, from: number, to: number): number {
+  if (from === to) return from;
+  if (isAt(body, from, LINE_END)) return from + LINE_END.length;
+  const head = body.subarray(from, to).indexOf(HEAD_END);
+  return head < 0 ? -1 : from + head + HEAD_END.length;
 }
 
-function isAt(bytes: Buffer, at: number, text: string): boolean {
-  return bytes.toString('latin1', at, at + text.length) === text;
+/** @param two bytes */
+function isAt(bytes: Buffer, at: number, two: Buffer): boolean {
+  return bytes[at] === two[0] && bytes[at + 1] === two[1];
 }
 
 const MALFORMED = (): Error =>

@@ -2,18 +2,20 @@
 import { type Answer, json, type Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
-import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
+import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.js';
 import { type CheckedRequest, route, type Route } from '../../admin/http/route.js';
+import { Frames } from '../../core/frames.js';
 import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
-import { endAnswer, replyAnswer, resultPath, titanicAnswer, titanicFailure } from './answers.js';
-import { Incoming, outcomeOf } from './ask.js';
+import { endAnswer, resultPath, titanicAnswer, titanicFailure, uuidOf } from './answers.js';
+import { outcomeOf } from './ask.js';
 import { type Call, type CallListener, REQUEST_ID } from './call.js';
 import type { Callers } from './callers.js';
 import { checkStored } from './durable-routes.js';
 import { headersFrame, idempotencyKey, prefersAsync, wantedBy, webhookIn } from './headers.js';
-import { boundaryIn, partsOf } from './parts.js';
-import { eventStream } from './sse.js';
+import { addParts, boundaryIn } from './parts.js';
+import { Reply } from './reply.js';
+import { ReplyEvents } from './sse.js';
 
 const SUBMIT: Buffer = Buffer.from(TITANIC_SUBMIT);
 const OWN_SERVICE = /^(mmi|titanic)\./;
@@ -32,7 +34,7 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     if (isDurable) checkStored(isStored);
     const order = isDurable ? submission(request, service) : plain(request, service);
     const port = callers();
-    const call = port.take(token, incoming);
+    const call = port.take(token, incoming, isDurable ? null : service);
     const send = await received(request, call, port, order, service);
     return await answered(request, call, isDurable, send);
   });
@@ -78,16 +80,28 @@ async function received(
     const body = await incoming.bytes(most, (bytes) => {
       call.keep(bytes);
     });
-    const framesMost = framesMax - order.length;
-    const frames = boundary === null ? [body] : partsOf(body, boundary, framesMost);
-    if (frames === null) {
-      const reason = `more than ${framesMost} parts: limits.frames is ${framesMax}`;
+    const frames = Frames.of(...order);
+    if (boundary === null) {
+      frames.push(body, 0, body.length);
+      return (listener) => {
+        call.send(frames, listener);
+      };
+    }
+    let isGone = false;
+    incoming.onClosed(() => {
+      isGone = true;
+    });
+    const areAll = await addParts(body, boundary, frames, framesMax);
+    // Another request may use the call by now.
+    if (isGone) throw httpError('ERR_HTTP_BODY', 'the client has gone');
+    if (!areAll) {
+      const reason = `more than ${framesMax - order.length} parts: limits.frames is ${framesMax}`;
       return (listener) => {
         call.sendTooLarge(service, reason, listener);
       };
     }
     return (listener) => {
-      call.send([...order, ...frames], listener);
+      call.send(frames, listener);
     };
   } catch (error) {
     if (httpCodeOf(error) !== 'ERR_HTTP_TOO_LARGE') throw error;
@@ -106,20 +120,20 @@ async function answered(
 ): Promise<Answer | Stream> {
   const wanted = wantedBy(headers);
   if (wanted.kind === 'events' && !isDurable) {
-    const incoming = new Incoming(call, timeoutMs);
-    send(incoming);
-    const first = await incoming.first();
+    const events = new ReplyEvents(call, timeoutMs);
+    send(events);
+    const first = await events.first();
     if ('type' in first) return first;
-    if (first.kind === 'partial' || first.kind === 'reply') return eventStream(incoming);
-    return endAnswer(first);
+    return 'frames' in first ? events.stream() : endAnswer(first);
   }
-  const outcome = await outcomeOf(timeoutMs, call, send);
+  const reply = new Reply(wanted);
+  const outcome = await outcomeOf(timeoutMs, call, send, reply);
   if ('type' in outcome) return outcome;
   if (outcome.kind !== 'reply') return endAnswer(outcome);
-  if (!isDurable) return replyAnswer(outcome.frames, wanted);
-  const answer = titanicAnswer(outcome.frames);
-  const uuid = answer.rest[0]?.toString('latin1');
-  if (answer.status !== 200 || uuid === undefined) return titanicFailure(answer);
+  if (!isDurable) return reply.answer(outcome);
+  const answer = titanicAnswer(outcome);
+  const uuid = uuidOf(answer.rest);
+  if (answer.status !== 200 || uuid === null) return titanicFailure(answer);
   const applied = prefersAsync(headers) ? { 'preference-applied': 'respond-async' } : {};
   return json({ uuid, state: 'pending' }, 202, { location: resultPath(uuid), ...applied });
 }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { removeDaemons } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp } from '../../support/http.js';
-import { ProgramStand, SHOP } from '../../support/programs.js';
+import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
 import { until } from '../../support/until.js';
 
 const stands: ProgramStand[] = [];
@@ -189,6 +189,80 @@ describe('a reply in parts that are larger than limits.outputBytes', () => {
     expect([status, headers['retry-after']]).toEqual([502, undefined]);
     expect(text).toContain('limits.outputBytes');
     await stand.untilNothingIsHeld();
+  });
+});
+
+describe('a reply in very many small parts', () => {
+  const EMPTY_PART = new Array<string>(100).fill('');
+
+  /** As many as are too much, from a worker that then waits until it is told to stop. */
+  async function serve(stand: ProgramStand): Promise<() => boolean> {
+    let isTold = false;
+    await stand.serve(async (asked, { partial }) => {
+      const told = new Promise((resolve) => {
+        asked.signal.addEventListener('abort', resolve);
+      });
+      for (let sent = 0; sent < 1500; sent++) {
+        partial(EMPTY_PART);
+        if (sent % 50 === 0) await new Promise(setImmediate);
+      }
+      await told;
+      isTold = true;
+      return 'end';
+    });
+    return () => isTold;
+  }
+
+  const headers = { accept: 'multipart/mixed' };
+
+  it('is refused when what is made of them is over a limit; its worker is told, and others are served', async () => {
+    const stand = await open('{}', 'limits.outputBytes=4MiB', 'limits.messageBytes=1MiB');
+    const isTold = await serve(stand);
+    await stand.serve(() => 'yes', 'other');
+    const refused = stand.request('x', { headers });
+    const other = await stand.request('x', { token: OTHER }, '', 'other');
+    expect(other.text).toBe('yes');
+    const { status, text } = await refused;
+    expect([status, text]).toEqual([502, expect.stringContaining('limits.outputBytes')]);
+    await until(isTold, 'the worker is told');
+    await stand.untilNothingIsHeld(['requests', 'output']);
+  });
+
+  it.each([
+    ['limits.memoryBytes', '{}', ['limits.memoryBytes=16MiB']],
+    ['quota `outputBytes`', '{outputBytes: 2MiB}', []],
+  ])('is refused as well if it is %s that there is no room in', async (named, quota, limits) => {
+    const stand = await open(quota, 'limits.messageBytes=1MiB', ...limits);
+    const isTold = await serve(stand);
+    const { status, text } = await stand.request('x', { headers });
+    expect([status, text]).toEqual([502, expect.stringContaining(named)]);
+    await until(isTold, 'the worker is told');
+    await stand.untilNothingIsHeld(['requests', 'output']);
+  });
+
+  it('waits as it came for a reader that is slow, and not as the text of its events', async () => {
+    const PARTS = 12_000;
+    const stand = await open('{}', 'limits.outputBytes=4MiB', 'limits.messageBytes=1MiB');
+    let sent = 0;
+    await stand.serve(async (_, { partial }) => {
+      for (; sent < PARTS; sent++) {
+        partial(EMPTY_PART);
+        if (sent % 50 === 0) await new Promise(setImmediate);
+      }
+      return 'end';
+    });
+    const raw = begin(stand, SHOP, 1, 'Accept: text/event-stream', 'Connection: close');
+    raw.socket.write('x');
+    raw.socket.pause();
+    // Its text would be nine times as much as may wait.
+    await until(() => sent === PARTS, 'all parts are sent');
+    await stand.untilWaiting(0);
+    raw.socket.resume();
+    await raw.closed;
+    const events = eventsIn(raw);
+    expect([events.length, events.at(-1)]).toEqual([PARTS + 1, 'reply']);
+    expect(stand.daemon.logged('client.closed')).toEqual([]);
+    await stand.untilNothingIsHeld(['requests', 'output']);
   });
 });
 

@@ -221,9 +221,10 @@ describe('a request over HTTP', () => {
       ...{ method: 'POST', headers: { authorization: `Bearer ${SHOP}`, ...headers }, agent: false },
     });
     asked.on('error', () => undefined);
+    const begun = new Promise((resolve) => asked.once('response', resolve));
     asked.end('x');
     await stand.untilWaiting(1);
-    if ('accept' in headers) await new Promise((resolve) => asked.once('response', resolve));
+    if ('accept' in headers) await begun;
     asked.destroy();
     await until(() => told.length === 1, 'the signal of the handler');
     expect(told).toEqual(['ERR_MDP_ABORTED']);

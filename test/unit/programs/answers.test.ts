@@ -4,16 +4,23 @@ import type { Answer } from '../../../src/admin/http/answer.js';
 import { Frames } from '../../../src/core/frames.js';
 import {
   endAnswer,
-  replyAnswer,
   titanicAnswer,
   titanicFailure,
 } from '../../../src/extensions/programs/answers.js';
-import { messageOf, type Message } from '../../../src/extensions/programs/message.js';
-import { eventStream } from '../../../src/extensions/programs/sse.js';
+import { outcomeOf } from '../../../src/extensions/programs/ask.js';
+import { type Body, messageOf, type Message } from '../../../src/extensions/programs/message.js';
+import { Reply } from '../../../src/extensions/programs/reply.js';
+import { eventText } from '../../../src/extensions/programs/sse.js';
+import { FakeCall } from './fake-call.js';
 
 /** A message for a client of MDP 0.2. */
 function received(command: 2 | 3, service: string, ...body: readonly (string | Buffer)[]): Message {
   return messageOf(Frames.of('MDPC02', Buffer.from([command]), service, ...body));
+}
+
+function bodyOf(message: Message): Body {
+  if ('frames' in message) return message;
+  throw new Error(message.kind);
 }
 
 function ended(service: string, ...body: readonly (string | Buffer)[]): Answer {
@@ -83,44 +90,33 @@ describe('what becomes of a request of a program', () => {
 
   it('is the reply, its frames joined, under the type that the client accepts', () => {
     const message = received(3, 'echo', 'a', '', 'bc');
-    const frames = message.kind === 'reply' ? message.frames : [];
-    expect(replyAnswer(frames, { kind: 'bytes', type: 'application/json' })).toEqual({
+    const joined = new Reply({ kind: 'bytes', type: 'application/json' });
+    expect(joined.answer(bodyOf(message))).toEqual({
       ...{ status: 200, type: 'application/json', body: Buffer.from('abc'), headers: {} },
     });
-    const { type, body } = replyAnswer(frames, { kind: 'parts' });
+    const parts = new Reply({ kind: 'parts' });
+    parts.add(bodyOf(received(2, 'echo', '', 'x')));
+    const { type, body } = parts.answer(bodyOf(message));
     const [, boundary = ''] = /^multipart\/mixed; boundary=([\da-f]{36})$/.exec(type) ?? [];
     const part = (text: string): string =>
       `--${boundary}\r\ncontent-type: application/octet-stream\r\ncontent-length: ${text.length}\r\n\r\n${text}\r\n`;
-    expect(String(body)).toBe(`${part('a')}${part('')}${part('bc')}--${boundary}--\r\n`);
+    const all = ['', 'x', 'a', '', 'bc'].map(part).join('');
+    expect(String(body)).toBe(`${all}--${boundary}--\r\n`);
   });
 
   it('is an event for each part, and one for the end', () => {
-    const eventOf = (message: Message): string => {
-      let sent = '';
-      const read: Parameters<typeof eventStream>[0]['read'] = (take) => {
-        take(message);
-        return () => undefined;
-      };
-      const { open } = eventStream({ read, taken: () => undefined, grown: () => undefined });
-      const close = open(
-        (text) => {
-          sent += text;
-        },
-        () => {
-          sent += 'END';
-        },
-      );
-      close();
-      return sent;
-    };
-    expect(eventOf(received(2, 'echo', 'a\nb'))).toBe(
-      'event: partial\ndata: {"frames":[{"encoding":"utf8","data":"a\\nb"}]}\n\n',
+    const eventOf = (message: Message): string => [...eventText(message)].join('');
+    expect(eventOf(received(2, 'echo', 'a\nb', ''))).toBe(
+      'event: partial\ndata: {"frames":[{"encoding":"utf8","data":"a\\nb"},{"encoding":"utf8","data":""}]}\n\n',
+    );
+    expect(eventOf(received(2, 'echo', 'MDPP01', '5%'))).toBe(
+      'event: progress\ndata: {"frames":[{"encoding":"utf8","data":"5%"}]}\n\n',
     );
     expect(eventOf(received(3, 'echo', Buffer.from([0x80])))).toBe(
-      'event: reply\ndata: {"frames":[{"encoding":"base64","data":"gA=="}]}\n\nEND',
+      'event: reply\ndata: {"frames":[{"encoding":"base64","data":"gA=="}]}\n\n',
     );
     expect(eventOf(received(3, 'mmi.refused', '502', 'echo', 'lost'))).toBe(
-      'event: error\ndata: {"error":{"code":"ERR_HTTP_NO_REPLY","message":"lost"}}\n\nEND',
+      'event: error\ndata: {"error":{"code":"ERR_HTTP_NO_REPLY","message":"lost"}}\n\n',
     );
     expect(eventOf(received(3, 'mmi.failed', 'echo', 'busy', 'later'))).toContain(
       '"serviceCode":"busy"',
@@ -128,9 +124,57 @@ describe('what becomes of a request of a program', () => {
   });
 });
 
+describe('a reply in parts', () => {
+  const wanted = { kind: 'parts' } as const;
+  const empty = (count: number): Frames =>
+    Frames.of('MDPC02', Buffer.from([2]), 'echo', ...new Array<string>(count).fill(''));
+
+  it('that is joined costs the bytes of its frames, however many there are', async () => {
+    const reply = new Reply();
+    const call = new FakeCall();
+    call.arrive(...new Array<Frames>(2000).fill(empty(100)));
+    call.arrive(Frames.of('MDPC02', Buffer.from([3]), 'echo', 'end'));
+    const outcome = outcomeOf(1000, call, call.listen, reply);
+    call.run();
+    expect(await outcome).toMatchObject({ kind: 'reply' });
+    expect([reply.bytes, call.turns > 100]).toEqual([0, true]);
+    expect(call.made.bytes).toBeLessThan(100);
+  });
+
+  it.each([
+    ['overrun', 'limits.outputBytes'],
+    ['memory', 'limits.memoryBytes'],
+  ] as const)('is 502 as soon as what is made of it has no room: %s', async (why, named) => {
+    const reply = new Reply(wanted);
+    const call = new FakeCall((bytes) => (bytes > 100_000 ? why : null));
+    call.arrive(...new Array<Frames>(2000).fill(empty(100)));
+    const outcome = outcomeOf(1000, call, call.listen, reply);
+    call.run();
+    expect(shown((await outcome) as Answer)).toMatchObject([
+      ...[502, { code: 'ERR_HTTP_NO_REPLY', message: expect.stringContaining(named) }, null],
+    ]);
+    // It takes no more, and made little beyond.
+    expect(call.left).toBeGreaterThan(1900);
+    expect(reply.bytes).toBeLessThan(150_000);
+  });
+
+  it('of progress keeps nothing', async () => {
+    const reply = new Reply(wanted);
+    const call = new FakeCall();
+    const progress = Frames.of('MDPC02', Buffer.from([2]), 'echo', 'MDPP01', 'x');
+    call.arrive(progress, progress);
+    void outcomeOf(1, call, call.listen, reply);
+    call.run();
+    expect([reply.bytes, call.left]).toEqual([0, 0]);
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  });
+});
+
 describe('the answers of titanic.* to a program', () => {
   const of = (...frames: readonly string[]): Answer =>
-    titanicFailure(titanicAnswer(frames.map((frame) => Buffer.from(frame))));
+    titanicFailure(titanicAnswer({ frames: Frames.of(...frames), body: 0 }));
 
   it.each([
     ['400 unknown', 404, 'ERR_HTTP_NOT_FOUND', null],

@@ -1,11 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { boundaryIn, partsOf } from '../../../src/extensions/programs/parts.js';
+import { Frames } from '../../../src/core/frames.js';
+import { addParts, boundaryIn } from '../../../src/extensions/programs/parts.js';
 
 const of = (type: string): string | null => boundaryIn({ 'content-type': [type] });
 
-function read(text: string, most = 10): string[] | null {
-  return partsOf(Buffer.from(text), 'b', most)?.map((frame) => frame.toString()) ?? null;
+async function read(text: string, most = 10): Promise<string[] | null> {
+  const frames = Frames.of('head');
+  const areAll = await addParts(Buffer.from(text), 'b', frames, most + 1);
+  return areAll ? frames.copyFrom(1).map(String) : null;
 }
 
 describe('a body of several frames', () => {
@@ -21,18 +24,35 @@ describe('a body of several frames', () => {
     }
   });
 
-  it('has what follows the headers of each part, also nothing, and line ends within', () => {
-    expect(read('--b\r\n\r\none\r\n--b\r\nX: y\r\nZ: z\r\n\r\n two\r\n\r\n--b--\r\n')).toEqual([
-      ...['one', ' two\r\n'],
+  it('has what follows the headers of each part, also nothing, and line ends within', async () => {
+    expect(
+      await read('--b\r\n\r\none\r\n--b\r\nX: y\r\nZ: z\r\n\r\n two\r\n\r\n--b--\r\n'),
+    ).toEqual([...['one', ' two\r\n']]);
+    expect(await read('before\r\n--b \r\n\r\none\r\n--b--after')).toEqual(['one']);
+    expect(await read('--b\r\n\r\n\r\n--b\r\n\r\n--b\r\nX: y\r\n\r\n\r\n--b--')).toEqual([
+      '',
+      '',
+      '',
     ]);
-    expect(read('before\r\n--b \r\n\r\none\r\n--b--after')).toEqual(['one']);
-    expect(read('--b\r\n\r\n\r\n--b\r\n\r\n--b\r\nX: y\r\n\r\n\r\n--b--')).toEqual(['', '', '']);
-    expect(read('--b\r\n\r\na--b\r\n-b\r\n--b--')).toEqual(['a--b\r\n-b']);
+    expect(await read('--b\r\n\r\na--b\r\n-b\r\n--b--')).toEqual(['a--b\r\n-b']);
   });
 
-  it('is null with more parts than may be', () => {
+  it('is null with more parts than may be', async () => {
     const two = '--b\r\n\r\n1\r\n--b\r\n\r\n2\r\n--b--';
-    expect([read(two, 2), read(two, 1)]).toEqual([['1', '2'], null]);
+    expect(await Promise.all([read(two, 2), read(two, 1)])).toEqual([['1', '2'], null]);
+  });
+
+  it('of very many parts is read in slices, so that others have their turns', async () => {
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      immediate = setImmediate(count);
+    };
+    let immediate = setImmediate(count);
+    const parts = 20_000;
+    const frames = await read(`${'--b\r\n\r\n\r\n'.repeat(parts)}--b--`, parts);
+    clearImmediate(immediate);
+    expect([frames?.length, turns >= parts / 1000]).toEqual([parts, true]);
   });
 
   it.each([
@@ -44,7 +64,7 @@ describe('a body of several frames', () => {
       '\r\n--',
       '--c\r\n\r\n1\r\n--c--',
     ],
-  ])('is refused if it is not whole: %j', (text) => {
-    expect(() => read(text)).toThrow('body: is not multipart/mixed');
+  ])('is refused if it is not whole: %j', async (text) => {
+    await expect(read(text)).rejects.toThrow('body: is not multipart/mixed');
   });
 });

@@ -1,0 +1,76 @@
+import { copyBytes } from '../../core/bytes.js';
+import { Frames } from '../../core/frames.js';
+import { packedFrameBytes, PackedCursor, packHead, readPacked } from '../../core/packed.js';
+import { EMPTY } from '../../wire/mdp.js';
+
+/** Overhead of a buffer and of its view. */
+const BUFFER_COST_BYTES = 256;
+const BUFFER_BYTES_MIN = 512;
+
+/** Messages that have come and wait, packed one after the other: a frame costs two bytes beside its own. */
+export class Inbox {
+  /** Bytes that are here do not change: what comes is added behind them, or to a copy. */
+  #buffer: Buffer = EMPTY;
+  #from = 0;
+  #to = 0;
+
+  get bytes(): number {
+    return this.#to - this.#from;
+  }
+
+  /** Memory of the waiting bytes. */
+  get roomBytes(): number {
+    return this.#buffer.length === 0 ? 0 : this.#buffer.length + BUFFER_COST_BYTES;
+  }
+
+  /** Adds a copy of the next frame of the message that is being written. */
+  add(bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    const at = this.#reserve(packedFrameBytes(end - start));
+    copyBytes(bytes, start, end, this.#buffer, packHead(this.#buffer, at, end - start, more));
+  }
+
+  /** Like `add`, for frames that are packed. */
+  addPacked(packed: Buffer, start: number, end: number): void {
+    const at = this.#reserve(end - start);
+    copyBytes(packed, start, end, this.#buffer, at);
+  }
+
+  /** Takes the first message; its bytes do not change. Never called while a message is being written. */
+  take(): Frames | null {
+    if (this.bytes === 0) return null;
+    const frames = new Frames();
+    const cursor = new PackedCursor();
+    cursor.end = this.#from;
+    do {
+      readPacked(this.#buffer, cursor.end, cursor);
+      frames.push(this.#buffer, cursor.start, cursor.end);
+    } while (cursor.more);
+    this.#from = cursor.end;
+    if (this.bytes === 0) this.clear();
+    return frames;
+  }
+
+  clear(): void {
+    this.#buffer = EMPTY;
+    this.#from = 0;
+    this.#to = 0;
+  }
+
+  /** @returns where the next `bytes` bytes go */
+  #reserve(bytes: number): number {
+    if (this.#to + bytes > this.#buffer.length) this.#grow(bytes);
+    const at = this.#to;
+    this.#to += bytes;
+    return at;
+  }
+
+  #grow(bytes: number): void {
+    const waiting = this.bytes;
+    const larger = Math.max(waiting + bytes, 2 * waiting, BUFFER_BYTES_MIN);
+    const grown = Buffer.allocUnsafe(larger);
+    this.#buffer.copy(grown, 0, this.#from, this.#to);
+    this.#buffer = grown;
+    this.#from = 0;
+    this.#to = waiting;
+  }
+}

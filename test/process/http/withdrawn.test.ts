@@ -1,0 +1,186 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { codeOf } from '../../../src/core/errors.js';
+import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { httpOf, RawHttp, type Reply } from '../../support/http.js';
+import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
+import { until } from '../../support/until.js';
+
+const NEW = 'another-token-of-the-shop';
+const STREAM = { accept: 'text/event-stream' };
+const raws: RawHttp[] = [];
+
+let stand: ProgramStand;
+let file: string;
+/** Why handlers were told to stop. */
+let told: unknown[];
+let reloads: number;
+
+interface Token {
+  readonly name: string;
+  readonly token: string;
+  readonly client: string;
+}
+
+const SHOP_TOKEN: Token = { name: 'shop', token: SHOP, client: 'work, later' };
+const OTHER_TOKEN: Token = { name: 'other', token: OTHER, client: 'work' };
+
+function write(...tokens: readonly Token[]): void {
+  const all = tokens.map(
+    ({ name, token, client }) =>
+      `    - {name: ${name}, role: request, token: ${token}, client: [${client}]}\n`,
+  );
+  writeFileSync(file, `http:\n  tokens:\n${all.join('')}`);
+}
+
+/** SIGHUP, with these tokens. */
+async function reload(...tokens: readonly Token[]): Promise<void> {
+  write(...tokens);
+  stand.daemon.signal('SIGHUP');
+  await stand.daemon.waitFor('config.reloaded', ++reloads);
+}
+
+beforeEach(async () => {
+  file = join(temporaryDirectory(), 'majordomo.yaml');
+  told = [];
+  reloads = 0;
+  write(SHOP_TOKEN, OTHER_TOKEN);
+  stand = new ProgramStand(await startDaemon({ file, sets: ['http.listen=127.0.0.1:0'] }), []);
+});
+
+afterEach(async () => {
+  for (const { socket } of raws.splice(0)) socket.destroy();
+  await stand.close();
+  await removeDaemons();
+});
+
+/** A worker that has one request at a time. @returns what answers each that it got */
+async function serve(): Promise<readonly ((reply: string) => void)[]> {
+  const served: ((reply: string) => void)[] = [];
+  await stand.serve((asked, { partial }) => {
+    partial('part');
+    return new Promise((resolve, reject) => {
+      served.push(resolve);
+      asked.signal.addEventListener('abort', () => {
+        told.push(codeOf(asked.signal.reason));
+        reject(asked.signal.reason as Error);
+      });
+    });
+  });
+  return served;
+}
+
+/** Status and code. */
+function failed({ status, json }: Reply): unknown {
+  const { error } = json as { readonly error: { readonly code: string } };
+  return [status, error.code];
+}
+
+/** The code of the event that ends a stream. */
+function failedAs({ status, text }: Reply): unknown {
+  return [status, /event: error\ndata: \{"error":\{"code":"(\w+)"/.exec(text)?.[1]];
+}
+
+/** A request whose body has begun to arrive. */
+function upload(token: string): RawHttp {
+  const raw = new RawHttp(httpOf(stand.daemon));
+  raws.push(raw);
+  const head = 'POST /api/v1/services/work/requests HTTP/1.1';
+  raw.send(
+    head,
+    'Host: localhost',
+    `Authorization: Bearer ${token}`,
+    'Content-Length: 1000000',
+    '',
+  );
+  raw.socket.write('x');
+  return raw;
+}
+
+async function stored(): Promise<string> {
+  const { json } = await stand.request('x', {}, '?durable=true', 'later');
+  return (json as { readonly uuid: string }).uuid;
+}
+
+describe.each([
+  ['that is gone', []],
+  ['with a new secret', [{ ...SHOP_TOKEN, token: NEW }]],
+])('a token %s', (_, tokens) => {
+  it('ends what it started: what waits, and what a worker has, which is told', async () => {
+    const served = await serve();
+    const first = stand.request('x');
+    await stand.untilWaiting(1);
+    const second = stand.request('x');
+    const others = stand.request('x', { token: OTHER });
+    await stand.untilWaiting(3);
+    await reload(...tokens, OTHER_TOKEN);
+    expect((await Promise.all([first, second])).map(failed)).toEqual([
+      ...[
+        [401, 'ERR_HTTP_TOKEN'],
+        [401, 'ERR_HTTP_TOKEN'],
+      ],
+    ]);
+    await until(() => told.length === 1, 'the worker is told');
+    // What another token started goes on.
+    await stand.untilWaiting(1);
+    await until(() => served.length === 2, 'the worker has the other one');
+    served.at(-1)?.('yes');
+    expect((await others).text).toBe('partyes');
+    await stand.untilNothingIsHeld();
+  });
+
+  it('ends its streams, its long polls and its uploads', async () => {
+    await serve();
+    const stream = stand.request('x', { headers: STREAM });
+    await stand.untilWaiting(1);
+    const uuid = await stored();
+    const poll = stand.get(`/titanic/requests/${uuid}/result?waitMs=60000`);
+    const raw = upload(SHOP);
+    const isHere = async (): Promise<boolean> =>
+      ((await stand.metrics()).value('memory_held_bytes{kind="input"}') ?? 0) > 0;
+    await until(isHere, 'the body begins');
+    await reload(...tokens, OTHER_TOKEN);
+    expect(failedAs(await stream)).toEqual([200, 'ERR_HTTP_TOKEN']);
+    expect(failed(await poll)).toEqual([401, 'ERR_HTTP_TOKEN']);
+    await raw.until('401 Unauthorized');
+    await until(() => told.length === 1, 'the worker is told');
+  });
+
+  it('leaves what it stored, which is served', async () => {
+    const uuid = await stored();
+    await reload(...tokens, OTHER_TOKEN);
+    const seen: string[] = [];
+    await stand.serve((asked) => {
+      seen.push(asked.text());
+      return 'done';
+    }, 'later');
+    await until(() => seen.length === 1, 'it is served');
+    await reload({ ...SHOP_TOKEN, token: NEW });
+    const path = `/titanic/requests/${uuid}/result?waitMs=60000`;
+    expect(await stand.get(path, { token: NEW })).toMatchObject({ status: 200, text: 'done' });
+  });
+});
+
+describe('a token that may no longer send requests to a service', () => {
+  it('has those ended that it sent there, wherever they are, and no others', async () => {
+    await serve();
+    const stream = stand.request('x', { headers: STREAM });
+    await stand.untilWaiting(1);
+    const second = stand.request('x');
+    await stand.untilWaiting(2);
+    const uuid = await stored();
+    const poll = stand.get(`/titanic/requests/${uuid}/result?waitMs=60000`);
+    await reload({ ...SHOP_TOKEN, client: 'later' }, OTHER_TOKEN);
+    expect(failedAs(await stream)).toEqual([200, 'ERR_HTTP_FORBIDDEN']);
+    expect(failed(await second)).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
+    await until(() => told.length === 1, 'the worker is told');
+    // The one that waited was refused (D73).
+    expect(stand.daemon.logged('request.refused')).toMatchObject([{ key: 'token:shop' }]);
+    await stand.serve(() => 'done', 'later');
+    expect((await poll).text).toBe('done');
+    await stand.untilNothingIsHeld();
+  });
+});
