@@ -168,7 +168,7 @@ class Client(ClientBase):
 
         The same ``idempotency_key`` for the same service gives the same job again. ``priority``: -100 to
         100, higher goes first. ``delay_ms``, ``ttl_ms`` and ``backoff``, the first and the longest pause
-        between attempts, are in milliseconds. ``shared``: other keys may read and close it.
+        between attempts, are in milliseconds; ``ttl_ms`` counts from the end of ``delay_ms``. ``shared``: other keys may read and close it.
 
         Raises what ``request`` raises, JobRefusedError, JobUnsupportedError.
         """

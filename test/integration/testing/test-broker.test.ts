@@ -125,6 +125,20 @@ describe('startTestBroker', () => {
     expect(losses).toBe(0);
   });
 
+  it('runs a request whose delay is longer than the time to live, which counts from its end (D109)', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock });
+    await offer(broker, 'upper', (text) => text.toUpperCase());
+    const client = clientOf(broker);
+    const jobs = [
+      await client.enqueue('upper', 'usual', { delayMs: 24 * 8 * HOUR_MS }),
+      await client.enqueue('upper', 'own', { delayMs: 24 * 8 * HOUR_MS, ttlMs: HOUR_MS }),
+    ];
+    await clock.advance(24 * 8 * HOUR_MS);
+    const replies = await Promise.all(jobs.map((job) => job.result()));
+    expect(replies.map((reply) => reply.text())).toEqual(['USUAL', 'OWN']);
+  });
+
   it('runs on after a leap', async () => {
     const clock = new FakeClock();
     const broker = await start({ clock });

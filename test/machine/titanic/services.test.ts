@@ -175,6 +175,26 @@ describe('titanic.submit', () => {
     expect(s.worker('w1').ready('echo').inbox()).toEqual([]);
   });
 
+  it.each([
+    ['below', 5000],
+    ['at', 10_000],
+    ['above', 10_001],
+    ['far above', 86_400_000],
+  ])('runs one whose delay is %s its ttl, which counts from its end (D109)', (_, delayMs) => {
+    const s = titanicStage({ busyTimeoutMs: 1e9, heartbeatIntervalMs: 1e8 });
+    const w1 = s.worker('w1').ready('echo');
+    const uuid = s.submits('echo', 'late', { delayMs, ttlMs: 10_000 });
+    const unserved = s.submits('nobody', 'late', { delayMs, ttlMs: 10_000 });
+    s.after(delayMs);
+    expect(w1.inbox()).toEqual(['REQUEST late']);
+    w1.final('done');
+    expect(s.asks('reply', uuid)).toBe('200|done');
+    s.after(9999);
+    expect(s.asks('reply', unserved)).toBe('300');
+    s.after(1);
+    expect(s.asks('reply', unserved)).toBe('400 unknown');
+  });
+
   it('takes as many attempts as it is told, of those that titanic.maxAttempts would allow (D16)', () => {
     const s = titanicStage({ titanic: { maxAttempts: 3 } });
     const uuid = s.submits('echo', 'x', { maxAttempts: 1 });

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client } from '../../../src/sdk/client.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { removeDaemons } from '../../support/daemon.js';
-import type { Reply } from '../../support/http.js';
+import { type Reply, tokenOf } from '../../support/http.js';
 import { OTHER, ProgramStand } from '../../support/programs.js';
 
 const stands: ProgramStand[] = [];
@@ -68,6 +68,18 @@ describe('a durable request over HTTP', () => {
     expect(uuidOf(await stand.request('a', { headers }, '?durable=true'))).toBe(first);
     const other = { 'idempotency-key': 'order-8' };
     expect(uuidOf(await stand.request('a', { headers: other }, '?durable=true'))).not.toBe(first);
+  });
+
+  it('lives for ttlMs after its delayMs is over, also if that is longer (D109)', async () => {
+    const stand = await open();
+    const query = '?durable=true&delayMs=5000&ttlMs=1000';
+    const uuid = uuidOf(await stand.request('later', {}, query));
+    const token = tokenOf(stand.daemon);
+    const { json } = await stand.get(`/titanic/requests/${uuid}`, { token });
+    const [accepted = 0, notBefore = 0, expires = 0] = ['acceptedAt', 'notBefore', 'expiresAt'].map(
+      (name) => Date.parse(String(Reflect.get(json as object, name))),
+    );
+    expect([notBefore - accepted, expires - notBefore]).toEqual([5000, 1000]);
   });
 
   it('is cancelled by DELETE before a worker has it', async () => {
