@@ -27,7 +27,7 @@ import {
   type StoredOptions,
   submitSettings,
 } from './job-options.js';
-import { type Decoders, type Message, ReceivedMessage, type ReceivedProgress } from '../message.js';
+import { type Decoders, jobReply, type Message, type ReceivedProgress } from '../message.js';
 import {
   type ClientSettings,
   DAY_MS,
@@ -129,12 +129,11 @@ export class Jobs implements JobClient {
   ): Promise<JobState> {
     const reply = await this.#asker.request(TITANIC_REPLY, job.uuid, options);
     const answer = readAnswer(reply.frames);
-    const { decode } = this.#asker.decodersOf(job.service);
     switch (answer.status) {
       case 200:
         return {
           state: 'replied',
-          reply: new ReceivedMessage(job.service, decode, answer.frames),
+          reply: jobReply(job.service, this.#asker.decodersOf(job.service), answer.frames),
         };
       case 300:
         return { state: 'pending' };
