@@ -184,9 +184,25 @@ function setOption(options: Options, name: string, value: unknown): string | nul
   }
 }
 
-/**
- * The 16 bytes of a uuid, or a fault. The body of `titanic.reply` and `titanic.close` is only this.
- */
+/** The second frame of `titanic.close`: a uuid that is not known is answered as one of another client is. */
+export const CLOSE_STRICT: Buffer = Buffer.from('strict');
+
+export interface TspClose {
+  readonly fault: null;
+  readonly uuid: Buffer;
+  readonly isStrict: boolean;
+}
+
+export function readTspClose(frames: Frames, from: number): TspClose | TspFault {
+  if (frames.count > from + 2) return { fault: 'frames too many' };
+  const uuid = uuidAt(frames, from);
+  if (uuid === null) return { fault: 'a uuid is 32 hexadecimal characters' };
+  const isStrict = frames.count > from + 1;
+  if (isStrict && !frames.equals(from + 1, CLOSE_STRICT)) return { fault: 'not the word strict' };
+  return { fault: null, uuid, isStrict };
+}
+
+/** The 16 bytes of a uuid, or a fault. The body of `titanic.reply` is only this. */
 export function readTspUuid(frames: Frames, from: number): Buffer | TspFault {
   if (frames.count > from + 1) return { fault: 'frames too many' };
   return uuidAt(frames, from) ?? { fault: 'a uuid is 32 hexadecimal characters' };

@@ -4,7 +4,7 @@ import { OPERATIONS } from '../../admin/api/operations.js';
 import { httpError } from '../../admin/http/errors.js';
 import { route, type Route } from '../../admin/http/route.js';
 import { clientRequest } from '../../wire/client-side.js';
-import { TITANIC_CLOSE, TITANIC_WAIT, uuidText } from '../../wire/tsp.js';
+import { CLOSE_STRICT, TITANIC_CLOSE, TITANIC_WAIT, uuidText } from '../../wire/tsp.js';
 import {
   endAnswer,
   replyAnswer,
@@ -47,7 +47,9 @@ export function durableRoutes(callers: () => Callers, isStored: boolean): Route[
     route(OPERATIONS.close, async ({ parts, incoming, token }) => {
       checkStored(isStored);
       const uuid = uuidText(parts.uuid);
-      const order = { service: TITANIC_CLOSE, body: [Buffer.from(uuid)], timeoutMs: STORE_MS };
+      // Without `strict` the answer would tell whether there is a request of this uuid.
+      const body = [Buffer.from(uuid), CLOSE_STRICT];
+      const order = { service: TITANIC_CLOSE, body, timeoutMs: STORE_MS };
       return await asked(callers(), token, incoming, order, (answer) =>
         answer.status === 200 ? json({ uuid, state: 'closed' }) : titanicFailure(answer),
       );

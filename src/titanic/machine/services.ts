@@ -4,6 +4,7 @@ import { escapeName } from '../../core/escape.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { packedBytes } from '../../core/packed.js';
 import {
+  readTspClose,
   readTspName,
   readTspProgress,
   readTspRequest,
@@ -21,6 +22,7 @@ import {
   TITANIC_SUBMIT,
   TITANIC_UNSCHEDULE,
   TITANIC_WAIT,
+  type TspClose,
   type TspFault,
   type TspProgress,
   type TspRequest,
@@ -124,9 +126,9 @@ export class TitanicServices {
         return;
       }
       case TITANIC_CLOSE: {
-        const uuid = readTspUuid(frames, body);
-        if ('fault' in uuid) this.#refuse(id, uuid);
-        else this.#close(id, asker, uuid);
+        const close = readTspClose(frames, body);
+        if (close.fault === null) this.#close(id, asker, close);
+        else this.#refuse(id, close);
         return;
       }
       case TITANIC_SCHEDULE:
@@ -325,7 +327,8 @@ export class TitanicServices {
     this.#progress.ask({ id, asker, uuid, until, cursor: cursorOf(place) });
   }
 
-  #close(id: AnswerNumber, asker: Asker, uuid: RequestUuid): void {
+  #close(id: AnswerNumber, asker: Asker, { uuid, isStrict }: TspClose): void {
+    const { answers } = this.#requests;
     const obstacle = this.#requests.obstacle(asker.identity);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
@@ -334,12 +337,15 @@ export class TitanicServices {
     const decided: ChangeCallback = (result) => {
       if (result === 'done' || result === 'passed') {
         this.#progress.forget(uuid);
-        this.#answer(id, STATUS_OK);
+        if (result === 'passed' && isStrict) answers.unknown(id);
+        else this.#answer(id, STATUS_OK);
       } else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
     };
     this.#requests.closeFor(id, asker, uuid, decided, () => {
       this.#context.denied(asker, uuid, 'close');
-      this.#requests.answers.unknown(id);
+      // While the peer of a pair may have what is unknown here, the close of an unknown uuid is done, too.
+      if (isStrict && this.#context.replica.probe() === null) this.#answer(id, STATUS_OK);
+      else answers.unknown(id);
     });
   }
 }

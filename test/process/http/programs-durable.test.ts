@@ -55,6 +55,7 @@ describe('a durable request over HTTP', () => {
     const closed = await stand.get(path, { method: 'DELETE' });
     expect(closed).toMatchObject({ status: 200, json: { uuid, state: 'closed' } });
     expect(failed(await stand.get(`${path}/result`))).toEqual([404, 'ERR_HTTP_NOT_FOUND']);
+    expect(failed(await stand.get(path, { method: 'DELETE' }))).toEqual([404, 'ERR_HTTP_NOT_FOUND']);
     expect(failed(await stand.get(`/titanic/requests/${NEVER}/result`))).toEqual([
       ...[404, 'ERR_HTTP_NOT_FOUND'],
     ]);
@@ -116,9 +117,13 @@ describe('a durable request over HTTP', () => {
     expect(failed(await stand.get(`${path}/result`, { token: OTHER }))).toEqual([
       ...[404, 'ERR_HTTP_NOT_FOUND'],
     ]);
-    expect(failed(await stand.get(path, { method: 'DELETE', token: OTHER }))).toEqual([
-      ...[404, 'ERR_HTTP_NOT_FOUND'],
-    ]);
+    const ends = async (of: string): Promise<unknown> => {
+      const { status, json } = await stand.get(of, { method: 'DELETE', token: OTHER });
+      return [status, json];
+    };
+    // The answers for another one’s, and for one that does not exist, are the same.
+    expect(await ends(path)).toEqual(await ends(`/titanic/requests/${NEVER}`));
+    expect(await ends(path)).toMatchObject([404, { error: { code: 'ERR_HTTP_NOT_FOUND' } }]);
     const client = new Client({ endpoints: [stand.daemon.endpoint] });
     await expect(client.job(uuid).result({ timeoutMs: 2000 })).rejects.toThrow();
     await client.close();
