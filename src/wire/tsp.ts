@@ -85,13 +85,22 @@ export type SubmitOptions = {
   readonly headers: Buffer | null;
   /** A URL that is told of its end. */
   readonly webhook: string | null;
+  /** The answer says whether the request existed before (D112). */
+  readonly existed: boolean | null;
 };
 type Options = { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] };
 
-const NAMES = ['key', ...JOB_ROWS.map(({ name }) => name), 'headers', 'webhook'];
+const NAMES = ['key', ...JOB_ROWS.map(({ name }) => name), 'headers', 'webhook', 'existed'];
 const UNKNOWN_FAULT = `unknown option; there are ${NAMES.join(', ')}`;
 const NO_OPTIONS = Object.fromEntries(NAMES.map((name) => [name, null])) as SubmitOptions;
 const ROWS = new Map<string, (typeof JOB_ROWS)[number]>(JOB_ROWS.map((row) => [row.name, row]));
+
+/** What the third frame of an answer to `titanic.submit` says in JSON, if the options ask for it. */
+export interface TspExisted {
+  /** Whether the request of the key was there before this one. */
+  readonly existed: boolean;
+  readonly state: 'pending' | 'replied' | 'dead' | 'closed';
+}
 
 /** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
 export interface TspRequest {
@@ -174,6 +183,10 @@ function setOption(options: Options, name: string, value: unknown): string | nul
       options.webhook =
         typeof value === 'string' && /^[\x21-\x7e]{1,2048}$/.test(value) ? value : null;
       return options.webhook === null ? WEBHOOK_FAULT : null;
+    case 'existed':
+      if (typeof value !== 'boolean') return 'existed is true or false';
+      options.existed = value;
+      return null;
     default: {
       const row = ROWS.get(name);
       if (row === undefined) return UNKNOWN_FAULT;
@@ -290,6 +303,7 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
   }
   if ('key' in others) return { fault: 'key: a schedule makes a key for each of its requests' };
   if ('webhook' in others) return { fault: 'webhook: not for the requests of a schedule' };
+  if ('existed' in others) return { fault: 'existed: not for the requests of a schedule' };
   const options = optionsOf(others);
   if ('fault' in options) return options;
   const target = readTarget(frames, from + 1, options);

@@ -6,6 +6,7 @@ import { HTTP_ERRORS, type HttpErrorCode } from '../../admin/http/errors.js';
 import { frameJson } from '../../core/frame-json.js';
 import { failureLine, readDeadStatus } from '../../wire/failure.js';
 import type { RefusalStatus } from '../../wire/mmi.js';
+import type { TspExisted } from '../../wire/tsp.js';
 import type { Wanted } from './headers.js';
 import type { Message } from './message.js';
 
@@ -128,6 +129,7 @@ export function titanicAnswer([
 export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
   const dead = readDeadStatus(text);
   if (dead !== null) return failedAnswer({ kind: 'failed', ...dead, detail: rest });
+  if (status === 409) return refusedAnswer('ERR_HTTP_KEY_REUSED', text);
   if (status < 500) {
     return text === 'unknown'
       ? refusedAnswer('ERR_HTTP_NOT_FOUND', 'there is no such request, or it is of another client')
@@ -139,6 +141,22 @@ export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
   // It may be stored all the same: this tells (D105).
   const where = uuid === undefined ? {} : { location: resultPath(uuid.toString('latin1')) };
   return refusedAnswer(code, text, where);
+}
+
+/** What is said of a request that has ended before its key was used again. */
+const NOTES: Readonly<Partial<Record<TspExisted['state'], string>>> = {
+  dead:
+    'the request of this key is dead: its result says why. To begin anew, use another key, or have an operator ' +
+    'retry it (majordomo durable retry UUID)',
+  closed:
+    'the request of this key has ended, and nothing is kept of it but the key. To begin anew, use another key',
+};
+
+/** @param told the frame behind the uuid, as `titanic.submit` answers whoever asks whether it existed */
+export function storedAnswer(uuid: string, told: Buffer | undefined, headers: Headers): Answer {
+  const { existed, state } = JSON.parse(String(told)) as TspExisted;
+  const note = NOTES[state] ?? null;
+  return json({ uuid, state, existed, note }, 202, { location: resultPath(uuid), ...headers });
 }
 
 export function resultPath(uuid: string): string {

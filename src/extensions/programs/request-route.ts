@@ -1,12 +1,12 @@
 /** `POST /api/v1/services/{service}/requests`: a program sends a request. */
-import { type Answer, json, type Stream } from '../../admin/http/answer.js';
+import { type Answer, type Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
 import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
 import { type CheckedRequest, route, type Route } from '../../admin/http/route.js';
 import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
-import { endAnswer, replyAnswer, resultPath, titanicAnswer, titanicFailure } from './answers.js';
+import { endAnswer, replyAnswer, storedAnswer, titanicAnswer, titanicFailure } from './answers.js';
 import { Incoming, outcomeOf } from './ask.js';
 import { type Call, type CallListener, REQUEST_ID } from './call.js';
 import type { Callers } from './callers.js';
@@ -56,6 +56,7 @@ function submission({ query, incoming: { headers } }: Request, service: Buffer):
   const passed = headersFrame(headers);
   const options = {
     ...(key === null ? {} : { key }),
+    existed: true,
     ...(webhook === null ? {} : { webhook }),
     ...Object.fromEntries(SUBMIT_PARAMETERS.map(({ name }) => [name, query[name] ?? undefined])),
     ...(passed.length === 0 ? {} : { headers: JSON.parse(passed.toString('utf8')) as unknown }),
@@ -118,8 +119,8 @@ async function answered(
   if (outcome.kind !== 'reply') return endAnswer(outcome);
   if (!isDurable) return replyAnswer(outcome.frames, wanted);
   const answer = titanicAnswer(outcome.frames);
-  const uuid = answer.rest[0]?.toString('latin1');
+  const [uuid, told] = answer.rest;
   if (answer.status !== 200 || uuid === undefined) return titanicFailure(answer);
   const applied = prefersAsync(headers) ? { 'preference-applied': 'respond-async' } : {};
-  return json({ uuid, state: 'pending' }, 202, { location: resultPath(uuid), ...applied });
+  return storedAnswer(uuid.toString('latin1'), told, applied);
 }

@@ -55,7 +55,10 @@ describe('a durable request over HTTP', () => {
     const closed = await stand.get(path, { method: 'DELETE' });
     expect(closed).toMatchObject({ status: 200, json: { uuid, state: 'closed' } });
     expect(failed(await stand.get(`${path}/result`))).toEqual([404, 'ERR_HTTP_NOT_FOUND']);
-    expect(failed(await stand.get(path, { method: 'DELETE' }))).toEqual([404, 'ERR_HTTP_NOT_FOUND']);
+    expect(failed(await stand.get(path, { method: 'DELETE' }))).toEqual([
+      404,
+      'ERR_HTTP_NOT_FOUND',
+    ]);
     expect(failed(await stand.get(`/titanic/requests/${NEVER}/result`))).toEqual([
       ...[404, 'ERR_HTTP_NOT_FOUND'],
     ]);
@@ -69,6 +72,29 @@ describe('a durable request over HTTP', () => {
     expect(uuidOf(await stand.request('a', { headers }, '?durable=true'))).toBe(first);
     const other = { 'idempotency-key': 'order-8' };
     expect(uuidOf(await stand.request('a', { headers: other }, '?durable=true'))).not.toBe(first);
+  });
+
+  it('an idempotency key names one request: another is 422; what existed is said (D112)', async () => {
+    const stand = await open();
+    const headers = { 'idempotency-key': 'order-7' };
+    const send = (body = 'a', query = '?durable=true'): Promise<Reply> =>
+      stand.request(body, { headers }, query);
+    const first = await send();
+    const uuid = uuidOf(first);
+    expect(first.json).toEqual({ uuid, state: 'pending', existed: false, note: null });
+    expect((await send()).json).toEqual({ uuid, state: 'pending', existed: true, note: null });
+    for (const other of [await send('b'), await send('a', '?durable=true&priority=1')]) {
+      expect(failed(other)).toEqual([422, 'ERR_HTTP_KEY_REUSED']);
+      expect(other.headers.location).toBeUndefined();
+    }
+    await stand.serve(() => {
+      throw new ServiceError('bad', 'No', { retry: false });
+    });
+    await stand.get(`/titanic/requests/${uuid}/result?waitMs=60000`);
+    const note = expect.stringContaining('To begin anew, use another key');
+    expect((await send()).json).toEqual({ uuid, state: 'dead', existed: true, note });
+    await stand.get(`/titanic/requests/${uuid}`, { method: 'DELETE' });
+    expect((await send()).json).toEqual({ uuid, state: 'closed', existed: true, note });
   });
 
   it('lives for ttlMs after its delayMs is over, also if that is longer (D109)', async () => {

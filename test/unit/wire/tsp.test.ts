@@ -72,7 +72,7 @@ describe('the readers of titanic.*', () => {
         expect(read).toEqual({
           ...{ fault: null, service: 1, body: 2 },
           options: {
-            ...{ ...absent, headers: null, webhook: null, ...chosen },
+            ...{ ...absent, headers: null, webhook: null, existed: null, ...chosen },
             key: key === undefined ? null : Buffer.from(key),
           },
         });
