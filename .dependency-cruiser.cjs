@@ -606,6 +606,7 @@ const IO_BUILT_INS = [
   'worker_threads',
 ];
 const CLOCK_AND_RANDOM = ['^src/core/(clock|random)\\.ts$'];
+const DIGEST = '^src/core/digest\\.ts$';
 
 const builtIn = (...names) => `^(node:)?(${names.join('|')})(/|$)`;
 
@@ -628,7 +629,7 @@ const machines = [
       'A machine gets time and randomness as arguments (`now`, `RandomFill` of core/random.ts), so that a seed replays it.',
     from: {
       path: [room(...MACHINES), EXTENSION_MACHINE],
-      pathNot: [...SHELLS, ...CLOCK_AND_RANDOM],
+      pathNot: [...SHELLS, ...CLOCK_AND_RANDOM, DIGEST],
     },
     to: {
       path: [builtIn('crypto', 'perf_hooks'), '^src/core/(clock|random)\\.ts$'],

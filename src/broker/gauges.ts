@@ -1,14 +1,15 @@
-/** Waiting requests and workers, for the row of each service. Counted on demand. */
+/** Waiting requests, workers and pauses, for the row of each service. Counted on demand. */
 import { PLAIN } from './request-counters.js';
 import type { Service } from './state/entities.js';
 
 export function measure(services: Iterable<Service>): void {
   for (const service of services) {
-    const { counts, queue, workers, workersBusy } = service;
+    const { counts, queue, workers, workersBusy, isPaused } = service;
     counts[PLAIN.inFlight] = inFlight(service);
     counts[PLAIN.queued] = queue.count;
     counts[PLAIN.workers.waiting] = workers.size - workersBusy;
     counts[PLAIN.workers.busy] = workersBusy;
+    counts[PLAIN.paused] = isPaused ? 1 : 0;
   }
 }
 

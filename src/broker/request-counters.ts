@@ -47,7 +47,9 @@ export const PLAIN = {
   /** Requests of clients that are at workers. */
   inFlight: WAIT.end + 1,
   workers: { waiting: WAIT.end + 2, busy: WAIT.end + 3 },
-  columns: WAIT.end + 4,
+  /** 1 if an operator paused the service. */
+  paused: WAIT.end + 4,
+  columns: WAIT.end + 5,
 } as const;
 
 /**

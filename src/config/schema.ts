@@ -206,7 +206,7 @@ export const SCHEMA = map({
     requestTtlMs: durationMs(1000, 315_360_000_000)
       .prefault(604_800_000)
       .describe(
-        'How long the broker keeps a request that no worker has answered; then it deletes and counts it.',
+        'How long the broker keeps a request that no worker has answered, from the time at which it may first run; then it deletes and counts it.',
       ),
     keyTtlMs: durationMs(0, 315_360_000_000)
       .prefault(86_400_000)

@@ -73,6 +73,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_TITANIC_DISK', EXIT.disk],
   ['ERR_TITANIC_FILE', EXIT.config],
   ['ERR_TITANIC_FULL', EXIT.disk],
+  ['ERR_TITANIC_KEY_REUSED', EXIT.failed],
   ['ERR_TITANIC_LOST', EXIT.disk],
   ['ERR_TITANIC_MIGRATE', EXIT.config],
   ['ERR_TITANIC_MOVED', EXIT.config],

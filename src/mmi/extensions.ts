@@ -16,4 +16,5 @@ export const TITANIC_EXTENSIONS: readonly string[] = [
   'backoff',
   'schedule',
   'progress',
+  'existed',
 ];

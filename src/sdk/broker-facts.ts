@@ -37,7 +37,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
 
 /**
  * Extensions that a client uses: durable requests with options, waiting for replies, failures,
- * headers, own pauses, parts while a worker sends them, taking requests back.
+ * headers, own pauses, parts while a worker sends them, taking requests back, whether a durable request existed.
  */
 export interface Offers {
   readonly submit: boolean;
@@ -47,6 +47,7 @@ export interface Offers {
   readonly backoff: boolean;
   readonly progress: boolean;
   readonly cancel: boolean;
+  readonly existed: boolean;
 }
 
 /** One answer. Its JSON is parsed once, whatever is asked of it. */
@@ -78,6 +79,7 @@ export class BrokerFacts {
       backoff: this.#has('backoff'),
       progress: this.#has('progress'),
       cancel: this.#has('cancel'),
+      existed: this.#has('existed'),
     };
   }
 

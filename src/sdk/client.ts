@@ -68,7 +68,7 @@ export type { ClientCounters } from './client/exchange.js';
 export { FreelanceClient, type FreelanceClientOptions } from './freelance-client.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
-export type { Job, JobState } from './jobs/job.js';
+export type { Job, JobFound, JobState } from './jobs/job.js';
 export {
   type ErrorOf,
   isMajordomoError,

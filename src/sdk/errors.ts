@@ -46,6 +46,8 @@ export const SDK_ERRORS = {
     'A message reached its reader later than `maxDelayMs` allows: `details` has `delayMs` and `behind`.',
   ERR_TITANIC_DEAD:
     'The durable request is dead (500): no attempt was answered, and no worker reported why; see `details.text`.',
+  ERR_TITANIC_KEY_REUSED:
+    'The `idempotencyKey` was used for a request with another body or other options (409): nothing was stored.',
   ERR_TITANIC_PENDING:
     'No reply to the durable request arrived within `timeoutMs`; it may still arrive.',
   ERR_TITANIC_REFUSED:

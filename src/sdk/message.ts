@@ -241,6 +241,34 @@ export interface Decoders {
   readonly decodeProgress: Decode | null;
 }
 
+/**
+ * The reply to a durable request, as it is stored: the frames of all its parts. A codec makes one frame of each value,
+ * so of several frames, the last one is what a generator returned. A worker that made a value of several frames itself
+ * is understood, too, unless its last frame is a value of its own.
+ */
+export function jobReply(
+  service: string,
+  { decode }: Pick<Decoders, 'decode'>,
+  frames: Buffer[],
+): ReceivedMessage {
+  const last = frames.at(-1);
+  if (decode === null || last === undefined || frames.length === 1) {
+    return new ReceivedMessage(service, decode, frames);
+  }
+  const decodeLast: Decode = (bytes) => {
+    try {
+      return decode(last);
+    } catch (error) {
+      try {
+        return decode(bytes);
+      } catch {
+        throw error;
+      }
+    }
+  };
+  return new ReceivedMessage(service, decodeLast, frames);
+}
+
 /** A part of a reply, or progress: then it has its own frames and decoder. */
 class ReceivedPiece extends ReceivedMessage {
   readonly progress: boolean;

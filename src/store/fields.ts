@@ -39,6 +39,11 @@ export const UNCLAIMED = 34;
  * request without headers has no column for them, and an older node or program keeps them, too.
  */
 const HEADERS = 30;
+/**
+ * Of a request with an idempotency key: a digest of what its client asked for (D112). The row of the key has it, too,
+ * which stays when the request has ended.
+ */
+const DIGEST = 35;
 /** Bytes of pauses (D81): base and longest, each 32 bits. */
 const PAUSES_BYTES = 8;
 
@@ -81,10 +86,14 @@ export function takeKnown(
 }
 
 /**
- * `extra` of a new request: its headers, and those of its options that have no column either; `null`: it has none
- * of them.
+ * `extra` of a new request: its headers, those of its options that have no column either, and the digest of what its
+ * key names; `null`: it has none of them.
  */
-export function extraOf(headers: Buffer | null, options: Partial<KeptOptions> = {}): Buffer | null {
+export function extraOf(
+  headers: Buffer | null,
+  options: Partial<KeptOptions> = {},
+  digest: Buffer | null = null,
+): Buffer | null {
   let to = headers === null ? null : new PackWriter(EXTRA_BYTES + headers.length);
   if (to !== null) new FieldWriter(to).bytes(headers, HEADERS);
   for (const { name, kept } of KEPT_ROWS) {
@@ -93,7 +102,28 @@ export function extraOf(headers: Buffer | null, options: Partial<KeptOptions> = 
     to ??= new PackWriter(EXTRA_BYTES);
     new FieldWriter(to).bytes(packedOption(value), kept);
   }
+  if (digest !== null) {
+    to ??= new PackWriter(EXTRA_BYTES);
+    new FieldWriter(to).bytes(digest, DIGEST);
+  }
   return to === null ? null : to.takeBuffer();
+}
+
+/** `extra` of the row of a key. @param extra that of its request */
+export function keyExtraOf(extra: Buffer | null | undefined): Buffer | null {
+  return extra ? extraOf(null, {}, extraField(extra, DIGEST)) : null;
+}
+
+/**
+ * Whether a key names another request than the one that comes with it (D112). One without a digest, from before
+ * there were any, names every request.
+ * @param extra of the request
+ * @param known of the row of its key
+ */
+export function namesAnother(extra: Buffer | null | undefined, known: Buffer | null): boolean {
+  const digest = extra ? extraField(extra, DIGEST) : null;
+  const named = known === null ? null : extraField(known, DIGEST);
+  return digest !== null && named !== null && !digest.equals(named);
 }
 
 function packedOption(value: OptionValue): Buffer {

@@ -8,6 +8,7 @@
  * equal.
  */
 import { isOnceKey, isScheduleKey } from '../wire/tsp.js';
+import { keyExtraOf } from './fields.js';
 import { join, type RequestState } from './join.js';
 import { joinExtra } from '../core/numbered-fields.js';
 import type { KeyRecord, RequestRecord, StoreRecord, TombstoneRecord } from './record-codec.js';
@@ -145,7 +146,10 @@ class Merging {
     if (tombstones.some(({ by }) => isOpenTo(by, record.request))) {
       const tombstone = joinTombstones(ANY_OWNER, tombstones);
       const { keyUntil: until } = tombstone;
-      if (key !== null) this.key({ kind: 'key', service, key, uuid, until, owner, extra: null });
+      if (key !== null) {
+        const extra = keyExtraOf(record.extra);
+        this.key({ kind: 'key', service, key, uuid, until, owner, extra });
+      }
       if (tombstones.some(({ by }) => by !== ANY_OWNER)) {
         this.#tables.dropTombstones(uuid);
         this.#tables.putTombstone(uuid, tombstone);
@@ -185,11 +189,11 @@ class Merging {
   }
 
   #insert({ record, body }: NewRequest, number: number): void {
-    const { request, key } = record;
+    const { request, key, extra } = record;
     this.#tables.insert(record, body, number);
     this.#joined++;
     if (request.state === 'pending') this.#open({ ...request, number });
-    if (key !== null) this.#pointKeyHere(request, key);
+    if (key !== null) this.#pointKeyHere(request, key, extra);
   }
 
   #join(before: RequestHere, record: RequestRecord): void {
@@ -209,7 +213,7 @@ class Merging {
     } else if (isNewsToOther) {
       this.#tables.touch(request.uuid);
     }
-    if (record.key !== null) this.#pointKeyHere(request, record.key);
+    if (record.key !== null) this.#pointKeyHere(request, record.key, record.extra);
     else if (before.key !== null) this.#dropKeyOf(request, before.key);
   }
 
@@ -222,7 +226,11 @@ class Merging {
   }
 
   /** On the other side, the key leads to this request, which is also in this store. */
-  #pointKeyHere({ service, uuid, owner }: StoredRequest, key: Buffer): void {
+  #pointKeyHere(
+    { service, uuid, owner }: StoredRequest,
+    key: Buffer,
+    ofRequest: Buffer | null,
+  ): void {
     const known = this.#tables.keyOf(service, key, owner);
     if (known?.uuid.equals(uuid) === true && known.until === null) return;
     // A key whose request has ended yields to one whose request is in the store.
@@ -232,7 +240,10 @@ class Merging {
     }
     if (known?.until === null && isScheduleKey(key)) this.#endTwin(known.uuid);
     else this.#releaseKey(known);
-    this.#tables.putKey(service, key, { owner, uuid, until: null, extra: known?.extra ?? null });
+    // What was kept with it belongs to the request that it led to.
+    const own = known?.uuid.equals(uuid) === true ? known.extra : null;
+    const extra = joinExtra(keyExtraOf(ofRequest), own);
+    this.#tables.putKey(service, key, { owner, uuid, until: null, extra });
     this.#tables.setKeyOf(uuid, key);
   }
 

@@ -117,7 +117,9 @@ export const REQUEST_FIELDS = {
   },
   expiresAt: {
     ...{ field: 8, kind: 'wallTime', setBy: 'client' },
-    shown: 'When the request expires, unless it is answered, or its reply is closed, before that.',
+    shown:
+      'When the request expires, unless it is answered, or its reply is closed, before that. Until it has ' +
+      'ended, its time to live counts from `notBefore`.',
   },
   maxAttempts: { field: 9, kind: 'countFromOne', setBy: 'client', shown: '' },
   attempts: {

@@ -24,6 +24,7 @@ import {
   type Ownership,
   type RequestUuid,
   type StoredRequest,
+  type StoredState,
 } from './request.js';
 
 export type { Attempt } from './attempt.js';
@@ -75,7 +76,7 @@ type Step =
       readonly body: Buffer;
       /**
        * D16, D70: if its owner has already used the key for the service, nothing is stored and the
-       * result is the first request's uuid.
+       * result is the first request's uuid, or that it was another request (D112).
        */
       readonly key: Buffer | null;
       /** `FIRST_CLAIM`: this broker has it claimed from the beginning. See `ClaimStore`. */
@@ -169,8 +170,14 @@ export type ChangeResult =
   | { readonly kind: 'busy' }
   /** close: it belongs to another owner: nothing changed. */
   | { readonly kind: 'denied' }
-  /** accept: the key is known and belongs to this request. */
-  | { readonly kind: 'known'; readonly uuid: RequestUuid }
+  /** accept: the key is known and belongs to this request, which is still there, or has ended. */
+  | {
+      readonly kind: 'known';
+      readonly uuid: RequestUuid;
+      readonly state: StoredState | 'closed';
+    }
+  /** accept: the key is known and belongs to a request that is another one (D112). */
+  | { readonly kind: 'another' }
   /** retry: the request as it is now. */
   | { readonly kind: 'retried'; readonly request: StoredRequest }
   /** sweep: how many ended, and whether there are more. */
@@ -186,6 +193,7 @@ export type ChangeResult =
 export const DONE: ChangeResult = { kind: 'done' };
 export const PASSED: ChangeResult = { kind: 'passed' };
 export const DENIED: ChangeResult = { kind: 'denied' };
+export const ANOTHER: ChangeResult = { kind: 'another' };
 export const REFUSED: ChangeResult = { kind: 'refused' };
 export const BUSY: ChangeResult = { kind: 'busy' };
 

@@ -10,7 +10,7 @@ import { packChunk, unpackChunk } from '../store/chunk-codec.js';
 import type { NodeRecovered } from '../store/node-store.js';
 import { unpackFailure } from '../store/failure-codec.js';
 import { joinExtra } from '../core/numbered-fields.js';
-import { storedContent } from '../store/fields.js';
+import { keyExtraOf, namesAnother, storedContent } from '../store/fields.js';
 import { failureLine } from '../wire/failure.js';
 import { isOnceKey } from '../wire/tsp.js';
 import { merge, type MergeTables } from '../store/merge.js';
@@ -381,9 +381,12 @@ export class MemoryTables {
       const { service, uuid, owner, acceptedAt } = request;
       const known = this.#keys.get(keyName(service, key, owner));
       if (known !== undefined && (known.until === null || known.until > acceptedAt)) {
-        return { kind: 'known', uuid: known.uuid };
+        if (namesAnother(extra, known.extra)) return { kind: 'another' };
+        const state = this.#entries.get(nameOf(known.uuid))?.request.state ?? 'closed';
+        return { kind: 'known', uuid: known.uuid, state };
       }
-      const fresh = { service, key, owner, uuid, until: null, changed, extra: null };
+      const keyExtra = keyExtraOf(extra);
+      const fresh = { service, key, owner, uuid, until: null, changed, extra: keyExtra };
       this.#keys.set(keyName(service, key, owner), fresh);
     }
     this.#nextNumber = nextAfter(this.#nextNumber, number);

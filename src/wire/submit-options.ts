@@ -25,7 +25,10 @@ export interface JobOptions {
   readonly priority?: number;
   /** The request does not run before this many milliseconds from now. Default 0. */
   readonly delayMs?: number;
-  /** An unserved request expires after this many milliseconds. Default: the broker's `titanic.requestTtlMs`. */
+  /**
+   * An unserved request expires this many milliseconds after it may first run: now, or when `delayMs` is
+   * over. Default: the broker's `titanic.requestTtlMs`.
+   */
   readonly ttlMs?: number;
   /** Attempts after which the request is dead. Default: the broker's `titanic.maxAttempts`. */
   readonly maxAttempts?: number;
@@ -80,7 +83,7 @@ export const JOB_OPTIONS = {
   },
   ttlMs: {
     ...{ type: 'whole', min: 1, max: DURATION_MS_MAX },
-    about: 'how long it may go without a reply',
+    about: 'how long it may go without a reply, from the time at which it may first run',
   },
   maxAttempts: { type: 'whole', min: 1, max: 1000, about: 'attempts after which it is dead' },
   backoff: {

@@ -85,13 +85,22 @@ export type SubmitOptions = {
   readonly headers: Buffer | null;
   /** A URL that is told of its end. */
   readonly webhook: string | null;
+  /** The answer says whether the request existed before (D112). */
+  readonly existed: boolean | null;
 };
 type Options = { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] };
 
-const NAMES = ['key', ...JOB_ROWS.map(({ name }) => name), 'headers', 'webhook'];
+const NAMES = ['key', ...JOB_ROWS.map(({ name }) => name), 'headers', 'webhook', 'existed'];
 const UNKNOWN_FAULT = `unknown option; there are ${NAMES.join(', ')}`;
 const NO_OPTIONS = Object.fromEntries(NAMES.map((name) => [name, null])) as SubmitOptions;
 const ROWS = new Map<string, (typeof JOB_ROWS)[number]>(JOB_ROWS.map((row) => [row.name, row]));
+
+/** What the third frame of an answer to `titanic.submit` says in JSON, if the options ask for it. */
+export interface TspExisted {
+  /** Whether the request of the key was there before this one. */
+  readonly existed: boolean;
+  readonly state: 'pending' | 'replied' | 'dead' | 'closed';
+}
 
 /** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
 export interface TspRequest {
@@ -174,6 +183,10 @@ function setOption(options: Options, name: string, value: unknown): string | nul
       options.webhook =
         typeof value === 'string' && /^[\x21-\x7e]{1,2048}$/.test(value) ? value : null;
       return options.webhook === null ? WEBHOOK_FAULT : null;
+    case 'existed':
+      if (typeof value !== 'boolean') return 'existed is true or false';
+      options.existed = value;
+      return null;
     default: {
       const row = ROWS.get(name);
       if (row === undefined) return UNKNOWN_FAULT;
@@ -184,9 +197,25 @@ function setOption(options: Options, name: string, value: unknown): string | nul
   }
 }
 
-/**
- * The 16 bytes of a uuid, or a fault. The body of `titanic.reply` and `titanic.close` is only this.
- */
+/** The second frame of `titanic.close`: a uuid that is not known is answered as one of another client is. */
+export const CLOSE_STRICT: Buffer = Buffer.from('strict');
+
+export interface TspClose {
+  readonly fault: null;
+  readonly uuid: Buffer;
+  readonly isStrict: boolean;
+}
+
+export function readTspClose(frames: Frames, from: number): TspClose | TspFault {
+  if (frames.count > from + 2) return { fault: 'frames too many' };
+  const uuid = uuidAt(frames, from);
+  if (uuid === null) return { fault: 'a uuid is 32 hexadecimal characters' };
+  const isStrict = frames.count > from + 1;
+  if (isStrict && !frames.equals(from + 1, CLOSE_STRICT)) return { fault: 'not the word strict' };
+  return { fault: null, uuid, isStrict };
+}
+
+/** The 16 bytes of a uuid, or a fault. The body of `titanic.reply` is only this. */
 export function readTspUuid(frames: Frames, from: number): Buffer | TspFault {
   if (frames.count > from + 1) return { fault: 'frames too many' };
   return uuidAt(frames, from) ?? { fault: 'a uuid is 32 hexadecimal characters' };
@@ -274,6 +303,7 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
   }
   if ('key' in others) return { fault: 'key: a schedule makes a key for each of its requests' };
   if ('webhook' in others) return { fault: 'webhook: not for the requests of a schedule' };
+  if ('existed' in others) return { fault: 'existed: not for the requests of a schedule' };
   const options = optionsOf(others);
   if ('fault' in options) return options;
   const target = readTarget(frames, from + 1, options);

@@ -3,10 +3,12 @@ import { retryEntry } from '../../src/store/attempt.js';
 import { newRequest } from '../../src/store/request.js';
 import {
   type Change,
+  type ChangeResult,
   ANY_OWNER,
   type Closer,
   type RequestUuid,
   type StoredRequest,
+  type StoredState,
 } from '../../src/store/store.js';
 
 export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
@@ -33,15 +35,25 @@ export function requestOf(n: number, more: Partial<StoredRequest> = {}): StoredR
 
 export function accept(
   n: number,
-  more: Partial<StoredRequest> & { readonly key?: string; readonly body?: Buffer } = {},
+  more: Partial<StoredRequest> & {
+    readonly key?: string;
+    readonly body?: Buffer;
+    readonly extra?: Buffer | null | undefined;
+  } = {},
 ): ChangeOf<'accept'> {
-  const { key, body = Buffer.from(`body ${n}`), ...request } = more;
+  const { key, body = Buffer.from(`body ${n}`), extra, ...request } = more;
   return {
     kind: 'accept',
     request: requestOf(n, { bodyBytes: body.length, ...request }),
     body,
     key: key === undefined ? null : Buffer.from(key),
+    ...(extra ? { extra } : {}),
   };
+}
+
+/** The result of an acceptance whose key leads to this request. */
+export function known(n: number, state: StoredState | 'closed' = 'pending'): ChangeResult {
+  return { kind: 'known', uuid: uuidOf(n), state };
 }
 
 export function attempt(n: number, attempts: number, generation = 0): ChangeOf<'attempt'> {

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 
+import { extraOf } from '../../src/store/fields.js';
 import type { Change } from '../../src/store/store.js';
 import {
   accept,
@@ -7,15 +8,16 @@ import {
   DAY_MS,
   dead,
   expire,
+  known,
   NOON,
   reply,
+  retry,
   sweep,
   uuidOf,
 } from './store-changes.js';
 import type { Subject } from './store-contract.js';
 
 export function describeStoreKeys(subject: Subject, isShared: boolean): void {
-  const known = (n: number): object => ({ kind: 'known', uuid: uuidOf(n) });
   const done = { kind: 'done' };
 
   it('a key that its service has seen leads to the first request, and nothing is stored', async () => {
@@ -38,8 +40,52 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
       close(1),
       accept(3, { key: 'k' }),
     );
-    expect(results).toEqual([done, known(1), done, known(1)]);
+    expect(results).toMatchObject([done, known(1), done, { kind: 'known', uuid: uuidOf(1) }]);
     expect(subject.user.told).toHaveLength(1);
+  });
+
+  it('says in which state the request is that it leads to (D112)', async () => {
+    const { user } = subject;
+    await user.commit(...[1, 2, 3, 4].map((n) => accept(n, { key: `k${n}` })));
+    await user.commit(reply(2), dead(3), close(4));
+    const again = (): Promise<readonly object[]> =>
+      user.commit(...[1, 2, 3, 4].map((n) => accept(n + 10, { key: `k${n}` })));
+    const all = [known(1), known(2, 'replied'), known(3, 'dead'), known(4, 'closed')];
+    expect(await again()).toEqual(all);
+    await user.commit(retry(3, 1));
+    expect(await again()).toEqual([...all.slice(0, 2), known(3), known(4, 'closed')]);
+  });
+
+  it('leads to no other request than the one it was used for, also after that has ended (D112)', async () => {
+    const another = { kind: 'another' };
+    const [a, b] = ['a', 'b'].map((text) => extraOf(null, {}, Buffer.alloc(16, text)));
+    const { user } = subject;
+    await user.commit(accept(1, { key: 'k', extra: a }), accept(2, { key: 'old' }));
+    const again = (n: number): Change[] => [
+      accept(n, { key: 'k', extra: a }),
+      accept(n + 1, { key: 'k', extra: b }),
+      // One of a client or a broker that makes no digest, and one that was used before there were any.
+      accept(n + 2, { key: 'k' }),
+      accept(n + 3, { key: 'old', extra: b }),
+    ];
+    expect(await user.commit(...again(10))).toEqual([known(1), another, known(1), known(2)]);
+    await subject.reopen();
+    expect(await subject.user.commit(...again(20))).toEqual([
+      ...[known(1), another, known(1), known(2)],
+    ]);
+    await subject.user.commit(close(1), expire(2));
+    await subject.reopen();
+    const ended = [known(1, 'closed'), another, known(1, 'closed'), known(2, 'closed')];
+    expect(await subject.user.commit(...again(30))).toEqual(ended);
+    // One that is used anew names what it is used for then.
+    const late = { key: 'k', acceptedAt: NOON + 2 * DAY_MS };
+    expect(
+      await subject.user.commit(
+        accept(41, { ...late, extra: b }),
+        accept(42, { ...late, extra: a }),
+        accept(43, { ...late, extra: b }),
+      ),
+    ).toEqual([done, another, known(41)]);
   });
 
   it('is of one service: another may use the same', async () => {
@@ -68,7 +114,7 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
       const n = key === 'closed' ? 0 : 10;
       await user.commit(accept(n + 1, { key }), end(n + 1, NOON + DAY_MS));
       const before = accept(n + 2, { key, acceptedAt: NOON + DAY_MS - 1 });
-      expect(await user.commit(before)).toEqual([known(n + 1)]);
+      expect(await user.commit(before)).toEqual([known(n + 1, 'closed')]);
       const after = accept(n + 3, { key, acceptedAt: NOON + DAY_MS });
       expect(await user.commit(after, accept(n + 4, { key }))).toEqual([done, known(n + 3)]);
     }
@@ -86,12 +132,12 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
     const keyUntil = NOON + 100;
     await user.commit(sweep(NOON + 10, { keyUntil }));
     expect(await user.commit(accept(3, { key: 'r' }), accept(4, { key: 'd' }))).toEqual([
-      known(1),
-      known(2),
+      known(1, 'closed'),
+      known(2, 'closed'),
     ]);
     const swept = { kind: 'swept', replied: 0, dead: 0, more: false, services: [] };
     expect(await user.commit(sweep(NOON + 99))).toEqual([swept]);
-    expect(await user.commit(accept(5, { key: 'r' }))).toEqual([known(1)]);
+    expect(await user.commit(accept(5, { key: 'r' }))).toEqual([known(1, 'closed')]);
     expect(await user.commit(sweep(NOON + 100, { most: 1 }))).toEqual([{ ...swept, more: true }]);
     expect(await user.commit(sweep(NOON + 100, { most: 1 }))).toEqual([swept]);
     expect(await user.commit(accept(6, { key: 'r' }), accept(7, { key: 'd' }))).toEqual([
@@ -107,7 +153,7 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
       const key = `once-${String(at).repeat(32)}`;
       const n = 10 * at;
       await user.commit(accept(n + 1, { key }), accept(n + 2, { key }), reply(n + 1));
-      expect(await user.commit(accept(n + 3, { key }))).toEqual([known(n + 1)]);
+      expect(await user.commit(accept(n + 3, { key }))).toEqual([known(n + 1, 'replied')]);
       await user.commit(end(n + 1));
       expect([at, await user.commit(accept(n + 4, { key }))]).toEqual([at, [done]]);
     }
@@ -116,9 +162,10 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
   it('one that only looks as if it was made up is one of a user: remembered', async () => {
     const { user } = subject;
     const keys = [`once-${'0F'.repeat(16)}`, `once-${'0'.repeat(31)}`, `Once-${'0'.repeat(32)}`];
-    await user.commit(...keys.flatMap((key, n) => [accept(n + 1, { key }), close(n + 1)]));
+    await user.commit(...keys.map((key, n) => accept(n + 1, { key })));
+    await user.commit(...keys.map((_, n) => close(n + 1)));
     expect(await user.commit(...keys.map((key, n) => accept(n + 10, { key })))).toEqual(
-      keys.map((_, n) => known(n + 1)),
+      keys.map((_, n) => known(n + 1, 'closed')),
     );
   });
 

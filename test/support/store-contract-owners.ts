@@ -10,6 +10,7 @@ import {
   close,
   DAY_MS,
   dead,
+  known,
   NOON,
   reply,
   retry,
@@ -74,7 +75,6 @@ export function describeStoreOwners(subject: Subject): void {
   it('a key is of its owner: another one who guesses it has a request of his own (D70)', async () => {
     const { user } = subject;
     const key = 'k';
-    const known = (n: number): object => ({ kind: 'known', uuid: uuidOf(n) });
     const all = [owned(1, ALICE, { key }), owned(2, BOB, { key }), owned(3, 'anonymous', { key })];
     expect(await user.commit(...all)).toEqual([done, done, done]);
     await user.commit(close(1, UNTIL, ALICE), close(2, UNTIL, BOB));
@@ -84,7 +84,9 @@ export function describeStoreOwners(subject: Subject): void {
       owned(5, BOB, { key }),
       owned(6, 'anonymous', { key }),
     ];
-    expect(await subject.user.commit(...again)).toEqual([known(1), known(2), known(3)]);
+    expect(await subject.user.commit(...again)).toEqual([
+      ...[known(1, 'closed'), known(2, 'closed'), known(3)],
+    ]);
   });
 
   it('what each has is counted, with every change, and is known when the store is opened', async () => {
@@ -171,8 +173,8 @@ export function describeOwnersOfPair(subject: Subject): void {
       expect(await each.lookUp(uuidOf(3))).toMatchObject({ owner: BOB, isShared: false });
     }
     const again = [owned(8, ALICE, { key: 'k' }), owned(9, BOB, { key: 'k' })];
-    const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
-    expect(await pair.stream(again)).toEqual([known, known]);
+    const both = [known(1), known(3)];
+    expect(await pair.stream(again)).toEqual([both, both]);
   });
 
   it('a stranger who closes a uuid where it is unknown ends nothing of another', async () => {

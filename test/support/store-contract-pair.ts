@@ -2,6 +2,7 @@ import { expect, it } from '@jest/globals';
 
 import { COUNT_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../../src/core/numbers.js';
 import { packChunk } from '../../src/store/chunk-codec.js';
+import { extraOf } from '../../src/store/fields.js';
 import { RecordWriter, type StoreRecord } from '../../src/store/record-codec.js';
 import {
   type Holding,
@@ -15,6 +16,7 @@ import {
   close,
   dead,
   expire,
+  known,
   NOON,
   reply,
   requestOf,
@@ -271,12 +273,57 @@ export function describeStorePair(subject: Subject): void {
       expect(await each.lookUp(uuidOf(1))).toMatchObject({ state: 'pending' });
       expect(await each.lookUp(uuidOf(2))).toMatchObject({ state: 'pending' });
     }
-    const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
+    const both = [known(1), known(3)];
     const changes = [accept(7, { key: 'k' }), accept(8, { key: 'l' })];
-    expect(await pair.stream(changes)).toEqual([known, known]);
+    expect(await pair.stream(changes)).toEqual([both, both]);
     // The end on the other store does not remove the key.
     await pair.stream([close(2), close(3)]);
-    expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([[known[0]], [known[0]]]);
+    expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([[known(1)], [known(1)]]);
+  });
+
+  it('a key names the same request on both stores, however it came there, and when it has ended (D112)', async () => {
+    const another = { kind: 'another' };
+    const [a, b] = ['a', 'b'].map((text) => extraOf(null, {}, Buffer.alloc(16, text)));
+    for (const how of [
+      'streamed',
+      'merged',
+      'closed, then merged',
+      'merged, closed apart',
+    ] as const) {
+      const stores = [await subject.other(), await subject.other()] as const;
+      const pair = new StorePair(...stores);
+      const first = accept(1, { body, key: 'k', extra: a });
+      if (how === 'streamed') await pair.join(0, 100);
+      if (how === 'streamed') await pair.stream([first]);
+      else await pair.apart(0, [first]);
+      if (how === 'closed, then merged') await pair.apart(0, [close(1)]);
+      await pair.join(1, 100);
+      if (how === 'merged, closed apart') {
+        await pair.apart(1, [close(1)]);
+        await pair.join(0, 100);
+      }
+      const state = how.includes('closed') ? 'closed' : 'pending';
+      const again = [2, 3].map((n, at) => accept(n, { body, key: 'k', extra: [a, b][at] }));
+      const results = [known(1, state), another];
+      expect([how, ...(await pair.stream(again))]).toEqual([how, results, results]);
+      await pair.stream([close(1)]);
+      const ended = [known(1, 'closed'), another];
+      expect([how, ...(await pair.stream(again))]).toEqual([how, ended, ended]);
+      expect(await contentOf(stores[1])).toEqual(await contentOf(stores[0]));
+    }
+  });
+
+  it('a key that two used for different requests names the one that it leads to (D112)', async () => {
+    const [a, b] = ['a', 'b'].map((text) => extraOf(null, {}, Buffer.alloc(16, text)));
+    for (const [mine, theirs] of [[a, b] as const, [null, b] as const]) {
+      const pair = new StorePair(await subject.other(), await subject.other());
+      await pair.apart(0, [accept(1, { body, key: 'k', extra: mine })]);
+      await pair.apart(1, [accept(2, { body, key: 'k', extra: theirs })]);
+      await pair.join(0, 100);
+      const again = [3, 4].map((n, at) => accept(n, { body, key: 'k', extra: [a, b][at] }));
+      const results = [known(1), mine === null ? known(1) : { kind: 'another' }];
+      expect(await pair.stream(again)).toEqual([results, results]);
+    }
   });
 
   it('what was kept against another is told again, after an exchange that broke off (D17)', async () => {
@@ -303,10 +350,7 @@ export function describeStorePair(subject: Subject): void {
       state: 'replied',
       reply: packed('ours'),
     });
-    expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([
-      [{ kind: 'known', uuid: uuidOf(4) }],
-      [{ kind: 'known', uuid: uuidOf(4) }],
-    ]);
+    expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([[known(4)], [known(4)]]);
   });
 
   it('a tombstone beats everything of its request, in either order (D17)', async () => {
@@ -329,9 +373,9 @@ export function describeStorePair(subject: Subject): void {
       expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: [''] });
     }
     expect(await contentOf(other)).toEqual(await contentOf(user));
-    const known = [1, 2].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
+    const both = [known(1, 'closed'), known(2, 'closed')];
     const changes = [accept(7, { key: 'k1' }), accept(8, { key: 'k2' })];
-    expect(await pair.stream(changes)).toEqual([known, known]);
+    expect(await pair.stream(changes)).toEqual([both, both]);
   });
 
   it('the last attempts of both sides join, as often as one side had them', async () => {

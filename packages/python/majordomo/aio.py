@@ -88,8 +88,8 @@ class AsyncClient(ClientBase):
         """See ``Client.enqueue``, which has the options."""
         stored = jobs.stored_options(**options)
         patience = self._engine.patience(timeout_ms, deadline_ms, retries)
-        uuid = await self._run(jobs.enqueue(self._engine, service, body, stored, patience))
-        return AsyncJob(self, uuid, shown(service))
+        found = await self._run(jobs.enqueue(self._engine, service, body, stored, patience))
+        return AsyncJob(self, found.uuid, shown(service), found.existed, found.found)
 
     def job(self, uuid: str) -> "AsyncJob":
         """The durable request with this uuid, which another client may have stored."""
@@ -185,10 +185,13 @@ class AsyncClient(ClientBase):
 class AsyncJob:
     """Job for asyncio."""
 
-    def __init__(self, client: AsyncClient, uuid: str, service: str) -> None:
+    def __init__(self, client: AsyncClient, uuid: str, service: str, existed: Optional[bool] = None,
+                 found: Optional[str] = None) -> None:
         self._client = client
         self.uuid = uuid
         self.service = service
+        self.existed = existed
+        self.found = found
 
     async def result(self, timeout_ms: Optional[int] = None) -> Reply:
         """See ``Job.result``."""

@@ -166,19 +166,20 @@ class Client(ClientBase):
             job = client.enqueue('render', scene, idempotency_key='order-17')
             reply = job.result(timeout_ms=60_000)
 
-        The same ``idempotency_key`` for the same service gives the same job again. ``priority``: -100 to
+        The same ``idempotency_key`` for the same service gives the same job again: ``job.existed`` says so. ``priority``: -100 to
         100, higher goes first. ``delay_ms``, ``ttl_ms`` and ``backoff``, the first and the longest pause
-        between attempts, are in milliseconds. ``shared``: other keys may read and close it.
+        between attempts, are in milliseconds; ``ttl_ms`` counts from the end of ``delay_ms``. ``shared``: other keys may read and close it.
 
-        Raises what ``request`` raises, JobRefusedError, JobUnsupportedError.
+        Raises what ``request`` raises, JobKeyReusedError if the key was used for a request with another body or other
+        options, JobRefusedError, JobUnsupportedError.
         """
         stored = jobs.stored_options(
             idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
             max_attempts=max_attempts, backoff=backoff, shared=shared, headers=headers,
         )
         patience = self._engine.patience(timeout_ms, deadline_ms, retries)
-        uuid = self._run(jobs.enqueue(self._engine, service, body, stored, patience))
-        return Job(self, uuid, shown(service))
+        found = self._run(jobs.enqueue(self._engine, service, body, stored, patience))
+        return Job(self, found.uuid, shown(service), found.existed, found.found)
 
     def job(self, uuid: str) -> "Job":
         """The durable request with this uuid, which another client may have stored."""
@@ -281,12 +282,20 @@ class Client(ClientBase):
 
 
 class Job:
-    """A durable request. ``uuid`` is all that is needed to find it again: ``client.job(uuid)``."""
+    """A durable request. ``uuid`` is all that is needed to find it again: ``client.job(uuid)``.
 
-    def __init__(self, client: Client, uuid: str, service: str) -> None:
+    ``existed``: whether the request of the ``idempotency_key`` existed before ``enqueue``, which then stored nothing;
+    None: not known. ``found``: its state then, ``pending``, ``replied``, ``dead`` (``result()`` raises the failure of
+    that time) or ``closed`` (nothing is left of it but its key). To begin anew, use another key.
+    """
+
+    def __init__(self, client: Client, uuid: str, service: str, existed: Optional[bool] = None,
+                 found: Optional[str] = None) -> None:
         self._client = client
         self.uuid = uuid
         self.service = service
+        self.existed = existed
+        self.found = found
 
     def result(self, timeout_ms: Optional[int] = None) -> Reply:
         """Waits for the reply, across restarts of brokers and lost connections; without ``timeout_ms``, in

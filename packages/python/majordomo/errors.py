@@ -124,6 +124,12 @@ class JobDeadError(MajordomoError):
     code = "ERR_TITANIC_DEAD"
 
 
+class JobKeyReusedError(MajordomoError):
+    """The ``idempotency_key`` was used for a request with another body or other options; nothing was stored."""
+
+    code = "ERR_TITANIC_KEY_REUSED"
+
+
 class JobPendingError(MajordomoError, TimeoutError):
     """No reply to the durable request arrived within ``timeout_ms``; it may still arrive."""
 

@@ -12,6 +12,7 @@ from . import wire
 from .engine import NOT_STORED, Ask, Engine, Patience, Pause, Script
 from .errors import (
     JobDeadError,
+    JobKeyReusedError,
     JobPendingError,
     JobRefusedError,
     JobUnknownError,
@@ -47,6 +48,17 @@ class JobState(NamedTuple):
     reply: Optional[Reply] = None
     reason: str = ""
     code: Optional[str] = None
+
+
+FOUND = ("pending", "replied", "dead", "closed")
+
+
+class Stored(NamedTuple):
+    """What ``enqueue`` was answered: ``existed`` and ``found`` as of a Job."""
+
+    uuid: str
+    existed: Optional[bool]
+    found: Optional[str]
 
 
 class Answer(NamedTuple):
@@ -110,9 +122,10 @@ def _facts(engine: Engine, patience: Patience) -> Script[wire.Facts]:
 
 
 def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, Any]",
-            patience: Patience) -> Script[str]:
-    """Stores a request. Its result is the uuid."""
+            patience: Patience) -> Script[Stored]:
+    """Stores a request."""
     name, frames = service_of(service), body_of(body)
+    may_exist = False
     try:
         facts = yield from _facts(engine, patience)
     except RequestTimeoutError:
@@ -123,6 +136,10 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
         for option in ("headers", "backoff"):
             if option in stored and not facts.has(option):
                 raise JobUnsupportedError(f"this broker does not support {option}")
+        # Only a key of the program's own may have been used before.
+        may_exist = "key" in stored
+        if may_exist and facts.has("existed"):
+            stored = {**stored, "existed": True}
         if "key" not in stored and patience.retries > 0:
             # After a lost answer it is sent again, and must not be stored twice.
             stored = {**stored, "key": f"once-{secrets.token_hex(16)}"}
@@ -135,8 +152,20 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
     answer = read_answer(reply)
     uuid = answer.frames[0].decode("latin-1") if answer.frames else ""
     if answer.status != 200 or not _UUID.fullmatch(uuid):
-        raise answer.error(JobRefusedError, f"the request to {name!r} was not stored")
-    return uuid
+        kind = JobKeyReusedError if answer.status == 409 else JobRefusedError
+        raise answer.error(kind, f"the request to {name!r} was not stored")
+    return _stored(uuid, answer.frames[1:]) if may_exist else Stored(uuid, False, None)
+
+
+def _stored(uuid: str, told: Sequence[bytes]) -> Stored:
+    try:
+        facts = json.loads(told[0])
+        existed, state = facts["existed"], facts["state"]
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        return Stored(uuid, None, None)
+    if existed is False:
+        return Stored(uuid, False, None)
+    return Stored(uuid, True, state) if existed is True and state in FOUND else Stored(uuid, None, None)
 
 
 def result(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -> Script[Reply]:

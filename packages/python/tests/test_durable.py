@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Generator
+from typing import Any, Generator, Optional
 
 import pytest
 
 from majordomo import (
     Client,
+    JobKeyReusedError,
     JobPendingError,
     JobRefusedError,
     JobUnknownError,
@@ -27,7 +28,8 @@ def test_a_job_is_stored_answered_and_closed(broker: Broker) -> None:
 
     with Client(broker.endpoint) as client, Client(broker.endpoint) as other:
         job = client.enqueue("render", "scene", idempotency_key="order-17", priority=5, headers={"tenant": "acme"})
-        assert client.enqueue("render", "scene", idempotency_key="order-17").uuid == job.uuid
+        again = client.enqueue("render", "scene", idempotency_key="order-17", priority=5, headers={"tenant": "other"})
+        assert again.uuid == job.uuid
         assert job.state().state == "pending"
         with pytest.raises(JobPendingError):
             job.result(timeout_ms=100)
@@ -41,6 +43,28 @@ def test_a_job_is_stored_answered_and_closed(broker: Broker) -> None:
         assert job.state().state == "unknown"
         with pytest.raises(JobUnknownError):
             job.result()
+
+
+def test_a_key_names_one_request_and_says_what_became_of_it(broker: Broker) -> None:
+    with Client(broker.endpoint) as client:
+        def again() -> "tuple[str, Optional[bool], Optional[str]]":
+            job = client.enqueue("named", "one", idempotency_key="order-18")
+            return job.uuid, job.existed, job.found
+
+        uuid, existed, found = again()
+        assert (existed, found) == (False, None)
+        assert again() == (uuid, True, "pending")
+        for body, priority in (("two", None), ("one", 1)):
+            with pytest.raises(JobKeyReusedError) as refused:
+                client.enqueue("named", body, idempotency_key="order-18", priority=priority)
+            assert refused.value.code == "ERR_TITANIC_KEY_REUSED" and refused.value.details["status"] == 409
+        with Worker(broker.endpoint, "named", lambda request: "done").ready():
+            assert client.job(uuid).result(timeout_ms=10_000).text() == "done"
+        assert again() == (uuid, True, "replied")
+        client.job(uuid).close()
+        assert again() == (uuid, True, "closed")
+        assert client.job(uuid).existed is None
+        assert client.enqueue("named", "one").existed is False
 
 
 def test_a_dead_job_says_why(broker: Broker) -> None:

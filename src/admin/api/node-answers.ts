@@ -34,6 +34,9 @@ export const ServiceFailure = object({
   }),
 });
 
+/** A request that a worker failed, or that was not stored because its key was used for another one. */
+export const RequestFailure = z.union([ServiceFailure, Failure]);
+
 export const Reason = object({
   code: text('Stable code, for programs.'),
   text: text('Text for people.'),

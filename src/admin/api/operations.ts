@@ -188,7 +188,8 @@ export const OPERATIONS = {
         'Type of the reply, if it names one; `text/event-stream`: its parts as they come, as events ' +
         '`partial`, `progress`, `reply` and `error`; `multipart/mixed`: its frames as parts.',
       Prefer: '`respond-async`: store the request and answer 202.',
-      'Idempotency-Key': 'For a durable request: the same key stores nothing twice.',
+      'Idempotency-Key':
+        'For a durable request: the same key stores nothing twice, and is refused for another request.',
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },
@@ -196,12 +197,17 @@ export const OPERATIONS = {
     answer: { description: 'The reply, its frames joined.', type: '*/*' },
     others: {
       202: {
-        description: 'The request is stored; `Location` has its result.',
-        json: 'Accepted',
+        description: 'The request is stored, or existed before; `Location` has its result.',
+        json: 'Stored',
       },
       404: 'No worker serves the service, or durable requests are off.',
       408: 'The request did not arrive in time.',
-      422: { description: 'The worker reports a failure.', json: 'ServiceFailure' },
+      422: {
+        description:
+          'The worker reports a failure, or (`ERR_HTTP_KEY_REUSED`) the `Idempotency-Key` was used for ' +
+          'a request with another body or other options: nothing was stored.',
+        json: 'RequestFailure',
+      },
       429: 'A limit or a quota is used up; the message names it.',
       502: 'The broker gave the request up, or the answer of the worker was not usable.',
       503: 'This node does not serve clients now, or the store cannot be written.',

@@ -232,6 +232,19 @@ export const BulkResult = object({
 });
 export type BulkResult = Json<typeof BulkResult>;
 
+/** A request that is stored, by this answer's question or by an earlier one with its key. */
+export const StoredAnswer = object({
+  uuid: uuid.describe('UUID of the request, which is the credential for its reply.'),
+  state: z.enum(['pending', 'replied', 'dead', 'closed']),
+  existed: flag(
+    'Whether a request with this `Idempotency-Key` existed before: nothing was stored.',
+  ),
+  note: orNull(
+    text(),
+    'What that means if it is dead or closed, and how to begin anew; null: it is neither.',
+  ),
+});
+
 export const Accepted = object({
   uuid: uuid.describe('UUID of the request, which is the credential for its reply.'),
   state: z.literal('pending'),

@@ -22,6 +22,7 @@ export type HttpErrorCode =
   | 'ERR_HTTP_FORBIDDEN'
   | 'ERR_HTTP_NO_WORKER'
   | 'ERR_HTTP_FAILED'
+  | 'ERR_HTTP_KEY_REUSED'
   | 'ERR_HTTP_LIMIT'
   | 'ERR_HTTP_NO_REPLY'
   | 'ERR_HTTP_EXPIRED';
@@ -59,6 +60,10 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_FAILED: [
       422,
       'The worker reports that the request failed; `serviceCode` and the message are its own.',
+    ],
+    ERR_HTTP_KEY_REUSED: [
+      422,
+      'The `Idempotency-Key` was used for a request with another body or other options.',
     ],
     ERR_HTTP_LIMIT: [429, 'A limit or a quota is used up; the message names it.'],
     ERR_HTTP_HEADERS: [431, 'The head is over 16 KiB, or has over 128 header fields.'],

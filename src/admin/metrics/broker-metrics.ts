@@ -37,6 +37,7 @@ export function brokerMetrics(
   perService(out, 'requests_queued', services, columns.queued);
   perService(out, 'requests_in_flight', services, columns.inFlight);
   perServiceBy(out, 'workers', services, 'state', columns.workers);
+  perService(out, 'service_paused', services, columns.paused);
   by(out, 'workers_lost_total', 'reason', counters.workersLost);
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);
   out.metric('worker_cancels_total');

@@ -139,6 +139,13 @@ const TABLE = {
     help: 'Registered workers: waiting (idle), or busy with one or more requests.',
     meaning: 'Durable requests also make a worker busy.',
   },
+  service_paused: {
+    type: 'gauge',
+    labels: { service: null },
+    help: '1 if an operator paused the service, else 0; of `__other__` how many are paused.',
+    meaning:
+      'The requests for a paused service wait until it is resumed. The alerts about waiting requests leave it out.',
+  },
   workers_lost_total: {
     type: 'counter',
     labels: { reason: ['expired', 'disconnected', 'connection', 'protocol', 'rights', 'drained'] },

@@ -93,7 +93,7 @@ export function historyText(history: Facts, now: number, width: number): string 
     ['state', style === undefined ? state : styled(state, style)],
     ['accepted', timeOf(history['acceptedAt'], now)],
     ['not before', timeOf(history['notBefore'], now)],
-    ['expires', timeOf(history['expiresAt'], now)],
+    ['expires', expiryOf(history, now)],
     ['priority', printable(history['priority'])],
     ['attempts', `${attemptsOf(history)}, ${printable(history['attemptsEver'])} in total`],
     ['backoff', backoffOf(history['backoff'])],
@@ -123,6 +123,14 @@ function othersOf(history: Facts): (readonly [name: string, value: string])[] {
       printable(name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)),
       printable(value ?? 'none'),
     ]);
+}
+
+/** After an attempt, or once it has ended, it is not known any more from when its time to live counted. */
+function expiryOf({ state, attempts, notBefore, expiresAt }: Facts, now: number): string {
+  const expires = timeOf(expiresAt, now);
+  const ttlMs = Date.parse(String(expiresAt)) - Date.parse(String(notBefore));
+  const isFirst = state === 'pending' && attempts === 0 && ttlMs > 0;
+  return isFirst ? `${expires}, ${duration(ttlMs)} after it may first run` : expires;
 }
 
 function ownerOf({ owner, shared }: Facts): string {

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { codeOf, messageOf } from '../../core/errors.js';
-import type { Client, EnqueueOptions, Job, Reply } from '../../sdk/client.js';
+import type { Client, EnqueueOptions, Job, JobFound, Reply } from '../../sdk/client.js';
 import { JOB_ROWS, type JobOptions } from '../../sdk/jobs/job-options.js';
 import { type OutputOptions, tell } from '../common/formats.js';
 import { tellFrames } from '../common/frames.js';
@@ -140,8 +140,11 @@ export async function askDurably(
     ...given({ idempotencyKey: options.key }),
   };
   const job = await client.enqueue(service, body, chosen);
+  const note = job.found === null ? undefined : NOTES[job.found];
+  if (note !== undefined) say(note);
   if (options.wait === false) {
-    await tell(options.output, { uuid: job.uuid }, `${job.uuid}\n`);
+    const { uuid, existed } = job;
+    await tell(options.output, { uuid, existed }, `${uuid}\n`);
     await reportNoWorker(client, service);
     return;
   }
@@ -155,6 +158,12 @@ export async function askDurably(
     say(`${job.uuid} could not be closed: ${messageOf(error)}`);
   });
 }
+
+/** What is said of a request that had ended before its key was given again. */
+const NOTES: Readonly<Partial<Record<JobFound, string>>> = {
+  dead: 'the request of this key is dead: to begin anew, use another key, or `majordomo durable retry UUID`',
+  closed: 'the request of this key is closed: to begin anew, use another key',
+};
 
 /** A stored request waits for a worker: say so if there is none. */
 async function reportNoWorker(client: Client, service: string): Promise<void> {

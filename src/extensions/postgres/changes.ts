@@ -4,9 +4,11 @@
  */
 import { assert } from '../../core/assert.js';
 import { isOnceKey, isScheduleKey } from '../../wire/tsp.js';
+import { keyExtraOf, namesAnother } from '../../store/fields.js';
 import { requestFrom } from '../../store/request.js';
 import { RowReader } from '../../store/rows.js';
 import {
+  ANOTHER,
   type Change,
   type ChangeResult,
   DENIED,
@@ -92,6 +94,18 @@ function existingIn(row: Row, at: number): ExistingRequest {
   };
 }
 
+/** The request that a key leads to, and what is kept with the key. */
+interface NamedRequest {
+  readonly uuid: Buffer;
+  readonly state: StoredState | 'closed';
+  readonly kept: Buffer | null;
+}
+
+/** The result of a new request whose key leads there. */
+function leadsTo({ uuid, state, kept }: NamedRequest, change: Change | undefined): ChangeResult {
+  return namesAnother(change?.extra, kept) ? ANOTHER : { kind: 'known', uuid, state };
+}
+
 /** The kinds in the order in which a stage has their statements. */
 const KINDS = ['accept', 'keyed', 'attempt', 'reply', 'dead', 'retry', 'end', 'sweep'] as const;
 type Kind = (typeof KINDS)[number];
@@ -170,6 +184,8 @@ export class Batch {
   /** See session.ts. */
   readonly #fence: Buffer;
   readonly #sending: Sending;
+  /** Where the keys of new requests lead, by their places: to others that were stored before. */
+  readonly #named = new Map<number, NamedRequest>();
   /** New requests with the key of one before them in the batch, and the same owner. */
   readonly #repeats: { readonly n: number; readonly first: number }[] = [];
   readonly #changes: readonly Change[];
@@ -228,15 +244,13 @@ export class Batch {
   /** Each leads to where the first one with its key leads. */
   #settleRepeats(): void {
     for (const { n, first } of this.#repeats) {
-      const result = this.results[first];
       const change = this.#changes[first];
-      if (result?.kind === 'done' && change?.kind === 'accept') {
-        this.results[n] = { kind: 'known', uuid: change.request.uuid };
-      } else if (result?.kind === 'known') {
-        this.results[n] = result;
-      } else {
-        this.raced.push(n);
-      }
+      const isStored = this.results[first]?.kind === 'done' && change?.kind === 'accept';
+      const named: NamedRequest | undefined = isStored
+        ? { uuid: change.request.uuid, state: 'pending', kept: keyExtraOf(change.extra) }
+        : this.#named.get(first);
+      if (named === undefined) this.raced.push(n);
+      else this.results[n] = leadsTo(named, this.#changes[n]);
     }
   }
 
@@ -301,6 +315,7 @@ export class Batch {
       byteas(keys),
       byteas(items.map(({ change }) => change.extra ?? null)),
       byteas(items.map(({ change }) => change.body)),
+      byteas(items.map(({ change: { key, extra } }) => (key === null ? null : keyExtraOf(extra)))),
     ];
   }
 
@@ -370,7 +385,14 @@ export class Batch {
       const wasStored = row[FACT_COUNT + 6] === true;
       if (key !== null && !wasStored) this.#keep(request.owner, keyBytes(request.service, key));
     } else if (known !== null) {
-      this.results[n] = { kind: 'known', uuid: known as Buffer };
+      const [kept, state] = row.slice(FACT_COUNT + 7);
+      const named: NamedRequest = {
+        uuid: known as Buffer,
+        state: state === null ? 'closed' : stateOf(state as number),
+        kept: kept as Buffer | null,
+      };
+      this.#named.set(n, named);
+      this.results[n] = leadsTo(named, change);
     } else {
       this.raced.push(n);
     }

@@ -211,6 +211,7 @@ const ACCEPTED: readonly Column[] = [
   ['once', 'bool'],
   ['claimed', 'bool'],
   ['frames', 'bytea'],
+  ['key_extra', 'bytea'],
 ];
 
 const NEW_NAMES = NEW_COLUMNS.map(([name]) => name);
@@ -291,8 +292,8 @@ export const ACCEPT_MISSING: Statement = {
 
 /**
  * New requests with a key (D16), or in a higher generation. Returns for each whether it was added,
- * whom its key leads to, or, for one that was there, its facts and whether it was raised; and whether
- * its key was there. A row with
+ * whom its key leads to, or, for one that was there, its facts and whether it was raised; whether
+ * its key was there; and what is kept with a key that leads elsewhere, and the state of that request. A row with
  * none of these lost its key to another writer a moment ago: sent again, it learns to whom.
  */
 export const ACCEPT_KEYED: Statement = {
@@ -306,10 +307,11 @@ export const ACCEPT_KEYED: Statement = {
   ),
   ${UNSETTLED},
   known AS MATERIALIZED (
-    SELECT i.n, k.id
+    SELECT i.n, k.id, k.extra AS kept, r.state AS state_of
     FROM input i JOIN ${KEY} k ON ${byIndex('k.service', 'i.service')}
       AND ${byIndex('k.key', 'i.key')} AND ${byIndex('k.owner', 'i.owner')}
       AND (k.until IS NULL OR k.until > i.accepted_at)
+      LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 'k.id')}
     WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM existing s)
   ),
   fresh AS MATERIALIZED (
@@ -317,11 +319,12 @@ export const ACCEPT_KEYED: Statement = {
     WHERE i.n NOT IN (SELECT s.n FROM existing s) AND i.n NOT IN (SELECT k.n FROM known k)
   ),
   taken AS (
-    INSERT INTO ${KEY} AS k (service, key, owner, id, once, taken_at, until)
-    SELECT f.service, f.key, f.owner, f.id, f.once, f.accepted_at, NULL::bigint FROM fresh f
-    WHERE f.key IS NOT NULL ORDER BY f.service, f.key, f.owner
+    INSERT INTO ${KEY} AS k (service, key, owner, id, once, taken_at, until, extra)
+    SELECT f.service, f.key, f.owner, f.id, f.once, f.accepted_at, NULL::bigint, f.key_extra
+    FROM fresh f WHERE f.key IS NOT NULL ORDER BY f.service, f.key, f.owner
     ON CONFLICT (service, key, owner) DO UPDATE SET id = excluded.id, once = excluded.once,
-      taken_at = excluded.taken_at, until = NULL WHERE k.until <= excluded.taken_at
+      taken_at = excluded.taken_at, until = NULL, extra = excluded.extra
+      WHERE k.until <= excluded.taken_at
     RETURNING id
   ),
   free AS MATERIALIZED (
@@ -331,11 +334,12 @@ export const ACCEPT_KEYED: Statement = {
     ${NEW_REQUEST} FROM free f ORDER BY f.id ON CONFLICT (id) DO NOTHING RETURNING id
   ),
   bodies AS (${NEW_BODY} FROM free f ORDER BY f.id ON CONFLICT (id, kind) DO NOTHING)
-  SELECT ${IS_FENCED}, s.n, NULL::uuid, false, s.n, ${facts('s')}, s.wins, false
+  SELECT ${IS_FENCED}, s.n, NULL::uuid, false, s.n, ${facts('s')}, s.wins, false, NULL::bytea, NULL::int4
     FROM (VALUES (1)) one LEFT JOIN existing s ON true
-  UNION ALL SELECT ${IS_FENCED}, k.n, k.id, false, NULL, ${NO_FACTS}, NULL, false FROM known k
+  UNION ALL SELECT ${IS_FENCED}, k.n, k.id, false, NULL, ${NO_FACTS}, NULL, false, k.kept, k.state_of
+    FROM known k
   UNION ALL SELECT ${IS_FENCED}, f.n, NULL, f.id IN (SELECT a.id FROM added a), NULL, ${NO_FACTS}, NULL,
-      EXISTS (SELECT 1 FROM ${KEY} k WHERE ${keyOf('f')})
+      EXISTS (SELECT 1 FROM ${KEY} k WHERE ${keyOf('f')}), NULL, NULL
     FROM fresh f`,
 };
 

@@ -4,6 +4,7 @@ import { HTTP_ERRORS, type HttpErrorCode } from '../../admin/http/errors.js';
 import { frameJson } from '../../core/frame-json.js';
 import { failureLine, readDeadStatus } from '../../wire/failure.js';
 import type { RefusalStatus } from '../../wire/mmi.js';
+import type { TspExisted } from '../../wire/tsp.js';
 import type { EndedBy } from './call.js';
 import type { Body, Message } from './message.js';
 
@@ -111,6 +112,7 @@ export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
   if (dead !== null) {
     return failedAnswer({ kind: 'failed', ...dead, detail: rest.frames.copyFrom(rest.body) });
   }
+  if (status === 409) return refusedAnswer('ERR_HTTP_KEY_REUSED', text);
   if (status < 500) {
     return text === 'unknown'
       ? refusedAnswer('ERR_HTTP_NOT_FOUND', 'there is no such request, or it is of another client')
@@ -118,15 +120,31 @@ export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
   }
   // The quota of this token is its own affair; all else concerns everybody.
   const code = text.startsWith('the quota ') ? 'ERR_HTTP_LIMIT' : 'ERR_HTTP_STORE';
-  const uuid = uuidOf(rest);
+  const uuid = frameOf(rest, 0);
   // It may be stored all the same: this tells (D105).
-  const where = uuid === null ? {} : { location: resultPath(uuid) };
+  const where = uuid === undefined ? {} : { location: resultPath(uuid.toString('latin1')) };
   return refusedAnswer(code, text, where);
 }
 
-/** The uuid that follows the status of a request; `null`: none does. */
-export function uuidOf({ frames, body }: Body): string | null {
-  return body < frames.count ? frames.view(body).toString('latin1') : null;
+/** The frame so many behind the status; `undefined`: there are fewer. */
+export function frameOf({ frames, body }: Body, index: number): Buffer | undefined {
+  return body + index < frames.count ? Buffer.from(frames.view(body + index)) : undefined;
+}
+
+/** What is said of a request that has ended before its key was used again. */
+const NOTES: Readonly<Partial<Record<TspExisted['state'], string>>> = {
+  dead:
+    'the request of this key is dead: its result says why. To begin anew, use another key, or have an operator ' +
+    'retry it (majordomo durable retry UUID)',
+  closed:
+    'the request of this key has ended, and nothing is kept of it but the key. To begin anew, use another key',
+};
+
+/** @param told the frame behind the uuid, as `titanic.submit` answers whoever asks whether it existed */
+export function storedAnswer(uuid: string, told: Buffer | undefined, headers: Headers): Answer {
+  const { existed, state } = JSON.parse(String(told)) as TspExisted;
+  const note = NOTES[state] ?? null;
+  return json({ uuid, state, existed, note }, 202, { location: resultPath(uuid), ...headers });
 }
 
 export function resultPath(uuid: string): string {

@@ -5,7 +5,7 @@ import { httpError } from '../../admin/http/errors.js';
 import { route, type Route } from '../../admin/http/route.js';
 import { Frames } from '../../core/frames.js';
 import { clientRequest } from '../../wire/client-side.js';
-import { TITANIC_CLOSE, TITANIC_WAIT, uuidText } from '../../wire/tsp.js';
+import { CLOSE_STRICT, TITANIC_CLOSE, TITANIC_WAIT, uuidText } from '../../wire/tsp.js';
 import { endAnswer, titanicAnswer, titanicFailure, type TitanicAnswer } from './answers.js';
 import { outcomeOf } from './ask.js';
 import type { Callers } from './callers.js';
@@ -43,7 +43,9 @@ export function durableRoutes(callers: () => Callers, isStored: boolean): Route[
     route(OPERATIONS.close, async ({ parts, incoming, token }) => {
       checkStored(isStored);
       const uuid = uuidText(parts.uuid);
-      const order = { service: TITANIC_CLOSE, body: [Buffer.from(uuid)], timeoutMs: STORE_MS };
+      // Without `strict` the answer would tell whether there is a request of this uuid.
+      const body = [Buffer.from(uuid), CLOSE_STRICT];
+      const order = { service: TITANIC_CLOSE, body, timeoutMs: STORE_MS };
       return await asked(callers(), token, incoming, order, (answer) =>
         answer.status === 200 ? json({ uuid, state: 'closed' }) : titanicFailure(answer),
       );

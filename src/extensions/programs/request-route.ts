@@ -1,5 +1,5 @@
 /** `POST /api/v1/services/{service}/requests`: a program sends a request. */
-import { type Answer, json, type Stream } from '../../admin/http/answer.js';
+import { type Answer, type Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
 import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.js';
@@ -7,7 +7,7 @@ import { type CheckedRequest, route, type Route } from '../../admin/http/route.j
 import { Frames } from '../../core/frames.js';
 import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
-import { endAnswer, resultPath, titanicAnswer, titanicFailure, uuidOf } from './answers.js';
+import { endAnswer, frameOf, storedAnswer, titanicAnswer, titanicFailure } from './answers.js';
 import { outcomeOf } from './ask.js';
 import { type Call, type CallListener, REQUEST_ID } from './call.js';
 import type { Callers } from './callers.js';
@@ -58,6 +58,7 @@ function submission({ query, incoming: { headers } }: Request, service: Buffer):
   const passed = headersFrame(headers);
   const options = {
     ...(key === null ? {} : { key }),
+    existed: true,
     ...(webhook === null ? {} : { webhook }),
     ...Object.fromEntries(SUBMIT_PARAMETERS.map(({ name }) => [name, query[name] ?? undefined])),
     ...(passed.length === 0 ? {} : { headers: JSON.parse(passed.toString('utf8')) as unknown }),
@@ -132,8 +133,8 @@ async function answered(
   if (outcome.kind !== 'reply') return endAnswer(outcome);
   if (!isDurable) return reply.answer(outcome);
   const answer = titanicAnswer(outcome);
-  const uuid = uuidOf(answer.rest);
-  if (answer.status !== 200 || uuid === null) return titanicFailure(answer);
+  const uuid = frameOf(answer.rest, 0);
+  if (answer.status !== 200 || uuid === undefined) return titanicFailure(answer);
   const applied = prefersAsync(headers) ? { 'preference-applied': 'respond-async' } : {};
-  return json({ uuid, state: 'pending' }, 202, { location: resultPath(uuid), ...applied });
+  return storedAnswer(uuid.toString('latin1'), frameOf(answer.rest, 1), applied);
 }

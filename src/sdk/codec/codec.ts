@@ -26,13 +26,16 @@ export interface Codec<In = unknown, Out = In> {
 }
 
 /**
- * Bodies that are JSON. `Value` is the type that you expect; it is not checked (see `defineService`).
+ * Bodies that are JSON. Its types are not checked when the program runs (see `defineService`).
  *
- *     const client = connect('tcp://127.0.0.1:5555', { codec: json() });
+ *     const client = connect('tcp://127.0.0.1:5555', { codec: json<Sum>() });
  *     const { value } = await client.request('sum', [1, 2, 3]);
+ *
+ * @typeParam Value what you expect to receive
+ * @typeParam Sent what may be sent
  */
-export function json<Value = unknown>(): Codec<Value> {
-  return JSON_CODEC as Codec<Value>;
+export function json<Value = unknown, Sent = unknown>(): Codec<Sent, Value> {
+  return JSON_CODEC as Codec<Sent, Value>;
 }
 
 const JSON_CODEC: Codec = {

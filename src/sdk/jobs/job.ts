@@ -15,6 +15,9 @@ export type JobState<Value = Buffer> =
   | { readonly state: 'dead'; readonly reason: string; readonly code: string | null }
   | { readonly state: 'unknown' };
 
+/** In which state `enqueue` found the request that its `idempotencyKey` names. */
+export type JobFound = 'pending' | 'replied' | 'dead' | 'closed';
+
 /** What names a job to its client. */
 type StoredRequest = Pick<Job, 'uuid' | 'service'>;
 
@@ -44,12 +47,27 @@ export class Job<Value = Buffer, Progress = Value> {
   readonly uuid: string;
   /** The requested service; `titanic.reply` if the job was created from its uuid. */
   readonly service: string;
+  /**
+   * Whether the request of the `idempotencyKey` existed before `enqueue`, which then stored nothing; also if `enqueue`
+   * itself had sent it before, and the answer was lost. `null`: not known, because the job was created from its uuid,
+   * or the broker does not say.
+   */
+  readonly existed: boolean | null;
+  /**
+   * The state of a request that existed; `null`: none did, or that is not known. `dead`: `result()` rejects with the
+   * failure of that time. `closed`: nothing is left of it but its key. To begin anew, use another key; an operator can
+   * also have a dead one tried again.
+   */
+  readonly found: JobFound | null;
   readonly #client: JobClient;
 
-  constructor(client: JobClient, uuid: string, service: string) {
+  /** @param found `undefined`: not known; `null`: it is new */
+  constructor(client: JobClient, uuid: string, service: string, found?: JobFound | null) {
     this.#client = client;
     this.uuid = uuid;
     this.service = service;
+    this.existed = found === undefined ? null : found !== null;
+    this.found = found ?? null;
   }
 
   /**

@@ -10,12 +10,13 @@ import {
   TITANIC_REPLY,
   TITANIC_REQUEST,
   TITANIC_SUBMIT,
+  type TspExisted,
 } from '../../wire/tsp.js';
 import { type Body, type BodyFrames, frameList } from '../body.js';
 import type { Call } from '../client/call.js';
 import type { MdpExchange } from '../client/mdp-exchange.js';
 import { sdkError } from '../errors.js';
-import { Job, type JobClient, type JobState } from './job.js';
+import { Job, type JobClient, type JobFound, type JobState } from './job.js';
 import {
   checkUuid,
   isUuid,
@@ -27,7 +28,7 @@ import {
   type StoredOptions,
   submitSettings,
 } from './job-options.js';
-import { type Decoders, type Message, ReceivedMessage, type ReceivedProgress } from '../message.js';
+import { type Decoders, jobReply, type Message, type ReceivedProgress } from '../message.js';
 import {
   type ClientSettings,
   DAY_MS,
@@ -69,6 +70,8 @@ export interface Asker {
 const KEY_RANDOM_BYTES = 16;
 /** One more than it has. */
 const UUID_BYTES_READ = 33;
+/** The status of a key that was used for another request (D112). */
+const KEY_REUSED = 409;
 
 export class Jobs implements JobClient {
   readonly #asker: Asker;
@@ -85,11 +88,25 @@ export class Jobs implements JobClient {
     const began = monotonicMs();
     const canSubmit = await this.#canSubmit(stored, request);
     const rest = restOf(request, began);
+    // Only a key of the program's own may have been used before.
+    const mayExist = canSubmit && stored.key !== undefined;
+    const asks = mayExist && this.#asker.broker.offers?.existed === true;
     const answer = canSubmit
-      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], rest)
+      ? await this.#ask(
+          TITANIC_SUBMIT,
+          [optionsFrame(stored, asks, request), name, ...frames],
+          rest,
+        )
       : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(rest));
-    const uuid = answer.frames[0]?.toString('latin1', 0, UUID_BYTES_READ);
-    if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
+    const [first, told] = answer.frames;
+    const uuid = first?.toString('latin1', 0, UUID_BYTES_READ);
+    if (answer.status === 200 && isUuid(uuid)) {
+      return new Job(this, uuid, service, mayExist ? foundIn(told) : null);
+    }
+    if (answer.status === KEY_REUSED) {
+      const what = `the request to '${service}' was not stored`;
+      throw answerError('ERR_TITANIC_KEY_REUSED', what, answer);
+    }
     const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
     const isUnknown = why.text.startsWith(OUTCOME_UNKNOWN);
     const what = isUnknown
@@ -129,12 +146,11 @@ export class Jobs implements JobClient {
   ): Promise<JobState> {
     const reply = await this.#asker.request(TITANIC_REPLY, job.uuid, options);
     const answer = readAnswer(reply.frames);
-    const { decode } = this.#asker.decodersOf(job.service);
     switch (answer.status) {
       case 200:
         return {
           state: 'replied',
-          reply: new ReceivedMessage(job.service, decode, answer.frames),
+          reply: jobReply(job.service, this.#asker.decodersOf(job.service), answer.frames),
         };
       case 300:
         return { state: 'pending' };
@@ -230,9 +246,29 @@ function onceIn({ timeoutMs, retries, ...others }: RequestSettings): RequestOpti
 }
 
 /** A key for anything that may be sent twice: after a lost answer it is not stored again (D16). */
-function optionsFrame(stored: StoredOptions, { retries }: RequestSettings): Buffer {
+function optionsFrame(
+  stored: StoredOptions,
+  asksIfExisted: boolean,
+  { retries }: RequestSettings,
+): Buffer {
   const key = stored.key ?? (retries > 0 ? randomKey() : undefined);
-  return Buffer.from(JSON.stringify({ ...stored, key }));
+  const existed = asksIfExisted ? true : undefined;
+  return Buffer.from(JSON.stringify({ ...stored, key, existed }));
+}
+
+const FOUND_BYTES_MAX = 256;
+const FOUND: readonly JobFound[] = ['pending', 'replied', 'dead', 'closed'];
+
+/** @returns `null`: the request is new; `undefined`: the broker does not say */
+function foundIn(told: Buffer | undefined): JobFound | null | undefined {
+  if (told === undefined || told.length > FOUND_BYTES_MAX) return undefined;
+  try {
+    const { existed, state } = (JSON.parse(told.toString()) ?? {}) as Partial<TspExisted>;
+    if (existed === false) return null;
+    return existed === true ? FOUND.find((each) => each === state) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function randomKey(): string {

@@ -7,7 +7,7 @@ import type { Call } from '../client/call.js';
 import { sdkError } from '../errors.js';
 import type { ResultSettings } from './job-options.js';
 import type { Asker } from './jobs.js';
-import { type Message, ReceivedMessage } from '../message.js';
+import { jobReply, type Message } from '../message.js';
 import type { RequestSettings } from '../options.js';
 import { type Question, ResultWait, WAIT_RETRIES } from './result-wait.js';
 import { Ticker } from '../ticker.js';
@@ -57,8 +57,7 @@ export class ResultRun {
         },
         done: (frames) => {
           this.#end();
-          const { decode } = this.#asker.decodersOf(this.#service);
-          this.#resolve(new ReceivedMessage(this.#service, decode, frames));
+          this.#resolve(jobReply(this.#service, this.#asker.decodersOf(this.#service), frames));
         },
         fail: (error) => {
           this.#end();

@@ -9,7 +9,7 @@ import { packRecords, unpackRecords } from '../map-record-codec.js';
 import type { MapMerged } from '../map-store.js';
 import type { NodeMerged, NodeRecovered } from '../node-store.js';
 import type { PackReader, PackWriter } from '../../core/packing.js';
-import { putRequest, requestFrom } from '../request.js';
+import { putRequest, requestFrom, STATES } from '../request.js';
 import type {
   Change,
   ChangeResult,
@@ -89,7 +89,8 @@ const RESULTS = list(
     refused: null,
     busy: null,
     denied: null,
-    known: struct({ uuid: BYTES }),
+    known: struct({ uuid: BYTES, state: oneOf(...STATES, 'closed') }),
+    another: null,
     retried: struct({ request: REQUEST }),
     swept: struct({
       replied: NUMBER,

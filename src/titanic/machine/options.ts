@@ -31,11 +31,13 @@ export function chosenBy(
   wall: number,
   usual: TitanicOptions,
 ): Chosen {
+  const notBefore = wall + (delayMs ?? 0);
   return {
     priority: priority ?? 0,
     acceptedAt: wall,
-    notBefore: wall + (delayMs ?? 0),
-    expiresAt: wall + (ttlMs ?? usual.requestTtlMs),
+    notBefore,
+    // D109: otherwise one whose delay is longer would never run.
+    expiresAt: notBefore + (ttlMs ?? usual.requestTtlMs),
     maxAttempts: maxAttempts ?? usual.maxAttempts,
     isShared: shared ?? false,
   };

@@ -4,6 +4,7 @@ import { escapeName } from '../../core/escape.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { packedBytes } from '../../core/packed.js';
 import {
+  readTspClose,
   readTspName,
   readTspProgress,
   readTspRequest,
@@ -21,6 +22,8 @@ import {
   TITANIC_SUBMIT,
   TITANIC_UNSCHEDULE,
   TITANIC_WAIT,
+  type TspClose,
+  type TspExisted,
   type TspFault,
   type TspProgress,
   type TspRequest,
@@ -28,6 +31,7 @@ import {
 } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
 import { status, STATUS_OK } from './answers.js';
+import { keyDigest } from './key-digest.js';
 import { chosenBy } from './options.js';
 import { mayAccess, ownerOf } from './ownership.js';
 import type { TitanicContext } from './context.js';
@@ -59,6 +63,10 @@ export const ONLY_ASK: readonly string[] = [
 ];
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
+/** D112. */
+const STATUS_ANOTHER = Buffer.from(
+  '409 the key was used for a request with another body or other options',
+);
 const NO_RIGHT = 'no right to send requests to this service';
 /** D67: the options of `titanic.submit` and `titanic.schedule` take headers. */
 const HEADERS_APART: TspFault = { fault: 'titanic.submit takes headers in its options' };
@@ -124,9 +132,9 @@ export class TitanicServices {
         return;
       }
       case TITANIC_CLOSE: {
-        const uuid = readTspUuid(frames, body);
-        if ('fault' in uuid) this.#refuse(id, uuid);
-        else this.#close(id, asker, uuid);
+        const close = readTspClose(frames, body);
+        if (close.fault === null) this.#close(id, asker, close);
+        else this.#refuse(id, close);
         return;
       }
       case TITANIC_SCHEDULE:
@@ -186,7 +194,7 @@ export class TitanicServices {
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
-    const extra = extraOf(headers, read.options);
+    const extra = extraOf(headers, read.options, keyDigest(frames, read));
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
     const ofWebhook = webhook === null ? 0 : webhookBytes(webhook, frames.size(read.service));
     const owner = ownerOf(asker);
@@ -228,7 +236,7 @@ export class TitanicServices {
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
-    const { id, party, owner, memory, body, key, extra } = waiting;
+    const { id, party, owner, memory, body, key, extra, saysExisted } = waiting;
     const url = this.#webhooks.get(number);
     this.#webhooks.delete(number);
     const usual = this.#uuids.next(waiting.acceptedAt);
@@ -269,7 +277,14 @@ export class TitanicServices {
       },
       committed: (result) => {
         decided();
-        this.#answer(id, STATUS_OK, this.#accepted(change, webhook, party, result));
+        this.#accepted(change, webhook, party, result);
+        if (result.kind === 'another') {
+          this.#answer(id, STATUS_ANOTHER);
+          return;
+        }
+        const known = result.kind === 'known' ? result : null;
+        const first = known === null ? uuid : Buffer.from(uuidText(known.uuid));
+        this.#answer(id, STATUS_OK, first, ...(saysExisted ? [existedFrame(known)] : []));
       },
       doubtful: (result) => {
         decided();
@@ -286,22 +301,20 @@ export class TitanicServices {
     };
   }
 
-  /** Returns the uuid for the client. */
   #accepted(
     change: NewRequest,
     webhook: NewRequest | null,
     party: string,
-    result: ChangeResult,
-  ): Buffer {
+    { kind }: ChangeResult,
+  ): void {
     const { request } = change;
-    if (result.kind === 'known') {
+    if (kind === 'known' || kind === 'another') {
       // The first request has its own.
       if (webhook !== null) this.#requests.close(webhookOf(request.uuid), () => undefined);
-      return Buffer.from(uuidText(result.uuid));
+      return;
     }
     if (webhook !== null) this.#accepting.accepted(webhook.request, party, null);
     this.#accepting.accepted(request, party, contentOf(change));
-    return Buffer.from(uuidText(request.uuid));
   }
 
   #lookUp(id: AnswerNumber, asker: Asker, uuid: RequestUuid, waitMs: number): void {
@@ -325,7 +338,8 @@ export class TitanicServices {
     this.#progress.ask({ id, asker, uuid, until, cursor: cursorOf(place) });
   }
 
-  #close(id: AnswerNumber, asker: Asker, uuid: RequestUuid): void {
+  #close(id: AnswerNumber, asker: Asker, { uuid, isStrict }: TspClose): void {
+    const { answers } = this.#requests;
     const obstacle = this.#requests.obstacle(asker.identity);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
@@ -334,14 +348,23 @@ export class TitanicServices {
     const decided: ChangeCallback = (result) => {
       if (result === 'done' || result === 'passed') {
         this.#progress.forget(uuid);
-        this.#answer(id, STATUS_OK);
+        if (result === 'passed' && isStrict) answers.unknown(id);
+        else this.#answer(id, STATUS_OK);
       } else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
     };
     this.#requests.closeFor(id, asker, uuid, decided, () => {
       this.#context.denied(asker, uuid, 'close');
-      this.#requests.answers.unknown(id);
+      // While the peer of a pair may have what is unknown here, the close of an unknown uuid is done, too.
+      if (isStrict && this.#context.replica.probe() === null) this.#answer(id, STATUS_OK);
+      else answers.unknown(id);
     });
   }
+}
+
+/** D112. @param known the request of the key; `null`: it is this one */
+function existedFrame(known: Extract<ChangeResult, { readonly kind: 'known' }> | null): Buffer {
+  const told: TspExisted = { existed: known !== null, state: known?.state ?? 'pending' };
+  return Buffer.from(JSON.stringify(told));
 }
 
 /** The headers frame of a request for `titanic.request`; `null`: there is none, or it is empty. */

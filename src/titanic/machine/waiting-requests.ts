@@ -34,6 +34,8 @@ export interface WaitingRequest extends Chosen, Sender {
   readonly body: Buffer;
   /** See `Change`; `null`: it has none. */
   readonly extra: Buffer | null;
+  /** Its answer says whether it existed before. */
+  readonly saysExisted: boolean;
 }
 
 /** Doubles. */
@@ -47,13 +49,17 @@ const BODY_BYTES = 36;
 const MAX_ATTEMPTS = 40;
 /** Bytes. */
 const PRIORITY = 44;
-const SHARED = 45;
+const FLAGS = 45;
 const SERVICE_BYTES = 46;
 /** 0: it has none. */
 const KEY_BYTES = 47;
 /** 16 bits; 0: it has none. */
 const EXTRA_BYTES = 48;
 const BYTES = 50;
+
+/** Of FLAGS. */
+const SHARED = 1;
+const SAYS_EXISTED = 2;
 
 interface KnownSender {
   readonly number: number;
@@ -79,7 +85,7 @@ export class WaitingRequests {
     sender: Sender,
     facts: Chosen,
     frames: Frames,
-    { service, body, options: { key } }: TspRequest,
+    { service, body, options: { key, existed } }: TspRequest,
     bodyBytes: number,
     extra: Buffer | null,
   ): WaitingNumber {
@@ -98,7 +104,8 @@ export class WaitingRequests {
     to.writeUInt32LE(bodyBytes, start + BODY_BYTES);
     to.writeInt32LE(facts.maxAttempts, start + MAX_ATTEMPTS);
     to.writeInt8(facts.priority, start + PRIORITY);
-    to.writeUInt8(facts.isShared ? 1 : 0, start + SHARED);
+    const flags = (facts.isShared ? SHARED : 0) | (existed === true ? SAYS_EXISTED : 0);
+    to.writeUInt8(flags, start + FLAGS);
     to.writeUInt8(serviceBytes, start + SERVICE_BYTES);
     to.writeUInt8(keyBytes, start + KEY_BYTES);
     to.writeUInt16LE(extraBytes, start + EXTRA_BYTES);
@@ -122,6 +129,7 @@ export class WaitingRequests {
     const key = BYTES + serviceBytes;
     const extra = key + keyBytes;
     const body = extra + from.readUInt16LE(start + EXTRA_BYTES);
+    const flags = from.readUInt8(start + FLAGS);
     const { party, owner, memory } = this.#release(from.readInt32LE(start + SENDER));
     const run = this.#arena.take(number, body + bodyBytes);
     // Field by field: spreading an object with doubles costs several microseconds.
@@ -132,7 +140,8 @@ export class WaitingRequests {
       expiresAt: run.readDoubleLE(EXPIRES_AT),
       maxAttempts: run.readInt32LE(MAX_ATTEMPTS),
       priority: run.readInt8(PRIORITY),
-      isShared: run.readUInt8(SHARED) === 1,
+      isShared: (flags & SHARED) !== 0,
+      saysExisted: (flags & SAYS_EXISTED) !== 0,
       party,
       owner,
       memory,

@@ -3,6 +3,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
 import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
+  readTspClose,
   readTspName,
   readTspProgress,
   readTspRequest,
@@ -72,6 +73,11 @@ function run(input: Buffer): void {
   if (Buffer.isBuffer(uuid)) {
     check(uuidText(uuid) === String(list[0]).toUpperCase(), 'a uuid is another when it is written');
   }
+  const close = readTspClose(frames, 0);
+  if (close.fault === null) {
+    check(uuidText(close.uuid) === String(list[0]).toUpperCase(), 'another uuid is closed');
+    check(close.isStrict === list.length > 1, 'a close is strict, or not, by mistake');
+  }
   const wait = readTspWait(frames, 0);
   if (!isFault(wait)) {
     const ms = Number(String(list[1]));
@@ -92,6 +98,7 @@ export function tsp(): Target {
       '60000',
       uuid,
       'titanic.',
+      'strict',
       '{"name":"n","cron":"* * * * *"}',
       '"timeZone":"Europe/Berlin"',
       '{"after":"n"}',

@@ -343,7 +343,7 @@ describe('interceptors of a worker', () => {
       {
         endpoints: broker.endpoint,
         service: 's',
-        codec: json<number>(),
+        codec: json<number, number>(),
         interceptors: [
           async (request, next) => {
             values.push(request.value);

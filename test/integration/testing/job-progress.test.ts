@@ -106,6 +106,40 @@ describe('job.progress', () => {
     expect((await job.result()).frames.map(String)).toEqual(['{"percent":50}', '{"done":true}']);
   });
 
+  it.each([
+    ['values that cannot be read as one', ['{"a":1}', '{"b":2}'], { b: 2 }],
+    ['values that can be read as one', ['1', '2'], 2],
+    ['one value', ['{"b":2}'], { b: 2 }],
+    ['one value in several frames', ['{"b":', '2}'], { b: 2 }],
+  ])(
+    'leaves to result(), and state(), what a generator returned: of %s',
+    async (_, frames, last) => {
+      const broker = await start();
+      await offer(broker, async function* () {
+        for (const frame of frames.slice(0, -1)) yield await Promise.resolve(frame);
+        return frames.at(-1) ?? '';
+      });
+      const client = opening(new Client({ endpoints: broker.endpoint, codec: json() }));
+      const job = await client.enqueue('render', {});
+      expect((await job.result()).value).toEqual(last);
+      const state = await job.state();
+      expect(state.state === 'replied' && state.reply.value).toEqual(last);
+    },
+  );
+
+  it('has result() throw for what no reading of the reply gives a value', async () => {
+    const broker = await start();
+    await offer(broker, async function* () {
+      yield await Promise.resolve('{');
+      return 'done';
+    });
+    const client = opening(new Client({ endpoints: broker.endpoint, codec: json() }));
+    const job = await client.enqueue('render', {});
+    const reply = await job.result();
+    expect(() => reply.value).toThrow(expect.objectContaining({ code: 'ERR_MDP_CODEC' }));
+    expect(reply.text()).toBe('{done');
+  });
+
   it('begins again with each attempt', async () => {
     const broker = await start();
     let attempts = 0;

@@ -109,6 +109,34 @@ describe('startTestBroker', () => {
     expect(attempts).toBe(4);
   });
 
+  it('a key names one request: enqueue says whether it existed, and in which state (D112)', async () => {
+    const broker = await start();
+    const client = clientOf(broker);
+    const options = { idempotencyKey: 'order-17' };
+    const again = async (): Promise<unknown> => {
+      const { uuid, existed, found } = await client.enqueue('upper', 'one', options);
+      return [uuid, existed, found];
+    };
+    const { uuid, existed, found } = await client.enqueue('upper', 'one', options);
+    expect([existed, found]).toEqual([false, null]);
+    expect(await again()).toEqual([uuid, true, 'pending']);
+    for (const [body, more] of [
+      ['two', {}],
+      ['one', { priority: 1 }],
+    ] as const) {
+      await expect(client.enqueue('upper', body, { ...options, ...more })).rejects.toMatchObject({
+        ...{ code: 'ERR_TITANIC_KEY_REUSED', details: { status: 409 } },
+      });
+    }
+    await offer(broker, 'upper', (text) => text.toUpperCase());
+    expect((await client.job(uuid).result()).text()).toBe('ONE');
+    expect(await again()).toEqual([uuid, true, 'replied']);
+    await client.job(uuid).close();
+    expect(await again()).toEqual([uuid, true, 'closed']);
+    expect([client.job(uuid).existed, client.job(uuid).found]).toEqual([null, null]);
+    expect((await client.enqueue('upper', 'one')).existed).toBe(false);
+  });
+
   it('has a clock that a test puts forward', async () => {
     const clock = new FakeClock();
     const broker = await start({ clock });
@@ -123,6 +151,20 @@ describe('startTestBroker', () => {
     await clock.advance(HOUR_MS);
     expect((await job.result()).text()).toBe('IN AN HOUR');
     expect(losses).toBe(0);
+  });
+
+  it('runs a request whose delay is longer than the time to live, which counts from its end (D109)', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock });
+    await offer(broker, 'upper', (text) => text.toUpperCase());
+    const client = clientOf(broker);
+    const jobs = [
+      await client.enqueue('upper', 'usual', { delayMs: 24 * 8 * HOUR_MS }),
+      await client.enqueue('upper', 'own', { delayMs: 24 * 8 * HOUR_MS, ttlMs: HOUR_MS }),
+    ];
+    await clock.advance(24 * 8 * HOUR_MS);
+    const replies = await Promise.all(jobs.map((job) => job.result()));
+    expect(replies.map((reply) => reply.text())).toEqual(['USUAL', 'OWN']);
   });
 
   it('runs on after a leap', async () => {

@@ -78,10 +78,12 @@ describe('backoff', () => {
     expect(accepted?.extra).toEqual(Buffer.from([63, 8, 0, 0, 0, 10, 0, 0, 0, 20, 0, 0, 0]));
   });
 
-  it('is that of the first request of a key', () => {
+  it('is that of the first request of a key, which no other one may use (D112)', () => {
     const s = titanicStage();
     const first = s.submits('echo', 'hi', { key: 'k', backoff: QUICK });
-    expect(s.submits('echo', 'hi', { key: 'k', backoff: SLOW })).toBe(first);
+    const slow = JSON.stringify({ key: 'k', backoff: SLOW });
+    expect(s.asks('submit', slow, 'echo', 'hi')).toMatch(/^409 /);
+    expect(s.submits('echo', 'hi', { key: 'k', backoff: QUICK })).toBe(first);
     expectWithin(pauseAfterFailure(s), 10);
   });
 });

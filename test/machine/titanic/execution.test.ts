@@ -402,7 +402,8 @@ describe('after a crash', () => {
     const uuid = s.submits('echo', 'x', { key: 'k' });
     s.worker('w1').ready('echo').final('done');
     const next = s.crashes();
-    expect(next.submits('echo', 'y', { key: 'k' })).toBe(uuid);
+    expect(next.submits('echo', 'x', { key: 'k' })).toBe(uuid);
+    expect(next.asks('submit', '{"key":"k"}', 'echo', 'y')).toMatch(/^409 /);
     expect(next.asks('reply', uuid)).toBe('200|done');
   });
 });

@@ -87,6 +87,18 @@ describe('what a key stored (D71)', () => {
     expect(asks(alice, 'reply', uuid)).toBe(UNKNOWN);
   });
 
+  it('a strict close has the same answer for what is another’s, unknown, and closed', () => {
+    const { s, alice, bob } = scene();
+    const uuids = [submits(alice), '0'.repeat(32)];
+    const own = submits(bob);
+    expect(asks(bob, 'close', own, 'strict')).toBe('200');
+    for (const uuid of [...uuids, own]) expect(asks(bob, 'close', uuid, 'strict')).toBe(UNKNOWN);
+    s.worker('w1').ready('echo').final('done');
+    for (const uuid of uuids) expect(asks(bob, 'close', uuid, 'strict')).toBe(UNKNOWN);
+    expect(asks(alice, 'close', uuids[0] ?? '', 'strict')).toBe('200');
+    expect(asks(alice, 'close', own, 'slack')).toBe('400 not the word strict');
+  });
+
   it('reports who else asked for it, and from where', () => {
     const { s, alice, bob } = scene();
     const uuid = submits(alice);
@@ -267,6 +279,15 @@ describe('in a pair, on a node without its peer', () => {
     expect(asks(alice, 'reply', uuid)).toBe(UNKNOWN);
     expect(asks(bob, 'wait', uuid, '1000')).toBe(UNKNOWN);
     expect(asks(bob, 'reply', '0'.repeat(32))).toBe('300');
+  });
+
+  it('a strict close has the same answer for what is another’s, and for what the peer may have', () => {
+    const { s, alice, bob } = scene({ replica: new StageReplica() });
+    const uuid = submits(alice);
+    s.losesPeer();
+    expect(asks(bob, 'close', uuid, 'strict')).toBe('200');
+    expect(asks(bob, 'close', '0'.repeat(32), 'strict')).toBe('200');
+    expect(asks(alice, 'reply', uuid)).toBe('300');
   });
 
   it('what a stranger closed there is not certain for its owner, who may have it on the other', () => {

@@ -1,6 +1,7 @@
 /** Services and schedules that an operator pauses. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { scrape } from '../../support/metrics.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import {
@@ -85,6 +86,25 @@ describe('a paused service', () => {
     expect(JSON.parse(listed?.json ?? '')).toMatchObject({ service: 'echo', paused: true });
     pauses(s, false);
     expect(status(s)).toContain('200');
+  });
+
+  it('has a metric, which is 0 of the others', async () => {
+    const s = titanicStage();
+    s.worker('w').ready('echo');
+    s.worker('v').ready('other');
+    pauses(s);
+    // It has no label of its own: nobody ever served it.
+    pauses(s, true, Buffer.from('unknown'));
+    const paused = async (): Promise<(number | undefined)[]> => {
+      const page = await scrape(s.broker);
+      const of = (service: string): number | undefined =>
+        page.value(`service_paused{service="${service}"}`);
+      return ['echo', 'other', '__other__'].map(of);
+    };
+    expect(await paused()).toEqual([1, 0, 1]);
+    pauses(s, false);
+    pauses(s, false, Buffer.from('unknown'));
+    expect(await paused()).toEqual([0, 0, 0]);
   });
 
   it('need not exist yet, is listed, and is forgotten after it is resumed', () => {

@@ -111,7 +111,8 @@ describe('a schedule', () => {
     expect(row?.request).toMatchObject({
       ...{ priority: 7, maxAttempts: 2, isShared: true, owner: 'anonymous' },
       notBefore: STAGE_WALL_MS + MINUTE_MS + 1000,
-      expiresAt: STAGE_WALL_MS + MINUTE_MS + 90_000,
+      // D109
+      expiresAt: STAGE_WALL_MS + MINUTE_MS + 1000 + 90_000,
     });
     const w1 = s.worker('w1').ready('echo');
     s.after(1000);

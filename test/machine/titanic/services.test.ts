@@ -8,7 +8,8 @@ afterEach(endTitanicStages);
 const UUID = '0190A0B0C0D07000800000000000ABCD';
 const LONG_NAME = 'n'.repeat(256);
 const OPTIONS = JOB_ROWS.map(({ name }) => name).join(', ');
-const UNKNOWN_OPTION = `400 unknown option; there are key, ${OPTIONS}, headers, webhook`;
+const ANOTHER = '409 the key was used for a request with another body or other options';
+const UNKNOWN_OPTION = `400 unknown option; there are key, ${OPTIONS}, headers, webhook, existed`;
 
 describe('titanic.request', () => {
   it('answers 200 and 32 upper-case hexadecimal characters (9/TSP)', () => {
@@ -105,10 +106,10 @@ describe('titanic.submit', () => {
   it('gives the uuid of the first for the same key of the same service, and runs it once (D16)', () => {
     const s = titanicStage();
     const first = s.submits('echo', 'one', { key: 'order-17' });
-    expect(s.submits('echo', 'two', { key: 'order-17' })).toBe(first);
-    expect(s.submits('sum', 'three', { key: 'order-17' })).not.toBe(first);
+    expect(s.submits('echo', 'one', { key: 'order-17' })).toBe(first);
+    expect(s.submits('sum', 'one', { key: 'order-17' })).not.toBe(first);
     expect(s.worker('w1').ready('echo').final('done').inbox()).toEqual(['REQUEST one']);
-    expect(s.submits('echo', 'four', { key: 'order-17' })).toBe(first);
+    expect(s.submits('echo', 'one', { key: 'order-17' })).toBe(first);
     expect(s.asks('reply', first)).toBe('200|done');
     expect(s.titanic.figures.counters.accepted).toBe(2);
   });
@@ -117,11 +118,13 @@ describe('titanic.submit', () => {
     const s = titanicStage().holdsStore();
     s.asks('request', 'other', 'x');
     s.asks('submit', '{"key":"k"}', 'echo', 'one');
+    s.asks('submit', '{"key":"k"}', 'echo', 'one');
     s.asks('submit', '{"key":"k"}', 'echo', 'two');
     s.freesStore();
-    const [, first, second] = s.hears().split(' / ');
+    const [, first, second, third] = s.hears().split(' / ');
     expect(first).toMatch(/^200\|/);
     expect(second).toBe(first);
+    expect(third).toBe(ANOTHER);
     expect(s.worker('w1', {}).ready('echo', { credit: 5 }).inbox()).toEqual(['REQUEST one']);
   });
 
@@ -130,9 +133,67 @@ describe('titanic.submit', () => {
     const first = s.submits('echo', 'one', { key: 'k' });
     expect(s.asks('close', first)).toBe('200');
     s.after(45_000);
-    expect(s.submits('echo', 'two', { key: 'k' })).toBe(first);
+    expect(s.submits('echo', 'one', { key: 'k' })).toBe(first);
+    expect(s.asks('submit', '{"key":"k"}', 'echo', 'two')).toBe(ANOTHER);
     s.after(30_000);
-    expect(s.submits('echo', 'three', { key: 'k' })).not.toBe(first);
+    expect(s.submits('echo', 'two', { key: 'k' })).not.toBe(first);
+  });
+
+  it.each([
+    ['another body', {}, ['echo', 'two']],
+    ['more frames', {}, ['echo', 'one', '']],
+    ['its frames cut elsewhere', {}, ['echo', 'on', 'e']],
+    ['another priority', { priority: 5 }, ['echo', 'one']],
+    ['another delay', { delayMs: 1 }, ['echo', 'one']],
+    ['another time to live', { ttlMs: 60_000 }, ['echo', 'one']],
+    ['other pauses', { backoff: { baseMs: 1, maxMs: 2 } }, ['echo', 'one']],
+    ['other rights', { shared: true }, ['echo', 'one']],
+  ])(
+    'refuses a key that was used for a request with %s: 409, and stores nothing (D112)',
+    (_, more, body) => {
+      const s = titanicStage();
+      const first = s.submits('echo', 'one', { key: 'k' });
+      expect(s.asks('submit', JSON.stringify({ key: 'k', ...more }), ...body)).toBe(ANOTHER);
+      expect(s.store.disk.rows).toHaveLength(1);
+      expect(s.titanic.figures.counters.accepted).toBe(1);
+      expect(s.submits('echo', 'one', { key: 'k' })).toBe(first);
+    },
+  );
+
+  it('a key names a request whatever its headers, and whether it says what is so by default (D112)', () => {
+    const s = titanicStage();
+    const options = { key: 'k', maxAttempts: 3 };
+    const first = s.submits('echo', 'one', { ...options, headers: { traceparent: '00-1' } });
+    const defaults = { priority: 0, delayMs: 0, shared: false };
+    const again = { ...defaults, ...options, headers: { traceparent: '00-2' } };
+    expect(s.submits('echo', 'one', again)).toBe(first);
+  });
+
+  it('says, where that is asked, whether the request existed before, and its state (D112)', () => {
+    const s = titanicStage({ titanic: { maxAttempts: 1 } });
+    const says = (key: string | undefined, body: string): unknown => {
+      const options = JSON.stringify({ key, existed: true });
+      const [status, uuid = '', told = ''] = s.asks('submit', options, 'echo', body).split('|');
+      expect([status, uuid]).toEqual(['200', expect.stringMatching(/^[0-9A-F]{32}$/)]);
+      return JSON.parse(told);
+    };
+    const found = (state: string): object => ({ existed: true, state });
+    const isNew = { existed: false, state: 'pending' };
+    expect([says(undefined, 'x'), says('k', 'one'), says('k', 'one')]).toEqual([
+      ...[isNew, isNew, found('pending')],
+    ]);
+    const w1 = s.worker('w1').ready('echo').final('done').final('done');
+    expect(says('k', 'one')).toEqual(found('replied'));
+    expect(says('dead', 'two')).toEqual(isNew);
+    w1.disconnect();
+    expect(says('dead', 'two')).toEqual(found('dead'));
+    const uuid = s.submits('echo', 'one', { key: 'k' });
+    expect(s.asks('close', uuid)).toBe('200');
+    expect(says('k', 'one')).toEqual(found('closed'));
+    expect(s.asks('submit', '{"key":"k","existed":1}', 'echo', 'x')).toBe(
+      '400 existed is true or false',
+    );
+    expect(s.submits('echo', 'one', { key: 'k', existed: false })).toBe(uuid);
   });
 
   it('sends the higher priority first, and of one priority in order of acceptance (D16)', () => {
@@ -173,6 +234,26 @@ describe('titanic.submit', () => {
     expect(s.asks('reply', uuid)).toBe('400 unknown');
     expect(s.titanic.figures.counters.expired).toBe(1);
     expect(s.worker('w1').ready('echo').inbox()).toEqual([]);
+  });
+
+  it.each([
+    ['below', 5000],
+    ['at', 10_000],
+    ['above', 10_001],
+    ['far above', 86_400_000],
+  ])('runs one whose delay is %s its ttl, which counts from its end (D109)', (_, delayMs) => {
+    const s = titanicStage({ busyTimeoutMs: 1e9, heartbeatIntervalMs: 1e8 });
+    const w1 = s.worker('w1').ready('echo');
+    const uuid = s.submits('echo', 'late', { delayMs, ttlMs: 10_000 });
+    const unserved = s.submits('nobody', 'late', { delayMs, ttlMs: 10_000 });
+    s.after(delayMs);
+    expect(w1.inbox()).toEqual(['REQUEST late']);
+    w1.final('done');
+    expect(s.asks('reply', uuid)).toBe('200|done');
+    s.after(9999);
+    expect(s.asks('reply', unserved)).toBe('300');
+    s.after(1);
+    expect(s.asks('reply', unserved)).toBe('400 unknown');
   });
 
   it('takes as many attempts as it is told, of those that titanic.maxAttempts would allow (D16)', () => {
@@ -324,7 +405,8 @@ describe('titanic.*', () => {
     for (const uuid of wrong) {
       expect(s.asks(service, uuid, ...time)).toBe('400 a uuid is 32 hexadecimal characters');
     }
-    expect(s.asks(service, UUID, ...time, 'x')).toBe('400 frames too many');
+    const more = service === 'close' ? ['strict', 'x'] : ['x'];
+    expect(s.asks(service, UUID, ...time, ...more)).toBe('400 frames too many');
     expect(s.store.asked).toEqual([]);
   });
 

@@ -204,6 +204,17 @@ describe('the webhook of a stored request', () => {
     expect(hooks.uuids).toEqual([uuid]);
   });
 
+  it('is one of what a key names: without it, the key is refused, and no webhook stays (D112)', () => {
+    const { s } = scene();
+    submits(s, { key: 'order-7' });
+    s.submits('echo', 'hi', { key: 'order-8' });
+    for (const options of [{ key: 'order-7' }, { key: 'order-8', webhook: URL }]) {
+      expect(s.asks('submit', JSON.stringify(options), 'echo', 'hi')).toMatch(/^409 /);
+    }
+    s.turn();
+    expect(s.store.disk.rows).toHaveLength(3);
+  });
+
   it('is refused before anything is stored if its URL is not allowed, or webhooks are off', () => {
     const { s } = scene();
     const options = JSON.stringify({ webhook: 'https://other.example/' });

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client } from '../../../src/sdk/client.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { removeDaemons } from '../../support/daemon.js';
-import type { Reply } from '../../support/http.js';
+import { type Reply, tokenOf } from '../../support/http.js';
 import { OTHER, ProgramStand } from '../../support/programs.js';
 
 const stands: ProgramStand[] = [];
@@ -55,6 +55,10 @@ describe('a durable request over HTTP', () => {
     const closed = await stand.get(path, { method: 'DELETE' });
     expect(closed).toMatchObject({ status: 200, json: { uuid, state: 'closed' } });
     expect(failed(await stand.get(`${path}/result`))).toEqual([404, 'ERR_HTTP_NOT_FOUND']);
+    expect(failed(await stand.get(path, { method: 'DELETE' }))).toEqual([
+      404,
+      'ERR_HTTP_NOT_FOUND',
+    ]);
     expect(failed(await stand.get(`/titanic/requests/${NEVER}/result`))).toEqual([
       ...[404, 'ERR_HTTP_NOT_FOUND'],
     ]);
@@ -68,6 +72,41 @@ describe('a durable request over HTTP', () => {
     expect(uuidOf(await stand.request('a', { headers }, '?durable=true'))).toBe(first);
     const other = { 'idempotency-key': 'order-8' };
     expect(uuidOf(await stand.request('a', { headers: other }, '?durable=true'))).not.toBe(first);
+  });
+
+  it('an idempotency key names one request: another is 422; what existed is said (D112)', async () => {
+    const stand = await open();
+    const headers = { 'idempotency-key': 'order-7' };
+    const send = (body = 'a', query = '?durable=true'): Promise<Reply> =>
+      stand.request(body, { headers }, query);
+    const first = await send();
+    const uuid = uuidOf(first);
+    expect(first.json).toEqual({ uuid, state: 'pending', existed: false, note: null });
+    expect((await send()).json).toEqual({ uuid, state: 'pending', existed: true, note: null });
+    for (const other of [await send('b'), await send('a', '?durable=true&priority=1')]) {
+      expect(failed(other)).toEqual([422, 'ERR_HTTP_KEY_REUSED']);
+      expect(other.headers.location).toBeUndefined();
+    }
+    await stand.serve(() => {
+      throw new ServiceError('bad', 'No', { retry: false });
+    });
+    await stand.get(`/titanic/requests/${uuid}/result?waitMs=60000`);
+    const note = expect.stringContaining('To begin anew, use another key');
+    expect((await send()).json).toEqual({ uuid, state: 'dead', existed: true, note });
+    await stand.get(`/titanic/requests/${uuid}`, { method: 'DELETE' });
+    expect((await send()).json).toEqual({ uuid, state: 'closed', existed: true, note });
+  });
+
+  it('lives for ttlMs after its delayMs is over, also if that is longer (D109)', async () => {
+    const stand = await open();
+    const query = '?durable=true&delayMs=5000&ttlMs=1000';
+    const uuid = uuidOf(await stand.request('later', {}, query));
+    const token = tokenOf(stand.daemon);
+    const { json } = await stand.get(`/titanic/requests/${uuid}`, { token });
+    const [accepted = 0, notBefore = 0, expires = 0] = ['acceptedAt', 'notBefore', 'expiresAt'].map(
+      (name) => Date.parse(String(Reflect.get(json as object, name))),
+    );
+    expect([notBefore - accepted, expires - notBefore]).toEqual([5000, 1000]);
   });
 
   it('is cancelled by DELETE before a worker has it', async () => {
@@ -104,9 +143,13 @@ describe('a durable request over HTTP', () => {
     expect(failed(await stand.get(`${path}/result`, { token: OTHER }))).toEqual([
       ...[404, 'ERR_HTTP_NOT_FOUND'],
     ]);
-    expect(failed(await stand.get(path, { method: 'DELETE', token: OTHER }))).toEqual([
-      ...[404, 'ERR_HTTP_NOT_FOUND'],
-    ]);
+    const ends = async (of: string): Promise<unknown> => {
+      const { status, json } = await stand.get(of, { method: 'DELETE', token: OTHER });
+      return [status, json];
+    };
+    // The answers for another one’s, and for one that does not exist, are the same.
+    expect(await ends(path)).toEqual(await ends(`/titanic/requests/${NEVER}`));
+    expect(await ends(path)).toMatchObject([404, { error: { code: 'ERR_HTTP_NOT_FOUND' } }]);
     const client = new Client({ endpoints: [stand.daemon.endpoint] });
     await expect(client.job(uuid).result({ timeoutMs: 2000 })).rejects.toThrow();
     await client.close();

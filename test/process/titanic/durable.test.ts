@@ -158,7 +158,20 @@ describe('majordomo request', () => {
 
   it('with the same --key stores one request for each service', async () => {
     const first = await stored(shared, '--key', 'order-17', 'upper', 'a');
-    expect(await stored(shared, '--key', 'order-17', 'upper', 'b')).toBe(first);
+    expect(await stored(shared, '--key', 'order-17', 'upper', 'a')).toBe(first);
+    const other = await request(
+      shared,
+      '--durable',
+      '--no-wait',
+      '--key',
+      'order-17',
+      'upper',
+      'b',
+    );
+    expect([other.status, other.stderr]).toEqual([
+      1,
+      expect.stringContaining('409 the key was used'),
+    ]);
     expect(await stored(shared, '--key', 'order-17', 'lower', 'a')).not.toBe(first);
   });
 

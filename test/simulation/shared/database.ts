@@ -317,7 +317,7 @@ export class SharedDatabase {
     }
     const result = this.#write(change);
     if (result.kind === 'passed') return isMade(change, before, isAgain);
-    if (result.kind === 'denied' || result.kind === 'known') return result;
+    if (['denied', 'known', 'another'].includes(result.kind)) return result;
     switch (change.kind) {
       case 'accept':
         if (before === undefined) this.#enter(session, change);

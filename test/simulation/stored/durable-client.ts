@@ -411,7 +411,8 @@ export class DurableClient implements Actor {
   /** Its time to live may be over: the one that it stated, or the configured one. */
   isOver({ options, sentAt }: Job): boolean {
     const ttlMs = typeof options['ttlMs'] === 'number' ? options['ttlMs'] : this.ttlMs;
-    return this.#wall.wallMax >= sentAt + Math.min(ttlMs, this.ttlMs);
+    const delayMs = typeof options['delayMs'] === 'number' ? options['delayMs'] : 0;
+    return this.#wall.wallMax >= sentAt + Math.min(delayMs + ttlMs, this.ttlMs);
   }
 
   /** The shortest configured time to live. */

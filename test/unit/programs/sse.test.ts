@@ -31,8 +31,8 @@ class Reader {
         this.texts.push(text);
         if (sent !== undefined) this.#sent.push(sent);
       },
-      (how = 'all') => {
-        this.ended = how;
+      (how) => {
+        this.ended = how ?? 'all';
       },
     );
     readers.push(this);

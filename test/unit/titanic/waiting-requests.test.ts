@@ -24,6 +24,7 @@ const FACTS: Facts = {
   maxAttempts: 3,
   isShared: false,
   key: null,
+  saysExisted: false,
 };
 
 function framesOf(...bytes: readonly Buffer[]): Frames {
@@ -40,7 +41,8 @@ function add(
   extra: Buffer | null,
   ...body: readonly Buffer[]
 ): { readonly number: WaitingNumber; readonly wanted: WaitingRequest } {
-  const options = key === null ? '{}' : JSON.stringify({ key: key.toString() });
+  const { saysExisted: existed } = facts;
+  const options = JSON.stringify({ ...(key === null ? {} : { key: key.toString() }), existed });
   const frames = framesOf(Buffer.from(options), service, ...body);
   const read = readTspSubmit(frames, 0);
   if (read.fault !== null) throw new Error(read.fault);
@@ -56,6 +58,7 @@ describe('requests that wait for their batch', () => {
     ['of the usual kind', FACTS, 'echo', 100],
     ['with an empty body', FACTS, 'echo', 0],
     ['with all options', { ...FACTS, key: Buffer.from('k'), isShared: true, priority: 5 }, 'e', 9],
+    ['whose answer says whether it existed', { ...FACTS, saysExisted: true }, 'e', 9],
     ['with the lowest priority and the longest key', most(-100), 's'.repeat(255), 300],
     ['with the highest priority, larger than a page', most(100), 's'.repeat(255), 20_000],
   ])('one %s comes out as it went in', (_, facts, service, bodyBytes) => {

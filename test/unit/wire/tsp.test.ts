@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Frames } from '../../../src/core/frames.js';
 import {
+  readTspClose,
   readTspRequest,
   readTspSubmit,
   readTspUuid,
@@ -35,6 +36,8 @@ describe('the readers of titanic.*', () => {
         const uuid = readTspUuid(frames, before);
         if ('fault' in uuid) expect(uuid.fault.length).toBeGreaterThan(0);
         else expect(uuid).toHaveLength(16);
+        const close = readTspClose(frames, before);
+        if (close.fault === null) expect(close.uuid).toHaveLength(16);
         const wait = readTspWait(frames, before);
         if (wait.fault === null) expect(wait.waitMs).toBeLessThanOrEqual(60_000);
       }),
@@ -69,7 +72,7 @@ describe('the readers of titanic.*', () => {
         expect(read).toEqual({
           ...{ fault: null, service: 1, body: 2 },
           options: {
-            ...{ ...absent, headers: null, webhook: null, ...chosen },
+            ...{ ...absent, headers: null, webhook: null, existed: null, ...chosen },
             key: key === undefined ? null : Buffer.from(key),
           },
         });

@@ -3,6 +3,7 @@ import { present } from '../../../core/assert.js';
 import { nextAfter } from '../../../core/numbers.js';
 import { isOnceKey } from '../../../wire/tsp.js';
 import { joinExtra } from '../../../core/numbered-fields.js';
+import { keyExtraOf, namesAnother } from '../../fields.js';
 import { requestFrom } from '../../request.js';
 import { RowReader } from '../../rows.js';
 import {
@@ -17,7 +18,7 @@ import {
   type StoredState,
   type Transaction,
 } from '../../store.js';
-import { DENIED, DONE, PASSED } from '../../store.js';
+import { ANOTHER, DENIED, DONE, PASSED } from '../../store.js';
 import { type Delta, type DeltaSum, requestDelta } from '../../tally.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 import { KeyRows } from './key-rows.js';
@@ -109,8 +110,13 @@ export class ChangeRows {
       // The same key of the same owner names the request that was stored first (D16).
       const { service, owner, uuid, acceptedAt } = request;
       const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
-      if (known !== undefined) return { kind: 'known', uuid: known };
-      this.#keys.put(service, key, { owner, uuid, until: null, extra: null });
+      if (known !== undefined) {
+        if (namesAnother(change.extra, known.extra)) return ANOTHER;
+        const state = known.state === null ? 'closed' : (STATE_NAMES[known.state] ?? 'pending');
+        return { kind: 'known', uuid: known.uuid, state };
+      }
+      const extra = keyExtraOf(change.extra);
+      this.#keys.put(service, key, { owner, uuid, until: null, extra });
     }
     const isNew = insertRequest(
       this.#sql,

@@ -211,8 +211,9 @@ const SQL = {
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
   deleteAttempts: 'DELETE FROM attempts WHERE number = ?',
 
-  knownKey: `SELECT uuid FROM keys
-    WHERE service = ? AND key = ? AND owner = ? AND (until IS NULL OR until > ?)`,
+  knownKey: `SELECT keys.uuid AS uuid, keys.extra AS extra, requests.state AS state
+    FROM keys LEFT JOIN requests ON requests.uuid = keys.uuid
+    WHERE keys.service = ? AND keys.key = ? AND keys.owner = ? AND (until IS NULL OR until > ?)`,
   keyOf: 'SELECT owner, uuid, until, extra FROM keys WHERE service = ? AND key = ? AND owner = ?',
   addKey: `INSERT INTO keys (service, key, owner, uuid, until, changed, extra)
     VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -261,7 +262,11 @@ interface Rows {
   readonly reason: string;
   readonly lastFailure: Buffer | null;
   readonly over: readonly [uuid: Buffer, ...ExistingRow];
-  readonly knownKey: Buffer;
+  readonly knownKey: {
+    readonly uuid: Buffer;
+    readonly extra: Buffer | null;
+    readonly state: number | null;
+  };
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
   readonly storeId: Buffer;
   readonly peer: Holding;
@@ -289,7 +294,6 @@ const SCALARS: readonly string[] = [
   'reply',
   'reason',
   'lastFailure',
-  'knownKey',
   'storeId',
   'isTaken',
   'bodyOf',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { listText } from '../../../../src/cli/durable/text.js';
+import { historyText, listText } from '../../../../src/cli/durable/text.js';
 
 const NOW = 1_800_000_000_000;
 
@@ -51,5 +51,23 @@ describe('the list of stored requests', () => {
     const rows = lines(Infinity, 'E: a\nb\u001b[2J');
     expect(rows).toHaveLength(2);
     expect(rows[1]?.endsWith('  E: a\uFFFDb\uFFFD[2J')).toBe(true);
+  });
+});
+
+describe('the history of a stored request', () => {
+  const [acceptedAt, notBefore, expiresAt] = [0, 600_000, 900_000].map((ms) =>
+    new Date(NOW + ms).toISOString(),
+  );
+  const first = { ...request(null), attempts: 0, acceptedAt, notBefore, expiresAt };
+
+  it.each([
+    ['from which time its time to live counts', {}, ', 5m 0s after it may first run'],
+    ['only when it expires once it was tried', { attempts: 1 }, ''],
+    ['only when it expires once it has ended', { state: 'replied' }, ''],
+  ])('says %s (D109)', (_, changed, more) => {
+    const text = historyText({ ...first, ...changed }, NOW, 120);
+    expect(text.split('\n').find((line) => line.startsWith('expires'))).toBe(
+      `expires     ${expiresAt} (in 15m 0s)${more}`,
+    );
   });
 });
