@@ -87,7 +87,7 @@ export function wantedBy({ accept = [] }: Given): Wanted {
   const types = accept
     .flatMap((value) => value.split(','))
     .map((type) => type.trim().toLowerCase());
-  const names = types.map((type) => type.replace(/\s*;.*/s, ''));
+  const names = types.map((type) => type.split(';', 1).join('').trim());
   if (names.includes('text/event-stream')) return { kind: 'events' };
   if (names.includes('multipart/mixed')) return { kind: 'parts' };
   const [only = ''] = types;
