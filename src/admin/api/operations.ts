@@ -188,7 +188,8 @@ export const OPERATIONS = {
         'Type of the reply, if it names one; `text/event-stream`: its parts as they come, as events ' +
         '`partial`, `progress`, `reply` and `error`; `multipart/mixed`: its frames as parts.',
       Prefer: '`respond-async`: store the request and answer 202.',
-      'Idempotency-Key': 'For a durable request: the same key stores nothing twice.',
+      'Idempotency-Key':
+        'For a durable request: the same key of a token stores nothing twice for the same service.',
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },

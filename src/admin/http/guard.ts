@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { BlockList } from 'node:net';
 
+import { headerText } from './check.js';
 import { httpError } from './errors.js';
 import type { Access, Caller } from './route.js';
 import type { TokenRole } from '../../config/config.js';
@@ -143,8 +144,7 @@ export class Guard {
     if (users === null || !isFromProxy(users, address)) return null;
     const given = values(users.header);
     if (given.length === 0) return null;
-    // Node.js reads headers byte by byte.
-    const name = Buffer.from(given[0] ?? '', 'latin1').toString('utf8');
+    const name = headerText(given[0] ?? '') ?? REPLACEMENT;
     const isPrintable = oneLine(name) === name && !name.includes(REPLACEMENT);
     const isName = isPrintable && name.length > 0 && name.length <= USER_CHARACTERS_MAX;
     if (given.length === 1 && isName) return name;

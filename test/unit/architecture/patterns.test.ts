@@ -12,7 +12,7 @@ const GROWTH = 8;
 /** An input that a pattern reads within this time says nothing about how its time grows. */
 const QUICK_MS = 1;
 
-it('takes a time that is linear in the length of the text, for each pattern of `src` and of the Python SDK', () => {
+it('takes a time that is linear in the length of the text, for each pattern of the broker and of both SDKs', () => {
   const slow = [...patternsOfSource(), ...patternsOfPython()].flatMap(({ place, pattern }) => {
     const attack = attacks(pattern.source).find((parts) => isSuperLinear(pattern, parts));
     return attack === undefined

@@ -72,7 +72,17 @@ describe('the front of the server', () => {
     expect(found(post)).toEqual(['/things/{id}/retry', { id: '7' }]);
     expect(found({ target: '/things/' })).toBe(404);
     expect(found({ target: '/things/7/8' })).toBe(404);
-    expect(found({ target: '/things/%ff' })).toBe(400);
+  });
+
+  it('refuses percent escapes that are not UTF-8: two texts would become the same one', () => {
+    for (const escapes of ['%ff', 'M%FCller', '%ed%a0%80', '%c3']) {
+      expect(found({ target: `/things/${escapes}` })).toBe(400);
+      expect(found({ target: `/both?limit=${escapes}` })).toBe(400);
+      expect(found({ target: `/both?${escapes}=1` })).toBe(400);
+    }
+    expect(found({ target: '/things/M%C3%BCller' })).toEqual(['/things/{id}', { id: 'Müller' }]);
+    const reception = receive({ target: '/both?limit=M%C3%BCller+%EF%BF%BD' });
+    expect(reception).toMatchObject({ admitted: { query: new Map([['limit', 'Müller \ufffd']]) } });
   });
 
   it('handles HEAD as GET, and lists the methods of a path', () => {
