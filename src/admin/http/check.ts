@@ -1,6 +1,5 @@
 /** Checks what a client sends: first the names, then the values, by the schemas of `api/`. */
 import { isUtf8 } from 'node:buffer';
-import { unescapeBuffer } from 'node:querystring';
 import type { z } from 'zod';
 
 import { httpError, wrongParameter } from './errors.js';
@@ -23,10 +22,7 @@ export function queryParameters(
   search: string,
   known: readonly string[],
 ): ReadonlyMap<string, string> {
-  // `URLSearchParams` would replace such bytes, and two values would be the same.
-  if (!isUtf8(unescapeBuffer(search))) {
-    throw httpError('ERR_HTTP_REQUEST', 'the query has percent escapes that are not UTF-8');
-  }
+  checkEscapes(search);
   const values = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(search)) {
     if (!known.includes(name)) {
@@ -36,6 +32,19 @@ export function queryParameters(
     values.set(name, value);
   }
   return values;
+}
+
+/**
+ * `URLSearchParams` would replace bytes that are not UTF-8, and two values would be the same.
+ * @throws ERR_HTTP_REQUEST
+ */
+function checkEscapes(search: string): void {
+  try {
+    // A `%` that begins no escape stands for itself.
+    decodeURIComponent(search.replaceAll(/%(?![\da-f]{2})/gi, '%25'));
+  } catch {
+    throw httpError('ERR_HTTP_REQUEST', 'the query has percent escapes that are not UTF-8');
+  }
 }
 
 /** @throws ERR_HTTP_BODY */
