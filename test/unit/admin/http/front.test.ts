@@ -130,6 +130,25 @@ describe('the front of the server', () => {
     },
   );
 
+  it('takes whoever may read the node for a reader at what is open, and all others for anyone', () => {
+    const caller = (head: Partial<Head>, isLoopback: boolean): unknown => {
+      const reception = receive({ target: '/both', ...head }, isLoopback);
+      return reception.kind === 'refused' ? reception.answer.status : reception.admitted.caller;
+    };
+    const bearer = (token: string): Partial<Head> => ({ authorization: `Bearer ${token}` });
+    for (const isLoopback of [true, false]) {
+      expect(caller({}, isLoopback)).toBe(isLoopback ? 'reader' : 'anyone');
+      expect(caller(bearer(TOKEN), isLoopback)).toBe('reader');
+      expect(caller(bearer(READ_TOKEN), isLoopback)).toBe('reader');
+      expect(caller(bearer(REQUEST_TOKEN), isLoopback)).toBe('anyone');
+      expect(caller(bearer('wrong'), isLoopback)).toBe('anyone');
+    }
+    for (const host of [undefined, 'evil.example']) {
+      expect(caller({ host }, true)).toBe('anyone');
+      expect(caller({ host, ...bearer(TOKEN) }, true)).toBe('anyone');
+    }
+  });
+
   it('refuses a wrong token wherever tokens count, and a read-only one for changes', () => {
     const caller = (target: string, token: string | null, method = 'GET'): unknown => {
       const authorization = token === null ? undefined : `Bearer ${token}`;
