@@ -1,4 +1,5 @@
 /** A program that reads the store file keeps its log from being emptied. */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, expect, it } from '@jest/globals';
@@ -60,4 +61,6 @@ it('the log, /readyz and the metric say that the log grows, and which process re
   // Nothing is stored meanwhile.
   await daemon.waitFor('store.log_freed');
   expect(await degraded()).toEqual([]);
+  expect(await logBytes()).toBe(0);
+  expect(statSync(join(daemon.dataDir, 'titanic.db-wal')).size).toBe(0);
 });
