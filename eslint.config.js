@@ -1,4 +1,5 @@
 import { defineConfig, globalIgnores } from 'eslint/config';
+import regexp from 'eslint-plugin-regexp';
 import tseslint from 'typescript-eslint';
 
 const TYPED = ['src/**/*.{ts,tsx}', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'];
@@ -114,8 +115,12 @@ export default defineConfig(
   },
   {
     files: ['src/**/*.{ts,tsx}'],
+    plugins: { regexp },
     rules: {
       'no-restricted-syntax': ['error', ...SRC_SYNTAX],
+      // Peers choose texts: the time of a pattern is linear in the length of what it meets.
+      'regexp/no-super-linear-backtracking': ['error', { report: 'potential' }],
+      'regexp/no-super-linear-move': ['error', { report: 'potential' }],
       // What an export takes and returns is written down; only schemas (zod) have inferred types.
       '@typescript-eslint/explicit-module-boundary-types': 'error',
     },

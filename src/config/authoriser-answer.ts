@@ -1,4 +1,6 @@
 /** The question to a service that authorises keys, and its answer (docs/operating.md). */
+import { isUtf8 } from 'node:buffer';
+
 import { TOKEN_PREFIX } from './http-access.js';
 import { z } from 'zod';
 
@@ -56,6 +58,7 @@ export function question(publicKey: Buffer, address: string): Buffer {
 export function readAnswer(body: readonly Buffer[]): KeyAnswer {
   const [frame] = body;
   if (frame === undefined || body.length > 1) return unusable('not one frame');
+  if (!isUtf8(frame)) return unusable('not UTF-8');
   let said: unknown;
   try {
     said = JSON.parse(frame.toString('utf8'));

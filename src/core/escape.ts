@@ -37,10 +37,17 @@ export function oneLine(text: string): string {
 
 /** Text with `\u{1b}` for what a terminal would act on; newlines and tabs stay. */
 export function escapeControls(text: string): string {
-  return text.replaceAll(
-    /[^\P{C}\n\t]/gu,
-    (control) => `\\u{${(control.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+  return text.replaceAll(/[^\P{C}\n\t]/gu, escaped);
+}
+
+/** Text on one line, with `\u{a}` for what would end it, and for all else that a terminal would act on. */
+export function escapedLine(text: string): string {
+  if (PRINTABLE_ASCII.test(text)) return text;
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
 /** C1 controls, and invisible characters that JSON does not escape. */
@@ -52,7 +59,12 @@ const UNSEEN =
  * control character above U+001F, and U+009B alone begins a terminal escape sequence.
  */
 export function terminalSafeJson(value: unknown, indent = 0): string {
-  return JSON.stringify(value, null, indent).replace(
+  return escapeUnseen(JSON.stringify(value, null, indent));
+}
+
+/** JSON with escapes for the characters that it may contain and a terminal acts on. */
+export function escapeUnseen(json: string): string {
+  return json.replace(
     UNSEEN,
     (unseen) => `\\u${unseen.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

@@ -46,7 +46,7 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   return known.find((candidate) => sharesWords(name, candidate)) ?? null;
 }
 
-const WORD = /[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g;
+const WORD = /[A-Z]?[a-z]+|(?<![A-Z])[A-Z]+(?![a-z])/g;
 
 function sharesWords(name: string, candidate: string): boolean {
   const words = name.match(WORD)?.map((word) => word.toLowerCase()) ?? [];

@@ -18,8 +18,14 @@ type Rows = Map<string, string>;
 
 /** Maximum number of rows of one contract; the rest is not shown. */
 const ROWS_MAX = 300;
-/** Maximum number of visits of schemas in one contract: several may have the same name. */
-const VISITS_MAX = 2000;
+/**
+ * How much may be read and written for all contracts of a service together, in characters. Each has an equal share,
+ * so none leaves less to the others. A reference can lead to the same part of a contract thousands of times.
+ */
+const WORK_MAX = 2 * 1024 * 1024;
+/** What a visit of a schema, and a value in it, count beside their texts. */
+const VISIT_WORK = 100;
+const VALUE_WORK = 8;
 /** The row that stands for what is not shown. */
 const MORE = '(more)';
 /** Fields within fields, and references that are followed. */
@@ -37,7 +43,7 @@ const CHOICES = { anyOf: ' or ', oneOf: ' or ', allOf: ' and ' } as const;
 
 /** @param contracts as `mmi.contract` tells them */
 export function comparedContracts(contracts: readonly unknown[]): readonly ComparedRow[] {
-  const all = contracts.map(rowsOf);
+  const all = contracts.map((contract) => rowsOf(contract, WORK_MAX / contracts.length));
   const names: string[] = [];
   for (const rows of all) {
     let at = 0;
@@ -61,16 +67,16 @@ function cut(text: string): string {
   return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
 }
 
-function rowsOf(contract: unknown): Rows {
+function rowsOf(contract: unknown, workMax: number): Rows {
   const rows: Rows = new Map();
   if (!isJson(contract)) return rows;
   for (const name of ['version', 'description', 'contentType']) {
     const text = contract[name];
     if (typeof text === 'string' && text !== 'application/json') rows.set(name, text);
   }
-  const bounds: Bounds = { visits: 0, isReached: false };
+  const work = new Work(workMax);
   const walk = (name: string, schema: unknown): void => {
-    new Walk(schema, rows, bounds).schema(name, schema, false, 0);
+    new Walk(schema, rows, work).schema(name, schema, false, 0);
   };
   for (const part of ['input', 'output', 'progress']) {
     if (part in contract) walk(part, contract[part]);
@@ -79,7 +85,7 @@ function rowsOf(contract: unknown): Rows {
   for (const [code, schema] of Object.entries(isJson(errors) ? errors : {})) {
     walk(`errors.${code}`, schema);
   }
-  if (bounds.isReached) rows.set(MORE, 'the rest is not shown');
+  if (work.isCut) rows.set(MORE, 'the rest is not shown');
   return rows;
 }
 
@@ -98,42 +104,79 @@ function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A string as it is, anything else as JSON. */
-function shown(value: unknown): string {
-  return typeof value === 'string' ? value : cut(JSON.stringify(value));
-}
+/** What may still be done for one contract. A text counts when it is there, so the last one may exceed it. */
+class Work {
+  /** Something was left out. */
+  isCut = false;
+  #left: number;
 
-/** Of one contract. */
-interface Bounds {
-  visits: number;
-  isReached: boolean;
+  constructor(most: number) {
+    this.#left = most;
+  }
+
+  goesOn(): boolean {
+    if (this.#left <= 0) this.isCut = true;
+    return this.#left > 0;
+  }
+
+  count(characters: number): void {
+    this.#left -= characters;
+  }
+
+  /** A string as it is, anything else as the beginning of its JSON. */
+  text(value: unknown): string {
+    if (typeof value !== 'string') return cut(this.json(value));
+    this.count(value.length + VALUE_WORK);
+    return value;
+  }
+
+  json(value: unknown): string {
+    const text = JSON.stringify(value);
+    this.count(text.length + VALUE_WORK);
+    return text;
+  }
+
+  /** The texts of the values, as far as it goes. */
+  joined<Value>(
+    values: readonly Value[],
+    between: string,
+    textOf: (value: Value) => string,
+  ): string {
+    const texts: string[] = [];
+    for (const value of values) {
+      if (!this.goesOn()) break;
+      texts.push(textOf(value));
+    }
+    return texts.join(between);
+  }
 }
 
 /** Through one schema. */
 class Walk {
   readonly #root: unknown;
   readonly #rows: Rows;
-  readonly #bounds: Bounds;
+  readonly #work: Work;
 
-  constructor(root: unknown, rows: Rows, bounds: Bounds) {
+  constructor(root: unknown, rows: Rows, work: Work) {
     this.#root = root;
     this.#rows = rows;
-    this.#bounds = bounds;
+    this.#work = work;
   }
 
   schema(name: string, given: unknown, isRequired: boolean, level: number): void {
-    const isFull = this.#rows.size >= ROWS_MAX || this.#bounds.visits >= VISITS_MAX;
-    if (isFull || name.length > NAME_MAX) {
-      this.#bounds.isReached = true;
-      return;
-    }
-    this.#bounds.visits++;
-    const schema = this.#resolved(given);
+    if (this.#rows.size >= ROWS_MAX || name.length > NAME_MAX) this.#work.isCut = true;
+    else if (this.#work.goesOn()) this.#visit(name, this.#resolved(given), isRequired, level);
+  }
+
+  #visit(name: string, schema: unknown, isRequired: boolean, level: number): void {
+    this.#work.count(VISIT_WORK);
     if (!this.#rows.has(name)) this.#rows.set(name, this.#text(schema, isRequired));
     if (!isJson(schema) || level >= LEVELS_MAX) return;
     const { properties, items, required } = schema;
     const needed = new Set<unknown>(Array.isArray(required) ? required : []);
-    for (const [key, each] of Object.entries(isJson(properties) ? properties : {})) {
+    const fields = Object.entries(isJson(properties) ? properties : {});
+    this.#work.count((needed.size + fields.length) * VALUE_WORK);
+    for (const [key, each] of fields) {
       this.schema(`${name}.${key}`, each, needed.has(key), level + 1);
     }
     if (items !== undefined) this.schema(`${name}[]`, items, false, level + 1);
@@ -147,7 +190,7 @@ class Walk {
   /** The choices, if any of them has fields. */
   #hasFields(choices: unknown): readonly unknown[] {
     if (!Array.isArray(choices)) return [];
-    if (choices.length > CHOICES_MAX) this.#bounds.isReached = true;
+    if (choices.length > CHOICES_MAX) this.#work.isCut = true;
     const all = choices.slice(0, CHOICES_MAX).map((each: unknown) => this.#resolved(each));
     return all.some((each) => isJson(each) && ('properties' in each || 'items' in each)) ? all : [];
   }
@@ -158,6 +201,8 @@ class Walk {
     for (let hops = 0; hops < LEVELS_MAX; hops++) {
       const reference = isJson(at) ? at['$ref'] : undefined;
       if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) break;
+      if (!this.#work.goesOn()) break;
+      this.#work.count(reference.length);
       const found = pointedAt(this.#root, reference);
       if (found === undefined) break;
       at = found;
@@ -171,40 +216,46 @@ class Walk {
     if (schema === false) return 'nothing';
     if (!isJson(schema)) return 'not a schema';
     const { description } = schema;
-    const said = typeof description === 'string' && description !== '' ? `: ${description}` : '';
+    const isSaid = typeof description === 'string' && description !== '';
+    const said = isSaid ? `: ${this.#work.text(description)}` : '';
     return `${this.#facts(schema).join(', ') || 'anything'}${needs}${said}`;
   }
 
   /** Its type, and everything else that has no row of its own. */
   #facts(schema: Json): readonly string[] {
+    const work = this.#work;
     const { type } = schema;
-    const facts = type === undefined ? [] : [[type].flat().map(shown).join(' or ')];
+    const types = type === undefined ? [] : [type].flat();
+    const facts = types.length === 0 ? [] : [work.joined(types, ' or ', (each) => work.text(each))];
     for (const [key, value] of Object.entries(schema)) {
       if (STRUCTURE.has(key) || SILENT.has(key)) continue;
+      if (!work.goesOn()) break;
       facts.push(this.#fact(key, value));
     }
     return facts;
   }
 
   #fact(key: string, value: unknown): string {
-    if (key === 'const') return JSON.stringify(value);
+    const work = this.#work;
+    if (key === 'const') return work.json(value);
     if (key === 'enum' && Array.isArray(value)) {
-      return value.map((each) => JSON.stringify(each)).join(' | ');
+      return work.joined(value, ' | ', (each) => work.json(each));
     }
     if (Object.hasOwn(CHOICES, key) && Array.isArray(value)) {
-      const texts = value.slice(0, CHOICES_MAX).map((each: unknown) => this.#choice(each));
-      return texts.join(CHOICES[key as keyof typeof CHOICES]);
+      const between = CHOICES[key as keyof typeof CHOICES];
+      return work.joined(value.slice(0, CHOICES_MAX), between, (each) => this.#choice(each));
     }
-    return `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`;
+    return `${work.text(key)} ${typeof value === 'string' ? work.text(value) : work.json(value)}`;
   }
 
   /** One of several, whose own choices are not told. */
   #choice(given: unknown): string {
     const schema = this.#resolved(given);
-    if (!isJson(schema)) return JSON.stringify(schema);
+    if (!isJson(schema)) return this.#work.json(schema);
     const { title } = schema;
-    if (typeof title === 'string') return cut(title);
+    if (typeof title === 'string') return cut(this.#work.text(title));
     const plain = Object.entries(schema).filter(([key]) => !Object.hasOwn(CHOICES, key));
+    this.#work.count((plain.length + 1) * VALUE_WORK);
     return cut(this.#facts(Object.fromEntries(plain)).join(' ') || 'anything');
   }
 }

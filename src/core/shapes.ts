@@ -7,6 +7,7 @@
  * A reader that meets what no writer writes is not whole afterwards (packing.ts).
  */
 import { present } from './assert.js';
+import { oneLine } from './escape.js';
 import type { PackReader, PackWriter } from './packing.js';
 
 export interface Shape<Value> {
@@ -166,6 +167,12 @@ export function utf8(of: Shape<Buffer>, bytesMax: number): Shape<string> {
       return bytes.length > bytesMax ? from.refuse('') : bytes.toString();
     },
   };
+}
+
+/** Like `utf8`, for text of another node that people read: control characters and line ends in it are replaced. */
+export function line(of: Shape<Buffer>, bytesMax: number): Shape<string> {
+  const text = utf8(of, bytesMax);
+  return { ...text, take: (from) => oneLine(text.take(from)) };
 }
 
 /** A table of the fields of a value: a field without a row does not compile. */

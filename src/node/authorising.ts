@@ -4,6 +4,7 @@ import type { BrokerLoop } from '../broker/io/loop.js';
 import type { ListenerRules } from '../broker/rights.js';
 import { type KeyAnswer, question, readAnswer } from '../config/authoriser-answer.js';
 import { monotonicMs } from '../core/clock.js';
+import { oneLine } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
 import { GlobSet } from '../core/glob.js';
 import { OldestFirst } from '../core/oldest-first.js';
@@ -156,7 +157,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
       ? readAnswer(body)
       : {
           kind: 'unusable',
-          why: `the request to it was refused: ${body.map((frame) => frame.toString()).join(' ')}`,
+          why: `the request to it was refused: ${oneLine(body.map((frame) => frame.toString()).join(' '))}`,
         };
     this.#authoriser.answered(publicKey, answer, monotonicMs());
   }

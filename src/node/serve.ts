@@ -100,7 +100,7 @@ function reread(node: Node, reload: () => Loaded, supervisor: Supervisor, log: L
   } catch (error) {
     log.error(
       { event: 'config.refused', code: codeOf(error) },
-      `the configuration was not applied: ${messageOf(error)}`,
+      `the configuration was not applied: ${messageOf(error).replaceAll('\n', '; ')}`,
     );
   }
   supervisor.reloaded();

@@ -57,8 +57,8 @@ export function hexRows(bytes: Uint8Array): string {
   return rows.join('\n');
 }
 
-/** A string, a bracket or comma or colon, white space, or any other value. */
-const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{},:]|\s+|[^\s"[\]{},:]+/g;
+/** A string, also one without an end, a bracket or comma or colon, white space, or any other value. */
+const TOKENS = /"(?:[^"\\]|\\.)*"?|[[\]{},:]|\s+|[^\s"[\]{},:]+/g;
 
 /**
  * Breaks JSON into lines, and keeps its numbers and strings as they are: parsing and printing it

@@ -6,8 +6,8 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
 /** 0.25, 12.5, 950 */
 export function short(value: number): string {
-  if (value < 10) return value.toFixed(2).replace(/\.?0+$/, '');
-  if (value < 100) return value.toFixed(1).replace(/\.0$/, '');
+  if (value < 10) return String(Number(value.toFixed(2)));
+  if (value < 100) return String(Number(value.toFixed(1)));
   return value.toFixed(0);
 }
 

@@ -2,6 +2,8 @@
  * The headers of a request (D66): a JSON object of strings beside its body. The broker passes them
  * on unread; clients and workers check them here.
  */
+import { isUtf8 } from 'node:buffer';
+
 import { escapeName } from '../core/escape.js';
 import { readJsonObject } from './json-object.js';
 import { HEADERS_BYTES_MAX } from './mdp.js';
@@ -50,6 +52,7 @@ export function encodeHeaders(headers: Headers): Buffer {
 /** @returns frozen; `null` if the frame does not hold headers */
 export function decodeHeaders(frame: Buffer): Headers | null {
   if (frame.length === 0) return NO_HEADERS;
+  if (!isUtf8(frame)) return null;
   const given = readJsonObject(frame, HEADERS_BYTES_MAX);
   return headersFault(given) === null ? Object.freeze(given as Headers) : null;
 }

@@ -6,6 +6,7 @@ import { isCount, isDuration, isSequence, isTransaction, isWhole } from '../core
 import {
   checked,
   FLAG,
+  line,
   maybe,
   oneOf,
   optional,
@@ -15,7 +16,6 @@ import {
   sized,
   struct,
   uint,
-  utf8,
   type ValuesOf,
 } from '../core/shapes.js';
 
@@ -57,7 +57,7 @@ const SEQUENCE = number(isSequence);
 const CLAIMED_EPOCH = number((value) => isWhole(value, 0, Number.MAX_SAFE_INTEGER - 1));
 const TRANSACTION = number(isTransaction);
 /** A name, or a reason for display. */
-const TEXT = utf8(sized(2), 1024);
+const TEXT = line(sized(2), 1024);
 const STORE_ID = run(STORE_ID_BYTES);
 const NONCE = run(NONCE_BYTES);
 const HOLDING = maybe(

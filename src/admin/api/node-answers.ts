@@ -43,14 +43,22 @@ export const Reason = object({
 });
 export type Reason = Json<typeof Reason>;
 
-const degraded = listOf(Reason, 'Reasons why the node is degraded.');
+const DEGRADED = 'Reasons why the node is degraded.';
+const degraded = listOf(Reason, DEGRADED);
+const named = listOf(
+  object({
+    code: Reason.shape.code,
+    text: orNull(text(), 'Text for people; null for those who may not read the node.'),
+  }),
+  DEGRADED,
+);
 
-export const Ready = object({ ready: z.literal(true), reason: z.null(), degraded });
+export const Ready = object({ ready: z.literal(true), reason: z.null(), degraded: named });
 
 export const NotReady = object({
   ready: z.literal(false),
   reason: Reason,
-  degraded,
+  degraded: named,
   error: errorFields,
 });
 

@@ -12,6 +12,8 @@ import { lazily } from './words.js';
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
 const NAME_BYTES_MAX = 255;
+/** Of one byte, as `%XX`. */
+const ESCAPED_CHARACTERS = 3;
 export const CURSOR_LENGTH_MAX = 256;
 const SAMPLES_MAX = 1e12;
 /** How long a program waits for a reply. */
@@ -44,7 +46,8 @@ export function choice<const Options extends readonly [string, ...string[]]>(
 /** The bytes of a name, which is given as lists show it (D3). @param what it names */
 function named(what: string): (shown: string, context: z.RefinementCtx) => Buffer {
   return (shown, context) => {
-    const name = unescapeName(shown);
+    const isLong = shown.length > ESCAPED_CHARACTERS * NAME_BYTES_MAX;
+    const name = isLong ? Buffer.alloc(0) : unescapeName(shown);
     if (name !== null && name.length >= 1 && name.length <= NAME_BYTES_MAX) return name;
     context.addIssue(
       name === null

@@ -1,17 +1,28 @@
 /** Checks what a client sends: first the names, then the values, by the schemas of `api/`. */
+import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 
 import { httpError, wrongParameter } from './errors.js';
 
 /**
+ * The text of a header, whose bytes Node.js reads as Latin-1; `null`: they are not UTF-8. Replacing some of
+ * them would make one text of two.
+ */
+export function headerText(latin1: string): string | null {
+  const bytes = Buffer.from(latin1, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : null;
+}
+
+/**
  * The parameters of a query, each known and given once.
  * @param search the target behind its `?`
- * @throws ERR_HTTP_PARAMETER
+ * @throws ERR_HTTP_REQUEST, ERR_HTTP_PARAMETER
  */
 export function queryParameters(
   search: string,
   known: readonly string[],
 ): ReadonlyMap<string, string> {
+  checkEscapes(search);
   const values = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(search)) {
     if (!known.includes(name)) {
@@ -21,6 +32,19 @@ export function queryParameters(
     values.set(name, value);
   }
   return values;
+}
+
+/**
+ * `URLSearchParams` would replace bytes that are not UTF-8, and two values would be the same.
+ * @throws ERR_HTTP_REQUEST
+ */
+function checkEscapes(search: string): void {
+  try {
+    // A `%` that begins no escape stands for itself.
+    decodeURIComponent(search.replaceAll(/%(?![\da-f]{2})/gi, '%25'));
+  } catch {
+    throw httpError('ERR_HTTP_REQUEST', 'the query has percent escapes that are not UTF-8');
+  }
 }
 
 /** @throws ERR_HTTP_BODY */

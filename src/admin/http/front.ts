@@ -62,7 +62,7 @@ export class Front {
     const path = mark < 0 ? target : target.slice(0, mark);
     const search = mark < 0 ? '' : target.slice(mark + 1);
     const { match, methods } = this.#router.find(method, path);
-    // What is open tells nothing about the node, and probes send any Host header, or none.
+    // Probes send any Host header, or none.
     if (match?.route.access !== 'open') {
       if (host === undefined && httpVersion === '1.1') {
         throw httpError('ERR_HTTP_REQUEST', 'the Host header is missing');
@@ -75,7 +75,10 @@ export class Front {
       return { kind: 'refused', answer };
     }
     const { route, parts } = match;
-    const { caller, token } = this.#guard.admit(route.access, authorization);
+    const { caller, token } =
+      route.access === 'open'
+        ? { caller: this.#guard.admitToOpen(host, authorization), token: null }
+        : this.#guard.admit(route.access, authorization);
     const actor = { token, user: this.#guard.userOf(head) };
     const query = queryParameters(search, route.parameters);
     return { kind: 'admitted', admitted: { route, parts, query, caller, actor } };

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { BlockList } from 'node:net';
 
+import { headerText } from './check.js';
 import { httpError } from './errors.js';
 import type { Access, Caller } from './route.js';
 import type { TokenRole } from '../../config/config.js';
@@ -95,15 +96,24 @@ export class Guard {
     return new Set(gone.map(({ name }) => name));
   }
 
+  /**
+   * Admits to what is open, also with a wrong token or a foreign Host header, as probes send them: whoever may read
+   * the node counts as a reader there, with a token or without, and all others as anyone.
+   */
+  admitToOpen(host: string | undefined, authorization: string | undefined): Caller {
+    const given = tokenIn(authorization);
+    const caller = given === undefined ? null : (this.#find(given)?.caller ?? 'requester');
+    const mayRead = caller === null ? this.#place.readsOpenly : caller !== 'requester';
+    return mayRead && this.#acceptsHost(host) ? 'reader' : 'anyone';
+  }
+
   /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY, ERR_HTTP_ROLE */
   admit(
-    access: Access,
+    access: Exclude<Access, 'open'>,
     authorization: string | undefined,
   ): { readonly caller: Caller; readonly token: string | null } {
     const nobody = { caller: 'anyone', token: null } as const;
-    // Probes and the files of the page are served even with a wrong token.
-    if (access === 'open') return nobody;
-    const given = BEARER.exec(authorization ?? '')?.[1];
+    const given = tokenIn(authorization);
     if (given === undefined) {
       if (access === 'reader' && this.#place.readsOpenly) return nobody;
       throw wrongToken('a token is needed');
@@ -143,8 +153,7 @@ export class Guard {
     if (users === null || !isFromProxy(users, address)) return null;
     const given = values(users.header);
     if (given.length === 0) return null;
-    // Node.js reads headers byte by byte.
-    const name = Buffer.from(given[0] ?? '', 'latin1').toString('utf8');
+    const name = headerText(given[0] ?? '') ?? REPLACEMENT;
     const isPrintable = oneLine(name) === name && !name.includes(REPLACEMENT);
     const isName = isPrintable && name.length > 0 && name.length <= USER_CHARACTERS_MAX;
     if (given.length === 1 && isName) return name;
@@ -157,12 +166,20 @@ export class Guard {
    * @throws ERR_HTTP_HOST
    */
   checkHost(host: string | undefined): void {
-    if (!this.#place.checksHost) return;
-    const name = HOST.exec(host ?? '')?.[1]?.toLowerCase() ?? '';
-    const plain = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
-    if (plain === 'localhost' || plain.endsWith('.localhost') || isLoopbackAddress(plain)) return;
+    if (this.#acceptsHost(host)) return;
     throw httpError('ERR_HTTP_HOST', 'the Host header does not name a loopback address');
   }
+
+  #acceptsHost(host: string | undefined): boolean {
+    if (!this.#place.checksHost) return true;
+    const name = HOST.exec(host ?? '')?.[1]?.toLowerCase() ?? '';
+    const plain = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
+    return plain === 'localhost' || plain.endsWith('.localhost') || isLoopbackAddress(plain);
+  }
+}
+
+function tokenIn(authorization: string | undefined): string | undefined {
+  return BEARER.exec(authorization ?? '')?.[1];
 }
 
 function isSame(one: Known, other: Known): boolean {

@@ -8,11 +8,12 @@ export function healthRoutes({ node, metrics, publicUrl }: Ports): Route[] {
   return [
     route(OPERATIONS.metrics, async () => text(await metrics.render(), metrics.contentType)),
     route(OPERATIONS.livez, () => text('ok\n', 'text/plain; charset=utf-8')),
-    route(OPERATIONS.readyz, () => readyz(node.health())),
-    route(OPERATIONS.servez, () => {
+    route(OPERATIONS.readyz, ({ caller }) => readyz(node.health(), caller !== 'anyone')),
+    route(OPERATIONS.servez, ({ caller }) => {
       const health = node.health();
       const isServed = health.notReady === null || health.takesOver;
-      return isServed ? text('ok\n', 'text/plain; charset=utf-8') : readyz(health);
+      if (isServed) return text('ok\n', 'text/plain; charset=utf-8');
+      return readyz(health, caller !== 'anyone');
     }),
     jsonRoute(OPERATIONS.healthz, () => {
       const { notReady, degraded } = node.health();
@@ -24,7 +25,9 @@ export function healthRoutes({ node, metrics, publicUrl }: Ports): Route[] {
   ];
 }
 
-function readyz({ notReady, degraded }: Health): Answer {
+/** @param toldAll false: texts are left out, which have names of programs and errors of servers in them */
+function readyz({ notReady, degraded: all }: Health, toldAll: boolean): Answer {
+  const degraded = toldAll ? all : all.map(({ code }) => ({ code, text: null }));
   if (notReady === null) return json({ ready: true, reason: null, degraded });
   const facts = { ready: false, reason: notReady, degraded };
   return failure('ERR_HTTP_NOT_READY', notReady.text, { 'retry-after': '1' }, facts);

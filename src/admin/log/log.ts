@@ -2,9 +2,10 @@
  * The log: one JSON object per line on standard output, or readable lines on a terminal
  * (docs/logs.md: the keys `time`, `level`, `event`, `msg`, and fields).
  */
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type Logger, pino, stdTimeFunctions } from 'pino';
 
 import { LogOutput } from './log-output.js';
+import { prettyLines } from './pretty-lines.js';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'auto' | 'json' | 'pretty';
@@ -32,8 +33,6 @@ export interface Log {
 }
 
 const STANDARD_OUTPUT = 1;
-/** How pino begins such a line. */
-const FATAL = '{"level":"fatal"';
 /** How long a stalled reader of standard output may delay the exit. */
 const FLUSH_MS_MAX = 1000;
 
@@ -45,9 +44,9 @@ export async function createLog(
 ): Promise<Log> {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
   const out = new LogOutput(STANDARD_OUTPUT);
-  const stream = isPretty
-    ? await prettyTo(out, isTerminal, () => logger.isLevelEnabled('debug'))
-    : out;
+  const pretty = isPretty
+    ? await prettyLines(isTerminal, () => logger.isLevelEnabled('debug'))
+    : null;
   const logger: Logger = pino(
     {
       level,
@@ -55,7 +54,7 @@ export async function createLog(
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    stream,
+    pretty === null ? out : { write: (line) => out.write(pretty(line)) },
   );
   return {
     debug: (fields, text) => {
@@ -81,32 +80,6 @@ export async function createLog(
     },
     flush: () => {
       out.flush(FLUSH_MS_MAX);
-    },
-  };
-}
-
-/**
- * For people: one line with time, level and message, and the fields only at level `debug`. A node
- * that logs JSON does not load it.
- */
-async function prettyTo(
-  out: DestinationStream,
-  isTerminal: boolean,
-  showsFields: () => boolean,
-): Promise<DestinationStream> {
-  const { prettyFactory } = await import('pino-pretty');
-  const options = {
-    colorize: isTerminal && (process.env['NO_COLOR'] ?? '') === '',
-    // In a file, the day and the time zone matter, too.
-    translateTime: isTerminal && 'SYS:HH:MM:ss.l',
-  };
-  const brief = prettyFactory({ ...options, hideObject: true });
-  const full = prettyFactory({ ...options, singleLine: true, ignore: 'event' });
-  return {
-    write: (line) => {
-      // Of a crash, the stack counts.
-      const format = showsFields() || line.startsWith(FATAL) ? full : brief;
-      out.write(format(line));
     },
   };
 }

@@ -260,7 +260,11 @@ function whyUnreachable(error: unknown, isTls: boolean, caRemedy: string): strin
     return 'it does not speak HTTP: is it an endpoint of broker.listen? Those are for --endpoint';
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return `its certificate is for another name (${messageOf(error).replace(/^.*altnames: |[ :]+$/g, '')}): use the name in it`;
+    const names = messageOf(error)
+      .replace(/^.*altnames: /, '')
+      .trimEnd()
+      .replace(/:$/, '');
+    return `its certificate is for another name (${names}): use the name in it`;
   }
   if (code === 'ECONNRESET') {
     return `it closed the connection${isTls ? '' : ': if it has http.tls, use https://'}`;

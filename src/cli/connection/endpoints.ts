@@ -82,7 +82,7 @@ export function checkedList(text: string, option: string): readonly string[] {
 /** Separated by commas or blanks, which the path of a socket may have, too. */
 function listOf(text: string): string[] {
   return text
-    .split(/[\s,]+(?=\w+:\/\/)/)
+    .split(/(?<![\s,])[\s,]+(?=\w+:\/\/)/)
     .flatMap((part) => (part.startsWith('ipc://') ? [part] : part.split(/[\s,]+/)))
     .filter(Boolean);
 }

@@ -18,7 +18,7 @@ const PARTS_MAX = 64;
 const EXPECTED =
   'expected tcp://HOST:PORT, ipc://PATH, http://HOST:PORT, https://HOST:PORT or unix:PATH';
 /** Separates the addresses of a list: a path may contain spaces and commas. */
-const BETWEEN = /[\s,]+(?=(?:tcp|ipc|https?|unix):)/;
+const BETWEEN = /(?<![\s,])[\s,]+(?=(?:tcp|ipc|https?|unix):)/;
 
 /**
  * The value of the variable; `null`: it is not set.
@@ -27,7 +27,7 @@ const BETWEEN = /[\s,]+(?=(?:tcp|ipc|https?|unix):)/;
 export function nodeUrl(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): NodeUrl | null {
-  const text = (environment[NODE_URL] ?? '').trim().replace(/[\s,]+$/, '');
+  const text = (environment[NODE_URL] ?? '').trim().replace(/(?<![\s,])[\s,]+$/, '');
   if (text === '') return null;
   const parts = [...new Set(text.split(BETWEEN))];
   if (parts.length > PARTS_MAX) throw wrong(`more than ${PARTS_MAX} addresses`);

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 
 import type { Schema, SchemaDraft } from '@cfworker/json-schema';
 
+import { monotonicMs } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
 import type { Client } from '../../sdk/client.js';
 import { type Facts, factsIn, listIn } from '../common/facts.js';
@@ -11,7 +12,7 @@ import { printable, say, shownName } from '../common/output.js';
 
 /** How long the broker may take to tell the contract: one that does not know the question may be silent. */
 const ASK_MS = 1000;
-/** How long one schema may take: its patterns are those of a worker. */
+/** How long all schemas together may take: their patterns are those of workers. */
 const CHECK_MS = 1000;
 const PROBLEMS_MAX = 10;
 const PROBLEM_CHARACTERS_MAX = 200;
@@ -52,8 +53,13 @@ export async function checkBody(
   const contracts = listIn(told?.['contracts']).map(({ contract }) => factsIn(contract) ?? {});
   if (contracts.length === 0 || contracts.some(isOpen)) return;
   const judged: Judgement[] = [];
-  for (const contract of contracts) {
-    const judgement = await judgementOf(contract, value.json);
+  let leftMs = CHECK_MS;
+  for (const [index, contract] of contracts.entries()) {
+    // What one leaves of its equal share, the others have.
+    const shareMs = Math.max(1, Math.floor(leftMs / (contracts.length - index)));
+    const since = monotonicMs();
+    const judgement = await judgementOf(contract, value.json, shareMs);
+    leftMs -= monotonicMs() - since;
     if (judgement.problems?.length === 0) return;
     judged.push(judgement);
   }
@@ -86,7 +92,11 @@ function isOpen({ input = true, contentType = 'application/json' }: Facts): bool
   return input === true || contentType !== 'application/json';
 }
 
-async function judgementOf({ input, version }: Facts, value: unknown): Promise<Judgement> {
+async function judgementOf(
+  { input, version }: Facts,
+  value: unknown,
+  timeoutMs: number,
+): Promise<Judgement> {
   const dialect = dialectOf(input);
   if (dialect === undefined) {
     return { problems: null, version, why: 'its JSON Schema is of another dialect ($schema)' };
@@ -108,7 +118,7 @@ async function judgementOf({ input, version }: Facts, value: unknown): Promise<J
   };
   try {
     // Only code that runs in a context has a limit of its time, which also ends a match of a pattern.
-    const options = { timeout: CHECK_MS };
+    const options = { timeout: timeoutMs };
     const problems = runInNewContext('check()', { check }, options) as readonly string[];
     return { problems, version, why: '' };
   } catch (error) {

@@ -58,5 +58,5 @@ function reasonOf(error: unknown): string {
   if (NO_BINARY.test(message)) return `it has no binary for ${process.platform} on ${process.arch}`;
   const [first = '', second = ''] = message.split('\n');
   const isCut = first.endsWith('was compiled against a different Node.js version using');
-  return (isCut ? `${first} ${second}` : first).replace(/[.:\s]+(Tried:)?$/, '');
+  return (isCut ? `${first} ${second}` : first).replace(/(?<![.:\s])[.:\s]+(Tried:)?$/, '');
 }

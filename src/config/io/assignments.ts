@@ -31,7 +31,7 @@ function similar(path: readonly string[]): string[] {
   const all = SETTABLE.map((each) => each.join('.'));
   // `brokerlisten`
   if (path.length === 1) return [nearestName(path.join(), all) ?? []].flat();
-  const parts = all.map((each) => /^(.*)\.(.*)$/.exec(each)?.slice(1) ?? []);
+  const parts = all.map((each) => /^(.*)\.([^.]*)$/.exec(each)?.slice(1) ?? []);
   const section = nearestName(
     path.slice(0, -1).join('.'),
     parts.map(([above = '']) => above),

@@ -52,9 +52,9 @@ const CREATE_TABLE = /^CREATE TABLE (?:IF NOT EXISTS )?\w+\.(\w+) \((.*?)\)(?: W
 const ADD_COLUMN = /^ALTER TABLE \w+\.(\w+) ADD COLUMN (.*)$/;
 const CREATE_INDEX = /^CREATE INDEX (\w+) ON \w+\.(\w+) /;
 const PRIMARY_KEY = /^PRIMARY KEY \((.*)\)$/;
-const COLUMN = /^(\w+) (\w+)(.*)$/;
-/** Commas that are not in parentheses. */
-const COMMA = /,(?![^(]*\))/;
+const COLUMN = /^(\w+) (\w+)(|\W.*)$/;
+/** What stands between commas, of which those in parentheses do not count. */
+const PART = /(?:[^,()]|\([^()]*\))+/g;
 
 /** @throws ERR_INTERNAL for a migration of a form that is new: this file is to learn it */
 function needsOf(format: number): Needs {
@@ -71,7 +71,7 @@ function needsOf(format: number): Needs {
     const [, name = '', parts = ''] = present(made, `a known form: ${statement}`);
     const table = needs.tables.get(name) ?? { columns: new Map<string, Column>(), key: [] };
     needs.tables.set(name, table);
-    for (const part of parts.split(COMMA).map((each) => each.trim())) addPart(table, part);
+    for (const [part] of parts.matchAll(PART)) addPart(table, part.trim());
   }
   return needs;
 }

@@ -1,4 +1,5 @@
 /** Headers of an HTTP request that become headers of the MDP request, and what others ask for. */
+import { headerText } from '../../admin/http/check.js';
 import { wrongParameter } from '../../admin/http/errors.js';
 import type { Incoming } from '../../admin/http/route.js';
 import { encodeHeaders, headersFault } from '../../wire/headers.js';
@@ -14,28 +15,32 @@ type Given = Incoming['headers'];
 /** The headers of the MDP request, encoded; empty: none. @throws ERR_HTTP_PARAMETER */
 export function headersFrame(given: Given): Buffer {
   const headers = Object.create(null) as Record<string, string>;
-  for (const name of PASSED) set(headers, name, given[name]);
+  for (const name of PASSED) set(headers, name, name, given[name]);
   // It says how the frames came over HTTP, and nothing of any of them.
   if (/^multipart\/mixed\b/i.test(headers['content-type'] ?? '')) delete headers['content-type'];
   for (const [name, values] of Object.entries(given)) {
-    if (name.startsWith(PREFIX)) set(headers, name.slice(PREFIX.length), values);
+    if (name.startsWith(PREFIX)) set(headers, name.slice(PREFIX.length), name, values);
   }
   const fault = headersFault(headers);
   if (fault !== null) throw wrongParameter('Majordomo-Header-NAME', fault);
   return encodeHeaders(headers);
 }
 
+/** @throws ERR_HTTP_PARAMETER if the values are not UTF-8 */
 function set(
   headers: Record<string, string>,
   name: string,
+  field: string,
   values: readonly string[] | undefined,
 ): void {
-  if (values !== undefined) headers[name] = textOf(values.join(', '));
+  if (values !== undefined) headers[name] = textOf(field, values.join(', '));
 }
 
-/** Node.js reads headers byte by byte. */
-function textOf(latin1: string): string {
-  return Buffer.from(latin1, 'latin1').toString('utf8');
+/** @throws ERR_HTTP_PARAMETER */
+function textOf(field: string, value: string): string {
+  const text = headerText(value);
+  if (text === null) throw wrongParameter(field, 'its bytes are not UTF-8');
+  return text;
 }
 
 /** `Prefer: respond-async` (RFC 7240): the request is to be stored. */
@@ -66,7 +71,7 @@ export function idempotencyKey(
 ): string | null {
   if (values === undefined) return null;
   if (!isStored) throw wrongParameter('Idempotency-Key', ONLY_STORED);
-  const key = textOf(values[0] ?? '');
+  const key = textOf('Idempotency-Key', values[0] ?? '');
   const bytes = Buffer.byteLength(key);
   if (values.length === 1 && bytes > 0 && bytes <= KEY_BYTES_MAX) return key;
   throw wrongParameter('Idempotency-Key', `must be one key of 1 to ${KEY_BYTES_MAX} bytes`);
@@ -87,7 +92,7 @@ export function wantedBy({ accept = [] }: Given): Wanted {
   const types = accept
     .flatMap((value) => value.split(','))
     .map((type) => type.trim().toLowerCase());
-  const names = types.map((type) => type.replace(/\s*;.*/s, ''));
+  const names = types.map((type) => type.split(';', 1).join('').trim());
   if (names.includes('text/event-stream')) return { kind: 'events' };
   if (names.includes('multipart/mixed')) return { kind: 'parts' };
   const [only = ''] = types;

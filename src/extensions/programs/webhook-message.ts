@@ -15,7 +15,7 @@ const SECRET_BYTES_MAX = 64;
 /** The secrets of `http.webhookSecretFile`. @throws ERR_CONFIG_FILE */
 export function readWebhookSecrets(file: string): readonly Buffer[] {
   const text = readPrivateFile(file, 'this secret', FILE_BYTES_MAX);
-  const secrets = text.split(/\s*\n\s*/).map((line) => {
+  const secrets = text.split(/(?<!\s)\s*\n\s*/).map((line) => {
     const secret = Buffer.from(SECRET.exec(line)?.[1] ?? '', 'base64');
     if (secret.length >= SECRET_BYTES_MIN && secret.length <= SECRET_BYTES_MAX) return secret;
     const why = `a line is not whsec_ and ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes in Base64`;

@@ -23,7 +23,7 @@ export interface MapLinksEvents {
 /** The ports beside P: of updates, of changes. */
 export const UPDATES = 1;
 const CHANGES = 2;
-const PORT = /\d+$/;
+const PORT = /\d{1,5}$/;
 
 /** The endpoint of one of the ports that a map has beside P. */
 export function besides(endpoint: string, offset: number): string {

@@ -315,7 +315,10 @@ class StoreThread {
   /** @param frames see `Tables.checkpoint` */
   #checkpoint(frames?: number): void {
     this.#try(() => {
-      this.#connection.tables.checkpoint(frames);
+      const { tables } = this.#connection;
+      tables.checkpoint(frames);
+      // Its reader may have ended. The next commit would cut it, too, but may be far away.
+      if (this.#logWatch.isLong) tables.emptyLog();
     });
     this.#try(() => {
       const { bytes, copied } = this.#connection.tables.log;

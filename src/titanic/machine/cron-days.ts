@@ -152,7 +152,8 @@ function weeksOf(field: string): readonly number[] | null {
     .replace(WEEKDAY_NAMES, (name) => String(WEEKDAY_LIST.indexOf(name)));
   const weeks = Array<number>(WEEKDAYS).fill(0);
   for (const item of numbered.split(',')) {
-    const [, numbers = '', nth = ''] = /^([^#L]*)#?(.*)$/.exec(item) ?? [];
+    const [numbers = ''] = /^[^#L]*/.exec(item) ?? [];
+    const nth = item.slice(numbers.length).replace(/^#/, '');
     const bits = nth === '' ? EVERY_WEEK : nth === 'L' ? LAST_WEEK : 1 << (Number(nth) - 1);
     for (const number of numbersOf(numbers, 0, WEEKDAYS)) {
       const weekday = number % WEEKDAYS;

@@ -209,6 +209,17 @@ describe('rights and quotas', () => {
     expect(asks(alice, 'request', 'echo', 'x')).toBe('500 the quota `stored` is used up');
   });
 
+  it('all clients without a key are one owner, wherever they connect from (D75)', () => {
+    const { s, alice, nobody } = scene(quotas({ stored: 2 }));
+    const elsewhere = s.client('elsewhere', { address: '10.0.0.9' });
+    submits(nobody);
+    submits(elsewhere);
+    for (const client of [nobody, elsewhere, s.client('third', { address: '10.0.0.10' })]) {
+      expect(asks(client, 'request', 'echo', 'x')).toBe('500 the quota `stored` is used up');
+    }
+    submits(alice);
+  });
+
   it('and so many bytes, replies too; also what is on its way to the store counts', () => {
     const { s, alice } = scene(quotas({ storedBytes: 40 }));
     const large = 'x'.repeat(30);

@@ -204,6 +204,16 @@ describe('majordomo request', () => {
     PATIENCE_MS,
   );
 
+  it('gives all contracts of a service together one second, in equal shares', async () => {
+    const input = { pattern: '^(a+)+$' };
+    for (let version = 1; version <= 8; version++) {
+      await announce('eight', JSON.stringify({ input, version: String(version) }));
+    }
+    const options = ['--timeout-ms', '1000', '--retries', '0'];
+    const sent = await run(['request', 'eight', `"${'a'.repeat(60)}!"`, ...options, ...at]);
+    expect(sent).toMatchObject({ status: 75, stderr: expect.stringContaining('after 125ms') });
+  });
+
   it('understands a schema in the dialect of its $schema, and takes format as a remark', async () => {
     const unsent = ['--timeout-ms', '200', '--retries', '0'];
     const old = { $schema: 'http://json-schema.org/draft-04/schema#', maximum: 5 };

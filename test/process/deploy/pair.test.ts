@@ -87,7 +87,11 @@ describe('the pair of deploy/compose.yaml', () => {
     const { hostname = '', environment = {} } = services[name] ?? {};
     const { MAJORDOMO_BSTAR__ROLE: role, ...others } = environment;
     expect(role).toBe(name);
-    const variables = { ...others, MAJORDOMO_HTTP__TOKEN: '0123456789abcdef' };
+    const variables = {
+      ...others,
+      MAJORDOMO_HTTP__TOKEN: '0123456789abcdef',
+      MAJORDOMO_HTTP__READ_TOKEN: 'fedcba9876543210',
+    };
     const file = 'deploy/container/majordomo.yaml';
     return loadConfig({ file, environment: variables, hostName: hostname }).config;
   }
@@ -120,9 +124,24 @@ describe('the pair of deploy/compose.yaml', () => {
     });
   });
 
-  it('has no token: the environment must provide one', () => {
-    const token = services['primary']?.environment['MAJORDOMO_HTTP__TOKEN'];
-    expect(token).toMatch(/^\$\{MAJORDOMO_TOKEN:\?/);
+  it('has no tokens: the environment must provide them', () => {
+    for (const name of ['primary', 'backup']) {
+      const { environment = {} } = services[name] ?? {};
+      expect(environment['MAJORDOMO_HTTP__TOKEN']).toMatch(/^\$\{MAJORDOMO_TOKEN:\?/);
+      expect(environment['MAJORDOMO_HTTP__READ_TOKEN']).toMatch(/^\$\{MAJORDOMO_READ_TOKEN:\?/);
+    }
+  });
+
+  it('gives the token of operators to the brokers alone: Prometheus only reads', () => {
+    const holders = Object.entries(services).filter(([, service]) =>
+      /\bMAJORDOMO_TOKEN\b/.test(JSON.stringify(service)),
+    );
+    expect(holders.map(([name]) => name)).toEqual(['primary', 'backup']);
+    expect(services['prometheus']?.environment).toEqual({
+      MAJORDOMO_READ_TOKEN: expect.stringMatching(/^\$\{MAJORDOMO_READ_TOKEN\}$/),
+    });
+    const { http } = nodeOf('primary');
+    expect(http.tokens).toMatchObject([{ name: 'http.readToken', role: 'read' }]);
   });
 });
 
@@ -215,7 +234,9 @@ describe('the pair of deploy/kubernetes', () => {
     ]);
     const mount = container?.volumeMounts.find(({ name }) => name === 'data');
     expect(config.node.dataDir).toBe(`${mount?.mountPath ?? ''}/data`);
-    expect(container?.env.map(({ name }) => name)).toContain('MAJORDOMO_HTTP__TOKEN');
+    expect(container?.env.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['MAJORDOMO_HTTP__TOKEN', 'MAJORDOMO_HTTP__READ_TOKEN']),
+    );
   });
 
   it('can be reached on both nodes, passive or not: takeover needs a client that asks', () => {

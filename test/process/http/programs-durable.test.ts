@@ -20,6 +20,8 @@ async function open(...given: Parameters<typeof ProgramStand.open>): Promise<Pro
 }
 
 const NEVER = 'F'.repeat(32);
+/** With a body that is text, Node.js would send the bytes of headers as UTF-8. */
+const BODY = Buffer.from('a');
 
 /** Status and code. */
 function failed({ status, json }: Reply): unknown {
@@ -107,6 +109,24 @@ describe('a durable request over HTTP', () => {
       (name) => Date.parse(String(Reflect.get(json as object, name))),
     );
     expect([notBefore - accepted, expires - notBefore]).toEqual([5000, 1000]);
+  });
+
+  it('is 400 with an idempotency key or a header that is not UTF-8, and nothing is stored', async () => {
+    const stand = await open();
+    for (const text of ['\xff', '\xfe', 'M\xfcller']) {
+      for (const name of ['idempotency-key', 'majordomo-header-customer', 'content-type']) {
+        const refused = await stand.request(BODY, { headers: { [name]: text } }, '?durable=true');
+        expect(failed(refused)).toEqual([400, 'ERR_HTTP_PARAMETER']);
+        expect(refused.text).toMatch(/: its bytes are not UTF-8/);
+      }
+    }
+    const key = (text: string): string => Buffer.from(text).toString('latin1');
+    const stored = ['Müller', 'Möller'].map(async (name) =>
+      uuidOf(
+        await stand.request('a', { headers: { 'idempotency-key': key(name) } }, '?durable=true'),
+      ),
+    );
+    expect(new Set(await Promise.all(stored)).size).toBe(2);
   });
 
   it('is cancelled by DELETE before a worker has it', async () => {

@@ -1,4 +1,5 @@
 /** A program that reads the store file keeps its log from being emptied. */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, expect, it } from '@jest/globals';
@@ -6,6 +7,7 @@ import Database from 'better-sqlite3';
 
 import { clientOf, endAll } from '../../support/daemon-users.js';
 import { startDaemon } from '../../support/daemon.js';
+import { ask } from '../../support/http.js';
 
 const BODY = Buffer.alloc(4 * 1024 * 1024, 'x');
 /** More than a log that is emptied in time ever has. */
@@ -43,6 +45,14 @@ it('the log, /readyz and the metric say that the log grows, and which process re
   expect(await degraded()).toEqual([
     { code: 'store_log_held', text: expect.stringContaining(`: process ${process.pid} (`) },
   ]);
+  // Who may not read the node is told what it is, but not which process.
+  for (const headers of [{ host: 'evil.example' }, { authorization: 'Bearer wrong' }]) {
+    const { json } = await ask(`${String(http)}/readyz`, { headers });
+    expect(json).toEqual({
+      ...{ ready: true, reason: null },
+      degraded: [{ code: 'store_log_held', text: null }],
+    });
+  }
   expect(await page('/metrics')).toContain('majordomo_degraded{reason="store_log_held"} 1');
   expect(held['bytes']).toBeGreaterThan(before);
   expect(await logBytes()).toBeGreaterThanOrEqual(Number(held['bytes']));
@@ -51,4 +61,6 @@ it('the log, /readyz and the metric say that the log grows, and which process re
   // Nothing is stored meanwhile.
   await daemon.waitFor('store.log_freed');
   expect(await degraded()).toEqual([]);
+  expect(await logBytes()).toBe(0);
+  expect(statSync(join(daemon.dataDir, 'titanic.db-wal')).size).toBe(0);
 });

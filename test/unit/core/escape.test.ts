@@ -1,7 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { escapeControls, escapeName, terminalSafeJson } from '../../../src/core/escape.js';
+import {
+  escapeControls,
+  escapedLine,
+  escapeName,
+  terminalSafeJson,
+} from '../../../src/core/escape.js';
 
 describe('A service name that is shown', () => {
   it.each([
@@ -37,6 +42,15 @@ describe('A service name that is shown', () => {
         );
         expect(back).toBe(Buffer.from(name).toString('latin1'));
       }),
+    );
+  });
+});
+
+describe('Text on one line', () => {
+  it('shows what would end it, or what a terminal would act on', () => {
+    expect(escapedLine('grün 😀 50%\\')).toBe('grün 😀 50%\\');
+    expect(escapedLine('a\r\nb\tc\u001b[2J\u009b\u2028\u2029\u202e')).toBe(
+      String.raw`a\u{d}\u{a}b\u{9}c\u{1b}[2J\u{9b}\u{2028}\u{2029}\u{202e}`,
     );
   });
 });

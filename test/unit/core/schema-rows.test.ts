@@ -108,6 +108,33 @@ describe('a contract, in rows', () => {
     for (const { texts } of all) expect(String(texts[0]).length).toBeLessThan(250);
   });
 
+  it('is read within one bound for all contracts of a service, in equal shares', () => {
+    let reads = 0;
+    const value = {
+      toJSON: () => {
+        reads++;
+        return 'x'.repeat(20);
+      },
+    };
+    const choices = Array.from({ length: 20 }, () => ({ $ref: '#/$defs/large' }));
+    const properties = Object.fromEntries(
+      Array.from({ length: 200 }, (_, at) => [`f${at}`, { anyOf: choices }]),
+    );
+    const large = { enum: Array<unknown>(500).fill(value) };
+    const costly = { input: { properties, $defs: { large } } };
+    const plain = { input: { properties: { price: { minimum: 1 } } } };
+    for (const count of [1, 7]) {
+      reads = 0;
+      const all = comparedContracts([plain, ...Array<unknown>(count).fill(costly)]);
+      expect(reads).toBeGreaterThan(10_000);
+      expect(reads).toBeLessThan(100_000);
+      const texts = (name: string): unknown =>
+        all.find((row) => row.name === name)?.texts.slice(0, 2);
+      expect(texts('input.price')).toEqual(['minimum 1', null]);
+      expect(texts('(more)')).toEqual([null, 'the rest is not shown']);
+    }
+  });
+
   it('ends with names that would have no end', () => {
     const key = 'k'.repeat(400);
     const rows = comparedContracts([{ input: { properties: { [key]: { $ref: '#' } } } }]);

@@ -132,6 +132,15 @@ describe('the packs of a fleet', () => {
     expect(entriesOf(...all)).toEqual(ENTRIES.map(([, entry]) => entry));
   });
 
+  it('have names and reasons of one line: the log prints them', () => {
+    const presence = { node: 'n\r\nm', version: '1\u001b[2J', keys: FLEET, isLeaving: false };
+    const returned = returnEntry(7, 'lost', CREDIT, 'why\nnot');
+    expect(entriesOf(presenceEntry(presence), returned)).toMatchObject([
+      { node: 'n\ufffd\ufffdm', version: '1\ufffd[2J' },
+      { text: 'why\ufffdnot' },
+    ]);
+  });
+
   it('skip entries of kinds that this version does not know', () => {
     const unknown = Buffer.from(askEntry());
     unknown[0] = 200;

@@ -242,6 +242,7 @@ describe('the question and its answer', () => {
   it.each([
     ['', 'not JSON'],
     ['no', 'not JSON'],
+    ['{"name":"carol","client":["\xff"]}', 'not UTF-8'],
     ['null', 'expected object'],
     ['{}', 'name: '],
     ['{"name":"a b"}', 'name: expected 1 to 64 printable characters without spaces'],
@@ -253,7 +254,7 @@ describe('the question and its answer', () => {
     ['{"refused":"no"}', 'refused: '],
     ['{"refused":true,"name":"carol"}', 'Unrecognized key'],
   ])('%j is none: %s', (text, why) => {
-    const answer = readAnswer([Buffer.from(text)]);
+    const answer = readAnswer([Buffer.from(text, 'latin1')]);
     expect(answer).toEqual({ kind: 'unusable', why: expect.stringContaining(why) });
     expect(readAnswer([])).toMatchObject({ kind: 'unusable' });
     expect(readAnswer([Buffer.from('{}'), Buffer.from('{}')])).toMatchObject({ kind: 'unusable' });

@@ -41,6 +41,18 @@ describe('headers of a program’s request', () => {
     }
   });
 
+  it('are refused, and named, if their bytes are not UTF-8: two texts would become the same one', () => {
+    for (const name of ['content-type', 'tracestate', 'majordomo-header-customer']) {
+      expect(() => frame({ [name]: ['M\xfcller'] })).toThrow(`${name}: its bytes are not UTF-8`);
+    }
+    for (const key of ['\xff', '\xfe', 'M\xfcller', '\xed\xa0\x80']) {
+      const asked = (): unknown => idempotencyKey({ 'idempotency-key': [key] }, true);
+      expect(asked).toThrow('Idempotency-Key: its bytes are not UTF-8');
+    }
+    const given = { 'idempotency-key': [Buffer.from('Müller \ufffd').toString('latin1')] };
+    expect(idempotencyKey(given, true)).toBe('Müller \ufffd');
+  });
+
   it('ask for a durable request by respond-async', () => {
     for (const prefer of ['respond-async', 'wait=10, Respond-Async', 'respond-async; x=1, y']) {
       expect(prefersAsync({ prefer: [prefer] })).toBe(true);

@@ -122,6 +122,16 @@ describe('messages of the pair (docs/peer-protocol.md)', () => {
     );
   });
 
+  it('have names and reasons of one line: the log prints them', () => {
+    const stamp = { incarnation: 1, sequence: 1 };
+    const read = (sent: PeerMessage): unknown =>
+      readPeer(framesOf(writePeer(sent, stamp, PEER_VERSION)), PEER_VERSION);
+    const hello = { ...HELLO, node: 'b\r\nc\u001b[2J', resumes: null, publicUrl: null };
+    expect(read(hello)).toMatchObject({ message: { node: 'b\ufffd\ufffdc\ufffd[2J' } });
+    const reason = 'no\u2028yes';
+    expect(read({ kind: 'refuse', reason })).toMatchObject({ message: { reason: 'no\ufffdyes' } });
+  });
+
   it('have the bytes that docs/peer-protocol.md says', () => {
     const stamp = { incarnation: 5, sequence: 6 };
     const [head] = writePeer({ ...HELLO, resumes: null, publicUrl: null }, stamp);

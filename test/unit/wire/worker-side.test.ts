@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { Frames } from '../../../src/core/frames.js';
+import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
   readWorkerInbound,
   workerDisconnect,
@@ -162,6 +163,13 @@ describe.each(VERSIONS)('What an 0.%d worker sends', (version) => {
     expect(workerDisconnect(version).map(textOf)).toEqual([...prefix, DISCONNECT[version]]);
     const returned = [...prefix, '\x07', TOKEN, ''];
     expect(workerReturn(version, token, 'why').map(textOf)).toEqual([...returned, 'why']);
+  });
+});
+
+describe('The headers of a request', () => {
+  it('are none if the frame is not UTF-8: values that differ would be the same (D66)', () => {
+    expect(decodeHeaders(Buffer.from('{"a":"ü"}'))).toEqual({ a: 'ü' });
+    expect(decodeHeaders(Buffer.from('{"a":"ü"}', 'latin1'))).toBeNull();
   });
 });
 

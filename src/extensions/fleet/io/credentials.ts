@@ -13,13 +13,15 @@ export const NO_CREDENTIALS =
   'holds neither the .creds of a NATS user nor the seed of an NKEY (SU…)';
 
 const SEED = /^SU[A-Z2-7]{56}$/;
-const CREDS =
-  /^-+BEGIN NATS USER JWT-+\s+\S+\s+-+END [^\n]+-+\s[^]*-+BEGIN USER NKEY SEED-+\s+SU\S+\s+-+END [^\n]+-+$/m;
+const JWT_PART = /^-+BEGIN NATS USER JWT-+\s+\S+\s+-+END [^\n]+-$/m;
+const SEED_PART = /-BEGIN USER NKEY SEED-+\s+SU\S+\s+-+END [^\n]+-$/m;
 
 /** @returns `null`: the text holds none */
 export function credentialsOf(text: string): Credentials | null {
   if (SEED.test(text)) return { kind: 'seed', bytes: Buffer.from(text) };
   // The library finds only lines that end with a line feed alone.
   const lines = `${text.replaceAll('\r', '')}\n`;
-  return CREDS.test(lines) ? { kind: 'creds', bytes: Buffer.from(lines) } : null;
+  const jwt = JWT_PART.exec(lines);
+  const isWhole = jwt !== null && SEED_PART.test(lines.slice(jwt.index));
+  return isWhole ? { kind: 'creds', bytes: Buffer.from(lines) } : null;
 }

@@ -6,6 +6,7 @@ import { isPackedFrames } from '../../../core/packed.js';
 import {
   checked,
   FLAG,
+  line,
   listToEnd,
   oneOf,
   REST,
@@ -77,7 +78,7 @@ const ROOM: Shape<number> = {
   put: (to, value) => to.uint(Math.min(value, U32_MAX), 4),
 };
 const TOKEN = uint(6);
-const SHORT_TEXT = utf8(sized(1), TEXT_BYTES_MAX);
+const SHORT_TEXT = line(sized(1), TEXT_BYTES_MAX);
 /** What a service can take at the sender. In entries for a request, behind the token. */
 const CREDIT = {
   /** How many more requests it takes. */
@@ -131,7 +132,7 @@ export const FLEET_FIELDS = {
     token: TOKEN,
     ...CREDIT,
     reason: oneOf('busy', 'returned', 'lost'),
-    text: utf8(REST, TEXT_BYTES_MAX),
+    text: line(REST, TEXT_BYTES_MAX),
   },
   /** The tokens that the sender holds of the receiver. */
   held: { tokens: listToEnd(TOKEN) },

@@ -4,6 +4,8 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 
+import { oneLine } from '../../../core/escape.js';
+
 /** What is told of the log, when it has changed. */
 export interface LogReport {
   readonly logBytes: number;
@@ -85,7 +87,7 @@ function readersOf(path: string): string[] {
 function nameOf(pid: string): string {
   if (Number(pid) === process.pid) return ' (this broker)';
   try {
-    return ` (${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()})`;
+    return ` (${oneLine(readFileSync(`/proc/${pid}/comm`, 'utf8').trim())})`;
   } catch {
     return '';
   }

@@ -29,7 +29,7 @@ export interface Migration {
 }
 
 /** SQLite keeps the text of what it makes; without comments, all of it fits on the file's first page. */
-const COMMENT = / *--.*$/gm;
+const COMMENT = /(?<! ) *--.*/g;
 
 const MIGRATIONS_DIR = ownFile('store/sqlite/file/migrations/');
 

@@ -273,6 +273,21 @@ export class Tables {
     if (after[1] >= 0) this.#log = after;
   }
 
+  /** Cuts the log to nothing if all of it is in the file, and nobody reads it at this moment. */
+  emptyLog(): void {
+    const [, pages, copied] = this.#log;
+    if (pages === 0 || copied < pages) return;
+    const waits = Number(this.#db.pragma('busy_timeout', { simple: true }));
+    try {
+      // Nothing is stored while this waits for a reader.
+      this.#db.pragma('busy_timeout = 0');
+      const [after] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
+      if (after?.busy === 0) this.#log = [0, 0, 0];
+    } finally {
+      this.#db.pragma(`busy_timeout = ${waits}`);
+    }
+  }
+
   /** Bytes in the log, and how many of them are in the file as well, after the last `checkpoint`. */
   get log(): { readonly bytes: number; readonly copied: number } {
     const [, pages, copied] = this.#log;

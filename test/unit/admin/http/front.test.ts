@@ -72,7 +72,17 @@ describe('the front of the server', () => {
     expect(found(post)).toEqual(['/things/{id}/retry', { id: '7' }]);
     expect(found({ target: '/things/' })).toBe(404);
     expect(found({ target: '/things/7/8' })).toBe(404);
-    expect(found({ target: '/things/%ff' })).toBe(400);
+  });
+
+  it('refuses percent escapes that are not UTF-8: two texts would become the same one', () => {
+    for (const escapes of ['%ff', 'M%FCller', '%ed%a0%80', '%c3']) {
+      expect(found({ target: `/things/${escapes}` })).toBe(400);
+      expect(found({ target: `/both?limit=${escapes}` })).toBe(400);
+      expect(found({ target: `/both?${escapes}=1` })).toBe(400);
+    }
+    expect(found({ target: '/things/M%C3%BCller' })).toEqual(['/things/{id}', { id: 'Müller' }]);
+    const reception = receive({ target: '/both?limit=M%C3%BCller+%EF%BF%BD' });
+    expect(reception).toMatchObject({ admitted: { query: new Map([['limit', 'Müller \ufffd']]) } });
   });
 
   it('handles HEAD as GET, and lists the methods of a path', () => {
@@ -119,6 +129,25 @@ describe('the front of the server', () => {
       ]);
     },
   );
+
+  it('takes whoever may read the node for a reader at what is open, and all others for anyone', () => {
+    const caller = (head: Partial<Head>, isLoopback: boolean): unknown => {
+      const reception = receive({ target: '/both', ...head }, isLoopback);
+      return reception.kind === 'refused' ? reception.answer.status : reception.admitted.caller;
+    };
+    const bearer = (token: string): Partial<Head> => ({ authorization: `Bearer ${token}` });
+    for (const isLoopback of [true, false]) {
+      expect(caller({}, isLoopback)).toBe(isLoopback ? 'reader' : 'anyone');
+      expect(caller(bearer(TOKEN), isLoopback)).toBe('reader');
+      expect(caller(bearer(READ_TOKEN), isLoopback)).toBe('reader');
+      expect(caller(bearer(REQUEST_TOKEN), isLoopback)).toBe('anyone');
+      expect(caller(bearer('wrong'), isLoopback)).toBe('anyone');
+    }
+    for (const host of [undefined, 'evil.example']) {
+      expect(caller({ host }, true)).toBe('anyone');
+      expect(caller({ host, ...bearer(TOKEN) }, true)).toBe('anyone');
+    }
+  });
 
   it('refuses a wrong token wherever tokens count, and a read-only one for changes', () => {
     const caller = (target: string, token: string | null, method = 'GET'): unknown => {
