@@ -59,7 +59,9 @@ def need(module: str) -> None:
 
 def start_program(directory: pathlib.Path, text: str, *arguments: str) -> "subprocess.Popen[str]":
     """A program of the package, in Python's development mode; what it prints as a warning is an error."""
-    (directory / "program.py").write_text(text)
+    # On a busy machine the development mode warns of steps of an event loop that take long.
+    quiet_loop = "import logging\nlogging.getLogger('asyncio').setLevel(logging.ERROR)\n"
+    (directory / "program.py").write_text(quiet_loop + text)
     path = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     # Python 3.12 and newer warn of each fork of a process that has threads.
@@ -72,7 +74,7 @@ def start_program(directory: pathlib.Path, text: str, *arguments: str) -> "subpr
 def output_of(process: "subprocess.Popen[str]", status: int = 0) -> "list[str]":
     """The lines that a program has printed when it has ended, with this status and nothing on its standard error."""
     try:
-        printed, errors = process.communicate(timeout=PATIENCE)
+        printed, errors = process.communicate(timeout=4 * PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, errors) == (status, ""), printed

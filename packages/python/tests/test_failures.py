@@ -211,7 +211,7 @@ def test_when_a_process_dies_the_requests_beside_it_go_on(broker: Broker, tmp_pa
     answers: list[str] = []
     name = f"process-{how}"
     with Worker(broker.endpoint, name, in_process, run_in="processes", concurrency=2).ready():
-        with Client(broker.endpoint, timeout_ms=60_000, retries=0) as client:
+        with Client(broker.endpoint, timeout_ms=300_000, retries=0) as client:
             asks = threading.Thread(target=lambda: answers.append(client.request(name, f"hold {hold}").text()), daemon=True)
             asks.start()
             until = time.monotonic() + PATIENCE
@@ -307,7 +307,7 @@ with Worker(sys.argv[1], "unguarded", handler, run_in="processes").ready(), Clie
 
 def test_a_program_without_guard_is_told_what_it_lacks(broker: Broker, tmp_path: pathlib.Path) -> None:
     process = start_program(tmp_path, WITHOUT_GUARD, broker.endpoint)
-    printed, errors = process.communicate(timeout=PATIENCE)
+    printed, errors = process.communicate(timeout=4 * PATIENCE)
     assert printed == "process_lost\n" and 'needs `if __name__ == "__main__":`' in errors
 
 
