@@ -135,10 +135,10 @@ class Runner:
         how = f"exit status {code}" if code >= 0 else f"signal {_of(lambda: signal.Signals(-code).name, str(-code))}"
         return Raised(Failure("retry", "process_lost", f"a process of the worker was lost: {how}"), f"its process was lost: {how}")
 
-    def _called(self, handler: Handler, request: Request) -> "list[bytes]":
+    def _called(self, handler: Handler, request: Request) -> Outcome:
         answer = handler(request)
         if inspect.isawaitable(answer) or inspect.isasyncgen(answer):  # of a function that does not look like one
-            return self._on_loop(_answered(lambda _: answer, request)).result()
+            return self._on_loop(_awaited(lambda _: answer, request, self._expose_errors)).result()
         if not inspect.isgenerator(answer):
             return body_of(answer)
         while True:
