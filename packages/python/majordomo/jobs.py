@@ -159,9 +159,9 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
 
 def _stored(uuid: str, told: Sequence[bytes]) -> Stored:
     try:
-        facts = json.loads(told[0])
+        facts = wire.parse_json(told[0])
         existed, state = facts["existed"], facts["state"]
-    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+    except (IndexError, KeyError, TypeError, ValueError):
         return Stored(uuid, None, None)
     if existed is False:
         return Stored(uuid, False, None)

@@ -79,9 +79,16 @@ describe('memory', () => {
     const page = await scrape(stage().broker, { holdings });
     expect(page.samples.filter((sample) => sample.startsWith('majordomo_memory_held'))).toEqual([
       'majordomo_memory_held_bytes',
-      ...['requests', 'output', 'dispatched', 'input', 'stored', 'subscriptions', 'contracts'].map(
-        (kind) => `majordomo_memory_held_bytes{kind="${kind}"}`,
-      ),
+      ...[
+        'requests',
+        'output',
+        'dispatched',
+        'input',
+        'stored',
+        'subscriptions',
+        'contracts',
+        'http',
+      ].map((kind) => `majordomo_memory_held_bytes{kind="${kind}"}`),
     ]);
     expect(page.value('memory_held_bytes')).toBe(123);
     expect(page.value('memory_held_bytes{kind="requests"}')).toBe(120);
