@@ -74,7 +74,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
       : scene.atHttp === true
         ? addressOf(daemon, 'http')
         : endpoint;
-  const attacker = await Attacker.prepare(attack, target, { count, serverKey });
+  const attacker = await Attacker.prepare(attack, target, { count, serverKey, endpoint });
   try {
     await quiet.measure(Math.min(WARM_UP_SECONDS, options.seconds));
     const rest = await quiet.measure(options.seconds);

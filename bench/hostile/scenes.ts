@@ -223,4 +223,13 @@ export const SCENES: readonly Scene[] = [
     count: 8,
     atHttp: true,
   },
+  {
+    name: 'small-parts',
+    title:
+      'HTTP: 30,000 PARTIALs of 100 empty frames for each request of 8 programs, of which 2 read nothing',
+    unit: 'messages',
+    attack: 'smallParts',
+    count: 8,
+    atHttp: true,
+  },
 ];

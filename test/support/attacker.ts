@@ -13,6 +13,8 @@ export interface AttackerOptions {
   readonly count: number;
   /** The broker's public key, in hexadecimal, if the attack needs it. */
   readonly serverKey?: string;
+  /** The broker's endpoint, if the target is another. */
+  readonly endpoint?: string;
 }
 
 export class Attacker {
@@ -25,12 +27,14 @@ export class Attacker {
   /** Starts the process and prepares the attack. */
   static async prepare(
     name: AttackName,
-    endpoint: string,
-    { count, serverKey = '' }: AttackerOptions,
+    target: string,
+    { count, serverKey = '', endpoint = '' }: AttackerOptions,
   ): Promise<Attacker> {
     const program = new URL('./attacking.js', import.meta.url);
     const attacker = new Attacker(
-      fork(program, [name, endpoint, ADDRESS, String(count), serverKey], { execArgv: [] }),
+      fork(program, [name, target, ADDRESS, String(count), serverKey, endpoint], {
+        execArgv: [],
+      }),
     );
     await attacker.#told().catch((error: unknown) => {
       attacker.kill();

@@ -31,6 +31,7 @@ const DIAL_PAUSE_MS = 20;
 const HEARTBEAT_MS = 1000;
 const NAMES = 10_000;
 const REPLY_BYTES = 12_000_000;
+const DEAF_MS = 2000;
 const DEAF_REPLY_BYTES = 1_000_000;
 const CREDIT = '1000';
 const HALF_OPEN_BYTES = 20;
@@ -65,27 +66,28 @@ export class Site {
   readonly serverKey: string;
   /** Messages or connections sent so far. */
   sent = 0;
-  readonly #port: number;
-  readonly #host: string;
+  readonly #target: string;
+  readonly #endpoint: string;
   /** Its own. */
   readonly address: string;
 
-  constructor(endpoint: string, address: string, count: number, serverKey: string) {
-    const { hostname, port } = new URL(endpoint.replace('tcp:', 'http:'));
-    this.#host = hostname;
-    this.#port = Number(port);
+  /** @param endpoint of the broker, if the target is another; otherwise empty */
+  constructor(
+    target: string,
+    address: string,
+    { count, serverKey, endpoint }: Pick<Site, 'count' | 'serverKey'> & { endpoint: string },
+  ) {
+    this.#target = target;
+    this.#endpoint = endpoint === '' ? target : endpoint;
     this.address = address;
     this.count = count;
     this.serverKey = serverKey;
   }
 
   /** @param reads false: it reads nothing from its connection */
-  dial(handshake: Buffer, reads = true): Socket {
-    const socket = connect({
-      port: this.#port,
-      host: this.#host,
-      localAddress: this.address,
-    });
+  dial(handshake: Buffer, reads = true, to: string = this.#target): Socket {
+    const { hostname: host, port } = new URL(to.replace('tcp:', 'http:'));
+    const socket = connect({ port: Number(port), host, localAddress: this.address });
     socket.on('error', () => undefined);
     if (reads) socket.on('data', () => undefined);
     else socket.pause();
@@ -95,7 +97,7 @@ export class Site {
 
   /** A peer that reads its messages one by one. */
   peer(told: (frames: readonly string[]) => void = () => undefined): Peer {
-    return new Peer(this.dial(HANDSHAKE), told);
+    return new Peer(this.dial(HANDSHAKE, true, this.#endpoint), told);
   }
 }
 
@@ -117,9 +119,9 @@ class Peer {
     });
   }
 
-  send(...frames: readonly (string | Buffer)[]): void {
+  readonly send = (...frames: readonly (string | Buffer)[]): void => {
     this.socket.write(message(...frames));
-  }
+  };
 }
 
 /** A message of an MDP/0.2 client. */
@@ -414,6 +416,46 @@ export const ATTACKS = {
           if (socket.writableLength === 0) socket.write(question);
         }, TICK_MS);
       }
+    };
+  },
+
+  /**
+   * Parts of 100 empty frames for programs over HTTP, which want them joined, as parts, or as events; of those, half
+   * read nothing.
+   */
+  smallParts: async (site) => {
+    const frames = Buffer.concat([repeated(frame(MORE, ''), 99), frame(0, '')]);
+    const [batches, parts] = [300, 100];
+    let sending = Promise.resolve();
+    worker(site, 'small', ({ socket, send }, token) => {
+      const head = ['MDPW02', '\x03', token, ''].map((bytes) => frame(MORE, bytes));
+      const batch = repeated(Buffer.concat([...head, frames]), parts);
+      const answer = async (): Promise<void> => {
+        for (let sent = 0; sent < batches && !socket.destroyed; sent++) {
+          await new Promise<unknown>((resolve) => socket.write(batch, resolve));
+          site.sent += parts;
+        }
+        send('MDPW02', '\x04', token, '', 'end');
+      };
+      sending = sending.then(answer);
+    });
+    await untilServed(site, 'small');
+    const types = ['*/*', 'multipart/mixed', 'text/event-stream', 'text/event-stream'];
+    const ask = (at: number): void => {
+      const head = httpHead(
+        'POST /api/v1/services/small/requests HTTP/1.1',
+        ...['Host: localhost', 'Connection: close', 'Content-Length: 0'],
+        `Authorization: Bearer ${HTTP_TOKEN}`,
+        `Accept: ${types[at % types.length] ?? ''}`,
+      );
+      const isDeaf = at % types.length === types.length - 1;
+      const socket = site.dial(head, !isDeaf);
+      socket.once('close', () => setTimeout(ask, TICK_MS, at));
+      // It does not notice that it was closed.
+      if (isDeaf) setTimeout(() => socket.destroy(), DEAF_MS);
+    };
+    return () => {
+      for (let at = 0; at < site.count; at++) ask(at);
     };
   },
 

@@ -13,6 +13,7 @@ export class Inbox {
   #buffer: Buffer = EMPTY;
   #from = 0;
   #to = 0;
+  #taken = new Frames();
 
   get bytes(): number {
     return this.#to - this.#from;
@@ -35,10 +36,14 @@ export class Inbox {
     copyBytes(packed, start, end, this.#buffer, at);
   }
 
-  /** Takes the first message; its bytes do not change. Never called while a message is being written. */
+  /**
+   * Takes the first message, whose frames are valid until the next one is taken; their bytes do not change. Never
+   * called while a message is being written.
+   */
   take(): Frames | null {
     if (this.bytes === 0) return null;
-    const frames = new Frames();
+    const frames = this.#taken;
+    frames.clear();
     const cursor = new PackedCursor();
     cursor.end = this.#from;
     do {
@@ -46,11 +51,17 @@ export class Inbox {
       frames.push(this.#buffer, cursor.start, cursor.end);
     } while (cursor.more);
     this.#from = cursor.end;
-    if (this.bytes === 0) this.clear();
+    if (this.bytes === 0) this.#empty();
     return frames;
   }
 
+  /** Forgets all messages. */
   clear(): void {
+    this.#empty();
+    this.#taken = new Frames();
+  }
+
+  #empty(): void {
     this.#buffer = EMPTY;
     this.#from = 0;
     this.#to = 0;
