@@ -70,7 +70,7 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_INTERNAL: [500, 'A bug of the broker; its log has the stack.'],
     ERR_HTTP_NO_REPLY: [
       502,
-      'The broker gave the request up: workers were lost with it, or their answer was not usable.',
+      'The broker gave the request up: workers were lost with it, or their answer was not usable, or had no room.',
     ],
     ERR_HTTP_BUSY: [503, 'Too many clients wait for this already; try again later.'],
     ERR_HTTP_STORE: [503, 'The store cannot be read or written now; the message says why.'],
