@@ -47,7 +47,7 @@ const NOBODY: MemoryAccount[] = [];
 export const STALLED_MS = 1000;
 const UNTIMED = -1;
 /** Looking for stalled connections costs as much as there are connections. */
-const PRESSED_MS = 250;
+export const PRESSED_MS = 250;
 
 /** What one identity holds, in bytes. */
 export class MemoryAccount {
@@ -226,6 +226,11 @@ export class Holdings {
     this.#pressedAt = now;
     this.#isRefusing = false;
     return this.needsRelief;
+  }
+
+  /** True if it is to be looked at again after `PRESSED_MS`, even if nothing comes: some may have stalled then. */
+  get isStrained(): boolean {
+    return this.isOver || this.#overQuota.size > 0;
   }
 
   get needsRelief(): boolean {

@@ -6,7 +6,7 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
-import type { MemoryAccount, Holdings } from '../../core/holdings.js';
+import { type MemoryAccount, type Holdings, PRESSED_MS } from '../../core/holdings.js';
 import type { Closing, PeerId, PeerInfo, Transport, TransportEvents } from '../../zmtp/port.js';
 import type { Broker } from '../broker.js';
 
@@ -245,6 +245,7 @@ export class BrokerLoop implements TransportEvents {
     }
     this.#transport.flush();
     this.#relieve(this.#transport);
+    if (this.#holdings.isStrained) dueAt = Math.min(dueAt, this.#now + PRESSED_MS);
     this.#afterTurn?.();
     if (this.#afterNextTurn.length > 0) {
       for (const then of this.#afterNextTurn.splice(0)) then();
