@@ -141,7 +141,7 @@ describe('an incomplete message', () => {
 
   it('in a buffer of its own is left to who got it, if that ends the connection', () => {
     const recorded = Recorded.shaken(limits);
-    let seen = Buffer.alloc(0);
+    let seen: Buffer = Buffer.alloc(0);
     recorded.message = (frames) => {
       recorded.connection.close();
       seen = frames.copy(1);
