@@ -73,12 +73,13 @@ describe('a shared map (docs/sdk-streams.md)', () => {
     const [one, two] = [mapOf([node]), mapOf([node])];
     await one.synced;
     await two.synced;
-    const changes = two.changes();
+    // A reader that comes late gets only the last change of a key.
+    const changes = taken(two.changes(), 3);
     await one.set('/a', 'α');
     expect(one.get('/a')?.toString()).toBe('α');
     await one.set('/b', Buffer.from('2'));
     await one.delete('/a');
-    expect(await taken(changes, 3)).toEqual(['/a=α', '/b=2', '/a=null']);
+    expect(await changes).toEqual(['/a=α', '/b=2', '/a=null']);
     expect([contentOf(one), contentOf(two)]).toEqual([{ '/b': '2' }, { '/b': '2' }]);
     expect([one.has('/a'), one.has('/b'), one.size, [...one.keys()]]).toEqual([
       ...[false, true, 1],

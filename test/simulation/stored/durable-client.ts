@@ -213,7 +213,9 @@ export class DurableClient implements Actor {
 
   #submit(job: Job): void {
     if (this.#left || job.uuid !== null) return;
-    const body = `${job.name}.${job.tries++}`;
+    // A key names one request, whose body stays.
+    const body = job.key === null ? `${job.name}.${job.tries++}` : `${job.name}.0`;
+    this.refused.delete(body);
     this.#around.tally.requests++;
     const isPlain = Object.keys(job.options).length === 0;
     const frames = isPlain ? [] : [JSON.stringify(job.options)];
