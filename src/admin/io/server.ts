@@ -246,14 +246,14 @@ class Shell {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url: target = '', headers, httpVersion } = request;
-    if (request.rawHeaders.length > 2 * HEADER_FIELDS_MAX) {
-      const text = `the head has over ${HEADER_FIELDS_MAX} header fields`;
-      send(response, failure('ERR_HTTP_HEADERS', text), true);
-      return;
-    }
     const doubt = doubtOf(request);
     if (doubt !== null) {
       send(response, failure('ERR_HTTP_REQUEST', doubt), true);
+      return;
+    }
+    if (request.rawHeaders.length > 2 * HEADER_FIELDS_MAX) {
+      const text = `the head has over ${HEADER_FIELDS_MAX} header fields`;
+      send(response, failure('ERR_HTTP_HEADERS', text), true);
       return;
     }
     const { host, authorization } = headers;
