@@ -19,11 +19,8 @@ export interface PartialsOfRequest {
   readonly memory: MemoryAccount;
 }
 
-/** Memory of an entry besides the bytes of its buffer; most of it is that of any buffer (measured). */
-const ENTRY_BYTES = 1024;
-
 export class HeldPartials {
-  /** Memory of all of them. */
+  /** Bytes of all of them. */
   bytes = 0;
   readonly #table: RequestTable;
   readonly #byRequest = new Map<RequestId, PartialsOfRequest>();
@@ -54,13 +51,10 @@ export class HeldPartials {
       frames: 0,
       memory,
     };
-    const before = this.of(id);
-    const held: PartialsOfRequest = before ?? none;
-    if (before === null) this.#count(held, ENTRY_BYTES);
+    const held: PartialsOfRequest = this.of(id) ?? none;
     if (held.bytes + bytes > held.buffer.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(held.bytes + bytes, held.buffer.length * 2));
       held.buffer.copy(grown, 0, 0, held.bytes);
-      this.#count(held, grown.length - held.buffer.length);
       held.buffer = grown;
     }
     pack(frames, from, frames.count, held.buffer, held.bytes, false);
@@ -71,14 +65,10 @@ export class HeldPartials {
     } else {
       held.frames += frames.count - from;
     }
+    held.memory.add('requests', bytes);
+    this.bytes += bytes;
     this.#byRequest.set(id, held);
     this.#table.raise(id, HELD);
-  }
-
-  /** What they take, not what they are: a buffer that grows has room that is not used. */
-  #count({ memory }: PartialsOfRequest, change: number): void {
-    memory.add('requests', change);
-    this.bytes += change;
   }
 
   /**
@@ -102,7 +92,8 @@ export class HeldPartials {
   drop(id: RequestId): void {
     const held = this.of(id);
     if (held === null) return;
-    this.#count(held, -ENTRY_BYTES - held.buffer.length);
+    this.bytes -= held.bytes;
+    held.memory.add('requests', -held.bytes);
     this.#byRequest.delete(id);
     this.#table.lower(id, HELD);
   }

@@ -6,7 +6,6 @@ import { copyWords, type Words } from '../../core/bytes.js';
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Frames } from '../../core/frames.js';
 import { PackedCursor, readPacked } from '../../core/packed.js';
-import { secureRandom } from '../../core/random.js';
 import type { PeerId, PeerInfo, Rejected, RouterLimits, Transport } from '../../zmtp/port.js';
 import {
   type ListeningEvents,
@@ -80,9 +79,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
 
   private constructor({ authorise, events, holdings }: PublisherSocketOptions) {
     this.#events = events;
-    const seed = Buffer.alloc(4);
-    secureRandom(seed);
-    this.fanOut = new FanOut(this, authorise ?? null, {}, holdings, seed.readInt32BE());
+    this.fanOut = new FanOut(this, authorise ?? null, undefined, holdings);
   }
 
   /** Sends a message to those who subscribed to it: see `FanOut.publish`. */
@@ -134,8 +131,6 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   close(subscriber: PeerId, info: SubscriberInfo, reason: CloseReason): void {
     this.listener.close(subscriber);
     this.#events.closed(info, reason);
-    // Its subscriptions are forgotten in turns.
-    this.#flushSoon();
   }
 
   subscribed(subscriber: PeerId, topic: Buffer): void {
@@ -169,7 +164,6 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   disconnected(peer: PeerId): void {
     this.fanOut.disconnected(peer);
     this.#events.subscribed?.();
-    this.#flushSoon();
   }
 
   rejected(kind: string, reason: string, from: Rejected): void {

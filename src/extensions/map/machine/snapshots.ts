@@ -44,8 +44,6 @@ interface Peer {
   fullSince: number;
   /** Snapshots under way or waiting. */
   asked: number;
-  /** What waits of it. */
-  readonly waiting: Set<Request>;
   /** Questions in the second that began then. */
   questions: number;
   secondAt: number;
@@ -89,7 +87,7 @@ export class Snapshots {
   readonly #deps: SnapshotsDeps;
   readonly #peers = new Map<PeerId, Peer>();
   /** By identity, in the order of their turns. */
-  readonly #lines = new Map<string, Set<Request>>();
+  readonly #lines = new Map<string, Request[]>();
   #waiting = 0;
   #running: Snapshot[] = [];
   /** When the next ones may begin. Monotonic milliseconds. */
@@ -109,7 +107,7 @@ export class Snapshots {
   }
 
   connected(id: PeerId, info: MapPeer): void {
-    const counted = { asked: 0, waiting: new Set<Request>(), questions: 0, secondAt: -Infinity };
+    const counted = { asked: 0, questions: 0, secondAt: -Infinity };
     this.#peers.set(id, { id, info, fullSince: Infinity, isClosed: false, ...counted });
   }
 
@@ -143,19 +141,17 @@ export class Snapshots {
       peer.questions = 0;
     }
     const { identity } = peer.info;
-    const line = this.#lines.get(identity) ?? new Set();
+    const line = this.#lines.get(identity) ?? [];
     if (
       ++peer.questions > PER_SECOND_MAX ||
       peer.asked >= PER_PEER_MAX ||
       this.#waiting >= WAITING_MAX ||
-      line.size >= WAITING_MAX * IDENTITY_SHARE
+      line.length >= WAITING_MAX * IDENTITY_SHARE
     ) {
       return false;
     }
-    const request = { peer, subtree, at: now };
     peer.asked++;
-    peer.waiting.add(request);
-    line.add(request);
+    line.push({ peer, subtree, at: now });
     this.#lines.set(identity, line);
     this.#waiting++;
     return true;
@@ -199,12 +195,10 @@ export class Snapshots {
     if (now < this.#pruneAt) return;
     this.#pruneAt = now + SECOND_MS;
     for (const [identity, line] of this.#lines) {
-      for (const request of line) {
-        if (request.at > now - HELD_MS) break;
-        request.peer.asked--;
-        this.#leave(line, request);
-      }
-      if (line.size === 0) this.#lines.delete(identity);
+      const remaining = line.filter(({ at }) => at > now - HELD_MS);
+      for (const { peer } of line.slice(0, line.length - remaining.length)) this.#left(peer);
+      if (remaining.length > 0) this.#lines.set(identity, remaining);
+      else this.#lines.delete(identity);
     }
   }
 
@@ -254,11 +248,11 @@ export class Snapshots {
     for (const [identity, line] of this.#lines) {
       const has = this.#running.filter(({ peer }) => peer.info.identity === identity).length;
       if (has >= RUNNING_MAX * IDENTITY_SHARE) continue;
-      const [request] = line;
-      if (request === undefined) continue;
-      this.#leave(line, request);
+      const request = line.shift();
       this.#lines.delete(identity);
-      if (line.size > 0) this.#lines.set(identity, line);
+      if (line.length > 0) this.#lines.set(identity, line);
+      if (request === undefined) continue;
+      this.#waiting--;
       return request;
     }
     return null;
@@ -309,17 +303,16 @@ export class Snapshots {
     this.#running = this.#running.filter((snapshot) => snapshot.peer !== peer);
     const { identity } = peer.info;
     const line = this.#lines.get(identity);
-    if (line !== undefined) {
-      for (const request of peer.waiting) this.#leave(line, request);
-      if (line.size === 0) this.#lines.delete(identity);
-    }
+    const remaining = line?.filter((request) => request.peer !== peer) ?? [];
+    this.#waiting -= (line?.length ?? 0) - remaining.length;
+    if (remaining.length > 0) this.#lines.set(identity, remaining);
+    else this.#lines.delete(identity);
     peer.asked = 0;
   }
 
-  /** The request does not wait any more. */
-  #leave(line: Set<Request>, request: Request): void {
-    line.delete(request);
-    request.peer.waiting.delete(request);
+  /** One of its requests is not waiting any more. */
+  #left(peer: Peer): void {
     this.#waiting--;
+    peer.asked--;
   }
 }
