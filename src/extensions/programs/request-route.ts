@@ -1,5 +1,5 @@
 /** `POST /api/v1/services/{service}/requests`: a program sends a request. */
-import { type Answer, type Stream } from '../../admin/http/answer.js';
+import type { Answer, Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
 import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.js';
@@ -88,13 +88,13 @@ async function received(
         call.send(frames, listener);
       };
     }
-    let isGone = false;
+    const client = { isGone: false };
     incoming.onClosed(() => {
-      isGone = true;
+      client.isGone = true;
     });
     const areAll = await addParts(body, boundary, frames, framesMax);
     // Another request may use the call by now.
-    if (isGone) throw httpError('ERR_HTTP_BODY', 'the client has gone');
+    if (client.isGone) throw httpError('ERR_HTTP_BODY', 'the client has gone');
     if (!areAll) {
       const reason = `more than ${framesMax - order.length} parts: limits.frames is ${framesMax}`;
       return (listener) => {

@@ -112,7 +112,7 @@ describe('values instead of bytes', () => {
     expect(values).toEqual([[1], [2], [2, 4]]);
     const doubled = await client.enqueue('double', { list: [1, 2] });
     expect((await doubled.result({ timeoutMs: PATIENCE_MS })).value).toEqual({ list: [2, 4] });
-    const job = await client.submit('tax.rate', { country: 'de' } as never);
+    const job = await client.submit('tax.rate', { country: 'de' });
     expect((await job.result({ timeoutMs: PATIENCE_MS })).value).toEqual({ rate: 0.19 });
     const state = await job.state();
     expect(state.state === 'replied' && state.reply.value).toEqual({ rate: 0.19 });

@@ -39,7 +39,11 @@ export class FakeCall {
     do {
       this.#isResumed = false;
       this.turns++;
-    } while (this.#listener?.proceed() === true || this.#isResumed);
+    } while (this.#listener?.proceed() === true || this.#wasResumed());
+  }
+
+  #wasResumed(): boolean {
+    return this.#isResumed;
   }
 
   next(): Message | null {
