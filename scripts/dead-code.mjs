@@ -35,6 +35,7 @@ const KEPT_EXPORTS = new Map([
   ['src/bstar/facts.ts: HANDOVERS', 'the search of all states packs them'],
   ['src/bstar/facts.ts: GOALS', 'the search of all states packs them'],
   ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
+  ['src/extensions/programs/sse.ts: eventText', 'the text of one event, apart from connections'],
   ['src/node/node.ts: linesOf', 'documents and names of events are compared with it'],
   ['src/titanic/machine/fsm.ts: TRANSITIONS', 'the search takes them out in turn'],
   ['src/titanic/machine/fsm.ts: tableOf', 'the search takes them out in turn'],

@@ -131,10 +131,9 @@ describeWithPostgres('majordomo migrate', () => {
     await closed.result({ timeoutMs: PATIENCE_MS });
     await closed.close();
     const headers = { tenant: 'blue' };
-    const waits = await client.submit('later', 'hello', {
-      ...{ idempotencyKey: 'k', priority: 9, headers, maxAttempts: 3 },
-      backoff: { baseMs: 10, maxMs: 20 },
-    });
+    const backoff = { baseMs: 10, maxMs: 20 };
+    const options = { idempotencyKey: 'k', priority: 9, headers, maxAttempts: 3, backoff };
+    const waits = await client.submit('later', 'hello', options);
     const delayed = await client.submit('later', 'delayed', { delayMs: 3_600_000 });
     await client.schedule('nightly', 'later', 'x', { cron: '30 2 * * *', timeZone: 'Asia/Tokyo' });
     const schedules = await client.schedules();
@@ -156,9 +155,9 @@ describeWithPostgres('majordomo migrate', () => {
       serviceCode: 'no-such',
     });
     expect(await ask(there, 'titanic.reply', closed.uuid)).toEqual(['400 unknown']);
-    const remembered = await there.submit('upper', 'other', { idempotencyKey: 'closed' });
+    const remembered = await there.submit('upper', 'closed', { idempotencyKey: 'closed' });
     expect(remembered.uuid).toBe(closed.uuid);
-    expect((await there.submit('later', 'other', { idempotencyKey: 'k' })).uuid).toBe(waits.uuid);
+    expect((await there.submit('later', 'hello', options)).uuid).toBe(waits.uuid);
     expect(await ask(there, 'titanic.reply', delayed.uuid)).toEqual(['300']);
     expect(await there.schedules()).toEqual(schedules);
     let tenant: unknown = null;
@@ -192,7 +191,7 @@ describeWithPostgres('majordomo migrate', () => {
     expect(await ask(back, 'titanic.reply', replied.uuid)).toEqual(['400 unknown']);
     expect(await ask(back, 'titanic.reply', delayed.uuid)).toEqual(['300']);
     expect(await back.schedules()).toEqual(schedules);
-    expect((await back.submit('later', 'other', { idempotencyKey: 'k' })).uuid).toBe(waits.uuid);
+    expect((await back.submit('later', 'hello', options)).uuid).toBe(waits.uuid);
   });
 
   it(

@@ -105,7 +105,7 @@ describeWithPostgres('brokers of two versions', () => {
     for (const broker of both) {
       const client = clientOf(broker);
       expect(await ask(client, 'titanic.wait', stored.uuid, '30000')).toEqual(['200', 'HELLO']);
-      const same = await client.submit('upper', 'other', { idempotencyKey: 'k' });
+      const same = await client.submit('upper', 'hello', { idempotencyKey: 'k' });
       expect(same.uuid).toBe(stored.uuid);
     }
   });
