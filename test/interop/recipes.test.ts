@@ -195,7 +195,7 @@ uuid = renders.start("17", "scene")
 renders.client().job(uuid).result(timeout_ms=60_000)
 async def main():
     async with AsyncClient("ENDPOINT") as broker:
-        print(await renders.start_async(broker, "17", "other") == uuid)
+        print(await renders.start_async(broker, "17", "scene") == uuid)
         print(await renders.result_async(broker, uuid))
 asyncio.run(main())
 print(renders.result(uuid))
