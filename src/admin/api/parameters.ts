@@ -12,7 +12,7 @@ import { lazily } from './words.js';
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
 const NAME_BYTES_MAX = 255;
-/** Of one byte, as `%XX`. */
+/** Characters that one byte takes, as `%XX`. */
 const ESCAPED_CHARACTERS = 3;
 export const CURSOR_LENGTH_MAX = 256;
 const SAMPLES_MAX = 1e12;

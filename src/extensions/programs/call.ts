@@ -71,7 +71,7 @@ export class Call implements Waiting {
   endedBy: EndedBy | null = null;
   /** See `use`. */
   #service: Buffer | null = null;
-  /** It waits for its turn to proceed. */
+  /** True while the call waits for its turn to proceed. */
   isDue = false;
   /** The broker tells it why there is no reply. */
   isGreeted = false;
@@ -227,7 +227,7 @@ export class Call implements Waiting {
     this.#counted = held;
   }
 
-  /** Its token's rights have changed. */
+  /** Told when the rights of the token have changed. */
   rightsChanged({ client }: Rights): void {
     const service = this.#service;
     const isAllowed =

@@ -50,7 +50,7 @@ export class Callers implements Transport {
   readonly #idle = new Map<string, Call[]>();
   /** Messages for them were written in this turn of the broker. */
   readonly #written = new Set<Call>();
-  /** Those that are to proceed: tokens take turns, and so do the calls of each. */
+  /** Calls that are to proceed: tokens take turns, and so do the calls of each. */
   readonly #due = new Line<Call>();
   #isTurnDue = false;
   #sweep: NodeJS.Timeout | null = null;

@@ -12,7 +12,7 @@ export interface Body {
 }
 
 export type Message =
-  /** Its frames tell of progress, and are no part of the reply, or they are. */
+  /** Whether the frames tell of progress, and so are no part of the reply. */
   | ({ readonly kind: 'partial'; readonly isProgress: boolean } & Body)
   | ({ readonly kind: 'reply' } & Body)
   /** The broker's refusal (D11): its status, and why. */

@@ -8,7 +8,7 @@ import { OldestFirst } from '../../core/oldest-first.js';
 const PLACES_MAX = 256;
 /** A host has one place until it answers, and one more with each answer, up to this many. */
 const HOST_PLACES_MAX = 4;
-/** Of those that wait, so many are looked at when a place becomes free. */
+/** How many of those that wait are looked at when a place becomes free. */
 const LOOKS_MAX = 256;
 
 export interface Receiver {
@@ -77,7 +77,7 @@ export class WebhookPlaces {
     return false;
   }
 
-  /** It is called, and has its place until it leaves. */
+  /** True if the webhook has been called, and so has its place until it leaves. */
   has(reference: number): boolean {
     return this.#placed.has(reference);
   }

@@ -21,7 +21,7 @@ const SPECIAL_V6: readonly string[] = ['2001::/23', '2001:db8::/32', '2002::/16'
 /** Slow name servers hold so many threads of the process, and those of entries known to be slow all but one. */
 const LOOKUPS_MAX = 2;
 const SLOW_MS = 1000;
-/** Of one name, and so many are tried in turn. */
+/** How many addresses of one name are tried, in turn. */
 const ADDRESSES_MAX = 8;
 /** As long as a webhook waits for its connection. */
 const WAIT_MS = 5000;

@@ -68,7 +68,7 @@ export interface Asker {
 }
 
 const KEY_RANDOM_BYTES = 16;
-/** One more than it has. */
+/** Bytes read of a uuid: one more than it has, so that a longer one is noticed. */
 const UUID_BYTES_READ = 33;
 /** The status of a key that was used for another request (D112). */
 const KEY_REUSED = 409;

@@ -244,7 +244,7 @@ export class Dispatcher {
     this.wait(slot, RESUMED, notBefore < Infinity ? notBefore : now, now);
   }
 
-  /** Its worker, which had no place for it, calls for it. */
+  /** The worker, which had no place for the request, calls for it. */
   called(slot: Slot, now: number): void {
     const { index } = this;
     if (index.get(slot, STATE) !== DELAYED || !this.isWithBroker(slot)) return;

@@ -53,7 +53,7 @@ export type State = number;
 
 /** It is in the store, and is tried from a certain time on. */
 export const OPENED = 0;
-/** That time has come, or its worker calls for it. */
+/** The time of the next attempt has come, or the worker calls for the request. */
 export const DUE = 1;
 /** Its service has room for it. */
 export const TAKEN = 2;
@@ -79,7 +79,7 @@ export const EXPIRED = 12;
 export const RESUMED = 13;
 /** It is not open here any more, for whatever reason. */
 export const ENDED = 14;
-/** Its worker has no place for it, which is no attempt, and calls for it later. */
+/** The worker has no place for the request, which is no attempt, and calls for it later. */
 export const DEFERRED = 15;
 
 export type Event = number;

@@ -204,7 +204,7 @@ export class Titanic implements InternalService, InternalClient {
 
   // ---------------------------------------------------------------- inputs: reports of the worker of webhooks
 
-  /** It has no place for a webhook that it took, and keeps its number: `called` follows when it has one. */
+  /** The worker has no place for a webhook that it took, and keeps its number: `called` follows when it has one. */
   deferred(slot: Slot): void {
     if (!this.#isStale) this.#activation.execution.deferred(slot);
   }

@@ -34,7 +34,7 @@ export interface WaitingRequest extends Chosen, Sender {
   readonly body: Buffer;
   /** See `Change`; `null`: it has none. */
   readonly extra: Buffer | null;
-  /** Its answer says whether it existed before. */
+  /** True if the answer is to say whether the request existed before. */
   readonly saysExisted: boolean;
 }
 
@@ -57,7 +57,7 @@ const KEY_BYTES = 47;
 const EXTRA_BYTES = 48;
 const BYTES = 50;
 
-/** Of FLAGS. */
+/** Bits of the field FLAGS. */
 const SHARED = 1;
 const SAYS_EXISTED = 2;
 

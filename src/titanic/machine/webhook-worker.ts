@@ -2,7 +2,7 @@
 import type { EmbeddedServiceApi, OwnerRights, StoredBody } from '../../broker/ports.js';
 import { WEBHOOKS } from './webhooks.js';
 
-/** It reports by `Titanic.dispatched`, `replied`, `failed`, `deferred` and `called`, never within a call. */
+/** The worker of webhooks reports by `Titanic.dispatched`, `replied`, `failed`, `deferred` and `called`, never within a call. */
 export interface WebhookWorker {
   /** How many more it takes now. */
   room(): number;
