@@ -86,6 +86,8 @@ export class DurableClient implements Actor {
   readonly jobs: Job[] = [];
   /** Bodies of requests that were answered 500: nothing of them may be kept. */
   readonly refused = new Set<string>();
+  /** How many submissions of a body may have stored it: all but those that were answered 500. */
+  readonly #mayBeStored = new Map<string, number>();
   readonly #habits: DurableHabits;
   readonly #around: Surroundings;
   readonly #random: SimRandom;
@@ -216,6 +218,7 @@ export class DurableClient implements Actor {
     // A key names one request, whose body stays.
     const body = job.key === null ? `${job.name}.${job.tries++}` : `${job.name}.0`;
     this.refused.delete(body);
+    this.#mayBeStored.set(body, (this.#mayBeStored.get(body) ?? 0) + 1);
     this.#around.tally.requests++;
     const isPlain = Object.keys(job.options).length === 0;
     const frames = isPlain ? [] : [JSON.stringify(job.options)];
@@ -309,7 +312,7 @@ export class DurableClient implements Actor {
     const { job, body } = question;
     if (status !== '200') {
       hold(status.startsWith('500'), `${job.name} is answered ${status}`);
-      if (!status.includes('outcome unknown')) this.refused.add(body);
+      if (!status.includes('outcome unknown')) this.#refuse(body);
       if (this.#pairing.isShared) this.#moveOn(question);
       return;
     }
@@ -322,6 +325,13 @@ export class DurableClient implements Actor {
     // If a split made two of one request, the key leads to one of them (D17).
     const wasSplit = mark.merges > job.merges;
     hold(isOne || wasSplit, `${job.name} is stored twice under one key (D16)`);
+  }
+
+  /** Another submission of the same body, under its key, may be stored although this one is not. */
+  #refuse(body: string): void {
+    const left = (this.#mayBeStored.get(body) ?? 0) - 1;
+    this.#mayBeStored.set(body, left);
+    if (left === 0) this.refused.add(body);
   }
 
   #closed(question: Question, status: string, mark: Mark): void {
