@@ -168,7 +168,7 @@ describe('at limits.memoryBytes (D77)', () => {
   );
 
   it('a client that has stalled with most of it is closed; others keep their connections', async () => {
-    const sets = ['limits.memoryBytes=32MiB', 'limits.outputBytes=24MiB'];
+    const sets = ['limits.memoryBytes=32MiB', 'limits.outputBytes=32MiB'];
     const daemon = await startDaemon({ sets });
     const echo = new Reader(daemon, (frames) => {
       if (frames.view(1)[0] === REQUEST) {
