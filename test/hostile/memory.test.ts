@@ -221,7 +221,9 @@ describe('unfinished messages (D77)', () => {
     await until(() => closed(strangers) >= 24 - 32 / 4, 'the end of those that do not fit');
     expect(daemon.logged('connection.rejected')[0]).toMatchObject({
       kind: 'memory',
-      reason: expect.stringMatching(/^limits.memoryBytes is reached, .* most of it: an incomplete message$/),
+      reason: expect.stringMatching(
+        /^limits.memoryBytes is reached, .* most of it: an incomplete message$/,
+      ),
       address: localAddress,
     });
     expect(await daemon.stop()).toMatchObject({ status: 0 });
