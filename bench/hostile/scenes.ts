@@ -152,6 +152,21 @@ export const SCENES: readonly Scene[] = [
     atEvents: true,
   },
   {
+    name: 'leaving',
+    title: '80 subscribers that come with 9,000 topics of their own and leave, again and again',
+    unit: 'messages',
+    attack: 'leaving',
+    count: 80,
+    atEvents: true,
+  },
+  {
+    name: 'unfinished',
+    title: '60 connections that each send a message of 16 MiB but for its last byte',
+    unit: 'connections',
+    attack: 'unfinished',
+    count: 60,
+  },
+  {
     name: 'schedules',
     title: 'schedules of every second in zones of many spellings over 4 connections',
     unit: 'messages',

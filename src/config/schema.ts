@@ -158,7 +158,7 @@ export const SCHEMA = map({
         none: '2GiB, or a third of the memory of the machine or its cgroup if that is less',
       })
       .describe(
-        'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, connections of HTTP, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone; what it has accepted is served. It also closes connections that have stalled with unread output or an incomplete message and, above nine eighths, those that hold most of these. A request is held twice while a worker reads it, and requests of a client that has gone, but chose its own routing id, stay for `broker.requestTtlMs`: so give it several times `limits.messageBytes`.',
+        'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, connections of HTTP, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone; what it has accepted is served. It also closes connections: at the limit those with the largest incomplete messages, and those that have stalled with unread output; above nine eighths those that hold most of these. A request is held twice while a worker reads it, and requests of a client that has gone, but chose its own routing id, stay for `broker.requestTtlMs`: so give it several times `limits.messageBytes`.',
       ),
     perPeer: perPeer.meta(LIVE).describe('Limits of one identity; see Quotas.'),
     quotas: quotas

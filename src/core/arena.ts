@@ -4,7 +4,7 @@
  * free. Runs above `SHARED_BYTES_MAX` get a page of their own.
  */
 import { assert, present } from './assert.js';
-import { Words } from './bytes.js';
+import { freeBytes, Words } from './bytes.js';
 
 /** A run of bytes: valid from `allocate` to `free`. */
 export type ArenaHandle = number;
@@ -187,5 +187,7 @@ export class Arena {
     this.#pages[page.number] = null;
     this.#freePageNumbers.push(page.number);
     this.#pageBytes -= page.words.bytes.length;
+    // (A run with a page of its own may be used further: see `take`, and `Output.writeLasting`.)
+    if (page.sizeClass >= 0) freeBytes(page.words.bytes);
   }
 }

@@ -18,6 +18,15 @@ export function copyBytes(
   for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] ?? 0;
 }
 
+/**
+ * Frees the memory of a buffer, which otherwise stays until V8's next collection. Nobody may use the buffer, or
+ * a view of it, any more.
+ * @param bytes not from a pool
+ */
+export function freeBytes({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** Like `readInt32BE` without its checks: for fields that are read in every message. */
 export function int32At(bytes: Uint8Array, at: number): number {
   return (

@@ -1,4 +1,7 @@
+import { copyBytes, freeBytes } from './bytes.js';
 import { MajordomoError } from './errors.js';
+
+const NO_ROOM: Buffer = Buffer.alloc(0);
 
 /**
  * The frames of one message, as views into the buffers that the transport read.
@@ -85,6 +88,34 @@ export class Frames {
     const frames: Buffer[] = [];
     for (let index = from; index < this.count; index++) frames.push(this.copy(index));
     return frames;
+  }
+
+  /**
+   * Copies the frames from `from` on behind those before them, which an earlier call has copied, so that all
+   * are in one buffer of this message alone: many small buffers would take several times their bytes.
+   * @returns the memory of that buffer, in bytes
+   */
+  own(from: number): number {
+    const used = from === 0 ? 0 : this.end(from - 1);
+    let needed = used;
+    for (let index = from; index < this.count; index++) needed += this.size(index);
+    const before = from === 0 ? NO_ROOM : this.buffer(0);
+    let room = before;
+    if (needed > room.length) {
+      room = Buffer.allocUnsafeSlow(Math.max(needed, before.length * 2));
+      before.copy(room, 0, 0, used);
+      this.buffers.fill(room, 0, from);
+      if (before !== NO_ROOM) freeBytes(before);
+    }
+    for (let index = from, at = used; index < this.count; index++) {
+      const end = at + this.size(index);
+      copyBytes(this.buffer(index), this.start(index), this.end(index), room, at);
+      this.buffers[index] = room;
+      this.starts[index] = at;
+      this.ends[index] = end;
+      at = end;
+    }
+    return room.length;
   }
 
   equals(index: number, bytes: Uint8Array): boolean {

@@ -6,11 +6,11 @@
  * (`stored`), publishers what is subscribed to (`subscriptions`), the broker
  * what workers announced (`contracts`), the HTTP server its connections and what they wait with (`http`).
  *
- * Three things keep the total at the limit. Workers get copies of requests only as far as they read
- * them (`mayDispatch`). At the limit requests are refused (`mayHold`), and connections are closed that
- * have stalled with unread output or an incomplete message. If all that has not helped, above the hard
- * limit, those are closed that hold most of these, stalled or not. What was accepted is never a reason
- * to close a connection.
+ * Four things keep the total at the limit. Workers get copies of requests only as far as they read
+ * them (`mayDispatch`). At the limit requests are refused (`mayHold`); the connections with the largest
+ * incomplete messages are closed as soon as more of these arrives (`needsReliefOfInput`), and others that have
+ * stalled with unread output. If all that has not helped, above the hard limit, those are closed that
+ * hold most of these, stalled or not. What was accepted is never a reason to close a connection.
  */
 
 export const HELD_KINDS = [
@@ -27,13 +27,13 @@ export type HeldKind = (typeof HELD_KINDS)[number];
 
 /** At this multiple of the limit nobody may hold more, however little they hold. */
 const HARD_LIMIT = 1.125;
-/** Closing stalled connections ends at this part of the limit. */
+/** Closing stalled connections, and those with incomplete messages, ends at this part of the limit. */
 const RELIEVED = 0.875;
 /** Up to this part of the limit in all, workers get copies of requests that wait to be read. */
 const DISPATCH_SHARE = 0.5;
 /**
- * An equal share of this part of the limit is too little output and input to close a connection for:
- * a peer that is served has some.
+ * This part of the limit, or for one identity of its equal share, is too little output and input to close
+ * a connection for: peers that are served have some.
  */
 const IN_TRANSIT_SHARE = 1 / 16;
 /**
@@ -48,7 +48,7 @@ const NOBODY: MemoryAccount[] = [];
 export const STALLED_MS = 1000;
 const UNTIMED = -1;
 /** Looking for stalled connections costs as much as there are connections. */
-const PRESSED_MS = 250;
+export const PRESSED_MS = 250;
 
 /** What one identity holds, in bytes. */
 export class MemoryAccount {
@@ -100,13 +100,18 @@ export class MemoryAccount {
     // Separate fields: access by a computed property name costs several times as much.
     if (kind === 'output') this.output += change;
     else if (kind === 'requests') this.requests += change;
-    else if (kind === 'input') this.input += change;
+    else if (kind === 'input') this.#addInput(change);
     else if (kind === 'dispatched') this.dispatched += change;
     else if (kind === 'stored') this.stored += change;
     else if (kind === 'subscriptions') this.subscriptions += change;
     else if (kind === 'contracts') this.contracts += change;
     else this.http += change;
     this.#all.changed(this, change);
+  }
+
+  #addInput(change: number): void {
+    this.input += change;
+    this.#all.inputBytes += change;
   }
 
   /** True if this identity may hold `bytes` more bytes. */
@@ -125,6 +130,8 @@ export class MemoryAccount {
 export class Holdings {
   /** `limits.memoryBytes`. */
   limit: number;
+  /** Incomplete messages of all. */
+  inputBytes = 0;
   #bytes = 0;
   readonly #accounts = new Map<string, MemoryAccount>();
   /** Accounts whose output is over its quota, and when that was first seen. */
@@ -180,7 +187,7 @@ export class Holdings {
   mayHold(account: MemoryAccount, bytes: number): boolean {
     const after = this.#bytes + bytes;
     if (after <= this.limit) return true;
-    const isSmall = account.bytes + bytes <= this.limit / this.#accounts.size;
+    const isSmall = account.bytes + bytes <= this.#equalShare;
     if (isSmall && after <= this.limit * HARD_LIMIT) return true;
     this.#isRefusing = true;
     return false;
@@ -191,6 +198,21 @@ export class Holdings {
   }
 
   // ---------------------------------------------------------------- who is to lose a connection
+
+  /**
+   * True if incomplete messages have a part in it that relief is needed: once it is over the limit, connections
+   * are closed until this is false, those with the largest ones of the identity that has most (`byInput`).
+   */
+  get needsReliefOfInput(): boolean {
+    return this.needsRelief && this.inputBytes > this.limit * IN_TRANSIT_SHARE;
+  }
+
+  /** Accounts with incomplete messages, those that have most of them first. */
+  byInput(): MemoryAccount[] {
+    return [...this.#accounts.values()]
+      .filter(({ input }) => input > 0)
+      .sort((one, other) => other.input - one.input);
+  }
 
   /** True above the hard limit: connections are to be closed now, whether their peers read or not. */
   get isOverHard(): boolean {
@@ -210,6 +232,11 @@ export class Holdings {
     return this.needsRelief;
   }
 
+  /** True if it is to be looked at again after `PRESSED_MS`, even if nothing comes: some may have stalled then. */
+  get isStrained(): boolean {
+    return this.isOver || this.#overQuota.size > 0;
+  }
+
   get needsRelief(): boolean {
     return this.#bytes > this.limit * RELIEVED;
   }
@@ -219,11 +246,19 @@ export class Holdings {
    * hard limit, only those that hold about an equal share or more of the whole.
    */
   pressing(): MemoryAccount[] {
-    const part = this.limit / this.#accounts.size;
-    const bytesMin = this.isOverHard ? 0 : part / 2;
+    const bytesMin = this.isOverHard ? 0 : this.#equalShare / 2;
     return [...this.#accounts.values()]
-      .filter(({ bytes, closable }) => closable > part * IN_TRANSIT_SHARE && bytes > bytesMin)
+      .filter((account) => this.isPressing(account) && account.bytes > bytesMin)
       .sort((one, other) => other.closable - one.closable);
+  }
+
+  /** True if its output and input are more than what a peer that is served has of them. */
+  isPressing({ closable }: MemoryAccount): boolean {
+    return closable > this.#equalShare * IN_TRANSIT_SHARE;
+  }
+
+  get #equalShare(): number {
+    return this.limit / this.#accounts.size;
   }
 
   /** The account of the identity whose workers have most to read; `null`: none has anything. */

@@ -15,13 +15,13 @@ import { OldestFirst } from '../core/oldest-first.js';
 import { pack, PackedCursor, packedBytes, readPacked } from '../core/packed.js';
 import { readSubscription, subscribedTopic, TOPIC_BYTES_MAX } from '../wire/stream.js';
 import {
-  Subscriber,
+  type Subscriber,
   type SubscriberId,
   type SubscriberInfo,
   type SubscriptionLimits,
   Subscriptions,
 } from './subscriptions.js';
-import type { TrieEntry } from './topic-trie.js';
+import { NONE, type Subscription } from './topic-records.js';
 
 /** Why a subscriber was closed: too much waited for it, or it subscribed beyond a limit. */
 export type CloseReason = 'slow' | 'limit';
@@ -110,18 +110,20 @@ export class FanOut {
   /**
    * @param authorise default: everyone may subscribe to everything
    * @param holdings default: of its own, without a limit
+   * @param seed unpredictable where subscribers may be hostile: see `TopicIndex`
    */
   constructor(
     sink: FanOutSink,
     authorise: AuthoriseTopic | null = null,
     limits: Partial<FanOutLimits> = {},
     holdings: Holdings = new Holdings(),
+    seed = 0,
   ) {
     this.#sink = sink;
     this.#authorise = authorise;
     this.#holdings = holdings;
     this.#limits = { ...LIMITS, ...limits };
-    this.#subscriptions = new Subscriptions(this.#limits);
+    this.#subscriptions = new Subscriptions(this.#limits, seed);
     this.#left = this.#limits.turnCost;
   }
 
@@ -135,15 +137,11 @@ export class FanOut {
     return this.#subscriptions.count;
   }
 
-  /** Number of nodes that they take. */
-  get nodes(): number {
-    return this.#subscriptions.trie.nodes;
-  }
-
   // ---------------------------------------------------------------- inputs
 
   connected(id: SubscriberId, info: SubscriberInfo): void {
-    this.#subscribers.set(id, new Subscriber(id, info, this.#holdings.use(info.identity)));
+    const memory = this.#holdings.use(info.identity);
+    this.#subscribers.set(id, this.#subscriptions.join(id, info, memory));
   }
 
   /** A message of a subscriber. */
@@ -159,7 +157,7 @@ export class FanOut {
     if (subscriber === undefined || subscriber.isClosed) return;
     if (topic.length > TOPIC_BYTES_MAX) this.#close(subscriber, 'limit');
     else if (isOn) this.#subscribe(subscriber, topic);
-    else this.#subscriptions.cancel(subscriber, topic.toString('latin1'));
+    else this.#subscriptions.cancel(subscriber, topic);
   }
 
   /** It sent a message that is too large for a subscription. */
@@ -179,8 +177,7 @@ export class FanOut {
     const subscriber = this.#subscribers.get(id);
     if (subscriber === undefined) return;
     this.#subscribers.delete(id);
-    subscriber.isClosed = true;
-    this.#subscriptions.forget(subscriber);
+    this.#forget(subscriber);
     this.#holdings.release(subscriber.memory);
   }
 
@@ -208,7 +205,8 @@ export class FanOut {
       next = this.#waiting.oldest;
     }
     this.#packed = null;
-    return this.#waiting.size === 0 && this.#behind.length === 0;
+    const isTidy = this.#subscriptions.run();
+    return isTidy && this.#waiting.size === 0 && this.#behind.length === 0;
   }
 
   // ---------------------------------------------------------------- publishing
@@ -216,8 +214,12 @@ export class FanOut {
   /** Whether a message with this topic would be sent to anyone. */
   hasSubscribers(topic: Buffer): boolean {
     let isWanted = false;
-    this.#subscriptions.trie.match(topic, 0, topic.length, () => {
-      isWanted = true;
+    const subscriptions = this.#subscriptions;
+    const { index } = subscriptions;
+    index.match(topic, 0, topic.length, (first) => {
+      for (let one = first; one !== NONE && !isWanted; one = index.next(one)) {
+        isWanted = subscriptions.subscriberOf(one) !== null;
+      }
     });
     return isWanted;
   }
@@ -277,23 +279,25 @@ export class FanOut {
   /** @returns false if the budget did not suffice: those who are left get it in a later turn */
   #match(bytes: Buffer, start: number, end: number): boolean {
     this.#missed = 0;
-    this.#subscriptions.trie.match(bytes, start, end, this.#copy);
+    this.#subscriptions.index.match(bytes, start, end, this.#copy);
     if (this.#missed > 0) return false;
     this.#message++;
     return true;
   }
 
-  readonly #copy = (entries: readonly TrieEntry<Subscriber>[]): void => {
-    const packed = (this.#packed ??= this.#pack());
-    for (let index = 0; index < entries.length; index++) {
-      const subscriber = entries[index]?.member;
+  readonly #copy = (first: Subscription): void => {
+    const subscriptions = this.#subscriptions;
+    const { index } = subscriptions;
+    for (let one = first; one !== NONE; one = index.next(one)) {
+      const subscriber = subscriptions.subscriberOf(one);
       // Overlapping subscriptions of one subscriber get it once.
-      if (subscriber === undefined || subscriber.matched === this.#message) continue;
+      if (subscriber === null || subscriber.matched === this.#message) continue;
       if (subscriber.isBehind) continue;
       if (this.#left <= 0) {
         this.#missed++;
         return;
       }
+      const packed = (this.#packed ??= this.#pack());
       subscriber.matched = this.#message;
       this.#left -= (subscriber.write === this.#write ? 1 : WRITE_COST) + (this.#size >>> 10);
       subscriber.write = this.#write;
@@ -351,30 +355,31 @@ export class FanOut {
   // ---------------------------------------------------------------- subscriptions
 
   #subscribe(subscriber: Subscriber, topic: Buffer): void {
-    const name = topic.toString('latin1');
-    const before = subscriber.subscriptions.get(name);
-    if (before !== undefined) {
-      before.count++;
-      this.#sink.subscribed?.(subscriber.id, topic);
-      return;
+    const subscriptions = this.#subscriptions;
+    if (!subscriptions.repeat(subscriber, topic)) {
+      if (subscriptions.isFull(subscriber, topic)) {
+        this.#close(subscriber, 'limit');
+        return;
+      }
+      if (this.#authorise?.(subscriber.info, topic) === false) {
+        this.counters.refused++;
+        return;
+      }
+      subscriptions.add(subscriber, topic);
     }
-    if (this.#subscriptions.isFull(subscriber, name)) {
-      this.#close(subscriber, 'limit');
-      return;
-    }
-    if (this.#authorise?.(subscriber.info, topic) === false) {
-      this.counters.refused++;
-      return;
-    }
-    this.#subscriptions.add(subscriber, name);
     this.#sink.subscribed?.(subscriber.id, topic);
   }
 
   #close(subscriber: Subscriber, reason: CloseReason): void {
     if (subscriber.isClosed) return;
-    subscriber.isClosed = true;
     this.counters.closed[reason]++;
-    this.#subscriptions.forget(subscriber);
+    this.#forget(subscriber);
     this.#sink.close(subscriber.id, subscriber.info, reason);
+  }
+
+  #forget(subscriber: Subscriber): void {
+    if (subscriber.isClosed) return;
+    subscriber.isClosed = true;
+    this.#subscriptions.forget(subscriber);
   }
 }

@@ -133,9 +133,9 @@ export interface Closing {
   /**
    * *stalled*: those that have read nothing of their output for a second, or sent nothing of the
    * message that they began. *workers*: those to which requests are written (`takesRequest`), which
-   * are none of the others.
+   * are none of the others. *incomplete*: those of all peers, for the message that they began.
    */
-  readonly which: 'all' | 'stalled' | 'workers';
+  readonly which: 'all' | 'stalled' | 'workers' | 'incomplete';
   /** As `TransportEvents.rejected`. */
   readonly kind: 'memory' | 'output';
   readonly reason: string;

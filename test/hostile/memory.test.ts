@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Frames } from '../../src/core/frames.js';
 import type { Link } from '../../src/zmtp/link-port.js';
 import { dialZmtp } from '../../src/zmtp/link.js';
+import { frame, message } from '../unit/zmtp/wire.js';
+import { destroySockets, RawSocket } from '../support/raw-socket.js';
 import { type Daemon, removeDaemons, startDaemon } from '../support/daemon.js';
 import { until } from '../support/until.js';
 
@@ -22,8 +24,10 @@ class Reader {
   /** How often its connection ended. */
   losses = 0;
 
-  constructor(daemon: Daemon, received: (frames: Frames) => void) {
-    this.#link = dialZmtp({ limits: LIMITS })(daemon.endpoint, {
+  /** @param from its own address */
+  constructor(daemon: Daemon, received: (frames: Frames) => void, from = '127.0.0.1') {
+    const endpoint = daemon.endpoint.replace('//', `//${from}:0;`);
+    this.#link = dialZmtp({ limits: LIMITS })(endpoint, {
       connected: () => {
         this.isReady = true;
       },
@@ -57,20 +61,21 @@ class Client {
   readonly refused = new Map<string, number>();
   #hellos = 0;
 
-  static async of(daemon: Daemon, bodyBytes: number): Promise<Client> {
-    const client = new Client(daemon, bodyBytes);
+  static async of(daemon: Daemon, bodyBytes: number, from?: string): Promise<Client> {
+    const client = new Client(daemon, bodyBytes, from);
     await client.hello();
     return client;
   }
 
-  private constructor(daemon: Daemon, bodyBytes: number) {
+  private constructor(daemon: Daemon, bodyBytes: number, from?: string) {
     this.#body = Buffer.alloc(bodyBytes, 'x');
-    this.#reader = new Reader(daemon, (frames) => {
+    const received = (frames: Frames): void => {
       const service = String(frames.view(3));
       if (service === 'mmi.hello') this.#hellos++;
       else if (service === 'mmi.refused') this.#count(String(frames.view(4)));
       else this.answered++;
-    });
+    };
+    this.#reader = new Reader(daemon, received, from);
   }
 
   get losses(): number {
@@ -163,7 +168,7 @@ describe('at limits.memoryBytes (D77)', () => {
   );
 
   it('a client that has stalled with most of it is closed; others keep their connections', async () => {
-    const sets = ['limits.memoryBytes=32MiB', 'limits.outputBytes=24MiB'];
+    const sets = ['limits.memoryBytes=32MiB', 'limits.outputBytes=32MiB'];
     const daemon = await startDaemon({ sets });
     const echo = new Reader(daemon, (frames) => {
       if (frames.view(1)[0] === REQUEST) {
@@ -188,6 +193,72 @@ describe('at limits.memoryBytes (D77)', () => {
     expect(honest.losses).toBe(0);
     expect(await daemon.stop()).toMatchObject({ status: 0 });
   });
+});
+
+describe('unfinished messages (D77)', () => {
+  const SIZE = 4 * MIB;
+  const sets = ['limits.memoryBytes=32MiB', 'limits.messageBytes=4MiB'];
+  /** The address of who sends them. */
+  const localAddress = '127.0.0.2';
+
+  afterEach(destroySockets);
+
+  /** A message but for its last byte. */
+  const PART = frame(0, Buffer.alloc(SIZE - 1), BigInt(SIZE));
+
+  function come(daemon: Daemon): Promise<RawSocket> {
+    return new RawSocket(daemon.endpoint, { localAddress }).shakeHands();
+  }
+
+  function closed(strangers: readonly RawSocket[]): number {
+    return strangers.filter(({ isClosed }) => isClosed).length;
+  }
+
+  it('close their connections when they arrive, at a broker to which nothing else comes', async () => {
+    const daemon = await startDaemon({ sets });
+    const strangers = await Promise.all(Array.from({ length: 24 }, () => come(daemon)));
+    for (const stranger of strangers) stranger.write(PART);
+    await until(() => closed(strangers) >= 24 - 32 / 4, 'the end of those that do not fit');
+    expect(daemon.logged('connection.rejected')[0]).toMatchObject({
+      kind: 'memory',
+      reason: expect.stringMatching(
+        /^limits.memoryBytes is reached, .* most of it: an incomplete message$/,
+      ),
+      address: localAddress,
+    });
+    expect(await daemon.stop()).toMatchObject({ status: 0 });
+  });
+
+  it('also of workers, which have requests', async () => {
+    const daemon = await startDaemon({ sets });
+    const client = await Client.of(daemon, 100);
+    await client.request('slow', 24);
+    const ready = message('MDPW02', '\x01', 'slow', '1');
+    const strangers = await Promise.all(Array.from({ length: 24 }, () => come(daemon)));
+    for (const stranger of strangers) stranger.write(ready, PART);
+    await until(() => closed(strangers) >= 24 - 32 / 4, 'the end of those that do not fit');
+    expect(await daemon.stop()).toMatchObject({ status: 0 });
+  });
+
+  it.each(['127.0.0.1', localAddress])(
+    'of others do not keep a client at %s from being served',
+    async (address) => {
+      const daemon = await startDaemon({ sets });
+      const worker = new Worker(daemon, 'echo', 10);
+      const client = await Client.of(daemon, 1000, address);
+      const strangers: RawSocket[] = [];
+      for (let round = 0; round < 40; round++) {
+        strangers.push((await come(daemon)).write(PART));
+        await client.request('echo', 5);
+        await client.hello();
+      }
+      await until(() => closed(strangers) >= 40 - 32 / 4, 'the end of those that do not fit');
+      await client.untilAllEnded();
+      expect([client.answered, client.refusals]).toEqual([200, 0]);
+      expect([client.losses, worker.reader.losses]).toEqual([0, 0]);
+      expect(await daemon.stop()).toMatchObject({ status: 0 });
+    },
+  );
 });
 
 describe('a worker that is slower than its credit (D5)', () => {

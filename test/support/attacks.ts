@@ -40,6 +40,8 @@ const TICK_MS = 10;
 /** Requests of one worker that is lost: as many as its credit. */
 const LOST_REQUESTS = 10_000;
 const LOST_EVERY_MS = 1000;
+/** The largest message that a broker takes by default. */
+const UNFINISHED_BYTES = 2 ** 24;
 const SUBSCRIPTIONS = 9000;
 const TOPIC_BYTES = 240;
 /** Where the attacker receives webhooks, and what it answers: once, and then without end. */
@@ -53,6 +55,7 @@ const RECEIVERS = [
   },
   { port: 47_814, first: '', then: '' },
 ] as const;
+const LEAVING_MS = 500;
 const SUBSCRIBER = ready(property('Socket-Type', 'SUB'));
 
 /** A token with the role `request`. */
@@ -295,6 +298,15 @@ function httpHead(...lines: readonly string[]): Buffer {
 
 const CRUMBS = repeated(Buffer.from('1\r\nx\r\n'), 4096);
 
+/** A subscriber to as many long topics as a connection may have. */
+function manyTopics(site: Site, prefix: string): Buffer {
+  const topics = Array.from({ length: SUBSCRIPTIONS }, (_, at) => {
+    site.sent++;
+    return message(`\x01${prefix}${at}`.padEnd(1 + TOPIC_BYTES, '.'));
+  });
+  return Buffer.concat([greetingOf(), SUBSCRIBER, ...topics]);
+}
+
 /** Prepares an attack, and returns a function that begins it. */
 export type Attack = (
   site: Site,
@@ -485,6 +497,13 @@ export const ATTACKS = {
     );
   },
 
+  /** Connections that each send a large message but for its last byte. */
+  unfinished: (site) => () => {
+    const body = Buffer.alloc(UNFINISHED_BYTES - 1);
+    const bytes = Buffer.concat([HANDSHAKE, frame(0, body, BigInt(UNFINISHED_BYTES))]);
+    return hold(site, new Array<Buffer>(site.count).fill(bytes));
+  },
+
   /** Workers with 10,000 requests each whose connections are reset together, with their client's; again and again. */
   lost: (site) => () => {
     const requests = repeated(request('lost', 'x'), LOST_REQUESTS);
@@ -515,13 +534,24 @@ export const ATTACKS = {
   },
 
   /** Long topics, as many as a connection may have; at `events.listen`. */
-  topics: (site) => () => {
-    const topics = Array.from({ length: SUBSCRIPTIONS }, (_, at) => {
-      site.sent++;
-      return message(`\x01${String(at).padStart(TOPIC_BYTES, '.')}`);
-    });
-    const bytes = Buffer.concat([greetingOf(), SUBSCRIBER, ...topics]);
-    return hold(site, new Array<Buffer>(site.count).fill(bytes));
+  topics: (site) => () => hold(site, new Array<Buffer>(site.count).fill(manyTopics(site, ''))),
+
+  /** The same, but each connection has topics of its own and leaves at once, for another one. */
+  leaving: (site) => () => {
+    const come = (begun: () => void): void => {
+      const socket = site.dial(manyTopics(site, `${site.sent} `));
+      const leave = (): void => {
+        socket.resetAndDestroy();
+      };
+      socket.once('drain', () => {
+        begun();
+        setTimeout(leave, LEAVING_MS * Math.random());
+      });
+      socket.once('close', () => {
+        setTimeout(come, TICK_MS, begun);
+      });
+    };
+    return allBegun(site.count, come);
   },
 
   /** Schedules of every second, with as many spellings of their time zones as there are. */

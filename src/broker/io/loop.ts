@@ -6,7 +6,7 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
-import type { MemoryAccount, Holdings } from '../../core/holdings.js';
+import { type MemoryAccount, type Holdings, PRESSED_MS } from '../../core/holdings.js';
 import type { Closing, PeerId, PeerInfo, Transport, TransportEvents } from '../../zmtp/port.js';
 import type { Broker } from '../broker.js';
 
@@ -45,6 +45,11 @@ const STALLED_ONE: Closing = {
   which: 'stalled',
   kind: 'memory',
   reason: `${MEMORY_HELD}it has stalled with most of it: unread output or an incomplete message`,
+};
+const INCOMPLETE_ONE: Closing = {
+  which: 'incomplete',
+  kind: 'memory',
+  reason: `${MEMORY_HELD}it had most of it: an incomplete message`,
 };
 const LARGEST_ONE: Closing = {
   which: 'all',
@@ -147,6 +152,13 @@ export class BrokerLoop implements TransportEvents {
     this.#broker.oversized(peer, head, reason, this.#now);
   }
 
+  receiving(): void {
+    if (!this.#holdings.isOver || this.#transport === null) return;
+    // Part of a message is no reason for a turn, but no memory is released without one.
+    this.#schedule();
+    this.#relieveOfInput(this.#transport);
+  }
+
   waiting(peer: PeerId): void {
     this.#schedule();
     this.#broker.waiting(peer, this.#now);
@@ -233,6 +245,7 @@ export class BrokerLoop implements TransportEvents {
     }
     this.#transport.flush();
     this.#relieve(this.#transport);
+    if (this.#holdings.isStrained) dueAt = Math.min(dueAt, this.#now + PRESSED_MS);
     this.#afterTurn?.();
     if (this.#afterNextTurn.length > 0) {
       for (const then of this.#afterNextTurn.splice(0)) then();
@@ -242,9 +255,21 @@ export class BrokerLoop implements TransportEvents {
   };
 
   /**
+   * Ends connections with incomplete messages at `limits.memoryBytes`, the largest first. This is done when
+   * a part arrives, so that whoever asks after that in the same turn is not refused.
+   */
+  #relieveOfInput(transport: Transport): void {
+    const holdings = this.#holdings;
+    if (!holdings.isOver || !holdings.needsReliefOfInput) return;
+    for (const account of holdings.byInput()) {
+      this.#closeWhile(transport, account, INCOMPLETE_ONE, () => holdings.needsReliefOfInput);
+    }
+  }
+
+  /**
    * Ends connections of peers that do not read: those over the quota of their identity and, at
    * `limits.memoryBytes`, those that have stalled; above it, where refusing requests has not helped,
-   * those with the most output and input (D75, D77).
+   * those with the most output and input, until it is no longer reached (D75, D77).
    */
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
@@ -254,6 +279,7 @@ export class BrokerLoop implements TransportEvents {
       const ofWorkers = { which: 'workers', ...UNREAD_OUTPUT } as const;
       this.#closeWhile(transport, account, ofWorkers, () => account.isOverOutput);
     }
+    this.#relieveOfInput(transport);
     if (holdings.isPressed(this.#now)) {
       for (const account of holdings.pressing()) {
         this.#closeWhile(transport, account, STALLED_ONE, () => holdings.needsRelief);
@@ -261,7 +287,8 @@ export class BrokerLoop implements TransportEvents {
     }
     if (!holdings.isOverHard) return;
     for (const account of holdings.pressing()) {
-      this.#closeWhile(transport, account, LARGEST_ONE, () => holdings.isOverHard);
+      const isNecessary = (): boolean => holdings.isOver && holdings.isPressing(account);
+      this.#closeWhile(transport, account, LARGEST_ONE, isNecessary);
     }
     const most = holdings.mostDispatched();
     if (most === null) return;

@@ -19,8 +19,11 @@ export interface PartialsOfRequest {
   readonly memory: MemoryAccount;
 }
 
+/** Memory of an entry besides the bytes of its buffer; most of it is that of any buffer (measured). */
+const ENTRY_BYTES = 1024;
+
 export class HeldPartials {
-  /** Bytes of all of them. */
+  /** Memory of all of them. */
   bytes = 0;
   readonly #table: RequestTable;
   readonly #byRequest = new Map<RequestId, PartialsOfRequest>();
@@ -51,10 +54,13 @@ export class HeldPartials {
       frames: 0,
       memory,
     };
-    const held: PartialsOfRequest = this.of(id) ?? none;
+    const before = this.of(id);
+    const held: PartialsOfRequest = before ?? none;
+    if (before === null) this.#count(held, ENTRY_BYTES);
     if (held.bytes + bytes > held.buffer.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(held.bytes + bytes, held.buffer.length * 2));
       held.buffer.copy(grown, 0, 0, held.bytes);
+      this.#count(held, grown.length - held.buffer.length);
       held.buffer = grown;
     }
     pack(frames, from, frames.count, held.buffer, held.bytes, false);
@@ -65,10 +71,14 @@ export class HeldPartials {
     } else {
       held.frames += frames.count - from;
     }
-    held.memory.add('requests', bytes);
-    this.bytes += bytes;
     this.#byRequest.set(id, held);
     this.#table.raise(id, HELD);
+  }
+
+  /** What they take, not what they are: a buffer that grows has room that is not used. */
+  #count({ memory }: PartialsOfRequest, change: number): void {
+    memory.add('requests', change);
+    this.bytes += change;
   }
 
   /**
@@ -92,8 +102,7 @@ export class HeldPartials {
   drop(id: RequestId): void {
     const held = this.of(id);
     if (held === null) return;
-    this.bytes -= held.bytes;
-    held.memory.add('requests', -held.bytes);
+    this.#count(held, -ENTRY_BYTES - held.buffer.length);
     this.#byRequest.delete(id);
     this.#table.lower(id, HELD);
   }

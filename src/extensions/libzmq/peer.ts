@@ -98,7 +98,7 @@ export class RouterPeer {
 
   /** What forgetting it would release; 0 if it is none of those that are to be closed. */
   closableBytes(which: Closing['which'], now: number): number {
-    if (this.#isWorker !== (which === 'workers')) return 0;
+    if (which === 'incomplete' || this.#isWorker !== (which === 'workers')) return 0;
     return which === 'stalled' && now - this.#readAt < STALLED_MS ? 0 : this.outbox.bytes;
   }
 

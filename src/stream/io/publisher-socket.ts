@@ -6,6 +6,7 @@ import { copyWords, type Words } from '../../core/bytes.js';
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Frames } from '../../core/frames.js';
 import { PackedCursor, readPacked } from '../../core/packed.js';
+import { secureRandom } from '../../core/random.js';
 import type { PeerId, PeerInfo, Rejected, RouterLimits, Transport } from '../../zmtp/port.js';
 import {
   type ListeningEvents,
@@ -79,7 +80,9 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
 
   private constructor({ authorise, events, holdings }: PublisherSocketOptions) {
     this.#events = events;
-    this.fanOut = new FanOut(this, authorise ?? null, undefined, holdings);
+    const seed = Buffer.alloc(4);
+    secureRandom(seed);
+    this.fanOut = new FanOut(this, authorise ?? null, {}, holdings, seed.readInt32BE());
   }
 
   /** Sends a message to those who subscribed to it: see `FanOut.publish`. */
@@ -131,6 +134,8 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   close(subscriber: PeerId, info: SubscriberInfo, reason: CloseReason): void {
     this.listener.close(subscriber);
     this.#events.closed(info, reason);
+    // Its subscriptions are forgotten in turns.
+    this.#flushSoon();
   }
 
   subscribed(subscriber: PeerId, topic: Buffer): void {
@@ -164,6 +169,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   disconnected(peer: PeerId): void {
     this.fanOut.disconnected(peer);
     this.#events.subscribed?.();
+    this.#flushSoon();
   }
 
   rejected(kind: string, reason: string, from: Rejected): void {

@@ -2,9 +2,10 @@
  * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
  * (23/ZMTP 3.0, 37/ZMTP 3.1; where it listens, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
  */
-import { copyBytes, forgetWords, Words, wordsOf } from '../../core/bytes.js';
+import { copyBytes, forgetWords, freeBytes, Words, wordsOf } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
 import { isLargeAlone, PackedCursor, readPacked, type Room } from '../../core/packed.js';
+import { CHUNK_BYTES, CHUNK_COST_BYTES, recycle, takeChunk } from './chunks.js';
 import { command, commandData, commandName, type Metadata, printable } from './commands.js';
 import {
   greeting,
@@ -62,8 +63,8 @@ const ITEMS_UNBOUNDED = 0x3fff_ffff;
 export const ITEMS_TIMED = 32;
 /** Where reading takes turns, messages after this many bytes of answers wait. */
 const ANSWERS_BYTES_MAX = 128 * 1024;
-/** Overhead of a frame that is kept. */
-const PENDING_FRAME_BYTES = 128;
+/** Overhead of a frame that is kept: where it is in the buffer of all of them. */
+const PENDING_FRAME_BYTES = 32;
 /** Messages are offered packed up to this size; handling a larger one costs mostly the copy. */
 const OFFERED_BYTES_MAX = 16 * 1024;
 /** A message that is handled packed has no more frames than this. */
@@ -72,6 +73,8 @@ const NOT_SEALED = 'a frame that was not sealed by the peer, or came twice';
 /** A carry buffer up to this size stays with its connection when it is empty. */
 const CARRY_BYTES_RETAINED = 1024;
 const CARRY_BYTES_MIN = 128;
+/** Above this size, what a large frame lacks is kept in parts until all of it is there. */
+const PART_BYTES = CHUNK_BYTES[1];
 
 /** Why this side ended a connection; metrics use it as a label. */
 export type FaultKind =
@@ -141,6 +144,10 @@ export class Connection {
   #cipher: FrameCipher | null = null;
   /** Bytes of an incomplete message, greeting or command. */
   #carry: Buffer = NO_BYTES;
+  /** What follows. Buffers of many sizes that come and go leave holes between them, which nobody counts. */
+  #parts: Words[] = [];
+  #inParts = 0;
+  /** Bytes of both. */
   #carried = 0;
   /** Minimum number of further bytes needed to make progress with the carried bytes. */
   #missing = 1;
@@ -153,6 +160,8 @@ export class Connection {
   /** The limit of this call on output. */
   #outputUntil = Infinity;
   #hasRest = false;
+  /** Within a call that handles input: its receiver may be using what is carried. */
+  #isHandling = false;
   /** The next step of the handshake may be taken, even if it is costly. */
   #isGranted: boolean;
   #awaitsGrant = false;
@@ -166,6 +175,8 @@ export class Connection {
   #isMidMessage = false;
   #pendingFrames = 0;
   #pendingBytes = 0;
+  /** Memory of the buffer in which the frames of `#pending` are. */
+  #pendingRoom = 0;
   #commandsSince = 0;
   #commands = 0;
 
@@ -188,9 +199,14 @@ export class Connection {
     return this.#phase === 'failed';
   }
 
-  /** Size of the incomplete data held. */
+  /** Memory of the incomplete data held. */
   get carriedBytes(): number {
-    return this.#carry.length + this.#pendingBytes + this.#pendingFrames * PENDING_FRAME_BYTES;
+    return (
+      this.#carry.length +
+      this.#parts.length * (PART_BYTES + CHUNK_COST_BYTES) +
+      this.#pendingRoom +
+      this.#pendingFrames * PENDING_FRAME_BYTES
+    );
   }
 
   /** Bytes are held that have not been looked at: `proceed` handles them. */
@@ -388,7 +404,9 @@ export class Connection {
     this.#isSpent = isSpent;
     this.#outputUntil = isSpent === null ? Infinity : this.output.bytes + ANSWERS_BYTES_MAX;
     const carriedMuch = this.#carry.length > CARRY_BYTES_RETAINED;
+    this.#isHandling = true;
     this.#receive(chunk, size, now);
+    this.#isHandling = false;
     this.#tidy(carriedMuch);
     return itemsMax - this.#itemsLeft;
   }
@@ -440,11 +458,12 @@ export class Connection {
   }
 
   #consumeCarried(now: number): void {
+    this.#joinParts();
     const carry = this.#carry;
     const used = this.#consume(carry, 0, this.#carried, now);
     if (this.isFailed) return;
     this.#carried -= used;
-    if (this.#carried === 0 && this.#isGivenAway(carry)) this.#carry = NO_BYTES;
+    if (this.#carried === 0 && this.#isGivenAway(carry)) this.#dropCarry(this.#cipher !== null);
     else if (used > 0) carry.copyWithin(0, used, used + this.#carried);
   }
 
@@ -453,25 +472,77 @@ export class Connection {
     return bytes === this.#carry && bytes.length > CARRY_BYTES_RETAINED;
   }
 
+  /** @param isUnused no message was given away with it */
+  #dropCarry(isUnused: boolean): void {
+    const carry = this.#carry;
+    this.#carry = NO_BYTES;
+    if (isUnused && carry.length > CARRY_BYTES_RETAINED) freeBytes(carry);
+  }
+
   #keep(chunk: Buffer, start: number, end: number): void {
     const needed = this.#carried + end - start;
-    if (needed > this.#carry.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(CARRY_BYTES_MIN, needed, this.#grownBytes()));
-      this.#carry.copy(grown, 0, 0, this.#carried);
-      this.#carry = grown;
+    if (this.#parts.length > 0 || this.#isForParts(needed)) {
+      this.#keepInParts(chunk, start, end);
+    } else {
+      if (needed > this.#carry.length) this.#growCarry(needed);
+      copyBytes(chunk, start, end, this.#carry, this.#carried);
     }
-    copyBytes(chunk, start, end, this.#carry, this.#carried);
     this.#carried = needed;
   }
 
+  /** A frame is arriving that is large even beside what is carried, which is copied when it is there. */
+  #isForParts(needed: number): boolean {
+    return needed > Math.max(PART_BYTES, this.#carry.length) && this.#missing > this.#carried >> 2;
+  }
+
+  #growCarry(needed: number): void {
+    const before = this.#carry;
+    const grown = Buffer.allocUnsafeSlow(Math.max(CARRY_BYTES_MIN, needed, this.#grownBytes()));
+    before.copy(grown, 0, 0, this.#carried);
+    this.#carry = grown;
+    // (It holds the beginning of a message that is incomplete, so none was given away with it.)
+    if (before.length >= PART_BYTES) freeBytes(before);
+  }
+
   /**
-   * Doubles the size; a frame that ends earlier and fills most of the buffer gets the exact size.
+   * Doubles the size, or half as much if it is large; a frame that ends earlier and fills most of the buffer
+   * gets the exact size.
    */
   #grownBytes(): number {
-    const doubled = this.#carried * 2;
-    return this.#missing > this.#carried / 4
-      ? Math.min(doubled, this.#carried + this.#missing)
-      : doubled;
+    const carried = this.#carried;
+    const grown = carried + (carried < PART_BYTES ? carried : carried >> 1);
+    return this.#missing > carried / 4 ? Math.min(grown, carried + this.#missing) : grown;
+  }
+
+  #keepInParts(chunk: Buffer, start: number, end: number): void {
+    for (let at = start; at < end;) {
+      const filled = this.#inParts % PART_BYTES;
+      if (filled === 0) this.#parts.push(takeChunk(1));
+      const until = Math.min(end, at + PART_BYTES - filled);
+      const part = this.#parts[this.#parts.length - 1];
+      if (part !== undefined) copyBytes(chunk, at, until, part.bytes, filled);
+      this.#inParts += until - at;
+      at = until;
+    }
+  }
+
+  #joinParts(): void {
+    if (this.#parts.length === 0) return;
+    const joined = Buffer.allocUnsafeSlow(this.#carried);
+    let at = this.#carried - this.#inParts;
+    this.#carry.copy(joined, 0, 0, at);
+    for (const { bytes } of this.#parts) {
+      at += bytes.copy(joined, at, 0, Math.min(PART_BYTES, this.#carried - at));
+    }
+    this.#dropParts();
+    this.#dropCarry(true);
+    this.#carry = joined;
+  }
+
+  #dropParts(): void {
+    recycle(this.#parts);
+    this.#parts = [];
+    this.#inParts = 0;
   }
 
   /** Handles all that is complete in `[from, end)`. Returns the offset of what is not. */
@@ -701,9 +772,7 @@ export class Connection {
     this.#pendingBytes += bytesOpened;
     this.#isMidMessage = opened.more;
     if (opened.more) return next;
-    this.#pending = null;
-    this.#pendingFrames = 0;
-    this.#pendingBytes = 0;
+    this.#endPending();
     this.#events.message(frames);
     return next;
   }
@@ -726,7 +795,7 @@ export class Connection {
     this.#isMidMessage = false;
     this.#pending = skipped.head;
     this.#pendingFrames = skipped.head.count;
-    this.#pendingBytes = skipped.headBytes;
+    this.#pendingRoom = skipped.headBytes;
     return skipped;
   }
 
@@ -814,9 +883,14 @@ export class Connection {
 
   #endSkipping(): void {
     this.#skipped = null;
+    this.#endPending();
+  }
+
+  #endPending(): void {
     this.#pending = null;
     this.#pendingFrames = 0;
     this.#pendingBytes = 0;
+    this.#pendingRoom = 0;
   }
 
   // ---------------------------------------------------------------- sealed frames, commands
@@ -826,16 +900,17 @@ export class Connection {
    * share.
    */
   #keepOpened(): void {
-    const opened = this.#pending ?? this.#frames;
-    const pending = (this.#pending ??= new Frames());
-    for (let index = this.#pendingFrames; index < opened.count; index++) {
-      const copy = opened.copy(index);
-      pending.buffers[index] = copy;
-      pending.starts[index] = 0;
-      pending.ends[index] = copy.length;
+    const opened = this.#frames;
+    const pending = this.#pending ?? new Frames();
+    if (this.#pending === null) {
+      for (let index = 0; index < opened.count; index++) {
+        pending.push(opened.buffer(index), opened.start(index), opened.end(index));
+      }
+      this.#pending = pending;
     }
-    pending.count = opened.count;
-    this.#pendingFrames = opened.count;
+    if (pending.count === this.#pendingFrames) return;
+    this.#pendingRoom = pending.own(this.#pendingFrames);
+    this.#pendingFrames = pending.count;
   }
 
   #handleCommand(body: Buffer, now: number): void {
@@ -885,7 +960,8 @@ export class Connection {
   }
 
   #forget(): void {
-    this.#carry = NO_BYTES;
+    this.#dropCarry(!this.#isHandling);
+    this.#dropParts();
     this.#carried = 0;
     this.#hasRest = false;
     this.#awaitsGrant = false;

@@ -3,29 +3,7 @@
  * once; an idle connection holds no chunk.
  */
 import { copyBytes, Words } from '../../core/bytes.js';
-
-/** Chunk sizes: small for a heartbeat, large for a batch of replies. */
-const CHUNK_BYTES = [1024, 64 * 1024] as const;
-/** Overhead of a chunk and its view. */
-const CHUNK_COST_BYTES = 256;
-const POOLED_MAX = [4096, 256] as const;
-
-const pools: readonly Words[][] = [[], []];
-
-function takeChunk(size: 0 | 1): Words {
-  return pools[size]?.pop() ?? new Words(Buffer.allocUnsafeSlow(CHUNK_BYTES[size]));
-}
-
-/** Returns chunks to the pool once the kernel has their bytes. */
-export function recycle(chunks: readonly Words[]): void {
-  for (const chunk of chunks) {
-    const { length } = chunk.bytes;
-    const size = length === CHUNK_BYTES[0] ? 0 : 1;
-    const pool = pools[size];
-    if (pool === undefined || length !== CHUNK_BYTES[size]) continue;
-    if (pool.length < POOLED_MAX[size]) pool.push(chunk);
-  }
-}
+import { CHUNK_BYTES, CHUNK_COST_BYTES, takeChunk } from './chunks.js';
 
 /**
  * The bytes to write now: `views` are the bytes, `chunks` are to be recycled afterwards. A chunk is

@@ -32,15 +32,13 @@ export class SkippedMessage {
   constructor(begun: Frames, limits: MessageLimits) {
     this.#limits = limits;
     this.#frames = begun.count;
-    let headBytes = 0;
     for (let index = 0; index < begun.count; index++) {
       this.#bytes += begun.size(index);
-      const copy = this.#bytes <= HEAD_BYTES_MAX ? begun.copy(index) : NOTHING;
-      this.head.push(copy, 0, copy.length);
-      headBytes += copy.length;
+      if (this.#bytes > HEAD_BYTES_MAX) this.head.push(NOTHING, 0, 0);
+      else this.head.push(begun.buffer(index), begun.start(index), begun.end(index));
     }
+    this.headBytes = this.head.own(0);
     this.head.push(NOTHING, 0, 0);
-    this.headBytes = headBytes;
   }
 
   /**

@@ -227,7 +227,12 @@ export class RouterPeer
   /** What closing it would release; 0 if it is none of those that are to be closed. */
   closableBytes(which: Closing['which'], now: number): number {
     const { incomingBytes, outgoingBytes } = this;
-    if (this.isGone || this.isWorker !== (which === 'workers')) return 0;
+    if (this.isGone) return 0;
+    if (which === 'incomplete') {
+      const { isInterrupted, isHeld } = this.shell.connection;
+      return isInterrupted || isHeld ? incomingBytes : 0;
+    }
+    if (this.isWorker !== (which === 'workers')) return 0;
     if (which !== 'stalled') return incomingBytes + outgoingBytes;
     const isHeard = this.shell.isHeldBack || now - this.shell.lastHeardAt < STALLED_MS;
     return (isHeard ? 0 : incomingBytes) + (now - this.#readAt < STALLED_MS ? 0 : outgoingBytes);

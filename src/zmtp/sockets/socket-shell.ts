@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 
 import { monotonicMs } from '../../core/clock.js';
 import type { Connection } from '../connection/connection.js';
-import { type OutputQueue, recycle, type Taken } from '../connection/output-queue.js';
+import { recycle } from '../connection/chunks.js';
+import type { OutputQueue, Taken } from '../connection/output-queue.js';
 import type { ByteSource } from './byte-source.js';
 import { HandleWriter } from './handle-writer.js';
 import { costOf, READ_MS_MAX, type Reading, type ReadTurns, TurnsOfOne } from './read-turns.js';

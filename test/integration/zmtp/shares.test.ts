@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Holdings } from '../../../src/core/holdings.js';
+import type { Closing } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { Server } from '../../support/transport-fixture.js';
@@ -85,6 +86,27 @@ describe('memory held for connections is counted by identity (D77):', () => {
     slow.socket.destroy();
     await server.untilTold('disconnected');
     expect([...holdings.all()]).toEqual([]);
+  });
+
+  it('and closed for them, also a worker, but not one that has none', async () => {
+    const holdings = new Holdings();
+    const server = await serve({ holdings });
+    const idle = await new RawSocket(server.endpoint, { localAddress: OTHER }).shakeHands();
+    idle.write(frame(0, 'x'.repeat(200)).subarray(0, 100));
+    await until(() => inputOf(holdings) > 0, 'the beginning of a message');
+    idle.write(frame(0, 'x'.repeat(200)).subarray(100));
+    await server.untilTold('message');
+    const worker = await new RawSocket(server.endpoint, { localAddress: OTHER }).shakeHands();
+    await server.untilTold('connected', 2);
+    expect(server.transport.takesRequest(1, 100)).toBe(true);
+    worker.write(frame(0, Buffer.alloc(300 * KIB), BigInt(400 * KIB)));
+    await until(() => inputOf(holdings) >= 300 * KIB, 'most of a message');
+    const closing = { kind: 'memory', reason: 'its message' } as const;
+    const close = (which: Closing['which']): boolean =>
+      server.transport.closeLargest(`ip:${OTHER}`, { ...closing, which });
+    expect([close('incomplete'), close('incomplete')]).toEqual([true, false]);
+    await server.untilTold('disconnected 1');
+    expect([worker.isClosed, idle.isClosed]).toEqual([true, false]);
   });
 });
 

@@ -187,6 +187,19 @@ describe('what is hostile on the bus', () => {
     expect(b.machine.counters.dropped.chunk).toBe(before + 1);
   });
 
+  it('keeps a turn short: it ends after a mebibyte of packs, and the rest is read in the next ones', () => {
+    const [, , b] = pair();
+    const { machine } = b;
+    const read: number[] = [];
+    for (let n = 0; n < 25; n++) machine.received(Buffer.alloc(100_000, 0xff));
+    for (let before = 0; before < 25; before = machine.counters.dropped.garbage) {
+      machine.run(0, b.broker.embedded, b.broker.remote);
+      read.push(machine.counters.dropped.garbage - before);
+      expect(machine.dueInMs(0) === 0).toBe(machine.counters.dropped.garbage < 25);
+    }
+    expect(read).toEqual([11, 11, 3]);
+  });
+
   it('makes no endless list of brokers or services', () => {
     const [w, , b] = pair();
     const offers = Array.from({ length: 12_000 }, (_, n) => ({

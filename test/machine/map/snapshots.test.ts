@@ -161,6 +161,20 @@ describe('a snapshot', () => {
     expect(stage.machine.gauges.snapshotsWaiting).toBe(0);
   });
 
+  it('that waits costs nothing to give up, however many others wait', () => {
+    const stage = Stage.serving();
+    for (let peer = 1; peer <= 2000; peer++) stage.ask(peer, '', 'ip:all');
+    expect(stage.machine.gauges.snapshotsWaiting).toBe(2000);
+    const filter = jest.spyOn(Array.prototype, 'filter');
+    for (let peer = 1; peer <= 1998; peer++) stage.machine.disconnected(peer);
+    const lengths = filter.mock.contexts.map((array) => (array as unknown[]).length);
+    filter.mockRestore();
+    expect(Math.max(0, ...lengths)).toBeLessThan(100);
+    expect(stage.machine.gauges.snapshotsWaiting).toBe(2);
+    stage.turn();
+    expect(stage.news()).toEqual(['1999 KTHXBAI 1.0', '2000 KTHXBAI 1.0']);
+  });
+
   it.each([
     ['without subtree', ['ICANHAZ?']],
     ['with a frame more', ['ICANHAZ?', '', '']],

@@ -6,9 +6,8 @@ import { GlobSet } from '../../../src/core/glob.js';
 import { MapHost } from '../../../src/extensions/map/host.js';
 import { Stage } from './stage.js';
 
-/** Bytes of a change with a key and a value of one byte that waits for the store, or is kept. */
-const WAITS = 130;
-const KEPT = 258;
+/** Bytes of a change with a key and a value of one byte that waits. */
+const WAITS = 258;
 
 function passive(): Stage {
   const stage = new Stage();
@@ -45,10 +44,10 @@ describe('memory of changes that wait', () => {
     const stage = passive();
     stage.set('a', '1', { uuid: 'u', writer: 'v' });
     stage.set('b', '1', { uuid: 'v', writer: 'w' });
-    expect(Object.fromEntries(stage.held)).toEqual({ v: KEPT, w: KEPT });
+    expect(Object.fromEntries(stage.held)).toEqual({ v: WAITS, w: WAITS });
     const change = { key: 'a', value: '1', uuid: 'u'.repeat(16), properties: '', ttlS: 0 };
     stage.machine.followed([{ ...change, epoch: 1, counter: 1 }]);
-    expect(Object.fromEntries(stage.held)).toEqual({ w: KEPT });
+    expect(Object.fromEntries(stage.held)).toEqual({ w: WAITS });
     stage.turn(10_000);
     expect(stage.held.size).toBe(0);
     stage.set('b', '2', { uuid: 'w', writer: 'w' });
@@ -84,9 +83,34 @@ describe('a node counts what waits for the map', () => {
     const writer = { identity: 'ip:10.0.0.1', key: null, address: '10.0.0.1' };
     host.written(writer, Frames.of('a', '', 'u'.repeat(16), '', '1'));
     host.run(0);
-    expect(storedOf(holdings)).toEqual({ map: 0, 'ip:10.0.0.1': KEPT });
+    expect(storedOf(holdings)).toEqual({ map: 0, 'ip:10.0.0.1': WAITS });
     host.run(10_000);
     expect(storedOf(holdings)).toEqual({ map: 0 });
+  });
+});
+
+describe('a node counts the records of the map', () => {
+  it('with the memory that each takes, which is more than it counts towards limits.mapBytes (D57, D77)', () => {
+    const holdings = new Holdings();
+    const made = { epoch: 1, uuid: '', properties: '', value: 'v', ttlS: 0 };
+    const records = ['a', 'b', 'c'].map((key, at) => ({ ...made, key, counter: at + 1 }));
+    const host = new MapHost({
+      bytesMax: 1_000_000,
+      rightsOf: () => ({ client: GlobSet.all, worker: GlobSet.all }),
+      holdings,
+      replica: { refusal: null, commit: () => false },
+      store: {
+        listMap: (after, { done }) => {
+          done(after === '' ? records : []);
+        },
+      },
+      events: { emit: () => undefined },
+      wake: () => undefined,
+      now: () => 0,
+    });
+    host.machine.open();
+    host.run(0);
+    expect([host.bytes, storedOf(holdings)]).toEqual([3 * 130, { map: 3 * (130 + 64) }]);
   });
 });
 

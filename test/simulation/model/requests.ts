@@ -21,6 +21,9 @@ import {
 } from './state.js';
 import type { ModelServices } from './services.js';
 
+/** What PARTIALs that are held take besides a buffer, whose size doubles. */
+const HELD_BYTES = 1024;
+
 export class ModelRequests {
   readonly counters = new ModelCounters();
   readonly expected = new Expected();
@@ -198,15 +201,23 @@ export class ModelRequests {
 
   #keepPartial(request: ModelRequest, body: readonly Buffer[]): void {
     const { limits } = this.#options;
+    const fits = this.bytes + packedSize(body) <= limits.queuedBytes;
+    if (request.held.length === 0) this.#keepRoom(request, HELD_BYTES);
     request.held.push(body);
-    this.bytes += packedSize(body);
     const total = packedSize(request.held.flat());
-    if (total <= limits.messageBytes && this.bytes <= limits.queuedBytes) return;
+    const room = request.heldRoom - HELD_BYTES;
+    if (total > room) this.#keepRoom(request, Math.max(total, 2 * room) - room);
+    if (total <= limits.messageBytes && fits) return;
     this.#dropPartials(request);
     if (total > limits.messageBytes) this.#abandonTooLarge(request, total);
     else this.#abandon(request);
     this.#tellWorker(request);
     request.givenUp = true;
+  }
+
+  #keepRoom(request: ModelRequest, more: number): void {
+    request.heldRoom += more;
+    this.bytes += more;
   }
 
   #answer(request: ModelRequest, body: readonly Buffer[]): void {
@@ -375,7 +386,8 @@ export class ModelRequests {
   }
 
   #dropPartials(request: ModelRequest): void {
-    this.bytes -= packedSize(request.held.flat());
+    this.bytes -= request.heldRoom;
+    request.heldRoom = 0;
     request.held = [];
   }
 

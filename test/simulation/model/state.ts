@@ -174,6 +174,8 @@ export class ModelRequest {
   delivery: Delivery | null = null;
   streamed = false;
   held: (readonly Buffer[])[] = [];
+  /** Memory that they take. */
+  heldRoom = 0;
   answered = false;
   givenUp = false;
   /** The last report of a worker about it, as far as it is kept (D61). */

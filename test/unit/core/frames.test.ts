@@ -100,6 +100,30 @@ describe('The frames of a message', () => {
     }
   });
 
+  it('that are made its own lie in one buffer, whenever they came, and the one before is freed', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(fc.uint8Array({ maxLength: 40 }))), (calls) => {
+        const frames = new Frames();
+        const buffers = new Set<Buffer>();
+        for (const call of calls) {
+          const from = frames.count;
+          for (const frame of call) {
+            const chunk = Buffer.concat([Buffer.from('..'), frame, Buffer.from('..')]);
+            frames.push(chunk, 2, 2 + frame.length);
+          }
+          const room = frames.own(from);
+          if (frames.count > 0) expect(room).toBe(frames.buffer(0).length);
+          expect(new Set(frames.buffers).size).toBeLessThanOrEqual(1);
+          if (room > 0) buffers.add(frames.buffer(0));
+        }
+        const all = calls.flat().map((frame) => Buffer.from(frame));
+        expect(frames.copyFrom(0)).toEqual(all);
+        const inUse = [...buffers].filter(({ length }) => length > 0);
+        expect(inUse.length).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
   it('of any message read the same from a fresh and from a reused instance', () => {
     const message = fc.array(fc.uint8Array({ maxLength: 8 }), { maxLength: 6 });
     fc.assert(

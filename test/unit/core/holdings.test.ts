@@ -99,6 +99,29 @@ describe('what peers make a node hold (D77)', () => {
     expect([all.isOverHard, all.pressing()]).toEqual([true, [deaf, client]]);
   });
 
+  it('is to be relieved of incomplete messages as far as they have a part in it', () => {
+    const all = new Holdings(1000);
+    const [large, small, none] = [all.use('large'), all.use('small'), all.use('none')];
+    none.add('requests', 700);
+    small.add('input', 100);
+    large.add('input', 75);
+    expect([all.isOver, all.needsReliefOfInput]).toEqual([false, false]);
+    large.add('input', 126);
+    expect([all.isOver, all.needsReliefOfInput, all.inputBytes]).toEqual([true, true, 301]);
+    expect(all.byInput()).toEqual([large, small]);
+    // Down to below the limit.
+    large.add('input', -125);
+    expect([all.isOver, all.needsReliefOfInput]).toEqual([false, true]);
+    large.add('input', -1);
+    expect(all.needsReliefOfInput).toBe(false);
+    // What is in transit to a broker that is full of accepted requests is no reason.
+    none.add('requests', 400);
+    expect(all.needsReliefOfInput).toBe(true);
+    large.add('input', -75);
+    small.add('input', -38);
+    expect([all.inputBytes, all.isOver, all.needsReliefOfInput]).toEqual([62, true, false]);
+  });
+
   it('is that of workers last', () => {
     const all = new Holdings(1000);
     const [first, second] = [all.use('first'), all.use('second')];

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import type { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { OutputQueue, recycle, type Taken } from '../../../src/zmtp/connection/output-queue.js';
+import { recycle } from '../../../src/zmtp/connection/chunks.js';
+import { OutputQueue, type Taken } from '../../../src/zmtp/connection/output-queue.js';
 import { Recorded } from './wire.js';
 
 /** Around the sizes of the chunks. */

@@ -37,6 +37,7 @@ import {
   GONE_MAX,
   INBOX_SHARE,
   PACK_OVERHEAD_BYTES,
+  PACK_BYTES_PER_TURN,
   PACKS_PER_TURN,
   PEERS_MAX,
   PRESENCE_MS,
@@ -367,8 +368,12 @@ export class FleetMachine implements Interconnect {
   // ---------------------------------------------------------------- what arrives
 
   #readInbox(remote: RemoteWorkersApi, now: number): void {
-    const inbox = this.#inbox.splice(0, PACKS_PER_TURN);
-    for (const bytes of inbox) {
+    let packs = 0;
+    let left = PACK_BYTES_PER_TURN;
+    while (packs < Math.min(PACKS_PER_TURN, this.#inbox.length) && left > 0) {
+      left -= this.#inbox[packs++]?.length ?? 0;
+    }
+    for (const bytes of this.#inbox.splice(0, packs)) {
       this.#inboxBytes -= bytes.length + PACK_OVERHEAD_BYTES;
       this.#read(bytes, remote, now);
     }

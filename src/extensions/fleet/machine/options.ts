@@ -75,5 +75,6 @@ export const LATE_MAX = 10_000;
 export const LATE_MS = 60_000;
 /** Services that are searched for, followed or offered. */
 export const SERVICES_MAX = 10_000;
-/** Packs that one turn handles. */
+/** Packs that one turn handles, and their bytes: a pack may have thousands of entries. */
 export const PACKS_PER_TURN = 512;
+export const PACK_BYTES_PER_TURN: number = 1024 * 1024;

@@ -9,7 +9,7 @@ import type { Content } from './content.js';
 import type { MapCounters, MapEvents, MapRefusal } from './events.js';
 import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
 import { type CommittedBatch, Outcomes } from './outcomes.js';
-import type { Held, PendingSet } from './pending-sets.js';
+import { type Held, type PendingSet, waitingBytesOf } from './pending-sets.js';
 import type { RecentUuids } from './recent-uuids.js';
 import { bytesOf, type MapRecord } from '../../../store/map-record.js';
 import type { MapBatchOutcome, MapReplica } from '../../../store/map-replica.js';
@@ -178,7 +178,7 @@ export class Batches {
     ) {
       return 'waiting';
     }
-    const bytes = bytesOf(record);
+    const bytes = waitingBytesOf(record);
     waiting.push(identity, set, bytes);
     this.#deps.held(identity, bytes);
     this.#waitingOf.set(record.key, 1 + (this.#waitingOf.get(record.key) ?? 0));
@@ -323,7 +323,7 @@ export class Batches {
     const set = this.#waiting.shift();
     if (set === undefined) return null;
     const { key } = set.record;
-    this.#deps.held(set.writer.identity, -bytesOf(set.record));
+    this.#deps.held(set.writer.identity, -waitingBytesOf(set.record));
     const left = (this.#waitingOf.get(key) ?? 0) - 1;
     if (left > 0) this.#waitingOf.set(key, left);
     else this.#waitingOf.delete(key);

@@ -14,6 +14,11 @@ const RETAINED_BYTES_MAX = 16 * 1024 * 1024;
 const IDENTITY_SHARE = 0.875;
 const ITEM_BYTES = 256;
 
+/** What a change takes while it waits. */
+export function waitingBytesOf({ key, properties, value }: MapRecord): number {
+  return ITEM_BYTES + key.length + properties.length + value.length;
+}
+
 export interface PendingSet {
   readonly record: MapRecord;
   readonly writer: MapPeer;
@@ -62,8 +67,8 @@ export class PendingSets {
   add({ record, writer }: PendingSet, now: number): void {
     this.prune(now);
     if (this.#byUuid.has(record.uuid)) return;
-    const { key, properties, value } = record;
-    const bytes = ITEM_BYTES + key.length + properties.length + value.length;
+    const { key } = record;
+    const bytes = waitingBytesOf(record);
     if (bytes > RETAINED_BYTES_MAX * IDENTITY_SHARE) return;
     const retained: Retained = { record, writer, number: ++this.#last, at: now, bytes };
     const { identity } = writer;

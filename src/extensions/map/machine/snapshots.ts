@@ -44,6 +44,8 @@ interface Peer {
   fullSince: number;
   /** Snapshots under way or waiting. */
   asked: number;
+  /** What waits of it. */
+  readonly waiting: Set<Request>;
   /** Questions in the second that began then. */
   questions: number;
   secondAt: number;
@@ -87,7 +89,7 @@ export class Snapshots {
   readonly #deps: SnapshotsDeps;
   readonly #peers = new Map<PeerId, Peer>();
   /** By identity, in the order of their turns. */
-  readonly #lines = new Map<string, Request[]>();
+  readonly #lines = new Map<string, Set<Request>>();
   #waiting = 0;
   #running: Snapshot[] = [];
   /** When the next ones may begin. Monotonic milliseconds. */
@@ -107,7 +109,7 @@ export class Snapshots {
   }
 
   connected(id: PeerId, info: MapPeer): void {
-    const counted = { asked: 0, questions: 0, secondAt: -Infinity };
+    const counted = { asked: 0, waiting: new Set<Request>(), questions: 0, secondAt: -Infinity };
     this.#peers.set(id, { id, info, fullSince: Infinity, isClosed: false, ...counted });
   }
 
@@ -141,17 +143,19 @@ export class Snapshots {
       peer.questions = 0;
     }
     const { identity } = peer.info;
-    const line = this.#lines.get(identity) ?? [];
+    const line = this.#lines.get(identity) ?? new Set();
     if (
       ++peer.questions > PER_SECOND_MAX ||
       peer.asked >= PER_PEER_MAX ||
       this.#waiting >= WAITING_MAX ||
-      line.length >= WAITING_MAX * IDENTITY_SHARE
+      line.size >= WAITING_MAX * IDENTITY_SHARE
     ) {
       return false;
     }
+    const request = { peer, subtree, at: now };
     peer.asked++;
-    line.push({ peer, subtree, at: now });
+    peer.waiting.add(request);
+    line.add(request);
     this.#lines.set(identity, line);
     this.#waiting++;
     return true;
@@ -195,10 +199,12 @@ export class Snapshots {
     if (now < this.#pruneAt) return;
     this.#pruneAt = now + SECOND_MS;
     for (const [identity, line] of this.#lines) {
-      const remaining = line.filter(({ at }) => at > now - HELD_MS);
-      for (const { peer } of line.slice(0, line.length - remaining.length)) this.#left(peer);
-      if (remaining.length > 0) this.#lines.set(identity, remaining);
-      else this.#lines.delete(identity);
+      for (const request of line) {
+        if (request.at > now - HELD_MS) break;
+        request.peer.asked--;
+        this.#leave(line, request);
+      }
+      if (line.size === 0) this.#lines.delete(identity);
     }
   }
 
@@ -248,11 +254,11 @@ export class Snapshots {
     for (const [identity, line] of this.#lines) {
       const has = this.#running.filter(({ peer }) => peer.info.identity === identity).length;
       if (has >= RUNNING_MAX * IDENTITY_SHARE) continue;
-      const request = line.shift();
-      this.#lines.delete(identity);
-      if (line.length > 0) this.#lines.set(identity, line);
+      const [request] = line;
       if (request === undefined) continue;
-      this.#waiting--;
+      this.#leave(line, request);
+      this.#lines.delete(identity);
+      if (line.size > 0) this.#lines.set(identity, line);
       return request;
     }
     return null;
@@ -303,16 +309,17 @@ export class Snapshots {
     this.#running = this.#running.filter((snapshot) => snapshot.peer !== peer);
     const { identity } = peer.info;
     const line = this.#lines.get(identity);
-    const remaining = line?.filter((request) => request.peer !== peer) ?? [];
-    this.#waiting -= (line?.length ?? 0) - remaining.length;
-    if (remaining.length > 0) this.#lines.set(identity, remaining);
-    else this.#lines.delete(identity);
+    if (line !== undefined) {
+      for (const request of peer.waiting) this.#leave(line, request);
+      if (line.size === 0) this.#lines.delete(identity);
+    }
     peer.asked = 0;
   }
 
-  /** One of its requests is not waiting any more. */
-  #left(peer: Peer): void {
+  /** The request does not wait any more. */
+  #leave(line: Set<Request>, request: Request): void {
+    line.delete(request);
+    request.peer.waiting.delete(request);
     this.#waiting--;
-    peer.asked--;
   }
 }

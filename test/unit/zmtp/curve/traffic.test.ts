@@ -68,6 +68,17 @@ describe('CURVE traffic (25/ZMTP-CURVE §MESSAGE)', () => {
     expect(other.server.messages).toEqual([['first of the other', 'second of the other']]);
   });
 
+  it('counts the memory of frames that wait for the last one of their message', () => {
+    const { client, server } = shaken(keys);
+    client.send('y'.repeat(5000), ...Array.from({ length: 10 }, () => 'x'), 'last');
+    const bytes = client.output().subarray(0, -1);
+    for (let at = 0; at < bytes.length; at += 90) server.hear(bytes.subarray(at, at + 90));
+    const { carriedBytes } = server.connection;
+    expect(server.connection.isFailed).toBe(false);
+    expect(carriedBytes).toBeGreaterThan(5000 + 10);
+    expect(carriedBytes).toBeLessThan(2 * 5000 + 1024);
+  });
+
   it('ends the connection when any byte was changed', () => {
     const { length } = sealed(shaken(keys).client, 'hello');
     for (let at = 0; at < length; at++) {
