@@ -1,5 +1,5 @@
 /* A worker of MDP 0.1 on a DEALER: ENDPOINT SERVICE COUNT. Replies with the body in capitals, ends
- * after COUNT requests with DISCONNECT. */
+ * after COUNT requests with DISCONNECT. It keeps the client frame as a C string, as the Guide's worker in C++ does. */
 #include <ctype.h>
 
 #include "mdp.h"
@@ -13,8 +13,11 @@ static void send_command(void *socket, const char *command, int more)
 
 static void answer(void *socket, message_t *request)
 {
+    char *client = strndup(request->data[3], request->size[3]);
     send_command(socket, "\x03", 1);
-    for (int index = 3; index < request->count; index++) {
+    send_text(socket, client, 1);
+    free(client);
+    for (int index = 4; index < request->count; index++) {
         if (index > 4)
             for (size_t at = 0; at < request->size[index]; at++)
                 request->data[index][at] = toupper((unsigned char) request->data[index][at]);

@@ -10,7 +10,10 @@ import { deliveryBit, Tokens } from '../../../src/broker/state/tokens.js';
 import { Frames } from '../../../src/core/frames.js';
 import { seededRandom } from '../../support/stage-random.js';
 
-const TOKEN_BYTES = 13;
+const TOKEN_BYTES = 26;
+/** Its first letters are the number of the delivery, which may be another one. */
+const DELIVERY_BYTES = 2;
+const RANDOM_AT = 10;
 
 interface Scene {
   readonly table: RequestTable;
@@ -42,10 +45,18 @@ describe('a token', () => {
     const s = scene();
     const made = Array.from({ length: 5000 }, () => out(s, 1));
     expect(made.filter(([id, token]) => s.tokens.request(token, 0) !== id)).toEqual([]);
-    expect(new Set(made.map(([, token]) => token.view(0).toString('hex', 5))).size).toBe(5000);
+    expect(new Set(made.map(([, token]) => token.view(0).toString('latin1', RANDOM_AT))).size).toBe(
+      5000,
+    );
   });
 
-  it('has 13 bytes: any other number is no token (D7)', () => {
+  it('is text of letters, which a C string can hold, whatever its numbers are (D7)', () => {
+    const s = scene();
+    const texts = Array.from({ length: 600 }, (_, delivery) => String(out(s, delivery)[1].view(0)));
+    expect(texts.filter((text) => !/^[a-p]{26}$/.test(text))).toEqual([]);
+  });
+
+  it('has 26 bytes: any other number is no token (D7)', () => {
     const s = scene();
     const [, token] = out(s, 1);
     expect(token.size(0)).toBe(TOKEN_BYTES);
@@ -57,13 +68,23 @@ describe('a token', () => {
     const s = scene();
     const [, token] = out(s, 1);
     const wrong: number[] = [];
-    for (let bit = 8; bit < TOKEN_BYTES * 8; bit++) {
+    for (let bit = DELIVERY_BYTES * 8; bit < TOKEN_BYTES * 8; bit++) {
       const forged = token.copy(0);
       const byte = bit >>> 3;
       forged[byte] = (forged[byte] ?? 0) ^ (1 << (bit & 7));
       if (s.tokens.request(framed(forged), 0) !== -1) wrong.push(bit);
     }
     expect(wrong).toEqual([]);
+  });
+
+  it('is none if its delivery is not spelled in its letters (D7)', () => {
+    const s = scene();
+    const [, token] = out(s, 1);
+    for (const byte of ['\0', '`', 'q', 'A', '\xff']) {
+      const forged = token.copy(0);
+      forged.write(byte, 0, 'latin1');
+      expect([byte, s.tokens.request(framed(forged), 0)]).toEqual([byte, -1]);
+    }
   });
 
   it.each([1, 31, 32, 255, 256, 1000])(

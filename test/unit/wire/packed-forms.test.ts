@@ -7,7 +7,7 @@ import { pack, packedBytes } from '../../../src/core/packed.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { ReplyForm, RequestForm } from '../../../src/wire/packed-forms.js';
 
-const TOKEN_BYTES = 13;
+const TOKEN_BYTES = 26;
 const TOKEN = Buffer.alloc(TOKEN_BYTES, 't');
 
 /** The message packed, between other bytes. */
