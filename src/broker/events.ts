@@ -52,7 +52,13 @@ export type BrokerEvent =
       readonly address: string;
     }
   | { readonly name: 'request.requeued'; readonly service: string; readonly deliveries: number }
-  | { readonly name: 'request.expired'; readonly service: string; readonly waitedMs: number }
+  | {
+      readonly name: 'request.expired';
+      readonly service: string;
+      readonly waitedMs: number;
+      /** How often a worker had it. */
+      readonly deliveries: number;
+    }
   | {
       readonly name: 'request.abandoned';
       readonly service: string;

@@ -14,3 +14,8 @@ export function failureWords({
 }): string {
   return text === '' ? code : `${code}: ${text}`;
 }
+
+/** Why a request had no reply within its time to live, which a worker has had so many times. */
+export function expiryWords(deliveries: number): string {
+  return deliveries === 0 ? 'no worker took it' : 'the worker that had it did not answer';
+}

@@ -1,5 +1,6 @@
 /** The ends of accepted requests that get no reply: expired, abandoned, refused, dropped. */
 import { present } from '../../core/assert.js';
+import { expiryWords } from '../../core/failure-words.js';
 import type { Failure } from '../../wire/failure.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { RequestEnd } from '../request-trace.js';
@@ -130,8 +131,9 @@ export class RequestEnds {
     this.#traceEnd(id, 'expired');
     counters.requests.countExpired(counts);
     const waitedMs = Math.round(now - table.getTime(id, ARRIVED_AT));
-    events.emit({ name: 'request.expired', service: shown, waitedMs });
-    replies.sendRefusal(id, '408', 'no worker took it within its time to live');
+    const deliveries = table.get(id, DELIVERIES);
+    events.emit({ name: 'request.expired', service: shown, waitedMs, deliveries });
+    replies.sendRefusal(id, '408', `${expiryWords(deliveries)} within its time to live`);
     requests.release(id, 'too_late');
   }
 

@@ -92,12 +92,11 @@ export function historyText(history: Facts, now: number, width: number): string 
     ['owner', ownerOf(history)],
     ['state', style === undefined ? state : styled(state, style)],
     ['accepted', timeOf(history['acceptedAt'], now)],
-    ['not before', timeOf(history['notBefore'], now)],
+    ...delayOf(history, now),
     ['expires', expiryOf(history, now)],
     ['priority', printable(history['priority'])],
-    ['attempts', `${attemptsOf(history)}, ${printable(history['attemptsEver'])} in total`],
+    ['attempts', attemptsText(history)],
     ['backoff', backoffOf(history['backoff'])],
-    ['generation', printable(history['generation'])],
     ['key', history['hasKey'] === true ? 'yes' : 'none'],
     ['body', sizeText(history['bodyBytes'])],
     ...othersOf(history),
@@ -123,6 +122,19 @@ function othersOf(history: Facts): (readonly [name: string, value: string])[] {
       printable(name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)),
       printable(value ?? 'none'),
     ]);
+}
+
+/** Until when it is not given to a worker; nothing once that is over. */
+function delayOf({ notBefore }: Facts, now: number): (readonly [name: string, value: string])[] {
+  return Date.parse(String(notBefore)) > now ? [['not before', timeOf(notBefore, now)]] : [];
+}
+
+/** Attempts of its present life, and of all: `durable retry` gives a dead one another life. */
+function attemptsText(history: Facts): string {
+  const { attemptsEver, generation } = history;
+  const retries = typeof generation === 'number' && generation > 0 ? generation : 0;
+  const retried = retries === 0 ? '' : `, retried after its death: ${retries}`;
+  return `${attemptsOf(history)}, ${printable(attemptsEver)} in total${retried}`;
 }
 
 /** After an attempt, or once it has ended, it is not known any more from when its time to live counted. */

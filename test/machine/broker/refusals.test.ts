@@ -13,7 +13,7 @@ describe('a request that waits for a worker', () => {
     expect(s.broker.load).toMatchObject({ requests: 0, services: 0, bytes: 0 });
     expect(s.broker.counters.requestsExpired).toBe(1);
     expect(s.events('request.expired')).toEqual([
-      { name: 'request.expired', service: 'echo', waitedMs: 10_000 },
+      { name: 'request.expired', service: 'echo', waitedMs: 10_000, deliveries: 0 },
     ]);
   });
 
