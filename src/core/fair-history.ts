@@ -6,9 +6,9 @@
 export interface HistoryBounds<Item> {
   readonly itemsMax: number;
   readonly bytesMax: number;
-  groupOf(item: Item): string;
-  memberOf(item: Item): string;
-  bytesOf(item: Item): number;
+  readonly groupOf: (item: Item) => string;
+  readonly memberOf: (item: Item) => string;
+  readonly bytesOf: (item: Item) => number;
 }
 
 interface Entry<Item> {
@@ -36,7 +36,10 @@ export class FairHistory<Item> {
 
   add(item: Item): void {
     const { itemsMax, bytesMax, groupOf, memberOf, bytesOf } = this.#bounds;
-    const group = gotten(this.#groups, groupOf(item), () => ({ members: new Map(), bytes: 0 }));
+    const group = gotten(this.#groups, groupOf(item), (): Group<Item> => ({
+      members: new Map(),
+      bytes: 0,
+    }));
     const bytes = bytesOf(item);
     const entry = { item, bytes, place: this.#added++ };
     gotten(group.members, memberOf(item), (): Entry<Item>[] => []).push(entry);
