@@ -15,7 +15,11 @@ export function failureWords({
   return text === '' ? code : `${code}: ${text}`;
 }
 
-/** Why a request had no reply within its time to live, which a worker has had so many times. */
-export function expiryWords(deliveries: number): string {
-  return deliveries === 0 ? 'no worker took it' : 'the worker that had it did not answer';
-}
+/** Why a plain request had no reply within its time to live. */
+export const EXPIRY_WORDS = {
+  paused: 'an operator has paused its service',
+  no_worker: 'no worker served its service',
+  workers_busy: 'no worker was free for it',
+  no_answer: 'the worker that had it did not answer',
+} as const;
+export type ExpiryReason = keyof typeof EXPIRY_WORDS;

@@ -1,6 +1,6 @@
 /** The ends of accepted requests that get no reply: expired, abandoned, refused, dropped. */
 import { present } from '../../core/assert.js';
-import { expiryWords } from '../../core/failure-words.js';
+import { EXPIRY_WORDS } from '../../core/failure-words.js';
 import type { Failure } from '../../wire/failure.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { RequestEnd } from '../request-trace.js';
@@ -127,13 +127,19 @@ export class RequestEnds {
 
   expire(id: RequestId, now: number): void {
     const { requests, counters, table, events, replies } = this.#state;
-    const { counts, shown } = requests.serviceOf(id);
+    const { counts, shown, isPaused, workers } = requests.serviceOf(id);
     this.#traceEnd(id, 'expired');
     counters.requests.countExpired(counts);
     const waitedMs = Math.round(now - table.getTime(id, ARRIVED_AT));
-    const deliveries = table.get(id, DELIVERIES);
-    events.emit({ name: 'request.expired', service: shown, waitedMs, deliveries });
-    replies.sendRefusal(id, '408', `${expiryWords(deliveries)} within its time to live`);
+    const reason = isPaused
+      ? 'paused'
+      : table.get(id, DELIVERIES) > 0
+        ? 'no_answer'
+        : workers.size === 0
+          ? 'no_worker'
+          : 'workers_busy';
+    events.emit({ name: 'request.expired', service: shown, waitedMs, reason });
+    replies.sendRefusal(id, '408', EXPIRY_WORDS[reason]);
     requests.release(id, 'too_late');
   }
 

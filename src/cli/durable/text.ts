@@ -111,7 +111,17 @@ export function historyText(history: Facts, now: number, width: number): string 
 const KNOWN = [
   ...['uuid', 'service', 'owner', 'shared', 'state', 'acceptedAt', 'notBefore', 'expiresAt'],
   ...['priority', 'attempts', 'maxAttempts', 'attemptsEver', 'backoff', 'generation', 'hasKey'],
-  ...['bodyBytes', 'reason', 'reasonAt', 'reply', 'death', 'delivery', 'deliveries', 'showsBodies'],
+  ...[
+    'bodyBytes',
+    'reason',
+    'reasonAt',
+    'reply',
+    'death',
+    'waiting',
+    'delivery',
+    'deliveries',
+    'showsBodies',
+  ],
 ];
 
 /** Fields without words of their own here, such as those of a later broker: under their names. */
@@ -154,15 +164,27 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
   const delivery = factsIn(history['delivery']);
   const reply = factsIn(history['reply']);
   const death = factsIn(history['death']);
+  const waiting = factsIn(history['waiting']);
+  const waits = waiting && waitingText(waiting, now);
   const at = delivery && `${workerOf(delivery)}, since ${timeOf(delivery['startedAt'], now)}`;
   const sent = reply && `${sizeText(reply['bytes'])} of worker ${workerOf(reply)}`;
   // Without a token, the reason is null.
   const died = death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
   return [
+    ...(waits === null ? [] : [['waiting', waits] as const]),
     ...(at === null ? [] : [['at worker', at] as const]),
     ...(sent === null ? [] : [['reply', `${sent}, ${timeOf(reply?.['repliedAt'], now)}`] as const]),
     ...(died === null ? [] : [['died', died] as const]),
   ];
+}
+
+/** Why it waits: until when, or since when. */
+function waitingText({ text, until, since }: Facts, now: number): string {
+  const times = [
+    ...(typeof until === 'string' ? [`until ${timeOf(until, now)}`] : []),
+    ...(typeof since === 'string' ? [`since ${timeOf(since, now)}`] : []),
+  ];
+  return [printable(text), ...times].join(', ');
 }
 
 /** The detail of the last failure that had one: at most 4 KiB, from another program. */
