@@ -45,6 +45,8 @@ const PROBES = {
     command: '/bin/sh',
     args: ['-c', 'command -v script && command -v stty'],
   },
+  pgbouncer: { command: 'pgbouncer', args: ['--version'] },
+  nginx: { command: 'nginx', args: ['-v'] },
   haproxy: { command: 'haproxy', args: ['-v'] },
   git: { command: 'git', args: ['--version'] },
   'nats-server and openssl': {
