@@ -101,6 +101,15 @@ export function connectReason(error: unknown): RetryReason | null {
   return retryReason(cause) ?? 'connection';
 }
 
+/** True if the server answers, and does not do it; not what follows from a lost connection or session. */
+export function isRefusal(error: unknown): boolean {
+  if (codeOf(error)?.startsWith('ERR_') === true) {
+    return connectReason(error) === 'too_many_connections';
+  }
+  const reason = retryReason(error);
+  return stateOf(error) !== '' && reason !== 'connection' && reason !== 'read_only';
+}
+
 /** True if the connection cannot be used any more, or leads to the wrong server. */
 export function endsConnection(error: unknown): boolean {
   const reason = retryReason(error);

@@ -10,6 +10,7 @@ import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
+import { isMissingRight, missingRight } from './rights.js';
 import { isOlder, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
 import { type Claimant, Fence, leave, renew, take } from './session.js';
@@ -292,6 +293,15 @@ export class StoreSession implements ConnectionEvents {
 
   async read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
     return await this.#reads.use(performance.now() + this.#open.timeoutMs, work);
+  }
+
+  /** Reports that the database refuses what is read, with what helps. */
+  async tellUnread(error: unknown): Promise<void> {
+    const { place } = this.#open.login;
+    const help = isMissingRight(error)
+      ? await this.read((connection) => missingRight(connection, error, place)).catch(() => error)
+      : error;
+    this.#report({ report: 'unread', text: textOf(help) });
   }
 
   /** Ends the session, so that what it had claimed is free at once. */
