@@ -46,7 +46,6 @@ const PROBES = {
     args: ['-c', 'command -v script && command -v stty'],
   },
   pgbouncer: { command: 'pgbouncer', args: ['--version'] },
-  nginx: { command: 'nginx', args: ['-v'] },
   haproxy: { command: 'haproxy', args: ['-v'] },
   git: { command: 'git', args: ['--version'] },
   'nats-server and openssl': {
@@ -63,6 +62,7 @@ const PROBES = {
     ],
   },
   promtool: { command: 'promtool', args: ['--version'] },
+  'chromium and nginx': { command: '/bin/sh', args: ['-c', 'chromium --version && nginx -v'] },
   chromium: { command: 'chromium', args: ['--version'] },
   'network namespaces': {
     command: '/bin/sh',
