@@ -9,8 +9,6 @@ import { freePorts } from './free-ports.js';
 import { command, type Cluster } from './postgres-cluster.js';
 import { until } from './until.js';
 
-export type PoolMode = 'session' | 'transaction' | 'statement';
-
 /** What it is told besides the defaults. */
 export interface PoolerOptions {
   /** Databases of the pooler: where each is, in the form of pgbouncer.ini. */

@@ -8,7 +8,7 @@ import type { Connection, Known } from './connection.js';
 import { TimeOver } from './failures.js';
 
 /** How many connections a broker keeps; `docs/operating.md` says so, too. */
-export const CONNECTIONS_NEEDED =
+const CONNECTIONS_NEEDED =
   'each broker needs 6 connections at the same time, and now and then 2 more';
 
 const NO_SESSION =
