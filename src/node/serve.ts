@@ -42,12 +42,13 @@ export async function serve(
   const stopped = stopRequested(log, stop);
   const supervisor = superviseBy(process.env, log);
   let node: Node | null = null;
+  let isStarting = true;
   const threads: Worker[] = [];
   const noteThread = (thread: Worker): unknown => threads.push(thread);
   process.on('worker', noteThread);
   // A start may wait for long, for a database for example.
   void stopped.then(async (signal) => {
-    if (node === null) await endStart(signal, threads, supervisor, log);
+    if (isStarting) await endStart(signal, threads, supervisor, log);
   });
   const rereads = { due: false };
   process.on('SIGHUP', () => {
@@ -66,14 +67,15 @@ export async function serve(
       },
     });
   } catch (error) {
-    // It failed because its threads were ended: `endStart` ends the process.
-    if (stop.isDue) await new Promise(() => undefined);
-    return reportFailure(error, log);
+    if (!stop.isDue) return reportFailure(error, log);
   }
+  // `endStart` ends the process.
+  if (node === null || stop.isDue) return await new Promise(() => undefined);
+  isStarting = false;
   process.off('worker', noteThread);
   ready(node);
   supervisor.ready(node);
-  if (rereads.due && !stop.isDue) reread(node, reload, supervisor, log);
+  if (rereads.due) reread(node, reload, supervisor, log);
   await stopped;
   supervisor.stopping();
   await node.stop();
@@ -100,11 +102,12 @@ async function endStart(
   log: Log,
 ): Promise<void> {
   supervisor.stopping();
-  log.info({ event: 'broker.stopped' }, 'stopped while it started');
-  log.flush();
   const ended = Promise.all(threads.map((thread) => thread.terminate())).then(() => true);
+  const haveEnded = await Promise.race([ended, pause(THREADS_END_MS, false)]);
+  log.info({ event: 'broker.stopped' }, 'stopped while it started');
+  await log.close();
   // `process.exit` waits for a thread, which may be in a long statement of SQLite; the signal does not.
-  if (!(await Promise.race([ended, pause(THREADS_END_MS, false)]))) {
+  if (!haveEnded) {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   }

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
+import { Client } from '../../src/sdk/client.js';
+import { ask, atEnd, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import { ask as fetchJson, httpOf, tokenOf } from '../support/http.js';
+import { PATIENCE_MS } from '../support/patience.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
 
@@ -38,6 +40,12 @@ async function balanced(daemon: Daemon, options: string, lines = ''): Promise<st
   return `tcp://127.0.0.1:${port}`;
 }
 
+function through(endpoint: string, timeoutMs = PATIENCE_MS): Client {
+  const client = new Client({ endpoints: endpoint, timeoutMs, retries: 0 });
+  atEnd(() => client.close());
+  return client;
+}
+
 /** How many connections it has ended. */
 async function rejected(daemon: Daemon): Promise<number> {
   const { json } = await fetchJson(`${httpOf(daemon)}/api/v1/acl/log`, { token: tokenOf(daemon) });
@@ -57,14 +65,14 @@ describe('HAProxy before a broker', () => {
       { kind: 'cut', reason: expect.stringContaining('as a health check does') },
     ]);
     serve(daemon, 'upper', upper);
-    expect(await ask(clientOf({ endpoint } as Daemon), 'upper', 'x')).toEqual(['X']);
+    expect(await ask(through(endpoint), 'upper', 'x')).toEqual(['X']);
   });
 
   itWithTool('haproxy', 'the PROXY protocol is named, in both versions', async () => {
     for (const option of ['send-proxy', 'send-proxy-v2']) {
       const daemon = await startDaemon();
       const endpoint = await balanced(daemon, option);
-      const client = clientOf({ endpoint } as Daemon, { timeoutMs: 500 });
+      const client = through(endpoint, 500);
       await expect(client.request('upper', 'x')).rejects.toThrow();
       expect(await daemon.waitFor('connection.rejected')).toMatchObject({
         kind: 'greeting',

@@ -60,8 +60,9 @@ function isCertain(schema: unknown): boolean {
 /** Nothing becomes an object, and no object, nor a text without digits, a number: the rest may be converted. */
 function typesOf({ type }: Facts): readonly object[] {
   const types = [type].flat().map(String);
-  if (type === undefined || types.some((each) => !/^(object|number|integer)$/.test(each)))
+  if (type === undefined || types.some((each) => !/^(object|number|integer)$/.test(each))) {
     return [];
+  }
   const isNumber = types.some((each) => each !== 'object');
   if (!isNumber) return [{ type: 'object' }];
   const rest = ['number', 'boolean', 'null', 'array'];

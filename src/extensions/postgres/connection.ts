@@ -233,10 +233,10 @@ async function connectTo(
 ): Promise<{ connection: Connection; server: ServerIdentity }> {
   const another = (): Connection => newConnection(login, host, timeoutMs);
   const connection = another();
-  let isLetIn = false;
+  const progress = { isLetIn: false };
   const begin = async (): Promise<History> => {
     await connection.open();
-    isLetIn = true;
+    progress.isLetIn = true;
     await refuseSharedSession(connection, known, another, timeoutMs);
     return await beginSession(connection);
   };
@@ -247,7 +247,7 @@ async function connectTo(
     return { connection, server: { host: shownHost(host), ...identity } };
   } catch (error) {
     connection.destroy();
-    if (!isLetIn || !(error instanceof TimeOver)) throw error;
+    if (!progress.isLetIn || !(error instanceof TimeOver)) throw error;
     // A pooler lets everybody in, and waits with the first statement for a connection to the server.
     throw tooFew(`${textOf(error)} after the login, as of a pooler whose connections are taken`);
   }

@@ -198,8 +198,8 @@ class PostgresThread {
   }
 
   /** A read, or a claim, has failed. A refusal is told at once, and not again for each that follows. */
-  #failed<Name extends OperationName>(
-    orders: readonly { readonly name: Name; readonly id: number }[],
+  #failed(
+    orders: readonly { readonly name: OperationName; readonly id: number }[],
     error: unknown,
   ): void {
     for (const order of orders) this.#answers.failed(order, this.#failureOf(error));
