@@ -15,7 +15,7 @@ const DROPPED: Readonly<Record<DroppedReason, string>> = {
 
 function adviceOn(reason: string): string {
   return /payload/i.test(reason)
-    ? 'give all servers of fleet.nats the same max_payload: the broker sends pieces that fit the one to which it has connected'
+    ? 'its max_payload is smaller than when the broker connected: it connects again, and sends smaller pieces; give all servers of fleet.nats the same max_payload'
     : 'check fleet.natsCredsFile, and the users of the server';
 }
 
