@@ -40,7 +40,9 @@ async function proxied(url: string): Promise<string> {
   ];
   const file = join(directory, 'nginx.conf');
   writeFileSync(file, lines.join('\n'));
-  const proxy = spawn('nginx', ['-p', directory, '-e', 'stderr', '-c', file], { stdio: 'ignore' });
+  const proxy = spawn('/usr/sbin/nginx', ['-p', directory, '-e', 'stderr', '-c', file], {
+    stdio: 'ignore',
+  });
   proxies.push(proxy);
   await once(proxy, 'spawn');
   const below = `http://127.0.0.1:${port}/mq`;

@@ -2,7 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
 import type { Client } from 'pg';
 
 import { run } from '../support/child.js';
@@ -11,9 +11,10 @@ import { startDaemon, temporaryDirectory, unstarted } from '../support/daemon.js
 import { PgBouncer, type PoolerOptions } from '../support/pgbouncer.js';
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
-import { toolAvailable } from '../support/tools.js';
+import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
 
+const TOOL = 'pgbouncer';
 const NEEDED = 'each broker needs 6 connections at the same time, and now and then 2 more';
 
 interface Ended {
@@ -41,7 +42,6 @@ describeWithPostgres('a database behind PgBouncer', () => {
   let server: Cluster;
 
   beforeAll(async () => {
-    expect(toolAvailable('pgbouncer')).toBe(true);
     server = await Cluster.make();
   });
 
@@ -74,44 +74,50 @@ describeWithPostgres('a database behind PgBouncer', () => {
     expect(await command('verify', url)).toMatchObject({ status: 78, stderr: refusal });
   }
 
-  it.each([
-    ['transaction', ''],
-    ['transaction', 'pool_size=1'],
-    ['statement', ''],
-  ])('in %s mode (%s): exit 78, also of verify; doctor says it', async (mode, size) => {
-    const { url } = await pooler({ store: `pool_mode=${mode} ${size}` });
-    await refusedInMode(url);
-  });
+  for (const mode of ['transaction', 'transaction pool_size=1', 'statement']) {
+    itWithTool(TOOL, `in ${mode} mode: exit 78, also of verify; doctor says it`, async () => {
+      const { url } = await pooler({ store: `pool_mode=${mode}` });
+      await refusedInMode(url);
+    });
+  }
 
-  it('one that gives its connections in turn is found out, however many it has', async () => {
-    for (const size of [2, 3]) {
-      const { pooler: bouncer, url } = await pooler({
-        store: `pool_mode=transaction pool_size=${size}`,
-        settings: ['server_round_robin = 1'],
-      });
-      const users = Array.from({ length: size }, () => server.session('store', bouncer.port));
-      const open = await Promise.all(users);
-      await Promise.all(open.map((each) => each.query('BEGIN')));
-      await Promise.all(open.map((each) => each.query('COMMIT')));
+  itWithTool(
+    TOOL,
+    'one that gives its connections in turn is found out, however many it has',
+    async () => {
+      for (const size of [2, 3]) {
+        const { pooler: bouncer, url } = await pooler({
+          store: `pool_mode=transaction pool_size=${size}`,
+          settings: ['server_round_robin = 1'],
+        });
+        const users = Array.from({ length: size }, () => server.session('store', bouncer.port));
+        const open = await Promise.all(users);
+        await Promise.all(open.map((each) => each.query('BEGIN')));
+        await Promise.all(open.map((each) => each.query('COMMIT')));
+        expect((await refused(url)).status).toBe(78);
+        await Promise.all(open.map((each) => each.end()));
+      }
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'a refused broker leaves no setting in the sessions of other programs',
+    async () => {
+      const { pooler: bouncer, url } = await pooler({ store: 'pool_mode=transaction pool_size=1' });
+      const SETTINGS = 'SELECT name, setting FROM pg_settings ORDER BY name';
+      const other = await server.session('store', bouncer.port);
+      const before = await other.query(SETTINGS);
       expect((await refused(url)).status).toBe(78);
-      await Promise.all(open.map((each) => each.end()));
-    }
-  });
+      const { rows } = await other.query(SETTINGS);
+      const isKept = (row: unknown): boolean =>
+        (row as { readonly name: string }).name !== 'application_name';
+      expect(rows.filter(isKept)).toEqual(before.rows.filter(isKept));
+      await other.end();
+    },
+  );
 
-  it('a refused broker leaves no setting in the sessions of other programs', async () => {
-    const { pooler: bouncer, url } = await pooler({ store: 'pool_mode=transaction pool_size=1' });
-    const SETTINGS = 'SELECT name, setting FROM pg_settings ORDER BY name';
-    const other = await server.session('store', bouncer.port);
-    const before = await other.query(SETTINGS);
-    expect((await refused(url)).status).toBe(78);
-    const { rows } = await other.query(SETTINGS);
-    const isKept = (row: unknown): boolean =>
-      (row as { readonly name: string }).name !== 'application_name';
-    expect(rows.filter(isKept)).toEqual(before.rows.filter(isKept));
-    await other.end();
-  });
-
-  it('in session mode durable requests are served', async () => {
+  itWithTool(TOOL, 'in session mode durable requests are served', async () => {
     const { url } = await pooler({ store: 'pool_mode=session pool_size=8' });
     const daemon = await startDaemon({ sets: [`titanic.store=${url}`] });
     serve(daemon, 'upper', upper);
@@ -122,14 +128,18 @@ describeWithPostgres('a database behind PgBouncer', () => {
     expect(await command('doctor', url)).toMatchObject({ status: 0 });
   });
 
-  it('a pool that is too small: exit 69, and says how many connections a broker needs', async () => {
-    for (const size of [1, 5]) {
-      const { url } = await pooler({ store: `pool_mode=session pool_size=${size}` });
-      expect(await refused(url)).toEqual({ status: 69, stderr: expect.stringContaining(NEEDED) });
-    }
-  });
+  itWithTool(
+    TOOL,
+    'a pool that is too small: exit 69, and says how many connections a broker needs',
+    async () => {
+      for (const size of [1, 5]) {
+        const { url } = await pooler({ store: `pool_mode=session pool_size=${size}` });
+        expect(await refused(url)).toEqual({ status: 69, stderr: expect.stringContaining(NEEDED) });
+      }
+    },
+  );
 
-  it('all connections that a pooler takes are in use: the same', async () => {
+  itWithTool(TOOL, 'all connections that a pooler takes are in use: the same', async () => {
     const { url, pooler: bouncer } = await pooler({ settings: ['max_client_conn = 1'] });
     const held: Client[] = [];
     await until(async () => {
@@ -144,37 +154,43 @@ describeWithPostgres('a database behind PgBouncer', () => {
     await held[0]?.end();
   });
 
-  it('a wrong password, user, database or right: exit 78, with the remedy', async () => {
-    await server.sql("CREATE ROLE secret LOGIN PASSWORD 'right'; CREATE ROLE poor LOGIN");
-    await server.admit([
-      'host all secret 127.0.0.1/32 scram-sha-256',
-      'host all all 127.0.0.1/32 trust',
-    ]);
-    const shut = await server.database();
-    await server.sql(`REVOKE CONNECT ON DATABASE ${shut} FROM PUBLIC`);
-    const at = `host=127.0.0.1 port=${server.port}`;
-    const { pooler: bouncer } = await pooler({
-      users: { postgres: 'p', secret: 'wrong', poor: 'p', ghost: 'p' },
-      databases: { shut: `${at} dbname=${shut}`, absent: `${at} dbname=absent` },
-    });
-    const said = async (user: string, database: string, password = 'p'): Promise<Ended> =>
-      await refused(bouncer.url(database, user), [passwordFile(password)]);
-    const config = (words: RegExp): unknown => ({
-      status: 78,
-      stderr: expect.stringMatching(words),
-    });
-    const passwords = /authentication failed.*check titanic\.storePasswordFile and the user/;
-    expect(await said('postgres', 'store', 'wrong')).toEqual(config(passwords));
-    expect(await said('nobody', 'store')).toEqual(config(passwords));
-    // The pooler knows another password than the server.
-    expect(await said('secret', 'store', 'wrong')).toEqual(config(passwords));
-    expect(await said('ghost', 'store')).toEqual(config(/does not exist.*check the user/));
-    expect(await said('postgres', 'missing')).toEqual(
-      config(/no such database.*create the database/),
-    );
-    expect(await said('postgres', 'absent')).toEqual(config(/does not exist.*create the database/));
-    expect(await said('poor', 'shut')).toEqual(
-      config(/GRANT CONNECT ON DATABASE "shut" TO "poor"/),
-    );
-  });
+  itWithTool(
+    TOOL,
+    'a wrong password, user, database or right: exit 78, with the remedy',
+    async () => {
+      await server.sql("CREATE ROLE secret LOGIN PASSWORD 'right'; CREATE ROLE poor LOGIN");
+      await server.admit([
+        'host all secret 127.0.0.1/32 scram-sha-256',
+        'host all all 127.0.0.1/32 trust',
+      ]);
+      const shut = await server.database();
+      await server.sql(`REVOKE CONNECT ON DATABASE ${shut} FROM PUBLIC`);
+      const at = `host=127.0.0.1 port=${server.port}`;
+      const { pooler: bouncer } = await pooler({
+        users: { postgres: 'p', secret: 'wrong', poor: 'p', ghost: 'p' },
+        databases: { shut: `${at} dbname=${shut}`, absent: `${at} dbname=absent` },
+      });
+      const said = async (user: string, database: string, password = 'p'): Promise<Ended> =>
+        await refused(bouncer.url(database, user), [passwordFile(password)]);
+      const config = (words: RegExp): unknown => ({
+        status: 78,
+        stderr: expect.stringMatching(words),
+      });
+      const passwords = /authentication failed.*check titanic\.storePasswordFile and the user/;
+      expect(await said('postgres', 'store', 'wrong')).toEqual(config(passwords));
+      expect(await said('nobody', 'store')).toEqual(config(passwords));
+      // The pooler knows another password than the server.
+      expect(await said('secret', 'store', 'wrong')).toEqual(config(passwords));
+      expect(await said('ghost', 'store')).toEqual(config(/does not exist.*check the user/));
+      expect(await said('postgres', 'missing')).toEqual(
+        config(/no such database.*create the database/),
+      );
+      expect(await said('postgres', 'absent')).toEqual(
+        config(/does not exist.*create the database/),
+      );
+      expect(await said('poor', 'shut')).toEqual(
+        config(/GRANT CONNECT ON DATABASE "shut" TO "poor"/),
+      );
+    },
+  );
 });
