@@ -70,6 +70,25 @@ describe('the page below a path of a proxy', () => {
     await seen.seesText(/done by it/);
   });
 
+  itWithTool(
+    'chromium and nginx',
+    'a program is told where the result of its request is',
+    async () => {
+      const stand = await Stand.open({ sets: [PROGRAM] });
+      const url = await proxied(stand.url);
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      const path = `${url}/api/v1/services/work/requests?durable=true`;
+      const stored = await fetch(path, { method: 'POST', headers, body: 'x' });
+      const place = new URL(stored.headers.get('location') ?? '', url);
+      const result = await fetch(place, { headers });
+      expect([stored.status, place.pathname, result.status]).toEqual([
+        202,
+        expect.stringMatching(/^\/mq\/api\/v1\//),
+        202,
+      ]);
+    },
+  );
+
   itWithTool('chromium and nginx', 'the command reaches the node there, too', async () => {
     const stand = await Stand.open();
     const url = await proxied(stand.url);
