@@ -1,10 +1,11 @@
 /** A broker whose database is behind PgBouncer. */
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
 import type { Client } from 'pg';
 
+import { makeCertificate } from '../support/certificate.js';
 import { run } from '../support/child.js';
 import { ask, atEnd, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { startDaemon, temporaryDirectory, unstarted } from '../support/daemon.js';
@@ -191,6 +192,36 @@ describeWithPostgres('a database behind PgBouncer', () => {
       expect(await said('poor', 'shut')).toEqual(
         config(/GRANT CONNECT ON DATABASE "shut" TO "poor"/),
       );
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'a pooler that wants TLS: exit 78, and with it durable requests are served',
+    async () => {
+      const { certFile, keyFile } = makeCertificate(temporaryDirectory(), 'pooler.example');
+      const [cert, key] = ['pooler.crt', 'pooler.key'].map((name) => join(server.directory, name));
+      for (const [from, to] of [
+        [certFile, cert],
+        [keyFile, key],
+      ] as const) {
+        copyFileSync(from, String(to));
+        chmodSync(String(to), 0o644);
+      }
+      const { url } = await pooler({
+        settings: [
+          'client_tls_sslmode = require',
+          `client_tls_cert_file = ${cert}`,
+          `client_tls_key_file = ${key}`,
+        ],
+      });
+      expect(await refused(url)).toEqual({
+        status: 78,
+        stderr: expect.stringMatching(/SSL required.*sslmode=/),
+      });
+      const sealed = `${url}?sslmode=verify-full&sslrootcert=${certFile}`;
+      const daemon = await startDaemon({ sets: [`titanic.store=${sealed}`] });
+      expect((await ask(clientOf(daemon), 'titanic.request', 'nobody', 'x'))[0]).toBe('200');
     },
   );
 });

@@ -328,7 +328,7 @@ function connectError(login: Login, host: DatabaseHost, error: unknown): Majordo
     state === PERMISSION_DENIED
       ? `GRANT CONNECT ON DATABASE "${database}" TO "${user}"`
       : WRONG_LOGIN.get(state);
-  const isTls = WRONG_TLS.test(code) || text.includes('does not support SSL');
+  const isTls = WRONG_TLS.test(code) || /does not support SSL|SSL required/.test(text);
   if (text.includes('password must be a')) {
     const wanted = `${where}: the server wants a password: set titanic.storePasswordFile`;
     return new MajordomoError('ERR_TITANIC_STORE', wanted, { cause: error });
