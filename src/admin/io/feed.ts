@@ -307,7 +307,8 @@ export class FedSocket extends Duplex implements Waiting {
       this.#matched = 0;
       return [end, 0];
     }
-    const tail = rest.toString('latin1', Math.max(0, most - HEAD_END.length + 1), most);
+    const last = rest.toString('latin1', Math.max(0, most - HEAD_END.length + 1), most);
+    const tail = HEAD_END.slice(0, this.#matched) + last;
     this.#matched = 0;
     for (let bytes = 1; bytes < HEAD_END.length; bytes++) {
       if (tail.endsWith(HEAD_END.slice(0, bytes))) this.#matched = bytes;
