@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 
 import { codeOf } from '../../core/errors.js';
@@ -23,7 +24,9 @@ export async function readBody(
   goOn: () => void,
   keep: (bytes: number) => void,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const text = (await readBytes(request, goOn, BODY_BYTES_MAX, keep)).toString('utf8');
+  const bytes = await readBytes(request, goOn, BODY_BYTES_MAX, keep);
+  if (!isUtf8(bytes)) throw httpError('ERR_HTTP_BODY', 'the body is not UTF-8');
+  const text = bytes.toString('utf8');
   if (text.trim() === '') return {};
   let value: unknown;
   try {
