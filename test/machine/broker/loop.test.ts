@@ -67,7 +67,10 @@ class Stage {
   #closeLargest(identity: string, { which }: Closing): boolean {
     if (which !== 'incomplete' && which !== 'stalled') return false;
     const held = which === 'incomplete' ? this.#messages : this.#unread;
-    const bytes = held.get(identity)?.sort((one, other) => one - other).pop();
+    const bytes = held
+      .get(identity)
+      ?.sort((one, other) => one - other)
+      .pop();
     if (bytes === undefined) return false;
     this.account(identity).add(which === 'incomplete' ? 'input' : 'output', -bytes);
     this.closed.push(`${identity} ${bytes} ${which}`);

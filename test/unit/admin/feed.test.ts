@@ -1,6 +1,5 @@
 /** How what arrives over HTTP is given to the parser. */
-import { PassThrough } from 'node:stream';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 
 import { describe, expect, it } from '@jest/globals';
 
@@ -10,7 +9,7 @@ import { Holdings } from '../../../src/core/holdings.js';
 const HEAD = 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n';
 
 function connection(): { raw: Socket; fed: FedSocket } {
-  const raw = new PassThrough() as unknown as Socket;
+  const raw = new Socket();
   return { raw, fed: new FedSocket(raw, new Feeds(), new Holdings(), 'a', () => undefined) };
 }
 
