@@ -7,10 +7,10 @@
  * what workers announced (`contracts`), the HTTP server its connections and what they wait with (`http`).
  *
  * Four things keep the total at the limit. Workers get copies of requests only as far as they read
- * them (`mayDispatch`). At the limit requests are refused (`mayHold`); the connections with the largest
- * incomplete messages are closed as soon as more of these arrives (`needsReliefOfInput`), and others that have
- * stalled with unread output. If all that has not helped, above the hard limit, those are closed that
- * hold most of these, stalled or not. What was accepted is never a reason to close a connection.
+ * them (`mayDispatch`). At the limit requests are refused (`mayHold`); connections that have stalled are
+ * closed and, as soon as more of these arrives, those with the largest incomplete messages
+ * (`needsReliefOfInput`). If all that has not helped, above the hard limit, those are closed that
+ * hold most, stalled or not. What was accepted is never a reason to close a connection.
  */
 
 export const HELD_KINDS = [

@@ -1,4 +1,7 @@
 /** The `majordomo serve` process: signals, exit statuses, and the message about a failure. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
+
 import type { Loaded } from '../config/io/load.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
@@ -6,6 +9,11 @@ import { createLog, type Log } from '../admin/log/log.js';
 import type { Extension } from './extension.js';
 import { type Node, startNode } from './node.js';
 import { type Supervisor, superviseBy } from './io/supervisor.js';
+
+/** How long the threads of a start may take to end. */
+const THREADS_END_MS = 200;
+
+type Signal = keyof typeof EXIT_SIGNALLED;
 
 /** The command line of `majordomo serve`. */
 export interface ServeOrder {
@@ -30,11 +38,18 @@ export async function serve(
   const log = await createLog(level, format, process.stdout.isTTY);
   dieOnBugs(log);
   warnOf(loaded, log);
-  // Set up before the start: a signal during it ends the process as at any other time.
   const stop = { isDue: false };
   const stopped = stopRequested(log, stop);
   const supervisor = superviseBy(process.env, log);
   let node: Node | null = null;
+  let isStarting = true;
+  const threads: Worker[] = [];
+  const noteThread = (thread: Worker): unknown => threads.push(thread);
+  process.on('worker', noteThread);
+  // A start may wait for long, for a database for example.
+  void stopped.then(async (signal) => {
+    if (isStarting) await endStart(signal, threads, supervisor, log);
+  });
   const rereads = { due: false };
   process.on('SIGHUP', () => {
     // The handler stays, since without it SIGHUP ends the process; but rereading would delay the
@@ -52,11 +67,15 @@ export async function serve(
       },
     });
   } catch (error) {
-    return reportFailure(error, log);
+    if (!stop.isDue) return reportFailure(error, log);
   }
+  // `endStart` ends the process.
+  if (node === null || stop.isDue) return await new Promise(() => undefined);
+  isStarting = false;
+  process.off('worker', noteThread);
   ready(node);
   supervisor.ready(node);
-  if (rereads.due && !stop.isDue) reread(node, reload, supervisor, log);
+  if (rereads.due) reread(node, reload, supervisor, log);
   await stopped;
   supervisor.stopping();
   await node.stop();
@@ -75,8 +94,29 @@ function reportFailure(error: unknown, log: Log): ExitStatus {
   return exitStatusOf(error);
 }
 
+/** Ends the process at once while it starts: nobody has been promised anything. */
+async function endStart(
+  signal: Signal,
+  threads: readonly Worker[],
+  supervisor: Supervisor,
+  log: Log,
+): Promise<void> {
+  supervisor.stopping();
+  const ended = Promise.all(threads.map((thread) => thread.terminate())).then(() => true);
+  const haveEnded = await Promise.race([ended, pause(THREADS_END_MS, false)]);
+  log.info({ event: 'broker.stopped' }, 'stopped while it started');
+  await log.close();
+  // `process.exit` waits for a thread, which may be in a long statement of SQLite; the signal does not.
+  if (!haveEnded) {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  }
+  // Also if this is process 1 of a container, which its own signal does not end.
+  process.exit(EXIT.done);
+}
+
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
-function stopRequested(log: Log, stop: { isDue: boolean }): Promise<void> {
+function stopRequested(log: Log, stop: { isDue: boolean }): Promise<Signal> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
@@ -85,7 +125,7 @@ function stopRequested(log: Log, stop: { isDue: boolean }): Promise<void> {
           process.exit(EXIT_SIGNALLED[signal]);
         }
         stop.isDue = true;
-        resolve();
+        resolve(signal);
       });
     }
   });

@@ -52,12 +52,22 @@ export async function post<Answer>(path: string, body: object, isPart: boolean):
   return answer;
 }
 
+/** Where the API has this path. The page may be below a path of a proxy, which the node does not see. */
+export function ofNode(path: string): string {
+  return path.replace(/^\//, '');
+}
+
 async function send<Answer>(path: string, init: RequestInit, timeoutMs: number): Promise<Answer> {
   let response: Response;
   let body: unknown;
   try {
     const signal = AbortSignal.timeout(timeoutMs);
-    response = await fetch(path, { ...init, signal, cache: 'no-store', credentials: 'omit' });
+    response = await fetch(ofNode(path), {
+      ...init,
+      signal,
+      cache: 'no-store',
+      credentials: 'omit',
+    });
     body = await response.json();
   } catch {
     throw new ApiError(0, 'the daemon does not answer');

@@ -6,7 +6,7 @@ import { effect, signal } from '@preact/signals';
 
 import { FairHistory } from '../core/fair-history.js';
 import type { NodeEvent } from '../admin/api/node-answers.js';
-import { authorization, messageOf, refusedBy, statusOf, token } from './api.js';
+import { authorization, messageOf, ofNode, refusedBy, statusOf, token } from './api.js';
 import { contact } from './node.js';
 
 const RETRY_MS = 3000;
@@ -86,7 +86,7 @@ async function follow(abort: AbortController): Promise<void> {
   if (given !== used) lastId = null;
   used = given;
   const last = lastId;
-  const response = await fetch('/api/v1/events', {
+  const response = await fetch(ofNode('/api/v1/events'), {
     headers: { ...authorization(), ...(last === null ? {} : { 'last-event-id': last }) },
     signal: abort.signal,
     cache: 'no-store',

@@ -2,7 +2,7 @@
 import { type Signal, signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 
-import { messageOf, withQuery } from './api.js';
+import { messageOf, ofNode, withQuery } from './api.js';
 import { bytesOf, type ShownBody, ShownBodies } from './bodies.js';
 import { partsIn, typedBytes } from './body-text.js';
 import { Button, Card, Choice } from './controls.js';
@@ -173,7 +173,7 @@ async function send(
   const query = isDurable ? { durable: 'true', ttlMs: deadline } : { timeoutMs: deadline };
   const path = withQuery(`/api/v1/services/${encodeURIComponent(service)}/requests`, query);
   const startedAt = performance.now();
-  const response = await fetch(path, {
+  const response = await fetch(ofNode(path), {
     method: 'POST',
     headers: { authorization: `Bearer ${programToken.value}`, accept: 'multipart/mixed' },
     body,

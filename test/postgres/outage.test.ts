@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, it } from '@jest/globals';
 
 import { atEnd, clientOf, endAll, serve } from '../support/daemon-users.js';
-import { startDaemon } from '../support/daemon.js';
+import { Daemon, startDaemon } from '../support/daemon.js';
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { Receipts } from '../support/receipts.js';
@@ -98,4 +98,26 @@ describeWithPostgres('an outage of the database', () => {
       expect(served).toHaveLength(Number(row?.['n']));
     },
   );
+
+  it('during the start: exit 69 when the time of an operation is over', async () => {
+    const server = await Cluster.make();
+    atEnd(() => server.remove());
+    const database = await server.database();
+    const sets = [`titanic.store=${server.url(database)}`];
+    await (await startDaemon({ sets })).stop();
+    // The start waits for this lock.
+    const other = await server.session(database);
+    await other.query('BEGIN');
+    await other.query('SELECT format FROM majordomo.meta FOR UPDATE');
+    const starting = new Daemon({ sets });
+    await until(async () => {
+      const waiting = await server.sql(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+      );
+      return waiting.length > 0;
+    }, 'the start waits');
+    await server.stop('immediate');
+    const { status, stderr } = await starting.finished();
+    expect([status, stderr]).toEqual([69, expect.stringContaining('connection refused')]);
+  });
 });

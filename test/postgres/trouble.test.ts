@@ -196,6 +196,31 @@ describeWithPostgres('while the broker runs', () => {
     expect((await ask(clientOf(daemon), 'titanic.request', 'upper', 'x'))[0]).toBe('200');
   });
 
+  it('a look-up that the database refuses: 500, and a line of its own, once', async () => {
+    const name = await server.database();
+    await server.sql('CREATE ROLE blind LOGIN');
+    await server.sql(`ALTER DATABASE ${name} OWNER TO blind`);
+    const daemon = await begin(name, 'blind', PATIENT_MS);
+    const client = clientOf(daemon);
+    const [, uuid = ''] = await ask(client, 'titanic.request', 'nobody', 'x');
+    await server.sql('REVOKE SELECT ON majordomo.body FROM blind', name);
+    const again = (): Promise<string[]> => ask(client, 'titanic.reply', uuid);
+    expect((await again())[0]).toMatch(/^500/);
+    const { msg } = await daemon.waitFor('store.unread');
+    expect(msg).toMatch(
+      /refuses to be read.*permission denied for table body \(42501\): GRANT SELECT, .* TO "blind"$/,
+    );
+    expect((await again())[0]).toMatch(/^500/);
+    expect(daemon.logged('store.failed')).toEqual([]);
+    await server.sql('GRANT SELECT ON majordomo.body TO blind', name);
+    expect((await again())[0]).toMatch(/^300/);
+    await server.sql('REVOKE SELECT ON majordomo.body FROM blind', name);
+    expect((await again())[0]).toMatch(/^500/);
+    // Again after it had worked, and not for each look-up.
+    await daemon.waitFor('store.unread', 2);
+    expect(daemon.logged('store.unread')).toHaveLength(2);
+  });
+
   it('a row that it never takes: its client gets 500, and the rest of the batch is stored', async () => {
     const name = await server.database();
     const daemon = await begin(name, 'postgres', PATIENT_MS);

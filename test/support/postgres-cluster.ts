@@ -47,7 +47,8 @@ const AS_USER =
     ? ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--init-groups', '--']
     : [];
 
-function command(program: string, args: readonly string[]): [string, string[]] {
+/** As the user of the servers. */
+export function command(program: string, args: readonly string[]): [string, string[]] {
   const [first = program, ...rest] = [...AS_USER, program, ...args];
   return [first, rest];
 }
@@ -371,9 +372,12 @@ export class Cluster {
     await client?.end();
   }
 
-  /** A connection of its own, for transactions that stay open. The caller ends it. */
-  async session(database: string): Promise<Client> {
-    const client = new Client({ host: '127.0.0.1', port: this.port, user: USER, database });
+  /**
+   * A connection of its own, for transactions that stay open. The caller ends it.
+   * @param port of a pooler
+   */
+  async session(database: string, port = this.port): Promise<Client> {
+    const client = new Client({ host: '127.0.0.1', port, user: USER, database });
     client.on('error', () => undefined);
     try {
       await client.connect();

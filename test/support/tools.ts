@@ -45,6 +45,7 @@ const PROBES = {
     command: '/bin/sh',
     args: ['-c', 'command -v script && command -v stty'],
   },
+  pgbouncer: { command: '/usr/sbin/pgbouncer', args: ['--version'] },
   haproxy: { command: 'haproxy', args: ['-v'] },
   git: { command: 'git', args: ['--version'] },
   'nats-server and openssl': {
@@ -61,6 +62,10 @@ const PROBES = {
     ],
   },
   promtool: { command: 'promtool', args: ['--version'] },
+  'chromium and nginx': {
+    command: '/bin/sh',
+    args: ['-c', 'chromium --version && /usr/sbin/nginx -v'],
+  },
   chromium: { command: 'chromium', args: ['--version'] },
   'network namespaces': {
     command: '/bin/sh',

@@ -124,6 +124,8 @@ class Runner:
             outcome: Optional[Outcome] = process.run(pickle.dumps(handler), request.plain())
         except (EOFError, OSError):
             outcome = None
+        except Exception as error:  # pickle cannot read what was sent, or send it: the process goes on
+            outcome = _raised(error, self._expose_errors)
         if outcome is not None and not self._is_closed:
             self._free.append(process)
             return outcome

@@ -119,9 +119,9 @@ def compact(value: Any) -> bytes:
 
 
 def parse_json(given: bytes) -> Any:
-    """What another program sent as JSON. Raises ValueError and nothing else: also for thousands of levels or digits."""
+    """What another program sent as JSON, in UTF-8. Raises ValueError and nothing else: also for thousands of levels or digits."""
     try:
-        return json.loads(given)
+        return json.loads(given.decode())  # of bytes it would also take UTF-16, and halves of surrogate pairs
     except RecursionError:
         raise ValueError("too many levels") from None
 
@@ -137,11 +137,12 @@ def parse_headers(frame: bytes) -> Mapping[str, str]:
         return {}
     try:
         given = parse_json(frame)
+        if isinstance(given, dict) and all(isinstance(value, str) for value in given.values()):
+            "".join(given.values()).encode()  # half of a surrogate pair is no text
+            return given
     except ValueError:
-        return {}
-    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-        return {}
-    return given
+        pass
+    return {}
 
 
 class Facts(NamedTuple):

@@ -190,8 +190,20 @@ def test_what_the_programs_log_handlers_raise_does_not_end_a_worker(broker: Brok
 # Handlers in processes.
 
 
-def in_process(request: Request) -> str:
+class Unreadable(bytes):
+    """Bytes that pickle cannot read."""
+
+    def __bytes__(self) -> bytes:
+        return self
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def in_process(request: Request) -> "str | bytes":
     what, _, rest = request.text().partition(" ")
+    if what == "unreadable":
+        return Unreadable(b"x")
     if what == "hold":
         pathlib.Path(rest).write_text("")
         while pathlib.Path(rest).exists():
@@ -203,6 +215,15 @@ def in_process(request: Request) -> str:
     if what in ("dies", "forks"):
         os.kill(os.getpid(), signal.SIGKILL)
     return str(os.getpid())
+
+
+def test_a_process_whose_answer_cannot_be_read_goes_on(broker: Broker) -> None:
+    with Worker(broker.endpoint, "unread", in_process, run_in="processes").ready(), Client(broker.endpoint, timeout_ms=20_000) as client:
+        pid = client.request("unread", "x").text()
+        with pytest.raises(ServiceError) as failed:
+            client.request("unread", "unreadable")
+        assert failed.value.service_code == "ValueError"
+        assert client.request("unread", "x").text() == pid
 
 
 @pytest.mark.parametrize("how", ["dies", "forks"])

@@ -21,7 +21,10 @@ from .test_worker_core import ALL, Stage
 DEEP = b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"
 DIGITS = b"9" * 5000
 LONG = b'{"a":' + DIGITS + b"}"
-STRANGE = {"levels": DEEP, "digits": LONG, "bytes": b'{"a":"\xff"}', "text": b"nul", "nothing": b""}
+STRANGE = {
+    "levels": DEEP, "digits": LONG, "bytes": b'{"a":"\xff"}', "text": b"nul", "nothing": b"",
+    "UTF-16": '{"a":"b"}'.encode("utf-16"), "half a pair": b'{"a":"\xed\xa0\x80"}',
+}
 # Of the first request's first send.
 CORRELATION = (1).to_bytes(8, "big") + b"\1"
 
@@ -45,6 +48,11 @@ def test_json_of_other_programs_is_a_value_or_a_value_error(text: bytes) -> None
     assert wire.parse_headers(text) == {}
     with pytest.raises(BodyError):
         contract_in([b"200", text])
+
+
+def test_headers_with_half_of_a_surrogate_pair_are_none() -> None:
+    assert wire.parse_headers(rb'{"a":"\ud83d\ude00"}') == {"a": "\U0001f600"}
+    assert wire.parse_headers(rb'{"a":"\ud83d"}') == {}
 
 
 def test_numbers_of_other_programs_have_at_most_ten_digits() -> None:

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 
 import { codeOf } from '../../core/errors.js';
@@ -21,9 +22,11 @@ const DISCARDED_BYTES_MAX = 1_048_576;
 export async function readBody(
   request: IncomingMessage,
   goOn: () => void,
-  keep: (bytes: number) => void,
+  keep: (bytes: number) => boolean,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const text = (await readBytes(request, goOn, BODY_BYTES_MAX, keep)).toString('utf8');
+  const bytes = await readBytes(request, goOn, BODY_BYTES_MAX, keep);
+  if (!isUtf8(bytes)) throw httpError('ERR_HTTP_BODY', 'the body is not UTF-8');
+  const text = bytes.toString('utf8');
   if (text.trim() === '') return {};
   let value: unknown;
   try {
@@ -40,21 +43,22 @@ export async function readBody(
 /**
  * Reads the body as bytes.
  * @param keep called for each chunk before it is kept; what it throws ends the reading
+ * @returns empty if `keep` has returned false: the body is not wanted any more, and is read without being kept
  * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY, what `keep` throws
  */
 export async function readBytes(
   request: IncomingMessage,
   goOn: () => void,
   bytesMax: number,
-  keep: (bytes: number) => void,
+  keep: (bytes: number) => boolean,
 ): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
   if (request.headers.expect !== undefined) goOn();
   const body = new Collected();
   await read(request, (chunk, bytes) => {
     if (bytes > bytesMax) throw tooLarge(bytesMax);
-    keep(chunk.length);
-    body.add(chunk);
+    if (keep(chunk.length)) body.add(chunk);
+    else body.forget();
   });
   return body.bytes();
 }
@@ -96,7 +100,7 @@ function read(
 
 /** The chunks of a body so far. Small ones are copied together: each Buffer costs hundreds of bytes. */
 class Collected {
-  readonly #parts: Buffer[] = [];
+  #parts: Buffer[] = [];
   #page: Buffer | null = null;
   #used = 0;
 
@@ -110,6 +114,12 @@ class Collected {
     if (this.#page !== null && this.#used + chunk.length > PAGE_BYTES) this.#endPage();
     this.#page ??= Buffer.allocUnsafeSlow(PAGE_BYTES);
     this.#used += chunk.copy(this.#page, this.#used);
+  }
+
+  forget(): void {
+    this.#parts = [];
+    this.#page = null;
+    this.#used = 0;
   }
 
   bytes(): Buffer {

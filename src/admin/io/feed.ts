@@ -24,9 +24,11 @@ const NOTED_COST = 64;
 const SLICE_BYTES = 16_384;
 /** Most line ends of a slice of a chunked body: each chunk has two. */
 const SLICE_LINES = 64;
+/** Most pieces that wait: each record of TLS is one, which may hold a byte. */
+const PIECES_MAX = 64;
 /** So many bytes cost as much as a line end of chunks: 2^8. */
 const BYTES_SHIFT = 8;
-/** Fixed cost of a slice. */
+/** Least cost of a slice; one for each piece in which it came. */
 const SLICE_COST = 1;
 /** Cost of a request beside its bytes. */
 const REQUEST_COST = 12;
@@ -103,6 +105,8 @@ export class FedSocket extends Duplex implements Waiting {
   readonly #overflow: Overflow;
   #account: MemoryAccount;
   #rest: Buffer = NOTHING;
+  /** In how many pieces it came, since the last slice. */
+  #pieces = 0;
   /** Bytes of `#rest` that are counted. */
   #restHeld = 0;
   /** All bytes that are counted for this connection. */
@@ -287,7 +291,9 @@ export class FedSocket extends Duplex implements Waiting {
     this.#isWanted = this.push(isAll ? rest : rest.subarray(0, end));
     this.#isFeeding = false;
     this.#endCurrent();
-    return SLICE_COST + lines + (end >> BYTES_SHIFT);
+    const pieces = this.#pieces;
+    this.#pieces = 0;
+    return Math.max(SLICE_COST, pieces) + lines + (end >> BYTES_SHIFT);
   }
 
   /** Told by its turns: the line has nothing more of this connection. */
@@ -307,7 +313,8 @@ export class FedSocket extends Duplex implements Waiting {
       this.#matched = 0;
       return [end, 0];
     }
-    const tail = rest.toString('latin1', Math.max(0, most - HEAD_END.length + 1), most);
+    const last = rest.toString('latin1', Math.max(0, most - HEAD_END.length + 1), most);
+    const tail = HEAD_END.slice(0, this.#matched) + last;
     this.#matched = 0;
     for (let bytes = 1; bytes < HEAD_END.length; bytes++) {
       if (tail.endsWith(HEAD_END.slice(0, bytes))) this.#matched = bytes;
@@ -335,6 +342,7 @@ export class FedSocket extends Duplex implements Waiting {
 
   readonly #arrived = (bytes: Buffer): void => {
     this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    this.#pieces++;
     this.#next();
   };
 
@@ -344,7 +352,8 @@ export class FedSocket extends Duplex implements Waiting {
     this.#feeds.offer(this);
     if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);
     // With little here it reads on: so the end of a client that is being answered is noticed.
-    if (this.#rest.length >= SLICE_BYTES) this.raw.pause();
+    const isMuch = this.#rest.length >= SLICE_BYTES || this.#pieces >= PIECES_MAX;
+    if (isMuch) this.raw.pause();
     else if (this.raw.isPaused()) this.raw.resume();
     if (this.#rest.length === 0 && this.#hasEnded && !this.readableEnded) this.push(null);
   };

@@ -20,7 +20,9 @@ export function incomingOf(
     headers: request.headersDistinct,
     bytes: async (bytesMax, keep) => {
       const bytes = await readBytes(request, goOn, bytesMax, (more) => {
-        if (!response.headersSent) keep(more);
+        if (response.headersSent) return false;
+        keep(more);
+        return true;
       });
       if (response.headersSent) throw wrongToken(TOKEN_GONE);
       // The reply may take longer than a connection may be idle.

@@ -363,6 +363,7 @@ class Shell {
       return await readBody(request, goOn, (bytes) => {
         if (!fed.hold(bytes)) throw httpError('ERR_HTTP_LIMIT', MEMORY_FULL);
         held += bytes;
+        return true;
       });
     } finally {
       fed.hold(-held);

@@ -22,13 +22,13 @@ export class EventLog implements EventSink<NamedEvent> {
   }
 
   emit(event: NamedEvent): void {
-    const { level, kind, text, who = null, subject = null } = lineOf(this.#lines, event);
+    const { level, kind, text, who = null, subject = null, silentMs } = lineOf(this.#lines, event);
     const write = (leftOut: number): void => {
       const { name, ...rest } = event;
       const fields = { event: name, ...rest };
       this.#log[level](leftOut > 0 ? { ...fields, leftOut } : fields, text);
     };
-    this.#throttle.write(kind, write, who, subject);
+    this.#throttle.write(kind, write, who, subject, silentMs);
   }
 
   /** The level of an event's line. */

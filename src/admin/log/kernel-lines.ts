@@ -130,6 +130,8 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
   }),
   'store.refused': ({ name, text }) =>
     of('error', name, `the database does not take a change: ${text}`),
+  'store.unread': ({ name, text }) =>
+    of('error', name, `the database refuses to be read, so requests for it get 500: ${text}`),
   'store.locked': ({ name, pid, uuid }) => {
     const who = pid === null ? '' : ` (process ${pid} of the server)`;
     const text = `another session of the database${who} keeps request ${uuid} locked; end its transaction`;

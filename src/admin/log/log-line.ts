@@ -5,8 +5,9 @@ export type Level = 'info' | 'warn' | 'error';
 
 export interface Line {
   readonly level: Level;
-  /** The log writes at most one line of a kind per second. */
+  /** The log writes at most one line of a kind per second, or per `silentMs`. */
   readonly kind: string;
+  readonly silentMs?: number;
   readonly text: string;
   /** Who provoked it: lines of a kind are limited for each of them. */
   readonly who?: string;
@@ -51,11 +52,16 @@ export function whoseOf({ key, address }: PeerRef): string {
   return key === null ? `address ${address}` : `key ${key}`;
 }
 
+/** Of peers that leave: health checks do so every second or two. */
+const SILENT_MS: Readonly<Record<string, number>> = { cut: 600_000 };
+
 /** The line of a connection that was ended. @param what `a connection to …` */
 export function rejectedLine({ name, kind, address, reason }: Rejection, what: string): Line {
   const who = address || 'an unknown address';
   const text = `${what} from ${who} was closed: ${reason}`;
-  return { ...lineOfKind('warn', `${name} ${kind}`, text), who };
+  const silentMs = SILENT_MS[kind];
+  const line = { ...lineOfKind('warn', `${name} ${kind}`, text), who };
+  return silentMs === undefined ? line : { ...line, silentMs };
 }
 
 interface Rejection {

@@ -1,6 +1,6 @@
 /**
- * Limits lines that a peer can provoke to one per second for each kind (for some kinds: each kind
- * and identity), and counts those left out. The last one left out is written when its second is
+ * Limits lines that a peer can provoke to one per second, or a longer time, for each kind (for some kinds:
+ * each kind and identity), and counts those left out. The last one left out is written when that time is
  * over, so that every count appears. Lines about the same subject, such as `connected` and
  * `disconnected`, keep their order, so that the last one tells the present state.
  */
@@ -12,6 +12,8 @@ interface Kind {
   readonly subject: string | null;
   /** Monotonic milliseconds until which the kind is silent. */
   until: number;
+  /** For how long, from the next line on. */
+  silentMs: number;
   leftOut: number;
   last: Write | null;
   /** The position of `last` among the last lines of all kinds. */
@@ -44,10 +46,18 @@ export class Throttle {
    * @param who the identity, for kinds that are limited for each of up to `IDENTITIES_MAX`
    * identities
    * @param subject what lines of this kind and of others tell the state of
+   * @param silentMs for how long the kind is silent after a line
    */
-  write(kind: string, write: Write, who: string | null, subject: string | null = null): void {
+  write(
+    kind: string,
+    write: Write,
+    who: string | null,
+    subject: string | null = null,
+    silentMs = SILENT_MS,
+  ): void {
     const now = this.#now();
     const known = this.#find(kind, who, subject, now);
+    known.silentMs = silentMs;
     if (known.until > now || this.#hasEarlier(known)) {
       known.leftOut++;
       known.last = write;
@@ -96,7 +106,7 @@ export class Throttle {
   #entryFor(name: string, subject: string | null, now: number): Kind {
     // There are few subjects.
     const key = this.#kinds.size < KINDS_MAX || subject !== null ? name : OTHERS;
-    const made = { subject, until: now, leftOut: 0, last: null, order: 0 };
+    const made = { subject, until: now, silentMs: SILENT_MS, leftOut: 0, last: null, order: 0 };
     const kind = this.#kinds.get(key) ?? made;
     this.#kinds.set(key, kind);
     this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
@@ -105,7 +115,7 @@ export class Throttle {
 
   #say(kind: Kind, now: number, write: Write): void {
     write(kind.leftOut);
-    kind.until = now + SILENT_MS;
+    kind.until = now + kind.silentMs;
     kind.leftOut = 0;
     kind.last = null;
   }

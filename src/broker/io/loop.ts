@@ -156,7 +156,7 @@ export class BrokerLoop implements TransportEvents {
     if (!this.#holdings.isOver || this.#transport === null) return;
     // Part of a message is no reason for a turn, but no memory is released without one.
     this.#schedule();
-    this.#relieveOfInput(this.#transport);
+    this.#relieveAtLimit(this.#transport);
   }
 
   waiting(peer: PeerId): void {
@@ -255,11 +255,17 @@ export class BrokerLoop implements TransportEvents {
   };
 
   /**
-   * Ends connections with incomplete messages at `limits.memoryBytes`, the largest first. This is done when
-   * a part arrives, so that whoever asks after that in the same turn is not refused.
+   * Ends connections at `limits.memoryBytes`: those that have stalled and, while that is not enough, those with
+   * incomplete messages, the largest first. This is also done when a part arrives, so that whoever asks after
+   * that in the same turn is not refused.
    */
-  #relieveOfInput(transport: Transport): void {
+  #relieveAtLimit(transport: Transport): void {
     const holdings = this.#holdings;
+    if (holdings.isPressed(this.#now)) {
+      for (const account of holdings.pressing()) {
+        this.#closeWhile(transport, account, STALLED_ONE, () => holdings.needsRelief);
+      }
+    }
     if (!holdings.isOver || !holdings.needsReliefOfInput) return;
     for (const account of holdings.byInput()) {
       this.#closeWhile(transport, account, INCOMPLETE_ONE, () => holdings.needsReliefOfInput);
@@ -279,12 +285,7 @@ export class BrokerLoop implements TransportEvents {
       const ofWorkers = { which: 'workers', ...UNREAD_OUTPUT } as const;
       this.#closeWhile(transport, account, ofWorkers, () => account.isOverOutput);
     }
-    this.#relieveOfInput(transport);
-    if (holdings.isPressed(this.#now)) {
-      for (const account of holdings.pressing()) {
-        this.#closeWhile(transport, account, STALLED_ONE, () => holdings.needsRelief);
-      }
-    }
+    this.#relieveAtLimit(transport);
     if (!holdings.isOverHard) return;
     for (const account of holdings.pressing()) {
       const isNecessary = (): boolean => holdings.isOver && holdings.isPressing(account);

@@ -9,6 +9,7 @@ import type { Client } from '../../sdk/client.js';
 import { type Facts, factsIn, listIn } from '../common/facts.js';
 import { usage } from '../common/options.js';
 import { printable, say, shownName } from '../common/output.js';
+import { lenient } from './lenient-schema.js';
 
 /** How long the broker may take to tell the contract: one that does not know the question may be silent. */
 const ASK_MS = 1000;
@@ -27,16 +28,21 @@ const DIALECTS: ReadonlyMap<string, SchemaDraft> = new Map([
   ['json-schema.org/draft/2020-12/schema', '2020-12'],
 ]);
 
+const WORKERS_JUDGE =
+  'only its worker can judge that: a pattern may have flags there, and it may convert what it gets';
+
 interface Judgement {
   /** `null`: the schema cannot be used. */
   readonly problems: readonly string[] | null;
+  /** The worker refuses it, too, however it reads its schema. */
+  readonly isCertain: boolean;
   readonly version: unknown;
   readonly why: string;
 }
 
 /**
  * A body that is JSON must suit one of the contracts, if there are any. A schema that cannot be used is a
- * warning. @throws ERR_USAGE
+ * warning, and so is what only the worker can judge. @throws ERR_USAGE
  */
 export async function checkBody(
   client: Client,
@@ -65,12 +71,16 @@ export async function checkBody(
   }
   const name = shownName(service);
   const unread = judged.find(({ problems }) => problems === null);
+  const unknown = Number(told?.['workersWithout'] ?? 0) + Number(told?.['workersNotKept'] ?? 0);
+  const isCertain = judged.every((each) => each.isCertain);
   const [why, text] =
     unread === undefined
-      ? ['some of its workers announced none', problemsText(name, judged)]
+      ? [
+          isCertain ? 'some of its workers announced none' : WORKERS_JUDGE,
+          problemsText(name, judged),
+        ]
       : [unread.why, `the contract of ${name} cannot be used`];
-  const unknown = Number(told?.['workersWithout'] ?? 0) + Number(told?.['workersNotKept'] ?? 0);
-  if (unread === undefined && unknown === 0) {
+  if (unread === undefined && unknown === 0 && isCertain) {
     throw usage(
       `nothing was sent: ${text}\n--no-check sends it all the same; the contract: majordomo services describe ${name}`,
     );
@@ -99,30 +109,35 @@ async function judgementOf(
 ): Promise<Judgement> {
   const dialect = dialectOf(input);
   if (dialect === undefined) {
-    return { problems: null, version, why: 'its JSON Schema is of another dialect ($schema)' };
+    const why = 'its JSON Schema is of another dialect ($schema)';
+    return { problems: null, isCertain: false, version, why };
   }
   const { format, Validator } = await import('@cfworker/json-schema');
   // `format` is a remark, and must not refuse. The library has no option for that, and looks names up
   // here, also those that an object inherits.
   Object.setPrototypeOf(format, null);
   for (const name of Object.keys(format)) Reflect.deleteProperty(format, name);
-  const check = (): readonly string[] => {
-    // It follows references within the schema alone, and an unknown one is an error.
-    const validator = new Validator(input as Schema, dialect, false);
-    const { errors } = validator.validate(value);
+  // It follows references within the schema alone, and an unknown one is an error.
+  const validate = (schema: unknown): ReturnType<InstanceType<typeof Validator>['validate']> =>
+    new Validator(schema as Schema, dialect, false).validate(value);
+  const check = (): Pick<Judgement, 'problems' | 'isCertain'> => {
+    const { errors } = validate(input);
+    const isCertain = errors.length > 0 && !validate(lenient(input)).valid;
     const places = errors.filter(({ keyword }) => !CONTAINERS.has(keyword));
-    return (places.length === 0 ? errors : places).map(({ instanceLocation, error }) => {
+    const problems = (places.length === 0 ? errors : places).map(({ instanceLocation, error }) => {
       const where = instanceLocation === '#' ? 'the body' : instanceLocation.slice(1);
       return `${where}: ${error === 'False boolean schema.' ? 'This is not allowed.' : error}`;
     });
+    return { problems, isCertain };
   };
   try {
     // Only code that runs in a context has a limit of its time, which also ends a match of a pattern.
     const options = { timeout: timeoutMs };
-    const problems = runInNewContext('check()', { check }, options) as readonly string[];
-    return { problems, version, why: '' };
+    const judged = runInNewContext('check()', { check }, options) as ReturnType<typeof check>;
+    return { ...judged, version, why: '' };
   } catch (error) {
-    return { problems: null, version, why: `its JSON Schema fails: ${messageOf(error)}` };
+    const why = `its JSON Schema fails: ${messageOf(error)}`;
+    return { problems: null, isCertain: false, version, why };
   }
 }
 

@@ -13,6 +13,12 @@ const DROPPED: Readonly<Record<DroppedReason, string>> = {
   full: 'too much has arrived',
 };
 
+function adviceOn(reason: string): string {
+  return /payload/i.test(reason)
+    ? 'its max_payload is smaller than when the broker connected: it connects again, and sends smaller pieces; give all servers of fleet.nats the same max_payload'
+    : 'check fleet.natsCredsFile, and the users of the server';
+}
+
 export const FLEET_LINES: LinesOf<FleetEvent> = {
   'fleet.peer_joined': ({ name, node, id }) => ({
     ...of('info', name, `the broker ${node} (id ${id}) is in the fleet`),
@@ -44,9 +50,7 @@ export const FLEET_LINES: LinesOf<FleetEvent> = {
   'fleet.refused': ({ name, reason }) => {
     const text = `the NATS server refused something: ${reason}`;
     // A refusal while it connects has advice of its own.
-    const isAdvised = reason.includes('; ');
-    const advice = isAdvised ? '' : '; check fleet.natsCredsFile, and the users of the server';
-    return of('warn', name, `${text}${advice}`);
+    return of('warn', name, reason.includes('; ') ? text : `${text}; ${adviceOn(reason)}`);
   },
   'fleet.pack_dropped': ({ name, sender, reason }) => {
     const from = sender === null ? '' : ` from the broker ${sender}`;

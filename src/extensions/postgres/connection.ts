@@ -9,7 +9,16 @@ import { codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.
 import { type DatabaseHost, type DatabaseAddress, shownHost } from '../../core/postgres-url.js';
 import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
 import type { Row } from './changes.js';
-import { stateOf, textOf, within } from './failures.js';
+import {
+  PERMISSION_DENIED,
+  stateOf,
+  textOf,
+  TimeOver,
+  TOO_MANY_CONNECTIONS,
+  within,
+} from './failures.js';
+import { pooledState, refuseSharedSession, tooFew } from './pooler.js';
+import type { ReconnectPauses } from './reconnect-pauses.js';
 import { beginSession, type History, isOlder, type ServerIdentity } from './server.js';
 import type { Statement } from './statements.js';
 import { RESULT_TYPES, type Value } from './values.js';
@@ -31,6 +40,10 @@ export interface Known {
   place: number;
   /** The newest history that was seen. */
   history?: History | null;
+  /** Connections through a pooler, by the process of the server that each has. */
+  pooled?: Map<string, Connection>;
+  /** Before the next try to connect. */
+  pauses?: ReconnectPauses;
 }
 
 /**
@@ -67,6 +80,15 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  async open(): Promise<void> {
+    await this.#client.connect();
+  }
+
+  /** The process that serves this connection, as the other end told it at the login. */
+  get processId(): number | null {
+    return (this.#client as { readonly processID?: number | null }).processID ?? null;
   }
 
   /** False in a transaction, also in one that failed: nothing else can be done there. */
@@ -209,6 +231,30 @@ async function connectTo(
   host: DatabaseHost,
   timeoutMs: number,
 ): Promise<{ connection: Connection; server: ServerIdentity }> {
+  const another = (): Connection => newConnection(login, host, timeoutMs);
+  const connection = another();
+  const progress = { isLetIn: false };
+  const begin = async (): Promise<History> => {
+    await connection.open();
+    progress.isLetIn = true;
+    await refuseSharedSession(connection, known, another, timeoutMs);
+    return await beginSession(connection);
+  };
+  try {
+    const identity = await connection.within(timeoutMs, begin());
+    const newest = known.history ?? login.history ?? null;
+    if (newest !== null && isOlder(identity, newest)) throw formerPrimary(identity, newest);
+    return { connection, server: { host: shownHost(host), ...identity } };
+  } catch (error) {
+    connection.destroy();
+    if (!progress.isLetIn || !(error instanceof TimeOver)) throw error;
+    // A pooler lets everybody in, and waits with the first statement for a connection to the server.
+    throw tooFew(`${textOf(error)} after the login, as of a pooler whose connections are taken`);
+  }
+}
+
+/** A connection that is not open yet. */
+function newConnection(login: Login, host: DatabaseHost, timeoutMs: number): Connection {
   const { database, user } = login.place;
   const { passwordFile } = login;
   const password = passwordFile === null ? undefined : readPassword(passwordFile);
@@ -228,17 +274,7 @@ async function connectTo(
     types: RESULT_TYPES,
     pipeline: true,
   });
-  const connection = new Connection(client, socket);
-  try {
-    const begun = client.connect().then(() => beginSession(connection));
-    const identity = await connection.within(timeoutMs, begun);
-    const newest = known.history ?? login.history ?? null;
-    if (newest !== null && isOlder(identity, newest)) throw formerPrimary(identity, newest);
-    return { connection, server: { host: shownHost(host), ...identity } };
-  } catch (error) {
-    connection.destroy();
-    throw error;
-  }
+  return new Connection(client, socket);
 }
 
 export function formerPrimary({ timeline }: History, newest: History): MajordomoError {
@@ -254,6 +290,9 @@ const WRONG_LOGIN: ReadonlyMap<string, string> = new Map([
   ['28000', 'check the user in titanic.store, and pg_hba.conf of the server'],
   ['3D000', 'create the database, or name another one in titanic.store'],
 ]);
+
+/** The SQLSTATE of all that PgBouncer says itself, or passes on from the login at the server. */
+const POOLERS_OWN = '08P01';
 
 const NO_HOST = 'correct titanic.store, or the names that this machine can look up';
 
@@ -279,23 +318,35 @@ function connectError(login: Login, host: DatabaseHost, error: unknown): Majordo
     const details = detailsOf(error);
     return new MajordomoError(code, `${where}: ${messageOf(error)}`, { cause: error, details });
   }
-  const help =
-    stateOf(error) === '42501'
-      ? `GRANT CONNECT ON DATABASE "${database}" TO "${user}"`
-      : WRONG_LOGIN.get(stateOf(error));
   const text = textOf(error);
-  const isTls = WRONG_TLS.test(code) || text.includes('does not support SSL');
+  const isPoolers = stateOf(error) === POOLERS_OWN;
+  const state = isPoolers ? pooledState(text) : stateOf(error);
+  const own = isPoolers
+    ? ' (a pooler says so: the users and databases that it knows count, too)'
+    : '';
+  const help =
+    state === PERMISSION_DENIED
+      ? `GRANT CONNECT ON DATABASE "${database}" TO "${user}"`
+      : WRONG_LOGIN.get(state);
+  const isTls = WRONG_TLS.test(code) || /does not support SSL|SSL required/.test(text);
   if (text.includes('password must be a')) {
     const wanted = `${where}: the server wants a password: set titanic.storePasswordFile`;
     return new MajordomoError('ERR_TITANIC_STORE', wanted, { cause: error });
   }
   const what = isTls
     ? 'check the certificate, or say how the connection is protected with ?sslmode='
-    : text.includes('SASL')
-      ? 'check titanic.storePasswordFile'
-      : help;
+    : (help ?? (text.includes('SASL') ? 'check titanic.storePasswordFile' : undefined));
   if (what !== undefined) {
-    return new MajordomoError('ERR_TITANIC_STORE', `${where}: ${text}; ${what}`, { cause: error });
+    return new MajordomoError('ERR_TITANIC_STORE', `${where}: ${text}; ${what}${own}`, {
+      cause: error,
+    });
+  }
+  if (state === TOO_MANY_CONNECTIONS) {
+    const { message, details } = tooFew(text);
+    return new MajordomoError('ERR_TITANIC_STORE_AWAY', `${where}: ${message}`, {
+      cause: error,
+      details,
+    });
   }
   const away = AWAY.get(code)?.(shownHost(host));
   const said = away === undefined ? text : `does not answer: ${away}`;

@@ -35,13 +35,15 @@ export async function within<Result>(
 /** The session of this broker is not alive: nothing was changed. */
 export class FenceDown extends Error {}
 
+export const TOO_MANY_CONNECTIONS = '53300';
+
 /** Another session has kept something locked for too long: nothing was changed. */
 export const LOCK_TIMEOUT = '55P03';
 
 const BY_CODE: ReadonlyMap<string, RetryReason> = new Map<string, RetryReason>([
   ['53100', 'full'],
   ['53200', 'other'],
-  ['53300', 'too_many_connections'],
+  [TOO_MANY_CONNECTIONS, 'too_many_connections'],
   ['25006', 'read_only'],
   ['40001', 'serialization'],
   // What a statement does that another writer has overtaken: `unchanged` in statements.ts.
@@ -94,9 +96,18 @@ export function isOfRow(error: unknown): boolean {
 export function connectReason(error: unknown): RetryReason | null {
   if (codeOf(error) === 'ERR_TITANIC_LOST') return null;
   const { reason } = detailsOf(error);
-  if (reason === 'read_only') return reason;
+  if (reason === 'read_only' || reason === 'too_many_connections') return reason;
   const cause = (error as { readonly cause?: unknown } | null)?.cause;
   return retryReason(cause) ?? 'connection';
+}
+
+/** True if the server answers, and does not do it; not what follows from a lost connection or session. */
+export function isRefusal(error: unknown): boolean {
+  if (codeOf(error)?.startsWith('ERR_') === true) {
+    return connectReason(error) === 'too_many_connections';
+  }
+  const reason = retryReason(error);
+  return stateOf(error) !== '' && reason !== 'connection' && reason !== 'read_only';
 }
 
 /** True if the connection cannot be used any more, or leads to the wrong server. */

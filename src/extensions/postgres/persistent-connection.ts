@@ -5,6 +5,7 @@ import { codeOf } from '../../core/errors.js';
 import { connect, type Connection, type Known, type Login } from './connection.js';
 import type { RetryReason } from '../../store/retries.js';
 import { connectReason, endsConnection, retryReason, TimeOver, within } from './failures.js';
+import { ReconnectPauses } from './reconnect-pauses.js';
 import type { ServerIdentity } from './server.js';
 
 const PAUSE_MIN_MS = 20;
@@ -34,6 +35,7 @@ export class PersistentConnection {
   readonly #login: Login;
   readonly #timeoutMs: number;
   readonly #last: Known;
+  readonly #pauses: ReconnectPauses;
   readonly #events: ConnectionEvents;
   #connection: Connection | null = null;
   #connecting: Promise<Connection> | null = null;
@@ -45,6 +47,7 @@ export class PersistentConnection {
     this.#login = login;
     this.#timeoutMs = timeoutMs;
     this.#last = last;
+    this.#pauses = last.pauses ??= new ReconnectPauses();
     this.#events = events;
   }
 
@@ -134,6 +137,8 @@ export class PersistentConnection {
   }
 
   async #connect(): Promise<Connection> {
+    await this.#pauses.over(() => this.#isClosed);
+    this.#mustBeOpen();
     let opened: Awaited<ReturnType<typeof connect>> | null = null;
     try {
       opened = await connect(this.#login, this.#last, this.#timeoutMs);
@@ -145,10 +150,12 @@ export class PersistentConnection {
     } catch (error) {
       opened?.connection.destroy();
       this.#away = error;
+      this.#pauses.failed();
       this.#events.unreachable(error);
       throw error;
     }
     this.#away = null;
+    this.#pauses.worked();
     this.#connection = opened.connection;
     return opened.connection;
   }
@@ -161,6 +168,7 @@ export class PersistentConnection {
   /** What is under way fails. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#pauses.wake();
     await this.#connecting?.catch(() => undefined);
     await this.#connection?.close();
   }

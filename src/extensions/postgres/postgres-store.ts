@@ -61,6 +61,8 @@ export type StoreReport =
   | { readonly report: 'set-aside'; readonly text: string }
   /** The database does not take a row. */
   | { readonly report: 'refused'; readonly text: string }
+  /** The database refuses what is read. */
+  | { readonly report: 'unread'; readonly text: string }
   /** Another session keeps the row of a request locked; `pid`: its process of the server, if known. */
   | { readonly report: 'locked'; readonly uuid: string; readonly pid: number | null }
   | { readonly report: 'lost'; readonly text: string }

@@ -14,7 +14,7 @@ import {
   takeOrders,
 } from '../../store/thread/operations.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
-import { failureOf, storeText } from './failures.js';
+import { failureOf, isRefusal, storeText, textOf } from './failures.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import {
   inParts,
@@ -59,6 +59,8 @@ class PostgresThread {
   /** Settled when the large replies that were asked for are read. */
   #large: Promise<void> = Promise.resolve();
   #settling: NodeJS.Timeout | null = null;
+  /** What the database said when it refused one of these, and nothing of it has worked since. */
+  readonly #refused = new Map<OperationName, string>();
   #isClosing = false;
 
   constructor(open: OpenPostgres, port: MessagePort, store: StoreSession) {
@@ -187,10 +189,25 @@ class PostgresThread {
     work: () => Promise<ResultOf<Name>>,
   ): Promise<void> {
     try {
-      this.#answers.done(order, await work());
+      const result = await work();
+      this.#refused.delete(order.name);
+      this.#answers.done(order, result);
     } catch (error) {
-      this.#answers.failed(order, this.#failureOf(error));
+      this.#failed([order], error);
     }
+  }
+
+  /** A read, or a claim, has failed. A refusal is told at once, and not again for each that follows. */
+  #failed(
+    orders: readonly { readonly name: OperationName; readonly id: number }[],
+    error: unknown,
+  ): void {
+    for (const order of orders) this.#answers.failed(order, this.#failureOf(error));
+    const [first] = orders;
+    const text = textOf(error);
+    if (first === undefined || !isRefusal(error) || this.#refused.get(first.name) === text) return;
+    this.#refused.set(first.name, text);
+    void this.#store.tellUnread(error);
   }
 
   async #commit(order: OrderOf<'commit'>): Promise<void> {
@@ -238,12 +255,10 @@ class PostgresThread {
 
   /** While batches are committed. */
   async #claim(order: OrderOf<'claim'>): Promise<void> {
-    try {
+    await this.#answer(order, async () => {
       this.#store.mustBeReady();
-      this.#answers.done(order, await this.#store.claims.claim(...order.args));
-    } catch (error) {
-      this.#answers.failed(order, this.#failureOf(error));
-    }
+      return await this.#store.claims.claim(...order.args);
+    });
     this.#answers.send();
   }
 
@@ -261,9 +276,10 @@ class PostgresThread {
       const questions = asked.map(({ args: [uuid, replyBytesMax] }) => ({ uuid, replyBytesMax }));
       answers = await lookUp(this.#reader, questions);
     } catch (error) {
-      for (const order of asked) this.#answers.failed(order, this.#failureOf(error));
+      this.#failed(asked, error);
       return;
     }
+    this.#refused.delete('lookUp');
     for (const [at, order] of asked.entries()) {
       const answer = answers[at] ?? { state: 'absent' };
       if ('bodyKey' in answer) this.#readInParts(order, answer);

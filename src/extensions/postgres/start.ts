@@ -263,6 +263,9 @@ class Database {
     refused: ({ text }) => {
       this.#in.events.emit({ name: 'store.refused', text });
     },
+    unread: ({ text }) => {
+      this.#in.events.emit({ name: 'store.unread', text });
+    },
     'set-aside': ({ text }) => {
       this.#in.events.emit({ name: 'store.set_aside', text });
     },

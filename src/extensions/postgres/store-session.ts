@@ -10,6 +10,7 @@ import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
+import { isMissingRight, missingRight } from './rights.js';
 import { isOlder, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
 import { type Claimant, Fence, leave, renew, take } from './session.js';
@@ -116,13 +117,16 @@ export class StoreSession implements ConnectionEvents {
   }
 
   get #connections(): readonly PersistentConnection[] {
-    return [...this.#writes, this.#reads, this.#claiming, this.#leases, this.#hints];
+    const hints = this.#open.hints ? [this.#hints] : [];
+    return [...this.#writes, this.#reads, this.#claiming, this.#leases, ...hints];
   }
 
   async #begin(): Promise<void> {
     const { timeoutMs } = this.#open;
     // The first connection says what is wrong; none of it is tried again for long.
-    await this.#leases.use(performance.now() + timeoutMs, async () => {});
+    await this.#connect([this.#leases], timeoutMs);
+    // A pooler that has too few lets one wait for as long as the others are open.
+    if (this.#last.pooled !== undefined) await this.#connect(this.#connections, 2 * timeoutMs);
     const who = this.#open.login.place;
     const { name, storeId: known } = this.#open;
     const absent = known === null ? null : otherStore(name, null, known);
@@ -205,8 +209,21 @@ export class StoreSession implements ConnectionEvents {
     ];
   }
 
+  async #connect(connections: readonly PersistentConnection[], ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    await Promise.all(connections.map((each) => each.use(until, async () => {})));
+  }
+
+  /** It may take long; but a connection that is lost meanwhile is not waited for as long. */
   async #slowly<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
-    return await this.#leases.use(performance.now() + STARTING_MS, work);
+    const began = performance.now();
+    for (let tries = 0; ; tries++) {
+      const tried = await this.#leases.try(began + STARTING_MS, work);
+      if ('result' in tried) return tried.result;
+      const isLost = !tried.isSent || tried.reason === 'connection';
+      const untilMs = isLost ? this.#open.timeoutMs : STARTING_MS;
+      if (!(await this.#leases.again(tried.reason, tries, began + untilMs))) throw tried.error;
+    }
   }
 
   #checkId({ storeId }: Migrated): void {
@@ -276,6 +293,15 @@ export class StoreSession implements ConnectionEvents {
 
   async read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
     return await this.#reads.use(performance.now() + this.#open.timeoutMs, work);
+  }
+
+  /** Reports that the database refuses what is read, with what helps. */
+  async tellUnread(error: unknown): Promise<void> {
+    const { place } = this.#open.login;
+    const help = isMissingRight(error)
+      ? await this.read((connection) => missingRight(connection, error, place)).catch(() => error)
+      : error;
+    this.#report({ report: 'unread', text: textOf(help) });
   }
 
   /** Ends the session, so that what it had claimed is free at once. */

@@ -140,6 +140,8 @@ export type TitanicEvent =
   | { readonly name: 'store.returned'; readonly host: string; readonly awayMs: number }
   /** The database does not take one row of a batch; the others are stored. */
   | { readonly name: 'store.refused'; readonly text: string }
+  /** The database refuses what is read of it. */
+  | { readonly name: 'store.unread'; readonly text: string }
   /**
    * Another session of the database keeps a row locked: its changes are tried again, the others of the
    * batch are stored. `pid`: the process of the server that has locked it; `null`: not known.

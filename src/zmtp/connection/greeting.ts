@@ -9,6 +9,11 @@ const AS_SERVER_AT = 32;
 const MAJOR = 3;
 const MINOR = 1;
 
+/** Both forms of the PROXY protocol begin with these. */
+const PROXY_HEADS = ['PROXY ', '\r\n\r\n\0\r\nQUIT\n'].map((head) => Buffer.from(head));
+const NO_PROXY_HEAD =
+  'not ZMTP: the PROXY protocol comes first; switch it off at the load balancer for this port (HAProxy: send-proxy)';
+
 /** What is wrong with values below `MAJOR`, which are revisions (15/ZMTP); 1 is ZMTP 2.0. */
 const FORMER: readonly (string | null)[] = [
   'ZMTP 1.0 is too old: a listener with transport: libzmq speaks it',
@@ -44,7 +49,10 @@ export interface Greeting {
  */
 export function greetingFault(bytes: Buffer): string | null {
   const { length } = bytes;
-  if (length > 0 && bytes[0] !== 0xff) return 'not ZMTP 3: no signature';
+  if (length > 0 && bytes[0] !== 0xff) {
+    const hasHead = PROXY_HEADS.some((head) => bytes.subarray(0, head.length).equals(head));
+    return hasHead ? NO_PROXY_HEAD : 'not ZMTP 3: no signature';
+  }
   if (length > 9 && ((bytes[9] ?? 0) & 1) !== 1) return 'not ZMTP 3: no signature';
   return length > 10 ? (FORMER[bytes[10] ?? 0] ?? null) : null;
 }

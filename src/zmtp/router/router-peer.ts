@@ -344,7 +344,9 @@ export class RouterPeer
 
   closed(isCut: boolean): void {
     if (isCut && !this.isGone) {
-      this.#reject('cut', 'the peer disconnected in the middle of a message');
+      const what =
+        this.id < 0 ? 'its handshake, as a health check does that only connects' : 'a message';
+      this.#reject('cut', `the peer disconnected in the middle of ${what}`);
     }
     this.isGone = true;
     this.#router.count(this, 0, 0);

@@ -14,7 +14,7 @@ afterEach(() => {
   for (const loop of loops.splice(0)) loop.stop();
 });
 
-/** Connections with incomplete messages. */
+/** Connections with incomplete messages, and others that have stalled with output. */
 class Stage {
   readonly holdings = new Holdings(LIMIT);
   readonly loop: BrokerLoop;
@@ -23,6 +23,7 @@ class Stage {
   readonly closed: string[] = [];
   readonly #accounts = new Map<string, MemoryAccount>();
   readonly #messages = new Map<string, number[]>();
+  readonly #unread = new Map<string, number[]>();
 
   constructor() {
     const broker: Partial<Broker> = {
@@ -57,11 +58,21 @@ class Stage {
     this.loop.receiving();
   }
 
+  /** A connection has read nothing of so much for a second. */
+  stall(identity: string, bytes: number): void {
+    this.#unread.set(identity, [...(this.#unread.get(identity) ?? []), bytes]);
+    this.account(identity).add('output', bytes);
+  }
+
   #closeLargest(identity: string, { which }: Closing): boolean {
-    const messages = this.#messages.get(identity)?.sort((one, other) => one - other);
-    const bytes = messages?.pop();
-    if (bytes === undefined || which !== 'incomplete') return false;
-    this.account(identity).add('input', -bytes);
+    if (which !== 'incomplete' && which !== 'stalled') return false;
+    const held = which === 'incomplete' ? this.#messages : this.#unread;
+    const bytes = held
+      .get(identity)
+      ?.sort((one, other) => one - other)
+      .pop();
+    if (bytes === undefined) return false;
+    this.account(identity).add(which === 'incomplete' ? 'input' : 'output', -bytes);
     this.closed.push(`${identity} ${bytes} ${which}`);
     return true;
   }
@@ -78,6 +89,14 @@ describe('parts of messages', () => {
     expect(stage.holdings.bytes).toBeLessThan(LIMIT * 0.875);
     expect(stage.account('quiet').mayHold(100)).toBe(true);
     expect(stage.turns).toBe(0);
+  });
+
+  it('close those first that have stalled with unread output', () => {
+    const stage = new Stage();
+    stage.part('quiet', 20);
+    for (const bytes of [300, 350, 250]) stage.stall('deaf', bytes);
+    stage.part('quiet', 200);
+    expect(stage.closed).toEqual(['deaf 350 stalled']);
   });
 
   it('leave those of a client alone whose accepted requests use the memory', () => {

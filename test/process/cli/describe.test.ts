@@ -52,6 +52,10 @@ async function offer(version: string, fields: z.ZodRawShape): Promise<void> {
   await silent(worker).ready;
 }
 
+function lower(value: unknown): unknown {
+  return typeof value === 'string' ? value.toLowerCase() : value;
+}
+
 /** A worker that announces what it likes. */
 async function announce(name: string, contract: string): Promise<void> {
   const peer = new RawPeer(daemon.endpoint);
@@ -183,6 +187,39 @@ describe('majordomo request', () => {
     expect((await request('{}', '--durable')).status).toBe(64);
   });
 
+  it('warns of what only the worker can judge, and sends: it takes what its library reads otherwise', async () => {
+    const name = z
+      .string()
+      .trim()
+      .max(5)
+      .regex(/^[a-z]+$/i);
+    const input = z.object({
+      name,
+      times: z.coerce.number(),
+      kind: z.preprocess(lower, z.enum(['a'])),
+    });
+    const contract = service('lax', { input, output: z.string() });
+    const services = { lax: () => 'taken' };
+    const worker = new Worker({ endpoints: daemon.endpoint, contract, services });
+    workers.push(worker);
+    await silent(worker).ready;
+    for (const body of [
+      '{"name":"ANNA","times":1,"kind":"a"}',
+      '{"name":"  anna  ","times":1,"kind":"a"}',
+      '{"name":"anna","times":"5","kind":"a"}',
+      '{"name":"anna","times":1,"kind":"A"}',
+    ]) {
+      const sent = await run(['request', 'lax', body, ...at]);
+      expect([body, sent.status, sent.stdout]).toEqual([body, 0, '"taken"\n']);
+      expect(sent.stderr).toMatch(
+        /^(majordomo: warning: the body does not suit .*only its worker can judge.*)?$/s,
+      );
+      if (body.includes('ANNA')) expect(sent.stderr).toContain('/name: ');
+    }
+    expect((await run(['request', 'lax', '{"name":"ANNA"}', ...at])).status).toBe(64);
+    expect((await run(['request', 'lax', '["ANNA"]', ...at])).status).toBe(64);
+  });
+
   it(
     'warns of a schema that cannot be used, and sends: within a second',
     async () => {
@@ -226,7 +263,7 @@ describe('majordomo request', () => {
       [{ ...old, exclusiveMaximum: true }, '5', 64, ''],
       [{ $schema: `${http}/draft-07/schema#`, ...tuple }, '["x"]', 75, ''],
       [{ $schema: `${http}/draft-07/schema`, ...tuple }, '["x",1]', 64, ''],
-      [{ $schema: `${https}/draft/2019-09/schema`, ...tuple }, '[1]', 64, ''],
+      [{ $schema: `${https}/draft/2019-09/schema`, ...tuple }, '["x",1]', 64, ''],
       [{ $schema: `${https}/draft/2020-12/schema`, exclusiveMaximum: 5 }, '5', 64, ''],
       [{ exclusiveMaximum: 5 }, '3', 75, ''],
       [{ $schema: 'urn:mine', type: 'string' }, '3', 75, 'of another dialect'],

@@ -80,6 +80,14 @@ describe('a wrong request gets a status that says what is wrong (contract §4)',
     expect(reply).toMatchObject({ status: 400, json: { error: { code: 'ERR_HTTP_BODY' } } });
   });
 
+  it('400 for a body that is not UTF-8: texts that differ would be the same', async () => {
+    const body = Buffer.from('{"service": "ü"}', 'latin1');
+    const target = `${url}/api/v1/titanic/purge`;
+    const reply = await ask(target, { method: 'POST', token: TOKEN, body });
+    expect(reply).toMatchObject({ status: 400, json: { error: { code: 'ERR_HTTP_BODY' } } });
+    expect(reply.text).toContain('not UTF-8');
+  });
+
   it('413 for a body over 64 KiB, by its length or as it comes', async () => {
     const body = Buffer.alloc(65_537, ' ');
     const target = `${url}/api/v1/ha/promote`;

@@ -38,6 +38,19 @@ describe('what peers provoke is told', () => {
     throttle.flush();
   });
 
+  it('for some kinds once in a longer time', () => {
+    const { throttle, lines, at } = throttled();
+    const say = (): void => {
+      throttle.write('cut', (leftOut) => lines.push(`cut ${leftOut}`), 'a', null, 600_000);
+    };
+    for (let second = 0; second <= 600; second++) {
+      at(second * 1000);
+      say();
+    }
+    expect(lines).toEqual(['cut 0', 'cut 599']);
+    throttle.flush();
+  });
+
   it('for each identity that provokes it, where it matters who did', () => {
     const { throttle, lines } = throttled();
     for (const who of ['alice', 'bob', 'alice']) say(throttle, lines, 'rights', who);

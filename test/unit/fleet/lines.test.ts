@@ -30,5 +30,8 @@ describe('the lines of the fleet', () => {
     const advice = 'check fleet.natsCredsFile, and the users of the server';
     expect(refused('n:4222: Authorization Violation').split(advice)).toHaveLength(2);
     expect(refused(`n:4222: Authorization Violation; ${advice}`).split(advice)).toHaveLength(2);
+    const large = refused("n:4222: 'Maximum Payload Violation'");
+    expect(large).toContain('give all servers of fleet.nats the same max_payload');
+    expect(large).not.toContain('natsCredsFile');
   });
 });

@@ -1,0 +1,46 @@
+/** Connections to a database that is away. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+import { expect, it } from '@jest/globals';
+
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
+import type { Known } from '../../src/extensions/postgres/connection.js';
+import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
+
+/** How long six connections try. */
+const TRYING_MS = 3000;
+/** Each of the six by itself would try four times as often. */
+const TRIES_MAX = 30;
+
+it('are tried less and less often, by all of a store together', async () => {
+  let tries = 0;
+  const away = createServer((socket) => {
+    tries++;
+    socket.on('error', () => undefined);
+    socket.destroy();
+  });
+  away.listen(0, '127.0.0.1');
+  await once(away, 'listening');
+  const address = away.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const place = databaseAddressOf(`postgresql://u@127.0.0.1:${port}/store`);
+  if (typeof place === 'string') throw new Error(place);
+  const login = { place, passwordFile: null, isLoopback: true };
+  const known: Known = { place: 0 };
+  const events = {
+    connected: () => Promise.resolve(),
+    unreachable: () => undefined,
+    retried: () => undefined,
+  };
+  const all = Array.from({ length: 6 }, () => new PersistentConnection(login, 1000, known, events));
+  const until = performance.now() + TRYING_MS;
+  const used = all.map((each) => each.use(until, () => Promise.resolve()));
+  expect((await Promise.allSettled(used)).map(({ status }) => status)).toEqual(
+    Array.from(all, () => 'rejected'),
+  );
+  expect(tries).toBeGreaterThan(3);
+  expect(tries).toBeLessThan(TRIES_MAX);
+  await Promise.all(all.map((each) => each.close()));
+  away.close();
+});

@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+
+import { ReconnectPauses } from '../../../src/extensions/postgres/reconnect-pauses.js';
+
+describe('the pauses before a store is connected to again', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  /** @param randoms the numbers that it draws, in a circle */
+  function pauses(...randoms: number[]): ReconnectPauses {
+    let drawn = 0;
+    return new ReconnectPauses(Date.now, () => randoms[drawn++ % randoms.length] ?? 0);
+  }
+
+  /** When it may be tried; `null`: not within ten minutes. */
+  function waits(of: ReconnectPauses, isOver = (): boolean => false): { at: number | null } {
+    const began = Date.now();
+    const waited: { at: number | null } = { at: null };
+    void of.over(isOver).then(() => {
+      waited.at = Date.now() - began;
+    });
+    return waited;
+  }
+
+  it('are longer after each failure, up to a maximum', async () => {
+    const all = pauses(1, 0);
+    const waited: (number | null)[] = [];
+    for (let failures = 0; failures < 16; failures++) {
+      const wait = waits(all);
+      await jest.advanceTimersByTimeAsync(600_000);
+      waited.push(wait.at);
+      all.failed();
+    }
+    expect(waited.slice(0, 4)).toEqual([0, 20, 40, 80]);
+    expect(waited.slice(-2)).toEqual([20_000, 20_000]);
+  });
+
+  it('have a spread: those that lost their connections together do not return together', async () => {
+    const spread = pauses(0.5, 0, 0.2, 0.9);
+    for (let failures = 0; failures < 12; failures++) spread.failed();
+    const waiting = [waits(spread), waits(spread), waits(spread), waits(spread)];
+    await jest.advanceTimersByTimeAsync(600_000);
+    expect(new Set(waiting.map(({ at }) => at)).size).toBe(4);
+  });
+
+  it('begin anew for all that wait when one of them fails', async () => {
+    const all = pauses(0.5);
+    for (let failures = 0; failures < 6; failures++) all.failed();
+    const waiting = waits(all);
+    await jest.advanceTimersByTimeAsync(480);
+    all.failed();
+    await jest.advanceTimersByTimeAsync(700);
+    expect(waiting.at).toBeNull();
+    await jest.advanceTimersByTimeAsync(600_000);
+    expect(waiting.at).toBeGreaterThan(1180);
+  });
+
+  it('end for all when one has connected, or when nobody waits any longer', async () => {
+    const all = pauses(0.5);
+    for (let failures = 0; failures < 12; failures++) all.failed();
+    let isClosed = false;
+    const closed = waits(all, () => isClosed);
+    const waiting = [waits(all), waits(all)];
+    isClosed = true;
+    all.wake();
+    await jest.advanceTimersByTimeAsync(0);
+    expect([closed.at, ...waiting.map(({ at }) => at)]).toEqual([0, null, null]);
+    all.worked();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(waiting.map(({ at }) => at)).toEqual([0, 0]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});
