@@ -187,12 +187,15 @@ export class Dispatcher {
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
     const { attempts, acceptedAt, notBefore, generation } = request;
+    const { clock, options } = this.#context;
     // After attempts, it is no longer known when a delay, or the wait before a retry, ended.
     const isAcceptance = attempts > 0 && generation === 0;
     index.setDouble(slot, SINCE, isAcceptance ? acceptedAt : notBefore);
     service.open++;
-    // Another node's clock may have set the times: it waits no longer than intended at acceptance.
-    const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
+    // Another node's clock may have set the times: it waits no longer than intended at acceptance, and by a clock
+    // that is behind no longer than between attempts.
+    const betweenMs = clock.isBehind ? options.retryMaxMs : Infinity;
+    const mostMs = attempts === 0 ? notBefore - acceptedAt : betweenMs;
     this.wait(slot, OPENED, now + Math.min(notBefore - wall, mostMs), now);
     return slot;
   }
