@@ -159,10 +159,10 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     return of('warn', name, text);
   },
   'clock.stepped': (event) => {
-    const { name, stepMs, holdMs, pending, replied, dead, schedules } = event;
+    const { name, stepMs, pending, replied, dead } = event;
     const how = stepMs > 0 ? `set forward by ${stepMs} ms` : `set back by ${-stepMs} ms`;
-    const held = `held are ${pending} pending, ${replied} replied and ${dead} dead requests, and ${schedules} schedules`;
-    const text = `the clock was ${how}: nothing that is stored expires, and no schedule is due, for ${holdMs} ms; ${held}`;
+    const held = `held are ${pending} pending, ${replied} replied and ${dead} dead requests`;
+    const text = `the clock was ${how}: nothing that is stored expires, and no schedule is due, for 60 s; ${held}`;
     return of('warn', name, text);
   },
   'clock.behind': ({ name, newest, behindMs }) => {

@@ -18,7 +18,7 @@ import type {
   StoreCounts,
 } from '../../store/store.js';
 import { StoredServices } from './stored-services.js';
-import { STEP_HOLD_MS, WallClock } from './wall-clock.js';
+import { WallClock } from './wall-clock.js';
 import { NO_WEBHOOKS, type WebhookRule } from './webhooks.js';
 
 /** What Titanic reads of the store. It commits through its replica. */
@@ -73,6 +73,7 @@ export class TitanicContext {
   /** Time of this turn: whole milliseconds since 1970. */
   wall = 0;
   readonly clock: WallClock = new WallClock();
+  #wasBehind = false;
 
   constructor(
     options: TitanicOptions,
@@ -102,21 +103,22 @@ export class TitanicContext {
     const { clock, events } = this;
     this.now = now;
     this.wall = wall;
-    const wasBehind = clock.isBehind;
     const stepMs = clock.look(now, wall);
     if (stepMs !== 0) {
       const { pending, replied, dead } = this.counts;
-      const held = { pending, replied, dead, schedules: this.scheduled };
-      events.emit({ name: 'clock.stepped', stepMs, holdMs: STEP_HOLD_MS, ...held });
+      events.emit({ name: 'clock.stepped', stepMs, pending, replied, dead });
     }
-    if (wasBehind && !clock.isBehind) events.emit({ name: 'clock.caught_up' });
+    if (!this.#wasBehind || clock.isBehind) return;
+    this.#wasBehind = false;
+    events.emit({ name: 'clock.caught_up' });
   }
 
   /** The store was opened. @param newestAt when its newest request was accepted; 0: it has none */
   opened(newestAt: number): void {
     const behindMs = this.clock.starts(newestAt, this.wall);
+    this.#wasBehind = behindMs > 0;
     const newest = new Date(newestAt).toISOString();
-    if (behindMs > 0) this.events.emit({ name: 'clock.behind', behindMs, newest });
+    if (this.#wasBehind) this.events.emit({ name: 'clock.behind', behindMs, newest });
   }
 
   /** What times to live count from: never before the newest request that the store had at the start. */

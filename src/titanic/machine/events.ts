@@ -126,16 +126,14 @@ export type TitanicEvent =
   | { readonly name: 'service.resumed'; readonly service: string; readonly who: string }
   /** It is in the store, but this version, or this system, does not understand it. */
   | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }
-  /** The wall clock was set, by so much: nothing that is stored ends by time for `holdMs` (D110). */
+  /** The wall clock was set, by so much: for a minute nothing that is stored ends by time (D110). */
   | {
       readonly name: 'clock.stepped';
       /** Negative: it was set back. */
       readonly stepMs: number;
-      readonly holdMs: number;
       readonly pending: number;
       readonly replied: number;
       readonly dead: number;
-      readonly schedules: number;
     }
   /** At the start the wall clock is before the newest request in the store, which was accepted at `newest`. */
   | { readonly name: 'clock.behind'; readonly behindMs: number; readonly newest: string }

@@ -6,7 +6,7 @@
 /** A larger difference between the two clocks, from one turn to the next, is a step. */
 export const STEP_MS = 5000;
 /** How long nothing ends by time after a step. */
-export const STEP_HOLD_MS = 60_000;
+const STEP_HOLD_MS = 60_000;
 /** How often a clock that is behind is looked at. */
 const LOOK_MS = 1000;
 
