@@ -178,6 +178,8 @@ export class SimNode implements WatchedNode {
   #readOffset = 0;
   /** Until when a step of the clock ends nothing (D110). */
   #heldUntil = -Infinity;
+  /** The time to which it was set then. */
+  #heldFrom = 0;
   #mapEpoch = 0;
 
   constructor(surroundings: NodeSurroundings) {
@@ -332,6 +334,7 @@ export class SimNode implements WatchedNode {
     };
     const reports = new StoreReports(wake, time, fatal);
     const { store: bare, recovered } = this.disk.openNow(this.#checked(reports));
+    if (this.#in.pairing === null) this.#checkEnds(bare);
     const store = this.#counted(sabotage.disk?.(bare, this.disk) ?? bare);
     const replicas = this.#replicasOf(store, recovered);
     const { replica, replication } = replicas;
@@ -480,6 +483,19 @@ export class SimNode implements WatchedNode {
         return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       },
     });
+  }
+
+  /** While a step of its clock holds it, a standalone node decides about no end by time (D110). */
+  #checkEnds(store: NodeStore): void {
+    const commit = store.commit.bind(store);
+    store.commit = (transaction, changes, completion) => {
+      for (const change of changes) {
+        const at = change.kind === 'expire' ? change.at : change.kind === 'sweep' ? change.now : 0;
+        const isNew = this.isHeld && this.#heldFrom <= at && at <= this.wall;
+        hold(!isNew, `the clock was set, and a change ends something: ${change.kind}`);
+      }
+      commit(transaction, changes, completion);
+    };
   }
 
   #epochs({ epochMaxMs }: Pairing): EpochStore {
@@ -661,7 +677,10 @@ export class SimNode implements WatchedNode {
   /** The process reads its clock. */
   #readWall(): number {
     const { now } = this.#clock;
-    if (Math.abs(this.#wallOffset - this.#readOffset) > STEP_MS) this.#heldUntil = now + HOLD_MS;
+    if (Math.abs(this.#wallOffset - this.#readOffset) > STEP_MS) {
+      this.#heldUntil = now + HOLD_MS;
+      this.#heldFrom = this.wall;
+    }
     this.#readOffset = this.#wallOffset;
     if (now >= this.#heldUntil) this.endsMax = Math.max(this.endsMax, this.wall);
     return this.wall;
