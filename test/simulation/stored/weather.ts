@@ -9,7 +9,7 @@ export const PLENTY = 1_000_000_000;
 export const INTERVAL_MS = 100;
 export const HOUR_MS = 3_600_000;
 /** From 1970 to now is as far. */
-export const DECADES_MS = 50 * 365 * 24 * HOUR_MS;
+const DECADES_MS = 50 * 365 * 24 * HOUR_MS;
 
 /** A broker whose limits are never reached. */
 export function roomyBroker(random: SimRandom): BrokerOptions {
