@@ -144,6 +144,7 @@ const SQL = {
   ledger: 'SELECT next_number AS nextNumber, openings FROM ledger WHERE id = 1',
   setLedger: 'UPDATE ledger SET next_number = ?, openings = ? WHERE id = 1',
   storeId: 'SELECT store_id FROM ledger WHERE id = 1',
+  newest: 'SELECT accepted_at FROM requests WHERE uuid = (SELECT max(uuid) FROM requests)',
   peer: `SELECT store_id AS storeId, up_to AS upTo, bodies_up_to AS bodiesUpTo
     FROM peer WHERE id = 1`,
   setPeer: `INSERT INTO peer (id, store_id, up_to, bodies_up_to) VALUES (1, ?, ?, ?)
@@ -268,6 +269,7 @@ interface Rows {
     readonly state: number | null;
   };
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
+  readonly newest: number;
   readonly storeId: Buffer;
   readonly peer: Holding;
   readonly record: readonly Value[];
@@ -294,6 +296,7 @@ const SCALARS: readonly string[] = [
   'reply',
   'reason',
   'lastFailure',
+  'newest',
   'storeId',
   'isTaken',
   'bodyOf',

@@ -131,6 +131,7 @@ export class Tables {
   get recovered(): NodeRecovered {
     return {
       counts: this.#counts,
+      newestAt: this.#sql.newest.get() ?? 0,
       storeId: present(this.#sql.storeId.get(), 'a store id'),
       firstTransaction: this.#last + 1,
       holds: this.#sql.peer.get() ?? null,
