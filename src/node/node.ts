@@ -47,6 +47,7 @@ import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointStatuses, reachedOrNull } from './reached.js';
 import { logChanges, renewTls, withNewKeys } from './reload.js';
+import { ServerKeys } from './server-keys.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
 import { StoreCauses } from './store-causes.js';
@@ -125,6 +126,7 @@ export class Node implements Host {
   /** What closes each part that was started, in that order. */
   readonly #closing: (() => Promise<void>)[] = [];
   #current: Config;
+  readonly #serverKeys: ServerKeys;
   #http: HttpServer | null = null;
   #renewTokens: ((config: Config) => void) | null = null;
   #stored: TitanicHost | null = null;
@@ -147,6 +149,7 @@ export class Node implements Host {
     this.#eventLog = new EventLog(log, this.#throttle, lines);
     this.events = tee<NamedEvent>(this.#eventLog, this.#watched);
     this.keys = new Keys(config, log);
+    this.#serverKeys = new ServerKeys(config);
     this.#view = config.bstar.role === 'standalone' ? null : new PairView(config);
     this.#health.pair = this.#view;
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
@@ -460,7 +463,8 @@ export class Node implements Host {
     this.broker.setLimits(limits);
     this.holdings.limit = limits.memoryBytes;
     this.broker.counters.requests.services.most = metrics.services;
-    logChanges(before, accepted, this.#log);
+    const renewed = this.#serverKeys.renewed(before, accepted, this.#log);
+    logChanges(before, accepted, renewed, this.#log);
     this.traceChanged();
     this.#transport?.setLimits(routerLimits(this.#current, this.keys));
     for (const each of this.#attached) each.reconfigure?.(this.#current);

@@ -1,6 +1,6 @@
 /** Applies a configuration that was read again (SIGHUP): what changed, and the files that it names. */
 import type { Config, ListeningSection } from '../config/config.js';
-import { diff, onlyKeysDiffer } from '../config/diff.js';
+import { diff, type Difference, onlyKeysDiffer } from '../config/diff.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
@@ -34,8 +34,11 @@ export function withNewKeys(
   return { ...next, ...Object.fromEntries(kept) } as Config;
 }
 
-export function logChanges(current: Config, next: Config, log: Log): void {
-  const { live, restart } = diff(current, next);
+/** @param files changes of what the configuration only names */
+export function logChanges(current: Config, next: Config, files: Difference, log: Log): void {
+  const named = diff(current, next);
+  const live = [...named.live, ...files.live];
+  const restart = [...named.restart, ...files.restart];
   log.info(
     { event: 'config.reloaded', applied: live, needRestart: restart },
     `configuration reloaded: ${live.length} changes applied, ${restart.length} need a restart`,
