@@ -463,13 +463,13 @@ export class Node implements Host {
     this.broker.setLimits(limits);
     this.holdings.limit = limits.memoryBytes;
     this.broker.counters.requests.services.most = metrics.services;
-    const renewed = this.#serverKeys.renewed(before, accepted, this.#log);
-    logChanges(before, accepted, renewed, this.#log);
+    const { live, restart } = this.#serverKeys.renewed(before, accepted, this.#log);
+    const files = { live: [...live, ...renewTls(this.#http, this.#log)], restart };
+    logChanges(before, accepted, files, this.#log);
     this.traceChanged();
     this.#transport?.setLimits(routerLimits(this.#current, this.keys));
     for (const each of this.#attached) each.reconfigure?.(this.#current);
     this.keys.reread(this.#current);
-    renewTls(this.#http, this.#log);
     this.#renewTokens?.(this.#current);
   }
 

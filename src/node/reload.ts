@@ -1,6 +1,6 @@
 /** Applies a configuration that was read again (SIGHUP): what changed, and the files that it names. */
 import type { Config, ListeningSection } from '../config/config.js';
-import { diff, type Difference, onlyKeysDiffer } from '../config/diff.js';
+import { type Change, diff, type Difference, onlyKeysDiffer } from '../config/diff.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
@@ -64,12 +64,18 @@ function renewSecretKeys(
 
 /**
  * Renews certificates while the server runs; if the files are invalid, it keeps the current ones.
+ * @returns the change, as `logChanges` takes it
  */
-export function renewTls(http: HttpServer | null, log: Log): void {
+export function renewTls(http: HttpServer | null, log: Log): readonly Change[] {
   try {
-    http?.renewTls();
+    const renewed = http?.renewTls() ?? null;
+    if (renewed === null) return [];
+    const text = `http.tls has another certificate: SHA-256 ${renewed.to}`;
+    log.info({ event: 'http.tls_renewed', fingerprint: renewed.to }, text);
+    return [{ key: 'http.tls', ...renewed }];
   } catch (error) {
     const text = `the HTTP certificate was not reloaded: ${messageOf(error)}`;
     log.error({ event: 'http.tls_refused', code: codeOf(error) }, text);
+    return [];
   }
 }
