@@ -42,8 +42,9 @@ async function beginLog(user: StoreUser): Promise<void> {
 /** The store as a broker that is killed now leaves it, at another path. */
 function killed(name: string): string {
   const path = directory.apart(name);
-  for (const suffix of ['', '-wal', '-shm'])
-    {copyFileSync(`${directory.file}${suffix}`, path + suffix);}
+  for (const suffix of ['', '-wal', '-shm']) {
+    copyFileSync(`${directory.file}${suffix}`, path + suffix);
+  }
   copyFileSync(join(directory.path, 'store.json'), join(directory.path, name, 'store.json'));
   return path;
 }
