@@ -46,7 +46,7 @@ import { nodeView } from './node-view.js';
 import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointStatuses, reachedOrNull } from './reached.js';
-import { logChanges, renewTls, withNewKeys } from './reload.js';
+import { logChanges, renewTls, tokenChanges, withNewKeys } from './reload.js';
 import { ServerKeys } from './server-keys.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
@@ -128,7 +128,7 @@ export class Node implements Host {
   #current: Config;
   readonly #serverKeys: ServerKeys;
   #http: HttpServer | null = null;
-  #renewTokens: ((config: Config) => void) | null = null;
+  #renewTokens: ((config: Config) => readonly string[]) | null = null;
   #stored: TitanicHost | null = null;
   #pair: StartedPair | null = null;
   #transport: Transport | null = null;
@@ -275,9 +275,7 @@ export class Node implements Host {
         this.events,
       );
       this.#http = http;
-      this.#renewTokens = (next) => {
-        renewTokens(http, next, this.dataDir, log);
-      };
+      this.#renewTokens = (next) => renewTokens(http, next, this.dataDir, log);
       this.#closing.push(() => http.close());
     }
     for (const each of asked) if (each.isFirst === true) await this.#attach(each);
@@ -464,13 +462,13 @@ export class Node implements Host {
     this.holdings.limit = limits.memoryBytes;
     this.broker.counters.requests.services.most = metrics.services;
     const { live, restart } = this.#serverKeys.renewed(before, accepted, this.#log);
-    const files = { live: [...live, ...renewTls(this.#http, this.#log)], restart };
+    const tokens = tokenChanges(before, this.#current, this.#renewTokens?.(this.#current) ?? []);
+    const files = { live: [...live, ...renewTls(this.#http, this.#log), ...tokens], restart };
     logChanges(before, accepted, files, this.#log);
     this.traceChanged();
     this.#transport?.setLimits(routerLimits(this.#current, this.keys));
     for (const each of this.#attached) each.reconfigure?.(this.#current);
     this.keys.reread(this.#current);
-    this.#renewTokens?.(this.#current);
   }
 
   readonly #renewSecretKeys = ({ broker }: Config): void => {

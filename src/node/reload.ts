@@ -1,6 +1,7 @@
 /** Applies a configuration that was read again (SIGHUP): what changed, and the files that it names. */
 import type { Config, ListeningSection } from '../config/config.js';
 import { type Change, diff, type Difference, onlyKeysDiffer } from '../config/diff.js';
+import { shown } from '../config/explain.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
@@ -32,6 +33,21 @@ export function withNewKeys(
     { ...next[section], listen: current[section].listen },
   ]);
   return { ...next, ...Object.fromEntries(kept) } as Config;
+}
+
+/**
+ * The change of tokens whose texts are not in the configuration.
+ * @param names of those that were replaced
+ */
+export function tokenChanges(
+  before: Config,
+  next: Config,
+  names: readonly string[],
+): readonly Change[] {
+  const [old, now] = [before, next].map(({ http }) => JSON.stringify([http.token, http.tokens]));
+  if (names.length === 0 || old !== now) return [];
+  const tokens = shown('http', 'tokens', next.http.tokens);
+  return [{ key: 'http.tokens', from: tokens, to: tokens }];
 }
 
 /** @param files changes of what the configuration only names */

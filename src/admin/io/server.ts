@@ -104,8 +104,8 @@ export interface HttpServer {
    * @throws ERR_CONFIG_FILE; then nothing has changed
    */
   renewTls(): { readonly from: string; readonly to: string } | null;
-  /** Replaces the tokens and who names users. */
-  setAdmits(admits: Admits): void;
+  /** Replaces the tokens and who names users. @returns the names of tokens that are no longer valid as they were */
+  setAdmits(admits: Admits): ReadonlySet<string>;
   /** Takes no more requests, and gives unfinished answers some time. */
   close(): Promise<void>;
 }
@@ -135,7 +135,9 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
       return from === to ? null : { from, to };
     },
     setAdmits: (next) => {
-      shell.withdraw(guard.replace(next));
+      const gone = guard.replace(next);
+      shell.withdraw(gone);
+      return gone;
     },
     close: () => shell.close(),
   };
