@@ -9,6 +9,7 @@ import { REQUEST_ROWS, requestFrom, type StoredRequest } from '../../request.js'
 import { cellsOf, requestColumns, RowReader } from '../../rows.js';
 import type { Attempt, Holding, Owner, RequestUuid, StoredState, Tombstone } from '../../store.js';
 import type { PendingRow } from '../../thread/request-messages.js';
+import { COOKIE, NEXT_MARK } from '../file/log-mark.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 
 type Value = number | string | Buffer | null;
@@ -155,6 +156,8 @@ const SQL = {
   pageBytes: 'PRAGMA page_size',
   /** Moves one page. */
   vacuum: 'PRAGMA incremental_vacuum(1)',
+  markLog: NEXT_MARK,
+  cookie: COOKIE,
   logFrames: 'PRAGMA wal_checkpoint(NOOP)',
   checkpoint: 'PRAGMA wal_checkpoint(PASSIVE)',
 
@@ -252,6 +255,7 @@ interface Rows {
   readonly pageCount: number;
   readonly freePages: number;
   readonly pageBytes: number;
+  readonly cookie: number;
   readonly logFrames: LogFrames;
   readonly checkpoint: LogFrames;
   readonly existing: ExistingRow;
@@ -292,6 +296,7 @@ const SCALARS: readonly string[] = [
   'pageCount',
   'freePages',
   'pageBytes',
+  'cookie',
   'endOfSlice',
   'reply',
   'reason',
