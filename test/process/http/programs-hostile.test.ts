@@ -368,7 +368,10 @@ describe('programs that waste what is shared', () => {
     const stranger = await new RawSocket(stand.daemon.endpoint).shakeHands();
     stranger.write(frame(0, Buffer.alloc(5 * 1024 * 1024), BigInt(6 * 1024 * 1024)));
     const closed = await stand.daemon.waitFor('connection.rejected');
-    expect(closed).toMatchObject({ key: 'token:shop', reason: expect.stringContaining('incomplete message') });
+    expect(closed).toMatchObject({
+      key: 'token:shop',
+      reason: expect.stringContaining('incomplete message'),
+    });
     await half.closed;
     stranger.socket.destroy();
     reader.socket.resume();
