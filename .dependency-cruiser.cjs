@@ -24,7 +24,6 @@ const PACKAGES = [
   '@cfworker/json-schema',
   'better-sqlite3',
   'commander',
-  'croner',
   'json-p3',
   'libsodium-wrappers-sumo',
   'pg',
@@ -528,11 +527,6 @@ const packages = [
     'yaml',
     ['^src/config/io/'],
     'Only config/io reads YAML. Let it hand over the value.',
-  ),
-  packageOnlyIn(
-    'croner',
-    ['^src/titanic/machine/due-times\\.ts$'],
-    'Only titanic/machine/due-times.ts reads cron lines. Ask it for due times.',
   ),
   packageOnlyIn(
     'commander',

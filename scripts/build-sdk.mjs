@@ -45,9 +45,6 @@ const THREAD = 'sdk/stream/shard-thread';
 /** Only CommonJS: it is large, and for tests alone. */
 const TESTING = 'testing';
 
-/** Packages that become part of the code: the SDK depends on as few as possible. */
-const PARTS = ['croner'];
-
 const TIMERS = fileURLToPath(new URL('sdk-timers.mjs', import.meta.url));
 const REAL = {
   ...Object.fromEntries(Object.keys(timers).map((name) => [name, [TIMERS, name]])),
@@ -61,7 +58,7 @@ async function writeCode(format, names) {
     input: Object.fromEntries(names.map((name) => [name, compiledEntry(name)])),
     platform: 'node',
     transform: { inject: REAL },
-    external: (id) => !id.startsWith('.') && !isAbsolute(id) && !PARTS.includes(id),
+    external: (id) => !id.startsWith('.') && !isAbsolute(id),
     onwarn: (warning) => {
       throw new Error(warning.message);
     },
@@ -167,7 +164,3 @@ writeDeclarations({
   target: TARGET,
   sources: new Map(entries.map((name) => [name, sourceOf(name)])),
 });
-for (const name of PARTS) {
-  const licence = readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'));
-  writeFileSync(join(TARGET, `LICENSE.${name}`), licence);
-}

@@ -27,7 +27,7 @@ const isSecret = true;
 
 const token = map(
   {
-    name: z.string({ error: expected(NAME, { isSecret }) }).regex(NAME_PATTERN),
+    name: z.string({ error: expected(NAME, { isSecret, isText: true }) }).regex(NAME_PATTERN),
     role: choice(TOKEN_ROLES),
     token: secret.exactOptional(),
     tokenFile: pathOf('the path of a file with the token', isSecret).exactOptional(),

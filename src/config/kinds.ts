@@ -28,6 +28,8 @@ interface Facts {
   readonly live?: true | 'secretKeys' | 'tokens';
   /** It has secrets, which nothing shows. */
   readonly secret?: true;
+  /** Whether the key, whose value is always text, takes this one. */
+  readonly takes?: (text: string) => boolean;
   /** Of a publisher: what anyone can do there who can connect. */
   readonly could?: string;
 }
@@ -47,7 +49,17 @@ export interface Row extends Facts {
 }
 
 /** The facts that are no part of JSON Schema. */
-const OWN: (keyof Facts)[] = ['value', 'none', 'kind', 'min', 'max', 'live', 'secret', 'could'];
+const OWN: (keyof Facts)[] = [
+  'value',
+  'none',
+  'kind',
+  'min',
+  'max',
+  'live',
+  'secret',
+  'takes',
+  'could',
+];
 
 /** A JSON Schema of what may be written. */
 export function jsonSchemaOf(schema: z.ZodType): object {
@@ -116,7 +128,11 @@ export function expected(
 ): (issue: { readonly input?: unknown }) => string {
   return ({ input }) => {
     if (input === undefined) return 'is missing';
-    if (isSecret) return `expected ${value}`;
+    if (isSecret) {
+      // A short one would be too short as text, too.
+      const isNumber = isText && typeof input === 'number' && !(Math.abs(input) < 1e15);
+      return `expected ${value}${isNumber ? ', got what YAML reads as a number; quote it' : ''}`;
+    }
     const got = `expected ${value}, got ${show(input)}`;
     if (typeof input === 'string') return got + didYouMean(input, words);
     return isText && ['number', 'boolean'].includes(typeof input) ? `${got}; quote it` : got;
@@ -174,7 +190,10 @@ function text(value: string, max: number, pattern: RegExp, isSecret = false): z.
   return z
     .string({ error })
     .check(z.minLength(1), z.maxLength(max), z.regex(pattern))
-    .register(z.globalRegistry, { value });
+    .register(z.globalRegistry, {
+      value,
+      takes: (given) => given.length >= 1 && given.length <= max && pattern.test(given),
+    });
 }
 
 /** Text on one line. */
@@ -227,7 +246,7 @@ export function parsed(
   parse: (given: string) => Parsed<unknown>,
 ): z.ZodString {
   return z
-    .string({ error: expected(value) })
+    .string({ error: expected(value, { isText: true }) })
     .superRefine((given, context) => {
       const result = parse(given);
       if (result.ok) return;

@@ -45,12 +45,15 @@ const listenerCurve = map({
   keysFile,
 });
 
+const PUBLIC_KEY = /^[\w.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/;
+
 export const peerCurve = map({
   secretKeyFile,
   keysFile,
   serverKey: z
-    .string({ error: expected('a public key in Z85: 40 characters') })
-    .regex(/^[\w.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/)
+    .string({ error: expected('a public key in Z85: 40 characters', { isText: true }) })
+    .regex(PUBLIC_KEY)
+    .meta({ takes: (text) => PUBLIC_KEY.test(text) })
     .exactOptional(),
 });
 
@@ -74,7 +77,7 @@ const keys = {
   client: globs().exactOptional(),
   worker: globs().exactOptional(),
   mmi: choice(['full', 'minimal']).exactOptional(),
-  service: z.string({ error: expected('the name of a service') }).exactOptional(),
+  service: z.string({ error: expected('the name of a service', { isText: true }) }).exactOptional(),
   public: publicEndpoint.exactOptional(),
   insecure: flag.exactOptional(),
   transport: choice(TRANSPORTS).exactOptional(),

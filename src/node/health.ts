@@ -26,6 +26,8 @@ export class NodeHealth implements TitanicEvents {
   #logHeld: Reason | null = null;
   /** Rows of the store cannot be used. */
   #setAside: Reason | null = null;
+  /** The wall clock is before the newest stored request. */
+  #clockBehind: Reason | null = null;
   /** Why nothing can be stored. */
   #storeTrouble: Reason | null = null;
 
@@ -52,6 +54,11 @@ export class NodeHealth implements TitanicEvents {
       this.#logHeld = null;
     } else if (event.name === 'store.set_aside') {
       this.#setAside = { code: 'store_set_aside', text: event.text };
+    } else if (event.name === 'clock.behind') {
+      const text = `the clock is before ${event.newest}, when the newest stored request was accepted: nothing expires until it has passed that`;
+      this.#clockBehind = { code: 'clock_behind', text };
+    } else if (event.name === 'clock.caught_up') {
+      this.#clockBehind = null;
     }
   }
 
@@ -60,7 +67,8 @@ export class NodeHealth implements TitanicEvents {
     const cause = this.#storeAway ?? this.#noSession;
     const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';
     const trouble = follows ? null : this.#storeTrouble;
-    return [cause, trouble, this.#logHeld, this.#setAside].filter((reason) => reason !== null);
+    const others = [this.#logHeld, this.#setAside, this.#clockBehind];
+    return [cause, trouble, ...others].filter((reason) => reason !== null);
   }
 
   get now(): Health {

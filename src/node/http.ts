@@ -124,13 +124,28 @@ function usersOf({ trustedUserHeader, trustedProxies }: Config['http']): Trusted
   return { header: trustedUserHeader.toLowerCase(), networks, isLocal };
 }
 
-/** SIGHUP: reads the tokens again; if one is invalid, all stay as they are. */
-export function renewTokens(http: HttpServer, config: Config, dataDir: string, log: Log): void {
+/**
+ * SIGHUP: reads the tokens again; if one is invalid, all stay as they are.
+ * @returns the names of those that are others now
+ */
+export function renewTokens(
+  http: HttpServer,
+  config: Config,
+  dataDir: string,
+  log: Log,
+): readonly string[] {
   try {
-    http.setAdmits(admitsOf(config, dataDir, log));
+    const admits = admitsOf(config, dataDir, log);
+    const gone = http.setAdmits(admits);
+    const replaced = admits.tokens.map(({ name }) => name).filter((name) => gone.has(name));
+    if (replaced.length === 0) return [];
+    const text = `another token, or another role: ${replaced.join(', ')}`;
+    log.info({ event: 'http.tokens_renewed', tokens: replaced }, text);
+    return replaced;
   } catch (error) {
     const text = `the tokens of HTTP were not reloaded: ${messageOf(error)}`;
     log.error({ event: 'http.tokens_refused', code: codeOf(error) }, text);
+    return [];
   }
 }
 

@@ -46,7 +46,8 @@ import { nodeView } from './node-view.js';
 import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointStatuses, reachedOrNull } from './reached.js';
-import { logChanges, renewTls, withNewKeys } from './reload.js';
+import { logChanges, renewTls, tokenChanges, withNewKeys } from './reload.js';
+import { ServerKeys } from './server-keys.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
 import { StoreCauses } from './store-causes.js';
@@ -125,8 +126,9 @@ export class Node implements Host {
   /** What closes each part that was started, in that order. */
   readonly #closing: (() => Promise<void>)[] = [];
   #current: Config;
+  readonly #serverKeys: ServerKeys;
   #http: HttpServer | null = null;
-  #renewTokens: ((config: Config) => void) | null = null;
+  #renewTokens: ((config: Config) => readonly string[]) | null = null;
   #stored: TitanicHost | null = null;
   #pair: StartedPair | null = null;
   #transport: Transport | null = null;
@@ -147,6 +149,7 @@ export class Node implements Host {
     this.#eventLog = new EventLog(log, this.#throttle, lines);
     this.events = tee<NamedEvent>(this.#eventLog, this.#watched);
     this.keys = new Keys(config, log);
+    this.#serverKeys = new ServerKeys(config);
     this.#view = config.bstar.role === 'standalone' ? null : new PairView(config);
     this.#health.pair = this.#view;
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
@@ -272,9 +275,7 @@ export class Node implements Host {
         this.events,
       );
       this.#http = http;
-      this.#renewTokens = (next) => {
-        renewTokens(http, next, this.dataDir, log);
-      };
+      this.#renewTokens = (next) => renewTokens(http, next, this.dataDir, log);
       this.#closing.push(() => http.close());
     }
     for (const each of asked) if (each.isFirst === true) await this.#attach(each);
@@ -460,13 +461,14 @@ export class Node implements Host {
     this.broker.setLimits(limits);
     this.holdings.limit = limits.memoryBytes;
     this.broker.counters.requests.services.most = metrics.services;
-    logChanges(before, accepted, this.#log);
+    const { live, restart } = this.#serverKeys.renewed(before, accepted, this.#log);
+    const tokens = tokenChanges(before, this.#current, this.#renewTokens?.(this.#current) ?? []);
+    const files = { live: [...live, ...renewTls(this.#http, this.#log), ...tokens], restart };
+    logChanges(before, accepted, files, this.#log);
     this.traceChanged();
     this.#transport?.setLimits(routerLimits(this.#current, this.keys));
     for (const each of this.#attached) each.reconfigure?.(this.#current);
     this.keys.reread(this.#current);
-    renewTls(this.#http, this.#log);
-    this.#renewTokens?.(this.#current);
   }
 
   readonly #renewSecretKeys = ({ broker }: Config): void => {

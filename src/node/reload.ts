@@ -1,6 +1,7 @@
 /** Applies a configuration that was read again (SIGHUP): what changed, and the files that it names. */
 import type { Config, ListeningSection } from '../config/config.js';
-import { diff, onlyKeysDiffer } from '../config/diff.js';
+import { type Change, diff, type Difference, onlyKeysDiffer } from '../config/diff.js';
+import { shown } from '../config/explain.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
@@ -34,8 +35,26 @@ export function withNewKeys(
   return { ...next, ...Object.fromEntries(kept) } as Config;
 }
 
-export function logChanges(current: Config, next: Config, log: Log): void {
-  const { live, restart } = diff(current, next);
+/**
+ * The change of tokens whose texts are not in the configuration.
+ * @param names of those that were replaced
+ */
+export function tokenChanges(
+  before: Config,
+  next: Config,
+  names: readonly string[],
+): readonly Change[] {
+  const [old, now] = [before, next].map(({ http }) => JSON.stringify([http.token, http.tokens]));
+  if (names.length === 0 || old !== now) return [];
+  const tokens = shown('http', 'tokens', next.http.tokens);
+  return [{ key: 'http.tokens', from: tokens, to: tokens }];
+}
+
+/** @param files changes of what the configuration only names */
+export function logChanges(current: Config, next: Config, files: Difference, log: Log): void {
+  const named = diff(current, next);
+  const live = [...named.live, ...files.live];
+  const restart = [...named.restart, ...files.restart];
   log.info(
     { event: 'config.reloaded', applied: live, needRestart: restart },
     `configuration reloaded: ${live.length} changes applied, ${restart.length} need a restart`,
@@ -61,12 +80,18 @@ function renewSecretKeys(
 
 /**
  * Renews certificates while the server runs; if the files are invalid, it keeps the current ones.
+ * @returns the change, as `logChanges` takes it
  */
-export function renewTls(http: HttpServer | null, log: Log): void {
+export function renewTls(http: HttpServer | null, log: Log): readonly Change[] {
   try {
-    http?.renewTls();
+    const renewed = http?.renewTls() ?? null;
+    if (renewed === null) return [];
+    const text = `http.tls has another certificate: SHA-256 ${renewed.to}`;
+    log.info({ event: 'http.tls_renewed', fingerprint: renewed.to }, text);
+    return [{ key: 'http.tls', ...renewed }];
   } catch (error) {
     const text = `the HTTP certificate was not reloaded: ${messageOf(error)}`;
     log.error({ event: 'http.tls_refused', code: codeOf(error) }, text);
+    return [];
   }
 }

@@ -1,5 +1,6 @@
 /** The `majordomo serve` process: signals, exit statuses, and the message about a failure. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import type { Worker } from 'node:worker_threads';
 
 import type { Loaded } from '../config/io/load.js';
@@ -12,6 +13,8 @@ import { type Supervisor, superviseBy } from './io/supervisor.js';
 
 /** How long the threads of a start may take to end. */
 const THREADS_END_MS = 200;
+/** After a signal, the terminal may still be closing: a shell passes the signal on first. */
+const CLOSING_MS = 1000;
 
 type Signal = keyof typeof EXIT_SIGNALLED;
 
@@ -26,7 +29,7 @@ export interface ServeOrder {
 }
 
 /**
- * Runs the node until SIGTERM or SIGINT.
+ * Runs the node until SIGTERM or SIGINT, or, on a terminal, until that is closed.
  * @param ready called once clients are served
  * @returns the exit status
  */
@@ -51,10 +54,17 @@ export async function serve(
     if (isStarting) await endStart(signal, threads, supervisor, log);
   });
   const rereads = { due: false };
+  const terminals = [0, 1].filter((descriptor) => isatty(descriptor));
+  const endWithTerminal = (): boolean => {
+    const isClosed = !terminals.every((descriptor) => isatty(descriptor));
+    if (isClosed && !stop.isDue) process.kill(process.pid, 'SIGTERM');
+    return isClosed;
+  };
   process.on('SIGHUP', () => {
     // The handler stays, since without it SIGHUP ends the process; but rereading would delay the
     // end.
-    if (stop.isDue) return;
+    if (stop.isDue || endWithTerminal()) return;
+    if (terminals.length > 0) setTimeout(endWithTerminal, CLOSING_MS).unref();
     if (node === null) rereads.due = true;
     else reread(node, reload, supervisor, log);
   });

@@ -162,6 +162,7 @@ export function titanicOn(
   );
   titanic.counted(recovered.counts);
   titanic.setTime(time.now(), time.wall());
+  titanic.opened(recovered.newestAt);
   broker.host(titanic);
   clients.titanic = titanic;
   return titanic;

@@ -52,6 +52,7 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   not_in_sync: ['warn', 'Not in sync'],
   peer_refused: ['bad', 'Peer refused'],
   store_log_held: ['warn', 'The store is being read'],
+  clock_behind: ['warn', 'Clock behind'],
 };
 
 const BADNESS: readonly Grade[] = ['bad', 'warn', 'quiet', 'good'];

@@ -17,6 +17,7 @@ import {
   CLAIM,
   fieldReader,
   KEEPS,
+  KEEPS_KEYS,
   KEY,
   MOST,
   NOW,
@@ -111,6 +112,7 @@ function packChange(to: PackWriter, fields: FieldWriter, change: Change): void {
       fields.bytes(change.body, BODY);
       fields.bytes(change.key, KEY);
       fields.number(change.claim ?? 0, CLAIM);
+      fields.number(change.keepsKeys === true ? 1 : 0, KEEPS_KEYS);
       break;
     case 'attempt':
       putStep(fields, change.uuid, change.generation);
@@ -185,6 +187,7 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
         body: fields.bytes(BODY),
         key: fields.maybe(KEY),
         ...claimOf(fields),
+        ...(fields.number(KEEPS_KEYS) === 1 ? { keepsKeys: true } : {}),
       };
     case KINDS.attempt:
       return {

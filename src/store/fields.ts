@@ -33,6 +33,8 @@ export const CLAIM = 32;
 export const KEEPS = 33;
 /** Of a close: a pending request stays if a broker has claimed it. */
 export const UNCLAIMED = 34;
+/** Of a new request: its key counts, however long ago it was to be forgotten. */
+export const KEEPS_KEYS = 36;
 
 /**
  * The client's headers (D67). The store keeps them with the fields that it does not know, so a
@@ -51,7 +53,7 @@ const KNOWN = [...REQUEST_ROWS, ...Object.values(ATTEMPT_FIELDS)];
 const KNOWN_FIELDS = {
   numbers: [
     ...KNOWN.filter(({ as }) => as === 'number').map(({ field }) => field),
-    ...[ATTEMPTS_EVER, AT, UNTIL, NOW, MOST, CLAIM, KEEPS, UNCLAIMED],
+    ...[ATTEMPTS_EVER, AT, UNTIL, NOW, MOST, CLAIM, KEEPS, UNCLAIMED, KEEPS_KEYS],
   ],
   bytes: [
     ...KNOWN.filter(({ as }) => as !== 'number').map(({ field }) => field),

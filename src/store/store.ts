@@ -79,6 +79,8 @@ type Step =
        * result is the first request's uuid, or that it was another request (D112).
        */
       readonly key: Buffer | null;
+      /** The key counts however long ago it was to be forgotten, because the clock was set (D110). */
+      readonly keepsKeys?: boolean;
       /** `FIRST_CLAIM`: this broker has it claimed from the beginning. See `ClaimStore`. */
       readonly claim?: number;
     }
@@ -402,6 +404,8 @@ export interface StoreEvents {
 /** What a store reports when it is opened. */
 export interface Recovered {
   readonly counts: StoreCounts;
+  /** When the newest request that is there was accepted, by its uuid: wall milliseconds; 0: there is none. */
+  readonly newestAt: number;
   /** 16 random bytes, made with the store. */
   readonly storeId: Buffer;
   /**

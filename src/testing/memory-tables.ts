@@ -86,6 +86,7 @@ export class MemoryTables {
     this.#last = this.#openings * OPENING_TRANSACTIONS;
     return {
       counts: this.counts,
+      newestAt: this.#newestAt,
       storeId: this.#storeId,
       firstTransaction: this.#last + 1,
       holds: this.#holds,
@@ -93,6 +94,11 @@ export class MemoryTables {
       mapEpochMax: this.map.epochMax,
       mapTombstoneBytes: this.map.tombstoneBytes,
     };
+  }
+
+  get #newestAt(): number {
+    const requests = [...this.#entries.values()].map(({ request }) => request);
+    return requests.sort((a, b) => b.uuid.compare(a.uuid))[0]?.acceptedAt ?? 0;
   }
 
   /** The number of the last transaction. */
@@ -315,7 +321,7 @@ export class MemoryTables {
 
   #step(change: Change): ChangeResult {
     if (change.kind === 'accept') {
-      return this.#accept(change.request, change.body, change.key, change.extra ?? null);
+      return this.#accept(change);
     }
     if (change.kind === 'sweep') return this.#sweep(change.now, change.keyUntil, change.most);
     const entry = this.#entries.get(nameOf(change.uuid));
@@ -355,12 +361,9 @@ export class MemoryTables {
     return { kind: 'done' };
   }
 
-  #accept(
-    request: StoredRequest,
-    body: Buffer,
-    key: Buffer | null,
-    extra: Buffer | null,
-  ): ChangeResult {
+  #accept(change: Extract<Change, { readonly kind: 'accept' }>): ChangeResult {
+    const { request, body, key, keepsKeys = false } = change;
+    const extra = change.extra ?? null;
     if (this.#tombstonesOf(request.uuid).some(({ by }) => isOpenTo(by, request))) {
       return { kind: 'passed' };
     }
@@ -380,7 +383,8 @@ export class MemoryTables {
     if (key !== null) {
       const { service, uuid, owner, acceptedAt } = request;
       const known = this.#keys.get(keyName(service, key, owner));
-      if (known !== undefined && (known.until === null || known.until > acceptedAt)) {
+      const isKept = keepsKeys || (known?.until ?? Infinity) > acceptedAt;
+      if (known !== undefined && isKept) {
         if (namesAnother(extra, known.extra)) return { kind: 'another' };
         const state = this.#entries.get(nameOf(known.uuid))?.request.state ?? 'closed';
         return { kind: 'known', uuid: known.uuid, state };

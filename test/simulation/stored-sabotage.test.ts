@@ -54,6 +54,14 @@ function forgets(kind: Change['kind']): NodeSabotage {
 
 const ignore = (): void => undefined;
 
+/** Less than a step of the clock. */
+const CREEP_MS = 4000;
+
+/** Too far to creep there. */
+function isFar(ms: number): boolean {
+  return Math.abs(ms) > 10_000_000;
+}
+
 /** Clients cannot send a key that begins with this byte. */
 function isOfFiring({ key }: { readonly key: Buffer | null }): boolean {
   return key?.[0] === 0xff;
@@ -148,6 +156,26 @@ describe('the simulation finds', () => {
           titanic.request = (asked) => {
             const { identity, owner, quotas } = asked.asker;
             request({ ...asked, asker: asker({ identity, owner, quotas, isOperator: true }) });
+          };
+        },
+      },
+    ],
+    [
+      'a machine that does not see that the clock is set (D110)',
+      /the clock was set|before its time/,
+      {
+        titanic: (titanic) => {
+          const setTime = titanic.setTime.bind(titanic);
+          let offset: number | null = null;
+          titanic.setTime = (now, wall) => {
+            offset ??= wall - now;
+            // It creeps there.
+            while (Math.abs(wall - now - offset) > CREEP_MS && !isFar(wall - now - offset)) {
+              offset += Math.sign(wall - now - offset) * CREEP_MS;
+              setTime(now, now + offset);
+            }
+            offset = wall - now;
+            setTime(now, wall);
           };
         },
       },

@@ -120,6 +120,14 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
     }
   });
 
+  it('counts after its time if the clock was set (D110)', async () => {
+    const { user } = subject;
+    await user.commit(accept(1, { key: 'k' }), close(1, NOON + DAY_MS));
+    const later = accept(2, { key: 'k', acceptedAt: NOON + 2 * DAY_MS });
+    expect(await user.commit({ ...later, keepsKeys: true })).toEqual([known(1, 'closed')]);
+    expect(await user.commit(later)).toEqual([done]);
+  });
+
   it('is remembered after its request was swept, and dropped by a later sweep', async () => {
     const { user } = subject;
     const over = { expiresAt: NOON + 10 };

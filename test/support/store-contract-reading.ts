@@ -48,6 +48,15 @@ export function describeStoreReading(subject: Subject, isShared: boolean): void 
     expect(await user.lookUp(uuidOf(4))).toMatchObject({ state: 'absent' });
   });
 
+  it('says when its newest request was accepted, whatever became of it (D110)', async () => {
+    expect(subject.user.recovered.newestAt).toBe(0);
+    const newest = accept(9, { acceptedAt: NOON + 9 });
+    await subject.user.commit(accept(1), newest, accept(5), reply(9), close(5));
+    expect((await subject.reopen()).recovered.newestAt).toBe(NOON + 9);
+    await subject.user.commit(close(9));
+    expect((await subject.reopen()).recovered.newestAt).toBe(NOON);
+  });
+
   if (!isShared) {
     it('never gives a number again, also when everything was deleted', async () => {
       await subject.user.commit(accept(1), accept(9), close(9), close(1));

@@ -51,6 +51,7 @@ export class StoreUser implements NodeStoreEvents {
       owners: [],
       services: [],
     },
+    newestAt: 0,
     storeId: Buffer.alloc(0),
     firstTransaction: 0,
     holds: null,

@@ -127,6 +127,7 @@ export class TitanicStage extends Stage {
     this.#claims = claims;
     this.titanic.setTime(this.now, this.wall);
     this.titanic.counted(disk.counts);
+    this.titanic.opened(disk.recovered.newestAt);
     if (options.isDormant !== true) this.titanic.activate();
     this.#answerAll();
     this.queries = new StageQueries(disk);

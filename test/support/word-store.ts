@@ -77,6 +77,7 @@ export class WordStore implements ReplicatedStore {
     const counts = COUNTS;
     return {
       counts,
+      newestAt: 0,
       storeId: this.#storeId,
       firstTransaction,
       holds: this.#holds,

@@ -32,7 +32,7 @@ import { listen, type ListenAddress } from './listening.js';
 import { Places, type ProgramPlaces } from './places.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
-import { readTls, type TlsFiles } from './tls.js';
+import { fingerprintOf, readTls, type TlsFiles } from './tls.js';
 
 /** How long the head of a request, and the whole request, may take to arrive. */
 const HEADERS_TIMEOUT_MS = 5_000;
@@ -100,11 +100,12 @@ export interface HttpServer {
   readonly url: string;
   /**
    * Reads the TLS files again. Open connections keep the old certificate.
+   * @returns the fingerprints of the certificate before and now, if it is another one
    * @throws ERR_CONFIG_FILE; then nothing has changed
    */
-  renewTls(): void;
-  /** Replaces the tokens and who names users. */
-  setAdmits(admits: Admits): void;
+  renewTls(): { readonly from: string; readonly to: string } | null;
+  /** Replaces the tokens and who names users. @returns the names of tokens that are no longer valid as they were */
+  setAdmits(admits: Admits): ReadonlySet<string>;
   /** Takes no more requests, and gives unfinished answers some time. */
   close(): Promise<void>;
 }
@@ -112,7 +113,8 @@ export interface HttpServer {
 /** @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (a TLS file) */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { tls, admits } = options;
-  const secure = tls === null ? null : createSecureServer({ ...TLS_OPTIONS, ...readTls(tls) });
+  let secrets = tls === null ? null : readTls(tls);
+  const secure = secrets === null ? null : createSecureServer({ ...TLS_OPTIONS, ...secrets });
   const server = secure ?? nodeHttp.createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
   if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
@@ -125,10 +127,17 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   return {
     url,
     renewTls: () => {
-      if (tls !== null) secure?.setSecureContext(readTls(tls));
+      if (tls === null || secrets === null) return null;
+      const next = readTls(tls);
+      secure?.setSecureContext(next);
+      const [from, to] = [fingerprintOf(secrets), fingerprintOf(next)];
+      secrets = next;
+      return from === to ? null : { from, to };
     },
     setAdmits: (next) => {
-      shell.withdraw(guard.replace(next));
+      const gone = guard.replace(next);
+      shell.withdraw(gone);
+      return gone;
     },
     close: () => shell.close(),
   };

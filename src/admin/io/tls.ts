@@ -1,4 +1,5 @@
 /** Reads the certificate of this server and its key. */
+import { X509Certificate } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 
@@ -31,6 +32,11 @@ export function readTls({ certFile, keyFile }: TlsFiles): TlsSecrets {
     throw refused('http.tls.certFile', certFile, why, error);
   }
   return { cert, key };
+}
+
+/** Tells the certificate from another one: SHA-256, as browsers and `openssl` show it. */
+export function fingerprintOf({ cert }: TlsSecrets): string {
+  return new X509Certificate(cert).fingerprint256;
 }
 
 function fileOf(name: string, file: string, isSecret: boolean): Buffer {

@@ -158,6 +158,21 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     const text = `the broker ${node} did not renew its session ${session} with the store: what it had claimed is free`;
     return of('warn', name, text);
   },
+  'clock.stepped': (event) => {
+    const { name, stepMs, pending, replied, dead } = event;
+    const how = stepMs > 0 ? `set forward by ${stepMs} ms` : `set back by ${-stepMs} ms`;
+    const held = `held are ${pending} pending, ${replied} replied and ${dead} dead requests`;
+    const text = `the clock was ${how}: nothing that is stored expires, and no schedule is due, for 60 s; ${held}`;
+    return of('warn', name, text);
+  },
+  'clock.behind': ({ name, newest, behindMs }) => {
+    const text = `the clock is ${behindMs} ms before ${newest}, when the newest stored request was accepted: nothing that is stored expires until the clock has passed that`;
+    return { ...of('warn', name, text), subject: 'clock.behind' };
+  },
+  'clock.caught_up': ({ name }) => ({
+    ...of('info', name, 'the clock has passed the time of the newest stored request'),
+    subject: 'clock.behind',
+  }),
   'store.set_aside': ({ name, text }) => of('error', name, `${text}; see \`majordomo verify\``),
   'store.known': ({ name, how, id }) => {
     const what =

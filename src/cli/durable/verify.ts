@@ -47,15 +47,23 @@ export function define(command: Command, done: Done, program: Program): void {
           show(looked, all);
         }),
       ).catch(throwDamage);
-      const { bytes, freeBytes, mapKeys, moved } = report;
+      const { bytes, freeBytes, mapKeys, moved, missing } = report;
+      const problems = [...(missing === null ? [] : [lacking(missing)]), ...report.problems];
       const size = `${shownSize(bytes)}, of which ${shownSize(freeBytes)} are free for reuse`;
       const more = `${mapKeys} keys of the map\n`;
       const text =
-        textOf(file, report, size, more) +
+        textOf(file, { ...report, problems }, size, more) +
         (moved === null ? '' : `moved to ${moved.place} at ${moved.at}\n`);
       await tell(options.output, { file, ...report }, text);
-      done(report.problems.length === 0 ? EXIT.done : EXIT.disk);
+      done(problems.length === 0 ? EXIT.done : EXIT.disk);
     });
+}
+
+function lacking(log: string): string {
+  return (
+    `a broker was using this file when it was copied, and the log ${log} is missing: what was stored last is only ` +
+    'there, which may be everything. `majordomo backup` makes a whole copy'
+  );
 }
 
 /** The same, for a store in a database. @returns the exit status */

@@ -92,7 +92,7 @@ interface Ports {
   readonly http: number;
 }
 
-export async function twoNodes(program: string, directory: string): Promise<[Node, Node]> {
+export async function twoNodes(program: string, directory: string): Promise<readonly Node[]> {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = await freePorts(6);
   const primary = { broker: a, peer: b, http: c };
   const backup = { broker: d, peer: e, http: f };

@@ -1,5 +1,5 @@
 /** `majordomo pair-demo`: runs a pair on this machine and kills its active node again and again. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 
 import { present } from '../../core/assert.js';
-import { MajordomoError } from '../../core/errors.js';
+import { MajordomoError, messageOf } from '../../core/errors.js';
 import { EXIT, type ExitStatus } from '../../core/exit.js';
 import { type Node, twoNodes } from './demo-nodes.js';
 import { type Tally, Traffic } from './demo-traffic.js';
@@ -28,7 +28,9 @@ const AFTER = `${examples(EXAMPLES)}
 Starts a primary and a backup on free ports of this machine with data in a temporary directory, a
 worker, and a client that sends requests continuously, half of them durable. Then kills the active
 node with SIGKILL, starts it again, waits until both are in sync, and repeats.
-Exit status: 0 if every request was answered and no receipt was lost, 1 otherwise.
+Ctrl-C, SIGTERM and SIGHUP end all of it; a second one at once.
+Exit status: 0 if every request was answered and no receipt was lost, 1 otherwise; 74 if TMPDIR cannot be
+written.
 `;
 
 const DAY_SECONDS = 86_400;
@@ -45,22 +47,52 @@ export function define(command: Command, done: Done): void {
     )
     .addHelpText('after', AFTER)
     .action(async (options: DemoOptions) => {
-      const directory = await mkdtemp(join(tmpdir(), 'majordomo-demo-'));
-      const nodes = await twoNodes(present(process.argv[1], 'a program'), directory);
-      try {
-        done(await demonstrate(nodes, options));
-      } finally {
+      const ends = endsBySignal();
+      const directory = makeDirectory();
+      const nodes: Node[] = [];
+      const end = (): void => {
         for (const node of nodes) node.kill();
-        await rm(directory, { recursive: true, force: true });
+        // One that was killed just now may still have made a file.
+        rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
+      };
+      // However this process ends: nobody else would end the nodes.
+      process.once('exit', end);
+      try {
+        nodes.push(...(await twoNodes(present(process.argv[1], 'a program'), directory)));
+        done(await demonstrate(nodes, options, ends));
+      } finally {
+        end();
       }
     });
 }
 
-async function demonstrate(nodes: [Node, Node], options: DemoOptions): Promise<ExitStatus> {
+/** Aborted at the first signal; the second one ends the process. */
+function endsBySignal(): AbortController {
   const ends = new AbortController();
-  process.once('SIGINT', () => {
-    ends.abort();
-  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (ends.signal.aborted) process.exit(EXIT.interrupted);
+      ends.abort();
+    });
+  }
+  return ends;
+}
+
+/** @throws ERR_OUTPUT */
+function makeDirectory(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'majordomo-demo-'));
+  } catch (error) {
+    const text = `cannot make a directory for the two nodes: ${messageOf(error)}; set TMPDIR to one that you may write to`;
+    throw new MajordomoError('ERR_OUTPUT', text, { cause: error });
+  }
+}
+
+async function demonstrate(
+  nodes: readonly Node[],
+  options: DemoOptions,
+  ends: AbortController,
+): Promise<ExitStatus> {
   if (options.seconds > 0) {
     setTimeout(() => {
       ends.abort();

@@ -12,6 +12,7 @@ import type { CurveClientKeys } from '../../sdk/dials.js';
 import type { RegistrationLoss, Worker } from '../../sdk/worker.js';
 import { curveOf, keyHint, keyRemedy } from '../connection/curve.js';
 import { checkEndpoints, endpointsOf } from '../connection/endpoints.js';
+import { leaveFirstPlace } from './first-process.js';
 import { isRunnable, Jobs, STOP_MS } from './jobs.js';
 import { checkService, DAY_MS, examples, integerOption, usage } from '../common/options.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
@@ -48,7 +49,8 @@ request is tried again later, except after 64 or 65 (sysexits.h: usage, data). A
 the failure, except after 75 (temporary failure): then another worker gets it at once. --timeout-ms
 fails the request with the code timeout. COMMAND gets SIGTERM when nobody waits for its request any
 more (it was cancelled, or its deadline has passed), and SIGKILL ten seconds later. --output-bytes fails it with too-large: it is not tried again.
-SIGINT and SIGTERM drain: running commands may finish; a second signal ends at once.
+SIGINT, SIGTERM and SIGHUP drain: running commands may finish; a second signal ends at once. As process 1
+of a container it runs below a shell, which waits for what commands leave behind.
 `;
 
 const CONCURRENCY_MAX = 1000;
@@ -86,6 +88,7 @@ export function define(command: Command): void {
   addEndpointOption(command)
     .addHelpText('after', AFTER)
     .action(async (service: string, line: readonly string[], options: WorkerCommandOptions) => {
+      leaveFirstPlace();
       checkService(service);
       checkEndpoints(options);
       if (service.startsWith('mmi.')) {
@@ -172,9 +175,9 @@ function whyLost(
 /** The first signal drains; the second exits at once. */
 function drainOnSignal(worker: Worker, graceMs: number): void {
   let isDraining = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (isDraining) process.exit(EXIT_SIGNALLED[signal]);
+      if (isDraining) process.exit(EXIT_SIGNALLED[signal === 'SIGINT' ? signal : 'SIGTERM']);
       isDraining = true;
       const { running } = worker;
       if (running > 0) say(`draining: ${running} running; signal again to end at once`);

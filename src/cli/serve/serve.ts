@@ -29,6 +29,7 @@ interface ServeOptions extends ConfigOptions {
 }
 
 const AFTER = `${examples(EXAMPLES)}
+Started on a terminal, it also ends when that is closed.
 The data directory records the identity of its store. If the store is missing, damaged or a different one,
 serve exits with 74 and says what to do. --new-store accepts the store that is there, or starts with an
 empty one; a store that is unreadable, or of a development version, is moved aside, and nothing is

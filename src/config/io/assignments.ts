@@ -15,7 +15,7 @@ import {
   type Tree,
   variableName,
 } from '../tree.js';
-import { readYaml } from './yaml.js';
+import { readYaml, type YamlRead } from './yaml.js';
 
 /** Every key that can be set alone, as a list of steps. */
 const SETTABLE: readonly (readonly string[])[] = Object.entries(SECTIONS).flatMap(
@@ -41,7 +41,7 @@ function similar(path: readonly string[]): string[] {
   return name === null ? [] : [`${section ?? ''}.${name}`];
 }
 
-/** One assignment; `text` is YAML. */
+/** One assignment; `text` is YAML, or the text of a key that takes it. */
 interface Assignment {
   readonly path: readonly string[];
   readonly text: string;
@@ -60,13 +60,14 @@ function assign(
   const shown = (path: string): string => known.get(path) ?? path;
   const problems: Problem[] = [];
   let tree: Tree | null = null;
-  for (const { path, text, origin } of assignments) {
+  for (const assignment of assignments) {
+    const { path, origin } = assignment;
     if (!known.has(path.join('.'))) {
       const message = unknownKey([...similar(path), ...namesakes(path)].map(shown));
       problems.push({ place: origin.place, path: pathText(path), message });
       continue;
     }
-    const read = readYaml(text, () => origin);
+    const read = readValue(assignment);
     problems.push(...read.problems.map((problem) => explained(problem, path)));
     if (read.problems.length > 0) continue;
     const value: Tree = read.tree ?? { kind: 'scalar', origin, value: null };
@@ -81,6 +82,25 @@ function assign(
     tree = tree === null ? whole : merge(tree, whole);
   }
   return { tree: asMap(tree), problems };
+}
+
+/** What YAML has no plain text for: nothing, and text in quotes. */
+const IN_YAML = /^(?:|~|null|Null|NULL|(["']).*\1)$/s;
+
+/** Text is what was written, whatever YAML would make of it: digits, `#…`, `*…`. */
+function readValue({ path, text, origin }: Assignment): YamlRead {
+  const [section = '', key = '', below] = path;
+  const row = SECTIONS[section]?.keys[key];
+  const { takes } = (below === undefined ? row : row?.keys[below]) ?? {};
+  const value = text.trim();
+  const asText: YamlRead = { tree: { kind: 'scalar', origin, value }, problems: [] };
+  const isOfText = takes !== undefined && !IN_YAML.test(value);
+  if (isOfText && takes(value)) return asText;
+  const read = readYaml(text, () => origin);
+  const isOther =
+    read.tree === null || (read.tree.kind === 'scalar' && typeof read.tree.value !== 'string');
+  // What is wrong is told of the text.
+  return isOfText && isOther && read.problems.length === 0 ? asText : read;
 }
 
 function asMap(tree: Tree | null): MapTree | null {

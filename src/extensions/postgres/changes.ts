@@ -299,10 +299,10 @@ export class Batch {
   #newRequests(items: readonly Item<ChangeOf<'accept'>>[]): Order['values'] {
     const requests = items.map(({ change }) => change.request);
     const keys = items.map(({ change }) => change.key);
-    const rows = items.map(({ n, change: { request, key, claim } }) => [
+    const rows = items.map(({ n, change: { request, key, claim, keepsKeys } }) => [
       n,
       ...NEW_NUMBERS.map(({ name }) => Number(request[name])),
-      ...[key !== null && isOnceKey(key), claim !== undefined],
+      ...[key !== null && isOnceKey(key), claim !== undefined, keepsKeys === true],
     ]);
     const others = NEW_OTHERS.map(({ name }) =>
       byteas(requests.map(({ [name]: value }) => bytesOf(value))),

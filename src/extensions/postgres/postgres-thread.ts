@@ -70,6 +70,7 @@ class PostgresThread {
     this.#store = store;
     this.#answers.news('opened', {
       counts: store.writer.takeCounts(),
+      newestAt: store.newestAt,
       storeId: store.storeId,
       firstTransaction: store.firstSession * SESSION_TRANSACTIONS + 1,
       holds: null,

@@ -177,6 +177,14 @@ export async function count(connection: Connection): Promise<Tally> {
   return tally;
 }
 
+/** When the newest request was accepted, by its uuid: wall milliseconds; 0: there is none. */
+export async function newestAt(connection: Connection): Promise<number> {
+  const [row] = await connection.ask(
+    `SELECT accepted_at FROM ${SCHEMA}.request ORDER BY id DESC LIMIT 1`,
+  );
+  return (row?.[0] ?? 0) as number;
+}
+
 /** Counts what the store holds, in a transaction that is open. */
 export async function countInSnapshot(connection: Connection): Promise<Tally> {
   // The only statements that are meant to scan tables.

@@ -220,7 +220,7 @@ class Database {
       const at = monotonicOf(sentAtUs);
       this.#lastRenewal = Math.max(this.#lastRenewal, at);
       this.#replica?.renewed(at);
-      this.#in.clock.set(at, storeMs);
+      this.#in.clock.set(at, storeMs, monotonicMs());
       this.#hasSessionNow();
     },
     ended: () => {

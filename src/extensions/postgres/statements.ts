@@ -210,6 +210,7 @@ const ACCEPTED: readonly Column[] = [
   ...NEW_COLUMNS,
   ['once', 'bool'],
   ['claimed', 'bool'],
+  ['keeps_keys', 'bool'],
   ['frames', 'bytea'],
   ['key_extra', 'bytea'],
 ];
@@ -310,7 +311,7 @@ export const ACCEPT_KEYED: Statement = {
     SELECT i.n, k.id, k.extra AS kept, r.state AS state_of
     FROM input i JOIN ${KEY} k ON ${byIndex('k.service', 'i.service')}
       AND ${byIndex('k.key', 'i.key')} AND ${byIndex('k.owner', 'i.owner')}
-      AND (k.until IS NULL OR k.until > i.accepted_at)
+      AND (k.until IS NULL OR k.until > i.accepted_at OR i.keeps_keys)
       LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 'k.id')}
     WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM existing s)
   ),

@@ -8,9 +8,14 @@ import type { Time } from '../../node/turns.js';
 export class StoreClock implements Time {
   #offset: number | null = null;
 
-  /** @param at monotonic milliseconds: when the store was asked */
-  set(at: number, storeMs: number): void {
-    this.#offset = storeMs - at;
+  /**
+   * What lies within the time that the answer took is no news: a slow answer is no step of the clock.
+   * @param at monotonic milliseconds: when the store was asked
+   * @param answeredAt when its answer was there
+   */
+  set(at: number, storeMs: number, answeredAt: number): void {
+    const latest = storeMs - at;
+    this.#offset = Math.min(latest, Math.max(storeMs - answeredAt, this.#offset ?? latest));
   }
 
   now(): number {

@@ -9,7 +9,7 @@ import { SessionLease, RENEWALS, sharedUs } from './lease.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
-import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
+import { count, countInSnapshot, mustBeStore, newestAt, otherStore } from './reader.js';
 import { isMissingRight, missingRight } from './rights.js';
 import { isOlder, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
@@ -63,6 +63,7 @@ export class StoreSession implements ConnectionEvents {
   #server: ServerIdentity | null = null;
   #storeId: Buffer | null = null;
   #firstSession = 0;
+  #newestAt = 0;
   /** Since when there is no connection; `null`: there is one, or none was needed. */
   #lostAt: number | null = null;
   #isServing = false;
@@ -146,6 +147,7 @@ export class StoreSession implements ConnectionEvents {
     );
     this.#recount = recount;
     this.#firstSession = session;
+    this.#newestAt = await this.#slowly(newestAt);
     const fence = new Fence(session, (ended) => {
       this.#lease?.foundEnded(ended);
     });
@@ -239,6 +241,11 @@ export class StoreSession implements ConnectionEvents {
 
   get firstSession(): number {
     return this.#firstSession;
+  }
+
+  /** See `Recovered`. */
+  get newestAt(): number {
+    return this.#newestAt;
   }
 
   get writer(): BatchWriter {

@@ -141,6 +141,11 @@ export class Call implements Waiting {
     return this.#counted + this.#unsent;
   }
 
+  /** What has come of a request that is incomplete. */
+  get unsent(): number {
+    return this.#unsent;
+  }
+
   /** Bytes that the program has not read. */
   get unread(): number {
     return this.inbox.bytes + this.#made.bytes;

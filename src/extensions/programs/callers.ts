@@ -273,11 +273,15 @@ export class Callers implements Transport {
   closeLargest(identity: string, { which, kind, reason }: Closing): boolean {
     if (which === 'workers') return false;
     const now = monotonicMs();
+    const heldBy = (call: Call): number => (which === 'incomplete' ? call.unsent : call.held);
     let largest: Call | null = null;
+    let most = 0;
     for (const call of this.#calls.values()) {
       if (call.memory.identity !== identity || call.isClosing) continue;
       if (which === 'stalled' && now - call.movedAt < STALLED_MS) continue;
-      if (call.held > (largest?.held ?? 0)) largest = call;
+      if (heldBy(call) <= most) continue;
+      largest = call;
+      most = heldBy(call);
     }
     if (largest === null) return false;
     const { address, key } = largest;

@@ -119,7 +119,8 @@ class StoreThread {
     this.#logWatch = new LogWatch(path, (report) => {
       port.postMessage(report);
     });
-    this.#checkpoint();
+    // The file says that it is in service.
+    this.#checkpoint(1);
     this.#idle = setTimeout(() => {
       this.#maintain();
     }, IDLE_MS).unref();

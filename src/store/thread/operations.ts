@@ -182,6 +182,7 @@ const COUNTS: Shape<StoreCounts> = {
 };
 const RECOVERED = struct<NodeRecovered>({
   counts: COUNTS,
+  newestAt: NUMBER,
   storeId: BYTES,
   firstTransaction: NUMBER,
   holds: maybe(HOLDING),

@@ -210,14 +210,15 @@ export class Activation implements LaterParts {
   dueInMs(now: number, wall: number): number {
     const { dispatcher, progress } = this;
     const { answers, writer, mayWork } = this.requests;
+    const { clock } = this.#context;
     if (progress.isDue) return 0;
     if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
     const dueAt = Math.min(
       Math.min(answers.dueAt, writer.dueAt, this.#upkeep.dueAt, dispatcher.dueAt),
       Math.min(progress.dueAt, this.#listAgainAt, this.#shareDueAt()),
     );
-    const patienceMs = dueAt - now;
-    const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
+    const patienceMs = Math.min(dueAt - now, clock.dueInMs(now));
+    const expiryMs = mayWork && !clock.isHeld ? dispatcher.expiryAt - wall : Infinity;
     return Math.max(0, Math.min(patienceMs, expiryMs, this.schedules.dueInMs(now, wall)));
   }
 

@@ -18,6 +18,7 @@ import type {
   StoreCounts,
 } from '../../store/store.js';
 import { StoredServices } from './stored-services.js';
+import { WallClock } from './wall-clock.js';
 import { NO_WEBHOOKS, type WebhookRule } from './webhooks.js';
 
 /** What Titanic reads of the store. It commits through its replica. */
@@ -71,6 +72,8 @@ export class TitanicContext {
   now = 0;
   /** Time of this turn: whole milliseconds since 1970. */
   wall = 0;
+  readonly clock: WallClock = new WallClock();
+  #wasBehind = false;
 
   constructor(
     options: TitanicOptions,
@@ -93,6 +96,34 @@ export class TitanicContext {
     this.events = events;
     this.counters = new TitanicCounters(counted);
     this.services = new StoredServices(counted);
+  }
+
+  /** See `Titanic.setTime`. */
+  setTime(now: number, wall: number): void {
+    const { clock, events } = this;
+    this.now = now;
+    this.wall = wall;
+    const stepMs = clock.look(now, wall);
+    if (stepMs !== 0) {
+      const { pending, replied, dead } = this.counts;
+      events.emit({ name: 'clock.stepped', stepMs, pending, replied, dead });
+    }
+    if (!this.#wasBehind || clock.isBehind) return;
+    this.#wasBehind = false;
+    events.emit({ name: 'clock.caught_up' });
+  }
+
+  /** The store was opened. @param newestAt when its newest request was accepted; 0: it has none */
+  opened(newestAt: number): void {
+    const behindMs = this.clock.starts(newestAt, this.wall);
+    this.#wasBehind = behindMs > 0;
+    const newest = new Date(newestAt).toISOString();
+    if (this.#wasBehind) this.events.emit({ name: 'clock.behind', behindMs, newest });
+  }
+
+  /** What times to live count from: never before the newest request that the store had at the start. */
+  get livesFrom(): number {
+    return this.wall + this.clock.aheadMs(this.wall);
   }
 
   counted(counts: StoreCounts): void {

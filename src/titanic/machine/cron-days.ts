@@ -1,6 +1,6 @@
 /**
- * The days that a cron line names. The parser's own search goes through all hours of a calendar, and
- * anybody may send a line that never comes; this one makes at most a step for each month.
+ * The days that a cron line names. Anybody may send a line that never comes, so the search makes at most
+ * a step for each month.
  */
 
 const DAY_MS = 86_400_000;
@@ -14,8 +14,8 @@ const DAYS_MAX = 31;
 const FIRST_WEEKDAY = 4;
 const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 const FEBRUARY = 1;
-const MONTH_NAMES = /JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC/g;
-const WEEKDAY_NAMES = /SUN|MON|TUE|WED|THU|FRI|SAT/g;
+export const MONTH_NAMES = /JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC/g;
+export const WEEKDAY_NAMES = /SUN|MON|TUE|WED|THU|FRI|SAT/g;
 const MONTH_LIST = MONTH_NAMES.source.split('|');
 const WEEKDAY_LIST = WEEKDAY_NAMES.source.split('|');
 /** Of a weekday: in every week of the month; in the last one. Bit 0 is the first week. */
@@ -25,7 +25,7 @@ const LAST_WEEK = 0b100000;
 /** First and last year. */
 export type YearRange = readonly [from: number, to: number];
 
-/** The fields have been checked by the parser: these are in its language. */
+/** Fields of a line, which have no fault (`faultOf`). */
 export interface DayFields {
   readonly days: string;
   readonly months: string;
@@ -52,10 +52,8 @@ export class CronDays {
     this.#hasLastDay = numbers.length < items.length;
     this.#isAnyDay = numbers.join() === '*';
     this.#days = bitsOf(numbers, 1, DAYS_MAX);
-    const named = months.replaceAll('?', '*').toUpperCase();
-    const numbered = named.replace(MONTH_NAMES, (name) => String(MONTH_LIST.indexOf(name) + 1));
-    this.#months = bitsOf(numbered.split(','), 1, MONTHS);
-    this.#weeks = weeksOf(weekdays.replaceAll('?', '*').toUpperCase());
+    this.#months = bitsOf(monthNumbers(months).split(','), 1, MONTHS);
+    this.#weeks = weeksOf(weekdayNumbers(weekdays));
     this.#years = years;
   }
 
@@ -126,6 +124,21 @@ function lengthOf(year: number, month: number): number {
   return month === FEBRUARY && isLeap ? 29 : (MONTH_DAYS[month] ?? 0);
 }
 
+/** The field of months with numbers in place of names. */
+export function monthNumbers(field: string): string {
+  const named = field.replaceAll('?', '*').toUpperCase();
+  return named.replace(MONTH_NAMES, (name) => String(MONTH_LIST.indexOf(name) + 1));
+}
+
+/** The field of weekdays with numbers in place of names. */
+export function weekdayNumbers(field: string): string {
+  const named = field.replaceAll('?', '*').toUpperCase();
+  // A range may end with Sunday, which is 7 then.
+  return named
+    .replaceAll('-SUN', '-7')
+    .replace(WEEKDAY_NAMES, (name) => String(WEEKDAY_LIST.indexOf(name)));
+}
+
 /** @param least the number that bit 0 stands for */
 function bitsOf(items: readonly string[], least: number, size: number): number {
   let bits = 0;
@@ -146,12 +159,8 @@ export function* numbersOf(item: string, least: number, size: number): Iterable<
 
 function weeksOf(field: string): readonly number[] | null {
   if (field === '*') return null;
-  // A range may end with Sunday, which is 7 then.
-  const numbered = field
-    .replaceAll('-SUN', '-7')
-    .replace(WEEKDAY_NAMES, (name) => String(WEEKDAY_LIST.indexOf(name)));
   const weeks = Array<number>(WEEKDAYS).fill(0);
-  for (const item of numbered.split(',')) {
+  for (const item of field.split(',')) {
     const [numbers = ''] = /^[^#L]*/.exec(item) ?? [];
     const nth = item.slice(numbers.length).replace(/^#/, '');
     const bits = nth === '' ? EVERY_WEEK : nth === 'L' ? LAST_WEEK : 1 << (Number(nth) - 1);

@@ -8,7 +8,7 @@ const HOURS = 24;
 const SIXTY = 60;
 const WORD_BITS = 32;
 
-/** The fields have been checked by the parser: these are in its language. */
+/** Fields of a line, which have no fault (`faultOf`). */
 export interface TimeFields {
   readonly seconds: string;
   readonly minutes: string;

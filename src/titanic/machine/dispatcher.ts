@@ -127,6 +127,8 @@ export class Dispatcher {
   readonly #deliveries = new Map<Slot, Delivery>();
   /** Of requests that are QUEUED or OUT and have their own (D81): others need no memory for it. */
   readonly #backoffs = new Map<Slot, Backoff>();
+  /** When pauses end that are longer than those of this broker, in wall milliseconds: the requests may have their own. */
+  readonly #longPauses = new Map<Slot, number>();
   /** The broker's numbers of requests to withdraw in the next turn, by slot. */
   readonly #withdrawals = new Map<Slot, number>();
   /** Requests that are LOADING, QUEUED or OUT. */
@@ -191,8 +193,10 @@ export class Dispatcher {
     const isAcceptance = attempts > 0 && generation === 0;
     index.setDouble(slot, SINCE, isAcceptance ? acceptedAt : notBefore);
     service.open++;
-    // Another node's clock may have set the times: it waits no longer than intended at acceptance.
-    const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
+    // Another node's clock, or a wrong one, may have set the times: it waits no longer than intended at acceptance, or
+    // than between attempts.
+    const mostMs = attempts === 0 ? notBefore - acceptedAt : this.#context.options.retryMaxMs;
+    if (attempts > 0 && notBefore - wall > mostMs) this.#longPauses.set(slot, notBefore);
     this.wait(slot, OPENED, now + Math.min(notBefore - wall, mostMs), now);
     return slot;
   }
@@ -221,6 +225,7 @@ export class Dispatcher {
   arrived(slot: Slot, now: number, wall: number): void {
     const { index } = this;
     if (index.get(slot, STATE) !== DELAYED) return;
+    this.#longPauses.delete(slot);
     const { oldest } = this.serviceOf(slot);
     oldest.removeAt(index.get(slot, AGE_PLACE));
     index.setDouble(slot, SINCE, wall);
@@ -313,6 +318,7 @@ export class Dispatcher {
   #close(slot: Slot, service: OpenService): void {
     const { index } = this;
     this.#atHand.delete(slot);
+    this.#longPauses.delete(slot);
     const expiryPlace = index.get(slot, EXPIRY_PLACE);
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
     this.#submitters.release(index.get(slot, SUBMITTER));
@@ -517,6 +523,12 @@ export class Dispatcher {
         missing.push(slot);
         continue;
       }
+      const pauseMs = this.#longPauseMs(slot, content);
+      if (pauseMs > 0) {
+        const { now } = this.#context;
+        this.wait(slot, UNREAD, now + pauseMs, now);
+        continue;
+      }
       const known = index.getDouble(slot, BROKER_ID);
       const name = this.serviceOf(slot).name;
       const again = known < 0 ? null : known;
@@ -530,6 +542,14 @@ export class Dispatcher {
       }
     }
     return missing;
+  }
+
+  /** What is left of a pause that the request itself chose (D81), now that it is read. */
+  #longPauseMs(slot: Slot, { backoff }: StoredContent): number {
+    const until = this.#longPauses.get(slot);
+    if (until === undefined) return 0;
+    this.#longPauses.delete(slot);
+    return backoff === null ? 0 : Math.min(until - this.#context.wall, backoff.maxMs);
   }
 
   /**

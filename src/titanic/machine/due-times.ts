@@ -3,11 +3,8 @@
  * One that daylight saving skips counts when the clocks have been set forward, together with all
  * others that are skipped; one that comes twice counts the first time.
  */
-import { Cron } from 'croner';
-
-import { messageOf } from '../../core/errors.js';
-import { oneLine } from '../../core/escape.js';
 import { CronDays, type YearRange } from './cron-days.js';
+import { faultOf } from './cron-fields.js';
 import { CronTimes } from './cron-times.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
@@ -46,11 +43,8 @@ const NICKNAMES: ReadonlyMap<string, string> = new Map([
   ['@hourly', '0 * * * *'],
 ]);
 const YEARS = /^\d{4}(-\d{4})?(,\d{4}(-\d{4})?)*$/;
-/**
- * The parser's `W` (nearest weekday) and `+` (day and weekday) cost it many seconds where they never
- * come together: anybody could stop the broker with one line.
- */
-const COSTLY = /[w+]/i;
+/** Other programs know these: `W` is the nearest weekday, `+` joins days and weekdays. */
+const UNSUPPORTED = /[w+]/i;
 
 export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFault {
   const zone = zoneTimes(timeZone);
@@ -60,26 +54,22 @@ export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFaul
 
 function readLine(line: string, zone: ZoneTimes): DueTimes | DueFault {
   const fields = (NICKNAMES.get(line.toLowerCase()) ?? line).split(/\s+/);
-  // The parser takes dates and nicknames, too.
-  if (fields.length < 5 || fields.length > 7 || line.includes(':')) {
+  if (fields.length < 5 || fields.length > 7) {
     return {
       fault: 'cron: it has 5 to 7 fields, or is @hourly, @daily, @weekly, @monthly, @yearly',
     };
   }
   const [days = '', , weekdays = '', years] = fields.slice(fields.length === 5 ? 2 : 3);
-  if (COSTLY.test(days) || weekdays.includes('+')) {
+  if (UNSUPPORTED.test(days) || weekdays.includes('+')) {
     return { fault: 'cron: W and + are not supported' };
   }
   const named = years === undefined || years === '*' ? null : yearsOf(years);
   if (named?.length === 0) {
     return { fault: `cron: years are numbers up to ${YEAR_MAX}, as in 2027 or 2027-2030` };
   }
-  const seconds = fields.length === 5 ? ['0'] : [];
-  try {
-    return new LineTimes([...seconds, ...fields].slice(0, 6), named, zone);
-  } catch (error) {
-    return { fault: `cron: ${causeOf(error)}` };
-  }
+  const six = [...(fields.length === 5 ? ['0'] : []), ...fields].slice(0, 6);
+  const fault = faultOf(six);
+  return fault === null ? new LineTimes(six, named, zone) : { fault: `cron: ${fault}` };
 }
 
 /** None: they are not years. */
@@ -108,9 +98,8 @@ class LineTimes implements DueTimes {
   readonly #times: CronTimes;
   readonly #zone: ZoneTimes;
 
-  /** @param fields six, with seconds; @param years `null`: all @throws what is wrong with the line */
+  /** @param fields six, with seconds, which have no fault; @param years `null`: all */
   constructor(fields: readonly string[], years: readonly YearRange[] | null, zone: ZoneTimes) {
-    check(fields);
     const [seconds = '', minutes = '', hours = '', days = '', months = '', weekdays = ''] = fields;
     this.#days = new CronDays({ days, months, weekdays, years });
     this.#times = new CronTimes({ seconds, minutes, hours });
@@ -164,22 +153,4 @@ class LineTimes implements DueTimes {
     const next = this.next(time);
     return next === null || next > now;
   }
-}
-
-/**
- * The parser only checks: what it makes of a line takes 80 kB, and its search goes through a calendar.
- * @throws what is wrong with the line
- */
-function check(fields: readonly string[]): void {
-  new Cron(fields.join(' '), { paused: true, utcOffset: 0 });
-}
-
-function causeOf(error: unknown): string {
-  return oneLine(
-    messageOf(error)
-      .replace(/^CronPattern: /, '')
-      .replace(/ \('.*'\)/, '')
-      // It may quote what the client sent.
-      .replaceAll(/[^\x20-\x7e]/g, '?'),
-  );
 }

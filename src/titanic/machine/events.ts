@@ -126,6 +126,19 @@ export type TitanicEvent =
   | { readonly name: 'service.resumed'; readonly service: string; readonly who: string }
   /** It is in the store, but this version, or this system, does not understand it. */
   | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }
+  /** The wall clock was set, by so much: for a minute nothing that is stored ends by time (D110). */
+  | {
+      readonly name: 'clock.stepped';
+      /** Negative: it was set back. */
+      readonly stepMs: number;
+      readonly pending: number;
+      readonly replied: number;
+      readonly dead: number;
+    }
+  /** At the start the wall clock is before the newest request in the store, which was accepted at `newest`. */
+  | { readonly name: 'clock.behind'; readonly behindMs: number; readonly newest: string }
+  /** The wall clock has passed that time. */
+  | { readonly name: 'clock.caught_up' }
   /** A request for `titanic.*` was answered 400 because it cannot be read (D12). */
   | { readonly name: 'titanic.malformed'; readonly reason: string }
   /** Emitted once; new requests are answered 500 until `store.healed`. */

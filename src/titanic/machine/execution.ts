@@ -65,7 +65,7 @@ export class Execution {
     const uuid = index.uuid(slot);
     const reply = Buffer.allocUnsafeSlow(packedBytes(frames, from, frames.count));
     pack(frames, from, frames.count, reply, 0, false);
-    const { counters, options, wall } = this.#context;
+    const { counters, options, wall, livesFrom } = this.#context;
     const { shown } = this.#dispatcher.serviceOf(slot);
     const since = index.getDouble(slot, SINCE);
     const claim = index.get(slot, CLAIM);
@@ -84,7 +84,7 @@ export class Execution {
       reply,
       worker: storedWorker(worker),
       at: wall,
-      expiresAt: wall + options.replyTtlMs,
+      expiresAt: livesFrom + options.replyTtlMs,
     };
     this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
       before: dueWebhook(uuid, generation, 'replied', wall),

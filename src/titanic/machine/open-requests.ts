@@ -382,8 +382,8 @@ export class OpenRequests {
    */
   reopen({ uuid, generation, reason }: ListedRequest, by: string, done: ChangeCallback): void {
     const { answer, decided } = this.#inTime(done);
-    const { wall, options } = this.#context;
-    const expiresAt = wall + options.requestTtlMs;
+    const { wall, livesFrom, options } = this.#context;
+    const expiresAt = livesFrom + options.requestTtlMs;
     const attempt = retryEntry(by, wall, reason);
     const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
     const before = hasWebhook(uuid)
@@ -518,7 +518,7 @@ export class OpenRequests {
     const isFirst = slot !== NO_SLOT && this.dispatcher.index.get(slot, STATE) < ENDING;
     if (isFirst) this.dispatcher.step(slot, CLOSED);
     const at = this.#context.wall;
-    const keyUntil = at + this.#context.options.keyTtlMs;
+    const keyUntil = this.#context.livesFrom + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
     // Of another owner's request, which stays, its webhook hears nothing.
     const before = by === ANY_OWNER ? this.webhooks.due(uuid, slot, 'cancelled') : [];
@@ -587,12 +587,12 @@ export class OpenRequests {
     const generation = index.get(slot, GENERATION);
     const { shown } = this.dispatcher.serviceOf(slot);
     this.dispatcher.step(slot, DIED);
-    const { counters, events, options, wall: at } = this.#context;
+    const { counters, events, options, wall: at, livesFrom } = this.#context;
     const failure = last?.failure ?? null;
     const detail =
       failure === null ? [] : truncatedDetail(failure.detail).map((frame) => Buffer.from(frame));
     const text = failure === null ? `dead after ${attempts} attempts, the last: ${reason}` : reason;
-    const expiresAt = at + options.replyTtlMs;
+    const expiresAt = livesFrom + options.replyTtlMs;
     const claim = claimOf(index.get(slot, CLAIM));
     const change: Change = {
       kind: 'dead',
@@ -634,8 +634,8 @@ export class OpenRequests {
     const { shown } = this.dispatcher.serviceOf(slot);
     const before = this.webhooks.due(uuid, slot, 'expired');
     this.dispatcher.step(slot, EXPIRED);
-    const { counters, events, options, wall: at } = this.#context;
-    const keyUntil = at + options.keyTtlMs;
+    const { counters, events, options, wall: at, livesFrom } = this.#context;
+    const keyUntil = livesFrom + options.keyTtlMs;
     this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
       before,
       committed: ({ kind }) => {

@@ -26,10 +26,16 @@ export type Chosen = Pick<
   'priority' | 'acceptedAt' | 'notBefore' | 'expiresAt' | 'maxAttempts' | 'isShared'
 >;
 
+/** What it takes of the context. */
+interface ChoosingContext {
+  readonly wall: number;
+  readonly livesFrom: number;
+  readonly options: TitanicOptions;
+}
+
 export function chosenBy(
   { priority, delayMs, ttlMs, maxAttempts, shared }: SubmitOptions,
-  wall: number,
-  usual: TitanicOptions,
+  { wall, livesFrom, options: usual }: ChoosingContext,
 ): Chosen {
   const notBefore = wall + (delayMs ?? 0);
   return {
@@ -37,7 +43,7 @@ export function chosenBy(
     acceptedAt: wall,
     notBefore,
     // D109: otherwise one whose delay is longer would never run.
-    expiresAt: notBefore + (ttlMs ?? usual.requestTtlMs),
+    expiresAt: livesFrom + (delayMs ?? 0) + (ttlMs ?? usual.requestTtlMs),
     maxAttempts: maxAttempts ?? usual.maxAttempts,
     isShared: shared ?? false,
   };

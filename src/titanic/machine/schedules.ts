@@ -41,6 +41,7 @@ import {
 } from '../../store/store.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
+import { STEP_MS } from './wall-clock.js';
 
 /**
  * Maximum number whose requests are being stored at once, and of the bytes of their bodies; the first may
@@ -84,6 +85,8 @@ export class Schedules {
   #loaded: DueSchedule[] = [];
   /** Due, but nothing could be stored: monotonic milliseconds, in their order. */
   readonly #delayed: { readonly schedule: Schedule; readonly until: number }[] = [];
+  /** Nothing was due in the last turn, because the clock was set (D110). */
+  #wereHeld = false;
 
   /** @param scope of the activation */
   constructor(
@@ -352,6 +355,7 @@ export class Schedules {
       return;
     }
     const older = this.#table.name(schedule, scheduleFactsOf(read, frames));
+    this.#correctDue(schedule);
     if (older !== schedule) this.#table.wait(schedule);
     if (older !== null) this.#endOlder(older);
   }
@@ -425,7 +429,8 @@ export class Schedules {
   }
 
   get #mayBegin(): boolean {
-    return this.#requests.mayWork && this.#due < DUE_MAX && this.#dueBytes < DUE_BYTES_MAX;
+    const hasRoom = this.#due < DUE_MAX && this.#dueBytes < DUE_BYTES_MAX;
+    return this.#requests.mayWork && hasRoom && !this.#context.clock.wasSet;
   }
 
   run(embedded: EmbeddedServiceApi): void {
@@ -437,7 +442,34 @@ export class Schedules {
     this.#loaded = [];
     for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
     this.#resumeDelayed();
+    this.#release();
     this.#begin(embedded);
+  }
+
+  /** What a step of the clock held goes on by the new time. */
+  #release(): void {
+    const { wasSet } = this.#context.clock;
+    if (this.#wereHeld && !wasSet) {
+      for (const schedule of this.#table.whole) {
+        if (!schedule.isWaiting) continue;
+        this.#table.hold(schedule);
+        this.#correctDue(schedule);
+        this.#table.wait(schedule);
+      }
+    }
+    this.#wereHeld = wasSet;
+  }
+
+  /**
+   * By a clock that was ahead it is due later than its line says now. A time that comes again is not stored again, as
+   * long as its key is remembered.
+   */
+  #correctDue(schedule: Schedule): void {
+    const { wall, clock } = this.#context;
+    const times = schedule.facts?.times;
+    if (times === undefined || 'fault' in times || clock.isHeld) return;
+    const next = times.next(wall + STEP_MS);
+    if (next !== null) schedule.due = Math.min(schedule.due, next);
   }
 
   #resumeDelayed(): void {
@@ -611,10 +643,10 @@ export class Schedules {
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
-    const { wall, options } = this.#context;
+    const { wall } = this.#context;
     const request = newRequest(this.#uuids.next(wall), bodyBytes, {
       ...{ service: frames.copy(read.service), owner },
-      ...chosenBy(read.options, wall, options),
+      ...chosenBy(read.options, this.#context),
     });
     const key = scheduleKey(read.name, timeText(at));
     return { kind: 'accept', request, body, key, ...(extra === null ? {} : { extra }) };

@@ -207,7 +207,7 @@ export class TitanicServices {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const facts = chosenBy(read.options, this.#context.wall, this.#context.options);
+    const facts = chosenBy(read.options, this.#context);
     const sender = { party, owner, memory };
     const number = this.#waiting.add(id, sender, facts, frames, read, bodyBytes, extra);
     if (webhook !== null) {
@@ -273,6 +273,7 @@ export class TitanicServices {
         waits.handsOver(id, uuid);
         if (webhook !== null) webhook.request.number = this.#context.takeNumber();
         request.number = this.#context.takeNumber();
+        if (this.#context.clock.isHeld) change.keepsKeys = true;
         if (this.#accepting.claims(request)) change.claim = FIRST_CLAIM;
       },
       committed: (result) => {

@@ -98,8 +98,7 @@ export class Titanic implements InternalService, InternalClient {
    * @param wall since 1970, whole
    */
   setTime(now: number, wall: number): void {
-    this.#context.now = now;
-    this.#context.wall = wall;
+    this.#context.setTime(now, wall);
     this.#suspend();
   }
 
@@ -214,6 +213,11 @@ export class Titanic implements InternalService, InternalClient {
   }
 
   // ---------------------------------------------------------------- inputs: reports of the store
+
+  /** Called once, after `setTime`. @param newestAt see `Recovered` */
+  opened(newestAt: number): void {
+    this.#context.opened(newestAt);
+  }
 
   /** What the store holds has changed, whoever changed it. */
   counted(counts: StoreCounts): void {

@@ -31,12 +31,14 @@ export class Upkeep {
 
   get #maySweep(): boolean {
     const { isUntrusted } = this.#requests.answers;
-    return !this.#isSweeping && !isUntrusted && this.#context.replica.refusal === null;
+    const { clock, replica } = this.#context;
+    return !this.#isSweeping && !isUntrusted && !clock.isHeld && replica.refusal === null;
   }
 
   /** @returns true if no expired request is left */
   expire(): boolean {
     const { dispatcher } = this.#requests;
+    if (this.#context.clock.isHeld) return true;
     for (let left = TURN_EXPIRIES_MAX; this.#requests.mayWork; left--) {
       if (left === 0) return false;
       const slot = dispatcher.nextExpired(this.#context.wall);
@@ -49,11 +51,11 @@ export class Upkeep {
 
   /** Drops replies that nobody closed, and dead requests, when their time is over. */
   sweep(): void {
-    const { now, wall, options, counters } = this.#context;
+    const { now, wall, livesFrom, options, counters } = this.#context;
     if (now < this.dueAt) return;
     this.#sweepAt = now + SWEEP_MS;
     this.#isSweeping = true;
-    const keyUntil = wall + options.keyTtlMs;
+    const keyUntil = livesFrom + options.keyTtlMs;
     this.#requests.intend('', { kind: 'sweep', now: wall, keyUntil, most: SWEEP_REQUESTS_MAX }, 0, {
       committed: (result) => {
         this.#isSweeping = false;

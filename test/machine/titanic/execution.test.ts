@@ -432,11 +432,13 @@ describe('the clock on the wall', () => {
     expect(next.worker('w1').ready('echo').inbox()).toEqual(['REQUEST now']);
   });
 
-  it('set forth ends what would be over by then, and is noticed without any input', () => {
+  it('set forth ends what would be over by then, when what it holds goes on (D110), and is noticed without any input', () => {
     const s = titanicStage({ titanic: { requestTtlMs: HOUR_MS } });
     const uuid = s.submits('echo');
     s.wallOffset += 2 * HOUR_MS;
     s.after(20_000);
+    expect(s.stands(uuid)).toBe('pending');
+    s.after(60_000);
     expect(s.stands(uuid)).toBe('absent');
   });
 

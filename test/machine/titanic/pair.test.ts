@@ -7,6 +7,7 @@ import { requestOf } from '../../support/store-changes.js';
 import { packed } from '../../support/store-pair.js';
 import {
   endTitanicStages,
+  STAGE_WALL_MS,
   type TitanicStage,
   titanicStage,
   type TitanicStageOptions,
@@ -135,7 +136,8 @@ describe('a node that is not active', () => {
 
   it('ignores what the store answers to questions of before it stepped down', () => {
     const disk = diskWith(0);
-    const request = requestOf(1, { attempts: 3, maxAttempts: 3 });
+    const acceptedAt = STAGE_WALL_MS;
+    const request = requestOf(1, { attempts: 3, maxAttempts: 3, acceptedAt });
     disk.apply({ kind: 'accept', request, body: packed('body'), key: null });
     const { s } = pair({ disk, isDormant: true });
     s.holdsStore().activates();

@@ -686,7 +686,7 @@ describe('when nothing can be stored', () => {
     const s = stage({ titanic: { maxOpen: 201 } });
     for (let n = 0; n < 200; n++) schedules(s, { name: `n${n}`, cron: '0 0 20 11 *' });
     s.submits('other');
-    s.wallOffset += 366 * DAY_MS;
+    s.now += 366 * DAY_MS;
     const loads = jest.spyOn(s.store, 'load');
     const delayed = (): number => s.titanic.figures.counters.schedules.delayed;
     s.batch(() => {

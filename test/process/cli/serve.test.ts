@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -13,6 +13,7 @@ import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../su
 import { freePorts } from '../../support/free-ports.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 import { itWithTool } from '../../support/tools.js';
+import { until } from '../../support/until.js';
 
 /** A daemon that stops has ended long before this many signals were sent. */
 const SIGNALS_MAX = 5000;
@@ -288,6 +289,34 @@ describe('majordomo serve', () => {
     expect(await daemon.waitFor('config.refused')).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
     expect(await status(daemon)).toMatchObject({ limits: { frames: 64 } });
   });
+
+  itWithTool(
+    'script and stty',
+    'reloads at SIGHUP on a terminal, and drains when the terminal is closed',
+    async () => {
+      const written = join(temporaryDirectory(), 'log');
+      const line = [process.execPath, MAIN, 'serve', '--set', 'http.listen=off'];
+      const own = `node.dataDir=${join(temporaryDirectory(), 'data')}`;
+      for (const set of ['broker.listen=tcp://127.0.0.1:0', 'log.format=json', own]) {
+        line.push('--set', set);
+      }
+      // (Of util-linux. It has the terminal, and so closes it by its end.)
+      const command = `echo pid $$; exec ${line.join(' ')} > ${written}`;
+      const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null']);
+      let shown = '';
+      terminal.stdout.on('data', (chunk: Buffer) => (shown += chunk.toString()));
+      const log = (): string => (existsSync(written) ? readFileSync(written, 'utf8') : '');
+      try {
+        await until(() => log().includes('broker.ready'), 'broker.ready');
+        const pid = Number(/pid (\d+)/.exec(shown)?.[1]);
+        process.kill(pid, 'SIGHUP');
+        await until(() => log().includes('config.reloaded'), 'config.reloaded');
+      } finally {
+        terminal.kill('SIGKILL');
+      }
+      await until(() => log().includes('broker.stopped'), 'broker.stopped');
+    },
+  );
 
   it('reads the environment, but takes --set first; it keeps running when nobody reads its log', async () => {
     const daemon = await startDaemon({

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -39,6 +39,13 @@ async function withRequests(count: number): Promise<Daemon> {
 
 function storeOf({ dataDir }: Daemon): string {
   return join(dataDir, 'titanic.db');
+}
+
+/** Ports that no other broker of this machine has. */
+const FREE = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=off'];
+
+function setsOf(...sets: readonly string[]): string[] {
+  return sets.flatMap((set) => ['--set', set]);
 }
 
 function json(text: string): unknown {
@@ -156,12 +163,54 @@ describe('majordomo verify', () => {
     expect(readFileSync(path, 'utf8')).toBe(content);
   });
 
+  it('ends with 74 for the file of a running broker, copied alone, and says that its log is missing', async () => {
+    const daemon = await withRequests(3);
+    const copy = join(temporaryDirectory(), 'alone.db');
+    copyFileSync(storeOf(daemon), copy);
+    expect(await run(['verify', copy])).toMatchObject({
+      status: 74,
+      stdout: expect.stringContaining(`${copy}: 1 problem\n`),
+      stderr: expect.stringContaining(`the log ${copy}-wal is missing`),
+    });
+  });
+
   it('ends with 74 for a missing file', async () => {
     const path = join(temporaryDirectory(), 'none.db');
     const { status, stderr } = await run(['verify', path]);
     expect(status).toBe(74);
     expect(stderr).toContain('none.db');
     expect(existsSync(path)).toBe(false);
+  });
+});
+
+describe('a backup that is put in the place of a store, beside the log of the store', () => {
+  it('is refused by serve, verify, backup and doctor, with both ways on', async () => {
+    const daemon = await withRequests(2);
+    const { dataDir } = daemon;
+    const copy = join(temporaryDirectory(), 'copy.db');
+    expect(await run(['backup', '--store', storeOf(daemon), copy])).toMatchObject({ status: 0 });
+    await clientOf(daemon).submit('work', 'later');
+    await daemon.kill();
+    const kept = readFileSync(storeOf(daemon));
+    copyFileSync(copy, storeOf(daemon));
+    const own = setsOf(`node.dataDir=${dataDir}`, ...FREE);
+    for (const args of [['verify'], ['backup', join(dataDir, 'other.db')], ['serve']]) {
+      const { status, stderr } = await run([...args, ...own]);
+      expect([args, status]).toEqual([args, 74]);
+      expect(stderr).toContain('titanic.db-wal belongs to another file');
+    }
+    const doctor = await run(['doctor', '-o', 'json', ...own]);
+    expect(doctor.stdout).toContain('titanic.db-wal belongs to another file');
+    // One way on: the store as it was when the broker was killed.
+    writeFileSync(storeOf(daemon), kept);
+    const again = await startDaemon({ dataDir });
+    expect(await again.waitFor('titanic.recovered')).toMatchObject({ pending: 3 });
+    await again.kill();
+    // The other one: the backup.
+    copyFileSync(copy, storeOf(daemon));
+    for (const suffix of ['-wal', '-shm']) rmSync(`${storeOf(daemon)}${suffix}`);
+    const restored = await startDaemon({ dataDir });
+    expect(await restored.waitFor('titanic.recovered')).toMatchObject({ pending: 2 });
   });
 });
 
@@ -174,15 +223,13 @@ describe('a store that is lost', () => {
     const file = join(dataDir, 'titanic.db');
     writeFileSync(file, Buffer.alloc(statSync(file).size));
     const why = 'its first page is damaged: it begins with zeros';
-    const own = ['--set', `node.dataDir=${dataDir}`];
+    const own = setsOf(`node.dataDir=${dataDir}`, ...FREE);
     for (const args of [['verify'], ['backup', join(dataDir, 'copy.db')], ['serve']]) {
       const said = await run([...args, ...own]);
       expect(said).toMatchObject({ status: 74, stderr: expect.stringContaining(why) });
       expect(said.stderr).toContain('majordomo backup');
     }
-    const free = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=off'];
-    const sets = free.flatMap((set) => ['--set', set]);
-    const doctor = await run(['doctor', '-o', 'json', ...own, ...sets]);
+    const doctor = await run(['doctor', '-o', 'json', ...own]);
     expect(doctor.status).toBe(1);
     expect(json(doctor.stdout)).toMatchObject({
       checks: expect.arrayContaining([

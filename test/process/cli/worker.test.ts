@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, killAll, run } from '../../support/child.js';
+import { Child, killAll, MAIN, run } from '../../support/child.js';
 import {
   type Daemon,
   removeDaemons,
@@ -11,21 +13,22 @@ import {
   temporaryDirectory,
 } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 
 /** For the whole file: each case has its own services. */
 let daemon: Daemon;
 /** The same, with a single delivery for each request. */
-let once: Daemon;
+let single: Daemon;
 
 beforeAll(async () => {
-  [daemon, once] = await Promise.all([
+  [daemon, single] = await Promise.all([
     startDaemon(),
     startDaemon({ sets: ['broker.maxDeliveries=1'] }),
   ]);
 });
 
-afterEach(() => killAll(daemon, once));
+afterEach(() => killAll(daemon, single));
 
 afterAll(removeDaemons);
 
@@ -207,8 +210,8 @@ describe('a command that fails', () => {
       options: ['--timeout-ms', '100'],
     },
   ])('says so when it $how', async ({ how, line, told, options }) => {
-    const worker = await offer(once, how, line, options);
-    const { status, stderr } = await request(once, how, 'x');
+    const worker = await offer(single, how, line, options);
+    const { status, stderr } = await request(single, how, 'x');
     expect(status).toBe(2);
     expect(stderr).toBe(`majordomo: ${how} failed: ${told}\n`);
     await says(worker, `${how} failed: ${told}\n`);
@@ -233,9 +236,9 @@ describe('a command that fails', () => {
     const program = join(temporaryDirectory(), 'job');
     writeFileSync(program, '#!/bin/sh\necho x\n');
     chmodSync(program, 0o755);
-    await offer(once, 'gone', [program]);
+    await offer(single, 'gone', [program]);
     rmSync(program);
-    const { status, stderr } = await request(once, 'gone', 'x');
+    const { status, stderr } = await request(single, 'gone', 'x');
     expect(status).toBe(2);
     expect(stderr).toContain('could not be started');
   });
@@ -306,10 +309,33 @@ describe('a command that fails', () => {
   });
 });
 
+describe('as process 1', () => {
+  itWithTool('root', 'it waits for what its commands leave behind, and drains', async () => {
+    const zombies = 'grep -l "^State:.Z" /proc/[0-9]*/status | wc -l';
+    const command = `read what; if [ "$what" = leave ]; then (true &); else ${zombies}; fi`;
+    const args = ['worker', 'first', '--endpoint', daemon.endpoint, '--', 'sh', '-c', command];
+    const own = ['--pid', '--fork', '--kill-child', '--mount-proc'];
+    const outside = spawn('unshare', [...own, process.execPath, MAIN, ...args]);
+    const ended = once(outside, 'close');
+    try {
+      for (let n = 0; n < 5; n++) await request(daemon, 'first', 'leave');
+      let left = '';
+      while (left !== '0\n') left = (await request(daemon, 'first', 'count')).stdout;
+      const { pid = 0 } = outside;
+      const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+      process.kill(Number(first), 'SIGTERM');
+      await ended;
+      expect(outside.exitCode).toBe(0);
+    } finally {
+      outside.kill('SIGKILL');
+    }
+  });
+});
+
 describe('a signal', () => {
   const COMMAND = 'sleep 600 & echo began $! >&2; wait';
 
-  it.each(['SIGINT', 'SIGTERM'] as const)(
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     'lets what runs end, and then the worker, with 0: %s',
     async (signal) => {
       const service = `slow ${signal}`;
@@ -333,6 +359,7 @@ describe('a signal', () => {
   it.each([
     { signal: 'SIGINT', expected: 130 },
     { signal: 'SIGTERM', expected: 143 },
+    { signal: 'SIGHUP', expected: 143 },
   ] as const)('a second time ends it at once with $expected, and the command', async (given) => {
     const service = `held ${given.signal}`;
     const worker = await offer(daemon, service, ['sh', '-c', COMMAND]);

@@ -306,6 +306,7 @@ describe('rights by key', () => {
     known(`${young}`);
     daemon.signal('SIGHUP');
     expect(await daemon.waitFor('config.reloaded', 2)).toMatchObject({ needRestart: [] });
+    expect(daemon.logged('keys.renewed').at(-1)).toMatchObject({ publicKey: bySecond.serverKey });
     await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
     expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_UNREACHABLE');
     // No existing connection was closed.
@@ -320,6 +321,43 @@ describe('rights by key', () => {
       needRestart: [],
     });
     await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
+  });
+
+  it('says at SIGHUP that a file has another secret key now, as a change', async () => {
+    allow({ name: 'alice' });
+    const [first, second] = [(await loadSodium()).keyPair(), (await loadSodium()).keyPair()];
+    const file = join(folder, 'own.key');
+    const write = ({ secretKey }: typeof first): void => {
+      writeFileSync(file, encodeZ85(secretKey), { mode: 0o600 });
+    };
+    write(first);
+    const curve = `curve: {secretKeyFile: ${file}, keysFile: ${keysFile}}`;
+    const listeners = ['zmtp', 'libzmq'].map(
+      (transport) => `{endpoint: 'tcp://127.0.0.1:*', transport: ${transport}, ${curve}}`,
+    );
+    const sets = [`events.listen={endpoint: 'tcp://127.0.0.1:*', ${curve}}`];
+    const daemon = await startDaemon({ endpoint: `[${listeners.join()}]`, sets });
+    daemon.signal('SIGHUP');
+    const none = { applied: [], needRestart: [] };
+    expect(await daemon.waitFor('config.reloaded')).toMatchObject(none);
+    write(second);
+    daemon.signal('SIGHUP');
+    const [from, to] = [first, second].map(({ publicKey }) => encodeZ85(publicKey));
+    const change = (path: string): object => ({ key: `${path}.secretKeyFile`, from, to });
+    const [broker, events] = ['broker.listen[0].curve', 'events.listen.curve'];
+    const needRestart = [change('broker.listen[1].curve')];
+    expect(await daemon.waitFor('config.reloaded', 2)).toMatchObject({
+      applied: [change(broker), change(events)],
+      needRestart,
+      msg: 'configuration reloaded: 2 changes applied, 1 need a restart',
+    });
+    expect(daemon.logged('keys.renewed')).toMatchObject([
+      { path: broker, publicKey: to },
+      { path: events, publicKey: to },
+    ]);
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('config.reloaded', 3)).toMatchObject({ applied: [], needRestart });
+    expect(daemon.logged('keys.renewed')).toHaveLength(2);
   });
 
   it('closes the connections of a key that is removed', async () => {

@@ -3,7 +3,9 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { removeDaemons } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp } from '../../support/http.js';
 import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
+import { RawSocket } from '../../support/raw-socket.js';
 import { until } from '../../support/until.js';
+import { frame } from '../../unit/zmtp/wire.js';
 
 const stands: ProgramStand[] = [];
 const raws: RawHttp[] = [];
@@ -350,6 +352,30 @@ describe('programs that waste what is shared', () => {
       'one is refused',
     );
     expect((await ask(`${httpOf(stand.daemon)}/livez`)).status).toBe(200);
+  });
+
+  it('half a body is given up at limits.memoryBytes, and a reply that waits to be read is not', async () => {
+    const stand = await open('{}', 'limits.memoryBytes=16MiB', 'limits.messageBytes=8MiB');
+    await stand.serve((request) => Buffer.alloc(Number(request.text())));
+    const reader = begin(stand, SHOP, 7);
+    reader.socket.pause();
+    reader.socket.write('7340032');
+    const input = async (): Promise<number> =>
+      (await stand.metrics()).value('memory_held_bytes{kind="input"}') ?? 0;
+    const half = begin(stand, SHOP, 6 * 1024 * 1024);
+    half.socket.write(Buffer.alloc(6 * 1024 * 1024 - 1));
+    await until(async () => (await input()) > 6 * 1024 * 1024 - 2, 'it is held');
+    const stranger = await new RawSocket(stand.daemon.endpoint).shakeHands();
+    stranger.write(frame(0, Buffer.alloc(5 * 1024 * 1024), BigInt(6 * 1024 * 1024)));
+    const closed = await stand.daemon.waitFor('connection.rejected');
+    expect(closed).toMatchObject({
+      key: 'token:shop',
+      reason: expect.stringContaining('incomplete message'),
+    });
+    await half.closed;
+    stranger.socket.destroy();
+    reader.socket.resume();
+    await until(() => reader.received.length > 7_340_032, 'the reply is read');
   });
 
   it('a wrong token gets 401 before its body is read', async () => {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type PeerCertificate } from 'node:tls';
@@ -96,7 +97,11 @@ describe('http.tls', () => {
     expect(await nameShown(url)).toBe('first.example');
     copyFileSync(second.keyFile, first.keyFile);
     daemon.signal('SIGHUP');
-    await daemon.waitFor('config.reloaded', 2);
+    const { fingerprint } = await daemon.waitFor('http.tls_renewed');
+    expect(fingerprint).toBe(new X509Certificate(second.pem).fingerprint256);
+    expect(await daemon.waitFor('config.reloaded', 2)).toMatchObject({
+      applied: [{ key: 'http.tls', to: fingerprint }],
+    });
     expect(await nameShown(url)).toBe('second.example');
     expect((await ask(`${url}/livez`, { ca: second.pem })).text).toBe('ok\n');
   });

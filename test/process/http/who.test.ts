@@ -139,7 +139,10 @@ describe('SIGHUP', () => {
     for (const { socket } of events) socket.destroy();
     writeFileSync(tokenFile, 'a-token-that-is-new-now');
     daemon.signal('SIGHUP');
-    await daemon.waitFor('config.reloaded', 2);
+    expect(await daemon.waitFor('config.reloaded', 2)).toMatchObject({
+      applied: [{ key: 'http.tokens', to: [{ name: 'watcher', token: null, tokenFile }] }],
+    });
+    expect(daemon.logged('http.tokens_renewed')).toMatchObject([{ tokens: ['watcher'] }]);
     expect(await statuses()).toEqual([401, 401]);
     // A file that others can read changes nothing.
     writeFileSync(tokenFile, WATCHER);

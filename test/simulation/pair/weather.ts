@@ -3,7 +3,7 @@ import type { Replication } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { portsOf } from '../map/weather.js';
-import { INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
+import { HOUR_MS, INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
 import type { NodeSabotage, NodeWeather } from '../world/node.js';
 import { SimRandom } from '../world/random.js';
 
@@ -68,7 +68,7 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
     failureChance: hasFailures ? random.pick([0.02, 0.2]) : 0,
     fatalChance: rare(0.1) ? 0.01 : 0,
     downMaxMs: random.pick([1, 300, 1500]),
-    wallJumpMs: rare(0.15) ? 2000 : 0,
+    wallJumpMs: rare(0.15) ? random.pick([2000, HOUR_MS]) : 0,
     mapPorts: random.fork(1).chance(MAP_CHANCE) ? portsOf(random.fork(2), isFair) : null,
     mapBytesMax: Infinity,
   };

@@ -406,7 +406,7 @@ export class PairWorld {
     this.#stage.addClient(index, random, habits, around, { ...pairing, saysHello });
   }
 
-  get #wall(): { readonly wallLeast: number; readonly wallMax: number } {
+  get #wall(): { readonly wallLeast: number; readonly wallMax: number; readonly endsMax: number } {
     const { primary, backup } = this.#nodes;
     return {
       get wallLeast() {
@@ -414,6 +414,9 @@ export class PairWorld {
       },
       get wallMax() {
         return Math.max(primary.wallMax, backup.wallMax);
+      },
+      get endsMax() {
+        return Math.max(primary.endsMax, backup.endsMax);
       },
     };
   }

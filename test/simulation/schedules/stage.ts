@@ -11,7 +11,7 @@ import { ScheduleWatch, type Watched } from './watch.js';
 const NAMES_MAX = 3;
 const STEP_MS = 50;
 /** How long it may take until the nodes are whole, and it is certain which schedules there are. */
-const CERTAIN_MS = 40_000;
+const CERTAIN_MS = 70_000;
 /** Then nothing is missed for this long. */
 const SPAN_MS = 4000;
 /** A due time is stored after it has passed. */

@@ -327,7 +327,7 @@ export class SharedWorld {
     };
   }
 
-  get #wall(): { readonly wallLeast: number; readonly wallMax: number } {
+  get #wall(): { readonly wallLeast: number; readonly endsMax: number } {
     const { leaseMs } = this.weather;
     const nodes = this.#nodes;
     const server = this.#server;
@@ -336,7 +336,7 @@ export class SharedWorld {
       get wallLeast() {
         return server.wall - leaseMs;
       },
-      get wallMax() {
+      get endsMax() {
         return Math.max(server.wall, ...nodes.map(({ wallMax }) => wallMax));
       },
     };
@@ -368,7 +368,7 @@ export class SharedWorld {
         ...{ isSteady: true, freeSince: this.#freeSince, requestsMax: 1, mayBeTwins: true },
       }),
       wall: () => server.wall,
-      wallMax: () => this.#wall.wallMax,
+      wallMax: () => this.#wall.endsMax,
     };
     const client = (own: SimRandom): { around: Surroundings; turnElsewhere: null } => ({
       ...{ around: this.#anywhere(own.fork(2)), turnElsewhere: null },

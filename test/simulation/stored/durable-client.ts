@@ -60,7 +60,8 @@ interface Question {
 /** What it needs from the world: only the time. */
 export interface WallClock {
   readonly wallLeast: number;
-  readonly wallMax: number;
+  /** The latest by which anything may have ended by time. */
+  readonly endsMax: number;
 }
 
 /** A pair has two endpoints, a fleet has many. */
@@ -424,7 +425,7 @@ export class DurableClient implements Actor {
   isOver({ options, sentAt }: Job): boolean {
     const ttlMs = typeof options['ttlMs'] === 'number' ? options['ttlMs'] : this.ttlMs;
     const delayMs = typeof options['delayMs'] === 'number' ? options['delayMs'] : 0;
-    return this.#wall.wallMax >= sentAt + Math.min(delayMs + ttlMs, this.ttlMs);
+    return this.#wall.endsMax >= sentAt + Math.min(delayMs + ttlMs, this.ttlMs);
   }
 
   /** The shortest configured time to live. */

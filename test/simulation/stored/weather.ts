@@ -7,6 +7,9 @@ import { rules } from '../../support/rights.js';
 
 export const PLENTY = 1_000_000_000;
 export const INTERVAL_MS = 100;
+export const HOUR_MS = 3_600_000;
+/** From 1970 to now is as far. */
+const DECADES_MS = 50 * 365 * 24 * HOUR_MS;
 
 /** A broker whose limits are never reached. */
 export function roomyBroker(random: SimRandom): BrokerOptions {
@@ -66,7 +69,7 @@ export function weatherOf(random: SimRandom): NodeWeather {
     readFailureChance: hasFailures ? random.pick([0, 0.2]) : 0,
     fatalChance: rare(0.2) ? 0.02 : 0,
     downMaxMs: random.pick([1, 300]),
-    wallJumpMs: rare(0.15) ? 2000 : 0,
+    wallJumpMs: rare(0.15) ? random.pick([2000, HOUR_MS, DECADES_MS]) : 0,
     ...{ mapPorts: null, mapBytesMax: Infinity },
   };
 }

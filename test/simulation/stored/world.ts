@@ -89,7 +89,7 @@ export class StoredWorld {
       // Their messages are longer than others.
       schedulersMax: this.#weather.broker.limits.messageBytes === PLENTY ? SCHEDULERS_MAX : 0,
       ...{ oneIn: SCHEDULING_ONE_IN, dialChance: 0, recoversMs: RECOVERS_MS },
-      isWhole: () => node.titanic !== null,
+      isWhole: () => node.titanic !== null && !node.isHeld,
       disks: () => [node.disk.entries],
       watched: () => ({
         isSteady: wallJumpMs === 0,

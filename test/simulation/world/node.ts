@@ -106,6 +106,9 @@ export interface NodeSurroundings {
 }
 
 const WALL_MS = 1_795_132_800_000;
+/** D110: a larger difference is a step, which ends nothing for so long. */
+const STEP_MS = 5000;
+const HOLD_MS = 60_000;
 const TURNS_AT_ONCE_MAX = 2000;
 /** The duration of a disk write without faults. */
 const HEALED_MS_MAX = 10;
@@ -144,6 +147,8 @@ export class SimNode implements WatchedNode {
   crashes = 0;
   failures = 0;
   wallMax = WALL_MS;
+  /** The latest by which anything may have ended by time (D110). */
+  endsMax = WALL_MS;
   /** Until when, by its wall clock, a fault hinders it at least. */
   hinderedUntil = -Infinity;
   /** Deliveries by the first frame of the body. */
@@ -169,6 +174,12 @@ export class SimNode implements WatchedNode {
   #timerAt = Infinity;
   #turnsAt = { time: -1, count: 0 };
   #wallOffset = 0;
+  /** The offset when the process last read the clock. */
+  #readOffset = 0;
+  /** Until when a step of the clock ends nothing (D110). */
+  #heldUntil = -Infinity;
+  /** The time to which it was set then. */
+  #heldFrom = 0;
   #mapEpoch = 0;
 
   constructor(surroundings: NodeSurroundings) {
@@ -287,6 +298,12 @@ export class SimNode implements WatchedNode {
     this.#isIsolated = false;
     this.#effectsLeft = Infinity;
     this.resume();
+    const { wallJumpMs } = this.#weather;
+    if (wallJumpMs > STEP_MS) {
+      // In the end the clock is right: nothing was stored with a later time. A wait that was counted from a wrong one ends.
+      this.#wallOffset = wallJumpMs;
+      if (this.#in.pairing === null) this.crash();
+    }
     if (this.#process === null) this.start();
   }
 
@@ -307,7 +324,9 @@ export class SimNode implements WatchedNode {
     const wake = (): void => {
       this.#wake();
     };
-    const time = { now: () => this.#clock.now, wall: () => this.wall };
+    const time = { now: () => this.#clock.now, wall: () => this.#readWall() };
+    this.#readOffset = this.#wallOffset;
+    this.#heldUntil = -Infinity;
     const fatal = (): void => {
       this.#clock.after(this.#random.int(0, 2), () => {
         if (this.#process === process) this.crash();
@@ -315,6 +334,7 @@ export class SimNode implements WatchedNode {
     };
     const reports = new StoreReports(wake, time, fatal);
     const { store: bare, recovered } = this.disk.openNow(this.#checked(reports));
+    if (this.#in.pairing === null) this.#checkEnds(bare);
     const store = this.#counted(sabotage.disk?.(bare, this.disk) ?? bare);
     const replicas = this.#replicasOf(store, recovered);
     const { replica, replication } = replicas;
@@ -324,11 +344,12 @@ export class SimNode implements WatchedNode {
     replication?.serve(titanic);
     reports.titanic = titanic;
     this.#now = this.#clock.now;
-    titanic.setTime(this.#now, this.wall);
+    titanic.setTime(this.#now, time.wall());
     broker.host(new Mmi(() => this.#status()));
     broker.host(titanic);
     broker.setInternalClient(titanic);
     titanic.counted(recovered.counts);
+    titanic.opened(recovered.newestAt);
     const map = this.#openMap(store, replicas, reports);
     const served = map === null ? [] : [map];
     const pair = replication === null ? null : this.#pairOf({ broker, titanic, map, replication });
@@ -462,6 +483,19 @@ export class SimNode implements WatchedNode {
         return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       },
     });
+  }
+
+  /** While a step of its clock holds it, a standalone node decides about no end by time (D110). */
+  #checkEnds(store: NodeStore): void {
+    const commit = store.commit.bind(store);
+    store.commit = (transaction, changes, completion) => {
+      for (const change of changes) {
+        const at = change.kind === 'expire' ? change.at : change.kind === 'sweep' ? change.now : 0;
+        const isNew = this.isHeld && this.#heldFrom <= at && at <= this.wall;
+        hold(!isNew, `the clock was set, and a change ends something: ${change.kind}`);
+      }
+      commit(transaction, changes, completion);
+    };
   }
 
   #epochs({ epochMaxMs }: Pairing): EpochStore {
@@ -633,6 +667,23 @@ export class SimNode implements WatchedNode {
       this.#in.tally.fault('clock is set');
     }
     this.wallMax = Math.max(this.wallMax, this.wall);
+  }
+
+  /** Its clock was set, which ends nothing. */
+  get isHeld(): boolean {
+    return this.#clock.now < this.#heldUntil;
+  }
+
+  /** The process reads its clock. */
+  #readWall(): number {
+    const { now } = this.#clock;
+    if (Math.abs(this.#wallOffset - this.#readOffset) > STEP_MS) {
+      this.#heldUntil = now + HOLD_MS;
+      this.#heldFrom = this.wall;
+    }
+    this.#readOffset = this.#wallOffset;
+    if (now >= this.#heldUntil) this.endsMax = Math.max(this.endsMax, this.wall);
+    return this.wall;
   }
 
   // ---------------------------------------------------------------- the disk

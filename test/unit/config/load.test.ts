@@ -70,6 +70,72 @@ describe('the environment', () => {
   });
 });
 
+describe('text in a variable or in --set', () => {
+  const TOKENS = [
+    ...['12345678901234567890', '0x1234567890abcdef', '1e12345678901234', '.12345678901234567'],
+    ...['#abcdefghijklmnop', '*abcdefghijklmnop', '&abcdefghijklmnop', '!abcdefghijklmnop'],
+    ...['{abcdefghijklmnop', '[abcdefghijklmnop', '@abcdefghijklmnop', '%abcdefghijklmnop'],
+    ...['|abcdefghijklmnop', '>abcdefghijklmnop', '`abcdefghijklmnop', '-1234567890123456'],
+    ...['"abcdefghijklmnop', 'abcdefghijklmnop:', '0o1234567012345670'],
+  ];
+
+  it.each(TOKENS)('is what was written, whatever YAML would make of it: %s', (token) => {
+    const environment = { MAJORDOMO_HTTP__TOKEN: token };
+    expect(load({ environment }).config.http.token).toBe(token);
+    expect(load({ sets: [`http.readToken=${token}`] }).config.http.tokens[0]?.token).toBe(token);
+  });
+
+  it('is so for every key that is text', () => {
+    const key = '#*abcdefghijklmnopqrstuvwxyz0123456789&!';
+    const { config } = load({
+      sets: ['node.name=007', 'node.dataDir=1e3', 'fleet.name=true', 'titanic.file=0x10'],
+      environment: {
+        MAJORDOMO_BSTAR__PAIR: '2024',
+        MAJORDOMO_BSTAR__ROLE: 'backup',
+        MAJORDOMO_BSTAR__LISTEN: 'tcp://127.0.0.1:1',
+        MAJORDOMO_BSTAR__PEER: 'tcp://127.0.0.1:2',
+        MAJORDOMO_BSTAR__CURVE__SECRET_KEY_FILE: '42',
+        MAJORDOMO_BSTAR__CURVE__KEYS_FILE: '# 1',
+        MAJORDOMO_BSTAR__CURVE__SERVER_KEY: key,
+        MAJORDOMO_HTTP__WEBHOOK_SECRET_FILE: '~1',
+      },
+    });
+    expect(config.node).toMatchObject({ name: '007', dataDir: '1e3' });
+    expect([config.fleet.name, config.titanic.file]).toEqual(['true', '0x10']);
+    expect(config.bstar).toMatchObject({
+      pair: '2024',
+      curve: { secretKeyFile: '42', keysFile: '# 1', serverKey: key },
+    });
+    expect(config.http.webhookSecretFile).toBe('~1');
+  });
+
+  it('may be in quotes; nothing, ~ and null are no value', () => {
+    const tokenIn = (text: string): string | null =>
+      load({ environment: { MAJORDOMO_HTTP__TOKEN: text } }).config.http.token;
+    expect(tokenIn('"#2345678901234567"')).toBe('#2345678901234567');
+    expect(tokenIn("'12345678901234567'")).toBe('12345678901234567');
+    expect(['', ' ', '~', 'null'].map(tokenIn)).toEqual([null, null, null, null]);
+  });
+
+  it('that is wrong is refused as text, never taken for nothing', () => {
+    const why = 'expected 16 to 512 characters of printable ASCII without spaces';
+    for (const token of ['#short', '12345', 'true']) {
+      expect(problemsOf({ environment: { MAJORDOMO_HTTP__TOKEN: token } })).toEqual([
+        `environment MAJORDOMO_HTTP__TOKEN: http.token: ${why}`,
+      ]);
+    }
+    // In a file, and in a list, it is YAML.
+    const number = `${why}, got what YAML reads as a number; quote it`;
+    for (const token of ['12345678901234567890', '0x1234567890abcdef', '1e20', '1e400']) {
+      expect(problemsOf({ text: `http: {token: ${token}}` })).toEqual([
+        `FILE:1:15: http.token: ${number}`,
+      ]);
+      const sets = [`http.tokens=[{name: a, role: read, token: ${token}}]`];
+      expect(problemsOf({ sets })).toEqual([`--set #1: http.tokens[0].token: ${number}`]);
+    }
+  });
+});
+
 describe('--set', () => {
   it('is numbered in messages, and needs KEY=VALUE', () => {
     expect(

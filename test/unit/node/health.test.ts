@@ -56,6 +56,18 @@ describe('the health of a node (contract §4)', () => {
     expect(health.now.degraded.map(({ code }) => code)).toEqual(['store_lost', 'store_full']);
   });
 
+  it('is degraded while its clock is before the newest stored request (D110)', () => {
+    const health = new NodeHealth();
+    const newest = '2026-11-20T00:00:00.000Z';
+    health.emit({ name: 'clock.behind', behindMs: 6000, newest });
+    expect(health.now.degraded).toEqual([
+      { code: 'clock_behind', text: expect.stringContaining(newest) },
+    ]);
+    expect(METRICS.degraded.labels['reason']).toContain('clock_behind');
+    health.emit({ name: 'clock.caught_up' });
+    expect(health.now.degraded).toEqual([]);
+  });
+
   it('is degraded for what its extensions say', () => {
     const health = new NodeHealth();
     const reason = { code: 'fleet_down', text: 'no connection to NATS' };

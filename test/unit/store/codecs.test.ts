@@ -31,6 +31,7 @@ function packed(text: string): Buffer {
 
 const CHANGES: readonly Change[] = [
   accept(1, { body: packed('x'), key: 'k' }),
+  { ...accept(3, { body: packed('x'), key: 'k' }), keepsKeys: true },
   accept(2, { body: Buffer.alloc(0), service: Buffer.from([0xff]), priority: -100 }),
   attempt(1, 1),
   reply(1, { reply: packed('y') }),

@@ -7,6 +7,7 @@ import Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
+import { unmark } from './log-mark.js';
 import { unmarkMoved } from './moved.js';
 import { SHARED_ID_BYTES } from './schema.js';
 
@@ -91,6 +92,7 @@ export function completeCopy(making: string): void {
       substr(store_id, 1, ${SHARED_ID_BYTES}) || randomblob(${SHARED_ID_BYTES}) AS BLOB)`,
   );
   unmarkMoved(copied);
+  unmark(copied);
   // Readable even where nothing can be written.
   copied.pragma('journal_mode = DELETE');
   copied.close();

@@ -10,6 +10,7 @@ import { PRIVATE_MODE, syncPath } from './files.js';
 import { developmentStore, formatOf, migrate, refuseNewer, upgrade } from './formats.js';
 import { type StoreCondition, conditionAt } from './header.js';
 import { checkKnown, type KnownStore, notAStore } from './known-store.js';
+import { makeMark, refuseForeignLog } from './log-mark.js';
 import { refuseMoved } from './moved.js';
 import { APPLICATION_ID, readMigrations } from './schema.js';
 
@@ -29,7 +30,7 @@ const SYNCHRONOUS_FULL = 2;
  * @param known what the directory remembers of it; `null`: this process has opened it before, and
  * may have it open
  * @param isExclusive nobody else can read it meanwhile, but opening it needs no room on the disk
- * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, ERR_TITANIC_FILE if
+ * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, or its log is not its own, ERR_TITANIC_FILE if
  * it is not a store, ERR_TITANIC_VERSION if it is of a newer program or a development version,
  * ERR_TITANIC_MOVED if its requests are in a database now
  */
@@ -42,9 +43,10 @@ export function openForService(
   const condition = conditionAt(path);
   if (condition.kind === 'store') {
     refuseNewer(path, condition.format);
+    refuseForeignLog(path);
     const db = open(path, isExclusive);
     const unreadable = closingOnError(db, () => known.recognize(db));
-    if (unreadable === null) return prepared(db, path);
+    if (unreadable === null) return prepared(db, path, isExclusive);
     db.close();
     known.makeWay({ kind: 'foreign', why: unreadable });
   } else {
@@ -55,7 +57,7 @@ export function openForService(
 }
 
 function openThere(path: string, isExclusive: boolean): Database.Database {
-  return prepared(open(path, isExclusive), path);
+  return prepared(open(path, isExclusive), path, isExclusive);
 }
 
 function open(path: string, isExclusive: boolean): Database.Database {
@@ -65,9 +67,11 @@ function open(path: string, isExclusive: boolean): Database.Database {
   return db;
 }
 
-function prepared(db: Database.Database, path: string): Database.Database {
+function prepared(db: Database.Database, path: string, isExclusive: boolean): Database.Database {
   closingOnError(db, () => {
-    prepareForService(db, path);
+    refuseMoved(db, path);
+    prepare(db, path);
+    makeMark(db, isExclusive);
   });
   return db;
 }
@@ -98,6 +102,7 @@ export function openMoving(path: string): Database.Database {
 export function openWithoutFile(): Database.Database {
   const db = new Database(':memory:');
   migrate(db, readMigrations());
+  makeMark(db);
   return db;
 }
 
@@ -106,6 +111,7 @@ export function openWithoutFile(): Database.Database {
  */
 export function openForReading(path: string): Database.Database {
   checkCondition(path, conditionAt(path));
+  refuseForeignLog(path);
   return openBesideService(path);
 }
 
@@ -125,11 +131,6 @@ export function openBesideService(path: string): Database.Database {
     refuseNewer(path, formatOf(db));
   });
   return db;
-}
-
-function prepareForService(db: Database.Database, path: string): void {
-  refuseMoved(db, path);
-  prepare(db, path);
 }
 
 function prepare(db: Database.Database, path: string): void {
@@ -197,6 +198,7 @@ export function makeStore(making: string): void {
     db.pragma('synchronous = FULL');
     db.pragma(`application_id = ${APPLICATION_ID}`);
     migrate(db, readMigrations());
+    makeMark(db);
     // A step may drop what an earlier one made.
     db.pragma('incremental_vacuum');
     db.pragma('journal_mode = WAL');

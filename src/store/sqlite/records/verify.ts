@@ -10,6 +10,8 @@ import { isOwner } from '../../request.js';
 import { recordsIn } from '../tables/changed-records.js';
 import { openForReading } from '../file/database.js';
 import { formatOf } from '../file/formats.js';
+import { hasLog } from '../file/header.js';
+import { lacksLog } from '../file/log-mark.js';
 import { movedTo } from '../file/moved.js';
 import { rowsSetAside, UNUSABLE } from '../file/set-aside.js';
 import { openError } from '../file/sqlite-errors.js';
@@ -31,6 +33,11 @@ export interface StoreReport {
   readonly mapKeys: number;
   /** Where its requests are now, and since when (ISO 8601); `null`: it was not moved. */
   readonly moved: { readonly place: string; readonly at: string } | null;
+  /**
+   * A log that the file needs, by its path: a broker had the file in service when it was copied. `null`: it is there, or
+   * none is needed.
+   */
+  readonly missing: string | null;
   /** The problems, in words; empty if there are none. */
   readonly problems: readonly string[];
 }
@@ -114,9 +121,11 @@ export function verifyStore(
   onProgress: (what: string, done: number, all: number) => void,
 ): StoreReport {
   try {
+    // SQLite makes an empty one when it opens the file.
+    const log = hasLog(path) ? null : `${path}-wal`;
     const db = openForReading(path);
     try {
-      return verify(db, onProgress);
+      return verify(db, log, onProgress);
     } finally {
       db.close();
     }
@@ -125,8 +134,10 @@ export function verifyStore(
   }
 }
 
+/** @param log where it would be; `null`: it is there */
 function verify(
   db: Database.Database,
+  log: string | null,
   onProgress: (what: string, done: number, all: number) => void,
 ): StoreReport {
   const problems: string[] = [];
@@ -134,6 +145,7 @@ function verify(
   const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 7;
   let done = 0;
   let moved: StoreReport['moved'] = null;
+  let missing: string | null = null;
   const step = (what: string, look: () => void): void => {
     onProgress(what, done++, all);
     try {
@@ -154,6 +166,7 @@ function verify(
   step('the store', () => {
     moved = movedOf(db);
     checkStoreId(db, problems);
+    if (log !== null && lacksLog(db)) missing = log;
   });
   step('counts', () => {
     const of = (what: string): number => scalar(db, `SELECT count(*) FROM requests WHERE ${what}`);
@@ -204,6 +217,7 @@ function verify(
     freeBytes: pragma(db, 'freelist_count') * pageBytes,
     ...facts,
     moved,
+    missing,
     problems,
   };
 }

@@ -109,7 +109,12 @@ export class ChangeRows {
       if (existing !== undefined) return this.#acceptAgain(existing, change);
       // The same key of the same owner names the request that was stored first (D16).
       const { service, owner, uuid, acceptedAt } = request;
-      const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
+      const known = this.#sql.knownKey.get(
+        service,
+        key,
+        owner,
+        change.keepsKeys === true ? 0 : acceptedAt,
+      );
       if (known !== undefined) {
         if (namesAnother(change.extra, known.extra)) return ANOTHER;
         const state = known.state === null ? 'closed' : (STATE_NAMES[known.state] ?? 'pending');

@@ -9,6 +9,7 @@ import { REQUEST_ROWS, requestFrom, type StoredRequest } from '../../request.js'
 import { cellsOf, requestColumns, RowReader } from '../../rows.js';
 import type { Attempt, Holding, Owner, RequestUuid, StoredState, Tombstone } from '../../store.js';
 import type { PendingRow } from '../../thread/request-messages.js';
+import { COOKIE, NEXT_MARK } from '../file/log-mark.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 
 type Value = number | string | Buffer | null;
@@ -144,6 +145,7 @@ const SQL = {
   ledger: 'SELECT next_number AS nextNumber, openings FROM ledger WHERE id = 1',
   setLedger: 'UPDATE ledger SET next_number = ?, openings = ? WHERE id = 1',
   storeId: 'SELECT store_id FROM ledger WHERE id = 1',
+  newest: 'SELECT accepted_at FROM requests WHERE uuid = (SELECT max(uuid) FROM requests)',
   peer: `SELECT store_id AS storeId, up_to AS upTo, bodies_up_to AS bodiesUpTo
     FROM peer WHERE id = 1`,
   setPeer: `INSERT INTO peer (id, store_id, up_to, bodies_up_to) VALUES (1, ?, ?, ?)
@@ -154,6 +156,8 @@ const SQL = {
   pageBytes: 'PRAGMA page_size',
   /** Moves one page. */
   vacuum: 'PRAGMA incremental_vacuum(1)',
+  markLog: NEXT_MARK,
+  cookie: COOKIE,
   logFrames: 'PRAGMA wal_checkpoint(NOOP)',
   checkpoint: 'PRAGMA wal_checkpoint(PASSIVE)',
 
@@ -251,6 +255,7 @@ interface Rows {
   readonly pageCount: number;
   readonly freePages: number;
   readonly pageBytes: number;
+  readonly cookie: number;
   readonly logFrames: LogFrames;
   readonly checkpoint: LogFrames;
   readonly existing: ExistingRow;
@@ -268,6 +273,7 @@ interface Rows {
     readonly state: number | null;
   };
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
+  readonly newest: number;
   readonly storeId: Buffer;
   readonly peer: Holding;
   readonly record: readonly Value[];
@@ -290,10 +296,12 @@ const SCALARS: readonly string[] = [
   'pageCount',
   'freePages',
   'pageBytes',
+  'cookie',
   'endOfSlice',
   'reply',
   'reason',
   'lastFailure',
+  'newest',
   'storeId',
   'isTaken',
   'bodyOf',

@@ -114,7 +114,7 @@ export class Tables {
     const before = this.#ledger;
     this.#ledger = { ...before, openings: before.openings + 1 };
     try {
-      this.#sql.begin.run();
+      this.#begin();
       this.#writeLedger(this.#nextNumber + NUMBERS_RESERVED);
       this.#sql.commit.run();
       return true;
@@ -131,6 +131,7 @@ export class Tables {
   get recovered(): NodeRecovered {
     return {
       counts: this.#counts,
+      newestAt: this.#sql.newest.get() ?? 0,
       storeId: present(this.#sql.storeId.get(), 'a store id'),
       firstTransaction: this.#last + 1,
       holds: this.#sql.peer.get() ?? null,
@@ -195,7 +196,7 @@ export class Tables {
       deltas: new DeltaSum(),
     };
     try {
-      this.#sql.begin.run();
+      this.#begin();
       const result = work(new ChangeRows(this.#sql, counts, transaction), counts);
       if (result === null) {
         this.#map.rolledBack();
@@ -241,6 +242,18 @@ export class Tables {
     return { ofMap, ofRequests: changes };
   }
 
+  /** If SQLite may begin the log anew, this transaction is its first. */
+  #begin(): void {
+    this.#sql.begin.run();
+    const [, pages, copied] = this.#log;
+    if (pages === copied) this.#markLog(true);
+  }
+
+  #markLog(isInService: boolean): void {
+    const cookie = present(this.#sql.cookie.get(), 'a schema cookie');
+    this.#sql.markLog.run(isInService ? 1 : 0, cookie);
+  }
+
   #writeLedger(nextNumber: number): void {
     const { openings } = this.#ledger;
     this.#sql.setLedger.run(nextNumber, openings);
@@ -259,9 +272,15 @@ export class Tables {
 
   // ---------------------------------------------------------------- upkeep
 
-  /** Called before the file is closed: after a crash, the numbers that were reserved are skipped. */
+  /**
+   * Called before the file is closed: after a crash, the numbers that were reserved are skipped, and the log has
+   * what the file has not.
+   */
   close(): void {
+    this.#begin();
     if (!this.#mustWrite) this.#writeLedger(this.#nextNumber);
+    this.#markLog(false);
+    this.#sql.commit.run();
   }
 
   /** Copies the log into the file if it is long enough; the log is then written from its start. */
@@ -303,7 +322,7 @@ export class Tables {
     // Without a peer that has them, none may go: no transaction is needed to find that out.
     if (hasNone || this.#peerHolds === 0) return false;
     try {
-      this.#sql.begin.run();
+      this.#begin();
       const { ofMap, ofRequests } = this.#dropTombstones(this.#tombstones);
       this.#sql.commit.run();
       this.#map.committed();
@@ -326,7 +345,7 @@ export class Tables {
     const retained = Math.max(FREE_PAGES_RETAINED, pages * FREE_SHARE_RETAINED);
     if (free <= retained) return false;
     try {
-      this.#sql.begin.run();
+      this.#begin();
       const moved = Math.min(free - retained, SHRINK_PAGES);
       for (let page = 0; page < moved; page++) this.#sql.vacuum.run();
       this.#sql.commit.run();

@@ -71,6 +71,7 @@ export class Stage {
     const facts = { ...factsAtStart({ epoch: EPOCH, wasActive: true }), state, joined: EPOCH };
     const recovered = {
       counts: { ...COUNTS, owners: [], services: [] },
+      newestAt: 0,
       storeId: OWN,
       firstTransaction: 100,
       holds: holding(PEER, 7),

@@ -1,0 +1,109 @@
+/** The node's own CURVE keys: what of them has changed in their files, whose names stay the same. */
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+
+import {
+  type Config,
+  type ListeningSection,
+  secretKeyFilesOf,
+  type ListenerCurveConfig,
+} from '../config/config.js';
+import { type Change, type Difference, onlyKeysDiffer } from '../config/diff.js';
+import { readSecretKey } from '../config/io/secret-key.js';
+import { encodeZ85 } from '../core/z85.js';
+import type { Log } from '../admin/log/log.js';
+
+const SECTIONS = ['broker', 'events', 'map'] as const satisfies ListeningSection[];
+/** What stands before the 32 bytes of a secret key of X25519 in PKCS #8; its public one ends SPKI. */
+const SECRET_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const KEY_BYTES = 32;
+
+/** The keys of one listener, or of the pair's link. */
+interface Place {
+  /** In the configuration. */
+  readonly path: string;
+  readonly curve: ListenerCurveConfig;
+  /** SIGHUP replaces them. */
+  readonly isLive: boolean;
+}
+
+export class ServerKeys {
+  /** By path: the public keys that are in use. */
+  readonly #used = new Map<string, string>();
+
+  constructor(config: Config) {
+    const places = SECTIONS.flatMap((section) => listening(section, config));
+    for (const { path, curve } of [...places, ...linkOf(config)]) {
+      this.#used.set(path, publicKeysOf(curve));
+    }
+  }
+
+  /**
+   * Call it when the listeners have the keys of `next`. Logs each that is new.
+   * @returns what `diff` cannot see, because only the content of files has changed
+   */
+  renewed(before: Config, next: Config, log: Log): Difference {
+    const live: Change[] = [];
+    const restart: Change[] = [];
+    for (const section of SECTIONS) {
+      if (!onlyKeysDiffer(section, before, next)) continue;
+      const isSeen =
+        JSON.stringify(before[section].listen) !== JSON.stringify(next[section].listen);
+      for (const place of listening(section, next)) {
+        const change = this.#changeAt(place);
+        if (change === null) continue;
+        if (!isSeen) (place.isLive ? live : restart).push(change);
+        if (place.isLive) this.#renew(place, change, log);
+      }
+    }
+    const isSameLink = JSON.stringify(before.bstar.curve) === JSON.stringify(next.bstar.curve);
+    if (isSameLink) restart.push(...linkOf(next).flatMap((place) => this.#changeAt(place) ?? []));
+    return { live, restart };
+  }
+
+  #changeAt({ path, curve }: Place): Change | null {
+    const from = this.#used.get(path) ?? null;
+    const to = readable(curve);
+    return to === null || to === from ? null : { key: `${path}.secretKeyFile`, from, to };
+  }
+
+  #renew({ path, curve }: Place, { to }: Change, log: Log): void {
+    const publicKey = String(to);
+    this.#used.set(path, publicKey);
+    const files = secretKeyFilesOf(curve).join(', ');
+    const text = `${path} has the key of ${files} now: clients need the public key ${publicKey}`;
+    log.info({ event: 'keys.renewed', path, publicKey }, text);
+  }
+}
+
+function listening(section: ListeningSection, config: Config): Place[] {
+  const listeners = [config[section].listen].flat();
+  return listeners.flatMap((listener, index): Place[] => {
+    if (listener?.curve === undefined) return [];
+    const at = section === 'broker' ? `[${index}]` : '';
+    const isLive = !('transport' in listener) || listener.transport === 'zmtp';
+    return [{ path: `${section}.listen${at}.curve`, curve: listener.curve, isLive }];
+  });
+}
+
+function linkOf({ bstar: { curve } }: Config): Place[] {
+  return curve === null ? [] : [{ path: 'bstar.curve', curve, isLive: false }];
+}
+
+/** `null`: what is wrong with the files is told where they are used. */
+function readable(curve: ListenerCurveConfig): string | null {
+  try {
+    return publicKeysOf(curve);
+  } catch {
+    return null;
+  }
+}
+
+function publicKeysOf(curve: ListenerCurveConfig): string {
+  return secretKeyFilesOf(curve).map(readSecretKey).map(publicKeyOf).join(' or ');
+}
+
+function publicKeyOf(secretKey: Buffer): string {
+  const key = Buffer.concat([SECRET_PREFIX, secretKey]);
+  const pair = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' }));
+  return encodeZ85(pair.export({ format: 'der', type: 'spki' }).subarray(-KEY_BYTES));
+}
