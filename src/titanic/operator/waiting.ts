@@ -6,7 +6,7 @@ import type { RequestUuid } from '../../store/store.js';
 import type { Waiting } from './operator-api.js';
 
 /** More requests ahead of one are not counted. */
-export const AHEAD_MAX = 10_000;
+const AHEAD_MAX = 10_000;
 
 const NO_MORE = { until: null, since: null, ahead: null } as const;
 
