@@ -1,6 +1,6 @@
 /**
  * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
- * (23/ZMTP 3.0, 37/ZMTP 3.1; where it listens, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
+ * (23/ZMTP 3.0, 37/ZMTP 3.1, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
  */
 import { copyBytes, forgetWords, freeBytes, Words, wordsOf } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
@@ -134,12 +134,12 @@ export class Connection {
   canPing = false;
   /** The longest silence that the peer announced with its last PING; 0: none announced. */
   ttlMs = 0;
+  /** The peer speaks ZMTP 2.0, and this side may; that it may have heard too late. */
+  isVersion2 = false;
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
   #phase: Phase = 'greeting';
   #greetingSent = 0;
-  /** The peer speaks ZMTP 2.0, which has no commands. */
-  #isVersion2 = false;
   #handshakeCommands = 0;
   #cipher: FrameCipher | null = null;
   /** Bytes of an incomplete message, greeting or command. */
@@ -613,14 +613,14 @@ export class Connection {
     if (plain === null) {
       return this.#fail('mechanism', `the peer speaks ZMTP 2.0, which has no ${name}`);
     }
-    if (!this.#isVersion2) {
+    if (!this.isVersion2) {
+      this.isVersion2 = true;
       if (this.#greetingSent > GREETING_HEAD_BYTES) {
         return this.#fail('greeting', 'the peer speaks ZMTP 2.0, and said so too late');
       }
       const rest = restOfGreeting2(plain.socketType, plain.identity);
       this.output.append(rest, 0, rest.length);
       this.#greetingSent = GREETING_BYTES;
-      this.#isVersion2 = true;
     }
     const read = readGreeting2(bytes.subarray(from, end), plain.socketType);
     if (read === null) return this.#lack(1);
@@ -685,7 +685,7 @@ export class Connection {
     for (let at = from; at < end;) {
       const flags = bytes[at] ?? 0;
       const isCommand = (flags & ~(FLAG_MORE | FLAG_LONG)) !== 0;
-      if (isCommand && ((flags & ~FLAG_LONG) !== FLAG_COMMAND || this.#isVersion2)) {
+      if (isCommand && ((flags & ~FLAG_LONG) !== FLAG_COMMAND || this.isVersion2)) {
         return this.#fail('protocol', 'unknown frame flags');
       }
       const start = at + headBytes(flags);
@@ -814,10 +814,7 @@ export class Connection {
     if (start > end) return this.#lack(start - end);
     const size = frameSize(bytes, at, flags);
     const isCommand = (flags & FLAG_COMMAND) !== 0;
-    if (
-      (flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) !== 0 ||
-      (isCommand && this.#isVersion2)
-    ) {
+    if ((flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) !== 0 || (isCommand && this.isVersion2)) {
       return this.#fail('protocol', 'unknown frame flags');
     }
     if (cipher !== null) return this.#skipSealed(bytes, start, end, size, now, skipped, cipher);
