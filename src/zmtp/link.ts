@@ -122,6 +122,11 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #isKeyRefused = false;
   /** How many times in a row. */
   #keyRefusals = 0;
+  /**
+   * The peer of the last connection speaks ZMTP 2.0, and must not get a greeting of ZMTP 3. (Others
+   * get it at once, which saves a round trip.)
+   */
+  #isPeerOld = false;
   /** Why the current connection is ending; `null`: the other side ends it. */
   #fault: string | null = null;
   #closing: Promise<void> | null = null;
@@ -195,6 +200,11 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (isReading) this.#shell?.resume();
   }
 
+  /** A ROUTER may introduce itself with an empty message; of a publisher that is a message. */
+  get #mayBeProbed(): boolean {
+    return this.#options.subscriptions === undefined;
+  }
+
   /** The handshake is always read. */
   get isReading(): boolean {
     return this.#mayRead || !this.#isReady;
@@ -264,7 +274,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const mechanism = this.#mechanism();
     const takesSubscriptions = this.#options.socketType === 'PUB';
     const limits = { messageBytesMax, framesMax, takesSubscriptions };
-    const options = { mechanism, waitsForGreeting: false, ...limits };
+    const options = { mechanism, waitsForGreeting: this.#isPeerOld, ...limits };
     const now = monotonicMs();
     const connection = new Connection(options, this, this.#frames, now);
     const source = ByteSource.dialled(dialAddress(this.#endpoint));
@@ -314,7 +324,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   message(frames: Frames): void {
-    if (this.#closing === null) this.#events.message(frames);
+    if (this.#closing !== null || (frames.isProbe && this.#mayBeProbed)) return;
+    this.#events.message(frames);
   }
 
   subscription(topic: Buffer, isOn: boolean): void {
@@ -379,12 +390,18 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#isReady = false;
     this.#isKeyRefused = false;
     this.#isPinged = false;
+    const wasPeerOld = this.#isPeerOld;
+    this.#isPeerOld = this.#shell?.connection.isVersion2 === true;
     this.#shell = null;
     if (this.#route === 'out') this.#route = 'dropped';
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     if (this.#closing !== null && (wasReady || monotonicMs() >= this.#lingersUntil)) {
       this.#whenClosed?.();
+      return;
+    }
+    if (this.#isPeerOld && !wasPeerOld && !wasReady) {
+      this.#dial();
       return;
     }
     if (wasReady && monotonicMs() - this.#readyAt >= STOOD_MS) {
