@@ -195,7 +195,7 @@ export class Inbound {
     } else if (header === 'worker02' && delimiter === 0) {
       // Some libraries' workers put an empty frame first in 0.2, too (D101).
       this.#readWorker(DELIMITED_02, 2);
-    } else if (frames.count === 1) {
+    } else if (frames.isProbe) {
       this.kind = 'probe';
     } else if (header === 'worker01' || header === 'worker02') {
       this.fail('worker', 0, "no envelope may precede a worker's header");

@@ -32,7 +32,7 @@ export function readMessage(inbound: Inbound, peer: Peer, frames: Frames): boole
     return false;
   }
   inbound.begin(frames);
-  if (frames.count === 1 && frames.size(0) === 0) {
+  if (frames.isProbe) {
     inbound.kind = 'probe';
     return false;
   }
