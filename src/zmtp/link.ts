@@ -123,10 +123,13 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   /** How many times in a row. */
   #keyRefusals = 0;
   /**
-   * The peer of the last connection speaks ZMTP 2.0, and must not get a greeting of ZMTP 3. (Others
-   * get it at once, which saves a round trip.)
+   * The peer of the last connection speaks ZMTP 2.0, or ended it before it said so, as JeroMQ 0.3 does
+   * after a greeting of ZMTP 3: the next one waits for its version. (Others get the greeting at once,
+   * which saves a round trip.)
    */
   #isPeerOld = false;
+  /** The socket of the current connection is connected. */
+  #isOpen = false;
   /** Why the current connection is ending; `null`: the other side ends it. */
   #fault: string | null = null;
   #closing: Promise<void> | null = null;
@@ -274,7 +277,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const mechanism = this.#mechanism();
     const takesSubscriptions = this.#options.socketType === 'PUB';
     const limits = { messageBytesMax, framesMax, takesSubscriptions };
-    const options = { mechanism, waitsForGreeting: this.#isPeerOld, ...limits };
+    const waitsForGreeting = this.#isPeerOld ? 'version' : false;
+    const options = { mechanism, waitsForGreeting, ...limits } as const;
     const now = monotonicMs();
     const connection = new Connection(options, this, this.#frames, now);
     const source = ByteSource.dialled(dialAddress(this.#endpoint));
@@ -282,6 +286,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#shell = shell;
     this.#fault = null;
     source.socket.once('connect', () => {
+      this.#isOpen = true;
       shell.flush();
     });
     source.socket.once('error', (error) => {
@@ -390,18 +395,15 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#isReady = false;
     this.#isKeyRefused = false;
     this.#isPinged = false;
-    const wasPeerOld = this.#isPeerOld;
-    this.#isPeerOld = this.#shell?.connection.isVersion2 === true;
+    const { isVersion2 = false, hasVersion = false } = this.#shell?.connection ?? {};
+    this.#isPeerOld = isVersion2 || (this.#isOpen && !hasVersion && !this.#isPeerOld);
+    this.#isOpen = false;
     this.#shell = null;
     if (this.#route === 'out') this.#route = 'dropped';
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     if (this.#closing !== null && (wasReady || monotonicMs() >= this.#lingersUntil)) {
       this.#whenClosed?.();
-      return;
-    }
-    if (this.#isPeerOld && !wasPeerOld && !wasReady) {
-      this.#dial();
       return;
     }
     if (wasReady && monotonicMs() - this.#readyAt >= STOOD_MS) {

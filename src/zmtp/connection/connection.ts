@@ -102,9 +102,9 @@ export interface ConnectionOptions extends MessageLimits {
   readonly mechanism: Mechanism;
   /**
    * Sends only the head of the greeting until the peer's version and mechanism are known, so that it
-   * can speak ZMTP 2.0 and report a mismatch.
+   * can speak ZMTP 2.0 and report a mismatch; `version`: until its version is known.
    */
-  readonly waitsForGreeting: boolean;
+  readonly waitsForGreeting: boolean | 'version';
   /** A costly step of the handshake waits for `grant`; by default it is taken at once. */
   readonly waitsForGrant?: boolean;
   /** Messages over the limits are skipped and reported; by default they end the connection. */
@@ -134,7 +134,9 @@ export class Connection {
   canPing = false;
   /** The longest silence that the peer announced with its last PING; 0: none announced. */
   ttlMs = 0;
-  /** The peer speaks ZMTP 2.0, and this side may; that it may have heard too late. */
+  /** The peer has said which version it speaks. */
+  hasVersion = false;
+  /** It is ZMTP 2.0, which this side may speak; that it may have heard too late. */
   isVersion2 = false;
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
@@ -188,7 +190,8 @@ export class Connection {
     this.#offeredBytesMax = isOffering ? Math.min(options.messageBytesMax, OFFERED_BYTES_MAX) : 0;
     this.lastHeardAt = now;
     this.#isGranted = options.waitsForGrant !== true;
-    this.#sendGreeting(options.waitsForGreeting ? GREETING_HEAD_BYTES : GREETING_BYTES);
+    const isWaiting = options.waitsForGreeting !== false;
+    this.#sendGreeting(isWaiting ? GREETING_HEAD_BYTES : GREETING_BYTES);
   }
 
   get isReady(): boolean {
@@ -587,7 +590,11 @@ export class Connection {
   #readGreeting(bytes: Buffer, from: number, end: number): number {
     const fault = greetingFault(bytes.subarray(from, end));
     if (fault !== null) return this.#fail('greeting', fault);
+    this.hasVersion = end - from >= GREETING_HEAD_BYTES;
     if (isVersion2(bytes.subarray(from, end))) return this.#readGreeting2(bytes, from, end);
+    if (this.hasVersion && this.#options.waitsForGreeting === 'version') {
+      this.#sendGreeting(GREETING_BYTES);
+    }
     if (end - from < GREETING_BYTES) return this.#lack(1);
     const read = readGreeting(bytes.subarray(from, from + GREETING_BYTES));
     const { mechanism } = this.#options;
