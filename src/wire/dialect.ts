@@ -29,7 +29,7 @@ export const TEXT_01 = 7;
 /** MDP 0.2 from a peer whose commands are two digits (D113). */
 export const TEXT_02 = 8;
 /** As `TEXT_02`, after an empty frame: only of workers. */
-export const TEXT_DELIMITED_02 = 9;
+const TEXT_DELIMITED_02 = 9;
 
 /**
  * MDP 0.2 from a client that uses the commands of workers, and expects no name of a service in
