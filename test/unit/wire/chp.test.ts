@@ -142,8 +142,8 @@ describe('12/CHP', () => {
       expected,
       expected,
     ]);
-    if (hex !== null)
-      expect(Buffer.from(recordOf(set, 0).uuid, 'latin1').toString('hex')).toBe(hex);
+    if (hex === null) return;
+    expect(Buffer.from(recordOf(set, 0).uuid, 'latin1').toString('hex')).toBe(hex);
   });
 
   it('HUGZ and KTHXBAI have five frames; HUGZ has number zero (D52)', () => {
