@@ -127,7 +127,7 @@ describe('ZMQ_PROBE_ROUTER, a message of one empty frame', () => {
     expect(silence(s, w.connection)).toEqual(NOTHING);
   });
 
-  it('over the limits leaves the form of a worker open', () => {
+  it('leaves the form of a worker open until it says more', () => {
     const s = pirateStage();
     const w = s.connection('w', { listener: WORKERS });
     w.sends('');
