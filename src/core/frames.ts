@@ -118,7 +118,7 @@ export class Frames {
     return room.length;
   }
 
-  /** One empty frame, with which a socket with ZMQ_PROBE_ROUTER begins: it means nothing (D113). */
+  /** Whether this is what a socket with ZMQ_PROBE_ROUTER begins with, one empty frame: it means nothing (D113). */
   get isProbe(): boolean {
     return this.count === 1 && this.size(0) === 0;
   }

@@ -63,7 +63,7 @@ interface MdpForm {
   readonly before: readonly Buffer[];
   /** The frame of each command. */
   readonly commands: readonly Buffer[];
-  /** The same, of a worker whose commands are two digits. */
+  /** The form of a worker that differs by commands of two digits. */
   readonly asText: MdpDialect;
 }
 

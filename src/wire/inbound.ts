@@ -38,7 +38,7 @@ import { readReadyOptions } from './ready-options.js';
 
 export type InboundKind =
   | 'malformed'
-  /** One empty frame, which ZMQ_PROBE_ROUTER sends at the begin of a connection: nothing (D113). */
+  /** The empty message with which a socket with ZMQ_PROBE_ROUTER begins: nothing is to be done (D113). */
   | 'probe'
   | 'request'
   | 'ready'

@@ -58,7 +58,7 @@ export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
 export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 11 }, (_, command) =>
   Buffer.from([command]),
 );
-/** The same as two digits, for peers that write them so (D113). */
+/** A frame of two digits for each command, for peers that write commands so (D113). */
 export const COMMAND_TEXTS: readonly Buffer[] = COMMAND_FRAMES.map((frame) =>
   Buffer.from(frame.toString('hex')),
 );

@@ -136,7 +136,7 @@ export class Connection {
   ttlMs = 0;
   /** The peer has said which version it speaks. */
   hasVersion = false;
-  /** It is ZMTP 2.0, which this side may speak; that it may have heard too late. */
+  /** The peer speaks ZMTP 2.0, and this side may; it may have heard of that too late. */
   isVersion2 = false;
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
