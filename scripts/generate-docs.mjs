@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { peerTables } from './peers-table.mjs';
 
 const root = new URL('../', import.meta.url);
 const { exampleFile, jsonSchema, referencePage } = await import(
@@ -13,14 +14,18 @@ const { metricsPage } = await import(new URL('compiled/admin/metrics/metrics-pag
 const { REQUEST_ROWS } = await import(new URL('compiled/store/request.js', root).href);
 const { JOB_ROWS, KEPT_ROWS } = await import(new URL('compiled/wire/submit-options.js', root).href);
 
-/** The page, with these rows in the first table below the heading. */
-async function withRows(path, heading, rows) {
+/** The page, with the rows of each heading in the first table below it. */
+async function withRows(path, tables) {
   const file = fileURLToPath(new URL(path, root));
-  const [before, after] = readFileSync(file, 'utf8').split(`\n${heading}\n`);
-  const text = rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
-  const page = after.replace(/(^\| -[^\n]*\n)(\|[^\n]*\n)*/m, (_, rule) => rule + text);
+  let page = readFileSync(file, 'utf8');
+  for (const [heading, rows] of Object.entries(tables)) {
+    const [before, after] = page.split(`\n${heading}\n`);
+    const text = rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+    const below = after.replace(/(^\| -[^\n]*\n)(\|[^\n]*\n)*/m, (_, rule) => rule + text);
+    page = `${before}\n${heading}\n${below}`;
+  }
   const options = { ...(await resolveConfig(file)), parser: 'markdown' };
-  return await format(`${before}\n${heading}\n${page}`, options);
+  return await format(page, options);
 }
 
 const fields = [
@@ -37,16 +42,13 @@ const files = {
   'config/majordomo.yaml': exampleFile(),
   'docs/openapi.json': openApiFile(),
   'docs/metrics.md': metricsPage(),
-  'docs/peer-protocol.md': await withRows(
-    'docs/peer-protocol.md',
-    '### The fields of a request',
-    fields,
-  ),
-  'docs/protocol.md': await withRows(
-    'docs/protocol.md',
-    '### Options of a durable request',
-    jobOptions,
-  ),
+  'docs/peer-protocol.md': await withRows('docs/peer-protocol.md', {
+    '### The fields of a request': fields,
+  }),
+  'docs/protocol.md': await withRows('docs/protocol.md', {
+    '### Options of a durable request': jobOptions,
+  }),
+  'docs/peers.md': await withRows('docs/peers.md', peerTables()),
 };
 
 for (const [path, text] of Object.entries(files)) {

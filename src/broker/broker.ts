@@ -230,6 +230,8 @@ export class Broker {
       case 'ping':
         this.#fromClients.ping(peer);
         return;
+      case 'probe':
+        return;
       case 'malformed':
         this.#fromWorkers.malformed(peer, inbound.fault, now);
     }

@@ -2,7 +2,7 @@
  * What differs between the kinds of workers: MDP 0.1 and 0.2, Simple Pirates (REQ, the Guide) and
  * Paranoid Pirates (6/PPP). The broker treats them alike in everything that is not in this table.
  */
-import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../wire/dialect.js';
+import { byDialect, DELIMITED, type Dialect, isMdp, MDP_FORMS } from '../wire/dialect.js';
 
 const PIRATE_INTERVAL_MS = 1000;
 
@@ -56,10 +56,7 @@ const SIMPLE = { ...PIRATE, heartbeats: null, replyMeansReady: true };
 const PARANOID = { ...PIRATE, heartbeats: PIRATE_HEARTBEATS, replyMeansReady: false };
 
 /** By the dialect of a worker's READY. */
-export const WORKER_KINDS: Readonly<Record<Dialect, WorkerKind>> = {
-  1: { ...MDP, shown: '0.1' },
-  2: { ...MDP, shown: '0.2' },
-  [DELIMITED_02]: { ...MDP, shown: '0.2' },
-  [DELIMITED]: { ...SIMPLE, shown: 'spp' },
-  [BARE]: { ...PARANOID, shown: 'ppp' },
-};
+export const WORKER_KINDS: Readonly<Record<Dialect, WorkerKind>> = byDialect((dialect) => {
+  if (isMdp(dialect)) return { ...MDP, shown: `0.${MDP_FORMS[dialect].version}` };
+  return dialect === DELIMITED ? { ...SIMPLE, shown: 'spp' } : { ...PARANOID, shown: 'ppp' };
+});

@@ -118,6 +118,11 @@ export class Frames {
     return room.length;
   }
 
+  /** Whether this is what a socket with ZMQ_PROBE_ROUTER begins with, one empty frame: it means nothing (D113). */
+  get isProbe(): boolean {
+    return this.count === 1 && this.size(0) === 0;
+  }
+
   equals(index: number, bytes: Uint8Array): boolean {
     const start = this.start(index);
     const length = bytes.length;

@@ -9,8 +9,8 @@ import {
   keyProblem,
   PROPERTIES,
   PROPERTIES_BYTES_MAX,
-  UUID,
   UUID_BYTES,
+  uuidOf,
   VALUE,
 } from '../wire/chp-client.js';
 import type { Frames } from '../core/frames.js';
@@ -115,7 +115,7 @@ export function recordOf(frames: Frames, ttlS: number): MapRecord {
     key: frames.view(KEY).toString('latin1'),
     epoch: 0,
     counter: 0,
-    uuid: frames.view(UUID).toString('latin1'),
+    uuid: uuidOf(frames) ?? '',
     properties: frames.view(PROPERTIES).toString('latin1'),
     value: valueOf(frames.view(VALUE)),
     ttlS,

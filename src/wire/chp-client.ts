@@ -15,6 +15,7 @@ export const HUGZ: Buffer = Buffer.from('HUGZ');
 /** A key has 1 to 255 bytes (D47). */
 export const KEY_BYTES_MAX = 255;
 export const UUID_BYTES = 16;
+const UUID_TEXT_BYTES = 36;
 export const PROPERTIES_BYTES_MAX = 4096;
 /** The longest time to live of a key, in seconds (D51). */
 export const TTL_S_MAX = 2_147_483_647;
@@ -86,6 +87,23 @@ export function subtreeProblem(bytes: Uint8Array): string | null {
   return isEnclosed ? null : 'a subtree begins and ends with /';
 }
 
+export const UUID_RULE = 'a uuid has 16 bytes, or 36 characters, or none';
+const UUID_TEXT = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/**
+ * The uuid of a record as Latin-1: 16 bytes, which programs in Java write as text (D113), or none.
+ * @returns `null` if it is not valid
+ */
+export function uuidOf(frames: Frames): string | null {
+  const size = frames.size(UUID);
+  if (size !== UUID_TEXT_BYTES) {
+    return size === 0 || size === UUID_BYTES ? frames.view(UUID).toString('latin1') : null;
+  }
+  const text = frames.view(UUID).toString('latin1');
+  if (!UUID_TEXT.test(text)) return null;
+  return Buffer.from(text.replaceAll('-', ''), 'hex').toString('latin1');
+}
+
 /** The property that gives a record's time to live, in whole seconds (D51). */
 const TTL = 'ttl=';
 const DECIMAL = /^\d{1,10}$/;
@@ -155,8 +173,7 @@ function readRecord(frames: Frames, kind: 'record' | 'end'): MapMessage {
   if (frames.size(NUMBER) !== NUMBER_BYTES) return malformed('a number has 8 bytes');
   const problem = kind === 'record' ? keyProblem(frames.view(KEY)) : null;
   if (problem !== null) return malformed(problem);
-  const size = frames.size(UUID);
-  if (size !== 0 && size !== UUID_BYTES) return malformed('a uuid has 16 bytes, or none');
+  if (uuidOf(frames) === null) return malformed(UUID_RULE);
   return { kind, number: readNumber(frames.buffer(NUMBER), frames.start(NUMBER)) };
 }
 

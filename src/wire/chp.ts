@@ -18,6 +18,8 @@ import {
   subtreeProblem,
   UUID,
   UUID_BYTES,
+  UUID_RULE,
+  uuidOf,
   writeNumber,
 } from './chp-client.js';
 
@@ -44,8 +46,7 @@ export function readKvSet(frames: Frames): KvSet | MalformedMapMessage {
   if (frames.count !== RECORD_FRAMES) return malformed('a KVSET has five frames');
   const problem = keyProblem(frames.view(KEY));
   if (problem !== null) return malformed(problem);
-  const size = frames.size(UUID);
-  if (size !== 0 && size !== UUID_BYTES) return malformed('a uuid has 16 bytes, or none');
+  if (uuidOf(frames) === null) return malformed(UUID_RULE);
   if (frames.size(PROPERTIES) === 0) return WITHOUT_TTL;
   if (frames.size(PROPERTIES) > PROPERTIES_BYTES_MAX) {
     return malformed('properties have at most 4096 bytes');

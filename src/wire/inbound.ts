@@ -3,7 +3,15 @@
  * `malformed` with its reason; nothing throws, and no body is copied.
  */
 import { Frames } from '../core/frames.js';
-import { DELIMITED_02, type Dialect, type MdpDialect } from './dialect.js';
+import {
+  DELIMITED_02,
+  type Dialect,
+  MDP_FORMS,
+  type MdpDialect,
+  TEXT_01,
+  TEXT_02,
+  WORKER_NUMBERS,
+} from './dialect.js';
 import {
   CLIENT_REQUEST,
   CLIENT_REQUEST_WITH_HEADERS,
@@ -23,12 +31,15 @@ import {
   WORKER_02_PARTIAL,
   WORKER_FAIL,
   WORKER_READY,
+  WORKER_REQUEST,
   WORKER_RETURN,
 } from './mdp.js';
 import { readReadyOptions } from './ready-options.js';
 
 export type InboundKind =
   | 'malformed'
+  /** The empty message with which a socket with ZMQ_PROBE_ROUTER begins: nothing is to be done (D113). */
+  | 'probe'
   | 'request'
   | 'ready'
   /** A worker's REPLY (0.1) or FINAL (0.2): the whole answer, or its last part. */
@@ -126,12 +137,13 @@ export class Inbound {
   #commandName(of: MalformedKind): string | null {
     if (of === 'envelope' || this.#commandAt < 0) return null;
     const isWorker = of === 'worker';
-    const code = byteOf(this.frames, this.#commandAt);
+    const byte = byteOf(this.frames, this.#commandAt);
+    const code = byte < 0 ? textCommand(this.frames, this.#commandAt) : byte;
     if (code < 0) return null;
     const isRequest = code === CLIENT_REQUEST || code === CLIENT_REQUEST_WITH_HEADERS;
     const kind = isWorker ? workerCommand(this.dialect, code) : isRequest ? 'request' : null;
     if (kind === null) return `0x${code.toString(16).padStart(2, '0')}`;
-    return kind === 'final' && this.dialect === 1 ? 'REPLY' : kind.toUpperCase();
+    return kind === 'final' && isVersion1(this.dialect) ? 'REPLY' : kind.toUpperCase();
   }
 
   /**
@@ -183,6 +195,8 @@ export class Inbound {
     } else if (header === 'worker02' && delimiter === 0) {
       // Some libraries' workers put an empty frame first in 0.2, too (D101).
       this.#readWorker(DELIMITED_02, 2);
+    } else if (frames.isProbe) {
+      this.kind = 'probe';
     } else if (header === 'worker01' || header === 'worker02') {
       this.fail('worker', 0, "no envelope may precede a worker's header");
     } else {
@@ -193,6 +207,7 @@ export class Inbound {
   #readRequest(version: MdpVersion, from: number): void {
     const frames = this.frames;
     let service = from;
+    let dialect: Dialect = version;
     if (version === 2) {
       const command = byteOf(frames, from);
       this.#commandAt = from;
@@ -201,8 +216,15 @@ export class Inbound {
         return;
       }
       if (command !== CLIENT_REQUEST) {
-        this.fail('client', from, 'the command of a client must be REQUEST');
-        return;
+        // Neither is anything else that a client may send (D113).
+        if (command === WORKER_REQUEST) {
+          dialect = WORKER_NUMBERS;
+        } else if (textCommand(frames, from) === CLIENT_REQUEST) {
+          dialect = TEXT_02;
+        } else {
+          this.fail('client', from, 'the command of a client must be REQUEST');
+          return;
+        }
       }
       service++;
     }
@@ -214,7 +236,7 @@ export class Inbound {
       this.fail('client', service + 1, 'a request must have a body');
     } else {
       this.kind = 'request';
-      this.dialect = version;
+      this.dialect = dialect;
       this.service = service;
       this.headers = -1;
       this.body = service + 1;
@@ -253,7 +275,12 @@ export class Inbound {
     const frames = this.frames;
     this.dialect = dialect;
     this.#commandAt = at;
-    const kind = workerCommand(dialect, byteOf(frames, at));
+    let kind = workerCommand(dialect, byteOf(frames, at));
+    if (kind === null) {
+      // The Guide's programs in C# and Haskell (D113).
+      kind = workerCommand(dialect, textCommand(frames, at));
+      if (kind !== null) this.dialect = MDP_FORMS[dialect].asText;
+    }
     switch (kind) {
       case 'ready':
         this.#readReady(at + 1);
@@ -350,17 +377,21 @@ export class Inbound {
     // D60: a slip in one failure must not cost the worker its other requests.
     if (kind === 'fail') return count;
     // The Guide's PHP worker.
-    return kind === 'final' && this.dialect === 1 && at + 1 < count ? at + 1 : -1;
+    return kind === 'final' && isVersion1(this.dialect) && at + 1 < count ? at + 1 : -1;
   }
 }
 
-type WorkerKind = Exclude<InboundKind, 'malformed' | 'request' | 'ping'>;
+type WorkerKind = Exclude<InboundKind, 'malformed' | 'probe' | 'request' | 'ping'>;
+
+function isVersion1(dialect: Dialect): boolean {
+  return dialect === 1 || dialect === TEXT_01;
+}
 
 function workerCommand(dialect: Dialect, command: number): WorkerKind | null {
   if (command === WORKER_READY) return 'ready';
   if (command === WORKER_RETURN) return 'return';
   if (command === WORKER_FAIL) return 'fail';
-  if (dialect === 1) {
+  if (isVersion1(dialect)) {
     if (command === WORKER_01_REPLY) return 'final';
     if (command === WORKER_01_HEARTBEAT) return 'heartbeat';
     if (command === WORKER_01_DISCONNECT) return 'disconnect';
@@ -408,6 +439,13 @@ function headerAt(frames: Frames, index: number): Header {
 function byteOf(frames: Frames, index: number): number {
   if (index >= frames.count || frames.size(index) !== 1) return -1;
   return frames.buffer(index)[frames.start(index)] ?? -1;
+}
+
+/** The value of a command that is two digits, or -1. */
+function textCommand(frames: Frames, index: number): number {
+  if (index >= frames.count || frames.size(index) !== 2) return -1;
+  const [tens, digit = 0] = frames.view(index);
+  return tens === DIGIT_0 && digit >= DIGIT_0 && digit <= DIGIT_9 ? digit - DIGIT_0 : -1;
 }
 
 function isServiceName(frames: Frames, index: number): boolean {

@@ -58,4 +58,8 @@ export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
 export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 11 }, (_, command) =>
   Buffer.from([command]),
 );
+/** A frame of two digits for each command, for peers that write commands so (D113). */
+export const COMMAND_TEXTS: readonly Buffer[] = COMMAND_FRAMES.map((frame) =>
+  Buffer.from(frame.toString('hex')),
+);
 export const EMPTY: Buffer = Buffer.alloc(0);

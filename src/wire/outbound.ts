@@ -12,7 +12,17 @@ import {
   packedStart,
   type Room,
 } from '../core/packed.js';
-import { BARE, DELIMITED, DELIMITED_02, type Dialect, isMdp, type MdpDialect } from './dialect.js';
+import {
+  BARE,
+  byDialect,
+  type Dialect,
+  isMdp,
+  MDP_FORMS,
+  type MdpDialect,
+  WORKER_NUMBERS,
+  workerHead,
+  WORDS,
+} from './dialect.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -21,17 +31,17 @@ import {
   COMMAND_FRAMES,
   EMPTY,
   SERVICE_NAME_BYTES_MAX,
-  WORKER_01,
   WORKER_01_DISCONNECT,
   WORKER_01_HEARTBEAT,
-  WORKER_02,
   WORKER_02_DISCONNECT,
+  WORKER_02_FINAL,
   WORKER_02_HEARTBEAT,
+  WORKER_02_PARTIAL,
   WORKER_CANCEL,
   WORKER_REQUEST,
   WORKER_REQUEST_WITH_HEADERS,
 } from './mdp.js';
-import { PIRATE_HEARTBEAT } from './pirate.js';
+import { PIRATE_HEARTBEAT, PIRATE_HEARTBEAT_WORD } from './pirate.js';
 
 /** The sending half of the transport port, as far as the codec needs it. */
 export interface FrameWriter {
@@ -111,45 +121,39 @@ class Head {
 }
 
 /** `fixed…, token, empty` */
-const REQUEST_HEADS: Readonly<Record<Dialect, Head>> = {
-  1: new Head(EMPTY, WORKER_01, commandFrame(WORKER_REQUEST)),
-  2: new Head(WORKER_02, commandFrame(WORKER_REQUEST)),
-  [DELIMITED]: new Head(EMPTY),
-  [BARE]: new Head(),
-  [DELIMITED_02]: new Head(EMPTY, WORKER_02, commandFrame(WORKER_REQUEST)),
-};
+const REQUEST_HEADS = byDialect((dialect) => new Head(...workerHead(dialect, WORKER_REQUEST)));
 
 /** `fixed…, token, empty, deadline` */
-const REQUEST_WITH_HEADERS_HEADS: Readonly<Record<MdpDialect, Head>> = {
-  1: new Head(EMPTY, WORKER_01, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
-  2: new Head(WORKER_02, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
-  [DELIMITED_02]: new Head(EMPTY, WORKER_02, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
-};
+const REQUEST_WITH_HEADERS_HEADS = byDialect(
+  (dialect) => new Head(...workerHead(dialect, WORKER_REQUEST_WITH_HEADERS)),
+);
 
-/** `fixed…, service` */
+/** What stands between the envelope and the name of the service, or the body where none is named. */
 interface ReplyHeads {
-  readonly whole: Head;
   readonly final: Head;
   readonly partial: Head;
 }
 
-function replyHeads(...delimiter: readonly Buffer[]): ReplyHeads {
-  return {
-    whole: new Head(...delimiter, CLIENT_01),
-    final: new Head(...delimiter, CLIENT_02, commandFrame(CLIENT_FINAL)),
-    partial: new Head(...delimiter, CLIENT_02, commandFrame(CLIENT_PARTIAL)),
-  };
+function replyHeads(dialect: Dialect, delimiter: readonly Buffer[]): ReplyHeads {
+  const heads = (
+    codes: readonly (Buffer | undefined)[],
+    final: number,
+    partial: number,
+  ): ReplyHeads => ({
+    final: new Head(...delimiter, CLIENT_02, codes[final] ?? EMPTY),
+    partial: new Head(...delimiter, CLIENT_02, codes[partial] ?? EMPTY),
+  });
+  if (dialect === WORKER_NUMBERS) return heads(COMMAND_FRAMES, WORKER_02_FINAL, WORKER_02_PARTIAL);
+  if (isMdp(dialect) && MDP_FORMS[dialect].version === 2) {
+    return heads(MDP_FORMS[dialect].commands, CLIENT_FINAL, CLIENT_PARTIAL);
+  }
+  const header = isMdp(dialect) ? [...delimiter, CLIENT_01] : workerHead(dialect, 0);
+  const whole = new Head(...header);
+  return { final: whole, partial: whole };
 }
 
-const ENVELOPED_HEADS = replyHeads(EMPTY);
-const UNENVELOPED_HEADS = replyHeads();
-/** What stands between the envelope and the body for clients that do not speak MDP. */
-const DELIMITED_HEAD = new Head(EMPTY);
-const BARE_HEAD = new Head();
-
-function commandFrame(code: number): Buffer {
-  return COMMAND_FRAMES[code] ?? EMPTY;
-}
+const ENVELOPED_HEADS = byDialect((dialect) => replyHeads(dialect, [EMPTY]));
+const UNENVELOPED_HEADS = byDialect((dialect) => replyHeads(dialect, []));
 
 /** REQUEST to a worker; the body is packed. */
 export function writeWorkerRequest(
@@ -195,30 +199,26 @@ export function writeWorkerRequestWithHeaders(
   out.writePacked(peer, rest.bytes, restStart, restEnd, false);
 }
 
-/** The whole message; empty where there is none. */
+/** The commands of workers without a token; empty where there is none. */
+function signals(
+  command01: number,
+  command02: number,
+): Readonly<Record<Dialect, readonly Buffer[]>> {
+  return byDialect((dialect) => {
+    if (!isMdp(dialect)) return [];
+    return workerHead(dialect, MDP_FORMS[dialect].version === 1 ? command01 : command02);
+  });
+}
+
+/** The whole message. */
 const HEARTBEATS: Readonly<Record<Dialect, readonly Buffer[]>> = {
-  1: [EMPTY, WORKER_01, commandFrame(WORKER_01_HEARTBEAT)],
-  2: [WORKER_02, commandFrame(WORKER_02_HEARTBEAT)],
-  [DELIMITED]: [],
+  ...signals(WORKER_01_HEARTBEAT, WORKER_02_HEARTBEAT),
   [BARE]: [PIRATE_HEARTBEAT],
-  [DELIMITED_02]: [EMPTY, WORKER_02, commandFrame(WORKER_02_HEARTBEAT)],
+  [WORDS]: [PIRATE_HEARTBEAT_WORD],
 };
-
-const CANCELS: Readonly<Record<Dialect, readonly Buffer[]>> = {
-  1: [EMPTY, WORKER_01, commandFrame(WORKER_CANCEL)],
-  2: [WORKER_02, commandFrame(WORKER_CANCEL)],
-  [DELIMITED]: [],
-  [BARE]: [],
-  [DELIMITED_02]: [EMPTY, WORKER_02, commandFrame(WORKER_CANCEL)],
-};
-
-const DISCONNECTS: Readonly<Record<Dialect, readonly Buffer[]>> = {
-  1: [EMPTY, WORKER_01, commandFrame(WORKER_01_DISCONNECT)],
-  2: [WORKER_02, commandFrame(WORKER_02_DISCONNECT)],
-  [DELIMITED]: [],
-  [BARE]: [],
-  [DELIMITED_02]: [EMPTY, WORKER_02, commandFrame(WORKER_02_DISCONNECT)],
-};
+const DISCONNECTS = signals(WORKER_01_DISCONNECT, WORKER_02_DISCONNECT);
+/** What precedes the token. */
+const CANCELS = signals(WORKER_CANCEL, WORKER_CANCEL);
 
 function writeFrames(out: FrameWriter, peer: number, frames: readonly Buffer[]): void {
   const last = frames.length - 1;
@@ -284,9 +284,7 @@ export function writeClientReply(
 }
 
 function replyHead({ dialect, enveloped }: ReturnPath, final: boolean): Head {
-  if (!isMdp(dialect)) return dialect === DELIMITED ? DELIMITED_HEAD : BARE_HEAD;
-  const heads = enveloped ? ENVELOPED_HEADS : UNENVELOPED_HEADS;
-  if (dialect === 1) return heads.whole;
+  const heads = (enveloped ? ENVELOPED_HEADS : UNENVELOPED_HEADS)[dialect];
   return final ? heads.final : heads.partial;
 }
 

@@ -5,7 +5,7 @@
  */
 import { sameWords, Words } from '../core/bytes.js';
 import { packedHead } from '../core/packed-head.js';
-import { BARE, DELIMITED, DELIMITED_02, type Dialect } from './dialect.js';
+import { BARE, type Dialect, isMdp, MDP_FORMS, WORKER_NUMBERS, workerHead } from './dialect.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -13,10 +13,9 @@ import {
   COMMAND_FRAMES,
   EMPTY,
   HEADER_BYTES,
-  WORKER_01,
   WORKER_01_REPLY,
-  WORKER_02,
   WORKER_02_FINAL,
+  WORKER_REQUEST,
 } from './mdp.js';
 
 const MORE = 0x01;
@@ -26,10 +25,6 @@ const SHORT_HEAD_BYTES = 2;
 const LONG_HEAD_BYTES = 9;
 /** An empty frame that is followed by others, read as 16 bits in network order. */
 const EMPTY_MORE = MORE << 8;
-
-function commandFrame(code: number): Buffer {
-  return COMMAND_FRAMES[code] ?? EMPTY;
-}
 
 /**
  * Where the frame at `at` ends, if it is the last of its message, is in its shortest form and ends
@@ -50,25 +45,20 @@ function lastFrameEnd({ view }: Words, at: number, end: number): number {
 
 /** The frames from the delimiter to the body. */
 function requestHeader(dialect: Dialect, service: Buffer): readonly Buffer[] {
-  if (dialect === 1) return [CLIENT_01, service];
-  if (dialect === 2) return [CLIENT_02, commandFrame(CLIENT_REQUEST), service];
-  return [];
+  if (dialect === WORKER_NUMBERS) {
+    return [CLIENT_02, COMMAND_FRAMES[WORKER_REQUEST] ?? EMPTY, service];
+  }
+  if (!isMdp(dialect)) return [];
+  const { version, commands } = MDP_FORMS[dialect];
+  return version === 1
+    ? [CLIENT_01, service]
+    : [CLIENT_02, commands[CLIENT_REQUEST] ?? EMPTY, service];
 }
 
 /** The frames from the beginning of a reply to its token. */
 function replyHeader(dialect: Dialect): readonly Buffer[] {
-  switch (dialect) {
-    case 1:
-      return [EMPTY, WORKER_01, commandFrame(WORKER_01_REPLY)];
-    case 2:
-      return [WORKER_02, commandFrame(WORKER_02_FINAL)];
-    case DELIMITED_02:
-      return [EMPTY, ...replyHeader(2)];
-    case DELIMITED:
-      return [EMPTY];
-    case BARE:
-      return [];
-  }
+  const isVersion2 = isMdp(dialect) && MDP_FORMS[dialect].version === 2;
+  return workerHead(dialect, isVersion2 ? WORKER_02_FINAL : WORKER_01_REPLY);
 }
 
 /** Requests for one service in one dialect, with or without an envelope of at most one frame. */

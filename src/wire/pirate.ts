@@ -7,16 +7,17 @@
  * the broker finds it where MDP has it.
  */
 import type { Frames } from '../core/frames.js';
-import { BARE, DELIMITED, type Dialect, type ServiceDialect } from './dialect.js';
+import { BARE, DELIMITED, type Dialect, type ServiceDialect, WORDS } from './dialect.js';
 import type { Inbound } from './inbound.js';
 import { ENVELOPE_FRAMES_MAX } from './mdp.js';
 
-/** Signals of workers: messages of one frame of one byte. */
-const READY = 0x01;
-const HEARTBEAT = 0x02;
-
+/** Signals of workers, messages of one frame: a byte, or in some of the Guide's languages a word. */
+const READY: Buffer = Buffer.from([0x01]);
+const READY_WORD: Buffer = Buffer.from('READY');
 /** What a Paranoid Pirate is sent as a heartbeat. */
-export const PIRATE_HEARTBEAT: Buffer = Buffer.from([HEARTBEAT]);
+export const PIRATE_HEARTBEAT: Buffer = Buffer.from([0x02]);
+/** What a Paranoid Pirate is sent that said READY in a word. */
+export const PIRATE_HEARTBEAT_WORD: Buffer = Buffer.from('HEARTBEAT');
 
 /** Adds the frames `[from, to)` of `frames` to `target`. */
 function append(target: Frames, frames: Frames, from: number, to: number): void {
@@ -100,11 +101,15 @@ export function readPirateWorker(
 }
 
 function readSignal(inbound: Inbound, frames: Frames, at: number, service: Buffer): void {
-  const frame = frames.view(at);
-  const signal = frame.length === 1 ? frame[0] : undefined;
-  if (signal === READY) {
+  const isBare = inbound.dialect === BARE;
+  if (frames.equals(at, READY)) {
     setReady(inbound, inbound.dialect, service);
-  } else if (signal === HEARTBEAT && inbound.dialect === BARE) {
+  } else if (frames.equals(at, READY_WORD)) {
+    setReady(inbound, isBare ? WORDS : DELIMITED, service);
+  } else if (
+    isBare &&
+    (frames.equals(at, PIRATE_HEARTBEAT) || frames.equals(at, PIRATE_HEARTBEAT_WORD))
+  ) {
     inbound.kind = 'heartbeat';
   } else {
     inbound.fail('worker', at, 'a message of one frame must be a signal');

@@ -122,6 +122,14 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #isKeyRefused = false;
   /** How many times in a row. */
   #keyRefusals = 0;
+  /**
+   * The peer of the last connection speaks ZMTP 2.0, or ended it before it said so, as JeroMQ 0.3 does
+   * after a greeting of ZMTP 3: the next one waits for its version. (Others get the greeting at once,
+   * which saves a round trip.)
+   */
+  #isPeerOld = false;
+  /** The socket of the current connection is connected. */
+  #isOpen = false;
   /** Why the current connection is ending; `null`: the other side ends it. */
   #fault: string | null = null;
   #closing: Promise<void> | null = null;
@@ -195,6 +203,11 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (isReading) this.#shell?.resume();
   }
 
+  /** A ROUTER may introduce itself with an empty message; of a publisher that is a message. */
+  get #mayBeProbed(): boolean {
+    return this.#options.subscriptions === undefined;
+  }
+
   /** The handshake is always read. */
   get isReading(): boolean {
     return this.#mayRead || !this.#isReady;
@@ -264,7 +277,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const mechanism = this.#mechanism();
     const takesSubscriptions = this.#options.socketType === 'PUB';
     const limits = { messageBytesMax, framesMax, takesSubscriptions };
-    const options = { mechanism, waitsForGreeting: false, ...limits };
+    const waitsForGreeting = this.#isPeerOld ? 'version' : false;
+    const options = { mechanism, waitsForGreeting, ...limits } as const;
     const now = monotonicMs();
     const connection = new Connection(options, this, this.#frames, now);
     const source = ByteSource.dialled(dialAddress(this.#endpoint));
@@ -272,6 +286,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#shell = shell;
     this.#fault = null;
     source.socket.once('connect', () => {
+      this.#isOpen = true;
       shell.flush();
     });
     source.socket.once('error', (error) => {
@@ -314,7 +329,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   message(frames: Frames): void {
-    if (this.#closing === null) this.#events.message(frames);
+    if (this.#closing !== null || (frames.isProbe && this.#mayBeProbed)) return;
+    this.#events.message(frames);
   }
 
   subscription(topic: Buffer, isOn: boolean): void {
@@ -379,6 +395,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#isReady = false;
     this.#isKeyRefused = false;
     this.#isPinged = false;
+    const { isVersion2 = false, hasVersion = false } = this.#shell?.connection ?? {};
+    this.#isPeerOld = isVersion2 || (this.#isOpen && !hasVersion && !this.#isPeerOld);
+    this.#isOpen = false;
     this.#shell = null;
     if (this.#route === 'out') this.#route = 'dropped';
     if (this.#timer !== null) clearTimeout(this.#timer);

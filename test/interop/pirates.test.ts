@@ -8,6 +8,7 @@ import { type Daemon, removeDaemons, startDaemon } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import { itWithTool } from '../support/tools.js';
 import { compile, execute, killPrograms, type Program, python } from './support/program.js';
+import { closePeers, RawPeer } from './support/raw-peer.js';
 
 const PYZMQ = 'python3-zmq';
 const C = 'gcc and libzmq3-dev';
@@ -55,6 +56,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  closePeers();
   await killPrograms();
   await removeDaemons();
 });
@@ -122,6 +124,32 @@ describe('pirate workers', () => {
       expect(await client('req', 'hello', '--count', 10).finished()).toHaveLength(10);
     },
   );
+
+  itWithTool(PYZMQ, 'whose signals are words get heartbeats in words (D113)', async () => {
+    const paranoid = await worker('paranoid', 1, '--words');
+    await worker('simple', 2, '--words');
+    const watcher = new RawPeer(at(MDP));
+    // They give up after three silent seconds.
+    await watcher.untilMmi<readonly { readonly sinceMs: number }[]>('mmi.workers', (listed) =>
+      listed.every(({ sinceMs }) => sinceMs > 4000),
+    );
+    watcher.close();
+    expect(await client('req', 'hello', '--count', 2).finished()).toHaveLength(2);
+    expect([paranoid.said('ready').length, ...paranoid.said('invalid')]).toEqual([1]);
+    expect(daemon.logged('message.malformed')).toEqual([]);
+  });
+
+  itWithTool(PYZMQ, 'and clients may begin with ZMQ_PROBE_ROUTER (D113)', async () => {
+    await worker('simple', 1, '--probe', '--upper');
+    await worker('paranoid', 2, '--probe', '--upper');
+    const mdp = python('req_client', at(MDP), 'echo', 'hi', '--bare-body', '--count', 2, '--probe');
+    const plain = client('req', 'hi', '--count', 2, '--probe');
+    for (const asking of [mdp, plain]) {
+      expect((await asking.finished()).map(({ frames }) => frames)).toEqual([['HI'], ['HI']]);
+    }
+    expect(daemon.logged('message.malformed')).toEqual([]);
+    expect(daemon.logged('worker.lost')).toEqual([]);
+  });
 
   itWithTool(PYZMQ, 'serve durable requests', async () => {
     await daemon.kill();

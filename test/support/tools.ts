@@ -32,10 +32,22 @@ const PROBES = {
     args: ['-r', "exit(class_exists('ZMQSocket') ? 0 : 1);"],
   },
   'libzmq-ffi-perl': { command: 'perl', args: ['-MZMQ::FFI', '-e', '0'] },
+  'python3-aiozmq': { command: PYTHON, args: ['-c', 'import aiozmq'] },
+  'python3-txzmq': { command: PYTHON, args: ['-c', 'import txzmq'] },
+  'gcc and libczmq-dev': {
+    command: 'gcc',
+    args: ['-x', 'c', '-o', '/dev/null', '-', '-lczmq', '-lzmq'],
+    input: '#include <czmq.h>\nint main(void) { return zclock_mono() < 0; }\n',
+  },
+  'r-cran-pbdzmq': { command: 'Rscript', args: ['--vanilla', '-e', 'library(pbdZMQ)'] },
   'ruby-ffi-rzmq': { command: 'ruby', args: ['-e', "require 'ffi-rzmq'"] },
   'default-jdk-headless and libjeromq-java': {
     command: '/bin/sh',
     args: ['-c', 'javac -version && java -version && test -r /usr/share/java/jeromq.jar'],
+  },
+  'default-jdk-headless and libzmq-java': {
+    command: '/bin/sh',
+    args: ['-c', 'java -version && test -r /usr/share/java/zmq.jar && dpkg -s libzmq-jni'],
   },
   'systemd-notify and python3': {
     command: '/bin/sh',

@@ -56,6 +56,20 @@ export function describeLink(factory: TransportFactory): void {
     expect(events.told.at(-1)).toBe('message re|999||x');
   });
 
+  it('is not told of the empty message with which a ROUTER may begin (D113)', async () => {
+    const server = await serve();
+    server.answer = (peer, frames) => {
+      server.send(peer, '');
+      server.send(peer, 're', ...frames.copyFrom(0));
+      server.send(peer, '', '');
+      server.transport.flush();
+    };
+    const { events, send } = dial(server.endpoint);
+    send('x');
+    await events.untilTold('message |');
+    expect(events.told).toEqual(['connected', 'message re|x', 'message |']);
+  });
+
   it('shows the routing id that it was given', async () => {
     const server = await serve();
     const { send } = dial(server.endpoint, { routingId: Buffer.from('w\u00ff1', 'latin1') });

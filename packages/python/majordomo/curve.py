@@ -16,7 +16,7 @@ from .options import shown, wrong
 Key = Union[str, bytes]
 _Z85 = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 # Of a certificate: the section with the keys, up to the next line that is not indented, and a key there.
-_SECTION = re.compile(rb"^curve[ \t\r]*(?:#[^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)", re.MULTILINE)
+_SECTION = re.compile(rb"^curve[ \t\r]*(?:[=#][^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)", re.MULTILINE)
 _KEY_LINE = rb"^[ \t]*%s-key[ \t]*=[ \t]*([\"']?)(\S{40})\1[ \t\r]*(?:#.*)?$"
 
 

@@ -188,7 +188,9 @@ class ZmqLink:
                     frames.append(socket.recv(_NOBLOCK))
             except zmq.Again:
                 return
-            yield frames
+            # A ROUTER with ZMQ_PROBE_ROUTER begins with an empty message.
+            if frames != [b""] or self._kind == zmq.SUB:
+                yield frames
 
 
 class _Lookup:

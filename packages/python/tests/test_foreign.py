@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional, Sequence
 
 import pytest
+import zmq
 
 from majordomo import BodyError, Client, JobRefusedError, Reply, Request, ServiceError, Worker, wire
 from majordomo.call import Call, Settings
@@ -13,6 +14,7 @@ from majordomo.contract import contract_in
 from majordomo.engine import Patience, Script
 from majordomo.freelance import FreelanceCore
 from majordomo.jobs import Answer, _parts
+from majordomo.link import ZmqLink
 from majordomo.schedules import schedules
 
 from .conftest import Broker
@@ -174,3 +176,24 @@ def test_a_client_lives_through_strange_details_of_a_service(broker: Broker, det
             client.request("strange", "fail")
         assert failed.value.details == {} and failed.value.detail == (detail,)
         assert client.request("strange", "again").text() == "again"
+
+
+def test_a_router_may_begin_with_an_empty_message() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.setsockopt(zmq.PROBE_ROUTER, 1)
+        router.setsockopt(zmq.LINGER, 0)
+        port = router.bind_to_random_port("tcp://127.0.0.1")
+        poller = zmq.Poller()
+        link = ZmqLink(context, poller)
+        received: "list[list[bytes]]" = []
+        link.on_up = lambda: link.send([b"hello"])
+        link.on_down = lambda _: None
+        link.on_message = received.append
+        assert link.open(f"tcp://127.0.0.1:{port}") is None
+        while not router.poll(0):
+            link.read(dict(poller.poll(100)))
+        router.send_multipart([router.recv_multipart()[0], b"", b""])
+        while not received:
+            link.read(dict(poller.poll(100)))
+        link.close()
+    assert received == [[b"", b""]]

@@ -7,7 +7,7 @@
  */
 import type { Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
-import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../../wire/dialect.js';
+import { byDialect } from '../../wire/dialect.js';
 import { ReplyForm } from '../../wire/packed-forms.js';
 import type { BrokerState } from '../lifecycle/broker-state.js';
 import type { Peer, Worker } from '../state/entities.js';
@@ -25,13 +25,7 @@ import { TOKEN_BYTES } from '../state/tokens.js';
 
 /** Flags of a request whose reply is more than a reply to a client. */
 const SPECIAL = ANSWERED | GIVEN_UP | HELD | STORED;
-const REPLY_FORMS: Readonly<Record<Dialect, ReplyForm>> = {
-  1: new ReplyForm(1, TOKEN_BYTES),
-  2: new ReplyForm(2, TOKEN_BYTES),
-  [DELIMITED]: new ReplyForm(DELIMITED, TOKEN_BYTES),
-  [BARE]: new ReplyForm(BARE, TOKEN_BYTES),
-  [DELIMITED_02]: new ReplyForm(DELIMITED_02, TOKEN_BYTES),
-};
+const REPLY_FORMS = byDialect((dialect) => new ReplyForm(dialect, TOKEN_BYTES));
 
 export class FastPath {
   readonly #state: BrokerState;

@@ -32,6 +32,10 @@ export function readMessage(inbound: Inbound, peer: Peer, frames: Frames): boole
     return false;
   }
   inbound.begin(frames);
+  if (frames.isProbe) {
+    inbound.kind = 'probe';
+    return false;
+  }
   const isFirst = peer.dialect === null;
   peer.dialect ??= pirateDialect(frames);
   if (rules.client.isNone) readPirateWorker(inbound, peer.dialect, frames, service);

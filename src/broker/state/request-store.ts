@@ -16,7 +16,16 @@ import {
   unpack,
 } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
-import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../../wire/dialect.js';
+import {
+  BARE,
+  byDialect,
+  DELIMITED,
+  type Dialect,
+  isMdp,
+  MDP_FORMS,
+  TEXT_02,
+  WORKER_NUMBERS,
+} from '../../wire/dialect.js';
 import { EMPTY } from '../../wire/mdp.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 import type { RequestForm } from '../../wire/packed-forms.js';
@@ -71,16 +80,18 @@ const STORED_ACCOUNT = 'titanic';
 const NO_WORDS = new Words(EMPTY);
 
 const DIALECT_FLAGS: Readonly<Record<Dialect, number>> = {
-  1: 0,
-  2: VERSION_02,
+  ...byDialect((dialect) => (isMdp(dialect) && MDP_FORMS[dialect].version === 2 ? VERSION_02 : 0)),
   [DELIMITED]: PLAIN,
   [BARE]: FREELANCE,
-  [DELIMITED_02]: VERSION_02,
+  [TEXT_02]: VERSION_02 | PLAIN,
+  [WORKER_NUMBERS]: VERSION_02 | FREELANCE,
 };
 
 function dialectOf(flags: number): Dialect {
-  if ((flags & (PLAIN | FREELANCE)) === 0) return (flags & VERSION_02) === 0 ? 1 : 2;
-  return (flags & PLAIN) === 0 ? BARE : DELIMITED;
+  const isVersion2 = (flags & VERSION_02) !== 0;
+  if ((flags & (PLAIN | FREELANCE)) === 0) return isVersion2 ? 2 : 1;
+  if ((flags & PLAIN) === 0) return isVersion2 ? WORKER_NUMBERS : BARE;
+  return isVersion2 ? TEXT_02 : DELIMITED;
 }
 
 /** Packed frames at `[start, end)` of a buffer. */

@@ -75,9 +75,9 @@ export const REPORTED: number = 1 << 11;
 export const HEADED: number = 1 << 12;
 /** Its client waits only until a deadline: see `deadlines.ts`. */
 export const TIMED: number = 1 << 13;
-/** Its client is a plain one (`wire/dialect.ts`). */
+/** The client is a plain one (`wire/dialect.ts`); with `VERSION_02`, one of MDP whose commands are digits. */
 export const PLAIN: number = 1 << 14;
-/** Its client is a Freelance one. */
+/** The client is a Freelance one; with `VERSION_02`, one of MDP that uses the commands of workers. */
 export const FREELANCE: number = 1 << 15;
 
 const NO_PAGE = new Int32Array(0);

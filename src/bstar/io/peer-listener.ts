@@ -100,7 +100,7 @@ class PeerListener implements PeerLink, TransportEvents {
 
   message(peer: PeerId, frames: Frames): void {
     const connection = this.#connections.get(peer);
-    if (connection === undefined) return;
+    if (connection === undefined || frames.isProbe) return;
     const received = connection.receive(frames);
     if (received === null) return;
     if (received === 'hello') {

@@ -7,8 +7,11 @@ import { readPrivateFile, refusedFile } from './private-file.js';
 
 /** A certificate has metadata of any length. */
 const FILE_BYTES_MAX = 65_536;
-/** The section of a certificate that has the key: the lines below, up to one that is not indented. */
-const SECTION = /^curve[ \t\r]*(?:#[^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)/m;
+/**
+ * The section of a certificate that has the key: the lines below, up to one that is not indented. Its
+ * own line may have a value (4/ZPL).
+ */
+const SECTION = /^curve[ \t\r]*(?:[=#][^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)/m;
 /** Its line. */
 const IN_SECTION = /^[ \t]+secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*(?:#.*)?$/m;
 

@@ -20,7 +20,7 @@ import {
   type MapNumber,
   readPublished,
   readSnapshot,
-  UUID,
+  uuidOf,
   VALUE,
 } from '../../wire/chp-client.js';
 import type { Random } from '../backoff.js';
@@ -205,8 +205,8 @@ export class MapClient {
     } else if (isCurrent && this.#copy.isBefore(number)) {
       this.#apply(key, frames, number);
     }
-    if (this.#isEnded || frames.size(UUID) === 0) return;
-    const uuid = frames.view(UUID).toString('latin1');
+    const uuid = uuidOf(frames) ?? '';
+    if (this.#isEnded || uuid === '') return;
     this.#changes.published(key, uuid, isCurrent && intake === null);
   }
 

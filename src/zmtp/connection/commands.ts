@@ -75,6 +75,9 @@ export function readMetadata(bytes: Buffer): Metadata | typeof BROKEN {
   return { socketType, identity };
 }
 
+/** The identities that a ROUTER assigns have a zero byte and a number, here as in libzmq. */
+export const MADE_IDENTITY_BYTES = 5;
+
 /** @returns what is wrong with a peer's metadata for a socket of `own` type, or `null` */
 export function metadataFault(own: SocketType, peer: Metadata): string | null {
   if (!COMPATIBLE[own].includes(peer.socketType)) {
@@ -82,7 +85,10 @@ export function metadataFault(own: SocketType, peer: Metadata): string | null {
     return `a ${own} does not talk to a ${theirs}`;
   }
   if (peer.identity.length > IDENTITY_BYTES_MAX) return 'an identity is at most 255 bytes';
-  if (peer.identity[0] === 0) return 'an identity does not begin with a zero byte';
+  const { identity } = peer;
+  if (identity[0] === 0 && identity.length === MADE_IDENTITY_BYTES) {
+    return 'an identity of five bytes, of which the first is zero, is one that a ROUTER assigns';
+  }
   return null;
 }
 

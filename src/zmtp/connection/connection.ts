@@ -1,6 +1,6 @@
 /**
  * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
- * (23/ZMTP 3.0, 37/ZMTP 3.1; where it listens, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
+ * (23/ZMTP 3.0, 37/ZMTP 3.1, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
  */
 import { copyBytes, forgetWords, freeBytes, Words, wordsOf } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
@@ -102,9 +102,9 @@ export interface ConnectionOptions extends MessageLimits {
   readonly mechanism: Mechanism;
   /**
    * Sends only the head of the greeting until the peer's version and mechanism are known, so that it
-   * can speak ZMTP 2.0 and report a mismatch.
+   * can speak ZMTP 2.0 and report a mismatch; `version`: until its version is known.
    */
-  readonly waitsForGreeting: boolean;
+  readonly waitsForGreeting: boolean | 'version';
   /** A costly step of the handshake waits for `grant`; by default it is taken at once. */
   readonly waitsForGrant?: boolean;
   /** Messages over the limits are skipped and reported; by default they end the connection. */
@@ -134,12 +134,14 @@ export class Connection {
   canPing = false;
   /** The longest silence that the peer announced with its last PING; 0: none announced. */
   ttlMs = 0;
+  /** The peer has said which version it speaks. */
+  hasVersion = false;
+  /** The peer speaks ZMTP 2.0, and this side may; it may have heard of that too late. */
+  isVersion2 = false;
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
   #phase: Phase = 'greeting';
   #greetingSent = 0;
-  /** The peer speaks ZMTP 2.0, which has no commands. */
-  #isVersion2 = false;
   #handshakeCommands = 0;
   #cipher: FrameCipher | null = null;
   /** Bytes of an incomplete message, greeting or command. */
@@ -188,7 +190,8 @@ export class Connection {
     this.#offeredBytesMax = isOffering ? Math.min(options.messageBytesMax, OFFERED_BYTES_MAX) : 0;
     this.lastHeardAt = now;
     this.#isGranted = options.waitsForGrant !== true;
-    this.#sendGreeting(options.waitsForGreeting ? GREETING_HEAD_BYTES : GREETING_BYTES);
+    const isWaiting = options.waitsForGreeting !== false;
+    this.#sendGreeting(isWaiting ? GREETING_HEAD_BYTES : GREETING_BYTES);
   }
 
   get isReady(): boolean {
@@ -587,7 +590,11 @@ export class Connection {
   #readGreeting(bytes: Buffer, from: number, end: number): number {
     const fault = greetingFault(bytes.subarray(from, end));
     if (fault !== null) return this.#fail('greeting', fault);
+    this.hasVersion = end - from >= GREETING_HEAD_BYTES;
     if (isVersion2(bytes.subarray(from, end))) return this.#readGreeting2(bytes, from, end);
+    if (this.hasVersion && this.#options.waitsForGreeting === 'version') {
+      this.#sendGreeting(GREETING_BYTES);
+    }
     if (end - from < GREETING_BYTES) return this.#lack(1);
     const read = readGreeting(bytes.subarray(from, from + GREETING_BYTES));
     const { mechanism } = this.#options;
@@ -613,14 +620,14 @@ export class Connection {
     if (plain === null) {
       return this.#fail('mechanism', `the peer speaks ZMTP 2.0, which has no ${name}`);
     }
-    if (!this.#isVersion2) {
+    if (!this.isVersion2) {
+      this.isVersion2 = true;
       if (this.#greetingSent > GREETING_HEAD_BYTES) {
         return this.#fail('greeting', 'the peer speaks ZMTP 2.0, and said so too late');
       }
       const rest = restOfGreeting2(plain.socketType, plain.identity);
       this.output.append(rest, 0, rest.length);
       this.#greetingSent = GREETING_BYTES;
-      this.#isVersion2 = true;
     }
     const read = readGreeting2(bytes.subarray(from, end), plain.socketType);
     if (read === null) return this.#lack(1);
@@ -685,7 +692,7 @@ export class Connection {
     for (let at = from; at < end;) {
       const flags = bytes[at] ?? 0;
       const isCommand = (flags & ~(FLAG_MORE | FLAG_LONG)) !== 0;
-      if (isCommand && ((flags & ~FLAG_LONG) !== FLAG_COMMAND || this.#isVersion2)) {
+      if (isCommand && ((flags & ~FLAG_LONG) !== FLAG_COMMAND || this.isVersion2)) {
         return this.#fail('protocol', 'unknown frame flags');
       }
       const start = at + headBytes(flags);
@@ -814,10 +821,7 @@ export class Connection {
     if (start > end) return this.#lack(start - end);
     const size = frameSize(bytes, at, flags);
     const isCommand = (flags & FLAG_COMMAND) !== 0;
-    if (
-      (flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) !== 0 ||
-      (isCommand && this.#isVersion2)
-    ) {
+    if ((flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) !== 0 || (isCommand && this.isVersion2)) {
       return this.#fail('protocol', 'unknown frame flags');
     }
     if (cipher !== null) return this.#skipSealed(bytes, start, end, size, now, skipped, cipher);

@@ -160,7 +160,7 @@ class LibzmqLink implements Link {
       bytes += part.length;
       this.#frames.push(part, 0, part.length);
     }
-    if (bytes <= messageBytesMax) this.#events.message(this.#frames);
+    if (bytes <= messageBytesMax && !this.#frames.isProbe) this.#events.message(this.#frames);
   }
 
   async #watch(observer: Observer): Promise<void> {

@@ -12,7 +12,7 @@ import { Frames } from '../../core/frames.js';
 import { Holdings } from '../../core/holdings.js';
 import type { Room } from '../../core/packed.js';
 import { secureRandom } from '../../core/random.js';
-import type { Metadata } from '../connection/commands.js';
+import { MADE_IDENTITY_BYTES, type Metadata } from '../connection/commands.js';
 import { CurveServer } from '../curve/server.js';
 import { loadSodium } from '../curve/sodium.js';
 import type { ByteSource } from '../sockets/byte-source.js';
@@ -50,8 +50,6 @@ import { type Claim, type PeerOwner, type ConnectionRefusal, RouterPeer } from '
 import { ANSWER_MS, Takeover, type TakeoverEvents } from './takeover.js';
 
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
-/** Routing ids assigned here: a zero byte and a number, as libzmq assigns them. */
-const MADE_ROUTING_ID_BYTES = 5;
 /** Above this share of `connectionsMax`, connections that were refused are closed early. */
 const LINGERING_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
@@ -448,7 +446,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   #makeRoutingId(): Buffer {
     this.#lastRoutingId = (this.#lastRoutingId + 1) >>> 0;
     // From Node's pool: thousands of idle peers each have one.
-    const id = Buffer.allocUnsafe(MADE_ROUTING_ID_BYTES);
+    const id = Buffer.allocUnsafe(MADE_IDENTITY_BYTES);
     id[0] = 0;
     id.writeUInt32BE(this.#lastRoutingId, 1);
     return id;

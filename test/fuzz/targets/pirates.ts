@@ -5,7 +5,7 @@
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../../../src/wire/dialect.js';
+import { BARE, DELIMITED } from '../../../src/wire/dialect.js';
 import { readFreelance } from '../../../src/wire/flp.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { writeClientReply, writeWorkerRequest } from '../../../src/wire/outbound.js';
@@ -19,11 +19,10 @@ const SERVICE = Buffer.from('echo');
 const TOKEN = '\x07'.repeat(13);
 const IDS_MAX = 8;
 /** What precedes the token in a REQUEST. */
-const REQUEST_HEADS: Readonly<Record<Dialect, readonly string[]>> = {
+const REQUEST_HEADS: Readonly<Record<1 | 2 | typeof DELIMITED | typeof BARE, readonly string[]>> = {
   1: ['', 'MDPW01', '\x02'],
   2: ['MDPW02', '\x02'],
   [DELIMITED]: [''],
-  [DELIMITED_02]: ['', 'MDPW02', '\x02'],
   [BARE]: [],
 };
 
@@ -56,8 +55,10 @@ function meaningOf(sender: Sender, frames: Texts): Meaning {
   const isSimple = frames[0] === '';
   const said = isSimple ? frames.slice(1) : frames;
   const [first, second] = said;
-  if (said.length === 1 && first === '\x01') return { kind: 'ready' };
-  if (said.length === 1 && first === '\x02' && !isSimple) return { kind: 'heartbeat' };
+  const [signal] = said.length === 1 ? said : [];
+  if (signal === '\x01' || signal === 'READY') return { kind: 'ready' };
+  const isHeartbeat = signal === '\x02' || signal === 'HEARTBEAT';
+  if (isHeartbeat && !isSimple) return { kind: 'heartbeat' };
   if (said.length < 3 || second !== '') return MALFORMED;
   return { kind: 'final', before: [first ?? ''], body: said.slice(2) };
 }
@@ -166,7 +167,16 @@ export function pirates(): Target {
     Buffer.concat([Buffer.from([SENDERS.indexOf(sender)]), inputOf(frames)]);
   return {
     name: 'pirates',
-    words: ['\x00', '\x01\x01', '\x01\x02', '\x04PING', '\x06MDPC01', '\x05token\x00'],
+    words: [
+      '\x00',
+      '\x01\x01',
+      '\x01\x02',
+      '\x04PING',
+      '\x05READY',
+      '\x09HEARTBEAT',
+      '\x06MDPC01',
+      '\x05token\x00',
+    ],
     bytesMax: 1024,
     seeds: [
       from('plain', '', 'hi'),
@@ -179,6 +189,9 @@ export function pirates(): Target {
       from('worker', '', '\x01'),
       from('worker', '\x01'),
       from('worker', '\x02'),
+      from('worker', 'READY'),
+      from('worker', '', 'READY'),
+      from('worker', 'HEARTBEAT'),
       from('worker', '', 'token', '', 'a', ''),
       from('worker', 'token', '', 'a', 'b'),
     ],

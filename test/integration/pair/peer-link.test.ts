@@ -6,6 +6,7 @@ import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
 import type { PeerLink } from '../../../src/bstar/io/peer-link.js';
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
+import type { Link } from '../../../src/zmtp/link-port.js';
 import { PEER_VERSION } from '../../../src/wire/peer.js';
 import { writePeer } from '../../../src/wire/peer-codec.js';
 import { freePorts } from '../../support/free-ports.js';
@@ -155,6 +156,31 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     const heard = primary.words.filter((word) => !word.startsWith('rejected'));
     expect(heard).toEqual(['connected b by version 1']);
     expect(backup.words).toEqual(['connected p by version 1']);
+  });
+
+  it('takes no notice of the empty message of ZMQ_PROBE_ROUTER (D113)', async () => {
+    const primary = new Told();
+    const limits = { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 };
+    const nonce = Buffer.alloc(16);
+    const hello = { kind: 'hello' as const, ...BACKUP, nonce, resumes: null };
+    const endpoint = await listening(primary);
+    let link: Link | null = null;
+    await new Promise<void>((resolve) => {
+      link = dialZmtp({ limits })(endpoint, {
+        connected: () => {
+          link?.write(nonce, 0, 0, false);
+          for (const frame of writePeer(hello, { incarnation: 1, sequence: 1 })) {
+            link?.write(frame, 0, frame.length, false);
+          }
+        },
+        message: () => {
+          resolve();
+        },
+        disconnected: () => undefined,
+      });
+    });
+    await (link as Link | null)?.close(0);
+    expect(primary.words).toEqual([]);
   });
 
   it('reads no long message before the proof, so that a stranger cannot take memory', async () => {

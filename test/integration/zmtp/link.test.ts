@@ -31,8 +31,8 @@ function dial(endpoint: string, record: LinkRecord, routingId?: string): Link {
   return link;
 }
 
-async function serve(): Promise<Server> {
-  const server = await Server.open(FACTORY);
+async function serve(endpoint = 'tcp://127.0.0.1:0'): Promise<Server> {
+  const server = await Server.open(FACTORY, [endpoint]);
   open.push(() => server.transport.close(0));
   server.answer = (peer, frames) => {
     server.send(peer, ...frames.copyFrom(0));
@@ -72,6 +72,35 @@ function greetingOf(mechanism: string): Buffer {
   bytes.set([0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 1]);
   bytes.write(mechanism, 12, 'latin1');
   return bytes;
+}
+
+/** Where the type of a socket of ZMTP 2.0 is, and all that precedes its messages, without a name. */
+const [TYPE_AT, GREETING2_BYTES, TYPE_DEALER] = [11, 14, 5];
+
+/**
+ * A ROUTER of ZMTP 2.0 alone. It sends what it receives back.
+ * @param isShy it says nothing to a greeting of ZMTP 3, as JeroMQ 0.3
+ */
+function router2(socket: Socket, isShy: boolean): void {
+  let received: Buffer = Buffer.alloc(0);
+  let hasGreeted = false;
+  if (!isShy) socket.write(Buffer.from('ff00000000000000017f', 'hex'));
+  socket.on('data', (bytes) => {
+    received = Buffer.concat([received, bytes]);
+    if (received.length > TYPE_AT && received[TYPE_AT] !== TYPE_DEALER) {
+      socket.end();
+      return;
+    }
+    if (!hasGreeted && received.length >= TYPE_AT - 1) {
+      hasGreeted = true;
+      const signature = isShy ? 'ff00000000000000017f' : '';
+      socket.write(Buffer.from(`${signature}01060000`, 'hex'));
+    }
+    if (received.length > GREETING2_BYTES) {
+      socket.write(received.subarray(GREETING2_BYTES));
+      received = received.subarray(0, GREETING2_BYTES);
+    }
+  });
 }
 
 /** Relays all bytes between its clients and `target`, until it swallows them. */
@@ -309,6 +338,35 @@ describe('a link', () => {
     await record.untilTold('connected');
     expect(new Set(told.slice(0, -1))).toEqual(new Set(['connection refused']));
     expect(told.at(-1)).toBe('connected');
+  });
+
+  it.each([
+    ['that says so', false],
+    ['that says nothing to a greeting of ZMTP 3', true],
+  ])('connects to a ROUTER of ZMTP 2.0 %s, and to one of ZMTP 3 after it', async (_, isShy) => {
+    const accepted: Socket[] = [];
+    const { endpoint, server } = await listen((socket) => {
+      accepted.push(socket);
+      router2(socket, isShy);
+    });
+    const record = new LinkRecord();
+    const link = dial(endpoint, record);
+    ask(link, 'waiting');
+    await record.untilTold('message waiting');
+    expect([accepted.length, record.failures]).toEqual([2, 1]);
+    ask(link, 'x'.repeat(300));
+    await record.untilTold(`message ${'x'.repeat(300)}`);
+    expect(link.ping?.()).toBe(false);
+    // On the next connection, too, it knows which greeting it must send.
+    for (const socket of accepted) socket.destroy();
+    await record.untilTold('connected', 2);
+    expect([accepted.length, record.failures]).toEqual([3, 1]);
+    server.close();
+    for (const socket of accepted) socket.destroy();
+    await record.untilTold('disconnected', 2);
+    await serve(endpoint);
+    ask(link, 'again');
+    await record.untilTold('message again');
   });
 
   it.each<readonly [string, (socket: Socket) => void]>([

@@ -102,13 +102,13 @@ const NOT_ZMTP: readonly (readonly [string, Buffer, string, RegExp])[] = [
     /does not talk to a PUB/,
   ],
   [
-    'an identity that begins with zero',
+    'an identity as this side assigns it',
     Buffer.concat([
       greetingOf(),
-      ready(property('Socket-Type', 'DEALER'), property('Identity', '\0a')),
+      ready(property('Socket-Type', 'DEALER'), property('Identity', '\0abcd')),
     ]),
     'handshake',
-    /zero byte/,
+    /one that a ROUTER assigns/,
   ],
 ];
 

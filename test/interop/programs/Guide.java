@@ -1,5 +1,6 @@
 // MDP 0.1 on JeroMQ: `worker ENDPOINT SERVICE COUNT`, `client ENDPOINT SERVICE FRAME...`.
-// Debian's JeroMQ 0.3 speaks ZMTP 2.0.
+// Debian's JeroMQ 0.3 speaks ZMTP 2.0. `router ENDPOINT` is a ROUTER that sends each message back.
+// Debian's jzmq has the same classes.
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -17,8 +18,10 @@ public final class Guide {
     }
 
     public static void main(String[] args) {
-        Guide guide = new Guide(args[1], args[2]);
-        if (args[0].equals("worker")) {
+        Guide guide = new Guide(args[1], args.length > 2 ? args[2] : "");
+        if (args[0].equals("router")) {
+            guide.router();
+        } else if (args[0].equals("worker")) {
             guide.worker(Integer.parseInt(args[3]));
         } else {
             guide.client(Arrays.asList(args).subList(3, args.length));
@@ -76,6 +79,13 @@ public final class Guide {
         }
         send(socket, command(5));
         socket.close();
+    }
+
+    private void router() {
+        ZMQ.Socket socket = context.socket(ZMQ.ROUTER);
+        socket.bind(endpoint);
+        System.out.println("{\"event\":\"bound\"}");
+        while (true) send(socket, received(socket));
     }
 
     private void client(List<String> body) {

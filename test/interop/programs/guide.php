@@ -1,5 +1,6 @@
 <?php
 // MDP 0.1 on php-zmq: `worker ENDPOINT SERVICE COUNT`, `client ENDPOINT SERVICE FRAME...`.
+// With keys in MDP_SERVER_KEY, MDP_PUBLIC_KEY and MDP_SECRET_KEY it uses CURVE.
 // The worker's REPLY has no empty frame after the client's address, as that of the Guide's PHP worker.
 
 [, $role, $endpoint, $service] = $argv;
@@ -10,6 +11,11 @@ function connected(int $type, string $endpoint, int $timeoutMs): ZMQSocket
     $socket = new ZMQSocket(new ZMQContext(), $type);
     $socket->setSockOpt(ZMQ::SOCKOPT_LINGER, 5000);
     $socket->setSockOpt(ZMQ::SOCKOPT_RCVTIMEO, $timeoutMs);
+    if (getenv('MDP_SERVER_KEY') !== false) {
+        $socket->setSockOpt(ZMQ::SOCKOPT_CURVE_SERVERKEY, getenv('MDP_SERVER_KEY'));
+        $socket->setSockOpt(ZMQ::SOCKOPT_CURVE_PUBLICKEY, getenv('MDP_PUBLIC_KEY'));
+        $socket->setSockOpt(ZMQ::SOCKOPT_CURVE_SECRETKEY, getenv('MDP_SECRET_KEY'));
+    }
     $socket->connect($endpoint);
     return $socket;
 }

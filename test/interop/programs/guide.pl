@@ -1,9 +1,11 @@
 # MDP 0.1 on ZMQ::FFI: `worker ENDPOINT SERVICE COUNT`, `client ENDPOINT SERVICE FRAME...`.
+# With keys in MDP_SERVER_KEY, MDP_PUBLIC_KEY and MDP_SECRET_KEY it uses CURVE.
 use strict;
 use warnings;
 use JSON::PP;
 use ZMQ::FFI;
-use ZMQ::FFI::Constants qw(ZMQ_DEALER ZMQ_REQ ZMQ_LINGER ZMQ_RCVTIMEO);
+use ZMQ::FFI::Constants qw(ZMQ_DEALER ZMQ_REQ ZMQ_LINGER ZMQ_RCVTIMEO
+    ZMQ_CURVE_SERVERKEY ZMQ_CURVE_PUBLICKEY ZMQ_CURVE_SECRETKEY);
 
 my ($role, $endpoint, $service, @rest) = @ARGV;
 my $context = ZMQ::FFI->new();
@@ -13,6 +15,11 @@ sub connected {
     my $socket = $context->socket($type);
     $socket->set(ZMQ_LINGER, 'int', 5000);
     $socket->set(ZMQ_RCVTIMEO, 'int', $timeout_ms);
+    if (exists $ENV{MDP_SERVER_KEY}) {
+        $socket->set(ZMQ_CURVE_SERVERKEY, 'string', $ENV{MDP_SERVER_KEY});
+        $socket->set(ZMQ_CURVE_PUBLICKEY, 'string', $ENV{MDP_PUBLIC_KEY});
+        $socket->set(ZMQ_CURVE_SECRETKEY, 'string', $ENV{MDP_SECRET_KEY});
+    }
     $socket->connect($endpoint);
     return $socket;
 }

@@ -1,4 +1,5 @@
 # MDP 0.1 on ffi-rzmq: `worker ENDPOINT SERVICE COUNT`, `client ENDPOINT SERVICE FRAME...`.
+# With keys in MDP_SERVER_KEY, MDP_PUBLIC_KEY and MDP_SECRET_KEY it uses CURVE.
 require 'ffi-rzmq'
 require 'json'
 
@@ -9,6 +10,11 @@ def connected(type, endpoint, timeout_ms)
   socket = CONTEXT.socket(type)
   socket.setsockopt(ZMQ::LINGER, 5000)
   socket.setsockopt(ZMQ::RCVTIMEO, timeout_ms)
+  if ENV.key?('MDP_SERVER_KEY')
+    socket.setsockopt(ZMQ::CURVE_SERVERKEY, ENV['MDP_SERVER_KEY'])
+    socket.setsockopt(ZMQ::CURVE_PUBLICKEY, ENV['MDP_PUBLIC_KEY'])
+    socket.setsockopt(ZMQ::CURVE_SECRETKEY, ENV['MDP_SECRET_KEY'])
+  end
   socket.connect(endpoint)
   socket
 end

@@ -6,21 +6,23 @@ It never crashes at random as the Guide's do: the test kills it.
 """
 
 import argparse
+import os
 import time
 
 import zmq
 
 import mdp
 
-READY, HEARTBEAT = b"\1", b"\2"
-
 args = argparse.ArgumentParser()
 args.add_argument("endpoint")
 args.add_argument("kind", choices=["simple", "paranoid"])
 args.add_argument("--upper", action="store_true")
 args.add_argument("--work-ms", type=int, default=0)
+args.add_argument("--words", action="store_true", help="as in the Guide's PHP, C++, C#, Lua and Tcl")
+args.add_argument("--probe", action="store_true", help="with ZMQ_PROBE_ROUTER, and a routing id that begins with zero")
 args = args.parse_args()
 
+READY, HEARTBEAT = (b"READY", b"HEARTBEAT") if args.words else (b"\1", b"\2")
 context = zmq.Context.instance()
 
 
@@ -32,27 +34,26 @@ def answer(frames):
     return head + [frame.upper() if args.upper else frame for frame in body]
 
 
-def simple():
-    worker = context.socket(zmq.REQ)
+def connected(kind):
+    worker = context.socket(kind)
     worker.linger = 0
-    worker.connect(args.endpoint)
-    worker.send(READY)
-    mdp.say("ready")
-    while True:
-        worker.send_multipart(answer(worker.recv_multipart()))
-
-
-def connected():
-    worker = context.socket(zmq.DEALER)
-    worker.linger = 0
+    if args.probe:
+        worker.probe_router = True
+        worker.identity = b"\0" + os.urandom(15)
     worker.connect(args.endpoint)
     worker.send(READY)
     mdp.say("ready")
     return worker
 
 
+def simple():
+    worker = connected(zmq.REQ)
+    while True:
+        worker.send_multipart(answer(worker.recv_multipart()))
+
+
 def paranoid():
-    worker, liveness = connected(), 3
+    worker, liveness = connected(zmq.DEALER), 3
     heartbeat_at = time.monotonic() + 1
     while True:
         if worker.poll(1000):
@@ -68,7 +69,7 @@ def paranoid():
                 mdp.say("lost")
                 time.sleep(1)
                 worker.close()
-                worker, liveness = connected(), 3
+                worker, liveness = connected(zmq.DEALER), 3
         if time.monotonic() > heartbeat_at:
             heartbeat_at = time.monotonic() + 1
             worker.send(HEARTBEAT)

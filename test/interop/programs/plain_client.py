@@ -19,6 +19,7 @@ args.add_argument("body", nargs="+")
 args.add_argument("--count", type=int, default=1)
 args.add_argument("--timeout-ms", type=int, default=60000)
 args.add_argument("--attempts", type=int, default=1)
+args.add_argument("--probe", action="store_true", help="with ZMQ_PROBE_ROUTER")
 args = args.parse_args()
 
 context = zmq.Context.instance()
@@ -27,6 +28,7 @@ body = [frame.encode() for frame in args.body]
 
 def socket_of(kind):
     socket = context.socket(kind)
+    socket.probe_router = args.probe
     socket.linger = 0
     socket.rcvtimeo = args.timeout_ms
     socket.connect(args.endpoint)

@@ -19,11 +19,14 @@ args.add_argument("--correlate", action="store_true")
 args.add_argument("--bare-body", action="store_true")
 args.add_argument("--identity", default="")
 args.add_argument("--timeout-ms", type=int, default=60000)
+args.add_argument("--probe", action="store_true", help="with ZMQ_PROBE_ROUTER")
 args = args.parse_args()
 
 socket = zmq.Context.instance().socket(zmq.REQ)
 socket.setsockopt(zmq.LINGER, 0)
 socket.setsockopt(zmq.RCVTIMEO, args.timeout_ms)
+if args.probe:
+    socket.setsockopt(zmq.PROBE_ROUTER, 1)
 if args.correlate:
     socket.setsockopt(zmq.REQ_CORRELATE, 1)
     socket.setsockopt(zmq.REQ_RELAXED, 1)

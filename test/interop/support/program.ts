@@ -135,13 +135,17 @@ export function python(name: string, ...args: readonly (string | number)[]): Pro
 }
 
 /** Compiles a C program of `test/interop/programs` into `directory`; gives the path of the result. */
-export function compile(name: string, directory: string): string {
+export function compile(name: string, directory: string, ...libraries: readonly string[]): string {
   const output = join(directory, name);
   const flags = ['-std=c11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror'];
   const source = join(SOURCES, `${name}.c`);
-  const { status, stderr } = spawnSync('gcc', [...flags, '-o', output, source, '-lzmq'], {
-    encoding: 'utf8',
-  });
+  const { status, stderr } = spawnSync(
+    'gcc',
+    [...flags, '-o', output, source, ...libraries, '-lzmq'],
+    {
+      encoding: 'utf8',
+    },
+  );
   if (status !== 0) throw new Error(`gcc ${name}.c: ${stderr}`);
   return output;
 }

@@ -226,14 +226,14 @@ describe('a Paranoid Pirate', () => {
 
 describe('what a pirate may not send', () => {
   it.each([
-    { kind: 'spp', sends: [''] },
+    { kind: 'spp', sends: ['', ''] },
     { kind: 'spp', sends: ['', '\x02'] },
     { kind: 'spp', sends: ['', '\x01', 'x'] },
     { kind: 'spp', sends: ['', 'token', 'x', 'y'] },
     { kind: 'spp', sends: ['', 'token', ''] },
     { kind: 'spp', sends: ['\x01'] },
     { kind: 'ppp', sends: ['\x03'] },
-    { kind: 'ppp', sends: ['READY'] },
+    { kind: 'ppp', sends: ['PING'] },
     { kind: 'ppp', sends: ['token', 'x'] },
     { kind: 'ppp', sends: ['token', ''] },
     { kind: 'ppp', sends: ['', '\x01'] },

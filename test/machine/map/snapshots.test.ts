@@ -192,6 +192,15 @@ describe('a snapshot', () => {
   });
 });
 
+it('the empty message of ZMQ_PROBE_ROUTER is no question, and no fault (D113)', () => {
+  const stage = Stage.serving();
+  stage.connect(1);
+  stage.say(1, '');
+  stage.turn();
+  expect(stage.news()).toEqual([]);
+  expect(stage.machine.counters.malformed).toBe(0);
+});
+
 describe('HUGZ', () => {
   it('goes out every second from a node that serves, other updates or not (D52)', () => {
     const stage = new Stage();

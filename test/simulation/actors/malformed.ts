@@ -19,7 +19,7 @@ const CLIENT: readonly [Parts, ...Parts[]] = [
   ['', 'MDPC01', 's'],
   ['', 'MDPC01', '', 'x'],
   ['', 'MDPC01', 's'.repeat(256), 'x'],
-  ['MDPC02', '\x02', 's', 'x'],
+  ['MDPC02', '\x05', 's', 'x'],
   ['MDPC02', '\x01', 's'],
   ['MDPC02', '\x01\x01', 's', 'x'],
   ['MDPC02', '\x04', 's', '1', '{}'],

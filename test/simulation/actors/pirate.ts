@@ -39,13 +39,22 @@ interface Job {
 
 const READY = '\x01';
 const HEARTBEAT = '\x02';
+/** Those of the Guide's pirates in some languages. */
+const WORDS = { ready: 'READY', heartbeat: 'HEARTBEAT' };
 const SECOND_MS = 1000;
 const SILENT_BEATS = 6;
 const MALFORMED: Readonly<Record<PirateKind, readonly [string[], ...string[][]]>> = {
-  spp: [[''], ['', HEARTBEAT], ['', 'token', ''], ['', 'token', 'x', 'y'], [READY], ['', '', '']],
+  spp: [
+    ['', ''],
+    ['', HEARTBEAT],
+    ['', 'token', ''],
+    ['', 'token', 'x', 'y'],
+    [READY],
+    ['', '', ''],
+  ],
   ppp: [
     ['\x03'],
-    ['READY'],
+    ['READY', ''],
     ['token', ''],
     ['token', 'x', 'y'],
     ['', READY],
@@ -113,12 +122,23 @@ export class SimPirate implements Actor {
     return this.habits.kind === 'ppp';
   }
 
+  /** Every second one, by its name. */
+  get #usesWords(): boolean {
+    return /[13579]$/.test(this.name);
+  }
+
+  get #heartbeat(): string {
+    return this.#usesWords ? WORDS.heartbeat : HEARTBEAT;
+  }
+
   // ---------------------------------------------------------------- its connection
 
   #ready(): void {
     const { kind, service } = this.habits;
     this.#heardAt = this.#around.clock.now;
-    this.#send([READY], { kind: 'ready', version: kind, service, credit: null });
+    const words = this.#usesWords;
+    const ready = words ? WORDS.ready : READY;
+    this.#send([ready], { kind: 'ready', version: kind, service, credit: null, words });
     this.#isWaiting = true;
   }
 
@@ -152,7 +172,7 @@ export class SimPirate implements Actor {
           this.#line.dial();
           this.#ready();
         } else if (this.habits.beats) {
-          this.#send([HEARTBEAT], { kind: 'heartbeat', version: 'ppp' });
+          this.#send([this.#heartbeat], { kind: 'heartbeat', version: 'ppp' });
         }
       }
       this.#beat();
@@ -165,7 +185,7 @@ export class SimPirate implements Actor {
     this.#heardAt = this.#around.clock.now;
     const frames = delivered.map((frame) => frame.toString('latin1'));
     if (this.#isParanoid && frames.length === 1) {
-      hold(frames[0] === HEARTBEAT, `${this.name} cannot read what it is sent`);
+      hold(frames[0] === this.#heartbeat, `${this.name} cannot read what it is sent`);
       return;
     }
     if (!this.#isParanoid) hold(frames.shift() === '', `${this.name} is sent no delimiter`);

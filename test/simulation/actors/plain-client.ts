@@ -31,8 +31,8 @@ interface Attempt {
 }
 
 const MALFORMED: Readonly<Record<PlainKind, readonly [string[], ...string[][]]>> = {
-  plain: [['garbage'], ['1', '2', '3', '4', '5', '6', '7', '8', '9', '', 'x'], [''], ['id', '']],
-  flp: [['PONG'], [''], ['ping']],
+  plain: [['garbage'], ['1', '2', '3', '4', '5', '6', '7', '8', '9', '', 'x'], ['id'], ['id', '']],
+  flp: [['PONG'], ['PING '], ['ping']],
 };
 const PONG = 'PONG';
 

@@ -50,9 +50,10 @@ export function cancelFrames(version: MdpVersion, token: Buffer): Buffer[] {
 }
 
 /** HEARTBEAT to a worker; `null`: it is sent none (D35). */
-export function heartbeatFrames(kind: WorkerKind): Buffer[] | null {
+export function heartbeatFrames(kind: WorkerKind, words: boolean): Buffer[] | null {
   if (kind === 'spp') return null;
-  return kind === 'ppp' ? [Buffer.from([2])] : workerFrames(kind, 4, 5);
+  if (kind !== 'ppp') return workerFrames(kind, 4, 5);
+  return [words ? Buffer.from('HEARTBEAT') : Buffer.from([2])];
 }
 
 export function sameFrames(left: readonly Buffer[], right: readonly Buffer[]): boolean {

@@ -34,6 +34,8 @@ export interface ReadyIntent {
   readonly headers?: boolean;
   /** It asks for CANCEL. */
   readonly cancel?: boolean;
+  /** A pirate: READY is a word. */
+  readonly words?: boolean;
 }
 
 export interface ReplyIntent {

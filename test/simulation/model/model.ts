@@ -408,7 +408,7 @@ export class Model {
     if (this.#requests.expected.take(id, frames)) return;
     const { worker } = this.#peer(id);
     if (worker !== null && this.#running) {
-      const heartbeat = heartbeatFrames(worker.version);
+      const heartbeat = heartbeatFrames(worker.version, worker.usesWords);
       if (heartbeat !== null && sameFrames(heartbeat, frames)) {
         this.#sentHeartbeat(worker);
         return;

@@ -53,6 +53,8 @@ export class ModelWorker {
   readonly declaredCredit: boolean;
   readonly wantsHeaders: boolean;
   readonly wantsCancel: boolean;
+  /** Its READY was a word, and so are the heartbeats that it is sent (D113). */
+  readonly usesWords: boolean;
   /** In order of dispatch. */
   readonly held: ModelRequest[] = [];
   lastSeenAt: number;
@@ -65,7 +67,7 @@ export class ModelWorker {
     peer: ModelPeer,
     service: ModelService,
     version: WorkerKind,
-    { credit, headers = false, cancel = false }: ReadyIntent,
+    { credit, headers = false, cancel = false, words = false }: ReadyIntent,
     now: number,
     usedAt: number,
   ) {
@@ -73,6 +75,7 @@ export class ModelWorker {
     this.service = service;
     this.version = version;
     this.credit = credit ?? 1;
+    this.usesWords = words;
     this.declaredCredit = credit !== null;
     this.wantsHeaders = headers;
     this.wantsCancel = cancel;

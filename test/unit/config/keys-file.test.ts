@@ -257,6 +257,11 @@ curve
       `curve # its keys\r\n\r\n# both\r\n    public-key = "${ALICE}"\r\n    secret-key = "${BOB}" # mine\r\n`,
     ],
     [
+      'below a line of the section that has a value',
+      `curve = "x" # why not\n    public-key = "${ALICE}"\n    secret-key = "${BOB}"\n`,
+    ],
+    ['below a value without blanks', `curve=x\r\n    secret-key = "${BOB}"\r\n`],
+    [
       'beside one of that name in another section',
       `metadata\n    secret-key = "${ALICE}"\ncurve\n    secret-key = "${BOB}"\nmore\n    secret-key = "${ALICE}"\n`,
     ],
@@ -274,6 +279,13 @@ curve
     const text = `curve\n    public-key = "${ALICE}"\nmetadata\n    secret-key = "${BOB}"\n`;
     writeFileSync(file, text, { mode: 0o600 });
     expect(messageOf(errorOf(() => readSecretKey(file)))).toContain('has no secret key');
+  });
+
+  it('that a certificate has in a section of a similar name only is refused', () => {
+    for (const name of ['curves', 'curve-old = x', 'no curve = x']) {
+      writeFileSync(file, `${name}\n    secret-key = "${BOB}"\n`, { mode: 0o600 });
+      expect(messageOf(errorOf(() => readSecretKey(file)))).toContain('has no secret key');
+    }
   });
 
   it.each([0o440, 0o640])('that belongs to root may be read by its group (%o)', (mode) => {

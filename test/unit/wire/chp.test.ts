@@ -5,7 +5,13 @@ import { Frames } from '../../../src/core/frames.js';
 import { PackWriter } from '../../../src/core/packing.js';
 import { struct } from '../../../src/core/shapes.js';
 import { packRecords, unpackRecords } from '../../../src/store/map-record-codec.js';
-import { bytesOf, isSameContent, MAP_FIELDS, valueOf } from '../../../src/store/map-record.js';
+import {
+  bytesOf,
+  isSameContent,
+  MAP_FIELDS,
+  recordOf,
+  valueOf,
+} from '../../../src/store/map-record.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
   compareNumbers,
@@ -115,6 +121,29 @@ describe('12/CHP', () => {
         expect(valueOf(message.view(VALUE))).toEqual(sent.value);
       }),
     );
+  });
+
+  it.each([
+    ['0f0e0d0c-0B0a-0908-0706-050403020100', '0f0e0d0c0b0a09080706050403020100'],
+    ['0123456789abcdef', Buffer.from('0123456789abcdef').toString('hex')],
+    ['', ''],
+    ['0f0e0d0c-0b0a-0908-0706-0504030201', null],
+    ['0f0e0d0c-0b0a-0908-0706-05040302010g', null],
+    ['0f0e0d0c00b0a-0908-0706-050403020100', null],
+    ['{0f0e0d0c0b0a09080706050403020100}..', null],
+    ['0f0e0d0c0b0a09080706050403020100', null],
+  ])('a uuid may be text, as of programs in Java: %j (D113)', (uuid, hex) => {
+    const set = Frames.of('key', '', uuid, '', 'x');
+    const published = Frames.of('key', Buffer.alloc(8), uuid, '', 'x');
+    const kinds = [readKvSet(set), readPublished(published), readSnapshot(published)];
+    const expected = hex === null ? 'malformed' : 'record';
+    expect(kinds.map(({ kind }) => kind)).toEqual([
+      hex === null ? 'malformed' : 'kvset',
+      expected,
+      expected,
+    ]);
+    if (hex === null) return;
+    expect(Buffer.from(recordOf(set, 0).uuid, 'latin1').toString('hex')).toBe(hex);
   });
 
   it('HUGZ and KTHXBAI have five frames; HUGZ has number zero (D52)', () => {

@@ -15,6 +15,7 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
   const { kind, dialect: version } = inbound;
   switch (kind) {
     case 'ping':
+    case 'probe':
       return { kind };
     case 'malformed':
       return { kind, of: inbound.fault.kind };

@@ -17,6 +17,8 @@ const TELLING = [
   '\x03',
   '\x04',
   '\x05',
+  '01',
+  '04',
 ];
 const FRAMES = [
   ...TELLING,
@@ -25,6 +27,10 @@ const FRAMES = [
   '\x08',
   '\x00',
   '\x09',
+  '02',
+  '03',
+  '05',
+  '08',
   '5',
   '10000',
   '10001',
@@ -75,6 +81,7 @@ function letters(frames: readonly FrameText[]): string {
     .map((text) => {
       if (text === '') return 'e';
       if (/^[\0-\x09]$/u.test(text)) return String(text.charCodeAt(0));
+      if (/^0[1-9]$/u.test(text)) return '①②③④⑤⑥⑦⑧⑨'.charAt(Number(text) - 1);
       if (/^([1-9][0-9]{0,3}|10000)$/u.test(text)) return 'k';
       if (/^[1-9][0-9]{4,9}$/u.test(text) && Number(text) < 2 ** 31) return 'd';
       if (text === '{"name":"w"}') return 'o';
@@ -83,19 +90,20 @@ function letters(frames: readonly FrameText[]): string {
     .join('');
 }
 
-/** §1 to §3, D1, D2, D23 to D25, D66, D67, D101; the first form that fits, none: malformed. */
+/** §1 to §3, D1, D2, D23 to D25, D66, D67, D101, D113; the first form that fits, none: malformed. */
 const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
-  [/^C1[^ex]./u, 'request'],
-  [/^(?![CW])[^e]{0,8}e(c|C1)[^ex]./u, 'request'],
+  [/^e$/u, 'probe'],
+  [/^C[12①][^ex]./u, 'request'],
+  [/^(?![CW])[^e]{0,8}e(c|C[12①])[^ex]./u, 'request'],
   [/^C4[^ex][edk]../u, 'request'],
   [/^(?![CW])[^e]{0,8}eC4[^ex][edk]../u, 'request'],
-  [/^(ew|e?W)1[^ex](k(o.?)?)?$/u, 'ready'],
-  [/^(ew3|e?W4).e./u, 'final'],
-  [/^e?W3.e./u, 'partial'],
-  [/^(ew4|e?W5)$/u, 'heartbeat'],
-  [/^(ew5|e?W6)$/u, 'disconnect'],
-  [/^(ew|e?W)7.e.?$/u, 'return'],
-  [/^(ew|e?W)8.e/u, 'fail'],
+  [/^(ew|e?W)[1①][^ex](k(o.?)?)?$/u, 'ready'],
+  [/^(ew[3③]|e?W[4④]).e./u, 'final'],
+  [/^e?W[3③].e./u, 'partial'],
+  [/^(ew[4④]|e?W[5⑤])$/u, 'heartbeat'],
+  [/^(ew[5⑤]|e?W[6⑥])$/u, 'disconnect'],
+  [/^(ew|e?W)[7⑦].e.?$/u, 'return'],
+  [/^(ew|e?W)[8⑧].e/u, 'fail'],
 ];
 
 const CLIENT_FORMS: readonly (readonly [RegExp, string])[] = [

@@ -9,6 +9,8 @@ function shaken(...properties: readonly Buffer[]): Recorded {
 }
 
 const TYPE = property('Socket-Type', 'DEALER');
+const ASSIGNED =
+  'an identity of five bytes, of which the first is zero, is one that a ROUTER assigns';
 
 describe('the metadata of READY (23/ZMTP §Connection metadata)', () => {
   it.each(['REQ', 'DEALER', 'ROUTER'])(
@@ -55,7 +57,11 @@ describe('the metadata of READY (23/ZMTP §Connection metadata)', () => {
     ['1 byte', 'a', ''],
     ['255 bytes', 'a'.repeat(255), ''],
     ['256 bytes', 'a'.repeat(256), 'failed handshake: an identity is at most 255 bytes'],
-    ['a zero first', '\0a', 'failed handshake: an identity does not begin with a zero byte'],
+    ['a zero first', '\0a', ''],
+    ['nothing but a zero', '\0', ''],
+    ['16 bytes, a zero first', `\0${'a'.repeat(15)}`, ''],
+    ['5 bytes, a zero first', '\0\0\0\0\x01', `failed handshake: ${ASSIGNED}`],
+    ['5 bytes, a zero last', 'abcd\0', ''],
     ['a zero later', 'a\0', ''],
   ])('with an identity of %s', (_, identity, failure) => {
     expect(shaken(TYPE, property('Identity', identity)).failure).toBe(failure);

@@ -73,9 +73,9 @@ describe('a peer of ZMTP 2.0 (15/ZMTP)', () => {
     ['a type that a ROUTER has no use for', greeting2(8), 'a ROUTER does not talk to a PUSH'],
     ['a command', commandFrame('READY'), 'no identity in the greeting of ZMTP 2.0'],
     [
-      'an identity that begins with zero',
-      greeting2(5, '\0a'),
-      'an identity does not begin with a zero byte',
+      'an identity as a ROUTER assigns it',
+      greeting2(5, '\0abcd'),
+      'an identity of five bytes, of which the first is zero, is one that a ROUTER assigns',
     ],
   ])('with %s is refused', (_, bytes, reason) => {
     const all =
@@ -92,6 +92,9 @@ describe('a peer of ZMTP 2.0 (15/ZMTP)', () => {
       expect(recorded.told).toEqual([
         'failed greeting: the peer speaks ZMTP 2.0, and said so too late',
       ]);
+      // By that it knows how to dial again.
+      expect(recorded.connection.isVersion2).toBe(true);
     }
+    expect(new Recorded().receive(SIGNATURE).connection.isVersion2).toBe(false);
   });
 });

@@ -246,6 +246,7 @@ export class MapMachine implements StoredMap {
   message(peer: PeerId, frames: Frames, now: number): void {
     const info = this.#snapshots.info(peer);
     if (info === null) return;
+    if (frames.isProbe) return;
     const read = readIcanHaz(frames);
     if (read.kind === 'malformed') {
       this.#malformed(read.reason, info);
