@@ -95,8 +95,8 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
 const PAGE = '^src/page/';
 /** The schemas of what the API answers. */
 const ANSWERS = '^src/admin/api/(words|node-answers|stored-answers)\\.ts$';
-/** How JSON Schemas are shown, by the page and by commands. */
-const SCHEMA_ROWS = '^src/core/schema-rows\\.ts$';
+/** How JSON Schemas are shown, by the page and by commands; how events are kept, by the node and the page. */
+const OF_BROWSERS = '^src/core/(schema-rows|fair-history)\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
 /** What is shown of a stored request, and asked of one, follows from them. */
 const FIELD_TABLES = '^src/(store/(request|attempt)|wire/submit-options)\\.ts$';
@@ -431,9 +431,9 @@ const rooms = [
     name: 'page-alone',
     severity: 'error',
     comment:
-      'page runs in browsers, which are given its own files, core/schema-rows.ts, and no others. `import type` what admin/api says of answers, or ask the API.',
+      'page runs in browsers, which are given its own files, core/schema-rows.ts, core/fair-history.ts, and no others. `import type` what admin/api says of answers, or ask the API.',
     from: { path: PAGE },
-    to: { path: '^src/', pathNot: [PAGE, ANSWERS, SCHEMA_ROWS] },
+    to: { path: '^src/', pathNot: [PAGE, ANSWERS, OF_BROWSERS] },
   },
   {
     name: 'page-imports-types',

@@ -126,6 +126,7 @@ const host: BrokerHost = {
 const embedded: EmbeddedServiceApi = {
   room: () => Math.max(0, capacity - out.length),
   served: () => [],
+  workersOf: () => ({ isServed: true, unservedSince: null }),
   setBacklog: () => undefined,
   setPaused: () => undefined,
   setTurns: () => undefined,

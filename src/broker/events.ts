@@ -2,6 +2,7 @@
  * Events for monitoring. One place turns each into a log line and a metric. A request that is
  * served as usual emits none.
  */
+import type { ExpiryReason } from '../core/failure-words.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
 import type {
@@ -52,7 +53,12 @@ export type BrokerEvent =
       readonly address: string;
     }
   | { readonly name: 'request.requeued'; readonly service: string; readonly deliveries: number }
-  | { readonly name: 'request.expired'; readonly service: string; readonly waitedMs: number }
+  | {
+      readonly name: 'request.expired';
+      readonly service: string;
+      readonly waitedMs: number;
+      readonly reason: ExpiryReason;
+    }
   | {
       readonly name: 'request.abandoned';
       readonly service: string;

@@ -231,6 +231,8 @@ export interface EmbeddedServiceApi {
   room(service: Buffer): number;
   /** The names of all services that have workers here. */
   served(): readonly Buffer[];
+  /** The workers of a service, here and at other brokers. */
+  workersOf(service: Buffer): ServiceWorkers;
   /** Sets whether requests for a service wait, also if it has workers. */
   setPaused(service: Buffer, isPaused: boolean): void;
   /** Sets whether to call `roomAt` when workers take what was prepared. */
@@ -266,6 +268,12 @@ export interface EmbeddedServiceApi {
   takeParts(id: number): Buffer | null;
   /** Ends a submitted request; the broker reports nothing more about it. */
   withdraw(id: number): void;
+}
+
+export interface ServiceWorkers {
+  readonly isServed: boolean;
+  /** When the service lost its last worker: monotonic milliseconds; `null`: it has one, or never had one. */
+  readonly unservedSince: number | null;
 }
 
 /** What an internal service can call. */

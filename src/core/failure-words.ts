@@ -14,3 +14,12 @@ export function failureWords({
 }): string {
   return text === '' ? code : `${code}: ${text}`;
 }
+
+/** Why a plain request had no reply within its time to live. */
+export const EXPIRY_WORDS = {
+  paused: 'an operator has paused its service',
+  no_worker: 'no worker served its service',
+  workers_busy: 'no worker was free for it',
+  no_answer: 'the worker that had it did not answer',
+} as const;
+export type ExpiryReason = keyof typeof EXPIRY_WORDS;

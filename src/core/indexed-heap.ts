@@ -36,6 +36,19 @@ export class IndexedHeap {
     return place < this.#size ? (this.#items[place] ?? -1) : -1;
   }
 
+  /** How many items come before this one, counted up to `most`. */
+  countBefore(item: number, most: number): number {
+    const places = [0];
+    let count = 0;
+    // Below an item that does not come before it, none does.
+    for (let place = places.pop(); place !== undefined; place = places.pop()) {
+      if (place >= this.#size || !this.#order.before(this.at(place), item)) continue;
+      if (++count >= most) break;
+      places.push(place * 2 + 1, place * 2 + 2);
+    }
+    return count;
+  }
+
   push(item: number): void {
     if (this.#size === this.#items.length) this.#resize(this.#size * 2);
     this.#rise(this.#size++, item);

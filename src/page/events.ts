@@ -4,6 +4,7 @@
  */
 import { effect, signal } from '@preact/signals';
 
+import { FairHistory } from '../core/fair-history.js';
 import type { NodeEvent } from '../admin/api/node-answers.js';
 import { authorization, messageOf, ofNode, refusedBy, statusOf, token } from './api.js';
 import { contact } from './node.js';
@@ -11,8 +12,15 @@ import { contact } from './node.js';
 const RETRY_MS = 3000;
 /** The node sends something every 15 s; a connection that is silent for this long is dead. */
 const SILENCE_MS = 40_000;
-/** As many as the node keeps. */
+/** As many as the node keeps, and shared among names and services as there. */
 const RETAINED_MAX = 1000;
+const HISTORY = {
+  itemsMax: RETAINED_MAX,
+  bytesMax: Infinity,
+  groupOf: ({ event }: ReceivedEvent): string => event,
+  memberOf: ({ service }: ReceivedEvent): string => (typeof service === 'string' ? service : ''),
+  bytesOf: (): number => 1,
+};
 
 /** `arrival` numbers the events, to distinguish equal ones. No event has such a field itself. */
 export interface ReceivedEvent extends NodeEvent {
@@ -25,6 +33,7 @@ export const isOpen = signal(false);
 /** Why the node refused to send events; empty: it did not. */
 export const refusal = signal('');
 
+let history = new FairHistory<ReceivedEvent>(HISTORY);
 let arrivals = 1;
 /** Id of the last received event. On reconnecting, the node sends only later ones. */
 let lastId: string | null = null;
@@ -86,7 +95,10 @@ async function follow(abort: AbortController): Promise<void> {
   if (!response.ok || response.body === null) {
     throw refusedBy(response.status, await response.json());
   }
-  if (last === null) events.value = [];
+  if (last === null) {
+    history = new FairHistory(HISTORY);
+    events.value = [];
+  }
   isOpen.value = true;
   refusal.value = '';
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -106,7 +118,7 @@ async function follow(abort: AbortController): Promise<void> {
 }
 
 function take(blocks: readonly string[]): void {
-  const added: ReceivedEvent[] = [];
+  const before = arrivals;
   for (const block of blocks) {
     const lines = block.split('\n');
     const field = (name: string): string | undefined =>
@@ -114,7 +126,7 @@ function take(blocks: readonly string[]): void {
     const data = field('data');
     if (data === undefined) continue;
     lastId = field('id') ?? lastId;
-    added.unshift({ ...(JSON.parse(data) as NodeEvent), arrival: arrivals++ });
+    history.add({ ...(JSON.parse(data) as NodeEvent), arrival: arrivals++ });
   }
-  if (added.length > 0) events.value = [...added, ...events.value].slice(0, RETAINED_MAX);
+  if (arrivals > before) events.value = history.all().reverse();
 }

@@ -44,7 +44,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.page.keyboard.press('Enter');
     await seen.sees(seen.page.getByRole('heading', { name: dead }));
     await seen.goes(`#/durable/${pending}`);
-    await seen.seesText('for an idle worker');
+    await seen.seesText('no worker serves its service');
     const pill = await seen.page.locator('main .pill', { hasText: 'pending' }).boundingBox();
     expect(pill?.width).toBeLessThan(120);
   });
@@ -176,7 +176,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     const stand = await Stand.shared();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, `#/durable/${uuid}`);
-    await seen.seesText('for an idle worker');
+    await seen.seesText('no worker serves its service');
     await seen.counts(seen.button('Show bodies'), 0);
   });
 

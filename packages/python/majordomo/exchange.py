@@ -106,8 +106,9 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         return StreamBrokenError(f"{call.name}: the stream ended before its last part")
     if call.attempt > 0:
         details = {"sends": call.sends, "service": call.name}
-        what = "deadline_ms is over: no whole answer" if now >= call.end else "no answer"
-        return RequestTimeoutError(f"{what} from '{call.name}' (sent {call.sends} times)", details)
+        when = "before deadline_ms was over" if now >= call.end else "in time"
+        sent = "once" if call.sends == 1 else f"{call.sends} times"
+        return RequestTimeoutError(f"no reply from '{call.name}' {when} (sent {sent})", details)
     if KEY_REFUSED in why.values():
         return key_error(call)
     if is_connected:

@@ -40,7 +40,7 @@ def test_a_call_ends_at_its_deadline_whatever_retries_remain_and_is_cancelled() 
     tick(stage, 1.5)
     (error,) = stage.ends
     assert isinstance(error, RequestTimeoutError) and error.details["sends"] == 2
-    assert error.message == "deadline_ms is over: no whole answer from 'echo' (sent 2 times)"
+    assert error.message == "no reply from 'echo' before deadline_ms was over (sent 2 times)"
     assert b"mmi.cancel" in stage.sent[-1] and stage.opened == ["a"]
 
 

@@ -107,6 +107,11 @@ const workerFailure = object({
 });
 export type WorkerFailure = Json<typeof workerFailure>;
 
+const WAITING_REASONS = [
+  ...(['not_active', 'store', 'not_claimed', 'commit', 'retry', 'delay'] as const),
+  ...(['paused', 'no_worker', 'queue', 'worker'] as const),
+] as const;
+
 export const RequestHistory = object({
   ...item,
   hasKey: flag('Whether the request has an idempotency key.'),
@@ -133,6 +138,24 @@ export const RequestHistory = object({
   delivery: orNull(
     object({ ...whose, startedAt: moment() }),
     'The delivery in progress; null: there is none.',
+  ),
+  waiting: orNull(
+    object({
+      reason: z.enum(WAITING_REASONS),
+      text: text(
+        'The same in words, with the reason of the last failure for readers with a token.',
+      ),
+      until: orNull(moment(), 'When a delay, or the wait before a retry, ends.'),
+      since: orNull(
+        moment(),
+        'Since when its service has no worker; null: it has one, or has had none since the broker started.',
+      ),
+      ahead: orNull(
+        count(),
+        'How many requests of its service are sent before it, at most 10,000.',
+      ),
+    }),
+    'Why a pending request is not at a worker; null: it is at one, or has ended.',
   ),
   reply: orNull(object({ bytes: count(), ...whose, repliedAt: moment() })),
   death: orNull(object({ reason: orNull(text(), 'Null without a token.'), diedAt: moment() })),

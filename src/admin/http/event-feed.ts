@@ -3,9 +3,9 @@
  * The feed keeps the latest ones for new readers. The time that it takes from the event loop is
  * bounded, however many events and readers there are.
  */
+import { FairHistory } from '../../core/fair-history.js';
 import type { NodeEvent } from '../api/node-answers.js';
 import { httpError } from './errors.js';
-import { EventHistory, type RetainedEvent } from './event-history.js';
 
 /** Readers get all fields of an event, some of them only with a token. */
 export interface DomainEvent {
@@ -43,8 +43,12 @@ const STRANGERS_MAX = 24;
 const PACE_MS = 100;
 /** Events in a batch. One `events.left_out` with their number replaces the rest. */
 const AT_ONCE_MAX = 256;
-/** Events of one name in a batch, so that a repeated event does not crowd out the others. */
-const AT_ONCE_OF_ONE_MAX = 192;
+/** Events of one name in a batch, and of one service among them, so that repeated ones do not crowd out the others. */
+const AT_ONCE_OF_NAME_MAX = 192;
+const AT_ONCE_OF_SERVICE_MAX = 64;
+/** The latest events that are kept for new readers. */
+const RETAINED_MAX = 1000;
+const RETAINED_BYTES_MAX = 256 * 1024;
 /** Characters of a text field. Longer texts are cut. */
 const TEXT_MAX = 1024;
 /** How often a comment is sent. It shows the reader a live connection, and us a live reader. */
@@ -56,6 +60,16 @@ const GREETING = 'retry: 2000\n: recent events of this node, then new ones as th
 /** Sends text to one reader. It handles a slow or lost connection itself. */
 export type Write = (text: string) => void;
 
+/** An event as readers get it. */
+interface RetainedEvent {
+  /** Counted from the start of the process. */
+  readonly number: number;
+  readonly event: DomainEvent;
+  /** The text for readers with a token (`whole`) and without (`open`). They are often the same. */
+  readonly whole: string;
+  readonly open: string;
+}
+
 interface PendingEvent {
   readonly event: DomainEvent;
   readonly severity: Severity;
@@ -66,11 +80,18 @@ export class EventFeed {
   /** For each reader: true if it gave no token. */
   readonly #readers = new Map<Write, boolean>();
   readonly #wall: () => number;
-  readonly #history = new EventHistory();
+  readonly #history = new FairHistory<RetainedEvent>({
+    itemsMax: RETAINED_MAX,
+    bytesMax: RETAINED_BYTES_MAX,
+    groupOf: ({ event }) => event.name,
+    memberOf: ({ event }) => serviceOf(event),
+    bytesOf: ({ whole }) => Buffer.byteLength(whole),
+  });
   /** Prefix of this process's event ids: an id of another process says nothing about our events. */
   readonly #process: string;
   #pending: PendingEvent[] = [];
-  readonly #pendingByName = new Map<string, number>();
+  /** Number of waiting events by name, and by name and service. */
+  readonly #pendingBy = new Map<string, number>();
   #leftOut = 0;
   #total = 0;
   #pace: NodeJS.Timeout | null = null;
@@ -84,12 +105,19 @@ export class EventFeed {
 
   /** @param severityOf called only for events that are not left out */
   emit<Event extends DomainEvent>(event: Event, severityOf: (event: Event) => Severity): void {
-    const before = this.#pendingByName.get(event.name) ?? 0;
-    if (this.#pending.length >= AT_ONCE_MAX || before >= AT_ONCE_OF_ONE_MAX) {
+    const ofService = `${event.name} ${serviceOf(event)}`;
+    const before = this.#pendingBy.get(event.name) ?? 0;
+    const same = this.#pendingBy.get(ofService) ?? 0;
+    if (
+      this.#pending.length >= AT_ONCE_MAX ||
+      before >= AT_ONCE_OF_NAME_MAX ||
+      same >= AT_ONCE_OF_SERVICE_MAX
+    ) {
       this.#leftOut++;
       return;
     }
-    this.#pendingByName.set(event.name, before + 1);
+    this.#pendingBy.set(event.name, before + 1);
+    this.#pendingBy.set(ofService, same + 1);
     this.#pending.push({ event, severity: severityOf(event), at: this.#wall() });
     // The timer must not keep the process alive.
     this.#pace ??= setTimeout(this.#flush, PACE_MS).unref();
@@ -130,7 +158,7 @@ export class EventFeed {
     const [process, number] = (lastId ?? '').split('.', 2);
     const isOurs = process === this.#process && /^\d{1,15}$/.test(number ?? '');
     const from = isOurs ? Number(number) : 0;
-    const retained = this.#history.after(from);
+    const retained = this.#history.all().filter(({ number }) => number > from);
     const texts = retained.map((event) => textFor(event, isStranger));
     const forgotten = this.#total - from - retained.length;
     // A reader that reconnects learns how many events it missed for good.
@@ -147,12 +175,11 @@ export class EventFeed {
     const pending = this.#pending;
     if (this.#leftOut > 0) pending.push(this.#leftOutEvent(this.#leftOut));
     this.#pending = [];
-    this.#pendingByName.clear();
+    this.#pendingBy.clear();
     this.#leftOut = 0;
     const retained = pending.map((each): RetainedEvent => {
       const number = ++this.#total;
-      const { name } = each.event;
-      return { number, name, ...rendered(each, `${this.#process}.${number}`) };
+      return { number, event: each.event, ...rendered(each, `${this.#process}.${number}`) };
     });
     for (const event of retained) this.#history.add(event);
     for (const [write, isStranger] of [...this.#readers]) {
@@ -164,6 +191,11 @@ export class EventFeed {
     const event: DomainEvent & { readonly count: number } = { name: 'events.left_out', count };
     return { event, severity: 'warn', at: this.#wall() };
   }
+}
+
+/** The service that an event is about; empty: it is about none. */
+function serviceOf(event: DomainEvent): string {
+  return 'service' in event && typeof event.service === 'string' ? event.service : '';
 }
 
 function textFor({ whole, open }: RetainedEvent, isStranger: boolean): string {

@@ -201,7 +201,7 @@ function keyNameOf(owner: Owner): string | null {
 }
 
 function historyOf(
-  { request, attempts, reply, death, delivery, ...facts }: ShownHistory,
+  { request, attempts, reply, death, delivery, waiting, ...facts }: ShownHistory,
   caller: Caller,
 ): Omit<RequestHistory, 'showsBodies'> {
   const isStranger = caller === 'anyone';
@@ -228,6 +228,15 @@ function historyOf(
             ...workerOf(delivery.worker, caller),
             startedAt: timeOf(delivery.startedAt),
           },
+    waiting: waiting && {
+      ...waiting,
+      text:
+        waiting.reason === 'retry' && !isStranger
+          ? `${waiting.text}: ${request.reason ?? ''}`
+          : waiting.text,
+      until: waiting.until === null ? null : timeOf(waiting.until),
+      since: waiting.since === null ? null : timeOf(waiting.since),
+    },
     reply:
       reply === null
         ? null

@@ -2,7 +2,7 @@
 import type { AdminEvent } from '../events.js';
 import type { BrokerEvent } from '../../broker/events.js';
 import type { PairEvent } from '../../bstar/events.js';
-import { failureWords, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
+import { EXPIRY_WORDS, failureWords, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import type { TitanicEvent } from '../../titanic/machine/events.js';
 import {
   type Level,
@@ -34,8 +34,8 @@ const BROKER_LINES: LinesOf<BrokerEvent> = {
   }),
   'request.requeued': ({ name, service }) =>
     of('info', name, `a request for ${service} was requeued for another worker`),
-  'request.expired': ({ name, service }) =>
-    of('warn', name, `a request for ${service} expired: no worker took it`),
+  'request.expired': ({ name, service, reason }) =>
+    of('warn', name, `a request for ${service} expired: ${EXPIRY_WORDS[reason]}`),
   'request.abandoned': ({ name, service, reason }) =>
     of('warn', name, `a request for ${service} was abandoned: ${reason}`),
   'request.dropped': ({ name, service, reason }) => {

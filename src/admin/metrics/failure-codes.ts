@@ -3,6 +3,7 @@
  * where the log and the kept events have only some. Codes and texts are chosen by peers, so their
  * number and length are bounded.
  */
+import { EXPIRY_WORDS } from '../../core/failure-words.js';
 import type { ServiceHistory } from '../api/node-answers.js';
 
 type FailureCode = ServiceHistory['failures'][number];
@@ -20,6 +21,8 @@ const ENDINGS: readonly Ending[] = [
   'request.abandoned',
   'request.refused',
 ];
+
+const EXPIRY: ReadonlyMap<string, string> = new Map(Object.entries(EXPIRY_WORDS));
 
 interface Counted {
   readonly event: Ending;
@@ -47,7 +50,7 @@ export class FailureCodes {
     const counted = known ?? this.#begin(codes, ending, named);
     counted.count++;
     counted.lastAt = wall;
-    counted.text = textOf(text ?? (isRefusal ? undefined : reason));
+    counted.text = textOf(text ?? (isRefusal ? undefined : (EXPIRY.get(String(reason)) ?? reason)));
   }
 
   /**

@@ -11,6 +11,7 @@ import type {
   InternalService,
   Listed,
   OwnerRights,
+  ServiceWorkers,
   StoredBody,
 } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
@@ -128,6 +129,13 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
       if (workers.size > 0) served.push(name);
     }
     return served;
+  }
+
+  workersOf(name: Buffer): ServiceWorkers {
+    const service = this.#state.services.find(name, 0, name.length);
+    if (service === null) return { isServed: false, unservedSince: null };
+    const { workers, remotes, unservedSince } = service;
+    return { isServed: workers.size > 0 || remotes.size > 0, unservedSince };
   }
 
   setPaused(service: Buffer, isPaused: boolean): void {

@@ -27,6 +27,7 @@ export class Registrations {
     const worker = new Worker(peer, service, number, inbound, table, now);
     services.served(service);
     workers.add(worker);
+    service.unservedSince = null;
     if (inbound.contract >= 0) this.#announced(worker, frames.view(inbound.contract));
     if (service.workers.size === 1) this.#state.watcher?.(service.name, true);
     peer.identity.workers++;
@@ -73,6 +74,7 @@ export class Registrations {
     if (service.workers.size === 0) {
       this.#state.watcher?.(service.name, false);
       absence.lost(service.name, now);
+      service.unservedSince = now;
       stored.handBack(service);
     }
     services.releaseIfUnused(service);

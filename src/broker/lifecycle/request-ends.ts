@@ -1,5 +1,6 @@
 /** The ends of accepted requests that get no reply: expired, abandoned, refused, dropped. */
 import { present } from '../../core/assert.js';
+import { EXPIRY_WORDS } from '../../core/failure-words.js';
 import type { Failure } from '../../wire/failure.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { RequestEnd } from '../request-trace.js';
@@ -126,12 +127,19 @@ export class RequestEnds {
 
   expire(id: RequestId, now: number): void {
     const { requests, counters, table, events, replies } = this.#state;
-    const { counts, shown } = requests.serviceOf(id);
+    const { counts, shown, isPaused, workers } = requests.serviceOf(id);
     this.#traceEnd(id, 'expired');
     counters.requests.countExpired(counts);
     const waitedMs = Math.round(now - table.getTime(id, ARRIVED_AT));
-    events.emit({ name: 'request.expired', service: shown, waitedMs });
-    replies.sendRefusal(id, '408', 'no worker took it within its time to live');
+    const reason = isPaused
+      ? 'paused'
+      : table.get(id, DELIVERIES) > 0
+        ? 'no_answer'
+        : workers.size === 0
+          ? 'no_worker'
+          : 'workers_busy';
+    events.emit({ name: 'request.expired', service: shown, waitedMs, reason });
+    replies.sendRefusal(id, '408', EXPIRY_WORDS[reason]);
     requests.release(id, 'too_late');
   }
 

@@ -164,6 +164,8 @@ export class Service {
   /** Other brokers that have workers for it; these are not among `workers`. */
   readonly remotes: RemoteIndex;
   workersBusy = 0;
+  /** When it lost its last worker: monotonic milliseconds; `null`: it has one, or never had one. */
+  unservedSince: number | null = null;
   /** Lost workers whose requests are not all back yet: until then nothing is dispatched. */
   leaving = 0;
   /** Requests of the internal client that are at its workers. */

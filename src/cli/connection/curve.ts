@@ -78,7 +78,7 @@ export function explainedAsking(
 
 /** The option that ended the wait. */
 function late(text: string, at: string): string {
-  const said = text.replace(/^deadlineMs is over/, 'the time of --deadline-ms is over');
+  const said = text.replace(/\bdeadlineMs (was|is) over/, '--deadline-ms $1 over');
   return `${said}; ${at} accepted the connection${said === text ? ' (--timeout-ms)' : ''}`;
 }
 

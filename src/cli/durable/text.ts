@@ -92,12 +92,11 @@ export function historyText(history: Facts, now: number, width: number): string 
     ['owner', ownerOf(history)],
     ['state', style === undefined ? state : styled(state, style)],
     ['accepted', timeOf(history['acceptedAt'], now)],
-    ['not before', timeOf(history['notBefore'], now)],
+    ...delayOf(history, now),
     ['expires', expiryOf(history, now)],
     ['priority', printable(history['priority'])],
-    ['attempts', `${attemptsOf(history)}, ${printable(history['attemptsEver'])} in total`],
+    ['attempts', attemptsText(history)],
     ['backoff', backoffOf(history['backoff'])],
-    ['generation', printable(history['generation'])],
     ['key', history['hasKey'] === true ? 'yes' : 'none'],
     ['body', sizeText(history['bodyBytes'])],
     ...othersOf(history),
@@ -112,7 +111,17 @@ export function historyText(history: Facts, now: number, width: number): string 
 const KNOWN = [
   ...['uuid', 'service', 'owner', 'shared', 'state', 'acceptedAt', 'notBefore', 'expiresAt'],
   ...['priority', 'attempts', 'maxAttempts', 'attemptsEver', 'backoff', 'generation', 'hasKey'],
-  ...['bodyBytes', 'reason', 'reasonAt', 'reply', 'death', 'delivery', 'deliveries', 'showsBodies'],
+  ...[
+    'bodyBytes',
+    'reason',
+    'reasonAt',
+    'reply',
+    'death',
+    'waiting',
+    'delivery',
+    'deliveries',
+    'showsBodies',
+  ],
 ];
 
 /** Fields without words of their own here, such as those of a later broker: under their names. */
@@ -123,6 +132,19 @@ function othersOf(history: Facts): (readonly [name: string, value: string])[] {
       printable(name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)),
       printable(value ?? 'none'),
     ]);
+}
+
+/** Until when it is not given to a worker; nothing once that is over. */
+function delayOf({ notBefore }: Facts, now: number): (readonly [name: string, value: string])[] {
+  return Date.parse(String(notBefore)) > now ? [['not before', timeOf(notBefore, now)]] : [];
+}
+
+/** Attempts of its present life, and of all: `durable retry` gives a dead one another life. */
+function attemptsText(history: Facts): string {
+  const { attemptsEver, generation } = history;
+  const retries = typeof generation === 'number' && generation > 0 ? generation : 0;
+  const retried = retries === 0 ? '' : `, retried after its death: ${retries}`;
+  return `${attemptsOf(history)}, ${printable(attemptsEver)} in total${retried}`;
 }
 
 /** After an attempt, or once it has ended, it is not known any more from when its time to live counted. */
@@ -142,15 +164,27 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
   const delivery = factsIn(history['delivery']);
   const reply = factsIn(history['reply']);
   const death = factsIn(history['death']);
+  const waiting = factsIn(history['waiting']);
+  const waits = waiting && waitingText(waiting, now);
   const at = delivery && `${workerOf(delivery)}, since ${timeOf(delivery['startedAt'], now)}`;
   const sent = reply && `${sizeText(reply['bytes'])} of worker ${workerOf(reply)}`;
   // Without a token, the reason is null.
   const died = death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
   return [
+    ...(waits === null ? [] : [['waiting', waits] as const]),
     ...(at === null ? [] : [['at worker', at] as const]),
     ...(sent === null ? [] : [['reply', `${sent}, ${timeOf(reply?.['repliedAt'], now)}`] as const]),
     ...(died === null ? [] : [['died', died] as const]),
   ];
+}
+
+/** Why it waits: until when, or since when. */
+function waitingText({ text, until, since }: Facts, now: number): string {
+  const times = [
+    ...(typeof until === 'string' ? [`until ${timeOf(until, now)}`] : []),
+    ...(typeof since === 'string' ? [`since ${timeOf(since, now)}`] : []),
+  ];
+  return [printable(text), ...times].join(', ');
 }
 
 /** The detail of the last failure that had one: at most 4 KiB, from another program. */

@@ -85,7 +85,7 @@ const KEYS_DIFFER =
 function outOfSync({ peer, role, state }: Facts): string {
   if (peer === null) return 'no peer';
   const isLed = role !== 'standalone' && state !== 'active';
-  return isLed ? 'sync state known only to the active node' : 'not in sync';
+  return isLed ? 'ask the active node' : 'not in sync';
 }
 
 /** This node and its peer, if it has one, whose name it does not know. */

@@ -87,7 +87,7 @@ function commandName(): string {
 }
 
 /**
- * For the first start, without a configuration file: three commands to try.
+ * For the first start, without a configuration file: three commands to try, and how it is stopped.
  * @param endpoint where the commands connect
  */
 function whatNext(endpoint: string, endpoints: readonly string[], http: string | null): string {
@@ -108,6 +108,8 @@ function whatNext(endpoint: string, endpoints: readonly string[], http: string |
     `  ${command} request upper hello${at}`,
     'List services and their load:',
     `  ${command} services${look}`,
+    'Stop this broker, here with Ctrl-C or from there:',
+    `  kill ${process.pid}`,
     '',
     '',
   ].join('\n');

@@ -73,7 +73,7 @@ function pastSteps({ deliveries, attemptsEver, generation }: RequestHistory): St
 }
 
 function stepsOf(history: RequestHistory): Step[] {
-  const { service: _service, acceptedAt, bodyBytes, delivery, reply, death, state } = history;
+  const { service: _service, acceptedAt, bodyBytes, delivery, reply, death, waiting } = history;
   const steps: Step[] = [
     { at: acceptedAt, grade: 'good', title: 'Accepted', more: `${bytes(bodyBytes)}, on disk` },
     ...pastSteps(history),
@@ -91,10 +91,13 @@ function stepsOf(history: RequestHistory): Step[] {
   if (death !== null) {
     steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: line(death.reason ?? '') });
   }
-  if (state === 'pending') {
-    const { notBefore } = history;
-    const isLater = Date.parse(notBefore) > Date.now();
-    const more = isLater ? `not before ${moment(notBefore)}` : 'for an idle worker';
+  if (waiting !== null) {
+    const { text, until, since: unserved } = waiting;
+    const more = [
+      line(text),
+      ...(until === null ? [] : [`until ${moment(until)}`]),
+      ...(unserved === null ? [] : [`since ${moment(unserved)}`]),
+    ].join(', ');
     steps.push({ at: null, grade: 'quiet', title: 'Waiting', more });
   }
   return steps;

@@ -145,7 +145,7 @@ function Facts({ name, service: now, samples }: Loaded & { readonly name: string
 
 const ENDINGS: Readonly<Record<Failure['event'], string>> = {
   'request.failed': 'failed',
-  'request.expired': 'expired: no worker took it in time',
+  'request.expired': 'expired',
   'request.abandoned': 'given up by the broker',
   'request.refused': 'refused',
 };

@@ -211,8 +211,8 @@ export class Call implements Timed<Call> {
       return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
     }
     const whose = service === '' ? 'a server' : `'${service}'`;
-    const what = isDeadline ? `deadlineMs is over: no whole answer` : 'no answer';
-    const text = `${what} from ${whose} (sent ${sends} times)`;
+    const when = isDeadline ? 'before deadlineMs was over' : 'in time';
+    const text = `no reply from ${whose} ${when} (sent ${sends === 1 ? 'once' : `${sends} times`})`;
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 

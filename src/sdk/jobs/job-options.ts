@@ -156,7 +156,7 @@ export function leftMs({ deadlineMs = Infinity }: Limited, began: MonotonicMs): 
   return Math.floor(began + deadlineMs - monotonicMs());
 }
 
-/** For the next question of the same call: the deadline is that of all. @throws ERR_MDP_TIMEOUT if it is over */
+/** The options of the call's next question, with what is left of the deadline of the whole call. @throws ERR_MDP_TIMEOUT if it is over */
 export function restOf<Request extends Limited>(request: Request, began: MonotonicMs): Request {
   const deadlineMs = leftMs(request, began);
   if (deadlineMs === Infinity) return request;

@@ -368,6 +368,14 @@ export class Dispatcher {
     return service === undefined ? 0 : service.ready.size + service.loading;
   }
 
+  /** How many requests of its service are sent before one that is READY, counted up to `most`. */
+  aheadOfReady(slot: Slot, most: number): number {
+    const { ready, open, delayed, out } = this.serviceOf(slot);
+    const before = ready.countBefore(slot, most);
+    // Those that are with the broker and not at a worker.
+    return Math.min(most, before + Math.max(0, open - ready.size - delayed - out));
+  }
+
   /** How many more requests may be with the broker. */
   get roomInFlight(): number {
     return this.#isAtLimit() ? 0 : this.#context.options.maxInFlight - this.#inFlight;

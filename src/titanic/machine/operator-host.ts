@@ -1,3 +1,4 @@
+import type { ServiceWorkers } from '../../broker/ports.js';
 import type { TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import type { PauseTarget } from './pauses.js';
@@ -14,6 +15,8 @@ export interface OperatorHost {
   /** See `Schedules.fire`. */
   fire(uuid: RequestUuid, decided: ChangeCallback): void;
   isPaused(target: PauseTarget): boolean;
+  /** See `EmbeddedServiceApi.workersOf`. */
+  workersOf(service: Buffer): ServiceWorkers;
   /** See `Pauses.set`. */
   setPaused(target: PauseTarget, isOn: boolean, decided: ChangeCallback): void;
 }

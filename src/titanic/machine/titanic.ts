@@ -344,6 +344,8 @@ export class Titanic implements InternalService, InternalClient {
         else present().schedules.fire(uuid, embedded, decided);
       },
       isPaused: (target) => present().schedules.isPaused(target),
+      workersOf: (service) =>
+        this.#embedded?.workersOf(service) ?? { isServed: false, unservedSince: null },
       setPaused: (target, isOn, decided) => {
         present().schedules.setPaused(target, isOn, decided);
       },

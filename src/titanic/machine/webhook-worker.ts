@@ -1,5 +1,10 @@
 /** The worker of webhooks, which is in this process: to the parts of the machine one of the broker's workers. */
-import type { EmbeddedServiceApi, OwnerRights, StoredBody } from '../../broker/ports.js';
+import type {
+  EmbeddedServiceApi,
+  OwnerRights,
+  ServiceWorkers,
+  StoredBody,
+} from '../../broker/ports.js';
 import { WEBHOOKS } from './webhooks.js';
 
 /** The worker of webhooks reports by `Titanic.dispatched`, `replied`, `failed`, `deferred` and `called`, never within a call. */
@@ -32,6 +37,12 @@ export class WithWebhookWorker implements EmbeddedServiceApi {
 
   served(): readonly Buffer[] {
     return [...this.#broker.served(), WEBHOOKS];
+  }
+
+  workersOf(service: Buffer): ServiceWorkers {
+    return service.equals(WEBHOOKS)
+      ? { isServed: true, unservedSince: null }
+      : this.#broker.workersOf(service);
   }
 
   submit(

@@ -48,10 +48,29 @@ export interface ShownPage extends Scan {
 /** What can be done to many requests. */
 export type BulkAct = 'retry' | 'purge' | 'cancel';
 
+type OfNode = 'not_active' | 'store' | 'not_claimed';
+type OfRequest = 'commit' | 'retry' | 'delay';
+type OfService = 'paused' | 'no_worker' | 'queue' | 'worker';
+
+/** Why a pending request is not at a worker. */
+export interface Waiting {
+  readonly reason: OfNode | OfRequest | OfService;
+  /** The same in words, without times. */
+  readonly text: string;
+  /** When a delay or the wait before a retry ends: milliseconds since 1970. */
+  readonly until: number | null;
+  /** Since when the service has no worker. */
+  readonly since: number | null;
+  /** How many requests of its service are sent before it. */
+  readonly ahead: number | null;
+}
+
 export interface ShownHistory extends Omit<RequestHistory, 'request'> {
   readonly request: ShownRequest;
   /** The attempt in progress: `workerText`; milliseconds since 1970. */
   readonly delivery: { readonly worker: string; readonly startedAt: number } | null;
+  /** `null`: it is at a worker, or has ended. */
+  readonly waiting: Waiting | null;
 }
 
 /** Requests of one service by state. */

@@ -25,6 +25,7 @@ import type {
   ScheduleCursor,
   ShownSchedule,
 } from './operator-api.js';
+import { waitingOf } from './waiting.js';
 import { RETURNING, SETTLING } from '../machine/fsm.js';
 import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { PauseTarget } from '../machine/pauses.js';
@@ -106,7 +107,8 @@ export class Operator {
         const state: ShownState = now === null ? history.request.state : 'dispatched';
         const request = { ...history.request, state };
         const delivery = now && { worker: storedWorker(now.worker), startedAt: now.startedAt };
-        answer({ kind: 'done', value: { ...history, request, delivery } });
+        const waiting = state === 'pending' ? waitingOf(this.#host, uuid) : null;
+        answer({ kind: 'done', value: { ...history, request, delivery, waiting } });
       }
     });
   }

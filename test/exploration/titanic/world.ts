@@ -414,6 +414,7 @@ export class World {
   readonly #embedded: EmbeddedServiceApi = {
     room: () => 1 - this.#sent.filter(({ state }) => state === 'queued').length,
     served: () => [SERVICE],
+    workersOf: () => ({ isServed: true, unservedSince: null }),
     setBacklog: () => undefined,
     setPaused: () => undefined,
     setTurns: () => undefined,

@@ -190,9 +190,7 @@ describe('A deadline', () => {
     expect(c1.inbox()).toHaveLength(1);
     expect(s.events('request.expired')).toMatchObject([{ service: 'echo', waitedMs: 100 }]);
     s.after(5000);
-    expect(c1.inbox()).toEqual([
-      'FINAL mmi.refused 408|echo|no worker took it within its time to live',
-    ]);
+    expect(c1.inbox()).toEqual(['FINAL mmi.refused 408|echo|no worker served its service']);
     const w1 = s.worker('w1').ready('echo', { credit: 4 });
     expect(w1.inbox()).toEqual(['REQUEST plain', 'REQUEST third']);
     w1.final('1').final('2');

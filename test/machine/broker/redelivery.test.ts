@@ -103,7 +103,7 @@ describe('the request of a lost worker', () => {
     s.after(1);
     expect(s.broker.load.requests).toBe(0);
     expect(s.events('request.expired')).toEqual([
-      { name: 'request.expired', service: 'echo', waitedMs: 10_000 },
+      { name: 'request.expired', service: 'echo', waitedMs: 10_000, reason: 'no_answer' },
     ]);
   });
 

@@ -649,6 +649,41 @@ describe('what people see', () => {
     expect(history(s, NEVER)).toMatchObject({ kind: 'unknown' });
   });
 
+  it('says why a pending request is not at a worker', () => {
+    const s = titanicStage();
+    const because = (uuid: string): object => {
+      const found = history(s, uuid);
+      return found?.kind === 'done' ? { ...found.value.waiting } : {};
+    };
+    const first = s.submits('echo', 'first');
+    const none = { until: null, since: null, ahead: null };
+    const unserved = { ...none, reason: 'no_worker', text: 'no worker serves its service' };
+    expect(because(first)).toEqual(unserved);
+    const w1 = s.worker('w1').ready('echo');
+    expect(because(first)).toEqual({});
+    const second = s.submits('echo', 'second');
+    const third = s.submits('echo', 'third');
+    const urgent = s.submits('echo', 'urgent', { priority: 9 });
+    expect(because(second)).toMatchObject({ reason: 'worker', text: /is next/ });
+    expect(because(third)).toMatchObject({ reason: 'queue', ahead: 2 });
+    expect(because(urgent)).toMatchObject({ reason: 'queue', ahead: 1 });
+    const later = s.submits('echo', 'later', { delayMs: 60_000 });
+    expect(because(later)).toMatchObject({ reason: 'delay', until: s.wall + 60_000 });
+    w1.disconnect();
+    const lostAt = s.wall;
+    expect(because(first)).toMatchObject({ reason: 'retry', until: expect.any(Number) });
+    s.after(5000);
+    expect(because(third)).toEqual({ ...unserved, since: lostAt });
+    s.operates<null>((operator, answer) => {
+      operator.setPaused({ kind: 'service', of: Buffer.from('echo') }, true, 'alice', answer);
+    })();
+    expect(because(third)).toMatchObject({ reason: 'paused' });
+    expect(because(later)).toMatchObject({ reason: 'delay' });
+    s.store.failure = FULL;
+    expect(s.asks('request', 'echo', 'lost')).toMatch(/^500 /);
+    expect(because(third)).toMatchObject({ reason: 'store', text: /no space left/ });
+  });
+
   it('counts by state and service', () => {
     const s = titanicStage();
     const hostile = '\xff\x00';

@@ -246,7 +246,7 @@ describe('majordomo ha', () => {
   });
 
   it.each([
-    ['passive', 'sync state known only to the active node'],
+    ['passive', 'ask the active node'],
     ['active', 'not in sync'],
   ])('of a node that is %s says: %s', async (state, words) => {
     const { url } = await otherServer(

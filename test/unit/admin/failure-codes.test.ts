@@ -16,7 +16,7 @@ describe('failures of a service by code', () => {
       name,
       ...fields,
     });
-    codes.note(ended('request.expired', { service: 'pay', waitedMs: 5 }), 9000);
+    codes.note(ended('request.expired', { service: 'pay', waitedMs: 5, reason: 'paused' }), 9000);
     codes.note(ended('request.refused', { service: 'pay', reason: 'limit', text: 'full' }), 9000);
     codes.note(ended('request.abandoned', { service: 'pay', reason: 'lost twice' }), 9000);
     codes.note(ended('worker.lost', { service: 'pay', reason: 'expired' }), 9000);
@@ -30,7 +30,13 @@ describe('failures of a service by code', () => {
         lastAt: at(5999),
       },
       { event: 'request.failed', code: 'gateway_down', text: 'why', count: 1, lastAt: at(7000) },
-      { event: 'request.expired', code: null, text: null, count: 1, lastAt: at(9000) },
+      {
+        event: 'request.expired',
+        code: null,
+        text: 'an operator has paused its service',
+        count: 1,
+        lastAt: at(9000),
+      },
       { event: 'request.refused', code: 'limit', text: 'full', count: 1, lastAt: at(9000) },
       { event: 'request.abandoned', code: null, text: 'lost twice', count: 1, lastAt: at(9000) },
     ]);

@@ -138,6 +138,17 @@ describe('the event feed', () => {
     expect(back.slice(1)).toEqual(fresh);
   });
 
+  it('keeps the events of every service when one of them repeats', () => {
+    for (let n = 0; n < 17; n++) emit({ name: 'request.failed', service: `s${n}` });
+    for (let n = 0; n < 3000; n++) {
+      emit({ name: 'request.failed', service: 'flood' });
+      if (n % 100 === 0) jest.advanceTimersByTime(100);
+    }
+    jest.advanceTimersByTime(100);
+    const kept = new Set(eventsIn(reader().text).map(({ service }) => service));
+    expect(kept.size).toBe(18 + 1);
+  });
+
   it('keeps rare events when another one repeats', () => {
     emit({ name: 'titanic.died', service: 'pay' });
     for (let n = 0; n < 3000; n++) {
