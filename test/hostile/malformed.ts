@@ -70,7 +70,9 @@ function client(envelope: Message): Message[] {
   const bare02 = [...envelope, 'MDPC02'];
   // Without a delimiter only 0.2 is a request (D24).
   if (envelope.length > 0) {
-    made.push(envelope, bare01, [...bare01, 'service']);
+    // One empty frame is a probe of a ROUTER (D113).
+    if (envelope.length > 1) made.push(envelope);
+    made.push(bare01, [...bare01, 'service']);
     made.push([...bare01, '', 'body'], [...bare01, LONG, 'body']);
   } else {
     made.push(bare01, [...bare01, 'service'], [...bare01, 'service', 'body']);
@@ -78,7 +80,10 @@ function client(envelope: Message): Message[] {
   made.push(bare02, [...bare02, '\x01'], [...bare02, '\x01', 'service']);
   made.push([...bare02, '\x01', '', 'body'], [...bare02, '\x01', LONG, 'body']);
   for (const command of BYTES) {
-    if (command !== '\x01') made.push([...bare02, command, 'service', 'body']);
+    // The second is REQUEST of a worker, which some clients send (D113).
+    if (command !== '\x01' && command !== '\x02') {
+      made.push([...bare02, command, 'service', 'body']);
+    }
   }
   for (const command of ['', '\x01\x01', 'service']) made.push([...bare02, command, 'x', 'body']);
   return made;
