@@ -76,6 +76,12 @@ interface PendingEvent {
   readonly at: number;
 }
 
+/** Waiting events of one name: their number, and that of each service. */
+interface PendingOf {
+  count: number;
+  readonly byService: Map<string, number>;
+}
+
 export class EventFeed {
   /** For each reader: true if it gave no token. */
   readonly #readers = new Map<Write, boolean>();
@@ -90,8 +96,8 @@ export class EventFeed {
   /** Prefix of this process's event ids: an id of another process says nothing about our events. */
   readonly #process: string;
   #pending: PendingEvent[] = [];
-  /** Number of waiting events by name, and by name and service. */
-  readonly #pendingBy = new Map<string, number>();
+  /** Waiting events by name. */
+  readonly #pendingOf = new Map<string, PendingOf>();
   #leftOut = 0;
   #total = 0;
   #pace: NodeJS.Timeout | null = null;
@@ -105,19 +111,22 @@ export class EventFeed {
 
   /** @param severityOf called only for events that are not left out */
   emit<Event extends DomainEvent>(event: Event, severityOf: (event: Event) => Severity): void {
-    const ofService = `${event.name} ${serviceOf(event)}`;
-    const before = this.#pendingBy.get(event.name) ?? 0;
-    const same = this.#pendingBy.get(ofService) ?? 0;
+    let ofName = this.#pendingOf.get(event.name);
+    if (ofName === undefined) {
+      this.#pendingOf.set(event.name, (ofName = { count: 0, byService: new Map() }));
+    }
+    const service = serviceOf(event);
+    const ofService = ofName.byService.get(service) ?? 0;
     if (
       this.#pending.length >= AT_ONCE_MAX ||
-      before >= AT_ONCE_OF_NAME_MAX ||
-      same >= AT_ONCE_OF_SERVICE_MAX
+      ofName.count >= AT_ONCE_OF_NAME_MAX ||
+      ofService >= AT_ONCE_OF_SERVICE_MAX
     ) {
       this.#leftOut++;
       return;
     }
-    this.#pendingBy.set(event.name, before + 1);
-    this.#pendingBy.set(ofService, same + 1);
+    ofName.count++;
+    ofName.byService.set(service, ofService + 1);
     this.#pending.push({ event, severity: severityOf(event), at: this.#wall() });
     // The timer must not keep the process alive.
     this.#pace ??= setTimeout(this.#flush, PACE_MS).unref();
@@ -175,7 +184,7 @@ export class EventFeed {
     const pending = this.#pending;
     if (this.#leftOut > 0) pending.push(this.#leftOutEvent(this.#leftOut));
     this.#pending = [];
-    this.#pendingBy.clear();
+    this.#pendingOf.clear();
     this.#leftOut = 0;
     const retained = pending.map((each): RetainedEvent => {
       const number = ++this.#total;
