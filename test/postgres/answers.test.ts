@@ -89,7 +89,7 @@ describeWithPostgres('a database that a broker cannot use', () => {
     },
     {
       what: 'has no connection left',
-      told: /\(53300\)$/,
+      told: /\(53300\): each broker needs 6 connections/,
       begins: async () => {
         // The broker may be faster, or about to log in: then it is cut off once more.
         await until(async () => {
