@@ -9,6 +9,7 @@ import { codeOf, messageOf } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
+import { NEXT_MARK } from '../../src/store/sqlite/file/log-mark.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
@@ -154,6 +155,43 @@ describe('a log beside its own file', () => {
       await (round % 3 === 2 ? beginLog(user) : acceptNext(user, { body: Buffer.alloc(300_000) }));
       expect(await pendingAt(killed(`round ${round}`))).toBe(count);
     }
+  });
+
+  it.each(['idle', 'in a transaction'])(
+    'is applied after a clean stop if a reader that is %s keeps it, and nothing was stored since the start',
+    async (how) => {
+      const user = await directory.open();
+      const reader = new Database(directory.file, { readonly: true });
+      reader.exec(how === 'idle' ? 'SELECT * FROM ledger' : 'BEGIN; SELECT * FROM ledger');
+      await user.close();
+      reader.close();
+      expect(await pendingAt(directory.file)).toBe(0);
+    },
+  );
+
+  it('is applied whatever a client has stored that looks like its mark', async () => {
+    const user = await directory.open();
+    const body = Buffer.from(`MJDBLOG${'0'.repeat(16)}1${'0'.repeat(10)}${'0'.repeat(32)}`);
+    await acceptNext(user, { body });
+    expect(await pendingAt(killed('forged'))).toBe(1);
+  });
+
+  it('is applied if the broker was killed before it had copied what it wrote first', async () => {
+    const user = await directory.open();
+    await acceptNext(user);
+    const copy = join(directory.path, 'copy.db');
+    await backupStore(directory.file, copy, silent);
+    const path = killed('restored');
+    for (const suffix of ['-wal', '-shm']) rmSync(path + suffix);
+    copyFileSync(copy, path);
+    const db = new Database(path);
+    db.pragma('journal_mode = WAL');
+    const cookie = db.pragma('schema_version', { simple: true });
+    db.prepare(NEXT_MARK).run(1, cookie);
+    for (const suffix of ['', '-wal', '-shm']) copyFileSync(path + suffix, `${copy}${suffix}`);
+    db.close();
+    for (const suffix of ['', '-wal', '-shm']) copyFileSync(`${copy}${suffix}`, path + suffix);
+    expect(await pendingAt(path)).toBe(1);
   });
 
   it('is applied if a reader keeps it from being begun anew', async () => {

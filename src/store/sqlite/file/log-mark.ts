@@ -96,13 +96,16 @@ export function refuseForeignLog(path: string): void {
 
 /** True, too, if nothing is known of the log: an earlier version wrote it. */
 function belongs(log: number, file: number): boolean {
-  const first = firstMark(log);
-  if (first === null) return true;
-  const { page, bytes, mark } = first;
+  const first = [...firstMarks(log)];
+  return first.length === 0 || first.some((mark) => isOf(mark, log, file));
+}
+
+/** Whether this may be the mark with which the log of this file began. */
+function isOf({ page, bytes, mark }: FirstMark, log: number, file: number): boolean {
   const filePage = bytesAt(file, (page - 1) * bytes, bytes);
   const fileMark = markIn(filePage);
   const cookie = bytesAt(file, COOKIE_AT, 4).readUInt32BE(0);
-  let isMarked = fileMark !== null && isNext(fileMark, mark);
+  let isMarked = isNext(fileMark, mark);
   let isCookie = cookie === Number(MARK.exec(mark)?.groups?.['cookie']);
   if (isMarked && isCookie) return true;
   // Parts of the log may be in the file already.
@@ -114,19 +117,30 @@ function belongs(log: number, file: number): boolean {
   return false;
 }
 
-function isNext(before: string, mark: string): boolean {
-  const [a, b] = [before, mark].map((each) => MARK.exec(each)?.groups);
-  return a?.['id'] === b?.['id'] && Number(a?.['count']) + 1 === Number(b?.['count']);
+/** @param before `null`: the file has none yet, as a new one and a copy that was made by the broker */
+function isNext(before: string | null, mark: string): boolean {
+  const next = MARK.exec(mark)?.groups;
+  if (before === null) return Number(next?.['count']) === 1;
+  const last = MARK.exec(before)?.groups;
+  return last?.['id'] === next?.['id'] && Number(last?.['count']) + 1 === Number(next?.['count']);
 }
 
-/** The mark in the first transaction of the log. */
-function firstMark(log: number): { page: number; bytes: number; mark: string } | null {
+interface FirstMark {
+  readonly page: number;
+  readonly bytes: number;
+  readonly mark: string;
+}
+
+/**
+ * What looks like a mark in the first transaction of the log: one is, and others may be bytes that a client has
+ * stored.
+ */
+function* firstMarks(log: number): Iterable<FirstMark> {
   for (const frame of framesOf(log)) {
     const mark = markIn(frame.read());
-    if (mark !== null) return { page: frame.page, bytes: frame.bytes, mark };
-    if (frame.isCommit) return null;
+    if (mark !== null) yield { page: frame.page, bytes: frame.bytes, mark };
+    if (frame.isCommit) return;
   }
-  return null;
 }
 
 interface Frame {
@@ -153,8 +167,9 @@ function* framesOf(log: number): Iterable<Frame> {
   }
 }
 
+/** The only row of its page is at its end; what stands before may be left of what the page held earlier. */
 function markIn(page: Buffer): string | null {
-  const at = page.indexOf(MAGIC);
+  const at = page.lastIndexOf(MAGIC);
   return at < 0 ? null : (MARK.exec(page.toString('latin1', at))?.[0] ?? null);
 }
 

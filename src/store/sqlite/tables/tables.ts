@@ -277,7 +277,8 @@ export class Tables {
    * what the file has not.
    */
   close(): void {
-    this.#begin();
+    // (The log may begin anew with this transaction, whose mark is then the next one.)
+    this.#sql.begin.run();
     if (!this.#mustWrite) this.#writeLedger(this.#nextNumber);
     this.#markLog(false);
     this.#sql.commit.run();
@@ -300,6 +301,15 @@ export class Tables {
     try {
       // Nothing is stored while this waits for a reader.
       this.#db.pragma('busy_timeout = 0');
+      // Without a log the file has everything, which its mark has to say.
+      try {
+        this.#sql.begin.run();
+        this.#markLog(false);
+        this.#sql.commit.run();
+      } catch (error) {
+        this.#rollBack();
+        throw error;
+      }
       const [after] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
       if (after?.busy === 0) this.#log = [0, 0, 0];
     } finally {
