@@ -33,7 +33,7 @@ export const CLAIM = 32;
 export const KEEPS = 33;
 /** Of a close: a pending request stays if a broker has claimed it. */
 export const UNCLAIMED = 34;
-/** Of a new request: its key counts, however long ago it was to be forgotten. */
+/** The key of a new request counts, however long ago it was to be forgotten. */
 export const KEEPS_KEYS = 36;
 
 /**

@@ -42,9 +42,9 @@ export class Subscriber {
   readonly info: SubscriberInfo;
   /** Accounts for what it subscribes to. */
   readonly memory: MemoryAccount;
-  /** Its number among all whose subscriptions are known, also of those that are gone. */
+  /** The subscriber's number among all whose subscriptions are known, also of those that are gone. */
   readonly member: number;
-  /** Its distinct subscriptions. */
+  /** The number of its distinct subscriptions. */
   count = 0;
   /** The latest message that matched it. */
   matched = 0;

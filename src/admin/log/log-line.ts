@@ -52,7 +52,7 @@ export function whoseOf({ key, address }: PeerRef): string {
   return key === null ? `address ${address}` : `key ${key}`;
 }
 
-/** Of peers that leave: health checks do so every second or two. */
+/** How long a kind is silent after a line about a peer: a health check comes and leaves every second or two. */
 const SILENT_MS: Readonly<Record<string, number>> = { cut: 600_000 };
 
 /** The line of a connection that was ended. @param what `a connection to …` */

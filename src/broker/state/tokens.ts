@@ -28,7 +28,7 @@ const LOW_AT = 18;
 const WORD_BYTES = 4;
 const FIRST_LETTER = 0x61;
 const HALF_BYTE = 0x0f;
-/** The same in each byte of a word. */
+/** A word with `FIRST_LETTER`, or `HALF_BYTE`, in each of its bytes. */
 const FIRST_LETTERS = 0x61616161;
 const HALF_BYTES = 0x0f0f0f0f;
 const NOT_SPELLED = -1;

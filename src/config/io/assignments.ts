@@ -41,7 +41,7 @@ function similar(path: readonly string[]): string[] {
   return name === null ? [] : [`${section ?? ''}.${name}`];
 }
 
-/** One assignment; `text` is YAML, or the text of a key that takes it. */
+/** An assignment; `text` is YAML, or the text of a key that takes it. */
 interface Assignment {
   readonly path: readonly string[];
   readonly text: string;

@@ -87,7 +87,7 @@ export function tooFew(text: string): MajordomoError {
   });
 }
 
-/** Words of PgBouncer that only an operator can change what they say. All of them come as 08P01. */
+/** What PgBouncer says of a login that only an operator can mend. All of it comes as 08P01. */
 const LOGIN_REFUSED: readonly (readonly [words: RegExp, state: string])[] = [
   [/authentication failed|wrong password|login rejected/i, '28P01'],
   [/no such user|role ".*" does not exist|not permitted to log in|pg_hba\.conf/, '28000'],

@@ -216,7 +216,7 @@ export class StoreSession implements ConnectionEvents {
     await Promise.all(connections.map((each) => each.use(until, async () => {})));
   }
 
-  /** It may take long; but a connection that is lost meanwhile is not waited for as long. */
+  /** Does work that may take long; a connection that is lost meanwhile is not waited for as long. */
   async #slowly<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
     const began = performance.now();
     for (let tries = 0; ; tries++) {

@@ -372,7 +372,7 @@ export class Dispatcher {
   aheadOfReady(slot: Slot, most: number): number {
     const { ready, open, delayed, out } = this.serviceOf(slot);
     const before = ready.countBefore(slot, most);
-    // Those that are with the broker and not at a worker.
+    // The second part is how many are with the broker and not at a worker.
     return Math.min(most, before + Math.max(0, open - ready.size - delayed - out));
   }
 

@@ -55,7 +55,7 @@ type OfService = 'paused' | 'no_worker' | 'queue' | 'worker';
 /** Why a pending request is not at a worker. */
 export interface Waiting {
   readonly reason: OfNode | OfRequest | OfService;
-  /** The same in words, without times. */
+  /** The reason in words, without times. */
   readonly text: string;
   /** When a delay or the wait before a retry ends: milliseconds since 1970. */
   readonly until: number | null;

@@ -15,7 +15,7 @@ import { MajordomoError } from '../../../core/errors.js';
 import { hasLog } from './header.js';
 
 const MAGIC = 'MJDBLOG';
-/** Of one length, so that SQLite writes it to the same place. */
+/** A mark always has the same length, so that SQLite writes it to the same place. */
 const MARK = new RegExp(
   `${MAGIC}(?<count>\\d{16})(?<isInService>[01])(?<cookie>\\d{10})(?<id>[0-9A-F]{32})`,
 );
@@ -150,7 +150,7 @@ interface Frame {
   read(): Buffer;
 }
 
-/** Those since the log was last begun anew; what follows them is older. */
+/** The frames since the log was last begun anew; what follows them is older. */
 function* framesOf(log: number): Iterable<Frame> {
   const header = bytesAt(log, 0, LOG_HEADER_BYTES);
   if (header.length < LOG_HEADER_BYTES) return;
