@@ -301,20 +301,26 @@ export class Tables {
     try {
       // Nothing is stored while this waits for a reader.
       this.#db.pragma('busy_timeout = 0');
+      if (!this.#truncateLog()) return;
       // Without a log the file has everything, which its mark has to say.
-      try {
-        this.#sql.begin.run();
-        this.#markLog(false);
-        this.#sql.commit.run();
-      } catch (error) {
-        this.#rollBack();
-        throw error;
-      }
-      const [after] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
-      if (after?.busy === 0) this.#log = [0, 0, 0];
+      this.#sql.begin.run();
+      this.#markLog(false);
+      this.#sql.commit.run();
+      this.#truncateLog();
+    } catch (error) {
+      this.#rollBack();
+      throw error;
     } finally {
       this.#db.pragma(`busy_timeout = ${waits}`);
     }
+  }
+
+  /** @returns false if somebody reads it at this moment */
+  #truncateLog(): boolean {
+    const [after] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
+    const isEmpty = after?.busy === 0;
+    if (isEmpty) this.#log = [0, 0, 0];
+    return isEmpty;
   }
 
   /** Bytes in the log, and how many of them are in the file as well, after the last `checkpoint`. */
