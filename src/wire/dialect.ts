@@ -94,9 +94,14 @@ export const MDP_FORMS: Readonly<Record<MdpDialect, MdpForm>> = {
   [TEXT_DELIMITED_02]: { ...FORM_DELIMITED_02, commands: COMMAND_TEXTS },
 };
 
+/** What precedes the message itself where no protocol is spoken. */
+export function plainHead(dialect: Dialect): readonly Buffer[] {
+  return dialect === DELIMITED ? [EMPTY] : [];
+}
+
 /** What precedes the token in a message to or from a worker of this form. */
 export function workerHead(dialect: Dialect, command: number): readonly Buffer[] {
-  if (!isMdp(dialect)) return dialect === DELIMITED ? [EMPTY] : [];
+  if (!isMdp(dialect)) return plainHead(dialect);
   const { before, commands } = MDP_FORMS[dialect];
   return [...before, commands[command] ?? EMPTY];
 }

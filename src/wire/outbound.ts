@@ -19,6 +19,7 @@ import {
   isMdp,
   MDP_FORMS,
   type MdpDialect,
+  plainHead,
   WORKER_NUMBERS,
   workerHead,
   WORDS,
@@ -147,7 +148,7 @@ function replyHeads(dialect: Dialect, delimiter: readonly Buffer[]): ReplyHeads 
   if (isMdp(dialect) && MDP_FORMS[dialect].version === 2) {
     return heads(MDP_FORMS[dialect].commands, CLIENT_FINAL, CLIENT_PARTIAL);
   }
-  const header = isMdp(dialect) ? [...delimiter, CLIENT_01] : workerHead(dialect, 0);
+  const header = isMdp(dialect) ? [...delimiter, CLIENT_01] : plainHead(dialect);
   const whole = new Head(...header);
   return { final: whole, partial: whole };
 }

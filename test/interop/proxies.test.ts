@@ -62,7 +62,7 @@ describe('HAProxy before a broker', () => {
     const endpoint = await balanced(daemon, 'check inter 300ms', check);
     await until(async () => (await rejected(daemon)) > 8, 'checks');
     expect(daemon.logged('connection.rejected')).toMatchObject([
-      { kind: 'cut', reason: expect.stringContaining('as a health check does') },
+      { kind: 'handshake_cut', reason: expect.stringContaining('as a health check does') },
     ]);
     serve(daemon, 'upper', upper);
     expect(await ask(through(endpoint), 'upper', 'x')).toEqual(['X']);

@@ -52,8 +52,8 @@ export function whoseOf({ key, address }: PeerRef): string {
   return key === null ? `address ${address}` : `key ${key}`;
 }
 
-/** How long a kind is silent after a line about a peer: a health check comes and leaves every second or two. */
-const SILENT_MS: Readonly<Record<string, number>> = { cut: 600_000 };
+/** How long a kind is silent after a line about an address: a health check comes and leaves every second or two. */
+const SILENT_MS: Readonly<Record<string, number>> = { handshake_cut: 600_000 };
 
 /** The line of a connection that was ended. @param what `a connection to …` */
 export function rejectedLine({ name, kind, address, reason }: Rejection, what: string): Line {

@@ -233,11 +233,13 @@ async function connectTo(
 ): Promise<{ connection: Connection; server: ServerIdentity }> {
   const another = (): Connection => newConnection(login, host, timeoutMs);
   const connection = another();
-  const progress = { isLetIn: false };
+  const progress = { isPooled: false };
   const begin = async (): Promise<History> => {
     await connection.open();
-    progress.isLetIn = true;
+    // A pooler lets everybody in, and waits with the first statement for a connection to the server.
+    progress.isPooled = true;
     await refuseSharedSession(connection, known, another, timeoutMs);
+    progress.isPooled = false;
     return await beginSession(connection);
   };
   try {
@@ -247,9 +249,10 @@ async function connectTo(
     return { connection, server: { host: shownHost(host), ...identity } };
   } catch (error) {
     connection.destroy();
-    if (!progress.isLetIn || !(error instanceof TimeOver)) throw error;
-    // A pooler lets everybody in, and waits with the first statement for a connection to the server.
-    throw tooFew(`${textOf(error)} after the login, as of a pooler whose connections are taken`);
+    if (!progress.isPooled || !(error instanceof TimeOver)) throw error;
+    throw tooFew(
+      `${textOf(error)} after the login: a pooler whose connections are all taken, or a server that is too slow`,
+    );
   }
 }
 

@@ -56,6 +56,9 @@ const BY_CODE: ReadonlyMap<string, RetryReason> = new Map<string, RetryReason>([
   [LOCK_TIMEOUT, 'other'],
 ]);
 
+/** The class of SQLSTATE of a full disk, of memory and of connections. */
+const NO_RESOURCES = '53';
+
 /** A row of that id is there. */
 export const UNIQUE_VIOLATION = '23505';
 
@@ -101,13 +104,16 @@ export function connectReason(error: unknown): RetryReason | null {
   return retryReason(cause) ?? 'connection';
 }
 
-/** True if the server answers, and does not do it; not what follows from a lost connection or session. */
+/**
+ * True if the server answers and does not do it, and will not until somebody mends it: not what follows from a lost
+ * connection or session, nor what another session's lock or change has prevented.
+ */
 export function isRefusal(error: unknown): boolean {
   if (codeOf(error)?.startsWith('ERR_') === true) {
     return connectReason(error) === 'too_many_connections';
   }
-  const reason = retryReason(error);
-  return stateOf(error) !== '' && reason !== 'connection' && reason !== 'read_only';
+  const state = stateOf(error);
+  return state.startsWith(NO_RESOURCES) || (state !== '' && retryReason(error) === null);
 }
 
 /** True if the connection cannot be used any more, or leads to the wrong server. */

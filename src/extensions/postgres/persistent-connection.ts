@@ -176,6 +176,7 @@ export class PersistentConnection {
   /** At once, whatever is under way. */
   destroy(): void {
     this.#isClosed = true;
+    this.#pauses.wake();
     this.#connection?.destroy();
   }
 }

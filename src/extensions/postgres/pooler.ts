@@ -56,8 +56,9 @@ async function compare(
   other: Connection,
   timeoutMs: number,
 ): Promise<void> {
-  try {
-    const second = await other.within(timeoutMs / 2, openedBackend(other));
+  const areTwo = async (): Promise<boolean> => {
+    await other.open();
+    const second = (await backendOf(other)).backend;
     // In this order a pooler that takes its connections in turn is found, however many it has.
     const seen = [
       (await backendOf(other)).backend === second,
@@ -65,7 +66,10 @@ async function compare(
       (await backendOf(connection)).backend === backend,
       (await backendOf(other)).backend === second,
     ];
-    if (second !== backend && seen.every(Boolean)) return;
+    return second !== backend && seen.every(Boolean);
+  };
+  try {
+    if (await other.within(timeoutMs / 2, areTwo())) return;
   } catch (error) {
     if (!(error instanceof TimeOver)) throw error;
     throw tooFew(`a pooler gives no second connection within ${Math.round(timeoutMs / 2)} ms`);
@@ -73,11 +77,6 @@ async function compare(
     other.destroy();
   }
   throw new MajordomoError('ERR_TITANIC_STORE', NO_SESSION);
-}
-
-async function openedBackend(connection: Connection): Promise<string> {
-  await connection.open();
-  return (await backendOf(connection)).backend;
 }
 
 /** The pooler or the server gives fewer connections than a broker needs. */

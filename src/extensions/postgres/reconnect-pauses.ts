@@ -1,5 +1,5 @@
 const PAUSE_MIN_MS = 20;
-const PAUSE_MAX_MS = 20_000;
+const PAUSE_MAX_MS = 5_000;
 const DOUBLINGS_MAX = 20;
 
 /**
@@ -52,8 +52,9 @@ export class ReconnectPauses {
     });
   }
 
+  /** Of connections that fail during the same pause, only the first one makes the next pause longer. */
   failed(): void {
-    this.#failures++;
+    if (this.#now() >= this.#until) this.#failures++;
     this.#until = this.#now() + (this.#pauseMs() * (1 + this.#random())) / 2;
   }
 

@@ -544,12 +544,17 @@ export class Dispatcher {
     return missing;
   }
 
-  /** What is left of a pause that the request itself chose (D81), now that it is read. */
+  /**
+   * What is left of a pause that the request itself chose (D81), now that it is read. It has waited for the longest
+   * pause of the configuration already, which counts for the longest one of its own.
+   */
   #longPauseMs(slot: Slot, { backoff }: StoredContent): number {
     const until = this.#longPauses.get(slot);
     if (until === undefined) return 0;
     this.#longPauses.delete(slot);
-    return backoff === null ? 0 : Math.min(until - this.#context.wall, backoff.maxMs);
+    if (backoff === null) return 0;
+    const { wall, options } = this.#context;
+    return Math.min(until - wall, backoff.maxMs - options.retryMaxMs);
   }
 
   /**

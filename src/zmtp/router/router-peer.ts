@@ -17,6 +17,8 @@ import type { Takeover } from './takeover.js';
 
 /** A worker may have so much output, whatever else there is. */
 const OUTPUT_BYTES_FREE = 64 * 1024;
+const HANDSHAKE_CUT =
+  'the peer disconnected in the middle of its handshake, as a health check does that only connects';
 /** The topic of all messages. */
 const EVERYTHING: Buffer = Buffer.alloc(0);
 
@@ -344,9 +346,9 @@ export class RouterPeer
 
   closed(isCut: boolean): void {
     if (isCut && !this.isGone) {
-      const what =
-        this.id < 0 ? 'its handshake, as a health check does that only connects' : 'a message';
-      this.#reject('cut', `the peer disconnected in the middle of ${what}`);
+      // Lines of a kind are limited: those of health checks must not keep back others.
+      if (this.id >= 0) this.#reject('cut', 'the peer disconnected in the middle of a message');
+      else this.#reject('handshake_cut', HANDSHAKE_CUT);
     }
     this.isGone = true;
     this.#router.count(this, 0, 0);

@@ -225,7 +225,8 @@ describe('connections to a ROUTER, beside an honest one', () => {
       else stranger.socket.end();
       await stranger.closed();
     }
-    await hosts.rejected('cut', /disconnected in the middle/, 4);
+    await hosts.rejected('handshake_cut', /disconnected in the middle of its handshake/, 2);
+    await hosts.rejected('cut', /disconnected in the middle of a message/, 2);
     await hosts.server.untilTold('disconnected', 2);
     expect(hosts.server.rejections).toHaveLength(4);
     await hosts.unharmed();

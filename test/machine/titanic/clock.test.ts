@@ -198,8 +198,8 @@ describe('a clock that is set back', () => {
 
 describe('a pause between attempts', () => {
   /** A request was accepted at noon, as it were; its attempt failed at one, and at half past twelve a process starts. */
-  function restarted(options: object): TitanicStage {
-    const s = titanicStage({ titanic: { requestTtlMs: DAY_MS } });
+  function restarted(options: object, retryMaxMs = 8 * SECOND_MS): TitanicStage {
+    const s = titanicStage({ titanic: { requestTtlMs: DAY_MS, retryMaxMs } });
     s.submits('echo', 'again', options);
     s.after(HOUR_MS);
     s.worker('w0').ready('echo').disconnect();
@@ -222,6 +222,15 @@ describe('a pause between attempts', () => {
     s.after(HOUR_MS);
     expect(worker.inbox()).toEqual([]);
     s.after(HOUR_MS + 8 * SECOND_MS);
+    expect(worker.inbox()).toEqual(['REQUEST again']);
+    worker.final('x');
+  });
+
+  it('that its client chose has that length, however long those of the configuration are', () => {
+    const pauseMs = 20 * MINUTE_MS;
+    const s = restarted({ backoff: { baseMs: pauseMs, maxMs: pauseMs } }, 15 * MINUTE_MS);
+    const worker = s.worker('w1').ready('echo').heartbeatsEvery(500);
+    s.after(pauseMs + SECOND_MS);
     expect(worker.inbox()).toEqual(['REQUEST again']);
     worker.final('x');
   });

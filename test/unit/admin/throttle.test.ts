@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 
 import type { FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
 import { FLEET_LINES } from '../../../src/extensions/fleet/lines.js';
+import { rejectedLine } from '../../../src/admin/log/log-line.js';
 import { EventLog } from '../../../src/admin/log/event-log.js';
 import type { Log } from '../../../src/admin/log/log.js';
 import { Throttle } from '../../../src/admin/log/throttle.js';
@@ -38,16 +39,19 @@ describe('what peers provoke is told', () => {
     throttle.flush();
   });
 
-  it('for some kinds once in a longer time', () => {
+  it('for handshakes that break off, as of health checks, once in ten minutes; that keeps back nothing else', () => {
     const { throttle, lines, at } = throttled();
-    const say = (): void => {
-      throttle.write('cut', (leftOut) => lines.push(`cut ${leftOut}`), 'a', null, 600_000);
+    const cut = (kind: string): void => {
+      const rejection = { name: 'connection.rejected', kind, reason: 'it left', address: 'a' };
+      const { kind: limited, who = null, silentMs } = rejectedLine(rejection, 'a connection');
+      throttle.write(limited, (leftOut) => lines.push(`${kind} ${leftOut}`), who, null, silentMs);
     };
     for (let second = 0; second <= 600; second++) {
       at(second * 1000);
-      say();
+      cut('handshake_cut');
+      if (second === 300 || second === 302) cut('cut');
     }
-    expect(lines).toEqual(['cut 0', 'cut 599']);
+    expect(lines).toEqual(['handshake_cut 0', 'cut 0', 'cut 0', 'handshake_cut 599']);
     throttle.flush();
   });
 

@@ -27,6 +27,14 @@ describe('the pauses before a store is connected to again', () => {
     return waited;
   }
 
+  /** Failures one after another, each after its pause; the last one has begun its pause. */
+  async function fail(of: ReconnectPauses, times: number): Promise<void> {
+    for (let failures = 0; failures < times; failures++) {
+      if (failures > 0) await jest.advanceTimersByTimeAsync(600_000);
+      of.failed();
+    }
+  }
+
   it('are longer after each failure, up to a maximum', async () => {
     const all = pauses(1, 0);
     const waited: (number | null)[] = [];
@@ -37,12 +45,22 @@ describe('the pauses before a store is connected to again', () => {
       all.failed();
     }
     expect(waited.slice(0, 4)).toEqual([0, 20, 40, 80]);
-    expect(waited.slice(-2)).toEqual([20_000, 20_000]);
+    expect(waited.slice(-2)).toEqual([5_000, 5_000]);
+  });
+
+  it('grow once for all connections that fail in the same pause', async () => {
+    const all = pauses(1, 0);
+    for (let round = 0; round < 3; round++) {
+      for (let connection = 0; connection < 8; connection++) all.failed();
+      const wait = waits(all);
+      await jest.advanceTimersByTimeAsync(600_000);
+      expect(wait.at).toBeLessThanOrEqual(20 * 2 ** round * 1.5);
+    }
   });
 
   it('have a spread: those that lost their connections together do not return together', async () => {
     const spread = pauses(0.5, 0, 0.2, 0.9);
-    for (let failures = 0; failures < 12; failures++) spread.failed();
+    await fail(spread, 12);
     const waiting = [waits(spread), waits(spread), waits(spread), waits(spread)];
     await jest.advanceTimersByTimeAsync(600_000);
     expect(new Set(waiting.map(({ at }) => at)).size).toBe(4);
@@ -50,7 +68,7 @@ describe('the pauses before a store is connected to again', () => {
 
   it('begin anew for all that wait when one of them fails', async () => {
     const all = pauses(0.5);
-    for (let failures = 0; failures < 6; failures++) all.failed();
+    await fail(all, 6);
     const waiting = waits(all);
     await jest.advanceTimersByTimeAsync(480);
     all.failed();
@@ -62,7 +80,7 @@ describe('the pauses before a store is connected to again', () => {
 
   it('end for all when one has connected, or when nobody waits any longer', async () => {
     const all = pauses(0.5);
-    for (let failures = 0; failures < 12; failures++) all.failed();
+    await fail(all, 12);
     let isClosed = false;
     const closed = waits(all, () => isClosed);
     const waiting = [waits(all), waits(all)];
