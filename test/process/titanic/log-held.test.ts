@@ -1,12 +1,13 @@
 /** A program that reads the store file keeps its log from being emptied. */
-import { statSync } from 'node:fs';
+import { copyFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
+import { run } from '../../support/child.js';
 import { clientOf, endAll } from '../../support/daemon-users.js';
-import { startDaemon } from '../../support/daemon.js';
+import { startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask } from '../../support/http.js';
 
 const BODY = Buffer.alloc(4 * 1024 * 1024, 'x');
@@ -63,4 +64,10 @@ it('the log, /readyz and the metric say that the log grows, and which process re
   expect(await degraded()).toEqual([]);
   expect(await logBytes()).toBe(0);
   expect(statSync(join(daemon.dataDir, 'titanic.db-wal')).size).toBe(0);
+
+  // Without its log, the file has everything, and says so.
+  const copy = join(temporaryDirectory(), 'copy.db');
+  copyFileSync(join(daemon.dataDir, 'titanic.db'), copy);
+  const verified = await run(['verify', copy], { isEnding: true });
+  expect(verified).toMatchObject({ status: 0, stdout: expect.not.stringContaining('missing') });
 });
