@@ -20,6 +20,7 @@ const CONNECTIONS: Readonly<Record<string, string>> = {
   greeting:
     'the peer must speak ZMTP 3, or 2.0 where the listener has no keys; transport: libzmq also takes 1.0',
   handshake: 'correct the socket type or the keys of the peer; a slow one tries again by itself',
+  handshake_cut: 'none, if it is a health check that only connects: let it ask /healthz instead',
   handshakes: 'look for what connects there so often',
   identity: 'give each peer a routing id of its own, or none',
   key: 'add the public key of the peer to the keys file of the listener, or remove the peer',
