@@ -5,11 +5,8 @@
  *
  * The code is in one file, because loading many is slow: sdk.js for programs and bundlers, sdk.cjs for
  * those that know no ES modules, such as Jest. Node requires the first, too (`module-sync`), so that a
- * program which loads the package both ways has one copy of it. A test broker is CommonJS alone.
- *
- *     node scripts/build-sdk.mjs [--pack]
- *
- * `--pack` makes the code smaller. Names of classes stay: stacks can be read.
+ * program which loads the package both ways has one copy of it. A test broker is CommonJS alone. The code is
+ * made small, but names of classes stay: stacks can be read.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -25,7 +22,6 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COMPILED = join(ROOT, 'compiled');
 const PACKAGE = join(ROOT, 'packages/sdk');
 const TARGET = join(PACKAGE, 'dist');
-const isToPack = process.argv.includes('--pack');
 /** After that, a line ends where the code has a new one. */
 const LINE_CHARACTERS = 300;
 const KEPT = { class: true, function: false };
@@ -70,7 +66,7 @@ async function writeCode(format, names) {
     chunkFileNames: `[name].${extension}`,
     strict: true,
     comments: false,
-    minify: isToPack && {
+    minify: {
       compress: true,
       mangle: { toplevel: true, keepNames: KEPT },
       codegen: false,
@@ -78,7 +74,6 @@ async function writeCode(format, names) {
     codeSplitting: { groups: [{ name: 'sdk', test: (id) => id === compiledEntry('index') }] },
   });
   await bundle.close();
-  if (!isToPack) return;
   for (const { fileName, code } of output) {
     writeFileSync(join(TARGET, fileName), compact(withPlainExports(code)));
   }

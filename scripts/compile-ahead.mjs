@@ -37,11 +37,14 @@ function compile(main) {
   const node = ['--import', import.meta.url, main];
   const sets = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=127.0.0.1:0', 'log.format=json'];
   const given = [...sets, `node.dataDir=${join(folder, 'data')}`].flatMap((set) => ['--set', set]);
-  const stdio = ['ignore', 'pipe', 'inherit'];
-  const options = { stdio, timeout: START_MS_MAX };
+  const options = { timeout: START_MS_MAX };
+  // (At a terminal of its own, the broker would say how to use it, which ends here at once.)
   const broker = spawn(process.execPath, [...node, 'serve', ...given], options);
-  broker.on('exit', (status) => {
+  let said = '';
+  broker.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+  broker.on('close', (status) => {
     rmSync(folder, { recursive: true });
+    if (status !== 0) process.stderr.write(said);
     process.exitCode = status ?? 1;
   });
   let log = '';

@@ -1,7 +1,7 @@
 /**
- * The `prepare` script of both packages: builds dist/ and packages/sdk/dist unless they are newer than
- * their sources. npm runs it for `npm ci` in a clone, and when a program installs the clone's folder or
- * a git URL. The types are not checked here (`npm run check:types` does).
+ * The `prepare` and `prepack` scripts of both packages: builds dist/ and packages/sdk/dist unless they are newer
+ * than their sources, so that `npm ci` and `npm pack` of both build once. npm also runs it when a program installs
+ * the clone's folder or a git URL. The types are not checked here (`npm run check:types` does).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
@@ -10,7 +10,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/[/\\]$/, '');
-const SOURCES = ['src', 'scripts', 'packages/sdk/package.json', 'tsconfig.json'];
+const SOURCES = [
+  ...['src', 'scripts', 'packages/sdk/package.json', 'tsconfig.json', 'tsconfig.page.json'],
+  // The program has packages inside.
+  'package-lock.json',
+];
 /** The last file that each step of the build writes. */
 const BUILT = ['dist/main.js', 'packages/sdk/dist/index.d.cts'].map((path) => join(ROOT, path));
 const COMPILER = '@typescript/native/package.json';

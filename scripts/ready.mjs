@@ -54,7 +54,8 @@ function fail(text) {
 
 function install(why) {
   console.error(`Installing the dependencies first, because ${why}: npm ci`);
-  const { status } = spawnSync('npm', ['ci'], { cwd: ROOT, stdio: 'inherit' });
+  // Standard output is the command's own.
+  const { status } = spawnSync('npm', ['ci'], { cwd: ROOT, stdio: [0, 2, 2] });
   if (status !== 0) fail('npm ci failed, see above. Nothing was started.');
 }
 

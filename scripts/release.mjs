@@ -119,7 +119,8 @@ function release() {
   rmSync(TARGET, { recursive: true, force: true });
   mkdirSync(TARGET);
   run('Format, lint, types, rooms, dead code', 'npm', ['run', '--silent', 'check']);
-  // (Each packs after a build of its own: prepack, prepare.)
+  // Nothing of an earlier build. (Both are built once, by the first `prepack`.)
+  for (const built of ['compiled', 'dist']) rmSync(join(ROOT, built), { recursive: true, force: true });
   for (const path of PACKAGES) {
     const { name } = manifestOf(path);
     run(`Package ${name}`, 'npm', ['pack', '--silent', '--pack-destination', TARGET, `./${path}`]);

@@ -17,6 +17,8 @@ export interface Column<Item> {
 /** What a terminal says of itself that a serial line or a container has left unset. */
 const COLUMNS = 80;
 const GAP = 2;
+/** Where no width is given, a longer cell moves the rest of its own line only. */
+const ALIGNED_CELLS_MAX = 40;
 const PRINTABLE_ASCII = /^[ -~]*$/;
 /** Characters that take two cells of a terminal, and those that take none. */
 const WIDE =
@@ -30,7 +32,7 @@ export function terminalWidth(): number {
 
 /**
  * Aligned columns under their heads, without those for which there is no room. No line is longer than the
- * width.
+ * width; without one, nothing is cut, and no line is filled up to the longest.
  */
 export function table<Item>(
   columns: readonly Column<Item>[],
@@ -43,7 +45,8 @@ export function table<Item>(
       (most, cell) => Math.max(most, cellsOf(cell)),
       0,
     );
-    return { ...column, cells, width: longest };
+    const widest = width === Infinity ? ALIGNED_CELLS_MAX : Infinity;
+    return { ...column, cells, width: Math.min(longest, widest) };
   });
   const roomFor = (shown: typeof all): number =>
     shown.reduce((sum, each) => sum + Math.min(each.width, each.cut ?? Infinity) + GAP, -GAP);
@@ -60,7 +63,7 @@ export function table<Item>(
   const line = (textOf: (column: (typeof all)[number]) => string): string => {
     const texts = shown.map((column) => {
       const wide = column.cut === undefined ? column.width : Math.min(column.width, room);
-      const text = clipped(textOf(column), wide);
+      const text = width === Infinity ? textOf(column) : clipped(textOf(column), wide);
       const blank = ' '.repeat(Math.max(0, wide - cellsOf(text)));
       return column.right === true ? blank + text : text + blank;
     });

@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { freePorts } from '../../support/free-ports.js';
 import { run, type Tarballs, tarballs } from '../../support/tarballs.js';
+import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 import { LONG_TEST_MS } from '../../support/patience.js';
 
@@ -214,6 +215,26 @@ describe('both packages, installed from their archives', () => {
       expect(broken).toEqual([]);
     },
   );
+
+  /** Where they were made. */
+  const clone = (): string => (existsSync(join(folder, 'clone')) ? join(folder, 'clone') : '.');
+
+  it('are built once: to pack them again builds nothing', () => {
+    const built = (): number[] =>
+      ['dist/main.js', 'packages/sdk/dist/index.js'].map(
+        (path) => statSync(join(clone(), path)).mtimeMs,
+      );
+    const before = built();
+    for (const path of ['.', 'packages/sdk']) {
+      run('npm', ['pack', '--silent', '--dry-run'], join(clone(), path));
+    }
+    expect(built()).toEqual(before);
+  });
+
+  itWithTool('script and stty', 'are built at a terminal without a word of brokers', () => {
+    const line = `${process.execPath} scripts/compile-ahead.mjs dist`;
+    expect(run('script', ['-qefc', line, '/dev/null'], clone())).toBe('');
+  });
 
   it.each(['broker', 'sdk'] as const)(
     'the types of %s are right for every kind of import (attw)',

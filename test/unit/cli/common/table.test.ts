@@ -34,6 +34,17 @@ describe('a table', () => {
     expect(lines(47)).toEqual(all);
   });
 
+  it('does not fill up all lines because of a long cell where there is no terminal', () => {
+    const long = 'tcp://127.0.0.1:5555,'.repeat(20);
+    const rows = [
+      { name: 'one', count: 1, why: '' },
+      { name: long, count: 11, why: '' },
+    ];
+    const [head = '', ...rest] = lines(Infinity, rows);
+    expect(head).toBe(`NAME${' '.repeat(36)}  COUNT  TWICE  WHY`);
+    expect(rest).toEqual([`one${' '.repeat(37)}      1      2`, `${long}     11     22`]);
+  });
+
   it('cuts one column first', () => {
     expect(lines(30)[2]).toBe('eleven     11     22  card de…');
     expect(lines(30)[1]).toBe('one         1      2  a reason');
