@@ -1,4 +1,5 @@
 /** The `majordomo serve` process: signals, exit statuses, and the message about a failure. */
+import { fstatSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import type { Worker } from 'node:worker_threads';
@@ -34,11 +35,17 @@ export interface ServeOrder {
  * @returns the exit status
  */
 export async function serve(
-  { loaded, reload, isNewStore, extensions }: ServeOrder,
+  { loaded, reload: loadAgain, isNewStore, extensions }: ServeOrder,
   ready: (node: Node) => void,
 ): Promise<ExitStatus> {
-  const { level, format } = loaded.config.log;
-  const log = await createLog(level, format, process.stdout.isTTY);
+  let { level } = loaded.config.log;
+  const log = await createLog(level, loaded.config.log.format, process.stdout.isTTY);
+  const reload = (): Loaded => {
+    const again = loadAgain();
+    ({ level } = again.config.log);
+    return again;
+  };
+  const failed = (error: unknown): ExitStatus => reportFailure(error, log, level === 'silent');
   dieOnBugs(log);
   warnOf(loaded, log);
   const stop = { isDue: false };
@@ -73,11 +80,11 @@ export async function serve(
       ...{ loaded, extensions, isNewStore, log },
       fatal: (error) => {
         // Nothing more may be acknowledged, so the process ends at once.
-        process.exit(reportFailure(error, log));
+        process.exit(failed(error));
       },
     });
   } catch (error) {
-    if (!stop.isDue) return reportFailure(error, log);
+    if (!stop.isDue) return failed(error);
   }
   // `endStart` ends the process.
   if (node === null || stop.isDue) return await new Promise(() => undefined);
@@ -95,13 +102,19 @@ export async function serve(
   return EXIT.done;
 }
 
-/** Logs why the process ends. Returns its exit status. */
-function reportFailure(error: unknown, log: Log): ExitStatus {
+/** Logs why the process ends, and says it to who does not see the log. Returns the exit status. */
+function reportFailure(error: unknown, log: Log, isSilent: boolean): ExitStatus {
   const code = codeOf(error) ?? 'ERR_INTERNAL';
   log.fatal({ event: 'broker.failed', code }, messageOf(error));
   log.flush();
-  process.stderr.write(`majordomo: ${messageOf(error)}\n`);
+  if (isSilent || !isOneOutput()) process.stderr.write(`majordomo: ${messageOf(error)}\n`);
   return exitStatusOf(error);
+}
+
+/** Whether standard output and standard error are the same terminal, file, pipe or journal. */
+function isOneOutput(): boolean {
+  const [output, errors] = [1, 2].map((descriptor) => fstatSync(descriptor));
+  return output?.dev === errors?.dev && output?.ino === errors?.ino;
 }
 
 /** Ends the process at once while it starts: nobody has been promised anything. */

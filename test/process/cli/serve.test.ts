@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -216,6 +216,18 @@ describe('majordomo serve', () => {
     expect(ended.stderr).toContain(`in use by process ${shared.pid} on `);
     expect(second.logged('broker.failed')[0]).toMatchObject({ code: 'ERR_DATA_DIR_IN_USE' });
   });
+
+  it.each(['info', 'silent'])(
+    'says once why it does not start where log and errors go to one place, at log.level %s',
+    (level) => {
+      const sets = [`node.dataDir=${shared.dataDir}`, `log.level=${level}`, 'log.format=pretty'];
+      const line = ['serve', ...sets.flatMap((set) => ['--set', set])].join(' ');
+      const args = ['-c', `exec ${process.execPath} ${MAIN} ${line} 2>&1`];
+      const { status, stdout } = spawnSync('sh', args, { encoding: 'utf8' });
+      expect(status).toBe(69);
+      expect(stdout.match(/in use by/g)).toHaveLength(1);
+    },
+  );
 
   it('refuses a port in use, with 69, and names the endpoint', async () => {
     const { endpoint } = shared;
