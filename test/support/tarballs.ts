@@ -1,6 +1,6 @@
-/** Both packages as `npm pack` makes them, for tests of what a program that installs them gets. */
+/** A clone, and both packages as `npm pack` makes them in it, for tests of what whoever installs them gets. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LONG_TEST_MS } from './patience.js';
 
@@ -35,6 +35,21 @@ function found(folder: string, name: string): string {
   return join(folder, file);
 }
 
+/** A copy of the sources in `folder`, with the packages that are installed here. */
+export function clone(folder: string): string {
+  const made = join(folder, 'clone');
+  mkdirSync(made);
+  for (const path of SOURCES) cpSync(path, join(made, path), { recursive: true });
+  // (npm looks into it itself, so it is no link.)
+  mkdirSync(join(made, 'node_modules'));
+  for (const name of readdirSync('node_modules')) {
+    symlinkSync(resolve('node_modules', name), join(made, 'node_modules', name));
+  }
+  rmSync(join(made, 'node_modules/majordomo-sdk'));
+  symlinkSync('../packages/sdk', join(made, 'node_modules/majordomo-sdk'));
+  return made;
+}
+
 /**
  * Packs both packages from a copy of the sources in `folder`. If MAJORDOMO_TARBALLS names a folder, as
  * in `npm run release`, its archives are used instead.
@@ -43,16 +58,9 @@ export function tarballs(folder: string): Tarballs {
   let made = process.env['MAJORDOMO_TARBALLS'];
   if (made === undefined) {
     made = folder;
-    const clone = join(folder, 'clone');
-    mkdirSync(clone);
-    for (const path of SOURCES) cpSync(path, join(clone, path), { recursive: true });
-    symlinkSync(resolve('node_modules'), join(clone, 'node_modules'));
-    // The sources are checked elsewhere; without that the build takes seconds.
-    const config = JSON.parse(readFileSync('tsconfig.json', 'utf8')) as { compilerOptions: object };
-    const compilerOptions = { ...config.compilerOptions, noCheck: true };
-    writeFileSync(join(clone, 'tsconfig.json'), JSON.stringify({ ...config, compilerOptions }));
+    const copy = clone(folder);
     for (const path of ['.', 'packages/sdk']) {
-      run('npm', ['pack', '--silent', '--pack-destination', folder], join(clone, path));
+      run('npm', ['pack', '--silent', '--pack-destination', folder], join(copy, path));
     }
   }
   return { broker: found(made, 'majordomo-broker'), sdk: found(made, 'majordomo-sdk') };

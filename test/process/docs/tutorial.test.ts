@@ -1,5 +1,5 @@
 /**
- * Does what docs/tutorial.md says, in an empty folder with the packed packages, and compares what it shows.
+ * Does what docs/tutorial.md says, in a copy of the clone, and compares what it shows.
  *
  * - A `sh` block is typed into the terminal that the line above it names, a shell of its own: the lines of
  *   one terminal share variables and background jobs. `after Ctrl-C` interrupts terminal 1 first.
@@ -7,20 +7,20 @@
  * - A block without a language is what the commands before it print: these lines, in this order, next to each
  *   other except where a line is `…`. Uuids, times, durations, rates, and names of workers may differ.
  *
- * What is not done as the page says: `npm install` gets the archives, and a package.json, without which it would
- * install where it finds one above. Instead of the five seconds that a pair needs to come in sync, the test looks until
- * it is. The ports are free ones: the page's are replaced in the page and in the configurations of the package, and the
- * broker and the commands that use the defaults get theirs from the environment.
+ * What is not done as the page says: instead of `npm ci`, the copy links to the packages that are installed here, and
+ * is built. Instead of the five seconds that a pair needs to come in sync, the test looks until it is. The ports are free
+ * ones: the page's are replaced in the page and in the configurations of the clone, and the broker and the commands that
+ * use the defaults get theirs from the environment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
 import { freePorts } from '../../support/free-ports.js';
-import { tarballs } from '../../support/tarballs.js';
+import { clone, run } from '../../support/tarballs.js';
 import { toolAvailable } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 import { LONG_TEST_MS } from '../../support/patience.js';
@@ -145,22 +145,17 @@ function pattern(text: string): RegExp {
   return new RegExp(`^${parts.join('')}`, 'm');
 }
 
-/** The archives are installed in place of the published packages; a busy machine gets the time that it needs. */
-function typed(text: string, archives: readonly string[]): string {
-  const paths = archives.map((path) => `'${path}'`).join(' ');
-  return text
-    .replace(
-      'npm install majordomo-broker majordomo-sdk',
-      `echo '{}' > package.json; npm install --ignore-scripts --no-audit --no-fund --prefer-offline ${paths}`,
-    )
-    .replace(/^sleep 5\n(.+)$/m, (_, look: string) => {
-      const isInSync = `${look} | grep -qE 'sync: in sync|"degraded":\\[\\]'`;
-      return `for _ in $(seq 300); do ${isInSync} && break; sleep 0.2; done\n${look}`;
-    });
+/** A busy machine gets the time that it needs. */
+function typed(text: string): string {
+  return text.replace('npm ci', ':').replace(/^sleep 5\n(.+)$/m, (_, look: string) => {
+    const isInSync = `${look} | grep -qE 'sync: in sync|"degraded":\\[\\]'`;
+    return `for _ in $(seq 300); do ${isInSync} && break; sleep 0.2; done\n${look}`;
+  });
 }
 
-function prepareInstalled(project: string): void {
-  const configurations = join(project, 'node_modules/majordomo-broker/config');
+function build(copy: string): void {
+  run(process.execPath, ['scripts/prepare.mjs'], copy);
+  const configurations = join(copy, 'config');
   for (const name of readdirSync(configurations).filter((each) => each.startsWith('pair-'))) {
     const path = join(configurations, name);
     writeFileSync(path, withFreePorts(readFileSync(path, 'utf8')));
@@ -175,7 +170,7 @@ function open(number: number): Terminal {
     MAJORDOMO_HTTP__LISTEN: `127.0.0.1:${http}`,
     MAJORDOMO_LOG__FORMAT: 'pretty',
   };
-  const terminal = new Terminal(join(folder, 'typed'), {
+  const terminal = new Terminal(join(folder, 'clone'), {
     MAJORDOMO_URL: url,
     ...(number === 1 ? serve : {}),
   });
@@ -185,7 +180,6 @@ function open(number: number): Terminal {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'majordomo-tutorial-'));
-  mkdirSync(join(folder, 'typed'));
   ports = await freePorts(PORTS.length);
 });
 
@@ -197,8 +191,9 @@ afterAll(() => {
 it(
   'docs/tutorial.md: every command works and prints what the page shows',
   async () => {
-    const { broker, sdk } = tarballs(folder);
-    const project = join(folder, 'typed', 'majordomo-tutorial');
+    const copy = clone(folder);
+    build(copy);
+    const project = join(copy, 'majordomo-tutorial');
     const page = blocks();
     let before: { readonly terminal: Terminal; readonly from: number } | null = null;
     let compared = 0;
@@ -218,12 +213,11 @@ it(
         const terminal = terminals.get(number) ?? open(number);
         if (isNew && index > 0) terminal.type(`cd ${project}`);
         const from = terminal.length;
-        const isDone = terminal.type(typed(text, [broker, sdk]));
+        const isDone = terminal.type(typed(text));
         before = { terminal, from };
         // It stays in the foreground.
         if (/^npx majordomo-broker serve$/m.test(text)) continue;
         await until(isDone, `the end of:\n${text}\n${terminal.shown(from)}`);
-        if (text.includes('npm install')) prepareInstalled(project);
       } else if (before !== null) {
         const { terminal, from } = before;
         const wanted = pattern(text);
