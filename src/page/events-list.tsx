@@ -49,7 +49,7 @@ function gradeOf({ severity, event }: ReceivedEvent): string {
 
 type Field = readonly [name: string, value: unknown];
 
-/** All fields but time, name and severity. */
+/** All fields but time, name and severity, and those that say nothing: `durable false`. */
 function fieldsOf({
   arrival: _arrival,
   time: _time,
@@ -57,7 +57,7 @@ function fieldsOf({
   severity: _severity,
   ...fields
 }: ReceivedEvent): readonly Field[] {
-  return Object.entries(fields).filter(([, value]) => value !== null);
+  return Object.entries(fields).filter(([, value]) => value !== null && value !== false);
 }
 
 function written([name, value]: Field): string {

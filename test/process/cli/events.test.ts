@@ -79,7 +79,7 @@ describe('majordomo events', () => {
     expect([status, stderr]).toEqual([0, '']);
     const [line = ''] = stdout.split('\n').filter((text) => text.includes('service=echo'));
     expect(line).toMatch(
-      /^\d{4}-\d\d-\d\dT[\d:.]+Z  worker\.registered  service=echo  worker=\d+  workerName=null  credit=1$/,
+      /^\d{4}-\d\d-\d\dT[\d:.]+Z  worker\.registered  service=echo  worker=\d+  credit=1$/,
     );
   });
 

@@ -29,6 +29,18 @@ interface Scales {
   timesOf(windowMs: number, isSmall: boolean): readonly (readonly [number, string])[];
 }
 
+interface Rows {
+  textOf(event: Readonly<Record<string, unknown>>): string;
+}
+
+it('a row of events has no fields that say nothing', async () => {
+  const { textOf } = await load<Rows>('events-list.js');
+  const of = { arrival: 1, time: '2026-11-26T10:00:00.000Z', severity: 'warn' };
+  const event = { ...of, event: 'request.failed', service: 'echo', durable: false, reason: null };
+  expect(textOf(event)).toBe('service echo');
+  expect(textOf({ ...event, durable: true })).toBe('service echo  ·  durable true');
+});
+
 describe('the scales of charts (issue 12.6)', () => {
   it('have round maxima with round halves', async () => {
     const { COUNTS, LATENCIES } = await load<Scales>('scales.js');

@@ -162,11 +162,13 @@ async function endpointOf(options: EventsOptions): Promise<string> {
   throw usage(`--events '${printable(shownUrl(events))}': ${parsed.why}`);
 }
 
-/** As text: the time, the name, and the fields. */
+/** As text: the time, the name, and the fields that say something. */
 async function lineOf(message: StreamMessage, output: OutputFormat): Promise<string> {
   const time = new Date(message.sentAtMs ?? 0).toISOString();
   const { event, ...fields } = fieldsOf(message);
-  const texts = Object.entries(fields).map(([name, value]) => `${name}=${printable(value)}`);
+  const texts = Object.entries(fields)
+    .filter(([, value]) => value !== null && value !== false)
+    .map(([name, value]) => `${name}=${printable(value)}`);
   const text = (): string => `${[time, printable(event), ...texts].join('  ')}\n`;
   return await formatted(output, { time, event, ...fields }, { text });
 }
