@@ -5,7 +5,15 @@ import { join, resolve } from 'node:path';
 import { LONG_TEST_MS } from './patience.js';
 
 const SOURCES = [
-  ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.page.json', 'src', 'scripts', 'packages'],
+  ...[
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.page.json',
+    'src',
+    'scripts',
+    'packages',
+  ],
   ...['config', 'deploy', 'docs', 'examples'],
   ...['README.md', 'LICENSE', 'SECURITY.md', 'CHANGELOG.md', 'Dockerfile'],
 ];
