@@ -47,7 +47,10 @@ export function keysInEffect(
       return { file, usedBy, entries: readKeysFile(file, quotas) };
     } catch (error) {
       if (codeOf(error) !== 'ERR_CONFIG_FILE') throw error;
-      absent({ place: file, path: '', message: `${messageOf(error)}; serve needs it` });
+      absent({
+        ...{ place: usedBy.join(', '), path: '' },
+        message: `${messageOf(error)}; serve needs it`,
+      });
       return [];
     }
   });
