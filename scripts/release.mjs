@@ -120,8 +120,9 @@ function release() {
   mkdirSync(TARGET);
   run('Format, lint, types, rooms, dead code', 'npm', ['run', '--silent', 'check']);
   // Nothing of an earlier build. (Both are built once, by the first `prepack`.)
-  for (const built of ['compiled', 'dist'])
+  for (const built of ['compiled', 'dist']) {
     rmSync(join(ROOT, built), { recursive: true, force: true });
+  }
   for (const path of PACKAGES) {
     const { name } = manifestOf(path);
     run(`Package ${name}`, 'npm', ['pack', '--silent', '--pack-destination', TARGET, `./${path}`]);
