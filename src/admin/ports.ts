@@ -6,6 +6,7 @@ import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import type { NodeStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from './log/refusals.js';
 import type {
+  Clients,
   Contracts,
   HaStatus,
   Overview,
@@ -39,6 +40,13 @@ export interface ListQuery {
   readonly state: string | null;
 }
 
+/** The parameters of the list of clients. */
+export interface ClientQuery {
+  /** What the first ones have most of. */
+  readonly by: 'requests' | 'outstanding' | 'stored' | 'held';
+  readonly limit: number;
+}
+
 /** A worker, with where it is. */
 export interface WorkerSeen extends WorkerStatus {
   /** Its source address. */
@@ -56,6 +64,7 @@ export interface NodeView {
   contracts(service: Buffer): Contracts | null;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   workers(query: ListQuery): Page<WorkerSeen>;
+  clients(query: ClientQuery): Clients;
 }
 
 /** The page of metrics; simultaneous readers share one rendering. */

@@ -63,7 +63,7 @@ export class Broker {
     const figures: Figures = { source: null };
     this.#state = state;
     this.counters = state.counters;
-    this.listing = new Listing(state.services, figures);
+    this.listing = new Listing(state.services, state.identities, figures);
     this.embedded = new EmbeddedServices(state, figures);
     this.#inbound = new Inbound((frames, index) => tokens.isKnown(frames, index));
     this.#connections = new Connections(state);

@@ -7,6 +7,7 @@ import type { CountedService } from '../core/counted-services.js';
 import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import { inFlight } from './gauges.js';
 import type { Listed } from './ports.js';
+import type { Identities } from './state/identities.js';
 import type { ServiceTable } from './state/service-table.js';
 import type { Service, Worker } from './state/entities.js';
 
@@ -103,13 +104,31 @@ export interface WorkerSeen extends WorkerStatus {
   readonly address: string;
 }
 
+/** What one identity uses of the broker. */
+export interface ClientSeen {
+  /** As quotas know it (D70). */
+  readonly identity: string;
+  readonly connections: number;
+  readonly workers: number;
+  /** In the last seconds, refused ones included. */
+  readonly requestsPerSecond: number;
+  readonly refusedPerSecond: number;
+  /** Requests held for it, waiting or at workers. */
+  readonly outstanding: number;
+  /** All memory that the node holds for it (D77). */
+  readonly heldBytes: number;
+  /** The name of its quotas. */
+  readonly quota: string | null;
+}
+
 export class Listing {
   readonly #services: ServiceTable;
-
+  readonly #identities: Identities;
   readonly #figures: Figures;
 
-  constructor(services: ServiceTable, figures: Figures) {
+  constructor(services: ServiceTable, identities: Identities, figures: Figures) {
     this.#services = services;
+    this.#identities = identities;
     this.#figures = figures;
   }
 
@@ -180,6 +199,29 @@ export class Listing {
       if (lookedAt > LOOKED_AT_MAX) return { items, next: { service: service.id + 1, worker: 0 } };
     }
     return { items, next: null };
+  }
+
+  /** Every identity that uses something, or has left and sent requests lately. */
+  *clients(now: number): Generator<ClientSeen> {
+    const seconds = this.#identities.secondsMarked(now) || 1;
+    for (const identity of this.#identities.all()) {
+      const { name, peers, workers, receivedLately, refusedLately, outstanding } = identity;
+      yield {
+        identity: name,
+        connections: peers,
+        workers,
+        requestsPerSecond: receivedLately / seconds,
+        refusedPerSecond: refusedLately / seconds,
+        outstanding,
+        heldBytes: identity.memory.bytes,
+        quota: identity.quota,
+      };
+    }
+  }
+
+  /** Sets a mark, from which the rates of clients count. @param now monotonic milliseconds */
+  mark(now: number): void {
+    this.#identities.mark(now);
   }
 
   *#named(name: Buffer | null, from: number): IterableIterator<Service> {

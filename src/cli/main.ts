@@ -43,6 +43,11 @@ const COMMANDS: Commands = {
     () => import('./services/services.js'),
   ],
   workers: ['services', 'list the registered workers', () => import('./services/workers.js')],
+  clients: [
+    'services',
+    'list the clients that use most of a node, the busiest first',
+    () => import('./services/clients.js'),
+  ],
   top: [
     'services',
     'show the busiest services, refreshed continuously',

@@ -6,14 +6,20 @@ import { MajordomoError } from '../core/errors.js';
 import type { Contracts } from '../admin/api/node-answers.js';
 import type { Page } from '../admin/api/words.js';
 import type { NodeView } from '../admin/ports.js';
+import type { OwnerCount } from '../store/store.js';
 import type { NodeStatus, ServiceStatus } from '../wire/mmi.js';
+import { clientLoads } from './client-loads.js';
 import type { NodeHealth } from './health.js';
 
-/** @param status what `mmi.broker` reports, and the endpoints; `now` is monotonic milliseconds */
+/**
+ * @param status what `mmi.broker` reports, and the endpoints; `now` is monotonic milliseconds
+ * @param owners what the store holds for each
+ */
 export function nodeView(
   broker: Broker,
   health: NodeHealth,
   status: (now: number) => NodeStatus,
+  owners: () => Iterable<OwnerCount>,
 ): NodeView {
   const { listing } = broker;
   return {
@@ -43,6 +49,7 @@ export function nodeView(
           monotonicMs(),
         ),
       ),
+    clients: (query) => clientLoads(listing.clients(monotonicMs()), owners(), query),
   };
 }
 

@@ -417,10 +417,15 @@ export class Node implements Host {
   #ports(): Omit<Ports, 'metrics'> {
     const { config } = this;
     return {
-      node: nodeView(this.broker, this.#health, (now) => ({
-        ...{ ...this.#status(now), endpoints: this.#listening },
-        store: this.#stored?.database?.toOperators() ?? null,
-      })),
+      node: nodeView(
+        this.broker,
+        this.#health,
+        (now) => ({
+          ...{ ...this.#status(now), endpoints: this.#listening },
+          store: this.#stored?.database?.toOperators() ?? null,
+        }),
+        () => this.#metrics.titanic?.owners ?? [],
+      ),
       pair: this.#view ?? standalonePair(config.node.name),
       feed: this.#feed,
       refusals: this.refusals,

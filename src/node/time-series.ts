@@ -1,4 +1,5 @@
 /** The last ten minutes of this node: its numbers, their clocks and the timer. */
+import type { Broker } from '../broker/broker.js';
 import type { FigureSource } from '../broker/listing.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
@@ -13,6 +14,7 @@ import { FailureCodes } from '../admin/metrics/failure-codes.js';
 import { serviceFigures } from '../admin/metrics/service-figures.js';
 
 interface NodeSources extends TimeSeriesSources {
+  readonly broker: Pick<Broker, 'counters' | 'measure' | 'listing'>;
   services(): number;
 }
 
@@ -27,9 +29,14 @@ export class NodeTimeSeries implements TimeSeriesPort {
   constructor({ bstar }: Config, sources: NodeSources) {
     this.peerEndpoint = bstar.peer;
     this.#sources = sources;
+    const { listing } = sources.broker;
     this.#series = new TimeSeries(sources, monotonicMs());
+    // Nothing is known of the time before.
+    listing.mark(monotonicMs());
+    listing.mark(monotonicMs());
     this.#timer = setInterval(() => {
-      this.#series.sample(monotonicMs(), Date.now());
+      const now = monotonicMs();
+      if (this.#series.sample(now, Date.now())) listing.mark(now);
     }, SAMPLE_EVERY_MS).unref();
   }
 

@@ -13,6 +13,7 @@ import { address, followAddress, linkTo } from './links.js';
 import { contact, isElsewhere, overview, startNode } from './node.js';
 import { startTheme, switchTheme, theme } from './theme.js';
 import { Running } from './triage.js';
+import { ClientsView } from './views/clients.js';
 import { DurableView } from './views/durable.js';
 import { ElsewhereView } from './views/elsewhere.js';
 import { EventsView } from './views/events.js';
@@ -57,6 +58,7 @@ const VIEWS: readonly ViewOf[] = [
     show: () => <PairView />,
     isOffered: () => overview.value !== null && overview.value.role !== 'standalone',
   },
+  { name: 'clients', label: 'Clients', show: () => <ClientsView /> },
 ];
 
 function viewNow(): ViewOf | undefined {

@@ -12,7 +12,10 @@ const never = (): never => {
 
 /** A node with all parts. */
 const PORTS: Ports = {
-  node: { health: never, status: never, services: never, contracts: never, workers: never },
+  node: {
+    ...{ health: never, status: never, services: never, contracts: never },
+    ...{ workers: never, clients: never },
+  },
   pair: { status: never, switchover: never, promote: never },
   feed: new EventFeed(() => 0),
   publicUrl: null,

@@ -69,6 +69,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
   const titanic = {
     counters: new TitanicCounters(broker.counters.requests.services),
     counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
+    owners: [],
     scheduled: 0,
     delivered: 0,
     commits: new Commits(),

@@ -237,6 +237,44 @@ export const Worker = object(
 );
 export type Worker = Json<typeof Worker>;
 
+export const ClientLoad = object(
+  {
+    kind: z
+      .enum(['key', 'token', 'address', 'anonymous'])
+      .describe(
+        'A CURVE key, a token of `http.tokens`, a source address without a key, or all durable requests that were stored without a key, which belong to nobody.',
+      ),
+    name: orNull(
+      text(),
+      'Name of the key or of the token, or the address: of IPv6 its /64, `ipc` for local sockets. Null for `anonymous`.',
+    ),
+    connections: count(),
+    workers: count('Workers among the connections.'),
+    requestsPerSecond: amount(
+      'Requests that arrived in the last 4 to 8 seconds, refused ones and those for `titanic.*` included.',
+    ),
+    refusedPerSecond: amount('Requests that were refused in that time.'),
+    outstanding: count('Requests held for it that are not answered: waiting or at workers.'),
+    heldBytes: count('Memory that this node holds for it, of `limits.memoryBytes`.'),
+    stored: orNull(
+      count(),
+      'Durable requests and schedules in the store; null: an address, whose durable requests belong to `anonymous`.',
+    ),
+    storedBytes: orNull(count(), 'Bytes of these. Null as `stored`.'),
+    quota: orNull(text(), 'Name of its quotas; null: the default ones.'),
+  },
+  'What one key, token or address uses of this node.',
+);
+export type ClientLoad = Json<typeof ClientLoad>;
+
+export const Clients = object({
+  items: listOf(ClientLoad),
+  total: count(
+    'How many clients this node knows: those that are connected or have requests here, the owners of durable requests, and at most 1,000 that have left and sent requests in the last 4 to 8 seconds.',
+  ),
+});
+export type Clients = Json<typeof Clients>;
+
 export const Refusals = object({
   items: listOf(
     object({

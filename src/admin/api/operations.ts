@@ -5,6 +5,7 @@
 import { CancelBody, GroupsQuery, PurgeBody, RetryBody, StoredQuery } from './filters.js';
 import type { Operation, SchemaName } from './operation.js';
 import {
+  ClientQuery,
   HistoryQuery,
   MapQuery,
   RefusalQuery,
@@ -147,6 +148,17 @@ export const OPERATIONS = {
       query: WorkerQuery,
     },
   ),
+  clients: {
+    method: 'GET',
+    path: '/api/v1/clients',
+    access: 'bearer',
+    summary: 'List the clients that use most of this node, the busiest first',
+    query: ClientQuery,
+    answer: {
+      description: 'The busiest keys, tokens and addresses, and how many there are.',
+      json: 'Clients',
+    },
+  },
   map: {
     method: 'GET',
     path: '/api/v1/map',

@@ -113,6 +113,15 @@ export const ServiceQuery = lazily(() => listShape(['served', 'unserved']));
 
 export const WorkerQuery = lazily(() => listShape(['waiting', 'busy']));
 
+export const ClientQuery = lazily(() => ({
+  limit: pageShape.limit,
+  by: choice(['requests', 'outstanding', 'stored', 'held'])
+    .default('requests')
+    .describe(
+      'What the first clients have most of: requests per second, outstanding requests, bytes of durable requests, or memory of this node.',
+    ),
+}));
+
 export const ScheduleQuery = lazily(() => pageShape);
 
 export const MapQuery = lazily(() => ({

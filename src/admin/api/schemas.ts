@@ -24,6 +24,8 @@ export const SCHEMAS = {
   Contracts: node.Contracts,
   Worker: node.Worker,
   WorkerPage,
+  ClientLoad: node.ClientLoad,
+  Clients: node.Clients,
   MapEntry: node.MapEntry,
   MapPage,
   HaChange: node.HaChange,

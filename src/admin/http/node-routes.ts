@@ -18,6 +18,8 @@ export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
       if (contracts !== null) return contracts;
       throw httpError('ERR_HTTP_NOT_FOUND', 'no worker of this service announced a contract');
     }),
+    // Names of keys and addresses: nobody sees them without a token, not even on loopback.
+    pacedRoute(OPERATIONS.clients, pace, ({ query }) => node.clients(query)),
     pacedRoute(OPERATIONS.workers, pace, ({ query, caller }) => {
       const { items, next } = node.workers(query);
       if (caller !== 'anyone') return { items, next };

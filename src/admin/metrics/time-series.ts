@@ -77,18 +77,20 @@ export class TimeSeries {
   /**
    * @param now monotonic milliseconds
    * @param wall milliseconds since 1970
+   * @returns whether it set a mark, from which the rates in lists count
    */
-  sample(now: number, wall: number): void {
+  sample(now: number, wall: number): boolean {
     const seconds = (now - this.#at) / 1000;
-    if (seconds <= 0) return;
+    if (seconds <= 0) return false;
     this.#sources.broker.measure();
     this.#samples.push([wall, ...this.#requests(seconds), ...this.#storedRequests(seconds)]);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
     this.#next++;
     this.#at = now;
-    if (this.#counted.secondsSinceLast(now) * 1000 < MARK_EVERY_MS) return;
+    if (this.#counted.secondsSinceLast(now) * 1000 < MARK_EVERY_MS) return false;
     this.#history.add(wall, this.#serviceSamples(now, wall));
     this.#counted.mark(now);
+    return true;
   }
 
   /** The samples from number `since` on that are still kept. */

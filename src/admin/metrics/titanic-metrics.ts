@@ -1,6 +1,6 @@
 import type { Commits } from '../../titanic/machine/commits.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
-import type { StoreCounts } from '../../store/store.js';
+import type { OwnerCount, StoreCounts } from '../../store/store.js';
 import type { DurableCounts } from '../../wire/mmi.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';
@@ -9,6 +9,8 @@ import type { Exposition } from './exposition.js';
 export interface TitanicSource {
   readonly counters: TitanicCounters;
   readonly counts: Pick<StoreCounts, 'pending' | 'replied' | 'dead' | 'bytes'>;
+  /** What the store holds for each owner. */
+  readonly owners: Iterable<OwnerCount>;
   /** Schedules in the store. */
   readonly scheduled: number;
   /** Stored requests at workers. */

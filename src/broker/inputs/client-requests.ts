@@ -29,6 +29,7 @@ export class ClientRequests {
 
   request(peer: Peer, inbound: Inbound, now: number): void {
     const internal = this.#state.internals.of(inbound.frames, inbound.service);
+    peer.identity.received++;
     if (!peer.identity.takesRequest(now)) {
       this.#state.replies.refuse(inbound, peer, TOO_FAST, internal !== null);
       return;
@@ -39,6 +40,7 @@ export class ClientRequests {
   /** Its message was over the limits: only the frames before the body are here (D100). */
   tooLarge(peer: Peer, inbound: Inbound, reason: string): void {
     const isInternal = this.#state.internals.of(inbound.frames, inbound.service) !== null;
+    peer.identity.received++;
     this.#state.replies.refuse(inbound, peer, tooLarge(reason), isInternal);
   }
 

@@ -53,6 +53,7 @@ export class FastPath {
     if (service.workers.size === 0 || identity.quotas.requestsPerSecond !== Infinity) return 0;
     const bytes = form.envelopeEnd - from + form.end - form.bodyStart;
     if (limits.ofRequest(service, bytes, identity) !== null) return 0;
+    identity.received++;
     lifecycle.accept(requests.addPacked(words, from, form, peer, now), service);
     return form.end;
   }

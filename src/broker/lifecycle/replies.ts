@@ -163,9 +163,10 @@ export class Replies {
     { reason, text }: Refusal,
     shown: string,
     counts: Float64Array | null,
-    { key, address }: { readonly key: string | null; readonly address: string },
+    { key, address, identity }: Pick<Client, 'key' | 'address' | 'identity'>,
   ): void {
     const { counters, events } = this.#state;
+    identity.refused++;
     if (counts !== null) counters.requests.countRefused(counts, reason);
     events.emit({
       name: 'request.refused',

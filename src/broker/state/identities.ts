@@ -1,6 +1,10 @@
 /** Identities of the peers, and how much of the shared resources each uses (D70, D75). */
 import type { MemoryAccount, Holdings } from '../../core/holdings.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import { type Quotas, NO_QUOTAS } from '../quotas.js';
+
+/** The most identities without a peer whose requests of the last seconds are still told. */
+export const GONE_MAX = 1000;
 
 /** What all peers of one key, or of one source address, use together. */
 export class Identity {
@@ -21,6 +25,14 @@ export class Identity {
   /** Held while it is not yet decided whether this node serves (`admission/held-messages.ts`). */
   heldMessages = 0;
   heldMessageBytes = 0;
+  /** Requests that arrived from it, refused ones included, and those that were refused at once. */
+  received = 0;
+  refused = 0;
+  /** Both numbers at the last two marks. */
+  #receivedNewer = 0;
+  #receivedOlder = 0;
+  #refusedNewer = 0;
+  #refusedOlder = 0;
   /** Requests that it may send now, and when this number was computed. */
   #allowance = 0;
   #countedAt = -Infinity;
@@ -45,6 +57,34 @@ export class Identity {
     return true;
   }
 
+  /** Sets a mark, from which rates count. */
+  mark(): void {
+    this.#receivedOlder = this.#receivedNewer;
+    this.#refusedOlder = this.#refusedNewer;
+    this.#receivedNewer = this.received;
+    this.#refusedNewer = this.refused;
+  }
+
+  /** The requests that arrived since the mark before the last one. */
+  get receivedLately(): number {
+    return this.received - this.#receivedOlder;
+  }
+
+  /** Those of them that were refused at once. */
+  get refusedLately(): number {
+    return this.refused - this.#refusedOlder;
+  }
+
+  /** Goes on with what an earlier record of the same identity counted. */
+  continue(earlier: Identity): void {
+    this.received = earlier.received;
+    this.refused = earlier.refused;
+    this.#receivedNewer = earlier.#receivedNewer;
+    this.#receivedOlder = earlier.#receivedOlder;
+    this.#refusedNewer = earlier.#refusedNewer;
+    this.#refusedOlder = earlier.#refusedOlder;
+  }
+
   get isUnused(): boolean {
     return this.peers + this.outstanding + this.services + this.heldMessages === 0;
   }
@@ -52,6 +92,14 @@ export class Identity {
 
 export class Identities {
   readonly #byName = new Map<string, Identity>();
+  /**
+   * Identities that nothing uses any more, but that sent requests since the mark before the last one: a client may
+   * connect anew for each request. Bounded, because addresses are cheap.
+   */
+  readonly #gone = new OldestFirst<string, Identity>();
+  /** When the last two marks were made, in monotonic milliseconds. */
+  #newerAt = 0;
+  #olderAt = 0;
   readonly #holdings: Holdings;
   readonly #quotasOf: (quota: string | null) => Quotas;
 
@@ -75,6 +123,9 @@ export class Identities {
       identity = new Identity(name, key, this.#holdings.use(name), quota);
       this.refresh(identity, quota);
       this.#byName.set(name, identity);
+      const earlier = this.#gone.get(name);
+      if (earlier !== undefined) identity.continue(earlier);
+      this.#gone.delete(name);
     }
     identity.peers++;
     return identity;
@@ -90,6 +141,36 @@ export class Identities {
     if (!identity.isUnused || this.#byName.get(identity.name) !== identity) return;
     this.#byName.delete(identity.name);
     this.#holdings.release(identity.memory);
+    if (identity.receivedLately > 0) this.#remember(identity);
+  }
+
+  /** Of the newest and the oldest one, that with fewer requests is dropped if there are too many. */
+  #remember(identity: Identity): void {
+    const { oldest } = this.#gone;
+    if (this.#gone.size < GONE_MAX || oldest === null) {
+      this.#gone.set(identity.name, identity);
+      return;
+    }
+    this.#gone.delete(oldest.key);
+    const isMore = identity.receivedLately > oldest.value.receivedLately;
+    const kept = isMore ? identity : oldest.value;
+    this.#gone.set(kept.name, kept);
+  }
+
+  /** Sets a mark, from which rates count. @param now monotonic milliseconds */
+  mark(now: number): void {
+    this.#olderAt = this.#newerAt;
+    this.#newerAt = now;
+    for (const identity of this.#byName.values()) identity.mark();
+    for (const { key, value: identity } of this.#gone) {
+      identity.mark();
+      if (identity.receivedLately === 0) this.#gone.delete(key);
+    }
+  }
+
+  /** Since the mark before the last one. @param now monotonic milliseconds */
+  secondsMarked(now: number): number {
+    return (now - this.#olderAt) / 1000;
   }
 
   /** Limits or the entry of a key changed. */
@@ -103,7 +184,9 @@ export class Identities {
     for (const identity of this.#byName.values()) this.refresh(identity, identity.quota);
   }
 
-  all(): IterableIterator<Identity> {
-    return this.#byName.values();
+  /** Those that something uses, then those that have gone and sent requests lately. */
+  *all(): IterableIterator<Identity> {
+    yield* this.#byName.values();
+    for (const { value } of this.#gone) yield value;
   }
 }

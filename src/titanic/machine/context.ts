@@ -144,6 +144,11 @@ export class TitanicContext {
     return this.nextNumber++;
   }
 
+  /** What the store holds for each owner that has anything there. */
+  get owners(): Iterable<OwnerCount> {
+    return this.#owners.values();
+  }
+
   storedOf(owner: Owner): OwnerCount {
     return this.#owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
   }

@@ -1,7 +1,7 @@
 /** What is told of stored requests: counters, and what is stored and open now. Sums are made on demand. */
 import { increment } from '../../core/counts.js';
 import type { DurableCounts } from '../../wire/mmi.js';
-import type { StoreCounts } from '../../store/store.js';
+import type { OwnerCount, StoreCounts } from '../../store/store.js';
 import type { Commits } from './commits.js';
 import type { TitanicContext } from './context.js';
 import { STORED, type TitanicCounters } from './counters.js';
@@ -30,6 +30,11 @@ export class Figures {
 
   get counts(): StoreCounts {
     return this.#context.counts;
+  }
+
+  /** What the store holds for each owner, schedules included. */
+  get owners(): Iterable<OwnerCount> {
+    return this.#context.owners;
   }
 
   /** Schedules in the store. */

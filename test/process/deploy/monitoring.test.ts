@@ -15,6 +15,7 @@ const RULE_TESTS = `${FOLDER}/majordomo.rules.test.yml`;
 /** Alerts that an operator resolves at one service. */
 const BY_SERVICE = [
   'MajordomoServiceFailing',
+  'MajordomoRequestsRefused',
   'MajordomoStoredRequestsWithoutWorkers',
   'MajordomoStoredRequestsDied',
   'MajordomoStoredRequestsDead',
@@ -111,7 +112,7 @@ describe('the alert rules', () => {
     expect(told.map(({ alert }) => alert)).toEqual(BY_SERVICE);
     for (const { annotations } of told) {
       expect(annotations.summary).toContain('{{ $labels.service }}');
-      expect(annotations.description).toMatch(/majordomo durable ls|request\.failed/);
+      expect(annotations.description).toMatch(/majordomo durable ls|majordomo clients|request\.failed/);
     }
   });
 

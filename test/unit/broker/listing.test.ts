@@ -34,7 +34,7 @@ describe('pages of what is registered', () => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
     services = new ServiceTable(table, 1, new RequestCounters().services, identities);
-    listing = new Listing(services, { source: null });
+    listing = new Listing(services, identities, { source: null });
     workers = 0;
   });
 

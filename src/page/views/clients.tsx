@@ -1,0 +1,90 @@
+/** Who uses most of the node: keys, tokens and addresses, the busiest first. */
+import type { VNode } from 'preact';
+
+import type { ClientLoad, Clients } from '../../admin/api/node-answers.js';
+import { get, token, withQuery } from '../api.js';
+import { Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
+import { bytes, count, line, perSecond } from '../format.js';
+import { filter } from '../links.js';
+import { usePolled } from '../poll.js';
+import { type Column, numeric, Table } from '../table.js';
+
+const EVERY_MS = 2000;
+const PAGE_ROWS = 50;
+
+const ORDERS = [
+  ['', 'Most requests/s'],
+  ['outstanding', 'Most outstanding'],
+  ['stored', 'Most stored bytes'],
+  ['held', 'Most memory'],
+] as const;
+
+const COLUMNS: readonly Column<ClientLoad>[] = [
+  {
+    head: 'Client',
+    cell: ({ kind, name }) => (
+      <>
+        {name === null ? 'stored without a key' : line(name)}
+        {kind === 'key' || kind === 'token' ? <span class="quiet">{` ${kind}`}</span> : null}
+      </>
+    ),
+    by: ({ name }) => name ?? '',
+  },
+  numeric('Requests', ({ requestsPerSecond }) => requestsPerSecond, perSecond),
+  numeric('Refused', ({ refusedPerSecond }) => refusedPerSecond, perSecond, {
+    alarm: ({ refusedPerSecond }) => (refusedPerSecond > 0 ? 'requests are refused now' : null),
+  }),
+  numeric('Outstanding', ({ outstanding }) => outstanding),
+  numeric('Stored', ({ stored }) => stored, count, { drop: 2 }),
+  numeric('Stored bytes', ({ storedBytes }) => storedBytes, bytes, { drop: 3 }),
+  numeric('Memory', ({ heldBytes }) => heldBytes, bytes, { drop: 3 }),
+  numeric('Connections', ({ connections }) => connections, count, { drop: 2 }),
+  numeric('Workers', ({ workers }) => workers, count, { drop: 1 }),
+  { head: 'Quota', cell: ({ quota }) => line(quota ?? 'default'), drop: 1 },
+];
+
+export function ClientsView(): VNode {
+  return token.value !== null ? (
+    <Busiest by={filter('by')} />
+  ) : (
+    <Card title="Clients" isView>
+      <Empty title="Token needed">
+        <NeedsToken what="Names and addresses of clients" />
+      </Empty>
+    </Card>
+  );
+}
+
+function Busiest({ by }: { by: string }): VNode {
+  const { answer, error } = usePolled(
+    by,
+    () => get<Clients>(withQuery('/api/v1/clients', { by })),
+    EVERY_MS,
+  );
+  const items = answer?.items ?? [];
+  const of = answer === null || answer.total === items.length ? '' : ` of ${count(answer.total)}`;
+  return (
+    <Card
+      title="Clients"
+      isView
+      status={answer === null ? '' : `${count(items.length)}${of}; rates of the last 4 to 8 s`}
+      error={error}
+      tools={<FilterChoice name="by" label="Which clients come first" options={ORDERS} />}
+    >
+      {answer === null ? null : (
+        <Table
+          // Another order starts at its first page, and is not sorted by a column.
+          key={by}
+          label="Clients"
+          columns={COLUMNS}
+          items={items}
+          rowKey={({ kind, name }) => `${kind} ${name ?? ''}`}
+          pageRows={PAGE_ROWS}
+          empty={
+            <Empty title="No clients">Nobody is connected, and no durable request is stored.</Empty>
+          }
+        />
+      )}
+    </Card>
+  );
+}
