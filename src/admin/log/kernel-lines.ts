@@ -266,10 +266,11 @@ const USUAL: readonly string[] = ['not_active', 'draining', 'no_worker'];
 function refused(event: Refused, said: string): Line {
   const { name, reason, key, address } = event;
   const isUsual = name === 'request.refused' && USUAL.includes(reason);
-  const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
-  if (reason !== 'rights' && reason !== 'too_large') return line;
+  if (isUsual) return of('info', `${name} ${reason}`, said);
   const whose = whoseOf({ key, address });
-  return { ...line, text: `${said} (service ${event.service}, ${whose})`, who: key ?? address };
+  const line = of('warn', `${name} ${reason}`, `${said} (service ${event.service}, ${whose})`);
+  const isOwn = reason === 'rights' || reason === 'too_large';
+  return isOwn ? { ...line, who: key ?? address } : line;
 }
 
 function notStored(why: string): string {

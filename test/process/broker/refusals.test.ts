@@ -48,6 +48,9 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
       expect((await client.receive()).at(-1)).toBe(body);
     }
     await untilLogged(daemon, 'request.refused', { reason: 'limit' }, 2);
+    expect(await daemon.waitFor('request.refused')).toMatchObject({
+      msg: 'a request was refused: limits.queuedRequestsPerService is reached (service work, 127.0.0.1)',
+    });
   });
 
   itWithTool('python3-zmq', 'behind a proxy: only the client that said it', async () => {

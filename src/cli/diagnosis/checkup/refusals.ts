@@ -2,7 +2,7 @@
  * Whom a running broker refused, what they had sent, and what to do: of its latest events, and of
  * those that happen while `doctor` listens.
  */
-import type { Facts } from '../../common/facts.js';
+import { type Facts, listIn } from '../../common/facts.js';
 import { counted } from '../../common/output.js';
 import { messageOf } from '../../../core/errors.js';
 import { type Finding, ok, problem, warning } from '../../../core/finding.js';
@@ -62,10 +62,15 @@ const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>
     draining: 'none: it comes to another node, or when this one is back',
   },
   'request.refused': {
-    limit: 'start more workers, or raise the limit that is named',
     quota: 'let the client have fewer requests out, or raise its quota',
     too_large: 'send less at once, or raise limits.messageBytes or limits.frames',
     rights: RIGHTS,
+  },
+  'titanic.refused': {
+    limit:
+      'see who stores most with majordomo clients --by stored, and what with majordomo durable ls; purge what nobody needs, or raise what is named',
+    store: 'look for the events store.* in the log: the disk or the database',
+    peer: 'none: the nodes of the pair are synchronising, and clients send again',
   },
   'titanic.denied':
     'only who stored a request gets its reply: ask with that key, or store it shared',
@@ -78,29 +83,64 @@ const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>
   'map.stalled': SLOW,
 };
 
+/** What to do when a limit of the broker is reached, by the limit; of all others what `FLOOD` says. */
+const LIMITS: readonly (readonly [names: RegExp, remedy: string])[] = [
+  [
+    /limits\.services/,
+    'correct the names that clients request, or start the workers of these services; or raise limits.services',
+  ],
+  [
+    /limits\.memoryBytes|arena/,
+    'see who holds most with majordomo clients --by held: let it send less, or give it a quota; or raise limits.memoryBytes',
+  ],
+];
+const FLOOD =
+  'see who has most outstanding with majordomo clients --by outstanding: give a client that floods a quota; if none does, start more workers, or raise the limit that is named';
+/** One client with a larger share of what is outstanding floods. */
+const FLOOD_SHARE = 0.5;
+
 /**
  * @param client of the broker that this configuration is for
  * @param seconds how long to listen
  */
 export async function listening(
-  client: () => Promise<Pick<AdminClient, 'listen'>>,
+  client: () => Promise<Pick<AdminClient, 'listen' | 'get'>>,
   seconds: number,
 ): Promise<readonly Finding[]> {
   try {
-    const stream = await (await client()).listen('/api/v1/events', seconds * 1000);
-    return refusals(stream, seconds);
+    const asked = await client();
+    const stream = await asked.listen('/api/v1/events', seconds * 1000);
+    return refusals(stream, seconds, await floodAt(asked));
   } catch (error) {
     const remedy = 'start the broker, with http.listen, or name it with --admin';
     return [problem(NAME, messageOf(error), remedy)];
   }
 }
 
+/** What to do about the one client that has most of the requests; `null`: there is none, or no token to see it. */
+async function floodAt(client: Pick<AdminClient, 'get'>): Promise<string | null> {
+  const query = { by: 'outstanding', limit: '1000' };
+  const answer = await client.get('/api/v1/clients', query).catch(() => null);
+  const clients = listIn(answer?.['items']).filter(
+    ({ outstanding, requestsPerSecond }) => Number(outstanding) + Number(requestsPerSecond) > 0,
+  );
+  const all = clients.reduce((sum, { outstanding }) => sum + Number(outstanding), 0);
+  const { kind, name, outstanding, requestsPerSecond } = clients[0] ?? {};
+  const own = Number(outstanding ?? 0);
+  if (clients.length < 2 || own <= all * FLOOD_SHARE) return null;
+  return (
+    `the ${String(kind)} ${String(name)} floods: it has ${own} of ${all} outstanding requests, and sends ` +
+    `${String(requestsPerSecond)} per second: let it send less, or give it a quota (limits.quotas, limits.perPeer)`
+  );
+}
+
 /**
  * @param stream of the events, as HTTP serves it
  * @param seconds for how long it was read
+ * @param flood what to do about a client that floods
  */
-function refusals(stream: string, seconds: number): readonly Finding[] {
-  return explained(eventsIn(stream), seconds);
+function refusals(stream: string, seconds: number, flood: string | null): readonly Finding[] {
+  return explained(eventsIn(stream), seconds, flood);
 }
 
 /** The data of server-sent events; what is cut at the end is left out. */
@@ -116,10 +156,14 @@ interface Refusal {
 }
 
 /** One finding for all equal refusals, the latest first. */
-function explained(events: readonly Facts[], seconds: number): readonly Finding[] {
+function explained(
+  events: readonly Facts[],
+  seconds: number,
+  flood: string | null,
+): readonly Finding[] {
   const refused = new Map<string, Refusal>();
   for (const { time, ...event } of events) {
-    if (remedyOf(event) === null) continue;
+    if (remedyOf(event, flood) === null) continue;
     const same = JSON.stringify(event);
     const count = (refused.get(same)?.count ?? 0) + 1;
     // Moved behind all others.
@@ -131,7 +175,7 @@ function explained(events: readonly Facts[], seconds: number): readonly Finding[
     return [ok(NAME, text)];
   }
   const all = [...refused.values()].reverse();
-  const findings = all.slice(0, SHOWN_MAX).map(findingOf);
+  const findings = all.slice(0, SHOWN_MAX).map((each) => findingOf(each, flood));
   if (all.length > SHOWN_MAX) {
     const text = `${all.length - SHOWN_MAX} more, which were refused before these`;
     findings.push(warning(NAME, text, 'majordomo events, or the log, has all'));
@@ -139,22 +183,27 @@ function explained(events: readonly Facts[], seconds: number): readonly Finding[
   return findings;
 }
 
-function findingOf({ event, count, last }: Refusal): Finding {
+function findingOf({ event, count, last }: Refusal, flood: string | null): Finding {
   const times = count === 1 ? `at ${last}` : `${counted(count, 'time')}, the last at ${last}`;
   const text = `${senderOf(event)}: ${saidOf(event)} (${String(event['event'])}, ${times})`;
-  return warning(NAME, text, remedyOf(event) ?? '');
+  return warning(NAME, text, remedyOf(event, flood) ?? '');
 }
 
 /** @returns what to do; `null`: no peer was refused, or only told to wait */
-function remedyOf(event: Facts): string | null {
+function remedyOf(event: Facts, flood: string | null): string | null {
   const remedies = REMEDIES[String(event['event'])];
   if (remedies === undefined || event['severity'] === 'info') return null;
+  if (event['event'] === 'request.refused' && event['reason'] === 'limit') {
+    const text = String(event['text']);
+    return LIMITS.find(([names]) => names.test(text))?.[1] ?? flood ?? FLOOD;
+  }
   if (typeof remedies === 'string') return remedies;
   const deciding = String(event['kind'] ?? event['reason']);
   return remedies[deciding] ?? 'docs/logs.md describes this event';
 }
 
-function senderOf({ key, address, schedule }: Facts): string {
+function senderOf({ event, key, address, schedule }: Facts): string {
+  if (event === 'titanic.refused') return 'a client';
   if (address === undefined && key === undefined) {
     return 'a peer (with a token, as the user of the broker has it, doctor says which)';
   }

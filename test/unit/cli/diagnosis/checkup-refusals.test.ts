@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
+import type { Facts } from '../../../../src/cli/common/facts.js';
 import { listening } from '../../../../src/cli/diagnosis/checkup/refusals.js';
 import { page, rowsBelow, words } from '../../docs/page.js';
+
+/** Events with a remedy for each of their reasons or kinds. */
+const EXPLAINED = ['message.malformed', 'worker.refused', 'request.refused', 'titanic.refused'];
 
 const MALFORMED = {
   event: 'message.malformed',
@@ -16,9 +20,30 @@ async function explained(events: readonly object[], seconds: number): ReturnType
   return await refusals(stream, seconds);
 }
 
-function refusals(stream: string, seconds: number): ReturnType<typeof listening> {
-  return listening(() => Promise.resolve({ listen: () => Promise.resolve(stream) }), seconds);
+/** @param clients what the node says of its clients; without it, nothing, as without a token */
+function refusals(
+  stream: string,
+  seconds: number,
+  clients?: readonly object[],
+): ReturnType<typeof listening> {
+  const told = { items: clients, total: clients?.length };
+  const get = (): Promise<Facts> =>
+    clients === undefined ? Promise.reject(new Error('401')) : Promise.resolve(told);
+  return listening(() => Promise.resolve({ listen: () => Promise.resolve(stream), get }), seconds);
 }
+
+const OVER = { event: 'request.refused', severity: 'warn', reason: 'limit', service: 'resize' };
+
+/** What doctor says to do about a limit. */
+async function limitRemedy(limit: string, clients?: readonly object[]): Promise<string | null> {
+  const event = at(1, { ...OVER, text: `${limit} is reached`, key: null, address: '10.0.0.8' });
+  const [finding] = await refusals(`data: ${JSON.stringify(event)}\n\n`, 1, clients);
+  return finding?.remedy ?? null;
+}
+
+const client = (name: string, outstanding: number, requestsPerSecond: number): object => ({
+  ...{ kind: 'address', name, outstanding, requestsPerSecond },
+});
 
 async function remedyOf(event: object): Promise<string | null | undefined> {
   return (await explained([event], 1))[0]?.remedy;
@@ -66,6 +91,37 @@ describe('what doctor --listen says of refused peers', () => {
     ]);
   });
 
+  it('names the client that floods, where one has most of what is outstanding', async () => {
+    const limit = 'limits.queuedRequestsPerService';
+    const flood = [client('10.0.0.9', 9000, 950.5), client('10.0.0.8', 1000, 3)];
+    expect(await limitRemedy(limit, flood)).toBe(
+      'the address 10.0.0.9 floods: it has 9000 of 10000 outstanding requests, and sends 950.5 per second: ' +
+        'let it send less, or give it a quota (limits.quotas, limits.perPeer)',
+    );
+    // Many with about as much: the workers are too few. A single client has no other to spare.
+    const even = [client('10.0.0.9', 500, 9), client('10.0.0.8', 499, 9), client('10.0.0.7', 1, 9)];
+    const alone = [...flood.slice(0, 1), client('10.0.0.7', 0, 0)];
+    for (const clients of [even, alone, [], undefined]) {
+      expect(await limitRemedy(limit, clients)).toMatch(
+        /^see who has most outstanding with majordomo clients .*; if none does, start more workers/,
+      );
+    }
+  });
+
+  it('advises of a limit what fits it', async () => {
+    const flood = [client('10.0.0.9', 9000, 950), client('10.0.0.8', 10, 3)];
+    expect(await limitRemedy('limits.memoryBytes', flood)).toContain('majordomo clients --by held');
+    expect(await limitRemedy('limits.services', flood)).toMatch(/^correct the names/);
+    const stored = at(1, {
+      event: 'titanic.refused',
+      severity: 'warn',
+      ...{ reason: 'limit', text: 'titanic.maxOpen is reached' },
+    });
+    const [finding] = await explained([stored], 1);
+    expect(finding?.text).toMatch(/^a client: reason limit, text titanic\.maxOpen is reached/);
+    expect(finding?.remedy).toMatch(/^see who stores most with majordomo clients --by stored/);
+  });
+
   it('says how to learn who it was, if the broker withholds that', async () => {
     const { key: _key, address: _address, ...open } = MALFORMED;
     expect((await explained([at(1, open)], 1))[0]?.text).toMatch(
@@ -101,7 +157,7 @@ describe('what doctor --listen says of refused peers', () => {
     }
     for (const [name, listed] of rowsBelow(logs, '## Reasons and kinds')) {
       const [event = '', field = ''] = [words(name)[0], name?.split(' ').at(-1)];
-      if (!['message.malformed', 'worker.refused', 'request.refused'].includes(event)) continue;
+      if (!EXPLAINED.includes(event)) continue;
       for (const value of words(listed)) {
         if (['titanic', 'no_worker', 'not_active', 'draining'].includes(value)) continue;
         const remedy = await remedyOf({ event, severity: 'warn', [field]: value });
