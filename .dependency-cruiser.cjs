@@ -95,8 +95,8 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
 const PAGE = '^src/page/';
 /** The schemas of what the API answers. */
 const ANSWERS = '^src/admin/api/(words|node-answers|stored-answers)\\.ts$';
-/** How JSON Schemas are shown, by the page and by commands; how events are kept, by the node and the page. */
-const OF_BROWSERS = '^src/core/(schema-rows|fair-history)\\.ts$';
+/** How JSON Schemas are shown and services sorted, by the page and by commands; how events are kept, by the node and the page. */
+const OF_BROWSERS = '^src/core/(schema-rows|service-needs|fair-history)\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
 /** What is shown of a stored request, and asked of one, follows from them. */
 const FIELD_TABLES = '^src/(store/(request|attempt)|wire/submit-options)\\.ts$';

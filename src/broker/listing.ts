@@ -96,6 +96,8 @@ export class ListedLazily implements Listed {
 export interface ServiceSeen extends ServiceStatus {
   /** Since the first of its queued requests arrived; `null`: none is queued. */
   readonly oldestQueuedMs: number | null;
+  /** Since one of its requests failed last, or an attempt of a stored one; `null`: none did. */
+  readonly failedMsAgo: number | null;
 }
 
 /** A worker as shown to operators. */
@@ -162,7 +164,9 @@ export class Listing {
       if (!isWanted(status)) continue;
       const arrivedAt = this.#services.oldestQueuedAt(service);
       const oldestQueuedMs = arrivedAt === null ? null : Math.max(0, Math.round(now - arrivedAt));
-      items.push({ ...status, oldestQueuedMs });
+      const { failedAt } = service.counted;
+      const failedMsAgo = failedAt === -Infinity ? null : Math.max(0, Math.round(now - failedAt));
+      items.push({ ...status, oldestQueuedMs, failedMsAgo });
     }
     return { items, next: null };
   }

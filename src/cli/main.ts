@@ -50,7 +50,7 @@ const COMMANDS: Commands = {
   ],
   top: [
     'services',
-    'show the busiest services, refreshed continuously',
+    'show the services, those that fail first, refreshed continuously',
     () => import('./services/top.js'),
   ],
   ha: ['pair', 'show the state of a pair; switchover, promote', () => import('./pair/ha.js')],

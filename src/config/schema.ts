@@ -343,7 +343,7 @@ export const SCHEMA = map({
       .prefault(METRICS_SERVICES)
       .meta(LIVE)
       .describe(
-        'Services with a label of their own in `/metrics`, and with charts on the page. The others share the label `__other__`. A service has about 100 lines of text in `/metrics`, and 11 KiB of memory for its charts once it is used. See docs/metrics.md.',
+        'Services with a label of their own in `/metrics`, and with charts on the page. The others share the label `__other__`. A service has about 100 lines of text in `/metrics`, and 12 KiB of memory for its charts once it is used. See docs/metrics.md.',
       ),
   }),
   log: section('Logs: one line per event, on standard output.', {

@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import type { Overview, Service } from '../admin/api/node-answers.js';
 import type { Page } from '../admin/api/words.js';
+import { isUnserved } from '../core/service-needs.js';
 import { get } from './api.js';
 import { Button } from './controls.js';
 import { count, span } from './format.js';
@@ -12,7 +13,6 @@ import { linkTo } from './links.js';
 import { Name, OuterLink } from './names.js';
 import { askNow, contact, lost, overview } from './node.js';
 import { usePolled } from './poll.js';
-import { isUnserved } from './services.js';
 
 type Grade = 'good' | 'warn' | 'bad' | 'quiet';
 

@@ -22,7 +22,13 @@ const FAILED: Series = ['failed', 'failed', 'red'];
 const ACCEPTED: Series = ['accepted', 'accepted', 'blue', 'area'];
 const COMPLETED: Series = ['completed', 'replied', 'green'];
 const OPEN: Series = ['open', 'not replied yet', 'blue', 'area'];
-const LATENCY = chart('Latency', LATENCIES, ['p99Ms', 'p99', 'amber'], ['p50Ms', 'p50', 'green']);
+const LATENCY = chart(
+  'Latency',
+  LATENCIES,
+  ['maxMs', 'longest', 'violet'],
+  ['p99Ms', 'p99', 'amber'],
+  ['p50Ms', 'p50', 'green'],
+);
 const WORKERS = { ...COUNTS, leastTop: 4 };
 const IDLE: Series = ['workersWaiting', 'idle', 'green', 'area'];
 const BUSY: Series = ['workersBusy', 'busy', 'blue'];
@@ -69,6 +75,7 @@ export const SERVICE_CHARTS: readonly ChartOptions[] = [
   chart(
     'Durable: acceptance to reply',
     LATENCIES,
+    ['toReplyMaxMs', 'longest', 'violet'],
     ['toReplyP99Ms', 'p99', 'amber'],
     ['toReplyP50Ms', 'p50', 'green'],
   ),

@@ -172,12 +172,14 @@ interface FigureOf {
   readonly label: string;
   /** The class that sets the colour of its mark. */
   readonly style?: string;
+  /** What the number is of, as a tooltip. */
+  readonly about?: string | undefined;
 }
 
 /** A number in large type. */
-export function Figure({ value, label, style }: FigureOf): VNode {
+export function Figure({ value, label, style, about }: FigureOf): VNode {
   return (
-    <div class={style === undefined ? 'figure' : `figure marked ${style}`}>
+    <div title={about} class={style === undefined ? 'figure' : `figure marked ${style}`}>
       <strong class="value">{value}</strong>
       <span class="label">{label}</span>
     </div>

@@ -1,8 +1,8 @@
 /** The state of a service in one sentence. */
 import type { Service } from '../admin/api/node-answers.js';
+import { isLate, isUnserved, oldestOf, stuckOf } from '../core/service-needs.js';
 import { count, millis, percent, perSecond, plural, span } from './format.js';
 import { type Sample, Samples } from './samples.js';
-import { isLate, isUnserved, oldestOf, stuckOf } from './services.js';
 
 interface ServiceState {
   readonly grade: 'good' | 'warn' | 'bad' | 'quiet';
@@ -59,7 +59,8 @@ export function stateOf(now: Service | undefined, samples: readonly Sample[]): S
     return told(isBad ? 'warn' : 'quiet', 'Idle', 'no requests ended in the last minute');
   }
   const rate = (plain?.repliesPerSecond ?? 0) + (durable?.repliesPerSecond ?? 0);
-  const slow = plain?.p99Ms ?? null;
-  const latency = slow === null ? '' : `, p99 ${millis(slow)}`;
+  const { p99Ms = null, maxMs = null } = plain ?? {};
+  const [slow, which] = p99Ms === null ? [maxMs, 'longest'] : [p99Ms, 'p99'];
+  const latency = slow === null ? '' : `, ${which} ${millis(slow)}`;
   return told(isBad ? 'warn' : 'good', 'Serving', `${perSecond(rate)} replies${latency}`);
 }

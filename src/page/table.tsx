@@ -11,6 +11,8 @@ export interface Column<Item> {
   readonly cell: (item: Item) => ComponentChildren;
   /** The value to sort by; without it the column cannot be sorted. */
   readonly by?: (item: Item) => string | number;
+  /** What the figures are, as the tooltip of the head. */
+  readonly about?: string;
   readonly isNumber?: boolean;
   /** The first sort is from large to small. */
   readonly isLargeFirst?: boolean;
@@ -154,6 +156,7 @@ function Head<Item>({ column, sort, press }: HeadOf<Item>): VNode {
       scope="col"
       class={styleOf(column, false)}
       aria-sort={press === null ? undefined : ariaSort}
+      title={column.about}
     >
       {press === null ? head : <Button label={head} style="sort" act={() => press(column)} />}
     </th>

@@ -77,17 +77,24 @@ export interface ServiceStatus {
 /** Figures about a service besides its workers and queue. */
 export type ServiceFigures = Pick<ServiceStatus, 'plain' | 'durable'>;
 
-/** Plain requests of one service in the last seconds. */
-export interface PlainFigures {
+/** How long the requests of the last seconds took. */
+export interface Latencies {
+  /** `null`: there were no replies. */
+  readonly p50Ms: number | null;
+  /** `null`: there were fewer than 100 replies. */
+  readonly p99Ms: number | null;
+  /** The longest, to the accuracy of the metric's buckets; `null`: there were no replies. */
+  readonly maxMs: number | null;
+}
+
+/** Plain requests of one service in the last seconds; latencies are from request to reply. */
+export interface PlainFigures extends Latencies {
   readonly requestsPerSecond: number;
   readonly repliesPerSecond: number;
   /** Failed as reported by their worker; expired, refused, abandoned, dropped. */
   readonly failuresPerSecond: number;
   /** Given back by their worker or lost with it, and queued again. */
   readonly redeliveriesPerSecond: number;
-  /** From request to reply; `null`: there were no replies. */
-  readonly p50Ms: number | null;
-  readonly p99Ms: number | null;
 }
 
 /** Stored requests of one service now. */
@@ -109,17 +116,14 @@ export interface DurableCounts {
 }
 
 /**
- * What happened to stored requests of one service in the last seconds. All is `null` if the service
- * is not counted separately.
+ * What happened to stored requests of one service in the last seconds; latencies are from acceptance to reply. All
+ * is `null` if the service is not counted separately.
  */
-export interface DurableRates {
+export interface DurableRates extends Latencies {
   readonly acceptedPerSecond: number | null;
   readonly repliesPerSecond: number | null;
   readonly failedAttemptsPerSecond: number | null;
   readonly deathsPerSecond: number | null;
-  /** From acceptance to reply; `null` also if there were no replies. */
-  readonly p50Ms: number | null;
-  readonly p99Ms: number | null;
 }
 
 export type DurableFigures = DurableCounts & DurableRates;

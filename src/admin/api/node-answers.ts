@@ -131,13 +131,22 @@ export const Status = object(
 );
 export type Status = Json<typeof Status>;
 
+/** Of requests that were answered in the last seconds. */
+const latencies = {
+  p50Ms: orNull(amount(), 'Null: no replies in the last 4 to 8 seconds.'),
+  p99Ms: orNull(amount(), 'Null: fewer than 100 replies in the last 4 to 8 seconds; see `maxMs`.'),
+  maxMs: orNull(
+    amount(),
+    'The longest in the last 4 to 8 seconds, to the accuracy of the buckets in the metrics. Null: no replies.',
+  ),
+};
+
 const plain = object({
   requestsPerSecond: amount(),
   repliesPerSecond: amount(),
   failuresPerSecond: amount(),
   redeliveriesPerSecond: amount(),
-  p50Ms: orNull(amount()),
-  p99Ms: orNull(amount()),
+  ...latencies,
 });
 
 const durable = object({
@@ -155,8 +164,7 @@ const durable = object({
   repliesPerSecond: orNull(amount()),
   failedAttemptsPerSecond: orNull(amount()),
   deathsPerSecond: orNull(amount()),
-  p50Ms: orNull(amount()),
-  p99Ms: orNull(amount()),
+  ...latencies,
 });
 
 export const Service = object(
@@ -171,6 +179,10 @@ export const Service = object(
       count(),
       'How long the first of the queued requests has waited since it arrived; null: none is queued.',
     ),
+    failedMsAgo: orNull(
+      count(),
+      'How long ago one of its requests failed, or an attempt of a durable one, to about four seconds; null: none did since the node started.',
+    ),
     inFlight: count('Requests of clients that are at workers.'),
     plain: orNull(
       plain,
@@ -178,10 +190,10 @@ export const Service = object(
     ),
     durable: orNull(
       durable,
-      'Counts of durable requests, and rates in the last seconds; null: there are none. p50Ms and p99Ms are times from acceptance to reply.',
+      'Counts of durable requests, and rates in the last seconds; null: there are none. p50Ms, p99Ms and maxMs are times from acceptance to reply.',
     ),
   },
-  'A service, as in mmi.services, with `oldestQueuedMs`.',
+  'A service, as in mmi.services, with `oldestQueuedMs` and `failedMsAgo`.',
 );
 export type Service = Json<typeof Service>;
 
@@ -373,7 +385,7 @@ export const Overview = object(
     ),
     ...block,
   },
-  'Data of the overview page. Rates are per second; p50Ms and p99Ms are of the last ten seconds.',
+  'Data of the overview page. Rates are per second; p50Ms, p99Ms and maxMs are of the last ten seconds, p99Ms of at least 100 replies.',
 );
 export type Overview = Json<typeof Overview>;
 
@@ -403,7 +415,7 @@ export const ServiceHistory = object(
     ),
     ...block,
   },
-  'Rates are per second, since the previous sample; p50Ms and p99Ms are of the last two samples. `failed`, p50Ms and p99Ms are about plain requests; ' +
+  'Rates are per second, since the previous sample; p50Ms, p99Ms and maxMs are of the last two samples, p99Ms of at least 100 replies. `failed`, p50Ms, p99Ms and maxMs are about plain requests; ' +
     '`accepted` and all columns after it are about durable requests, and null if there were none.',
 );
 export type ServiceHistory = Json<typeof ServiceHistory>;

@@ -3,7 +3,10 @@ import type { RequestCounters } from '../../broker/request-counters.js';
 import { sumOf } from '../../core/counts.js';
 import type { Histogram } from '../../core/histogram.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
-import type { DurableRates, PlainFigures } from '../../wire/mmi.js';
+import type { DurableRates, Latencies, PlainFigures } from '../../wire/mmi.js';
+
+/** Of fewer requests, the slowest hundredth is one request or two, and jumps with each of them. */
+export const P99_REQUESTS_MIN = 100;
 
 /** @param counted in that time, by column */
 export function plainFigures(
@@ -18,8 +21,7 @@ export function plainFigures(
     repliesPerSecond: rate(duration.total(counted)),
     failuresPerSecond: rate(sumOf(counted, failures)),
     redeliveriesPerSecond: rate(counted[requeued] ?? 0),
-    p50Ms: quantile(duration, counted, 0.5),
-    p99Ms: quantile(duration, counted, 0.99),
+    ...latencies(duration, counted),
   };
 }
 
@@ -37,8 +39,16 @@ export function durableRates(
     repliesPerSecond: rate(completed),
     failedAttemptsPerSecond: rate(...Object.values(attemptsFailed)),
     deathsPerSecond: rate(dead),
-    p50Ms: quantile(acceptToReply, counted, 0.5),
-    p99Ms: quantile(acceptToReply, counted, 0.99),
+    ...latencies(acceptToReply, counted),
+  };
+}
+
+function latencies(histogram: Histogram, counted: Float64Array): Latencies {
+  const isEnough = histogram.total(counted) >= P99_REQUESTS_MIN;
+  return {
+    p50Ms: quantile(histogram, counted, 0.5),
+    p99Ms: isEnough ? quantile(histogram, counted, 0.99) : null,
+    maxMs: quantile(histogram, counted, 1),
   };
 }
 

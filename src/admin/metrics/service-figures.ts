@@ -63,5 +63,6 @@ function durableFigures(counts: DurableCounts, rates: DurableRates | null): Dura
     deathsPerSecond: rates?.deathsPerSecond ?? null,
     p50Ms: rates?.p50Ms ?? null,
     p99Ms: rates?.p99Ms ?? null,
+    maxMs: rates?.maxMs ?? null,
   };
 }

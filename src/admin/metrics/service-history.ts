@@ -1,6 +1,6 @@
 /**
  * The last ten minutes of each service, for the charts of its page. Only services with a label in
- * the metrics are kept, which bounds the memory: 11 KiB for each of `metrics.services`.
+ * the metrics are kept, which bounds the memory: 12 KiB for each of `metrics.services`.
  */
 import type { CountedService } from '../../core/counted-services.js';
 import type { SampleBlock } from '../ports.js';
@@ -16,6 +16,7 @@ const VALUES = [
   'redelivered',
   'p50Ms',
   'p99Ms',
+  'maxMs',
   'queued',
   'inFlight',
   'workersWaiting',
@@ -26,6 +27,7 @@ const VALUES = [
   'deaths',
   'toReplyP50Ms',
   'toReplyP99Ms',
+  'toReplyMaxMs',
   'open',
   'dead',
 ] as const;

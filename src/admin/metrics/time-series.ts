@@ -28,6 +28,7 @@ const COLUMNS = [
   'failed',
   'p50Ms',
   'p99Ms',
+  'maxMs',
   'queued',
   'inFlight',
   'workersWaiting',
@@ -134,7 +135,7 @@ export class TimeSeries {
       const { plain, stored } = service;
       const { queued, inFlight, workers } = requests.columns;
       const rates = plainFigures(requests, plain.sinceLast(), seconds);
-      const { p50Ms, p99Ms } = plainFigures(requests, plain.sinceOlder(), seconds);
+      const { p50Ms, p99Ms, maxMs } = plainFigures(requests, plain.sinceOlder(), seconds);
       yield [
         service,
         {
@@ -144,6 +145,7 @@ export class TimeSeries {
           redelivered: rates.redeliveriesPerSecond,
           p50Ms,
           p99Ms,
+          maxMs,
           queued: plain.now[queued] ?? 0,
           inFlight: plain.now[inFlight] ?? 0,
           workersWaiting: plain.now[workers.waiting] ?? 0,
@@ -171,6 +173,7 @@ export class TimeSeries {
       rates.failuresPerSecond,
       latency.p50Ms,
       latency.p99Ms,
+      latency.maxMs,
       now[queued] ?? 0,
       now[inFlight] ?? 0,
       now[workers.waiting] ?? 0,
@@ -198,6 +201,7 @@ const NOTHING_STORED = {
   deaths: null,
   toReplyP50Ms: null,
   toReplyP99Ms: null,
+  toReplyMaxMs: null,
   open: null,
   dead: null,
 };
@@ -216,6 +220,7 @@ function storedSample(
     deaths: rates.deathsPerSecond,
     toReplyP50Ms: rates.p50Ms,
     toReplyP99Ms: rates.p99Ms,
+    toReplyMaxMs: rates.maxMs,
     open: (stored.now[pending] ?? 0) + (stored.now[dispatched] ?? 0),
     dead: stored.now[dead] ?? 0,
   };

@@ -27,7 +27,7 @@ and the HTTP address is unknown or unusable), the configuration of this machine 
 export interface StateSource {
   /** The JSON of mmi.broker; by HTTP also the database, which clients are not told (`store`). */
   status(): Promise<Facts>;
-  /** The items of mmi.services. */
+  /** The items of mmi.services; by HTTP also `oldestQueuedMs` and `failedMsAgo`. */
   services(): Promise<readonly Facts[]>;
   /**
    * The items of mmi.workers, of all services or of one; by HTTP with a token also their addresses.
@@ -103,11 +103,7 @@ export function byHttp(client: AdminClient): StateSource {
       // Older brokers report no store.
       return { ...status, store: status['store'] ?? null };
     },
-    services: async () => {
-      // How long plain requests are queued is not in mmi.services, either.
-      const told = await allOf(client, '/api/v1/services');
-      return told.map(({ oldestQueuedMs: _oldest, ...service }) => service);
-    },
+    services: () => allOf(client, '/api/v1/services'),
     workers: (service) => {
       const name = service === undefined ? {} : { service: shownName(service) };
       return allOf(client, '/api/v1/workers', name);

@@ -1,7 +1,12 @@
 /** Figures of a service for people; `-` if there is none. */
 import type { Facts } from '../common/facts.js';
-import { duration } from '../common/output.js';
+import { duration, printable } from '../common/output.js';
 import type { Column } from '../common/table.js';
+
+/** The name of a service, and whether it is paused. */
+export function nameOf({ service, paused }: Facts): string {
+  return paused === true ? `${printable(service)} (paused)` : printable(service);
+}
 
 /** A column of numbers; see `Column.drop`. */
 export function figure(

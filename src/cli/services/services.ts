@@ -1,6 +1,7 @@
-/** `majordomo services`: the services of a broker and their load; describes, pauses and resumes one, exports contracts. */
+/** `majordomo services`: the services of a broker and their load; shows, describes, pauses and resumes one, exports contracts. */
 import type { Command } from 'commander';
 
+import { failuresOf, oldestOf, repliesOf } from '../../core/service-needs.js';
 import { type Facts, factsIn } from '../common/facts.js';
 import { tell } from '../common/formats.js';
 import { addSubcommand, examples } from '../common/options.js';
@@ -11,10 +12,21 @@ import { addOperatorOptions, type OperatorOptions, postTo } from '../connection/
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
 import { defineDescribe } from './describe.js';
 import { defineExport } from './export.js';
-import { countText, figure, msText, rateText } from './cells.js';
+import { countText, figure, msText, nameOf, rateText } from './cells.js';
+import {
+  addNameOption,
+  asOverMmi,
+  inOrder,
+  loadOf,
+  type NameOptions,
+  ORDER_TEXT,
+} from './service-loads.js';
+import { defineShow } from './show.js';
 
 const EXAMPLES = [
-  ['majordomo services', 'all services, by name'],
+  ['majordomo services', 'all services, those that fail first'],
+  ['majordomo services --name pay', 'those with this in their name'],
+  ['majordomo services show price', 'one of them: why it fails, its queue and workers'],
   ['majordomo services --watch', 'refreshed every second'],
   ['majordomo services --endpoint tcp://mq.example.org:5555', 'another broker, over MMI'],
   [
@@ -30,22 +42,27 @@ const EXAMPLES = [
 
 const COLUMNS: readonly Column<Facts>[] = [
   { head: 'SERVICE', cell: nameOf, cut: 12 },
-  figure('IDLE', 6, ({ workersWaiting }) => printable(workersWaiting)),
-  figure('BUSY', 7, ({ workersBusy }) => printable(workersBusy)),
+  figure('IDLE', 7, ({ workersWaiting }) => printable(workersWaiting)),
+  figure('BUSY', 8, ({ workersBusy }) => printable(workersBusy)),
   figure('QUEUED', null, ({ queued }) => printable(queued)),
-  figure('REPLIES/S', 5, ({ plain }) => rateText(factsIn(plain)?.['repliesPerSecond'])),
-  figure('FAILED/S', 8, ({ plain }) => rateText(factsIn(plain)?.['failuresPerSecond'])),
+  figure('REPLIES/S', 6, (service) => rateText(repliesOf(loadOf(service)))),
+  figure('FAILED/S', 9, (service) => rateText(failuresOf(loadOf(service)))),
   figure('P99', 2, ({ plain }) => msText(factsIn(plain)?.['p99Ms'])),
-  figure('PENDING', 4, ({ durable }) => countText(factsIn(durable)?.['pending'])),
+  figure('MAX', 3, ({ plain }) => msText(factsIn(plain)?.['maxMs'])),
+  figure('PENDING', 5, ({ durable }) => countText(factsIn(durable)?.['pending'])),
   figure('RETRYING', 1, ({ durable }) => countText(factsIn(durable)?.['retrying'])),
-  figure('DEAD', 9, ({ durable }) => countText(factsIn(durable)?.['dead'])),
-  figure('OLDEST', 3, ({ durable }) => msText(factsIn(durable)?.['oldestMs'])),
+  figure('DEAD', 10, ({ durable }) => countText(factsIn(durable)?.['dead'])),
+  figure('OLDEST', 4, (service) => msText(oldestOf(loadOf(service)))),
 ];
 
 const AFTER = `${examples(EXAMPLES)}
-IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST describe stored
-requests, P99 describes plain ones. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
-is listed while it has workers, queued or durable requests, and for ten minutes after.
+The order is that of the page: ${ORDER_TEXT}.
+IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to DEAD describe stored
+requests. REPLIES/S and FAILED/S are of plain and stored ones (attempts) together, OLDEST is the one that has waited longest.
+P99 and MAX (the longest) are of plain ones; these rates and times are those of the last 4 to 8 seconds, P99 only of at least 100
+replies. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
+is listed while it has workers, queued or durable requests, and for ten minutes after. MMI does not tell how long plain requests
+have waited, nor failures of more than 8 seconds ago.
 ${narrowText(COLUMNS)}${WATCH_TEXT}${WHERE_TEXT}`;
 
 /** Name, purpose, and what the service then is. */
@@ -61,16 +78,18 @@ http.token, and titanic.enabled at the broker.
 `;
 
 export function define(command: Command): void {
-  addWatchOption(addLookOptions(command, 'list'))
+  addNameOption(addWatchOption(addLookOptions(command, 'list')))
     .addHelpText('after', AFTER)
-    .action(async (options: LookOptions & WatchOptions) => {
+    .action(async (options: LookOptions & WatchOptions & NameOptions) => {
       await look(options, (broker) =>
-        show(options, () => broker.services(), {
-          text: (services, width) => table(COLUMNS, [...services].sort(byName), width),
+        show(options, async () => inOrder(await broker.services(), options), {
+          text: (services, width) => table(COLUMNS, services, width),
           names: (services) => services.map(({ service }) => service),
+          json: asOverMmi,
         }),
       );
     });
+  defineShow(command);
   defineDescribe(command);
   defineExport(command);
   for (const [name, about, past] of ACTIONS) {
@@ -83,14 +102,4 @@ export function define(command: Command): void {
         await tell(options.output, answer, `${printable(service)} is ${past}\n`);
       });
   }
-}
-
-function nameOf({ service, paused }: Facts): string {
-  return paused === true ? `${printable(service)} (paused)` : printable(service);
-}
-
-function byName(left: Facts, right: Facts): number {
-  const [one, other] = [nameOf(left), nameOf(right)];
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
 }

@@ -1,12 +1,14 @@
 /**
- * What `top` shows: the node in two lines, then as many services as fit, the busiest first; of a service that
- * is named its workers, too.
+ * What `top` shows: the node in two lines, then as many services as fit, those that fail first; of a service
+ * that is named its workers, too.
  */
+import { failuresOf, repliesOf } from '../../core/service-needs.js';
 import { type Facts, factsIn, reasonText } from '../common/facts.js';
 import { counted, duration, printable } from '../common/output.js';
 import type { Size } from '../common/screen.js';
 import { clipped, type Column, field, table } from '../common/table.js';
-import { countText, figure, rateText, sinceText } from './cells.js';
+import { countText, figure, nameOf, rateText, sinceText } from './cells.js';
+import { loadOf } from './service-loads.js';
 
 /** The node's state at one moment. */
 export interface Snapshot {
@@ -29,14 +31,14 @@ export interface NamedService {
 const wideHead = (head: string): string => head.padStart(7);
 
 export const SERVICES: readonly Column<Facts>[] = [
-  field('SERVICE', 'service', { cut: 10 }),
+  { head: 'SERVICE', cell: nameOf, cut: 10 },
   figure(wideHead('QUEUED'), 8, (service) => String(numberOf(service['queued']))),
-  figure(wideHead('BUSY'), 7, (service) => String(numberOf(service['workersBusy']))),
-  figure(wideHead('IDLE'), 6, (service) => String(numberOf(service['workersWaiting']))),
-  figure(wideHead('PENDING'), 5, (service) => countText(durable(service)['pending'])),
-  figure(wideHead('DEAD'), 4, (service) => countText(durable(service)['dead'])),
-  figure(wideHead('OUT/S'), 3, (service) => rateText(plain(service)['repliesPerSecond'])),
-  figure(wideHead('FAIL/S'), 2, (service) => rateText(plain(service)['failuresPerSecond'])),
+  figure(wideHead('BUSY'), 6, (service) => String(numberOf(service['workersBusy']))),
+  figure(wideHead('IDLE'), 5, (service) => String(numberOf(service['workersWaiting']))),
+  figure(wideHead('PENDING'), 4, (service) => countText(durable(service)['pending'])),
+  figure(wideHead('DEAD'), 3, (service) => countText(durable(service)['dead'])),
+  figure(wideHead('OUT/S'), 2, (service) => rateText(repliesOf(loadOf(service)))),
+  figure(wideHead('FAIL/S'), 7, (service) => rateText(failuresOf(loadOf(service)))),
   figure(wideHead('IN/S'), 1, (service) => rateText(plain(service)['requestsPerSecond'])),
 ];
 
@@ -50,11 +52,12 @@ const WORKERS: readonly Column<Facts>[] = [
 ];
 
 export function render(sight: Snapshot, { columns, rows }: Size): string {
-  const all = [...sight.services].sort(byLoad);
   const head = [...nodeLines(sight).map((line) => clipped(line, columns)), ''];
   const room = Math.max(0, rows - head.length - 2);
   const { named } = sight;
-  const listed = named === null ? all : all.filter(({ service }) => service === named.service);
+  const { services } = sight;
+  const listed =
+    named === null ? services : services.filter(({ service }) => service === named.service);
   const shown = listed.slice(0, room);
   const above = `${head.join('\n')}\n${table(SERVICES, shown, columns)}`;
   if (named !== null) {
@@ -117,17 +120,4 @@ function durable(service: Facts): Facts {
 
 function numberOf(value: unknown): number {
   return typeof value === 'number' ? value : 0;
-}
-
-function byLoad(left: Facts, right: Facts): number {
-  const more = (of: (service: Facts) => unknown): number =>
-    numberOf(of(right)) - numberOf(of(left));
-  const differences = [
-    more(({ queued }) => queued),
-    more(({ workersBusy }) => workersBusy),
-    more((service) => durable(service)['pending']),
-    more((service) => plain(service)['repliesPerSecond']),
-  ];
-  const names = String(left['service']) < String(right['service']) ? -1 : 1;
-  return differences.find((each) => each !== 0) ?? names;
 }

@@ -14,9 +14,16 @@ import {
 } from '../connection/admin.js';
 import type { AdminClient } from '../connection/admin-client.js';
 import { byHttp } from '../connection/broker-state.js';
+import {
+  addNameOption,
+  asOverMmi,
+  inOrder,
+  type NameOptions,
+  ORDER_TEXT,
+} from './service-loads.js';
 import { type NamedService, render, SERVICES, type Snapshot } from './top-view.js';
 
-interface TopOptions extends OperatorOptions {
+interface TopOptions extends OperatorOptions, NameOptions {
   readonly intervalMs: number;
 }
 
@@ -31,8 +38,9 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Lists the busiest services first; with SERVICE also its workers, the busiest first, with their addresses if you
-give a token. Rates are those of the last 4 to 8 seconds. If standard output is not a terminal, prints once and exits.
+The order is that of the page and of majordomo services: ${ORDER_TEXT}.
+With SERVICE it also lists the workers, the busiest first, with their addresses if you give a token. OUT/S and FAIL/S are of plain
+and stored requests (attempts) together. Rates are those of the last 4 to 8 seconds. If standard output is not a terminal, prints once and exits.
 ${narrowText(SERVICES)}`;
 
 /** Workers of the named service. */
@@ -40,7 +48,7 @@ const WORKERS_MAX = 1000;
 
 export function define(command: Command): void {
   const named = command.argument('[service]', 'show only this service and its workers');
-  addOperatorOptions(named, 'list')
+  addNameOption(addOperatorOptions(named, 'list'))
     .addOption(
       integerOption('--interval-ms <ms>', 'how often to refresh', 100, 3_600_000).default(1000),
     )
@@ -48,7 +56,7 @@ export function define(command: Command): void {
     .action(async (service: string | undefined, options: TopOptions) => {
       if (service !== undefined) checkService(service);
       const client = await adminClient(options);
-      const see = (): Promise<Snapshot> => takeSnapshot(client, service ?? null);
+      const see = (): Promise<Snapshot> => takeSnapshot(client, service ?? null, options);
       const { output, intervalMs } = options;
       if (isForScreen(output)) await watchOnScreen(output, see, render, intervalMs);
       else {
@@ -64,11 +72,15 @@ export function define(command: Command): void {
 }
 
 /** The node's state now. */
-async function takeSnapshot(client: AdminClient, service: string | null): Promise<Snapshot> {
+async function takeSnapshot(
+  client: AdminClient,
+  service: string | null,
+  wanted: NameOptions,
+): Promise<Snapshot> {
   const broker = byHttp(client);
   const status = await broker.status();
   const health = await broker.health();
-  const services = await broker.services();
+  const services = inOrder(await broker.services(), wanted);
   const named = service === null ? null : await workersOf(client, service);
   return { status, health, services, named };
 }
@@ -81,7 +93,8 @@ async function workersOf(client: AdminClient, name: string): Promise<NamedServic
   return { service, workers: items, isCut: next !== null };
 }
 
-function jsonOf({ status, health, services, named }: Snapshot): Readonly<Record<string, unknown>> {
+function jsonOf({ status, health, named, ...all }: Snapshot): Readonly<Record<string, unknown>> {
+  const services = asOverMmi(all.services);
   if (named === null) return { status, health, services };
   const { service, workers } = named;
   return {

@@ -10,7 +10,8 @@ import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/w
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
 import { sinceText } from './cells.js';
 
-const COLUMNS: readonly Column<Facts>[] = [
+/** The first column is the service. */
+export const WORKERS: readonly Column<Facts>[] = [
   field('SERVICE', 'service', { drop: 6 }),
   field('NAME', 'name', { cut: 12 }),
   field('STATE', 'state'),
@@ -32,7 +33,7 @@ const AFTER = `${examples(EXAMPLES)}
 NAME is the name that a worker gives itself, by default its host and process. ADDRESS is its network address,
 shown only over HTTP and with a token.
 Exit status 1 if the named service has no worker; not with --watch, which waits for one.
-${narrowText(COLUMNS)}${WATCH_TEXT}${WHERE_TEXT}`;
+${narrowText(WORKERS)}${WATCH_TEXT}${WHERE_TEXT}`;
 
 export function define(command: Command): void {
   const named = command.argument('[service]', 'only the workers of this service');
@@ -47,7 +48,7 @@ export function define(command: Command): void {
           return workers;
         };
         return show(options, ask, {
-          text: (workers, width) => table(COLUMNS, workers, width),
+          text: (workers, width) => table(WORKERS, workers, width),
           names: (workers) => workers.map(({ name }) => name ?? '-'),
         });
       });

@@ -1,6 +1,7 @@
 /** What needs a person first, then the charts and events of the node. */
 import type { VNode } from 'preact';
 
+import { byNeed } from '../../core/service-needs.js';
 import { Chart, type ChartOptions, TimeSpan } from '../chart.js';
 import { NODE_CHARTS, SMALL_CHARTS, STORED_CHARTS } from '../charts.js';
 import { Card, Empty, Figure } from '../controls.js';
@@ -10,7 +11,7 @@ import { bytes, count, plural } from '../format.js';
 import { linkTo } from '../links.js';
 import { overview, samples } from '../node.js';
 import { usePolled } from '../poll.js';
-import { allServices, byNeed, COLUMNS, servicesDelayMs } from '../services.js';
+import { allServices, COLUMNS, servicesDelayMs } from '../services.js';
 import { Table } from '../table.js';
 
 const EVENTS_SHOWN = 8;

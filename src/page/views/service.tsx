@@ -17,6 +17,7 @@ import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
 import { type Sample, type Samples, samplesOf } from '../samples.js';
 import { stateOf } from '../service-state.js';
+import { LONGEST, P50, P99 } from '../services.js';
 import { type Column, numeric, Table } from '../table.js';
 import { TestRequest } from '../test-request.js';
 import { actOnAll } from '../triage.js';
@@ -124,9 +125,10 @@ function Facts({ name, service: now, samples }: Loaded & { readonly name: string
     ['Queued', count(now?.queued ?? 0)],
     ['In flight', count(now?.inFlight ?? 0)],
     ['Replies', perSecond(plain?.repliesPerSecond ?? null)],
-    ['p50', millis(plain?.p50Ms ?? null)],
-    ['p99', millis(plain?.p99Ms ?? null)],
-  ] as const;
+    ['p50', millis(plain?.p50Ms ?? null), P50],
+    ['p99', millis(plain?.p99Ms ?? null), P99],
+    ['Longest', millis(plain?.maxMs ?? null), LONGEST],
+  ] as const satisfies readonly (readonly [label: string, value: string, about?: string])[];
   const durable = now?.durable ?? null;
   return (
     <>
@@ -134,8 +136,8 @@ function Facts({ name, service: now, samples }: Loaded & { readonly name: string
         <strong>{title}</strong>: {text}.
       </p>
       <div class="figures">
-        {figures.map(([label, value]) => (
-          <Figure key={label} label={label} value={value} />
+        {figures.map(([label, value, about]) => (
+          <Figure key={label} label={label} value={value} about={about} />
         ))}
       </div>
       {durable === null ? null : <StateCounts of="Durable" counts={durable} service={name} />}

@@ -1,12 +1,13 @@
 /** The list of services: those that need a person first, or sorted by a column. */
 import type { VNode } from 'preact';
 
+import { byNeed } from '../../core/service-needs.js';
 import { Card, Empty, FilterText } from '../controls.js';
 import { count } from '../format.js';
 import { filter } from '../links.js';
 import { decoded } from '../names.js';
 import { usePolled } from '../poll.js';
-import { allServices, byNeed, COLUMNS, servicesDelayMs } from '../services.js';
+import { allServices, COLUMNS, servicesDelayMs } from '../services.js';
 import { Table } from '../table.js';
 
 const PAGE_ROWS = 50;

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { TimeSeries } from '../../../src/admin/metrics/time-series.js';
 import { serviceFigures } from '../../../src/admin/metrics/service-figures.js';
-import type { ServiceStatus } from '../../../src/wire/mmi.js';
+import type { ServiceSeen } from '../../../src/broker/listing.js';
 import { sources } from '../../support/metrics.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
@@ -36,12 +36,12 @@ class Watched {
     return this;
   }
 
-  get all(): readonly ServiceStatus[] {
+  get all(): readonly ServiceSeen[] {
     const { broker, now } = this.#stage;
     return broker.listing.services({ service: 0, worker: 0 }, 1000, null, () => true, now).items;
   }
 
-  of(name: string): ServiceStatus | undefined {
+  of(name: string): ServiceSeen | undefined {
     return this.all.find(({ service }) => service === name);
   }
 }
@@ -102,6 +102,7 @@ describe('a service with stored requests', () => {
       deathsPerSecond: 0,
       p50Ms: null,
       p99Ms: null,
+      maxMs: null,
     });
   });
 
@@ -131,6 +132,20 @@ describe('a service with stored requests', () => {
         p50Ms: 0,
       },
     });
+  });
+
+  it('tells how long ago a plain request or an attempt of a stored one failed', () => {
+    const s = titanicStage({ titanic: { maxAttempts: 2, retryBaseMs: 100_000, retryMaxMs: 1e6 } });
+    const list = new Watched(s).seconds(4);
+    s.client('c1').request('pay', '1');
+    s.worker('w1').ready('pay').final('one');
+    expect(list.seconds(4).of('pay')?.failedMsAgo).toBeNull();
+    s.submits('pay', 'a');
+    s.worker('w2').ready('pay').fails(['error', 'E', 'no'], { of: 'a' });
+    expect(list.seconds(20).of('pay')?.failedMsAgo).toBe(16_000);
+    s.client('c1').request('pay', '2');
+    s.worker('w3').ready('pay').fails(['error', 'E', 'no'], { of: '2' });
+    expect(list.seconds(4).of('pay')?.failedMsAgo).toBe(0);
   });
 
   it('is of plain and stored requests together', () => {

@@ -49,7 +49,7 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
     }
     await untilLogged(daemon, 'request.refused', { reason: 'limit' }, 2);
     expect(await daemon.waitFor('request.refused')).toMatchObject({
-      msg: 'a request was refused: limits.queuedRequestsPerService is reached (service work, 127.0.0.1)',
+      msg: 'a request was refused: limits.queuedRequestsPerService is reached (service work, address 127.0.0.1)',
     });
   });
 

@@ -86,7 +86,7 @@ describe('majordomo services', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const [head, ...rows] = cells(stdout);
     expect(head?.join(' ')).toBe(
-      'SERVICE IDLE BUSY QUEUED REPLIES/S FAILED/S P99 PENDING RETRYING DEAD OLDEST',
+      'SERVICE IDLE BUSY QUEUED REPLIES/S FAILED/S P99 MAX PENDING RETRYING DEAD OLDEST',
     );
     expect(rows.map(([service, waiting]) => `${service ?? ''} ${waiting?.trim() ?? ''}`)).toEqual([
       'alpha 2',

@@ -79,16 +79,41 @@ describe('the samples of a node', () => {
     s.after(30);
     w1.final('one');
     // The sum of one value is that value.
-    expect(watch.seconds().newest).toMatchObject({ p50Ms: 30, p99Ms: 30 });
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: 30, maxMs: 30 });
     s.client('c1').request('echo', '2');
     s.after(46);
     w1.final('two');
     // Within the bucket from 25 to 50 ms.
-    expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
-    expect(watch.seconds(8).newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
-    expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, p99Ms: 46 });
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, maxMs: 50 });
+    expect(watch.seconds(8).newest).toMatchObject({ p50Ms: 37.5, maxMs: 50 });
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, maxMs: 46 });
     // Nothing was replied in the last ten.
-    expect(watch.seconds().newest).toMatchObject({ p50Ms: null, p99Ms: null });
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: null, maxMs: null });
+  });
+
+  it('have a p99 of at least 100 replies, and of fewer only the longest', () => {
+    const s = stage();
+    const watch = new Watch(s);
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1');
+    const replies = (count: number): void => {
+      for (let each = 0; each < count; each++) {
+        c1.request('echo', '1');
+        s.after(3);
+        w1.final('one');
+      }
+    };
+    replies(98);
+    c1.request('echo', 'slow');
+    s.after(400);
+    w1.final('done');
+    // The slowest of 99 is no 99th percentile.
+    expect(watch.seconds().newest).toMatchObject({ p99Ms: null, maxMs: 449 });
+    expect(watch.service('echo')).toMatchObject({ p99Ms: null, maxMs: 449 });
+    replies(1);
+    expect(watch.seconds().newest).toMatchObject({ p99Ms: 5, maxMs: 449.5 });
+    expect(watch.service('echo')).toMatchObject({ p99Ms: 5, maxMs: 449.5 });
+    expect(watch.seconds(2).history('echo').at(-1)).toMatchObject({ p99Ms: 5, maxMs: 449.5 });
   });
 
   it('are rates by the time that went by, not by the number of samples', () => {

@@ -111,7 +111,7 @@ describe('the state of a service in a sentence (issue 37)', () => {
       /^bad: No worker: 1 request waiting, the old/,
     );
     expect(said({ ...busy, workersWaiting: 1 })).toMatch(/^good: Serving: 2\S* replies/);
-    const late = await load<{ isLate(service: object): boolean }>('services.js');
+    const late = await load<{ isLate(service: object): boolean }>('../core/service-needs.js');
     const isLate = (oldestQueuedMs: number): boolean =>
       late.isLate({ ...base, ...busy, oldestQueuedMs });
     expect([isLate(4000), isLate(11_000)]).toEqual([false, true]);

@@ -14,7 +14,7 @@ const SWIFT: Snapshot['status'] = {
 const SIGHT: Snapshot = {
   status: { node: 'left', role: 'primary', state: 'active', uptimeMs: 65_000 },
   health: { ready: true, reason: null, degraded: [{ code: 'store_full', text: 'disk full' }] },
-  services: [service('idle', 3, 0, 0), service('slow', 0, 1, 5), SWIFT],
+  services: [{ ...service('slow', 0, 1, 5), paused: true }, SWIFT, service('idle', 3, 0, 0)],
   named: null,
 };
 
@@ -38,16 +38,16 @@ function lines(sight: Snapshot, columns: number, rows = 50): string[] {
 }
 
 describe('what top shows', () => {
-  it('is the node, what is hurt, and its services, the most loaded first', () => {
+  it('is the node, what is hurt, and its services, paused ones marked', () => {
     expect(lines(SIGHT, 80)).toEqual([
       'left primary active, up 1m 5s, ready',
       'DEGRADED: disk full',
       '3 services, 6 workers (3 busy), 5 queued, 5.0 replies/s',
       '',
-      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
-      'slow           5        1        0        -        -        -        -        -',
-      'swift          0        2        0        -        -      5.0      0.0       15',
-      'idle           0        0        3        -        -        -        -        -',
+      'SERVICE         QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
+      'slow (paused)        5        1        0        -        -        -        -',
+      'swift                0        2        0        -        -      5.0      0.0',
+      'idle                 0        0        3        -        -        -        -',
       '',
     ]);
   });

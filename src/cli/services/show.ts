@@ -1,0 +1,142 @@
+/** `majordomo services show`: one service, why its requests fail, and its workers. */
+import type { Command } from 'commander';
+
+import { MajordomoError } from '../../core/errors.js';
+import { oldestOf } from '../../core/service-needs.js';
+import { type Facts, factsIn, listIn } from '../common/facts.js';
+import { addSubcommand, checkService, examples } from '../common/options.js';
+import { counted, printable, shownName, styled } from '../common/output.js';
+import { clipped, type Column, field, table } from '../common/table.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
+import {
+  addOperatorOptions,
+  adminClient,
+  allOf,
+  type OperatorOptions,
+  pageOf,
+} from '../connection/admin.js';
+import type { AdminClient } from '../connection/admin-client.js';
+import { countText, msText, nameOf, rateText } from './cells.js';
+import { loadOf, needOf } from './service-loads.js';
+import { WORKERS } from './workers.js';
+
+const EXAMPLES = [
+  ['majordomo services show price', 'why it fails, what waits, and its workers'],
+  ["majordomo services show price -o json | jq '.failures[0]'", 'what fails most'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+Failures are those since the node started, counted by code (the 20 codes that came first, the rest together), those with the
+most first. Codes and reasons of workers need a token. Rates and times are those of the last 4 to 8 seconds, p99 only of at least
+100 replies. Exit status 1 if the node knows no such service.
+${WATCH_TEXT}`;
+
+const WORKERS_MAX = '1000';
+
+/** How requests ended that have no code. */
+const ENDINGS: Readonly<Record<string, string>> = {
+  'request.failed': 'failed',
+  'request.expired': 'expired',
+  'request.abandoned': 'given up by the broker',
+  'request.refused': 'refused',
+};
+
+const FAILURES: readonly Column<Facts>[] = [
+  field('TIMES', 'count', { right: true }),
+  { head: 'CODE', cell: ({ code, event }) => printable(code ?? ENDINGS[String(event)] ?? event) },
+  field('LAST', 'lastAt', { drop: 1 }),
+  field('LAST REASON', 'text', { cut: 24 }),
+];
+
+interface Sight {
+  /** `null`: the node has forgotten it, and only knows its failures. */
+  readonly service: Facts | null;
+  readonly failures: readonly Facts[];
+  readonly workers: readonly Facts[];
+}
+
+export function defineShow(parent: Command): void {
+  const about = 'show why requests of a service fail or wait, and its workers';
+  const command = addSubcommand(parent, 'show', about).argument('<service>', 'its name');
+  addWatchOption(addOperatorOptions(command))
+    .addHelpText('after', AFTER)
+    .action(async (name: string, options: OperatorOptions & WatchOptions) => {
+      checkService(name);
+      const client = await adminClient(options);
+      await show(options, () => sightOf(client, shownName(name)), { text: sightText });
+    });
+}
+
+/** @throws ERR_REQUEST_FAILED if the node knows nothing of it */
+async function sightOf(client: AdminClient, service: string): Promise<Sight> {
+  const [[known = null], { failures }, { items: workers }] = await Promise.all([
+    allOf(client, '/api/v1/services', { service }),
+    client.get('/api/v1/services/history', { service }),
+    pageOf(client, '/api/v1/workers', { service, limit: WORKERS_MAX }, null),
+  ]);
+  const counts = [...listIn(failures)].sort((a, b) => Number(b['count']) - Number(a['count']));
+  if (known === null && counts.length === 0) {
+    const text = `the node knows no service ${printable(service)}: it has no worker, and no request`;
+    throw new MajordomoError('ERR_REQUEST_FAILED', text);
+  }
+  return { service: known, failures: counts, workers };
+}
+
+function sightText({ service, failures, workers }: Sight, width: number): string {
+  const lines =
+    service === null ? ['forgotten: it has no worker, and no request'] : linesOf(service);
+  const isLocked = failures.some(({ event, text }) => event === 'request.failed' && text === null);
+  const all = failures.reduce((sum, { count }) => sum + Number(count), 0);
+  const locked = isLocked ? '; codes and reasons of workers need a token' : '';
+  const told = [
+    ...lines,
+    ...(all === 0
+      ? ['no failures since the node started']
+      : ['', `${counted(all, 'failure')} since the node started${locked}`]),
+  ];
+  return [
+    ...told.map((line) => `${clipped(line, width)}\n`),
+    ...(failures.length > 0 ? [table(FAILURES, failures, width)] : []),
+    workers.length > 0 ? `\n${table(WORKERS.slice(1), workers, width)}` : 'no workers\n',
+  ].join('');
+}
+
+function linesOf(service: Facts): readonly string[] {
+  const { workersWaiting, workersBusy, queued, inFlight } = service;
+  const oldest = oldestOf(loadOf(service));
+  const need = needOf(service);
+  const waiting = [
+    `${printable(queued)} queued, ${printable(inFlight)} at workers`,
+    ...(oldest === null ? [] : [`the oldest has waited for ${msText(oldest)}`]),
+  ];
+  const idle = `${printable(workersWaiting)} idle, ${printable(workersBusy)} busy`;
+  const [plain, durable] = [factsIn(service['plain']), factsIn(service['durable'])];
+  return [
+    styled(nameOf({ ...service, paused: false }), 'bold') + (need === '' ? '' : `: ${need}`),
+    `workers  ${idle}`,
+    `waiting  ${waiting.join('; ')}`,
+    ...(plain === null
+      ? []
+      : [`plain    ${ratesOf(plain, plain['failuresPerSecond'])}; ${timesOf(plain)}`]),
+    ...(durable === null
+      ? []
+      : [
+          `durable  ${storedOf(durable)}; ${ratesOf(durable, durable['failedAttemptsPerSecond'])}; ${timesOf(durable)}`,
+        ]),
+  ];
+}
+
+function ratesOf({ repliesPerSecond }: Facts, failed: unknown): string {
+  return `${rateText(repliesPerSecond)} replies/s, ${rateText(failed)} failed/s`;
+}
+
+function timesOf({ p50Ms, p99Ms, maxMs }: Facts): string {
+  return `p50 ${msText(p50Ms)}, p99 ${msText(p99Ms)}, longest ${msText(maxMs)}`;
+}
+
+function storedOf({ pending, dispatched, retrying, dead }: Facts): string {
+  const counts = { pending, dispatched, retrying, dead };
+  return Object.entries(counts)
+    .map(([state, count]) => `${countText(count)} ${state}`)
+    .join(', ');
+}
