@@ -256,6 +256,7 @@ describe('the page (issue 6.2)', () => {
       'Durable',
       'Events',
       'Map',
+      'Clients',
     ]);
     await seen.page.keyboard.press('4');
     await seen.sees(seen.page.getByRole('heading', { name: 'Events' }));
