@@ -6,7 +6,7 @@ import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import type { DurableRates, Latencies, PlainFigures } from '../../wire/mmi.js';
 
 /** Of fewer requests, the slowest hundredth is one request or two, and jumps with each of them. */
-export const P99_REQUESTS_MIN = 100;
+const P99_REQUESTS_MIN = 100;
 
 /** @param counted in that time, by column */
 export function plainFigures(

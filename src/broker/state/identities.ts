@@ -4,7 +4,7 @@ import { OldestFirst } from '../../core/oldest-first.js';
 import { type Quotas, NO_QUOTAS } from '../quotas.js';
 
 /** The most identities without a peer whose requests of the last seconds are still told. */
-export const GONE_MAX = 1000;
+const GONE_MAX = 1000;
 
 /** What all peers of one key, or of one source address, use together. */
 export class Identity {

@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type { ClientSeen } from '../../../src/broker/listing.js';
-import { GONE_MAX } from '../../../src/broker/state/identities.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 
 afterEach(endStages);
+
+/** So many that have left are remembered. */
+const GONE_MAX = 1000;
 
 const address = (number: number): string => `10.0.${number >> 8}.${number & 255}`;
 

@@ -58,8 +58,8 @@ describe('why plain requests fail, from the command line', () => {
       expect(stdout).toMatch(/^3 failures since the node started\n/m);
       expect(stdout).toMatch(/^ +3 +NO_RATE +\S+Z +no rate for XXX$/m);
       expect(stdout).toMatch(/^vm-price +waiting .* 127\.0\.0\.1$/m);
-      const json = JSON.parse((await run(['services', 'show', 'price', '--json', ...at])).stdout);
-      expect(json).toMatchObject({
+      const { stdout: told } = await run(['services', 'show', 'price', '--json', ...at]);
+      expect(JSON.parse(told)).toMatchObject({
         service: { service: 'price', oldestQueuedMs: null },
         failures: [{ event: 'request.failed', code: 'NO_RATE', count: 3 }],
         workers: [{ name: 'vm-price' }],

@@ -112,7 +112,9 @@ describe('the alert rules', () => {
     expect(told.map(({ alert }) => alert)).toEqual(BY_SERVICE);
     for (const { annotations } of told) {
       expect(annotations.summary).toContain('{{ $labels.service }}');
-      expect(annotations.description).toMatch(/majordomo durable ls|majordomo clients|request\.failed/);
+      expect(annotations.description).toMatch(
+        /majordomo durable ls|majordomo clients|request\.failed/,
+      );
     }
   });
 
