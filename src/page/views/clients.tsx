@@ -24,7 +24,7 @@ const COLUMNS: readonly Column<ClientLoad>[] = [
     head: 'Client',
     cell: ({ kind, name }) => (
       <>
-        {name === null ? 'stored without a key' : line(name)}
+        {name === null ? 'without a key' : line(name)}
         {kind === 'key' || kind === 'token' ? <span class="quiet">{` ${kind}`}</span> : null}
       </>
     ),
@@ -32,11 +32,12 @@ const COLUMNS: readonly Column<ClientLoad>[] = [
   },
   numeric('Requests', ({ requestsPerSecond }) => requestsPerSecond, perSecond),
   numeric('Refused', ({ refusedPerSecond }) => refusedPerSecond, perSecond, {
+    drop: 3,
     alarm: ({ refusedPerSecond }) => (refusedPerSecond > 0 ? 'requests are refused now' : null),
   }),
   numeric('Outstanding', ({ outstanding }) => outstanding),
-  numeric('Stored', ({ stored }) => stored, count, { drop: 2 }),
-  numeric('Stored bytes', ({ storedBytes }) => storedBytes, bytes, { drop: 3 }),
+  numeric('Durable', ({ stored }) => stored, count, { drop: 2 }),
+  numeric('Stored', ({ storedBytes }) => storedBytes, bytes),
   numeric('Memory', ({ heldBytes }) => heldBytes, bytes, { drop: 3 }),
   numeric('Connections', ({ connections }) => connections, count, { drop: 2 }),
   numeric('Workers', ({ workers }) => workers, count, { drop: 1 }),

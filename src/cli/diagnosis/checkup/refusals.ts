@@ -110,14 +110,28 @@ export async function listening(
   try {
     const asked = await client();
     const stream = await asked.listen('/api/v1/events', seconds * 1000);
-    return refusals(stream, seconds, await floodAt(asked));
+    return refusals(stream, seconds, await causesAt(asked));
   } catch (error) {
     const remedy = 'start the broker, with http.listen, or name it with --admin';
     return [problem(NAME, messageOf(error), remedy)];
   }
 }
 
-/** What to do about the one client that has most of the requests; `null`: there is none, or no token to see it. */
+/** Why requests wait until a limit is reached. */
+interface Causes {
+  /** What to do about the one client that has most of the requests; `null`: there is none, or no token to see it. */
+  readonly flood: string | null;
+  /** Services whose requests wait for a first worker. */
+  readonly unserved: ReadonlySet<unknown>;
+}
+
+async function causesAt(client: Pick<AdminClient, 'get'>): Promise<Causes> {
+  const query = { state: 'unserved', limit: '1000' };
+  const answer = await client.get('/api/v1/services', query).catch(() => null);
+  const unserved = new Set(listIn(answer?.['items']).map(({ service }) => service));
+  return { flood: await floodAt(client), unserved };
+}
+
 async function floodAt(client: Pick<AdminClient, 'get'>): Promise<string | null> {
   const query = { by: 'outstanding', limit: '1000' };
   const answer = await client.get('/api/v1/clients', query).catch(() => null);
@@ -137,10 +151,10 @@ async function floodAt(client: Pick<AdminClient, 'get'>): Promise<string | null>
 /**
  * @param stream of the events, as HTTP serves it
  * @param seconds for how long it was read
- * @param flood what to do about a client that floods
+ * @param causes of limits that were reached
  */
-function refusals(stream: string, seconds: number, flood: string | null): readonly Finding[] {
-  return explained(eventsIn(stream), seconds, flood);
+function refusals(stream: string, seconds: number, causes: Causes): readonly Finding[] {
+  return explained(eventsIn(stream), seconds, causes);
 }
 
 /** The data of server-sent events; what is cut at the end is left out. */
@@ -156,14 +170,10 @@ interface Refusal {
 }
 
 /** One finding for all equal refusals, the latest first. */
-function explained(
-  events: readonly Facts[],
-  seconds: number,
-  flood: string | null,
-): readonly Finding[] {
+function explained(events: readonly Facts[], seconds: number, causes: Causes): readonly Finding[] {
   const refused = new Map<string, Refusal>();
   for (const { time, ...event } of events) {
-    if (remedyOf(event, flood) === null) continue;
+    if (remedyOf(event, causes) === null) continue;
     const same = JSON.stringify(event);
     const count = (refused.get(same)?.count ?? 0) + 1;
     // Moved behind all others.
@@ -175,7 +185,7 @@ function explained(
     return [ok(NAME, text)];
   }
   const all = [...refused.values()].reverse();
-  const findings = all.slice(0, SHOWN_MAX).map((each) => findingOf(each, flood));
+  const findings = all.slice(0, SHOWN_MAX).map((each) => findingOf(each, causes));
   if (all.length > SHOWN_MAX) {
     const text = `${all.length - SHOWN_MAX} more, which were refused before these`;
     findings.push(warning(NAME, text, 'majordomo events, or the log, has all'));
@@ -183,19 +193,23 @@ function explained(
   return findings;
 }
 
-function findingOf({ event, count, last }: Refusal, flood: string | null): Finding {
+function findingOf({ event, count, last }: Refusal, causes: Causes): Finding {
   const times = count === 1 ? `at ${last}` : `${counted(count, 'time')}, the last at ${last}`;
   const text = `${senderOf(event)}: ${saidOf(event)} (${String(event['event'])}, ${times})`;
-  return warning(NAME, text, remedyOf(event, flood) ?? '');
+  return warning(NAME, text, remedyOf(event, causes) ?? '');
 }
 
 /** @returns what to do; `null`: no peer was refused, or only told to wait */
-function remedyOf(event: Facts, flood: string | null): string | null {
+function remedyOf(event: Facts, { flood, unserved }: Causes): string | null {
   const remedies = REMEDIES[String(event['event'])];
   if (remedies === undefined || event['severity'] === 'info') return null;
   if (event['event'] === 'request.refused' && event['reason'] === 'limit') {
     const text = String(event['text']);
-    return LIMITS.find(([names]) => names.test(text))?.[1] ?? flood ?? FLOOD;
+    const known = LIMITS.find(([names]) => names.test(text))?.[1];
+    if (known !== undefined) return known;
+    const { service } = event;
+    const isUnserved = unserved.has(service);
+    return isUnserved ? `start workers of ${String(service)}: it has none` : (flood ?? FLOOD);
   }
   if (typeof remedies === 'string') return remedies;
   const deciding = String(event['kind'] ?? event['reason']);

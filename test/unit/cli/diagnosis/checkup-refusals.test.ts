@@ -25,19 +25,27 @@ function refusals(
   stream: string,
   seconds: number,
   clients?: readonly object[],
+  unserved: readonly string[] = [],
 ): ReturnType<typeof listening> {
-  const told = { items: clients, total: clients?.length };
-  const get = (): Promise<Facts> =>
-    clients === undefined ? Promise.reject(new Error('401')) : Promise.resolve(told);
+  const get = async (path: string): Promise<Facts> => {
+    if (path === '/api/v1/services') return { items: unserved.map((service) => ({ service })) };
+    if (clients === undefined) throw new Error('401');
+    return await Promise.resolve({ items: clients, total: clients.length });
+  };
   return listening(() => Promise.resolve({ listen: () => Promise.resolve(stream), get }), seconds);
 }
 
 const OVER = { event: 'request.refused', severity: 'warn', reason: 'limit', service: 'resize' };
 
 /** What doctor says to do about a limit. */
-async function limitRemedy(limit: string, clients?: readonly object[]): Promise<string | null> {
+async function limitRemedy(
+  limit: string,
+  clients?: readonly object[],
+  unserved: readonly string[] = [],
+): Promise<string | null> {
   const event = at(1, { ...OVER, text: `${limit} is reached`, key: null, address: '10.0.0.8' });
-  const [finding] = await refusals(`data: ${JSON.stringify(event)}\n\n`, 1, clients);
+  const stream = `data: ${JSON.stringify(event)}\n\n`;
+  const [finding] = await refusals(stream, 1, clients, unserved);
   return finding?.remedy ?? null;
 }
 
@@ -106,6 +114,15 @@ describe('what doctor --listen says of refused peers', () => {
         /^see who has most outstanding with majordomo clients .*; if none does, start more workers/,
       );
     }
+  });
+
+  it('says to start workers where the service has none, however many requests one client has', async () => {
+    const flood = [client('10.0.0.9', 9000, 950), client('10.0.0.8', 10, 3)];
+    const limit = 'limits.queuedRequestsPerService';
+    expect(await limitRemedy(limit, flood, ['resize'])).toBe(
+      'start workers of resize: it has none',
+    );
+    expect(await limitRemedy(limit, flood, ['other'])).toMatch(/^the address 10\.0\.0\.9 floods/);
   });
 
   it('advises of a limit what fits it', async () => {
