@@ -105,6 +105,11 @@ export function hasPrograms({ http }: Pick<Config, 'http'>): boolean {
   return http.listen !== 'off' && http.tokens.some(({ role }) => role === 'request');
 }
 
+/** Whether webhooks may be sent. */
+export function hasWebhooks({ http }: Pick<Config, 'http'>): boolean {
+  return http.webhookHosts !== null;
+}
+
 /** Names and texts of tokens are unique: each tells who acted, and what it may do. */
 function tokensDiffer({ http }: Config): readonly Broken[] {
   const names = new Set([OWN_TOKEN]);

@@ -23,9 +23,9 @@ interface Facts {
   /**
    * SIGHUP applies a change without a restart. `secretKeys`: only if nothing changes but the secret
    * key files of listeners with the transport `zmtp`. `tokens`: unless it brings the first token of
-   * programs.
+   * programs. `webhooks`: unless neither programs nor webhooks were there before.
    */
-  readonly live?: true | 'secretKeys' | 'tokens';
+  readonly live?: true | 'secretKeys' | 'tokens' | 'webhooks';
   /** It has secrets, which nothing shows. */
   readonly secret?: true;
   /** Whether the key, whose value is always text, takes this one. */

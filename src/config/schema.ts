@@ -313,7 +313,7 @@ export const SCHEMA = map({
         'From where `http.trustedUserHeader` is believed: addresses, networks such as `10.0.0.0/8`, and `unix` for `http.listen: unix:PATH`.',
       ),
     webhookHosts: maybe(line(4096), 'none: no webhooks')
-      .meta(LIVE)
+      .meta({ live: 'webhooks' })
       .describe(
         'To which hosts webhooks may go, separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. At most 4 webhooks at a time are sent to one host, 256 in all. Needs `http.webhookSecretFile`.',
       ),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
 
+import { askedExtensions } from '../../../src/config/asked.js';
 import { diff, withLiveKeys } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';
 import { parseNetwork } from '../../../src/config/http-access.js';
@@ -158,6 +159,23 @@ describe('http.tokens', () => {
     ]);
     const { live, restart } = diff(load({}).config, loaded.config);
     expect([live.length > 0, restart]).toEqual([true, []]);
+  });
+
+  it('are not needed for webhooks, whose first hosts need a restart without programs', () => {
+    const webhooks = ['http.webhookHosts=hooks.example', 'http.webhookSecretFile=secret'];
+    const others = ['http.webhookHosts=hooks.example, others.example', 'http.webhookSecretFile=s'];
+    const programs = tokens(PROGRAM);
+    const keysOf = (from: readonly string[], to: readonly string[]): unknown => {
+      const { live, restart } = diff(load({ sets: from }).config, load({ sets: to }).config);
+      const isThere = ({ key }: { key: string }): boolean => key === 'http.webhookHosts';
+      return [live.some(isThere), restart.some(isThere)];
+    };
+    expect(askedExtensions(load({ sets: webhooks }).config).has('programs')).toBe(true);
+    expect(askedExtensions(load({}).config).has('programs')).toBe(false);
+    expect(keysOf([], webhooks)).toEqual([false, true]);
+    expect(keysOf([programs], [...webhooks, programs])).toEqual([true, false]);
+    expect(keysOf(webhooks, others)).toEqual([true, false]);
+    expect(keysOf(webhooks, [])).toEqual([true, false]);
   });
 
   it('changes with SIGHUP, but the first token of programs needs a restart', () => {
