@@ -32,7 +32,12 @@ const fields = [
   ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [field, name, kind, setBy]),
   ...KEPT_ROWS.map(({ kept, name, type }) => [kept, name, type, 'client']),
 ];
-const jobOptions = JOB_ROWS.map(({ name, what, about }) => [`\`${name}\``, what, about]);
+const jobOptions = JOB_ROWS.map(({ name, what, about, usual }) => [
+  `\`${name}\``,
+  what,
+  usual,
+  about,
+]);
 
 const files = {
   'docs/configuration.md': referencePage(

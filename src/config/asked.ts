@@ -1,7 +1,7 @@
 /** Which extensions a configuration asks for. */
 import { isPostgres } from '../core/postgres-url.js';
 import type { Config } from './config.js';
-import { hasPrograms } from './http-access.js';
+import { hasPrograms, hasWebhooks } from './http-access.js';
 
 /** Each extension, and the key that asks for it. */
 const ASKED = {
@@ -12,7 +12,10 @@ const ASKED = {
     'broker.listen[].transport',
     ({ broker }) => broker.listen.some(({ transport }) => transport === 'libzmq'),
   ],
-  programs: ['http.tokens', hasPrograms],
+  programs: [
+    'http.tokens or http.webhookHosts',
+    (config) => hasPrograms(config) || hasWebhooks(config),
+  ],
   postgres: ['titanic.store', ({ titanic }) => titanic.enabled && isPostgres(titanic.store)],
 } as const satisfies Readonly<Record<string, readonly [key: string, (config: Config) => boolean]>>;
 

@@ -23,8 +23,8 @@ export interface TokenConfig {
   /** Who acted, in events; for `request`, the identity `token:NAME`. */
   readonly name: string;
   readonly role: TokenRole;
-  /** Either this or `tokenFile`. */
-  readonly token: string | null;
+  /** Either this or `tokenFile`; two secrets while one takes the place of the other. */
+  readonly token: string | readonly string[] | null;
   readonly tokenFile: string | null;
   /** For `request`: globs over the services that it may request. */
   readonly client: readonly string[];
@@ -41,6 +41,11 @@ export interface ListenerCurveConfig {
 /** The files, the current key's first. */
 export function secretKeyFilesOf({ secretKeyFile }: ListenerCurveConfig): readonly string[] {
   return typeof secretKeyFile === 'string' ? [secretKeyFile] : secretKeyFile;
+}
+
+/** The secrets of a token, the current one first. */
+export function secretsOf(token: TokenConfig['token']): readonly string[] {
+  return [token ?? []].flat();
 }
 
 /** How much of `mmi.*` a listener answers (D74). */

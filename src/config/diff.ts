@@ -1,6 +1,6 @@
 /** What a reread of the configuration (SIGHUP) can apply, and what needs a restart. */
 import type { Config, ListenerConfig, ListeningSection, PublisherConfig } from './config.js';
-import { hasPrograms } from './http-access.js';
+import { hasPrograms, hasWebhooks } from './http-access.js';
 import { shown } from './explain.js';
 import type { Row } from './kinds.js';
 import { SECTIONS } from './schema.js';
@@ -81,6 +81,7 @@ export function withLiveKeys(from: Config, to: Config): Config {
 
 function isLive(section: string, { live }: Row, from: Config, to: Config): boolean {
   if (live === 'tokens') return hasPrograms(from) || !hasPrograms(to);
+  if (live === 'webhooks') return hasPrograms(from) || hasWebhooks(from) || !hasWebhooks(to);
   if (live !== 'secretKeys') return live === true;
   // Only `listen` of these sections is so.
   return onlyKeysDiffer(section as ListeningSection, from, to);

@@ -22,6 +22,9 @@ function defaultText(row: Row): string {
 function changeNeeds({ live }: Row): string {
   if (live === 'secretKeys') return 'a restart, except `secretKeyFile` with `zmtp`: SIGHUP';
   if (live === 'tokens') return 'SIGHUP; a restart for the first token with `role: request`';
+  if (live === 'webhooks') {
+    return 'SIGHUP; a restart for the first hosts, unless a token has `role: request`';
+  }
   return live === true ? 'SIGHUP' : 'a restart';
 }
 

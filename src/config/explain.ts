@@ -20,10 +20,13 @@ const MASK = '********';
 /** The value of a key, with secrets masked. */
 export function shown(section: string, key: string, value: unknown): unknown {
   if (value === null || SECTIONS[section]?.keys[key]?.secret !== true) return value;
-  if (!Array.isArray(value)) return MASK;
-  return value.map((token: TokenConfig) =>
-    token.token === null ? token : { ...token, token: MASK },
-  );
+  if (key !== 'tokens') return masked(value as TokenConfig['token']);
+  return (value as TokenConfig[]).map((token) => ({ ...token, token: masked(token.token) }));
+}
+
+function masked(token: TokenConfig['token']): TokenConfig['token'] {
+  if (token === null) return null;
+  return typeof token === 'string' ? MASK : token.map(() => MASK);
 }
 
 /** Every key with its value and its source, in the order of the reference page. */

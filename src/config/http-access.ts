@@ -2,9 +2,9 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 
-import type { Config, TokenConfig, TokenRole } from './config.js';
+import { type Config, secretsOf, type TokenConfig, type TokenRole } from './config.js';
 import { globs } from './grants.js';
-import { choice, expected, keysOf, list, map, NAME_PATTERN, pathOf, secret } from './kinds.js';
+import { choice, expected, keysOf, list, map, NAME_PATTERN, pathOf, secrets } from './kinds.js';
 import { broken, type Broken, rule, type Rule } from './rule.js';
 
 /** The name of the node's own token, which is in no list. */
@@ -29,7 +29,7 @@ const token = map(
   {
     name: z.string({ error: expected(NAME, { isSecret, isText: true }) }).regex(NAME_PATTERN),
     role: choice(TOKEN_ROLES),
-    token: secret.exactOptional(),
+    token: secrets.exactOptional(),
     tokenFile: pathOf('the path of a file with the token', isSecret).exactOptional(),
     client: globs({ isSecret }).exactOptional(),
     quota: z.string({ error: 'expected a name from limits.quotas' }).exactOptional(),
@@ -62,7 +62,7 @@ export const tokens = list(token, `a list of ${keysOf(token.shape)}`, TOKENS_MAX
   .meta({ none: 'none', live: 'tokens', secret: true });
 
 /** `http.readToken` as one of the tokens. */
-export function readTokenOf(token: string | null): TokenConfig[] {
+export function readTokenOf(token: string | string[] | null): TokenConfig[] {
   return token === null ? [] : [inFull({ name: READ_TOKEN, role: 'read', token })];
 }
 
@@ -105,28 +105,35 @@ export function hasPrograms({ http }: Pick<Config, 'http'>): boolean {
   return http.listen !== 'off' && http.tokens.some(({ role }) => role === 'request');
 }
 
+/** Whether webhooks may be sent. */
+export function hasWebhooks({ http }: Pick<Config, 'http'>): boolean {
+  return http.webhookHosts !== null;
+}
+
 /** Names and texts of tokens are unique: each tells who acted, and what it may do. */
 function tokensDiffer({ http }: Config): readonly Broken[] {
   const names = new Set([OWN_TOKEN]);
-  const secrets = new Set([http.token]);
-  return http.tokens.flatMap(({ name, token: secret }, index) => {
+  const known = new Set<string>();
+  const isTwice = (token: TokenConfig['token']): boolean =>
+    secretsOf(token).filter((secret) => known.size === known.add(secret).size).length > 0;
+  const own = broken('http.token', isTwice(http.token) ? 'has the same secret twice' : null);
+  const others = http.tokens.flatMap(({ name, token }, index) => {
     const isShort =
       name === READ_TOKEN && index === http.tokens.length - 1 && http.readToken !== null;
     const path = ['http', 'tokens', index];
     const whose =
       name === OWN_TOKEN ? "is the name of the node's own token" : 'is already the name of another';
-    const isTwice = secret !== null && secrets.has(secret);
     const found = [
       ...broken([...path, 'name'], names.has(name) && !isShort ? whose : null),
       ...broken(
         isShort ? READ_TOKEN : [...path, 'token'],
-        isTwice ? 'is the same as another token' : null,
+        isTwice(token) ? 'is the same as another token' : null,
       ),
     ];
     names.add(name);
-    secrets.add(secret);
     return found;
   });
+  return [...own, ...others];
 }
 
 export const HTTP_RULES: readonly Rule[] = [

@@ -23,9 +23,9 @@ interface Facts {
   /**
    * SIGHUP applies a change without a restart. `secretKeys`: only if nothing changes but the secret
    * key files of listeners with the transport `zmtp`. `tokens`: unless it brings the first token of
-   * programs.
+   * programs. `webhooks`: unless neither programs nor webhooks were there before.
    */
-  readonly live?: true | 'secretKeys' | 'tokens';
+  readonly live?: true | 'secretKeys' | 'tokens' | 'webhooks';
   /** It has secrets, which nothing shows. */
   readonly secret?: true;
   /** Whether the key, whose value is always text, takes this one. */
@@ -223,6 +223,22 @@ export const secret: z.ZodString = text(
   /^[\x21-\x7e]{16,}$/,
   true,
 ).meta({ secret: true });
+
+const SECRETS =
+  '16 to 512 characters of printable ASCII without spaces, or a list of two such texts';
+const SECRETS_MAX = 2;
+
+/** A secret, or two while one takes the place of the other. */
+export const secrets: z.ZodUnion<readonly [z.ZodString, z.ZodArray<z.ZodString>]> = z
+  .union([secret, list(secret, SECRETS, SECRETS_MAX, { min: 1, isSecret: true })], {
+    error: expected(SECRETS, { isSecret: true, isText: true }),
+  })
+  .meta({
+    value: SECRETS,
+    secret: true,
+    // Brackets make a list, also without spaces in it.
+    takes: (given) => !/^\[.*\]$/.test(given) && secret.safeParse(given).success,
+  });
 
 export const header: z.ZodString = text(
   'the name of a header, 1 to 64 characters',

@@ -27,7 +27,7 @@ import {
   path,
   rowsOf,
   type Row,
-  secret,
+  secrets,
   size,
   url,
 } from './kinds.js';
@@ -284,12 +284,12 @@ export const SCHEMA = map({
       .describe(
         '`host:port` or `http://host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. If it is not on loopback, `http.tls` or `http.insecure` is required.',
       ),
-    token: maybe(secret, 'created at the first start in `node.dataDir`/http.token, mode 0600')
+    token: maybe(secrets, 'created at the first start in `node.dataDir`/http.token, mode 0600')
       .meta(LIVE)
       .describe(
-        "The node's own token, which may do what operators may; further ones: `http.tokens`. A token is required for every change over HTTP, and for reading if `http.listen` is not on loopback or `http.requireToken` is true. Printable ASCII without spaces.",
+        "The node's own token, which may do what operators may; further ones: `http.tokens`. A token is required for every change over HTTP, and for reading if `http.listen` is not on loopback or `http.requireToken` is true. With a second secret, in a list or as a second line of the file, both are valid: see Tokens.",
       ),
-    readToken: maybe(secret)
+    readToken: maybe(secrets)
       .meta(LIVE)
       .describe(
         'A token that only reads, for Prometheus and dashboards: short for an entry of `http.tokens` with the role `read` and the name `http.readToken`.',
@@ -313,7 +313,7 @@ export const SCHEMA = map({
         'From where `http.trustedUserHeader` is believed: addresses, networks such as `10.0.0.0/8`, and `unix` for `http.listen: unix:PATH`.',
       ),
     webhookHosts: maybe(line(4096), 'none: no webhooks')
-      .meta(LIVE)
+      .meta({ live: 'webhooks' })
       .describe(
         'To which hosts webhooks may go, separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. At most 4 webhooks at a time are sent to one host, 256 in all. Needs `http.webhookSecretFile`.',
       ),

@@ -1,19 +1,18 @@
 /** The HTTP server of this node, and its token. */
 import { BlockList } from 'node:net';
 
-import type { Config } from '../config/config.js';
+import { type Config, secretsOf } from '../config/config.js';
 import { parseHttpListen } from '../config/endpoint.js';
 import { hasPrograms, OWN_TOKEN, parseNetwork, TOKEN_PREFIX, UNIX } from '../config/http-access.js';
-import { readToken } from '../config/io/token-files.js';
+import { type NamedSecret, readToken } from '../config/io/token-files.js';
 import { present } from '../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import type { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
-import type { Admits, NamedToken, TrustedUsers } from '../admin/http/guard.js';
+import type { Admits, TrustedUsers } from '../admin/http/guard.js';
 import { indexRoute } from '../admin/http/index-route.js';
 import { readPage } from '../admin/io/page-folder.js';
 import { type HttpServer, openHttpServer } from '../admin/io/server.js';
-import { savedToken } from '../admin/io/token-file.js';
 import { pageRoutes } from '../admin/http/page-routes.js';
 import type { Ports } from '../admin/ports.js';
 import type { Route } from '../admin/http/route.js';
@@ -23,6 +22,7 @@ import type { Log } from '../admin/log/log.js';
 import type { EventSink } from '../admin/log/tee.js';
 import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
 import type { Extension } from './extension.js';
+import { savedToken } from './io/token-file.js';
 import { identityOf, shownAddress } from '../zmtp/identity.js';
 import { acceptable, accepted, reserved } from '../zmtp/sockets/descriptors.js';
 
@@ -100,10 +100,13 @@ function allRoutes(...args: Parameters<typeof routesOf>): Route[] {
  * @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID
  */
 function admitsOf({ http }: Config, dataDir: string, log: Log): Admits {
-  const own = http.token ?? tokenIn(dataDir, log);
-  const tokens: NamedToken[] = [{ name: OWN_TOKEN, role: 'operate', token: own }];
-  for (const each of http.tokens.map(readToken)) {
-    const same = tokens.find(({ token }) => token === each.token);
+  const own = http.token === null ? tokenIn(dataDir, log) : secretsOf(http.token);
+  const tokens: NamedSecret[] = [];
+  for (const each of [
+    ...own.map((secret) => ({ name: OWN_TOKEN, role: 'operate', secret }) as const),
+    ...http.tokens.flatMap(readToken),
+  ]) {
+    const same = tokens.find(({ secret }) => secret === each.secret);
     if (same !== undefined) {
       const text = `http.tokens: the token of ${each.name} equals that of ${same.name}: each needs its own`;
       throw new MajordomoError('ERR_CONFIG_INVALID', text);
@@ -136,12 +139,11 @@ export function renewTokens(
 ): readonly string[] {
   try {
     const admits = admitsOf(config, dataDir, log);
-    const gone = http.setAdmits(admits);
-    const replaced = admits.tokens.map(({ name }) => name).filter((name) => gone.has(name));
-    if (replaced.length === 0) return [];
-    const text = `another token, or another role: ${replaced.join(', ')}`;
-    log.info({ event: 'http.tokens_renewed', tokens: replaced }, text);
-    return replaced;
+    const renewed = http.setAdmits(admits);
+    if (renewed.length === 0) return [];
+    const text = `other secrets, or another role: ${renewed.join(', ')}`;
+    log.info({ event: 'http.tokens_renewed', tokens: renewed }, text);
+    return renewed;
   } catch (error) {
     const text = `the tokens of HTTP were not reloaded: ${messageOf(error)}`;
     log.error({ event: 'http.tokens_refused', code: codeOf(error) }, text);
@@ -149,15 +151,15 @@ export function renewTokens(
   }
 }
 
-function tokenIn(dataDir: string, log: Log): string {
-  const { token, unsaved } = savedToken(dataDir, freshToken);
+function tokenIn(dataDir: string, log: Log): readonly string[] {
+  const { secrets, unsaved } = savedToken(dataDir, freshToken);
   if (unsaved !== null) {
     log.error(
       { event: 'http.token_unsaved', reason: unsaved },
       `http.token could not be written, so it is unknown to users and changes with a restart: ${unsaved}`,
     );
   }
-  return token;
+  return secrets;
 }
 
 function freshToken(): string {

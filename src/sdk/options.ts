@@ -4,6 +4,7 @@ import { isWhole } from '../core/numbers.js';
 import type { Dial } from '../zmtp/link-port.js';
 import { type Headers, headersFault } from '../wire/headers.js';
 import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
+import { optionLike } from '../wire/submit-options.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
 import { checkSodium } from '../zmtp/curve/sodium.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
@@ -428,9 +429,9 @@ export class Options {
     throw wrong(name, `must be ${values.map((one) => `'${one}'`).join(' or ')}`);
   }
 
-  /** The options of one request. */
-  request(client: ClientSettings): RequestSettings {
-    return { ...this.plainRequest(client), headers: this.#headers() };
+  /** The options of one request. @param options names that no header may look like */
+  request(client: ClientSettings, options: readonly string[] = []): RequestSettings {
+    return { ...this.plainRequest(client), headers: this.#headers(options) };
   }
 
   /** The same without headers. */
@@ -443,9 +444,14 @@ export class Options {
   }
 
   /** A copy, which nobody changes. */
-  #headers(): Headers | undefined {
+  #headers(options: readonly string[]): Headers | undefined {
     const given = this.take('headers');
     if (given === undefined) return undefined;
+    for (const name of Object.keys(given ?? {})) {
+      const option = optionLike(name, options);
+      if (option === undefined) continue;
+      throw wrong('headers', `have one that looks like the option ${option}: use the option`);
+    }
     const fault = headersFault(given);
     if (fault === null) return { ...(given as Headers) };
     throw sdkError('ERR_MDP_OPTION', fault, { details: { option: 'headers' } });

@@ -1,7 +1,7 @@
 /**
  * The options of a durable request that mean the same wherever it is stored: as JSON of `titanic.submit` and
  * `titanic.schedule` (D16, D80), in the SDK, as flags of the command line, and, if they are numbers or texts, as
- * parameters of HTTP. A row is all that an option needs; with `kept` the broker stores and replicates it as it is.
+ * parameters of HTTP, where `webhook` is a header. A row is all that an option needs; with `kept` the broker stores and replicates it as it is.
  *
  * The file is also built for the page: no functions of `Buffer`.
  */
@@ -43,15 +43,26 @@ export interface JobOptions {
    * false. A request stored without a key is always open to every holder of its uuid.
    */
   readonly shared?: boolean;
+  /**
+   * A URL that is told of the end of the request, if the broker allows its host (`http.webhookHosts`): 1 to 2048
+   * characters of printable ASCII. Default: none.
+   */
+  readonly webhook?: string;
 }
 
 type JobOption = (
   | { readonly type: 'flag' }
   /** Bounds of the number, of the bytes in UTF-8, or of each pause. */
-  | { readonly type: 'whole' | 'text' | 'pauses'; readonly min: number; readonly max: number }
+  | {
+      readonly type: 'whole' | 'text' | 'url' | 'pauses';
+      readonly min: number;
+      readonly max: number;
+    }
 ) & {
   /** For the help of commands and of HTTP. */
   readonly about: string;
+  /** How a request is stored without it, for documents. */
+  readonly usual: string;
 } & (Kept | { readonly kept?: never });
 
 /** The broker keeps it as it is. */
@@ -67,7 +78,7 @@ export interface Kept {
 type TypeOf<Value> = Value extends number
   ? 'whole'
   : Value extends string
-    ? 'text'
+    ? 'text' | 'url'
     : Value extends boolean
       ? 'flag'
       : 'pauses';
@@ -76,25 +87,42 @@ export const JOB_OPTIONS = {
   priority: {
     ...{ type: 'whole', min: -PRIORITY_MAX, max: PRIORITY_MAX },
     about: 'higher ones are delivered first',
+    usual: '0',
   },
   delayMs: {
     ...{ type: 'whole', min: 0, max: DURATION_MS_MAX },
     about: 'how long it is not delivered',
+    usual: '0',
   },
   ttlMs: {
     ...{ type: 'whole', min: 1, max: DURATION_MS_MAX },
     about: 'how long it may go without a reply, from the time at which it may first run',
+    usual: '`titanic.requestTtlMs`',
   },
-  maxAttempts: { type: 'whole', min: 1, max: 1000, about: 'attempts after which it is dead' },
+  maxAttempts: {
+    ...{ type: 'whole', min: 1, max: 1000 },
+    about: 'attempts after which it is dead',
+    usual: '`titanic.maxAttempts`',
+  },
   backoff: {
     ...{ type: 'pauses', min: 1, max: 86_400_000 },
     about: 'pause after the first failed attempt, doubled after each, and the longest',
+    usual: '`titanic.retryBaseMs`, `titanic.retryMaxMs`',
     kept: 31,
     shown:
       'Pauses between attempts that its client chose: after the first failed attempt, and the longest; ' +
       'null: `titanic.retryBaseMs` and `titanic.retryMaxMs`.',
   },
-  shared: { type: 'flag', about: 'other keys may read and close it, too, with its uuid' },
+  shared: {
+    type: 'flag',
+    about: 'other keys may read and close it, too, with its uuid',
+    usual: 'false',
+  },
+  webhook: {
+    ...{ type: 'url', min: 1, max: 2048 },
+    about: 'a URL that is told of its end, if the broker allows its host',
+    usual: 'none',
+  },
 } as const satisfies {
   readonly [Name in keyof JobOptions]-?: JobOption & {
     readonly type: TypeOf<NonNullable<JobOptions[Name]>>;
@@ -140,12 +168,31 @@ function checkOf(option: JobOption): Pick<JobOptionRow, 'what' | 'isValid'> {
         what: textOf(max, min),
         isValid: (value) => isText(value, min, max),
       };
+    case 'url':
+      return {
+        what: `a URL of ${min} to ${max} printable ASCII characters`,
+        isValid: (value) => isUrlText(value, min, max),
+      };
     case 'pauses':
       return {
         what: `{"baseMs", "maxMs"}, whole numbers from ${min} to ${max}, maxMs not below baseMs`,
         isValid: (value) => isBackoff(value, min, max),
       };
   }
+}
+
+function isUrlText(value: unknown, min: number, max: number): value is string {
+  return isText(value, min, max) && /^[\x21-\x7e]+$/.test(value);
+}
+
+/** The option whose name a header has but for case and separators: the header would do nothing of what it says. */
+export function optionLike(header: string, options: readonly string[]): string | undefined {
+  const letters = lettersOf(header);
+  return options.find((option) => lettersOf(option) === letters);
+}
+
+function lettersOf(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z\d]/g, '');
 }
 
 function isBackoff(value: unknown, min: number, max: number): value is Backoff {

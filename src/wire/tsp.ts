@@ -44,7 +44,6 @@ const KEY_FAULT = `key is ${textOf(KEY_BYTES_MAX)}`;
 /** The form of a once-key: its length, and a pattern of SQLite. */
 export const ONCE_KEY_BYTES = 37;
 export const ONCE_KEY_GLOB = `once-${'[0-9a-f]'.repeat(32)}`;
-const WEBHOOK_FAULT = 'webhook is a URL of 1 to 2048 printable ASCII characters';
 
 /** A key that a client generates for the copies of one submit, from 16 random bytes. */
 export function onceKey(random: Buffer): string {
@@ -83,14 +82,12 @@ export type SubmitOptions = {
   readonly key: Buffer | null;
   /** JSON, to be passed to the worker as it is (D66). */
   readonly headers: Buffer | null;
-  /** A URL that is told of its end. */
-  readonly webhook: string | null;
   /** The answer says whether the request existed before (D112). */
   readonly existed: boolean | null;
 };
 type Options = { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] };
 
-const NAMES = ['key', ...JOB_ROWS.map(({ name }) => name), 'headers', 'webhook', 'existed'];
+const NAMES = ['key', ...JOB_ROWS.map(({ name }) => name), 'headers', 'existed'];
 const UNKNOWN_FAULT = `unknown option; there are ${NAMES.join(', ')}`;
 const NO_OPTIONS = Object.fromEntries(NAMES.map((name) => [name, null])) as SubmitOptions;
 const ROWS = new Map<string, (typeof JOB_ROWS)[number]>(JOB_ROWS.map((row) => [row.name, row]));
@@ -179,10 +176,6 @@ function setOption(options: Options, name: string, value: unknown): string | nul
       options.headers = headers.length === 0 ? null : headers;
       return null;
     }
-    case 'webhook':
-      options.webhook =
-        typeof value === 'string' && /^[\x21-\x7e]{1,2048}$/.test(value) ? value : null;
-      return options.webhook === null ? WEBHOOK_FAULT : null;
     case 'existed':
       if (typeof value !== 'boolean') return 'existed is true or false';
       options.existed = value;
@@ -302,7 +295,6 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
     return { fault: 'timeZone is the name of a time zone, as in Europe/Berlin' };
   }
   if ('key' in others) return { fault: 'key: a schedule makes a key for each of its requests' };
-  if ('webhook' in others) return { fault: 'webhook: not for the requests of a schedule' };
   if ('existed' in others) return { fault: 'existed: not for the requests of a schedule' };
   const options = optionsOf(others);
   if ('fault' in options) return options;

@@ -1,7 +1,7 @@
 /** Webhooks of brokers that share a database: any of them tells of an end, wherever it happened. */
 import { afterEach, expect, it } from '@jest/globals';
 
-import { endAll, serve } from '../support/daemon-users.js';
+import { clientOf, endAll, serve } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { ask, httpOf } from '../support/http.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
@@ -47,5 +47,20 @@ describeWithPostgres('webhooks of a shared database', () => {
     const url = `${httpOf(b)}/api/v1/titanic/requests/${cancelled}`;
     await ask(url, { method: 'DELETE', token: SHOP });
     expect((await told(3))[2]).toEqual([cancelled, 'cancelled']);
+  });
+
+  it('tell of what a schedule stores, which is stored with its step', async () => {
+    const receiver = await WebhookReceiver.open();
+    receivers.push(receiver);
+    const server = await cluster();
+    const store = `titanic.store=${server.url(await server.database())}`;
+    const broker = await startDaemon({ sets: [store, ...receiver.sets()] });
+    serve(broker, 'work', () => 'done');
+    const webhook = `${receiver.origin}/done`;
+    const options = { cron: '* * * * * *', webhook };
+    await clientOf(broker).schedule('often', 'work', 'x', options);
+    const told = await receiver.until(2);
+    expect(told.map(({ json }) => json.data['outcome'])).toEqual(['replied', 'replied']);
+    expect(new Set(told.map(({ json }) => json.data['uuid'])).size).toBe(2);
   });
 });

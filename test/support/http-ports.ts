@@ -35,7 +35,8 @@ const PORTS: Ports = {
 
 /** All routes of a node with all extensions. */
 export async function allRoutes(): Promise<Route[]> {
-  const { config } = loadConfig({ sets: [] });
+  const program = '{name: a, role: request, token: sixteen-letters-or-more, client: [b]}';
+  const { config } = loadConfig({ sets: [`http.tokens=[${program}]`] });
   const own = extensions().flatMap(({ routes }) => (routes === undefined ? [] : [routes(config)]));
   const others = await Promise.all(own);
   return routesOf(PORTS, others);

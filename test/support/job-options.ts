@@ -15,6 +15,11 @@ export function valuesOf(row: JobOptionRow): {
         good: ['ü'.repeat(max / 2), 'x'.repeat(min)],
         wrong: ['x'.repeat(max + 1), 'ü'.repeat(max), '\ud800', 7, null],
       };
+    case 'url':
+      return {
+        good: [`https://hook.example/${'x'.repeat(max - 21)}`, 'x'.repeat(min)],
+        wrong: ['x'.repeat(max + 1), '', 'https://ü.example/', 'https://a b', 7, null],
+      };
     case 'pauses': {
       const pauses = (baseMs: number, maxMs: number): object => ({ baseMs, maxMs });
       return {

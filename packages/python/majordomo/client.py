@@ -156,6 +156,7 @@ class Client(ClientBase):
         max_attempts: Optional[int] = None,
         backoff: "Optional[tuple[int, int]]" = None,
         shared: bool = False,
+        webhook: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
         timeout_ms: Optional[int] = None,
         deadline_ms: Optional[int] = None,
@@ -169,13 +170,14 @@ class Client(ClientBase):
         The same ``idempotency_key`` for the same service gives the same job again: ``job.existed`` says so. ``priority``: -100 to
         100, higher goes first. ``delay_ms``, ``ttl_ms`` and ``backoff``, the first and the longest pause
         between attempts, are in milliseconds; ``ttl_ms`` counts from the end of ``delay_ms``. ``shared``: other keys may read and close it.
+        ``webhook``: a URL that is told of its end, if the broker allows its host.
 
         Raises what ``request`` raises, JobKeyReusedError if the key was used for a request with another body or other
         options, JobRefusedError, JobUnsupportedError.
         """
         stored = jobs.stored_options(
             idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
-            max_attempts=max_attempts, backoff=backoff, shared=shared, headers=headers,
+            max_attempts=max_attempts, backoff=backoff, shared=shared, webhook=webhook, headers=headers,
         )
         patience = self._engine.patience(timeout_ms, deadline_ms, retries)
         found = self._run(jobs.enqueue(self._engine, service, body, stored, patience))
@@ -199,6 +201,7 @@ class Client(ClientBase):
         max_attempts: Optional[int] = None,
         backoff: "Optional[tuple[int, int]]" = None,
         shared: bool = False,
+        webhook: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
         timeout_ms: Optional[int] = None,
         deadline_ms: Optional[int] = None,
@@ -212,7 +215,7 @@ class Client(ClientBase):
         """
         stored = jobs.stored_options(
             priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms, max_attempts=max_attempts, backoff=backoff,
-            shared=shared, headers=headers,
+            shared=shared, webhook=webhook, headers=headers,
         )
         patience = self._engine.patience(timeout_ms, deadline_ms, retries)
         return self._run(schedules.schedule(name, service, body, cron, time_zone, stored, patience))

@@ -19,7 +19,7 @@ import signal
 import threading
 from typing import Any, Callable, Collection, Coroutine, NamedTuple, Optional, TypeVar, Union
 
-from .errors import ServiceError, is_failure_code
+from .errors import ServiceError, StreamBrokenError, is_failure_code
 from .message import Request
 from .options import body_of, wrong
 from .threads import say, signals_are_ours
@@ -78,8 +78,6 @@ class Runner:
             return self._run_on_loop
         if not self._in_processes:
             return self._run_in_thread
-        if inspect.isgeneratorfunction(handler):
-            raise wrong("run_in", "must be 'threads' for handlers that send parts")
         try:
             pickle.dumps(handler)
         except Exception as error:
@@ -121,7 +119,7 @@ class Runner:
                 return not_begun(error)
             self._processes.add(process)
         try:
-            outcome: Optional[Outcome] = process.run(pickle.dumps(handler), request.plain())
+            outcome: Optional[Outcome] = process.run(pickle.dumps(handler), request)
         except (EOFError, OSError):
             outcome = None
         except Exception as error:  # pickle cannot read what was sent, or send it: the process goes on
@@ -141,13 +139,7 @@ class Runner:
         answer = handler(request)
         if inspect.isawaitable(answer) or inspect.isasyncgen(answer):  # of a function that does not look like one
             return self._on_loop(_awaited(lambda _: answer, request, self._expose_errors)).result()
-        if not inspect.isgenerator(answer):
-            return body_of(answer)
-        while True:
-            try:
-                request.partial(next(answer))
-            except StopIteration as end:
-                return body_of(b"" if end.value is None else end.value)
+        return _body(answer, request)
 
     def _run_on_loop(self, handler: Handler, request: Request, over: Over) -> None:
         future = self._on_loop(_awaited(handler, request, self._expose_errors))
@@ -214,15 +206,23 @@ class _Process:
         # Before this process waits for it at its end, if no worker was closed.
         multiprocessing.util.Finalize(self, self._process.kill, exitpriority=10)
 
-    def run(self, handler: bytes, plain: Any) -> Outcome:
+    def run(self, handler: bytes, request: Request) -> Outcome:
         """Raises EOFError or OSError if the process is lost."""
-        self._connection.send((handler, plain))
+        self._connection.send((handler, request.plain()))
+        while True:
+            received = self._received()
+            if not isinstance(received, _Part):
+                outcome: Outcome = received
+                return outcome
+            # The process waits for this, so it has one part on its way at a time.
+            self._connection.send((_passed_on(request, received.frames), request._is_over))
+
+    def _received(self) -> Any:
         # What it forked may have its end of the connection, too.
         while not self._connection.poll(1):
             if not self._process.is_alive() and not self._connection.poll(0):
                 raise EOFError
-        outcome: Outcome = self._connection.recv()
-        return outcome
+        return self._connection.recv()
 
     def dismiss(self, at_once: bool) -> None:
         """Lets it end, which ``end`` waits for."""
@@ -240,6 +240,55 @@ class _Process:
         return self._process.exitcode or 0
 
 
+class _Part(NamedTuple):
+    """What a handler in a process sends before its answer: a part of that, or progress."""
+
+    frames: "list[bytes]"
+
+
+def _passed_on(request: Request, frames: "list[bytes]") -> Optional[str]:
+    """Sends a part of a process. Returns why it cannot be sent."""
+    try:
+        request._send(frames)
+        return None
+    except StreamBrokenError as error:
+        return error.message
+
+
+class _Parts:
+    """The parts of one request, in its process: the worker answers each, so the handler hears that nobody waits any more."""
+
+    def __init__(self, connection: "multiprocessing.connection.Connection", request: Request) -> None:
+        self._connection = connection
+        self._request = request
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._is_whole = True  # false while a part is on its way
+
+    def emit(self, frames: "list[bytes]") -> None:
+        if os.getpid() != self._pid:
+            raise StreamBrokenError("this process was forked by the handler's: only that sends parts")
+        with self._lock:
+            if self._is_over:
+                raise StreamBrokenError("the handler has returned, so there are no more parts")
+            self._is_whole = False
+            # Frames may be of a class that pickle cannot read.
+            self._connection.send(_Part([b"".join((frame,)) for frame in frames]))
+            why, is_aborted = self._connection.recv()
+            self._is_whole = True
+        if is_aborted:
+            self._request._cancel()
+        if why is not None:
+            raise StreamBrokenError(why)
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_over = True
+            if not self._is_whole:
+                os._exit(1)  # a signal handler of the program has interrupted it: what follows would not be understood
+
+
 def _serve(connection: "multiprocessing.connection.Connection", expose_errors: bool) -> None:
     """What a process does."""
     own = os.getpid()
@@ -252,15 +301,32 @@ def _serve(connection: "multiprocessing.connection.Connection", expose_errors: b
                 handler, plain = connection.recv()
             except (EOFError, OSError):
                 return
-            outcome = _outcome(lambda: _in_process(handler_of(handler), Request(*plain)), expose_errors)
+            request = Request(*plain)
+            parts = _Parts(connection, request)
+            request._emit = parts.emit
+            outcome = _outcome(lambda: _in_process(handler_of(handler), request), expose_errors)
             if os.getpid() != own:
                 os._exit(1)  # a handler forked it and returned in both
+            parts.close()
             connection.send(outcome)
 
 
 def _in_process(handler: Handler, request: Request) -> "list[bytes]":
     answer = handler(request)
-    return asyncio.run(_answered(lambda _: answer, request)) if inspect.isawaitable(answer) else body_of(answer)
+    if inspect.isawaitable(answer) or inspect.isasyncgen(answer):
+        return asyncio.run(_answered(lambda _: answer, request))
+    return _body(answer, request)
+
+
+def _body(answer: Any, request: Request) -> "list[bytes]":
+    """What a handler has returned: a body, or a generator of parts, which returns one."""
+    if not inspect.isgenerator(answer):
+        return body_of(answer)
+    while True:
+        try:
+            request.partial(next(answer))
+        except StopIteration as end:
+            return body_of(b"" if end.value is None else end.value)
 
 
 def _end_with_worker() -> None:

@@ -6,7 +6,7 @@ import math
 import re
 import secrets
 import time
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 
 from . import wire
 from .engine import NOT_STORED, Ask, Engine, Patience, Pause, Script
@@ -33,6 +33,7 @@ WAIT_MS = 30_000
 WAIT_RETRIES = 1000
 DURATION_MS_MAX = 2**40 - 1
 _UUID = re.compile(r"[0-9A-Fa-f]{32}")
+_URL = re.compile(r"[\x21-\x7e]{1,2048}")
 _STATUS = re.compile(r"([0-9]{3})(?: (.*))?", re.DOTALL)
 _DEAD = re.compile(r"dead ([A-Za-z0-9._-]{1,64}): (.*)", re.DOTALL)
 _PASSING = (RequestTimeoutError, UnreachableError, RefusedError)
@@ -81,32 +82,74 @@ def checked_uuid(uuid: object) -> str:
     return uuid
 
 
-def stored_options(
-    *, idempotency_key: Optional[str] = None, priority: Optional[int] = None, delay_ms: Optional[int] = None,
-    ttl_ms: Optional[int] = None, max_attempts: Optional[int] = None,
-    backoff: "Optional[tuple[int, int]]" = None, shared: bool = False,
-    headers: Optional[Mapping[str, str]] = None,
-) -> "dict[str, Any]":
+class StoredOption(NamedTuple):
+    """An option of a durable request: of ``enqueue``, and, but for ``idempotency_key``, of ``schedule``."""
+
+    name: str
+    json: str
+    # The value as it is sent; raises OptionError.
+    read: "Callable[[str, Any], Any]"
+    # How a request is stored without it.
+    default: str
+    text: str
+
+
+def _whole(least: int, most: int) -> "Callable[[str, Any], Any]":
+    return lambda option, given: integer(option, given, least, most)
+
+
+def _text(most: int) -> "Callable[[str, Any], Any]":
+    return lambda option, given: checked_text(option, given, most)
+
+
+def _pauses(option: str, given: Any) -> "dict[str, int]":
+    pair = given if isinstance(given, (tuple, list)) else ()
+    base, longest = (integer(option, each, 1, DAY_MS) for each in pair) if len(pair) == 2 else (1, 0)
+    if longest < base:
+        raise wrong(option, "must be (base_ms, max_ms), max_ms not below base_ms")
+    return {"baseMs": base, "maxMs": longest}
+
+
+def _url(option: str, given: Any) -> str:
+    if not isinstance(given, str) or not _URL.fullmatch(given):
+        raise wrong(option, "must be a URL of 1 to 2048 printable ASCII characters")
+    return given
+
+
+STORED_OPTIONS = (
+    StoredOption("idempotency_key", "key", _text(255), "none", "the same key for the same service is the same request"),
+    StoredOption("priority", "priority", _whole(-100, 100), "0", "-100 to 100, higher goes first"),
+    StoredOption("delay_ms", "delayMs", _whole(0, DURATION_MS_MAX), "0", "how long it is not delivered"),
+    StoredOption("ttl_ms", "ttlMs", _whole(1, DURATION_MS_MAX), "the broker's",
+                 "how long it may go without a reply, from the end of delay_ms"),
+    StoredOption("max_attempts", "maxAttempts", _whole(1, 1000), "the broker's", "attempts after which it is dead"),
+    StoredOption("backoff", "backoff", _pauses, "the broker's", "first and longest pause between attempts, in milliseconds"),
+    StoredOption("shared", "shared", boolean, "False", "whether other keys may read and close it"),
+    StoredOption("webhook", "webhook", _url, "none", "a URL that is told of its end, if the broker allows its host"),
+)
+# A header that looks like one of these would be passed to the worker and do nothing.
+_NOT_HEADERS = (*(option.name for option in STORED_OPTIONS), "timeout_ms", "deadline_ms", "retries", "cron", "time_zone")
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def stored_options(headers: Optional[Mapping[str, str]] = None, **given: Any) -> "dict[str, Any]":
     """The JSON of the options that are given."""
+    for name in headers if isinstance(headers, Mapping) else ():
+        like = next((each for each in _NOT_HEADERS if _letters(each) == _letters(str(name))), None)
+        if like is not None:
+            raise wrong("headers", f"have one that looks like the option {like}: use the option")
+    rows = {option.name: option for option in STORED_OPTIONS}
     found: dict[str, Any] = {}
-    if idempotency_key is not None:
-        found["key"] = checked_text("idempotency_key", idempotency_key, 255)
-    for option, name, value, least, most in (
-        ("priority", "priority", priority, -100, 100),
-        ("delay_ms", "delayMs", delay_ms, 0, DURATION_MS_MAX),
-        ("ttl_ms", "ttlMs", ttl_ms, 1, DURATION_MS_MAX),
-        ("max_attempts", "maxAttempts", max_attempts, 1, 1000),
-    ):
+    for name, value in given.items():
+        if name not in rows:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(rows)}")
         if value is not None:
-            found[name] = integer(option, value, least, most)
-    if backoff is not None:
-        pair = backoff if isinstance(backoff, (tuple, list)) else ()
-        base, longest = (integer("backoff", each, 1, DAY_MS) for each in pair) if len(pair) == 2 else (1, 0)
-        if longest < base:
-            raise wrong("backoff", "must be (base_ms, max_ms), max_ms not below base_ms")
-        found["backoff"] = {"baseMs": base, "maxMs": longest}
-    if boolean("shared", shared):
-        found["shared"] = True
+            found[rows[name].json] = rows[name].read(name, value)
+    if found.get("shared") is False:
+        del found["shared"]  # brokers without owners refuse options that they do not know
     if headers_of(headers):
         found["headers"] = dict(headers or {})
     return found

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from .errors import BodyError, StreamBrokenError
-from .options import Body, body_of, wrong
+from .errors import BodyError, StreamBrokenError, UsageError
+from .options import Body, body_of
 from .wire import PROGRESS, is_progress, parse_json
 
 
@@ -74,7 +74,7 @@ class Request(Message):
 
     ``headers`` are what the client sent beside the body. ``aborted`` is set when the request is cancelled, and
     when the grace of the worker's ``close()`` is over; ``is_aborted()`` is true then, and after the deadline. A
-    handler that runs in a process hears of the deadline only.
+    handler that runs in a process hears of the deadline, and of the others only when it sends a part or tells progress.
     """
 
     def __init__(
@@ -97,22 +97,22 @@ class Request(Message):
         """Sends a part of the answer; what the handler returns is the last part.
 
         Raises StreamBrokenError if the registration has ended, so that the stream cannot go on, or the request
-        was cancelled; OptionError in a handler that runs in a process.
+        was cancelled; UsageError if no worker got the request.
         """
-        if self._emit is None:
-            raise wrong("run_in", "must be 'threads' for handlers that send parts")
-        self._emit(body_of(body))
+        self._send(body_of(body))
 
     def progress(self, body: Body) -> None:
         """Tells how far it is: to ``Client.stream`` and ``Job.progress``; it is no part of the answer.
 
-        Does nothing if ``partial`` would raise StreamBrokenError, or with protocol 0.1. Raises OptionError in a handler that runs in
-        a process.
+        Does nothing if ``partial`` would raise StreamBrokenError, or with protocol 0.1. Raises UsageError if no worker got the request.
         """
-        if self._emit is None:
-            raise wrong("run_in", "must be 'threads' for handlers that tell progress")
         with contextlib.suppress(StreamBrokenError):
-            self._emit([PROGRESS, *body_of(body)])
+            self._send([PROGRESS, *body_of(body)])
+
+    def _send(self, frames: "list[bytes]") -> None:
+        if self._emit is None:
+            raise UsageError("no worker got this request, so it has no parts and no progress")
+        self._emit(frames)
 
     def remaining_ms(self) -> Optional[float]:
         """How long the client still waits, in milliseconds; None: it did not say."""

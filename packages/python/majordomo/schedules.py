@@ -10,7 +10,7 @@ from . import wire
 from .engine import Ask, Patience, Script
 from .errors import JobRefusedError, JobUnsupportedError
 from .jobs import read_answer
-from .options import body_of, checked_text, service_of
+from .options import body_of, checked_text, service_of, wrong
 
 # No broker takes more.
 _BYTES_MAX = 65_536
@@ -30,6 +30,8 @@ class Schedule(NamedTuple):
 
 def schedule(name: object, service: object, body: object, cron: object, time_zone: Optional[str],
              stored: "dict[str, Any]", patience: Patience) -> Script[Schedule]:
+    if "key" in stored:
+        raise wrong("idempotency_key", "cannot be given: a schedule makes a key for each request")
     options = {**stored, "name": _name(name), "cron": checked_text("cron", cron, _BYTES_MAX)}
     if time_zone is not None:
         options["timeZone"] = checked_text("time_zone", time_zone, _BYTES_MAX)

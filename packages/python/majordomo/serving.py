@@ -28,6 +28,8 @@ from .worker_core import STEP, Stillness, Task, WorkerSettings
 
 # What the tasks of coroutines have at least for their ends after the grace of close(), in seconds.
 _END_PATIENCE = 1.0
+# Parts and answers that may wait for the thread of the worker.
+_TASKS_MAX = 1000
 # Why the worker gives a request back, for the broker's log.
 CANCELLED = b"cancelled"
 
@@ -272,7 +274,7 @@ class Worker:
         if time.monotonic() < self._stillness.settled_at:
             return
         # Answers after that: not over a connection that has ended. And before the next is made, which takes them along.
-        while self._tasks:
+        for _ in range(len(self._tasks)):  # those of now: handlers that flood must not keep it from the rest
             self._tasks.popleft()()
         for session in self._sessions:
             session.core.tick(time.monotonic())
@@ -292,7 +294,7 @@ class Worker:
         command = task.command
         request = Request(session.name, command.body, command.headers, command.deadline_ms)
         self._running[task] = (session, request)
-        request._emit = lambda body: self._emit(session, task, request, body)
+        request._emit = functools.partial(self._emit, session, task, request)
 
         def over(outcome: Outcome) -> None:
             self._post(lambda: self._over(session, task, outcome))
@@ -312,6 +314,8 @@ class Worker:
             if not request._is_cancelled:
                 session.core.partial(task, body)
 
+        while len(self._tasks) >= _TASKS_MAX and not request._is_over:
+            time.sleep(0.001)  # a handler that floods goes no faster than the thread of the worker
         if request._is_cancelled:
             raise StreamBrokenError("the request was cancelled: nobody waits for its answer")
         if not session.core.is_current(task):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import pathlib
+import queue
 import threading
 from typing import Any, Generator, Optional
 
@@ -142,3 +146,37 @@ def test_schedules(broker: Broker) -> None:
         assert client.unschedule("nightly") is True
         assert client.unschedule("nightly") is False
         assert client.schedules() == []
+
+
+def test_a_webhook_is_told_of_the_end_of_a_request_and_of_those_of_a_schedule(
+    tmp_path: pathlib.Path, start_broker: StartBroker
+) -> None:
+    told: "queue.Queue[tuple[str, Any]]" = queue.Queue()
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            told.put((self.path, json.loads(body)["data"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    secret = tmp_path / "webhook.secret"
+    secret.touch(mode=0o600)
+    secret.write_text("whsec_" + "A" * 44)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        broker = start_broker(f"http.webhookHosts={origin}", f"http.webhookSecretFile={secret}")
+        with Client(broker.endpoint) as client, Worker(broker.endpoint, "render", lambda _: "done").ready():
+            job = client.enqueue("render", "scene", webhook=f"{origin}/job")
+            path, data = told.get(timeout=PATIENCE)
+            assert (path, data["uuid"], data["outcome"]) == ("/job", job.uuid, "replied")
+            client.schedule("often", "render", "", cron="* * * * * *", webhook=f"{origin}/schedule")
+            assert told.get(timeout=PATIENCE)[0] == "/schedule"
+            client.unschedule("often")
+            with pytest.raises(JobRefusedError, match="400 webhook: "):
+                client.enqueue("render", "scene", webhook="https://other.example/")
+        server.shutdown()

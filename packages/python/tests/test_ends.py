@@ -288,7 +288,7 @@ if __name__ == "__main__":
         Worker(endpoint, "closed", thread).close()
         Worker("tcp://nobody.invalid:1", "lost", thread).start().close()
         try:
-            Worker(endpoint, "wrong", parts, run_in="processes")
+            Worker(endpoint, "wrong", lambda request: "", run_in="processes")
         except OptionError:
             print("wrong")
         with Worker(endpoint, "stuck", stuck).ready() as worker:

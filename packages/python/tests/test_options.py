@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import pathlib
 from typing import Any, Callable
 
@@ -9,6 +11,7 @@ import pytest
 import zmq
 
 from majordomo import (
+    AsyncClient,
     BodyError,
     Client,
     Curve,
@@ -19,6 +22,7 @@ from majordomo import (
     SharedMap,
     Worker,
 )
+from majordomo.jobs import STORED_OPTIONS
 from majordomo.options import endpoints_of
 
 NOBODY = "tcp://127.0.0.1:1"
@@ -97,6 +101,8 @@ CALLS: "dict[str, Callable[[Client], Any]]" = {
     "three pauses": lambda client: client.enqueue("echo", "", backoff=(1, 2, 3)),  # type: ignore[arg-type]
     "a switch that is none": lambda client: client.enqueue("echo", "", shared=1),  # type: ignore[arg-type]
     "headers that are none": lambda client: client.request("echo", "", headers=5),  # type: ignore[arg-type]
+    "a webhook that is no URL": lambda client: client.enqueue("echo", "", webhook="https://a b"),
+    "a webhook that is too long": lambda client: client.schedule("a", "echo", "", cron="@daily", webhook="x" * 2049),
     "a uuid": lambda client: client.job(HALF),
     "a contract's service": lambda client: client.contract_of(HALF),
 }
@@ -107,6 +113,55 @@ def test_wrong_arguments_of_a_client(call: "Callable[[Client], Any]") -> None:
     with Client(NOBODY, timeout_ms=100, retries=0) as client:
         with pytest.raises(OptionError):
             call(client)
+
+
+def test_every_option_of_a_stored_request_is_one_of_enqueue_and_of_schedule() -> None:
+    names = {option.name for option in STORED_OPTIONS}
+    own = {"timeout_ms", "deadline_ms", "retries", "headers"}
+    methods: "list[tuple[Any, set[str]]]" = [(Client.enqueue, own), (Client.schedule, own | {"cron", "time_zone"})]
+    for method, others in methods:
+        options = {
+            name for name, each in inspect.signature(method).parameters.items() if each.kind is each.KEYWORD_ONLY
+        }
+        left = {"idempotency_key"} - options
+        assert options == (names - left) | others
+
+
+def test_the_table_of_options_is_that_of_the_documents() -> None:
+    page = (pathlib.Path(__file__).parents[3] / "docs" / "python.md").read_text()
+    rows = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in page.splitlines() if line.startswith("| `")]
+    assert {(f"`{option.name}`", option.default, option.text) for option in STORED_OPTIONS} <= set(rows)
+
+
+LIKE_OPTIONS = {
+    "webhook": "webhook", "Web_Hook": "webhook", "ttlMs": "ttl_ms", "ttl-ms": "ttl_ms", "DELAYMS": "delay_ms",
+    "max-attempts": "max_attempts", "idempotency-key": "idempotency_key", "deadline-ms": "deadline_ms", "cron": "cron",
+}
+
+
+@pytest.mark.parametrize(("header", "option"), LIKE_OPTIONS.items())
+def test_headers_that_look_like_an_option_are_refused_with_its_name(header: str, option: str) -> None:
+    said = f"headers have one that looks like the option {option}: use the option"
+    with Client(NOBODY, timeout_ms=100, retries=0) as client:
+        with pytest.raises(OptionError, match=said):
+            client.enqueue("echo", "", headers={header: "x"})
+        with pytest.raises(OptionError, match=said):
+            client.schedule("n", "echo", "", cron="@daily", headers={header: "x"})
+
+
+def test_async_clients_have_the_same_table() -> None:
+    async def asked() -> None:
+        async with AsyncClient(NOBODY, timeout_ms=100, retries=0) as client:
+            with pytest.raises(OptionError, match="webhook must be a URL"):
+                await client.enqueue("echo", "", webhook="")
+            with pytest.raises(OptionError, match="looks like the option ttl_ms"):
+                await client.enqueue("echo", "", headers={"ttl-ms": "5"})
+            with pytest.raises(TypeError, match="there is no option 'web_hook'; there are idempotency_key, "):
+                await client.enqueue("echo", "", web_hook="https://a")
+            with pytest.raises(OptionError, match="idempotency_key cannot be given"):
+                await client.schedule("n", "echo", "", cron="@daily", idempotency_key="x")
+
+    asyncio.run(asked())
 
 
 @pytest.mark.parametrize("body", [HALF, ["a", HALF], 5, None, [], [5]])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import signal
 import threading
-from typing import AsyncIterator, Generator
+import time
+from typing import Any, AsyncIterator, Generator
 
 import pytest
 
-from majordomo import Client, LimitError, OptionError, Request, ServiceError, StreamBrokenError, Worker
+from majordomo import Client, LimitError, Request, ServiceError, StreamBrokenError, UsageError, Worker
 
 from .conftest import PATIENCE, Broker, StartBroker
 
@@ -102,10 +106,180 @@ def test_a_killed_broker_breaks_a_stream(start_broker: StartBroker) -> None:
         release.set()
 
 
-def test_unread_parts_have_a_limit_and_processes_send_none(broker: Broker) -> None:
+def test_unread_parts_have_a_limit(broker: Broker) -> None:
     with Worker(broker.endpoint, "many", countdown).ready():
         with Client(broker.endpoint, stream_buffer_bytes=1000) as client:
             with pytest.raises(LimitError):
                 client.request("many", "100")
-    with pytest.raises(OptionError):
-        Worker(broker.endpoint, "many", countdown, run_in="processes")
+
+
+# Handlers in processes.
+
+
+class Odd(bytes):
+    """Bytes that pickle cannot read."""
+
+    def __bytes__(self) -> bytes:
+        return self
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def tells(request: Request) -> str:
+    what, _, rest = request.text().partition(" ")
+    if what == "pid":
+        return str(os.getpid())
+    request.progress("begun")
+    while what == "waits" and not pathlib.Path(rest).exists():
+        time.sleep(0.01)
+    if what == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "odd":
+        request.partial(Odd(b"x"))
+    if what == "large":
+        request.partial(b"x" * 900_000)
+    if what == "threads":
+        some = [threading.Thread(target=request.partial, args=(str(each),)) for each in range(20)]
+        for each in some:
+            each.start()
+        for each in some:
+            each.join()
+    if what == "after":
+        threading.Thread(target=late, args=(request, rest), daemon=True).start()
+    if what == "forks":
+        child = os.fork()
+        if child == 0:
+            try:
+                request.partial("from another process")
+            except StreamBrokenError:
+                os._exit(7)
+            os._exit(0)
+        return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    if what == "flood":
+        while not request.is_aborted():
+            request.progress(b"x" * 1000)
+        pathlib.Path(rest).write_text("told")
+    return "done"
+
+
+def late(request: Request, path: str) -> None:
+    """Goes on when its handler has returned."""
+    until = time.monotonic() + PATIENCE
+    try:
+        while time.monotonic() < until:
+            request.partial("late")
+    except StreamBrokenError as error:
+        pathlib.Path(path).write_text(error.message)
+
+
+def interrupted(request: Request) -> str:
+    """A signal handler raises while a part is sent."""
+
+    def interrupt(*_: Any) -> None:
+        raise TimeoutError("out of time")
+
+    if request.text() == "next":
+        return "next"
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        while True:
+            request.progress("more")
+    except TimeoutError:
+        return "in time"
+
+
+def awaited(request: Request) -> Any:
+    async def parts() -> AsyncIterator[str]:
+        yield "1"
+        yield "2"
+
+    return parts()
+
+
+def test_generators_and_progress_work_in_processes(broker: Broker, tmp_path: pathlib.Path) -> None:
+    release = tmp_path / "release"
+    services = {"p-countdown": countdown, "p-told": tells, "p-fails": fails, "p-awaited": awaited}
+    with Worker(broker.endpoint, services=services, run_in="processes").ready(), Client(broker.endpoint, timeout_ms=20_000) as client:
+        parts = [(part.text(), part.final) for part in client.stream("p-countdown", "2")]
+        assert parts == [("2", False), ("1", False), ("lift-off", True)]
+        assert client.request("p-countdown", "2").frames == [b"2", b"1", b"lift-off"]
+        assert [part.text() for part in client.stream("p-awaited", "")] == ["1", "2", ""]
+        told = [(part.text(), part.progress, part.final) for part in client.stream("p-told", "")]
+        assert told == [("begun", True, False), ("done", False, True)]
+        job = client.enqueue("p-told", f"waits {release}")
+        first = next(job.progress())
+        release.touch()
+        assert (first.text(), first.progress, job.result().text()) == ("begun", True, "done")
+        stream = client.stream("p-fails", "")
+        assert next(stream).text() == "one"
+        with pytest.raises(ServiceError) as failed:
+            next(stream)
+        assert failed.value.service_code == "no_more"
+
+
+def test_parts_of_a_process_may_be_large_or_of_any_class_and_come_from_its_threads(broker: Broker) -> None:
+    with Worker(broker.endpoint, "p-kinds", tells, run_in="processes").ready(), Client(broker.endpoint, timeout_ms=20_000) as client:
+        assert client.request("p-kinds", "odd").frames == [b"x", b"done"]
+        assert [len(frame) for frame in client.request("p-kinds", "large").frames] == [900_000, 4]
+        frames = client.request("p-kinds", "threads").frames
+        assert sorted(frames[:-1], key=int) == [str(each).encode() for each in range(20)]
+        assert client.request("p-kinds", "forks").text() == "7"
+
+
+def test_a_thread_that_outlives_its_handler_in_a_process_sends_no_part_to_the_next_request(
+    broker: Broker, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "late"
+    with Worker(broker.endpoint, "p-late", tells, run_in="processes").ready(), Client(broker.endpoint, timeout_ms=20_000) as client:
+        assert client.request("p-late", f"after {path}").frames[-1] == b"done"
+        until = time.monotonic() + PATIENCE
+        while not path.exists() or not path.read_text():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert path.read_text() == "the handler has returned, so there are no more parts"
+        assert client.request("p-late", "").frames == [b"done"]
+
+
+def test_a_process_that_dies_after_progress_is_lost_with_its_request_only(broker: Broker) -> None:
+    with Worker(broker.endpoint, "p-dies", tells, run_in="processes").ready():
+        with Client(broker.endpoint, timeout_ms=20_000, retries=0) as client:
+            stream = client.stream("p-dies", "dies")
+            assert next(stream).progress
+            with pytest.raises(ServiceError) as lost:
+                for _ in stream:
+                    pass
+            assert lost.value.service_code == "process_lost" and lost.value.message.endswith("signal SIGKILL")
+            assert client.request("p-dies", "").text() == "done"
+
+
+@pytest.mark.parametrize("run_in", ["processes", "threads"])
+def test_a_handler_that_floods_hears_that_nobody_waits_and_goes_on_with_the_next_request(
+    broker: Broker, tmp_path: pathlib.Path, run_in: str
+) -> None:
+    path = tmp_path / "told"
+    with Worker(broker.endpoint, "p-flood", tells, run_in=run_in).ready(), Client(broker.endpoint, timeout_ms=20_000) as client:
+        pid = client.request("p-flood", "pid").text()
+        stream: Any = client.stream("p-flood", f"flood {path}")
+        assert all(next(stream).progress for _ in range(1000))
+        stream.close()
+        assert client.request("p-flood", "pid").text() == pid
+        assert path.read_text() == "told"
+
+
+def test_a_part_that_a_signal_handler_interrupts_harms_no_later_request(broker: Broker) -> None:
+    with Worker(broker.endpoint, "p-alarm", interrupted, run_in="processes").ready(), Client(broker.endpoint, timeout_ms=20_000) as client:
+        for _ in range(5):
+            try:
+                assert client.request("p-alarm", "").text() == "in time"
+            except ServiceError as lost:
+                assert lost.service_code == "process_lost"
+            assert client.request("p-alarm", "next").frames == [b"next"]
+
+
+def test_a_request_that_no_worker_got_has_no_parts_and_no_progress() -> None:
+    request = Request("x", [b""], {}, None)
+    for send in (request.partial, request.progress):
+        with pytest.raises(UsageError):
+            send("x")

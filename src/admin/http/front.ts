@@ -2,7 +2,7 @@
 import { type Answer, failure, type Headers } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
 import { queryParameters } from './check.js';
-import type { Guard } from './guard.js';
+import type { Guard, Known } from './guard.js';
 import type { Actor, Caller, Route } from './route.js';
 import type { Router } from './router.js';
 import { messageOf } from '../../core/errors.js';
@@ -28,6 +28,8 @@ export interface Admitted {
   readonly query: ReadonlyMap<string, string>;
   readonly caller: Caller;
   readonly actor: Actor;
+  /** The secret that it brought; `null`: none that counted. */
+  readonly known: Known | null;
 }
 
 /** The decision about a head. */
@@ -75,13 +77,13 @@ export class Front {
       return { kind: 'refused', answer };
     }
     const { route, parts } = match;
-    const { caller, token } =
+    const { caller, known } =
       route.access === 'open'
-        ? { caller: this.#guard.admitToOpen(host, authorization), token: null }
+        ? { caller: this.#guard.admitToOpen(host, authorization), known: null }
         : this.#guard.admit(route.access, authorization);
-    const actor = { token, user: this.#guard.userOf(head) };
+    const actor = { token: known?.name ?? null, user: this.#guard.userOf(head) };
     const query = queryParameters(search, route.parameters);
-    return { kind: 'admitted', admitted: { route, parts, query, caller, actor } };
+    return { kind: 'admitted', admitted: { route, parts, query, caller, actor, known } };
   }
 }
 

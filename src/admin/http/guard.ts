@@ -30,11 +30,11 @@ function plainAddress(address: string): string {
   return address.toLowerCase().replace(/^::ffff:/, '');
 }
 
-/** A token, and whose it is. */
-export interface NamedToken {
+/** A secret of a token; a token may have two. */
+interface NamedSecret {
   readonly name: string;
   readonly role: TokenRole;
-  readonly token: string;
+  readonly secret: string;
 }
 
 /** From where a header is believed that names the user. */
@@ -48,7 +48,7 @@ export interface TrustedUsers {
 
 /** Who is let in, and how they are called. It may change while the server runs. */
 export interface Admits {
-  readonly tokens: readonly NamedToken[];
+  readonly tokens: readonly NamedSecret[];
   /** `null`: nobody is believed. */
   readonly users: TrustedUsers | null;
 }
@@ -67,10 +67,20 @@ export interface Origin {
   readonly values: (header: string) => readonly string[];
 }
 
-interface Known {
+/** A secret that is valid; it stays this object while that is so. */
+export interface Known {
+  /** The name of its token. */
   readonly name: string;
   readonly caller: Caller;
   readonly digest: Buffer;
+}
+
+/** What has become of the secrets that were valid before. */
+interface Replaced {
+  /** Those that are no longer valid, or may do something else. */
+  readonly gone: ReadonlySet<Known>;
+  /** The names of tokens that are still there, with other secrets or another role. */
+  readonly renewed: readonly string[];
 }
 
 /** Decides which requests are admitted, and with which rights. */
@@ -84,16 +94,23 @@ export class Guard {
     this.replace(admits);
   }
 
-  /** @returns the names of tokens that are no longer valid under them, or may do something else */
-  replace({ tokens, users }: Admits): ReadonlySet<string> {
+  replace({ tokens, users }: Admits): Replaced {
     const before = this.#known;
-    this.#known = tokens.map(({ name, role, token }) => ({
-      ...{ name, caller: CALLERS[role] },
-      digest: digest(token),
-    }));
+    const now = tokens.map(({ name, role, secret }) => {
+      const next = { name, caller: CALLERS[role], digest: digest(secret) };
+      return before.find((was) => isSame(was, next)) ?? next;
+    });
+    this.#known = now;
     this.#users = users;
-    const gone = before.filter((was) => !this.#known.some((each) => isSame(was, each)));
-    return new Set(gone.map(({ name }) => name));
+    const gone = before.filter((was) => !now.includes(was));
+    const changed = [...gone, ...now.filter((each) => !before.includes(each))];
+    const names = [...new Set(changed.map(({ name }) => name))];
+    const isIn = (all: readonly Known[], name: string): boolean =>
+      all.some((each) => each.name === name);
+    return {
+      gone: new Set(gone),
+      renewed: names.filter((name) => isIn(before, name) && isIn(now, name)),
+    };
   }
 
   /**
@@ -111,8 +128,8 @@ export class Guard {
   admit(
     access: Exclude<Access, 'open'>,
     authorization: string | undefined,
-  ): { readonly caller: Caller; readonly token: string | null } {
-    const nobody = { caller: 'anyone', token: null } as const;
+  ): { readonly caller: Caller; readonly known: Known | null } {
+    const nobody = { caller: 'anyone', known: null } as const;
     const given = tokenIn(authorization);
     if (given === undefined) {
       if (access === 'reader' && this.#place.readsOpenly) return nobody;
@@ -120,7 +137,7 @@ export class Guard {
     }
     const known = this.#find(given);
     if (known === null) throw wrongToken('the token is wrong');
-    const { caller, name: token } = known;
+    const { caller } = known;
     if ((access === 'requester') !== (caller === 'requester')) {
       const why =
         caller === 'requester'
@@ -128,7 +145,7 @@ export class Guard {
           : 'requests to services need a token with role: request';
       throw httpError('ERR_HTTP_ROLE', why);
     }
-    if (access !== 'changer' || caller === 'changer') return { caller, token };
+    if (access !== 'changer' || caller === 'changer') return { caller, known };
     throw httpError(
       'ERR_HTTP_READ_ONLY',
       'this token is read-only: changes and bodies need http.token, or one with role: operate',

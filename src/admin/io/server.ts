@@ -20,7 +20,7 @@ import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
-import { type Admits, Guard, TOKEN_GONE, wrongToken } from '../http/guard.js';
+import { type Admits, Guard, type Known, TOKEN_GONE, wrongToken } from '../http/guard.js';
 import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
@@ -104,8 +104,8 @@ export interface HttpServer {
    * @throws ERR_CONFIG_FILE; then nothing has changed
    */
   renewTls(): { readonly from: string; readonly to: string } | null;
-  /** Replaces the tokens and who names users. @returns the names of tokens that are no longer valid as they were */
-  setAdmits(admits: Admits): ReadonlySet<string>;
+  /** Replaces the tokens and who names users. @returns the names of tokens that have other secrets now, or another role */
+  setAdmits(admits: Admits): readonly string[];
   /** Takes no more requests, and gives unfinished answers some time. */
   close(): Promise<void>;
 }
@@ -135,9 +135,9 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
       return from === to ? null : { from, to };
     },
     setAdmits: (next) => {
-      const gone = guard.replace(next);
+      const { gone, renewed } = guard.replace(next);
       shell.withdraw(gone);
-      return gone;
+      return renewed;
     },
     close: () => shell.close(),
   };
@@ -153,8 +153,8 @@ class Shell {
   readonly #holdings: Holdings;
   readonly #identityOf: HttpServerOptions['identityOf'];
   readonly #streams = new Streams();
-  /** Answers that are under way, and the names of the tokens that may have them. */
-  readonly #ofTokens = new Map<ServerResponse, string>();
+  /** Answers that are under way, and the secrets that may have them. */
+  readonly #ofSecrets = new Map<ServerResponse, Known>();
   #isClosing = false;
 
   constructor(server: Server, front: Front, options: HttpServerOptions) {
@@ -213,11 +213,11 @@ class Shell {
     clearTimeout(timer);
   }
 
-  /** Ends what requests with these tokens wait for, which are no longer valid (D73). */
-  withdraw(tokens: ReadonlySet<string>): void {
-    if (tokens.size === 0) return;
-    for (const [response, token] of this.#ofTokens) {
-      const isValid = !tokens.has(token);
+  /** Ends what requests with these secrets wait for, which are no longer valid (D73). */
+  withdraw(secrets: ReadonlySet<Known>): void {
+    if (secrets.size === 0) return;
+    for (const [response, secret] of this.#ofSecrets) {
+      const isValid = !secrets.has(secret);
       if (response.headersSent) this.#streams.withdraw(response, isValid, WITHDRAWN);
       else if (!isValid) this.#conclude(response, WITHDRAWN);
     }
@@ -231,7 +231,7 @@ class Shell {
     const socket = fed.raw;
     response.once('close', () => {
       this.#places.moved(socket, 'waiting');
-      this.#ofTokens.delete(response);
+      this.#ofSecrets.delete(response);
     });
     fed.enter(request, response, () => {
       const isWhole = (): void => {
@@ -283,10 +283,10 @@ class Shell {
       await this.#refuse(request, response, refused);
       return;
     }
-    const { token } = admitted.actor;
+    const { known } = admitted;
     const mayChange = how !== 'GET' && access === 'changer';
     // Whoever changes something learns what became of it.
-    if (token !== null && !mayChange) this.#ofTokens.set(response, token);
+    if (known !== null && !mayChange) this.#ofSecrets.set(response, known);
     const answer = await this.#handle(admitted, request, response);
     if (response.headersSent) return;
     request.socket.setTimeout(IDLE_TIMEOUT_MS);

@@ -222,9 +222,10 @@ function jsonOrText(text: string): unknown {
 }
 
 /** What to do if the token is missing or wrong. */
-function tokenHint({ why, remedy }: FoundToken): string {
-  if (remedy !== undefined) return remedy;
-  return `--token-file, or MAJORDOMO_TOKEN${why === null ? '' : `; ${why}`}`;
+function tokenHint({ token, from = '', why, remedy }: FoundToken): string {
+  const used = token === null || from === '' ? [] : [`used: ${from}`];
+  const others = remedy ?? '--token-file, or MAJORDOMO_TOKEN';
+  return [...used, others, ...(remedy === undefined && why !== null ? [why] : [])].join('; ');
 }
 
 const UNKNOWN_AUTHORITY = 'its certificate is not signed by a known authority';

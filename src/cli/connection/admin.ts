@@ -11,7 +11,7 @@ import {
   parseAdminAddress,
   adminAddressOf,
 } from './admin-address.js';
-import { type FoundToken, givenToken, localToken } from './admin-token.js';
+import { type FoundToken, givenToken, localToken, type TokenOptions } from './admin-token.js';
 import { type Facts, isFacts } from '../common/facts.js';
 import { addOutputOption, type OutputOptions } from '../common/formats.js';
 import { curveOf } from './curve.js';
@@ -21,11 +21,9 @@ import { addContextOption, addCurveOptions, type CurveOptions } from './options.
 import { say } from '../common/output.js';
 import type { LearntAddress } from './learnt-address.js';
 
-export interface AdminOptions extends ConfigOptions, CurveOptions {
+export interface AdminOptions extends ConfigOptions, CurveOptions, TokenOptions {
   readonly admin?: string;
   readonly adminCa?: string;
-  readonly token?: string;
-  readonly tokenFile?: string;
   readonly timeoutMs: number;
 }
 
@@ -57,7 +55,7 @@ export function addAdminOnly(command: Command): Command {
     )
     .option(
       '--token-file <file>',
-      "file that contains the token (default: MAJORDOMO_TOKEN, MAJORDOMO_TOKEN_FILE, the configuration's http.token, or the file in its node.dataDir)",
+      "file with the token on its first line (default: MAJORDOMO_TOKEN, MAJORDOMO_TOKEN_FILE, the configuration's http.token, or the file in its node.dataDir)",
     );
 }
 
@@ -169,7 +167,7 @@ async function whereOf(options: AdminOptions): Promise<Where> {
 
 async function tokenFor({ place, isOurs }: Where, options: AdminOptions): Promise<FoundToken> {
   const given = givenToken(options);
-  if (given !== null) return { token: given, why: null };
+  if (given !== null) return given;
   // The token of this machine is not sent to another host: give that host's token.
   return isOurs || isLocal(place) ? await localToken(await configOf(options)) : NO_TOKEN;
 }

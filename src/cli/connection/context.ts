@@ -130,6 +130,9 @@ export function applyContext(command: Command): void {
     const isFree = !taken.includes(key) && !(key === 'tokenFile' && given.token !== undefined);
     if (isFree && command.options.some((option) => option.attributeName() === key)) {
       command.setOptionValueWithSource(key, value, 'config');
+      if (key === 'tokenFile') {
+        command.setOptionValueWithSource('tokenFrom', `tokenFile of the context ${name}`, 'config');
+      }
     }
   }
 }

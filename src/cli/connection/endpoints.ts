@@ -32,7 +32,7 @@ export async function endpointsOf(
   );
   if (places.length === 0) return [BROKER_ENDPOINT];
   const remedy = 'put it into a file and name the file in MAJORDOMO_TOKEN_FILE, or give --endpoint';
-  const token = { token: givenToken({}), why: null, remedy };
+  const token = { ...(givenToken({}) ?? { token: null, why: null }), remedy };
   const { learnEndpoints } = await import('./learning.js');
   return await learnEndpoints(places, NODE_URL, token, wanted(options, role), LEARN_MS);
 }
@@ -45,8 +45,7 @@ async function configured(
   const { load } = await import('../common/config-options.js');
   const { config } = load(options);
   const place = adminAddressOf(config, undefined, '--endpoint');
-  const given = givenToken({});
-  const token = given === null ? await localToken(config) : { token: given, why: null };
+  const token = givenToken({}) ?? (await localToken(config));
   const { learnEndpoints } = await import('./learning.js');
   return await learnEndpoints([place], 'http.listen', token, wanted(options, role), LEARN_MS);
 }

@@ -86,7 +86,8 @@ function optionOf(row: JobRow, about: string): Option {
     case 'whole':
       return integerOption(`${flag} <${flag.endsWith('-ms') ? 'ms' : 'n'}>`, about, min, max);
     case 'text':
-      return new Option(`${flag} <text>`, about).argParser((text) => {
+    case 'url':
+      return new Option(`${flag} <${row.type}>`, about).argParser((text) => {
         if (isValid(text)) return text;
         throw new InvalidArgumentError(`It must be ${what}.`);
       });

@@ -4,6 +4,8 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
 
+const SECRETS_MAX = 2;
+
 /**
  * Reads a file that holds a secret.
  * @param what is in it, for the message: `this secret key`
@@ -37,6 +39,27 @@ export function readPrivateFile(file: string, what: string, bytesMax: number): s
   } finally {
     if (descriptor !== null) closeSync(descriptor);
   }
+}
+
+/**
+ * Reads a file with a secret on each line, which has a second line while one takes the place of the other.
+ * @param wrong what is wrong with a line for which `secretIn` returns `null`
+ * @returns the secrets, the current one first
+ * @throws see `readPrivateFile`
+ */
+export function readSecrets<Secret>(
+  file: string,
+  bytesMax: number,
+  secretIn: (line: string) => Secret | null,
+  wrong: string,
+): readonly Secret[] {
+  const lines = readPrivateFile(file, 'this secret', bytesMax).split(/(?<!\s)\s*\n\s*/);
+  if (lines.length > SECRETS_MAX) throw refusedFile(file, `more than ${SECRETS_MAX} secrets`);
+  return lines.map((line) => {
+    const secret = secretIn(line);
+    if (secret === null) throw refusedFile(file, wrong);
+    return secret;
+  });
 }
 
 /** The error for a file that cannot be used. @param why follows its name */

@@ -1,21 +1,32 @@
-/** The tokens of `http.tokens`, whose texts may be in files. */
-import type { TokenConfig, TokenRole } from '../config.js';
+/** The tokens of HTTP, whose secrets may be in files. */
+import { secretsOf, type TokenConfig, type TokenRole } from '../config.js';
 import { secret } from '../kinds.js';
-import { readPrivateFile, refusedFile } from './private-file.js';
+import { readSecrets } from './private-file.js';
 
-export interface ReadToken {
+/** A secret, and whose it is. */
+export interface NamedSecret {
   readonly name: string;
   readonly role: TokenRole;
-  readonly token: string;
+  readonly secret: string;
 }
 
-const BYTES_MAX = 1024;
+/** Of two secrets, with their line ends. */
+const BYTES_MAX = 2 * 512 + 16;
+const WRONG =
+  'does not contain a token of 16 to 512 printable characters without spaces, or two on two lines';
 
-/** @throws ERR_CONFIG_FILE if its file has none, or others can read it */
-export function readToken({ name, role, token, tokenFile }: TokenConfig): ReadToken {
-  if (tokenFile === null) return { name, role, token: token ?? '' };
-  const text = readPrivateFile(tokenFile, 'this token', BYTES_MAX);
-  if (secret.safeParse(text).success) return { name, role, token: text };
-  const why = 'does not contain a token of 16 to 512 printable characters without spaces';
-  throw refusedFile(tokenFile, why);
+/** The secrets of an entry of `http.tokens`. @throws ERR_CONFIG_FILE if its file has none, or others can read it */
+export function readToken({ name, role, token, tokenFile }: TokenConfig): NamedSecret[] {
+  const secrets = tokenFile === null ? secretsOf(token) : readTokenFile(tokenFile);
+  return secrets.map((each) => ({ name, role, secret: each }));
+}
+
+/** The secrets in a file of tokens, the current one first. @throws ERR_CONFIG_FILE */
+export function readTokenFile(file: string): readonly string[] {
+  return readSecrets(
+    file,
+    BYTES_MAX,
+    (line) => (secret.safeParse(line).success ? line : null),
+    WRONG,
+  );
 }

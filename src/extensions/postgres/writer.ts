@@ -16,7 +16,7 @@ import {
   type StoredRequest,
   REFUSED,
 } from '../../store/store.js';
-import { webhookOf } from '../../titanic/machine/webhooks.js';
+import { webhookOf, WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import { isScheduleKey, TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { Batch, type Order, type Row, type Sending } from './changes.js';
 import type { Connection } from './connection.js';
@@ -468,8 +468,10 @@ function unitsOf(changes: readonly Change[]): Change[][] {
 }
 
 function areOne(before: Change, after: Change): boolean {
-  if (after.kind === 'accept' && isOfSchedule(after)) {
-    return before.kind === 'attempt' || before.kind === 'close';
+  const isStep = before.kind === 'attempt' || before.kind === 'close';
+  // Between the step of a schedule and the request may stand the webhook of that.
+  if (after.kind === 'accept' && isStep) {
+    return isOfSchedule(after) || after.request.service.equals(WEBHOOKS);
   }
   // A request and its webhook are one, too.
   const [first, second] = [before, after].map((change) => requestsOf(change).map(webhookOf)[0]);

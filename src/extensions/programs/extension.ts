@@ -1,5 +1,6 @@
-/** Programs that send requests over HTTP (`http.tokens` with `role: request`). */
+/** Programs that send requests over HTTP (`http.tokens` with `role: request`), and webhooks, also without them. */
 import { httpError } from '../../admin/http/errors.js';
+import { hasPrograms } from '../../config/http-access.js';
 import { GlobSet } from '../../core/glob.js';
 import type { Extension } from '../../node/extension.js';
 import type { AttachedPrograms } from './attached.js';
@@ -16,6 +17,7 @@ export function programs(): Extension {
       ...{ mmi: 'minimal', hasKeys: true, service: null },
     },
     routes: async (config) => {
+      if (!hasPrograms(config)) return () => [];
       const { requestRoute } = await import('./request-route.js');
       const { durableRoutes } = await import('./durable-routes.js');
       const callers = (): Callers => {

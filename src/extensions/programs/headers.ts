@@ -3,14 +3,37 @@ import { headerText } from '../../admin/http/check.js';
 import { wrongParameter } from '../../admin/http/errors.js';
 import type { Incoming } from '../../admin/http/route.js';
 import { encodeHeaders, headersFault } from '../../wire/headers.js';
+import { JOB_ROWS, optionLike } from '../../wire/submit-options.js';
 
 /** The rest of the name is the name of the MDP header. */
 const PREFIX = 'majordomo-header-';
 /** They keep their names: what the body is, and the trace that it belongs to. */
 const PASSED = ['content-type', 'traceparent', 'tracestate'];
 const KEY_BYTES_MAX = 255;
+const WEBHOOK = 'majordomo-webhook';
+
+/** What `Majordomo-…` must not look like with a stored request: as a header it would do nothing. */
+const OPTIONS = ['idempotencyKey', 'durable', 'timeoutMs', ...JOB_ROWS.map(({ name }) => name)];
+/** Options that HTTP has, but not as a parameter. */
+const AS_HEADERS: Readonly<Record<string, string>> = {
+  webhook: 'use the header Majordomo-Webhook',
+  idempotencyKey: 'use the header Idempotency-Key',
+  backoff: 'HTTP does not have it',
+  shared: 'HTTP does not have it',
+};
 
 type Given = Incoming['headers'];
+
+/** Refuses headers of a stored request that look like an option. @throws ERR_HTTP_PARAMETER */
+export function refuseOptions(given: Given): void {
+  for (const name of Object.keys(given)) {
+    const [, rest = ''] = /^majordomo-(?:header-)?(.+)$/.exec(name) ?? [];
+    const option = name === WEBHOOK ? undefined : optionLike(rest, OPTIONS);
+    if (option === undefined) continue;
+    const remedy = AS_HEADERS[option] ?? `use the parameter ${option} of the URL`;
+    throw wrongParameter(name, `looks like the option ${option}: ${remedy}`);
+  }
+}
 
 /** The headers of the MDP request, encoded; empty: none. @throws ERR_HTTP_PARAMETER */
 export function headersFrame(given: Given): Buffer {
@@ -53,10 +76,7 @@ export function prefersAsync({ prefer = [] }: Given): boolean {
 const ONLY_STORED = 'only for requests that are stored: add Prefer: respond-async, or durable=true';
 
 /** `Majordomo-Webhook`: the URL that is told of the end; `null`: none. @throws ERR_HTTP_PARAMETER */
-export function webhookIn(
-  { 'majordomo-webhook': values }: Given,
-  isStored: boolean,
-): string | null {
+export function webhookIn({ [WEBHOOK]: values }: Given, isStored: boolean): string | null {
   if (values === undefined) return null;
   if (!isStored) throw wrongParameter('Majordomo-Webhook', ONLY_STORED);
   const [url = ''] = values;

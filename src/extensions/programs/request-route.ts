@@ -12,7 +12,14 @@ import { outcomeOf } from './ask.js';
 import { type Call, type CallListener, REQUEST_ID } from './call.js';
 import type { Callers } from './callers.js';
 import { checkStored } from './durable-routes.js';
-import { headersFrame, idempotencyKey, prefersAsync, wantedBy, webhookIn } from './headers.js';
+import {
+  headersFrame,
+  idempotencyKey,
+  prefersAsync,
+  refuseOptions,
+  wantedBy,
+  webhookIn,
+} from './headers.js';
 import { addParts, boundaryIn } from './parts.js';
 import { Reply } from './reply.js';
 import { ReplyEvents } from './sse.js';
@@ -53,6 +60,7 @@ function plain({ query, incoming: { headers } }: Request, service: Buffer): read
 }
 
 function submission({ query, incoming: { headers } }: Request, service: Buffer): Uint8Array[] {
+  refuseOptions(headers);
   const key = idempotencyKey(headers, true);
   const webhook = webhookIn(headers, true);
   const passed = headersFrame(headers);

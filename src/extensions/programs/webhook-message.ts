@@ -1,28 +1,25 @@
 /** What a webhook says, and its signature (Standard Webhooks: standardwebhooks.com). */
 import { createHmac } from 'node:crypto';
 
-import { readPrivateFile, refusedFile } from '../../config/io/private-file.js';
+import { readSecrets } from '../../config/io/private-file.js';
 import { escapeName } from '../../core/escape.js';
 import { uuidText } from '../../wire/tsp.js';
 import { resultPath } from './answers.js';
 
 const FILE_BYTES_MAX = 1024;
-const SECRETS_MAX = 2;
 const SECRET = /^whsec_([A-Za-z0-9+/]+={0,2})$/;
 const SECRET_BYTES_MIN = 24;
 const SECRET_BYTES_MAX = 64;
 
 /** The secrets of `http.webhookSecretFile`. @throws ERR_CONFIG_FILE */
 export function readWebhookSecrets(file: string): readonly Buffer[] {
-  const text = readPrivateFile(file, 'this secret', FILE_BYTES_MAX);
-  const secrets = text.split(/(?<!\s)\s*\n\s*/).map((line) => {
-    const secret = Buffer.from(SECRET.exec(line)?.[1] ?? '', 'base64');
-    if (secret.length >= SECRET_BYTES_MIN && secret.length <= SECRET_BYTES_MAX) return secret;
-    const why = `a line is not whsec_ and ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes in Base64`;
-    throw refusedFile(file, why);
-  });
-  if (secrets.length > SECRETS_MAX) throw refusedFile(file, `more than ${SECRETS_MAX} secrets`);
-  return secrets;
+  const wrong = `a line is not whsec_ and ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes in Base64`;
+  return readSecrets(file, FILE_BYTES_MAX, secretIn, wrong);
+}
+
+function secretIn(line: string): Buffer | null {
+  const secret = Buffer.from(SECRET.exec(line)?.[1] ?? '', 'base64');
+  return secret.length >= SECRET_BYTES_MIN && secret.length <= SECRET_BYTES_MAX ? secret : null;
 }
 
 export function signedHeaders(

@@ -91,6 +91,13 @@ export interface ResultSettings {
 
 const UUID = /^[0-9A-Fa-f]{32}$/;
 
+/** What a header of a stored request must not look like: it would be passed to the worker and do nothing. */
+const NAMES = [
+  'idempotencyKey',
+  ...JOB_ROWS.map(({ name }) => name),
+  ...['timeoutMs', 'deadlineMs', 'retries', 'cron', 'timeZone'],
+];
+
 /** @throws ERR_MDP_OPTION */
 export function submitSettings(
   given: unknown,
@@ -98,7 +105,7 @@ export function submitSettings(
   what = 'enqueue',
 ): SubmitSettings {
   const options = new Options(what, given);
-  const { headers, ...request } = options.request(client);
+  const { headers, ...request } = options.request(client, NAMES);
   const key = options.optional('idempotencyKey', isKey, textOf(KEY_BYTES_MAX));
   const chosen = JOB_ROWS.map(({ name, isValid, what }) => {
     const value = options.optional(name, isValid, what);

@@ -7,8 +7,12 @@ import { STORED } from './counters.js';
 import type { Claiming } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
+import { webhookOf } from './webhooks.js';
+import { contentOf } from '../../store/fields.js';
 import {
+  type ChangeResult,
   FIRST_CLAIM,
+  type NewRequest,
   type Owner,
   type StoredContent,
   type StoredRequest,
@@ -111,6 +115,23 @@ export class Accepting {
       uuid: uuidPrefix(request.uuid),
       service: shown,
     });
+  }
+
+  /** A request has been stored, with what tells its webhook; `null`: it has none. */
+  stored(
+    change: NewRequest,
+    webhook: NewRequest | null,
+    party: string,
+    { kind }: ChangeResult,
+  ): void {
+    const { request } = change;
+    if (kind === 'known' || kind === 'another') {
+      // The first request has its own.
+      if (webhook !== null) this.#requests.close(webhookOf(request.uuid), () => undefined);
+      return;
+    }
+    if (webhook !== null) this.accepted(webhook.request, party, null);
+    this.accepted(request, party, contentOf(change));
   }
 
   /** @returns its service, as shown */

@@ -415,18 +415,22 @@ export class OpenRequests {
   /**
    * Stores a request that an operator ordered.
    * @param ended it is in the store, or will not be: then `result` is `null`
+   * @param webhook what tells its webhook; `null`: it has none
    */
   order(
     accept: Acceptance,
     ended: (result: ChangeResult | null) => void,
     done: ChangeCallback,
+    webhook: Acceptance | null = null,
   ): void {
     const { answer, decided } = this.#inTime(done);
     const { isOver, begins } = this.until(answer);
     this.intend('', accept, accept.body.length, {
       isOver,
+      before: webhook === null ? [] : [webhook],
       begins: () => {
         begins();
+        if (webhook !== null) webhook.request.number = this.#context.takeNumber();
         accept.request.number = this.#context.takeNumber();
       },
       committed: (result) => {

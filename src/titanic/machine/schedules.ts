@@ -29,7 +29,7 @@ import {
 } from './schedule-table.js';
 import type { Scope } from './scope.js';
 import { newRequest } from '../../store/request.js';
-import { contentOf, extraOf } from '../../store/fields.js';
+import { extraOf } from '../../store/fields.js';
 import {
   type Change,
   type ChangeResult,
@@ -42,6 +42,7 @@ import {
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { STEP_MS } from './wall-clock.js';
+import { acceptWebhook, withWebhook } from './webhooks.js';
 
 /**
  * Maximum number whose requests are being stored at once, and of the bytes of their bodies; the first may
@@ -61,6 +62,15 @@ const LIST_MS = 5000;
 interface DueSchedule {
   readonly schedule: Schedule;
   readonly body: Buffer;
+}
+
+/** What is stored for a time. */
+interface Made {
+  readonly accept: Acceptance & { claim?: number };
+  /** What tells its webhook; `null`: it has none. */
+  readonly webhook: Acceptance | null;
+  /** The size of both. */
+  readonly bytes: number;
 }
 
 export class Schedules {
@@ -193,11 +203,11 @@ export class Schedules {
       decided({ kind: 'busy', message: read.fault });
       return;
     }
-    const accept = this.#requestAt(schedule, this.#context.wall, frames, read);
-    const bytes = accept.body.length + (accept.extra?.length ?? 0);
+    const { accept, webhook, bytes } = this.#requestAt(schedule, this.#context.wall, frames, read);
     const { quotas } = embedded.ownerRightsOf(keyOf(owner), accept.request.service);
     const who = { owner, quotas, memory: null };
-    const obstacle = this.#requests.obstacle() ?? this.#accepting.limit(who, bytes);
+    const obstacle =
+      this.#requests.obstacle() ?? this.#accepting.limit(who, bytes, webhook === null ? 1 : 2);
     if (obstacle !== null) {
       decided({ kind: 'busy', message: obstacle });
       return;
@@ -205,10 +215,9 @@ export class Schedules {
     this.#accepting.count(who, bytes, 1);
     const ended = (result: ChangeResult | null): void => {
       this.#accepting.count(who, bytes, -1);
-      if (result === null || result.kind === 'known') return;
-      this.#accepting.accepted(accept.request, owner, null);
+      if (result !== null) this.#accepting.stored(accept, webhook, owner, result);
     };
-    this.#requests.order(accept, ended, decided);
+    this.#requests.order(accept, ended, decided, webhook);
   }
 
   // ---------------------------------------------------------------- schedules come and go
@@ -523,10 +532,10 @@ export class Schedules {
   }
 
   /** It waits, because a request of that size cannot be stored now. */
-  #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number): boolean {
+  #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number, more = 1): boolean {
     const { owner } = schedule;
     const who = { owner, quotas, memory: null };
-    const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes);
+    const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes, more);
     if (obstacle === null) return false;
     this.#delay(schedule);
     const { counters, events } = this.#context;
@@ -638,18 +647,26 @@ export class Schedules {
   }
 
   /** What is stored for a time. */
-  #requestAt({ owner }: Schedule, at: number, frames: Frames, read: TspSchedule): Acceptance {
+  #requestAt({ owner }: Schedule, at: number, frames: Frames, read: TspSchedule): Made {
     const extra = extraOf(read.options.headers, read.options);
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
     const { wall } = this.#context;
-    const request = newRequest(this.#uuids.next(wall), bodyBytes, {
+    const { webhook: url } = read.options;
+    const usual = this.#uuids.next(wall);
+    const request = newRequest(url === null ? usual : withWebhook(usual), bodyBytes, {
       ...{ service: frames.copy(read.service), owner },
       ...chosenBy(read.options, this.#context),
     });
     const key = scheduleKey(read.name, timeText(at));
-    return { kind: 'accept', request, body, key, ...(extra === null ? {} : { extra }) };
+    const { replyTtlMs } = this.#context.options;
+    const webhook = url === null ? null : acceptWebhook(request, url, replyTtlMs);
+    return {
+      accept: { kind: 'accept', request, body, key, ...(extra === null ? {} : { extra }) },
+      webhook,
+      bytes: bodyBytes + (extra?.length ?? 0) + (webhook?.body.length ?? 0),
+    };
   }
 
   #store(
@@ -661,11 +678,10 @@ export class Schedules {
     quotas: Asker['quotas'],
   ): void {
     const { owner } = schedule;
-    const accept: Acceptance & { claim?: number } = this.#requestAt(schedule, due, frames, read);
+    const { accept, webhook, bytes } = this.#requestAt(schedule, due, frames, read);
     const { request } = accept;
-    const bytes = accept.body.length + (accept.extra?.length ?? 0);
     schedule.requestBytes = bytes;
-    if (this.#isDelayed(schedule, quotas, bytes)) {
+    if (this.#isDelayed(schedule, quotas, bytes, webhook === null ? 1 : 2)) {
       this.#settled(schedule);
       return;
     }
@@ -683,15 +699,16 @@ export class Schedules {
       this.#stepped(schedule, next);
     };
     this.#requests.intend(owner, accept, bytes, {
-      before: [step],
+      before: webhook === null ? [step] : [step, webhook],
       begins: () => {
+        if (webhook !== null) webhook.request.number = this.#context.takeNumber();
         request.number = this.#context.takeNumber();
         if (this.#accepting.claims(request)) accept.claim = FIRST_CLAIM;
       },
-      committed: ({ kind }) => {
+      committed: (result) => {
         stored();
-        // Otherwise it was stored before, by this node or by the other one of the pair.
-        if (kind !== 'known') this.#accepting.accepted(request, owner, contentOf(accept));
+        // Perhaps it was stored before, by this node or by the other one of the pair.
+        this.#accepting.stored(accept, webhook, owner, result);
       },
       failed: () => {
         decided();

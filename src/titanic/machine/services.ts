@@ -39,7 +39,7 @@ import { NO_SLOT } from './open-index.js';
 import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { newRequest } from '../../store/request.js';
-import { contentOf, extraOf } from '../../store/fields.js';
+import { extraOf } from '../../store/fields.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
@@ -51,7 +51,7 @@ import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, WaitingRequests } from './waiting-requests.js';
-import { acceptWebhook, webhookBytes, webhookOf, withWebhook } from './webhooks.js';
+import { acceptWebhook, webhookBytes, withWebhook } from './webhooks.js';
 import type { Intent } from './writer.js';
 
 /** Services whose requests change nothing. */
@@ -188,11 +188,7 @@ export class TitanicServices {
       return;
     }
     const { webhook } = read.options;
-    const fault = webhook === null ? null : this.#context.webhookRule(webhook);
-    if (fault !== null) {
-      this.#refuse(id, { fault: `webhook: ${fault}` });
-      return;
-    }
+    if (this.#refusesWebhook(id, webhook)) return;
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const extra = extraOf(headers, read.options, keyDigest(frames, read));
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
@@ -218,6 +214,13 @@ export class TitanicServices {
     this.#requests.writer.addNumber(party, number, bytes + ofWebhook, this.#context.now);
   }
 
+  /** @returns true: its URL is not allowed here, which has been answered */
+  #refusesWebhook(id: AnswerNumber, webhook: string | null): boolean {
+    const fault = webhook === null ? null : this.#context.webhookRule(webhook);
+    if (fault !== null) this.#refuse(id, { fault: `webhook: ${fault}` });
+    return fault !== null;
+  }
+
   #schedule(id: AnswerNumber, { frames, body, headers, asker }: InternalRequest): void {
     const read = headers < 0 ? readTspSchedule(frames, body) : SCHEDULE_HEADERS_APART;
     if (read.fault !== null) {
@@ -229,6 +232,7 @@ export class TitanicServices {
       this.#deny(id, frames.view(read.service));
       return;
     }
+    if (this.#refusesWebhook(id, read.options.webhook)) return;
     const fault = this.#schedules.schedule(id, asker, frames, read);
     if (fault !== null) this.#refuse(id, fault);
   }
@@ -278,7 +282,7 @@ export class TitanicServices {
       },
       committed: (result) => {
         decided();
-        this.#accepted(change, webhook, party, result);
+        this.#accepting.stored(change, webhook, party, result);
         if (result.kind === 'another') {
           this.#answer(id, STATUS_ANOTHER);
           return;
@@ -289,7 +293,7 @@ export class TitanicServices {
       },
       doubtful: (result) => {
         decided();
-        this.#accepted(change, webhook, party, result);
+        this.#accepting.stored(change, webhook, party, result);
         refuse(DOUBTFUL.message);
       },
       failed: (failure) => {
@@ -300,22 +304,6 @@ export class TitanicServices {
         return false;
       },
     };
-  }
-
-  #accepted(
-    change: NewRequest,
-    webhook: NewRequest | null,
-    party: string,
-    { kind }: ChangeResult,
-  ): void {
-    const { request } = change;
-    if (kind === 'known' || kind === 'another') {
-      // The first request has its own.
-      if (webhook !== null) this.#requests.close(webhookOf(request.uuid), () => undefined);
-      return;
-    }
-    if (webhook !== null) this.#accepting.accepted(webhook.request, party, null);
-    this.#accepting.accepted(request, party, contentOf(change));
   }
 
   #lookUp(id: AnswerNumber, asker: Asker, uuid: RequestUuid, waitMs: number): void {

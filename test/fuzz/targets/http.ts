@@ -22,8 +22,8 @@ networks.addAddress(ADDRESS);
 
 const ADMITS: Admits = {
   tokens: [
-    { name: 'http.token', role: 'operate', token: TOKEN },
-    { name: 'reader', role: 'read', token: READ_TOKEN },
+    { name: 'http.token', role: 'operate', secret: TOKEN },
+    { name: 'reader', role: 'read', secret: READ_TOKEN },
   ],
   users: { header: 'x-user', networks, isLocal: false },
 };

@@ -179,6 +179,35 @@ describe('enqueue where titanic.submit is offered (D16)', () => {
   });
 });
 
+describe('headers of a stored request that look like an option', () => {
+  it.each([
+    ['webhook', 'webhook'],
+    ['Web-Hook', 'webhook'],
+    ['ttlMs', 'ttlMs'],
+    ['ttl-ms', 'ttlMs'],
+    ['DELAY_MS', 'delayMs'],
+    ['max-attempts', 'maxAttempts'],
+    ['idempotency-key', 'idempotencyKey'],
+    ['deadline-ms', 'deadlineMs'],
+    ['time-zone', 'timeZone'],
+  ])('%s is refused, which names the option %s; nothing is sent', async (name, option) => {
+    const stage = new Stage(OURS);
+    const headers = { [name]: 'x' };
+    for (const asked of [
+      stage.client.enqueue('render', 'a', { headers }),
+      stage.client.submit('render', 'a', { headers }),
+      stage.client.schedule('n', 'render', 'a', { cron: '@daily', headers }),
+    ]) {
+      await expect(asked).rejects.toMatchObject({
+        code: 'ERR_MDP_OPTION',
+        message: `headers have one that looks like the option ${option}: use the option`,
+        details: { option: 'headers' },
+      });
+    }
+    expect(stage.requests()).toEqual([]);
+  });
+});
+
 describe('enqueue at a broker without titanic.submit (9/TSP)', () => {
   it.each([[null], [['credit']]])('sends titanic.request, once (%j)', async (extensions) => {
     const stage = new Stage(extensions, { timeoutMs: 20, retries: 2 });

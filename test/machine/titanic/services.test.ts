@@ -9,7 +9,7 @@ const UUID = '0190A0B0C0D07000800000000000ABCD';
 const LONG_NAME = 'n'.repeat(256);
 const OPTIONS = JOB_ROWS.map(({ name }) => name).join(', ');
 const ANOTHER = '409 the key was used for a request with another body or other options';
-const UNKNOWN_OPTION = `400 unknown option; there are key, ${OPTIONS}, headers, webhook, existed`;
+const UNKNOWN_OPTION = `400 unknown option; there are key, ${OPTIONS}, headers, existed`;
 
 describe('titanic.request', () => {
   it('answers 200 and 32 upper-case hexadecimal characters (9/TSP)', () => {

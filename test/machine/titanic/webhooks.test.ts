@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { StoredBody } from '../../../src/broker/ports.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
+import { SCHEDULES } from '../../../src/titanic/machine/context.js';
 import type { WebhookWorker } from '../../../src/titanic/machine/webhook-worker.js';
 import { webhookOf, WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
 import { TestKey } from '../../support/rights.js';
@@ -279,6 +280,68 @@ describe('the webhook of a stored request', () => {
     expect(hooks.uuids).toHaveLength(1);
     hooks.replies('204');
     expect(hooks.uuids).toHaveLength(1);
+  });
+});
+
+describe('the webhook of a schedule (D80)', () => {
+  const EVERY_MINUTE = { name: 'n', cron: '* * * * *', webhook: URL };
+
+  function scheduled(options: TitanicStageOptions = {}): { s: TitanicStage; hooks: StageWorker } {
+    const both = scene({ ...options, titanic: { requestTtlMs: HOUR_MS, ...options.titanic } });
+    expect(both.s.asks('schedule', JSON.stringify(EVERY_MINUTE), 'echo', 'hi')).toMatch(/^200/);
+    return both;
+  }
+
+  /** The uuids of the requests for `echo` that are stored. */
+  function made(s: TitanicStage): string[] {
+    return s.store.disk.rows
+      .filter(({ request }) => request.service.toString() === 'echo')
+      .map(({ request }) => request.uuid.toString('hex').toUpperCase());
+  }
+
+  it('is told of the end of each request that it stores', () => {
+    const { s, hooks } = scheduled();
+    s.after(MINUTE_MS);
+    const [first = ''] = made(s);
+    expect(webhook(s, first)).toEqual(['pending', null]);
+    s.worker('w1').ready('echo').final('done');
+    expect(hooks.uuids).toEqual([first]);
+    hooks.replies('204');
+    expect(webhook(s, first)).toBe('absent');
+    s.after(MINUTE_MS);
+    s.worker('w2').ready('echo').final('done');
+    const [second] = made(s).filter((uuid) => uuid !== first);
+    expect(hooks.uuids).toEqual([second]);
+  });
+
+  it('is told of a request that an operator has it store at once', () => {
+    const { s, hooks } = scheduled();
+    const row = s.store.disk.rows.find(({ request }) => request.service.equals(SCHEDULES));
+    s.operates<null>((operator, answer) => {
+      operator.fireSchedule(row?.request.uuid ?? Buffer.alloc(16), 'alice', answer);
+    });
+    const [uuid = ''] = made(s);
+    expect(webhook(s, uuid)).toEqual(['pending', null]);
+    s.worker('w').ready('echo').final('done');
+    expect(hooks.uuids).toEqual([uuid]);
+  });
+
+  it('counts in limits, with which the request waits', () => {
+    const { s } = scheduled({ titanic: { maxOpen: 2 } });
+    s.after(MINUTE_MS);
+    expect(made(s)).toEqual([]);
+    expect(s.told('schedule.delayed')).toMatchObject([{ text: 'titanic.maxOpen is reached' }]);
+  });
+
+  it('is refused with the schedule if its URL is not allowed, or webhooks are off', () => {
+    const { s } = scene();
+    const asked = { ...EVERY_MINUTE, webhook: 'https://other.example/' };
+    expect(s.asks('schedule', JSON.stringify(asked), 'echo', 'x')).toBe('400 webhook: not allowed');
+    const off = titanicStage();
+    expect(off.asks('schedule', JSON.stringify(EVERY_MINUTE), 'echo', 'x')).toMatch(
+      /^400 webhook: no webhooks are allowed/,
+    );
+    expect([...s.store.disk.rows, ...off.store.disk.rows]).toEqual([]);
   });
 });
 

@@ -188,6 +188,41 @@ describe('the token', () => {
     expect((await run(order, { environment })).stderr).toBe(good);
   });
 
+  it('that the node refuses is named by its source, never by its text', async () => {
+    const daemon = await startWithHttp();
+    const directory = temporaryDirectory();
+    const file = join(directory, 'other.token');
+    const secret = 'another-token-of-another-node';
+    writeFileSync(file, `${secret}\n`);
+    const config = join(directory, 'majordomo.yaml');
+    writeFileSync(config, `http: {token: ${secret}}\n`);
+    writeFileSync(join(directory, 'http.token'), secret, { mode: 0o600 });
+    const contexts = { XDG_CONFIG_HOME: directory };
+    await run(['context', 'add', 'prod', httpOf(daemon), '--token-file', file], {
+      environment: contexts,
+    });
+    const before = ', which comes before the token of the configuration';
+    const at = ['--admin', httpOf(daemon)];
+    const cases: readonly (readonly [readonly string[], Record<string, string>, string])[] = [
+      [[...at, '--token', secret], {}, '--token'],
+      [[...at, '--token-file', file], {}, `--token-file ${file}`],
+      [[...at, '-c', config], { MAJORDOMO_TOKEN: secret }, `MAJORDOMO_TOKEN${before}`],
+      [
+        [...at, '-c', config],
+        { MAJORDOMO_TOKEN_FILE: file },
+        `MAJORDOMO_TOKEN_FILE ${file}${before}`,
+      ],
+      [[...at, '-c', config], {}, 'http.token of the configuration'],
+      [[...at, '--set', `node.dataDir=${directory}`], {}, join(directory, 'http.token')],
+      [['--context', 'prod'], contexts, `tokenFile of the context prod ${file}`],
+    ];
+    for (const [args, environment, source] of cases) {
+      const { stderr } = await run(['ha', 'promote', ...args], { environment });
+      expect(stderr).toContain(`the token is wrong: Authorization: Bearer … (used: ${source}; `);
+      expect(stderr).not.toContain(secret);
+    }
+  });
+
   it('of the data directory is sent only to hosts that the configuration names', async () => {
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, 'http.token'), 'sixteen-letters-or-more\n', { mode: 0o600 });

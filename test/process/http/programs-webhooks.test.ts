@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 
+import { Client } from '../../../src/sdk/client.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { makeCertificate } from '../../support/certificate.js';
+import { run } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf, type Reply } from '../../support/http.js';
 import { OTHER, ProgramStand, TOKENS } from '../../support/programs.js';
@@ -107,6 +109,51 @@ describe('a webhook', () => {
       expect(webhook.headers['webhook-signature']).toBe(signatureOf(webhook, receiver.secrets));
     }
     expect((await stand.get(`/titanic/requests/${replied}/result`)).text).toBe('done');
+  });
+
+  it('is an option of the SDK and of the commands, of durable requests and of schedules', async () => {
+    const { stand, receiver } = await open();
+    await stand.serve(() => 'done');
+    const { endpoint } = stand.daemon;
+    const webhook = (path: string): string => `${receiver.origin}${path}`;
+    const client = new Client({ endpoints: [endpoint] });
+    const { uuid } = await client.enqueue('work', 'x', { webhook: webhook('/sdk') });
+    const [first] = await receiver.until(1);
+    expect([first?.path, first?.json.data]).toMatchObject(['/sdk', { uuid, outcome: 'replied' }]);
+    const cron = '* * * * * *';
+    await client.schedule('often', 'work', 'x', { cron, webhook: webhook('/schedule') });
+    const all = await receiver.until(3);
+    expect(all.slice(1).map(({ path }) => path)).toEqual(['/schedule', '/schedule']);
+    await client.unschedule('often');
+    const asked = ['request', '--durable', '--no-wait', '--endpoint', endpoint, 'work', 'x'];
+    expect(await run([...asked, '--webhook', webhook('/command')])).toMatchObject({ status: 0 });
+    await until(() => receiver.received.some(({ path }) => path === '/command'), 'it is told');
+    // The same rule as over HTTP holds for where it may go.
+    const other = { webhook: 'https://other.example/' };
+    const refused = { code: 'ERR_TITANIC_REFUSED', details: { status: 400 } };
+    await expect(client.enqueue('work', 'x', other)).rejects.toMatchObject(refused);
+    const schedule = client.schedule('never', 'work', 'x', { cron, ...other });
+    await expect(schedule).rejects.toMatchObject(refused);
+    await client.close();
+    const headers = { prefer: 'respond-async', 'majordomo-header-ttl-ms': '5' };
+    expect(failed(await stand.request('x', { headers }))).toMatchObject([
+      400,
+      { code: 'ERR_HTTP_PARAMETER' },
+    ]);
+  });
+
+  it('needs no program and no HTTP: clients over ZeroMQ may name one', async () => {
+    const receiver = await WebhookReceiver.open();
+    receivers.push(receiver);
+    const daemon = await startDaemon({ sets: receiver.sets() });
+    const stand = new ProgramStand(daemon, []);
+    stands.push(stand);
+    await stand.serve(() => 'done');
+    const client = new Client({ endpoints: [daemon.endpoint] });
+    const { uuid } = await client.enqueue('work', 'x', { webhook: `${receiver.origin}/sdk` });
+    const [told] = await receiver.until(1);
+    expect(told?.json.data).toMatchObject({ uuid, outcome: 'replied' });
+    await client.close();
   });
 
   it('is tried again with the same id while its receiver is down, and over a kill of the broker', async () => {

@@ -1,8 +1,9 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { run } from '../../support/child.js';
 import {
   type Daemon,
   removeDaemons,
@@ -150,5 +151,48 @@ describe('SIGHUP', () => {
     daemon.signal('SIGHUP');
     expect(await daemon.waitFor('http.tokens_refused')).toMatchObject({ code: 'ERR_CONFIG_FILE' });
     expect(await statuses()).toEqual([401, 401]);
+  });
+
+  it('reads two secrets from the lines of a file, and a command uses the first', async () => {
+    const daemon = await startDaemon({
+      sets: ['http.listen=127.0.0.1:0', 'http.requireToken=true'],
+    });
+    const file = join(daemon.dataDir, 'http.token');
+    const [old, next] = [readFileSync(file, 'utf8').trim(), 'a-token-that-is-new-now'];
+    const results: unknown[] = [];
+    let isRotating = true;
+    // Programs that have one secret or the other, each as the steps of the rotation allow.
+    const asking = (token: () => string): Promise<void> =>
+      (async () => {
+        while (isRotating) {
+          const { status } = await ask(`${httpOf(daemon)}/api/v1/status`, { token: token() });
+          results.push(status);
+        }
+      })();
+    const other = { token: old };
+    const all = [
+      asking(() => other.token),
+      asking(() => readFileSync(file, 'utf8').split('\n', 1)[0] ?? ''),
+    ];
+    const command = async (): Promise<void> => {
+      const sets = ['--set', `node.dataDir=${daemon.dataDir}`, '--admin', httpOf(daemon)];
+      expect(await run(['status', ...sets])).toMatchObject({ status: 0, stderr: '' });
+    };
+    await command();
+    writeFileSync(file, `${old}\n${next}\n`);
+    await command();
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('http.tokens_renewed');
+    other.token = next;
+    writeFileSync(file, `${next}\n`);
+    await command();
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('http.tokens_renewed', 2);
+    await command();
+    isRotating = false;
+    await Promise.all(all);
+    expect(results.length).toBeGreaterThan(10);
+    expect(results.filter((status) => status !== 200)).toEqual([]);
+    expect((await ask(`${httpOf(daemon)}/api/v1/status`, { token: old })).status).toBe(401);
   });
 });

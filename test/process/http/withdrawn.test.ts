@@ -184,3 +184,47 @@ describe('a token that may no longer send requests to a service', () => {
     await stand.untilNothingIsHeld();
   });
 });
+
+describe('a token with two secrets', () => {
+  const both = `[${SHOP}, ${NEW}]`;
+
+  it('replaces one by the other without a failed request, new, waiting or streamed', async () => {
+    const served = await serve();
+    const waiting = stand.request('x');
+    await stand.untilWaiting(1);
+    await reload({ ...SHOP_TOKEN, token: both }, OTHER_TOKEN);
+    const { to } = stand.daemon.logged('config.reloaded').at(-1)?.['applied'] as never;
+    expect(JSON.stringify([to, stand.daemon.stdout])).not.toContain(NEW);
+    expect(stand.daemon.logged('http.tokens_renewed')).toMatchObject([{ tokens: ['shop'] }]);
+    // A program's requests with one secret go on when the other is gone.
+    await until(() => served.length === 1, 'the worker has it');
+    served[0]?.('old');
+    expect((await waiting).text).toBe('partold');
+    const stored = await stand.request('x', {}, '?durable=true', 'later');
+    const next = stand.request('x', { token: NEW, headers: STREAM });
+    await until(() => served.length === 2, 'the worker has the one of the new secret');
+    await reload({ ...SHOP_TOKEN, token: NEW }, OTHER_TOKEN);
+    served[1]?.('new');
+    expect(await next).toMatchObject({ status: 200, text: expect.stringContaining('new') });
+    expect(failed(await stand.request('x'))).toEqual([401, 'ERR_HTTP_TOKEN']);
+    expect(told).toEqual([]);
+    // What the old one has stored belongs to the token, whatever its secret.
+    const { uuid } = stored.json as { readonly uuid: string };
+    const found = await stand.get(`/titanic/requests/${uuid}/result`, { token: NEW });
+    expect(found.status).toBe(202);
+  });
+
+  it('ends what the one started that is removed, and nothing of the other', async () => {
+    await reload({ ...SHOP_TOKEN, token: both }, OTHER_TOKEN);
+    const served = await serve();
+    const old = stand.request('x');
+    await until(() => served.length === 1, 'the worker has it');
+    const next = stand.request('x', { token: NEW });
+    await stand.untilWaiting(2);
+    await reload({ ...SHOP_TOKEN, token: NEW }, OTHER_TOKEN);
+    expect(failed(await old)).toEqual([401, 'ERR_HTTP_TOKEN']);
+    await until(() => served.length === 2, 'the worker has the other one');
+    served[1]?.('yes');
+    expect((await next).text).toBe('partyes');
+  });
+});

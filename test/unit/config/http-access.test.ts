@@ -1,8 +1,14 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { describe, expect, it } from '@jest/globals';
 
+import { askedExtensions } from '../../../src/config/asked.js';
 import { diff, withLiveKeys } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';
 import { parseNetwork } from '../../../src/config/http-access.js';
+import { readToken } from '../../../src/config/io/token-files.js';
+import { temporaryDirectory } from '../../support/daemon.js';
 import { load, problemsOf } from './support.js';
 
 const SECRET = 'sixteen-letters-or-more';
@@ -80,7 +86,7 @@ describe('http.tokens', () => {
   it('never shows a token: not in problems, in the effective configuration or in changes', () => {
     for (const written of ['hush hush', '[hush]', '{hush: hush}', 'hush']) {
       const said = wrong(tokens(`{name: a, role: read, token: ${written}}`)).join('\n');
-      expect(said).toContain('http.tokens[0].token: expected 16 to 512 characters');
+      expect(said).toMatch(/^http\.tokens\[0\]\.token(\[0\])?: expected 16 to 512 characters/);
       expect(said).not.toContain('hush');
     }
     expect(wrong('http.tokens=[hush').join('\n')).not.toContain('hush');
@@ -89,6 +95,55 @@ describe('http.tokens', () => {
     const shown = JSON.stringify([explain(loaded), diff(load({}).config, loaded.config)]);
     expect(shown).not.toContain(SECRET);
     expect(shown).toContain('"********"');
+  });
+
+  it('has two secrets while one takes the place of the other', () => {
+    const [old, next] = [SECRET, 'another-one-of-sixteen'];
+    const both = `[${old}, ${next}]`;
+    const loaded = load({ sets: [tokens(PROGRAM.replace(SECRET, both))] });
+    expect(loaded.config.http.tokens).toMatchObject([{ name: 'shop', token: [old, next] }]);
+    expect(loaded.config.http.tokens.flatMap(readToken).map(({ secret }) => secret)).toEqual([
+      ...[old, next],
+    ]);
+    const shown = JSON.stringify([explain(loaded), diff(load({}).config, loaded.config)]);
+    expect([old, next].some((secret) => shown.includes(secret))).toBe(false);
+    expect(shown).toContain('"token":["********","********"]');
+  });
+
+  it.each(['http.token', 'http.readToken'])('may be two in %s, from a variable as well', (key) => {
+    const [old, next] = [SECRET, 'another-one-of-sixteen'];
+    const variable = { 'http.token': 'MAJORDOMO_HTTP__TOKEN' }[key] ?? 'MAJORDOMO_HTTP__READ_TOKEN';
+    // Without spaces as well, the brackets make it a list.
+    for (const written of [`[${old}, ${next}]`, `[${old},${next}]`]) {
+      const loaded = load({ environment: { [variable]: written } });
+      const { token, tokens: all } = loaded.config.http;
+      expect(key === 'http.token' ? token : all[0]?.token).toEqual([old, next]);
+      expect(JSON.stringify(explain(loaded))).not.toContain(SECRET);
+    }
+    const three = wrong(`${key}=[${old}, ${next}, ${old}]`).join('\n');
+    expect(three).toBe(`${key}: expected at most 2 in the list, got a list`);
+    expect(wrong(`${key}=[${old}, ${old}]`)).toHaveLength(1);
+    expect(wrong(`${key}=[]`)).toHaveLength(1);
+    expect(wrong(`${key}=[${old}, short]`)).toHaveLength(1);
+  });
+
+  it('may be two of a file, on two lines', () => {
+    const tokenFile = join(temporaryDirectory(), 'shop.token');
+    const secretsIn = (text: string): readonly string[] => {
+      writeFileSync(tokenFile, text, { mode: 0o600 });
+      const { tokens: all } = load({
+        sets: [tokens(`{name: a, role: read, tokenFile: ${tokenFile}}`)],
+      }).config.http;
+      return all.flatMap(readToken).map(({ secret }) => secret);
+    };
+    const next = 'another-one-of-sixteen';
+    expect(secretsIn(SECRET)).toEqual([SECRET]);
+    expect(secretsIn(`${SECRET}\r\n${next}\r\n`)).toEqual([SECRET, next]);
+    expect(secretsIn(`${'x'.repeat(512)}\n${'y'.repeat(512)}\n`)).toHaveLength(2);
+    for (const text of ['', 'short', `${SECRET}\nshort`, `${SECRET} ${next}`]) {
+      expect(() => secretsIn(text)).toThrow('a token of 16 to 512 printable characters');
+    }
+    expect(() => secretsIn(`${SECRET}\n${next}\n${next}x`)).toThrow('more than 2 secrets');
   });
 
   it('may be one that reads, with a key of its own', () => {
@@ -104,6 +159,23 @@ describe('http.tokens', () => {
     ]);
     const { live, restart } = diff(load({}).config, loaded.config);
     expect([live.length > 0, restart]).toEqual([true, []]);
+  });
+
+  it('are not needed for webhooks, whose first hosts need a restart without programs', () => {
+    const webhooks = ['http.webhookHosts=hooks.example', 'http.webhookSecretFile=secret'];
+    const others = ['http.webhookHosts=hooks.example, others.example', 'http.webhookSecretFile=s'];
+    const programs = tokens(PROGRAM);
+    const keysOf = (from: readonly string[], to: readonly string[]): unknown => {
+      const { live, restart } = diff(load({ sets: from }).config, load({ sets: to }).config);
+      const isThere = ({ key }: { key: string }): boolean => key === 'http.webhookHosts';
+      return [live.some(isThere), restart.some(isThere)];
+    };
+    expect(askedExtensions(load({ sets: webhooks }).config).has('programs')).toBe(true);
+    expect(askedExtensions(load({}).config).has('programs')).toBe(false);
+    expect(keysOf([], webhooks)).toEqual([false, true]);
+    expect(keysOf([programs], [...webhooks, programs])).toEqual([true, false]);
+    expect(keysOf(webhooks, others)).toEqual([true, false]);
+    expect(keysOf(webhooks, [])).toEqual([true, false]);
   });
 
   it('changes with SIGHUP, but the first token of programs needs a restart', () => {

@@ -110,7 +110,7 @@ describe('text in a variable or in --set', () => {
   });
 
   it('may be in quotes; nothing, ~ and null are no value', () => {
-    const tokenIn = (text: string): string | null =>
+    const tokenIn = (text: string): unknown =>
       load({ environment: { MAJORDOMO_HTTP__TOKEN: text } }).config.http.token;
     expect(tokenIn('"#2345678901234567"')).toBe('#2345678901234567');
     expect(tokenIn("'12345678901234567'")).toBe('12345678901234567');
@@ -125,7 +125,7 @@ describe('text in a variable or in --set', () => {
       ]);
     }
     // In a file, and in a list, it is YAML.
-    const number = `${why}, got what YAML reads as a number; quote it`;
+    const number = `${why}, or a list of two such texts, got what YAML reads as a number; quote it`;
     for (const token of ['12345678901234567890', '0x1234567890abcdef', '1e20', '1e400']) {
       expect(problemsOf({ text: `http: {token: ${token}}` })).toEqual([
         `FILE:1:15: http.token: ${number}`,

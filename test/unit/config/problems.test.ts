@@ -52,7 +52,8 @@ describe('a configuration with many faults', () => {
         'or an integer with KiB, MiB, GiB or TiB), got "500kB"',
       'FILE:16:12: titanic.enabled: expected true or false, got "yes"',
       'FILE:17:16: titanic.retryMaxMs: 60000 is below titanic.retryBaseMs 90000',
-      'FILE:19:10: http.token: expected 16 to 512 characters of printable ASCII without spaces',
+      'FILE:19:10: http.token: expected 16 to 512 characters of printable ASCII without spaces, ' +
+        'or a list of two such texts',
       'FILE:21:9: bstar.role: expected standalone, primary or backup, got "primry"; did you ' +
         'mean primary',
       'FILE:23:9: node.name: expected text of 1 to 255 characters, without line breaks, got 5; ' +

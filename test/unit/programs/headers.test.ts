@@ -4,6 +4,7 @@ import {
   headersFrame,
   idempotencyKey,
   prefersAsync,
+  refuseOptions,
   wantedBy,
 } from '../../../src/extensions/programs/headers.js';
 
@@ -38,6 +39,31 @@ describe('headers of a program’s request', () => {
       { 'majordomo-header-a': ['x'.repeat(8193)] },
     ]) {
       expect(() => frame(given)).toThrow(/^Majordomo-Header-NAME: /);
+    }
+  });
+
+  it.each([
+    ['majordomo-header-webhook', 'webhook: use the header Majordomo-Webhook'],
+    ['majordomo-header-ttlms', 'ttlMs: use the parameter ttlMs of the URL'],
+    ['majordomo-header-ttl-ms', 'ttlMs: use the parameter ttlMs of the URL'],
+    ['majordomo-delay-ms', 'delayMs: use the parameter delayMs of the URL'],
+    ['majordomo-timeout-ms', 'timeoutMs: use the parameter timeoutMs of the URL'],
+    ['majordomo-header-idempotency-key', 'idempotencyKey: use the header Idempotency-Key'],
+    ['majordomo-backoff', 'backoff: HTTP does not have it'],
+  ])('are refused with a stored request if they look like an option: %s', (name, said) => {
+    expect(() => {
+      refuseOptions({ [name]: ['x'] });
+    }).toThrow(`${name}: looks like the option ${said}`);
+  });
+
+  it('are no options if HTTP has them as headers, or their names are others', () => {
+    for (const name of [
+      'majordomo-webhook',
+      'idempotency-key',
+      'priority',
+      'majordomo-header-ttl',
+    ]) {
+      refuseOptions({ [name]: ['x'] });
     }
   });
 

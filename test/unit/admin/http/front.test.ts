@@ -35,9 +35,9 @@ proxies.addSubnet('fd00::', 64, 'ipv6');
 
 const ADMITS: Admits = {
   tokens: [
-    { name: 'http.token', role: 'operate', token: TOKEN },
-    { name: 'watcher', role: 'read', token: READ_TOKEN },
-    { name: 'shop', role: 'request', token: REQUEST_TOKEN },
+    { name: 'http.token', role: 'operate', secret: TOKEN },
+    { name: 'watcher', role: 'read', secret: READ_TOKEN },
+    { name: 'shop', role: 'request', secret: REQUEST_TOKEN },
   ],
   users: { header: 'x-user', networks: proxies, isLocal: false },
 };
@@ -221,5 +221,28 @@ describe('service names in URLs (D3)', () => {
     expect(unescapeName('grün')).toEqual(Buffer.from('grün'));
     expect(unescapeName('gr%c3%BCn')).toEqual(Buffer.from('grün'));
     for (const wrong of ['100%', '%4', '%zz', 'a%%20']) expect(unescapeName(wrong)).toBeNull();
+  });
+});
+
+describe('the secrets of tokens', () => {
+  it('are gone one by one, and stay the same objects while they are valid', () => {
+    const guard = new Guard(ADMITS, { readsOpenly: false, checksHost: false });
+    const known = (secret: string): unknown => guard.admit('reader', `Bearer ${secret}`).known;
+    const tokens = (...secrets: readonly string[]): Admits => ({
+      users: null,
+      tokens: secrets.map((secret) => ({ name: 'watcher', role: 'read', secret })),
+    });
+    guard.replace(tokens(READ_TOKEN));
+    const first = known(READ_TOKEN);
+    expect(guard.replace(tokens(READ_TOKEN, TOKEN))).toEqual({
+      ...{ gone: new Set(), renewed: ['watcher'] },
+    });
+    expect(known(READ_TOKEN)).toBe(first);
+    expect(known(TOKEN)).toMatchObject({ name: 'watcher', caller: 'reader' });
+    expect(guard.replace(tokens(TOKEN))).toEqual({ gone: new Set([first]), renewed: ['watcher'] });
+    expect(() => known(READ_TOKEN)).toThrow('the token is wrong');
+    expect(guard.replace(tokens(TOKEN)).renewed).toEqual([]);
+    // That of a token with a new name is in the changes of the configuration.
+    expect(guard.replace(ADMITS).renewed).toEqual(['watcher']);
   });
 });
