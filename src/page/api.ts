@@ -4,10 +4,13 @@ import { signal } from '@preact/signals';
 /** Why a request failed; `status` 0: there was no answer. */
 class ApiError extends Error {
   readonly status: number;
+  /** Empty: it has none. */
+  readonly code: string;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, code = '') {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -78,9 +81,24 @@ async function send<Answer>(path: string, init: RequestInit, timeoutMs: number):
 
 /** The error of a request that the node refused. */
 export function refusedBy(status: number, body: unknown): ApiError {
-  const { error } = (body ?? {}) as { readonly error?: { readonly message?: unknown } };
+  const { error } = (body ?? {}) as {
+    readonly error?: { readonly message?: unknown; readonly code?: unknown };
+  };
   const message = typeof error?.message === 'string' ? error.message : `HTTP status ${status}`;
-  return new ApiError(status, message);
+  return new ApiError(status, message, typeof error?.code === 'string' ? error.code : '');
+}
+
+const REFUSED: Readonly<Record<string, string>> = {
+  ERR_HTTP_TOKEN: 'Wrong token.',
+  ERR_HTTP_ROLE: 'This token only sends requests to services: the page needs one that reads.',
+  ERR_HTTP_READ_ONLY: 'This token is read-only.',
+};
+
+/** Why the node refused the token; `null`: that was not the reason. */
+export function refusedToken(error: unknown): string | null {
+  if (!(error instanceof ApiError)) return null;
+  // A proxy has no codes.
+  return REFUSED[error.code] ?? (error.status === 401 ? 'Wrong token.' : null);
 }
 
 export function statusOf(error: unknown): number {

@@ -12,7 +12,7 @@ import { span } from './format.js';
 import { address, followAddress, linkTo } from './links.js';
 import { contact, isElsewhere, overview, startNode } from './node.js';
 import { startTheme, switchTheme, theme } from './theme.js';
-import { Running } from './triage.js';
+import { forgetEnded, Running } from './triage.js';
 import { ClientsView } from './views/clients.js';
 import { DurableView } from './views/durable.js';
 import { ElsewhereView } from './views/elsewhere.js';
@@ -158,7 +158,7 @@ function TokenButton(): VNode {
   const has = token.value !== null;
   const label = has ? 'Forget the token' : 'Enter the token';
   const press = (): unknown => {
-    if (!has) return askToken('Changes, reasons and whole UUIDs need the token of this node.');
+    if (!has) return askToken('Changes, reasons and whole UUIDs need a token.');
     toast('Token forgotten', 'good');
     return (token.value = null);
   };
@@ -175,6 +175,16 @@ function TokenButton(): VNode {
 
 function focusMain(): void {
   document.getElementById('main')?.focus({ preventScroll: true });
+}
+
+/** The field of the view, which may be folded. */
+function focusSearch(): void {
+  const field = document.querySelector<HTMLElement>('[data-search]');
+  if (field?.offsetParent !== null) return field?.focus();
+  document.querySelector<HTMLElement>('[data-unfold]')?.click();
+  requestAnimationFrame(() => {
+    field.focus();
+  });
 }
 
 interface Shortcut {
@@ -194,7 +204,7 @@ const SHORTCUTS: readonly Shortcut[] = [
   {
     key: '/',
     does: 'search',
-    act: () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
+    act: focusSearch,
   },
   { key: 'j', does: 'next row', act: () => stepThroughRows(1) },
   { key: 'k', does: 'previous row', act: () => stepThroughRows(-1) },
@@ -256,6 +266,7 @@ function stepThroughRows(step: 1 | -1): unknown {
 startToken();
 startTheme();
 followAddress(() => {
+  forgetEnded();
   scrollTo(0, 0);
   // A screen reader continues in the new view.
   focusMain();

@@ -1,18 +1,17 @@
 /** The banner shows the problems of the node and of its requests, worst first. */
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
-import type { Overview, Service } from '../admin/api/node-answers.js';
-import type { Page } from '../admin/api/words.js';
-import { isUnserved } from '../core/service-needs.js';
-import { get } from './api.js';
+import type { Overview } from '../admin/api/node-answers.js';
 import { Button } from './controls.js';
-import { count, span } from './format.js';
+import { count, line, momentAt, plural, span } from './format.js';
 import { linkTo } from './links.js';
 import { Name, OuterLink } from './names.js';
-import { askNow, contact, lost, overview } from './node.js';
+import { askNow, contact, lost, overview, READING } from './node.js';
 import { usePolled } from './poll.js';
+import { servicesDelayMs } from './services.js';
+import { watch, type Watched } from './watch.js';
 
 type Grade = 'good' | 'warn' | 'bad' | 'quiet';
 
@@ -57,12 +56,15 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
 
 const BADNESS: readonly Grade[] = ['bad', 'warn', 'quiet', 'good'];
 const EVERY_MS = 5000;
-const ASKED = 1000;
+/** The services are loaded this many times less often than on their own view. */
+const WATCHED_EVERY = 2;
+/** On a wide screen, more problems than these are folded, except the worst. */
+const UNFOLDED_MAX = 2;
 
 /** The problems of the connection, or else of the node. */
 export function troublesOfNode(): Trouble[] {
   if (contact.value === 'locked') {
-    return [{ grade: 'warn', title: 'Locked', text: 'This node needs a token for reading.' }];
+    return [{ grade: 'warn', title: 'Locked', text: READING }];
   }
   if (lost.value !== null) {
     const { at, why } = lost.value;
@@ -95,7 +97,13 @@ function troublesIn({ reason, degraded, state, peer }: Overview): Trouble[] {
     const [grade, title] = DEGRADED[code] ?? ['warn', 'Degraded'];
     found.push({ grade, title, text: sentence(text), isDismissible: grade === 'warn' });
   }
-  return found.sort((left, right) => BADNESS.indexOf(left.grade) - BADNESS.indexOf(right.grade));
+  return worstFirst(found);
+}
+
+function worstFirst(troubles: readonly Trouble[]): Trouble[] {
+  return troubles.toSorted((left, right) => {
+    return BADNESS.indexOf(left.grade) - BADNESS.indexOf(right.grade);
+  });
 }
 
 function sentence(said: string): string {
@@ -103,21 +111,66 @@ function sentence(said: string): string {
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
-/** Dead requests, and requests that wait without a worker. */
-function troublesOfRequests({ stored, ready }: Overview, unserved: readonly string[]): Trouble[] {
-  const found: Trouble[] = [];
-  const [first] = unserved;
-  if (first !== undefined && ready) {
-    const more = unserved.length - 1;
-    const services = more === 1 ? 'service also has' : 'services also have';
-    const others =
-      more === 0 ? '' : ` ${count(more)} other ${services} waiting requests and no worker.`;
-    found.push({
+/** A problem that services have: the first is named, the others are counted. */
+function ofServices(
+  [first, ...others]: readonly { readonly service: string }[],
+  { grade, title, text, also }: Pick<Trouble, 'grade' | 'title' | 'text'> & { also: Also },
+): Trouble[] {
+  if (first === undefined) return [];
+  const [one, several] = also;
+  const more =
+    others.length === 0
+      ? ''
+      : ` ${count(others.length)} other ${others.length === 1 ? `service ${one}` : `services ${several}`}.`;
+  const { service } = first;
+  const link = [linkTo('services', service), 'Show the service'] as const;
+  return [{ grade, title, text: text + more, service, link, isDismissible: true }];
+}
+
+/** What is said of one other service, and of several. */
+type Also = readonly [one: string, several: string];
+
+/** Services that fail, grow or are paused, schedules that are paused, and dead requests. */
+function troublesOfRequests({ stored }: Overview, watched: Watched | null): Trouble[] {
+  const { failing = [], unserved = [], growing = [], paused = [], schedules = [] } = watched ?? {};
+  const [failed, grown, held, schedule] = [failing[0], growing[0], paused[0], schedules[0]];
+  const found: Trouble[] = [
+    ...ofServices(failing, {
+      grade: 'bad',
+      title: 'Failing always',
+      text: `Every request for … has failed since ${momentAt(failed?.since ?? 0)}: ${count(failed?.failures ?? 0)} of them.`,
+      also: ['also fails always', 'also fail always'],
+    }),
+    ...ofServices(unserved, {
       grade: 'bad',
       title: 'No worker',
-      text: `Requests are waiting for …, which has no worker.${others}`,
-      service: first,
-      link: [linkTo('services', first), 'Show the service'],
+      text: 'Requests are waiting for …, which has no worker.',
+      also: ['also has waiting requests and no worker', 'also have waiting requests and no worker'],
+    }),
+    ...ofServices(growing, {
+      grade: 'warn',
+      title: 'Queue grows',
+      text: `${plural(grown?.waiting ?? 0, 'request')} for … ${grown?.waiting === 1 ? 'is' : 'are'} not answered yet, ${count(grown?.more ?? 0)} more than ${span(grown?.ms ?? 0)} ago.`,
+      also: ['also has a growing queue', 'also have growing queues'],
+    }),
+    ...ofServices(paused, {
+      grade: 'warn',
+      title: 'Paused',
+      text: `An operator paused …: ${plural(held?.waiting ?? 0, 'request')} waiting.`,
+      also: ['is also paused', 'are also paused'],
+    }),
+  ];
+  if (schedule !== undefined) {
+    const { name, service } = schedule;
+    const more = schedules.length - 1;
+    const others =
+      more === 0 ? '' : ` So ${more === 1 ? 'is 1 other' : `are ${count(more)} others`}.`;
+    found.push({
+      grade: 'warn',
+      title: 'Schedule paused',
+      text: `A schedule for … is paused${name === null ? '' : ` (${line(name)})`}: nothing is stored when it is due.${others}`,
+      service,
+      link: [linkTo('durable'), 'Show the schedules'],
       isDismissible: true,
     });
   }
@@ -139,20 +192,24 @@ function troublesOfRequests({ stored, ready }: Overview, unserved: readonly stri
   return found;
 }
 
-/** The first services with waiting requests and no worker. */
-async function unservedServices(): Promise<readonly string[]> {
-  const { items } = await get<Page<Service>>(`/api/v1/services?state=unserved&limit=${ASKED}`);
-  return items.filter(isUnserved).map(({ service }) => service);
-}
-
 export function Banner(): VNode {
-  const { answer, error } = usePolled('unserved', unservedServices, EVERY_MS);
-  // While the node does not answer, the banner shows that.
-  const unserved = error === null ? (answer ?? []) : [];
   const now = overview.value;
+  const isReady = now?.ready === true;
+  const isStoring = isReady && now.stored !== null;
+  const { answer, error } = usePolled(
+    `watch ${String(isReady)} ${String(isStoring)}`,
+    async () => (isReady ? await watch(isStoring) : null),
+    (watched) => Math.max(EVERY_MS, WATCHED_EVERY * servicesDelayMs(watched?.services ?? null)),
+  );
+  // While the node does not answer, the banner shows that.
+  const watched = error === null && isReady ? answer : null;
   const isGood = contact.value === 'good' && now !== null;
-  const all = [...troublesOfNode(), ...(isGood ? troublesOfRequests(now, unserved) : [])];
+  const all = worstFirst([
+    ...troublesOfNode(),
+    ...(isGood ? troublesOfRequests(now, watched) : []),
+  ]);
   const dismissed = useSignal<readonly string[]>([]);
+  const isOpen = useSignal(false);
   const names = all.map(nameOf);
   const said = useRef('');
   useEffect(() => {
@@ -164,8 +221,15 @@ export function Banner(): VNode {
   });
   const shown = all.filter((trouble) => !dismissed.value.includes(nameOf(trouble)));
   const again = contact.value === 'locked' || contact.value === 'lost';
+  const isMany = shown.length > UNFOLDED_MAX;
   return (
-    <div id="banner" role="alert" hidden={shown.length === 0}>
+    <div
+      id="banner"
+      role="alert"
+      class={`${isOpen.value ? 'open' : ''} ${isMany ? 'many' : ''}`}
+      hidden={shown.length === 0}
+    >
+      <FoldButton shown={shown} isOpen={isOpen} />
       {shown.map((trouble) => (
         <TroubleLine
           key={nameOf(trouble)}
@@ -180,19 +244,54 @@ export function Banner(): VNode {
   );
 }
 
+/** One line for all problems, which opens them: on a narrow screen, or if there are many. */
+function FoldButton(given: { shown: readonly Trouble[]; isOpen: Signal<boolean> }): VNode {
+  const { shown, isOpen } = given;
+  const [only] = shown.length === 1 ? shown : [];
+  const grade = shown[0]?.grade ?? 'quiet';
+  return (
+    <button
+      type="button"
+      class={`fold ${grade}`}
+      aria-expanded={isOpen.value}
+      onClick={() => (isOpen.value = !isOpen.value)}
+    >
+      <span>
+        {only === undefined ? (
+          <>
+            <strong>{plural(shown.length, 'problem')}</strong>{' '}
+            {[...new Set(shown.map(({ title }) => title))].join(' · ')}
+          </>
+        ) : (
+          <Said {...only} />
+        )}
+      </span>
+    </button>
+  );
+}
+
 /** What it is about. Its text may count on. */
 function nameOf({ title, service }: Trouble): string {
   return `${title} ${service ?? ''}`;
 }
 
+/** What it is, with the name of the service in its text. */
+function Said({ title, text, service }: Trouble): VNode {
+  const at = service === undefined ? text.length : text.indexOf('…');
+  return (
+    <>
+      <strong>{title}</strong> {text.slice(0, at)}
+      {service === undefined ? null : <Name name={service} />}
+      {text.slice(at + 1)}
+    </>
+  );
+}
+
 function TroubleLine({ trouble, dismiss }: { trouble: Trouble; dismiss: () => unknown }): VNode {
-  const { grade, title, text, service, elsewhere = null, link, isDismissible } = trouble;
-  const [before = '', after = ''] = service === undefined ? [text] : text.split('…');
+  const { grade, title, elsewhere = null, link, isDismissible } = trouble;
   return (
     <p class={`trouble ${grade}`}>
-      <strong>{title}</strong> {before}
-      {service === undefined ? null : <Name name={service} />}
-      {after} <OuterLink href={elsewhere} label="Open its page" style="outer" />
+      <Said {...trouble} /> <OuterLink href={elsewhere} label="Open its page" style="outer" />
       {link === undefined ? null : <a href={link[0]}>{link[1]}</a>}
       {isDismissible === true ? (
         <Button label="×" title={`Dismiss: ${title}`} style="dismiss" act={dismiss} />

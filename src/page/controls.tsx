@@ -67,7 +67,7 @@ export function Button(given: ButtonOf): VNode {
 
 /** Says that something needs a token, and asks for one. @param what in the plural, capitalized */
 export function NeedsToken({ what }: { what: string }): VNode {
-  const ask = (): unknown => askToken(`${what} need a token of this node.`);
+  const ask = (): unknown => askToken(`${what} need a token.`);
   return (
     <>
       {what} need a token. <Button label="Give a token" style="button small" act={ask} />

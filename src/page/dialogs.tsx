@@ -3,7 +3,7 @@ import { signal, useSignal } from '@preact/signals';
 import type { ComponentChildren, VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
-import { get, messageOf, post, statusOf, token } from './api.js';
+import { get, messageOf, post, refusedToken, statusOf, token } from './api.js';
 
 interface Question {
   readonly title: string;
@@ -126,8 +126,12 @@ async function askTokenNow(why: string): Promise<boolean> {
           }}
         />
         <p class="quiet">
-          The token is http.token in the configuration, or the content of the file http.token in the
-          data directory. The browser keeps it until you close this tab.
+          The node’s own token may read and change everything: <code>http.token</code> in the
+          configuration, or the content of the file <code>http.token</code> in the data directory.
+          Of the entries of <code>http.tokens</code> (each with its <code>token</code> or{' '}
+          <code>tokenFile</code>), those with <code>role: operate</code> may do the same, and those
+          with <code>role: read</code> only read. The browser keeps the token until you close this
+          tab.
         </p>
       </>
     ),
@@ -167,23 +171,21 @@ export async function read<Answer>(path: string, what: string): Promise<Answer |
 }
 
 async function withToken<Answer>(what: string, run: () => Promise<Answer>): Promise<Answer | null> {
-  let why = `${what} need the token of this node.`;
+  let why = `${what} need a token.`;
   for (;;) {
     if (token.peek() === null && !(await askToken(why))) return null;
+    const given = token.peek();
     try {
       return await run();
     } catch (error) {
-      const status = statusOf(error);
-      if (status === 403) {
-        // If the user enters no other token, the read-only one stays.
-        if (!(await askToken(`This token is read-only: ${what.toLowerCase()} need http.token.`))) {
-          return null;
-        }
-        continue;
-      }
-      if (status !== 401) throw error;
-      token.value = null;
-      why = 'Wrong token.';
+      const refused = refusedToken(error);
+      if (refused === null) throw error;
+      why = refused;
+      if (statusOf(error) === 403) {
+        // If the user enters no other token, the one that only reads stays.
+        const needs = `${why} ${what} need http.token, or one with role: operate.`;
+        if (!(await askToken(needs))) return null;
+      } else if (token.peek() === given) token.value = null;
     }
   }
 }

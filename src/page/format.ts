@@ -96,6 +96,11 @@ export function moment(iso: string | null): string {
   return day === dayFormat.format(new Date()) ? clock : `${day}, ${clock}`;
 }
 
+/** @param at milliseconds since 1970 */
+export function momentAt(at: number): string {
+  return moment(new Date(at).toISOString());
+}
+
 /** Milliseconds since a time; `null`: not known. */
 export function since(iso: string | null): number | null {
   const ms = Date.now() - Date.parse(iso ?? '');

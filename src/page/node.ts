@@ -2,10 +2,12 @@
 import { batch, signal } from '@preact/signals';
 
 import type { Overview } from '../admin/api/node-answers.js';
-import { get, messageOf, statusOf, token } from './api.js';
+import { get, messageOf, refusedToken, token } from './api.js';
 import { askToken, toast } from './dialogs.js';
 import { type Sample, Samples } from './samples.js';
 
+/** Said of a node that lets nobody read without a token. */
+export const READING = 'Reading this node needs a token.';
 const EVERY_MS = 1000;
 const RETRY_MS_MAX = 5000;
 
@@ -58,8 +60,9 @@ async function ask(): Promise<void> {
   try {
     take(await get<Overview>(`/api/v1/overview?since=${kept.next}`));
   } catch (error) {
-    if (statusOf(error) === 401) {
-      await unlock();
+    const why = refusedToken(error);
+    if (why !== null) {
+      await unlock(why);
       return;
     }
     failures++;
@@ -70,13 +73,17 @@ async function ask(): Promise<void> {
   }
 }
 
-async function unlock(): Promise<void> {
-  const wasWrong = token.peek() !== null;
-  token.value = null;
+/** Reading may need no token: a wrong one is forgotten, and another one asked for beside what is shown without. */
+async function unlock(why: string): Promise<void> {
+  if (token.peek() !== null) {
+    token.value = null;
+    void askToken(why);
+    await ask();
+    return;
+  }
   contact.value = 'locked';
-  const why = 'This node needs a token for reading.';
   // If the user cancels, a button of the banner asks again.
-  isGivenUp = !(await askToken(wasWrong ? 'Wrong token.' : why));
+  isGivenUp = !(await askToken(READING));
 }
 
 function take(answer: Overview): void {

@@ -35,6 +35,8 @@ async function loadPage<Item>(
 interface Paged<Item> {
   /** `null`: not loaded yet. */
   readonly answer: Page<Item> | null;
+  /** Whether the shown page is all of the list. */
+  readonly isWhole: boolean;
   readonly error: unknown;
   /** The buttons below the list. */
   readonly pager: VNode;
@@ -72,5 +74,5 @@ export function usePages<Item>(
       />
     </nav>
   );
-  return { answer, error, pager };
+  return { answer, isWhole: isFirst && answer !== null && next === null, error, pager };
 }

@@ -50,30 +50,34 @@ const REST: readonly Column<StoredRequest>[] = [
         {line(reason ?? '')}
       </span>
     ),
+    drop: 3,
+    isBelow: true,
   },
   {
     head: 'Failed attempts',
     cell: ({ attempts, maxAttempts }) => `${attempts} of ${maxAttempts}`,
     isNumber: true,
     drop: 2,
+    isBelow: true,
   },
   {
     head: 'Age',
     cell: ({ acceptedAt }) => <span title={moment(acceptedAt)}>{about(since(acceptedAt))}</span>,
     isNumber: true,
     drop: 3,
+    isBelow: true,
   },
   numeric('Body', ({ bodyBytes }) => bodyBytes, bytes, { drop: 1 }),
 ];
 
-/** A whole uuid is the credential for the reply, so the history needs the token. */
+/** A whole uuid is the credential for the reply, so the history needs a token. */
 function LockedUuid({ uuid }: { uuid: string }): VNode {
   return (
     <button
       type="button"
       class="uuid locked"
-      title="The history of this request needs a token of this node"
-      onClick={() => void askToken('Full UUIDs and request histories need a token of this node.')}
+      title="The history of this request needs a token"
+      onClick={() => void askToken('Full UUIDs and request histories need a token.')}
     >
       {uuid}
     </button>

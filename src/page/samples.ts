@@ -1,5 +1,6 @@
 /** The samples of a node or of one of its services that the page has loaded. */
-import type { Overview } from '../admin/api/node-answers.js';
+import type { Overview, ServiceHistory } from '../admin/api/node-answers.js';
+import { get, withQuery } from './api.js';
 
 /** A sample, by column name. */
 export type Sample = Readonly<Record<string, number | null>>;
@@ -60,4 +61,11 @@ export function samplesOf(service: string): Samples {
   ofServices.set(service, known);
   for (const name of [...ofServices.keys()].slice(0, -SERVICES_MAX)) ofServices.delete(name);
   return known;
+}
+
+/** Loads the samples of a service that `kept` does not have yet, and its failures. */
+export async function historyOf(service: string, kept: Samples): Promise<ServiceHistory> {
+  const query = { service, since: String(kept.next) };
+  const answer = await get<ServiceHistory>(withQuery('/api/v1/services/history', query));
+  return kept.take(answer) ? answer : await historyOf(service, kept);
 }

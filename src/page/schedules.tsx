@@ -9,6 +9,7 @@ import { askPerson, order, toast } from './dialogs.js';
 import { count, line, moment } from './format.js';
 import { linkTo } from './links.js';
 import { ServiceLink, StatePill, UUID } from './names.js';
+import { isElsewhere } from './node.js';
 import { usePolled } from './poll.js';
 import { type Column, numeric, Table } from './table.js';
 
@@ -33,9 +34,14 @@ function Commands({ uuid, paused, name }: Schedule): VNode {
   };
   return (
     <div class="actions">
-      <Button label={paused ? 'Resume' : 'Pause'} style="button small" act={switchOver} />
-      <Button label="Fire now" style="button small" act={fire} />
-      <Button label="End" style="button small" act={end} />
+      <Button
+        label={paused ? 'Resume' : 'Pause'}
+        style="button small"
+        isDisabled={isElsewhere()}
+        act={switchOver}
+      />
+      <Button label="Fire now" style="button small" isDisabled={isElsewhere()} act={fire} />
+      <Button label="End" style="button small" isDisabled={isElsewhere()} act={end} />
     </div>
   );
 }
@@ -61,6 +67,8 @@ const COLUMNS: readonly Column<Schedule>[] = [
     head: 'Next',
     cell: ({ next, paused }) => (paused ? <StatePill state="paused" /> : moment(next)),
     by: ({ next }) => next,
+    drop: 3,
+    isBelow: true,
   },
   {
     head: 'Last',

@@ -13,6 +13,8 @@ const ASKED = 1000;
 /** Enough for all services of a node whose limits were not raised. */
 const PAGES_MAX = 10;
 const EVERY_MS = 2000;
+/** Failures that are older tell nothing about a service now. */
+const FAILED_MS_MAX = 300_000;
 
 /** Loads all pages of the list. */
 export async function allServices(): Promise<readonly Service[]> {
@@ -44,8 +46,13 @@ function failedShare(service: Service): number | null {
 export const P50 = 'of the plain requests answered in the last 4 to 8 s';
 export const P99 = `${P50}, if they are at least 100; else only the longest is told`;
 export const LONGEST = `the longest time, ${P50}; as exact as the buckets of the metrics`;
+/** A service that answers nothing now, and whose last failure says something about it. */
+export function mayFailAlways(service: Service): boolean {
+  return (repliesOf(service) ?? 0) === 0 && (service.failedMsAgo ?? Infinity) < FAILED_MS_MAX;
+}
 
-const NO_WORKER = 'no worker serves it';
+
+const NO_WORKER = 'no worker';
 
 type Asked<Answer> = (service: Service) => Answer;
 
@@ -60,8 +67,7 @@ export const COLUMNS = {
     head: 'Service',
     cell: ({ service, paused }) => (
       <>
-        <ServiceLink service={service} />
-        {paused ? <StatePill state="paused" /> : null}
+        <ServiceLink service={service} /> {paused ? <StatePill state="paused" /> : null}
       </>
     ),
     by: ({ service }) => service,
@@ -71,14 +77,15 @@ export const COLUMNS = {
     ({ workersWaiting, workersBusy }) => workersWaiting + workersBusy,
     count,
     {
-      alarm: (service) =>
-        isUnserved(service) ? NO_WORKER : isLate(service) ? 'all workers are busy' : null,
+      alarm: (service) => (isUnserved(service) ? NO_WORKER : isLate(service) ? 'all busy' : null),
+      saysAlarm: true,
     },
   ),
   idle: numeric('Idle', ({ workersWaiting }) => workersWaiting, count, { drop: 1 }),
   busy: numeric('Busy', ({ workersBusy }) => workersBusy, count, { drop: 2 }),
   queued: numeric('Queued', ({ queued }) => queued, count, {
     drop: 3,
+    isBelow: true,
     alarm: (service) => (service.queued > 0 && isUnserved(service) ? NO_WORKER : null),
   }),
   failures: numeric('Failures/s', failuresOf, (value) => (value === 0 ? '0' : perSecond(value)), {
@@ -86,7 +93,11 @@ export const COLUMNS = {
   }),
   share: numeric('Failed', failedShare, percent, { drop: 3 }),
   dead: {
-    ...numeric('Dead', dead, count, { alarm: ifAny(dead, 'failed for good') }),
+    ...numeric('Dead', dead, count, {
+      drop: 4,
+      isBelow: true,
+      alarm: ifAny(dead, 'failed for good'),
+    }),
     cell: (service) =>
       (dead(service) ?? 0) > 0 ? (
         <a href={linkTo('durable', undefined, { service: service.service, state: 'dead' })}>
@@ -96,10 +107,10 @@ export const COLUMNS = {
         count(dead(service))
       ),
   },
-  oldest: numeric('Oldest waiting', oldestOf, about, { drop: 3 }),
+  oldest: numeric('Oldest waiting', oldestOf, about, { drop: 3, isBelow: true }),
   rate: numeric('Replies', repliesOf, perSecond, { drop: 3 }),
   p50: numeric('p50', ({ plain }) => plain?.p50Ms ?? null, millis, { drop: 1, about: P50 }),
-  p99: numeric('p99', ({ plain }) => plain?.p99Ms ?? null, millis, { drop: 2, about: P99 }),
-  max: numeric('Longest', ({ plain }) => plain?.maxMs ?? null, millis, { drop: 2, about: LONGEST }),
+  p99: numeric('p99', ({ plain }) => plain?.p99Ms ?? null, millis, { drop: 2, isBelow: true, about: P99 }),
+  max: numeric('Longest', ({ plain }) => plain?.maxMs ?? null, millis, { drop: 2, isBelow: true, about: LONGEST }),
   pending: numeric('Pending', ({ durable }) => durable?.pending ?? null, count, { drop: 1 }),
 } satisfies Readonly<Record<string, Column<Service>>>;

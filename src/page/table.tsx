@@ -1,6 +1,6 @@
 /** The table of all lists: sorting, pages, columns that a narrow screen drops, and why it is empty. */
 import { type Signal, useSignal } from '@preact/signals';
-import type { ComponentChildren, VNode } from 'preact';
+import { type ComponentChildren, Fragment, type VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import { Button } from './controls.js';
@@ -18,8 +18,12 @@ export interface Column<Item> {
   readonly isLargeFirst?: boolean;
   /** Why the cell needs a person; `null`: it does not. */
   readonly alarm?: (item: Item) => string | null;
-  /** The narrower the table, the more columns it drops: first 1, on a phone up to 3. */
-  readonly drop?: 1 | 2 | 3;
+  /** The reason for the alarm is shown, as the head does not tell it. */
+  readonly saysAlarm?: true;
+  /** The narrower the table, the more columns it drops: first 1, on a phone up to 3, there in large type also 4. */
+  readonly drop?: 1 | 2 | 3 | 4;
+  /** Where the column is dropped, it stands in a second line of the row. */
+  readonly isBelow?: true;
 }
 
 /** A column of numbers. @param shown its text; `null`: not known */
@@ -53,8 +57,8 @@ interface TableOf<Item> {
   readonly empty: ComponentChildren;
 }
 
-/** The width in pixels from which columns with this `drop` are shown. */
-const WIDTHS = [0, 1000, 800, 560];
+/** The width, in the size of type, from which columns with this `drop` are shown. */
+const WIDTHS = [0, 62.5, 50, 35, 19];
 
 interface Sort {
   readonly head: string;
@@ -73,7 +77,10 @@ export function Table<Item>(given: TableOf<Item>): VNode {
   if (items.length === 0) return <div class="table">{empty}</div>;
   const isShown = ({ drop }: Column<Item>): boolean => width.value >= (WIDTHS[drop ?? 0] ?? 0);
   const columns = given.columns.filter(isShown);
-  const dropped = given.columns.filter((column) => !isShown(column)).map(({ head }) => head);
+  const hidden = given.columns.filter((column) => !isShown(column));
+  const below = hidden.filter(({ isBelow }) => isBelow === true);
+  const sortsBelow = isFixed ? [] : below.filter(({ by }) => by !== undefined);
+  const dropped = hidden.filter(({ isBelow }) => isBelow !== true).map(({ head }) => head);
   const sorted = sortedItems(items, given.columns, sort.value);
   const rows = pageRows ?? sorted.length;
   const pages = Math.ceil(sorted.length / rows);
@@ -86,6 +93,14 @@ export function Table<Item>(given: TableOf<Item>): VNode {
     page.value = 0;
     return (sort.value = { head, isReversed });
   };
+  const head = (column: Column<Item>): VNode => (
+    <Head
+      key={column.head}
+      column={column}
+      sort={sort.value}
+      press={isFixed || column.by === undefined ? null : press}
+    />
+  );
   const turn = (label: string, to: number): VNode => {
     const isDisabled = to < 0 || to >= pages;
     const act = (): number => (page.value = to);
@@ -96,33 +111,37 @@ export function Table<Item>(given: TableOf<Item>): VNode {
       <Scroller label={label} width={width}>
         <table aria-label={label}>
           <thead>
-            <tr>
-              {columns.map((column) => (
-                <Head
-                  key={column.head}
-                  column={column}
-                  sort={sort.value}
-                  press={isFixed || column.by === undefined ? null : press}
-                />
-              ))}
-            </tr>
+            <tr class={sortsBelow.length === 0 ? undefined : 'upper'}>{columns.map(head)}</tr>
+            <SortsBelow columns={sortsBelow} all={columns.length} sort={sort.value} press={press} />
           </thead>
           <tbody>
             {shown.map((item, index) => (
-              <tr key={rowKey(item, index)}>
-                {columns.map((column) => {
-                  const alarm = column.alarm?.(item) ?? null;
-                  return (
-                    <td
-                      key={column.head}
-                      class={styleOf(column, alarm !== null)}
-                      title={alarm ?? undefined}
-                    >
-                      {column.cell(item)}
+              <Fragment key={rowKey(item, index)}>
+                <tr class={below.length === 0 ? undefined : 'upper'}>
+                  {columns.map((column) => {
+                    const alarm = column.alarm?.(item) ?? null;
+                    return (
+                      <td
+                        key={column.head}
+                        class={styleOf(column, alarm !== null)}
+                        title={alarm ?? undefined}
+                      >
+                        {column.cell(item)}
+                        <Alarm text={alarm} isSaid={column.saysAlarm === true} />
+                      </td>
+                    );
+                  })}
+                </tr>
+                {below.length === 0 ? null : (
+                  <tr>
+                    <td class="below" colSpan={columns.length}>
+                      {below.map((column) => (
+                        <Below key={column.head} column={column} item={item} />
+                      ))}
                     </td>
-                  );
-                })}
-              </tr>
+                  </tr>
+                )}
+              </Fragment>
             ))}
           </tbody>
         </table>
@@ -138,6 +157,53 @@ export function Table<Item>(given: TableOf<Item>): VNode {
         </nav>
       ) : null}
     </div>
+  );
+}
+
+/** Why a cell is red, for a pointer and a screen reader, or for everybody. */
+function Alarm({ text, isSaid }: { text: string | null; isSaid: boolean }): VNode | null {
+  return text === null ? null : <span class={isSaid ? 'why' : 'unseen'}> {text}</span>;
+}
+
+/** A dropped column in the second line of a row, with its head. */
+function Below<Item>({ column, item }: { column: Column<Item>; item: Item }): VNode {
+  const alarm = column.alarm?.(item) ?? null;
+  return (
+    <span class={alarm === null ? undefined : 'bad'}>
+      {`${column.head} `}
+      <b>{column.cell(item)}</b>
+      <Alarm text={alarm} isSaid={false} />
+    </span>
+  );
+}
+
+interface SortsOf<Item> {
+  readonly columns: readonly Column<Item>[];
+  readonly all: number;
+  readonly sort: Sort | null;
+  readonly press: (column: Column<Item>) => unknown;
+}
+
+/** The heads of what stands in second lines, to sort by. */
+function SortsBelow<Item>({ columns, all, sort, press }: SortsOf<Item>): VNode | null {
+  if (columns.length === 0) return null;
+  return (
+    <tr>
+      <td class="below" colSpan={all}>
+        {columns.map((column) => {
+          const { head } = column;
+          const isPressed = sort?.head === head;
+          const arrow = !isPressed ? '' : sort.isReversed ? ' ↓' : ' ↑';
+          const label = `${head}${arrow}`;
+          const act = (): unknown => press(column);
+          return (
+            <span key={head}>
+              <Button label={label} style="sort" isPressed={isPressed} act={act} />
+            </span>
+          );
+        })}
+      </td>
+    </tr>
   );
 }
 
@@ -175,7 +241,7 @@ function Scroller({ label, width, children }: ScrollerOf): VNode {
   const hidden = useSignal<'none' | 'right' | 'left'>('none');
   const look = (): void => {
     const { scrollWidth = 0, clientWidth = 0, scrollLeft = 0 } = frame.current ?? {};
-    width.value = clientWidth;
+    width.value = clientWidth / parseFloat(getComputedStyle(document.documentElement).fontSize);
     const isOver = scrollWidth > clientWidth + 1;
     const isAtEnd = scrollLeft + clientWidth >= scrollWidth - 1;
     hidden.value = !isOver ? 'none' : isAtEnd ? 'left' : 'right';

@@ -50,8 +50,19 @@ interface Run {
 const run = signal<Run | null>(null);
 let isStopped = false;
 
+/** What came of a command is told until the view changes. */
+export function forgetEnded(): void {
+  if (run.peek()?.of === null) run.value = null;
+}
+
+/** @param state of a request, or a state that was filtered by */
 export function isAllowed(act: Act, state: string): boolean {
-  return state === '' || (ACTS[act].states as readonly string[]).includes(state);
+  return (ACTS[act].states as readonly string[]).includes(state);
+}
+
+/** The states of requests that the command changes if no state is chosen. */
+export function usualStates(act: Act): readonly State[] {
+  return act === 'purge' ? ['dead', 'replied'] : ACTS[act].states;
 }
 
 /** The command in progress, or what came of the last one. */

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 
+import { ask } from '../support/http.js';
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
 
@@ -171,4 +172,126 @@ describe('failures on the page (issue 37)', () => {
       expect(await banner.textContent()).not.toContain('failed for good');
     },
   );
+
+  itWithTool(
+    'chromium',
+    'of a service that fails always are in a banner, until it answers',
+    async () => {
+      const stand = await Stand.open();
+      let isBroken = true;
+      await stand.works('always', ({ frames }) => {
+        if (isBroken) throw new Error('no paper');
+        return frames;
+      });
+      await stand.works('mostly', ({ frames: [body] }) => {
+        if (body?.toString() === 'bad') throw new Error('no ink');
+        return 'printed';
+      });
+      const requests = (service: string, body: string): Promise<unknown> =>
+        stand.client.request(service, body).catch(() => null);
+      const seen = await look(stand, '#/map');
+      const banner = seen.page.locator('#banner');
+      const over = new AbortController();
+      const load = (async (): Promise<void> => {
+        while (!over.signal.aborted) {
+          await requests('always', 'x');
+          await requests('mostly', 'bad');
+          await requests('mostly', 'good');
+        }
+      })();
+      try {
+        await seen.sees(
+          banner.filter({
+            hasText: /Every request for always has failed since .*: [\d,]+ of them/,
+          }),
+        );
+        await seen.sees(banner.locator('a[href="#/services/always"]'));
+        expect(await banner.textContent()).not.toContain('other service');
+        isBroken = false;
+        await seen.gone(banner);
+      } finally {
+        over.abort();
+        await load;
+      }
+    },
+  );
+
+  itWithTool('chromium', 'to keep up with a queue are in a banner', async () => {
+    const stand = await Stand.open();
+    let finish = (): void => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    await stand.works('slow', async ({ frames }) => {
+      await finished;
+      return frames;
+    });
+    const replies = Promise.all(
+      Array.from({ length: 31 }, () => stand.client.request('slow', 'x')),
+    );
+    const seen = await look(stand);
+    // To grow for so long would take so long.
+    await seen.page.route('**/api/v1/services/history?*', async (route) => {
+      const response = await route.fetch();
+      const history = (await response.json()) as object;
+      const columns = ['at', 'queued', 'open'];
+      const samples = [0, 1, 2, 3, 4, 5, 6].map((n) => [1e12 + n * 4000, n * 5, 0]);
+      await route.fulfill({ response, json: { ...history, columns, samples, next: 7 } });
+    });
+    const banner = seen.page.locator('#banner');
+    await seen.sees(
+      banner.filter({
+        hasText: '30 requests for slow are not answered yet, 30 more than 24 s ago.',
+      }),
+    );
+    // The one worker is at work: its number says why it is red.
+    await seen.page.route('**/api/v1/services?*', async (route) => {
+      const response = await route.fetch();
+      const page = (await response.json()) as { readonly items: readonly object[] };
+      const items = page.items.map((item) => ({ ...item, oldestQueuedMs: 12_000 }));
+      await route.fulfill({ response, json: { ...page, items } });
+    });
+    await seen.readsCell('slow', 'Workers', '1 all busy');
+    await seen.page.unrouteAll({ behavior: 'wait' });
+    finish();
+    await replies;
+    await seen.gone(banner);
+  });
+
+  itWithTool('chromium', 'that a pause would hide are in a banner', async () => {
+    const stand = await Stand.open();
+    const { token } = stand;
+    const headers = { 'content-type': 'application/json' };
+    const post = async (path: string): Promise<void> => {
+      const order = { method: 'POST', token, headers, body: '{}' };
+      expect((await ask(`${stand.url}/api/v1/${path}`, order)).status).toBe(200);
+    };
+    await stand.works('held');
+    await post('services/held/pause');
+    await post('services/held%20too/pause');
+    await stand.client.submit('held', 'x');
+    await stand.client.schedule('leap day', 'yearly', 'x', { cron: '0 0 29 2 *' });
+    const { json } = await ask(`${stand.url}/api/v1/titanic/schedules`, { token });
+    const [schedule] = (json as { readonly items: readonly { readonly uuid: string }[] }).items;
+    const uuid = schedule?.uuid ?? '';
+    await post(`titanic/schedules/${uuid}/pause`);
+    const seen = await look(stand, '#/events');
+    const banner = seen.page.locator('#banner');
+    await seen.sees(
+      banner.filter({
+        hasText: 'An operator paused held: 1 request waiting. 1 other service is also paused.',
+      }),
+    );
+    await seen.sees(
+      banner.filter({
+        hasText: 'A schedule for yearly is paused: nothing is stored when it is due.',
+      }),
+    );
+    await seen.enters(token);
+    await seen.sees(
+      banner.filter({ hasText: 'A schedule for yearly is paused (leap day): nothing' }),
+    );
+    await seen.button('Dismiss: Paused').click();
+    await seen.gone(banner.getByText('An operator paused'));
+    await post(`titanic/schedules/${uuid}/resume`);
+    await seen.gone(banner);
+  });
 });

@@ -124,7 +124,9 @@ describe('the page on screens and keyboards (issue 6.2)', () => {
     await seen.page.keyboard.press('Enter');
     await seen.seesText('Wrong token.');
     await seen.page.keyboard.press('Escape');
-    await seen.sees(seen.page.locator('#banner', { hasText: 'Locked' }));
+    await seen.sees(
+      seen.page.locator('#banner', { hasText: 'Locked Reading this node needs a token.' }),
+    );
     await seen.page.locator('#banner').getByRole('button', { name: 'Enter the token' }).click();
     await seen.page.getByLabel('Token', { exact: true }).fill(TOKEN);
     await seen.page.keyboard.press('Enter');
@@ -134,6 +136,52 @@ describe('the page on screens and keyboards (issue 6.2)', () => {
     await seen.seesText('worker.registered');
     await seen.sees(seen.row('echo'));
   });
+
+  itWithTool(
+    'chromium',
+    'reads without a token where that is open, and says what tokens may do',
+    async () => {
+      const list = [
+        { name: 'eve', role: 'read', token: 'the-token-of-a-reader' },
+        { name: 'shop', role: 'request', token: 'the-token-of-a-shop', client: ['*'] },
+        { name: 'ann', role: 'operate', token: 'the-token-of-an-operator' },
+      ];
+      const stand = await Stand.open({ sets: [`http.tokens=${JSON.stringify(list)}`] });
+      await stand.client.submit('later', 'x');
+      const seen = await look(stand, '#/durable');
+      seen.mayLose = true;
+      await seen.sees(seen.row('later'));
+      const dialog = seen.page.getByRole('dialog', { name: 'Token needed' });
+      const enters = async (token: string): Promise<void> => {
+        await seen.page.getByLabel('Token', { exact: true }).fill(token);
+        await seen.page.keyboard.press('Enter');
+      };
+      await seen.button('Enter the token').click();
+      await seen.sees(
+        dialog.filter({ hasText: 'http.tokens' }).filter({ hasText: 'role: operate' }),
+      );
+      // Neither of these two reads more than is open, and that stays open.
+      await enters('this-is-not-the-one');
+      await seen.sees(dialog.filter({ hasText: 'Wrong token.' }));
+      await enters('the-token-of-a-shop');
+      await seen.sees(dialog.filter({ hasText: 'This token only sends requests to services' }));
+      await seen.page.keyboard.press('Escape');
+      await seen.gone(dialog);
+      await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+      await seen.sees(seen.row('later'));
+      expect(await seen.page.locator('#banner').textContent()).not.toContain('Locked');
+      // A reader sees whole uuids, and is asked for another token to change something.
+      await seen.button('Enter the token').click();
+      await enters('the-token-of-a-reader');
+      await seen.page.getByRole('checkbox', { name: /^Select / }).check();
+      await seen.button('Cancel 1').click();
+      await seen.button('Cancel 1 request').click();
+      const needs = 'This token is read-only. Changes need http.token, or one with role: operate.';
+      await seen.sees(dialog.filter({ hasText: needs }));
+      await enters('the-token-of-an-operator');
+      await seen.seesText('1 cancelled');
+    },
+  );
 
   itWithTool('chromium', 'weighs less than 200 KiB', async () => {
     const stand = await Stand.open();

@@ -100,7 +100,9 @@ describe('the page (issue 6.2)', () => {
     const stand = await Stand.open();
     const waiting = stand.client.request('nobody', 'x', { timeoutMs: 20_000 }).catch(() => null);
     const seen = await look(stand, '#/services');
-    await seen.reads(seen.page.locator('td.bad'), ['0', '1']);
+    // A red number says what it means.
+    await seen.reads(seen.page.locator('td.bad'), ['0 no worker', '1 no worker']);
+    await seen.sees(seen.page.locator('td.bad .why', { hasText: 'no worker' }));
     const banner = seen.page.locator('#banner', { hasText: 'No worker' });
     await seen.sees(banner.filter({ hasText: 'nobody, which has no worker.' }));
     await seen.sees(banner.locator('a[href="#/services/nobody"]'));
@@ -123,7 +125,7 @@ describe('the page (issue 6.2)', () => {
     await seen.readsCell('later', 'Pending', '1');
     await seen.readsCell('later', 'Dead', '0');
     // `later` has a due request and no worker; `pay` has no waiting request.
-    await seen.reads(seen.row('later').locator('td.bad'), ['0']);
+    await seen.reads(seen.row('later').locator('td.bad'), ['0 no worker']);
     await seen.readsCell('pay', 'Workers', '1');
     const dead = seen.page.locator('#banner', { hasText: '2 durable requests failed for good' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));

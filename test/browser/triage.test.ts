@@ -71,6 +71,63 @@ describe('triage on the page (issue 37)', () => {
     expect(await deadOf(stand, 'print.two')).toEqual({ [fires]: 60 });
   });
 
+  itWithTool('chromium', 'is off for what cannot be retried, purged or cancelled', async () => {
+    const stand = await Stand.open();
+    await stand.works('answered');
+    await stand.client.submit('answered', 'x');
+    for (let n = 0; n < 60; n++) await stand.client.submit('later', 'x');
+    const seen = await opened(stand, '#/durable?service=later');
+    const isOn = async (verb: string): Promise<boolean> => await seen.button(verb).isEnabled();
+    const all = seen.page.getByLabel('All found');
+    await all.check();
+    // More than one page, and without a state that was chosen.
+    await seen.sees(seen.page.getByRole('button', { name: 'Cancel', disabled: false }));
+    expect([await isOn('Retry'), await isOn('Purge')]).toEqual([false, false]);
+    // A chosen state may be purged.
+    await seen.goes('#/durable?service=later&state=pending');
+    await all.check();
+    await seen.sees(seen.page.getByRole('button', { name: 'Purge', disabled: false }));
+    expect([await isOn('Retry'), await isOn('Cancel')]).toEqual([false, true]);
+    // All of it is shown.
+    await seen.goes('#/durable?service=answered');
+    await seen.sees(seen.row('replied'));
+    await all.check();
+    await seen.sees(seen.page.getByRole('button', { name: 'Purge', disabled: false }));
+    expect([await isOn('Retry'), await isOn('Cancel')]).toEqual([false, false]);
+    // One that was dead when it was chosen, and is not any more.
+    let isBroken = true;
+    await stand.works('mended', ({ frames }) => {
+      if (isBroken) throw new Error('no paper');
+      return frames;
+    });
+    const [uuid = ''] = await stand.submitsDead('mended', 1);
+    await seen.goes('#/durable?service=mended');
+    await seen.page.getByRole('checkbox', { name: `Select ${uuid}` }).check();
+    await seen.sees(seen.button('Retry 1'));
+    isBroken = false;
+    const headers = { 'content-type': 'application/json' };
+    const order = { method: 'POST', token: stand.token, headers, body: '{}' };
+    await ask(`${stand.url}/api/v1/titanic/requests/${uuid}/retry`, order);
+    await seen.sees(seen.page.getByRole('button', { name: 'Retry', exact: true, disabled: true }));
+    await seen.goes(`#/durable/${uuid}`);
+    await seen.sees(seen.page.locator('main .pill', { hasText: 'replied' }));
+    await seen.counts(seen.button('Retry'), 0);
+  });
+
+  itWithTool('chromium', 'tells what came of it until another view is shown', async () => {
+    const stand = await Stand.shared();
+    await twoReasons(stand, 'print.told', 2, 0);
+    const seen = await opened(stand, '#/durable?service=print.told');
+    await seen.page.getByLabel('All found').check();
+    await seen.button('Retry').click();
+    await seen.button('Retry 2 requests').click();
+    const bar = seen.page.getByRole('region', { name: 'Command' });
+    await seen.sees(bar.filter({ hasText: '2 retried' }));
+    await seen.link('Services').click();
+    await seen.sees(seen.page.getByRole('heading', { name: 'Services' }));
+    await seen.gone(bar);
+  });
+
   itWithTool('chromium', 'can be stopped between pieces', async () => {
     const stand = await Stand.shared();
     await twoReasons(stand, 'print.stop', 130, 0);

@@ -4,14 +4,16 @@ import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
-import { token } from '../api.js';
+import type { Page } from '../../admin/api/words.js';
+import { get, token } from '../api.js';
 import { Button, Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
 import { count } from '../format.js';
 import { Groups } from '../groups.js';
 import { filter, linkTo, setFilters } from '../links.js';
 import { UUID } from '../names.js';
-import { overview } from '../node.js';
+import { isElsewhere, overview } from '../node.js';
 import { usePages } from '../paging.js';
+import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts, STATES } from '../requests.js';
 import { Schedules } from '../schedules.js';
 import {
@@ -22,8 +24,9 @@ import {
   withSelection,
 } from '../stored-filter.js';
 import type { Column } from '../table.js';
-import { type Act, actOnAll, actOnEach, ACTS, isAllowed } from '../triage.js';
+import { type Act, actOnAll, actOnEach, ACTS, isAllowed, usualStates } from '../triage.js';
 
+const FOUND_EVERY_MS = 5000;
 const STATE_OPTIONS = [['', 'Any state'], ...STATES.map((each) => [each, each] as const)] as const;
 
 export function DurableView(): VNode {
@@ -90,7 +93,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
   /** A chosen group is chosen as a whole. */
   const isAll = useSignal('pattern' in selection);
   const chosen = useSignal<ReadonlyMap<string, StoredRequest>>(new Map());
-  const { answer, pager } = usePages<StoredRequest>(
+  const { answer, isWhole, pager } = usePages<StoredRequest>(
     (page) => withSelection('/api/v1/titanic/requests', selection, page),
     ['newest first', 'Newer', 'Older'],
   );
@@ -136,7 +139,11 @@ function Pages({ selection }: { selection: Selection }): VNode {
             />{' '}
             All found
           </label>
-          <Commands selection={isAll.value ? selection : null} chosen={chosen} done={unchoose} />
+          {isAll.value ? (
+            <AllCommands selection={selection} items={isWhole ? items : null} done={unchoose} />
+          ) : (
+            <ChosenCommands items={items} chosen={chosen} />
+          )}
         </div>
       ) : null}
       {answer === null ? null : (
@@ -152,36 +159,74 @@ function Pages({ selection }: { selection: Selection }): VNode {
   );
 }
 
-interface CommandsOf {
-  /** All of it; `null`: the chosen ones. */
-  readonly selection: Selection | null;
-  readonly chosen: Signal<ReadonlyMap<string, StoredRequest>>;
+const ALL_ACTS = ['retry', 'purge', 'cancel'] as const satisfies readonly Act[];
+
+interface AllCommandsOf {
+  readonly selection: Selection;
+  /** All that it selects; `null`: more than one page. */
+  readonly items: readonly StoredRequest[] | null;
   readonly done: () => void;
 }
 
-function Commands({ selection, chosen, done }: CommandsOf): VNode {
-  const button = (act: Act): VNode => {
-    const { verb } = ACTS[act];
-    if (selection !== null) {
-      const { state = '' } = selection;
-      const run = async (): Promise<void> => {
-        const stored = storedIn(state === 'dead' || act === 'retry' ? 'dead' : '');
-        if (await actOnAll(act, selection, stored)) done();
-      };
-      return <Button label={verb} isDisabled={!isAllowed(act, state)} act={run} />;
-    }
-    const fit = [...chosen.value.values()].filter(({ state }) => isAllowed(act, state));
-    const label = fit.length === 0 ? verb : `${verb} ${count(fit.length)}`;
-    const run = async (): Promise<void> => {
-      if (await actOnEach(act, fit)) chosen.value = new Map();
-    };
-    return <Button label={label} isDisabled={fit.length === 0} act={run} />;
+/** Commands for all that is found: each is off if none of it is in a state that allows it. */
+function AllCommands({ selection, items, done }: AllCommandsOf): VNode {
+  const { state = '' } = selection;
+  const isAny = async (each: (typeof STATES)[number]): Promise<boolean> => {
+    const asked = { ...selection, state: each };
+    const page: Page<unknown> = await get(
+      withSelection('/api/v1/titanic/requests', asked, { limit: '1' }),
+    );
+    // A page may be empty though more follow.
+    return page.items.length > 0 || page.next !== null;
+  };
+  const statesFound = async (): Promise<ReadonlySet<string>> => {
+    if (items !== null) return new Set(items.map((item) => item.state));
+    if (state !== '') return new Set([state]);
+    const found = await Promise.all(STATES.map(isAny));
+    return new Set(STATES.filter((_, index) => found[index]));
+  };
+  const about = JSON.stringify(items?.map((item) => item.state) ?? null);
+  const { answer } = usePolled(about, statesFound, FOUND_EVERY_MS);
+  const isOff = (act: Act): boolean => {
+    const usual = state === '' ? usualStates(act) : ACTS[act].states;
+    return !usual.some((each) => answer?.has(each) === true);
   };
   return (
     <>
-      {button('retry')}
-      {button('purge')}
-      {button('cancel')}
+      {ALL_ACTS.map((act) => {
+        const run = async (): Promise<void> => {
+          const stored = storedIn(state === 'dead' || act === 'retry' ? 'dead' : '');
+          if (await actOnAll(act, selection, stored)) done();
+        };
+        const isDisabled = isElsewhere() || isOff(act);
+        return <Button key={act} label={ACTS[act].verb} isDisabled={isDisabled} act={run} />;
+      })}
+    </>
+  );
+}
+
+interface ChosenCommandsOf {
+  /** The shown ones. */
+  readonly items: readonly StoredRequest[];
+  readonly chosen: Signal<ReadonlyMap<string, StoredRequest>>;
+}
+
+function ChosenCommands({ items, chosen }: ChosenCommandsOf): VNode {
+  // What is shown may be in another state than when it was chosen.
+  const shown = new Map(items.map((item) => [item.uuid, item]));
+  const now = [...chosen.value.values()].map((item) => shown.get(item.uuid) ?? item);
+  return (
+    <>
+      {ALL_ACTS.map((act) => {
+        const { verb } = ACTS[act];
+        const fit = now.filter(({ state }) => isAllowed(act, state));
+        const label = fit.length === 0 ? verb : `${verb} ${count(fit.length)}`;
+        const run = async (): Promise<void> => {
+          if (await actOnEach(act, fit)) chosen.value = new Map();
+        };
+        const isDisabled = isElsewhere() || fit.length === 0;
+        return <Button key={act} label={label} isDisabled={isDisabled} act={run} />;
+      })}
     </>
   );
 }
@@ -239,32 +284,47 @@ function Filters(): VNode {
       setFilters({ ...typed, group: '' });
     }
   };
+  const isUnfolded = useSignal(false);
+  const active = [...names, 'state'].filter((name) => filter(name) !== '').length;
   return (
-    <form
-      ref={form}
-      class="filters"
-      role="search"
-      onChange={apply}
-      onSubmit={(event) => {
-        event.preventDefault();
-        apply();
-      }}
-    >
-      <input
-        type="search"
-        name="service"
-        placeholder="UUID, service, PREFIX*, *PART*"
-        aria-label="Find by UUID or service"
-        data-search
-        spellcheck={false}
-      />
-      <FilterChoice name="state" label="State" options={STATE_OPTIONS} />
-      {FIELDS.map(([name, label]) => (
-        <input key={name} name={name} placeholder={label} aria-label={label} spellcheck={false} />
-      ))}
-      <button type="submit" class="button">
-        Search
+    <>
+      <button
+        type="button"
+        class="button unfold"
+        aria-expanded={isUnfolded.value}
+        aria-controls="filters"
+        data-unfold
+        onClick={() => (isUnfolded.value = !isUnfolded.value)}
+      >
+        {active === 0 ? 'Filters' : `Filters (${active})`}
       </button>
-    </form>
+      <form
+        ref={form}
+        id="filters"
+        class={isUnfolded.value ? 'filters' : 'filters folded'}
+        role="search"
+        onChange={apply}
+        onSubmit={(event) => {
+          event.preventDefault();
+          apply();
+        }}
+      >
+        <input
+          type="search"
+          name="service"
+          placeholder="UUID, service, PREFIX*, *PART*"
+          aria-label="Find by UUID or service"
+          data-search
+          spellcheck={false}
+        />
+        <FilterChoice name="state" label="State" options={STATE_OPTIONS} />
+        {FIELDS.map(([name, label]) => (
+          <input key={name} name={name} placeholder={label} aria-label={label} spellcheck={false} />
+        ))}
+        <button type="submit" class="button">
+          Search
+        </button>
+      </form>
+    </>
   );
 }

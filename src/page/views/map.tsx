@@ -35,13 +35,19 @@ const COLUMNS: readonly Column<MapEntry>[] = [
     ),
   },
   numeric('Size', ({ value }) => value.bytes, bytes, { drop: 2 }),
-  { head: 'Set by', cell: ({ writer }) => (writer === null ? NONE : line(writer)), drop: 3 },
+  {
+    head: 'Set by',
+    cell: ({ writer }) => (writer === null ? NONE : line(writer)),
+    drop: 3,
+    isBelow: true,
+  },
   {
     head: 'Expires in',
     cell: ({ ttlMs, expiresInMs }) =>
       ttlMs === null ? 'never' : `${about(expiresInMs)} of ${about(ttlMs)}`,
     isNumber: true,
     drop: 3,
+    isBelow: true,
   },
   {
     head: 'Properties',

@@ -9,7 +9,9 @@ import { askPerson, order, toast } from '../dialogs.js';
 import { bytes, line, lines, millis, moment, since, span } from '../format.js';
 import { linkTo } from '../links.js';
 import { decoded, ServiceLink, StatePill } from '../names.js';
+import { isElsewhere } from '../node.js';
 import { usePolled } from '../poll.js';
+import { isAllowed } from '../triage.js';
 
 const EVERY_MS = 3000;
 
@@ -155,8 +157,12 @@ function Actions({ uuid, state }: ActionsOf): VNode {
   };
   return (
     <div class="actions">
-      {state === 'dead' ? <Button label="Retry" style="button primary" act={retry} /> : null}
-      {state === 'replied' ? null : <Button label="Cancel" style="button danger" act={cancel} />}
+      {isAllowed('retry', state) ? (
+        <Button label="Retry" style="button primary" isDisabled={isElsewhere()} act={retry} />
+      ) : null}
+      {isAllowed('cancel', state) ? (
+        <Button label="Cancel" style="button danger" isDisabled={isElsewhere()} act={cancel} />
+      ) : null}
     </div>
   );
 }

@@ -15,7 +15,7 @@ import { linkTo } from '../links.js';
 import { Name, StatePill } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
-import { type Sample, type Samples, samplesOf } from '../samples.js';
+import { historyOf, type Sample, type Samples, samplesOf } from '../samples.js';
 import { stateOf } from '../service-state.js';
 import { LONGEST, P50, P99 } from '../services.js';
 import { type Column, numeric, Table } from '../table.js';
@@ -41,18 +41,12 @@ interface Loaded {
   readonly kept: boolean;
 }
 
-async function history(service: string, kept: Samples): Promise<ServiceHistory> {
-  const query = { service, since: String(kept.next) };
-  const answer = await get<ServiceHistory>(withQuery('/api/v1/services/history', query));
-  return kept.take(answer) ? answer : await history(service, kept);
-}
-
 async function loaded(service: string, kept: Samples): Promise<Loaded> {
   const limit = String(WORKERS_SHOWN);
   const [services, workers, past] = await Promise.all([
     get<Page<Service>>(withQuery('/api/v1/services', { service })),
     get<Page<Worker>>(withQuery('/api/v1/workers', { service, limit })),
-    history(service, kept),
+    historyOf(service, kept),
   ]);
   const { failures, kept: isKept } = past;
   return { service: services.items[0], workers, samples: kept.all, failures, kept: isKept };
@@ -178,6 +172,7 @@ const FAILURE_COLUMNS: readonly Column<Failure>[] = [
     by: ({ lastAt }) => lastAt,
     isLargeFirst: true,
     drop: 3,
+    isBelow: true,
   },
 ];
 
@@ -265,7 +260,7 @@ const WORKER_COLUMNS: readonly Column<Worker>[] = [
   { head: 'State', cell: ({ state }) => <StatePill state={state} />, by: ({ state }) => state },
   numeric('In flight', ({ inFlight }) => inFlight),
   numeric('Credit', ({ credit }) => credit, count, { drop: 3 }),
-  numeric('Registered for', ({ sinceMs }) => sinceMs, span),
+  numeric('Registered for', ({ sinceMs }) => sinceMs, span, { drop: 3, isBelow: true }),
   { head: 'Protocol', cell: ({ version }) => version, drop: 1 },
   { head: 'Key', cell: ({ key }) => key ?? NONE, drop: 2 },
   {
