@@ -96,9 +96,9 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 /** Why the node refused the token; `null`: that was not the reason. */
 export function refusedToken(error: unknown): string | null {
-  if (!(error instanceof ApiError)) return null;
+  const { code } = (error ?? {}) as { readonly code?: unknown };
   // A proxy has no codes.
-  return REFUSED[error.code] ?? (error.status === 401 ? 'Wrong token.' : null);
+  return REFUSED[String(code)] ?? (statusOf(error) === 401 ? 'Wrong token.' : null);
 }
 
 export function statusOf(error: unknown): number {

@@ -127,7 +127,9 @@ export function Table<Item>(given: TableOf<Item>): VNode {
                         title={alarm ?? undefined}
                       >
                         {column.cell(item)}
-                        <Alarm text={alarm} isSaid={column.saysAlarm === true} />
+                        {alarm !== null && column.saysAlarm === true ? (
+                          <span class="why"> {alarm}</span>
+                        ) : null}
                       </td>
                     );
                   })}
@@ -160,19 +162,13 @@ export function Table<Item>(given: TableOf<Item>): VNode {
   );
 }
 
-/** Why a cell is red, for a pointer and a screen reader, or for everybody. */
-function Alarm({ text, isSaid }: { text: string | null; isSaid: boolean }): VNode | null {
-  return text === null ? null : <span class={isSaid ? 'why' : 'unseen'}> {text}</span>;
-}
-
 /** A dropped column in the second line of a row, with its head. */
 function Below<Item>({ column, item }: { column: Column<Item>; item: Item }): VNode {
   const alarm = column.alarm?.(item) ?? null;
   return (
-    <span class={alarm === null ? undefined : 'bad'}>
+    <span class={alarm === null ? undefined : 'bad'} title={alarm ?? undefined}>
       {`${column.head} `}
       <b>{column.cell(item)}</b>
-      <Alarm text={alarm} isSaid={false} />
     </span>
   );
 }

@@ -101,7 +101,7 @@ describe('the page (issue 6.2)', () => {
     const waiting = stand.client.request('nobody', 'x', { timeoutMs: 20_000 }).catch(() => null);
     const seen = await look(stand, '#/services');
     // A red number says what it means.
-    await seen.reads(seen.page.locator('td.bad'), ['0 no worker', '1 no worker']);
+    await seen.reads(seen.page.locator('td.bad'), ['0 no worker', '1']);
     await seen.sees(seen.page.locator('td.bad .why', { hasText: 'no worker' }));
     const banner = seen.page.locator('#banner', { hasText: 'No worker' });
     await seen.sees(banner.filter({ hasText: 'nobody, which has no worker.' }));

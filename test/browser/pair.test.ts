@@ -66,6 +66,27 @@ describe('a pair on the page (issue 6.2)', () => {
     expect(await seen.button('Switch over').isVisible()).toBe(false);
   });
 
+  itWithTool(
+    'chromium',
+    'takes commands for durable requests on the active node only',
+    async () => {
+      const [left, right] = await openPair();
+      const { uuid } = await left.client.submit('later', 'x');
+      for (const [stand, isOn] of [
+        [left, true],
+        [right, false],
+      ] as const) {
+        const seen = await look(stand, '#/durable');
+        await seen.enters(stand.token);
+        await seen.sees(seen.row('later'));
+        await seen.page.getByRole('checkbox', { name: `Select ${uuid}` }).check();
+        await seen.sees(seen.page.getByRole('button', { name: 'Cancel 1', disabled: !isOn }));
+        await seen.goes(`#/durable/${uuid}`);
+        await seen.sees(seen.page.getByRole('button', { name: 'Cancel', disabled: !isOn }));
+      }
+    },
+  );
+
   itWithTool('chromium', 'leads from the passive node to the page of the active one', async () => {
     const [left, right] = await openPair((name) => `https://${name}.example/page/`);
     const passive = await look(right);

@@ -143,6 +143,58 @@ describe('names on the page (issue 37)', () => {
   });
 });
 
+type Sample = Readonly<Record<string, number | null>>;
+
+interface ServiceState {
+  failingIn(
+    samples: readonly Sample[],
+  ): { readonly failures: number; readonly since: number } | null;
+  growingIn(samples: readonly Sample[]): { readonly waiting: number; readonly more: number } | null;
+}
+
+/** One sample every four seconds, from the values of a column. */
+function sampled(column: string, values: readonly (number | null)[]): readonly Sample[] {
+  return values.map((value, index) => ({ at: 1000 + index * 4000, [column]: value }));
+}
+
+describe('what the page warns of (issue 55)', () => {
+  it('is a service that answers nothing and fails three times in ten seconds', async () => {
+    const { failingIn } = await load<ServiceState>('service-state.js');
+    const of = (failed: readonly number[], replied: readonly number[] = []): unknown =>
+      failingIn(
+        sampled('failed', failed).map((each, index) => ({ ...each, replied: replied[index] ?? 0 })),
+      );
+    const failing = { failures: 4, since: 5000 };
+    expect(of([0, 0.5, 0.25, 0, 0.25])).toEqual(failing);
+    expect(failingIn(sampled('failedAttempts', [null, 0.5, 0.25, 0, 0.25]))).toEqual(failing);
+    expect(of([0, 0.5, 0.25, 0, 0.25], [9])).toEqual(failing);
+    // A reply since then, too few, not for long enough, or too long ago.
+    expect(of([0, 0.5, 0.25, 0, 0.25], [0, 0, 0.25])).toBeNull();
+    expect(of([0, 0.25, 0.25, 0, 0])).toBeNull();
+    expect(of([0, 0, 9, 9])).toBeNull();
+    expect(of([9, ...Array.from({ length: 74 }, () => 0)])).not.toBeNull();
+    expect(of([9, ...Array.from({ length: 76 }, () => 0)])).toBeNull();
+    expect(of([])).toBeNull();
+  });
+
+  it('is a queue that has grown all through the last minute', async () => {
+    const { growingIn } = await load<ServiceState>('service-state.js');
+    const of = (queued: readonly number[]): unknown => growingIn(sampled('queued', queued));
+    expect(of([0, 5, 10, 15, 20, 25])).toEqual({ waiting: 25, more: 25, ms: 20_000 });
+    const durable = sampled('queued', [0, 5, 10, 15, 20, 25]).map((each) => ({ ...each, open: 9 }));
+    expect(growingIn(durable)).toEqual({ waiting: 34, more: 25, ms: 20_000 });
+    // What came before the last minute does not count.
+    expect(of([999, ...Array.from({ length: 16 }, (_, n) => n * 5)])).not.toBeNull();
+    // A burst that is worked off, a queue that stays, one that is small, and too few samples.
+    expect(of([0, 0, 90, 80, 70, 60])).toBeNull();
+    expect(of([0, 0, 0, 0, 90, 80])).toBeNull();
+    expect(of([500, 501, 500, 502, 503, 504])).toBeNull();
+    expect(of([0, 1, 2, 3, 4, 5])).toBeNull();
+    expect(of([0, 30, 60, 90])).toBeNull();
+    expect(of([])).toBeNull();
+  });
+});
+
 describe('the module of the page (issue 37)', () => {
   it('is at most 60 KiB for browsers that take gzip', () => {
     expect(gzipSync(readFileSync(new URL('app.js', SERVED))).length).toBeLessThan(GZIPPED_MAX);
