@@ -254,7 +254,9 @@ function showHelp(): void {
 
 /** Focuses the first link of the next or previous row. */
 function stepThroughRows(step: 1 | -1): unknown {
-  const rows = [...document.querySelectorAll<HTMLElement>('main tbody tr')].flatMap((row) => {
+  const rows = [
+    ...document.querySelectorAll<HTMLElement>('main tbody tr:not(:has(.below))'),
+  ].flatMap((row) => {
     const link = row.querySelector<HTMLElement>('a');
     return link?.offsetParent instanceof Element ? [{ row, link }] : [];
   });
