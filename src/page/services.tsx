@@ -51,7 +51,6 @@ export function mayFailAlways(service: Service): boolean {
   return (repliesOf(service) ?? 0) === 0 && (service.failedMsAgo ?? Infinity) < FAILED_MS_MAX;
 }
 
-
 const NO_WORKER = 'no worker';
 
 type Asked<Answer> = (service: Service) => Answer;
@@ -110,7 +109,15 @@ export const COLUMNS = {
   oldest: numeric('Oldest waiting', oldestOf, about, { drop: 3, isBelow: true }),
   rate: numeric('Replies', repliesOf, perSecond, { drop: 3 }),
   p50: numeric('p50', ({ plain }) => plain?.p50Ms ?? null, millis, { drop: 1, about: P50 }),
-  p99: numeric('p99', ({ plain }) => plain?.p99Ms ?? null, millis, { drop: 2, isBelow: true, about: P99 }),
-  max: numeric('Longest', ({ plain }) => plain?.maxMs ?? null, millis, { drop: 2, isBelow: true, about: LONGEST }),
+  p99: numeric('p99', ({ plain }) => plain?.p99Ms ?? null, millis, {
+    drop: 2,
+    isBelow: true,
+    about: P99,
+  }),
+  max: numeric('Longest', ({ plain }) => plain?.maxMs ?? null, millis, {
+    drop: 2,
+    isBelow: true,
+    about: LONGEST,
+  }),
   pending: numeric('Pending', ({ durable }) => durable?.pending ?? null, count, { drop: 1 }),
 } satisfies Readonly<Record<string, Column<Service>>>;
