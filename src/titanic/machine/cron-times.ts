@@ -1,55 +1,21 @@
 /** The times of the day that a cron line names. */
-import { numbersOf } from './cron-days.js';
+import type { CronFields, Numbers } from './cron-fields.js';
 
 const SECOND_MS = 1000;
 const HOUR_SECONDS = 3600;
 const MINUTE_SECONDS = 60;
-const HOURS = 24;
 const SIXTY = 60;
-const WORD_BITS = 32;
 
-/** Fields of a line, which have no fault (`faultOf`). */
-export interface TimeFields {
-  readonly seconds: string;
-  readonly minutes: string;
-  readonly hours: string;
+/** The first number that is not below `least`; -1: there is none. */
+function from(numbers: Numbers, least: number): number {
+  for (let number = least; number < numbers.length; number++) {
+    if (numbers[number] !== 0) return number;
+  }
+  return -1;
 }
 
-/** Some of the numbers from 0 to 59. */
-class Numbers {
-  #low = 0;
-  #high = 0;
-
-  /** @param size the numbers of the field are below it */
-  constructor(field: string, size: number) {
-    for (const item of field.replaceAll('?', '*').split(',')) {
-      for (const number of numbersOf(item, 0, size)) this.#add(number);
-    }
-  }
-
-  #add(number: number): void {
-    if (number < WORD_BITS) this.#low |= 1 << number;
-    else this.#high |= 1 << (number - WORD_BITS);
-  }
-
-  #has(number: number): boolean {
-    const bits = number < WORD_BITS ? this.#low >>> number : this.#high >>> (number - WORD_BITS);
-    return (bits & 1) !== 0;
-  }
-
-  /** The first one that is not below `least`; -1: there is none. */
-  from(least: number): number {
-    for (let number = least; number < SIXTY; number++) {
-      if (this.#has(number)) return number;
-    }
-    return -1;
-  }
-
-  get count(): number {
-    let count = 0;
-    for (let number = this.from(0); number >= 0; number = this.from(number + 1)) count++;
-    return count;
-  }
+function countOf(numbers: Numbers): number {
+  return numbers.reduce((count, named) => count + Math.min(named, 1), 0);
 }
 
 export class CronTimes {
@@ -57,15 +23,15 @@ export class CronTimes {
   readonly #minutes: Numbers;
   readonly #hours: Numbers;
 
-  constructor({ seconds, minutes, hours }: TimeFields) {
-    this.#seconds = new Numbers(seconds, SIXTY);
-    this.#minutes = new Numbers(minutes, SIXTY);
-    this.#hours = new Numbers(hours, HOURS);
+  constructor({ seconds, minutes, hours }: CronFields) {
+    this.#seconds = seconds;
+    this.#minutes = minutes;
+    this.#hours = hours;
   }
 
   /** How many there are in an hour that the line names. */
   get perHour(): number {
-    return this.#seconds.count * this.#minutes.count;
+    return countOf(this.#seconds) * countOf(this.#minutes);
   }
 
   /** The first one that is not before `least`; `null`: there is none. Both in ms of the day. */
@@ -73,12 +39,13 @@ export class CronTimes {
     const whole = Math.ceil(least / SECOND_MS);
     const firstHour = Math.floor(whole / HOUR_SECONDS);
     const firstMinute = Math.floor(whole / MINUTE_SECONDS) % SIXTY;
-    for (let hour = this.#hours.from(firstHour); hour >= 0; hour = this.#hours.from(hour + 1)) {
+    let hour = from(this.#hours, firstHour);
+    for (; hour >= 0; hour = from(this.#hours, hour + 1)) {
       const isFirst = hour === firstHour;
-      let minute = this.#minutes.from(isFirst ? firstMinute : 0);
-      for (; minute >= 0; minute = this.#minutes.from(minute + 1)) {
+      let minute = from(this.#minutes, isFirst ? firstMinute : 0);
+      for (; minute >= 0; minute = from(this.#minutes, minute + 1)) {
         const isFirstMinute = isFirst && minute === firstMinute;
-        const second = this.#seconds.from(isFirstMinute ? whole % MINUTE_SECONDS : 0);
+        const second = from(this.#seconds, isFirstMinute ? whole % MINUTE_SECONDS : 0);
         if (second >= 0) return timeOf(hour, minute, second);
       }
     }

@@ -4,7 +4,7 @@
  * others that are skipped; one that comes twice counts the first time.
  */
 import { CronDays, type YearRange } from './cron-days.js';
-import { faultOf } from './cron-fields.js';
+import { type CronFields, readFields } from './cron-fields.js';
 import { CronTimes } from './cron-times.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
@@ -68,8 +68,8 @@ function readLine(line: string, zone: ZoneTimes): DueTimes | DueFault {
     return { fault: `cron: years are numbers up to ${YEAR_MAX}, as in 2027 or 2027-2030` };
   }
   const six = [...(fields.length === 5 ? ['0'] : []), ...fields].slice(0, 6);
-  const fault = faultOf(six);
-  return fault === null ? new LineTimes(six, named, zone) : { fault: `cron: ${fault}` };
+  const read = readFields(six);
+  return typeof read === 'string' ? { fault: `cron: ${read}` } : new LineTimes(read, named, zone);
 }
 
 /** None: they are not years. */
@@ -98,11 +98,10 @@ class LineTimes implements DueTimes {
   readonly #times: CronTimes;
   readonly #zone: ZoneTimes;
 
-  /** @param fields six, with seconds, which have no fault; @param years `null`: all */
-  constructor(fields: readonly string[], years: readonly YearRange[] | null, zone: ZoneTimes) {
-    const [seconds = '', minutes = '', hours = '', days = '', months = '', weekdays = ''] = fields;
-    this.#days = new CronDays({ days, months, weekdays, years });
-    this.#times = new CronTimes({ seconds, minutes, hours });
+  /** @param years `null`: all */
+  constructor(fields: CronFields, years: readonly YearRange[] | null, zone: ZoneTimes) {
+    this.#days = new CronDays(fields, years);
+    this.#times = new CronTimes(fields);
     this.#zone = zone;
     this.hasYears = years !== null;
     this.perHour = this.#times.perHour;

@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Cron } from 'croner';
 
+import { readFields } from '../../../src/titanic/machine/cron-fields.js';
 import { CronTimes } from '../../../src/titanic/machine/cron-times.js';
 import { SimRandom } from '../../simulation/world/random.js';
 
@@ -10,8 +11,9 @@ const DAY_MS = 86_400_000;
 const COUNT = 5;
 
 function timesOf(line: string): CronTimes {
-  const [seconds = '', minutes = '', hours = ''] = line.split(' ');
-  return new CronTimes({ seconds, minutes, hours });
+  const fields = readFields([...line.split(' '), '*', '*', '*']);
+  if (typeof fields === 'string') throw new Error(fields);
+  return new CronTimes(fields);
 }
 
 /** Some of those after a time of the 2nd of January 1970, as the parser finds them. */
