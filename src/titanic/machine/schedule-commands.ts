@@ -331,7 +331,7 @@ export class ScheduleCommands {
   /** It is in the store, and the one before it is not. */
   #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
     if (before !== null) this.#table.step(before, FORGOTTEN);
-    const claim = this.#context.claims === null ? 0 : FIRST_CLAIM;
+    const claim = this.#context.claims === null ? 0 : null;
     const schedule = this.#table.find(request.uuid) ?? this.#table.add(request, claim);
     // One of the same name may have been merged meanwhile.
     this.#host.made(schedule, facts);

@@ -108,8 +108,6 @@ const KNOWN = ALL.filter((state) => state !== GONE);
 export const TRANSITIONS: readonly Transition[] = [
   [[UNREAD, OUSTED], NAMED, RESTING],
   [[STORING_OUSTED], NAMED, STORING],
-  // It was listed or merged before its command was answered.
-  [[RESTING, WAITING], NAMED, null],
   [[RESTING], CLAIMED, WAITING],
   [KNOWN.filter((state) => state !== RESTING), CLAIMED, null],
   [[WAITING, DUE, DELAYED, LOADING], DISOWNED, RESTING],
@@ -174,9 +172,9 @@ export function isStoring(state: State): boolean {
   return state >= STORING && state <= STORING_OUSTED;
 }
 
-/** A younger schedule has its name. */
-export function isOusted(state: State): boolean {
-  return state === OUSTED || state === STORING_OUSTED;
+/** The name belongs to no schedule that is known, or to a younger one. */
+export function isNameless(state: State): boolean {
+  return state === UNREAD || state === OUSTED || state === STORING_OUSTED;
 }
 
 /** Something that becomes of it is being committed: other nodes' lists of schedules say nothing of it. */

@@ -9,6 +9,8 @@ import { IndexedHeap } from '../../core/indexed-heap.js';
 import {
   CLAIMED,
   COME,
+  DELAYED,
+  DISOWNED,
   type Event,
   GONE,
   HELD,
@@ -231,7 +233,9 @@ export class ScheduleTable {
     schedule.due = due;
     this.#exchange(schedule, HELD[to] ?? null, 1);
     if (to === GONE) this.#forget(schedule);
+    // The claim may have come or gone while the outcome was awaited.
     else if (to === RESTING && schedule.claim !== null) this.step(schedule, CLAIMED);
+    else if (to === DELAYED && schedule.claim === null) this.step(schedule, DISOWNED);
   }
 
   /** @param change 1: it takes what its state holds; -1: it gives that back */

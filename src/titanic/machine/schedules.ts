@@ -28,7 +28,7 @@ import {
   FORGOTTEN,
   GONE,
   isBeingDecided,
-  isOusted,
+  isNameless,
   LOADING,
   MOVED,
   NAMED,
@@ -36,9 +36,7 @@ import {
   PUT_BACK,
   PUT_OFF,
   STORED,
-  type Table,
   TAKEN,
-  UNREAD,
   WAITED,
 } from './schedule-fsm.js';
 import {
@@ -114,10 +112,10 @@ export class Schedules {
     uuids: Uuids,
     accepting: Accepting,
     scope: Scope,
-    fsm?: Table,
+    table: ScheduleTable = new ScheduleTable(),
   ) {
     this.#context = context;
-    this.#table = new ScheduleTable(fsm);
+    this.#table = table;
     this.#requests = requests;
     this.#uuids = uuids;
     this.#accepting = accepting;
@@ -133,7 +131,8 @@ export class Schedules {
         this.#ended(schedule, reason);
       },
       made: (schedule, facts) => {
-        if (context.claims !== null) this.#own(schedule, FIRST_CLAIM);
+        // It may have been listed, and claimed in another session, before that was told.
+        if (schedule.claim === null) this.#own(schedule, FIRST_CLAIM);
         this.#named(schedule, facts);
       },
     });
@@ -354,7 +353,8 @@ export class Schedules {
   // ---------------------------------------------------------------- reads
 
   #known(schedule: Schedule, stored: StoredBody | null): void {
-    if (schedule.state !== UNREAD && !isOusted(schedule.state)) return;
+    // It is not if its client's request was answered meanwhile.
+    if (!isNameless(schedule.state)) return;
     if (stored === null) {
       this.#table.step(schedule, FORGOTTEN);
       return;
@@ -383,7 +383,7 @@ export class Schedules {
   /** Two nodes that could not see each other made one of the same name: the younger one stays. */
   #named(schedule: Schedule, facts: ScheduleFacts): void {
     const older = this.#table.name(schedule, facts);
-    if (older !== schedule) this.#table.step(schedule, NAMED);
+    if (older !== schedule && isNameless(schedule.state)) this.#table.step(schedule, NAMED);
     if (older === null) return;
     this.#table.step(older, OUSTED_BY);
     if (this.#context.claims === null) this.#closeOlder(older);
@@ -443,13 +443,13 @@ export class Schedules {
   run(embedded: EmbeddedServiceApi): void {
     this.#bodies.readNext();
     this.#pauses.run(embedded, this.isReady);
+    this.#release();
     if (!this.isReady) return;
     this.#commands.run(this.#listed);
     const loaded = this.#loaded;
     this.#loaded = [];
     for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
     this.#resumeDelayed();
-    this.#release();
     this.#begin(embedded);
   }
 
