@@ -46,7 +46,7 @@ export class CronDays {
       const isYear = this.#hasYear(year);
       for (; month < MONTHS; month++) {
         const length = lengthOf(year, month);
-        const isNamed = isYear && this.#fields.months[month + 1] !== 0;
+        const isNamed = isYear && this.#fields.month[month + 1] !== 0;
         const days = isNamed ? this.#daysOf(length, first) : 0;
         const left = (days >> over) << over;
         if (left !== 0) return first + 31 - Math.clz32(left & -left);
@@ -80,14 +80,14 @@ export class CronDays {
 
   /** If both kinds of days are given, either makes the day. */
   #monthOf(length: number, weekday: number): number {
-    const { days, weekdays, isAnyDay, isAnyWeekday } = this.#fields;
+    const { isAnyDay, isAnyWeekday, ...fields } = this.#fields;
     let named = 0;
     for (let day = 0; day < length; day++) {
-      const isLastDay = day === length - 1 && days[LAST_DAY] !== 0;
-      const isDay = isLastDay || days[day + 1] !== 0;
+      const isLastDay = day === length - 1 && fields.day[LAST_DAY] !== 0;
+      const isDay = isLastDay || fields.day[day + 1] !== 0;
       const isLast = day + WEEKDAYS >= length;
       const week = (1 << Math.floor(day / WEEKDAYS)) | (isLast ? LAST_WEEK : 0);
-      const isWeekday = ((weekdays[(weekday + day) % WEEKDAYS] ?? 0) & week) !== 0;
+      const isWeekday = ((fields.weekday[(weekday + day) % WEEKDAYS] ?? 0) & week) !== 0;
       const isEither = !isAnyDay && !isAnyWeekday && (isDay || isWeekday);
       if (isEither || (isDay && isWeekday)) named |= 1 << day;
     }

@@ -13,21 +13,16 @@ export const LAST_WEEK = 0b100000;
 /** By number: not 0 if the field names it. Weekdays, from Sunday: the weeks of the month in which they count. */
 export type Numbers = Uint8Array;
 
-export interface CronFields {
-  readonly seconds: Numbers;
-  readonly minutes: Numbers;
-  readonly hours: Numbers;
-  readonly days: Numbers;
-  /** From 1. */
-  readonly months: Numbers;
-  readonly weekdays: Numbers;
+type FieldName = 'second' | 'minute' | 'hour' | 'day' | 'month' | 'weekday';
+
+export interface CronFields extends Readonly<Record<FieldName, Numbers>> {
   /** All days count, or all weekdays: the other field alone says which. */
   readonly isAnyDay: boolean;
   readonly isAnyWeekday: boolean;
 }
 
 interface Field {
-  readonly name: string;
+  readonly name: FieldName;
   readonly least: number;
   readonly greatest: number;
   /** How many different numbers there are; steps are not larger. */
@@ -38,7 +33,7 @@ interface Field {
   readonly form: RegExp;
 }
 
-function field(name: string, least: number, greatest: number, names: string[] = []): Field {
+function field(name: FieldName, least: number, greatest: number, names: string[] = []): Field {
   const number = String.raw`\d+${names.map((each) => `|${each}`).join('')}`;
   // 0 would be no step.
   const step = String.raw`/(?<STEP>0*[1-9]\d*)`;
@@ -63,21 +58,18 @@ const FIELDS = [
 
 /** @param texts six fields @returns a text that says what is wrong, if something is */
 export function readFields(texts: readonly string[]): CronFields | string {
-  const read: Numbers[] = [];
+  const read = {} as Record<FieldName, Numbers>;
   for (const [at, each] of FIELDS.entries()) {
     const numbers = new Uint8Array(NUMBERS);
     for (const item of (texts[at] ?? '').replaceAll('?', '*').split(',')) {
       const fault = readItem(item, each, numbers);
       if (fault !== null) return fault;
     }
-    read.push(numbers);
+    read[each.name] = numbers;
   }
-  const [seconds, minutes, hours, days, months, weekdays] = read as [
-    ...[Numbers, Numbers, Numbers, Numbers, Numbers, Numbers],
-  ];
   const isAnyDay = /^(?:L,)*[*?](?:,L)*$/i.test(texts[3] ?? '');
   const isAnyWeekday = /^[*?]$/.test(texts[5] ?? '');
-  return { seconds, minutes, hours, days, months, weekdays, isAnyDay, isAnyWeekday };
+  return { ...read, isAnyDay, isAnyWeekday };
 }
 
 /** @returns what is wrong with it; `null`: nothing, and `numbers` has what it names */

@@ -4,12 +4,13 @@
  * others that are skipped; one that comes twice counts the first time.
  */
 import { CronDays, type YearRange } from './cron-days.js';
-import { type CronFields, readFields } from './cron-fields.js';
-import { CronTimes } from './cron-times.js';
+import { type CronFields, type Numbers, readFields } from './cron-fields.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
 const SECOND_MS = 1000;
-const MINUTE_MS = 60 * SECOND_MS;
+const SIXTY = 60;
+const MINUTE_MS = SIXTY * SECOND_MS;
+const HOUR_SECONDS = SIXTY * SIXTY;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** How far one has to search in a line that names years. */
 const YEAR_MAX = 2199;
@@ -91,20 +92,50 @@ export function firstDue(times: DueTimes | DueFault, now: number): number | DueF
   return { fault: isPast ? 'cron: all its times are in the past' : 'cron: it never comes' };
 }
 
+/** The first number that is not below `least`; -1: there is none. */
+function from(numbers: Numbers, least: number): number {
+  for (let number = least; number < numbers.length; number++) {
+    if (numbers[number] !== 0) return number;
+  }
+  return -1;
+}
+
+/** How many there are in an hour that the line names. */
+function timesPerHour({ second, minute }: CronFields): number {
+  const count = (numbers: Numbers): number => numbers.filter((named) => named !== 0).length;
+  return count(second) * count(minute);
+}
+
+/** The first one that is not before `least`; `null`: there is none. Both in ms of the day. */
+export function timeFrom(fields: CronFields, least: number): number | null {
+  const whole = Math.ceil(least / SECOND_MS);
+  const firstHour = Math.floor(whole / HOUR_SECONDS);
+  const firstMinute = Math.floor(whole / SIXTY) % SIXTY;
+  for (let hour = from(fields.hour, firstHour); hour >= 0; hour = from(fields.hour, hour + 1)) {
+    const isFirst = hour === firstHour;
+    let minute = from(fields.minute, isFirst ? firstMinute : 0);
+    for (; minute >= 0; minute = from(fields.minute, minute + 1)) {
+      const second = from(fields.second, isFirst && minute === firstMinute ? whole % SIXTY : 0);
+      if (second >= 0) return (hour * HOUR_SECONDS + minute * SIXTY + second) * SECOND_MS;
+    }
+  }
+  return null;
+}
+
 class LineTimes implements DueTimes {
   readonly hasYears: boolean;
   readonly perHour: number;
   readonly #days: CronDays;
-  readonly #times: CronTimes;
+  readonly #fields: CronFields;
   readonly #zone: ZoneTimes;
 
   /** @param years `null`: all */
   constructor(fields: CronFields, years: readonly YearRange[] | null, zone: ZoneTimes) {
     this.#days = new CronDays(fields, years);
-    this.#times = new CronTimes(fields);
+    this.#fields = fields;
     this.#zone = zone;
     this.hasYears = years !== null;
-    this.perHour = this.#times.perHour;
+    this.perHour = timesPerHour(fields);
   }
 
   next(after: number): number | null {
@@ -123,11 +154,11 @@ class LineTimes implements DueTimes {
     const today = Math.floor(local / DAY_MS);
     let day = this.#days.from(today);
     if (day === today) {
-      const next = this.#times.from(Math.floor(local) + 1 - today * DAY_MS);
+      const next = timeFrom(this.#fields, Math.floor(local) + 1 - today * DAY_MS);
       if (next !== null) return today * DAY_MS + next;
       day = this.#days.from(today + 1);
     }
-    return day === null ? null : day * DAY_MS + (this.#times.from(0) ?? 0);
+    return day === null ? null : day * DAY_MS + (timeFrom(this.#fields, 0) ?? 0);
   }
 
   latest(due: number, now: number): number {

@@ -12,8 +12,9 @@ import { SCHEDULES, type TitanicContext } from './context.js';
 import { firstDue } from './due-times.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { ownerOf } from './ownership.js';
-import { ENDED, FORGOTTEN, GONE, isStoring, RESUMED } from './schedule-fsm.js';
+import { isStoring } from './schedule-fsm.js';
 import {
+  closeOf,
   nameOf,
   perHourOf,
   type Schedule,
@@ -25,7 +26,6 @@ import {
   ANONYMOUS,
   type Change,
   FIRST_CLAIM,
-  ANY_OWNER,
   type Owner,
   type RequestUuid,
   type StoredRequest,
@@ -249,9 +249,9 @@ export class ScheduleCommands {
       return;
     }
     this.#host.read(known.uuid, (stored) => {
-      const isSame = stored?.equals(body) === true && known.state !== GONE;
+      const isSame = stored?.equals(body) === true && known.state !== 'GONE';
       if (isSame) decided(STATUS_OK, jsonFrame(shown(known)));
-      else this.#make(wanted, known.state === GONE ? null : known, decided);
+      else this.#make(wanted, known.state === 'GONE' ? null : known, decided);
     });
   }
 
@@ -288,7 +288,7 @@ export class ScheduleCommands {
       this.#countMaking(owner, isNew ? change : 0, change * more);
     };
     count(1);
-    if (known !== null) this.#table.step(known, ENDED);
+    if (known !== null) this.#table.step(known, 'ended');
     const made = (): Schedule => {
       count(-1);
       return this.#made(request, facts, known);
@@ -296,7 +296,7 @@ export class ScheduleCommands {
     const { isOver, begins } = this.#requests.until(answer);
     this.#requests.intend(asker.identity, change, body.length, {
       isOver,
-      ...(known === null ? {} : { before: [this.#closeOf(known)] }),
+      ...(known === null ? {} : { before: [closeOf(known, wall)] }),
       begins: () => {
         begins();
         request.number = this.#context.takeNumber();
@@ -311,7 +311,7 @@ export class ScheduleCommands {
       },
       failed: (failure) => {
         count(-1);
-        if (known !== null) this.#table.step(known, RESUMED);
+        if (known !== null) this.#table.step(known, 'resumed');
         this.#failed(failure, decided);
         return false;
       },
@@ -330,7 +330,7 @@ export class ScheduleCommands {
 
   /** It is in the store, and the one before it is not. */
   #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
-    if (before !== null) this.#table.step(before, FORGOTTEN);
+    if (before !== null) this.#table.step(before, 'forgotten');
     const claim = this.#context.claims === null ? 0 : null;
     const schedule = this.#table.find(request.uuid) ?? this.#table.add(request, claim);
     // One of the same name may have been merged meanwhile.
@@ -384,11 +384,11 @@ export class ScheduleCommands {
       decided(STATUS_OK, jsonFrame({ removed: false }));
       return;
     }
-    this.#table.step(known, ENDED);
+    this.#table.step(known, 'ended');
     const ended = (): void => {
       this.#host.ended(known, 'unscheduled');
     };
-    this.#requests.intend(asker.identity, this.#closeOf(known), 0, {
+    this.#requests.intend(asker.identity, closeOf(known, this.#context.wall), 0, {
       ...this.#requests.until(answer),
       committed: () => {
         ended();
@@ -399,16 +399,11 @@ export class ScheduleCommands {
         decided(status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
-        this.#table.step(known, RESUMED);
+        this.#table.step(known, 'resumed');
         this.#failed(failure, decided);
         return false;
       },
     });
-  }
-
-  #closeOf({ uuid }: Schedule): Change {
-    const at = this.#context.wall;
-    return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
   }
 }
 

@@ -3,181 +3,144 @@
  * no memory: `ScheduleTable` takes each schedule through `TABLE`, and holds for a state what `HELD` says, from
  * the step into it to the step out of it.
  *
- *  added ┌────────┐ named ┌─────────┐ claimed ┌─────────┐ come ┌─────┐ taken ┌─────────┐ begun ┌─────────┐
- * ──────►│ UNREAD ├──────►│ RESTING ├────────►│ WAITING ├─────►│ DUE ├──────►│ LOADING ├──────►│ STORING │
- *        └────────┘       └─▲─────▲─┘         └─▲──▲──▲─┘      └─┬─┬─┘       └──┬───┬──┘       └─┬──┬──┬─┘
- *                           │     │             │  │  └── moved ─┘ │   put back │   │ put off    │  │  │
- *                           │     │       waited│  └───────────────┼────────────┘   │            │  │  │
- *                           │     │        ┌────┴────┐ put off     │                │    put off │  │  │
- *                           │     │        │ DELAYED │◄────────────┴────────────────┴────────────┘  │  │
- *                           │     │        └─────────┘                                       stored │  │
- *                           │     └─────────────────────────────────────────────────────────────────┘  │
- *       disowned: from WAITING, DUE, DELAYED, LOADING                                ended, ousted ┌───┘
- *                                                                      ┌────────────────┐ ┌────────▼───────┐
- *       ended, ousted: from all others        ┌────────┐               │ STORING_OUSTED │◄┤ STORING_ENDING │
- *      ┌────────┐                             │ OUSTED │◄──────────────┤                │ │                │
- *      │ ENDING │◄────────────────────────────┼────────┼─ stored, ─────┼────────────────┼─┤                │
- *      └────────┘                             └────────┘  put off      └────────────────┘ └────────────────┘
+ *         ┌────────┐ named ┌─────────┐ claimed ┌─────────┐ come ┌─────┐ taken ┌─────────┐ begun ┌─────────┐
+ *  ──────►│ UNREAD ├──────►│ RESTING ├────────►│ WAITING ├─────►│ DUE ├──────►│ LOADING ├──────►│ STORING │
+ *         └────────┘       └────▲────┘         └▲──▲───▲─┘      └┬───┬┘       └─┬─────┬─┘       └─┬─────┬─┘
+ *                               │               │  │   └── moved ─┘   │          │     │           │     │
+ *                               │        waited │  └───── put back ───┼──────────┘     │           │     │
+ *                               │        ┌──────┴──┐                  │                │           │     │
+ *                               │        │ DELAYED │◄──── put off ────┴────────────────┴───────────┘     │
+ *                               │        └─────────┘                                                     │
+ *                               └─────────────────────────────── stored ─────────────────────────────────┘
  *
- *       resumed: from ENDING to RESTING, from STORING_ENDING to STORING; named: likewise from the OUSTED
- *       ousted: also from ENDING, and from STORING at once         gone: from every state, to GONE
+ *            from RESTING to LOADING      from STORING                         back
+ *   ended    ENDING                       STORING_ENDING, ENDING when stored   resumed: the end was not stored
+ *   ousted   OUSTED, also from UNREAD     STORING_OUSTED, OUSTED when stored   named: the younger one is gone
  *
- * RESTING is left at once by a node that may store what the schedule is due for: in a shared store, the broker
- * that has claimed it. Losing the claim takes back whatever is not on its way to the store yet.
+ * Both end in GONE, as all others do that are forgotten. What a claim adds: RESTING is left at once by a node that
+ * may store what the schedule is due for, in a shared store the broker that has claimed it. One that is disowned
+ * goes back there, unless what it is due for is on its way to the store.
  */
 import { assert } from '../../core/assert.js';
 
-/** The body is not read yet, or cannot be read: neither its name nor its line is known. */
-export const UNREAD = 0;
-/** Another broker stores what it is due for. */
-export const RESTING = 1;
-/** Waits until its due time comes. */
-export const WAITING = 2;
-/** The due time has come: waits for a turn of its owner. */
-export const DUE = 3;
-/** Nothing could be stored: waits for the next try. */
-export const DELAYED = 4;
-/** The body is being read, because it is due. */
-export const LOADING = 5;
-/** What it is due for is on its way to the store. */
-export const STORING = 6;
-/** Both at once: what it is due for, and its end. */
-export const STORING_ENDING = 7;
-/** Both at once: what it is due for, and the loss of its name. */
-export const STORING_OUSTED = 8;
-/** A command ends or replaces it, which is being committed. */
-export const ENDING = 9;
-/** A younger schedule has its name: it ends, unless that one turns out to be gone. */
-export const OUSTED = 10;
-/** Not known any more. What was asked of the store for it is still reported. */
-export const GONE = 11;
+/**
+ * UNREAD          The body is not read yet, or cannot be read: neither its name nor its line is known.
+ * RESTING         Another broker stores what it is due for.
+ * WAITING         Waits until its due time comes.
+ * DUE             The due time has come: waits for a turn of its owner.
+ * DELAYED         Nothing could be stored: waits for the next try.
+ * LOADING         The body is being read, because it is due.
+ * STORING         What it is due for is on its way to the store.
+ * STORING_ENDING  So is its end, which a command wants.
+ * STORING_OUSTED  What it is due for is on its way to the store, and it has lost its name.
+ * ENDING          A command ends or replaces it, which is being committed.
+ * OUSTED          A younger schedule has its name: it ends, unless that one turns out to be gone.
+ * GONE            Not known any more. What was asked of the store for it is still reported.
+ */
+export const STATES = [
+  ...(['UNREAD', 'RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'] as const),
+  ...(['STORING', 'STORING_ENDING', 'STORING_OUSTED', 'ENDING', 'OUSTED', 'GONE'] as const),
+] as const;
 
-export type State = number;
+/**
+ * named               The body is read, and no younger schedule has the name.
+ * claimed, disowned   This node may store what it is due for; it may not any more.
+ * come, taken         The due time has come; something may be stored for it now.
+ * put back            Now that the body is read, it is not due: the clock was set, or another node moved it on.
+ * begun, stored       What it is due for, or that it was skipped, goes to the store; it is there.
+ * put off, waited     Nothing can be stored now, or the store failed; the delay after that is over.
+ * moved               The due time is another one: another node stored a step, or the clock was set.
+ * ended, resumed      A command ends or replaces it; that could not be stored.
+ * ousted, forgotten   A younger one has the name; it is not in the store any more.
+ */
+export const EVENTS = [
+  ...(['named', 'claimed', 'disowned', 'come', 'taken', 'put back', 'begun', 'stored'] as const),
+  ...(['put off', 'waited', 'moved', 'ended', 'resumed', 'ousted', 'forgotten'] as const),
+] as const;
 
-/** The body is read, and no younger schedule has the name. */
-export const NAMED = 0;
-/** This node may store what it is due for. */
-export const CLAIMED = 1;
-/** The session with the shared store is over, and with it the claim. */
-export const DISOWNED = 2;
-/** The due time has come. */
-export const COME = 3;
-/** Something may be stored for it. */
-export const TAKEN = 4;
-/** Now that the body is read, it is not due: the clock was set, or another node has moved it on. */
-export const PUT_BACK = 5;
-/** What it is due for, or that it was skipped, goes to the store. */
-export const BEGUN = 6;
-/** Its step is in the store. */
-export const STORED = 7;
-/** Nothing can be stored now, or the store failed. */
-export const PUT_OFF = 8;
-/** The delay is over. */
-export const WAITED = 9;
-/** The due time is another one: another node stored a step, or the clock was set. */
-export const MOVED = 10;
-/** A command ends or replaces it. */
-export const ENDED = 11;
-/** The end could not be stored. */
-export const RESUMED = 12;
-/** Another one has the name. */
-export const OUSTED_BY = 13;
-/** Not in the store any more. */
-export const FORGOTTEN = 14;
-
-export type Event = number;
-
-export const STATES: readonly string[] = [
-  ...['UNREAD', 'RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'],
-  ...['STORING', 'STORING_ENDING', 'STORING_OUSTED', 'ENDING', 'OUSTED', 'GONE'],
-];
-export const EVENTS: readonly string[] = [
-  ...['named', 'claimed', 'disowned', 'come', 'taken', 'put back', 'begun', 'stored', 'put off'],
-  ...['waited', 'moved', 'ended', 'resumed', 'ousted', 'forgotten'],
-];
+export type State = (typeof STATES)[number];
+export type Event = (typeof EVENTS)[number];
 
 /** `to` is `null`: it stays as it is. */
 export type Transition = readonly [from: readonly State[], event: Event, to: State | null];
 
 /** Named, and nothing about it is on its way to the store. */
-const IDLE = [RESTING, WAITING, DUE, DELAYED, LOADING];
-const ALL = STATES.map((_name, state) => state);
-const KNOWN = ALL.filter((state) => state !== GONE);
+const IDLE = ['RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'] as const;
+const allBut = (...states: readonly State[]): State[] =>
+  STATES.filter((each) => !states.includes(each));
 
 /** All that can happen. */
 export const TRANSITIONS: readonly Transition[] = [
-  [[UNREAD, OUSTED], NAMED, RESTING],
-  [[STORING_OUSTED], NAMED, STORING],
-  [[RESTING], CLAIMED, WAITING],
-  [KNOWN.filter((state) => state !== RESTING), CLAIMED, null],
-  [[WAITING, DUE, DELAYED, LOADING], DISOWNED, RESTING],
-  [[UNREAD, RESTING, STORING, STORING_ENDING, STORING_OUSTED, ENDING, OUSTED], DISOWNED, null],
-  [[WAITING], COME, DUE],
-  [[DUE], TAKEN, LOADING],
-  [[LOADING], PUT_BACK, WAITING],
-  [[LOADING], BEGUN, STORING],
-  [[STORING], STORED, RESTING],
-  [[STORING_ENDING], STORED, ENDING],
-  [[STORING_OUSTED], STORED, OUSTED],
-  [[GONE], STORED, null],
-  [[DUE, LOADING, STORING], PUT_OFF, DELAYED],
-  [[STORING_ENDING], PUT_OFF, ENDING],
-  [[STORING_OUSTED], PUT_OFF, OUSTED],
-  [[GONE], PUT_OFF, null],
-  [[DELAYED], WAITED, WAITING],
-  [[WAITING, DUE], MOVED, WAITING],
-  [ALL.filter((state) => state !== WAITING && state !== DUE), MOVED, null],
-  [IDLE, ENDED, ENDING],
-  [[STORING], ENDED, STORING_ENDING],
-  [[ENDING], RESUMED, RESTING],
-  [[STORING_ENDING], RESUMED, STORING],
-  // A younger one took the name meanwhile, or another node ended it.
-  [[OUSTED, STORING_OUSTED, GONE], RESUMED, null],
-  [[UNREAD, ...IDLE, ENDING], OUSTED_BY, OUSTED],
-  [[STORING, STORING_ENDING], OUSTED_BY, STORING_OUSTED],
-  [[OUSTED, STORING_OUSTED], OUSTED_BY, null],
-  [KNOWN, FORGOTTEN, GONE],
-  [[GONE], FORGOTTEN, null],
+  [['UNREAD', 'OUSTED'], 'named', 'RESTING'],
+  [['STORING_OUSTED'], 'named', 'STORING'],
+  [['RESTING'], 'claimed', 'WAITING'],
+  [allBut('RESTING', 'GONE'), 'claimed', null],
+  [['WAITING', 'DUE', 'DELAYED', 'LOADING'], 'disowned', 'RESTING'],
+  [allBut('WAITING', 'DUE', 'DELAYED', 'LOADING', 'GONE'), 'disowned', null],
+  [['WAITING'], 'come', 'DUE'],
+  [['DUE'], 'taken', 'LOADING'],
+  [['LOADING'], 'put back', 'WAITING'],
+  [['LOADING'], 'begun', 'STORING'],
+  [['STORING'], 'stored', 'RESTING'],
+  [['DUE', 'LOADING', 'STORING'], 'put off', 'DELAYED'],
+  [['STORING_ENDING'], 'stored', 'ENDING'],
+  [['STORING_ENDING'], 'put off', 'ENDING'],
+  [['STORING_OUSTED'], 'stored', 'OUSTED'],
+  [['STORING_OUSTED'], 'put off', 'OUSTED'],
+  [['DELAYED'], 'waited', 'WAITING'],
+  [['WAITING', 'DUE'], 'moved', 'WAITING'],
+  [allBut('WAITING', 'DUE'), 'moved', null],
+  [IDLE, 'ended', 'ENDING'],
+  [['STORING'], 'ended', 'STORING_ENDING'],
+  [['ENDING'], 'resumed', 'RESTING'],
+  [['STORING_ENDING'], 'resumed', 'STORING'],
+  // A younger one took the name meanwhile.
+  [['OUSTED', 'STORING_OUSTED'], 'resumed', null],
+  [['UNREAD', ...IDLE, 'ENDING'], 'ousted', 'OUSTED'],
+  [['STORING', 'STORING_ENDING'], 'ousted', 'STORING_OUSTED'],
+  [['OUSTED', 'STORING_OUSTED'], 'ousted', null],
+  [allBut('GONE'), 'forgotten', 'GONE'],
+  ...(['stored', 'put off', 'resumed', 'forgotten'] as const).map((event): Transition => [
+    ['GONE'],
+    event,
+    null,
+  ]),
 ];
 
 /** What a state holds: a place among others, or some of the room for what is read and stored at once. */
-export type Held = 'heap' | 'turn' | 'delay' | 'room' | null;
+export type Held = 'heap' | 'turn' | 'delay' | 'room';
 
-export const HELD: readonly Held[] = [
-  ...([null, null, 'heap', 'turn', 'delay', 'room'] as const),
-  ...(['room', 'room', 'room', null, null, null] as const),
-];
+export const HELD: Partial<Readonly<Record<State, Held>>> = {
+  ...{ WAITING: 'heap', DUE: 'turn', DELAYED: 'delay' },
+  ...{ LOADING: 'room', STORING: 'room', STORING_ENDING: 'room', STORING_OUSTED: 'room' },
+};
 
-/** The transitions by state and event; -1: this cannot happen. */
-export type Table = Int8Array;
+/** By state and event: `WAITING come`. What is not in it cannot happen. */
+export type Table = ReadonlyMap<string, State>;
 
-export function tableOf(transitions: readonly Transition[]): Table {
-  const table = new Int8Array(STATES.length * EVENTS.length).fill(-1);
-  for (const [from, event, to] of transitions) {
-    for (const state of from) table[state * EVENTS.length + event] = to ?? state;
-  }
-  return table;
-}
+export const TABLE: Table = new Map(
+  TRANSITIONS.flatMap(([from, event, to]) =>
+    from.map((state) => [`${state} ${event}`, to ?? state] as const),
+  ),
+);
 
-export const TABLE: Table = tableOf(TRANSITIONS);
-
-export function next(state: State, event: Event, table: Table = TABLE): State {
-  const to = table[state * EVENTS.length + event] ?? -1;
-  if (to < 0) assert(false, `a schedule that is ${STATES[state]} is not ${EVENTS[event]}`);
+export function next(state: State, event: Event, table: Table): State {
+  const to = table.get(`${state} ${event}`);
+  assert(to !== undefined, `a schedule that is ${state} is not ${event}`);
   return to;
 }
 
 /** What it is due for is being committed. */
 export function isStoring(state: State): boolean {
-  return state >= STORING && state <= STORING_OUSTED;
+  return state.startsWith('STORING');
+}
+
+/** What becomes of it is being committed: a list of all schedules says nothing of it. */
+export function isBeingDecided(state: State): boolean {
+  return /STORING|ENDING|OUSTED/.test(state);
 }
 
 /** The name belongs to no schedule that is known, or to a younger one. */
 export function isNameless(state: State): boolean {
-  return state === UNREAD || state === OUSTED || state === STORING_OUSTED;
-}
-
-/** Something that becomes of it is being committed: other nodes' lists of schedules say nothing of it. */
-export function isBeingDecided(state: State): boolean {
-  return state >= STORING && state <= OUSTED;
+  return state === 'UNREAD' || state.endsWith('OUSTED');
 }

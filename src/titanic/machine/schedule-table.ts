@@ -7,23 +7,22 @@ import { Chain, ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import {
-  CLAIMED,
-  COME,
-  DELAYED,
-  DISOWNED,
   type Event,
-  GONE,
   HELD,
   type Held,
   next,
-  RESTING,
   type State,
   type Table,
   TABLE,
-  UNREAD,
 } from './schedule-fsm.js';
 import type { DueFault, DueTimes } from './due-times.js';
-import type { Owner, RequestUuid, StoredRequest } from '../../store/store.js';
+import {
+  ANY_OWNER,
+  type Change,
+  type Owner,
+  type RequestUuid,
+  type StoredRequest,
+} from '../../store/store.js';
 
 /** What its body says of a schedule, without the options and the body of its requests. */
 export interface ScheduleFacts {
@@ -59,7 +58,7 @@ export class Schedule {
   requestBytes = 0;
   /** `null`: its body is not read yet, or cannot be read. */
   facts: ScheduleFacts | null = null;
-  state: State = UNREAD;
+  state: State = 'UNREAD';
   /** The number of this broker's claim; `null`: another one may store what it is due for; 0: the store is not shared. */
   claim: number | null;
   /** The last list of all schedules that it was in. */
@@ -183,7 +182,7 @@ export class ScheduleTable {
   }
 
   /** All, with those whose facts are not known. */
-  get whole(): readonly Schedule[] {
+  get whole(): Schedule[] {
     return [...this.#byUuid.values()];
   }
 
@@ -227,19 +226,19 @@ export class ScheduleTable {
   step(schedule: Schedule, event: Event, due = schedule.due): void {
     const { state } = schedule;
     const to = next(state, event, this.#fsm);
-    if (to === state && (due === schedule.due || to === GONE)) return;
-    this.#exchange(schedule, HELD[state] ?? null, -1);
+    if (to === state && (due === schedule.due || to === 'GONE')) return;
+    this.#exchange(schedule, HELD[state], -1);
     schedule.state = to;
     schedule.due = due;
-    this.#exchange(schedule, HELD[to] ?? null, 1);
-    if (to === GONE) this.#forget(schedule);
+    this.#exchange(schedule, HELD[to], 1);
+    if (to === 'GONE') this.#forget(schedule);
     // The claim may have come or gone while the outcome was awaited.
-    else if (to === RESTING && schedule.claim !== null) this.step(schedule, CLAIMED);
-    else if (to === DELAYED && schedule.claim === null) this.step(schedule, DISOWNED);
+    else if (to === 'RESTING' && schedule.claim !== null) this.step(schedule, 'claimed');
+    else if (to === 'DELAYED' && schedule.claim === null) this.step(schedule, 'disowned');
   }
 
   /** @param change 1: it takes what its state holds; -1: it gives that back */
-  #exchange(schedule: Schedule, held: Held, change: 1 | -1): void {
+  #exchange(schedule: Schedule, held: Held | undefined, change: 1 | -1): void {
     const { slot, place, turn, owner, bodyBytes } = schedule;
     if (held === 'room') {
       this.inFlight += change;
@@ -277,7 +276,7 @@ export class ScheduleTable {
   /** A turn. @param wall milliseconds since 1970 */
   becomeDue(wall: number): void {
     for (let left = TURN_MAX; left > 0 && this.#nextAt <= wall; left--) {
-      this.step(this.#at(this.#waiting.peek()), COME);
+      this.step(this.#at(this.#waiting.peek()), 'come');
     }
   }
 
@@ -293,11 +292,6 @@ export class ScheduleTable {
     return this.#delayed.head?.owner ?? null;
   }
 
-  /** Some of all, from a number on, so that each turn can look at a few; empty: there are no more. */
-  slice(from: number, count: number): readonly (Schedule | null)[] {
-    return this.#bySlot.slice(from, from + count);
-  }
-
   /** When the next one is due: wall milliseconds; Infinity for never, -Infinity if it is. */
   get dueAt(): number {
     return this.#turns.head === null ? this.#nextAt : -Infinity;
@@ -308,6 +302,11 @@ export class ScheduleTable {
     const first = this.#waiting.peek();
     return first < 0 ? Infinity : this.#at(first).due;
   }
+}
+
+/** The change that ends it. @param at wall milliseconds */
+export function closeOf({ uuid }: Schedule, at: number): Change {
+  return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
 }
 
 /** Both nodes of a pair choose the same one. */

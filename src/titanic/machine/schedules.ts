@@ -21,25 +21,9 @@ import { Pauses, type PauseTarget, readPause } from './pauses.js';
 import { chosenBy } from './options.js';
 import { ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
+import { isBeingDecided, isNameless } from './schedule-fsm.js';
 import {
-  BEGUN,
-  CLAIMED,
-  DISOWNED,
-  FORGOTTEN,
-  GONE,
-  isBeingDecided,
-  isNameless,
-  LOADING,
-  MOVED,
-  NAMED,
-  OUSTED_BY,
-  PUT_BACK,
-  PUT_OFF,
-  STORED,
-  TAKEN,
-  WAITED,
-} from './schedule-fsm.js';
-import {
+  closeOf,
   keyOf,
   nameOf,
   type Schedule,
@@ -54,7 +38,6 @@ import {
   type ChangeResult,
   type ClaimedRequest,
   FIRST_CLAIM,
-  ANY_OWNER,
   type RequestUuid,
   type StoredRequest,
 } from '../../store/store.js';
@@ -77,12 +60,6 @@ const DELAYED_MS = 5000;
 /** How often all schedules of a shared store are listed. */
 const LIST_MS = 5000;
 
-/** A schedule that is due, with its body. */
-interface DueSchedule {
-  readonly schedule: Schedule;
-  readonly body: Buffer;
-}
-
 export class Schedules {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
@@ -92,16 +69,14 @@ export class Schedules {
   readonly #commands: ScheduleCommands;
   readonly #bodies: ScheduleBodies;
   readonly #pauses: Pauses;
-  /** Alone: all schedules in the store are known. */
-  #isListed = false;
-  /** In a shared store, all schedules are listed again and again: the number of this, or the next, list. */
+  /** The number of this, or the next, list of all schedules: a shared store is listed again and again. */
   #list = 0;
   #isListing = true;
   #listsAgain = false;
   #listAt = Infinity;
-  #loaded: DueSchedule[] = [];
-  /** Which ones are corrected next, after the clock was set; -1: none. */
-  #correcting = -1;
+  #loaded: { readonly schedule: Schedule; readonly body: Buffer }[] = [];
+  /** These are corrected, after the clock was set. */
+  #held: Schedule[] = [];
   /** Nothing was due in the last turn, because the clock was set (D110). */
   #wereHeld = false;
 
@@ -235,19 +210,11 @@ export class Schedules {
 
   /** All schedules in the store are known; until then none of them is due. */
   get isReady(): boolean {
-    return this.#listed >= 0 && this.#bodies.areRead;
-  }
-
-  /** The last list that is complete; -1: none. */
-  get #listed(): number {
-    if (this.#context.claims !== null) return this.#list - 1;
-    return this.#isListed ? 0 : -1;
+    return this.#list > 0 && this.#bodies.areRead;
   }
 
   /** All pending requests, or all schedules, have been listed. */
   allListed(): void {
-    this.#isListed = true;
-    if (this.#context.claims === null) return;
     for (const schedule of this.#table.whole) {
       // Another broker ended it.
       if (schedule.listed < this.#list && !isBeingDecided(schedule.state)) {
@@ -257,7 +224,8 @@ export class Schedules {
     this.#pauses.allListed(this.#list);
     this.#list++;
     this.#isListing = false;
-    this.#listAt = this.#context.now + (this.#listsAgain ? 0 : LIST_MS);
+    const pauseMs = this.#context.claims === null ? Infinity : this.#listsAgain ? 0 : LIST_MS;
+    this.#listAt = this.#context.now + pauseMs;
     this.#listsAgain = false;
   }
 
@@ -298,14 +266,14 @@ export class Schedules {
   #own(schedule: Schedule, claim: number): void {
     schedule.claim = claim;
     schedule.listed = this.#seen;
-    this.#table.step(schedule, CLAIMED);
+    this.#table.step(schedule, 'claimed');
   }
 
   /** This broker has another session: it has claimed none yet. */
   disown(): void {
     for (const schedule of this.#table.whole) {
       schedule.claim = null;
-      this.#table.step(schedule, DISOWNED);
+      this.#table.step(schedule, 'disowned');
     }
   }
 
@@ -332,7 +300,7 @@ export class Schedules {
     // What a shared store says of the same step again was corrected here, if the clock was set.
     if (this.#context.claims !== null && attempts <= known.attempts) return known;
     // It never goes back: what was due is not due again.
-    this.#table.step(known, MOVED, Math.max(known.due, notBefore));
+    this.#table.step(known, 'moved', Math.max(known.due, notBefore));
     known.attempts = Math.max(known.attempts, attempts);
     return known;
   }
@@ -345,8 +313,8 @@ export class Schedules {
   }
 
   #ended(schedule: Schedule, reason: string): void {
-    if (schedule.state === GONE) return;
-    this.#table.step(schedule, FORGOTTEN);
+    if (schedule.state === 'GONE') return;
+    this.#table.step(schedule, 'forgotten');
     this.#context.events.emit({ name: 'schedule.ended', reason, ...schedule.named });
   }
 
@@ -356,13 +324,13 @@ export class Schedules {
     // It is not if its client's request was answered meanwhile.
     if (!isNameless(schedule.state)) return;
     if (stored === null) {
-      this.#table.step(schedule, FORGOTTEN);
+      this.#table.step(schedule, 'forgotten');
       return;
     }
     const frames = unpacked(stored.body);
     const pause = readPause(frames);
     if (pause !== null) {
-      this.#table.step(schedule, FORGOTTEN);
+      this.#table.step(schedule, 'forgotten');
       this.#pauses.add(schedule.uuid, pause, schedule.listed);
       return;
     }
@@ -383,9 +351,9 @@ export class Schedules {
   /** Two nodes that could not see each other made one of the same name: the younger one stays. */
   #named(schedule: Schedule, facts: ScheduleFacts): void {
     const older = this.#table.name(schedule, facts);
-    if (older !== schedule && isNameless(schedule.state)) this.#table.step(schedule, NAMED);
+    if (older !== schedule && isNameless(schedule.state)) this.#table.step(schedule, 'named');
     if (older === null) return;
-    this.#table.step(older, OUSTED_BY);
+    this.#table.step(older, 'ousted');
     if (this.#context.claims === null) this.#closeOlder(older);
     else this.#endIfTwin(older);
   }
@@ -397,7 +365,7 @@ export class Schedules {
   #endIfTwin(older: Schedule): void {
     const younger = present(this.#table.named(older.owner, nameOf(older)), 'a younger schedule');
     this.#bodies.read([younger.uuid], (bodies) => {
-      if (older.state === GONE) return;
+      if (older.state === 'GONE') return;
       if ((bodies?.[0] ?? null) !== null) {
         this.#closeOlder(older);
         return;
@@ -408,7 +376,7 @@ export class Schedules {
   }
 
   #closeOlder(older: Schedule): void {
-    this.#requests.intend(older.owner, this.#closeOf(older), 0, {
+    this.#requests.intend(older.owner, closeOf(older, this.#context.wall), 0, {
       committed: () => {
         this.#ended(older, 'a younger one has its name');
       },
@@ -416,18 +384,13 @@ export class Schedules {
     });
   }
 
-  #closeOf({ uuid }: Schedule): Change {
-    const at = this.#context.wall;
-    return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
-  }
-
   // ---------------------------------------------------------------- a turn
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
     if (!this.isReady) return Math.max(0, Math.min(this.#bodies.dueAt, this.#listAt) - now);
-    if (this.#pauses.isChanged || this.#loaded.length > 0 || this.#correcting >= 0) return 0;
-    if (this.#commands.areWaitingFor(this.#listed)) return 0;
+    if (this.#pauses.isChanged || this.#loaded.length > 0 || this.#held.length > 0) return 0;
+    if (this.#commands.areWaitingFor(this.#list - 1)) return 0;
     const delayedUntil = this.#table.firstDelayed?.delayedUntil ?? Infinity;
     const delayedMs = Math.min(delayedUntil, this.#listAt) - now;
     const dueMs = this.#mayBegin ? this.#table.dueAt - wall : Infinity;
@@ -445,7 +408,7 @@ export class Schedules {
     this.#pauses.run(embedded, this.isReady);
     this.#release();
     if (!this.isReady) return;
-    this.#commands.run(this.#listed);
+    this.#commands.run(this.#list - 1);
     const loaded = this.#loaded;
     this.#loaded = [];
     for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
@@ -456,12 +419,9 @@ export class Schedules {
   /** What a step of the clock held goes on by the new time. */
   #release(): void {
     const { wasSet } = this.#context.clock;
-    if (this.#wereHeld && !wasSet) this.#correcting = 0;
+    if (this.#wereHeld && !wasSet) this.#held = this.#table.whole;
     this.#wereHeld = wasSet;
-    if (this.#correcting < 0) return;
-    const slice = this.#table.slice(this.#correcting, TURN_CORRECTED_MAX);
-    for (const schedule of slice) if (schedule !== null) this.#correct(schedule);
-    this.#correcting = slice.length > 0 ? this.#correcting + slice.length : -1;
+    for (const schedule of this.#held.splice(0, TURN_CORRECTED_MAX)) this.#correct(schedule);
   }
 
   /**
@@ -473,14 +433,14 @@ export class Schedules {
     const times = schedule.facts?.times;
     if (times === undefined || 'fault' in times || clock.isHeld) return;
     const next = times.next(wall + STEP_MS);
-    if (next !== null) this.#table.step(schedule, MOVED, Math.min(schedule.due, next));
+    if (next !== null) this.#table.step(schedule, 'moved', Math.min(schedule.due, next));
   }
 
   #resumeDelayed(): void {
     for (let left = TURN_DELAYED_MAX; left > 0; left--) {
       const first = this.#table.firstDelayed;
       if (first === null || first.delayedUntil > this.#context.now) return;
-      this.#table.step(first, WAITED);
+      this.#table.step(first, 'waited');
     }
   }
 
@@ -492,7 +452,7 @@ export class Schedules {
       if (schedule === null) break;
       if (this.#hasNoRoom(schedule, embedded)) continue;
       begun.push(schedule);
-      this.#table.step(schedule, TAKEN);
+      this.#table.step(schedule, 'taken');
     }
     if (begun.length === 0) return;
     const uuids = begun.map(({ uuid }) => uuid);
@@ -500,11 +460,11 @@ export class Schedules {
       for (const [at, schedule] of begun.entries()) {
         const stored = bodies?.[at] ?? null;
         // It may be ended, or claimed by another broker.
-        if (schedule.state !== LOADING) continue;
+        if (schedule.state !== 'LOADING') continue;
         if (stored !== null) this.#loaded.push({ schedule, body: stored.body });
         else if (bodies === null) this.#putOff(schedule);
         // It is no longer in the store.
-        else this.#table.step(schedule, FORGOTTEN);
+        else this.#table.step(schedule, 'forgotten');
       }
     });
   }
@@ -536,7 +496,7 @@ export class Schedules {
 
   #putOff(schedule: Schedule): void {
     schedule.delayedUntil = this.#context.now + DELAYED_MS;
-    this.#table.step(schedule, PUT_OFF);
+    this.#table.step(schedule, 'put off');
   }
 
   // ---------------------------------------------------------------- a due time
@@ -544,10 +504,10 @@ export class Schedules {
   #fire(schedule: Schedule, packed: Buffer, embedded: EmbeddedServiceApi): void {
     const { wall, clock } = this.#context;
     const { facts, state, due: at } = schedule;
-    if (facts === null || state !== LOADING) return;
+    if (facts === null || state !== 'LOADING') return;
     // It was moved on by a merge, or the clock was set.
     if (at > wall || clock.wasSet) {
-      this.#table.step(schedule, PUT_BACK);
+      this.#table.step(schedule, 'put back');
       return;
     }
     const frames = unpacked(packed);
@@ -571,7 +531,7 @@ export class Schedules {
     }
   }
 
-  /** The schedule's step after a due time. @returns what is done when the change is committed, too */
+  /** Begins the schedule's step after a due time. @returns what is done when the change is committed, too */
   #step(
     schedule: Schedule,
     due: number,
@@ -580,11 +540,12 @@ export class Schedules {
   ): { readonly change: Change; readonly stepped: () => void } {
     const { wall } = this.#context;
     const next = times.next(wall);
+    this.#table.step(schedule, 'begun');
     if (next === null) {
       const stepped = (): void => {
         this.#ended(schedule, 'it is never due again');
       };
-      return { change: this.#closeOf(schedule), stepped };
+      return { change: closeOf(schedule, wall), stepped };
     }
     const { uuid, generation } = schedule;
     const attempts = schedule.attempts + 1;
@@ -595,7 +556,7 @@ export class Schedules {
     };
     const stepped = (): void => {
       schedule.attempts = Math.max(schedule.attempts, attempts);
-      this.#table.step(schedule, STORED, Math.max(schedule.due, next));
+      this.#table.step(schedule, 'stored', Math.max(schedule.due, next));
       // The clock may have been set meanwhile.
       this.#correct(schedule);
     };
@@ -605,7 +566,6 @@ export class Schedules {
   #skip(schedule: Schedule, due: number, times: DueTimes, why: 'denied' | 'paused'): void {
     const reason = why === 'paused' ? 'the schedule is paused' : 'no right to the service';
     const { change, stepped } = this.#step(schedule, due, times, reason);
-    this.#table.step(schedule, BEGUN);
     this.#requests.intend(schedule.owner, change, 0, {
       committed: () => {
         if (why === 'denied') {
@@ -653,7 +613,6 @@ export class Schedules {
     if (this.#isDelayed(schedule, quotas, bytes)) return;
     const who = { owner, quotas, memory: null };
     const { change: step, stepped } = this.#step(schedule, due, times, 'a request was stored');
-    this.#table.step(schedule, BEGUN);
     this.#accepting.count(who, bytes, 1);
     const decided = (): void => {
       this.#accepting.count(who, bytes, -1);

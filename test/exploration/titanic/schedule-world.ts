@@ -26,18 +26,10 @@ import { Dispatcher } from '../../../src/titanic/machine/dispatcher.js';
 import { OpenRequests } from '../../../src/titanic/machine/open-requests.js';
 import type { BatchOutcome } from '../../../src/titanic/machine/replica.js';
 import {
-  DELAYED,
-  DUE,
-  GONE,
+  HELD,
+  isNameless,
   isStoring,
-  LOADING,
-  RESTING,
-  STATES,
-  STORING,
-  STORING_OUSTED,
   type Table,
-  UNREAD,
-  WAITING,
 } from '../../../src/titanic/machine/schedule-fsm.js';
 import { type Schedule, ScheduleTable } from '../../../src/titanic/machine/schedule-table.js';
 import { Schedules } from '../../../src/titanic/machine/schedules.js';
@@ -240,7 +232,7 @@ export class ScheduleWorld implements Explored {
     const { table } = this.#machine;
     if (change.kind === 'attempt') {
       const schedule = table.find(change.uuid);
-      hold(schedule?.state === STORING, 'a step of one that is not STORING');
+      hold(schedule?.state === 'STORING', 'a step of one that is not STORING');
       hold(!this.#clock.wasSet, 'it is due while the clock is not trusted');
       hold(change.attempt.startedAt <= this.#wall, 'it is stored before its time');
       hold((change.notBefore ?? 0) > this.#wall, 'it is due again at once');
@@ -335,9 +327,9 @@ export class ScheduleWorld implements Explored {
     }
     for (let n = 0; n < names; n++) actions.push(['make', n, 'makes'], ['unmake', n, 'unmakes']);
     if (this.#list !== null) actions.push(['tellList', 0]);
-    if (this.#isPausing) actions.push(['wait', 0]);
     if (this.#clock.wasSet) actions.push(['trustClock', 0]);
     else actions.push(['setBack', 0, 'steps'], ['setAhead', 0, 'steps']);
+    if (this.#isPausing) actions.push(['wait', 0]);
     actions.push(this.#isFull ? ['free', 0] : ['fill', 0, 'fulls']);
     const rows = this.#pending;
     // What its store has committed before is told of before.
@@ -399,7 +391,7 @@ export class ScheduleWorld implements Explored {
     requests.writer.run(context.now);
     requests.answers.send(this.#host, context.now);
     const mayBegin = !this.#clock.wasSet && requests.mayWork && schedules.isReady;
-    const isLeft = this.#machine.table.whole.some(({ state }) => state === DUE);
+    const isLeft = this.#machine.table.whole.some(({ state }) => state === 'DUE');
     hold(!mayBegin || !isLeft, 'it is due, and nothing comes of it in a turn');
   }
 
@@ -641,9 +633,9 @@ export class ScheduleWorld implements Explored {
     const active = new Set<string>();
     for (const schedule of table.whole) {
       const { state, facts } = schedule;
-      if (state >= LOADING && state <= STORING_OUSTED) inFlight++;
+      if (HELD[state] === 'room') inFlight++;
       this.#checkSchedule(schedule);
-      const isActive = state >= RESTING && state <= STORING;
+      const isActive = !isNameless(state) && !state.endsWith('ENDING');
       if (!isActive || facts === null) continue;
       hold(!active.has(facts.name), 'two of one name are due');
       active.add(facts.name);
@@ -655,30 +647,29 @@ export class ScheduleWorld implements Explored {
   }
 
   #checkSchedule({ state, place, turn, claim, facts, due, uuid }: Schedule): void {
-    const name = STATES[state] ?? '?';
-    hold(state !== GONE, 'it is known, and GONE');
-    hold(place >= 0 === (state === WAITING), `${name}: its place among those that wait`);
+    hold(state !== 'GONE', 'it is known, and GONE');
+    hold(place >= 0 === (state === 'WAITING'), `${state}: its place among those that wait`);
     hold(
-      (turn.chain !== null) === (state === DUE || state === DELAYED),
-      `${name}: its place among those that are due or delayed`,
+      (turn.chain !== null) === (state === 'DUE' || state === 'DELAYED'),
+      `${state}: its place among those that are due or delayed`,
     );
-    hold(state === UNREAD || facts !== null, `${name}: its facts are not known`);
-    const isActive = state >= WAITING && state <= LOADING;
-    hold(!isActive || claim !== null, `${name}: another broker has claimed it`);
-    hold(state !== RESTING || claim === null, `${name}: it is claimed here`);
+    hold(state === 'UNREAD' || facts !== null, `${state}: its facts are not known`);
+    const needsClaim = ['WAITING', 'DUE', 'DELAYED', 'LOADING'].includes(state);
+    hold(!needsClaim || claim !== null, `${state}: another broker has claimed it`);
+    hold(state !== 'RESTING' || claim === null, `${state}: it is claimed here`);
     // It has ended, and an old list told of it.
-    const mayBeAgain = state === UNREAD && this.#setting.isShared;
+    const mayBeAgain = state === 'UNREAD' && this.#setting.isShared;
     hold(
       isStoring(state) === this.#isUnderWay('attempt', uuid) || mayBeAgain,
-      `${name}: what it is due for is not on its way to the store, or is`,
+      `${state}: what it is due for is not on its way to the store, or is`,
     );
-    const mayGoOn = (state === UNREAD && !mayBeAgain) || (state >= RESTING && state <= STORING);
+    const isOver = state.endsWith('ENDING') || state.endsWith('OUSTED');
     hold(
-      !mayGoOn || !this.#isUnderWay('close', uuid),
-      `${name}: its end is on its way to the store`,
+      isOver || mayBeAgain || !this.#isUnderWay('close', uuid),
+      `${state}: its end is on its way to the store`,
     );
-    const wasMoved = state === DUE && due > this.#wall && this.#setting.steps === 0;
-    hold(!wasMoved, `${name}: it is not`);
+    const wasMoved = state === 'DUE' && due > this.#wall && this.#setting.steps === 0;
+    hold(!wasMoved, `${state}: it is not`);
   }
 
   // ---------------------------------------------------------------- a good end
@@ -695,7 +686,7 @@ export class ScheduleWorld implements Explored {
     for (const { uuid, attempts } of rows) {
       const schedule = present(table.find(uuid), 'a schedule that is stored');
       const { state, due } = schedule;
-      hold(state === WAITING, `it is stored, and ${STATES[state]} in the end`);
+      hold(state === 'WAITING', `it is stored, and ${state} in the end`);
       hold(due > this.#wall && due <= this.#wall + 2 * MINUTE_MS, 'it is due at a wrong time');
       // A step of a claim that is over is not made, and its request is stored.
       const isRight = this.#setting.isShared
