@@ -1,9 +1,13 @@
-/** The six fields of a cron line that name a time: what may stand in them, and which numbers that names. */
+/**
+ * The six fields of a cron line that name a time: what may stand in them, which numbers that names, and
+ * which times of the day.
+ */
 
 const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
 const WEEKDAYS = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
-/** More than any number in a field. */
-const NUMBERS = 60;
+const SECOND_MS = 1000;
+const HOUR_SECONDS = 3600;
+const SIXTY = 60;
 /** Stands among the days of the month for the last one, `L`. */
 export const LAST_DAY = 32;
 /** Of a weekday: in every week of the month; in the last one. Bit 0 is the first week. */
@@ -11,7 +15,7 @@ const EVERY_WEEK = 0b11111;
 export const LAST_WEEK = 0b100000;
 
 /** By number: not 0 if the field names it. Weekdays, from Sunday: the weeks of the month in which they count. */
-export type Numbers = Uint8Array;
+type Numbers = Uint8Array;
 
 type FieldName = 'second' | 'minute' | 'hour' | 'day' | 'month' | 'weekday';
 
@@ -60,7 +64,7 @@ const FIELDS = [
 export function readFields(texts: readonly string[]): CronFields | string {
   const read = {} as Record<FieldName, Numbers>;
   for (const [at, each] of FIELDS.entries()) {
-    const numbers = new Uint8Array(NUMBERS);
+    const numbers = new Uint8Array(SIXTY);
     for (const item of (texts[at] ?? '').replaceAll('?', '*').split(',')) {
       const fault = readItem(item, each, numbers);
       if (fault !== null) return fault;
@@ -108,4 +112,34 @@ function numberOf(text: string, { names, least }: Field, isEnd: boolean): number
 function weeksOf(nth: string | undefined): number {
   if (nth === undefined) return EVERY_WEEK;
   return nth.toUpperCase().endsWith('L') ? LAST_WEEK : 1 << (Number(nth.slice(1)) - 1);
+}
+
+/** The first number that is not below `least`; -1: there is none. */
+function from(numbers: Numbers, least: number): number {
+  for (let number = least; number < numbers.length; number++) {
+    if (numbers[number] !== 0) return number;
+  }
+  return -1;
+}
+
+/** How many there are in an hour that the line names. */
+export function timesPerHour({ second, minute }: CronFields): number {
+  const count = (numbers: Numbers): number => numbers.filter((named) => named !== 0).length;
+  return count(second) * count(minute);
+}
+
+/** The first one that is not before `least`; `null`: there is none. Both in ms of the day. */
+export function timeFrom(fields: CronFields, least: number): number | null {
+  const whole = Math.ceil(least / SECOND_MS);
+  const firstHour = Math.floor(whole / HOUR_SECONDS);
+  const firstMinute = Math.floor(whole / SIXTY) % SIXTY;
+  for (let hour = from(fields.hour, firstHour); hour >= 0; hour = from(fields.hour, hour + 1)) {
+    const isFirst = hour === firstHour;
+    let minute = from(fields.minute, isFirst ? firstMinute : 0);
+    for (; minute >= 0; minute = from(fields.minute, minute + 1)) {
+      const second = from(fields.second, isFirst && minute === firstMinute ? whole % SIXTY : 0);
+      if (second >= 0) return (hour * HOUR_SECONDS + minute * SIXTY + second) * SECOND_MS;
+    }
+  }
+  return null;
 }

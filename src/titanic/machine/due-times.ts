@@ -4,13 +4,11 @@
  * others that are skipped; one that comes twice counts the first time.
  */
 import { CronDays, type YearRange } from './cron-days.js';
-import { type CronFields, type Numbers, readFields } from './cron-fields.js';
+import { type CronFields, readFields, timeFrom, timesPerHour } from './cron-fields.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
 const SECOND_MS = 1000;
-const SIXTY = 60;
-const MINUTE_MS = SIXTY * SECOND_MS;
-const HOUR_SECONDS = SIXTY * SIXTY;
+const MINUTE_MS = 60 * SECOND_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** How far one has to search in a line that names years. */
 const YEAR_MAX = 2199;
@@ -90,36 +88,6 @@ export function firstDue(times: DueTimes | DueFault, now: number): number | DueF
   if (due !== null) return due;
   const isPast = times.hasYears && times.next(0) !== null;
   return { fault: isPast ? 'cron: all its times are in the past' : 'cron: it never comes' };
-}
-
-/** The first number that is not below `least`; -1: there is none. */
-function from(numbers: Numbers, least: number): number {
-  for (let number = least; number < numbers.length; number++) {
-    if (numbers[number] !== 0) return number;
-  }
-  return -1;
-}
-
-/** How many there are in an hour that the line names. */
-function timesPerHour({ second, minute }: CronFields): number {
-  const count = (numbers: Numbers): number => numbers.filter((named) => named !== 0).length;
-  return count(second) * count(minute);
-}
-
-/** The first one that is not before `least`; `null`: there is none. Both in ms of the day. */
-export function timeFrom(fields: CronFields, least: number): number | null {
-  const whole = Math.ceil(least / SECOND_MS);
-  const firstHour = Math.floor(whole / HOUR_SECONDS);
-  const firstMinute = Math.floor(whole / SIXTY) % SIXTY;
-  for (let hour = from(fields.hour, firstHour); hour >= 0; hour = from(fields.hour, hour + 1)) {
-    const isFirst = hour === firstHour;
-    let minute = from(fields.minute, isFirst ? firstMinute : 0);
-    for (; minute >= 0; minute = from(fields.minute, minute + 1)) {
-      const second = from(fields.second, isFirst && minute === firstMinute ? whole % SIXTY : 0);
-      if (second >= 0) return (hour * HOUR_SECONDS + minute * SIXTY + second) * SECOND_MS;
-    }
-  }
-  return null;
 }
 
 class LineTimes implements DueTimes {

@@ -37,7 +37,7 @@ import { assert } from '../../core/assert.js';
  * OUSTED          A younger schedule has its name: it ends, unless that one turns out to be gone.
  * GONE            Not known any more. What was asked of the store for it is still reported.
  */
-export const STATES = [
+const STATES = [
   ...(['UNREAD', 'RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'] as const),
   ...(['STORING', 'STORING_ENDING', 'STORING_OUSTED', 'ENDING', 'OUSTED', 'GONE'] as const),
 ] as const;
@@ -53,16 +53,13 @@ export const STATES = [
  * ended, resumed      A command ends or replaces it; that could not be stored.
  * ousted, forgotten   A younger one has the name; it is not in the store any more.
  */
-export const EVENTS = [
-  ...(['named', 'claimed', 'disowned', 'come', 'taken', 'put back', 'begun', 'stored'] as const),
-  ...(['put off', 'waited', 'moved', 'ended', 'resumed', 'ousted', 'forgotten'] as const),
-] as const;
-
+export type Event =
+  | ('named' | 'claimed' | 'disowned' | 'come' | 'taken' | 'put back' | 'begun' | 'stored')
+  | ('put off' | 'waited' | 'moved' | 'ended' | 'resumed' | 'ousted' | 'forgotten');
 export type State = (typeof STATES)[number];
-export type Event = (typeof EVENTS)[number];
 
 /** `to` is `null`: it stays as it is. */
-export type Transition = readonly [from: readonly State[], event: Event, to: State | null];
+type Transition = readonly [from: readonly State[], event: Event, to: State | null];
 
 /** Named, and nothing about it is on its way to the store. */
 const IDLE = ['RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'] as const;
@@ -70,7 +67,7 @@ const allBut = (...states: readonly State[]): State[] =>
   STATES.filter((each) => !states.includes(each));
 
 /** All that can happen. */
-export const TRANSITIONS: readonly Transition[] = [
+const TRANSITIONS: readonly Transition[] = [
   [['UNREAD', 'OUSTED'], 'named', 'RESTING'],
   [['STORING_OUSTED'], 'named', 'STORING'],
   [['RESTING'], 'claimed', 'WAITING'],
@@ -100,11 +97,10 @@ export const TRANSITIONS: readonly Transition[] = [
   [['STORING', 'STORING_ENDING'], 'ousted', 'STORING_OUSTED'],
   [['OUSTED', 'STORING_OUSTED'], 'ousted', null],
   [allBut('GONE'), 'forgotten', 'GONE'],
-  ...(['stored', 'put off', 'resumed', 'forgotten'] as const).map((event): Transition => [
-    ['GONE'],
-    event,
-    null,
-  ]),
+  [['GONE'], 'stored', null],
+  [['GONE'], 'put off', null],
+  [['GONE'], 'resumed', null],
+  [['GONE'], 'forgotten', null],
 ];
 
 /** What a state holds: a place among others, or some of the room for what is read and stored at once. */

@@ -103,6 +103,10 @@ interface Machine {
   readonly upkeep: Upkeep;
 }
 
+function none(): never {
+  throw new Fault('nothing is sent here');
+}
+
 export class ScheduleWorld implements Explored {
   readonly #setting: Setting;
   readonly #fsm: Table;
@@ -235,7 +239,7 @@ export class ScheduleWorld implements Explored {
       hold(schedule?.state === 'STORING', 'a step of one that is not STORING');
       hold(!this.#clock.wasSet, 'it is due while the clock is not trusted');
       hold(change.attempt.startedAt <= this.#wall, 'it is stored before its time');
-      hold((change.notBefore ?? 0) > this.#wall, 'it is due again at once');
+      hold(change.notBefore > this.#wall, 'it is due again at once');
       if (this.#setting.isShared) hold(change.claim !== undefined, 'it is stored without a claim');
     }
   }
@@ -521,19 +525,38 @@ export class ScheduleWorld implements Explored {
     this.#isFull = false;
   }
 
-  readonly #host = {
-    answer: (id: number) => {
+  readonly #host: BrokerHost = {
+    answer: (id) => {
       this.#answers[id] = (this.#answers[id] ?? 0) + 1;
     },
-  } as unknown as BrokerHost;
+    refuse: none,
+    recordHello: () => true,
+    cancel: () => true,
+    isServed: () => true,
+    isPaused: () => false,
+    contracts: () => null,
+    counts: { services: 1, workers: 1 },
+    services: () => [],
+    workers: () => [],
+  };
 
-  readonly #embedded = {
+  readonly #embedded: EmbeddedServiceApi = {
+    room: () => 0,
+    served: () => [],
+    workersOf: none,
+    setBacklog: none,
     setPaused: () => undefined,
+    setTurns: none,
+    submit: none,
+    setStored: none,
     ownerRightsOf: () => ({
       mayRequest: true,
       quotas: { ...NO_QUOTAS, stored: this.#isFull ? 0 : Infinity },
     }),
-  } as unknown as EmbeddedServiceApi;
+    parts: none,
+    takeParts: none,
+    withdraw: none,
+  };
 
   // ---------------------------------------------------------------- the other node, other brokers
 

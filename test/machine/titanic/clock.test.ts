@@ -216,10 +216,10 @@ describe('a clock that is set back', () => {
     s.turn();
     const searches = jest.spyOn(CronDays.prototype, 'from');
     const ofTurns: number[] = [];
-    const run = Reflect.get(Schedules.prototype, 'run') as Schedules['run'];
+    const run: unknown = Reflect.get(Schedules.prototype, 'run');
     jest.spyOn(Schedules.prototype, 'run').mockImplementation(function (this: Schedules, embedded) {
       const before = searches.mock.calls.length;
-      run.call(this, embedded);
+      if (typeof run === 'function') run.call(this, embedded);
       ofTurns.push(searches.mock.calls.length - before);
     });
     s.after(HOLD_MS + SECOND_MS);

@@ -2,8 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Cron } from 'croner';
 
-import { type CronFields, readFields } from '../../../src/titanic/machine/cron-fields.js';
-import { timeFrom } from '../../../src/titanic/machine/due-times.js';
+import { type CronFields, readFields, timeFrom } from '../../../src/titanic/machine/cron-fields.js';
 import { SimRandom } from '../../simulation/world/random.js';
 
 const DAY_MS = 86_400_000;
