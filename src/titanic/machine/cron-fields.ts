@@ -10,7 +10,7 @@ const HOUR_SECONDS = 3600;
 const SIXTY = 60;
 /** Stands among the days of the month for the last one, `L`. */
 export const LAST_DAY = 32;
-/** Of a weekday: in every week of the month; in the last one. Bit 0 is the first week. */
+/** Weeks of the month in which a weekday counts: every one, or the last one. Bit 0 is the first week. */
 const EVERY_WEEK = 0b11111;
 export const LAST_WEEK = 0b100000;
 

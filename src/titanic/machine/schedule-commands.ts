@@ -61,7 +61,7 @@ export interface ScheduleHost {
   /** Reads the packed body of one; `null`: it could not be read. */
   read(uuid: RequestUuid, then: (body: Buffer | null) => void): void;
   ended(schedule: Schedule, reason: string): void;
-  /** It is in the store, and was claimed when it was made. */
+  /** A new schedule is in the store, where this broker has claimed it. */
   made(schedule: Schedule, facts: ScheduleFacts): void;
 }
 

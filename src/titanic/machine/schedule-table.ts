@@ -63,11 +63,11 @@ export class Schedule {
   claim: number | null;
   /** The last list of all schedules that it was in. */
   listed = 0;
-  /** In the heap of those that wait; -1: it is not in it. */
+  /** Position in the heap of those that wait; -1: it is not in it. */
   place = -1;
-  /** Among those of its owner whose due time has come, or among the delayed. */
+  /** Link among those of its owner whose due time has come, or among the delayed. */
   readonly turn: ChainLink<Schedule> = new ChainLink(this);
-  /** Of one that is delayed: until when, in monotonic milliseconds. */
+  /** Until when a delayed one waits, in monotonic milliseconds. */
   delayedUntil = 0;
 
   constructor(slot: number, request: StoredRequest, claim: number | null) {
@@ -280,7 +280,7 @@ export class ScheduleTable {
     }
   }
 
-  /** One that is DUE, of the owner whose turn it is; `null`: there is none. */
+  /** The next one that is DUE, of the owner whose turn it is; `null`: there is none. */
   nextDue(): Schedule | null {
     const owned = this.#turns.head?.owner;
     if (owned !== undefined) this.#turns.append(owned.turn);

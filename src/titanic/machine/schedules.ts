@@ -75,7 +75,7 @@ export class Schedules {
   #listsAgain = false;
   #listAt = Infinity;
   #loaded: { readonly schedule: Schedule; readonly body: Buffer }[] = [];
-  /** These are corrected, after the clock was set. */
+  /** Schedules that are still to be corrected after the clock was set. */
   #held: Schedule[] = [];
   /** Nothing was due in the last turn, because the clock was set (D110). */
   #wereHeld = false;

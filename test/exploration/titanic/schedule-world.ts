@@ -72,7 +72,7 @@ export interface Setting extends Budget {
   /** How many names there are; in the beginning, each has a schedule in the store. */
   readonly names: number;
   /**
-   * It begins when these are due, and their requests are on their way to the store, or wait there for a batch: an
+   * The world begins when these are due, and their requests are on their way to the store, or wait there for a batch: an
    * operator has paused the first one.
    */
   readonly begins?: 'storing' | 'queued';
@@ -629,7 +629,7 @@ export class ScheduleWorld implements Explored {
     this.#replace(n, this.#wall + 1);
   }
 
-  /** Its clock is behind. */
+  /** Another broker, whose clock is behind, replaces it. */
   otherMakeLate(n: number): void {
     this.#replace(n, START_MS - 1);
   }
