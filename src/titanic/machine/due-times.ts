@@ -4,8 +4,7 @@
  * others that are skipped; one that comes twice counts the first time.
  */
 import { CronDays, type YearRange } from './cron-days.js';
-import { faultOf } from './cron-fields.js';
-import { CronTimes } from './cron-times.js';
+import { type CronFields, readFields, timeFrom, timesPerHour } from './cron-fields.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
 const SECOND_MS = 1000;
@@ -68,8 +67,8 @@ function readLine(line: string, zone: ZoneTimes): DueTimes | DueFault {
     return { fault: `cron: years are numbers up to ${YEAR_MAX}, as in 2027 or 2027-2030` };
   }
   const six = [...(fields.length === 5 ? ['0'] : []), ...fields].slice(0, 6);
-  const fault = faultOf(six);
-  return fault === null ? new LineTimes(six, named, zone) : { fault: `cron: ${fault}` };
+  const read = readFields(six);
+  return typeof read === 'string' ? { fault: `cron: ${read}` } : new LineTimes(read, named, zone);
 }
 
 /** None: they are not years. */
@@ -95,17 +94,16 @@ class LineTimes implements DueTimes {
   readonly hasYears: boolean;
   readonly perHour: number;
   readonly #days: CronDays;
-  readonly #times: CronTimes;
+  readonly #fields: CronFields;
   readonly #zone: ZoneTimes;
 
-  /** @param fields six, with seconds, which have no fault; @param years `null`: all */
-  constructor(fields: readonly string[], years: readonly YearRange[] | null, zone: ZoneTimes) {
-    const [seconds = '', minutes = '', hours = '', days = '', months = '', weekdays = ''] = fields;
-    this.#days = new CronDays({ days, months, weekdays, years });
-    this.#times = new CronTimes({ seconds, minutes, hours });
+  /** @param years `null`: all */
+  constructor(fields: CronFields, years: readonly YearRange[] | null, zone: ZoneTimes) {
+    this.#days = new CronDays(fields, years);
+    this.#fields = fields;
     this.#zone = zone;
     this.hasYears = years !== null;
-    this.perHour = this.#times.perHour;
+    this.perHour = timesPerHour(fields);
   }
 
   next(after: number): number | null {
@@ -124,11 +122,11 @@ class LineTimes implements DueTimes {
     const today = Math.floor(local / DAY_MS);
     let day = this.#days.from(today);
     if (day === today) {
-      const next = this.#times.from(Math.floor(local) + 1 - today * DAY_MS);
+      const next = timeFrom(this.#fields, Math.floor(local) + 1 - today * DAY_MS);
       if (next !== null) return today * DAY_MS + next;
       day = this.#days.from(today + 1);
     }
-    return day === null ? null : day * DAY_MS + (this.#times.from(0) ?? 0);
+    return day === null ? null : day * DAY_MS + (timeFrom(this.#fields, 0) ?? 0);
   }
 
   latest(due: number, now: number): number {

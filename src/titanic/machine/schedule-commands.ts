@@ -12,7 +12,9 @@ import { SCHEDULES, type TitanicContext } from './context.js';
 import { firstDue } from './due-times.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { ownerOf } from './ownership.js';
+import { isStoring } from './schedule-fsm.js';
 import {
+  closeOf,
   nameOf,
   perHourOf,
   type Schedule,
@@ -24,7 +26,6 @@ import {
   ANONYMOUS,
   type Change,
   FIRST_CLAIM,
-  ANY_OWNER,
   type Owner,
   type RequestUuid,
   type StoredRequest,
@@ -60,10 +61,8 @@ export interface ScheduleHost {
   /** Reads the packed body of one; `null`: it could not be read. */
   read(uuid: RequestUuid, then: (body: Buffer | null) => void): void;
   ended(schedule: Schedule, reason: string): void;
-  /** Ends one whose name a younger one has. */
-  endOlder(schedule: Schedule): void;
-  /** It was claimed when it was made. */
-  own(schedule: Schedule): void;
+  /** A new schedule is in the store, where this broker has claimed it. */
+  made(schedule: Schedule, facts: ScheduleFacts): void;
 }
 
 /** What a client wants a schedule to be. */
@@ -250,9 +249,9 @@ export class ScheduleCommands {
       return;
     }
     this.#host.read(known.uuid, (stored) => {
-      const isSame = stored?.equals(body) === true && !known.isGone;
+      const isSame = stored?.equals(body) === true && known.state !== 'GONE';
       if (isSame) decided(STATUS_OK, jsonFrame(shown(known)));
-      else this.#make(wanted, known.isGone ? null : known, decided);
+      else this.#make(wanted, known.state === 'GONE' ? null : known, decided);
     });
   }
 
@@ -289,7 +288,7 @@ export class ScheduleCommands {
       this.#countMaking(owner, isNew ? change : 0, change * more);
     };
     count(1);
-    if (known !== null) this.#hold(known);
+    if (known !== null) this.#table.step(known, 'ended');
     const made = (): Schedule => {
       count(-1);
       return this.#made(request, facts, known);
@@ -297,7 +296,7 @@ export class ScheduleCommands {
     const { isOver, begins } = this.#requests.until(answer);
     this.#requests.intend(asker.identity, change, body.length, {
       isOver,
-      ...(known === null ? {} : { before: [this.#closeOf(known)] }),
+      ...(known === null ? {} : { before: [closeOf(known, wall)] }),
       begins: () => {
         begins();
         request.number = this.#context.takeNumber();
@@ -312,7 +311,7 @@ export class ScheduleCommands {
       },
       failed: (failure) => {
         count(-1);
-        if (known !== null) this.#resume(known);
+        if (known !== null) this.#table.step(known, 'resumed');
         this.#failed(failure, decided);
         return false;
       },
@@ -324,22 +323,20 @@ export class ScheduleCommands {
    * makes its schedules whenever it starts must not lose what was missed.
    */
   #outstanding(before: Schedule | null, { cron, timeZone }: ScheduleFacts): number | null {
-    if (before === null || before.isStoring || before.due > this.#context.wall) return null;
+    if (before === null || isStoring(before.state) || before.due > this.#context.wall) return null;
     const isSame = before.facts?.cron === cron && before.facts.timeZone === timeZone;
     return isSame ? before.due : null;
   }
 
   /** It is in the store, and the one before it is not. */
   #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
-    if (before !== null) this.#table.remove(before);
-    const schedule = this.#table.find(request.uuid) ?? this.#table.add(request);
-    if (this.#context.claims !== null) this.#host.own(schedule);
+    if (before !== null) this.#table.step(before, 'forgotten');
+    const claim = this.#context.claims === null ? 0 : null;
+    const schedule = this.#table.find(request.uuid) ?? this.#table.add(request, claim);
     // One of the same name may have been merged meanwhile.
-    const older = this.#table.name(schedule, facts);
-    if (older !== schedule) this.#table.wait(schedule);
+    this.#host.made(schedule, facts);
     const next = new Date(schedule.due).toISOString();
     this.#context.events.emit({ name: 'schedule.made', next, ...schedule.named });
-    if (older !== null) this.#host.endOlder(older);
     return schedule;
   }
 
@@ -387,11 +384,11 @@ export class ScheduleCommands {
       decided(STATUS_OK, jsonFrame({ removed: false }));
       return;
     }
-    this.#hold(known);
+    this.#table.step(known, 'ended');
     const ended = (): void => {
       this.#host.ended(known, 'unscheduled');
     };
-    this.#requests.intend(asker.identity, this.#closeOf(known), 0, {
+    this.#requests.intend(asker.identity, closeOf(known, this.#context.wall), 0, {
       ...this.#requests.until(answer),
       committed: () => {
         ended();
@@ -402,27 +399,11 @@ export class ScheduleCommands {
         decided(status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
-        this.#resume(known);
+        this.#table.step(known, 'resumed');
         this.#failed(failure, decided);
         return false;
       },
     });
-  }
-
-  #closeOf({ uuid }: Schedule): Change {
-    const at = this.#context.wall;
-    return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
-  }
-
-  /** It is not due while its end is being committed. */
-  #hold(schedule: Schedule): void {
-    schedule.isEnding = true;
-    this.#table.hold(schedule);
-  }
-
-  #resume(schedule: Schedule): void {
-    schedule.isEnding = false;
-    this.#table.wait(schedule);
   }
 }
 

@@ -1,10 +1,28 @@
-/** The schedules that a node knows: by uuid, by owner and name, and in the order of their due times. */
+/**
+ * The schedules that a node knows: by uuid, by owner and name, and what each holds in its state (see
+ * `schedule-fsm.ts`).
+ */
 import { present } from '../../core/assert.js';
 import { Chain, ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
+import {
+  type Event,
+  HELD,
+  type Held,
+  next,
+  type State,
+  type Table,
+  TABLE,
+} from './schedule-fsm.js';
 import type { DueFault, DueTimes } from './due-times.js';
-import type { Owner, RequestUuid, StoredRequest } from '../../store/store.js';
+import {
+  ANY_OWNER,
+  type Change,
+  type Owner,
+  type RequestUuid,
+  type StoredRequest,
+} from '../../store/store.js';
 
 /** What its body says of a schedule, without the options and the body of its requests. */
 export interface ScheduleFacts {
@@ -40,26 +58,21 @@ export class Schedule {
   requestBytes = 0;
   /** `null`: its body is not read yet, or cannot be read. */
   facts: ScheduleFacts | null = null;
-  /** Its place in the heap of those that wait until they are due; -1: it is not in it. */
-  place = -1;
-  /** Its place among those of its owner whose due time has come. */
-  readonly turn: ChainLink<Schedule> = new ChainLink(this);
-  /** It is being read or stored because it is due. */
-  isDue = false;
-  /** What it is due for is on its way to the store. */
-  isStoring = false;
-  /** It is being ended: it is not due any more. */
-  isEnding = false;
-  isGone = false;
-  /** This broker stores what it is due for: it has claimed it, or no other broker uses the store. */
-  isMine = true;
-  /** The number of its claim; 0: none. */
-  claim = 0;
+  state: State = 'UNREAD';
+  /** The number of this broker's claim; `null`: another one may store what it is due for; 0: the store is not shared. */
+  claim: number | null;
   /** The last list of all schedules that it was in. */
   listed = 0;
+  /** Position in the heap of those that wait; -1: it is not in it. */
+  place = -1;
+  /** Link among those of its owner whose due time has come, or among the delayed. */
+  readonly turn: ChainLink<Schedule> = new ChainLink(this);
+  /** Until when a delayed one waits, in monotonic milliseconds. */
+  delayedUntil = 0;
 
-  constructor(slot: number, request: StoredRequest) {
+  constructor(slot: number, request: StoredRequest, claim: number | null) {
     this.slot = slot;
+    this.claim = claim;
     this.uuid = Buffer.from(request.uuid);
     this.owner = request.owner;
     this.generation = request.generation;
@@ -67,10 +80,6 @@ export class Schedule {
     this.bodyBytes = request.bodyBytes;
     this.due = request.notBefore;
     this.attempts = request.attempts;
-  }
-
-  get isWaiting(): boolean {
-    return this.place >= 0 || this.turn.chain !== null;
   }
 
   /** How events name it. */
@@ -102,7 +111,7 @@ class Owned {
   readonly byName = new Map<string, Schedule>();
   /** By name; `null`: it is to be made again. */
   sorted: readonly Schedule[] | null = null;
-  /** Those whose due time has come. */
+  /** All that are DUE. */
   readonly due = new Chain<Schedule>();
   /** Its place among the owners of such. */
   readonly turn: ChainLink<Owned> = new ChainLink(this);
@@ -113,7 +122,8 @@ export class ScheduleTable {
   readonly #freeSlots: number[] = [];
   readonly #byUuid = new Map<string, Schedule>();
   readonly #byOwner = new Map<Owner, Owned>();
-  /** Those whose due time has not come. */
+  readonly #fsm: Table;
+  /** All that are WAITING. */
   readonly #waiting = new IndexedHeap({
     before: (a, b) => this.#at(a).due < this.#at(b).due,
     moved: (slot, place) => {
@@ -121,8 +131,17 @@ export class ScheduleTable {
     },
   });
 
-  /** Owners of those whose due time has come, in the order of their turns. */
+  /** Owners of those that are DUE, in the order of their turns. */
   readonly #turns = new Chain<Owned>();
+  /** All that are DELAYED, in the order in which they are tried again. */
+  readonly #delayed = new Chain<Schedule>();
+  /** How many are being read or stored because they are due, and the bytes of their bodies. */
+  inFlight = 0;
+  inFlightBytes = 0;
+
+  constructor(fsm: Table = TABLE) {
+    this.#fsm = fsm;
+  }
 
   #at(slot: number): Schedule {
     return present(this.#bySlot[slot], 'a schedule that waits');
@@ -163,7 +182,7 @@ export class ScheduleTable {
   }
 
   /** All, with those whose facts are not known. */
-  get whole(): readonly Schedule[] {
+  get whole(): Schedule[] {
     return [...this.#byUuid.values()];
   }
 
@@ -172,9 +191,10 @@ export class ScheduleTable {
     for (const { byName } of this.#byOwner.values()) yield* byName.values();
   }
 
-  add(request: StoredRequest): Schedule {
+  /** @param claim see `Schedule.claim` */
+  add(request: StoredRequest, claim: number | null): Schedule {
     const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
-    const schedule = new Schedule(slot, request);
+    const schedule = new Schedule(slot, request, claim);
     this.#bySlot[slot] = schedule;
     this.#byUuid.set(request.uuid.toString('latin1'), schedule);
     const owned = this.#byOwner.get(request.owner) ?? new Owned();
@@ -200,18 +220,45 @@ export class ScheduleTable {
     return loser;
   }
 
-  /** Its facts are to be read again. */
-  unname(schedule: Schedule): void {
-    const { owner, facts } = schedule;
-    const owned = this.#of(owner);
-    owned.perHour -= perHourOf(facts);
-    schedule.facts = null;
+  // ---------------------------------------------------------------- the table of states
+
+  /** @param due when the schedule is due from then on */
+  step(schedule: Schedule, event: Event, due = schedule.due): void {
+    const { state } = schedule;
+    const to = next(state, event, this.#fsm);
+    if (to === state && (due === schedule.due || to === 'GONE')) return;
+    this.#exchange(schedule, HELD[state], -1);
+    schedule.state = to;
+    schedule.due = due;
+    this.#exchange(schedule, HELD[to], 1);
+    if (to === 'GONE') this.#forget(schedule);
+    // The claim may have come or gone while the outcome was awaited.
+    else if (to === 'RESTING' && schedule.claim !== null) this.step(schedule, 'claimed');
+    else if (to === 'DELAYED' && schedule.claim === null) this.step(schedule, 'disowned');
   }
 
-  remove(schedule: Schedule): void {
-    if (schedule.isGone) return;
-    schedule.isGone = true;
-    this.hold(schedule);
+  /** @param change 1: it takes what its state holds; -1: it gives that back */
+  #exchange(schedule: Schedule, held: Held | undefined, change: 1 | -1): void {
+    const { slot, place, turn, owner, bodyBytes } = schedule;
+    if (held === 'room') {
+      this.inFlight += change;
+      this.inFlightBytes += change * bodyBytes;
+    } else if (held === 'heap') {
+      if (change > 0) this.#waiting.push(slot);
+      else this.#waiting.removeAt(place);
+    } else if (change < 0) {
+      turn.leave();
+      if (held === 'turn' && this.#of(owner).due.head === null) this.#of(owner).turn.leave();
+    } else if (held === 'delay') {
+      this.#delayed.append(turn);
+    } else if (held === 'turn') {
+      const owned = this.#of(owner);
+      owned.due.append(turn);
+      if (owned.turn.chain === null) this.#turns.append(owned.turn);
+    }
+  }
+
+  #forget(schedule: Schedule): void {
     this.#bySlot[schedule.slot] = null;
     this.#freeSlots.push(schedule.slot);
     this.#byUuid.delete(schedule.uuid.toString('latin1'));
@@ -226,40 +273,23 @@ export class ScheduleTable {
     if (owned.count === 0) this.#byOwner.delete(owner);
   }
 
-  /** It waits until it is due, unless it is just due, ending or gone, or its facts are not known. */
-  wait(schedule: Schedule): void {
-    this.hold(schedule);
-    const { facts, isDue, isEnding, isGone, isMine } = schedule;
-    if (!isMine || facts === null || isDue || isEnding || isGone) return;
-    this.#waiting.push(schedule.slot);
-  }
-
-  hold({ owner, place, turn }: Schedule): void {
-    if (place >= 0) this.#waiting.removeAt(place);
-    if (turn.chain === null) return;
-    turn.leave();
-    const owned = this.#of(owner);
-    if (owned.due.head === null) owned.turn.leave();
-  }
-
   /** A turn. @param wall milliseconds since 1970 */
   becomeDue(wall: number): void {
     for (let left = TURN_MAX; left > 0 && this.#nextAt <= wall; left--) {
-      const schedule = this.#at(this.#waiting.pop());
-      const owned = this.#of(schedule.owner);
-      owned.due.append(schedule.turn);
-      if (owned.turn.chain === null) this.#turns.append(owned.turn);
+      this.step(this.#at(this.#waiting.peek()), 'come');
     }
   }
 
-  /** Takes out one whose due time has come, of the owner whose turn it is; `null`: there is none. */
-  takeDue(): Schedule | null {
+  /** The next one that is DUE, of the owner whose turn it is; `null`: there is none. */
+  nextDue(): Schedule | null {
     const owned = this.#turns.head?.owner;
-    const schedule = owned?.due.head?.owner;
-    if (owned === undefined || schedule === undefined) return null;
-    this.#turns.append(owned.turn);
-    this.hold(schedule);
-    return schedule;
+    if (owned !== undefined) this.#turns.append(owned.turn);
+    return owned?.due.head?.owner ?? null;
+  }
+
+  /** The first one that is DELAYED; `null`: there is none. */
+  get firstDelayed(): Schedule | null {
+    return this.#delayed.head?.owner ?? null;
   }
 
   /** When the next one is due: wall milliseconds; Infinity for never, -Infinity if it is. */
@@ -272,6 +302,11 @@ export class ScheduleTable {
     const first = this.#waiting.peek();
     return first < 0 ? Infinity : this.#at(first).due;
   }
+}
+
+/** The change that ends it. @param at wall milliseconds */
+export function closeOf({ uuid }: Schedule, at: number): Change {
+  return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
 }
 
 /** Both nodes of a pair choose the same one. */

@@ -3,11 +3,12 @@
  * client sent. Its `notBefore` is the next due time, which is stored before anything of that due time is
  * shown: a clock that is set back makes nothing due again. When it is due, one transaction stores the
  * request, under a key made of name and due time, and an attempt of the schedule with the next due
- * time.
+ * time. Which states a schedule is in meanwhile is in `schedule-fsm.ts`.
  *
  * Only what is small is in memory. Bodies are read when a schedule becomes known, and when it is due.
  */
 import type { Asker, EmbeddedServiceApi, StoredBody } from '../../broker/ports.js';
+import { present } from '../../core/assert.js';
 import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readTspSchedule, scheduleKey, type TspSchedule } from '../../wire/tsp.js';
@@ -20,7 +21,9 @@ import { Pauses, type PauseTarget, readPause } from './pauses.js';
 import { chosenBy } from './options.js';
 import { ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
+import { isBeingDecided, isNameless } from './schedule-fsm.js';
 import {
+  closeOf,
   keyOf,
   nameOf,
   type Schedule,
@@ -35,7 +38,6 @@ import {
   type ChangeResult,
   type ClaimedRequest,
   FIRST_CLAIM,
-  ANY_OWNER,
   type RequestUuid,
   type StoredRequest,
 } from '../../store/store.js';
@@ -50,19 +52,14 @@ import { acceptWebhook, withWebhook } from './webhooks.js';
  */
 const DUE_MAX = 32;
 const DUE_BYTES_MAX = 8 * 1024 * 1024;
-/** Maximum number that a turn looks at because they are due, or because their delay is over. */
+/** Maximum number that a turn looks at because they are due, their delay is over, or the clock was set. */
 const TURN_DUE_MAX = 32;
 const TURN_DELAYED_MAX = 256;
+const TURN_CORRECTED_MAX = 256;
 /** Delay after a due time when nothing can be stored. */
 const DELAYED_MS = 5000;
 /** How often all schedules of a shared store are listed. */
 const LIST_MS = 5000;
-
-/** A schedule that is due, with its body. */
-interface DueSchedule {
-  readonly schedule: Schedule;
-  readonly body: Buffer;
-}
 
 /** What is stored for a time. */
 interface Made {
@@ -78,23 +75,18 @@ export class Schedules {
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
   readonly #accepting: Accepting;
-  readonly #table = new ScheduleTable();
+  readonly #table: ScheduleTable;
   readonly #commands: ScheduleCommands;
   readonly #bodies: ScheduleBodies;
   readonly #pauses: Pauses;
-  /** Alone: all schedules in the store are known. */
-  #isListed = false;
-  /** In a shared store, all schedules are listed again and again: the number of this, or the next, list. */
+  /** The number of this, or the next, list of all schedules: a shared store is listed again and again. */
   #list = 0;
   #isListing = true;
   #listsAgain = false;
   #listAt = Infinity;
-  /** How many are due: their body is being read, or their request is being stored. */
-  #due = 0;
-  #dueBytes = 0;
-  #loaded: DueSchedule[] = [];
-  /** Due, but nothing could be stored: monotonic milliseconds, in their order. */
-  readonly #delayed: { readonly schedule: Schedule; readonly until: number }[] = [];
+  #loaded: { readonly schedule: Schedule; readonly body: Buffer }[] = [];
+  /** Schedules that are still to be corrected after the clock was set. */
+  #held: Schedule[] = [];
   /** Nothing was due in the last turn, because the clock was set (D110). */
   #wereHeld = false;
 
@@ -105,8 +97,10 @@ export class Schedules {
     uuids: Uuids,
     accepting: Accepting,
     scope: Scope,
+    table: ScheduleTable = new ScheduleTable(),
   ) {
     this.#context = context;
+    this.#table = table;
     this.#requests = requests;
     this.#uuids = uuids;
     this.#accepting = accepting;
@@ -121,9 +115,10 @@ export class Schedules {
       ended: (schedule, reason) => {
         this.#ended(schedule, reason);
       },
-      endOlder: this.#endOlder.bind(this),
-      own: (schedule) => {
-        this.#own(schedule, FIRST_CLAIM);
+      made: (schedule, facts) => {
+        // It may have been listed, and claimed in another session, before that was told.
+        if (schedule.claim === null) this.#own(schedule, FIRST_CLAIM);
+        this.#named(schedule, facts);
       },
     });
   }
@@ -224,29 +219,22 @@ export class Schedules {
 
   /** All schedules in the store are known; until then none of them is due. */
   get isReady(): boolean {
-    return this.#listed >= 0 && this.#bodies.areRead;
-  }
-
-  /** The last list that is complete; -1: none. */
-  get #listed(): number {
-    if (this.#context.claims !== null) return this.#list - 1;
-    return this.#isListed ? 0 : -1;
+    return this.#list > 0 && this.#bodies.areRead;
   }
 
   /** All pending requests, or all schedules, have been listed. */
   allListed(): void {
-    this.#isListed = true;
-    if (this.#context.claims === null) return;
     for (const schedule of this.#table.whole) {
       // Another broker ended it.
-      if (schedule.listed < this.#list && !schedule.isStoring && !schedule.isEnding) {
+      if (schedule.listed < this.#list && !isBeingDecided(schedule.state)) {
         this.#ended(schedule, 'closed');
       }
     }
     this.#pauses.allListed(this.#list);
     this.#list++;
     this.#isListing = false;
-    this.#listAt = this.#context.now + (this.#listsAgain ? 0 : LIST_MS);
+    const pauseMs = this.#context.claims === null ? Infinity : this.#listsAgain ? 0 : LIST_MS;
+    this.#listAt = this.#context.now + pauseMs;
     this.#listsAgain = false;
   }
 
@@ -281,22 +269,20 @@ export class Schedules {
 
   /** The uuids of those that this broker has claimed. */
   get claimedUuids(): readonly RequestUuid[] {
-    return this.#table.whole.filter(({ claim }) => claim > 0).map(({ uuid }) => uuid);
+    return this.#table.whole.filter(({ claim }) => claim !== null).map(({ uuid }) => uuid);
   }
 
   #own(schedule: Schedule, claim: number): void {
-    schedule.isMine = true;
     schedule.claim = claim;
     schedule.listed = this.#seen;
-    this.#table.wait(schedule);
+    this.#table.step(schedule, 'claimed');
   }
 
   /** This broker has another session: it has claimed none yet. */
   disown(): void {
     for (const schedule of this.#table.whole) {
-      schedule.isMine = false;
-      schedule.claim = 0;
-      this.#table.hold(schedule);
+      schedule.claim = null;
+      this.#table.step(schedule, 'disowned');
     }
   }
 
@@ -313,19 +299,18 @@ export class Schedules {
   #restore(request: StoredRequest): Schedule {
     const known = this.#table.find(request.uuid);
     if (known === null) {
-      const added = this.#table.add(request);
-      added.isMine = this.#context.claims === null;
+      const added = this.#table.add(request, this.#context.claims === null ? 0 : null);
       added.listed = this.#seen;
       this.#bodies.add(added);
       return added;
     }
     known.listed = this.#seen;
-    const { isWaiting } = known;
-    this.#table.hold(known);
+    const { attempts, notBefore } = request;
+    // What a shared store says of the same step again was corrected here, if the clock was set.
+    if (this.#context.claims !== null && attempts <= known.attempts) return known;
     // It never goes back: what was due is not due again.
-    known.due = Math.max(known.due, request.notBefore);
-    known.attempts = Math.max(known.attempts, request.attempts);
-    if (isWaiting) this.#table.wait(known);
+    this.#table.step(known, 'moved', Math.max(known.due, notBefore));
+    known.attempts = Math.max(known.attempts, attempts);
     return known;
   }
 
@@ -337,24 +322,24 @@ export class Schedules {
   }
 
   #ended(schedule: Schedule, reason: string): void {
-    if (schedule.isGone) return;
-    this.#table.remove(schedule);
+    if (schedule.state === 'GONE') return;
+    this.#table.step(schedule, 'forgotten');
     this.#context.events.emit({ name: 'schedule.ended', reason, ...schedule.named });
   }
 
   // ---------------------------------------------------------------- reads
 
   #known(schedule: Schedule, stored: StoredBody | null): void {
-    // Its facts are known if its client's request was answered meanwhile.
-    if (schedule.isGone || schedule.facts !== null) return;
+    // It is not if its client's request was answered meanwhile.
+    if (!isNameless(schedule.state)) return;
     if (stored === null) {
-      this.#table.remove(schedule);
+      this.#table.step(schedule, 'forgotten');
       return;
     }
     const frames = unpacked(stored.body);
     const pause = readPause(frames);
     if (pause !== null) {
-      this.#table.remove(schedule);
+      this.#table.step(schedule, 'forgotten');
       this.#pauses.add(schedule.uuid, pause, schedule.listed);
       return;
     }
@@ -363,10 +348,8 @@ export class Schedules {
       this.#unreadable(schedule, read.fault);
       return;
     }
-    const older = this.#table.name(schedule, scheduleFactsOf(read, frames));
-    this.#correctDue(schedule);
-    if (older !== schedule) this.#table.wait(schedule);
-    if (older !== null) this.#endOlder(older);
+    this.#named(schedule, scheduleFactsOf(read, frames));
+    this.#correct(schedule);
   }
 
   #unreadable({ uuid }: Schedule, text: string): void {
@@ -375,44 +358,34 @@ export class Schedules {
   }
 
   /** Two nodes that could not see each other made one of the same name: the younger one stays. */
-  #endOlder(older: Schedule): void {
-    older.isEnding = true;
-    this.#table.hold(older);
+  #named(schedule: Schedule, facts: ScheduleFacts): void {
+    const older = this.#table.name(schedule, facts);
+    if (older !== schedule && isNameless(schedule.state)) this.#table.step(schedule, 'named');
+    if (older === null) return;
+    this.#table.step(older, 'ousted');
     if (this.#context.claims === null) this.#closeOlder(older);
     else this.#endIfTwin(older);
   }
 
   /**
    * In a shared store, the younger one may be gone: another broker, whose clock is behind, has put the
-   * other one in its place.
+   * other one in its place. Then the name is free, for one that is still in the store.
    */
   #endIfTwin(older: Schedule): void {
-    const younger = this.#table.named(older.owner, nameOf(older));
-    if (younger === null) {
-      this.#nameAgain(older);
-      return;
-    }
+    const younger = present(this.#table.named(older.owner, nameOf(older)), 'a younger schedule');
     this.#bodies.read([younger.uuid], (bodies) => {
-      if (older.isGone) return;
-      const isThere = (bodies?.[0] ?? null) !== null;
-      if (isThere) {
+      if (older.state === 'GONE') return;
+      if ((bodies?.[0] ?? null) !== null) {
         this.#closeOlder(older);
         return;
       }
       if (bodies !== null) this.#ended(younger, 'closed');
-      this.#nameAgain(older);
+      this.#bodies.add(older);
     });
   }
 
-  /** Its name may be free now. */
-  #nameAgain(schedule: Schedule): void {
-    schedule.isEnding = false;
-    this.#table.unname(schedule);
-    this.#bodies.add(schedule);
-  }
-
   #closeOlder(older: Schedule): void {
-    this.#requests.intend(older.owner, this.#closeOf(older), 0, {
+    this.#requests.intend(older.owner, closeOf(older, this.#context.wall), 0, {
       committed: () => {
         this.#ended(older, 'a younger one has its name');
       },
@@ -420,73 +393,63 @@ export class Schedules {
     });
   }
 
-  #closeOf({ uuid }: Schedule): Change {
-    const at = this.#context.wall;
-    return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
-  }
-
   // ---------------------------------------------------------------- a turn
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
     if (!this.isReady) return Math.max(0, Math.min(this.#bodies.dueAt, this.#listAt) - now);
-    if (this.#pauses.isChanged || this.#loaded.length > 0) return 0;
-    if (this.#commands.areWaitingFor(this.#listed)) return 0;
-    const delayedMs = Math.min(this.#delayed[0]?.until ?? Infinity, this.#listAt) - now;
+    if (this.#pauses.isChanged || this.#loaded.length > 0 || this.#held.length > 0) return 0;
+    if (this.#commands.areWaitingFor(this.#list - 1)) return 0;
+    const delayedUntil = this.#table.firstDelayed?.delayedUntil ?? Infinity;
+    const delayedMs = Math.min(delayedUntil, this.#listAt) - now;
     const dueMs = this.#mayBegin ? this.#table.dueAt - wall : Infinity;
     return Math.max(0, Math.min(delayedMs, dueMs));
   }
 
   get #mayBegin(): boolean {
-    const hasRoom = this.#due < DUE_MAX && this.#dueBytes < DUE_BYTES_MAX;
+    const { inFlight, inFlightBytes } = this.#table;
+    const hasRoom = inFlight < DUE_MAX && inFlightBytes < DUE_BYTES_MAX;
     return this.#requests.mayWork && hasRoom && !this.#context.clock.wasSet;
   }
 
   run(embedded: EmbeddedServiceApi): void {
     this.#bodies.readNext();
     this.#pauses.run(embedded, this.isReady);
+    this.#release();
     if (!this.isReady) return;
-    this.#commands.run(this.#listed);
+    this.#commands.run(this.#list - 1);
     const loaded = this.#loaded;
     this.#loaded = [];
     for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
     this.#resumeDelayed();
-    this.#release();
     this.#begin(embedded);
   }
 
   /** What a step of the clock held goes on by the new time. */
   #release(): void {
     const { wasSet } = this.#context.clock;
-    if (this.#wereHeld && !wasSet) {
-      for (const schedule of this.#table.whole) {
-        if (!schedule.isWaiting) continue;
-        this.#table.hold(schedule);
-        this.#correctDue(schedule);
-        this.#table.wait(schedule);
-      }
-    }
+    if (this.#wereHeld && !wasSet) this.#held = this.#table.whole;
     this.#wereHeld = wasSet;
+    for (const schedule of this.#held.splice(0, TURN_CORRECTED_MAX)) this.#correct(schedule);
   }
 
   /**
    * By a clock that was ahead it is due later than its line says now. A time that comes again is not stored again, as
    * long as its key is remembered.
    */
-  #correctDue(schedule: Schedule): void {
+  #correct(schedule: Schedule): void {
     const { wall, clock } = this.#context;
     const times = schedule.facts?.times;
     if (times === undefined || 'fault' in times || clock.isHeld) return;
     const next = times.next(wall + STEP_MS);
-    if (next !== null) schedule.due = Math.min(schedule.due, next);
+    if (next !== null) this.#table.step(schedule, 'moved', Math.min(schedule.due, next));
   }
 
   #resumeDelayed(): void {
     for (let left = TURN_DELAYED_MAX; left > 0; left--) {
-      const [first] = this.#delayed;
-      if (first === undefined || first.until > this.#context.now) return;
-      this.#delayed.shift();
-      this.#table.wait(first.schedule);
+      const first = this.#table.firstDelayed;
+      if (first === null || first.delayedUntil > this.#context.now) return;
+      this.#table.step(first, 'waited');
     }
   }
 
@@ -494,27 +457,23 @@ export class Schedules {
     this.#table.becomeDue(this.#context.wall);
     const begun: Schedule[] = [];
     for (let left = TURN_DUE_MAX; left > 0 && this.#mayBegin; left--) {
-      const schedule = this.#table.takeDue();
+      const schedule = this.#table.nextDue();
       if (schedule === null) break;
       if (this.#hasNoRoom(schedule, embedded)) continue;
       begun.push(schedule);
-      schedule.isDue = true;
-      this.#due++;
-      this.#dueBytes += schedule.bodyBytes;
+      this.#table.step(schedule, 'taken');
     }
     if (begun.length === 0) return;
     const uuids = begun.map(({ uuid }) => uuid);
     this.#bodies.read(uuids, (bodies) => {
       for (const [at, schedule] of begun.entries()) {
         const stored = bodies?.[at] ?? null;
-        if (stored !== null) {
-          this.#loaded.push({ schedule, body: stored.body });
-          continue;
-        }
-        if (bodies === null) this.#delay(schedule);
+        // It may be ended, or claimed by another broker.
+        if (schedule.state !== 'LOADING') continue;
+        if (stored !== null) this.#loaded.push({ schedule, body: stored.body });
+        else if (bodies === null) this.#putOff(schedule);
         // It is no longer in the store.
-        else this.#table.remove(schedule);
-        this.#settled(schedule);
+        else this.#table.step(schedule, 'forgotten');
       }
     });
   }
@@ -537,44 +496,35 @@ export class Schedules {
     const who = { owner, quotas, memory: null };
     const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes, more);
     if (obstacle === null) return false;
-    this.#delay(schedule);
+    this.#putOff(schedule);
     const { counters, events } = this.#context;
     counters.schedules.delayed++;
     events.emit({ name: 'schedule.delayed', text: obstacle, ...schedule.named });
     return true;
   }
 
-  /** It is not due any more, or has to wait. */
-  #settled(schedule: Schedule): void {
-    schedule.isDue = false;
-    schedule.isStoring = false;
-    this.#due--;
-    this.#dueBytes -= schedule.bodyBytes;
-  }
-
-  #delay(schedule: Schedule): void {
-    this.#delayed.push({ schedule, until: this.#context.now + DELAYED_MS });
+  #putOff(schedule: Schedule): void {
+    schedule.delayedUntil = this.#context.now + DELAYED_MS;
+    this.#table.step(schedule, 'put off');
   }
 
   // ---------------------------------------------------------------- a due time
 
   #fire(schedule: Schedule, packed: Buffer, embedded: EmbeddedServiceApi): void {
-    const { wall } = this.#context;
-    // It may have been replaced, or moved on by a merge, or the clock was set back. Without its claim,
-    // which ends with the session, another broker may have moved it on, or ended it.
-    const { facts, isGone, isEnding, isMine, due: at } = schedule;
-    if (facts === null || isGone || isEnding || !isMine || at > wall) {
-      this.#settled(schedule);
-      this.#table.wait(schedule);
+    const { wall, clock } = this.#context;
+    const { facts, state, due: at } = schedule;
+    if (facts === null || state !== 'LOADING') return;
+    // It was moved on by a merge, or the clock was set.
+    if (at > wall || clock.wasSet) {
+      this.#table.step(schedule, 'put back');
       return;
     }
     const frames = unpacked(packed);
     const read = readTspSchedule(frames, 0);
     const { times } = facts;
     if (read.fault !== null || 'fault' in times) {
-      this.#settled(schedule);
       // Another node, or a later version of Node.js, may know the time zone.
-      this.#delay(schedule);
+      this.#putOff(schedule);
       const fault = 'fault' in times ? times.fault : read.fault;
       this.#unreadable(schedule, fault ?? '');
       return;
@@ -590,45 +540,41 @@ export class Schedules {
     }
   }
 
-  /** The schedule's step after a due time, and when it is due next. */
+  /** Begins the schedule's step after a due time. @returns what is done when the change is committed, too */
   #step(
     schedule: Schedule,
     due: number,
     times: DueTimes,
     reason: string,
-  ): { readonly change: Change; readonly next: number | null } {
+  ): { readonly change: Change; readonly stepped: () => void } {
     const { wall } = this.#context;
     const next = times.next(wall);
-    if (next === null) return { change: this.#closeOf(schedule), next };
-    const { uuid, generation } = schedule;
-    const change: Change = {
-      kind: 'attempt',
-      uuid,
-      generation,
-      attempts: schedule.attempts + 1,
-      attempt: { worker: '', startedAt: due, endedAt: wall, reason, failure: null, extra: null },
-      notBefore: next,
-      ...continuedClaim(claimOf(schedule.claim)),
-    };
-    return { change, next };
-  }
-
-  /** The step is committed. */
-  #stepped(schedule: Schedule, next: number | null): void {
-    this.#settled(schedule);
+    this.#table.step(schedule, 'begun');
     if (next === null) {
-      this.#ended(schedule, 'it is never due again');
-      return;
+      const stepped = (): void => {
+        this.#ended(schedule, 'it is never due again');
+      };
+      return { change: closeOf(schedule, wall), stepped };
     }
-    schedule.attempts++;
-    schedule.due = Math.max(schedule.due, next);
-    this.#table.wait(schedule);
+    const { uuid, generation } = schedule;
+    const attempts = schedule.attempts + 1;
+    const change: Change = {
+      ...{ kind: 'attempt', uuid, generation, attempts, notBefore: next },
+      attempt: { worker: '', startedAt: due, endedAt: wall, reason, failure: null, extra: null },
+      ...continuedClaim(claimOf(schedule.claim ?? 0)),
+    };
+    const stepped = (): void => {
+      schedule.attempts = Math.max(schedule.attempts, attempts);
+      this.#table.step(schedule, 'stored', Math.max(schedule.due, next));
+      // The clock may have been set meanwhile.
+      this.#correct(schedule);
+    };
+    return { change, stepped };
   }
 
   #skip(schedule: Schedule, due: number, times: DueTimes, why: 'denied' | 'paused'): void {
     const reason = why === 'paused' ? 'the schedule is paused' : 'no right to the service';
-    const { change, next } = this.#step(schedule, due, times, reason);
-    schedule.isStoring = true;
+    const { change, stepped } = this.#step(schedule, due, times, reason);
     this.#requests.intend(schedule.owner, change, 0, {
       committed: () => {
         if (why === 'denied') {
@@ -636,11 +582,10 @@ export class Schedules {
           counters.schedules.denied++;
           events.emit({ name: 'schedule.denied', due: timeText(due), ...schedule.named });
         }
-        this.#stepped(schedule, next);
+        stepped();
       },
       failed: () => {
-        this.#settled(schedule);
-        this.#delay(schedule);
+        this.#putOff(schedule);
         return false;
       },
     });
@@ -681,22 +626,13 @@ export class Schedules {
     const { accept, webhook, bytes } = this.#requestAt(schedule, due, frames, read);
     const { request } = accept;
     schedule.requestBytes = bytes;
-    if (this.#isDelayed(schedule, quotas, bytes, webhook === null ? 1 : 2)) {
-      this.#settled(schedule);
-      return;
-    }
+    if (this.#isDelayed(schedule, quotas, bytes, webhook === null ? 1 : 2)) return;
     const who = { owner, quotas, memory: null };
-    const { change: step, next } = this.#step(schedule, due, times, 'a request was stored');
-    schedule.isStoring = true;
+    const { change: step, stepped } = this.#step(schedule, due, times, 'a request was stored');
     this.#accepting.count(who, bytes, 1);
     const decided = (): void => {
       this.#accepting.count(who, bytes, -1);
       if (accept.claim !== undefined) this.#accepting.decided(request);
-    };
-    const stored = (): void => {
-      decided();
-      this.#context.counters.schedules.stored++;
-      this.#stepped(schedule, next);
     };
     this.#requests.intend(owner, accept, bytes, {
       before: webhook === null ? [step] : [step, webhook],
@@ -706,14 +642,15 @@ export class Schedules {
         if (this.#accepting.claims(request)) accept.claim = FIRST_CLAIM;
       },
       committed: (result) => {
-        stored();
+        decided();
+        this.#context.counters.schedules.stored++;
+        stepped();
         // Perhaps it was stored before, by this node or by the other one of the pair.
         this.#accepting.stored(accept, webhook, owner, result);
       },
       failed: () => {
         decided();
-        this.#settled(schedule);
-        this.#delay(schedule);
+        this.#putOff(schedule);
         return false;
       },
     });

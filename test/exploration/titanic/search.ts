@@ -1,7 +1,26 @@
-/** The search through every state of stored requests that can be reached. */
+/** The search through every state of a world that can be reached. */
 import { codeOf, messageOf } from '../../../src/core/errors.js';
-import type { Table } from '../../../src/titanic/machine/fsm.js';
-import { type Action, Fault, type Setting, World } from './world.js';
+
+/** What must not happen. */
+export class Fault extends Error {}
+
+export function hold(holds: boolean, what: string): void {
+  if (!holds) throw new Fault(what);
+}
+
+/** What happens: its name, which of those that wait, and what of a budget it takes. */
+export type Action = readonly [name: string, at: number, takes?: string];
+
+export interface Explored {
+  /** The state as text: equal of worlds that go on in the same way. */
+  readonly key: string;
+  /** What may happen now. */
+  readonly actions: readonly Action[];
+  /** @param isChecked false: what follows was found to be right before */
+  do(action: Action, isChecked: boolean): void;
+  /** From now on nothing goes wrong: all comes to an end. */
+  heal(): void;
+}
 
 export interface Result {
   readonly states: number;
@@ -24,8 +43,8 @@ function wayTo(place: Place | null): Action[] {
 }
 
 /** The world after that. What goes wrong at its end is thrown: the way there was searched before. */
-function worldAfter(setting: Setting, table: Table, way: readonly Action[]): World {
-  const world = new World(setting, table);
+function worldAfter(begin: () => Explored, way: readonly Action[]): Explored {
+  const world = begin();
   for (const [at, action] of way.entries()) world.do(action, at === way.length - 1);
   return world;
 }
@@ -33,19 +52,22 @@ function worldAfter(setting: Setting, table: Table, way: readonly Action[]): Wor
 /**
  * @param healOneOf of so many states one has to come to a good end
  * @param statesMax the search ends when it has found so many
+ * @param start what has happened before
+ * @param happened called with each way that was searched
  */
 export function search(
-  setting: Setting,
-  table: Table,
+  begin: () => Explored,
   healOneOf = 8,
   statesMax = Infinity,
+  start: readonly Action[] = [],
+  happened: (way: readonly Action[]) => void = () => undefined,
 ): Result {
   const seen = new Set<string>();
   const found: Place[] = [];
   let steps = 0;
-  let way: readonly Action[] = [];
+  let way = start;
   const visit = (before: Place | null, action: Action | null): void => {
-    const world = worldAfter(setting, table, way);
+    const world = worldAfter(begin, way);
     const { key } = world;
     if (seen.has(key)) return;
     seen.add(key);
@@ -54,13 +76,15 @@ export function search(
   };
   try {
     visit(null, null);
+    happened(way);
     for (let at = 0; at < found.length && found.length < statesMax; at++) {
       const place = found[at] ?? null;
-      const before = wayTo(place);
+      const before = [...start, ...wayTo(place)];
       for (const action of place?.actions ?? []) {
         steps++;
         way = [...before, action];
         visit(place, action);
+        happened(way);
       }
     }
   } catch (error) {

@@ -47,6 +47,7 @@ import type { BatchOutcome, Replica } from '../../../src/titanic/machine/replica
 import { Scope } from '../../../src/titanic/machine/scope.js';
 import { Upkeep } from '../../../src/titanic/machine/upkeep.js';
 import { asker } from '../../support/asker.js';
+import { type Explored, Fault, hold } from './search.js';
 
 /** Of whom the store is: this broker's alone, a pair's, or that of several brokers. */
 export type Mode = 'alone' | 'pair' | 'shared';
@@ -84,13 +85,6 @@ const TTL_MS = 1e9;
 const CONTENT: StoredContent = { body: Buffer.from([1, 65]), headers: null, backoff: null };
 const BUSY = { kind: 'busy', message: 'the store is busy' } as const;
 const FINAL = { kind: 'final', code: 'NO', text: 'no', detail: [] } as const;
-
-/** What must not happen. */
-export class Fault extends Error {}
-
-function hold(holds: boolean, what: string): void {
-  if (!holds) throw new Fault(what);
-}
 
 /** A request in the store. */
 interface Row {
@@ -133,10 +127,9 @@ interface Closer {
   answers: number;
 }
 
-/** What happens: its name, which of those that wait, and what of the budget it takes. */
-export type Action = readonly [name: keyof World, at: number, takes?: keyof Budget];
+type Action = readonly [name: keyof World, at: number, takes?: keyof Budget];
 
-export class World {
+export class World implements Explored {
   readonly #setting: Setting;
   readonly #left: Record<keyof Budget, number>;
   readonly #context: TitanicContext;

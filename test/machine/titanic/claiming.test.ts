@@ -241,6 +241,22 @@ describe('a broker that shares its store', () => {
     expect(s.asks('schedules', '{}')).toContain('"firings":2');
   });
 
+  it('a schedule that is due in ten years, because its clock was ahead, goes on by the new time', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    s.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
+    const aheadMs = 10 * 365 * 24 * HOUR_MS;
+    s.wallOffset += aheadMs;
+    s.after(120_000);
+    const firings = (): number => s.store.changes.filter(({ kind }) => kind === 'attempt').length;
+    expect(firings()).toBe(1);
+    s.wallOffset -= aheadMs;
+    // Lists, in which its due time is that of before, come every few seconds.
+    s.after(120_000);
+    s.after(HOUR_MS);
+    expect(firings()).toBe(2);
+  });
+
   it('gives back again what it gave back with a claim that failed', () => {
     const both = shared();
     const { s, claims } = both;

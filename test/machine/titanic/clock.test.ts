@@ -1,6 +1,8 @@
 /** The wall clock is set, or is behind the store (D110). */
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 
+import { CronDays } from '../../../src/titanic/machine/cron-days.js';
+import { Schedules } from '../../../src/titanic/machine/schedules.js';
 import {
   endTitanicStages,
   STAGE_WALL_MS,
@@ -9,6 +11,9 @@ import {
 } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -146,6 +151,20 @@ describe('a clock that is set forward', () => {
     s.after(5 * MINUTE_MS);
     expect(stored(s)).toHaveLength(2);
   });
+
+  it('stores nothing meanwhile for a schedule that was being read', () => {
+    const s = titanicStage();
+    schedules(s, '@hourly');
+    s.holdsStore().after(HOUR_MS);
+    s.wallOffset += DAY_MS;
+    s.turn();
+    s.answers('load');
+    s.freesStore();
+    s.after(HOLD_MS - SECOND_MS);
+    expect(stored(s)).toEqual([]);
+    s.after(2 * SECOND_MS);
+    expect(stored(s)).toEqual([`tick schedule:n:${at(HOUR_MS + DAY_MS)}`]);
+  });
 });
 
 describe('a clock that is set back', () => {
@@ -165,8 +184,50 @@ describe('a clock that is set back', () => {
     const s = titanicStage({ wall: STAGE_WALL_MS + 10 * YEAR_MS });
     schedules(s, '@hourly');
     s.wallOffset -= 10 * YEAR_MS;
+    s.turn();
     s.after(HOUR_MS + SECOND_MS);
     expect(stored(s)).toEqual([`tick schedule:n:${at(HOUR_MS)}`]);
+  });
+
+  it('so does one whose request was being stored then, and is stored much later', () => {
+    const s = titanicStage({ wall: STAGE_WALL_MS + 10 * YEAR_MS });
+    schedules(s, '@hourly');
+    s.holdsStore().after(HOUR_MS);
+    s.answers('load');
+    s.wallOffset -= 10 * YEAR_MS;
+    s.turn();
+    s.after(HOLD_MS + SECOND_MS);
+    s.answers('commit');
+    s.freesStore();
+    s.after(HOUR_MS);
+    expect(stored(s)).toHaveLength(2);
+    expect(stored(s)).toContain(`tick schedule:n:${at(2 * HOUR_MS)}`);
+  });
+
+  it('many do, and a turn looks at a few of them', () => {
+    const titanic = { maxOpen: 1e6 };
+    const s = titanicStage({ titanic, wall: STAGE_WALL_MS + 10 * YEAR_MS });
+    const count = 700;
+    for (let n = 0; n < count; n++) {
+      const options = JSON.stringify({ name: `n${n}`, cron: '@hourly' });
+      expect(s.asks('schedule', options, 'tick', 'x')).toMatch(/^200/);
+    }
+    s.wallOffset -= 10 * YEAR_MS;
+    s.turn();
+    const searches = jest.spyOn(CronDays.prototype, 'from');
+    const ofTurns: number[] = [];
+    const run: unknown = Reflect.get(Schedules.prototype, 'run');
+    jest.spyOn(Schedules.prototype, 'run').mockImplementation(function (this: Schedules, embedded) {
+      const before = searches.mock.calls.length;
+      if (typeof run === 'function') run.call(this, embedded);
+      ofTurns.push(searches.mock.calls.length - before);
+    });
+    s.after(HOLD_MS + SECOND_MS);
+    expect(searches.mock.calls.length).toBeGreaterThanOrEqual(count);
+    expect(Math.max(...ofTurns)).toBeLessThan(count / 2);
+    expect(s.asks('schedules', '{"after":"n9"}')).toContain(`"next":"${at(HOUR_MS)}"`);
+    s.after(HOUR_MS);
+    expect(stored(s)).toHaveLength(count);
   });
 
   it('before a start, a schedule that is due in ten years goes on by the new time', () => {
@@ -178,6 +239,7 @@ describe('a clock that is set back', () => {
       if (request.service.toString() === 'tick') s.asks('close', request.uuid.toString('hex'));
     }
     s.wallOffset -= 10 * YEAR_MS;
+    s.turn();
     const next = s.crashes();
     next.after(HOUR_MS);
     expect(stored(next)).toEqual([`tick schedule:n:${at(HOUR_MS)}`]);

@@ -2,16 +2,17 @@
 import { describe, expect, it } from '@jest/globals';
 import { Cron } from 'croner';
 
-import { CronTimes } from '../../../src/titanic/machine/cron-times.js';
+import { type CronFields, readFields, timeFrom } from '../../../src/titanic/machine/cron-fields.js';
 import { SimRandom } from '../../simulation/world/random.js';
 
 const DAY_MS = 86_400_000;
 /** How many times are compared. */
 const COUNT = 5;
 
-function timesOf(line: string): CronTimes {
-  const [seconds = '', minutes = '', hours = ''] = line.split(' ');
-  return new CronTimes({ seconds, minutes, hours });
+function fieldsOf(line: string): CronFields {
+  const fields = readFields([...line.split(' '), '*', '*', '*']);
+  if (typeof fields === 'string') throw new Error(fields);
+  return fields;
 }
 
 /** Some of those after a time of the 2nd of January 1970, as the parser finds them. */
@@ -27,12 +28,12 @@ function parsed(line: string, after: number): number[] {
 }
 
 function found(line: string, after: number): number[] {
-  const times = timesOf(line);
+  const fields = fieldsOf(line);
   const all: number[] = [];
-  let at = times.from(after + 1);
+  let at = timeFrom(fields, after + 1);
   while (all.length < COUNT && at !== null) {
     all.push(at);
-    at = times.from(at + 1);
+    at = timeFrom(fields, at + 1);
   }
   return all;
 }
@@ -53,10 +54,10 @@ describe('the times of the day of a cron line', () => {
 
   it('may be the first and the last of the day', () => {
     const last = DAY_MS - 1000;
-    expect(timesOf('* * *').from(0)).toBe(0);
-    expect(timesOf('59 59 23').from(0)).toBe(last);
-    expect(timesOf('59 59 23').from(last)).toBe(last);
-    expect(timesOf('* * *').from(last + 1)).toBeNull();
-    expect(timesOf('0 0 0').from(1)).toBeNull();
+    expect(timeFrom(fieldsOf('* * *'), 0)).toBe(0);
+    expect(timeFrom(fieldsOf('59 59 23'), 0)).toBe(last);
+    expect(timeFrom(fieldsOf('59 59 23'), last)).toBe(last);
+    expect(timeFrom(fieldsOf('* * *'), last + 1)).toBeNull();
+    expect(timeFrom(fieldsOf('0 0 0'), 1)).toBeNull();
   });
 });
