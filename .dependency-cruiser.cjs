@@ -99,7 +99,7 @@ const ANSWERS = '^src/admin/api/(words|node-answers|stored-answers)\\.ts$';
 const OF_BROWSERS = '^src/core/(schema-rows|service-needs|fair-history)\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
 /** What is shown of a stored request, and asked of one, follows from them. */
-const FIELD_TABLES = '^src/(store/(request|attempt)|wire/submit-options)\\.ts$';
+const FIELD_TABLES = '^src/(store/(request|record-kind|attempt)|wire/submit-options)\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const REPLICATION = '^src/bstar/replication/';

@@ -4,6 +4,7 @@
  *
  *     npm run bench:titanic [-- REQUESTS]
  */
+import { noCounts } from '../src/store/tally.js';
 import { performance } from 'node:perf_hooks';
 
 import { NO_QUOTAS } from '../src/broker/quotas.js';
@@ -95,9 +96,7 @@ class EchoStore {
 }
 
 const counts: StoreCounts = {
-  pending: 0,
-  replied: 0,
-  dead: 0,
+  ...noCounts(),
   bytes: 0,
   nextNumber: 1,
   owners: [],

@@ -101,7 +101,7 @@ export class StoreDriver {
   }
 
   async claim(service: Buffer, most: number): Promise<readonly ClaimedRequest[]> {
-    const order = { wanted: [{ service, most }], released: [], known: null };
+    const order = { wanted: [{ service, isSchedules: false, most }], released: [], known: null };
     return await outcomeOf<readonly ClaimedRequest[]>((completion) => {
       this.#shared.claim(order, completion);
     });

@@ -24,8 +24,8 @@ for (const { sql } of readMigrations()) db.exec(sql);
 const columns = REQUEST_ROWS.map(({ column }) => column).join(', ');
 const values = REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ');
 const insertRequest = db.prepare(
-  `INSERT INTO requests (${columns}, key, attempts_ever, changed, born)
-    VALUES (${values}, NULL, 0, ?, ?)`,
+  `INSERT INTO requests (${columns}, key, attempts_ever, changed, born, reply_bytes)
+    VALUES (${values}, NULL, 0, ?, ?, 0)`,
 );
 const insertBody = db.prepare('INSERT INTO bodies (number, body) VALUES (?, ?)');
 

@@ -1,5 +1,5 @@
 /** The requests for measurements of the store. */
-import { extraOf } from '../../src/store/fields.js';
+import { NO_PARTNER, extraOf } from '../../src/store/fields.js';
 import { newRequest } from '../../src/store/request.js';
 import type { Change } from '../../src/store/store.js';
 import { encodeHeaders } from '../../src/wire/headers.js';
@@ -19,7 +19,14 @@ export function acceptOf(number: number): Extract<Change, { readonly kind: 'acce
   uuid.writeUInt32BE(Math.imul(number, 0x9e3779b1) >>> 0, 8);
   uuid.writeUInt32BE(number, 12);
   const request = newRequest(uuid, BODY_BYTES, {
-    ...{ service: SERVICE, owner: 'anonymous', isShared: false, priority: 0 },
+    ...{
+      kind: 'request',
+      partner: NO_PARTNER,
+      service: SERVICE,
+      owner: 'anonymous',
+      isShared: false,
+      priority: 0,
+    },
     ...{ acceptedAt: NOW, notBefore: NOW, expiresAt: EXPIRES_AT, maxAttempts: 10 },
   });
   return { kind: 'accept', request: { ...request, number }, body: BODY, key: null };

@@ -7,6 +7,7 @@
  * changes, and the changes: each is a kind byte and the fields of the change (core/numbered-fields.ts,
  * fields.ts).
  */
+import { WITH_NEXT } from './fields.js';
 import { type FieldReader, FieldWriter } from '../core/numbered-fields.js';
 import { PackReader, PackWriter } from '../core/packing.js';
 import { oneOf, type Shape } from '../core/shapes.js';
@@ -106,6 +107,7 @@ export function unpackChanges(from: PackReader): Change[] | null {
 
 function packChange(to: PackWriter, fields: FieldWriter, change: Change): void {
   to.byte(KINDS[change.kind]);
+  fields.number(change.withNext === true ? 1 : 0, WITH_NEXT);
   switch (change.kind) {
     case 'accept':
       putRequest(fields, change.request);
@@ -168,7 +170,9 @@ function putStep(fields: FieldWriter, uuid: RequestUuid, generation: number): vo
 function unpackChange(from: PackReader, fields: FieldReader): Change | null {
   const kind = from.byte();
   fields.read(from);
-  const change = changeOf(kind, fields);
+  const step = changeOf(kind, fields);
+  const isUnit = step !== null && fields.number(WITH_NEXT) === 1;
+  const change: Change | null = isUnit ? { ...step, withNext: true } : step;
   const { extra } = fields;
   const isOfAttempt = change !== null && 'attempt' in change;
   return change === null || extra === null || isOfAttempt ? change : { ...change, extra };

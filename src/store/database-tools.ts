@@ -7,6 +7,9 @@ export interface StoredCounts {
   readonly replied: number;
   readonly dead: number;
   readonly schedules: number;
+  readonly pauses: number;
+  /** Records of kinds that a later version has made. */
+  readonly later: number;
   readonly keys: number;
 }
 

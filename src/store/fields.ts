@@ -33,6 +33,8 @@ export const CLAIM = 32;
 export const KEEPS = 33;
 /** Of a close: a pending request stays if a broker has claimed it. */
 export const UNCLAIMED = 34;
+/** The next change is made with it, or neither is. */
+export const WITH_NEXT = 39;
 /** The key of a new request counts, however long ago it was to be forgotten. */
 export const KEEPS_KEYS = 36;
 
@@ -53,7 +55,7 @@ const KNOWN = [...REQUEST_ROWS, ...Object.values(ATTEMPT_FIELDS)];
 const KNOWN_FIELDS = {
   numbers: [
     ...KNOWN.filter(({ as }) => as === 'number').map(({ field }) => field),
-    ...[ATTEMPTS_EVER, AT, UNTIL, NOW, MOST, CLAIM, KEEPS, UNCLAIMED, KEEPS_KEYS],
+    ...[ATTEMPTS_EVER, AT, UNTIL, NOW, MOST, CLAIM, KEEPS, UNCLAIMED, KEEPS_KEYS, WITH_NEXT],
   ],
   bytes: [
     ...KNOWN.filter(({ as }) => as !== 'number').map(({ field }) => field),
@@ -66,6 +68,9 @@ const KNOWN_FIELDS = {
 export function fieldReader(): FieldReader {
   return new FieldReader(KNOWN_FIELDS);
 }
+
+/** The partner of a record that has none. */
+export const NO_PARTNER: Buffer = Buffer.alloc(0);
 
 const EXTRA_BYTES = 256;
 

@@ -6,6 +6,7 @@
  * `putRequest` and `requestFrom` name the fields in the order of the table, because a loop over the table
  * takes half as long again; a test compares both with it.
  */
+import { type RecordKind, kindOfNumber, numberOfKind } from './record-kind.js';
 import { isText } from '../wire/submit-options.js';
 import { COUNT_MAX, isWhole, PRIORITY_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
 
@@ -54,6 +55,9 @@ export interface StoredRequest extends Ownership {
   readonly generation: number;
   /** Size of its body, packed. */
   readonly bodyBytes: number;
+  readonly kind: RecordKind;
+  /** Of a request its webhook, of a webhook the request that it tells of; empty: there is none. */
+  readonly partner: Buffer;
 }
 
 export const UUID_BYTES = 16;
@@ -62,9 +66,11 @@ export const NAME_BYTES_MAX = 255;
 /** By kind of value: how it is encoded, and the bounds of the number, or of the bytes, of a text in UTF-8. */
 const KINDS = {
   uuid: { as: 'bytes', min: UUID_BYTES, max: UUID_BYTES },
+  maybeUuid: { as: 'bytes', min: 0, max: UUID_BYTES },
   name: { as: 'bytes', min: 1, max: NAME_BYTES_MAX },
   owner: { as: 'text', min: 1, max: 300 },
   state: { as: 'number', min: 0, max: STATES.length - 1 },
+  recordKind: { as: 'number', min: 0, max: COUNT_MAX },
   flag: { as: 'number', min: 0, max: 1 },
   priority: { as: 'number', min: -PRIORITY_MAX, max: PRIORITY_MAX },
   place: { as: 'number', min: 1, max: SEQUENCE_MAX },
@@ -85,9 +91,11 @@ type KindOf<Value> = Value extends Buffer
     ? 'flag'
     : Value extends StoredState
       ? 'state'
-      : Value extends number
-        ? Exclude<KindsAs<'number'>, 'flag' | 'state'>
-        : KindsAs<'text'>;
+      : Value extends RecordKind
+        ? 'recordKind'
+        : Value extends number
+          ? Exclude<KindsAs<'number'>, 'flag' | 'state' | 'recordKind'>
+          : KindsAs<'text'>;
 
 interface Field {
   /** Its number in records and changes. The same in all versions; see fields.ts for the others. */
@@ -139,6 +147,13 @@ export const REQUEST_FIELDS = {
     shown: 'Name of the CURVE key that stored the request; null: stored without a key',
   },
   isShared: { field: 14, kind: 'flag', column: 'shared', setBy: 'client' },
+  kind: {
+    ...{ field: 37, kind: 'recordKind' },
+    shown:
+      'What the record is: `request`, `schedule`, `pause`, `webhook`, or, of a later version, `kind-` and its ' +
+      'number: such a record is kept, and nothing is done with it.',
+  },
+  partner: { field: 38, kind: 'maybeUuid' },
 } as const satisfies {
   readonly [Name in keyof StoredRequest]: Field & {
     readonly kind: KindOf<StoredRequest[Name]>;
@@ -207,6 +222,8 @@ export function putRequest(to: FieldSink, request: StoredRequest): void {
   to.number(request.bodyBytes, F.bodyBytes);
   to.text(request.owner, F.owner);
   to.number(request.isShared ? 1 : 0, F.isShared);
+  to.number(numberOfKind(request.kind), F.kind);
+  to.bytes(request.partner, F.partner);
 }
 
 /** What comes from elsewhere is to be checked with `isRequest` before it is trusted. */
@@ -232,6 +249,8 @@ export function requestFrom(from: FieldSource): StoredRequest {
     bodyBytes: from.number(F.bodyBytes),
     owner: from.text(F.owner) as Owner,
     isShared: from.number(F.isShared) === 1,
+    kind: kindOfNumber(from.number(F.kind)),
+    partner: from.bytes(F.partner),
   };
 }
 
@@ -262,6 +281,8 @@ export function newRequest(
     bodyBytes,
     owner: given.owner,
     isShared: given.isShared,
+    kind: given.kind,
+    partner: given.partner,
   };
 }
 
@@ -294,6 +315,7 @@ class Check implements FieldSink {
 
   bytes(value: Buffer, field: number): void {
     this.number(value.length, field);
+    if (field === F.partner) this.isPassed &&= value.length === 0 || value.length === UUID_BYTES;
   }
 
   text(value: string, field: number): void {

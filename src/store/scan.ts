@@ -30,6 +30,8 @@ export interface PackedPageQuery {
   readonly to: string;
   readonly service: string | null;
   readonly serviceMatch: ServiceMatch;
+  /** See `numberOfFilter`. */
+  readonly kind: number;
   readonly more: RowFilter;
   /** A bit for each, by its number in the schema. */
   readonly states: number;

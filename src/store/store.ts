@@ -67,6 +67,8 @@ export type Change = Step & {
    * as they came. See core/numbered-fields.ts.
    */
   readonly extra?: Buffer;
+  /** The next change of the batch belongs to the same decision: both are made, or none. */
+  readonly withNext?: true;
 };
 
 type Step =
@@ -164,6 +166,8 @@ type AcceptStep = Extract<Change, { readonly kind: 'accept' }>;
 /** The result of one change, in the order of the batch. */
 export type ChangeResult =
   | { readonly kind: 'done' }
+  /** close, expire: done; the request had this webhook. */
+  | { readonly kind: 'ended'; readonly webhook: RequestUuid }
   /** It was not a step up: nothing changed. */
   | { readonly kind: 'passed' }
   /** The store does not take this change; the others of its batch are made. */
@@ -193,6 +197,12 @@ export type ChangeResult =
     };
 
 export const DONE: ChangeResult = { kind: 'done' };
+
+/** The result of a close or an expiry that has ended a record. */
+export function endOf({ kind, partner }: Pick<StoredRequest, 'kind' | 'partner'>): ChangeResult {
+  return kind === 'request' && partner.length > 0 ? { kind: 'ended', webhook: partner } : DONE;
+}
+
 export const PASSED: ChangeResult = { kind: 'passed' };
 export const DENIED: ChangeResult = { kind: 'denied' };
 export const ANOTHER: ChangeResult = { kind: 'another' };
@@ -309,8 +319,12 @@ export interface ServiceCount {
  */
 export const SERVICES_COUNTED_MAX = 10_000;
 
-/** Requests in the store by state, and their size. */
+/** What is in the store: what is sent to workers by state, the other records by kind, and the size of all. */
 export interface StoreCounts {
+  readonly schedules: number;
+  readonly pauses: number;
+  /** Records of kinds that a later version has made. */
+  readonly later: number;
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
@@ -462,6 +476,8 @@ export interface ClaimedRequest {
 /** How many requests of a service are wanted. */
 export interface Wanted {
   readonly service: Buffer;
+  /** Schedules that are due; otherwise requests and webhooks. */
+  readonly isSchedules: boolean;
   readonly most: number;
 }
 
@@ -499,8 +515,8 @@ export interface ClaimStore extends Store {
    * a time. After a failure, requests may be claimed that were never reported.
    */
   claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void;
-  /** Like `list`, of the requests that stand for schedules. */
-  listSchedules(after: number, completion: Completion<readonly StoredRequest[]>): void;
+  /** Like `list`, of the schedules and the pauses. */
+  listKept(after: number, completion: Completion<readonly StoredRequest[]>): void;
   /** Tells the other brokers, if that is possible at this moment. */
   hint(hint: Hint): void;
 }

@@ -7,10 +7,29 @@
 import { WALL_MS_MAX } from '../core/numbers.js';
 import { NO_REPLY, readDeadStatus } from '../wire/failure.js';
 import { readHeadersIn } from './fields.js';
+import { LISTED_KINDS, numberOfKind, type RecordKind, WORK_KINDS } from './record-kind.js';
 import type { RequestUuid } from './store.js';
 
 /** How a service has to match the name of the filter, byte by byte. */
 export type ServiceMatch = 'exact' | 'prefix' | 'substring';
+
+/**
+ * One kind of record; `listed`: what lists show, all but schedules and pauses; `work`: what commands for many are
+ * for, which is sent to workers.
+ */
+export type KindFilter = RecordKind | 'listed' | 'work';
+
+/** A filter of kinds as a number, which statements compare with kinds: see `kindCondition`. */
+export function numberOfFilter(kind: KindFilter): number {
+  if (kind === 'listed') return -1;
+  return kind === 'work' ? -2 : numberOfKind(kind);
+}
+
+/** The condition of a row whose kind a filter wants, in SQL. @param filter the number of the filter */
+export function kindCondition(filter: string, kind = 'kind'): string {
+  return `CASE ${filter} WHEN -1 THEN ${kind} NOT IN (${LISTED_KINDS}) WHEN -2 THEN ${kind} IN (${WORK_KINDS})
+    ELSE ${kind} = ${filter} END`;
+}
 
 /**
  * Null: any. Wall times in milliseconds since 1970: `After` is the first that matches, `Before` the first
@@ -19,6 +38,7 @@ export type ServiceMatch = 'exact' | 'prefix' | 'substring';
 export interface StoredFilter {
   readonly service: Buffer | null;
   readonly serviceMatch: ServiceMatch;
+  readonly kind: KindFilter;
   /** Hexadecimal digits with which the uuid begins, in upper case. */
   readonly uuid: string | null;
   readonly acceptedAfter: number | null;

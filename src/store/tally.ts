@@ -2,7 +2,7 @@
  * What a store holds for each service and owner: counted when it is opened, and from then on with each
  * transaction, in memory. In the store, these would be rows that every receipt writes.
  */
-import { TITANIC_SCHEDULE } from '../wire/tsp.js';
+import { isWork, type KnownKind, knownKind, type RecordKind } from './record-kind.js';
 import {
   type Owner,
   type OwnerCount,
@@ -20,6 +20,7 @@ export type ContentCounts = Omit<StoreCounts, 'nextNumber'>;
 export interface Delta {
   /** `null`: keys. */
   readonly service: Buffer | null;
+  readonly kind: RecordKind;
   readonly owner: Owner;
   readonly state: StoredState;
   readonly isRetrying: boolean;
@@ -28,24 +29,51 @@ export interface Delta {
   readonly bytes: number;
 }
 
-/** A request of the given bytes enters the state that it is in (1), or leaves it (-1). */
+/** Of which count a kind of record is. */
+const COUNTED_AS: Readonly<Record<KnownKind, 'work' | 'schedules' | 'pauses'>> = {
+  request: 'work',
+  webhook: 'work',
+  schedule: 'schedules',
+  pause: 'pauses',
+};
+
+/** What a record counts as: by state if it is sent to workers, otherwise by kind. */
+export type RecordCount = StoredState | 'schedules' | 'pauses' | 'later';
+
+export function noCounts(): Record<RecordCount, number> {
+  return { pending: 0, replied: 0, dead: 0, schedules: 0, pauses: 0, later: 0 };
+}
+
+/** Of which count a record is. */
+export function countOf({ kind, state }: Pick<StoredRequest, 'kind' | 'state'>): RecordCount {
+  const known = knownKind(kind);
+  if (known === null) return 'later';
+  const count = COUNTED_AS[known];
+  return count === 'work' ? state : count;
+}
+
+/** A record of the given bytes enters the state that it is in (1), or leaves it (-1). */
 export function requestDelta(
   {
     service,
     owner,
     state,
     attempts,
-  }: Pick<StoredRequest, 'service' | 'owner' | 'state' | 'attempts'>,
+    kind,
+  }: Pick<StoredRequest, 'service' | 'owner' | 'state' | 'attempts' | 'kind'>,
   requests: 1 | -1,
   bytes: number,
 ): Delta {
   const isRetrying = state === 'pending' && attempts > 0;
-  return { service, owner, state, isRetrying, requests, bytes: requests * bytes };
+  return { service, owner, kind, state, isRetrying, requests, bytes: requests * bytes };
 }
 
 /** Keys that are kept from now on, or, with a negative number, are not any more. */
 export function keysDelta(owner: Owner, bytes: number): Delta {
-  return { service: null, owner, state: 'pending', isRetrying: false, requests: 0, bytes };
+  return {
+    ...{ service: null, owner, kind: 'request', state: 'pending', isRetrying: false },
+    ...{ requests: 0, bytes },
+  };
 }
 
 type ServiceNumbers = { -readonly [Key in keyof Omit<ServiceCount, 'service'>]: number };
@@ -54,7 +82,8 @@ export class Tally {
   readonly #services = new Map<string, ServiceNumbers>();
   readonly #owners = new Map<Owner, { stored: number; bytes: number }>();
   #bytes = 0;
-  readonly #states = { pending: 0, replied: 0, dead: 0 };
+  readonly #counts = noCounts();
+
   /** @param content its requests, as if they had just arrived */
   constructor(content: readonly Delta[]) {
     this.apply(content);
@@ -80,8 +109,9 @@ export class Tally {
   apply(deltas: readonly Delta[]): ContentCounts {
     const services = new Set<string>();
     const owners = new Set<Owner>();
-    for (const { service, owner, state, isRetrying, requests, bytes } of deltas) {
-      if (service !== null) {
+    for (const { service, owner, kind, state, isRetrying, requests, bytes } of deltas) {
+      if (service !== null) this.#counts[countOf({ kind, state })] += requests;
+      if (service !== null && isWork(kind)) {
         const name = service.toString('latin1');
         const none = { pending: 0, retrying: 0, replied: 0, dead: 0 };
         const ofService = this.#services.get(name) ?? none;
@@ -91,11 +121,11 @@ export class Tally {
         services.add(name);
       }
       const ofOwner = this.#owners.get(owner) ?? { stored: 0, bytes: 0 };
+      // Schedules count here, too, besides their own quota.
       ofOwner.stored += requests;
       ofOwner.bytes += bytes;
       this.#owners.set(owner, ofOwner);
       owners.add(owner);
-      this.#states[state] += requests;
       this.#bytes += bytes;
     }
     const report = this.#report(services, owners, Infinity);
@@ -112,7 +142,7 @@ export class Tally {
 
   #report(names: Iterable<string>, owners: Iterable<Owner>, servicesMax: number): ContentCounts {
     return {
-      ...this.#states,
+      ...this.#counts,
       bytes: this.#bytes,
       owners: [...owners].map((owner) => this.#ownerCount(owner)),
       services: most(
@@ -132,19 +162,22 @@ export class Tally {
   }
 }
 
-/** The schedules, and those with the most requests. */
+/** The services with the most requests. */
 function most(counts: ServiceCount[], max: number): readonly ServiceCount[] {
   if (counts.length <= max) return counts;
-  const weight = ({ service, pending, replied, dead }: ServiceCount): number =>
-    service.toString('latin1') === TITANIC_SCHEDULE ? Infinity : pending + replied + dead;
+  const weight = ({ pending, replied, dead }: ServiceCount): number => pending + replied + dead;
   return counts.sort((one, other) => weight(other) - weight(one)).slice(0, max);
 }
 
 type Sum = { -readonly [Field in keyof Delta]: Delta[Field] };
 
-function isOfKind({ service, owner, state, isRetrying }: Delta, sum: Sum | null): sum is Sum {
+/** Whether a delta counts for the same requests as a sum. */
+function isOfSum(delta: Delta, sum: Sum | null): sum is Sum {
+  const { service, owner, kind, state, isRetrying } = delta;
   if (service === null || sum?.service?.equals(service) !== true) return false;
-  return owner === sum.owner && state === sum.state && isRetrying === sum.isRetrying;
+  return (
+    owner === sum.owner && kind === sum.kind && state === sum.state && isRetrying === sum.isRetrying
+  );
 }
 
 /** Changes, added up. */
@@ -153,17 +186,17 @@ export class DeltaSum {
   #last: Sum | null = null;
 
   add(delta: Delta): void {
-    // Most changes of a batch are of one kind.
-    const sum = isOfKind(delta, this.#last) ? this.#last : this.#sumOf(delta);
+    // Most changes of a batch are alike.
+    const sum = isOfSum(delta, this.#last) ? this.#last : this.#sumOf(delta);
     this.#last = sum;
     sum.requests += delta.requests;
     sum.bytes += delta.bytes;
   }
 
   #sumOf(delta: Delta): Sum {
-    const { service, owner, state, isRetrying } = delta;
+    const { service, owner, kind, state, isRetrying } = delta;
     const ofService = service === null ? 'keys' : service.toString('latin1');
-    const name = `${state} ${isRetrying} ${service === null} ${owner.length} ${owner}${ofService}`;
+    const name = `${kind} ${state} ${isRetrying} ${service === null} ${owner.length} ${owner}${ofService}`;
     let sum = this.#sums.get(name);
     if (sum === undefined) {
       sum = { ...delta, requests: 0, bytes: 0 };

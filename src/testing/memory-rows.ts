@@ -1,4 +1,5 @@
 /** What a store in memory has: requests, idempotency keys, and tombstones of requests. */
+import { isWork } from '../store/record-kind.js';
 import type { RequestState } from '../store/join.js';
 import type { RequestRecord, StoredDeath, StoredReply } from '../store/record-codec.js';
 import type {
@@ -67,7 +68,8 @@ export function countServices(
 ): readonly ServiceCount[] {
   const counts = new Map<string, { -readonly [Key in keyof ServiceCount]: ServiceCount[Key] }>();
   for (const { request } of entries) {
-    const { service, state, attempts } = request;
+    const { service, kind, state, attempts } = request;
+    if (!isWork(kind)) continue;
     const name = service.toString('latin1');
     const count = counts.get(name) ?? { service, ...NOTHING_OF_IT };
     count[state]++;

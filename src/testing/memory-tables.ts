@@ -2,6 +2,7 @@
  * The content of a store in memory: the state ladder of the store port (D16, D17), as simply as
  * possible.
  */
+import { countOf, noCounts } from '../store/tally.js';
 import { present } from '../core/assert.js';
 import { nextAfter } from '../core/numbers.js';
 import type { MapRecord } from '../store/map-record.js';
@@ -21,6 +22,7 @@ import {
   type ChangeResult,
   type Chunk,
   type Closer,
+  endOf,
   type Found,
   type Holding,
   isOpenTo,
@@ -111,9 +113,9 @@ export class MemoryTables {
     const owners = new Map<Owner, { owner: Owner; stored: number; bytes: number }>(
       [...this.#owners].map((owner) => [owner, { owner, stored: 0, bytes: 0 }]),
     );
-    const counts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber };
+    const counts = { ...noCounts(), bytes: 0, nextNumber };
     for (const { request, body, reply, extra } of this.#entries.values()) {
-      counts[request.state]++;
+      counts[countOf(request)]++;
       const { owner } = request;
       const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
       count.stored++;
@@ -334,7 +336,7 @@ export class MemoryTables {
         if (this.#transaction.tombstones !== 'none') {
           this.#leaveTombstone(change.uuid, change.keyUntil);
         }
-        return { kind: 'done' };
+        return endOf(entry.request);
       }
       case 'retry': {
         const after = retried(entry, change);

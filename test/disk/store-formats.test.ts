@@ -24,7 +24,7 @@ import { formatOf, upgrade } from '../../src/store/sqlite/file/formats.js';
 import { refuseLeftBehind } from '../../src/store/sqlite/file/left-behind.js';
 import {
   APPLICATION_ID,
-  DEVELOPMENT_ID,
+  DEVELOPMENT_IDS,
   type Migration,
   readMigrations,
 } from '../../src/store/sqlite/file/schema.js';
@@ -215,9 +215,9 @@ describe('a store of an older format', () => {
 
 describe('a store of a development version', () => {
   /** The store as one: with the mark that they had, and the number of their format. */
-  function becomesDevelopment(format: number): void {
+  function becomesDevelopment(format: number, mark = DEVELOPMENT_IDS[0]): void {
     const db = new Database(directory.file);
-    db.pragma(`application_id = ${DEVELOPMENT_ID}`);
+    db.pragma(`application_id = ${mark}`);
     db.pragma(`user_version = ${format}`);
     db.pragma('journal_mode = DELETE');
     db.close();
@@ -227,10 +227,14 @@ describe('a store of a development version', () => {
     `store ${directory.file} has format ${format} of a development version, which was never released: ` +
     'go on with the version that wrote it, or start with an empty store with `majordomo serve --new-store`';
 
-  it.each([1, 2, 9])(
+  it.each([
+    [1, DEVELOPMENT_IDS[1]],
+    [2, DEVELOPMENT_IDS[0]],
+    [9, DEVELOPMENT_IDS[0]],
+  ])(
     'is refused with 78, whatever its number (%i), with the two ways on, and left as it is',
-    async (format) => {
-      becomesDevelopment(format);
+    async (format, mark) => {
+      becomesDevelopment(format, mark);
       const before = readFileSync(directory.file);
       const readers: readonly (() => unknown)[] = [
         () => directory.open(),
@@ -263,7 +267,7 @@ describe('a store of a development version', () => {
     expect(news).toMatchObject({ how: 'anew', aside: expect.stringContaining(directory.file) });
     const mark = (path: string): unknown =>
       look(path, (db) => db.pragma('application_id', { simple: true }));
-    expect(mark(news?.aside ?? '')).toBe(DEVELOPMENT_ID);
+    expect(mark(news?.aside ?? '')).toBe(DEVELOPMENT_IDS[0]);
     expect(mark(directory.file)).toBe(APPLICATION_ID);
     // The order has been carried out: put back, it is refused, and the text says how to order again.
     removeStore();

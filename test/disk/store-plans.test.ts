@@ -36,6 +36,7 @@ function statementsOf(db: Database.Database): Record<string, { readonly source: 
 const ONCE = ['services', 'mapTombstoneBytes', 'mapEpochMax', 'rememberedKeys'];
 
 const NAMED = {
+  kind: -1,
   ...{ from: '', to: '', states: 14, match: 'any', service: null, most: 1, offset: 1 },
   ...{ reason: 1, extra: 1, diedAt: 1 },
 };

@@ -94,7 +94,7 @@ class Broker {
 
   async claim(most: number, order: Partial<ClaimOrder> = {}): Promise<readonly ClaimedRequest[]> {
     return await new Promise((done) => {
-      const wanted = most === 0 ? [] : [{ service: Buffer.from('echo'), most }];
+      const wanted = most === 0 ? [] : [{ service: Buffer.from('echo'), isSchedules: false, most }];
       const whole = { wanted, released: [], known: null, ...order };
       this.store.claim(whole, { done, failed: thrown });
     });

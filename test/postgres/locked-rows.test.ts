@@ -1,8 +1,9 @@
 /** What a batch does with the changes of rows that another session keeps locked. */
+import { present } from '../../src/core/assert.js';
 import { afterEach, expect, it } from '@jest/globals';
 
 import type { StoreReport } from '../../src/extensions/postgres/postgres-store.js';
-import { dueWebhook, withWebhook } from '../../src/titanic/machine/webhooks.js';
+import { dueWebhook } from '../../src/titanic/machine/webhooks.js';
 import { scheduleKey, TITANIC_SCHEDULE, uuidText } from '../../src/wire/tsp.js';
 import { atEnd, endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';
@@ -55,22 +56,27 @@ describeWithPostgres('a batch with rows that another session keeps locked', () =
     const { store } = await allLocked(2000, 2);
     const key = scheduleKey('daily', '2027-01-15').toString('latin1');
     const stored = { ...accept(11), key: Buffer.from(key, 'latin1') };
-    const replaced = accept(12, { service: Buffer.from(TITANIC_SCHEDULE) });
-    const results = await store.commit(attempt(1, 1), stored, close(2, NOON), replaced);
+    const replaced = accept(12, { kind: 'schedule', service: Buffer.from(TITANIC_SCHEDULE) });
+    const [step, end] = [attempt(1, 1), close(2, NOON)].map(
+      (each) => ({ ...each, withNext: true }) as const,
+    );
+    const results = await store.commit(
+      present(step, 'a step'),
+      stored,
+      present(end, 'an end'),
+      replaced,
+    );
     expect(results.map(({ kind }) => kind)).toEqual(['busy', 'busy', 'busy', 'busy']);
   });
 
   it('makes neither the end of a request nor what makes its webhook due, whichever is locked', async () => {
     const { store } = await allLocked(2000, 1);
     const webhook = uuidOf(1);
-    const request = withWebhook(webhook);
-    const stored = accept(2);
-    const free = { ...stored, request: { ...stored.request, uuid: request } };
-    const [due] = dueWebhook(request, 0, 'replied', NOON);
-    expect(await store.commit(free)).toEqual([{ kind: 'done' }]);
-    const results = await store.commit(...(due ? [due] : []), { ...close(1, 0), uuid: request });
+    const due = { ...dueWebhook(webhook, 0, 'replied', NOON), withNext: true } as const;
+    expect(await store.commit(accept(2, { partner: webhook }))).toEqual([{ kind: 'done' }]);
+    const results = await store.commit(due, close(2, 0));
     expect(results.map(({ kind }) => kind)).toEqual(['busy', 'busy']);
-    expect(await store.commit({ ...close(1, 0), uuid: request })).toEqual([{ kind: 'done' }]);
+    expect(await store.commit(close(2, 0))).toEqual([{ kind: 'ended', webhook }]);
   });
 
   it('waits for the first of them only; a body counts, too, and each process is told', async () => {

@@ -93,8 +93,8 @@ describeWithPostgres('majordomo migrate', () => {
     const url = await emptyUrl();
     const moved = await migrate(file, url, '-o', 'json');
     expect([moved.status, moved.stderr]).toEqual([0, '']);
-    const counts = { pending: 25, replied: 7, dead: 1, keys: 7, schedules: 1 };
-    expect(JSON.parse(moved.stdout)).toMatchObject({ ...counts, how: 'first', copied: 34 });
+    const counts = { pending: 27, replied: 7, dead: 1, keys: 7, schedules: 1, pauses: 1, later: 1 };
+    expect(JSON.parse(moved.stdout)).toMatchObject({ ...counts, how: 'first', copied: 38 });
     const config = ['--set', `titanic.store=${url}`];
     const there = await run(['verify', '-o', 'json', ...config]);
     expect(JSON.parse(there.stdout)).toMatchObject({ ...counts, problems: [] });
@@ -489,7 +489,7 @@ describeWithPostgres('a data directory with a store file, and a database', () =>
     const url = await emptyUrl();
     const config = withFile(dataDir);
     writeFileSync(config, `titanic:\n  store: ${url}\n`);
-    const holds = `${file} holds 13 requests and 1 schedule that are not in the database: run`;
+    const holds = `${file} holds 15 requests and 1 schedule and 1 pause and 1 other record that are not in the database: run`;
     const refused = await unstarted({ dataDir, file: config });
     expect([refused.status, refused.stderr]).toEqual([
       78,

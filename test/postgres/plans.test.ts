@@ -6,13 +6,7 @@ import { Batch, type Sending } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { UNCLAIMED } from '../../src/extensions/postgres/looks.js';
 import { migrate } from '../../src/extensions/postgres/migrate.js';
-import {
-  CLAIMED_OF,
-  LIST_SCHEDULES,
-  LOAD,
-  LOOK_UP,
-  PART,
-} from '../../src/extensions/postgres/reads.js';
+import { CLAIMED_OF, LIST_KEPT, LOAD, LOOK_UP, PART } from '../../src/extensions/postgres/reads.js';
 import { RowLocks } from '../../src/extensions/postgres/row-locks.js';
 import { SCHEMA } from '../../src/extensions/postgres/schema.js';
 import {
@@ -53,7 +47,7 @@ import { until } from '../support/until.js';
 
 const STATEMENTS = [
   ...[ACCEPT, ACCEPT_KEYED, ACCEPT_MISSING, ATTEMPTED, DIED, END, REPLY, RETRY, SWEEP, LOCK],
-  ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_SCHEDULES, CLAIMED_OF, LOAD, LOOK_UP, PART],
+  ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_KEPT, CLAIMED_OF, LOAD, LOOK_UP, PART],
   UNCLAIMED,
 ];
 const SCAN = /Seq Scan on (request|body|attempt|key)\b/;
@@ -62,7 +56,7 @@ const INDEX_SCAN = /Index (?:Only )?Scan using (\w+) on (?:request|body|attempt|
 const FIRST_COLUMNS: Readonly<Record<string, string>> = {
   ...{ request_pkey: 'id', body_pkey: 'id', attempt_pkey: 'id', key_pkey: 'service' },
   ...{ request_claimable: 'service', request_claimed: 'session', request_delayed: 'not_before' },
-  ...{ request_schedule: 'seq', request_expiry: 'expires_at', request_dead: 'id' },
+  ...{ request_listed: 'seq', request_expiry: 'expires_at', request_dead: 'id' },
   ...{ key_remembered: 'until' },
 };
 const ROWS = 20_000;
@@ -167,9 +161,9 @@ describeWithPostgres('statements on a database', () => {
     await server.sql(
       `INSERT INTO ${SCHEMA}.request (id, seq, service, owner, shared, priority, state, generation,
          attempts, attempts_ever, max_attempts, accepted_at, not_before, expires_at, body_bytes,
-         reply_bytes)
+         reply_bytes, kind, partner)
        SELECT gen_random_uuid(), n, 'x', '', false, 0, 1 + n % 3, 0,
-         0, 0, 10, 0, 0, 1e15, 1, 0 FROM generate_series(1, ${ROWS}) n;
+         0, 0, 10, 0, 0, 1e15, 1, 0, 0, '' FROM generate_series(1, ${ROWS}) n;
        INSERT INTO ${SCHEMA}.body SELECT id, 1, 'x' FROM ${SCHEMA}.request ON CONFLICT DO NOTHING;
        INSERT INTO ${SCHEMA}.body SELECT id, state, 'x' FROM ${SCHEMA}.request
          ON CONFLICT DO NOTHING;
@@ -229,6 +223,7 @@ describeWithPostgres('statements on a database', () => {
         fenceValue(session, 0),
         byteas([Buffer.from('echo')]),
         int8s([20]),
+        int4s([0]),
       ]);
       expect(claimed).toHaveLength(20);
     });
@@ -490,7 +485,12 @@ describeWithPostgres('statements on a database', () => {
       expect([change.kind, batch.isFenced]).toEqual([change.kind, false]);
     }
     const one = uuids([uuidOf(1)]);
-    const claimed = await on.run(CLAIM, [fence, byteas([Buffer.from('echo')]), int8s([1])]);
+    const claimed = await on.run(CLAIM, [
+      fence,
+      byteas([Buffer.from('echo')]),
+      int8s([1]),
+      int4s([0]),
+    ]);
     expect([claimed.length, claimed[0]?.[0]]).toEqual([1, false]);
     await server.sql(`UPDATE ${SCHEMA}.request SET session = ${session}, claim = 2`, database);
     const released = [fence, numberTable([[0]]), one, int4s([2])];

@@ -1,7 +1,6 @@
 /** The simulation is only worth what it finds: a database and brokers that are broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
 import type { ClaimedRequest } from '../../src/store/store.js';
-import { TITANIC_SCHEDULE } from '../../src/wire/tsp.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { SharedWeather } from './shared/weather.js';
 import { type SharedSabotage, SharedWorld } from './shared/world.js';
@@ -21,7 +20,7 @@ function breaking(weather: SharedWeather): SharedWeather {
 
 /** As if no step of a schedule had to name its claim. */
 function unfenced(claimed: ClaimedRequest): ClaimedRequest {
-  const isSchedule = claimed.request.service.toString() === TITANIC_SCHEDULE;
+  const isSchedule = claimed.request.kind === 'schedule';
   return isSchedule ? { ...claimed, claim: 0 } : claimed;
 }
 

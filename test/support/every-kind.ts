@@ -5,7 +5,17 @@ import { FieldWriter } from '../../src/core/numbered-fields.js';
 import { PackWriter } from '../../src/core/packing.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import type { Change } from '../../src/store/store.js';
-import { accept, attempt, close, dead, expire, NOON, reply, retry } from './store-changes.js';
+import {
+  accept,
+  attempt,
+  close,
+  dead,
+  expire,
+  NOON,
+  reply,
+  retry,
+  uuidOf,
+} from './store-changes.js';
 import { packed } from './store-pair.js';
 import { StoreUser } from './store-user.js';
 
@@ -57,12 +67,22 @@ function everyKind(): Change[] {
     accept(11, { body, key: 'expired' }),
     expire(11),
     accept(12, { body, key: 'of-all' }),
-    accept(13, { body, service: Buffer.from('titanic.schedule'), key: 'nightly' }),
+    accept(13, {
+      body,
+      kind: 'schedule',
+      service: Buffer.from('titanic.schedule'),
+      key: 'nightly',
+    }),
     attempt(13, 1),
     close(14, NOON, 'key:bob'),
     // A gap in the numbers, and an id that is not in their order.
     accept(15, { body, number: 500, uuid: Buffer.alloc(16, 0xee) }),
     accept(16, { body, number: 400, uuid: Buffer.alloc(16, 1) }),
+    accept(18, { body, kind: 'pause' }),
+    accept(19, { body, partner: uuidOf(20) }),
+    accept(20, { body, kind: 'webhook', partner: uuidOf(19) }),
+    // Of a later version.
+    accept(21, { body, kind: 'kind-9' }),
   ];
 }
 

@@ -1,4 +1,5 @@
 /** Parses a page of metrics, and renders that of a `Stage`. */
+import { noCounts } from '../../src/store/tally.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { Metrics, type MetricSources } from '../../src/admin/metrics/metrics.js';
 import { Commits } from '../../src/titanic/machine/commits.js';
@@ -68,9 +69,8 @@ export class MetricsPage {
 export function sources(broker: Broker, given: Partial<MetricSources> = {}): MetricSources {
   const titanic = {
     counters: new TitanicCounters(broker.counters.requests.services),
-    counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
+    counts: { ...noCounts(), bytes: 0 },
     owners: [],
-    scheduled: 0,
     delivered: 0,
     commits: new Commits(),
     durableOf: () => null,

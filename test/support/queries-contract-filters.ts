@@ -4,6 +4,7 @@ import { expect, it } from '@jest/globals';
 import { packFailure } from '../../src/store/failure-codec.js';
 import { extraOf } from '../../src/store/fields.js';
 import type { Change } from '../../src/store/store.js';
+import type { StoredFilter } from '../../src/store/stored-filter.js';
 import type { GroupPage } from '../../src/store/queries.js';
 import { encodeHeaders } from '../../src/wire/headers.js';
 import type { QueriesSubject } from './queries-contract.js';
@@ -34,6 +35,10 @@ export function describeFilters(subject: QueriesSubject): void {
     const hostile = Buffer.from([0xff, 0x62, 0x00, 0xff]);
     await subject.user.commit(
       ...[...names, hostile].map((service, at) => accept(at + 1, { service })),
+      accept(7, { kind: 'schedule' }),
+      accept(8, { kind: 'pause' }),
+      accept(9, { kind: 'webhook' }),
+      accept(10, { kind: 'kind-9' }),
     );
     const found = async (name: string | Buffer, serviceMatch?: 'prefix' | 'substring') =>
       (await pages({ service: Buffer.from(name), ...(serviceMatch && { serviceMatch }) })).flat();
@@ -45,9 +50,17 @@ export function describeFilters(subject: QueriesSubject): void {
     expect(await found(Buffer.from([0xff, 0x62]), 'prefix')).toEqual([6]);
     expect(await found(Buffer.from([0x00, 0xff]), 'substring')).toEqual([6]);
     expect(await found(Buffer.from([0xf6]), 'substring')).toEqual([]);
-    // Schedules are in no list but their own.
-    expect(await found('titanic', 'prefix')).toEqual([]);
+    expect(await found('titanic', 'prefix')).toEqual([5]);
     expect(await found('titanic.schedule')).toEqual([5]);
+    // Schedules and pauses are in no list but their own.
+    expect(await found('echo')).toEqual([10, 9]);
+    const ofKind = async (kind: StoredFilter['kind']) =>
+      (await pages({ service: Buffer.from('echo'), kind })).flat();
+    expect(await ofKind('work')).toEqual([9]);
+    expect(await ofKind('schedule')).toEqual([7]);
+    expect(await ofKind('pause')).toEqual([8]);
+    expect(await ofKind('kind-9')).toEqual([10]);
+    expect(await ofKind('kind-8')).toEqual([]);
     expect(await found('BULK', 'substring')).toEqual([]);
   });
 

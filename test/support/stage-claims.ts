@@ -1,5 +1,6 @@
 /** The claims of a store that other brokers use, too: a script answers them. */
-import { SCHEDULES, type TitanicClaims } from '../../src/titanic/machine/context.js';
+import { isWork } from '../../src/store/record-kind.js';
+import type { TitanicClaims } from '../../src/titanic/machine/context.js';
 import type {
   ClaimedRequest,
   ClaimOrder,
@@ -31,7 +32,7 @@ export class StageClaims implements TitanicClaims {
     this.hints.push(hint);
   }
 
-  listSchedules(after: number, completion: Completion<readonly StoredRequest[]>): void {
+  listKept(after: number, completion: Completion<readonly StoredRequest[]>): void {
     this.#lists.push({ after, completion });
   }
 
@@ -44,8 +45,8 @@ export class StageClaims implements TitanicClaims {
   answerList(pending: readonly StoredRequest[]): boolean {
     const asked = this.#lists.shift();
     if (asked === undefined) return false;
-    const isListed = ({ service, number }: StoredRequest): boolean =>
-      service.equals(SCHEDULES) && number > asked.after;
+    const isListed = ({ kind, number }: StoredRequest): boolean =>
+      !isWork(kind) && number > asked.after;
     asked.completion.done(pending.filter(isListed));
     return true;
   }

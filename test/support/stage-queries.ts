@@ -1,4 +1,5 @@
 /** The query port on a stage's disk, as simple as possible; it answers when the stage lets it. */
+import { isWork, type RecordKind } from '../../src/store/record-kind.js';
 import { type Bodies, shownBody } from '../../src/store/bodies.js';
 import { unpackFailure } from '../../src/store/failure-codec.js';
 import { keptIn, readHeadersIn } from '../../src/store/fields.js';
@@ -29,7 +30,15 @@ import type { StageDisk } from './stage-store.js';
 const UUID_BYTES = 16;
 
 const ANY: RequestFilter = {
-  ...{ service: null, serviceMatch: 'exact', uuid: null, reason: null, pattern: null, code: null },
+  ...{
+    service: null,
+    serviceMatch: 'exact',
+    kind: null,
+    uuid: null,
+    reason: null,
+    pattern: null,
+    code: null,
+  },
   ...{ header: null, acceptedAfter: null, acceptedBefore: null, diedAfter: null, diedBefore: null },
 };
 
@@ -117,6 +126,7 @@ export class StageQueries implements StoreQueries {
     return this.#disk.rows
       .map((row) => ({ row, scanned: scannedOf(row) }))
       .filter(({ row }) => states.includes(row.request.state))
+      .filter(({ row }) => isOfKind(filter, row.request.kind))
       .filter(({ row }) => isService(filter, row.request.service))
       .filter(({ scanned: { uuid } }) => uuid < from && uuid >= to)
       .filter(({ row }) => only === null || isAmong(row.request.uuid, only))
@@ -172,9 +182,13 @@ function scannedOf(row: Entry): ScannedRow {
   return { uuid, service, reason: reasonOf(row), extra, diedAt: death?.at ?? null };
 }
 
+function isOfKind({ kind }: StoredFilter, found: RecordKind): boolean {
+  if (kind === 'listed') return found !== 'schedule' && found !== 'pause';
+  return kind === 'work' ? isWork(found) : kind === found;
+}
+
 function isService({ service, serviceMatch }: StoredFilter, name: Buffer): boolean {
   if (service !== null && serviceMatch === 'exact') return name.equals(service);
-  if (name.toString() === 'titanic.schedule') return false;
   const at = service === null ? 0 : name.indexOf(service);
   return serviceMatch === 'prefix' ? at === 0 : at >= 0;
 }

@@ -1,4 +1,5 @@
 /** Changes as tests of a store write them. */
+import { NO_PARTNER } from '../../src/store/fields.js';
 import { retryEntry } from '../../src/store/attempt.js';
 import { newRequest } from '../../src/store/request.js';
 import {
@@ -27,7 +28,14 @@ export function uuidOf(n: number): RequestUuid {
 
 export function requestOf(n: number, more: Partial<StoredRequest> = {}): StoredRequest {
   const request = newRequest(uuidOf(n), 6, {
-    ...{ service: Buffer.from('echo'), owner: 'anonymous', isShared: false, priority: 0 },
+    ...{
+      kind: 'request',
+      partner: NO_PARTNER,
+      service: Buffer.from('echo'),
+      owner: 'anonymous',
+      isShared: false,
+      priority: 0,
+    },
     ...{ acceptedAt: NOON, notBefore: NOON, expiresAt: NOON + 7 * DAY_MS, maxAttempts: 10 },
   });
   return { ...request, number: n, ...more };

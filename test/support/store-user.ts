@@ -1,4 +1,5 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
+import { noCounts } from '../../src/store/tally.js';
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
 import type { NodeStoreEvents } from '../../src/store/node-store.js';
@@ -43,9 +44,7 @@ export class StoreUser implements NodeStoreEvents {
   readonly told: string[] = [];
   recovered: Recovered = {
     counts: {
-      pending: 0,
-      replied: 0,
-      dead: 0,
+      ...noCounts(),
       bytes: 0,
       nextNumber: 0,
       owners: [],

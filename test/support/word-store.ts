@@ -2,6 +2,7 @@
  * A store of words for a pair on a stage: the reason of a change is a word, and records are words with a
  * space between them. Its results come after a while, by the stage's clock.
  */
+import { noCounts } from '../../src/store/tally.js';
 import { present } from '../../src/core/assert.js';
 import type { ReplicatedStore } from '../../src/bstar/replication/ports.js';
 import type { NodeMerged } from '../../src/store/node-store.js';
@@ -28,7 +29,7 @@ const CHUNK_BYTES = 1024 * 1024;
 const FULL: StoreFailure = { kind: 'full', message: 'no space left' };
 const UNREADABLE: StoreFailure = { kind: 'busy', message: 'cannot read now' };
 const COUNTS: StoreCounts = {
-  ...{ pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 },
+  ...{ ...noCounts(), bytes: 0, nextNumber: 1 },
   ...{ owners: [], services: [] },
 };
 

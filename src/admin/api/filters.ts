@@ -1,4 +1,5 @@
 /** The filter of stored requests: in queries, and in the bodies of bulk commands. */
+import { readKind, RECORD_KINDS } from '../../store/record-kind.js';
 import { z } from 'zod';
 
 import { momentIn } from '../../core/moment.js';
@@ -56,6 +57,15 @@ const FIELDS = {
   serviceMatch: [
     choice(MATCHES),
     'How the name of the service has to match `service`: as it is (the default), with its beginning, or with a part of it.',
+  ],
+  kind: [
+    string()
+      .refine(
+        (given) => readKind(given) !== null,
+        `must be ${RECORD_KINDS.join(', ')} or kind-NUMBER`,
+      )
+      .transform((given) => readKind(given) ?? 'request'),
+    'Only records of this kind; absent: all but schedules and pauses; for commands, requests and webhooks.',
   ],
   reason: [
     string()

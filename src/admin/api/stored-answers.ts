@@ -44,6 +44,7 @@ const SCHEMAS: Readonly<Record<string, (min: number, max: number) => z.ZodType>>
   wallTime: () => moment(),
   flag: () => flag(),
   text: () => text(),
+  recordKind: () => text(),
   pauses: (min, max) => object({ baseMs: whole(min, max), maxMs: whole(min, max) }),
 };
 
@@ -90,6 +91,10 @@ const item = {
   ),
   reasonAt: orNull(moment(), 'When it died, or that attempt ended; null: there is no reason.'),
   shared: flag('Whether every holder of the uuid may use the request.'),
+  partner: orNull(
+    uuid,
+    'Of a request the uuid of its webhook, of a webhook that of the request that it tells of; null: there is none.',
+  ),
 };
 
 export const StoredRequest = object(item);
@@ -108,7 +113,7 @@ const workerFailure = object({
 export type WorkerFailure = Json<typeof workerFailure>;
 
 const WAITING_REASONS = [
-  ...(['not_active', 'store', 'not_claimed', 'commit', 'retry', 'delay'] as const),
+  ...(['not_active', 'store', 'not_claimed', 'unknown_kind', 'commit', 'retry', 'delay'] as const),
   ...(['paused', 'no_worker', 'queue', 'worker'] as const),
 ] as const;
 

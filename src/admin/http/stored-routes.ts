@@ -167,7 +167,7 @@ function cursorIn(packed: Buffer): ScheduleCursor {
 // ---------------------------------------------------------------- answers
 
 function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
-  const { uuid, service, state, reason, reasonAt, isShared } = request;
+  const { uuid, service, state, reason, reasonAt, isShared, partner } = request;
   return {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
@@ -176,6 +176,7 @@ function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
     reason: caller === 'anyone' ? null : reason,
     reasonAt: reasonAt === null ? null : timeOf(reasonAt),
     shared: isShared,
+    partner: partner.length === 0 ? null : shownUuid(partner, caller),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What operators find among the stored requests, and what they do with all that they find. */
+import { isWork } from '../../store/record-kind.js';
 import type { z } from 'zod';
 
 import { escapeName } from '../../core/escape.js';
@@ -57,7 +58,7 @@ export function selectionOf(
 
 /** @throws ERR_HTTP_TOKEN if it would tell what lists do not show such a caller; ERR_HTTP_PARAMETER */
 function filterOf(given: Filters, caller: Caller): RequestFilter {
-  const { service, serviceMatch, uuid, reason, pattern, code, header, olderThanMs } = given;
+  const { service, serviceMatch, kind, uuid, reason, pattern, code, header, olderThanMs } = given;
   const { acceptedAfter, acceptedBefore, diedAfter, diedBefore } = given;
   const secret = Object.entries({ reason, pattern, code, header }).find(
     ([, value]) => value !== null,
@@ -75,7 +76,8 @@ function filterOf(given: Filters, caller: Caller): RequestFilter {
     throw wrongParameter('serviceMatch', 'needs service');
   }
   return {
-    ...{ service, serviceMatch: serviceMatch ?? 'exact', uuid, reason, pattern, code, header },
+    ...{ service, serviceMatch: serviceMatch ?? 'exact', kind },
+    ...{ uuid, reason, pattern, code, header },
     ...{ acceptedAfter, diedAfter, diedBefore },
     acceptedBefore: olderThanMs === null ? acceptedBefore : { agoMs: olderThanMs },
   };
@@ -151,6 +153,10 @@ async function bulk(
 ): Promise<Answer> {
   const selection = selectionOf(body, caller, cursors);
   if (selection === null) throw wrongParameter('state', 'there is none');
+  const { kind } = selection.filter;
+  if (kind !== null && !isWork(kind)) {
+    throw wrongParameter('kind', 'is request or webhook: others are ended one by one');
+  }
   const { limit, dryRun } = body;
   if (act === 'cancel' && !isFiltered(body)) {
     throw httpError(

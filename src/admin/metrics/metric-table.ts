@@ -366,8 +366,14 @@ const TABLE = {
   titanic_schedules: {
     type: 'gauge',
     labels: {},
-    help: 'Schedules in the store, and pauses.',
+    help: 'Schedules in the store.',
     meaning: 'They are not counted in titanic_requests.',
+  },
+  titanic_pauses: {
+    type: 'gauge',
+    labels: {},
+    help: 'Services and schedules that an operator has paused.',
+    meaning: 'Whoever forgets one finds it here: see the alert MajordomoPauseForgotten.',
   },
   titanic_schedules_due_total: {
     type: 'counter',

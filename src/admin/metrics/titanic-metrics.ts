@@ -8,11 +8,12 @@ import type { Exposition } from './exposition.js';
 /** What the metrics read from Titanic. */
 export interface TitanicSource {
   readonly counters: TitanicCounters;
-  readonly counts: Pick<StoreCounts, 'pending' | 'replied' | 'dead' | 'bytes'>;
+  readonly counts: Pick<
+    StoreCounts,
+    'pending' | 'replied' | 'dead' | 'schedules' | 'pauses' | 'bytes'
+  >;
   /** What the store holds for each owner. */
   readonly owners: Iterable<OwnerCount>;
-  /** Schedules in the store. */
-  readonly scheduled: number;
   /** Stored requests at workers. */
   readonly delivered: number;
   readonly commits: Commits;
@@ -47,7 +48,9 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   out.metric('titanic_claims_lost_total');
   out.sample('', counters.store.claimsLost);
   out.metric('titanic_schedules');
-  out.sample('', source.scheduled);
+  out.sample('', counts.schedules);
+  out.metric('titanic_pauses');
+  out.sample('', counts.pauses);
   out.metric('titanic_schedules_due_total');
   for (const [outcome, count] of Object.entries(counters.schedules)) {
     out.sample(`outcome="${outcome}"`, count);

@@ -86,3 +86,17 @@ export function shownSize(bytes: number): string {
   }
   return `${unit === 'bytes' ? size : size.toFixed(1)} ${unit}`;
 }
+
+/** How many records there are that are not sent to workers, in words. */
+export function otherRecords({
+  schedules,
+  pauses,
+  later,
+}: {
+  readonly schedules: number;
+  readonly pauses: number;
+  readonly later: number;
+}): string {
+  const rest = later === 0 ? '' : `, ${later} records of a later version`;
+  return `${schedules} schedules, ${pauses} pauses${rest}`;
+}

@@ -9,6 +9,7 @@ import { addOperatorOptions, type OperatorOptions } from '../connection/admin.js
 export interface FilterOptions {
   readonly service?: ServiceFilter;
   readonly state?: string;
+  readonly kind?: string;
   readonly reason?: string;
   readonly pattern?: string;
   readonly code?: string;
@@ -60,6 +61,7 @@ export function addFilters(command: Command, states: readonly string[]): Command
       ).argParser(readService),
     )
     .addOption(new Option('--state <state>', 'only requests in this state').choices(states))
+    .option('--kind <kind>', 'only this kind: request, webhook; in lists also schedule, pause')
     .option('--reason <text>', 'only requests whose reason has this text in it')
     .option('--pattern <pattern>', 'only requests of a group: its PATTERN in --group-by reason')
     .option('--code <code>', "only requests that failed with this code; '': not failed yet")
@@ -92,10 +94,10 @@ function readService(text: string): ServiceFilter {
 
 /** The filter as fields of HTTP; empty: none is given. */
 export function filterOf(options: FilterOptions): Readonly<Record<string, string>> {
-  const { service, state, reason, pattern, code, header, uuid } = options;
+  const { service, state, kind, reason, pattern, code, header, uuid } = options;
   return given({
     ...service,
-    ...{ state, reason, pattern, code, header, uuid },
+    ...{ state, kind, reason, pattern, code, header, uuid },
     acceptedAfter: options.since,
     acceptedBefore: options.olderThan,
     diedAfter: options.diedSince,

@@ -99,6 +99,7 @@ export function historyText(history: Facts, now: number, width: number): string 
     ['backoff', backoffOf(history['backoff'])],
     ['key', history['hasKey'] === true ? 'yes' : 'none'],
     ['body', sizeText(history['bodyBytes'])],
+    ...kindOf(history),
     ...othersOf(history),
     ...endOf(history, now),
   ];
@@ -109,7 +110,18 @@ export function historyText(history: Facts, now: number, width: number): string 
 
 /** What is shown in the lines above, or below them, or not at all. */
 const KNOWN = [
-  ...['uuid', 'service', 'owner', 'shared', 'state', 'acceptedAt', 'notBefore', 'expiresAt'],
+  ...[
+    'uuid',
+    'kind',
+    'service',
+    'owner',
+    'shared',
+    'partner',
+    'state',
+    'acceptedAt',
+    'notBefore',
+    'expiresAt',
+  ],
   ...['priority', 'attempts', 'maxAttempts', 'attemptsEver', 'backoff', 'generation', 'hasKey'],
   ...[
     'bodyBytes',
@@ -132,6 +144,16 @@ function othersOf(history: Facts): (readonly [name: string, value: string])[] {
       printable(name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)),
       printable(value ?? 'none'),
     ]);
+}
+
+/** What it is unless a request, and the webhook of a request or the request of a webhook. */
+function kindOf({ kind, partner }: Facts): (readonly [name: string, value: string])[] {
+  const isRequest = kind === 'request' || kind === undefined;
+  const other = typeof partner === 'string' ? printable(partner) : null;
+  return [
+    ...(isRequest ? [] : [['kind', printable(kind)] as const]),
+    ...(other === null ? [] : [[isRequest ? 'webhook' : 'tells of', other] as const]),
+  ];
 }
 
 /** Until when it is not given to a worker; nothing once that is over. */

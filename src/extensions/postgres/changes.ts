@@ -6,9 +6,11 @@ import { assert } from '../../core/assert.js';
 import { isOnceKey, isScheduleKey } from '../../wire/tsp.js';
 import { keyExtraOf, namesAnother } from '../../store/fields.js';
 import { requestFrom } from '../../store/request.js';
+import { kindOfNumber, numberOfKind, type RecordKind } from '../../store/record-kind.js';
 import { RowReader } from '../../store/rows.js';
 import {
   ANOTHER,
+  endOf,
   type Change,
   type ChangeResult,
   DENIED,
@@ -73,12 +75,14 @@ interface ExistingRequest {
   readonly attemptsEver: number;
   readonly owner: Owner;
   readonly service: Buffer;
+  readonly kind: RecordKind;
+  readonly partner: Buffer;
   readonly bodyBytes: number;
   readonly extraBytes: number;
   readonly replyBytes: number;
 }
 
-const FACT_COUNT = 9;
+const FACT_COUNT = 11;
 
 function existingIn(row: Row, at: number): ExistingRequest {
   return {
@@ -88,9 +92,11 @@ function existingIn(row: Row, at: number): ExistingRequest {
     attemptsEver: row[at + 3] as number,
     owner: String(row[at + 4]) as Owner,
     service: row[at + 5] as Buffer,
-    bodyBytes: row[at + 6] as number,
-    extraBytes: row[at + 7] as number,
-    replyBytes: row[at + 8] as number,
+    kind: kindOfNumber(row[at + 6] as number),
+    partner: row[at + 7] as Buffer,
+    bodyBytes: row[at + 8] as number,
+    extraBytes: row[at + 9] as number,
+    replyBytes: row[at + 10] as number,
   };
 }
 
@@ -301,7 +307,9 @@ export class Batch {
     const keys = items.map(({ change }) => change.key);
     const rows = items.map(({ n, change: { request, key, claim, keepsKeys } }) => [
       n,
-      ...NEW_NUMBERS.map(({ name }) => Number(request[name])),
+      ...NEW_NUMBERS.map(({ name }) =>
+        name === 'kind' ? numberOfKind(request.kind) : Number(request[name]),
+      ),
       ...[key !== null && isOnceKey(key), claim !== undefined, keepsKeys === true],
     ]);
     const others = NEW_OTHERS.map(({ name }) =>
@@ -349,7 +357,7 @@ export class Batch {
   #added(n: number, { request, extra }: ChangeOf<'accept'>): void {
     this.results[n] = DONE;
     const bytes = request.bodyBytes + (extra?.length ?? 0);
-    this.#enter(request.service, request.owner, 'pending', request.attempts, bytes);
+    this.#enter(request, 'pending', request.attempts, bytes);
   }
 
   #acceptKeyed(items: readonly Item<ChangeOf<'accept'>>[]): Order {
@@ -375,7 +383,7 @@ export class Batch {
         this.results[n] = DONE;
         const storedBytes = existing.bodyBytes + existing.extraBytes;
         const { attempts } = change.request;
-        this.#enter(existing.service, existing.owner, 'pending', attempts, storedBytes);
+        this.#enter(existing, 'pending', attempts, storedBytes);
       } else if (this.#isAgain && existing.generation === change.request.generation) {
         this.results[n] = DONE;
       }
@@ -435,16 +443,19 @@ export class Batch {
 
   /** A row of `outcomeRows` in statements.ts: requests that a statement found alike. */
   #settleGroup(row: Row, next: StoredState | null): void {
-    const [, places, service, owner, was, wasRetrying, isWon, isMade, isRetrying] = row;
+    const [, places, service, owner, number, partner, was, wasRetrying, isWon, isMade, isRetrying] =
+      row;
     // Of bodies and fields, of the replies that they had, and of those that they then have.
-    const [bytes = 0, repliesHad = 0, repliesHave = 0] = row.slice(9) as number[];
+    const [bytes = 0, repliesHad = 0, repliesHave = 0] = row.slice(11) as number[];
     if (service === null) return;
     const changed = places as readonly number[];
     const isDone = isWon === true || (isMade === true && this.#isAgain);
-    const result = isDone ? DONE : next === null ? DENIED : PASSED;
+    const kind = kindOfNumber(Number(number));
+    const done = endOf({ kind, partner: partner as Buffer });
+    const result = isDone ? done : next === null ? DENIED : PASSED;
     for (const n of changed) this.results[n] = result;
     if (isWon !== true) return;
-    const of = { service: service as Buffer, owner: String(owner) as Owner };
+    const of = { service: service as Buffer, owner: String(owner) as Owner, kind };
     this.deltas.push({
       ...{ ...of, state: stateOf(was as number), isRetrying: wasRetrying === true },
       ...{ requests: -changed.length, bytes: -(bytes + repliesHad) },
@@ -505,7 +516,7 @@ export class Batch {
     if (change.generation > existing.generation) {
       this.#leave(existing);
       const bytes = existing.bodyBytes + existing.extraBytes;
-      this.#enter(existing.service, existing.owner, 'pending', 0, bytes);
+      this.#enter(existing, 'pending', 0, bytes);
     } else if (!this.#isAgain || change.generation !== existing.generation) return;
     this.results[n] = { kind: 'retried', request: retried(change, row) };
   }
@@ -562,8 +573,13 @@ export class Batch {
     if (bytes !== 0) this.deltas.push(keysDelta(owner, bytes));
   }
 
-  #enter(service: Buffer, owner: Owner, state: StoredState, attempts: number, bytes: number): void {
-    this.deltas.push(requestDelta({ service, owner, state, attempts }, 1, bytes));
+  #enter(
+    { service, owner, kind }: Pick<StoredRequest, 'service' | 'owner' | 'kind'>,
+    state: StoredState,
+    attempts: number,
+    bytes: number,
+  ): void {
+    this.deltas.push(requestDelta({ service, owner, kind, state, attempts }, 1, bytes));
   }
 }
 

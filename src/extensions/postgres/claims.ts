@@ -14,7 +14,7 @@ import type { PersistentConnection } from './persistent-connection.js';
 import { claimIn, pendingIn } from './reader.js';
 import type { Fence } from './session.js';
 import { CLAIM, FREE_UNKNOWN, RELEASE, type Statement, WAKE } from './statements.js';
-import { byteas, claims, int8s, numbers, uuids } from './values.js';
+import { byteas, claims, int4s, int8s, numbers, uuids } from './values.js';
 
 /** How often this broker looks for requests whose time has come, and how many it then wakes. */
 const WAKE_MS = 200;
@@ -77,6 +77,7 @@ export class Claims {
       const rows = await run(connection, CLAIM, [
         byteas(wanted.map(({ service }) => service)),
         int8s(wanted.map(({ most }) => most)),
+        int4s(wanted.map(({ isSchedules }) => (isSchedules ? 1 : 0))),
       ]);
       return rows.flatMap((row) => claimedIn(row));
     });

@@ -1,7 +1,9 @@
 /** Looks at a store in a database, for `verify` and `doctor`. Changes nothing. */
+import { countOf, noCounts } from '../../store/tally.js';
+import { STATES } from '../../store/request.js';
+import { kindOfNumber } from '../../store/record-kind.js';
 import type { DatabaseReport } from '../../store/database-tools.js';
 import { ATTEMPTS_RETAINED } from '../../store/store.js';
-import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { type MissingIndex, refuseDamaged } from './catalog.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { storeText } from './failures.js';
@@ -71,15 +73,11 @@ const INVARIANTS: readonly (readonly [problem: string, rows: string])[] = [
   ],
 ];
 
-const COUNTS = `SELECT
-    count(*) FILTER (WHERE state = ${PENDING} AND service <> '${TITANIC_SCHEDULE}'::bytea),
-    count(*) FILTER (WHERE state = ${REPLIED}), count(*) FILTER (WHERE state = ${DEAD}),
-    count(*) FILTER (WHERE state = ${PENDING} AND service = '${TITANIC_SCHEDULE}'::bytea),
-    (SELECT count(*) FROM ${SCHEMA}.key),
+const COUNTS = `SELECT kind, state, count(*) FROM ${REQUEST} GROUP BY kind, state`;
+const SIZES = `SELECT (SELECT count(*) FROM ${SCHEMA}.key),
     (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE n.nspname = '${SCHEMA}' AND c.relkind = 'r')
-  FROM ${REQUEST}`;
+      WHERE n.nspname = '${SCHEMA}' AND c.relkind = 'r')`;
 
 function unusableRows({ problem, table, where }: (typeof UNUSABLE)[number]): [string, string] {
   return [problem, `${SCHEMA}.${table} WHERE ${where}`];
@@ -149,10 +147,15 @@ export async function verifyDatabase(
 export async function countIn(
   connection: Connection,
 ): Promise<Omit<DatabaseReport, 'format' | 'problems'>> {
-  const [counts = []] = await connection.ask(COUNTS);
-  const [pending = 0, replied = 0, dead = 0, schedules = 0, keys = 0, bytes = 0] =
-    counts as number[];
-  return { bytes, pending, replied, dead, schedules, keys };
+  const counts = noCounts();
+  for (const [kind, number, count] of await connection.ask(COUNTS)) {
+    const state = STATES[Number(number) - PENDING];
+    if (state !== undefined) {
+      counts[countOf({ kind: kindOfNumber(Number(kind)), state })] += Number(count);
+    }
+  }
+  const [[keys, bytes] = []] = await connection.ask(SIZES);
+  return { ...counts, keys: Number(keys), bytes: Number(bytes) };
 }
 
 /** @throws ERR_TITANIC_LOST */

@@ -12,9 +12,14 @@ import {
   sliceRows,
   uuidsOf,
 } from '../../store/scan.js';
-import { digitsOf, type Grouping, type ScannedRow, wantedBy } from '../../store/stored-filter.js';
+import {
+  digitsOf,
+  type Grouping,
+  kindCondition,
+  type ScannedRow,
+  wantedBy,
+} from '../../store/stored-filter.js';
 import type { ListedRow, PackedGroups, PackedPage } from '../../store/thread/query-messages.js';
-import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { DEAD, REPLIED, SCHEMA } from './schema.js';
@@ -46,24 +51,25 @@ const COUNT = `SELECT count(*) ${FROM} WHERE ${WITHIN}`;
 
 /** A bit for each state. */
 const IS_IN_STATE = '$3::integer >> r.state & 1 = 1';
-const NO_SCHEDULE = `r.service <> '${TITANIC_SCHEDULE}'::bytea`;
+const IS_OF_KIND = kindCondition('$10::integer', 'r.kind');
 /** How the service has to match, byte by byte: nothing in a name is a wildcard. */
 const ANY = 0;
 const MATCHES = { exact: 1, prefix: 2, substring: 3 } as const;
-const IS_SERVICE = `CASE $4::integer WHEN ${ANY} THEN ${NO_SCHEDULE}
+const IS_SERVICE = `CASE $4::integer WHEN ${ANY} THEN TRUE
     WHEN ${MATCHES.exact} THEN r.service = $5::bytea
-    WHEN ${MATCHES.prefix} THEN substr(r.service, 1, length($5::bytea)) = $5::bytea AND ${NO_SCHEDULE}
-    ELSE position($5::bytea IN r.service) > 0 AND ${NO_SCHEDULE} END`;
+    WHEN ${MATCHES.prefix} THEN substr(r.service, 1, length($5::bytea)) = $5::bytea
+    ELSE position($5::bytea IN r.service) > 0 END`;
 /**
  * `ScannedRow`. Parameters: from, to, states, how the service has to match, its name, the maximum; 1 for
- * each of reason, fields and time of death that is wanted.
+ * each of reason, fields and time of death that is wanted; the number of the kind.
  */
 const SLICE = `SELECT r.id, r.service, CASE WHEN $7::integer = 1 THEN ${REASON} END,
     CASE WHEN $8::integer = 1 THEN r.extra END,
     CASE WHEN $9::integer = 1 THEN
       (SELECT b.at FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}) END
-  ${FROM} WHERE ${WITHIN} AND ${IS_IN_STATE} AND ${IS_SERVICE} ${NEWEST} LIMIT $6::bigint`;
-const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($10::uuid[]) AND r.id');
+  ${FROM} WHERE ${WITHIN} AND ${IS_IN_STATE} AND ${IS_OF_KIND} AND ${IS_SERVICE}
+  ${NEWEST} LIMIT $6::bigint`;
+const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($11::uuid[]) AND r.id');
 const ROWS = `SELECT ${LISTED_COLUMNS} ${FROM} WHERE r.id = ANY ($1::uuid[]) ${NEWEST}`;
 
 export async function pageOf(connection: Connection, query: PackedPageQuery): Promise<PackedPage> {
@@ -134,7 +140,7 @@ function forStates(statement: string, states: number): string {
 }
 
 function parameters(
-  { states, service, serviceMatch, more, only }: PackedPageQuery,
+  { states, service, serviceMatch, kind, more, only }: PackedPageQuery,
   by: Grouping | null,
   from: string,
   to: string,
@@ -144,7 +150,7 @@ function parameters(
   return [
     ...[bytesOf(from), bytesOf(to), states],
     ...[service === null ? ANY : MATCHES[serviceMatch], bytesOf(service ?? ''), most],
-    ...[Number(reason), Number(extra), Number(diedAt)],
+    ...[Number(reason), Number(extra), Number(diedAt), kind],
     ...(only === null ? [] : [uuids(uuidsOf(only).map(bytesOf))]),
   ];
 }

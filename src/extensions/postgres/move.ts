@@ -1,4 +1,5 @@
 /** Moves the requests of a store file into a database, for good. */
+import { countOf, noCounts } from '../../store/tally.js';
 import { createHash, type Hash } from 'node:crypto';
 
 import { present } from '../../core/assert.js';
@@ -10,7 +11,6 @@ import { SourceFile } from '../../store/sqlite/records/source-file.js';
 import { verifyStore } from '../../store/sqlite/records/verify.js';
 import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import type { RequestUuid } from '../../store/store.js';
-import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { countIn } from './examine.js';
@@ -127,9 +127,9 @@ class Move {
     const connection = this.#connection;
     await connection.ask('BEGIN');
     await setWholeTables(connection, 'on');
-    const { pending, replied, dead, schedules, keys } = await countIn(connection);
+    const { bytes: _bytes, ...counts } = await countIn(connection);
     await connection.ask('COMMIT');
-    return { pending, replied, dead, schedules, keys };
+    return counts;
   }
 
   /**
@@ -216,7 +216,7 @@ class Move {
 
 /** Records in one order, requests before keys. */
 class Content {
-  readonly counts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, attempts: 0 };
+  readonly counts = { ...noCounts(), keys: 0, attempts: 0 };
   readonly #hash: Hash = createHash('sha256');
   #piece = new RecordWriter();
   requests = 0;
@@ -234,13 +234,8 @@ class Content {
     this.#piece = new RecordWriter();
   }
 
-  #count({
-    request: { service, state },
-    key,
-    attempts,
-  }: Extract<CopiedRecord, { kind: 'request' }>): void {
-    const isSchedule = state === 'pending' && service.toString() === TITANIC_SCHEDULE;
-    this.counts[isSchedule ? 'schedules' : state]++;
+  #count({ request, key, attempts }: Extract<CopiedRecord, { kind: 'request' }>): void {
+    this.counts[countOf(request)]++;
     this.counts.attempts += attempts.length;
     if (key !== null) this.counts.keys++;
     this.requests++;
@@ -248,7 +243,7 @@ class Content {
 
   /** What differs from the copy in a database, in words; `null`: nothing. It ends both. */
   differenceFrom(copy: Content): string | null {
-    const differing = (['pending', 'replied', 'dead', 'schedules', 'keys', 'attempts'] as const)
+    const differing = (Object.keys(this.counts) as (keyof Content['counts'])[])
       .filter((name) => this.counts[name] !== copy.counts[name])
       .map(
         (name) => `${name}: ${this.counts[name]} in the file, ${copy.counts[name]} in the database`,

@@ -16,15 +16,7 @@ import {
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import { failureOf, isRefusal, storeText, textOf } from './failures.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
-import {
-  inParts,
-  type LargeReply,
-  list,
-  listSchedules,
-  load,
-  lookUp,
-  type Reading,
-} from './reader.js';
+import { inParts, type LargeReply, list, listKept, load, lookUp, type Reading } from './reader.js';
 import { BATCHES_MAX, StoreSession } from './store-session.js';
 import { UnknownOutcome } from './writer.js';
 
@@ -35,7 +27,7 @@ const SETTLE_MS = 250;
 /** How many look-ups one statement answers. */
 const LOOK_UPS_MAX = 512;
 
-type ReadOrder = OrderOf<'list' | 'listSchedules' | 'load' | 'lookUp'>;
+type ReadOrder = OrderOf<'list' | 'listKept' | 'load' | 'lookUp'>;
 
 /** A read, and what it waits for: it sees the batches that were ordered before it. */
 interface QueuedRead {
@@ -117,7 +109,7 @@ class PostgresThread {
         void this.#close();
         break;
       case 'list':
-      case 'listSchedules':
+      case 'listKept':
       case 'load':
       case 'lookUp':
         this.#reads.push({ order, after: this.#committed });
@@ -176,8 +168,8 @@ class PostgresThread {
       case 'list':
         await this.#answer(order, async () => await this.#list(list, ...order.args));
         break;
-      case 'listSchedules':
-        await this.#answer(order, async () => await this.#list(listSchedules, ...order.args));
+      case 'listKept':
+        await this.#answer(order, async () => await this.#list(listKept, ...order.args));
     }
   }
 

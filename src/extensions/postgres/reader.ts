@@ -1,4 +1,5 @@
 /** What is read of a store, over one connection. */
+import { kindOfNumber } from '../../store/record-kind.js';
 import { present } from '../../core/assert.js';
 import { MajordomoError } from '../../core/errors.js';
 import { failureLine } from '../../wire/failure.js';
@@ -16,16 +17,7 @@ import {
 } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import {
-  CLAIMED_OF,
-  COUNT,
-  COUNT_KEYS,
-  LIST,
-  LIST_SCHEDULES,
-  LOAD,
-  LOOK_UP,
-  PART,
-} from './reads.js';
+import { CLAIMED_OF, COUNT, COUNT_KEYS, LIST, LIST_KEPT, LOAD, LOOK_UP, PART } from './reads.js';
 import { PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { type Delta, keysDelta, Tally } from '../../store/tally.js';
 import { int4s, int8s, uuids } from './values.js';
@@ -143,11 +135,8 @@ export async function list(connection: Connection, after: number): Promise<Store
   return (await connection.run(LIST, [after, LISTED_REQUESTS])).map(pendingIn);
 }
 
-export async function listSchedules(
-  connection: Connection,
-  after: number,
-): Promise<StoredRequest[]> {
-  return (await connection.run(LIST_SCHEDULES, [after, LISTED_REQUESTS])).map(pendingIn);
+export async function listKept(connection: Connection, after: number): Promise<StoredRequest[]> {
+  return (await connection.run(LIST_KEPT, [after, LISTED_REQUESTS])).map(pendingIn);
 }
 
 /** Of these requests, those that a session has claimed. */
@@ -191,9 +180,10 @@ export async function countInSnapshot(connection: Connection): Promise<Tally> {
   await setWholeTables(connection, 'on');
   const rows = await connection.ask(COUNT);
   const content = rows.map(
-    ([service, owner, state, isRetrying, requests, bytes, replyBytes]): Delta => ({
+    ([service, owner, kind, state, isRetrying, requests, bytes, replyBytes]): Delta => ({
       service: service as Buffer,
       owner: String(owner) as Owner,
+      kind: kindOfNumber(Number(kind)),
       state: STATES[(state as number) - PENDING] ?? 'pending',
       isRetrying: isRetrying === true,
       requests: requests as number,

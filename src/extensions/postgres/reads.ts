@@ -1,5 +1,5 @@
 /** The statements that only read, on a connection of their own. */
-import { DEAD, IS_SCHEDULE, PENDING, REQUEST_BODY, SCHEMA, byIndex } from './schema.js';
+import { DEAD, IS_LISTED, PENDING, REQUEST_BODY, SCHEMA, byIndex } from './schema.js';
 import { keySize, pendingColumns, type Statement } from './statements.js';
 
 const REQUEST = `${SCHEMA}.request`;
@@ -54,9 +54,9 @@ export const LIST: Statement = {
   ORDER BY seq LIMIT $2::bigint`,
 };
 
-export const LIST_SCHEDULES: Statement = {
-  name: 'list_schedules',
-  text: `${PENDING_REQUEST} WHERE ${IS_SCHEDULE} AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint`,
+export const LIST_KEPT: Statement = {
+  name: 'list_kept',
+  text: `${PENDING_REQUEST} WHERE ${IS_LISTED} AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint`,
 };
 
 /** Those of the given requests that a session has claimed. */
@@ -66,9 +66,9 @@ export const CLAIMED_OF: Statement = {
 };
 
 /** All requests by service, owner and state; counts every row, without bodies. */
-export const COUNT = `SELECT service, owner, state, state = ${PENDING} AND attempts > 0,
+export const COUNT = `SELECT service, owner, kind, state, state = ${PENDING} AND attempts > 0,
     count(*), sum(body_bytes + coalesce(length(extra), 0))::bigint, sum(reply_bytes)::bigint
-  FROM ${REQUEST} GROUP BY 1, 2, 3, 4`;
+  FROM ${REQUEST} GROUP BY 1, 2, 3, 4, 5`;
 
 /** What keys take, by owner. */
 export const COUNT_KEYS = `SELECT owner, sum(${keySize('k')})::bigint FROM ${SCHEMA}.key k

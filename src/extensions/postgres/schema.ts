@@ -8,7 +8,7 @@
  * subqueries.) Text is kept as bytes, because a database may have any encoding.
  */
 
-import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
+import { CLAIMED_KINDS, LISTED_KINDS } from '../../store/record-kind.js';
 
 /** In every name, so that the search path of a role does not matter. */
 export const SCHEMA = 'majordomo';
@@ -32,13 +32,11 @@ export const META = `CREATE TABLE IF NOT EXISTS ${SCHEMA}.meta (
   store_id bytea NOT NULL
 )`;
 
-/** The service of the requests that stand for schedules, as a constant of the statements. */
-const SCHEDULES = `'\\x${Buffer.from(TITANIC_SCHEDULE).toString('hex')}'::bytea`;
-
-/** The condition of a request that any broker may claim, and of one that waits for its time. */
-export const IS_CLAIMABLE = `state = ${PENDING} AND session IS NULL AND NOT delayed`;
+/** The condition of a record that any broker may claim, and of one that waits for its time. */
+export const IS_CLAIMABLE = `state = ${PENDING} AND session IS NULL AND NOT delayed AND kind IN (${CLAIMED_KINDS})`;
 export const IS_DELAYED = `state = ${PENDING} AND session IS NULL AND delayed`;
-export const IS_SCHEDULE = `state = ${PENDING} AND service = ${SCHEDULES}`;
+/** The condition of a schedule or a pause, all of which each broker knows. */
+export const IS_LISTED = `state = ${PENDING} AND kind IN (${LISTED_KINDS})`;
 
 /**
  * The condition of a join that looks a row up by an index, for each value of the other side. Once VACUUM has
@@ -87,12 +85,14 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       reply_bytes bigint NOT NULL,
       priority integer NOT NULL,
       state integer NOT NULL,
+      kind integer NOT NULL,
       claim integer NOT NULL DEFAULT 0,
       shared boolean NOT NULL,
       delayed boolean NOT NULL DEFAULT false,
       session bigint,
       service bytea NOT NULL,
       owner bytea NOT NULL,
+      partner bytea NOT NULL,
       key bytea,
       extra bytea
     ) WITH (fillfactor = 80)`,
@@ -100,7 +100,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       WHERE ${IS_CLAIMABLE}`,
     `CREATE INDEX request_delayed ON ${SCHEMA}.request (not_before) WHERE ${IS_DELAYED}`,
     `CREATE INDEX request_claimed ON ${SCHEMA}.request (session) WHERE session IS NOT NULL`,
-    `CREATE INDEX request_schedule ON ${SCHEMA}.request (seq) WHERE ${IS_SCHEDULE}`,
+    `CREATE INDEX request_listed ON ${SCHEMA}.request (seq) WHERE ${IS_LISTED}`,
     // A request that is claimed is expired by the broker that has it.
     `CREATE INDEX request_expiry ON ${SCHEMA}.request (expires_at, id) WHERE session IS NULL`,
     `CREATE INDEX request_dead ON ${SCHEMA}.request (id) WHERE state = ${DEAD}`,

@@ -121,8 +121,8 @@ function claimsOf(store: ClaimStore, { hint }: HintCarrier): TitanicClaims {
     claim: (...order) => {
       store.claim(...order);
     },
-    listSchedules: (...order) => {
-      store.listSchedules(...order);
+    listKept: (...order) => {
+      store.listKept(...order);
     },
     hint,
   };

@@ -8,6 +8,7 @@
  */
 import { ATTEMPTS_RETAINED, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
 import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
+import { numberOfKind } from '../../store/record-kind.js';
 import { requestColumns } from '../../store/rows.js';
 import {
   DEAD,
@@ -24,6 +25,8 @@ const REQUEST = `${SCHEMA}.request`;
 const BODY = `${SCHEMA}.body`;
 const ATTEMPT = `${SCHEMA}.attempt`;
 const KEY = `${SCHEMA}.key`;
+
+const SCHEDULE = numberOfKind('schedule');
 
 /** Larger bodies are read when their request is sent: a claim of many would take too much memory. */
 const CLAIMED_BODY_MAX = 16_384;
@@ -113,7 +116,7 @@ function isNumber(type: NumberType | ArrayType): type is NumberType {
 
 /** In the order of `ExistingRequest` in changes.ts. */
 const FACTS = [
-  ...['state', 'generation', 'attempts', 'attempts_ever', 'owner', 'service'],
+  ...['state', 'generation', 'attempts', 'attempts_ever', 'owner', 'service', 'kind', 'partner'],
   ...['body_bytes', 'extra_bytes', 'reply_bytes'],
 ];
 
@@ -170,16 +173,22 @@ const IS_SAME = 's.new_generation = s.generation';
  * requests were. One row at least, so that the fence is always told. Read by `#settleGroup` in
  * changes.ts.
  */
-function outcomeRows({ made = 'false', retrying = 'false', bytes = '0' }: OutcomeColumns): string {
-  return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.state, t.retried, t.wins, t.made,
-    t.retrying, sum(t.stored_bytes)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
+function outcomeRows({
+  made = 'false',
+  retrying = 'false',
+  bytes = '0',
+  partner = "''::bytea",
+}: OutcomeColumns): string {
+  return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.kind, t.partner, t.state, t.retried, t.wins,
+    t.made, t.retrying, sum(t.stored_bytes)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
   FROM (VALUES (1)) one LEFT JOIN (
-    SELECT s.n, s.service, s.owner, s.state, s.state = ${PENDING} AND s.attempts > 0 AS retried,
+    SELECT s.n, s.service, s.owner, s.kind, ${partner} AS partner, s.state,
+      s.state = ${PENDING} AND s.attempts > 0 AS retried,
       s.wins, (${made}) IS TRUE AS made, ${retrying} AS retrying,
       s.body_bytes + s.extra_bytes AS stored_bytes, s.reply_bytes, ${bytes} AS added
     FROM existing s
   ) t ON true
-  GROUP BY t.service, t.owner, t.state, t.retried, t.wins, t.made, t.retrying`;
+  GROUP BY t.service, t.owner, t.kind, t.partner, t.state, t.retried, t.wins, t.made, t.retrying`;
 }
 
 interface OutcomeColumns {
@@ -189,6 +198,8 @@ interface OutcomeColumns {
   readonly retrying?: string;
   /** The bytes of what it then has besides its body. */
   readonly bytes?: string;
+  /** Its partner, if the result tells of that. */
+  readonly partner?: string;
 }
 
 /** What a new request is given with; its number and its state are those of every new one. */
@@ -197,7 +208,11 @@ export const NEW_NUMBERS: readonly RequestField[] = NUMBERS.filter(
 );
 export const NEW_OTHERS: readonly RequestField[] = OTHERS.filter(({ name }) => name !== 'uuid');
 
-const NUMBER_TYPES: Readonly<Record<string, NumberType>> = { flag: 'bool', priority: 'int4' };
+const NUMBER_TYPES: Readonly<Record<string, NumberType>> = {
+  flag: 'bool',
+  priority: 'int4',
+  recordKind: 'int4',
+};
 
 /** The columns of a new request, which are those of the table, too, in the order of `#newRequests`. */
 const NEW_COLUMNS: readonly Column[] = [
@@ -499,7 +514,7 @@ export const END: Statement = {
   )},
   gone AS MATERIALIZED (SELECT w.*, w.new_keep_until AS keep_until FROM won w),
   ${ENDED}
-  ${outcomeRows({})}`,
+  ${outcomeRows({ partner: 's.partner' })}`,
 };
 
 /**
@@ -545,17 +560,21 @@ export const SWEEP: Statement = {
 };
 
 /**
- * Parameters: session and fencing token, services, how many of each at most. Requests that other brokers are just
+ * Parameters: session and fencing token, services, how many of each at most, and whether schedules are meant (1) or
+ * requests. Those that other brokers are just
  * claiming are left to them. Returns the requests in the order of their dispatch, with their
  * bodies unless they are large.
  */
 export const CLAIM: Statement = {
   name: 'claim',
   text: `WITH ${FENCE},
-  input AS MATERIALIZED (SELECT * FROM unnest($2::bytea[], $3::int8[]) AS t (service, most)),
+  input AS MATERIALIZED (
+    SELECT * FROM unnest($2::bytea[], $3::int8[], $4::int4[]) AS t (service, most, schedules)
+  ),
   picked AS MATERIALIZED (
     SELECT p.id FROM input i, fence, LATERAL (
       SELECT r.id FROM ${REQUEST} r WHERE r.service = i.service AND ${IS_CLAIMABLE}
+        AND (r.kind = ${SCHEDULE}) = (i.schedules = 1)
       ORDER BY r.priority DESC, r.seq LIMIT i.most FOR UPDATE OF r SKIP LOCKED
     ) p
   ),

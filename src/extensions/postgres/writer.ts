@@ -16,8 +16,6 @@ import {
   type StoredRequest,
   REFUSED,
 } from '../../store/store.js';
-import { webhookOf, WEBHOOKS } from '../../titanic/machine/webhooks.js';
-import { isScheduleKey, TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { Batch, type Order, type Row, type Sending } from './changes.js';
 import type { Connection } from './connection.js';
 import {
@@ -38,7 +36,6 @@ import type { Delta, Tally } from '../../store/tally.js';
 import { ReportedCounts } from './reported-counts.js';
 
 const NOTHING_LEFT = { kind: 'split', steps: [] } as const;
-const SCHEDULES = Buffer.from(TITANIC_SCHEDULE);
 
 /** A key that another writer takes at this moment is asked for again this often. */
 const RACES_MAX = 3;
@@ -456,31 +453,15 @@ function without(changes: readonly Change[], requests: readonly RequestUuid[]): 
     .flat();
 }
 
-/** Changes that follow each other and may belong together: all of them are made, or none. */
+/** Changes that belong together: all of them are made, or none. */
 function unitsOf(changes: readonly Change[]): Change[][] {
   const units: Change[][] = [];
   for (const [at, change] of changes.entries()) {
     const [before, unit] = [changes[at - 1], units.at(-1)];
-    if (before !== undefined && unit !== undefined && areOne(before, change)) unit.push(change);
+    if (before?.withNext === true && unit !== undefined) unit.push(change);
     else units.push([change]);
   }
   return units;
-}
-
-function areOne(before: Change, after: Change): boolean {
-  const isStep = before.kind === 'attempt' || before.kind === 'close';
-  // Between the step of a schedule and the request may stand the webhook of that.
-  if (after.kind === 'accept' && isStep) {
-    return isOfSchedule(after) || after.request.service.equals(WEBHOOKS);
-  }
-  // A request and its webhook are one, too.
-  const [first, second] = [before, after].map((change) => requestsOf(change).map(webhookOf)[0]);
-  return first !== undefined && second !== undefined && first.equals(second);
-}
-
-/** What a schedule stores after its step, or a schedule after the end of the one before it (D80). */
-function isOfSchedule({ key, request }: Extract<Change, { readonly kind: 'accept' }>): boolean {
-  return (key !== null && isScheduleKey(key)) || request.service.equals(SCHEDULES);
 }
 
 /** What these changes accept with a claim of this broker. */

@@ -7,10 +7,11 @@ import { Frames } from '../../core/frames.js';
 import { isWhole, WALL_MS_MAX } from '../../core/numbers.js';
 import { unpack } from '../../core/packed.js';
 import type { StoredBody } from '../../broker/ports.js';
+import type { RequestUuid } from '../../store/store.js';
 import type { Host } from '../../node/extension.js';
 import type { TitanicHost } from '../../node/stored.js';
 import type { WebhookWorker } from '../../titanic/machine/webhook-worker.js';
-import { webhookId, webhookOf, WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import { webhookId, WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
 import { detailOf, endOf } from './webhook-outcome.js';
 import { WebhookPlaces } from './webhook-places.js';
@@ -126,8 +127,8 @@ export class Webhooks implements WebhookWorker {
   #begin(delivery: Delivery): void {
     const { reference, host, url } = delivery;
     this.#report(({ titanic }) => {
-      const owner = titanic.ownerOf(reference);
-      if (owner === null) return;
+      const [owner, webhook] = [titanic.ownerOf(reference), titanic.uuidOf(reference)];
+      if (owner === null || webhook === null) return;
       const entry = this.#settings()?.targets.entryOf(url) ?? host;
       if (host !== '' && !this.#places.take(reference, { host, entry, owner })) {
         this.#here.delete(reference);
@@ -135,7 +136,7 @@ export class Webhooks implements WebhookWorker {
         return;
       }
       titanic.dispatched(reference, { number: 0, name: 'webhooks', address: host });
-      if (host !== '') void this.#settle(delivery, this.#send(delivery));
+      if (host !== '') void this.#settle(delivery, this.#send(delivery, webhook));
       else this.#ended(delivery, failed('webhook.malformed', 'what is stored is no webhook'));
     });
   }
@@ -148,11 +149,11 @@ export class Webhooks implements WebhookWorker {
   }
 
   /** How the request ended, and the generation of the webhook. */
-  async #find({ uuid, ...known }: Delivery): Promise<Found | Failed> {
+  async #find({ uuid, ...known }: Delivery, webhookUuid: RequestUuid): Promise<Found | Failed> {
     const { operatorApi, time } = this.#stored;
     const [request, webhook] = await Promise.all([
       operatorApi.history(uuid),
-      operatorApi.history(webhookOf(uuid)),
+      operatorApi.history(webhookUuid),
     ]);
     if (request.kind === 'trouble' || webhook.kind !== 'done') {
       return failed('webhook.store', 'the store cannot be read');
@@ -167,8 +168,8 @@ export class Webhooks implements WebhookWorker {
     return { ended, generation: webhook.value.request.generation };
   }
 
-  async #send(delivery: Delivery): Promise<Result> {
-    const found = await this.#find(delivery);
+  async #send(delivery: Delivery, webhook: RequestUuid): Promise<Result> {
+    const found = await this.#find(delivery, webhook);
     if ('code' in found) return found;
     const { ended, generation } = found;
     const settings = this.#settings();

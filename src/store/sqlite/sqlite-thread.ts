@@ -183,7 +183,7 @@ class StoreThread {
         this.#close();
         break;
       case 'claim':
-      case 'listSchedules':
+      case 'listKept':
       case 'hint':
         throw new Error('a file is no store that brokers share');
     }

@@ -85,6 +85,7 @@ const REQUESTS: Shape<readonly StoredRequest[]> = { put: packRequests, take: unp
 const RESULTS = list(
   tagged<'kind', ChangeResult>('kind', {
     done: null,
+    ended: struct({ webhook: BYTES }),
     passed: null,
     refused: null,
     busy: null,
@@ -125,7 +126,7 @@ const MERGED = struct<NodeMerged>({
 });
 
 const CLAIM_ORDER = struct<ClaimOrder>({
-  wanted: list(struct({ service: BYTES, most: NUMBER })),
+  wanted: list(struct({ service: BYTES, isSchedules: FLAG, most: NUMBER })),
   released: list(struct({ uuid: BYTES, claim: NUMBER })),
   known: maybe(UUIDS),
 });
@@ -165,6 +166,9 @@ const COUNTS: Shape<StoreCounts> = {
     to.number(counts.pending);
     to.number(counts.replied);
     to.number(counts.dead);
+    to.number(counts.schedules);
+    to.number(counts.pauses);
+    to.number(counts.later);
     to.number(counts.bytes);
     to.number(counts.nextNumber);
     OWNER_COUNTS.put(to, counts.owners);
@@ -174,6 +178,9 @@ const COUNTS: Shape<StoreCounts> = {
     pending: from.number(),
     replied: from.number(),
     dead: from.number(),
+    schedules: from.number(),
+    pauses: from.number(),
+    later: from.number(),
     bytes: from.number(),
     nextNumber: from.number(),
     owners: OWNER_COUNTS.take(from),
@@ -264,7 +271,7 @@ export const OPERATIONS = {
   /** From where; at most so many requests and bytes. */
   read: read(tuple<[ReadCursor, number, number]>(CURSOR, NUMBER, NUMBER), CHUNK),
   list: read(tuple<[number]>(NUMBER), REQUESTS),
-  listSchedules: read(tuple<[number]>(NUMBER), REQUESTS),
+  listKept: read(tuple<[number]>(NUMBER), REQUESTS),
   listMap: read(tuple<[string]>(LATIN1), MAP_RECORDS),
   load: read(tuple<[readonly RequestUuid[]]>(UUIDS), list(maybe(CONTENT))),
   /** If a reply has more bytes than given, only its size is returned. */

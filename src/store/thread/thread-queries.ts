@@ -1,4 +1,5 @@
 /** The main thread's side of the query port. The thread starts with the first query. */
+import { numberOfFilter } from '../stored-filter.js';
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
@@ -171,11 +172,12 @@ export class ThreadQueries implements ClosableQueries {
 }
 
 function packedQuery({ filter, states, after, only, except, limit }: PageQuery): PackedPageQuery {
-  const { service, serviceMatch, more } = filter;
+  const { service, serviceMatch, kind, more } = filter;
   return {
     ...boundsOf(filter, after),
     service: service === null ? null : digitsOf(service),
     serviceMatch,
+    kind: numberOfFilter(kind),
     more,
     states: states.reduce((bits, state) => bits | (1 << STATE_NUMBERS[state]), 0),
     only: only === null ? null : digitsOf(only),

@@ -115,7 +115,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   readonly commitMap: Call<'commitMap'> = this.#caller('commitMap');
   readonly read: Call<'read'> = this.#caller('read');
   readonly list: Call<'list'> = this.#caller('list');
-  readonly listSchedules: Call<'listSchedules'> = this.#caller('listSchedules');
+  readonly listKept: Call<'listKept'> = this.#caller('listKept');
   readonly listMap: Call<'listMap'> = this.#caller('listMap');
   readonly load: Call<'load'> = this.#caller('load');
   readonly lookUp: Call<'lookUp'> = this.#caller('lookUp');

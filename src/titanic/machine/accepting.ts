@@ -7,7 +7,6 @@ import { STORED } from './counters.js';
 import type { Claiming } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
-import { webhookOf } from './webhooks.js';
 import { contentOf } from '../../store/fields.js';
 import {
   type ChangeResult,
@@ -63,8 +62,9 @@ export class Accepting {
   limit(who: NewOwner, bytes: number, more = 1, freed = 0): string | null {
     // One that takes the place of another, and is no larger, needs no room.
     if (more === 0 && bytes <= freed) return null;
-    const { options, counts, scheduled, events } = this.#context;
-    const stored = counts.pending + counts.replied + counts.dead + scheduled;
+    const { options, counts, events } = this.#context;
+    const { pending, replied, dead, schedules, pauses, later } = counts;
+    const stored = pending + replied + dead + schedules + pauses + later;
     const text =
       more > 0 && stored + this.#count + more > options.maxOpen
         ? 'titanic.maxOpen is reached'
@@ -127,7 +127,7 @@ export class Accepting {
     const { request } = change;
     if (kind === 'known' || kind === 'another') {
       // The first request has its own.
-      if (webhook !== null) this.#requests.close(webhookOf(request.uuid), () => undefined);
+      if (webhook !== null) this.#requests.close(webhook.request.uuid, () => undefined);
       return;
     }
     if (webhook !== null) this.accepted(webhook.request, party, null);

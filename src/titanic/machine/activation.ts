@@ -123,7 +123,7 @@ export class Activation implements LaterParts {
       },
     );
     if (claims === null) store.list(after, completion);
-    else claims.listSchedules(after, completion);
+    else claims.listKept(after, completion);
   }
 
   #listed(requests: readonly StoredRequest[]): void {

@@ -9,7 +9,7 @@
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
 import { OldestFirst } from '../../core/oldest-first.js';
-import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
+import { SCHEDULE_SERVICE, type TitanicClaims, type TitanicContext } from './context.js';
 import { ENDED } from './fsm.js';
 import { CLAIM } from './open-index.js';
 import type { LaterParts, OpenRequests } from './open-requests.js';
@@ -231,7 +231,7 @@ export class Claiming {
 
   #wanted(isPoll: boolean): Wanted[] {
     const wanted: Wanted[] = [];
-    if (isPoll) wanted.push({ service: SCHEDULES, most: SCHEDULES_MAX });
+    if (isPoll) wanted.push({ service: SCHEDULE_SERVICE, isSchedules: true, most: SCHEDULES_MAX });
     let left = REQUESTS_MAX;
     for (const { key: name } of this.#dirty) {
       if (wanted.length >= SERVICES_MAX || left <= 0) break;
@@ -242,7 +242,7 @@ export class Claiming {
       if (most <= 0) continue;
       left -= most;
       known.hasMore = false;
-      wanted.push({ service: known.name, most });
+      wanted.push({ service: known.name, isSchedules: false, most });
     }
     return wanted;
   }

@@ -13,7 +13,6 @@ import type {
   ClaimStore,
   OwnerCount,
   RequestUuid,
-  ServiceCount,
   Store,
   StoreCounts,
 } from '../../store/store.js';
@@ -25,15 +24,18 @@ import { NO_WEBHOOKS, type WebhookRule } from './webhooks.js';
 export type TitanicReads = Pick<Store, 'list' | 'load' | 'lookUp'>;
 
 /** What it uses of a store that several brokers share. */
-export type TitanicClaims = Pick<ClaimStore, 'claim' | 'listSchedules' | 'hint'>;
+export type TitanicClaims = Pick<ClaimStore, 'claim' | 'listKept' | 'hint'>;
 
-/** The service of the requests that stand for schedules (D80). */
-export const SCHEDULES: Buffer = Buffer.from(TITANIC_SCHEDULE);
+/** The service under which schedules and pauses are stored, and their keys (D80). */
+export const SCHEDULE_SERVICE: Buffer = Buffer.from(TITANIC_SCHEDULE);
 
 const NOTHING: StoreCounts = {
   pending: 0,
   replied: 0,
   dead: 0,
+  schedules: 0,
+  pauses: 0,
+  later: 0,
   bytes: 0,
   nextNumber: 1,
   owners: [],
@@ -49,10 +51,8 @@ export class TitanicContext {
   readonly commits: Commits = new Commits();
   /** True while it serves. Otherwise it is inactive and knows no requests. */
   isActive = false;
-  /** The contents of the store, as last reported. Schedules do not wait for a worker. */
+  /** The contents of the store, as last reported. */
   counts: StoreCounts = NOTHING;
-  /** How many schedules are in the store, which are not in `counts`. */
-  scheduled = 0;
   /** What the store holds for each owner. */
   readonly #owners = new Map<Owner, OwnerCount>();
   /** What the store holds for each service. */
@@ -127,11 +127,8 @@ export class TitanicContext {
   }
 
   counted(counts: StoreCounts): void {
-    const isSchedules = ({ service }: ServiceCount): boolean => service.equals(SCHEDULES);
-    this.scheduled = counts.services.find(isSchedules)?.pending ?? this.scheduled;
-    const services = counts.services.filter((count) => !isSchedules(count));
-    this.counts = { ...counts, pending: counts.pending - this.scheduled, services };
-    this.services.update(services);
+    this.counts = counts;
+    this.services.update(counts.services);
     for (const count of counts.owners) {
       if (count.stored === 0 && count.bytes === 0) this.#owners.delete(count.owner);
       else this.#owners.set(count.owner, count);

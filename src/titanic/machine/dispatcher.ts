@@ -3,6 +3,7 @@
  * acceptance; as many as its workers take, and at most `maxInFlight` in total. A service without
  * workers costs nothing and delays no other.
  */
+import { Partners } from './partners.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import type { DispatchedWorker, EmbeddedServiceApi } from '../../broker/ports.js';
 import { workerText } from '../../store/attempt.js';
@@ -111,6 +112,7 @@ export interface Surplus {
 
 export class Dispatcher {
   readonly index: OpenIndex = new OpenIndex();
+  readonly partners: Partners = new Partners();
   readonly #submitters = new Submitters();
   readonly #context: TitanicContext;
   readonly #scope: Scope;
@@ -177,6 +179,7 @@ export class Dispatcher {
   open(request: StoredRequest, now: number, wall: number, party: string): Slot {
     const { index } = this;
     const slot = index.add(request.uuid);
+    this.partners.opened(request);
     const service = this.#services.findOrAdd(request.service);
     index.set(slot, SERVICE, service.number);
     index.set(slot, PRIORITY, request.priority);
@@ -323,6 +326,7 @@ export class Dispatcher {
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
     this.#submitters.release(index.get(slot, SUBMITTER));
     service.oldest.removeAt(index.get(slot, AGE_PLACE));
+    this.partners.closed(index.uuid(slot));
     index.remove(slot);
     if (--service.open === 0) this.#services.remove(service);
   }

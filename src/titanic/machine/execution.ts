@@ -24,7 +24,6 @@ import { packFailure } from '../../store/failure-codec.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Progress } from './progress.js';
 import type { Change } from '../../store/store.js';
-import { dueWebhook, isLastWebhook } from './webhooks.js';
 
 export class Execution {
   readonly #context: TitanicContext;
@@ -70,12 +69,15 @@ export class Execution {
     const since = index.getDouble(slot, SINCE);
     const claim = index.get(slot, CLAIM);
     const { worker } = this.#dispatcher.delivery(slot, wall);
-    if (isLastWebhook(this.#dispatcher.serviceOf(slot).name, frames.count - from)) {
+    // The worker of webhooks replies with a second frame if the request is dead: an operator may have it tried again.
+    const isWebhook = this.#dispatcher.partners.requestOf(uuid) !== null;
+    if (isWebhook && frames.count - from === 1) {
       increment(counters.of(shown), STORED.completed);
       this.#requests.close(uuid, () => undefined);
       return;
     }
     const generation = index.get(slot, GENERATION);
+    const before = this.#requests.webhooks.due(slot, 'replied');
     this.#dispatcher.step(slot, REPLIED);
     const change: Change = {
       kind: 'reply',
@@ -87,7 +89,7 @@ export class Execution {
       expiresAt: livesFrom + options.replyTtlMs,
     };
     this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
-      before: dueWebhook(uuid, generation, 'replied', wall),
+      before,
       committed: ({ kind }) => {
         if (kind === 'done') {
           const counts = counters.of(shown);

@@ -37,11 +37,6 @@ export class Figures {
     return this.#context.owners;
   }
 
-  /** Schedules in the store. */
-  get scheduled(): number {
-    return this.#context.scheduled;
-  }
-
   /** What the store holds for each service, as far as it is kept by name. */
   get services(): StoredServices {
     return this.#context.services;

@@ -3,6 +3,7 @@
  * end is decided here, committed by the writer, and reported to those who wait once it may be shown
  * (D14).
  */
+import { type KnownKind, knownKind } from '../../store/record-kind.js';
 import type { Asker } from '../../broker/ports.js';
 import { oneLine } from '../../core/escape.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
@@ -12,7 +13,7 @@ import { STORED } from './counters.js';
 import { Answers, deadStatusFrame } from './answers.js';
 import { claimOf, continuedClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
-import { SCHEDULES, type TitanicContext } from './context.js';
+import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { LookUp } from './lookups.js';
 import type { Scope } from './scope.js';
@@ -36,7 +37,7 @@ import {
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
 import { WebhookEnds } from './webhook-ends.js';
-import { hasWebhook, rearmed } from './webhooks.js';
+import { rearmed } from './webhooks.js';
 import { type Intent, type IntentMaker, Writer } from './writer.js';
 
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -349,10 +350,31 @@ export class OpenRequests {
    *   have it
    */
   restore(request: StoredRequest, claimed: ClaimedRequest | null = null): void {
-    if (request.service.equals(SCHEDULES)) {
+    const kind = knownKind(request.kind);
+    // What only a later version knows is kept, and nothing is done with it.
+    if (kind === null) return;
+    this.#restored[kind](request, claimed);
+  }
+
+  /** By kind. The compiler asks for each. */
+  readonly #restored: Readonly<
+    Record<KnownKind, (request: StoredRequest, claimed: ClaimedRequest | null) => void>
+  > = {
+    request: (request, claimed) => {
+      this.#restoreWork(request, claimed);
+    },
+    webhook: (request, claimed) => {
+      this.#restoreWork(request, claimed);
+    },
+    schedule: (request, claimed) => {
       this.#later.restoreSchedule(request, claimed);
-      return;
-    }
+    },
+    pause: (request, claimed) => {
+      this.#later.restoreSchedule(request, claimed);
+    },
+  };
+
+  #restoreWork(request: StoredRequest, claimed: ClaimedRequest | null): void {
     const known = this.dispatcher.index.find(request.uuid);
     if (known !== NO_SLOT && this.#isBeingDecided(known)) {
       this.#again.set(request.uuid.toString('latin1'), [request, claimed]);
@@ -380,15 +402,19 @@ export class OpenRequests {
    * A dead request is pending again.
    * @param by who retried it
    */
-  reopen({ uuid, generation, reason }: ListedRequest, by: string, done: ChangeCallback): void {
+  reopen(
+    { uuid, kind, generation, reason, partner }: ListedRequest,
+    by: string,
+    done: ChangeCallback,
+  ): void {
     const { answer, decided } = this.#inTime(done);
     const { wall, livesFrom, options } = this.#context;
     const expiresAt = livesFrom + options.requestTtlMs;
     const attempt = retryEntry(by, wall, reason);
     const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
-    const before = hasWebhook(uuid)
-      ? [rearmed(uuid, generation + 1, expiresAt, wall, options)]
-      : [];
+    // A webhook that is retried is told of the same end again.
+    const isTold = kind === 'request' && partner.length > 0;
+    const before = isTold ? [rearmed(partner, generation + 1, expiresAt, wall, options)] : [];
     this.intend('', change, 0, {
       before,
       ...this.until(answer),
@@ -524,27 +550,28 @@ export class OpenRequests {
     const at = this.#context.wall;
     const keyUntil = this.#context.livesFrom + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
-    // Of another owner's request, which stays, its webhook hears nothing.
-    const before = by === ANY_OWNER ? this.webhooks.due(uuid, slot, 'cancelled') : [];
+    const before = slot === NO_SLOT ? [] : this.webhooks.due(slot, 'cancelled');
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
       before,
       ...this.until(answer),
       committed: (result) => {
-        const { kind } = result;
-        if (kind === 'denied') {
+        const isEnded = isEnd(result);
+        if (result.kind === 'denied') {
           // An asker that got a failure gets no second answer.
           if (!report.isCalled()) denied();
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
-        if (kind === 'done') this.#context.hints?.ended(uuid);
-        if (kind === 'done' && by !== ANY_OWNER) this.webhooks.cancelled(uuid);
+        if (isEnded) this.#context.hints?.ended(uuid);
+        if (result.kind === 'ended' && before.length === 0) {
+          this.webhooks.cancelled(result.webhook);
+        }
         this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
-        if (by === ANY_OWNER || (kind === 'done' && isOpen)) this.end(uuid, 'unknown');
-        else if (kind === 'done') this.answers.answerWaitersClosed(uuid, by);
-        report(kind === 'done' ? 'done' : 'passed');
+        if (by === ANY_OWNER || (isEnded && isOpen)) this.end(uuid, 'unknown');
+        else if (isEnded) this.answers.answerWaitersClosed(uuid, by);
+        report(isEnded ? 'done' : 'passed');
       },
       doubtful: () => {
         this.end(uuid, 'changed');
@@ -590,6 +617,7 @@ export class OpenRequests {
     const party = this.dispatcher.partyOf(slot);
     const generation = index.get(slot, GENERATION);
     const { shown } = this.dispatcher.serviceOf(slot);
+    const due = this.webhooks.due(slot, 'dead');
     this.dispatcher.step(slot, DIED);
     const { counters, events, options, wall: at, livesFrom } = this.#context;
     const failure = last?.failure ?? null;
@@ -609,10 +637,7 @@ export class OpenRequests {
     };
     const bytes = last?.attempt.attempt.failure?.length ?? 0;
     const outcome: CommitCallbacks = {
-      before: [
-        ...(last === null ? [] : [{ ...last.attempt, ...continuedClaim(claim) }]),
-        ...this.webhooks.due(uuid, slot, 'dead'),
-      ],
+      before: [...(last === null ? [] : [{ ...last.attempt, ...continuedClaim(claim) }]), ...due],
       committed: ({ kind }) => {
         if (kind === 'done') {
           increment(counters.of(shown), STORED.dead);
@@ -636,14 +661,14 @@ export class OpenRequests {
     const uuid = this.dispatcher.index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
     const { shown } = this.dispatcher.serviceOf(slot);
-    const before = this.webhooks.due(uuid, slot, 'expired');
+    const before = this.webhooks.due(slot, 'expired');
     this.dispatcher.step(slot, EXPIRED);
     const { counters, events, options, wall: at, livesFrom } = this.#context;
     const keyUntil = livesFrom + options.keyTtlMs;
     this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
       before,
-      committed: ({ kind }) => {
-        if (kind !== 'done') {
+      committed: (result) => {
+        if (!isEnd(result)) {
           this.end(uuid, 'changed');
           return;
         }
@@ -695,6 +720,11 @@ export class OpenRequests {
     this.#again.delete(key);
     return again;
   }
+}
+
+/** Whether a close or an expiry has ended a request. */
+function isEnd({ kind }: ChangeResult): boolean {
+  return kind === 'done' || kind === 'ended';
 }
 
 /** Passes on only the first result that it is given. */

@@ -1,17 +1,17 @@
 /**
  * What operators have paused: services, whose requests wait, and schedules, for which nothing is stored
- * when they are due. A pause is kept like a schedule, as a pending request for `titanic.schedule`, but one
- * that is never due. So it survives a restart, and the other node of the pair and the brokers that share the
- * store have it, too. Its body is a frame of JSON, `{"pause": "service"}` or `{"pause": "schedule"}`, and a
- * frame with the name of the service or the uuid of the schedule.
+ * when they are due. A pause is a record of its own kind that is never due. So it survives a restart, and the
+ * other node of the pair and the brokers that share the store have it, too. Its body is its target: a frame
+ * `service` or `schedule`, and a frame with the name of the service or the uuid of the schedule.
  */
+import { NO_PARTNER } from '../../store/fields.js';
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import { Frames } from '../../core/frames.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
 import { pack, packedBytes } from '../../core/packed.js';
 import { ANONYMOUS, newRequest } from '../../store/request.js';
 import type { ChangeResult, RequestUuid, StoreFailure } from '../../store/store.js';
-import { SCHEDULES, type TitanicContext } from './context.js';
+import { SCHEDULE_SERVICE, type TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import type { Uuids } from './uuid.js';
 
@@ -40,22 +40,15 @@ interface Pause {
   listed: number;
 }
 
-/** What a body says is paused; `null`: it is not that of a pause. */
-export function readPause(frames: Frames): PauseTarget | null {
+/** What the body of a pause says is paused; `null`: it says nothing that this program knows. */
+export function targetIn(frames: Frames): PauseTarget | null {
   if (frames.count !== 2) return null;
-  const head = frames.view(0).toString('latin1');
-  for (const kind of ['service', 'schedule'] as const) {
-    if (head === headOf(kind)) return { kind, of: frames.copy(1) };
-  }
-  return null;
+  const kind = frames.view(0).toString('latin1');
+  return kind === 'service' || kind === 'schedule' ? { kind, of: frames.copy(1) } : null;
 }
 
 function keyOf({ kind, of }: PauseTarget): string {
   return `${kind} ${of.toString('latin1')}`;
-}
-
-function headOf(kind: PauseTarget['kind']): string {
-  return JSON.stringify({ pause: kind });
 }
 
 export class Pauses {
@@ -150,14 +143,15 @@ export class Pauses {
   #pause(target: PauseTarget, over: ChangeCallback): void {
     const { wall } = this.#context;
     const frames = new Frames();
-    const head = Buffer.from(headOf(target.kind));
+    const head = Buffer.from(target.kind);
     frames.push(head, 0, head.length);
     frames.push(target.of, 0, target.of.length);
     const body = Buffer.allocUnsafeSlow(packedBytes(frames, 0, frames.count));
     pack(frames, 0, frames.count, body, 0, false);
     const never = wall + DURATION_MS_MAX;
     const request = newRequest(this.#uuids.next(wall), body.length, {
-      ...{ service: SCHEDULES, owner: ANONYMOUS, isShared: false, priority: 0, maxAttempts: 1 },
+      ...{ kind: 'pause', service: SCHEDULE_SERVICE, owner: ANONYMOUS, isShared: false },
+      ...{ partner: NO_PARTNER, priority: 0, maxAttempts: 1 },
       ...{ acceptedAt: wall, notBefore: never, expiresAt: never },
     });
     const ended = (result: ChangeResult | null): void => {

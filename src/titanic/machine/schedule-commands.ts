@@ -3,12 +3,13 @@
  * Commands for the same name are carried out one after the other, and none before all schedules in
  * the store are known.
  */
+import { NO_PARTNER } from '../../store/fields.js';
 import type { Asker } from '../../broker/ports.js';
 import { escapeName } from '../../core/escape.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
 import type { Accepting } from './accepting.js';
 import { status, STATUS_OK } from './answers.js';
-import { SCHEDULES, type TitanicContext } from './context.js';
+import { SCHEDULE_SERVICE, type TitanicContext } from './context.js';
 import { firstDue } from './due-times.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { ownerOf } from './ownership.js';
@@ -277,7 +278,15 @@ export class ScheduleCommands {
     const more = Math.max(0, perHourOf(facts) - perHourOf(known?.facts ?? null));
     const { wall } = this.#context;
     const request = newRequest(this.#uuids.next(wall), body.length, {
-      ...{ service: SCHEDULES, owner, isShared: false, priority: 0, maxAttempts: ATTEMPTS_MAX },
+      ...{
+        kind: 'schedule',
+        partner: NO_PARTNER,
+        service: SCHEDULE_SERVICE,
+        owner,
+        isShared: false,
+        priority: 0,
+        maxAttempts: ATTEMPTS_MAX,
+      },
       ...{ acceptedAt: wall, notBefore: due, expiresAt: wall + DURATION_MS_MAX },
     });
     // In a shared store it is this broker that stores what it is due for.

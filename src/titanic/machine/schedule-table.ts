@@ -2,6 +2,7 @@
  * The schedules that a node knows: by uuid, by owner and name, and what each holds in its state (see
  * `schedule-fsm.ts`).
  */
+import type { RecordKind } from '../../store/record-kind.js';
 import { present } from '../../core/assert.js';
 import { Chain, ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
@@ -45,6 +46,8 @@ export function perHourOf(facts: ScheduleFacts | null): number {
 export class Schedule {
   readonly slot: number;
   readonly uuid: RequestUuid;
+  /** `pause` until it is read. */
+  readonly kind: RecordKind;
   readonly owner: Owner;
   readonly generation: number;
   /** Wall milliseconds. */
@@ -75,6 +78,7 @@ export class Schedule {
     this.claim = claim;
     this.uuid = Buffer.from(request.uuid);
     this.owner = request.owner;
+    this.kind = request.kind;
     this.generation = request.generation;
     this.acceptedAt = request.acceptedAt;
     this.bodyBytes = request.bodyBytes;

@@ -17,7 +17,7 @@ import { claimOf, continuedClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import type { Acceptance, ChangeCallback, OpenRequests } from './open-requests.js';
-import { Pauses, type PauseTarget, readPause } from './pauses.js';
+import { Pauses, type PauseTarget, targetIn } from './pauses.js';
 import { chosenBy } from './options.js';
 import { ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
@@ -32,7 +32,7 @@ import {
 } from './schedule-table.js';
 import type { Scope } from './scope.js';
 import { newRequest } from '../../store/request.js';
-import { extraOf } from '../../store/fields.js';
+import { extraOf, NO_PARTNER } from '../../store/fields.js';
 import {
   type Change,
   type ChangeResult,
@@ -44,7 +44,7 @@ import {
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { STEP_MS } from './wall-clock.js';
-import { acceptWebhook, withWebhook } from './webhooks.js';
+import { acceptWebhook } from './webhooks.js';
 
 /**
  * Maximum number whose requests are being stored at once, and of the bytes of their bodies; the first may
@@ -337,10 +337,10 @@ export class Schedules {
       return;
     }
     const frames = unpacked(stored.body);
-    const pause = readPause(frames);
-    if (pause !== null) {
+    if (schedule.kind === 'pause') {
       this.#table.step(schedule, 'forgotten');
-      this.#pauses.add(schedule.uuid, pause, schedule.listed);
+      const target = targetIn(frames);
+      if (target !== null) this.#pauses.add(schedule.uuid, target, schedule.listed);
       return;
     }
     const read = readTspSchedule(frames, 0);
@@ -599,9 +599,9 @@ export class Schedules {
     pack(frames, read.body, frames.count, body, 0, false);
     const { wall } = this.#context;
     const { webhook: url } = read.options;
-    const usual = this.#uuids.next(wall);
-    const request = newRequest(url === null ? usual : withWebhook(usual), bodyBytes, {
-      ...{ service: frames.copy(read.service), owner },
+    const request = newRequest(this.#uuids.next(wall), bodyBytes, {
+      ...{ kind: 'request', service: frames.copy(read.service), owner },
+      partner: url === null ? NO_PARTNER : this.#uuids.next(wall),
       ...chosenBy(read.options, this.#context),
     });
     const key = scheduleKey(read.name, timeText(at));

@@ -39,7 +39,7 @@ import { NO_SLOT } from './open-index.js';
 import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { newRequest } from '../../store/request.js';
-import { extraOf } from '../../store/fields.js';
+import { extraOf, NO_PARTNER } from '../../store/fields.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
@@ -51,7 +51,7 @@ import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, WaitingRequests } from './waiting-requests.js';
-import { acceptWebhook, webhookBytes, withWebhook } from './webhooks.js';
+import { acceptWebhook, webhookBytes } from './webhooks.js';
 import type { Intent } from './writer.js';
 
 /** Services whose requests change nothing. */
@@ -243,12 +243,11 @@ export class TitanicServices {
     const { id, party, owner, memory, body, key, extra, saysExisted } = waiting;
     const url = this.#webhooks.get(number);
     this.#webhooks.delete(number);
-    const usual = this.#uuids.next(waiting.acceptedAt);
-    const request = newRequest(
-      url === undefined ? usual : withWebhook(usual),
-      body.length,
-      waiting,
-    );
+    const request = newRequest(this.#uuids.next(waiting.acceptedAt), body.length, {
+      ...waiting,
+      kind: 'request',
+      partner: url === undefined ? NO_PARTNER : this.#uuids.next(waiting.acceptedAt),
+    });
     const { replyTtlMs } = this.#context.options;
     const webhook = url === undefined ? null : acceptWebhook(request, url, replyTtlMs);
     const bytes = body.length + (extra === null ? 0 : extra.length);

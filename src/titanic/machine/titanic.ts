@@ -322,6 +322,13 @@ export class Titanic implements InternalService, InternalClient {
     return this.#requests.trouble;
   }
 
+  /** The uuid of a request that is with its worker; `null`: it is withdrawn, which the worker will be told. */
+  uuidOf(slot: Slot): RequestUuid | null {
+    const { dispatcher } = this.#activation;
+    const isThere = !this.#isStale && dispatcher.isWithBroker(slot);
+    return isThere ? dispatcher.index.uuid(slot) : null;
+  }
+
   /** Who stored a request that is with its worker; `null`: it is withdrawn, which the worker will be told. */
   ownerOf(slot: Slot): Owner | null {
     const { dispatcher } = this.#activation;

@@ -3,14 +3,7 @@ import type { Change, RequestUuid } from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import { ATTEMPTS, GENERATION, NO_SLOT, type Slot } from './open-index.js';
-import {
-  dueWebhook,
-  hasWebhook,
-  type WebhookOutcome,
-  webhookOf,
-  WEBHOOKS,
-  withWebhook,
-} from './webhooks.js';
+import { dueWebhook, type WebhookOutcome } from './webhooks.js';
 
 /** Commits a change, again after a failure. */
 type Commit = (change: Change, committed: () => void) => void;
@@ -26,37 +19,39 @@ export class WebhookEnds {
     this.#commit = commit;
   }
 
-  /** What is stored with the end of a request. @param slot `NO_SLOT`: it is not open here */
-  due(uuid: RequestUuid, slot: Slot, outcome: WebhookOutcome): readonly Change[] {
-    const { index } = this.#dispatcher;
-    const generation = slot === NO_SLOT ? 0 : index.get(slot, GENERATION);
-    return dueWebhook(uuid, generation, outcome, this.#context.wall);
+  /** What is stored with the end of a request that is open here. */
+  due(slot: Slot, outcome: WebhookOutcome): readonly Change[] {
+    const { index, partners } = this.#dispatcher;
+    const webhook = partners.webhookOf(index.uuid(slot));
+    if (webhook === null) return [];
+    return [dueWebhook(webhook, index.get(slot, GENERATION), outcome, this.#context.wall)];
   }
 
-  /** Its owner closed it, and it was not open here. */
-  cancelled(uuid: RequestUuid): void {
-    const [due] = this.due(uuid, NO_SLOT, 'cancelled');
-    if (due === undefined) return;
-    this.#commit(due, () => {
-      this.ended(uuid);
+  /** A request was closed that was not open here: the store told of its webhook. */
+  cancelled(webhook: RequestUuid): void {
+    this.#commit(dueWebhook(webhook, 0, 'cancelled', this.#context.wall), () => {
+      this.#arrived(webhook);
     });
   }
 
   /** A request has ended. In a shared store, its webhook is found by a claim. */
   ended(uuid: RequestUuid): void {
-    if (!hasWebhook(uuid)) return;
-    const slot = this.#dispatcher.index.find(webhookOf(uuid));
+    const webhook = this.#dispatcher.partners.webhookOf(uuid);
+    if (webhook !== null) this.#arrived(webhook);
+  }
+
+  #arrived(webhook: RequestUuid): void {
+    const slot = this.#dispatcher.index.find(webhook);
     if (slot !== NO_SLOT) this.#dispatcher.arrived(slot, this.#context.now, this.#context.wall);
   }
 
   /** All pending requests are listed: the requests of some webhooks may not be among them. */
   lookForEnds(): void {
-    const { index } = this.#dispatcher;
-    for (const slot of [...this.#dispatcher.slots()]) {
-      const { name } = this.#dispatcher.serviceOf(slot);
-      if (!name.equals(WEBHOOKS) || index.get(slot, ATTEMPTS) > 0) continue;
-      const uuid = withWebhook(index.uuid(slot));
-      if (index.find(uuid) === NO_SLOT) this.ended(uuid);
+    const { index, partners } = this.#dispatcher;
+    for (const [webhook, request] of partners.all()) {
+      const slot = index.find(webhook);
+      const isWaiting = slot !== NO_SLOT && index.get(slot, ATTEMPTS) === 0;
+      if (isWaiting && index.find(request) === NO_SLOT) this.#arrived(webhook);
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Webhooks of stored requests. What tells a webhook is a stored request itself, for `titanic.webhook`: it is
- * stored in the transaction that stores the request, and waits for the end of it. The transaction of that
+ * Webhooks of stored requests. What tells a webhook is a record of its own kind, for `titanic.webhook`, and either
+ * names the other as its partner. It is stored in the transaction that stores the request, and waits for the end of it. The transaction of that
  * end also stores an attempt of it, whose reason is the outcome: from then on it is due, and is sent, tried again
  * and given up like any other. So no crash separates an end from its webhook.
  *
@@ -39,35 +39,9 @@ const GENERATIONS = 1000;
 const UUID_CHARACTERS = 32;
 const TIME_CHARACTERS = String(WALL_MS_MAX).length;
 
-const VERSION = 6;
-const RANDOM_BITS = 0x0f;
-/** UUIDs of version 8 may have any meaning (RFC 9562 §5.8): here, that the request has a webhook. */
-const MARKED = 0x80;
-const USUAL = 0x70;
-
-export function hasWebhook(uuid: RequestUuid): boolean {
-  return ((uuid[VERSION] ?? 0) & ~RANDOM_BITS) === MARKED;
-}
-
-/** The uuid of a request that has a webhook, made of a usual one. */
-export function withWebhook(uuid: RequestUuid): RequestUuid {
-  return ofVersion(uuid, MARKED);
-}
-
-/** The uuid of what tells the webhook of a request. */
-export function webhookOf(uuid: RequestUuid): RequestUuid {
-  return ofVersion(uuid, USUAL);
-}
-
 /** For receivers: the same in every attempt, another one if an operator had a dead request tried again. */
 export function webhookId(uuid: RequestUuid, generation: number): string {
   return `${uuidText(uuid)}-${Math.floor(generation / GENERATIONS)}`;
-}
-
-function ofVersion(uuid: RequestUuid, version: number): RequestUuid {
-  const other = Buffer.from(uuid);
-  other[VERSION] = version | ((other[VERSION] ?? 0) & RANDOM_BITS);
-  return other;
 }
 
 /** Size of the body of what tells a webhook. @param serviceBytes of the name of the request's service */
@@ -76,7 +50,11 @@ export function webhookBytes(url: string, serviceBytes: number): number {
   return sizes.reduce((sum, size) => sum + packedFrameBytes(size), 0);
 }
 
-/** What tells the webhook of a new request. @param replyTtlMs how long a reply is kept */
+/**
+ * What tells the webhook of a new request.
+ * @param request its partner is the uuid of the webhook
+ * @param replyTtlMs how long a reply is kept
+ */
 export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: number): Acceptance {
   const { owner, isShared, acceptedAt, expiresAt } = request;
   const time = String(acceptedAt).padStart(TIME_CHARACTERS, '0');
@@ -87,8 +65,9 @@ export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: n
   const extra = extraOf(null, BACKOFF);
   return {
     kind: 'accept',
-    request: newRequest(webhookOf(request.uuid), body.length, {
-      ...{ service: WEBHOOKS, owner, isShared, priority: 0, maxAttempts: ATTEMPTS_MAX, acceptedAt },
+    request: newRequest(request.partner, body.length, {
+      ...{ kind: 'webhook', partner: request.uuid, service: WEBHOOKS, owner, isShared },
+      ...{ priority: 0, maxAttempts: ATTEMPTS_MAX, acceptedAt },
       ...timesOf(expiresAt, replyTtlMs),
     }),
     body,
@@ -105,9 +84,13 @@ function timesOf(endsBy: number, replyTtlMs: number): { notBefore: number; expir
 /** The reason of the entry in its history that separates the ends of a request. */
 export const REARMED = 'waits: the request is tried again';
 
-/** A dead request is to be tried again: its webhook waits for the next end. @param endsBy its `expiresAt` */
+/**
+ * A dead request is to be tried again: its webhook waits for the next end.
+ * @param generation of the request
+ * @param endsBy its `expiresAt`
+ */
 export function rearmed(
-  uuid: RequestUuid,
+  webhook: RequestUuid,
   generation: number,
   endsBy: number,
   wall: number,
@@ -116,7 +99,7 @@ export function rearmed(
   const { notBefore, expiresAt } = timesOf(endsBy, replyTtlMs);
   return {
     kind: 'retry',
-    ...{ uuid: webhookOf(uuid), generation: generation * GENERATIONS, expiresAt },
+    ...{ uuid: webhook, generation: generation * GENERATIONS, expiresAt },
     // It is dispatched from its end on.
     attempt: {
       ...{ worker: '', startedAt: wall, endedAt: notBefore, reason: REARMED },
@@ -125,36 +108,17 @@ export function rearmed(
   };
 }
 
-const NONE: readonly Change[] = [];
-
-/** What is stored with the end of a request: its webhook is due. */
+/** What is stored with the end of a request: its webhook is due. @param generation of the request */
 export function dueWebhook(
-  uuid: RequestUuid,
+  webhook: RequestUuid,
   generation: number,
   outcome: WebhookOutcome,
   at: number,
-): readonly Change[] {
-  if (!hasWebhook(uuid)) return NONE;
+): Change {
   const attempt = { worker: '', startedAt: at, endedAt: at, reason: outcome };
-  return [
-    {
-      kind: 'attempt',
-      ...{
-        uuid: webhookOf(uuid),
-        generation: generation * GENERATIONS,
-        attempts: 1,
-        notBefore: at,
-      },
-      attempt: { ...attempt, failure: null, extra: null },
-    },
-  ];
-}
-
-/**
- * Whether a webhook is done with, so that nothing is kept of it. Its worker replies with a second frame if the
- * request is dead: an operator may have it tried again, and it ends once more.
- * @param frames of the reply
- */
-export function isLastWebhook(service: Buffer, frames: number): boolean {
-  return frames === 1 && service.equals(WEBHOOKS);
+  return {
+    kind: 'attempt',
+    ...{ uuid: webhook, generation: generation * GENERATIONS, attempts: 1, notBefore: at },
+    attempt: { ...attempt, failure: null, extra: null },
+  };
 }

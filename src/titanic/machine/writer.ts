@@ -388,7 +388,8 @@ export class Writer {
 }
 
 function changesOf({ before, change }: Intent): readonly Change[] {
-  return before === undefined || before.length === 0 ? [change] : [...before, change];
+  if (before === undefined || before.length === 0) return [change];
+  return [...before.map((each): Change => ({ ...each, withNext: true })), change];
 }
 
 function namesOf(change: Change): string[] {

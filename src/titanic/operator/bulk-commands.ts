@@ -1,4 +1,5 @@
 /** Operators' commands for many requests: which are meant, how many there are, and what is done to each. */
+import { isWork } from '../../store/record-kind.js';
 import { escapeName } from '../../core/escape.js';
 import type { Moment } from '../../core/moment.js';
 import type { ListedRequest, Selection, StoreQueries } from '../../store/queries.js';
@@ -8,7 +9,6 @@ import {
   type StoredRequest,
   type StoredState,
 } from '../../store/store.js';
-import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { isBeingDecided } from '../machine/fsm.js';
 import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
@@ -33,14 +33,18 @@ const USUAL_STATES: Readonly<Record<BulkAct, readonly ShownState[]>> = {
 /** How many services are told apart in one answer: the next one counts the rest. */
 const GROUPS_MAX = 10_000;
 
-/** @param usual the states if none is named */
+/**
+ * @param usual the states if none is named
+ * @param kinds what is meant if no kind is named
+ */
 export function selected(
   { context, requests }: OperatorHost,
   { filter, state, after }: RequestSelection,
   usual: readonly ShownState[],
+  kinds: 'listed' | 'work',
 ): Selection {
   const { acceptedAfter, acceptedBefore, diedAfter, diedBefore, ...others } = filter;
-  const { service, serviceMatch, uuid, ...row } = others;
+  const { service, serviceMatch, uuid, kind, ...row } = others;
   const states = new Set((state === null ? usual : [state]).map(storedState));
   const timeOf = (moment: Moment | null): number | null => {
     if (moment === null) return null;
@@ -50,7 +54,7 @@ export function selected(
   const leavesOut = state === 'pending' || !usual.includes('dispatched');
   return {
     filter: {
-      ...{ service, serviceMatch, uuid },
+      ...{ service, serviceMatch, uuid, kind: kind ?? kinds },
       acceptedAfter: timeOf(acceptedAfter),
       acceptedBefore: timeOf(acceptedBefore),
       more: { ...row, diedAfter: timeOf(diedAfter), diedBefore: timeOf(diedBefore) },
@@ -64,11 +68,6 @@ export function selected(
 
 function storedState(state: ShownState): StoredState {
   return state === 'dispatched' ? 'pending' : state;
-}
-
-/** Schedules and pauses are ended one by one. */
-function isOfSchedules(service: Buffer | null): boolean {
-  return service?.toString('latin1') === TITANIC_SCHEDULE;
 }
 
 /** Dead requests whose retry is being committed. */
@@ -115,16 +114,14 @@ export class BulkCommands {
   }
 
   count(act: BulkAct, selection: RequestSelection, answer: Answer): void {
-    const chosen = selected(this.#host, selection, USUAL_STATES[act]);
+    const chosen = selected(this.#host, selection, USUAL_STATES[act], 'work');
     this.#queries.groups({ ...chosen, by: 'service', limit: GROUPS_MAX }, (page) => {
       if ('kind' in page) {
         answer({ kind: 'trouble', text: page.message });
         return;
       }
       const { groups, next, scanned } = page;
-      const count = groups.reduce((sum, { service, count: of }) => {
-        return isOfSchedules(service) ? sum : sum + of;
-      }, 0);
+      const count = groups.reduce((sum, { count: of }) => sum + of, 0);
       answer({ kind: 'done', value: { count, next, scanned } });
     });
   }
@@ -132,7 +129,7 @@ export class BulkCommands {
   run(act: BulkAct, selection: RequestSelection, limit: number, by: string, answer: Answer): void {
     const run: BulkRun = new BulkRun(
       {
-        selection: selected(this.#host, selection, USUAL_STATES[act]),
+        selection: selected(this.#host, selection, USUAL_STATES[act], 'work'),
         limit,
         obstacle: () => this.#host.requests.obstacle(),
         now: () => this.#host.context.now,
@@ -183,8 +180,9 @@ export class BulkCommands {
    * Checks again, because the request was read a while ago.
    * @param wanted `null`: whether a worker has it or not
    */
-  #mayClose({ uuid, service, state }: StoredRequest, wanted: ShownState | null): boolean {
-    if (isOfSchedules(service)) return false;
+  #mayClose({ uuid, kind, state }: StoredRequest, wanted: ShownState | null): boolean {
+    // Schedules and pauses are ended one by one.
+    if (!isWork(kind)) return false;
     const { dispatcher } = this.#host.requests;
     const slot = dispatcher.index.find(uuid);
     if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(uuid);

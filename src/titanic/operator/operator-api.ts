@@ -5,6 +5,7 @@
 import type { Moment } from '../../core/moment.js';
 import type { Bodies } from '../../store/bodies.js';
 import type { GroupPage, ListedRequest, RequestHistory, Scan } from '../../store/queries.js';
+import type { RecordKind } from '../../store/record-kind.js';
 import type { Owner, RequestUuid, StoredState } from '../../store/store.js';
 import type { PauseTarget } from '../machine/pauses.js';
 import type { Grouping, RowFilter, StoredFilter } from '../../store/stored-filter.js';
@@ -21,9 +22,12 @@ export interface ShownRequest extends Omit<ListedRequest, 'state'> {
 type Times = 'acceptedAfter' | 'acceptedBefore' | 'diedAfter' | 'diedBefore';
 
 /** Which requests, with times as operators give them. Null: any. */
-export type RequestFilter = Omit<StoredFilter, Times | 'more'> &
+export type RequestFilter = Omit<StoredFilter, Times | 'kind' | 'more'> &
   Omit<RowFilter, Times> &
-  Readonly<Record<Times, Moment | null>>;
+  Readonly<Record<Times, Moment | null>> & {
+    /** Null: those that lists show; for commands, what is sent to workers. */
+    readonly kind: RecordKind | null;
+  };
 
 export interface RequestSelection {
   readonly filter: RequestFilter;
@@ -49,7 +53,7 @@ export interface ShownPage extends Scan {
 export type BulkAct = 'retry' | 'purge' | 'cancel';
 
 type OfNode = 'not_active' | 'store' | 'not_claimed';
-type OfRequest = 'commit' | 'retry' | 'delay';
+type OfRequest = 'commit' | 'retry' | 'delay' | 'unknown_kind';
 type OfService = 'paused' | 'no_worker' | 'queue' | 'worker';
 
 /** Why a pending request is not at a worker. */

@@ -5,7 +5,6 @@
 import { escapeName } from '../../core/escape.js';
 import type { Bodies } from '../../store/bodies.js';
 import { BulkCommands, Reopening, selected } from './bulk-commands.js';
-import { SCHEDULES } from '../machine/context.js';
 import { type Delivery, storedWorker } from '../machine/dispatcher.js';
 import type { OperatorHost } from '../machine/operator-host.js';
 import type {
@@ -46,7 +45,7 @@ const UNKNOWN = {
 } as const;
 const UNKNOWN_SCHEDULE = { kind: 'unknown', text: 'no such schedule' } as const;
 const OF_SCHEDULES: StoredFilter = {
-  ...{ service: SCHEDULES, serviceMatch: 'exact', uuid: null },
+  ...{ service: null, serviceMatch: 'exact', kind: 'schedule', uuid: null },
   ...{ acceptedAfter: null, acceptedBefore: null },
   more: {
     ...{ reason: null, pattern: null, code: null, header: null },
@@ -77,25 +76,31 @@ export class Operator {
 
   list(query: ListQuery, answer: Answer<ShownPage>): void {
     const { state, limit } = query;
-    this.#queries.page({ ...selected(this.#host, query, SHOWN_STATES), limit }, (page) => {
-      if ('kind' in page) {
-        answer(trouble(page));
-        return;
-      }
-      // The state may have changed meanwhile, but a list shows the moment when it was requested.
-      const requests = page.requests.map((request) => ({
-        ...request,
-        state: state ?? this.#stateOf(request),
-      }));
-      answer({ kind: 'done', value: { ...page, requests } });
-    });
+    this.#queries.page(
+      { ...selected(this.#host, query, SHOWN_STATES, 'listed'), limit },
+      (page) => {
+        if ('kind' in page) {
+          answer(trouble(page));
+          return;
+        }
+        // The state may have changed meanwhile, but a list shows the moment when it was requested.
+        const requests = page.requests.map((request) => ({
+          ...request,
+          state: state ?? this.#stateOf(request),
+        }));
+        answer({ kind: 'done', value: { ...page, requests } });
+      },
+    );
   }
 
   groups(query: GroupsQuery, answer: Answer<GroupPage>): void {
     const { by, limit } = query;
-    this.#queries.groups({ ...selected(this.#host, query, SHOWN_STATES), by, limit }, (page) => {
-      answer('kind' in page ? trouble(page) : { kind: 'done', value: page });
-    });
+    this.#queries.groups(
+      { ...selected(this.#host, query, SHOWN_STATES, 'listed'), by, limit },
+      (page) => {
+        answer('kind' in page ? trouble(page) : { kind: 'done', value: page });
+      },
+    );
   }
 
   history(uuid: RequestUuid, answer: Answer<ShownHistory>): void {
@@ -107,7 +112,7 @@ export class Operator {
         const state: ShownState = now === null ? history.request.state : 'dispatched';
         const request = { ...history.request, state };
         const delivery = now && { worker: storedWorker(now.worker), startedAt: now.startedAt };
-        const waiting = state === 'pending' ? waitingOf(this.#host, uuid) : null;
+        const waiting = state === 'pending' ? waitingOf(this.#host, request) : null;
         answer({ kind: 'done', value: { ...history, request, delivery, waiting } });
       }
     });

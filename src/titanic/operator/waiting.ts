@@ -2,7 +2,8 @@
 import { DELAYED, isBeingDecided, READY } from '../machine/fsm.js';
 import { ATTEMPTS, NO_SLOT, NOT_BEFORE, type Slot, STATE } from '../machine/open-index.js';
 import type { OperatorHost } from '../machine/operator-host.js';
-import type { RequestUuid } from '../../store/store.js';
+import { isWork, knownKind } from '../../store/record-kind.js';
+import type { StoredRequest } from '../../store/store.js';
 import type { Waiting } from './operator-api.js';
 
 /** More requests ahead of one are not counted. */
@@ -10,8 +11,18 @@ const AHEAD_MAX = 10_000;
 
 const NO_MORE = { until: null, since: null, ahead: null } as const;
 
-/** The first reason that holds: without those before it, the request would still wait for the ones after it. */
-export function waitingOf(host: OperatorHost, uuid: RequestUuid): Waiting {
+/**
+ * The first reason that holds: without those before it, the request would still wait for the ones after it.
+ * @returns `null`: schedules and pauses wait for nothing
+ */
+export function waitingOf(
+  host: OperatorHost,
+  { uuid, kind }: Pick<StoredRequest, 'uuid' | 'kind'>,
+): Waiting | null {
+  if (knownKind(kind) === null) {
+    return because('unknown_kind', 'only a later version of the broker knows what it is');
+  }
+  if (!isWork(kind)) return null;
   const { context, requests } = host;
   if (!context.isActive) return because('not_active', 'this node is not active');
   const trouble = requests.trouble?.message ?? context.replica.refusal;

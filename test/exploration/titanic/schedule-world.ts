@@ -19,9 +19,11 @@ import {
   type StoredContent,
   type StoredRequest,
 } from '../../../src/store/store.js';
+import { NO_PARTNER } from '../../../src/store/fields.js';
+import { isWork } from '../../../src/store/record-kind.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { Accepting } from '../../../src/titanic/machine/accepting.js';
-import { SCHEDULES, TitanicContext } from '../../../src/titanic/machine/context.js';
+import { SCHEDULE_SERVICE, TitanicContext } from '../../../src/titanic/machine/context.js';
 import { Dispatcher } from '../../../src/titanic/machine/dispatcher.js';
 import { OpenRequests } from '../../../src/titanic/machine/open-requests.js';
 import type { BatchOutcome } from '../../../src/titanic/machine/replica.js';
@@ -187,7 +189,7 @@ export class ScheduleWorld implements Explored {
       { emit: () => undefined },
       new CountedServices(PLAIN),
       isShared
-        ? { claim: () => undefined, listSchedules: () => undefined, hint: () => undefined }
+        ? { claim: () => undefined, listKept: () => undefined, hint: () => undefined }
         : null,
     );
     Object.defineProperty(context, 'clock', { value: this.#clock });
@@ -257,7 +259,7 @@ export class ScheduleWorld implements Explored {
   get #pending(): StoredRequest[] {
     return this.#tables
       .pending()
-      .filter(({ service }) => service.equals(SCHEDULES))
+      .filter(({ kind }) => !isWork(kind))
       .map((request) => ({ ...request }));
   }
 
@@ -274,7 +276,7 @@ export class ScheduleWorld implements Explored {
       if (!isOurs) return { kind: 'passed' };
     }
     const result = present(this.#commit([change])[0], 'a result');
-    if (change.kind === 'accept' && change.request.service.equals(SCHEDULES)) {
+    if (change.kind === 'accept' && !isWork(change.request.kind)) {
       const isOurs = change.claim !== undefined;
       this.#claims.set(change.request.uuid.toString('hex'), { isOurs, number: change.claim ?? 0 });
     }
@@ -294,7 +296,8 @@ export class ScheduleWorld implements Explored {
     pack(frames, 0, frames.count, body, 0, false);
     const notBefore = Math.floor(this.#wall / MINUTE_MS + 1) * MINUTE_MS;
     const request = newRequest(uuid, body.length, {
-      ...{ service: SCHEDULES, owner: 'anonymous', isShared: false, priority: 0 },
+      ...{ kind: 'schedule', partner: NO_PARTNER, service: SCHEDULE_SERVICE },
+      ...{ owner: 'anonymous', isShared: false, priority: 0 },
       ...{ maxAttempts: ATTEMPTS_MAX, acceptedAt, notBefore, expiresAt: FAR_MS },
     });
     request.number = this.#tables.counts.nextNumber;

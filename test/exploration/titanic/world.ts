@@ -3,6 +3,7 @@
  * store, its answers, the broker, its workers, those who close, the other broker of a shared store. The
  * machine in it is the real one, from the writer to the answers.
  */
+import { NO_PARTNER } from '../../../src/store/fields.js';
 import { PLAIN } from '../../../src/broker/request-counters.js';
 import type { BrokerHost, EmbeddedServiceApi, StoredBody } from '../../../src/broker/ports.js';
 import { CountedServices } from '../../../src/core/counted-services.js';
@@ -226,7 +227,7 @@ export class World implements Explored {
       { emit: () => undefined },
       new CountedServices(PLAIN),
       this.#setting.mode === 'shared'
-        ? { claim: () => undefined, listSchedules: () => undefined, hint: () => undefined }
+        ? { claim: () => undefined, listKept: () => undefined, hint: () => undefined }
         : null,
     );
   }
@@ -272,7 +273,13 @@ export class World implements Explored {
   }
 
   #facts({ uuid, attempts, generation }: Row): StoredRequest {
-    const who = { service: SERVICE, owner: 'anonymous', isShared: false } as const;
+    const who = {
+      kind: 'request',
+      partner: NO_PARTNER,
+      service: SERVICE,
+      owner: 'anonymous',
+      isShared: false,
+    } as const;
     const times = { acceptedAt: 0, notBefore: 0, expiresAt: TTL_MS };
     const request = newRequest(uuid, 2, {
       ...who,

@@ -34,7 +34,7 @@ const LOCKS = '/proc/locks';
 
 /** All requests. */
 const PACKED: PackedPageQuery = {
-  ...{ from: 'F'.repeat(32), to: '0'.repeat(32), service: null, serviceMatch: 'exact' },
+  ...{ from: 'F'.repeat(32), to: '0'.repeat(32), service: null, serviceMatch: 'exact', kind: -1 },
   ...{ more: ANY_ROW, states: 0b1110, only: null, except: null, limit: 1000 },
 };
 

@@ -4,9 +4,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { StoredBody } from '../../../src/broker/ports.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
-import { SCHEDULES } from '../../../src/titanic/machine/context.js';
 import type { WebhookWorker } from '../../../src/titanic/machine/webhook-worker.js';
-import { webhookOf, WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
+import { WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
 import { TestKey } from '../../support/rights.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import {
@@ -115,9 +114,18 @@ function submits(s: TitanicStage, options: object = {}): string {
   return s.submits('echo', 'hi', { webhook: URL, ...options });
 }
 
+/** The uuid of what tells of a request. */
+function webhookOf(s: TitanicStage, uuid: string): Buffer {
+  const request = Buffer.from(uuid, 'hex');
+  const found = s.store.disk.rows.find(
+    ({ request: { partner, kind } }) => kind === 'webhook' && partner.equals(request),
+  );
+  return found?.request.uuid ?? Buffer.alloc(16);
+}
+
 /** The state of what tells of a request, and the reason of its first attempt. */
 function webhook(s: TitanicStage, uuid: string): unknown {
-  const row = s.store.disk.row(webhookOf(Buffer.from(uuid, 'hex')));
+  const row = s.store.disk.row(webhookOf(s, uuid));
   if (row === undefined) return 'absent';
   return [row.request.state, row.attempts[0]?.reason ?? null];
 }
@@ -241,8 +249,10 @@ describe('the webhook of a stored request', () => {
     expect(webhook(s, uuid)).toEqual(['dead', 'replied']);
     expect(s.told('titanic.died')).toHaveLength(1);
     s.operates<null>((operator, answer) => {
-      operator.retry(webhookOf(Buffer.from(uuid, 'hex')), 'alice', answer);
+      operator.retry(webhookOf(s, uuid), 'alice', answer);
     });
+    // The request that it tells of has ended as before.
+    expect(s.stands(uuid)).toBe('replied');
     expect(hooks.uuids).toEqual([uuid]);
     hooks.replies('204');
     expect(webhook(s, uuid)).toBe('absent');
@@ -316,7 +326,7 @@ describe('the webhook of a schedule (D80)', () => {
 
   it('is told of a request that an operator has it store at once', () => {
     const { s, hooks } = scheduled();
-    const row = s.store.disk.rows.find(({ request }) => request.service.equals(SCHEDULES));
+    const row = s.store.disk.rows.find(({ request }) => request.kind === 'schedule');
     s.operates<null>((operator, answer) => {
       operator.fireSchedule(row?.request.uuid ?? Buffer.alloc(16), 'alice', answer);
     });
@@ -368,7 +378,7 @@ describe('a webhook whose receiver has no place', () => {
     hooks.calls(reference);
     expect(hooks.uuids).toEqual([uuid]);
     expect(hooks.taken).toEqual([reference]);
-    const row = s.store.disk.row(webhookOf(Buffer.from(uuid, 'hex')));
+    const row = s.store.disk.row(webhookOf(s, uuid));
     expect(row?.attempts.map(({ reason }) => reason)).toEqual(['replied']);
     // Only one that waits is called.
     hooks.calls(reference);
@@ -390,7 +400,7 @@ describe('a webhook whose receiver has no place', () => {
   it('is withdrawn from its worker when an operator ends it', () => {
     const { s, hooks, uuid, reference } = deferred();
     s.operates<null>((operator, answer) => {
-      operator.cancel(webhookOf(Buffer.from(uuid, 'hex')), 'alice', answer);
+      operator.cancel(webhookOf(s, uuid), 'alice', answer);
     });
     expect(webhook(s, uuid)).toBe('absent');
     expect(hooks.withdrawn).toEqual([reference]);
@@ -402,7 +412,7 @@ describe('a webhook whose receiver has no place', () => {
     const { s, hooks, uuid, reference } = deferred();
     s.store.failure = { kind: 'busy', message: 'no space' };
     s.operates<null>((operator, answer) => {
-      operator.cancel(webhookOf(Buffer.from(uuid, 'hex')), 'alice', answer);
+      operator.cancel(webhookOf(s, uuid), 'alice', answer);
     });
     s.store.failure = null;
     s.after(MINUTE_MS);

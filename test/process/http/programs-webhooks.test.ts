@@ -50,10 +50,14 @@ async function portOf(server: Server): Promise<number> {
 
 /** The history of what tells of a request: its attempts' reasons. */
 async function reasonsOf({ daemon }: ProgramStand, uuid: string): Promise<string[]> {
-  const webhook = `${uuid.slice(0, 12)}7${uuid.slice(13)}`;
-  const url = `${httpOf(daemon)}/api/v1/titanic/requests/${webhook}`;
-  const { json } = await ask(url, { token: tokenOf(daemon) });
-  const { deliveries } = json as { deliveries?: readonly { reason: string }[] };
+  const history = async (of: string): Promise<unknown> => {
+    const url = `${httpOf(daemon)}/api/v1/titanic/requests/${of}`;
+    return (await ask(url, { token: tokenOf(daemon) })).json;
+  };
+  const { partner } = (await history(uuid)) as { partner?: string };
+  const { deliveries } = (await history(partner ?? uuid)) as {
+    deliveries?: readonly { reason: string }[];
+  };
   return (deliveries ?? []).map(({ reason }) => reason);
 }
 

@@ -141,14 +141,10 @@ export class ScheduleStage {
 
 function schedulesIn(rows: readonly Entry[]): string {
   return rows
-    .filter(({ request: { service, state } }) => isSchedule(service) && state === 'pending')
+    .filter(({ request: { kind, state } }) => kind === 'schedule' && state === 'pending')
     .map(({ request: { uuid, notBefore, attempts } }) =>
       [uuid.toString('hex'), notBefore, attempts].join(' '),
     )
     .sort()
     .join();
-}
-
-function isSchedule(service: Buffer): boolean {
-  return service.toString() === 'titanic.schedule';
 }

@@ -3,6 +3,7 @@
  * them, and the sessions of the brokers. Each method is one statement, or one transaction, of the
  * store in PostgreSQL (src/extensions/postgres), with the same conditions.
  */
+import { isWork } from '../../../src/store/record-kind.js';
 import { present } from '../../../src/core/assert.js';
 import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
 import { type Delta, Tally } from '../../../src/store/tally.js';
@@ -19,7 +20,6 @@ import {
   type StoredRequest,
   type Wanted,
 } from '../../../src/store/store.js';
-import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import { type Entry, nameOf } from '../../../src/testing/memory-rows.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 
@@ -203,9 +203,14 @@ export class SharedDatabase {
     if (!this.#isFenced(fence)) return null;
     const { session } = fence;
     const claimed: ClaimedRequest[] = [];
-    for (const { service, most } of wanted) {
+    for (const { service, isSchedules, most } of wanted) {
       const free = this.pending
-        .filter((request) => request.service.equals(service) && this.#isClaimable(request))
+        .filter(
+          (request) =>
+            request.service.equals(service) &&
+            (request.kind === 'schedule') === isSchedules &&
+            this.#isClaimable(request),
+        )
         .sort(byUrgency);
       for (const request of free.slice(0, most)) {
         const row = this.#rowOf(request.uuid);
@@ -391,9 +396,9 @@ export class SharedDatabase {
     return uuids.map((uuid) => this.#tables.body(uuid));
   }
 
-  listSchedules(after: number): StoredRequest[] {
+  listKept(after: number): StoredRequest[] {
     return this.pending
-      .filter(({ service, number }) => service.toString() === TITANIC_SCHEDULE && number > after)
+      .filter(({ kind, number }) => !isWork(kind) && number > after)
       .slice(0, LISTED_MAX);
   }
 
@@ -438,8 +443,8 @@ function isEnd(change: Step): change is EndStep {
 }
 
 function deltaOf({ request, body, extra, reply }: Entry, requests: 1 | -1): Delta {
-  const { service, owner, state, attempts } = request;
+  const { service, owner, kind, state, attempts } = request;
   const size = body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
   const isRetrying = state === 'pending' && attempts > 0;
-  return { service, owner, state, isRetrying, requests, bytes: requests * size };
+  return { service, owner, kind, state, isRetrying, requests, bytes: requests * size };
 }

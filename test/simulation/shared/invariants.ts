@@ -1,10 +1,10 @@
 /** What holds at every moment of a world of brokers on one database, and what holds at its end. */
+import { isWork } from '../../../src/store/record-kind.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
 import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import { countServices } from '../../../src/testing/memory-rows.js';
 import type { Change } from '../../../src/store/store.js';
-import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import { countText } from '../stored/cast.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
@@ -81,7 +81,7 @@ export class ClaimWatch {
     for (const change of changes) {
       if (change.kind !== 'attempt') continue;
       const row = this.#server.database.row(change.uuid);
-      if (row === undefined || !isSchedule(row.request.service)) continue;
+      if (row?.request.kind !== 'schedule') continue;
       hold(change.claim !== undefined, `${name} fires a schedule that it has not claimed`);
       hold(hasSession, `${name} fires a schedule without a session`);
     }
@@ -106,12 +106,12 @@ function isOut({ titanic }: SharedNode, uuid: Buffer): boolean {
 /** Everything is answered, and the weather is good. */
 export function checkEnd(database: SharedDatabase, nodes: readonly SharedNode[]): void {
   for (const { request } of database.rows) {
-    const { uuid, service } = request;
+    const { uuid, kind } = request;
     const session = database.claimOf(uuid)?.session ?? null;
     if (session === null) continue;
     const isDead = !database.isAlive(session);
     hold(!isDead, `${uuid.toString('hex')} is claimed by session ${session}, which is dead`);
-    hold(service.toString() === TITANIC_SCHEDULE, 'nothing is left, but something is claimed');
+    hold(kind === 'schedule', 'nothing is left, but something is claimed');
   }
   for (const { name, titanic, session } of nodes) {
     hold(titanic !== null && session !== null, `${name} runs`);
@@ -124,7 +124,7 @@ export function checkEnd(database: SharedDatabase, nodes: readonly SharedNode[])
 
 /** What a broker counts, and is not there; `null`: all agree. */
 export function miscountOf(database: SharedDatabase, nodes: readonly SharedNode[]): string | null {
-  const rows = database.rows.filter(({ request }) => !isSchedule(request.service));
+  const rows = database.rows.filter(({ request }) => isWork(request.kind));
   const there = countServices(rows).map(countText).join();
   for (const { name, titanic } of nodes) {
     if (titanic === null) return `${name} does not run`;
@@ -140,8 +140,4 @@ export function miscountOf(database: SharedDatabase, nodes: readonly SharedNode[
     }
   }
   return null;
-}
-
-function isSchedule(service: Buffer): boolean {
-  return service.toString() === TITANIC_SCHEDULE;
 }

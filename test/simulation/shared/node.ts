@@ -328,9 +328,9 @@ export class SharedNode {
           },
         });
       },
-      listSchedules: (...args: Parameters<StoreClient['listSchedules']>) => {
+      listKept: (...args: Parameters<StoreClient['listKept']>) => {
         this.#effect();
-        client.listSchedules(...args);
+        client.listKept(...args);
       },
       hint: (...args: Parameters<StoreClient['hint']>) => {
         client.hint(...args);

@@ -288,8 +288,8 @@ export class StoreClient implements ClaimStore {
     throw new Error('the requests of a shared store are claimed');
   }
 
-  listSchedules(after: number, completion: Completion<readonly StoredRequest[]>): void {
-    this.#order(() => this.#answer((database) => database.listSchedules(after), completion));
+  listKept(after: number, completion: Completion<readonly StoredRequest[]>): void {
+    this.#order(() => this.#answer((database) => database.listKept(after), completion));
   }
 
   load(

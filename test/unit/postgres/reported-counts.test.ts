@@ -4,7 +4,12 @@ import { type Delta, Tally } from '../../../src/store/tally.js';
 import type { StoreCounts } from '../../../src/store/store.js';
 
 function delta(service: string, requests = 1): Delta {
-  const rest = { owner: `key:${service}` as const, isRetrying: false, bytes: requests };
+  const rest = {
+    owner: `key:${service}`,
+    kind: 'request',
+    isRetrying: false,
+    bytes: requests,
+  } as const;
   return { service: Buffer.from(service), state: 'pending', requests, ...rest };
 }
 

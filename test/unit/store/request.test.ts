@@ -13,6 +13,13 @@ import {
   requestFrom,
   type StoredRequest,
 } from '../../../src/store/request.js';
+import {
+  isWork,
+  kindOfNumber,
+  numberOfKind,
+  readKind,
+  RECORD_KINDS,
+} from '../../../src/store/record-kind.js';
 import { KEPT_ROWS, type KeptOptions } from '../../../src/wire/submit-options.js';
 import { valuesOf } from '../../support/job-options.js';
 import { requestOf } from '../../support/store-changes.js';
@@ -37,6 +44,8 @@ function put(request: StoredRequest): Put[] {
 function valueOf({ kind, as, min, max }: RequestField): unknown {
   if (kind === 'state') return 'replied';
   if (kind === 'flag') return true;
+  if (kind === 'recordKind') return 'kind-7';
+  if (kind === 'maybeUuid') return Buffer.alloc(max, 'y');
   if (kind === 'owner') return 'key:alice';
   if (as === 'number') return min < 0 ? min : 1 + (max % 7);
   return as === 'text' ? 'ü' : Buffer.alloc(Math.max(min, 1), 'x');
@@ -131,7 +140,7 @@ describe('the table of the fields of a stored request', () => {
         }
         continue;
       }
-      if (kind === 'state' || kind === 'flag') continue;
+      if (kind === 'state' || kind === 'flag' || kind === 'recordKind') continue;
       for (const [value, isValid] of [
         ...([
           [min, true],
@@ -150,6 +159,37 @@ describe('the table of the fields of a stored request', () => {
           isValid,
         ]);
       }
+    }
+  });
+});
+
+describe('the kind of a record', () => {
+  it('is a word, or, of a later version, the number that it came with', () => {
+    for (const kind of [...RECORD_KINDS, 'kind-4', 'kind-4000000000'] as const) {
+      expect(kindOfNumber(numberOfKind(kind))).toBe(kind);
+      expect(readKind(kind)).toBe(kind);
+    }
+    for (const wrong of [
+      '',
+      'Request',
+      'kind-0',
+      'kind-3',
+      'kind-',
+      'kind-x',
+      'kind-99999999999',
+    ]) {
+      expect(readKind(wrong)).toBeNull();
+    }
+  });
+
+  it('says what is sent to workers: nothing of a later version', () => {
+    expect(RECORD_KINDS.filter(isWork)).toEqual(['request', 'webhook']);
+    expect(isWork('kind-4')).toBe(false);
+  });
+
+  it('and the uuid of a partner, which is whole or absent', () => {
+    for (const length of [1, 15]) {
+      expect(isRequest({ ...REQUEST, partner: Buffer.alloc(length) })).toBe(false);
     }
   });
 });

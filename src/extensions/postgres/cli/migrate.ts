@@ -11,7 +11,7 @@ import {
   examples,
   usage,
 } from '../../../cli/common/options.js';
-import { say } from '../../../cli/common/output.js';
+import { say, otherRecords } from '../../../cli/common/output.js';
 import { Progress } from '../../../cli/common/progress.js';
 import type { Migration } from '../migration.js';
 
@@ -86,13 +86,13 @@ export function define(command: Command): void {
       const { database, how, copied, copyMs, ...counts } = moved;
       const seconds = Math.round(copyMs) / 1000;
       const perSecond = copied === 0 ? 0 : Math.round(copied / (copyMs / 1000));
-      const { pending, replied, dead, keys, schedules } = counts;
+      const { pending, replied, dead, keys } = counts;
       const speed = `${copied} requests copied in ${seconds.toFixed(1)} s, ${perSecond} a second\n`;
       await tell(
         options.output,
         { from, database, how, ...counts, copied, seconds, perSecond },
         `${HOW[how](from, database)}\n` +
-          `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
+          `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${otherRecords(counts)}\n` +
           (how === 'already' ? '' : speed),
       );
     });

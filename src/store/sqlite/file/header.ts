@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 import { codeOf } from '../../../core/errors.js';
 import { fileBytes } from './files.js';
-import { APPLICATION_ID, DEVELOPMENT_ID } from './schema.js';
+import { APPLICATION_ID, DEVELOPMENT_IDS } from './schema.js';
 
 /** SQLite's file header: positions in it, and how much of the first page is read. */
 const FIRST_BYTES = 512;
@@ -42,14 +42,10 @@ export function conditionAt(path: string): StoreCondition {
     return { kind: 'foreign', why: 'it is not an SQLite file, or its first page is damaged' };
   }
   const format = first.readUInt32BE(USER_VERSION_AT);
-  switch (first.readUInt32BE(APPLICATION_ID_AT)) {
-    case APPLICATION_ID:
-      return { kind: 'store', format };
-    case DEVELOPMENT_ID:
-      return { kind: 'development', format };
-    default:
-      return { kind: 'foreign', why: 'it is an SQLite file of another application' };
-  }
+  const application = first.readUInt32BE(APPLICATION_ID_AT);
+  if (application === APPLICATION_ID) return { kind: 'store', format };
+  if (DEVELOPMENT_IDS.includes(application)) return { kind: 'development', format };
+  return { kind: 'foreign', why: 'it is an SQLite file of another application' };
 }
 
 /** Whether there is a log with content: transactions that the file may not contain yet. */

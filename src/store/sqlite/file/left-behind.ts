@@ -1,19 +1,13 @@
 /** Looks at a store file whose node is to use a database, or is to serve it, and changes nothing. */
 import { MajordomoError } from '../../../core/errors.js';
-import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
+import { kindOfNumber } from '../../record-kind.js';
+import { countOf, noCounts, type RecordCount } from '../../tally.js';
 import { openForReading } from './database.js';
 import { conditionAt } from './header.js';
 import { movedTo, refuseMoved } from './moved.js';
-import { PENDING } from './schema.js';
 import { openError } from './sqlite-errors.js';
 
-interface LeftBehind {
-  readonly requests: number;
-  readonly schedules: number;
-}
-
-const COUNT = `SELECT count(*) - count(schedule) AS requests, count(schedule) AS schedules
-  FROM (SELECT CASE WHEN service = ? AND state = ${PENDING} THEN 1 END AS schedule FROM requests)`;
+const COUNT = 'SELECT kind, count(*) AS count FROM requests GROUP BY kind';
 
 /**
  * A node with a database does not read its store file any more: a forgotten `migrate` would make
@@ -25,9 +19,15 @@ const COUNT = `SELECT count(*) - count(schedule) AS requests, count(schedule) AS
  */
 export function refuseLeftBehind(path: string, configFile: string | null): void {
   const left = leftBehind(path);
-  if (left === null || left.requests + left.schedules === 0) return;
-  const held = [counted(left.requests, 'request'), counted(left.schedules, 'schedule')];
-  const what = held.filter((text) => text !== null).join(' and ');
+  if (left === null) return;
+  const held = [
+    counted(left.pending, 'request'),
+    counted(left.schedules, 'schedule'),
+    counted(left.pauses, 'pause'),
+    counted(left.later, 'other record'),
+  ].filter((text) => text !== null);
+  if (held.length === 0) return;
+  const what = held.join(' and ');
   const command = `majordomo migrate${configFile === null ? '' : ` -c ${configFile}`}`;
   const text = `${path} holds ${what} that are not in the database: run \`${command}\` first, or move the file away`;
   throw new MajordomoError('ERR_TITANIC_MIGRATE', text);
@@ -37,14 +37,19 @@ function counted(count: number, what: string): string | null {
   return count === 0 ? null : `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** `null`: there is no store, or it was moved. */
-function leftBehind(path: string): LeftBehind | null {
+/** What is in the store, by kind, in whatever state; `null`: there is no store, or it was moved. */
+function leftBehind(path: string): Readonly<Record<RecordCount, number>> | null {
   if (!isStore(path)) return null;
   try {
     const db = openForReading(path);
     try {
       if (movedTo(db) !== null) return null;
-      return db.prepare<[Buffer], LeftBehind>(COUNT).get(Buffer.from(TITANIC_SCHEDULE)) ?? null;
+      const counts = noCounts();
+      const rows = db.prepare<[], { readonly kind: number; readonly count: number }>(COUNT).all();
+      for (const { kind, count } of rows) {
+        counts[countOf({ kind: kindOfNumber(kind), state: 'pending' })] += count;
+      }
+      return counts;
     } finally {
       db.close();
     }

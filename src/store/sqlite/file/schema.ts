@@ -3,16 +3,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { ownFile } from '../../../core/own-file.js';
 
 /**
- * SQLite's `application_id`: "MJDB". Below it, `user_version` is the number of the format, from 1 on.
+ * SQLite's `application_id`: "MJDO". Below it, `user_version` is the number of the format, from 1 on.
  */
-export const APPLICATION_ID = 0x4d4a4442;
+export const APPLICATION_ID = 0x4d4a444f;
 
 /**
- * "MJDT": the mark of development versions, from before 0.1.0, which counted their formats from 1 to
- * 9 and never released them. So it is the mark, not the number, that tells such a store from one of a
- * later format, which a newer program can read.
+ * "MJDT" and "MJDB": the marks of development versions, from before 0.1.0, which counted their formats from 1, and were
+ * never released. So it is the mark, not the number, that tells such a store from one of a later format, which a newer
+ * program can read.
  */
-export const DEVELOPMENT_ID = 0x4d4a4454;
+export const DEVELOPMENT_IDS: readonly number[] = [0x4d4a4454, 0x4d4a4442];
 
 /** Length of the half of a store's id that all copies of it share. */
 export const SHARED_ID_BYTES = 8;

@@ -121,7 +121,7 @@ export class QueryRunner {
   }
 
   #rows(
-    { states, service, serviceMatch, more }: PackedPageQuery,
+    { states, service, serviceMatch, kind, more }: PackedPageQuery,
     by: Grouping | null,
     within: { readonly from: Buffer; readonly to: Buffer },
     most: number,
@@ -131,7 +131,7 @@ export class QueryRunner {
     const rows = slice.all({
       ...within,
       ...{ reason: Number(reason), extra: Number(extra), diedAt: Number(diedAt) },
-      states,
+      ...{ states, kind },
       match: service === null ? 'any' : serviceMatch,
       service: service === null ? null : bytesOf(service),
       most,

@@ -2,7 +2,7 @@
 import { REASON_CHARACTERS_MAX } from '../../queries.js';
 import { SHOWN_BYTES_MAX } from '../../bodies.js';
 import { requestColumns } from '../../rows.js';
-import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
+import { kindCondition } from '../../stored-filter.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
 /** Of its death, or otherwise of its last attempt that is kept. */
@@ -27,14 +27,12 @@ const SCANNED = `hex(uuid), hex(service), CASE WHEN :reason THEN ${REASON} END,
 
 /** Newest first: uuids of version 7 are in order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';
-/** Schedules do not wait for workers: they are in no list, unless it is asked for theirs. */
-const NO_SCHEDULE = `service <> CAST('${TITANIC_SCHEDULE}' AS BLOB)`;
 /** Byte by byte: nothing in a name is a wildcard. */
-const MATCHES = `(:states >> state) & 1 AND CASE :match
-    WHEN 'any' THEN ${NO_SCHEDULE}
+const MATCHES = `(:states >> state) & 1 AND ${kindCondition(':kind')} AND CASE :match
+    WHEN 'any' THEN TRUE
     WHEN 'exact' THEN service = :service
-    WHEN 'prefix' THEN substr(service, 1, length(:service)) = :service AND ${NO_SCHEDULE}
-    ELSE instr(service, :service) > 0 AND ${NO_SCHEDULE} END`;
+    WHEN 'prefix' THEN substr(service, 1, length(:service)) = :service
+    ELSE instr(service, :service) > 0 END`;
 const WITHIN = 'uuid < :from AND uuid >= :to';
 const DEAD_ONES = `requests INDEXED BY requests_dead WHERE state = ${DEAD} AND`;
 

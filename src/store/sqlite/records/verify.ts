@@ -1,8 +1,10 @@
 /** Checks whether a store file is intact, and whether its contents can be true. */
+import { countOf, noCounts } from '../../tally.js';
+import { STATE_NAMES } from '../tables/statements.js';
+import { kindOfNumber } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
-import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { RequestRecord } from '../../record-codec.js';
 import { ATTEMPTS_RETAINED } from '../../store.js';
 import { setAsideText } from '../../unusable.js';
@@ -15,7 +17,7 @@ import { lacksLog } from '../file/log-mark.js';
 import { movedTo } from '../file/moved.js';
 import { rowsSetAside, UNUSABLE } from '../file/set-aside.js';
 import { openError } from '../file/sqlite-errors.js';
-import { DEAD, PENDING, REPLIED } from '../file/schema.js';
+import { DEAD, REPLIED } from '../file/schema.js';
 
 export interface StoreReport {
   readonly format: number;
@@ -27,6 +29,9 @@ export interface StoreReport {
   readonly dead: number;
   /** Not in `pending`. */
   readonly schedules: number;
+  readonly pauses: number;
+  /** Records of kinds that a later version has made. */
+  readonly later: number;
   /** Number of idempotency keys that are remembered. */
   readonly keys: number;
   /** Number of keys of the map, without deleted ones that are still remembered. */
@@ -45,7 +50,7 @@ export interface StoreReport {
 /** Maximum number of reports from SQLite's own check that are shown. */
 const REPORTS_MAX = 100;
 
-const IS_SCHEDULE = `state = ${PENDING} AND service = CAST('${TITANIC_SCHEDULE}' AS BLOB)`;
+const COUNTS = 'SELECT kind, state, count(*) AS count FROM requests GROUP BY kind, state';
 
 /** Inconsistencies within one request: a text, and whether it has it. */
 const FAULTS: readonly (readonly [problem: string, has: (record: RequestRecord) => boolean])[] = [
@@ -141,7 +146,7 @@ function verify(
   onProgress: (what: string, done: number, all: number) => void,
 ): StoreReport {
   const problems: string[] = [];
-  const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, mapKeys: 0 };
+  const facts = { ...noCounts(), keys: 0, mapKeys: 0 };
   const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 7;
   let done = 0;
   let moved: StoreReport['moved'] = null;
@@ -169,11 +174,11 @@ function verify(
     if (log !== null && lacksLog(db)) missing = log;
   });
   step('counts', () => {
-    const of = (what: string): number => scalar(db, `SELECT count(*) FROM requests WHERE ${what}`);
-    facts.schedules = of(IS_SCHEDULE);
-    facts.pending = of(`state = ${PENDING}`) - facts.schedules;
-    facts.replied = of(`state = ${REPLIED}`);
-    facts.dead = of(`state = ${DEAD}`);
+    const rows = db.prepare<[], { kind: number; state: number; count: number }>(COUNTS).all();
+    for (const { kind, state: number, count } of rows) {
+      const state = STATE_NAMES[number];
+      if (state !== undefined) facts[countOf({ kind: kindOfNumber(kind), state })] += count;
+    }
   });
   step('requests', () => {
     checkRequests(db, problems);

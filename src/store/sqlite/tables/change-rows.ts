@@ -1,4 +1,5 @@
 /** The changes of the store port as statements on the tables, within a transaction. */
+import { endOf } from '../../store.js';
 import { present } from '../../../core/assert.js';
 import { nextAfter } from '../../../core/numbers.js';
 import { isOnceKey } from '../../../wire/tsp.js';
@@ -215,7 +216,7 @@ export class ChangeRows {
       if (!isOpenTo(by, { owner, isShared: shared === 1 })) return DENIED;
       this.#remove(existing, uuid, keyUntil);
       if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
-      return DONE;
+      return endOf(existing);
     }
     if (tombstones !== 'all') return PASSED;
     const closers = this.#closers(uuid);

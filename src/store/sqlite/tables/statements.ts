@@ -1,4 +1,5 @@
 /** All statements that run while a store is in service. */
+import { kindOfNumber, type RecordKind } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
 import { WALL_MS_MAX } from '../../../core/numbers.js';
@@ -33,6 +34,8 @@ export interface ExistingRequest {
   readonly key: Buffer | null;
   readonly owner: Owner;
   readonly shared: number;
+  readonly kind: RecordKind;
+  readonly partner: Buffer;
   readonly bodyBytes: number;
   readonly replyBytes: number;
   readonly extra: Buffer | null;
@@ -74,7 +77,7 @@ export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
 };
 
 const EXISTING = `number, state, generation, attempts, attempts_ever, service, key, owner, shared,
-  body_bytes, reply_bytes, extra`;
+  kind, partner, body_bytes, reply_bytes, extra`;
 
 /** The columns of EXISTING. Every step of a request reads them, and naming each takes time. */
 type ExistingRow = readonly [
@@ -87,6 +90,8 @@ type ExistingRow = readonly [
   key: Buffer | null,
   owner: Owner,
   shared: number,
+  kind: number,
+  partner: Buffer,
   bodyBytes: number,
   replyBytes: number,
   extra: Buffer | null,
@@ -118,9 +123,11 @@ function existing(row: ExistingRow): ExistingRequest {
     key: row[6],
     owner: row[7],
     shared: row[8],
-    bodyBytes: row[9],
-    replyBytes: row[10],
-    extra: row[11],
+    kind: kindOfNumber(row[9]),
+    partner: row[10],
+    bodyBytes: row[11],
+    replyBytes: row[12],
+    extra: row[13],
   };
 }
 

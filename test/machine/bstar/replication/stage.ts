@@ -1,4 +1,5 @@
 /** Replication between a scripted store and a scripted pair: what it asks of them, as lines. */
+import { noCounts } from '../../../../src/store/tally.js';
 import {
   type Facts,
   factsAtStart,
@@ -29,7 +30,7 @@ export const PEER: Buffer = Buffer.alloc(16, 2);
 export const EPOCH = 2;
 export const FULL: StoreFailure = { kind: 'full', message: 'no room' };
 
-const COUNTS = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
+const COUNTS = { ...noCounts(), bytes: 0, nextNumber: 1 };
 const NOTHING: NodeMerged = {
   ...{ joined: 0, ranTwice: 0, opened: [], ended: [] },
   map: { changed: [], conflicts: [] },

@@ -18,6 +18,8 @@ CREATE TABLE requests (
   service BLOB NOT NULL,
   owner TEXT NOT NULL, -- 'key:' and the name of a CURVE key; 'anonymous': stored without a key
   shared INTEGER NOT NULL, -- 1: open to everybody who knows its uuid
+  kind INTEGER NOT NULL, -- 0 request, 1 schedule, 2 pause, 3 webhook, above: of a later version
+  partner BLOB NOT NULL, -- of a request its webhook, of a webhook its request; empty: none
   key BLOB,
   state INTEGER NOT NULL, -- 1 pending, 2 replied, 3 dead
   generation INTEGER NOT NULL,
