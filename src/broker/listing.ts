@@ -96,7 +96,7 @@ export class ListedLazily implements Listed {
 export interface ServiceSeen extends ServiceStatus {
   /** Since the first of its queued requests arrived; `null`: none is queued. */
   readonly oldestQueuedMs: number | null;
-  /** Since one of its requests failed last, or an attempt of a stored one; `null`: none did. */
+  /** Milliseconds since a request, or an attempt of a stored one, failed last; `null`: none did. */
   readonly failedMsAgo: number | null;
 }
 
@@ -108,7 +108,7 @@ export interface WorkerSeen extends WorkerStatus {
 
 /** What one identity uses of the broker. */
 export interface ClientSeen {
-  /** As quotas know it (D70). */
+  /** The identity that quotas count it under (D70). */
   readonly identity: string;
   readonly connections: number;
   readonly workers: number;

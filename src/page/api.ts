@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 /** Why a request failed; `status` 0: there was no answer. */
 class ApiError extends Error {
   readonly status: number;
-  /** Empty: it has none. */
+  /** The code of the error; empty: it has none. */
   readonly code: string;
 
   constructor(status: number, message: string, code = '') {

@@ -21,7 +21,7 @@ export interface Watched {
   readonly failing: readonly Of<Failing>[];
   readonly growing: readonly Of<Growing>[];
   readonly paused: readonly Of<{ readonly waiting: number }>[];
-  /** Those that are paused. */
+  /** The schedules that are paused. */
   readonly schedules: readonly Schedule[];
 }
 

@@ -50,6 +50,8 @@ export function isWork(kind: RecordKind): boolean {
   return known !== null && IS_WORK[known];
 }
 
+/** The numbers of the kinds that this program knows, as a list of SQL. */
+export const KNOWN_KINDS: string = RECORD_KINDS.map(numberOfKind).join(', ');
 /** The numbers of the kinds that are sent to workers, as a list of SQL. */
 export const WORK_KINDS: string = RECORD_KINDS.filter(isWork).map(numberOfKind).join(', ');
 /** The numbers of the kinds that a broker of a shared store claims when they are due. */

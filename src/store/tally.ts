@@ -29,7 +29,7 @@ export interface Delta {
   readonly bytes: number;
 }
 
-/** Of which count a kind of record is. */
+/** Which count a kind of record belongs to. */
 const COUNTED_AS: Readonly<Record<KnownKind, 'work' | 'schedules' | 'pauses'>> = {
   request: 'work',
   webhook: 'work',
@@ -44,7 +44,7 @@ export function noCounts(): Record<RecordCount, number> {
   return { pending: 0, replied: 0, dead: 0, schedules: 0, pauses: 0, later: 0 };
 }
 
-/** Of which count a record is. */
+/** Which count a record belongs to. */
 export function countOf({ kind, state }: Pick<StoredRequest, 'kind' | 'state'>): RecordCount {
   const known = knownKind(kind);
   if (known === null) return 'later';

@@ -17,7 +17,15 @@ import type {
   StoreFailure,
 } from '../../src/store/store.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
-import { accept, attempt, type ChangeOf, dead, reply, uuidOf } from '../support/store-changes.js';
+import {
+  accept,
+  attempt,
+  type ChangeOf,
+  close,
+  dead,
+  reply,
+  uuidOf,
+} from '../support/store-changes.js';
 import { until } from '../support/until.js';
 
 /** Longer than a busy machine stalls. */
@@ -227,6 +235,17 @@ describeWithPostgres('claims in a database', () => {
       one.store.hint(hint);
       return other.heard.length > before;
     }, 'they listen again');
+  });
+
+  it('are not to be had of a kind that only a later version knows, which does not expire either', async () => {
+    const year = 365 * 86_400_000;
+    const past = { notBefore: 0, acceptedAt: 0, expiresAt: 1 };
+    await one.commit(stored(1, { kind: 'kind-9', ...past }), stored(2, { kind: 'webhook' }));
+    expect(await other.claims(9)).toEqual(['2 (claim 2)']);
+    await one.commit({ kind: 'sweep', now: Date.now() + year, keyUntil: 0, most: 100 });
+    const schedules = { wanted: [{ service: Buffer.from('echo'), isSchedules: true, most: 9 }] };
+    expect(await other.claims(9, schedules)).toEqual([]);
+    expect(await one.commit({ ...close(1, 0) })).toEqual(['done']);
   });
 
   it('of a broker that leaves are free at once, those of one that lives stay', async () => {

@@ -131,7 +131,7 @@ export const Status = object(
 );
 export type Status = Json<typeof Status>;
 
-/** Of requests that were answered in the last seconds. */
+/** Latencies of the requests that were answered in the last seconds. */
 const latencies = {
   p50Ms: orNull(amount(), 'Null: no replies in the last 4 to 8 seconds.'),
   p99Ms: orNull(amount(), 'Null: fewer than 100 replies in the last 4 to 8 seconds; see `maxMs`.'),

@@ -312,7 +312,7 @@ export const OPERATIONS = {
   ),
   schedules: read(
     '/api/v1/titanic/schedules',
-    'List schedules, by due time. Cancel the request of that uuid to end one',
+    'List schedules, by due time. Cancel the record of that uuid to end one',
     ['A page of the schedules of all owners.', 'SchedulePage'],
     { query: ScheduleQuery, others: STORED },
   ),

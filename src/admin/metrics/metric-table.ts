@@ -373,7 +373,8 @@ const TABLE = {
     type: 'gauge',
     labels: {},
     help: 'Services and schedules that an operator has paused.',
-    meaning: 'Whoever forgets one finds it here: see the alert MajordomoPauseForgotten.',
+    meaning:
+      'Whoever forgets one finds it here: the alerts MajordomoServicePaused and MajordomoPauseForgotten tell of one that lasts a day.',
   },
   titanic_schedules_due_total: {
     type: 'counter',

@@ -5,7 +5,7 @@ import type { Histogram } from '../../core/histogram.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import type { DurableRates, Latencies, PlainFigures } from '../../wire/mmi.js';
 
-/** Of fewer requests, the slowest hundredth is one request or two, and jumps with each of them. */
+/** The fewest requests that have a p99: the slowest hundredth of fewer is one or two, and jumps with each of them. */
 const P99_REQUESTS_MIN = 100;
 
 /** @param counted in that time, by column */

@@ -28,7 +28,7 @@ export class Identity {
   /** Requests that arrived from it, refused ones included, and those that were refused at once. */
   received = 0;
   refused = 0;
-  /** Both numbers at the last two marks. */
+  /** How many requests were received and refused at the last two marks. */
   #receivedNewer = 0;
   #receivedOlder = 0;
   #refusedNewer = 0;
@@ -168,7 +168,7 @@ export class Identities {
     }
   }
 
-  /** Since the mark before the last one. @param now monotonic milliseconds */
+  /** Seconds since the mark before the last one. @param now monotonic milliseconds */
   secondsMarked(now: number): number {
     return (now - this.#olderAt) / 1000;
   }

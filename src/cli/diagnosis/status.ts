@@ -1,6 +1,13 @@
 /** `majordomo status`: a broker's own report. */
 import type { Command } from 'commander';
 
+import {
+  byNeed,
+  failuresOf,
+  isUnserved,
+  repliesOf,
+  type ServiceLoad,
+} from '../../core/service-needs.js';
 import { type Facts, factsIn, reasonText } from '../common/facts.js';
 import { tell } from '../common/formats.js';
 import { examples } from '../common/options.js';
@@ -48,6 +55,9 @@ async function pageOf(status: Facts, broker: StateSource): Promise<string> {
 
 type Line = readonly [name: string, value: string];
 
+/** Names of services in one line. */
+const NAMES_MAX = 3;
+
 function ofBroker(broker: Facts): Line[] {
   const { uptimeMs, extensions, limits } = broker;
   return [
@@ -74,6 +84,22 @@ function ofServices(services: readonly Facts[]): Line[] {
     ['services', String(services.length)],
     ['workers', `${waiting + busy} (${waiting} idle, ${busy} busy)`],
     ['queued', String(sum('queued'))],
+    ...needing(services),
+  ];
+}
+
+/** Services that a person has to look after, those in the greatest need first. */
+function needing(services: readonly Facts[]): Line[] {
+  const loads = byNeed(services as unknown as readonly (Facts & ServiceLoad)[]);
+  const named = (what: string, isMeant: (service: Facts & ServiceLoad) => boolean): Line[] => {
+    const names = loads.filter(isMeant).map(({ service }) => printable(service));
+    const more = names.length > NAMES_MAX ? `, and ${names.length - NAMES_MAX} more` : '';
+    return names.length === 0 ? [] : [[what, names.slice(0, NAMES_MAX).join(', ') + more]];
+  };
+  return [
+    ...named('failing', (each) => (failuresOf(each) ?? 0) > 0 && repliesOf(each) === 0),
+    ...named('unserved', isUnserved),
+    ...named('paused', ({ paused }) => paused === true),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** What `majordomo request` says of a service that failed, or that has no worker. */
 import { nearestName } from '../../core/nearest.js';
-import { codeOf, MajordomoError } from '../../core/errors.js';
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { failureWords } from '../../core/failure-words.js';
 import { frameJson } from '../../core/frame-json.js';
 import type { Client } from '../../sdk/client.js';
@@ -41,9 +41,18 @@ export async function explainedFailure(
 
 // ---------------------------------------------------------------- no worker
 
-/** ERR_MDP_NO_WORKER, with the name that was possibly meant; any other error unchanged. */
+/**
+ * ERR_MDP_NO_WORKER, with the name that was possibly meant; ERR_MDP_TIMEOUT, with what keeps the service from answering,
+ * if the broker knows; any other error unchanged.
+ */
 export async function explained(client: Client, service: string, error: unknown): Promise<unknown> {
-  if (codeOf(error) !== 'ERR_MDP_NO_WORKER') return error;
+  const code = codeOf(error);
+  if (code === 'ERR_MDP_TIMEOUT') {
+    const obstacle = await unserved(client, service);
+    if (obstacle === null) return error;
+    return new MajordomoError(code, `${messageOf(error)}: ${obstacle}`, { cause: error });
+  }
+  if (code !== 'ERR_MDP_NO_WORKER') return error;
   return new MajordomoError('ERR_MDP_NO_WORKER', await noWorker(client, service), { cause: error });
 }
 

@@ -10,7 +10,7 @@ export interface NamedSecret {
   readonly secret: string;
 }
 
-/** Of two secrets, with their line ends. */
+/** The largest size of a file: two secrets with their line ends. */
 const BYTES_MAX = 2 * 512 + 16;
 const WRONG =
   'does not contain a token of 16 to 512 printable characters without spaces, or two on two lines';

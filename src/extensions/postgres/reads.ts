@@ -65,7 +65,7 @@ export const CLAIMED_OF: Statement = {
   text: `${PENDING_REQUEST} WHERE id = ANY ($1::uuid[]) AND session = $2::bigint`,
 };
 
-/** All requests by service, owner and state; counts every row, without bodies. */
+/** All requests by service, owner, kind and state; counts every row, without bodies. */
 export const COUNT = `SELECT service, owner, kind, state, state = ${PENDING} AND attempts > 0,
     count(*), sum(body_bytes + coalesce(length(extra), 0))::bigint, sum(reply_bytes)::bigint
   FROM ${REQUEST} GROUP BY 1, 2, 3, 4, 5`;

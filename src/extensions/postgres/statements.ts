@@ -8,7 +8,7 @@
  */
 import { ATTEMPTS_RETAINED, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
 import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
-import { numberOfKind } from '../../store/record-kind.js';
+import { KNOWN_KINDS, numberOfKind } from '../../store/record-kind.js';
 import { requestColumns } from '../../store/rows.js';
 import {
   DEAD,
@@ -198,7 +198,7 @@ interface OutcomeColumns {
   readonly retrying?: string;
   /** The bytes of what it then has besides its body. */
   readonly bytes?: string;
-  /** Its partner, if the result tells of that. */
+  /** The column of the partner, where the result tells of it; absent: none is told. */
   readonly partner?: string;
 }
 
@@ -521,7 +521,7 @@ export const END: Statement = {
  * Parameters: session and fencing token, now, how long keys are remembered, the maximum. Returns one row for each request
  * that is over, one more than the maximum if there are more, and whether more keys are; and one for
  * each owner whose keys were forgotten, with their bytes. Requests
- * that no broker has claimed expire here, too.
+ * that no broker has claimed expire here, too; pending records of kinds that only a later version knows do not.
  */
 export const SWEEP: Statement = {
   name: 'sweep',
@@ -529,6 +529,7 @@ export const SWEEP: Statement = {
   over AS MATERIALIZED (
     SELECT r.id, r.key, ${R_FACTS}, r.expires_at FROM ${REQUEST} r, fence
     WHERE r.session IS NULL AND r.expires_at <= $2::bigint
+      AND (r.state > ${PENDING} OR r.kind IN (${KNOWN_KINDS}))
     ORDER BY r.expires_at, r.id LIMIT $4::bigint + 1 FOR UPDATE OF r SKIP LOCKED
   ),
   existing AS MATERIALIZED (
@@ -561,9 +562,8 @@ export const SWEEP: Statement = {
 
 /**
  * Parameters: session and fencing token, services, how many of each at most, and whether schedules are meant (1) or
- * requests. Those that other brokers are just
- * claiming are left to them. Returns the requests in the order of their dispatch, with their
- * bodies unless they are large.
+ * requests. What other brokers are just claiming is left to them. Returns the records in the order of their dispatch,
+ * with their bodies unless they are large.
  */
 export const CLAIM: Statement = {
   name: 'claim',

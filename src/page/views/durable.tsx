@@ -206,7 +206,7 @@ function AllCommands({ selection, items, done }: AllCommandsOf): VNode {
 }
 
 interface ChosenCommandsOf {
-  /** The shown ones. */
+  /** The requests that are shown. */
   readonly items: readonly StoredRequest[];
   readonly chosen: Signal<ReadonlyMap<string, StoredRequest>>;
 }

@@ -356,7 +356,7 @@ export class OpenRequests {
     this.#restored[kind](request, claimed);
   }
 
-  /** By kind. The compiler asks for each. */
+  /** What is done with a record of each kind that is listed or merged. The compiler asks for each kind. */
   readonly #restored: Readonly<
     Record<KnownKind, (request: StoredRequest, claimed: ClaimedRequest | null) => void>
   > = {

@@ -58,7 +58,7 @@ export type Event =
   | ('put off' | 'waited' | 'moved' | 'ended' | 'resumed' | 'ousted' | 'forgotten');
 export type State = (typeof STATES)[number];
 
-/** `to` is `null`: it stays as it is. */
+/** A row of the table; with `null` for `to`, the state stays as it is. */
 type Transition = readonly [from: readonly State[], event: Event, to: State | null];
 
 /** Named, and nothing about it is on its way to the store. */

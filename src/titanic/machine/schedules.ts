@@ -1,6 +1,5 @@
 /**
- * Schedules (D80). One is kept as a pending request for `titanic.schedule`, whose body is what its
- * client sent. Its `notBefore` is the next due time, which is stored before anything of that due time is
+ * Schedules (D80). Each is a record of its own kind, whose body is what its client sent. Its `notBefore` is the next due time, which is stored before anything of that due time is
  * shown: a clock that is set back makes nothing due again. When it is due, one transaction stores the
  * request, under a key made of name and due time, and an attempt of the schedule with the next due
  * time. Which states a schedule is in meanwhile is in `schedule-fsm.ts`.
@@ -66,7 +65,7 @@ interface Made {
   readonly accept: Acceptance & { claim?: number };
   /** What tells its webhook; `null`: it has none. */
   readonly webhook: Acceptance | null;
-  /** The size of both. */
+  /** Size of the request and its webhook. */
   readonly bytes: number;
 }
 

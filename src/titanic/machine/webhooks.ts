@@ -1,8 +1,8 @@
 /**
  * Webhooks of stored requests. What tells a webhook is a record of its own kind, for `titanic.webhook`, and either
- * names the other as its partner. It is stored in the transaction that stores the request, and waits for the end of it. The transaction of that
- * end also stores an attempt of it, whose reason is the outcome: from then on it is due, and is sent, tried again
- * and given up like any other. So no crash separates an end from its webhook.
+ * names the other as its partner. It is stored in the transaction that stores the request, and waits for the end of
+ * it. The transaction of that end also stores an attempt of it, whose reason is the outcome: from then on it is due,
+ * and is sent, tried again and given up like any other. So no crash separates an end from its webhook.
  *
  * Who closes a request that is not open here learns only afterwards that it was there. A crash in between
  * leaves one that still waits: it is due when all requests are listed and the other one is not among them, or

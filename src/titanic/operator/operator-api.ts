@@ -54,11 +54,12 @@ export type BulkAct = 'retry' | 'purge' | 'cancel';
 
 type OfNode = 'not_active' | 'store' | 'not_claimed';
 type OfRequest = 'commit' | 'retry' | 'delay' | 'unknown_kind';
+type OfWebhook = 'request' | 'receiver';
 type OfService = 'paused' | 'no_worker' | 'queue' | 'worker';
 
 /** Why a pending request is not at a worker. */
 export interface Waiting {
-  readonly reason: OfNode | OfRequest | OfService;
+  readonly reason: OfNode | OfRequest | OfWebhook | OfService;
   /** The reason in words, without times. */
   readonly text: string;
   /** When a delay or the wait before a retry ends: milliseconds since 1970. */
@@ -119,7 +120,7 @@ export type OperatorResult<Value> =
 
 /** A schedule. Times in milliseconds since 1970. */
 export interface ShownSchedule {
-  /** Of the request that stands for it, by which it can be cancelled. */
+  /** The uuid of its record, by which it can be cancelled. */
   readonly uuid: RequestUuid;
   readonly owner: Owner;
   readonly name: string;

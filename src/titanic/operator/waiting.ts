@@ -44,6 +44,13 @@ function waitingHere(host: OperatorHost, slot: Slot): Waiting {
     return because('commit', `what became of it is being written ${whose}`);
   }
   const notBefore = index.getDouble(slot, NOT_BEFORE);
+  const isWebhook = dispatcher.partners.requestOf(index.uuid(slot)) !== null;
+  if (isWebhook && state === DELAYED && index.get(slot, ATTEMPTS) === 0) {
+    return because('request', 'its request has not ended');
+  }
+  if (isWebhook && state === DELAYED && notBefore === Infinity) {
+    return because('receiver', 'its receiver takes no more of them now');
+  }
   if (state === DELAYED && notBefore > context.now) {
     const until = notBefore < Infinity ? wallAt(host, notBefore) : null;
     return index.get(slot, ATTEMPTS) > 0

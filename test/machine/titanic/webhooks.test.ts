@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type { StoredBody } from '../../../src/broker/ports.js';
 import { Frames } from '../../../src/core/frames.js';
+import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
 import { unpack } from '../../../src/core/packed.js';
 import type { WebhookWorker } from '../../../src/titanic/machine/webhook-worker.js';
 import { WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
@@ -395,6 +396,25 @@ describe('a webhook whose receiver has no place', () => {
     hooks.replies('204');
     hooks.calls(reference);
     expect(hooks.bodies).toHaveLength(1);
+  });
+
+  it('says what it waits for: the end of its request, then a place at its receiver', () => {
+    const { s, uuid } = deferred();
+    const waits = (): unknown => {
+      const history = s.operates<ShownHistory>((operator, answer) => {
+        operator.history(webhookOf(s, uuid), answer);
+      });
+      return history();
+    };
+    expect(waits()).toMatchObject({ value: { waiting: { reason: 'receiver', until: null } } });
+    const running = submits(s);
+    const [webhook] = s.store.disk.rows.filter(({ request: { partner } }) =>
+      partner.equals(Buffer.from(running, 'hex')),
+    );
+    const history = s.operates<ShownHistory>((operator, answer) => {
+      operator.history(webhook?.request.uuid ?? Buffer.alloc(16), answer);
+    });
+    expect(history()).toMatchObject({ value: { waiting: { reason: 'request', until: null } } });
   });
 
   it('is withdrawn from its worker when an operator ends it', () => {
