@@ -33,7 +33,7 @@ export const CLAIM = 32;
 export const KEEPS = 33;
 /** Of a close: a pending request stays if a broker has claimed it. */
 export const UNCLAIMED = 34;
-/** The next change is made with it, or neither is. */
+/** The next change belongs to the same decision. */
 export const WITH_NEXT = 39;
 /** The key of a new request counts, however long ago it was to be forgotten. */
 export const KEEPS_KEYS = 36;

@@ -159,7 +159,8 @@ class Merging {
     const before = this.#tables.request(uuid);
     if (before === null && body === null) return false;
     if (before === null && this.#isStoredTwice(record)) {
-      this.#tables.putTombstone(uuid, TWICE);
+      this.#endTwice(uuid);
+      this.#endTwice(record.request.partner);
       return true;
     }
     if (tombstones.length > 0) this.#tables.dropTombstones(uuid);
@@ -217,8 +218,21 @@ class Merging {
     else if (before.key !== null) this.#dropKeyOf(request, before.key);
   }
 
-  /** Ends the request of the schedule on the side that yields. */
+  /** Ends the request of a schedule on the side that yields, and its webhook. */
   #endTwin(uuid: RequestUuid): void {
+    const webhook = this.#tables.request(uuid)?.request.partner;
+    this.#endTwice(uuid);
+    if (webhook !== undefined) this.#endTwice(webhook);
+  }
+
+  /** @param uuid of a record that may be here, or in what is merged; empty: none */
+  #endTwice(uuid: RequestUuid): void {
+    if (uuid.length === 0) return;
+    this.#withoutNumber.delete(nameOf(uuid));
+    if (this.#tables.request(uuid) === null) {
+      this.#tables.putTombstone(uuid, TWICE);
+      return;
+    }
     this.#tables.remove(uuid, TWICE.keyUntil);
     this.#tables.putTombstone(uuid, TWICE);
     this.#joined++;

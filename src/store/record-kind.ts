@@ -54,8 +54,6 @@ export function isWork(kind: RecordKind): boolean {
 export const KNOWN_KINDS: string = RECORD_KINDS.map(numberOfKind).join(', ');
 /** The numbers of the kinds that are sent to workers, as a list of SQL. */
 export const WORK_KINDS: string = RECORD_KINDS.filter(isWork).map(numberOfKind).join(', ');
-/** The numbers of the kinds that a broker of a shared store claims when they are due. */
-export const CLAIMED_KINDS = `${WORK_KINDS}, ${numberOfKind('schedule')}`;
 /** The numbers of the other known kinds, whose records all brokers of a store keep in mind. */
 export const LISTED_KINDS: string = RECORD_KINDS.filter((kind) => !isWork(kind))
   .map(numberOfKind)

@@ -67,7 +67,10 @@ export type Change = Step & {
    * as they came. See core/numbered-fields.ts.
    */
   readonly extra?: Buffer;
-  /** The next change of the batch belongs to the same decision: both are made, or none. */
+  /**
+   * The next change of the batch belongs to the same decision: a refusal, a lock, or a split of the batch that would
+   * separate the two takes both.
+   */
   readonly withNext?: true;
 };
 
@@ -166,8 +169,8 @@ type AcceptStep = Extract<Change, { readonly kind: 'accept' }>;
 /** The result of one change, in the order of the batch. */
 export type ChangeResult =
   | { readonly kind: 'done' }
-  /** close, expire: done; the request had this webhook. */
-  | { readonly kind: 'ended'; readonly webhook: RequestUuid }
+  /** close, expire: done; the request of this generation had this webhook. */
+  | { readonly kind: 'ended'; readonly webhook: RequestUuid; readonly generation: number }
   /** It was not a step up: nothing changed. */
   | { readonly kind: 'passed' }
   /** The store does not take this change; the others of its batch are made. */
@@ -199,8 +202,13 @@ export type ChangeResult =
 export const DONE: ChangeResult = { kind: 'done' };
 
 /** The result of a close or an expiry that has ended a record. */
-export function endOf({ kind, partner }: Pick<StoredRequest, 'kind' | 'partner'>): ChangeResult {
-  return kind === 'request' && partner.length > 0 ? { kind: 'ended', webhook: partner } : DONE;
+export function endOf({
+  kind,
+  partner,
+  generation,
+}: Pick<StoredRequest, 'kind' | 'partner' | 'generation'>): ChangeResult {
+  const hasWebhook = kind === 'request' && partner.length > 0;
+  return hasWebhook ? { kind: 'ended', webhook: partner, generation } : DONE;
 }
 
 export const PASSED: ChangeResult = { kind: 'passed' };

@@ -76,7 +76,7 @@ describeWithPostgres('a batch with rows that another session keeps locked', () =
     expect(await store.commit(accept(2, { partner: webhook }))).toEqual([{ kind: 'done' }]);
     const results = await store.commit(due, close(2, 0));
     expect(results.map(({ kind }) => kind)).toEqual(['busy', 'busy']);
-    expect(await store.commit(close(2, 0))).toEqual([{ kind: 'ended', webhook }]);
+    expect(await store.commit(close(2, 0))).toEqual([{ kind: 'ended', webhook, generation: 0 }]);
   });
 
   it('waits for the first of them only; a body counts, too, and each process is told', async () => {

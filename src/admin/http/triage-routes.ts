@@ -140,6 +140,7 @@ function groupOf(
 function isFiltered({
   limit: _limit,
   cursor: _cursor,
+  kind: _kind,
   dryRun: _dryRun,
   ...filters
 }: BulkOrder): boolean {

@@ -376,6 +376,13 @@ const TABLE = {
     meaning:
       'Whoever forgets one finds it here: the alerts MajordomoServicePaused and MajordomoPauseForgotten tell of one that lasts a day.',
   },
+  titanic_later_records: {
+    type: 'gauge',
+    labels: {},
+    help: 'Records of kinds that only a later version knows.',
+    meaning:
+      'A newer node stored them. They are kept, count for `titanic.maxOpen`, and nothing of them runs here.',
+  },
   titanic_schedules_due_total: {
     type: 'counter',
     labels: { outcome: ['stored', 'denied', 'delayed'] },

@@ -10,7 +10,7 @@ export interface TitanicSource {
   readonly counters: TitanicCounters;
   readonly counts: Pick<
     StoreCounts,
-    'pending' | 'replied' | 'dead' | 'schedules' | 'pauses' | 'bytes'
+    'pending' | 'replied' | 'dead' | 'schedules' | 'pauses' | 'later' | 'bytes'
   >;
   /** What the store holds for each owner. */
   readonly owners: Iterable<OwnerCount>;
@@ -51,6 +51,8 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   out.sample('', counts.schedules);
   out.metric('titanic_pauses');
   out.sample('', counts.pauses);
+  out.metric('titanic_later_records');
+  out.sample('', counts.later);
   out.metric('titanic_schedules_due_total');
   for (const [outcome, count] of Object.entries(counters.schedules)) {
     out.sample(`outcome="${outcome}"`, count);

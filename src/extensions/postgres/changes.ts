@@ -443,15 +443,15 @@ export class Batch {
 
   /** A row of `outcomeRows` in statements.ts: requests that a statement found alike. */
   #settleGroup(row: Row, next: StoredState | null): void {
-    const [, places, service, owner, number, partner, was, wasRetrying, isWon, isMade, isRetrying] =
-      row;
+    const [, places, service, owner, number, partner, generation, was, wasRetrying] = row;
+    const [isWon, isMade, isRetrying] = row.slice(9);
     // Of bodies and fields, of the replies that they had, and of those that they then have.
-    const [bytes = 0, repliesHad = 0, repliesHave = 0] = row.slice(11) as number[];
+    const [bytes = 0, repliesHad = 0, repliesHave = 0] = row.slice(12) as number[];
     if (service === null) return;
     const changed = places as readonly number[];
     const isDone = isWon === true || (isMade === true && this.#isAgain);
     const kind = kindOfNumber(Number(number));
-    const done = endOf({ kind, partner: partner as Buffer });
+    const done = endOf({ kind, partner: partner as Buffer, generation: Number(generation) });
     const result = isDone ? done : next === null ? DENIED : PASSED;
     for (const n of changed) this.results[n] = result;
     if (isWon !== true) return;

@@ -8,8 +8,6 @@
  * subqueries.) Text is kept as bytes, because a database may have any encoding.
  */
 
-import { CLAIMED_KINDS, LISTED_KINDS } from '../../store/record-kind.js';
-
 /** In every name, so that the search path of a role does not matter. */
 export const SCHEMA = 'majordomo';
 
@@ -33,10 +31,10 @@ export const META = `CREATE TABLE IF NOT EXISTS ${SCHEMA}.meta (
 )`;
 
 /** The condition of a record that any broker may claim, and of one that waits for its time. */
-export const IS_CLAIMABLE = `state = ${PENDING} AND session IS NULL AND NOT delayed AND kind IN (${CLAIMED_KINDS})`;
+export const IS_CLAIMABLE = `state = ${PENDING} AND session IS NULL AND NOT delayed AND kind IN (0, 3, 1)`;
 export const IS_DELAYED = `state = ${PENDING} AND session IS NULL AND delayed`;
 /** The condition of a schedule or a pause, all of which each broker knows. */
-export const IS_LISTED = `state = ${PENDING} AND kind IN (${LISTED_KINDS})`;
+export const IS_LISTED = `state = ${PENDING} AND kind IN (1, 2)`;
 
 /**
  * The condition of a join that looks a row up by an index, for each value of the other side. Once VACUUM has

@@ -3,6 +3,7 @@
  * own, which nothing reads. Their names have the format of the tables, because the next one may give
  * these other columns.
  */
+import { UUID_BYTES } from '../../store/request.js';
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../store/unusable.js';
 import type { Connection } from './connection.js';
 import { DEAD, FORMAT, PENDING, SCHEMA } from './schema.js';
@@ -21,6 +22,11 @@ export const UNUSABLE: readonly Unusable[] = [
     table: 'request',
     problem: 'requests in an unknown state',
     where: `state NOT BETWEEN ${PENDING} AND ${DEAD}`,
+  },
+  {
+    table: 'request',
+    problem: 'requests with an invalid partner',
+    where: `length(partner) NOT IN (0, ${UUID_BYTES})`,
   },
   { table: 'request', problem: 'requests without a service', where: 'length(service) = 0' },
   {

@@ -178,17 +178,19 @@ function outcomeRows({
   retrying = 'false',
   bytes = '0',
   partner = "''::bytea",
+  generation = '0',
 }: OutcomeColumns): string {
-  return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.kind, t.partner, t.state, t.retried, t.wins,
-    t.made, t.retrying, sum(t.stored_bytes)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
+  return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.kind, t.partner, t.generation, t.state,
+    t.retried, t.wins, t.made, t.retrying, sum(t.stored_bytes)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
   FROM (VALUES (1)) one LEFT JOIN (
-    SELECT s.n, s.service, s.owner, s.kind, ${partner} AS partner, s.state,
+    SELECT s.n, s.service, s.owner, s.kind, ${partner} AS partner,
+      (${generation})::int8 AS generation, s.state,
       s.state = ${PENDING} AND s.attempts > 0 AS retried,
       s.wins, (${made}) IS TRUE AS made, ${retrying} AS retrying,
       s.body_bytes + s.extra_bytes AS stored_bytes, s.reply_bytes, ${bytes} AS added
     FROM existing s
   ) t ON true
-  GROUP BY t.service, t.owner, t.kind, t.partner, t.state, t.retried, t.wins, t.made, t.retrying`;
+  GROUP BY t.service, t.owner, t.kind, t.partner, t.generation, t.state, t.retried, t.wins, t.made, t.retrying`;
 }
 
 interface OutcomeColumns {
@@ -200,6 +202,8 @@ interface OutcomeColumns {
   readonly bytes?: string;
   /** The column of the partner, where the result tells of it; absent: none is told. */
   readonly partner?: string;
+  /** The column of the generation, where the result tells of it; absent: 0. */
+  readonly generation?: string;
 }
 
 /** What a new request is given with; its number and its state are those of every new one. */
@@ -501,6 +505,9 @@ export const RETRY: Statement = {
   FROM (VALUES (1)) one LEFT JOIN existing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`,
 };
 
+/** The generation of requests that have a webhook: of all others it would only tell like ones apart. */
+const WITH_WEBHOOK = "CASE WHEN s.partner <> ''::bytea THEN s.generation ELSE 0 END";
+
 /** A close, or an expiry. */
 export const END: Statement = {
   name: 'end',
@@ -514,7 +521,7 @@ export const END: Statement = {
   )},
   gone AS MATERIALIZED (SELECT w.*, w.new_keep_until AS keep_until FROM won w),
   ${ENDED}
-  ${outcomeRows({ partner: 's.partner' })}`,
+  ${outcomeRows({ partner: 's.partner', generation: WITH_WEBHOOK })}`,
 };
 
 /**

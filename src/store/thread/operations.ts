@@ -85,7 +85,7 @@ const REQUESTS: Shape<readonly StoredRequest[]> = { put: packRequests, take: unp
 const RESULTS = list(
   tagged<'kind', ChangeResult>('kind', {
     done: null,
-    ended: struct({ webhook: BYTES }),
+    ended: struct({ webhook: BYTES, generation: NUMBER }),
     passed: null,
     refused: null,
     busy: null,

@@ -66,6 +66,8 @@ interface Closing {
   readonly by: Closer;
   readonly party: string;
   readonly onlyUnclaimed?: true;
+  /** As the store has it; absent or `null`: not read. */
+  readonly request?: StoredRequest | null;
 }
 
 /** What to do when a change is committed or fails: see `Intent`. */
@@ -506,11 +508,18 @@ export class OpenRequests {
 
   /**
    * Closes a request, whatever its state and owner.
-   * @param onlyUnclaimed this broker has not claimed it: it stays if another one has
+   * @param known `request`: as the store has it, if that was read; `onlyUnclaimed`: this broker has not claimed it, and
+   * it stays if another one has
    */
-  close(uuid: RequestUuid, done: ChangeCallback, onlyUnclaimed = false): void {
+  close(
+    uuid: RequestUuid,
+    done: ChangeCallback,
+    known: { readonly request?: StoredRequest | null; readonly onlyUnclaimed?: boolean } = {},
+  ): void {
     const { answer, decided } = this.#inTime(done);
-    const only = onlyUnclaimed ? { onlyUnclaimed } : {};
+    const { request = null, onlyUnclaimed = false } = known;
+    // Of one that may stay, the webhook is made due once it is known that it has ended.
+    const only = onlyUnclaimed ? { onlyUnclaimed } : { request };
     const how: Closing = { answer, by: ANY_OWNER, party: '', ...only };
     this.#close(uuid, how, decided, () => {
       decided('passed');
@@ -540,7 +549,7 @@ export class OpenRequests {
 
   #close(
     uuid: RequestUuid,
-    { answer, by, party, ...more }: Closing,
+    { answer, by, party, request = null, ...more }: Closing,
     decided: ChangeCallback,
     denied: () => void,
   ): void {
@@ -550,7 +559,8 @@ export class OpenRequests {
     const at = this.#context.wall;
     const keyUntil = this.#context.livesFrom + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
-    const before = slot === NO_SLOT ? [] : this.webhooks.due(slot, 'cancelled');
+    const before =
+      slot === NO_SLOT ? this.webhooks.dueOf(request) : this.webhooks.due(slot, 'cancelled');
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
       before,
       ...this.until(answer),
@@ -564,7 +574,7 @@ export class OpenRequests {
         this.#context.traceEnd(uuid, 'closed');
         if (isEnded) this.#context.hints?.ended(uuid);
         if (result.kind === 'ended' && before.length === 0) {
-          this.webhooks.cancelled(result.webhook);
+          this.webhooks.cancelled(result);
         }
         this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.

@@ -2,36 +2,42 @@
 import type { RequestUuid, StoredRequest } from '../../store/store.js';
 
 export class Partners {
-  /** By the uuid of a request: its webhook. */
+  /** By the uuid of an open request: its webhook, as the request says. */
   readonly #webhooks = new Map<string, RequestUuid>();
-  /** By the uuid of a webhook that is open: the request that it tells of. */
+  /** By the uuid of an open webhook: the request that it tells of. */
   readonly #requests = new Map<string, RequestUuid>();
+  /** By the uuid of a request, open or not: an open webhook that tells of it, as the webhook says. */
+  readonly #waiting = new Map<string, RequestUuid>();
 
   opened({ uuid, kind, partner }: StoredRequest): void {
     if (partner.length === 0) return;
-    const isWebhook = kind === 'webhook';
-    const [request, webhook] = isWebhook ? [partner, uuid] : [uuid, partner];
-    this.#webhooks.set(keyOf(request), Buffer.from(webhook));
-    if (isWebhook) this.#requests.set(keyOf(webhook), Buffer.from(request));
+    const other = Buffer.from(partner);
+    if (kind !== 'webhook') {
+      this.#webhooks.set(keyOf(uuid), other);
+      return;
+    }
+    this.#requests.set(keyOf(uuid), other);
+    if (!this.#waiting.has(keyOf(other))) this.#waiting.set(keyOf(other), Buffer.from(uuid));
   }
 
   /** A record is not open any more. The webhook of a request that has ended is still known while it is open itself. */
   closed(uuid: RequestUuid): void {
-    if (this.#webhooks.size === 0) return;
+    if (this.#webhooks.size + this.#requests.size === 0) return;
     const key = keyOf(uuid);
+    this.#webhooks.delete(key);
     const request = this.#requests.get(key);
-    if (request !== undefined) {
-      this.#requests.delete(key);
-      this.#webhooks.delete(keyOf(request));
-      return;
+    if (request === undefined) return;
+    this.#requests.delete(key);
+    if (this.#waiting.get(keyOf(request))?.equals(uuid) === true) {
+      this.#waiting.delete(keyOf(request));
     }
-    const webhook = this.#webhooks.get(key);
-    if (webhook !== undefined && !this.#requests.has(keyOf(webhook))) this.#webhooks.delete(key);
   }
 
   /** The webhook of a request; `null`: it has none, or neither is open here. */
   webhookOf(uuid: RequestUuid): RequestUuid | null {
-    return this.#webhooks.size === 0 ? null : (this.#webhooks.get(keyOf(uuid)) ?? null);
+    if (this.#webhooks.size + this.#waiting.size === 0) return null;
+    const key = keyOf(uuid);
+    return this.#webhooks.get(key) ?? this.#waiting.get(key) ?? null;
   }
 
   /** The request that an open webhook tells of; `null`: it is no webhook. */

@@ -339,7 +339,8 @@ export class Schedules {
     if (schedule.kind === 'pause') {
       this.#table.step(schedule, 'forgotten');
       const target = targetIn(frames);
-      if (target !== null) this.#pauses.add(schedule.uuid, target, schedule.listed);
+      if (target === null) this.#unreadable(schedule, 'it is no pause that this version knows');
+      else this.#pauses.add(schedule.uuid, target, schedule.listed);
       return;
     }
     const read = readTspSchedule(frames, 0);

@@ -1,5 +1,5 @@
 /** Makes the webhooks of requests due when those end. */
-import type { Change, RequestUuid } from '../../store/store.js';
+import type { Change, ChangeResult, RequestUuid, StoredRequest } from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import { ATTEMPTS, GENERATION, NO_SLOT, type Slot } from './open-index.js';
@@ -27,9 +27,15 @@ export class WebhookEnds {
     return [dueWebhook(webhook, index.get(slot, GENERATION), outcome, this.#context.wall)];
   }
 
+  /** What is stored with the close of a request that is not open here. @param request `null`: it was not read */
+  dueOf(request: StoredRequest | null): readonly Change[] {
+    if (request?.kind !== 'request' || request.partner.length === 0) return [];
+    return [dueWebhook(request.partner, request.generation, 'cancelled', this.#context.wall)];
+  }
+
   /** A request was closed that was not open here: the store told of its webhook. */
-  cancelled(webhook: RequestUuid): void {
-    this.#commit(dueWebhook(webhook, 0, 'cancelled', this.#context.wall), () => {
+  cancelled({ webhook, generation }: Extract<ChangeResult, { readonly kind: 'ended' }>): void {
+    this.#commit(dueWebhook(webhook, generation, 'cancelled', this.#context.wall), () => {
       this.#arrived(webhook);
     });
   }

@@ -160,7 +160,7 @@ export class BulkCommands {
     if (!this.#mayClose(request, act === 'purge' ? 'pending' : state)) return false;
     // Another broker's request is cancelled like this one's, unless only those that wait are meant.
     const onlyUnclaimed = state === 'pending' && this.#isUnclaimed(request);
-    this.#host.requests.close(request.uuid, decided, onlyUnclaimed);
+    this.#host.requests.close(request.uuid, decided, { request, onlyUnclaimed });
     return true;
   }
 

@@ -27,10 +27,12 @@ import type {
 import { waitingOf } from './waiting.js';
 import { RETURNING, SETTLING } from '../machine/fsm.js';
 import { NO_SLOT, STATE } from '../machine/open-index.js';
+import type { ChangeCallback } from '../machine/open-requests.js';
 import type { PauseTarget } from '../machine/pauses.js';
 import type { Schedule } from '../machine/schedule-table.js';
 import type { GroupPage, StoreQueries } from '../../store/queries.js';
 import { UUID_BYTES } from '../../store/request.js';
+import { isWork } from '../../store/record-kind.js';
 import type { RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
 import type { StoredFilter } from '../../store/stored-filter.js';
 
@@ -245,6 +247,8 @@ export class Operator {
       else if ('kind' in history) answer(trouble(history));
       else if (history.request.state !== 'dead') {
         answer(wrongState(history.request.state, 'retried'));
+      } else if (!isWork(history.request.kind)) {
+        answer({ kind: 'state', text: 'only requests and webhooks can be retried' });
       } else if (!this.#isRefused(answer)) {
         this.#reopening.begin(history.request, by, (result) => {
           if (result === 'done') this.#emit('titanic.reopened', history.request.service, by);
@@ -266,7 +270,7 @@ export class Operator {
       else if ('kind' in history) answer(trouble(history));
       else if (history.request.state === 'replied') answer(wrongState('replied', 'cancelled'));
       else if (this.#isRefused(answer) || this.#cancelOpen(uuid, by, answer)) return;
-      else this.#close(uuid, history.request.service, by, answer);
+      else this.#close(uuid, history.request.service, by, answer, history.request);
     });
   }
 
@@ -281,11 +285,19 @@ export class Operator {
     return true;
   }
 
-  #close(uuid: RequestUuid, service: Buffer, by: string, answer: Answer<null>): void {
-    this.#host.requests.close(uuid, (result) => {
+  /** @param request as the store has it; `null`: it is open here */
+  #close(
+    uuid: RequestUuid,
+    service: Buffer,
+    by: string,
+    answer: Answer<null>,
+    request: StoredRequest | null = null,
+  ): void {
+    const decided: ChangeCallback = (result) => {
       if (result === 'done') this.#emit('titanic.cancelled', service, by);
       answer(result === 'passed' ? UNKNOWN : outcomeOf(result));
-    });
+    };
+    this.#host.requests.close(uuid, decided, { request });
   }
 
   // ---------------------------------------------------------------- many requests

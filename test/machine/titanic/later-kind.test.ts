@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type { ShownHistory, ShownPage } from '../../../src/titanic/operator/operator-api.js';
 import { packed } from '../../support/store-pair.js';
-import { accept, DAY_MS, uuidOf } from '../../support/store-changes.js';
+import { accept, DAY_MS, dead, uuidOf } from '../../support/store-changes.js';
 import { selectionOf } from '../../support/stage-queries.js';
 import { endTitanicStages, STAGE_WALL_MS, titanicStage } from '../../support/titanic-stage.js';
 
@@ -40,6 +40,16 @@ describe('a record of a kind that only a later version knows', () => {
       operator.history(UUID, answer);
     });
     expect(history()).toMatchObject({ value: { waiting: { reason: 'unknown_kind' } } });
+  });
+
+  it('is not retried once it is dead', () => {
+    const s = restarted();
+    s.store.disk.apply(dead(1));
+    const retried = s.operates<null>((operator, answer) => {
+      operator.retry(UUID, 'alice', answer);
+    });
+    expect(retried()).toEqual({ kind: 'state', text: 'only requests and webhooks can be retried' });
+    expect(s.store.disk.row(UUID)?.request.state).toBe('dead');
   });
 
   it('stays when many are cancelled, and goes when it is cancelled by its uuid', () => {

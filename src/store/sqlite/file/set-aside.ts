@@ -33,6 +33,11 @@ export const UNUSABLE: readonly Unusable[] = [
   },
   {
     table: 'requests',
+    problem: 'requests with an invalid partner',
+    where: `length(partner) NOT IN (0, ${UUID_BYTES})`,
+  },
+  {
+    table: 'requests',
     problem: 'requests without a service',
     where: 'length(service) = 0',
   },
