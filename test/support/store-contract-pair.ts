@@ -24,6 +24,8 @@ import {
   sweep,
   uuidOf,
 } from './store-changes.js';
+import { scheduleKey } from '../../src/wire/tsp.js';
+import type { Change } from '../../src/store/store.js';
 import type { Subject } from './store-contract.js';
 import { chunksFrom, contentOf, mergeInto, packed, recordsIn, StorePair } from './store-pair.js';
 
@@ -279,6 +281,26 @@ export function describeStorePair(subject: Subject): void {
     // The end on the other store does not remove the key.
     await pair.stream([close(2), close(3)]);
     expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([[known(1)], [known(1)]]);
+  });
+
+  it('the request of a due time that both stored ends on the side that yields, with its webhook (D80)', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const key = scheduleKey('daily', '2027-01-15').toString('latin1');
+    const twin = (n: number): readonly Change[] => [
+      { ...accept(n, { partner: uuidOf(n + 1), body }), key: Buffer.from(key, 'latin1') },
+      accept(n + 1, { kind: 'webhook', partner: uuidOf(n), body }),
+    ];
+    const pair = new StorePair(user, other);
+    await pair.apart(0, twin(1));
+    // There, the webhook has the lower number.
+    await pair.apart(1, [...twin(3)].reverse());
+    await pair.join(0, 100);
+    for (const each of [user, other]) {
+      const kept = (await contentOf(each)).filter(({ kind }) => kind === 'request');
+      const uuids = kept.map((record) => 'request' in record && record.request.uuid);
+      expect(uuids).toEqual([uuidOf(1), uuidOf(2)]);
+    }
   });
 
   it('a key names the same request on both stores, however it came there, and when it has ended (D112)', async () => {

@@ -1,13 +1,8 @@
 /** `majordomo status`: a broker's own report. */
 import type { Command } from 'commander';
 
-import {
-  byNeed,
-  failuresOf,
-  isUnserved,
-  repliesOf,
-  type ServiceLoad,
-} from '../../core/service-needs.js';
+import { failuresOf, isUnserved, repliesOf, type ServiceLoad } from '../../core/service-needs.js';
+import { inOrder, loadOf } from '../services/service-loads.js';
 import { type Facts, factsIn, reasonText } from '../common/facts.js';
 import { tell } from '../common/formats.js';
 import { examples } from '../common/options.js';
@@ -90,16 +85,18 @@ function ofServices(services: readonly Facts[]): Line[] {
 
 /** Services that a person has to look after, those in the greatest need first. */
 function needing(services: readonly Facts[]): Line[] {
-  const loads = byNeed(services as unknown as readonly (Facts & ServiceLoad)[]);
-  const named = (what: string, isMeant: (service: Facts & ServiceLoad) => boolean): Line[] => {
-    const names = loads.filter(isMeant).map(({ service }) => printable(service));
+  const ordered = inOrder(services, {});
+  const named = (what: string, isMeant: (load: ServiceLoad, service: Facts) => boolean): Line[] => {
+    const names = ordered
+      .filter((each) => isMeant(loadOf(each), each))
+      .map(({ service }) => printable(service));
     const more = names.length > NAMES_MAX ? `, and ${names.length - NAMES_MAX} more` : '';
     return names.length === 0 ? [] : [[what, names.slice(0, NAMES_MAX).join(', ') + more]];
   };
   return [
     ...named('failing', (each) => (failuresOf(each) ?? 0) > 0 && repliesOf(each) === 0),
     ...named('unserved', isUnserved),
-    ...named('paused', ({ paused }) => paused === true),
+    ...named('paused', (_load, { paused }) => paused === true),
   ];
 }
 
