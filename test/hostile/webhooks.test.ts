@@ -63,13 +63,20 @@ class Stranger {
 }
 
 /** Stores a request whose end is told there, and ends it. @returns the uuid of the webhook */
-async function ended(http: string, url: string, token = SHOP, service = 'idle'): Promise<string> {
+async function ended(
+  { daemon }: Siege,
+  url: string,
+  token = SHOP,
+  service = 'idle',
+): Promise<string> {
+  const http = httpOf(daemon);
   const headers = { prefer: 'respond-async', 'majordomo-webhook': url };
   const path = `${http}/api/v1/services/${service}/requests`;
   const { json } = await ask(path, { method: 'POST', token, body: 'x', headers });
-  const { uuid } = json as { readonly uuid: string };
-  await ask(`${http}/api/v1/titanic/requests/${uuid}`, { method: 'DELETE', token });
-  return `${uuid.slice(0, 12)}7${uuid.slice(13)}`;
+  const request = `${http}/api/v1/titanic/requests/${(json as { readonly uuid: string }).uuid}`;
+  const stored = await ask(request, { token: tokenOf(daemon) });
+  await ask(request, { method: 'DELETE', token });
+  return (stored.json as { readonly partner: string }).partner;
 }
 
 describe('receivers of webhooks that are hostile', () => {
@@ -92,8 +99,8 @@ describe('receivers of webhooks that are hostile', () => {
       const before = await siege.heldBytes();
       const http = httpOf(siege.daemon);
       const all = Array.from({ length: 20 }, () => urls).flat();
-      const told = await Promise.all(all.map((url) => ended(http, url)));
-      await ended(http, receiver.origin, OTHER, 'other');
+      const told = await Promise.all(all.map((url) => ended(siege, url)));
+      await ended(siege, receiver.origin, OTHER, 'other');
       await receiver.until(1);
       const reasonOf = async (uuid = ''): Promise<string> => {
         const url = `${http}/api/v1/titanic/requests/${uuid}`;
