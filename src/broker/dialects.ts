@@ -12,15 +12,15 @@ export interface WorkerKind {
   /** The heartbeats of both sides; `null`: there are none, and its connection shows that it lives. */
   readonly heartbeats: Heartbeats | null;
   /**
-   * It knows DISCONNECT. If not, it is disconnected by closing its connection, and else simply told
-   * nothing more.
+   * Whether it knows DISCONNECT. If not, its connection is closed, or, if it did nothing wrong, it is
+   * told nothing.
    */
   readonly knowsDisconnect: boolean;
-  /** A second READY begins a new conversation; otherwise it is an error. */
+  /** Whether a second READY begins a new conversation; otherwise it is an error. */
   readonly mayStartAnew: boolean;
-  /** It waits for requests after any reply, also if it is not registered or has another request. */
+  /** Whether it waits for requests after any reply, also if it is not registered or has another request. */
   readonly replyMeansReady: boolean;
-  /** Its heartbeats do not show that it still has the request it was sent (D35). */
+  /** Whether it may heartbeat without still having the request it was sent (D35). */
   readonly mayForgetRequest: boolean;
 }
 

@@ -87,7 +87,7 @@ export type BrokerEvent =
       readonly text: string;
       /** Titanic stores the request: this was one attempt. */
       readonly durable: boolean;
-      /** Of the worker: the name of its key, and its source address. */
+      /** The name of the worker's key; `null`: it has none. */
       readonly key: string | null;
       readonly address: string;
     }

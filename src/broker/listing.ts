@@ -102,7 +102,7 @@ export interface ServiceSeen extends ServiceStatus {
 
 /** A worker as shown to operators. */
 export interface WorkerSeen extends WorkerStatus {
-  /** Its source address. */
+  /** The worker's source address. */
   readonly address: string;
 }
 

@@ -51,7 +51,7 @@ export interface PeerIdentity {
   readonly publicKey?: string | null;
   readonly address: string;
   readonly identity: string;
-  /** As it declared it; absent if the transport does not know. */
+  /** The socket type that the peer declared; absent if the transport does not know. */
   readonly socketType?: string;
 }
 
@@ -70,8 +70,8 @@ export interface BrokerLimits {
   /** Bytes of these requests and of PARTIALs held back. */
   readonly queuedBytes: number;
   readonly queuedRequestsPerService: number;
-  /** A reply joined from PARTIALs (D10). */
+  /** Bytes of a reply joined from PARTIALs (D10). */
   readonly messageBytes: number;
-  /** Its frames. */
+  /** Frames of a reply joined from PARTIALs. */
   readonly frames: number;
 }

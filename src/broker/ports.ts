@@ -32,7 +32,7 @@ export interface Listed {
   readonly worker: number;
   /** The name of the service. */
   readonly name: Buffer;
-  /** Its JSON as MMI returns it; made on first read. */
+  /** The JSON as MMI returns it; made on first read. */
   readonly json: string;
 }
 
@@ -47,11 +47,11 @@ export interface Asker {
   readonly scope: string;
   /** The name of its CURVE key, which owns what it stores; `null`: the shared anonymous owner. */
   readonly owner: string | null;
-  /** Its source address, for display. */
+  /** The source address of its connection, for display. */
   readonly address: string;
-  /** Its key may read and close requests that other keys stored. */
+  /** Whether its key may read and close requests that other keys stored. */
   readonly isOperator: boolean;
-  /** It came in on a listener that answers only the minimal set of `mmi.*` (D74). */
+  /** Whether its listener answers only the minimal set of `mmi.*` (D74). */
   readonly isMmiMinimal: boolean;
   readonly quotas: Quotas;
   /** Accounts for what is held for it in memory. */
@@ -60,7 +60,7 @@ export interface Asker {
   mayRequest(service: Buffer): boolean;
   /** Whether it may offer a service. */
   mayServe(service: Buffer): boolean;
-  /** Its connection has ended; nothing sent to it arrives. */
+  /** Whether its connection has ended; nothing sent to it arrives then. */
   readonly isGone: boolean;
   /**
    * How many bytes it, and its whole identity, may still be sent before they count as not reading.
@@ -89,11 +89,11 @@ export interface InternalService {
 
 /** Who has a request. */
 export interface DispatchedWorker {
-  /** As in the log. */
+  /** The worker's number, as in the log. */
   readonly number: number;
   /** The name that it gives itself, in printable form; `null`: none. */
   readonly name: string | null;
-  /** Its source address, for display. */
+  /** The worker's source address, for display. */
   readonly address: string;
 }
 
@@ -128,7 +128,7 @@ export interface InternalClient {
 export interface StoredBody {
   /** Packed frames. */
   readonly body: Buffer;
-  /** As the client sent them; `null`: none. */
+  /** The headers as the client sent them; `null`: none. */
   readonly headers: Buffer | null;
   /** Until when its client waits, in monotonic milliseconds; only with headers. Absent: it did not say. */
   readonly deadlineAt?: number;
@@ -183,7 +183,7 @@ export interface Interconnect {
    * `RemoteWorkersApi.seekAnswered` is called when it knows.
    */
   seek(service: Buffer): 'served' | 'absent' | 'unknown';
-  /** The same, with the answer to come. @param answer called once, perhaps within this call */
+  /** Asks what `seek` does, and waits for it. @param answer called once, perhaps within this call */
   ask(service: Buffer, answer: (isServed: boolean) => void): void;
 }
 
@@ -264,7 +264,7 @@ export interface EmbeddedServiceApi {
    * `null`: none. The bytes do not change, and may be kept.
    */
   parts(id: number): Buffer | null;
-  /** The same, and forgets them: the reply will not contain them. */
+  /** Returns what `parts` does, and forgets it: the reply will not contain these PARTIALs. */
   takeParts(id: number): Buffer | null;
   /** Ends a submitted request; the broker reports nothing more about it. */
   withdraw(id: number): void;

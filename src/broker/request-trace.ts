@@ -47,7 +47,7 @@ export class RequestTracer {
     this.#trace?.(number, step);
   }
 
-  /** Its record will be reused for another request. */
+  /** Forgets the number of a record, which will be reused for another request. */
   forget(record: number): void {
     if (record < this.#numbers.length) this.#numbers[record] = 0;
   }

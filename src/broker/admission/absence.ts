@@ -26,7 +26,7 @@ export class Absence {
     this.#graceMs = graceMs;
   }
 
-  /** This broker starts serving: its workers have yet to connect. */
+  /** Begins to serve: the workers of this broker have yet to connect. */
   begin(now: number): void {
     this.#allMayComeUntil = now + this.#graceMs;
   }

@@ -37,7 +37,7 @@ export class ClientRequests {
     this.#afterQuota(peer, inbound, internal, now);
   }
 
-  /** Its message was over the limits: only the frames before the body are here (D100). */
+  /** Refuses a message over the limits: only the frames before the body are here (D100). */
   tooLarge(peer: Peer, inbound: Inbound, reason: string): void {
     const isInternal = this.#state.internals.of(inbound.frames, inbound.service) !== null;
     peer.identity.received++;
@@ -167,7 +167,7 @@ export class ClientRequests {
   }
 }
 
-/** One character per byte. */
+/** The name of a service as text, one character per byte. */
 function keyOf(service: Buffer): string {
   return service.toString('latin1');
 }

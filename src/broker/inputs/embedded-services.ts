@@ -19,11 +19,11 @@ import { Grants } from '../state/entities.js';
 import { ENVELOPE_BYTES, NONE } from '../state/request-table.js';
 
 /**
- * Limit for all their envelopes together: enough for ids as libzmq makes them, over any number of
+ * Limit for all envelopes of a peer's hellos together: enough for ids as libzmq makes them, over any number of
  * hops.
  */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
-/** Of the envelope that those of all named requests begin with. */
+/** Maximum size of the envelope of a cancel, with which those of all requests that it names begin. */
 const CANCEL_ENVELOPE_BYTES_MAX = 1024;
 
 export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {

@@ -21,10 +21,10 @@ import type { Identity } from '../state/identities.js';
 import type { ClientRequests } from './client-requests.js';
 import type { WorkerInputs } from './worker-inputs.js';
 
-/** Their peers have no connection: numbers below those that transports give. */
+/** The highest number of a peer without a connection: below the numbers that transports give. */
 const FIRST_PEER = -2;
 const NO_LISTENER = -1;
-/** They name the services of this identity. */
+/** The identity of all holders of other brokers, and their address. */
 const FLEET = 'fleet';
 
 const FACTS: WorkerFacts = {

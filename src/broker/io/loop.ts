@@ -221,7 +221,7 @@ export class BrokerLoop implements TransportEvents {
     this.#transport = null;
   }
 
-  /** One turn for everything that arrives before it; its inputs share one reading of the clock. */
+  /** Schedules one turn for all inputs that arrive before it; they share one reading of the clock. */
   #schedule(): void {
     if (this.#turnDue) return;
     this.#turnDue = true;
@@ -311,7 +311,7 @@ export class BrokerLoop implements TransportEvents {
     }
   }
 
-  /** One timer for everything; it is set anew only when something becomes due sooner. */
+  /** Sets the one timer for everything, and again only when something becomes due sooner. */
   #arm(at: number): void {
     if (at >= this.#timerAt) return;
     if (this.#timer !== null) clearTimeout(this.#timer);

@@ -39,7 +39,7 @@ interface Scan {
   bytes: number;
 }
 
-/** Of one client: each scan moves its requests, so they come one after the other. */
+/** The scans of one client: each moves its requests, so they come one after the other. */
 interface Scans {
   readonly running: Scan;
   /** What was asked for meanwhile. */

@@ -153,7 +153,7 @@ export class RequestEnds {
     requests.release(id, 'too_late');
   }
 
-  /** Its client does not want the answer of this plain request any more (D106). */
+  /** Ends a plain request whose answer its client does not want any more (D106). */
   cancel(id: RequestId): void {
     const { requests, counters, table, deliveries, events } = this.#state;
     if (table.is(id, ANSWERED | GIVEN_UP)) return;

@@ -126,8 +126,8 @@ export class StoredDeliveries {
   }
 
   /**
-   * Its delivery ended. Its number stays known, since a reply may still arrive, until it goes out
-   * again.
+   * Reports that a delivery ended. The request's number stays known, since a reply may still arrive,
+   * until it goes out again.
    */
   failed(id: RequestId, reason: string, failure: Failure | null): void {
     const { table, requests } = this.#state;
@@ -137,13 +137,13 @@ export class StoredDeliveries {
     this.#client?.failed(this.#reference(id), reason, true, failure);
   }
 
-  /** Its worker can no longer send a usable reply, but still has the request. */
+  /** Reports that the worker can no longer send a usable reply, but still has the request. */
   spoiled(id: RequestId, text: string, failure: Failure | null): void {
     const reason = failure === null ? text : failureLine(failure);
     this.#client?.failed(this.#reference(id), reason, false, failure);
   }
 
-  /** It was out when the broker stopped, which does not count as an attempt. */
+  /** Puts back a request that was out when the broker stopped, which does not count as an attempt. */
   interrupted(id: RequestId): void {
     this.#state.table.lower(id, OUT);
     this.#putBack(id);
@@ -160,7 +160,7 @@ export class StoredDeliveries {
     this.#putBack(id);
   }
 
-  /** It no longer waits for a worker. */
+  /** Takes a request from those that wait for a worker. */
   unqueue(id: RequestId, service: Service): void {
     service.stored.remove(id);
     if (this.#reference(id) < 0) service.storedOfOthers--;

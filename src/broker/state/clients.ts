@@ -54,7 +54,7 @@ export class Clients {
   }
 
   /**
-   * Its connection ended.
+   * Takes note that a connection ended.
    * @returns the client if its waiting requests are now to be dropped
    */
   leave(peer: Peer): Client | null {

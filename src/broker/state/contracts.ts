@@ -10,7 +10,7 @@ const KEPT_MAX = 8;
 /** Maximum number of workers of a contract that are named. */
 const NAMED_MAX = 10;
 
-/** One contract, and the workers that announced it. */
+/** A contract, and the workers that announced it. */
 class KeptContract {
   readonly bytes: Buffer;
   readonly workers: Set<Worker> = new Set();

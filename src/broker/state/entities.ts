@@ -18,7 +18,7 @@ import { RequestList, type RequestTable } from './request-table.js';
 /** What a connection was granted: see `admission/access.ts`. */
 export class Grants {
   readonly rules: ListenerRules;
-  /** `null`: it connected without a key. */
+  /** Rights of the key; `null`: it connected without one. */
   readonly rights: KeyRights | null;
   /**
    * The last service it was allowed to request, cached because the next request is usually for the
@@ -32,7 +32,7 @@ export class Grants {
   }
 }
 
-/** One connection. */
+/** A connection to a client or worker, and what is known of it. */
 export class Peer {
   readonly id: number;
   readonly listener: number;
@@ -48,24 +48,24 @@ export class Peer {
   /** The peer as internal services see it; made at the first request to one. */
   asker: Asker | null = null;
   /**
-   * It does not read. As a worker it gets no requests until it reads again, even after a new READY.
+   * Whether it does not read. A worker gets no requests until it reads again, even after a new READY.
    */
   full = false;
-  /** The broker ended the connection; what still arrives is ignored. */
+  /** Whether the broker ended the connection; what still arrives is ignored. */
   closing = false;
   /**
    * On a listener for one service: the form of its messages; `null`: it is a worker that has sent
    * none, or the listener speaks MDP.
    */
   dialect: ServiceDialect | null = null;
-  /** Its link in the chain of those that may be taken for waiting workers (D36). */
+  /** The link in the chain of peers that may be taken for waiting workers (D36); `null`: not in it. */
   revival: ChainLink<Peer> | null = null;
-  /** When, in monotonic milliseconds, if it has said nothing until then. */
+  /** When it is taken for one, in monotonic milliseconds, if it has said nothing until then. */
   revivesAt = Infinity;
-  /** Its connection has ended. */
+  /** Whether the connection has ended. */
   isGone = false;
   readonly identity: Identity;
-  /** Its source address, for display. */
+  /** The source address of the connection, for display. */
   readonly address: string;
   readonly grants: Grants;
   /** The key that it authenticated with, in hexadecimal. */
@@ -96,20 +96,20 @@ export class Peer {
 /** A recipient of replies: a connection, or a named peer that may return. */
 export class Client {
   readonly id: number;
-  /** Its connection, or `null` while it has none. */
+  /** The client's connection, or `null` while it has none. */
   peer: Peer | null;
   readonly name: string | null;
   readonly identity: Identity;
   readonly requests: RequestList;
-  /** Its last source address, for display. */
+  /** The client's last source address, for display. */
   address: string;
-  /** Those of its last connection. */
+  /** The grants of its last connection. */
   grants: Grants;
-  /** The broker closed it because it did not read. */
+  /** Whether the broker closed its connection because it did not read. */
   slow = false;
-  /** It will not return: its waiting requests are being dropped (D26). */
+  /** Whether it will not return: its waiting requests are being dropped (D26). */
   departed = false;
-  /** They have been dropped: only requests at workers are left. */
+  /** Whether its waiting requests have been dropped: only those at workers are left. */
   isForgotten = false;
 
   /** The name of its key. */
@@ -143,14 +143,14 @@ export class Service {
   namedBy: Identity | null = null;
   /** The internal client stores requests for it. */
   hasStored = false;
-  /** An operator paused it: nothing is dispatched, also not to other brokers. */
+  /** Whether an operator paused it: nothing is dispatched, also not to other brokers. */
   isPaused = false;
   readonly queue: RequestList;
   /** Requests of the internal client. */
   readonly stored: RequestList;
-  /** Those of them that are from other brokers. */
+  /** How many of `stored` are from other brokers. */
   storedOfOthers = 0;
-  /** The internal client has more requests for it. */
+  /** Whether the internal client has more requests for it. */
   hasBacklog = false;
   /** While both wait, so many stored requests follow each plain one, if any is of another broker. */
   storedTurns = 1;
@@ -219,30 +219,30 @@ export class Worker {
   readonly kind: WorkerKind;
   /** Only that of a holder changes. */
   credit: number;
-  /** It declared a credit, so it knows RETURN (D25). */
+  /** Whether it declared a credit, so that it knows RETURN (D25). */
   readonly declaredCredit: boolean;
   /** The name that it gives itself (D67), in printable form; `null`: none. */
   readonly name: string | null;
-  /** It asked for the headers and deadlines of its requests (D67). */
+  /** Whether it asked for the headers and deadlines of its requests (D67). */
   readonly wantsHeaders: boolean;
-  /** It asked for CANCEL (D106). */
+  /** Whether it asked for CANCEL (D106). */
   readonly wantsCancel: boolean;
   readonly registeredAt: number;
   /** Requests out at it, in order of dispatch. */
   readonly held: RequestList;
   lastSeenAt: number;
   lastSentAt: number;
-  /** It has sent a HEARTBEAT while busy, so its silence while busy counts too (D5). */
+  /** Whether it has sent a HEARTBEAT while busy, so that its silence while busy counts too (D5). */
   heartbeatsWhileBusy = false;
   /** The broker that has the workers; `null`: it is a worker, registered here. */
   remote: RemoteHolder | null = null;
-  /** Its place among the holders with credit left; -1: none. */
+  /** The place among the holders with credit left; -1: none. */
   freeAt = -1;
-  /** Its link in the chain of workers whose silence is timed. */
+  /** The link in the chain of workers whose silence is timed. */
   readonly silence: ChainLink<Worker> = new ChainLink<Worker>(this);
-  /** Its link in the chain of all workers, by the time of the last message to it. */
+  /** The link in the chain of all workers, by the time of the last message to each. */
   readonly quiet: ChainLink<Worker> = new ChainLink<Worker>(this);
-  /** Its link in the index of its service, while it has credit left. */
+  /** The link in the index of its service, while it has credit left. */
   readonly load: ChainLink<Worker> = new ChainLink<Worker>(this);
 
   constructor(

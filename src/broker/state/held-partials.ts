@@ -10,7 +10,7 @@ import { HELD, type RequestId, type RequestTable } from './request-table.js';
 export interface PartialsOfRequest {
   buffer: Buffer;
   bytes: number;
-  /** Of these, of progress, which is no part of the reply. */
+  /** How many of these bytes are of progress, which is no part of the reply. */
   progressBytes: number;
   progressFrames: number;
   /** Frames of the reply. */

@@ -70,7 +70,7 @@ export class Identity {
     return this.received - this.#receivedOlder;
   }
 
-  /** Those of them that were refused at once. */
+  /** The requests among `receivedLately` that were refused at once. */
   get refusedLately(): number {
     return this.refused - this.#refusedOlder;
   }
@@ -144,7 +144,7 @@ export class Identities {
     if (identity.receivedLately > 0) this.#remember(identity);
   }
 
-  /** Of the newest and the oldest one, that with fewer requests is dropped if there are too many. */
+  /** Keeps an identity that has gone; above the maximum, it or the oldest is dropped: that with fewer requests. */
   #remember(identity: Identity): void {
     const { oldest } = this.#gone;
     if (this.#gone.size < GONE_MAX || oldest === null) {
@@ -184,7 +184,7 @@ export class Identities {
     for (const identity of this.#byName.values()) this.refresh(identity, identity.quota);
   }
 
-  /** Those that something uses, then those that have gone and sent requests lately. */
+  /** The identities that something uses, then those that have gone and sent requests lately. */
   *all(): IterableIterator<Identity> {
     yield* this.#byName.values();
     for (const { value } of this.#gone) yield value;

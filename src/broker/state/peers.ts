@@ -4,7 +4,7 @@ import type { Peer } from './entities.js';
 
 export class Peers {
   count = 0;
-  /** It has gaps, because a transport may skip numbers. */
+  /** Peers by number, with gaps, because a transport may skip numbers. */
   readonly #byId: (Peer | null | undefined)[] = [];
 
   /** The peer that an input is of. */

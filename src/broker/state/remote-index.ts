@@ -9,7 +9,7 @@ const TRIES_MAX = 4;
 
 export class RemoteIndex {
   readonly #all = new Set<Worker>();
-  /** Those with credit left, in no order. */
+  /** Holders with credit left, in no order. */
   readonly #free: Worker[] = [];
   /** State of a generator (xorshift): the choice needs no secrecy. */
   #random: number;
@@ -36,7 +36,7 @@ export class RemoteIndex {
     this.#take(holder);
   }
 
-  /** Its credit, or the number of requests that are out at it, has changed. */
+  /** Takes note that the credit of a holder, or the number of requests out at it, has changed. */
   update(holder: Worker): void {
     if (!this.#all.has(holder)) return;
     if (holder.held.count >= holder.credit) {
@@ -47,7 +47,7 @@ export class RemoteIndex {
     }
   }
 
-  /** Of two random holders the less loaded. @returns `null`: none can take so many bytes */
+  /** Picks the less loaded of two random holders. @returns `null`: none can take so many bytes */
   pick(bytes: number): Worker | null {
     const { length } = this.#free;
     for (let tries = 0; tries < TRIES_MAX && length > 0; tries++) {

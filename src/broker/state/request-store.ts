@@ -163,7 +163,7 @@ export class RequestStore {
     return this.#internal;
   }
 
-  /** Their envelopes. Some wait for as long as their clients like (`titanic.wait`). */
+  /** Bytes of the envelopes of these. Some wait for as long as their clients like (`titanic.wait`). */
   get internalBytes(): number {
     return this.#internalBytes;
   }
@@ -187,7 +187,7 @@ export class RequestStore {
     return id;
   }
 
-  /** The same for a request that is still packed: its frames were found by `form`. */
+  /** Copies a request that is still packed: its frames were found by `form`. */
   addPacked(words: Words, from: number, form: RequestForm, peer: Peer, now: number): RequestId {
     const envelopeBytes = form.envelopeEnd - from;
     const bodyBytes = form.end - form.bodyStart;
@@ -296,7 +296,7 @@ export class RequestStore {
     return Buffer.from(path.envelope.bytes.subarray(path.envelopeStart, path.envelopeEnd));
   }
 
-  /** The same, one character per byte. */
+  /** The packed envelope of a request as text, one character per byte. */
   envelopeText(id: RequestId): string {
     const { envelope, envelopeStart, envelopeEnd } = this.returnPath(id);
     return envelope.bytes.toString('latin1', envelopeStart, envelopeEnd);

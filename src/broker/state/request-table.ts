@@ -54,7 +54,7 @@ export const OUT: number = 1 << 1;
 export const INTERNAL: number = 1 << 2;
 export const VERSION_02: number = 1 << 3;
 export const ENVELOPED: number = 1 << 4;
-/** Its client sent `mmi.hello` and gets refusals (D11). */
+/** The client sent `mmi.hello` and gets refusals (D11). */
 export const UNDERSTANDS_REFUSALS: number = 1 << 5;
 /** A PARTIAL of the current delivery was sent to the client: no second delivery (D6). */
 export const STREAMED: number = 1 << 6;
@@ -71,9 +71,9 @@ export const GIVEN_UP: number = 1 << 9;
 export const STORED: number = 1 << 10;
 /** A worker failed on it, and the report is kept for its client: see `reported-failures.ts`. */
 export const REPORTED: number = 1 << 11;
-/** Its headers frame is kept in front of its body (D67). */
+/** The headers frame is kept in front of the body (D67). */
 export const HEADED: number = 1 << 12;
-/** Its client waits only until a deadline: see `deadlines.ts`. */
+/** The client waits only until a deadline: see `deadlines.ts`. */
 export const TIMED: number = 1 << 13;
 /** The client is a plain one (`wire/dialect.ts`); with `VERSION_02`, one of MDP whose commands are digits. */
 export const PLAIN: number = 1 << 14;

@@ -20,7 +20,7 @@ export class Revivals {
     this.#due.append(peer.revival);
   }
 
-  /** It said something, or is gone. */
+  /** Forgets a peer that said something, or is gone. */
   forget(peer: Peer): void {
     peer.revival?.leave();
     peer.revival = null;

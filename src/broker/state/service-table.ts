@@ -14,7 +14,7 @@ const REMEMBERED_MS = 600_000;
  * forgotten.
  */
 const REMEMBERED_MAX = 10_000;
-/** The same for services that never had a worker: a peer can name any number of them. */
+/** Maximum number of remembered services that never had a worker: a peer can name any number of them. */
 const REMEMBERED_UNSERVED_MAX = 1000;
 
 /**
@@ -155,7 +155,7 @@ export class ServiceTable {
     this.#endIfUnused(service);
   }
 
-  /** It is only remembered from now on, unless something keeps it. */
+  /** Has the service only remembered from now on, unless something keeps it. */
   #endIfUnused(service: Service): void {
     if (!isKept(service)) this.#ended.push(service);
   }
@@ -215,7 +215,7 @@ export class ServiceTable {
   }
 }
 
-/** It is in use, or listed because of what is stored for it, or because it is paused. */
+/** Whether a service is in use, or listed because of what is stored for it, or because it is paused. */
 function isKept({ namedBy, hasStored, isPaused }: Service): boolean {
   return namedBy !== null || hasStored || isPaused;
 }

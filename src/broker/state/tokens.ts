@@ -130,7 +130,7 @@ export class Tokens {
     return this.#isLatest(deliveryIn(frames.buffer(index), frames.start(index)), id);
   }
 
-  /** As `isLatest`, of the token at `start`. */
+  /** Like `isLatest`, for the token at `start`. */
   isLatestAt({ bytes }: Words, start: number, id: RequestId): boolean {
     return this.#isLatest(deliveryIn(bytes, start), id);
   }
@@ -184,7 +184,7 @@ function spelledAt(view: DataView, at: number): number {
   return wordOf(view.getInt32(at), view.getInt32(at + WORD_BYTES));
 }
 
-/** As `spelledAt`. (Frames may each have a buffer of their own; a view for each would cost more than this.) */
+/** Like `spelledAt`. (Frames may each have a buffer of their own; a view for each would cost more than this.) */
 function spelledIn(bytes: Uint8Array, at: number): number {
   return wordOf(int32At(bytes, at), int32At(bytes, at + WORD_BYTES));
 }

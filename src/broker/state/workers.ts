@@ -6,11 +6,11 @@ import type { Service, Worker } from './entities.js';
 
 /** Workers that exchange heartbeats in the same interval. */
 class HeartbeatGroup {
-  /** Those whose silence counts, in order of `lastSeenAt` (D5). */
+  /** Workers whose silence counts, in order of `lastSeenAt` (D5). */
   readonly silence = new Chain<Worker>();
-  /** All of them, in order of `lastSentAt`. */
+  /** All workers of the group, in order of `lastSentAt`. */
   readonly quiet = new Chain<Worker>();
-  /** After this silence, one is lost. */
+  /** Milliseconds of silence after which a worker is lost. */
   readonly silentMs: number;
   readonly #everyMs: number;
 
