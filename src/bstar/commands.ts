@@ -62,7 +62,7 @@ export class Commands {
     this.#pending = open;
   }
 
-  /** This node is stopping. */
+  /** Ends what is pending: this node is stopping. */
   close(): void {
     for (const { end } of this.#pending) end('this node is stopping');
     this.#pending = [];

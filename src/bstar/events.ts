@@ -54,7 +54,7 @@ export type PairEvent =
   | { readonly name: 'ha.keys_differ' }
   /** Both nodes are active; the one with the lower epoch steps down. */
   | { readonly name: 'ha.split'; readonly epoch: number; readonly peerEpoch: number }
-  /** This node was stalled for longer than a heartbeat. */
+  /** A stall of this node for longer than a heartbeat. */
   | { readonly name: 'ha.paused'; readonly stoodMs: number }
   /** Data from the peer could not be stored. */
   | { readonly name: 'ha.failed'; readonly text: string };

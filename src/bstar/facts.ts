@@ -32,7 +32,7 @@ export type Handover = (typeof HANDOVERS)[number];
 export interface PeerReport {
   readonly state: State;
   readonly epoch: number;
-  /** It is active, has stopped serving, and asks this node to take over. */
+  /** Whether it is active, has stopped serving, and asks this node to take over. */
   readonly offers: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface PeerReport {
 export interface Persisted {
   /** The highest epoch that this node has taken or followed; 0 at first. */
   readonly epoch: number;
-  /** This node was the last active one, as far as it knows. */
+  /** Whether this node was the last active one, as far as it knows. */
   readonly wasActive: boolean;
 }
 

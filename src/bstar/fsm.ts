@@ -48,9 +48,9 @@ export interface FsmSink {
   join(): void;
   /** End the connection; `closed` is not called. */
   closeLink(): void;
-  /** There is no peer to wait for: what is held back is acknowledged, or with `strict` refused. */
+  /** Acknowledge what is held back, or with `strict` refuse it: there is no peer to wait for. */
   release(): void;
-  /** This node no longer serves: what is held back is never acknowledged. */
+  /** Never acknowledge what is held back: this node no longer serves. */
   drop(): void;
   changed(from: State, to: State, reason: string): void;
 }
@@ -71,7 +71,7 @@ function isLeading({ state }: Facts): boolean {
   return state === 'active' || state === 'joining';
 }
 
-/** Of two passive nodes, the one with the higher epoch leads; if they are equal, the primary. */
+/** Whether this of two passive nodes leads: the one with the higher epoch; if they are equal, the primary. */
 function isAbove({ epoch }: Facts, peer: PeerReport, role: Role): boolean {
   return epoch > peer.epoch || (epoch === peer.epoch && role === 'primary');
 }
@@ -200,8 +200,8 @@ export class Fsm {
   }
 
   /**
-   * This node follows that epoch, so only the active node of that epoch can have acknowledged
-   * anything.
+   * Whether this node follows that epoch, so that only the active node of that epoch can have
+   * acknowledged anything.
    */
   follows(epoch: number): boolean {
     const { state, joined, writing } = this.#facts;
@@ -249,7 +249,7 @@ export class Fsm {
     this.#endFence();
   }
 
-  /** This node was stalled for longer than a heartbeat (D19). */
+  /** Handles a stall of this node for longer than a heartbeat (D19). */
   paused(): void {
     const facts = this.#facts;
     // The time-out for its peer starts again.

@@ -1,5 +1,5 @@
 /**
- * One node of a pair: the state machine (`fsm.ts`), what is said over the connection, and timing
+ * A node of a pair: the state machine (`fsm.ts`), what is said over the connection, and timing
  * (docs/protocol.md §6, D13 to D22). It says when replication begins and ends, and carries its
  * messages. No I/O: every input carries monotonic milliseconds, and effects go to a sink.
  */

@@ -62,9 +62,9 @@ export interface Replicator {
   /** Sends what the peer lacks: on the active node once the peer's data is merged, else at once. */
   start(epoch: number): void;
   message(message: ReplicationMessage): void;
-  /** Nothing waits for the peer any more. */
+  /** Releases all batches: nothing waits for the peer any more. */
   release(): void;
-  /** This node no longer leads: nobody needs the outcome of its batches. */
+  /** Forgets all batches: this node no longer leads, and nobody needs their outcome. */
   drop(): void;
 }
 
@@ -102,7 +102,7 @@ export interface Pair {
 
 /** The effects of the pair. Nothing returns a value; results arrive as inputs. */
 export interface PairSink {
-  /** Of the keys that this node accepts, and their rights; sent with every status. */
+  /** Digest of the keys that this node accepts, and their rights; sent with every status. */
   readonly keys: Buffer | null;
   /** Write this to disk and sync it; `persisted` follows. */
   persist(state: Persisted): void;

@@ -151,7 +151,7 @@ export class Arena {
     return this.#page(handle).words.bytes;
   }
 
-  /** As `buffer`, with the words of that buffer. */
+  /** The words of the buffer that contains a run: see `buffer`. */
   words(handle: ArenaHandle): Words {
     return this.#page(handle).words;
   }

@@ -22,18 +22,18 @@ const IDLE_MS = 60_000;
 /** For so long after a failure, a service needs its label. */
 const FAILED_MS = 600_000;
 
-/** One service. */
+/** A service, and what is counted of it. */
 export class CountedService {
-  /** Its name, percent-escaped (D3). */
+  /** The name of the service, percent-escaped (D3). */
   readonly shown: string;
   readonly plain: Counts;
-  /** `null`: it never had stored requests. */
+  /** Counts of its stored requests; `null`: it never had any. */
   stored: Counts | null = null;
-  /** It is told under its own name. */
+  /** Whether it is told under its own name. */
   hasLabel = false;
-  /** It has had a worker. */
+  /** Whether it has had a worker. */
   wasServed = false;
-  /** It has stored requests. */
+  /** Whether it has stored requests. */
   isStored = false;
   /** When something was last counted, and a failure, to the accuracy of a mark. */
   usedAt: number;
@@ -59,7 +59,7 @@ export class CountedService {
     return true;
   }
 
-  /** It gets a label before those that do not matter, and keeps it. */
+  /** Whether it gets a label before those that do not matter, and keeps it. */
   matters(now: number): boolean {
     return this.isStored || this.failedAt + FAILED_MS > now;
   }
@@ -80,7 +80,7 @@ export class CountedServices {
   readonly #layout: Layout;
   readonly #byName = new Map<string, CountedService>();
   #labelled = 0;
-  /** Those among the labelled that never had a worker. */
+  /** How many of the labelled never had a worker. */
   #unserved = 0;
   /** When the last two marks were made. */
   #newerAt = 0;
@@ -104,7 +104,7 @@ export class CountedServices {
     return this.#byName.get(shown) ?? null;
   }
 
-  /** Adds it if it is unknown. */
+  /** The service of this name, which is added if it is unknown. */
   of(shown: string): CountedService {
     const known = this.#byName.get(shown);
     if (known !== undefined) return known;
@@ -117,7 +117,7 @@ export class CountedServices {
     return this.#byName.values();
   }
 
-  /** The broker has forgotten it. One that has stored requests stays. */
+  /** Forgets a service, as the broker did. One that has stored requests stays. */
   forget(service: CountedService): void {
     if (service.isStored) return;
     if (service.hasLabel) this.#takeBack(service);
@@ -125,14 +125,14 @@ export class CountedServices {
     this.#byName.delete(service.shown);
   }
 
-  /** It has a worker. */
+  /** Takes note that a service has a worker. */
   served(service: CountedService): void {
     if (service.hasLabel && !service.wasServed) this.#unserved--;
     service.wasServed = true;
     this.#claim(service);
   }
 
-  /** It has stored requests. */
+  /** Takes note that a service has stored requests. */
   stores(service: CountedService, layout: Layout): void {
     service.isStored = true;
     service.stored ??= new Counts(layout);
@@ -223,7 +223,7 @@ export class CountedServices {
     for (const service of wanting) this.#claim(service);
   }
 
-  /** Those that can lose their label, the one that has been idle longest first. */
+  /** The services that can lose their label, the one that has been idle longest first. */
   #idle(now: number): CountedService[] {
     const labelled = [...this.#byName.values()].filter(
       (service) => service.hasLabel && service.usedAt + IDLE_MS <= now && !service.matters(now),

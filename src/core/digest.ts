@@ -1,7 +1,7 @@
 /** Digests, for machines: a machine has no `node:crypto`, whose randomness no seed replays. */
 import { createHash } from 'node:crypto';
 
-/** So many bytes of a SHA-256 tell apart what nobody makes alike on purpose. */
+/** Bytes of a SHA-256 that are enough to tell apart what nobody makes alike on purpose. */
 const DIGEST_BYTES = 16;
 
 /** The digest of these parts, one after the other. Nothing marks where one ends. */

@@ -1,6 +1,6 @@
 export type State = 'ok' | 'warning' | 'problem';
 
-/** One result of `majordomo doctor`; its JSON has these keys. */
+/** A result of `majordomo doctor`; its JSON has these keys. */
 export interface Finding {
   /** Stable name of the check. */
   readonly name: string;
@@ -14,12 +14,12 @@ export function ok(name: string, text: string): Finding {
   return { name, state: 'ok', text, remedy: null };
 }
 
-/** It works, but badly or not for long. */
+/** A finding that something works, but badly or not for long. */
 export function warning(name: string, text: string, remedy: string): Finding {
   return { name, state: 'warning', text, remedy };
 }
 
-/** The broker would not start or not serve. */
+/** A finding that the broker would not start or not serve. */
 export function problem(name: string, text: string, remedy: string): Finding {
   return { name, state: 'problem', text, remedy };
 }

@@ -6,7 +6,7 @@ export interface FrameJson {
   readonly data: string;
 }
 
-/** As text if it is UTF-8, else as base64. */
+/** A frame for JSON: as text if it is UTF-8, else as base64. */
 export function frameJson(frame: Buffer): FrameJson {
   return isUtf8(frame)
     ? { encoding: 'utf8', data: frame.toString('utf8') }

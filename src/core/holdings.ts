@@ -32,8 +32,8 @@ const RELIEVED = 0.875;
 /** Up to this part of the limit in all, workers get copies of requests that wait to be read. */
 const DISPATCH_SHARE = 0.5;
 /**
- * This part of the limit, or for one identity of its equal share, is too little output and input to close
- * a connection for: peers that are served have some.
+ * The part of the limit, or for one identity of its equal share, that is too little output and input to
+ * close a connection for: peers that are served have some.
  */
 const IN_TRANSIT_SHARE = 1 / 16;
 /**
@@ -149,7 +149,7 @@ export class Holdings {
     return this.#bytes;
   }
 
-  /** The same for each kind; read only now and then. */
+  /** Bytes held of each kind; read only now and then. */
   get byKind(): Readonly<Record<HeldKind, number>> {
     const held = Object.fromEntries(HELD_KINDS.map((kind) => [kind, 0])) as Record<
       HeldKind,

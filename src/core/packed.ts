@@ -17,7 +17,7 @@ const TWO_POW_32 = 0x1_0000_0000;
 export class PackedCursor {
   /** First byte of the frame's body. */
   start = 0;
-  /** One past the last byte of the frame's body, and where the next frame begins. */
+  /** Where the next frame begins: one past the last byte of the frame's body. */
   end = 0;
   more = false;
 }
@@ -133,10 +133,10 @@ export function messageEnd(bytes: Buffer, from: number, end: number, framesMax: 
   return 0;
 }
 
-/** One of several messages that were packed one after the other. */
+/** A message among several that were packed one after the other. */
 export interface PackedMessage {
   readonly from: number;
-  /** One past its last byte. */
+  /** The byte past the last one of the message. */
   readonly to: number;
   /** The number of its frames. */
   readonly frames: number;

@@ -10,7 +10,7 @@ interface Mode {
 }
 
 const OTHERS = 0o077;
-/** As in PostgreSQL: what root owns, such as a mount of Kubernetes, its group may read. */
+/** Bits that a file of root, such as a mount of Kubernetes, must lack: as in PostgreSQL, its group may read it. */
 const OTHERS_IF_OF_ROOT = 0o037;
 
 /** @param mode and uid: of the file, from `stat` */

@@ -3,9 +3,9 @@
  * vouches for: any value is accepted, the work is bounded, and texts are as they were given, so escape them.
  */
 
-/** One part, or one field, of contracts that are compared. */
+/** A part, or a field, of contracts that are compared. */
 export interface ComparedRow {
-  /** `input.items[].price`. */
+  /** The name of the part or field, such as `input.items[].price`. */
   readonly name: string;
   /** What each contract says of it; `null`: it has none. */
   readonly texts: readonly (string | null)[];
@@ -221,7 +221,7 @@ class Walk {
     return `${this.#facts(schema).join(', ') || 'anything'}${needs}${said}`;
   }
 
-  /** Its type, and everything else that has no row of its own. */
+  /** The type that a schema names, and everything else that has no row of its own. */
   #facts(schema: Json): readonly string[] {
     const work = this.#work;
     const { type } = schema;
@@ -248,7 +248,7 @@ class Walk {
     return `${work.text(key)} ${typeof value === 'string' ? work.text(value) : work.json(value)}`;
   }
 
-  /** One of several, whose own choices are not told. */
+  /** The text of one choice, whose own choices are not told. */
   #choice(given: unknown): string {
     const schema = this.#resolved(given);
     if (!isJson(schema)) return this.#work.json(schema);

@@ -66,7 +66,7 @@ export function list<Value>(of: Shape<Value>, bytes = 0): Shape<readonly Value[]
   };
 }
 
-/** As many as there are up to the end, each of at least one byte. */
+/** A list of as many values as there are up to the end, each of at least one byte. */
 export function listToEnd<Value>(of: Shape<Value>, most = Infinity): Shape<readonly Value[]> {
   return {
     as: `each: ${of.as ?? ''}`,
@@ -100,7 +100,7 @@ export function optional<Value>(of: Shape<Value>): Shape<Value | null> {
   return { ...of, as: `${of.as ?? ''}?`, isOptional: true };
 }
 
-/** One of these words; its byte is the position of the word. */
+/** A word out of these; its byte is the position of the word. */
 export function oneOf<Word extends string>(...words: readonly Word[]): Shape<Word> {
   return {
     as: `1: ${words.map((word, at) => `${at} ${word}`).join(', ')}`,
@@ -187,7 +187,7 @@ export function shown(fields: Fields<object>): string {
   return all.map(([name, { as = '' }]) => `${name} (${as})`).join(', ');
 }
 
-/** Its fields in the order in which they are written here. */
+/** An object: its fields in the order in which they are written here. */
 export function struct<Value extends object>(fields: Fields<Value>): Shape<Value> {
   const shapes = Object.entries(fields) as [keyof Value, Shape<unknown>][];
   return {
@@ -203,7 +203,7 @@ export function struct<Value extends object>(fields: Fields<Value>): Shape<Value
   };
 }
 
-/** The same of an array that has values of different shapes. */
+/** An array that has values of different shapes, in the order of these. */
 export function tuple<Values extends readonly unknown[]>(
   ...shapes: { readonly [At in keyof Values]: Shape<Values[At]> }
 ): Shape<Values> {

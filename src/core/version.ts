@@ -10,7 +10,7 @@ interface Manifest {
 }
 
 /**
- * This package's `package.json`. (Node takes 2 ms to find a package by its name.)
+ * The `package.json` of this package. (Node takes 2 ms to find a package by its name.)
  * @param up from the folder of the code; that of a test is one folder further down
  */
 function manifest(up = '../..'): Manifest {

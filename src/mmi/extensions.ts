@@ -9,7 +9,7 @@ export const EXTENSIONS: readonly string[] = [
   'cancel',
 ];
 
-/** Those of Titanic. */
+/** Extensions of Titanic. */
 export const TITANIC_EXTENSIONS: readonly string[] = [
   'submit',
   'wait',

@@ -31,7 +31,7 @@ const OPTIONS_BYTES_MAX = 256;
 /** Memory limit for the pages of one snapshot that are kept for others who ask for the same. */
 const CACHED_BYTES_MAX = 8 * 1024 * 1024;
 
-/** One list at a point in time, and the parts that each scope may see. */
+/** A list at a point in time, and the parts that each scope may see. */
 interface Snapshot {
   readonly at: number;
   readonly all: readonly Listed[];

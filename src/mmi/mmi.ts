@@ -30,7 +30,7 @@ const BAD_REQUEST = Buffer.from('400');
 const NOT_FOUND = Buffer.from('404');
 const TOO_MANY = Buffer.from('429');
 const UNKNOWN = Buffer.from('501');
-/** It has workers, and is paused: its requests wait. */
+/** The status of a service that has workers and is paused: its requests wait. */
 const PAUSED = Buffer.from('503');
 
 const NAMES: readonly string[] = [

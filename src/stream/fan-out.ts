@@ -30,9 +30,9 @@ export type CloseReason = 'slow' | 'limit';
 export interface FanOutSink {
   /** Sends the first `size` bytes of `message`: packed frames, valid during the call. */
   send(subscriber: SubscriberId, message: Words, size: number): void;
-  /** Ends its connection. `disconnected` follows, never within the call. */
+  /** Ends the connection of a subscriber. `disconnected` follows, never within the call. */
   close(subscriber: SubscriberId, info: SubscriberInfo, reason: CloseReason): void;
-  /** Its subscription to a topic, or one more to the same, is in force. Valid during the call. */
+  /** Tells that a subscription to a topic, maybe one more to the same, is in force. Valid during the call. */
   subscribed?(subscriber: SubscriberId, topic: Buffer): void;
 }
 
@@ -46,7 +46,7 @@ export interface FanOutLimits extends SubscriptionLimits {
   readonly waitingBytes: number;
 }
 
-/** Of a copy in an empty buffer, which has to be written; a copy behind others costs one, and one for each KiB. */
+/** Cost of a copy in an empty buffer, which has to be written; behind others it costs 1. Each KiB costs 1 more. */
 const WRITE_COST = 64;
 
 const LIMITS: FanOutLimits = {
@@ -151,7 +151,7 @@ export class FanOut {
     else this.subscription(id, subscribedTopic(frames), said === 'subscribe');
   }
 
-  /** It subscribes to a topic, or cancels that; the bytes are valid during the call. */
+  /** Makes or cancels a subscription to a topic, whose bytes are valid during the call. */
   subscription(id: SubscriberId, topic: Buffer, isOn: boolean): void {
     const subscriber = this.#subscribers.get(id);
     if (subscriber === undefined || subscriber.isClosed) return;
@@ -160,13 +160,13 @@ export class FanOut {
     else this.#subscriptions.cancel(subscriber, topic);
   }
 
-  /** It sent a message that is too large for a subscription. */
+  /** Closes a subscriber that sent a message too large for a subscription. */
   oversized(id: SubscriberId): void {
     const subscriber = this.#subscribers.get(id);
     if (subscriber !== undefined) this.#close(subscriber, 'limit');
   }
 
-  /** Its output has reached the limit: it does not read. */
+  /** Closes a subscriber whose output has reached the limit: it does not read. */
   outputFull(id: SubscriberId): void {
     const subscriber = this.#subscribers.get(id);
     // No gap without a closed connection (D43).
@@ -255,7 +255,7 @@ export class FanOut {
   }
 
   /**
-   * As `publish`, of a message that is packed already.
+   * Publishes a message that is packed already: see `publish`.
    * @param message the first `size` bytes, valid during the call
    */
   publishPacked(message: Words, size: number): number {

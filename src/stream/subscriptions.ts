@@ -10,11 +10,11 @@ export type SubscriberId = number;
 export interface SubscriberInfo {
   /** The identity that owns what it holds here (D70). */
   readonly identity: string;
-  /** The name of its key; `null`: it has none. */
+  /** The name of the subscriber's key; `null`: it has none. */
   readonly key: string | null;
-  /** That key, in hexadecimal. */
+  /** The subscriber's key, in hexadecimal. */
   readonly publicKey?: string | null;
-  /** Its source address, for people. */
+  /** The subscriber's source address, for people. */
   readonly address: string;
 }
 
@@ -50,7 +50,7 @@ export class Subscriber {
   matched = 0;
   /** The latest write for which it has a copy. */
   write = 0;
-  /** It is to be closed, because too much waits. */
+  /** Whether the subscriber is to be closed, because too much waits. */
   isBehind = false;
   isClosed = false;
 

@@ -38,7 +38,7 @@ export interface KvSet {
 /** An ICANHAZ. */
 export interface IcanHaz {
   readonly kind: 'icanhaz';
-  /** As Latin-1; empty: the whole map. */
+  /** The subtree asked for, as Latin-1; empty: the whole map. */
   readonly subtree: string;
 }
 
@@ -125,7 +125,7 @@ export class RecordFrames {
     return frames;
   }
 
-  /** Its number is zero (D52). */
+  /** A HUGZ, whose number is zero (D52). */
   hugz(): Frames {
     const frames = this.#begin(0, 0);
     frames.push(HUGZ, 0, HUGZ.length);

@@ -92,7 +92,7 @@ export function clientRequestHead(
   return packedHead(clientRequest(version, correlation, service, [EMPTY]).slice(0, -1));
 }
 
-/** As `clientRequestHead`, for a request with headers: `packedMetadata` follows it. */
+/** The head of a request with headers (see `clientRequestHead`): `packedMetadata` follows it. */
 export function clientRequestWithHeadersHead(correlation: Buffer | null, service: Buffer): Buffer {
   const metadata = { deadlineMs: 0, headers: EMPTY };
   return packedHead(clientRequestWithHeaders(correlation, service, metadata, []).slice(0, -3));

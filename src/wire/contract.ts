@@ -8,7 +8,7 @@ import { readJsonObject } from './json-object.js';
 const CONTRACT_BYTES_MAX = 65_536;
 /** Maximum length of `version`, in UTF-16 code units. */
 export const CONTRACT_VERSION_MAX = 64;
-/** Of `description` and `contentType`. */
+/** Maximum length of `description` and `contentType`, in UTF-16 code units. */
 export const CONTRACT_TEXT_MAX = 1024;
 /** Levels of objects and arrays, the contract itself included. */
 const DEPTH_MAX = 64;

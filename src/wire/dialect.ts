@@ -28,7 +28,7 @@ export const WORDS = 6;
 export const TEXT_01 = 7;
 /** MDP 0.2 from a peer whose commands are two digits (D113). */
 export const TEXT_02 = 8;
-/** As `TEXT_02`, after an empty frame: only of workers. */
+/** Messages in `TEXT_02` after an empty frame: only of workers. */
 const TEXT_DELIMITED_02 = 9;
 
 /**

@@ -59,9 +59,9 @@ export type MalformedKind = 'envelope' | 'client' | 'worker' | 'titanic' | 'too_
 /** What is wrong with a malformed message. */
 export interface Fault {
   readonly kind: MalformedKind;
-  /** The rule that it breaks. */
+  /** The rule that the message breaks. */
   readonly reason: string;
-  /** Its command, `0x2a` if the byte is none that its sender has; `null`: it has none that can be read. */
+  /** The command, `0x2a` if the byte is none that its sender has; `null`: it has none that can be read. */
   readonly command: string | null;
   /** The number of the frame that breaks the rule, from 1; `null`: the message was not read. */
   readonly frame: number | null;
@@ -76,7 +76,7 @@ export function tooLarge(reason: string): Fault {
 type IsKnownToken = (frames: Frames, index: number) => boolean;
 
 /**
- * One received message. The object is reused: fields that do not belong to `kind` keep old values.
+ * A received message. The object is reused: fields that do not belong to `kind` keep old values.
  */
 export class Inbound {
   kind: InboundKind = 'malformed';

@@ -25,9 +25,9 @@ export type RefusalStatus = '403' | '404' | '408' | '413' | '429' | '502' | '503
 
 /** What a client says about itself with `mmi.hello`. */
 export interface Hello {
-  /** If no worker serves the service, the client is refused instead of waiting for one (D65). */
+  /** Whether the client is refused, instead of waiting, if no worker serves the service (D65). */
   readonly refusesToWait: boolean;
-  /** It understands `mmi.failed` (D62). */
+  /** Whether the client understands `mmi.failed` (D62). */
   readonly hearsFailures: boolean;
 }
 
@@ -56,10 +56,10 @@ export function helloFrame({ refusesToWait, hearsFailures }: Hello): Buffer {
   return Object.keys(options).length === 0 ? Buffer.alloc(0) : Buffer.from(JSON.stringify(options));
 }
 
-/** One item of the JSON of `mmi.services`. Names are percent-escaped (D3). */
+/** An item of the JSON of `mmi.services`. Names are percent-escaped (D3). */
 export interface ServiceStatus {
   readonly service: string;
-  /** An operator paused it: its requests wait. */
+  /** Whether an operator paused the service: its requests wait. */
   readonly paused: boolean;
   /** How many different contracts its workers announced (D107). */
   readonly contracts: number;
@@ -99,12 +99,12 @@ export interface PlainFigures extends Latencies {
 
 /** Stored requests of one service now. */
 export interface DurableCounts {
-  /** Not with a worker; includes those `delayed` and `retrying`. */
+  /** Requests not with a worker; includes those `delayed` and `retrying`. */
   readonly pending: number;
   readonly dispatched: number;
-  /** Not due yet. `null`: only the active node of a pair knows. */
+  /** Requests that are not due yet. `null`: only the active node of a pair knows. */
   readonly delayed: number | null;
-  /** Their last attempt failed. */
+  /** Requests whose last attempt failed. */
   readonly retrying: number;
   readonly replied: number;
   readonly dead: number;
@@ -128,7 +128,7 @@ export interface DurableRates extends Latencies {
 
 export type DurableFigures = DurableCounts & DurableRates;
 
-/** One item of the JSON of `mmi.workers`. */
+/** An item of the JSON of `mmi.workers`. */
 export interface WorkerStatus {
   readonly service: string;
   /** `busy`: a request is out at it. */
@@ -149,7 +149,7 @@ export interface WorkerStatus {
 
 /** The JSON of `mmi.contract`. */
 export interface ContractsStatus {
-  /** Percent-escaped. */
+  /** The name of the service, percent-escaped. */
   readonly service: string;
   /** Workers that announced none. */
   readonly workersWithout: number;
@@ -163,9 +163,9 @@ export interface ContractsStatus {
 export interface ContractStatus {
   /** How many workers announced it. */
   readonly workers: number;
-  /** Of at most ten of them, percent-escaped. */
+  /** The names of at most ten of these workers, percent-escaped. */
   readonly names: readonly string[];
-  /** As its workers sent it: escape its texts before display. */
+  /** The contract as its workers sent it: escape its texts before display. */
   readonly contract: AnnouncedContract;
 }
 
@@ -211,7 +211,7 @@ export interface FleetStatus {
   readonly fleet: string | null;
   /** Whether this broker is connected to NATS; `null`: `fleet.nats` is off. */
   readonly connected: boolean | null;
-  /** This broker first; empty if `fleet.nats` is off. */
+  /** Brokers of the fleet, the asked one first; empty if `fleet.nats` is off. */
   readonly brokers: readonly FleetBroker[];
   /**
    * Requests since the start of the asked broker: sent to others, taken from others, and come back from
@@ -231,9 +231,9 @@ export interface FleetStore {
   readonly up: boolean;
   /** `fleet.leaseMs`. */
   readonly leaseMs: number;
-  /** Since this broker's session was last renewed. */
+  /** Milliseconds since this broker's session was last renewed. */
   readonly renewedMs: number;
-  /** Of the brokers that use the database, at the last renewal; this broker first if it has one. */
+  /** Sessions of the brokers that use the database, at the last renewal; this broker first if it has one. */
   readonly sessions: readonly StoreSessionFacts[];
   /** Requests that the asked broker has stored since its start. */
   readonly accepted: number;
@@ -244,9 +244,9 @@ export interface FleetStore {
 export interface StoreSessionFacts {
   readonly session: number;
   readonly node: string;
-  /** It is that of the asked broker. */
+  /** Whether the session is that of the asked broker. */
   readonly self: boolean;
-  /** It was not renewed in time: if that goes on for a whole lease, another broker ends it. */
+  /** Whether it was not renewed in time: if that goes on for a whole lease, another broker ends it. */
   readonly overdue: boolean;
 }
 
@@ -256,33 +256,33 @@ export interface FleetBroker {
   readonly id: string;
   readonly node: string;
   readonly version: string;
-  /** It is the asked one. */
+  /** Whether this is the asked broker. */
   readonly self: boolean;
-  /** Since it was last heard. */
+  /** Milliseconds since it was last heard. */
   readonly silentMs: number;
   /** Requests of the asked one that are out at it; of itself: at all others. */
   readonly requestsOut: number;
-  /** Its requests that are at workers of the asked one; of itself: of all others. */
+  /** Requests of it that are at workers of the asked one; of itself: of all others. */
   readonly requestsHeld: number;
-  /** Its keys files differ from those of the asked one. */
+  /** Whether its keys files differ from those of the asked one. */
   readonly keysDiffer: boolean;
 }
 
 /** A listener of the broker, as shown in `/api/v1/status`. */
 export interface EndpointStatus {
-  /** As in `http` of `BrokerStatus`, `tcp://*:PORT` stands for every address of the node. */
+  /** The endpoint; as in `http` of `BrokerStatus`, `tcp://*:PORT` stands for every address of the node. */
   readonly endpoint: string;
-  /** Clients may request services there. */
+  /** Whether clients may request services there. */
   readonly client: boolean;
-  /** Workers may offer services there. */
+  /** Whether workers may offer services there. */
   readonly worker: boolean;
-  /** It requires keys. */
+  /** Whether it requires keys. */
   readonly curve: boolean;
 }
 
 /** The database of durable requests, as shown in `/api/v1/status`. */
 export interface DatabaseStatus {
-  /** Its servers and its name, without the user: `db1:5432,db2:5432/queue`. */
+  /** The servers and the name of the database, without the user: `db1:5432,db2:5432/queue`. */
   readonly database: string;
   /** The one of these servers that this node was connected to last. */
   readonly server: string;

@@ -65,7 +65,7 @@ function replyHeader(dialect: Dialect): readonly Buffer[] {
 export class RequestForm {
   readonly dialect: Dialect;
   readonly enveloped: boolean;
-  /** Of the request that was found last: one past the envelope, which begins with the request. */
+  /** In the request that was found last: one past the envelope, which begins with the request. */
   envelopeEnd = 0;
   bodyStart = 0;
   end = 0;

@@ -53,7 +53,7 @@ function number(isOne: (value: number) => boolean): Shape<number> {
 
 const COUNT = number(isCount);
 const SEQUENCE = number(isSequence);
-/** One that is too high is refused with its reason (D79), before anything follows from it. */
+/** An epoch as claimed: one too high is refused with its reason (D79), before anything follows from it. */
 const CLAIMED_EPOCH = number((value) => isWhole(value, 0, Number.MAX_SAFE_INTEGER - 1));
 const TRANSACTION = number(isTransaction);
 /** A name, or a reason for display. */
@@ -100,7 +100,7 @@ export const PEER_FIELDS = {
     offers: FLAG,
     epoch: CLAIMED_EPOCH,
     holds: HOLDING,
-    /** Of the keys that it accepts, and their rights; `null`: there are none, or it does not say. */
+    /** Digest of the keys that it accepts, and their rights; `null`: there are none, or it does not say. */
     keys: optional(run(DIGEST_BYTES)),
   },
   join: { epoch: SEQUENCE, holds: HOLDING },

@@ -3,7 +3,7 @@ import type { Frames } from '../core/frames.js';
 import type { PackedMessage } from '../core/packed.js';
 import { packedHead } from '../core/packed-head.js';
 
-/** The first frame of its body; at least one more follows. */
+/** The first frame of the body of progress; at least one more follows. */
 export const PROGRESS: Buffer = Buffer.from('MDPP01');
 
 /** @param from the index at which the body begins */
@@ -13,13 +13,13 @@ export function isProgress(frames: Frames, from: number): boolean {
 
 const PACKED: Buffer = packedHead([PROGRESS]);
 
-/** The same of a packed body. */
+/** Whether a packed body is progress. */
 export function isPackedProgress(packed: Buffer, { from, to }: PackedMessage): boolean {
   const end = from + PACKED.length;
   return end <= to && PACKED.compare(packed, from, end) === 0;
 }
 
-/** The same of a body as the SDK has it. */
+/** Whether a body as the SDK has it is progress. */
 export function isProgressBody(body: readonly Uint8Array[]): boolean {
   const [first] = body;
   return first !== undefined && body.length > 1 && PROGRESS.equals(first);

@@ -9,9 +9,9 @@ export const NAME_CHARACTERS_MAX = 64;
 export interface ReadyOptions {
   /** The name shown to people, as the worker sent it: escape it before display. */
   readonly name: string | null;
-  /** It wants the headers and deadlines of its requests. */
+  /** Whether the worker wants the headers and deadlines of its requests. */
   readonly headers: boolean;
-  /** It wants to hear which of its requests nobody waits for any more (D106). */
+  /** Whether the worker wants to hear which of its requests nobody waits for any more (D106). */
   readonly cancel: boolean;
 }
 

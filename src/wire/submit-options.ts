@@ -59,19 +59,19 @@ type JobOption = (
       readonly max: number;
     }
 ) & {
-  /** For the help of commands and of HTTP. */
+  /** Text for the help of commands and of HTTP. */
   readonly about: string;
   /** How a request is stored without it, for documents. */
   readonly usual: string;
 } & (Kept | { readonly kept?: never });
 
-/** The broker keeps it as it is. */
+/** An option that the broker keeps as it is. */
 export interface Kept {
-  /** Its number among the fields of a stored request (store/fields.ts). */
+  /** The number among the fields of a stored request (store/fields.ts). */
   readonly kept: number;
-  /** HTTP shows it, with this description, which says what null means. */
+  /** The description with which HTTP shows it, which says what null means. */
   readonly shown: string;
-  /** It is null, too, if it is read without a token; this is added to the description, which has no period. */
+  /** Whether it is null, too, if read without a token; that is added to the description, which has no period. */
   readonly needsToken?: true;
 }
 

@@ -231,7 +231,7 @@ export function readTspWait(frames: Frames, from: number): TspWait | TspFault {
 /** `titanic.progress`: reads the parts of a reply while its worker sends them (D82). */
 export interface TspProgress extends Omit<TspWait, 'fault'> {
   readonly fault: null;
-  /** As in the answer before; empty: from the first part. */
+  /** The place told in the answer before; empty: from the first part. */
   readonly place: string;
 }
 
@@ -260,7 +260,7 @@ function uuidAt(frames: Frames, index: number): Buffer | null {
   return /^[0-9A-Fa-f]{32}$/.test(text) ? Buffer.from(text, 'hex') : null;
 }
 
-/** As sent: 32 upper-case hexadecimal characters. */
+/** A uuid as it is sent: 32 upper-case hexadecimal characters. */
 export function uuidText(uuid: Buffer): string {
   return uuid.toString('hex').toUpperCase();
 }

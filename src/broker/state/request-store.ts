@@ -163,7 +163,7 @@ export class RequestStore {
     return this.#internal;
   }
 
-  /** Bytes of the envelopes of these. Some wait for as long as their clients like (`titanic.wait`). */
+  /** Bytes of envelopes at internal services; some wait for as long as their clients like (`titanic.wait`). */
   get internalBytes(): number {
     return this.#internalBytes;
   }

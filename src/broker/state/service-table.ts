@@ -60,7 +60,7 @@ export class ServiceTable {
     return this.#withWorkers;
   }
 
-  /** Also finds a service that is not in use. */
+  /** Finds a service, also one that is not in use. */
   find(bytes: Uint8Array, start: number, end: number): Service | null {
     const id = this.#byName.get(bytes, start, end);
     return id < 0 ? null : (this.#byId[id] ?? null);

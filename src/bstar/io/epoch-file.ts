@@ -11,7 +11,7 @@ import { isWhole } from '../../core/numbers.js';
 import { EPOCH_END } from '../epochs.js';
 import type { Persisted } from '../facts.js';
 
-/** Its name in the data directory. */
+/** The name of the file in the data directory. */
 export const EPOCH_FILE = 'bstar.epoch';
 
 const SLOT_BYTES = 512;

@@ -51,7 +51,7 @@ function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean):
   return null;
 }
 
-/** One connection, until both nodes have proved that they are alive. */
+/** A connection, until both nodes have proved that they are alive. */
 export class Handshake {
   readonly #mine: Introduction;
   readonly #ownIncarnation: number;

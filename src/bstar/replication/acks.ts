@@ -11,7 +11,7 @@ export type Held = Pick<BatchOutcome<unknown>, 'released'>;
 interface Waiting {
   readonly since: number;
   readonly bytes: number;
-  /** Its outcome waits for the peer; `null`: it does not. */
+  /** The batch, if its outcome waits for the peer; `null`: it does not. */
   readonly held: Held | null;
 }
 

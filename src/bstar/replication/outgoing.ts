@@ -47,7 +47,7 @@ export class Outgoing {
   #sinceRead: Batch[] = [];
   /** The stores are alike once the peer has this transaction: the last one sent with the last chunk. */
   #syncsAt = 0;
-  /** Of this join: the peer has the last chunk, but not yet that transaction. */
+  /** Whether the peer has the last chunk of this join, but not yet that transaction. */
   #isLastTaken = false;
   /** What the peer said it holds of this store. */
   peerHolds: PeerHolding | null = null;
@@ -145,12 +145,12 @@ export class Outgoing {
     this.#acks.forgetSent(now);
   }
 
-  /** Nothing waits for the peer any more. */
+  /** Releases all batches: nothing waits for the peer any more. */
   release(): void {
     for (const held of this.#acks.takeAll()) held.released(this.#sink.isDoubtful);
   }
 
-  /** This node no longer leads: nobody needs the outcome of its batches. */
+  /** Forgets all batches: this node no longer leads, and nobody needs their outcome. */
   drop(): void {
     this.#acks.takeAll();
     this.#sinceRead = [];
@@ -218,12 +218,12 @@ export class Outgoing {
     });
   }
 
-  /** The chunk being read may be the last of what the peer lacks. */
+  /** Whether the chunk being read may be the last of what the peer lacks. */
   get #isCatchingUp(): boolean {
     return this.#facts.state === 'active' && this.#stream?.isReading === true;
   }
 
-  /** It was not the last chunk: batches that came meanwhile are in the next one. */
+  /** Forgets batches that came during a chunk that was not the last: they are in the next one. */
   #forgetSinceRead(): void {
     const since = this.#sinceRead;
     this.#sinceRead = [];

@@ -19,7 +19,7 @@ const ENDED = 'the session of this broker with the store has ended';
 export class SharedStore implements Replica {
   readonly isPaired = false;
   readonly answerMs: number;
-  /** One on each of its connections. */
+  /** Batches under way: one on each connection of the store. */
   readonly batchesMax = 2;
   readonly batchBytesMax: number = 1024 * 1024;
   readonly #standalone: Standalone;
@@ -69,7 +69,7 @@ export class SharedStore implements Replica {
     this.#ended = ENDED;
   }
 
-  /** It cannot be reached. */
+  /** Takes note that the store cannot be reached. */
   lost(): void {
     this.#isLost = true;
   }
@@ -78,7 +78,7 @@ export class SharedStore implements Replica {
     this.#isLost = false;
   }
 
-  /** Also while the session is over: the store refuses it then. */
+  /** Commits changes, also while the session is over: the store refuses them then. */
   commit(changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>): boolean {
     return this.#standalone.commit(changes, outcome);
   }

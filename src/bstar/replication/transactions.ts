@@ -8,7 +8,7 @@ import type { Holding, Tombstones, Transaction } from '../../store/store.js';
 /** What a transaction in progress carries. */
 export type Carried =
   /**
-   * This node's own changes. `became`: the peer's number for them, 0 if the peer has not reported
+   * Changes of this node. `became`: the peer's number for them, 0 if the peer has not reported
    * it.
    */
   | { readonly kind: 'own'; became: number }
@@ -119,7 +119,7 @@ export class Transactions {
     return { storeId: this.#holds.storeId, upTo: number, bodiesUpTo: number };
   }
 
-  /** This store may lack something of the peer's: the next join asks for everything. */
+  /** Forgets what this store holds of the peer's, since it may lack some: the next join asks for everything. */
   forgetHolds(): void {
     this.#holds = null;
   }

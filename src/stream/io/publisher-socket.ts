@@ -40,11 +40,11 @@ export interface PublisherEvents {
 export interface PublisherLimits {
   /** Output waiting for one subscriber: one that reaches it is closed. */
   readonly outputBytesMax: number;
-  /** For each endpoint. */
+  /** Connections to each endpoint. */
   readonly connectionsMax: number;
-  /** Of one address or key, at all endpoints. Default: 7/8 of `connectionsMax`. */
+  /** Connections of one address or key, at all endpoints. Default: 7/8 of `connectionsMax`. */
   readonly connectionsPerIdentityMax?: number;
-  /** The same for a key that has a limit of its own. */
+  /** Connections of a key that has a limit of its own. */
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
 }
 
@@ -90,7 +90,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
     this.#published(this.fanOut.publish(frames));
   }
 
-  /** The same for a message that is packed: see `FanOut.publishPacked`. */
+  /** Sends a message that is packed already: see `FanOut.publishPacked`. */
   publishPacked(message: Words, size: number): void {
     this.#published(this.fanOut.publishPacked(message, size));
   }
