@@ -55,7 +55,7 @@ const PIRATE = { knowsDisconnect: false, mayStartAnew: true, mayForgetRequest: t
 const SIMPLE = { ...PIRATE, heartbeats: null, replyMeansReady: true };
 const PARANOID = { ...PIRATE, heartbeats: PIRATE_HEARTBEATS, replyMeansReady: false };
 
-/** By the dialect of a worker's READY. */
+/** Kinds of workers, by the dialect of READY. */
 export const WORKER_KINDS: Readonly<Record<Dialect, WorkerKind>> = byDialect((dialect) => {
   if (isMdp(dialect)) return { ...MDP, shown: `0.${MDP_FORMS[dialect].version}` };
   return dialect === DELIMITED ? { ...SIMPLE, shown: 'spp' } : { ...PARANOID, shown: 'ppp' };

@@ -18,7 +18,7 @@ export type BrokerEvent =
   | {
       readonly name: 'worker.registered';
       readonly service: string;
-      /** Counted from the start of the process. */
+      /** The number of the worker, counted from the start of the process. */
       readonly worker: number;
       /** The name that the worker gives itself, also percent-escaped; null: none. */
       readonly workerName: string | null;
@@ -71,7 +71,7 @@ export type BrokerEvent =
       readonly service: string;
       readonly reason: RefusalReason;
       readonly text: string;
-      /** For its client: the name of the key, and the source address. */
+      /** The name of the client's key; `null`: it has none. */
       readonly key: string | null;
       readonly address: string;
     }

@@ -27,7 +27,7 @@ export const START: Position = { service: 0, worker: 0 };
 
 export interface ListPage<Item> {
   readonly items: readonly Item[];
-  /** `null`: this was the last page. */
+  /** Where the next page begins; `null`: this was the last page. */
   readonly next: Position | null;
 }
 
@@ -94,7 +94,7 @@ export class ListedLazily implements Listed {
 
 /** A service as shown to operators. */
 export interface ServiceSeen extends ServiceStatus {
-  /** Since the first of its queued requests arrived; `null`: none is queued. */
+  /** Milliseconds since the first of its queued requests arrived; `null`: none is queued. */
   readonly oldestQueuedMs: number | null;
   /** Milliseconds since a request, or an attempt of a stored one, failed last; `null`: none did. */
   readonly failedMsAgo: number | null;
@@ -112,7 +112,7 @@ export interface ClientSeen {
   readonly identity: string;
   readonly connections: number;
   readonly workers: number;
-  /** In the last seconds, refused ones included. */
+  /** Requests in the last seconds, refused ones included. */
   readonly requestsPerSecond: number;
   readonly refusedPerSecond: number;
   /** Requests held for it, waiting or at workers. */

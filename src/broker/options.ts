@@ -24,16 +24,16 @@ export interface BrokerOptions {
   readonly quotasOf?: (quota: string | null) => Quotas;
   /** What all peers of the node hold, shared with the transports. Default: the broker's only. */
   readonly holdings?: Holdings;
-  /** Default: no limit. */
+  /** Output that peers may be sent. Default: no limit. */
   readonly output?: OutputRoom;
   readonly limits: BrokerLimits;
 }
 
 /** Output that peers may be sent, in bytes: one that has more counts as not reading. */
 export interface OutputRoom {
-  /** Now. */
+  /** How much may be sent to a peer now. */
   left(peer: number): number;
-  /** If it has read all. */
+  /** How much may be sent to a peer that has read all. */
   max(): number;
   /**
    * Whether a worker may be sent a request of so many bytes now. If not, `Broker.drained` follows once

@@ -126,7 +126,7 @@ export interface InternalClient {
 
 /** What is sent of a stored request to a worker. */
 export interface StoredBody {
-  /** Packed frames. */
+  /** The packed frames of the body. */
   readonly body: Buffer;
   /** The headers as the client sent them; `null`: none. */
   readonly headers: Buffer | null;
@@ -138,7 +138,7 @@ export interface StoredBody {
 export interface LocalCredit {
   /** Requests that could be dispatched at once, after all that wait. */
   readonly free: number;
-  /** For all its workers together. */
+  /** Requests that all its workers may have at once. */
   readonly total: number;
   /** Plain requests of clients here wait. */
   readonly isQueued: boolean;
@@ -149,7 +149,7 @@ export interface LocalCredit {
  * which gets plain requests only while no worker registered here is available.
  */
 export interface RemoteHolder {
-  /** From 0, idle, to 1. Of two random holders the one with the smaller load gets a request. */
+  /** The load, from 0, idle, to 1. Of two random holders the less loaded one gets a request. */
   readonly load: number;
   /** Whether a request of so many bytes may be sent to it now. */
   takes(bytes: number): boolean;

@@ -21,7 +21,7 @@ export type RequestTrace = (request: number, step: RequestStep) => void;
 export class RequestTracer {
   isOn = false;
   #trace: RequestTrace | null = null;
-  /** For requests that are held, by the number of their record; 0: none yet. */
+  /** Numbers of requests that are held, by the number of their record; 0: none yet. */
   #numbers = new Float64Array();
   #last = 0;
 

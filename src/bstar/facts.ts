@@ -51,9 +51,9 @@ export interface Facts {
   state: State;
   /** The epoch being written to disk, and its purpose; `null` if nothing is being written. */
   writing: (Persisted & { readonly goal: Goal }) | null;
-  /** There is a connection to the peer. */
+  /** Whether there is a connection to the peer. */
   link: boolean;
-  /** There is no connection, and nothing arrived for two heartbeats. */
+  /** Whether there is no connection, and nothing arrived for two heartbeats. */
   peerDead: boolean;
   /** What the peer said on this connection; `null` before its first message. */
   peer: PeerReport | null;

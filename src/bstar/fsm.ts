@@ -272,7 +272,7 @@ export class Fsm {
     return true;
   }
 
-  /** Everything that the peer had is committed here. */
+  /** Takes note that everything that the peer had is committed here. */
   merged(): void {
     const facts = this.#facts;
     if (facts.progress !== 'merging') return;
@@ -384,7 +384,7 @@ export class Fsm {
     return null;
   }
 
-  /** While stopping: everything is committed and confirmed. */
+  /** Offers the hand-over, while stopping, once everything is committed and confirmed. */
   quiet(): void {
     if (this.#facts.handover !== 'stopping' || !this.isInSync) return;
     this.#facts.handover = 'offered';

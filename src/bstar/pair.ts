@@ -12,7 +12,7 @@ import type { Objection, Pair, PairSink, Replicator } from './ports.js';
 export interface PairOptions {
   readonly role: Role;
   readonly heartbeatIntervalMs: number;
-  /** Only a node with the peer's key can be the peer. */
+  /** Whether only a node with the peer's key can be the peer. */
   readonly isSealed: boolean;
 }
 
@@ -359,7 +359,7 @@ export class PairMachine {
     return refusal;
   }
 
-  /** While a hand-over stops: everything that was decided here is committed. */
+  /** Goes on with a hand-over that stops, since everything that was decided here is committed. */
   settled(): void {
     if (this.facts.handover !== 'stopping' || !this.#replication.isConfirmed) return;
     this.#handoverSince = this.#now;

@@ -36,7 +36,7 @@ export type ReplicationMessage = Extract<
 
 /** Keeps the two stores alike. The pair says when, and carries its messages. */
 export interface Replicator {
-  /** `null`: this node replicates nothing. */
+  /** The id of this node's store; `null`: this node replicates nothing. */
   readonly storeId: Buffer | null;
   /** What this node's store holds of the peer's; sent with every status. */
   readonly holds: PeerHolding | null;

@@ -53,7 +53,7 @@ export class Arena {
   readonly #classOf = new Uint8Array(SHARED_BYTES_MAX / 16 + 1);
   readonly #pages: (Page | null)[] = [];
   readonly #freePageNumbers: number[] = [];
-  /** By size class: the pages that have a free slot. */
+  /** The pages that have a free slot, by size class. */
   readonly #withRoom: Page[][] = this.#sizes.map(() => []);
   readonly #pagesMax: number;
   #pageBytes = 0;

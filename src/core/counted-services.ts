@@ -73,9 +73,9 @@ export class CountedService {
 export class CountedServices {
   /** How many may have a label: `metrics.services`. */
   most = METRICS_SERVICES;
-  /** Counted for no service that is known. */
+  /** What was counted for no service that is known. */
   readonly others: CountedService;
-  /** Counted under labels that were given back: told no more, but part of the totals. */
+  /** What was counted under labels that were given back: told no more, but part of the totals. */
   readonly ended: CountedService;
   readonly #layout: Layout;
   readonly #byName = new Map<string, CountedService>();
@@ -178,7 +178,7 @@ export class CountedServices {
     return (now - this.#newerAt) / 1000;
   }
 
-  /** Since the mark before the last one. */
+  /** Seconds since the mark before the last one. */
   secondsSinceOlder(now: number): number {
     return (now - this.#olderAt) / 1000;
   }

@@ -28,7 +28,7 @@ export function sumOf(row: Float64Array, end: number): number {
 export class Counts {
   readonly now: Float64Array;
   readonly #layout: Layout;
-  /** At the last mark and at the one before; `null`: all were 0. */
+  /** The counts at the last mark and at the one before; `null`: all were 0. */
   #newer: Float64Array | null = null;
   #older: Float64Array | null = null;
 

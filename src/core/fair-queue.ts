@@ -24,7 +24,7 @@ export interface Queued<Item> {
 const HEAD_MAX = 1024;
 
 export class FairQueue<Item> {
-  /** In the order of their turns. */
+  /** Lines of items, in the order of their turns. */
   readonly #lines = new OldestFirst<string, Line<Item>>();
   #size = 0;
   #bytes = 0;

@@ -7,7 +7,7 @@ export interface Waiting {
 }
 
 export class Line<T extends Waiting> {
-  /** By identity, in the order in which they are served. */
+  /** What waits, by identity, in the order in which identities are served. */
   readonly #waiting = new Map<string, T[]>();
 
   get isEmpty(): boolean {

@@ -59,7 +59,7 @@ const REPEATED = 3;
 
 /** Reads the fields of one item after the other. It returns views of the bytes. */
 export class FieldReader {
-  /** By number. */
+  /** Kinds of the fields, by number. */
   readonly #kinds: Uint8Array;
   readonly #numbers: Float64Array;
   readonly #bytes: (Buffer | null)[];
@@ -121,7 +121,7 @@ export class FieldReader {
     return this.#all;
   }
 
-  /** In order of their numbers. */
+  /** The unknown fields, in order of their numbers; `null`: there are none. */
   get extra(): Buffer | null {
     return this.#extra === null ? null : inOrder(fieldsOf(this.#extra.takeBuffer()));
   }
@@ -154,7 +154,7 @@ function inOrder(fields: ReadonlyMap<number, Buffer>): Buffer {
   return Buffer.concat(sorted.map(([, bytes]) => bytes));
 }
 
-/** By tag: all fields with that tag. */
+/** All fields, by tag. */
 function fieldsOf(extra: Buffer): Map<number, Buffer> {
   const fields = new Map<number, Buffer>();
   const from = new PackReader(extra);

@@ -115,7 +115,7 @@ export class PackWriter {
     return new Uint8Array(buffer as ArrayBuffer, 0, this.#at);
   }
 
-  /** Like `take`. */
+  /** Returns what was written, like `take`, as a `Buffer`. */
   takeBuffer(): Buffer {
     return this.#buffer.subarray(0, this.#at);
   }
@@ -154,7 +154,7 @@ export class PackReader {
     return this.#at;
   }
 
-  /** Everything that was read was there. */
+  /** Whether everything that was read was there. */
   get isWhole(): boolean {
     return !this.#isTorn;
   }
@@ -261,7 +261,7 @@ export class PackReader {
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** Above what fits, by the number of bytes. */
+/** The lowest number that does not fit, by the number of bytes. */
 const ABOVE = Float64Array.from({ length: 9 }, (_, bytes) => 2 ** (8 * bytes));
 
 function putUint(view: DataView, at: number, value: number, bytes: number): void {

@@ -16,7 +16,7 @@ export interface DatabaseAddress {
   readonly hosts: readonly DatabaseHost[];
   readonly database: string;
   readonly user: string;
-  /** `null`: not said. On loopback nothing is needed, elsewhere `verify-full`. */
+  /** Protection by TLS; `null`: not said. On loopback nothing is needed, elsewhere `verify-full`. */
   readonly tls: TlsMode | null;
   /** File of the certificate authorities; `null`: those of the system. */
   readonly rootCertificate: string | null;

@@ -26,7 +26,7 @@ export function privateRemedy({ uid }: Mode, file: string): string {
 
 const OTHERS_WRITE = 0o022;
 
-/** For a directory: a user with write access can replace our files with their own. */
+/** Whether others may write to a directory, and so replace our files with their own. */
 export function mayOthersWrite(mode: number): boolean {
   return (mode & OTHERS_WRITE) !== 0;
 }

@@ -13,7 +13,7 @@ export interface ComparedRow {
 }
 
 type Json = Readonly<Record<string, unknown>>;
-/** By name. */
+/** Texts by the names of their rows. */
 type Rows = Map<string, string>;
 
 /** Maximum number of rows of one contract; the rest is not shown. */
@@ -36,7 +36,7 @@ const NAME_MAX = 500;
 const CHOICES_MAX = 20;
 /** Maximum length of a text. */
 const TEXT_MAX = 200;
-/** Has rows of its own, or says nothing to people. */
+/** Keywords that have rows of their own, or say nothing to people. */
 const STRUCTURE = new Set(['type', 'properties', 'items', 'required', 'description']);
 const SILENT = new Set(['$schema', '$id', '$defs', 'definitions', '$comment']);
 const CHOICES = { anyOf: ' or ', oneOf: ' or ', allOf: ' and ' } as const;

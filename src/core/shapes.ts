@@ -109,7 +109,7 @@ export function oneOf<Word extends string>(...words: readonly Word[]): Shape<Wor
   };
 }
 
-/** Only values that pass are read. */
+/** A value that is read only if it passes. */
 export function checked<Value>(of: Shape<Value>, isOne: (value: Value) => boolean): Shape<Value> {
   return {
     ...of,

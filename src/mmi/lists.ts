@@ -20,7 +20,7 @@ interface Position {
 
 export interface Page {
   readonly json: Buffer;
-  /** `null`: this was the last page. */
+  /** The position of the next page; `null`: this was the last page. */
   readonly next: string | null;
 }
 
@@ -35,7 +35,7 @@ const CACHED_BYTES_MAX = 8 * 1024 * 1024;
 interface Snapshot {
   readonly at: number;
   readonly all: readonly Listed[];
-  /** Keyed by the askers' scope and the named service. */
+  /** Parts of the list, by the askers' scope and the named service. */
   readonly shown: Map<string, Shown>;
   readonly room: CacheRoom;
 }

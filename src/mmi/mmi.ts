@@ -50,7 +50,7 @@ const SMALL_BYTES = 4096;
 
 /** The fleet of this broker, for `mmi.fleet`, and what knows the workers of its other brokers. */
 export interface MmiFleet {
-  /** `null`: other brokers share only a database. */
+  /** Asks the other brokers; `null`: they share only a database. */
   readonly interconnect: Pick<Interconnect, 'ask'> | null;
   status(now: number): FleetStatus;
 }
@@ -62,7 +62,7 @@ export class Mmi implements InternalService {
   #serviceList: PagedList | null = null;
   #workerList: PagedList | null = null;
   #now = 0;
-  /** `null`: there is no fleet. */
+  /** The fleet of this broker; `null`: there is none. */
   fleet: MmiFleet | null = null;
 
   /** @param brokerStatus the content of `mmi.broker`; `now` is monotonic milliseconds */

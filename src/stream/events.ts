@@ -13,7 +13,7 @@ export type StreamEvent =
   | {
       /** A subscription was refused: the key may not have every event whose name begins so. */
       readonly name: 'stream.refused';
-      /** What it subscribed to, percent-escaped (D3). */
+      /** The topic subscribed to, percent-escaped (D3). */
       readonly topic: string;
       readonly key: string | null;
       readonly address: string;

@@ -59,7 +59,7 @@ const LIMITS: FanOutLimits = {
   waitingBytes: 16 * 2 ** 20,
 };
 
-/** Since it was created. */
+/** Counts since the fan-out was created. */
 export interface FanOutCounters {
   /** Messages that were published, whether anyone subscribed or not. */
   published: number;

@@ -23,7 +23,7 @@ interface Chained {
   linkInBucket(record: number, next: number): void;
 }
 
-/** Each has a run in an arena. */
+/** The topics; each has a run in an arena. */
 export class Topics implements Chained {
   readonly #arena = new Arena();
   readonly #buckets = new Buckets(this);

@@ -41,13 +41,13 @@ const HIGH_COUNTERS = 0x100;
 
 /** The number of a record. */
 export interface MapNumber {
-  /** Below 2^24: which term of which node gave it. */
+  /** Which term of which node gave the number; below 2^24. */
   readonly epoch: number;
-  /** Below 2^40: the change within that term. */
+  /** The change within that term, below 2^40. */
   readonly counter: number;
 }
 
-/** Below 0 if `a` is the lower one, 0 if they are equal, else above 0. */
+/** Compares two numbers. Below 0 if `a` is the lower one, 0 if they are equal, else above 0. */
 export function compareNumbers(a: MapNumber, b: MapNumber): number {
   return a.epoch === b.epoch ? a.counter - b.counter : a.epoch - b.epoch;
 }

@@ -88,7 +88,7 @@ const VALUE_AT = PROPERTIES_AT + PROPERTIES_BYTES_MAX;
  */
 export class RecordFrames {
   readonly #frames = new Frames();
-  /** For the parts that are text. */
+  /** Memory for the parts that are text. */
   readonly #scratch: Buffer;
 
   /** @param textBytesMax of the longest value that is text */

@@ -38,7 +38,7 @@ export interface AnnouncedContract {
   readonly output?: JsonSchema;
   /** What a part of progress holds. */
   readonly progress?: JsonSchema;
-  /** By code, the details of its errors. */
+  /** The details of its errors, by code. */
   readonly errors?: Readonly<Record<string, JsonSchema>>;
 }
 

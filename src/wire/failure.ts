@@ -19,9 +19,9 @@ export interface Failure {
   readonly kind: FailureKind;
   /** 1 to 64 characters of `[A-Za-z0-9._-]`, the application's own. */
   readonly code: string;
-  /** For people, at most 1 KiB of UTF-8. */
+  /** Text for people, at most 1 KiB of UTF-8. */
   readonly text: string;
-  /** For programs: opaque frames, at most 64 KiB together. */
+  /** Opaque frames for programs, at most 64 KiB together. */
   readonly detail: readonly Buffer[];
 }
 

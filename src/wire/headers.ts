@@ -8,7 +8,7 @@ import { escapeName } from '../core/escape.js';
 import { readJsonObject } from './json-object.js';
 import { HEADERS_BYTES_MAX } from './mdp.js';
 
-/** By name, in lower case. */
+/** Headers by name, in lower case. */
 export type Headers = Readonly<Record<string, string>>;
 
 const ENTRIES_MAX = 64;
@@ -36,7 +36,7 @@ export function headersFault(given: unknown): string | null {
   return bytes > HEADERS_BYTES_MAX ? `headers take ${bytes} bytes; at most 8192 are allowed` : null;
 }
 
-/** Not an array, a Map or the `Headers` of fetch, whose content are not properties. */
+/** Whether it is no array, Map or `Headers` of fetch, whose content are not properties. */
 function isPlain(given: unknown): given is object {
   if (typeof given !== 'object' || given === null) return false;
   const prototype: unknown = Object.getPrototypeOf(given);

@@ -159,7 +159,7 @@ export class Inbound {
     return this.hasHeaders ? this.headers : this.body;
   }
 
-  /** Another message, passed without its routing id. */
+  /** Begins another message, passed without its routing id. */
   begin(frames: Frames): void {
     this.frames = frames;
     this.received = frames;
@@ -370,7 +370,7 @@ export class Inbound {
     return true;
   }
 
-  /** What can be read in one way only is read, if the token is ours (D101). @returns -1 if it cannot */
+  /** Where the body begins that has one reading only, if the token is ours (D101). @returns -1: it has none */
   #bodyWithoutDelimiter(kind: WorkerKind, at: number): number {
     const { count } = this.frames;
     if (at >= count || !this.#isKnown(this.frames, at)) return -1;

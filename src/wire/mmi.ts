@@ -68,9 +68,9 @@ export interface ServiceStatus {
   readonly queued: number;
   /** Requests of clients at its workers. */
   readonly inFlight: number;
-  /** `null`: this node measures no rates. */
+  /** Rates of plain requests; `null`: this node measures no rates. */
   readonly plain: PlainFigures | null;
-  /** `null`: it has no stored requests, or this node stores none. */
+  /** Figures of its stored requests; `null`: it has none, or this node stores none. */
   readonly durable: DurableFigures | null;
 }
 
@@ -79,9 +79,9 @@ export type ServiceFigures = Pick<ServiceStatus, 'plain' | 'durable'>;
 
 /** How long the requests of the last seconds took. */
 export interface Latencies {
-  /** `null`: there were no replies. */
+  /** The median, in milliseconds; `null`: there were no replies. */
   readonly p50Ms: number | null;
-  /** `null`: there were fewer than 100 replies. */
+  /** The 99th percentile, in milliseconds; `null`: there were fewer than 100 replies. */
   readonly p99Ms: number | null;
   /** The longest, to the accuracy of the metric's buckets; `null`: there were no replies. */
   readonly maxMs: number | null;
@@ -91,9 +91,9 @@ export interface Latencies {
 export interface PlainFigures extends Latencies {
   readonly requestsPerSecond: number;
   readonly repliesPerSecond: number;
-  /** Failed as reported by their worker; expired, refused, abandoned, dropped. */
+  /** Requests that failed as reported by their worker; expired, refused, abandoned, dropped. */
   readonly failuresPerSecond: number;
-  /** Given back by their worker or lost with it, and queued again. */
+  /** Requests given back by their worker or lost with it, and queued again. */
   readonly redeliveriesPerSecond: number;
 }
 
@@ -288,7 +288,7 @@ export interface DatabaseStatus {
   readonly server: string;
   /** Whether it can be reached. */
   readonly up: boolean;
-  /** Since when it can, or cannot: ISO 8601. */
+  /** Since when it can, or cannot, be reached: ISO 8601. */
   readonly since: string;
 }
 
@@ -296,6 +296,6 @@ export interface DatabaseStatus {
 export interface NodeStatus extends BrokerStatus {
   /** Empty while the node starts. */
   readonly endpoints: readonly EndpointStatus[];
-  /** `null`: durable requests are kept in a file, or not at all, or the node starts. */
+  /** The database of durable requests; `null`: they are kept in a file, or not at all, or the node starts. */
   readonly store: DatabaseStatus | null;
 }

@@ -218,7 +218,7 @@ const HEARTBEATS: Readonly<Record<Dialect, readonly Buffer[]>> = {
   [WORDS]: [PIRATE_HEARTBEAT_WORD],
 };
 const DISCONNECTS = signals(WORKER_01_DISCONNECT, WORKER_02_DISCONNECT);
-/** What precedes the token. */
+/** Frames that precede the token of CANCEL. */
 const CANCELS = signals(WORKER_CANCEL, WORKER_CANCEL);
 
 function writeFrames(out: FrameWriter, peer: number, frames: readonly Buffer[]): void {

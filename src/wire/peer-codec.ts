@@ -27,7 +27,7 @@ const LENGTH_BYTES = 2;
 const HEAD_BYTES = 4096;
 
 interface Layout {
-  /** By their numbers less one. */
+  /** The fields, by their numbers less one. */
   readonly fields: readonly { readonly name: string; readonly shape: Shape<unknown> }[];
   /** A bit for each field that must be there. */
   readonly required: number;
@@ -84,7 +84,7 @@ export type ReadPeer =
   | {
       readonly version: number;
       readonly stamp: PeerStamp;
-      /** `null`: a kind that only later programs know. */
+      /** The message; `null`: a kind that only later programs know. */
       readonly message: PeerMessage | null;
     }
   /** The sender uses a version that this program does not know. */

@@ -81,7 +81,7 @@ export const PEER_FIELDS = {
     heartbeatIntervalMs: number(isDuration),
     pair: TEXT,
     node: TEXT,
-    /** `null`: it stores nothing that could be replicated. */
+    /** The id of its store; `null`: it stores nothing that could be replicated. */
     storeId: maybe(STORE_ID),
     /** The other node returns it, so that each knows that the other is alive. */
     nonce: NONCE,

@@ -104,7 +104,7 @@ export function streamTimeUs(bytes: Buffer, at: number): number {
   return readInt64(bytes, at + TIME_AT);
 }
 
-/** Not exact beyond 2^53. */
+/** Reads an int64, not exact beyond 2^53. */
 function readInt64(bytes: Buffer, at: number): number {
   return int32At(bytes, at) * TWO_POW_32 + (int32At(bytes, at + 4) >>> 0);
 }

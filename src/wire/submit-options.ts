@@ -9,7 +9,7 @@ import { DURATION_MS_MAX, isWhole, PRIORITY_MAX } from '../core/numbers.js';
 
 /** The pauses between the attempts of one stored request, in milliseconds, before jitter. */
 export interface Backoff {
-  /** After the first failed attempt; it doubles after each further one. */
+  /** The pause after the first failed attempt; it doubles after each further one. */
   readonly baseMs: number;
   /** The longest; at least `baseMs`. */
   readonly maxMs: number;

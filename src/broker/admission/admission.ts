@@ -31,7 +31,7 @@ export class Admission {
   readonly #sink: Pick<BrokerSink, 'vote'>;
   #state: AdmissionState = 'serving';
   #isDraining = false;
-  /** Since the state was set. */
+  /** Whether a client's request has voted since the state was set. */
   #hasVoted = false;
 
   constructor(sink: Pick<BrokerSink, 'vote'>) {

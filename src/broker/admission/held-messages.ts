@@ -15,7 +15,7 @@ const HELD_MESSAGES_MAX = 10_000;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 export class HeldMessages {
-  /** By what has to be decided. */
+  /** Messages held, by what has to be decided. */
   readonly #held = new Map<string, HeldMessage[]>();
   #count = 0;
   #bytes = 0;

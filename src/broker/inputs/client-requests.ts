@@ -18,7 +18,7 @@ import { PeerAsker } from './peer-asker.js';
 export class ClientRequests {
   readonly #state: BrokerState;
   readonly #host: BrokerHost;
-  /** Until it is known whether another broker has a worker (D65). */
+  /** Requests held until it is known whether another broker has a worker (D65). */
   readonly #awaitingSearch = new HeldMessages();
 
   /** @param host what internal services can call */
@@ -59,7 +59,7 @@ export class ClientRequests {
     else this.#toInternal(internal, peer, inbound, now);
   }
 
-  /** If not, the request was refused or is held. */
+  /** Whether a request is admitted; if not, it was refused or is held. */
   #isAdmitted(peer: Peer, inbound: Inbound, internal: InternalService | null): boolean {
     const { replies, admission } = this.#state;
     const isInternal = internal !== null;

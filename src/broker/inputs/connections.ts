@@ -32,7 +32,7 @@ export class Connections {
     if (grants.rules.service !== null) this.#joinService(peer, given.socketType, now);
   }
 
-  /** On a listener for one service (D30, D36, D37). */
+  /** Prepares a peer of a listener for one service (D30, D36, D37). */
   #joinService(peer: Peer, socketType: string | undefined, now: number): void {
     const isForWorkers = peer.grants.rules.client.isNone;
     if (!isForWorkers) peer.dialect = socketType === 'ROUTER' ? BARE : DELIMITED;

@@ -42,7 +42,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
   readonly #fromWorkers: WorkerInputs;
   readonly #fromClients: ClientRequests;
   readonly #inbound = new Inbound();
-  /** By number. */
+  /** Holders by number. */
   readonly #holders = new Map<number, Worker>();
   /** Says what is still said for holders that are gone (D8). */
   #gone: Peer | null = null;

@@ -252,7 +252,7 @@ export class WorkerInputs {
     return true;
   }
 
-  /** Another broker no longer has the request. @returns false: it is not expected */
+  /** Takes back a request that another broker no longer has. @returns false: it is not expected */
   returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
     const { worker } = peer;
     const id = this.#state.tokens.request(inbound.frames, inbound.client);

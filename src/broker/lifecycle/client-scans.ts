@@ -33,9 +33,9 @@ interface Scan {
   /** Requests not yet examined. */
   left: number;
   rightsChanged: boolean;
-  /** When it was asked to end requests, by their envelopes: packed, one character per byte. */
+  /** When its client asked to end requests, by their envelopes: packed, one character per byte. */
   readonly cancelled: Map<string, number>;
-  /** What these take in memory. */
+  /** Memory that `cancelled` takes. */
   bytes: number;
 }
 

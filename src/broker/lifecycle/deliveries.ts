@@ -125,7 +125,7 @@ export class Deliveries {
     holder.request(token, this.#leftMs(id, now), words.bytes, start, end, isHeaded);
   }
 
-  /** What is left of its deadline; 0: it has none. */
+  /** Milliseconds left until the deadline of a request; 0: it has none. */
   #leftMs(id: RequestId, now: number): number {
     const at = this.#state.requests.deadlines.of(id);
     // Rounded up: 0 would stand for none.

@@ -6,7 +6,7 @@ export interface DeliveryEnd {
   readonly cause: LostReason | 'anew' | 'returned' | 'failed' | 'busy';
   /** The worker did not announce it, and may still send its reply (D8). */
   readonly mayStillReply: boolean;
-  /** For the history of a stored request. */
+  /** Text for the history of a stored request. */
   readonly text: string;
 }
 
@@ -30,20 +30,20 @@ export const STARTED_ANEW: DeliveryEnd = {
   text: 'its worker started anew',
 };
 
-/** The worker declined it. @param reason printable; may be empty */
+/** The end when the worker declined the request. @param reason printable; may be empty */
 export function returned(reason: string): DeliveryEnd {
   const text = reason === '' ? 'given back' : `given back: ${reason}`;
   return { cause: 'returned', mayStillReply: false, text };
 }
 
-/** No worker had it: the broker that it was sent to had none available. It is no delivery. */
+/** The end of a request at a broker that had no worker available for it. It is no delivery. */
 export const BUSY_ELSEWHERE: DeliveryEnd = {
   cause: 'busy',
   mayStillReply: false,
   text: 'no worker was available there',
 };
 
-/** Another broker lost the worker that had it. @param text printable; may be empty */
+/** The end when another broker lost the worker. @param text printable; may be empty */
 export function lostElsewhere(text: string): DeliveryEnd {
   return { cause: 'connection', mayStillReply: true, text: text === '' ? 'lost' : text };
 }

@@ -20,14 +20,14 @@ export class Departures {
   /** What is left of the budget of this turn. */
   #left = RUN_BUDGET;
   readonly #leaving = new Turns<Leaving>();
-  /** By the place of their requests. */
+  /** Workers that leave, by the place of their requests. */
   readonly #byPlace = new Map<number, Leaving>();
 
   constructor(state: BrokerState) {
     this.#state = state;
   }
 
-  /** The worker is no longer registered: what it holds goes back, now or in later turns. */
+  /** Gives back what a worker holds that is no longer registered, now or in later turns. */
   leave(worker: Worker, end: DeliveryEnd, now: number): void {
     const { held, service } = worker;
     const leaving = { worker, end };

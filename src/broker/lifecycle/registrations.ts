@@ -116,7 +116,7 @@ export class Registrations {
     this.#state.sink.close(peer.id);
   }
 
-  /** While draining, a worker is disconnected as soon as it holds no request. */
+  /** Disconnects a worker that holds no request, while the broker is draining. */
   disconnectIfDrained(worker: Worker, now: number): void {
     if (!this.#state.admission.isDraining || worker.held.count > 0) return;
     this.disconnect(worker, 'drained', now);

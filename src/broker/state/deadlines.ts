@@ -7,9 +7,9 @@ import { IndexedHeap } from '../../core/indexed-heap.js';
 import { NONE, type RequestId, type RequestTable, TIMED } from './request-table.js';
 
 interface Entry {
-  /** Monotonic milliseconds. */
+  /** When the client stops waiting, in monotonic milliseconds. */
   readonly at: number;
-  /** In the heap; -1: it is not there. */
+  /** The place in the heap; -1: it is not there. */
   place: number;
   readonly memory: MemoryAccount;
 }
@@ -40,7 +40,7 @@ export class Deadlines {
     this.#table.raise(id, TIMED);
   }
 
-  /** In monotonic milliseconds; Infinity: it has none. */
+  /** The deadline of a request, in monotonic milliseconds; Infinity: it has none. */
   of(id: RequestId): number {
     return this.#entries.get(id)?.at ?? Infinity;
   }

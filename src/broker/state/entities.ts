@@ -54,7 +54,7 @@ export class Peer {
   /** Whether the broker ended the connection; what still arrives is ignored. */
   closing = false;
   /**
-   * On a listener for one service: the form of its messages; `null`: it is a worker that has sent
+   * The form of its messages on a listener for one service; `null`: it is a worker that has sent
    * none, or the listener speaks MDP.
    */
   dialect: ServiceDialect | null = null;
@@ -155,7 +155,7 @@ export class Service {
   /** While both wait, so many stored requests follow each plain one, if any is of another broker. */
   storedTurns = 1;
   storedTurnsLeft = 0;
-  /** For all its workers together. */
+  /** The credit of all its workers together. */
   credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();
   readonly workers: Set<Worker> = new Set();

@@ -75,7 +75,7 @@ export class HeldPartials {
     this.#table.raise(id, HELD);
   }
 
-  /** What they take, not what they are: a buffer that grows has room that is not used. */
+  /** Counts the memory that PARTIALs take, which is more than their bytes: a buffer that grows has spare room. */
   #count({ memory }: PartialsOfRequest, change: number): void {
     memory.add('requests', change);
     this.bytes += change;

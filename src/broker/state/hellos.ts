@@ -9,7 +9,7 @@ import type { Hello } from '../../wire/mmi.js';
 /** An envelope, or the beginning of some. */
 class Prefix {
   hello: Hello | null = null;
-  /** By the frame that follows, one character per byte. */
+  /** Longer beginnings, by the frame that follows, one character per byte. */
   readonly next = new Map<string, Prefix>();
 }
 

@@ -12,7 +12,7 @@ export class Peers {
     return present(this.#byId[id], 'inputs are of connected peers');
   }
 
-  /** `null` if no peer has this number now. */
+  /** The peer with this number; `null`: no peer has it now. */
   find(id: number): Peer | null {
     return this.#byId[id] ?? null;
   }

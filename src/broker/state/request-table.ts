@@ -19,7 +19,7 @@ export const FLAGS = 0;
 /** Client number, or -1 for a request of the internal client. */
 export const CLIENT = 1;
 export const SERVICE = 2;
-/** While out: the peer of the worker. */
+/** While out: the worker's number, or the peer id of the broker that holds it. */
 export const WORKER = 3;
 export const DELIVERIES = 4;
 /**
@@ -42,15 +42,15 @@ const BUSY_NEXT = 18;
 
 /** Fields that hold monotonic milliseconds, as indexes of doubles. */
 export const ARRIVED_AT = 10;
-/** For a stored request, which has no time to live here: the internal client's number for it. */
+/** The internal client's number for a stored request, which has no time to live here. */
 export const REFERENCE: number = ARRIVED_AT;
 export const DISPATCHED_AT = 11;
 
 /** Bits of `FLAGS`. */
 export const QUEUED: number = 1 << 0;
-/** At a worker. */
+/** The request is at a worker. */
 export const OUT: number = 1 << 1;
-/** At an internal service. */
+/** The request is at an internal service. */
 export const INTERNAL: number = 1 << 2;
 export const VERSION_02: number = 1 << 3;
 export const ENVELOPED: number = 1 << 4;
@@ -62,7 +62,7 @@ export const STREAMED: number = 1 << 6;
 export const HELD: number = 1 << 7;
 /** Answered while still out at another worker, whose reply will be superfluous (D8). */
 export const ANSWERED: number = 1 << 8;
-/** Given up while still out at a worker. */
+/** The request was given up while still out at a worker. */
 export const GIVEN_UP: number = 1 << 9;
 /**
  * Belongs to the internal client: see `lifecycle/stored-deliveries.ts`. If neither queued nor out, it is

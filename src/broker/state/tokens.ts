@@ -58,7 +58,7 @@ export class Tokens {
   readonly #pool = new Words(Buffer.alloc(RANDOM_POOL_BYTES));
   #poolAt = RANDOM_POOL_BYTES;
   readonly #token = new Words(Buffer.alloc(TOKEN_BYTES));
-  /** Keyed by the random bits of a request that ended while a lost worker might still answer it. */
+  /** Requests that ended while a lost worker might still answer, by their random bits. */
   readonly #outlived = new OldestFirst<string, Outlived>();
 
   constructor(table: RequestTable, random: RandomFill) {

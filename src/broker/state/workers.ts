@@ -49,9 +49,9 @@ export class Workers {
   readonly #pirates: HeartbeatGroup;
   /** Services with an available worker and a waiting request. */
   #due: Service[] = [];
-  /** By number. */
+  /** Registered workers by number. */
   readonly #registered = new Map<number, Worker>();
-  /** By their place. */
+  /** Holders by their place. */
   readonly #holders = new Map<number, Worker>();
 
   constructor(options: BrokerOptions, services: ServiceTable) {
@@ -234,7 +234,7 @@ export class Workers {
     return Math.min(this.#mdp.nextDueAt(), this.#pirates.nextDueAt());
   }
 
-  /** `null`: workers of its kind have no heartbeats. */
+  /** The group of a worker; `null`: workers of its kind have no heartbeats. */
   #groupOf({ kind: { heartbeats } }: Worker): HeartbeatGroup | null {
     if (heartbeats === MDP_HEARTBEATS) return this.#mdp;
     return heartbeats === PIRATE_HEARTBEATS ? this.#pirates : null;

@@ -60,7 +60,7 @@ export async function listenForPeer(
 
 class PeerListener implements PeerLink, TransportEvents {
   readonly #options: PeerLinkOptions;
-  /** Only a node with the peer's key is let in. */
+  /** Whether only a node with the peer's key is let in. */
   readonly #isSealed: boolean;
   readonly #connections = new Map<PeerId, PeerConnection>();
   /** A connection that claims to be the peer while the peer is connected, or seems to be. */

@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 const PRIVATE_MODE = 0o600;
 const FORM = /^\d{1,15}\n$/;
 
-/** On disk when it resolves. @throws the errors of the file system */
+/** Writes the epoch, which is on disk when it resolves. @throws the errors of the file system */
 export async function writeWholeEpoch(path: string, epoch: number): Promise<void> {
   const draft = `${path}.new`;
   const file = await open(draft, 'w', PRIVATE_MODE);
@@ -28,7 +28,7 @@ export async function writeWholeEpoch(path: string, epoch: number): Promise<void
   }
 }
 
-/** `null`: unknown. */
+/** Reads the epoch; `null`: unknown. */
 export async function readWholeEpoch(path: string): Promise<number | null> {
   try {
     const text = await readFile(path, 'utf8');

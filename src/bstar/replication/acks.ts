@@ -15,7 +15,7 @@ interface Waiting {
   readonly held: Held | null;
 }
 
-/** Keyed by transaction number, in ascending order. */
+/** Batches that wait, keyed by transaction number, in ascending order. */
 export class Acks {
   readonly #waiting = new OldestFirst<number, Waiting>();
   #bytes = 0;

@@ -51,7 +51,7 @@ export class Outgoing {
   #isLastTaken = false;
   /** What the peer said it holds of this store. */
   peerHolds: PeerHolding | null = null;
-  /** For this join: the number of requests that came from the peer. */
+  /** The number of requests that came from the peer in this join. */
   #fromPeer = 0;
   #ranTwice = 0;
 

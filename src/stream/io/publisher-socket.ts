@@ -49,7 +49,7 @@ export interface PublisherLimits {
 }
 
 export interface PublisherSocketOptions extends ListeningOptions<PublisherLimits> {
-  /** Default: everyone may subscribe to everything. */
+  /** Who may subscribe to what. Default: everyone to everything. */
   readonly authorise?: AuthoriseTopic;
   readonly events: PublisherEvents;
 }
