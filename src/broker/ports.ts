@@ -120,7 +120,7 @@ export interface InternalClient {
    * @param failure what its worker reported, valid until this returns; `null`: nothing
    */
   failed(reference: number, reason: string, isKnown: boolean, failure: Failure | null): void;
-  /** The request was prepared, but its service no longer has workers. Its number stays valid. */
+  /** The request comes back without an attempt: no worker, or this broker drains. Its number stays valid. */
   handedBack(reference: number): void;
 }
 

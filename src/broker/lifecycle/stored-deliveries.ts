@@ -149,7 +149,7 @@ export class StoredDeliveries {
     this.#putBack(id);
   }
 
-  /** The service no longer has workers, or the broker is draining. */
+  /** Hands back what waits for a service that has no workers any more, or because the broker is draining. */
   handBack(service: Service): void {
     while (service.stored.count > 0) this.handBackOne(service.stored.head, service);
   }
