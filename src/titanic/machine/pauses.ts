@@ -58,7 +58,7 @@ export class Pauses {
   readonly #seen: () => number;
   /** By uuid. After a split, there may be two of one target. */
   readonly #all = new Map<string, Pause>();
-  /** The same by target: a list of schedules asks for each. */
+  /** The pauses by target: a list of schedules asks for each. */
   readonly #byTarget = new Map<string, readonly Pause[]>();
   /** What is being paused, or is not any more, but not yet in the store. */
   readonly #changing = new Set<string>();
@@ -160,7 +160,7 @@ export class Pauses {
     this.#requests.order({ kind: 'accept', request, body, key: null }, ended, over);
   }
 
-  /** One after the other: there is nearly always one. */
+  /** Closes the pauses one after the other: there is nearly always one. */
   #resume([pause, ...others]: readonly Pause[], over: ChangeCallback): void {
     if (pause === undefined) {
       over('done');

@@ -337,7 +337,7 @@ export class ScheduleCommands {
     return isSame ? before.due : null;
   }
 
-  /** It is in the store, and the one before it is not. */
+  /** Takes up a schedule that is in the store, in place of the one before, which is not any more. */
   #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
     if (before !== null) this.#table.step(before, 'forgotten');
     const claim = this.#context.claims === null ? 0 : null;
@@ -357,7 +357,7 @@ export class ScheduleCommands {
     else this.#makingOf.set(owner, making);
   }
 
-  /** Its owner's schedules would be due too often (D103). */
+  /** The refusal if the owner's schedules would be due too often (D103); `null`: they would not. */
   #tooOftenFor({ asker, owner, facts }: Wanted, known: Schedule | null): string | null {
     const [wanted, before] = [perHourOf(facts), perHourOf(known?.facts ?? null)];
     const { perHour: making = 0 } = this.#makingOf.get(owner) ?? {};

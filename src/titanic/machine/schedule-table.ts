@@ -117,7 +117,7 @@ class Owned {
   sorted: readonly Schedule[] | null = null;
   /** All that are DUE. */
   readonly due = new Chain<Schedule>();
-  /** Its place among the owners of such. */
+  /** The place of this owner among those that have DUE schedules. */
   readonly turn: ChainLink<Owned> = new ChainLink(this);
 }
 
@@ -208,7 +208,7 @@ export class ScheduleTable {
   }
 
   /**
-   * Its facts have become known.
+   * Enters the facts of a schedule, which have become known.
    * @returns the older one of the same owner and name, which has to end
    */
   name(schedule: Schedule, facts: ScheduleFacts): Schedule | null {

@@ -35,7 +35,7 @@ const BACKOFF = { backoff: { baseMs: 1000, maxMs: 21_600_000 } };
 /** An operator may retry a webhook, too: each generation of a request leaves room for its own. */
 const GENERATIONS = 1000;
 
-/** Of a uuid in hexadecimal digits, and of a wall time in milliseconds. */
+/** Lengths of a uuid in hexadecimal digits, and of a wall time in milliseconds. */
 const UUID_CHARACTERS = 32;
 const TIME_CHARACTERS = String(WALL_MS_MAX).length;
 

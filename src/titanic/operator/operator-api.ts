@@ -110,7 +110,7 @@ export interface BulkResult extends Scan {
 export type OperatorRefusal =
   /** No such request. */
   | { readonly kind: 'unknown'; readonly text: string }
-  /** Its state does not allow this. */
+  /** The state of the request does not allow this. */
   | { readonly kind: 'state'; readonly text: string }
   /** The store cannot read or write now. */
   | { readonly kind: 'trouble'; readonly text: string };
