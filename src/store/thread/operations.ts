@@ -289,7 +289,7 @@ export const NEWS = {
   mapTombstones: NUMBER,
   foundClaimed: REQUESTS,
   taken: NOTHING,
-  /** It may be none. */
+  /** What `unpackHint` takes, which may be no hint. */
   hinted: BYTES,
   closed: NOTHING,
 } as const;
