@@ -229,7 +229,7 @@ export class Batch {
     return this.#sending === 'again';
   }
 
-  /** Its statements, in their order. */
+  /** The statements of the batch, in their order. */
   orders(): Order[] {
     const orders = this.#stages.flatMap(({ items }) =>
       KINDS.flatMap((kind) => {

@@ -75,7 +75,7 @@ export async function refuseMissingRights(connection: Connection, who: Who): Pro
 }
 
 /**
- * The same for tables of an older format, which a broker would change.
+ * Refuses tables of an older format, which a broker would change, if the role may not change them.
  * @throws ERR_TITANIC_STORE
  */
 export async function refuseStrangersTables(

@@ -81,7 +81,7 @@ const MOSTLY_LEFT = 0.9;
 /** For how long the connection waits for a lock, in milliseconds. */
 const lockLimits = new WeakMap<Connection, number>();
 
-/** Its waits for locks end before the time for a batch is over. @param leftMs of that time */
+/** Has waits for locks end before the time for a batch is over. @param leftMs of that time */
 export async function limitLocks(
   connection: Connection,
   timeoutMs: number,

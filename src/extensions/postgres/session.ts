@@ -27,7 +27,7 @@ const DEAD_RETAINED = 20;
 export interface Claimant {
   readonly node: string;
   /**
-   * Of its data directory. A session of the same one is over: the lock on the directory shows that
+   * Id of the data directory. A session of the same one is over: the lock on the directory shows that
    * the process that had it has ended.
    */
   readonly directoryId: Buffer;
@@ -139,8 +139,8 @@ export async function endSession(
 }
 
 /**
- * Of sessions that are dead, or whose row somebody has deleted. One look into the index leads to the next
- * session that has claimed anything.
+ * Frees claims of sessions that are dead, or whose row somebody has deleted. One look into the index leads
+ * to the next session that has claimed anything.
  */
 export const FREE: Statement = {
   name: 'free',
