@@ -42,7 +42,7 @@ export {
 export interface StoredContent {
   /** Packed frames. */
   readonly body: Buffer;
-  /** As the client sent them; `null`: none. */
+  /** The headers as the client sent them; `null`: none. */
   readonly headers: Buffer | null;
   /** D81: the pauses that its client chose; `null`: those of this broker. */
   readonly backoff: Backoff | null;

@@ -42,7 +42,7 @@ export interface Known {
   history?: History | null;
   /** Connections through a pooler, by the process of the server that each has. */
   pooled?: Map<string, Connection>;
-  /** Before the next try to connect. */
+  /** Pauses before the next try to connect. */
   pauses?: ReconnectPauses;
 }
 

@@ -122,7 +122,7 @@ export function endsConnection(error: unknown): boolean {
   return reason === 'connection' || reason === 'timeout' || reason === 'read_only';
 }
 
-/** In one line. */
+/** The text of an error, in one line. */
 export function textOf(error: unknown): string {
   const state = stateOf(error);
   const text = messageOf(error).replaceAll(/\s+/g, ' ');

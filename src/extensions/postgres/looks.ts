@@ -60,7 +60,7 @@ export const UNCLAIMED: Statement = {
   ) first LIMIT ${SERVICES_MAX}`,
 };
 
-/** By service, one character per byte: since when the first one waits, in wall milliseconds. */
+/** Since when the first one waits, in wall milliseconds, by service, one character per byte. */
 export async function unclaimedOf(connection: Connection): Promise<Map<string, number>> {
   const rows = await connection.run(UNCLAIMED, []);
   return new Map(

@@ -173,7 +173,7 @@ export class PersistentConnection {
     await this.#connection?.close();
   }
 
-  /** At once, whatever is under way. */
+  /** Ends the connection at once, whatever is under way. */
   destroy(): void {
     this.#isClosed = true;
     this.#pauses.wake();

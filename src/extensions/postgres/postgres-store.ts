@@ -51,11 +51,11 @@ export type StoreReport =
   | { readonly report: 'otherEnded'; readonly node: string; readonly session: number }
   /** The database had no store: this broker made it. */
   | { readonly report: 'made' }
-  /** To a server that may be used. */
+  /** The broker is connected to a server that may be used. */
   | { readonly report: 'connected'; readonly host: string; readonly history: History }
   /** Seconds since the oldest snapshot was taken; `null`: not known. */
   | { readonly report: 'snapshot'; readonly seconds: number | null }
-  /** By service, one character per byte: since when requests wait that no broker has claimed. */
+  /** Since when requests wait that no broker has claimed, by service, one character per byte. */
   | { readonly report: 'unclaimed'; readonly since: ReadonlyMap<string, number> }
   /** The database has rows that are set aside: how many of which tables. */
   | { readonly report: 'set-aside'; readonly text: string }

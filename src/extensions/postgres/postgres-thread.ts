@@ -293,7 +293,7 @@ class PostgresThread {
     });
   }
 
-  /** After all that was ordered before. */
+  /** Closes the store, after all that was ordered before. */
   async #close(): Promise<void> {
     this.#isClosing = true;
     if (this.#settling !== null) clearTimeout(this.#settling);

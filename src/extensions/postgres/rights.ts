@@ -34,7 +34,7 @@ export function isMissingRight(error: unknown): boolean {
   return stateOf(error) === PERMISSION_DENIED;
 }
 
-/** For a statement that was denied. The connection is in no transaction. */
+/** Explains a statement that was denied. The connection is in no transaction. */
 export async function missingRight(
   connection: Connection,
   error: unknown,

@@ -100,7 +100,7 @@ const NOTICES_ITS_END = "SELECT set_config('client_connection_check_interval', '
 interface Refusal {
   readonly code: string;
   readonly text: string;
-  /** As which it is counted, if the server may fit later. */
+  /** The reason as which it is counted, if the server may fit later. */
   readonly reason?: RetryReason;
 }
 

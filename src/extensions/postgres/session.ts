@@ -174,7 +174,7 @@ export async function free(connection: Connection): Promise<number> {
   }
 }
 
-/** At the end of a broker, so that no one need wait for its lease. */
+/** Ends the session of a broker that stops, so that no one need wait for its lease. */
 export async function leave(connection: Connection, session: number): Promise<void> {
   await connection.ask(
     `WITH mine AS (SELECT session FROM ${BROKER} WHERE session = $1::bigint FOR UPDATE)
@@ -199,7 +199,7 @@ const FENCING_TOKEN: Statement = {
   text: `SELECT era FROM ${BROKER} WHERE session = $1::bigint AND NOT dead`,
 };
 
-/** As the statements take it. */
+/** The fence as the statements take it. */
 export function fenceValue(session: number, token: number): Buffer {
   return int8s([session, token]);
 }

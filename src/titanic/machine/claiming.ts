@@ -22,7 +22,7 @@ import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../../store/s
  */
 const POLL_MS_MIN = 150;
 const POLL_MS_MAX = 250;
-/** After a claim that failed. */
+/** The pause after a claim that failed. */
 const RETRY_MS = 1000;
 /** Limits of one claim: services, and requests in all. */
 const SERVICES_MAX = 256;

@@ -82,7 +82,7 @@ export interface OpenFigures {
 const NOBODY: DispatchedWorker = { number: 0, name: null, address: '' };
 const NONE_OPEN: OpenFigures = { out: 0, delayed: 0, since: null };
 
-/** As the store has it. */
+/** The worker of an attempt in the form that is stored. */
 export function storedWorker({ number, address, name }: DispatchedWorker): string {
   return workerText(number, address, name);
 }
@@ -392,7 +392,7 @@ export class Dispatcher {
     }
   }
 
-  /** Some of those that could be sent now, not the first ones to be sent. */
+  /** Some requests of a service that could be sent now, not the first ones to be sent. */
   leastUrgent(name: Buffer, most: number): Slot[] {
     const ready = this.#services.find(name)?.ready;
     if (ready === undefined) return [];

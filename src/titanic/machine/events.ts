@@ -72,7 +72,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly next: string;
     }
-  /** By its owner, by an operator, or in favour of a younger one of that name in a merge. */
+  /** Ended by its owner, by an operator, or in favour of a younger one of that name in a merge. */
   | {
       readonly name: 'schedule.ended';
       readonly schedule: string;
@@ -96,7 +96,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly text: string;
     }
-  /** By an operator: nothing is stored for it when it is due. */
+  /** Paused by an operator: nothing is stored for it when it is due. */
   | {
       readonly name: 'schedule.paused';
       readonly schedule: string;
@@ -104,7 +104,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly who: string;
     }
-  /** By an operator, after it was paused. */
+  /** Resumed by an operator, after it was paused. */
   | {
       readonly name: 'schedule.resumed';
       readonly schedule: string;
@@ -120,9 +120,9 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly who: string;
     }
-  /** By an operator: its requests wait. */
+  /** Paused by an operator: its requests wait. */
   | { readonly name: 'service.paused'; readonly service: string; readonly who: string }
-  /** By an operator: its requests go to its workers again. */
+  /** Resumed by an operator: its requests go to its workers again. */
   | { readonly name: 'service.resumed'; readonly service: string; readonly who: string }
   /** A stored schedule that this version, or this system, does not understand. */
   | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }

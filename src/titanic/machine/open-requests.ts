@@ -66,7 +66,7 @@ interface Closing {
   readonly by: Closer;
   readonly party: string;
   readonly onlyUnclaimed?: true;
-  /** As the store has it; absent or `null`: not read. */
+  /** The request as the store has it; absent or `null`: not read. */
   readonly request?: StoredRequest | null;
 }
 

@@ -36,7 +36,7 @@ export interface PauseTarget {
 interface Pause {
   readonly uuid: RequestUuid;
   readonly target: PauseTarget;
-  /** As `Schedule.listed`. */
+  /** See `Schedule.listed`. */
   listed: number;
 }
 
@@ -56,7 +56,7 @@ export class Pauses {
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
   readonly #seen: () => number;
-  /** By uuid. After a split, there may be two of one target. */
+  /** The pauses by uuid. After a split, there may be two of one target. */
   readonly #all = new Map<string, Pause>();
   /** The pauses by target: a list of schedules asks for each. */
   readonly #byTarget = new Map<string, readonly Pause[]>();

@@ -52,7 +52,7 @@ const SMALL_BYTES = 4096;
 /** The store counts each due time as an attempt, and 32 bits hold the number. */
 const ATTEMPTS_MAX = 2 ** 31 - 1;
 
-/** As the broker refuses a request for a service without the right to it. */
+/** The refusal that a request gets from the broker without the right to its service. */
 const NO_RIGHT = Buffer.from('403 no right to send requests to the service of this schedule');
 
 const LOADING = status(500, 'schedules are being loaded');
@@ -110,7 +110,7 @@ export class ScheduleCommands {
     this.#host = host;
   }
 
-  /** Some of them wait for this list of all schedules, or for an earlier one. */
+  /** Whether some commands wait for this list of all schedules, or for an earlier one. */
   areWaitingFor(list: number): boolean {
     return (this.#waiting[0]?.list ?? Infinity) <= list;
   }

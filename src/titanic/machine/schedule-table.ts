@@ -113,7 +113,7 @@ class Owned {
   /** How often those whose facts are known are due in their busiest hours, together. */
   perHour = 0;
   readonly byName = new Map<string, Schedule>();
-  /** By name; `null`: it is to be made again. */
+  /** The schedules by name; `null`: the list is to be made again. */
   sorted: readonly Schedule[] | null = null;
   /** All that are DUE. */
   readonly due = new Chain<Schedule>();

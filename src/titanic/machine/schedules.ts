@@ -151,7 +151,7 @@ export class Schedules {
     this.#commands.list(id, asker, after, this.#refresh());
   }
 
-  /** All of them, for operators, in no order. */
+  /** All schedules, for operators, in no order. */
   all(): Iterable<Schedule> {
     return this.#table.all();
   }

@@ -27,7 +27,7 @@ export const NO_WEBHOOKS: WebhookRule = () => 'no webhooks are allowed here: set
 /** How a request ended. */
 export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
 
-/** After the time to live of the request, when it must have ended. */
+/** The delay after the time to live of the request, when it must have ended. */
 const LATE_MS = 60_000;
 /** The pauses between them, up to 6 h, make about a day. */
 const ATTEMPTS_MAX = 20;
@@ -39,7 +39,7 @@ const GENERATIONS = 1000;
 const UUID_CHARACTERS = 32;
 const TIME_CHARACTERS = String(WALL_MS_MAX).length;
 
-/** For receivers: the same in every attempt, another one if an operator had a dead request tried again. */
+/** The id for receivers: the same in every attempt, another one after an operator retried a dead request. */
 export function webhookId(uuid: RequestUuid, generation: number): string {
   return `${uuidText(uuid)}-${Math.floor(generation / GENERATIONS)}`;
 }

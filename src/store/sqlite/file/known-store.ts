@@ -52,7 +52,7 @@ export class KnownStore {
   readonly #isNewStoreGiven: boolean;
   readonly #news: (news: StoreNews) => void;
   #memory: Memory | null;
-  /** By order: now, or at an earlier start that was interrupted. */
+  /** Whether a new store was ordered: now, or at an earlier start that was interrupted. */
   #isAnew = false;
   #isMade = false;
   #isRemembered = false;
