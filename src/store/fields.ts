@@ -31,7 +31,7 @@ export const BY = 28;
 /** The claim of a broker of a fleet under which a step is made, and whether it goes on. */
 export const CLAIM = 32;
 export const KEEPS = 33;
-/** Of a close: a pending request stays if a broker has claimed it. */
+/** In a close: a pending request stays if a broker has claimed it. */
 export const UNCLAIMED = 34;
 /** The next change belongs to the same decision. */
 export const WITH_NEXT = 39;
@@ -44,7 +44,7 @@ export const KEEPS_KEYS = 36;
  */
 const HEADERS = 30;
 /**
- * Of a request with an idempotency key: a digest of what its client asked for (D112). The row of the key has it, too,
+ * A digest of what the client of a request with an idempotency key asked for (D112). The row of the key has it, too,
  * which stays when the request has ended.
  */
 const DIGEST = 35;
@@ -156,7 +156,7 @@ function headersIn(extra: Buffer | null): Buffer | null {
   return extra === null ? null : extraField(extra, HEADERS);
 }
 
-/** The same, read; `null` also if they are not valid. */
+/** Decodes the client's headers in a request's `extra`; `null` if absent or invalid. */
 export function readHeadersIn(extra: Buffer | null): Headers | null {
   const headers = headersIn(extra);
   return headers === null ? null : decodeHeaders(headers);

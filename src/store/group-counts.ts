@@ -55,7 +55,7 @@ export class GroupCounts {
     }
   }
 
-  /** Those with the most requests first. */
+  /** All groups, those with the most requests first. */
   all(): PackedGroup[] {
     return [...this.#groups.values()].sort((a, b) => b.count - a.count);
   }

@@ -10,7 +10,7 @@ import type { Hint, RequestUuid } from './store.js';
 
 /** So many of the last bytes of a uuid are sent. */
 export const UUID_TAIL_BYTES = 6;
-/** As Base64 it fits in the payload of a NOTIFY, which has less than 8000 bytes. */
+/** Most bytes of a hint: as Base64 it fits in the payload of a NOTIFY, which has less than 8000 bytes. */
 export const HINT_BYTES_MAX = 5800;
 
 const HINT = struct<Hint>({

@@ -12,7 +12,7 @@ export type RequestState = Pick<
 export interface Joined {
   /** The joined state, with the number that the request has here. */
   readonly state: RequestState;
-  /** It differs from the state here. */
+  /** Whether the joined state differs from the state here. */
   readonly isChanged: boolean;
   /**
    * The state here was kept although the other has the same rank, or lacks something: the other
@@ -25,7 +25,7 @@ export interface Joined {
 
 const LADDER: readonly StoredState[] = ['pending', 'dead', 'replied'];
 
-/** @param isTheirsKept if both ended at the same step but differ, theirs is kept */
+/** @param isTheirsPreferred if both ended at the same step but differ, theirs is kept */
 export function join(ours: RequestState, theirs: RequestState, isTheirsPreferred: boolean): Joined {
   const isTied = isSameStep(ours.request, theirs.request) && !isSameEnd(ours, theirs);
   const top =

@@ -33,7 +33,7 @@ export interface MapRecord {
   readonly counter: number;
   /** The uuid of its last change: 16 bytes, or empty. */
   readonly uuid: string;
-  /** As sent: lines `name=value\n`, or empty. */
+  /** The properties as sent: lines `name=value\n`, or empty. */
   readonly properties: string;
   readonly value: Value;
   /** Seconds, as its properties say; 0: none. */

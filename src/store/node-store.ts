@@ -28,7 +28,7 @@ export interface NodeMerged extends Merged {
 
 export interface NodeStore extends PairStore, MapStore {
   /**
-   * As the store of requests does.
+   * Merges records of both parts, as `PairStore.merge` does for requests.
    * @param mapEpochMax records of the map with a higher epoch are `malformed`
    */
   merge(

@@ -56,7 +56,7 @@ export interface ListedRequest extends StoredRequest {
   readonly reasonAt: number | null;
 }
 
-/** It may hold fewer requests than the limit, even none, although there are more. */
+/** A page, which may hold fewer requests than the limit, even none, although there are more. */
 export interface RequestPage extends Scan {
   readonly requests: readonly ListedRequest[];
 }
@@ -71,7 +71,7 @@ export interface RequestGroup {
   readonly example: Pick<ListedRequest, 'uuid' | 'service' | 'reason'>;
 }
 
-/** The same group may be in several pages: its counts are added. */
+/** A page of groups. A group may be in several pages: its counts are added. */
 export interface GroupPage extends Scan {
   readonly groups: readonly RequestGroup[];
 }

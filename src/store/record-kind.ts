@@ -36,7 +36,7 @@ export function readKind(text: string): RecordKind | null {
   return number <= COUNT_MAX ? kindOfNumber(number) : null;
 }
 
-/** Of each kind, whether its records are sent to workers. The compiler asks for each. */
+/** Whether records of a kind are sent to workers. The compiler asks for each kind. */
 const IS_WORK: Readonly<Record<KnownKind, boolean>> = {
   request: true,
   webhook: true,

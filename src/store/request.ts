@@ -45,7 +45,7 @@ export interface StoredRequest extends Ownership {
   /** -100 to 100; higher is sent first. */
   readonly priority: number;
   readonly acceptedAt: number;
-  /** It is not dispatched before this time. */
+  /** Milliseconds since 1970 before which it is not dispatched. */
   readonly notBefore: number;
   /** When it expires if it is not served. */
   readonly expiresAt: number;
@@ -56,7 +56,7 @@ export interface StoredRequest extends Ownership {
   /** Size of its body, packed. */
   readonly bodyBytes: number;
   readonly kind: RecordKind;
-  /** Of a request its webhook, of a webhook the request that it tells of; empty: there is none. */
+  /** The webhook of a request, or the request that a webhook tells of; empty: there is none. */
   readonly partner: Buffer;
 }
 
@@ -98,16 +98,16 @@ type KindOf<Value> = Value extends Buffer
           : KindsAs<'text'>;
 
 interface Field {
-  /** Its number in records and changes. The same in all versions; see fields.ts for the others. */
+  /** The number in records and changes, the same in all versions; see fields.ts for the others. */
   readonly field: number;
   readonly kind: Kind;
-  /** Of both engines, instead of its name; the identity and the number have other names in PostgreSQL. */
+  /** The column in both engines, if named otherwise; the identity and the number differ in PostgreSQL. */
   readonly column?: string;
   /** Whose choice it is when the request is stored; absent: the broker's. */
   readonly setBy?: 'client';
   /** HTTP shows it as it is, with this description. */
   readonly shown?: string;
-  /** It is null if it is read without a token; this is added to the description, which has no period. */
+  /** The field is null if read without a token; this is added to the description, which has no period. */
   readonly needsToken?: true;
 }
 

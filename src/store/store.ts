@@ -42,7 +42,7 @@ export {
 export interface StoredContent {
   /** Packed frames. */
   readonly body: Buffer;
-  /** As the client sent them; `null`: none. */
+  /** The headers as the client sent them; `null`: none. */
   readonly headers: Buffer | null;
   /** D81: the pauses that its client chose; `null`: those of this broker. */
   readonly backoff: Backoff | null;
@@ -96,9 +96,9 @@ type Step =
       /** Attempts so far, including this one. */
       readonly attempts: number;
       readonly attempt: Attempt;
-      /** It is not dispatched again before this time. */
+      /** Milliseconds since 1970 before which the request is not dispatched again. */
       readonly notBefore: number;
-      /** It is made only if this broker still has this claim, which ends with it. */
+      /** The claim that this broker must still have, or nothing is stored; it ends with the step. */
       readonly claim?: number;
       /** The claim goes on. */
       readonly keepsClaim?: boolean;
@@ -120,7 +120,7 @@ type Step =
       readonly reason: string;
       readonly at: number;
       readonly expiresAt: number;
-      /** It is made only if this broker still has this claim. */
+      /** The claim that this broker must still have, or nothing is stored. */
       readonly claim?: number;
     }
   /** Deletes request and reply. The key is remembered until `keyUntil`, unless it is a once-key. */
@@ -171,11 +171,11 @@ export type ChangeResult =
   | { readonly kind: 'done' }
   /** close, expire: done; the request of this generation had this webhook. */
   | { readonly kind: 'ended'; readonly webhook: RequestUuid; readonly generation: number }
-  /** It was not a step up: nothing changed. */
+  /** The change was not a step up: nothing changed. */
   | { readonly kind: 'passed' }
   /** The store does not take this change; the others of its batch are made. */
   | { readonly kind: 'refused' }
-  /** It cannot be made now; the others of its batch are. It may be tried again. */
+  /** The change cannot be made now; the others of its batch are. It may be tried again. */
   | { readonly kind: 'busy' }
   /** close: it belongs to another owner: nothing changed. */
   | { readonly kind: 'denied' }
@@ -221,10 +221,11 @@ export const BUSY: ChangeResult = { kind: 'busy' };
 export interface Holding {
   /** 16 bytes. */
   readonly storeId: Buffer;
-  /** It holds every record of the other that was changed by this transaction or an earlier one. */
+  /** The last transaction of the other whose changed records it holds, with those of all earlier ones. */
   readonly upTo: number;
   /**
-   * It also holds the bodies of all requests created up to this one, whenever they changed since.
+   * The transaction up to which it also holds the bodies of all requests created, whenever they changed
+   * since.
    */
   readonly bodiesUpTo: number;
 }
@@ -509,7 +510,7 @@ export interface ClaimOrder {
 export interface Hint {
   /** Requests of these services were stored that no broker has claimed. */
   readonly services: readonly Buffer[];
-  /** Of requests that were replied, are dead, or were closed: the last bytes of their uuids. */
+  /** The last bytes of the uuids of requests that were replied, are dead, or were closed. */
   readonly ended: readonly Buffer[];
 }
 

@@ -14,7 +14,7 @@ import type { RequestUuid } from './store.js';
 export type ServiceMatch = 'exact' | 'prefix' | 'substring';
 
 /**
- * One kind of record; `listed`: what lists show, all but schedules and pauses; `work`: what commands for many are
+ * A kind of record; `listed`: what lists show, all but schedules and pauses; `work`: what commands for many are
  * for, which is sent to workers.
  */
 export type KindFilter = RecordKind | 'listed' | 'work';

@@ -32,8 +32,8 @@ export function outOfRange(columns: Columns): string {
 }
 
 /**
- * Of requests, in both kinds of stores. The two have their own columns and conditions for its number and
- * its state, and one has no numbers for flags.
+ * The condition for requests with values out of range, in both kinds of stores. The two have their own
+ * columns and conditions for number and state, and one has no numbers for flags.
  */
 export const REQUEST_OUT_OF_RANGE: string = [
   ...REQUEST_ROWS.filter(

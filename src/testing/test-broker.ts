@@ -40,7 +40,7 @@ export interface TestBrokerOptions {
   /** The longest such pause, in milliseconds: see `retryBaseMs`. */
   readonly retryMaxMs?: number;
   /**
-   * Its time. With a clock, the broker takes a worker as lost only when its connection is closed, because
+   * The clock of the broker. With one, it takes a worker as lost only when its connection is closed, because
    * no heartbeats arrive while the clock leaps. Default: the system's time.
    */
   readonly clock?: FakeClock;

@@ -229,7 +229,7 @@ export class Batch {
     return this.#sending === 'again';
   }
 
-  /** Its statements, in their order. */
+  /** The statements of the batch, in their order. */
   orders(): Order[] {
     const orders = this.#stages.flatMap(({ items }) =>
       KINDS.flatMap((kind) => {
@@ -247,7 +247,7 @@ export class Batch {
     return [...this.#lock(), ...orders];
   }
 
-  /** Each leads to where the first one with its key leads. */
+  /** Lets each repeat lead to where the first one with its key leads. */
   #settleRepeats(): void {
     for (const { n, first } of this.#repeats) {
       const change = this.#changes[first];

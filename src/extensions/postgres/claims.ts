@@ -25,7 +25,7 @@ export class Claims {
   readonly #timeoutMs: number;
   readonly #fence: Fence;
   #wokenAt = -Infinity;
-  /** To be given back with the next order: another session had them locked. */
+  /** Claims to be given back with the next order: another session had their rows locked. */
   #locked: readonly Release[] = [];
 
   constructor(persistent: PersistentConnection, timeoutMs: number, fence: Fence) {
@@ -95,7 +95,7 @@ export class Claims {
 
 /** A claim whose answer was lost is not made again: the machine has to say first what it knows. */
 class Uncertain extends Error {
-  /** Not one of the connection: there is nothing to try again. */
+  /** The code is not one of a broken connection: there is nothing to try again. */
   readonly code = 'ERR_TITANIC_STORE_AWAY';
 
   constructor() {

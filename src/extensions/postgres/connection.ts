@@ -1,4 +1,4 @@
-/** One connection to the database, and how the server that may be written to is found. */
+/** A connection to the database, and how the server that may be written to is found. */
 import { readFileSync, statSync } from 'node:fs';
 import { isIP, Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
@@ -42,7 +42,7 @@ export interface Known {
   history?: History | null;
   /** Connections through a pooler, by the process of the server that each has. */
   pooled?: Map<string, Connection>;
-  /** Before the next try to connect. */
+  /** Pauses before the next try to connect. */
   pauses?: ReconnectPauses;
 }
 
@@ -107,7 +107,7 @@ export class Connection {
     return await this.#query({ name, text, values: [...values], rowMode: 'array' });
   }
 
-  /** The same, of a statement that is not prepared. */
+  /** Like `run`, for a statement that is not prepared. */
   async ask(text: string, values: readonly (Buffer | number)[] = []): Promise<Row[]> {
     return await this.#query({ text, values: [...values], rowMode: 'array' });
   }

@@ -93,8 +93,8 @@ export function isOfRow(error: unknown): boolean {
 }
 
 /**
- * The same for an error of connecting: also what a person must mend may be mended meanwhile, so it
- * is told, and tried again.
+ * Like `retryReason`, for an error of connecting: also what a person must mend may be mended meanwhile,
+ * so it is told, and tried again.
  */
 export function connectReason(error: unknown): RetryReason | null {
   if (codeOf(error) === 'ERR_TITANIC_LOST') return null;
@@ -122,14 +122,14 @@ export function endsConnection(error: unknown): boolean {
   return reason === 'connection' || reason === 'timeout' || reason === 'read_only';
 }
 
-/** In one line. */
+/** The text of an error, in one line. */
 export function textOf(error: unknown): string {
   const state = stateOf(error);
   const text = messageOf(error).replaceAll(/\s+/g, ' ');
   return state === '' ? text : `${text} (${state})`;
 }
 
-/** The same after the name of the store, which errors of its connections begin with already. */
+/** Like `textOf`, after the name of the store, which errors of its connections begin with already. */
 export function storeText(name: string, error: unknown): string {
   const text = textOf(error);
   return text.startsWith('store ') ? text : `store ${name}: ${text}`;

@@ -7,7 +7,7 @@ export const NAME = 'database';
 
 /** A snapshot that is as old keeps many dead rows, and slows everything down. */
 const OLD_SECONDS = 60;
-/** The same for one of which the server does not know the age. */
+/** So many transactions mean the same for a snapshot whose age the server does not know. */
 const OLD_TRANSACTIONS = 100_000;
 
 /** On how many machines receipts are. */

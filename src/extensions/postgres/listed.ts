@@ -28,7 +28,7 @@ import { uuids } from './values.js';
 
 const ONLY_DEAD = 1 << DEAD;
 
-/** Of its death, or otherwise of its last attempt that is kept. */
+/** A column of the death record, or else of the last kept attempt, in SQL; NULL for a replied request. */
 function latest(ofDeath: string, ofAttempt: string): string {
   return `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
     (SELECT b.${ofDeath} FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),

@@ -60,7 +60,7 @@ export const UNCLAIMED: Statement = {
   ) first LIMIT ${SERVICES_MAX}`,
 };
 
-/** By service, one character per byte: since when the first one waits, in wall milliseconds. */
+/** Since when the first one waits, in wall milliseconds, by service, one character per byte. */
 export async function unclaimedOf(connection: Connection): Promise<Map<string, number>> {
   const rows = await connection.run(UNCLAIMED, []);
   return new Map(
@@ -94,7 +94,7 @@ export interface SnapshotHolder {
 export interface Snapshots {
   /** Whether this role sees the sessions of other roles. */
   readonly areAllSeen: boolean;
-  /** Those that keep the most first. */
+  /** Holders of snapshots, those that keep the most first. */
   readonly holders: readonly SnapshotHolder[];
 }
 
@@ -144,7 +144,7 @@ export async function snapshotsOf(connection: Connection): Promise<Snapshots> {
 
 /** How old the oldest snapshot is, of those that are looked at again and again. */
 export class SnapshotAges {
-  /** Of what the server gives no time: since when this broker has seen it unchanged. */
+  /** Since when (`nowMs`) this broker has seen unchanged what the server gives no time of. */
   #seen = new Map<string, number>();
 
   /**

@@ -20,7 +20,7 @@ export interface DatabaseMemory {
   readonly home: string;
   /** The id of the store in the database; `null`: it has used none. */
   readonly storeId: string | null;
-  /** Of the server that was used last: one with an older history lacks receipts. `null`: unknown. */
+  /** History of the server used last: one with an older history lacks receipts. `null`: unknown. */
   readonly history: History | null;
 }
 

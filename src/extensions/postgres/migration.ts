@@ -24,7 +24,7 @@ export interface MigrationOrder extends Pick<MoveOrder, 'mayLeaveMap' | 'onProgr
   readonly say: (text: string) => void;
 }
 
-/** Also has the database, without user and password. */
+/** The outcome of a move, with the database, without user and password. */
 export type Migration = MovedStore & { readonly database: string };
 
 /**

@@ -33,7 +33,7 @@ export type Begun =
     }
   | { readonly kind: 'finished' };
 
-/** Before all requests. */
+/** The place before all requests. */
 const START: RequestUuid = Buffer.alloc(16);
 
 interface MoveProgress extends Source {
@@ -177,7 +177,7 @@ export async function confirm(connection: Connection): Promise<void> {
   throw new MajordomoError('ERR_TITANIC_STORE_AWAY', text);
 }
 
-/** From now on brokers may use it. */
+/** Opens the database to brokers. */
 export async function finish(connection: Connection, storeId: Buffer): Promise<void> {
   await connection.ask(`UPDATE ${PROGRESS} SET finished = true WHERE store_id = $1`, [storeId]);
 }

@@ -53,7 +53,7 @@ export interface MovedStore extends StoredCounts {
   readonly how: 'first' | 'resumed' | 'anew' | 'already';
   /** Requests that this run copied. */
   readonly copied: number;
-  /** That this run took to copy. */
+  /** Milliseconds that this run took to copy. */
   readonly copyMs: number;
 }
 
@@ -189,7 +189,7 @@ class Move {
     throw new MajordomoError('ERR_TITANIC_DISK', text);
   }
 
-  /** Of the file. @param all requests that are compared */
+  /** Sums up the content of the file. @param all requests that are compared */
   #content(all: number): Content {
     const content = new Content();
     let read = 0;
@@ -317,7 +317,7 @@ function moveError({ name, file }: MoveEnds, isConnected: boolean, error: unknow
   return new MajordomoError(code, text, { cause: error });
 }
 
-/** The same, for an error of opening the file. */
+/** Explains an error of opening or reading the file. */
 export function sourceError(file: string, error: unknown): MajordomoError {
   const found = [error, causeOf(error)].find((each) => DAMAGED.test(codeOf(each) ?? ''));
   if (found !== undefined) return damaged(file, messageOf(found), error);

@@ -15,7 +15,7 @@ const PAUSE_MAX_MS = 250;
 export interface ConnectionEvents {
   /** A connection was made, and it is checked before it is used. */
   connected(connection: Connection, server: ServerIdentity): Promise<void>;
-  /** None could be made. */
+  /** No connection could be made. */
   unreachable(error: unknown): void;
   retried(reason: RetryReason): void;
   /** Something was done over a connection. */
@@ -117,7 +117,7 @@ export class PersistentConnection {
     if (this.#isClosed) throw new Error('closed');
   }
 
-  /** It has a connection, and has not seen it break. */
+  /** Whether it has a connection, and has not seen it break. */
   get isConnected(): boolean {
     return this.#open !== null;
   }
@@ -173,7 +173,7 @@ export class PersistentConnection {
     await this.#connection?.close();
   }
 
-  /** At once, whatever is under way. */
+  /** Ends the connection at once, whatever is under way. */
   destroy(): void {
     this.#isClosed = true;
     this.#pauses.wake();

@@ -28,14 +28,14 @@ export interface OpenPostgres {
 /** What became of the connection to the store, and of this broker's session. */
 export type StoreReport =
   /**
-   * Its session was renewed by an order sent then, in microseconds of `process.hrtime`, and carried
+   * The session was renewed by an order sent then, in microseconds of `process.hrtime`, and carried
    * out when the clock of the store showed `storeMs`, in milliseconds since 1970.
    */
   | { readonly report: 'renewed'; readonly sentAtUs: number; readonly storeMs: number }
   | { readonly report: 'ended' }
-  /** It could not be renewed within its lease. */
+  /** The session could not be renewed within its lease. */
   | { readonly report: 'overdue'; readonly text: string }
-  /** It has a new one. */
+  /** The broker has a new session. */
   | { readonly report: 'taken' }
   /** The sessions with the store: that of this broker, and those of others. */
   | {
@@ -47,17 +47,17 @@ export type StoreReport =
         readonly isOverdue: boolean;
       }[];
     }
-  /** It ended the session of another broker, which did not renew it. */
+  /** The broker ended the session of another one, which did not renew it. */
   | { readonly report: 'otherEnded'; readonly node: string; readonly session: number }
   /** The database had no store: this broker made it. */
   | { readonly report: 'made' }
-  /** To a server that may be used. */
+  /** The broker is connected to a server that may be used. */
   | { readonly report: 'connected'; readonly host: string; readonly history: History }
   /** Seconds since the oldest snapshot was taken; `null`: not known. */
   | { readonly report: 'snapshot'; readonly seconds: number | null }
-  /** By service, one character per byte: since when requests wait that no broker has claimed. */
+  /** Since when requests wait that no broker has claimed, by service, one character per byte. */
   | { readonly report: 'unclaimed'; readonly since: ReadonlyMap<string, number> }
-  /** It has rows that are set aside: how many of which tables. */
+  /** The database has rows that are set aside: how many of which tables. */
   | { readonly report: 'set-aside'; readonly text: string }
   /** The database does not take a row. */
   | { readonly report: 'refused'; readonly text: string }

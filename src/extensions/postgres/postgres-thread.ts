@@ -145,7 +145,7 @@ class PostgresThread {
     }
   }
 
-  /** One read after the other, in which they came. */
+  /** Does one read after the other, in the order in which they came. */
   async #readAll(): Promise<void> {
     for (;;) {
       const read = this.#reads.shift();
@@ -280,7 +280,7 @@ class PostgresThread {
     }
   }
 
-  /** One large reply after the other, while other reads go on: each may take long. */
+  /** Reads one large reply after the other, while other reads go on: each may take long. */
   #readInParts(order: OrderOf<'lookUp'>, { found, bodyKey }: LargeReply): void {
     const read: Reading = async (work) => {
       if (this.#isClosing) throw new Error('the store is being closed');
@@ -293,7 +293,7 @@ class PostgresThread {
     });
   }
 
-  /** After all that was ordered before. */
+  /** Closes the store, after all that was ordered before. */
   async #close(): Promise<void> {
     this.#isClosing = true;
     if (this.#settling !== null) clearTimeout(this.#settling);

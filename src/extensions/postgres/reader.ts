@@ -139,7 +139,7 @@ export async function listKept(connection: Connection, after: number): Promise<S
   return (await connection.run(LIST_KEPT, [after, LISTED_REQUESTS])).map(pendingIn);
 }
 
-/** Of these requests, those that a session has claimed. */
+/** The requests among `asked` that a session has claimed. */
 export async function claimedOf(
   connection: Connection,
   asked: readonly RequestUuid[],

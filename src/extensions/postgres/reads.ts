@@ -59,7 +59,7 @@ export const LIST_KEPT: Statement = {
   text: `${PENDING_REQUEST} WHERE ${IS_LISTED} AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint`,
 };
 
-/** Those of the given requests that a session has claimed. */
+/** Selects those of the given requests that a session has claimed. */
 export const CLAIMED_OF: Statement = {
   name: 'claimed_of',
   text: `${PENDING_REQUEST} WHERE id = ANY ($1::uuid[]) AND session = $2::bigint`,

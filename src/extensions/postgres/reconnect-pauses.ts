@@ -52,7 +52,7 @@ export class ReconnectPauses {
     });
   }
 
-  /** Of connections that fail during the same pause, only the first one makes the next pause longer. */
+  /** Pauses anew. Of connections that fail during the same pause, only the first makes the next longer. */
   failed(): void {
     if (this.#now() >= this.#until) this.#failures++;
     this.#until = this.#now() + (this.#pauseMs() * (1 + this.#random())) / 2;

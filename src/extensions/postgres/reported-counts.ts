@@ -17,7 +17,7 @@ export class ReportedCounts {
   #tally: Tally;
   /** What was changed since a count began; `null`: none has begun. */
   #since: DeltaSum | null = null;
-  /** As it was last reported; `null`: all was reported. */
+  /** The tally as it was last reported; `null`: all was reported. */
   #before: Tally | null = null;
 
   constructor(tally: Tally) {
@@ -44,7 +44,7 @@ export class ReportedCounts {
     return this.#before === null ? inDatabase(changed) : this.takeAll();
   }
 
-  /** All, and those of which nothing is left since the last report. */
+  /** All counts, with those of which nothing is left since the last report. */
   takeAll(): StoreCounts {
     const { all } = this.#tally;
     const before = this.#before;

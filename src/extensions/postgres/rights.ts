@@ -34,7 +34,7 @@ export function isMissingRight(error: unknown): boolean {
   return stateOf(error) === PERMISSION_DENIED;
 }
 
-/** For a statement that was denied. The connection is in no transaction. */
+/** Explains a statement that was denied. The connection is in no transaction. */
 export async function missingRight(
   connection: Connection,
   error: unknown,
@@ -75,7 +75,7 @@ export async function refuseMissingRights(connection: Connection, who: Who): Pro
 }
 
 /**
- * The same for tables of an older format, which a broker would change.
+ * Refuses tables of an older format, which a broker would change, if the role may not change them.
  * @throws ERR_TITANIC_STORE
  */
 export async function refuseStrangersTables(

@@ -104,7 +104,7 @@ export class RowLocks {
     return locked;
   }
 
-  /** Those that nobody unlocks within a while. */
+  /** The requests among `seen` that nobody unlocks within a while. */
   async #stillLocked(connection: Connection, seen: readonly RequestUuid[]): Promise<RequestUuid[]> {
     let locked = [...seen];
     const until = performance.now() + this.#lockedMs;

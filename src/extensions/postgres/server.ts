@@ -81,7 +81,7 @@ const MOSTLY_LEFT = 0.9;
 /** For how long the connection waits for a lock, in milliseconds. */
 const lockLimits = new WeakMap<Connection, number>();
 
-/** Its waits for locks end before the time for a batch is over. @param leftMs of that time */
+/** Has waits for locks end before the time for a batch is over. @param leftMs of that time */
 export async function limitLocks(
   connection: Connection,
   timeoutMs: number,
@@ -100,7 +100,7 @@ const NOTICES_ITS_END = "SELECT set_config('client_connection_check_interval', '
 interface Refusal {
   readonly code: string;
   readonly text: string;
-  /** As which it is counted, if the server may fit later. */
+  /** The reason as which it is counted, if the server may fit later. */
   readonly reason?: RetryReason;
 }
 

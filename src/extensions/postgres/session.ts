@@ -27,7 +27,7 @@ const DEAD_RETAINED = 20;
 export interface Claimant {
   readonly node: string;
   /**
-   * Of its data directory. A session of the same one is over: the lock on the directory shows that
+   * Id of the data directory. A session of the same one is over: the lock on the directory shows that
    * the process that had it has ended.
    */
   readonly directoryId: Buffer;
@@ -139,8 +139,8 @@ export async function endSession(
 }
 
 /**
- * Of sessions that are dead, or whose row somebody has deleted. One look into the index leads to the next
- * session that has claimed anything.
+ * Frees claims of sessions that are dead, or whose row somebody has deleted. One look into the index leads
+ * to the next session that has claimed anything.
  */
 export const FREE: Statement = {
   name: 'free',
@@ -174,7 +174,7 @@ export async function free(connection: Connection): Promise<number> {
   }
 }
 
-/** At the end of a broker, so that no one need wait for its lease. */
+/** Ends the session of a broker that stops, so that no one need wait for its lease. */
 export async function leave(connection: Connection, session: number): Promise<void> {
   await connection.ask(
     `WITH mine AS (SELECT session FROM ${BROKER} WHERE session = $1::bigint FOR UPDATE)
@@ -199,7 +199,7 @@ const FENCING_TOKEN: Statement = {
   text: `SELECT era FROM ${BROKER} WHERE session = $1::bigint AND NOT dead`,
 };
 
-/** As the statements take it. */
+/** The fence as the statements take it. */
 export function fenceValue(session: number, token: number): Buffer {
   return int8s([session, token]);
 }

@@ -46,8 +46,8 @@ export function allColumns(of: string): string {
 }
 
 /**
- * Of a pending request, as brokers learn of it: first its numbers and its claim in one array, which takes
- * less time than a column for each. `pendingIn` in reader.ts reads it.
+ * Columns of a pending request, as brokers learn of it: first its numbers and its claim in one array, which
+ * takes less time than a column for each. `pendingIn` in reader.ts reads them.
  */
 export function pendingColumns(of: string): string {
   const others = requestColumns((_, field) => `${of}.${columnOf(field)}`, OTHERS);
@@ -298,7 +298,7 @@ export const ACCEPT: Statement = {
   SELECT ${IS_FENCED}, NULL::int4`,
 };
 
-/** Those of the new requests that are not there. Returns for each whether it was added. */
+/** Adds new requests that are not there. Returns for each whether it was added. */
 export const ACCEPT_MISSING: Statement = {
   name: 'accept_missing',
   text: `WITH ${FENCE}, ${input([...OF_CHANGE, ...ACCEPTED])},

@@ -31,7 +31,7 @@ export interface StoreListener {
   counted(counts: StoreCounts): void;
   /** Another broker has sent a hint. */
   hinted(hint: Buffer): void;
-  /** This broker has claimed these by batches whose outcome was unknown. */
+  /** Batches whose outcome was unknown have claimed these requests for this broker. */
   foundClaimed(requests: readonly StoredRequest[]): void;
 }
 
@@ -353,7 +353,7 @@ export class StoreSession implements ConnectionEvents {
     this.#report({ report: 'failedover', host, text });
   }
 
-  /** It can be reached: a connection was made, or changes were committed over one. */
+  /** Reports that the database can be reached: a connection was made, or changes were committed over one. */
   #returned(): void {
     if (this.#lostAt === null) return;
     const awayMs = Math.round(performance.now() - this.#lostAt);

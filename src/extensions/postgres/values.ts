@@ -84,7 +84,7 @@ export function numbers(rows: readonly (readonly (number | boolean)[])[]): Buffe
   return to;
 }
 
-/** In halves: no BigInt is made for each. */
+/** Writes an int8 in halves: no BigInt is made for each. */
 function putInt8(item: number, to: Buffer, at: number): void {
   to.writeInt32BE(Math.floor(item / 2 ** 32), at);
   to.writeUInt32BE(item >>> 0, at + 4);
@@ -165,7 +165,7 @@ const PARSERS: ReadonlyMap<number, (text: string) => Value> = new Map<
 
 const asText = (text: string): Value => text;
 
-/** As the library asks for it. Types that are not listed are read as text. */
+/** Parsers as the library asks for them. Types that are not listed are read as text. */
 export const RESULT_TYPES: { getTypeParser(oid: number): (text: string) => Value } = {
   getTypeParser: (oid) => PARSERS.get(oid) ?? asText,
 };

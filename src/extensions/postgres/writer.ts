@@ -54,7 +54,7 @@ export interface WriterEvents {
   miscounted(): void;
   /** What the store holds as far as it is known, after a batch with an unknown outcome. */
   counted(counts: StoreCounts): void;
-  /** This broker has claimed these, although their batch failed with an unknown outcome. */
+  /** A batch with an unknown outcome has claimed these requests for this broker. */
   foundClaimed(requests: readonly StoredRequest[]): void;
 }
 
@@ -63,7 +63,7 @@ export interface Committed {
   readonly counts: StoreCounts;
 }
 
-/** One transaction. */
+/** Makes changes in one transaction. */
 interface Send {
   readonly kind: 'send';
   readonly changes: readonly Change[];
@@ -87,17 +87,17 @@ type Step = typeof SETTLE | Look | Send;
 
 /** What a try of a step has come to. */
 type Outcome =
-  /** It is made. */
+  /** The step is committed. */
   | { readonly kind: 'done'; readonly send: Send; readonly batch: Batch }
-  /** It makes nothing itself. These steps follow, at once. */
+  /** The step commits nothing itself. Others, if any, follow at once. */
   | { readonly kind: 'split'; readonly steps: readonly Step[] }
   /** The step is tried again, after a pause and while there is time. */
   | { readonly kind: 'retry'; readonly step: Step; readonly failed: Failed }
-  /** It is not made: the server does not take these changes. */
+  /** The step is not made: the server does not take these changes. */
   | { readonly kind: 'refused'; readonly changes: readonly Change[]; readonly error: unknown }
-  /** It is not made, and no other try would help. */
+  /** The step is not made, and no other try would help. */
   | { readonly kind: 'failed'; readonly error: unknown }
-  /** It may be made. */
+  /** Unknown: the server may have committed the step. */
   | { readonly kind: 'unknown'; readonly error: unknown };
 
 /** What has become of a batch so far. Changes without a result are not made. */
@@ -107,7 +107,7 @@ interface Progress {
 }
 
 export class BatchWriter {
-  /** Those that no batch uses. */
+  /** Connections that no batch uses. */
   readonly #free: PersistentConnection[];
   readonly #timeoutMs: number;
   readonly #fence: Fence;
@@ -471,7 +471,7 @@ function claimedBy(changes: readonly Change[]): RequestUuid[] {
   );
 }
 
-/** It is not known whether a batch was committed. */
+/** An error after which it is unknown whether a batch was committed. */
 export class UnknownOutcome extends Error {
   constructor(cause: unknown) {
     super(OUTCOME_UNKNOWN, { cause });

@@ -43,7 +43,7 @@ interface Connection {
   readonly file: FileIdentity | null;
   /** Opened on a full disk. */
   readonly isExclusive: boolean;
-  /** It was seen to write through to the disk. */
+  /** Whether it was seen to write through to the disk. */
   isDurable: boolean;
 }
 

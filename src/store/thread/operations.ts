@@ -268,7 +268,7 @@ export const OPERATIONS = {
     MERGED,
     (_transaction, records) => FEW_BYTES + records.length,
   ),
-  /** From where; at most so many requests and bytes. */
+  /** Reads from a cursor on, at most so many requests and bytes. */
   read: read(tuple<[ReadCursor, number, number]>(CURSOR, NUMBER, NUMBER), CHUNK),
   list: read(tuple<[number]>(NUMBER), REQUESTS),
   listKept: read(tuple<[number]>(NUMBER), REQUESTS),
@@ -277,7 +277,7 @@ export const OPERATIONS = {
   /** If a reply has more bytes than given, only its size is returned. */
   lookUp: read(tuple<[RequestUuid, number]>(BYTES, NUMBER), FOUND),
   claim: write(tuple<[ClaimOrder]>(CLAIM_ORDER), CLAIMED),
-  /** As `packHint` makes it. Neither this nor `close` is answered. */
+  /** Takes what `packHint` makes. Neither this nor `close` is answered. */
   hint: read(tuple<[Buffer]>(BYTES), NOTHING),
   close: read(tuple<[]>(), NOTHING),
 } as const;
@@ -289,7 +289,7 @@ export const NEWS = {
   mapTombstones: NUMBER,
   foundClaimed: REQUESTS,
   taken: NOTHING,
-  /** It may be none. */
+  /** What `unpackHint` takes, which may be no hint. */
   hinted: BYTES,
   closed: NOTHING,
 } as const;

@@ -17,7 +17,7 @@ export function packPending(to: PackWriter, rows: readonly PendingRow[]): void {
   }
 }
 
-/** As `packPending`. */
+/** Packs what `packPending` packs. */
 export function packRequests(to: PackWriter, requests: readonly StoredRequest[]): void {
   to.number(requests.length);
   for (const request of requests) putRequest(to, request);

@@ -89,8 +89,7 @@ export class Accepting {
   }
 
   /**
-   * Its batch is about to be sent.
-   * @returns whether this broker claims it at once; then `decided` follows
+   * Whether this broker claims the request, whose batch is about to be sent, at once. If so, `decided` follows.
    */
   claims({ service, notBefore }: StoredRequest): boolean {
     return this.#claiming?.takesNew(service, notBefore) === true;
@@ -102,7 +101,7 @@ export class Accepting {
   }
 
   /**
-   * It is in the store.
+   * Opens a request that is in the store now, and traces it.
    * @param party see `Submitter`
    * @param content of one that this broker has claimed; `null`: it has not
    */

@@ -154,8 +154,8 @@ export class Activation implements LaterParts {
   }
 
   /**
-   * This broker has another session: what it had claimed may be claimed by others. It goes on only
-   * with what is at its workers, whose replies are still stored if they come first.
+   * Starts with another session: others may claim what this broker had claimed. It goes on only with
+   * what is at its workers, whose replies are still stored if they come first.
    */
   taken(): void {
     this.requests.dropUnstarted();

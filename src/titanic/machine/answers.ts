@@ -81,7 +81,7 @@ export class Answers {
   #probing: { readonly probe: number; readonly query: ReplyQuery }[] = [];
   readonly #lookUps: LookUps;
   readonly #waiters = new Waiters();
-  /** Those of `titanic.progress`, which each part of the reply concerns. */
+  /** Clients of `titanic.progress`, which each part of the reply concerns. */
   readonly #followers = new Waiters();
   /** Uuids that somebody waits for and that are in no row here, but may be in the peer's store. */
   readonly #unknown = new Map<string, RequestUuid>();
@@ -129,7 +129,7 @@ export class Answers {
     this.#end(number, body, null, 0);
   }
 
-  /** It is answered only if it has not been (D105). */
+  /** Queues the answer, unless one was given already (D105). */
   #end(number: AnswerNumber, body: Ready['body'], query: ReplyQuery | null, bytes: number): void {
     const to = this.waits.ends(number);
     if (typeof to === 'number') this.#ready.push({ id: to, body, query, bytes });
@@ -187,7 +187,7 @@ export class Answers {
     else this.answer(id, STATUS_PENDING);
   }
 
-  /** Its end is being committed, so it can no longer be called pending. */
+  /** Keeps the look-up of a request whose end is being committed: it can no longer be called pending. */
   withhold(query: ReplyQuery): void {
     if (!this.isUntrusted) this.#add({ ...query, until: Infinity });
   }
@@ -210,7 +210,7 @@ export class Answers {
     }
   }
 
-  /** The same for those that another broker has ended. @param tails see `Hint.ended` */
+  /** Looks for what another broker has ended. @param tails see `Hint.ended` */
   hinted(tails: readonly Buffer[]): void {
     if (!this.areAwaited) return;
     for (const tail of tails) {

@@ -22,7 +22,7 @@ import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../../store/s
  */
 const POLL_MS_MIN = 150;
 const POLL_MS_MAX = 250;
-/** After a claim that failed. */
+/** The pause after a claim that failed. */
 const RETRY_MS = 1000;
 /** Limits of one claim: services, and requests in all. */
 const SERVICES_MAX = 256;
@@ -83,7 +83,7 @@ export class Claiming {
   // ---------------------------------------------------------------- new requests
 
   /**
-   * Whether a request that is about to be stored is claimed with it. If so, `settled` follows.
+   * Whether a request that is about to be stored is claimed with it. If so, `acceptanceEnded` follows.
    * @param notBefore wall milliseconds
    */
   takesNew(service: Buffer, notBefore: number): boolean {
@@ -94,7 +94,7 @@ export class Claiming {
     return true;
   }
 
-  /** It is stored, or could not be. */
+  /** A request that `takesNew` let in is stored, or could not be. */
   acceptanceEnded(service: Buffer): void {
     const known = this.#services.get(service.toString('latin1'));
     if (known !== undefined) known.accepting--;
@@ -166,7 +166,7 @@ export class Claiming {
     this.#retryAt = this.#context.now + RETRY_MS;
   }
 
-  /** This broker has another session: it has claimed nothing yet. */
+  /** Starts with another session, which has claimed nothing yet. */
   restart(): void {
     this.#asked = null;
     this.#isUncertain = false;
@@ -286,7 +286,7 @@ export function claimOf(claim: number): { readonly claim?: number } {
   return claim === 0 ? {} : { claim };
 }
 
-/** The same, of a step after which the claim goes on. */
+/** Like `claimOf`, for a step that keeps the claim. */
 export function continuedClaim(claim: ReturnType<typeof claimOf>): {
   readonly claim?: number;
   readonly keepsClaim?: boolean;

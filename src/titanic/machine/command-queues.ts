@@ -49,7 +49,7 @@ export class CommandQueues {
     }
   }
 
-  /** Otherwise the next one follows when it is decided. */
+  /** Runs a command. @returns whether it is decided; otherwise the next one follows when it is */
   #isDecidedAtOnce(key: string, command: Command): boolean {
     let isDecided = false;
     let isRunning = true;

@@ -14,7 +14,7 @@ export class Commits {
    * turn.
    */
   readonly durations: Histogram = new Histogram(DURATION_BOUNDS_MS);
-  /** In changes. */
+  /** The sizes of batches, in changes. */
   readonly sizes: Histogram = new Histogram(SIZE_BOUNDS, this.durations.end);
   /** The numbers of both. */
   readonly counts: Float64Array = new Float64Array(this.sizes.end);

@@ -135,7 +135,7 @@ export class TitanicContext {
     }
   }
 
-  /** Of a new request. In a shared store it lies among the numbers that the store gives. */
+  /** Takes the number of a new request. In a shared store it lies among the numbers that the store gives. */
   takeNumber(): number {
     if (this.claims !== null) this.nextNumber = Math.max(this.nextNumber, this.wall * 1000);
     return this.nextNumber++;

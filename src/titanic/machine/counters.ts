@@ -63,8 +63,8 @@ export class TitanicCounters {
     /** How old the oldest snapshot of a database is; `null`: not known. */
     oldestSnapshotSeconds: number | null;
     /**
-     * Of a database, by service, one character per byte: since when requests wait that no broker has
-     * claimed, in wall milliseconds.
+     * Since when requests wait in a database that no broker has claimed: wall milliseconds, by service,
+     * one character per byte.
      */
     unclaimedSince: ReadonlyMap<string, number>;
     readonly retries: Record<RetryReason, number>;

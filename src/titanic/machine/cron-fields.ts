@@ -50,7 +50,7 @@ function field(name: FieldName, least: number, greatest: number, names: string[]
   return { name, least, greatest, size, names, form };
 }
 
-/** In the order of a line with seconds. */
+/** The fields in the order of a line with seconds. */
 const FIELDS = [
   field('second', 0, 59),
   field('minute', 0, 59),

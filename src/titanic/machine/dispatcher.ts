@@ -82,7 +82,7 @@ export interface OpenFigures {
 const NOBODY: DispatchedWorker = { number: 0, name: null, address: '' };
 const NONE_OPEN: OpenFigures = { out: 0, delayed: 0, since: null };
 
-/** As the store has it. */
+/** The worker of an attempt in the form that is stored. */
 export function storedWorker({ number, address, name }: DispatchedWorker): string {
   return workerText(number, address, name);
 }
@@ -127,7 +127,7 @@ export class Dispatcher {
   #lastLoad = 0x7fff_fff0;
   #loaded: LoadedBody[] = [];
   readonly #deliveries = new Map<Slot, Delivery>();
-  /** Of requests that are QUEUED or OUT and have their own (D81): others need no memory for it. */
+  /** Pauses of requests that are QUEUED or OUT and have their own (D81): others need no memory for it. */
   readonly #backoffs = new Map<Slot, Backoff>();
   /** When pauses end that are longer than those of this broker, in wall milliseconds: the requests may have their own. */
   readonly #longPauses = new Map<Slot, number>();
@@ -204,7 +204,7 @@ export class Dispatcher {
     return slot;
   }
 
-  /** Its body need not be read if it is sent soon. */
+  /** Holds the content of a READY request: its body need not be read if it is sent soon. */
   bring(slot: Slot, content: StoredContent): void {
     if (this.index.get(slot, STATE) === READY) this.#atHand.set(slot, content);
   }
@@ -392,7 +392,7 @@ export class Dispatcher {
     }
   }
 
-  /** Some of those that could be sent now, not the first ones to be sent. */
+  /** Some requests of a service that could be sent now, not the first ones to be sent. */
   leastUrgent(name: Buffer, most: number): Slot[] {
     const ready = this.#services.find(name)?.ready;
     if (ready === undefined) return [];

@@ -71,7 +71,7 @@ function readLine(line: string, zone: ZoneTimes): DueTimes | DueFault {
   return typeof read === 'string' ? { fault: `cron: ${read}` } : new LineTimes(read, named, zone);
 }
 
-/** None: they are not years. */
+/** The ranges in a field of years; empty: it is no list of years. */
 function yearsOf(field: string): readonly YearRange[] {
   if (!YEARS.test(field)) return [];
   const ranges = field.split(',').map((item): YearRange => {

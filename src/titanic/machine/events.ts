@@ -72,7 +72,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly next: string;
     }
-  /** By its owner, by an operator, or in favour of a younger one of that name in a merge. */
+  /** Ended by its owner, by an operator, or in favour of a younger one of that name in a merge. */
   | {
       readonly name: 'schedule.ended';
       readonly schedule: string;
@@ -80,7 +80,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly reason: string;
     }
-  /** It was due, and nothing was stored: its owner has no right to the service now. */
+  /** A due time for which nothing was stored: the owner has no right to the service now. */
   | {
       readonly name: 'schedule.denied';
       readonly schedule: string;
@@ -88,7 +88,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly due: string;
     }
-  /** It is due, but nothing can be stored for it now: it is tried again soon. */
+  /** A due time for which nothing can be stored now: it is tried again soon. */
   | {
       readonly name: 'schedule.delayed';
       readonly schedule: string;
@@ -96,7 +96,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly text: string;
     }
-  /** By an operator: nothing is stored for it when it is due. */
+  /** Paused by an operator: nothing is stored for it when it is due. */
   | {
       readonly name: 'schedule.paused';
       readonly schedule: string;
@@ -104,7 +104,7 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly who: string;
     }
-  /** By an operator, after it was paused. */
+  /** Resumed by an operator, after it was paused. */
   | {
       readonly name: 'schedule.resumed';
       readonly schedule: string;
@@ -120,11 +120,11 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly who: string;
     }
-  /** By an operator: its requests wait. */
+  /** Paused by an operator: its requests wait. */
   | { readonly name: 'service.paused'; readonly service: string; readonly who: string }
-  /** By an operator: its requests go to its workers again. */
+  /** Resumed by an operator: its requests go to its workers again. */
   | { readonly name: 'service.resumed'; readonly service: string; readonly who: string }
-  /** It is in the store, but this version, or this system, does not understand it. */
+  /** A stored schedule that this version, or this system, does not understand. */
   | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }
   /** The wall clock was set, by so much: for a minute nothing that is stored ends by time (D110). */
   | {
@@ -165,10 +165,10 @@ export type TitanicEvent =
   | { readonly name: 'store.log_freed' }
   /** The database is now another server, or its history has branched. */
   | { readonly name: 'store.switched'; readonly host: string; readonly text: string }
-  /** This broker may not write to the database, until it has another session; emitted repeatedly. */
+  /** The broker may not write to the database until it has another session; emitted repeatedly. */
   | { readonly name: 'fleet.lease_lost'; readonly text: string }
   | { readonly name: 'fleet.lease_taken' }
-  /** This broker ended the session of another one, which did not renew it. */
+  /** The broker ended the session of another one, which did not renew it. */
   | { readonly name: 'fleet.lease_ended'; readonly node: string; readonly session: number }
   /** The data directory had no record of it: it is its first store, or older than such records. */
   | {
@@ -176,14 +176,14 @@ export type TitanicEvent =
       readonly how: 'made' | 'found';
       readonly id: string;
     }
-  /** It is another store, as ordered by `--new-store`. */
+  /** The store is another one, as ordered by `--new-store`. */
   | {
       readonly name: 'store.renewed';
       readonly id: string;
       /** Where the previous store is now; `null`: nothing was moved. */
       readonly aside: string | null;
     }
-  /** It has rows that cannot be used: of them nothing is served. At each start. */
+  /** The store has rows that cannot be used: of them nothing is served. At each start. */
   | { readonly name: 'store.set_aside'; readonly text: string }
   /** `--new-store` was not needed. */
   | { readonly name: 'store.kept'; readonly id: string };
@@ -192,7 +192,7 @@ export type TitanicEvent =
 export type TitanicEnd = 'replied' | 'dead' | 'closed' | 'expired';
 
 /**
- * One step of a stored request, for the log at level debug. `uuid` is only its beginning (time and
+ * A step of a stored request, for the log at level debug. `uuid` is only its beginning (time and
  * twelve random bits), because the whole uuid is the credential for the reply.
  */
 export type TitanicStep = { readonly uuid: string } & (

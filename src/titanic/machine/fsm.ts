@@ -1,5 +1,5 @@
 /**
- * One stored request that is open here: which state it is in, and what may happen to it there (9/TSP;
+ * A stored request that is open here: which state it is in, and what may happen to it there (9/TSP;
  * D12, D14). No I/O, no clock, no memory: `Dispatcher` takes each request through `TABLE`, and holds for
  * a state what the state needs, from the step into it to the step out of it.
  *
@@ -34,50 +34,50 @@ export const ABSENT = 0;
 export const DELAYED = 1;
 /** Waits for its service to have room: in the heap of its service. */
 export const READY = 2;
-/** Its body is being read. */
+/** The body is being read. */
 export const LOADING = 3;
-/** It is with the broker, and with no worker yet. */
+/** With the broker, and with no worker yet. */
 export const QUEUED = 4;
 /** At a worker: this is an attempt. */
 export const OUT = 5;
 /** In a shared store: its failed attempt is being committed, and its claim ends with it. */
 export const RETURNING = 6;
-/** Its reply, or the fact that it is dead, is being committed. */
+/** The reply, or the fact that the request is dead, is being committed. */
 export const SETTLING = 7;
-/** Its end is being committed: closed or expired. */
+/** The end is being committed: closed or expired. */
 export const ENDING = 8;
-/** It was closed while RETURNING or SETTLING, and both are being committed. */
+/** Closed while RETURNING or SETTLING: both are being committed. */
 export const SETTLING_ENDING = 9;
 
 export type State = number;
 
-/** It is in the store, and is tried from a certain time on. */
+/** The request is in the store, and is tried from a certain time on. */
 export const OPENED = 0;
 /** The time of the next attempt has come, or the worker calls for the request. */
 export const DUE = 1;
-/** Its service has room for it. */
+/** The service has room for the request. */
 export const TAKEN = 2;
-/** Its body could not be read now. */
+/** The body could not be read now. */
 export const UNREAD = 3;
-/** Its body is read, and the broker has it. */
+/** The body is read, and the broker has the request. */
 export const SUBMITTED = 4;
 /** The broker does not want it now, which is no attempt. */
 export const HANDED_BACK = 5;
 export const DISPATCHED = 6;
-/** Its attempt failed: another one follows. */
+/** The attempt failed: another one follows. */
 export const FAILED = 7;
-/** The same in a shared store: any broker may make the next one. */
+/** The attempt failed, in a shared store: any broker may make the next one. */
 export const RETURNED = 8;
 export const REPLIED = 9;
 /** No attempt follows. */
 export const DIED = 10;
 /** Somebody closes it. */
 export const CLOSED = 11;
-/** Its time to live is over. */
+/** The time to live is over. */
 export const EXPIRED = 12;
 /** The close could not be stored: it goes on. */
 export const RESUMED = 13;
-/** It is not open here any more, for whatever reason. */
+/** The request is not open here any more, for whatever reason. */
 export const ENDED = 14;
 /** The worker has no place for the request, which is no attempt, and calls for it later. */
 export const DEFERRED = 15;
@@ -141,7 +141,7 @@ export function next(state: State, event: Event, table: Table = TABLE): State {
   return to;
 }
 
-/** It is being read, or with the broker: it counts for what may be in flight. */
+/** Whether a request is being read, or with the broker: it counts for what may be in flight. */
 export function isInFlight(state: State): boolean {
   return state >= LOADING && state <= OUT;
 }

@@ -40,7 +40,7 @@ import { WebhookEnds } from './webhook-ends.js';
 import { rearmed } from './webhooks.js';
 import { type Intent, type IntentMaker, Writer } from './writer.js';
 
-/** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
+/** The change is in this store; it is uncertain whether it is also in the peer's, as was promised. */
 export const DOUBTFUL: StoreFailure = {
   kind: 'busy',
   message: `${OUTCOME_UNKNOWN}: the peer was lost during the operation`,
@@ -66,7 +66,7 @@ interface Closing {
   readonly by: Closer;
   readonly party: string;
   readonly onlyUnclaimed?: true;
-  /** As the store has it; absent or `null`: not read. */
+  /** The request as the store has it; absent or `null`: not read. */
   readonly request?: StoredRequest | null;
 }
 
@@ -83,7 +83,7 @@ interface CommitCallbacks {
 
 /** How a request stops being open here. */
 export type Outcome =
-  /** Its reply, or the fact that it is dead, is in the store: whoever reports it answers those who wait. */
+  /** The reply, or that it is dead, is in the store: whoever reports it answers those who wait. */
   | 'settled'
   /** Closed or expired: unknown from now on. */
   | 'unknown'
@@ -328,8 +328,8 @@ export class OpenRequests {
   // ---------------------------------------------------------------- pending
 
   /**
-   * It is pending in the store. A list may include it before its commit is reported, which waits for the
-   * peer.
+   * Opens a request that is pending in the store. A list may include it before its commit is reported,
+   * which waits for the peer: then it is open already.
    * @param party see `Submitter`
    */
   open(request: StoredRequest, party: string = request.owner): Slot {
@@ -338,7 +338,7 @@ export class OpenRequests {
     return known === NO_SLOT ? this.dispatcher.open(request, now, wall, party) : known;
   }
 
-  /** The same in a shared store, where this broker has claimed it. */
+  /** Opens a request of a shared store that this broker has claimed. */
   openClaimed({ request, claim, content }: ClaimedRequest): Slot {
     const slot = this.open(request);
     this.dispatcher.index.set(slot, CLAIM, claim);
@@ -347,7 +347,7 @@ export class OpenRequests {
   }
 
   /**
-   * It is pending: listed or merged.
+   * Takes up a pending record that was listed or merged.
    * @param claimed in a shared store. If it is open here, an earlier claim was lost; a worker may still
    *   have it
    */
@@ -388,7 +388,7 @@ export class OpenRequests {
     this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
-  /** This broker has another session: it goes on only with what is at a worker, or was there. */
+  /** Starts with another session: this broker goes on only with what is at a worker, or was there. */
   dropUnstarted(): void {
     this.#again.clear();
     for (const slot of [...this.dispatcher.slots()]) {
@@ -493,7 +493,7 @@ export class OpenRequests {
     };
   }
 
-  /** Of the change of somebody who is answered: it is not begun any more when that is over. */
+  /** What makes a change depend on its answer: once that is given, it is not begun any more. */
   until(answer: AnswerNumber): Required<Pick<Intent, 'begins' | 'isOver'>> {
     const { waits } = this.answers;
     return {
@@ -526,7 +526,7 @@ export class OpenRequests {
     });
   }
 
-  /** The same for an asker: another owner's request stays (D71). */
+  /** Closes a request for an asker: another owner's stays (D71). */
   closeFor(
     answer: AnswerNumber,
     asker: Asker,
@@ -696,7 +696,7 @@ export class OpenRequests {
   }
 
   /**
-   * Its reply, or the fact that it is dead, was committed.
+   * Ends a request whose reply, or death, was committed.
    * @returns true if those who wait can be answered
    */
   settled(uuid: RequestUuid, result: ChangeResult['kind']): boolean {
@@ -707,7 +707,7 @@ export class OpenRequests {
     return isDone;
   }
 
-  /** It is not open here any more. */
+  /** Ends a request here: it is not open any more. */
   end(uuid: RequestUuid, outcome: Outcome): void {
     const slot = this.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.dispatcher.step(slot, ENDED);

@@ -8,7 +8,7 @@ import { AGE_PLACE, NUMBER, type OpenIndex, PLACE, PRIORITY, SINCE } from './ope
 export interface OpenService {
   readonly number: number;
   readonly name: Buffer;
-  /** Its name in printable form (D3). */
+  /** The name in printable form (D3). */
   readonly shown: string;
   /** Requests that could be sent now. */
   readonly ready: IndexedHeap;
@@ -22,7 +22,7 @@ export interface OpenService {
   out: number;
   /** Number of requests that are LOADING: the broker does not know them yet. */
   loading: number;
-  /** It is in the dispatcher's list of services that have requests to send. */
+  /** Whether the dispatcher has it in its list of services with requests to send. */
   hasDemand: boolean;
 }
 
@@ -93,7 +93,7 @@ export class OpenServices {
     return service;
   }
 
-  /** Its last open request has ended. */
+  /** Removes a service whose last open request has ended. */
   remove({ name, number }: OpenService): void {
     this.#byName.delete(name.toString('latin1'));
     this.#byNumber[number] = null;

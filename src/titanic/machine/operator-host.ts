@@ -10,7 +10,7 @@ export interface OperatorHost {
   readonly context: TitanicContext;
   /** The open requests of the present activation. */
   readonly requests: OpenRequests;
-  /** Those that this node knows, in no order: none while it is not active. */
+  /** The schedules that this node knows, in no order: none while it is not active. */
   schedules(): Iterable<Schedule>;
   /** See `Schedules.fire`. */
   fire(uuid: RequestUuid, decided: ChangeCallback): void;

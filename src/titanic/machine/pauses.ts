@@ -36,7 +36,7 @@ export interface PauseTarget {
 interface Pause {
   readonly uuid: RequestUuid;
   readonly target: PauseTarget;
-  /** As `Schedule.listed`. */
+  /** See `Schedule.listed`. */
   listed: number;
 }
 
@@ -56,9 +56,9 @@ export class Pauses {
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
   readonly #seen: () => number;
-  /** By uuid. After a split, there may be two of one target. */
+  /** The pauses by uuid. After a split, there may be two of one target. */
   readonly #all = new Map<string, Pause>();
-  /** The same by target: a list of schedules asks for each. */
+  /** The pauses by target: a list of schedules asks for each. */
   readonly #byTarget = new Map<string, readonly Pause[]>();
   /** What is being paused, or is not any more, but not yet in the store. */
   readonly #changing = new Set<string>();
@@ -160,7 +160,7 @@ export class Pauses {
     this.#requests.order({ kind: 'accept', request, body, key: null }, ended, over);
   }
 
-  /** One after the other: there is nearly always one. */
+  /** Closes the pauses one after the other: there is nearly always one. */
   #resume([pause, ...others]: readonly Pause[], over: ChangeCallback): void {
     if (pause === undefined) {
       over('done');

@@ -13,7 +13,7 @@ import { partsFrom, cursorText } from './parts.js';
 import type { Ownership, RequestUuid } from '../../store/store.js';
 import type { ReplyQuery } from './waiters.js';
 
-/** One answer has at most this many bytes of parts, or one part. */
+/** Most bytes of parts in one answer, unless it has only one part. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 /** How long, and how many bytes in all, parts of complete replies are kept. */
 const RETAINED_MS = 10_000;

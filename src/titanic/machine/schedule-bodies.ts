@@ -49,7 +49,7 @@ export class ScheduleBodies {
     return this.#unread.length > 0 && !this.#isReading ? this.#readAgainAt : Infinity;
   }
 
-  /** Its body is read in one of the next turns. */
+  /** Has the body of a schedule read in one of the next turns. */
   add(schedule: Schedule): void {
     this.#unread.push(schedule);
   }

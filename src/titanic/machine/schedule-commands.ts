@@ -52,7 +52,7 @@ const SMALL_BYTES = 4096;
 /** The store counts each due time as an attempt, and 32 bits hold the number. */
 const ATTEMPTS_MAX = 2 ** 31 - 1;
 
-/** As the broker refuses a request for a service without the right to it. */
+/** The refusal that a request gets from the broker without the right to its service. */
 const NO_RIGHT = Buffer.from('403 no right to send requests to the service of this schedule');
 
 const LOADING = status(500, 'schedules are being loaded');
@@ -110,7 +110,7 @@ export class ScheduleCommands {
     this.#host = host;
   }
 
-  /** Some of them wait for this list of all schedules, or for an earlier one. */
+  /** Whether some commands wait for this list of all schedules, or for an earlier one. */
   areWaitingFor(list: number): boolean {
     return (this.#waiting[0]?.list ?? Infinity) <= list;
   }
@@ -337,7 +337,7 @@ export class ScheduleCommands {
     return isSame ? before.due : null;
   }
 
-  /** It is in the store, and the one before it is not. */
+  /** Takes up a schedule that is in the store, in place of the one before, which is not any more. */
   #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
     if (before !== null) this.#table.step(before, 'forgotten');
     const claim = this.#context.claims === null ? 0 : null;
@@ -357,7 +357,7 @@ export class ScheduleCommands {
     else this.#makingOf.set(owner, making);
   }
 
-  /** Its owner's schedules would be due too often (D103). */
+  /** The refusal if the owner's schedules would be due too often (D103); `null`: they would not. */
   #tooOftenFor({ asker, owner, facts }: Wanted, known: Schedule | null): string | null {
     const [wanted, before] = [perHourOf(facts), perHourOf(known?.facts ?? null)];
     const { perHour: making = 0 } = this.#makingOf.get(owner) ?? {};

@@ -113,11 +113,11 @@ class Owned {
   /** How often those whose facts are known are due in their busiest hours, together. */
   perHour = 0;
   readonly byName = new Map<string, Schedule>();
-  /** By name; `null`: it is to be made again. */
+  /** The schedules by name; `null`: the list is to be made again. */
   sorted: readonly Schedule[] | null = null;
   /** All that are DUE. */
   readonly due = new Chain<Schedule>();
-  /** Its place among the owners of such. */
+  /** The place of this owner among those that have DUE schedules. */
   readonly turn: ChainLink<Owned> = new ChainLink(this);
 }
 
@@ -208,7 +208,7 @@ export class ScheduleTable {
   }
 
   /**
-   * Its facts have become known.
+   * Enters the facts of a schedule, which have become known.
    * @returns the older one of the same owner and name, which has to end
    */
   name(schedule: Schedule, facts: ScheduleFacts): Schedule | null {

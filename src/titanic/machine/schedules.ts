@@ -151,7 +151,7 @@ export class Schedules {
     this.#commands.list(id, asker, after, this.#refresh());
   }
 
-  /** All of them, for operators, in no order. */
+  /** All schedules, for operators, in no order. */
   all(): Iterable<Schedule> {
     return this.#table.all();
   }
@@ -277,7 +277,7 @@ export class Schedules {
     this.#table.step(schedule, 'claimed');
   }
 
-  /** This broker has another session: it has claimed none yet. */
+  /** Starts with another session, which has claimed no schedule yet. */
   disown(): void {
     for (const schedule of this.#table.whole) {
       schedule.claim = null;
@@ -286,8 +286,8 @@ export class Schedules {
   }
 
   /**
-   * One that is in the store: listed, or merged from the other node of the pair. In a shared store, what a
-   * claimed one is due for is stored by this broker.
+   * Takes up a schedule or pause of the store: listed, or merged from the other node of the pair. In a
+   * shared store, what a claimed schedule is due for is stored by this broker.
    */
   restore(request: StoredRequest, claimed: ClaimedRequest | null): void {
     if (this.#pauses.see(request.uuid, this.#seen)) return;
@@ -313,7 +313,7 @@ export class Schedules {
     return known;
   }
 
-  /** It was closed, by whomever. */
+  /** Drops a schedule or pause that was closed, by whomever. */
   gone(uuid: RequestUuid): void {
     this.#pauses.gone(uuid);
     const schedule = this.#table.find(uuid);
@@ -479,8 +479,8 @@ export class Schedules {
   }
 
   /**
-   * Its request could not be stored now, so its body is not read: thousands may be due while a limit
-   * is reached, and each is tried again every few seconds.
+   * Whether the request of a schedule cannot be stored now; then its body is not read: thousands may be
+   * due while a limit is reached, and each is tried again every few seconds.
    */
   #hasNoRoom(schedule: Schedule, embedded: EmbeddedServiceApi): boolean {
     const { owner, facts, requestBytes } = schedule;
@@ -490,7 +490,7 @@ export class Schedules {
     return mayRequest && this.#isDelayed(schedule, quotas, requestBytes);
   }
 
-  /** It waits, because a request of that size cannot be stored now. */
+  /** Puts a schedule off if a request of that size cannot be stored now. @returns whether it did */
   #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number, more = 1): boolean {
     const { owner } = schedule;
     const who = { owner, quotas, memory: null };

@@ -78,7 +78,7 @@ export class TitanicServices {
   readonly #uuids: Uuids;
   readonly #progress: Progress;
   readonly #waiting = new WaitingRequests();
-  /** Of those of them that have one. */
+  /** The URLs of the webhooks of the waiting requests that have one. */
   readonly #webhooks = new Map<WaitingNumber, string>();
   readonly #accepting: Accepting;
   readonly #schedules: Schedules;

@@ -17,7 +17,7 @@ interface Open {
   readonly isChange: boolean;
   /** Since when it waits for the store: monotonic milliseconds. */
   since: number;
-  /** It is with the store: frames by which its outcome can be found out. */
+  /** Frames by which its outcome can be found out; `null`: it is not with the store. */
   handedOver: readonly Buffer[] | null;
 }
 
@@ -26,7 +26,7 @@ export interface Overdue {
   readonly to: Recipient;
   readonly why: string;
   readonly detail: readonly Buffer[];
-  /** It was to change something, and has not. */
+  /** Whether it was to change something, and has not. */
   readonly isRefused: boolean;
 }
 
@@ -38,7 +38,7 @@ export class StoreWaits {
   /** Large replies are read one after the other: it counts when the store has given the last one. */
   readonly #large = new OldestFirst<AnswerNumber, Open>();
   #largeReadAt = -Infinity;
-  /** Those that wait for something else than the store. */
+  /** Requests that wait for something else than the store. */
   readonly #resting = new Map<AnswerNumber, Open>();
 
   /** @param answerMs see `Replica` @param now monotonic milliseconds */
@@ -47,7 +47,7 @@ export class StoreWaits {
     this.#now = now;
   }
 
-  /** It has come, and waits for the store. */
+  /** Numbers a request that waits for the store from now on. */
   begins(to: Recipient, isChange: boolean): AnswerNumber {
     const open = { to, isChange, since: this.#now(), handedOver: null };
     this.#waiting.set(++this.#last, open);
@@ -63,7 +63,7 @@ export class StoreWaits {
     return this.#waiting.get(number) ?? this.#resting.get(number) ?? this.#large.get(number);
   }
 
-  /** It was answered because the store took too long, so it must not be carried out any more. */
+  /** Whether it was answered because the store took too long: it must not be carried out any more. */
   isOver(number: AnswerNumber): boolean {
     return this.#answerMs < Infinity && !this.isOpen(number);
   }
@@ -74,18 +74,18 @@ export class StoreWaits {
     if (open !== undefined) open.handedOver = detail;
   }
 
-  /** It does not wait for the store now. */
+  /** Suspends the wait for the store. */
   rests(number: AnswerNumber): void {
     const open = this.#take(number);
     if (open !== undefined) this.#resting.set(number, open);
   }
 
-  /** It waits for the store again. */
+  /** Resumes the wait for the store. */
   waits(number: AnswerNumber): void {
     this.#again(number, this.#waiting);
   }
 
-  /** It waits for a large reply. */
+  /** Resumes the wait, for a large reply. */
   waitsForLarge(number: AnswerNumber): void {
     this.#again(number, this.#large);
   }

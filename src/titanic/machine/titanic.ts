@@ -45,7 +45,7 @@ import { type WebhookWorker, WithWebhookWorker } from './webhook-worker.js';
 import { type WebhookRule, WEBHOOKS } from './webhooks.js';
 
 /**
- * Its members are of three kinds, in this order:
+ * The machine of stored requests. Its members are of three kinds, in this order:
  *
  * - *Inputs* record what they are told, and begin what it needs; effects on the broker follow in `run`.
  *   First those of the node (`setTime` comes before all others of a turn), then requests for
@@ -66,7 +66,7 @@ export class Titanic implements InternalService, InternalClient {
   #embedded: EmbeddedServiceApi | null = null;
   /** `null`: nobody sends webhooks. */
   #webhookWorker: WebhookWorker | null = null;
-  /** It has no session with the store that others use, too: nothing is sent to a worker. */
+  /** Whether there is no session with the store that others use, too: nothing is sent to a worker. */
   #isSuspended = false;
 
   /**

@@ -13,7 +13,7 @@ export interface ReplyQuery {
   readonly uuid: RequestUuid;
   /** Until when it waits for a pending request: monotonic milliseconds. */
   readonly until: number;
-  /** Of `titanic.progress`: what the client has read so far; `null`: it asks for the reply. */
+  /** What a client of `titanic.progress` has read so far; `null`: it asks for the reply. */
   readonly cursor: PartsCursor | null;
 }
 

@@ -27,7 +27,7 @@ export const NO_WEBHOOKS: WebhookRule = () => 'no webhooks are allowed here: set
 /** How a request ended. */
 export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
 
-/** After the time to live of the request, when it must have ended. */
+/** The delay after the time to live of the request, when it must have ended. */
 const LATE_MS = 60_000;
 /** The pauses between them, up to 6 h, make about a day. */
 const ATTEMPTS_MAX = 20;
@@ -35,11 +35,11 @@ const BACKOFF = { backoff: { baseMs: 1000, maxMs: 21_600_000 } };
 /** An operator may retry a webhook, too: each generation of a request leaves room for its own. */
 const GENERATIONS = 1000;
 
-/** Of a uuid in hexadecimal digits, and of a wall time in milliseconds. */
+/** Lengths of a uuid in hexadecimal digits, and of a wall time in milliseconds. */
 const UUID_CHARACTERS = 32;
 const TIME_CHARACTERS = String(WALL_MS_MAX).length;
 
-/** For receivers: the same in every attempt, another one if an operator had a dead request tried again. */
+/** The id for receivers: the same in every attempt, another one after an operator retried a dead request. */
 export function webhookId(uuid: RequestUuid, generation: number): string {
   return `${uuidText(uuid)}-${Math.floor(generation / GENERATIONS)}`;
 }

@@ -19,7 +19,7 @@ import {
 /** A change, and what to do once it is committed or has failed. */
 export interface Intent {
   readonly change: Change;
-  /** They precede it in the same batch, and are of the same request: all are committed, or none. */
+  /** Changes of the same request that precede it in the same batch: all are committed, or none. */
   readonly before?: readonly Change[];
   /** The party whose turn it takes. */
   readonly party: string;
@@ -29,15 +29,15 @@ export interface Intent {
   committed(result: ChangeResult, before: readonly ChangeResult[]): void;
   /** Whoever wanted it has been answered that it failed (D105): it is not made. */
   isOver?(): boolean;
-  /** Its batch is about to be sent: values that depend on the order are set now. */
+  /** The batch is about to be sent: values that depend on the order are set now. */
   begins?(): void;
   /**
-   * It is committed here, but it is uncertain whether the peer has it, as `strict` promises.
+   * The change is committed here, but it is uncertain whether the peer has it, as `strict` promises.
    * Absent: nobody was promised that.
    */
   doubtful?(result: ChangeResult): void;
   /**
-   * Its batch was rolled back.
+   * The batch was rolled back.
    * @returns true if it is to be tried again, because no client will repeat it
    */
   failed(failure: StoreFailure): boolean;
@@ -279,7 +279,7 @@ export class Writer {
       .some((name) => this.#underWay.has(name));
   }
 
-  /** It is not with the store any more. */
+  /** Removes a batch that is not with the store any more. */
   #ended(batch: BatchInProgress): void {
     this.#batches.splice(this.#batches.indexOf(batch), 1);
     if (this.#underWay.size === 0) return;
@@ -334,7 +334,7 @@ export class Writer {
     else this.#postpone(intent, REFUSED, now);
   }
 
-  /** It is tried again later, unless a client can repeat it. */
+  /** Has a change tried again later, unless a client can repeat it. */
   #postpone(intent: Intent, failure: StoreFailure, now: number): void {
     if (!intent.failed(failure)) return;
     this.#postponed.push({ intent, at: now + RETRY_MS });

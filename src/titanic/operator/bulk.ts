@@ -1,5 +1,5 @@
 /**
- * One command for many requests. It works page by page and commits each page before it reads the
+ * A command for many requests. It works page by page and commits each page before it reads the
  * next, so that a million requests do not block other work. It visits each request once.
  */
 import type { BulkResult, OperatorResult } from './operator-api.js';

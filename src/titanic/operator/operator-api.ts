@@ -94,7 +94,7 @@ export interface ShownCounts {
   readonly dead: number;
   /** Size of the store. */
   readonly bytes: number;
-  /** In order of their names, the first thousand. */
+  /** The first thousand services, in order of their names. */
   readonly services: readonly ServiceCounts[];
 }
 
@@ -110,7 +110,7 @@ export interface BulkResult extends Scan {
 export type OperatorRefusal =
   /** No such request. */
   | { readonly kind: 'unknown'; readonly text: string }
-  /** Its state does not allow this. */
+  /** The state of the request does not allow this. */
   | { readonly kind: 'state'; readonly text: string }
   /** The store cannot read or write now. */
   | { readonly kind: 'trouble'; readonly text: string };
@@ -158,7 +158,7 @@ export interface OperatorApi {
   /** The beginnings of the request body and of the reply. */
   bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
   counts(): ShownCounts;
-  /** By due time; none on a node that is not active. @param limit maximum number */
+  /** Lists schedules by due time; none on a node that is not active. @param limit maximum number */
   schedules(after: ScheduleCursor | null, limit: number): Promise<OperatorResult<SchedulePage>>;
   /** Counts those that a command for many would change, and changes nothing. */
   countFor(act: BulkAct, selection: RequestSelection): Promise<OperatorResult<BulkResult>>;

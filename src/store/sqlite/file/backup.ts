@@ -78,7 +78,7 @@ function mustBeWhole(path: string, making: string): void {
   throw new MajordomoError('ERR_TITANIC_DISK', text);
 }
 
-/** Of all pages; the indexes are not compared with the rows, which takes longer. */
+/** The first problem of all pages, or 'ok'; indexes are not compared with rows, which takes longer. */
 function firstProblem(making: string): string {
   const copied = new Database(making, { readonly: true, fileMustExist: true });
   try {

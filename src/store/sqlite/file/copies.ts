@@ -11,7 +11,7 @@ import { unmark } from './log-mark.js';
 import { unmarkMoved } from './moved.js';
 import { SHARED_ID_BYTES } from './schema.js';
 
-/** Those that this process is making. */
+/** Paths of the copies that this process is making. */
 const drafts = new Set<string>();
 
 /**

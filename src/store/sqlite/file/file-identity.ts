@@ -18,7 +18,7 @@ interface Watched {
 }
 
 /**
- * One link per open file, to its current name; " (deleted)" is appended if the file was deleted.
+ * The links to open files, each to its current name; " (deleted)" is appended if the file was deleted.
  */
 const DESCRIPTORS = '/proc/self/fd';
 

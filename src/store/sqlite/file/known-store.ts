@@ -23,7 +23,7 @@ const SHARED_ID_DIGITS = 2 * SHARED_ID_BYTES;
 const ID_FORM = /^[0-9a-f]{32}$/;
 
 interface Memory {
-  /** Its name in the directory. */
+  /** The name of the store in the directory. */
   readonly file: string;
   /** `null`: an operator ordered a new store, and that has not completed. */
   readonly id: string | null;
@@ -52,7 +52,7 @@ export class KnownStore {
   readonly #isNewStoreGiven: boolean;
   readonly #news: (news: StoreNews) => void;
   #memory: Memory | null;
-  /** By order: now, or at an earlier start that was interrupted. */
+  /** Whether a new store was ordered: now, or at an earlier start that was interrupted. */
   #isAnew = false;
   #isMade = false;
   #isRemembered = false;
@@ -199,7 +199,7 @@ const ONCE =
   ' (--new-store applies once, and the last start used it: start once without it, which fails ' +
   'again, and then with it)';
 
-/** It is not a store, and nothing shows that there was one. */
+/** The error of a file that is not a store, where nothing shows that there was one. */
 export function notAStore(path: string, why: string): MajordomoError {
   return new MajordomoError(
     'ERR_TITANIC_FILE',

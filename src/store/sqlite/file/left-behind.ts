@@ -67,7 +67,7 @@ function isStore(path: string): boolean {
 }
 
 /**
- * The same refusal as that of a broker that would serve the file.
+ * Refuses a store that was moved, as a broker does that would serve the file.
  * @throws ERR_TITANIC_MOVED, and as opening it for reading
  */
 export function refuseMovedFile(path: string): void {

@@ -55,7 +55,7 @@ export function makeMark(db: Database.Database, isExclusive = false): void {
   }).immediate();
 }
 
-/** For a copy, to which no log belongs. */
+/** Clears the mark of a copy, to which no log belongs. */
 export function unmark(db: Database.Database): void {
   if (db.prepare(HAS_TABLE).pluck().get() === 1) db.exec("UPDATE log_mark SET mark = ''");
 }

@@ -29,7 +29,7 @@ export class LogWatch {
   readonly #report: (report: LogReport) => void;
   #last: LogReport | null = null;
   #lookAt = -Infinity;
-  /** It was too long at the last look. */
+  /** Whether the log was too long at the last look. */
   #wasLong = false;
 
   /** @param path of the store */

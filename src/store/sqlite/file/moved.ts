@@ -28,7 +28,7 @@ export function markMoved(db: Database.Database, { place, storeId, at }: Moved):
   db.pragma('wal_checkpoint(TRUNCATE)');
 }
 
-/** For a copy: it is the store as it was when it was moved. */
+/** Clears the mark of a copy: it is the store as it was when it was moved. */
 export function unmarkMoved(db: Database.Database): void {
   db.exec('DELETE FROM moved');
 }

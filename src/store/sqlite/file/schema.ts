@@ -22,7 +22,7 @@ export const PENDING = 1;
 export const REPLIED = 2;
 export const DEAD = 3;
 
-/** One step of the format: `NNNN-what.sql`. The first one makes the tables. */
+/** A step of the format: `NNNN-what.sql`. The first one makes the tables. */
 export interface Migration {
   readonly format: number;
   readonly sql: string;

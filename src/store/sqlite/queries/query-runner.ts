@@ -108,7 +108,7 @@ export class QueryRunner {
     }
   }
 
-  /** One slice for each of these. */
+  /** Yields a slice for each of the uuids that the query is limited to. */
   *#listed(query: PackedPageQuery, by: Grouping | null): Generator<Slice> {
     const until = performance.now() + this.#msMax;
     const uuids = listedIn(query, query.to).sort().reverse();
@@ -173,7 +173,7 @@ export class QueryRunner {
   }
 }
 
-/** Those of the uuids that are listed, down to one of them. */
+/** The uuids of `only` that lie below `from`, down to `to`. */
 function listedIn({ only, from }: PackedPageQuery, to: string): string[] {
   return uuidsOf(only).filter((uuid) => uuid < from && uuid >= to);
 }

@@ -5,7 +5,7 @@ import { requestColumns } from '../../rows.js';
 import { kindCondition } from '../../stored-filter.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
-/** Of its death, or otherwise of its last attempt that is kept. */
+/** A column of the death record, or else of the last kept attempt, in SQL; NULL for a replied request. */
 function latest(ofDeath: string, ofAttempt: string): string {
   return `CASE WHEN state = ${REPLIED} THEN NULL ELSE coalesce(
     (SELECT ${ofDeath} FROM deaths WHERE deaths.number = requests.number),
@@ -16,11 +16,11 @@ function latest(ofDeath: string, ofAttempt: string): string {
 
 const REASON = latest('reason', 'reason');
 
-/** Of `ListedRow`, with bytes as text, which is read into JavaScript much faster. */
+/** The columns of `ListedRow`, with bytes as text, which is read into JavaScript much faster. */
 const COLUMNS = `${requestColumns((column, { as }) => (as === 'bytes' ? `hex(${column})` : column))},
   substr(${REASON}, 1, ${REASON_CHARACTERS_MAX}), ${latest('died_at', 'ended_at')}`;
 
-/** Of a row that is examined: `ScannedRow`. What the filter does not want is not looked up. */
+/** The columns of `ScannedRow`, a row that is examined. What the filter does not want is not looked up. */
 const SCANNED = `hex(uuid), hex(service), CASE WHEN :reason THEN ${REASON} END,
   CASE WHEN :extra THEN extra END,
   CASE WHEN :diedAt THEN (SELECT died_at FROM deaths WHERE deaths.number = requests.number) END`;

@@ -55,7 +55,7 @@ export class SourceFile {
     return recordsIn(this.#db, after);
   }
 
-  /** From now on nobody serves it. On disk when this returns. */
+  /** Marks the file, so that nobody serves it. On disk when this returns. */
   mark(moved: Moved): void {
     try {
       markMoved(this.#db, moved);

@@ -102,7 +102,7 @@ export function recordOf(
   return record;
 }
 
-/** The same; `null` is what a damaged file lacks. */
+/** Like `recordOf`, but what a damaged file lacks is `null`. */
 function recordIn(sql: ReadingStatements, row: ChangedRow, isWithBody: boolean): RequestRecord {
   const { request, key, attemptsEver, extra } = row;
   const { number, state } = request;

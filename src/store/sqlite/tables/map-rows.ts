@@ -90,7 +90,7 @@ export function prepareMapStatements(db: Database.Database): MapStatements {
 export class MapRows {
   readonly #sql: MapStatements;
   #tombstoneBytes: number;
-  /** As of the last commit. */
+  /** `#tombstoneBytes` as of the last commit. */
   #committedTombstoneBytes: number;
 
   constructor(db: Database.Database) {

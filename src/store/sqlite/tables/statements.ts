@@ -193,7 +193,7 @@ const SQL = {
   over: `SELECT uuid, ${EXISTING} FROM requests WHERE state > ${PENDING} AND expires_at <= ?
     ORDER BY expires_at, uuid LIMIT ?`,
 
-  /** Its cells (request.ts), then the rest. */
+  /** Binds the cells of the request (request.ts), then the rest. */
   insertRequest: `INSERT INTO requests (${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST},
     reply_bytes) VALUES (${REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ')},
     ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
@@ -328,7 +328,7 @@ const ARRAYS: readonly string[] = [
   'requestsById',
 ] satisfies Name[];
 
-/** Those that read the records of a store, in service or not. */
+/** Statements that read the records of a store, in service or not. */
 const READING = [
   ...(['requestsById', 'keyOf', 'bodyOf', 'replyRow', 'deathRow', 'attempts'] as const),
   'rememberedKeys',

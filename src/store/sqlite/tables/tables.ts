@@ -72,11 +72,11 @@ export class Tables {
   readonly #db: Database.Database;
   readonly #sql: Statements;
   readonly #pageBytes: number;
-  /** As of the last commit, like the two that follow. */
+  /** The counts as of the last commit, like the two fields that follow. */
   readonly #tally: Tally;
   #nextNumber: number;
   #tombstones: number;
-  /** As the file has it after the changes so far. */
+  /** The ledger as the file has it after the changes so far. */
   #ledger: Ledger;
   #counts: StoreCounts;
   #log: LogFrames = [0, 0, 0];
@@ -141,7 +141,7 @@ export class Tables {
     };
   }
 
-  /** As of the last commit. */
+  /** What the store holds, as of the last commit. */
   get counts(): StoreCounts {
     return this.#counts;
   }
