@@ -8,7 +8,7 @@ import { sdkError } from './errors.js';
  */
 export type Body = string | Uint8Array | readonly (string | Uint8Array)[];
 
-/** One or more frames: most bodies are one frame, which needs no array. */
+/** The frames of a body; most bodies are one frame, which needs no array. */
 export type BodyFrames = Uint8Array | readonly Uint8Array[];
 
 /**

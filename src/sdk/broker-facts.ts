@@ -50,7 +50,7 @@ export interface Offers {
   readonly existed: boolean;
 }
 
-/** One answer. Its JSON is parsed once, whatever is asked of it. */
+/** A broker's answer to `mmi.broker`. The JSON is parsed once, whatever is asked of the answer. */
 export class BrokerFacts {
   /**
    * The pair's heartbeat in milliseconds; 0 for a broker that is not in a pair or does not know the

@@ -125,7 +125,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   #byToken: Map<string, TaskContext<WorkerSession>> | null = null;
   /** At least one is cancelled in this turn. */
   #isCancelling = false;
-  /** Those that were cancelled, and whose handlers go on without a place. */
+  /** Requests that were cancelled, and whose handlers go on without a place. */
   readonly #givenUp = new Set<TaskContext<WorkerSession>>();
   readonly #closings = new Set<Promise<void>>();
   readonly #ticker: Ticker;
@@ -304,7 +304,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     await this.#run.catch(() => undefined);
   }
 
-  /** As `close()`, for `await using worker = new Worker(…)`. */
+  /** Closes the worker, as `close()` does: for `await using worker = new Worker(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -367,7 +367,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     return next;
   }
 
-  /** Of all services; those that share a limiter count once. */
+  /** The concurrency of all services together; services that share a limiter count once. */
   get #concurrency(): number {
     const { services } = this.#owner.settings;
     const most = new Map(services.map(({ limiter, concurrency }) => [limiter, concurrency]));

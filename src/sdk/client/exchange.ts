@@ -310,7 +310,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     };
   }
 
-  /** Those that are aborted together are cancelled together. */
+  /** Cancels a send soon: those that are aborted together are cancelled together. */
   #cancelSoon(link: number, call: Call, send: number): void {
     const isLearnt = this.#messageBytesMaxOf.has(link);
     if (!isLearnt && !this.#cancelsOn.has(link)) this.#cancelsOn.set(link, []);

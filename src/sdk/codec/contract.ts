@@ -21,7 +21,7 @@ export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
-/** One thing that is wrong with a value. */
+/** A fault that a validator found in a value. */
 export interface SchemaIssue {
   /** What is wrong, for people. */
   readonly message: string;
@@ -33,11 +33,11 @@ export interface SchemaIssue {
 export interface StandardSchema<Input = unknown, Output = Input> {
   /** What the library offers to programs like this one. */
   readonly '~standard': {
-    /** Of the interface. */
+    /** The version of the interface. */
     readonly version: 1;
     /** The name of the library. */
     readonly vendor: string;
-    /** It must answer at once: a promise is ERR_MDP_CODEC. */
+    /** Checks a value. It must answer at once: a promise is ERR_MDP_CODEC. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
     /** Makes the JSON Schema of what it takes, which a worker announces (https://standardschema.dev/json-schema). */
     readonly jsonSchema?:
@@ -66,7 +66,7 @@ export interface ServiceSchemas {
   readonly errors?: Readonly<Record<string, StandardSchema>>;
 }
 
-/** The same as types alone. */
+/** What a service takes and sends, as types alone. */
 export interface ServiceShape {
   /** What the client sends. */
   readonly input?: unknown;
@@ -114,7 +114,7 @@ type TypesOfShapes<All> = {
   };
 };
 
-/** Of a service that does not say which errors it has. */
+/** The errors of a service that does not say which it has. */
 type AnyErrors = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 type InputOf<Schema> = Schema extends StandardSchema<infer Input, unknown> ? Input : unknown;

@@ -55,7 +55,7 @@ export interface Asker {
   /** Reads the values of what a service sends. @param service as in `Job` */
   decodersOf(service: string): Decoders;
   request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
-  /** As `request`, with settings already checked; `null` if it has failed already. */
+  /** Sends a request, as `request` does, with settings already checked; `null` if it has failed already. */
   ask(
     service: string,
     body: Body,

@@ -53,7 +53,7 @@ export interface MapClientSink {
   replaced(before: Values, after: Values): void;
   /** The map is that of this node, and follows it. */
   synced(endpoint: number): void;
-  /** It does so no longer. */
+  /** The map does not follow this node any more. */
   lost(endpoint: number, reason: LossReason): void;
   /** The map cannot go on: see the error. */
   failed(error: MajordomoError): void;
@@ -62,7 +62,7 @@ export interface MapClientSink {
 export interface MapClientOptions {
   /** How many. */
   readonly endpoints: number;
-  /** As Latin-1; empty: the whole map. */
+  /** What the map's keys begin with, as Latin-1; empty: the whole map. */
   readonly subtree: string;
   readonly bytesMax: number;
   /** Changes that are not settled. */

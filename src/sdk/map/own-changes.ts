@@ -27,7 +27,7 @@ export class OwnChange implements Timed<OwnChange> {
   readonly name: string;
   /** How often it was sent, to all nodes together. */
   sends = 0;
-  /** It was seen published, but the map does not show it before the next snapshot. */
+  /** The change was seen published, but the map does not show it before the next snapshot. */
   isSafe = false;
   isSettled = false;
   dueMs: MonotonicMs = 0;

@@ -22,7 +22,7 @@ import {
   type SharedMapSettings,
 } from './map-options.js';
 
-/** Of a message, besides its value. */
+/** Most bytes of a message besides its value. */
 const MESSAGE_OVERHEAD_BYTES = 8192;
 const NO_VALUE: Buffer = Buffer.alloc(0);
 
@@ -275,7 +275,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
     await this.#closing;
   }
 
-  /** As `close()`, for `await using map = new SharedMap(…)`. */
+  /** Closes the map, as `close()` does: for `await using map = new SharedMap(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

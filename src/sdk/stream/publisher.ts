@@ -140,7 +140,7 @@ export class Publisher {
     await opened?.socket.listener.stop(graceMs);
   }
 
-  /** As `close()`, for `await using publisher = new Publisher(…)`. */
+  /** Closes the publisher, as `close()` does: for `await using publisher = new Publisher(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

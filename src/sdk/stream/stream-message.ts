@@ -46,7 +46,7 @@ export interface StreamMessage {
   /** The frames of the body, concatenated, as UTF-8. */
   text(): string;
   /**
-   * The same, parsed as JSON.
+   * The frames of the body, concatenated, parsed as JSON.
    * @throws ERR_MDP_BODY if it is not JSON
    */
   json(): unknown;
@@ -62,7 +62,7 @@ const cursor = new PackedCursor();
  */
 export class ReceivedStreamMessage implements StreamMessage {
   readonly #run: MessageRun;
-  /** It is these bytes of the run. */
+  /** The message is the bytes `[start, end)` of the run. */
   readonly #start: number;
   readonly #end: number;
   #topic: Buffer | null = null;

@@ -109,7 +109,7 @@ export interface ContractWorkerOptions<Types> extends Omit<
   readonly contract: Contract<Types>;
   /** The handlers of some or all of its services. */
   readonly services: HandlersOf<Types>;
-  /** As `WorkerOptions.interceptors`, for handlers of any type. */
+  /** Interceptors, as `WorkerOptions.interceptors`, for handlers of any type. */
   readonly interceptors?: readonly WorkerInterceptor<unknown, unknown>[];
 }
 
