@@ -16,7 +16,7 @@ import type {
 /** Opens the listeners of one transport. */
 export type OpenRouter = (options: RouterOptions) => Promise<OpenedRouter>;
 
-/** One transport and its listeners. */
+/** A transport and its listeners. */
 export interface TransportPart {
   readonly open: OpenRouter;
   readonly listeners: readonly ListenerOptions[];

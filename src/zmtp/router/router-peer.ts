@@ -1,4 +1,4 @@
-/** One connection of the ROUTER, from its greeting to the end of its socket. */
+/** A connection of the ROUTER, from its greeting to the end of its socket. */
 import { ChainLink } from '../../core/chain.js';
 import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
@@ -76,7 +76,7 @@ export interface Claim {
   readonly takeover: Takeover<Claim>;
 }
 
-/** One connection of the router. */
+/** A connection of the ROUTER, and what it holds. */
 export class RouterPeer
   implements ConnectionEvents, ShellEvents, Shaking<RouterPeer>, Counted<RouterPeer>
 {
@@ -255,7 +255,7 @@ export class RouterPeer
     this.abandon();
   }
 
-  /** Its output was flushed. */
+  /** The output was flushed: counts what is left of it. */
   flushed(): void {
     const roomBytes = this.shell.roomBytes;
     if (this.outgoingBytes === 0 && roomBytes > 0) this.#readAt = monotonicMs();

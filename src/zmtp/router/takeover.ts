@@ -33,7 +33,7 @@ export class Takeover<T> {
   readonly #clock: () => number;
   /** In monotonic milliseconds. */
   #askedAt = -Infinity;
-  /** It was asked, and has said nothing since. */
+  /** Whether the owner was asked, and has said nothing since. */
   #isAsked = false;
   #newcomer: T | null = null;
   #timer: NodeJS.Timeout | null = null;
