@@ -33,7 +33,7 @@ interface Need {
   sentUntil: number;
   /** Until when nobody is taken to serve it. */
   absentUntil: number;
-  /** Those who asked. */
+  /** Callbacks of those who asked whether the service is served. */
   readonly asking: ((isServed: boolean) => void)[];
   /** The broker machine asked. */
   isAskedByBroker: boolean;
@@ -342,7 +342,7 @@ function isNeeded({ isWaiting, isAskedByBroker, asking }: Need): boolean {
   return isWaiting || isAskedByBroker || asking.length > 0;
 }
 
-/** The same, after a look whether requests still wait for it. */
+/** Whether a service is needed, after a look whether requests still wait for it. */
 function isNeededNow(
   service: string,
   need: Need,

@@ -11,7 +11,7 @@ interface Offered {
   level: number;
 }
 
-/** Of the credit left: none, below a quarter, below half, more; -1: there are no workers. */
+/** The level of the credit left, 0 to 3: none, below a quarter, below half, more; -1: there are no workers. */
 function levelOf({ free, total }: FleetCredit): number {
   if (total === 0) return -1;
   if (free === 0) return 0;
@@ -34,7 +34,7 @@ export class Offers {
     }
   }
 
-  /** One broker was told what the service can take now: if it rises from there, all are told. */
+  /** Notes what another broker was told that the service can take now: if it rises from there, all are told. */
   stated(service: Buffer, credit: FleetCredit): void {
     const known = this.#offered.get(service.toString('latin1'));
     if (known !== undefined) known.level = Math.min(known.level, levelOf(credit));

@@ -9,21 +9,21 @@ export class FleetPeer {
   /** In hexadecimal. */
   readonly id: string;
   readonly idBytes: Buffer;
-  /** As it says; empty before its first presence. */
+  /** The node's name, as the broker says; empty before its first presence. */
   node = '';
   version = '';
   /** The digest of its keys files. */
   keys: Buffer | null = null;
-  /** It has said that it leaves: it gets no more requests. */
+  /** The broker has said that it leaves: it gets no more requests. */
   isLeaving = false;
   /** When anything last came from it, in monotonic milliseconds. */
   heardAt: number;
-  /** It was reported as lost, and has not been heard since. */
+  /** The broker was reported as lost, and has not been heard since. */
   isLost = false;
-  /** It was heard since the bus is there: until then it may not listen yet. Not while the bus is away. */
+  /** The broker was heard since the bus is there: until then it may not listen yet. Not while the bus is away. */
   isHeard = true;
   readonly outbox: Outbox = new Outbox();
-  /** It is to be told which of its requests are held here. */
+  /** The broker is to be told which of its requests are held here. */
   isListDue = false;
   /** The numbers of the packs that came from it. */
   readonly numbers: Readonly<Record<FleetChannel, PackNumbers>> = {
@@ -46,7 +46,7 @@ export class FleetPeer {
   readonly out: Set<Outstanding> = new Set();
   /** Their bytes. */
   unanswered = 0;
-  /** Those whose answer nobody wants, by the broker machine's token, until the holder is told. */
+  /** Requests whose answer nobody wants, by the broker machine's token, until the holder is told. */
   readonly cancelled: Set<string> = new Set();
   /** When its last list came, or when it got the first request after none. */
   listedAt = 0;
@@ -61,7 +61,7 @@ export class FleetPeer {
   /** The time of the present input, in monotonic milliseconds. */
   readonly now: () => number;
 
-  /** Those to whom something is to be sent. */
+  /** Brokers to whom something is to be sent. */
   readonly #unsent: Set<FleetPeer>;
   readonly #isBusFull: () => boolean;
 
