@@ -158,7 +158,7 @@ const NTH: Readonly<Record<MapPort, string>> = {
   writers: 'third',
 };
 
-/** Its use stands in the error if it cannot be opened. */
+/** Opens a port, whose use stands in the error if it cannot be opened. */
 function opening<T>(port: MapPort, open: () => Promise<T>): Promise<T> {
   const use = ` (for ${port}, the ${NTH[port]} of the map's three ports in a row)`;
   return listenFor('map.listen', open, use);

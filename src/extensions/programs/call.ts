@@ -1,4 +1,4 @@
-/** One request of a program over HTTP, as a peer of the broker: it speaks MDP 0.2, as a client. */
+/** A request of a program over HTTP, as a peer of the broker: it speaks MDP 0.2, as a client. */
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
@@ -17,7 +17,7 @@ export const REQUEST_ID: Buffer = Buffer.from([1]);
 const CANCEL: Buffer = Buffer.from(MMI_CANCEL);
 const HELLO: Buffer = Buffer.from(MMI_HELLO);
 const GREETED: Buffer = Buffer.from('200');
-/** It is told why there is no reply, at once if no worker serves the service (D11, D62, D65). */
+/** The hello of a call: it is told why there is no reply, at once if no worker serves the service (D11, D62, D65). */
 const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true });
 
 /** Who waits for what a call brings. */
@@ -116,7 +116,7 @@ export class Call implements Waiting {
   }
 
   /**
-   * One more request uses it.
+   * Uses the call for one more request.
    * @param service that it is for; `null`: it is for the store
    * @param drop ends the connection of the program
    */
@@ -246,7 +246,7 @@ export class Call implements Waiting {
   }
 
   /**
-   * It ended; its listener is told.
+   * Ends the call; its listener is told.
    * @param isDropped by the broker: an answer that is being sent is given up, too
    */
   close(isDropped: boolean): void {
@@ -261,7 +261,7 @@ export class Call implements Waiting {
     else if (isDropped && this.#isUsed) this.#drop();
   }
 
-  /** Its program is done with it, or has gone. */
+  /** Leaves the call, as its program is done with it or has gone. */
   leave(): void {
     this.#isUsed = false;
     if (!this.isClosing) this.#takeBack();

@@ -83,7 +83,7 @@ export class WebhookPlaces {
   }
 
   /**
-   * It needs no place any more, and waits for none.
+   * Takes a webhook out, which needs no place any more, and waits for none.
    * @param answered whether its host answered; `null`: it was not asked
    * @returns those that are called: they waited, and have a place now
    */

@@ -71,7 +71,7 @@ const NOBODY: Buffer = Buffer.alloc(FLEET_ID_BYTES);
 
 export class FleetMachine implements Interconnect {
   readonly counters: FleetCounters = new FleetCounters();
-  /** This broker's place as internal client: for references below 0. */
+  /** The fleet's place as internal client of this broker: for references below 0. */
   readonly hosted: Hosted;
   readonly #options: FleetOptions;
   readonly #sink: FleetSink;

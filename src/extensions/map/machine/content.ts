@@ -91,7 +91,7 @@ export class Content {
     if (slot !== null && this.#isTimed) this.#time(slot, change, now);
   }
 
-  /** The same, but the deadline of the key stays as it is. */
+  /** Applies a change, but leaves the deadline of the key as it is. */
   applyUntimed(change: MapRecord, writer: string | null = null): void {
     this.#put(change, writer);
   }

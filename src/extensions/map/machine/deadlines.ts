@@ -39,7 +39,7 @@ export class Deadlines {
     return this.#at[slot] ?? Infinity;
   }
 
-  /** The same; `null`: it has none now. */
+  /** The deadline of a slot; `null`: it has none now. */
   setAt(slot: number): number | null {
     return (this.#places[slot] ?? NOWHERE) === NOWHERE ? null : this.of(slot);
   }

@@ -146,7 +146,7 @@ export class MapMachine implements StoredMap {
 
   // ---------------------------------------------------------------- state
 
-  /** It answers clients. */
+  /** Whether the map answers clients. */
   get isServing(): boolean {
     return this.#isServing;
   }
@@ -192,7 +192,7 @@ export class MapMachine implements StoredMap {
   }
 
   /**
-   * This node serves from now on, once its records are loaded.
+   * Has this node serve from now on, once its records are loaded.
    * @param epoch above all before it, and written before this call (D13, D48); standalone: a new one
    * at each start
    */
@@ -202,7 +202,7 @@ export class MapMachine implements StoredMap {
     this.#serve(now);
   }
 
-  /** This node serves no longer: passive, joining, or draining (D53). */
+  /** Ends the serving of this node, which is passive, joining, or draining (D53). */
   deactivate(now: number): void {
     this.#isActive = false;
     const wasServing = this.#isServing;

@@ -14,7 +14,7 @@ export interface CommittedBatch {
   readonly steps: readonly Step[];
   /** The changes were promised to both disks, and the peer may lack them. */
   readonly isDoubtful: boolean;
-  /** This node stopped serving: nothing of it is published. */
+  /** Whether this node stopped serving: nothing of the batch is published. */
   readonly isUnpublished: boolean;
 }
 

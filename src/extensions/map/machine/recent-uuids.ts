@@ -8,7 +8,9 @@ import type { MapNumber } from '../../../wire/chp-client.js';
 import { isDeletion, type MapRecord } from '../../../store/map-record.js';
 
 const RETAINED_MS = 10_000;
-/** Of more than 220 bytes each, and the key: above it, the oldest is dropped early. */
+/**
+ * Most changes that are remembered, of more than 220 bytes each, and the key: above it, the oldest is dropped early.
+ */
 const RETAINED_MAX = 262_144;
 /** How many old ones a change drops, so that none takes long. */
 const DROPPED_AT_ONCE = 4;

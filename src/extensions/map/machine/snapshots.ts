@@ -208,7 +208,10 @@ export class Snapshots {
     }
   }
 
-  /** This node stopped serving: whoever has a part of a snapshot begins anew elsewhere. */
+  /**
+   * Closes those who have a part of a snapshot, or wait for one: this node stopped serving, and they begin anew
+   * elsewhere.
+   */
   stop(): void {
     for (const { peer } of [...this.#running]) this.#close(peer);
     for (const line of [...this.#lines.values()]) for (const { peer } of line) this.#close(peer);
