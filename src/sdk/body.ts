@@ -22,7 +22,9 @@ export function bodyFrames(body: unknown): BodyFrames {
   return parts.length === 0 ? EMPTY : parts.map(bodyFrame);
 }
 
-/** Not by `instanceof`: with Jest's jsdom, a Buffer is none of the global `Uint8Array`. */
+/**
+ * Whether a body is one frame. Not by `instanceof`: with Jest's jsdom, a Buffer is none of the global `Uint8Array`.
+ */
 export function isFrame(body: BodyFrames): body is Uint8Array {
   return !Array.isArray(body);
 }

@@ -112,7 +112,7 @@ function messageBytesOf(limits: unknown): number {
   return typeof messageBytes === 'number' && messageBytes > 0 ? messageBytes : Infinity;
 }
 
-/** Empty if the broker does not know the question. */
+/** The JSON of an answer; empty if the broker does not know the question. */
 function brokerFacts(frames: Frames, at: number): Readonly<Record<string, unknown>> {
   if (at + 1 >= frames.count || !frames.equals(at, OK)) return {};
   return readJsonObject(frames.view(at + 1)) ?? {};

@@ -105,7 +105,7 @@ export type InputOf<Types, Name, In> = FactOf<Types, Name, 'ask', In>;
 export type OutputOf<Types, Name, Out> = FactOf<Types, Name, 'answered', Out>;
 /** What a service tells of its progress: with a contract, what that says; otherwise what the codec reads. */
 export type ProgressOf<Types, Name, Out> = FactOf<Types, Name, 'told', Out>;
-/** There is no contract. */
+/** Whether there is no contract. */
 type IsOpen<Types> = [keyof Types] extends [never]
   ? true
   : [Types] extends [NoServices]

@@ -1,4 +1,4 @@
-/** Defaults of the SDK's options. the docstrings of the options are compared with them. */
+/** Defaults of the SDK's options; the doc comments of the options are compared with them. */
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_LIVENESS } from '../core/defaults.js';
 
 /** Defaults of `ClientOptions`. */

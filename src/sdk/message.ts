@@ -78,7 +78,7 @@ export type StreamPart<Value = Buffer, Progress = Value> =
 
 /** Where a part belongs that a worker sent while it worked on a durable request. */
 export interface ToldPart {
-  /** Which attempt it belongs to, from 1. Each attempt begins again with its first part. */
+  /** Which attempt the part belongs to, from 1. Each attempt begins again with its first part. */
   readonly attempt: number;
   /** The place of the part in its attempt, from 0. 0 again: another run began. */
   readonly index: number;

@@ -82,7 +82,7 @@ function detailsOf(detail: readonly Buffer[]): Readonly<Record<string, unknown>>
 
 const BRACE = 0x7b;
 
-/** By its fields: there may be two copies of this package in one process. */
+/** Whether an error is a `ServiceError`, by its fields: there may be two copies of this package in one process. */
 export function isServiceError(error: unknown): error is ServiceError {
   return (
     typeof error === 'object' &&

@@ -117,13 +117,13 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   readonly #owner: ConnectionOwner;
   readonly #listeners = new Listeners<WorkerEvents>(WORKER_EVENTS);
   readonly #connections = new Set<WorkerConnection>();
-  /** In no particular order: each knows its place. */
+  /** Running requests, in no particular order: each knows its place. */
   readonly #running: TaskContext<WorkerSession>[] = [];
   /** Requests whose handlers have returned a body; their answers are sent in one microtask. */
   #answered: TaskContext<WorkerSession>[] = [];
-  /** While many are cancelled together: those of `#running`, by the broker's token. */
+  /** Requests of `#running` by the broker's token, while many are cancelled together; otherwise `null`. */
   #byToken: Map<string, TaskContext<WorkerSession>> | null = null;
-  /** At least one is cancelled in this turn. */
+  /** Whether at least one request is cancelled in this turn. */
   #isCancelling = false;
   /** Requests that were cancelled, and whose handlers go on without a place. */
   readonly #givenUp = new Set<TaskContext<WorkerSession>>();

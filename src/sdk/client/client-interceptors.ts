@@ -107,7 +107,7 @@ class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> 
   /** Settled when the stream begins, and when its reader leaves. */
   #begun = new Later<undefined>();
   #ended = new Later<null>();
-  /** Nothing is read any more. */
+  /** Whether nothing is read any more. */
   #isOver = false;
   /** The last `next()`: the following one waits for it. */
   #reading: Promise<unknown> = Promise.resolve();

@@ -191,7 +191,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     };
   }
 
-  /** Nobody waits for the call any longer. */
+  /** Gives up a call that nobody waits for any longer. */
   abandon(call: Call): void {
     this.#release(call);
     this.strategy.cancel(call, monotonicMs());

@@ -443,7 +443,7 @@ export class Freelance implements DeliveryStrategy {
     if (!race.copies.some(({ server }) => server === copy.server)) copy.server.out.delete(race);
   }
 
-  /** Nobody wants the answers to its copies any more, but for that to `kept`. */
+  /** Takes back the sends of a request, but for `kept`: nobody wants their answers any more. */
   #takeBack(race: Race, kept = 0): void {
     for (const copy of [...race.copies]) {
       if (copy.send === kept) continue;
@@ -474,7 +474,7 @@ export class Freelance implements DeliveryStrategy {
     return null;
   }
 
-  /** There are servers that the present attempt has not asked. */
+  /** Whether there are servers that the present attempt has not asked. */
   #mayAskMore(race: Race): boolean {
     return race.asked.length < this.#servers.length;
   }

@@ -43,7 +43,7 @@ interface Line {
   readonly link: number;
   readonly endpoint: number;
   connected: boolean;
-  /** When it lost its connection. */
+  /** When the connection was lost. */
   offlineMs: MonotonicMs;
   /** Number of messages received. */
   heard: number;
@@ -55,13 +55,13 @@ interface Line {
   takesHeaders: boolean | null;
   /** Calls out on it. */
   out: number;
-  /** Nothing listens there. */
+  /** Whether nothing listens at the endpoint. */
   unreachable: boolean;
   /** The value of `heard` at the last check of the node. */
   heardAtWatch: number;
   /** Whether that check asked the node for a sign of life. */
   asked: boolean;
-  /** Since when, and at which `heard`, it says nothing to requests whose deadline is before their time-out. */
+  /** Since when, and at which `heard`, the node says nothing to requests whose deadline is before their time-out. */
   quietMs: MonotonicMs;
   heardAtQuiet: number;
 }

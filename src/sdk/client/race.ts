@@ -15,7 +15,7 @@ export interface Server {
   restsUntilMs: MonotonicMs;
   /** Whether its broker supports headers; `null`: it has not said yet. */
   takesHeaders: boolean | null;
-  /** When it is dialled again. */
+  /** When the server is dialled again. */
   openMs: MonotonicMs;
   /** Connections lost in a row without a message. */
   failures: number;

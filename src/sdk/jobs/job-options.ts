@@ -22,7 +22,7 @@ export { JOB_ROWS, type JobOptions };
  *     await client.enqueue('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
  */
 export interface EnqueueOptions extends RequestOptions, JobOptions {
-  /** Requests for a service with the same key are the same request: it is stored once. */
+  /** A key of your choice: requests for one service with the same key are the same request, which is stored once. */
   readonly idempotencyKey?: string;
 }
 
@@ -44,7 +44,7 @@ export interface ScheduleOptions extends RequestOptions, JobOptions {
    * them if you like; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
    */
   readonly cron: string;
-  /** Whose local times the line names, as in `Europe/Berlin`. Default `UTC`. */
+  /** The time zone whose local times the line names, as in `Europe/Berlin`. Default `UTC`. */
   readonly timeZone?: string;
 }
 

@@ -46,7 +46,7 @@ import {
   type TitanicAnswer,
 } from './titanic-answer.js';
 
-/** What it needs of the client. */
+/** What durable requests need of the client. */
 export interface Asker {
   readonly settings: ClientSettings;
   readonly broker: Pick<MdpExchange, 'offers' | 'learn' | 'isSilent' | 'isConnected' | 'missed'>;
@@ -63,7 +63,7 @@ export interface Asker {
     resolve: (reply: Message) => void,
     reject: (error: MajordomoError) => void,
   ): Call | null;
-  /** Nobody waits for it any longer. */
+  /** Gives up a call that nobody waits for any longer. */
   abandon(call: Call): void;
 }
 

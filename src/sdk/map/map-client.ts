@@ -69,7 +69,7 @@ export interface MapClientOptions {
   readonly changesMax: number;
 }
 
-/** After so long without a message, the next server is tried (D56). */
+/** Milliseconds without a message after which the next server is tried (D56). */
 const SILENCE_MS = 5000;
 /** A snapshot that waits for its turn at a node that serves. */
 const SNAPSHOT_SILENCE_MS = 30_000;
@@ -85,7 +85,7 @@ interface Server {
   /** When HUGZ last came on this connection. */
   hugzAt: MonotonicMs;
   isWritable: boolean;
-  /** In a row. */
+  /** Handshakes in a row that were refused because of this client's key. */
   keyRefusals: number;
 }
 
@@ -254,7 +254,7 @@ export class MapClient {
     if (this.#intake !== null) this.#serverLost('snapshot', now);
   }
 
-  /** From now on it keeps the updates of this node. */
+  /** Begins to follow a node: keeps its updates, and asks it for a snapshot. */
   #begin(endpoint: number, now: MonotonicMs): void {
     this.#current = endpoint;
     this.#intake = new SnapshotIntake();

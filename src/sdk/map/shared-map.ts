@@ -52,7 +52,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
   readonly #listeners = new Listeners<SharedMapEvents>(SHARED_MAP_EVENTS);
   readonly #readers = new Set<ChangeReader<MapChange<Out>>>();
   #waiting: Waiting | null = null;
-  /** Why it ended; `null`: it has not. */
+  /** Why the map ended; `null`: it has not. */
   #end: MajordomoError | null = null;
   #isClosed = false;
   #closing: Promise<void> | null = null;

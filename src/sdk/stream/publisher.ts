@@ -129,7 +129,7 @@ export class Publisher {
   }
 
   /**
-   * Closes it: subscribers have `graceMs` to read what waits for them. Rejects with ERR_MDP_OPTION.
+   * Closes the publisher: subscribers have `graceMs` to read what waits for them. Rejects with ERR_MDP_OPTION.
    *
    *     await publisher.close({ graceMs: 1000 });
    */

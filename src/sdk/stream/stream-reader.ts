@@ -31,7 +31,7 @@ export class StreamReader implements FeedOwner {
   readonly #inbox: Inbox;
   readonly #feeds: Feed[] = [];
   readonly #takers: Taker[] = [];
-  /** Why it ended; thrown once. */
+  /** Why the reader ended; thrown once. */
   #error: Error | null = null;
   #isEnded = false;
   #isReading = true;

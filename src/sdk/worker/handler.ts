@@ -95,7 +95,7 @@ class TaskSignal {
     this.#controller.abort(reason);
   }
 
-  /** Nobody needs it any more. */
+  /** Stops the timer: nobody needs the signal any more. */
   rest(): void {
     clearTimeout(this.#timer);
   }
@@ -111,9 +111,9 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   answer: BodyFrames = EMPTY;
   /** A part was too large to be sent: the request fails with this, however its handler ends. */
   spoiledBy: Error | null = null;
-  /** Nobody wants the answer: why. */
+  /** Why nobody wants the answer; `null`: it is wanted. */
   cancelledBy: Error | null = null;
-  /** Nothing more is sent for it. (Its handler may go on if it was cancelled.) */
+  /** Whether nothing more is sent for the request. (Its handler may go on if it was cancelled.) */
   isOver = false;
   readonly #version: MdpVersion;
   readonly #values: HandlerValues;
@@ -202,7 +202,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   }
 
   /**
-   * Nobody wants the answer.
+   * Cancels the request: nobody wants the answer.
    * @param expired called if the handler has not ended after so many milliseconds
    */
   cancel(graceMs: number, expired: () => void): void {

@@ -44,7 +44,7 @@ export interface ConnectionOwner {
   readonly dial: Dial;
   /** Give the task to the service's handler; report its end to the session. */
   run(session: WorkerSession, task: Task, offered: OfferedService): void;
-  /** Nobody wants the answer of one of its requests. @param token the broker's */
+  /** Cancels a request of the session, whose answer nobody wants. @param token the broker's */
   cancel(session: WorkerSession, token: Buffer): void;
   /** A link is closing; the worker waits for it before it ends. */
   closing(promise: Promise<void>): void;

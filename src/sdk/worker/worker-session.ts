@@ -147,7 +147,7 @@ export class WorkerSession implements SlotTaker {
   #beatSinceHeard = false;
   #heardMs: MonotonicMs = 0;
   #tickMs: MonotonicMs = 0;
-  /** When it wanted the next tick, at the last one. */
+  /** When the session wanted the next tick, at the last one. */
   #tickDueMs: MonotonicMs = Infinity;
   /** When this process was last seen to have stood still, and for how long at least. */
   #stood = { atMs: -Infinity, ms: 0 };
