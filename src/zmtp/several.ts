@@ -113,7 +113,7 @@ class Owner implements TransportEvents {
 class Together implements Transport {
   readonly #events: TransportEvents;
   readonly #all: Owner[] = [];
-  /** By peer. */
+  /** The owner of each peer, by its number. */
   readonly #owners: (Owner | undefined)[] = [];
 
   constructor(events: TransportEvents) {

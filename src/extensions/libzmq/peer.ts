@@ -27,7 +27,7 @@ export class RouterPeer {
   #countedBytes = 0;
   /** Whether the output is requests: see `Transport.takesRequest`. */
   #isWorker = false;
-  /** When it last took some of its waiting output, or that began to wait. */
+  /** When the peer last took some of its waiting output, or that began to wait. */
   #readAt = 0;
   /** The listener's key for it. */
   readonly key: string;

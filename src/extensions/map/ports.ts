@@ -27,7 +27,7 @@ const TCP = /^(tcp:\/\/.*:)(\d+|\*)$/;
 export interface MapInputs extends SnapshotInputs, WriterInputs {
   /** A subscription is in force; the topic is valid during the call. */
   subscribedTo(subscriber: PeerId, topic: Buffer): void;
-  /** Whether it may have all keys that begin with this topic. */
+  /** Whether a subscriber may have all keys that begin with this topic. */
   maySubscribe(subscriber: MapPeer, topic: Buffer): boolean;
   subscriberClosed(info: SubscriberInfo, reason: CloseReason): void;
   subscriberRejected(kind: string, reason: string, from: Rejected): void;

@@ -67,7 +67,7 @@ export class Call implements Waiting {
   /** The broker is about to end it, or it has ended. */
   isClosing = false;
   isClosed = false;
-  /** Why it is about to end, if that is what waits to be read. */
+  /** Why the call is about to end, if that is what waits to be read. */
   endedBy: EndedBy | null = null;
   /** See `use`. */
   #service: Buffer | null = null;
@@ -75,7 +75,7 @@ export class Call implements Waiting {
   isDue = false;
   /** The broker tells it why there is no reply. */
   isGreeted = false;
-  /** Since when nobody uses it; monotonic milliseconds. */
+  /** Since when nobody uses the call; monotonic milliseconds. */
   idleSince = 0;
   /** When its program last read something, or had something new to read, or sent something. */
   movedAt = 0;
@@ -269,7 +269,7 @@ export class Call implements Waiting {
     if (!this.#isOpen) this.#listener = null;
   }
 
-  /** There is no room for what it brings: from now on it brings nothing, and its request is taken back. */
+  /** Gives up the call, as there is no room for what it brings: it brings nothing more; its request is taken back. */
   giveUp(why: EndedBy): void {
     this.endedBy = why;
     this.isClosing = true;
@@ -284,7 +284,7 @@ export class Call implements Waiting {
     this.#owner.events.message(this.id, Frames.of(...cancel));
   }
 
-  /** What it holds is not counted any more, nor kept. */
+  /** Drops what the call holds, which is not counted any more. */
   release(): void {
     this.inbox.clear();
     this.keepMade(NOTHING_MADE);

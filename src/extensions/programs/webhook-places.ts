@@ -49,7 +49,7 @@ class Counts {
 }
 
 export class WebhookPlaces {
-  /** By reference. */
+  /** The receivers of webhooks that have a place, by reference. */
   readonly #placed = new Map<number, Receiver>();
   readonly #waiting = new Map<number, Line>();
   /** In the order of their turns. */

@@ -61,7 +61,7 @@ export class WebhookTargets {
   readonly #hosts: readonly WebhookHost[];
   readonly #look: Look;
   readonly #named = new BlockList();
-  /** Whose names are being looked up. */
+  /** Entries whose names are being looked up. */
   readonly #looking = new Set<string>();
   /** Entries whose last look-up took long. */
   readonly #slow = new Set<string>();

@@ -59,7 +59,7 @@ export class Webhooks implements WebhookWorker {
   readonly #stored: TitanicHost;
   readonly #loop: Host['loop'];
   readonly #settings: () => WebhookSettings | null;
-  /** By reference: those whose bodies are here. */
+  /** Webhooks whose bodies are here, by reference. */
   readonly #here = new Map<number, Delivery>();
   readonly #places = new WebhookPlaces();
   #isEnding = false;

@@ -84,14 +84,14 @@ export class RouterPeer
   name: string | null = null;
   /** The claims of others to its routing id; `null`: there was none. */
   takeover: Takeover<Claim> | null = null;
-  /** What it waits for. */
+  /** The claim to another one's routing id, while this connection waits for it. */
   claim: Claim | null = null;
   isDirty = false;
   isFull = false;
   isWorker = false;
   /** `takesRequest` was false: the end of its output is to be reported. */
   #isAwaited = false;
-  /** When it last read some of its waiting output, or that began to wait. */
+  /** When the peer last read some of its waiting output, or that began to wait. */
   #readAt = 0;
   /** Ended by this side; later output is dropped. */
   isGone = false;

@@ -31,7 +31,7 @@ export class Takeover<T> {
   readonly #canAnswer: boolean;
   readonly #events: TakeoverEvents<T>;
   readonly #clock: () => number;
-  /** In monotonic milliseconds. */
+  /** When the owner was last asked, in monotonic milliseconds. */
   #askedAt = -Infinity;
   /** Whether the owner was asked, and has said nothing since. */
   #isAsked = false;

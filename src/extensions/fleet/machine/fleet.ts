@@ -54,11 +54,11 @@ export interface FleetMember {
   readonly node: string;
   readonly version: string;
   readonly isSelf: boolean;
-  /** Since it was last heard, in milliseconds. */
+  /** Milliseconds since the broker was last heard. */
   readonly silentMs: number;
-  /** Requests of this broker that are out at it. */
+  /** Requests of this broker that are out at that one. */
   readonly out: number;
-  /** Bytes of these. */
+  /** Bytes of the requests that are out. */
   readonly outBytes: number;
   /** Requests of that broker that are at workers here. */
   readonly held: number;

@@ -40,7 +40,7 @@ interface Held {
   /** The number of the request in the broker machine. */
   readonly id: number;
   readonly visits: Visits;
-  /** When it was lost here in silence: its reply is still used for a while. */
+  /** When the request was lost here in silence: its reply is still used for a while. */
   lostAt: number;
   /** PARTIALs that were sent. */
   parts: number;
@@ -57,7 +57,7 @@ export class Hosted implements InternalClient {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;
   readonly #shares: PeerShares;
-  /** By reference. */
+  /** Requests that are held here, by reference. */
   readonly #held = new Map<number, Held>();
   #arrived: Arrived[] = [];
   /** References whose PARTIALs are to be sent. */

@@ -53,7 +53,7 @@ const LATER_TOGETHER = 10;
 export class Needs {
   readonly #origin: Origin;
   readonly #tellDecided: (service: string) => void;
-  /** By service, one character per byte. */
+  /** Needs by service, one character per byte. */
   readonly #needs = new Map<string, Need>();
   /** Services that were just asked for: WANT is sent in the next turn. */
   readonly #first = new Set<string>();

@@ -5,7 +5,7 @@ import { FOLLOW_MS, OFFER_MS, PACK_BYTES, SERVICES_MAX } from './options.js';
 
 interface Offered {
   readonly service: Buffer;
-  /** When it was last asked for, or used. */
+  /** When the service was last asked for, or used. */
   wantedAt: number;
   /** The level that was last told. */
   level: number;
@@ -20,7 +20,7 @@ function levelOf({ free, total }: FleetCredit): number {
 }
 
 export class Offers {
-  /** By service, one character per byte. */
+  /** Offers by service, one character per byte. */
   readonly #offered = new Map<string, Offered>();
   #sentAt = -Infinity;
 

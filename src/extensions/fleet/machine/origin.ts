@@ -364,14 +364,14 @@ export class Holder implements RemoteHolder {
   readonly name: Buffer;
   /** The number of the holder in the broker machine. */
   number = 0;
-  /** What it has room for, in bytes. */
+  /** What the holder has room for, in bytes. */
   bytes: number = PAIR_BYTES_MAX;
   free = 0;
   total = 0;
   /** Requests that are out. */
   out = 0;
   usedAt = -Infinity;
-  /** Nothing is sent to it until it states its credit again. */
+  /** Whether nothing is sent to the holder until it states its credit again. */
   isPaused = false;
   readonly #origin: Origin;
   /** Requests that the holder may not have known of when it last stated its credit; in order. */

@@ -6,13 +6,13 @@ import { Outbox } from './outbox.js';
 import { PackNumbers } from './pack-numbers.js';
 
 export class FleetPeer {
-  /** In hexadecimal. */
+  /** The id of the broker, in hexadecimal. */
   readonly id: string;
   readonly idBytes: Buffer;
   /** The node's name, as the broker says; empty before its first presence. */
   node = '';
   version = '';
-  /** The digest of its keys files. */
+  /** The digest of the broker's keys files. */
   keys: Buffer | null = null;
   /** The broker has said that it leaves: it gets no more requests. */
   isLeaving = false;
@@ -33,16 +33,16 @@ export class FleetPeer {
     presence: new PackNumbers(),
     hint: new PackNumbers(),
   };
-  /** The highest number of this broker that it has had. */
+  /** The highest number of a pack of this broker that the other one has had. */
   seenByIt = 0;
   /** A pack of which some chunks have come. */
   chunks: ChunkedPack | null = null;
 
   // ---- as a holder of this broker's requests
 
-  /** By service, one character per byte. */
+  /** Holders by service, one character per byte. */
   readonly holders: Map<string, Holder> = new Map();
-  /** Requests that are out at it. */
+  /** Requests that are out at the broker. */
   readonly out: Set<Outstanding> = new Set();
   /** Their bytes. */
   unanswered = 0;
@@ -55,7 +55,7 @@ export class FleetPeer {
 
   /** The tokens of its requests that are at workers here. */
   readonly held: Map<number, number> = new Map();
-  /** Until when it wants lists. */
+  /** Until when the broker wants lists. */
   asksUntil = -Infinity;
 
   /** The time of the present input, in monotonic milliseconds. */

@@ -20,7 +20,7 @@ export interface ShownRecord {
   readonly record: MapRecord;
   /** Who set it last; `null`: not known. */
   readonly writer: string | null;
-  /** When it expires if nobody renews it; `null`: it does not, or not here. */
+  /** Milliseconds until the key expires if nobody renews it; `null`: it does not, or not here. */
   readonly expiresInMs: number | null;
 }
 

@@ -5,9 +5,9 @@ const ROOM_MIN = 64;
 const NOWHERE = -1;
 
 export class Deadlines {
-  /** By slot: monotonic milliseconds. */
+  /** The deadline of each slot, in monotonic milliseconds. */
   #at = new Float64Array(ROOM_MIN);
-  /** By slot: its place in the heap. */
+  /** The place of each slot in the heap. */
   #places = new Int32Array(ROOM_MIN).fill(NOWHERE);
   #heap = this.#newHeap();
 

@@ -151,7 +151,7 @@ export class MapMachine implements StoredMap {
     return this.#isServing;
   }
 
-  /** Nothing of it is at the store, or awaits the peer. */
+  /** Whether nothing of the map is at the store, or awaits the peer. */
   get isSettled(): boolean {
     return this.#batches.isIdle;
   }

@@ -27,7 +27,7 @@ export interface OutcomesDeps {
 
 export class Outcomes {
   readonly #deps: OutcomesDeps;
-  /** By key: what merges brought since the batch was given to the store. */
+  /** What merges brought since the batch was given to the store, by key. */
   readonly #merged = new Map<string, MapRecord>();
 
   constructor(deps: OutcomesDeps) {

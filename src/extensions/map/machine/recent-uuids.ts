@@ -28,9 +28,9 @@ interface Known {
 
 export class RecentUuids {
   readonly #known = new OldestFirst<string, Known>();
-  /** By key: the uuid of its deletion, if that was its last change. */
+  /** The uuid of a key's deletion, by key, if that was its last change. */
   readonly #deletions = new Map<string, string>();
-  /** By key: its renewals since its last change that was stored. */
+  /** The renewals of a key since its last change that was stored, by key. */
   readonly #renewals = new Map<string, Map<string, MapNumber>>();
 
   /**

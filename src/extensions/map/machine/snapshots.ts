@@ -40,7 +40,7 @@ const HELD_MS = 10_000;
 interface Peer {
   readonly id: PeerId;
   readonly info: MapPeer;
-  /** Since when its output is full; Infinity: it is not. */
+  /** Since when the peer's output is full; Infinity: it is not. */
   fullSince: number;
   /** Snapshots under way or waiting. */
   asked: number;
