@@ -8,7 +8,7 @@ import { sdkError } from './errors.js';
  */
 export type Body = string | Uint8Array | readonly (string | Uint8Array)[];
 
-/** One or more frames: most bodies are one frame, which needs no array. */
+/** The frames of a body; most bodies are one frame, which needs no array. */
 export type BodyFrames = Uint8Array | readonly Uint8Array[];
 
 /**
@@ -22,7 +22,9 @@ export function bodyFrames(body: unknown): BodyFrames {
   return parts.length === 0 ? EMPTY : parts.map(bodyFrame);
 }
 
-/** Not by `instanceof`: with Jest's jsdom, a Buffer is none of the global `Uint8Array`. */
+/**
+ * Whether a body is one frame. Not by `instanceof`: with Jest's jsdom, a Buffer is none of the global `Uint8Array`.
+ */
 export function isFrame(body: BodyFrames): body is Uint8Array {
   return !Array.isArray(body);
 }

@@ -50,7 +50,7 @@ export interface Offers {
   readonly existed: boolean;
 }
 
-/** One answer. Its JSON is parsed once, whatever is asked of it. */
+/** A broker's answer to `mmi.broker`. The JSON is parsed once, whatever is asked of the answer. */
 export class BrokerFacts {
   /**
    * The pair's heartbeat in milliseconds; 0 for a broker that is not in a pair or does not know the
@@ -112,7 +112,7 @@ function messageBytesOf(limits: unknown): number {
   return typeof messageBytes === 'number' && messageBytes > 0 ? messageBytes : Infinity;
 }
 
-/** Empty if the broker does not know the question. */
+/** The JSON of an answer; empty if the broker does not know the question. */
 function brokerFacts(frames: Frames, at: number): Readonly<Record<string, unknown>> {
   if (at + 1 >= frames.count || !frames.equals(at, OK)) return {};
   return readJsonObject(frames.view(at + 1)) ?? {};

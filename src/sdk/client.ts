@@ -94,7 +94,7 @@ export type { Message, StreamPart } from './message.js';
 
 /** The reply to a request. */
 export type Reply<Value = Buffer> = Message<Value>;
-/** One part of a streamed reply. */
+/** A part of a streamed reply, or what its handler told; see `StreamPart`. */
 export type Part<Value = Buffer, Progress = Value> = StreamPart<Value, Progress>;
 
 /** A service that a client may name: with a contract, only those of it. */
@@ -105,7 +105,7 @@ export type InputOf<Types, Name, In> = FactOf<Types, Name, 'ask', In>;
 export type OutputOf<Types, Name, Out> = FactOf<Types, Name, 'answered', Out>;
 /** What a service tells of its progress: with a contract, what that says; otherwise what the codec reads. */
 export type ProgressOf<Types, Name, Out> = FactOf<Types, Name, 'told', Out>;
-/** There is no contract. */
+/** Whether there is no contract. */
 type IsOpen<Types> = [keyof Types] extends [never]
   ? true
   : [Types] extends [NoServices]
@@ -344,7 +344,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     ) as Promise<Job<OutputOf<Types, Name, Out>, ProgressOf<Types, Name, Out>>>;
   }
 
-  /** The same as `enqueue`, under the name of the service that it asks: `titanic.submit`. */
+  /** Stores a durable request: another name for `enqueue`, after the service that it asks, `titanic.submit`. */
   submit<Name extends ServiceOf<Types>>(
     service: Name,
     body: InputOf<Types, Name, In>,
@@ -403,12 +403,12 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    */
   job(uuid: string): Job<Out>;
   /**
-   * The same with the types and the validators of the contract.
+   * Returns the durable request with this uuid, with the types and the validators of its service's contract.
    *
    *     const { value } = await client.job(uuid, 'resize').result();
    *
-   * @param service that of the request
-   * @throws as above, and ERR_MDP_OPTION if the contract has no such service
+   * @param service the service of the request
+   * @throws as without `service`, and ERR_MDP_OPTION if the contract has no such service
    */
   job<Name extends ServiceOf<Types>>(
     uuid: string,
@@ -470,7 +470,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     await this.#exchange.close();
   }
 
-  /** As `close`, for `await using client = connect(…)`. */
+  /** Closes the client, as `close` does: for `await using client = connect(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -516,7 +516,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     };
   }
 
-  /** As `request`, with a body that is frames already. */
+  /** Sends a request whose body is frames already, and returns the reply. */
   async #requestFrames(
     service: string,
     frames: BodyFrames,

@@ -1,7 +1,7 @@
-/** Defaults of the SDK's options. the docstrings of the options are compared with them. */
+/** Defaults of the SDK's options; the doc comments of the options are compared with them. */
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_LIVENESS } from '../core/defaults.js';
 
-/** Of `ClientOptions`. */
+/** Defaults of `ClientOptions`. */
 export const CLIENT_DEFAULTS = {
   timeoutMs: 2500,
   retries: 3,
@@ -19,7 +19,7 @@ export const CLIENT_DEFAULTS = {
   transport: 'zmtp',
 } as const;
 
-/** Of `WorkerOptions`. */
+/** Defaults of `WorkerOptions`. */
 export const WORKER_DEFAULTS = {
   concurrency: 1,
   protocol: '0.2',
@@ -32,24 +32,24 @@ export const WORKER_DEFAULTS = {
   transport: 'zmtp',
 } as const;
 
-/** Of `CloseOptions`. */
+/** Defaults of `CloseOptions`. */
 export const CLOSE_DEFAULTS = { graceMs: 10_000 } as const;
 
-/** Of `PublisherOptions`. */
+/** Defaults of `PublisherOptions`. */
 export const PUBLISHER_DEFAULTS = {
   /** 64 MiB. */
   outputBytes: 67_108_864,
   maxConnections: 10_000,
 } as const;
 
-/** Of `SubscriberOptions`. */
+/** Defaults of `SubscriberOptions`. */
 export const SUBSCRIBER_DEFAULTS = {
   onGap: 'mark',
   /** 1 MiB. */
   bufferBytes: 1_048_576,
 } as const;
 
-/** Of `SharedMapOptions`. */
+/** Defaults of `SharedMapOptions`. */
 export const MAP_DEFAULTS = {
   timeoutMs: 10_000,
   maxOutstanding: 10_000,

@@ -2,7 +2,7 @@
 import { shownUrl } from '../core/web-address.js';
 import { sdkError, wrong } from './errors.js';
 
-/** One endpoint, several separated by commas or spaces, or a list of them. */
+/** An endpoint, several separated by commas or spaces, or a list of them. */
 export type Endpoints = string | readonly string[];
 
 /** The environment variable that is read when `endpoints` is not given. */

@@ -151,7 +151,7 @@ export class FreelanceClient<In = Body, Out = Buffer> {
     await this.#exchange.close();
   }
 
-  /** As `close`, for `await using client = new FreelanceClient(…)`. */
+  /** Closes the client, as `close` does: for `await using client = new FreelanceClient(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

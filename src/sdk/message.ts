@@ -65,7 +65,7 @@ export interface Request<Value = Buffer> extends Message<Value> {
 }
 
 /**
- * One part of a streamed reply, or (with `progress: true`) what the handler told with `context.progress`, which is no
+ * A part of a streamed reply, or (with `progress: true`) what the handler told with `context.progress`, which is no
  * part of it.
  */
 export type StreamPart<Value = Buffer, Progress = Value> =
@@ -78,9 +78,9 @@ export type StreamPart<Value = Buffer, Progress = Value> =
 
 /** Where a part belongs that a worker sent while it worked on a durable request. */
 export interface ToldPart {
-  /** Which attempt it belongs to, from 1. Each attempt begins again with its first part. */
+  /** Which attempt the part belongs to, from 1. Each attempt begins again with its first part. */
   readonly attempt: number;
-  /** Its place among the parts of this attempt, from 0. 0 again: another run began. */
+  /** The place of the part in its attempt, from 0. 0 again: another run began. */
   readonly index: number;
 }
 
@@ -94,7 +94,7 @@ export type ProgressPart<Value = Buffer, Progress = Value> = ToldPart &
     | (Message<Value> & { readonly progress: false })
   );
 
-/** Its value is not read yet. */
+/** Stands for a value that is not read yet. */
 const UNREAD = Symbol('unread');
 
 /** A message whose frames are made, and whose value is read, when somebody asks for them. */
@@ -137,7 +137,7 @@ export class ReceivedMessage implements Message {
     return new ReceivedMessage(service, decode, null, slab.bytes, at, at + frames.size(from));
   }
 
-  /** Its type is that of the codec, which the client or worker of the message knows. */
+  /** The value of the body. Its type is that of the codec, which the client or worker of the message knows. */
   get value(): Buffer {
     if (this.#value === UNREAD) {
       const bytes = joined(this.frames);

@@ -28,9 +28,9 @@ export type Protocol = '0.1' | '0.2';
 export interface CurveOptions {
   /** The broker's public key: 40 characters of Z85, or 32 bytes. */
   readonly serverKey: string | Uint8Array;
-  /** This program's public key, in the same form. */
+  /** The public key of this program, in the form of `serverKey`. */
   readonly publicKey: string | Uint8Array;
-  /** This program's secret key, in the same form. */
+  /** The secret key of this program, in the form of `serverKey`. */
   readonly secretKey: string | Uint8Array;
 }
 
@@ -46,8 +46,8 @@ export interface CurveOptions {
  */
 export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   /**
-   * One broker, or the nodes of a pair, in order: `'tcp://127.0.0.1:5555'`, several in one text, separated
-   * by commas, or a list. Default: the environment variable `MAJORDOMO_URL`.
+   * The broker, or the nodes of a pair, in order: `'tcp://127.0.0.1:5555'`, several in one text, separated by commas,
+   * or a list. Default: the environment variable `MAJORDOMO_URL`.
    */
   readonly endpoints?: Endpoints | undefined;
   /**
@@ -296,7 +296,7 @@ export function freelanceClientSettings(given: unknown): FreelanceClientSettings
   return settings;
 }
 
-/** One that is named twice would be asked twice. @throws ERR_MDP_OPTION */
+/** Checks that no endpoint is named twice: it would be asked twice. @throws ERR_MDP_OPTION */
 function checkDistinct(endpoints: readonly string[]): void {
   const twice = endpoints.find((endpoint, index) => endpoints.indexOf(endpoint) !== index);
   if (twice === undefined) return;
@@ -337,7 +337,7 @@ export function requestSettings(given: unknown, client: ClientSettings): Request
   return settings;
 }
 
-/** Those of a client without headers. @throws ERR_MDP_OPTION */
+/** Reads the options of a request of a client without headers. @throws ERR_MDP_OPTION */
 export function freelanceRequestSettings(
   given: unknown,
   client: FreelanceClientSettings,
@@ -434,7 +434,7 @@ export class Options {
     return { ...this.plainRequest(client), headers: this.#headers(options) };
   }
 
-  /** The same without headers. */
+  /** Reads the options of one request, but no headers. */
   plainRequest(client: Patience): RequestSettings {
     return {
       ...this.#patience(client),

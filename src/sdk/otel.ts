@@ -121,7 +121,7 @@ async function sent(
   }
 }
 
-/** Nothing was sent, because the broker, or the client's protocol, knows no headers. */
+/** Whether nothing was sent, because the broker, or the client's protocol, knows no headers. */
 function isOfHeaders({ kind }: OutgoingRequest, error: unknown): boolean {
   if (!isMajordomoError(error)) return false;
   const { code, details } = error;

@@ -36,7 +36,7 @@ export class ServiceError extends MajordomoError<'ERR_SERVICE_FAILED'> {
   readonly serviceCode: string;
   /** The service that failed; empty in a handler. */
   readonly service: string = '';
-  /** As given in the options of a handler's error; at a client it says nothing, and is `true`. */
+  /** Whether the broker retries, as given in the handler's error; at a client `true`, which says nothing. */
   readonly retry: boolean | 'elsewhere';
   /** The detail frames of the failure. A handler of this SDK sends one frame, the JSON of `details`. */
   readonly detail: readonly Buffer[] = [];
@@ -82,7 +82,7 @@ function detailsOf(detail: readonly Buffer[]): Readonly<Record<string, unknown>>
 
 const BRACE = 0x7b;
 
-/** By its fields: there may be two copies of this package in one process. */
+/** Whether an error is a `ServiceError`, by its fields: there may be two copies of this package in one process. */
 export function isServiceError(error: unknown): error is ServiceError {
   return (
     typeof error === 'object' &&

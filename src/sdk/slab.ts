@@ -7,7 +7,7 @@ import { markAsUntransferable } from 'node:worker_threads';
 const SLAB_BYTES = 8192;
 /** Larger things should have a buffer of their own. */
 export const SLAB_COPY_BYTES_MAX: number = SLAB_BYTES / 2;
-/** As in Node's pool, so that a copy can be viewed as an array of numbers. */
+/** The alignment of a copy in bytes, as in Node's pool, so that it can be viewed as an array of numbers. */
 const ALIGNMENT = 8;
 
 export class Slab {

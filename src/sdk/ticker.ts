@@ -1,8 +1,8 @@
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 
 /**
- * One timer for a whole machine. A tick comes after everything readable was read, so that a program
- * that was busy does not mistake answers waiting in the socket for silence.
+ * The one timer of a whole machine. A tick comes after everything readable was read, so that a program that was busy
+ * does not mistake answers waiting in the socket for silence.
  */
 export class Ticker {
   readonly #tick: (now: MonotonicMs) => MonotonicMs;

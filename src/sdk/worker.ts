@@ -117,15 +117,15 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   readonly #owner: ConnectionOwner;
   readonly #listeners = new Listeners<WorkerEvents>(WORKER_EVENTS);
   readonly #connections = new Set<WorkerConnection>();
-  /** In no particular order: each knows its place. */
+  /** Running requests, in no particular order: each knows its place. */
   readonly #running: TaskContext<WorkerSession>[] = [];
   /** Requests whose handlers have returned a body; their answers are sent in one microtask. */
   #answered: TaskContext<WorkerSession>[] = [];
-  /** While many are cancelled together: those of `#running`, by the broker's token. */
+  /** Requests of `#running` by the broker's token, while many are cancelled together; otherwise `null`. */
   #byToken: Map<string, TaskContext<WorkerSession>> | null = null;
-  /** At least one is cancelled in this turn. */
+  /** Whether at least one request is cancelled in this turn. */
   #isCancelling = false;
-  /** Those that were cancelled, and whose handlers go on without a place. */
+  /** Requests that were cancelled, and whose handlers go on without a place. */
   readonly #givenUp = new Set<TaskContext<WorkerSession>>();
   readonly #closings = new Set<Promise<void>>();
   readonly #ticker: Ticker;
@@ -304,7 +304,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     await this.#run.catch(() => undefined);
   }
 
-  /** As `close()`, for `await using worker = new Worker(…)`. */
+  /** Closes the worker, as `close()` does: for `await using worker = new Worker(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -367,7 +367,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     return next;
   }
 
-  /** Of all services; those that share a limiter count once. */
+  /** The concurrency of all services together; services that share a limiter count once. */
   get #concurrency(): number {
     const { services } = this.#owner.settings;
     const most = new Map(services.map(({ limiter, concurrency }) => [limiter, concurrency]));

@@ -4,7 +4,7 @@ import type { Frames } from '../core/frames.js';
 
 /** Limits that a transport enforces. */
 export interface TransportLimits {
-  /** One message, all its frames together. */
+  /** Most bytes of a message, all its frames together. */
   readonly messageBytesMax: number;
   readonly framesMax: number;
   /** Output waiting for one peer. */
@@ -40,7 +40,7 @@ export interface LinkEvents {
   unreachable?(isKeyRefused: boolean, why: string): void;
 }
 
-/** One DEALER connection to one endpoint, which reconnects until it is closed. */
+/** A DEALER connection to an endpoint, which reconnects until it is closed. */
 export interface Link {
   /**
    * Writes the next frame of a message: the bytes `[start, end)`, which are copied at once. A frame with

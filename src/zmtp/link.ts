@@ -108,7 +108,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #crypto: CurveCrypto | null = null;
   #isReady = false;
   #mayRead = true;
-  /** It keeps the process alive. */
+  /** Whether the link keeps the process alive. */
   #isRef = true;
   #isFlushDue = false;
   /** Where the message being written goes, until its last frame. */

@@ -29,9 +29,9 @@ export interface PeerInfo {
   readonly ownRoutingId: boolean;
   /** The name of the key with which it authenticated; `null`: none, or unknown. */
   readonly key: string | null;
-  /** That key, in hexadecimal. A name may have two keys while one is being replaced. */
+  /** The public key with that name, in hexadecimal. A name may have two keys while one is being replaced. */
   readonly publicKey?: string | null;
-  /** Its source address, for people; `ipc` over a socket file. See `shownAddress`. */
+  /** The source address, for people; `ipc` over a socket file. See `shownAddress`. */
   readonly address: string;
   /** The type of its socket, as it declared it; absent if the transport does not know. */
   readonly socketType?: string;
@@ -45,7 +45,7 @@ export interface PeerInfo {
  */
 export interface TransportEvents {
   connected(peer: PeerId, info: PeerInfo): void;
-  /** One message, without its routing id; the frames are valid until this returns. */
+  /** A message arrived, without its routing id; the frames are valid until this returns. */
   message(peer: PeerId, frames: Frames): void;
   /**
    * Bytes arrived that begin with a message, in the layout of `core/packed`: an engine that has them
@@ -96,7 +96,7 @@ export interface TransportEvents {
 
 /** Where a connection that was ended came from. */
 export interface Rejected {
-  /** Its source address; '' if unknown. */
+  /** The source address; '' if unknown. */
   readonly address: string;
   /**
    * The name of its key, or the first characters of the one that it presented, in Z85; `null`: it
@@ -136,7 +136,7 @@ export interface Closing {
    * are none of the others. *incomplete*: those of all peers, for the message that they began.
    */
   readonly which: 'all' | 'stalled' | 'workers' | 'incomplete';
-  /** As `TransportEvents.rejected`. */
+  /** A word to count the closed connections under; see `TransportEvents.rejected`. */
   readonly kind: 'memory' | 'output';
   readonly reason: string;
 }
@@ -187,7 +187,7 @@ export interface RouterLimits extends TransportLimits {
    * authenticated with a key do not count.
    */
   readonly connectionsPerIdentityMax: number;
-  /** The same for a key at a listener, if it has a limit of its own. */
+  /** Connections of a key at a listener, if it has a limit of its own, instead of `connectionsPerIdentityMax`. */
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
   /** Bytes of incomplete messages of all connections together. */
   readonly receiveBytesMax: number;
@@ -195,7 +195,7 @@ export interface RouterLimits extends TransportLimits {
   readonly receiveLimit?: string;
 }
 
-/** One listener of a ROUTER. */
+/** A listener of a ROUTER. */
 export interface ListenerOptions {
   /** Where to listen: `tcp://HOST:PORT` (0 or `*`: any free port) or `ipc://PATH`. */
   readonly endpoint: string;
@@ -225,7 +225,7 @@ export interface PingIntervals {
 
 /** Options of a ROUTER. */
 export interface RouterOptions {
-  /** It has few connections, which may use the reserved file descriptors. */
+  /** Whether the ROUTER has few connections, which may use the reserved file descriptors. */
   readonly hasReserve?: boolean;
   /**
    * Concurrent handshakes; default: enough for a broker's listeners. Not every engine enforces it.

@@ -16,7 +16,7 @@ import type {
 /** Opens the listeners of one transport. */
 export type OpenRouter = (options: RouterOptions) => Promise<OpenedRouter>;
 
-/** One transport and its listeners. */
+/** A transport and its listeners. */
 export interface TransportPart {
   readonly open: OpenRouter;
   readonly listeners: readonly ListenerOptions[];
@@ -113,7 +113,7 @@ class Owner implements TransportEvents {
 class Together implements Transport {
   readonly #events: TransportEvents;
   readonly #all: Owner[] = [];
-  /** By peer. */
+  /** The owner of each peer, by its number. */
   readonly #owners: (Owner | undefined)[] = [];
 
   constructor(events: TransportEvents) {

@@ -23,7 +23,7 @@ import { type StepMessage, StepMessages } from './step-messages.js';
 
 /** What waits for the subscribers when the node stops. */
 const LINGER_MS = 1000;
-/** They identify a peer: only subscribers with a key get them, as over HTTP. */
+/** Fields that identify a peer: only subscribers with a key get them, as over HTTP. */
 const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
 
 const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {

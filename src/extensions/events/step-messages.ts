@@ -22,7 +22,7 @@ const WORKER: Buffer = Buffer.from(',"worker":');
 const DELIVERY: Buffer = Buffer.from(',"delivery":');
 const END: Buffer = Buffer.from('}');
 
-/** One kind of message, packed: `topic, header, body`. The header is the publisher's to fill. */
+/** A kind of message, packed: `topic, header, body`. The header is the publisher's to fill. */
 export class StepMessage {
   readonly words: Words = new Words(Buffer.alloc(MESSAGE_BYTES));
   /** Where the header is. */

@@ -10,7 +10,7 @@ type ServerFacts = Awaited<ReturnType<typeof askNats>>;
 const AWAY = 'does not answer';
 const DEFAULT_PORT = 4222;
 
-/** One finding for each server of `fleet.nats`. */
+/** Returns a finding for each server of `fleet.nats`. */
 export async function check(config: Config): Promise<readonly Finding[]> {
   const found = await Promise.all(config.fleet.nats.map((url) => server(config, url)));
   const isAnyThere = found.some(({ state }) => state !== 'problem');

@@ -4,7 +4,7 @@ import type { Closing, PeerId, PeerInfo } from '../../zmtp/port.js';
 import { Outbox } from '../../zmtp/outbox.js';
 import type { MarkedRouter } from '../../zmtp/libzmq/sockets.js';
 
-/** One ROUTER socket, which is one listener, and its peers by routing id. */
+/** A ROUTER socket, which is one listener, and its peers by routing id. */
 export interface Listening {
   readonly socket: MarkedRouter;
   readonly index: number;
@@ -17,7 +17,7 @@ export interface SendOutcome {
   failed(peer: RouterPeer, error: unknown): void;
 }
 
-/** One peer of a ROUTER, and the output that libzmq has not taken yet. */
+/** A peer of a ROUTER, and the output that libzmq has not taken yet. */
 export class RouterPeer {
   readonly id: PeerId;
   readonly info: PeerInfo;
@@ -25,9 +25,9 @@ export class RouterPeer {
   readonly listening: Listening;
   readonly memory: MemoryAccount;
   #countedBytes = 0;
-  /** Its output is requests: see `Transport.takesRequest`. */
+  /** Whether the output is requests: see `Transport.takesRequest`. */
   #isWorker = false;
-  /** When it last took some of its waiting output, or that began to wait. */
+  /** When the peer last took some of its waiting output, or that began to wait. */
   #readAt = 0;
   /** The listener's key for it. */
   readonly key: string;
@@ -69,7 +69,7 @@ export class RouterPeer {
     };
   }
 
-  /** Its output has changed. */
+  /** Counts the output, which has changed. */
   countOutput(): void {
     this.#count(this.outbox.bytes);
   }

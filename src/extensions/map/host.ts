@@ -146,7 +146,7 @@ export class MapHost implements MapSink, MapInputs {
     else this.deactivate();
   }
 
-  /** Nothing of the map is in progress; of one that drains, nothing waits either. */
+  /** Whether nothing of the map is in progress; of one that drains, nothing waits either. */
   get isSettled(): boolean {
     return this.machine.isSettled && !(this.#isDraining && this.machine.isServing);
   }

@@ -27,7 +27,7 @@ const TCP = /^(tcp:\/\/.*:)(\d+|\*)$/;
 export interface MapInputs extends SnapshotInputs, WriterInputs {
   /** A subscription is in force; the topic is valid during the call. */
   subscribedTo(subscriber: PeerId, topic: Buffer): void;
-  /** Whether it may have all keys that begin with this topic. */
+  /** Whether a subscriber may have all keys that begin with this topic. */
   maySubscribe(subscriber: MapPeer, topic: Buffer): boolean;
   subscriberClosed(info: SubscriberInfo, reason: CloseReason): void;
   subscriberRejected(kind: string, reason: string, from: Rejected): void;
@@ -158,7 +158,7 @@ const NTH: Readonly<Record<MapPort, string>> = {
   writers: 'third',
 };
 
-/** Its use stands in the error if it cannot be opened. */
+/** Opens a port, whose use stands in the error if it cannot be opened. */
 function opening<T>(port: MapPort, open: () => Promise<T>): Promise<T> {
   const use = ` (for ${port}, the ${NTH[port]} of the map's three ports in a row)`;
   return listenFor('map.listen', open, use);

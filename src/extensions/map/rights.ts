@@ -17,7 +17,7 @@ export function coversPrefix(globs: GlobSet, prefix: Buffer): boolean {
   return open.matches(prefix, 0, prefix.length);
 }
 
-/** The same for a subscription. Whoever may subscribe to anything hears HUGZ. */
+/** Whether rights cover a subscription. Whoever may subscribe to anything hears HUGZ. */
 export function maySubscribeToMap(globs: GlobSet, topic: Buffer): boolean {
   return topic.equals(HUGZ) || coversPrefix(globs, topic);
 }

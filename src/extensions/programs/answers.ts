@@ -11,7 +11,7 @@ import type { Body, Message } from './message.js';
 type Refused = Extract<Message, { readonly kind: 'refused' }>;
 type Failed = Extract<Message, { readonly kind: 'failed' }>;
 
-/** Of the broker itself, about a worker's answer. */
+/** How error codes of the broker itself begin, about a worker's answer. */
 const OF_BROKER = 'mdp.';
 const LATER: Headers = { 'retry-after': '1' };
 /** Answers that may be other ones a moment later. */

@@ -1,4 +1,4 @@
-/** One request of a program over HTTP, as a peer of the broker: it speaks MDP 0.2, as a client. */
+/** A request of a program over HTTP, as a peer of the broker: it speaks MDP 0.2, as a client. */
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
@@ -17,7 +17,7 @@ export const REQUEST_ID: Buffer = Buffer.from([1]);
 const CANCEL: Buffer = Buffer.from(MMI_CANCEL);
 const HELLO: Buffer = Buffer.from(MMI_HELLO);
 const GREETED: Buffer = Buffer.from('200');
-/** It is told why there is no reply, at once if no worker serves the service (D11, D62, D65). */
+/** The hello of a call: it is told why there is no reply, at once if no worker serves the service (D11, D62, D65). */
 const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true });
 
 /** Who waits for what a call brings. */
@@ -67,7 +67,7 @@ export class Call implements Waiting {
   /** The broker is about to end it, or it has ended. */
   isClosing = false;
   isClosed = false;
-  /** Why it is about to end, if that is what waits to be read. */
+  /** Why the call is about to end, if that is what waits to be read. */
   endedBy: EndedBy | null = null;
   /** See `use`. */
   #service: Buffer | null = null;
@@ -75,7 +75,7 @@ export class Call implements Waiting {
   isDue = false;
   /** The broker tells it why there is no reply. */
   isGreeted = false;
-  /** Since when nobody uses it; monotonic milliseconds. */
+  /** Since when nobody uses the call; monotonic milliseconds. */
   idleSince = 0;
   /** When its program last read something, or had something new to read, or sent something. */
   movedAt = 0;
@@ -116,7 +116,7 @@ export class Call implements Waiting {
   }
 
   /**
-   * One more request uses it.
+   * Uses the call for one more request.
    * @param service that it is for; `null`: it is for the store
    * @param drop ends the connection of the program
    */
@@ -246,7 +246,7 @@ export class Call implements Waiting {
   }
 
   /**
-   * It ended; its listener is told.
+   * Ends the call; its listener is told.
    * @param isDropped by the broker: an answer that is being sent is given up, too
    */
   close(isDropped: boolean): void {
@@ -261,7 +261,7 @@ export class Call implements Waiting {
     else if (isDropped && this.#isUsed) this.#drop();
   }
 
-  /** Its program is done with it, or has gone. */
+  /** Leaves the call, as its program is done with it or has gone. */
   leave(): void {
     this.#isUsed = false;
     if (!this.isClosing) this.#takeBack();
@@ -269,7 +269,7 @@ export class Call implements Waiting {
     if (!this.#isOpen) this.#listener = null;
   }
 
-  /** There is no room for what it brings: from now on it brings nothing, and its request is taken back. */
+  /** Gives up the call, as there is no room for what it brings: it brings nothing more; its request is taken back. */
   giveUp(why: EndedBy): void {
     this.endedBy = why;
     this.isClosing = true;
@@ -284,7 +284,7 @@ export class Call implements Waiting {
     this.#owner.events.message(this.id, Frames.of(...cancel));
   }
 
-  /** What it holds is not counted any more, nor kept. */
+  /** Drops what the call holds, which is not counted any more. */
   release(): void {
     this.inbox.clear();
     this.keepMade(NOTHING_MADE);

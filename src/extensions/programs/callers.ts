@@ -45,7 +45,7 @@ export class Callers implements Transport {
   #opened: Opened | null = null;
   #limits: RouterLimits | null = null;
   readonly #calls = new Map<PeerId, Call>();
-  /** By key. */
+  /** The calls of each key. */
   readonly #ofKey = new Map<string, Set<Call>>();
   readonly #idle = new Map<string, Call[]>();
   /** Messages for them were written in this turn of the broker. */

@@ -7,7 +7,7 @@ import { JOB_ROWS, optionLike } from '../../wire/submit-options.js';
 
 /** The rest of the name is the name of the MDP header. */
 const PREFIX = 'majordomo-header-';
-/** They keep their names: what the body is, and the trace that it belongs to. */
+/** HTTP headers that keep their names: what the body is, and the trace that it belongs to. */
 const PASSED = ['content-type', 'traceparent', 'tracestate'];
 const KEY_BYTES_MAX = 255;
 const WEBHOOK = 'majordomo-webhook';
@@ -100,9 +100,9 @@ export function idempotencyKey(
 /** In which form the reply is wanted. */
 export type Wanted =
   | { readonly kind: 'events' }
-  /** Its frames as parts. */
+  /** The frames of the reply, as parts. */
   | { readonly kind: 'parts' }
-  /** Its frames joined, under this type. */
+  /** The frames of the reply, joined, under this type. */
   | { readonly kind: 'bytes'; readonly type: string };
 
 const ANY_TYPE = 'application/octet-stream';

@@ -9,7 +9,7 @@ import { GRACE_MS } from './ask.js';
 import type { Call, CallListener, EndedBy, Made } from './call.js';
 import type { Body, Message } from './message.js';
 
-/** It shows the reader a live connection, and us a live reader. */
+/** Milliseconds between heartbeats, which show the reader a live connection, and us a live reader. */
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ': heartbeat\n\n';
 /** What is written at once: at least so many characters, if they are there, and one piece more. */

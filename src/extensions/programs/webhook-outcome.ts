@@ -7,7 +7,7 @@ import type { Ended } from './webhook-message.js';
 
 const OUTCOMES = ['replied', 'dead', 'cancelled', 'expired'] as const;
 
-/** Of what tells the webhook, the oldest first. */
+/** Attempts to tell the webhook, the oldest first. */
 type Attempts = ShownHistory['attempts'];
 
 /**

@@ -49,7 +49,7 @@ class Counts {
 }
 
 export class WebhookPlaces {
-  /** By reference. */
+  /** The receivers of webhooks that have a place, by reference. */
   readonly #placed = new Map<number, Receiver>();
   readonly #waiting = new Map<number, Line>();
   /** In the order of their turns. */
@@ -83,7 +83,7 @@ export class WebhookPlaces {
   }
 
   /**
-   * It needs no place any more, and waits for none.
+   * Takes a webhook out, which needs no place any more, and waits for none.
    * @param answered whether its host answered; `null`: it was not asked
    * @returns those that are called: they waited, and have a place now
    */

@@ -23,7 +23,7 @@ const LOOKUPS_MAX = 2;
 const SLOW_MS = 1000;
 /** How many addresses of one name are tried, in turn. */
 const ADDRESSES_MAX = 8;
-/** As long as a webhook waits for its connection. */
+/** Milliseconds that a look-up waits for its turn: as long as a webhook for its connection. */
 const WAIT_MS = 5000;
 
 const special = listOf([...SPECIAL_V4, ...SPECIAL_V6]);
@@ -61,7 +61,7 @@ export class WebhookTargets {
   readonly #hosts: readonly WebhookHost[];
   readonly #look: Look;
   readonly #named = new BlockList();
-  /** Whose names are being looked up. */
+  /** Entries whose names are being looked up. */
   readonly #looking = new Set<string>();
   /** Entries whose last look-up took long. */
   readonly #slow = new Set<string>();
@@ -122,7 +122,7 @@ export class WebhookTargets {
     return this.#hosts.find((host) => isNameOf(name, host))?.name ?? name;
   }
 
-  /** One at a time for each entry: slow answers for one domain do not hold back the others. */
+  /** Begins look-ups one at a time for each entry: slow answers for one domain do not hold back the others. */
   #inTurn(entry: string, begin: Waiting['begin']): void {
     this.#waiting.push({ entry, begin, until: performance.now() + WAIT_MS });
     this.#next();

@@ -23,7 +23,7 @@ const READ_MAX = 256;
 /** The receiver wants no more (Standard Webhooks). */
 const GONE = 410;
 
-/** As the configuration has them now. */
+/** Settings of webhooks, as the configuration has them now. */
 export interface WebhookSettings {
   readonly targets: WebhookTargets;
   readonly secrets: readonly Buffer[];
@@ -59,7 +59,7 @@ export class Webhooks implements WebhookWorker {
   readonly #stored: TitanicHost;
   readonly #loop: Host['loop'];
   readonly #settings: () => WebhookSettings | null;
-  /** By reference: those whose bodies are here. */
+  /** Webhooks whose bodies are here, by reference. */
   readonly #here = new Map<number, Delivery>();
   readonly #places = new WebhookPlaces();
   #isEnding = false;
@@ -76,7 +76,7 @@ export class Webhooks implements WebhookWorker {
     this.#isEnding = true;
   }
 
-  /** Those that are being sent are given up, and sent again later. */
+  /** Gives up the webhooks that are being sent: they are sent again later. */
   close(): void {
     this.#isEnding = true;
     for (const reference of [...this.#here.keys()]) this.withdraw(reference);

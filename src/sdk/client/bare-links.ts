@@ -24,7 +24,7 @@ interface Line {
   readonly link: number;
   readonly endpoint: number;
   connected: boolean;
-  /** In a row. */
+  /** Handshakes in a row that were refused because of this client's key. */
   keyRefusals: number;
   call: Call | null;
 }

@@ -25,7 +25,7 @@ export interface Target {
    * correlation into them.
    */
   readonly head: Buffer;
-  /** As sent, of the one request that this target is for; `null`: none. */
+  /** The headers as sent, of the one request that this target is for; `null`: none. */
   readonly headers: Buffer | null;
 }
 
@@ -37,7 +37,7 @@ export interface JoinedParts {
   bytes: number;
 }
 
-/** One send of a request. */
+/** A send of a request: the link, and the number of the send. */
 export type Sent = readonly [link: number, send: number];
 const NONE: readonly Sent[] = [];
 
@@ -45,7 +45,7 @@ const NONE: readonly Sent[] = [];
 export interface BrokerRefusal {
   readonly status: string;
   readonly reason: string;
-  /** It was not sent, because this is the most that the broker accepts. */
+  /** The most bytes that the broker accepts, if the request is larger and was not sent. */
   readonly bytesMax?: number;
 }
 
@@ -56,7 +56,7 @@ export interface BrokerRefusal {
 export type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
 
 /**
- * One request and all its sends.
+ * A request and all its sends.
  *
  * With many requests outstanding, the garbage collector's time goes into what each of them keeps
  * alive, so that is one object: times are whole milliseconds, which need no memory of their own,
@@ -216,7 +216,7 @@ export class Call implements Timed<Call> {
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 
-  /** It has headers, and the broker does not support them, or has not said so in time: not sent. */
+  /** The error of a request with headers that the broker does not support, or has not confirmed in time. */
   headersError(how: 'does not' | 'does not say'): MajordomoError {
     const { service } = this;
     const what =
@@ -244,7 +244,7 @@ export class Call implements Timed<Call> {
     return sdkError(REFUSED_CODES[status] ?? 'ERR_MDP_REFUSED', text, { details });
   }
 
-  /** Its size without what is small in any request; a broker counts all. */
+  /** The bytes of body and headers, without what is small in any request; a broker counts all. */
   get bytes(): number {
     return bodyBytes(this.body) + (this.target.headers?.length ?? 0);
   }

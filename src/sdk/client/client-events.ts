@@ -29,7 +29,7 @@ export interface Refused {
   readonly endpoint: string;
   /** The service that was requested; `null`: the connection itself was refused. */
   readonly service: string | null;
-  /** As in `details.status` of ERR_MDP_REFUSED, for instance `503`; `key`: the CURVE key. */
+  /** The status, as in `details.status` of ERR_MDP_REFUSED, for instance `503`; `key`: the CURVE key. */
   readonly status: string;
   /** Why, in the broker's words; for people, not for programs. */
   readonly reason: string;

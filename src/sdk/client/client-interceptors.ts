@@ -15,11 +15,11 @@ export interface OutgoingRequest {
   readonly kind: 'request' | 'stream' | 'enqueue' | 'schedule';
   /** The name of the service that is asked; of `schedule`, the service of the durable requests. */
   readonly service: string;
-  /** As given: the codec makes a body of it later. */
+  /** The body as given: the codec encodes it later. */
   readonly body: unknown;
-  /** As given; of `enqueue`, `EnqueueOptions`; of `schedule`, `ScheduleOptions`. */
+  /** The options as given; of `enqueue`, `EnqueueOptions`; of `schedule`, `ScheduleOptions`. */
   readonly options: RequestOptions | EnqueueOptions | ScheduleOptions;
-  /** Of `schedule`: the name of the schedule. */
+  /** The name of the schedule; absent unless `kind` is `schedule`. */
   readonly name?: string;
 }
 
@@ -67,7 +67,10 @@ function through(
   return first(request);
 }
 
-/** As `through`, for the reply, the job or the schedule. @throws ERR_MDP_OPTION if an interceptor returned none */
+/**
+ * Sends a request through the interceptors, for the reply, the job or the schedule.
+ * @throws ERR_MDP_OPTION if an interceptor returned none
+ */
 export async function resultThrough(
   interceptors: readonly ClientInterceptor[],
   request: OutgoingRequest,
@@ -78,7 +81,7 @@ export async function resultThrough(
   throw wrong('interceptors', 'must return what next() resolves with, or a reply');
 }
 
-/** As `through`, for a stream. Interceptors begin at the first `next()`, and end with the stream. */
+/** Opens a stream through the interceptors. They begin at the first `next()`, and end with the stream. */
 export function streamThrough<Part>(
   interceptors: readonly ClientInterceptor[],
   request: OutgoingRequest,
@@ -94,7 +97,7 @@ export function streamThrough<Part>(
 class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> {
   readonly #open: (request: OutgoingRequest) => AsyncIterator<Part, undefined>;
   readonly #intercept: (send: Send) => Promise<Outcome>;
-  /** Of the interceptors; `null`: they have not begun. */
+  /** What the interceptors end with; `null`: they have not begun. */
   #outcome: Promise<Outcome> | null = null;
   #areInterceptorsDone = false;
   /** `null`: it has not begun, or it failed. */
@@ -104,7 +107,7 @@ class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> 
   /** Settled when the stream begins, and when its reader leaves. */
   #begun = new Later<undefined>();
   #ended = new Later<null>();
-  /** Nothing is read any more. */
+  /** Whether nothing is read any more. */
   #isOver = false;
   /** The last `next()`: the following one waits for it. */
   #reading: Promise<unknown> = Promise.resolve();

@@ -39,7 +39,7 @@ export class ClientServices {
     return this.#encode(body);
   }
 
-  /** The same of a service of the contract, if there is one. */
+  /** The body of a request for a service, by the service's contract if there is one. */
   valueOf(service: string, value: unknown): BodyFrames {
     const contract = this.#contract;
     if (contract === undefined || isBrokers(service)) return this.bodyOf(service, value);

@@ -4,7 +4,7 @@ import type { MonotonicMs } from '../../core/clock.js';
 export interface Timed<T> {
   /** A whole number, which V8 stores without allocating; valid while it is in a queue. */
   dueMs: MonotonicMs;
-  /** The same: when its queue gives it, which is not after `dueMs`. */
+  /** When the queue gives the item, which is not after `dueMs`: a whole number, too. */
   lookMs: MonotonicMs;
   /** The queue it is in, and its neighbours there. */
   dueQueue: DueQueue<T> | null;
@@ -27,9 +27,9 @@ const EXACT_QUEUES_MAX = 64;
 const STEPS_PER_OCTAVE = 16;
 
 /**
- * One deadline for each item, in one first-in-first-out queue per duration. A client's requests
- * usually share one time-out, so setting or clearing a deadline changes the end or the middle of
- * one list, whose links are in the items.
+ * The deadlines of items, one for each, in one first-in-first-out queue per duration. A client's requests usually
+ * share one time-out, so setting or clearing a deadline changes the end or the middle of one list, whose links are in
+ * the items.
  */
 export class Deadlines<T extends Timed<T>> {
   readonly #queues = new Map<number, DueQueue<T>>();

@@ -191,7 +191,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     };
   }
 
-  /** Nobody waits for the call any longer. */
+  /** Gives up a call that nobody waits for any longer. */
   abandon(call: Call): void {
     this.#release(call);
     this.strategy.cancel(call, monotonicMs());
@@ -310,7 +310,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     };
   }
 
-  /** Those that are aborted together are cancelled together. */
+  /** Cancels a send soon: those that are aborted together are cancelled together. */
   #cancelSoon(link: number, call: Call, send: number): void {
     const isLearnt = this.#messageBytesMaxOf.has(link);
     if (!isLearnt && !this.#cancelsOn.has(link)) this.#cancelsOn.set(link, []);

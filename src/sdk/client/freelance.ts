@@ -48,7 +48,7 @@ export class Freelance implements DeliveryStrategy {
   readonly #races = new Map<Call, Race>();
   /** Every race has a deadline. */
   readonly #deadlines = new Deadlines<Race>();
-  /** They are sent to the next server that is alive and was not asked. */
+  /** Races that are sent to the next server that is alive and was not asked. */
   readonly #wanting = new Set<Race>();
   #links = 0;
   /** The endpoint that requests go to first; -1: none is alive. */
@@ -388,7 +388,7 @@ export class Freelance implements DeliveryStrategy {
     this.#sink.send(server.link, call);
   }
 
-  /** It is sent as soon as there is a server for it. */
+  /** Has the request of a race sent as soon as there is a server for it. */
   #want(race: Race, now: MonotonicMs): void {
     if (race.copies.length === 0) race.call.state = 'waiting';
     this.#wanting.add(race);
@@ -417,7 +417,7 @@ export class Freelance implements DeliveryStrategy {
     this.#send(race, server, now);
   }
 
-  /** It has headers, and every server has said that it does not support them. */
+  /** Fails a request with headers if every server has said that it does not support them. */
   #failIfUnsupported(race: Race): void {
     const { call } = race;
     if (call.target.headers === null || call.attempt > 0) return;
@@ -443,7 +443,7 @@ export class Freelance implements DeliveryStrategy {
     if (!race.copies.some(({ server }) => server === copy.server)) copy.server.out.delete(race);
   }
 
-  /** Nobody wants the answers to its copies any more, but for that to `kept`. */
+  /** Takes back the sends of a request, but for `kept`: nobody wants their answers any more. */
   #takeBack(race: Race, kept = 0): void {
     for (const copy of [...race.copies]) {
       if (copy.send === kept) continue;
@@ -474,7 +474,7 @@ export class Freelance implements DeliveryStrategy {
     return null;
   }
 
-  /** There are servers that the present attempt has not asked. */
+  /** Whether there are servers that the present attempt has not asked. */
   #mayAskMore(race: Race): boolean {
     return race.asked.length < this.#servers.length;
   }

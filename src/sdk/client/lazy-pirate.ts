@@ -38,12 +38,12 @@ export interface LazyPirateOptions extends TurnsOptions {
 /** The least time-out of a client of a pair, in heartbeats of the pair (docs/sdk-delivery.md). */
 export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
 
-/** One connection to one endpoint. */
+/** A connection to an endpoint. */
 interface Line {
   readonly link: number;
   readonly endpoint: number;
   connected: boolean;
-  /** When it lost its connection. */
+  /** When the connection was lost. */
   offlineMs: MonotonicMs;
   /** Number of messages received. */
   heard: number;
@@ -55,13 +55,13 @@ interface Line {
   takesHeaders: boolean | null;
   /** Calls out on it. */
   out: number;
-  /** Nothing listens there. */
+  /** Whether nothing listens at the endpoint. */
   unreachable: boolean;
   /** The value of `heard` at the last check of the node. */
   heardAtWatch: number;
-  /** That check asked it for a sign of life. */
+  /** Whether that check asked the node for a sign of life. */
   asked: boolean;
-  /** Since when, and at which `heard`, it says nothing to requests whose deadline is before their time-out. */
+  /** Since when, and at which `heard`, the node says nothing to requests whose deadline is before their time-out. */
   quietMs: MonotonicMs;
   heardAtQuiet: number;
 }

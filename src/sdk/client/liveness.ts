@@ -45,7 +45,7 @@ export class Liveness {
     return true;
   }
 
-  /** It is to be asked for a sign of life, since the last look. */
+  /** Whether the server is to be asked for a sign of life, since the last look. */
   get isAsked(): boolean {
     return this.#quiet > 0 && this.#quiet % ASKED_AFTER === 0;
   }

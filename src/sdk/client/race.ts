@@ -4,18 +4,18 @@ import type { Call } from './call.js';
 import type { DueQueue, Timed } from './deadlines.js';
 import { Liveness } from './liveness.js';
 
-/** One server, and the present connection to it. */
+/** A server, and the present connection to it. */
 export interface Server {
   readonly endpoint: number;
   /** 0: none. */
   link: number;
   connected: boolean;
   readonly liveness: Liveness;
-  /** It refused: it is not asked before this time. */
+  /** Until when the server is not asked, because it refused. */
   restsUntilMs: MonotonicMs;
   /** Whether its broker supports headers; `null`: it has not said yet. */
   takesHeaders: boolean | null;
-  /** When it is dialled again. */
+  /** When the server is dialled again. */
   openMs: MonotonicMs;
   /** Connections lost in a row without a message. */
   failures: number;
@@ -25,7 +25,7 @@ export interface Server {
   readonly out: Set<Race>;
 }
 
-/** One send of a request whose answer may still come. */
+/** A send of a request whose answer may still come. */
 export interface Copy {
   readonly server: Server;
   /** `Call.attempt` of that send. */

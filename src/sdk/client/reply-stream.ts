@@ -12,7 +12,7 @@ export interface StreamSource {
   obstacle(): MajordomoError | null;
   /** Sends the request, which then reports to the owner. */
   begin(owner: CallOwner): Call;
-  /** Nobody waits for the call any longer. */
+  /** Gives up a call that nobody waits for any longer. */
   abandon(call: Call): void;
 }
 

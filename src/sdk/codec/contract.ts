@@ -21,11 +21,11 @@ export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
-/** One thing that is wrong with a value. */
+/** A fault that a validator found in a value. */
 export interface SchemaIssue {
   /** What is wrong, for people. */
   readonly message: string;
-  /** Where in the value: the keys from the outside in. */
+  /** Where in the value the fault is: the keys from the outside in. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
@@ -33,13 +33,16 @@ export interface SchemaIssue {
 export interface StandardSchema<Input = unknown, Output = Input> {
   /** What the library offers to programs like this one. */
   readonly '~standard': {
-    /** Of the interface. */
+    /** The version of the interface. */
     readonly version: 1;
     /** The name of the library. */
     readonly vendor: string;
-    /** It must answer at once: a promise is ERR_MDP_CODEC. */
+    /** Checks a value. It must answer at once: a promise is ERR_MDP_CODEC. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
-    /** Makes the JSON Schema of what it takes, which a worker announces (https://standardschema.dev/json-schema). */
+    /**
+     * Makes the JSON Schema of what the validator takes, which a worker announces
+     * (https://standardschema.dev/json-schema).
+     */
     readonly jsonSchema?:
       | {
           readonly input: (options: {
@@ -47,7 +50,7 @@ export interface StandardSchema<Input = unknown, Output = Input> {
           }) => Readonly<Record<string, unknown>>;
         }
       | undefined;
-    /** Only for the compiler. */
+    /** The types of the values, only for the compiler. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
@@ -62,11 +65,11 @@ export interface ServiceSchemas {
   readonly output?: StandardSchema;
   /** Checks what the handler tells with `context.progress`: at the worker, and at the client. */
   readonly progress?: StandardSchema;
-  /** By code, the `details` of the errors that the handler throws; with it, no others are sent. */
+  /** Validators of the `details` of errors that the handler throws, by code; with them, no other errors are sent. */
   readonly errors?: Readonly<Record<string, StandardSchema>>;
 }
 
-/** The same as types alone. */
+/** What a service takes and sends, as types alone. */
 export interface ServiceShape {
   /** What the client sends. */
   readonly input?: unknown;
@@ -74,7 +77,7 @@ export interface ServiceShape {
   readonly output?: unknown;
   /** What the handler tells with `context.progress`. */
   readonly progress?: unknown;
-  /** By code, the `details` of the errors that the handler throws. */
+  /** The `details` of the errors that the handler throws, by code. */
   readonly errors?: unknown;
 }
 
@@ -92,7 +95,7 @@ export interface ServiceTypes {
   readonly tell: unknown;
   /** What the client gets of that: the validator's output. */
   readonly told: unknown;
-  /** By code, the `details` of its errors. */
+  /** The `details` of the errors, by code. */
   readonly errors: object;
 }
 
@@ -114,7 +117,7 @@ type TypesOfShapes<All> = {
   };
 };
 
-/** Of a service that does not say which errors it has. */
+/** The errors of a service that does not say which it has. */
 type AnyErrors = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 type InputOf<Schema> = Schema extends StandardSchema<infer Input, unknown> ? Input : unknown;
@@ -160,7 +163,7 @@ export interface ContractOptions {
 
 /** Services with their types, made by `defineService`; for the option `contract` of client and worker. */
 export interface Contract<Types = NoServices> {
-  /** Only for the compiler. */
+  /** The types of the services, only for the compiler. */
   readonly types?: Types;
   /** @throws ERR_MDP_OPTION if it has no such service */
   readonly service: (name: string) => ServiceCodec;

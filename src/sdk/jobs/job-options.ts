@@ -22,12 +22,12 @@ export { JOB_ROWS, type JobOptions };
  *     await client.enqueue('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
  */
 export interface EnqueueOptions extends RequestOptions, JobOptions {
-  /** The same key for the same service means the same request: it is stored once. */
+  /** A key of your choice: requests for one service with the same key are the same request, which is stored once. */
   readonly idempotencyKey?: string;
 }
 
 /**
- * Options of `Client.submit`: the same.
+ * Options of `Client.submit`: those of `Client.enqueue`.
  *
  *     await client.submit('render', scene, { delayMs: 60_000 });
  */
@@ -44,7 +44,7 @@ export interface ScheduleOptions extends RequestOptions, JobOptions {
    * them if you like; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
    */
   readonly cron: string;
-  /** Whose local times the line names, as in `Europe/Berlin`. Default `UTC`. */
+  /** The time zone whose local times the line names, as in `Europe/Berlin`. Default `UTC`. */
   readonly timeZone?: string;
 }
 
@@ -82,7 +82,7 @@ export interface SubmitSettings {
   readonly request: RequestSettings;
 }
 
-/** Of `Job.result` and `Job.progress`. */
+/** Checked options of `Job.result` and `Job.progress`. */
 export interface ResultSettings {
   /** `Infinity`: no limit. */
   readonly timeoutMs: number;

@@ -46,7 +46,7 @@ import {
   type TitanicAnswer,
 } from './titanic-answer.js';
 
-/** What it needs of the client. */
+/** What durable requests need of the client. */
 export interface Asker {
   readonly settings: ClientSettings;
   readonly broker: Pick<MdpExchange, 'offers' | 'learn' | 'isSilent' | 'isConnected' | 'missed'>;
@@ -55,7 +55,7 @@ export interface Asker {
   /** Reads the values of what a service sends. @param service as in `Job` */
   decodersOf(service: string): Decoders;
   request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
-  /** As `request`, with settings already checked; `null` if it has failed already. */
+  /** Sends a request, as `request` does, with settings already checked; `null` if it has failed already. */
   ask(
     service: string,
     body: Body,
@@ -63,7 +63,7 @@ export interface Asker {
     resolve: (reply: Message) => void,
     reject: (error: MajordomoError) => void,
   ): Call | null;
-  /** Nobody waits for it any longer. */
+  /** Gives up a call that nobody waits for any longer. */
   abandon(call: Call): void;
 }
 

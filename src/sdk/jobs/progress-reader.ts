@@ -31,7 +31,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
   readonly #job: Pick<Job, 'uuid' | 'service'>;
   readonly #settings: ResultSettings;
   readonly #parts: AsyncGenerator<ReceivedProgress, undefined>;
-  /** As in the last answer that had parts. */
+  /** The place in the last answer that had parts, from which the next question goes on; empty: there was none. */
   #cursor = '';
   #pending: Pending | null = null;
   /** Questions in a row that brought nothing without any waiting at the broker. */
@@ -129,7 +129,7 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
     this.#asker.broker.learn(frames);
   }
 
-  /** One question, which is given up when the time is over. */
+  /** Asks a question, which is given up when the time is over. */
   async #question(
     service: string,
     body: readonly string[],

@@ -1,4 +1,4 @@
-/** One wait for the reply of a durable request, carried out: its questions, its timer, its signal. */
+/** A wait for the reply of a durable request, carried out: its questions, its timer, its signal. */
 import { monotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { MMI_BROKER } from '../../wire/mmi.js';

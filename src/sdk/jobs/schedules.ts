@@ -13,19 +13,19 @@ import { answerError, readAnswer } from './titanic-answer.js';
 
 /** A schedule, as `Client.schedule` and `Client.schedules` return it. */
 export interface Schedule {
-  /** Unique for the key of the client. */
+  /** The name, unique for the key of the client. */
   readonly name: string;
-  /** The service of its requests. */
+  /** The service of the durable requests. */
   readonly service: string;
   /** The cron line, as given. */
   readonly cron: string;
-  /** Whose local times the line names. */
+  /** The time zone whose local times the line names. */
   readonly timeZone: string;
-  /** When it is due next. */
+  /** When the schedule is due next. */
   readonly next: Date;
-  /** When it was made. */
+  /** When the schedule was made. */
   readonly since: Date;
-  /** How often it was due since then. */
+  /** How often the schedule was due since then. */
   readonly firings: number;
 }
 

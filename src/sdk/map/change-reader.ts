@@ -22,7 +22,7 @@ const OVER = { done: true, value: undefined } as const;
 export class ChangeReader<Change> implements AsyncIterableIterator<Change, undefined> {
   readonly #make: (key: string, value: Buffer | undefined) => Change;
   readonly #ended: (reader: ChangeReader<Change>) => void;
-  /** By key, in the order of their last changes. */
+  /** Changes that wait for the reader, by key, in the order of the last changes. */
   readonly #waiting = new Map<string, Waiting>();
   readonly #takers: Taker<Change>[] = [];
   #isEnded = false;

@@ -53,7 +53,7 @@ export interface MapClientSink {
   replaced(before: Values, after: Values): void;
   /** The map is that of this node, and follows it. */
   synced(endpoint: number): void;
-  /** It does so no longer. */
+  /** The map does not follow this node any more. */
   lost(endpoint: number, reason: LossReason): void;
   /** The map cannot go on: see the error. */
   failed(error: MajordomoError): void;
@@ -62,14 +62,14 @@ export interface MapClientSink {
 export interface MapClientOptions {
   /** How many. */
   readonly endpoints: number;
-  /** As Latin-1; empty: the whole map. */
+  /** What the map's keys begin with, as Latin-1; empty: the whole map. */
   readonly subtree: string;
   readonly bytesMax: number;
   /** Changes that are not settled. */
   readonly changesMax: number;
 }
 
-/** After so long without a message, the next server is tried (D56). */
+/** Milliseconds without a message after which the next server is tried (D56). */
 const SILENCE_MS = 5000;
 /** A snapshot that waits for its turn at a node that serves. */
 const SNAPSHOT_SILENCE_MS = 30_000;
@@ -85,7 +85,7 @@ interface Server {
   /** When HUGZ last came on this connection. */
   hugzAt: MonotonicMs;
   isWritable: boolean;
-  /** In a row. */
+  /** Handshakes in a row that were refused because of this client's key. */
   keyRefusals: number;
 }
 
@@ -254,7 +254,7 @@ export class MapClient {
     if (this.#intake !== null) this.#serverLost('snapshot', now);
   }
 
-  /** From now on it keeps the updates of this node. */
+  /** Begins to follow a node: keeps its updates, and asks it for a snapshot. */
   #begin(endpoint: number, now: MonotonicMs): void {
     this.#current = endpoint;
     this.#intake = new SnapshotIntake();

@@ -5,7 +5,7 @@ export interface MapChange<Out = Buffer> {
   /** The key, as text. */
   readonly key: string;
   /**
-   * Its value, which nobody may change; `null`: the key is gone.
+   * The value of the key, which nobody may change; `null`: the key is gone.
    * @throws ERR_MDP_CODEC if the codec cannot read it
    */
   readonly value: Out | null;
@@ -15,7 +15,7 @@ export interface MapChange<Out = Buffer> {
 
 /** A node of the map. */
 export interface MapNode {
-  /** Its endpoint, as given in `endpoints`. */
+  /** The endpoint of the node, as given in `endpoints`. */
   readonly endpoint: string;
 }
 

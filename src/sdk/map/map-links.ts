@@ -38,7 +38,7 @@ export class MapLinks {
   readonly #subscribers: Link[] = [];
   readonly #writers: Link[] = [];
   #asker: Link | null = null;
-  /** Of the connection that asks: what comes from an earlier one does not count. */
+  /** The number of the connection that asks: what comes from an earlier one does not count. */
   #ask = 0;
   #isClosed = false;
 

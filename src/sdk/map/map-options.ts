@@ -94,7 +94,7 @@ export interface SharedMapSettings {
 export interface ChangeSettings {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Empty: no time to live. */
+  /** The properties of the change; empty: no time to live. */
   readonly properties: Buffer;
 }
 

@@ -27,7 +27,7 @@ export class OwnChange implements Timed<OwnChange> {
   readonly name: string;
   /** How often it was sent, to all nodes together. */
   sends = 0;
-  /** It was seen published, but the map does not show it before the next snapshot. */
+  /** The change was seen published, but the map does not show it before the next snapshot. */
   isSafe = false;
   isSettled = false;
   dueMs: MonotonicMs = 0;
@@ -54,9 +54,9 @@ const BYTES_MAX = 67_108_864;
 export class OwnChanges {
   readonly #countMax: number;
   readonly #random: RandomFill;
-  /** By uuid, in the order in which they were made. */
+  /** Changes that are not settled, by uuid, in the order in which they were made. */
   readonly #waiting = new Map<string, OwnChange>();
-  /** By key, in that order. */
+  /** Changes that are not settled, by key, in that order. */
   readonly #ofKey = new Map<string, OwnChange[]>();
   readonly #deadlines = new Deadlines<OwnChange>();
   #bytes = 0;
@@ -66,7 +66,7 @@ export class OwnChanges {
     this.#random = random;
   }
 
-  /** In the order in which they were made. */
+  /** Changes that are not settled, in the order in which they were made. */
   get waiting(): Iterable<OwnChange> {
     return this.#waiting.values();
   }

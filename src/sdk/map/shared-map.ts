@@ -22,7 +22,7 @@ import {
   type SharedMapSettings,
 } from './map-options.js';
 
-/** Of a message, besides its value. */
+/** Most bytes of a message besides its value. */
 const MESSAGE_OVERHEAD_BYTES = 8192;
 const NO_VALUE: Buffer = Buffer.alloc(0);
 
@@ -52,7 +52,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
   readonly #listeners = new Listeners<SharedMapEvents>(SHARED_MAP_EVENTS);
   readonly #readers = new Set<ChangeReader<MapChange<Out>>>();
   #waiting: Waiting | null = null;
-  /** Why it ended; `null`: it has not. */
+  /** Why the map ended; `null`: it has not. */
   #end: MajordomoError | null = null;
   #isClosed = false;
   #closing: Promise<void> | null = null;
@@ -275,7 +275,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
     await this.#closing;
   }
 
-  /** As `close()`, for `await using map = new SharedMap(…)`. */
+  /** Closes the map, as `close()` does: for `await using map = new SharedMap(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

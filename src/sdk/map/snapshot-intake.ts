@@ -15,7 +15,7 @@ export class SnapshotIntake {
   /** By key, in order of their numbers. */
   readonly #updates = new Map<string, Update>();
   #valueBytes = 0;
-  /** Of all records that have come, also of those that came twice. */
+  /** Bytes of all records that have come, also of those that came twice. */
   #recordBytes = 0;
   #updateBytes = 0;
 

@@ -34,7 +34,7 @@ export class Feed implements LinkEvents {
   /** `null`: messages of a `Publisher`; `false`: of others, without a time. */
   readonly #stamp: Stamp | false | null;
   readonly #link: Link;
-  /** Of the present connection. */
+  /** What the messages of the present connection have in common. */
   #source: StreamSource;
   readonly #isTimed: boolean;
   #isGap = false;
@@ -101,7 +101,7 @@ export class Feed implements LinkEvents {
     this.#owner.failed(sdkError('ERR_MDP_KEY_REFUSED', text, { details }));
   }
 
-  /** As many of the messages as are complete and as usual; see `LinkEvents.packed`. */
+  /** Takes as many of the messages as are complete and as usual; see `LinkEvents.packed`. */
   packed(words: Words, from: number, end: number): number {
     // A function for the time is called for each message.
     if (this.#isClosed || typeof this.#stamp === 'function') return 0;
@@ -141,7 +141,7 @@ export class Feed implements LinkEvents {
     this.#owner.received(run);
   }
 
-  /** It is a message of a `Publisher`. */
+  /** Whether the message is one of a `Publisher`; if not, the feed fails. */
   #isNumbered(frames: Frames): boolean {
     if (hasStreamHeader(frames)) return true;
     const text = `a message from ${this.endpoint} has no header of a Publisher: read it with the option stamp`;

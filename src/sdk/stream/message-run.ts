@@ -12,7 +12,7 @@ import { Slab, SLAB_COPY_BYTES_MAX } from '../slab.js';
 export interface StreamSource {
   /** The endpoint of the publisher, as given in `endpoints`. */
   readonly endpoint: string;
-  /** They are messages of a `Publisher`, whose second frame is a header. */
+  /** Whether the messages are those of a `Publisher`, whose second frame is a header. */
   readonly isNumbered: boolean;
   /** How late they are; `null`: that is not measured. */
   readonly lateness: Lateness | null;
@@ -24,7 +24,7 @@ export interface MessageRun {
   readonly afterGap: boolean;
   /** When a message that is not numbered was published: it is alone. `null`: that is not known. */
   readonly sentAtMs: number | null;
-  /** They are the bytes `[start, end)`. */
+  /** The buffer that has the messages, in its bytes `[start, end)`. */
   readonly bytes: Buffer;
   /** The memory of `bytes`, which begin there at 0. */
   readonly memory: ArrayBufferLike;
@@ -34,7 +34,7 @@ export interface MessageRun {
   readonly count: number;
 }
 
-/** They are read and forgotten one after the other, thousands in one buffer. */
+/** Size of a slab. Messages are read and forgotten one after the other, thousands in one buffer. */
 const SLAB_BYTES = 128 * 1024;
 /** More than there can be. (V8 stores it as a small integer, unlike Infinity.) */
 const FRAMES_UNBOUNDED = 0x3fff_ffff;

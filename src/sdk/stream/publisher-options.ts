@@ -102,7 +102,7 @@ function listenerCurve(given: unknown): ListenerCurve | null {
   };
 }
 
-/** In Z85; `null`: all are admitted. */
+/** The admitted keys in Z85; `null`: all are admitted. */
 function admittedKeys(allow: unknown): ReadonlySet<string> | null {
   if (allow === 'any') return null;
   if (!Array.isArray(allow)) throw wrong('curve.allow', "must be 'any' or a list of public keys");

@@ -129,7 +129,7 @@ export class Publisher {
   }
 
   /**
-   * Closes it: subscribers have `graceMs` to read what waits for them. Rejects with ERR_MDP_OPTION.
+   * Closes the publisher: subscribers have `graceMs` to read what waits for them. Rejects with ERR_MDP_OPTION.
    *
    *     await publisher.close({ graceMs: 1000 });
    */
@@ -140,7 +140,7 @@ export class Publisher {
     await opened?.socket.listener.stop(graceMs);
   }
 
-  /** As `close()`, for `await using publisher = new Publisher(…)`. */
+  /** Closes the publisher, as `close()` does: for `await using publisher = new Publisher(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

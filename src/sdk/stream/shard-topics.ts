@@ -24,7 +24,7 @@ export function shardTopics(given: unknown): readonly (readonly Buffer[])[] {
 function checkDisjoint(shards: readonly (readonly Buffer[])[]): void {
   const all = shards.flatMap((topics, shard) => topics.map((topic) => ({ topic, shard })));
   all.sort((a, b) => Buffer.compare(a.topic, b.topic));
-  /** Those that the present topic begins with, shortest first. */
+  /** Topics that the present one begins with, shortest first. */
   const prefixes: typeof all = [];
   for (const each of all) {
     const { topic, shard } = each;

@@ -1,4 +1,4 @@
-/** One shard of a subscriber, in its thread: reads, and calls the handler for each message in turn. */
+/** A shard of a subscriber, in its thread: reads, and calls the handler for each message in turn. */
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';

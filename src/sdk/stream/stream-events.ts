@@ -27,9 +27,9 @@ export const SUBSCRIBER_EVENTS: readonly (keyof SubscriberEvents)[] = ['connecte
 
 /** A subscriber that the publisher closed. */
 export interface ClosedSubscriber {
-  /** Its source address. */
+  /** The source address of the subscriber. */
   readonly address: string;
-  /** Its public key in Z85; `null`: without CURVE. */
+  /** The public key of the subscriber in Z85; `null`: without CURVE. */
   readonly key: string | null;
   /** `slow`: it did not read what waited for it; `limit`: it subscribed to too much. */
   readonly reason: 'slow' | 'limit';
@@ -37,11 +37,11 @@ export interface ClosedSubscriber {
 
 /** A connection that was no subscriber. */
 export interface RejectedConnection {
-  /** Its source address; empty if unknown. */
+  /** The source address of the connection; empty if unknown. */
   readonly address: string;
   /** Why, as a stable word: `key`, `mechanism`, `handshake`, `connections` and others. */
   readonly kind: string;
-  /** The same for people. */
+  /** Why, for people. */
   readonly reason: string;
 }
 

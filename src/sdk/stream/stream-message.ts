@@ -22,7 +22,7 @@ export interface StreamMessage {
   readonly bytes: Buffer;
   /** Where the first frame of the body begins in `bytes`. */
   readonly bodyStart: number;
-  /** Where it ends there: one past its last byte. A body without frames begins where it ends. */
+  /** Where the body ends in `bytes`: one past its last byte. A body without frames begins where it ends. */
   readonly bodyEnd: number;
   /** The endpoint of the publisher, as given in `endpoints`. */
   readonly endpoint: string;
@@ -39,14 +39,14 @@ export interface StreamMessage {
    */
   readonly number: number | null;
   /**
-   * When it was published, in milliseconds since 1970 by the publisher's clock, with fractions; `null`: not known
-   * (`stamp: false`).
+   * When the message was published, in milliseconds since 1970 by the publisher's clock, with fractions; `null`: not
+   * known (`stamp: false`).
    */
   readonly sentAtMs: number | null;
   /** The frames of the body, concatenated, as UTF-8. */
   text(): string;
   /**
-   * The same, parsed as JSON.
+   * The frames of the body, concatenated, parsed as JSON.
    * @throws ERR_MDP_BODY if it is not JSON
    */
   json(): unknown;
@@ -62,7 +62,7 @@ const cursor = new PackedCursor();
  */
 export class ReceivedStreamMessage implements StreamMessage {
   readonly #run: MessageRun;
-  /** It is these bytes of the run. */
+  /** The message is the bytes `[start, end)` of the run. */
   readonly #start: number;
   readonly #end: number;
   #topic: Buffer | null = null;

@@ -11,7 +11,7 @@ import type { ReaderSettings } from './subscriber-options.js';
 export interface ReaderEvents {
   connected(endpoint: string): void;
   disconnected(endpoint: string): void;
-  /** It has ended with an error, which `next` rejects with after the messages that came before. */
+  /** The reader has ended with an error, which `next` rejects with after the messages that came before. */
   failed(error: Error): void;
 }
 
@@ -31,7 +31,7 @@ export class StreamReader implements FeedOwner {
   readonly #inbox: Inbox;
   readonly #feeds: Feed[] = [];
   readonly #takers: Taker[] = [];
-  /** Why it ended; thrown once. */
+  /** Why the reader ended; thrown once. */
   #error: Error | null = null;
   #isEnded = false;
   #isReading = true;
@@ -133,7 +133,7 @@ export class StreamReader implements FeedOwner {
 
   // ---------------------------------------------------------------- its end
 
-  /** As `failed`, but what waits is dropped. */
+  /** Ends the reader, as `failed` does, but what waits is dropped. */
   #end(error: Error): void {
     this.#inbox.clear();
     this.failed(error);

@@ -109,7 +109,7 @@ export class Subscriber implements AsyncIterable<StreamMessage> {
     await this.#shards?.close(graceMs);
   }
 
-  /** As `close()`, for `await using subscriber = new Subscriber(…)`. */
+  /** Closes the subscriber, as `close()` does: for `await using subscriber = new Subscriber(…)`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

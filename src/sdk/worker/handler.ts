@@ -12,7 +12,7 @@ const TIMER_MS_MAX = 2_147_483_647;
 
 /** The second argument of a handler. */
 export interface HandlerContext<Answer = Body, Progress = Answer> {
-  /** The same as `request.signal`: aborts when nobody waits for the answer any more, with the reason as an error. */
+  /** Aborts when nobody waits for the answer any more, with the reason as an error: `request.signal`. */
   readonly signal: AbortSignal;
   /**
    * Sends a part of the reply. The handler returns the last part. With a 0.1 broker the worker keeps
@@ -55,7 +55,7 @@ export interface PartSink {
   tooLargeError(body: BodyFrames): Error | null;
   /** Sends a PARTIAL. @returns false if that is no longer possible */
   partial(task: Task, body: BodyFrames): boolean;
-  /** The same of progress, without which the answer is whole: if it cannot be sent, it is dropped. */
+  /** Sends progress, without which the answer is whole: if it cannot be sent, it is dropped. */
   progress(task: Task, body: BodyFrames): void;
 }
 
@@ -95,7 +95,7 @@ class TaskSignal {
     this.#controller.abort(reason);
   }
 
-  /** Nobody needs it any more. */
+  /** Stops the timer: nobody needs the signal any more. */
   rest(): void {
     clearTimeout(this.#timer);
   }
@@ -105,15 +105,15 @@ class TaskSignal {
 export class TaskContext<S extends PartSink = PartSink> implements HandlerContext {
   readonly task: Task;
   readonly session: S;
-  /** Its index in the worker's list of running requests. */
+  /** The index of the request in the worker's list of running requests. */
   place = 0;
   /** The answer, while it waits to be sent. */
   answer: BodyFrames = EMPTY;
   /** A part was too large to be sent: the request fails with this, however its handler ends. */
   spoiledBy: Error | null = null;
-  /** Nobody wants the answer: why. */
+  /** Why nobody wants the answer; `null`: it is wanted. */
   cancelledBy: Error | null = null;
-  /** Nothing more is sent for it. (Its handler may go on if it was cancelled.) */
+  /** Whether nothing more is sent for the request. (Its handler may go on if it was cancelled.) */
   isOver = false;
   readonly #version: MdpVersion;
   readonly #values: HandlerValues;
@@ -141,7 +141,9 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
     return this.#signal.signal;
   }
 
-  /** Its signal has aborted, or would have if it had been asked for: an error is the end that this asks for. */
+  /**
+   * Whether the signal has aborted, or would have if it had been asked for: an error is the end that this asks for.
+   */
   get isAborted(): boolean {
     if (this.#over || this.cancelledBy !== null || this.#signal?.signal.aborted === true) {
       return true;
@@ -200,7 +202,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   }
 
   /**
-   * Nobody wants the answer.
+   * Cancels the request: nobody wants the answer.
    * @param expired called if the handler has not ended after so many milliseconds
    */
   cancel(graceMs: number, expired: () => void): void {

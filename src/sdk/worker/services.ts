@@ -110,7 +110,7 @@ function withValue(handler: Handler): Handler {
 
 type Capacity = Pick<OfferedService, 'concurrency' | 'limiter'>;
 
-/** One number for all together, or a number for each. */
+/** Reads the option `concurrency`: one number for all services together, or a number for each. */
 function capacities(
   options: Options,
   services: ReadonlySet<string>,

@@ -44,7 +44,7 @@ export interface ConnectionOwner {
   readonly dial: Dial;
   /** Give the task to the service's handler; report its end to the session. */
   run(session: WorkerSession, task: Task, offered: OfferedService): void;
-  /** Nobody wants the answer of one of its requests. @param token the broker's */
+  /** Cancels a request of the session, whose answer nobody wants. @param token the broker's */
   cancel(session: WorkerSession, token: Buffer): void;
   /** A link is closing; the worker waits for it before it ends. */
   closing(promise: Promise<void>): void;
@@ -62,7 +62,9 @@ export interface ConnectionOwner {
   ended(): void;
   /** The broker has confirmed that the service is registered at the endpoint. */
   registered(at: RegistrationAt): void;
-  /** It is no longer, or not within the time; once, until it is registered, and once more for a key. */
+  /**
+   * The service is not registered any more, or not within the time; told once until it is, and once more for a key.
+   */
   lost(at: LostRegistration): void;
 }
 
@@ -79,8 +81,8 @@ const PATIENCE_MS = 3000;
 const LINGER_MS = 1000;
 
 /**
- * One service at one endpoint: one session with its whole credit if the broker supports credit, else
- * one session per concurrent request, each on its own link.
+ * A service at an endpoint: one session with its whole credit if the broker supports credit, else one session per
+ * concurrent request, each on its own link.
  */
 export class WorkerConnection {
   readonly #endpoint: string;
@@ -262,7 +264,7 @@ type Wants = Pick<SessionOptions, 'credit' | 'hasOptions' | 'asks'>;
 /** A session and its link. */
 class Registration implements SessionSink {
   readonly session: WorkerSession;
-  /** It asks for credit. */
+  /** Whether the session asks for credit. */
   readonly asksForCredit: boolean;
   isConfirmed = false;
   readonly #endpoint: string;

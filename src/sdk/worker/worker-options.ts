@@ -76,7 +76,7 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
   readonly codec?: Codec<In, Out>;
   /** Functions around the handlers, the first outermost: see `WorkerInterceptor`. Default: none. */
   readonly interceptors?: readonly WorkerInterceptor<Uninferred<Out>, Uninferred<In>>[];
-  /** Only with `services`: see `ContractWorkerOptions`. */
+  /** A contract, only with `services`: see `ContractWorkerOptions`. */
   readonly contract?: undefined;
   /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
@@ -103,13 +103,13 @@ export interface ContractWorkerOptions<Types> extends Omit<
   'service' | 'services' | 'codec' | 'contract' | 'interceptors'
 > {
   /**
-   * From `defineService`. Requests that its validators refuse do not reach the handler: the client gets the
-   * `ServiceError` `invalid_argument`.
+   * The contract, from `defineService`. Requests that its validators refuse do not reach the handler: the client gets
+   * the `ServiceError` `invalid_argument`.
    */
   readonly contract: Contract<Types>;
   /** The handlers of some or all of its services. */
   readonly services: HandlersOf<Types>;
-  /** As `WorkerOptions.interceptors`, for handlers of any type. */
+  /** Interceptors, as `WorkerOptions.interceptors`, for handlers of any type. */
   readonly interceptors?: readonly WorkerInterceptor<unknown, unknown>[];
 }
 

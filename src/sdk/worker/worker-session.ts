@@ -1,5 +1,5 @@
 /**
- * One registration of a worker at one broker: a machine without I/O (7/MDP, 18/MDP §Reconnect).
+ * A registration of a worker at a broker: a machine without I/O (7/MDP, 18/MDP §Reconnect).
  *
  * - READY on every connection, and again after a DISCONNECT or a pause of our own making.
  * - A HEARTBEAT each interval while registered, also while busy; and for each of the broker's that
@@ -33,7 +33,7 @@ export interface SessionOptions extends BackoffOptions {
   readonly heartbeatLiveness: number;
   /** Requests at once. More than 1: ask for credit, and register only if it is offered. */
   readonly credit: number;
-  /** It has a name or a contract to send. */
+  /** Whether the session has a name or a contract to send. */
   readonly hasOptions: boolean;
   /** Whether the broker is asked at all. */
   readonly asks: boolean;
@@ -54,7 +54,7 @@ const cursor = new PackedCursor();
 
 const slab = new Slab();
 
-/** One request that this worker got. */
+/** A request that this worker got. */
 export class Task {
   readonly request: ReceivedRequest;
   /** `[start, end)` are the broker's token and the empty frame after it, packed, for the answer. */
@@ -63,7 +63,7 @@ export class Task {
   readonly end: number;
   /** The registration that it belongs to. */
   registration = 0;
-  /** It has begun and has not ended. */
+  /** Whether the handler has begun and has not ended. */
   isRunning = false;
   /** PARTIALs were sent, so the answer can no longer be sent as a whole. */
   streamed = false;
@@ -110,7 +110,7 @@ export interface SessionSink {
   fail(task: Task, failure: Failure): void;
   /** Send RETURN. */
   giveBack(task: Task, reason: string): void;
-  /** It is now known whether the broker offers the credit. */
+  /** Tells whether the broker offers the credit, as soon as that is known. */
   learnt(credit: boolean): void;
   /** The broker has confirmed the registration. */
   confirmed(): void;
@@ -119,7 +119,7 @@ export interface SessionSink {
    * @param stoodStillMs how long this process stood still just before; 0: it did not
    */
   lost(reason: SessionLoss, stoodStillMs: number): void;
-  /** This session has ended. */
+  /** The session has ended. */
   ended(): void;
 }
 
@@ -147,7 +147,7 @@ export class WorkerSession implements SlotTaker {
   #beatSinceHeard = false;
   #heardMs: MonotonicMs = 0;
   #tickMs: MonotonicMs = 0;
-  /** When it wanted the next tick, at the last one. */
+  /** When the session wanted the next tick, at the last one. */
   #tickDueMs: MonotonicMs = Infinity;
   /** When this process was last seen to have stood still, and for how long at least. */
   #stood = { atMs: -Infinity, ms: 0 };
@@ -165,7 +165,7 @@ export class WorkerSession implements SlotTaker {
   /** The number of the question whose answer confirms this registration; 0: none was asked. */
   #confirmedBy = 0;
   #isConfirmed = false;
-  /** Its last registration ended by its own will, and no new one has begun. */
+  /** The last registration was ended by this session itself, and no new one has begun. */
   #isBetween = false;
   /** The credit that this registration declared. */
   #declared: number | null = null;
@@ -193,7 +193,7 @@ export class WorkerSession implements SlotTaker {
     return this.#state;
   }
 
-  /** It drains, or has ended. */
+  /** Whether the session drains, or has ended. */
   get closing(): boolean {
     return this.#closing || this.#state === 'ended';
   }
@@ -520,7 +520,7 @@ export class WorkerSession implements SlotTaker {
     );
   }
 
-  /** This registration is over, ended by the broker or by us; a new one follows after a pause. */
+  /** Ends the registration, which is over by the broker's will or ours; a new one follows after a pause. */
   #rest(now: MonotonicMs, reason: SessionLoss): void {
     this.#failures++;
     this.#registrationLost(
@@ -548,7 +548,9 @@ export class WorkerSession implements SlotTaker {
     if (this.#closing && this.#running === 0) this.#end();
   }
 
-  /** This process has just stood still: its broker may have closed the connection, and that was not read yet. */
+  /**
+   * Whether this process has just stood still: its broker may have closed the connection, and that was not read yet.
+   */
   stoodStill(now: MonotonicMs): boolean {
     const lateMs = now - this.#tickDueMs;
     if (lateMs <= Math.min(STEP_MS, this.#options.heartbeatIntervalMs)) return false;

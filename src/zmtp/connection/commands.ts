@@ -17,7 +17,7 @@ const COMPATIBLE: Readonly<Record<SocketType, readonly string[]>> = {
 /** Metadata of a connection, as its peer declared it. */
 export interface Metadata {
   readonly socketType: string;
-  /** Empty if the peer declared none. */
+  /** The routing id that the peer declared; empty if it declared none. */
   readonly identity: Buffer;
 }
 

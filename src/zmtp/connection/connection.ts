@@ -1,6 +1,6 @@
 /**
- * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
- * (23/ZMTP 3.0, 37/ZMTP 3.1, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
+ * A ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument. (23/ZMTP 3.0, 37/ZMTP
+ * 3.1, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
  */
 import { copyBytes, forgetWords, freeBytes, Words, wordsOf } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
@@ -42,7 +42,7 @@ const PING_HEAD_BYTES = 7;
 const PING_TTL_AT = 5;
 const PING_TTL_UNIT_MS = 100;
 const PING_CONTEXT_BYTES_MAX = 16;
-/** Of a message that is a subscription, before the topic (23/ZMTP). */
+/** The byte before the topic in a message that subscribes (23/ZMTP). */
 const SUBSCRIBE_BYTE: Buffer = Buffer.from([1]);
 const CANCEL_BYTE: Buffer = Buffer.from([0]);
 /** Carried bytes are not read again for less than this part of them, if more have arrived. */
@@ -88,7 +88,7 @@ export interface ConnectionEvents {
    * offered.
    */
   packed?(words: Words, from: number, end: number): number;
-  /** One whole message; the frames are valid until this returns. */
+  /** A whole message arrived; the frames are valid until this returns. */
   message(frames: Frames): void;
   /** The end of a message over the limits: see `TransportEvents.oversized`. */
   oversized?(head: Frames, reason: string): void;
@@ -123,7 +123,7 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Shared by all connections: it is used up before anything else is opened. */
 const openedFrame = new OpenedFrame();
 const cursor = new PackedCursor();
-/** The same for all connections. */
+/** What `Connection.room` returns: the same object for all connections. */
 const room = { words: new Words(NO_BYTES), at: 0 };
 
 export class Connection {
@@ -252,10 +252,7 @@ export class Connection {
     this.#frame(more ? FLAG_MORE : 0, bytes, start, end);
   }
 
-  /**
-   * The same for bytes that never change: large ones are sent without a copy, unless they are
-   * sealed.
-   */
+  /** Writes a frame of bytes that never change: large ones are sent without a copy, unless they are sealed. */
   writeLasting(bytes: Buffer, start: number, end: number, more: boolean): void {
     const size = end - start;
     if (this.#cipher !== null || !isLargeAlone(bytes, size)) {

@@ -37,7 +37,7 @@ export function greeting(mechanism: MechanismName, asServer: boolean): Buffer {
 /** The content of a peer's greeting. */
 export interface Greeting {
   readonly minor: number;
-  /** As the peer wrote it, without trailing zero bytes; other zero bytes stay visible. */
+  /** The mechanism as the peer wrote it, without trailing zero bytes; other zero bytes stay visible. */
   readonly mechanism: string;
   readonly asServer: boolean;
 }

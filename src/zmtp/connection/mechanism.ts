@@ -86,7 +86,7 @@ export interface Mechanism {
    * The public key that the peer has proved to own; `null`: none yet, or the mechanism has no keys.
    */
   readonly peerKey: Buffer | null;
-  /** This side, for peers whose protocol has no mechanisms; `null`: they are refused. */
+  /** The socket of this side, for peers whose protocol has no mechanisms; `null`: they are refused. */
   readonly plain: PlainSocket | null;
   /** After the greetings: the first command's body to send, or `null` to wait for the peer's. */
   begin(): Buffer | null;

@@ -176,7 +176,7 @@ export class OutputQueue {
     this.#from = 0;
   }
 
-  /** Its bytes are in views already. */
+  /** Puts the spare chunk into the queue, to be recycled: its bytes are in views already. */
   #closeSpare(): void {
     const spare = this.#spare;
     if (spare === null) return;

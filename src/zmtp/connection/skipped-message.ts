@@ -8,15 +8,15 @@ const LIMITS_MAX = 64;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export interface MessageLimits {
-  /** One message, all its frames together. */
+  /** Most bytes of a message, all its frames together. */
   readonly messageBytesMax: number;
   readonly framesMax: number;
 }
 
 export class SkippedMessage {
   /**
-   * Its frames up to the one that is over the limit; those that do not end in the first 4 KiB, and
-   * that one, are empty.
+   * Frames of the message up to the one that is over the limit; those that do not end in the first 4 KiB, and that
+   * one, are empty.
    */
   readonly head: Frames = new Frames();
   /** Bytes of the present frame that have not arrived. */
@@ -54,7 +54,7 @@ export class SkippedMessage {
     this.#frames++;
   }
 
-  /** It is too long even to be skipped. */
+  /** Whether the message is too long even to be skipped. */
   get isEndless(): boolean {
     const { messageBytesMax, framesMax } = this.#limits;
     return this.#bytes > messageBytesMax * LIMITS_MAX || this.#frames > framesMax * LIMITS_MAX;

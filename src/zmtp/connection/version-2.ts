@@ -11,7 +11,7 @@ const TYPE_AT = 11;
 const IDENTITY_SIZE_AT = 13;
 const IDENTITY_AT = 14;
 
-/** In the order of their numbers. */
+/** The types of sockets, in the order of their numbers. */
 const SOCKET_TYPES = [
   'PAIR',
   'PUB',

@@ -27,11 +27,11 @@ import { openBox, sealBox } from './box.js';
 
 /** The decision on a client's key. */
 export type Verdict =
-  /** It is allowed, under this name. */
+  /** The key is allowed, under this name. */
   | { readonly kind: 'allowed'; readonly name: string }
-  /** It is refused, and trying again will not help. */
+  /** The key is refused, and trying again will not help. */
   | { readonly kind: 'refused' }
-  /** It cannot be checked now. `why`: for people. */
+  /** The key cannot be checked now. `why`: for people. */
   | { readonly kind: 'unavailable'; readonly why: string };
 
 /** @param address where the client comes from, for people; '' if unknown */

@@ -164,7 +164,7 @@ class Sodium implements CurveCrypto {
   readonly #sealing: Slot;
   readonly #opening: Slot;
   readonly #keys: readonly [number, number, number];
-  /** One block: the key of the MAC, and the beginning of the plain text of an opened frame. */
+  /** Where one block is: the key of the MAC, and the beginning of the plain text of an opened frame. */
   readonly #block: number;
   readonly #fixedRoom: number;
   /** The state of a MAC that is made piece by piece; kept by each verification in between. */

@@ -14,7 +14,7 @@ export interface Bytes {
 /** A connection, and what it held when it was last counted. */
 export interface Counted<T> extends Bytes {
   readonly account: Account<T>;
-  /** Its output is requests. */
+  /** Whether the connection is a worker's: its output is requests. */
   readonly isWorker: boolean;
   incomingBytes: number;
   outgoingBytes: number;
@@ -91,7 +91,7 @@ export class Accounts<T extends Counted<T>> {
     return most(this.#all.values(), weigh);
   }
 
-  /** The same among the connections of an identity. */
+  /** The connection of an identity that weighs most; `null` if none weighs anything. */
   largestOf(identity: string, weigh: (of: T) => number): T | null {
     const account = this.#all.get(identity);
     return account === undefined ? null : most(account.peers, weigh);

@@ -33,16 +33,16 @@ export interface Shaking<T> {
   /** The identity of its address, without a key. */
   readonly addressIdentity: string;
   readonly acceptedAt: number;
-  /** Its position by age. */
+  /** The position by age. */
   readonly age: ChainLink<T>;
-  /** Its position in its current stage. */
+  /** The position in the current stage. */
   readonly stage: ChainLink<T>;
   showGreeting(): void;
   /** Answers its HELLO now. */
   grant(): void;
-  /** Its handshake took too long. */
+  /** The handshake took too long. */
   timeOut(): void;
-  /** It is closed to make room for another one. */
+  /** The connection is closed to make room for another one. */
   evict(): void;
 }
 
@@ -130,7 +130,7 @@ export class Handshakes<T extends Shaking<T>> {
     this.#grant();
   }
 
-  /** Its handshake has succeeded or failed. */
+  /** The handshake of a connection has succeeded or failed. */
   remove(one: T): void {
     if (one.age.chain === null) return;
     const handshakes = this.#ofAddress(one);

@@ -26,7 +26,7 @@ export const QUESTION_LIMITS = {
   receiveBytesMax: 16 * 1024 * 1024,
 } as const;
 
-/** As `TransportEvents`, with what is known of the peer. */
+/** Events as in `TransportEvents`, with what is known of the peer. */
 export interface ListeningEvents {
   connected?(peer: PeerId, info: PeerInfo): void;
   /** The frames are valid during the call. */
@@ -114,7 +114,7 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
     this.#transport?.setLimits(this.#limitsOf(limits));
   }
 
-  /** Of all endpoints; connections stay. See `ListenerCurve.secretKeys`. */
+  /** Replaces the secret keys of all endpoints; connections stay. See `ListenerCurve.secretKeys`. */
   setSecretKeys(secretKeys: readonly Buffer[]): void {
     for (let index = 0; index < this.#endpoints; index++) {
       this.#transport?.setSecretKeys(index, secretKeys);

@@ -80,7 +80,7 @@ export class Pings {
     });
   };
 
-  /** It was asked, and has said nothing for too long. */
+  /** Whether a peer was asked, and has said nothing for too long. */
   #isSilent(peer: Pinged, now: number): boolean {
     if (peer.isHeldBack || (this.#pingedAt.get(peer) ?? -Infinity) < peer.lastHeardAt) return false;
     return now - peer.lastHeardAt >= this.#silentMs;

@@ -1,4 +1,4 @@
-/** One connection of the ROUTER, from its greeting to the end of its socket. */
+/** A connection of the ROUTER, from its greeting to the end of its socket. */
 import { ChainLink } from '../../core/chain.js';
 import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
@@ -76,7 +76,7 @@ export interface Claim {
   readonly takeover: Takeover<Claim>;
 }
 
-/** One connection of the router. */
+/** A connection of the ROUTER, and what it holds. */
 export class RouterPeer
   implements ConnectionEvents, ShellEvents, Shaking<RouterPeer>, Counted<RouterPeer>
 {
@@ -84,14 +84,14 @@ export class RouterPeer
   name: string | null = null;
   /** The claims of others to its routing id; `null`: there was none. */
   takeover: Takeover<Claim> | null = null;
-  /** What it waits for. */
+  /** The claim to another one's routing id, while this connection waits for it. */
   claim: Claim | null = null;
   isDirty = false;
   isFull = false;
   isWorker = false;
   /** `takesRequest` was false: the end of its output is to be reported. */
   #isAwaited = false;
-  /** When it last read some of its waiting output, or that began to wait. */
+  /** When the peer last read some of its waiting output, or that began to wait. */
   #readAt = 0;
   /** Ended by this side; later output is dropped. */
   isGone = false;
@@ -255,7 +255,7 @@ export class RouterPeer
     this.abandon();
   }
 
-  /** Its output was flushed. */
+  /** The output was flushed: counts what is left of it. */
   flushed(): void {
     const roomBytes = this.shell.roomBytes;
     if (this.outgoingBytes === 0 && roomBytes > 0) this.#readAt = monotonicMs();

@@ -358,7 +358,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     return !this.#hasReserve && connections >= acceptable * IDENTITY_SHARE;
   }
 
-  /** It waits for the routing id of a connection that may live, unless that is known to live. */
+  /** Has a peer wait for the routing id of a connection that may live, unless that is known to live. */
   #claim(
     peer: RouterPeer,
     metadata: Metadata,

@@ -31,9 +31,9 @@ export class Takeover<T> {
   readonly #canAnswer: boolean;
   readonly #events: TakeoverEvents<T>;
   readonly #clock: () => number;
-  /** In monotonic milliseconds. */
+  /** When the owner was last asked, in monotonic milliseconds. */
   #askedAt = -Infinity;
-  /** It was asked, and has said nothing since. */
+  /** Whether the owner was asked, and has said nothing since. */
   #isAsked = false;
   #newcomer: T | null = null;
   #timer: NodeJS.Timeout | null = null;

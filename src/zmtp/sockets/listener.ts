@@ -3,7 +3,7 @@ import { createServer, type ListenOptions, type Server, type Socket } from 'node
 import { ByteSource } from './byte-source.js';
 import { acceptable, accepted } from './descriptors.js';
 
-/** One listening socket. */
+/** A listening socket. */
 export interface Listening {
   /** The port, as requested or chosen by the system; `null` for ipc. */
   readonly port: number | null;
@@ -28,7 +28,7 @@ export interface ListenerEvents {
 
 export interface ListenerLimits {
   readonly connectionsMax: number;
-  /** It has few connections, which may use the reserved file descriptors. */
+  /** Whether the listener has few connections, which may use the reserved file descriptors. */
   readonly hasReserve: boolean;
 }
 

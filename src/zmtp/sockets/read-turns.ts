@@ -71,7 +71,7 @@ export class TurnsOfOne {
   turn = -1;
   cost = 0;
   isInLine = false;
-  /** Its cost since it joined the line, including what made it join. */
+  /** The cost since the connection joined the line, including what made it join. */
   lineCost = 0;
   /** The turn in which it left the line after a high cost. */
   heavyTurn = -2;

@@ -32,12 +32,12 @@ export interface ShellEvents {
 
 /** Silence after which the kernel sends a TCP keep-alive probe. */
 const KEEP_ALIVE_MS = 30_000;
-/** The same where the peer was asked for a sign of life and knows no PING. */
+/** Silence after which the kernel probes a peer that was asked for a sign of life and knows no PING. */
 const ASKED_KEEP_ALIVE_MS = 1000;
 /** Maximum time for the last output to a peer to leave. */
 const LAST_WORDS_MS_MAX = 1000;
 
-/** One for the process. */
+/** Shared by all connections of the process. */
 const silences = new Silences(monotonicMs);
 
 /**
@@ -80,7 +80,7 @@ export class SocketShell implements Reading, Writing, Watched {
   readonly #readTurns: ReadTurns | null;
   readonly #writeTurns: WriteTurns | null;
   #writing: Taken | null = null;
-  /** It has asked for a turn to write. */
+  /** Whether the connection has asked for a turn to write. */
   #waitsToWrite = false;
   /** Expires when the time for the last output is over. */
   #ending: NodeJS.Timeout | null = null;

@@ -162,7 +162,7 @@ async function endpointOf(options: EventsOptions): Promise<string> {
   throw usage(`--events '${printable(shownUrl(events))}': ${parsed.why}`);
 }
 
-/** As text: the time, the name, and the fields that say something. */
+/** An event in the output format; as text: the time, the name, and the fields that say something. */
 async function lineOf(message: StreamMessage, output: OutputFormat): Promise<string> {
   const time = new Date(message.sentAtMs ?? 0).toISOString();
   const { event, ...fields } = fieldsOf(message);

@@ -5,7 +5,7 @@ import { loadNats } from './library.js';
 export interface NatsServerFacts {
   /** The connection has TLS. */
   readonly isSealed: boolean;
-  /** It lets nobody in without credentials. */
+  /** Whether the server lets nobody in without credentials. */
   readonly asksForCredentials: boolean;
 }
 

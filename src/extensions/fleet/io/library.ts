@@ -38,7 +38,7 @@ export interface NatsConnection {
   status(): AsyncIterable<NatsStatus>;
   flush(): Promise<void>;
   close(): Promise<void>;
-  /** Its own; there is no other way to its socket, and to the servers that it still tries. */
+  /** The library's own; there is no other way to the socket, and to the servers that are still tried. */
   readonly protocol?: {
     readonly transport?: { readonly socket?: { destroy(): void } };
     readonly servers?: {

@@ -12,7 +12,7 @@ export class Allowance {
     this.#left = atOnce;
   }
 
-  /** It is done now: `readyAt(1, now)` is not later. */
+  /** Counts that something is done now: `readyAt(1, now)` is not later. */
   take(now: number): void {
     this.#left = this.#leftAt(now) - 1;
     this.#at = now;

@@ -35,7 +35,7 @@ import {
 import { EMPTY, HEADERS_BYTES_MAX } from '../../../wire/mdp.js';
 
 const MAGIC: Buffer = Buffer.from('MJF');
-/** Of tokens, and of the numbers of packs. */
+/** Size of a token, and of the number of a pack. */
 const NUMBER_BYTES = 6;
 export const FLEET_HEAD_BYTES: number = 6 + 3 * FLEET_ID_BYTES + 2 * NUMBER_BYTES;
 /** Total and offset. */

@@ -48,19 +48,19 @@ import { NO_CREDIT, PeerShares } from './peer-shares.js';
 import type { FleetSink } from './sink.js';
 import { fleetDigest, Subjects } from './subjects.js';
 
-/** One broker in `mmi.fleet`. */
+/** A broker in `mmi.fleet`. */
 export interface FleetMember {
   readonly id: string;
   readonly node: string;
   readonly version: string;
   readonly isSelf: boolean;
-  /** Since it was last heard, in milliseconds. */
+  /** Milliseconds since the broker was last heard. */
   readonly silentMs: number;
-  /** Requests of this broker that are out at it. */
+  /** Requests of this broker that are out at that one. */
   readonly out: number;
-  /** Bytes of these. */
+  /** Bytes of the requests that are out. */
   readonly outBytes: number;
-  /** Its requests that are at workers here. */
+  /** Requests of that broker that are at workers here. */
   readonly held: number;
   readonly keysDiffer: boolean;
 }
@@ -71,7 +71,7 @@ const NOBODY: Buffer = Buffer.alloc(FLEET_ID_BYTES);
 
 export class FleetMachine implements Interconnect {
   readonly counters: FleetCounters = new FleetCounters();
-  /** Its place as internal client: for references below 0. */
+  /** The fleet's place as internal client of this broker: for references below 0. */
   readonly hosted: Hosted;
   readonly #options: FleetOptions;
   readonly #sink: FleetSink;
@@ -85,7 +85,7 @@ export class FleetMachine implements Interconnect {
   readonly #shares: PeerShares;
   readonly #chunks: Chunks;
   readonly #peers = new Map<string, FleetPeer>();
-  /** Those to whom something is to be sent. */
+  /** Brokers to whom something is to be sent. */
   readonly #unsent = new Set<FleetPeer>();
   /** Brokers that are gone, by id, oldest first: their numbers go on if they were only stopped. */
   readonly #gone = new OldestFirst<string, FleetPeer>();
@@ -108,9 +108,9 @@ export class FleetMachine implements Interconnect {
   #presenceAt = -Infinity;
   /** Until when any broker wants lists. */
   #asksUntil = -Infinity;
-  /** It is time to look which brokers are silent. */
+  /** Whether it is time to look which brokers are silent. */
   #isLossDue = false;
-  /** It was reported that the bus is away. */
+  /** Whether it was reported that the bus is away. */
   #isDownReported = false;
   /** The bus is away, and nothing more is sent to other brokers. */
   #isPaused = false;
@@ -263,7 +263,7 @@ export class FleetMachine implements Interconnect {
     return this.#payloadMax === 0;
   }
 
-  /** This broker shuts down: it takes no more requests of others. */
+  /** Begins the shutdown of this broker: it takes no more requests of others. */
   drain(): void {
     this.#isLeaving = true;
     this.#presenceAt = -Infinity;
@@ -337,7 +337,7 @@ export class FleetMachine implements Interconnect {
     return Math.max(0, dueAt - now);
   }
 
-  /** It may become false while packs are sent. */
+  /** Whether something can be sent to a broker; this may become false while packs are sent. */
   #maySendTo({ isHeard }: FleetPeer): boolean {
     return isHeard && !this.#isBusFull;
   }
@@ -553,7 +553,7 @@ export class FleetMachine implements Interconnect {
     }
   }
 
-  /** It holds nothing any more, and what was out at it is tried again. */
+  /** Declares a broker lost: it holds nothing any more, and what was out at it is tried again. */
   #declareLost(
     peer: FleetPeer,
     reason: 'silent' | 'left',

@@ -1,7 +1,7 @@
 /**
- * This broker as holder: requests of other brokers at workers that are registered here. They are
- * offered to these workers only, and delivered once; while the workers are busy with requests of
- * clients here, a share of them waits in turn with these: see D84.
+ * The holder in this broker: requests of other brokers at workers that are registered here. They are offered to these
+ * workers only, and delivered once; while the workers are busy with requests of clients here, a share of them waits
+ * in turn with these: see D84.
  */
 import type {
   EmbeddedServiceApi,
@@ -37,10 +37,10 @@ interface Held {
   readonly token: number;
   readonly service: Buffer;
   readonly bytes: number;
-  /** Its number in the broker machine. */
+  /** The number of the request in the broker machine. */
   readonly id: number;
   readonly visits: Visits;
-  /** When it was lost here in silence: its reply is still used for a while. */
+  /** When the request was lost here in silence: its reply is still used for a while. */
   lostAt: number;
   /** PARTIALs that were sent. */
   parts: number;
@@ -52,12 +52,12 @@ const LATER = { free: 0, total: 0 };
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
 const GIVEN_BACK = /^given back(: )?/;
 
-/** It names its requests to the broker by references below 0; Titanic's are not below 0. */
+/** The requests of other brokers here, named to the broker by references below 0; Titanic's are not below 0. */
 export class Hosted implements InternalClient {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;
   readonly #shares: PeerShares;
-  /** By reference. */
+  /** Requests that are held here, by reference. */
   readonly #held = new Map<number, Held>();
   #arrived: Arrived[] = [];
   /** References whose PARTIALs are to be sent. */
@@ -167,7 +167,7 @@ export class Hosted implements InternalClient {
     return true;
   }
 
-  /** The same name, in bytes that may be kept. */
+  /** The name of a service, in bytes that may be kept. */
   #copyOf(service: Buffer): Buffer {
     if (!service.equals(this.#service)) {
       this.#service = Buffer.from(service);

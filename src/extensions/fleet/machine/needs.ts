@@ -33,7 +33,7 @@ interface Need {
   sentUntil: number;
   /** Until when nobody is taken to serve it. */
   absentUntil: number;
-  /** Those who asked. */
+  /** Callbacks of those who asked whether the service is served. */
   readonly asking: ((isServed: boolean) => void)[];
   /** The broker machine asked. */
   isAskedByBroker: boolean;
@@ -53,7 +53,7 @@ const LATER_TOGETHER = 10;
 export class Needs {
   readonly #origin: Origin;
   readonly #tellDecided: (service: string) => void;
-  /** By service, one character per byte. */
+  /** Needs by service, one character per byte. */
   readonly #needs = new Map<string, Need>();
   /** Services that were just asked for: WANT is sent in the next turn. */
   readonly #first = new Set<string>();
@@ -342,7 +342,7 @@ function isNeeded({ isWaiting, isAskedByBroker, asking }: Need): boolean {
   return isWaiting || isAskedByBroker || asking.length > 0;
 }
 
-/** The same, after a look whether requests still wait for it. */
+/** Whether a service is needed, after a look whether requests still wait for it. */
 function isNeededNow(
   service: string,
   need: Need,

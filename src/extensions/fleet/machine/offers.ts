@@ -5,13 +5,13 @@ import { FOLLOW_MS, OFFER_MS, PACK_BYTES, SERVICES_MAX } from './options.js';
 
 interface Offered {
   readonly service: Buffer;
-  /** When it was last asked for, or used. */
+  /** When the service was last asked for, or used. */
   wantedAt: number;
   /** The level that was last told. */
   level: number;
 }
 
-/** Of the credit left: none, below a quarter, below half, more; -1: there are no workers. */
+/** The level of the credit left, 0 to 3: none, below a quarter, below half, more; -1: there are no workers. */
 function levelOf({ free, total }: FleetCredit): number {
   if (total === 0) return -1;
   if (free === 0) return 0;
@@ -20,7 +20,7 @@ function levelOf({ free, total }: FleetCredit): number {
 }
 
 export class Offers {
-  /** By service, one character per byte. */
+  /** Offers by service, one character per byte. */
   readonly #offered = new Map<string, Offered>();
   #sentAt = -Infinity;
 
@@ -34,7 +34,7 @@ export class Offers {
     }
   }
 
-  /** One broker was told what the service can take now: if it rises from there, all are told. */
+  /** Notes what another broker was told that the service can take now: if it rises from there, all are told. */
   stated(service: Buffer, credit: FleetCredit): void {
     const known = this.#offered.get(service.toString('latin1'));
     if (known !== undefined) known.level = Math.min(known.level, levelOf(credit));

@@ -7,7 +7,7 @@ export interface FleetOptions {
   readonly id: Buffer;
   /** The name of the fleet. Packs of other fleets are dropped. */
   readonly fleet: string;
-  /** For the names that stand in subjects and packs. */
+  /** The digest for the names that stand in subjects and packs. */
   readonly digest: Digest;
   /** The name of this node and its version, for people. */
   readonly node: string;

@@ -1,6 +1,6 @@
 /**
- * This broker as origin: its requests that are out at other brokers. What they have offered, what is
- * out at each, and when a request is lost (D83, D85).
+ * The origin in this broker: its requests that are out at other brokers. What they have offered, what is out at each,
+ * and when a request is lost (D83, D85).
  */
 import type { RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../../../broker/ports.js';
 import { Frames } from '../../../core/frames.js';
@@ -58,7 +58,7 @@ export class Origin {
   readonly #byService = new Map<string, Set<Holder>>();
   /** The frames of the answer that is being passed on. */
   readonly #frames = new Frames();
-  /** Those that are to be told of cancelled requests. */
+  /** Brokers that are to be told of cancelled requests. */
   readonly #cancelling = new Set<FleetPeer>();
   #token = 0;
   #losses = 0;
@@ -83,7 +83,7 @@ export class Origin {
     return false;
   }
 
-  /** Of all workers for the service at other brokers, as these last said. */
+  /** The credit of all workers for the service at other brokers, as these last said. */
   credit(service: string): number {
     let credit = 0;
     for (const { total } of this.#byService.get(service) ?? []) credit += total;
@@ -355,26 +355,26 @@ export class Origin {
   }
 }
 
-/** One broker's workers for one service. */
+/** The workers of another broker for one service. */
 export class Holder implements RemoteHolder {
   readonly peer: FleetPeer;
-  /** Its name, one character per byte. */
+  /** The name of the service, one character per byte. */
   readonly service: string;
   /** The name of the service, in bytes. */
   readonly name: Buffer;
-  /** Its number in the broker machine. */
+  /** The number of the holder in the broker machine. */
   number = 0;
-  /** What it has room for, in bytes. */
+  /** What the holder has room for, in bytes. */
   bytes: number = PAIR_BYTES_MAX;
   free = 0;
   total = 0;
   /** Requests that are out. */
   out = 0;
   usedAt = -Infinity;
-  /** Nothing is sent to it until it states its credit again. */
+  /** Whether nothing is sent to the holder until it states its credit again. */
   isPaused = false;
   readonly #origin: Origin;
-  /** Those that the holder may not have known of when it last stated its credit; in order. */
+  /** Requests that the holder may not have known of when it last stated its credit; in order. */
   #unseen: Outstanding[] = [];
   #stated = 0;
 

@@ -6,24 +6,24 @@ import { Outbox } from './outbox.js';
 import { PackNumbers } from './pack-numbers.js';
 
 export class FleetPeer {
-  /** In hexadecimal. */
+  /** The id of the broker, in hexadecimal. */
   readonly id: string;
   readonly idBytes: Buffer;
-  /** As it says; empty before its first presence. */
+  /** The node's name, as the broker says; empty before its first presence. */
   node = '';
   version = '';
-  /** The digest of its keys files. */
+  /** The digest of the broker's keys files. */
   keys: Buffer | null = null;
-  /** It has said that it leaves: it gets no more requests. */
+  /** The broker has said that it leaves: it gets no more requests. */
   isLeaving = false;
   /** When anything last came from it, in monotonic milliseconds. */
   heardAt: number;
-  /** It was reported as lost, and has not been heard since. */
+  /** The broker was reported as lost, and has not been heard since. */
   isLost = false;
-  /** It was heard since the bus is there: until then it may not listen yet. Not while the bus is away. */
+  /** The broker was heard since the bus is there: until then it may not listen yet. Not while the bus is away. */
   isHeard = true;
   readonly outbox: Outbox = new Outbox();
-  /** It is to be told which of its requests are held here. */
+  /** The broker is to be told which of its requests are held here. */
   isListDue = false;
   /** The numbers of the packs that came from it. */
   readonly numbers: Readonly<Record<FleetChannel, PackNumbers>> = {
@@ -33,20 +33,20 @@ export class FleetPeer {
     presence: new PackNumbers(),
     hint: new PackNumbers(),
   };
-  /** The highest number of this broker that it has had. */
+  /** The highest number of a pack of this broker that the other one has had. */
   seenByIt = 0;
   /** A pack of which some chunks have come. */
   chunks: ChunkedPack | null = null;
 
   // ---- as a holder of this broker's requests
 
-  /** By service, one character per byte. */
+  /** Holders by service, one character per byte. */
   readonly holders: Map<string, Holder> = new Map();
-  /** Requests that are out at it. */
+  /** Requests that are out at the broker. */
   readonly out: Set<Outstanding> = new Set();
   /** Their bytes. */
   unanswered = 0;
-  /** Those whose answer nobody wants, by the broker machine's token, until the holder is told. */
+  /** Requests whose answer nobody wants, by the broker machine's token, until the holder is told. */
   readonly cancelled: Set<string> = new Set();
   /** When its last list came, or when it got the first request after none. */
   listedAt = 0;
@@ -55,13 +55,13 @@ export class FleetPeer {
 
   /** The tokens of its requests that are at workers here. */
   readonly held: Map<number, number> = new Map();
-  /** Until when it wants lists. */
+  /** Until when the broker wants lists. */
   asksUntil = -Infinity;
 
   /** The time of the present input, in monotonic milliseconds. */
   readonly now: () => number;
 
-  /** Those to whom something is to be sent. */
+  /** Brokers to whom something is to be sent. */
   readonly #unsent: Set<FleetPeer>;
   readonly #isBusFull: () => boolean;
 

@@ -142,7 +142,7 @@ export const FLEET_FIELDS = {
   want: { service: checked(REST, isService) },
   presence: {
     isLeaving: FLAG,
-    /** Of its keys files; zeros: it has none. */
+    /** The digest of the sender's keys files; zeros: it has none. */
     keys: run(FLEET_ID_BYTES),
     /** The name of its node, and its version, for people. */
     node: SHORT_TEXT,
@@ -159,7 +159,7 @@ type FleetKind = keyof typeof FLEET_FIELDS;
 export type FleetContent<Kind extends FleetKind> = ValuesOf<(typeof FLEET_FIELDS)[Kind]>;
 type Request = FleetContent<'request'>;
 
-/** One part of a pack. Buffers are views of the pack, but for `keys`. */
+/** A part of a pack. Buffers are views of the pack, but for `keys`. */
 export type FleetEntry =
   | ({
       readonly kind: 'request';

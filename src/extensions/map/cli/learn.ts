@@ -42,7 +42,7 @@ export async function learnMaps(
   throw firstReason(asked);
 }
 
-/** The same error, with the broker that was asked, and what may be wrong with its endpoint. */
+/** The error with the broker that was asked, and what may be wrong with its endpoint. */
 function notAsked(error: unknown, endpoint: string): unknown {
   const code = codeOf(error);
   // These name it already.

@@ -37,7 +37,7 @@ export interface MapSocketOptions<Inputs> {
   /** Where to listen. */
   readonly endpoint: string;
   readonly curve?: ListenerCurve;
-  /** Of the broker's listeners; this port has smaller ones of its own where it needs less. */
+  /** Limits of the broker's listeners; this port has smaller ones of its own where it needs less. */
   readonly limits: RouterLimits;
   /** Where to count what peers make it hold. */
   readonly holdings: Holdings;

@@ -21,7 +21,7 @@ import type { StoreFailure } from '../../../store/store.js';
 const BATCH_SETS_MAX = 1024;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_EXPIRED_MAX = 512;
-/** Of the node's own changes, which no writer sent: of the broker's keys, and by merges. */
+/** Most of the node's own changes in a batch, of each kind: of the broker's keys, and by merges. */
 const BATCH_OWN_MAX = 256;
 /** Maximum that waits for the store, above which KVSETs are refused. */
 const WAITING_MAX = 100_000;
@@ -126,7 +126,7 @@ export class Batches {
   // ---------------------------------------------------------------- begin and end
 
   /**
-   * This node serves.
+   * Begins to make batches: this node serves.
    * @param last numbers begin above this one
    * @param inherited what writers sent before, in order
    */

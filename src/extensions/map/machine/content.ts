@@ -20,7 +20,7 @@ export interface ShownRecord {
   readonly record: MapRecord;
   /** Who set it last; `null`: not known. */
   readonly writer: string | null;
-  /** When it expires if nobody renews it; `null`: it does not, or not here. */
+  /** Milliseconds until the key expires if nobody renews it; `null`: it does not, or not here. */
   readonly expiresInMs: number | null;
 }
 
@@ -91,7 +91,7 @@ export class Content {
     if (slot !== null && this.#isTimed) this.#time(slot, change, now);
   }
 
-  /** The same, but the deadline of the key stays as it is. */
+  /** Applies a change, but leaves the deadline of the key as it is. */
   applyUntimed(change: MapRecord, writer: string | null = null): void {
     this.#put(change, writer);
   }

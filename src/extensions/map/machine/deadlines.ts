@@ -5,9 +5,9 @@ const ROOM_MIN = 64;
 const NOWHERE = -1;
 
 export class Deadlines {
-  /** By slot: monotonic milliseconds. */
+  /** The deadline of each slot, in monotonic milliseconds. */
   #at = new Float64Array(ROOM_MIN);
-  /** By slot: its place in the heap. */
+  /** The place of each slot in the heap. */
   #places = new Int32Array(ROOM_MIN).fill(NOWHERE);
   #heap = this.#newHeap();
 
@@ -39,7 +39,7 @@ export class Deadlines {
     return this.#at[slot] ?? Infinity;
   }
 
-  /** The same; `null`: it has none now. */
+  /** The deadline of a slot; `null`: it has none now. */
   setAt(slot: number): number | null {
     return (this.#places[slot] ?? NOWHERE) === NOWHERE ? null : this.of(slot);
   }

@@ -73,7 +73,7 @@ export interface MapEvents {
   emit(event: MapEvent): void;
 }
 
-/** Since the machine was made. */
+/** Counters of the map, since the machine was made. */
 export interface MapCounters {
   /** Changes that took effect, by what they did. `applied` includes renewals. */
   readonly updates: { applied: number; deleted: number; expired: number; refused: number };

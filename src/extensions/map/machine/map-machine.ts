@@ -146,12 +146,12 @@ export class MapMachine implements StoredMap {
 
   // ---------------------------------------------------------------- state
 
-  /** It answers clients. */
+  /** Whether the map answers clients. */
   get isServing(): boolean {
     return this.#isServing;
   }
 
-  /** Nothing of it is at the store, or awaits the peer. */
+  /** Whether nothing of the map is at the store, or awaits the peer. */
   get isSettled(): boolean {
     return this.#batches.isIdle;
   }
@@ -192,7 +192,7 @@ export class MapMachine implements StoredMap {
   }
 
   /**
-   * This node serves from now on, once its records are loaded.
+   * Has this node serve from now on, once its records are loaded.
    * @param epoch above all before it, and written before this call (D13, D48); standalone: a new one
    * at each start
    */
@@ -202,7 +202,7 @@ export class MapMachine implements StoredMap {
     this.#serve(now);
   }
 
-  /** This node serves no longer: passive, joining, or draining (D53). */
+  /** Ends the serving of this node, which is passive, joining, or draining (D53). */
   deactivate(now: number): void {
     this.#isActive = false;
     const wasServing = this.#isServing;

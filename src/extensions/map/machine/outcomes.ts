@@ -14,7 +14,7 @@ export interface CommittedBatch {
   readonly steps: readonly Step[];
   /** The changes were promised to both disks, and the peer may lack them. */
   readonly isDoubtful: boolean;
-  /** This node stopped serving: nothing of it is published. */
+  /** Whether this node stopped serving: nothing of the batch is published. */
   readonly isUnpublished: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface OutcomesDeps {
 
 export class Outcomes {
   readonly #deps: OutcomesDeps;
-  /** By key: what merges brought since the batch was given to the store. */
+  /** What merges brought since the batch was given to the store, by key. */
   readonly #merged = new Map<string, MapRecord>();
 
   constructor(deps: OutcomesDeps) {

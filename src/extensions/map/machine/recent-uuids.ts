@@ -8,7 +8,9 @@ import type { MapNumber } from '../../../wire/chp-client.js';
 import { isDeletion, type MapRecord } from '../../../store/map-record.js';
 
 const RETAINED_MS = 10_000;
-/** Of more than 220 bytes each, and the key: above it, the oldest is dropped early. */
+/**
+ * Most changes that are remembered, of more than 220 bytes each, and the key: above it, the oldest is dropped early.
+ */
 const RETAINED_MAX = 262_144;
 /** How many old ones a change drops, so that none takes long. */
 const DROPPED_AT_ONCE = 4;
@@ -26,9 +28,9 @@ interface Known {
 
 export class RecentUuids {
   readonly #known = new OldestFirst<string, Known>();
-  /** By key: the uuid of its deletion, if that was its last change. */
+  /** The uuid of a key's deletion, by key, if that was its last change. */
   readonly #deletions = new Map<string, string>();
-  /** By key: its renewals since its last change that was stored. */
+  /** The renewals of a key since its last change that was stored, by key. */
   readonly #renewals = new Map<string, Map<string, MapNumber>>();
 
   /**

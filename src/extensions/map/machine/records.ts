@@ -12,12 +12,12 @@ export type Captured = readonly (MapRecord | null)[];
 
 /** What a page of records may have. */
 export interface PageLimits {
-  /** Whether it may have this key. */
+  /** Whether the page may have this key. */
   readonly wants: (key: string) => boolean;
   readonly recordsMax: number;
-  /** It ends with the record that reaches this. */
+  /** Bytes with which a page ends: with the record that reaches them. */
   readonly bytesMax: number;
-  /** So many bytes of each value are shown, and count. */
+  /** How many bytes of each value are shown, and count. */
   readonly valueBytes: number;
   /** Slots that are looked at. */
   readonly slotsMax: number;
@@ -32,7 +32,7 @@ export interface SlotsPage {
 export class Records {
   readonly #slots = new Map<string, number>();
   #records: (MapRecord | null)[] = [];
-  /** By slot: see `Content.apply`. */
+  /** The writers of the records, by slot: see `Content.apply`. */
   readonly #writers: (string | null)[] = [];
   /** Slots that are not used. */
   readonly #free: number[] = [];
@@ -51,8 +51,8 @@ export class Records {
   }
 
   /**
-   * Of all records that were replaced or deleted so far. What came on top since a snapshot began is the
-   * most that it keeps in memory besides the map.
+   * Bytes of all records that were replaced or deleted so far. What came on top since a snapshot began is the most
+   * that it keeps in memory besides the map.
    */
   get replacedBytes(): number {
     return this.#replacedBytes;
@@ -62,7 +62,7 @@ export class Records {
     return this.#slots.size >= KEYS_MAX;
   }
 
-  /** One more than the highest slot. */
+  /** The highest slot plus one. */
   get slots(): number {
     return this.#records.length;
   }

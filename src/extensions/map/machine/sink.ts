@@ -13,7 +13,7 @@ export interface MapPeer {
   readonly identity: string;
   /** The name of its key; `null`: it has none. */
   readonly key: string | null;
-  /** Its source address, for people. */
+  /** The source address of the peer, for people. */
   readonly address: string;
 }
 

@@ -40,7 +40,7 @@ const HELD_MS = 10_000;
 interface Peer {
   readonly id: PeerId;
   readonly info: MapPeer;
-  /** Since when its output is full; Infinity: it is not. */
+  /** Since when the peer's output is full; Infinity: it is not. */
   fullSince: number;
   /** Snapshots under way or waiting. */
   asked: number;
@@ -208,7 +208,10 @@ export class Snapshots {
     }
   }
 
-  /** This node stopped serving: whoever has a part of a snapshot begins anew elsewhere. */
+  /**
+   * Closes those who have a part of a snapshot, or wait for one: this node stopped serving, and they begin anew
+   * elsewhere.
+   */
   stop(): void {
     for (const { peer } of [...this.#running]) this.#close(peer);
     for (const line of [...this.#lines.values()]) for (const { peer } of line) this.#close(peer);

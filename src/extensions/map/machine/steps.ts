@@ -39,7 +39,7 @@ export interface Step {
   readonly intent: Intent;
   readonly outcome: Outcome;
   readonly record: MapRecord;
-  /** It is stored, too. */
+  /** Whether the change is stored, too. */
   readonly isWritten: boolean;
   /** Not stored: it takes effect only if this is what the map then has. */
   readonly basis: MapRecord | null;
