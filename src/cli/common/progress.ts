@@ -2,7 +2,7 @@
 
 const BAR_CHARACTERS = 24;
 
-/** One line on standard error that changes; nothing if that is not a terminal. */
+/** A line on standard error that changes; nothing if that is not a terminal. */
 export class Progress {
   readonly #what: string;
   #shown = '';

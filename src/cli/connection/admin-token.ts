@@ -84,7 +84,7 @@ export async function localToken({ http, node }: Config): Promise<FoundToken> {
   }
 }
 
-/** One of `http.tokens` that this user can read: an operator's, else one that only reads. */
+/** Finds a token of `http.tokens` that this user can read: an operator's, else one that only reads. */
 async function listedToken({
   tokens,
 }: Config['http']): Promise<Pick<FoundToken, 'token' | 'from'>> {

@@ -201,7 +201,7 @@ export interface AdminPage {
   readonly scanned: number;
 }
 
-/** One page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
+/** Reads one page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
 export async function pageOf(
   client: AdminClient,
   path: string,

@@ -21,10 +21,10 @@ type Shell = 'bash' | 'zsh' | 'fish';
 interface Word {
   readonly word: string;
   readonly about: string;
-  /** Of an option: possible values; empty: a file, or anything. */
+  /** The possible values of an option; empty: a file, or anything. */
   readonly values: readonly string[];
   readonly takesValue: boolean;
-  /** Its value is a name that the broker knows. */
+  /** Whether the option's value is a name that the broker knows. */
   readonly isLive: boolean;
 }
 
@@ -33,7 +33,7 @@ interface CommandPath {
   readonly path: string;
   readonly about: string;
   readonly words: readonly Word[];
-  /** One of its arguments is a name that the broker knows. */
+  /** Whether an argument of the command is a name that the broker knows. */
   readonly isLive: boolean;
 }
 

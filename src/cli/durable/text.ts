@@ -245,7 +245,7 @@ function isRetry({ worker }: Facts): boolean {
   return worker === '';
 }
 
-/** Its number, and what is known of it. */
+/** The number of a worker, and its name and address as far as they are known. */
 function workerOf({ worker, workerName, workerAddress }: Facts): string {
   const known = [workerName, workerAddress].filter((each) => typeof each === 'string');
   const number = printable(worker);

@@ -88,7 +88,7 @@ function outOfSync({ peer, role, state }: Facts): string {
   return isLed ? 'ask the active node' : 'not in sync';
 }
 
-/** This node and its peer, if it has one, whose name it does not know. */
+/** Returns this node and its peer, if it has one, whose name it does not know. */
 function nodesOf(status: Facts): readonly Facts[] {
   const { node, role, state, epoch } = status;
   const own = { node, role, state, epoch, heard: 'itself' };

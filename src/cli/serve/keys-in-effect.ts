@@ -71,7 +71,7 @@ export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
   });
 }
 
-/** One entry as JSON, without its keys. */
+/** Returns an entry as JSON, with the number of its keys in place of them. */
 export function entryShown(entry: KeyEntry): Readonly<Record<string, unknown>> {
   const { name, publicKeys, client, worker, peer, operator, quota } = entry;
   return { name, keys: publicKeys.length, client, worker, peer, operator, quota };

@@ -20,7 +20,7 @@ export function addNameOption(command: Command): Command {
   );
 }
 
-/** Those that the option asks for, failing ones first. */
+/** Returns the services that the option asks for, failing ones first. */
 export function inOrder(services: readonly Facts[], { name }: NameOptions): readonly Facts[] {
   const wanted = name?.toLowerCase() ?? '';
   const found = services.filter(({ service }) =>

@@ -96,7 +96,7 @@ const LIMITS: readonly (readonly [names: RegExp, remedy: string])[] = [
 ];
 const FLOOD =
   'see who has most outstanding with majordomo clients --by outstanding: give a client that floods a quota; if none does, start more workers, or raise the limit that is named';
-/** One client with a larger share of what is outstanding floods. */
+/** The share of all outstanding requests above which a client floods. */
 const FLOOD_SHARE = 0.5;
 
 /**
@@ -169,7 +169,7 @@ interface Refusal {
   last: string;
 }
 
-/** One finding for all equal refusals, the latest first. */
+/** Makes one finding of all equal refusals, the latest first. */
 function explained(events: readonly Facts[], seconds: number, causes: Causes): readonly Finding[] {
   const refused = new Map<string, Refusal>();
   for (const { time, ...event } of events) {

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 60_000;
 const REMOVED_AT_ONCE = 256;
 
 export interface Calls {
-  /** One over each connection. If it fails, the whole run fails, with that reason. */
+  /** Makes one call over each connection. If one fails, the whole run fails, with that reason. */
   begin(): Promise<void>;
   /** Resolves when it is answered. @param n its number: connections take turns */
   one(n: number): Promise<void>;

@@ -4,7 +4,7 @@ import { SharedMap } from '../../../sdk/map.js';
 import { type Calls, closed, nth, removed } from './calls.js';
 import type { LoadPlan } from './messages.js';
 
-/** Of each connection. */
+/** The number of keys that each connection sets. */
 const KEYS = 1000;
 /** More than a change waits for the disk of a busy node. */
 const TIMEOUT_MS = 60_000;

@@ -12,7 +12,7 @@ export type LoadKind = (typeof LOAD_KINDS)[number];
 /** How to load a broker; both processes get it. */
 export interface LoadPlan {
   readonly kind: LoadKind;
-  /** Of the map, if that is measured. */
+  /** The endpoints for clients; those of the map, if that is measured. */
   readonly endpoints: readonly string[];
   readonly workerEndpoints: readonly string[];
   /** The SDK's option, or nothing. */
@@ -34,7 +34,7 @@ export interface LoadPlan {
   readonly measureMs: number;
 }
 
-/** One second of the clients, for the progress line. */
+/** The last second of the clients, for the progress line. */
 export interface LoadProgress {
   readonly kind: 'progress';
   readonly perSecond: number;
