@@ -48,7 +48,7 @@ const REAL_TIME = new Set([
   'smoke',
 ]);
 
-/** They end the tests. */
+/** The signals that end the tests. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** The lines of this process. */

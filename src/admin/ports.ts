@@ -49,7 +49,7 @@ export interface ClientQuery {
 
 /** A worker, with where it is. */
 export interface WorkerSeen extends WorkerStatus {
-  /** Its source address. */
+  /** The worker's source address. */
   readonly address: string;
 }
 
@@ -97,7 +97,7 @@ export interface TimeSeries {
   /** The kept samples from number `since` on. */
   samples(since: number): SampleBlock;
   /**
-   * The same for one service, every four seconds; none if it has no label in the metrics.
+   * Like `samples`, for one service, every four seconds; none if it has no label in the metrics.
    * @param isWhole with what workers said of their failures: for holders of a token
    */
   historyOf(service: Buffer, since: number, isWhole: boolean): Omit<ServiceHistory, 'startedAt'>;

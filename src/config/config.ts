@@ -18,7 +18,7 @@ export interface CurveConfig {
 /** What the bearer of a token may do over HTTP: read; read and change; send requests to services. */
 export type TokenRole = 'read' | 'operate' | 'request';
 
-/** One of `http.tokens`. */
+/** An entry of `http.tokens`. */
 export interface TokenConfig {
   /** Who acted, in events; for `request`, the identity `token:NAME`. */
   readonly name: string;
@@ -56,7 +56,7 @@ export const TRANSPORTS = ['zmtp', 'libzmq'] as const;
 
 export type TransportName = (typeof TRANSPORTS)[number];
 
-/** One listener, in full. */
+/** A listener, in full. */
 export interface ListenerConfig {
   /** `tcp://host:port` or `ipc://path`. */
   readonly endpoint: string;

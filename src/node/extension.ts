@@ -31,7 +31,7 @@ export interface Extension {
   readonly name: ExtensionName;
   /** Attached before the store of durable requests is opened, and closed after it. */
   readonly isFirst?: boolean;
-  /** Its events, and what the log says of each. */
+  /** The events of the extension, and what the log says of each. */
   readonly lines?: Lines;
   /**
    * For `majordomo doctor`: whether it would work.
@@ -50,8 +50,8 @@ export interface Extension {
   /** Opens the store of durable requests in place of a file. @throws the store's errors */
   readonly openStore?: (deps: TitanicDeps) => Promise<TitanicHost>;
   /**
-   * Its resources over HTTP, also where it is not wanted: they say so. Called only if HTTP is on, and
-   * before `attach`.
+   * Makes the routes of the extension over HTTP, also where it is not wanted: they say so. Called only
+   * if HTTP is on, and before `attach`.
    */
   readonly routes?: (config: Config) => Promise<(pace: Pace) => readonly Route[]>;
   /** What its own peers may do, which are in this process, at a listener that only they use. */
@@ -88,9 +88,9 @@ export interface Host {
 
 /** An extension that is attached to a node. */
 export interface Attached {
-  /** Its turns in the broker's loop, after the broker's own, on every node. */
+  /** The extension's turns in the broker's loop, after the broker's own, on every node. */
   readonly turns?: Companion;
-  /** Its turns, if it serves where the broker does: in a pair, on the active node only. */
+  /** The turns of an extension that serves where the broker does: in a pair, on the active node only. */
   readonly served?: ServedPart;
   /** Where it listens itself. */
   readonly listens?: {
@@ -102,14 +102,14 @@ export interface Attached {
   };
   /** Carries listeners of the broker. */
   readonly transport?: { readonly name: TransportName; readonly open: OpenRouter };
-  /** Its peers in this process: see `Extension.inner`. */
+  /** Carries the peers of the extension in this process: see `Extension.inner`. */
   readonly inner?: OpenRouter;
   readonly metrics?: MetricsPart;
   /** Told of each step of a plain request; `null`: not now. */
   readonly trace?: RequestTrace | null;
   /** Why this node serves worse than it should. */
   readonly degraded?: readonly Reason[];
-  /** Of the section of the configuration in which its own `listen` is. */
+  /** The secret keys of the section of the configuration in which its own `listen` is. */
   readonly keyed?: Renewal;
   /** Opens its sockets. Called before clients are served, and after the pair was started. */
   open?(): Promise<void>;

@@ -20,7 +20,7 @@ export class NodeHealth implements TitanicEvents {
   ofExtensions: () => readonly Reason[] = () => [];
   /** Why the database cannot be reached; `null`: it can, or there is none. */
   #storeAway: Reason | null = null;
-  /** This broker has no session with the database. */
+  /** Why this broker has no session with the database; `null`: it has one, or needs none. */
   #noSession: Reason | null = null;
   /** The log of the store file grows. */
   #logHeld: Reason | null = null;

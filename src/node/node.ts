@@ -1,5 +1,5 @@
 /**
- * One node: the broker, and beside it HTTP, durable requests, the pair, and extensions. What is started
+ * A node: the broker, and beside it HTTP, durable requests, the pair, and extensions. What is started
  * first is closed last, also after a start that failed half-way; the broker's own listeners are closed
  * before all of them.
  */
@@ -213,7 +213,7 @@ export class Node implements Host {
     return this.#stored;
   }
 
-  /** Those of the log, over HTTP and for extensions. */
+  /** Passes each event to HTTP's feed, to the time series and to extensions. */
   readonly #watched: EventSink<NamedEvent> = {
     emit: (event) => {
       if (this.config.http.listen !== 'off') {
@@ -443,12 +443,12 @@ export class Node implements Host {
 
   // ---------------------------------------------------------------- while it runs
 
-  /** Its endpoints, in the order of the configuration, ports filled in. */
+  /** The broker's endpoints, in the order of the configuration, ports filled in. */
   get endpoints(): readonly string[] {
     return this.#endpoints;
   }
 
-  /** Its HTTP address; `null`: none. */
+  /** The HTTP address; `null`: none. */
   get http(): string | null {
     return this.#http?.url ?? null;
   }

@@ -1,5 +1,5 @@
 /**
- * One node of a pair: connects the `bstar` machine, replication, the epoch file and the link with
+ * A node of a pair: connects the `bstar` machine, replication, the epoch file and the link with
  * the broker and Titanic. Only this file knows all of them.
  */
 import type { Broker } from '../broker/broker.js';
@@ -182,7 +182,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
   }
 
-  /** It has merged what its peer has, which has acknowledged nothing since. */
+  /** Notes the epoch once this node has merged what its peer has, which has acknowledged nothing since. */
   #reportWhole(): void {
     const { state, progress, epoch } = this.machine.facts;
     if (state !== 'active' || !HAS_ALL.includes(progress) || epoch === this.#wholeEpoch) return;

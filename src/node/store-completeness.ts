@@ -10,7 +10,7 @@ export const WHOLE_FILE = 'bstar.whole';
 
 export type StoreCompleteness =
   | { readonly kind: 'standalone' }
-  /** It was the last active node as far as it knows, and had everything of its peer. */
+  /** The node was active last as far as it knows, and had everything of its peer. */
   | { readonly kind: 'whole'; readonly epoch: number }
   | { readonly kind: 'lacking'; readonly epoch: number; readonly why: string };
 

@@ -244,7 +244,7 @@ export function Banner(): VNode {
   );
 }
 
-/** One line for all problems, which opens them: on a narrow screen, or if there are many. */
+/** A line for all problems, which opens them: on a narrow screen, or if there are many. */
 function FoldButton(given: { shown: readonly Trouble[]; isOpen: Signal<boolean> }): VNode {
   const { shown, isOpen } = given;
   const [only] = shown.length === 1 ? shown : [];

@@ -217,7 +217,7 @@ class AsyncJob:
         await self._client._run(jobs.close(self.uuid))
 
     async def cancel(self) -> None:
-        """As ``close()``."""
+        """Does the same as ``close()``."""
         await self.close()
 
 

@@ -40,7 +40,7 @@ DIAL_PATIENCE = 1.0
 
 
 class Line:
-    """One connection to one end point."""
+    """A connection to one end point."""
 
     def __init__(self, endpoint: int, dial: "Callable[[Line], Link]", until: float, settings: Settings) -> None:
         self.endpoint = endpoint
@@ -276,7 +276,7 @@ class ClientCore:
         return min(pause, self._turns.heartbeat / 2) if self._turns.heartbeat else pause
 
     def _take_off(self, call: Call) -> Optional[Line]:
-        """It no longer waits for an answer of the line that it is out on."""
+        """Takes a request off the line on which it waits for an answer; None: it is on none."""
         line = self._line_of.pop(call.id, None)
         if line is not None:
             del line.out[call.id]

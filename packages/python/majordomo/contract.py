@@ -82,7 +82,7 @@ def _check_schema(place: str, value: object) -> None:
 
 
 def _json(value: object, levels: int) -> str:
-    """As JSON.stringify writes objects with sorted keys."""
+    """The JSON of a value, as JSON.stringify writes objects with sorted keys."""
     if isinstance(value, (Mapping, list, tuple)) and levels == 0:
         raise wrong("contract", f"may be at most {_LEVELS_MAX} levels deep")
     if isinstance(value, Mapping):

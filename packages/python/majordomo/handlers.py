@@ -409,7 +409,7 @@ def failure_of(error: BaseException, expose_errors: bool) -> Failure:
 
 
 def _code_of(error: BaseException) -> str:
-    """Its ``code`` if that is a name, else that of its class, as in the TypeScript SDK."""
+    """The ``code`` of an error if that is a name, else the name of its class, as in the TypeScript SDK."""
     kind = type(error)
     code: Any = getattr(error, "code", None) if issubclass(kind, Exception) and not issubclass(kind, ServiceError) else None
     return _cut(code if issubclass(type(code), str) and is_failure_code(code) else kind.__name__)

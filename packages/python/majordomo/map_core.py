@@ -54,7 +54,7 @@ class Sink(Protocol):
     def changed(self, key: bytes, value: Optional[bytes]) -> None: ...
     def lost(self, reason: str) -> None: ...
     def failed(self, error: MajordomoError) -> None:
-        """It has ended."""
+        """The map has ended, with this error."""
 
 
 class MapCore:

@@ -366,7 +366,7 @@ class Worker:
             self._begin(*self._held.popleft())
 
     def _forget_held(self, session: "Session") -> None:
-        """Their registration has ended: the broker gives them to others."""
+        """Drops the held requests of an ended registration: the broker gives them to others."""
         self._held = collections.deque(each for each in self._held if each[0] is not session)
 
 

@@ -58,7 +58,7 @@ class Failure(NamedTuple):
 
 
 class Task:
-    """One request that the worker was given, and the registration that it came by."""
+    """A request that the worker was given, and the registration that it came by."""
 
     def __init__(self, command: wire.Command, registration: int) -> None:
         self.client = command.client
@@ -79,7 +79,7 @@ class Sink(Protocol):
     def cancel(self, token: bytes) -> None:
         """Nobody waits for the answer to the request with this token any more."""
     def is_full(self) -> bool:
-        """As many handlers run of its requests, of any registration, as may."""
+        """Whether as many handlers run of its requests, of any registration, as may."""
     def confirmed(self) -> None: ...
     def lost(self, reason: str) -> None: ...
 

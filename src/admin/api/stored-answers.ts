@@ -201,7 +201,7 @@ export const StoredCounts = object({
   services: listOf(object({ service: text(), ...states }), 'The first thousand services, by name.'),
 });
 
-/** None on a node that is not active. */
+/** A schedule of durable requests; a node that is not active lists none. */
 export const Schedule = object({
   uuid,
   name: orNull(text(), 'Null without a token.'),
@@ -232,7 +232,7 @@ export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 const SCANNED =
   'How many durable requests were examined for this answer: of dead ones with `state` dead, otherwise of all.';
 
-/** Of a page of what a filter finds. */
+/** The field `scanned` of an answer about what a filter finds. */
 export const scanned = count(SCANNED);
 
 const groupFilter = object(

@@ -77,7 +77,7 @@ export interface Known {
 
 /** What has become of the secrets that were valid before. */
 interface Replaced {
-  /** Those that are no longer valid, or may do something else. */
+  /** Secrets that are no longer valid, or may do something else. */
   readonly gone: ReadonlySet<Known>;
   /** The names of tokens that are still there, with other secrets or another role. */
   readonly renewed: readonly string[];

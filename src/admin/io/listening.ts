@@ -15,7 +15,7 @@ export interface Listening {
   readonly url: string;
   /** Only this machine can reach it. */
   readonly isLocal: boolean;
-  /** It has a network address, which the host name of a web page can resolve to. */
+  /** Whether it has a network address, which the host name of a web page can resolve to. */
   readonly hasAddress: boolean;
 }
 

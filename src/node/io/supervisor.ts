@@ -17,7 +17,7 @@ import type { Log } from '../../admin/log/log.js';
 export interface Pulse {
   /** Calls `then` at the end of a turn that begins after this call. */
   afterTurn(then: () => void): void;
-  /** One line for `systemctl status`. */
+  /** Returns a line for `systemctl status`. */
   summary(): string;
 }
 

@@ -1,4 +1,4 @@
-/** One service: its state in a sentence, why it fails, its dead requests, its charts, workers and contracts. */
+/** A service: its state in a sentence, why it fails, its dead requests, its charts, workers and contracts. */
 import type { VNode } from 'preact';
 
 import type { Service, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
