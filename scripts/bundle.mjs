@@ -42,7 +42,7 @@ const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'upl
 /** What uPlot offers beside lines, which the charts of the page do not use. */
 const UNUSED_OF_UPLOT = /^\s*(uPlot\.join *= join|\(paths\.(stepped|bars|spline) *= *\w+\));$/gm;
 
-/** Without the statements that name it, the bundler leaves it out: a twentieth of the page. */
+/** Removes the statements that name what is unused, so that the bundler leaves it out: a twentieth of the page. */
 const LINES_ONLY = {
   name: 'lines-only',
   transform(code, path) {

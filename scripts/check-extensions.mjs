@@ -51,7 +51,7 @@ function check(without, title) {
   process.stdout.write(`${title}: the sources compile\n`);
 }
 
-/** On what `build:test` has compiled. */
+/** Runs tests without any extension, on what `build:test` has compiled. */
 function testWithoutAny() {
   const title = 'tests without any extension';
   const tree = treeOf(title);

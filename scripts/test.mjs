@@ -34,7 +34,7 @@ const BUILT = join(ROOT, 'build');
 const NODE_OPTIONS = ['--enable-source-maps', '--no-warnings'];
 const JEST = join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
 
-/** Their processes, sockets and timers depend on how much of the machine they get. */
+/** Suites whose processes, sockets and timers depend on how much of the machine they get. */
 const REAL_TIME = new Set([
   'browser',
   'disk',
@@ -55,7 +55,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const flaky = [];
 
 const MEMORY = '/dev/shm';
-/** More than the stores and clusters of a run together need, beside its processes. */
+/** Bytes: more than the stores and clusters of a run together need, beside its processes. */
 const FREE_BYTES = 6 * 2 ** 30;
 
 /** Ends with this process, also where that is killed. */

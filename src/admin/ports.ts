@@ -35,7 +35,7 @@ export interface ListQuery {
   readonly cursor: string | null;
   /** Maximum number of items. */
   readonly limit: number;
-  /** Only this service: the bytes of its name. */
+  /** The bytes of the name of the only service; `null`: all services. */
   readonly service: Buffer | null;
   readonly state: string | null;
 }

@@ -26,9 +26,9 @@ export interface TokenConfig {
   /** Either this or `tokenFile`; two secrets while one takes the place of the other. */
   readonly token: string | readonly string[] | null;
   readonly tokenFile: string | null;
-  /** For `request`: globs over the services that it may request. */
+  /** Globs over the services that a token with the role `request` may request. */
   readonly client: readonly string[];
-  /** For `request`: a name from `limits.quotas`; `null`: `limits.perPeer`. */
+  /** The quota of the role `request`: a name from `limits.quotas`; `null`: `limits.perPeer`. */
   readonly quota: string | null;
 }
 

@@ -115,7 +115,7 @@ export function keyPaths(schema: z.core.$ZodType, path = ''): string[] {
 interface Expecting {
   /** Words among which the nearest one is named. */
   readonly words?: readonly string[];
-  /** Nothing is shown of the value. */
+  /** Whether nothing is shown of the value. */
   readonly isSecret?: boolean;
   /** Text that YAML may take for something else. */
   readonly isText?: boolean;

@@ -3,7 +3,7 @@ import { keyPaths } from './kinds.js';
 import { SCHEMA } from './schema.js';
 import { pathText, type Path } from './tree.js';
 
-/** More are no help. */
+/** The most namesakes that help. */
 const NAMESAKES_MAX = 2;
 const KEYS = keyPaths(SCHEMA).map((path) => ({ path, name: plainName(path) }));
 

@@ -34,7 +34,7 @@ export interface Extension {
   /** The events of the extension, and what the log says of each. */
   readonly lines?: Lines;
   /**
-   * For `majordomo doctor`: whether it would work.
+   * Finds out, for `majordomo doctor`, whether it would work.
    * @param file of the configuration; `null`: there is none
    * @param served whether a broker answers at the listeners of this configuration
    */
@@ -45,7 +45,7 @@ export interface Extension {
   ) => Promise<readonly Finding[]>;
   /** Ports that it opens for peers, each with `limits.connections`. */
   readonly ports?: number;
-  /** For commands: the store in a database. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
+  /** The store in a database, for commands. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
   readonly database?: (config: StoreConfig) => Promise<DatabaseTool>;
   /** Opens the store of durable requests in place of a file. @throws the store's errors */
   readonly openStore?: (deps: TitanicDeps) => Promise<TitanicHost>;
@@ -92,7 +92,7 @@ export interface Attached {
   readonly turns?: Companion;
   /** The turns of an extension that serves where the broker does: in a pair, on the active node only. */
   readonly served?: ServedPart;
-  /** Where it listens itself. */
+  /** Where the extension listens itself. */
   readonly listens?: {
     /** In `mmi.broker`, and in the line of the log that says that the node is ready. */
     readonly as: 'events' | 'map';
@@ -113,7 +113,7 @@ export interface Attached {
   readonly keyed?: Renewal;
   /** Opens its sockets. Called before clients are served, and after the pair was started. */
   open?(): Promise<void>;
-  /** Each event of the node. */
+  /** Takes each event of the node. */
   emit?(event: NamedEvent): void;
   /** What can change while the node runs has changed. */
   reconfigure?(config: Config): void;

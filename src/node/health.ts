@@ -62,7 +62,7 @@ export class NodeHealth implements TitanicEvents {
     }
   }
 
-  /** Without what follows: a lost store renews no session, and takes nothing without one. */
+  /** Reasons of the store, without what follows: a lost store renews no session, and takes nothing without one. */
   get #ofStore(): readonly Reason[] {
     const cause = this.#storeAway ?? this.#noSession;
     const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';

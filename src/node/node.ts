@@ -61,7 +61,7 @@ const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as 
 
 export interface NodeOrder {
   readonly loaded: Pick<Loaded, 'config' | 'file'>;
-  /** In the order in which they are attached. */
+  /** The extensions, in the order in which they are attached. */
   readonly extensions: readonly Extension[];
   /** Allows a store other than the one that the data directory remembers. */
   readonly isNewStore: boolean;
@@ -333,7 +333,7 @@ export class Node implements Host {
     return tee<PairEvent>(this.events, this.refusals, ...view);
   }
 
-  /** From here on the machines beside the broker run; those of a pair once it says so. */
+  /** Starts the machines beside the broker; those of a pair run once it says so. */
   async #startTurns(): Promise<void> {
     const { config, dataDir, broker, loop, keys } = this;
     const served = this.#attached.flatMap((each) => each.served ?? []);
@@ -522,7 +522,7 @@ export class Node implements Host {
     await this.#transport?.close(LINGER_MS);
   }
 
-  /** After a start that failed. */
+  /** Ends a node whose start failed. */
   async abandon(): Promise<void> {
     this.loop.stop();
     this.#authorising?.close();

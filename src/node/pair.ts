@@ -30,8 +30,8 @@ export interface EpochStore {
   /** @param done called once it is on disk, never within the call */
   persist(state: Persisted, done: () => void): void;
   /**
-   * In this epoch, in which it is active, this node has had everything that its peer had. Called
-   * once for each.
+   * Notes that in this epoch, in which it is active, this node has had everything that its peer had.
+   * Called once for each.
    */
   whole(epoch: number): void;
 }

@@ -18,7 +18,7 @@ type Grade = 'good' | 'warn' | 'bad' | 'quiet';
 interface Trouble {
   readonly grade: Grade;
   readonly title: string;
-  /** With `…` where the name of a service stands. */
+  /** The text, with `…` where the name of a service stands. */
   readonly text: string;
   readonly service?: string;
   /** URL of the page of the other node, which serves; `null`: not known. */

@@ -26,7 +26,7 @@ interface Part {
   readonly bytes: number;
   /** The content of the part; only its beginning, if the answer was cut in it. */
   readonly data: Uint8Array;
-  /** Where it ends in the whole. */
+  /** Where the part ends in the whole. */
   readonly end: number;
 }
 

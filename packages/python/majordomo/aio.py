@@ -222,7 +222,7 @@ class AsyncJob:
 
 
 def _on(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *arguments: Any) -> None:
-    """From the engine's thread."""
+    """Calls a function in the loop, from the engine's thread."""
     try:
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:

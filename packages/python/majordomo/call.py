@@ -102,7 +102,7 @@ class Call:
         return True
 
     def refused(self, answer_to: int) -> None:
-        """Nobody has got this attempt, modulo 256."""
+        """Forgets an attempt, modulo 256, that nobody has got."""
         self.out = [each for each in self.out if each[1] & 255 != answer_to]
 
     def take_back(self, kept: int = 0) -> None:

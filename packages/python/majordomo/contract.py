@@ -34,7 +34,7 @@ def contracts_of(given: object, services: Container[bytes]) -> "dict[bytes, byte
 
 
 def contract_frame(given: object) -> bytes:
-    """Empty: there is none. Equal contracts have equal bytes, also those of the TypeScript SDK. Raises OptionError."""
+    """The bytes of a contract, equal for equal ones, also in the TypeScript SDK; empty: none. Raises OptionError."""
     if given is None or given == {}:
         return b""
     if not isinstance(given, Mapping):

@@ -87,7 +87,7 @@ class FreelanceCore:
         self._try(race, now)
 
     def abandon(self, call: Call, kept: int = 0) -> None:
-        """Nobody waits for it any more, after the answer to the attempt ``kept``, if there is one."""
+        """Forgets a call for which nobody waits any more, after the answer to the attempt ``kept``, if any."""
         call.take_back(kept)
         self._races.pop(call.id, None)
 

@@ -225,14 +225,14 @@ class _Process:
         return self._connection.recv()
 
     def dismiss(self, at_once: bool) -> None:
-        """Lets it end, which ``end`` waits for."""
+        """Lets the process end, which ``end`` waits for."""
         if at_once:
             self._process.kill()
         else:
             self._connection.close()
 
     def end(self) -> int:
-        """Waits for its end. Returns its exit status; a signal is a negative number."""
+        """Waits for the end of the process. Returns its exit status; a signal is a negative number."""
         self._process.join(_END_PATIENCE)
         self._process.kill()
         self._process.join()

@@ -103,7 +103,7 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
 
 def ready(version: int, service: bytes, credit: Optional[int], options: Mapping[str, Any],
           contract: bytes = b"") -> list[bytes]:
-    """READY. Options and a contract are sent only with a credit."""
+    """Makes a READY. Options and a contract are sent only with a credit."""
     frames = [READY, service]
     if credit is not None:
         frames.append(str(credit).encode())
@@ -132,7 +132,7 @@ def parse_number(given: bytes) -> Optional[int]:
 
 
 def parse_headers(frame: bytes) -> Mapping[str, str]:
-    """Empty if there are none, or if another program sent something else."""
+    """Parses headers; empty if there are none, or if another program sent something else."""
     if not frame or len(frame) > HEADERS_BYTES_MAX:
         return {}
     try:

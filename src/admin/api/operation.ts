@@ -30,7 +30,7 @@ export interface Operation {
   readonly bytes?: string;
   /** The answer with status 200. */
   readonly answer: Described;
-  /** Others, by status: an answer, or the description of an error. */
+  /** Answers with another status: an answer, or the description of an error. */
   readonly others?: Readonly<Record<number, Described | string>>;
 }
 

@@ -39,7 +39,7 @@ const whose = {
 };
 const encoding = z.enum(['utf8', 'base64']);
 
-/** By type of value; the others are whole numbers. */
+/** Schemas by type of value; other types are whole numbers. */
 const SCHEMAS: Readonly<Record<string, (min: number, max: number) => z.ZodType>> = {
   wallTime: () => moment(),
   flag: () => flag(),

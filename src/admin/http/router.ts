@@ -11,7 +11,7 @@ export interface Match {
 export interface Found {
   /** `null`: the path does not have this method. */
   readonly match: Match | null;
-  /** For the `Allow` header. */
+  /** The methods of the path, for the `Allow` header. */
   readonly methods: readonly string[];
 }
 

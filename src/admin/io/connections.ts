@@ -15,7 +15,7 @@ export interface ConnectionsOptions {
   readonly max: number;
   /** Open connections of one address, or of one token. */
   readonly ofGroupMax: number;
-  /** So many need none of the shared descriptors. */
+  /** How many connections need none of the shared descriptors. */
   readonly own: number;
   /** `null`: there are none. */
   readonly descriptors: Descriptors | null;

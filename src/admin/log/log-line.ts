@@ -29,7 +29,7 @@ export type LinesOf<Event extends NamedEvent> = {
   readonly [Name in Event['name']]: (event: Extract<Event, { readonly name: Name }>) => Line;
 };
 
-/** Such tables, of any machines. */
+/** The tables of lines of any machines. */
 export type Lines = Readonly<Record<string, (event: never) => Line>>;
 
 /** @param event of a machine whose table is among them */

@@ -8,7 +8,7 @@ export interface Column<Item> {
   readonly cell: (item: Item) => string;
   /** Whether the cells are numbers, which are aligned at the right. */
   readonly right?: boolean;
-  /** On a narrow terminal it is left out, those with the lowest number first; absent: it stays. */
+  /** The turn in which a narrow terminal leaves the column out, the lowest number first; absent: it stays. */
   readonly drop?: number;
   /** Cuts this column, which stays, to the cells that are left; below this width, others are left out first. */
   readonly cut?: number;
@@ -17,7 +17,7 @@ export interface Column<Item> {
 /** What a terminal says of itself that a serial line or a container has left unset. */
 const COLUMNS = 80;
 const GAP = 2;
-/** Where no width is given, a longer cell moves the rest of its own line only. */
+/** The widest column where no width is given: a longer cell moves the rest of its own line only. */
 const ALIGNED_CELLS_MAX = 40;
 const PRINTABLE_ASCII = /^[ -~]*$/;
 /** Characters that take two cells of a terminal, and those that take none. */

@@ -63,8 +63,8 @@ function checked(token: string, place: string, note = ''): FoundToken {
 }
 
 /**
- * From the configuration or its data directory. A user who cannot read that can still read over
- * loopback.
+ * Finds the token of the configuration or of its data directory. A user who cannot read that can still
+ * read over loopback.
  */
 export async function localToken({ http, node }: Config): Promise<FoundToken> {
   const [own] = secretsOf(http.token);

@@ -36,7 +36,7 @@ export function addAdminOptions(command: Command): Command {
   return addCurveOptions(addAdminOnly(command));
 }
 
-/** As `addAdminOptions`, for commands that already have the options for keys. */
+/** Does what `addAdminOptions` does, for commands that already have the options for keys. */
 export function addAdminOnly(command: Command): Command {
   return addConfigOptions(addContextOption(command))
     .option(

@@ -42,7 +42,7 @@ export function keyRemedy(curve: CurveClientKeys | undefined, right: 'client' | 
   );
 }
 
-/** Another possible reason if no broker answers. */
+/** Says another possible reason why no broker answers; empty without keys. */
 export function keyHint(curve: CurveClientKeys | undefined): string {
   return curve === undefined ? '' : " (or --curve-server-key is not that broker's)";
 }

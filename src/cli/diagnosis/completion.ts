@@ -97,7 +97,7 @@ const SCRIPTS: Readonly<Record<Shell, (places: readonly CommandPath[]) => string
   fish,
 };
 
-/** In single quotes, which all three shells understand. */
+/** Puts a text in single quotes, which all three shells understand. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -156,7 +156,7 @@ function kindOf({ kind, partner }: Facts): (readonly [name: string, value: strin
   ];
 }
 
-/** Until when it is not given to a worker; nothing once that is over. */
+/** Says until when a request is not given to a worker; nothing once that is over. */
 function delayOf({ notBefore }: Facts, now: number): (readonly [name: string, value: string])[] {
   return Date.parse(String(notBefore)) > now ? [['not before', timeOf(notBefore, now)]] : [];
 }
@@ -240,7 +240,7 @@ function tookText(delivery: Facts): string {
   return isRetry(delivery) || Number.isNaN(tookMs) ? '-' : `${tookMs} ms`;
 }
 
-/** By an operator: no delivery to a worker. */
+/** Whether an operator retried the request: it was no delivery to a worker. */
 function isRetry({ worker }: Facts): boolean {
   return worker === '';
 }

@@ -20,7 +20,7 @@ const PROBLEM_CHARACTERS_MAX = 200;
 /** Keywords of what contains the place where something is wrong, which has an error of its own. */
 const CONTAINERS = new Set(['properties', 'items', 'prefixItems', 'additionalProperties', '$ref']);
 
-/** By `$schema`, without its scheme and an empty fragment. */
+/** The drafts by `$schema`, without its scheme and an empty fragment. */
 const DIALECTS: ReadonlyMap<string, SchemaDraft> = new Map([
   ['json-schema.org/draft-04/schema', '4'],
   ['json-schema.org/draft-07/schema', '7'],

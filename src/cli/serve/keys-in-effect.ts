@@ -100,7 +100,7 @@ function globsShown(globs: readonly string[]): string {
   return globs.includes('*') ? 'everything' : globs.join(', ');
 }
 
-/** By the name of the quota; `perPeer` is the one for everybody else. */
+/** The quotas by name; `perPeer` is the one for everybody else. */
 export function quotasShown(config: Config): Readonly<Record<string, unknown>> {
   const names = Object.keys(config.limits.quotas);
   const shown = [null, ...names].map((name) => [name ?? 'perPeer', numbersOf(config, name)]);

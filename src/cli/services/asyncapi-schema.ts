@@ -57,7 +57,7 @@ const SCHEMA = new Set(
 );
 const SCHEMAS = new Set(['allOf', 'anyOf', 'oneOf']);
 const MAPS = new Set(['properties', 'patternProperties', 'definitions', '$defs']);
-/** Without a meaning here, or with another: `schema` is a schema in another format. */
+/** Keywords without a meaning here, or with another: `schema` is a schema in another format. */
 const SILENT = new Set(['$schema', '$id', 'schema', 'schemaFormat', 'externalDocs']);
 
 class Copy {

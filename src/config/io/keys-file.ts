@@ -36,9 +36,9 @@ export interface KeyEntry extends Grants {
   readonly name: string;
   /** The public key; two while it is being replaced. */
   readonly publicKeys: readonly Buffer[];
-  /** May connect as the other node of the pair. */
+  /** Whether the keys may connect as the other node of the pair. */
   readonly peer: boolean;
-  /** May read and close what other keys stored. */
+  /** Whether the keys may read and close what other keys stored. */
   readonly operator: boolean;
   /** The name of its quota in `limits.quotas`. */
   readonly quota: string | null;

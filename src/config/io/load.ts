@@ -71,7 +71,7 @@ export function loadConfig(options: LoadOptions = {}): Loaded {
   return { config, file: options.file ?? null, written, warnings };
 }
 
-/** More than a file has bytes. */
+/** A number of columns that is more than a file has bytes. */
 const COLUMNS_MAX = 2 ** 21;
 
 /**

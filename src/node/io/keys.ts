@@ -51,7 +51,7 @@ class KeysFile {
   readonly #file: string;
   readonly #log: Log;
   #quotas: readonly string[];
-  /** By the public key, in hexadecimal. */
+  /** The known keys by public key, in hexadecimal. */
   #known = new Map<string, Known>();
   #byName = new Map<string, Known>();
   /** The file's state when it was read, and at the last check. */
@@ -112,7 +112,7 @@ class KeysFile {
     return isDue;
   }
 
-  /** Before reading: a change during the read is found by the next check. */
+  /** Notes the file's state before reading: a change during the read is found by the next check. */
   #noteState(): void {
     try {
       this.#readState = shown(statSync(this.#file));
@@ -213,7 +213,7 @@ export class Keys {
   readonly #files = new Map<string, KeysFile>();
   readonly #log: Log;
   #quotas: readonly string[];
-  /** By the index of the listener. */
+  /** The keys file of each listener, by its index. */
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
   elsewhere: Elsewhere | null = null;
@@ -295,7 +295,7 @@ export class Keys {
     return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
   }
 
-  /** Each is reported once, until it is corrected. */
+  /** Warns of each shared name once, until it is corrected. */
   #warnOfSharedNames(): void {
     const files = new Set(this.#ofListener.filter((keys) => keys !== undefined));
     const problems = sharedNames([...files].map(({ entries }) => entries));

@@ -111,7 +111,7 @@ class Messages {
     this.#log = log;
   }
 
-  /** Each message is a list of assignments. */
+  /** Sends a message, which is a list of assignments. */
   send(...assignments: readonly string[]): void {
     this.#helper ??= this.#start();
     const { stdin } = this.#helper;

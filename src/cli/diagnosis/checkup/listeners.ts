@@ -85,7 +85,7 @@ export async function peerListener(
 }
 
 /**
- * Any other listener of the node.
+ * The findings for any other listener of the node.
  * @param name of the finding
  * @param key of the configuration that has it
  * @param served as for `peerListener`

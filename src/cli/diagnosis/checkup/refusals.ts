@@ -39,7 +39,7 @@ const FRAMES = 'docs/protocol.md has every message, docs/languages programs that
 const RIGHTS = 'give its key the right in the keys file, or its listener the role in allow';
 const SLOW = 'let it read faster, or ask for less';
 
-/** By event; where its `kind` or `reason` decides, by that, too. */
+/** What to do, by event; where its `kind` or `reason` decides, by that, too. */
 const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>>>> = {
   'connection.rejected': CONNECTIONS,
   'ha.rejected': CONNECTIONS,

@@ -47,7 +47,7 @@ export function bodyOf({ size }: LoadPlan): Buffer {
   return Buffer.alloc(size, 'x');
 }
 
-/** In turns. There is always one. */
+/** Takes the items in turns; there is always one. */
 export function nth<Item>(items: readonly Item[], n: number): Item {
   return items[n % items.length] as Item;
 }

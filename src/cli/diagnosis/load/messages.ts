@@ -19,7 +19,7 @@ export interface LoadPlan {
   readonly keys: { readonly curve?: CurveClientKeys };
   /** A unique name, so that only the bench's own workers answer. */
   readonly service: string;
-  /** Only of echo and fleet. */
+  /** The number of workers, only of echo and fleet. */
   readonly workers: number;
   /** Credit of each worker. */
   readonly concurrency: number;
@@ -73,7 +73,7 @@ export async function received(): Promise<LoadPlan> {
   );
 }
 
-/** To the command. */
+/** Sends a message to the command. */
 export function send(message: FromPart): void {
   process.send?.(message);
 }
