@@ -94,7 +94,7 @@ export interface Attached {
   readonly served?: ServedPart;
   /** Where the extension listens itself. */
   readonly listens?: {
-    /** In `mmi.broker`, and in the line of the log that says that the node is ready. */
+    /** The name in `mmi.broker`, and in the line of the log that says that the node is ready. */
     readonly as: 'events' | 'map';
     readonly shown: string;
     /** `null`: not yet. */

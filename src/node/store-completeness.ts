@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { EPOCH_FILE, EpochFile } from '../bstar/io/epoch-file.js';
 import { readWholeEpoch } from '../bstar/io/whole-epoch.js';
 
-/** Beside the pair's epoch. */
+/** The file beside the pair's epoch. */
 export const WHOLE_FILE = 'bstar.whole';
 
 export type StoreCompleteness =

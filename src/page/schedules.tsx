@@ -87,7 +87,7 @@ const COLUMNS: readonly Column<Schedule>[] = [
   },
 ];
 
-/** Nothing while there are no schedules. */
+/** A card of the schedules; nothing while there are none. */
 export function Schedules(): VNode | null {
   const { answer, error } = usePolled(
     'schedules',

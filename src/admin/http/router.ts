@@ -20,7 +20,7 @@ interface Row {
   readonly segments: readonly string[];
 }
 
-/** No path of the table is longer, whatever its parameters. */
+/** The longest path: none of the table is longer, whatever its parameters. */
 const PATH_CHARACTERS_MAX = 2048;
 const PARAMETER = /^\{(\w+)\}$/;
 

@@ -15,9 +15,9 @@ export interface ProgramPlaces {
 }
 
 export class Places {
-  /** By address. */
+  /** The connections by address. */
   readonly #strangers: Connections;
-  /** By token. */
+  /** The connections by token. */
   readonly #programs: Connections;
 
   /** @param programs `null`: there are none */

@@ -8,7 +8,7 @@ export const METRIC_PREFIX = 'majordomo_';
 
 export interface Metric {
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** In this order: label → its values, or `null` for any. */
+  /** The labels in this order: label → its values, or `null` for any. */
   readonly labels: Readonly<Record<string, readonly string[] | null>>;
   /** A sentence that is also served with the metric. */
   readonly help: string;

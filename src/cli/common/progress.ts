@@ -20,7 +20,7 @@ export class Progress {
   };
 
   /**
-   * For work of unknown size.
+   * Shows the progress of work of unknown size.
    * @param examined of how many
    */
   count(done: number, examined: number | null = null): void {
@@ -31,7 +31,7 @@ export class Progress {
     this.say('');
   }
 
-  /** Any text. */
+  /** Shows any text. */
   say(text: string): void {
     if (!process.stderr.isTTY || text === this.#shown) return;
     this.#shown = text;

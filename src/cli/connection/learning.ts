@@ -27,7 +27,7 @@ const FOR_CLIENTS: AskedFor = { caRemedy: 'NODE_EXTRA_CA_CERTS', remedy: '' };
 export interface Asking {
   readonly timeoutMs: number;
   readonly curve: CurveClientKeys | undefined;
-  /** From `--admin-ca`. */
+  /** The file of `--admin-ca`. */
   readonly caFile: string | undefined;
 }
 

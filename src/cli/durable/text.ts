@@ -169,7 +169,7 @@ function attemptsText(history: Facts): string {
   return `${attemptsOf(history)}, ${printable(attemptsEver)} in total${retried}`;
 }
 
-/** After an attempt, or once it has ended, it is not known any more from when its time to live counted. */
+/** Says when a request expires. After an attempt or its end, it is not known from when its time to live counted. */
 function expiryOf({ state, attempts, notBefore, expiresAt }: Facts, now: number): string {
   const expires = timeOf(expiresAt, now);
   const ttlMs = Date.parse(String(expiresAt)) - Date.parse(String(notBefore));

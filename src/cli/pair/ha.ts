@@ -81,7 +81,7 @@ function text(status: Facts, width: number): string {
 const KEYS_DIFFER =
   'WARNING: the keys files of the two nodes differ: copy them from one node to the other';
 
-/** Only an active node knows whether its peer has everything. */
+/** Says why a node is not in sync: only an active node knows whether its peer has everything. */
 function outOfSync({ peer, role, state }: Facts): string {
   if (peer === null) return 'no peer';
   const isLed = role !== 'standalone' && state !== 'active';
