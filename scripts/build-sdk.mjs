@@ -22,7 +22,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COMPILED = join(ROOT, 'compiled');
 const PACKAGE = join(ROOT, 'packages/sdk');
 const TARGET = join(PACKAGE, 'dist');
-/** After that, a line ends where the code has a new one. */
+/** The characters after which a line ends where the code has a new one. */
 const LINE_CHARACTERS = 300;
 const KEPT = { class: true, function: false };
 
@@ -31,14 +31,14 @@ const entries = Object.keys(exports)
   .filter((path) => path !== './package.json')
   .map((path) => (path === '.' ? 'index' : path.slice(2)));
 
-/** In compiled/: a test broker is no part of the SDK's own room. */
+/** The source in compiled/: a test broker is no part of the SDK's own room. */
 const sourceOf = (name) => (name === 'testing' ? 'testing/testing' : `sdk/${name}`);
 const compiledEntry = (name) =>
   join(COMPILED, `${name === basename(THREAD) ? THREAD : sourceOf(name)}.js`);
 
 /** The program of a thread, which the SDK starts by its path beside its own code. */
 const THREAD = 'sdk/stream/shard-thread';
-/** Only CommonJS: it is large, and for tests alone. */
+/** The entry that is only CommonJS: it is large, and for tests alone. */
 const TESTING = 'testing';
 
 const TIMERS = fileURLToPath(new URL('sdk-timers.mjs', import.meta.url));
@@ -87,8 +87,8 @@ function withPlainExports(code) {
 }
 
 /**
- * With no more space than the code needs, in lines that are not long: Node prints the whole line of an error
- * that nobody catches.
+ * Writes code with no more space than it needs, in lines that are not long: Node prints the whole line of an
+ * error that nobody catches.
  */
 function compact(code) {
   const tokens = tokensOf(code);
@@ -106,7 +106,7 @@ function compact(code) {
   return `${compacted}\n`;
 }
 
-/** Each token, with the space and comments before it. */
+/** Lists the tokens, each with the space and comments before it. */
 function tokensOf(code) {
   const source = ts.createSourceFile('code.cjs', code, ts.ScriptTarget.ESNext, true);
   const tokens = [];

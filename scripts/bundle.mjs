@@ -42,7 +42,7 @@ const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'upl
 /** What uPlot offers beside lines, which the charts of the page do not use. */
 const UNUSED_OF_UPLOT = /^\s*(uPlot\.join *= join|\(paths\.(stepped|bars|spline) *= *\w+\));$/gm;
 
-/** Without the statements that name it, the bundler leaves it out: a twentieth of the page. */
+/** Removes the statements that name what is unused, so that the bundler leaves it out: a twentieth of the page. */
 const LINES_ONLY = {
   name: 'lines-only',
   transform(code, path) {
@@ -87,7 +87,7 @@ const LATER = {
 };
 const COMMON = 'common';
 const SQLITE = 'better-sqlite3';
-/** Its JavaScript, compiled ahead as well; what finds its binary stays in the package. */
+/** Bundles the JavaScript of SQLite, compiled ahead as well; what finds its binary stays in the package. */
 const sqlitePlugin = {
   name: 'sqlite',
   resolveId: (id) => (id === SQLITE ? `\0${SQLITE}` : null),
@@ -211,7 +211,7 @@ async function bundleProgram(name, input) {
   return output[0].fileName;
 }
 
-/** One byte for each character, in the file and in memory. */
+/** Escapes a text so that it has one byte for each character, in the file and in memory. */
 function ascii(text) {
   return text.replace(
     /[^\0-\x7f]/g,

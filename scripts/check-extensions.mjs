@@ -51,7 +51,7 @@ function check(without, title) {
   process.stdout.write(`${title}: the sources compile\n`);
 }
 
-/** On what `build:test` has compiled. */
+/** Runs tests without any extension, on what `build:test` has compiled. */
 function testWithoutAny() {
   const title = 'tests without any extension';
   const tree = treeOf(title);
@@ -86,7 +86,7 @@ function leaveOut(tree, names, suffix) {
   for (const name of names) rmSync(join(tree, FOLDER, name), { recursive: true });
 }
 
-/** Of the array: `name,` or `name(),`, or the last one without the comma. */
+/** Matches an entry of the array: `name,` or `name(),`, or the last one without the comma. */
 function entryOf(name) {
   return new RegExp(`\\b${name}(\\(\\))?(,|(?=\\s*\\]))`);
 }

@@ -34,7 +34,7 @@ export function writeDeclarations({ compiled, target, sources }) {
   }
 }
 
-/** By file: the statements and specifiers that the exports of `roots` need, with `true` for those exported. */
+/** The statements and specifiers that the exports of `roots` need, by file, with `true` for those exported. */
 function neededOf(program, roots, isOurs) {
   const checker = program.getTypeChecker();
   const needed = new Map();
@@ -57,7 +57,7 @@ function neededOf(program, roots, isOurs) {
       );
     }
   };
-  /** Also the statements through which a name comes here. */
+  /** Follows the statements through which a name comes here, too. */
   const follow = (symbol, isExported) => {
     need(symbol, isExported);
     if (symbol !== undefined && (symbol.flags & ts.SymbolFlags.Alias) !== 0) {

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** In the order of a run, fastest first; others follow by name. */
+/** The suites in the order of a run, fastest first; others follow by name. */
 const ORDER = [
   'unit',
   'machine',

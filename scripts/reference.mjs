@@ -212,7 +212,7 @@ function parametersOf({ parameters = [], typeParameters = [] }) {
   return list === '' ? '' : `\n\n${list}.`.replace(/\.\.$/, '.');
 }
 
-/** One item for each way to call a method, an accessor or a constructor. */
+/** Makes an item for each way to call a method, an accessor or a constructor. */
 function itemsOf(member) {
   const calls = member.getSignature === undefined ? member.signatures : [member.getSignature];
   let before;

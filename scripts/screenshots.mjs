@@ -40,7 +40,7 @@ async function freePort() {
   return port;
 }
 
-/** Without it, uuids are shortened and a request's history is not shown. */
+/** The token without which uuids are shortened and a request's history is not shown. */
 const TOKEN = 'token-of-the-screenshots';
 
 function node(name, role, directory, [own, peer]) {

@@ -60,7 +60,7 @@ function crash(options, cycles) {
   };
 }
 
-/** Each takes a minute or two; those of `--short`, a few seconds. */
+/** Runs that take a minute or two each; those of `--short`, a few seconds. */
 const TURNS = [
   simulate('', 2000),
   simulate('--pair', 200),

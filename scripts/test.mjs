@@ -34,7 +34,7 @@ const BUILT = join(ROOT, 'build');
 const NODE_OPTIONS = ['--enable-source-maps', '--no-warnings'];
 const JEST = join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
 
-/** Their processes, sockets and timers depend on how much of the machine they get. */
+/** Suites whose processes, sockets and timers depend on how much of the machine they get. */
 const REAL_TIME = new Set([
   'browser',
   'disk',
@@ -48,14 +48,14 @@ const REAL_TIME = new Set([
   'smoke',
 ]);
 
-/** They end the tests. */
+/** The signals that end the tests. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** The lines of this process. */
 const flaky = [];
 
 const MEMORY = '/dev/shm';
-/** More than the stores and clusters of a run together need, beside its processes. */
+/** Bytes: more than the stores and clusters of a run together need, beside its processes. */
 const FREE_BYTES = 6 * 2 ** 30;
 
 /** Ends with this process, also where that is killed. */

@@ -14,7 +14,7 @@ export type AdminEvent =
       readonly address: string | null;
     }
   | {
-      /** Such a request was refused: nothing was done. */
+      /** A request of an operator was refused: nothing was done. */
       readonly name: 'operator.refused';
       readonly who: string;
       readonly token: string;

@@ -35,7 +35,7 @@ export interface ListQuery {
   readonly cursor: string | null;
   /** Maximum number of items. */
   readonly limit: number;
-  /** Only this service: the bytes of its name. */
+  /** The bytes of the name of the only service; `null`: all services. */
   readonly service: Buffer | null;
   readonly state: string | null;
 }
@@ -49,7 +49,7 @@ export interface ClientQuery {
 
 /** A worker, with where it is. */
 export interface WorkerSeen extends WorkerStatus {
-  /** Its source address. */
+  /** The worker's source address. */
   readonly address: string;
 }
 
@@ -97,7 +97,7 @@ export interface TimeSeries {
   /** The kept samples from number `since` on. */
   samples(since: number): SampleBlock;
   /**
-   * The same for one service, every four seconds; none if it has no label in the metrics.
+   * Like `samples`, for one service, every four seconds; none if it has no label in the metrics.
    * @param isWhole with what workers said of their failures: for holders of a token
    */
   historyOf(service: Buffer, since: number, isWhole: boolean): Omit<ServiceHistory, 'startedAt'>;

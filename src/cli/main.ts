@@ -10,7 +10,7 @@ import { type Done, examples } from './common/options.js';
 import { guardOutput, terminalSafe } from './common/output.js';
 import { type Commands, type Entry, GROUPS, type HelpedProgram, type Program } from './program.js';
 
-/** Those of the kernel. */
+/** The commands of the kernel, without those of extensions. */
 const COMMANDS: Commands = {
   serve: ['serve', 'run the broker in the foreground', () => import('./serve/serve.js')],
   check: [

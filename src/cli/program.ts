@@ -32,7 +32,7 @@ export type Entry = readonly [
 export type Commands = Readonly<Record<string, Entry>>;
 
 export interface Program {
-  /** Of each extension that has any. */
+  /** The commands of each extension that has any. */
   readonly commands: readonly Commands[];
   readonly extensions: () => Promise<readonly Extension[]>;
 }

@@ -18,7 +18,7 @@ export interface CurveConfig {
 /** What the bearer of a token may do over HTTP: read; read and change; send requests to services. */
 export type TokenRole = 'read' | 'operate' | 'request';
 
-/** One of `http.tokens`. */
+/** An entry of `http.tokens`. */
 export interface TokenConfig {
   /** Who acted, in events; for `request`, the identity `token:NAME`. */
   readonly name: string;
@@ -26,9 +26,9 @@ export interface TokenConfig {
   /** Either this or `tokenFile`; two secrets while one takes the place of the other. */
   readonly token: string | readonly string[] | null;
   readonly tokenFile: string | null;
-  /** For `request`: globs over the services that it may request. */
+  /** Globs over the services that a token with the role `request` may request. */
   readonly client: readonly string[];
-  /** For `request`: a name from `limits.quotas`; `null`: `limits.perPeer`. */
+  /** The quota of the role `request`: a name from `limits.quotas`; `null`: `limits.perPeer`. */
   readonly quota: string | null;
 }
 
@@ -56,7 +56,7 @@ export const TRANSPORTS = ['zmtp', 'libzmq'] as const;
 
 export type TransportName = (typeof TRANSPORTS)[number];
 
-/** One listener, in full. */
+/** A listener, in full. */
 export interface ListenerConfig {
   /** `tcp://host:port` or `ipc://path`. */
   readonly endpoint: string;

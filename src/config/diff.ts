@@ -5,7 +5,7 @@ import { shown } from './explain.js';
 import type { Row } from './kinds.js';
 import { SECTIONS } from './schema.js';
 
-/** One key whose value has changed; secrets are masked. */
+/** A key whose value has changed; secrets are masked. */
 export interface Change {
   readonly key: string;
   readonly from: unknown;

@@ -34,7 +34,7 @@ function rowText(section: string, key: string, row: Row): string {
   return `- **\`${section}.${key}\`**: ${about} ${facts}`;
 }
 
-/** In docs/configuration.md: what is below is made from the schema. */
+/** A mark in docs/configuration.md: what is below is made from the schema. */
 const MARK =
   '<!-- From here to the end: made from src/config by scripts/generate-docs.mjs. Change it there. -->';
 

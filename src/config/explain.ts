@@ -3,7 +3,7 @@ import type { Config, TokenConfig } from './config.js';
 import { SECTIONS } from './schema.js';
 import { treeAt, type SourceKind, type Tree } from './tree.js';
 
-/** One key of the effective configuration. */
+/** A key of the effective configuration. */
 export interface Explained {
   /** `broker.heartbeatIntervalMs`. */
   readonly key: string;

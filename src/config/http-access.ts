@@ -11,7 +11,7 @@ import { broken, type Broken, rule, type Rule } from './rule.js';
 export const OWN_TOKEN = 'http.token';
 /** The name of the token that has a key of its own. */
 const READ_TOKEN = 'http.readToken';
-/** Before the name of a token of programs, in the name of the key that stands for it. */
+/** What precedes the name of a token of programs in the name of the key that stands for it. */
 export const TOKEN_PREFIX = 'token:';
 /** Peers on `http.listen: unix:PATH`, which have no address. */
 export const UNIX = 'unix';

@@ -26,11 +26,11 @@ interface Facts {
    * programs. `webhooks`: unless neither programs nor webhooks were there before.
    */
   readonly live?: true | 'secretKeys' | 'tokens' | 'webhooks';
-  /** It has secrets, which nothing shows. */
+  /** The value has secrets, which nothing shows. */
   readonly secret?: true;
   /** Whether the key, whose value is always text, takes this one. */
   readonly takes?: (text: string) => boolean;
-  /** Of a publisher: what anyone can do there who can connect. */
+  /** What anyone who can connect to a publisher can do there. */
   readonly could?: string;
 }
 
@@ -44,7 +44,7 @@ export interface Row extends Facts {
   readonly about: string;
   /** `null`: see `none`, also for lists and maps. */
   readonly default: string | number | boolean | null;
-  /** Of a map: its keys. */
+  /** The keys of a map; empty for any other value. */
   readonly keys: Readonly<Record<string, Row>>;
 }
 
@@ -115,7 +115,7 @@ export function keyPaths(schema: z.core.$ZodType, path = ''): string[] {
 interface Expecting {
   /** Words among which the nearest one is named. */
   readonly words?: readonly string[];
-  /** Nothing is shown of the value. */
+  /** Whether nothing is shown of the value. */
   readonly isSecret?: boolean;
   /** Text that YAML may take for something else. */
   readonly isText?: boolean;
@@ -178,7 +178,7 @@ export const flag: z.ZodBoolean = z
   .boolean({ error: expected('true or false') })
   .meta({ value: 'true or false' });
 
-/** One of some words. */
+/** The schema of a value that is one of some words. */
 export function choice<W extends string>(words: readonly W[]): z.ZodEnum<{ [K in W]: K }> {
   const value = words.join(', ').replace(/, ([^,]+)$/, ' or $1');
   return z.enum(words, { error: expected(value, { words }) }).register(z.globalRegistry, { value });

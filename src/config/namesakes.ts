@@ -3,7 +3,7 @@ import { keyPaths } from './kinds.js';
 import { SCHEMA } from './schema.js';
 import { pathText, type Path } from './tree.js';
 
-/** More are no help. */
+/** The most namesakes that help. */
 const NAMESAKES_MAX = 2;
 const KEYS = keyPaths(SCHEMA).map((path) => ({ path, name: plainName(path) }));
 
@@ -12,7 +12,7 @@ function plainName(path: string): string {
   return path.replace(/^.*\./, '').replace(/[_-]/g, '').toLowerCase();
 }
 
-/** Those in the same section, or else in any. @param path of the key that does not exist */
+/** Finds namesakes in the same section, or else in any. @param path of the key that does not exist */
 export function namesakes(path: Path): readonly string[] {
   const name = plainName(String(path.at(-1) ?? ''));
   const same = KEYS.filter((key) => key.name === name && key.path !== pathText(path));

@@ -1,4 +1,4 @@
-/** One problem of a configuration. */
+/** A problem of a configuration. */
 export interface Problem {
   /** `FILE:LINE:COL`, `environment MAJORDOMO_…` or `--set #1`. */
   readonly place: string;

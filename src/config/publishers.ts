@@ -20,7 +20,7 @@ export interface Published extends Publisher {
   readonly listen: PublisherConfig;
 }
 
-/** Those that are on. */
+/** Returns the publishers that are on. */
 export function publishedBy(config: Config): readonly Published[] {
   return PUBLISHERS.flatMap((each) => {
     const { listen } = config[each.section];

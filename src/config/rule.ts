@@ -8,7 +8,7 @@ export interface Broken {
   readonly message: string;
 }
 
-/** One rule over the keys `about`. It is not checked if one of them is invalid. */
+/** A rule over the keys `about`, which is not checked if one of them is invalid. */
 export interface Rule {
   readonly about: readonly string[];
   readonly check: (config: Config) => readonly Broken[];

@@ -46,7 +46,7 @@ function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
   });
 }
 
-/** Other listeners of the node must not use the broker's addresses. */
+/** A rule: other listeners of the node must not use the broker's addresses. */
 function besideListeners(
   section: 'bstar' | 'events' | 'http',
   textOf: (config: Config) => string | null | undefined,

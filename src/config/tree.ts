@@ -11,7 +11,7 @@ export type SourceKind = 'file' | 'environment' | 'set';
 /** Where something was written. */
 export interface SourceLocation {
   readonly source: SourceKind;
-  /** As in `Problem.place`. */
+  /** The place, as in `Problem.place`. */
   readonly place: string;
 }
 

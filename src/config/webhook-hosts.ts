@@ -4,7 +4,7 @@ import { rule, type Rule } from './rule.js';
 
 export interface WebhookHost {
   readonly protocol: 'http:' | 'https:';
-  /** In lower case; with a dot in front: all hosts below it. */
+  /** The name in lower case; with a dot in front: all hosts below it. */
   readonly name: string;
   readonly port: number;
 }

@@ -80,7 +80,7 @@ interface Named {
 
 export class Authoriser {
   readonly #host: AuthoriserHost;
-  /** By the public key, in hexadecimal. */
+  /** Open questions by the public key, in hexadecimal. */
   readonly #asked = new Map<string, Asked>();
   readonly #allowed = new Map<string, Allowed>();
   readonly #cached = new OldestFirst<string, CachedVerdict>();

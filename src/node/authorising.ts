@@ -36,7 +36,7 @@ export interface AuthorisingDeps {
 }
 
 export class Authorising implements Elsewhere, AuthoriserHost {
-  /** Its transport, for the broker. */
+  /** The transport of this client, for the broker. */
   readonly transport: TransportPart;
   readonly #deps: AuthorisingDeps;
   readonly #service: Buffer;
@@ -71,7 +71,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
     return [...others.map((rules) => ({ ...rules, authoriser: this.#service })), own];
   }
 
-  /** It can ask questions from now on. */
+  /** Connects it with the broker, which it can ask from now on. */
   attach(broker: Broker, loop: BrokerLoop): void {
     this.#broker = broker;
     this.#loop = loop;

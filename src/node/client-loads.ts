@@ -27,7 +27,7 @@ const FIGURES: Readonly<Record<ClientQuery['by'], (load: ClientLoad) => number>>
 };
 
 /**
- * Those that use most, first. The answer has at most `limit` of them, and the work is bounded by how many there are.
+ * Returns at most `limit` clients, those that use most first. The work is bounded by how many clients there are.
  * @param owners what the store holds; of a peer without a key it does not say whose it is
  */
 export function clientLoads(

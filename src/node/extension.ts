@@ -31,10 +31,10 @@ export interface Extension {
   readonly name: ExtensionName;
   /** Attached before the store of durable requests is opened, and closed after it. */
   readonly isFirst?: boolean;
-  /** Its events, and what the log says of each. */
+  /** The events of the extension, and what the log says of each. */
   readonly lines?: Lines;
   /**
-   * For `majordomo doctor`: whether it would work.
+   * Finds out, for `majordomo doctor`, whether it would work.
    * @param file of the configuration; `null`: there is none
    * @param served whether a broker answers at the listeners of this configuration
    */
@@ -45,13 +45,13 @@ export interface Extension {
   ) => Promise<readonly Finding[]>;
   /** Ports that it opens for peers, each with `limits.connections`. */
   readonly ports?: number;
-  /** For commands: the store in a database. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
+  /** The store in a database, for commands. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
   readonly database?: (config: StoreConfig) => Promise<DatabaseTool>;
   /** Opens the store of durable requests in place of a file. @throws the store's errors */
   readonly openStore?: (deps: TitanicDeps) => Promise<TitanicHost>;
   /**
-   * Its resources over HTTP, also where it is not wanted: they say so. Called only if HTTP is on, and
-   * before `attach`.
+   * Makes the routes of the extension over HTTP, also where it is not wanted: they say so. Called only
+   * if HTTP is on, and before `attach`.
    */
   readonly routes?: (config: Config) => Promise<(pace: Pace) => readonly Route[]>;
   /** What its own peers may do, which are in this process, at a listener that only they use. */
@@ -88,13 +88,13 @@ export interface Host {
 
 /** An extension that is attached to a node. */
 export interface Attached {
-  /** Its turns in the broker's loop, after the broker's own, on every node. */
+  /** The extension's turns in the broker's loop, after the broker's own, on every node. */
   readonly turns?: Companion;
-  /** Its turns, if it serves where the broker does: in a pair, on the active node only. */
+  /** The turns of an extension that serves where the broker does: in a pair, on the active node only. */
   readonly served?: ServedPart;
-  /** Where it listens itself. */
+  /** Where the extension listens itself. */
   readonly listens?: {
-    /** In `mmi.broker`, and in the line of the log that says that the node is ready. */
+    /** The name in `mmi.broker`, and in the line of the log that says that the node is ready. */
     readonly as: 'events' | 'map';
     readonly shown: string;
     /** `null`: not yet. */
@@ -102,18 +102,18 @@ export interface Attached {
   };
   /** Carries listeners of the broker. */
   readonly transport?: { readonly name: TransportName; readonly open: OpenRouter };
-  /** Its peers in this process: see `Extension.inner`. */
+  /** Carries the peers of the extension in this process: see `Extension.inner`. */
   readonly inner?: OpenRouter;
   readonly metrics?: MetricsPart;
   /** Told of each step of a plain request; `null`: not now. */
   readonly trace?: RequestTrace | null;
   /** Why this node serves worse than it should. */
   readonly degraded?: readonly Reason[];
-  /** Of the section of the configuration in which its own `listen` is. */
+  /** The secret keys of the section of the configuration in which its own `listen` is. */
   readonly keyed?: Renewal;
   /** Opens its sockets. Called before clients are served, and after the pair was started. */
   open?(): Promise<void>;
-  /** Each event of the node. */
+  /** Takes each event of the node. */
   emit?(event: NamedEvent): void;
   /** What can change while the node runs has changed. */
   reconfigure?(config: Config): void;

@@ -20,7 +20,7 @@ export class NodeHealth implements TitanicEvents {
   ofExtensions: () => readonly Reason[] = () => [];
   /** Why the database cannot be reached; `null`: it can, or there is none. */
   #storeAway: Reason | null = null;
-  /** This broker has no session with the database. */
+  /** Why this broker has no session with the database; `null`: it has one, or needs none. */
   #noSession: Reason | null = null;
   /** The log of the store file grows. */
   #logHeld: Reason | null = null;
@@ -62,7 +62,7 @@ export class NodeHealth implements TitanicEvents {
     }
   }
 
-  /** Without what follows: a lost store renews no session, and takes nothing without one. */
+  /** Reasons of the store, without what follows: a lost store renews no session, and takes nothing without one. */
   get #ofStore(): readonly Reason[] {
     const cause = this.#storeAway ?? this.#noSession;
     const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';

@@ -10,7 +10,7 @@ export interface Rights extends KeyRights {
   worker: GlobSet;
   operator: boolean;
   quota: string | null;
-  /** May be the other node of the pair. */
+  /** Whether the key may be the other node of the pair. */
   peer: boolean;
 }
 

@@ -18,7 +18,7 @@ export class NodeMetrics {
   readonly timeSeries: NodeTimeSeries;
   /** Set once stored requests are available. */
   titanic: TitanicSource | null = null;
-  /** Of the extensions that are attached, by their names. */
+  /** The metrics of the extensions that are attached, by their names. */
   readonly extensions = new Map<string, MetricsPart>();
   readonly #lag = new LoopLag();
 

@@ -1,5 +1,5 @@
 /**
- * One node: the broker, and beside it HTTP, durable requests, the pair, and extensions. What is started
+ * A node: the broker, and beside it HTTP, durable requests, the pair, and extensions. What is started
  * first is closed last, also after a start that failed half-way; the broker's own listeners are closed
  * before all of them.
  */
@@ -61,7 +61,7 @@ const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as 
 
 export interface NodeOrder {
   readonly loaded: Pick<Loaded, 'config' | 'file'>;
-  /** In the order in which they are attached. */
+  /** The extensions, in the order in which they are attached. */
   readonly extensions: readonly Extension[];
   /** Allows a store other than the one that the data directory remembers. */
   readonly isNewStore: boolean;
@@ -213,7 +213,7 @@ export class Node implements Host {
     return this.#stored;
   }
 
-  /** Those of the log, over HTTP and for extensions. */
+  /** Passes each event to HTTP's feed, to the time series and to extensions. */
   readonly #watched: EventSink<NamedEvent> = {
     emit: (event) => {
       if (this.config.http.listen !== 'off') {
@@ -333,7 +333,7 @@ export class Node implements Host {
     return tee<PairEvent>(this.events, this.refusals, ...view);
   }
 
-  /** From here on the machines beside the broker run; those of a pair once it says so. */
+  /** Starts the machines beside the broker; those of a pair run once it says so. */
   async #startTurns(): Promise<void> {
     const { config, dataDir, broker, loop, keys } = this;
     const served = this.#attached.flatMap((each) => each.served ?? []);
@@ -443,12 +443,12 @@ export class Node implements Host {
 
   // ---------------------------------------------------------------- while it runs
 
-  /** Its endpoints, in the order of the configuration, ports filled in. */
+  /** The broker's endpoints, in the order of the configuration, ports filled in. */
   get endpoints(): readonly string[] {
     return this.#endpoints;
   }
 
-  /** Its HTTP address; `null`: none. */
+  /** The HTTP address; `null`: none. */
   get http(): string | null {
     return this.#http?.url ?? null;
   }
@@ -522,7 +522,7 @@ export class Node implements Host {
     await this.#transport?.close(LINGER_MS);
   }
 
-  /** After a start that failed. */
+  /** Ends a node whose start failed. */
   async abandon(): Promise<void> {
     this.loop.stop();
     this.#authorising?.close();

@@ -12,7 +12,7 @@ export class KeysCompared {
   #peer: Buffer | null = null;
   /** Monotonic milliseconds. */
   #since = Infinity;
-  /** They have differed for too long. */
+  /** Whether the keys have differed for too long. */
   differ = false;
 
   constructor(own: () => Buffer) {

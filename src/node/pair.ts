@@ -1,5 +1,5 @@
 /**
- * One node of a pair: connects the `bstar` machine, replication, the epoch file and the link with
+ * A node of a pair: connects the `bstar` machine, replication, the epoch file and the link with
  * the broker and Titanic. Only this file knows all of them.
  */
 import type { Broker } from '../broker/broker.js';
@@ -30,8 +30,8 @@ export interface EpochStore {
   /** @param done called once it is on disk, never within the call */
   persist(state: Persisted, done: () => void): void;
   /**
-   * In this epoch, in which it is active, this node has had everything that its peer had. Called
-   * once for each.
+   * Notes that in this epoch, in which it is active, this node has had everything that its peer had.
+   * Called once for each.
    */
   whole(epoch: number): void;
 }
@@ -182,7 +182,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
   }
 
-  /** It has merged what its peer has, which has acknowledged nothing since. */
+  /** Notes the epoch once this node has merged what its peer has, which has acknowledged nothing since. */
   #reportWhole(): void {
     const { state, progress, epoch } = this.machine.facts;
     if (state !== 'active' || !HAS_ALL.includes(progress) || epoch === this.#wholeEpoch) return;

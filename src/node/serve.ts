@@ -14,7 +14,7 @@ import { type Supervisor, superviseBy } from './io/supervisor.js';
 
 /** How long the threads of a start may take to end. */
 const THREADS_END_MS = 200;
-/** After a signal, the terminal may still be closing: a shell passes the signal on first. */
+/** How long the terminal may still be closing after a signal: a shell passes the signal on first. */
 const CLOSING_MS = 1000;
 
 type Signal = keyof typeof EXIT_SIGNALLED;

@@ -19,7 +19,7 @@ const KEY_BYTES = 32;
 
 /** The keys of one listener, or of the pair's link. */
 interface Place {
-  /** In the configuration. */
+  /** The path in the configuration. */
   readonly path: string;
   readonly curve: ListenerCurveConfig;
   /** SIGHUP replaces them. */
@@ -27,7 +27,7 @@ interface Place {
 }
 
 export class ServerKeys {
-  /** By path: the public keys that are in use. */
+  /** The public keys that are in use, by path. */
   readonly #used = new Map<string, string>();
 
   constructor(config: Config) {

@@ -72,7 +72,7 @@ export function brokerStatus(
   };
 }
 
-/** Other brokers may carry its requests, or share its store. */
+/** Whether other brokers may carry its requests, or share its store. */
 function isOfFleet({ fleet, titanic }: Config): boolean {
   return fleet.nats.length > 0 || (titanic.enabled && isPostgres(titanic.store));
 }

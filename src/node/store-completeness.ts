@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { EPOCH_FILE, EpochFile } from '../bstar/io/epoch-file.js';
 import { readWholeEpoch } from '../bstar/io/whole-epoch.js';
 
-/** Beside the pair's epoch. */
+/** The file beside the pair's epoch. */
 export const WHOLE_FILE = 'bstar.whole';
 
 export type StoreCompleteness =
   | { readonly kind: 'standalone' }
-  /** It was the last active node as far as it knows, and had everything of its peer. */
+  /** The node was active last as far as it knows, and had everything of its peer. */
   | { readonly kind: 'whole'; readonly epoch: number }
   | { readonly kind: 'lacking'; readonly epoch: number; readonly why: string };
 

@@ -32,7 +32,7 @@ import { SYSTEM_TIME, type Time } from './turns.js';
 
 /** What is shown of a database. */
 export interface DatabaseView {
-  /** For `mmi.fleet`. @param now monotonic milliseconds */
+  /** Shows the store for `mmi.fleet`. @param now monotonic milliseconds */
   toClients(now: number): FleetStore;
   toOperators(): DatabaseStatus;
 }
@@ -41,7 +41,7 @@ export interface DatabaseView {
 export interface Hints {
   /** Takes one of another broker. */
   readonly received: (content: Buffer) => void;
-  /** From now on they leave this way. */
+  /** Sends hints this way from now on. */
   sendBy(carrier: (content: Buffer) => void): void;
 }
 

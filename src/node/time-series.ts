@@ -63,7 +63,7 @@ export class NodeTimeSeries implements TimeSeriesPort {
     return { failures: this.#failures.of(shown, isWhole), ...this.#series.historyOf(shown, since) };
   }
 
-  /** Each event of the node: those of failed requests are counted. */
+  /** Takes each event of the node, and counts those of failed requests. */
   note(event: { readonly name: string }): void {
     this.#failures.note(event, Date.now());
   }

@@ -21,9 +21,9 @@ export interface Machines {
   readonly titanic: Titanic | null;
   /** `null`: a standalone node. */
   readonly pair: PairNode | null;
-  /** Those that serve where the broker does. */
+  /** Companions that serve where the broker does. */
   readonly served?: readonly Companion[];
-  /** Those that run on every node. */
+  /** Companions that run on every node. */
   readonly others?: readonly Companion[];
 }
 

@@ -28,7 +28,7 @@ interface ViewOf {
   readonly name: string;
   readonly label: string;
   readonly show: (detail: string | null) => VNode;
-  /** It has no content on a passive node. */
+  /** Whether the view has no content on a passive node. */
   readonly isOfActive?: boolean;
   /** Whether it is offered now; absent: it always is. */
   readonly isOffered?: () => boolean;

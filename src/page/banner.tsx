@@ -18,7 +18,7 @@ type Grade = 'good' | 'warn' | 'bad' | 'quiet';
 interface Trouble {
   readonly grade: Grade;
   readonly title: string;
-  /** With `…` where the name of a service stands. */
+  /** The text, with `…` where the name of a service stands. */
   readonly text: string;
   readonly service?: string;
   /** URL of the page of the other node, which serves; `null`: not known. */
@@ -244,7 +244,7 @@ export function Banner(): VNode {
   );
 }
 
-/** One line for all problems, which opens them: on a narrow screen, or if there are many. */
+/** A line for all problems, which opens them: on a narrow screen, or if there are many. */
 function FoldButton(given: { shown: readonly Trouble[]; isOpen: Signal<boolean> }): VNode {
   const { shown, isOpen } = given;
   const [only] = shown.length === 1 ? shown : [];

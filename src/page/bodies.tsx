@@ -16,7 +16,7 @@ const WAYS = [
 
 /** What a body has to show. */
 export interface ShownBody {
-  /** Of the whole body. */
+  /** Bytes of the whole body. */
   readonly bytes: number;
   /** The frames are not all of it. */
   readonly cut: boolean;

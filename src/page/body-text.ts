@@ -22,11 +22,11 @@ export function typedBytes(typed: string, way: string): Uint8Array<ArrayBuffer> 
 }
 
 interface Part {
-  /** Of the whole part. */
+  /** Bytes of the whole part. */
   readonly bytes: number;
-  /** Its beginning, if the answer was cut in it. */
+  /** The content of the part; only its beginning, if the answer was cut in it. */
   readonly data: Uint8Array;
-  /** Where it ends in the whole. */
+  /** Where the part ends in the whole. */
   readonly end: number;
 }
 

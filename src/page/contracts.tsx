@@ -82,7 +82,7 @@ function Compared({ told, rows }: Loaded): VNode {
   );
 }
 
-/** Its version, and who announced it. */
+/** The version of a contract, and who announced it. */
 function About({ contract, workers, names }: Told['contracts'][number]): VNode {
   const { version } = contract;
   return (

@@ -39,7 +39,7 @@ interface ButtonOf {
   readonly style?: string;
   readonly isDisabled?: boolean;
   readonly isPressed?: boolean;
-  /** Its error is shown. */
+  /** What a press does; its error is shown. */
   readonly act: () => unknown;
 }
 

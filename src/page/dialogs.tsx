@@ -10,7 +10,7 @@ interface Question {
   readonly body: ComponentChildren;
   readonly confirm: string;
   readonly isDangerous?: boolean;
-  /** Nothing to decide: the dialog has only a button to close it. */
+  /** Whether there is nothing to decide: the dialog has only a button to close it. */
   readonly isNotice?: boolean;
   /** Called before it closes. Returns what is wrong with the input; `null`: nothing. */
   readonly check?: () => string | null;

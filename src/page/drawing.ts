@@ -140,7 +140,7 @@ export class Drawing {
   }
 }
 
-/** Where samples are missing for too long, one without values. */
+/** Adds a sample without values where samples are missing for too long. */
 function withGaps(samples: readonly Sample[], gapMs: number): readonly Sample[] {
   return samples.flatMap((sample, index) => {
     const at = sample['at'] ?? 0;

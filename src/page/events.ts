@@ -12,7 +12,7 @@ import { contact } from './node.js';
 const RETRY_MS = 3000;
 /** The node sends something every 15 s; a connection that is silent for this long is dead. */
 const SILENCE_MS = 40_000;
-/** As many as the node keeps, and shared among names and services as there. */
+/** The most events: as many as the node keeps, and shared among names and services as there. */
 const RETAINED_MAX = 1000;
 const HISTORY = {
   itemsMax: RETAINED_MAX,

@@ -51,7 +51,7 @@ export class Samples {
   }
 }
 
-/** Those that were looked at last are at the end. */
+/** The samples by service: those that were looked at last are at the end. */
 const ofServices = new Map<string, Samples>();
 
 /** The samples of a service, with those that the page had of it before. */

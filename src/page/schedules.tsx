@@ -14,7 +14,7 @@ import { usePolled } from './poll.js';
 import { type Column, numeric, Table } from './table.js';
 
 const EVERY_MS = 5000;
-/** As many as one page of the API may have: a node has seldom more. */
+/** The most schedules: as many as one page of the API may have. A node has seldom more. */
 const ITEMS_MAX = 1000;
 
 function Commands({ uuid, paused, name }: Schedule): VNode {
@@ -87,7 +87,7 @@ const COLUMNS: readonly Column<Schedule>[] = [
   },
 ];
 
-/** Nothing while there are no schedules. */
+/** A card of the schedules; nothing while there are none. */
 export function Schedules(): VNode | null {
   const { answer, error } = usePolled(
     'schedules',

@@ -11,7 +11,7 @@ interface ServiceState {
 }
 
 const MINUTE_MS = 60_000;
-/** More than this share of failures needs a person at once. */
+/** The share of failures above which a service needs a person at once. */
 const BAD_SHARE = 0.05;
 /** A service has failed so often, and for so long, without a reply before it counts as failing always. */
 const FAILURES_MIN = 3;

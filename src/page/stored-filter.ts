@@ -5,7 +5,7 @@ import { filter } from './links.js';
 /** Parameters of the API that select stored requests. An empty code is a code. */
 export type Selection = Readonly<Record<string, string>>;
 
-/** Their names in the address, and what the API calls them. */
+/** The names of filters in the address, and what the API calls them. */
 const PLAIN = {
   state: 'state',
   reason: 'reason',
@@ -25,7 +25,7 @@ function serviceOf(typed: string): Selection {
   return { service, serviceMatch };
 }
 
-/** With the name of the service as one types it. */
+/** Writes the name of the service as one types it. */
 export function inWords({ serviceMatch, ...rest }: Selection): Selection {
   const { service = '' } = rest;
   if (serviceMatch === 'prefix') return { ...rest, service: `${service}*` };

@@ -14,7 +14,7 @@ import { overview } from './node.js';
 const REPLY_BYTES_MAX = 64 * 1024;
 /** What is longer behind a part is another one. */
 const CLOSING_BYTES_MAX = 60;
-/** Of a failure, with its detail: 64 KiB, which JSON makes longer. */
+/** So much of a failure is loaded, with its detail: 64 KiB, which JSON makes longer. */
 const ANSWER_BYTES_MAX = 512 * 1024;
 
 const WAYS = [
@@ -35,7 +35,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   ERR_HTTP_FORBIDDEN: 'Name this service in client of that entry of http.tokens.',
 };
 
-/** It sends requests, and may do nothing else. It is kept until this page is loaded again. */
+/** A token that sends requests, and may do nothing else; kept until this page is loaded again. */
 const programToken = signal('');
 
 interface Sent {
@@ -43,7 +43,7 @@ interface Sent {
   /** The status, and the code of a failure. */
   readonly title: string;
   readonly text: string;
-  /** Of a stored request. */
+  /** The UUID of a stored request; `null`: nothing was stored. */
   readonly uuid: string | null;
   readonly body: ShownBody | null;
 }

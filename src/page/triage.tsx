@@ -37,7 +37,7 @@ export type Act = keyof typeof ACTS;
 
 /** What one call changes at most, so that it can be stopped between calls. */
 const PIECE = 2000;
-/** More than this many are confirmed by a second press. */
+/** The most requests that are changed without a second press. */
 const MANY = 100;
 
 interface Run {

@@ -10,7 +10,7 @@ import { allServices, mayFailAlways } from './services.js';
 
 /** So many histories of each kind are read, each of them only as far as it is new. */
 const CANDIDATES_MAX = 5;
-/** As many as one page of the API may have. */
+/** The most schedules: as many as one page of the API may have. */
 const SCHEDULES_MAX = 1000;
 
 type Of<What> = What & { readonly service: string };

@@ -217,12 +217,12 @@ class AsyncJob:
         await self._client._run(jobs.close(self.uuid))
 
     async def cancel(self) -> None:
-        """As ``close()``."""
+        """Does the same as ``close()``."""
         await self.close()
 
 
 def _on(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *arguments: Any) -> None:
-    """From the engine's thread."""
+    """Calls a function in the loop, from the engine's thread."""
     try:
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""One request of a client, and what its core is set to."""
+"""A request of a client, and what its core is set to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OnPart = Callable[[Sequence[bytes], bool], None]
 
 
 class Call:
-    """One request; ``done`` gets its body or its error, once.
+    """A request of a client; ``done`` gets its body or its error, once.
 
     With ``on_part`` it is a stream: that gets each part as it comes, and ``done`` an empty body.
     ``end``: when it ends, however often it may still be sent.
@@ -102,7 +102,7 @@ class Call:
         return True
 
     def refused(self, answer_to: int) -> None:
-        """Nobody has got this attempt, modulo 256."""
+        """Forgets an attempt, modulo 256, that nobody has got."""
         self.out = [each for each in self.out if each[1] & 255 != answer_to]
 
     def take_back(self, kept: int = 0) -> None:

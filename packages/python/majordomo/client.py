@@ -334,7 +334,7 @@ class Job:
         self._client._run(jobs.close(self.uuid))
 
     def cancel(self) -> None:
-        """As ``close()``."""
+        """Does the same as ``close()``."""
         self.close()
 
 

@@ -40,7 +40,7 @@ DIAL_PATIENCE = 1.0
 
 
 class Line:
-    """One connection to one end point."""
+    """A connection to one end point."""
 
     def __init__(self, endpoint: int, dial: "Callable[[Line], Link]", until: float, settings: Settings) -> None:
         self.endpoint = endpoint
@@ -87,7 +87,7 @@ class ClientCore:
         self._pump(now)
 
     def abandon(self, call: Call, kept: int = 0) -> None:
-        """Nobody waits for it any more, after the answer to the attempt ``kept``, if there is one."""
+        """Forgets a call for which nobody waits any more, after the answer to the attempt ``kept``, if any."""
         call.take_back(kept)
         self._calls.pop(call.id, None)
         self._waiting.pop(call.id, None)
@@ -258,7 +258,7 @@ class ClientCore:
 
     @property
     def _is_shut_out(self) -> bool:
-        """No end point admits this client's key."""
+        """Whether no end point admits this client's key."""
         return all(self._why.get(each) == KEY_REFUSED for each in self._settings.endpoints)
 
     def _fail(self, call: Call, error: MajordomoError, kept: int = 0) -> None:
@@ -276,7 +276,7 @@ class ClientCore:
         return min(pause, self._turns.heartbeat / 2) if self._turns.heartbeat else pause
 
     def _take_off(self, call: Call) -> Optional[Line]:
-        """It no longer waits for an answer of the line that it is out on."""
+        """Takes a request off the line on which it waits for an answer; None: it is on none."""
         line = self._line_of.pop(call.id, None)
         if line is not None:
             del line.out[call.id]
@@ -287,7 +287,7 @@ class ClientCore:
         return line
 
     def _move_on(self, line: Line, why: str, now: float) -> None:
-        """To the next end point, and there what has no answer yet, unless this one may still answer."""
+        """Goes to the next end point, and sends there what has no answer yet, unless this one may still answer."""
         self._line = None
         self._endpoint = self._turns.after(line.endpoint)
         self._open_at = self._turns.leave(line.endpoint, why, now)
@@ -326,7 +326,7 @@ class ClientCore:
             self._dispatch(call, now)
 
     def _dispatch(self, call: Call, now: float) -> None:
-        """Sends it, or keeps it until it can be sent."""
+        """Sends a call, or keeps it until it can be sent."""
         line = self._line
         if line is None or not line.is_up or (call.headers is not None and self.facts is None):
             self._waiting[call.id] = call

@@ -34,7 +34,7 @@ def contracts_of(given: object, services: Container[bytes]) -> "dict[bytes, byte
 
 
 def contract_frame(given: object) -> bytes:
-    """Empty: there is none. Equal contracts have equal bytes, also those of the TypeScript SDK. Raises OptionError."""
+    """The bytes of a contract, equal for equal ones, also in the TypeScript SDK; empty: none. Raises OptionError."""
     if given is None or given == {}:
         return b""
     if not isinstance(given, Mapping):
@@ -82,7 +82,7 @@ def _check_schema(place: str, value: object) -> None:
 
 
 def _json(value: object, levels: int) -> str:
-    """As JSON.stringify writes objects with sorted keys."""
+    """The JSON of a value, as JSON.stringify writes objects with sorted keys."""
     if isinstance(value, (Mapping, list, tuple)) and levels == 0:
         raise wrong("contract", f"may be at most {_LEVELS_MAX} levels deep")
     if isinstance(value, Mapping):

@@ -39,7 +39,7 @@ class Patience(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """One question of a script; without ``patience``, with that of the client."""
+    """A question of a script; without ``patience``, with that of the client."""
 
     service: bytes
     body: Sequence[bytes]
@@ -117,7 +117,7 @@ class Engine:
 
     @property
     def facts(self) -> Optional[wire.Facts]:
-        """Of the broker that is connected now; None: not known."""
+        """The facts of the broker that is connected now; None: not known."""
         return self._core.facts
 
     @property
@@ -163,7 +163,7 @@ class Engine:
 
     def patience(self, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
                  retries: Optional[int] = None) -> Patience:
-        """Of a call that begins now: what is given, else what the client has."""
+        """The patience of a call that begins now: what is given, else what the client has."""
         deadline = self.deadline_ms if deadline_ms is None else deadline_ms
         return Patience(
             integer("timeout_ms", self.timeout_ms if timeout_ms is None else timeout_ms, 1, DAY_MS),

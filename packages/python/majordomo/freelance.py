@@ -35,7 +35,7 @@ from .options import backoff_ms
 
 
 class _Node:
-    """One broker. It is alive if it is connected and was heard within two pings."""
+    """A broker, which is alive if it is connected and was heard within two pings."""
 
     def __init__(self, link: Link, endpoint: str, cancels: Cancels) -> None:
         self.link = link
@@ -52,7 +52,7 @@ class _Node:
 
 
 class _Race:
-    """One request: who was asked in this try, and who of them may still answer."""
+    """A request: who was asked in this try, and who of them may still answer."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -87,7 +87,7 @@ class FreelanceCore:
         self._try(race, now)
 
     def abandon(self, call: Call, kept: int = 0) -> None:
-        """Nobody waits for it any more, after the answer to the attempt ``kept``, if there is one."""
+        """Forgets a call for which nobody waits any more, after the answer to the attempt ``kept``, if any."""
         call.take_back(kept)
         self._races.pop(call.id, None)
 
@@ -252,7 +252,7 @@ class FreelanceCore:
             self._timer(race)
 
     def _without(self, race: _Race, at: int, now: float) -> None:
-        """This broker will not answer it."""
+        """Goes on without the broker ``at``, which will not answer the request."""
         if at not in race.open:
             return
         attempt = race.open.pop(at)

@@ -225,14 +225,14 @@ class _Process:
         return self._connection.recv()
 
     def dismiss(self, at_once: bool) -> None:
-        """Lets it end, which ``end`` waits for."""
+        """Lets the process end, which ``end`` waits for."""
         if at_once:
             self._process.kill()
         else:
             self._connection.close()
 
     def end(self) -> int:
-        """Waits for its end. Returns its exit status; a signal is a negative number."""
+        """Waits for the end of the process. Returns its exit status; a signal is a negative number."""
         self._process.join(_END_PATIENCE)
         self._process.kill()
         self._process.join()
@@ -409,7 +409,7 @@ def failure_of(error: BaseException, expose_errors: bool) -> Failure:
 
 
 def _code_of(error: BaseException) -> str:
-    """Its ``code`` if that is a name, else that of its class, as in the TypeScript SDK."""
+    """The ``code`` of an error if that is a name, else the name of its class, as in the TypeScript SDK."""
     kind = type(error)
     code: Any = getattr(error, "code", None) if issubclass(kind, Exception) and not issubclass(kind, ServiceError) else None
     return _cut(code if issubclass(type(code), str) and is_failure_code(code) else kind.__name__)

@@ -100,7 +100,7 @@ class ZmqLink:
         return None
 
     def _connect_next(self) -> None:
-        """To the next address of the name; what it knows of the last one stays, if there is none."""
+        """Connects to the next address of the name; what it knows of the last one stays, if there is none."""
         reason: Optional[str] = _REFUSED
         while reason is not None and self._others:
             reason = self._connect(self._others.pop(0))
@@ -135,7 +135,7 @@ class ZmqLink:
             pass  # the connection was lost: the monitor is about to say so
 
     def send_apart(self, frames: Sequence[bytes], linger_ms: int) -> None:
-        """Over a connection of its own, to where the link was connected last."""
+        """Sends over a connection of its own, to where the link was connected last."""
         if self._address:
             socket = self._new_socket()
             socket.connect(self._address)
@@ -222,7 +222,7 @@ class _Lookup:
 
 
 def _addresses_of(host: str, port: int) -> "list[str]":
-    """Each address once, in the order in which the system wants them to be tried."""
+    """Returns each address once, in the order in which the system wants them to be tried."""
     find: Any = sockets.getaddrinfo if replaced_by() is None else _socket.getaddrinfo
     try:
         found = find(host, port, type=sockets.SOCK_STREAM)

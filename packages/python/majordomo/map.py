@@ -136,7 +136,7 @@ class SharedMap:
         self._change(key, b"", b"", timeout_ms)
 
     def close(self) -> None:
-        """Ends it; changes that are not safe yet raise ClosedError. Closing twice does nothing."""
+        """Ends the map; changes that are not safe yet raise ClosedError. Closing twice does nothing."""
         self._links.close()
 
     def __enter__(self) -> "SharedMap":

@@ -43,7 +43,7 @@ class Copy:
         self.readers: list[Reader] = []
 
     def begin_here(self) -> None:
-        """In a forked process, where the map stays as it was, a thread of the parent may have the lock for ever."""
+        """Begins in a forked process, where the map stays as it was: a thread of the parent may keep the lock."""
         self.lock = threading.Condition()
         self.is_synced = False
 

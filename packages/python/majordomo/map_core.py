@@ -46,15 +46,15 @@ class Sink(Protocol):
     def ask(self, at: int) -> Optional[str]:
         """Connect to its snapshots, and ask when that is up; why it cannot."""
     def leave(self) -> None:
-        """Close both."""
+        """Close updates and snapshots."""
     def write(self, record: Record) -> bool:
-        """To all nodes that take changes; false: there is none."""
+        """Send a change to all nodes that take changes; false: there is none."""
     def synced(self, values: Mapping[bytes, bytes]) -> None:
         """The whole map, in place of what it was."""
     def changed(self, key: bytes, value: Optional[bytes]) -> None: ...
     def lost(self, reason: str) -> None: ...
     def failed(self, error: MajordomoError) -> None:
-        """It has ended."""
+        """The map has ended, with this error."""
 
 
 class MapCore:

@@ -44,7 +44,7 @@ class Reply(Message):
 
 
 class StreamPart(Message):
-    """One part of a streamed reply; ``final`` is true for the last.
+    """A part of a streamed reply; ``final`` is true for the last.
 
     ``progress`` is true for what the handler told with ``request.progress``, which is no part of the reply.
     """

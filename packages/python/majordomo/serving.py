@@ -323,7 +323,7 @@ class Worker:
         self._post(send)
 
     def _cancel(self, session: "Session", token: bytes) -> None:
-        """Nobody waits for the answer: one that has not begun goes back, and the handler of another is told."""
+        """Cancels a request: one that has not begun goes back, and the handler of another is told."""
         for entry in self._held:
             if entry[0] is session and entry[1].client == token:
                 self._held.remove(entry)
@@ -366,7 +366,7 @@ class Worker:
             self._begin(*self._held.popleft())
 
     def _forget_held(self, session: "Session") -> None:
-        """Their registration has ended: the broker gives them to others."""
+        """Drops the held requests of an ended registration: the broker gives them to others."""
         self._held = collections.deque(each for each in self._held if each[0] is not session)
 
 

@@ -1,4 +1,4 @@
-"""One service of a worker at one broker: its connection."""
+"""The connection of one service of a worker to one broker."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class Thread:
             self._is_over = True
 
     def join(self) -> None:
-        """Waits for its end; in the thread itself it does not."""
+        """Waits for the end of the thread; in the thread itself it does not."""
         if self._ident == _original("get_ident")():
             return
         if self._thread is not None:

@@ -64,7 +64,7 @@ def request(
 
 
 def parse_answer(frames: Sequence[bytes]) -> Optional[Answer]:
-    """None if the frames are not an answer."""
+    """Parses an answer to a client; None if the frames are none."""
     if len(frames) >= 3 and frames[0] == b"" and frames[1] in CLIENT.values():
         correlation, rest = b"", frames[1:]
     elif len(frames) >= 4 and frames[1] == b"" and frames[2] in CLIENT.values():
@@ -84,7 +84,7 @@ def worker(version: int, *frames: bytes) -> list[bytes]:
 
 
 def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
-    """None if the frames are not a command to a worker of this version."""
+    """Parses a command to a worker of this version; None if the frames are none."""
     if version == 1 and frames[:1] == [b""]:
         frames = frames[1:]
     if len(frames) < 2 or frames[0] != WORKER[version]:
@@ -103,7 +103,7 @@ def parse_command(version: int, frames: Sequence[bytes]) -> Optional[Command]:
 
 def ready(version: int, service: bytes, credit: Optional[int], options: Mapping[str, Any],
           contract: bytes = b"") -> list[bytes]:
-    """READY. Options and a contract are sent only with a credit."""
+    """Makes a READY. Options and a contract are sent only with a credit."""
     frames = [READY, service]
     if credit is not None:
         frames.append(str(credit).encode())
@@ -132,7 +132,7 @@ def parse_number(given: bytes) -> Optional[int]:
 
 
 def parse_headers(frame: bytes) -> Mapping[str, str]:
-    """Empty if there are none, or if another program sent something else."""
+    """Parses headers; empty if there are none, or if another program sent something else."""
     if not frame or len(frame) > HEADERS_BYTES_MAX:
         return {}
     try:

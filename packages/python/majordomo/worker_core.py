@@ -38,7 +38,7 @@ class Stillness:
 
     @property
     def settled_at(self) -> float:
-        """Until then answers wait: the connection may be closed, and its end not told yet."""
+        """When answers need wait no longer: before, the connection may be closed, and its end not told yet."""
         return self._noticed_at + _SETTLING
 
     def cause(self, now: float) -> str:
@@ -58,7 +58,7 @@ class Failure(NamedTuple):
 
 
 class Task:
-    """One request that the worker was given, and the registration that it came by."""
+    """A request that the worker was given, and the registration that it came by."""
 
     def __init__(self, command: wire.Command, registration: int) -> None:
         self.client = command.client
@@ -74,12 +74,12 @@ class Sink(Protocol):
     def close(self) -> None: ...
     def send(self, frames: Sequence[bytes]) -> None: ...
     def send_late(self, frames: Sequence[bytes]) -> None:
-        """Over a connection of its own: on a registered one an unknown token ends the registration."""
+        """Sends over a connection of its own: on a registered one an unknown token ends the registration."""
     def begin(self, task: Task) -> None: ...
     def cancel(self, token: bytes) -> None:
         """Nobody waits for the answer to the request with this token any more."""
     def is_full(self) -> bool:
-        """As many handlers run of its requests, of any registration, as may."""
+        """Whether as many handlers run of its requests, of any registration, as may."""
     def confirmed(self) -> None: ...
     def lost(self, reason: str) -> None: ...
 
@@ -163,7 +163,7 @@ class WorkerCore:
             self._leave(now, reason)
 
     def received(self, frames: Sequence[bytes], now: float) -> bool:
-        """False if the frames are malformed."""
+        """Takes a message of the broker; False if the frames are malformed."""
         self._heard_at = now
         command = wire.parse_command(self._settings.version, frames)
         if command is None:
@@ -219,7 +219,7 @@ class WorkerCore:
             self._sink.send_late(frames)
 
     def fail(self, task: Task, failure: Failure) -> None:
-        """Nothing for a request whose registration has ended: the broker has given it to another."""
+        """Sends nothing for a request whose registration has ended: the broker has given it to another."""
         if not self.is_current(task):
             return
         if not self._facts.has("fail"):

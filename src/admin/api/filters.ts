@@ -27,10 +27,10 @@ const STATES = {
 } as const satisfies Readonly<Record<BulkAct, readonly ShownState[]>>;
 const BULK_MAX = 1e9;
 const AGE_MS_MAX = 1e14;
-/** Also of a pattern, which is never longer. */
+/** The longest reason of a filter, and the longest pattern. */
 const REASON_CHARACTERS_MAX = 256;
 const HEADER_CHARACTERS_MAX = 1024;
-/** For JSON: a parameter of a query is a string in any case. */
+/** A string of JSON: a parameter of a query is one in any case. */
 const string = (): z.ZodString => z.string('must be a string');
 
 const moment = string().transform((given, context) => {
@@ -48,7 +48,7 @@ const header = string()
     return { name, value: given.slice(name.length + 1) };
   });
 
-/** Each with its description. */
+/** The fields of a filter, each with its description. */
 const FIELDS = {
   service: [
     string().transform(serviceName),

@@ -4,7 +4,7 @@ import type { Access } from '../http/route.js';
 import type { SCHEMAS } from './schemas.js';
 import type { Json } from './words.js';
 
-/** Of an answer. `object`: any, which is not described here. */
+/** The name of an answer's schema. `object`: any object, which is not described here. */
 export type SchemaName = keyof typeof SCHEMAS | 'object';
 
 /** An answer: JSON, or text of a media type. `data`: the JSON in each server-sent event. */
@@ -26,11 +26,11 @@ export interface Operation {
   readonly headers?: Readonly<Record<string, string>>;
   /** Absent: the body of a POST is empty, or an object without fields. */
   readonly body?: () => z.ZodObject;
-  /** Its body is bytes, which the handler reads itself: what they are. */
+  /** What the bytes of the body are, which the handler reads itself; absent: the body is JSON. */
   readonly bytes?: string;
   /** The answer with status 200. */
   readonly answer: Described;
-  /** Others, by status: an answer, or the description of an error. */
+  /** Answers with another status: an answer, or the description of an error. */
   readonly others?: Readonly<Record<number, Described | string>>;
 }
 

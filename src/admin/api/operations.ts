@@ -39,7 +39,7 @@ const kind =
   ) => ({ ...of, path, summary, answer: { description, json }, ...rest });
 
 const read = kind({ method: 'GET', access: 'reader' });
-/** By an operator; told when it is done. */
+/** An operation of an operator, answered when it is done. */
 const change = kind({ method: 'POST', access: 'changer' });
 
 const STORED = { 503: TROUBLE } as const;

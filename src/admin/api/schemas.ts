@@ -10,7 +10,7 @@ const StoredRequestPage = pageOf(stored.StoredRequest).extend({ scanned: stored.
 const RequestGroupPage = pageOf(stored.RequestGroup).extend({ scanned: stored.scanned });
 const SchedulePage = pageOf(stored.Schedule);
 
-/** By the names that the document has for them. */
+/** The schemas, by the names that the document has for them. */
 export const SCHEMAS = {
   Error: node.Failure,
   Reason: node.Reason,

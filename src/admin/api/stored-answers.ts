@@ -39,7 +39,7 @@ const whose = {
 };
 const encoding = z.enum(['utf8', 'base64']);
 
-/** By type of value; the others are whole numbers. */
+/** Schemas by type of value; other types are whole numbers. */
 const SCHEMAS: Readonly<Record<string, (min: number, max: number) => z.ZodType>> = {
   wallTime: () => moment(),
   flag: () => flag(),
@@ -201,7 +201,7 @@ export const StoredCounts = object({
   services: listOf(object({ service: text(), ...states }), 'The first thousand services, by name.'),
 });
 
-/** None on a node that is not active. */
+/** A schedule of durable requests; a node that is not active lists none. */
 export const Schedule = object({
   uuid,
   name: orNull(text(), 'Null without a token.'),
@@ -232,7 +232,7 @@ export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 const SCANNED =
   'How many durable requests were examined for this answer: of dead ones with `state` dead, otherwise of all.';
 
-/** Of a page of what a filter finds. */
+/** The field `scanned` of an answer about what a filter finds. */
 export const scanned = count(SCANNED);
 
 const groupFilter = object(

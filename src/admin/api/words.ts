@@ -49,7 +49,7 @@ export const object = <Shape extends z.core.$ZodLooseShape>(
   description?: string,
 ): z.ZodObject<Shape, z.core.$strict> => described(z.strictObject(shape), description);
 
-/** Such an object, built when it is first used: a start would wait for all of them. */
+/** Makes an `object` when it is first used: a start would wait for all of them. */
 export const lazily = <Shape extends z.core.$ZodLooseShape>(
   shape: () => Shape,
 ): (() => z.ZodObject<Shape, z.core.$strict>) => {

@@ -9,7 +9,7 @@ export interface Answer {
   readonly type: string;
   readonly body: string | Uint8Array;
   readonly headers: Headers;
-  /** To a POST that only asked: there is no event of it. */
+  /** Set in the answer to a POST that only asked: there is no event of it. */
   readonly changesNothing?: true;
 }
 

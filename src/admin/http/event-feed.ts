@@ -83,7 +83,7 @@ interface PendingOf {
 }
 
 export class EventFeed {
-  /** For each reader: true if it gave no token. */
+  /** The readers; true: the reader gave no token. */
   readonly #readers = new Map<Write, boolean>();
   readonly #wall: () => number;
   readonly #history = new FairHistory<RetainedEvent>({

@@ -37,12 +37,12 @@ interface NamedSecret {
   readonly secret: string;
 }
 
-/** From where a header is believed that names the user. */
+/** The places from where a header is believed that names the user. */
 export interface TrustedUsers {
-  /** In lower case. */
+  /** The name of the header, in lower case. */
   readonly header: string;
   readonly networks: BlockList;
-  /** Also from peers on a socket in the file system. */
+  /** Whether peers on a socket in the file system are believed, too. */
   readonly isLocal: boolean;
 }
 
@@ -77,7 +77,7 @@ export interface Known {
 
 /** What has become of the secrets that were valid before. */
 interface Replaced {
-  /** Those that are no longer valid, or may do something else. */
+  /** Secrets that are no longer valid, or may do something else. */
   readonly gone: ReadonlySet<Known>;
   /** The names of tokens that are still there, with other secrets or another role. */
   readonly renewed: readonly string[];

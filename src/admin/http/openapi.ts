@@ -14,7 +14,7 @@ import type { Access } from './route.js';
 type Json = Readonly<Record<string, unknown>>;
 
 const REFERENCE = '#/components/schemas/';
-/** Of an object that is described elsewhere. */
+/** The schema of an object that is described elsewhere. */
 const ANY_OBJECT = { type: 'object', properties: {}, additionalProperties: {} };
 
 interface Written {

@@ -55,13 +55,13 @@ interface Sender extends Actor {
 export interface HttpRequest extends Sender {
   /** The values of each `{name}` in the path. */
   readonly parts: Readonly<Record<string, string>>;
-  /** Its keys are names from `parameters`. */
+  /** The parameters of the query, by names from `parameters`. */
   readonly query: ReadonlyMap<string, string>;
   /** The JSON object of a POST; without a body an empty one. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** One row of the table. A GET answers HEAD, too. */
+/** A row of the table of routes. A GET answers HEAD, too. */
 export interface Route {
   readonly method: Method;
   /** Segments are literal, or `{name}` for any one. */

@@ -11,7 +11,7 @@ export interface Match {
 export interface Found {
   /** `null`: the path does not have this method. */
   readonly match: Match | null;
-  /** For the `Allow` header. */
+  /** The methods of the path, for the `Allow` header. */
   readonly methods: readonly string[];
 }
 
@@ -20,7 +20,7 @@ interface Row {
   readonly segments: readonly string[];
 }
 
-/** No path of the table is longer, whatever its parameters. */
+/** The longest path: none of the table is longer, whatever its parameters. */
 const PATH_CHARACTERS_MAX = 2048;
 const PARAMETER = /^\{(\w+)\}$/;
 

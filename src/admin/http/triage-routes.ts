@@ -30,7 +30,7 @@ import {
 import { done } from './stored-outcomes.js';
 import { type Cursors, SHOWN_DIGITS, shownUuid } from './uuids.js';
 
-/** With any state: each operation has its own. */
+/** A selection with any state: each operation has its own. */
 type AnyState<Given> = Omit<Given, 'state'> & { readonly state: string | null };
 type BulkOrder = AnyState<z.output<ReturnType<typeof CancelBody>>>;
 type Filters = AnyState<Omit<z.output<ReturnType<typeof StoredQuery>>, 'limit'>>;

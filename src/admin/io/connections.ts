@@ -6,16 +6,16 @@ export const OF_ADDRESS_MAX = 64;
 /** The descriptors of the process that its listeners share. */
 export interface Descriptors {
   readonly hasRoom: boolean;
-  /** One more is used, or one less. */
+  /** Notes that one more descriptor is used, or one less. */
   count(change: 1 | -1): void;
 }
 
 export interface ConnectionsOptions {
   /** Open connections in all. */
   readonly max: number;
-  /** Those of one address, or of one token. */
+  /** Open connections of one address, or of one token. */
   readonly ofGroupMax: number;
-  /** So many need none of the shared descriptors. */
+  /** How many connections need none of the shared descriptors. */
   readonly own: number;
   /** `null`: there are none. */
   readonly descriptors: Descriptors | null;
@@ -77,7 +77,7 @@ export class Connections {
     return this.#held.get(keyOf(socket))?.name ?? null;
   }
 
-  /** It belongs elsewhere from now on. @returns the accepted socket; `null`: it is not here */
+  /** Forgets a connection, which belongs elsewhere now. @returns the accepted socket; `null`: it is not here */
   release(socket: Socket): Socket | null {
     const held = this.#held.get(keyOf(socket));
     if (held === undefined) return null;
@@ -141,7 +141,7 @@ export class Connections {
   }
 }
 
-/** Those of which a request is being answered. */
+/** Counts the connections of which a request is being answered. */
 function busy({ answered, streaming }: Group): number {
   return answered.size + streaming.size;
 }

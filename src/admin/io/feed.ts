@@ -105,7 +105,7 @@ export class FedSocket extends Duplex implements Waiting {
   readonly #overflow: Overflow;
   #account: MemoryAccount;
   #rest: Buffer = NOTHING;
-  /** In how many pieces it came, since the last slice. */
+  /** The number of pieces that came since the last slice. */
   #pieces = 0;
   /** Bytes of `#rest` that are counted. */
   #restHeld = 0;

@@ -13,9 +13,9 @@ export type ListenAddress =
 export interface Listening {
   /** `http://HOST:PORT` with the actual port; `https://…`; `unix:PATH`. */
   readonly url: string;
-  /** Only this machine can reach it. */
+  /** Whether only this machine can reach it. */
   readonly isLocal: boolean;
-  /** It has a network address, which the host name of a web page can resolve to. */
+  /** Whether it has a network address, which the host name of a web page can resolve to. */
   readonly hasAddress: boolean;
 }
 

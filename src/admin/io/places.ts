@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { type Answer, failure } from '../http/answer.js';
 import { Connections, type Descriptors, OF_ADDRESS_MAX, type Stage } from './connections.js';
 
-/** Of the connections of programs, those of one token. */
+/** The share of the connections of programs that one token may have. */
 const TOKEN_SHARE = 7 / 8;
 const LATER = { 'retry-after': '1' };
 
@@ -15,9 +15,9 @@ export interface ProgramPlaces {
 }
 
 export class Places {
-  /** By address. */
+  /** The connections by address. */
   readonly #strangers: Connections;
-  /** By token. */
+  /** The connections by token. */
   readonly #programs: Connections;
 
   /** @param programs `null`: there are none */

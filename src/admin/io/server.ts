@@ -37,7 +37,7 @@ import { fingerprintOf, readTls, type TlsFiles } from './tls.js';
 /** How long the head of a request, and the whole request, may take to arrive. */
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
-/** The same where programs send messages, which may be large. */
+/** How long a request may take to arrive where programs send messages, which may be large. */
 const MESSAGE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 /** How long a connection may neither send nor read anything. */

@@ -11,7 +11,7 @@ export interface Line {
   readonly text: string;
   /** Who provoked it: lines of a kind are limited for each of them. */
   readonly who?: string;
-  /** Of two events of which the last one tells how it is now: their lines keep their order. */
+  /** What this event and others tell the state of: their lines keep their order. */
   readonly subject?: string;
 }
 
@@ -29,7 +29,7 @@ export type LinesOf<Event extends NamedEvent> = {
   readonly [Name in Event['name']]: (event: Extract<Event, { readonly name: Name }>) => Line;
 };
 
-/** Such tables, of any machines. */
+/** The tables of lines of any machines. */
 export type Lines = Readonly<Record<string, (event: never) => Line>>;
 
 /** @param event of a machine whose table is among them */

@@ -21,7 +21,7 @@ export class LogOutput {
   /** Whether another thread writes, or a full pipe is about to be tried again. */
   #isWriting = false;
   #isClosed = false;
-  /** Nobody read in time: nothing is tried again, since that would keep the process alive. */
+  /** Whether nobody read in time: nothing is tried again then, since that would keep the process alive. */
   #isDropping = false;
   #onEmpty: (() => void) | null = null;
 

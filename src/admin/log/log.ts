@@ -26,8 +26,8 @@ export interface Log {
    */
   close(): Promise<void>;
   /**
-   * The same at once, for an exit that cannot wait. A line whose writing has begun may come after
-   * those that follow it: another thread writes it.
+   * Like `close`, but done when it returns, for an exit that cannot wait. A line whose writing has
+   * begun may come after those that follow it: another thread writes it.
    */
   flush(): void;
 }

@@ -36,7 +36,7 @@ type Event = BrokerEvent | TitanicEvent | PairEvent;
 /** Keeps the last thousand; repeated refusals of a stranger are one entry with a count. */
 export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #wall: () => number;
-  /** By content, in the order of their latest refusal. */
+  /** The entries by content, in the order of their latest refusal. */
   readonly #retained = new OldestFirst<string, RefusalRecord>();
   /** The entries of each key or address. */
   readonly #retainedOf = new Map<string, Set<string>>();

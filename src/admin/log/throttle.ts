@@ -12,7 +12,7 @@ interface Kind {
   readonly subject: string | null;
   /** Monotonic milliseconds until which the kind is silent. */
   until: number;
-  /** For how long, from the next line on. */
+  /** Milliseconds for which the kind is silent, from the next line on. */
   silentMs: number;
   leftOut: number;
   last: Write | null;
@@ -67,7 +67,7 @@ export class Throttle {
     this.#say(known, now, write);
   }
 
-  /** Another line about its subject has not been written yet. */
+  /** Whether another line about its subject has not been written yet. */
   #hasEarlier(kind: Kind): boolean {
     if (kind.subject === null) return false;
     for (const each of this.#kinds.values()) {
@@ -120,7 +120,7 @@ export class Throttle {
     kind.last = null;
   }
 
-  /** By the last line that each left out. */
+  /** Sorts the kinds by the last line that each left out. */
   #inOrder(): [string, Kind][] {
     return [...this.#kinds].sort(([, a], [, b]) => a.order - b.order);
   }

@@ -53,8 +53,8 @@ export function brokerMetrics(
 }
 
 /**
- * One sample for each value of the only label, in the order of the table.
- * @param all of all together, which goes before them without a label
+ * Writes a sample for each value of the only label, in the order of the table.
+ * @param all the value of all together, which goes before them without a label
  */
 export function by(
   out: Exposition,

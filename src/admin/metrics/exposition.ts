@@ -23,7 +23,7 @@ export class Exposition {
   }
 
   /**
-   * One series of a histogram.
+   * Writes one series of a histogram.
    * @param scale how many observed units make a base unit: 1000 for milliseconds
    */
   histogram(labels: string, histogram: Histogram, row: Float64Array, scale: number): void {
@@ -51,7 +51,7 @@ export class Exposition {
   }
 }
 
-/** One label and its value, which may be any text. */
+/** Writes a label and its value, which may be any text. */
 export function labelText(label: string, value: string): string {
   const escaped = value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
   return `${label}="${escaped}"`;

@@ -33,7 +33,7 @@ interface Counted {
 }
 
 export class FailureCodes {
-  /** By service, as shown; the one that failed last comes last. */
+  /** The codes by service, as shown; the one that failed last comes last. */
   readonly #services = new Map<string, Map<string, Counted>>();
 
   /** @param wall milliseconds since 1970 */

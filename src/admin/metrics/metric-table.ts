@@ -8,9 +8,9 @@ export const METRIC_PREFIX = 'majordomo_';
 
 export interface Metric {
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** In this order: label → its values, or `null` for any. */
+  /** The labels in this order: label → its values, or `null` for any. */
   readonly labels: Readonly<Record<string, readonly string[] | null>>;
-  /** One sentence, also served with the metric. */
+  /** A sentence that is also served with the metric. */
   readonly help: string;
   /** What it means for an operator, for the page. */
   readonly meaning: string;

@@ -42,7 +42,7 @@ export interface MetricSources {
   /** `null` if no requests are stored. */
   titanic(): TitanicSource | null;
   pair(): PairFacts;
-  /** Of the extensions that are attached, by their names. */
+  /** The metrics of the extensions that are attached, by their names. */
   extensions(): ReadonlyMap<string, MetricsPart>;
 }
 
@@ -153,7 +153,7 @@ function rowsOfExtensions(): ReadonlyMap<string, readonly MetricName[]> {
   return rows;
 }
 
-/** Of an extension that is not attached: a graph shows 0, not a gap. */
+/** Writes 0 for a metric of an extension that is not attached: a graph shows 0, not a gap. */
 function noneOf(out: Exposition, name: MetricName): void {
   const [label] = Object.keys(METRICS[name].labels);
   if (label !== undefined) {

@@ -52,7 +52,7 @@ function latencies(histogram: Histogram, counted: Float64Array): Latencies {
   };
 }
 
-/** Nobody reads more than two decimals. */
+/** Rounds to two decimals: nobody reads more. */
 export function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }

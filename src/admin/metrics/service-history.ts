@@ -34,7 +34,7 @@ const VALUES = [
 
 const COLUMNS = ['at', ...VALUES] as const;
 
-/** One service between two samples. `null`: nothing to measure. */
+/** A sample of one service. `null`: nothing to measure. */
 export type ServiceSample = Readonly<Record<(typeof VALUES)[number], number | null>>;
 
 export class ServiceSamples {

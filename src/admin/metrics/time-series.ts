@@ -117,7 +117,7 @@ export class TimeSeries {
     return plainFigures(requests, plain.sinceOlder(), this.#counted.secondsSinceOlder(now) || 1);
   }
 
-  /** The same of its stored requests; `null`: it had none. */
+  /** Rates of a service's stored requests in the last seconds; `null`: it had none. */
   durableOf({ stored }: CountedService, now: number): DurableRates | null {
     const counters = this.#sources.titanic()?.counters;
     if (stored === null || counters === undefined) return null;

@@ -1,7 +1,7 @@
 /** What a broker reports, read with care: it may be of another version, or no broker at all. */
 import { printable } from './output.js';
 
-/** One object of its JSON. */
+/** An object in the JSON that a broker reports. */
 export type Facts = Readonly<Record<string, unknown>>;
 
 export function isFacts(value: unknown): value is Facts {

@@ -17,7 +17,7 @@ export interface OutputOptions {
 
 /** How a result is shown. */
 export interface View<Value> {
-  /** For people, in lines of at most that many characters. */
+  /** The text for people, in lines of at most that many characters. */
   readonly text: (value: Value, width: number) => string;
   /** The name or the uuid of each item, for `-o name`. */
   readonly names?: (value: Value) => readonly unknown[];

@@ -8,7 +8,7 @@ import { print } from './output.js';
 
 /** The argument that stands for standard input. */
 export const STDIN = '-';
-/** As the largest `limits.messageBytes`. */
+/** The most bytes that are read from standard input: the largest `limits.messageBytes`. */
 const STDIN_BYTES_MAX = 1024 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
@@ -34,7 +34,7 @@ export async function tellFrames(
   else await tell(output, { ...facts, ...framesJson(frames) }, '');
 }
 
-/** Their field in JSON. */
+/** Makes the field of JSON that has these frames. */
 export function framesJson(frames: readonly Buffer[]): { readonly frames: readonly unknown[] } {
   return { frames: frames.map(frameJson) };
 }

@@ -68,7 +68,7 @@ export function checkUuid(text: string, where = '', more = ''): void {
   throw usage(`${where}'${text}': a uuid has 32 hexadecimal characters${more}`);
 }
 
-/** Without those that are not given. */
+/** Leaves out the options that are not given. */
 export function given<Value>(
   options: Readonly<Record<string, Value | undefined>>,
 ): Readonly<Record<string, Value>> {

@@ -34,7 +34,7 @@ export function styled(text: string, style: Style): string {
   return wanted ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
 }
 
-/** Another program's text on one line, without anything that a terminal would act on. */
+/** Puts another program's text on one line, without anything that a terminal would act on. */
 export function printable(value: unknown): string {
   if (value === undefined) return '-';
   const text = typeof value === 'string' ? value : JSON.stringify(value);

@@ -2,7 +2,7 @@
 
 const BAR_CHARACTERS = 24;
 
-/** One line on standard error that changes; nothing if that is not a terminal. */
+/** A line on standard error that changes; nothing if that is not a terminal. */
 export class Progress {
   readonly #what: string;
   #shown = '';
@@ -20,7 +20,7 @@ export class Progress {
   };
 
   /**
-   * For work of unknown size.
+   * Shows the progress of work of unknown size.
    * @param examined of how many
    */
   count(done: number, examined: number | null = null): void {
@@ -31,7 +31,7 @@ export class Progress {
     this.say('');
   }
 
-  /** Any text. */
+  /** Shows any text. */
   say(text: string): void {
     if (!process.stderr.isTTY || text === this.#shown) return;
     this.#shown = text;

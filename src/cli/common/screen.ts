@@ -1,7 +1,7 @@
 /** The terminal during `top` and `--watch`: its alternate screen, and the keys that end it. */
 import { clipped, terminalWidth } from './table.js';
 
-/** Of the terminal. */
+/** Columns and rows of a terminal; `Infinity`: unlimited. */
 export interface Size {
   readonly columns: number;
   readonly rows: number;

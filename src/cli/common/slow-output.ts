@@ -76,7 +76,7 @@ function tooSlow(delayMs: number): MajordomoError {
   return new MajordomoError('ERR_STREAM_TOO_SLOW', text, { details: { delayMs } });
 }
 
-/** For a command that runs until the user ends it. */
+/** Returns a signal that aborts when the user ends the command, or `end` is called. */
 export function untilSignal(): { readonly ended: AbortSignal; readonly end: () => void } {
   const controller = new AbortController();
   const end = (): void => {

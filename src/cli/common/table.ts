@@ -6,18 +6,18 @@ import { printable, styled } from './output.js';
 export interface Column<Item> {
   readonly head: string;
   readonly cell: (item: Item) => string;
-  /** Its cells are numbers. */
+  /** Whether the cells are numbers, which are aligned at the right. */
   readonly right?: boolean;
-  /** On a narrow terminal it is left out, those with the lowest number first; absent: it stays. */
+  /** The turn in which a narrow terminal leaves the column out, the lowest number first; absent: it stays. */
   readonly drop?: number;
-  /** One of those that stay is cut to what is left, but others are left out first below this width. */
+  /** Cuts this column, which stays, to the cells that are left; below this width, others are left out first. */
   readonly cut?: number;
 }
 
 /** What a terminal says of itself that a serial line or a container has left unset. */
 const COLUMNS = 80;
 const GAP = 2;
-/** Where no width is given, a longer cell moves the rest of its own line only. */
+/** The widest column where no width is given: a longer cell moves the rest of its own line only. */
 const ALIGNED_CELLS_MAX = 40;
 const PRINTABLE_ASCII = /^[ -~]*$/;
 /** Characters that take two cells of a terminal, and those that take none. */
@@ -25,7 +25,7 @@ const WIDE =
   /[\p{sc=Han}\p{sc=Hangul}\p{sc=Hiragana}\p{sc=Katakana}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
 const NO_WIDTH = /\p{M}/u;
 
-/** Of the terminal; `Infinity` if standard output is none. */
+/** Columns of the terminal; `Infinity` if standard output is none. */
 export function terminalWidth(): number {
   return process.stdout.isTTY ? process.stdout.columns || COLUMNS : Infinity;
 }
@@ -124,7 +124,7 @@ export function clipped(text: string, width: number): string {
   return width < 1 ? '' : `${start}…`;
 }
 
-/** The same text in lines of at most that many cells, with its styles. */
+/** Breaks a text into lines of at most that many cells, and keeps its styles. */
 export function folded(text: string, width: number): string {
   let [all, cells] = ['', 0];
   for (const [each] of text.matchAll(/\u001b\[[\d;]*m|./gsu)) {

@@ -9,10 +9,10 @@ import { shownUrl } from '../../core/web-address.js';
 import { usage } from '../common/options.js';
 
 export interface AdminAddress {
-  /** For a socket: `http://localhost`. */
+  /** The URL of the node; for a socket `http://localhost`. */
   readonly url: URL;
   readonly socketPath: string | null;
-  /** As it was given, for messages. */
+  /** The address as it was given, for messages. */
   readonly name: string;
   readonly trust: Trust;
 }

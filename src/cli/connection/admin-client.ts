@@ -1,4 +1,4 @@
-/** One HTTP request at a time, with JSON in both directions. */
+/** A client of the HTTP API: one request at a time, with JSON in both directions. */
 import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
 

@@ -63,8 +63,8 @@ function checked(token: string, place: string, note = ''): FoundToken {
 }
 
 /**
- * From the configuration or its data directory. A user who cannot read that can still read over
- * loopback.
+ * Finds the token of the configuration or of its data directory. A user who cannot read that can still
+ * read over loopback.
  */
 export async function localToken({ http, node }: Config): Promise<FoundToken> {
   const [own] = secretsOf(http.token);
@@ -84,7 +84,7 @@ export async function localToken({ http, node }: Config): Promise<FoundToken> {
   }
 }
 
-/** One of `http.tokens` that this user can read: an operator's, else one that only reads. */
+/** Finds a token of `http.tokens` that this user can read: an operator's, else one that only reads. */
 async function listedToken({
   tokens,
 }: Config['http']): Promise<Pick<FoundToken, 'token' | 'from'>> {

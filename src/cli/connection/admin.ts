@@ -36,7 +36,7 @@ export function addAdminOptions(command: Command): Command {
   return addCurveOptions(addAdminOnly(command));
 }
 
-/** As `addAdminOptions`, for commands that already have the options for keys. */
+/** Does what `addAdminOptions` does, for commands that already have the options for keys. */
 export function addAdminOnly(command: Command): Command {
   return addConfigOptions(addContextOption(command))
     .option(
@@ -201,7 +201,7 @@ export interface AdminPage {
   readonly scanned: number;
 }
 
-/** One page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
+/** Reads one page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
 export async function pageOf(
   client: AdminClient,
   path: string,

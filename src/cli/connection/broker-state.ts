@@ -37,7 +37,7 @@ export interface StateSource {
   contract(service: string | Buffer): Promise<Facts>;
   /** Where clients reach the broker. @throws ERR_NOT_LEARNT */
   endpoint(): Promise<string>;
-  /** Only by HTTP: whether it is ready, and what is degraded. */
+  /** Asks, only by HTTP, whether the node is ready, and what is degraded. */
   health(): Promise<Facts | null>;
 }
 
@@ -79,7 +79,7 @@ export async function look<T>(
   );
 }
 
-/** As it is told by HTTP. */
+/** The error of a service without a contract, as HTTP tells it. */
 function noContract(): MajordomoError {
   const text = 'no worker of this service announced a contract';
   return new MajordomoError('ERR_REQUEST_FAILED', text, { details: { status: 404 } });

@@ -16,7 +16,7 @@ const VARIABLE = 'MAJORDOMO_CONTEXT';
 const OWNER_ONLY = 0o600;
 
 export interface Context {
-  /** As `MAJORDOMO_URL`. */
+  /** The address of a node, as in `MAJORDOMO_URL`. */
   readonly url: string;
   readonly tokenFile?: string;
   readonly adminCa?: string;

@@ -42,7 +42,7 @@ export function keyRemedy(curve: CurveClientKeys | undefined, right: 'client' | 
   );
 }
 
-/** Another possible reason if no broker answers. */
+/** Says another possible reason why no broker answers; empty without keys. */
 export function keyHint(curve: CurveClientKeys | undefined): string {
   return curve === undefined ? '' : " (or --curve-server-key is not that broker's)";
 }
@@ -52,7 +52,7 @@ export const OTHER_BROKER =
   '; name another broker with --endpoint, MAJORDOMO_ENDPOINT, MAJORDOMO_URL or majordomo context';
 
 /**
- * The same error of the SDK, with the address and the cause, and what to do.
+ * Adds to an error of the SDK the address, the cause and what to do; returns any other error as it is.
  * @param at the endpoints that were asked
  */
 export function explainedAsking(
@@ -115,7 +115,7 @@ export async function publisherFault(
   return fault;
 }
 
-/** Of each endpoint, why it accepted no connection; `null`: that was not asked. */
+/** Says why each endpoint accepted no connection; `null`: the error has no cause. */
 function causesIn(error: unknown): string | null {
   const cause = causeOf(error);
   if (cause === undefined) return null;

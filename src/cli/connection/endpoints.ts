@@ -16,7 +16,7 @@ const ENDPOINTS_MAX = 64;
 const LEARN_MS = 5000;
 
 /**
- * From the options, else the environment, else the default. If the options name a configuration, or
+ * Takes endpoints from the options, else the environment, else the default. If the options name a configuration, or
  * `MAJORDOMO_URL` is an HTTP address, asks the node there.
  * @throws ERR_USAGE if one cannot be dialled; what learning and reading the configuration throw
  */

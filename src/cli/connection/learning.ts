@@ -27,7 +27,7 @@ const FOR_CLIENTS: AskedFor = { caRemedy: 'NODE_EXTRA_CA_CERTS', remedy: '' };
 export interface Asking {
   readonly timeoutMs: number;
   readonly curve: CurveClientKeys | undefined;
-  /** From `--admin-ca`. */
+  /** The file of `--admin-ca`. */
   readonly caFile: string | undefined;
 }
 
@@ -83,7 +83,7 @@ export async function activeAddress(
 }
 
 /**
- * One endpoint of each node that answers.
+ * Asks each node for an endpoint, and returns those of the nodes that answer.
  * @param source what names the places, for messages
  * @throws ERR_NOT_LEARNT; what asking throws, if none answers
  */
@@ -200,7 +200,7 @@ async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
   throw failed?.status === 'rejected' ? failed.reason : notLearnt('no address given');
 }
 
-/** The same error, with the purpose of the question and what makes it unnecessary. */
+/** Adds to an error the purpose of the question, and the option that makes it unnecessary. */
 function explained(error: unknown, source: string, what: string, option: string): MajordomoError {
   const known = codeOf(error) ?? 'ERR_INTERNAL';
   // An answer came but is of no use.

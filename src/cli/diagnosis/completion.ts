@@ -21,10 +21,10 @@ type Shell = 'bash' | 'zsh' | 'fish';
 interface Word {
   readonly word: string;
   readonly about: string;
-  /** Of an option: possible values; empty: a file, or anything. */
+  /** The possible values of an option; empty: a file, or anything. */
   readonly values: readonly string[];
   readonly takesValue: boolean;
-  /** Its value is a name that the broker knows. */
+  /** Whether the option's value is a name that the broker knows. */
   readonly isLive: boolean;
 }
 
@@ -33,7 +33,7 @@ interface CommandPath {
   readonly path: string;
   readonly about: string;
   readonly words: readonly Word[];
-  /** One of its arguments is a name that the broker knows. */
+  /** Whether an argument of the command is a name that the broker knows. */
   readonly isLive: boolean;
 }
 
@@ -97,7 +97,7 @@ const SCRIPTS: Readonly<Record<Shell, (places: readonly CommandPath[]) => string
   fish,
 };
 
-/** In single quotes, which all three shells understand. */
+/** Puts a text in single quotes, which all three shells understand. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

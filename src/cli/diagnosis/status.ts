@@ -100,7 +100,7 @@ function needing(services: readonly Facts[]): Line[] {
   ];
 }
 
-/** Only of a database. Why it is lost is among what is degraded. */
+/** The lines about a database. Why it is lost is among what is degraded. */
 function ofStore(store: Facts | null): Line[] {
   if (store === null) return [];
   const { database, server, up, since } = store;

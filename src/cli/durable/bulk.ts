@@ -22,13 +22,13 @@ type Act = keyof typeof PAST;
 
 /** Requests per call of a long order: about a second of work. */
 const STEP_REQUESTS = 5000;
-/** More are changed only after a question. */
+/** The most requests that are changed without a question. */
 const UNASKED_MAX = 100;
 
 interface Step {
   readonly count: number;
   readonly scanned: number;
-  /** Where the next one begins; `null`: this was the last one. */
+  /** Where the next step begins; `null`: this was the last one. */
   readonly next: string | null;
 }
 

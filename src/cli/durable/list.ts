@@ -32,7 +32,7 @@ const SHORTENED = 'uuids are shortened unless you give a token (--token-file or 
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000_000;
 const PAGE_MAX = 1000;
-/** More are counted as others. */
+/** The most groups: what is beyond them is counted as others. */
 const GROUPS_MAX = 10_000;
 
 const GROUPS_TEXT = `

@@ -156,7 +156,7 @@ function kindOf({ kind, partner }: Facts): (readonly [name: string, value: strin
   ];
 }
 
-/** Until when it is not given to a worker; nothing once that is over. */
+/** Says until when a request is not given to a worker; nothing once that is over. */
 function delayOf({ notBefore }: Facts, now: number): (readonly [name: string, value: string])[] {
   return Date.parse(String(notBefore)) > now ? [['not before', timeOf(notBefore, now)]] : [];
 }
@@ -169,7 +169,7 @@ function attemptsText(history: Facts): string {
   return `${attemptsOf(history)}, ${printable(attemptsEver)} in total${retried}`;
 }
 
-/** After an attempt, or once it has ended, it is not known any more from when its time to live counted. */
+/** Says when a request expires. After an attempt or its end, it is not known from when its time to live counted. */
 function expiryOf({ state, attempts, notBefore, expiresAt }: Facts, now: number): string {
   const expires = timeOf(expiresAt, now);
   const ttlMs = Date.parse(String(expiresAt)) - Date.parse(String(notBefore));
@@ -240,12 +240,12 @@ function tookText(delivery: Facts): string {
   return isRetry(delivery) || Number.isNaN(tookMs) ? '-' : `${tookMs} ms`;
 }
 
-/** By an operator: no delivery to a worker. */
+/** Whether an operator retried the request: it was no delivery to a worker. */
 function isRetry({ worker }: Facts): boolean {
   return worker === '';
 }
 
-/** Its number, and what is known of it. */
+/** The number of a worker, and its name and address as far as they are known. */
 function workerOf({ worker, workerName, workerAddress }: Facts): string {
   const known = [workerName, workerAddress].filter((each) => typeof each === 'string');
   const number = printable(worker);

@@ -66,7 +66,7 @@ function lacking(log: string): string {
   );
 }
 
-/** The same, for a store in a database. @returns the exit status */
+/** Verifies a store in a database. @returns the exit status */
 async function verifyDatabase(database: DatabaseTool, output: OutputFormat): Promise<ExitStatus> {
   const { name } = database;
   const report = await withProgress(`verify ${name}`, ({ show }) => database.verify(show));

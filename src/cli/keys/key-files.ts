@@ -47,7 +47,7 @@ export function makeKeyPair(file: string, crypto: CurveCrypto): string {
 export interface NodeKeys {
   readonly role: 'primary' | 'backup';
   readonly publicKey: string;
-  /** Its `bstar.curve`. */
+  /** The node's `bstar.curve`. */
   readonly curve: {
     readonly secretKeyFile: string;
     readonly keysFile: string;

@@ -81,14 +81,14 @@ function text(status: Facts, width: number): string {
 const KEYS_DIFFER =
   'WARNING: the keys files of the two nodes differ: copy them from one node to the other';
 
-/** Only an active node knows whether its peer has everything. */
+/** Says why a node is not in sync: only an active node knows whether its peer has everything. */
 function outOfSync({ peer, role, state }: Facts): string {
   if (peer === null) return 'no peer';
   const isLed = role !== 'standalone' && state !== 'active';
   return isLed ? 'ask the active node' : 'not in sync';
 }
 
-/** This node and its peer, if it has one, whose name it does not know. */
+/** Returns this node and its peer, if it has one, whose name it does not know. */
 function nodesOf(status: Facts): readonly Facts[] {
   const { node, role, state, epoch } = status;
   const own = { node, role, state, epoch, heard: 'itself' };

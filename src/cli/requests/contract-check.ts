@@ -17,10 +17,10 @@ const ASK_MS = 1000;
 const CHECK_MS = 1000;
 const PROBLEMS_MAX = 10;
 const PROBLEM_CHARACTERS_MAX = 200;
-/** Of what contains the place where something is wrong, which has an error of its own. */
+/** Keywords of what contains the place where something is wrong, which has an error of its own. */
 const CONTAINERS = new Set(['properties', 'items', 'prefixItems', 'additionalProperties', '$ref']);
 
-/** By `$schema`, without its scheme and an empty fragment. */
+/** The drafts by `$schema`, without its scheme and an empty fragment. */
 const DIALECTS: ReadonlyMap<string, SchemaDraft> = new Map([
   ['json-schema.org/draft-04/schema', '4'],
   ['json-schema.org/draft-07/schema', '7'],
@@ -97,7 +97,7 @@ function jsonOf(body: readonly (string | Uint8Array)[]): { readonly json: unknow
   }
 }
 
-/** It says nothing of a request, or its bodies are no JSON. */
+/** Whether a contract says nothing of a request, or its bodies are no JSON. */
 function isOpen({ input = true, contentType = 'application/json' }: Facts): boolean {
   return input === true || contentType !== 'application/json';
 }

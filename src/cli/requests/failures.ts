@@ -78,7 +78,7 @@ async function noWorker(client: Client, service: string): Promise<string> {
   return `no worker serves "${shown}"${nearest === null ? '' : `; did you mean "${nearest}"?`}`;
 }
 
-/** As far as the broker reports them. */
+/** Lists the names of services as far as the broker reports them. */
 async function servedNames(client: Client): Promise<string[]> {
   try {
     const { value } = await ask(client, 'mmi.services');

@@ -14,7 +14,7 @@ for signal in HUP INT QUIT TERM; do trap "kill -$signal $first" $signal; done
 while wait $first; status=$?; [ $status -gt 128 ] && kill -0 $first 2>/dev/null; do :; done
 exit $status`;
 
-/** If this is process 1, a shell takes its place, and runs it again as a child. Does not return then. */
+/** Puts a shell in the place of this process if that is process 1; the shell runs it again. Does not return then. */
 export function leaveFirstPlace(): void {
   if (process.pid !== 1) return;
   if (process.execve !== undefined && existsSync(SHELL)) {

@@ -255,7 +255,7 @@ function commandFailure(
 /** Why the worker stopped a command. `too-large` is also the code of the SDK, for the same reason. */
 type StopCode = 'timeout' | 'too-large' | 'stopped';
 
-/** Another attempt would write as much again. */
+/** Whether another attempt is made: after `too-large` it would write as much again. */
 const RETRY = {
   timeout: true,
   'too-large': false,

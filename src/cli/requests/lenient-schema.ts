@@ -11,12 +11,12 @@ const SCHEMAS = new Set([
 ]);
 /** Under these it has schemas by name. */
 const NAMED_SCHEMAS = new Set(['properties', '$defs', 'definitions', 'dependentSchemas']);
-/** These may refuse what the worker takes, or depend on others that may. */
+/** Keywords that may refuse what the worker takes, or depend on others that may. */
 const UNCERTAIN = new Set([
   ...['pattern', 'patternProperties', 'enum', 'const', 'minLength', 'maxLength', 'type', 'oneOf'],
   ...['maxContains', 'dependencies', 'unevaluatedItems', 'unevaluatedProperties'],
 ]);
-/** These refuse more if what they contain refuses less. */
+/** Keywords that refuse more if what they contain refuses less. */
 const REVERSED = new Set(['not', 'if']);
 
 /** A text that becomes a number. */

@@ -200,7 +200,7 @@ function checkStrategy(options: RequestCommandOptions): void {
   }
 }
 
-/** From now on: a body may take its time on standard input. */
+/** Measures the patience from now on: a body may take its time on standard input. */
 function patienceOf(
   command: Command,
   { timeoutMs, retries, deadlineMs }: RequestCommandOptions,

@@ -72,7 +72,7 @@ const FLAGS = JOB_ROWS.map((row) => {
   return { name: row.name, flag: option.long, attribute: option.attributeName() };
 });
 
-/** Those that were given. */
+/** Returns the options of a stored request that were given. */
 export function jobOptionsIn(options: object): JobOptions {
   const all: Readonly<Record<string, unknown>> = { ...options };
   return given(Object.fromEntries(FLAGS.map(({ name, attribute }) => [name, all[attribute]])));

@@ -71,7 +71,7 @@ export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
   });
 }
 
-/** One entry as JSON, without its keys. */
+/** Returns an entry as JSON, with the number of its keys in place of them. */
 export function entryShown(entry: KeyEntry): Readonly<Record<string, unknown>> {
   const { name, publicKeys, client, worker, peer, operator, quota } = entry;
   return { name, keys: publicKeys.length, client, worker, peer, operator, quota };
@@ -100,7 +100,7 @@ function globsShown(globs: readonly string[]): string {
   return globs.includes('*') ? 'everything' : globs.join(', ');
 }
 
-/** By the name of the quota; `perPeer` is the one for everybody else. */
+/** The quotas by name; `perPeer` is the one for everybody else. */
 export function quotasShown(config: Config): Readonly<Record<string, unknown>> {
   const names = Object.keys(config.limits.quotas);
   const shown = [null, ...names].map((name) => [name ?? 'perPeer', numbersOf(config, name)]);

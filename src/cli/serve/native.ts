@@ -52,7 +52,7 @@ function notLoaded(name: NativeModule, error: unknown): MajordomoError {
   return new MajordomoError('ERR_NATIVE_MODULE', text, { cause: error });
 }
 
-/** In one sentence: such errors list all the places where a file was looked for. */
+/** Says the reason in one sentence: such errors list all the places where a file was looked for. */
 function reasonOf(error: unknown): string {
   const message = messageOf(error);
   if (NO_BINARY.test(message)) return `it has no binary for ${process.platform} on ${process.arch}`;

@@ -87,7 +87,7 @@ function commandName(): string {
 }
 
 /**
- * For the first start, without a configuration file: three commands to try, and how it is stopped.
+ * Text for the first start, without a configuration file: three commands to try, and how it is stopped.
  * @param endpoint where the commands connect
  */
 function whatNext(endpoint: string, endpoints: readonly string[], http: string | null): string {

@@ -57,7 +57,7 @@ const SCHEMA = new Set(
 );
 const SCHEMAS = new Set(['allOf', 'anyOf', 'oneOf']);
 const MAPS = new Set(['properties', 'patternProperties', 'definitions', '$defs']);
-/** Without a meaning here, or with another: `schema` is a schema in another format. */
+/** Keywords without a meaning here, or with another: `schema` is a schema in another format. */
 const SILENT = new Set(['$schema', '$id', 'schema', 'schemaFormat', 'externalDocs']);
 
 class Copy {
@@ -80,7 +80,7 @@ class Copy {
     return Object.fromEntries(entries.flatMap(([key, value]) => this.#entry(key, value)));
   }
 
-  /** None: it is left out. */
+  /** Copies an entry of a schema. @returns empty if it is left out */
   #entry(key: string, value: unknown): (readonly [string, unknown])[] {
     if (key === '$ref') return [this.#reference(value)];
     if (SCHEMA.has(key) && isSchema(value)) return [[key, this.#schema(value)]];

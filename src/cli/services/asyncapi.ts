@@ -90,7 +90,7 @@ function keyOf(shown: string): string {
     .replaceAll(/[^\w.-]/g, (each) => `_${each.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** No key of a part contains a dot, so `SERVICE.PART` names one part of one service. */
+/** The parts of a contract. No key of one contains a dot, so `SERVICE.PART` names one part of one service. */
 function partsOf(contract: Facts, index: number): readonly Part[] {
   const prefix = index === 0 ? '' : `${index + 1}-`;
   const version = textIn(contract['version']);

@@ -94,7 +94,7 @@ async function announcedAt(broker: StateSource): Promise<readonly Announced[]> {
   return found;
 }
 
-/** Its workers left after the list was made. */
+/** Returns `null` for status 404: the workers of a service left after the list was made. @throws others */
 function noneIfGone(error: unknown): null {
   const { details } = error as { readonly details?: unknown };
   if (factsIn(details)?.['status'] === 404) return null;

@@ -20,7 +20,7 @@ export function addNameOption(command: Command): Command {
   );
 }
 
-/** Those that the option asks for, failing ones first. */
+/** Returns the services that the option asks for, failing ones first. */
 export function inOrder(services: readonly Facts[], { name }: NameOptions): readonly Facts[] {
   const wanted = name?.toLowerCase() ?? '';
   const found = services.filter(({ service }) =>
@@ -30,7 +30,7 @@ export function inOrder(services: readonly Facts[], { name }: NameOptions): read
   return byNeed([...loads.keys()]).map((load) => loads.get(load) ?? {});
 }
 
-/** As lists show it, and as its bytes are text. */
+/** The name of a service as lists show it, and as its bytes are text, in lower case. */
 function namesOf(service: unknown): readonly string[] {
   const shown = String(service);
   return [shown, unescapeName(shown)?.toString('utf8') ?? shown].map((each) => each.toLowerCase());
@@ -60,7 +60,7 @@ function numbersIn(value: unknown): Readonly<Record<string, number | null>> | nu
   return Object.fromEntries(Object.entries(facts).map(([name, each]) => [name, numberIn(each)]));
 }
 
-/** As in mmi.services, whichever way the node was asked; what is left out changes by the millisecond. */
+/** Services as in mmi.services, whichever way the node was asked: without what changes by the millisecond. */
 export function asOverMmi(services: readonly Facts[]): readonly Facts[] {
   return services.map(({ oldestQueuedMs: _oldest, failedMsAgo: _failed, ...service }) => service);
 }

@@ -23,7 +23,7 @@ export interface Snapshot {
 export interface NamedService {
   readonly service: string;
   readonly workers: readonly Facts[];
-  /** There are more of them. */
+  /** Whether there are more workers. */
   readonly isCut: boolean;
 }
 

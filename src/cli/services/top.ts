@@ -85,7 +85,7 @@ async function takeSnapshot(
   return { status, health, services, named };
 }
 
-/** One page of them: more than fits on a terminal. */
+/** Reads one page of the workers of a service: more than fits on a terminal. */
 async function workersOf(client: AdminClient, name: string): Promise<NamedService> {
   const service = shownName(name);
   const query = { service, limit: String(WORKERS_MAX) };

@@ -30,21 +30,21 @@ const EVERYBODY_WRITES = 0o002;
 /** The values of `allow`. */
 const KEY_ROLES = ['client', 'worker', 'peer'] as const;
 
-/** One entry: keys and their rights. */
+/** An entry of a keys file: keys and their rights. */
 export interface KeyEntry extends Grants {
   /** The identity that owns what these keys store. */
   readonly name: string;
-  /** One; two while the key is being replaced. */
+  /** The public key; two while it is being replaced. */
   readonly publicKeys: readonly Buffer[];
-  /** May connect as the other node of the pair. */
+  /** Whether the keys may connect as the other node of the pair. */
   readonly peer: boolean;
-  /** May read and close what other keys stored. */
+  /** Whether the keys may read and close what other keys stored. */
   readonly operator: boolean;
   /** The name of its quota in `limits.quotas`. */
   readonly quota: string | null;
   /** How the rights are written: not at all, by `allow`, or by `client` and `worker`. */
   readonly form: 'open' | 'short' | 'long';
-  /** Its place in the file. */
+  /** The place of the entry in the file. */
   readonly place: string;
 }
 

@@ -71,7 +71,7 @@ export function loadConfig(options: LoadOptions = {}): Loaded {
   return { config, file: options.file ?? null, written, warnings };
 }
 
-/** More than a file has bytes. */
+/** A number of columns that is more than a file has bytes. */
 const COLUMNS_MAX = 2 ** 21;
 
 /**
@@ -91,7 +91,7 @@ export function inOrder(problems: readonly Problem[], file: string): Problem[] {
 
 const PROBLEMS_SHOWN_MAX = 100;
 
-/** One error for all problems. */
+/** Makes one error of all problems. */
 export function invalid(problems: readonly Problem[]): MajordomoError {
   const lines = problems.slice(0, PROBLEMS_SHOWN_MAX).map(problemLine);
   if (problems.length > lines.length) lines.push(`… and ${problems.length - lines.length} more`);

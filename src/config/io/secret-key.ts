@@ -12,7 +12,7 @@ const FILE_BYTES_MAX = 65_536;
  * own line may have a value (4/ZPL).
  */
 const SECTION = /^curve[ \t\r]*(?:[=#][^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)/m;
-/** Its line. */
+/** The line of the key in that section. */
 const IN_SECTION = /^[ \t]+secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*(?:#.*)?$/m;
 
 /**

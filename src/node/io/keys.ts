@@ -51,7 +51,7 @@ class KeysFile {
   readonly #file: string;
   readonly #log: Log;
   #quotas: readonly string[];
-  /** By the public key, in hexadecimal. */
+  /** The known keys by public key, in hexadecimal. */
   #known = new Map<string, Known>();
   #byName = new Map<string, Known>();
   /** The file's state when it was read, and at the last check. */
@@ -59,7 +59,7 @@ class KeysFile {
   #lastState = '';
   readonly watchers: FileWatcher[] = [];
   entries: readonly KeyEntry[] = [];
-  /** Its entries as text, for comparison with the peer's. */
+  /** The entries as text, for comparison with the peer's. */
   shown: readonly string[] = [];
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID */
@@ -112,7 +112,7 @@ class KeysFile {
     return isDue;
   }
 
-  /** Before reading: a change during the read is found by the next check. */
+  /** Notes the file's state before reading: a change during the read is found by the next check. */
   #noteState(): void {
     try {
       this.#readState = shown(statSync(this.#file));
@@ -150,7 +150,7 @@ class KeysFile {
   }
 }
 
-/** The same text for the same keys and rights, whatever their order and form in the file. */
+/** Returns the same text for the same keys and rights, whatever their order and form in the file. */
 function shownEntry(entry: KeyEntry): string {
   const { name, publicKeys, client, worker, peer, operator, quota } = entry;
   const keys = publicKeys.map((key) => key.toString('hex')).sort();
@@ -195,7 +195,7 @@ export interface Elsewhere {
 
 /** The keys of a port that is no listener of the broker: of the events, or of the map. */
 export interface PortKeys {
-  /** Its CURVE options; `undefined`: it has none. */
+  /** The CURVE options of the port; `undefined`: it has none. */
   readonly curve: ListenerCurve | undefined;
   /** The rights of a peer there, by the name of its key. */
   readonly rightsOf: (name: string) => Readonly<Rights>;
@@ -203,7 +203,7 @@ export interface PortKeys {
 
 interface KeyedPort {
   readonly file: KeysFile;
-  /** Its peers may be those of the other node of a pair after a failover. */
+  /** Whether the port's peers may be those of the other node of a pair after a failover. */
   readonly followsFailover: boolean;
   readonly revoked: (publicKey: string) => void;
 }
@@ -213,7 +213,7 @@ export class Keys {
   readonly #files = new Map<string, KeysFile>();
   readonly #log: Log;
   #quotas: readonly string[];
-  /** By the index of the listener. */
+  /** The keys file of each listener, by its index. */
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
   elsewhere: Elsewhere | null = null;
@@ -295,7 +295,7 @@ export class Keys {
     return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
   }
 
-  /** Each is reported once, until it is corrected. */
+  /** Warns of each shared name once, until it is corrected. */
   #warnOfSharedNames(): void {
     const files = new Set(this.#ofListener.filter((keys) => keys !== undefined));
     const problems = sharedNames([...files].map(({ entries }) => entries));

@@ -17,7 +17,7 @@ import type { Log } from '../../admin/log/log.js';
 export interface Pulse {
   /** Calls `then` at the end of a turn that begins after this call. */
   afterTurn(then: () => void): void;
-  /** One line for `systemctl status`. */
+  /** Returns a line for `systemctl status`. */
   summary(): string;
 }
 
@@ -111,7 +111,7 @@ class Messages {
     this.#log = log;
   }
 
-  /** Each message is a list of assignments. */
+  /** Sends a message, which is a list of assignments. */
   send(...assignments: readonly string[]): void {
     this.#helper ??= this.#start();
     const { stdin } = this.#helper;

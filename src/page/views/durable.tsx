@@ -251,7 +251,7 @@ function NoRequests({ selection }: { selection: Selection }): VNode {
   );
 }
 
-/** Each is in the address by its name. */
+/** The fields of the filter; each is in the address by its name. */
 const FIELDS = [
   ['reason', 'Reason has'],
   ['code', 'Code'],

@@ -1,4 +1,4 @@
-/** One stored request: its history step by step, and the operator commands. */
+/** A stored request: its history step by step, and the operator commands. */
 import type { ComponentChildren, VNode } from 'preact';
 
 import type { RequestHistory, WorkerFailure } from '../../admin/api/stored-answers.js';

@@ -1,4 +1,4 @@
-/** One service: its state in a sentence, why it fails, its dead requests, its charts, workers and contracts. */
+/** A service: its state in a sentence, why it fails, its dead requests, its charts, workers and contracts. */
 import type { VNode } from 'preact';
 
 import type { Service, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
@@ -151,7 +151,7 @@ interface FailuresOf {
   readonly failures: readonly Failure[];
 }
 
-/** With a code, it leads to the dead requests that have it, of which others may be left alone. */
+/** A column of codes: each leads to the dead requests that have it, of which others may be left alone. */
 const codeColumn = (service: string): Column<Failure> => ({
   head: 'Code',
   cell: ({ code, event }) =>

@@ -14,9 +14,9 @@ import { type Address, ANSWER_MS, dialHost, portFinding, STRANGER } from './port
 
 const SERVED = 'a Majordomo';
 const PRESUMED = 'in use, presumably by the running broker that uses the data directory';
-/** It answers only keys that it knows. */
+/** Said of a listener with CURVE, which answers only keys that it knows. */
 const SEALED = `${PRESUMED} (a listener with CURVE cannot be asked without a key)`;
-/** It would take the question for a request, and give it to a worker. */
+/** Said of a listener with `service`, which would give the question to a worker as a request. */
 const NO_MDP = `${PRESUMED} (a listener with service cannot be asked)`;
 
 /** The finding for each endpoint, and whether a Majordomo answers at any of them. */
@@ -85,7 +85,7 @@ export async function peerListener(
 }
 
 /**
- * Any other listener of the node.
+ * The findings for any other listener of the node.
  * @param name of the finding
  * @param key of the configuration that has it
  * @param served as for `peerListener`

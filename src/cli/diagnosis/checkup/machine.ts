@@ -14,7 +14,7 @@ export function nodeVersion(): Finding {
     : problem(name, `Node ${node} is too old`, `install Node ${least} or later`);
 }
 
-/** This program was released later: an earlier clock is wrong. */
+/** Milliseconds since 1970, before this program was released: an earlier clock is wrong. */
 const EARLIEST_MS = Date.UTC(2026, 0, 1);
 const TIMESYNC = '/run/systemd/timesync';
 

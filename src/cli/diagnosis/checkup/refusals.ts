@@ -39,7 +39,7 @@ const FRAMES = 'docs/protocol.md has every message, docs/languages programs that
 const RIGHTS = 'give its key the right in the keys file, or its listener the role in allow';
 const SLOW = 'let it read faster, or ask for less';
 
-/** By event; where its `kind` or `reason` decides, by that, too. */
+/** What to do, by event; where its `kind` or `reason` decides, by that, too. */
 const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>>>> = {
   'connection.rejected': CONNECTIONS,
   'ha.rejected': CONNECTIONS,
@@ -96,7 +96,7 @@ const LIMITS: readonly (readonly [names: RegExp, remedy: string])[] = [
 ];
 const FLOOD =
   'see who has most outstanding with majordomo clients --by outstanding: give a client that floods a quota; if none does, start more workers, or raise the limit that is named';
-/** One client with a larger share of what is outstanding floods. */
+/** The share of all outstanding requests above which a client floods. */
 const FLOOD_SHARE = 0.5;
 
 /**
@@ -169,7 +169,7 @@ interface Refusal {
   last: string;
 }
 
-/** One finding for all equal refusals, the latest first. */
+/** Makes one finding of all equal refusals, the latest first. */
 function explained(events: readonly Facts[], seconds: number, causes: Causes): readonly Finding[] {
   const refused = new Map<string, Refusal>();
   for (const { time, ...event } of events) {

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 60_000;
 const REMOVED_AT_ONCE = 256;
 
 export interface Calls {
-  /** One over each connection. If it fails, the whole run fails, with that reason. */
+  /** Makes one call over each connection. If one fails, the whole run fails, with that reason. */
   begin(): Promise<void>;
   /** Resolves when it is answered. @param n its number: connections take turns */
   one(n: number): Promise<void>;
@@ -47,7 +47,7 @@ export function bodyOf({ size }: LoadPlan): Buffer {
   return Buffer.alloc(size, 'x');
 }
 
-/** In turns. There is always one. */
+/** Takes the items in turns; there is always one. */
 export function nth<Item>(items: readonly Item[], n: number): Item {
   return items[n % items.length] as Item;
 }

@@ -89,7 +89,7 @@ class Load {
     };
   }
 
-  /** One request after the other: the next when the last is answered. */
+  /** Sends one request after the other: the next when the last is answered. */
   async #closedLoop(): Promise<void> {
     while (!this.#isOver) await this.#request(performance.now());
   }

@@ -4,9 +4,9 @@ import { SharedMap } from '../../../sdk/map.js';
 import { type Calls, closed, nth, removed } from './calls.js';
 import type { LoadPlan } from './messages.js';
 
-/** Of each connection. */
+/** The number of keys that each connection sets. */
 const KEYS = 1000;
-/** More than a change waits for the disk of a busy node. */
+/** How long a change may take: more than it waits for the disk of a busy node. */
 const TIMEOUT_MS = 60_000;
 /** The node deletes what an interrupted run leaves. */
 const TTL_MS = 60_000;
@@ -20,7 +20,7 @@ interface Writer {
 
 export class MapChanges implements Calls {
   readonly #writers: readonly Writer[];
-  /** In turns: a key set to the value that it has is no change. */
+  /** Values in turns: a key set to the value that it has is no change. */
   readonly #values: readonly Buffer[];
   readonly #set = new Map<string, SharedMap>();
 

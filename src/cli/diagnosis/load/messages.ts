@@ -12,14 +12,14 @@ export type LoadKind = (typeof LOAD_KINDS)[number];
 /** How to load a broker; both processes get it. */
 export interface LoadPlan {
   readonly kind: LoadKind;
-  /** Of the map, if that is measured. */
+  /** The endpoints for clients; those of the map, if that is measured. */
   readonly endpoints: readonly string[];
   readonly workerEndpoints: readonly string[];
   /** The SDK's option, or nothing. */
   readonly keys: { readonly curve?: CurveClientKeys };
   /** A unique name, so that only the bench's own workers answer. */
   readonly service: string;
-  /** Only of echo and fleet. */
+  /** The number of workers, only of echo and fleet. */
   readonly workers: number;
   /** Credit of each worker. */
   readonly concurrency: number;
@@ -34,7 +34,7 @@ export interface LoadPlan {
   readonly measureMs: number;
 }
 
-/** One second of the clients, for the progress line. */
+/** The last second of the clients, for the progress line. */
 export interface LoadProgress {
   readonly kind: 'progress';
   readonly perSecond: number;
@@ -73,7 +73,7 @@ export async function received(): Promise<LoadPlan> {
   );
 }
 
-/** To the command. */
+/** Sends a message to the command. */
 export function send(message: FromPart): void {
   process.send?.(message);
 }

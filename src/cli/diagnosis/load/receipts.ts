@@ -10,7 +10,7 @@ const TITANIC_REQUEST = 'titanic.request';
 const TITANIC_CLOSE = 'titanic.close';
 /** The most receipts kept: what is stored and not yet closed takes disk space at the broker. */
 const OPEN_MAX = 1_000_000;
-/** For the first question, which need not wait long for a busy broker. */
+/** The patience of the first question, which need not wait long for a busy broker. */
 const { timeoutMs, retries } = CLIENT_DEFAULTS;
 const FIRST = { timeoutMs, retries };
 

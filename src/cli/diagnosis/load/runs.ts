@@ -81,7 +81,7 @@ export function runOf(plan: LoadPlan, result: LoadResult): Run {
   };
 }
 
-/** In what the run was measured otherwise; `null`: the two can be compared. */
+/** Says in what the run was measured otherwise; `null`: the two can be compared. */
 export function differenceOf(plan: LoadPlan, run: Run): string | null {
   const wanted = planOf(plan);
   const name = PLAN.find((each) => wanted[each] !== run[each]);
@@ -111,7 +111,7 @@ export function lastRun(plan: LoadPlan): Run | null {
   return keptRuns().find((run) => differenceOf(plan, run) === null) ?? null;
 }
 
-/** For the next one, if nothing failed. A file that cannot be written does not make the run fail. */
+/** Keeps a run for the next one, if nothing failed. A file that cannot be written is no failure. */
 export function keepRun(run: Run): void {
   if (run.failed > 0 || run.requests === 0) return;
   const isSame = (other: Run): boolean => PLAN.every((name) => run[name] === other[name]);
