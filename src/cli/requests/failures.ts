@@ -50,7 +50,8 @@ export async function explained(client: Client, service: string, error: unknown)
   if (code === 'ERR_MDP_TIMEOUT') {
     const obstacle = await unserved(client, service);
     if (obstacle === null) return error;
-    return new MajordomoError(code, `${messageOf(error)}: ${obstacle}`, { cause: error });
+    const text = `${messageOf(error)}: ${obstacle.replace(/\.$/, '')}`;
+    return new MajordomoError(code, text, { cause: error });
   }
   if (code !== 'ERR_MDP_NO_WORKER') return error;
   return new MajordomoError('ERR_MDP_NO_WORKER', await noWorker(client, service), { cause: error });

@@ -236,7 +236,7 @@ describe('majordomo request ends (contract §2)', () => {
     if (ended.status === 69) ended = await inVain(20_000);
     expect(ended).toMatchObject({ status: 75, stdout: '' });
     expect(ended.stderr).toBe(
-      `majordomo: no reply from 'nobody' in time (sent once); ${endpoint} accepted the connection (--timeout-ms)\n`,
+      `majordomo: no reply from 'nobody' in time (sent once): no worker serves "nobody"; ${endpoint} accepted the connection (--timeout-ms)\n`,
     );
   });
 
@@ -248,7 +248,7 @@ describe('majordomo request ends (contract §2)', () => {
       expect(ended).toMatchObject({ status: 75, stdout: '' });
       const says = options.includes('--durable')
         ? /no reply to the durable request [0-9A-F]{32} within \d+ ms/
-        : /^majordomo: no reply from 'nobody' before --deadline-ms was over \(sent once\); tcp:\S+ accepted the connection\n$/;
+        : /^majordomo: no reply from 'nobody' before --deadline-ms was over \(sent once\): no worker serves "nobody"; tcp:\S+ accepted the connection\n$/;
       expect(ended.stderr).toMatch(says);
     },
   );

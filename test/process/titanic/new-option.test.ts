@@ -11,7 +11,7 @@ const ROW = `word: {
     ...{ type: 'text', min: 1, max: 64, about: 'a word for operators', kept: 100 },
     shown: 'What it says; null: nothing', needsToken: true,
   },`;
-const LAST = "shared: { type: 'flag'";
+const LAST = 'shared: {';
 
 afterAll(removeDaemons);
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { IS_CLAIMABLE, IS_LISTED } from '../../../src/extensions/postgres/schema.js';
 import { present } from '../../../src/core/assert.js';
 import { FieldWriter } from '../../../src/core/numbered-fields.js';
 import { PackReader, PackWriter } from '../../../src/core/packing.js';
@@ -20,7 +19,6 @@ import {
   numberOfKind,
   readKind,
   RECORD_KINDS,
-  type KnownKind,
 } from '../../../src/store/record-kind.js';
 import { KEPT_ROWS, type KeptOptions } from '../../../src/wire/submit-options.js';
 import { valuesOf } from '../../support/job-options.js';
@@ -182,14 +180,6 @@ describe('the kind of a record', () => {
     ]) {
       expect(readKind(wrong)).toBeNull();
     }
-  });
-
-  it('has the same numbers in the indexes of a database', () => {
-    const numbers = (isMeant: (kind: KnownKind) => boolean): string =>
-      RECORD_KINDS.filter(isMeant).map(numberOfKind).join(', ');
-    expect(IS_LISTED).toContain(`kind IN (${numbers((kind) => !isWork(kind))})`);
-    const claimed = `${numbers(isWork)}, ${numberOfKind('schedule')}`;
-    expect(IS_CLAIMABLE).toContain(`kind IN (${claimed})`);
   });
 
   it('says what is sent to workers: nothing of a later version', () => {
