@@ -10,6 +10,9 @@ import { type Facts, listIn } from '../common/facts.js';
 import { type OutputOptions, tell } from '../common/formats.js';
 import { printable, terminalSafe, shownName } from '../common/output.js';
 
+/** How long a command that has waited in vain waits for the broker to say why. */
+const WHY_MS = 200;
+
 export interface FailureOutput extends OutputOptions {
   /** Print the detail of the failure. */
   readonly detail?: boolean;
@@ -48,13 +51,24 @@ export async function explainedFailure(
 export async function explained(client: Client, service: string, error: unknown): Promise<unknown> {
   const code = codeOf(error);
   if (code === 'ERR_MDP_TIMEOUT') {
-    const obstacle = await unserved(client, service);
+    const obstacle = await obstacleOf(client, service);
     if (obstacle === null) return error;
-    const text = `${messageOf(error)}: ${obstacle.replace(/\.$/, '')}`;
-    return new MajordomoError(code, text, { cause: error });
+    return new MajordomoError(code, `${messageOf(error)}: ${obstacle}`, { cause: error });
   }
   if (code !== 'ERR_MDP_NO_WORKER') return error;
   return new MajordomoError('ERR_MDP_NO_WORKER', await noWorker(client, service), { cause: error });
+}
+
+/** Why a request was not answered, as far as the broker tells at once: the time of the command is over. */
+async function obstacleOf(client: Client, service: string): Promise<string | null> {
+  try {
+    const { frames } = await client.request('mmi.service', service, { deadlineMs: WHY_MS });
+    const status = frames[0]?.toString();
+    if (status === '503') return 'an operator has paused it';
+    return status === '404' ? `no worker serves "${shownName(service)}"` : null;
+  } catch {
+    return null;
+  }
 }
 
 /**
