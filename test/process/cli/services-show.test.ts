@@ -24,7 +24,7 @@ async function unlucky(work: (daemon: Daemon, at: readonly string[]) => Promise<
     return worker;
   };
   await using _fails = offer('price', () => {
-    throw new ServiceError('NO_RATE', 'no rate for XXX');
+    throw new ServiceError('NO_RATE', 'no rate for CHF');
   });
   await using _answers = offer('answer', ({ frames }) => frames);
   await using _idle = offer('sleep', ({ frames }) => frames);
@@ -56,7 +56,7 @@ describe('why plain requests fail, from the command line', () => {
       );
       expect(stdout).toMatch(/^plain {4}.* replies\/s, .* failed\/s; p50 .*, p99 -, longest /m);
       expect(stdout).toMatch(/^3 failures since the node started\n/m);
-      expect(stdout).toMatch(/^ +3 +NO_RATE +\S+Z +no rate for XXX$/m);
+      expect(stdout).toMatch(/^ +3 +NO_RATE +\S+Z +no rate for CHF$/m);
       expect(stdout).toMatch(/^vm-price +waiting .* 127\.0\.0\.1$/m);
       const { stdout: told } = await run(['services', 'show', 'price', '--json', ...at]);
       expect(JSON.parse(told)).toMatchObject({
