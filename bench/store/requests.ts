@@ -1,5 +1,5 @@
 /** The requests for measurements of the store. */
-import { NO_PARTNER, extraOf } from '../../src/store/fields.js';
+import { NO_OWN, NO_PARTNER, extraOf } from '../../src/store/fields.js';
 import { newRequest } from '../../src/store/request.js';
 import type { Change } from '../../src/store/store.js';
 import { encodeHeaders } from '../../src/wire/headers.js';
@@ -22,6 +22,7 @@ export function acceptOf(number: number): Extract<Change, { readonly kind: 'acce
     ...{
       kind: 'request',
       partner: NO_PARTNER,
+      own: NO_OWN,
       service: SERVICE,
       owner: 'anonymous',
       isShared: false,

@@ -1,7 +1,7 @@
 /**
  * Numbered fields. A field is a byte (its number times two, plus one if it is a run of bytes) and its
- * value: a double, or bytes preceded by their length. A zero byte ends the fields of an item. Values
- * that are 0, empty or absent are left out.
+ * value: a double, or bytes preceded by their length. A zero byte ends the fields of an item. Numbers
+ * that are 0, empty texts and bytes that are absent are left out.
  *
  * Unknown fields are kept as they came (`extra`), in the order of their numbers, and written again. So a
  * later version can add fields without a new format.

@@ -65,12 +65,12 @@ function Body({ name, body, way }: { name: string; body: ShownBody | null; way: 
   );
 }
 
-function Headers({ headers }: Pick<Loaded, 'headers'>): VNode {
-  const all = Object.entries(headers ?? {});
+function Facts({ name, of }: { name: string; of: Loaded['headers'] }): VNode {
+  const all = Object.entries(of ?? {});
   const text = all.map(([name, value]) => `${name}: ${value}`).join('\n');
   return (
     <section>
-      <h3>Headers</h3>
+      <h3>{name}</h3>
       {all.length === 0 ? (
         <p class="quiet">None.</p>
       ) : (
@@ -128,7 +128,8 @@ export function Bodies({ uuid }: { uuid: string }): VNode {
   return (
     <ShownBodies of={bodies}>
       <Button label="Hide bodies" act={() => (loaded.value = null)} />
-      <Headers headers={value.headers} />
+      {value.own === null ? null : <Facts name="Its own" of={value.own} />}
+      <Facts name="Headers" of={value.headers} />
     </ShownBodies>
   );
 }

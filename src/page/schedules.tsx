@@ -72,10 +72,7 @@ const COLUMNS: readonly Column<Schedule>[] = [
   },
   {
     head: 'Last',
-    cell: ({ last }) =>
-      last === null
-        ? '-'
-        : `${moment(last.at)}${last.outcome === null ? '' : `: ${line(last.outcome)}`}`,
+    cell: ({ last }) => (last === null ? '-' : `${moment(last.at)}: ${line(last.outcome)}`),
     by: ({ last }) => last?.at ?? '',
     drop: 1,
   },

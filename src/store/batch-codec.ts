@@ -36,6 +36,8 @@ const GENERATION = REQUEST_FIELDS.generation.field;
 const ATTEMPTS = REQUEST_FIELDS.attempts.field;
 const NOT_BEFORE = REQUEST_FIELDS.notBefore.field;
 const EXPIRES_AT = REQUEST_FIELDS.expiresAt.field;
+const OUTCOME = REQUEST_FIELDS.outcome.field;
+const OUTCOME_AT = REQUEST_FIELDS.outcomeAt.field;
 const WORKER = ATTEMPT_FIELDS.worker.field;
 const REASON = ATTEMPT_FIELDS.reason.field;
 
@@ -71,6 +73,7 @@ export function unpackBatch(bytes: Uint8Array): Batch | null {
 
 const KINDS = {
   ...{ accept: 1, attempt: 2, reply: 3, dead: 4, close: 5, expire: 6, retry: 7, sweep: 8 },
+  advance: 9,
 } as const satisfies Readonly<Record<Change['kind'], number>>;
 
 /** More than any change takes besides its body, reply, service and texts. */
@@ -148,6 +151,16 @@ function packChange(to: PackWriter, fields: FieldWriter, change: Change): void {
       fields.text(change.by, BY);
       fields.number(change.onlyUnclaimed === true ? 1 : 0, UNCLAIMED);
       break;
+    case 'advance':
+      putStep(fields, change.uuid, change.generation);
+      fields.number(change.attempts, ATTEMPTS);
+      fields.number(change.notBefore, NOT_BEFORE);
+      fields.number(change.expiresAt, EXPIRES_AT);
+      fields.number(change.outcome, OUTCOME);
+      fields.number(change.outcomeAt, OUTCOME_AT);
+      fields.number(change.claim ?? 0, CLAIM);
+      fields.number(change.keepsClaim === true ? 1 : 0, KEEPS);
+      break;
     case 'retry':
       putStep(fields, change.uuid, change.generation);
       fields.number(change.expiresAt, EXPIRES_AT);
@@ -201,8 +214,7 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
         attempts: fields.number(ATTEMPTS),
         attempt: attemptFrom(fields),
         notBefore: fields.number(NOT_BEFORE),
-        ...claimOf(fields),
-        ...(fields.number(KEEPS) === 1 ? { keepsClaim: true } : {}),
+        ...heldClaimOf(fields),
       };
     case KINDS.reply: {
       const reply = fields.bytes(REPLY);
@@ -222,6 +234,18 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
         ...(fields.number(UNCLAIMED) === 1 ? { onlyUnclaimed: true } : {}),
       };
     }
+    case KINDS.advance:
+      return {
+        kind: 'advance',
+        uuid,
+        generation,
+        attempts: fields.number(ATTEMPTS),
+        notBefore: fields.number(NOT_BEFORE),
+        expiresAt,
+        outcome: fields.number(OUTCOME),
+        outcomeAt: fields.number(OUTCOME_AT),
+        ...heldClaimOf(fields),
+      };
     case KINDS.retry:
       return { kind: 'retry', uuid, generation, expiresAt, attempt: attemptFrom(fields) };
     case KINDS.sweep: {
@@ -231,6 +255,14 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
     default:
       return null;
   }
+}
+
+/** The claim of a step, and whether it goes on after that. */
+function heldClaimOf(fields: FieldReader): {
+  readonly claim?: number;
+  readonly keepsClaim?: boolean;
+} {
+  return { ...claimOf(fields), ...(fields.number(KEEPS) === 1 ? { keepsClaim: true } : {}) };
 }
 
 /** 0: none. */

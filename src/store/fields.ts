@@ -69,8 +69,11 @@ export function fieldReader(): FieldReader {
   return new FieldReader(KNOWN_FIELDS);
 }
 
-/** The partner of a record that has none. */
+/** The partner of a record that has none, and what one has of its own whose kind has nothing. */
 export const NO_PARTNER: Buffer = Buffer.alloc(0);
+export const NO_OWN: Buffer = Buffer.alloc(0);
+/** The body of a record that has none: no frames. */
+export const NO_BODY: Buffer = Buffer.alloc(0);
 
 const EXTRA_BYTES = 256;
 

@@ -37,7 +37,7 @@ export function join(ours: RequestState, theirs: RequestState, isTheirsPreferred
       ...ours.request,
       state,
       generation,
-      ...joinTimes(ours.request, theirs.request, top.request),
+      ...joinRung(ours.request, theirs.request, top.request, isTheirsPreferred),
     },
     attemptsEver: Math.max(ours.attemptsEver, theirs.attemptsEver, attempts.length),
     attempts,
@@ -68,9 +68,14 @@ function isAbove(a: StoredRequest, b: StoredRequest): boolean {
   return LADDER.indexOf(a.state) > LADDER.indexOf(b.state);
 }
 
-/** Replies, or deaths, are the same if all that is stored of them is equal. */
+/**
+ * Replies, or deaths, are the same if all that is stored of them is equal. Of records that are pending, the outcome of
+ * each is the same, unless it belongs to another rung.
+ */
 function isSameEnd(a: RequestState, b: RequestState): boolean {
-  if (a.request.state === 'pending') return true;
+  if (a.request.state === 'pending') {
+    return !isSameRung(a.request, b.request) || isSameOutcome(a.request, b.request);
+  }
   if (a.request.expiresAt !== b.request.expiresAt) return false;
   if (a.reply !== null && b.reply !== null) {
     const { reply, worker, at } = a.reply;
@@ -84,22 +89,32 @@ function isMissing(ours: RequestState, theirs: RequestState): boolean {
   return joinExtra(theirs.extra, ours.extra) !== theirs.extra;
 }
 
-/** Attempts of a generation, the rest of the wait after them, and the time to live. */
-function joinTimes(
+function isSameOutcome(a: StoredRequest, b: StoredRequest): boolean {
+  return a.outcome === b.outcome && a.outcomeAt === b.outcomeAt;
+}
+
+function isSameRung(a: StoredRequest, b: StoredRequest): boolean {
+  return a.attempts === b.attempts && a.notBefore === b.notBefore;
+}
+
+/** Attempts of a generation, the rest of the wait after them, the outcome that belongs to it, and the time to live. */
+function joinRung(
   a: StoredRequest,
   b: StoredRequest,
   top: StoredRequest,
-): Pick<StoredRequest, 'attempts' | 'notBefore' | 'expiresAt'> {
+  isTheirsPreferred: boolean,
+): Pick<StoredRequest, 'attempts' | 'notBefore' | 'outcome' | 'outcomeAt' | 'expiresAt'> {
   if (a.generation !== b.generation) {
     // No more of it: the number, for one, is that of the other store.
-    const { attempts, notBefore, expiresAt } = top;
-    return { attempts, notBefore, expiresAt };
+    const { attempts, notBefore, outcome, outcomeAt, expiresAt } = top;
+    return { attempts, notBefore, outcome, outcomeAt, expiresAt };
   }
   const isMore = a.attempts === b.attempts ? b.notBefore > a.notBefore : b.attempts > a.attempts;
-  const { attempts, notBefore } = isMore ? b : a;
+  const isTheirs = isSameRung(a, b) ? isTheirsPreferred : isMore;
+  const { attempts, notBefore, outcome, outcomeAt } = isTheirs ? b : a;
   const arePending = a.state === 'pending' && b.state === 'pending';
   const expiresAt = arePending ? Math.max(a.expiresAt, b.expiresAt) : top.expiresAt;
-  return { attempts, notBefore, expiresAt };
+  return { attempts, notBefore, outcome, outcomeAt, expiresAt };
 }
 
 /** The attempts of one side without those that the other had, and dropped since: it lacks nothing. */
@@ -176,6 +191,7 @@ function isSame(a: RequestState, b: RequestState): boolean {
     attempts === b.request.attempts &&
     notBefore === b.request.notBefore &&
     expiresAt === b.request.expiresAt &&
+    isSameOutcome(a.request, b.request) &&
     a.attemptsEver === b.attemptsEver &&
     a.attempts === b.attempts &&
     a.extra === b.extra &&

@@ -240,7 +240,8 @@ function isRecord(record: StoreRecord): boolean {
       return (
         isRequest(request) &&
         (key === null || isName(key)) &&
-        (body === null || (body.length === request.bodyBytes && isPackedFrames(body))) &&
+        (body === null ||
+          (body.length + request.own.length === request.bodyBytes && isPackedFrames(body))) &&
         areAttempts(attempts, attemptsEver) &&
         (reply === null || (areWallTimes(reply.at) && isPackedFrames(reply.reply))) &&
         (death === null || areWallTimes(death.at))

@@ -50,24 +50,33 @@ export interface StoredRequest extends Ownership {
   /** When it expires if it is not served. */
   readonly expiresAt: number;
   readonly maxAttempts: number;
-  /** Attempts since an operator's last retry. */
+  /** Attempts since an operator's last retry; of a schedule: how often it was due. */
   readonly attempts: number;
   readonly generation: number;
-  /** Size of its body, packed. */
+  /** Size of its body, packed, and of `own`. */
   readonly bodyBytes: number;
   readonly kind: RecordKind;
   /** The webhook of a request, or the request that a webhook tells of; empty: there is none. */
   readonly partner: Buffer;
+  /** What only its kind has, and never changes, packed: see own-fields.ts. Empty: nothing, as of each request. */
+  readonly own: Buffer;
+  /** What became of it last, as a number: see outcomes.ts. */
+  readonly outcome: number;
+  /** When that was; 0 before that. */
+  readonly outcomeAt: number;
 }
 
 export const UUID_BYTES = 16;
 export const NAME_BYTES_MAX = 255;
+/** The maximum of what only its kind has. */
+export const OWN_BYTES_MAX = 4096;
 
 /** By kind of value: how it is encoded, and the bounds of the number, or of the bytes, of a text in UTF-8. */
 const KINDS = {
   uuid: { as: 'bytes', min: UUID_BYTES, max: UUID_BYTES },
   maybeUuid: { as: 'bytes', min: 0, max: UUID_BYTES },
   name: { as: 'bytes', min: 1, max: NAME_BYTES_MAX },
+  own: { as: 'bytes', min: 0, max: OWN_BYTES_MAX },
   owner: { as: 'text', min: 1, max: 300 },
   state: { as: 'number', min: 0, max: STATES.length - 1 },
   recordKind: { as: 'number', min: 0, max: COUNT_MAX },
@@ -132,7 +141,9 @@ export const REQUEST_FIELDS = {
   maxAttempts: { field: 9, kind: 'countFromOne', setBy: 'client', shown: '' },
   attempts: {
     ...{ field: 10, kind: 'count' },
-    shown: 'Deliveries that ended without a reply since the last retry by an operator.',
+    shown:
+      'Deliveries that ended without a reply since the last retry by an operator; of a schedule: how often it ' +
+      'was due.',
   },
   generation: {
     ...{ field: 11, kind: 'count' },
@@ -140,7 +151,7 @@ export const REQUEST_FIELDS = {
   },
   bodyBytes: {
     ...{ field: 12, kind: 'count' },
-    shown: 'Size as stored: the frames, each with its length.',
+    shown: 'Size as stored: the frames, each with its length, and what only its kind has.',
   },
   owner: {
     ...{ field: 13, kind: 'owner', needsToken: true },
@@ -154,6 +165,9 @@ export const REQUEST_FIELDS = {
       'number: such a record is kept, and nothing is done with it.',
   },
   partner: { field: 38, kind: 'maybeUuid' },
+  own: { field: 40, kind: 'own' },
+  outcome: { field: 41, kind: 'count' },
+  outcomeAt: { field: 42, kind: 'wallTime' },
 } as const satisfies {
   readonly [Name in keyof StoredRequest]: Field & {
     readonly kind: KindOf<StoredRequest[Name]>;
@@ -224,6 +238,9 @@ export function putRequest(to: FieldSink, request: StoredRequest): void {
   to.number(request.isShared ? 1 : 0, F.isShared);
   to.number(numberOfKind(request.kind), F.kind);
   to.bytes(request.partner, F.partner);
+  to.bytes(request.own, F.own);
+  to.number(request.outcome, F.outcome);
+  to.number(request.outcomeAt, F.outcomeAt);
 }
 
 /** What comes from elsewhere is to be checked with `isRequest` before it is trusted. */
@@ -251,16 +268,23 @@ export function requestFrom(from: FieldSource): StoredRequest {
     isShared: from.number(F.isShared) === 1,
     kind: kindOfNumber(from.number(F.kind)),
     partner: from.bytes(F.partner),
+    own: from.bytes(F.own),
+    outcome: from.number(F.outcome),
+    outcomeAt: from.number(F.outcomeAt),
   };
 }
 
 /** What whoever stores a request says of it. */
 type Given = Omit<
   StoredRequest,
-  'uuid' | 'number' | 'state' | 'attempts' | 'generation' | 'bodyBytes'
+  | ('uuid' | 'number' | 'state' | 'attempts' | 'generation')
+  | ('bodyBytes' | 'outcome' | 'outcomeAt')
 >;
 
-/** A request that is to be accepted. Its number is assigned when its batch begins. */
+/**
+ * A request that is to be accepted. Its number is assigned when its batch begins.
+ * @param bodyBytes the size of its body, packed
+ */
 export function newRequest(
   uuid: RequestUuid,
   bodyBytes: number,
@@ -278,11 +302,14 @@ export function newRequest(
     maxAttempts: given.maxAttempts,
     attempts: 0,
     generation: 0,
-    bodyBytes,
+    bodyBytes: bodyBytes + given.own.length,
     owner: given.owner,
     isShared: given.isShared,
     kind: given.kind,
     partner: given.partner,
+    own: given.own,
+    outcome: 0,
+    outcomeAt: 0,
   };
 }
 

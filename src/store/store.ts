@@ -134,6 +134,27 @@ type Step =
       /** A pending request stays if a broker has claimed it. */
       readonly onlyUnclaimed?: boolean;
     }
+  /**
+   * What becomes of a schedule at a due time, and of a webhook when its request ends, or is tried again: from then on
+   * it is pending, with this outcome, until `notBefore`. Of two, the one of the higher generation counts, then the
+   * one with more attempts.
+   */
+  | {
+      readonly kind: 'advance';
+      readonly uuid: RequestUuid;
+      readonly generation: number;
+      readonly attempts: number;
+      readonly notBefore: number;
+      /** 0: as it is. */
+      readonly expiresAt: number;
+      /** See outcomes.ts. */
+      readonly outcome: number;
+      readonly outcomeAt: number;
+      /** The claim that this broker must still have, or nothing is stored; it ends with the step. */
+      readonly claim?: number;
+      /** The claim goes on. */
+      readonly keepsClaim?: boolean;
+    }
   /** An operator's retry: pending again in a higher generation, with its attempts reset. */
   | {
       readonly kind: 'retry';
@@ -187,8 +208,8 @@ export type ChangeResult =
     }
   /** accept: the key is known and belongs to a request that is another one (D112). */
   | { readonly kind: 'another' }
-  /** retry: the request as it is now. */
-  | { readonly kind: 'retried'; readonly request: StoredRequest }
+  /** retry, advance: pending in a higher generation, as it is now. */
+  | { readonly kind: 'reopened'; readonly request: StoredRequest }
   /** sweep: how many ended, and whether there are more. */
   | {
       readonly kind: 'swept';
@@ -201,14 +222,20 @@ export type ChangeResult =
 
 export const DONE: ChangeResult = { kind: 'done' };
 
-/** The result of a close or an expiry that has ended a record. */
-export function endOf({
+/** The webhook of a record; `null`: it has none. */
+export function webhookOf({
   kind,
   partner,
-  generation,
-}: Pick<StoredRequest, 'kind' | 'partner' | 'generation'>): ChangeResult {
-  const hasWebhook = kind === 'request' && partner.length > 0;
-  return hasWebhook ? { kind: 'ended', webhook: partner, generation } : DONE;
+}: Pick<StoredRequest, 'kind' | 'partner'>): RequestUuid | null {
+  return kind === 'request' && partner.length > 0 ? partner : null;
+}
+
+/** The result of a close or an expiry that has ended a record. */
+export function endOf(
+  record: Pick<StoredRequest, 'kind' | 'partner' | 'generation'>,
+): ChangeResult {
+  const webhook = webhookOf(record);
+  return webhook === null ? DONE : { kind: 'ended', webhook, generation: record.generation };
 }
 
 export const PASSED: ChangeResult = { kind: 'passed' };

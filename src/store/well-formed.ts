@@ -45,7 +45,7 @@ export function isChange(change: Change): boolean {
       return (
         isRequest(request) &&
         request.state === 'pending' &&
-        request.bodyBytes === body.length &&
+        request.bodyBytes === body.length + request.own.length &&
         isPackedFrames(body) &&
         (key === null || isName(key))
       );
@@ -59,6 +59,11 @@ export function isChange(change: Change): boolean {
       const { uuid, generation, attempts, attempt, notBefore } = change;
       const isOfUuid = isUuid(uuid) && isAttempt(attempt);
       return isOfUuid && areCounts(generation, attempts) && isWallTime(notBefore);
+    }
+    case 'advance': {
+      const { uuid, generation, attempts, notBefore, expiresAt, outcome, outcomeAt } = change;
+      const areNumbers = areCounts(generation, attempts, outcome);
+      return isUuid(uuid) && areNumbers && areWallTimes(notBefore, expiresAt, outcomeAt);
     }
     case 'retry': {
       const { uuid, generation, expiresAt, attempt } = change;

@@ -2,7 +2,7 @@
 import { type Attempt, ATTEMPTS_RETAINED, type Change } from '../store/store.js';
 import type { Entry } from './memory-rows.js';
 
-type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;
+type Step = Extract<Change, { readonly kind: 'attempt' | 'advance' | 'reply' | 'dead' }>;
 
 /** The entry after a step up, or `null` if it is not a step up (D17). */
 export function stepped(entry: Entry, step: Step): Entry | null {
@@ -19,6 +19,21 @@ export function stepped(entry: Entry, step: Step): Entry | null {
         ...entry,
         request: { ...request, state: 'pending', generation, attempts, notBefore },
         ...withAttempt(entry, step.attempt),
+        reply: null,
+        death: null,
+      };
+    }
+    case 'advance': {
+      const counts = request.state === 'pending' && step.attempts > request.attempts;
+      if (!isLater && !counts) return null;
+      const { attempts, notBefore, outcome, outcomeAt } = step;
+      const expiresAt = step.expiresAt === 0 ? request.expiresAt : step.expiresAt;
+      return {
+        ...entry,
+        request: {
+          ...{ ...request, state: 'pending', generation, attempts, notBefore, expiresAt },
+          ...{ outcome, outcomeAt },
+        },
         reply: null,
         death: null,
       };

@@ -342,13 +342,15 @@ export class MemoryTables {
         const after = retried(entry, change);
         if (after === null) return { kind: 'passed' };
         this.#put(after);
-        return { kind: 'retried', request: after.request };
+        return { kind: 'reopened', request: after.request };
       }
       default: {
         const after = stepped(entry, change);
         if (after === null) return { kind: 'passed' };
         this.#put(after);
-        return { kind: 'done' };
+        const isRaised = after.request.generation > entry.request.generation;
+        const isAdvanced = change.kind === 'advance' && isRaised;
+        return isAdvanced ? { kind: 'reopened', request: after.request } : { kind: 'done' };
       }
     }
   }

@@ -267,15 +267,15 @@ export function uuidText(uuid: Buffer): string {
 
 /** The name of a schedule, in UTF-8: the keys of its requests contain it. */
 export const SCHEDULE_NAME_BYTES_MAX = 128;
-const CRON_BYTES_MAX = 256;
-const TIME_ZONE_BYTES_MAX = 64;
+export const CRON_BYTES_MAX = 256;
+export const TIME_ZONE_BYTES_MAX = 64;
 
-/** `titanic.schedule`: as `titanic.submit`, and when (D80). Its `options` have no key. */
+/** `titanic.schedule`: like `titanic.submit`, and when (D80). Its `options` have no key. */
 export interface TspSchedule extends TspRequest {
   readonly name: string;
   readonly cron: string;
   readonly timeZone: string;
-  /** All options in one form: equal texts mean the same. */
+  /** The options of its requests in one form: equal texts mean the same. */
   readonly text: string;
 }
 
@@ -301,8 +301,22 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
   const target = readTarget(frames, from + 1, options);
   if (target.fault !== null) return target;
   const sorted = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify({ name, cron, timeZone, ...Object.fromEntries(sorted) });
+  const text = JSON.stringify(Object.fromEntries(sorted));
   return { ...target, name, cron, timeZone, text };
+}
+
+/** What the body of a stored schedule is: the `text` of its options, and the frames of the body of its requests. */
+export interface TspScheduled {
+  readonly fault: null;
+  /** Index of the first frame of the body. */
+  readonly body: number;
+  readonly options: SubmitOptions;
+}
+
+export function readScheduled(frames: Frames): TspScheduled | TspFault {
+  if (frames.count < 2) return { fault: 'no options, or no body' };
+  const options = readOptions(frames.view(0));
+  return 'fault' in options ? options : { fault: null, body: 1, options };
 }
 
 function isScheduleName(value: unknown): value is string {

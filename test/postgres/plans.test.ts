@@ -424,7 +424,7 @@ describeWithPostgres('statements on a database', () => {
       const first = await send(on, changes);
       const again = await send(on, changes, 'again');
       expect(again.results).toEqual(first.results);
-      expect(first.results.every(({ kind }) => kind === 'done' || kind === 'retried')).toBe(true);
+      expect(first.results.every(({ kind }) => kind === 'done' || kind === 'reopened')).toBe(true);
       expect(again.deltas).toEqual([]);
       // Not sent again, but asked for the first time by somebody else: it is passed.
       const other = await send(on, changes, 'careful');

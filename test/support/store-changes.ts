@@ -1,5 +1,5 @@
 /** Changes as tests of a store write them. */
-import { NO_PARTNER } from '../../src/store/fields.js';
+import { NO_OWN, NO_PARTNER } from '../../src/store/fields.js';
 import { retryEntry } from '../../src/store/attempt.js';
 import { newRequest } from '../../src/store/request.js';
 import {
@@ -31,6 +31,7 @@ export function requestOf(n: number, more: Partial<StoredRequest> = {}): StoredR
     ...{
       kind: 'request',
       partner: NO_PARTNER,
+      own: NO_OWN,
       service: Buffer.from('echo'),
       owner: 'anonymous',
       isShared: false,
@@ -49,10 +50,10 @@ export function accept(
     readonly extra?: Buffer | null | undefined;
   } = {},
 ): ChangeOf<'accept'> {
-  const { key, body = Buffer.from(`body ${n}`), extra, ...request } = more;
+  const { key, body = Buffer.from(`body ${n}`), extra, own = NO_OWN, ...request } = more;
   return {
     kind: 'accept',
-    request: requestOf(n, { bodyBytes: body.length, ...request }),
+    request: requestOf(n, { bodyBytes: body.length + own.length, own, ...request }),
     body,
     key: key === undefined ? null : Buffer.from(key),
     ...(extra ? { extra } : {}),
@@ -79,6 +80,17 @@ export function attempt(n: number, attempts: number, generation = 0): ChangeOf<'
       extra: null,
     },
     notBefore: NOON + 1000 * attempts,
+  };
+}
+
+export function advance(
+  n: number,
+  attempts: number,
+  more: Partial<Omit<ChangeOf<'advance'>, 'kind' | 'uuid' | 'attempts'>> = {},
+): ChangeOf<'advance'> {
+  return {
+    ...{ kind: 'advance', uuid: uuidOf(n), generation: 0, attempts, expiresAt: 0 },
+    ...{ notBefore: NOON + 1000 * attempts, outcome: 1, outcomeAt: NOON + attempts, ...more },
   };
 }
 

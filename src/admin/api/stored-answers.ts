@@ -126,8 +126,7 @@ export const RequestHistory = object({
     object({
       ...whose,
       worker: worker.describe(
-        'Empty: no worker had it. `reason` says what it is instead: an operator retried the request, or ' +
-          'the schedule was due.',
+        'Empty: no worker had it: an operator retried the request, as `reason` says.',
       ),
       startedAt: moment(),
       endedAt: moment(),
@@ -190,6 +189,11 @@ export const Bodies = object({
   ),
   body: orNull(storedBody),
   reply: orNull(storedBody),
+  own: orNull(
+    z.record(z.string(), z.string()),
+    'What only its kind has: of a schedule its name, line and time zone, of a pause what is paused, of a ' +
+      'webhook its URL; null: nothing, as of a request.',
+  ),
 });
 export type Bodies = Json<typeof Bodies>;
 
@@ -217,7 +221,13 @@ export const Schedule = object({
   since: moment('When it was made.'),
   firings: count('How often it was due since then.'),
   last: orNull(
-    object({ at: moment(), outcome: orNull(text(), 'Null without a token.') }),
+    object({
+      at: moment(),
+      outcome: text(
+        '`stored`: its request was stored; `paused`: an operator had paused it; `denied`: its owner had no ' +
+          'right to the service.',
+      ),
+    }),
     'The last time it was due, and what came of it; null: it was not due yet.',
   ),
 });

@@ -9,17 +9,18 @@ const HEX_ROW_BYTES = 16;
  * unescaped
  */
 export function bodiesText(bodies: Facts): string {
-  const headers = headersText(factsIn(bodies['headers']));
-  return (
-    headers + bodyText('request body', bodies['body']) + bodyText('reply body', bodies['reply'])
-  );
+  const headers = factsText('headers', bodies['headers']);
+  // What only its kind has, unless it is a request.
+  const own = factsIn(bodies['own']) === null ? '' : factsText('its own', bodies['own']);
+  const body = bodyText('request body', bodies['body']);
+  return own + headers + body + bodyText('reply body', bodies['reply']);
 }
 
-function headersText(headers: Facts | null): string {
-  const lines = Object.entries(headers ?? {}).map(([name, value]) => {
+function factsText(head: string, facts: unknown): string {
+  const lines = Object.entries(factsIn(facts) ?? {}).map(([name, value]) => {
     return `${printable(name)}: ${printable(value)}\n`;
   });
-  return lines.length === 0 ? '\nheaders: none\n' : `\nheaders\n${lines.join('')}`;
+  return lines.length === 0 ? `\n${head}: none\n` : `\n${head}\n${lines.join('')}`;
 }
 
 function bodyText(name: string, given: unknown): string {

@@ -48,7 +48,8 @@ ${FILTER_TEXT}`;
 
 const AFTER_SHOW = `
 --body needs http.token, and titanic.showBodies: true at the broker. Frames that are not text are shown in
-hexadecimal; with -o json they are base64, in bodies.body and bodies.reply. The headers are in bodies.headers.
+hexadecimal; with -o json they are base64, in bodies.body and bodies.reply. The headers are in bodies.headers,
+and what only its kind has, such as the URL of a webhook, is in bodies.own.
 `;
 
 const AFTER_RETRY = `
@@ -82,12 +83,13 @@ function defineShow(command: Command): void {
       const path = pathOf(uuid);
       const history = await getFrom(options, path);
       const bodies = options.body === true ? await getFrom(options, `${path}/bodies`) : null;
-      const { headers, body, reply } = bodies ?? {};
+      const { headers, body, reply, own } = bodies ?? {};
       await tell(options.output, history, {
         text: (_history, width) =>
           historyText(history, Date.now(), width) + (bodies === null ? '' : bodiesText(bodies)),
         names: ({ uuid: its }) => [its],
-        json: () => (bodies === null ? history : { ...history, bodies: { headers, body, reply } }),
+        json: () =>
+          bodies === null ? history : { ...history, bodies: { headers, body, reply, own } },
       });
     });
 }

@@ -180,7 +180,7 @@ const ALL_COLUMNS: readonly Column<Facts>[] = [
 
 /** The last time it was due, and what came of it. */
 function lastText(last: Facts | null): string {
-  return last === null ? '-' : `${printable(last['at'])}: ${printable(last['outcome'] ?? '-')}`;
+  return last === null ? '-' : `${printable(last['at'])}: ${printable(last['outcome'])}`;
 }
 
 /** Below `schedules`, which lists those of a client. */

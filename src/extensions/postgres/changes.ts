@@ -28,6 +28,7 @@ import {
   ACCEPT,
   ACCEPT_KEYED,
   ACCEPT_MISSING,
+  ADVANCE,
   ATTEMPTED,
   DIED,
   END,
@@ -113,7 +114,9 @@ function leadsTo({ uuid, state, kept }: NamedRequest, change: Change | undefined
 }
 
 /** The kinds in the order in which a stage has their statements. */
-const KINDS = ['accept', 'keyed', 'attempt', 'reply', 'dead', 'retry', 'end', 'sweep'] as const;
+const KINDS = [
+  ...(['accept', 'keyed', 'attempt', 'advance', 'reply', 'dead', 'retry', 'end', 'sweep'] as const),
+] as const;
 type Kind = (typeof KINDS)[number];
 
 function kindOf(change: Change): Kind {
@@ -279,6 +282,8 @@ export class Batch {
         return this.#acceptKeyed(items as readonly Item<ChangeOf<'accept'>>[]);
       case 'attempt':
         return this.#attempt(items as readonly Item<ChangeOf<'attempt'>>[]);
+      case 'advance':
+        return this.#advance(items as readonly Item<ChangeOf<'advance'>>[]);
       case 'reply':
         return this.#reply(items as readonly Item<ChangeOf<'reply'>>[]);
       case 'dead':
@@ -495,30 +500,69 @@ export class Batch {
   }
 
   #retry(items: readonly Item<ChangeOf<'retry'>>[]): Order {
-    const byPlace = new Map(items.map(({ n, change }) => [n, change]));
     const rows = items.map(({ change }) => [
       ...[change.generation, change.expiresAt, ...attemptNumbers(change)],
     ]);
+    return this.#reopening(items, RETRY, rows, attemptArrays(items), (change, before) => {
+      const { generation, attempt, expiresAt } = change;
+      const notBefore = attempt.endedAt;
+      return { ...before, state: 'pending', attempts: 0, generation, notBefore, expiresAt };
+    });
+  }
+
+  #advance(items: readonly Item<ChangeOf<'advance'>>[]): Order {
+    const rows = items.map(({ change }) => [
+      ...[change.generation, change.attempts, change.notBefore, change.expiresAt],
+      ...[change.outcome, change.outcomeAt, change.keepsClaim === true],
+    ]);
+    const arrays = [claims(items.map(({ change }) => change.claim))];
+    return this.#reopening(items, ADVANCE, rows, arrays, (change, before) => {
+      const { generation, attempts, notBefore, outcome, outcomeAt } = change;
+      const expiresAt = change.expiresAt === 0 ? before.expiresAt : change.expiresAt;
+      const steps = { generation, attempts, notBefore, expiresAt, outcome, outcomeAt };
+      return { ...before, state: 'pending', ...steps };
+    });
+  }
+
+  /**
+   * An order of changes after which their records are pending.
+   * @param rows the numbers of the changes, after their places
+   * @param arrays after their uuids
+   * @param stepped the record after its change
+   */
+  #reopening<Kind extends 'retry' | 'advance'>(
+    items: readonly Item<ChangeOf<Kind>>[],
+    statement: Statement,
+    rows: readonly (readonly (number | boolean)[])[],
+    arrays: readonly Buffer[],
+    stepped: (change: ChangeOf<Kind>, before: StoredRequest) => StoredRequest,
+  ): Order {
+    const byPlace = new Map(items.map(({ n, change }) => [n, change]));
     return {
-      statement: RETRY,
-      values: this.#values(items, rows, attemptArrays(items)),
+      statement,
+      values: this.#values(items, rows, arrays),
       settle: (found) => {
         this.#rows(found, (n, row) => {
           const change = byPlace.get(n);
-          if (change !== undefined) this.#settleRetry(n, change, row);
+          if (change === undefined) return;
+          const before = requestFrom(new RowReader(row, FACT_COUNT + 3));
+          this.#settleReopened(n, row, before, stepped(change, before));
         });
       },
     };
   }
 
-  #settleRetry(n: number, change: ChangeOf<'retry'>, row: Row): void {
+  #settleReopened(n: number, row: Row, before: StoredRequest, after: StoredRequest): void {
     const existing = existingIn(row, 2);
-    if (change.generation > existing.generation) {
+    const isSame = before.generation === after.generation;
+    if (row[FACT_COUNT + 2] === true) {
       this.#leave(existing);
       const bytes = existing.bodyBytes + existing.extraBytes;
-      this.#enter(existing, 'pending', 0, bytes);
-    } else if (!this.#isAgain || change.generation !== existing.generation) return;
-    this.results[n] = { kind: 'retried', request: retried(change, row) };
+      this.#enter(existing, 'pending', after.attempts, bytes);
+    } else if (!this.#isAgain || !isSame || before.attempts < after.attempts) return;
+    // Made before, by this batch: whether it raised the generation then is not known.
+    const isReopened = !isSame || this.#isAgain;
+    this.results[n] = isReopened ? { kind: 'reopened', request: after } : DONE;
   }
 
   #end(items: readonly Item<ChangeOf<'close' | 'expire'>>[]): Order {
@@ -603,13 +647,6 @@ function attemptArrays(items: readonly Item<OfAttempt>[]): Buffer[] {
     byteas(attempts.map(({ failure }) => failure)),
     byteas(attempts.map(({ extra }) => extra)),
   ];
-}
-
-function retried(change: ChangeOf<'retry'>, row: Row): StoredRequest {
-  const { generation, attempt, expiresAt } = change;
-  const notBefore = attempt.endedAt;
-  const request = requestFrom(new RowReader(row, FACT_COUNT + 2));
-  return { ...request, state: 'pending', attempts: 0, generation, notBefore, expiresAt };
 }
 
 /** Text as UTF-8: a database of any encoding keeps it. */

@@ -33,7 +33,7 @@ const INVARIANTS: readonly (readonly [problem: string, rows: string])[] = [
   [
     'requests without a body, or with one of another size',
     `${REQUEST} LEFT JOIN ${SCHEMA}.body b ON b.id = r.id AND b.kind = ${REQUEST_BODY}
-      WHERE b.id IS NULL OR length(b.frames) <> r.body_bytes`,
+      WHERE b.id IS NULL OR length(b.frames) + length(r.own) <> r.body_bytes`,
   ],
   [
     'requests replied, but without their reply',

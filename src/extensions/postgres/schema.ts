@@ -84,6 +84,8 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       priority integer NOT NULL,
       state integer NOT NULL,
       kind integer NOT NULL,
+      outcome bigint NOT NULL,
+      outcome_at bigint NOT NULL,
       claim integer NOT NULL DEFAULT 0,
       shared boolean NOT NULL,
       delayed boolean NOT NULL DEFAULT false,
@@ -91,6 +93,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       service bytea NOT NULL,
       owner bytea NOT NULL,
       partner bytea NOT NULL,
+      own bytea NOT NULL,
       key bytea,
       extra bytea
     ) WITH (fillfactor = 80)`,

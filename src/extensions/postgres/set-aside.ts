@@ -3,7 +3,7 @@
  * own, which nothing reads. Their names have the format of the tables, because the next one may give
  * these other columns.
  */
-import { UUID_BYTES } from '../../store/request.js';
+import { OWN_BYTES_MAX, UUID_BYTES } from '../../store/request.js';
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../store/unusable.js';
 import type { Connection } from './connection.js';
 import { DEAD, FORMAT, PENDING, SCHEMA } from './schema.js';
@@ -27,6 +27,11 @@ export const UNUSABLE: readonly Unusable[] = [
     table: 'request',
     problem: 'requests with an invalid partner',
     where: `length(partner) NOT IN (0, ${UUID_BYTES})`,
+  },
+  {
+    table: 'request',
+    problem: 'requests with more of their own than any kind has',
+    where: `length(own) > ${OWN_BYTES_MAX}`,
   },
   { table: 'request', problem: 'requests without a service', where: 'length(service) = 0' },
   {

@@ -167,6 +167,8 @@ function found(columns: readonly Column[], condition: string): string {
 const IS_OF_CLAIM = '(s.new_claim IS NULL OR s.mine AND s.new_claim = s.claim)';
 const IS_RAISED = 's.new_generation > s.generation';
 const IS_SAME = 's.new_generation = s.generation';
+const IS_ABOVE = `${IS_OF_CLAIM} AND (${IS_RAISED}
+      OR ${IS_SAME} AND s.state = ${PENDING} AND s.new_attempts > s.attempts)`;
 
 /**
  * What was found, as one row for each group of like requests: the places of the changes, and what the
@@ -192,6 +194,10 @@ function outcomeRows({
   ) t ON true
   GROUP BY t.service, t.owner, t.kind, t.partner, t.generation, t.state, t.retried, t.wins, t.made, t.retrying`;
 }
+
+/** What was found, as one row for each change: its facts, whether it was a step up, and the whole record as it was. */
+const WHOLE_ROWS = `SELECT ${IS_FENCED}, s.n, ${facts('s')}, s.wins, ${allColumns('r')}
+  FROM (VALUES (1)) one LEFT JOIN existing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`;
 
 interface OutcomeColumns {
   /** Whether a request that the change does not step up is as it would make it. */
@@ -400,8 +406,7 @@ export const ATTEMPTED: Statement = {
       ...ATTEMPT_ARRAYS,
       ['claim', 'int4[]'],
     ],
-    `${IS_OF_CLAIM} AND (${IS_RAISED}
-      OR ${IS_SAME} AND s.state = ${PENDING} AND s.new_attempts > s.attempts)`,
+    IS_ABOVE,
   )},
   tried AS (
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,
@@ -413,6 +418,30 @@ export const ATTEMPTED: Statement = {
   ${UNSETTLED},
   ${REPORTED}
   ${outcomeRows({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
+};
+
+export const ADVANCE: Statement = {
+  name: 'advance',
+  text: `${found(
+    [
+      ...['generation', 'attempts', 'not_before', 'expires_at', 'outcome', 'outcome_at'].map(
+        (name): Column => [name, 'int8'],
+      ),
+      ['keeps', 'bool'],
+      ['claim', 'int4[]'],
+    ],
+    IS_ABOVE,
+  )},
+  advanced AS (
+    UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,
+      attempts = w.new_attempts, not_before = w.new_not_before,
+      expires_at = CASE WHEN w.new_expires_at > 0 THEN w.new_expires_at ELSE r.expires_at END,
+      outcome = w.new_outcome, outcome_at = w.new_outcome_at, reply_bytes = 0, session = CASE WHEN w.new_keeps THEN r.session END,
+      delayed = w.new_not_before > ${NOW_MS}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
+  ),
+  ${UNSETTLED}
+  ${WHOLE_ROWS}`,
 };
 
 /**
@@ -485,7 +514,6 @@ export const DIED: Statement = {
   ${outcomeRows({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
 };
 
-/** Returns after the facts the whole request, as it was. */
 export const RETRY: Statement = {
   name: 'retry',
   text: `${found(
@@ -501,8 +529,7 @@ export const RETRY: Statement = {
   ),
   ${UNSETTLED},
   ${REPORTED}
-  SELECT ${IS_FENCED}, s.n, ${facts('s')}, ${allColumns('r')}
-  FROM (VALUES (1)) one LEFT JOIN existing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`,
+  ${WHOLE_ROWS}`,
 };
 
 /** The generation of requests that have a webhook: of all others it would only tell like ones apart. */

@@ -4,21 +4,21 @@
  * is a place for its receiver.
  */
 import { Frames } from '../../core/frames.js';
-import { isWhole, WALL_MS_MAX } from '../../core/numbers.js';
-import { unpack } from '../../core/packed.js';
-import type { StoredBody } from '../../broker/ports.js';
+import { UUID_BYTES } from '../../store/request.js';
+import { ownOf } from '../../store/own-fields.js';
+import type { OperatorResult, ShownHistory } from '../../titanic/operator/operator-api.js';
 import type { RequestUuid } from '../../store/store.js';
 import type { Host } from '../../node/extension.js';
 import type { TitanicHost } from '../../node/stored.js';
 import type { WebhookWorker } from '../../titanic/machine/webhook-worker.js';
 import { webhookId, WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
-import { detailOf, endOf } from './webhook-outcome.js';
+import { endOf } from './webhook-outcome.js';
 import { WebhookPlaces } from './webhook-places.js';
 import { postWebhook } from './webhook-post.js';
 import type { WebhookTargets } from './webhook-target.js';
 
-/** How many are read at once to learn who their receivers are. */
+/** Maximum number that is read at once, to learn who their receivers are. */
 const READ_MAX = 256;
 /** The receiver wants no more (Standard Webhooks). */
 const GONE = 410;
@@ -31,14 +31,17 @@ export interface WebhookSettings {
 
 interface Delivery {
   readonly reference: number;
-  readonly uuid: Buffer;
-  readonly url: string;
-  readonly acceptedAt: number;
-  readonly service: Buffer;
-  readonly host: string;
   readonly abort: AbortController;
   /** Whether its host answered; `null`: nothing was sent. */
   answered: boolean | null;
+}
+
+/** What a webhook says, and to whom. */
+interface Message {
+  readonly url: string;
+  readonly host: string;
+  readonly ended: Ended | null;
+  readonly generation: number;
 }
 
 /** What became of it: delivered, or not. */
@@ -47,19 +50,13 @@ type Result = { readonly frames: readonly string[] } | Failed;
 interface Failed {
   readonly code: string;
   readonly text: string;
-  readonly ended: Ended | null;
-}
-
-interface Found {
-  readonly ended: Ended;
-  readonly generation: number;
 }
 
 export class Webhooks implements WebhookWorker {
   readonly #stored: TitanicHost;
   readonly #loop: Host['loop'];
   readonly #settings: () => WebhookSettings | null;
-  /** Webhooks whose bodies are here, by reference. */
+  /** Webhooks that are here, by reference. */
   readonly #here = new Map<number, Delivery>();
   readonly #places = new WebhookPlaces();
   #isEnding = false;
@@ -96,11 +93,11 @@ export class Webhooks implements WebhookWorker {
     return this.#isEnding || this.#settings() === null ? 0 : READ_MAX;
   }
 
-  take(reference: number, { body }: StoredBody): void {
-    const delivery = deliveryOf(reference, body);
+  take(reference: number): void {
+    const delivery = { reference, abort: new AbortController(), answered: null };
     this.#here.set(reference, delivery);
     setImmediate(() => {
-      if (this.#isHere(delivery)) this.#begin(delivery);
+      void this.#read(delivery);
     });
   }
 
@@ -124,20 +121,34 @@ export class Webhooks implements WebhookWorker {
     return this.#here.get(delivery.reference) === delivery;
   }
 
-  #begin(delivery: Delivery): void {
-    const { reference, host, url } = delivery;
+  /** Reads from the store what it says, and to whom. */
+  async #read(delivery: Delivery): Promise<void> {
+    const { titanic } = this.#stored;
+    const webhook = this.#isHere(delivery) ? titanic.uuidOf(delivery.reference) : null;
+    if (webhook === null) return;
+    const message = await this.#find(webhook).catch((error: unknown) =>
+      failed('webhook.failed', String(error)),
+    );
+    if (this.#isHere(delivery)) this.#begin(delivery, message);
+  }
+
+  #begin(delivery: Delivery, message: Message | Failed): void {
+    const { reference } = delivery;
+    const host = 'host' in message ? message.host : '';
     this.#report(({ titanic }) => {
-      const [owner, webhook] = [titanic.ownerOf(reference), titanic.uuidOf(reference)];
-      if (owner === null || webhook === null) return;
-      const entry = this.#settings()?.targets.entryOf(url) ?? host;
-      if (host !== '' && !this.#places.take(reference, { host, entry, owner })) {
-        this.#here.delete(reference);
-        titanic.deferred(reference);
-        return;
+      const owner = titanic.ownerOf(reference);
+      if (owner === null) return;
+      if ('host' in message) {
+        const entry = this.#settings()?.targets.entryOf(message.url) ?? host;
+        if (!this.#places.take(reference, { host, entry, owner })) {
+          this.#here.delete(reference);
+          titanic.deferred(reference);
+          return;
+        }
       }
       titanic.dispatched(reference, { number: 0, name: 'webhooks', address: host });
-      if (host !== '') void this.#settle(delivery, this.#send(delivery, webhook));
-      else this.#ended(delivery, failed('webhook.malformed', 'what is stored is no webhook'));
+      if ('host' in message) void this.#settle(delivery, this.#send(delivery, message));
+      else this.#ended(delivery, message);
     });
   }
 
@@ -148,46 +159,48 @@ export class Webhooks implements WebhookWorker {
     );
   }
 
-  /** How the request ended, and the generation of the webhook. */
-  async #find({ uuid, ...known }: Delivery, webhookUuid: RequestUuid): Promise<Found | Failed> {
+  async #find(uuid: RequestUuid): Promise<Message | Failed> {
     const { operatorApi, time } = this.#stored;
-    const [request, webhook] = await Promise.all([
-      operatorApi.history(uuid),
-      operatorApi.history(webhookUuid),
-    ]);
-    if (request.kind === 'trouble' || webhook.kind !== 'done') {
-      return failed('webhook.store', 'the store cannot be read');
+    const webhook = await operatorApi.history(uuid);
+    if (webhook.kind !== 'done') return STORE_TROUBLE;
+    const {
+      kind,
+      own: packed,
+      partner,
+      acceptedAt,
+      generation,
+      ...outcome
+    } = webhook.value.request;
+    const own = kind === 'webhook' ? ownOf(kind, packed) : null;
+    // A record of a peer, or of a database, may say anything.
+    if (own === null || partner.length !== UUID_BYTES || !URL.canParse(own.url)) {
+      return failed('webhook.malformed', 'what is stored is no webhook');
     }
-    const ended = endOf(
-      { ...known, uuid },
-      'value' in request ? request.value : null,
-      webhook.value.attempts,
-      time.wall(),
-    );
-    if (ended === null) return failed('webhook.early', 'the request has not ended');
-    return { ended, generation: webhook.value.request.generation };
+    const request = await operatorApi.history(partner);
+    if (request.kind === 'trouble') return STORE_TROUBLE;
+    const { url, service } = own;
+    const known = { uuid: partner, service, acceptedAt };
+    const ended = endOf(known, valueOf(request), outcome, time.wall());
+    return { url, host: new URL(url).host, ended, generation };
   }
 
-  async #send(delivery: Delivery, webhook: RequestUuid): Promise<Result> {
-    const found = await this.#find(delivery, webhook);
-    if ('code' in found) return found;
-    const { ended, generation } = found;
+  async #send(delivery: Delivery, { url, host, ended, generation }: Message): Promise<Result> {
+    if (ended === null) return failed('webhook.early', 'the request has not ended');
     const settings = this.#settings();
-    if (settings === null) return failed('webhook.off', 'webhooks are switched off', ended);
-    const { uuid, url, host, abort } = delivery;
+    if (settings === null) return failed('webhook.off', 'webhooks are switched off');
     const fault = settings.targets.fault(url);
-    if (fault !== null) return failed('webhook.refused', fault, ended);
+    if (fault !== null) return failed('webhook.refused', fault);
     const body = bodyOf(ended);
-    const id = webhookId(uuid, generation);
+    const id = webhookId(ended.uuid, generation);
     const headers = signedHeaders(id, body, settings.secrets, this.#stored.time.wall());
-    const sent = await postWebhook(url, headers, body, settings.targets, abort.signal);
+    const sent = await postWebhook(url, headers, body, settings.targets, delivery.abort.signal);
     delivery.answered = sent.kind === 'status';
-    if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`, ended);
+    if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`);
     const { status } = sent;
     if (status >= 200 && status < 300) {
       return { frames: ended.outcome === 'dead' ? [String(status), 'dead'] : [String(status)] };
     }
-    return failed(`webhook.${status}`, `${host} answered ${status}`, ended);
+    return failed(`webhook.${status}`, `${host} answered ${status}`);
   }
 
   #ended(delivery: Delivery, result: Result): void {
@@ -202,13 +215,13 @@ export class Webhooks implements WebhookWorker {
         titanic.replied(reference, frames, 0, null);
         return;
       }
-      const { code, text, ended } = result;
+      const { code, text } = result;
       const kind = code === `webhook.${GONE}` ? 'final' : 'error';
       titanic.failed(reference, `${code}: ${text}`, false, {
         kind,
         code,
         text,
-        detail: detailOf(ended),
+        detail: [],
       });
     });
   }
@@ -221,28 +234,13 @@ export class Webhooks implements WebhookWorker {
   }
 }
 
-function failed(code: string, text: string, ended: Ended | null = null): Failed {
-  return { code, text, ended };
+function failed(code: string, text: string): Failed {
+  return { code, text };
 }
 
-/** Reads what `acceptWebhook` wrote. */
-function deliveryOf(reference: number, packed: Buffer): Delivery {
-  const frames = new Frames();
-  unpack(packed, 0, packed.length, frames);
-  const textOf = (at: number): string => (at < frames.count ? frames.view(at).toString() : '');
-  const [uuid, url, acceptedAt] = [textOf(0), textOf(1), Number(textOf(2))];
-  // A record of a peer, or of a database, may say anything.
-  const isValid =
-    frames.count === 4 &&
-    /^[\dA-F]{32}$/i.test(uuid) &&
-    URL.canParse(url) &&
-    isWhole(acceptedAt, 0, WALL_MS_MAX);
-  return {
-    ...{ reference, url, acceptedAt: isValid ? acceptedAt : 0 },
-    service: frames.count === 4 ? frames.copy(3) : Buffer.alloc(0),
-    uuid: Buffer.from(isValid ? uuid : '', 'hex'),
-    host: isValid ? new URL(url).host : '',
-    abort: new AbortController(),
-    answered: null,
-  };
+const STORE_TROUBLE = failed('webhook.store', 'the store cannot be read');
+
+/** What the store says of the request; `null`: it has none. */
+function valueOf(request: OperatorResult<ShownHistory>): ShownHistory | null {
+  return request.kind === 'done' ? request.value : null;
 }

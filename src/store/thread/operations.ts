@@ -92,7 +92,7 @@ const RESULTS = list(
     denied: null,
     known: struct({ uuid: BYTES, state: oneOf(...STATES, 'closed') }),
     another: null,
-    retried: struct({ request: REQUEST }),
+    reopened: struct({ request: REQUEST }),
     swept: struct({
       replied: NUMBER,
       dead: NUMBER,

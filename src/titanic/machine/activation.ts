@@ -86,6 +86,10 @@ export class Activation implements LaterParts {
     this.schedules.restore(request, claimed);
   }
 
+  restorePause(request: StoredRequest): void {
+    this.schedules.restorePause(request);
+  }
+
   scheduleGone(uuid: RequestUuid): void {
     this.schedules.gone(uuid);
   }

@@ -224,16 +224,16 @@ export class Dispatcher {
     this.#move(slot, from, notBefore > now ? to : next(to, DUE, this.#table));
   }
 
-  /** What it waited for has happened, which was its first attempt: it is due. */
-  arrived(slot: Slot, now: number, wall: number): void {
+  /** What it waited for has happened: it is due. @param generation from then on */
+  arrived(slot: Slot, generation: number, now: number, wall: number): void {
     const { index } = this;
+    index.set(slot, GENERATION, generation);
     if (index.get(slot, STATE) !== DELAYED) return;
     this.#longPauses.delete(slot);
     const { oldest } = this.serviceOf(slot);
     oldest.removeAt(index.get(slot, AGE_PLACE));
     index.setDouble(slot, SINCE, wall);
     oldest.push(slot);
-    index.set(slot, ATTEMPTS, Math.max(1, index.get(slot, ATTEMPTS)));
     this.step(slot, DUE);
     index.setDouble(slot, NOT_BEFORE, now);
   }

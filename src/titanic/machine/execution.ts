@@ -90,7 +90,8 @@ export class Execution {
     };
     this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
       before,
-      committed: ({ kind }) => {
+      committed: ({ kind }, before) => {
+        this.#requests.reopened(before);
         if (kind === 'done') {
           const counts = counters.of(shown);
           increment(counts, STORED.completed);

@@ -34,6 +34,7 @@ import {
   type RequestUuid,
   type StoredRequest,
   type StoreFailure,
+  webhookOf,
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
 import { WebhookEnds } from './webhook-ends.js';
@@ -101,8 +102,9 @@ interface LastAttempt {
 
 /** What parts that are made later do for those made before them. */
 export interface LaterParts extends IntentMaker {
-  /** See `OpenRequests.restore`: one that stands for a schedule, which is not dispatched (D80). */
+  /** See `OpenRequests.restore`: a schedule, or a pause, which is not dispatched (D80). */
   restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void;
+  restorePause(request: StoredRequest): void;
   /** Called for every request that ended. */
   scheduleGone(uuid: RequestUuid): void;
   /** The uuids of the schedules that this broker has claimed. */
@@ -160,7 +162,10 @@ export class OpenRequests {
       },
     );
     this.dispatcher = dispatcher;
-    this.webhooks = new WebhookEnds(context, dispatcher, (change, committed) => {
+    this.webhooks = new WebhookEnds(context, dispatcher, (change) => {
+      const committed = (result: ChangeResult): void => {
+        this.reopened([result]);
+      };
       this.intend('', change, 0, { committed, failed: () => true });
     });
     this.writer = new Writer(replica, commits, later, {
@@ -307,18 +312,26 @@ export class OpenRequests {
 
   /** See `Titanic.merged`. */
   merged(opened: readonly StoredRequest[], ended: readonly RequestUuid[]): void {
-    for (const request of opened) {
-      const slot = this.dispatcher.index.find(request.uuid);
-      // Its facts are others now.
-      if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.dispatcher.step(slot, ENDED);
-      this.restore(request);
-    }
+    for (const request of opened) this.#changed(request);
     for (const uuid of ended) {
       const slot = this.dispatcher.index.find(uuid);
       if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.end(uuid, 'changed');
       this.#later.scheduleGone(uuid);
     }
     this.answers.merged();
+  }
+
+  /** A record is pending with other facts than those here. */
+  #changed(request: StoredRequest): void {
+    const slot = this.dispatcher.index.find(request.uuid);
+    if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.dispatcher.step(slot, ENDED);
+    // In a shared store it is claimed by whom it suits.
+    if (this.#context.claims === null) this.restore(request);
+  }
+
+  /** Takes up what is pending in a higher generation by these changes. */
+  reopened(results: readonly ChangeResult[]): void {
+    for (const result of results) if (result.kind === 'reopened') this.#changed(result.request);
   }
 
   #isBeingDecided(slot: Slot): boolean {
@@ -371,8 +384,8 @@ export class OpenRequests {
     schedule: (request, claimed) => {
       this.#later.restoreSchedule(request, claimed);
     },
-    pause: (request, claimed) => {
-      this.#later.restoreSchedule(request, claimed);
+    pause: (request) => {
+      this.#later.restorePause(request);
     },
   };
 
@@ -404,33 +417,25 @@ export class OpenRequests {
    * A dead request is pending again.
    * @param by who retried it
    */
-  reopen(
-    { uuid, kind, generation, reason, partner }: ListedRequest,
-    by: string,
-    done: ChangeCallback,
-  ): void {
+  reopen(record: ListedRequest, by: string, done: ChangeCallback): void {
     const { answer, decided } = this.#inTime(done);
+    const { uuid, generation, reason } = record;
     const { wall, livesFrom, options } = this.#context;
     const expiresAt = livesFrom + options.requestTtlMs;
     const attempt = retryEntry(by, wall, reason);
     const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
-    // A webhook that is retried is told of the same end again.
-    const isTold = kind === 'request' && partner.length > 0;
-    const before = isTold ? [rearmed(partner, generation + 1, expiresAt, wall, options)] : [];
+    // A webhook that is retried tells of the same end again.
+    const webhook = webhookOf(record);
+    const before = webhook === null ? [] : [rearmed(webhook, generation + 1, expiresAt, options)];
     this.intend('', change, 0, {
       before,
       ...this.until(answer),
-      committed: (result, [webhook]) => {
-        const isDone = result.kind === 'retried';
-        const isRearmed = webhook?.kind === 'retried';
-        // In a shared store they are claimed by whom it suits.
-        if (this.#context.claims === null) {
-          if (isDone) this.open(result.request);
-          if (isRearmed) this.merged([webhook.request], []);
-        }
+      committed: (result, ofWebhook) => {
+        const isDone = result.kind === 'reopened';
+        this.reopened([result, ...ofWebhook]);
         // The request is gone. Whether its end was told is not known: it is told again, in a shared store when its
         // wait is over.
-        if (isRearmed && !isDone) this.webhooks.ended(uuid);
+        if (!isDone && ofWebhook.length > 0) this.webhooks.ended(uuid);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
@@ -564,7 +569,7 @@ export class OpenRequests {
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
       before,
       ...this.until(answer),
-      committed: (result) => {
+      committed: (result, due) => {
         const isEnded = isEnd(result);
         if (result.kind === 'denied') {
           // An asker that got a failure gets no second answer.
@@ -573,9 +578,8 @@ export class OpenRequests {
         }
         this.#context.traceEnd(uuid, 'closed');
         if (isEnded) this.#context.hints?.ended(uuid);
-        if (result.kind === 'ended' && before.length === 0) {
-          this.webhooks.cancelled(result);
-        }
+        this.reopened(due);
+        if (result.kind === 'ended' && before.length === 0) this.webhooks.cancelled(result);
         this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
@@ -648,7 +652,8 @@ export class OpenRequests {
     const bytes = last?.attempt.attempt.failure?.length ?? 0;
     const outcome: CommitCallbacks = {
       before: [...(last === null ? [] : [{ ...last.attempt, ...continuedClaim(claim) }]), ...due],
-      committed: ({ kind }) => {
+      committed: ({ kind }, before) => {
+        this.reopened(before);
         if (kind === 'done') {
           increment(counters.of(shown), STORED.dead);
           this.#context.traceEnd(uuid, 'dead');
@@ -677,7 +682,8 @@ export class OpenRequests {
     const keyUntil = livesFrom + options.keyTtlMs;
     this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
       before,
-      committed: (result) => {
+      committed: (result, due) => {
+        this.reopened(due);
         if (!isEnd(result)) {
           this.end(uuid, 'changed');
           return;
@@ -711,7 +717,6 @@ export class OpenRequests {
   end(uuid: RequestUuid, outcome: Outcome): void {
     const slot = this.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.dispatcher.step(slot, ENDED);
-    if (outcome !== 'released') this.webhooks.ended(uuid);
     const again = this.#takeAgain(uuid);
     const { claims, hints } = this.#context;
     if (outcome === 'settled') hints?.ended(uuid);
@@ -719,7 +724,10 @@ export class OpenRequests {
     else {
       if (again !== undefined) this.restore(...again);
       // In a shared store it may still be pending, for another broker.
-      if (outcome === 'changed' && claims === null) this.answers.lookUpForWaiters(uuid);
+      if (outcome === 'changed' && claims === null) {
+        this.webhooks.ended(uuid);
+        this.answers.lookUpForWaiters(uuid);
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 /** Which webhook tells of which request, of those that are open here. */
-import type { RequestUuid, StoredRequest } from '../../store/store.js';
+import { type RequestUuid, type StoredRequest, webhookOf } from '../../store/store.js';
 
 export class Partners {
   /** By the uuid of an open request: its webhook, as the request says. */
@@ -9,13 +9,12 @@ export class Partners {
   /** By the uuid of a request, open or not: an open webhook that tells of it, as the webhook says. */
   readonly #waiting = new Map<string, RequestUuid>();
 
-  opened({ uuid, kind, partner }: StoredRequest): void {
+  opened(record: StoredRequest): void {
+    const { uuid, kind, partner } = record;
     if (partner.length === 0) return;
     const other = Buffer.from(partner);
-    if (kind !== 'webhook') {
-      this.#webhooks.set(keyOf(uuid), other);
-      return;
-    }
+    if (webhookOf(record) !== null) this.#webhooks.set(keyOf(uuid), other);
+    if (kind !== 'webhook') return;
     this.#requests.set(keyOf(uuid), other);
     if (!this.#waiting.has(keyOf(other))) this.#waiting.set(keyOf(other), Buffer.from(uuid));
   }

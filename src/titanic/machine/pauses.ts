@@ -1,17 +1,15 @@
 /**
  * What operators have paused: services, whose requests wait, and schedules, for which nothing is stored
  * when they are due. A pause is a record of its own kind that is never due. So it survives a restart, and the
- * other node of the pair and the brokers that share the store have it, too. Its body is its target: a frame
- * `service` or `schedule`, and a frame with the name of the service or the uuid of the schedule.
+ * other node of the pair and the brokers that share the store have it, too.
  */
-import { NO_PARTNER } from '../../store/fields.js';
+import { NO_BODY, NO_PARTNER } from '../../store/fields.js';
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
-import { Frames } from '../../core/frames.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
-import { pack, packedBytes } from '../../core/packed.js';
+import { ownOf, packOwn } from '../../store/own-fields.js';
 import { ANONYMOUS, newRequest } from '../../store/request.js';
-import type { ChangeResult, RequestUuid, StoreFailure } from '../../store/store.js';
-import { SCHEDULE_SERVICE, type TitanicContext } from './context.js';
+import type { ChangeResult, RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
+import { SCHEDULE_SERVICE, uuidPrefix, type TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import type { Uuids } from './uuid.js';
 
@@ -40,11 +38,20 @@ interface Pause {
   listed: number;
 }
 
-/** What the body of a pause says is paused; `null`: it says nothing that this program knows. */
-export function targetIn(frames: Frames): PauseTarget | null {
-  if (frames.count !== 2) return null;
-  const kind = frames.view(0).toString('latin1');
-  return kind === 'service' || kind === 'schedule' ? { kind, of: frames.copy(1) } : null;
+/** What a stored pause keeps waiting; `null`: nothing that this program knows. */
+function targetOf({ own }: StoredRequest): PauseTarget | null {
+  const { service, schedule } = ownOf('pause', own) ?? {};
+  if (service === undefined || schedule === undefined) return null;
+  if (service.length > 0) return { kind: 'service', of: service };
+  return schedule.length > 0 ? { kind: 'schedule', of: schedule } : null;
+}
+
+function ownFields({ kind, of }: PauseTarget): Buffer {
+  const none = Buffer.alloc(0);
+  return packOwn('pause', {
+    service: kind === 'service' ? of : none,
+    schedule: kind === 'schedule' ? of : none,
+  });
 }
 
 function keyOf({ kind, of }: PauseTarget): string {
@@ -83,20 +90,25 @@ export class Pauses {
 
   // ---------------------------------------------------------------- what is in the store
 
-  /** @param listed see `Schedule.listed` */
-  add(uuid: RequestUuid, target: PauseTarget, listed: number): void {
-    if (this.see(uuid, listed)) return;
+  /** Takes up a pause that is in the store: stored, listed, or merged from the other node of the pair. */
+  restore(request: StoredRequest): void {
+    const { uuid } = request;
+    const listed = this.#seen();
+    const known = this.#all.get(uuid.toString('latin1'));
+    if (known !== undefined) {
+      known.listed = listed;
+      return;
+    }
+    const target = targetOf(request);
+    if (target === null) {
+      const text = 'it is no pause that this version knows';
+      this.#context.events.emit({ name: 'schedule.unreadable', uuid: uuidPrefix(uuid), text });
+      return;
+    }
     const pause = { uuid: Buffer.from(uuid), target, listed };
     this.#all.set(uuid.toString('latin1'), pause);
     this.#byTarget.set(keyOf(target), [...this.#of(target), pause]);
     this.isChanged = true;
-  }
-
-  /** @returns false: it is none that is known */
-  see(uuid: RequestUuid, listed: number): boolean {
-    const known = this.#all.get(uuid.toString('latin1'));
-    if (known !== undefined) known.listed = listed;
-    return known !== undefined;
   }
 
   gone(uuid: RequestUuid): void {
@@ -142,22 +154,16 @@ export class Pauses {
 
   #pause(target: PauseTarget, over: ChangeCallback): void {
     const { wall } = this.#context;
-    const frames = new Frames();
-    const head = Buffer.from(target.kind);
-    frames.push(head, 0, head.length);
-    frames.push(target.of, 0, target.of.length);
-    const body = Buffer.allocUnsafeSlow(packedBytes(frames, 0, frames.count));
-    pack(frames, 0, frames.count, body, 0, false);
     const never = wall + DURATION_MS_MAX;
-    const request = newRequest(this.#uuids.next(wall), body.length, {
+    const request = newRequest(this.#uuids.next(wall), NO_BODY.length, {
       ...{ kind: 'pause', service: SCHEDULE_SERVICE, owner: ANONYMOUS, isShared: false },
-      ...{ partner: NO_PARTNER, priority: 0, maxAttempts: 1 },
+      ...{ partner: NO_PARTNER, own: ownFields(target), priority: 0, maxAttempts: 1 },
       ...{ acceptedAt: wall, notBefore: never, expiresAt: never },
     });
     const ended = (result: ChangeResult | null): void => {
-      if (result !== null) this.add(request.uuid, target, this.#seen());
+      if (result !== null) this.restore(request);
     };
-    this.#requests.order({ kind: 'accept', request, body, key: null }, ended, over);
+    this.#requests.order({ kind: 'accept', request, body: NO_BODY, key: null }, ended, over);
   }
 
   /** Closes the pauses one after the other: there is nearly always one. */

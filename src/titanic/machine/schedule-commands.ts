@@ -16,7 +16,6 @@ import { ownerOf } from './ownership.js';
 import { isStoring } from './schedule-fsm.js';
 import {
   closeOf,
-  nameOf,
   perHourOf,
   type Schedule,
   type ScheduleFacts,
@@ -49,8 +48,6 @@ const COMMAND_BYTES = 2048;
 const PAGE_SCHEDULES = 100;
 /** A list up to this size is always sent. */
 const SMALL_BYTES = 4096;
-/** The store counts each due time as an attempt, and 32 bits hold the number. */
-const ATTEMPTS_MAX = 2 ** 31 - 1;
 
 /** The refusal that a request gets from the broker without the right to its service. */
 const NO_RIGHT = Buffer.from('403 no right to send requests to the service of this schedule');
@@ -63,16 +60,25 @@ export interface ScheduleHost {
   read(uuid: RequestUuid, then: (body: Buffer | null) => void): void;
   ended(schedule: Schedule, reason: string): void;
   /** A new schedule is in the store, where this broker has claimed it. */
-  made(schedule: Schedule, facts: ScheduleFacts): void;
+  made(request: StoredRequest, facts: ScheduleFacts): Schedule;
+}
+
+/** What is stored of a schedule. */
+interface StoredParts {
+  /** What it has of its own, packed. */
+  readonly own: Buffer;
+  /** The options and the body of its requests, packed. */
+  readonly body: Buffer;
 }
 
 /** What a client wants a schedule to be. */
-interface Wanted {
+interface Wanted extends StoredParts {
   readonly answer: AnswerNumber;
   readonly asker: Asker;
   readonly owner: Owner;
   readonly facts: ScheduleFacts;
-  readonly body: Buffer;
+  /** Bytes of both parts. */
+  readonly bytes: number;
 }
 
 export class ScheduleCommands {
@@ -127,13 +133,14 @@ export class ScheduleCommands {
     id: AnswerNumber,
     asker: Asker,
     facts: ScheduleFacts,
-    body: Buffer,
+    parts: StoredParts,
     list: number | null,
   ): void {
     const { identity: party, memory } = asker;
-    const bytes = body.length + COMMAND_BYTES;
+    const stored = parts.own.length + parts.body.length;
+    const bytes = stored + COMMAND_BYTES;
     const obstacle =
-      body.length > SCHEDULE_BYTES_MAX
+      stored > SCHEDULE_BYTES_MAX
         ? `a schedule has at most ${SCHEDULE_BYTES_MAX} bytes`
         : (this.#requests.obstacle(party) ??
           (memory.mayHold(bytes) ? null : this.#refused('limits.memoryBytes is reached')));
@@ -141,7 +148,7 @@ export class ScheduleCommands {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const wanted = { answer: id, asker, owner: ownerOf(asker), facts, body };
+    const wanted = { answer: id, asker, owner: ownerOf(asker), facts, ...parts, bytes: stored };
     memory.add('stored', bytes);
     this.#begin(id, list, wanted.owner, facts.name, {
       run: (decided) => {
@@ -190,9 +197,9 @@ export class ScheduleCommands {
     const page: Schedule[] = [];
     let next: string | null = null;
     for (const schedule of this.#table.ofOwner(ownerOf(asker))) {
-      if (nameOf(schedule) <= after || !mayAccess(asker, schedule)) continue;
+      if (schedule.facts.name <= after || !mayAccess(asker, schedule)) continue;
       if (page.length === PAGE_SCHEDULES) {
-        next = page.at(-1)?.facts?.name ?? null;
+        next = page.at(-1)?.facts.name ?? null;
         break;
       }
       page.push(schedule);
@@ -239,13 +246,13 @@ export class ScheduleCommands {
   // ---------------------------------------------------------------- titanic.schedule
 
   #replace(wanted: Wanted, decided: Decided): void {
-    const { asker, owner, facts, body } = wanted;
+    const { asker, owner, facts, body, bytes } = wanted;
     const known = this.#table.named(owner, facts.name);
     if (known !== null && !mayAccess(asker, known)) {
       decided(NO_RIGHT);
       return;
     }
-    if (known?.bodyBytes !== body.length) {
+    if (known?.bodyBytes !== bytes || !areSame(known.facts, facts)) {
       this.#make(wanted, known, decided);
       return;
     }
@@ -257,7 +264,7 @@ export class ScheduleCommands {
   }
 
   #make(wanted: Wanted, known: Schedule | null, decided: Decided): void {
-    const { answer, asker, owner, facts, body } = wanted;
+    const { answer, asker, owner, facts, own, body, bytes } = wanted;
     const due = firstDue(facts.times, this.#context.wall);
     if (typeof due !== 'number') {
       decided(status(400, due.fault));
@@ -266,7 +273,7 @@ export class ScheduleCommands {
     // The memory that it takes is accounted for since its command came.
     const who = { owner, quotas: asker.quotas, memory: null };
     const limit =
-      this.#accepting.limit(who, body.length, known === null ? 1 : 0, known?.bodyBytes) ??
+      this.#accepting.limit(who, bytes, known === null ? 1 : 0, known?.bodyBytes) ??
       this.#tooOftenFor(wanted, known) ??
       (known === null ? this.#fullFor(owner) : null);
     if (limit !== null) {
@@ -275,7 +282,7 @@ export class ScheduleCommands {
     }
     const isNew = known === null;
     // What it is due less often is free when it is committed.
-    const more = Math.max(0, perHourOf(facts) - perHourOf(known?.facts ?? null));
+    const more = Math.max(0, perHourOf(facts) - (known === null ? 0 : perHourOf(known.facts)));
     const { wall } = this.#context;
     const request = newRequest(this.#uuids.next(wall), body.length, {
       ...{
@@ -283,9 +290,10 @@ export class ScheduleCommands {
         partner: NO_PARTNER,
         service: SCHEDULE_SERVICE,
         owner,
+        own,
         isShared: false,
         priority: 0,
-        maxAttempts: ATTEMPTS_MAX,
+        maxAttempts: 1,
       },
       ...{ acceptedAt: wall, notBefore: due, expiresAt: wall + DURATION_MS_MAX },
     });
@@ -293,7 +301,7 @@ export class ScheduleCommands {
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };
     const change: Change = { kind: 'accept', request, body, key: null, ...claim };
     const count = (change: 1 | -1): void => {
-      this.#accepting.count(who, body.length, change);
+      this.#accepting.count(who, bytes, change);
       this.#countMaking(owner, isNew ? change : 0, change * more);
     };
     count(1);
@@ -303,7 +311,7 @@ export class ScheduleCommands {
       return this.#made(request, facts, known);
     };
     const { isOver, begins } = this.#requests.until(answer);
-    this.#requests.intend(asker.identity, change, body.length, {
+    this.#requests.intend(asker.identity, change, bytes, {
       isOver,
       ...(known === null ? {} : { before: [closeOf(known, wall)] }),
       begins: () => {
@@ -333,17 +341,15 @@ export class ScheduleCommands {
    */
   #outstanding(before: Schedule | null, { cron, timeZone }: ScheduleFacts): number | null {
     if (before === null || isStoring(before.state) || before.due > this.#context.wall) return null;
-    const isSame = before.facts?.cron === cron && before.facts.timeZone === timeZone;
+    const isSame = before.facts.cron === cron && before.facts.timeZone === timeZone;
     return isSame ? before.due : null;
   }
 
   /** Takes up a schedule that is in the store, in place of the one before, which is not any more. */
   #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
     if (before !== null) this.#table.step(before, 'forgotten');
-    const claim = this.#context.claims === null ? 0 : null;
-    const schedule = this.#table.find(request.uuid) ?? this.#table.add(request, claim);
     // One of the same name may have been merged meanwhile.
-    this.#host.made(schedule, facts);
+    const schedule = this.#host.made(request, facts);
     const next = new Date(schedule.due).toISOString();
     this.#context.events.emit({ name: 'schedule.made', next, ...schedule.named });
     return schedule;
@@ -359,7 +365,7 @@ export class ScheduleCommands {
 
   /** The refusal if the owner's schedules would be due too often (D103); `null`: they would not. */
   #tooOftenFor({ asker, owner, facts }: Wanted, known: Schedule | null): string | null {
-    const [wanted, before] = [perHourOf(facts), perHourOf(known?.facts ?? null)];
+    const [wanted, before] = [perHourOf(facts), known === null ? 0 : perHourOf(known.facts)];
     const { perHour: making = 0 } = this.#makingOf.get(owner) ?? {};
     const perHour = this.#table.perHourOf(owner) + making - before + wanted;
     return wanted > before && perHour > 60 * asker.quotas.schedules
@@ -421,20 +427,26 @@ export class ScheduleCommands {
  * them must not see or end what it may not request.
  */
 function mayAccess(asker: Asker, { owner, facts }: Schedule): boolean {
-  return owner !== ANONYMOUS || facts === null || asker.mayRequest(facts.service);
+  return owner !== ANONYMOUS || asker.mayRequest(facts.service);
 }
 
 /** A schedule as its owner sees it. */
 function shown({ facts, due, acceptedAt, attempts }: Schedule): Readonly<Record<string, unknown>> {
   return {
-    name: facts?.name,
-    service: escapeName(facts?.service ?? Buffer.alloc(0)),
-    cron: facts?.cron,
-    timeZone: facts?.timeZone,
+    name: facts.name,
+    service: escapeName(facts.service),
+    cron: facts.cron,
+    timeZone: facts.timeZone,
     next: new Date(due).toISOString(),
     since: new Date(acceptedAt).toISOString(),
     firings: attempts,
   };
+}
+
+/** Whether two lines with the same name are the same. */
+function areSame(one: ScheduleFacts, other: ScheduleFacts): boolean {
+  const isSameLine = one.cron === other.cron && one.timeZone === other.timeZone;
+  return isSameLine && one.service.equals(other.service);
 }
 
 function jsonFrame(value: unknown): Buffer {

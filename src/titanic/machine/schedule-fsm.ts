@@ -3,19 +3,19 @@
  * no memory: `ScheduleTable` takes each schedule through `TABLE`, and holds for a state what `HELD` says, from
  * the step into it to the step out of it.
  *
- *         ┌────────┐ named ┌─────────┐ claimed ┌─────────┐ come ┌─────┐ taken ┌─────────┐ begun ┌─────────┐
- *  ──────►│ UNREAD ├──────►│ RESTING ├────────►│ WAITING ├─────►│ DUE ├──────►│ LOADING ├──────►│ STORING │
- *         └────────┘       └────▲────┘         └▲──▲───▲─┘      └┬───┬┘       └─┬─────┬─┘       └─┬─────┬─┘
- *                               │               │  │   └── moved ─┘   │          │     │           │     │
- *                               │        waited │  └───── put back ───┼──────────┘     │           │     │
- *                               │        ┌──────┴──┐                  │                │           │     │
- *                               │        │ DELAYED │◄──── put off ────┴────────────────┴───────────┘     │
- *                               │        └─────────┘                                                     │
- *                               └─────────────────────────────── stored ─────────────────────────────────┘
+ *         ┌─────────┐ claimed ┌─────────┐ come ┌─────┐ taken ┌─────────┐ begun ┌─────────┐
+ *  ──────►│ RESTING ├────────►│ WAITING ├─────►│ DUE ├──────►│ LOADING ├──────►│ STORING │
+ *         └────▲────┘         └▲──▲───▲─┘      └┬───┬┘       └─┬─────┬─┘       └─┬─────┬─┘
+ *              │               │  │   └── moved ─┘   │          │     │           │     │
+ *              │        waited │  └───── put back ───┼──────────┘     │           │     │
+ *              │        ┌──────┴──┐                  │                │           │     │
+ *              │        │ DELAYED │◄──── put off ────┴────────────────┴───────────┘     │
+ *              │        └─────────┘                                                     │
+ *              └─────────────────────────────── stored ─────────────────────────────────┘
  *
- *            from RESTING to LOADING      from STORING                         back
- *   ended    ENDING                       STORING_ENDING, ENDING when stored   resumed: the end was not stored
- *   ousted   OUSTED, also from UNREAD     STORING_OUSTED, OUSTED when stored   named: the younger one is gone
+ *            from RESTING to LOADING   from STORING                         back
+ *   ended    ENDING                    STORING_ENDING, ENDING when stored   resumed: the end was not stored
+ *   ousted   OUSTED                    STORING_OUSTED, OUSTED when stored   named: the younger one is gone
  *
  * Both end in GONE, as all others do that are forgotten. What a claim adds: RESTING is left at once by a node that
  * may store what the schedule is due for, in a shared store the broker that has claimed it. One that is disowned
@@ -24,7 +24,6 @@
 import { assert } from '../../core/assert.js';
 
 /**
- * UNREAD          The body is not read yet, or cannot be read: neither its name nor its line is known.
  * RESTING         Another broker stores what it is due for.
  * WAITING         Waits until its due time comes.
  * DUE             The due time has come: waits for a turn of its owner.
@@ -38,12 +37,12 @@ import { assert } from '../../core/assert.js';
  * GONE            Not known any more. What was asked of the store for it is still reported.
  */
 const STATES = [
-  ...(['UNREAD', 'RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'] as const),
+  ...(['RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'] as const),
   ...(['STORING', 'STORING_ENDING', 'STORING_OUSTED', 'ENDING', 'OUSTED', 'GONE'] as const),
 ] as const;
 
 /**
- * named               The body is read, and no younger schedule has the name.
+ * named               It has its name again: the younger schedule that had it is gone.
  * claimed, disowned   This node may store what it is due for; it may not any more.
  * come, taken         The due time has come; something may be stored for it now.
  * put back            Now that the body is read, it is not due: the clock was set, or another node moved it on.
@@ -61,14 +60,14 @@ export type State = (typeof STATES)[number];
 /** A row of the table; with `null` for `to`, the state stays as it is. */
 type Transition = readonly [from: readonly State[], event: Event, to: State | null];
 
-/** Named, and nothing about it is on its way to the store. */
+/** Nothing about it is on its way to the store. */
 const IDLE = ['RESTING', 'WAITING', 'DUE', 'DELAYED', 'LOADING'] as const;
 const allBut = (...states: readonly State[]): State[] =>
   STATES.filter((each) => !states.includes(each));
 
 /** All that can happen. */
 const TRANSITIONS: readonly Transition[] = [
-  [['UNREAD', 'OUSTED'], 'named', 'RESTING'],
+  [['OUSTED'], 'named', 'RESTING'],
   [['STORING_OUSTED'], 'named', 'STORING'],
   [['RESTING'], 'claimed', 'WAITING'],
   [allBut('RESTING', 'GONE'), 'claimed', null],
@@ -93,7 +92,7 @@ const TRANSITIONS: readonly Transition[] = [
   [['STORING_ENDING'], 'resumed', 'STORING'],
   // A younger one took the name meanwhile.
   [['OUSTED', 'STORING_OUSTED'], 'resumed', null],
-  [['UNREAD', ...IDLE, 'ENDING'], 'ousted', 'OUSTED'],
+  [[...IDLE, 'ENDING'], 'ousted', 'OUSTED'],
   [['STORING', 'STORING_ENDING'], 'ousted', 'STORING_OUSTED'],
   [['OUSTED', 'STORING_OUSTED'], 'ousted', null],
   [allBut('GONE'), 'forgotten', 'GONE'],
@@ -136,7 +135,7 @@ export function isBeingDecided(state: State): boolean {
   return /STORING|ENDING|OUSTED/.test(state);
 }
 
-/** The name belongs to no schedule that is known, or to a younger one. */
-export function isNameless(state: State): boolean {
-  return state === 'UNREAD' || state.endsWith('OUSTED');
+/** A younger schedule has the name. */
+export function isOusted(state: State): boolean {
+  return state.endsWith('OUSTED');
 }

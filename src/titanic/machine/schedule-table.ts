@@ -2,7 +2,6 @@
  * The schedules that a node knows: by uuid, by owner and name, and what each holds in its state (see
  * `schedule-fsm.ts`).
  */
-import type { RecordKind } from '../../store/record-kind.js';
 import { present } from '../../core/assert.js';
 import { Chain, ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
@@ -25,7 +24,7 @@ import {
   type StoredRequest,
 } from '../../store/store.js';
 
-/** What its body says of a schedule, without the options and the body of its requests. */
+/** What a schedule has of its own: all but the options and the body of its requests. */
 export interface ScheduleFacts {
   readonly name: string;
   readonly cron: string;
@@ -39,15 +38,13 @@ export interface ScheduleFacts {
 const TURN_MAX = 2048;
 
 /** How often it is due in its busiest hour. */
-export function perHourOf(facts: ScheduleFacts | null): number {
-  return facts === null || 'fault' in facts.times ? 0 : facts.times.perHour;
+export function perHourOf({ times }: ScheduleFacts): number {
+  return 'fault' in times ? 0 : times.perHour;
 }
 
 export class Schedule {
   readonly slot: number;
   readonly uuid: RequestUuid;
-  /** `pause` until it is read. */
-  readonly kind: RecordKind;
   readonly owner: Owner;
   readonly generation: number;
   /** Wall milliseconds. */
@@ -55,13 +52,15 @@ export class Schedule {
   readonly bodyBytes: number;
   /** Wall milliseconds: when it is due next. */
   due: number;
-  /** How often it was due; each is stored as an attempt. */
+  /** How often it was due. */
   attempts: number;
   /** Size of its next request, with its headers; 0 until its body has been read because it was due. */
   requestBytes = 0;
-  /** `null`: its body is not read yet, or cannot be read. */
-  facts: ScheduleFacts | null = null;
-  state: State = 'UNREAD';
+  /** What became of its last due time, and when that was: see outcomes.ts. */
+  outcome: number;
+  outcomeAt: number;
+  readonly facts: ScheduleFacts;
+  state: State = 'RESTING';
   /** The number of this broker's claim; `null`: another one may store what it is due for; 0: the store is not shared. */
   claim: number | null;
   /** The last list of all schedules that it was in. */
@@ -73,17 +72,19 @@ export class Schedule {
   /** Until when a delayed one waits, in monotonic milliseconds. */
   delayedUntil = 0;
 
-  constructor(slot: number, request: StoredRequest, claim: number | null) {
+  constructor(slot: number, request: StoredRequest, facts: ScheduleFacts, claim: number | null) {
     this.slot = slot;
+    this.facts = facts;
     this.claim = claim;
     this.uuid = Buffer.from(request.uuid);
     this.owner = request.owner;
-    this.kind = request.kind;
     this.generation = request.generation;
     this.acceptedAt = request.acceptedAt;
     this.bodyBytes = request.bodyBytes;
     this.due = request.notBefore;
     this.attempts = request.attempts;
+    this.outcome = request.outcome;
+    this.outcomeAt = request.outcomeAt;
   }
 
   /** How events name it. */
@@ -92,7 +93,7 @@ export class Schedule {
     readonly service: string;
     readonly key: string | null;
   } {
-    const { name = '', service = Buffer.alloc(0) } = this.facts ?? {};
+    const { name, service } = this.facts;
     return {
       schedule: escapeName(Buffer.from(name)),
       service: escapeName(service),
@@ -108,9 +109,9 @@ export function keyOf(owner: Owner): string | null {
 
 /** What one owner has. */
 class Owned {
-  /** How many there are, with those whose facts are not known yet. */
+  /** How many there are, with those that have lost their names. */
   count = 0;
-  /** How often those whose facts are known are due in their busiest hours, together. */
+  /** How often they are due in their busiest hours, together. */
   perHour = 0;
   readonly byName = new Map<string, Schedule>();
   /** The schedules by name; `null`: the list is to be made again. */
@@ -177,7 +178,7 @@ export class ScheduleTable {
     return this.#byOwner.get(owner)?.byName.get(name) ?? null;
   }
 
-  /** All of an owner whose facts are known, by name. */
+  /** All of an owner, by name. */
   ofOwner(owner: Owner): readonly Schedule[] {
     const owned = this.#byOwner.get(owner);
     if (owned === undefined) return [];
@@ -185,37 +186,37 @@ export class ScheduleTable {
     return owned.sorted;
   }
 
-  /** All, with those whose facts are not known. */
+  /** All, with those that have lost their names. */
   get whole(): Schedule[] {
     return [...this.#byUuid.values()];
   }
 
-  /** All whose facts are known, in no order. */
+  /** All that have a name, in no order. */
   *all(): Iterable<Schedule> {
     for (const { byName } of this.#byOwner.values()) yield* byName.values();
   }
 
-  /** @param claim see `Schedule.claim` */
-  add(request: StoredRequest, claim: number | null): Schedule {
+  /** Adds one that rests, without its name. @param claim see `Schedule.claim` */
+  add(request: StoredRequest, facts: ScheduleFacts, claim: number | null): Schedule {
     const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
-    const schedule = new Schedule(slot, request, claim);
+    const schedule = new Schedule(slot, request, facts, claim);
     this.#bySlot[slot] = schedule;
     this.#byUuid.set(request.uuid.toString('latin1'), schedule);
     const owned = this.#byOwner.get(request.owner) ?? new Owned();
     owned.count++;
+    owned.perHour += perHourOf(facts);
     this.#byOwner.set(request.owner, owned);
     return schedule;
   }
 
   /**
-   * Enters the facts of a schedule, which have become known.
+   * Enters a schedule under its name.
    * @returns the older one of the same owner and name, which has to end
    */
-  name(schedule: Schedule, facts: ScheduleFacts): Schedule | null {
-    const known = this.named(schedule.owner, facts.name);
-    const owned = this.#of(schedule.owner);
-    owned.perHour += perHourOf(facts) - perHourOf(schedule.facts);
-    schedule.facts = facts;
+  name(schedule: Schedule): Schedule | null {
+    const { owner, facts } = schedule;
+    const known = this.named(owner, facts.name);
+    const owned = this.#of(owner);
     if (known === schedule) return null;
     const loser = known !== null && isYounger(known, schedule) ? schedule : known;
     if (loser === schedule) return loser;
@@ -270,7 +271,7 @@ export class ScheduleTable {
     const owned = this.#of(owner);
     owned.count--;
     owned.perHour -= perHourOf(facts);
-    if (facts !== null && owned.byName.get(facts.name) === schedule) {
+    if (owned.byName.get(facts.name) === schedule) {
       owned.byName.delete(facts.name);
       owned.sorted = null;
     }
@@ -319,9 +320,5 @@ function isYounger(a: Schedule, b: Schedule): boolean {
 }
 
 function sortedByName(schedules: Iterable<Schedule>): Schedule[] {
-  return [...schedules].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-}
-
-export function nameOf({ facts }: Schedule): string {
-  return facts?.name ?? '';
+  return [...schedules].sort((a, b) => (a.facts.name < b.facts.name ? -1 : 1));
 }

@@ -1,37 +1,37 @@
 /**
- * Schedules (D80). Each is a record of its own kind, whose body is what its client sent. Its `notBefore` is the next due time, which is stored before anything of that due time is
- * shown: a clock that is set back makes nothing due again. When it is due, one transaction stores the
- * request, under a key made of name and due time, and an attempt of the schedule with the next due
- * time. Which states a schedule is in meanwhile is in `schedule-fsm.ts`.
+ * Schedules (D80). Each is a record of its own kind; its body is the options and the body of its requests. Its
+ * `notBefore` is the next due time, which is stored before anything of that due time is shown: a clock that is set
+ * back makes nothing due again. When it is due, one transaction stores the request, under a key made of name and due
+ * time, and advances the schedule to the next due time. Which states a schedule is in meanwhile is in
+ * `schedule-fsm.ts`.
  *
- * Only what is small is in memory. Bodies are read when a schedule becomes known, and when it is due.
+ * Only what is small is in memory: the body is read when the schedule is due.
  */
 import type { Asker, EmbeddedServiceApi, StoredBody } from '../../broker/ports.js';
-import { present } from '../../core/assert.js';
 import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
-import { readTspSchedule, scheduleKey, type TspSchedule } from '../../wire/tsp.js';
+import { readScheduled, scheduleKey, type TspScheduled, type TspSchedule } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
 import { claimOf, continuedClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import type { Acceptance, ChangeCallback, OpenRequests } from './open-requests.js';
-import { Pauses, type PauseTarget, targetIn } from './pauses.js';
+import { Pauses, type PauseTarget } from './pauses.js';
 import { chosenBy } from './options.js';
-import { ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
-import { isBeingDecided, isNameless } from './schedule-fsm.js';
+import { isBeingDecided, isOusted } from './schedule-fsm.js';
 import {
   closeOf,
   keyOf,
-  nameOf,
   type Schedule,
   type ScheduleFacts,
   ScheduleTable,
 } from './schedule-table.js';
 import type { Scope } from './scope.js';
 import { newRequest } from '../../store/request.js';
-import { extraOf, NO_PARTNER } from '../../store/fields.js';
+import { extraOf, NO_OWN, NO_PARTNER } from '../../store/fields.js';
+import { numberOfOutcome, type Outcome } from '../../store/outcomes.js';
+import { type OwnOf, ownOf, packOwn } from '../../store/own-fields.js';
 import {
   type Change,
   type ChangeResult,
@@ -76,13 +76,15 @@ export class Schedules {
   readonly #accepting: Accepting;
   readonly #table: ScheduleTable;
   readonly #commands: ScheduleCommands;
-  readonly #bodies: ScheduleBodies;
+  readonly #scope: Scope;
   readonly #pauses: Pauses;
   /** The number of this, or the next, list of all schedules: a shared store is listed again and again. */
   #list = 0;
   #isListing = true;
   #listsAgain = false;
   #listAt = Infinity;
+  /** Schedules that have lost their names, of which the store could not be asked whether the younger ones are there. */
+  #twins: Schedule[] = [];
   #loaded: { readonly schedule: Schedule; readonly body: Buffer }[] = [];
   /** Schedules that are still to be corrected after the clock was set. */
   #held: Schedule[] = [];
@@ -104,20 +106,21 @@ export class Schedules {
     this.#uuids = uuids;
     this.#accepting = accepting;
     this.#pauses = new Pauses(context, requests, uuids, () => this.#seen);
-    this.#bodies = new ScheduleBodies(context, scope, this.#known.bind(this));
+    this.#scope = scope;
     this.#commands = new ScheduleCommands(context, requests, uuids, accepting, this.#table, {
       read: (uuid, then) => {
-        this.#bodies.read([uuid], (bodies) => {
+        this.#read([uuid], (bodies) => {
           then(bodies?.[0]?.body ?? null);
         });
       },
       ended: (schedule, reason) => {
         this.#ended(schedule, reason);
       },
-      made: (schedule, facts) => {
+      made: (request, facts) => {
         // It may have been listed, and claimed in another session, before that was told.
+        const schedule = this.#table.find(request.uuid) ?? this.#add(request, facts);
         if (schedule.claim === null) this.#own(schedule, FIRST_CLAIM);
-        this.#named(schedule, facts);
+        return schedule;
       },
     });
   }
@@ -129,17 +132,20 @@ export class Schedules {
    * @returns what is wrong with its times: then nothing is done, and nothing answered
    */
   schedule(id: AnswerNumber, asker: Asker, frames: Frames, read: TspSchedule): DueFault | null {
-    const facts = scheduleFactsOf(read, frames);
+    const { name, cron, timeZone } = read;
+    const own = { name, cron, timeZone, service: frames.copy(read.service) };
+    const facts = factsOf(own);
     const due = firstDue(facts.times, this.#context.wall);
     if (typeof due !== 'number') return due;
     const body = new Frames();
     body.push(Buffer.from(read.text), 0, Buffer.byteLength(read.text));
-    for (let at = read.service; at < frames.count; at++) {
+    for (let at = read.body; at < frames.count; at++) {
       body.push(frames.buffer(at), frames.start(at), frames.end(at));
     }
     const packed = Buffer.allocUnsafeSlow(packedBytes(body, 0, body.count));
     pack(body, 0, body.count, packed, 0, false);
-    this.#commands.schedule(id, asker, facts, packed, this.#refresh());
+    const wanted = { own: packOwn('schedule', own), body: packed };
+    this.#commands.schedule(id, asker, facts, wanted, this.#refresh());
     return null;
   }
 
@@ -177,7 +183,7 @@ export class Schedules {
       decided('passed');
       return;
     }
-    this.#bodies.read([uuid], (bodies) => {
+    this.#read([uuid], (bodies) => {
       const stored = bodies?.[0] ?? null;
       if (bodies === null) decided({ kind: 'busy', message: 'the store cannot be read' });
       else if (stored === null) decided('passed');
@@ -192,7 +198,7 @@ export class Schedules {
     decided: ChangeCallback,
   ): void {
     const { owner } = schedule;
-    const read = readTspSchedule(frames, 0);
+    const read = readScheduled(frames);
     if (read.fault !== null) {
       decided({ kind: 'busy', message: read.fault });
       return;
@@ -218,7 +224,7 @@ export class Schedules {
 
   /** All schedules in the store are known; until then none of them is due. */
   get isReady(): boolean {
-    return this.#list > 0 && this.#bodies.areRead;
+    return this.#list > 0;
   }
 
   /** All pending requests, or all schedules, have been listed. */
@@ -230,6 +236,7 @@ export class Schedules {
       }
     }
     this.#pauses.allListed(this.#list);
+    for (const older of this.#twins.splice(0)) if (isOusted(older.state)) this.#endIfTwin(older);
     this.#list++;
     this.#isListing = false;
     const pauseMs = this.#context.claims === null ? Infinity : this.#listsAgain ? 0 : LIST_MS;
@@ -286,21 +293,29 @@ export class Schedules {
   }
 
   /**
-   * Takes up a schedule or pause of the store: listed, or merged from the other node of the pair. In a
+   * Takes up a schedule of the store: listed, or merged from the other node of the pair. In a
    * shared store, what a claimed schedule is due for is stored by this broker.
    */
   restore(request: StoredRequest, claimed: ClaimedRequest | null): void {
-    if (this.#pauses.see(request.uuid, this.#seen)) return;
     const schedule = this.#restore(request);
-    if (claimed !== null) this.#own(schedule, claimed.claim);
+    if (schedule !== null && claimed !== null) this.#own(schedule, claimed.claim);
   }
 
-  #restore(request: StoredRequest): Schedule {
+  /** See `Pauses.restore`. */
+  restorePause(request: StoredRequest): void {
+    this.#pauses.restore(request);
+  }
+
+  #restore(request: StoredRequest): Schedule | null {
     const known = this.#table.find(request.uuid);
     if (known === null) {
-      const added = this.#table.add(request, this.#context.claims === null ? 0 : null);
-      added.listed = this.#seen;
-      this.#bodies.add(added);
+      const own = ownOf('schedule', request.own);
+      if (own === null) {
+        this.#unreadable(request, 'it is no schedule that this version knows');
+        return null;
+      }
+      const added = this.#add(request, factsOf(own));
+      this.#correct(added);
       return added;
     }
     known.listed = this.#seen;
@@ -309,8 +324,20 @@ export class Schedules {
     if (this.#context.claims !== null && attempts <= known.attempts) return known;
     // It never goes back: what was due is not due again.
     this.#table.step(known, 'moved', Math.max(known.due, notBefore));
-    known.attempts = Math.max(known.attempts, attempts);
+    if (attempts > known.attempts) {
+      const { outcome, outcomeAt } = request;
+      Object.assign(known, { attempts, outcome, outcomeAt });
+    }
     return known;
+  }
+
+  #add(request: StoredRequest, facts: ScheduleFacts): Schedule {
+    const claim = this.#context.claims === null ? 0 : null;
+    const schedule = this.#table.add(request, facts, claim);
+    schedule.listed = this.#seen;
+    this.#name(schedule);
+    if (claim !== null) this.#table.step(schedule, 'claimed');
+    return schedule;
   }
 
   /** Drops a schedule or pause that was closed, by whomever. */
@@ -328,39 +355,26 @@ export class Schedules {
 
   // ---------------------------------------------------------------- reads
 
-  #known(schedule: Schedule, stored: StoredBody | null): void {
-    // It is not if its client's request was answered meanwhile.
-    if (!isNameless(schedule.state)) return;
-    if (stored === null) {
-      this.#table.step(schedule, 'forgotten');
-      return;
-    }
-    const frames = unpacked(stored.body);
-    if (schedule.kind === 'pause') {
-      this.#table.step(schedule, 'forgotten');
-      const target = targetIn(frames);
-      if (target === null) this.#unreadable(schedule, 'it is no pause that this version knows');
-      else this.#pauses.add(schedule.uuid, target, schedule.listed);
-      return;
-    }
-    const read = readTspSchedule(frames, 0);
-    if (read.fault !== null) {
-      this.#unreadable(schedule, read.fault);
-      return;
-    }
-    this.#named(schedule, scheduleFactsOf(read, frames));
-    this.#correct(schedule);
+  /** Reads bodies from the store. @param then gets `null` if the read failed */
+  #read(
+    uuids: readonly RequestUuid[],
+    then: (bodies: readonly (StoredBody | null)[] | null) => void,
+  ): void {
+    const completion = this.#scope.completion(then, () => {
+      then(null);
+    });
+    this.#context.store.load(uuids, completion);
   }
 
-  #unreadable({ uuid }: Schedule, text: string): void {
+  #unreadable({ uuid }: Pick<StoredRequest, 'uuid'>, text: string): void {
     const { events } = this.#context;
     events.emit({ name: 'schedule.unreadable', uuid: uuidPrefix(uuid), text });
   }
 
   /** Two nodes that could not see each other made one of the same name: the younger one stays. */
-  #named(schedule: Schedule, facts: ScheduleFacts): void {
-    const older = this.#table.name(schedule, facts);
-    if (older !== schedule && isNameless(schedule.state)) this.#table.step(schedule, 'named');
+  #name(schedule: Schedule): void {
+    const older = this.#table.name(schedule);
+    if (older !== schedule && isOusted(schedule.state)) this.#table.step(schedule, 'named');
     if (older === null) return;
     this.#table.step(older, 'ousted');
     if (this.#context.claims === null) this.#closeOlder(older);
@@ -372,15 +386,21 @@ export class Schedules {
    * other one in its place. Then the name is free, for one that is still in the store.
    */
   #endIfTwin(older: Schedule): void {
-    const younger = present(this.#table.named(older.owner, nameOf(older)), 'a younger schedule');
-    this.#bodies.read([younger.uuid], (bodies) => {
+    const younger = this.#table.named(older.owner, older.facts.name);
+    if (younger === null) {
+      this.#name(older);
+      return;
+    }
+    this.#read([younger.uuid, older.uuid], (bodies) => {
       if (older.state === 'GONE') return;
-      if ((bodies?.[0] ?? null) !== null) {
-        this.#closeOlder(older);
-        return;
+      const [ofYounger, ofOlder] = bodies ?? [];
+      if (bodies === null) this.#twins.push(older);
+      else if (ofOlder === null) this.#ended(older, 'closed');
+      else if (ofYounger !== null) this.#closeOlder(older);
+      else {
+        this.#ended(younger, 'closed');
+        this.#name(older);
       }
-      if (bodies !== null) this.#ended(younger, 'closed');
-      this.#bodies.add(older);
     });
   }
 
@@ -397,7 +417,7 @@ export class Schedules {
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
-    if (!this.isReady) return Math.max(0, Math.min(this.#bodies.dueAt, this.#listAt) - now);
+    if (!this.isReady) return Math.max(0, this.#listAt - now);
     if (this.#pauses.isChanged || this.#loaded.length > 0 || this.#held.length > 0) return 0;
     if (this.#commands.areWaitingFor(this.#list - 1)) return 0;
     const delayedUntil = this.#table.firstDelayed?.delayedUntil ?? Infinity;
@@ -413,7 +433,6 @@ export class Schedules {
   }
 
   run(embedded: EmbeddedServiceApi): void {
-    this.#bodies.readNext();
     this.#pauses.run(embedded, this.isReady);
     this.#release();
     if (!this.isReady) return;
@@ -439,8 +458,8 @@ export class Schedules {
    */
   #correct(schedule: Schedule): void {
     const { wall, clock } = this.#context;
-    const times = schedule.facts?.times;
-    if (times === undefined || 'fault' in times || clock.isHeld) return;
+    const { times } = schedule.facts;
+    if ('fault' in times || clock.isHeld) return;
     const next = times.next(wall + STEP_MS);
     if (next !== null) this.#table.step(schedule, 'moved', Math.min(schedule.due, next));
   }
@@ -465,7 +484,7 @@ export class Schedules {
     }
     if (begun.length === 0) return;
     const uuids = begun.map(({ uuid }) => uuid);
-    this.#bodies.read(uuids, (bodies) => {
+    this.#read(uuids, (bodies) => {
       for (const [at, schedule] of begun.entries()) {
         const stored = bodies?.[at] ?? null;
         // It may be ended, or claimed by another broker.
@@ -484,7 +503,6 @@ export class Schedules {
    */
   #hasNoRoom(schedule: Schedule, embedded: EmbeddedServiceApi): boolean {
     const { owner, facts, requestBytes } = schedule;
-    if (facts === null) return false;
     const { mayRequest, quotas } = embedded.ownerRightsOf(keyOf(owner), facts.service);
     // Without the right nothing is to be stored.
     return mayRequest && this.#isDelayed(schedule, quotas, requestBytes);
@@ -513,15 +531,15 @@ export class Schedules {
   #fire(schedule: Schedule, packed: Buffer, embedded: EmbeddedServiceApi): void {
     const { wall, clock } = this.#context;
     const { facts, state, due: at } = schedule;
-    if (facts === null || state !== 'LOADING') return;
+    if (state !== 'LOADING') return;
     // It was moved on by a merge, or the clock was set.
     if (at > wall || clock.wasSet) {
       this.#table.step(schedule, 'put back');
       return;
     }
     const frames = unpacked(packed);
-    const read = readTspSchedule(frames, 0);
-    const { times } = facts;
+    const read = readScheduled(frames);
+    const { times, service } = facts;
     if (read.fault !== null || 'fault' in times) {
       // Another node, or a later version of Node.js, may know the time zone.
       this.#putOff(schedule);
@@ -530,7 +548,7 @@ export class Schedules {
       return;
     }
     const due = times.latest(schedule.due, wall);
-    const rights = embedded.ownerRightsOf(keyOf(schedule.owner), frames.view(read.service));
+    const rights = embedded.ownerRightsOf(keyOf(schedule.owner), service);
     if (this.#pauses.has({ kind: 'schedule', of: schedule.uuid })) {
       this.#skip(schedule, due, times, 'paused');
     } else if (rights.mayRequest) {
@@ -545,7 +563,7 @@ export class Schedules {
     schedule: Schedule,
     due: number,
     times: DueTimes,
-    reason: string,
+    what: Outcome,
   ): { readonly change: Change; readonly stepped: () => void } {
     const { wall } = this.#context;
     const next = times.next(wall);
@@ -558,13 +576,16 @@ export class Schedules {
     }
     const { uuid, generation } = schedule;
     const attempts = schedule.attempts + 1;
+    const outcome = numberOfOutcome(what);
     const change: Change = {
-      ...{ kind: 'attempt', uuid, generation, attempts, notBefore: next },
-      attempt: { worker: '', startedAt: due, endedAt: wall, reason, failure: null, extra: null },
+      ...{ kind: 'advance', uuid, generation, attempts, notBefore: next, expiresAt: 0 },
+      ...{ outcome, outcomeAt: due },
       ...continuedClaim(claimOf(schedule.claim ?? 0)),
     };
     const stepped = (): void => {
-      schedule.attempts = Math.max(schedule.attempts, attempts);
+      if (attempts > schedule.attempts) {
+        Object.assign(schedule, { attempts, outcome, outcomeAt: due });
+      }
       this.#table.step(schedule, 'stored', Math.max(schedule.due, next));
       // The clock may have been set meanwhile.
       this.#correct(schedule);
@@ -573,8 +594,7 @@ export class Schedules {
   }
 
   #skip(schedule: Schedule, due: number, times: DueTimes, why: 'denied' | 'paused'): void {
-    const reason = why === 'paused' ? 'the schedule is paused' : 'no right to the service';
-    const { change, stepped } = this.#step(schedule, due, times, reason);
+    const { change, stepped } = this.#step(schedule, due, times, why);
     this.#requests.intend(schedule.owner, change, 0, {
       committed: () => {
         if (why === 'denied') {
@@ -592,7 +612,7 @@ export class Schedules {
   }
 
   /** What is stored for a time. */
-  #requestAt({ owner }: Schedule, at: number, frames: Frames, read: TspSchedule): Made {
+  #requestAt({ owner, facts }: Schedule, at: number, frames: Frames, read: TspScheduled): Made {
     const extra = extraOf(read.options.headers, read.options);
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const body = Buffer.allocUnsafeSlow(bodyBytes);
@@ -600,17 +620,17 @@ export class Schedules {
     const { wall } = this.#context;
     const { webhook: url } = read.options;
     const request = newRequest(this.#uuids.next(wall), bodyBytes, {
-      ...{ kind: 'request', service: frames.copy(read.service), owner },
+      ...{ kind: 'request', service: facts.service, owner, own: NO_OWN },
       partner: url === null ? NO_PARTNER : this.#uuids.next(wall),
       ...chosenBy(read.options, this.#context),
     });
-    const key = scheduleKey(read.name, timeText(at));
+    const key = scheduleKey(facts.name, timeText(at));
     const { replyTtlMs } = this.#context.options;
     const webhook = url === null ? null : acceptWebhook(request, url, replyTtlMs);
     return {
       accept: { kind: 'accept', request, body, key, ...(extra === null ? {} : { extra }) },
       webhook,
-      bytes: bodyBytes + (extra?.length ?? 0) + (webhook?.body.length ?? 0),
+      bytes: bodyBytes + (extra?.length ?? 0) + (webhook?.request.bodyBytes ?? 0),
     };
   }
 
@@ -619,7 +639,7 @@ export class Schedules {
     due: number,
     times: DueTimes,
     frames: Frames,
-    read: TspSchedule,
+    read: TspScheduled,
     quotas: Asker['quotas'],
   ): void {
     const { owner } = schedule;
@@ -628,7 +648,7 @@ export class Schedules {
     schedule.requestBytes = bytes;
     if (this.#isDelayed(schedule, quotas, bytes, webhook === null ? 1 : 2)) return;
     const who = { owner, quotas, memory: null };
-    const { change: step, stepped } = this.#step(schedule, due, times, 'a request was stored');
+    const { change: step, stepped } = this.#step(schedule, due, times, 'stored');
     this.#accepting.count(who, bytes, 1);
     const decided = (): void => {
       this.#accepting.count(who, bytes, -1);
@@ -657,12 +677,8 @@ export class Schedules {
   }
 }
 
-function scheduleFactsOf(
-  { name, cron, timeZone, service }: TspSchedule,
-  frames: Frames,
-): ScheduleFacts {
-  const times = readDueTimes(cron, timeZone);
-  return { name, cron, timeZone, service: frames.copy(service), times };
+function factsOf(own: OwnOf<'schedule'>): ScheduleFacts {
+  return { ...own, times: readDueTimes(own.cron, own.timeZone) };
 }
 
 /** A time as keys, events and answers name it. */

@@ -39,7 +39,7 @@ import { NO_SLOT } from './open-index.js';
 import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { newRequest } from '../../store/request.js';
-import { extraOf, NO_PARTNER } from '../../store/fields.js';
+import { extraOf, NO_OWN, NO_PARTNER } from '../../store/fields.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
@@ -192,7 +192,7 @@ export class TitanicServices {
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const extra = extraOf(headers, read.options, keyDigest(frames, read));
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
-    const ofWebhook = webhook === null ? 0 : webhookBytes(webhook, frames.size(read.service));
+    const ofWebhook = webhook === null ? 0 : webhookBytes(webhook, frames.view(read.service));
     const owner = ownerOf(asker);
     const { identity: party, memory, quotas } = asker;
     const who = { owner, quotas, memory };
@@ -247,11 +247,12 @@ export class TitanicServices {
       ...waiting,
       kind: 'request',
       partner: url === undefined ? NO_PARTNER : this.#uuids.next(waiting.acceptedAt),
+      own: NO_OWN,
     });
     const { replyTtlMs } = this.#context.options;
     const webhook = url === undefined ? null : acceptWebhook(request, url, replyTtlMs);
     const bytes = body.length + (extra === null ? 0 : extra.length);
-    const ofWebhook = webhook?.body.length ?? 0;
+    const ofWebhook = webhook?.request.bodyBytes ?? 0;
     const decided = (): void => {
       if (webhook !== null) this.#accepting.count({ owner, memory }, ofWebhook, -1);
       this.#accepting.count({ owner, memory }, bytes, -1);

@@ -1,12 +1,18 @@
 /** Makes the webhooks of requests due when those end. */
-import type { Change, ChangeResult, RequestUuid, StoredRequest } from '../../store/store.js';
+import {
+  type Change,
+  type ChangeResult,
+  type RequestUuid,
+  type StoredRequest,
+  webhookOf,
+} from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
-import { ATTEMPTS, GENERATION, NO_SLOT, type Slot } from './open-index.js';
-import { dueWebhook, type WebhookOutcome } from './webhooks.js';
+import { GENERATION, NO_SLOT, type Slot } from './open-index.js';
+import { dueGeneration, dueWebhook, isDueWebhook, type WebhookOutcome } from './webhooks.js';
 
-/** Commits a change, again after a failure. */
-type Commit = (change: Change, committed: () => void) => void;
+/** Commits a change, again after a failure, and takes up what is due by that. */
+type Commit = (change: Change) => void;
 
 export class WebhookEnds {
   readonly #context: TitanicContext;
@@ -29,35 +35,37 @@ export class WebhookEnds {
 
   /** What is stored with the close of a request that is not open here. @param request `null`: it was not read */
   dueOf(request: StoredRequest | null): readonly Change[] {
-    if (request?.kind !== 'request' || request.partner.length === 0) return [];
-    return [dueWebhook(request.partner, request.generation, 'cancelled', this.#context.wall)];
+    const webhook = request && webhookOf(request);
+    if (request === null || webhook === null) return [];
+    return [dueWebhook(webhook, request.generation, 'cancelled', this.#context.wall)];
   }
 
   /** A request was closed that was not open here: the store told of its webhook. */
   cancelled({ webhook, generation }: Extract<ChangeResult, { readonly kind: 'ended' }>): void {
-    this.#commit(dueWebhook(webhook, generation, 'cancelled', this.#context.wall), () => {
-      this.#arrived(webhook);
-    });
+    this.#commit(dueWebhook(webhook, generation, 'cancelled', this.#context.wall));
   }
 
-  /** A request has ended. In a shared store, its webhook is found by a claim. */
+  /** A request that is not open here has a webhook that is: whether its end was told is not known. */
   ended(uuid: RequestUuid): void {
     const webhook = this.#dispatcher.partners.webhookOf(uuid);
     if (webhook !== null) this.#arrived(webhook);
   }
 
+  /** It is due, although no end of its request is stored in it. */
   #arrived(webhook: RequestUuid): void {
-    const slot = this.#dispatcher.index.find(webhook);
-    if (slot !== NO_SLOT) this.#dispatcher.arrived(slot, this.#context.now, this.#context.wall);
+    const { index } = this.#dispatcher;
+    const slot = index.find(webhook);
+    const generation = slot === NO_SLOT ? 0 : index.get(slot, GENERATION);
+    if (slot === NO_SLOT || isDueWebhook(generation)) return;
+    const { now, wall } = this.#context;
+    this.#dispatcher.arrived(slot, dueGeneration(generation), now, wall);
   }
 
   /** All pending requests are listed: the requests of some webhooks may not be among them. */
   lookForEnds(): void {
     const { index, partners } = this.#dispatcher;
     for (const [webhook, request] of partners.all()) {
-      const slot = index.find(webhook);
-      const isWaiting = slot !== NO_SLOT && index.get(slot, ATTEMPTS) === 0;
-      if (isWaiting && index.find(request) === NO_SLOT) this.#arrived(webhook);
+      if (index.find(request) === NO_SLOT) this.#arrived(webhook);
     }
   }
 }

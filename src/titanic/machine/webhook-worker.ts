@@ -12,7 +12,7 @@ export interface WebhookWorker {
   /** How many more it takes now. */
   room(): number;
   /** @param reference for its reports, until `withdraw`; after `deferred` and `called` it takes it again */
-  take(reference: number, content: StoredBody): void;
+  take(reference: number): void;
   /** Nothing is to be reported of it any more. */
   withdraw(reference: number): void;
 }
@@ -54,7 +54,7 @@ export class WithWebhookWorker implements EmbeddedServiceApi {
     if (!service.equals(WEBHOOKS)) {
       return this.#broker.submit(service, reference, content, again);
     }
-    this.#worker.take(reference, content);
+    this.#worker.take(reference);
     return NUMBERS + reference;
   }
 

@@ -2,6 +2,7 @@
  * The stored requests as operators see them, and the commands that they have: the port for pages
  * and commands.
  */
+import type { Outcome } from '../../store/outcomes.js';
 import type { Moment } from '../../core/moment.js';
 import type { Bodies } from '../../store/bodies.js';
 import type { GroupPage, ListedRequest, RequestHistory, Scan } from '../../store/queries.js';
@@ -134,7 +135,7 @@ export interface ShownSchedule {
   /** How often it was due. */
   readonly firings: number;
   /** The last time it was due, and what came of it; `null`: it was not due yet. */
-  readonly last: { readonly at: number; readonly outcome: string } | null;
+  readonly last: { readonly at: number; readonly outcome: Outcome } | null;
 }
 
 /** A place in the list of schedules: that of the last one of a page. */

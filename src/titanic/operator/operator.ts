@@ -31,10 +31,9 @@ import type { ChangeCallback } from '../machine/open-requests.js';
 import type { PauseTarget } from '../machine/pauses.js';
 import type { Schedule } from '../machine/schedule-table.js';
 import type { GroupPage, StoreQueries } from '../../store/queries.js';
-import { UUID_BYTES } from '../../store/request.js';
+import { outcomeOfNumber } from '../../store/outcomes.js';
 import { isWork } from '../../store/record-kind.js';
 import type { RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
-import type { StoredFilter } from '../../store/stored-filter.js';
 
 type Answer<Value> = (outcome: OperatorResult<Value>) => void;
 
@@ -46,14 +45,6 @@ const UNKNOWN = {
   text: 'no such durable request: closed, expired, or never stored',
 } as const;
 const UNKNOWN_SCHEDULE = { kind: 'unknown', text: 'no such schedule' } as const;
-const OF_SCHEDULES: StoredFilter = {
-  ...{ service: null, serviceMatch: 'exact', kind: 'schedule', uuid: null },
-  ...{ acceptedAfter: null, acceptedBefore: null },
-  more: {
-    ...{ reason: null, pattern: null, code: null, header: null },
-    ...{ diedAfter: null, diedBefore: null },
-  },
-};
 const CHANGED = { kind: 'state', text: 'the request has just changed: try again' } as const;
 
 export class Operator {
@@ -147,56 +138,21 @@ export class Operator {
   }
 
   schedules(after: ScheduleCursor | null, limit: number, answer: Answer<SchedulePage>): void {
-    const left: Omit<ShownSchedule, 'last'>[] = [];
+    const left: ShownSchedule[] = [];
     for (const schedule of this.#host.schedules()) {
       const { facts, uuid, owner, due, acceptedAt, attempts: firings } = schedule;
-      if (facts === null || (after !== null && byDue(schedule, after) <= 0)) continue;
+      if (after !== null && byDue(schedule, after) <= 0) continue;
+      const last = { at: schedule.outcomeAt, outcome: outcomeOfNumber(schedule.outcome) };
       const { name, service, cron, timeZone } = facts;
       const isPaused = this.#host.isPaused({ kind: 'schedule', of: uuid });
       left.push({
         ...{ uuid, owner, due, isPaused, acceptedAt, firings, name, service, cron, timeZone },
+        last: last.at === 0 ? null : last,
       });
     }
-    const page = left.sort(byDue).slice(0, limit);
-    const next = page.length < left.length ? (page.at(-1) ?? null) : null;
-    const only = Buffer.concat(page.map(({ uuid }) => uuid));
-    this.#lastEntries(only, null, new Map(), (last) => {
-      if ('kind' in last) {
-        answer(trouble(last));
-        return;
-      }
-      const schedules = page.map((each) => ({
-        ...each,
-        last: last.get(each.uuid.toString('latin1')) ?? null,
-      }));
-      answer({ kind: 'done', value: { schedules, next } });
-    });
-  }
-
-  /** What the store says last of these schedules. */
-  #lastEntries(
-    only: Buffer,
-    after: RequestUuid | null,
-    found: Map<string, ShownSchedule['last']>,
-    done: (found: ReadonlyMap<string, ShownSchedule['last']> | StoreFailure) => void,
-  ): void {
-    if (only.length === 0) {
-      done(found);
-      return;
-    }
-    const limit = only.length / UUID_BYTES;
-    const selection = { filter: OF_SCHEDULES, states: ['pending'] as const, except: null };
-    this.#queries.page({ ...selection, only, after, limit }, (page) => {
-      if ('kind' in page) {
-        done(page);
-        return;
-      }
-      for (const { uuid, reason: outcome, reasonAt: at } of page.requests) {
-        if (outcome !== null && at !== null) found.set(uuid.toString('latin1'), { at, outcome });
-      }
-      if (page.next === null) done(found);
-      else this.#lastEntries(only, page.next, found, done);
-    });
+    const schedules = left.sort(byDue).slice(0, limit);
+    const next = schedules.length < left.length ? (schedules.at(-1) ?? null) : null;
+    answer({ kind: 'done', value: { schedules, next } });
   }
 
   setPaused(target: PauseTarget, isOn: boolean, by: string, answer: Answer<null>): void {

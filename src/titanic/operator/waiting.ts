@@ -1,7 +1,15 @@
 /** Why a pending request is not at a worker, from what the machine knows of it. */
 import { DELAYED, isBeingDecided, READY } from '../machine/fsm.js';
-import { ATTEMPTS, NO_SLOT, NOT_BEFORE, type Slot, STATE } from '../machine/open-index.js';
+import {
+  ATTEMPTS,
+  GENERATION,
+  NO_SLOT,
+  NOT_BEFORE,
+  type Slot,
+  STATE,
+} from '../machine/open-index.js';
 import type { OperatorHost } from '../machine/operator-host.js';
+import { isDueWebhook } from '../machine/webhooks.js';
 import { isWork, knownKind } from '../../store/record-kind.js';
 import type { StoredRequest } from '../../store/store.js';
 import type { Waiting } from './operator-api.js';
@@ -45,7 +53,7 @@ function waitingHere(host: OperatorHost, slot: Slot): Waiting {
   }
   const notBefore = index.getDouble(slot, NOT_BEFORE);
   const isWebhook = dispatcher.partners.requestOf(index.uuid(slot)) !== null;
-  if (isWebhook && state === DELAYED && index.get(slot, ATTEMPTS) === 0) {
+  if (isWebhook && state === DELAYED && !isDueWebhook(index.get(slot, GENERATION))) {
     return because('request', 'its request has not ended');
   }
   if (isWebhook && state === DELAYED && notBefore === Infinity) {

@@ -9,7 +9,7 @@ import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { present } from '../../../src/core/assert.js';
 import { CountedServices } from '../../../src/core/counted-services.js';
 import { Frames } from '../../../src/core/frames.js';
-import { pack, packedBytes, unpack } from '../../../src/core/packed.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
 import { newRequest } from '../../../src/store/request.js';
 import {
   ANY_OWNER,
@@ -20,6 +20,8 @@ import {
   type StoredRequest,
 } from '../../../src/store/store.js';
 import { NO_PARTNER } from '../../../src/store/fields.js';
+import { numberOfOutcome } from '../../../src/store/outcomes.js';
+import { ownOf, packOwn } from '../../../src/store/own-fields.js';
 import { isWork } from '../../../src/store/record-kind.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { Accepting } from '../../../src/titanic/machine/accepting.js';
@@ -29,7 +31,7 @@ import { OpenRequests } from '../../../src/titanic/machine/open-requests.js';
 import type { BatchOutcome } from '../../../src/titanic/machine/replica.js';
 import {
   HELD,
-  isNameless,
+  isOusted,
   isStoring,
   type Table,
 } from '../../../src/titanic/machine/schedule-fsm.js';
@@ -87,7 +89,6 @@ const HOUR_MS = 60 * MINUTE_MS;
 const START_MS = 1_800_000_000_000;
 const FAR_MS = START_MS + 1e12;
 const BUSY = { kind: 'busy', message: 'the store is busy' } as const;
-const ATTEMPTS_MAX = 2 ** 31 - 1;
 
 interface Batch {
   readonly changes: readonly Change[];
@@ -206,6 +207,9 @@ export class ScheduleWorld implements Explored {
       restoreSchedule: (...restored) => {
         schedules.restore(...restored);
       },
+      restorePause: (request) => {
+        schedules.restorePause(request);
+      },
       scheduleGone: (uuid) => {
         schedules.gone(uuid);
       },
@@ -236,18 +240,18 @@ export class ScheduleWorld implements Explored {
 
   #checkIntent(change: Change): void {
     const { table } = this.#machine;
-    if (change.kind === 'attempt') {
+    if (change.kind === 'advance') {
       const schedule = table.find(change.uuid);
       hold(schedule?.state === 'STORING', 'a step of one that is not STORING');
       hold(!this.#clock.wasSet, 'it is due while the clock is not trusted');
-      hold(change.attempt.startedAt <= this.#wall, 'it is stored before its time');
+      hold(change.outcomeAt <= this.#wall, 'it is stored before its time');
       hold(change.notBefore > this.#wall, 'it is due again at once');
       if (this.#setting.isShared) hold(change.claim !== undefined, 'it is stored without a claim');
     }
   }
 
   /** Such a change of it is on its way to the store, or was there and is not told of yet. */
-  #isUnderWay(kind: 'attempt' | 'close', uuid: Buffer): boolean {
+  #isUnderWay(kind: 'advance' | 'close', uuid: Buffer): boolean {
     const inBatches = this.#batches.flatMap(({ changes }) =>
       changes.map((change) => this.#named(change)),
     );
@@ -271,7 +275,7 @@ export class ScheduleWorld implements Explored {
   #applied(change: Change): ChangeResult {
     const name = 'uuid' in change ? change.uuid.toString('hex') : '';
     const claim = this.#claims.get(name);
-    if (change.kind === 'attempt' && this.#setting.isShared) {
+    if (change.kind === 'advance' && this.#setting.isShared) {
       const isOurs = claim?.isOurs === true && claim.number === change.claim;
       if (!isOurs) return { kind: 'passed' };
     }
@@ -291,14 +295,16 @@ export class ScheduleWorld implements Explored {
   #enter(n: number, acceptedAt: number): StoredRequest {
     const uuid = Buffer.alloc(16);
     uuid.writeUInt32BE(++this.#lastUuid, 12);
-    const frames = this.#framesOf(n);
+    const frames = Frames.of(Buffer.from('{}'), Buffer.from('hi'));
     const body = Buffer.alloc(packedBytes(frames, 0, frames.count));
     pack(frames, 0, frames.count, body, 0, false);
+    const line = { name: `n${n}`, cron: '* * * * *', timeZone: 'UTC' };
     const notBefore = Math.floor(this.#wall / MINUTE_MS + 1) * MINUTE_MS;
     const request = newRequest(uuid, body.length, {
       ...{ kind: 'schedule', partner: NO_PARTNER, service: SCHEDULE_SERVICE },
       ...{ owner: 'anonymous', isShared: false, priority: 0 },
-      ...{ maxAttempts: ATTEMPTS_MAX, acceptedAt, notBefore, expiresAt: FAR_MS },
+      own: packOwn('schedule', { ...line, service: Buffer.from('echo') }),
+      ...{ maxAttempts: 1, acceptedAt, notBefore, expiresAt: FAR_MS },
     });
     request.number = this.#tables.counts.nextNumber;
     this.#commit([{ kind: 'accept', request, body, key: null }]);
@@ -339,8 +345,9 @@ export class ScheduleWorld implements Explored {
     if (this.#isPausing) actions.push(['wait', 0]);
     actions.push(this.#isFull ? ['free', 0] : ['fill', 0, 'fulls']);
     const rows = this.#pending;
-    // What its store has committed before is told of before.
-    const mayMerge = !isShared && this.#batches.every(({ results }) => results === null);
+    // What its store has committed, or listed, before is told of before.
+    const isTold = this.#list === null && this.#batches.every(({ results }) => results === null);
+    const mayMerge = !isShared && isTold;
     for (const [at, { uuid, notBefore }] of rows.entries()) {
       const isDue = notBefore <= this.#wall;
       actions.push(['pauseSchedule', at, 'pauses']);
@@ -574,10 +581,9 @@ export class ScheduleWorld implements Explored {
 
   /** Another one has stored what it was due for next. */
   #step({ uuid, generation, attempts, notBefore }: StoredRequest): void {
-    const times = { startedAt: notBefore, endedAt: notBefore };
-    const attempt = { worker: '', ...times, reason: '', failure: null, extra: null };
-    const change = { uuid, generation, attempts: attempts + 1, attempt };
-    this.#commit([{ kind: 'attempt', ...change, notBefore: notBefore + MINUTE_MS }]);
+    const outcome = { outcome: numberOfOutcome('stored'), outcomeAt: notBefore };
+    const change = { uuid, generation, attempts: attempts + 1, expiresAt: 0, ...outcome };
+    this.#commit([{ kind: 'advance', ...change, notBefore: notBefore + MINUTE_MS }]);
   }
 
   mergeEnd(at: number): void {
@@ -644,11 +650,8 @@ export class ScheduleWorld implements Explored {
 
   /** The name of the schedule in a row; empty: it is a pause. */
   #nameOf(uuid: Buffer): string {
-    const frames = new Frames();
-    const { body } = present(this.#tables.entry(uuid), 'a row');
-    unpack(body, 0, body.length, frames);
-    const read = readTspSchedule(frames, 0);
-    return read.fault === null ? read.name : '';
+    const { kind, own } = present(this.#tables.entry(uuid), 'a row').request;
+    return kind === 'schedule' ? (ownOf(kind, own)?.name ?? '') : '';
   }
 
   // ---------------------------------------------------------------- what must hold
@@ -661,8 +664,7 @@ export class ScheduleWorld implements Explored {
       const { state, facts } = schedule;
       if (HELD[state] === 'room') inFlight++;
       this.#checkSchedule(schedule);
-      const isActive = !isNameless(state) && !state.endsWith('ENDING');
-      if (!isActive || facts === null) continue;
+      if (isOusted(state) || state.endsWith('ENDING')) continue;
       hold(!active.has(facts.name), 'two of one name are due');
       active.add(facts.name);
       hold(table.named(schedule.owner, facts.name) === schedule, 'it is due without its name');
@@ -672,21 +674,20 @@ export class ScheduleWorld implements Explored {
     for (const answers of this.#answers) hold(answers <= 1, 'a command is answered twice');
   }
 
-  #checkSchedule({ state, place, turn, claim, facts, due, uuid }: Schedule): void {
+  #checkSchedule({ state, place, turn, claim, due, uuid }: Schedule): void {
     hold(state !== 'GONE', 'it is known, and GONE');
     hold(place >= 0 === (state === 'WAITING'), `${state}: its place among those that wait`);
     hold(
       (turn.chain !== null) === (state === 'DUE' || state === 'DELAYED'),
       `${state}: its place among those that are due or delayed`,
     );
-    hold(state === 'UNREAD' || facts !== null, `${state}: its facts are not known`);
     const needsClaim = ['WAITING', 'DUE', 'DELAYED', 'LOADING'].includes(state);
     hold(!needsClaim || claim !== null, `${state}: another broker has claimed it`);
     hold(state !== 'RESTING' || claim === null, `${state}: it is claimed here`);
     // It has ended, and an old list told of it.
-    const mayBeAgain = state === 'UNREAD' && this.#setting.isShared;
+    const mayBeAgain = ['RESTING', 'OUSTED'].includes(state) && this.#setting.isShared;
     hold(
-      isStoring(state) === this.#isUnderWay('attempt', uuid) || mayBeAgain,
+      isStoring(state) === this.#isUnderWay('advance', uuid) || mayBeAgain,
       `${state}: what it is due for is not on its way to the store, or is`,
     );
     const isOver = state.endsWith('ENDING') || state.endsWith('OUSTED');

@@ -40,6 +40,10 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
     unread: 1,
   },
   'with records of the peer': { ...QUIET, merges: 1 },
+  'ended in a store that fails, with records of the peer': {
+    ...{ ...QUIET, minutes: 0 },
+    ...{ merges: 1, unmakes: 1, failures: 1 },
+  },
   'replaced while its request is stored, with records of the peer': {
     ...{ ...STORING, merges: 1 },
     ...{ failures: 1, makes: 1 },

@@ -3,7 +3,7 @@
  * store, its answers, the broker, its workers, those who close, the other broker of a shared store. The
  * machine in it is the real one, from the writer to the answers.
  */
-import { NO_PARTNER } from '../../../src/store/fields.js';
+import { NO_OWN, NO_PARTNER } from '../../../src/store/fields.js';
 import { PLAIN } from '../../../src/broker/request-counters.js';
 import type { BrokerHost, EmbeddedServiceApi, StoredBody } from '../../../src/broker/ports.js';
 import { CountedServices } from '../../../src/core/counted-services.js';
@@ -176,6 +176,7 @@ export class World implements Explored {
     const later = {
       intentOf: none,
       restoreSchedule: none,
+      restorePause: none,
       scheduleGone: () => undefined,
       claimedSchedules: () => [],
     };
@@ -276,6 +277,7 @@ export class World implements Explored {
     const who = {
       kind: 'request',
       partner: NO_PARTNER,
+      own: NO_OWN,
       service: SERVICE,
       owner: 'anonymous',
       isShared: false,

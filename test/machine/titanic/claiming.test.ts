@@ -193,7 +193,7 @@ describe('a broker that shares its store', () => {
     // It has claimed it again.
     claims.answer({ request: present(request, 'a schedule'), claim: 3, content: null });
     s.turn();
-    expect(stored()).toEqual(['attempt 3', 'accept -']);
+    expect(stored()).toEqual(['advance 3', 'accept -']);
   });
 
   it('answers commands for schedules, and stores what is due, however many commands there are', () => {
@@ -203,7 +203,7 @@ describe('a broker that shares its store', () => {
     claims.areListsHeld = true;
     const c = s.client('c');
     c.request('titanic.schedules', '{}');
-    const firings = (): number => s.store.changes.filter(({ kind }) => kind === 'attempt').length;
+    const firings = (): number => s.store.changes.filter(({ kind }) => kind === 'advance').length;
     for (let n = 1; n <= 10; n++) {
       // One more comes during each list.
       c.request('titanic.schedules', '{}');
@@ -248,7 +248,7 @@ describe('a broker that shares its store', () => {
     const aheadMs = 10 * 365 * 24 * HOUR_MS;
     s.wallOffset += aheadMs;
     s.after(120_000);
-    const firings = (): number => s.store.changes.filter(({ kind }) => kind === 'attempt').length;
+    const firings = (): number => s.store.changes.filter(({ kind }) => kind === 'advance').length;
     expect(firings()).toBe(1);
     s.wallOffset -= aheadMs;
     // Lists, in which its due time is that of before, come every few seconds.

@@ -237,7 +237,7 @@ describe('a schedule', () => {
     expect(s.schedules(null, 1).schedules).toMatchObject([
       {
         ...{ isPaused: true, firings: 2, due: STAGE_WALL_MS + 3 * DAY_MS },
-        last: { at: STAGE_WALL_MS + 2 * DAY_MS, outcome: 'the schedule is paused' },
+        last: { at: STAGE_WALL_MS + 2 * DAY_MS, outcome: 'paused' },
       },
     ]);
     expect(setsSchedule(s, uuid, false)).toEqual(DONE);
@@ -245,7 +245,7 @@ describe('a schedule', () => {
     s.after(DAY_MS);
     expect(stored(s)).toBe(1);
     expect(s.schedules(null, 1).schedules).toMatchObject([
-      { last: { at: STAGE_WALL_MS + 3 * DAY_MS, outcome: 'a request was stored' } },
+      { last: { at: STAGE_WALL_MS + 3 * DAY_MS, outcome: 'stored' } },
     ]);
     expect(s.told('schedule.paused')).toMatchObject([
       { schedule: 'n', service: 'echo', who: 'alice' },

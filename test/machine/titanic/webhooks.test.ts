@@ -1,12 +1,12 @@
 /** Webhooks: what tells of the end of a stored request is stored with it, and is due with that end. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import type { StoredBody } from '../../../src/broker/ports.js';
 import { Frames } from '../../../src/core/frames.js';
 import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
-import { unpack } from '../../../src/core/packed.js';
+import { outcomeOfNumber } from '../../../src/store/outcomes.js';
+import { ownOf } from '../../../src/store/own-fields.js';
 import type { WebhookWorker } from '../../../src/titanic/machine/webhook-worker.js';
-import { WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
+import { retriesOf, WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
 import { TestKey } from '../../support/rights.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import {
@@ -31,7 +31,8 @@ class StageWorker implements WebhookWorker {
   readonly #stage: TitanicStage;
   readonly taken: number[] = [];
   readonly withdrawn: number[] = [];
-  bodies: string[] = [];
+  /** Of each that it took: the uuid of its request, its URL, the service of the request. */
+  messages: string[] = [];
   free = 10;
 
   constructor(stage: TitanicStage) {
@@ -51,11 +52,14 @@ class StageWorker implements WebhookWorker {
     return this.free - this.taken.length;
   }
 
-  take(reference: number, { body }: StoredBody): void {
-    const frames = new Frames();
-    unpack(body, 0, body.length, frames);
+  take(reference: number): void {
+    const { requests } = this.#stage.titanic.operatorHost();
+    const uuid = requests.dispatcher.index.uuid(reference);
+    const request = this.#stage.store.disk.row(uuid)?.request;
+    const own = request === undefined ? null : ownOf('webhook', request.own);
     this.taken.push(reference);
-    this.bodies.push(frames.copyFrom(0).join('|'));
+    const partner = request?.partner.toString('hex').toUpperCase();
+    this.messages.push([partner, own?.url, own?.service].join('|'));
   }
 
   withdraw(reference: number): void {
@@ -65,7 +69,7 @@ class StageWorker implements WebhookWorker {
 
   /** The uuids of the requests of those that it has. */
   get uuids(): string[] {
-    return this.bodies.splice(0).map((body) => body.slice(0, 32));
+    return this.messages.splice(0).map((message) => message.slice(0, 32));
   }
 
   #report(report: (reference: number) => void): void {
@@ -80,7 +84,7 @@ class StageWorker implements WebhookWorker {
   /** It has no place for the first one that it has. */
   defers(): number {
     const reference = this.taken.shift() ?? -1;
-    this.bodies.shift();
+    this.messages.shift();
     this.#stage.titanic.deferred(reference);
     this.#stage.turn();
     return reference;
@@ -124,22 +128,28 @@ function webhookOf(s: TitanicStage, uuid: string): Buffer {
   return found?.request.uuid ?? Buffer.alloc(16);
 }
 
-/** The state of what tells of a request, and the reason of its first attempt. */
+/** The state of what tells of a request, and the outcome of that. */
 function webhook(s: TitanicStage, uuid: string): unknown {
   const row = s.store.disk.row(webhookOf(s, uuid));
   if (row === undefined) return 'absent';
-  return [row.request.state, row.attempts[0]?.reason ?? null];
+  return [row.request.state, outcomeOfNumber(row.request.outcome)];
+}
+
+/** How often an operator retried what tells of a request. */
+function retriesOfWebhook(s: TitanicStage, uuid: string): number | null {
+  const row = s.store.disk.row(webhookOf(s, uuid));
+  return row === undefined ? null : retriesOf(row.request);
 }
 
 describe('the webhook of a stored request', () => {
   it('is stored with it, for its owner, and waits for its end', () => {
     const { s, hooks } = scene();
     const uuid = submits(s);
-    expect(webhook(s, uuid)).toEqual(['pending', null]);
+    expect(webhook(s, uuid)).toEqual(['pending', 'none']);
     const [first, second] = s.store.disk.rows.map(({ request: { service } }) => service.toString());
     expect([first, second].sort()).toEqual(['echo', 'titanic.webhook']);
     s.after(MINUTE_MS);
-    expect(hooks.bodies).toEqual([]);
+    expect(hooks.messages).toEqual([]);
   });
 
   it('is due with the reply, and is gone once it is told', () => {
@@ -147,13 +157,15 @@ describe('the webhook of a stored request', () => {
     const uuid = submits(s);
     s.worker('w').ready('echo').final('done');
     expect(webhook(s, uuid)).toEqual(['pending', 'replied']);
-    expect(hooks.bodies).toHaveLength(1);
-    expect(hooks.bodies[0]).toMatch(new RegExp(`^${uuid}\\|${URL}\\|\\d+\\|echo$`));
+    // It was not sent before.
+    expect(s.store.disk.row(webhookOf(s, uuid))?.request).toMatchObject({ attempts: 0 });
+    expect(hooks.messages).toHaveLength(1);
+    expect(hooks.messages[0]).toBe(`${uuid}|${URL}|echo`);
     hooks.replies('204');
     expect(webhook(s, uuid)).toBe('absent');
     expect(s.stands(uuid)).toBe('replied');
     s.after(HOUR_MS);
-    expect(hooks.bodies).toHaveLength(1);
+    expect(hooks.messages).toHaveLength(1);
   });
 
   it('is due when the request dies, and is kept: an operator may have it tried again', () => {
@@ -172,6 +184,7 @@ describe('the webhook of a stored request', () => {
     expect(hooks.uuids).toEqual([]);
     w.final('done');
     expect(hooks.uuids).toEqual([uuid]);
+    expect(retriesOfWebhook(s, uuid)).toBe(0);
     hooks.replies('204');
     expect(webhook(s, uuid)).toBe('absent');
   });
@@ -201,7 +214,7 @@ describe('the webhook of a stored request', () => {
     s.worker('w').ready('echo').final('done');
     hooks.replies('204');
     s.asks('close', uuid);
-    expect(hooks.bodies).toHaveLength(1);
+    expect(hooks.messages).toHaveLength(1);
     expect(s.store.disk.rows).toEqual([]);
   });
 
@@ -241,7 +254,7 @@ describe('the webhook of a stored request', () => {
     const uuid = submits(s);
     s.worker('w').ready('echo').final('done');
     let told = 0;
-    for (; told < 19; told++) {
+    for (; told < 20; told++) {
       expect(hooks.uuids).toEqual([uuid]);
       hooks.fails();
       s.after(7 * HOUR_MS);
@@ -252,6 +265,7 @@ describe('the webhook of a stored request', () => {
     s.operates<null>((operator, answer) => {
       operator.retry(webhookOf(s, uuid), 'alice', answer);
     });
+    expect(retriesOfWebhook(s, uuid)).toBe(1);
     // The request that it tells of has ended as before.
     expect(s.stands(uuid)).toBe('replied');
     expect(hooks.uuids).toEqual([uuid]);
@@ -314,7 +328,7 @@ describe('the webhook of a schedule (D80)', () => {
     const { s, hooks } = scheduled();
     s.after(MINUTE_MS);
     const [first = ''] = made(s);
-    expect(webhook(s, first)).toEqual(['pending', null]);
+    expect(webhook(s, first)).toEqual(['pending', 'none']);
     s.worker('w1').ready('echo').final('done');
     expect(hooks.uuids).toEqual([first]);
     hooks.replies('204');
@@ -332,7 +346,7 @@ describe('the webhook of a schedule (D80)', () => {
       operator.fireSchedule(row?.request.uuid ?? Buffer.alloc(16), 'alice', answer);
     });
     const [uuid = ''] = made(s);
-    expect(webhook(s, uuid)).toEqual(['pending', null]);
+    expect(webhook(s, uuid)).toEqual(['pending', 'none']);
     s.worker('w').ready('echo').final('done');
     expect(hooks.uuids).toEqual([uuid]);
   });
@@ -375,15 +389,15 @@ describe('a webhook whose receiver has no place', () => {
   it('waits in the store until its worker calls for it, which is no attempt', () => {
     const { s, hooks, uuid, reference } = deferred();
     s.after(MINUTE_MS);
-    expect(hooks.bodies).toEqual([]);
+    expect(hooks.messages).toEqual([]);
     hooks.calls(reference);
     expect(hooks.uuids).toEqual([uuid]);
     expect(hooks.taken).toEqual([reference]);
     const row = s.store.disk.row(webhookOf(s, uuid));
-    expect(row?.attempts.map(({ reason }) => reason)).toEqual(['replied']);
+    expect(row?.attempts).toEqual([]);
     // Only one that waits is called.
     hooks.calls(reference);
-    expect(hooks.bodies).toEqual([]);
+    expect(hooks.messages).toEqual([]);
     hooks.replies('204');
     expect(webhook(s, uuid)).toBe('absent');
   });
@@ -395,7 +409,7 @@ describe('a webhook whose receiver has no place', () => {
     expect(hooks.uuids).toEqual([second]);
     hooks.replies('204');
     hooks.calls(reference);
-    expect(hooks.bodies).toHaveLength(1);
+    expect(hooks.messages).toHaveLength(1);
   });
 
   it('says what it waits for: the end of its request, then a place at its receiver', () => {
@@ -425,7 +439,7 @@ describe('a webhook whose receiver has no place', () => {
     expect(webhook(s, uuid)).toBe('absent');
     expect(hooks.withdrawn).toEqual([reference]);
     hooks.calls(reference);
-    expect(hooks.bodies).toEqual([]);
+    expect(hooks.messages).toEqual([]);
   });
 
   it('is due again if its end could not be stored', () => {
@@ -459,7 +473,7 @@ describe('the webhook of another key’s request', () => {
     alice.request('titanic.submit', JSON.stringify({ webhook: URL }), 'echo', 'x');
     const uuid = /[0-9A-F]{32}/.exec(alice.inbox().join())?.[0] ?? '';
     s.client('bob', { key: 'bob' }).request('titanic.close', uuid);
-    expect([s.stands(uuid), webhook(s, uuid)]).toEqual(['pending', ['pending', null]]);
+    expect([s.stands(uuid), webhook(s, uuid)]).toEqual(['pending', ['pending', 'none']]);
     alice.request('titanic.close', uuid);
     expect(hooks.uuids).toEqual([uuid]);
   });
@@ -491,7 +505,7 @@ describe('a process that ends, or a node that steps down', () => {
     s.answers('commit');
     const next = s.crashes();
     const later = new StageWorker(next);
-    expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['pending', ['pending', 'dead']]);
+    expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['pending', ['pending', 'none']]);
     expect(later.uuids).toEqual([]);
     next.worker('w').ready('echo').final('done');
     expect(later.uuids).toEqual([uuid]);

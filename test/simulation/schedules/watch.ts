@@ -2,8 +2,8 @@
  * What the disks say of schedules, looked at again and again: each due time is one of the line's, is
  * stored at most once, and is missed only if the node was hindered; then the last one is made up.
  */
-import { Frames } from '../../../src/core/frames.js';
-import { unpack } from '../../../src/core/packed.js';
+import { type Outcome, outcomeOfNumber } from '../../../src/store/outcomes.js';
+import { ownOf } from '../../../src/store/own-fields.js';
 import type { Entry } from '../../../src/testing/memory-rows.js';
 import { isScheduleKey } from '../../../src/wire/tsp.js';
 import { hold } from '../world/failure.js';
@@ -22,7 +22,10 @@ interface Line {
 interface Known extends Line {
   readonly uuid: string;
   readonly due: number;
+  /** How often it was due, and what came of the last time. */
   readonly attempts: number;
+  readonly outcome: Outcome;
+  readonly outcomeAt: number;
 }
 
 export interface Watched {
@@ -80,7 +83,7 @@ export class ScheduleWatch {
       hold(watched.mayBeTwins || !twins.has(name), `there are two schedules ${name}`);
       const last = before.get(name);
       // Most rows have not changed since they were last looked at, and looking costs the most.
-      if (last === undefined || !isSame(last, known)) this.#checkRow(name, known, row, watched);
+      if (last === undefined || !isSame(last, known)) this.#checkRow(name, last, known, watched);
       const isOne = !twins.has(name) && twinsBefore?.has(name) !== true;
       if (last !== undefined && watched.isSteady && isOne) this.#checkFollows(name, last, known);
       now.set(name, known);
@@ -98,38 +101,31 @@ export class ScheduleWatch {
   }
 
   /** One row is looked at very often. */
-  #lineOf({ request, body }: Entry): Line {
+  #lineOf({ request }: Entry): Line {
     const uuid = request.uuid.toString('hex');
-    const known = this.#lines.get(uuid);
-    if (known !== undefined) return known;
-    const frames = new Frames();
-    unpack(body, 0, body.length, frames);
-    const line = JSON.parse(frames.view(0).toString()) as Line;
+    const line = this.#lines.get(uuid) ?? ownOf('schedule', request.own);
+    hold(line !== null, 'a schedule has no line');
     this.#lines.set(uuid, line);
     return line;
   }
 
-  #checkRow(name: string, { cron, due }: Known, row: Entry, watched: Watched): void {
+  #checkRow(name: string, last: Known | undefined, now: Known, watched: Watched): void {
+    const { cron, due, outcome, outcomeAt } = now;
     hold(isDue(cron, due), `${name} is due at ${time(due)}, which is not in ${cron}`);
-    let next: number | null = null;
-    let latest = 0;
-    for (const { startedAt, endedAt, reason } of row.attempts) {
-      hold(isDue(cron, startedAt), `${name} was due at ${time(startedAt)}, not in ${cron}`);
-      hold(startedAt <= endedAt, `${name} was stored before ${time(startedAt)}`);
-      hold(reason === 'a request was stored', `${name}: ${reason}`);
-      const isStored = this.#stored.has(`${row.request.owner} ${nameIn(name)}:${time(startedAt)}`);
-      hold(isStored, `no request is stored for ${name}, due at ${time(startedAt)}`);
-      if (!watched.isSteady) continue;
-      hold(startedAt > latest, `${name} was due at ${time(startedAt)} after ${time(latest)}`);
-      latest = startedAt;
-      const left = duesIn(cron, startedAt, endedAt);
-      hold(left.length === 0, `${name}: not the last of the missed times was made up`);
-      const isOnTime = next === null || next === startedAt || next <= watched.freeSince;
-      hold(isOnTime, `${name} was due at ${time(next ?? 0)}, and nothing was stored`);
-      [next = null] = duesIn(cron, endedAt, endedAt + 60_000);
-    }
-    const isNext = !watched.isSteady || next === null || next === due;
-    hold(isNext, `${name} is due at ${time(due)}, not at ${time(next ?? 0)}`);
+    if (now.attempts === 0) return;
+    hold(isDue(cron, outcomeAt), `${name} was due at ${time(outcomeAt)}, not in ${cron}`);
+    hold(outcome === 'stored', `${name}: ${outcome}`);
+    hold(
+      this.#stored.has(`${name}:${time(outcomeAt)}`),
+      `no request of ${time(outcomeAt)}: ${name}`,
+    );
+    if (!watched.isSteady) return;
+    const [next = 0] = duesIn(cron, outcomeAt, due);
+    hold(next === due, `${name}: after ${time(outcomeAt)} it is due at ${time(due)}`);
+    if (last?.uuid !== now.uuid || now.attempts !== last.attempts + 1) return;
+    hold(outcomeAt >= last.due, `${name} was due at ${time(outcomeAt)}, before ${time(last.due)}`);
+    const isOnTime = last.due === outcomeAt || last.due <= watched.freeSince;
+    hold(isOnTime, `${name} was due at ${time(last.due)}, and nothing was stored`);
   }
 
   /**
@@ -196,16 +192,14 @@ function isSame(one: Known, other: Known): boolean {
   return one.uuid === other.uuid && one.due === other.due && one.attempts === other.attempts;
 }
 
-function factsOf({ request, attemptsEver }: Entry): Pick<Known, 'uuid' | 'due' | 'attempts'> {
-  return { uuid: request.uuid.toString('hex'), due: request.notBefore, attempts: attemptsEver };
+function factsOf({ request }: Entry): Omit<Known, keyof Line> {
+  const { uuid, notBefore: due, attempts, outcomeAt } = request;
+  const outcome = outcomeOfNumber(request.outcome);
+  return { uuid: uuid.toString('hex'), due, attempts, outcome, outcomeAt };
 }
 
 function ownerOf({ key }: Scheduler): string {
   return key === null ? 'anonymous' : `key:${key}`;
-}
-
-function nameIn(name: string): string {
-  return name.slice(name.indexOf(' ') + 1);
 }
 
 function time(wall: number): string {

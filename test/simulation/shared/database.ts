@@ -30,7 +30,9 @@ const DONE: ChangeResult = { kind: 'done' };
 
 type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 /** Of one request. */
-type Step = ChangeOf<'accept' | 'attempt' | 'reply' | 'dead' | 'close' | 'expire' | 'retry'>;
+type Step = ChangeOf<
+  'accept' | 'attempt' | 'advance' | 'reply' | 'dead' | 'close' | 'expire' | 'retry'
+>;
 type EndStep = Step & { readonly kind: 'close' | 'expire' };
 
 export interface Session extends Claimant {
@@ -316,7 +318,7 @@ export class SharedDatabase {
     const uuid = uuidOf(change);
     const before = this.row(uuid);
     const row = this.#claims.get(nameOf(uuid));
-    if ((change.kind === 'attempt' || change.kind === 'dead') && change.claim !== undefined) {
+    if ('claim' in change && change.kind !== 'accept') {
       const isMine = row?.session === session && row.claim === change.claim;
       if (!isMine && this.#conditions.fencesClaims) return isMade(change, before, isAgain);
     }
@@ -329,6 +331,7 @@ export class SharedDatabase {
         else this.#claims.set(nameOf(uuid), this.#unclaimed(uuid, change.request.notBefore));
         return result;
       case 'attempt':
+      case 'advance':
         if (row === undefined) return result;
         if (change.keepsClaim !== true) row.session = null;
         row.delayed = change.notBefore > this.#clockMs();
@@ -433,8 +436,11 @@ function isMade(change: Step, before: Entry | undefined, isAgain: boolean): Chan
     return isPlain || request.generation === change.request.generation ? DONE : PASSED;
   }
   if (request.generation !== change.generation) return PASSED;
-  if (change.kind === 'retry') return { kind: 'retried', request };
+  if (change.kind === 'retry') return { kind: 'reopened', request };
   if (change.kind === 'attempt') return request.attempts === change.attempts ? DONE : PASSED;
+  if (change.kind === 'advance') {
+    return request.attempts >= change.attempts ? { kind: 'reopened', request } : PASSED;
+  }
   return request.state === (change.kind === 'reply' ? 'replied' : 'dead') ? DONE : PASSED;
 }
 
@@ -442,9 +448,9 @@ function isEnd(change: Step): change is EndStep {
   return change.kind === 'close' || change.kind === 'expire';
 }
 
-function deltaOf({ request, body, extra, reply }: Entry, requests: 1 | -1): Delta {
+function deltaOf({ request, extra, reply }: Entry, requests: 1 | -1): Delta {
   const { service, owner, kind, state, attempts } = request;
-  const size = body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+  const size = request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
   const isRetrying = state === 'pending' && attempts > 0;
   return { service, owner, kind, state, isRetrying, requests, bytes: requests * size };
 }

@@ -79,7 +79,7 @@ export class ClaimWatch {
   /** What a schedule is due for is stored only by the broker that has it, as far as that can know. */
   commits({ name, hasSession }: SharedNode, changes: readonly Change[]): void {
     for (const change of changes) {
-      if (change.kind !== 'attempt') continue;
+      if (change.kind !== 'advance') continue;
       const row = this.#server.database.row(change.uuid);
       if (row?.request.kind !== 'schedule') continue;
       hold(change.claim !== undefined, `${name} fires a schedule that it has not claimed`);

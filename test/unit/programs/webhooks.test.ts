@@ -13,19 +13,16 @@ import {
   readWebhookSecrets,
   signedHeaders,
 } from '../../../src/extensions/programs/webhook-message.js';
-import { detailOf, endOf } from '../../../src/extensions/programs/webhook-outcome.js';
+import { endOf } from '../../../src/extensions/programs/webhook-outcome.js';
 import { postWebhook } from '../../../src/extensions/programs/webhook-post.js';
 import { WebhookTargets } from '../../../src/extensions/programs/webhook-target.js';
-import { REARMED } from '../../../src/titanic/machine/webhooks.js';
-import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
+import { numberOfOutcome } from '../../../src/store/outcomes.js';
 import { blocksOf } from '../../support/blocks.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 import { newSecret } from '../../support/webhook-receiver.js';
-
-type Attempts = ShownHistory['attempts'];
 
 afterEach(removeDaemons);
 
@@ -348,36 +345,19 @@ describe('look-ups of receivers', () => {
 
 describe('how a request ended that is gone', () => {
   const known = { uuid: Buffer.alloc(16), service: Buffer.from('s'), acceptedAt: 0 };
-  const stored = (reason: string, endedAt: number): Attempts[number] => ({
-    ...{ worker: '', startedAt: endedAt, endedAt, reason, failure: null },
-  });
-  const tried = (detail: readonly Buffer[], endedAt: number): Attempts[number] => ({
-    ...stored('webhook.500: no', endedAt),
-    worker: '0 hooks.example webhooks',
-    failure: { kind: 'error', code: 'webhook.500', text: 'no', detail },
-  });
-  const told = (...attempts: Attempts): unknown => {
-    const ended = endOf(known, null, attempts, 99);
+  const told = (outcome: number): unknown => {
+    const ended = endOf(known, null, { outcome, outcomeAt: 7 }, 99);
     return [ended?.outcome, ended?.endedAt];
   };
 
-  it('is in the entry that its end left, or in any attempt to tell it', () => {
-    const ended = endOf(known, null, [stored('cancelled', 7)], 99);
-    expect([ended?.outcome, ended?.endedAt]).toEqual(['cancelled', 7]);
-    const again = stored('retried by alice; it was dead: webhook.500: no', 50);
-    expect(told(tried(detailOf(ended), 8), again, tried([], 60))).toEqual(['cancelled', 7]);
+  it('is in its webhook, where its end left it', () => {
+    expect(told(numberOfOutcome('cancelled'))).toEqual(['cancelled', 7]);
+    expect(told(numberOfOutcome('expired'))).toEqual(['expired', 7]);
   });
 
-  it('is not that of an earlier end, before an operator had it tried again', () => {
-    const first = [stored('dead', 7), tried([Buffer.from('dead'), Buffer.from('7')], 8)];
-    expect(told(...first, stored(REARMED, 9))).toEqual(['ended', 99]);
-    expect(told(...first, stored(REARMED, 9), stored('expired', 12))).toEqual(['expired', 12]);
-  });
-
-  it('is not known if nothing says it, or what is stored is not true', () => {
-    expect(told()).toEqual(['ended', 99]);
-    expect(told(tried([Buffer.from('won'), Buffer.from('7')], 8))).toEqual(['ended', 99]);
-    expect(told(tried([Buffer.from('dead')], 8))).toEqual(['ended', 99]);
-    expect(detailOf(endOf(known, null, [], 99))).toEqual([]);
+  it('is not known if nothing says it, or only a later version knows what is said', () => {
+    expect(told(0)).toEqual(['ended', 99]);
+    expect(told(numberOfOutcome('stored'))).toEqual(['ended', 99]);
+    expect(told(77)).toEqual(['ended', 99]);
   });
 });

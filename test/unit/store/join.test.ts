@@ -33,6 +33,32 @@ describe('a request in two stores', () => {
   });
 });
 
+describe('what became last of a record in two stores', () => {
+  const at = (attempts: number, outcome: number, notBefore = 5): RequestState => ({
+    ...state([]),
+    request: { ...requestOf(1), attempts, notBefore, outcome, outcomeAt: outcome },
+  });
+  const outcomes = (ours: RequestState, theirs: RequestState, isTheirs: boolean): unknown[] => {
+    const here = join(ours, theirs, isTheirs);
+    const there = join(theirs, ours, !isTheirs);
+    return [here, there].map(({ state: { request } }) => [request.outcome, request.outcomeAt]);
+  };
+
+  it('is that of the side that had more', () => {
+    expect(outcomes(at(2, 1), at(1, 2), true)).toEqual([1, 1].map((each) => [each, each]));
+    expect(outcomes(at(1, 1, 5), at(1, 2, 6), false)).toEqual([2, 2].map((each) => [each, each]));
+  });
+
+  it('is that of the preferred side if both had as much, and the other one learns of it', () => {
+    expect(outcomes(at(1, 1), at(1, 2), true)).toEqual([2, 2].map((each) => [each, each]));
+    expect(join(at(1, 1), at(1, 2), false)).toMatchObject({
+      isChanged: false,
+      isNewsToOther: true,
+    });
+    expect(join(at(1, 1), at(1, 2), true)).toMatchObject({ isChanged: true, isNewsToOther: false });
+  });
+});
+
 describe('the attempts of a request in two stores', () => {
   it('keep their order if one side only dropped some and added some: a clock was set back', () => {
     const all = Array.from({ length: 24 }, (_, at) => attempt(100 - at, 'w'));

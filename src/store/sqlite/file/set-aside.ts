@@ -8,6 +8,7 @@ import type Database from 'better-sqlite3';
 import { SEQUENCE_MAX, TRANSACTION_MAX } from '../../../core/numbers.js';
 import { KEY_BYTES_MAX, PROPERTIES_BYTES_MAX, UUID_BYTES } from '../../../wire/chp-client.js';
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../unusable.js';
+import { OWN_BYTES_MAX } from '../../request.js';
 import { openForReading } from './database.js';
 import { formatOf } from './formats.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
@@ -35,6 +36,11 @@ export const UNUSABLE: readonly Unusable[] = [
     table: 'requests',
     problem: 'requests with an invalid partner',
     where: `length(partner) NOT IN (0, ${UUID_BYTES})`,
+  },
+  {
+    table: 'requests',
+    problem: 'requests with more of their own than any kind has',
+    where: `length(own) > ${OWN_BYTES_MAX}`,
   },
   {
     table: 'requests',

@@ -56,7 +56,7 @@ const COUNTS = 'SELECT kind, state, count(*) AS count FROM requests GROUP BY kin
 const FAULTS: readonly (readonly [problem: string, has: (record: RequestRecord) => boolean])[] = [
   [
     'requests without a body, or with one of another size',
-    ({ request, body }) => body?.length !== request.bodyBytes,
+    ({ request, body }) => (body?.length ?? -1) + request.own.length !== request.bodyBytes,
   ],
   [
     'requests replied, but without a reply',

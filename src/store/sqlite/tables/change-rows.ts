@@ -59,7 +59,7 @@ export class ChangeRows {
   apply(change: Change): ChangeResult {
     const result = this.#step(change);
     const { extra } = change;
-    const isStep = result.kind === 'done' || result.kind === 'retried';
+    const isStep = result.kind === 'done' || result.kind === 'reopened';
     if (extra !== undefined && 'uuid' in change && isStep) {
       this.#joinExtra(change.uuid, extra);
     }
@@ -88,6 +88,8 @@ export class ChangeRows {
       case 'close':
       case 'expire':
         return this.#end(change);
+      case 'advance':
+        return this.#advance(change);
       case 'retry':
         return this.#retry(change);
       case 'sweep':
@@ -159,12 +161,18 @@ export class ChangeRows {
     return DONE;
   }
 
-  #attempt(change: ChangeOf<'attempt'>): ChangeResult {
-    const { uuid, generation, attempts, attempt, notBefore } = change;
+  /** The record that an attempt, or an advance, steps up; `null`: it is no step up. */
+  #below({ uuid, generation, attempts }: ChangeOf<'attempt' | 'advance'>): ExistingRequest | null {
     const existing = existingOf(this.#sql, uuid);
-    if (existing === undefined || generation < existing.generation) return PASSED;
+    if (existing === undefined || generation < existing.generation) return null;
     const isAbove = existing.state === PENDING && attempts > existing.attempts;
-    if (generation === existing.generation && !isAbove) return PASSED;
+    return generation === existing.generation && !isAbove ? null : existing;
+  }
+
+  #attempt(change: ChangeOf<'attempt'>): ChangeResult {
+    const { generation, attempts, attempt, notBefore } = change;
+    const existing = this.#below(change);
+    if (existing === null) return PASSED;
     this.#moveTo(existing, 'pending', attempts);
     const { number } = existing;
     const ordinal = existing.attemptsEver + 1;
@@ -172,6 +180,20 @@ export class ChangeRows {
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
     this.#putAttempt(number, ordinal, attempt);
     return DONE;
+  }
+
+  #advance(change: ChangeOf<'advance'>): ChangeResult {
+    const { generation, attempts, notBefore, expiresAt, outcome, outcomeAt } = change;
+    const existing = this.#below(change);
+    if (existing === null) return PASSED;
+    this.#moveTo(existing, 'pending', attempts);
+    const { number } = existing;
+    const { number: changed } = this.#transaction;
+    this.#sql.advance.run(
+      ...[generation, attempts, notBefore, expiresAt === 0 ? null : expiresAt],
+      ...[outcome, outcomeAt, changed, number],
+    );
+    return generation === existing.generation ? DONE : this.#reopened(number);
   }
 
   #putAttempt(number: number, ordinal: number, attempt: Attempt): void {
@@ -235,8 +257,12 @@ export class ChangeRows {
     const { number: changed } = this.#transaction;
     this.#sql.reopen.run(generation, attempt.endedAt, expiresAt, 0, ordinal, changed, number);
     this.#putAttempt(number, ordinal, attempt);
-    const row = present(this.#sql.request.get(number), 'the request that is retried');
-    return { kind: 'retried', request: requestFrom(new RowReader(row)) };
+    return this.#reopened(number);
+  }
+
+  #reopened(number: number): ChangeResult {
+    const row = present(this.#sql.request.get(number), 'the record that is pending again');
+    return { kind: 'reopened', request: requestFrom(new RowReader(row)) };
   }
 
   #sweep({ now, keyUntil, most }: ChangeOf<'sweep'>): ChangeResult {

@@ -88,6 +88,8 @@ export class MergeRows implements MergeTables {
       request.attempts,
       attemptsEver,
       replyBytes(after),
+      request.outcome,
+      request.outcomeAt,
       this.#changed,
       after.extra,
       number,

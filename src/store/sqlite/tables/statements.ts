@@ -203,7 +203,8 @@ const SQL = {
   settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, reply_bytes = ?,
     changed = ? WHERE number = ?`,
   setState: `UPDATE requests SET state = ?, generation = ?, not_before = ?, expires_at = ?,
-    attempts = ?, attempts_ever = ?, reply_bytes = ?, changed = ?, extra = ? WHERE number = ?`,
+    attempts = ?, attempts_ever = ?, reply_bytes = ?, outcome = ?, outcome_at = ?, changed = ?, extra = ?
+    WHERE number = ?`,
   setExtra: 'UPDATE requests SET extra = ? WHERE uuid = ?',
   setKeyOf: 'UPDATE requests SET key = ?, changed = ? WHERE uuid = ?',
   touch: 'UPDATE requests SET changed = ? WHERE uuid = ?',
@@ -217,6 +218,9 @@ const SQL = {
 
   setAttempt: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?,
     attempts_ever = ?, not_before = ?, reply_bytes = 0, changed = ? WHERE number = ?`,
+  advance: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?, not_before = ?,
+    expires_at = ifnull(?, expires_at), outcome = ?, outcome_at = ?, reply_bytes = 0, changed = ?
+    WHERE number = ?`,
   insertAttempt: `INSERT INTO attempts (number, ordinal, ${ATTEMPT.join(', ')}, extra)
     VALUES (?, ?, ${ATTEMPT.map(() => '?').join(', ')}, ?)`,
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',

@@ -20,6 +20,9 @@ CREATE TABLE requests (
   shared INTEGER NOT NULL, -- 1: open to everybody who knows its uuid
   kind INTEGER NOT NULL, -- 0 request, 1 schedule, 2 pause, 3 webhook, above: of a later version
   partner BLOB NOT NULL, -- of a request its webhook, of a webhook its request; empty: none
+  own BLOB NOT NULL, -- what only its kind has, and never changes: see own-fields.ts
+  outcome INTEGER NOT NULL, -- what became of it last: see outcomes.ts
+  outcome_at INTEGER NOT NULL,
   key BLOB,
   state INTEGER NOT NULL, -- 1 pending, 2 replied, 3 dead
   generation INTEGER NOT NULL,

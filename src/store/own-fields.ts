@@ -1,0 +1,97 @@
+/**
+ * What only one kind of record has: a schedule its line, a pause its target, a webhook its receiver. All of a record
+ * is one column of the tables, and one field of what the nodes of a pair send each other: numbered fields of
+ * their own (core/numbered-fields.ts), so that a later version may add some. They never change.
+ */
+import { isUtf8 } from 'node:buffer';
+
+import { FieldReader, FieldWriter } from '../core/numbered-fields.js';
+import { isWhole } from '../core/numbers.js';
+import { PackReader, PackWriter } from '../core/packing.js';
+import { CRON_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX, TIME_ZONE_BYTES_MAX } from '../wire/tsp.js';
+import { RECORD_KINDS, type KnownKind } from './record-kind.js';
+import { NAME_BYTES_MAX, UUID_BYTES } from './request.js';
+
+interface OwnField {
+  readonly field: number;
+  readonly as: 'text' | 'bytes';
+  /** Bounds of its bytes, of a text in UTF-8; one of length 0 is absent. */
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The fields of each kind, numbered for each from 1. The compiler asks for each kind. */
+const OWN_FIELDS = {
+  request: {},
+  schedule: {
+    name: { field: 1, as: 'text', min: 1, max: SCHEDULE_NAME_BYTES_MAX },
+    cron: { field: 2, as: 'text', min: 1, max: CRON_BYTES_MAX },
+    timeZone: { field: 3, as: 'text', min: 1, max: TIME_ZONE_BYTES_MAX },
+    /** The service of the requests that it stores. */
+    service: { field: 4, as: 'bytes', min: 1, max: NAME_BYTES_MAX },
+  },
+  /** One of the two: the name of a service, or the uuid of a schedule. */
+  pause: {
+    service: { field: 1, as: 'bytes', min: 0, max: NAME_BYTES_MAX },
+    schedule: { field: 2, as: 'bytes', min: 0, max: UUID_BYTES },
+  },
+  webhook: {
+    url: { field: 1, as: 'text', min: 1, max: 2048 },
+    /** The service of the request that it tells of. */
+    service: { field: 2, as: 'bytes', min: 1, max: NAME_BYTES_MAX },
+  },
+} as const satisfies Readonly<Record<KnownKind, Readonly<Record<string, OwnField>>>>;
+
+interface ValueAs {
+  readonly text: string;
+  readonly bytes: Buffer;
+}
+
+type Fields<Kind extends KnownKind> = (typeof OWN_FIELDS)[Kind];
+
+/** What records of a kind have of their own. */
+export type OwnOf<Kind extends KnownKind> = {
+  readonly [Name in keyof Fields<Kind>]: ValueAs[Extract<Fields<Kind>[Name], OwnField>['as']];
+};
+
+const BYTES = 256;
+const ROWS: Readonly<Record<KnownKind, readonly (readonly [name: string, field: OwnField])[]>> = {
+  request: [],
+  schedule: Object.entries(OWN_FIELDS.schedule),
+  pause: Object.entries(OWN_FIELDS.pause),
+  webhook: Object.entries(OWN_FIELDS.webhook),
+};
+const NUMBERS_MAX = Math.max(...RECORD_KINDS.map((kind) => ROWS[kind].length));
+const reader = new FieldReader({
+  // 0 is the number of no field.
+  ...{ numbers: [0], repeated: [] },
+  bytes: Array.from({ length: NUMBERS_MAX }, (_, at) => at + 1),
+});
+
+export function packOwn<Kind extends KnownKind>(kind: Kind, own: OwnOf<Kind>): Buffer {
+  const values = own as Readonly<Record<string, string | Buffer>>;
+  const to = new PackWriter(BYTES);
+  const writer = new FieldWriter(to);
+  for (const [name, { field }] of ROWS[kind]) {
+    const value = values[name] ?? '';
+    if (typeof value === 'string') writer.text(value, field);
+    else writer.bytes(value, field);
+  }
+  writer.end(null);
+  return to.copy();
+}
+
+/** @returns `null` if these are not the fields of a record of this kind: a peer, or a database, may say anything */
+export function ownOf<Kind extends KnownKind>(kind: Kind, packed: Buffer): OwnOf<Kind> | null {
+  const from = new PackReader(packed);
+  reader.read(from);
+  if (!from.isWhole || !from.isAtEnd) return null;
+  const own: Record<string, string | Buffer> = {};
+  for (const [name, { field, as, min, max }] of ROWS[kind]) {
+    const bytes = reader.bytes(field);
+    if (!isWhole(bytes.length, min, max)) return null;
+    if (as === 'text' && !isUtf8(bytes)) return null;
+    own[name] = as === 'text' ? bytes.toString() : Buffer.from(bytes);
+  }
+  return own as OwnOf<Kind>;
+}
