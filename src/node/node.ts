@@ -309,11 +309,11 @@ export class Node implements Host {
     this.#metrics.titanic = stored.titanic.figures;
     const { database } = stored;
     if (database !== null) {
-      const status = (now: number): ReturnType<NonNullable<Mmi['fleet']>['status']> => ({
+      const status = (now: number): ReturnType<NonNullable<Mmi['others']>['status']> => ({
         ...NO_NATS,
         store: database.toClients(now),
       });
-      this.mmi.fleet = { interconnect: null, status };
+      this.mmi.others = { interconnect: null, status };
     }
   }
 

@@ -70,7 +70,7 @@ export class FleetHost implements Attached {
     hints?.sendBy((content) => {
       this.machine.hint(content);
     });
-    mmi.fleet = {
+    mmi.others = {
       interconnect: this.machine,
       status: (now) => ({ ...this.#status(now), store: stored?.database?.toClients(now) ?? null }),
     };
