@@ -4,7 +4,7 @@ import {
   type BrokerStatus,
   CANCEL_ID_BYTES_MAX,
   CANCEL_IDS_MAX,
-  type FleetStatus,
+  type BrokersStatus,
   type MinimalStatus,
   MMI_BROKER,
   MMI_CANCEL,
@@ -52,7 +52,7 @@ const SMALL_BYTES = 4096;
 export interface OtherBrokers {
   /** Asks the other brokers; `null`: they share only a database. */
   readonly interconnect: Pick<Interconnect, 'ask'> | null;
-  status(now: number): FleetStatus;
+  status(now: number): BrokersStatus;
 }
 
 export class Mmi implements InternalService {

@@ -32,7 +32,7 @@ import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
 import type { TitanicEvent } from '../titanic/machine/events.js';
-import type { BrokerStatus, EndpointStatus } from '../wire/mmi.js';
+import type { BrokersStatus, BrokerStatus, EndpointStatus } from '../wire/mmi.js';
 import type { ListenerOptions, Transport } from '../zmtp/port.js';
 import { Authorising } from './authorising.js';
 import type { Attached, Extension, Host } from './extension.js';
@@ -309,7 +309,7 @@ export class Node implements Host {
     this.#metrics.titanic = stored.titanic.figures;
     const { database } = stored;
     if (database !== null) {
-      const status = (now: number): ReturnType<NonNullable<Mmi['others']>['status']> => ({
+      const status = (now: number): BrokersStatus => ({
         ...NO_NATS,
         store: database.toClients(now),
       });
