@@ -19,7 +19,7 @@ import { tee, type EventSink } from '../admin/log/tee.js';
 import { Throttle } from '../admin/log/throttle.js';
 import type { OperatorPort, Ports } from '../admin/ports.js';
 import type { PairEvent } from '../bstar/events.js';
-import { askedExtensions } from '../config/asked.js';
+import { enabledExtensions } from '../config/enabled.js';
 import { hasPrograms } from '../config/http-access.js';
 import type { Config, ListenerConfig } from '../config/config.js';
 import { withLiveKeys } from '../config/diff.js';
@@ -155,7 +155,7 @@ export class Node implements Host {
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
     this.holdings = new Holdings(config.limits.memoryBytes);
     this.innerListener = config.broker.listen.length;
-    this.#inner = askedFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
+    this.#inner = enabledFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
     this.#authorising = this.#newAuthorising();
     this.broker = this.#newBroker();
     this.mmi = new Mmi((now) => this.#status(now));
@@ -258,7 +258,7 @@ export class Node implements Host {
   async start(): Promise<void> {
     const { config } = this;
     const { extensions, log } = this.#order;
-    const asked = askedFrom(extensions, config);
+    const enabled = enabledFrom(extensions, config);
     // Before anything slow, so that HTTP can report that the node is starting.
     if (config.http.listen !== 'off') {
       // HTTP and the metrics code are loaded only if they are configured.
@@ -278,9 +278,9 @@ export class Node implements Host {
       this.#renewTokens = (next) => renewTokens(http, next, this.dataDir, log);
       this.#closing.push(() => http.close());
     }
-    for (const each of asked) if (each.isFirst === true) await this.#attach(each);
-    if (config.titanic.enabled) await this.#startStored(asked);
-    for (const each of asked) if (each.isFirst !== true) await this.#attach(each);
+    for (const each of enabled) if (each.isFirst === true) await this.#attach(each);
+    if (config.titanic.enabled) await this.#startStored(enabled);
+    for (const each of enabled) if (each.isFirst !== true) await this.#attach(each);
     await this.#startTurns();
     for (const each of this.#attached) await each.open?.();
     // Waiting clients connect as soon as the first listener is open.
@@ -292,11 +292,11 @@ export class Node implements Host {
     this.#tellReady();
   }
 
-  async #startStored(asked: readonly Extension[]): Promise<void> {
+  async #startStored(enabled: readonly Extension[]): Promise<void> {
     const { config, broker, loop, clients, events, refusals } = this;
     const { isNewStore, fatal, loaded } = this.#order;
     const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
-    const engine = asked.find(({ openStore }) => openStore !== undefined);
+    const engine = enabled.find(({ openStore }) => openStore !== undefined);
     const openStore = engine?.openStore ?? (await import('./stored.js')).startStoredRequests;
     const stored = await openStore({
       ...{ config, dataDir: this.dataDir, isNewStore, configFile: loaded.file },
@@ -541,17 +541,17 @@ function innerAt(index: number): ListenerOptions {
 }
 
 /**
- * The extensions that a configuration asks for.
+ * The extensions of this program that a configuration enables.
  * @throws ERR_CONFIG_INVALID if this program has not all of them
  */
-function askedFrom(extensions: readonly Extension[], config: Config): readonly Extension[] {
-  const asked = askedExtensions(config);
-  for (const [name, key] of asked) {
+function enabledFrom(extensions: readonly Extension[], config: Config): readonly Extension[] {
+  const enabled = enabledExtensions(config);
+  for (const [name, key] of enabled) {
     if (extensions.some((each) => each.name === name)) continue;
     const text = `${key}: this program was built without the extension ${name}`;
     throw new MajordomoError('ERR_CONFIG_INVALID', text);
   }
-  return extensions.filter(({ name }) => asked.has(name));
+  return extensions.filter(({ name }) => enabled.has(name));
 }
 
 /** The lines of all events that a node with these extensions may have. */
