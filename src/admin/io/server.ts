@@ -24,8 +24,8 @@ import { type Admits, Guard, type Known, TOKEN_GONE, wrongToken } from '../http/
 import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
+import { ambiguityOf } from './ambiguity.js';
 import { discardBody, hasBody, linger, readBody } from './body.js';
-import { doubtOf } from './doubt.js';
 import { FedSocket, Feeds } from './feed.js';
 import { addressOf, incomingOf } from './incoming.js';
 import { listen, type ListenAddress } from './listening.js';
@@ -255,9 +255,9 @@ class Shell {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url: target = '', headers, httpVersion } = request;
-    const doubt = doubtOf(request);
-    if (doubt !== null) {
-      send(response, failure('ERR_HTTP_REQUEST', doubt), true);
+    const ambiguity = ambiguityOf(request);
+    if (ambiguity !== null) {
+      send(response, failure('ERR_HTTP_REQUEST', ambiguity), true);
       return;
     }
     if (request.rawHeaders.length > 2 * HEADER_FIELDS_MAX) {
