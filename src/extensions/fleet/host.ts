@@ -66,7 +66,7 @@ export class FleetHost implements Attached {
     broker.watchServices((service, isServed) => {
       this.machine.service(service, isServed);
     });
-    clients.interconnect = this.machine.hosted;
+    clients.interconnect = this.machine.incoming;
     hints?.sendBy((content) => {
       this.machine.hint(content);
     });

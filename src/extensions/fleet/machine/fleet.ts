@@ -25,7 +25,7 @@ import { FLEET_ID_BYTES, type FleetChannel, type FleetEntry, type FleetOffer } f
 import { Chunks } from './chunks.js';
 import { FleetCounters } from './counters.js';
 import type { DroppedReason, FleetEvents } from './events.js';
-import { Hosted, isOwn } from './hosted.js';
+import { IncomingRequests, isOwn } from './incoming-requests.js';
 import { Needs } from './needs.js';
 import { Offers } from './offers.js';
 import { Origin } from './origin.js';
@@ -72,7 +72,7 @@ const NOBODY: Buffer = Buffer.alloc(FLEET_ID_BYTES);
 export class FleetMachine implements Interconnect {
   readonly counters: FleetCounters = new FleetCounters();
   /** The fleet's place as internal client of this broker: for references below 0. */
-  readonly hosted: Hosted;
+  readonly incoming: IncomingRequests;
   readonly #options: FleetOptions;
   readonly #sink: FleetSink;
   readonly #events: FleetEvents;
@@ -129,7 +129,7 @@ export class FleetMachine implements Interconnect {
     this.#subjects = new Subjects(this.#fleet, options.digest);
     this.#origin = new Origin(this.counters);
     this.#shares = new PeerShares((service) => this.#origin.credit(service));
-    this.hosted = new Hosted(this.counters, options.memoryBytesMax, this.#shares);
+    this.incoming = new IncomingRequests(this.counters, options.memoryBytesMax, this.#shares);
     this.#needs = new Needs(this.#origin, (service) => this.#decided.add(service));
     this.#chunks = new Chunks(options.messageBytesMax, options.memoryBytesMax);
   }
@@ -147,7 +147,7 @@ export class FleetMachine implements Interconnect {
 
   /** Requests out at other brokers, and requests of others here. */
   get load(): { readonly out: number; readonly held: number } {
-    return { out: this.#origin.out, held: this.hosted.count };
+    return { out: this.#origin.out, held: this.incoming.count };
   }
 
   members(now: number): FleetMember[] {
@@ -205,7 +205,7 @@ export class FleetMachine implements Interconnect {
    */
   busFull(isFull: boolean): void {
     this.#isBusFull = isFull;
-    this.hosted.takesParts = !isFull;
+    this.incoming.takesParts = !isFull;
   }
 
   /** A pack, or anything else, has arrived. @param bytes kept */
@@ -276,10 +276,10 @@ export class FleetMachine implements Interconnect {
     this.#now = now;
     this.#forgiveStall(now);
     this.#readInbox(remote, now);
-    this.hosted.take(embedded, remote, now, (service, credit) => {
+    this.incoming.take(embedded, remote, now, (service, credit) => {
       this.#offers.stated(service, credit);
     });
-    this.hosted.run(embedded, now);
+    this.incoming.run(embedded, now);
     this.#origin.tellCancelled();
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
     // A time-out counts only after everything that has arrived was read.
@@ -305,7 +305,7 @@ export class FleetMachine implements Interconnect {
       const local = credit(service);
       return { free: this.#shares.offered(local), total: local.total };
     };
-    this.#offers.run(now, offered, this.hosted.room, (entry) => {
+    this.#offers.run(now, offered, this.incoming.room, (entry) => {
       const subject = this.#subjects.offers(this.#id);
       this.#publish('offer', subject, entry, null);
     });
@@ -325,7 +325,7 @@ export class FleetMachine implements Interconnect {
   }
 
   #dueInMs(now: number): number {
-    if (this.#inbox.length > 0 || this.#decided.size > 0 || !this.hosted.isSettled) return 0;
+    if (this.#inbox.length > 0 || this.#decided.size > 0 || !this.incoming.isSettled) return 0;
     if (!this.isUp) return this.#peers.size > 0 ? BEAT_MS / 2 : Infinity;
     if (this.#hasUnsent) return 0;
     const { out, held } = this.load;
@@ -350,7 +350,7 @@ export class FleetMachine implements Interconnect {
 
   /** True if no request of this broker is out, and no answer waits to be sent. */
   get isSettled(): boolean {
-    if (!this.hosted.isSettled || this.#origin.out > 0) return false;
+    if (!this.incoming.isSettled || this.#origin.out > 0) return false;
     if (!this.isUp) return true;
     return !this.#isBusFull && !this.#hasUnsent;
   }
@@ -457,7 +457,7 @@ export class FleetMachine implements Interconnect {
     switch (entry.kind) {
       case 'request':
         this.#offers.wanted(entry.service, now);
-        return this.hosted.arrived(peer, entry) ? null : 'unknown';
+        return this.incoming.arrived(peer, entry) ? null : 'unknown';
       case 'partial':
       case 'final':
       case 'fail':
@@ -465,7 +465,7 @@ export class FleetMachine implements Interconnect {
       case 'return':
         return this.#origin.returned(peer, entry, remote, now);
       case 'cancel':
-        return this.hosted.cancelled(peer, entry.token) ? null : 'late';
+        return this.incoming.cancelled(peer, entry.token) ? null : 'late';
       case 'held':
         this.#origin.listed(peer, entry.tokens, remote, now);
         return null;
@@ -504,7 +504,7 @@ export class FleetMachine implements Interconnect {
     const local = remote.localCredit(service);
     if (local.total === 0) return;
     const credit = this.#creditFor(peer, service, local);
-    peer.post(offerEntry([{ service, ...credit, bytes: this.hosted.room }]));
+    peer.post(offerEntry([{ service, ...credit, bytes: this.incoming.room }]));
   }
 
   /** What workers here can take of the requests of one broker. */
@@ -572,7 +572,7 @@ export class FleetMachine implements Interconnect {
     const { id } = peer;
     this.#peers.delete(id);
     this.#chunks.drop(peer);
-    this.hosted.peerLost(peer);
+    this.incoming.peerLost(peer);
     peer.outbox.clear();
     this.#unsent.delete(peer);
     this.#sink.unsubscribe(this.#subjects.offers(id));
