@@ -299,8 +299,14 @@ export class Node implements Host {
     const engine = enabled.find(({ openStore }) => openStore !== undefined);
     const openStore = engine?.openStore ?? (await import('./stored.js')).startStoredRequests;
     const stored = await openStore({
-      ...{ config, dataDir: this.dataDir, isNewStore, configFile: loaded.file },
-      ...{ broker, loop, clients, fatal },
+      config,
+      dataDir: this.dataDir,
+      isNewStore,
+      configFile: loaded.file,
+      broker,
+      loop,
+      clients,
+      fatal,
       events: tee<TitanicEvent>(this.#health, new StoreCauses(tee<TitanicEvent>(events, refusals))),
       pairEvents: isReplicated ? this.#pairEvents() : null,
     });
@@ -347,9 +353,19 @@ export class Node implements Host {
     }
     const { startPair } = await import('./pair-start.js');
     const pair = await startPair({
-      ...{ config, dataDir, broker, loop, keys, stored, served, others },
-      ...{ sink: this.#sink, view: this.#view, events: this.#pairEvents() },
-      ...{ log: this.#log, fatal: this.#order.fatal },
+      config,
+      dataDir,
+      broker,
+      loop,
+      keys,
+      stored,
+      served,
+      others,
+      sink: this.#sink,
+      view: this.#view,
+      events: this.#pairEvents(),
+      log: this.#log,
+      fatal: this.#order.fatal,
     });
     this.#pair = pair;
     this.#closing.push(() => pair.close());
@@ -358,7 +374,10 @@ export class Node implements Host {
   async #listen(): Promise<void> {
     const { config, keys, holdings, loop } = this;
     const opened = await openListeners({
-      ...{ config, keys, holdings, events: loop },
+      config,
+      keys,
+      holdings,
+      events: loop,
       transports: this.#attached.flatMap((each) => each.transport ?? []),
       others: [
         ...this.#attached.flatMap(({ inner }) =>
@@ -421,7 +440,8 @@ export class Node implements Host {
         this.broker,
         this.#health,
         (now) => ({
-          ...{ ...this.#status(now), endpoints: this.#listening },
+          ...this.#status(now),
+          endpoints: this.#listening,
           store: this.#stored?.database?.toOperators() ?? null,
         }),
         () => this.#metrics.titanic?.owners ?? [],

@@ -30,8 +30,10 @@ export class ConnectionSlots {
     const descriptors = programs?.descriptors ?? null;
     // Many programs of one address may connect at once, before the first has shown its token.
     this.#strangers = new Connections({
-      ...{ max: connectionsMax + most, ofGroupMax: OF_ADDRESS_MAX + most },
-      ...{ own: connectionsMax, descriptors },
+      max: connectionsMax + most,
+      ofGroupMax: OF_ADDRESS_MAX + most,
+      own: connectionsMax,
+      descriptors,
     });
     this.#programs = new Connections({ max: most, ofGroupMax: ofTokenMax, own: 0, descriptors });
   }

@@ -267,7 +267,11 @@ class Shell {
     }
     const { host, authorization } = headers;
     const reception = this.#front.receive({
-      ...{ method, target, httpVersion, host, authorization },
+      method,
+      target,
+      httpVersion,
+      host,
+      authorization,
       address: addressOf(request),
       values: (header) => request.headersDistinct[header] ?? [],
     });
@@ -327,7 +331,8 @@ class Shell {
   ): void {
     const uuid = uuidBytes(parts['uuid'] ?? '');
     const what = {
-      ...{ who: actorName(actor), token: actor.token ?? '' },
+      who: actorName(actor),
+      token: actor.token ?? '',
       act: `${route.method} ${route.path}`,
       uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
       address: addressOf(request),

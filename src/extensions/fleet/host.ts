@@ -52,7 +52,10 @@ export class FleetHost implements Attached {
       unsubscribe: (subject) => this.#bus?.unsubscribe(subject),
     };
     const options = {
-      ...{ id, fleet: name, node: config.node.name, version: packageVersion() },
+      id,
+      fleet: name,
+      node: config.node.name,
+      version: packageVersion(),
       keys: () => keys.digest.subarray(0, FLEET_ID_BYTES),
       digest: sha256,
       messageBytesMax: () => host.current.limits.messageBytes,
@@ -172,14 +175,21 @@ export class FleetHost implements Attached {
   #status(now: number): Omit<BrokersStatus, 'store'> {
     const { machine } = this;
     const brokers = machine.members(now).map((member) => ({
-      ...{ id: member.id, node: member.node, version: member.version, self: member.isSelf },
-      ...{ silentMs: member.silentMs, requestsOut: member.out, requestsHeld: member.held },
+      id: member.id,
+      node: member.node,
+      version: member.version,
+      self: member.isSelf,
+      silentMs: member.silentMs,
+      requestsOut: member.out,
+      requestsHeld: member.held,
       keysDiffer: member.keysDiffer,
     }));
     const { bridged, returned } = machine.counters;
     const sum = returned.busy + returned.returned + returned.lost;
     return {
-      ...{ fleet: this.#name, connected: machine.isUp, brokers },
+      fleet: this.#name,
+      connected: machine.isUp,
+      brokers,
       bridged: { ...bridged, returned: sum },
     };
   }

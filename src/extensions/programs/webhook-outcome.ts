@@ -46,7 +46,9 @@ export function endOf(
   }
   if (request !== null) return null;
   return {
-    ...{ ...known, code: null, reason: null },
+    ...known,
+    code: null,
+    reason: null,
     ...(storedEnd(attempts) ?? { outcome: 'ended', endedAt: wall }),
   };
 }

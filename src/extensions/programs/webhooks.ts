@@ -238,7 +238,9 @@ function deliveryOf(reference: number, packed: Buffer): Delivery {
     URL.canParse(url) &&
     isWhole(acceptedAt, 0, WALL_MS_MAX);
   return {
-    ...{ reference, url, acceptedAt: isValid ? acceptedAt : 0 },
+    reference,
+    url,
+    acceptedAt: isValid ? acceptedAt : 0,
     service: frames.count === 4 ? frames.copy(3) : Buffer.alloc(0),
     uuid: Buffer.from(isValid ? uuid : '', 'hex'),
     host: isValid ? new URL(url).host : '',

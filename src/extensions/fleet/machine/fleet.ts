@@ -156,8 +156,13 @@ export class FleetMachine implements Interconnect {
     const { out, held } = this.load;
     const self = { id: this.#id, node, version, isSelf: true, silentMs: 0, keysDiffer: false };
     const others = [...this.#peers.values()].map((peer) => ({
-      ...{ id: peer.id, node: peer.node, version: peer.version, isSelf: false },
-      ...{ silentMs: Math.round(now - peer.heardAt), out: peer.out.size, held: peer.held.size },
+      id: peer.id,
+      node: peer.node,
+      version: peer.version,
+      isSelf: false,
+      silentMs: Math.round(now - peer.heardAt),
+      out: peer.out.size,
+      held: peer.held.size,
       outBytes: peer.unanswered,
       keysDiffer: peer.keys !== null && !peer.keys.equals(keys),
     }));
