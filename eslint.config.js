@@ -43,6 +43,11 @@ const SRC_SYNTAX = [
 const IMPURE = 'A machine is pure: take it as an argument (`now`, `random`) or emit an effect.';
 const impure = (name) => ({ name, message: IMPURE });
 
+const MACHINE_SYNTAX = [
+  ...SRC_SYNTAX,
+  { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: IMPURE },
+];
+
 const plainRules = {
   eqeqeq: 'error',
   'no-var': 'error',
@@ -184,10 +189,22 @@ export default defineConfig(
         { object: 'Math', property: 'random', message: IMPURE },
         { object: 'Date', property: 'now', message: IMPURE },
       ],
+      'no-restricted-syntax': ['error', ...MACHINE_SYNTAX],
+    },
+  },
+  {
+    // The fleet is an extension; `MMI_FLEET` is a name of the protocol.
+    files: ['src/{core,broker,mmi,titanic,bstar,stream}/**/*.ts'],
+    ignores: MACHINES_NOT,
+    rules: {
       'no-restricted-syntax': [
         'error',
-        ...SRC_SYNTAX,
-        { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: IMPURE },
+        ...MACHINE_SYNTAX,
+        {
+          selector: ':matches(Identifier, PrivateIdentifier)[name=/^(?!MMI_FLEET$).*fleet/i]',
+          message:
+            'The kernel knows other brokers, remote workers and an interconnect: name it by what it does.',
+        },
       ],
     },
   },

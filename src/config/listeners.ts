@@ -129,7 +129,7 @@ export const publisher = z
     if (given === 'off') return null;
     return typeof given === 'string'
       ? { endpoint: given, insecure: false }
-      : { ...{ endpoint: given.endpoint, insecure: false }, ...given };
+      : { ...given, insecure: given.insecure ?? false };
   })
   .prefault('off')
   .meta({ value: PUBLISHER, live: 'secretKeys' });

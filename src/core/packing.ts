@@ -1,6 +1,6 @@
 /**
  * Values in one run of bytes that is passed between threads (cheaper than a structured clone of
- * thousands of objects), between the nodes of a pair or the brokers of a fleet. `number` is a double,
+ * thousands of objects), between the nodes of a pair, or between brokers. `number` is a double,
  * lengths of `bytes` have 32 bits, both little-endian; `uint` is an unsigned integer, big-endian. Reading
  * never fails: missing values read as 0 or empty, and `isWhole` is false then.
  */

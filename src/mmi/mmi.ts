@@ -4,7 +4,7 @@ import {
   type BrokerStatus,
   CANCEL_ID_BYTES_MAX,
   CANCEL_IDS_MAX,
-  type FleetStatus,
+  type BrokersStatus,
   type MinimalStatus,
   MMI_BROKER,
   MMI_CANCEL,
@@ -48,11 +48,11 @@ const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO, MMI_CANC
 /** An answer up to this size is always sent. */
 const SMALL_BYTES = 4096;
 
-/** The fleet of this broker, for `mmi.fleet`, and what knows the workers of its other brokers. */
-export interface MmiFleet {
+/** Answers `mmi.fleet`, and knows which services other brokers serve. */
+export interface OtherBrokers {
   /** Asks the other brokers; `null`: they share only a database. */
   readonly interconnect: Pick<Interconnect, 'ask'> | null;
-  status(now: number): FleetStatus;
+  status(now: number): BrokersStatus;
 }
 
 export class Mmi implements InternalService {
@@ -62,8 +62,8 @@ export class Mmi implements InternalService {
   #serviceList: PagedList | null = null;
   #workerList: PagedList | null = null;
   #now = 0;
-  /** The fleet of this broker; `null`: there is none. */
-  fleet: MmiFleet | null = null;
+  /** `null`: this broker is alone. */
+  others: OtherBrokers | null = null;
 
   /** @param brokerStatus the content of `mmi.broker`; `now` is monotonic milliseconds */
   constructor(brokerStatus: (now: number) => BrokerStatus) {
@@ -72,12 +72,12 @@ export class Mmi implements InternalService {
 
   offers(service: Buffer): boolean {
     const name = service.toString('latin1');
-    return NAMES.includes(name) || (name === MMI_FLEET && this.fleet !== null);
+    return NAMES.includes(name) || (name === MMI_FLEET && this.others !== null);
   }
 
   request(request: InternalRequest, host: BrokerHost, now: number): void {
     this.#now = now;
-    if (this.#isForFleet(request, host)) return;
+    if (this.#isForOthers(request, host)) return;
     const answer = this.#answer(request, host, now);
     // An answer that its peer would not read is not kept for it (D76).
     const bytes = answer.reduce((sum, frame) => sum + frame.length, 0);
@@ -89,8 +89,8 @@ export class Mmi implements InternalService {
   }
 
   /** Nobody here offers the service that was asked for: another broker may have a worker. */
-  #isForFleet({ id, service, frames, headers, body }: InternalRequest, host: BrokerHost): boolean {
-    const interconnect = this.fleet?.interconnect ?? null;
+  #isForOthers({ id, service, frames, headers, body }: InternalRequest, host: BrokerHost): boolean {
+    const interconnect = this.others?.interconnect ?? null;
     if (interconnect === null || headers >= 0 || frames.count - body !== 1) return false;
     const asked = frames.view(body);
     if (service.toString('latin1') !== MMI_SERVICE || asked.length === 0) return false;
@@ -125,8 +125,8 @@ export class Mmi implements InternalService {
         if (!isSingle) return [BAD_REQUEST];
         return [OK, json(statusFor(asker, this.#brokerStatus(now)))];
       case MMI_FLEET:
-        if (this.fleet === null) return [UNKNOWN];
-        return isSingle ? [OK, json(this.fleet.status(now))] : [BAD_REQUEST];
+        if (this.others === null) return [UNKNOWN];
+        return isSingle ? [OK, json(this.others.status(now))] : [BAD_REQUEST];
       case MMI_HELLO:
         return [isSingle && this.#isHeard(request, host) ? OK : BAD_REQUEST];
       case MMI_CANCEL:

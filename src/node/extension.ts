@@ -2,7 +2,7 @@
  * An extension of a node (`src/extensions/`), and all that the node knows of it. `extensions/list.ts` has
  * all of them. The order of that list is the order in which they are attached, and its reverse the order in
  * which they are closed, also after a start that failed half-way. Its code but for its table of lines is
- * loaded only where the configuration asks for it (`config/asked.ts`).
+ * loaded only where the configuration enables it (`config/enabled.ts`).
  */
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop, Companion } from '../broker/io/loop.js';
@@ -15,7 +15,7 @@ import type { Lines, NamedEvent } from '../admin/log/log-line.js';
 import type { Refusals } from '../admin/log/refusals.js';
 import type { EventSink } from '../admin/log/tee.js';
 import type { MetricsPart } from '../admin/metrics/metrics.js';
-import type { ExtensionName } from '../config/asked.js';
+import type { ExtensionName } from '../config/enabled.js';
 import type { Config, TransportName } from '../config/config.js';
 import type { Finding } from '../core/finding.js';
 import type { Holdings } from '../core/holdings.js';

@@ -40,10 +40,10 @@ export class NodeHealth implements TitanicEvents {
     } else if (event.name === 'store.lost') {
       const text = `durable requests are refused (500): the store cannot be reached: ${event.text}`;
       this.#storeAway = { code: 'store_lost', text };
-    } else if (event.name === 'fleet.lease_lost') {
+    } else if (event.name === 'store.session_lost') {
       const text = `durable requests are refused (500): this broker has no session with the store: ${event.text}`;
       this.#noSession = { code: 'store_no_session', text };
-    } else if (event.name === 'fleet.lease_taken') {
+    } else if (event.name === 'store.session_taken') {
       this.#noSession = null;
     } else if (event.name === 'store.returned') {
       this.#storeAway = null;

@@ -1,14 +1,17 @@
-/** The internal clients of one broker: Titanic, which stores requests, and the fleet. */
+/**
+ * The internal clients of one broker: Titanic, which stores requests, and the interconnect, which brings
+ * requests of other brokers.
+ */
 import type { DispatchedWorker, InternalClient } from '../broker/ports.js';
 import type { Frames } from '../core/frames.js';
 import type { Failure } from '../wire/failure.js';
 
-/** Requests of the fleet have references below 0, those of Titanic do not. */
+/** Calls go to the client that a reference names: below 0 the interconnect, otherwise Titanic. */
 export class InternalClients implements InternalClient {
   /** `null`: nothing is stored. */
   titanic: InternalClient | null = null;
-  /** `null`: there is no fleet. */
-  fleet: InternalClient | null = null;
+  /** `null`: no requests of other brokers come here. */
+  interconnect: InternalClient | null = null;
 
   roomAt(service: Buffer): void {
     this.titanic?.roomAt(service);
@@ -35,6 +38,6 @@ export class InternalClients implements InternalClient {
   }
 
   #of(reference: number): InternalClient | null {
-    return reference < 0 ? this.fleet : this.titanic;
+    return reference < 0 ? this.interconnect : this.titanic;
   }
 }

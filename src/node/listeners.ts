@@ -31,8 +31,11 @@ export async function openListeners(order: ListenersOrder): Promise<OpenedRouter
   }));
   const { transport, endpoints } = await listenFor('broker.listen', () =>
     openSeveral([...parts, ...others], {
-      ...{ limits: routerLimits(config, keys), peers: new PeerNumbers() },
-      ...{ holdings, events, opening },
+      limits: routerLimits(config, keys),
+      peers: new PeerNumbers(),
+      holdings,
+      events,
+      opening,
     }),
   );
   // The listener within this process has no endpoint.

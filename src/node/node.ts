@@ -19,7 +19,7 @@ import { tee, type EventSink } from '../admin/log/tee.js';
 import { Throttle } from '../admin/log/throttle.js';
 import type { OperatorPort, Ports } from '../admin/ports.js';
 import type { PairEvent } from '../bstar/events.js';
-import { askedExtensions } from '../config/asked.js';
+import { enabledExtensions } from '../config/enabled.js';
 import { hasPrograms } from '../config/http-access.js';
 import type { Config, ListenerConfig } from '../config/config.js';
 import { withLiveKeys } from '../config/diff.js';
@@ -32,7 +32,7 @@ import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
 import type { TitanicEvent } from '../titanic/machine/events.js';
-import type { BrokerStatus, EndpointStatus } from '../wire/mmi.js';
+import type { BrokersStatus, BrokerStatus, EndpointStatus } from '../wire/mmi.js';
 import type { ListenerOptions, Transport } from '../zmtp/port.js';
 import { Authorising } from './authorising.js';
 import type { Attached, Extension, Host } from './extension.js';
@@ -155,7 +155,7 @@ export class Node implements Host {
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
     this.holdings = new Holdings(config.limits.memoryBytes);
     this.innerListener = config.broker.listen.length;
-    this.#inner = askedFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
+    this.#inner = enabledFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
     this.#authorising = this.#newAuthorising();
     this.broker = this.#newBroker();
     this.mmi = new Mmi((now) => this.#status(now));
@@ -258,7 +258,7 @@ export class Node implements Host {
   async start(): Promise<void> {
     const { config } = this;
     const { extensions, log } = this.#order;
-    const asked = askedFrom(extensions, config);
+    const enabled = enabledFrom(extensions, config);
     // Before anything slow, so that HTTP can report that the node is starting.
     if (config.http.listen !== 'off') {
       // HTTP and the metrics code are loaded only if they are configured.
@@ -278,9 +278,9 @@ export class Node implements Host {
       this.#renewTokens = (next) => renewTokens(http, next, this.dataDir, log);
       this.#closing.push(() => http.close());
     }
-    for (const each of asked) if (each.isFirst === true) await this.#attach(each);
-    if (config.titanic.enabled) await this.#startStored(asked);
-    for (const each of asked) if (each.isFirst !== true) await this.#attach(each);
+    for (const each of enabled) if (each.isFirst === true) await this.#attach(each);
+    if (config.titanic.enabled) await this.#startStored(enabled);
+    for (const each of enabled) if (each.isFirst !== true) await this.#attach(each);
     await this.#startTurns();
     for (const each of this.#attached) await each.open?.();
     // Waiting clients connect as soon as the first listener is open.
@@ -292,15 +292,21 @@ export class Node implements Host {
     this.#tellReady();
   }
 
-  async #startStored(asked: readonly Extension[]): Promise<void> {
+  async #startStored(enabled: readonly Extension[]): Promise<void> {
     const { config, broker, loop, clients, events, refusals } = this;
     const { isNewStore, fatal, loaded } = this.#order;
     const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
-    const engine = asked.find(({ openStore }) => openStore !== undefined);
+    const engine = enabled.find(({ openStore }) => openStore !== undefined);
     const openStore = engine?.openStore ?? (await import('./stored.js')).startStoredRequests;
     const stored = await openStore({
-      ...{ config, dataDir: this.dataDir, isNewStore, configFile: loaded.file },
-      ...{ broker, loop, clients, fatal },
+      config,
+      dataDir: this.dataDir,
+      isNewStore,
+      configFile: loaded.file,
+      broker,
+      loop,
+      clients,
+      fatal,
       events: tee<TitanicEvent>(this.#health, new StoreCauses(tee<TitanicEvent>(events, refusals))),
       pairEvents: isReplicated ? this.#pairEvents() : null,
     });
@@ -309,11 +315,11 @@ export class Node implements Host {
     this.#metrics.titanic = stored.titanic.figures;
     const { database } = stored;
     if (database !== null) {
-      const status = (now: number): ReturnType<NonNullable<Mmi['fleet']>['status']> => ({
+      const status = (now: number): BrokersStatus => ({
         ...NO_NATS,
         store: database.toClients(now),
       });
-      this.mmi.fleet = { interconnect: null, status };
+      this.mmi.others = { interconnect: null, status };
     }
   }
 
@@ -347,9 +353,19 @@ export class Node implements Host {
     }
     const { startPair } = await import('./pair-start.js');
     const pair = await startPair({
-      ...{ config, dataDir, broker, loop, keys, stored, served, others },
-      ...{ sink: this.#sink, view: this.#view, events: this.#pairEvents() },
-      ...{ log: this.#log, fatal: this.#order.fatal },
+      config,
+      dataDir,
+      broker,
+      loop,
+      keys,
+      stored,
+      served,
+      others,
+      sink: this.#sink,
+      view: this.#view,
+      events: this.#pairEvents(),
+      log: this.#log,
+      fatal: this.#order.fatal,
     });
     this.#pair = pair;
     this.#closing.push(() => pair.close());
@@ -358,7 +374,10 @@ export class Node implements Host {
   async #listen(): Promise<void> {
     const { config, keys, holdings, loop } = this;
     const opened = await openListeners({
-      ...{ config, keys, holdings, events: loop },
+      config,
+      keys,
+      holdings,
+      events: loop,
       transports: this.#attached.flatMap((each) => each.transport ?? []),
       others: [
         ...this.#attached.flatMap(({ inner }) =>
@@ -421,7 +440,8 @@ export class Node implements Host {
         this.broker,
         this.#health,
         (now) => ({
-          ...{ ...this.#status(now), endpoints: this.#listening },
+          ...this.#status(now),
+          endpoints: this.#listening,
           store: this.#stored?.database?.toOperators() ?? null,
         }),
         () => this.#metrics.titanic?.owners ?? [],
@@ -541,17 +561,17 @@ function innerAt(index: number): ListenerOptions {
 }
 
 /**
- * The extensions that a configuration asks for.
+ * The extensions of this program that a configuration enables.
  * @throws ERR_CONFIG_INVALID if this program has not all of them
  */
-function askedFrom(extensions: readonly Extension[], config: Config): readonly Extension[] {
-  const asked = askedExtensions(config);
-  for (const [name, key] of asked) {
+function enabledFrom(extensions: readonly Extension[], config: Config): readonly Extension[] {
+  const enabled = enabledExtensions(config);
+  for (const [name, key] of enabled) {
     if (extensions.some((each) => each.name === name)) continue;
     const text = `${key}: this program was built without the extension ${name}`;
     throw new MajordomoError('ERR_CONFIG_INVALID', text);
   }
-  return extensions.filter(({ name }) => asked.has(name));
+  return extensions.filter(({ name }) => enabled.has(name));
 }
 
 /** The lines of all events that a node with these extensions may have. */

@@ -77,7 +77,10 @@ export async function serve(
   });
   try {
     node = await startNode({
-      ...{ loaded, extensions, isNewStore, log },
+      loaded,
+      extensions,
+      isNewStore,
+      log,
       fatal: (error) => {
         // Nothing more may be acknowledged, so the process ends at once.
         process.exit(failed(error));

@@ -63,7 +63,7 @@ export function brokerStatus(
     version: packageVersion(),
     uptimeMs: Math.round(uptimeMs),
     node: config.node.name,
-    role: isOfFleet(config) ? 'fleet' : config.bstar.role,
+    role: isOneOfSeveral(config) ? 'fleet' : config.bstar.role,
     state,
     epoch,
     limits: numbersOf(config.limits),
@@ -72,8 +72,8 @@ export function brokerStatus(
   };
 }
 
-/** Whether other brokers may carry its requests, or share its store. */
-function isOfFleet({ fleet, titanic }: Config): boolean {
+/** Whether other brokers may carry this one's requests, or share its store. */
+function isOneOfSeveral({ fleet, titanic }: Config): boolean {
   return fleet.nats.length > 0 || (titanic.enabled && isPostgres(titanic.store));
 }
 

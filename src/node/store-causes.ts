@@ -29,13 +29,13 @@ export class StoreCauses implements TitanicEvents {
       case 'store.returned':
         this.#isLost = false;
         return true;
-      case 'fleet.lease_lost': {
+      case 'store.session_lost': {
         this.#hasSession = false;
         const isNews = !this.#isLost && !this.#isSessionReported;
         this.#isSessionReported ||= isNews;
         return isNews;
       }
-      case 'fleet.lease_taken': {
+      case 'store.session_taken': {
         this.#hasSession = true;
         const isNews = this.#isSessionReported;
         this.#isSessionReported = false;

@@ -24,7 +24,7 @@ import type { TitanicClaims } from '../titanic/machine/context.js';
 import type { Replica } from '../titanic/machine/replica.js';
 import type { TitanicCounters } from '../titanic/machine/counters.js';
 import { Titanic } from '../titanic/machine/titanic.js';
-import type { DatabaseStatus, FleetStore } from '../wire/mmi.js';
+import type { DatabaseStatus, SharedStoreStatus } from '../wire/mmi.js';
 import { awake, operatorApiOf } from './operator-api.js';
 import type { InternalClients } from './internal-clients.js';
 import { StoreReports } from './store-reports.js';
@@ -33,7 +33,7 @@ import { SYSTEM_TIME, type Time } from './turns.js';
 /** What is shown of a database. */
 export interface DatabaseView {
   /** Shows the store for `mmi.fleet`. @param now monotonic milliseconds */
-  toClients(now: number): FleetStore;
+  toClients(now: number): SharedStoreStatus;
   toOperators(): DatabaseStatus;
 }
 

@@ -28,7 +28,7 @@ export const UNTIL = 25;
 export const NOW = 26;
 export const MOST = 27;
 export const BY = 28;
-/** The claim of a broker of a fleet under which a step is made, and whether it goes on. */
+/** The claim, of a broker that shares the store, under which a step is made; `KEEPS`: it goes on after that. */
 export const CLAIM = 32;
 export const KEEPS = 33;
 /** In a close: a pending request stays if a broker has claimed it. */

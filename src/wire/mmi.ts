@@ -206,27 +206,27 @@ export interface BrokerStatus {
 export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl' | 'events' | 'map'>;
 
 /** The JSON of `mmi.fleet`. */
-export interface FleetStatus {
+export interface BrokersStatus {
   /** `fleet.name`; `null`: `fleet.nats` is off. */
   readonly fleet: string | null;
   /** Whether this broker is connected to NATS; `null`: `fleet.nats` is off. */
   readonly connected: boolean | null;
-  /** Brokers of the fleet, the asked one first; empty if `fleet.nats` is off. */
-  readonly brokers: readonly FleetBroker[];
+  /** Brokers that are connected by NATS, the asked one first; empty if `fleet.nats` is off. */
+  readonly brokers: readonly BrokerSeen[];
   /**
    * Requests since the start of the asked broker: sent to others, taken from others, and come back from
    * others without an answer. `null`: `fleet.nats` is off.
    */
   readonly bridged: { readonly out: number; readonly in: number; readonly returned: number } | null;
   /** The database of durable requests; `null`: they are kept in a file, or not at all. */
-  readonly store: FleetStore | null;
+  readonly store: SharedStoreStatus | null;
 }
 
 /**
- * The database that brokers of a fleet share, as the asked one sees it. Where it is and what it is
- * called is for operators: `NodeStatus` has it.
+ * The database that several brokers share, as the asked one sees it. Where that is and what it is called is
+ * for operators: `NodeStatus` has it.
  */
-export interface FleetStore {
+export interface SharedStoreStatus {
   /** Whether it can be reached. */
   readonly up: boolean;
   /** `fleet.leaseMs`. */
@@ -250,9 +250,9 @@ export interface StoreSessionFacts {
   readonly overdue: boolean;
 }
 
-/** A broker of the fleet, as the asked one knows it. */
-export interface FleetBroker {
-  /** New at each start of it: 16 hexadecimal digits. */
+/** What the asked broker knows of itself, or of another one that it has heard. */
+export interface BrokerSeen {
+  /** 16 hexadecimal digits, others at each start. */
   readonly id: string;
   readonly node: string;
   readonly version: string;

@@ -85,27 +85,37 @@ type TypeOf<Value> = Value extends number
 
 export const JOB_OPTIONS = {
   priority: {
-    ...{ type: 'whole', min: -PRIORITY_MAX, max: PRIORITY_MAX },
+    type: 'whole',
+    min: -PRIORITY_MAX,
+    max: PRIORITY_MAX,
     about: 'higher ones are delivered first',
     usual: '0',
   },
   delayMs: {
-    ...{ type: 'whole', min: 0, max: DURATION_MS_MAX },
+    type: 'whole',
+    min: 0,
+    max: DURATION_MS_MAX,
     about: 'how long it is not delivered',
     usual: '0',
   },
   ttlMs: {
-    ...{ type: 'whole', min: 1, max: DURATION_MS_MAX },
+    type: 'whole',
+    min: 1,
+    max: DURATION_MS_MAX,
     about: 'how long it may go without a reply, from the time at which it may first run',
     usual: '`titanic.requestTtlMs`',
   },
   maxAttempts: {
-    ...{ type: 'whole', min: 1, max: 1000 },
+    type: 'whole',
+    min: 1,
+    max: 1000,
     about: 'attempts after which it is dead',
     usual: '`titanic.maxAttempts`',
   },
   backoff: {
-    ...{ type: 'pauses', min: 1, max: 86_400_000 },
+    type: 'pauses',
+    min: 1,
+    max: 86_400_000,
     about: 'pause after the first failed attempt, doubled after each, and the longest',
     usual: '`titanic.retryBaseMs`, `titanic.retryMaxMs`',
     kept: 31,
@@ -119,7 +129,9 @@ export const JOB_OPTIONS = {
     usual: 'false',
   },
   webhook: {
-    ...{ type: 'url', min: 1, max: 2048 },
+    type: 'url',
+    min: 1,
+    max: 2048,
     about: 'a URL that is told of its end, if the broker allows its host',
     usual: 'none',
   },

@@ -134,7 +134,7 @@ describeWithPostgres('brokers that share a database', () => {
     await a.kill();
     serve(b, 'slow', (text) => `${text} at b`);
     expect((await client.job(job.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('x at b');
-    expect((await b.waitFor('fleet.lease_ended'))['node']).toBe('a');
+    expect((await b.waitFor('store.session_ended'))['node']).toBe('a');
   });
 
   it('a broker that was stopped for longer than its lease: another serves, its late reply changes nothing', async () => {
@@ -160,7 +160,7 @@ describeWithPostgres('brokers that share a database', () => {
     a.signal('SIGCONT');
     // A connection that was late, too, is told instead of the session that ended meanwhile.
     await a.until(
-      () => ['fleet.lease_lost', 'store.lost'].some((event) => a.logged(event).length > 0),
+      () => ['store.session_lost', 'store.lost'].some((event) => a.logged(event).length > 0),
       'it tells that its session has ended',
     );
     const client = clientOf(a);

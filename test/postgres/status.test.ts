@@ -85,9 +85,12 @@ describeWithPostgres('an outage of the database that outlasts the lease', () => 
     const events = ['store.lost', 'store.returned', 'store.failed', 'store.healed'];
     expect(events.map(count)).toEqual([1, 1, 0, 0]);
     // A session that begins later than the database returns is told of then.
-    await daemon.until(() => count('fleet.lease_taken') === count('fleet.lease_lost'), 'a session');
+    await daemon.until(
+      () => count('store.session_taken') === count('store.session_lost'),
+      'a session',
+    );
     const returned = String(daemon.logged('store.returned')[0]?.['time']);
-    for (const { time } of daemon.logged('fleet.lease_lost')) {
+    for (const { time } of daemon.logged('store.session_lost')) {
       expect(String(time) >= returned).toBe(true);
     }
   });

@@ -182,7 +182,7 @@ describeWithPostgres('while the broker runs', () => {
     const sets = [`titanic.store=${server.url(name, 'poor')}`, 'http.listen=127.0.0.1:0'];
     const daemon = await startDaemon({ sets: [...sets, 'fleet.leaseMs=3000'] });
     await server.sql('REVOKE UPDATE ON majordomo.broker FROM poor', name);
-    const { text, msg } = await daemon.waitFor('fleet.lease_lost');
+    const { text, msg } = await daemon.waitFor('store.session_lost');
     const grant =
       'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA majordomo TO "poor"';
     const words = `it was not renewed: permission denied for table broker (42501): ${grant}`;
@@ -192,7 +192,7 @@ describeWithPostgres('while the broker runs', () => {
       { code: 'store_no_session', text: expect.stringContaining(`with the store: ${words}`) },
     ]);
     await server.sql(grant, name);
-    await daemon.waitFor('fleet.lease_taken');
+    await daemon.waitFor('store.session_taken');
     expect((await ask(clientOf(daemon), 'titanic.request', 'upper', 'x'))[0]).toBe('200');
   });
 

@@ -84,7 +84,7 @@ describeWithPostgres('brokers of two versions', () => {
       for (const broker of brokers) {
         expect(await load.wrongAt(broker)).toEqual([]);
         expect(dropped(broker)).toEqual([]);
-        expect(broker.logged('fleet.lease_lost')).toEqual([]);
+        expect(broker.logged('store.session_lost')).toEqual([]);
       }
     },
     LONG_TEST_MS,

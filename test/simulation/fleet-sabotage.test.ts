@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RemoteWorkers } from '../../src/broker/inputs/remote-workers.js';
 import { PackNumbers } from '../../src/extensions/fleet/machine/pack-numbers.js';
-import { Holder, Origin } from '../../src/extensions/fleet/machine/origin.js';
+import { Holder, OutgoingRequests } from '../../src/extensions/fleet/machine/outgoing-requests.js';
 import { firstFailure } from './actors/first-failure.js';
 import { Tally } from './actors/tally.js';
 import { runFleetSeed } from './fleet/seeds.js';
@@ -53,7 +53,7 @@ describe('the simulation of a fleet finds', () => {
 
   it('origins that do not miss what no list names (D85)', () => {
     breaks(
-      Origin.prototype,
+      OutgoingRequests.prototype,
       'listed',
       () =>
         function (peer, _tokens, _remote, now) {
@@ -64,7 +64,7 @@ describe('the simulation of a fleet finds', () => {
   });
 
   it('origins that do not notice a silent holder (D85)', () => {
-    breaks(Origin.prototype, 'isSilent', () => () => false);
+    breaks(OutgoingRequests.prototype, 'isSilent', () => () => false);
     expect(found()).toMatch(/waits for ever|left at|out at others/);
   });
 

@@ -114,7 +114,7 @@ class WorkerCore:
         self._running: set[Task] = set()  # of this registration
         self._late: list[list[bytes]] = []  # answers of ended registrations, for the next connection
         self._is_less = False  # it would ask for more: the broker's answer came after READY
-        self._is_anew = False  # it asks between two registrations, and the next tick sets for how long
+        self._is_reregistering = False  # it asks between two registrations, and the next tick sets for how long
         self._credit: Optional[int] = None
         self._facts = _NOTHING
         self.is_confirmed = False
@@ -134,8 +134,8 @@ class WorkerCore:
                 self._beat(now)
         elif now < self._until:
             return
-        elif self._is_anew and self.state == "asking":
-            self._is_anew = False
+        elif self._is_reregistering and self.state == "asking":
+            self._is_reregistering = False
             self._until = now + PATIENCE
         elif self.state == "away":
             self.state = "dialling"
@@ -150,7 +150,7 @@ class WorkerCore:
 
     def up(self, now: float) -> None:
         self.state = "asking"
-        self._is_anew = False
+        self._is_reregistering = False
         self._facts = _NOTHING
         self._until = now + PATIENCE
         late, self._late = self._late, []
@@ -248,16 +248,16 @@ class WorkerCore:
     def _ended(self, task: Task) -> None:
         self._running.discard(task)
         if self._is_less and not self._running:
-            self._register_anew()
+            self._reregister()
 
-    def _register_anew(self) -> None:
+    def _reregister(self) -> None:
         self._is_less = False
         # The broker takes no second READY. It may have sent a request meanwhile, which it takes back: it answers
         # in order, so what comes after its answer is of the next registration.
         self._send(wire.DISCONNECT[self._settings.version])
         self.state = "asking"
         self.is_confirmed = False
-        self._is_anew = True
+        self._is_reregistering = True
         self._until = 0.0
         self._ask(_BEFORE)
 
@@ -290,7 +290,7 @@ class WorkerCore:
             self._facts = wire.parse_facts(answer.body)
             self._is_less = self._ready_options()[0] is not None
             if self._is_less and not self._running:
-                self._register_anew()
+                self._reregister()
         elif answer.correlation == _AFTER and self.state == "registered":
             self._confirm()
         return True

@@ -258,7 +258,7 @@ export const ClientLoad = object(
       ),
     name: orNull(
       text(),
-      'Name of the key or of the token, or the address: of IPv6 its /64, `ipc` for local sockets. Null for `anonymous`.',
+      'Name of the key or of the token, or the address: of IPv6 its /64, `ipc` for local sockets, `other brokers` for those of a fleet. Null for `anonymous`.',
     ),
     connections: count(),
     workers: count('Workers among the connections.'),

@@ -283,8 +283,11 @@ function scheduleOf(
 ): Schedule {
   const isStranger = caller === 'anyone';
   return {
-    ...{ uuid: shownUuid(uuid, caller), name: isStranger ? null : name },
-    ...{ service: escapeName(service), cron, timeZone },
+    uuid: shownUuid(uuid, caller),
+    name: isStranger ? null : name,
+    service: escapeName(service),
+    cron,
+    timeZone,
     owner: isStranger ? null : keyNameOf(owner),
     next: timeOf(due),
     paused: isPaused,

@@ -76,9 +76,17 @@ function filterOf(given: Filters, caller: Caller): RequestFilter {
     throw wrongParameter('serviceMatch', 'needs service');
   }
   return {
-    ...{ service, serviceMatch: serviceMatch ?? 'exact', kind },
-    ...{ uuid, reason, pattern, code, header },
-    ...{ acceptedAfter, diedAfter, diedBefore },
+    service,
+    serviceMatch: serviceMatch ?? 'exact',
+    kind,
+    uuid,
+    reason,
+    pattern,
+    code,
+    header,
+    acceptedAfter,
+    diedAfter,
+    diedBefore,
     acceptedBefore: olderThanMs === null ? acceptedBefore : { agoMs: olderThanMs },
   };
 }

@@ -24,12 +24,12 @@ import { type Admits, Guard, type Known, TOKEN_GONE, wrongToken } from '../http/
 import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
+import { ambiguityOf } from './ambiguity.js';
 import { discardBody, hasBody, linger, readBody } from './body.js';
-import { doubtOf } from './doubt.js';
+import { ConnectionSlots, type ProgramSlots } from './connection-slots.js';
 import { FedSocket, Feeds } from './feed.js';
 import { addressOf, incomingOf } from './incoming.js';
 import { listen, type ListenAddress } from './listening.js';
-import { Places, type ProgramPlaces } from './places.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
 import { fingerprintOf, readTls, type TlsFiles } from './tls.js';
@@ -83,7 +83,7 @@ export interface HttpServerOptions {
   /** Open connections. */
   readonly connectionsMax: number;
   /** Open connections of programs, which have a place of their own; `null`: there are none. */
-  readonly programs: ProgramPlaces | null;
+  readonly programs: ProgramSlots | null;
   readonly routes: readonly Route[];
   /** Where the memory counts that connections take. */
   readonly holdings: Holdings;
@@ -148,7 +148,7 @@ class Shell {
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
   readonly #acted: (event: AdminEvent) => void;
-  readonly #places: Places;
+  readonly #slots: ConnectionSlots;
   readonly #feeds = new Feeds();
   readonly #holdings: Holdings;
   readonly #identityOf: HttpServerOptions['identityOf'];
@@ -165,7 +165,7 @@ class Shell {
     this.#front = front;
     this.#failed = failed;
     this.#acted = acted;
-    this.#places = new Places(connectionsMax, programs);
+    this.#slots = new ConnectionSlots(connectionsMax, programs);
     // Accepting fails while the process has no free descriptors, and resumes by itself.
     server.on('error', () => undefined);
     // Node's own listener gets the connection as we feed it (see `feed.ts`).
@@ -173,7 +173,7 @@ class Shell {
     const [serve] = server.listeners(ready);
     server.removeAllListeners(ready);
     server.on('connection', (socket: Socket) => {
-      this.#places.admit(socket);
+      this.#slots.admit(socket);
     });
     server.on(ready, (socket: Socket) => {
       present(serve, 'node:http listens for connections').call(server, this.#fed(socket));
@@ -230,12 +230,12 @@ class Shell {
     const fed = fedOf(request);
     const socket = fed.raw;
     response.once('close', () => {
-      this.#places.moved(socket, 'waiting');
+      this.#slots.moved(socket, 'waiting');
       this.#ofSecrets.delete(response);
     });
     fed.enter(request, response, () => {
       const isWhole = (): void => {
-        this.#places.moved(socket, 'answered');
+        this.#slots.moved(socket, 'answered');
       };
       if (hasBody(request)) request.once('end', isWhole);
       else isWhole();
@@ -255,9 +255,9 @@ class Shell {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url: target = '', headers, httpVersion } = request;
-    const doubt = doubtOf(request);
-    if (doubt !== null) {
-      send(response, failure('ERR_HTTP_REQUEST', doubt), true);
+    const ambiguity = ambiguityOf(request);
+    if (ambiguity !== null) {
+      send(response, failure('ERR_HTTP_REQUEST', ambiguity), true);
       return;
     }
     if (request.rawHeaders.length > 2 * HEADER_FIELDS_MAX) {
@@ -267,7 +267,11 @@ class Shell {
     }
     const { host, authorization } = headers;
     const reception = this.#front.receive({
-      ...{ method, target, httpVersion, host, authorization },
+      method,
+      target,
+      httpVersion,
+      host,
+      authorization,
       address: addressOf(request),
       values: (header) => request.headersDistinct[header] ?? [],
     });
@@ -292,7 +296,7 @@ class Shell {
     request.socket.setTimeout(IDLE_TIMEOUT_MS);
     if (mayChange && !('changesNothing' in answer)) this.#tell(admitted, request, answer);
     if ('open' in answer) {
-      this.#places.moved(fedOf(request).raw, 'streaming');
+      this.#slots.moved(fedOf(request).raw, 'streaming');
       this.#streams.start(response, answer, monotonicMs);
     } else {
       this.#conclude(response, answer);
@@ -315,7 +319,7 @@ class Shell {
 
   /** A program sends a request. @returns why it is not handled */
   #enter(fed: FedSocket, token: string): Answer | null {
-    const refused = this.#places.enter(fed.raw, token);
+    const refused = this.#slots.enter(fed.raw, token);
     if (refused === null) fed.become(this.#identityOf(undefined, token));
     return refused;
   }
@@ -327,7 +331,8 @@ class Shell {
   ): void {
     const uuid = uuidBytes(parts['uuid'] ?? '');
     const what = {
-      ...{ who: actorName(actor), token: actor.token ?? '' },
+      who: actorName(actor),
+      token: actor.token ?? '',
       act: `${route.method} ${route.path}`,
       uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
       address: addressOf(request),

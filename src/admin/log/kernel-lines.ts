@@ -146,15 +146,15 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     subject: 'store.log_held',
   }),
   'store.switched': ({ name, text }) => of('warn', name, `the store has failed over: ${text}`),
-  'fleet.lease_lost': ({ name, text: why }) => {
+  'store.session_lost': ({ name, text: why }) => {
     const text = `this broker has no session with the store, so it stores nothing: ${why}`;
-    return { ...of('error', name, text), subject: 'fleet.lease_lost' };
+    return { ...of('error', name, text), subject: 'store.session_lost' };
   },
-  'fleet.lease_taken': ({ name }) => ({
+  'store.session_taken': ({ name }) => ({
     ...of('warn', name, 'this broker has a session with the store again'),
-    subject: 'fleet.lease_lost',
+    subject: 'store.session_lost',
   }),
-  'fleet.lease_ended': ({ name, node, session }) => {
+  'store.session_ended': ({ name, node, session }) => {
     const text = `the broker ${node} did not renew its session ${session} with the store: what it had claimed is free`;
     return of('warn', name, text);
   },

@@ -135,7 +135,12 @@ export class ClientRequests {
     peer.asker ??= new PeerAsker(peer, output);
     const name = frames.view(service);
     const request: InternalRequest = {
-      ...{ id, service: name, frames, headers, body, asker: peer.asker },
+      id,
+      service: name,
+      frames,
+      headers,
+      body,
+      asker: peer.asker,
     };
     internal.request(request, this.#host, now);
   }

@@ -24,8 +24,8 @@ import type { WorkerInputs } from './worker-inputs.js';
 /** The highest number of a peer without a connection: below the numbers that transports give. */
 const FIRST_PEER = -2;
 const NO_LISTENER = -1;
-/** The identity of all holders of other brokers, and their address. */
-const FLEET = 'fleet';
+/** The identity and address of all holders; operators read it. */
+const OTHER_BROKERS = 'other brokers';
 
 const FACTS: WorkerFacts = {
   dialect: 2,
@@ -125,12 +125,12 @@ export class RemoteWorkers implements RemoteWorkersApi {
 
   #peer(number: number): Peer {
     const grants = new Grants(EVERYTHING, null);
-    return new Peer(FIRST_PEER - number, NO_LISTENER, null, this.#named(), FLEET, grants);
+    return new Peer(FIRST_PEER - number, NO_LISTENER, null, this.#named(), OTHER_BROKERS, grants);
   }
 
   #named(): Identity {
-    this.#identity ??= this.#state.identities.join(FLEET, null, null);
-    return present(this.#identity, 'the identity of the fleet');
+    this.#identity ??= this.#state.identities.join(OTHER_BROKERS, null, null);
+    return present(this.#identity, 'the identity of other brokers');
   }
 }
 

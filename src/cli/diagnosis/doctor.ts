@@ -7,7 +7,7 @@ import type { Loaded } from '../../config/io/load.js';
 import { problemLine } from '../../config/problem.js';
 import { messageOf } from '../../core/errors.js';
 import { EXIT } from '../../core/exit.js';
-import { askedExtensions } from '../../config/asked.js';
+import { enabledExtensions } from '../../config/enabled.js';
 import type { Extension } from '../../node/extension.js';
 import { addAdminOptions, adminClient, type AdminOptions } from '../connection/admin.js';
 import { dataDirectory, freeSpace, isInUse, store } from './checkup/data-directory.js';
@@ -69,7 +69,7 @@ export function define(command: Command, done: Done, program: Program): void {
 
 async function examine(options: DoctorOptions, program: Program): Promise<readonly Finding[]> {
   const { loaded, findings } = configuration(options);
-  const usesLibzmq = loaded !== null && askedExtensions(loaded.config).has('libzmq');
+  const usesLibzmq = loaded !== null && enabledExtensions(loaded.config).has('libzmq');
   return [
     nodeVersion(),
     await zeromq(usesLibzmq),
@@ -91,10 +91,10 @@ async function ofConfiguration(
   extensions: readonly Extension[],
 ): Promise<readonly Finding[]> {
   const { config } = loaded;
-  const asked = askedFrom(loaded, extensions);
+  const enabled = enabledFrom(loaded, extensions);
   // A store in a database is asked in the place of the file.
-  const [ofStore = null] = asked.filter(({ openStore }) => openStore !== undefined);
-  const ports = asked.reduce((sum, each) => sum + (each.ports ?? 0), config.broker.listen.length);
+  const [ofStore = null] = enabled.filter(({ openStore }) => openStore !== undefined);
+  const ports = enabled.reduce((sum, each) => sum + (each.ports ?? 0), config.broker.listen.length);
   const directory = config.node.dataDir;
   const found = await listeners(config, await isInUse(directory));
   return [
@@ -107,7 +107,7 @@ async function ofConfiguration(
     ...curveKeys(config),
     ...(await ofExtensions(
       loaded,
-      asked.filter((each) => each !== ofStore),
+      enabled.filter((each) => each !== ofStore),
       found.served,
     )),
     ...(await exposed(loaded)),
@@ -116,9 +116,9 @@ async function ofConfiguration(
   ];
 }
 
-/** The extensions that this configuration asks for. */
-function askedFrom({ config }: Loaded, extensions: readonly Extension[]): readonly Extension[] {
-  const names = askedExtensions(config);
+/** The extensions that this configuration enables. */
+function enabledFrom({ config }: Loaded, extensions: readonly Extension[]): readonly Extension[] {
+  const names = enabledExtensions(config);
   return extensions.filter(({ name }) => names.has(name));
 }
 

@@ -97,7 +97,13 @@ export function filterOf(options: FilterOptions): Readonly<Record<string, string
   const { service, state, kind, reason, pattern, code, header, uuid } = options;
   return given({
     ...service,
-    ...{ state, kind, reason, pattern, code, header, uuid },
+    state,
+    kind,
+    reason,
+    pattern,
+    code,
+    header,
+    uuid,
     acceptedAfter: options.since,
     acceptedBefore: options.olderThan,
     diedAfter: options.diedSince,

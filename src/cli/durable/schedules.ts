@@ -94,7 +94,8 @@ export function defineSchedules(command: Command, done: Done): void {
         const body = await bodyOf(args);
         const made = await asClient(options, (client) =>
           client.schedule(name, service, body, {
-            ...{ cron, ...jobOptionsIn(options) },
+            cron,
+            ...jobOptionsIn(options),
             ...given({ timeZone: options.timeZone }),
           }),
         );

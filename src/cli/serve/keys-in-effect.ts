@@ -48,7 +48,8 @@ export function keysInEffect(
     } catch (error) {
       if (codeOf(error) !== 'ERR_CONFIG_FILE') throw error;
       absent({
-        ...{ place: usedBy.join(', '), path: '' },
+        place: usedBy.join(', '),
+        path: '',
         message: `${messageOf(error)}; serve needs it`,
       });
       return [];

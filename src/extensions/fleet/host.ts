@@ -15,7 +15,7 @@ import type { NatsBus } from './io/nats.js';
 import type { FleetSink } from './machine/sink.js';
 import type { Attached, Host } from '../../node/extension.js';
 import { FLEET_ID_BYTES } from './machine/protocol.js';
-import type { FleetStatus } from '../../wire/mmi.js';
+import type { BrokersStatus } from '../../wire/mmi.js';
 import { natsOptionsOf } from './nats-options.js';
 
 /** How long the last packs may take to leave. */
@@ -52,7 +52,10 @@ export class FleetHost implements Attached {
       unsubscribe: (subject) => this.#bus?.unsubscribe(subject),
     };
     const options = {
-      ...{ id, fleet: name, node: config.node.name, version: packageVersion() },
+      id,
+      fleet: name,
+      node: config.node.name,
+      version: packageVersion(),
       keys: () => keys.digest.subarray(0, FLEET_ID_BYTES),
       digest: sha256,
       messageBytesMax: () => host.current.limits.messageBytes,
@@ -66,11 +69,11 @@ export class FleetHost implements Attached {
     broker.watchServices((service, isServed) => {
       this.machine.service(service, isServed);
     });
-    clients.fleet = this.machine.hosted;
+    clients.interconnect = this.machine.incoming;
     hints?.sendBy((content) => {
       this.machine.hint(content);
     });
-    mmi.fleet = {
+    mmi.others = {
       interconnect: this.machine,
       status: (now) => ({ ...this.#status(now), store: stored?.database?.toClients(now) ?? null }),
     };
@@ -169,17 +172,24 @@ export class FleetHost implements Attached {
   }
 
   /** For `mmi.fleet`, without the store. */
-  #status(now: number): Omit<FleetStatus, 'store'> {
+  #status(now: number): Omit<BrokersStatus, 'store'> {
     const { machine } = this;
     const brokers = machine.members(now).map((member) => ({
-      ...{ id: member.id, node: member.node, version: member.version, self: member.isSelf },
-      ...{ silentMs: member.silentMs, requestsOut: member.out, requestsHeld: member.held },
+      id: member.id,
+      node: member.node,
+      version: member.version,
+      self: member.isSelf,
+      silentMs: member.silentMs,
+      requestsOut: member.out,
+      requestsHeld: member.held,
       keysDiffer: member.keysDiffer,
     }));
     const { bridged, returned } = machine.counters;
     const sum = returned.busy + returned.returned + returned.lost;
     return {
-      ...{ fleet: this.#name, connected: machine.isUp, brokers },
+      fleet: this.#name,
+      connected: machine.isUp,
+      brokers,
       bridged: { ...bridged, returned: sum },
     };
   }

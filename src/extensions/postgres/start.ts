@@ -234,7 +234,7 @@ class Database {
       this.#sessions = report;
     },
     otherEnded: ({ node, session }) => {
-      this.#in.events.emit({ name: 'fleet.lease_ended', node, session });
+      this.#in.events.emit({ name: 'store.session_ended', node, session });
     },
     taken: () => {
       this.#hasSessionNow();
@@ -294,7 +294,7 @@ class Database {
 
   #hasSessionNow(): void {
     if (!this.#hasSession) {
-      this.#in.events.emit({ name: 'fleet.lease_taken' });
+      this.#in.events.emit({ name: 'store.session_taken' });
       this.#titanic?.regained();
     }
     this.#hasSession = true;
@@ -302,7 +302,7 @@ class Database {
 
   /** Told each time: after the store was away, it is told what lasts (`StoreCauses`). */
   #hasNoSession(text: string): void {
-    this.#in.events.emit({ name: 'fleet.lease_lost', text });
+    this.#in.events.emit({ name: 'store.session_lost', text });
     this.#hasSession = false;
   }
 

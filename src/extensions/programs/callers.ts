@@ -125,7 +125,8 @@ export class Callers implements Transport {
     const id = numbers.take();
     const identity = identityOf(address, key);
     const owner: CallOwner = {
-      ...{ events, schedule: this.#schedule },
+      events,
+      schedule: this.#schedule,
       unreadMax: () => this.#limits?.outputBytesMax ?? Infinity,
     };
     const call = new Call(id, { key, address }, holdings.use(identity), owner);
@@ -136,7 +137,9 @@ export class Callers implements Transport {
       listener: this.#listener,
       routingId: Buffer.from(key),
       ownRoutingId: false,
-      ...{ key, address, identity },
+      key,
+      address,
+      identity,
     });
     call.greet();
     if (call.isGreeted) return call;

@@ -13,8 +13,11 @@ export function programs(): Extension {
     name: 'programs',
     lines: PROGRAMS_LINES,
     inner: {
-      ...{ client: GlobSet.all, worker: GlobSet.none },
-      ...{ mmi: 'minimal', hasKeys: true, service: null },
+      client: GlobSet.all,
+      worker: GlobSet.none,
+      mmi: 'minimal',
+      hasKeys: true,
+      service: null,
     },
     routes: async (config) => {
       if (!hasPrograms(config)) return () => [];

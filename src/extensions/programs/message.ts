@@ -34,7 +34,8 @@ export function messageOf(frames: Frames): Message {
     return {
       kind: 'partial',
       isProgress: isOfProgress,
-      ...{ frames, body: isOfProgress ? body + 1 : body },
+      frames,
+      body: isOfProgress ? body + 1 : body,
     };
   }
   const service = frames.view(reply.service).toString('latin1');

@@ -60,8 +60,13 @@ export function bodyOf({ uuid, service, acceptedAt, endedAt, ...ended }: Ended):
     type: `request.${outcome}`,
     timestamp: end,
     data: {
-      ...{ uuid: uuidText(uuid), service: escapeName(service), outcome, code, reason },
-      ...{ acceptedAt: accepted, endedAt: end },
+      uuid: uuidText(uuid),
+      service: escapeName(service),
+      outcome,
+      code,
+      reason,
+      acceptedAt: accepted,
+      endedAt: end,
       location: outcome === 'replied' || outcome === 'dead' ? resultPath(uuidText(uuid)) : null,
     },
   });

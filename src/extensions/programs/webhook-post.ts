@@ -83,8 +83,11 @@ function messageTo(
 function secured(socket: Socket, host: string): Duplex {
   const servername = isIP(host) === 0 ? host : '';
   return connectTls({
-    ...{ socket: new LimitedStream(socket), host, servername },
-    ...{ ALPNProtocols: ['http/1.1'], ciphers: CIPHERS },
+    socket: new LimitedStream(socket),
+    host,
+    servername,
+    ALPNProtocols: ['http/1.1'],
+    ciphers: CIPHERS,
   });
 }
 

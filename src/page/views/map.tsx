@@ -93,10 +93,7 @@ function Entries({ wanted, match }: { wanted: string; match: string }): VNode {
   const key = wanted.replaceAll(/%(?![\da-f]{2})/gi, '%25');
   const { answer, error, pager } = usePages<MapEntry>(
     (page) =>
-      withQuery('/api/v1/map', {
-        ...page,
-        ...{ key, keyMatch: match, valueBytes: String(VALUE_BYTES) },
-      }),
+      withQuery('/api/v1/map', { ...page, key, keyMatch: match, valueBytes: String(VALUE_BYTES) }),
     ['in no particular order', 'Back', 'More'],
   );
   if (answer === null) return <p class="quiet">{error === null ? '' : messageOf(error)}</p>;

@@ -114,7 +114,8 @@ export function submitSettings(
   });
   options.end();
   const stored = {
-    ...{ key, ...(Object.fromEntries(chosen) as Omit<StoredOptions, 'key' | 'headers'>) },
+    key,
+    ...(Object.fromEntries(chosen) as Omit<StoredOptions, 'key' | 'headers'>),
     headers: headers === undefined || Object.keys(headers).length === 0 ? undefined : headers,
   };
   return { stored, request: { ...request, headers: undefined } };

@@ -107,7 +107,11 @@ function wrongModule(what: string): Error {
 function settingsOf(data: ShardData, stamp: HandlerModule['stamp']): ReaderSettings {
   const { endpoints, topics, maxDelayMs, onGap, bufferBytes, curve } = data;
   return {
-    ...{ endpoints, maxDelayMs, onGap, bufferBytes, signal: null },
+    endpoints,
+    maxDelayMs,
+    onGap,
+    bufferBytes,
+    signal: null,
     topics: topics.map((topic) => Buffer.from(topic)),
     stamp: stamp ?? data.stamp,
     curve:

@@ -73,7 +73,14 @@ export class ShardGroup {
     const { endpoints, maxDelayMs, stamp, onGap, bufferBytes, curve } = this.#reader;
     const { handler } = this.#settings;
     const data: ShardData = {
-      ...{ shard, handler, endpoints, topics, maxDelayMs, onGap, bufferBytes, curve },
+      shard,
+      handler,
+      endpoints,
+      topics,
+      maxDelayMs,
+      onGap,
+      bufferBytes,
+      curve,
       stamp: stamp === false ? false : null,
     };
     const thread = new Worker(threadFile(), { workerData: data, name: `shard ${shard}` });

@@ -174,7 +174,8 @@ export class WorkerConnection {
       lost: (reason, wasConfirmed, stoodStillMs) => {
         if (wasConfirmed) this.#confirmed--;
         // One that gives a request back registers again at once.
-        if (reason !== 'own' && this.#confirmed === 0) this.#reportLost(reason, stoodStillMs);
+        if (reason === 'reregister' || this.#confirmed > 0) return;
+        this.#reportLost(reason, stoodStillMs);
       },
     });
     this.#registrations.add(registration);

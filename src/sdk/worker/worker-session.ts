@@ -131,8 +131,11 @@ export interface SessionSink {
 export type SessionState =
   'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
 
-/** Why a registration ended. `own`: to give a request back to a broker without RETURN, or to ask for more. */
-export type SessionLoss = 'connection' | 'silent' | 'dismissed' | 'own';
+/**
+ * Why a registration ended. `reregister`: the worker ended it, to give a request back to a broker without
+ * RETURN or to ask for more credit, and registers again.
+ */
+export type SessionLoss = 'connection' | 'silent' | 'dismissed' | 'reregister';
 
 export class WorkerSession implements SlotTaker {
   readonly #options: SessionOptions;
@@ -157,8 +160,8 @@ export class WorkerSession implements SlotTaker {
   #offers: WorkerOffers = NO_WORKER_OFFERS;
   /** The last question got no answer in time. */
   #missedAnswer = false;
-  /** Whether it registers anew on this connection, because it knows more now: once. */
-  #anew: 'no' | 'wanted' | 'done' = 'no';
+  /** Whether the worker registers again on this connection, because it knows more now: at most once. */
+  #reregister: 'no' | 'wanted' | 'done' = 'no';
   /** Questions and answers on this connection. */
   #asked = 0;
   #answered = 0;
@@ -243,8 +246,8 @@ export class WorkerSession implements SlotTaker {
     this.#offers = { ...this.#offers, fail, messageBytesMax };
     if (this.#state !== 'registered') return;
     const isLess = this.#declared === null && this.#creditFor(offers) !== null;
-    if (isLess && this.#anew === 'no') this.#anew = 'wanted';
-    if (this.#registersAnew(now) || this.#isConfirmed) return;
+    if (isLess && this.#reregister === 'no') this.#reregister = 'wanted';
+    if (this.#reregisters(now) || this.#isConfirmed) return;
     if (this.#confirmedBy === 0) this.#askAgain();
     else if (this.#answered >= this.#confirmedBy) this.#confirm();
   }
@@ -338,7 +341,7 @@ export class WorkerSession implements SlotTaker {
         this.#sink.giveBack(task, 'the handler failed');
       } else {
         this.#sink.disconnect();
-        this.#rest(now, 'own');
+        this.#rest(now, 'reregister');
       }
     }
     this.#over(now);
@@ -434,7 +437,7 @@ export class WorkerSession implements SlotTaker {
   #open(): void {
     this.#state = 'dialling';
     this.#untilMs = Infinity;
-    this.#anew = 'no';
+    this.#reregister = 'no';
     this.#asked = 0;
     this.#answered = 0;
     this.#sink.open();
@@ -495,12 +498,12 @@ export class WorkerSession implements SlotTaker {
   }
 
   /** The broker takes no second READY, so it ends the registration first, if nothing is lost by that. */
-  #registersAnew(now: MonotonicMs): boolean {
-    if (this.#anew !== 'wanted' || this.#state !== 'registered') return false;
+  #reregisters(now: MonotonicMs): boolean {
+    if (this.#reregister !== 'wanted' || this.#state !== 'registered') return false;
     if (this.#running > 0 || this.#held.length > 0) return false;
-    this.#anew = 'done';
+    this.#reregister = 'done';
     this.#sink.disconnect();
-    this.#rest(now, 'own');
+    this.#rest(now, 'reregister');
     return true;
   }
 
@@ -541,7 +544,7 @@ export class WorkerSession implements SlotTaker {
     if (this.#state === 'registered' || this.#isBetween) {
       this.#sink.lost(reason, this.#stoodStillMs(now));
     }
-    this.#isBetween = reason === 'own';
+    this.#isBetween = reason === 'reregister';
     this.#state = next;
     this.#untilMs = untilMs;
     this.#held = [];
@@ -601,7 +604,7 @@ export class WorkerSession implements SlotTaker {
       return;
     }
     if (this.#state === 'full') this.#register(now, this.#offers);
-    else if (!this.#registersAnew(now)) this.#beginHeld();
+    else if (!this.#reregisters(now)) this.#beginHeld();
   }
 
   #end(): void {

@@ -166,10 +166,10 @@ export type TitanicEvent =
   /** The database is now another server, or its history has branched. */
   | { readonly name: 'store.switched'; readonly host: string; readonly text: string }
   /** The broker may not write to the database until it has another session; emitted repeatedly. */
-  | { readonly name: 'fleet.lease_lost'; readonly text: string }
-  | { readonly name: 'fleet.lease_taken' }
+  | { readonly name: 'store.session_lost'; readonly text: string }
+  | { readonly name: 'store.session_taken' }
   /** The broker ended the session of another one, which did not renew it. */
-  | { readonly name: 'fleet.lease_ended'; readonly node: string; readonly session: number }
+  | { readonly name: 'store.session_ended'; readonly node: string; readonly session: number }
   /** The data directory had no record of it: it is its first store, or older than such records. */
   | {
       readonly name: 'store.known';

@@ -80,7 +80,9 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
     this.#endpoints = options.endpoints.length;
     const { endpoints } = await openZmtpRouter({
       listeners: options.endpoints.map((endpoint, index) => ({
-        ...{ endpoint, index, socketType },
+        endpoint,
+        index,
+        socketType,
         ...sealed,
       })),
       limits: this.#limitsOf(options.limits),

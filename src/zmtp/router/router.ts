@@ -330,7 +330,10 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
       routingId: name === null ? this.#makeRoutingId() : identity,
       ownRoutingId: name !== null,
       socketType,
-      ...{ key, publicKey, address, identity: identityOf(address, key) },
+      key,
+      publicKey,
+      address,
+      identity: identityOf(address, key),
     });
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RemoteWorkersApi } from '../../../src/broker/ports.js';
 import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js';
 import { LATE_MAX, LATE_MS } from '../../../src/extensions/fleet/machine/options.js';
-import { Origin } from '../../../src/extensions/fleet/machine/origin.js';
+import { OutgoingRequests } from '../../../src/extensions/fleet/machine/outgoing-requests.js';
 import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
 import { NO_CREDIT } from '../../../src/extensions/fleet/machine/peer-shares.js';
 
@@ -11,10 +11,10 @@ const BODY = Buffer.from([0, 1, 0x78]);
 const KEY = Buffer.from('key');
 const SERVICE = Buffer.from('echo');
 
-/** An origin whose requests to one broker were lost in silence, under the tokens from 1. */
+/** The requests of an origin to one broker, which were lost in silence, under the tokens from 1. */
 class Lost {
   now = 1000;
-  readonly origin = new Origin(new FleetCounters());
+  readonly outgoing = new OutgoingRequests(new FleetCounters());
   readonly peer = this.broker(1);
   /** Replies that reached the broker machine. */
   replies = 0;
@@ -37,13 +37,13 @@ class Lost {
 
   /** @param isSent they had left this broker */
   constructor(requests: number, isSent = true) {
-    const { origin, peer } = this;
+    const { outgoing, peer } = this;
     const offer = { service: SERVICE, free: requests, total: requests, bytes: 1_000_000 };
-    origin.offered(peer, offer, this.#remote, this.now);
+    outgoing.offered(peer, offer, this.#remote, this.now);
     const holder = peer.holders.get('echo');
     for (let n = 0; n < requests; n++) holder?.request(KEY, 0, BODY, 0, BODY.length, false);
     if (isSent) for (const out of peer.out) out.number = 1;
-    origin.peerLost(peer, this.#remote, this.now);
+    outgoing.peerLost(peer, this.#remote, this.now);
   }
 
   broker(id: number): FleetPeer {
@@ -58,13 +58,13 @@ class Lost {
   /** @returns why the reply was not used */
   answers(token: number, from: FleetPeer = this.peer): 'late' | 'unknown' | null {
     const answer = { kind: 'final', token, free: 0, total: 0, parts: 0, body: BODY } as const;
-    return this.origin.answered(from, answer, this.#remote, this.now);
+    return this.outgoing.answered(from, answer, this.#remote, this.now);
   }
 
   /** @returns why it was not expected */
   returns(token: number, from: FleetPeer): 'late' | 'unknown' | null {
     const entry = { kind: 'return', token, reason: 'lost', free: 0, total: 0, text: '' } as const;
-    return this.origin.returned(from, entry, this.#remote, this.now);
+    return this.outgoing.returned(from, entry, this.#remote, this.now);
   }
 }
 

@@ -2,7 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 
 import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js';
 import { OUTBOX_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
-import { Holder, Origin, type Outstanding } from '../../../src/extensions/fleet/machine/origin.js';
+import {
+  Holder,
+  OutgoingRequests,
+  type Outstanding,
+} from '../../../src/extensions/fleet/machine/outgoing-requests.js';
 import { Outbox } from '../../../src/extensions/fleet/machine/outbox.js';
 import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
 import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';
@@ -22,7 +26,7 @@ function request(): Outstanding {
     new Set(),
     () => false,
   );
-  const holder = new Holder(new Origin(new FleetCounters()), peer, 'echo');
+  const holder = new Holder(new OutgoingRequests(new FleetCounters()), peer, 'echo');
   const key = Buffer.from('key');
   return { token: 1, key, holder, bytes: 9, number: 0, missed: 0, parts: 0 };
 }

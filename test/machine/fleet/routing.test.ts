@@ -337,6 +337,15 @@ describe('the lists of a broker', () => {
     expect(a.members()[1]).toMatchObject({ node: 'b', held: 1 });
   });
 
+  it('have one client for what other brokers use, whose name operators understand', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    a.worker('w').ready('echo');
+    b.client('c').request('echo', 'hi');
+    const seen = [...b.broker.listing.clients(b.now)].map(({ identity }) => identity);
+    expect(seen.filter((identity) => !/^(?:key|ip):/.test(identity))).toEqual(['other brokers']);
+  });
+
   it('name a broker whose keys files differ', () => {
     const w = fleet();
     const [a, b] = [w.broker('a'), w.broker('b')];

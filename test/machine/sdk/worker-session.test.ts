@@ -467,7 +467,7 @@ describe('a name (D67)', () => {
       script.forget();
       script.session.offers(late, script.now);
       expect(script.effects.join()).not.toContain('DISCONNECT');
-      expect(script.reports.filter((each) => each === 'own')).toHaveLength(1);
+      expect(script.reports.filter((each) => each === 'reregister')).toHaveLength(1);
     },
   );
 
@@ -676,7 +676,7 @@ describe('whether a registration stands', () => {
     expect(why(registered().beat().dismiss())).toBe('dismissed');
     expect(why(registered().beat().cut())).toBe('connection');
     expect(why(registered().pass(3000))).toBe('silent');
-    expect(why(registered().request('t1').fail('t1'))).toBe('own');
+    expect(why(registered().request('t1').fail('t1'))).toBe('reregister');
     script = registered().beat().cut();
     script.close();
     expect(script.reports).toEqual(['confirmed', 'connection']);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { askedExtensions } from '../../../src/config/asked.js';
+import { enabledExtensions } from '../../../src/config/enabled.js';
 import { diff, withLiveKeys } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';
 import { parseNetwork } from '../../../src/config/http-access.js';
@@ -170,8 +170,8 @@ describe('http.tokens', () => {
       const isThere = ({ key }: { key: string }): boolean => key === 'http.webhookHosts';
       return [live.some(isThere), restart.some(isThere)];
     };
-    expect(askedExtensions(load({ sets: webhooks }).config).has('programs')).toBe(true);
-    expect(askedExtensions(load({}).config).has('programs')).toBe(false);
+    expect(enabledExtensions(load({ sets: webhooks }).config).has('programs')).toBe(true);
+    expect(enabledExtensions(load({}).config).has('programs')).toBe(false);
     expect(keysOf([], webhooks)).toEqual([false, true]);
     expect(keysOf([programs], [...webhooks, programs])).toEqual([true, false]);
     expect(keysOf(webhooks, others)).toEqual([true, false]);

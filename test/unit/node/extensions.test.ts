@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { METRICS } from '../../../src/admin/metrics/metric-table.js';
 import { createLog } from '../../../src/admin/log/log.js';
-import type { ExtensionName } from '../../../src/config/asked.js';
+import type { ExtensionName } from '../../../src/config/enabled.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { extensions } from '../../../src/extensions/list.js';
 import type { Extension } from '../../../src/node/extension.js';

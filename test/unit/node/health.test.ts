@@ -37,13 +37,13 @@ describe('the health of a node (contract §4)', () => {
     const codes = (): string[] => health.now.degraded.map(({ code }) => code);
     health.emit({ name: 'store.lost', text: 'no answer' });
     health.emit({ name: 'store.failed', kind: 'busy', text: 'no answer' });
-    health.emit({ name: 'fleet.lease_lost', text: 'permission denied' });
+    health.emit({ name: 'store.session_lost', text: 'permission denied' });
     expect(codes()).toEqual(['store_lost']);
     // Then durable requests are refused for the next reason, and say so.
     health.emit({ name: 'store.returned', host: 'db1:5432', awayMs: 1 });
     expect(codes()).toEqual(['store_no_session']);
     expect(health.now.degraded[0]?.text).toContain('no session with the store: permission denied');
-    health.emit({ name: 'fleet.lease_taken' });
+    health.emit({ name: 'store.session_taken' });
     expect(codes()).toEqual(['store_busy']);
     health.emit({ name: 'store.healed' });
     expect(codes()).toEqual([]);

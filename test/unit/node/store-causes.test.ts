@@ -5,8 +5,8 @@ import type { TitanicEvent } from '../../../src/titanic/machine/events.js';
 
 const LOST: TitanicEvent = { name: 'store.lost', text: 'no answer' };
 const RETURNED: TitanicEvent = { name: 'store.returned', host: 'db1:5432', awayMs: 1 };
-const NO_SESSION: TitanicEvent = { name: 'fleet.lease_lost', text: 'no answer' };
-const SESSION: TitanicEvent = { name: 'fleet.lease_taken' };
+const NO_SESSION: TitanicEvent = { name: 'store.session_lost', text: 'no answer' };
+const SESSION: TitanicEvent = { name: 'store.session_taken' };
 const BUSY: TitanicEvent = { name: 'store.failed', kind: 'busy', text: 'no answer' };
 const FULL: TitanicEvent = { name: 'store.failed', kind: 'full', text: 'the disk is full' };
 const HEALED: TitanicEvent = { name: 'store.healed' };

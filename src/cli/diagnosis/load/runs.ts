@@ -152,14 +152,22 @@ const isAbove0: Check = (value) => isFigure(value) && Number(value) > 0;
 
 const CHECKS: Readonly<Record<keyof Run, Check>> = {
   kind: (value) => LOAD_KINDS.some((each) => each === value),
-  ...{ workers: isCountOrNull, concurrency: isCountOrNull, connections: isCount },
-  ...{ outstanding: isCountOrNull, rate: isCountOrNull, size: isCount, seconds: isCount },
+  workers: isCountOrNull,
+  concurrency: isCountOrNull,
+  connections: isCount,
+  outstanding: isCountOrNull,
+  rate: isCountOrNull,
+  size: isCount,
+  seconds: isCount,
   curve: (value) => typeof value === 'boolean',
   endpoints: (value) =>
     Array.isArray(value) && value.every((each: unknown) => typeof each === 'string'),
   measuredAt: (value) => typeof value === 'string' && ISO_TIME.test(value),
-  ...{ measuredSeconds: isAbove0, requests: isAbove0, failed: isCount },
-  ...{ requestsPerSecond: isFigure, clientCpuSeconds: isFigure },
+  measuredSeconds: isAbove0,
+  requests: isAbove0,
+  failed: isCount,
+  requestsPerSecond: isFigure,
+  clientCpuSeconds: isFigure,
   latencyUs: (value) => LATENCIES.every((name) => isFigure(factsIn(value)?.[name])),
 };
 

@@ -25,10 +25,10 @@ import { FLEET_ID_BYTES, type FleetChannel, type FleetEntry, type FleetOffer } f
 import { Chunks } from './chunks.js';
 import { FleetCounters } from './counters.js';
 import type { DroppedReason, FleetEvents } from './events.js';
-import { Hosted, isOwn } from './hosted.js';
+import { IncomingRequests, isOwn } from './incoming-requests.js';
 import { Needs } from './needs.js';
 import { Offers } from './offers.js';
-import { Origin } from './origin.js';
+import { OutgoingRequests } from './outgoing-requests.js';
 import type { CreditNow } from './outbox.js';
 import {
   ABSENT_MS,
@@ -72,14 +72,14 @@ const NOBODY: Buffer = Buffer.alloc(FLEET_ID_BYTES);
 export class FleetMachine implements Interconnect {
   readonly counters: FleetCounters = new FleetCounters();
   /** The fleet's place as internal client of this broker: for references below 0. */
-  readonly hosted: Hosted;
+  readonly incoming: IncomingRequests;
   readonly #options: FleetOptions;
   readonly #sink: FleetSink;
   readonly #events: FleetEvents;
   readonly #id: string;
   readonly #fleet: Buffer;
   readonly #subjects: Subjects;
-  readonly #origin: Origin;
+  readonly #outgoing: OutgoingRequests;
   readonly #needs: Needs;
   readonly #offers = new Offers();
   readonly #shares: PeerShares;
@@ -127,10 +127,10 @@ export class FleetMachine implements Interconnect {
     this.#id = options.id.toString('hex');
     this.#fleet = fleetDigest(options.fleet, options.digest);
     this.#subjects = new Subjects(this.#fleet, options.digest);
-    this.#origin = new Origin(this.counters);
-    this.#shares = new PeerShares((service) => this.#origin.credit(service));
-    this.hosted = new Hosted(this.counters, options.memoryBytesMax, this.#shares);
-    this.#needs = new Needs(this.#origin, (service) => this.#decided.add(service));
+    this.#outgoing = new OutgoingRequests(this.counters);
+    this.#shares = new PeerShares((service) => this.#outgoing.credit(service));
+    this.incoming = new IncomingRequests(this.counters, options.memoryBytesMax, this.#shares);
+    this.#needs = new Needs(this.#outgoing, (service) => this.#decided.add(service));
     this.#chunks = new Chunks(options.messageBytesMax, options.memoryBytesMax);
   }
 
@@ -147,7 +147,7 @@ export class FleetMachine implements Interconnect {
 
   /** Requests out at other brokers, and requests of others here. */
   get load(): { readonly out: number; readonly held: number } {
-    return { out: this.#origin.out, held: this.hosted.count };
+    return { out: this.#outgoing.out, held: this.incoming.count };
   }
 
   members(now: number): FleetMember[] {
@@ -156,8 +156,13 @@ export class FleetMachine implements Interconnect {
     const { out, held } = this.load;
     const self = { id: this.#id, node, version, isSelf: true, silentMs: 0, keysDiffer: false };
     const others = [...this.#peers.values()].map((peer) => ({
-      ...{ id: peer.id, node: peer.node, version: peer.version, isSelf: false },
-      ...{ silentMs: Math.round(now - peer.heardAt), out: peer.out.size, held: peer.held.size },
+      id: peer.id,
+      node: peer.node,
+      version: peer.version,
+      isSelf: false,
+      silentMs: Math.round(now - peer.heardAt),
+      out: peer.out.size,
+      held: peer.held.size,
       outBytes: peer.unanswered,
       keysDiffer: peer.keys !== null && !peer.keys.equals(keys),
     }));
@@ -205,7 +210,7 @@ export class FleetMachine implements Interconnect {
    */
   busFull(isFull: boolean): void {
     this.#isBusFull = isFull;
-    this.hosted.takesParts = !isFull;
+    this.incoming.takesParts = !isFull;
   }
 
   /** A pack, or anything else, has arrived. @param bytes kept */
@@ -276,11 +281,11 @@ export class FleetMachine implements Interconnect {
     this.#now = now;
     this.#forgiveStall(now);
     this.#readInbox(remote, now);
-    this.hosted.take(embedded, remote, now, (service, credit) => {
+    this.incoming.take(embedded, remote, now, (service, credit) => {
       this.#offers.stated(service, credit);
     });
-    this.hosted.run(embedded, now);
-    this.#origin.tellCancelled();
+    this.incoming.run(embedded, now);
+    this.#outgoing.tellCancelled();
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
     // A time-out counts only after everything that has arrived was read.
     if (this.#isLossDue && this.#inbox.length === 0) this.#declareSilentLost(remote, now);
@@ -291,7 +296,7 @@ export class FleetMachine implements Interconnect {
     const isWaiting = (service: string): boolean =>
       remote.waiting(Buffer.from(service, 'latin1')) > 0;
     const unfollow = (service: string): void => {
-      this.#origin.unfollow(service, remote, now);
+      this.#outgoing.unfollow(service, remote, now);
     };
     if (this.isUp) this.#needs.run(now, want, isWaiting, unfollow);
     for (const service of this.#decided) {
@@ -305,7 +310,7 @@ export class FleetMachine implements Interconnect {
       const local = credit(service);
       return { free: this.#shares.offered(local), total: local.total };
     };
-    this.#offers.run(now, offered, this.hosted.room, (entry) => {
+    this.#offers.run(now, offered, this.incoming.room, (entry) => {
       const subject = this.#subjects.offers(this.#id);
       this.#publish('offer', subject, entry, null);
     });
@@ -325,7 +330,7 @@ export class FleetMachine implements Interconnect {
   }
 
   #dueInMs(now: number): number {
-    if (this.#inbox.length > 0 || this.#decided.size > 0 || !this.hosted.isSettled) return 0;
+    if (this.#inbox.length > 0 || this.#decided.size > 0 || !this.incoming.isSettled) return 0;
     if (!this.isUp) return this.#peers.size > 0 ? BEAT_MS / 2 : Infinity;
     if (this.#hasUnsent) return 0;
     const { out, held } = this.load;
@@ -350,7 +355,7 @@ export class FleetMachine implements Interconnect {
 
   /** True if no request of this broker is out, and no answer waits to be sent. */
   get isSettled(): boolean {
-    if (!this.hosted.isSettled || this.#origin.out > 0) return false;
+    if (!this.incoming.isSettled || this.#outgoing.out > 0) return false;
     if (!this.isUp) return true;
     return !this.#isBusFull && !this.#hasUnsent;
   }
@@ -457,17 +462,17 @@ export class FleetMachine implements Interconnect {
     switch (entry.kind) {
       case 'request':
         this.#offers.wanted(entry.service, now);
-        return this.hosted.arrived(peer, entry) ? null : 'unknown';
+        return this.incoming.arrived(peer, entry) ? null : 'unknown';
       case 'partial':
       case 'final':
       case 'fail':
-        return this.#origin.answered(peer, entry, remote, now);
+        return this.#outgoing.answered(peer, entry, remote, now);
       case 'return':
-        return this.#origin.returned(peer, entry, remote, now);
+        return this.#outgoing.returned(peer, entry, remote, now);
       case 'cancel':
-        return this.hosted.cancelled(peer, entry.token) ? null : 'late';
+        return this.incoming.cancelled(peer, entry.token) ? null : 'late';
       case 'held':
-        this.#origin.listed(peer, entry.tokens, remote, now);
+        this.#outgoing.listed(peer, entry.tokens, remote, now);
         return null;
       case 'ask':
         // The first list does not wait for the next beat.
@@ -494,7 +499,7 @@ export class FleetMachine implements Interconnect {
     // Others may need what this broker does not.
     const service = offer.service.toString('latin1');
     if (isOwn(offer.service) || !this.#needs.has(service)) return;
-    this.#origin.offered(peer, offer, remote, now);
+    this.#outgoing.offered(peer, offer, remote, now);
     if (offer.total > 0) this.#needs.found(service, now);
   }
 
@@ -504,7 +509,7 @@ export class FleetMachine implements Interconnect {
     const local = remote.localCredit(service);
     if (local.total === 0) return;
     const credit = this.#creditFor(peer, service, local);
-    peer.post(offerEntry([{ service, ...credit, bytes: this.hosted.room }]));
+    peer.post(offerEntry([{ service, ...credit, bytes: this.incoming.room }]));
   }
 
   /** What workers here can take of the requests of one broker. */
@@ -533,7 +538,7 @@ export class FleetMachine implements Interconnect {
     }
     if (!isLeaving) return;
     peer.isLeaving = true;
-    this.#origin.pause(peer, remote);
+    this.#outgoing.pause(peer, remote);
     if (peer.out.size + peer.held.size > 0) return;
     this.#declareLost(peer, 'left', remote, now);
     this.#forget(peer);
@@ -545,7 +550,7 @@ export class FleetMachine implements Interconnect {
     this.#isLossDue = false;
     for (const peer of this.#peers.values()) {
       const isAbsent = now - peer.heardAt >= ABSENT_MS;
-      if (this.#origin.isSilent(peer, now)) this.#declareLost(peer, 'silent', remote, now);
+      if (this.#outgoing.isSilent(peer, now)) this.#declareLost(peer, 'silent', remote, now);
       if (!isAbsent || peer.out.size > 0) continue;
       this.#declareLost(peer, peer.isLeaving ? 'left' : 'silent', remote, now);
       // What workers here have of it goes on: it may only be stopped.
@@ -562,7 +567,7 @@ export class FleetMachine implements Interconnect {
   ): void {
     const { id, node } = peer;
     const inFlight = peer.out.size;
-    this.#origin.peerLost(peer, remote, now);
+    this.#outgoing.peerLost(peer, remote, now);
     if (peer.isLost) return;
     peer.isLost = true;
     this.#events.emit({ name: 'fleet.peer_lost', node, id, inFlight, reason });
@@ -572,7 +577,7 @@ export class FleetMachine implements Interconnect {
     const { id } = peer;
     this.#peers.delete(id);
     this.#chunks.drop(peer);
-    this.hosted.peerLost(peer);
+    this.incoming.peerLost(peer);
     peer.outbox.clear();
     this.#unsent.delete(peer);
     this.#sink.unsubscribe(this.#subjects.offers(id));
@@ -589,7 +594,7 @@ export class FleetMachine implements Interconnect {
   /** The bus went away, or is back: offers have to be asked for anew. */
   #pause(remote: RemoteWorkersApi): void {
     this.#isPaused = !this.isUp;
-    for (const peer of this.#peers.values()) this.#origin.pause(peer, remote);
+    for (const peer of this.#peers.values()) this.#outgoing.pause(peer, remote);
   }
 
   // ---------------------------------------------------------------- what is sent
@@ -601,7 +606,7 @@ export class FleetMachine implements Interconnect {
     if (!this.isUp) return;
     for (const peer of this.#peers.values()) {
       if (peer.held.size > 0 || peer.asksUntil > now) peer.list();
-      this.#origin.ask(peer);
+      this.#outgoing.ask(peer);
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { Allowance } from './allowance.js';
-import type { Origin } from './origin.js';
+import type { OutgoingRequests } from './outgoing-requests.js';
 import {
   FIRST_WANTS_AT_ONCE,
   FIRST_WANTS_PER_SECOND,
@@ -51,7 +51,7 @@ const LOOKS_PER_MS = 100;
 const LATER_TOGETHER = 10;
 
 export class Needs {
-  readonly #origin: Origin;
+  readonly #outgoing: OutgoingRequests;
   readonly #tellDecided: (service: string) => void;
   /** Needs by service, one character per byte. */
   readonly #needs = new Map<string, Need>();
@@ -66,12 +66,12 @@ export class Needs {
   /** When they have to be looked at, in monotonic milliseconds. */
   #dueAt = Infinity;
   #lookedAt = -Infinity;
-  /** `Origin.losses` when they were last looked at. */
+  /** `OutgoingRequests.losses` when they were last looked at. */
   #losses = 0;
 
   /** @param decided is told of each service that the broker machine had asked about */
-  constructor(origin: Origin, decided: (service: string) => void) {
-    this.#origin = origin;
+  constructor(outgoing: OutgoingRequests, decided: (service: string) => void) {
+    this.#outgoing = outgoing;
     this.#tellDecided = decided;
   }
 
@@ -94,7 +94,7 @@ export class Needs {
 
   /** @param isAlone no other broker can be asked */
   seek(service: string, isAlone: boolean, now: number): 'served' | 'absent' | 'unknown' {
-    if (this.#origin.isServed(service)) return 'served';
+    if (this.#outgoing.isServed(service)) return 'served';
     const need = isAlone ? null : this.#of(service, now);
     if (need === null || need.absentUntil > now) return 'absent';
     if (!need.isWaiting && !need.isAskedByBroker) this.#later.delete(service);
@@ -104,7 +104,7 @@ export class Needs {
   }
 
   ask(service: string, isAlone: boolean, now: number, answer: (isServed: boolean) => void): void {
-    if (this.#origin.isServed(service)) {
+    if (this.#outgoing.isServed(service)) {
       answer(true);
       return;
     }
@@ -214,11 +214,11 @@ export class Needs {
   ): void {
     this.#dueAt = Infinity;
     this.#lookedAt = now;
-    this.#losses = this.#origin.losses;
+    this.#losses = this.#outgoing.losses;
     let dueAt = Infinity;
     for (const [service, need] of this.#needs) {
       if (need.answersUntil <= now) {
-        this.#decided(service, need, this.#origin.isServed(service), now);
+        this.#decided(service, need, this.#outgoing.isServed(service), now);
       }
       // Nobody was asked, so nothing is known; who asks again may have more luck.
       if (need.sentUntil <= now) answerAll(need, false);
@@ -228,7 +228,7 @@ export class Needs {
         }
       } else if (this.#endsAt(service, need) <= now && need.answersUntil === Infinity) {
         // Requests that find credit at once are need, too.
-        const usedAt = Math.min(this.#origin.usedAt(service), now);
+        const usedAt = Math.min(this.#outgoing.usedAt(service), now);
         if (usedAt + FOLLOW_MS > now) {
           need.neededAt = usedAt;
         } else {
@@ -253,7 +253,7 @@ export class Needs {
 
   /** Until when it is kept with nobody needing it. Of a service that nobody offers nothing is known. */
   #endsAt(service: string, { neededAt }: Need): number {
-    return neededAt + (this.#origin.isServed(service) ? FOLLOW_MS : WANT_MS + ABSENT_FOR_MS);
+    return neededAt + (this.#outgoing.isServed(service) ? FOLLOW_MS : WANT_MS + ABSENT_FOR_MS);
   }
 
   /**
@@ -262,7 +262,7 @@ export class Needs {
    */
   #wantAt(service: string, need: Need): number {
     if (!isNeeded(need)) return Infinity;
-    return need.wantedAt + (this.#origin.isOffered(service) ? RENEW_MS : WANT_AGAIN_MS);
+    return need.wantedAt + (this.#outgoing.isOffered(service) ? RENEW_MS : WANT_AGAIN_MS);
   }
 
   /** All have to be asked for again: the bus was away. */
@@ -296,7 +296,7 @@ export class Needs {
   #lookAt(now: number): number {
     const { size } = this.#needs;
     // A service that nobody offers any more is asked for sooner.
-    const dueAt = size > 0 && this.#origin.losses !== this.#losses ? now : this.#dueAt;
+    const dueAt = size > 0 && this.#outgoing.losses !== this.#losses ? now : this.#dueAt;
     return Math.max(dueAt, this.#lookedAt + Math.floor(size / LOOKS_PER_MS));
   }
 
@@ -324,7 +324,7 @@ export class Needs {
     for (const [service, need] of this.#needs) {
       if (++looks > DROP_LOOKS_MAX) return false;
       const isAwaited = isNeeded(need) || need.answersUntil !== Infinity;
-      if (isAwaited || this.#origin.isServed(service)) continue;
+      if (isAwaited || this.#outgoing.isServed(service)) continue;
       this.#forget(service);
       return true;
     }

@@ -8,7 +8,7 @@ import {
   putCreditOf,
 } from './codec.js';
 import type { FleetHead } from './protocol.js';
-import type { Outstanding } from './origin.js';
+import type { Outstanding } from './outgoing-requests.js';
 import { OUTBOX_BYTES_MAX, PACK_BYTES } from './options.js';
 
 interface Waiting {

@@ -1,7 +1,7 @@
 /** Another broker of the fleet, as this one knows it. No behaviour. */
 import type { FleetChannel } from './protocol.js';
 import type { ChunkedPack } from './chunks.js';
-import type { Holder, Outstanding } from './origin.js';
+import type { Holder, Outstanding } from './outgoing-requests.js';
 import { Outbox } from './outbox.js';
 import { PackNumbers } from './pack-numbers.js';
 

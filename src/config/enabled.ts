@@ -1,10 +1,10 @@
-/** Which extensions a configuration asks for. */
+/** Which extensions a configuration enables. */
 import { isPostgres } from '../core/postgres-url.js';
 import type { Config } from './config.js';
 import { hasPrograms, hasWebhooks } from './http-access.js';
 
-/** Each extension, and the key that asks for it. */
-const ASKED = {
+/** Each extension, with the key that enables it. */
+const ENABLED_BY = {
   events: ['events.listen', ({ events }) => events.listen !== null],
   map: ['map.listen', ({ map }) => map.listen !== null],
   fleet: ['fleet.nats', ({ fleet }) => fleet.nats.length > 0],
@@ -19,12 +19,12 @@ const ASKED = {
   postgres: ['titanic.store', ({ titanic }) => titanic.enabled && isPostgres(titanic.store)],
 } as const satisfies Readonly<Record<string, readonly [key: string, (config: Config) => boolean]>>;
 
-export type ExtensionName = keyof typeof ASKED;
+export type ExtensionName = keyof typeof ENABLED_BY;
 
-/** The key of the configuration that asks for each extension that it asks for. */
-export function askedExtensions(config: Config): ReadonlyMap<ExtensionName, string> {
-  const names = Object.keys(ASKED) as ExtensionName[];
+/** @returns each extension that the configuration enables, with the key that does */
+export function enabledExtensions(config: Config): ReadonlyMap<ExtensionName, string> {
+  const names = Object.keys(ENABLED_BY) as ExtensionName[];
   return new Map(
-    names.filter((name) => ASKED[name][1](config)).map((name) => [name, ASKED[name][0]]),
+    names.filter((name) => ENABLED_BY[name][1](config)).map((name) => [name, ENABLED_BY[name][0]]),
   );
 }

@@ -50,7 +50,7 @@ type Answer = Extract<FleetEntry, { kind: 'partial' | 'final' | 'fail' }>;
 type Unused = 'late' | 'unknown' | null;
 type Return = Extract<FleetEntry, { kind: 'return' }>;
 
-export class Origin {
+export class OutgoingRequests {
   readonly #counters: FleetCounters;
   readonly #out = new Map<number, Outstanding>();
   readonly #late = new OldestFirst<number, Late>();
@@ -373,13 +373,13 @@ export class Holder implements RemoteHolder {
   usedAt = -Infinity;
   /** Whether nothing is sent to the holder until it states its credit again. */
   isPaused = false;
-  readonly #origin: Origin;
+  readonly #outgoing: OutgoingRequests;
   /** Requests that the holder may not have known of when it last stated its credit; in order. */
   #unseen: Outstanding[] = [];
   #stated = 0;
 
-  constructor(origin: Origin, peer: FleetPeer, service: string) {
-    this.#origin = origin;
+  constructor(outgoing: OutgoingRequests, peer: FleetPeer, service: string) {
+    this.#outgoing = outgoing;
     this.peer = peer;
     this.service = service;
     this.name = Buffer.from(service, 'latin1');
@@ -404,11 +404,11 @@ export class Holder implements RemoteHolder {
     isHeaded: boolean,
   ): void {
     const { now } = this.peer;
-    this.#origin.send(this, token, leftMs, packed, start, end, isHeaded, now());
+    this.#outgoing.send(this, token, leftMs, packed, start, end, isHeaded, now());
   }
 
   cancel(token: Buffer): void {
-    this.#origin.cancel(this.peer, token);
+    this.#outgoing.cancel(this.peer, token);
   }
 
   /** The holder has stated what it can take. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Node takes the first of several; a proxy before us may take the last. */
+/** Headers that may appear once: Node takes the first of several, a proxy before us may take the last. */
 const ONCE: ReadonlySet<string> = new Set([
   'host',
   'authorization',
@@ -9,8 +9,11 @@ const ONCE: ReadonlySet<string> = new Set([
 ]);
 const VERSIONS: readonly string[] = ['1.0', '1.1'];
 
-/** Why a request that Node could parse is refused: a proxy may parse it differently. */
-export function doubtOf({ httpVersion, headers, rawHeaders }: IncomingMessage): string | null {
+/**
+ * Why a request is refused although Node could parse it: a proxy may read it differently. `null`: it is not
+ * ambiguous.
+ */
+export function ambiguityOf({ httpVersion, headers, rawHeaders }: IncomingMessage): string | null {
   const seen = new Set<string>();
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]?.toLowerCase() ?? '';

@@ -1,4 +1,7 @@
-/** The places that connections take: of one address, or, once a program has shown its token, of that. */
+/**
+ * The slots that HTTP connections take: at first those of their address; once a program has shown its token,
+ * those of the token.
+ */
 import type { Socket } from 'node:net';
 
 import { type Answer, failure } from '../http/answer.js';
@@ -8,27 +11,29 @@ import { Connections, type Descriptors, OF_ADDRESS_MAX, type Stage } from './con
 const TOKEN_SHARE = 7 / 8;
 const LATER = { 'retry-after': '1' };
 
-/** Room for programs that send requests. */
-export interface ProgramPlaces {
+/** The slots of programs that send requests. */
+export interface ProgramSlots {
   readonly connectionsMax: number;
   readonly descriptors: Descriptors;
 }
 
-export class Places {
+export class ConnectionSlots {
   /** The connections by address. */
   readonly #strangers: Connections;
   /** The connections by token. */
   readonly #programs: Connections;
 
   /** @param programs `null`: there are none */
-  constructor(connectionsMax: number, programs: ProgramPlaces | null) {
+  constructor(connectionsMax: number, programs: ProgramSlots | null) {
     const most = programs?.connectionsMax ?? 0;
     const ofTokenMax = Math.max(1, Math.floor(most * TOKEN_SHARE));
     const descriptors = programs?.descriptors ?? null;
     // Many programs of one address may connect at once, before the first has shown its token.
     this.#strangers = new Connections({
-      ...{ max: connectionsMax + most, ofGroupMax: OF_ADDRESS_MAX + most },
-      ...{ own: connectionsMax, descriptors },
+      max: connectionsMax + most,
+      ofGroupMax: OF_ADDRESS_MAX + most,
+      own: connectionsMax,
+      descriptors,
     });
     this.#programs = new Connections({ max: most, ofGroupMax: ofTokenMax, own: 0, descriptors });
   }

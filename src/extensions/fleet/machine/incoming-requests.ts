@@ -52,8 +52,8 @@ const LATER = { free: 0, total: 0 };
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
 const GIVEN_BACK = /^given back(: )?/;
 
-/** The requests of other brokers here, named to the broker by references below 0; Titanic's are not below 0. */
-export class Hosted implements InternalClient {
+/** Requests of other brokers that are here; the broker knows each by a reference below 0. */
+export class IncomingRequests implements InternalClient {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;
   readonly #shares: PeerShares;
