@@ -14,6 +14,14 @@ const KERNEL = `core ${SERVED} config config/io admin admin/io node`;
 
 const only = (how, rooms) => rooms.replace(/\S+/g, `${how}:$&`);
 
+const SHELL = 'It is a shell: pass the other thing in; the node composes the shells.';
+const NO_SOCKETS =
+  'It knows bytes and frames, no sockets: return what is to be written, and let zmtp/sockets write it.';
+const BEHIND_PORT =
+  'It carries out the ports of store: put what a machine needs into the port (store/store.ts, store/map-store.ts).';
+const ASK =
+  'Put what it must ask of the broker into broker/ports.ts and `import type` it; the node plugs the two together.';
+
 /** Room → what it may import, and what to do instead of another import. */
 const ROOMS = {
   'main.ts': [
@@ -29,14 +37,8 @@ const ROOMS = {
     `core ${SOCKETS}`,
     'It carries frames and does not read them: report by a TransportEvents call; parsing belongs to wire.',
   ],
-  'zmtp/connection': [
-    'core zmtp/curve',
-    'It knows bytes and frames, no sockets: return what is to be written, and let zmtp/sockets write it.',
-  ],
-  'zmtp/curve': [
-    'core zmtp/connection zmtp/installed.ts',
-    'It knows bytes and frames, no sockets: return what is to be written, and let zmtp/sockets write it.',
-  ],
+  'zmtp/connection': ['core zmtp/curve', NO_SOCKETS],
+  'zmtp/curve': ['core zmtp/connection zmtp/installed.ts', NO_SOCKETS],
   broker: [
     'core wire',
     'What all folders of broker/ share (options, ports, sink, counters …) imports none of them: move the type here, or the code into a folder. What others offer is an interface in broker/ports.ts; the node plugs it in.',
@@ -69,42 +71,24 @@ const ROOMS = {
     'core wire broker broker/listing.ts broker/state broker/admission broker/lifecycle',
     'broker.ts calls it, and it does not know it: pass in what the class needs as an argument of its constructor.',
   ],
-  'broker/io': [
-    `core wire broker broker/broker.ts ${SOCKETS}`,
-    'It drives the machine: pass the other thing in; the node composes the shells.',
-  ],
-  mmi: [
-    'core wire type:broker/ports.ts',
-    'Put what it must ask of the broker into broker/ports.ts and `import type` it; the node plugs the two together.',
-  ],
+  'broker/io': [`core wire broker broker/broker.ts ${SOCKETS}`, SHELL],
+  mmi: ['core wire type:broker/ports.ts', ASK],
   'titanic/machine': [
     'core wire store type:broker/ports.ts',
     'It commits through the port of the store and does not know who lists or retries requests: offer what operators need in machine/operator-host.ts; what it asks of the broker is in broker/ports.ts, by `import type`.',
   ],
-  'titanic/operator': [
-    'core wire store titanic/machine type:broker/ports.ts',
-    'Put what it must ask of the broker into broker/ports.ts and `import type` it; the node plugs the two together.',
-  ],
+  'titanic/operator': ['core wire store titanic/machine type:broker/ports.ts', ASK],
   store: [
     'core wire',
     'It has the ports, the fields and the formats of what is stored: what a change means to clients belongs to titanic and map, which import store.',
   ],
-  'store/sqlite': [
-    'core wire store store/thread',
-    'It carries out the ports of store: put what a machine needs into the port (store/store.ts, store/map-store.ts).',
-  ],
-  'store/thread': [
-    'core wire store store/sqlite',
-    'It carries out the ports of store: put what a machine needs into the port (store/store.ts, store/map-store.ts).',
-  ],
+  'store/sqlite': ['core wire store store/thread', BEHIND_PORT],
+  'store/thread': ['core wire store store/sqlite', BEHIND_PORT],
   bstar: [
     'core wire',
     'It decides which node serves: what it asks of bstar/replication is in bstar/ports.ts; the node plugs the two together.',
   ],
-  'bstar/io': [
-    `core wire bstar bstar/replication ${SOCKETS}`,
-    'It drives the machine: pass the other thing in; the node composes the shells.',
-  ],
+  'bstar/io': [`core wire bstar bstar/replication ${SOCKETS}`, SHELL],
   'bstar/replication': [
     'core wire store bstar/facts.ts type:bstar type:titanic/machine type:titanic/operator',
     'Which node serves belongs to bstar, what a change does to store: `import type`, or move the code there.',
@@ -113,20 +97,17 @@ const ROOMS = {
     'core wire',
     'It copies messages to subscribers: what is published, and who may subscribe, is told to it by an extension or the SDK.',
   ],
-  'stream/io': [
-    `core wire stream ${SOCKETS}`,
-    'It drives the machine: pass the other thing in; the node composes the shells.',
-  ],
+  'stream/io': [`core wire stream ${SOCKETS}`, SHELL],
   config: [
     `core ${only('type', KERNEL)}`,
     'Use `import type`, or move the value to core; reading files and environment belongs to config/io.',
   ],
-  'config/io': [`core wire config ${SOCKETS}`, 'Pass the other thing in: the node composes.'],
+  'config/io': [`core wire config ${SOCKETS}`, SHELL],
   admin: [
     `core store/request.ts store/record-kind.ts store/attempt.ts wire/submit-options.ts ${only('type', KERNEL)}`,
     'It has the tables of the fields of stored requests, and types of the others: use `import type` and let the node hand the object in.',
   ],
-  'admin/io': [`core wire admin ${SOCKETS}`, 'Pass the other thing in: the node composes.'],
+  'admin/io': [`core wire admin ${SOCKETS}`, SHELL],
   page: [
     'core/schema-rows.ts core/service-needs.ts core/fair-history.ts type:admin/api/words.ts type:admin/api/node-answers.ts type:admin/api/stored-answers.ts',
     'Browsers are given these files and no others: `import type` what admin/api says of answers, or ask the API.',

@@ -1,5 +1,6 @@
 /**
- * Runs Jest: `node scripts/test.mjs [OPTION…] [PATH…]`, with Jest's options.
+ * Runs Jest: `node scripts/test.mjs [OPTION…] [PATH…]`, with Jest's options. Jest repeats a case at once, beside the
+ * others (`retryTimes`), and leaves the processes that a test started when it is told to end.
  *
  * Suites that depend on real time may fail because the machine was busy. Each of their files that failed
  * runs once more, alone, after all others. If it passes then, the run passes and prints the file as flaky;
