@@ -61,7 +61,7 @@ describe('the simulation of the pair finds', () => {
           };
         },
       },
-      24,
+      55,
     ],
     [
       'a merge that is said to be done and is not (D17)',
