@@ -41,6 +41,8 @@ const SRC_SYNTAX = [
 ];
 
 const IMPURE = 'A machine is pure: take it as an argument (`now`, `random`) or emit an effect.';
+const TIMERS = 'setTimeout setInterval setImmediate clearTimeout clearInterval clearImmediate';
+const OTHERS = 'queueMicrotask performance process crypto fetch';
 const impure = (name) => ({ name, message: IMPURE });
 
 const MACHINE_SYNTAX = [
@@ -144,17 +146,12 @@ export default defineConfig(
     rules: {
       'no-restricted-properties': [
         'error',
-        ...[
-          'innerHTML',
-          'outerHTML',
-          'insertAdjacentHTML',
-          'srcdoc',
-          'write',
-          'dangerouslySetInnerHTML',
-        ].map((property) => ({
-          property,
-          message: 'Peers choose names and reasons: text only.',
-        })),
+        ...'innerHTML outerHTML insertAdjacentHTML srcdoc write dangerouslySetInnerHTML'
+          .split(' ')
+          .map((property) => ({
+            property,
+            message: 'Peers choose names and reasons: text only.',
+          })),
       ],
     },
   },
@@ -168,22 +165,7 @@ export default defineConfig(
     files: MACHINES,
     ignores: MACHINES_NOT,
     rules: {
-      'no-restricted-globals': [
-        'error',
-        ...[
-          'setTimeout',
-          'setInterval',
-          'setImmediate',
-          'clearTimeout',
-          'clearInterval',
-          'clearImmediate',
-          'queueMicrotask',
-          'performance',
-          'process',
-          'crypto',
-          'fetch',
-        ].map(impure),
-      ],
+      'no-restricted-globals': ['error', ...`${TIMERS} ${OTHERS}`.split(' ').map(impure)],
       'no-restricted-properties': [
         'error',
         { object: 'Math', property: 'random', message: IMPURE },

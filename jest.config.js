@@ -18,5 +18,4 @@ export default {
   // Until then a worker that has not ended is no leak: on a busy machine an end takes more than Jest's 500 ms.
   workerGracefulExitTimeout: 20_000,
   verbose: false,
-  reporters: ['default', fileURLToPath(new URL('scripts/jest-suites.mjs', import.meta.url))],
 };

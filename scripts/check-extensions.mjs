@@ -24,7 +24,7 @@ const FOLDER = join('src', 'extensions');
 /** The files that name each; `program` those with commands. */
 const LISTS = ['list', 'program'];
 const SHARED = ['node_modules', 'docs', 'packages', 'config', 'package.json'];
-const COPIED = ['src', 'scripts', 'tsconfig.json', 'jest.config.js', 'jest.short.config.js'];
+const COPIED = ['src', 'scripts', 'tsconfig.json', 'jest.config.js'];
 const KERNEL_TESTS = [
   'test/machine/(broker|titanic|bstar|mmi)/',
   'test/unit/(core|wire|broker|store)/',
@@ -59,7 +59,7 @@ function testWithoutAny() {
     cpSync(join(ROOT, name), join(tree, name), { recursive: true });
   }
   leaveOut(join(tree, 'build'), all, '.js');
-  run(tree, title, 'node', 'scripts/test.mjs', '--config', 'jest.short.config.js', ...KERNEL_TESTS);
+  run(tree, title, 'node', 'scripts/test.mjs', '--config', ...KERNEL_TESTS);
 }
 
 function treeOf(title) {

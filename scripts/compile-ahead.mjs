@@ -1,15 +1,17 @@
 /**
  * Lets V8 keep what it compiles while a broker starts and a command asks it, beside the modules of the program:
  * `node scripts/compile-ahead.mjs PROGRAM`, with the Node that will run it. scripts/load.cjs loads these files.
- * They are as trusted as the modules: the same folder has both, and a program never writes them itself.
+ * They are as trusted as the modules: the same folder has both, and a program never writes them itself. Each ends with
+ * the CRC-32 of its module's name and of what V8 made.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
 import vm from 'node:vm';
+import { crc32 } from 'node:zlib';
 
 /** A build does not wait longer for a broker that does not start. */
 const START_MS_MAX = 60_000;
@@ -22,13 +24,19 @@ function record() {
   vm.Script = class extends vm.Script {
     constructor(text, options) {
       super(text, options);
-      made.push([`${options.filename}.${process.version}-${process.arch}.compiled`, this]);
+      made.push([options.filename, this]);
     }
   };
   // V8 loads only what was compiled with the flags that it has then.
   v8.setFlagsFromString = () => undefined;
   process.on('exit', () => {
-    for (const [file, script] of made) writeFileSync(file, script.createCachedData());
+    for (const [filename, script] of made) {
+      const data = script.createCachedData();
+      const check = Buffer.alloc(4);
+      check.writeUInt32LE(crc32(data, crc32(basename(filename))));
+      const file = `${filename}.${process.version}-${process.arch}.compiled`;
+      writeFileSync(file, Buffer.concat([data, check]));
+    }
   });
 }
 

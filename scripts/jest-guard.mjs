@@ -1,4 +1,6 @@
 /**
+ * Jest looks at a worker's memory between files only (`workerIdleMemoryLimit`).
+ *
  * A thread beside the tests of a process (jest-runner.mjs). It ends a process that takes too much memory, and prints
  * what the test did: otherwise the process takes the memory of the whole machine, and the system ends any
  * process, without a word. A test that grows in a loop without a pause lets no timer of its own thread run.

@@ -51,8 +51,7 @@ function run(...args) {
 
 function build() {
   const tsc = join(dirname(createRequire(import.meta.url).resolve(COMPILER)), 'bin', 'tsc');
-  run('scripts/prune-build.mjs', 'compiled', 'src');
-  run('scripts/copy-assets.mjs', 'compiled');
+  run('scripts/ready-build.mjs', 'compiled', 'src');
   run(tsc, '-p', 'tsconfig.page.json', '--noCheck');
   run(tsc, '-p', 'tsconfig.json', '--noCheck');
   run('scripts/bundle.mjs', 'compiled', 'dist');

@@ -2,7 +2,7 @@
  * Writes docs/reference/, the reference of the SDK, from the docstrings of what each entry of
  * packages/sdk/package.json exports: one page for each entry. With --check it writes nothing, and exits
  * with 1 if the pages are not what the docstrings make. Both exit with 1 if a docstring is missing, or
- * lacks its unit or its example (see `faultsOf`).
+ * lacks its unit or its example (see `faultsOf`); --check also if too many doc comments of any room have no subject.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -317,9 +317,39 @@ async function pages() {
   return { made, faults, warnings: app.logger.warningCount };
 }
 
+/** The start of a doc comment, or of a docstring of Python, whose subject stands somewhere else. */
+const SUBJECTLESS =
+  /(?:\/\*\*\s*(?:\*\s*)?|""")(?:It|Its|One|Of|The same|Those|They|None|That|These|This)\b/g;
+const SUBJECTLESS_MAX = 40;
+const DOCUMENTED = ['src', 'scripts', 'packages/python/majordomo'];
+
+/** @returns `FILE:LINE` of each doc comment that begins with a pronoun */
+function subjectless() {
+  return DOCUMENTED.flatMap((folder) => {
+    const names = readdirSync(join(ROOT, folder), { recursive: true });
+    return names.flatMap((name) => {
+      if (!/\.(tsx?|[cm]js|py)$/.test(name)) return [];
+      const text = readFileSync(join(ROOT, folder, name), 'utf8');
+      const lines = Array.from(
+        text.matchAll(SUBJECTLESS),
+        ({ index }) => text.slice(0, index).split('\n').length,
+      );
+      return lines.map((line) => `${folder}/${name}:${line}`);
+    });
+  });
+}
+
 const { made, faults, warnings } = await pages();
 const isCheck = process.argv.includes('--check');
 if (isCheck) {
+  const found = subjectless();
+  console.log(`${found.length} doc comments begin with a pronoun (at most ${SUBJECTLESS_MAX} may)`);
+  if (found.length > SUBJECTLESS_MAX) {
+    faults.push(
+      ...found,
+      'A doc comment is a full phrase whose subject is the thing documented; it makes sense alone in a tooltip.',
+    );
+  }
   const there = existsSync(TARGET) ? readdirSync(TARGET) : [];
   const differs = [...new Set([...there, ...made.keys()])].filter((name) => {
     return !there.includes(name) || readFileSync(join(TARGET, name), 'utf8') !== made.get(name);

@@ -1,5 +1,6 @@
 /**
- * Runs Jest: `node scripts/test.mjs [OPTION…] [PATH…]`, with Jest's options.
+ * Runs Jest: `node scripts/test.mjs [OPTION…] [PATH…]`, with Jest's options. Jest repeats a case at once, beside the
+ * others (`retryTimes`), and leaves the processes that a test started when it is told to end.
  *
  * Suites that depend on real time may fail because the machine was busy. Each of their files that failed
  * runs once more, alone, after all others. If it passes then, the run passes and prints the file as flaky;
@@ -54,6 +55,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** The lines of this process. */
 const flaky = [];
 
+/** What `itWithTool` appends to the title of a case that cannot run here (test/support/tools.ts). */
+const NEEDS = /\[needs .+\]$/;
+
 const MEMORY = '/dev/shm';
 /** Bytes: more than the stores and clusters of a run together need, beside its processes. */
 const FREE_BYTES = 6 * 2 ** 30;
@@ -105,6 +109,17 @@ function hasMemory() {
   }
 }
 
+/** What failed of a file, according to Jest's report. */
+function failureOf({ name: file, message, assertionResults }) {
+  const failed = assertionResults
+    .filter(({ status }) => status === 'failed')
+    .map(({ fullName, failureMessages }) => {
+      return { title: fullName, message: failureMessages.join('\n') };
+    });
+  const cases = failed.length > 0 ? failed : [{ title: '(the whole file)', message }];
+  return { file, name: nameOf(file), cases };
+}
+
 /** Ends a process group, if it is still there. */
 function signalGroup(pid, signal) {
   try {
@@ -120,14 +135,14 @@ function signalGroup(pid, signal) {
  */
 async function jest(args, node = process.execPath) {
   const folder = mkdtempSync(join(tmpdir(), 'majordomo-test-'));
-  const file = join(folder, 'failed.json');
+  const report = join(folder, 'report.json');
   const scratch = makeScratch();
   // A process group of its own: a signal ends Jest, its workers and what the tests have started.
-  const child = spawn(node, [...NODE_OPTIONS, JEST, ...args], {
+  const child = spawn(node, [...NODE_OPTIONS, JEST, '--json', '--outputFile', report, ...args], {
     cwd: ROOT,
     stdio: 'inherit',
     detached: true,
-    env: { ...process.env, MAJORDOMO_FAILED: file, MAJORDOMO_SCRATCH: scratch },
+    env: { ...process.env, MAJORDOMO_SCRATCH: scratch },
   });
   let stoppedBy = 0;
   const stop = (_signal, number) => {
@@ -137,12 +152,17 @@ async function jest(args, node = process.execPath) {
   for (const signal of SIGNALS) process.on(signal, stop);
   try {
     const [status] = await once(child, 'close');
-    // (Written by scripts/jest-suites.mjs. Without it Jest has not come to its end.)
-    const failed = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
-    return {
-      status: status ?? 1,
-      failed: failed?.map((each) => ({ ...each, node, name: nameOf(each.file) })),
-    };
+    // (Without a report, Jest has not come to its end.)
+    const files = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).testResults : [];
+    const absent = files.flatMap(({ assertionResults }) =>
+      assertionResults.filter(
+        ({ status, fullName }) => status === 'pending' && NEEDS.test(fullName),
+      ),
+    );
+    if (absent.length > 0) console.error('\nSkipped, because this machine lacks a tool:');
+    for (const { fullName } of absent) console.error(`  ${fullName}`);
+    const failed = files.filter((each) => each.status === 'failed');
+    return { status: status ?? 1, failed: failed.map((each) => ({ node, ...failureOf(each) })) };
   } finally {
     for (const signal of SIGNALS) process.off(signal, stop);
     // What a test has stopped, or what drains for long.
@@ -180,7 +200,7 @@ async function eachAlone(failed) {
 /** @returns the exit status of a run after what is repeated */
 async function outcome({ status, failed }) {
   if (status === 0) return 0;
-  if (!failed || failed.length === 0 || !failed.every(({ name }) => isRealTime(name))) return 1;
+  if (failed.length === 0 || !failed.every(({ name }) => isRealTime(name))) return 1;
   const later = process.env.MAJORDOMO_REPEAT;
   if (later) {
     for (const each of failed) appendFileSync(later, `${JSON.stringify(each)}\n`);

@@ -199,7 +199,7 @@ describe('the simulation of a pair with a map finds', () => {
           machine.numbersAbove = () => undefined;
         },
       },
-      93,
+      14,
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(

@@ -36,13 +36,13 @@ describe('the simulation finds', () => {
       'statements that arrive after their connection was given up, and are not fenced',
       /not over|which n[0-9] does not have|closed/,
       { conditions: { fencesTokens: false }, weather: breaking },
-      43,
+      67,
     ],
     [
       'what dead sessions had claimed, and is not freed',
       /not over|which is dead/,
       { conditions: { freesDead: false } },
-      5,
+      6,
     ],
     [
       'a claim of what another broker has',
@@ -66,7 +66,7 @@ describe('the simulation finds', () => {
           Object.defineProperty(replica, 'refusal', { get: () => null });
         },
       },
-      7,
+      14,
     ],
     [
       'a broker that keeps what its last session had claimed',
@@ -77,7 +77,7 @@ describe('the simulation finds', () => {
         },
         weather: pausing,
       },
-      14,
+      5,
     ],
     [
       'a schedule that is due without the fence of its claim',

@@ -179,6 +179,7 @@ describe('the simulation finds', () => {
           };
         },
       },
+      37,
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(

@@ -1,6 +1,6 @@
 /**
  * Tools that a bare machine may lack. A case that needs one is skipped by name where it is absent
- * (scripts/jest-suites.mjs lists it); with CI=true it fails there instead.
+ * (scripts/test.mjs lists it); with CI=true it fails there instead.
  */
 import { spawnSync } from 'node:child_process';
 import { it } from '@jest/globals';

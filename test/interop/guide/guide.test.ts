@@ -1,6 +1,6 @@
 /**
  * The programs of the Guide's chapters, unchanged, as black boxes:
- * `GUIDE_C=<folder of its C sources> npm run interop:guide`. A program that is added needs a row in a
+ * `GUIDE_C=<folder of its C sources> npm run test:only -- test/interop/guide`. A program that is added needs a row in a
  * table of `cases/`, and what it shows a row in docs/migrating.md.
  */
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';

@@ -1,22 +1,29 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 const PROGRAM = fileURLToPath(new URL('../../../program', import.meta.url));
+const CODE = join(PROGRAM, 'code');
+const { compiledOf } = createRequire(import.meta.url)(join(PROGRAM, 'load.js')) as {
+  readonly compiledOf: (filename: string) => Buffer | undefined;
+};
 /** As scripts/load.cjs loads a module. */
 const LOADED = `
   const { readFileSync, readdirSync } = require('node:fs');
   const vm = require('node:vm');
-  const [, folder] = process.argv;
-  const rejected = readdirSync(folder).filter((name) => name.endsWith('.compiled')).map((name) => {
-    const cachedData = readFileSync(folder + '/' + name);
-    const source = readFileSync(folder + '/' + name.replace(/\\.v.*$/, ''), 'latin1');
+  const [, program] = process.argv;
+  const { compiledOf } = require(program + '/load.js');
+  const files = readdirSync(program + '/code').filter((name) => name.endsWith('.compiled'));
+  const rejected = files.map((name) => {
+    const filename = program + '/code/' + name.replace(/\\.v.*$/, '');
     const importModuleDynamically = vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
-    return new vm.Script(source, { cachedData, importModuleDynamically }).cachedDataRejected;
+    const options = { cachedData: compiledOf(filename), importModuleDynamically };
+    return new vm.Script(readFileSync(filename, 'latin1'), options).cachedDataRejected;
   });
   process.stdout.write(JSON.stringify(rejected));
 `;
@@ -27,8 +34,7 @@ let root: string;
 
 const node = (...args: string[]): string =>
   execFileSync(process.execPath, args, { encoding: 'utf8', env: { PATH: '' } });
-const rejected = (...flags: string[]): unknown =>
-  JSON.parse(node(...flags, '-e', LOADED, join(PROGRAM, 'code')));
+const rejected = (...flags: string[]): unknown => JSON.parse(node(...flags, '-e', LOADED, PROGRAM));
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'majordomo-compiled-'));
@@ -59,4 +65,42 @@ it.each(['', 'not what V8 has written'])('a start does without a file that has %
     if (name.endsWith('.compiled')) writeFileSync(join(code, name), text);
   }
   expect(node(join(root, 'dist', 'main.js'), '-V')).toBe('1.2.3\n');
+});
+
+describe('what V8 compiled of a module', () => {
+  const [made = '', other = ''] = readdirSync(CODE).filter((name) => name.endsWith('.compiled'));
+  const whole = readFileSync(join(CODE, made));
+  const name = made.replace(/\.v.*$/, '');
+  // (On another Node than it was made with, too.)
+  const ending = `.${process.version}-${process.arch}.compiled`;
+  const file = (): string => join(root, name);
+  const kept = (bytes: Buffer): Buffer | undefined => {
+    writeFileSync(file() + ending, bytes);
+    return compiledOf(file());
+  };
+
+  it('is given to V8 as it was made, without its checksum', () => {
+    expect(kept(whole)).toEqual(whole.subarray(0, -4));
+  });
+
+  it('is not, if any byte is another', () => {
+    for (let at = 0; at < whole.length; at += at < 64 ? 1 : 997) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
+      expect([at, kept(damaged)]).toEqual([at, undefined]);
+    }
+    for (let back = 1; back <= 4; back++) {
+      const damaged = Buffer.from(whole);
+      damaged[damaged.length - back] = (damaged.at(-back) ?? 0) ^ 1;
+      expect([back, kept(damaged)]).toEqual([back, undefined]);
+    }
+  });
+
+  it.each([0, 1, 3, 4, 100, -1])('is not, if the file ends at %i', (end) => {
+    expect(kept(whole.subarray(0, end))).toBeUndefined();
+  });
+
+  it('is not, if it is that of another module', () => {
+    expect(kept(readFileSync(join(CODE, other)))).toBeUndefined();
+  });
 });

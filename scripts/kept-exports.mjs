@@ -1,0 +1,50 @@
+/** Takes out of what knip reports (knip.config.js) the exports that are kept although only tests use them. */
+
+/** `FILE: NAME` → why. */
+const KEPT = new Map([
+  ['src/admin/http/openapi.ts: openApiFile', 'scripts/generate-docs.mjs'],
+  ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
+  ['src/extensions/programs/sse.ts: eventText', 'the text of one event, apart from connections'],
+  ['src/node/node.ts: linesOf', 'documents and names of events are compared with it'],
+  ['src/titanic/machine/fsm.ts: TRANSITIONS', 'the search takes them out in turn'],
+  ['src/titanic/machine/fsm.ts: tableOf', 'the search takes them out in turn'],
+  ['src/titanic/machine/fsm.ts: STATES', 'the search names them'],
+  ['src/titanic/machine/fsm.ts: EVENTS', 'the search names them'],
+  ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
+  ['src/store/sqlite/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
+  ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
+  ['src/extensions/postgres/session.ts: NEW_FENCING_TOKEN', 'the test of query plans'],
+  ['src/extensions/postgres/looks.ts: UNCLAIMED', 'the test of query plans'],
+  ['src/extensions/postgres/session.ts: fenceValue', 'query plans, and the benchmark of counts'],
+  ['src/extensions/postgres/recount.ts: pauseAfter', 'the benchmark of counts'],
+  ['src/extensions/postgres/lease.ts: Watch', 'a clock that a script moves'],
+  ['src/extensions/fleet/checkup.ts: answering', 'servers that no test can have off loopback'],
+  ['src/wire/chp-client.ts: NUMBER', 'the simulator reads and breaks numbers'],
+  ['src/wire/chp-client.ts: readNumber', 'the simulator reads and breaks numbers'],
+  ['src/core/shapes.ts: shown', 'documents are compared with it'],
+  ['src/wire/worker-side.ts: workerPartial', 'the scripts write it; the SDK packs its head'],
+  ['src/zmtp/curve/layout.ts: layout.COOKIE_BYTES', 'the layout is imported whole'],
+  ['src/zmtp/curve/layout.ts: layout.VOUCH_BYTES', 'the layout is imported whole'],
+]);
+
+export default function withoutKept(data) {
+  const { exports } = data.issues;
+  const unmet = new Set(KEPT.keys());
+  for (const [file, names] of Object.entries(exports)) {
+    for (const name of Object.keys(names)) {
+      if (!unmet.delete(`${file}: ${name}`)) continue;
+      delete names[name];
+      data.counters.exports--;
+    }
+  }
+  if (data.isProduction && unmet.size > 0) {
+    throw new Error(`used now or gone; delete the entry: ${[...unmet].join(', ')}`);
+  }
+  if (data.counters.exports + data.counters.types > 0) {
+    console.error(
+      'A dead export: delete it, or drop `export` if its own file needs it. What only tests may use goes into ' +
+        'scripts/kept-exports.mjs, with its reason.',
+    );
+  }
+  return data;
+}
