@@ -294,12 +294,13 @@ export class Node implements Host {
 
   async #startStored(asked: readonly Extension[]): Promise<void> {
     const { config, broker, loop, clients, events, refusals } = this;
-    const { isNewStore, fatal, loaded } = this.#order;
+    const { isNewStore, fatal, loaded, extensions } = this.#order;
     const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
     const engine = asked.find(({ openStore }) => openStore !== undefined);
     const openStore = engine?.openStore ?? (await import('./stored.js')).startStoredRequests;
     const stored = await openStore({
       ...{ config, dataDir: this.dataDir, isNewStore, configFile: loaded.file },
+      parts: new Set(extensions.flatMap(({ part }) => part?.number ?? [])),
       ...{ broker, loop, clients, fatal },
       events: tee<TitanicEvent>(this.#health, new StoreCauses(tee<TitanicEvent>(events, refusals))),
       pairEvents: isReplicated ? this.#pairEvents() : null,
