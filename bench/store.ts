@@ -45,7 +45,7 @@ async function open(
     isNewStore: false,
     isPaired: false,
     news: () => {},
-  })({ arrived: () => {}, fatal: thrown, counted: () => {}, mapTombstones: () => {} });
+  })({ arrived: () => {}, fatal: thrown, counted: () => {}, tombstones: () => {} });
   let pending = 0;
   await new Promise<void>((resolve) => {
     const completion: Completion<readonly StoredRequest[]> = {

@@ -1,7 +1,7 @@
 /**
  * Shows that the kernel needs no extension: the sources compile without the folder of each and its lines in
  * src/extensions/{list,program}.ts, and without any; and without any, the kernel's tests pass, one of them with a node
- * on real sockets. `npm run check:extensions`.
+ * on real sockets, and one that looks at the tables of a store. `npm run check:extensions`.
  */
 import { spawnSync } from 'node:child_process';
 import {

@@ -12,6 +12,8 @@ const { exampleFile, jsonSchema, referencePage } = await import(
 const { openApiFile } = await import(new URL('compiled/admin/http/openapi.js', root).href);
 const { metricsPage } = await import(new URL('compiled/admin/metrics/metrics-page.js', root).href);
 const { REQUEST_ROWS } = await import(new URL('compiled/store/request.js', root).href);
+const { RANKED_FIELDS } = await import(new URL('compiled/store/ranked-codec.js', root).href);
+const { BODY_FIELDS } = await import(new URL('compiled/extensions/map/storage.js', root).href);
 const { JOB_ROWS, KEPT_ROWS } = await import(new URL('compiled/wire/submit-options.js', root).href);
 
 /** The page, with the rows of each heading in the first table below it. */
@@ -32,6 +34,7 @@ const fields = [
   ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [field, name, kind, setBy]),
   ...KEPT_ROWS.map(({ kept, name, type }) => [kept, name, type, 'client']),
 ];
+const bytesOf = (table) => Object.entries(table).map(([name, { as }]) => [name, as]);
 const jobOptions = JOB_ROWS.map(({ name, what, about, usual }) => [
   `\`${name}\``,
   what,
@@ -49,6 +52,8 @@ const files = {
   'docs/metrics.md': metricsPage(),
   'docs/peer-protocol.md': await withRows('docs/peer-protocol.md', {
     '### The fields of a request': fields,
+    '### The fields of a ranked record': bytesOf(RANKED_FIELDS),
+    '### The fields of a record of the map': bytesOf(BODY_FIELDS),
   }),
   'docs/protocol.md': await withRows('docs/protocol.md', {
     '### Options of a durable request': jobOptions,

@@ -37,7 +37,7 @@ export class StoreDriver {
   #store: Store | null = null;
   #transaction = 0;
   readonly #events = {
-    ...{ arrived: ignored, fatal: ignored, counted: ignored, mapTombstones: ignored },
+    ...{ arrived: ignored, fatal: ignored, counted: ignored, tombstones: ignored },
     ...{ foundClaimed: ignored, taken: ignored },
     hinted: (hint: Hint): void => {
       this.heard(hint);

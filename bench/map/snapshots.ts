@@ -1,7 +1,7 @@
 /** The machine alone: what ten snapshots of a million keys cost it. Needs `--expose-gc`. */
 import { Frames } from '../../src/core/frames.js';
 import { MapMachine } from '../../src/extensions/map/machine/map-machine.js';
-import type { MapRecord } from '../../src/store/map-record.js';
+import type { MapRecord } from '../../src/extensions/map/machine/record.js';
 import type { Completion } from '../../src/store/store.js';
 import { ICANHAZ } from '../../src/wire/chp-client.js';
 

@@ -6,7 +6,7 @@
 import type { Role } from './facts.js';
 import type { Objection } from './ports.js';
 
-/** Every epoch is below this. The numbers of the map contain it in their upper 24 bits (D48). */
+/** Every epoch is below this. Ranked records have it in 24 bits (D48). */
 export const EPOCH_END: number = 2 ** 24;
 /** How far a peer's epoch may be above the highest that this node knows. */
 const JUMP_MAX = 2 ** 12;

@@ -45,6 +45,11 @@ export interface Extension {
   ) => Promise<readonly Finding[]>;
   /** Ports that it opens for peers, each with `limits.connections`. */
   readonly ports?: number;
+  /**
+   * The part of the store that it keeps records in (store/ranked.ts): its number, 1 to 255, and what a
+   * record and several are called in `verify` and `migrate`.
+   */
+  readonly part?: { readonly number: number; readonly one: string; readonly more: string };
   /** The store in a database, for commands. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
   readonly database?: (config: StoreConfig) => Promise<DatabaseTool>;
   /** Opens the store of durable requests in place of a file. @throws the store's errors */

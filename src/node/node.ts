@@ -294,7 +294,7 @@ export class Node implements Host {
 
   async #startStored(enabled: readonly Extension[]): Promise<void> {
     const { config, broker, loop, clients, events, refusals } = this;
-    const { isNewStore, fatal, loaded } = this.#order;
+    const { isNewStore, fatal, loaded, extensions } = this.#order;
     const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
     const engine = enabled.find(({ openStore }) => openStore !== undefined);
     const openStore = engine?.openStore ?? (await import('./stored.js')).startStoredRequests;
@@ -303,6 +303,7 @@ export class Node implements Host {
       dataDir: this.dataDir,
       isNewStore,
       configFile: loaded.file,
+      parts: new Set(extensions.flatMap(({ part }) => part?.number ?? [])),
       broker,
       loop,
       clients,

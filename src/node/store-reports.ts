@@ -1,6 +1,6 @@
 /** What a store reports besides the outcome of calls, passed on to the machines that it concerns. */
 import { MajordomoError } from '../core/errors.js';
-import type { MapStoreEvents } from '../store/map-store.js';
+import type { RankedStoreEvents, TombstoneSizes } from '../store/ranked.js';
 import type {
   ClaimStoreEvents,
   Hint,
@@ -18,14 +18,14 @@ const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
   fatal: 'ERR_TITANIC_DISK',
 };
 
-export class StoreReports implements ClaimStoreEvents, MapStoreEvents {
+export class StoreReports implements ClaimStoreEvents, RankedStoreEvents {
   readonly #wake: () => void;
   readonly #time: Time;
   #end: (error: MajordomoError) => void;
   /** Set when the store is open; before that the store has nothing to report. */
   titanic: Titanic | null = null;
-  /** `null`: this node has no map. */
-  map: MapStoreEvents | null = null;
+  /** Extensions that keep records, by the numbers of their parts. */
+  readonly parts = new Map<number, RankedStoreEvents>();
 
   /**
    * @param wake a report or an outcome arrived: the machine acts on it in the turn that this causes
@@ -79,7 +79,7 @@ export class StoreReports implements ClaimStoreEvents, MapStoreEvents {
     this.titanic?.hinted(hint);
   }
 
-  mapTombstones(bytes: number): void {
-    this.map?.mapTombstones(bytes);
+  tombstones(sizes: TombstoneSizes): void {
+    this.parts.get(sizes.part)?.tombstones(sizes);
   }
 }

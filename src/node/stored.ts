@@ -7,7 +7,7 @@ import type { PairEvents } from '../bstar/events.js';
 import type { Config } from '../config/config.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
-import type { MapStorage } from '../store/map-replica.js';
+import type { PartStorage } from '../store/ranked.js';
 import type { StoreNews } from '../store/sqlite/file/known-store.js';
 import type { LogReport } from '../store/sqlite/file/log-watch.js';
 import type { AsideNews } from '../store/thread/opening.js';
@@ -49,8 +49,11 @@ export interface TitanicHost {
   readonly titanic: Titanic;
   /** `null`: the store belongs to no pair. */
   readonly replication: Replication | null;
-  /** `null`: a database keeps no map. */
-  readonly map: MapStorage | null;
+  /**
+   * The part of the store with this number, for its extension; `null`: a database keeps nothing but
+   * requests.
+   */
+  readonly part: (part: number) => PartStorage | null;
   /** The clock of what is stored. */
   readonly time: Time;
   /** `null`: the store is a file. */
@@ -73,6 +76,8 @@ export interface TitanicDeps {
   readonly isNewStore: boolean;
   /** The file of the configuration; `null`: there is none. */
   readonly configFile: string | null;
+  /** Parts of the store that extensions of this program have. */
+  readonly parts: ReadonlySet<number>;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   /** Titanic becomes one of them. */
@@ -111,10 +116,18 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     const text = 'the disk is full: a node of a pair that cannot write does not start';
     throw new MajordomoError('ERR_TITANIC_FULL', `store ${file}: ${text}`);
   }
+  const told = new Set<number>();
+  /** Told once of each part that no extension of this program knows: its records are only kept. */
+  const kept = (part: number): void => {
+    if (deps.parts.has(part) || told.has(part)) return;
+    told.add(part);
+    events.emit({ name: 'store.part_kept', part });
+  };
+  for (const { part } of recovered.parts) kept(part);
   const replication =
     pairEvents === null
       ? null
-      : new Replication(config.titanic.replication, store, recovered, pairEvents);
+      : new Replication(config.titanic.replication, store, recovered, pairEvents, kept);
   const standalone = new Standalone(store, recovered.firstTransaction);
   const titanic = titanicOn(store, recovered, replication ?? standalone, deps);
   reports.titanic = titanic;
@@ -127,16 +140,20 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     time: SYSTEM_TIME,
     database: null,
     hints: null,
-    map: {
-      replica: replication?.map ?? standalone.mapIn(store),
-      store,
-      epochMax: recovered.mapEpochMax,
-      tombstoneBytes: recovered.mapTombstoneBytes,
-      serve: (machine) => {
-        reports.map = machine;
-        replication?.serveMap(machine);
+    part: (part) => ({
+      replica: replication?.partReplica(part) ?? standalone.partIn(store, part),
+      list: (after, completion) => {
+        store.listRanked(part, after, completion);
       },
-    },
+      epochMax: recovered.epochMax,
+      tombstones: recovered.parts.find((sizes) => sizes.part === part) ?? {
+        ...{ part, count: 0, keyBytes: 0 },
+      },
+      serve: (extension) => {
+        reports.parts.set(part, extension);
+        replication?.servePart(part, extension);
+      },
+    }),
     ...operated(titanic, store, openSqliteQueries(file), loop),
   };
 }

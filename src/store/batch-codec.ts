@@ -2,8 +2,8 @@
  * Encodes the changes of a store: between the threads of a node, and from the active node of a pair
  * to the passive one, which commits them unchanged.
  *
- * A batch on the wire is a byte for its format (1), a byte for what it changes (0 requests, 1 the
- * map: store/chunk-codec.ts), a byte for what closes leave (0 none, 1 known, 2 all), the number of
+ * A batch on the wire is a byte for its format (1), a byte for what it changes (0 requests, above a
+ * part of ranked records: store/chunk-codec.ts), a byte for what closes leave (0 none, 1 known, 2 all), the number of
  * changes, and the changes: each is a kind byte and the fields of the change (core/numbered-fields.ts,
  * fields.ts).
  */
@@ -49,7 +49,7 @@ export interface Batch {
   readonly changes: readonly Change[];
 }
 
-/** What a batch changes; those of the map have another number there. */
+/** What a batch changes; a part of ranked records has its own number there. */
 const OF_REQUESTS = 0;
 
 export function packBatch({ tombstones, changes }: Batch): Buffer {

@@ -1,8 +1,8 @@
 /**
- * The store of a node: Titanic's requests and the map's records in one place, with one sequence of
- * transactions. So the two nodes of a pair exchange the changes of both alike (D20, D53).
+ * The store of a node: Titanic's requests and the ranked records of extensions in one place, with one
+ * sequence of transactions. So the two nodes of a pair exchange the changes of all parts alike (D20, D53).
  */
-import type { MapMerged, MapStore, MapStoreEvents } from './map-store.js';
+import type { RankedMerged, RankedStore, RankedStoreEvents, TombstoneSizes } from './ranked.js';
 import type {
   Completion,
   Merged,
@@ -15,32 +15,33 @@ import type {
 
 /** What a store reports when it is opened. */
 export interface NodeRecovered extends Recovered {
-  /** The highest epoch of any record or tombstone of the map; 0: there is none. */
-  readonly mapEpochMax: number;
-  /** See `MapStoreEvents.mapTombstones`. */
-  readonly mapTombstoneBytes: number;
+  /** The highest epoch of any ranked record or tombstone; 0: there is none. */
+  readonly epochMax: number;
+  /** Each part that has records or tombstones, with what its tombstones are. */
+  readonly parts: readonly TombstoneSizes[];
 }
 
-/** The result of a merge of both. */
+/** The result of a merge of all parts. */
 export interface NodeMerged extends Merged {
-  readonly map: MapMerged;
+  /** Each part of which there were records. */
+  readonly parts: readonly RankedMerged[];
 }
 
-export interface NodeStore extends PairStore, MapStore {
+export interface NodeStore extends PairStore, RankedStore {
   /**
-   * Merges records of both parts, as `PairStore.merge` does for requests.
-   * @param mapEpochMax records of the map with a higher epoch are `malformed`
+   * Merges records of all parts, as `PairStore.merge` does for requests.
+   * @param epochMax ranked records with a higher epoch are `malformed`
    */
   merge(
     transaction: Transaction,
     records: Buffer,
     isFromActive: boolean,
     completion: Completion<NodeMerged, MergeFailure>,
-    mapEpochMax?: number,
+    epochMax?: number,
   ): void;
 }
 
-export interface NodeStoreEvents extends StoreEvents, MapStoreEvents {}
+export interface NodeStoreEvents extends StoreEvents, RankedStoreEvents {}
 
 export type OpenNodeStore = (
   events: NodeStoreEvents,

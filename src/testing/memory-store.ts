@@ -16,7 +16,6 @@ import type {
   StoreFailure,
   Transaction,
 } from '../store/store.js';
-import type { MapRecord } from '../store/map-record.js';
 import type {
   NodeMerged,
   NodeRecovered,
@@ -24,12 +23,13 @@ import type {
   NodeStoreEvents,
   OpenNodeStore,
 } from '../store/node-store.js';
+import type { Ranked } from '../store/ranked.js';
 import type { StoreContent } from './memory-rows.js';
 import { MemoryTables } from './memory-tables.js';
 
 /** `reported`: the outcome of a commit or a merge is reported, which was on disk before. */
 export type StoreCall =
-  'open' | 'commit' | 'merge' | 'reported' | 'load' | 'lookUp' | 'list' | 'listMap' | 'read';
+  'open' | 'commit' | 'merge' | 'reported' | 'load' | 'lookUp' | 'list' | 'listRanked' | 'read';
 
 export interface StoreFault {
   readonly failure: StoreFailure;
@@ -94,9 +94,9 @@ export class MemoryDisk {
     return this.#tables.entries;
   }
 
-  /** The map's records and tombstones, in order of their keys. */
-  get mapRecords(): readonly MapRecord[] {
-    return this.#tables.map.rows.map(({ record }) => record);
+  /** The records and tombstones of a part, in order of their keys. */
+  ranked(part: number): readonly Ranked[] {
+    return this.#tables.ranked.of(part);
   }
 
   lookUp(uuid: RequestUuid): Found {
@@ -139,13 +139,14 @@ class MemoryStore implements NodeStore {
     this.#write('commit', () => this.#tables.commit(transaction, changes), completion);
   }
 
-  commitMap(
+  commitRanked(
     transaction: Transaction,
-    changes: readonly MapRecord[],
+    part: number,
+    changes: readonly Ranked[],
     completion: Completion<unknown>,
   ): void {
     const commit = (): void => {
-      this.#tables.commitMap(transaction, changes);
+      this.#tables.commitRanked(transaction, part, changes);
     };
     this.#write('commit', commit, completion);
   }
@@ -155,17 +156,17 @@ class MemoryStore implements NodeStore {
     records: Buffer,
     isFromActive: boolean,
     completion: Completion<NodeMerged, MergeFailure>,
-    mapEpochMax = Infinity,
+    epochMax = Infinity,
   ): void {
     const failed = (failure: MergeFailure): void => {
       completion.failed(failure);
     };
     const done = (both: ReturnType<MemoryTables['merge']>): void => {
       if (both === null) completion.failed({ kind: 'malformed', message: 'no records' });
-      else completion.done({ ...both.merged, map: both.map });
+      else completion.done({ ...both.merged, parts: both.parts });
     };
     const merge = (): ReturnType<MemoryTables['merge']> =>
-      this.#tables.merge(transaction, records, isFromActive, mapEpochMax);
+      this.#tables.merge(transaction, records, isFromActive, epochMax);
     this.#write('merge', merge, { done, failed });
   }
 
@@ -183,11 +184,11 @@ class MemoryStore implements NodeStore {
       carryOut: () => {
         const result = carryOut();
         const { counts } = this.#tables;
-        const { tombstoneBytes } = this.#tables.map;
+        const sizes = this.#tables.ranked.parts;
         this.#orders.unshift({
           call: 'reported',
           carryOut: () => {
-            this.#events.mapTombstones(tombstoneBytes);
+            for (const each of sizes) this.#events.tombstones(each);
             this.#events.counted(counts);
             completion.done(result);
           },
@@ -216,8 +217,9 @@ class MemoryStore implements NodeStore {
     this.#read('list', list, completion);
   }
 
-  listMap(after: string, completion: Completion<readonly MapRecord[]>): void {
-    this.#read('listMap', () => this.#tables.map.list(after, PIECE_RECORDS), completion);
+  listRanked(part: number, after: string, completion: Completion<readonly Ranked[]>): void {
+    const list = (): Ranked[] => this.#tables.ranked.list(part, after, PIECE_RECORDS);
+    this.#read('listRanked', list, completion);
   }
 
   load(

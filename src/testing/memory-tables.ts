@@ -5,8 +5,7 @@
 import { countOf, noCounts } from '../store/tally.js';
 import { present } from '../core/assert.js';
 import { nextAfter } from '../core/numbers.js';
-import type { MapRecord } from '../store/map-record.js';
-import type { MapMerged } from '../store/map-store.js';
+import type { Ranked, RankedMerged } from '../store/ranked.js';
 import { packChunk, unpackChunk } from '../store/chunk-codec.js';
 import type { NodeRecovered } from '../store/node-store.js';
 import { unpackFailure } from '../store/failure-codec.js';
@@ -38,7 +37,6 @@ import {
   type Tombstone as TombstoneFacts,
   type Transaction,
 } from '../store/store.js';
-import { MemoryMapRows } from './memory-map-rows.js';
 import {
   countServices,
   type Entry,
@@ -51,6 +49,7 @@ import {
   type StoreContent,
   type Tombstone,
 } from './memory-rows.js';
+import { MemoryRankedRows } from './memory-ranked-rows.js';
 import { retried, stepped } from './memory-steps.js';
 
 /** Size of a request apart from its bytes; only the order of magnitude is right. */
@@ -78,7 +77,7 @@ export class MemoryTables {
   #transaction: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };
   #last = 0;
   #peerHolds = 0;
-  readonly map = new MemoryMapRows();
+  readonly ranked = new MemoryRankedRows();
 
   /** A process opens it. */
   open(): NodeRecovered {
@@ -93,8 +92,8 @@ export class MemoryTables {
       firstTransaction: this.#last + 1,
       holds: this.#holds,
       isNumbered: true,
-      mapEpochMax: this.map.epochMax,
-      mapTombstoneBytes: this.map.tombstoneBytes,
+      epochMax: this.ranked.epochMax,
+      parts: this.ranked.parts,
     };
   }
 
@@ -181,9 +180,9 @@ export class MemoryTables {
     return results;
   }
 
-  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
+  commitRanked(transaction: Transaction, part: number, changes: readonly Ranked[]): void {
     this.#transaction = transaction;
-    this.map.change(transaction, changes);
+    this.ranked.change(transaction, part, changes);
     this.#end();
   }
 
@@ -192,11 +191,11 @@ export class MemoryTables {
     transaction: Transaction,
     chunk: Buffer,
     isFromActive: boolean,
-    mapEpochMax = Infinity,
-  ): { readonly merged: Merged; readonly map: MapMerged } | null {
-    const parts = unpackChunk(chunk, mapEpochMax);
-    const records = parts === null ? null : unpackRecords(parts.requests);
-    if (parts === null || records === null) return null;
+    epochMax = Infinity,
+  ): { readonly merged: Merged; readonly parts: readonly RankedMerged[] } | null {
+    const found = unpackChunk(chunk, epochMax);
+    const records = found === null ? null : unpackRecords(found.requests);
+    if (found === null || records === null) return null;
     const before = {
       entries: new Map(this.#entries),
       keys: new Map(this.#keys),
@@ -213,9 +212,9 @@ export class MemoryTables {
       return null;
     }
     const peerHolds = Math.max(this.#peerHolds, transaction.peerHolds);
-    const map = this.map.merge(transaction, parts.map, peerHolds);
+    const parts = found.parts.map((part) => this.ranked.merge(transaction, part, peerHolds));
     this.#end();
-    return { merged, map };
+    return { merged, parts };
   }
 
   #end(): void {
@@ -231,7 +230,7 @@ export class MemoryTables {
       if (rest.length > 0) this.#tombstones.set(nameOf(uuid), rest);
       else this.#dropTombstones(uuid);
     }
-    this.map.dropTombstones(this.#peerHolds);
+    this.ranked.dropTombstones(this.#peerHolds);
     this.#last = number;
   }
 
@@ -252,8 +251,8 @@ export class MemoryTables {
     }
     const next = requests[count];
     let upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
-    const ofMap = this.map.changed(place.upTo, upTo, bytesMax - records.bytes);
-    ({ upTo } = ofMap);
+    const ofParts = this.ranked.changed(place.upTo, upTo, bytesMax - records.bytes);
+    ({ upTo } = ofParts);
     const isNew = (at: { readonly changed: number }): boolean =>
       at.changed > place.upTo && at.changed <= upTo;
     for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()]
@@ -265,10 +264,10 @@ export class MemoryTables {
       if (until !== null) records.add({ kind: 'key', ...known, until });
     }
     const isWhole = next === undefined && upTo === this.#last;
-    const isLast = isWhole && records.bytes + ofMap.bytes < bytesMax;
+    const isLast = isWhole && records.bytes + ofParts.bytes < bytesMax;
     const bodiesUpTo = isLast ? this.#last : place.bodiesUpTo;
     return {
-      records: packChunk({ requests: records.take(), map: ofMap.records }),
+      records: packChunk({ requests: records.take(), parts: ofParts.parts }),
       holds: { storeId: this.#storeId, upTo, bodiesUpTo },
       next: isLast ? null : { upTo, bodiesUpTo, changed, number },
     };

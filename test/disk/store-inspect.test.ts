@@ -7,9 +7,9 @@ import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { readMigrations } from '../../src/store/sqlite/file/schema.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
-import type { MapRecord } from '../../src/store/map-record.js';
+import type { Ranked } from '../../src/store/ranked.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
-import { MapStoreUser } from '../support/map-store-user.js';
+import { RankedStoreUser } from '../support/ranked-store-user.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { accept, attempt, close, dead, reply } from '../support/store-changes.js';
 import { digestOf } from '../support/store-digest.js';
@@ -54,7 +54,7 @@ describe('verify', () => {
     expect(steps.length).toBeGreaterThan(5);
   });
 
-  const MAP = 'INSERT INTO map VALUES';
+  const RANKED = 'INSERT INTO ranked VALUES';
 
   /** What somebody may do to a store by hand, and what is said about it. */
   const DAMAGES: Readonly<Record<string, string>> = {
@@ -84,14 +84,14 @@ describe('verify', () => {
     'UPDATE keys SET until = 1': 'whose key belongs to another request',
     "INSERT INTO keys VALUES (x'00', x'00', '', x'00', NULL, 0, NULL)":
       '1 keys belong to missing requests',
-    [`${MAP} (1, x'', 1, 1, x'', x'', x'00', 0)`]:
-      'with a key that no client can send: 1; the next start sets them aside',
-    [`${MAP} (1, x'6100', 1, 1, x'', x'', x'00', 0)`]: 'with a key that no client can send',
-    [`${MAP} (1, x'61', 1, 1 << 40, x'', x'', x'00', 0)`]: 'of the map with values out of range',
-    [`${MAP} (1, x'61', 1, 1, x'00', x'', x'00', 0)`]: 'of the map with values out of range',
-    [`${MAP} (1, x'61', 1, 1, x'', x'', x'', 0)`]: 'of the map with values out of range',
-    [`${MAP} (1, x'61', 1, 1, x'', x'', NULL, 1 << 60)`]:
-      'of the map changed by a future transaction',
+    [`${RANKED} (1, 1, x'', 1, 1, 0, x'00', 0)`]:
+      'of extensions with an invalid part or key: 1; the next start sets them aside',
+    [`${RANKED} (1, 0, x'61', 1, 1, 0, x'00', 0)`]: 'of extensions with an invalid part or key',
+    [`${RANKED} (1, 256, x'61', 1, 1, 0, x'00', 0)`]: 'of extensions with an invalid part or key',
+    [`${RANKED} (1, 1, x'61', 1, 1 << 40, 0, x'00', 0)`]: 'of extensions with values out of range',
+    [`${RANKED} (1, 1, x'61', 1, 1, 2, x'00', 0)`]: 'of extensions with values out of range',
+    [`${RANKED} (1, 200, x'61', 1, 1, 1, x'', 1 << 60)`]:
+      'of extensions changed by a future transaction',
   };
 
   for (const [damage, problem] of Object.entries(DAMAGES)) {
@@ -128,29 +128,42 @@ describe('verify', () => {
   });
 });
 
-describe('the map', () => {
-  const record = (key: string, value: string): MapRecord => {
-    return { key, epoch: 1, counter: 1, uuid: '', properties: '', value, ttlS: 0 };
+describe('the records of extensions', () => {
+  const UNKNOWN = 200;
+  const record = (key: string, isDeleted = false): Ranked => {
+    return { key, epoch: 1, counter: 1, isDeleted, body: Buffer.from(key) };
   };
 
-  it('is counted by verify, and copied by backup', async () => {
+  it('are counted by verify, and copied by backup, also of a part that nobody knows (D115)', async () => {
     await directory.remove();
     directory = new StoreDirectory();
     const open = openSqliteStore(directory.file);
-    const user = await MapStoreUser.open(open);
-    await user.commit([record('/a', '1'), record('/b', '2'), record('/gone', '')], {
-      tombstones: 'all',
-    });
+    const user = await RankedStoreUser.open(open);
+    await user.commit([record('/a'), record('/b'), record('/gone', true)], { tombstones: 'all' });
+    await user.commit([record('/a')], {}, UNKNOWN);
     await backupStore(directory.file, `${directory.file}-copy`, silent);
-    await user.commit([record('/c', '3')]);
+    await user.commit([record('/c')]);
     await user.close();
-    expect(verifyStore(directory.file, silent)).toMatchObject({ mapKeys: 3, problems: [] });
+    expect(verifyStore(directory.file, silent)).toMatchObject({
+      parts: [
+        { part: 1, records: 3 },
+        { part: UNKNOWN, records: 1 },
+      ],
+      problems: [],
+    });
     const copy = join(directory.apart('restored'));
     renameSync(`${directory.file}-copy`, copy);
-    expect(verifyStore(copy, silent)).toMatchObject({ mapKeys: 2, problems: [] });
-    const restored = await MapStoreUser.open(openSqliteStore(copy));
-    expect(await restored.list()).toEqual([record('/a', '1'), record('/b', '2')]);
-    expect(restored.recovered.mapEpochMax).toBe(1);
+    expect(verifyStore(copy, silent)).toMatchObject({
+      parts: [
+        { part: 1, records: 2 },
+        { part: UNKNOWN, records: 1 },
+      ],
+      problems: [],
+    });
+    const restored = await RankedStoreUser.open(openSqliteStore(copy));
+    expect(await restored.list()).toEqual([record('/a'), record('/b')]);
+    expect(await restored.list(UNKNOWN)).toEqual([record('/a')]);
+    expect(restored.recovered.epochMax).toBe(1);
     await restored.close();
   });
 });

@@ -6,7 +6,7 @@ import { KnownStore } from '../../src/store/sqlite/file/known-store.js';
 import { fitPairIndex } from '../../src/store/sqlite/file/pair-index.js';
 import { QUERY_SQL } from '../../src/store/sqlite/queries/query-statements.js';
 import { countContent } from '../../src/store/sqlite/tables/content-counts.js';
-import { prepareMapStatements } from '../../src/store/sqlite/tables/map-rows.js';
+import { prepareRankedStatements } from '../../src/store/sqlite/tables/ranked-rows.js';
 import { prepareStatements } from '../../src/store/sqlite/tables/statements.js';
 import { StoreDirectory } from '../support/store-directory.js';
 
@@ -19,21 +19,21 @@ const INDEXES = {
   tombstones_by_change: 'changedTombstones',
   keys_remembered: 'forgettable',
   requests_dead: 'sliceOfDead',
-  map_by_key: 'mapExisting',
-  map_by_change: 'mapChanged',
-  map_tombstones: 'mapDropTombstones',
+  ranked_by_key: 'rankedExisting',
+  ranked_by_change: 'rankedChanged',
+  ranked_tombstones: 'rankedDropTombstones',
 } as const;
 
-/** Of both ports, those of the map by names that begin with `map`. */
+/** Of both ports, those of ranked records by names that begin with `ranked`. */
 function statementsOf(db: Database.Database): Record<string, { readonly source: string }> {
-  const ofMap = Object.entries(prepareMapStatements(db)).map(
-    ([name, statement]) => [`map${name[0]?.toUpperCase()}${name.slice(1)}`, statement] as const,
+  const ofParts = Object.entries(prepareRankedStatements(db)).map(
+    ([name, statement]) => [`ranked${name[0]?.toUpperCase()}${name.slice(1)}`, statement] as const,
   );
-  return { ...prepareStatements(db), ...Object.fromEntries(ofMap) };
+  return { ...prepareStatements(db), ...Object.fromEntries(ofParts) };
 }
 
 /** Statements that run when a store is opened, or when all of it is copied. */
-const ONCE = ['services', 'mapTombstoneBytes', 'mapEpochMax', 'rememberedKeys'];
+const ONCE = ['services', 'rankedTombstones', 'rankedEpochMax', 'rememberedKeys'];
 
 const NAMED = {
   kind: -1,

@@ -10,7 +10,7 @@ import {
   removePairs,
   ROLES,
 } from '../support/pair-daemons.js';
-import { mapRows } from '../support/sqlite-content.js';
+import { mapRowsIn } from '../support/map-rows.js';
 import { until } from '../support/until.js';
 
 /** A hand-over does not fail because the machine is busy. */
@@ -47,8 +47,8 @@ async function expectNothingLost(pair: PairOfDaemons, load: MapLoad): Promise<vo
   const { differences } = await pair.rest();
   expect(differences).toEqual([]);
   for (const role of ROLES) {
-    const rows = mapRows(join(pair.dataDirOf(role), 'titanic.db'));
-    const stored = rows.map(({ key, value }) => [key.toString(), String(value)] as const);
+    const rows = mapRowsIn(join(pair.dataDirOf(role), 'titanic.db'));
+    const stored = rows.map(({ key, value }) => [key, String(value)] as const);
     expect(load.wrong(new Map(stored))).toEqual([]);
   }
 }

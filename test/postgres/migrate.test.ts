@@ -465,11 +465,15 @@ describeWithPostgres('majordomo migrate refuses', () => {
   it('keys of the map, unless they are to stay behind: 78', async () => {
     const file = await everyKind();
     const db = new Database(file);
-    db.exec("INSERT INTO map VALUES (1, x'2f61', 1, 1, x'', x'', x'31', 1)");
+    db.exec("INSERT INTO ranked VALUES (1, 1, x'2f61', 1, 1, 0, x'31', 1)");
+    db.exec("INSERT INTO ranked VALUES (2, 200, x'2f61', 1, 1, 0, x'31', 1)");
     db.close();
     const url = await emptyUrl();
     const { status, stderr } = await migrate(file, url);
-    expect([status, stderr]).toEqual([78, expect.stringContaining('holds 1 key of the map')]);
+    expect([status, stderr]).toEqual([
+      78,
+      expect.stringContaining('holds 1 key of the map, 1 record of part 200'),
+    ]);
     expect((await migrate(file, url, '--without-map')).status).toBe(0);
   });
 

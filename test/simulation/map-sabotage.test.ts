@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../src/core/frames.js';
 import type { OpenMapPorts } from '../../src/extensions/map/host.js';
-import { isDeletion } from '../../src/store/map-record.js';
+import { isDeletion } from '../../src/extensions/map/machine/record.js';
 import { KEY } from '../../src/wire/chp-client.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { SimMapPorts } from './map/ports.js';
@@ -153,11 +153,16 @@ describe('the simulation of a pair with a map finds', () => {
       /not on a disk|is lost/,
       {
         replication: (replication) => {
-          const { map } = replication;
-          const commit = map.commit.bind(map);
-          map.commit = (changes, outcome) => {
-            commit(changes, outcome);
-            return false;
+          const replicaOf = replication.partReplica.bind(replication);
+          replication.partReplica = (part) => {
+            const replica = replicaOf(part);
+            const commit = replica.commit.bind(replica);
+            return Object.assign(replica, {
+              commit: (...given: Parameters<typeof commit>) => {
+                commit(...given);
+                return false;
+              },
+            });
           };
         },
       },

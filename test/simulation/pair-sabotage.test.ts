@@ -9,7 +9,7 @@ import { PairWorld } from './pair/world.js';
 const NOTHING = packBatch({ tombstones: 'none', changes: [] });
 const UNMERGED: NodeMerged = {
   ...{ joined: 0, ranTwice: 0, opened: [], ended: [] },
-  map: { changed: [], conflicts: [] },
+  parts: [],
 };
 
 /** This many cuts and crashes, and no other faults of the pair. */

@@ -6,17 +6,17 @@ import { monotonicMs } from '../../src/core/clock.js';
 import { GlobSet } from '../../src/core/glob.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { MapHost } from '../../src/extensions/map/host.js';
-import type { MapBatchOutcome } from '../../src/store/map-replica.js';
+import type { RankedOutcome } from '../../src/store/ranked.js';
 import type { StoreFailure } from '../../src/store/store.js';
-import type { MapRecord } from '../../src/store/map-record.js';
+import type { MapRecord } from '../../src/extensions/map/machine/record.js';
 import type { ListenerCurve } from '../../src/zmtp/listener-curve.js';
-import { MemoryMapRows } from '../../src/testing/memory-map-rows.js';
+import { MapRows } from './map-rows.js';
 
 export interface MapNodeOptions {
   /** P; 0: any. */
   readonly port?: number;
   /** What survives it. */
-  readonly tables?: MemoryMapRows;
+  readonly tables?: MapRows;
   readonly curve?: ListenerCurve;
 }
 
@@ -36,14 +36,14 @@ let openings = 0;
 
 export class MapNode {
   readonly host: MapHost;
-  readonly tables: MemoryMapRows;
+  readonly tables: MapRows;
   /** Follows what this one commits. */
   follower: MapNode | null = null;
   /** Nothing is committed while it is true. */
   isStuck = false;
   /** How often a client has asked it while it did not serve. */
   votes = 0;
-  readonly #waiting: (readonly [changes: readonly MapRecord[], outcome: MapBatchOutcome])[] = [];
+  readonly #waiting: (readonly [changes: readonly MapRecord[], outcome: RankedOutcome])[] = [];
   #number: number;
   #timer: NodeJS.Timeout | null = null;
   #turn: NodeJS.Immediate | null = null;
@@ -61,7 +61,7 @@ export class MapNode {
     return node;
   }
 
-  private constructor({ tables = new MemoryMapRows() }: MapNodeOptions) {
+  private constructor({ tables = new MapRows() }: MapNodeOptions) {
     this.tables = tables;
     this.#number = ++openings * OPENING_TRANSACTIONS;
     this.host = new MapHost({

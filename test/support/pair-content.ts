@@ -1,5 +1,5 @@
 /** The content of a pair's stores, as far as both must be equal. */
-import { mapRows, sqliteContent } from './sqlite-content.js';
+import { rankedRows, sqliteContent } from './sqlite-content.js';
 
 export interface StoredPair {
   /** Requests that the first one has. */
@@ -46,9 +46,9 @@ function contentOf(path: string): Map<string, string> {
     const name = `key ${service.toString('hex')} ${key.toString('hex')}`;
     content.set(name, `${nameOf(uuid)} ${until}`);
   }
-  for (const { key, epoch, counter, properties, value } of mapRows(path)) {
-    const fields = [epoch, counter, properties.toString('hex'), value?.toString('hex')];
-    content.set(`map ${key.toString('hex')}`, fields.map(String).join(' '));
+  for (const { part, key, epoch, counter, body } of rankedRows(path)) {
+    const fields = [epoch, counter, body.toString('hex')];
+    content.set(`part ${part} ${key.toString('hex')}`, fields.map(String).join(' '));
   }
   return content;
 }

@@ -66,22 +66,21 @@ export function sqliteContent(path: string): StoreContent {
   }
 }
 
-interface MapRow {
+interface RankedRow {
+  readonly part: number;
   readonly key: Buffer;
   readonly epoch: number;
   readonly counter: number;
-  readonly properties: Buffer;
-  readonly value: Buffer | null;
+  readonly body: Buffer;
 }
 
-/** The map's records, without tombstones, in order of their keys. */
-export function mapRows(path: string): MapRow[] {
+/** The records of extensions, without tombstones. */
+export function rankedRows(path: string): RankedRow[] {
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
     return db
-      .prepare<[], MapRow>(
-        `SELECT key, epoch, counter, properties, value FROM map WHERE value IS NOT NULL
-          ORDER BY key`,
+      .prepare<[], RankedRow>(
+        'SELECT part, key, epoch, counter, body FROM ranked WHERE deleted = 0 ORDER BY part, key',
       )
       .all();
   } finally {

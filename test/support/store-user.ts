@@ -237,8 +237,8 @@ export class StoreUser implements NodeStoreEvents {
     // The call that failed was told.
   }
 
-  mapTombstones(): void {
-    // Nothing here is of a map.
+  tombstones(): void {
+    // Nothing here is of an extension.
   }
 
   counted(counts: StoreCounts): void {

@@ -62,8 +62,8 @@ export class WordStore implements ReplicatedStore {
     this.#later = later;
   }
 
-  commitMap(): void {
-    throw new Error('these scripts have no map');
+  commitRanked(): void {
+    throw new Error('these scripts have no extensions');
   }
 
   get words(): string[] {
@@ -130,8 +130,7 @@ export class WordStore implements ReplicatedStore {
       }
       const joined = this.#write(number, wordsIn(records), false);
       this.#holds = holds;
-      const map = { changed: [], conflicts: [] };
-      completion.done({ joined, ranTwice: 0, opened: [], ended: [], map });
+      completion.done({ joined, ranTwice: 0, opened: [], ended: [], parts: [] });
     });
   }
 

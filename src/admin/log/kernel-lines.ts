@@ -174,6 +174,10 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     subject: 'clock.behind',
   }),
   'store.set_aside': ({ name, text }) => of('error', name, `${text}; see \`majordomo verify\``),
+  'store.part_kept': ({ name, part }) => {
+    const text = `the store has records of part ${part}, which no extension of this version knows: they are kept and passed on to the peer`;
+    return of('warn', name, text);
+  },
   'store.known': ({ name, how, id }) => {
     const what =
       how === 'made' ? 'created a new store' : 'the data directory now records its store';

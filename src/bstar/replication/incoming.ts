@@ -4,10 +4,10 @@
  */
 import { isFollowed, isLed } from '../facts.js';
 import type { Pair } from '../ports.js';
-import type { MapRecord } from '../../store/map-record.js';
-import { isMapBatch, unpackMapBatch } from '../../store/chunk-codec.js';
+import { isPartBatch, unpackPartBatch } from '../../store/chunk-codec.js';
 import { unpackBatch } from '../../store/batch-codec.js';
 import type { NodeMerged } from '../../store/node-store.js';
+import type { PartRecords } from '../../store/ranked.js';
 import type { Completion, Holding, MergeFailure } from '../../store/store.js';
 import type { PeerMessage } from '../../wire/peer.js';
 import type { ReplicatedStore } from './ports.js';
@@ -27,8 +27,8 @@ export interface IncomingDeps {
   readonly merging: () => void;
   /** What they changed is committed. */
   readonly merged: (merged: NodeMerged) => void;
-  /** Changes of the map, by the active node, are committed. */
-  readonly followed: (changes: readonly MapRecord[]) => void;
+  /** Changes of a part, by the active node, are committed. */
+  readonly followed: (changes: PartRecords) => void;
   /** Data from the peer cannot be stored. */
   readonly failed: (why: string) => void;
 }
@@ -85,10 +85,10 @@ export class Incoming {
     const transaction = transactions.ofPeer('all', holds);
     const { number } = transaction;
     const completion: Completion<NodeMerged, MergeFailure> = {
-      done: (both) => {
+      done: (all) => {
         transactions.committed(number);
-        merged(both);
-        this.#stored(number, both.joined, both.ranTwice);
+        merged(all);
+        this.#stored(number, all.joined, all.ranTwice);
       },
       failed: ({ kind, message }) => {
         transactions.failed(number);
@@ -110,28 +110,29 @@ export class Incoming {
   /** Returns false if the bytes are malformed. */
   #commit(bytes: Buffer, holds: Holding): boolean {
     const { pair, store, transactions } = this.#deps;
-    if (isMapBatch(bytes)) {
-      const batch = unpackMapBatch(bytes, pair.state.facts.seenEpoch);
+    if (isPartBatch(bytes)) {
+      const batch = unpackPartBatch(bytes, pair.state.facts.seenEpoch);
       if (batch === null) return false;
-      const transaction = transactions.ofPeer(batch.tombstones, holds);
-      const completion = this.#completion(transaction.number, batch.changes);
-      store.commitMap(transaction, batch.changes, completion);
+      const { part, tombstones, changes } = batch;
+      const transaction = transactions.ofPeer(tombstones, holds);
+      const completion = this.#completion(transaction.number, { part, records: changes });
+      store.commitRanked(transaction, part, changes, completion);
     } else {
       const batch = unpackBatch(bytes);
       if (batch === null) return false;
       const transaction = transactions.ofPeer(batch.tombstones, holds);
-      store.commit(transaction, batch.changes, this.#completion(transaction.number, []));
+      store.commit(transaction, batch.changes, this.#completion(transaction.number, null));
     }
     return true;
   }
 
-  /** @param changes of the map, that the batch has */
-  #completion(number: number, changes: readonly MapRecord[]): Completion<unknown> {
+  /** @param changes that the batch has of a part; `null`: it has changes of requests */
+  #completion(number: number, changes: PartRecords | null): Completion<unknown> {
     const { transactions, followed } = this.#deps;
     return {
       done: () => {
         transactions.committed(number);
-        if (changes.length > 0) followed(changes);
+        if (changes !== null && changes.records.length > 0) followed(changes);
         this.#stored(number, 0, 0);
       },
       failed: ({ message }) => {

@@ -1,6 +1,6 @@
 /**
  * Keeps the two stores of a pair alike. Every transaction of this node's store begins here: those of
- * Titanic and of the map, and those with data from the peer. The node's own are sent to the peer as
+ * Titanic and of extensions, and those with data from the peer. The node's own are sent to the peer as
  * well, and their outcome waits until the peer has them (docs/protocol.md §6: D14, D17, D20). To the
  * pair, which carries records and batches over the link, they are bytes.
  */
@@ -9,12 +9,11 @@ import { isLed, type Replication as Mode } from '../facts.js';
 import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../ports.js';
 import { present } from '../../core/assert.js';
 import { DISK_BATCH_BYTES } from '../../core/defaults.js';
-import type { MapRecord } from '../../store/map-record.js';
-import type { MapBatchOutcome, MapReplica } from '../../store/map-replica.js';
-import { packMapBatch } from '../../store/chunk-codec.js';
+import { packPartBatch } from '../../store/chunk-codec.js';
 import { packBatch } from '../../store/batch-codec.js';
 import type { BatchOutcome, Replica } from '../../titanic/machine/replica.js';
 import type { NodeMerged } from '../../store/node-store.js';
+import type { Ranked, RankedOutcome, RankedReplica } from '../../store/ranked.js';
 import {
   type Change,
   type ChangeResult,
@@ -28,7 +27,7 @@ import {
 import type { PeerHolding, PeerMessage } from '../../wire/peer.js';
 import { Incoming } from './incoming.js';
 import { Outgoing, type OutgoingSink } from './outgoing.js';
-import type { ReplicatedMap, ReplicatedStore, ReplicatedTitanic } from './ports.js';
+import type { ReplicatedPart, ReplicatedStore, ReplicatedTitanic } from './ports.js';
 import { Transactions } from './transactions.js';
 
 /**
@@ -47,14 +46,14 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   readonly batchBytesMax = DISK_BATCH_BYTES;
   readonly silence = null;
   readonly storeId: Buffer;
-  /** The replica of the map. */
-  readonly map: MapReplica;
   readonly #mode: Mode;
   readonly #store: ReplicatedStore;
   readonly #events: PairEvents;
   readonly #transactions: Transactions;
   #titanic: ReplicatedTitanic | null = null;
-  #ofMap: ReplicatedMap | null = null;
+  /** Extensions, by the numbers of their parts. */
+  readonly #parts = new Map<number, ReplicatedPart>();
+  readonly #unserved: (part: number) => void;
   #pair: Pair | null = null;
   #outgoing: Outgoing | null = null;
   #incoming: Incoming | null = null;
@@ -66,21 +65,24 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   /** Time of this turn: monotonic milliseconds. */
   #now = 0;
 
-  /** @param mode `titanic.replication` */
-  constructor(mode: Mode, store: ReplicatedStore, recovered: Recovered, events: PairEvents) {
+  /**
+   * @param mode `titanic.replication`
+   * @param unserved called when the peer sends records of a part that no extension here serves
+   */
+  constructor(
+    mode: Mode,
+    store: ReplicatedStore,
+    recovered: Recovered,
+    events: PairEvents,
+    unserved: (part: number) => void = () => undefined,
+  ) {
     const { storeId, firstTransaction, holds } = recovered;
     this.#mode = mode;
     this.#store = store;
     this.#events = events;
+    this.#unserved = unserved;
     this.storeId = storeId;
     this.#transactions = new Transactions(storeId, firstTransaction, holds);
-    const refusal = (): string | null => this.refusal;
-    this.map = {
-      get refusal() {
-        return refusal();
-      },
-      commit: (changes, outcome) => this.#commitMap(changes, outcome),
-    };
   }
 
   /** The Titanic machine whose changes are copied. */
@@ -88,9 +90,20 @@ export class Replication implements Replica, Replicator, OutgoingSink {
     this.#titanic = titanic;
   }
 
-  /** The map machine whose changes are copied. Without one, changes of the peer are kept. */
-  serveMap(map: ReplicatedMap): void {
-    this.#ofMap = map;
+  /** An extension whose changes are copied. Without one, changes of the peer are kept. */
+  servePart(part: number, by: ReplicatedPart): void {
+    this.#parts.set(part, by);
+  }
+
+  /** The replica of a part. */
+  partReplica(part: number): RankedReplica {
+    const refusal = (): string | null => this.refusal;
+    return {
+      get refusal() {
+        return refusal();
+      },
+      commit: (changes, outcome) => this.#commitRanked(part, changes, outcome),
+    };
   }
 
   attach(pair: Pair): void {
@@ -106,13 +119,14 @@ export class Replication implements Replica, Replicator, OutgoingSink {
         outgoing.came(joined, ranTwice);
       },
       merging: () => {
-        this.#ofMap?.numbersAbove(this.#ofPair.state.facts.seenEpoch);
+        const { seenEpoch } = this.#ofPair.state.facts;
+        for (const part of this.#parts.values()) part.numbersAbove(seenEpoch);
       },
-      merged: (both) => {
-        this.#merged(both);
+      merged: (all) => {
+        this.#merged(all);
       },
-      followed: (changes) => {
-        this.#ofMap?.followed(changes);
+      followed: ({ part, records }) => {
+        this.#partOf(part)?.followed(records);
       },
       failed: (why) => {
         this.#failed(why);
@@ -173,15 +187,21 @@ export class Replication implements Replica, Replicator, OutgoingSink {
     return this.#ofPair.state.isInSync ? 'known' : 'all';
   }
 
-  // ---------------------------------------------------------------- the map's changes
+  // ---------------------------------------------------------------- changes of extensions
 
-  #commitMap(changes: readonly MapRecord[], outcome: MapBatchOutcome): boolean {
+  #partOf(part: number): ReplicatedPart | null {
+    const served = this.#parts.get(part) ?? null;
+    if (served === null) this.#unserved(part);
+    return served;
+  }
+
+  #commitRanked(part: number, changes: readonly Ranked[], outcome: RankedOutcome): boolean {
     const tombstones = this.#tombstones;
     const transaction = this.#transactions.ofOwn(tombstones);
     const { number } = transaction;
-    const pack = (): Buffer => packMapBatch({ tombstones, changes });
+    const pack = (): Buffer => packPartBatch({ part, tombstones, changes });
     const awaitsPeer = this.#out.begin(number, outcome, pack, this.#now);
-    this.#store.commitMap(transaction, changes, this.#completion(number, outcome));
+    this.#store.commitRanked(transaction, part, changes, this.#completion(number, outcome));
     return awaitsPeer;
   }
 
@@ -196,8 +216,11 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   }
 
   /** Records of the peer are in this store. */
-  #merged({ opened, ended, map }: NodeMerged): void {
-    if (map.changed.length > 0 || map.conflicts.length > 0) this.#ofMap?.merged(map);
+  #merged({ opened, ended, parts }: NodeMerged): void {
+    for (const merged of parts) {
+      const { part, changed, conflicts } = merged;
+      if (changed.length > 0 || conflicts.length > 0) this.#partOf(part)?.merged(merged);
+    }
     if (this.#ofPair.state.facts.state === 'active') this.#ofTitanic.merged(opened, ended);
   }
 

@@ -1,7 +1,6 @@
-/** For a store that belongs to no pair: numbers its transactions, of Titanic and of the map. */
+/** For a store that belongs to no pair: numbers its transactions, of Titanic and of extensions. */
 import { DISK_BATCH_BYTES } from '../../core/defaults.js';
-import type { MapReplica } from '../../store/map-replica.js';
-import type { MapStore } from '../../store/map-store.js';
+import type { RankedReplica, RankedStore } from '../../store/ranked.js';
 import type { BatchOutcome, Replica } from '../../titanic/machine/replica.js';
 import type { Change, ChangeResult, Store, Transaction } from '../../store/store.js';
 
@@ -26,12 +25,12 @@ export class Standalone implements Replica {
     return false;
   }
 
-  /** The replica of a map in the same store. */
-  mapIn(store: Pick<MapStore, 'commitMap'>): MapReplica {
+  /** The replica of a part in the same store. */
+  partIn(store: Pick<RankedStore, 'commitRanked'>, part: number): RankedReplica {
     return {
       refusal: null,
       commit: (changes, outcome) => {
-        store.commitMap(this.#begin(), changes, outcome);
+        store.commitRanked(this.#begin(), part, changes, outcome);
         return false;
       },
     };

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { codeOf, messageOf } from '../../core/errors.js';
 import { escapeName, oneLine } from '../../core/escape.js';
 import { EXIT } from '../../core/exit.js';
+import type { Program } from '../program.js';
 
 /**
  * A reader that went away (`| head`) ends the command without a message; a full disk is an error.
@@ -88,6 +89,36 @@ export function shownSize(bytes: number): string {
 }
 
 /** How many records there are that are not sent to workers, in words. */
+/** How many records a store file has of one part. */
+export interface ShownPart {
+  readonly part: number;
+  /** The name of its extension; `null`: this program has none that knows the part. */
+  readonly name: string | null;
+  readonly records: number;
+  readonly text: string;
+}
+
+/** Counts records by part: of each part that a store file has any of, or that an extension of this program has. */
+export async function shownParts(
+  found: readonly Pick<ShownPart, 'part' | 'records'>[],
+  program: Program,
+): Promise<readonly ShownPart[]> {
+  const known = await program.extensions();
+  const numbers = [
+    ...known.flatMap(({ part }) => part?.number ?? []),
+    ...found.map(({ part }) => part),
+  ];
+  return [...new Set(numbers)]
+    .sort((a, b) => a - b)
+    .map((part) => {
+      const records = found.find((each) => each.part === part)?.records ?? 0;
+      const of = known.find((each) => each.part?.number === part);
+      const words = records === 1 ? of?.part?.one : of?.part?.more;
+      const unknown = `${records === 1 ? 'record' : 'records'} of part ${part}, which no extension of this version knows`;
+      return { part, name: of?.name ?? null, records, text: `${records} ${words ?? unknown}` };
+    });
+}
+
 export function otherRecords({
   schedules,
   pauses,

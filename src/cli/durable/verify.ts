@@ -5,7 +5,7 @@ import { EXIT, type ExitStatus } from '../../core/exit.js';
 import type { DatabaseReport, DatabaseTool } from '../../store/database-tools.js';
 import { addOutputOption, type OutputFormat, type OutputOptions, tell } from '../common/formats.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from '../common/options.js';
-import { counted, printable, say, shownSize, otherRecords } from '../common/output.js';
+import { counted, printable, say, shownParts, shownSize, otherRecords } from '../common/output.js';
 import type { Program } from '../program.js';
 import { withProgress } from '../common/progress.js';
 import { checkStore, databaseOf, storeFile, throwDamage } from './store-file.js';
@@ -20,7 +20,7 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Reads every page, every request and every record of the map, and changes nothing; the broker may be running. Problems go to
+Reads every page, every request and the records of extensions, and changes nothing; the broker may be running. Problems go to
 standard error, one per line.
 
 Exit status: 0 undamaged · 64 usage · 69 locked, or the database cannot be reached · 74 damaged, not a
@@ -47,14 +47,19 @@ export function define(command: Command, done: Done, program: Program): void {
           show(looked, all);
         }),
       ).catch(throwDamage);
-      const { bytes, freeBytes, mapKeys, moved, missing } = report;
+      const { bytes, freeBytes, moved, missing } = report;
+      const parts = await shownParts(report.parts, program);
       const problems = [...(missing === null ? [] : [lacking(missing)]), ...report.problems];
       const size = `${shownSize(bytes)}, of which ${shownSize(freeBytes)} are free for reuse`;
-      const more = `${mapKeys} keys of the map\n`;
+      const more = parts.map((part) => `${part.text}\n`).join('');
       const text =
         textOf(file, { ...report, problems }, size, more) +
         (moved === null ? '' : `moved to ${moved.place} at ${moved.at}\n`);
-      await tell(options.output, { file, ...report }, text);
+      await tell(
+        options.output,
+        { file, ...report, parts: parts.map(({ text: _, ...part }) => part) },
+        text,
+      );
       done(problems.length === 0 ? EXIT.done : EXIT.disk);
     });
 }

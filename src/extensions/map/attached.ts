@@ -11,11 +11,14 @@ import type { Attached, Host, ServedPart } from '../../node/extension.js';
 import { type PortKeys, secretKeysAt } from '../../node/io/keys.js';
 import type { Renewal } from '../../node/reload.js';
 import { routerLimits } from '../../node/settings.js';
-import type { MapStorage } from '../../store/map-replica.js';
 import type { RouterLimits } from '../../zmtp/port.js';
 import { lastMapEpoch, nextMapEpoch } from './epochs.js';
 import { MapHost } from './host.js';
+import { escapeName } from '../../core/escape.js';
 import type { MapEvent, MapEvents } from './machine/events.js';
+import type { MapStorage } from './machine/replica.js';
+import { MAP_PART } from './part.js';
+import { mapStorage } from './storage.js';
 import { type MapView, mapView } from './view.js';
 
 type Listen = NonNullable<Config['map']['listen']>;
@@ -40,15 +43,20 @@ export class AttachedMap implements Attached {
     const { broker, loop, holdings } = host;
     this.#host = host;
     this.#listen = listen;
-    this.#storage = present(host.stored?.map ?? null, 'a map has a store');
+    const events = eventsOf(host);
+    const part = present(host.stored?.part(MAP_PART.number) ?? null, 'a map has a store');
+    this.#storage = mapStorage(part, (key) => {
+      const record = escapeName(Buffer.from(key, 'latin1'));
+      events.emit({ name: 'map.unreadable', record });
+    });
     this.#keys = host.keys.ofPort(listen.curve, true, (publicKey) => {
       this.#map.revoke(publicKey);
     });
-    const { replica, store, tombstoneBytes } = this.#storage;
+    const { replica, store } = this.#storage;
     this.#map = new MapHost({
       bytesMax: host.config.limits.mapBytes,
       rightsOf: this.#keys.rightsOf,
-      ...{ holdings, replica, store, events: eventsOf(host) },
+      ...{ holdings, replica, store, events },
       wake: () => {
         loop.wake();
       },
@@ -60,7 +68,6 @@ export class AttachedMap implements Attached {
         this.#map.service(service, isServed);
       });
     }
-    machine.mapTombstones(tombstoneBytes);
     machine.open();
     loop.shareMemory(this.#map);
     this.served = servedPart(this.#map, host.dataDir, this.#storage.epochMax);

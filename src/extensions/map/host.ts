@@ -10,7 +10,7 @@ import { Frames } from '../../core/frames.js';
 import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 import type { MapCounters, MapEvents, MapPort } from './machine/events.js';
 import { MapMachine } from './machine/map-machine.js';
-import type { MapReplica, MapStoreReads } from '../../store/map-replica.js';
+import type { MapReplica, MapStoreReads } from './machine/replica.js';
 import type { MapPeer, MapSink, PeerId } from './machine/sink.js';
 import type { CloseReason } from '../../stream/fan-out.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';

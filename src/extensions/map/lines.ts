@@ -42,6 +42,12 @@ export const MAP_LINES: LinesOf<MapEvent> = {
   'map.rejected': (event) => rejectedLine(event, `a connection to map.listen (${event.port})`),
   'map.conflicted': ({ name, record }) =>
     of('warn', name, `both nodes had changed ${record} in the map: the later epoch wins`),
+  'map.unreadable': ({ name, record }) =>
+    of(
+      'warn',
+      name,
+      `${record} in the map counts as absent: no map of this version wrote what the store has of it`,
+    ),
   'map.failed': ({ name, text }) => ({
     ...of('error', name, `the map cannot be written: ${text}`),
     subject: 'map.failed',

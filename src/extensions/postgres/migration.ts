@@ -11,7 +11,10 @@ import { openDataDir } from '../../node/io/data-dir.js';
 import { correctDatabaseMemory, rememberedStore } from './memory.js';
 import { completenessOf } from '../../node/store-completeness.js';
 
-export interface MigrationOrder extends Pick<MoveOrder, 'mayLeaveMap' | 'onProgress'> {
+export interface MigrationOrder extends Pick<
+  MoveOrder,
+  'mayLeaveParts' | 'shownParts' | 'onProgress'
+> {
   /** The path of the store file, in the data directory of its node. */
   readonly from: string;
   /** URL of the database. */
@@ -30,11 +33,11 @@ export type Migration = MovedStore & { readonly database: string };
 /**
  * Takes a stopped node's store file to a database.
  * @throws ERR_TITANIC_MIGRATE if the file is that of a node of a pair that was not in sync, or has
- * keys of the map; ERR_DATA_DIR_IN_USE if a broker runs; ERR_TITANIC_LOST, if the directory records
+ * records of extensions; ERR_DATA_DIR_IN_USE if a broker runs; ERR_TITANIC_LOST, if the directory records
  * another store; ERR_TITANIC_MOVED, ERR_TITANIC_STORE, ERR_TITANIC_BUSY, ERR_TITANIC_DISK
  */
 export async function migrateStore(order: MigrationOrder): Promise<Migration> {
-  const { passwordFile, mayLeaveMap, onProgress } = order;
+  const { passwordFile, mayLeaveParts, shownParts, onProgress } = order;
   const from = resolve(order.from);
   if (!existsSync(from)) {
     throw new MajordomoError('ERR_TITANIC_DISK', `store ${from} does not exist`);
@@ -49,7 +52,7 @@ export async function migrateStore(order: MigrationOrder): Promise<Migration> {
     // What cannot be corrected is told before anything is moved.
     rememberedStore(directory.path);
     const moved = await moveStore({
-      ...{ file: from, shownFile, login, name: database, mayLeaveMap, onProgress },
+      ...{ file: from, shownFile, login, name: database, mayLeaveParts, shownParts, onProgress },
       onCompared: (storeId) => {
         correctDatabaseMemory(directory.path, storeId);
       },

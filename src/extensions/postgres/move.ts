@@ -5,6 +5,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { present } from '../../core/assert.js';
 import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { StoredCounts } from '../../store/database-tools.js';
+import type { PartCount } from '../../store/ranked.js';
 import { RecordWriter } from '../../store/record-codec.js';
 import { openError } from '../../store/sqlite/file/sqlite-errors.js';
 import { SourceFile } from '../../store/sqlite/records/source-file.js';
@@ -40,8 +41,10 @@ export interface MoveOrder {
   readonly login: Login;
   /** The database for people, without user and password. */
   readonly name: string;
-  /** Keys of the map may stay behind. */
-  readonly mayLeaveMap: boolean;
+  /** What extensions keep may stay behind. */
+  readonly mayLeaveParts: boolean;
+  /** Records of parts, in words: of each part that has any. */
+  readonly shownParts: (parts: readonly PartCount[]) => Promise<string>;
   readonly onProgress: (step: 'check' | 'copy' | 'compare', done: number, all: number) => void;
   /** Called when everything is there, before the file is marked. @param storeId in the database */
   readonly onCompared: (storeId: string) => void;
@@ -60,7 +63,7 @@ export interface MovedStore extends StoredCounts {
 /**
  * Checks the file, copies everything, compares it, marks the file so that no broker serves it any more, and opens
  * the database to brokers. If it ends in between, the next call continues.
- * @throws ERR_TITANIC_MIGRATE (keys of the map), ERR_TITANIC_MOVED (the file was moved elsewhere),
+ * @throws ERR_TITANIC_MIGRATE (records of extensions), ERR_TITANIC_MOVED (the file was moved elsewhere),
  * ERR_TITANIC_STORE (the database holds other receipts), ERR_TITANIC_BUSY (a broker uses it),
  * ERR_TITANIC_DISK (the file is damaged, or the copy differs), and as opening a file and connecting do
  */
@@ -70,7 +73,7 @@ export async function moveStore(order: MoveOrder): Promise<MovedStore> {
   try {
     const file = SourceFile.open(order.file);
     try {
-      refuseMap(order, file.facts.mapKeys);
+      await refuseParts(order, file.facts.parts);
       if (file.moved === null) {
         mustBeWhole(order.file, (_what, done, all) => {
           order.onProgress('check', done, all);
@@ -280,9 +283,12 @@ function bytesOf(record: CopiedRecord): number {
   return extra + record.request.bodyBytes + (record.reply?.reply.length ?? 0);
 }
 
-function refuseMap({ shownFile, mayLeaveMap }: MoveOrder, keys: number): void {
-  if (keys === 0 || mayLeaveMap) return;
-  const text = `${shownFile} also holds ${keys} ${keys === 1 ? 'key' : 'keys'} of the map, which a database does not keep: brokers with a database have no map (map.listen). Copy what you need elsewhere (majordomo map ls), then leave the keys behind in the file with --without-map`;
+async function refuseParts(
+  { shownFile, mayLeaveParts, shownParts }: MoveOrder,
+  parts: readonly PartCount[],
+): Promise<void> {
+  if (parts.length === 0 || mayLeaveParts) return;
+  const text = `${shownFile} also holds ${await shownParts(parts)}; a database does not keep that, so brokers with a database have no map (map.listen). Copy what you need elsewhere (majordomo map ls), then leave it behind in the file with --without-map`;
   throw new MajordomoError('ERR_TITANIC_MIGRATE', text);
 }
 

@@ -67,8 +67,8 @@ class PostgresThread {
       firstTransaction: store.firstSession * SESSION_TRANSACTIONS + 1,
       holds: null,
       isNumbered: true,
-      mapEpochMax: 0,
-      mapTombstoneBytes: 0,
+      epochMax: 0,
+      parts: [],
     });
     this.#answers.send();
     store.serve({

@@ -58,7 +58,7 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
   return {
     titanic,
     replication: null,
-    map: null,
+    part: () => null,
     time: clock,
     database: database.view,
     hints: {

@@ -100,8 +100,6 @@ class StoreThread {
   /** While the log is held: nobody may write, and its reader may end. */
   #logTimer: NodeJS.Timeout | null = null;
   readonly #answers: ThreadAnswers;
-  /** What was last reported of the map's tombstones. */
-  #tombstoneBytes: number;
   #isClosed = false;
   /** What was written can no longer be trusted: nothing more is done. */
   #fatal: StoreFailure | null = null;
@@ -133,7 +131,6 @@ class StoreThread {
       port.postMessage({ how: 'set-aside', text: setAsideText(aside) } satisfies AsideNews);
     }
     const { isNumbered, ...recovered } = tables.recovered;
-    this.#tombstoneBytes = recovered.mapTombstoneBytes;
     this.#answers.news('opened', { ...recovered, isNumbered: isNumbered && file !== null });
     this.#answers.send();
   }
@@ -154,10 +151,10 @@ class StoreThread {
         this.#transact(order, (tables) => tables.commit(transaction, changes));
         break;
       }
-      case 'commitMap': {
-        const [transaction, changes] = order.args;
+      case 'commitRanked': {
+        const [transaction, part, changes] = order.args;
         this.#transact(order, (tables) => {
-          tables.commitMap(transaction, changes);
+          tables.commitRanked(transaction, part, changes);
         });
         break;
       }
@@ -170,8 +167,8 @@ class StoreThread {
       case 'lookUp':
         this.#answer(order, ({ tables }) => tables.lookUp(...order.args));
         break;
-      case 'listMap':
-        this.#answer(order, ({ tables }) => tables.listMap(...order.args));
+      case 'listRanked':
+        this.#answer(order, ({ tables }) => tables.listRanked(...order.args));
         break;
       case 'read':
         this.#answer(order, ({ tables }) => tables.read(...order.args));
@@ -189,7 +186,7 @@ class StoreThread {
     }
   }
 
-  #transact<Name extends 'commit' | 'commitMap'>(
+  #transact<Name extends 'commit' | 'commitRanked'>(
     order: { readonly name: Name; readonly id: number },
     commit: (tables: Tables) => ResultOf<Name>,
   ): void {
@@ -205,22 +202,22 @@ class StoreThread {
   }
 
   #merge(order: OrderOf<'merge'>): void {
-    const [transaction, records, isFromActive, mapEpochMax] = order.args;
-    const parts = unpackChunk(records, mapEpochMax);
-    const requests = parts === null ? null : unpackRecords(parts.requests);
+    const [transaction, records, isFromActive, epochMax] = order.args;
+    const chunk = unpackChunk(records, epochMax);
+    const requests = chunk === null ? null : unpackRecords(chunk.requests);
     const failure = this.#try(() => {
       const connection = this.#writable();
-      const both =
-        parts === null || requests === null
+      const merged =
+        chunk === null || requests === null
           ? null
-          : connection.tables.merge(transaction, requests, parts.map, isFromActive);
-      if (both === null) {
+          : connection.tables.merge(transaction, requests, chunk.parts, isFromActive);
+      if (merged === null) {
         this.#answers.malformed(order, MALFORMED);
         return;
       }
       this.#assertWritten(connection);
       this.#tellCounts(connection.tables);
-      this.#answers.done(order, { ...both.merged, map: both.map });
+      this.#answers.done(order, { ...merged.merged, parts: merged.parts });
     });
     if (failure !== null) this.#answers.failed(order, failure);
     this.#afterTransaction(failure);
@@ -231,10 +228,8 @@ class StoreThread {
     this.#answers.news('counted', tables.counts);
   }
 
-  #tellTombstones({ mapTombstoneBytes }: Tables): void {
-    if (mapTombstoneBytes === this.#tombstoneBytes) return;
-    this.#tombstoneBytes = mapTombstoneBytes;
-    this.#answers.news('mapTombstones', mapTombstoneBytes);
+  #tellTombstones(tables: Tables): void {
+    for (const sizes of tables.takeTombstones()) this.#answers.news('tombstones', sizes);
   }
 
   #assertWritten(connection: Connection): void {

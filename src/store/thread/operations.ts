@@ -4,9 +4,6 @@
  */
 import { assert, present } from '../../core/assert.js';
 import { changesBytes, packChanges, TOMBSTONES, unpackChanges } from '../batch-codec.js';
-import type { MapRecord } from '../map-record.js';
-import { packRecords, unpackRecords } from '../map-record-codec.js';
-import type { MapMerged } from '../map-store.js';
 import type { NodeMerged, NodeRecovered } from '../node-store.js';
 import type { PackReader, PackWriter } from '../../core/packing.js';
 import { putRequest, requestFrom, STATES } from '../request.js';
@@ -32,6 +29,8 @@ import type {
   StoreFailure,
   Transaction,
 } from '../store.js';
+import type { Ranked, RankedMerged, TombstoneSizes } from '../ranked.js';
+import { packRanked, unpackRanked } from '../ranked-codec.js';
 import { packRequests, unpackPending } from './request-messages.js';
 import {
   BYTES,
@@ -73,12 +72,13 @@ const CHANGES: Shape<readonly Change[]> = {
   put: packChanges,
   take: (from) => present(unpackChanges(from), 'changes of this program'),
 };
-const MAP_RECORDS: Shape<readonly MapRecord[]> = {
+const RANKED: Shape<readonly Ranked[]> = {
   put: (to, records) => {
-    to.bytes(packRecords(records));
+    to.bytes(packRanked(records));
   },
-  take: (from) => present(unpackRecords(from.bytes()), 'records of this program'),
+  take: (from) => present(unpackRanked(from.bytes()), 'records of this program'),
 };
+const TOMBSTONE_SIZES = struct<TombstoneSizes>({ part: NUMBER, count: NUMBER, keyBytes: NUMBER });
 const REQUEST: Shape<StoredRequest> = { put: putRequest, take: requestFrom };
 const REQUESTS: Shape<readonly StoredRequest[]> = { put: packRequests, take: unpackPending };
 
@@ -122,7 +122,7 @@ const MERGED = struct<NodeMerged>({
   ranTwice: NUMBER,
   opened: REQUESTS,
   ended: UUIDS,
-  map: struct<MapMerged>({ changed: MAP_RECORDS, conflicts: list(LATIN1) }),
+  parts: list(struct<RankedMerged>({ part: NUMBER, changed: RANKED, conflicts: list(LATIN1) })),
 });
 
 const CLAIM_ORDER = struct<ClaimOrder>({
@@ -194,8 +194,8 @@ const RECOVERED = struct<NodeRecovered>({
   firstTransaction: NUMBER,
   holds: maybe(HOLDING),
   isNumbered: FLAG,
-  mapEpochMax: NUMBER,
-  mapTombstoneBytes: NUMBER,
+  epochMax: NUMBER,
+  parts: list(TOMBSTONE_SIZES),
 });
 
 /** @typeParam Kind what a failure can be */
@@ -261,8 +261,11 @@ export const OPERATIONS = {
     RESULTS,
     (_transaction, changes) => FEW_BYTES + changesBytes(changes),
   ),
-  commitMap: write(tuple<[Transaction, readonly MapRecord[]]>(TRANSACTION, MAP_RECORDS), NOTHING),
-  /** Records of the peer; whether it is the active node; no record of the map has a higher epoch. */
+  commitRanked: write(
+    tuple<[Transaction, number, readonly Ranked[]]>(TRANSACTION, NUMBER, RANKED),
+    NOTHING,
+  ),
+  /** Records of the peer; whether it is the active node; no ranked record has a higher epoch. */
   merge: merge<[Transaction, Buffer, boolean, number], NodeMerged>(
     tuple(TRANSACTION, BYTES, FLAG, NUMBER),
     MERGED,
@@ -272,7 +275,7 @@ export const OPERATIONS = {
   read: read(tuple<[ReadCursor, number, number]>(CURSOR, NUMBER, NUMBER), CHUNK),
   list: read(tuple<[number]>(NUMBER), REQUESTS),
   listKept: read(tuple<[number]>(NUMBER), REQUESTS),
-  listMap: read(tuple<[string]>(LATIN1), MAP_RECORDS),
+  listRanked: read(tuple<[number, string]>(NUMBER, LATIN1), RANKED),
   load: read(tuple<[readonly RequestUuid[]]>(UUIDS), list(maybe(CONTENT))),
   /** If a reply has more bytes than given, only its size is returned. */
   lookUp: read(tuple<[RequestUuid, number]>(BYTES, NUMBER), FOUND),
@@ -286,7 +289,7 @@ export const OPERATIONS = {
 export const NEWS = {
   opened: RECOVERED,
   counted: COUNTS,
-  mapTombstones: NUMBER,
+  tombstones: TOMBSTONE_SIZES,
   foundClaimed: REQUESTS,
   taken: NOTHING,
   /** What `unpackHint` takes, which may be no hint. */

@@ -7,9 +7,9 @@ import { Worker } from 'node:worker_threads';
 import { assert, present } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
 import { packHint, unpackHint } from '../hint-codec.js';
-import type { MapStoreEvents } from '../map-store.js';
 import type { NodeMerged, NodeRecovered, NodeStore } from '../node-store.js';
 import { PackReader, PackWriter } from '../../core/packing.js';
+import type { RankedStoreEvents } from '../ranked.js';
 import type {
   ClaimStore,
   ClaimStoreEvents,
@@ -38,7 +38,7 @@ const ORDERS_BYTES = 256;
 
 /** Besides what all stores report, what only some do. */
 export type ThreadStoreEvents = StoreEvents &
-  Partial<MapStoreEvents & Omit<ClaimStoreEvents, keyof StoreEvents>>;
+  Partial<RankedStoreEvents & Omit<ClaimStoreEvents, keyof StoreEvents>>;
 
 /** A thread that carries out a store's orders. */
 export interface StoreThread<News extends object> {
@@ -112,11 +112,11 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   // ---------------------------------------------------------------- calls
 
   readonly commit: Call<'commit'> = this.#caller('commit');
-  readonly commitMap: Call<'commitMap'> = this.#caller('commitMap');
+  readonly commitRanked: Call<'commitRanked'> = this.#caller('commitRanked');
   readonly read: Call<'read'> = this.#caller('read');
   readonly list: Call<'list'> = this.#caller('list');
   readonly listKept: Call<'listKept'> = this.#caller('listKept');
-  readonly listMap: Call<'listMap'> = this.#caller('listMap');
+  readonly listRanked: Call<'listRanked'> = this.#caller('listRanked');
   readonly load: Call<'load'> = this.#caller('load');
   readonly lookUp: Call<'lookUp'> = this.#caller('lookUp');
   readonly claim: Call<'claim'> = this.#caller('claim');
@@ -127,9 +127,9 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
     records: Buffer,
     isFromActive: boolean,
     completion: Completion<NodeMerged, MergeFailure>,
-    mapEpochMax = Number.MAX_SAFE_INTEGER,
+    epochMax = Number.MAX_SAFE_INTEGER,
   ): void {
-    this.#merge(transaction, records, isFromActive, mapEpochMax, completion);
+    this.#merge(transaction, records, isFromActive, epochMax, completion);
   }
 
   hint(hint: Hint): void {
@@ -215,8 +215,8 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       case 'counted':
         events.counted(NEWS.counted.take(message));
         break;
-      case 'mapTombstones':
-        events.mapTombstones?.(NEWS.mapTombstones.take(message));
+      case 'tombstones':
+        events.tombstones?.(NEWS.tombstones.take(message));
         break;
       case 'foundClaimed':
         events.foundClaimed?.(NEWS.foundClaimed.take(message));

@@ -185,6 +185,8 @@ export type TitanicEvent =
     }
   /** The store has rows that cannot be used: of them nothing is served. At each start. */
   | { readonly name: 'store.set_aside'; readonly text: string }
+  /** The store keeps records of a part that no extension of this program knows. Once for each part. */
+  | { readonly name: 'store.part_kept'; readonly part: number }
   /** `--new-store` was not needed. */
   | { readonly name: 'store.kept'; readonly id: string };
 

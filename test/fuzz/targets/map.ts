@@ -5,16 +5,22 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { Frames } from '../../../src/core/frames.js';
-import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../../../src/store/map-record.js';
 import {
-  isMapBatch,
+  type MapRecord,
+  recordOf,
+  VALUE_TEXT_MAX,
+} from '../../../src/extensions/map/machine/record.js';
+import {
+  isPartBatch,
   packChunk,
-  packMapBatch,
+  packPartBatch,
   unpackChunk,
-  unpackMapBatch,
+  unpackPartBatch,
 } from '../../../src/store/chunk-codec.js';
+import { rankedOf, recordIn } from '../../../src/extensions/map/storage.js';
 import { RecordWriter } from '../../../src/store/record-codec.js';
 import type { Transaction } from '../../../src/store/store.js';
+import type { Ranked } from '../../../src/store/ranked.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
@@ -52,19 +58,35 @@ function chunk(bytes: Buffer): void {
   check(isDeepStrictEqual(unpackChunk(again), parts), 'a chunk is another when it is packed');
   const tables = new MemoryTables();
   if (tables.merge(transaction(1), bytes, true) === null) return;
-  const once = tables.map.rows.map(({ record }) => record);
+  for (const { records } of parts.parts) bodies(records);
+  const once = tables.ranked.rows.map((row) => [row.part, row.record]);
   const second = tables.merge(transaction(2), again, true);
   check(second !== null, 'a chunk that was merged is refused the second time');
   // To take the same again changes nothing (D54).
-  check(second.map.changed.length === 0, 'records that are merged twice change something');
-  const twice = tables.map.rows.map(({ record }) => record);
-  check(isDeepStrictEqual(twice, once), 'the map is another after the second merge');
+  check(
+    second.parts.every(({ changed }) => changed.length === 0),
+    'records that are merged twice change something',
+  );
+  const twice = tables.ranked.rows.map((row) => [row.part, row.record]);
+  check(isDeepStrictEqual(twice, once), 'a part is another after the second merge');
 }
 
 function batch(bytes: Buffer): void {
-  if (!isMapBatch(bytes)) return;
-  const found = unpackMapBatch(bytes);
-  if (found !== null) check(packMapBatch(found).equals(bytes), 'a batch is another when packed');
+  if (!isPartBatch(bytes)) return;
+  const found = unpackPartBatch(bytes);
+  if (found === null) return;
+  check(packPartBatch(found).equals(bytes), 'a batch is another when packed');
+  bodies(found.changes);
+}
+
+/** What the map can read of a peer's records is its own inverse. */
+function bodies(records: readonly Ranked[]): void {
+  for (const ranked of records) {
+    const read = recordIn(ranked);
+    if (read !== null) {
+      check(isDeepStrictEqual(rankedOf(read), ranked), 'a body is another when it is packed');
+    }
+  }
 }
 
 /** Frame by frame: its length, two bytes, then its bytes. */
@@ -116,6 +138,10 @@ export function map(): Target {
     record('/a', 1, { uuid, properties: 'ttl=5\n', ttlS: 5 }),
     record('/b', 2, { value: '' }),
     record('/a', 3, { value: Buffer.alloc(VALUE_TEXT_MAX + 1, 'x') }),
+  ].map(rankedOf);
+  const parts = [
+    { part: 1, records },
+    { part: 200, records: records.slice(0, 1) },
   ];
   const requests = new RecordWriter().take();
   const number = Buffer.alloc(8, 1);
@@ -124,8 +150,11 @@ export function map(): Target {
     bytesMax: 2048,
     words: ['ICANHAZ?', 'KTHXBAI', 'HUGZ', 'ttl=1\n', '/a/', '\x03', Buffer.from([1, 1, 1, 1])],
     seeds: [
-      Buffer.concat([Buffer.from([0]), packChunk({ requests, map: records })]),
-      Buffer.concat([Buffer.from([1]), packMapBatch({ tombstones: 'known', changes: records })]),
+      Buffer.concat([Buffer.from([0]), packChunk({ requests, parts })]),
+      Buffer.concat([
+        Buffer.from([1]),
+        packPartBatch({ part: 1, tombstones: 'known', changes: records }),
+      ]),
       said('/a', '', uuid, 'ttl=5\nx=y\n', 'value'),
       said('/a', '', 'u'.repeat(15), '', 'value'),
       said('ICANHAZ?', '/a/'),

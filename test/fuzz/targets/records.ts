@@ -37,7 +37,7 @@ function records(bytes: Buffer): void {
 }
 
 function chunkOf(requests: Buffer): Buffer {
-  return packChunk({ requests, map: [] });
+  return packChunk({ requests, parts: [] });
 }
 
 function batch(bytes: Buffer): void {

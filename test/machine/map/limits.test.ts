@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
+import { MapRows } from '../../support/map-rows.js';
 import { Stage } from './stage.js';
 
 const RECORD_BYTES = 128;
@@ -134,7 +134,7 @@ describe('limits', () => {
   });
 
   it('of the numbers of an epoch: what comes after the last one is dropped (D48)', () => {
-    const tables = new MemoryMapRows();
+    const tables = new MapRows();
     const last = { key: 'a', epoch: 1, counter: 2 ** 40 - 8193, uuid: '', properties: '', ttlS: 0 };
     tables.change({ number: 1, tombstones: 'none', holds: null, peerHolds: 0 }, [
       { ...last, value: '1' },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { MapRecord } from '../../../src/store/map-record.js';
+import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
 import { Stage } from './stage.js';
 
 const STAYS = { tombstones: 'all', holds: null, peerHolds: 0 } as const;

@@ -6,10 +6,10 @@ import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
 import type { MapEvent } from '../../../src/extensions/map/machine/events.js';
 import { MapMachine } from '../../../src/extensions/map/machine/map-machine.js';
-import type { MapRecord } from '../../../src/store/map-record.js';
-import type { MapBatchOutcome } from '../../../src/store/map-replica.js';
+import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
+import type { RankedOutcome } from '../../../src/store/ranked.js';
 import type { MapPeer, MapSink, PeerId } from '../../../src/extensions/map/machine/sink.js';
-import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
+import { MapRows } from '../../support/map-rows.js';
 import type { Completion, StoreFailure, Tombstones } from '../../../src/store/store.js';
 import { readNumber } from '../../../src/wire/chp-client.js';
 
@@ -26,7 +26,7 @@ export interface SetOptions {
 interface Batch {
   readonly number: number;
   readonly changes: readonly MapRecord[];
-  readonly outcome: MapBatchOutcome;
+  readonly outcome: RankedOutcome;
 }
 
 interface Listing {
@@ -43,7 +43,7 @@ let openings = 0;
 
 export class Stage implements MapSink {
   readonly machine: MapMachine;
-  readonly tables: MemoryMapRows;
+  readonly tables: MapRows;
   /** Effects in order, since `news` was last called. */
   told: string[] = [];
   events: MapEvent[] = [];
@@ -64,7 +64,7 @@ export class Stage implements MapSink {
   #number: number;
   #listing: Listing | null = null;
 
-  constructor({ bytesMax = 1_000_000, tables = new MemoryMapRows(), forbidden = '/secret/' } = {}) {
+  constructor({ bytesMax = 1_000_000, tables = new MapRows(), forbidden = '/secret/' } = {}) {
     this.tables = tables;
     this.forbidden = forbidden;
     this.#number = ++openings * OPENING_TRANSACTIONS;
@@ -112,7 +112,7 @@ export class Stage implements MapSink {
     return stage;
   }
 
-  #commit(changes: readonly MapRecord[], outcome: MapBatchOutcome): boolean {
+  #commit(changes: readonly MapRecord[], outcome: RankedOutcome): boolean {
     this.batches.push({ number: this.#number++, changes, outcome });
     return this.isPaired;
   }
@@ -170,7 +170,7 @@ export class Stage implements MapSink {
   }
 
   /** The store commits its batch; the peer may have it later. */
-  commitOne(): MapBatchOutcome {
+  commitOne(): RankedOutcome {
     const { number, changes, outcome } = present(this.batches.shift(), 'a batch');
     const { tombstones } = this;
     this.tables.change({ number, tombstones, holds: null, peerHolds: 0 }, changes);

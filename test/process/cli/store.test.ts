@@ -125,6 +125,31 @@ describe('majordomo verify', () => {
     expect(await run(args)).toMatchObject({ status: 0, stdout: expect.stringContaining(whole) });
   });
 
+  it('a part that no extension of this version knows is kept, said once, and counted (D115)', async () => {
+    const daemon = await withRequests(1);
+    const { dataDir } = daemon;
+    await daemon.stop();
+    const path = storeOf(daemon);
+    const db = new Database(path);
+    db.exec("INSERT INTO ranked VALUES (1, 200, x'6b', 1, 1, 0, x'00', 1)");
+    db.close();
+    const again = await startDaemon({ dataDir });
+    expect(await again.waitFor('store.part_kept')).toMatchObject({ level: 'warn', part: 200 });
+    await again.stop();
+    const { status, stdout } = await run(['verify', path]);
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringContaining(
+        '\n0 keys of the map\n1 record of part 200, which no extension of this version knows\n',
+      ),
+    ]);
+    const { parts } = json((await run(['verify', path, '-o', 'json'])).stdout) as { parts: object };
+    expect(parts).toEqual([
+      { part: 1, name: 'map', records: 0 },
+      { part: 200, name: null, records: 1 },
+    ]);
+  });
+
   it('ends with 74 for damaged pages, and describes the damage', async () => {
     const daemon = await withRequests(500);
     await daemon.stop();

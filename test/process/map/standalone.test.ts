@@ -21,7 +21,7 @@ import { freePortsInARow } from '../../support/free-ports.js';
 import { ask, httpOf } from '../../support/http.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { contentOf, MapLoad } from '../../support/map-load.js';
-import { mapRows } from '../../support/sqlite-content.js';
+import { mapRowsIn } from '../../support/map-rows.js';
 import { until } from '../../support/until.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 
@@ -193,8 +193,8 @@ describe('a daemon that ends while its map is written', () => {
         daemon.signal(signal);
         const { status } = await daemon.finished();
         expect(status).toBe(signal === 'SIGTERM' ? 0 : null);
-        const rows = mapRows(join(dataDir, 'titanic.db'));
-        const stored = rows.map(({ key, value }) => [key.toString(), String(value)] as const);
+        const rows = mapRowsIn(join(dataDir, 'titanic.db'));
+        const stored = rows.map(({ key, value }) => [key, String(value)] as const);
         expect(writing.wrong(new Map(stored))).toEqual([]);
         daemon = await startDaemon({ ...start, dataDir, endpoint });
       }

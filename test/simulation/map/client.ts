@@ -2,7 +2,7 @@
  * A client of the map that is written from the RFC and D56, and knows nothing of the SDK: it reads a
  * subtree, writes keys, and sends a change again until it has seen it published.
  */
-import { isDeletion, type MapRecord } from '../../../src/store/map-record.js';
+import { isDeletion, type MapRecord } from '../../../src/extensions/map/machine/record.js';
 import { compareNumbers, icanhaz, kvset, type MapNumber } from '../../../src/wire/chp-client.js';
 import type { SimTimer } from '../world/clock.js';
 import type { SimRandom } from '../world/random.js';

@@ -2,8 +2,8 @@
 import { Holdings } from '../../../src/core/holdings.js';
 import { MapHost } from '../../../src/extensions/map/host.js';
 import { GlobSet } from '../../../src/core/glob.js';
-import type { MapRecord } from '../../../src/store/map-record.js';
-import type { MapReplica, MapStoreReads } from '../../../src/store/map-replica.js';
+import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
+import type { MapReplica, MapStoreReads } from '../../../src/extensions/map/machine/replica.js';
 import type { SimClock } from '../world/clock.js';
 import { type PortsHost, type PortsOptions, SimMapPorts } from './ports.js';
 import type { MapWatch, WatchedNode } from './watch.js';

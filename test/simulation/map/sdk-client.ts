@@ -1,6 +1,6 @@
 /** A client of the map whose decisions are those of the SDK: its machine, with simulated connections. */
 import { Frames } from '../../../src/core/frames.js';
-import type { MapRecord } from '../../../src/store/map-record.js';
+import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
 import { MapClient } from '../../../src/sdk/map/map-client.js';
 import type { OwnChange } from '../../../src/sdk/map/own-changes.js';
 import { icanhaz, kvset } from '../../../src/wire/chp-client.js';

@@ -1,6 +1,6 @@
 /** The part of a world that the clients of a map play, and what is checked of them when the faults are over. */
-import type { MapRecord } from '../../../src/store/map-record.js';
-import { isDeletion } from '../../../src/store/map-record.js';
+import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
+import { isDeletion } from '../../../src/extensions/map/machine/record.js';
 import { isReservedKey } from '../../../src/extensions/map/machine/service-keys.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';

@@ -7,7 +7,7 @@ import {
   isSameContent,
   type MapRecord,
   recordOf,
-} from '../../../src/store/map-record.js';
+} from '../../../src/extensions/map/machine/record.js';
 import { isReservedKey } from '../../../src/extensions/map/machine/service-keys.js';
 import { Frames } from '../../../src/core/frames.js';
 import {

@@ -348,7 +348,7 @@ export class PairWorld {
     const world = {
       ...{ clock: this.#clock, trace: this.trace, watch: this.#mapWatch, isTight: false },
       nodes: [primary.ownMap.ports, backup.ownMap.ports],
-      disks: () => [primary.disk.mapRecords, backup.disk.mapRecords],
+      disks: () => [primary.mapOnDisk, backup.mapOnDisk],
       unsettled: () => this.#parted(),
       takeOver: () => {
         for (const role of ROLES) {

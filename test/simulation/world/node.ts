@@ -21,15 +21,18 @@ import { Mmi } from '../../../src/mmi/mmi.js';
 import { Replication } from '../../../src/bstar/replication/replication.js';
 import { Standalone } from '../../../src/bstar/replication/standalone.js';
 import type { NodeRecovered, NodeStore, NodeStoreEvents } from '../../../src/store/node-store.js';
-import type { MapReplica } from '../../../src/store/map-replica.js';
+import { MAP_PART } from '../../../src/extensions/map/part.js';
+import { mapStorage } from '../../../src/extensions/map/storage.js';
+import type { RankedReplica } from '../../../src/store/ranked.js';
 import type { Replica } from '../../../src/titanic/machine/replica.js';
 import type { StoreCounts, StoreFailure } from '../../../src/store/store.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
-import type { MapRecord } from '../../../src/store/map-record.js';
+import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
 import type { Tally } from '../actors/tally.js';
+import { mapRecords } from '../../support/map-rows.js';
 import { type MapSabotage, NodeMap } from '../map/node-map.js';
 import type { PortsOptions } from '../map/ports.js';
 import type { MapWatch, WatchedNode } from '../map/watch.js';
@@ -133,9 +136,14 @@ interface Machines extends Pick<Process, 'broker' | 'titanic' | 'map'> {
 /** What the machines of a process commit through. */
 interface Replicas {
   readonly replica: Replica;
-  readonly map: MapReplica;
+  readonly map: RankedReplica;
   /** `null`: a standalone node. */
   readonly replication: Replication | null;
+}
+
+/** The map's records and tombstones. */
+function mapOn(disk: MemoryDisk): readonly MapRecord[] {
+  return mapRecords(disk.ranked(MAP_PART.number));
 }
 
 export class SimNode implements WatchedNode {
@@ -258,10 +266,15 @@ export class SimNode implements WatchedNode {
     return isSync && pair?.isInSync === true && !pair.facts.promoted;
   }
 
+  /** The map's records and tombstones on its disk. */
+  get mapOnDisk(): readonly MapRecord[] {
+    return mapOn(this.disk);
+  }
+
   disks(): readonly (readonly MapRecord[])[] {
-    const own = this.disk.mapRecords;
+    const own = this.mapOnDisk;
     const { pairing } = this.#in;
-    return pairing !== null && this.isFixing ? [own, pairing.peerDisk().mapRecords] : [own];
+    return pairing !== null && this.isFixing ? [own, mapOn(pairing.peerDisk())] : [own];
   }
 
   get pair(): PairNode | null {
@@ -350,7 +363,7 @@ export class SimNode implements WatchedNode {
     broker.setInternalClient(titanic);
     titanic.counted(recovered.counts);
     titanic.opened(recovered.newestAt);
-    const map = this.#openMap(store, replicas, reports);
+    const map = this.#openMap(store, recovered, replicas, reports);
     const served = map === null ? [] : [map];
     const pair = replication === null ? null : this.#pairOf({ broker, titanic, map, replication });
     const turns = turnsOf(broker, { titanic, pair, served }, time);
@@ -375,12 +388,12 @@ export class SimNode implements WatchedNode {
     const { pairing, sabotage } = this.#in;
     if (pairing === null) {
       const replica = new Standalone(store, recovered.firstTransaction);
-      return { replica, map: replica.mapIn(store), replication: null };
+      return { replica, map: replica.partIn(store, MAP_PART.number), replication: null };
     }
     const mode = pairing.config.titanic.replication;
     const replication = new Replication(mode, store, recovered, this.#pairEvents(pairing));
     sabotage.replication?.(replication);
-    return { replica: replication, map: replication.map, replication };
+    return { replica: replication, map: replication.partReplica(MAP_PART.number), replication };
   }
 
   #pairEvents({ told }: Pairing): { emit(event: PairEvent): void } {
@@ -391,8 +404,8 @@ export class SimNode implements WatchedNode {
     };
   }
 
-  #nextMapEpoch({ mapEpochMax }: NodeRecovered): number {
-    this.#mapEpoch = Math.max(this.#mapEpoch, mapEpochMax) + 1;
+  #nextMapEpoch({ epochMax }: NodeRecovered): number {
+    this.#mapEpoch = Math.max(this.#mapEpoch, epochMax) + 1;
     return this.#in.sabotage.mapEpoch?.(this.#mapEpoch) ?? this.#mapEpoch;
   }
 
@@ -440,17 +453,41 @@ export class SimNode implements WatchedNode {
     return link;
   }
 
-  #openMap(store: NodeStore, replicas: Replicas, reports: StoreReports): MapHost | null {
+  #openMap(
+    store: NodeStore,
+    recovered: NodeRecovered,
+    replicas: Replicas,
+    reports: StoreReports,
+  ): MapHost | null {
+    const { number } = MAP_PART;
+    const storage = mapStorage(
+      {
+        replica: replicas.map,
+        list: (after, completion) => {
+          store.listRanked(number, after, completion);
+        },
+        epochMax: recovered.epochMax,
+        tombstones: recovered.parts.find(({ part }) => part === number) ?? {
+          ...{ part: number, count: 0, keyBytes: 0 },
+        },
+        serve: (part) => {
+          reports.parts.set(number, part);
+          replicas.replication?.servePart(number, part);
+        },
+      },
+      (key) => {
+        hold(false, `the map cannot read its own record of ${key}`);
+      },
+    );
     const map = this.ownMap?.open({
-      replica: replicas.map,
-      store,
+      replica: storage.replica,
+      store: storage.store,
       wake: () => {
         this.#wake();
       },
     });
     if (map === undefined) return null;
-    reports.map = map.machine;
-    replicas.replication?.serveMap(map.machine);
+    storage.serve(map.machine);
     return map;
   }
 

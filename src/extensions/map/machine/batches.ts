@@ -11,8 +11,9 @@ import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
 import { type CommittedBatch, Outcomes } from './outcomes.js';
 import { type Held, type PendingSet, waitingBytesOf } from './pending-sets.js';
 import type { RecentUuids } from './recent-uuids.js';
-import { bytesOf, type MapRecord } from '../../../store/map-record.js';
-import type { MapBatchOutcome, MapReplica } from '../../../store/map-replica.js';
+import { bytesOf, type MapRecord } from './record.js';
+import type { RankedOutcome } from '../../../store/ranked.js';
+import type { MapReplica } from './replica.js';
 import type { ServiceKeys } from './service-keys.js';
 import { Draft, type SetIntent, type Step } from './steps.js';
 import type { StoreFailure } from '../../../store/store.js';
@@ -64,7 +65,7 @@ export interface BatchesDeps {
 export class Batches {
   /** `limits.mapBytes`. */
   bytesMax: number;
-  /** See `MapStoreEvents.mapTombstones`. */
+  /** See `StoredMap.mapTombstones`. */
   tombstoneBytes = 0;
   readonly #deps: BatchesDeps;
   readonly #waiting = new FairQueue<PendingSet>();
@@ -247,7 +248,7 @@ export class Batches {
     return now >= this.dueAt;
   }
 
-  #outcomeOf(batch: Batch): MapBatchOutcome {
+  #outcomeOf(batch: Batch): RankedOutcome {
     const { now, ended } = this.#deps;
     return {
       done: () => {

@@ -5,7 +5,7 @@
  */
 import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
 import { Deadlines } from './deadlines.js';
-import { isDeletion, type MapRecord } from '../../../store/map-record.js';
+import { isDeletion, type MapRecord } from './record.js';
 import { type Captured, type PageLimits, Records } from './records.js';
 
 const MS_PER_S = 1000;

@@ -59,6 +59,11 @@ export type MapEvent =
   | { readonly name: 'map.refused'; readonly reason: MapRefusal }
   /** Both sides of a split had changed this key of the map (D54); it is percent-escaped. */
   | { readonly name: 'map.conflicted'; readonly record: string }
+  /**
+   * No map of this version has made what the store has under this key, which is percent-escaped: the key
+   * counts as absent.
+   */
+  | { readonly name: 'map.unreadable'; readonly record: string }
   /** A client that asked for a snapshot does not read it, or too slowly: its connection was closed. */
   | { readonly name: 'map.stalled'; readonly key: string | null; readonly address: string }
   /** Emitted once; new and growing values are dropped until `map.healed`. */

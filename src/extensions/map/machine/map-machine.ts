@@ -16,13 +16,12 @@ import { Content, type ContentPage } from './content.js';
 import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
 import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
-import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../../../store/map-record.js';
+import { type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';
 import type { PageLimits } from './records.js';
-import type { MapReplica, MapStoreReads, StoredMap } from '../../../store/map-replica.js';
+import type { MapMerged, MapReplica, MapStoreReads, StoredMap } from './replica.js';
 import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
 import { Snapshots } from './snapshots.js';
-import type { MapMerged } from '../../../store/map-store.js';
 import type { StoreFailure } from '../../../store/store.js';
 
 /** A node that serves publishes HUGZ this often, so that its subscribers know that it lives (D52). */

@@ -4,7 +4,7 @@
  * it, or a later change of its key.
  */
 import { OldestFirst } from '../../../core/oldest-first.js';
-import type { MapRecord } from '../../../store/map-record.js';
+import type { MapRecord } from './record.js';
 import type { MapPeer } from './sink.js';
 
 const RETAINED_MS = 10_000;

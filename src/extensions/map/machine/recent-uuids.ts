@@ -5,7 +5,7 @@
  */
 import { OldestFirst } from '../../../core/oldest-first.js';
 import type { MapNumber } from '../../../wire/chp-client.js';
-import { isDeletion, type MapRecord } from '../../../store/map-record.js';
+import { isDeletion, type MapRecord } from './record.js';
 
 const RETAINED_MS = 10_000;
 /**

@@ -2,7 +2,7 @@
  * The records in memory. Each has a slot, a small integer that stays while its key exists, so that
  * a snapshot is a copy of one array of references (D49).
  */
-import { bytesOf, type MapRecord, RECORD_BYTES } from '../../../store/map-record.js';
+import { bytesOf, type MapRecord, RECORD_BYTES } from './record.js';
 
 /** A JavaScript Map holds about 16.7 million entries. */
 const KEYS_MAX = 16_000_000;

@@ -4,7 +4,7 @@
  */
 import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
 import type { MapCounters, MapEvents } from './events.js';
-import { bytesOf, type MapRecord } from '../../../store/map-record.js';
+import { bytesOf, type MapRecord } from './record.js';
 import type { Captured } from './records.js';
 import type { MapPeer, PeerId } from './sink.js';
 

@@ -2,13 +2,7 @@
  * What becomes of each change of a batch: it is judged by the content as it will be after the
  * changes before it, and gets a number (D50).
  */
-import {
-  bytesOf,
-  isDeletion,
-  isSameContent,
-  type MapRecord,
-  numbered,
-} from '../../../store/map-record.js';
+import { bytesOf, isDeletion, isSameContent, type MapRecord, numbered } from './record.js';
 import type { MapNumber } from '../../../wire/chp-client.js';
 import type { Content } from './content.js';
 import { noteRenewal, type RecentUuids, type Renewals } from './recent-uuids.js';

@@ -8,10 +8,12 @@ import { addOutputOption, type OutputOptions, tell } from '../../../cli/common/f
 import {
   addConfigOptions,
   type ConfigOptions,
+  type Done,
   examples,
   usage,
 } from '../../../cli/common/options.js';
-import { say, otherRecords } from '../../../cli/common/output.js';
+import { say, shownParts, otherRecords } from '../../../cli/common/output.js';
+import type { Program } from '../../../cli/program.js';
 import { Progress } from '../../../cli/common/progress.js';
 import type { Migration } from '../migration.js';
 
@@ -45,14 +47,14 @@ refuses the database. The database must be empty, and no broker may use it.
 Of a pair, move the file of the node that was active last, after both were in sync; stop the passive node
 first. If the active node served without its peer, the command refuses, unless --force is given.
 
-Keys of the map are not moved: a broker with a database has no map. A file that holds any is refused, unless
---without-map leaves them behind in the file.
+Keys of the map are not moved: a broker with a database has no map. A file that holds any, or records of an
+extension that this version does not know, is refused, unless --without-map leaves them behind in the file.
 
 Exit status: 0 done · 64 usage · 69 the broker runs, a broker uses the database, or it cannot be reached
 74 disk, the file is damaged or no Majordomo store, or the copy differs · 78 configuration, the database or the file is refused
 `;
 
-export function define(command: Command): void {
+export function define(command: Command, _done: Done, program: Program): void {
   addOutputOption(addConfigOptions(command))
     .option('--from <file>', 'the store file (default: that of the configuration)')
     .option('--to <url>', 'postgresql://USER@HOST/DATABASE (default: titanic.store)')
@@ -75,7 +77,11 @@ export function define(command: Command): void {
         moved = await migrateStore({
           ...{ from, to, passwordFile, say },
           isForced: options.force === true,
-          mayLeaveMap: options.withoutMap === true,
+          mayLeaveParts: options.withoutMap === true,
+          shownParts: async (parts) => {
+            const shown = await shownParts(parts, program);
+            return shown.flatMap(({ records, text }) => (records === 0 ? [] : text)).join(', ');
+          },
           onProgress: (step, at, all) => {
             shown[step].show(at, all);
           },

@@ -6,7 +6,8 @@
 import type Database from 'better-sqlite3';
 
 import { SEQUENCE_MAX, TRANSACTION_MAX } from '../../../core/numbers.js';
-import { KEY_BYTES_MAX, PROPERTIES_BYTES_MAX, UUID_BYTES } from '../../../wire/chp-client.js';
+import { KEY_BYTES_MAX, PART_MAX } from '../../ranked.js';
+import { UUID_BYTES } from '../../request.js';
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../unusable.js';
 import { OWN_BYTES_MAX } from '../../request.js';
 import { openForReading } from './database.js';
@@ -14,7 +15,7 @@ import { formatOf } from './formats.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
 interface Unusable {
-  readonly table: 'requests' | 'keys' | 'tombstones' | 'map' | 'peer';
+  readonly table: 'requests' | 'keys' | 'tombstones' | 'ranked' | 'peer';
   /** In words. */
   readonly problem: string;
   readonly where: string;
@@ -86,16 +87,15 @@ export const UNUSABLE: readonly Unusable[] = [
     where: outOfRange({ transaction: ['up_to', 'bodies_up_to'] }),
   },
   {
-    table: 'map',
-    problem: 'records of the map with a key that no client can send',
-    where: `length(key) NOT BETWEEN 1 AND ${KEY_BYTES_MAX} OR instr(key, x'00') > 0`,
+    table: 'ranked',
+    problem: 'records of extensions with an invalid part or key',
+    where: `part NOT BETWEEN 1 AND ${PART_MAX} OR length(key) NOT BETWEEN 1 AND ${KEY_BYTES_MAX}`,
   },
   {
-    table: 'map',
-    problem: 'records of the map with values out of range',
+    table: 'ranked',
+    problem: 'records of extensions with values out of range',
     where: `epoch NOT BETWEEN 0 AND (1 << 24) - 1 OR counter NOT BETWEEN 0 AND (1 << 40) - 1
-      OR length(uuid) NOT IN (0, ${UUID_BYTES}) OR length(value) = 0
-      OR length(properties) > ${PROPERTIES_BYTES_MAX} OR ${outOfRange({ transaction: ['changed'] })}`,
+      OR deleted NOT IN (0, 1) OR ${outOfRange({ transaction: ['changed'] })}`,
   },
 ];
 

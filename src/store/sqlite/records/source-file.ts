@@ -3,6 +3,8 @@ import type Database from 'better-sqlite3';
 
 import type { RequestUuid } from '../../store.js';
 import { type CopiedRecord, recordsIn } from '../tables/changed-records.js';
+import type { PartCount } from '../../ranked.js';
+import { partCounts } from '../tables/ranked-rows.js';
 import { closingOnError, openForReading, openMoving } from '../file/database.js';
 import { markMoved, type Moved, movedTo } from '../file/moved.js';
 import { openError } from '../file/sqlite-errors.js';
@@ -12,12 +14,12 @@ interface Facts {
   /** How often it was opened for service: it changes only while it is. */
   readonly openings: number;
   readonly requests: number;
-  /** Keys of the map, which a database does not keep. */
-  readonly mapKeys: number;
+  /** What extensions keep, which a database does not. */
+  readonly parts: readonly PartCount[];
 }
 
-const FACTS = `SELECT store_id AS storeId, openings, (SELECT count(*) FROM requests) AS requests,
-  (SELECT count(*) FROM map WHERE value IS NOT NULL) AS mapKeys FROM ledger WHERE id = 1`;
+const FACTS = `SELECT store_id AS storeId, openings, (SELECT count(*) FROM requests) AS requests
+  FROM ledger WHERE id = 1`;
 
 export class SourceFile {
   readonly #path: string;
@@ -44,9 +46,9 @@ export class SourceFile {
   private constructor(path: string, db: Database.Database) {
     this.#path = path;
     this.#db = db;
-    const facts = db.prepare<[], Facts>(FACTS).get();
+    const facts = db.prepare<[], Omit<Facts, 'parts'>>(FACTS).get();
     if (facts === undefined) throw new Error('the ledger is empty');
-    this.facts = facts;
+    this.facts = { ...facts, parts: partCounts(db) };
     this.moved = movedTo(db);
   }
 

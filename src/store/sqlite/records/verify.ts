@@ -10,6 +10,8 @@ import { ATTEMPTS_RETAINED } from '../../store.js';
 import { setAsideText } from '../../unusable.js';
 import { isOwner } from '../../request.js';
 import { recordsIn } from '../tables/changed-records.js';
+import type { PartCount } from '../../ranked.js';
+import { partCounts } from '../tables/ranked-rows.js';
 import { openForReading } from '../file/database.js';
 import { formatOf } from '../file/formats.js';
 import { hasLog } from '../file/header.js';
@@ -34,8 +36,8 @@ export interface StoreReport {
   readonly later: number;
   /** Number of idempotency keys that are remembered. */
   readonly keys: number;
-  /** Number of keys of the map, without deleted ones that are still remembered. */
-  readonly mapKeys: number;
+  /** What extensions keep, without deleted records that are still remembered. */
+  readonly parts: readonly PartCount[];
   /** Where its requests are now, and since when (ISO 8601); `null`: it was not moved. */
   readonly moved: { readonly place: string; readonly at: string } | null;
   /**
@@ -106,11 +108,11 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   ],
 ];
 
-/** Inconsistencies of the map: a text, and the records (`id`) that have it. */
-const MAP_INVARIANTS: typeof INVARIANTS = [
+/** Inconsistencies of what extensions keep: a text, and the records (`id`) that have it. */
+const RANKED_INVARIANTS: typeof INVARIANTS = [
   [
-    'records of the map changed by a future transaction',
-    'SELECT map.id FROM map, ledger WHERE changed >= (openings + 1) << 32',
+    'records of extensions changed by a future transaction',
+    'SELECT ranked.id FROM ranked, ledger WHERE changed >= (openings + 1) << 32',
   ],
 ];
 
@@ -146,8 +148,9 @@ function verify(
   onProgress: (what: string, done: number, all: number) => void,
 ): StoreReport {
   const problems: string[] = [];
-  const facts = { ...noCounts(), keys: 0, mapKeys: 0 };
-  const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 7;
+  const facts = { ...noCounts(), keys: 0 };
+  let parts: readonly PartCount[] = [];
+  const all = UNUSABLE.length + INVARIANTS.length + RANKED_INVARIANTS.length + 7;
   let done = 0;
   let moved: StoreReport['moved'] = null;
   let missing: string | null = null;
@@ -192,8 +195,8 @@ function verify(
     );
     if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
   });
-  step('map', () => {
-    facts.mapKeys = scalar(db, 'SELECT count(*) FROM map WHERE value IS NOT NULL');
+  step('records of extensions', () => {
+    parts = partCounts(db);
   });
   step('rows set aside', () => {
     const rows = rowsSetAside(db);
@@ -214,13 +217,14 @@ function verify(
     });
   };
   for (const [problem, query] of INVARIANTS) look(problem, query, 'number');
-  for (const [problem, query] of MAP_INVARIANTS) look(problem, query, 'id');
+  for (const [problem, query] of RANKED_INVARIANTS) look(problem, query, 'id');
   const pageBytes = pragma(db, 'page_size');
   return {
     format: formatOf(db),
     bytes: pragma(db, 'page_count') * pageBytes,
     freeBytes: pragma(db, 'freelist_count') * pageBytes,
     ...facts,
+    parts,
     moved,
     missing,
     problems,

@@ -5,7 +5,7 @@ import { assert, present } from '../../../core/assert.js';
 import { packChunk } from '../../chunk-codec.js';
 import { type KeyRecord, RecordWriter, type RequestRecord } from '../../record-codec.js';
 import type { Chunk, ReadCursor, RequestUuid } from '../../store.js';
-import type { MapRows } from './map-rows.js';
+import type { RankedRows } from './ranked-rows.js';
 import {
   type ChangedRow,
   changedRow,
@@ -20,7 +20,7 @@ const SMALL_MAX = 4096;
 /** @param last the number of the last transaction that was committed */
 export function readChunk(
   sql: Statements,
-  map: MapRows,
+  ranked: RankedRows,
   last: number,
   place: ReadCursor,
   requestsMax: number,
@@ -46,8 +46,8 @@ export function readChunk(
   upTo = Math.min(upTo, tombstones.upTo);
   const keys = changedBy(place.upTo, upTo, (...range) => sql.changedKeys.all(...range));
   upTo = Math.min(upTo, keys.upTo);
-  const ofMap = map.changed(place.upTo, upTo, bytesMax - records.bytes);
-  upTo = ofMap.upTo;
+  const ofParts = ranked.changed(place.upTo, upTo, bytesMax - records.bytes);
+  upTo = ofParts.upTo;
   for (const { uuid, keyUntil, by, extra } of tombstones.rows) {
     records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
   }
@@ -55,10 +55,10 @@ export function readChunk(
     records.add({ kind: 'key', service, key, uuid, until, owner, extra });
   }
   // From the last chunk on, commits wait for the peer, so that chunk should be short.
-  const isLast = next === undefined && upTo === last && records.bytes + ofMap.bytes < bytesMax;
+  const isLast = next === undefined && upTo === last && records.bytes + ofParts.bytes < bytesMax;
   const bodiesUpTo = isLast ? last : place.bodiesUpTo;
   return {
-    records: packChunk({ requests: records.take(), map: ofMap.records }),
+    records: packChunk({ requests: records.take(), parts: ofParts.parts }),
     holds: { storeId: present(sql.storeId.get(), 'a store id'), upTo, bodiesUpTo },
     next: isLast ? null : { upTo, bodiesUpTo, changed, number },
   };

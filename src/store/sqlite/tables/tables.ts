@@ -8,8 +8,7 @@ import { present } from '../../../core/assert.js';
 import { failureLine } from '../../../wire/failure.js';
 import { unpackFailure } from '../../failure-codec.js';
 import { storedContent } from '../../fields.js';
-import type { MapRecord } from '../../map-record.js';
-import type { MapMerged } from '../../map-store.js';
+import type { PartRecords, Ranked, RankedMerged, TombstoneSizes } from '../../ranked.js';
 import type { NodeRecovered } from '../../node-store.js';
 import { merge } from '../../merge.js';
 import type { StoreRecord } from '../../record-codec.js';
@@ -29,10 +28,10 @@ import { type ContentCounts, DeltaSum, type Tally } from '../../tally.js';
 import { failureOf } from '../file/sqlite-errors.js';
 import { ChangeRows, closersOf, type RunningCounts } from './change-rows.js';
 import { countContent } from './content-counts.js';
-import { MapRows } from './map-rows.js';
 import { MergeRows } from './merge-rows.js';
 import type { PendingRow } from '../../thread/request-messages.js';
 import { readChunk } from './changed-records.js';
+import { RankedRows } from './ranked-rows.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 import {
   existingOf,
@@ -80,7 +79,7 @@ export class Tables {
   #ledger: Ledger;
   #counts: StoreCounts;
   #log: LogFrames = [0, 0, 0];
-  readonly #map: MapRows;
+  readonly #ranked: RankedRows;
   /** The last batch failed: the next one writes something in any case, to show whether it can. */
   #mustWrite = false;
   /** The last committed transaction. */
@@ -97,7 +96,7 @@ export class Tables {
     this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
     this.#ledger = present(this.#sql.ledger.get(), 'a ledger');
     this.#nextNumber = earlier === null ? this.#ledger.nextNumber : earlier.#nextNumber;
-    this.#map = new MapRows(db);
+    this.#ranked = new RankedRows(db);
     this.#counts = this.#report(this.#tally.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
@@ -136,8 +135,8 @@ export class Tables {
       firstTransaction: this.#last + 1,
       holds: this.#sql.peer.get() ?? null,
       isNumbered: this.#isNumbered,
-      mapEpochMax: this.#map.epochMax,
-      mapTombstoneBytes: this.#map.tombstoneBytes,
+      epochMax: this.#ranked.epochMax,
+      parts: this.#ranked.parts,
     };
   }
 
@@ -146,9 +145,9 @@ export class Tables {
     return this.#counts;
   }
 
-  /** See `MapStoreEvents.mapTombstones`. */
-  get mapTombstoneBytes(): number {
-    return this.#map.tombstoneBytes;
+  /** See `RankedRows.takeTombstones`. */
+  takeTombstones(): readonly TombstoneSizes[] {
+    return this.#ranked.takeTombstones();
   }
 
   /** Makes the changes in one transaction: all of them or, if it throws, none. */
@@ -159,10 +158,10 @@ export class Tables {
     return present(results, 'changes end a transaction');
   }
 
-  /** Like `commit`, of the map. */
-  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
+  /** Like `commit`, of a part of ranked records. */
+  commitRanked(transaction: Transaction, part: number, changes: readonly Ranked[]): void {
     this.#transact(transaction, () => {
-      this.#map.change(transaction, changes);
+      this.#ranked.change(transaction, part, changes);
       return changes;
     });
   }
@@ -171,9 +170,9 @@ export class Tables {
   merge(
     transaction: Transaction,
     requests: readonly StoreRecord[],
-    map: readonly MapRecord[],
+    parts: readonly PartRecords[],
     isFromActive: boolean,
-  ): { readonly merged: Merged; readonly map: MapMerged } | null {
+  ): { readonly merged: Merged; readonly parts: readonly RankedMerged[] } | null {
     return this.#transact(transaction, (changes, counts) => {
       const rows = new MergeRows(this.#sql, counts, transaction.number, (uuid, keyUntil) => {
         changes.remove(uuid, keyUntil);
@@ -181,7 +180,8 @@ export class Tables {
       const merged = merge(rows, requests, isFromActive);
       if (merged === null) return null;
       const peerHolds = Math.max(this.#peerHolds, transaction.peerHolds);
-      return { merged, map: this.#map.merge(transaction, map, peerHolds) };
+      const ofParts = parts.map((part) => this.#ranked.merge(transaction, part, peerHolds));
+      return { merged, parts: ofParts };
     });
   }
 
@@ -199,7 +199,7 @@ export class Tables {
       this.#begin();
       const result = work(new ChangeRows(this.#sql, counts, transaction), counts);
       if (result === null) {
-        this.#map.rolledBack();
+        this.#ranked.rolledBack();
         this.#rollBack();
         return null;
       }
@@ -210,7 +210,7 @@ export class Tables {
         this.#writeLedger(counts.nextNumber + NUMBERS_RESERVED);
       }
       this.#sql.commit.run();
-      this.#map.committed();
+      this.#ranked.committed();
       this.#nextNumber = counts.nextNumber;
       this.#tombstones = counts.tombstones;
       this.#counts = this.#report(this.#tally.apply(counts.deltas.all));
@@ -219,7 +219,7 @@ export class Tables {
       return result;
     } catch (error) {
       this.#ledger = ledger;
-      this.#map.rolledBack();
+      this.#ranked.rolledBack();
       this.#mustWrite = true;
       this.#rollBack();
       throw error;
@@ -234,12 +234,12 @@ export class Tables {
   }
 
   /** Drops some of those that the peer's disk has. @param ofRequests how many tombstones there are */
-  #dropTombstones(ofRequests: number): { readonly ofMap: number; readonly ofRequests: number } {
-    if (this.#peerHolds === 0) return { ofMap: 0, ofRequests: 0 };
-    const ofMap = this.#map.dropTombstones(this.#peerHolds);
-    if (ofRequests === 0) return { ofMap, ofRequests };
+  #dropTombstones(ofRequests: number): { readonly ranked: number; readonly ofRequests: number } {
+    if (this.#peerHolds === 0) return { ranked: 0, ofRequests: 0 };
+    const ranked = this.#ranked.dropTombstones(this.#peerHolds);
+    if (ofRequests === 0) return { ranked, ofRequests };
     const { changes } = this.#sql.dropTombstones.run(this.#peerHolds, TOMBSTONES_DROPPED);
-    return { ofMap, ofRequests: changes };
+    return { ranked, ofRequests: changes };
   }
 
   /** If SQLite may begin the log anew, this transaction is its first. */
@@ -334,18 +334,18 @@ export class Tables {
    * @returns false if there were none
    */
   dropTombstones(): boolean {
-    const hasNone = this.#tombstones === 0 && this.#map.tombstoneBytes === 0;
+    const hasNone = this.#tombstones === 0 && !this.#ranked.hasTombstones;
     // Without a peer that has them, none may go: no transaction is needed to find that out.
     if (hasNone || this.#peerHolds === 0) return false;
     try {
       this.#begin();
-      const { ofMap, ofRequests } = this.#dropTombstones(this.#tombstones);
+      const { ranked, ofRequests } = this.#dropTombstones(this.#tombstones);
       this.#sql.commit.run();
-      this.#map.committed();
+      this.#ranked.committed();
       this.#tombstones -= ofRequests;
-      return ofMap + ofRequests > 0;
+      return ranked + ofRequests > 0;
     } catch (error) {
-      this.#map.rolledBack();
+      this.#ranked.rolledBack();
       this.#rollBack();
       throw error;
     }
@@ -408,12 +408,12 @@ export class Tables {
   }
 
   read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
-    return readChunk(this.#sql, this.#map, this.#last, place, requestsMax, bytesMax);
+    return readChunk(this.#sql, this.#ranked, this.#last, place, requestsMax, bytesMax);
   }
 
-  /** See `MapStore.listMap`. */
-  listMap(after: string): MapRecord[] {
-    return this.#map.list(after);
+  /** See `RankedStore.listRanked`. */
+  listRanked(part: number, after: string): Ranked[] {
+    return this.#ranked.list(part, after);
   }
 
   /**

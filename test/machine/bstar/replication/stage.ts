@@ -6,10 +6,11 @@ import {
   type Replication as Mode,
   type State,
 } from '../../../../src/bstar/facts.js';
+import type { PairEvent } from '../../../../src/bstar/events.js';
 import { present } from '../../../../src/core/assert.js';
 import { Replication } from '../../../../src/bstar/replication/replication.js';
-import type { MapRecord } from '../../../../src/store/map-record.js';
 import type { NodeMerged } from '../../../../src/store/node-store.js';
+import type { Ranked } from '../../../../src/store/ranked.js';
 import type {
   ChangeResult,
   Chunk,
@@ -33,7 +34,7 @@ export const FULL: StoreFailure = { kind: 'full', message: 'no room' };
 const COUNTS = { ...noCounts(), bytes: 0, nextNumber: 1 };
 const NOTHING: NodeMerged = {
   ...{ joined: 0, ranTwice: 0, opened: [], ended: [] },
-  map: { changed: [], conflicts: [] },
+  parts: [],
 };
 
 export function holding(storeId: Buffer, upTo: number): Holding {
@@ -42,12 +43,16 @@ export function holding(storeId: Buffer, upTo: number): Holding {
 
 const ignore = (): void => undefined;
 
-/** What the store was given of the map. */
-interface MapCommit {
+/** A part that an extension serves. */
+export const PART = 1;
+
+/** What the store was given of a part. */
+interface PartCommit {
+  readonly part: number;
   readonly tombstones: Tombstones;
   /** Tombstones of changes up to this transaction may go. */
   readonly peerHolds: number;
-  readonly changes: readonly MapRecord[];
+  readonly changes: readonly Ranked[];
 }
 
 /** A node that leads (`active`) or follows (`passive`) in epoch 2, with its peer in sync. */
@@ -55,7 +60,9 @@ export class Stage {
   readonly calls: string[] = [];
   /** Where reading begins, and who waits for what is there. */
   readonly readings: { readonly place: ReadCursor; readonly completion: Completion<Chunk> }[] = [];
-  readonly mapCommits: MapCommit[] = [];
+  readonly partCommits: PartCommit[] = [];
+  /** Parts that came from the peer, and that no extension serves. */
+  readonly unserved: number[] = [];
   readonly sent: PeerMessage[] = [];
   /** Why what came of the peer was not stored, as it is logged. */
   readonly failures: string[] = [];
@@ -78,10 +85,13 @@ export class Stage {
       holds: holding(PEER, 7),
       isNumbered: true,
     };
-    this.replication = new Replication(mode, this.#store(), recovered, {
-      emit: ({ name, ...fields }) => {
+    const events = {
+      emit: ({ name, ...fields }: PairEvent): void => {
         if (name === 'ha.failed' && 'text' in fields) this.failures.push(fields.text);
       },
+    };
+    this.replication = new Replication(mode, this.#store(), recovered, events, (part) => {
+      this.unserved.push(part);
     });
     const inSync = (): boolean => this.isInSync;
     const holdsBack = (): boolean => this.holdsBack;
@@ -122,9 +132,9 @@ export class Stage {
         calls.push(`commit ${number}`);
         this.#commits.set(number, completion);
       },
-      commitMap: ({ number, tombstones, peerHolds }: Transaction, changes, completion) => {
-        calls.push(`commit map ${number}`);
-        this.mapCommits.push({ tombstones, peerHolds, changes });
+      commitRanked: ({ number, tombstones, peerHolds }: Transaction, part, changes, completion) => {
+        calls.push(`commit part ${number}`);
+        this.partCommits.push({ part, tombstones, peerHolds, changes });
         this.#commits.set(number, completion);
       },
       merge: ({ number }, _records, _isFromActive, completion) => {
@@ -141,7 +151,7 @@ export class Stage {
   #serve(): void {
     const { calls } = this;
     this.replication.serve({ merged: ignore, probed: ignore, unprobed: ignore });
-    this.replication.serveMap({
+    this.replication.servePart(PART, {
       numbersAbove: (epoch) => calls.push(`numbers above ${epoch}`),
       followed: (changes) => calls.push(`followed ${changes.map(({ key }) => key).join()}`),
       merged: ({ changed, conflicts }) =>
@@ -156,8 +166,9 @@ export class Stage {
     return this.replication.commit([close(1)], this.#outcome('batch'));
   }
 
-  commitMap(...changes: MapRecord[]): boolean {
-    return this.replication.map.commit(changes, this.#outcome('map batch'));
+  commitPart(...changes: Ranked[]): boolean {
+    const replica = this.replication.partReplica(PART);
+    return replica.commit(changes, this.#outcome('part batch'));
   }
 
   #outcome(what: string): BatchOutcome<unknown> {

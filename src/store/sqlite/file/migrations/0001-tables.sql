@@ -110,21 +110,20 @@ CREATE TABLE tombstones (
 
 CREATE INDEX tombstones_by_change ON tombstones (changed);
 
--- The records of the map (12/CHP). A record without a value is a tombstone: a deletion that the other node of a
--- pair may not have yet. Between records of one key, the higher (epoch, counter) wins.
-CREATE TABLE map (
+-- What extensions keep. Between records of one part and key, the higher (epoch, counter) wins.
+CREATE TABLE ranked (
   id INTEGER PRIMARY KEY,
+  part INTEGER NOT NULL, -- the number of its extension: 1 to 255
   key BLOB NOT NULL,
   epoch INTEGER NOT NULL,
   counter INTEGER NOT NULL,
-  uuid BLOB NOT NULL, -- of the last change: 16 bytes, or empty
-  properties BLOB NOT NULL,
-  value BLOB,
+  deleted INTEGER NOT NULL, -- 1: a tombstone, a deletion that the other node of a pair may not have yet
+  body BLOB NOT NULL, -- its extension alone can read it
   changed INTEGER NOT NULL -- the transaction that last changed it
 ) STRICT;
 
-CREATE UNIQUE INDEX map_by_key ON map (key);
-CREATE INDEX map_tombstones ON map (changed) WHERE value IS NULL;
+CREATE UNIQUE INDEX ranked_by_key ON ranked (part, key);
+CREATE INDEX ranked_tombstones ON ranked (changed) WHERE deleted = 1;
 
 -- At most one row: how much of the other store of a pair this one holds.
 CREATE TABLE peer (

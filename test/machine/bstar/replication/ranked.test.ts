@@ -1,15 +1,15 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../../src/core/assert.js';
-import { type MapRecord, valueOf } from '../../../../src/store/map-record.js';
-import { packMapBatch, unpackMapBatch } from '../../../../src/store/chunk-codec.js';
+import { packPartBatch, unpackPartBatch } from '../../../../src/store/chunk-codec.js';
 import { packBatch } from '../../../../src/store/batch-codec.js';
+import type { Ranked } from '../../../../src/store/ranked.js';
 import { close } from '../../../support/store-changes.js';
-import { EPOCH, FULL, holding, OWN, PEER, Stage } from './stage.js';
+import { EPOCH, FULL, holding, OWN, PART, PEER, Stage } from './stage.js';
 
-function put(key: string, counter: number, value = 'x'): MapRecord {
-  const bytes = valueOf(Buffer.from(value));
-  return { key, epoch: EPOCH, counter, uuid: '', properties: '', value: bytes, ttlS: 0 };
+/** @param text empty: a deletion */
+function put(key: string, counter: number, text = 'x'): Ranked {
+  return { key, epoch: EPOCH, counter, isDeleted: text === '', body: Buffer.from(text) };
 }
 
 let stage: Stage;
@@ -18,56 +18,56 @@ beforeEach(() => {
   stage = new Stage('active');
 });
 
-/** The map's batches that were sent to the peer. */
+/** The batches of a part that were sent to the peer. */
 function shipped(): unknown[] {
   return stage.sent.flatMap((message) =>
-    message.kind === 'update' ? [unpackMapBatch(message.batch)] : [],
+    message.kind === 'update' ? [unpackPartBatch(message.batch)] : [],
   );
 }
 
-describe('a batch of the map', () => {
+describe('a batch of a part', () => {
   it('is sent to the peer before it is given to the store, and waits for both (D14, D50)', () => {
     const changes = [put('/a', 1), put('/b', 2, '')];
-    expect(stage.commitMap(...changes)).toBe(true);
+    expect(stage.commitPart(...changes)).toBe(true);
     stage.confirm(100, 8);
     stage.committed(100);
     expect(stage.news()).toEqual([
       'send update',
-      'commit map 100',
-      'map batch released',
-      'map batch committed',
+      'commit part 100',
+      'part batch released',
+      'part batch committed',
     ]);
-    expect(shipped()).toEqual([{ tombstones: 'known', changes }]);
-    expect(stage.mapCommits).toEqual([{ tombstones: 'known', peerHolds: 0, changes }]);
+    expect(shipped()).toEqual([{ part: PART, tombstones: 'known', changes }]);
+    expect(stage.partCommits).toEqual([{ part: PART, tombstones: 'known', peerHolds: 0, changes }]);
   });
 
   it("shares its numbers with Titanic's batches, and each hears of its own", () => {
     stage.commit();
-    stage.commitMap(put('/a', 1));
-    expect(stage.news()).toEqual(['send update', 'commit 100', 'send update', 'commit map 101']);
+    stage.commitPart(put('/a', 1));
+    expect(stage.news()).toEqual(['send update', 'commit 100', 'send update', 'commit part 101']);
     stage.confirm(101, 9);
     stage.committed(100);
     stage.committed(101);
     expect(stage.news()).toEqual([
       'batch released',
-      'map batch released',
+      'part batch released',
       'batch committed',
-      'map batch committed',
+      'part batch committed',
     ]);
   });
 
   it('that is rolled back here may be at the peer: the nodes join again, and its changes return', () => {
-    stage.commitMap(put('/a', 1));
+    stage.commitPart(put('/a', 1));
     stage.confirm(100, 8);
     stage.news();
     stage.failed(100, FULL);
-    expect(stage.news()).toEqual(['reconnect', 'map batch failed: full']);
+    expect(stage.news()).toEqual(['reconnect', 'part batch failed: full']);
     // The peer sends it back: this store does not hold it.
     expect(stage.replication.holds).toEqual(holding(PEER, 7));
   });
 
   it('that is rolled back here waits for no confirmation any more', () => {
-    stage.commitMap(put('/a', 1));
+    stage.commitPart(put('/a', 1));
     expect(stage.replication.isConfirmed).toBe(false);
     stage.failed(100, FULL);
     expect(stage.replication.isConfirmed).toBe(true);
@@ -77,18 +77,18 @@ describe('a batch of the map', () => {
     stage.isInSync = false;
     stage.holdsBack = false;
     const changes = [put('/a', 1, '')];
-    expect(stage.commitMap(...changes)).toBe(false);
-    expect(stage.news()).toEqual(['commit map 100']);
-    expect(stage.mapCommits).toEqual([{ tombstones: 'all', peerHolds: 0, changes }]);
+    expect(stage.commitPart(...changes)).toBe(false);
+    expect(stage.news()).toEqual(['commit part 100']);
+    expect(stage.partCommits).toEqual([{ part: PART, tombstones: 'all', peerHolds: 0, changes }]);
   });
 
   it('whose peer is lost is released; under sync as safe, under strict as doubtful', () => {
     for (const [mode, released] of [
-      ['sync', 'map batch released'],
-      ['strict', 'map batch released, doubtful'],
+      ['sync', 'part batch released'],
+      ['strict', 'part batch released, doubtful'],
     ] as const) {
       stage = new Stage('active', mode);
-      stage.commitMap(put('/a', 1));
+      stage.commitPart(put('/a', 1));
       stage.isInSync = false;
       stage.replication.connectionEnded();
       stage.news();
@@ -98,7 +98,7 @@ describe('a batch of the map', () => {
   });
 });
 
-describe('whether the map may be changed', () => {
+describe('whether a part may be changed', () => {
   it('strict refuses without a peer in sync, sync does not (D14)', () => {
     for (const [mode, refusal] of [
       ['sync', null],
@@ -106,20 +106,20 @@ describe('whether the map may be changed', () => {
       ['strict', 'the peer is not in sync, and titanic.replication is strict'],
     ] as const) {
       stage = new Stage('active', mode);
-      expect(stage.replication.map.refusal).toBeNull();
+      expect(stage.replication.partReplica(PART).refusal).toBeNull();
       stage.isInSync = false;
-      expect(stage.replication.map.refusal).toBe(refusal);
+      expect(stage.replication.partReplica(PART).refusal).toBe(refusal);
     }
   });
 
   it('async: a batch waits for no peer', () => {
     stage = new Stage('active', 'async');
-    expect(stage.commitMap(put('/a', 1))).toBe(false);
-    expect(stage.news()).toEqual(['send update', 'commit map 100']);
+    expect(stage.commitPart(put('/a', 1))).toBe(false);
+    expect(stage.news()).toEqual(['send update', 'commit part 100']);
   });
 });
 
-describe('what the peer lacks of the map', () => {
+describe('what the peer lacks of a part', () => {
   it.each([
     ['of this store, below its next number: counts', holding(OWN, 99), 99],
     ['of another store: does not count', holding(PEER, 99), 0],
@@ -127,16 +127,16 @@ describe('what the peer lacks of the map', () => {
     ['of nothing: does not count', null, 0],
   ])('what a joining peer holds %s: no conflict, and tombstones up to it go', (_, holds, upTo) => {
     stage.replication.peerJoined(holds);
-    stage.commitMap(put('/a', 1));
-    expect(stage.mapCommits[0]?.peerHolds).toBe(upTo);
+    stage.commitPart(put('/a', 1));
+    expect(stage.partCommits[0]?.peerHolds).toBe(upTo);
   });
 
   it('a confirmed batch counts as held: the tombstones up to it go with the next one (D54)', () => {
-    stage.commitMap(put('/a', 1, ''));
+    stage.commitPart(put('/a', 1, ''));
     stage.committed(100);
     stage.confirm(100, 8);
-    stage.commitMap(put('/b', 2));
-    expect(stage.mapCommits.map(({ peerHolds }) => peerHolds)).toEqual([0, 100]);
+    stage.commitPart(put('/b', 2));
+    expect(stage.partCommits.map(({ peerHolds }) => peerHolds)).toEqual([0, 100]);
   });
 });
 
@@ -149,13 +149,13 @@ describe('a passive node', () => {
     stage.replication.message({ kind: 'update', epoch: EPOCH, number, holdsUpTo, batch });
   }
 
-  const batchOf = (...changes: MapRecord[]): Buffer =>
-    packMapBatch({ tombstones: 'known', changes });
+  const batchOf = (...changes: Ranked[]): Buffer =>
+    packPartBatch({ part: PART, tombstones: 'known', changes });
 
-  it('tells its map of a change once that is committed, and confirms it (D53)', () => {
+  it('tells the extension of a change once that is committed, and confirms it (D53)', () => {
     update(8, batchOf(put('/a', 1), put('/b', 2)), 40);
-    expect(stage.news()).toEqual(['commit map 100']);
-    const [commit] = stage.mapCommits;
+    expect(stage.news()).toEqual(['commit part 100']);
+    const [commit] = stage.partCommits;
     expect(present(commit, 'a commit')).toMatchObject({ tombstones: 'known', peerHolds: 40 });
     stage.committed(100);
     expect(stage.news()).toEqual(['followed /a,/b', 'send confirm']);
@@ -163,22 +163,22 @@ describe('a passive node', () => {
     expect(stage.replication.holds).toEqual(holding(PEER, 8));
   });
 
-  it('tells its map what records of the peer changed, before it confirms them (D54)', () => {
+  it('tells the extension what records of the peer changed, before it confirms them (D54)', () => {
     const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
     stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
-    stage.merged(100, { map: { changed: [put('/a', 1)], conflicts: ['/b'] } });
+    stage.merged(100, { parts: [{ part: PART, changed: [put('/a', 1)], conflicts: ['/b'] }] });
     expect(stage.news()).toEqual(['merge 100', 'merged /a, conflicts /b', 'send taken']);
   });
 
-  it("repeats the map's batches and Titanic's one by one, in their order", () => {
+  it("repeats the batches of a part and Titanic's one by one, in their order", () => {
     update(8, batchOf(put('/a', 1)));
     update(9, packBatch({ tombstones: 'known', changes: [close(1)] }));
     update(10, batchOf(put('/a', 2)));
     for (const number of [100, 101, 102]) stage.committed(number);
     expect(stage.news()).toEqual([
-      ...['commit map 100', 'followed /a', 'send confirm'],
+      ...['commit part 100', 'followed /a', 'send confirm'],
       ...['commit 101', 'send confirm'],
-      ...['commit map 102', 'followed /a', 'send confirm'],
+      ...['commit part 102', 'followed /a', 'send confirm'],
     ]);
   });
 
@@ -187,7 +187,7 @@ describe('a passive node', () => {
     update(9, batchOf(put('/b', 2)));
     stage.replication.connectionEnded();
     stage.committed(100);
-    expect(stage.news()).toEqual(['commit map 100', 'followed /a']);
+    expect(stage.news()).toEqual(['commit part 100', 'followed /a']);
   });
 
   it('a batch that its store could not take is not followed, nor confirmed', () => {
@@ -203,10 +203,23 @@ describe('a passive node', () => {
     expect(stage.news()).toEqual(['commit 101', 'send confirm']);
   });
 
+  it('of a part that no extension serves: it is stored and confirmed, and said (D115)', () => {
+    const part = 200;
+    update(8, packPartBatch({ part, tombstones: 'known', changes: [put('k', 1)] }));
+    stage.committed(100);
+    expect(stage.news()).toEqual(['commit part 100', 'send confirm']);
+    expect(stage.partCommits).toMatchObject([{ part, changes: [{ key: 'k' }] }]);
+    const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
+    stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
+    stage.merged(101, { parts: [{ part, changed: [put('k', 2)], conflicts: [] }] });
+    expect(stage.news()).toEqual(['merge 101', 'send taken']);
+    expect(stage.unserved).toEqual([part, part]);
+    expect(stage.failures).toEqual([]);
+  });
+
   it.each([
     ['no tombstones', Buffer.from([1, 1])],
     ['unknown tombstones', Buffer.concat([Buffer.from([1, 1, 3]), batchOf().subarray(3)])],
-    ['no records', Buffer.from([1, 1, 1])],
     ['a torn record', batchOf(put('/a', 1)).subarray(0, -1)],
     ['an epoch that no node led', batchOf({ ...put('/a', 1), epoch: EPOCH + 1 })],
   ])('malformed bytes of a batch (%s): nothing is stored, the nodes join again', (_, bytes) => {

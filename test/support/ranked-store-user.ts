@@ -1,7 +1,6 @@
-/** Uses a store's map with promises, and checks that it tells each thing once and never in a call. */
+/** Uses a part of a store with promises, and checks that it tells each thing once and never in a call. */
 import { assert, present } from '../../src/core/assert.js';
-import type { MapRecord } from '../../src/store/map-record.js';
-import type { MapMerged } from '../../src/store/map-store.js';
+import type { Ranked, RankedMerged } from '../../src/store/ranked.js';
 import type {
   NodeMerged,
   NodeRecovered,
@@ -20,21 +19,27 @@ import type {
 type Outcome<Result, Failed> = { readonly result: Result } | { readonly failure: Failed };
 
 const REQUESTS_MAX = 100;
+/** The part of which most scripts are. */
+export const PART = 1;
 
-export class MapStoreUser {
+function mergedOf(parts: readonly RankedMerged[]): RankedMerged {
+  return parts.find(({ part }) => part === PART) ?? { part: PART, changed: [], conflicts: [] };
+}
+
+export class RankedStoreUser {
   #store: NodeStore | null = null;
   #recovered: NodeRecovered | null = null;
   #next = 0;
   #isInCall = false;
-  /** What was last told of the tombstones. */
-  tombstoneBytes = 0;
+  /** What was last told of the tombstones of the part. */
+  tombstones = { part: PART, count: 0, keyBytes: 0 };
 
-  static async open(open: OpenNodeStore): Promise<MapStoreUser> {
-    const user = new MapStoreUser();
+  static async open(open: OpenNodeStore): Promise<RankedStoreUser> {
+    const user = new RankedStoreUser();
     const { store, recovered } = await open({
-      mapTombstones: (bytes) => {
+      tombstones: (sizes) => {
         user.#tellsNow();
-        user.tombstoneBytes = bytes;
+        if (sizes.part === PART) user.tombstones = sizes;
       },
       arrived: () => undefined,
       counted: () => undefined,
@@ -44,7 +49,8 @@ export class MapStoreUser {
     });
     user.#store = store;
     user.#recovered = recovered;
-    user.tombstoneBytes = recovered.mapTombstoneBytes;
+    const before = recovered.parts.find(({ part }) => part === PART);
+    if (before !== undefined) user.tombstones = before;
     user.#next = recovered.firstTransaction;
     return user;
   }
@@ -62,23 +68,27 @@ export class MapStoreUser {
     await present(this.#store, 'an open store').close();
   }
 
-  async commit(changes: readonly MapRecord[], more: Partial<Transaction> = {}): Promise<void> {
+  async commit(
+    changes: readonly Ranked[],
+    more: Partial<Transaction> = {},
+    part = PART,
+  ): Promise<void> {
     const transaction = this.#begin(more);
     await this.#result<unknown>((store, completion) => {
-      store.commitMap(transaction, changes, completion);
+      store.commitRanked(transaction, part, changes, completion);
     });
   }
 
   async merge(
     chunk: Buffer,
     more: Partial<Transaction> = {},
-    mapEpochMax?: number,
-  ): Promise<MapMerged | MergeFailure> {
+    epochMax?: number,
+  ): Promise<RankedMerged | MergeFailure> {
     const transaction = this.#begin(more);
     const told = await this.#call<NodeMerged, MergeFailure>((store, completion) => {
-      store.merge(transaction, chunk, false, completion, mapEpochMax);
+      store.merge(transaction, chunk, false, completion, epochMax);
     });
-    return 'failure' in told ? told.failure : told.result.map;
+    return 'failure' in told ? told.failure : mergedOf(told.result.parts);
   }
 
   async read(place: ReadCursor, bytesMax = 2 ** 20): Promise<Chunk> {
@@ -88,12 +98,12 @@ export class MapStoreUser {
   }
 
   /** All records, in the order of their keys. */
-  async list(): Promise<MapRecord[]> {
-    const all: MapRecord[] = [];
+  async list(part = PART): Promise<Ranked[]> {
+    const all: Ranked[] = [];
     for (;;) {
       const after = all.at(-1)?.key ?? '';
-      const records = await this.#result<readonly MapRecord[]>((store, completion) => {
-        store.listMap(after, completion);
+      const records = await this.#result<readonly Ranked[]>((store, completion) => {
+        store.listRanked(part, after, completion);
       });
       if (records.length === 0) return all;
       all.push(...records);

@@ -1,7 +1,7 @@
 /** Any record of the map, for properties. */
 import fc from 'fast-check';
 
-import { type MapRecord, valueOf } from '../../../src/store/map-record.js';
+import { type MapRecord, valueOf } from '../../../src/extensions/map/machine/record.js';
 import { readProperties } from '../../../src/wire/chp-client.js';
 
 const number = fc.record({

@@ -1,25 +1,31 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { type MapRecord, valueOf } from '../../src/store/map-record.js';
 import { unpackChunk } from '../../src/store/chunk-codec.js';
 import type { OpenNodeStore } from '../../src/store/node-store.js';
+import type { PartRecords, Ranked } from '../../src/store/ranked.js';
 import { type Chunk, readFrom, type ReadCursor, type Tombstones } from '../../src/store/store.js';
 import { seededRandom } from './stage-random.js';
-import { MapStoreUser } from './map-store-user.js';
+import { PART, RankedStoreUser } from './ranked-store-user.js';
 import { eachWithStore, type StorePlace } from './store-subject.js';
 
 const OPENING = 2 ** 32;
+const ALL = { tombstones: 'all' } as const;
 
 /** @param number `[epoch, counter]` */
-function put(key: string, value: string | Buffer, number: readonly [number, number]): MapRecord {
+function put(key: string, text: string | Buffer, number: readonly [number, number]): Ranked {
   const [epoch, counter] = number;
-  const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
-  return { key, epoch, counter, uuid: '', properties: '', value: valueOf(bytes), ttlS: 0 };
+  const body = typeof text === 'string' ? Buffer.from(text, 'latin1') : text;
+  return { key, epoch, counter, isDeleted: false, body };
 }
 
-export function remove(key: string, number: readonly [number, number]): MapRecord {
-  return put(key, '', number);
+export function remove(key: string, number: readonly [number, number]): Ranked {
+  return { ...put(key, 'gone', number), isDeleted: true };
+}
+
+/** Each as `KEY=BODY`, deletions as `KEY-`. */
+function shown(records: readonly Ranked[]): string[] {
+  return records.map(({ key, isDeleted, body }) => key + (isDeleted ? '-' : `=${body.toString()}`));
 }
 
 /** From everything after this transaction. */
@@ -28,7 +34,7 @@ function after(upTo: number): ReadCursor {
 }
 
 async function chunksFrom(
-  user: MapStoreUser,
+  user: RankedStoreUser,
   from: ReadCursor,
   bytesMax?: number,
 ): Promise<Chunk[]> {
@@ -41,23 +47,27 @@ async function chunksFrom(
   return chunks;
 }
 
-const recordsIn = (chunk: Chunk): readonly MapRecord[] =>
-  present(unpackChunk(chunk.records), 'a chunk that the store made itself').map;
-
-/** Records and tombstones, in order of their keys. */
-async function contentOf(user: MapStoreUser): Promise<MapRecord[]> {
-  const chunks = await chunksFrom(user, after(0));
-  return chunks.flatMap(recordsIn).sort((a, b) => (a.key < b.key ? -1 : 1));
+function partsIn(chunk: Chunk): readonly PartRecords[] {
+  return present(unpackChunk(chunk.records), 'a chunk that the store made itself').parts;
 }
 
-/** What every store behind `src/store/map-store.ts` and `src/store/node-store.ts` promises. */
-export function describeMapStoreContract(
+const recordsIn = (chunk: Chunk, part = PART): readonly Ranked[] =>
+  partsIn(chunk).find((each) => each.part === part)?.records ?? [];
+
+/** Records and tombstones, in order of their keys. */
+async function contentOf(user: RankedStoreUser): Promise<Ranked[]> {
+  const chunks = await chunksFrom(user, after(0));
+  return chunks.flatMap((chunk) => recordsIn(chunk)).sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** What every store behind `src/store/ranked.ts` and `src/store/node-store.ts` promises. */
+export function describeRankedStoreContract(
   name: string,
   make: () => Promise<StorePlace<OpenNodeStore>>,
 ): void {
-  describe(`${name} as a store of the map`, () => {
-    const stores = eachWithStore(make, MapStoreUser.open);
-    let user: MapStoreUser;
+  describe(`${name} as a store of ranked records`, () => {
+    const stores = eachWithStore(make, RankedStoreUser.open);
+    let user: RankedStoreUser;
 
     const reopen = async (): Promise<void> => {
       user = await stores.reopen();
@@ -69,10 +79,10 @@ export function describeMapStoreContract(
 
     it('is empty when it is new; its id stays, and no opening gives numbers again (D20)', async () => {
       expect(await user.list()).toEqual([]);
-      const { storeId, firstTransaction, mapEpochMax } = user.recovered;
+      const { storeId, firstTransaction, epochMax, parts } = user.recovered;
       expect(storeId).toHaveLength(16);
       expect(firstTransaction).toBe(OPENING + 1);
-      expect(mapEpochMax).toBe(0);
+      expect([epochMax, parts]).toEqual([0, []]);
       await reopen();
       expect(user.recovered).toMatchObject({ storeId, firstTransaction: 2 * OPENING + 1 });
       expect((await stores.other()).recovered.storeId).not.toEqual(storeId);
@@ -80,21 +90,14 @@ export function describeMapStoreContract(
 
     it('keeps every byte of a record, in the order of the keys as bytes', async () => {
       const all = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
-      const whole: MapRecord = {
-        key: all.subarray(1, 256).toString('latin1'),
-        epoch: 2 ** 24 - 1,
-        counter: 2 ** 40 - 1,
-        uuid: all.subarray(0, 16).toString('latin1'),
-        properties: 'ttl=2147483647\nx=\xff\0\n',
-        value: valueOf(all),
-        ttlS: 2_147_483_647,
-      };
+      const key = all.subarray(1, 256).toString('latin1');
+      const whole = put(key, all, [2 ** 24 - 1, 2 ** 40 - 1]);
       const large = put('\xff', Buffer.alloc(100_000, all), [1, 2]);
       const zero = put('z', '\0', [0, 0]);
       await user.commit([large, zero, whole]);
       await reopen();
       expect(await user.list()).toEqual([whole, zero, large]);
-      expect(user.recovered.mapEpochMax).toBe(2 ** 24 - 1);
+      expect(user.recovered.epochMax).toBe(2 ** 24 - 1);
     });
 
     it('lists many records in pieces, each once', async () => {
@@ -109,10 +112,7 @@ export function describeMapStoreContract(
       const changes = [put('a', '1', [1, 1]), put('a', '2', [1, 2]), put('b', '1', [2, 1])];
       await user.commit(changes);
       await user.commit([...changes, put('b', 'late', [1, 900]), remove('a', [1, 1])]);
-      expect(await user.list()).toMatchObject([
-        { key: 'a', value: '2', counter: 2 },
-        { key: 'b', value: '1', epoch: 2 },
-      ]);
+      expect(await user.list()).toEqual([put('a', '2', [1, 2]), put('b', '1', [2, 1])]);
     });
 
     it.each<[Tombstones, readonly string[]]>([
@@ -125,16 +125,16 @@ export function describeMapStoreContract(
       expect(await user.list()).toEqual([]);
       const content = await contentOf(user);
       expect(content.map(({ key }) => key)).toEqual(left);
-      expect(user.tombstoneBytes).toBe(left.length * 129);
+      expect(user.tombstones).toMatchObject({ count: left.length, keyBytes: left.length });
       await reopen();
-      expect(user.tombstoneBytes).toBe(left.length * 129);
+      expect(user.tombstones).toMatchObject({ count: left.length, keyBytes: left.length });
       expect(await contentOf(user)).toEqual(content);
       await user.commit([put('a', 'old', [1, 1]), put('b', 'old', [1, 1])]);
       const kept = left.length === 0 ? ['a', 'b'] : left.length === 1 ? ['b'] : [];
       expect((await user.list()).map(({ key }) => key)).toEqual(kept);
       await user.commit([put('a', 'new', [1, 9])]);
       expect((await user.list()).map(({ key }) => key)).toContain('a');
-      expect(user.tombstoneBytes).toBe(left.length === 2 ? 129 : 0);
+      expect(user.tombstones.count).toBe(left.length === 2 ? 1 : 0);
     });
 
     it('drops tombstones that the other disk has, some at a time (D54)', async () => {
@@ -151,7 +151,7 @@ export function describeMapStoreContract(
       await user.commit([]);
       await user.commit([]);
       expect((await contentOf(user)).map(({ key }) => key)).toEqual(['later']);
-      expect(user.tombstoneBytes).toBe('later'.length + 128);
+      expect(user.tombstones).toMatchObject({ count: 1, keyBytes: 'later'.length });
     });
 
     it('remembers what it holds of the other store, in the transaction that brought it (D20)', async () => {
@@ -176,10 +176,7 @@ export function describeMapStoreContract(
       expect(more).toEqual([]);
       const { storeId } = user.recovered;
       expect(chunk?.holds).toMatchObject({ storeId, upTo: user.transaction });
-      expect(chunk === undefined ? [] : recordsIn(chunk)).toMatchObject([
-        { key: 'b', value: '2' },
-        { key: 'c', value: '' },
-      ]);
+      expect(chunk === undefined ? [] : shown(recordsIn(chunk))).toEqual(['b=2', 'c-']);
       const beyond = await user.read(after(user.transaction + 1000));
       expect(beyond).toMatchObject({ holds: { upTo: user.transaction }, next: null });
     });
@@ -251,11 +248,7 @@ export function describeMapStoreContract(
       const merged = await user.merge(records, { tombstones: 'all', holds, peerHolds: known }, 3);
       const { changed, conflicts } = merged as Exclude<typeof merged, { kind: string }>;
       const byKey = [...changed].sort((a, b) => (a.key < b.key ? -1 : 1));
-      expect(byKey.map(({ key, value }) => `${key}=${String(value)}`)).toEqual([
-        'both=o',
-        'new=o',
-        'theirs=',
-      ]);
+      expect(shown(byKey)).toEqual(['both=o', 'new=o', 'theirs-']);
       expect([...conflicts].sort()).toEqual(['both', 'won']);
       expect(await user.merge(records, { tombstones: 'all', holds })).toMatchObject({
         changed: [],
@@ -265,6 +258,36 @@ export function describeMapStoreContract(
       // What the other node has taken is no conflict there.
       expect(await other.merge(back.records, taken)).toMatchObject({ conflicts: [] });
       expect(await other.list()).toEqual(await user.list());
+    });
+
+    it('parts have keys, tombstones and numbers of their own, and go to the other store alike (D115)', async () => {
+      const [other, unknown] = [await stores.other(), 255];
+      await user.commit([put('a', '1', [1, 1]), put('b', '1', [1, 2])]);
+      await user.commit([put('a', 'u', [1, 1]), remove('gone', [1, 9])], ALL, unknown);
+      expect([shown(await user.list()), shown(await user.list(unknown))]).toEqual([
+        ['a=1', 'b=1'],
+        ['a=u'],
+      ]);
+      expect(user.tombstones.count).toBe(0);
+      await reopen();
+      expect(user.recovered.parts).toEqual([
+        { part: PART, count: 0, keyBytes: 0 },
+        { part: unknown, count: 1, keyBytes: 4 },
+      ]);
+      for (const chunk of await chunksFrom(user, after(0), 20)) {
+        await other.merge(chunk.records, { ...ALL, holds: chunk.holds });
+      }
+      const chunks = await chunksFrom(other, after(0));
+      expect(chunks.flatMap((chunk) => shown(recordsIn(chunk, unknown))).sort()).toEqual([
+        'a=u',
+        'gone-',
+      ]);
+      expect(shown(await other.list())).toEqual(['a=1', 'b=1']);
+      await other.commit([], { peerHolds: other.transaction });
+      await other.commit([remove('b', [2, 1])], { tombstones: 'none' });
+      const left = await chunksFrom(other, after(0));
+      expect(left.flatMap((chunk) => shown(recordsIn(chunk, unknown)))).toEqual(['a=u']);
+      expect(shown(await other.list())).toEqual(['a=1']);
     });
 
     it('bytes that are no records change nothing', async () => {
@@ -284,16 +307,17 @@ export function describeMapStoreContract(
           return bytes.readUInt32BE(0) % most;
         };
         const sides = [await stores.other(), await stores.other()] as const;
-        const joinInto = async (from: MapStoreUser, to: MapStoreUser): Promise<void> => {
+        const joinInto = async (from: RankedStoreUser, to: RankedStoreUser): Promise<void> => {
           for (const chunk of await chunksFrom(from, after(0), 20 + draw(200))) {
             await to.merge(chunk.records, { tombstones: 'all', holds: chunk.holds });
           }
         };
         for (let round = 1; round <= 4; round++) {
           for (const [side, each] of sides.entries()) {
-            const changes = Array.from({ length: draw(8) }, (_, at) =>
-              put(`k${draw(6)}`, draw(3) === 0 ? '' : `${side}`, [round * 2 + side, at]),
-            );
+            const changes = Array.from({ length: draw(8) }, (_, at) => ({
+              ...put(`k${draw(6)}`, `${side}`, [round * 2 + side, at]),
+              isDeleted: draw(3) === 0,
+            }));
             await each.commit(changes, { tombstones: 'all' });
           }
           const first = draw(2);

@@ -4,22 +4,13 @@
  * Text is Latin-1, one character a byte. Short values are text, too: a million Buffers of their own
  * would take 300 bytes each besides the value, and slices of a common one would keep all of it.
  */
-import {
-  KEY,
-  keyProblem,
-  PROPERTIES,
-  PROPERTIES_BYTES_MAX,
-  UUID_BYTES,
-  uuidOf,
-  VALUE,
-} from '../wire/chp-client.js';
-import type { Frames } from '../core/frames.js';
-import { type Fields, type Shape, uint } from '../core/shapes.js';
+import type { Frames } from '../../../core/frames.js';
+import { KEY, PROPERTIES, uuidOf, VALUE } from '../../../wire/chp-client.js';
 
 /** Longer values are Buffers. */
 export const VALUE_TEXT_MAX = 512;
 
-/** What is counted for each record besides its bytes (D57). */
+/** What is counted for each record besides its bytes, and for each tombstone besides its key (D57). */
 export const RECORD_BYTES = 128;
 
 /** Text up to `VALUE_TEXT_MAX`, beyond it a Buffer that nobody changes. Empty: a deletion. */
@@ -40,39 +31,6 @@ export interface MapRecord {
   readonly ttlS: number;
 }
 
-/** Behind its length. */
-function text(bytes: number, isOne: (read: Buffer) => boolean): Shape<string> {
-  return {
-    as: `${bytes} + n`,
-    put: (to, value) => {
-      to.uint(value.length, bytes);
-      to.latin1(value);
-    },
-    take: (from) => {
-      const read = from.raw(from.uint(bytes));
-      return isOne(read) ? read.toString('latin1') : from.refuse('');
-    },
-  };
-}
-
-/** The fields as bytes (map-record-codec.ts), in their order. `ttlS` is in the properties. */
-export const MAP_FIELDS: Fields<Omit<MapRecord, 'ttlS'>> = {
-  key: text(1, (key) => keyProblem(key) === null),
-  epoch: uint(3),
-  counter: uint(5),
-  uuid: text(1, ({ length }) => length === 0 || length === UUID_BYTES),
-  properties: text(2, ({ length }) => length <= PROPERTIES_BYTES_MAX),
-  value: {
-    as: '4 + n',
-    put: (to, value) => {
-      to.uint(value.length, 4);
-      if (typeof value === 'string') to.latin1(value);
-      else to.raw(value);
-    },
-    take: (from) => valueOf(from.raw(from.uint(4))),
-  },
-};
-
 /** The record is a deletion: what is published of one, and stored as a tombstone. */
 export function isDeletion({ value }: MapRecord): boolean {
   return value.length === 0;
@@ -81,11 +39,6 @@ export function isDeletion({ value }: MapRecord): boolean {
 /** What it counts towards `limits.mapBytes` (D57). */
 export function bytesOf({ key, properties, value }: MapRecord): number {
   return key.length + properties.length + value.length + RECORD_BYTES;
-}
-
-/** What the tombstone of this key counts towards `limits.mapBytes`. */
-export function tombstoneBytesOf(key: string): number {
-  return key.length + RECORD_BYTES;
 }
 
 export function isSameContent(a: MapRecord, b: MapRecord): boolean {

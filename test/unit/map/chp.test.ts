@@ -2,16 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Frames } from '../../../src/core/frames.js';
-import { PackWriter } from '../../../src/core/packing.js';
-import { struct } from '../../../src/core/shapes.js';
-import { packRecords, unpackRecords } from '../../../src/store/map-record-codec.js';
-import {
-  bytesOf,
-  isSameContent,
-  MAP_FIELDS,
-  recordOf,
-  valueOf,
-} from '../../../src/store/map-record.js';
+import { recordOf, valueOf } from '../../../src/extensions/map/machine/record.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
   compareNumbers,
@@ -30,7 +21,6 @@ import {
   VALUE,
   writeNumber,
 } from '../../../src/wire/chp-client.js';
-import { page, rowsBelow } from '../docs/page.js';
 import { anyMapRecord as record } from './map-records.js';
 
 const frames = new RecordFrames(512);
@@ -212,50 +202,5 @@ describe('12/CHP', () => {
     ['U', false],
   ])('a subscription to %j covers HUGZ: %j (D52)', (topic, covers) => {
     expect(coversHugz(Buffer.from(topic))).toBe(covers);
-  });
-});
-
-describe('records as bytes', () => {
-  it('have the fields that docs/peer-protocol.md says', () => {
-    const rows = Object.entries(MAP_FIELDS).map(([name, { as }]) => [name, as]);
-    const heading = '### The fields of a record of the map';
-    expect(rowsBelow(page('peer-protocol.md'), heading)).toEqual(rows);
-  });
-
-  it('come back as they were', () => {
-    fc.assert(
-      fc.property(fc.array(record, { maxLength: 5 }), (records) => {
-        const again = unpackRecords(packRecords(records));
-        expect(again).toEqual(records);
-        const inOrder = new PackWriter(1);
-        for (const each of records) struct(MAP_FIELDS).put(inOrder, each);
-        expect(packRecords(records).subarray(1)).toEqual(inOrder.copy());
-        for (const [at, each] of (again ?? []).entries()) {
-          const before = records[at] ?? each;
-          expect(isSameContent(before, each) && bytesOf(before) === bytesOf(each)).toBe(true);
-        }
-      }),
-    );
-  });
-
-  it('any bytes are accepted, and torn ones are refused', () => {
-    fc.assert(
-      fc.property(
-        fc.array(record, { minLength: 1, maxLength: 3 }),
-        fc.nat(),
-        fc.nat(255),
-        (list, at, byte) => {
-          const packed = packRecords(list);
-          const place = at % packed.length;
-          const torn = unpackRecords(packed.subarray(0, place));
-          expect(torn === null || torn.length < list.length).toBe(true);
-          packed[place] = byte;
-          const other = unpackRecords(packed);
-          if (other !== null) expect(packRecords(other)).toEqual(packed);
-        },
-      ),
-    );
-    expect(unpackRecords(Buffer.alloc(0))).toBeNull();
-    expect(unpackRecords(Buffer.from([2]))).toBeNull();
   });
 });
