@@ -75,6 +75,9 @@ describe('the page on a phone (issue 55)', () => {
     await seen.enters(stand.token);
     await seen.sees(seen.page.locator('td.below:visible', { hasText: 'Last reason no paper' }));
     expect(await cut(seen)).toEqual([]);
+    const card = seen.page.locator('.card').filter({ hasText: 'Last reason' });
+    await seen.sees(card.getByRole('button', { name: 'Failures', exact: true }));
+    expect(await card.getByText('More to the right').isVisible()).toBe(false);
   });
 
   itWithTool('chromium', 'folds the banners into one line that opens, also by keys', async () => {
