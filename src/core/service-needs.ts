@@ -27,7 +27,7 @@ export interface ServiceLoad {
   } | null;
 }
 
-/** A service that failed is listed first for so long. */
+/** A service that failed, and answers nothing, is listed first for so long. */
 const FAILED_MS = 60_000;
 /** Requests that have waited for longer than this may need a person. */
 const LONG_MS = 10_000;
@@ -70,14 +70,17 @@ export function oldestOf({ oldestQueuedMs = null, durable }: ServiceLoad): numbe
 export function byNeed<Service extends ServiceLoad>(services: readonly Service[]): Service[] {
   const keyed = services.map((service) => {
     const failures = failuresOf(service) ?? 0;
+    const replies = repliesOf(service) ?? 0;
     const oldest = oldestOf(service) ?? 0;
+    // One that answers again would hide those that need a person, if there are many services.
+    const failedLately = replies === 0 && (service.failedMsAgo ?? Infinity) < FAILED_MS;
     const needs = [
-      Number(failures > 0 || (service.failedMsAgo ?? Infinity) < FAILED_MS),
+      Number(failures > 0 || failedLately),
       failures,
       service.durable?.dead ?? 0,
       Number(isUnserved(service)),
       oldest > LONG_MS ? oldest : 0,
-      repliesOf(service) ?? 0,
+      replies,
       service.queued,
       service.workersBusy,
     ];

@@ -5,7 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import { startToken, token } from './api.js';
 import { Banner, troublesOfNode } from './banner.js';
-import { Button } from './controls.js';
+import { Button, focusMain } from './controls.js';
 import { askPerson, askToken, Dialogs, toast, Toasts } from './dialogs.js';
 import { startEvents } from './events.js';
 import { span } from './format.js';
@@ -171,10 +171,6 @@ function TokenButton(): VNode {
     </svg>
   );
   return <Button label={key} title={label} style="icon" isPressed={has} act={press} />;
-}
-
-function focusMain(): void {
-  document.getElementById('main')?.focus({ preventScroll: true });
 }
 
 /** The field of the view, which may be folded. */

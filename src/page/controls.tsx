@@ -1,6 +1,7 @@
 /** Cards, buttons and fields. */
 import type { ComponentChildren, VNode } from 'preact';
 import { Fragment } from 'preact';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import { messageOf } from './api.js';
 import { askToken, attempt, toast } from './dialogs.js';
@@ -43,8 +44,20 @@ interface ButtonOf {
   readonly act: () => unknown;
 }
 
+export function focusMain(): void {
+  document.getElementById('main')?.focus({ preventScroll: true });
+}
+
 export function Button(given: ButtonOf): VNode {
   const { label, title, style = 'button', isDisabled, isPressed, act } = given;
+  const button = useRef<HTMLButtonElement>(null);
+  // A focused button that goes, or is off, would leave people with a keyboard at the top of the page.
+  useLayoutEffect(() => {
+    const its = button.current;
+    return () => {
+      if (document.activeElement === its) focusMain();
+    };
+  }, [isDisabled]);
   const press = (): void => {
     attempt(async () => {
       await act();
@@ -52,6 +65,7 @@ export function Button(given: ButtonOf): VNode {
   };
   return (
     <button
+      ref={button}
       type="button"
       class={style}
       aria-label={title}

@@ -25,6 +25,10 @@ function keyOf({ filter: { code = '', pattern = '' } }: RequestGroup): string {
   return JSON.stringify({ code, pattern });
 }
 
+function reasonOf({ filter: { code, pattern = '' } }: RequestGroup): string {
+  return code === '' ? 'no attempt failed' : line(pattern);
+}
+
 const COLUMNS: readonly Column<RequestGroup>[] = [
   {
     head: 'All',
@@ -34,7 +38,7 @@ const COLUMNS: readonly Column<RequestGroup>[] = [
       return (
         <input
           type="checkbox"
-          aria-label={`All ${group.count} of this reason`}
+          aria-label={`All ${group.count} of this reason: ${group.filter.code ?? ''} ${reasonOf(group)}`}
           checked={isChosen}
           onChange={() => {
             setFilters({ group: isChosen ? '' : key });
@@ -47,9 +51,9 @@ const COLUMNS: readonly Column<RequestGroup>[] = [
   { head: 'Code', cell: ({ filter: { code = '' } }) => (code === '' ? NONE : code) },
   {
     head: 'Reason',
-    cell: ({ filter: { code, pattern = '' }, example }) => (
-      <span class="reason" title={line(example.reason ?? '')}>
-        {code === '' ? 'no attempt failed' : line(pattern)}
+    cell: (group) => (
+      <span class="reason" title={line(group.example.reason ?? '')}>
+        {reasonOf(group)}
       </span>
     ),
   },

@@ -45,6 +45,9 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.sees(seen.page.getByRole('heading', { name: dead }));
     await seen.goes(`#/durable/${pending}`);
     await seen.seesText('no worker serves its service');
+    const { uuid: delayed } = await stand.client.submit('later', 'x', { delayMs: 3_600_000 });
+    await seen.goes(`#/durable/${delayed}`);
+    await seen.seesText(/^until .*\d: it is to run later$/);
     const pill = await seen.page.locator('main .pill', { hasText: 'pending' }).boundingBox();
     expect(pill?.width).toBeLessThan(120);
   });

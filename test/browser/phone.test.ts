@@ -69,6 +69,17 @@ describe('the page on a phone (issue 55)', () => {
     },
   );
 
+  itWithTool('chromium', 'shows the last reason of a failure in a second line', async () => {
+    const stand = await troubled();
+    const seen = await look(stand, '#/services/broken', PHONE);
+    await seen.enters(stand.token);
+    await seen.sees(seen.page.locator('td.below:visible', { hasText: 'Last reason no paper' }));
+    expect(await cut(seen)).toEqual([]);
+    const card = seen.page.locator('.card').filter({ hasText: 'Last reason' });
+    await seen.sees(card.getByRole('button', { name: 'Failures', exact: true }));
+    expect(await card.getByText('More to the right').isVisible()).toBe(false);
+  });
+
   itWithTool('chromium', 'folds the banners into one line that opens, also by keys', async () => {
     const stand = await troubled();
     const seen = await look(stand, '', PHONE);
@@ -83,6 +94,9 @@ describe('the page on a phone (issue 55)', () => {
     await seen.page.keyboard.press('Enter');
     await seen.sees(dead);
     await seen.sees(seen.page.getByRole('button', { name: /^3 problems/, expanded: true }));
+    // The line stays as wide as the screen: the problems are below it.
+    expect((await fold.boundingBox())?.width).toBeGreaterThan(300);
+    expect((await fold.boundingBox())?.height).toBeLessThan(844 / 10);
     expect(await seen.axe()).toEqual([]);
     await seen.button('Dismiss: Dead requests').click();
     await seen.button('Dismiss: Failing always').click();

@@ -50,7 +50,8 @@ describe('triage on the page (issue 37)', () => {
     const seen = await opened(stand, '#/durable?service=print.t*&state=dead');
     const reasons = seen.page.getByRole('table', { name: 'Reasons' }).getByRole('row');
     await seen.sees(reasons.filter({ hasText: '60' }).filter({ hasText: 'the printer burns' }));
-    await reasons.filter({ hasText: 'tray # is empty' }).getByRole('checkbox').check();
+    const named = /^All 150 of this reason: Error tray # is empty$/;
+    await reasons.getByRole('checkbox', { name: named }).check();
     await seen.gone(seen.page.locator('td .reason').getByText('the printer burns').nth(1));
     expect(await seen.axe()).toEqual([]);
     await seen.button('Retry').click();
@@ -61,6 +62,8 @@ describe('triage on the page (issue 37)', () => {
     expect(await deadOf(stand, 'print.two')).toEqual(before);
     await seen.button('Retry 150 requests').click();
     await seen.seesText('150 retried');
+    // The button is off now: whoever has no mouse goes on in the view.
+    await seen.sees(seen.page.locator('main:focus'));
     const [, fires = ''] = Object.keys(before);
     expect(await deadOf(stand, 'print.two')).toEqual({ [fires]: 60 });
     // What has been retried is not chosen any more: the rest is shown, and none of it is ticked.
@@ -153,6 +156,7 @@ describe('triage on the page (issue 37)', () => {
     expect(Object.values(await deadOf(stand, 'print.stop'))).toEqual([30]);
     await seen.button('Close').click();
     await seen.gone(seen.page.getByText('stopped after 100'));
+    await seen.sees(seen.page.locator('main:focus'));
   });
 
   itWithTool('chromium', 'acts on single requests, and says which it left alone', async () => {

@@ -202,11 +202,9 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
 
 /** Why it waits: until when, or since when. */
 function waitingText({ text, until, since }: Facts, now: number): string {
-  const times = [
-    ...(typeof until === 'string' ? [`until ${timeOf(until, now)}`] : []),
-    ...(typeof since === 'string' ? [`since ${timeOf(since, now)}`] : []),
-  ];
-  return [printable(text), ...times].join(', ');
+  const before = typeof until === 'string' ? `until ${timeOf(until, now)}: ` : '';
+  const after = typeof since === 'string' ? `, since ${timeOf(since, now)}` : '';
+  return before + printable(text) + after;
 }
 
 /** The detail of the last failure that had one: at most 4 KiB, from another program. */

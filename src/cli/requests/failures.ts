@@ -61,13 +61,40 @@ export async function explained(client: Client, service: string, error: unknown)
 
 /** Why a request was not answered, as far as the broker tells at once: the time of the command is over. */
 async function obstacleOf(client: Client, service: string): Promise<string | null> {
+  const [status, load] = await Promise.all([
+    answerAtOnce(client, 'mmi.service', service).then((frames) => frames[0]?.toString()),
+    loadAtOnce(client, service),
+  ]);
+  if (status === '503') return 'an operator has paused it';
+  if (status === '404') return `no worker serves "${shownName(service)}"`;
+  if (status !== '200' || load === undefined) return null;
+  const { workersWaiting, workersBusy, queued } = load;
+  if (workersWaiting !== 0 || workersBusy === 0 || Number(queued) === 0) return null;
+  const waiting = queued === 1 ? 'request waits' : 'requests wait';
+  return `all its workers are busy, and ${printable(queued)} ${waiting}`;
+}
+
+/** The service in the first page of the list, if the broker tells it. */
+async function loadAtOnce(client: Client, service: string): Promise<Facts | undefined> {
+  const [, list] = await answerAtOnce(client, 'mmi.services', '');
+  const name = shownName(service);
   try {
-    const { frames } = await client.request('mmi.service', service, { deadlineMs: WHY_MS });
-    const status = frames[0]?.toString();
-    if (status === '503') return 'an operator has paused it';
-    return status === '404' ? `no worker serves "${shownName(service)}"` : null;
+    return listIn(JSON.parse(list?.toString() ?? '[]')).find((each) => each['service'] === name);
   } catch {
-    return null;
+    return undefined;
+  }
+}
+
+/** @returns no frames, if the broker did not answer in time */
+async function answerAtOnce(
+  client: Client,
+  service: string,
+  of: string,
+): Promise<readonly Buffer[]> {
+  try {
+    return (await client.request(service, of, { deadlineMs: WHY_MS })).frames;
+  } catch {
+    return [];
   }
 }
 

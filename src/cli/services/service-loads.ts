@@ -10,8 +10,9 @@ export interface NameOptions {
 }
 
 export const ORDER_TEXT =
-  'those that fail or failed in the last minute first, then those with dead requests, with waiting\n' +
-  'requests and no worker, and with requests that have waited for more than ten seconds; then the fastest';
+  'those that fail first, or failed in the last minute and answer nothing,\n' +
+  'then those with dead requests, with waiting requests and no worker, and with requests that have waited for more\n' +
+  'than ten seconds; then the fastest';
 
 export function addNameOption(command: Command): Command {
   return command.option(

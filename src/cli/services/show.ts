@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 
 import { MajordomoError } from '../../core/errors.js';
-import { oldestOf } from '../../core/service-needs.js';
 import { type Facts, factsIn, listIn } from '../common/facts.js';
 import { addSubcommand, checkService, examples } from '../common/options.js';
 import { counted, printable, shownName, styled } from '../common/output.js';
@@ -17,7 +16,7 @@ import {
 } from '../connection/admin.js';
 import type { AdminClient } from '../connection/admin-client.js';
 import { countText, msText, nameOf, rateText } from './cells.js';
-import { loadOf, needOf } from './service-loads.js';
+import { needOf } from './service-loads.js';
 import { WORKERS } from './workers.js';
 
 const EXAMPLES = [
@@ -102,28 +101,28 @@ function sightText({ service, failures, workers }: Sight, width: number): string
 }
 
 function linesOf(service: Facts): readonly string[] {
-  const { workersWaiting, workersBusy, queued, inFlight } = service;
-  const oldest = oldestOf(loadOf(service));
+  const { workersWaiting, workersBusy, queued, inFlight, oldestQueuedMs } = service;
   const need = needOf(service);
-  const waiting = [
-    `${printable(queued)} queued, ${printable(inFlight)} at workers`,
-    ...(oldest === null ? [] : [`the oldest has waited for ${msText(oldest)}`]),
-  ];
+  const waiting = `${printable(queued)} queued, ${printable(inFlight)} at workers`;
   const idle = `${printable(workersWaiting)} idle, ${printable(workersBusy)} busy`;
   const [plain, durable] = [factsIn(service['plain']), factsIn(service['durable'])];
   return [
     styled(nameOf({ ...service, paused: false }), 'bold') + (need === '' ? '' : `: ${need}`),
     `workers  ${idle}`,
-    `waiting  ${waiting.join('; ')}`,
+    `waiting  ${waiting}${oldestText(oldestQueuedMs)}`,
     ...(plain === null
       ? []
       : [`plain    ${ratesOf(plain, plain['failuresPerSecond'])}; ${timesOf(plain)}`]),
     ...(durable === null
       ? []
       : [
-          `durable  ${storedOf(durable)}; ${ratesOf(durable, durable['failedAttemptsPerSecond'])}; ${timesOf(durable)}`,
+          `durable  ${storedOf(durable)}${oldestText(durable['oldestMs'])}; ${ratesOf(durable, durable['failedAttemptsPerSecond'])}; ${timesOf(durable)}`,
         ]),
   ];
+}
+
+function oldestText(ms: unknown): string {
+  return typeof ms === 'number' ? `; the oldest has waited for ${msText(ms)}` : '';
 }
 
 function ratesOf({ repliesPerSecond }: Facts, failed: unknown): string {

@@ -95,11 +95,9 @@ function stepsOf(history: RequestHistory): Step[] {
   }
   if (waiting !== null) {
     const { text, until, since: unserved } = waiting;
-    const more = [
-      line(text),
-      ...(until === null ? [] : [`until ${moment(until)}`]),
-      ...(unserved === null ? [] : [`since ${moment(unserved)}`]),
-    ].join(', ');
+    const before = until === null ? '' : `until ${moment(until)}: `;
+    const after = unserved === null ? '' : `, since ${moment(unserved)}`;
+    const more = before + line(text) + after;
     steps.push({ at: null, grade: 'quiet', title: 'Waiting', more });
   }
   return steps;

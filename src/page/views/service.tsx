@@ -165,7 +165,12 @@ const codeColumn = (service: string): Column<Failure> => ({
 
 const FAILURE_COLUMNS: readonly Column<Failure>[] = [
   numeric('Failures', (failure) => failure.count),
-  { head: 'Last reason', cell: ({ text }) => <span class="reason">{line(text ?? '')}</span> },
+  {
+    head: 'Last reason',
+    cell: ({ text }) => <span class="reason">{line(text ?? '')}</span>,
+    drop: 3,
+    isBelow: true,
+  },
   {
     head: 'Last seen',
     cell: ({ lastAt }) => moment(lastAt),

@@ -240,6 +240,26 @@ describe('majordomo request ends (contract §2)', () => {
     );
   });
 
+  it('with 75 behind others, and says that these wait for busy workers', async () => {
+    let finish = (): void => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    await offer(daemon, 'stuck', async () => {
+      await finished;
+      return 'done';
+    });
+    const client = new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS });
+    const sent = [client.request('stuck', 'at the worker'), client.request('stuck', 'next')];
+    const options = ['--timeout-ms', '60000', '--deadline-ms', '3000', '--endpoint', endpoint];
+    const ended = await run(['request', 'stuck', 'hi', ...options]);
+    expect(ended).toMatchObject({ status: 75, stdout: '' });
+    expect(ended.stderr).toContain(
+      ' (sent once): all its workers are busy, and 1 request waits; tcp:',
+    );
+    finish();
+    await Promise.all(sent);
+    await client.close();
+  });
+
   it.each([[], ['--stream'], ['--durable']])(
     'with 75 at the deadline of the whole call, however many attempts are left, with %j',
     async (...options) => {

@@ -67,6 +67,13 @@ describe('why plain requests fail, from the command line', () => {
       const paused = await run(['services', 'show', 'sleep', ...at]);
       expect(paused.stdout).toMatch(/^sleep: paused\n.*\nwaiting {2}1 queued, .* has waited for /);
       expect(paused.stdout).toContain('\nno failures since the node started\n');
+      await using client = new Client({ endpoints: [daemon.endpoint] });
+      await client.enqueue('later', 'x');
+      const stored = await run(['services', 'show', 'later', ...at]);
+      expect(stored.stdout).toMatch(/^waiting {2}0 queued, 0 at workers$/m);
+      expect(stored.stdout).toMatch(
+        /^durable {2}1 pending, .* 0 dead; the oldest has waited for /m,
+      );
       const open = await run(['services', 'show', 'price', '--admin', httpOf(daemon)]);
       expect(open.stdout).toContain('; codes and reasons of workers need a token\n');
       expect(await run(['services', 'show', 'nobody', ...at])).toMatchObject({

@@ -22,13 +22,14 @@ describe('the order of services', () => {
       service('unserved', noWorker),
       service('dead', { durable: { dead: 2 } }),
       service('failed-before', { failedMsAgo: 59_000 }),
+      service('answers-again', { failedMsAgo: 9000, plain: { repliesPerSecond: 2 } }),
       service('failed-long-ago', { failedMsAgo: 61_000, plain: { repliesPerSecond: 1 } }),
       service('fails', { plain: { failuresPerSecond: 1, repliesPerSecond: 500 } }),
       service('attempts-fail', { durable: { failedAttemptsPerSecond: 2 } }),
     ];
     expect(byNeed(services).map((each) => each.service)).toEqual([
       ...['attempts-fail', 'fails', 'failed-before', 'dead', 'unserved', 'older', 'old', 'fast'],
-      ...['failed-long-ago', 'busy', 'idle-a', 'idle-b'],
+      ...['answers-again', 'failed-long-ago', 'busy', 'idle-a', 'idle-b'],
     ]);
   });
 });

@@ -70,4 +70,20 @@ describe('the history of a stored request', () => {
       `expires     ${expiresAt} (in 15m 0s)${more}`,
     );
   });
+
+  it.each([
+    [
+      'when what it waits for ends, before the reason',
+      { text: 'its last attempt failed: busy', until: notBefore },
+      `until ${notBefore} (in 10m 0s): its last attempt failed: busy`,
+    ],
+    [
+      'since when it lasts, after the reason',
+      { text: 'no worker serves its service', since: acceptedAt },
+      `no worker serves its service, since ${acceptedAt} (0s ago)`,
+    ],
+  ])('says %s', (_, waiting, said) => {
+    const text = historyText({ ...first, waiting }, NOW, 120);
+    expect(text.split('\n').find((line) => line.startsWith('waiting'))).toBe(`waiting     ${said}`);
+  });
 });
