@@ -1,8 +1,12 @@
 /** What the bodies of requests for `titanic.*` say: total, and nothing but what 9/TSP and D16 allow. */
+import { isDeepStrictEqual } from 'node:util';
+
 import { Frames } from '../../../src/core/frames.js';
+import { ownOf, packOwn } from '../../../src/store/own-fields.js';
 import { firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
 import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
+  readScheduled,
   readTspClose,
   readTspName,
   readTspProgress,
@@ -46,14 +50,13 @@ function run(input: Buffer): void {
     const { name, cron, timeZone, text, options } = schedule;
     check(options.key === null, 'a schedule has a key of its own');
     check(Object.is(readTspName(Frames.of(Buffer.from(name)), 0), name), 'a name is no name');
-    // The store keeps this text, and reads it at the next start.
-    const kept = [Buffer.from(text), ...list.slice(1)];
-    const again = readTspSchedule(Frames.of(...kept), 0);
-    const isSame =
-      again.fault === null &&
-      [again.name, again.cron, again.timeZone, again.text].join('\n') ===
-        [name, cron, timeZone, text].join('\n');
+    // The store keeps the text with the body, and the rest as fields; they are read when it is due.
+    const again = readScheduled(Frames.of(Buffer.from(text), ...list.slice(schedule.body)));
+    const isSame = again.fault === null && isDeepStrictEqual(again.options, options);
     check(isSame, 'a schedule is another when it is read from the store');
+    const line = { name, cron, timeZone, service: frames.copy(schedule.service) };
+    const own = ownOf('schedule', packOwn('schedule', line));
+    check(isDeepStrictEqual(own, line), 'the line of a schedule is another when it is read');
     const due = firstDue(readDueTimes(cron, timeZone), NOW);
     const fault = typeof due === 'number' ? '' : due.fault;
     check(typeof due !== 'number' || due > NOW, 'a schedule is due before it is made');
