@@ -43,8 +43,8 @@ export class ClaimWatch {
       const frames = new Frames();
       unpack(body, 0, body.length, frames);
       this.#uuids.set(frames.view(0).toString('latin1'), request.uuid);
-      const { attempts, maxAttempts } = request;
-      hold(attempts <= maxAttempts, 'more attempts than are allowed');
+      const { attempts, maxAttempts, kind } = request;
+      hold(!isWork(kind) || attempts <= maxAttempts, 'more attempts than are allowed');
     }
   }
 

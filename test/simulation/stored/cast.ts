@@ -1,5 +1,6 @@
 /** The participants of a world of stored requests, of one node or of a pair. */
 import { identityOf } from '../../../src/zmtp/identity.js';
+import { ownOf } from '../../../src/store/own-fields.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
@@ -36,16 +37,17 @@ export function clientHabits(
 }
 
 /**
- * A stored request belongs to the client, the spy or the scheduler that its body names
+ * A stored request belongs to the client, the spy or the scheduler that its body, or the name of a schedule, names
  * (D70).
  */
 export function checkOwners(
   rows: readonly { readonly request: StoredRequest; readonly body: Buffer }[],
 ): void {
   for (const { request, body } of rows) {
-    const text = body.toString('latin1', 2);
+    const line = request.kind === 'schedule' ? ownOf('schedule', request.own) : null;
+    const text = line?.name ?? body.toString('latin1', 2);
     const [, client, spy] = /^(?:c([0-9]+)j|spy([0-9]+)).*$/s.exec(text) ?? [];
-    const scheduler = /(?:^|"name":")k([0-9]+)n/s.exec(text)?.[1];
+    const scheduler = /^k([0-9]+)n/.exec(text)?.[1];
     const place = spy === undefined ? Number(client ?? scheduler) - 1 : Number(spy) + 1;
     const key = KEYS[place % KEYS.length] ?? null;
     const owner = key === null ? 'anonymous' : `key:${key}`;

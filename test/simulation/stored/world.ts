@@ -1,4 +1,5 @@
 /** A world of stored requests from one seed: faults until it heals, then every promise is kept. */
+import { isWork } from '../../../src/store/record-kind.js';
 import type { Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
 import { MISCHIEF } from '../actors/worker.js';
@@ -171,7 +172,8 @@ function isPending({ request }: Entry): boolean {
 function checkRows(rows: readonly Entry[]): void {
   checkOwners(rows);
   for (const { request, reply, attempts } of rows) {
-    hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
+    const isAllowed = !isWork(request.kind) || request.attempts <= request.maxAttempts;
+    hold(isAllowed, 'more attempts than are allowed');
     const isDead = request.state === 'dead';
     // D63: of the request's current generation.
     const last = request.attempts > 0 ? (attempts.at(-1)?.failure ?? null) : null;
