@@ -388,6 +388,7 @@ export class MemoryTables {
       const known = this.#keys.get(keyName(service, key, owner));
       const isKept = keepsKeys || (known?.until ?? Infinity) > acceptedAt;
       if (known !== undefined && isKept) {
+        this.#dropTelling(request);
         if (namesAnother(extra, known.extra)) return { kind: 'another' };
         const state = this.#entries.get(nameOf(known.uuid))?.request.state ?? 'closed';
         return { kind: 'known', uuid: known.uuid, state };
@@ -401,6 +402,13 @@ export class MemoryTables {
     const stored = { ...request, number, state: 'pending' as const };
     this.#put({ request: stored, body, key, ...history, changed, born: changed });
     return { kind: 'done' };
+  }
+
+  /** What tells the webhook of a request that is not stored, by the same transaction. */
+  #dropTelling({ partner }: StoredRequest): void {
+    const telling = this.#entries.get(nameOf(partner));
+    const isNew = telling?.born === this.#transaction.number;
+    if (isNew && telling.request.kind === 'webhook') this.#remove(telling, 0);
   }
 
   #sweep(now: number, keyUntil: number, most: number): ChangeResult {
