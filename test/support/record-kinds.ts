@@ -2,13 +2,8 @@
  * Records of every kind as the machine makes them, and the changes of one decision about several of them: a request
  * and what tells its webhook, a due time and the request that it stores.
  */
-import {
-  type KnownKind,
-  knownKind,
-  RECORD_KINDS,
-  type RecordKind,
-} from '../../src/store/record-kind.js';
-import type { Change, ChangeResult, StoredRequest } from '../../src/store/store.js';
+import { type KnownKind, knownKind, type RecordKind } from '../../src/store/record-kind.js';
+import type { Change, StoredRequest } from '../../src/store/store.js';
 import {
   acceptWebhook,
   dueWebhook,
@@ -21,7 +16,6 @@ import { packed } from './store-pair.js';
 
 /** A kind that only a later version knows. */
 export const LATER_KIND = 'kind-9';
-export const EVERY_KIND: readonly RecordKind[] = [...RECORD_KINDS, LATER_KIND];
 
 const NEVER = NOON + 2 ** 40 - 1;
 const URL = 'https://hooks.shop.example/done';
@@ -80,12 +74,9 @@ export function endWithWebhook(
 
 /** An operator's retry of a dead request, whose webhook waits again. */
 export function retryWithWebhook(n: number, webhook: number, generation: number): Change[] {
-  const again = retry(n, generation);
+  const again = { ...retry(n, generation), expiresAt: NOON + 7 * DAY_MS };
   const options = { replyTtlMs: REPLY_TTL_MS };
-  return unitOf(
-    rearmed(uuidOf(webhook), generation, again.expiresAt, NOON + 8, options),
-    again,
-  );
+  return unitOf(rearmed(uuidOf(webhook), generation, again.expiresAt, NOON + 8, options), again);
 }
 
 /** A failed delivery of a webhook. @param generation of its request */
@@ -107,9 +98,4 @@ export function scheduleDue(schedule: number, time: number, request: readonly Ch
       : change,
   );
   return unitOf(step, ...keyed);
-}
-
-/** Whether a result is one of a change that was made. */
-export function isMade({ kind }: ChangeResult): boolean {
-  return kind === 'done' || kind === 'ended' || kind === 'retried' || kind === 'swept';
 }
