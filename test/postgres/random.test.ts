@@ -22,7 +22,8 @@ import type { Cluster } from '../support/postgres-cluster.js';
 import { openDatabaseStore } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { randomBatches } from '../support/random-changes.js';
-import { NOON } from '../support/store-changes.js';
+import { acceptKind, acceptWithWebhook, LATER_KIND } from '../support/record-kinds.js';
+import { NOON, uuidOf } from '../support/store-changes.js';
 import { StoreUser } from '../support/store-user.js';
 
 const cluster = sharedCluster();
@@ -234,5 +235,33 @@ describeWithPostgres('a database against memory, any changes of every kind in an
       }),
       { numRuns: RUNS },
     );
+  });
+
+  it('verify finds records that cannot be what their kind says', async () => {
+    const both = await Both.make();
+    await both.commit([
+      ...[11, 21, 31].flatMap((n) => acceptWithWebhook(n, n + 1)),
+      acceptKind('schedule', 41),
+      acceptKind('pause', 42),
+      acceptKind(LATER_KIND, 43, { partner: uuidOf(11) }),
+    ]);
+    expect(await both.problems()).toEqual([]);
+    const of = (n: number): string => `id = encode('\\x${uuidOf(n).toString('hex')}', 'hex')::uuid`;
+    const damages = [
+      [`partner = '' WHERE ${of(12)}`, 'webhooks that tell of no request: 1'],
+      [`kind = 0 WHERE ${of(22)}`, 'requests and webhooks whose partner does not name them: 3'],
+      [
+        `partner = (SELECT partner FROM majordomo.request WHERE ${of(32)}), kind = 3 WHERE ${of(43)}`,
+        'webhooks that tell of the same request as another one: 2',
+      ],
+      [`state = 3 WHERE ${of(41)}`, 'schedules and pauses that are not pending: 1'],
+      [`partner = '\\x00' WHERE ${of(41)}`, 'schedules and pauses with a partner: 1'],
+      [`key = 'k' WHERE ${of(42)}`, 'schedules, pauses and webhooks with an idempotency key: 1'],
+      [`not_before = expires_at - 1 WHERE ${of(42)}`, 'pauses that are due at a time: 1'],
+    ] as const;
+    for (const [damage, problem] of damages) {
+      await both.sql(`UPDATE majordomo.request SET ${damage}`);
+      expect(await both.problems()).toContain(problem);
+    }
   });
 });
