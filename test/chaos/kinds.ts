@@ -19,7 +19,7 @@ import { freePorts, freePortsInARow } from '../support/free-ports.js';
 import { ask, httpOf, tokenOf } from '../support/http.js';
 import { contentOf, MapLoad } from '../support/map-load.js';
 import { silent } from '../support/silent.js';
-import { mapRows, sqliteContent } from '../support/sqlite-content.js';
+import { sqliteContent } from '../support/sqlite-content.js';
 import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
@@ -342,8 +342,6 @@ export class KindsLoad {
         this.#told.set(uuid, { uuid, outcomes: ['replied'], isOver });
       }
     }
-    const onDisk = mapRows(path).map(({ key, value }) => [String(key), String(value)] as const);
-    this.#wrong.push(...this.#map.wrong(new Map(onDisk)));
     this.#checkTold();
     this.#checkDueTimes(requests, ofSchedules);
     for (const { request } of requests) {

@@ -199,7 +199,7 @@ function sorted<Item>(items: readonly Item[], nameOfItem: (item: Item) => string
 function outcomeOf(outcome: Awaited<ReturnType<StoreUser['tryCommit']>>): object {
   if ('failure' in outcome) return outcome;
   const results = outcome.results.map((result): object => {
-    if (result.kind === 'retried') return { ...result, request: inOrder([result.request]) };
+    if (result.kind === 'reopened') return { ...result, request: inOrder([result.request]) };
     if (result.kind !== 'swept') return result;
     return { ...result, services: sorted(result.services, ({ service }) => String(service)) };
   });

@@ -76,7 +76,7 @@ export function endWithWebhook(
 export function retryWithWebhook(n: number, webhook: number, generation: number): Change[] {
   const again = { ...retry(n, generation), expiresAt: NOON + 7 * DAY_MS };
   const options = { replyTtlMs: REPLY_TTL_MS };
-  return unitOf(rearmed(uuidOf(webhook), generation, again.expiresAt, NOON + 8, options), again);
+  return unitOf(rearmed(uuidOf(webhook), generation, again.expiresAt, options), again);
 }
 
 /** A failed delivery of a webhook. @param generation of its request */
