@@ -113,15 +113,15 @@ export class MemoryTables {
       [...this.#owners].map((owner) => [owner, { owner, stored: 0, bytes: 0 }]),
     );
     const counts = { ...noCounts(), bytes: 0, nextNumber };
-    for (const { request, body, reply, extra } of this.#entries.values()) {
+    for (const { request, reply, extra } of this.#entries.values()) {
       counts[countOf(request)]++;
       const { owner } = request;
       const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
       count.stored++;
-      count.bytes += body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+      count.bytes += request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
       owners.set(owner, count);
       this.#owners.add(owner);
-      counts.bytes += ENTRY_BYTES + body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+      counts.bytes += ENTRY_BYTES + request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
     }
     for (const { service, key, owner } of this.#keys.values()) {
       const bytes = keyBytes(service, key);
