@@ -113,15 +113,15 @@ export class MemoryTables {
       [...this.#owners].map((owner) => [owner, { owner, stored: 0, bytes: 0 }]),
     );
     const counts = { ...noCounts(), bytes: 0, nextNumber };
-    for (const { request, body, reply, extra } of this.#entries.values()) {
+    for (const { request, reply, extra } of this.#entries.values()) {
       counts[countOf(request)]++;
       const { owner } = request;
       const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
       count.stored++;
-      count.bytes += body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+      count.bytes += request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
       owners.set(owner, count);
       this.#owners.add(owner);
-      counts.bytes += ENTRY_BYTES + body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+      counts.bytes += ENTRY_BYTES + request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
     }
     for (const { service, key, owner } of this.#keys.values()) {
       const bytes = keyBytes(service, key);
@@ -388,6 +388,7 @@ export class MemoryTables {
       const known = this.#keys.get(keyName(service, key, owner));
       const isKept = keepsKeys || (known?.until ?? Infinity) > acceptedAt;
       if (known !== undefined && isKept) {
+        this.#dropTelling(request);
         if (namesAnother(extra, known.extra)) return { kind: 'another' };
         const state = this.#entries.get(nameOf(known.uuid))?.request.state ?? 'closed';
         return { kind: 'known', uuid: known.uuid, state };
@@ -401,6 +402,13 @@ export class MemoryTables {
     const stored = { ...request, number, state: 'pending' as const };
     this.#put({ request: stored, body, key, ...history, changed, born: changed });
     return { kind: 'done' };
+  }
+
+  /** What tells the webhook of a request that is not stored, by the same transaction. */
+  #dropTelling({ partner }: StoredRequest): void {
+    const telling = this.#entries.get(nameOf(partner));
+    const isNew = telling?.born === this.#transaction.number;
+    if (isNew && telling.request.kind === 'webhook') this.#remove(telling, 0);
   }
 
   #sweep(now: number, keyUntil: number, most: number): ChangeResult {

@@ -10,8 +10,14 @@ import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import type { Ranked } from '../../src/store/ranked.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { RankedStoreUser } from '../support/ranked-store-user.js';
+import {
+  acceptKind,
+  acceptWithWebhook,
+  endWithWebhook,
+  LATER_KIND,
+} from '../support/record-kinds.js';
 import { sqliteContent } from '../support/sqlite-content.js';
-import { accept, attempt, close, dead, reply } from '../support/store-changes.js';
+import { accept, attempt, close, dead, reply, uuidOf } from '../support/store-changes.js';
 import { digestOf } from '../support/store-digest.js';
 import { StoreDirectory } from '../support/store-directory.js';
 
@@ -93,6 +99,59 @@ describe('verify', () => {
     [`${RANKED} (1, 200, x'61', 1, 1, 1, x'', 1 << 60)`]:
       'of extensions changed by a future transaction',
   };
+
+  /** The same of records 11, a webhook of the request 12, 13, a schedule, 14, a pause, and 15, of a later version. */
+  const OF_KINDS: Readonly<Record<string, string>> = {
+    "UPDATE requests SET partner = x'' WHERE kind = 3": 'webhooks that tell of no request: 1',
+    "UPDATE requests SET partner = x'' WHERE number = 12":
+      'requests and webhooks whose partner does not name them: 1; the first is number 11',
+    'UPDATE requests SET kind = 0 WHERE number = 11': 'whose partner does not name them: 2',
+    'UPDATE requests SET kind = 3 WHERE number = 12': 'whose partner does not name them: 2',
+    [`UPDATE requests SET kind = 3, partner = (SELECT uuid FROM requests WHERE number = 12)
+      WHERE number = 15`]: 'webhooks that tell of the same request as another one: 2',
+    'UPDATE requests SET state = 3 WHERE number = 13': 'schedules and pauses that are not pending',
+    'UPDATE requests SET state = 2 WHERE number = 14': 'schedules and pauses that are not pending',
+    [`UPDATE requests SET partner = randomblob(16) WHERE number = 13`]:
+      'schedules and pauses with a partner: 1',
+    "UPDATE requests SET key = x'00' WHERE number = 11":
+      'schedules, pauses and webhooks with an idempotency key: 1',
+    'UPDATE requests SET not_before = expires_at - 1 WHERE number = 14': 'pauses that are due',
+    'UPDATE requests SET attempts_ever = 1 WHERE number = 14': 'pauses that are due at a time: 1',
+  };
+
+  for (const [damage, problem] of Object.entries(OF_KINDS)) {
+    it(`finds out about ${damage}, and of the records of each kind nothing before`, async () => {
+      const file = directory.apart('kinds');
+      const user = await directory.open(file);
+      await user.commit(
+        ...acceptWithWebhook(12, 11),
+        acceptKind('schedule', 13),
+        acceptKind('pause', 14),
+        acceptKind(LATER_KIND, 15, { partner: uuidOf(11) }),
+      );
+      await user.close();
+      const problems = (): string => verifyStore(file, silent).problems.join('\n');
+      expect(problems()).toBe('');
+      const db = new Database(file);
+      db.exec(damage);
+      db.close();
+      expect(problems()).toContain(problem);
+    });
+  }
+
+  it('takes a webhook whose request has ended, and a request whose webhook was told', async () => {
+    const file = directory.apart('kinds');
+    const user = await directory.open(file);
+    await user.commit(
+      ...acceptWithWebhook(11, 12),
+      ...endWithWebhook(close(11), 12, 'cancelled'),
+      ...acceptWithWebhook(21, 22),
+      ...endWithWebhook(reply(21), 22, 'replied'),
+      close(22),
+    );
+    await user.close();
+    expect(verifyStore(file, silent).problems).toEqual([]);
+  });
 
   for (const [damage, problem] of Object.entries(DAMAGES)) {
     it(`finds out about ${damage}`, () => {

@@ -4,8 +4,17 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
+import type { RecordKind } from '../../src/store/record-kind.js';
 import { type Change, readFrom } from '../../src/store/store.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
+import {
+  acceptKind,
+  acceptWithWebhook,
+  endWithWebhook,
+  LATER_KIND,
+  retryWithWebhook,
+  scheduleDue,
+} from '../support/record-kinds.js';
 import {
   accept,
   close,
@@ -27,11 +36,18 @@ const NEVER_ACCEPTED = 5000;
 
 /** What may happen to one of the requests so far: `which` of them, from the latest on. */
 interface Step {
-  readonly what: 'accept' | 'attempt' | 'reply' | 'dead' | 'close' | 'expire' | 'retry' | 'sweep';
+  readonly what:
+    | ('accept' | 'attempt' | 'reply' | 'dead' | 'close' | 'expire' | 'retry' | 'sweep')
+    // A request with a webhook, a record of another kind, what a schedule stores when it is due.
+    | ('webhook' | 'kind' | 'due');
   readonly which: number;
   readonly generation: number;
   readonly value: number;
 }
+
+type StepOf = Omit<Step, 'what'> & {
+  readonly what: 'attempt' | 'reply' | 'dead' | 'close' | 'expire' | 'retry';
+};
 
 type Event =
   | { readonly kind: 'apart' | 'stream'; readonly place: number; readonly steps: readonly Step[] }
@@ -49,6 +65,10 @@ const step: fc.Arbitrary<Step> = fc.record({
     'expire',
     'retry',
     'sweep',
+    'webhook',
+    'webhook',
+    'kind',
+    'due',
   ),
   which: fc.integer({ min: 0, max: 5 }),
   generation: fc.integer({ min: 0, max: 2 }),
@@ -83,70 +103,108 @@ const BOTH_WERE_ACTIVE: Event[] = [
 ];
 const history = fc.array(event, { minLength: 1, maxLength: 14 });
 
-/** Makes changes of steps. A request is accepted once, on one side, as by a node. */
+const OTHER_KINDS = ['schedule', 'pause', LATER_KIND] as const;
+const OUTCOMES = { reply: 'replied', dead: 'dead', close: 'cancelled', expire: 'expired' } as const;
+
+/** Makes changes of steps. A record is accepted once, on one side, as by a node. */
 class Changes {
   #accepted = 0;
   #attempts = 0;
+  #schedule = NEVER_ACCEPTED;
+  readonly #kinds = new Map<number, RecordKind>();
+  /** By the number of a request: that of its webhook. */
+  readonly #webhooks = new Map<number, number>();
 
   of(steps: readonly Step[]): Change[] {
-    return steps.map((each) => this.#of(each));
+    return steps.flatMap((each) => this.#of(each));
   }
 
-  #of({ what, which, generation, value }: Step): Change {
-    const n = this.#accepted > which ? this.#accepted - which : NEVER_ACCEPTED;
-    const expiresAt = NOON + value * DAY_MS;
+  #of(step: Step): readonly Change[] {
+    const { what, which, value } = step;
     switch (what) {
       case 'accept': {
         const key = KEYS[value];
-        return accept(++this.#accepted, {
-          body: packed(`body ${this.#accepted}`),
-          acceptedAt: NOON + this.#accepted,
-          ...(key === undefined ? {} : { key }),
-        });
+        const n = this.#add('request');
+        return [accept(n, { ...this.#given(n), ...(key === undefined ? {} : { key }) })];
       }
+      case 'webhook':
+        return this.#acceptTold();
+      case 'kind': {
+        const kind = OTHER_KINDS[value % OTHER_KINDS.length] ?? LATER_KIND;
+        const n = this.#add(kind);
+        if (kind === 'schedule') this.#schedule = n;
+        return [acceptKind(kind, n, this.#given(n))];
+      }
+      case 'due': {
+        const hasWebhook = which % 2 === 0;
+        const n = hasWebhook ? 0 : this.#add('request');
+        const stored = hasWebhook ? this.#acceptTold() : [accept(n, this.#given(n))];
+        return scheduleDue(this.#schedule, value + 1, stored);
+      }
+      case 'sweep':
+        return [sweep(NOON + value * DAY_MS, { most: which + 1 })];
+      default:
+        return this.#step({ ...step, what });
+    }
+  }
+
+  #add(kind: RecordKind): number {
+    this.#kinds.set(++this.#accepted, kind);
+    return this.#accepted;
+  }
+
+  #given(n: number): { readonly body: Buffer; readonly acceptedAt: number } {
+    return { body: packed(`body ${n}`), acceptedAt: NOON + n };
+  }
+
+  #acceptTold(): Change[] {
+    const [n, webhook] = [this.#add('request'), this.#add('webhook')];
+    this.#webhooks.set(n, webhook);
+    return acceptWithWebhook(n, webhook, this.#given(n));
+  }
+
+  #step({ which, ...step }: StepOf): readonly Change[] {
+    const { what, generation } = step;
+    const n = this.#accepted > which ? this.#accepted - which : NEVER_ACCEPTED;
+    const kind = this.#kinds.get(n) ?? 'request';
+    const webhook = this.#webhooks.get(n);
+    const isKept = kind === 'schedule' || kind === 'pause';
+    // Nobody replies to these, and none of them dies.
+    if (isKept && what !== 'close' && what !== 'expire') return [];
+    if (webhook !== undefined && what === 'retry') {
+      return retryWithWebhook(n, webhook, generation + 1);
+    }
+    const ofKind = kind === 'webhook' ? generation * 1000 : generation;
+    const change = this.#changeOf({ ...step, generation: ofKind }, n);
+    return webhook === undefined || what === 'attempt' || what === 'retry'
+      ? [change]
+      : endWithWebhook(change, webhook, OUTCOMES[what], generation);
+  }
+
+  #changeOf({ what, generation, value }: Omit<StepOf, 'which'>, n: number): Change {
+    const expiresAt = NOON + value * DAY_MS;
+    const uuid = uuidOf(n);
+    switch (what) {
       case 'attempt': {
         const startedAt = NOON + ++this.#attempts;
         const ended = { endedAt: startedAt + 1, reason: 'lost', failure: null, extra: null };
         const attempt = { worker: 'w', startedAt, ...ended };
         const notBefore = startedAt + 1000;
-        return {
-          kind: 'attempt',
-          uuid: uuidOf(n),
-          generation,
-          attempts: value + 1,
-          attempt,
-          notBefore,
-        };
+        return { kind: 'attempt', uuid, generation, attempts: value + 1, attempt, notBefore };
       }
       case 'reply': {
-        const reply = packed(`reply ${value}`);
-        return {
-          kind: 'reply',
-          uuid: uuidOf(n),
-          generation,
-          reply,
-          worker: 'w',
-          at: NOON,
-          expiresAt,
-        };
+        const bytes = packed(`reply ${value}`);
+        const at = NOON;
+        return { kind: 'reply', uuid, generation, reply: bytes, worker: 'w', at, expiresAt };
       }
       case 'dead':
-        return {
-          kind: 'dead',
-          uuid: uuidOf(n),
-          generation,
-          reason: `${value}`,
-          at: NOON,
-          expiresAt,
-        };
+        return { kind: 'dead', uuid, generation, reason: `${value}`, at: NOON, expiresAt };
       case 'close':
         return close(n, expiresAt);
       case 'expire':
         return expire(n, expiresAt);
       case 'retry':
         return { ...retry(n, generation + 1), expiresAt };
-      case 'sweep':
-        return sweep(expiresAt, { most: which + 1 });
     }
   }
 }

@@ -2,86 +2,17 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
-import {
-  ATTEMPTS_RETAINED,
-  type Ownership,
-  type Change,
-  type Closer,
-  type Owner,
-  type ServiceCount,
-} from '../../src/store/store.js';
+import { ATTEMPTS_RETAINED, type ServiceCount } from '../../src/store/store.js';
 import { RequestCounters } from '../../src/broker/request-counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
 import { sqliteContent } from '../support/sqlite-content.js';
-import {
-  accept,
-  attempt,
-  close,
-  DAY_MS,
-  dead,
-  expire,
-  NOON,
-  reply,
-  retry,
-  sweep,
-} from '../support/store-changes.js';
+import { randomBatches } from '../support/random-changes.js';
+import { accept, attempt } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
 import { StoreUser } from '../support/store-user.js';
 
 const RUNS = 40;
-
-/** Few requests, keys and generations, so that changes meet. */
-const request = fc.integer({ min: 1, max: 6 });
-const generation = fc.integer({ min: 0, max: 2 });
-const time = fc.integer({ min: 0, max: 4 }).map((step) => NOON + step * DAY_MS);
-const key = fc.constantFrom(undefined, undefined, 'a', 'b', `once-${'a'.repeat(32)}`);
-const service = fc.constantFrom('echo', 'upper').map((name) => Buffer.from(name));
-
-const owner = fc.constantFrom<Closer>('', 'anonymous', 'key:alice', 'key:bob');
-
-/** The same request has the same owner, whenever it is accepted. */
-function whose(n: number): Ownership {
-  const owners: readonly Owner[] = ['anonymous', 'key:alice', 'key:bob'];
-  return { owner: owners[n % owners.length] ?? 'anonymous', isShared: n === 2 };
-}
-
-const change: fc.Arbitrary<Change> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc
-      .record({ request, generation, time, key, service })
-      .map(({ request: n, generation: g, time: acceptedAt, key: k, service: name }) =>
-        accept(n, {
-          ...whose(n),
-          generation: g,
-          acceptedAt,
-          service: name,
-          ...(k === undefined ? {} : { key: k }),
-        }),
-      ),
-  },
-  {
-    weight: 2,
-    arbitrary: fc
-      .tuple(request, fc.integer({ min: 1, max: 25 }), generation)
-      .map(([n, attempts, g]) => attempt(n, attempts, g)),
-  },
-  fc
-    .tuple(request, generation, time)
-    .map(([n, g, expiresAt]) => reply(n, { generation: g, expiresAt })),
-  fc
-    .tuple(request, generation, time)
-    .map(([n, g, expiresAt]) => dead(n, { generation: g, expiresAt })),
-  fc.tuple(request, fc.integer({ min: 1, max: 3 })).map(([n, g]) => retry(n, g)),
-  fc.tuple(request, time, owner).map(([n, keyUntil, by]) => close(n, keyUntil, by)),
-  fc.tuple(request, time).map(([n, keyUntil]) => expire(n, keyUntil)),
-  fc
-    .tuple(time, time, fc.integer({ min: 1, max: 3 }))
-    .map(([now, keyUntil, most]) => sweep(now, { keyUntil, most })),
-);
-
-const batches = fc.array(fc.array(change, { maxLength: 12 }), { minLength: 1, maxLength: 12 });
 
 describe('SQLite against memory, any changes in any order', () => {
   let directory: StoreDirectory;
@@ -96,7 +27,7 @@ describe('SQLite against memory, any changes in any order', () => {
   it('they answer every batch alike, and have the same content in the end (D16, D17)', async () => {
     let run = 0;
     await fc.assert(
-      fc.asyncProperty(batches, async (all) => {
+      fc.asyncProperty(randomBatches, async (all) => {
         const file = directory.apart(String(run++));
         const disk = new MemoryDisk({ schedule: (_call, work) => setImmediate(work) });
         const sqlite = await directory.open(file);
@@ -113,6 +44,7 @@ describe('SQLite against memory, any changes in any order', () => {
         expect(verifyStore(file, () => {}).problems).toEqual([]);
         const again = await directory.open(file);
         expect(again.reported).toEqual(sqlite.reported);
+        expect(again.pending).toEqual(await memory.list(0));
         await again.close();
       }),
       { numRuns: RUNS },

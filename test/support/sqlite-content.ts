@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 
 import { present } from '../../src/core/assert.js';
 import { countContent } from '../../src/store/sqlite/tables/content-counts.js';
+import { WORK_KINDS } from '../../src/store/record-kind.js';
 import { requestFrom, type StoredRequest } from '../../src/store/request.js';
 import { type Cell, requestColumns, RowReader } from '../../src/store/rows.js';
 import type { StoreContent } from '../../src/testing/memory-rows.js';
@@ -51,7 +52,7 @@ export function sqliteContent(path: string): StoreContent {
         .prepare<[], StoreContent['services'][number]>(
           `SELECT service, sum(state = 1) AS pending, sum(state = 1 AND attempts > 0) AS retrying,
             sum(state = 2) AS replied, sum(state = 3) AS dead
-            FROM requests GROUP BY service ORDER BY service`,
+            FROM requests WHERE kind IN (${WORK_KINDS}) GROUP BY service ORDER BY service`,
         )
         .all(),
       holds:

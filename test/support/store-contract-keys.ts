@@ -2,6 +2,7 @@ import { expect, it } from '@jest/globals';
 
 import { extraOf } from '../../src/store/fields.js';
 import type { Change } from '../../src/store/store.js';
+import { acceptWithWebhook, endWithWebhook } from './record-kinds.js';
 import {
   accept,
   close,
@@ -43,6 +44,30 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
     expect(results).toMatchObject([done, known(1), done, { kind: 'known', uuid: uuidOf(1) }]);
     expect(subject.user.told).toHaveLength(1);
   });
+
+  // In a database, whoever stored it ends it.
+  if (!isShared) {
+    it('stores no webhook of a request that it does not store', async () => {
+      await subject.user.commit(...acceptWithWebhook(1, 2, { key: 'k' }));
+      const results = await subject.user.commit(
+        ...acceptWithWebhook(3, 4, { key: 'k' }),
+        ...acceptWithWebhook(5, 6, { key: 'other' }),
+      );
+      expect(results).toEqual([done, known(1), done, done]);
+      const { pending, recovered } = await subject.reopen();
+      expect(pending.map(({ uuid }) => uuid)).toEqual([2, 1, 6, 5].map(uuidOf));
+      expect(recovered.counts).toMatchObject({ pending: 4 });
+    });
+
+    it('keeps the webhook of a request that has ended, also if both are told again', async () => {
+      const both = acceptWithWebhook(1, 2, { key: 'k' });
+      await subject.user.commit(...both);
+      await subject.user.commit(...endWithWebhook(close(1), 2, 'cancelled'));
+      await subject.user.commit(...both);
+      const { pending } = await subject.reopen();
+      expect(pending.map(({ uuid }) => uuid)).toEqual([uuidOf(2)]);
+    });
+  }
 
   it('says in which state the request is that it leads to (D112)', async () => {
     const { user } = subject;

@@ -13,10 +13,11 @@ export function describeStoreReading(subject: Subject, isShared: boolean): void 
     isShared ? { ...request, number: at + 1 } : request;
 
   it('tells every pending request in order of its number when it is opened, with all it was given', async () => {
+    const webhook = { kind: 'webhook', partner: uuidOf(3) } as const;
     const requests = [
       requestOf(1, { priority: 100, notBefore: NOON + 5, generation: 4, attempts: 2 }),
-      requestOf(3, { priority: -100, service: Buffer.from('a') }),
-      requestOf(7, { maxAttempts: 1, expiresAt: NOON + 1, bodyBytes: 0 }),
+      requestOf(3, { priority: -100, service: Buffer.from('a'), partner: uuidOf(7) }),
+      requestOf(7, { ...webhook, maxAttempts: 1, expiresAt: NOON + 1, bodyBytes: 0 }),
       requestOf(2 ** 40, { acceptedAt: NOON - 1 }),
     ];
     await subject.user.commit(

@@ -1,6 +1,7 @@
 /** Looks at a store in a database, for `verify` and `doctor`. Changes nothing. */
 import { countOf, noCounts } from '../../store/tally.js';
-import { STATES } from '../../store/request.js';
+import { STATES, UUID_BYTES } from '../../store/request.js';
+import { kindInvariants } from '../../store/kind-invariants.js';
 import { kindOfNumber } from '../../store/record-kind.js';
 import type { DatabaseReport } from '../../store/database-tools.js';
 import { ATTEMPTS_RETAINED } from '../../store/store.js';
@@ -71,6 +72,14 @@ const INVARIANTS: readonly (readonly [problem: string, rows: string])[] = [
     `${SCHEMA}.key k LEFT JOIN ${REQUEST} ON r.id = k.id AND r.service = k.service AND r.key = k.key
       AND r.owner = k.owner WHERE k.until IS NULL AND r.id IS NULL`,
   ],
+  ...kindInvariants({
+    table: `${SCHEMA}.request`,
+    none: "''::bytea",
+    // Of another length it is not usable, which is another problem.
+    isPartner: `p.id = CASE WHEN length(r.partner) = ${UUID_BYTES}
+      THEN encode(r.partner, 'hex')::uuid END`,
+    namesBack: `encode(p.partner, 'hex') = replace(r.id::text, '-', '')`,
+  }).map(([problem, where]) => [problem, `${REQUEST} WHERE ${where}`] as const),
 ];
 
 const COUNTS = `SELECT kind, state, count(*) FROM ${REQUEST} GROUP BY kind, state`;

@@ -1,6 +1,7 @@
 /** Checks whether a store file is intact, and whether its contents can be true. */
 import { countOf, noCounts } from '../../tally.js';
 import { STATE_NAMES } from '../tables/statements.js';
+import { kindInvariants } from '../../kind-invariants.js';
 import { kindOfNumber } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
@@ -106,6 +107,10 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
     'requests that are closed but still stored',
     'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
   ],
+  ...kindInvariants({
+    ...{ table: 'requests', none: "x''" },
+    ...{ isPartner: 'p.uuid = r.partner', namesBack: 'p.partner = r.uuid' },
+  }).map(([problem, where]) => [problem, `SELECT number FROM requests r WHERE ${where}`] as const),
 ];
 
 /** Inconsistencies of what extensions keep: a text, and the records (`id`) that have it. */

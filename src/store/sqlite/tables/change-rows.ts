@@ -16,6 +16,7 @@ import {
   type Closer,
   isOpenTo,
   type RequestUuid,
+  type StoredRequest,
   type StoredState,
   type Transaction,
 } from '../../store.js';
@@ -48,6 +49,8 @@ export class ChangeRows {
   readonly #counts: RunningCounts;
   readonly #transaction: Transaction;
   readonly #keys: KeyRows;
+  /** The webhook that this transaction accepted last: its request comes next. */
+  #telling: RequestUuid | null = null;
 
   constructor(sql: Statements, counts: RunningCounts, transaction: Transaction) {
     this.#sql = sql;
@@ -119,6 +122,7 @@ export class ChangeRows {
         change.keepsKeys === true ? 0 : acceptedAt,
       );
       if (known !== undefined) {
+        this.#dropTelling(request);
         if (namesAnother(change.extra, known.extra)) return ANOTHER;
         const state = known.state === null ? 'closed' : (STATE_NAMES[known.state] ?? 'pending');
         return { kind: 'known', uuid: known.uuid, state };
@@ -142,7 +146,15 @@ export class ChangeRows {
     this.#sql.insertBody.run(number, body);
     const bytes = request.bodyBytes + (change.extra?.length ?? 0);
     this.#counts.deltas.add(requestDelta(request, 1, bytes));
+    if (request.kind === 'webhook') this.#telling = request.uuid;
     return DONE;
+  }
+
+  /** What tells the webhook of a request goes with it if that is not stored: no crash comes between. */
+  #dropTelling({ partner }: StoredRequest): void {
+    if (this.#telling?.equals(partner) !== true) return;
+    this.remove(partner, 0);
+    this.#telling = null;
   }
 
   /** The request is in the store: only a higher generation counts (D17). */

@@ -1,0 +1,101 @@
+/**
+ * Records of every kind as the machine makes them, and the changes of one decision about several of them: a request
+ * and what tells its webhook, a due time and the request that it stores.
+ */
+import { type KnownKind, knownKind, type RecordKind } from '../../src/store/record-kind.js';
+import type { Change, StoredRequest } from '../../src/store/store.js';
+import {
+  acceptWebhook,
+  dueWebhook,
+  rearmed,
+  type WebhookOutcome,
+} from '../../src/titanic/machine/webhooks.js';
+import { scheduleKey, TITANIC_SCHEDULE } from '../../src/wire/tsp.js';
+import { accept, attempt, type ChangeOf, DAY_MS, NOON, retry, uuidOf } from './store-changes.js';
+import { packed } from './store-pair.js';
+
+/** A kind that only a later version knows. */
+export const LATER_KIND = 'kind-9';
+
+const NEVER = NOON + 2 ** 40 - 1;
+const URL = 'https://hooks.shop.example/done';
+const REPLY_TTL_MS = DAY_MS;
+/** See `GENERATIONS` in titanic/machine/webhooks.ts. */
+const WEBHOOK_GENERATIONS = 1000;
+
+/** What tells a record of each kind from a request. The compiler asks for each kind. */
+const FIELDS: Readonly<Record<Exclude<KnownKind, 'webhook'>, Partial<StoredRequest>>> = {
+  request: {},
+  schedule: {
+    ...{ service: Buffer.from(TITANIC_SCHEDULE), maxAttempts: 2 ** 31 - 1 },
+    ...{ notBefore: NOON + 1000, expiresAt: NEVER },
+  },
+  pause: {
+    ...{ service: Buffer.from(TITANIC_SCHEDULE), owner: 'anonymous', isShared: false },
+    ...{ maxAttempts: 1, notBefore: NEVER, expiresAt: NEVER },
+  },
+};
+
+type Accepting = Parameters<typeof accept>[1];
+
+/** The acceptance of the n-th record, of this kind. A webhook is accepted with its request. */
+export function acceptKind(
+  kind: Exclude<RecordKind, 'webhook'>,
+  n: number,
+  more: Accepting = {},
+): ChangeOf<'accept'> {
+  const known = knownKind(kind);
+  const fields = known === null || known === 'webhook' ? {} : FIELDS[known];
+  return accept(n, { body: packed(`${kind} ${n}`), ...more, ...fields, kind });
+}
+
+/** Changes of one decision. */
+export function unitOf(...changes: readonly Change[]): Change[] {
+  const last = changes.length - 1;
+  return changes.map((change, at) => (at < last ? { ...change, withNext: true } : change));
+}
+
+/** The n-th record is a request, and the one of that number its webhook. */
+export function acceptWithWebhook(n: number, webhook: number, more: Accepting = {}): Change[] {
+  const request = acceptKind('request', n, { ...more, partner: uuidOf(webhook) });
+  const telling = acceptWebhook(request.request, URL, REPLY_TTL_MS);
+  return unitOf({ ...telling, request: { ...telling.request, number: webhook } }, request);
+}
+
+/** The end of a request, with what makes its webhook due. @param generation of the request */
+export function endWithWebhook(
+  end: Change,
+  webhook: number,
+  outcome: WebhookOutcome,
+  generation = 0,
+): Change[] {
+  return unitOf(dueWebhook(uuidOf(webhook), generation, outcome, NOON + 5), end);
+}
+
+/** An operator's retry of a dead request, whose webhook waits again. */
+export function retryWithWebhook(n: number, webhook: number, generation: number): Change[] {
+  const again = { ...retry(n, generation), expiresAt: NOON + 7 * DAY_MS };
+  const options = { replyTtlMs: REPLY_TTL_MS };
+  return unitOf(rearmed(uuidOf(webhook), generation, again.expiresAt, options), again);
+}
+
+/** A failed delivery of a webhook. @param generation of its request */
+export function webhookFailed(
+  webhook: number,
+  attempts: number,
+  generation: number,
+): ChangeOf<'attempt'> {
+  return attempt(webhook, attempts, generation * WEBHOOK_GENERATIONS);
+}
+
+/** A due time of a schedule, and the changes that store its request. */
+export function scheduleDue(schedule: number, time: number, request: readonly Change[]): Change[] {
+  const due = new Date(NOON + time * 1000).toISOString();
+  const step = { ...attempt(schedule, time), notBefore: NOON + (time + 1) * 1000 };
+  const keyed = request.map((change): Change =>
+    change.kind === 'accept' && change.request.kind === 'request'
+      ? { ...change, key: scheduleKey('nightly', due) }
+      : change,
+  );
+  return unitOf(step, ...keyed);
+}
