@@ -121,7 +121,8 @@ export class MemoryTables {
       count.bytes += request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
       owners.set(owner, count);
       this.#owners.add(owner);
-      counts.bytes += ENTRY_BYTES + request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+      counts.bytes +=
+        ENTRY_BYTES + request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
     }
     for (const { service, key, owner } of this.#keys.values()) {
       const bytes = keyBytes(service, key);

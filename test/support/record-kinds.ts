@@ -3,15 +3,26 @@
  * and what tells its webhook, a due time and the request that it stores.
  */
 import { type KnownKind, knownKind, type RecordKind } from '../../src/store/record-kind.js';
+import { packOwn } from '../../src/store/own-fields.js';
 import type { Change, StoredRequest } from '../../src/store/store.js';
 import {
   acceptWebhook,
+  dueGeneration,
   dueWebhook,
   rearmed,
   type WebhookOutcome,
 } from '../../src/titanic/machine/webhooks.js';
 import { scheduleKey, TITANIC_SCHEDULE } from '../../src/wire/tsp.js';
-import { accept, attempt, type ChangeOf, DAY_MS, NOON, retry, uuidOf } from './store-changes.js';
+import {
+  accept,
+  advance,
+  attempt,
+  type ChangeOf,
+  DAY_MS,
+  NOON,
+  retry,
+  uuidOf,
+} from './store-changes.js';
 import { packed } from './store-pair.js';
 
 /** A kind that only a later version knows. */
@@ -23,15 +34,23 @@ const REPLY_TTL_MS = DAY_MS;
 /** See `GENERATIONS` in titanic/machine/webhooks.ts. */
 const WEBHOOK_GENERATIONS = 1000;
 
+const LINE = {
+  name: 'nightly',
+  cron: '* * * * * *',
+  timeZone: 'UTC',
+  service: Buffer.from('echo'),
+};
+
 /** What tells a record of each kind from a request. The compiler asks for each kind. */
 const FIELDS: Readonly<Record<Exclude<KnownKind, 'webhook'>, Partial<StoredRequest>>> = {
   request: {},
   schedule: {
-    ...{ service: Buffer.from(TITANIC_SCHEDULE), maxAttempts: 2 ** 31 - 1 },
+    ...{ service: Buffer.from(TITANIC_SCHEDULE), maxAttempts: 1, own: packOwn('schedule', LINE) },
     ...{ notBefore: NOON + 1000, expiresAt: NEVER },
   },
   pause: {
     ...{ service: Buffer.from(TITANIC_SCHEDULE), owner: 'anonymous', isShared: false },
+    own: packOwn('pause', { service: Buffer.from('echo'), schedule: Buffer.alloc(0) }),
     ...{ maxAttempts: 1, notBefore: NEVER, expiresAt: NEVER },
   },
 };
@@ -85,13 +104,13 @@ export function webhookFailed(
   attempts: number,
   generation: number,
 ): ChangeOf<'attempt'> {
-  return attempt(webhook, attempts, generation * WEBHOOK_GENERATIONS);
+  return attempt(webhook, attempts, dueGeneration(generation * WEBHOOK_GENERATIONS));
 }
 
 /** A due time of a schedule, and the changes that store its request. */
 export function scheduleDue(schedule: number, time: number, request: readonly Change[]): Change[] {
   const due = new Date(NOON + time * 1000).toISOString();
-  const step = { ...attempt(schedule, time), notBefore: NOON + (time + 1) * 1000 };
+  const step = advance(schedule, time, { notBefore: NOON + (time + 1) * 1000 });
   const keyed = request.map((change): Change =>
     change.kind === 'accept' && change.request.kind === 'request'
       ? { ...change, key: scheduleKey('nightly', due) }
