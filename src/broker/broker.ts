@@ -21,7 +21,17 @@ import { EmbeddedServices } from './inputs/embedded-services.js';
 import { readHead, readMessage } from './inputs/reading.js';
 import { RemoteWorkers } from './inputs/remote-workers.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
-import { BrokerState } from './lifecycle/broker-state.js';
+import { BrokerData } from './lifecycle/broker-data.js';
+import { ClientScans } from './lifecycle/client-scans.js';
+import { Deliveries } from './lifecycle/deliveries.js';
+import { Departures } from './lifecycle/departures.js';
+import { Dispatcher } from './lifecycle/dispatcher.js';
+import { InternalRequests } from './lifecycle/internal-requests.js';
+import { Lifecycle } from './lifecycle/lifecycle.js';
+import { Registrations } from './lifecycle/registrations.js';
+import { Replies } from './lifecycle/replies.js';
+import { RequestEnds } from './lifecycle/request-ends.js';
+import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { RUN_BUDGET } from './lifecycle/turns.js';
 import { type Figures, Listing } from './listing.js';
 import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
@@ -42,7 +52,14 @@ export interface BrokerLoad {
 }
 
 export class Broker {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #deliveries: Deliveries;
+  readonly #storedDeliveries: StoredDeliveries;
+  readonly #requestEnds: RequestEnds;
+  readonly #clientScans: ClientScans;
+  readonly #dispatcher: Dispatcher;
+  readonly #departures: Departures;
+  readonly #registrations: Registrations;
   readonly #connections: Connections;
   readonly #fastPath: FastPath;
   readonly #fromClients: ClientRequests;
@@ -58,73 +75,107 @@ export class Broker {
 
   /** @param random unpredictable bytes, used for tokens and hashing */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
-    const state = new BrokerState(options, sink, events, random);
-    const { tokens } = state;
+    // Each class calls only those made before it, which its constructor names.
+    const data = new BrokerData(options, sink, events, random);
+    const replies = new Replies(data);
+    const deliveries = new Deliveries(data);
+    const storedDeliveries = new StoredDeliveries(data, deliveries);
+    const requestEnds = new RequestEnds(data, replies, deliveries);
+    const internalRequests = new InternalRequests(data, replies);
+    const clientScans = new ClientScans(data, requestEnds);
+    const lifecycle = new Lifecycle(data, replies, deliveries, storedDeliveries, requestEnds);
+    const departures = new Departures(data, lifecycle);
+    const registrations = new Registrations(
+      data,
+      deliveries,
+      storedDeliveries,
+      lifecycle,
+      departures,
+    );
     const figures: Figures = { source: null };
-    this.#state = state;
-    this.counters = state.counters;
-    this.listing = new Listing(state.services, state.identities, figures);
-    this.embedded = new EmbeddedServices(state, figures);
-    this.#inbound = new Inbound((frames, index) => tokens.isKnown(frames, index));
-    this.#connections = new Connections(state);
-    this.#fastPath = new FastPath(state);
-    this.#fromClients = new ClientRequests(state, this.embedded);
-    this.#fromWorkers = new WorkerInputs(state);
-    this.remote = new RemoteWorkers(state, this.#fromWorkers, this.#fromClients);
+    this.#data = data;
+    this.#deliveries = deliveries;
+    this.#storedDeliveries = storedDeliveries;
+    this.#requestEnds = requestEnds;
+    this.#clientScans = clientScans;
+    this.#dispatcher = new Dispatcher(data, deliveries, storedDeliveries, requestEnds);
+    this.#departures = departures;
+    this.#registrations = registrations;
+    this.counters = data.counters;
+    this.listing = new Listing(data.services, data.identities, figures);
+    this.embedded = new EmbeddedServices(
+      data,
+      storedDeliveries,
+      internalRequests,
+      clientScans,
+      figures,
+    );
+    this.#inbound = new Inbound((frames, index) => data.tokens.isKnown(frames, index));
+    this.#connections = new Connections(data, clientScans, registrations);
+    this.#fastPath = new FastPath(data, replies, deliveries, lifecycle);
+    this.#fromClients = new ClientRequests(
+      data,
+      replies,
+      internalRequests,
+      lifecycle,
+      this.embedded,
+    );
+    this.#fromWorkers = new WorkerInputs(data, replies, lifecycle, departures, registrations);
+    this.remote = new RemoteWorkers(data, departures, this.#fromWorkers, this.#fromClients);
   }
 
   /** The broker becomes reachable; its workers have yet to connect. */
   begin(now: number): void {
-    this.#state.absence.begin(now);
+    this.#data.absence.begin(now);
   }
 
   /** Plugs in a service of this process. Must be called before the first input. */
   host(service: InternalService): void {
-    this.#state.internals.add(service);
+    this.#data.internals.add(service);
   }
 
   /** Plugs in the internal client, whose requests are stored. Must be called before the first input. */
   setInternalClient(client: InternalClient): void {
-    this.#state.stored.attach(client);
+    this.#storedDeliveries.attach(client);
   }
 
   /** Plugs in what knows the workers of other brokers. Must be called before the first input. */
   connect(interconnect: Interconnect): void {
-    this.#state.interconnect = interconnect;
+    this.#data.interconnect = interconnect;
   }
 
   /** Tells it from now on which services have workers. Must be called before the first input. */
   watchServices(watcher: ServiceWatcher): void {
-    this.#state.watcher = watcher;
+    this.#data.watcher = watcher;
   }
 
   /** Replaces limits and quotas. What is already held stays. */
   setLimits(limits: BrokerLimits): void {
-    this.#state.limits.values = limits;
-    this.#state.identities.refreshAll();
+    this.#data.limits.values = limits;
+    this.#data.identities.refreshAll();
   }
 
   /** Reports every step of every client's request from now on; `null` stops it. */
   follow(trace: RequestTrace | null): void {
-    this.#state.tracer.start(trace);
+    this.#data.tracer.start(trace);
   }
 
   get load(): BrokerLoad {
-    const { peers, clients, services, workers, requests, deliveries } = this.#state;
+    const { peers, clients, services, workers, requests } = this.#data;
     return {
       peers: peers.count,
       clients: clients.count,
       services: services.count,
       workers: workers.count,
       requests: requests.held,
-      requestsOut: deliveries.out,
+      requestsOut: this.#deliveries.out,
       bytes: requests.heldBytes,
     };
   }
 
   /** Brings the gauges of the rows of services up to date. */
   measure(): void {
-    measure(this.#state.services.all());
+    measure(this.#data.services.all());
   }
 
   // ---------------------------------------------------------------- inputs: peers
@@ -134,21 +185,21 @@ export class Broker {
   }
 
   disconnected(id: number, now: number): void {
-    this.#connections.disconnected(this.#state.peers.of(id), now);
+    this.#connections.disconnected(this.#data.peers.of(id), now);
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
   outputFull(id: number): void {
-    this.#connections.outputFull(this.#state.peers.of(id));
+    this.#connections.outputFull(this.#data.peers.of(id));
   }
 
   drained(id: number): void {
-    this.#connections.drained(this.#state.peers.of(id));
+    this.#connections.drained(this.#data.peers.of(id));
   }
 
   /** Messages from the peer wait to be read, which is a sign of life (D5, D76). */
   waiting(id: number, now: number): void {
-    const { peers, workers } = this.#state;
+    const { peers, workers } = this.#data;
     const { worker } = peers.of(id);
     if (worker !== null) workers.touch(worker, now);
   }
@@ -165,7 +216,7 @@ export class Broker {
 
   /** Whether a peer of this identity is connected. */
   isConnected(identity: string): boolean {
-    return this.#state.identities.isConnected(identity);
+    return this.#data.identities.isConnected(identity);
   }
 
   /**
@@ -194,12 +245,12 @@ export class Broker {
    * @returns where the message ends; 0: nothing was done, take it apart and call `message`
    */
   packed(id: number, words: Words, from: number, end: number, now: number): number {
-    return this.#fastPath.take(this.#state.peers.of(id), words, from, end, now);
+    return this.#fastPath.take(this.#data.peers.of(id), words, from, end, now);
   }
 
   /** @param frames without the routing id; valid until this returns */
   message(id: number, frames: Frames, now: number): void {
-    const { peers, revivals } = this.#state;
+    const { peers, revivals } = this.#data;
     const peer = peers.of(id);
     if (peer.closing) return;
     const inbound = this.#inbound;
@@ -243,7 +294,7 @@ export class Broker {
    * @param head, reason see `TransportEvents.oversized`
    */
   oversized(id: number, head: Frames, reason: string, now: number): void {
-    const { peers, revivals } = this.#state;
+    const { peers, revivals } = this.#data;
     const peer = peers.of(id);
     const inbound = this.#inbound;
     revivals.forget(peer);
@@ -268,7 +319,7 @@ export class Broker {
   // ---------------------------------------------------------------- whether clients are served
 
   get admission(): AdmissionState {
-    return this.#state.admission.state;
+    return this.#data.admission.state;
   }
 
   /**
@@ -276,7 +327,7 @@ export class Broker {
    * `Admission`. Requests at workers continue in any case, and their replies are delivered.
    */
   setAdmission(state: AdmissionState, now: number): void {
-    const { admission, absence } = this.#state;
+    const { admission, absence } = this.#data;
     if (state === 'serving' && admission.state !== 'serving') absence.begin(now);
     admission.set(state);
     if (admission.isOpen) this.#reopen();
@@ -288,11 +339,11 @@ export class Broker {
    * delivered.
    */
   #reopen(): void {
-    const { services, workers, stored } = this.#state;
+    const { services, workers } = this.#data;
     for (const service of services.all()) {
       if (service.workers.size === 0) continue;
       workers.schedule(service);
-      stored.offerRoom(service);
+      this.#storedDeliveries.offerRoom(service);
     }
   }
 
@@ -312,38 +363,38 @@ export class Broker {
    * @returns true if more is due than one turn should handle: call it again soon
    */
   run(now: number): boolean {
-    const { registrations, departures, services, scans, ends, admission, dispatcher } = this.#state;
+    const { services, admission } = this.#data;
     // Each kind of work has its own budget, so that a lot of one does not delay the others.
-    const areExpired = registrations.expire(now, RUN_BUDGET);
+    const areExpired = this.#registrations.expire(now, RUN_BUDGET);
     let more = !areExpired;
-    if (!departures.run(now)) more = true;
+    if (!this.#departures.run(now)) more = true;
     if (!this.#fromWorkers.revive(now, RUN_BUDGET)) more = true;
     services.forget(now);
-    if (!scans.run(RUN_BUDGET)) more = true;
-    if (!this.#refuseWaiting() || ends.expireDue(now, RUN_BUDGET) === 0) more = true;
-    if (!admission.isOpen) dispatcher.dispatchNothing();
-    else if (areExpired && dispatcher.dispatch(now, RUN_BUDGET) === 0) more = true;
-    registrations.sendHeartbeats(now);
+    if (!this.#clientScans.run(RUN_BUDGET)) more = true;
+    if (!this.#refuseWaiting() || this.#requestEnds.expireDue(now, RUN_BUDGET) === 0) more = true;
+    if (!admission.isOpen) this.#dispatcher.dispatchNothing();
+    else if (areExpired && this.#dispatcher.dispatch(now, RUN_BUDGET) === 0) more = true;
+    this.#registrations.sendHeartbeats(now);
     return more;
   }
 
   /** When `run` is next due without any input, in monotonic milliseconds; Infinity for never. */
   nextRunAt(): number {
-    const { workers, deliveries, revivals, ends } = this.#state;
+    const { workers, revivals } = this.#data;
     return Math.min(
       workers.nextDueAt(),
-      deliveries.nextDueAt(),
+      this.#deliveries.nextDueAt(),
       revivals.nextDueAt(),
-      ends.nextDueAt(),
+      this.#requestEnds.nextDueAt(),
     );
   }
 
   /** @returns false if there is more to do */
   #refuseWaiting(): boolean {
-    const { admission, ends } = this.#state;
+    const { admission } = this.#data;
     const { closure, isClearing } = admission;
     if (closure === null || !isClearing) return true;
-    if (ends.refuseWaiting(closure, RUN_BUDGET) === 0) return false;
+    if (this.#requestEnds.refuseWaiting(closure, RUN_BUDGET) === 0) return false;
     admission.isClearing = false;
     return true;
   }
@@ -355,13 +406,13 @@ export class Broker {
    * last reply, and refuses waiting requests. All is done when `load.requestsOut` is 0.
    */
   drain(now: number): void {
-    this.#state.admission.drain();
+    this.#data.admission.drain();
     this.#fromClients.releaseHeld(now);
-    this.#state.registrations.drain(now);
+    this.#registrations.drain(now);
   }
 
   /** Sends DISCONNECT to the workers that are still busy. This is the last input. */
   stop(now: number): void {
-    this.#state.registrations.stop(now);
+    this.#registrations.stop(now);
   }
 }

@@ -1,14 +1,10 @@
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
-import { PLAIN, RequestCounters } from './request-counters.js';
+import { PLAIN, type RefusalReason, RequestCounters } from './request-counters.js';
 
 export type LostReason =
   'expired' | 'disconnected' | 'connection' | 'protocol' | 'rights' | 'drained';
 export type WorkerRefusalReason = 'reserved' | 'limit' | 'rights' | 'draining';
-export type RefusalReason =
-  'limit' | 'quota' | 'too_large' | 'rights' | 'no_worker' | 'not_active' | 'draining';
-/** Why a request got no answer: it waited for a worker, and its client went away; or its client took it back. */
-export type DropReason = 'client_gone' | 'cancelled';
 export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
 
 /** Counters since the start. Plain numbers, read on demand. */

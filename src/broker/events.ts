@@ -5,13 +5,8 @@
 import type { ExpiryReason } from '../core/failure-words.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
-import type {
-  DropReason,
-  DroppedReply,
-  LostReason,
-  RefusalReason,
-  WorkerRefusalReason,
-} from './counters.js';
+import type { DroppedReply, LostReason, WorkerRefusalReason } from './counters.js';
+import type { DropReason, RefusalReason } from './request-counters.js';
 
 /** Service names are percent-escaped (D3). */
 export type BrokerEvent =

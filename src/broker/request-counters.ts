@@ -3,7 +3,11 @@ import { CountedServices } from '../core/counted-services.js';
 import { increment } from '../core/counts.js';
 import { Histogram } from '../core/histogram.js';
 import type { FailureKind } from '../wire/failure.js';
-import type { DropReason, RefusalReason } from './counters.js';
+
+export type RefusalReason =
+  'limit' | 'quota' | 'too_large' | 'rights' | 'no_worker' | 'not_active' | 'draining';
+/** Why a request got no answer: it waited for a worker, and its client went away; or its client took it back. */
+export type DropReason = 'client_gone' | 'cancelled';
 
 /** From half a millisecond, roughly the time of a request here, to five minutes. */
 const BOUNDS_MS = [

@@ -4,7 +4,6 @@
  * numbers that cannot be stored.
  */
 import type { Role } from './facts.js';
-import type { Objection } from './ports.js';
 
 /** Every epoch is below this. Ranked records have it in 24 bits (D48). */
 export const EPOCH_END: number = 2 ** 24;
@@ -26,7 +25,7 @@ export function epochObjection(
   claimed: number,
   known: number,
   isSealed: boolean,
-): Objection | null {
+): { readonly code: 'epoch'; readonly text: string } | null {
   if (claimed >= EPOCH_END) {
     const text = `it claims the epoch ${claimed}, but epochs are below ${EPOCH_END}`;
     return { code: 'epoch', text };

@@ -1,6 +1,7 @@
 /** What a reread of the configuration (SIGHUP) can apply, and what needs a restart. */
-import type { Config, ListenerConfig, ListeningSection, PublisherConfig } from './config.js';
-import { hasPrograms, hasWebhooks } from './http-access.js';
+import type { Config, ListeningSection } from './config.js';
+import type { ListenerConfig, PublisherConfig } from './entries.js';
+import { hasPrograms, hasWebhooks } from './http-rules.js';
 import { shown } from './explain.js';
 import type { Row } from './kinds.js';
 import { SECTIONS } from './schema.js';

@@ -1,7 +1,7 @@
 /** Which extensions a configuration enables. */
 import { isPostgres } from '../core/postgres-url.js';
 import type { Config } from './config.js';
-import { hasPrograms, hasWebhooks } from './http-access.js';
+import { hasPrograms, hasWebhooks } from './http-rules.js';
 
 /** Each extension, with the key that enables it. */
 const ENABLED_BY = {

@@ -1,5 +1,6 @@
 /** The source of each effective value, for `majordomo check`. */
-import type { Config, TokenConfig } from './config.js';
+import type { Config } from './config.js';
+import type { TokenConfig } from './entries.js';
 import { SECTIONS } from './schema.js';
 import { treeAt, type SourceKind, type Tree } from './tree.js';
 

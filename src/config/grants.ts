@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 import { isGlob } from '../core/glob.js';
-import { MDP_ROLES, type MdpRole } from './config.js';
+import { MDP_ROLES, type MdpRole } from './entries.js';
 import { expected } from './kinds.js';
 
 /** Every service. */

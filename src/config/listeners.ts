@@ -1,7 +1,7 @@
 /** Listeners and what else a node opens or connects to, as zod schemas. */
 import { z } from 'zod';
 
-import { type ListenerConfig, MDP_ROLES, type PublisherConfig, TRANSPORTS } from './config.js';
+import { type ListenerConfig, MDP_ROLES, type PublisherConfig, TRANSPORTS } from './entries.js';
 import { parseDialEndpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import { givenTwice, globs, grantsOf, twiceMessage } from './grants.js';
 import { choice, expected, flag, keysOf, list, map, parsed, pathOf } from './kinds.js';

@@ -1,5 +1,6 @@
 /** What this node publishes beside its listeners. */
-import type { Config, ListeningSection, PublisherConfig } from './config.js';
+import type { Config, ListeningSection } from './config.js';
+import type { PublisherConfig } from './entries.js';
 import { SECTIONS } from './schema.js';
 
 /** The `listen` of a section. */

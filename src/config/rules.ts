@@ -1,7 +1,8 @@
 /** Rules between keys. A rule for one key is in its schema. */
-import type { Config, ListenerConfig } from './config.js';
+import type { Config } from './config.js';
+import type { ListenerConfig } from './entries.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
-import { HTTP_RULES } from './http-access.js';
+import { HTTP_RULES } from './http-rules.js';
 import { MAP_RULES } from './map-rules.js';
 import { PUBLISHERS } from './publishers.js';
 import { broken, type Broken, rule, type Rule } from './rule.js';

@@ -12,7 +12,7 @@ import {
   HTTP_ADDRESS,
   METRICS_SERVICES,
 } from '../core/defaults.js';
-import { TRANSPORTS } from './config.js';
+import { TRANSPORTS } from './entries.js';
 import { networks, readTokenOf, tokens } from './http-access.js';
 import {
   choice,
@@ -41,7 +41,7 @@ import {
   servers,
   tls,
 } from './listeners.js';
-import { perPeer, quotas } from './quotas.js';
+import { perPeer, quotas } from './quota-keys.js';
 
 /** zod compiles no functions, which takes longer than to check one configuration without them. */
 export const ONCE = { jitless: true } as const;

@@ -1,5 +1,5 @@
 /** What may be written for a listener for one service, `broker.listen[].service`. */
-import type { ListenerConfig } from './config.js';
+import type { ListenerConfig } from './entries.js';
 import type { Problem } from './problem.js';
 
 export const SERVICE_BYTES_MAX = 255;

@@ -1,9 +1,11 @@
 /** The HTTP server of this node, and its token. */
 import { BlockList } from 'node:net';
 
-import { type Config, secretsOf } from '../config/config.js';
+import type { Config } from '../config/config.js';
+import { secretsOf } from '../config/entries.js';
 import { parseHttpListen } from '../config/endpoint.js';
-import { hasPrograms, OWN_TOKEN, parseNetwork, TOKEN_PREFIX, UNIX } from '../config/http-access.js';
+import { OWN_TOKEN, parseNetwork, TOKEN_PREFIX, UNIX } from '../config/http-access.js';
+import { hasPrograms } from '../config/http-rules.js';
 import { type NamedSecret, readToken } from '../config/io/token-files.js';
 import { present } from '../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';

@@ -1,6 +1,6 @@
 /** What a key may do: from the keys file, or from the service that authorises keys. */
 import type { KeyRights } from '../broker/rights.js';
-import { MDP_ROLES } from '../config/config.js';
+import { MDP_ROLES } from '../config/entries.js';
 import type { Grants } from '../config/grants.js';
 import { GlobSet } from '../core/glob.js';
 

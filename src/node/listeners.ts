@@ -1,9 +1,15 @@
 /** Opens the broker's listeners, each on the transport that it is configured for. */
-import type { Config, ListenerConfig, TransportName } from '../config/config.js';
+import type { Config } from '../config/config.js';
+import type { ListenerConfig, TransportName } from '../config/entries.js';
 import type { Holdings } from '../core/holdings.js';
 import { listenFor } from '../core/listen-trouble.js';
-import { PeerNumbers } from '../zmtp/peer-numbers.js';
-import type { ListenerOptions, OpenedRouter, Transport, TransportEvents } from '../zmtp/port.js';
+import {
+  type ListenerOptions,
+  type OpenedRouter,
+  PeerNumbers,
+  type Transport,
+  type TransportEvents,
+} from '../zmtp/port.js';
 import { openZmtpRouter } from '../zmtp/router/router.js';
 import { type OpenRouter, openSeveral, type TransportPart } from '../zmtp/several.js';
 import type { Keys } from './io/keys.js';

@@ -1,7 +1,7 @@
 /** The addresses of this node, as far as it knows them, for `mmi.broker` and HTTP. */
 import { resolve } from 'node:path';
 
-import type { ListenerConfig } from '../config/config.js';
+import type { ListenerConfig } from '../config/entries.js';
 import type { EndpointStatus } from '../wire/mmi.js';
 
 /**

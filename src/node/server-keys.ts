@@ -1,12 +1,8 @@
 /** The node's own CURVE keys: what of them has changed in their files, whose names stay the same. */
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 
-import {
-  type Config,
-  type ListeningSection,
-  secretKeyFilesOf,
-  type ListenerCurveConfig,
-} from '../config/config.js';
+import type { Config, ListeningSection } from '../config/config.js';
+import { secretKeyFilesOf, type ListenerCurveConfig } from '../config/entries.js';
 import { type Change, type Difference, onlyKeysDiffer } from '../config/diff.js';
 import { readSecretKey } from '../config/io/secret-key.js';
 import { encodeZ85 } from '../core/z85.js';

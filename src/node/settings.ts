@@ -1,7 +1,8 @@
 /** What a configuration means to the parts of a node. */
 import type { BrokerOptions } from '../broker/options.js';
 import type { ListenerRules } from '../broker/rights.js';
-import type { Config, ListenerConfig } from '../config/config.js';
+import type { Config } from '../config/config.js';
+import type { ListenerConfig } from '../config/entries.js';
 import { quotasOf } from '../config/quotas.js';
 import { GlobSet } from '../core/glob.js';
 import { isPostgres } from '../core/postgres-url.js';

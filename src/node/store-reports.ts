@@ -9,7 +9,7 @@ import type {
   StoreFailure,
 } from '../store/store.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
-import type { Time } from './turns.js';
+import type { Time } from '../core/clock.js';
 
 /** Error codes of a start that could not read the pending requests. */
 const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {

@@ -28,7 +28,7 @@ import type { DatabaseStatus, SharedStoreStatus } from '../wire/mmi.js';
 import { awake, operatorApiOf } from './operator-api.js';
 import type { InternalClients } from './internal-clients.js';
 import { StoreReports } from './store-reports.js';
-import { SYSTEM_TIME, type Time } from './turns.js';
+import { SYSTEM_TIME, type Time } from '../core/clock.js';
 
 /** What is shown of a database. */
 export interface DatabaseView {

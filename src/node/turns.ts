@@ -1,19 +1,9 @@
 /** Runs the other machines in turns of the broker's loop. */
 import type { Broker } from '../broker/broker.js';
 import type { Companion } from '../broker/io/loop.js';
-import { monotonicMs } from '../core/clock.js';
+import { SYSTEM_TIME, type Time } from '../core/clock.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { PairNode } from './pair.js';
-
-/** The source of time. */
-export interface Time {
-  /** Monotonic milliseconds. */
-  now(): number;
-  /** Milliseconds since 1970; may be wrong and may jump. */
-  wall(): number;
-}
-
-export const SYSTEM_TIME: Time = { now: monotonicMs, wall: () => Date.now() };
 
 /** The machines beside the broker. */
 export interface Machines {

@@ -22,20 +22,20 @@ import type { NoServices, ServiceTypes } from './codec/contract.js';
 import type { Endpoints } from './endpoints.js';
 import { readJsonObject } from '../wire/json-object.js';
 import { sdkError, wrong } from './errors.js';
-import type { Job } from './jobs/job.js';
+import type { Job, Schedule } from './jobs/job.js';
 import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
-import { type Asker, Jobs } from './jobs/jobs.js';
-import { type Schedule, Schedules } from './jobs/schedules.js';
+import { Jobs } from './jobs/jobs.js';
+import type { Asker } from './jobs/asker.js';
+import { Schedules } from './jobs/schedules.js';
 import { joined, type Message, type StreamPart } from './message.js';
 import {
   type ClientOptions,
   type ClientSettings,
   clientSettings,
-  type RequestOptions,
-  type RequestSettings,
   requestSettings,
-  serviceName,
 } from './options.js';
+import type { RequestOptions, RequestSettings } from './request-options.js';
+import { serviceName } from './option-reader.js';
 
 export type { AsyncItems } from './least-types.js';
 export { codeOf } from '../core/errors.js';
@@ -45,17 +45,19 @@ export type { Body } from './body.js';
 export { type Codec, json } from './codec/codec.js';
 export {
   type Contract,
-  type ContractOptions,
   defineService,
   type NoServices,
-  type SchemaIssue,
-  type SchemaResult,
   service,
-  type ServiceSchemas,
   type ServiceShape,
   type ServiceTypes,
-  type StandardSchema,
 } from './codec/contract.js';
+export {
+  type ContractOptions,
+  type SchemaIssue,
+  type SchemaResult,
+  type ServiceSchemas,
+  type StandardSchema,
+} from './codec/schema.js';
 export type { ClientInterceptor, Outcome, OutgoingRequest } from './client/client-interceptors.js';
 export type {
   ClientEvents,
@@ -68,7 +70,7 @@ export type { ClientCounters } from './client/exchange.js';
 export { FreelanceClient, type FreelanceClientOptions } from './freelance-client.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
-export type { Job, JobFound, JobState } from './jobs/job.js';
+export type { Job, JobFound, JobState, Schedule } from './jobs/job.js';
 export {
   type ErrorOf,
   isMajordomoError,
@@ -83,9 +85,10 @@ export type {
   ScheduleOptions,
   SubmitOptions,
 } from './jobs/job-options.js';
-export type { Schedule } from './jobs/schedules.js';
 export type { ProgressPart, ToldPart } from './message.js';
-export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
+export type { ClientOptions } from './options.js';
+export type { RequestOptions } from './request-options.js';
+export type { CurveOptions, Protocol } from './option-reader.js';
 
 export type { TransportName } from './dials.js';
 export type { AnnouncedContract, JsonSchema } from '../wire/contract.js';

@@ -23,8 +23,8 @@ import {
   freelanceClientSettings,
   type FreelanceClientSettings,
   freelanceRequestSettings,
-  type RequestOptions,
 } from './options.js';
+import type { RequestOptions } from './request-options.js';
 
 export type { FreelanceClientOptions } from './options.js';
 

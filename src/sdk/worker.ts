@@ -38,17 +38,19 @@ export type { Body } from './body.js';
 export { type Codec, json } from './codec/codec.js';
 export {
   type Contract,
-  type ContractOptions,
   defineService,
   type NoServices,
-  type SchemaIssue,
-  type SchemaResult,
   service,
-  type ServiceSchemas,
   type ServiceShape,
   type ServiceTypes,
-  type StandardSchema,
 } from './codec/contract.js';
+export {
+  type ContractOptions,
+  type SchemaIssue,
+  type SchemaResult,
+  type ServiceSchemas,
+  type StandardSchema,
+} from './codec/schema.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Handler, HandlerContext } from './worker/handler.js';
@@ -67,7 +69,7 @@ export type {
   Registration,
   WorkerEvents,
 } from './worker/worker-events.js';
-export type { CurveOptions, Protocol } from './options.js';
+export type { CurveOptions, Protocol } from './option-reader.js';
 export type {
   CloseOptions,
   ContractWorkerOptions,

@@ -1,7 +1,7 @@
 /** A broker in the process of a test: real sockets, the node's own machines, nothing on disk. */
 import { Broker } from '../broker/broker.js';
 import { BrokerLoop } from '../broker/io/loop.js';
-import { monotonicMs } from '../core/clock.js';
+import { monotonicMs, SYSTEM_TIME, type Time } from '../core/clock.js';
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_LIVENESS } from '../core/defaults.js';
 import { MajordomoError } from '../core/errors.js';
 import { GlobSet } from '../core/glob.js';
@@ -9,14 +9,13 @@ import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { TransportSink } from '../broker/io/sink.js';
 import { StoreReports } from '../node/store-reports.js';
-import { SYSTEM_TIME, type Time, turnsOf } from '../node/turns.js';
+import { turnsOf } from '../node/turns.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
 import { Mmi } from '../mmi/mmi.js';
 import { Standalone } from '../bstar/replication/standalone.js';
 import { Titanic } from '../titanic/machine/titanic.js';
-import { PeerNumbers } from '../zmtp/peer-numbers.js';
-import type { Transport } from '../zmtp/port.js';
-import { Options } from '../sdk/options.js';
+import { PeerNumbers, type Transport } from '../zmtp/port.js';
+import { Options } from '../sdk/option-reader.js';
 import { openZmtpRouter } from '../zmtp/router/router.js';
 import type { FakeClock } from './fake-clock.js';
 import { MemoryDisk } from './memory-store.js';

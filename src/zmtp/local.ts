@@ -4,8 +4,14 @@
  */
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
-import type { PeerNumbers } from './peer-numbers.js';
-import type { OpenedRouter, PeerId, RouterOptions, Transport, TransportEvents } from './port.js';
+import type {
+  OpenedRouter,
+  PeerId,
+  PeerNumbers,
+  RouterOptions,
+  Transport,
+  TransportEvents,
+} from './port.js';
 
 const NAME = 'local';
 const ROUTING_ID: Buffer = Buffer.from(NAME);

@@ -10,11 +10,29 @@ import type { Holdings } from '../core/holdings.js';
 import type { Room } from '../core/packed.js';
 import type { TransportLimits } from './link-port.js';
 import type { ListenerCurve } from './listener-curve.js';
-import type { PeerNumbers } from './peer-numbers.js';
 import type { HandshakeLimits } from './router/handshakes.js';
 
 /** A connected peer: a small integer, valid from `connected` to `disconnected`, then reused. */
 export type PeerId = number;
+
+/**
+ * Assigns peer numbers. All transports of one broker share one instance, so that a number
+ * identifies one peer, whichever transport it came in through.
+ */
+export class PeerNumbers {
+  readonly #free: PeerId[] = [];
+  #next: PeerId = 0;
+
+  /** Returns the number released last, or the next unused one. */
+  take(): PeerId {
+    return this.#free.pop() ?? this.#next++;
+  }
+
+  /** Releases a number: only after `disconnected` was reported. */
+  release(peer: PeerId): void {
+    this.#free.push(peer);
+  }
+}
 
 /** Facts about a peer that are known when it connects. */
 export interface PeerInfo {

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
-import { connect } from '../../src/extensions/postgres/connection.js';
+import { connect } from '../../src/extensions/postgres/connect.js';
 import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { makeCertificate } from '../support/certificate.js';
 import { run } from '../support/child.js';

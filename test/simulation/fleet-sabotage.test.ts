@@ -2,7 +2,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RemoteWorkers } from '../../src/broker/inputs/remote-workers.js';
 import { PackNumbers } from '../../src/extensions/fleet/machine/pack-numbers.js';
-import { Holder, OutgoingRequests } from '../../src/extensions/fleet/machine/outgoing-requests.js';
+import { OutgoingRequests } from '../../src/extensions/fleet/machine/outgoing-requests.js';
+import { Holder } from '../../src/extensions/fleet/machine/peer.js';
 import { firstFailure } from './actors/first-failure.js';
 import { Tally } from './actors/tally.js';
 import { runFleetSeed } from './fleet/seeds.js';

@@ -1,18 +1,18 @@
 import type { Frames } from '../../src/core/frames.js';
 import type { Holdings } from '../../src/core/holdings.js';
-import { PeerNumbers } from '../../src/zmtp/peer-numbers.js';
+import {
+  type OpenedRouter,
+  type PeerId,
+  type PeerInfo,
+  PeerNumbers,
+  type Rejected,
+  type RouterLimits,
+  type RouterOptions,
+  type Transport,
+  type TransportEvents,
+} from '../../src/zmtp/port.js';
 import type { Dial, LinkEvents, TransportLimits } from '../../src/zmtp/link-port.js';
 import type { ListenerCurve } from '../../src/zmtp/listener-curve.js';
-import type {
-  OpenedRouter,
-  PeerId,
-  PeerInfo,
-  Rejected,
-  RouterLimits,
-  RouterOptions,
-  Transport,
-  TransportEvents,
-} from '../../src/zmtp/port.js';
 import type { CurveClientKeys } from '../../src/zmtp/curve/client.js';
 import { until } from './until.js';
 

@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 
-import type { Access } from '../http/route.js';
 import type { SCHEMAS } from './schemas.js';
 import type { Json } from './words.js';
 
@@ -13,6 +12,13 @@ export type Described =
   | { readonly description: string; readonly type: string; readonly data?: SchemaName };
 
 export type Method = 'GET' | 'POST' | 'DELETE';
+
+/**
+ * Who may use a route: anybody; readers (with a token, or without one where reading needs none);
+ * bearers of a token of people, also a read-only one; changers, who may change things and see bodies;
+ * requesters, which are programs that send requests to services.
+ */
+export type Access = 'open' | 'reader' | 'bearer' | 'changer' | 'requester';
 
 /** What the API says about a method of a path; `openapi.ts` adds what is the same for all. */
 export interface Operation {

@@ -3,8 +3,9 @@ import type { BlockList } from 'node:net';
 
 import { headerText } from './check.js';
 import { httpError } from './errors.js';
-import type { Access, Caller } from './route.js';
-import type { TokenRole } from '../../config/config.js';
+import type { Caller } from './route.js';
+import type { Access } from '../api/operation.js';
+import type { TokenRole } from '../../config/entries.js';
 import { oneLine } from '../../core/escape.js';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;

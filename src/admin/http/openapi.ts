@@ -6,10 +6,9 @@ import { z } from 'zod';
 
 import { HTTP_ADDRESS } from '../../core/defaults.js';
 import { packageVersion } from '../../core/version.js';
-import type { Described, Operation, SchemaName } from '../api/operation.js';
+import type { Access, Described, Operation, SchemaName } from '../api/operation.js';
 import { OPERATIONS } from '../api/operations.js';
 import { SCHEMAS } from '../api/schemas.js';
-import type { Access } from './route.js';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,16 +1,17 @@
 import type { z } from 'zod';
 
 import { type Answer, json, type Stream } from './answer.js';
-import type { AnswerOf, BodyOf, Method, Operation, PartsOf, QueryOf } from '../api/operation.js';
+import type {
+  Access,
+  AnswerOf,
+  BodyOf,
+  Method,
+  Operation,
+  PartsOf,
+  QueryOf,
+} from '../api/operation.js';
 import { checked, checkFields } from './check.js';
 import type { Pace } from './pace.js';
-
-/**
- * Who may use a route: anybody; readers (with a token, or without one where reading needs none);
- * bearers of a token of people, also a read-only one; changers, who may change things and see bodies;
- * requesters, which are programs that send requests to services.
- */
-export type Access = 'open' | 'reader' | 'bearer' | 'changer' | 'requester';
 
 /** Who sent the request: someone without a token, or with one that may do so much. */
 export type Caller = 'anyone' | 'reader' | 'changer' | 'requester';

@@ -1,5 +1,5 @@
 import type { RefusalStatus } from '../../wire/mmi.js';
-import type { RefusalReason } from '../counters.js';
+import type { RefusalReason } from '../request-counters.js';
 import type { QuotaName } from '../quotas.js';
 
 /** Why a request is not served: as it is counted, and as its client gets it (D9, D11). */

@@ -8,7 +8,10 @@ import { Inbound } from '../../wire/inbound.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
 import { type HeldMessage, HeldMessages } from '../admission/held-messages.js';
 import { NO_RIGHT, NO_WORKER, TOO_FAST, tooLarge } from '../admission/refusal.js';
-import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { BrokerData } from '../lifecycle/broker-data.js';
+import type { InternalRequests } from '../lifecycle/internal-requests.js';
+import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import type { Replies } from '../lifecycle/replies.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../ports.js';
 import type { Peer } from '../state/entities.js';
 import { packedEnvelope } from '../state/hellos.js';
@@ -16,22 +19,34 @@ import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
 
 export class ClientRequests {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #replies: Replies;
+  readonly #internalRequests: InternalRequests;
+  readonly #lifecycle: Lifecycle;
   readonly #host: BrokerHost;
   /** Requests held until it is known whether another broker has a worker (D65). */
   readonly #awaitingSearch = new HeldMessages();
 
   /** @param host what internal services can call */
-  constructor(state: BrokerState, host: BrokerHost) {
-    this.#state = state;
+  constructor(
+    data: BrokerData,
+    replies: Replies,
+    internalRequests: InternalRequests,
+    lifecycle: Lifecycle,
+    host: BrokerHost,
+  ) {
+    this.#data = data;
+    this.#replies = replies;
+    this.#internalRequests = internalRequests;
+    this.#lifecycle = lifecycle;
     this.#host = host;
   }
 
   request(peer: Peer, inbound: Inbound, now: number): void {
-    const internal = this.#state.internals.of(inbound.frames, inbound.service);
+    const internal = this.#data.internals.of(inbound.frames, inbound.service);
     peer.identity.received++;
     if (!peer.identity.takesRequest(now)) {
-      this.#state.replies.refuse(inbound, peer, TOO_FAST, internal !== null);
+      this.#replies.refuse(inbound, peer, TOO_FAST, internal !== null);
       return;
     }
     this.#afterQuota(peer, inbound, internal, now);
@@ -39,16 +54,16 @@ export class ClientRequests {
 
   /** Refuses a message over the limits: only the frames before the body are here (D100). */
   tooLarge(peer: Peer, inbound: Inbound, reason: string): void {
-    const isInternal = this.#state.internals.of(inbound.frames, inbound.service) !== null;
+    const isInternal = this.#data.internals.of(inbound.frames, inbound.service) !== null;
     peer.identity.received++;
-    this.#state.replies.refuse(inbound, peer, tooLarge(reason), isInternal);
+    this.#replies.refuse(inbound, peer, tooLarge(reason), isInternal);
   }
 
   /** 10/FLP: only a node that serves answers, so that clients use another one (D38). */
   ping(peer: Peer): void {
     const { grants } = peer;
-    if (this.#state.admission.isOpen && allows(grants, 'client', serviceOf(peer))) {
-      this.#state.replies.pong(peer);
+    if (this.#data.admission.isOpen && allows(grants, 'client', serviceOf(peer))) {
+      this.#replies.pong(peer);
     }
   }
 
@@ -61,35 +76,35 @@ export class ClientRequests {
 
   /** Whether a request is admitted; if not, it was refused or is held. */
   #isAdmitted(peer: Peer, inbound: Inbound, internal: InternalService | null): boolean {
-    const { replies, admission } = this.#state;
+    const { admission } = this.#data;
     const isInternal = internal !== null;
     const isAllowed = isInternal
       ? mayBeClient(peer.grants)
       : mayRequest(peer.grants, inbound.frames, inbound.service);
     if (!isAllowed) {
-      replies.refuse(inbound, peer, NO_RIGHT, isInternal);
+      this.#replies.refuse(inbound, peer, NO_RIGHT, isInternal);
       return false;
     }
     if (admission.isOpen) return true;
     const decision = admission.decide(inbound, peer, isInternal);
     if (decision === 'admitted') return true;
-    if (decision !== 'held') replies.refuse(inbound, peer, decision, isInternal);
+    if (decision !== 'held') this.#replies.refuse(inbound, peer, decision, isInternal);
     return false;
   }
 
   #toWorkers(peer: Peer, inbound: Inbound, now: number): void {
-    const { services, replies, limits, lifecycle, requests } = this.#state;
+    const { services, limits, requests } = this.#data;
     const { frames, service: at } = inbound;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isServed = service !== null && service.workers.size + service.remotes.size > 0;
     if (!isServed && this.#isUnserved(inbound, peer, now)) {
       const name = frames.view(at);
-      const found = this.#state.interconnect?.seek(name) ?? 'absent';
+      const found = this.#data.interconnect?.seek(name) ?? 'absent';
       const isHeld =
         found === 'unknown' && this.#awaitingSearch.add(inbound.received, peer, keyOf(name));
       if (isHeld) return;
       if (found === 'absent') {
-        replies.refuse(inbound, peer, NO_WORKER, false);
+        this.#replies.refuse(inbound, peer, NO_WORKER, false);
         return;
       }
     }
@@ -98,12 +113,12 @@ export class ClientRequests {
       packedBytes(frames, inbound.contentFrom, frames.count);
     const refusal = limits.ofRequest(service, bytes, peer.identity);
     if (refusal !== null) {
-      replies.refuse(inbound, peer, refusal, false);
+      this.#replies.refuse(inbound, peer, refusal, false);
       return;
     }
     if (service === null) service = services.add(frames.copy(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
-    lifecycle.accept(requests.add(inbound, peer, now), service);
+    this.#lifecycle.accept(requests.add(inbound, peer, now), service);
     const isPacked = frames.isPacked || peer.dialect !== null;
     if (isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
       const { dialect, enveloped, envelopeFrames } = inbound;
@@ -118,20 +133,20 @@ export class ClientRequests {
     const envelope = packedEnvelope(inbound);
     const hello = hellos.of(envelope, 0, envelope.length);
     if (hello?.refusesToWait !== true) return false;
-    return this.#state.absence.isCertain(inbound.frames.view(inbound.service), now);
+    return this.#data.absence.isCertain(inbound.frames.view(inbound.service), now);
   }
 
   #toInternal(internal: InternalService, peer: Peer, inbound: Inbound, now: number): void {
-    const { limits, replies, internalRequests, output } = this.#state;
+    const { limits, output } = this.#data;
     const { frames, service, headers, body } = inbound;
     // What is for all is answered at once, even if its sender has used up its quota.
     const identity = internal.isForAll === true ? null : peer.identity;
     const refusal = limits.ofInternal(inbound, identity);
     if (refusal !== null) {
-      replies.refuse(inbound, peer, refusal, true);
+      this.#replies.refuse(inbound, peer, refusal, true);
       return;
     }
-    const id = internalRequests.accept(inbound, peer);
+    const id = this.#internalRequests.accept(inbound, peer);
     peer.asker ??= new PeerAsker(peer, output);
     const name = frames.view(service);
     const request: InternalRequest = {
@@ -147,7 +162,7 @@ export class ClientRequests {
 
   /** Decides again about the requests that are held, after the state of admission was set. */
   releaseHeld(now: number): void {
-    this.#readmit(this.#state.admission.held.take(), now);
+    this.#readmit(this.#data.admission.held.take(), now);
   }
 
   /** Decides again about those for a service that may now be known to have no worker anywhere. */
@@ -156,7 +171,7 @@ export class ClientRequests {
   }
 
   #readmit(held: readonly HeldMessage[], now: number): void {
-    const { identities, peers, internals } = this.#state;
+    const { identities, peers, internals } = this.#data;
     const inbound = new Inbound();
     const frames = new Frames();
     for (const { peer, packed } of held) {

@@ -2,7 +2,9 @@
 import { assert } from '../../core/assert.js';
 import { BARE, DELIMITED } from '../../wire/dialect.js';
 import { allows } from '../admission/access.js';
-import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { BrokerData } from '../lifecycle/broker-data.js';
+import type { ClientScans } from '../lifecycle/client-scans.js';
+import type { Registrations } from '../lifecycle/registrations.js';
 import type { PeerIdentity } from '../options.js';
 import { EVERYTHING } from '../rights.js';
 import { Grants, Peer } from '../state/entities.js';
@@ -10,14 +12,18 @@ import { Grants, Peer } from '../state/entities.js';
 const KEY_REMOVED = 'its key was removed from the keys file';
 
 export class Connections {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #clientScans: ClientScans;
+  readonly #registrations: Registrations;
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(data: BrokerData, clientScans: ClientScans, registrations: Registrations) {
+    this.#data = data;
+    this.#clientScans = clientScans;
+    this.#registrations = registrations;
   }
 
   connected(id: number, given: PeerIdentity, now: number): void {
-    const { peers, options, identities, clients } = this.#state;
+    const { peers, options, identities, clients } = this.#data;
     assert(peers.find(id) === null, 'a peer connects once');
     const { listener, routingId, key, address } = given;
     const rights = key === null ? null : (options.rightsOf?.(listener, key) ?? null);
@@ -36,16 +42,16 @@ export class Connections {
   #joinService(peer: Peer, socketType: string | undefined, now: number): void {
     const isForWorkers = peer.grants.rules.client.isNone;
     if (!isForWorkers) peer.dialect = socketType === 'ROUTER' ? BARE : DELIMITED;
-    else if (socketType === 'REQ') this.#state.revivals.connected(peer, now);
+    else if (socketType === 'REQ') this.#data.revivals.connected(peer, now);
   }
 
   disconnected(peer: Peer, now: number): void {
-    const { revivals, registrations, clients, scans, peers, identities } = this.#state;
+    const { revivals, clients, peers, identities } = this.#data;
     revivals.forget(peer);
     // D15: counted as an expiry, because the worker did not announce that it leaves.
-    if (peer.worker !== null) registrations.remove(peer.worker, 'connection', now);
+    if (peer.worker !== null) this.#registrations.remove(peer.worker, 'connection', now);
     const departed = clients.leave(peer);
-    if (departed !== null) scans.departed(departed);
+    if (departed !== null) this.#clientScans.departed(departed);
     peers.remove(peer);
     peer.identity.hellos -= peer.hellos.count;
     identities.leave(peer.identity);
@@ -53,7 +59,7 @@ export class Connections {
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
   outputFull(peer: Peer): void {
-    const { workers, events, sink } = this.#state;
+    const { workers, events, sink } = this.#data;
     peer.full = true;
     if (peer.worker !== null) {
       workers.fullChanged(peer.worker);
@@ -68,7 +74,7 @@ export class Connections {
 
   drained(peer: Peer): void {
     peer.full = false;
-    if (peer.worker !== null) this.#state.workers.fullChanged(peer.worker);
+    if (peer.worker !== null) this.#data.workers.fullChanged(peer.worker);
   }
 
   /** The transport ended a connection because of what it received on it. */
@@ -78,7 +84,7 @@ export class Connections {
     reason: string,
     { address, key }: { readonly address: string; readonly key: string | null },
   ): void {
-    const { counters, events } = this.#state;
+    const { counters, events } = this.#data;
     counters.connectionsRejected++;
     if (kind === 'too_large') counters.malformed.too_large++;
     events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
@@ -86,17 +92,17 @@ export class Connections {
 
   /** See `Broker.revoke`. */
   revoke(listener: number, publicKey: string): void {
-    for (const peer of this.#state.peers.all()) {
+    for (const peer of this.#data.peers.all()) {
       if (peer.publicKey !== publicKey || peer.listener !== listener || peer.closing) continue;
       peer.closing = true;
       this.rejected(listener, 'key', KEY_REMOVED, peer);
-      this.#state.sink.close(peer.id);
+      this.#data.sink.close(peer.id);
     }
   }
 
   /** See `Broker.rightsChanged`. */
   rightsChanged(key: string, now: number): void {
-    const { peers, identities, registrations, clients, scans } = this.#state;
+    const { peers, identities, clients } = this.#data;
     for (const peer of peers.all()) {
       if (peer.key !== key) continue;
       const { grants, worker, identity } = peer;
@@ -105,10 +111,10 @@ export class Connections {
       const quota = grants.rights?.quota ?? null;
       if (quota !== identity.quota) identities.refresh(identity, quota);
       if (worker === null || allows(grants, 'worker', worker.service.name)) continue;
-      registrations.disconnect(worker, 'rights', now);
+      this.#registrations.disconnect(worker, 'rights', now);
     }
     for (const client of clients.all()) {
-      if (client.identity.key === key) scans.rightsChanged(client);
+      if (client.identity.key === key) this.#clientScans.rightsChanged(client);
     }
   }
 }

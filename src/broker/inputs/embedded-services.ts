@@ -3,7 +3,10 @@
  */
 import type { Hello, WorkerStatus } from '../../wire/mmi.js';
 import { allows } from '../admission/access.js';
-import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { BrokerData } from '../lifecycle/broker-data.js';
+import type { ClientScans } from '../lifecycle/client-scans.js';
+import type { InternalRequests } from '../lifecycle/internal-requests.js';
+import type { StoredDeliveries } from '../lifecycle/stored-deliveries.js';
 import { type Figures, ListedLazily, serviceStatus, workerStatus } from '../listing.js';
 import type {
   BrokerHost,
@@ -27,35 +30,47 @@ const HELLO_BYTES_PER_PEER_MAX = 65_536;
 const CANCEL_ENVELOPE_BYTES_MAX = 1024;
 
 export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #storedDeliveries: StoredDeliveries;
+  readonly #internalRequests: InternalRequests;
+  readonly #clientScans: ClientScans;
   readonly #figures: Figures;
 
-  constructor(state: BrokerState, figures: Figures) {
-    this.#state = state;
+  constructor(
+    data: BrokerData,
+    storedDeliveries: StoredDeliveries,
+    internalRequests: InternalRequests,
+    clientScans: ClientScans,
+    figures: Figures,
+  ) {
+    this.#data = data;
+    this.#storedDeliveries = storedDeliveries;
+    this.#internalRequests = internalRequests;
+    this.#clientScans = clientScans;
     this.#figures = figures;
   }
 
   // ---------------------------------------------------------------- for internal services
 
   answer(id: number, body: readonly Buffer[]): void {
-    this.#state.internalRequests.answer(id, body);
+    this.#internalRequests.answer(id, body);
   }
 
   refuse(id: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
     const status = reason === 'rights' ? '403' : '429';
-    this.#state.internalRequests.refuse(id, { reason, status, text });
+    this.#internalRequests.refuse(id, { reason, status, text });
   }
 
   /** Forgets what internal services have not answered, and ignores their later answers. */
   dropInternal(): void {
-    this.#state.internalRequests.endAll(
+    this.#internalRequests.endAll(
       (service) => this.#internalOf(service)?.onlyAsks?.(service) === true,
     );
   }
 
   recordHello(number: number, hello: Hello): boolean {
-    const { internalRequests, requests } = this.#state;
-    const id = internalRequests.of(number);
+    const { requests } = this.#data;
+    const id = this.#internalRequests.of(number);
     const peer = id === NONE ? null : requests.clientOf(id)?.peer;
     if (!peer) return true;
     const { hellos, identity } = peer;
@@ -70,45 +85,45 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   }
 
   cancel(number: number, ids: readonly Buffer[], now: number): boolean {
-    const { internalRequests, requests, scans, table } = this.#state;
-    const id = internalRequests.of(number);
+    const { requests, table } = this.#data;
+    const id = this.#internalRequests.of(number);
     const client = id === NONE ? null : requests.clientOf(id);
     if (client === null) return true;
     if (table.get(id, ENVELOPE_BYTES) > CANCEL_ENVELOPE_BYTES_MAX) return false;
-    return scans.cancel(client, requests.envelope(id), ids, now);
+    return this.#clientScans.cancel(client, requests.envelope(id), ids, now);
   }
 
   isServed(service: Buffer): boolean {
     const internal = this.#internalOf(service);
     if (internal !== null) return internal.offers(service);
-    const found = this.#state.services.find(service, 0, service.length);
+    const found = this.#data.services.find(service, 0, service.length);
     return found !== null && found.workers.size + found.remotes.size > 0;
   }
 
   contracts(service: Buffer): Buffer | null {
-    return this.#state.services.find(service, 0, service.length)?.contractsJson ?? null;
+    return this.#data.services.find(service, 0, service.length)?.contractsJson ?? null;
   }
 
   #internalOf(service: Buffer): InternalService | null {
-    return this.#state.internals.find(service, 0, service.length);
+    return this.#data.internals.find(service, 0, service.length);
   }
 
   get counts(): { readonly services: number; readonly workers: number } {
-    return { services: this.#state.services.listed, workers: this.#state.workers.count };
+    return { services: this.#data.services.listed, workers: this.#data.workers.count };
   }
 
   services(now: number): Listed[] {
     const figures = this.#figures;
-    this.#state.services.forget(now);
+    this.#data.services.forget(now);
     return Array.from(
-      this.#state.services.all(),
+      this.#data.services.all(),
       (service) => new ListedLazily(service, 0, () => serviceStatus(service, figures)),
     );
   }
 
   workers(now: number): Listed[] {
     const found: Listed[] = [];
-    for (const service of this.#state.services.all()) {
+    for (const service of this.#data.services.all()) {
       for (const worker of service.workers) {
         const status = (): WorkerStatus => workerStatus(worker, now);
         found.push(new ListedLazily(service, worker.number, status));
@@ -120,38 +135,38 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   // ---------------------------------------------------------------- for the internal client
 
   room(service: Buffer): number {
-    return this.#state.admission.isOpen ? this.#state.stored.room(service) : 0;
+    return this.#data.admission.isOpen ? this.#storedDeliveries.room(service) : 0;
   }
 
   served(): readonly Buffer[] {
     const served: Buffer[] = [];
-    for (const { name, workers } of this.#state.services.all()) {
+    for (const { name, workers } of this.#data.services.all()) {
       if (workers.size > 0) served.push(name);
     }
     return served;
   }
 
   workersOf(name: Buffer): ServiceWorkers {
-    const service = this.#state.services.find(name, 0, name.length);
+    const service = this.#data.services.find(name, 0, name.length);
     if (service === null) return { isServed: false, unservedSince: null };
     const { workers, remotes, unservedSince } = service;
     return { isServed: workers.size > 0 || remotes.size > 0, unservedSince };
   }
 
   setPaused(service: Buffer, isPaused: boolean): void {
-    this.#state.stored.setPaused(service, isPaused);
+    this.#storedDeliveries.setPaused(service, isPaused);
   }
 
   isPaused(service: Buffer): boolean {
-    return this.#state.services.find(service, 0, service.length)?.isPaused === true;
+    return this.#data.services.find(service, 0, service.length)?.isPaused === true;
   }
 
   setTurns(service: Buffer, turns: number): void {
-    this.#state.stored.setTurns(service, turns);
+    this.#storedDeliveries.setTurns(service, turns);
   }
 
   setBacklog(service: Buffer, has: boolean): void {
-    this.#state.stored.setBacklog(service, has);
+    this.#storedDeliveries.setBacklog(service, has);
   }
 
   submit(
@@ -160,12 +175,12 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     content: StoredBody,
     again: number | null,
   ): number | null {
-    if (!this.#state.admission.isOpen) return null;
-    return this.#state.stored.submit(service, reference, content, again);
+    if (!this.#data.admission.isOpen) return null;
+    return this.#storedDeliveries.submit(service, reference, content, again);
   }
 
   setStored(service: Buffer, hasStored: boolean): void {
-    this.#state.services.setStored(service, hasStored);
+    this.#data.services.setStored(service, hasStored);
   }
 
   /**
@@ -173,7 +188,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
    * @param key `null`: the owner that all peers without a key share
    */
   ownerRightsOf(key: string | null, service: Buffer): OwnerRights {
-    const { listeners, rightsOf, quotasOf } = this.#state.options;
+    const { listeners, rightsOf, quotasOf } = this.#data.options;
     let quota: string | null = null;
     let mayRequest = false;
     for (const [listener, rules] of listeners.entries()) {
@@ -187,17 +202,17 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   }
 
   parts(id: number): Buffer | null {
-    return this.#state.requests.partials.packedOf(id);
+    return this.#data.requests.partials.packedOf(id);
   }
 
   takeParts(id: number): Buffer | null {
-    const { partials } = this.#state.requests;
+    const { partials } = this.#data.requests;
     const parts = partials.packedOf(id);
     partials.drop(id);
     return parts;
   }
 
   withdraw(id: number): void {
-    this.#state.stored.withdraw(id);
+    this.#storedDeliveries.withdraw(id);
   }
 }

@@ -9,7 +9,10 @@ import type { Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
 import { byDialect } from '../../wire/dialect.js';
 import { ReplyForm } from '../../wire/packed-forms.js';
-import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { BrokerData } from '../lifecycle/broker-data.js';
+import type { Deliveries } from '../lifecycle/deliveries.js';
+import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import type { Replies } from '../lifecycle/replies.js';
 import type { Peer, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -28,17 +31,23 @@ const SPECIAL = ANSWERED | GIVEN_UP | HELD | STORED;
 const REPLY_FORMS = byDialect((dialect) => new ReplyForm(dialect, TOKEN_BYTES));
 
 export class FastPath {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #replies: Replies;
+  readonly #deliveries: Deliveries;
+  readonly #lifecycle: Lifecycle;
   /** The body of a reply. */
   readonly #body = new Frames();
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(data: BrokerData, replies: Replies, deliveries: Deliveries, lifecycle: Lifecycle) {
+    this.#data = data;
+    this.#replies = replies;
+    this.#deliveries = deliveries;
+    this.#lifecycle = lifecycle;
   }
 
   /** See `Broker.packed`. */
   take(peer: Peer, words: Words, from: number, end: number, now: number): number {
-    if (peer.closing || !this.#state.admission.isOpen) return 0;
+    if (peer.closing || !this.#data.admission.isOpen) return 0;
     const { worker } = peer;
     return worker === null
       ? this.#request(peer, words, from, end, now)
@@ -46,7 +55,7 @@ export class FastPath {
   }
 
   #request(peer: Peer, words: Words, from: number, end: number, now: number): number {
-    const { limits, lifecycle, requests } = this.#state;
+    const { limits, requests } = this.#data;
     const { lastForm: form, lastService: service, identity } = peer;
     if (form === null || service === null || !form.finds(words, from, end)) return 0;
     // Without a worker, the client may want a refusal (D65).
@@ -54,12 +63,12 @@ export class FastPath {
     const bytes = form.envelopeEnd - from + form.end - form.bodyStart;
     if (limits.ofRequest(service, bytes, identity) !== null) return 0;
     identity.received++;
-    lifecycle.accept(requests.addPacked(words, from, form, peer, now), service);
+    this.#lifecycle.accept(requests.addPacked(words, from, form, peer, now), service);
     return form.end;
   }
 
   #reply(worker: Worker, words: Words, from: number, end: number, now: number): number {
-    const { table, tokens, workers, replies, deliveries, requests } = this.#state;
+    const { table, tokens, workers, requests } = this.#data;
     const form = REPLY_FORMS[worker.dialect];
     if (!form.finds(words, from, end)) return 0;
     const id = tokens.requestAt(words, form.tokenStart);
@@ -71,8 +80,8 @@ export class FastPath {
     body.push(words.bytes, form.end - form.bodyBytes, form.end);
     body.isPacked = true;
     workers.touch(worker, now);
-    replies.reply(id, body, 0, now);
-    deliveries.takeBack(id, worker);
+    this.#replies.reply(id, body, 0, now);
+    this.#deliveries.takeBack(id, worker);
     requests.release(id, 'answered');
     return form.end;
   }

@@ -6,7 +6,8 @@
 import { present } from '../../core/assert.js';
 import { Frames } from '../../core/frames.js';
 import { Inbound } from '../../wire/inbound.js';
-import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { BrokerData } from '../lifecycle/broker-data.js';
+import type { Departures } from '../lifecycle/departures.js';
 import {
   BUSY_ELSEWHERE,
   type DeliveryEnd,
@@ -38,7 +39,8 @@ const FACTS: WorkerFacts = {
 const REPLIES = { partial: 'partial', final: 'final', fail: 'fail' } as const;
 
 export class RemoteWorkers implements RemoteWorkersApi {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #departures: Departures;
   readonly #fromWorkers: WorkerInputs;
   readonly #fromClients: ClientRequests;
   readonly #inbound = new Inbound();
@@ -49,14 +51,20 @@ export class RemoteWorkers implements RemoteWorkersApi {
   #identity: Identity | null = null;
   #last = 0;
 
-  constructor(state: BrokerState, fromWorkers: WorkerInputs, fromClients: ClientRequests) {
-    this.#state = state;
+  constructor(
+    data: BrokerData,
+    departures: Departures,
+    fromWorkers: WorkerInputs,
+    fromClients: ClientRequests,
+  ) {
+    this.#data = data;
+    this.#departures = departures;
     this.#fromWorkers = fromWorkers;
     this.#fromClients = fromClients;
   }
 
   join(name: Buffer, remote: RemoteHolder, now: number): number {
-    const { services, workers, table } = this.#state;
+    const { services, workers, table } = this.#data;
     const known = services.find(name, 0, name.length);
     const service = known ?? services.add(Buffer.from(name), this.#named());
     if (service.namedBy === null) services.use(service, this.#named());
@@ -71,16 +79,16 @@ export class RemoteWorkers implements RemoteWorkersApi {
 
   setFree(number: number, free: number): void {
     const holder = this.#holders.get(number);
-    if (holder !== undefined) this.#state.workers.setFree(holder, free);
+    if (holder !== undefined) this.#data.workers.setFree(holder, free);
   }
 
   leave(number: number, now: number): void {
-    const { workers, departures, services } = this.#state;
+    const { workers, services } = this.#data;
     const holder = this.#holders.get(number);
     if (holder === undefined) return;
     this.#holders.delete(number);
     workers.removeRemote(holder);
-    departures.leave(holder, LOST_WITH_WORKER.connection, now);
+    this.#departures.leave(holder, LOST_WITH_WORKER.connection, now);
     services.releaseIfUnused(holder.service);
   }
 
@@ -101,11 +109,11 @@ export class RemoteWorkers implements RemoteWorkersApi {
   }
 
   waiting(name: Buffer): number {
-    return this.#state.services.find(name, 0, name.length)?.queue.count ?? 0;
+    return this.#data.services.find(name, 0, name.length)?.queue.count ?? 0;
   }
 
   localCredit(name: Buffer): LocalCredit {
-    const service = this.#state.services.find(name, 0, name.length);
+    const service = this.#data.services.find(name, 0, name.length);
     return service === null ? { free: 0, total: 0, isQueued: false } : localCreditOf(service);
   }
 
@@ -129,7 +137,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
   }
 
   #named(): Identity {
-    this.#identity ??= this.#state.identities.join(OTHER_BROKERS, null, null);
+    this.#identity ??= this.#data.identities.join(OTHER_BROKERS, null, null);
     return present(this.#identity, 'the identity of other brokers');
   }
 }

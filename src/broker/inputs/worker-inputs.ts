@@ -9,8 +9,12 @@ import { setReady } from '../../wire/pirate.js';
 import { allows } from '../admission/access.js';
 import type { WorkerRefusalReason } from '../counters.js';
 import { WORKER_KINDS } from '../dialects.js';
-import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { BrokerData } from '../lifecycle/broker-data.js';
 import { type DeliveryEnd, returned } from '../lifecycle/delivery-end.js';
+import type { Departures } from '../lifecycle/departures.js';
+import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import type { Registrations } from '../lifecycle/registrations.js';
+import type { Replies } from '../lifecycle/replies.js';
 import type { Peer, Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -28,22 +32,36 @@ import { serviceOf } from './reading.js';
 const RETURN_REASON_BYTES_MAX = 255;
 
 export class WorkerInputs {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #replies: Replies;
+  readonly #lifecycle: Lifecycle;
+  readonly #departures: Departures;
+  readonly #registrations: Registrations;
   /** The READY that a revived worker did not send. */
   readonly #revived = new Inbound();
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(
+    data: BrokerData,
+    replies: Replies,
+    lifecycle: Lifecycle,
+    departures: Departures,
+    registrations: Registrations,
+  ) {
+    this.#data = data;
+    this.#replies = replies;
+    this.#lifecycle = lifecycle;
+    this.#departures = departures;
+    this.#registrations = registrations;
   }
 
   // ---------------------------------------------------------------- READY
 
   ready(peer: Peer, inbound: Inbound, now: number): void {
-    const { registrations, services, counters, events } = this.#state;
+    const { services, counters, events } = this.#data;
     const { frames, dialect, service: at } = inbound;
     const { worker } = peer;
     if (worker !== null) {
-      if (worker.kind.mayStartAnew) registrations.startAnew(worker, now);
+      if (worker.kind.mayStartAnew) this.#registrations.startAnew(worker, now);
       else this.#unexpected(peer, dialect, 'a second READY', now);
       return;
     }
@@ -54,14 +72,14 @@ export class WorkerInputs {
         this.malformed(peer, inbound.fault, now);
         return;
       }
-      registrations.register(peer, inbound, known, now);
+      this.#registrations.register(peer, inbound, known, now);
       return;
     }
     counters.workersRefused[refusal]++;
     const service = escapeName(frames.view(at));
     const { key, address } = peer;
     events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
-    registrations.sendDisconnect(peer, dialect, refusal === 'draining');
+    this.#registrations.sendDisconnect(peer, dialect, refusal === 'draining');
   }
 
   /** READY has no contract, or a valid one. If not, `inbound` is malformed. What is known is not read again. */
@@ -76,7 +94,7 @@ export class WorkerInputs {
   }
 
   #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusalReason | null {
-    const { internals, admission, limits } = this.#state;
+    const { internals, admission, limits } = this.#data;
     const { frames, service: at } = inbound;
     if (!allows(peer.grants, 'worker', frames.view(at))) return 'rights';
     if (internals.of(frames, at) !== null) return 'reserved';
@@ -87,14 +105,14 @@ export class WorkerInputs {
   // ---------------------------------------------------------------- commands about one request
 
   reply(peer: Peer, inbound: Inbound, now: number): void {
-    const { tokens, workers, lifecycle, registrations } = this.#state;
+    const { tokens, workers } = this.#data;
     const { worker } = peer;
     if (worker !== null) workers.touch(worker, now);
     const { frames, client } = inbound;
     const id = tokens.request(frames, client);
     if (id !== NONE && worker !== null && this.#isDeliveredTo(id, worker, inbound)) {
-      lifecycle.replyOfWorker(id, worker, inbound, now);
-      registrations.disconnectIfDrained(worker, now);
+      this.#lifecycle.replyOfWorker(id, worker, inbound, now);
+      this.#registrations.disconnectIfDrained(worker, now);
       return;
     }
     const isOfLostWorker = this.#replyOfLostWorker(id, inbound, now);
@@ -102,7 +120,7 @@ export class WorkerInputs {
     if (WORKER_KINDS[dialect].replyMeansReady) {
       this.#waitsAgain(peer, inbound, now);
     } else if (isOfLostWorker) {
-      if (worker === null) registrations.sendDisconnect(peer, dialect, true);
+      if (worker === null) this.#registrations.sendDisconnect(peer, dialect, true);
     } else {
       const what =
         worker === null
@@ -118,16 +136,16 @@ export class WorkerInputs {
    * @returns false if this is no such reply
    */
   #replyOfLostWorker(token: RequestId, inbound: Inbound, now: number): boolean {
-    const { lifecycle, tokens, replies } = this.#state;
+    const { tokens } = this.#data;
     const { frames, client } = inbound;
     const id = this.#settled(token, inbound, now);
     if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
-      lifecycle.replyOfLostWorker(id, tokens.deliveryBit(frames, client), inbound, now);
+      this.#lifecycle.replyOfLostWorker(id, tokens.deliveryBit(frames, client), inbound, now);
       return true;
     }
     const outcome = tokens.outlived(frames, client);
     if (outcome === null) return false;
-    if (inbound.kind !== 'partial') replies.countDropped(outcome);
+    if (inbound.kind !== 'partial') this.#replies.countDropped(outcome);
     return true;
   }
 
@@ -146,7 +164,7 @@ export class WorkerInputs {
   revive(now: number, budget: number): boolean {
     const inbound = this.#revived;
     for (let left = budget; left > 0; left--) {
-      const peer = this.#state.revivals.takeDue(now);
+      const peer = this.#data.revivals.takeDue(now);
       if (peer === null) return true;
       if (peer.closing) continue;
       peer.dialect = DELIMITED;
@@ -162,7 +180,7 @@ export class WorkerInputs {
    */
   tooLarge(peer: Peer, inbound: Inbound, reason: string, now: number): void {
     // The log has the failure, if it reports one.
-    if (this.#endsRequest(peer, inbound)) this.#state.counters.malformed.too_large++;
+    if (this.#endsRequest(peer, inbound)) this.#data.counters.malformed.too_large++;
     else this.#countMalformed(peer, tooLarge(reason));
     // From a worker that was lost, a whole reply would be used, and its body is not here.
     if (inbound.kind !== 'partial') inbound.kind = 'fail';
@@ -171,9 +189,9 @@ export class WorkerInputs {
 
   /** Whether a failure in its place would be the end of a request, and no late one. */
   #endsRequest({ worker }: Peer, inbound: Inbound): boolean {
-    const id = this.#state.tokens.request(inbound.frames, inbound.client);
+    const id = this.#data.tokens.request(inbound.frames, inbound.client);
     if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
-    return !this.#state.table.is(id, ANSWERED | GIVEN_UP);
+    return !this.#data.table.is(id, ANSWERED | GIVEN_UP);
   }
 
   /**
@@ -181,7 +199,7 @@ export class WorkerInputs {
    * @param given the failure; `null`: the message has it
    */
   failed(peer: Peer, inbound: Inbound, given: Failure | null, now: number): void {
-    const { tokens, workers, lifecycle, registrations } = this.#state;
+    const { tokens, workers } = this.#data;
     const { worker } = peer;
     const { frames, client, body } = inbound;
     const id = tokens.request(frames, client);
@@ -191,12 +209,12 @@ export class WorkerInputs {
     }
     workers.touch(worker, now);
     const failure = given ?? readFailure(frames, body);
-    lifecycle.failureOfWorker(id, worker, failure, now, inbound.kind === 'partial');
-    registrations.disconnectIfDrained(worker, now);
+    this.#lifecycle.failureOfWorker(id, worker, failure, now, inbound.kind === 'partial');
+    this.#registrations.disconnectIfDrained(worker, now);
   }
 
   returned(peer: Peer, inbound: Inbound, now: number): void {
-    const { tokens, workers, events, lifecycle, registrations } = this.#state;
+    const { tokens, workers, events } = this.#data;
     const { worker } = peer;
     const { frames, client, body } = inbound;
     const id = this.#settled(tokens.request(frames, client), inbound, now);
@@ -207,8 +225,8 @@ export class WorkerInputs {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       events.emit({ name: 'request.returned', service: worker.service.shown, reason });
-      lifecycle.giveBack(id, worker, returned(reason), now);
-      registrations.disconnectIfDrained(worker, now);
+      this.#lifecycle.giveBack(id, worker, returned(reason), now);
+      this.#registrations.disconnectIfDrained(worker, now);
     } else if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
     } else if (tokens.outlived(frames, client) === null) {
@@ -217,7 +235,7 @@ export class WorkerInputs {
   }
 
   #isDeliveredTo(id: RequestId, worker: Worker, inbound: Inbound): boolean {
-    const { table, tokens } = this.#state;
+    const { table, tokens } = this.#data;
     return (
       table.is(id, OUT) &&
       table.get(id, WORKER) === worker.place &&
@@ -227,44 +245,44 @@ export class WorkerInputs {
 
   /** The request, which goes back first if it is still out at a lost worker; NONE: it has ended. */
   #settled(id: RequestId, { frames, client }: Inbound, now: number): RequestId {
-    if (id === NONE || !this.#state.departures.settle(id, now)) return id;
-    return this.#state.tokens.request(frames, client);
+    if (id === NONE || !this.#departures.settle(id, now)) return id;
+    return this.#data.tokens.request(frames, client);
   }
 
   #isOfLostWorker(id: RequestId, inbound: Inbound): boolean {
-    const bit = this.#state.tokens.deliveryBit(inbound.frames, inbound.client);
-    return (this.#state.table.get(id, LOST) & bit) !== 0;
+    const bit = this.#data.tokens.deliveryBit(inbound.frames, inbound.client);
+    return (this.#data.table.get(id, LOST) & bit) !== 0;
   }
 
   // ---------------------------------------------------------------- from holders
 
   /** A reply or FAIL from another broker, which is never disconnected. @returns false: it is not expected */
   replyOfRemote(peer: Peer, inbound: Inbound, now: number): boolean {
-    const { tokens, lifecycle } = this.#state;
+    const { tokens } = this.#data;
     const { frames, client, body } = inbound;
     const { worker } = peer;
     const id = tokens.request(frames, client);
     if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) {
       return this.#replyOfLostWorker(id, inbound, now);
     }
-    if (inbound.kind !== 'fail') lifecycle.replyOfWorker(id, worker, inbound, now);
-    else lifecycle.failureOfWorker(id, worker, readFailure(frames, body, true), now);
+    if (inbound.kind !== 'fail') this.#lifecycle.replyOfWorker(id, worker, inbound, now);
+    else this.#lifecycle.failureOfWorker(id, worker, readFailure(frames, body, true), now);
     return true;
   }
 
   /** Takes back a request that another broker no longer has. @returns false: it is not expected */
   returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
     const { worker } = peer;
-    const id = this.#state.tokens.request(inbound.frames, inbound.client);
+    const id = this.#data.tokens.request(inbound.frames, inbound.client);
     if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
-    this.#state.lifecycle.giveBack(id, worker, end, now);
+    this.#lifecycle.giveBack(id, worker, end, now);
     return true;
   }
 
   // ---------------------------------------------------------------- HEARTBEAT, DISCONNECT
 
   heartbeat(peer: Peer, inbound: Inbound, now: number): void {
-    const { workers, table } = this.#state;
+    const { workers, table } = this.#data;
     const { worker } = peer;
     if (worker === null) {
       const what = 'HEARTBEAT from a worker that is not registered';
@@ -279,7 +297,7 @@ export class WorkerInputs {
 
   /** The worker announces that it leaves, so its requests are given back (D8). */
   disconnect(peer: Peer, now: number): void {
-    if (peer.worker !== null) this.#state.registrations.remove(peer.worker, 'disconnected', now);
+    if (peer.worker !== null) this.#registrations.remove(peer.worker, 'disconnected', now);
   }
 
   // ---------------------------------------------------------------- invalid messages
@@ -290,12 +308,12 @@ export class WorkerInputs {
    */
   malformed(peer: Peer, fault: Fault, now: number): void {
     this.#countMalformed(peer, fault);
-    if (peer.worker !== null) this.#state.registrations.disconnect(peer.worker, 'protocol', now);
+    if (peer.worker !== null) this.#registrations.disconnect(peer.worker, 'protocol', now);
   }
 
   #countMalformed({ key, address }: Peer, fault: Fault): void {
-    this.#state.counters.malformed[fault.kind]++;
-    this.#state.events.emit({ name: 'message.malformed', ...fault, key, address });
+    this.#data.counters.malformed[fault.kind]++;
+    this.#data.events.emit({ name: 'message.malformed', ...fault, key, address });
   }
 
   /**
@@ -303,11 +321,11 @@ export class WorkerInputs {
    * forgets the worker (docs/protocol.md).
    */
   #unexpected(peer: Peer, dialect: Dialect, what: string, now: number): void {
-    const { counters, events, registrations } = this.#state;
+    const { counters, events } = this.#data;
     counters.unexpected++;
     const { key, address } = peer;
     events.emit({ name: 'worker.unexpected', what, key, address });
-    registrations.sendDisconnect(peer, dialect, true);
-    if (peer.worker !== null) registrations.remove(peer.worker, 'protocol', now);
+    this.#registrations.sendDisconnect(peer, dialect, true);
+    if (peer.worker !== null) this.#registrations.remove(peer.worker, 'protocol', now);
   }
 }

@@ -16,7 +16,8 @@ import {
   QUEUED,
   type RequestId,
 } from '../state/request-table.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
+import type { RequestEnds } from './request-ends.js';
 import { type Slice, Turns } from './turns.js';
 
 /** A client with at most so many requests has those that it takes back looked for at once. */
@@ -47,12 +48,14 @@ interface Scans {
 }
 
 export class ClientScans {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #requestEnds: RequestEnds;
   readonly #turns = new Turns<Scan>();
   readonly #byClient = new Map<Client, Scans>();
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(data: BrokerData, requestEnds: RequestEnds) {
+    this.#data = data;
+    this.#requestEnds = requestEnds;
   }
 
   departed(client: Client): void {
@@ -92,14 +95,14 @@ export class ClientScans {
     for (let id = requests.head; id !== NONE;) {
       const next = requests.next(id);
       const key = this.#envelopeOf(id);
-      if (key !== null && keys.has(key)) this.#state.ends.cancel(id);
+      if (key !== null && keys.has(key)) this.#requestEnds.cancel(id);
       id = next;
     }
   }
 
   /** @returns `null`: nobody can take this request back */
   #envelopeOf(id: RequestId): string | null {
-    const { table, requests } = this.#state;
+    const { table, requests } = this.#data;
     if (!table.is(id, QUEUED | OUT)) return null;
     return table.get(id, ENVELOPE_BYTES) > ENVELOPE_BYTES_MAX ? null : requests.envelopeText(id);
   }
@@ -157,23 +160,23 @@ export class ClientScans {
     this.#account(scan, -scan.bytes);
     const next = this.#byClient.get(client)?.next ?? null;
     this.#byClient.delete(client);
-    if (next === null) this.#state.clients.forget(client);
+    if (next === null) this.#data.clients.forget(client);
     else this.#begin(next);
   }
 
   #examine(id: RequestId, { client, rightsChanged, cancelled }: Scan): void {
-    const { ends, requests, table } = this.#state;
+    const { requests, table } = this.#data;
     const key = cancelled.size === 0 ? null : this.#envelopeOf(id);
     const askedAt = key === null ? undefined : cancelled.get(key);
     // One that came in the same moment may have come later: it is left alone.
     if (askedAt !== undefined && table.getTime(id, ARRIVED_AT) < askedAt) {
-      ends.cancel(id);
+      this.#requestEnds.cancel(id);
     } else if (!table.is(id, QUEUED)) {
       // Requests at workers continue.
     } else if (client.departed) {
-      ends.dropQueued(id);
+      this.#requestEnds.dropQueued(id);
     } else if (rightsChanged && !allows(client.grants, 'client', requests.serviceOf(id).name)) {
-      ends.refuseQueued(id, RIGHT_WITHDRAWN);
+      this.#requestEnds.refuseQueued(id, RIGHT_WITHDRAWN);
     }
   }
 }

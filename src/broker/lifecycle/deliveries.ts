@@ -22,20 +22,20 @@ import {
   WORKER,
 } from '../state/request-table.js';
 import { deliveryBit } from '../state/tokens.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
 
 /** Requests that are looked at in one turn to find those that are overdue: some milliseconds. */
 const LOOKS_MAX = 65_536;
 
 export class Deliveries {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
   /** Requests that have been out for less than `busyTimeoutMs`, in order of dispatch (D5). */
   readonly #byDispatch: RequestList;
   #out = 0;
 
-  constructor(state: BrokerState) {
-    this.#state = state;
-    this.#byDispatch = RequestList.byDispatch(state.table);
+  constructor(data: BrokerData) {
+    this.#data = data;
+    this.#byDispatch = RequestList.byDispatch(data.table);
   }
 
   /** Requests out at workers. */
@@ -45,7 +45,7 @@ export class Deliveries {
 
   /** Sends a request, which must be in no queue, to a worker. */
   deliver(id: RequestId, worker: Worker, now: number): void {
-    const { table, tokens, requests, workers } = this.#state;
+    const { table, tokens, requests, workers } = this.#data;
     const { service } = worker;
     const page = table.page(id);
     const at = recordAt(id);
@@ -87,7 +87,7 @@ export class Deliveries {
   }
 
   #count(id: RequestId, worker: Worker, delivery: number, now: number): void {
-    const { table, counters, tracer } = this.#state;
+    const { table, counters, tracer } = this.#data;
     if (delivery === 1) {
       const waitedMs = now - table.getTime(id, ARRIVED_AT);
       counters.requests.countWait(worker.service.counts, waitedMs);
@@ -99,14 +99,14 @@ export class Deliveries {
 
   /** Sends a plain REQUEST. @param from where its body begins, in what `locateBody` found */
   #send(id: RequestId, worker: Worker, from: number): void {
-    const { requests, sink, tokens } = this.#state;
+    const { requests, sink, tokens } = this.#data;
     const { words, end } = requests.body;
     sink.request(worker.peer.id, worker.dialect, tokens.encode(id), words, from, end);
   }
 
   /** D67: a worker that did not ask for headers gets a plain REQUEST. */
   #sendWithHeaders(id: RequestId, worker: Worker, now: number): void {
-    const { requests, tokens, sink } = this.#state;
+    const { requests, tokens, sink } = this.#data;
     const { peer, dialect } = worker;
     if (!worker.wantsHeaders || !isMdp(dialect)) {
       this.#send(id, worker, requests.afterHeaders());
@@ -120,14 +120,14 @@ export class Deliveries {
 
   /** To another broker. Its silence is for the interconnect to notice, so it is not timed here. */
   #sendAway(id: RequestId, holder: RemoteHolder, isHeaded: boolean, now: number): void {
-    const { words, start, end } = this.#state.requests.body;
-    const token = this.#state.tokens.encode(id).bytes;
+    const { words, start, end } = this.#data.requests.body;
+    const token = this.#data.tokens.encode(id).bytes;
     holder.request(token, this.#leftMs(id, now), words.bytes, start, end, isHeaded);
   }
 
   /** Milliseconds left until the deadline of a request; 0: it has none. */
   #leftMs(id: RequestId, now: number): number {
-    const at = this.#state.requests.deadlines.of(id);
+    const at = this.#data.requests.deadlines.of(id);
     // Rounded up: 0 would stand for none.
     return at === Infinity ? 0 : Math.max(1, Math.ceil(at - now));
   }
@@ -138,7 +138,7 @@ export class Deliveries {
    * @param why ANSWERED or GIVEN_UP
    */
   cancel(id: RequestId, why: number): void {
-    const { table, workers, tokens, requests, sink, counters } = this.#state;
+    const { table, workers, tokens, requests, sink, counters } = this.#data;
     const isKnown = table.is(id, ANSWERED | GIVEN_UP);
     table.raise(id, why);
     requests.partials.drop(id);
@@ -156,10 +156,10 @@ export class Deliveries {
     worker.held.remove(id);
     if (this.#byDispatch.has(id)) this.#byDispatch.remove(id);
     this.#out--;
-    if (this.#state.table.is(id, STORED)) worker.service.storedOut--;
+    if (this.#data.table.is(id, STORED)) worker.service.storedOut--;
     if (worker.peer.worker !== worker) return;
     const oldest = worker.held.head;
-    this.#state.workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));
+    this.#data.workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));
   }
 
   /**
@@ -167,7 +167,7 @@ export class Deliveries {
    * or `null`; `more`: many requests were looked at, and there are more.
    */
   nextOverdue(now: number): Worker | 'more' | null {
-    const { table, options, workers } = this.#state;
+    const { table, options, workers } = this.#data;
     let looks = 0;
     for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
       if (++looks > LOOKS_MAX) return 'more';
@@ -196,6 +196,6 @@ export class Deliveries {
   nextDueAt(): number {
     const id = this.#byDispatch.head;
     if (id === NONE) return Infinity;
-    return this.#state.table.getTime(id, DISPATCHED_AT) + this.#state.options.busyTimeoutMs;
+    return this.#data.table.getTime(id, DISPATCHED_AT) + this.#data.options.busyTimeoutMs;
   }
 }

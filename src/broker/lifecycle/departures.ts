@@ -5,8 +5,9 @@
  */
 import type { Worker } from '../state/entities.js';
 import { NONE, OUT, type RequestId, WORKER } from '../state/request-table.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
 import type { DeliveryEnd } from './delivery-end.js';
+import type { Lifecycle } from './lifecycle.js';
 import { RUN_BUDGET, type Slice, Turns } from './turns.js';
 
 /** A lost worker, and how its deliveries end. */
@@ -16,15 +17,17 @@ interface Leaving {
 }
 
 export class Departures {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #lifecycle: Lifecycle;
   /** What is left of the budget of this turn. */
   #left = RUN_BUDGET;
   readonly #leaving = new Turns<Leaving>();
   /** Workers that leave, by the place of their requests. */
   readonly #byPlace = new Map<number, Leaving>();
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(data: BrokerData, lifecycle: Lifecycle) {
+    this.#data = data;
+    this.#lifecycle = lifecycle;
   }
 
   /** Gives back what a worker holds that is no longer registered, now or in later turns. */
@@ -45,11 +48,11 @@ export class Departures {
    * @returns false if it is none, or has gone back before
    */
   settle(id: RequestId, now: number): boolean {
-    const { table, lifecycle } = this.#state;
+    const { table } = this.#data;
     if (this.#byPlace.size === 0 || !table.is(id, OUT)) return false;
     const leaving = this.#byPlace.get(table.get(id, WORKER));
     if (leaving === undefined) return false;
-    lifecycle.giveBack(id, leaving.worker, leaving.end, now);
+    this.#lifecycle.giveBack(id, leaving.worker, leaving.end, now);
     return true;
   }
 
@@ -74,7 +77,7 @@ export class Departures {
   #giveBack({ worker, end }: Leaving, most: number, now: number): number {
     let given = 0;
     for (; given < most && worker.held.tail !== NONE; given++) {
-      this.#state.lifecycle.giveBack(worker.held.tail, worker, end, now);
+      this.#lifecycle.giveBack(worker.held.tail, worker, end, now);
     }
     return given;
   }
@@ -84,7 +87,7 @@ export class Departures {
     this.#byPlace.delete(worker.place);
     service.leaving--;
     if (service.leaving > 0) return;
-    this.#state.workers.schedule(service);
-    this.#state.services.releaseIfUnused(service);
+    this.#data.workers.schedule(service);
+    this.#data.services.releaseIfUnused(service);
   }
 }

@@ -1,13 +1,27 @@
 /** Hands waiting requests to available workers. */
 import type { Service, Worker } from '../state/entities.js';
 import { BODY_BYTES, NONE, type RequestId, STORED, TIMED } from '../state/request-table.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
+import type { Deliveries } from './deliveries.js';
+import type { RequestEnds } from './request-ends.js';
+import type { StoredDeliveries } from './stored-deliveries.js';
 
 export class Dispatcher {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #deliveries: Deliveries;
+  readonly #storedDeliveries: StoredDeliveries;
+  readonly #requestEnds: RequestEnds;
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(
+    data: BrokerData,
+    deliveries: Deliveries,
+    storedDeliveries: StoredDeliveries,
+    requestEnds: RequestEnds,
+  ) {
+    this.#data = data;
+    this.#deliveries = deliveries;
+    this.#storedDeliveries = storedDeliveries;
+    this.#requestEnds = requestEnds;
   }
 
   /**
@@ -17,7 +31,7 @@ export class Dispatcher {
    * @returns what is left of the budget
    */
   dispatch(now: number, budget: number): number {
-    const { workers, services } = this.#state;
+    const { workers, services } = this.#data;
     let left = budget;
     let last: Service | null = null;
     for (const service of workers.takeDue()) {
@@ -35,14 +49,14 @@ export class Dispatcher {
 
   /** Clients are not served: nothing is dispatched. */
   dispatchNothing(): void {
-    for (const service of this.#state.workers.takeDue()) {
+    for (const service of this.#data.workers.takeDue()) {
       service.due = false;
-      this.#state.services.releaseIfUnused(service);
+      this.#data.services.releaseIfUnused(service);
     }
   }
 
   #dispatchFor(service: Service, now: number, budget: number): number {
-    const { table, output, workers, deliveries } = this.#state;
+    const { table, output, workers } = this.#data;
     if (service.isHeld) return budget;
     let left = budget;
     for (; left > 0; left--) {
@@ -60,21 +74,21 @@ export class Dispatcher {
       if (this.#endIfDue(id, service, now)) continue;
       service.queue.remove(id);
       service.storedTurnsLeft = service.storedOfOthers > 0 ? service.storedTurns : 1;
-      deliveries.deliver(id, worker, now);
+      this.#deliveries.deliver(id, worker, now);
     }
     return left;
   }
 
   /** No worker here is available: plain requests go to other brokers that have one (D83). */
   #dispatchAway(service: Service, now: number, budget: number): number {
-    const { interconnect, ends, table, deliveries } = this.#state;
+    const { interconnect, table } = this.#data;
     if (interconnect === null) return budget;
     let left = budget;
     for (let id = service.queue.head; left > 0 && id !== NONE; id = service.queue.head) {
       left--;
-      if (ends.isPastDeadline(id, now)) {
+      if (this.#requestEnds.isPastDeadline(id, now)) {
         service.queue.remove(id);
-        ends.expire(id, now);
+        this.#requestEnds.expire(id, now);
         continue;
       }
       if (this.#endIfDue(id, service, now)) continue;
@@ -84,22 +98,21 @@ export class Dispatcher {
         break;
       }
       service.queue.remove(id);
-      deliveries.deliver(id, holder, now);
+      this.#deliveries.deliver(id, holder, now);
     }
     return left;
   }
 
   /** Ends a waiting request that nobody waits for any more. */
   #endIfDue(id: RequestId, service: Service, now: number): boolean {
-    const { ends, requests } = this.#state;
-    if (requests.isClientGone(id)) {
-      ends.dropQueued(id);
+    if (this.#data.requests.isClientGone(id)) {
+      this.#requestEnds.dropQueued(id);
       return true;
     }
-    if (!ends.hasTtlEnded(id, now)) return false;
+    if (!this.#requestEnds.hasTtlEnded(id, now)) return false;
     // Overdue: this happens when more requests expire than one turn handles.
     service.queue.remove(id);
-    ends.expire(id, now);
+    this.#requestEnds.expire(id, now);
     return true;
   }
 
@@ -108,22 +121,22 @@ export class Dispatcher {
    * @returns false if it is dispatched like a plain one
    */
   #takeSpecial(id: RequestId, service: Service, worker: Worker, now: number): boolean {
-    const { table, ends, stored, deliveries } = this.#state;
+    const { table } = this.#data;
     if (table.is(id, STORED)) {
       service.storedTurnsLeft--;
       // Its client waits at another broker, which ends it.
-      if (ends.isPastDeadline(id, now)) {
-        stored.handBackOne(id, service);
+      if (this.#requestEnds.isPastDeadline(id, now)) {
+        this.#storedDeliveries.handBackOne(id, service);
         return true;
       }
-      stored.unqueue(id, service);
-      deliveries.deliver(id, worker, now);
-      stored.dispatched(id, worker);
+      this.#storedDeliveries.unqueue(id, service);
+      this.#deliveries.deliver(id, worker, now);
+      this.#storedDeliveries.dispatched(id, worker);
       return true;
     }
-    if (!ends.isPastDeadline(id, now)) return false;
+    if (!this.#requestEnds.isPastDeadline(id, now)) return false;
     service.queue.remove(id);
-    ends.expire(id, now);
+    this.#requestEnds.expire(id, now);
     return true;
   }
 }

@@ -25,19 +25,37 @@ import {
   VERSION_02,
 } from '../state/request-table.js';
 import { deliveryBit, type LateReplyReason } from '../state/tokens.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
+import type { Deliveries } from './deliveries.js';
 import { type DeliveryEnd, failed } from './delivery-end.js';
+import type { Replies } from './replies.js';
+import type { RequestEnds } from './request-ends.js';
+import type { StoredDeliveries } from './stored-deliveries.js';
 
 export class Lifecycle {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #replies: Replies;
+  readonly #deliveries: Deliveries;
+  readonly #storedDeliveries: StoredDeliveries;
+  readonly #requestEnds: RequestEnds;
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(
+    data: BrokerData,
+    replies: Replies,
+    deliveries: Deliveries,
+    storedDeliveries: StoredDeliveries,
+    requestEnds: RequestEnds,
+  ) {
+    this.#data = data;
+    this.#replies = replies;
+    this.#deliveries = deliveries;
+    this.#storedDeliveries = storedDeliveries;
+    this.#requestEnds = requestEnds;
   }
 
   /** Queues a client's request that was admitted. */
   accept(id: RequestId, service: Service): void {
-    const { table, counters, tracer, workers } = this.#state;
+    const { table, counters, tracer, workers } = this.#data;
     counters.requests.countReceived(service.counts);
     table.raise(id, QUEUED);
     table.set(id, SERVICE, service.id);
@@ -52,17 +70,17 @@ export class Lifecycle {
 
   /** A reply (REPLY, FINAL) or PARTIAL from the worker that the request is out at. */
   replyOfWorker(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
-    const { table, replies, deliveries, requests } = this.#state;
+    const { table, requests } = this.#data;
     const final = inbound.kind === 'final';
     if (table.is(id, ANSWERED | GIVEN_UP)) {
-      if (final) replies.countDropped(this.#reasonOf(id));
+      if (final) this.#replies.countDropped(this.#reasonOf(id));
     } else if (final) {
       this.#answer(id, inbound, now);
     } else {
       this.#partial(id, worker, inbound);
     }
     if (!final) return;
-    deliveries.takeBack(id, worker);
+    this.#deliveries.takeBack(id, worker);
     requests.release(id, table.is(id, GIVEN_UP) ? 'too_late' : 'answered');
   }
 
@@ -72,7 +90,7 @@ export class Lifecycle {
    * @param bit the bit of its delivery
    */
   replyOfLostWorker(id: RequestId, bit: number, inbound: Inbound, now: number): void {
-    const { table, replies, requests, stored, services, deliveries } = this.#state;
+    const { table, requests, services } = this.#data;
     if (inbound.kind === 'partial') {
       if (isProgress(inbound.frames, inbound.body)) return;
       // Without this part, a FINAL that follows is incomplete.
@@ -80,20 +98,20 @@ export class Lifecycle {
       return;
     }
     if (table.is(id, ANSWERED)) {
-      replies.countDropped('answered');
+      this.#replies.countDropped('answered');
     } else if (inbound.kind === 'fail') {
       // D61: the request is with another worker, or waits for one.
-      replies.countDropped('too_late');
+      this.#replies.countDropped('too_late');
     } else if (table.is(id, STREAMED | GIVEN_UP) || (table.get(id, SPOILED) & bit) !== 0) {
-      replies.countDropped('too_late');
+      this.#replies.countDropped('too_late');
     } else {
       requests.partials.drop(id);
       this.#answer(id, inbound, now);
       if (table.is(id, OUT)) {
-        deliveries.cancel(id, ANSWERED);
+        this.#deliveries.cancel(id, ANSWERED);
       } else if (table.is(id, QUEUED)) {
         const service = requests.serviceOf(id);
-        if (table.is(id, STORED)) stored.unqueue(id, service);
+        if (table.is(id, STORED)) this.#storedDeliveries.unqueue(id, service);
         else service.queue.remove(id);
         requests.release(id, 'answered');
         services.releaseIfUnused(service);
@@ -105,7 +123,7 @@ export class Lifecycle {
 
   /** Passes the reply on, preceded by the PARTIALs held for it. */
   #answer(id: RequestId, { frames, body }: Inbound, now: number): void {
-    const { table, requests, limits, stored, replies } = this.#state;
+    const { table, requests, limits } = this.#data;
     const joined = requests.partials.joined(id, frames, body);
     const fault = joined === null ? null : limits.faultOfReplyWith(id, frames, body);
     if (fault !== null) {
@@ -114,12 +132,12 @@ export class Lifecycle {
       return;
     }
     const from = joined === null ? body : 0;
-    if (table.is(id, STORED)) stored.replied(id, joined ?? frames, from);
-    else replies.reply(id, joined ?? frames, from, now);
+    if (table.is(id, STORED)) this.#storedDeliveries.replied(id, joined ?? frames, from);
+    else this.#replies.reply(id, joined ?? frames, from, now);
   }
 
   #partial(id: RequestId, worker: Worker, { frames, body }: Inbound): void {
-    const { table, requests, limits, replies, stored } = this.#state;
+    const { table, requests, limits } = this.#data;
     const { memory } = worker.peer.identity;
     if (isProgress(frames, body)) {
       this.#progress(id, frames, body, memory);
@@ -129,7 +147,7 @@ export class Lifecycle {
     const fault = isStreamed ? null : limits.faultOfReplyWith(id, frames, body);
     if (isStreamed) {
       table.raise(id, STREAMED);
-      const isSent = replies.partial(id, frames, body);
+      const isSent = this.#replies.partial(id, frames, body);
       if (!isSent && requests.mayReturn(id)) {
         // The client would take the rest for the complete reply (D6, D26).
         this.#giveUp(id, 'its client was disconnected during a PARTIAL', null);
@@ -140,18 +158,18 @@ export class Lifecycle {
       this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
     } else {
       requests.partials.add(id, frames, body, memory);
-      if (table.is(id, STORED)) stored.progressed(id);
+      if (table.is(id, STORED)) this.#storedDeliveries.progressed(id);
     }
   }
 
   /** The reply is whole without it: what finds no room, or no client, is dropped. */
   #progress(id: RequestId, frames: Frames, body: number, memory: MemoryAccount): void {
-    const { table, requests, limits, replies, stored } = this.#state;
+    const { table, requests, limits } = this.#data;
     if (table.is(id, VERSION_02)) {
-      replies.partial(id, frames, body);
+      this.#replies.partial(id, frames, body);
     } else if (table.is(id, STORED) && !limits.isOverByProgress(id, frames, body, memory)) {
       requests.partials.add(id, frames, body, memory);
-      stored.progressed(id);
+      this.#storedDeliveries.progressed(id);
     }
   }
 
@@ -161,18 +179,18 @@ export class Lifecycle {
    */
   #giveUp(id: RequestId, reason: string, failure: Failure | null): void {
     this.#reportSpoiled(id, reason, failure);
-    this.#state.deliveries.cancel(id, GIVEN_UP);
+    this.#deliveries.cancel(id, GIVEN_UP);
   }
 
   #reportSpoiled(id: RequestId, reason: string, failure: Failure | null): void {
-    const { table, stored, ends } = this.#state;
-    if (table.is(id, STORED)) stored.spoiled(id, reason, failure);
-    else ends.abandon(id, reason, failure);
+    const isStored = this.#data.table.is(id, STORED);
+    if (isStored) this.#storedDeliveries.spoiled(id, reason, failure);
+    else this.#requestEnds.abandon(id, reason, failure);
   }
 
   /** Why the reply of a request that is answered or given up is dropped. */
   #reasonOf(id: RequestId): LateReplyReason {
-    return this.#state.table.is(id, ANSWERED) ? 'answered' : 'too_late';
+    return this.#data.table.is(id, ANSWERED) ? 'answered' : 'too_late';
   }
 
   // ---------------------------------------------------------------- deliveries without a reply
@@ -188,37 +206,37 @@ export class Lifecycle {
     now: number,
     isPart = false,
   ): void {
-    const { table, deliveries, replies, requests, stored, tracer, ends } = this.#state;
+    const { table, requests, tracer } = this.#data;
     if (isPart) this.#mayStillReply(id, true);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
-      deliveries.takeBack(id, worker);
+      this.#deliveries.takeBack(id, worker);
       const reason = this.#reasonOf(id);
-      replies.countDropped(reason);
+      this.#replies.countDropped(reason);
       requests.release(id, reason);
       return;
     }
     this.#reportFailure(id, worker, failure);
     if (table.is(id, STORED)) {
-      deliveries.takeBack(id, worker);
+      this.#deliveries.takeBack(id, worker);
       requests.partials.drop(id);
-      stored.failed(id, failureLine(failure), failure);
+      this.#storedDeliveries.failed(id, failureLine(failure), failure);
     } else if (failure.kind === 'retry' && !table.is(id, STREAMED)) {
       requests.failures.keep(id, failure, worker.peer.identity.memory);
       this.giveBack(id, worker, failed(failureLine(failure)), now);
     } else {
-      deliveries.takeBack(id, worker);
+      this.#deliveries.takeBack(id, worker);
       if (tracer.isOn) this.#traceFailed(id, worker, failureLine(failure));
       if (failure.kind === 'retry') {
-        ends.abandon(id, 'its worker failed after a PARTIAL', failure);
+        this.#requestEnds.abandon(id, 'its worker failed after a PARTIAL', failure);
         requests.release(id, 'too_late');
       } else {
-        ends.fail(id, failure);
+        this.#requestEnds.fail(id, failure);
       }
     }
   }
 
   #reportFailure(id: RequestId, worker: Worker, { kind, code, text }: Failure): void {
-    const { table, counters, events } = this.#state;
+    const { table, counters, events } = this.#data;
     const { counts, shown: service } = worker.service;
     const { key, address } = worker.peer;
     const isStored = table.is(id, STORED);
@@ -241,16 +259,16 @@ export class Lifecycle {
 
   #traceFailed(id: RequestId, worker: Worker, text: string): void {
     const reason = oneLine(text);
-    this.#state.tracer.step(id, { name: 'delivery.failed', worker: worker.number, reason });
+    this.#data.tracer.step(id, { name: 'delivery.failed', worker: worker.number, reason });
   }
 
   /**
    * A worker no longer has the request (D6): it returns to the front of the queue, or ends.
    */
   giveBack(id: RequestId, worker: Worker, end: DeliveryEnd, now: number): void {
-    const { table, requests, deliveries, tracer, stored, ends, options, admission } = this.#state;
+    const { table, requests, tracer, options, admission } = this.#data;
     const isStored = table.is(id, STORED);
-    deliveries.takeBack(id, worker);
+    this.#deliveries.takeBack(id, worker);
     const isOver = table.is(id, ANSWERED | GIVEN_UP);
     if (tracer.isOn && !isStored && !isOver) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
@@ -261,12 +279,16 @@ export class Lifecycle {
     if (isOver) {
       requests.release(id, this.#reasonOf(id));
     } else if (isStored) {
-      if (end.cause === 'drained') stored.interrupted(id);
-      else stored.failed(id, end.text, null);
+      if (end.cause === 'drained') this.#storedDeliveries.interrupted(id);
+      else this.#storedDeliveries.failed(id, end.text, null);
     } else if (requests.isClientGone(id)) {
-      ends.drop(id);
+      this.#requestEnds.drop(id);
     } else if (table.is(id, STREAMED)) {
-      ends.abandon(id, 'its worker was lost after a PARTIAL', requests.failures.of(id));
+      this.#requestEnds.abandon(
+        id,
+        'its worker was lost after a PARTIAL',
+        requests.failures.of(id),
+      );
       requests.release(id, 'too_late');
     } else if (delivery >= options.maxDeliveries) {
       const reported = requests.failures.of(id);
@@ -274,12 +296,12 @@ export class Lifecycle {
         reported === null ? 'gave it back or was lost' : 'failed, gave it back or was lost';
       const often = delivery === 1 ? 'once, and' : `${delivery} times; each time`;
       const text = `it was delivered ${often} its worker ${how}`;
-      ends.abandon(id, text, reported);
+      this.#requestEnds.abandon(id, text, reported);
       requests.release(id, 'too_late');
-    } else if (ends.isExpired(id, now)) {
-      ends.expire(id, now);
+    } else if (this.#requestEnds.isExpired(id, now)) {
+      this.#requestEnds.expire(id, now);
     } else if (admission.closure !== null) {
-      ends.refuse(id, admission.closure);
+      this.#requestEnds.refuse(id, admission.closure);
     } else {
       this.#requeue(id, worker, delivery, end);
     }
@@ -287,14 +309,14 @@ export class Lifecycle {
 
   /** An answer to this delivery may come after its end. @param isSpoiled a part of it is missing */
   #mayStillReply(id: RequestId, isSpoiled: boolean): void {
-    const { table } = this.#state;
+    const { table } = this.#data;
     const bit = deliveryBit(table.get(id, DELIVERIES));
     table.set(id, LOST, table.get(id, LOST) | bit);
     if (isSpoiled) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
   }
 
   #requeue(id: RequestId, worker: Worker, deliveries: number, { cause }: DeliveryEnd): void {
-    const { table, workers, counters, events } = this.#state;
+    const { table, workers, counters, events } = this.#data;
     const { service } = worker;
     table.lower(id, OUT);
     table.raise(id, QUEUED);

@@ -6,20 +6,38 @@ import { WORKER_KINDS } from '../dialects.js';
 import { type Peer, type Service, Worker } from '../state/entities.js';
 import { ServiceContracts } from '../state/contracts.js';
 import { NONE } from '../state/request-table.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
+import type { Deliveries } from './deliveries.js';
 import { LOST_WITH_WORKER, STARTED_ANEW } from './delivery-end.js';
+import type { Departures } from './departures.js';
+import type { Lifecycle } from './lifecycle.js';
+import type { StoredDeliveries } from './stored-deliveries.js';
 
 export class Registrations {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #deliveries: Deliveries;
+  readonly #storedDeliveries: StoredDeliveries;
+  readonly #lifecycle: Lifecycle;
+  readonly #departures: Departures;
   #lastWorker = 0;
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(
+    data: BrokerData,
+    deliveries: Deliveries,
+    storedDeliveries: StoredDeliveries,
+    lifecycle: Lifecycle,
+    departures: Departures,
+  ) {
+    this.#data = data;
+    this.#deliveries = deliveries;
+    this.#storedDeliveries = storedDeliveries;
+    this.#lifecycle = lifecycle;
+    this.#departures = departures;
   }
 
   /** Registers a worker, which was found to be admissible. @param known the service, if known */
   register(peer: Peer, inbound: Inbound, known: Service | null, now: number): void {
-    const { services, table, workers, stored, events } = this.#state;
+    const { services, table, workers, events } = this.#data;
     const { frames, service: at } = inbound;
     const service = known ?? services.add(frames.copy(at), peer.identity);
     if (service.namedBy === null) services.use(service, peer.identity);
@@ -29,9 +47,9 @@ export class Registrations {
     workers.add(worker);
     service.unservedSince = null;
     if (inbound.contract >= 0) this.#announced(worker, frames.view(inbound.contract));
-    if (service.workers.size === 1) this.#state.watcher?.(service.name, true);
+    if (service.workers.size === 1) this.#data.watcher?.(service.name, true);
     peer.identity.workers++;
-    stored.offerRoom(service);
+    this.#storedDeliveries.offerRoom(service);
     events.emit({
       name: 'worker.registered',
       service: service.shown,
@@ -45,7 +63,7 @@ export class Registrations {
   /** D107. */
   #announced(worker: Worker, contract: Buffer): void {
     const contracts = (worker.service.contracts ??= new ServiceContracts());
-    if (!contracts.add(worker, contract)) this.#state.counters.contractsNotKept++;
+    if (!contracts.add(worker, contract)) this.#data.counters.contractsNotKept++;
   }
 
   /**
@@ -53,7 +71,7 @@ export class Registrations {
    * (D6).
    */
   remove(worker: Worker, reason: LostReason, now: number): void {
-    const { counters, events, workers, departures, absence, stored, services } = this.#state;
+    const { counters, events, workers, absence, services } = this.#data;
     const { held, service } = worker;
     counters.workersLost[reason]++;
     events.emit({
@@ -70,12 +88,12 @@ export class Registrations {
     service.contracts?.remove(worker);
     if (service.contracts?.isEmpty === true) service.contracts = null;
     worker.peer.identity.workers--;
-    departures.leave(worker, LOST_WITH_WORKER[reason], now);
+    this.#departures.leave(worker, LOST_WITH_WORKER[reason], now);
     if (service.workers.size === 0) {
-      this.#state.watcher?.(service.name, false);
+      this.#data.watcher?.(service.name, false);
       absence.lost(service.name, now);
       service.unservedSince = now;
-      stored.handBack(service);
+      this.#storedDeliveries.handBack(service);
     }
     services.releaseIfUnused(service);
   }
@@ -85,9 +103,9 @@ export class Registrations {
    * unless the broker drains.
    */
   startAnew(worker: Worker, now: number): void {
-    this.#state.workers.touch(worker, now);
+    this.#data.workers.touch(worker, now);
     const { held } = worker;
-    while (held.tail !== NONE) this.#state.lifecycle.giveBack(held.tail, worker, STARTED_ANEW, now);
+    while (held.tail !== NONE) this.#lifecycle.giveBack(held.tail, worker, STARTED_ANEW, now);
     this.disconnectIfDrained(worker, now);
   }
 
@@ -104,7 +122,7 @@ export class Registrations {
    */
   sendDisconnect(peer: Peer, dialect: Dialect, mayReturn: boolean): void {
     if (WORKER_KINDS[dialect].knowsDisconnect) {
-      this.#state.sink.disconnect(peer.id, dialect);
+      this.#data.sink.disconnect(peer.id, dialect);
     } else if (!mayReturn) {
       this.#close(peer);
     }
@@ -113,12 +131,12 @@ export class Registrations {
   #close(peer: Peer): void {
     if (peer.closing) return;
     peer.closing = true;
-    this.#state.sink.close(peer.id);
+    this.#data.sink.close(peer.id);
   }
 
   /** Disconnects a worker that holds no request, while the broker is draining. */
   disconnectIfDrained(worker: Worker, now: number): void {
-    if (!this.#state.admission.isDraining || worker.held.count > 0) return;
+    if (!this.#data.admission.isDraining || worker.held.count > 0) return;
     this.disconnect(worker, 'drained', now);
   }
 
@@ -132,9 +150,9 @@ export class Registrations {
    * @returns false if there is more to do
    */
   expire(now: number, budget: number): boolean {
-    const { workers, deliveries } = this.#state;
+    const { workers } = this.#data;
     for (let left = budget; left > 0; left--) {
-      const due = workers.nextSilent(now) ?? deliveries.nextOverdue(now);
+      const due = workers.nextSilent(now) ?? this.#deliveries.nextOverdue(now);
       if (due === null) return true;
       if (due === 'more') return false;
       this.remove(due, 'expired', now);
@@ -146,7 +164,7 @@ export class Registrations {
 
   /** Sends HEARTBEAT to every worker that was sent nothing for an interval. */
   sendHeartbeats(now: number): void {
-    const { workers, sink } = this.#state;
+    const { workers, sink } = this.#data;
     for (let due = workers.nextUnsent(now); due !== null; due = workers.nextUnsent(now)) {
       if (!due.peer.full) sink.heartbeat(due.peer.id, due.dialect);
       workers.sent(due, now);
@@ -157,17 +175,17 @@ export class Registrations {
 
   /** Disconnects idle workers, and returns what was prepared for them to the internal client. */
   drain(now: number): void {
-    for (const service of [...this.#state.services.all()]) {
-      this.#state.stored.handBack(service);
+    for (const service of [...this.#data.services.all()]) {
+      this.#storedDeliveries.handBack(service);
       for (const worker of [...service.workers]) this.disconnectIfDrained(worker, now);
     }
   }
 
   /** Disconnects all that are left. */
   stop(now: number): void {
-    for (const service of [...this.#state.services.all()]) {
+    for (const service of [...this.#data.services.all()]) {
       for (const worker of [...service.workers]) this.disconnect(worker, 'drained', now);
     }
-    this.#state.departures.finish(now);
+    this.#departures.finish(now);
   }
 }

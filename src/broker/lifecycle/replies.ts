@@ -20,7 +20,7 @@ import {
   type RequestId,
   UNDERSTANDS_REFUSALS,
 } from '../state/request-table.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
 
 const NO_WORDS = new Words(EMPTY);
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
@@ -33,7 +33,7 @@ const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
 const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
 
 export class Replies {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
   /** The way back to the client of a request that was not accepted. */
   readonly #path: ReturnPath = {
     dialect: 1,
@@ -43,15 +43,15 @@ export class Replies {
     envelopeEnd: 0,
   };
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(data: BrokerData) {
+    this.#data = data;
   }
 
   // ---------------------------------------------------------------- replies
 
   /** Sends the reply if the client is connected; otherwise counts it as dropped. */
   reply(id: RequestId, frames: Frames, from: number, now: number): void {
-    const { requests, tracer, counters, table, sink } = this.#state;
+    const { requests, tracer, counters, table, sink } = this.#data;
     const client = requests.clientOf(id);
     if (!isReachable(client)) {
       if (tracer.isOn) tracer.step(id, DROPPED);
@@ -69,7 +69,7 @@ export class Replies {
    * @returns false if it is not
    */
   partial(id: RequestId, frames: Frames, from: number): boolean {
-    const { requests, sink, tracer } = this.#state;
+    const { requests, sink, tracer } = this.#data;
     const client = requests.clientOf(id);
     if (!isReachable(client)) return false;
     const { name } = requests.serviceOf(id);
@@ -80,7 +80,7 @@ export class Replies {
 
   /** Sends the reply of an internal service. */
   replyInternal(id: RequestId, frames: Frames): void {
-    const { requests, sink } = this.#state;
+    const { requests, sink } = this.#data;
     const client = requests.clientOf(id);
     if (!isReachable(client)) return;
     const name = requests.internalName(id);
@@ -92,19 +92,19 @@ export class Replies {
     const path = this.#path;
     path.dialect = BARE;
     path.enveloped = false;
-    this.#state.sink.reply(peer.id, path, true, EMPTY, PONG_FRAMES, 0);
+    this.#data.sink.reply(peer.id, path, true, EMPTY, PONG_FRAMES, 0);
   }
 
   countDropped(reason: DroppedReply): void {
-    this.#state.counters.repliesDropped[reason]++;
-    this.#state.events.emit({ name: 'reply.dropped', reason });
+    this.#data.counters.repliesDropped[reason]++;
+    this.#data.events.emit({ name: 'reply.dropped', reason });
   }
 
   // ---------------------------------------------------------------- why there will be none
 
   /** Sends the client of an accepted request a refusal, if it understands refusals (D11). */
   sendRefusal(id: RequestId, status: RefusalStatus, text: string): void {
-    const { requests, table, sink } = this.#state;
+    const { requests, table, sink } = this.#data;
     const client = requests.clientOf(id);
     if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
     const isInternal = table.is(id, INTERNAL);
@@ -115,7 +115,7 @@ export class Replies {
 
   /** Sends the client what a worker reported, if it understands failures (D62). */
   sendFailure(id: RequestId, failure: Failure): void {
-    const { requests, table, sink } = this.#state;
+    const { requests, table, sink } = this.#data;
     const client = requests.clientOf(id);
     if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
     const path = requests.returnPath(id);
@@ -135,7 +135,7 @@ export class Replies {
    */
   refuse(inbound: Inbound, peer: Peer, refusal: Refusal, isInternal: boolean): void {
     const { frames } = inbound;
-    const { requests } = this.#state.counters;
+    const { requests } = this.#data.counters;
     const shown = escapeName(frames.view(inbound.service));
     const { services } = requests;
     const { plain } = services.find(shown) ?? services.others;
@@ -152,7 +152,7 @@ export class Replies {
     path.envelopeStart = 0;
     path.envelopeEnd = envelope.length;
     const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
-    this.#state.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+    this.#data.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
   }
 
   /**
@@ -165,7 +165,7 @@ export class Replies {
     counts: Float64Array | null,
     { key, address, identity }: Pick<Client, 'key' | 'address' | 'identity'>,
   ): void {
-    const { counters, events } = this.#state;
+    const { counters, events } = this.#data;
     identity.refused++;
     if (counts !== null) counters.requests.countRefused(counts, reason);
     events.emit({

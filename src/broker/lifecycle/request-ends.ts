@@ -17,13 +17,19 @@ import {
   STORED,
   TIMED,
 } from '../state/request-table.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
+import type { Deliveries } from './deliveries.js';
+import type { Replies } from './replies.js';
 
 export class RequestEnds {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #replies: Replies;
+  readonly #deliveries: Deliveries;
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(data: BrokerData, replies: Replies, deliveries: Deliveries) {
+    this.#data = data;
+    this.#replies = replies;
+    this.#deliveries = deliveries;
   }
 
   // ---------------------------------------------------------------- requests that wait
@@ -33,7 +39,7 @@ export class RequestEnds {
    * @returns what is left of the budget
    */
   expireDue(now: number, budget: number): number {
-    const { requests, table } = this.#state;
+    const { requests, table } = this.#data;
     const { byArrival, deadlines } = requests;
     let left = budget;
     while (left > 0 && deadlines.earliest <= now) {
@@ -59,7 +65,7 @@ export class RequestEnds {
 
   /** When the next request expires; Infinity for never. */
   nextDueAt(): number {
-    const { requests, table, options } = this.#state;
+    const { requests, table, options } = this.#data;
     const { byArrival, deadlines } = requests;
     const id = byArrival.head;
     if (id === NONE) return Infinity;
@@ -71,7 +77,7 @@ export class RequestEnds {
    * @returns what is left of the budget
    */
   refuseWaiting(refusal: Refusal, budget: number): number {
-    const { services } = this.#state;
+    const { services } = this.#data;
     let left = budget;
     for (const service of services.all()) {
       for (let id = service.queue.head; id !== NONE && left > 0; id = service.queue.head) {
@@ -88,23 +94,23 @@ export class RequestEnds {
   refuseQueued(id: RequestId, refusal: Refusal): void {
     const service = this.#unqueue(id);
     this.refuse(id, refusal);
-    this.#state.services.releaseIfUnused(service);
+    this.#data.services.releaseIfUnused(service);
   }
 
   dropQueued(id: RequestId): void {
     const service = this.#unqueue(id);
     this.drop(id);
-    this.#state.services.releaseIfUnused(service);
+    this.#data.services.releaseIfUnused(service);
   }
 
   #expireQueued(id: RequestId, now: number): void {
     const service = this.#unqueue(id);
     this.expire(id, now);
-    this.#state.services.releaseIfUnused(service);
+    this.#data.services.releaseIfUnused(service);
   }
 
   #unqueue(id: RequestId): Service {
-    const service = this.#state.requests.serviceOf(id);
+    const service = this.#data.requests.serviceOf(id);
     service.queue.remove(id);
     return service;
   }
@@ -117,16 +123,16 @@ export class RequestEnds {
 
   /** Whether it has waited for `broker.requestTtlMs`. */
   hasTtlEnded(id: RequestId, now: number): boolean {
-    return this.#state.table.getTime(id, ARRIVED_AT) + this.#state.options.requestTtlMs <= now;
+    return this.#data.table.getTime(id, ARRIVED_AT) + this.#data.options.requestTtlMs <= now;
   }
 
   /** Whether its client no longer waits for a reply (D68). */
   isPastDeadline(id: RequestId, now: number): boolean {
-    return this.#state.table.is(id, TIMED) && this.#state.requests.deadlines.of(id) <= now;
+    return this.#data.table.is(id, TIMED) && this.#data.requests.deadlines.of(id) <= now;
   }
 
   expire(id: RequestId, now: number): void {
-    const { requests, counters, table, events, replies } = this.#state;
+    const { requests, counters, table, events } = this.#data;
     const { counts, shown, isPaused, workers } = requests.serviceOf(id);
     this.#traceEnd(id, 'expired');
     counters.requests.countExpired(counts);
@@ -139,13 +145,13 @@ export class RequestEnds {
           ? 'no_worker'
           : 'workers_busy';
     events.emit({ name: 'request.expired', service: shown, waitedMs, reason });
-    replies.sendRefusal(id, '408', EXPIRY_WORDS[reason]);
+    this.#replies.sendRefusal(id, '408', EXPIRY_WORDS[reason]);
     requests.release(id, 'too_late');
   }
 
   /** The client no longer gets a reply, or will not return for it (D26). */
   drop(id: RequestId): void {
-    const { requests, counters, events } = this.#state;
+    const { requests, counters, events } = this.#data;
     const { counts, shown } = requests.serviceOf(id);
     this.#traceEnd(id, 'dropped');
     counters.requests.countDropped(counts, 'client_gone');
@@ -155,27 +161,27 @@ export class RequestEnds {
 
   /** Ends a plain request whose answer its client does not want any more (D106). */
   cancel(id: RequestId): void {
-    const { requests, counters, table, deliveries, events } = this.#state;
+    const { requests, counters, table, events } = this.#data;
     if (table.is(id, ANSWERED | GIVEN_UP)) return;
     const service = table.is(id, QUEUED) ? this.#unqueue(id) : requests.serviceOf(id);
     this.#traceEnd(id, 'cancelled');
     counters.requests.countDropped(service.counts, 'cancelled');
     events.emit({ name: 'request.dropped', service: service.shown, reason: 'cancelled' });
     if (table.is(id, OUT)) {
-      deliveries.cancel(id, GIVEN_UP);
+      this.#deliveries.cancel(id, GIVEN_UP);
       return;
     }
     requests.release(id, 'too_late');
-    this.#state.services.releaseIfUnused(service);
+    this.#data.services.releaseIfUnused(service);
   }
 
   refuse(id: RequestId, refusal: Refusal): void {
-    const { requests, replies } = this.#state;
+    const { requests } = this.#data;
     const { counts, shown } = requests.serviceOf(id);
     this.#traceEnd(id, 'refused');
     const client = present(requests.clientOf(id), 'a plain request has a client');
-    replies.countRefused(refusal, shown, counts, client);
-    replies.sendRefusal(id, refusal.status, refusal.text);
+    this.#replies.countRefused(refusal, shown, counts, client);
+    this.#replies.sendRefusal(id, refusal.status, refusal.text);
     requests.release(id, 'too_late');
   }
 
@@ -184,25 +190,25 @@ export class RequestEnds {
    * @param failure what the client gets instead of `reason`, if there is one
    */
   abandon(id: RequestId, reason: string, failure: Failure | null): void {
-    const { requests, counters, table, events, replies } = this.#state;
+    const { requests, counters, table, events } = this.#data;
     const { counts, shown: service } = requests.serviceOf(id);
     this.#traceEnd(id, 'abandoned');
     counters.requests.countAbandoned(counts);
     const deliveries = table.get(id, DELIVERIES);
     events.emit({ name: 'request.abandoned', service, deliveries, reason });
-    if (failure === null) replies.sendRefusal(id, '502', reason);
-    else replies.sendFailure(id, failure);
+    if (failure === null) this.#replies.sendRefusal(id, '502', reason);
+    else this.#replies.sendFailure(id, failure);
   }
 
   /** A worker failed on it, and it is not tried again (D61). */
   fail(id: RequestId, failure: Failure): void {
     this.#traceEnd(id, 'failed');
-    this.#state.replies.sendFailure(id, failure);
-    this.#state.requests.release(id, 'answered');
+    this.#replies.sendFailure(id, failure);
+    this.#data.requests.release(id, 'answered');
   }
 
   #traceEnd(id: RequestId, outcome: RequestEnd): void {
-    const { tracer } = this.#state;
+    const { tracer } = this.#data;
     if (tracer.isOn) tracer.step(id, { name: 'request.ended', outcome });
   }
 }

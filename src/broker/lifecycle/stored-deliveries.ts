@@ -17,17 +17,20 @@ import {
   type RequestId,
   SERVICE,
 } from '../state/request-table.js';
-import type { BrokerState } from './broker-state.js';
+import type { BrokerData } from './broker-data.js';
+import type { Deliveries } from './deliveries.js';
 
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
 
 export class StoredDeliveries {
-  readonly #state: BrokerState;
+  readonly #data: BrokerData;
+  readonly #deliveries: Deliveries;
   #client: InternalClient | null = null;
 
-  constructor(state: BrokerState) {
-    this.#state = state;
+  constructor(data: BrokerData, deliveries: Deliveries) {
+    this.#data = data;
+    this.#deliveries = deliveries;
   }
 
   attach(client: InternalClient): void {
@@ -39,26 +42,26 @@ export class StoredDeliveries {
 
   /** How many more requests of this service are wanted, so that no worker has to wait. */
   room(name: Buffer): number {
-    const service = this.#state.services.find(name, 0, name.length);
-    if (service === null || service.isPaused || !this.#state.requests.hasRoom) return 0;
+    const service = this.#data.services.find(name, 0, name.length);
+    if (service === null || service.isPaused || !this.#data.requests.hasRoom) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
   }
 
   /** Requests for a paused service wait; those that its workers have go on. */
   setPaused(name: Buffer, isPaused: boolean): void {
-    const service = this.#state.services.setPaused(name, isPaused);
+    const service = this.#data.services.setPaused(name, isPaused);
     if (service === null || isPaused) return;
-    this.#state.workers.schedule(service);
+    this.#data.workers.schedule(service);
     this.offerRoom(service);
   }
 
   setTurns(name: Buffer, turns: number): void {
-    const service = this.#state.services.find(name, 0, name.length);
+    const service = this.#data.services.find(name, 0, name.length);
     if (service !== null) service.storedTurns = turns;
   }
 
   setBacklog(name: Buffer, has: boolean): void {
-    const service = this.#state.services.find(name, 0, name.length);
+    const service = this.#data.services.find(name, 0, name.length);
     if (service !== null) service.hasBacklog = has;
   }
 
@@ -69,7 +72,7 @@ export class StoredDeliveries {
     { body, headers, deadlineAt = Infinity }: StoredBody,
     again: RequestId | null,
   ): RequestId | null {
-    const { table, requests, services, workers } = this.#state;
+    const { table, requests, services, workers } = this.#data;
     const service = services.find(name, 0, name.length);
     if (service === null || service.workers.size === 0 || !requests.hasRoom) return null;
     const id = again ?? requests.addStored();
@@ -86,9 +89,9 @@ export class StoredDeliveries {
 
   /** The client no longer wants a reply. */
   withdraw(id: RequestId): void {
-    const { table, requests, services } = this.#state;
+    const { table, requests, services } = this.#data;
     if (table.is(id, OUT)) {
-      this.#state.deliveries.cancel(id, GIVEN_UP);
+      this.#deliveries.cancel(id, GIVEN_UP);
       return;
     }
     if (table.is(id, QUEUED)) {
@@ -121,7 +124,7 @@ export class StoredDeliveries {
   }
 
   replied(id: RequestId, frames: Frames, from: number): void {
-    const parts = this.#state.requests.partials.packedOf(id);
+    const parts = this.#data.requests.partials.packedOf(id);
     this.#client?.replied(this.#reference(id), frames, from, parts);
   }
 
@@ -130,7 +133,7 @@ export class StoredDeliveries {
    * until it goes out again.
    */
   failed(id: RequestId, reason: string, failure: Failure | null): void {
-    const { table, requests } = this.#state;
+    const { table, requests } = this.#data;
     assert(!table.is(id, ANSWERED), 'what is answered does not fail');
     table.lower(id, OUT | QUEUED | GIVEN_UP);
     requests.dropBody(id);
@@ -145,7 +148,7 @@ export class StoredDeliveries {
 
   /** Puts back a request that was out when the broker stopped, which does not count as an attempt. */
   interrupted(id: RequestId): void {
-    this.#state.table.lower(id, OUT);
+    this.#data.table.lower(id, OUT);
     this.#putBack(id);
   }
 
@@ -156,7 +159,7 @@ export class StoredDeliveries {
 
   handBackOne(id: RequestId, service: Service): void {
     this.unqueue(id, service);
-    this.#state.table.lower(id, QUEUED);
+    this.#data.table.lower(id, QUEUED);
     this.#putBack(id);
   }
 
@@ -167,12 +170,12 @@ export class StoredDeliveries {
   }
 
   #putBack(id: RequestId): void {
-    this.#state.requests.dropBody(id);
+    this.#data.requests.dropBody(id);
     this.#client?.handedBack(this.#reference(id));
   }
 
   #reference(id: RequestId): number {
-    return this.#state.table.getTime(id, REFERENCE);
+    return this.#data.table.getTime(id, REFERENCE);
   }
 }
 

@@ -3,17 +3,23 @@
  * that came, and counted in the memory of the identity whose worker has announced it for longest.
  */
 import type { MemoryAccount } from '../../core/holdings.js';
-import type { Worker } from './entities.js';
+import type { Identity } from './identities.js';
 
 /** Maximum number of different contracts that are kept of a service. */
 const KEPT_MAX = 8;
 /** Maximum number of workers of a contract that are named. */
 const NAMED_MAX = 10;
 
+/** A worker, as far as it concerns what it announced. */
+interface Announcer {
+  readonly name: string | null;
+  readonly peer: { readonly identity: Identity };
+}
+
 /** A contract, and the workers that announced it. */
 class KeptContract {
   readonly bytes: Buffer;
-  readonly workers: Set<Worker> = new Set();
+  readonly workers: Set<Announcer> = new Set();
   #payer: MemoryAccount | null = null;
 
   constructor(bytes: Buffer) {
@@ -46,7 +52,7 @@ export class ServiceContracts {
   /** In the order in which they came. */
   #kept: KeptContract[] = [];
   /** Workers whose contract is not kept. */
-  readonly #others = new Set<Worker>();
+  readonly #others = new Set<Announcer>();
 
   get count(): number {
     return this.#kept.length;
@@ -61,7 +67,7 @@ export class ServiceContracts {
   }
 
   /** @param frame copied @returns false: it is counted, but not kept */
-  add(worker: Worker, frame: Buffer): boolean {
+  add(worker: Announcer, frame: Buffer): boolean {
     let contract = this.#kept.find(({ bytes }) => bytes.equals(frame));
     if (contract === undefined) {
       const { memory } = worker.peer.identity;
@@ -77,7 +83,7 @@ export class ServiceContracts {
     return true;
   }
 
-  remove(worker: Worker): void {
+  remove(worker: Announcer): void {
     if (this.#others.delete(worker)) return;
     for (const contract of this.#kept) {
       if (!contract.workers.delete(worker)) continue;

@@ -162,7 +162,7 @@ export class Service {
   /** What its workers announced (D107); `null`: none of them did. */
   contracts: ServiceContracts | null = null;
   /** Other brokers that have workers for it; these are not among `workers`. */
-  readonly remotes: RemoteIndex;
+  readonly remotes: RemoteIndex<Worker>;
   workersBusy = 0;
   /** When it lost its last worker: monotonic milliseconds; `null`: it has one, or never had one. */
   unservedSince: number | null = null;

@@ -2,15 +2,24 @@
  * The holders of one service: other brokers whose workers can take a request while none here is
  * available (D83).
  */
-import type { Worker } from './entities.js';
+import type { RemoteHolder } from '../ports.js';
 
 /** Pairs of holders that are tried for one request: the first may have no room for its bytes. */
 const TRIES_MAX = 4;
 
-export class RemoteIndex {
-  readonly #all = new Set<Worker>();
+/** A holder, as far as it concerns which one is picked. */
+interface Pickable {
+  readonly credit: number;
+  readonly held: { readonly count: number };
+  readonly remote: RemoteHolder | null;
+  /** The place among the holders with credit left; -1: none. */
+  freeAt: number;
+}
+
+export class RemoteIndex<Holder extends Pickable> {
+  readonly #all = new Set<Holder>();
   /** Holders with credit left, in no order. */
-  readonly #free: Worker[] = [];
+  readonly #free: Holder[] = [];
   /** State of a generator (xorshift): the choice needs no secrecy. */
   #random: number;
 
@@ -26,18 +35,18 @@ export class RemoteIndex {
     return this.#free.length > 0;
   }
 
-  add(holder: Worker): void {
+  add(holder: Holder): void {
     this.#all.add(holder);
     this.update(holder);
   }
 
-  delete(holder: Worker): void {
+  delete(holder: Holder): void {
     this.#all.delete(holder);
     this.#take(holder);
   }
 
   /** Takes note that the credit of a holder, or the number of requests out at it, has changed. */
-  update(holder: Worker): void {
+  update(holder: Holder): void {
     if (!this.#all.has(holder)) return;
     if (holder.held.count >= holder.credit) {
       this.#take(holder);
@@ -48,7 +57,7 @@ export class RemoteIndex {
   }
 
   /** Picks the less loaded of two random holders. @returns `null`: none can take so many bytes */
-  pick(bytes: number): Worker | null {
+  pick(bytes: number): Holder | null {
     const { length } = this.#free;
     for (let tries = 0; tries < TRIES_MAX && length > 0; tries++) {
       const one = this.#at(length, bytes);
@@ -61,7 +70,7 @@ export class RemoteIndex {
     return this.#free.find((holder) => holder.remote?.takes(bytes) === true) ?? null;
   }
 
-  #at(length: number, bytes: number): Worker | null {
+  #at(length: number, bytes: number): Holder | null {
     const found = this.#free[this.#below(length)];
     return found?.remote?.takes(bytes) === true ? found : null;
   }
@@ -75,7 +84,7 @@ export class RemoteIndex {
     return (x >>> 0) % limit;
   }
 
-  #take(holder: Worker): void {
+  #take(holder: Holder): void {
     const at = holder.freeAt;
     if (at < 0) return;
     holder.freeAt = -1;
@@ -86,6 +95,6 @@ export class RemoteIndex {
   }
 }
 
-function loadOf({ remote }: Worker): number {
+function loadOf({ remote }: Pickable): number {
   return remote?.load ?? 1;
 }

@@ -1,16 +1,16 @@
 /** The primary's end of the link, which listens and decides who is the peer. */
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
-import { PeerNumbers } from '../../zmtp/peer-numbers.js';
-import type { ListenerCurve } from '../../zmtp/listener-curve.js';
-import type {
-  Output,
-  PeerId,
-  PeerInfo,
-  Rejected,
-  Transport,
-  TransportEvents,
+import {
+  type Output,
+  type PeerId,
+  type PeerInfo,
+  PeerNumbers,
+  type Rejected,
+  type Transport,
+  type TransportEvents,
 } from '../../zmtp/port.js';
+import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import { openZmtpRouter } from '../../zmtp/router/router.js';
 import type { PeerMessage } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';

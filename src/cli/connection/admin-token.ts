@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type Config, secretsOf } from '../../config/config.js';
+import type { Config } from '../../config/config.js';
+import { secretsOf } from '../../config/entries.js';
 import { codeOf } from '../../core/errors.js';
 import { TOKEN_FILE } from '../../core/private-file.js';
 import { usage } from '../common/options.js';

@@ -1,7 +1,8 @@
 /** `majordomo acl check`: what a key may do with a service, and which rule says so. */
 import type { Command } from 'commander';
 
-import { type Config, type ListenerConfig, type MdpRole, MDP_ROLES } from '../../config/config.js';
+import type { Config } from '../../config/config.js';
+import { type ListenerConfig, type MdpRole, MDP_ROLES } from '../../config/entries.js';
 import type { Grants } from '../../config/grants.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import type { MajordomoError } from '../../core/errors.js';

@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import type { Config } from '../../config/config.js';
 import {
-  type Config,
   type ListenerCurveConfig,
   type PublisherConfig,
   secretKeyFilesOf,
-} from '../../config/config.js';
+} from '../../config/entries.js';
 import type { CurveCrypto } from '../../zmtp/curve/crypto.js';
 import { madeOrFound, makeDirectory, SECRET_MODE, write } from '../keys/key-files.js';
 

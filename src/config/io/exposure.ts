@@ -1,7 +1,8 @@
 /** Finds what is open to a network without protection (D78). Only the system can resolve names. */
 import { isPostgres, databaseAddressOf, shownHost } from '../../core/postgres-url.js';
 import { shownUrl } from '../../core/web-address.js';
-import type { Config, ListenerConfig, PublisherConfig } from '../config.js';
+import type { Config } from '../config.js';
+import type { ListenerConfig, PublisherConfig } from '../entries.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
 import type { Problem } from '../problem.js';
 import { type Published, publishedBy } from '../publishers.js';

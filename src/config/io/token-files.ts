@@ -1,5 +1,5 @@
 /** The tokens of HTTP, whose secrets may be in files. */
-import { secretsOf, type TokenConfig, type TokenRole } from '../config.js';
+import { secretsOf, type TokenConfig, type TokenRole } from '../entries.js';
 import { secret } from '../kinds.js';
 import { readSecrets } from './private-file.js';
 

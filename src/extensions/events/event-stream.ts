@@ -3,7 +3,7 @@
  * a second, and the steps of plain requests while somebody subscribes to them (D46).
  */
 import type { RequestStep, RequestTrace } from '../../broker/request-trace.js';
-import type { PublisherConfig } from '../../config/config.js';
+import type { PublisherConfig } from '../../config/entries.js';
 import { monotonicMs } from '../../core/clock.js';
 import { escapeName } from '../../core/escape.js';
 import type { Holdings } from '../../core/holdings.js';

@@ -29,18 +29,18 @@ import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { Holdings } from '../../core/holdings.js';
 import { SkippedMessage } from '../../zmtp/connection/skipped-message.js';
-import type { PeerNumbers } from '../../zmtp/peer-numbers.js';
-import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import type {
   Closing,
   ListenerOptions,
   OpenedRouter,
   PeerId,
+  PeerNumbers,
   RouterLimits,
   RouterOptions,
   Transport,
   TransportEvents,
 } from '../../zmtp/port.js';
+import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import { closeAndReap, waitUntil } from '../../zmtp/libzmq/closing.js';
 import type { SocketFile } from '../../zmtp/endpoints.js';
 import {

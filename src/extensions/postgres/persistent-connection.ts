@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { codeOf } from '../../core/errors.js';
-import { connect, type Connection, type Known, type Login } from './connection.js';
+import type { Connection } from './connection.js';
+import { connect, type Known, type Login } from './connect.js';
 import type { RetryReason } from '../../store/retries.js';
 import { connectReason, endsConnection, retryReason, TimeOver, within } from './failures.js';
 import { ReconnectPauses } from './reconnect-pauses.js';

@@ -4,7 +4,7 @@
  * run in another session, which has the settings of whoever used it before.
  */
 import { MajordomoError } from '../../core/errors.js';
-import type { Connection, Known } from './connection.js';
+import type { Connection } from './connection.js';
 import { TimeOver } from './failures.js';
 
 /** How many connections a broker keeps; `docs/operating.md` says so, too. */
@@ -37,7 +37,7 @@ async function backendOf(connection: Connection): Promise<{ pid: unknown; backen
  */
 export async function refuseSharedSession(
   connection: Connection,
-  known: Known,
+  known: { pooled?: Map<string, Connection> },
   another: () => Connection,
   timeoutMs: number,
 ): Promise<void> {

@@ -6,7 +6,7 @@ import type { RetryReason } from '../../store/retries.js';
 import type { ClaimStore, ClaimStoreEvents, Recovered } from '../../store/store.js';
 import { type ClosableQueries, ThreadQueries } from '../../store/thread/thread-queries.js';
 import { ThreadStore } from '../../store/thread/thread-store.js';
-import type { Login } from './connection.js';
+import type { Login } from './connect.js';
 import type { History } from './server.js';
 import { ownFile } from '../../core/own-file.js';
 

@@ -1,5 +1,4 @@
-import { monotonicMs } from '../../core/clock.js';
-import type { Time } from '../../node/turns.js';
+import { monotonicMs, type Time } from '../../core/clock.js';
 
 /**
  * The clock of the store, as it was when the session was last renewed: no clock of a broker decides

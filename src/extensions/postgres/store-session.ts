@@ -2,7 +2,8 @@
 import type { StoreCounts, StoredRequest } from '../../store/store.js';
 import { Recount } from './recount.js';
 import { Claims } from './claims.js';
-import { type Connection, formerPrimary, type Known } from './connection.js';
+import type { Connection } from './connection.js';
+import { formerPrimary, type Known } from './connect.js';
 import { connectReason, FenceDown, textOf } from './failures.js';
 import { PersistentConnection, type ConnectionEvents } from './persistent-connection.js';
 import { SessionLease, RENEWALS, sharedUs } from './lease.js';

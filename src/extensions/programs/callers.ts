@@ -11,11 +11,11 @@ import { type Holdings, STALLED_MS } from '../../core/holdings.js';
 import { Line } from '../../core/line.js';
 import type { Rights } from '../../node/key-rights.js';
 import { identityOf, shownAddress } from '../../zmtp/identity.js';
-import type { PeerNumbers } from '../../zmtp/peer-numbers.js';
 import type {
   Closing,
   OpenedRouter,
   PeerId,
+  PeerNumbers,
   RouterLimits,
   RouterOptions,
   Transport,

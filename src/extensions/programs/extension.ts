@@ -1,6 +1,6 @@
 /** Programs that send requests over HTTP (`http.tokens` with `role: request`), and webhooks, also without them. */
 import { httpError } from '../../admin/http/errors.js';
-import { hasPrograms } from '../../config/http-access.js';
+import { hasPrograms } from '../../config/http-rules.js';
 import { GlobSet } from '../../core/glob.js';
 import type { Extension } from '../../node/extension.js';
 import type { AttachedPrograms } from './attached.js';

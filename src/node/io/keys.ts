@@ -6,14 +6,14 @@ import { createHash } from 'node:crypto';
 import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
+import type { Config } from '../../config/config.js';
 import {
-  type Config,
   type CurveConfig,
   type ListenerConfig,
   type ListenerCurveConfig,
   MDP_ROLES,
   secretKeyFilesOf,
-} from '../../config/config.js';
+} from '../../config/entries.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
 import { sharedNames } from '../../config/io/shared-names.js';

@@ -5,7 +5,7 @@ import type { DueQueue, Timed } from './deadlines.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import { sdkError, type SdkErrorCode } from '../errors.js';
 import type { Message } from '../message.js';
-import type { RequestSettings } from '../options.js';
+import type { RequestSettings } from '../request-options.js';
 
 /** Gets the outcome of a request: one call of either `done` or `fail`. */
 export interface CallOwner {

@@ -1,10 +1,9 @@
 /** Functions around the requests of a client, for instance for tracing, metrics or a cache. */
-import type { Job } from '../jobs/job.js';
+import type { Job, Schedule } from '../jobs/job.js';
 import type { EnqueueOptions, ScheduleOptions } from '../jobs/job-options.js';
-import type { Schedule } from '../jobs/schedules.js';
 import { wrong } from '../errors.js';
 import type { Message } from '../message.js';
-import type { RequestOptions } from '../options.js';
+import type { RequestOptions } from '../request-options.js';
 
 /** A request that is about to be sent. */
 export interface OutgoingRequest {

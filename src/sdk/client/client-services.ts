@@ -6,7 +6,8 @@ import { type BodyFrames, bodyFrames } from '../body.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from '../codec/codec.js';
 import { sdkError } from '../errors.js';
 import type { Decoders } from '../message.js';
-import { type ClientSettings, serviceName } from '../options.js';
+import type { ClientSettings } from '../options.js';
+import { serviceName } from '../option-reader.js';
 import type { Target } from './call.js';
 import { correlation, PROBE_ID } from './correlation.js';
 

@@ -10,7 +10,7 @@ import type { BodyFrames } from '../body.js';
 import { sdkError } from '../errors.js';
 import { Listeners } from '../events.js';
 import { endpointError } from '../links.js';
-import type { RequestSettings } from '../options.js';
+import type { RequestSettings } from '../request-options.js';
 import { Ticker } from '../ticker.js';
 import { type BrokerRefusal, Call, type CallOwner, type Target } from './call.js';
 import { CallTable } from './call-table.js';

@@ -2,7 +2,7 @@
 import { messageOf } from '../../core/errors.js';
 import { type AnnouncedContract, contractFault, type JsonSchema } from '../../wire/contract.js';
 import { wrong } from '../errors.js';
-import type { ContractOptions, ServiceSchemas, StandardSchema } from './contract.js';
+import type { ContractOptions, ServiceSchemas, StandardSchema } from './schema.js';
 
 /** What is said of a service besides its schemas; with its codec. */
 export type Described = Pick<ContractOptions, 'version' | 'jsonSchema'> & {

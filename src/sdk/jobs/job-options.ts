@@ -4,14 +4,8 @@ import type { Headers } from '../../wire/headers.js';
 import { isText, JOB_ROWS, type JobOptions, textOf } from '../../wire/submit-options.js';
 import { KEY_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { sdkError, wrong } from '../errors.js';
-import {
-  type ClientSettings,
-  DAY_MS,
-  isSignal,
-  Options,
-  type RequestOptions,
-  type RequestSettings,
-} from '../options.js';
+import type { Patience, RequestOptions, RequestSettings } from '../request-options.js';
+import { DAY_MS, isSignal, Options } from '../option-reader.js';
 
 /** For the command line, whose options are these. */
 export { JOB_ROWS, type JobOptions };
@@ -99,11 +93,7 @@ const NAMES = [
 ];
 
 /** @throws ERR_MDP_OPTION */
-export function submitSettings(
-  given: unknown,
-  client: ClientSettings,
-  what = 'enqueue',
-): SubmitSettings {
+export function submitSettings(given: unknown, client: Patience, what = 'enqueue'): SubmitSettings {
   const options = new Options(what, given);
   const { headers, ...request } = options.request(client, NAMES);
   const key = options.optional('idempotencyKey', isKey, textOf(KEY_BYTES_MAX));
@@ -127,7 +117,7 @@ export interface ScheduleSettings extends SubmitSettings {
 }
 
 /** The broker reads the line and knows the time zones. @throws ERR_MDP_OPTION */
-export function scheduleSettings(given: unknown, client: ClientSettings): ScheduleSettings {
+export function scheduleSettings(given: unknown, client: Patience): ScheduleSettings {
   if (typeof given !== 'object' || given === null) throw wrong('cron', 'must be a cron line');
   const { cron, timeZone, ...others } = given as Record<string, unknown>;
   if (typeof cron !== 'string' || cron === '') throw wrong('cron', 'must be a cron line');

@@ -1,7 +1,7 @@
 import type { AsyncItems } from '../least-types.js';
 import type { ProgressOptions, ResultOptions } from './job-options.js';
 import type { Message, ProgressPart } from '../message.js';
-import type { RequestOptions } from '../options.js';
+import type { RequestOptions } from '../request-options.js';
 
 /**
  * The state of a durable request. *pending*: it waits, or is at a worker. *dead*: its last attempt failed,
@@ -14,6 +14,24 @@ export type JobState<Value = Buffer> =
   /** `code`: the code that the service reported; `null`: no worker reported one. */
   | { readonly state: 'dead'; readonly reason: string; readonly code: string | null }
   | { readonly state: 'unknown' };
+
+/** A schedule, as `Client.schedule` and `Client.schedules` return it. */
+export interface Schedule {
+  /** The name, unique for the key of the client. */
+  readonly name: string;
+  /** The service of the durable requests. */
+  readonly service: string;
+  /** The cron line, as given. */
+  readonly cron: string;
+  /** The time zone whose local times the line names. */
+  readonly timeZone: string;
+  /** When the schedule is due next. */
+  readonly next: Date;
+  /** When the schedule was made. */
+  readonly since: Date;
+  /** How often the schedule was due since then. */
+  readonly firings: number;
+}
 
 /** In which state `enqueue` found the request that its `idempotencyKey` names. */
 export type JobFound = 'pending' | 'replied' | 'dead' | 'closed';

@@ -12,10 +12,9 @@ import {
   TITANIC_SUBMIT,
   type TspExisted,
 } from '../../wire/tsp.js';
-import { type Body, type BodyFrames, frameList } from '../body.js';
-import type { Call } from '../client/call.js';
-import type { MdpExchange } from '../client/mdp-exchange.js';
+import { frameList } from '../body.js';
 import { sdkError } from '../errors.js';
+import type { Asker } from './asker.js';
 import { Job, type JobClient, type JobFound, type JobState } from './job.js';
 import {
   checkUuid,
@@ -28,14 +27,9 @@ import {
   type StoredOptions,
   submitSettings,
 } from './job-options.js';
-import { type Decoders, jobReply, type Message, type ReceivedProgress } from '../message.js';
-import {
-  type ClientSettings,
-  DAY_MS,
-  type RequestOptions,
-  type RequestSettings,
-  serviceName,
-} from '../options.js';
+import { jobReply, type Message, type ReceivedProgress } from '../message.js';
+import type { RequestOptions, RequestSettings } from '../request-options.js';
+import { DAY_MS, serviceName } from '../option-reader.js';
 import { ProgressReader } from './progress-reader.js';
 import { ResultRun } from './result-run.js';
 import {
@@ -45,27 +39,6 @@ import {
   replyError,
   type TitanicAnswer,
 } from './titanic-answer.js';
-
-/** What durable requests need of the client. */
-export interface Asker {
-  readonly settings: ClientSettings;
-  readonly broker: Pick<MdpExchange, 'offers' | 'learn' | 'isSilent' | 'isConnected' | 'missed'>;
-  /** Makes the body of a request for a service. */
-  encode(service: string, body: unknown): BodyFrames;
-  /** Reads the values of what a service sends. @param service as in `Job` */
-  decodersOf(service: string): Decoders;
-  request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
-  /** Sends a request, as `request` does, with settings already checked; `null` if it has failed already. */
-  ask(
-    service: string,
-    body: Body,
-    settings: RequestSettings,
-    resolve: (reply: Message) => void,
-    reject: (error: MajordomoError) => void,
-  ): Call | null;
-  /** Gives up a call that nobody waits for any longer. */
-  abandon(call: Call): void;
-}
 
 const KEY_RANDOM_BYTES = 16;
 /** Bytes read of a uuid: one more than it has, so that a longer one is noticed. */

@@ -10,8 +10,8 @@ import { sdkError } from '../errors.js';
 import { type Message, ReceivedProgress } from '../message.js';
 import type { Job } from './job.js';
 import type { ResultSettings } from './job-options.js';
-import type { RequestSettings } from '../options.js';
-import type { Asker } from './jobs.js';
+import type { RequestSettings } from '../request-options.js';
+import type { Asker } from './asker.js';
 import { isPassing, WAIT_MS, WAIT_RETRIES } from './result-wait.js';
 import {
   deathError,

@@ -6,9 +6,9 @@ import { TITANIC_REPLY, TITANIC_WAIT } from '../../wire/tsp.js';
 import type { Call } from '../client/call.js';
 import { sdkError } from '../errors.js';
 import type { ResultSettings } from './job-options.js';
-import type { Asker } from './jobs.js';
+import type { Asker } from './asker.js';
 import { jobReply, type Message } from '../message.js';
-import type { RequestSettings } from '../options.js';
+import type { RequestSettings } from '../request-options.js';
 import { type Question, ResultWait, WAIT_RETRIES } from './result-wait.js';
 import { Ticker } from '../ticker.js';
 

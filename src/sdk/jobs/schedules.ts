@@ -6,28 +6,13 @@ import { readJsonObject } from '../../wire/json-object.js';
 import { TITANIC_SCHEDULE, TITANIC_SCHEDULES, TITANIC_UNSCHEDULE } from '../../wire/tsp.js';
 import { frameList } from '../body.js';
 import { sdkError } from '../errors.js';
-import { type RequestOptions, requestSettings, serviceName } from '../options.js';
+import { requestSettings } from '../options.js';
+import type { RequestOptions } from '../request-options.js';
+import { serviceName } from '../option-reader.js';
 import { restOf, scheduleName, scheduleSettings } from './job-options.js';
-import type { Asker } from './jobs.js';
+import type { Asker } from './asker.js';
+import type { Schedule } from './job.js';
 import { answerError, readAnswer } from './titanic-answer.js';
-
-/** A schedule, as `Client.schedule` and `Client.schedules` return it. */
-export interface Schedule {
-  /** The name, unique for the key of the client. */
-  readonly name: string;
-  /** The service of the durable requests. */
-  readonly service: string;
-  /** The cron line, as given. */
-  readonly cron: string;
-  /** The time zone whose local times the line names. */
-  readonly timeZone: string;
-  /** When the schedule is due next. */
-  readonly next: Date;
-  /** When the schedule was made. */
-  readonly since: Date;
-  /** How often the schedule was due since then. */
-  readonly firings: number;
-}
 
 export class Schedules {
   readonly #asker: Pick<Asker, 'settings' | 'encode' | 'request'>;

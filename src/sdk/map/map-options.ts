@@ -12,7 +12,7 @@ import { MAP_DEFAULTS } from '../defaults.js';
 import type { CurveClientKeys } from '../dials.js';
 import type { Endpoints } from '../endpoints.js';
 import { checkText, sdkError, wrong } from '../errors.js';
-import { type CurveOptions, DAY_MS, isSignal, Options } from '../options.js';
+import { type CurveOptions, DAY_MS, isSignal, Options } from '../option-reader.js';
 
 /** A value of a map without a codec: text (stored as UTF-8) or bytes; not empty. */
 export type MapValue = Exclude<Body, readonly unknown[]>;

@@ -5,7 +5,7 @@ import { encodeZ85 } from '../../core/z85.js';
 import { PUBLISHER_DEFAULTS } from '../defaults.js';
 import { type Endpoints, endpointList } from '../endpoints.js';
 import { wrong } from '../errors.js';
-import { curveKey, Options } from '../options.js';
+import { curveKey, Options } from '../option-reader.js';
 
 /**
  * Options of `Publisher`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION, which names it in

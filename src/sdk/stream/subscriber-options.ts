@@ -6,7 +6,7 @@ import type { CurveClientKeys } from '../../zmtp/link.js';
 import { SUBSCRIBER_DEFAULTS } from '../defaults.js';
 import type { Endpoints } from '../endpoints.js';
 import { wrong } from '../errors.js';
-import { type CurveOptions, DAY_MS, isSignal, Options } from '../options.js';
+import { type CurveOptions, DAY_MS, isSignal, Options } from '../option-reader.js';
 import { shardTopics } from './shard-topics.js';
 import { type Topic, topicList } from './topics.js';
 

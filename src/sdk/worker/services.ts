@@ -11,7 +11,7 @@ import {
 } from '../codec/codec.js';
 import { checkedContract } from '../codec/contract.js';
 import { wrong } from '../errors.js';
-import { type Options, serviceName } from '../options.js';
+import { type Options, serviceName } from '../option-reader.js';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import type { Handler } from './handler.js';
 import { type WorkerInterceptor, within } from './worker-interceptors.js';

@@ -12,7 +12,7 @@ import { CLOSE_DEFAULTS, WORKER_DEFAULTS } from '../defaults.js';
 import type { TransportName } from '../dials.js';
 import type { Endpoints } from '../endpoints.js';
 import { checkText, wrong } from '../errors.js';
-import { type CurveOptions, DAY_MS, Options, type Protocol } from '../options.js';
+import { type CurveOptions, DAY_MS, Options, type Protocol } from '../option-reader.js';
 import type { Handler } from './handler.js';
 import type { WorkerInterceptor } from './worker-interceptors.js';
 import { type OfferedService, offeredServices } from './services.js';

@@ -4,18 +4,18 @@
  */
 import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
-import { PeerNumbers } from '../peer-numbers.js';
-import type { ListenerCurve } from '../listener-curve.js';
-import type {
-  Closing,
-  ListenerOptions,
-  PeerId,
-  PeerInfo,
-  Rejected,
-  RouterLimits,
-  Transport,
-  TransportEvents,
+import {
+  type Closing,
+  type ListenerOptions,
+  type PeerId,
+  type PeerInfo,
+  PeerNumbers,
+  type Rejected,
+  type RouterLimits,
+  type Transport,
+  type TransportEvents,
 } from '../port.js';
+import type { ListenerCurve } from '../listener-curve.js';
 import { openZmtpRouter } from './router.js';
 
 /** For peers that send only questions or subscriptions. */

@@ -30,18 +30,18 @@ import {
   socketFileOf,
 } from '../endpoints.js';
 import { identityOf, shownAddress } from '../identity.js';
-import type { PeerNumbers } from '../peer-numbers.js';
-import type { ListenerCurve } from '../listener-curve.js';
 import type {
   Closing,
   ListenerOptions,
   OpenedRouter,
   PeerId,
+  PeerNumbers,
   RouterLimits,
   RouterOptions,
   Transport,
   TransportEvents,
 } from '../port.js';
+import type { ListenerCurve } from '../listener-curve.js';
 import { bindAddress, boundEndpoint } from './address.js';
 import { Accounts, type Bytes } from './accounts.js';
 import { Pings } from './pings.js';

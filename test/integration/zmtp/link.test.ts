@@ -4,8 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { packedHead } from '../../../src/core/packed-head.js';
 import type { Link } from '../../../src/zmtp/link-port.js';
-import type { TransportEvents } from '../../../src/zmtp/port.js';
-import { PeerNumbers } from '../../../src/zmtp/peer-numbers.js';
+import { PeerNumbers, type TransportEvents } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';

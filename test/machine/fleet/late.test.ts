@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { RemoteWorkersApi } from '../../../src/broker/ports.js';
+import type { RemoteHolder, RemoteWorkersApi } from '../../../src/broker/ports.js';
 import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js';
 import { LATE_MAX, LATE_MS } from '../../../src/extensions/fleet/machine/options.js';
 import { OutgoingRequests } from '../../../src/extensions/fleet/machine/outgoing-requests.js';
@@ -19,7 +19,10 @@ class Lost {
   /** Replies that reached the broker machine. */
   replies = 0;
   readonly #remote: RemoteWorkersApi = {
-    join: () => 1,
+    join: (_service, holder) => {
+      this.#holder = holder;
+      return 1;
+    },
     setFree: () => undefined,
     leave: () => undefined,
     reply: () => ++this.replies > 0,
@@ -32,6 +35,8 @@ class Lost {
     localCredit: () => NO_CREDIT,
   };
 
+  /** What the broker machine sends requests through. */
+  #holder: RemoteHolder | null = null;
   /** How the requests came back to the broker machine. */
   readonly returned: string[] = [];
 
@@ -40,8 +45,9 @@ class Lost {
     const { outgoing, peer } = this;
     const offer = { service: SERVICE, free: requests, total: requests, bytes: 1_000_000 };
     outgoing.offered(peer, offer, this.#remote, this.now);
-    const holder = peer.holders.get('echo');
-    for (let n = 0; n < requests; n++) holder?.request(KEY, 0, BODY, 0, BODY.length, false);
+    for (let n = 0; n < requests; n++) {
+      this.#holder?.request(KEY, 0, BODY, 0, BODY.length, false);
+    }
     if (isSent) for (const out of peer.out) out.number = 1;
     outgoing.peerLost(peer, this.#remote, this.now);
   }

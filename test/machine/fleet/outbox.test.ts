@@ -1,14 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js';
 import { OUTBOX_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
-import {
-  Holder,
-  OutgoingRequests,
-  type Outstanding,
-} from '../../../src/extensions/fleet/machine/outgoing-requests.js';
 import { Outbox } from '../../../src/extensions/fleet/machine/outbox.js';
-import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
 import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';
 import type { FleetHead } from '../../../src/extensions/fleet/machine/protocol.js';
 import { sha256 } from '../../support/fleet-stage.js';
@@ -19,22 +12,10 @@ const HEAD: Omit<FleetHead, 'number'> = {
   channel: 'direct',
 };
 
-function request(): Outstanding {
-  const peer = new FleetPeer(
-    SENDER,
-    () => 0,
-    new Set(),
-    () => false,
-  );
-  const holder = new Holder(new OutgoingRequests(new FleetCounters()), peer, 'echo');
-  const key = Buffer.from('key');
-  return { token: 1, key, holder, bytes: 9, number: 0, missed: 0, parts: 0 };
-}
-
 describe('what waits to be sent to one broker', () => {
   it('is bounded until it can be sent, but a request is never dropped: no list would show that', () => {
     const outbox = new Outbox();
-    const out = request();
+    const out = { number: 0 };
     expect(outbox.add(Buffer.alloc(OUTBOX_BYTES_MAX))).toBe(true);
     expect(outbox.add(Buffer.alloc(10), null, null, true)).toBe(false);
     expect(outbox.add(Buffer.alloc(10), out, null, true)).toBe(true);

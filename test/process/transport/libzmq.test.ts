@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { capability } from 'zeromq';
 import { dialLibzmq } from '../../../src/zmtp/libzmq/link.js';
 import { openLibzmqRouter } from '../../../src/extensions/libzmq/router.js';
-import { PeerNumbers } from '../../../src/zmtp/peer-numbers.js';
+import { PeerNumbers } from '../../../src/zmtp/port.js';
 import { describeTransportContract } from '../../support/transport-contract.js';
 import { LateEvents, LIMITS } from '../../support/transport-fixture.js';
 

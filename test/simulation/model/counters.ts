@@ -1,9 +1,9 @@
 import type {
   DroppedReply,
   LostReason,
-  RefusalReason,
   WorkerRefusalReason,
 } from '../../../src/broker/counters.js';
+import type { RefusalReason } from '../../../src/broker/request-counters.js';
 import type { FailureKind } from '../../../src/wire/failure.js';
 import type { MalformedKind } from '../../../src/wire/inbound.js';
 

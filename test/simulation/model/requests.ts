@@ -2,7 +2,7 @@
  * What must happen to requests: accepted, given back, answered, expired, abandoned, dropped,
  * refused. Written from the protocol's text, not from the broker.
  */
-import type { RefusalReason } from '../../../src/broker/counters.js';
+import type { RefusalReason } from '../../../src/broker/request-counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { Failure } from '../../../src/wire/failure.js';
 import { ModelCounters } from './counters.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { exposures } from '../../../src/config/io/exposure.js';
 import { diff } from '../../../src/config/diff.js';
-import type { PublisherConfig } from '../../../src/config/config.js';
+import type { PublisherConfig } from '../../../src/config/entries.js';
 import { load, problemsOf } from './support.js';
 
 const ENDPOINT = 'tcp://127.0.0.1:5561';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { ListenerConfig } from '../../../src/config/config.js';
+import type { ListenerConfig } from '../../../src/config/entries.js';
 import { codeOf, messageOf } from '../../../src/core/errors.js';
 import { loadConfig, type Loaded, type LoadOptions } from '../../../src/config/io/load.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { ListenerConfig } from '../../../src/config/config.js';
+import type { ListenerConfig } from '../../../src/config/entries.js';
 import { endpointStatuses, reachedOrNull } from '../../../src/node/reached.js';
 
 describe('where a node tells that it is reached', () => {

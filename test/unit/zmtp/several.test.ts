@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { PeerNumbers } from '../../../src/zmtp/peer-numbers.js';
-import type { RouterOptions, Transport } from '../../../src/zmtp/port.js';
+import { PeerNumbers, type RouterOptions, type Transport } from '../../../src/zmtp/port.js';
 import { openSeveral, type TransportPart } from '../../../src/zmtp/several.js';
 import { LIMITS } from '../../support/transport-fixture.js';
 

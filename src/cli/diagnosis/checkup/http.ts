@@ -3,7 +3,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Config, TokenConfig } from '../../../config/config.js';
+import type { Config } from '../../../config/config.js';
+import type { TokenConfig } from '../../../config/entries.js';
 import { parseHttpListen } from '../../../config/endpoint.js';
 import { isLoopback } from '../../../config/io/loopback.js';
 import { readToken } from '../../../config/io/token-files.js';

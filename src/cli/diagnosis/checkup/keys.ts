@@ -1,7 +1,8 @@
 /** Whether the files of CURVE keys can be used, and which keys they admit. */
 import { statSync } from 'node:fs';
 
-import { type Config, secretKeyFilesOf } from '../../../config/config.js';
+import type { Config } from '../../../config/config.js';
+import { secretKeyFilesOf } from '../../../config/entries.js';
 import { readKeysFile } from '../../../config/io/keys-file.js';
 import { readSecretKey } from '../../../config/io/secret-key.js';
 import { problemLine } from '../../../config/problem.js';

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 
-import type { Config, ListenerConfig } from '../../../config/config.js';
+import type { Config } from '../../../config/config.js';
+import type { ListenerConfig } from '../../../config/entries.js';
 import { parseEndpoint } from '../../../config/endpoint.js';
 import { PAIR_TIMEOUT_HEARTBEATS } from '../../../sdk/client/lazy-pirate.js';
 import { ask, answerFacts, withClient } from '../../connection/ask.js';

@@ -7,15 +7,6 @@ import { CHUNKS_SHARE } from './options.js';
 /** What a message takes besides its body: names, headers, heads. */
 const MARGIN_BYTES = 64 * 1024;
 
-/** A pack of which the first bytes have come. */
-export interface ChunkedPack {
-  readonly bytes: Buffer;
-  /** How many of them are there. */
-  filled: number;
-  /** The number of the chunk that must follow. */
-  next: number;
-}
-
 export class Chunks {
   readonly #messageBytesMax: () => number;
   readonly #memoryBytesMax: () => number;

@@ -8,13 +8,12 @@ import {
   putCreditOf,
 } from './codec.js';
 import type { FleetHead } from './protocol.js';
-import type { Outstanding } from './outgoing-requests.js';
 import { OUTBOX_BYTES_MAX, PACK_BYTES } from './options.js';
 
 interface Waiting {
   readonly entry: Buffer;
-  /** The request that this is. */
-  readonly out: Outstanding | null;
+  /** The request that this is, which keeps the number of its pack. */
+  readonly out: { number: number } | null;
   /** The service whose credit the entry states. */
   readonly service: Buffer | null;
 }
@@ -59,7 +58,7 @@ export class Outbox {
    */
   add(
     entry: Buffer,
-    out: Outstanding | null = null,
+    out: { number: number } | null = null,
     service: Buffer | null = null,
     waits = false,
   ): boolean {

@@ -9,31 +9,8 @@ import { unpack } from '../../../core/packed.js';
 import { askEntry, cancelEntry, type FleetCredit, requestEntry } from './codec.js';
 import type { FleetEntry, FleetOffer } from './protocol.js';
 import type { FleetCounters } from './counters.js';
-import {
-  ABSENT_LISTS,
-  BEAT_MS,
-  LATE_MAX,
-  LATE_MS,
-  PAIR_BYTES_MAX,
-  SERVICES_MAX,
-  SILENT_BEATS,
-} from './options.js';
-import type { FleetPeer } from './peer.js';
-
-/** A request that is out at another broker. */
-export interface Outstanding {
-  readonly token: number;
-  /** The broker machine's token. */
-  readonly key: Buffer;
-  readonly holder: Holder;
-  readonly bytes: number;
-  /** The number of the pack that it is in; 0: it was not sent yet. */
-  number: number;
-  /** Lists in a row that it was absent from. */
-  missed: number;
-  /** PARTIALs that came. */
-  parts: number;
-}
+import { ABSENT_LISTS, BEAT_MS, LATE_MAX, LATE_MS, SERVICES_MAX, SILENT_BEATS } from './options.js';
+import { type FleetPeer, Holder, type Outstanding } from './peer.js';
 
 /** A request that was lost in silence, whose reply may still come (D8). */
 interface Late {
@@ -102,8 +79,8 @@ export class OutgoingRequests {
     let holder = peer.holders.get(service);
     if (holder === undefined) {
       if (offer.total === 0 || this.#byService.size >= SERVICES_MAX) return;
-      holder = new Holder(this, peer, service);
-      holder.number = remote.join(offer.service, holder, now);
+      holder = new Holder(peer, service);
+      holder.number = remote.join(offer.service, new HolderPort(this, holder), now);
       peer.holders.set(service, holder);
       const known = this.#byService.get(service);
       if (known === undefined) this.#byService.set(service, new Set([holder]));
@@ -355,44 +332,22 @@ export class OutgoingRequests {
   }
 }
 
-/** The workers of another broker for one service. */
-export class Holder implements RemoteHolder {
-  readonly peer: FleetPeer;
-  /** The name of the service, one character per byte. */
-  readonly service: string;
-  /** The name of the service, in bytes. */
-  readonly name: Buffer;
-  /** The number of the holder in the broker machine. */
-  number = 0;
-  /** What the holder has room for, in bytes. */
-  bytes: number = PAIR_BYTES_MAX;
-  free = 0;
-  total = 0;
-  /** Requests that are out. */
-  out = 0;
-  usedAt = -Infinity;
-  /** Whether nothing is sent to the holder until it states its credit again. */
-  isPaused = false;
+/** What the broker machine calls of a holder. */
+class HolderPort implements RemoteHolder {
   readonly #outgoing: OutgoingRequests;
-  /** Requests that the holder may not have known of when it last stated its credit; in order. */
-  #unseen: Outstanding[] = [];
-  #stated = 0;
+  readonly #holder: Holder;
 
-  constructor(outgoing: OutgoingRequests, peer: FleetPeer, service: string) {
+  constructor(outgoing: OutgoingRequests, holder: Holder) {
     this.#outgoing = outgoing;
-    this.peer = peer;
-    this.service = service;
-    this.name = Buffer.from(service, 'latin1');
+    this.#holder = holder;
   }
 
   get load(): number {
-    return this.total === 0 ? 1 : 1 - this.free / this.total;
+    return this.#holder.load;
   }
 
   takes(bytes: number): boolean {
-    const { unanswered } = this.peer;
-    if (unanswered === 0) return true;
-    return bytes <= this.bytes && unanswered + bytes <= PAIR_BYTES_MAX;
+    return this.#holder.takes(bytes);
   }
 
   request(
@@ -403,47 +358,12 @@ export class Holder implements RemoteHolder {
     end: number,
     isHeaded: boolean,
   ): void {
-    const { now } = this.peer;
-    this.#outgoing.send(this, token, leftMs, packed, start, end, isHeaded, now());
+    const { now } = this.#holder.peer;
+    this.#outgoing.send(this.#holder, token, leftMs, packed, start, end, isHeaded, now());
   }
 
   cancel(token: Buffer): void {
-    this.#outgoing.cancel(this.peer, token);
-  }
-
-  /** The holder has stated what it can take. */
-  credited({ free, total }: FleetCredit): void {
-    const { seenByIt } = this.peer;
-    const unseen = this.#unseen;
-    let seen = 0;
-    for (const { number } of unseen) {
-      if (number === 0 || number > seenByIt) break;
-      seen++;
-    }
-    if (seen > 0) this.#unseen = unseen.slice(seen);
-    this.#stated = free;
-    this.total = total;
-    this.#count();
-  }
-
-  sent(out: Outstanding): void {
-    this.out++;
-    this.#unseen.push(out);
-    this.#count();
-  }
-
-  ended(): void {
-    this.out--;
-  }
-
-  /** The holder does not have the request, and did not count it. */
-  forget(out: Outstanding): void {
-    this.#unseen = this.#unseen.filter((each) => each !== out);
-    this.#count();
-  }
-
-  #count(): void {
-    this.free = Math.max(0, this.#stated - this.#unseen.length);
+    this.#outgoing.cancel(this.#holder.peer, token);
   }
 }
 

@@ -1,9 +1,33 @@
-/** Another broker of the fleet, as this one knows it. No behaviour. */
+/** Another broker of the fleet, as this one knows it: its holders, and what is out at them. */
 import type { FleetChannel } from './protocol.js';
-import type { ChunkedPack } from './chunks.js';
-import type { Holder, Outstanding } from './outgoing-requests.js';
+import type { FleetCredit } from './codec.js';
+import { PAIR_BYTES_MAX } from './options.js';
 import { Outbox } from './outbox.js';
 import { PackNumbers } from './pack-numbers.js';
+
+/** A pack of which the first bytes have come. */
+export interface ChunkedPack {
+  readonly bytes: Buffer;
+  /** How many of them are there. */
+  filled: number;
+  /** The number of the chunk that must follow. */
+  next: number;
+}
+
+/** A request that is out at another broker. */
+export interface Outstanding {
+  readonly token: number;
+  /** The broker machine's token. */
+  readonly key: Buffer;
+  readonly holder: Holder;
+  readonly bytes: number;
+  /** The number of the pack that it is in; 0: it was not sent yet. */
+  number: number;
+  /** Lists in a row that it was absent from. */
+  missed: number;
+  /** PARTIALs that came. */
+  parts: number;
+}
 
 export class FleetPeer {
   /** The id of the broker, in hexadecimal. */
@@ -94,5 +118,79 @@ export class FleetPeer {
   list(): void {
     this.isListDue = true;
     this.#unsent.add(this);
+  }
+}
+
+/** The workers of another broker for one service. */
+export class Holder {
+  readonly peer: FleetPeer;
+  /** The name of the service, one character per byte. */
+  readonly service: string;
+  /** The name of the service, in bytes. */
+  readonly name: Buffer;
+  /** The number of the holder in the broker machine. */
+  number = 0;
+  /** What the holder has room for, in bytes. */
+  bytes: number = PAIR_BYTES_MAX;
+  free = 0;
+  total = 0;
+  /** Requests that are out. */
+  out = 0;
+  usedAt = -Infinity;
+  /** Whether nothing is sent to the holder until it states its credit again. */
+  isPaused = false;
+  /** Requests that the holder may not have known of when it last stated its credit; in order. */
+  #unseen: Outstanding[] = [];
+  #stated = 0;
+
+  constructor(peer: FleetPeer, service: string) {
+    this.peer = peer;
+    this.service = service;
+    this.name = Buffer.from(service, 'latin1');
+  }
+
+  get load(): number {
+    return this.total === 0 ? 1 : 1 - this.free / this.total;
+  }
+
+  takes(bytes: number): boolean {
+    const { unanswered } = this.peer;
+    if (unanswered === 0) return true;
+    return bytes <= this.bytes && unanswered + bytes <= PAIR_BYTES_MAX;
+  }
+
+  /** The holder has stated what it can take. */
+  credited({ free, total }: FleetCredit): void {
+    const { seenByIt } = this.peer;
+    const unseen = this.#unseen;
+    let seen = 0;
+    for (const { number } of unseen) {
+      if (number === 0 || number > seenByIt) break;
+      seen++;
+    }
+    if (seen > 0) this.#unseen = unseen.slice(seen);
+    this.#stated = free;
+    this.total = total;
+    this.#count();
+  }
+
+  sent(out: Outstanding): void {
+    this.out++;
+    this.#unseen.push(out);
+    this.#count();
+  }
+
+  ended(): void {
+    this.out--;
+  }
+
+  /** The holder does not have the request, and did not count it. */
+  forget(out: Outstanding): void {
+    this.#unseen = this.#unseen.filter((each) => each !== out);
+    this.#count();
+  }
+
+  #count(): void {
+    this.free = Math.max(0, this.#stated - this.#unseen.length);
   }
 }

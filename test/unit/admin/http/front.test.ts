@@ -5,7 +5,8 @@ import { describe, expect, it } from '@jest/globals';
 import { escapeName, unescapeName } from '../../../../src/core/escape.js';
 import { Front, type Head, type Reception } from '../../../../src/admin/http/front.js';
 import { type Admits, Guard } from '../../../../src/admin/http/guard.js';
-import type { Access, Route } from '../../../../src/admin/http/route.js';
+import type { Route } from '../../../../src/admin/http/route.js';
+import type { Access } from '../../../../src/admin/api/operation.js';
 import { Router } from '../../../../src/admin/http/router.js';
 
 const TOKEN = 'sixteen-letters-or-more';

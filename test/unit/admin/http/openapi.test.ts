@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
 import { openApi, openApiFile } from '../../../../src/admin/http/openapi.js';
-import type { Access, Route } from '../../../../src/admin/http/route.js';
+import type { Route } from '../../../../src/admin/http/route.js';
+import type { Access } from '../../../../src/admin/api/operation.js';
 import { allRoutes } from '../../../support/http-ports.js';
 import { type Schema, violations } from '../../../support/json-schema.js';
 import { type Operation, OPERATIONS, undescribed } from '../../../support/openapi.js';

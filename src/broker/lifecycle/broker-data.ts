@@ -1,8 +1,7 @@
 /**
- * The state of a broker and the classes that act on it, made once, in this order. Each class of this
- * folder and of `inputs/` is given the whole and reads what it needs. A constructor may read only what was
- * made before it: the rest is still undefined. The folders below do not see it: their classes are given
- * `Tables`, or single ones.
+ * What the classes of this folder and of `inputs/` work on: the tables of the broker, what may be admitted to
+ * them, and where effects, events and counts go. `Broker` makes the classes, each from this and from the
+ * classes that it calls.
  */
 import { Holdings } from '../../core/holdings.js';
 import type { RandomFill } from '../../core/random.js';
@@ -26,16 +25,6 @@ import { Revivals } from '../state/revivals.js';
 import { ServiceTable } from '../state/service-table.js';
 import { Tokens } from '../state/tokens.js';
 import { Workers } from '../state/workers.js';
-import { ClientScans } from './client-scans.js';
-import { Deliveries } from './deliveries.js';
-import { Departures } from './departures.js';
-import { Dispatcher } from './dispatcher.js';
-import { InternalRequests } from './internal-requests.js';
-import { Lifecycle } from './lifecycle.js';
-import { Registrations } from './registrations.js';
-import { Replies } from './replies.js';
-import { RequestEnds } from './request-ends.js';
-import { StoredDeliveries } from './stored-deliveries.js';
 
 const UNBOUNDED_OUTPUT: OutputRoom = {
   left: () => Infinity,
@@ -43,7 +32,7 @@ const UNBOUNDED_OUTPUT: OutputRoom = {
   takesRequest: () => true,
 };
 
-export class BrokerState implements Tables {
+export class BrokerData implements Tables {
   readonly options: BrokerOptions;
   readonly sink: BrokerSink;
   readonly events: BrokerEvents;
@@ -71,17 +60,6 @@ export class BrokerState implements Tables {
   readonly admission: Admission;
   readonly absence: Absence;
 
-  readonly replies: Replies;
-  readonly ends: RequestEnds;
-  readonly stored: StoredDeliveries;
-  readonly deliveries: Deliveries;
-  readonly lifecycle: Lifecycle;
-  readonly departures: Departures;
-  readonly registrations: Registrations;
-  readonly internalRequests: InternalRequests;
-  readonly scans: ClientScans;
-  readonly dispatcher: Dispatcher;
-
   /** @param random unpredictable bytes, used for tokens and hashing */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
     const { heartbeatIntervalMs, heartbeatLiveness } = options;
@@ -106,16 +84,5 @@ export class BrokerState implements Tables {
     this.limits = new Limits(options.limits, this);
     this.admission = new Admission(sink);
     this.absence = new Absence(heartbeatIntervalMs * heartbeatLiveness);
-
-    this.replies = new Replies(this);
-    this.ends = new RequestEnds(this);
-    this.stored = new StoredDeliveries(this);
-    this.deliveries = new Deliveries(this);
-    this.lifecycle = new Lifecycle(this);
-    this.departures = new Departures(this);
-    this.registrations = new Registrations(this);
-    this.internalRequests = new InternalRequests(this);
-    this.scans = new ClientScans(this);
-    this.dispatcher = new Dispatcher(this);
   }
 }

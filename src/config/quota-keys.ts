@@ -1,0 +1,100 @@
+/** Quotas of one identity, as zod schemas. */
+import { z } from 'zod';
+
+import { IDENTITY_SHARE } from '../core/defaults.js';
+import { count, expected, map, NAME_PATTERN, size } from './kinds.js';
+
+export const WAITS = 10_000;
+export const HELLOS = 1000;
+export const SCHEDULES = 600;
+const NAMES_MAX = 1000;
+
+const SHARE = 'a number above 0, at most 1';
+const share = z
+  .number({ error: expected(SHARE) })
+  .gt(0)
+  .max(1)
+  .meta({ value: SHARE, none: `\`${IDENTITY_SHARE}\`` });
+
+/** The keys of `limits.perPeer` and of each `limits.quotas.NAME`. */
+const KEYS = {
+  share: share.describe(
+    'Fraction of each limit that one identity may use, unless one of the keys below sets a number.',
+  ),
+  connections: count(1, 1_000_000)
+    .meta({ none: 'the share of `limits.connections`' })
+    .describe('Connections of the identity, over all listeners; the broker closes further ones.'),
+  outstanding: count(1, 16_000_000)
+    .meta({ none: 'the share of `limits.queuedRequests`' })
+    .describe('Requests that the broker holds for the identity, queued or at workers.'),
+  queuedBytes: size('1KiB', '1TiB')
+    .meta({ none: 'the share of `limits.queuedBytes`' })
+    .describe('Bytes of these requests, with PARTIALs held back and incomplete messages.'),
+  outputBytes: size('1KiB', '16GiB')
+    .meta({ none: '`limits.outputBytes`' })
+    .describe('Bytes of output that the identity has not read, over all its connections.'),
+  requestsPerSecond: count(1, 100_000_000)
+    .meta({ none: 'unlimited' })
+    .describe('Requests per second; the requests of one second may arrive in a burst.'),
+  workers: count(1, 1_000_000)
+    .meta({ none: 'the share of `limits.workers`' })
+    .describe('Workers registered at once.'),
+  stored: count(1, 1_000_000_000)
+    .meta({ none: 'the share of `titanic.maxOpen`' })
+    .describe('Durable requests that are not yet closed or expired.'),
+  storedBytes: size('1KiB', '255TiB')
+    .meta({ none: 'the share of `titanic.maxBytes`' })
+    .describe(
+      'Bytes of its durable requests and their replies, and of the idempotency keys that are remembered for it.',
+    ),
+  waits: count(1, 16_000_000)
+    .meta({ none: `\`${WAITS}\`` })
+    .describe(
+      '`titanic.wait` and `titanic.progress` calls that may wait at the same time; the same number may also wait for a large reply.',
+    ),
+  hellos: count(1, 1_000_000)
+    .meta({ none: `\`${HELLOS}\`` })
+    .describe('Clients of the identity that sent `mmi.hello`, over all its connections.'),
+  schedules: count(1, 100_000_000)
+    .meta({ none: `\`${SCHEDULES}\`` })
+    .describe(
+      'How often its schedules may be due, together: so many times a minute on average over the busiest hour of each. 600 are ten that are due every second, or any number of daily ones.',
+    ),
+  services: count(1, 1_000_000)
+    .meta({ none: 'the share of `limits.services`' })
+    .describe("Services that the broker knows because of the identity's requests and workers."),
+} as const;
+
+export type QuotaKey = keyof typeof KEYS;
+
+/** All keys may be absent. */
+const quota = map(
+  Object.fromEntries(
+    Object.entries(KEYS).map(([key, schema]: [string, z.ZodType<number>]) => [
+      key,
+      schema.exactOptional(),
+    ]),
+  ) as Record<QuotaKey, z.ZodExactOptional<z.ZodType<number>>>,
+  { value: 'a map of quotas' },
+);
+
+/** Every key, in the order in which they are shown. */
+export const QUOTA_KEYS: readonly QuotaKey[] = Object.keys(KEYS) as QuotaKey[];
+
+/** `limits.perPeer` */
+export const perPeer = quota
+  .transform((given) => ({ share: IDENTITY_SHARE, ...given }))
+  .default({ share: IDENTITY_SHARE })
+  .meta({ none: `\`{share: ${IDENTITY_SHARE}}\`` });
+
+const QUOTAS = 'a map of names, each with a map of quotas';
+const NAME = 'expected a name of 1 to 64 characters without spaces';
+
+/** `limits.quotas` */
+export const quotas = z
+  .record(z.string().regex(NAME_PATTERN), quota, {
+    error: (issue) => (issue.code === 'invalid_key' ? NAME : expected(QUOTAS)(issue)),
+  })
+  .refine((given) => Object.keys(given).length <= NAMES_MAX, `expected at most ${NAMES_MAX}`)
+  .meta({ value: QUOTAS, none: 'none' })
+  .default({});

@@ -1,0 +1,28 @@
+import type { MajordomoError } from '../../core/errors.js';
+import type { Body, BodyFrames } from '../body.js';
+import type { Call } from '../client/call.js';
+import type { MdpExchange } from '../client/mdp-exchange.js';
+import type { Decoders, Message } from '../message.js';
+import type { ClientSettings } from '../options.js';
+import type { RequestOptions, RequestSettings } from '../request-options.js';
+
+/** What durable requests need of the client. */
+export interface Asker {
+  readonly settings: ClientSettings;
+  readonly broker: Pick<MdpExchange, 'offers' | 'learn' | 'isSilent' | 'isConnected' | 'missed'>;
+  /** Makes the body of a request for a service. */
+  encode(service: string, body: unknown): BodyFrames;
+  /** Reads the values of what a service sends. @param service as in `Job` */
+  decodersOf(service: string): Decoders;
+  request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
+  /** Sends a request, as `request` does, with settings already checked; `null` if it has failed already. */
+  ask(
+    service: string,
+    body: Body,
+    settings: RequestSettings,
+    resolve: (reply: Message) => void,
+    reject: (error: MajordomoError) => void,
+  ): Call | null;
+  /** Gives up a call that nobody waits for any longer. */
+  abandon(call: Call): void;
+}
