@@ -230,7 +230,7 @@ class Merging {
     if (uuid.length === 0) return;
     this.#withoutNumber.delete(nameOf(uuid));
     if (this.#tables.request(uuid) === null) {
-      this.#tables.putTombstone(uuid, TWICE);
+      this.#recordTombstone(uuid, TWICE);
       return;
     }
     this.#tables.remove(uuid, TWICE.keyUntil);
