@@ -11,13 +11,9 @@ import type {
   ShownSchedule,
 } from '../../titanic/operator/operator-api.js';
 import type { PauseTarget } from '../../titanic/machine/pauses.js';
-import { retriesOf } from '../../titanic/machine/webhooks.js';
-import { ownOf } from '../../store/own-fields.js';
-import { knownKind } from '../../store/record-kind.js';
 import { SHOWN_ROWS } from '../../store/request.js';
 import type { Owner } from '../../store/store.js';
 import { KEPT_ROWS, type KeptOptions } from '../../wire/submit-options.js';
-import { uuidText } from '../../wire/tsp.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from '../api/operations.js';
 import { NO_CURSOR } from '../api/parameters.js';
@@ -73,14 +69,13 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
     }),
     jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, caller }) => {
       if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
-      const { headers, body, reply } = done(await operatorApi().bodies(uuid));
-      const { request } = done(await operatorApi().history(uuid));
+      const { headers, body, reply, own } = done(await operatorApi().bodies(uuid));
       return {
         uuid: shownUuid(uuid, caller),
         headers,
         body: body === null ? null : bodyOf(body),
         reply: reply === null ? null : bodyOf(reply),
-        own: ownFieldsOf(request),
+        own,
       };
     }),
     jsonRoute(OPERATIONS.storedCounts, () => {
@@ -178,25 +173,12 @@ function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
     state,
-    ...(shownOf(SHOWN_ROWS, { ...request, generation: retriesOf(request) }, caller) as ShownFacts),
+    ...(shownOf(SHOWN_ROWS, { ...request, generation: request.retries }, caller) as ShownFacts),
     reason: caller === 'anyone' ? null : reason,
     reasonAt: reasonAt === null ? null : timeOf(reasonAt),
     shared: isShared,
     partner: partner.length === 0 ? null : shownUuid(partner, caller),
   };
-}
-
-/** What only its kind has, as text; `null`: nothing that this program knows. */
-function ownFieldsOf({ kind, own }: ShownRequest): Readonly<Record<string, string>> | null {
-  const known = knownKind(kind);
-  const fields = known === null || own.length === 0 ? null : ownOf(known, own);
-  if (fields === null) return null;
-  const all: readonly (readonly [string, string | Buffer])[] = Object.entries(fields);
-  const told = all.map(([name, value]) => {
-    if (typeof value === 'string') return [name, value];
-    return [name, name === 'schedule' ? uuidText(value) : escapeName(value)];
-  });
-  return Object.fromEntries(told) as Readonly<Record<string, string>>;
 }
 
 /** What is shown of the fields in one of the tables. */
@@ -230,7 +212,7 @@ function historyOf(
     hasKey: facts.hasKey,
     ...(shownOf(KEPT_ROWS, facts, caller) as KeptOptions),
     // Each retry has an entry of its own.
-    attemptsEver: Math.max(request.attempts, facts.attemptsEver - retriesOf(request)),
+    attemptsEver: Math.max(request.attempts, facts.attemptsEver - request.retries),
     deliveries: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
       ...workerOf(worker, caller),
       startedAt: timeOf(startedAt),

@@ -18,6 +18,13 @@ export type ShownState = StoredState | 'dispatched';
 
 export interface ShownRequest extends Omit<ListedRequest, 'state'> {
   readonly state: ShownState;
+  /** How often an operator retried it. */
+  readonly retries: number;
+}
+
+/** The bodies of a request, and what only its kind has. */
+export interface ShownBodies extends Bodies {
+  readonly own: Readonly<Record<string, string>> | null;
 }
 
 type Times = 'acceptedAfter' | 'acceptedBefore' | 'diedAfter' | 'diedBefore';
@@ -157,7 +164,7 @@ export interface OperatorApi {
   groups(query: GroupsQuery): Promise<OperatorResult<GroupPage>>;
   history(uuid: RequestUuid): Promise<OperatorResult<ShownHistory>>;
   /** The beginnings of the request body and of the reply. */
-  bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
+  bodies(uuid: RequestUuid): Promise<OperatorResult<ShownBodies>>;
   counts(): ShownCounts;
   /** Lists schedules by due time; none on a node that is not active. @param limit maximum number */
   schedules(after: ScheduleCursor | null, limit: number): Promise<OperatorResult<SchedulePage>>;

@@ -3,7 +3,8 @@
  * through the writer; changes go through it like any other change. Each is answered once.
  */
 import { escapeName } from '../../core/escape.js';
-import type { Bodies } from '../../store/bodies.js';
+import { retriesOf } from '../machine/webhooks.js';
+import { ownText } from './own-text.js';
 import { BulkCommands, Reopening, selected } from './bulk-commands.js';
 import { type Delivery, storedWorker } from '../machine/dispatcher.js';
 import type { OperatorHost } from '../machine/operator-host.js';
@@ -16,6 +17,7 @@ import type {
   OperatorResult,
   RequestSelection,
   ServiceCounts,
+  ShownBodies,
   ShownCounts,
   ShownPage,
   ShownState,
@@ -80,6 +82,7 @@ export class Operator {
         const requests = page.requests.map((request) => ({
           ...request,
           state: state ?? this.#stateOf(request),
+          retries: retriesOf(request),
         }));
         answer({ kind: 'done', value: { ...page, requests } });
       },
@@ -103,7 +106,7 @@ export class Operator {
       else {
         const now = history.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
         const state: ShownState = now === null ? history.request.state : 'dispatched';
-        const request = { ...history.request, state };
+        const request = { ...history.request, state, retries: retriesOf(history.request) };
         const delivery = now && { worker: storedWorker(now.worker), startedAt: now.startedAt };
         const waiting = state === 'pending' ? waitingOf(this.#host, request) : null;
         answer({ kind: 'done', value: { ...history, request, delivery, waiting } });
@@ -111,11 +114,17 @@ export class Operator {
     });
   }
 
-  bodies(uuid: RequestUuid, answer: Answer<Bodies>): void {
+  bodies(uuid: RequestUuid, answer: Answer<ShownBodies>): void {
     this.#queries.bodies(uuid, (bodies) => {
       if (bodies === null) answer(UNKNOWN);
       else if ('kind' in bodies) answer(trouble(bodies));
-      else answer({ kind: 'done', value: bodies });
+      else {
+        this.history(uuid, (outcome) => {
+          const { kind } = outcome;
+          if (kind !== 'done') answer(outcome);
+          else answer({ kind, value: { ...bodies, own: ownText(outcome.value.request) } });
+        });
+      }
     });
   }
 
