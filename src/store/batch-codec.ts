@@ -22,6 +22,7 @@ import {
   KEY,
   MOST,
   NOW,
+  PARTNER_CLAIM,
   REPLY,
   UNCLAIMED,
   UNTIL,
@@ -158,6 +159,7 @@ function packChange(to: PackWriter, fields: FieldWriter, change: Change): void {
       fields.number(change.expiresAt, EXPIRES_AT);
       fields.number(change.outcome, OUTCOME);
       fields.number(change.outcomeAt, OUTCOME_AT);
+      fields.number(change.partnerClaim ?? 0, PARTNER_CLAIM);
       fields.number(change.claim ?? 0, CLAIM);
       fields.number(change.keepsClaim === true ? 1 : 0, KEEPS);
       break;
@@ -244,6 +246,7 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
         expiresAt,
         outcome: fields.number(OUTCOME),
         outcomeAt: fields.number(OUTCOME_AT),
+        ...partnerClaimOf(fields),
         ...heldClaimOf(fields),
       };
     case KINDS.retry:
@@ -263,6 +266,11 @@ function heldClaimOf(fields: FieldReader): {
   readonly keepsClaim?: boolean;
 } {
   return { ...claimOf(fields), ...(fields.number(KEEPS) === 1 ? { keepsClaim: true } : {}) };
+}
+
+function partnerClaimOf(fields: FieldReader): { readonly partnerClaim?: number } {
+  const partnerClaim = fields.number(PARTNER_CLAIM);
+  return partnerClaim === 0 ? {} : { partnerClaim };
 }
 
 /** 0: none. */

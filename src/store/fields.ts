@@ -35,6 +35,8 @@ export const KEEPS = 33;
 export const UNCLAIMED = 34;
 /** The next change belongs to the same decision. */
 export const WITH_NEXT = 39;
+/** The claim of the partner under which a step is made. */
+export const PARTNER_CLAIM = 43;
 /** The key of a new request counts, however long ago it was to be forgotten. */
 export const KEEPS_KEYS = 36;
 
@@ -55,7 +57,19 @@ const KNOWN = [...REQUEST_ROWS, ...Object.values(ATTEMPT_FIELDS)];
 const KNOWN_FIELDS = {
   numbers: [
     ...KNOWN.filter(({ as }) => as === 'number').map(({ field }) => field),
-    ...[ATTEMPTS_EVER, AT, UNTIL, NOW, MOST, CLAIM, KEEPS, UNCLAIMED, KEEPS_KEYS, WITH_NEXT],
+    ...[
+      ATTEMPTS_EVER,
+      AT,
+      UNTIL,
+      NOW,
+      MOST,
+      CLAIM,
+      KEEPS,
+      UNCLAIMED,
+      KEEPS_KEYS,
+      WITH_NEXT,
+      PARTNER_CLAIM,
+    ],
   ],
   bytes: [
     ...KNOWN.filter(({ as }) => as !== 'number').map(({ field }) => field),

@@ -150,6 +150,8 @@ type Step =
       /** See outcomes.ts. */
       readonly outcome: number;
       readonly outcomeAt: number;
+      /** The claim of its partner that this broker must still have, or nothing is stored: the end of that needs it, too. */
+      readonly partnerClaim?: number;
       /** The claim that this broker must still have, or nothing is stored; it ends with the step. */
       readonly claim?: number;
       /** The claim goes on. */

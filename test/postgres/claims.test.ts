@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
-import { assert } from '../../src/core/assert.js';
+import { assert, present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import type {
@@ -16,13 +16,16 @@ import type {
   Hint,
   StoreFailure,
 } from '../../src/store/store.js';
+import { dueWebhook } from '../../src/titanic/machine/webhooks.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
+import { acceptWithWebhook, unitOf } from '../support/record-kinds.js';
 import {
   accept,
   attempt,
   type ChangeOf,
   close,
   dead,
+  NOON,
   reply,
   uuidOf,
 } from '../support/store-changes.js';
@@ -171,6 +174,19 @@ describeWithPostgres('claims in a database', () => {
     expect(await one.commit({ ...dead(1), claim: 2 })).toEqual(['passed']);
     expect(await one.commit(reply(1))).toEqual(['done']);
     expect(await other.commit(reply(1), { ...dead(2), claim: 2 })).toEqual(['passed', 'done']);
+  });
+
+  it('fence what a death makes due: the webhook of a request that another broker has waits on', async () => {
+    const [webhook, request] = acceptWithWebhook(1, 2, { notBefore: 0 });
+    const accepted = present(request, 'a request') as ChangeOf<'accept'>;
+    await one.commit(present(webhook, 'a webhook'), { ...accepted, claim: 1 });
+    await one.claims(0, { released: [{ uuid: uuidOf(1), claim: 1 }] });
+    expect(await other.claims(9)).toEqual(['1 (claim 2)']);
+    const ends = (claim: number): Change[] =>
+      unitOf(dueWebhook(uuidOf(2), 0, 'dead', NOON, claim), { ...dead(1), claim });
+    expect(await one.commit(...ends(1))).toEqual(['passed', 'passed']);
+    expect(await one.commit(...ends(2))).toEqual(['passed', 'passed']);
+    expect(await other.commit(...ends(2))).toEqual(['reopened', 'done']);
   });
 
   it('what another session keeps locked is given back later: all else is claimed meanwhile', async () => {

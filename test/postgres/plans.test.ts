@@ -43,7 +43,7 @@ import {
 } from '../../src/extensions/postgres/values.js';
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
-import { accept, attempt, close, dead, reply, retry, uuidOf } from '../support/store-changes.js';
+import { accept, advance, attempt, close, dead, reply, retry, uuidOf } from '../support/store-changes.js';
 import { until } from '../support/until.js';
 
 const STATEMENTS = [
@@ -162,9 +162,9 @@ describeWithPostgres('statements on a database', () => {
     await server.sql(
       `INSERT INTO ${SCHEMA}.request (id, seq, service, owner, shared, priority, state, generation,
          attempts, attempts_ever, max_attempts, accepted_at, not_before, expires_at, body_bytes,
-         reply_bytes, kind, partner)
+         reply_bytes, kind, partner, own, outcome, outcome_at)
        SELECT gen_random_uuid(), n, 'x', '', false, 0, 1 + n % 3, 0,
-         0, 0, 10, 0, 0, 1e15, 1, 0, 0, '' FROM generate_series(1, ${ROWS}) n;
+         0, 0, 10, 0, 0, 1e15, 1, 0, 0, '', '', 0, 0 FROM generate_series(1, ${ROWS}) n;
        INSERT INTO ${SCHEMA}.body SELECT id, 1, 'x' FROM ${SCHEMA}.request ON CONFLICT DO NOTHING;
        INSERT INTO ${SCHEMA}.body SELECT id, state, 'x' FROM ${SCHEMA}.request
          ON CONFLICT DO NOTHING;
@@ -243,6 +243,7 @@ describeWithPostgres('statements on a database', () => {
     });
     for (const step of [
       (n: number) => attempt(n, 1),
+      (n: number) => advance(n, 2),
       dead,
       (n: number) => retry(n),
       (n: number) => reply(n, { generation: 1 }),

@@ -515,7 +515,10 @@ export class Batch {
       ...[change.generation, change.attempts, change.notBefore, change.expiresAt],
       ...[change.outcome, change.outcomeAt, change.keepsClaim === true],
     ]);
-    const arrays = [claims(items.map(({ change }) => change.claim))];
+    const arrays = [
+      claims(items.map(({ change }) => change.claim)),
+      claims(items.map(({ change }) => change.partnerClaim)),
+    ];
     return this.#reopening(items, ADVANCE, rows, arrays, (change, before) => {
       const { generation, attempts, notBefore, outcome, outcomeAt } = change;
       const expiresAt = change.expiresAt === 0 ? before.expiresAt : change.expiresAt;

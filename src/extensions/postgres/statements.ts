@@ -165,10 +165,14 @@ function found(columns: readonly Column[], condition: string): string {
  * A step that only the broker makes that has the request claimed. A claim of null: whoever has it.
  */
 const IS_OF_CLAIM = '(s.new_claim IS NULL OR s.mine AND s.new_claim = s.claim)';
+/** A step that only the broker makes that has the partner claimed. */
+const IS_OF_PARTNER_CLAIM = `(s.new_partner_claim IS NULL OR EXISTS (
+      SELECT 1 FROM ${REQUEST} q WHERE ${byIndex('q.id', "encode(s.partner, 'hex')::uuid")}
+        AND q.session = ${MINE} AND q.claim = s.new_partner_claim))`;
 const IS_RAISED = 's.new_generation > s.generation';
 const IS_SAME = 's.new_generation = s.generation';
-const IS_ABOVE = `${IS_OF_CLAIM} AND (${IS_RAISED}
-      OR ${IS_SAME} AND s.state = ${PENDING} AND s.new_attempts > s.attempts)`;
+const IS_ABOVE = `(${IS_OF_CLAIM} AND (${IS_RAISED}
+      OR ${IS_SAME} AND s.state = ${PENDING} AND s.new_attempts > s.attempts))`;
 
 /**
  * What was found, as one row for each group of like requests: the places of the changes, and what the
@@ -429,8 +433,9 @@ export const ADVANCE: Statement = {
       ),
       ['keeps', 'bool'],
       ['claim', 'int4[]'],
+      ['partner_claim', 'int4[]'],
     ],
-    IS_ABOVE,
+    `${IS_ABOVE} AND ${IS_OF_PARTNER_CLAIM}`,
   )},
   advanced AS (
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,

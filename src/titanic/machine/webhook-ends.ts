@@ -8,7 +8,7 @@ import {
 } from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
-import { GENERATION, NO_SLOT, type Slot } from './open-index.js';
+import { CLAIM, GENERATION, NO_SLOT, type Slot } from './open-index.js';
 import { dueGeneration, dueWebhook, isDueWebhook, type WebhookOutcome } from './webhooks.js';
 
 /** Commits a change, again after a failure, and takes up what is due by that. */
@@ -30,7 +30,10 @@ export class WebhookEnds {
     const { index, partners } = this.#dispatcher;
     const webhook = partners.webhookOf(index.uuid(slot));
     if (webhook === null) return [];
-    return [dueWebhook(webhook, index.get(slot, GENERATION), outcome, this.#context.wall)];
+    // Of the ends, this one is not made without the claim.
+    const claim = outcome === 'dead' ? index.get(slot, CLAIM) : 0;
+    const generation = index.get(slot, GENERATION);
+    return [dueWebhook(webhook, generation, outcome, this.#context.wall, claim)];
   }
 
   /** What is stored with the close of a request that is not open here. @param request `null`: it was not read */

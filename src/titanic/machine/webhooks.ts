@@ -112,16 +112,22 @@ export function rearmed(
   };
 }
 
-/** What is stored with the end of a request: its webhook is due. @param generation of the request */
+/**
+ * What is stored with the end of a request: its webhook is due.
+ * @param generation of the request
+ * @param claim of the request, under which it ends; 0: it ends whoever has it
+ */
 export function dueWebhook(
   webhook: RequestUuid,
   generation: number,
   outcome: WebhookOutcome,
   at: number,
+  claim = 0,
 ): Change {
   return {
     ...{ kind: 'advance', uuid: webhook, generation: dueGeneration(generation * GENERATIONS) },
     attempts: 0,
     ...{ notBefore: at, expiresAt: 0, outcome: numberOfOutcome(outcome), outcomeAt: at },
+    ...(claim === 0 ? {} : { partnerClaim: claim }),
   };
 }

@@ -322,6 +322,11 @@ export class SharedDatabase {
       const isMine = row?.session === session && row.claim === change.claim;
       if (!isMine && this.#conditions.fencesClaims) return isMade(change, before, isAgain);
     }
+    if (change.kind === 'advance' && change.partnerClaim !== undefined && before !== undefined) {
+      const ofPartner = this.#claims.get(nameOf(before.request.partner));
+      const isMine = ofPartner?.session === session && ofPartner.claim === change.partnerClaim;
+      if (!isMine && this.#conditions.fencesClaims) return isMade(change, before, isAgain);
+    }
     const result = this.#write(change);
     if (result.kind === 'passed') return isMade(change, before, isAgain);
     if (['denied', 'known', 'another'].includes(result.kind)) return result;
