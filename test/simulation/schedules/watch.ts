@@ -115,10 +115,8 @@ export class ScheduleWatch {
     if (now.attempts === 0) return;
     hold(isDue(cron, outcomeAt), `${name} was due at ${time(outcomeAt)}, not in ${cron}`);
     hold(outcome === 'stored', `${name}: ${outcome}`);
-    hold(
-      this.#stored.has(`${name}:${time(outcomeAt)}`),
-      `no request of ${time(outcomeAt)}: ${name}`,
-    );
+    const isStored = this.#stored.has(`${name}:${time(outcomeAt)}`);
+    hold(isStored, `no request is stored for ${name}, due at ${time(outcomeAt)}`);
     if (!watched.isSteady) return;
     const [next = 0] = duesIn(cron, outcomeAt, due);
     hold(next === due, `${name}: after ${time(outcomeAt)} it is due at ${time(due)}`);
