@@ -41,6 +41,8 @@ const THREAD = 'sdk/stream/shard-thread';
 /** The entry that is only CommonJS: it is large, and for tests alone. */
 const TESTING = 'testing';
 
+const PURE = ['Buffer.from', 'Buffer.alloc', 'Array.from', 'Object.entries', 'Object.fromEntries'];
+
 const TIMERS = fileURLToPath(new URL('sdk-timers.mjs', import.meta.url));
 const REAL = {
   ...Object.fromEntries(Object.keys(timers).map((name) => [name, [TIMERS, name]])),
@@ -55,6 +57,8 @@ async function writeCode(format, names) {
     platform: 'node',
     transform: { inject: REAL },
     external: (id) => !id.startsWith('.') && !isAbsolute(id),
+    // What they make at the top of a module is of no use if nothing reads it.
+    treeshake: { manualPureFunctions: PURE },
     onwarn: (warning) => {
       throw new Error(warning.message);
     },

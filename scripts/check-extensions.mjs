@@ -59,7 +59,7 @@ function testWithoutAny() {
     cpSync(join(ROOT, name), join(tree, name), { recursive: true });
   }
   leaveOut(join(tree, 'build'), all, '.js');
-  run(tree, title, 'node', 'scripts/test.mjs', '--config', ...KERNEL_TESTS);
+  run(tree, title, 'node', 'scripts/test.mjs', ...KERNEL_TESTS);
 }
 
 function treeOf(title) {

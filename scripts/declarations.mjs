@@ -22,8 +22,8 @@ export function writeDeclarations({ compiled, target, sources }) {
   for (const [file, nodes] of needed) {
     const text = textOf(file, nodes)
       .replace(IMPORTED, '$1$2.cjs$3')
-      // The compiler indents by four, and lines of comments by one more; less is enough to read.
-      .replace(/^((?: {4})*)( (?=\*))?/gm, (_, spaces) => spaces.slice((spaces.length * 3) / 4));
+      // The compiler indents by four, and lines of comments by one more; the flat types read as well without.
+      .replace(/^ +/gm, '');
     const path = join(target, 'types', relative(compiled, file.fileName));
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path.replace(/\.d\.ts$/, '.d.cts'), text);

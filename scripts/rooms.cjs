@@ -18,7 +18,7 @@ const SHELL = 'It is a shell: pass the other thing in; the node composes the she
 const NO_SOCKETS =
   'It knows bytes and frames, no sockets: return what is to be written, and let zmtp/sockets write it.';
 const BEHIND_PORT =
-  'It carries out the ports of store: put what a machine needs into the port (store/store.ts, store/map-store.ts).';
+  'It carries out the ports of store: put what a machine needs into the port (store/store.ts, store/ranked.ts).';
 const ASK =
   'Put what it must ask of the broker into broker/ports.ts and `import type` it; the node plugs the two together.';
 
@@ -80,7 +80,7 @@ const ROOMS = {
   'titanic/operator': ['core wire store titanic/machine type:broker/ports.ts', ASK],
   store: [
     'core wire',
-    'It has the ports, the fields and the formats of what is stored: what a change means to clients belongs to titanic and map, which import store.',
+    'It has the ports, the fields and the formats of what is stored: what a change means to clients belongs to titanic and extensions, which import store.',
   ],
   'store/sqlite': ['core wire store store/thread', BEHIND_PORT],
   'store/thread': ['core wire store store/sqlite', BEHIND_PORT],

@@ -76,7 +76,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     wake: () => {
       loop.wake();
     },
-    epochs: epochStore(file, wholeFile, Math.max(0, ...epochs), deps.fatal),
+    epochs: epochStore(file, wholeFile, Math.max(0, stored?.epochMax ?? 0, ...epochs), deps.fatal),
     stored: pairedOf(stored),
     served,
     keys: () => deps.keys.digest,

@@ -54,6 +54,8 @@ export interface TitanicHost {
    * requests.
    */
   readonly part: (part: number) => PartStorage | null;
+  /** The highest epoch of the records of all parts; 0: there is none. */
+  readonly epochMax: number;
   /** The clock of what is stored. */
   readonly time: Time;
   /** `null`: the store is a file. */
@@ -140,6 +142,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     time: SYSTEM_TIME,
     database: null,
     hints: null,
+    epochMax: recovered.epochMax,
     part: (part) => ({
       replica: replication?.partReplica(part) ?? standalone.partIn(store, part),
       list: (after, completion) => {

@@ -3,7 +3,7 @@ import type { FieldReader, FieldWriter } from '../core/numbered-fields.js';
 
 /** Wall times in milliseconds. */
 export interface Attempt {
-  /** `workerText`. Empty: none had it. It is an operator's retry, or a time at which a schedule was due. */
+  /** `workerText`. Empty: none had it. It is an operator's retry. */
   readonly worker: string;
   readonly startedAt: number;
   readonly endedAt: number;

@@ -128,8 +128,7 @@ function heldBy({ attempts, attemptsEver }: RequestState, other: RequestState): 
 /**
  * The attempts of both, each as often as on the side that has it more often; only the last ones are
  * kept. A side that has all of the other keeps its order: a clock may have been set back.
- * If each has some that the other lacks, they are in the order of their beginnings, on both sides. (An end may be
- * in the future: a webhook's wait for the next end of its request.)
+ * If each has some that the other lacks, they are in the order of their beginnings, on both sides.
  * @param before the result, if nothing has changed
  */
 function joinAttempts(

@@ -130,39 +130,39 @@ export const REQUEST_FIELDS = {
   acceptedAt: { field: 6, kind: 'wallTime', shown: '' },
   notBefore: {
     ...{ field: 7, kind: 'wallTime', setBy: 'client' },
-    shown: 'The broker does not dispatch the request before this time.',
+    shown: 'It is not dispatched before this time.',
   },
   expiresAt: {
     ...{ field: 8, kind: 'wallTime', setBy: 'client' },
     shown:
-      'When the request expires, unless it is answered, or its reply is closed, before that. Until it has ' +
-      'ended, its time to live counts from `notBefore`.',
+      'When it expires, unless it is answered, or its reply is closed, before that. Until it has ended, its ' +
+      'time to live counts from `notBefore`.',
   },
   maxAttempts: { field: 9, kind: 'countFromOne', setBy: 'client', shown: '' },
   attempts: {
     ...{ field: 10, kind: 'count' },
     shown:
-      'Deliveries that ended without a reply since the last retry by an operator; of a schedule: how often it ' +
-      'was due.',
+      'Deliveries without a reply since an operator last retried it; of a schedule: due times.',
   },
   generation: {
     ...{ field: 11, kind: 'count' },
-    shown: 'How many times an operator retried the request.',
+    shown: 'How often an operator retried it.',
   },
   bodyBytes: {
     ...{ field: 12, kind: 'count' },
-    shown: 'Size as stored: the frames, each with its length, and what only its kind has.',
+    shown: 'Size as stored: the frames, each with its length, and the fields of its kind.',
   },
   owner: {
     ...{ field: 13, kind: 'owner', needsToken: true },
-    shown: 'Name of the CURVE key that stored the request; null: stored without a key',
+    shown: 'Name of the CURVE key that stored it; null: stored without a key',
   },
   isShared: { field: 14, kind: 'flag', column: 'shared', setBy: 'client' },
   kind: {
-    ...{ field: 37, kind: 'recordKind' },
+    field: 37,
+    kind: 'recordKind',
     shown:
-      'What the record is: `request`, `schedule`, `pause`, `webhook`, or, of a later version, `kind-` and its ' +
-      'number: such a record is kept, and nothing is done with it.',
+      '`request`, `schedule`, `pause` or `webhook`; `kind-` and a number: of a later version, kept, and nothing is ' +
+      'done with it.',
   },
   partner: { field: 38, kind: 'maybeUuid' },
   own: { field: 40, kind: 'own' },

@@ -11,15 +11,15 @@ export interface TransportLimits {
   readonly outputBytesMax: number;
 }
 
-/** Events of a link (the DEALER side: a client's or worker's connection to one endpoint). */
+/** Events of the connection of a client or worker to one endpoint. */
 export interface LinkEvents {
   /** The connection is up; called again after each reconnect. */
   connected(): void;
   /** A message arrived; the frames are valid until this returns. */
   message(frames: Frames): void;
   /**
-   * Bytes arrived that begin with a message, in the layout of `core/packed`: an engine that has them so
-   * offers them here first. The words are valid until this returns.
+   * Bytes arrived that begin with a message, packed as in `core/packed`: they are offered here first. The words
+   * are valid until this returns.
    * @param end one past the bytes that it may read; messages may be incomplete there
    * @returns where the last message ends that was handled; 0: none was, and the first goes to `message`
    */

@@ -58,6 +58,7 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
   return {
     titanic,
     replication: null,
+    epochMax: 0,
     part: () => null,
     time: clock,
     database: database.view,

@@ -18,8 +18,12 @@ import { WebhookPlaces } from './webhook-places.js';
 import { postWebhook } from './webhook-post.js';
 import type { WebhookTargets } from './webhook-target.js';
 
-/** Maximum number that is read at once, to learn who their receivers are. */
-const READ_MAX = 256;
+/** Maximum number that is here before they have a place. */
+const HERE_MAX = 256;
+/** Maximum number that is read at once, to learn who their receivers are: operators' queries take turns with them. */
+const READS_MAX = 16;
+/** Delay after a read that failed. */
+const READ_AGAIN_MS = 1000;
 /** The receiver wants no more (Standard Webhooks). */
 const GONE = 410;
 
@@ -59,6 +63,9 @@ export class Webhooks implements WebhookWorker {
   /** Webhooks that are here, by reference. */
   readonly #here = new Map<number, Delivery>();
   readonly #places = new WebhookPlaces();
+  /** Those that are not read yet, the first first. */
+  readonly #unread: Delivery[] = [];
+  #reads = 0;
   #isEnding = false;
 
   /** @param settings `null`: webhooks are off now */
@@ -90,14 +97,15 @@ export class Webhooks implements WebhookWorker {
   // ---------------------------------------------------------------- for Titanic
 
   room(): number {
-    return this.#isEnding || this.#settings() === null ? 0 : READ_MAX;
+    return this.#isEnding || this.#settings() === null ? 0 : HERE_MAX;
   }
 
   take(reference: number): void {
     const delivery = { reference, abort: new AbortController(), answered: null };
     this.#here.set(reference, delivery);
+    this.#unread.push(delivery);
     setImmediate(() => {
-      void this.#read(delivery);
+      this.#readNext();
     });
   }
 
@@ -121,15 +129,31 @@ export class Webhooks implements WebhookWorker {
     return this.#here.get(delivery.reference) === delivery;
   }
 
-  /** Reads from the store what it says, and to whom. */
+  #readNext(): void {
+    while (this.#reads < READS_MAX) {
+      const delivery = this.#unread.shift();
+      if (delivery === undefined) return;
+      if (this.#isHere(delivery)) void this.#read(delivery);
+    }
+  }
+
+  /** Reads from the store what a webhook says, and to whom; again later if that fails, which is no attempt. */
   async #read(delivery: Delivery): Promise<void> {
-    const { titanic } = this.#stored;
-    const webhook = this.#isHere(delivery) ? titanic.uuidOf(delivery.reference) : null;
+    const webhook = this.#stored.titanic.uuidOf(delivery.reference);
     if (webhook === null) return;
+    this.#reads++;
     const message = await this.#find(webhook).catch((error: unknown) =>
       failed('webhook.failed', String(error)),
     );
-    if (this.#isHere(delivery)) this.#begin(delivery, message);
+    this.#reads--;
+    if (message === null) setTimeout(() => void this.#readAgain(delivery), READ_AGAIN_MS).unref();
+    else if (this.#isHere(delivery)) this.#begin(delivery, message);
+    this.#readNext();
+  }
+
+  #readAgain(delivery: Delivery): void {
+    this.#unread.push(delivery);
+    this.#readNext();
   }
 
   #begin(delivery: Delivery, message: Message | Failed): void {
@@ -159,10 +183,12 @@ export class Webhooks implements WebhookWorker {
     );
   }
 
-  async #find(uuid: RequestUuid): Promise<Message | Failed> {
+  /** @returns `null`: the store cannot be read now */
+  async #find(uuid: RequestUuid): Promise<Message | Failed | null> {
     const { operatorApi, time } = this.#stored;
     const webhook = await operatorApi.history(uuid);
-    if (webhook.kind !== 'done') return STORE_TROUBLE;
+    if (webhook.kind === 'trouble') return null;
+    if (webhook.kind !== 'done') return failed('webhook.malformed', 'it is not in the store');
     const {
       kind,
       own: packed,
@@ -177,7 +203,7 @@ export class Webhooks implements WebhookWorker {
       return failed('webhook.malformed', 'what is stored is no webhook');
     }
     const request = await operatorApi.history(partner);
-    if (request.kind === 'trouble') return STORE_TROUBLE;
+    if (request.kind === 'trouble') return null;
     const { url, service } = own;
     const known = { uuid: partner, service, acceptedAt };
     const ended = endOf(known, valueOf(request), outcome, time.wall());
@@ -237,8 +263,6 @@ export class Webhooks implements WebhookWorker {
 function failed(code: string, text: string): Failed {
   return { code, text };
 }
-
-const STORE_TROUBLE = failed('webhook.store', 'the store cannot be read');
 
 /** What the store says of the request; `null`: it has none. */
 function valueOf(request: OperatorResult<ShownHistory>): ShownHistory | null {

@@ -435,7 +435,8 @@ export class OpenRequests {
         this.reopened([result, ...ofWebhook]);
         // The request is gone. Whether its end was told is not known: it is told again, in a shared store when its
         // wait is over.
-        if (!isDone && ofWebhook.length > 0) this.webhooks.ended(uuid);
+        const isRearmed = ofWebhook.some(({ kind }) => kind === 'reopened');
+        if (isRearmed && !isDone) this.webhooks.ended(uuid);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
@@ -579,7 +580,9 @@ export class OpenRequests {
         this.#context.traceEnd(uuid, 'closed');
         if (isEnded) this.#context.hints?.ended(uuid);
         this.reopened(due);
-        if (result.kind === 'ended' && before.length === 0) this.webhooks.cancelled(result);
+        // What was known of one that is not open here may be of a generation before.
+        const wasOther = slot === NO_SLOT && request?.generation !== generationOf(result);
+        if (result.kind === 'ended' && wasOther) this.webhooks.cancelled(result);
         this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
@@ -605,7 +608,13 @@ export class OpenRequests {
   #resume(uuid: RequestUuid): void {
     const slot = this.dispatcher.index.find(uuid);
     if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) < ENDING) return;
-    this.dispatcher.resume(slot, this.#context.now);
+    const again = this.#takeAgain(uuid);
+    if (again === undefined) {
+      this.dispatcher.resume(slot, this.#context.now);
+      return;
+    }
+    this.dispatcher.step(slot, ENDED);
+    this.restore(...again);
   }
 
   /** The text for a client whose request could not be stored. */
@@ -725,7 +734,7 @@ export class OpenRequests {
       if (again !== undefined) this.restore(...again);
       // In a shared store it may still be pending, for another broker.
       if (outcome === 'changed' && claims === null) {
-        this.webhooks.ended(uuid);
+        if (again === undefined) this.webhooks.ended(uuid);
         this.answers.lookUpForWaiters(uuid);
       }
     }
@@ -738,6 +747,11 @@ export class OpenRequests {
     this.#again.delete(key);
     return again;
   }
+}
+
+/** The generation of a record that has ended and has a webhook; `null`: it has none. */
+function generationOf(result: ChangeResult): number | null {
+  return result.kind === 'ended' ? result.generation : null;
 }
 
 /** Whether a close or an expiry has ended a request. */

@@ -257,9 +257,10 @@ export class ScheduleCommands {
       return;
     }
     this.#host.read(known.uuid, (stored) => {
-      const isSame = stored?.equals(body) === true && known.state !== 'GONE';
-      if (isSame) decided(STATUS_OK, jsonFrame(shown(known)));
-      else this.#make(wanted, known.state === 'GONE' ? null : known, decided);
+      // Another one may have the name by now.
+      if (this.#table.named(owner, facts.name) !== known) this.#replace(wanted, decided);
+      else if (stored?.equals(body) === true) decided(STATUS_OK, jsonFrame(shown(known)));
+      else this.#make(wanted, known, decided);
     });
   }
 

@@ -51,6 +51,7 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
       headers: null,
       body: shown,
       reply: null,
+      own: null,
     });
     const headers = { tenant: 'acme', traceparent: '00-0af7651916cd43dd8448eb211c80319c-1-01' };
     const headed = await client.enqueue('echo', 'x', { headers });
