@@ -33,7 +33,7 @@ export interface LinkEvents {
   /** Something arrived after `Link.ping`. */
   heard?(): void;
   /**
-   * A connection attempt failed. The link dials again. Not every engine reports this.
+   * A connection attempt failed. The link dials again.
    * @param isKeyRefused the other side said that it refuses this key
    * @param why for people: `connection refused`
    */
@@ -49,22 +49,19 @@ export interface Link {
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void;
   /**
    * Writes the next frames of a message that goes on after them: packed (see `core/packed`), and each
-   * with MORE. Without this method they are written one by one.
+   * with MORE.
    */
   writeHead?(packed: Buffer, start: number, end: number): void;
-  /**
-   * Whether the link keeps the process alive; true at first, and while it closes. Without this method
-   * it always does.
-   */
+  /** Whether the link keeps the process alive; true at first, and while it closes. */
   setRef?(isRef: boolean): void;
   /**
-   * Sends a PING; `heard` reports the answer. Not every engine can.
+   * Sends a PING; `heard` reports the answer.
    * @returns false if the peer knows no PING
    */
   ping?(): boolean;
   /**
    * Whether the link reads what arrives; true at first. While it does not, no event comes of what has
-   * not been read, and the peer's output waits at the peer. Not every engine has it.
+   * not been read, and the peer's output waits at the peer.
    */
   setReading?(isReading: boolean): void;
   /** Ends the connection; waiting output has `lingerMs` to leave. */

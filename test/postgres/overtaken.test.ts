@@ -98,7 +98,7 @@ describeWithPostgres('a change that waits for another one of the same request', 
       const { server, name, store } = opened;
       await store.commit(...before);
       const kinds = await bothOf(opened, first, second);
-      expect(kinds).toEqual(['done', second.kind === 'retry' ? 'retried' : 'done']);
+      expect(kinds).toEqual(['done', second.kind === 'retry' ? 'reopened' : 'done']);
       expect(await store.lookUp(uuidOf(1))).toMatchObject(found);
       expect(await problemsOf(server, name)).toEqual([]);
     });
@@ -129,7 +129,7 @@ describeWithPostgres('a change that waits for another one of the same request', 
     const opened = await open();
     const { server, name, store } = opened;
     await store.commit(accept(1));
-    expect(await bothOf(opened, reply(1), retry(1))).toEqual(['done', 'retried']);
+    expect(await bothOf(opened, reply(1), retry(1))).toEqual(['done', 'reopened']);
     const [result] = await store.commit(reply(1, { generation: 1, reply: Buffer.from('second') }));
     expect(result?.kind).toBe('done');
     expect(await store.lookUp(uuidOf(1))).toMatchObject({ reply: Buffer.from('second') });

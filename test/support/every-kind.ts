@@ -4,9 +4,11 @@ import { extraOf } from '../../src/store/fields.js';
 import { FieldWriter } from '../../src/core/numbered-fields.js';
 import { PackWriter } from '../../src/core/packing.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
+import { packOwn } from '../../src/store/own-fields.js';
 import type { Change } from '../../src/store/store.js';
 import {
   accept,
+  advance,
   attempt,
   close,
   dead,
@@ -30,6 +32,11 @@ function unknown(): Buffer {
   new FieldWriter(to).bytes(BYTES, 60);
   return to.takeBuffer();
 }
+
+const LINE = { name: 'nightly', cron: '0 3 * * *', timeZone: 'UTC', service: BYTES };
+const PAUSED = { service: BYTES, schedule: Buffer.alloc(0) };
+const TOLD = { url: 'https://hooks.example/', service: BYTES };
+const NEVER = NOON + 2 ** 40 - 1;
 
 function everyKind(): Change[] {
   const failure = packFailure({
@@ -71,16 +78,22 @@ function everyKind(): Change[] {
       body,
       kind: 'schedule',
       service: Buffer.from('titanic.schedule'),
-      key: 'nightly',
+      own: packOwn('schedule', LINE),
     }),
-    attempt(13, 1),
+    advance(13, 1),
     close(14, NOON, 'key:bob'),
     // A gap in the numbers, and an id that is not in their order.
     accept(15, { body, number: 500, uuid: Buffer.alloc(16, 0xee) }),
     accept(16, { body, number: 400, uuid: Buffer.alloc(16, 1) }),
-    accept(18, { body, kind: 'pause' }),
+    accept(18, {
+      body,
+      kind: 'pause',
+      own: packOwn('pause', PAUSED),
+      notBefore: NEVER,
+      expiresAt: NEVER,
+    }),
     accept(19, { body, partner: uuidOf(20) }),
-    accept(20, { body, kind: 'webhook', partner: uuidOf(19) }),
+    accept(20, { body, kind: 'webhook', partner: uuidOf(19), own: packOwn('webhook', TOLD) }),
     // Of a later version.
     accept(21, { body, kind: 'kind-9' }),
   ];

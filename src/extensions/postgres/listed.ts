@@ -183,12 +183,15 @@ function scannedRow([uuid, service, reason, extra, diedAt]: Row): ScannedRow {
 }
 
 export function listedRow(row: Row): ListedRow {
-  const [uuid, service, number, state, ...rest] = row.slice(0, REQUEST_ROWS.length);
   const [reason, reasonAt] = row.slice(REQUEST_ROWS.length) as [Buffer | null, number | null];
+  const [uuid, service, number, state, ...rest] = REQUEST_ROWS.map(({ as }, at) => {
+    const cell = row[at];
+    if (!Buffer.isBuffer(cell)) return Number(cell);
+    return as === 'bytes' ? digitsOf(cell) : cell.toString();
+  }) as [string, string, number, number, ...(string | number)[]];
   return [
-    ...([digitsOf(uuid as Buffer), digitsOf(service as Buffer)] as const),
-    ...([number as number, state as number] as const),
-    ...rest.map((cell) => (Buffer.isBuffer(cell) ? cell.toString() : Number(cell))),
+    ...([uuid, service, number, state] as const),
+    ...rest,
     reason === null ? null : reason.toString().slice(0, REASON_CHARACTERS_MAX),
     reasonAt,
   ];
