@@ -13,6 +13,7 @@ import { codeOf, messageOf } from '../../src/core/errors.js';
 import { Client } from '../../src/sdk/client.js';
 import { ServiceError, Worker } from '../../src/sdk/worker.js';
 import { uuidText } from '../../src/wire/tsp.js';
+import { ownOf } from '../../src/store/own-fields.js';
 import type { SimRandom } from '../simulation/world/random.js';
 import type { Daemon } from '../support/daemon.js';
 import { freePorts, freePortsInARow } from '../support/free-ports.js';
@@ -401,7 +402,7 @@ export class KindsLoad {
         .map(({ key }) => key?.toString('latin1') ?? '')
         .filter((key) => key.includes(`${name}:`));
       const schedule = all.find(
-        ({ request, body }) => request.kind === 'schedule' && body.includes(`"${name}"`),
+        ({ request: { kind, own } }) => kind === 'schedule' && ownOf(kind, own)?.name === name,
       );
       if (schedule === undefined) {
         this.#wrong.push(`${name} is not in the store`);

@@ -146,8 +146,12 @@ export class Webhooks implements WebhookWorker {
       failed('webhook.failed', String(error)),
     );
     this.#reads--;
-    if (message === null) setTimeout(() => void this.#readAgain(delivery), READ_AGAIN_MS).unref();
-    else if (this.#isHere(delivery)) this.#begin(delivery, message);
+    if (message === null) {
+      const again = setTimeout(() => {
+        this.#readAgain(delivery);
+      }, READ_AGAIN_MS);
+      again.unref();
+    } else if (this.#isHere(delivery)) this.#begin(delivery, message);
     this.#readNext();
   }
 
