@@ -43,7 +43,16 @@ import {
 } from '../../src/extensions/postgres/values.js';
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
-import { accept, advance, attempt, close, dead, reply, retry, uuidOf } from '../support/store-changes.js';
+import {
+  accept,
+  advance,
+  attempt,
+  close,
+  dead,
+  reply,
+  retry,
+  uuidOf,
+} from '../support/store-changes.js';
 import { until } from '../support/until.js';
 
 const STATEMENTS = [
