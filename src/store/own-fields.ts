@@ -30,7 +30,7 @@ const OWN_FIELDS = {
     /** The service of the requests that it stores. */
     service: { field: 4, as: 'bytes', min: 1, max: NAME_BYTES_MAX },
   },
-  /** One of the two: the name of a service, or the uuid of a schedule. */
+  /** A pause has the name of a service, or the uuid of a schedule; the other is empty. */
   pause: {
     service: { field: 1, as: 'bytes', min: 0, max: NAME_BYTES_MAX },
     schedule: { field: 2, as: 'bytes', min: 0, max: UUID_BYTES },

@@ -19,7 +19,7 @@ export const PART_MAX = 255;
 export const KEY_BYTES_MAX = 255;
 
 export interface Rank {
-  /** Of the pair, or of a node outside of one: 24 bits. */
+  /** The epoch of the pair, or of a node outside of one: 24 bits. */
   readonly epoch: number;
   /** Within its epoch: 40 bits. */
   readonly counter: number;
@@ -133,7 +133,7 @@ export interface StoredPart extends RankedStoreEvents {
   numbersAbove(epoch: number): void;
 }
 
-/** One part of a node's store, for its extension. */
+/** A part of a node's store, for its extension. */
 export interface PartStorage {
   readonly replica: RankedReplica;
   list(after: string, completion: Completion<readonly Ranked[]>): void;

@@ -78,7 +78,7 @@ function isKey(key: string): boolean {
 /** @param unreadable told of each record that no map of this version has made; its key counts as absent */
 export function mapStorage(part: PartStorage, unreadable: (key: string) => void): MapStorage {
   const { replica, epochMax } = part;
-  /** Of a change that cannot be read: whatever its key had is not in force any more. */
+  /** What stands for a change that cannot be read: whatever its key had is not in force any more. */
   const changeIn = (ranked: Ranked): MapRecord[] => {
     const record = recordIn(ranked);
     if (record !== null) return [record];

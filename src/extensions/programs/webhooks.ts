@@ -63,7 +63,7 @@ export class Webhooks implements WebhookWorker {
   /** Webhooks that are here, by reference. */
   readonly #here = new Map<number, Delivery>();
   readonly #places = new WebhookPlaces();
-  /** Those that are not read yet, the first first. */
+  /** Deliveries whose webhooks are not read yet, in the order in which they came. */
   readonly #unread: Delivery[] = [];
   #reads = 0;
   #isEnding = false;

@@ -54,7 +54,7 @@ export class WebhookEnds {
     if (webhook !== null) this.#arrived(webhook);
   }
 
-  /** It is due, although no end of its request is stored in it. */
+  /** Makes a webhook due, although no end of its request is stored in it. */
   #arrived(webhook: RequestUuid): void {
     const { index } = this.#dispatcher;
     const slot = index.find(webhook);

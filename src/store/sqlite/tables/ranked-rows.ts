@@ -104,7 +104,7 @@ export class RankedRows {
   readonly #sql: RankedStatements;
   /** By part, as of the last commit. */
   readonly #committed: Map<number, TombstoneSizes>;
-  /** Those that this transaction has changed. */
+  /** Tombstones of the parts that this transaction has changed, by part. */
   readonly #tombstones = new Map<number, TombstoneSizes>();
   /** Parts whose tombstones have changed since they were last told. */
   readonly #untold = new Set<number>();
