@@ -158,9 +158,11 @@ class Merging {
     }
     const before = this.#tables.request(uuid);
     if (before === null && body === null) return false;
-    if (before === null && this.#isStoredTwice(record)) {
+    const twin = before === null ? this.#twinOf(record) : null;
+    if (twin !== null && key !== null) {
       this.#endTwice(uuid);
       this.#endTwice(record.request.partner);
+      this.#sendKey(service, key, twin);
       return true;
     }
     if (tombstones.length > 0) this.#tables.dropTombstones(uuid);
@@ -173,11 +175,13 @@ class Merging {
   /**
    * D80: both nodes stored the request of a schedule for the same due time. Nobody was told its uuid,
    * so only that of the node that stays active is kept.
+   *
+   * @returns the key with the request that is kept
    */
-  #isStoredTwice({ key, request: { service, owner, uuid } }: RequestRecord): boolean {
-    if (key === null || !isScheduleKey(key) || this.#isFromActive) return false;
+  #twinOf({ key, request: { service, owner, uuid } }: RequestRecord): KnownKey | null {
+    if (key === null || !isScheduleKey(key) || this.#isFromActive) return null;
     const known = this.#tables.keyOf(service, key, owner);
-    return known !== null && !known.uuid.equals(uuid);
+    return known?.uuid.equals(uuid) === true ? null : known;
   }
 
   /** Requests whose number is taken here are placed after all others. */
@@ -281,12 +285,17 @@ class Merging {
       return;
     }
     if (known !== null && !this.#isFromActive) {
-      if (known.until === null) this.#tables.touch(known.uuid);
-      else this.#tables.putKey(service, key, known);
+      this.#sendKey(service, key, known);
       return;
     }
     this.#releaseKey(known);
     this.#tables.putKey(service, key, record);
+  }
+
+  /** Sends a key that stays as it is here: the other side may have passed over it in a join that broke off. */
+  #sendKey(service: Buffer, key: Buffer, known: KnownKey): void {
+    if (known.until === null) this.#tables.touch(known.uuid);
+    else this.#tables.putKey(service, key, known);
   }
 
   /** The key is known here with the same request: it is remembered as long as either side says. */
