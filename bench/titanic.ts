@@ -4,7 +4,7 @@
  *
  *     npm run bench:titanic [-- REQUESTS]
  */
-import { noCounts } from '../src/store/tally.js';
+import { noCounts } from '../src/store/record-kind.js';
 import { performance } from 'node:perf_hooks';
 
 import { NO_QUOTAS } from '../src/broker/quotas.js';

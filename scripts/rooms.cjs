@@ -129,7 +129,7 @@ const ROOMS = {
     'It knows no sockets, NATS or SQL: emit an effect on its sink; use `import type` for broker/ports.ts.',
   ],
   'extensions/*/cli': [
-    'core config config/io sdk cli extensions/* extensions/*/machine',
+    'core config config/io sdk store/record-kind.ts cli extensions/* extensions/*/machine',
     'Ask the broker through the SDK or HTTP instead.',
   ],
   sdk: [
@@ -141,7 +141,7 @@ const ROOMS = {
     'A test broker loads no native module: use the memory store and the zmtp transport.',
   ],
   cli: [
-    `core config config/io sdk store/database-tools.ts ${only('late', `node ${SOCKETS} ${STORES}`)}`,
+    `core config config/io sdk store/database-tools.ts store/record-kind.ts ${only('late', `node ${SOCKETS} ${STORES}`)}`,
     'A command loads node, the engine of the store and zmtp only when it runs (`await import(…)` inside its action), so that others start fast; extensions are handed to it (cli/program.ts). Ask the daemon through the SDK or HTTP instead.',
   ],
 };

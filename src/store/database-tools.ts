@@ -1,15 +1,9 @@
 /** What commands do with a store in a database, apart from serving it. */
+import type { RecordCount } from './record-kind.js';
 
 /** The contents of a store, by kinds. */
-export interface StoredCounts {
-  /** How many requests are pending, without schedules. */
-  readonly pending: number;
-  readonly replied: number;
-  readonly dead: number;
-  readonly schedules: number;
-  readonly pauses: number;
-  /** Records of kinds that a later version has made. */
-  readonly later: number;
+export interface StoredCounts extends Readonly<Record<RecordCount, number>> {
+  /** Number of idempotency keys that are remembered. */
   readonly keys: number;
 }
 

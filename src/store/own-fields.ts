@@ -55,13 +55,10 @@ export type OwnOf<Kind extends KnownKind> = {
 };
 
 const BYTES = 256;
-const ROWS: Readonly<Record<KnownKind, readonly (readonly [name: string, field: OwnField])[]>> = {
-  request: [],
-  schedule: Object.entries(OWN_FIELDS.schedule),
-  pause: Object.entries(OWN_FIELDS.pause),
-  webhook: Object.entries(OWN_FIELDS.webhook),
-};
-const NUMBERS_MAX = Math.max(...RECORD_KINDS.map((kind) => ROWS[kind].length));
+function rowsOf(kind: KnownKind): readonly (readonly [name: string, field: OwnField])[] {
+  return Object.entries(OWN_FIELDS[kind]);
+}
+const NUMBERS_MAX = Math.max(...RECORD_KINDS.map((kind) => rowsOf(kind).length));
 const reader = new FieldReader({
   // 0 is the number of no field.
   ...{ numbers: [0], repeated: [] },
@@ -72,7 +69,7 @@ export function packOwn<Kind extends KnownKind>(kind: Kind, own: OwnOf<Kind>): B
   const values = own as Readonly<Record<string, string | Buffer>>;
   const to = new PackWriter(BYTES);
   const writer = new FieldWriter(to);
-  for (const [name, { field }] of ROWS[kind]) {
+  for (const [name, { field }] of rowsOf(kind)) {
     const value = values[name] ?? '';
     if (typeof value === 'string') writer.text(value, field);
     else writer.bytes(value, field);
@@ -87,7 +84,7 @@ export function ownOf<Kind extends KnownKind>(kind: Kind, packed: Buffer): OwnOf
   reader.read(from);
   if (!from.isWhole || !from.isAtEnd) return null;
   const own: Record<string, string | Buffer> = {};
-  for (const [name, { field, as, min, max }] of ROWS[kind]) {
+  for (const [name, { field, as, min, max }] of rowsOf(kind)) {
     const bytes = reader.bytes(field);
     if (!isWhole(bytes.length, min, max)) return null;
     if (as === 'text' && !isUtf8(bytes)) return null;

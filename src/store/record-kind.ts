@@ -36,18 +36,61 @@ export function readKind(text: string): RecordKind | null {
   return number <= COUNT_MAX ? kindOfNumber(number) : null;
 }
 
-/** Whether records of a kind are sent to workers. The compiler asks for each kind. */
-const IS_WORK: Readonly<Record<KnownKind, boolean>> = {
-  request: true,
-  webhook: true,
-  schedule: false,
-  pause: false,
+export type StoredState = 'pending' | 'replied' | 'dead';
+
+/** What a record counts as, `work` by its state: that is sent to workers. The compiler asks for each kind. */
+const COUNTED_AS = {
+  request: 'work',
+  webhook: 'work',
+  schedule: 'schedules',
+  pause: 'pauses',
+} as const satisfies Readonly<Record<KnownKind, string>>;
+/** What a record counts as that is not sent to workers; `later`: its kind is one of a later version. */
+export type OtherCount = Exclude<(typeof COUNTED_AS)[KnownKind], 'work'> | 'later';
+export type RecordCount = StoredState | OtherCount;
+
+/** The counts of records that are not sent to workers, in the words of operators: of one, and of more. */
+export const OTHER_COUNTS: Readonly<Record<OtherCount, readonly [one: string, more: string]>> = {
+  schedules: ['schedule', 'schedules'],
+  pauses: ['pause', 'pauses'],
+  later: ['record of a later version', 'records of a later version'],
 };
+
+export function noCounts(): Record<RecordCount, number> {
+  const others = Object.keys(OTHER_COUNTS).map((count) => [count, 0]);
+  return {
+    pending: 0,
+    replied: 0,
+    dead: 0,
+    ...(Object.fromEntries(others) as Record<OtherCount, 0>),
+  };
+}
+
+/** How many records there are that are not sent to workers, each count that is not 0 as text: `1 schedule`. */
+export function otherRecords(counts: Readonly<Record<OtherCount, number>>): string[] {
+  return (Object.keys(OTHER_COUNTS) as OtherCount[]).flatMap((name) => {
+    const count = counts[name];
+    return count === 0 ? [] : `${count} ${OTHER_COUNTS[name][count === 1 ? 0 : 1]}`;
+  });
+}
+
+/** All records that are counted. */
+export function allCounted(counts: Readonly<Record<RecordCount, number>>): number {
+  return (Object.keys(noCounts()) as RecordCount[]).reduce((sum, count) => sum + counts[count], 0);
+}
+
+/** Which count a record belongs to. */
+export function countOf({ kind, state }: { kind: RecordKind; state: StoredState }): RecordCount {
+  const known = knownKind(kind);
+  if (known === null) return 'later';
+  const count = COUNTED_AS[known];
+  return count === 'work' ? state : count;
+}
 
 /** Whether a record is sent to workers: those of a later version's kinds are not. */
 export function isWork(kind: RecordKind): boolean {
   const known = knownKind(kind);
-  return known !== null && IS_WORK[known];
+  return known !== null && COUNTED_AS[known] === 'work';
 }
 
 /** The numbers of the kinds that this program knows, as a list of SQL. */

@@ -6,7 +6,7 @@
  * `putRequest` and `requestFrom` name the fields in the order of the table, because a loop over the table
  * takes half as long again; a test compares both with it.
  */
-import { type RecordKind, kindOfNumber, numberOfKind } from './record-kind.js';
+import { type RecordKind, kindOfNumber, numberOfKind, type StoredState } from './record-kind.js';
 import { isText } from '../wire/submit-options.js';
 import { COUNT_MAX, isWhole, PRIORITY_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
 
@@ -25,7 +25,6 @@ export interface Ownership {
 }
 
 /** The state of a request in the store. (Closed and expired ones are not in it.) */
-export type StoredState = 'pending' | 'replied' | 'dead';
 
 /** In the order of the numbers that encode them; columns of both engines have the number plus one. */
 export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];

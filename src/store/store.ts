@@ -18,16 +18,17 @@
 import type { Backoff } from '../wire/submit-options.js';
 import { isOnceKey } from '../wire/tsp.js';
 import type { Attempt } from './attempt.js';
+import type { RecordCount, StoredState } from './record-kind.js';
 import {
   ANONYMOUS,
   type Owner,
   type Ownership,
   type RequestUuid,
   type StoredRequest,
-  type StoredState,
 } from './request.js';
 
 export type { Attempt } from './attempt.js';
+export type { StoredState } from './record-kind.js';
 export {
   ANONYMOUS,
   type Owner,
@@ -35,7 +36,6 @@ export {
   type RequestUuid,
   STATES,
   type StoredRequest,
-  type StoredState,
 } from './request.js';
 
 /** What is read of a request when it is sent to a worker. */
@@ -167,7 +167,8 @@ type Step =
       readonly attempt: Attempt;
     }
   /**
-   * Drops replied and dead requests whose time is over, the earliest first, then by uuid; and keys
+   * Drops replied and dead requests, and pending records that are not sent to workers, whose time is over, the
+   * earliest first, then by uuid; and keys
    * that need not be remembered, unless the pair is not in sync: the other store may still have
    * them. So two stores of equal content drop the same, and the change itself is only a few
    * numbers.
@@ -358,14 +359,7 @@ export interface ServiceCount {
 export const SERVICES_COUNTED_MAX = 10_000;
 
 /** What is in the store: what is sent to workers by state, the other records by kind, and the size of all. */
-export interface StoreCounts {
-  readonly schedules: number;
-  readonly pauses: number;
-  /** Records of kinds that a later version has made. */
-  readonly later: number;
-  readonly pending: number;
-  readonly replied: number;
-  readonly dead: number;
+export interface StoreCounts extends Readonly<Record<RecordCount, number>> {
   /** Size of the store in bytes, without space waiting to be reused. */
   readonly bytes: number;
   /** Larger than every request number that was ever given. */

@@ -2,7 +2,7 @@
  * What a store holds for each service and owner: counted when it is opened, and from then on with each
  * transaction, in memory. In the store, these would be rows that every receipt writes.
  */
-import { isWork, type KnownKind, knownKind, type RecordKind } from './record-kind.js';
+import { countOf, isWork, noCounts, type RecordKind, type StoredState } from './record-kind.js';
 import {
   type Owner,
   type OwnerCount,
@@ -10,7 +10,6 @@ import {
   SERVICES_COUNTED_MAX,
   type StoreCounts,
   type StoredRequest,
-  type StoredState,
 } from './store.js';
 
 /** `bytes` as in `Delta`. */
@@ -27,29 +26,6 @@ export interface Delta {
   readonly requests: number;
   /** The bytes of bodies, replies and fields, or of keys. */
   readonly bytes: number;
-}
-
-/** Which count a kind of record belongs to. */
-const COUNTED_AS: Readonly<Record<KnownKind, 'work' | 'schedules' | 'pauses'>> = {
-  request: 'work',
-  webhook: 'work',
-  schedule: 'schedules',
-  pause: 'pauses',
-};
-
-/** What a record counts as: by state if it is sent to workers, otherwise by kind. */
-export type RecordCount = StoredState | 'schedules' | 'pauses' | 'later';
-
-export function noCounts(): Record<RecordCount, number> {
-  return { pending: 0, replied: 0, dead: 0, schedules: 0, pauses: 0, later: 0 };
-}
-
-/** Which count a record belongs to. */
-export function countOf({ kind, state }: Pick<StoredRequest, 'kind' | 'state'>): RecordCount {
-  const known = knownKind(kind);
-  if (known === null) return 'later';
-  const count = COUNTED_AS[known];
-  return count === 'work' ? state : count;
 }
 
 /** A record of the given bytes enters the state that it is in (1), or leaves it (-1). */

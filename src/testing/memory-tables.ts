@@ -2,7 +2,7 @@
  * The content of a store in memory: the state ladder of the store port (D16, D17), as simply as
  * possible.
  */
-import { countOf, noCounts } from '../store/tally.js';
+import { countOf, isWork, knownKind, noCounts } from '../store/record-kind.js';
 import { present } from '../core/assert.js';
 import { nextAfter } from '../core/numbers.js';
 import type { Ranked, RankedMerged } from '../store/ranked.js';
@@ -414,7 +414,10 @@ export class MemoryTables {
 
   #sweep(now: number, keyUntil: number, most: number): ChangeResult {
     const over = [...this.#entries.values()]
-      .filter(({ request }) => request.state !== 'pending' && request.expiresAt <= now)
+      .filter(({ request: { kind, state, expiresAt } }) => {
+        const endsHere = state !== 'pending' || (knownKind(kind) !== null && !isWork(kind));
+        return endsHere && expiresAt <= now;
+      })
       .sort(
         (a, b) =>
           a.request.expiresAt - b.request.expiresAt || a.request.uuid.compare(b.request.uuid),
@@ -446,7 +449,7 @@ export class MemoryTables {
       each.count++;
       services.set(name, each);
     }
-    const dead = swept.length - replied;
+    const dead = swept.filter(({ request }) => request.state === 'dead').length;
     return { kind: 'swept', replied, dead, services: [...services.values()], more };
   }
 

@@ -13,7 +13,7 @@ import { StoreDirectory } from '../support/store-directory.js';
 /** Every index of a store on a node of a pair, and a statement that needs it. */
 const INDEXES = {
   requests_by_uuid: 'existing',
-  requests_settled: 'over',
+  requests_expiry: 'over',
   requests_by_change: 'changedRequests',
   keys_by_change: 'changedKeys',
   tombstones_by_change: 'changedTombstones',

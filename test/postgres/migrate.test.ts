@@ -493,7 +493,7 @@ describeWithPostgres('a data directory with a store file, and a database', () =>
     const url = await emptyUrl();
     const config = withFile(dataDir);
     writeFileSync(config, `titanic:\n  store: ${url}\n`);
-    const holds = `${file} holds 15 requests and 1 schedule and 1 pause and 1 other record that are not in the database: run`;
+    const holds = `${file} holds 15 requests and 1 schedule and 1 pause and 1 record of a later version that are not in the database: run`;
     const refused = await unstarted({ dataDir, file: config });
     expect([refused.status, refused.stderr]).toEqual([
       78,

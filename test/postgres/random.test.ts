@@ -147,8 +147,7 @@ class Both {
     const kept = await new Promise<readonly StoredRequest[]>((done, failed) => {
       (this.#database.store as ClaimStore).listKept(0, { done, failed });
     });
-    const isKept = ({ request: { kind } }: Entry): boolean =>
-      kind === 'schedule' || kind === 'pause';
+    const isKept = ({ request: { kind } }: Entry): boolean => !isWork(kind);
     expect(inOrder(kept)).toEqual(inOrder(entries.filter(isKept).map(({ request }) => request)));
     const { store: again } = await openDatabaseStore(this.#server.url(this.#name), TIMEOUT_MS);
     const { owners, services } = this.#disk.content();

@@ -1,5 +1,5 @@
 /** Parses a page of metrics, and renders that of a `Stage`. */
-import { noCounts } from '../../src/store/tally.js';
+import { noCounts } from '../../src/store/record-kind.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { Metrics, type MetricSources } from '../../src/admin/metrics/metrics.js';
 import { Commits } from '../../src/titanic/machine/commits.js';

@@ -16,6 +16,7 @@ import {
   sweep,
   uuidOf,
 } from './store-changes.js';
+import { acceptKind, LATER_KIND } from './record-kinds.js';
 import type { Subject } from './store-contract.js';
 
 /** How a request reaches each state in the table below. */
@@ -227,6 +228,19 @@ export function describeStoreSteps(subject: Subject, isShared: boolean): void {
     expect(await user.commit(sweep(NOON + 9 * DAY_MS))).toEqual([last]);
     const state = isShared ? 'absent' : 'pending';
     expect(await user.lookUp(uuidOf(5))).toMatchObject({ state });
+  });
+
+  it('sweeps a pending record that is not sent to workers, unless only a later version knows it', async () => {
+    const { user } = subject;
+    const pause = acceptKind('pause', 1);
+    const { service, expiresAt } = pause.request;
+    await user.commit(pause, acceptKind(LATER_KIND, 2, { expiresAt: NOON + 10 }));
+    const none = { kind: 'swept', replied: 0, dead: 0, more: false, services: [] };
+    expect(await user.commit(sweep(expiresAt - 1))).toEqual([none]);
+    const one = { ...none, services: [{ service, count: 1 }] };
+    expect(await user.commit(sweep(expiresAt))).toEqual([one]);
+    expect(await user.lookUp(uuidOf(1))).toMatchObject({ state: 'absent' });
+    expect(await user.lookUp(uuidOf(2))).toMatchObject({ state: 'pending' });
   });
 }
 

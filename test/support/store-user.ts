@@ -1,5 +1,5 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
-import { noCounts } from '../../src/store/tally.js';
+import { noCounts } from '../../src/store/record-kind.js';
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
 import type { NodeStoreEvents } from '../../src/store/node-store.js';

@@ -2,7 +2,7 @@
  * A store of words for a pair on a stage: the reason of a change is a word, and records are words with a
  * space between them. Its results come after a while, by the stage's clock.
  */
-import { noCounts } from '../../src/store/tally.js';
+import { noCounts } from '../../src/store/record-kind.js';
 import { present } from '../../src/core/assert.js';
 import type { ReplicatedStore } from '../../src/bstar/replication/ports.js';
 import type { NodeMerged } from '../../src/store/node-store.js';

@@ -1,6 +1,7 @@
 import type { Commits } from '../../titanic/machine/commits.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import type { OwnerCount, StoreCounts } from '../../store/store.js';
+import { OTHER_COUNTS, type OtherCount, type RecordCount } from '../../store/record-kind.js';
 import type { DurableCounts } from '../../wire/mmi.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';
@@ -8,10 +9,7 @@ import type { Exposition } from './exposition.js';
 /** What the metrics read from Titanic. */
 export interface TitanicSource {
   readonly counters: TitanicCounters;
-  readonly counts: Pick<
-    StoreCounts,
-    'pending' | 'replied' | 'dead' | 'schedules' | 'pauses' | 'later' | 'bytes'
-  >;
+  readonly counts: Pick<StoreCounts, RecordCount | 'bytes'>;
   /** What the store holds for each owner. */
   readonly owners: Iterable<OwnerCount>;
   /** Stored requests at workers. */
@@ -47,12 +45,10 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   }
   out.metric('titanic_claims_lost_total');
   out.sample('', counters.store.claimsLost);
-  out.metric('titanic_schedules');
-  out.sample('', counts.schedules);
-  out.metric('titanic_pauses');
-  out.sample('', counts.pauses);
-  out.metric('titanic_later_records');
-  out.sample('', counts.later);
+  for (const count of Object.keys(OTHER_COUNTS) as OtherCount[]) {
+    out.metric(count === 'later' ? 'titanic_later_records' : `titanic_${count}`);
+    out.sample('', counts[count]);
+  }
   out.metric('titanic_schedules_due_total');
   for (const [outcome, count] of Object.entries(counters.schedules)) {
     out.sample(`outcome="${outcome}"`, count);

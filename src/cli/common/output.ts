@@ -118,16 +118,3 @@ export async function shownParts(
       return { part, name: of?.name ?? null, records, text: `${records} ${words ?? unknown}` };
     });
 }
-
-export function otherRecords({
-  schedules,
-  pauses,
-  later,
-}: {
-  readonly schedules: number;
-  readonly pauses: number;
-  readonly later: number;
-}): string {
-  const rest = later === 0 ? '' : `, ${later} records of a later version`;
-  return `${schedules} schedules, ${pauses} pauses${rest}`;
-}

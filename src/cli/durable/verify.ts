@@ -5,7 +5,8 @@ import { EXIT, type ExitStatus } from '../../core/exit.js';
 import type { DatabaseReport, DatabaseTool } from '../../store/database-tools.js';
 import { addOutputOption, type OutputFormat, type OutputOptions, tell } from '../common/formats.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from '../common/options.js';
-import { counted, printable, say, shownParts, shownSize, otherRecords } from '../common/output.js';
+import { otherRecords } from '../../store/record-kind.js';
+import { counted, printable, say, shownParts, shownSize } from '../common/output.js';
 import type { Program } from '../program.js';
 import { withProgress } from '../common/progress.js';
 import { checkStore, databaseOf, storeFile, throwDamage } from './store-file.js';
@@ -85,5 +86,5 @@ function textOf(name: string, report: DatabaseReport, size: string, more = ''): 
   for (const problem of problems) say(`${name}: ${printable(problem)}`);
   const state = problems.length === 0 ? 'whole' : counted(problems.length, 'problem');
   const requests = `${pending} pending, ${replied} replied, ${dead} dead`;
-  return `${name}: ${state}\n${requests}, ${keys} keys, ${otherRecords(report)}\n${more}format ${format}, ${size}\n`;
+  return `${name}: ${state}\n${[requests, `${keys} keys`, ...otherRecords(report)].join(', ')}\n${more}format ${format}, ${size}\n`;
 }

@@ -1,8 +1,7 @@
 /** Looks at a store in a database, for `verify` and `doctor`. Changes nothing. */
-import { countOf, noCounts } from '../../store/tally.js';
 import { STATES, UUID_BYTES } from '../../store/request.js';
 import { kindInvariants } from '../../store/kind-invariants.js';
-import { kindOfNumber } from '../../store/record-kind.js';
+import { countOf, kindOfNumber, noCounts } from '../../store/record-kind.js';
 import type { DatabaseReport } from '../../store/database-tools.js';
 import { ATTEMPTS_RETAINED } from '../../store/store.js';
 import { type MissingIndex, refuseDamaged } from './catalog.js';

@@ -1,5 +1,5 @@
 /** Moves the requests of a store file into a database, for good. */
-import { countOf, noCounts } from '../../store/tally.js';
+import { countOf, noCounts } from '../../store/record-kind.js';
 import { createHash, type Hash } from 'node:crypto';
 
 import { present } from '../../core/assert.js';

@@ -33,8 +33,8 @@ export const META = `CREATE TABLE IF NOT EXISTS ${SCHEMA}.meta (
 /** The condition of a record that any broker may claim, and of one that waits for its time. */
 export const IS_CLAIMABLE = `state = ${PENDING} AND session IS NULL AND NOT delayed AND kind IN (0, 3, 1)`;
 export const IS_DELAYED = `state = ${PENDING} AND session IS NULL AND delayed`;
-/** The condition of a schedule or a pause, all of which each broker knows. */
-export const IS_LISTED = `state = ${PENDING} AND kind IN (1, 2)`;
+/** The condition of a record that is not sent to workers: each broker knows all of these. */
+export const IS_LISTED = `state = ${PENDING} AND kind NOT IN (0, 3)`;
 
 /**
  * The condition of a join that looks a row up by an index, for each value of the other side. Once VACUUM has

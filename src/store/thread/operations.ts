@@ -30,6 +30,7 @@ import type {
   Transaction,
 } from '../store.js';
 import type { Ranked, RankedMerged, TombstoneSizes } from '../ranked.js';
+import { noCounts, type RecordCount } from '../record-kind.js';
 import { packRanked, unpackRanked } from '../ranked-codec.js';
 import { packRequests, unpackPending } from './request-messages.js';
 import {
@@ -161,32 +162,17 @@ const SERVICE_COUNT: Shape<ServiceCount> = {
 };
 const OWNER_COUNTS = list(OWNER_COUNT);
 const SERVICE_COUNTS = list(SERVICE_COUNT);
-const COUNTS: Shape<StoreCounts> = {
-  put: (to, counts) => {
-    to.number(counts.pending);
-    to.number(counts.replied);
-    to.number(counts.dead);
-    to.number(counts.schedules);
-    to.number(counts.pauses);
-    to.number(counts.later);
-    to.number(counts.bytes);
-    to.number(counts.nextNumber);
-    OWNER_COUNTS.put(to, counts.owners);
-    SERVICE_COUNTS.put(to, counts.services);
-  },
-  take: (from) => ({
-    pending: from.number(),
-    replied: from.number(),
-    dead: from.number(),
-    schedules: from.number(),
-    pauses: from.number(),
-    later: from.number(),
-    bytes: from.number(),
-    nextNumber: from.number(),
-    owners: OWNER_COUNTS.take(from),
-    services: SERVICE_COUNTS.take(from),
-  }),
-};
+const COUNT_NAMES = Object.keys(noCounts()) as RecordCount[];
+const COUNTS = struct<StoreCounts>({
+  ...(Object.fromEntries(COUNT_NAMES.map((name) => [name, NUMBER])) as Record<
+    RecordCount,
+    typeof NUMBER
+  >),
+  bytes: NUMBER,
+  nextNumber: NUMBER,
+  owners: OWNER_COUNTS,
+  services: SERVICE_COUNTS,
+});
 const RECOVERED = struct<NodeRecovered>({
   counts: COUNTS,
   newestAt: NUMBER,

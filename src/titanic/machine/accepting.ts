@@ -8,6 +8,7 @@ import type { Claiming } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
 import { contentOf } from '../../store/fields.js';
+import { allCounted } from '../../store/record-kind.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
@@ -63,10 +64,8 @@ export class Accepting {
     // One that takes the place of another, and is no larger, needs no room.
     if (more === 0 && bytes <= freed) return null;
     const { options, counts, events } = this.#context;
-    const { pending, replied, dead, schedules, pauses, later } = counts;
-    const stored = pending + replied + dead + schedules + pauses + later;
     const text =
-      more > 0 && stored + this.#count + more > options.maxOpen
+      more > 0 && allCounted(counts) + this.#count + more > options.maxOpen
         ? 'titanic.maxOpen is reached'
         : counts.bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'

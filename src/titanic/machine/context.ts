@@ -16,6 +16,7 @@ import type {
   Store,
   StoreCounts,
 } from '../../store/store.js';
+import { noCounts } from '../../store/record-kind.js';
 import { StoredServices } from './stored-services.js';
 import { WallClock } from './wall-clock.js';
 import { NO_WEBHOOKS, type WebhookRule } from './webhooks.js';
@@ -30,12 +31,7 @@ export type TitanicClaims = Pick<ClaimStore, 'claim' | 'listKept' | 'hint'>;
 export const SCHEDULE_SERVICE: Buffer = Buffer.from(TITANIC_SCHEDULE);
 
 const NOTHING: StoreCounts = {
-  pending: 0,
-  replied: 0,
-  dead: 0,
-  schedules: 0,
-  pauses: 0,
-  later: 0,
+  ...noCounts(),
   bytes: 0,
   nextNumber: 1,
   owners: [],

@@ -12,8 +12,9 @@ import {
   examples,
   usage,
 } from '../../../cli/common/options.js';
-import { say, shownParts, otherRecords } from '../../../cli/common/output.js';
+import { say, shownParts } from '../../../cli/common/output.js';
 import type { Program } from '../../../cli/program.js';
+import { otherRecords } from '../../../store/record-kind.js';
 import { Progress } from '../../../cli/common/progress.js';
 import type { Migration } from '../migration.js';
 
@@ -93,12 +94,13 @@ export function define(command: Command, _done: Done, program: Program): void {
       const seconds = Math.round(copyMs) / 1000;
       const perSecond = copied === 0 ? 0 : Math.round(copied / (copyMs / 1000));
       const { pending, replied, dead, keys } = counts;
+      const requests = `${pending} pending, ${replied} replied, ${dead} dead`;
       const speed = `${copied} requests copied in ${seconds.toFixed(1)} s, ${perSecond} a second\n`;
       await tell(
         options.output,
         { from, database, how, ...counts, copied, seconds, perSecond },
         `${HOW[how](from, database)}\n` +
-          `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${otherRecords(counts)}\n` +
+          `${[requests, `${keys} keys`, ...otherRecords(counts)].join(', ')}\n` +
           (how === 'already' ? '' : speed),
       );
     });

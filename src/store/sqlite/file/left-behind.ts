@@ -1,7 +1,12 @@
 /** Looks at a store file whose node is to use a database, or is to serve it, and changes nothing. */
 import { MajordomoError } from '../../../core/errors.js';
-import { kindOfNumber } from '../../record-kind.js';
-import { countOf, noCounts, type RecordCount } from '../../tally.js';
+import {
+  countOf,
+  kindOfNumber,
+  noCounts,
+  otherRecords,
+  type RecordCount,
+} from '../../record-kind.js';
 import { openForReading } from './database.js';
 import { conditionAt } from './header.js';
 import { movedTo, refuseMoved } from './moved.js';
@@ -20,21 +25,14 @@ const COUNT = 'SELECT kind, count(*) AS count FROM requests GROUP BY kind';
 export function refuseLeftBehind(path: string, configFile: string | null): void {
   const left = leftBehind(path);
   if (left === null) return;
-  const held = [
-    counted(left.pending, 'request'),
-    counted(left.schedules, 'schedule'),
-    counted(left.pauses, 'pause'),
-    counted(left.later, 'other record'),
-  ].filter((text) => text !== null);
+  const { pending } = left;
+  const requests = pending === 0 ? [] : [pending === 1 ? '1 request' : `${pending} requests`];
+  const held = [...requests, ...otherRecords(left)];
   if (held.length === 0) return;
   const what = held.join(' and ');
   const command = `majordomo migrate${configFile === null ? '' : ` -c ${configFile}`}`;
   const text = `${path} holds ${what} that are not in the database: run \`${command}\` first, or move the file away`;
   throw new MajordomoError('ERR_TITANIC_MIGRATE', text);
-}
-
-function counted(count: number, what: string): string | null {
-  return count === 0 ? null : `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** What is in the store, by kind, in whatever state; `null`: there is no store, or it was moved. */

@@ -1,8 +1,8 @@
 /** Checks whether a store file is intact, and whether its contents can be true. */
-import { countOf, noCounts } from '../../tally.js';
 import { STATE_NAMES } from '../tables/statements.js';
 import { kindInvariants } from '../../kind-invariants.js';
-import { kindOfNumber } from '../../record-kind.js';
+import type { StoredCounts } from '../../database-tools.js';
+import { countOf, kindOfNumber, noCounts } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
@@ -22,21 +22,11 @@ import { rowsSetAside, UNUSABLE } from '../file/set-aside.js';
 import { openError } from '../file/sqlite-errors.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
-export interface StoreReport {
+export interface StoreReport extends StoredCounts {
   readonly format: number;
   /** Size of the file in bytes, and how much of it waits to be reused. */
   readonly bytes: number;
   readonly freeBytes: number;
-  readonly pending: number;
-  readonly replied: number;
-  readonly dead: number;
-  /** Not in `pending`. */
-  readonly schedules: number;
-  readonly pauses: number;
-  /** Records of kinds that a later version has made. */
-  readonly later: number;
-  /** Number of idempotency keys that are remembered. */
-  readonly keys: number;
   /** What extensions keep, without deleted records that are still remembered. */
   readonly parts: readonly PartCount[];
   /** Where its requests are now, and since when (ISO 8601); `null`: it was not moved. */

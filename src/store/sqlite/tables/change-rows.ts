@@ -285,7 +285,7 @@ export class ChangeRows {
     const swept = new Map<string, number>();
     for (const { uuid, ...existing } of over.slice(0, most)) {
       if (existing.state === REPLIED) replied++;
-      else dead++;
+      else if (existing.state === DEAD) dead++;
       const name = existing.service.toString('latin1');
       swept.set(name, (swept.get(name) ?? 0) + 1);
       this.#remove(existing, uuid, keyUntil);

@@ -1,5 +1,5 @@
 /** All statements that run while a store is in service. */
-import { kindOfNumber, type RecordKind } from '../../record-kind.js';
+import { kindOfNumber, LISTED_KINDS, type RecordKind } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
 import { WALL_MS_MAX } from '../../../core/numbers.js';
@@ -190,8 +190,9 @@ const SQL = {
   lastFailure: `SELECT failure FROM attempts WHERE number = ? ORDER BY ordinal DESC LIMIT 1`,
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
   attempts: `SELECT ${ATTEMPT_AS.join(', ')}, extra FROM attempts WHERE number = ? ORDER BY ordinal`,
-  over: `SELECT uuid, ${EXISTING} FROM requests WHERE state > ${PENDING} AND expires_at <= ?
-    ORDER BY expires_at, uuid LIMIT ?`,
+  /** The first condition is that of the index. Those of a later version's kinds are ended by that version. */
+  over: `SELECT uuid, ${EXISTING} FROM requests WHERE (state > 1 OR kind NOT IN (0, 3))
+    AND (state > ${PENDING} OR kind IN (${LISTED_KINDS})) AND expires_at <= ? ORDER BY expires_at, uuid LIMIT ?`,
 
   /** Binds the cells of the request (request.ts), then the rest. */
   insertRequest: `INSERT INTO requests (${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST},

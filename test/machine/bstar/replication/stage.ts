@@ -1,5 +1,5 @@
 /** Replication between a scripted store and a scripted pair: what it asks of them, as lines. */
-import { noCounts } from '../../../../src/store/tally.js';
+import { noCounts } from '../../../../src/store/record-kind.js';
 import {
   type Facts,
   factsAtStart,

@@ -43,8 +43,9 @@ CREATE TABLE requests (
 -- An index that every receipt would write is made only for the node of a pair (pair-index.ts).
 -- UUIDs of version 7: entries are appended.
 CREATE UNIQUE INDEX requests_by_uuid ON requests (uuid);
--- The order is the same in both stores of a pair.
-CREATE INDEX requests_settled ON requests (expires_at, uuid) WHERE state > 1;
+-- What a sweep ends; the order is the same in both stores of a pair. Pending records that are sent to workers
+-- are not in it: whoever dispatches them ends them.
+CREATE INDEX requests_expiry ON requests (expires_at, uuid) WHERE state > 1 OR kind NOT IN (0, 3);
 -- Operators list, retry and purge them, the newest first. (Deaths are rare.)
 CREATE INDEX requests_dead ON requests (uuid, service) WHERE state = 3;
 
