@@ -119,14 +119,8 @@ module.exports = {
     rule(
       'no-circle',
       'These files import each other, if only types. Move what both need into a third file, or pass it in as an argument.',
-      { pathNot: '^src/titanic/machine/' },
+      {},
       { circular: true },
-    ),
-    rule(
-      'no-circle-in-titanic',
-      'These files import each other. Move what both need into a third file, or pass it in as an argument (a circle of types alone is still allowed here).',
-      { path: '^src/titanic/machine/' },
-      { circular: true, viaOnly: { dependencyTypesNot: TYPES_ONLY } },
     ),
     {
       ...rule(

@@ -21,6 +21,7 @@ import type { Attempt } from './attempt.js';
 import type { RecordCount, StoredState } from './record-kind.js';
 import {
   ANONYMOUS,
+  type newRequest,
   type Owner,
   type Ownership,
   type RequestUuid,
@@ -189,6 +190,11 @@ export function requestsOf(change: Change): RequestUuid[] {
 /** An acceptance that is being made. */
 export type NewRequest = { -readonly [Field in keyof AcceptStep]: AcceptStep[Field] };
 type AcceptStep = Extract<Change, { readonly kind: 'accept' }>;
+
+/** A request that is to be stored: its number is set when its batch begins. */
+export interface Acceptance extends Omit<NewRequest, 'request'> {
+  readonly request: ReturnType<typeof newRequest>;
+}
 
 /** The result of one change, in the order of the batch. */
 export type ChangeResult =

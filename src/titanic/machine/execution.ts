@@ -9,9 +9,9 @@ import type { Failure } from '../../wire/failure.js';
 import { STORED } from './counters.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type Dispatcher, storedWorker } from './dispatcher.js';
-import { claimOf } from './claiming.js';
 import { DEFERRED, FAILED, HANDED_BACK, REPLIED, RETURNED } from './fsm.js';
 import {
+  claimOf,
   ATTEMPTS,
   ATTEMPTS_MAX,
   CLAIM,

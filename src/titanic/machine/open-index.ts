@@ -150,3 +150,16 @@ export class OpenIndex {
     return this.#pages[slot >>> PAGE_BITS]?.uuids ?? NO_UUIDS;
   }
 }
+
+/** The claim under which a step of a request is made. */
+export function claimOf(claim: number): { readonly claim?: number } {
+  return claim === 0 ? {} : { claim };
+}
+
+/** Like `claimOf`, for a step that keeps the claim. */
+export function continuedClaim(claim: ReturnType<typeof claimOf>): {
+  readonly claim?: number;
+  readonly keepsClaim?: boolean;
+} {
+  return claim.claim === undefined ? {} : { ...claim, keepsClaim: true };
+}

@@ -11,7 +11,6 @@ import { increment } from '../../core/counts.js';
 import type { Failure } from '../../wire/failure.js';
 import { STORED } from './counters.js';
 import { Answers, deadStatusFrame } from './answers.js';
-import { claimOf, continuedClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
 import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -20,9 +19,16 @@ import type { Scope } from './scope.js';
 import { truncatedDetail } from '../../store/failure-codec.js';
 import { retryEntry } from '../../store/attempt.js';
 import type { ListedRequest } from '../../store/queries.js';
-import type { newRequest } from '../../store/request.js';
 import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
-import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
+import {
+  claimOf,
+  continuedClaim,
+  CLAIM,
+  GENERATION,
+  NO_SLOT,
+  type Slot,
+  STATE,
+} from './open-index.js';
 import {
   ANY_OWNER,
   type Change,
@@ -30,7 +36,7 @@ import {
   type ClaimedRequest,
   type Closer,
   type Found,
-  type NewRequest,
+  type Acceptance,
   type RequestUuid,
   type StoredRequest,
   type StoreFailure,
@@ -52,11 +58,6 @@ const STEPPED_DOWN: StoreFailure = {
   message: `${OUTCOME_UNKNOWN}: this node is no longer active`,
 };
 const NOT_ACTIVE = 'this node is not active';
-
-/** A request that is to be stored: its number is set when its batch begins. */
-export interface Acceptance extends Omit<NewRequest, 'request'> {
-  readonly request: ReturnType<typeof newRequest>;
-}
 
 /** Takes the result of a change: made; not a step up, so nothing changed; not on disk. */
 export type ChangeCallback = (result: 'done' | 'passed' | StoreFailure) => void;

@@ -12,10 +12,10 @@ import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readScheduled, scheduleKey, type TspScheduled, type TspSchedule } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
-import { claimOf, continuedClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
-import type { Acceptance, ChangeCallback, OpenRequests } from './open-requests.js';
+import { claimOf, continuedClaim } from './open-index.js';
+import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import { Pauses, type PauseTarget } from './pauses.js';
 import { chosenBy } from './options.js';
 import { ScheduleCommands } from './schedule-commands.js';
@@ -33,6 +33,7 @@ import { extraOf, NO_OWN, NO_PARTNER } from '../../store/fields.js';
 import { numberOfOutcome, type Outcome } from '../../store/outcomes.js';
 import { type OwnOf, ownOf, packOwn } from '../../store/own-fields.js';
 import {
+  type Acceptance,
   type Change,
   type ChangeResult,
   type ClaimedRequest,

@@ -13,9 +13,8 @@ import { extraOf, NO_BODY } from '../../store/fields.js';
 import { numberOfOutcome } from '../../store/outcomes.js';
 import { packOwn } from '../../store/own-fields.js';
 import { newRequest } from '../../store/request.js';
-import type { Change, RequestUuid, StoredRequest } from '../../store/store.js';
+import type { Acceptance, Change, RequestUuid, StoredRequest } from '../../store/store.js';
 import { TITANIC_WEBHOOK, uuidText } from '../../wire/tsp.js';
-import type { Acceptance } from './open-requests.js';
 import type { TitanicOptions } from './options.js';
 
 export const WEBHOOKS: Buffer = Buffer.from(TITANIC_WEBHOOK);
