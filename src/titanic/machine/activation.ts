@@ -11,7 +11,7 @@ import type {
   StoredRequest,
   StoreFailure,
 } from '../../store/store.js';
-import { Accepting } from './accepting.js';
+import { Acceptances } from './acceptances.js';
 import { Claiming } from './claiming.js';
 import type { TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
@@ -61,8 +61,8 @@ export class Activation implements LaterParts {
     const { claims } = context;
     this.claiming =
       claims === null ? null : new Claiming(context, claims, requests, this, scope, random);
-    const accepting = new Accepting(context, requests, this.claiming);
-    const shared = [context, requests, uuids, accepting] as const;
+    const acceptances = new Acceptances(context, requests, this.claiming);
+    const shared = [context, requests, uuids, acceptances] as const;
     this.schedules = new Schedules(...shared, scope);
     this.progress = new Progress(context, requests);
     this.services = new TitanicServices(...shared, this.schedules, this.progress);
@@ -79,7 +79,7 @@ export class Activation implements LaterParts {
   // ---------------------------------------------------------------- for parts that are made before others
 
   intentOf(number: IntentNumber): Intent {
-    return this.services.accepting(number);
+    return this.services.intentOf(number);
   }
 
   restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void {

@@ -7,7 +7,7 @@ import { NO_PARTNER } from '../../store/fields.js';
 import type { Asker } from '../../broker/ports.js';
 import { escapeName } from '../../core/escape.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
-import type { Accepting } from './accepting.js';
+import type { Acceptances } from './acceptances.js';
 import { status, STATUS_OK } from './answers.js';
 import { SCHEDULE_SERVICE, type TitanicContext } from './context.js';
 import { firstDue } from './due-times.js';
@@ -85,7 +85,7 @@ export class ScheduleCommands {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
-  readonly #accepting: Accepting;
+  readonly #acceptances: Acceptances;
   readonly #table: ScheduleTable;
   readonly #host: ScheduleHost;
   /** Until all schedules are known, with the list that tells them. */
@@ -104,14 +104,14 @@ export class ScheduleCommands {
     context: TitanicContext,
     requests: OpenRequests,
     uuids: Uuids,
-    accepting: Accepting,
+    acceptances: Acceptances,
     table: ScheduleTable,
     host: ScheduleHost,
   ) {
     this.#context = context;
     this.#requests = requests;
     this.#uuids = uuids;
-    this.#accepting = accepting;
+    this.#acceptances = acceptances;
     this.#table = table;
     this.#host = host;
   }
@@ -274,7 +274,7 @@ export class ScheduleCommands {
     // The memory that it takes is accounted for since its command came.
     const who = { owner, quotas: asker.quotas, memory: null };
     const limit =
-      this.#accepting.limit(who, bytes, known === null ? 1 : 0, known?.bodyBytes) ??
+      this.#acceptances.limit(who, bytes, known === null ? 1 : 0, known?.bodyBytes) ??
       this.#tooOftenFor(wanted, known) ??
       (known === null ? this.#fullFor(owner) : null);
     if (limit !== null) {
@@ -302,7 +302,7 @@ export class ScheduleCommands {
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };
     const change: Change = { kind: 'accept', request, body, key: null, ...claim };
     const count = (change: 1 | -1): void => {
-      this.#accepting.count(who, bytes, change);
+      this.#acceptances.count(who, bytes, change);
       this.#countMaking(owner, isNew ? change : 0, change * more);
     };
     count(1);

@@ -11,7 +11,7 @@ import type { Asker, EmbeddedServiceApi, StoredBody } from '../../broker/ports.j
 import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readScheduled, scheduleKey, type TspScheduled, type TspSchedule } from '../../wire/tsp.js';
-import type { Accepting } from './accepting.js';
+import type { Acceptances } from './acceptances.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import { claimOf, continuedClaim } from './open-index.js';
@@ -74,7 +74,7 @@ export class Schedules {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
-  readonly #accepting: Accepting;
+  readonly #acceptances: Acceptances;
   readonly #table: ScheduleTable;
   readonly #commands: ScheduleCommands;
   readonly #scope: Scope;
@@ -97,7 +97,7 @@ export class Schedules {
     context: TitanicContext,
     requests: OpenRequests,
     uuids: Uuids,
-    accepting: Accepting,
+    acceptances: Acceptances,
     scope: Scope,
     table: ScheduleTable = new ScheduleTable(),
   ) {
@@ -105,10 +105,10 @@ export class Schedules {
     this.#table = table;
     this.#requests = requests;
     this.#uuids = uuids;
-    this.#accepting = accepting;
+    this.#acceptances = acceptances;
     this.#pauses = new Pauses(context, requests, uuids, () => this.#seen);
     this.#scope = scope;
-    this.#commands = new ScheduleCommands(context, requests, uuids, accepting, this.#table, {
+    this.#commands = new ScheduleCommands(context, requests, uuids, acceptances, this.#table, {
       read: (uuid, then) => {
         this.#read([uuid], (bodies) => {
           then(bodies?.[0]?.body ?? null);
@@ -208,15 +208,15 @@ export class Schedules {
     const { quotas } = embedded.ownerRightsOf(keyOf(owner), accept.request.service);
     const who = { owner, quotas, memory: null };
     const obstacle =
-      this.#requests.obstacle() ?? this.#accepting.limit(who, bytes, webhook === null ? 1 : 2);
+      this.#requests.obstacle() ?? this.#acceptances.limit(who, bytes, webhook === null ? 1 : 2);
     if (obstacle !== null) {
       decided({ kind: 'busy', message: obstacle });
       return;
     }
-    this.#accepting.count(who, bytes, 1);
+    this.#acceptances.count(who, bytes, 1);
     const ended = (result: ChangeResult | null): void => {
-      this.#accepting.count(who, bytes, -1);
-      if (result !== null) this.#accepting.stored(accept, webhook, owner, result);
+      this.#acceptances.count(who, bytes, -1);
+      if (result !== null) this.#acceptances.stored(accept, webhook, owner, result);
     };
     this.#requests.order(accept, ended, decided, webhook);
   }
@@ -513,7 +513,7 @@ export class Schedules {
   #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number, more = 1): boolean {
     const { owner } = schedule;
     const who = { owner, quotas, memory: null };
-    const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes, more);
+    const obstacle = this.#requests.obstacle(owner) ?? this.#acceptances.limit(who, bytes, more);
     if (obstacle === null) return false;
     this.#putOff(schedule);
     const { counters, events } = this.#context;
@@ -650,24 +650,24 @@ export class Schedules {
     if (this.#isDelayed(schedule, quotas, bytes, webhook === null ? 1 : 2)) return;
     const who = { owner, quotas, memory: null };
     const { change: step, stepped } = this.#step(schedule, due, times, 'stored');
-    this.#accepting.count(who, bytes, 1);
+    this.#acceptances.count(who, bytes, 1);
     const decided = (): void => {
-      this.#accepting.count(who, bytes, -1);
-      if (accept.claim !== undefined) this.#accepting.decided(request);
+      this.#acceptances.count(who, bytes, -1);
+      if (accept.claim !== undefined) this.#acceptances.decided(request);
     };
     this.#requests.intend(owner, accept, bytes, {
       before: webhook === null ? [step] : [step, webhook],
       begins: () => {
         if (webhook !== null) webhook.request.number = this.#context.takeNumber();
         request.number = this.#context.takeNumber();
-        if (this.#accepting.claims(request)) accept.claim = FIRST_CLAIM;
+        if (this.#acceptances.claims(request)) accept.claim = FIRST_CLAIM;
       },
       committed: (result) => {
         decided();
         this.#context.counters.schedules.stored++;
         stepped();
         // Perhaps it was stored before, by this node or by the other one of the pair.
-        this.#accepting.stored(accept, webhook, owner, result);
+        this.#acceptances.stored(accept, webhook, owner, result);
       },
       failed: () => {
         decided();

@@ -29,7 +29,7 @@ import {
   type TspRequest,
   uuidText,
 } from '../../wire/tsp.js';
-import type { Accepting } from './accepting.js';
+import type { Acceptances } from './acceptances.js';
 import { status, STATUS_OK } from './answers.js';
 import { keyDigest } from './key-digest.js';
 import { chosenBy } from './options.js';
@@ -80,21 +80,21 @@ export class TitanicServices {
   readonly #waiting = new WaitingRequests();
   /** The URLs of the webhooks of the waiting requests that have one. */
   readonly #webhooks = new Map<WaitingNumber, string>();
-  readonly #accepting: Accepting;
+  readonly #acceptances: Acceptances;
   readonly #schedules: Schedules;
 
   constructor(
     context: TitanicContext,
     requests: OpenRequests,
     uuids: Uuids,
-    accepting: Accepting,
+    acceptances: Acceptances,
     schedules: Schedules,
     progress: Progress,
   ) {
     this.#context = context;
     this.#requests = requests;
     this.#uuids = uuids;
-    this.#accepting = accepting;
+    this.#acceptances = acceptances;
     this.#schedules = schedules;
     this.#progress = progress;
   }
@@ -198,7 +198,7 @@ export class TitanicServices {
     const who = { owner, quotas, memory };
     const obstacle =
       this.#requests.obstacle(party) ??
-      this.#accepting.limit(who, bytes + ofWebhook, webhook === null ? 1 : 2);
+      this.#acceptances.limit(who, bytes + ofWebhook, webhook === null ? 1 : 2);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
@@ -208,9 +208,9 @@ export class TitanicServices {
     const number = this.#waiting.add(id, sender, facts, frames, read, bodyBytes, extra);
     if (webhook !== null) {
       this.#webhooks.set(number, webhook);
-      this.#accepting.count(who, ofWebhook, 1);
+      this.#acceptances.count(who, ofWebhook, 1);
     }
-    this.#accepting.count(who, bytes, 1);
+    this.#acceptances.count(who, bytes, 1);
     this.#requests.writer.addNumber(party, number, bytes + ofWebhook, this.#context.now);
   }
 
@@ -238,7 +238,7 @@ export class TitanicServices {
   }
 
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
-  accepting(number: WaitingNumber): Intent {
+  intentOf(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
     const { id, party, owner, memory, body, key, extra, saysExisted } = waiting;
     const url = this.#webhooks.get(number);
@@ -254,9 +254,9 @@ export class TitanicServices {
     const bytes = body.length + (extra === null ? 0 : extra.length);
     const ofWebhook = webhook?.request.bodyBytes ?? 0;
     const decided = (): void => {
-      if (webhook !== null) this.#accepting.count({ owner, memory }, ofWebhook, -1);
-      this.#accepting.count({ owner, memory }, bytes, -1);
-      if (change.claim !== undefined) this.#accepting.decided(request);
+      if (webhook !== null) this.#acceptances.count({ owner, memory }, ofWebhook, -1);
+      this.#acceptances.count({ owner, memory }, bytes, -1);
+      if (change.claim !== undefined) this.#acceptances.decided(request);
     };
     const change: NewRequest = { kind: 'accept', request, body, key };
     const uuid = Buffer.from(uuidText(request.uuid));
@@ -278,11 +278,11 @@ export class TitanicServices {
         if (webhook !== null) webhook.request.number = this.#context.takeNumber();
         request.number = this.#context.takeNumber();
         if (this.#context.clock.isHeld) change.keepsKeys = true;
-        if (this.#accepting.claims(request)) change.claim = FIRST_CLAIM;
+        if (this.#acceptances.claims(request)) change.claim = FIRST_CLAIM;
       },
       committed: (result) => {
         decided();
-        this.#accepting.stored(change, webhook, party, result);
+        this.#acceptances.stored(change, webhook, party, result);
         if (result.kind === 'another') {
           this.#answer(id, STATUS_ANOTHER);
           return;
@@ -293,7 +293,7 @@ export class TitanicServices {
       },
       doubtful: (result) => {
         decided();
-        this.#accepting.stored(change, webhook, party, result);
+        this.#acceptances.stored(change, webhook, party, result);
         refuse(DOUBTFUL.message);
       },
       failed: (failure) => {

@@ -24,7 +24,7 @@ import { numberOfOutcome } from '../../../src/store/outcomes.js';
 import { ownOf, packOwn } from '../../../src/store/own-fields.js';
 import { isWork } from '../../../src/store/record-kind.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
-import { Accepting } from '../../../src/titanic/machine/accepting.js';
+import { Acceptances } from '../../../src/titanic/machine/acceptances.js';
 import { SCHEDULE_SERVICE, TitanicContext } from '../../../src/titanic/machine/context.js';
 import { Dispatcher } from '../../../src/titanic/machine/dispatcher.js';
 import { OpenRequests } from '../../../src/titanic/machine/open-requests.js';
@@ -218,7 +218,7 @@ export class ScheduleWorld implements Explored {
     const uuids = new Uuids((bytes) => {
       for (let at = 0; at < bytes.length; at += 16) bytes.writeUInt32BE(++this.#lastUuid, at + 12);
     });
-    const accepting = new Accepting(context, requests, null);
+    const accepting = new Acceptances(context, requests, null);
     const schedules: Schedules = new Schedules(context, requests, uuids, accepting, scope, table);
     this.#watchWriter(requests);
     this.#list = this.#pending;

@@ -29,7 +29,7 @@ export interface NewOwner {
   readonly memory: MemoryAccount | null;
 }
 
-export class Accepting {
+export class Acceptances {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   /** `null`: no other broker uses the store. */
