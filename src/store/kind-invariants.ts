@@ -42,12 +42,15 @@ export function kindInvariants({
         WHERE kind = ${WEBHOOK} AND partner <> ${none} GROUP BY partner HAVING count(*) > 1)`,
     ],
     [
-      'schedules and pauses that are not pending',
+      'records not sent to workers, but not pending',
       `r.kind IN (${LISTED_KINDS}) AND r.state <> ${PENDING}`,
     ],
-    ['schedules and pauses with a partner', `r.kind IN (${LISTED_KINDS}) AND r.partner <> ${none}`],
     [
-      'schedules, pauses and webhooks with an idempotency key',
+      'records not sent to workers, but with a partner',
+      `r.kind IN (${LISTED_KINDS}) AND r.partner <> ${none}`,
+    ],
+    [
+      'records that are no requests, but have an idempotency key',
       `r.kind IN (${LISTED_KINDS}, ${WEBHOOK}) AND r.key IS NOT NULL`,
     ],
     [

@@ -224,7 +224,7 @@ export type ChangeResult =
       readonly kind: 'swept';
       readonly replied: number;
       readonly dead: number;
-      /** The sum of both for each service that had any. */
+      /** How many requests and webhooks, for each service that had any. */
       readonly services: readonly { readonly service: Buffer; readonly count: number }[];
       readonly more: boolean;
     };

@@ -444,6 +444,7 @@ export class MemoryTables {
     const more = over.length > most || forgettable.length > most;
     const services = new Map<string, { readonly service: Buffer; count: number }>();
     for (const { request } of swept) {
+      if (!isWork(request.kind)) continue;
       const name = request.service.toString('latin1');
       const each = services.get(name) ?? { service: request.service, count: 0 };
       each.count++;

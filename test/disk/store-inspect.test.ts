@@ -109,12 +109,14 @@ describe('verify', () => {
     'UPDATE requests SET kind = 3 WHERE number = 12': 'whose partner does not name them: 2',
     [`UPDATE requests SET kind = 3, partner = (SELECT uuid FROM requests WHERE number = 12)
       WHERE number = 15`]: 'webhooks that tell of the same request as another one: 2',
-    'UPDATE requests SET state = 3 WHERE number = 13': 'schedules and pauses that are not pending',
-    'UPDATE requests SET state = 2 WHERE number = 14': 'schedules and pauses that are not pending',
+    'UPDATE requests SET state = 3 WHERE number = 13':
+      'records not sent to workers, but not pending',
+    'UPDATE requests SET state = 2 WHERE number = 14':
+      'records not sent to workers, but not pending',
     [`UPDATE requests SET partner = randomblob(16) WHERE number = 13`]:
-      'schedules and pauses with a partner: 1',
+      'records not sent to workers, but with a partner: 1',
     "UPDATE requests SET key = x'00' WHERE number = 11":
-      'schedules, pauses and webhooks with an idempotency key: 1',
+      'records that are no requests, but have an idempotency key: 1',
     'UPDATE requests SET not_before = expires_at - 1 WHERE number = 14': 'pauses that are due',
     'UPDATE requests SET attempts_ever = 1 WHERE number = 14': 'pauses that are due at a time: 1',
   };

@@ -11,6 +11,7 @@ import {
   acceptKind,
   acceptWithWebhook,
   endWithWebhook,
+  KEPT_KINDS,
   LATER_KIND,
   retryWithWebhook,
   scheduleDue,
@@ -112,7 +113,7 @@ const DUE_ON_BOTH: Event[] = [
 ];
 const history = fc.array(event, { minLength: 1, maxLength: 14 });
 
-const OTHER_KINDS = ['schedule', 'pause', LATER_KIND] as const;
+const OTHER_KINDS = [...KEPT_KINDS, LATER_KIND] as const;
 const OUTCOMES = { reply: 'replied', dead: 'dead', close: 'cancelled', expire: 'expired' } as const;
 
 /** Makes changes of steps. A record is accepted once, on one side, as by a node. */
@@ -177,7 +178,7 @@ class Changes {
     const n = this.#accepted > which ? this.#accepted - which : NEVER_ACCEPTED;
     const kind = this.#kinds.get(n) ?? 'request';
     const webhook = this.#webhooks.get(n);
-    const isKept = kind === 'schedule' || kind === 'pause';
+    const isKept = kind !== 'request' && kind !== 'webhook' && kind !== LATER_KIND;
     // Nobody replies to these, and none of them dies.
     if (isKept && what !== 'close' && what !== 'expire') return [];
     if (webhook !== undefined && what === 'retry') {

@@ -2,7 +2,13 @@
  * Records of every kind as the machine makes them, and the changes of one decision about several of them: a request
  * and what tells its webhook, a due time and the request that it stores.
  */
-import { type KnownKind, knownKind, type RecordKind } from '../../src/store/record-kind.js';
+import {
+  isWork,
+  type KnownKind,
+  knownKind,
+  RECORD_KINDS,
+  type RecordKind,
+} from '../../src/store/record-kind.js';
 import { packOwn } from '../../src/store/own-fields.js';
 import type { Change, StoredRequest } from '../../src/store/store.js';
 import {
@@ -24,6 +30,11 @@ import {
   uuidOf,
 } from './store-changes.js';
 import { packed } from './store-pair.js';
+
+/** The kinds whose records are not sent to workers. */
+export const KEPT_KINDS = RECORD_KINDS.filter(
+  (kind): kind is Exclude<KnownKind, 'request' | 'webhook'> => !isWork(kind),
+);
 
 /** A kind that only a later version knows. */
 export const LATER_KIND = 'kind-9';

@@ -65,7 +65,7 @@ const FIELDS = {
         `must be ${RECORD_KINDS.join(', ')} or kind-NUMBER`,
       )
       .transform((given) => readKind(given) ?? 'request'),
-    'Only records of this kind; absent: all but schedules and pauses; for commands, requests and webhooks.',
+    'Only records of this kind; absent: all but those that are not sent to workers, such as schedules; for commands, requests and webhooks.',
   ],
   reason: [
     string()

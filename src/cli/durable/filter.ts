@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { momentIn } from '../../core/moment.js';
+import { isWork, RECORD_KINDS, type RecordKind } from '../../store/record-kind.js';
 import { addSubcommand, given } from '../common/options.js';
 import { addOperatorOptions, type OperatorOptions } from '../connection/admin.js';
 
@@ -29,6 +30,11 @@ interface ServiceFilter {
 }
 
 export const TITANIC = '/api/v1/titanic';
+/** The kinds of records that commands change, and those that are only listed. */
+const KINDS = [isWork, (kind: RecordKind) => !isWork(kind)].map((is) =>
+  RECORD_KINDS.filter(is).join(', '),
+);
+
 /** A step of a long order takes a second, on a slow disk several. */
 const TIMEOUT_MS = 30_000;
 
@@ -61,7 +67,7 @@ export function addFilters(command: Command, states: readonly string[]): Command
       ).argParser(readService),
     )
     .addOption(new Option('--state <state>', 'only requests in this state').choices(states))
-    .option('--kind <kind>', 'only this kind: request, webhook; in lists also schedule, pause')
+    .option('--kind <kind>', `only this kind: ${KINDS[0]}; in lists also ${KINDS[1]}`)
     .option('--reason <text>', 'only requests whose reason has this text in it')
     .option('--pattern <pattern>', 'only requests of a group: its PATTERN in --group-by reason')
     .option('--code <code>', "only requests that failed with this code; '': not failed yet")

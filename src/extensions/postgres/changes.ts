@@ -6,7 +6,7 @@ import { assert } from '../../core/assert.js';
 import { isOnceKey, isScheduleKey } from '../../wire/tsp.js';
 import { keyExtraOf, namesAnother } from '../../store/fields.js';
 import { requestFrom } from '../../store/request.js';
-import { kindOfNumber, numberOfKind, type RecordKind } from '../../store/record-kind.js';
+import { isWork, kindOfNumber, numberOfKind, type RecordKind } from '../../store/record-kind.js';
 import { RowReader } from '../../store/rows.js';
 import {
   ANOTHER,
@@ -589,7 +589,7 @@ export class Batch {
           }
           const existing = existingIn(row, 2);
           const name = existing.service.toString('latin1');
-          swept.set(name, (swept.get(name) ?? 0) + 1);
+          if (isWork(existing.kind)) swept.set(name, (swept.get(name) ?? 0) + 1);
           if (existing.state === REPLIED) states.replied++;
           else if (existing.state === DEAD) states.dead++;
           this.#leave(existing);

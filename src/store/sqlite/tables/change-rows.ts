@@ -7,6 +7,7 @@ import { joinExtra } from '../../../core/numbered-fields.js';
 import { keyExtraOf, namesAnother } from '../../fields.js';
 import { requestFrom } from '../../request.js';
 import { RowReader } from '../../rows.js';
+import { isWork } from '../../record-kind.js';
 import {
   type Attempt,
   ATTEMPTS_RETAINED,
@@ -287,7 +288,7 @@ export class ChangeRows {
       if (existing.state === REPLIED) replied++;
       else if (existing.state === DEAD) dead++;
       const name = existing.service.toString('latin1');
-      swept.set(name, (swept.get(name) ?? 0) + 1);
+      if (isWork(existing.kind)) swept.set(name, (swept.get(name) ?? 0) + 1);
       this.#remove(existing, uuid, keyUntil);
       if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
     }
