@@ -214,15 +214,3 @@ describe('the simulation finds a strategy that', () => {
     ).toMatch(message);
   });
 });
-
-describe('a world of several brokers', () => {
-  it('is the same each time that its seed makes it', () => {
-    const [first, second] = [7, 7].map((seed) => {
-      const world = new FreelanceWorld(seed, true);
-      world.run();
-      return world.trace.last(1000);
-    });
-    expect(first?.length).toBeGreaterThan(50);
-    expect(second).toEqual(first);
-  });
-});

@@ -148,14 +148,4 @@ describe('a world of a pair', () => {
       new PairWorld(seed, false, { weather: prompt }).run();
     }
   });
-
-  it('is the same each time that its seed makes it', () => {
-    const [first, second] = [7, 7].map((seed) => {
-      const world = new PairWorld(seed, true);
-      world.run();
-      return world.trace.last(1000);
-    });
-    expect(first?.length).toBeGreaterThan(50);
-    expect(second).toEqual(first);
-  });
 });

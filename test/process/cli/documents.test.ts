@@ -89,21 +89,6 @@ describe('the documents', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('name only existing npm scripts', () => {
-    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-      readonly scripts: Readonly<Record<string, string>>;
-    };
-    const adrs = readdirSync('docs/adr').map((name) => `docs/adr/${name}`);
-    const named = [...PAGES, ...adrs, 'CHANGELOG.md'].flatMap((page) =>
-      Array.from(
-        readFileSync(page, 'utf8').matchAll(/npm run (?:--\w+ )*([\w:-]+)/g),
-        ([, name = '']) => name,
-      ),
-    );
-    expect(named.length).toBeGreaterThan(10);
-    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
-  });
-
   it('show only valid configurations', async () => {
     // The recipes show files of Compose and Kubernetes, which have a `kind` or `services`.
     const shown = BLOCKS.filter(({ language }) => language === 'yaml');

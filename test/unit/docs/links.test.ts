@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
@@ -139,25 +138,6 @@ describe('the documents', () => {
       Array.from(readFileSync(path, 'utf8').matchAll(/npm run (?:--silent )?([\w:]+)/g))
         .filter(([, name = '']) => !(name in scripts))
         .map(([command]) => `${path}: ${command}`),
-    );
-    expect(wrong).toEqual([]);
-  });
-
-  it('name only commands that the command line has', () => {
-    const help = execFileSync(process.execPath, ['build/program/main.js', '--help'], {
-      encoding: 'utf8',
-    });
-    const commands = new Set(
-      Array.from(help.matchAll(/^ {2}([a-z-]+)/gm), ([, name = '']) => name),
-    );
-    const wrong = PAGES.flatMap((path) =>
-      Array.from(
-        readFileSync(path, 'utf8').matchAll(
-          /(?:dist\/main\.js|npx majordomo-broker) ([a-z][a-z-]*)/g,
-        ),
-      )
-        .filter(([, name = '']) => !commands.has(name))
-        .map(([line]) => `${path}: ${line}`),
     );
     expect(wrong).toEqual([]);
   });
