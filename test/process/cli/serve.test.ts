@@ -344,15 +344,3 @@ describe('majordomo serve', () => {
     expect(await daemon.stop()).toMatchObject({ status: 0 });
   });
 });
-
-describe('two listeners', () => {
-  it('connect a client at one with a worker at the other', async () => {
-    expect(shared.endpoints[1]).toBe(ipc);
-    const worker = new Worker({ endpoints: ipc, service: 'upper' }, (request) =>
-      request.text().toUpperCase(),
-    );
-    closing.push(() => worker.close({ graceMs: 0 }));
-    void worker.run();
-    expect((await clientOf(shared.endpoint).request('upper', 'hello')).text()).toBe('HELLO');
-  });
-});
