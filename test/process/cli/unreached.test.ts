@@ -78,17 +78,6 @@ describe('commands name the address, the cause, and what names another broker', 
     }
   });
 
-  it('with the token that is missing or wrong', async () => {
-    const http = httpOf(daemon);
-    const order = ['ha', 'promote', '--admin', http];
-    const [status, missing] = await said(order);
-    expect(status).toBe(1);
-    expect(missing).toContain(`majordomo: ${http}: a token is needed`);
-    expect(missing).toContain('(--token-file, or MAJORDOMO_TOKEN; ');
-    const [, wrong] = await said([...order, '--token', 'w'.repeat(32)]);
-    expect(wrong).toContain(`majordomo: ${http}: the token is wrong`);
-  });
-
   it('and the key of the configuration that a part needs', async () => {
     const { endpoint } = daemon;
     const http = httpOf(daemon);
