@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: strategies that are broken on purpose. */
-import { describe, expect, it } from '@jest/globals';
 import type { Freelance } from '../../src/sdk/client/freelance.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { FreelanceSabotage } from './freelance/client.js';

@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
-import { describe, expect, it } from '@jest/globals';
 import { packBatch } from '../../src/store/batch-codec.js';
 import type { NodeMerged } from '../../src/store/node-store.js';
 import { firstFailure } from './actors/first-failure.js';

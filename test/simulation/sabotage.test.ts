@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: brokers that are broken on purpose. */
-import { describe, expect, it } from '@jest/globals';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { BARE, DELIMITED } from '../../src/wire/dialect.js';
 import { firstFailure } from './actors/first-failure.js';

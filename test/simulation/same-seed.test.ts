@@ -1,4 +1,3 @@
-import { expect, it } from '@jest/globals';
 import { FreelanceWorld } from './freelance/world.js';
 import { PairWorld } from './pair/world.js';
 import { SharedWorld } from './shared/world.js';

@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: a database and brokers that are broken on purpose. */
-import { describe, expect, it } from '@jest/globals';
 import type { ClaimedRequest } from '../../src/store/store.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { SharedWeather } from './shared/weather.js';

@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: stores and machines that are broken on purpose. */
-import { describe, expect, it } from '@jest/globals';
 import type { NodeStore } from '../../src/store/node-store.js';
 import type { Change, ChangeResult } from '../../src/store/store.js';
 import type { MemoryDisk } from '../../src/testing/memory-store.js';

@@ -1,8 +1,6 @@
 /** `SharedMap` over real sockets, against the real machine and ports of a node. */
 import { randomBytes } from 'node:crypto';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { codeOf, detailsOf } from '../../../src/core/errors.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { json } from '../../../src/sdk/client.js';

@@ -1,5 +1,4 @@
 /** Compares the command lines in the documents with the existing commands. */
-import { afterAll, describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';

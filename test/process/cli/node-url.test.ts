@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Child, type Finished, run, runEach } from '../../support/child.js';
 import {
   type Daemon,

@@ -1,8 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { killAll, run, runEach } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';

@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-
 import { killPrograms, python } from '../../interop/support/program.js';
 import { killAll } from '../../support/child.js';
 import {

@@ -1,7 +1,5 @@
 import { connect, type Socket } from 'node:net';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';

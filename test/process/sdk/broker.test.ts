@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';
 import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';

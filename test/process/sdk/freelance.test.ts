@@ -1,5 +1,4 @@
 /** Clients of several brokers that know nothing of each other (docs/sdk-delivery.md, "Independent brokers"). */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

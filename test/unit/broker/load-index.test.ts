@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { LoadIndex } from '../../../src/broker/state/load-index.js';
 import { ChainLink } from '../../../src/core/chain.js';
 

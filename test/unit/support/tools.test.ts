@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { howToRun, itWithTool, toolAvailable } from '../../support/tools.js';
 
 describe('a case that needs a tool', () => {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
 import { bytesOf, type FrameText, ids, layouts, textOf } from './layouts.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { DELIMITED_02 } from '../../../src/wire/dialect.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { type FrameText, layouts, scattered } from './layouts.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
