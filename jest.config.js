@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 export default {
   testEnvironment: 'node',
   testRunner: fileURLToPath(new URL('scripts/jest-runner.mjs', import.meta.url)),
-  injectGlobals: false,
   transform: {},
   rootDir: 'build',
   testMatch: ['<rootDir>/test/**/*.test.js'],

@@ -15,7 +15,7 @@ const PAUSE_MS_MAX = 5000;
 
 /** Evaluated in the thread of the tests. */
 const FACTS = `{
-  const { testPath, currentTestName } = globalThis[Symbol.for('majordomo.jest.globals')]?.expect.getState() ?? {};
+  const { testPath, currentTestName } = globalThis.expect?.getState() ?? {};
   const open = process.getActiveResourcesInfo();
   JSON.stringify({ testPath, currentTestName, ...process.memoryUsage(), open });
 }`;

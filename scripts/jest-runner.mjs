@@ -20,10 +20,6 @@ const CIRCUS = join(dirname(require.resolve('jest-circus')), 'jestAdapterInit.js
 const HANDLERS = Symbol.for('EVENT_HANDLERS');
 
 const TESTS = new URL('../build/test/', import.meta.url).href;
-const GLOBALS_NAME = '@jest/globals';
-const GLOBALS_URL = new URL('jest-globals.mjs', import.meta.url).href;
-/** Read by jest-globals.mjs. */
-const GLOBALS = Symbol.for('majordomo.jest.globals');
 
 /** How many files this process has run, with this one. */
 let files = 0;
@@ -32,9 +28,6 @@ new Worker(new URL('jest-guard.mjs', import.meta.url)).unref();
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
-    if (specifier === GLOBALS_NAME) {
-      return { url: `${GLOBALS_URL}?${files}`, shortCircuit: true };
-    }
     const resolved = nextResolve(specifier, context);
     const isTest = resolved.url.startsWith(TESTS) && !resolved.url.includes('?');
     return isTest ? { ...resolved, url: `${resolved.url}?${files}` } : resolved;
@@ -90,6 +83,7 @@ export default async function run(globalConfig, config, _environment, runtime, t
   const { initialize, runAndTransformResultsToJestFormat } = require(CIRCUS);
   files++;
   const jest = new JestObject(config);
+  globalThis.jest = jest;
   await initialize({
     config,
     environment: { global: globalThis },
@@ -98,9 +92,7 @@ export default async function run(globalConfig, config, _environment, runtime, t
     parentProcess: process,
     runtime,
     sendMessageToJest: send,
-    setGlobalsForRuntime: (globals) => {
-      globalThis[GLOBALS] = { ...globals, jest };
-    },
+    setGlobalsForRuntime: () => undefined,
     testPath,
   });
   // Node's own shows lines of the sources (--enable-source-maps).

@@ -1,6 +1,6 @@
 /**
- * Binary Star: which of two nodes serves (docs/protocol.md §6; D13, D19, D21). No I/O and no clock:
- * the shell passes in what arrived, and when a time-out ended.
+ * Binary Star: which of two nodes serves (D13, D19, D21). No I/O and no clock: the shell passes in what
+ * arrived, and when a time-out ended.
  *
  *                           peer active                      peer waiting, or offers a hand-over,
  *        ┌─────────┐  write its epoch, JOIN  ┌─────────┐   or passive and below: write a new epoch

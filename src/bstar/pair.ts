@@ -1,7 +1,7 @@
 /**
- * A node of a pair: the state machine (`fsm.ts`), what is said over the connection, and timing
- * (docs/protocol.md §6, D13 to D22). It says when replication begins and ends, and carries its
- * messages. No I/O: every input carries monotonic milliseconds, and effects go to a sink.
+ * A node of a pair: the state machine (`fsm.ts`), what is said over the connection, and timing (D13 to
+ * D22). It says when replication begins and ends, and carries its messages. No I/O: every input
+ * carries monotonic milliseconds, and effects go to a sink.
  */
 import type { PeerMessage } from '../wire/peer.js';
 import { epochObjection } from './epochs.js';

@@ -149,9 +149,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
         store.listRanked(part, after, completion);
       },
       epochMax: recovered.epochMax,
-      tombstones: recovered.parts.find((sizes) => sizes.part === part) ?? {
-        ...{ part, count: 0, keyBytes: 0 },
-      },
+      tombstones: recovered.parts.find((of) => of.part === part) ?? { part, count: 0, keyBytes: 0 },
       serve: (extension) => {
         reports.parts.set(part, extension);
         replication?.servePart(part, extension);

@@ -31,8 +31,14 @@ export function stepped(entry: Entry, step: Step): Entry | null {
       return {
         ...entry,
         request: {
-          ...{ ...request, state: 'pending', generation, attempts, notBefore, expiresAt },
-          ...{ outcome, outcomeAt },
+          ...request,
+          state: 'pending',
+          generation,
+          attempts,
+          notBefore,
+          expiresAt,
+          outcome,
+          outcomeAt,
         },
         reply: null,
         death: null,

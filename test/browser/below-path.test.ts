@@ -4,8 +4,6 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-
 import { run } from '../support/child.js';
 import { temporaryDirectory } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';

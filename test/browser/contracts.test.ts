@@ -1,4 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import { z } from 'zod';
 
 import { service } from '../../src/sdk/client.js';

@@ -1,4 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import type { Locator } from 'playwright-core';
 
 import { rawWorker } from '../process/broker/support.js';

@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-
 import { SharedMap } from '../../src/sdk/map.js';
 import { mapOf, MAPS } from '../support/map-endpoint.js';
 import { itWithTool } from '../support/tools.js';

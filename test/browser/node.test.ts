@@ -1,4 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import { startDaemon } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import { httpOf } from '../support/http.js';

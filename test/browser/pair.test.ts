@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-
 import { freePorts } from '../support/free-ports.js';
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, look, openBrowser, Stand } from './support.js';

@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-import { expect } from '@jest/globals';
 import {
   type Browser,
   type BrowserContext,

@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
 

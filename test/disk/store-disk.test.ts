@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect } from '@jest/globals';
 
 import { StoreDirectory } from '../support/store-directory.js';
 import { itWithTool } from '../support/tools.js';

@@ -10,7 +10,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { FieldWriter } from '../../src/core/numbered-fields.js';

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';

@@ -1,4 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { setAsideAt } from '../../src/store/sqlite/file/set-aside.js';

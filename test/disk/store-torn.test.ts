@@ -1,5 +1,4 @@
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { openForService } from '../../src/store/sqlite/file/database.js';
 import { KnownStore } from '../../src/store/sqlite/file/known-store.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { BOUNDS } from './bounds.js';
 import { MUTANTS, whole } from './mutants.js';
 import { search } from './search.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { python } from '../interop/support/program.js';
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../interop/support/transports.js';

@@ -4,8 +4,6 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { cleanUp } from '../process/broker/support.js';
 import { destroySockets, RawSocket } from '../support/raw-socket.js';
 import { closePeers, RawPeer } from '../interop/support/raw-peer.js';

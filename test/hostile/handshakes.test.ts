@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { dialZmtp } from '../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../src/zmtp/router/router.js';
 import { loadSodium } from '../../src/zmtp/curve/sodium.js';

@@ -3,8 +3,6 @@
  * nothing for anybody. So a program that fuzzes its sockets finds memory that was counted and not given
  * back.
  */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { HELD_KINDS } from '../../src/core/holdings.js';
 import { Dice } from '../fuzz/dice.js';
 import { cleanUp } from '../process/broker/support.js';

@@ -1,6 +1,4 @@
 /** What arrives over HTTP is counted in pieces, too: memory stays bounded, and others are served. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { cleanUp } from '../process/broker/support.js';
 import { httpOf, RawHttp } from '../support/http.js';
 import { until } from '../support/until.js';

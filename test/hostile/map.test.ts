@@ -1,7 +1,5 @@
 import { connect, type Socket } from 'node:net';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { killPrograms } from '../interop/support/program.js';
 import { ask, httpOf } from '../support/http.js';
 import { mapOf, MAPS } from '../support/map-endpoint.js';

@@ -1,8 +1,6 @@
 /** A broker whose memory is full of accepted work, and a worker that is slower than its credit. */
 import { setImmediate as turn } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { Frames } from '../../src/core/frames.js';
 import type { Link } from '../../src/zmtp/link-port.js';
 import { dialZmtp } from '../../src/zmtp/link.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../interop/support/transports.js';
 import { itWithTool } from '../support/tools.js';

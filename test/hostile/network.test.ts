@@ -4,8 +4,6 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../interop/support/transports.js';
 import { itWithTool } from '../support/tools.js';

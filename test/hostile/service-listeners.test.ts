@@ -1,6 +1,4 @@
 /** Hostile peers of listeners for one service, which speak no MDP. */
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { python } from '../interop/support/program.js';
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { cleanUp, untilLogged } from '../process/broker/support.js';

@@ -5,8 +5,6 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-import { expect } from '@jest/globals';
-
 import { type Program, python } from '../interop/support/program.js';
 import { type Daemon, type LogLine, startDaemon } from '../support/daemon.js';
 import { SCRATCH } from '../support/scratch.js';

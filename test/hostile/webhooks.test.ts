@@ -1,7 +1,5 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { killPrograms } from '../interop/support/program.js';
 import { cleanUp } from '../process/broker/support.js';
 import { ask, httpOf, tokenOf } from '../support/http.js';

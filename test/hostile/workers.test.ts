@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';

@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-
 import { type Daemon, removeDaemons } from '../support/daemon.js';
 import { itWithTool } from '../support/tools.js';
 import { type Line, type Program, python } from './support/program.js';

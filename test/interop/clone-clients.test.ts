@@ -1,6 +1,4 @@
 /** The map of a pair, for a C program with the sockets and states of the Guide's clonecli6. */
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { temporaryDirectory } from '../support/daemon.js';
 import { pairWithMap } from '../support/map-load.js';
 import { removePairs } from '../support/pair-daemons.js';

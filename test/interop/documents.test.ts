@@ -1,5 +1,4 @@
 /** The programs of README.md and of pages of docs/, as they stand there, against a broker. */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';

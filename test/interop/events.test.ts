@@ -1,6 +1,4 @@
 /** The events of a broker, read by a SUB socket of libzmq. */
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { removeDaemons, startDaemon } from '../support/daemon.js';
 import { eventsOf, PUBLISHES } from '../support/events.js';
 import { itWithTool } from '../support/tools.js';

@@ -2,7 +2,6 @@
  * A client and a worker on each library that Debian 12 or npm has, beside those that have tests of their
  * own. `peers.json` says what of each is run here, and is what docs/peers.md shows.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

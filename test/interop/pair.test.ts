@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { endPairs, PAIR_HEARTBEAT_MS, type PairNode, startPair } from '../support/pair-nodes.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';

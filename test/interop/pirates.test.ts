@@ -1,5 +1,4 @@
 /** Pirate workers, plain and Freelance clients, on pyzmq and libzmq alone. */
-import { afterEach, beforeEach, describe, expect } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

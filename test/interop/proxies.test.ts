@@ -4,8 +4,6 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { Client } from '../../src/sdk/client.js';
 import { ask, atEnd, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';

@@ -1,5 +1,4 @@
 /** The programs of docs/recipes, as they stand there, against a broker. */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';

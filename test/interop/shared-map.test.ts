@@ -1,6 +1,4 @@
 /** `SharedMap` with a server of 12/CHP on libzmq, which behaves as the Guide's clonesrv6 (D58). */
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { SharedMap, type SharedMapOptions } from '../../src/sdk/map.js';
 import { freePortsInARow } from '../support/free-ports.js';
 import { itWithTool } from '../support/tools.js';

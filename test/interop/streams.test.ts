@@ -1,6 +1,4 @@
 /** `Publisher` and `Subscriber` with sockets of libzmq, which speak ZMTP 3.1. */
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { codeOf } from '../../src/core/errors.js';
 import { encodeZ85 } from '../../src/core/z85.js';
 import { Publisher, Subscriber, type SubscriberOptions } from '../../src/sdk/stream.js';

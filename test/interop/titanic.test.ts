@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { removeDaemons, startDaemon } from '../support/daemon.js';
 import { itWithTool } from '../support/tools.js';
 import { killPrograms, python } from './support/program.js';

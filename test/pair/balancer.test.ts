@@ -4,8 +4,6 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { Worker } from '../../src/sdk/worker.js';
 import { temporaryDirectory } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';

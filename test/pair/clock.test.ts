@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { temporaryDirectory } from '../support/daemon.js';
 import { pairOfDaemons, removePairs, ROLES, startPairOfDaemons } from '../support/pair-daemons.js';
 import { PairLoad } from '../support/pair-load.js';

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
 import { isDeepStrictEqual } from 'node:util';
 
 import { Client } from '../../src/sdk/client.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { closePeers, RawPeer } from '../interop/support/raw-peer.js';
 import { closeWatchers, eventsOf, PUBLISHES, Watcher } from '../support/events.js';
 import {

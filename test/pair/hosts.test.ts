@@ -1,4 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { Hosts, removeHosts } from '../support/hosts.js';

@@ -1,8 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Crowd } from '../support/map-crowd.js';
 import { MapLoad, pairWithMap } from '../support/map-load.js';
 import { otherOf, type PairOfDaemons, removePairs, ROLES } from '../support/pair-daemons.js';

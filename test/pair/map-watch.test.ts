@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Child, killAll, run } from '../support/child.js';
 import { pairWithMap } from '../support/map-load.js';
 import { removePairs } from '../support/pair-daemons.js';

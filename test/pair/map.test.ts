@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { contentOf, MapLoad, pairWithMap } from '../support/map-load.js';
 import {
   otherOf,

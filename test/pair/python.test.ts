@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { ask as askHttp } from '../support/http.js';
 import {
   otherOf,

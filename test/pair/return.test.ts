@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,8 +1,6 @@
 /** Schedules of a pair: every due time is stored once, through a failover and a split. */
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../src/sdk/client.js';
 import {
   otherOf,

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { Client, type ClientOptions } from '../../src/sdk/client.js';

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { PEER_VERSION } from '../../src/wire/peer.js';

@@ -1,6 +1,4 @@
 /** Webhooks of a pair: the node that serves tells of each end, through a failover. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
 import { ask } from '../support/http.js';

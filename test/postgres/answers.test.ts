@@ -4,8 +4,6 @@
  */
 import { Client as Session } from 'pg';
 
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-
 import { detailsOf } from '../../src/core/errors.js';
 import type { Client } from '../../src/sdk/client.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';

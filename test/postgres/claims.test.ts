@@ -2,8 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
-
 import { assert, present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';

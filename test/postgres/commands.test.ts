@@ -1,5 +1,3 @@
-import { afterEach, expect, it } from '@jest/globals';
-
 import { endAll, serve } from '../support/daemon-users.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { describeDurableCommands, Post } from '../support/durable-commands.js';

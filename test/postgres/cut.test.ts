@@ -1,6 +1,4 @@
 /** The network between a broker and its database is cut while a batch is on its way. */
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-
 import type { Client } from '../../src/sdk/client.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';

@@ -1,5 +1,3 @@
-import { afterEach, expect, it } from '@jest/globals';
-
 import { run } from '../support/child.js';
 import { ask, atEnd, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import {

@@ -1,6 +1,4 @@
 /** An operator has dropped something of the tables: commands and brokers name it, and what mends it. */
-import { afterEach, expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { lacksOf } from '../../src/extensions/postgres/catalog.js';

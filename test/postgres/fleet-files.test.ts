@@ -2,8 +2,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
-
 import { Child, run } from '../support/child.js';
 import { atEnd, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';

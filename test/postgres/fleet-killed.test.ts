@@ -2,8 +2,6 @@
  * A fleet with a database, its synchronous standby, and NATS. Each of these processes is killed and
  * stopped in turn, while clients at every broker store requests and send plain ones.
  */
-import { afterEach, expect } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { ask, atEnd, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, type DaemonOptions, startDaemon } from '../support/daemon.js';

@@ -1,6 +1,4 @@
 /** The metrics of a fleet, as a scrape of real brokers with NATS and a database sees them. */
-import { afterEach, expect } from '@jest/globals';
-
 import { ask, atEnd, clientOf, endAll, serve } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { ask as askHttp, httpOf } from '../support/http.js';

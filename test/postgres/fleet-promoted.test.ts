@@ -1,6 +1,4 @@
 /** Three brokers and a database whose standby is promoted while clients of all of them store requests. */
-import { afterEach, expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import type { Client } from '../../src/sdk/client.js';
 import { ask, atEnd, clientOf, endAll, serve } from '../support/daemon-users.js';

@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
-
 import type { Client } from '../../src/sdk/client.js';
 import { run } from '../support/child.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';

@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { run } from '../support/child.js';

@@ -1,6 +1,5 @@
 /** What a batch does with the changes of rows that another session keeps locked. */
 import { present } from '../../src/core/assert.js';
-import { afterEach, expect, it } from '@jest/globals';
 
 import type { StoreReport } from '../../src/extensions/postgres/postgres-store.js';
 import { dueWebhook } from '../../src/titanic/machine/webhooks.js';

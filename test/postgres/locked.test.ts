@@ -1,6 +1,4 @@
 /** A person's session of the database keeps the row of a request locked. */
-import { afterEach, expect, it } from '@jest/globals';
-
 import { atEnd, ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';

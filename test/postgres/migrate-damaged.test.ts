@@ -2,7 +2,6 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { type Finished, run } from '../support/child.js';

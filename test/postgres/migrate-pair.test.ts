@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
-
 import { Client } from '../../src/sdk/client.js';
 import { run } from '../support/child.js';
 import { startDaemon } from '../support/daemon.js';

@@ -2,7 +2,6 @@ import { statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { afterEach, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 import { Client as Postgres } from 'pg';
 

@@ -1,8 +1,6 @@
 /** The database is away for longer than a batch is tried, under writing clients. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { afterEach, expect, it } from '@jest/globals';
-
 import { atEnd, clientOf, endAll, serve } from '../support/daemon-users.js';
 import { Daemon, startDaemon } from '../support/daemon.js';
 import { Cluster } from '../support/postgres-cluster.js';

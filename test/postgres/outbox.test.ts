@@ -1,5 +1,4 @@
 /** The program of docs/recipes/outbox.md, as it stands there, with a database of its own. */
-import { afterEach, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 
 import {

@@ -2,8 +2,6 @@
  * A batch that waits for a row which another one changes: what belongs to the row then is not in the
  * snapshot of its statement.
  */
-import { afterEach, expect, it } from '@jest/globals';
-
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { verifyDatabase } from '../../src/extensions/postgres/examine.js';
 import type { Change } from '../../src/store/store.js';

@@ -1,5 +1,3 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { Batch, type Sending } from '../../src/extensions/postgres/changes.js';

@@ -2,7 +2,6 @@
 import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
 import type { Client } from 'pg';
 
 import { makeCertificate } from '../support/certificate.js';

@@ -1,4 +1,3 @@
-import { afterEach, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { databaseAddressOf } from '../../src/core/postgres-url.js';

@@ -2,8 +2,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-import { expect, it } from '@jest/globals';
-
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import type { Known } from '../../src/extensions/postgres/connect.js';
 import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';

@@ -4,8 +4,6 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { connect } from '../../src/extensions/postgres/connect.js';

@@ -1,8 +1,6 @@
 /** Schedules (D80) of brokers that share a database (D90). */
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { afterEach, expect, it } from '@jest/globals';
-
 import { assert, present } from '../../src/core/assert.js';
 import type { Client } from '../../src/sdk/client.js';
 import { run } from '../support/child.js';

@@ -1,6 +1,4 @@
 /** Rows of a database that cannot be used: a broker sets them aside at its start, and reports them. */
-import { afterEach, expect, it } from '@jest/globals';
-
 import { run } from '../support/child.js';
 import { clientOf, endAll } from '../support/daemon-users.js';
 import { startDaemon, temporaryDirectory } from '../support/daemon.js';

@@ -1,6 +1,4 @@
 /** What keeps dead rows: the metric of a running broker, and doctor. */
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-
 import { run } from '../support/child.js';
 import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
 import { Cluster } from '../support/postgres-cluster.js';

@@ -1,6 +1,4 @@
 /** What becomes of a batch that is split, because the server does not take one of its rows. */
-import { afterEach, expect, it } from '@jest/globals';
-
 import type { StoreReport } from '../../src/extensions/postgres/postgres-store.js';
 import type { Change } from '../../src/store/store.js';
 import { atEnd, endAll } from '../support/daemon-users.js';

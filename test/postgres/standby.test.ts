@@ -1,6 +1,4 @@
 /** A database with a synchronous standby: the failover, and commits that wait for the standby. */
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
-
 import { ask, atEnd, clientOf, endAll, serve } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { type Cluster, clusterWithStandby } from '../support/postgres-cluster.js';

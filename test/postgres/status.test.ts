@@ -1,6 +1,4 @@
 /** What operators are told about the database of a node. */
-import { afterEach, expect, it } from '@jest/globals';
-
 import { run } from '../support/child.js';
 import { ask, clientOf, endAll } from '../support/daemon-users.js';
 import { startDaemon } from '../support/daemon.js';

@@ -7,8 +7,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
-
 import { assert, present } from '../../src/core/assert.js';
 import { messageOf } from '../../src/core/errors.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';

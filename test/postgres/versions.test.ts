@@ -2,8 +2,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { run } from '../support/child.js';

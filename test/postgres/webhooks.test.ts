@@ -1,6 +1,4 @@
 /** Webhooks of brokers that share a database: any of them tells of an end, wherever it happened. */
-import { afterEach, expect, it } from '@jest/globals';
-
 import { clientOf, endAll, serve } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { ask, httpOf } from '../support/http.js';

@@ -3,8 +3,6 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-
 import { EXIT } from '../../src/core/exit.js';
 import { debianRoot } from '../support/debian-root.js';
 import { Podman, type Ran } from '../support/podman.js';

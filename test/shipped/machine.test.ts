@@ -13,8 +13,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-
 import { EXIT } from '../../src/core/exit.js';
 import { debianRoot } from '../support/debian-root.js';
 import type { Ran } from '../support/podman.js';

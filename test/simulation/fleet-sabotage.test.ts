@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: fleets that are broken on purpose. */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { RemoteWorkers } from '../../src/broker/inputs/remote-workers.js';
 import { PackNumbers } from '../../src/extensions/fleet/machine/pack-numbers.js';
 import { OutgoingRequests } from '../../src/extensions/fleet/machine/outgoing-requests.js';

@@ -2,7 +2,6 @@
  * Seeds that found a defect, with its description. A change of the simulation gives these seeds
  * other worlds: then break the broker in the same way and find the defect again.
  */
-import { describe, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runSeed } from './world/seeds.js';
 

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runFreelanceSeed } from './freelance/seeds.js';
 import { FAULTS } from './freelance/weather.js';

@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: maps that are broken on purpose. */
-import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../src/core/frames.js';
 import type { OpenMapPorts } from '../../src/extensions/map/host.js';
 import { isDeletion } from '../../src/extensions/map/machine/record.js';

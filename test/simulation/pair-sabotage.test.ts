@@ -1,5 +1,4 @@
 /** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
-import { describe, expect, it } from '@jest/globals';
 import { packBatch } from '../../src/store/batch-codec.js';
 import type { NodeMerged } from '../../src/store/node-store.js';
 import { firstFailure } from './actors/first-failure.js';
@@ -147,15 +146,5 @@ describe('a world of a pair', () => {
     for (let seed = 1; seed <= 20; seed++) {
       new PairWorld(seed, false, { weather: prompt }).run();
     }
-  });
-
-  it('is the same each time that its seed makes it', () => {
-    const [first, second] = [7, 7].map((seed) => {
-      const world = new PairWorld(seed, true);
-      world.run();
-      return world.trace.last(1000);
-    });
-    expect(first?.length).toBeGreaterThan(50);
-    expect(second).toEqual(first);
   });
 });

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runSharedSeed } from './shared/seeds.js';
 

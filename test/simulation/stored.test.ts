@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runStoredSeed } from './stored/seeds.js';
 

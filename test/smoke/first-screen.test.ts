@@ -1,8 +1,6 @@
 /** What the first screen of README.md promises, each seen once through the real program. */
 import { statSync } from 'node:fs';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../src/sdk/client.js';
 import { Child, MAIN, run } from '../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../support/daemon.js';

@@ -1,6 +1,4 @@
 /** The operator of a broker's stored requests, by command; and what the commands do on every store. */
-import { describe, expect, it } from '@jest/globals';
-
 import type { Client } from '../../src/sdk/client.js';
 import { ServiceError, Worker } from '../../src/sdk/worker.js';
 import { type Finished, run } from './child.js';

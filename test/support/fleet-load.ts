@@ -1,8 +1,6 @@
 /** Continuous requests to all brokers of a fleet, while something happens to it. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { expect } from '@jest/globals';
-
 import { ask, clientOf, upper } from './daemon-users.js';
 import type { Daemon } from './daemon.js';
 import { until } from './until.js';

@@ -1,6 +1,4 @@
 /** What must be true of a pair after any fault. */
-import { expect } from '@jest/globals';
-
 import type { PairOfDaemons } from './pair-daemons.js';
 import type { PairLoad } from './pair-load.js';
 

@@ -1,6 +1,4 @@
 /** PostgreSQL for the cases of a test. */
-import { afterAll, describe } from '@jest/globals';
-
 import { Cluster } from './postgres-cluster.js';
 import { itWithTool, toolAvailable } from './tools.js';
 

@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { Frames } from '../../src/core/frames.js';
 import { pack, packedBytes } from '../../src/core/packed.js';

@@ -1,6 +1,4 @@
 /** What every store promises about filters and groups. */
-import { expect, it } from '@jest/globals';
-
 import { packFailure } from '../../src/store/failure-codec.js';
 import { extraOf } from '../../src/store/fields.js';
 import type { Change } from '../../src/store/store.js';

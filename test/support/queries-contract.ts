@@ -1,6 +1,4 @@
 /** What every store promises to an operator who lists requests, looks at one, and reads bodies. */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { keptIn } from '../../src/store/fields.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';

@@ -1,5 +1,3 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { unpackChunk } from '../../src/store/chunk-codec.js';
 import type { OpenNodeStore } from '../../src/store/node-store.js';

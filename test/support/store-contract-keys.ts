@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { extraOf } from '../../src/store/fields.js';
 import type { Change } from '../../src/store/store.js';
 import { acceptWithWebhook, endWithWebhook } from './record-kinds.js';

@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import { type Change, type Closer, keyBytes, type Owner, readFrom } from '../../src/store/store.js';
 import { onceKey } from '../../src/wire/tsp.js';

@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { COUNT_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../../src/core/numbers.js';
 import { packChunk } from '../../src/store/chunk-codec.js';
 import { extraOf } from '../../src/store/fields.js';

@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { accept, close, dead, NOON, reply, requestOf, sweep, uuidOf } from './store-changes.js';
 import type { StoredRequest } from '../../src/store/store.js';
 import type { Subject } from './store-contract.js';

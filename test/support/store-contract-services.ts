@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { RequestCounters } from '../../src/broker/request-counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
 import type { Change, ServiceCount, StoreCounts } from '../../src/store/store.js';

@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { present } from '../../src/core/assert.js';
 import type { Change, ChangeResult } from '../../src/store/store.js';
 import {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { describeStoreSteps } from './store-contract-steps.js';
 import { describeStoreKeys } from './store-contract-keys.js';
 import { describeOwnersOfPair, describeStoreOwners } from './store-contract-owners.js';

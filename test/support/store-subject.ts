@@ -1,7 +1,6 @@
 /** The stores of a test of a contract: one that it may open again, and others; they end with the test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach } from '@jest/globals';
 
 import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';

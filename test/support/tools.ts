@@ -3,7 +3,6 @@
  * (scripts/test.mjs lists it); with CI=true it fails there instead.
  */
 import { spawnSync } from 'node:child_process';
-import { it } from '@jest/globals';
 
 /** Debian's own Python, for which the package python3-zmq is installed. */
 export const PYTHON = '/usr/bin/python3';

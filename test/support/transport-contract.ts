@@ -1,4 +1,3 @@
-import { describe } from '@jest/globals';
 import type { TransportFactory } from './transport-fixture.js';
 import { describeCurve } from './transport-curve-contract.js';
 import { describeLink } from './transport-link-contract.js';

@@ -1,4 +1,3 @@
-import { afterEach, expect, it } from '@jest/globals';
 import { codeOf } from '../../src/core/errors.js';
 import type { Link } from '../../src/zmtp/link-port.js';
 import { LIMITS, LinkRecord, Server, writeAll } from './transport-fixture.js';

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { Frames } from '../../src/core/frames.js';
 import { pack, packedBytes } from '../../src/core/packed.js';

@@ -1,8 +1,8 @@
 /**
  * Keeps the two stores of a pair alike. Every transaction of this node's store begins here: those of
  * Titanic and of extensions, and those with data from the peer. The node's own are sent to the peer as
- * well, and their outcome waits until the peer has them (docs/protocol.md §6: D14, D17, D20). To the
- * pair, which carries records and batches over the link, they are bytes.
+ * well, and their outcome waits until the peer has them (D14, D17, D20). To the pair, which carries
+ * records and batches over the link, they are bytes.
  */
 import type { PairEvents } from '../events.js';
 import { isLed, type Replication as Mode } from '../facts.js';

@@ -56,7 +56,10 @@ export class AttachedMap implements Attached {
     this.#map = new MapHost({
       bytesMax: host.config.limits.mapBytes,
       rightsOf: this.#keys.rightsOf,
-      ...{ holdings, replica, store, events },
+      holdings,
+      replica,
+      store,
+      events,
       wake: () => {
         loop.wake();
       },

@@ -462,13 +462,19 @@ export class Batch {
     if (isWon !== true) return;
     const of = { service: service as Buffer, owner: String(owner) as Owner, kind };
     this.deltas.push({
-      ...{ ...of, state: stateOf(was as number), isRetrying: wasRetrying === true },
-      ...{ requests: -changed.length, bytes: -(bytes + repliesHad) },
+      ...of,
+      state: stateOf(was as number),
+      isRetrying: wasRetrying === true,
+      requests: -changed.length,
+      bytes: -(bytes + repliesHad),
     });
     if (next === null) return;
     this.deltas.push({
-      ...{ ...of, state: next, isRetrying: isRetrying === true },
-      ...{ requests: changed.length, bytes: bytes + repliesHave },
+      ...of,
+      state: next,
+      isRetrying: isRetrying === true,
+      requests: changed.length,
+      bytes: bytes + repliesHave,
     });
   }
 

@@ -61,8 +61,13 @@ async function* pagesOf(
 
 function keyOf([service, key, owner, id, until, extra]: Row): KeyRecord {
   return {
-    ...{ kind: 'key', service: service as Buffer, key: key as Buffer, uuid: id as Buffer },
-    ...{ owner: String(owner) as Owner, until: until as number, extra: extra as Buffer | null },
+    kind: 'key',
+    service: service as Buffer,
+    key: key as Buffer,
+    uuid: id as Buffer,
+    owner: String(owner) as Owner,
+    until: until as number,
+    extra: extra as Buffer | null,
   };
 }
 
@@ -134,7 +139,12 @@ async function requestsOf(
     const reply = byName.get(nameOf(id, REPLIED));
     const death = byName.get(nameOf(id, DEAD));
     records.push({
-      ...{ kind: 'request', request, key, keyExtra, extra, attemptsEver },
+      kind: 'request',
+      request,
+      key,
+      keyExtra,
+      extra,
+      attemptsEver,
       body: await framesOf(byName.get(nameOf(id, REQUEST_BODY))),
       attempts: tried.get(nameOf(id, '')) ?? [],
       reply:
@@ -153,8 +163,11 @@ function nameOf(id: unknown, kind: unknown): string {
 
 function attemptOf([, worker, startedAt, endedAt, reason, failure, extra]: Row): Attempt {
   return {
-    ...{ worker: String(worker), startedAt: startedAt as number, endedAt: endedAt as number },
-    ...{ reason: String(reason), failure: failure as Buffer | null },
+    worker: String(worker),
+    startedAt: startedAt as number,
+    endedAt: endedAt as number,
+    reason: String(reason),
+    failure: failure as Buffer | null,
     extra: extra as Buffer | null,
   };
 }

@@ -52,7 +52,13 @@ export async function migrateStore(order: MigrationOrder): Promise<Migration> {
     // What cannot be corrected is told before anything is moved.
     rememberedStore(directory.path);
     const moved = await moveStore({
-      ...{ file: from, shownFile, login, name: database, mayLeaveParts, shownParts, onProgress },
+      file: from,
+      shownFile,
+      login,
+      name: database,
+      mayLeaveParts,
+      shownParts,
+      onProgress,
       onCompared: (storeId) => {
         correctDatabaseMemory(directory.path, storeId);
       },

@@ -48,8 +48,11 @@ async function read(connection: Connection): Promise<MoveProgress | null> {
   if (row === undefined) return null;
   const [file, storeId, openings, after, isFinished] = row;
   return {
-    ...{ file: String(file), storeId: storeId as Buffer, openings: openings as number },
-    ...{ after: (after as Buffer | null) ?? START, isFinished: isFinished === true },
+    file: String(file),
+    storeId: storeId as Buffer,
+    openings: openings as number,
+    after: (after as Buffer | null) ?? START,
+    isFinished: isFinished === true,
   };
 }
 

@@ -69,7 +69,10 @@ async function bodies(connection: Connection, uuid: string): Promise<BodyRows | 
   };
   const [body, reply] = [of(REQUEST_BODY), of(REPLIED)];
   return {
-    ...{ body: body.digits, bodyBytes: body.bytes, reply: reply.digits, replyBytes: reply.bytes },
+    body: body.digits,
+    bodyBytes: body.bytes,
+    reply: reply.digits,
+    replyBytes: reply.bytes,
     extra: digitsOf((first[0] as Buffer | null) ?? Buffer.alloc(0)),
   };
 }

@@ -322,7 +322,8 @@ class Database {
       const own = { session: mine ?? 0, node, self: true, overdue: false };
       const hasOwn = mine !== null && this.#replica?.refusal === null;
       return {
-        ...{ up: this.#isUp, leaseMs },
+        up: this.#isUp,
+        leaseMs,
         accepted: this.#titanic?.figures.counters.accepted ?? 0,
         completed: this.#titanic?.figures.counters.completed ?? 0,
         renewedMs: Math.max(0, Math.round(now - this.#lastRenewal)),
@@ -337,7 +338,9 @@ class Database {
       };
     },
     toOperators: () => ({
-      ...{ database: this.#in.order.name, server: this.#server, up: this.#isUp },
+      database: this.#in.order.name,
+      server: this.#server,
+      up: this.#isUp,
       since: this.#since.toISOString(),
     }),
   };

@@ -6,8 +6,13 @@
 
 /** Numbers of PostgreSQL's own types; they never change. */
 const OID = {
-  ...{ bool: 16, bytea: 17, int8: 20, int4: 23, uuid: 2950 },
-  ...{ int4s: 1007, int8s: 1016 },
+  bool: 16,
+  bytea: 17,
+  int8: 20,
+  int4: 23,
+  uuid: 2950,
+  int4s: 1007,
+  int8s: 1016,
 } as const;
 
 const HEADER_BYTES = 20;

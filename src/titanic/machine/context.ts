@@ -17,6 +17,7 @@ import type {
   StoreCounts,
 } from '../../store/store.js';
 import { noCounts } from '../../store/record-kind.js';
+import { NO_PARTNER } from '../../store/fields.js';
 import { StoredServices } from './stored-services.js';
 import { WallClock } from './wall-clock.js';
 import { NO_WEBHOOKS, type WebhookRule } from './webhooks.js';
@@ -29,6 +30,15 @@ export type TitanicClaims = Pick<ClaimStore, 'claim' | 'listKept' | 'hint'>;
 
 /** The service under which schedules and pauses are stored, and their keys (D80). */
 export const SCHEDULE_SERVICE: Buffer = Buffer.from(TITANIC_SCHEDULE);
+
+/** What schedules and pauses have in the fields that a client chooses of a request. */
+export const UNSENT = {
+  service: SCHEDULE_SERVICE,
+  partner: NO_PARTNER,
+  isShared: false,
+  priority: 0,
+  maxAttempts: 1,
+} as const;
 
 const NOTHING: StoreCounts = {
   ...noCounts(),

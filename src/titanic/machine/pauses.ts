@@ -3,13 +3,13 @@
  * when they are due. A pause is a record of its own kind that is never due. So it survives a restart, and the
  * other node of the pair and the brokers that share the store have it, too.
  */
-import { NO_BODY, NO_PARTNER } from '../../store/fields.js';
+import { NO_BODY } from '../../store/fields.js';
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
 import { ownOf, packOwn } from '../../store/own-fields.js';
 import { ANONYMOUS, newRequest } from '../../store/request.js';
 import type { ChangeResult, RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
-import { SCHEDULE_SERVICE, uuidPrefix, type TitanicContext } from './context.js';
+import { UNSENT, uuidPrefix, type TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import type { Uuids } from './uuid.js';
 
@@ -156,9 +156,13 @@ export class Pauses {
     const { wall } = this.#context;
     const never = wall + DURATION_MS_MAX;
     const request = newRequest(this.#uuids.next(wall), NO_BODY.length, {
-      ...{ kind: 'pause', service: SCHEDULE_SERVICE, owner: ANONYMOUS, isShared: false },
-      ...{ partner: NO_PARTNER, own: ownFields(target), priority: 0, maxAttempts: 1 },
-      ...{ acceptedAt: wall, notBefore: never, expiresAt: never },
+      ...UNSENT,
+      kind: 'pause',
+      owner: ANONYMOUS,
+      own: ownFields(target),
+      acceptedAt: wall,
+      notBefore: never,
+      expiresAt: never,
     });
     const ended = (result: ChangeResult | null): void => {
       if (result !== null) this.restore(request);

@@ -3,13 +3,12 @@
  * Commands for the same name are carried out one after the other, and none before all schedules in
  * the store are known.
  */
-import { NO_PARTNER } from '../../store/fields.js';
 import type { Asker } from '../../broker/ports.js';
 import { escapeName } from '../../core/escape.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
 import type { Acceptances } from './acceptances.js';
 import { status, STATUS_OK } from './answers.js';
-import { SCHEDULE_SERVICE, type TitanicContext } from './context.js';
+import { type TitanicContext, UNSENT } from './context.js';
 import { firstDue } from './due-times.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { ownerOf } from './ownership.js';
@@ -286,17 +285,13 @@ export class ScheduleCommands {
     const more = Math.max(0, perHourOf(facts) - (known === null ? 0 : perHourOf(known.facts)));
     const { wall } = this.#context;
     const request = newRequest(this.#uuids.next(wall), body.length, {
-      ...{
-        kind: 'schedule',
-        partner: NO_PARTNER,
-        service: SCHEDULE_SERVICE,
-        owner,
-        own,
-        isShared: false,
-        priority: 0,
-        maxAttempts: 1,
-      },
-      ...{ acceptedAt: wall, notBefore: due, expiresAt: wall + DURATION_MS_MAX },
+      ...UNSENT,
+      kind: 'schedule',
+      owner,
+      own,
+      acceptedAt: wall,
+      notBefore: due,
+      expiresAt: wall + DURATION_MS_MAX,
     });
     // In a shared store it is this broker that stores what it is due for.
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };

@@ -106,8 +106,13 @@ const TRANSITIONS: readonly Transition[] = [
 export type Held = 'heap' | 'turn' | 'delay' | 'room';
 
 export const HELD: Partial<Readonly<Record<State, Held>>> = {
-  ...{ WAITING: 'heap', DUE: 'turn', DELAYED: 'delay' },
-  ...{ LOADING: 'room', STORING: 'room', STORING_ENDING: 'room', STORING_OUSTED: 'room' },
+  WAITING: 'heap',
+  DUE: 'turn',
+  DELAYED: 'delay',
+  LOADING: 'room',
+  STORING: 'room',
+  STORING_ENDING: 'room',
+  STORING_OUSTED: 'room',
 };
 
 /** By state and event: `WAITING come`. What is not in it cannot happen. */

@@ -579,8 +579,14 @@ export class Schedules {
     const attempts = schedule.attempts + 1;
     const outcome = numberOfOutcome(what);
     const change: Change = {
-      ...{ kind: 'advance', uuid, generation, attempts, notBefore: next, expiresAt: 0 },
-      ...{ outcome, outcomeAt: due },
+      kind: 'advance',
+      uuid,
+      generation,
+      attempts,
+      notBefore: next,
+      expiresAt: 0,
+      outcome,
+      outcomeAt: due,
       ...continuedClaim(claimOf(schedule.claim ?? 0)),
     };
     const stepped = (): void => {
@@ -621,7 +627,10 @@ export class Schedules {
     const { wall } = this.#context;
     const { webhook: url } = read.options;
     const request = newRequest(this.#uuids.next(wall), bodyBytes, {
-      ...{ kind: 'request', service: facts.service, owner, own: NO_OWN },
+      kind: 'request',
+      service: facts.service,
+      owner,
+      own: NO_OWN,
       partner: url === null ? NO_PARTNER : this.#uuids.next(wall),
       ...chosenBy(read.options, this.#context),
     });

@@ -77,9 +77,15 @@ export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: n
   return {
     kind: 'accept',
     request: newRequest(request.partner, NO_BODY.length, {
-      ...{ kind: 'webhook', partner: request.uuid, service: WEBHOOKS, owner, isShared },
+      kind: 'webhook',
+      partner: request.uuid,
+      service: WEBHOOKS,
+      owner,
+      isShared,
       own: packOwn('webhook', { url, service: request.service }),
-      ...{ priority: 0, maxAttempts: ATTEMPTS_MAX, acceptedAt },
+      priority: 0,
+      maxAttempts: ATTEMPTS_MAX,
+      acceptedAt,
       ...timesOf(expiresAt, replyTtlMs),
     }),
     body: NO_BODY,
@@ -105,9 +111,13 @@ export function rearmed(
   { replyTtlMs }: Pick<TitanicOptions, 'replyTtlMs'>,
 ): Change {
   return {
-    ...{ kind: 'advance', uuid: webhook, generation: generation * GENERATIONS, attempts: 0 },
+    kind: 'advance',
+    uuid: webhook,
+    generation: generation * GENERATIONS,
+    attempts: 0,
     ...timesOf(endsBy, replyTtlMs),
-    ...{ outcome: 0, outcomeAt: 0 },
+    outcome: 0,
+    outcomeAt: 0,
   };
 }
 
@@ -124,9 +134,14 @@ export function dueWebhook(
   claim = 0,
 ): Change {
   return {
-    ...{ kind: 'advance', uuid: webhook, generation: dueGeneration(generation * GENERATIONS) },
+    kind: 'advance',
+    uuid: webhook,
+    generation: dueGeneration(generation * GENERATIONS),
     attempts: 0,
-    ...{ notBefore: at, expiresAt: 0, outcome: numberOfOutcome(outcome), outcomeAt: at },
+    notBefore: at,
+    expiresAt: 0,
+    outcome: numberOfOutcome(outcome),
+    outcomeAt: at,
     ...(claim === 0 ? {} : { partnerClaim: claim }),
   };
 }

@@ -235,7 +235,12 @@ export class Writer {
     }
     const bytes = intents.reduce((sum, intent) => sum + intent.bytes, 0);
     const batch: BatchInProgress = {
-      ...{ intents, bytes, beganAt: now, awaitsPeer: false, isDoubtful: false, results: null },
+      intents,
+      bytes,
+      beganAt: now,
+      awaitsPeer: false,
+      isDoubtful: false,
+      results: null,
     };
     this.#batches.push(batch);
     batch.awaitsPeer = this.#replica.commit(changes, {

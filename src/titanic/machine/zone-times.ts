@@ -66,9 +66,15 @@ function formatterOf(timeZone: string): Intl.DateTimeFormat | null {
   const numeric = 'numeric';
   try {
     return new Intl.DateTimeFormat('en-US', {
-      ...{ timeZone, calendar: 'iso8601', hourCycle: 'h23' },
-      ...{ year: numeric, month: numeric, day: numeric },
-      ...{ hour: numeric, minute: numeric, second: numeric },
+      timeZone,
+      calendar: 'iso8601',
+      hourCycle: 'h23',
+      year: numeric,
+      month: numeric,
+      day: numeric,
+      hour: numeric,
+      minute: numeric,
+      second: numeric,
     });
   } catch {
     return null;

@@ -54,7 +54,10 @@ export function selected(
   const leavesOut = state === 'pending' || !usual.includes('dispatched');
   return {
     filter: {
-      ...{ service, serviceMatch, uuid, kind: kind ?? kinds },
+      service,
+      serviceMatch,
+      uuid,
+      kind: kind ?? kinds,
       acceptedAfter: timeOf(acceptedAfter),
       acceptedBefore: timeOf(acceptedBefore),
       more: { ...row, diedAfter: timeOf(diedAfter), diedBefore: timeOf(diedBefore) },

@@ -149,15 +149,13 @@ export class Operator {
   schedules(after: ScheduleCursor | null, limit: number, answer: Answer<SchedulePage>): void {
     const left: ShownSchedule[] = [];
     for (const schedule of this.#host.schedules()) {
-      const { facts, uuid, owner, due, acceptedAt, attempts: firings } = schedule;
+      const { uuid, owner, due, acceptedAt, attempts: firings } = schedule;
       if (after !== null && byDue(schedule, after) <= 0) continue;
-      const last = { at: schedule.outcomeAt, outcome: outcomeOfNumber(schedule.outcome) };
-      const { name, service, cron, timeZone } = facts;
+      const { times: _times, ...facts } = schedule.facts;
+      const { outcomeAt: at, outcome } = schedule;
+      const last = at === 0 ? null : { at, outcome: outcomeOfNumber(outcome) };
       const isPaused = this.#host.isPaused({ kind: 'schedule', of: uuid });
-      left.push({
-        ...{ uuid, owner, due, isPaused, acceptedAt, firings, name, service, cron, timeZone },
-        last: last.at === 0 ? null : last,
-      });
+      left.push({ ...facts, uuid, owner, due, isPaused, acceptedAt, firings, last });
     }
     const schedules = left.sort(byDue).slice(0, limit);
     const next = schedules.length < left.length ? (schedules.at(-1) ?? null) : null;

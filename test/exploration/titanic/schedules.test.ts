@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { present } from '../../../src/core/assert.js';
 import { type State, TABLE } from '../../../src/titanic/machine/schedule-fsm.js';
 import { ScheduleWorld, type Setting } from './schedule-world.js';

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 
 import type { Introduction } from '../../../src/bstar/io/handshake.js';

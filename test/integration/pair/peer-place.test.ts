@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { connect } from 'node:net';
 
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';

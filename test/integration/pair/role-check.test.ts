@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { linkUnlessPrimary } from '../../../src/bstar/io/role-check.js';
 import type { PeerLink, PeerLinkOptions } from '../../../src/bstar/io/peer-link.js';
 import { PEER_VERSION } from '../../../src/wire/peer.js';

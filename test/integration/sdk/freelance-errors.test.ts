@@ -1,5 +1,4 @@
 import { createServer, type Socket } from 'node:net';
-import { expect, it } from '@jest/globals';
 import { messageOf } from '../../../src/core/errors.js';
 import { FreelanceClient } from '../../../src/sdk/client.js';
 import { until } from '../../support/until.js';

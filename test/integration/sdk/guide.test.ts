@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { GuideBroker } from './guide-broker.js';

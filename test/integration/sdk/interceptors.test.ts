@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import {
   Client,
   type ClientInterceptor,

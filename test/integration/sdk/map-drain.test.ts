@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { SharedMap } from '../../../src/sdk/map/shared-map.js';
 import { MapNode } from '../../support/map-node.js';
 import { until } from '../../support/until.js';

@@ -1,6 +1,4 @@
 /** Messages over the limits between SDK and broker, over real sockets. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { type Handler, Worker } from '../../../src/sdk/worker.js';
 import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';

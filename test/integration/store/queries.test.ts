@@ -1,7 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import Database from 'better-sqlite3';
 
 import { openForReading } from '../../../src/store/sqlite/file/database.js';

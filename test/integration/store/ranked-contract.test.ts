@@ -1,5 +1,3 @@
-import { describe, it } from '@jest/globals';
-
 import { describeRankedStoreContract, remove } from '../../support/ranked-store-contract.js';
 import { RankedStoreUser } from '../../support/ranked-store-user.js';
 import { memoryPlace, sqlitePlace } from '../../support/store-subject.js';

@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { codeOf, detailsOf } from '../../../src/core/errors.js';
 import { Publisher, Subscriber, type SubscriberOptions } from '../../../src/sdk/stream.js';
 import { until } from '../../support/until.js';

@@ -1,5 +1,4 @@
 import { connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { codeOf, detailsOf } from '../../../src/core/errors.js';
 import { encodeZ85 } from '../../../src/core/z85.js';

@@ -1,8 +1,6 @@
 /** `job.progress()` against a broker with real sockets. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client, type ClientOptions, type Job, json } from '../../../src/sdk/client.js';
 import { type Handler, ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';

@@ -1,8 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client, isMajordomoError } from '../../../src/sdk/client.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import {

@@ -1,6 +1,4 @@
 /** What connections hold is given back when they are gone, whatever happens in between (D77). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Holdings } from '../../../src/core/holdings.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';

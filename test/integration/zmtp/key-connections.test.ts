@@ -1,5 +1,3 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import type { KeyPair } from '../../../src/zmtp/curve/crypto.js';

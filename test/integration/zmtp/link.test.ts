@@ -1,7 +1,5 @@
 import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { packedHead } from '../../../src/core/packed-head.js';
 import type { Link } from '../../../src/zmtp/link-port.js';
 import { PeerNumbers, type TransportEvents } from '../../../src/zmtp/port.js';

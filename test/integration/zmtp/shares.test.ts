@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Holdings } from '../../../src/core/holdings.js';
 import type { Closing } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';

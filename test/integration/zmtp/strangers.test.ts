@@ -1,7 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { RouterLimits } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';

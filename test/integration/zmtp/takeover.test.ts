@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';

@@ -3,7 +3,6 @@
  * `GUIDE_C=<folder of its C sources> npm run test:only -- test/interop/guide`. A program that is added needs a row in a
  * table of `cases/`, and what it shows a row in docs/migrating.md.
  */
-import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 
 import { itWithTool, toolAvailable } from '../../support/tools.js';

@@ -26,7 +26,6 @@ args.add_argument("--first", type=int, default=0, help="number of the first requ
 args.add_argument("--identity", default="")
 args.add_argument("--headers", help="JSON, sent with each request (D67)")
 args.add_argument("--deadline-ms", type=int, default=0)
-args.add_argument("--listen-only", type=int, default=0, help="send nothing; await this many")
 args.add_argument("--timeout-ms", type=int, default=60000)
 args = args.parse_args()
 
@@ -41,21 +40,16 @@ def envelope(number):
     return [b""] if args.version == "0.1" else []
 
 
-if args.listen_only:
-    # It reconnects under its identity; the broker learns that from what it says.
-    socket.send_multipart(envelope(0) + mdp.request_frames(args.version, b"mmi.service", [b"x"]))
-    wanted = args.listen_only + 1
-else:
-    for number in range(args.first, args.first + args.count):
-        body = [frame.encode() for frame in args.body] + [b"%d" % number]
-        service = args.service.encode()
-        if args.headers is None:
-            message = mdp.request_frames(args.version, service, body)
-        else:
-            headers = json.loads(args.headers)
-            message = mdp.request_with_headers(service, args.deadline_ms, headers, body)
-        socket.send_multipart(envelope(number) + message)
-    wanted = args.count
+for number in range(args.first, args.first + args.count):
+    body = [frame.encode() for frame in args.body] + [b"%d" % number]
+    service = args.service.encode()
+    if args.headers is None:
+        message = mdp.request_frames(args.version, service, body)
+    else:
+        headers = json.loads(args.headers)
+        message = mdp.request_with_headers(service, args.deadline_ms, headers, body)
+    socket.send_multipart(envelope(number) + message)
+wanted = args.count
 mdp.say("sent", count=wanted)
 
 while wanted > 0:

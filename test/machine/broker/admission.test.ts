@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AdmissionState } from '../../../src/broker/options.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';

@@ -1,6 +1,4 @@
 /** Requests that nobody wants the answer of any more (D106). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { StageInternalClient } from '../../support/stage-internal-client.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';

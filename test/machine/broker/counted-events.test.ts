@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { BrokerEvent } from '../../../src/broker/events.js';
 import { scrape } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';

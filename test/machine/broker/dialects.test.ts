@@ -1,5 +1,4 @@
 /** What holds for workers of every kind. What differs between the kinds is in `KINDS`. */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { rules, TestKey } from '../../support/rights.js';
 import { endStages, type Stage } from '../../support/stage.js';
 import { StageInternalClient } from '../../support/stage-internal-client.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Holdings } from '../../../src/core/holdings.js';
 import { endStages, stage } from '../../support/stage.js';
 

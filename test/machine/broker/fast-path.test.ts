@@ -2,7 +2,6 @@
  * Which messages the broker handles packed. (Every stage compares what it does with a broker that
  * takes all messages apart.)
  */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { Broker } from '../../../src/broker/broker.js';

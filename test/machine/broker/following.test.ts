@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages, type Stage, stage, type StageOptions } from '../../support/stage.js';
 
 afterEach(endStages);

@@ -1,6 +1,4 @@
 /** Headers and deadlines beside the body (D66 to D69). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Holdings } from '../../../src/core/holdings.js';
 import { StageInternalClient } from '../../support/stage-internal-client.js';
 import { endStages, stage } from '../../support/stage.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { rules, TestKey } from '../../support/rights.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { InternalService } from '../../../src/broker/ports.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 import { rules, TestKey } from '../../support/rights.js';

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages, stage, type Stage } from '../../support/stage.js';
 import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';
 

@@ -1,6 +1,4 @@
 /** The loop around a broker to which nothing comes: what it does for lack of memory (D77). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { Broker } from '../../../src/broker/broker.js';
 import { BrokerLoop } from '../../../src/broker/io/loop.js';
 import { Holdings, type MemoryAccount } from '../../../src/core/holdings.js';

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { temporaryService } from '../../../src/core/temporary-service.js';
 import { scrape } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';

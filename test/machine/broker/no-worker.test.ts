@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { ClientActor } from '../../support/stage-peers.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
 

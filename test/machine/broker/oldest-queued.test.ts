@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { endStages, type Stage, stage } from '../../support/stage.js';
 
 afterEach(endStages);

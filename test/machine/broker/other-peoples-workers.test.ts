@@ -1,5 +1,4 @@
 /** Workers whose messages differ from the RFCs and can still be read in one way only. */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages, stage } from '../../support/stage.js';
 
 afterEach(endStages);

@@ -1,5 +1,4 @@
 /** Peers whose messages differ from the specifications, and can mean one thing only (D113). */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages, type Stage } from '../../support/stage.js';
 import type { Connection } from '../../support/stage-peers.js';
 import { MDP, paranoid, pirateStage, plain, simple, WORKERS } from '../../support/stage-pirates.js';

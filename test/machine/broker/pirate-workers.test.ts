@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages } from '../../support/stage.js';
 import { MDP, paranoid, pirateStage, plain, simple, WORKERS } from '../../support/stage-pirates.js';
 

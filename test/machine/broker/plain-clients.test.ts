@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages } from '../../support/stage.js';
 import { freelance, MDP, pirateStage, plain, simple } from '../../support/stage-pirates.js';
 

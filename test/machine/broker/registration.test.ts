@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import type { InternalService } from '../../../src/broker/ports.js';
 import { endStages, stage } from '../../support/stage.js';
 import { rules } from '../../support/rights.js';

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
 import { StageInternalClient } from '../../support/stage-internal-client.js';
 

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { StageInternalClient } from '../../support/stage-internal-client.js';
 import { freelance, paranoid, pirateStage, simple } from '../../support/stage-pirates.js';
 import { OVERSIZED } from '../../support/stage-peers.js';

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { Frames } from '../../../src/core/frames.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
 import { pirateStage, simple } from '../../support/stage-pirates.js';

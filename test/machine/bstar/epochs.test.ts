@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { EPOCH_END } from '../../../src/bstar/epochs.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { PairStage } from '../../support/pair-stage.js';
 
 /** Heartbeats come every 1000 ms: a peer is dead after 2000. */

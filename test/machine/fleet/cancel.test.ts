@@ -1,6 +1,4 @@
 /** Requests at another broker that nobody wants the answer of any more (D106). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { endFleets, fleet, type FleetStage } from '../../support/fleet-stage.js';
 
 afterEach(endFleets);

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { PackNumbers } from '../../../src/extensions/fleet/machine/pack-numbers.js';
 import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';
 import {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { RemoteHolder, RemoteWorkersApi } from '../../../src/broker/ports.js';
 import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js';
 import { LATE_MAX, LATE_MS } from '../../../src/extensions/fleet/machine/options.js';

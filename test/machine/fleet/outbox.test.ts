@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { OUTBOX_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
 import { Outbox } from '../../../src/extensions/fleet/machine/outbox.js';
 import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';

@@ -1,6 +1,4 @@
 /** Whom a broker of a fleet asks for a right: clients are checked at the origin, workers at the holder. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { endFleets, fleet, type FleetWorldOptions } from '../../support/fleet-stage.js';
 import { type May, TestKey } from '../../support/rights.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { endFleets, fleet } from '../../support/fleet-stage.js';
 import { OVERSIZED } from '../../support/stage-peers.js';
 

@@ -1,6 +1,4 @@
 /** A broker whose own clients always have requests waiting still serves those of other brokers. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { endFleets, fleet, type FleetStage, type FleetWorld } from '../../support/fleet-stage.js';
 
 type Client = ReturnType<FleetStage['client']>;

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import {
   FIRST_WANTS_AT_ONCE,
   LATER_WANTS_AT_ONCE,

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { MapRows } from '../../support/map-rows.js';
 import { Stage } from './stage.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
 import { Stage } from './stage.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { RecentUuids } from '../../../src/extensions/map/machine/recent-uuids.js';
 
 const deletion = (key: string, uuid: string) =>

@@ -1,5 +1,3 @@
-import { describe, expect, it, jest } from '@jest/globals';
-
 import { Stage } from './stage.js';
 
 /** A serving node with these many records, each of 1000 bytes. */

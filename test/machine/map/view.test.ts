@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { MapEntry } from '../../../src/admin/api/node-answers.js';
 import type { Page } from '../../../src/admin/api/words.js';
 import { type MapPageQuery, mapView } from '../../../src/extensions/map/view.js';

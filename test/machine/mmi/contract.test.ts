@@ -1,6 +1,4 @@
 /** Contracts: what workers announce with READY, and what `mmi.contract` tells of it (D107). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Holdings } from '../../../src/core/holdings.js';
 import type { ContractsStatus } from '../../../src/wire/mmi.js';
 import { TestKey } from '../../support/rights.js';

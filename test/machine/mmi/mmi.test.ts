@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { endStages, type Stage, stage, STAGE_STATUS } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { PirateScript } from './pirate-script.js';
 
 describe('the client over brokers that return no envelope', () => {

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { Call } from '../../../src/sdk/client/call.js';
 import { CallTable } from '../../../src/sdk/client/call-table.js';
 

@@ -1,5 +1,4 @@
 /** Requests that nobody waits for any more: what client and worker say and do (D106). */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 
 import { Client } from '../../../src/sdk/client.js';

@@ -1,6 +1,5 @@
 import { inspect } from 'node:util';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { codeOf } from '../../../src/core/errors.js';
 import {
   Client,

@@ -1,5 +1,4 @@
 /** Bodies by codec, and typed services: what each end sends, reads and refuses. */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { z } from 'zod';
 

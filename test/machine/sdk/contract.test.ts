@@ -1,5 +1,4 @@
 /** What workers announce of the services of their contract (D107). */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 
 import {

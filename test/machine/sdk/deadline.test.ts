@@ -1,5 +1,4 @@
 /** `deadlineMs` is the whole of a call, `timeoutMs` one attempt. */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { monotonicMs } from '../../../src/core/clock.js';

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
 import { MajordomoError as DaemonError } from '../../../src/core/errors.js';
 import { connect } from '../../../src/sdk/client.js';
 import { SDK_ERRORS, type SdkErrorCode } from '../../../src/sdk/errors.js';

@@ -1,5 +1,4 @@
 /** Events of clients and workers: who hears them, and what is printed if nobody does. */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';

@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { fittingFailure, failureOf } from '../../../src/sdk/worker/failure-of.js';
 import { FailureReport } from '../../../src/sdk/worker/failure-report.js';
 import { ServiceError, serviceError } from '../../../src/sdk/service-error.js';

@@ -1,6 +1,4 @@
 /** What brokers and services send may be anything: it ends at most the one call, with a code, and no client or worker. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { codeOf } from '../../../src/core/errors.js';
 import { Client } from '../../../src/sdk/client.js';
 import { keyBytes, sharedMapSettings } from '../../../src/sdk/map/map-options.js';

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { PirateScript, type ScriptOptions } from './pirate-script.js';
 
 type Given = NonNullable<ScriptOptions['freelance']>;

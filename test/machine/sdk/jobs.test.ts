@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions, type SubmitOptions } from '../../../src/sdk/client.js';
 import { JOB_ROWS } from '../../../src/wire/submit-options.js';

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { type AskOptions, PirateScript } from './pirate-script.js';
 
 /** A script with a standing connection, whose effects so far are read. */

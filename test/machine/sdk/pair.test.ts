@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { PairStage } from './pair-stage.js';
 
 /** How many requests came to a node and were refused or run. */

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../../src/core/frames.js';
 import { backoffMs } from '../../../src/sdk/backoff.js';
 import { Deadlines, type DueQueue, type Timed } from '../../../src/sdk/client/deadlines.js';

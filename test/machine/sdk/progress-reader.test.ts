@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { ReceivedMessage } from '../../../src/sdk/message.js';
 import { ProgressReader } from '../../../src/sdk/jobs/progress-reader.js';
 

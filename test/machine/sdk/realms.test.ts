@@ -1,5 +1,4 @@
 /** The SDK where other programs have replaced globals, or move buffers to threads. */
-import { describe, expect, it } from '@jest/globals';
 import { MessageChannel } from 'node:worker_threads';
 
 import { bodyFrames, frameList, isFrame } from '../../../src/sdk/body.js';

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import type { MajordomoError } from '../../../src/core/errors.js';
 import { sdkError, type SdkErrorCode } from '../../../src/sdk/errors.js';
 import { ResultWait } from '../../../src/sdk/jobs/result-wait.js';

@@ -1,5 +1,4 @@
 /** A worker with several services. */
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import type { Handler } from '../../../src/sdk/worker/handler.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import { FakeNet, shown } from './fake-dial.js';
 

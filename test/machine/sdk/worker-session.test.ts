@@ -1,4 +1,3 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ConcurrencyLimiter } from '../../../src/sdk/worker/concurrency-limiter.js';
 import { Frames } from '../../../src/core/frames.js';
 import { ReceivedRequest } from '../../../src/sdk/message.js';

@@ -2,7 +2,6 @@ import { setFlagsFromString } from 'node:v8';
 import { setTimeout } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Words } from '../../../src/core/bytes.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';

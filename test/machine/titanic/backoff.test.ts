@@ -1,6 +1,4 @@
 /** Pauses between attempts that the client of a stored request chose (D81). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { StageReplica } from '../../support/stage-replica.js';
 import { StageDisk } from '../../support/stage-store.js';
 import { endTitanicStages, type TitanicStage, titanicStage } from '../../support/titanic-stage.js';

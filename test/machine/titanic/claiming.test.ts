@@ -1,6 +1,4 @@
 /** What a broker claims of a store that other brokers use, too (D90). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { present } from '../../../src/core/assert.js';
 import { type ClaimedRequest, ANY_OWNER } from '../../../src/store/store.js';
 import { StageClaims } from '../../support/stage-claims.js';

@@ -1,6 +1,4 @@
 /** The wall clock is set, or is behind the store (D110). */
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
-
 import { CronDays } from '../../../src/titanic/machine/cron-days.js';
 import { Schedules } from '../../../src/titanic/machine/schedules.js';
 import {

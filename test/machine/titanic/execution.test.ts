@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { endTitanicStages, STAGE_WALL_MS, titanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { unpackFailure } from '../../../src/store/failure-codec.js';
 import type { Attempt } from '../../../src/store/store.js';
 import { OVERSIZED } from '../../support/stage-peers.js';

@@ -1,6 +1,4 @@
 /** The headers of stored requests (D67). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Holdings } from '../../../src/core/holdings.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { StageReplica } from '../../support/stage-replica.js';

@@ -1,6 +1,4 @@
 /** What brokers of a shared store tell each other (D92). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { HINT_BYTES_MAX, packHint, tailOf, unpackHint } from '../../../src/store/hint-codec.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { requestOf } from '../../support/store-changes.js';

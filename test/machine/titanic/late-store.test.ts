@@ -1,6 +1,4 @@
 /** A store that does not answer, or may not be written to: every client is answered in time (D105). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { endTitanicStages, type TitanicStage, titanicStage } from '../../support/titanic-stage.js';

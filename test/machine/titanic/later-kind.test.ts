@@ -1,6 +1,4 @@
 /** Records of a kind that only a later version knows: a rolling upgrade leaves them with a node of this one. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { ShownHistory, ShownPage } from '../../../src/titanic/operator/operator-api.js';
 import { packed } from '../../support/store-pair.js';
 import { accept, DAY_MS, dead, uuidOf } from '../../support/store-changes.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { TimeSeries } from '../../../src/admin/metrics/time-series.js';
 import { serviceFigures } from '../../../src/admin/metrics/service-figures.js';
 import type { ServiceSeen } from '../../../src/broker/listing.js';

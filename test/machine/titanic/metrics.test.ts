@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { scrape } from '../../support/metrics.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 

@@ -1,6 +1,4 @@
 /** Whose a stored request is: what one key stored, another neither sees nor ends (D70, D71). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { present } from '../../../src/core/assert.js';
 import { Holdings } from '../../../src/core/holdings.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { retryEntry } from '../../../src/store/attempt.js';
 import { StageDisk, StageStore } from '../../support/stage-store.js';
 import { StageReplica } from '../../support/stage-replica.js';

@@ -1,6 +1,4 @@
 /** Services and schedules that an operator pauses. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { scrape } from '../../support/metrics.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { StageReplica } from '../../support/stage-replica.js';

@@ -1,6 +1,4 @@
 /** Following the parts of a reply while a worker sends them (D82). */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import type { WorkerActor } from '../../support/stage-peers.js';

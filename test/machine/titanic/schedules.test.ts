@@ -1,6 +1,4 @@
 /** Schedules (D80): requests that the broker stores itself when a cron line says so. */
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
-
 import { present } from '../../../src/core/assert.js';
 import { WALL_MS_MAX } from '../../../src/core/numbers.js';
 import { packChunk } from '../../../src/store/chunk-codec.js';

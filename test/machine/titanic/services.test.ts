@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { JOB_ROWS } from '../../../src/wire/submit-options.js';
 import { valuesOf } from '../../support/job-options.js';
 import { endTitanicStages, titanicStage } from '../../support/titanic-stage.js';

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ClaimedRequest } from '../../../src/store/store.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { StageReplica } from '../../support/stage-replica.js';

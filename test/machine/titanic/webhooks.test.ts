@@ -1,6 +1,4 @@
 /** Webhooks: what tells of the end of a stored request is stored with it, and is due with that end. */
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
 import { outcomeOfNumber } from '../../../src/store/outcomes.js';

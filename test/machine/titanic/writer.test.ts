@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { DISK_BATCH_BYTES } from '../../../src/core/defaults.js';
 import type { BatchOutcome, Replica } from '../../../src/titanic/machine/replica.js';
 import type { Change, ChangeResult, StoreFailure } from '../../../src/store/store.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Recorded } from '../../unit/zmtp/wire.js';
 
 type Step = (router: Recorded, dealer: Recorded) => void;

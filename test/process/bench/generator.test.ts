@@ -1,6 +1,4 @@
 /** The load generator of bench/: compiled and run once, against a broker of ours. */
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { compileGenerator, type Load, type LoadTarget, runLoad } from '../../../bench/generator.js';
 import {
   type Daemon,

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { python } from '../../interop/support/program.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';
@@ -16,20 +14,6 @@ function brokerWithHeartbeats(...sets: string[]): Promise<Daemon> {
 
 describe('a worker that dies', () => {
   afterEach(cleanUp);
-
-  itWithTool(TOOL, 'by SIGKILL in the middle of a request: another answers it (D6)', async () => {
-    const daemon = await startDaemon();
-    const client = new RawPeer(daemon.endpoint);
-    const first = await registeredWorker(daemon, 1, '--mode', 'hold');
-    const asked = client.ask('id', 'work', 'x');
-    await first.waitFor('request');
-    await registeredWorker(daemon, 2, '--tag', 'second');
-    await first.kill();
-    expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', 'work', 'x', 'second']);
-    expect(await client.settle()).toEqual([]);
-    await untilLogged(daemon, 'worker.lost', { reason: 'connection', inFlight: 1 });
-    expect(await daemon.waitFor('request.requeued')).toMatchObject({ service: 'work' });
-  });
 
   itWithTool(TOOL, 'by SIGKILL under load: every request is answered once', async () => {
     const daemon = await startDaemon();

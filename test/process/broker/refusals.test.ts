@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { python } from '../../interop/support/program.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../../interop/support/transports.js';
@@ -21,37 +19,6 @@ function refusal(id: string, status: string, service: string): string[] {
 
 describe('a client that said mmi.hello gets a status instead of silence (D11)', () => {
   afterEach(cleanUp);
-
-  it('408 when no worker took its request in time', async () => {
-    const client = new RawPeer(await brokerWith('broker.requestTtlMs=100'));
-    await client.hello();
-    expect((await client.ask('id', 'none', 'x')).slice(0, 7)).toEqual(refusal('id', '408', 'none'));
-    expect(await daemon.waitFor('request.expired')).toMatchObject({ service: 'none' });
-  });
-
-  it('429 over a limit; what was accepted before stays', async () => {
-    const endpoint = await brokerWith('limits.queuedRequestsPerService=2');
-    const client = new RawPeer(endpoint);
-    const quiet = new RawPeer(endpoint);
-    await client.hello();
-    await client.send('one', '', 'MDPC02', '\x01', 'work', '1');
-    await client.send('two', '', 'MDPC02', '\x01', 'work', '2');
-    const third = await client.ask('three', 'work', '3');
-    expect(third.slice(0, 7)).toEqual(refusal('three', '429', 'work'));
-    await quiet.send('four', '', 'MDPC02', '\x01', 'work', '4');
-    expect(await quiet.settle()).toEqual([]);
-    const worker = await rawWorker(endpoint, 'work');
-    for (const body of ['1', '2']) {
-      const request = await worker.receiveCommand();
-      expect(request.slice(4)).toEqual([body]);
-      await worker.send('MDPW02', '\x04', tokenOf(request), '', body);
-      expect((await client.receive()).at(-1)).toBe(body);
-    }
-    await untilLogged(daemon, 'request.refused', { reason: 'limit' }, 2);
-    expect(await daemon.waitFor('request.refused')).toMatchObject({
-      msg: 'a request was refused: limits.queuedRequestsPerService is reached (service work, address 127.0.0.1)',
-    });
-  });
 
   itWithTool('python3-zmq', 'behind a proxy: only the client that said it', async () => {
     const broker = await brokerWith('broker.requestTtlMs=200');

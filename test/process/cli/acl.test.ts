@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { run, runEach } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';

@@ -1,8 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { makeCertificate } from '../../support/certificate.js';
 import { run } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
@@ -80,17 +78,6 @@ describe('the address that operator commands use', () => {
 });
 
 describe('the token', () => {
-  it('is found in the data directory, and in the file that MAJORDOMO_TOKEN_FILE names', async () => {
-    const daemon = await startDaemon({
-      sets: ['http.listen=127.0.0.1:0', 'http.requireToken=true'],
-    });
-    const at = ['status', '--admin', httpOf(daemon)];
-    const ofDataDir = await run([...at, '--set', `node.dataDir=${daemon.dataDir}`]);
-    expect(ofDataDir).toMatchObject({ status: 0, stderr: '' });
-    const environment = { MAJORDOMO_TOKEN_FILE: join(daemon.dataDir, 'http.token') };
-    expect(await run(at, { environment })).toMatchObject({ status: 0, stderr: '' });
-  });
-
   it('that cannot be found or read is named when a command is refused for lack of it', async () => {
     const daemon = await startDaemon({
       sets: ['http.listen=127.0.0.1:0', 'http.requireToken=true'],

@@ -3,8 +3,6 @@ import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { run, runEach } from '../../support/child.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';

@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { SharedMap } from '../../../src/sdk/map.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';

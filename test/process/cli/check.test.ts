@@ -1,8 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { run } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
@@ -35,23 +33,6 @@ describe('majordomo check', () => {
     expect(row('limits.services').slice(1)).toEqual(['10000', 'default']);
   });
 
-  it('shows where the map is and how large it may be, and refuses ports that overlap', async () => {
-    const map = (port: number): string[] => ['--set', `map.listen=tcp://127.0.0.1:${port}`];
-    const valid = await run(['check', ...map(5600), '--set', 'limits.mapBytes=300MiB']);
-    expect(valid).toMatchObject({ status: 0, stderr: '' });
-    expect(valid.stdout).toMatch(/^map\.listen +.*tcp:\/\/127\.0\.0\.1:5600.* --set #1$/m);
-    expect(valid.stdout).toMatch(/^limits\.mapBytes +314572800 +--set #2$/m);
-    const broker = ['--set', 'broker.listen=tcp://127.0.0.1:5602'];
-    const refused = await run(['check', ...map(5600), ...broker]);
-    expect(refused.status).toBe(78);
-    expect(refused.stderr).toContain('map.listen');
-    expect(refused.stderr).toContain('5602');
-    const large = ['--set', 'limits.mapBytes=1GiB', '--set', 'limits.memoryBytes=512MiB'];
-    const tooLarge = await run(['check', ...map(5600), ...large]);
-    expect(tooLarge.status).toBe(78);
-    expect(tooLarge.stderr).toContain('limits.mapBytes: 1GiB are more than limits.memoryBytes');
-  });
-
   it('masks secrets, in text and in JSON', async () => {
     const token = 'correct-horse-battery-staple';
     const args = ['check', '--set', `http.token=${token}`];
@@ -68,20 +49,6 @@ describe('majordomo check', () => {
     expect(status).toBe(0);
     expect(stderr).toMatch(/^warning: --set #1: bstar\.pair: /);
   });
-
-  it.each(['check', 'serve'])(
-    '%s ends with 78 for a pair without keys that others can reach, and says the line (D78)',
-    async (command) => {
-      const sets = ['role=primary', 'listen=tcp://0.0.0.0:0', 'peer=tcp://127.0.0.1:5591'];
-      const { status, stdout, stderr } = await run(
-        [command, ...sets.flatMap((set) => ['--set', `bstar.${set}`])],
-        { environment: { MAJORDOMO_NODE__DATA_DIR: temporaryDirectory() } },
-      );
-      expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
-      expect(stderr).toMatch(/^--set #2: bstar\.listen: .*majordomo keygen --pair keys/);
-      expect(stderr).toContain('bstar.curve: {secretKeyFile: keys/primary.key, ');
-    },
-  );
 
   it.each(['check', 'serve'])(
     '%s ends with 78 for a listener that is open to a network, and says the line (D78)',

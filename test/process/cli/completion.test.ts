@@ -3,8 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { Child, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';

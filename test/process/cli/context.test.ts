@@ -2,8 +2,6 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { type Finished, run } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';

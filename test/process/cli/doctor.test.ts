@@ -2,8 +2,6 @@ import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { present } from '../../../src/core/assert.js';
 import { privateRemedy } from '../../../src/core/private-file.js';
 import { encodeZ85 } from '../../../src/core/z85.js';

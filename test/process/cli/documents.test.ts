@@ -1,5 +1,4 @@
 /** Compares the command lines in the documents with the existing commands. */
-import { afterAll, describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -87,21 +86,6 @@ describe('the documents', () => {
       }
     }
     expect(unknown).toEqual([]);
-  });
-
-  it('name only existing npm scripts', () => {
-    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
-      readonly scripts: Readonly<Record<string, string>>;
-    };
-    const adrs = readdirSync('docs/adr').map((name) => `docs/adr/${name}`);
-    const named = [...PAGES, ...adrs, 'CHANGELOG.md'].flatMap((page) =>
-      Array.from(
-        readFileSync(page, 'utf8').matchAll(/npm run (?:--\w+ )*([\w:-]+)/g),
-        ([, name = '']) => name,
-      ),
-    );
-    expect(named.length).toBeGreaterThan(10);
-    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
   });
 
   it('show only valid configurations', async () => {

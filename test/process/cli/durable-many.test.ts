@@ -2,8 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { openSqliteStore } from '../../../src/store/sqlite/sqlite-store.js';
 import { extraOf } from '../../../src/store/fields.js';
 import { encodeHeaders } from '../../../src/wire/headers.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { run } from '../../support/child.js';
 import { atEnd, endAll } from '../../support/daemon-users.js';

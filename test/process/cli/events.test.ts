@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Publisher } from '../../../src/sdk/stream.js';
 import { Child, MAIN, run } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';

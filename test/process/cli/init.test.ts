@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Child, run } from '../../support/child.js';
 import { Daemon, removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf } from '../../support/http.js';

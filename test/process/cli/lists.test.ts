@@ -2,8 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { Child, type Finished, killAll, MAIN, run, runEach } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';

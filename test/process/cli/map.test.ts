@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { Child, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePortsInARow } from '../../support/free-ports.js';

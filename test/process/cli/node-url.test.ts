@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Child, type Finished, run, runEach } from '../../support/child.js';
 import {
   type Daemon,
@@ -23,7 +21,6 @@ import {
 const TOKEN = 'sixteen-letters-1';
 const HTTP = ['http.listen=127.0.0.1:0', `http.token=${TOKEN}`, 'node.name=left'];
 const NO_TOKEN = { MAJORDOMO_TOKEN: '' };
-const DEAD = '0'.repeat(32);
 /** This machine by an address that the command does not take for loopback. */
 const ANOTHER = '[::ffff:127.0.0.1]';
 
@@ -93,20 +90,6 @@ describe('MAJORDOMO_URL with an endpoint', () => {
       }
       await daemon.stop();
     }
-  });
-
-  it('sends operator commands with the token, also that of the data directory', async () => {
-    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
-    const args = ['durable', 'cancel', DEAD, '--set', `node.dataDir=${daemon.dataDir}`];
-    const environment = { MAJORDOMO_URL: daemon.endpoint };
-    const known = await run(args, { environment });
-    // The token was accepted: 404, not 401.
-    expect(known.stderr).not.toContain('token');
-    expect(known.status).toBe(1);
-    const file = { ...environment, MAJORDOMO_TOKEN_FILE: join(daemon.dataDir, 'http.token') };
-    expect((await run(args.slice(0, 3), { environment: file })).stderr).toBe(known.stderr);
-    const unknown = await run(args.slice(0, 3), { environment, directory: temporaryDirectory() });
-    expect(unknown.stderr).toContain('token');
   });
 
   it('reaches HTTP on a wildcard address at the host that was dialled', async () => {
@@ -311,24 +294,6 @@ describe('the token', () => {
     const said = await at(endpoint, ['ha', 'status']);
     expect(said.status).toBe(1);
     expect(said.stderr).toContain('a token is needed (no token is sent to an address that');
-  });
-});
-
-describe('the answer of a hostile broker', () => {
-  it.each([
-    ['10 MB of JSON', JSON.stringify({ http: 'x'.repeat(10_000_000) }), 'bytes'],
-    ['no JSON', '{', 'unexpected answer'],
-    ['a list', '[]', 'unexpected answer'],
-    ['a script', '{"http": "javascript:alert(1)"}', 'neither http:// nor https://'],
-    ['a password', '{"http": "http://me:secret@127.0.0.1:1"}', 'a user or password'],
-    ['control characters', '{"http": "http://\\u001b[2J\\n:1"}', 'control characters'],
-  ])('is rejected: %s', async (_what, json, says) => {
-    const said = await at(await brokerTelling(json), ['ha', 'status']);
-    expect([said.status, said.stdout]).toEqual([69, '']);
-    expect(said.stderr).toContain(says);
-    expect(said.stderr).toContain('--admin');
-    expect(said.stderr.trimEnd()).not.toMatch(/\p{C}|secret/u);
-    expect(said.stderr.length).toBeLessThan(500);
   });
 });
 

@@ -2,8 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { codeOf } from '../../../src/core/errors.js';
 import { Client } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';

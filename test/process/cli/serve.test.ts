@@ -4,8 +4,6 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { killAll, MAIN, run } from '../../support/child.js';
@@ -342,17 +340,5 @@ describe('majordomo serve', () => {
       ...{ state: 'active', node: 'set', limits: { frames: 32 } },
     });
     expect(await daemon.stop()).toMatchObject({ status: 0 });
-  });
-});
-
-describe('two listeners', () => {
-  it('connect a client at one with a worker at the other', async () => {
-    expect(shared.endpoints[1]).toBe(ipc);
-    const worker = new Worker({ endpoints: ipc, service: 'upper' }, (request) =>
-      request.text().toUpperCase(),
-    );
-    closing.push(() => worker.close({ graceMs: 0 }));
-    void worker.run();
-    expect((await clientOf(shared.endpoint).request('upper', 'hello')).text()).toBe('HELLO');
   });
 });

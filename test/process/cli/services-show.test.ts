@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { Service } from '../../../src/admin/api/node-answers.js';
 import type { Page } from '../../../src/admin/api/words.js';
 import { Client } from '../../../src/sdk/client.js';

@@ -1,7 +1,6 @@
 import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { Client } from '../../../src/sdk/client.js';

@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import type { Service } from '../../../src/admin/api/node-answers.js';
 import type { Page } from '../../../src/admin/api/words.js';
 import { Client } from '../../../src/sdk/client.js';

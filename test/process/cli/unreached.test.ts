@@ -1,8 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { killAll, run, runEach } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
@@ -76,17 +74,6 @@ describe('commands name the address, the cause, and what names another broker', 
       const told = text.replace('no ZMTP handshake in time', 'no answer');
       expect([status, told]).toEqual([69, expected]);
     }
-  });
-
-  it('with the token that is missing or wrong', async () => {
-    const http = httpOf(daemon);
-    const order = ['ha', 'promote', '--admin', http];
-    const [status, missing] = await said(order);
-    expect(status).toBe(1);
-    expect(missing).toContain(`majordomo: ${http}: a token is needed`);
-    expect(missing).toContain('(--token-file, or MAJORDOMO_TOKEN; ');
-    const [, wrong] = await said([...order, '--token', 'w'.repeat(32)]);
-    expect(wrong).toContain(`majordomo: ${http}: the token is wrong`);
   });
 
   it('and the key of the configuration that a part needs', async () => {

@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { Child, type Finished, killAll, run, runEach } from '../../support/child.js';
 
 const COMMANDS = [

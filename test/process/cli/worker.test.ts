@@ -3,8 +3,6 @@ import { once } from 'node:events';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { Child, killAll, MAIN, run } from '../../support/child.js';
 import {
   type Daemon,

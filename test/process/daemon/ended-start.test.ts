@@ -3,8 +3,6 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { until } from '../../support/until.js';
 

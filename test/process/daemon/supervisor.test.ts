@@ -2,8 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { type Supervisor, superviseBy } from '../../../src/node/io/supervisor.js';
 import type { Log, LogFields } from '../../../src/admin/log/log.js';
 import {

@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { describe, expect, it } from '@jest/globals';
 import { Ajv, type SchemaObject } from 'ajv';
 import { parse, parseAllDocuments } from 'yaml';
 

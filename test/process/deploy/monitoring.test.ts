@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 
 import { itWithTool } from '../../support/tools.js';

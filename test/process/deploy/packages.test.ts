@@ -15,8 +15,6 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { freePorts } from '../../support/free-ports.js';
 import { run, type Tarballs, tarballs } from '../../support/tarballs.js';
 import { itWithTool } from '../../support/tools.js';

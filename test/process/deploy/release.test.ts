@@ -2,8 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';
 

@@ -5,8 +5,6 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
-
 import { connect } from '../../../src/sdk/client.js';
 import { blocksOf } from '../../support/blocks.js';
 import { MAIN } from '../../support/child.js';

@@ -17,8 +17,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-
 import { freePorts } from '../../support/free-ports.js';
 import { clone, run } from '../../support/tarballs.js';
 import { toolAvailable } from '../../support/tools.js';

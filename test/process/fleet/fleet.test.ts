@@ -2,8 +2,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import type { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { Child } from '../../support/child.js';

@@ -1,8 +1,6 @@
 /** Three NATS servers that are one cluster, each of which is killed, and a broker at each of them. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { NatsBus } from '../../../src/extensions/fleet/io/nats.js';
 import { ask, atEnd, clientOf, endAll, serve } from '../../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';

@@ -1,7 +1,6 @@
 /** TLS and users of a NATS server, and what `doctor` says about servers. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect } from '@jest/globals';
 
 import { makeCertificate } from '../../support/certificate.js';
 import { run } from '../../support/child.js';

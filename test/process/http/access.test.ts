@@ -2,8 +2,6 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'nod
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { killAll } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';

@@ -1,5 +1,3 @@
-import { afterEach, expect, it } from '@jest/globals';
-
 import { Child, run } from '../../support/child.js';
 import { startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';

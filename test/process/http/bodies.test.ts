@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';

@@ -1,5 +1,3 @@
-import { afterEach, expect, it } from '@jest/globals';
-
 import type { Clients } from '../../../src/admin/api/node-answers.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Child, run } from '../../support/child.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { killPrograms } from '../../interop/support/program.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';

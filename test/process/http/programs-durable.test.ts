@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { removeDaemons } from '../../support/daemon.js';

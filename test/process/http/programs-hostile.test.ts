@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { removeDaemons } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp } from '../../support/http.js';
 import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';

@@ -2,8 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { codeOf } from '../../../src/core/errors.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';

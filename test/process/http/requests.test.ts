@@ -1,5 +1,3 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp } from '../../support/http.js';
 

@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { httpError } from '../../../src/admin/http/errors.js';
 import { type HttpServer, openHttpServer } from '../../../src/admin/io/server.js';
 import { Holdings } from '../../../src/core/holdings.js';

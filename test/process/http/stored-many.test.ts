@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { openSqliteStore } from '../../../src/store/sqlite/sqlite-store.js';
 import {

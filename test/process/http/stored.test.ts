@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { killAll, run } from '../../support/child.js';

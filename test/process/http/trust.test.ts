@@ -3,8 +3,6 @@ import { chmodSync, copyFileSync, existsSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { connect, type PeerCertificate } from 'node:tls';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { makeCertificate } from '../../support/certificate.js';
 import { run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';

@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { codeOf } from '../../../src/core/errors.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { httpOf, RawHttp, type Reply } from '../../support/http.js';

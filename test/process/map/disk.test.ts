@@ -1,5 +1,3 @@
-import { afterEach, describe, expect } from '@jest/globals';
-
 import { SharedMap } from '../../../src/sdk/map/shared-map.js';
 import { killAll } from '../../support/child.js';
 import {

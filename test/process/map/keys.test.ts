@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, beforeAll, beforeEach, describe, expect } from '@jest/globals';
-
 import { encodeZ85 } from '../../../src/core/z85.js';
 import type { KeyPair } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';

@@ -1,5 +1,3 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-
 import { killPrograms, python } from '../../interop/support/program.js';
 import { killAll } from '../../support/child.js';
 import {
@@ -73,42 +71,6 @@ describe('the ports of the map, to libzmq peers', () => {
       expect(nothing).toEqual({ key: 'KTHXBAI', number: last.number, ...empty, value: '/none/' });
     },
   );
-
-  itWithTool(
-    TOOL,
-    'a subscription that covers HUGZ gets it at once, with number zero (D52)',
-    async () => {
-      const peer = new MapPeer(mapOf(shared), '--topics', '/only/,HUGZ');
-      await peer.program.until(() => peer.hugs > 0, 'HUGZ');
-      const [hug] = peer.program.said('update');
-      expect(hug?.['frames']).toEqual(['HUGZ', '\0'.repeat(8), '', '', '']);
-    },
-  );
-
-  itWithTool(
-    TOOL,
-    'an empty value deletes, and a time to live ends with an empty uuid (D51)',
-    async () => {
-      const peer = await MapPeer.connected(mapOf(shared));
-      peer.set('/gone/a', '', uuidOf('a'), '', 'x');
-      peer.set('/gone/a', '', uuidOf('b'), '', '');
-      const deleted = await peer.update(({ uuid }) => uuid === uuidOf('b'));
-      expect(deleted).toMatchObject({ key: '/gone/a', value: '' });
-      peer.set('/gone/short', '', uuidOf('c'), 'ttl=1\n', 'x');
-      const ended = await peer.update(({ key, value }) => key === '/gone/short' && value === '');
-      expect(ended).toMatchObject({ uuid: '' });
-      expect((await peer.snapshot('/gone/')).map(({ key }) => key)).toEqual(['KTHXBAI']);
-    },
-  );
-
-  itWithTool(TOOL, 'a service with a worker is a key, while it has one (D55)', async () => {
-    const peer = await MapPeer.connected(mapOf(shared));
-    const worker = python('worker', shared.endpoint, 'a/b c');
-    const key = '/mmi/service/a%2Fb c';
-    expect(await peer.update((told) => told.key === key)).toMatchObject({ value: '200', uuid: '' });
-    await worker.kill();
-    await peer.update((told) => told.key === key && told.value === '');
-  });
 
   itWithTool(TOOL, 'a map that is open to a network does not list the services (D74)', async () => {
     const listen = 'map.listen={endpoint: "tcp://0.0.0.0:0", insecure: true}';
@@ -201,14 +163,6 @@ describe('the ports of the map, to libzmq peers', () => {
       expect(epochs).toEqual([...new Set(epochs)].sort((a, b) => a - b));
     },
   );
-
-  itWithTool(TOOL, 'a node that stops serves until then, and ends with status 0', async () => {
-    const daemon = await withMap();
-    const peer = await MapPeer.connected(mapOf(daemon));
-    peer.set('/a', '', uuidOf('a'), '', 'x');
-    await peer.update(({ key }) => key === '/a');
-    expect((await daemon.stop()).status).toBe(0);
-  });
 
   itWithTool(TOOL, 'a PUB that connects is subscribed to, as the Guide has it', async () => {
     const peer = new MapPeer(mapOf(shared), '--writer', 'PUB');

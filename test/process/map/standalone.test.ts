@@ -3,8 +3,6 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { encodeZ85 } from '../../../src/core/z85.js';
 import type { SharedMapOptions } from '../../../src/sdk/map/map-options.js';
 import { SharedMap } from '../../../src/sdk/map/shared-map.js';

@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { describe, expect, it } from '@jest/globals';
 import { MetricsPage } from '../../support/metrics.js';
 
 /** Takes every free descriptor, then asks for the metrics of the process. */

@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { codeOf } from '../../../src/core/errors.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
 import type { CurveOptions } from '../../../src/sdk/stream.js';

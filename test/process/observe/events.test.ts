@@ -1,7 +1,5 @@
 import { connect, type Socket } from 'node:net';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
@@ -312,32 +310,5 @@ describe('a bad subscriber of the events', () => {
     expect(await daemon.waitFor('stream.rejected')).toMatchObject({ kind: 'memory' });
     expect(daemon.logged('connection.rejected')).toEqual([]);
     expect((await client.request(service, 'x')).text()).toBe('x');
-  });
-
-  it('that subscribes and cancels without an end, or sends half a handshake, stops nobody', async () => {
-    const daemon = await publishing('log.level=debug');
-    await echo(daemon);
-    const watcher = await watch(daemon, 'stream.rejected', ...STEPS);
-    const storm = await raw(daemon);
-    storm.resume();
-    const turn = [commandFrame('SUBSCRIBE', ''), commandFrame('CANCEL', '')];
-    const many = Buffer.concat(Array.from({ length: 5000 }, () => Buffer.concat(turn)));
-    const client = clientOf(daemon);
-    for (let index = 0; index < 20; index++) {
-      storm.write(many);
-      await client.request('echo', 'x');
-    }
-    const half = connect(Number(eventsOf(daemon).split(':').at(-1)), '127.0.0.1');
-    open.push(() => half.destroy());
-    half.on('error', () => undefined).write(greetingOf().subarray(0, 20));
-    const junk = connect(Number(eventsOf(daemon).split(':').at(-1)), '127.0.0.1');
-    junk.on('error', () => undefined).write('GET / HTTP/1.1\r\n\r\n');
-    await watcher.waitFor('stream.rejected');
-    expect(watcher.named('stream.rejected')).toMatchObject([{ kind: 'greeting' }]);
-    await watcher.waitFor('request.replied', 20);
-    expect(watcher.named('request.received').map(({ request }) => request)).toEqual(
-      Array.from({ length: 20 }, (_, index) => index + 1),
-    );
-    expect(watcher.disconnections).toBe(0);
   });
 });

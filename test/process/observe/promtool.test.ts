@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 
-import { afterEach, describe, expect } from '@jest/globals';
 import { metricsOf } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
 import { itWithTool } from '../../support/tools.js';

@@ -2,8 +2,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
-
 import { Child, killAll, run } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { until } from '../../support/until.js';

@@ -1,5 +1,3 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
 import { PEER_VERSION } from '../../../src/wire/peer.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';

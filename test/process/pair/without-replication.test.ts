@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { removePairs, startPairOfDaemons } from '../../support/pair-daemons.js';
 

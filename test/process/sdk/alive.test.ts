@@ -1,6 +1,4 @@
 /** Which programs end by themselves: clients that wait for nothing do, workers do not. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { removeDaemons, startDaemon } from '../../support/daemon.js';
 import { outcome } from './program.js';
 

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';
 import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
@@ -62,15 +61,6 @@ async function registered(asking: Client, count: number): Promise<void> {
     const list: unknown = JSON.parse(json === undefined ? '[]' : String(json));
     return Array.isArray(list) && list.length === count;
   }, `${count} workers`);
-}
-
-/** A promise that the test settles. */
-function gate(): { opened: Promise<void>; open: () => void } {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open };
 }
 
 /** What each worker of the service is called. */
@@ -197,24 +187,5 @@ describe('client and worker with the broker', () => {
     await expect(asking.request('echo', 'x')).rejects.toMatchObject({
       ...{ serviceCode: 'ENOENT', message: 'ENOENT' },
     });
-  });
-
-  it('a reply after its registration was lost is still used (D8)', async () => {
-    const broker = await brokerAt();
-    const { opened, open } = gate();
-    const slow = worker(broker.endpoint, {}, async () => {
-      await opened;
-      return 'late';
-    });
-    const asking = client(broker.endpoint, { timeoutMs: PATIENCE_MS });
-    const asked = asking.request('echo', 'hi');
-    await until(() => slow.running === 1, 'the handler to begin');
-    // The worker leaves the silent broker; which sees, when it goes on, that the connection ended.
-    broker.signal('SIGSTOP');
-    await until(() => slow.counters.reconnects > 0, 'the worker to leave');
-    broker.signal('SIGCONT');
-    await broker.waitFor('worker.lost');
-    open();
-    expect((await asked).text()).toBe('late');
   });
 });

@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePorts } from '../../support/free-ports.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { MAIN, run as runCommand } from '../../support/child.js';

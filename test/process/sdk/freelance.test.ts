@@ -1,5 +1,4 @@
 /** Clients of several brokers that know nothing of each other (docs/sdk-delivery.md, "Independent brokers"). */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -48,26 +47,11 @@ async function serve(mdp: string, flp: string, dataDir?: string): Promise<Daemon
   });
 }
 
-/** Opened by the test that has sent requests which say `held`. */
-let gate = gateOf();
-
-function gateOf(): { readonly opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open };
-}
-
-/**
- * Answers with the name of its site: a request that says `held` when the gate is open, one that says
- * `work` a little later, so that a broker that is killed has some.
- */
+/** Answers with the name of its site, and `work` a little later: a broker that is killed has some. */
 async function work({ name, mdp, daemon }: Site): Promise<void> {
   const worker = new Worker(
     { endpoints: mdp, service: 'where', concurrency: 100, heartbeatIntervalMs: 300 },
     async (request) => {
-      if (request.text() === 'held') await gate.opened;
       if (request.text() === 'work') await sleep(WORK_MS);
       return name;
     },
@@ -98,10 +82,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  gate.open();
-  gate = gateOf();
   await Promise.all(closing.splice(0).map((close) => close()));
-  for (const site of sites) site.daemon.signal('SIGCONT');
   await killAll(...sites.map(({ daemon }) => daemon));
   await Promise.all(sites.filter(({ daemon }) => daemon.ended).map(serveAgain));
 });
@@ -169,40 +150,6 @@ describe('three independent brokers', () => {
     const asking = freelanceClient();
     await survivesKills(async () => (await asking.request('work')).text());
     expect(asking.outstanding).toBe(0);
-  });
-
-  it('are asked in order; one that hangs is left, and used again', async () => {
-    const switches: string[] = [];
-    // A machine that stalls for a moment is not taken for a broker that hangs.
-    const patient = { pingIntervalMs: 2000, timeoutMs: 30_000 };
-    const asking = client(patient).on('switched', ({ reason }) => switches.push(reason));
-    await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
-    expect((await asking.request('where', '')).text()).toBe('a');
-    sites[0]?.daemon.signal('SIGSTOP');
-    // Its request moves when it has been silent for twice the interval, long before its time-out.
-    expect((await asking.request('where', '')).text()).toBe('b');
-    expect(switches).toEqual(['silent']);
-    sites[0]?.daemon.signal('SIGCONT');
-    await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
-    expect((await asking.request('where', '')).text()).toBe('a');
-    await until(() => switches.length === 2, 'the second switch');
-    expect(switches).toEqual(['silent', 'returned']);
-  });
-
-  it('a draining broker is left for the next one', async () => {
-    const [mdp, flp] = [client(), freelanceClient()];
-    await until(() => mdp.endpoint === sites[0]?.mdp, 'the first broker');
-    await until(() => flp.endpoint === sites[0]?.flp, 'the first server');
-    const slow = Promise.all([mdp.request('where', 'held'), flp.request('held')]);
-    const { daemon } = sites[0] ?? {};
-    await until(() => workers[0]?.running === 2, 'requests at the worker');
-    daemon?.signal('SIGTERM');
-    await daemon?.waitFor('broker.draining');
-    expect((await mdp.request('where', '')).text()).not.toBe('a');
-    expect((await flp.request('')).text()).not.toBe('a');
-    gate.open();
-    await slow;
-    await daemon?.finished();
   });
 
   it('store nothing for such a client', async () => {

@@ -1,6 +1,4 @@
 /** Headers and deadlines as applications use them (docs/sdk.md). */
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';

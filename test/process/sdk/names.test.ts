@@ -1,6 +1,4 @@
 /** A name in an endpoint: when it is resolved, and which of its addresses are tried. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { removeDaemons, startDaemon } from '../../support/daemon.js';
 import { outcome } from './program.js';
 

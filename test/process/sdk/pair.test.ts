@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';

@@ -1,8 +1,6 @@
 /** The scenarios of test/scenarios/sdk.json, which the Python package runs as well. */
 import { readFileSync } from 'node:fs';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Client } from '../../../src/sdk/client.js';
 import { ServiceError, Worker } from '../../../src/sdk/worker.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';

@@ -1,4 +1,3 @@
-import { afterAll, expect, it } from '@jest/globals';
 import { removeDaemons, startDaemon } from '../../support/daemon.js';
 import { outcome } from './program.js';
 

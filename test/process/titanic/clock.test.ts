@@ -1,6 +1,4 @@
 /** The wall clock of a broker is wrong, and is put right (D110). */
-import { afterEach, expect } from '@jest/globals';
-
 import { ask, clientOf, endAll, serve } from '../../support/daemon-users.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';

@@ -1,5 +1,3 @@
-import { afterAll, expect, it } from '@jest/globals';
-
 import { run } from '../../support/child.js';
 import { removeDaemons, startDaemon } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';

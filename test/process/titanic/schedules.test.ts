@@ -1,8 +1,6 @@
 /** Schedules by the command line, through kill -9, backup and verify. */
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { killAll, run } from '../../support/child.js';
 import {
   type Daemon,

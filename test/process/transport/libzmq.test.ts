@@ -1,4 +1,3 @@
-import { expect, it } from '@jest/globals';
 import { capability } from 'zeromq';
 import { dialLibzmq } from '../../../src/zmtp/libzmq/link.js';
 import { openLibzmqRouter } from '../../../src/extensions/libzmq/router.js';

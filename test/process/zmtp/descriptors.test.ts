@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { closePeers, RawPeer } from '../../interop/support/raw-peer.js';
 import { Child, killAll } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';

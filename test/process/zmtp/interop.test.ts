@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { Context, Router } from 'zeromq';
 
 import type { Link } from '../../../src/zmtp/link-port.js';

@@ -1,8 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { readBytes } from '../../../src/admin/io/body.js';
 
 /** What is read of a body of these chunks, of which so many are wanted. */

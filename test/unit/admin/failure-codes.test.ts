@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { FailureCodes } from '../../../src/admin/metrics/failure-codes.js';
 
 function failed(service: string, code: string, text = 'why'): { readonly name: string } {

@@ -1,8 +1,6 @@
 /** How what arrives over HTTP is given to the parser. */
 import { Socket } from 'node:net';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { FedSocket, Feeds } from '../../../src/admin/io/feed.js';
 import { Holdings } from '../../../src/core/holdings.js';
 

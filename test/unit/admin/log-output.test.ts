@@ -14,8 +14,6 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-import { afterAll, describe, expect, it } from '@jest/globals';
-
 import { LogOutput } from '../../../src/admin/log/log-output.js';
 import { until } from '../../support/until.js';
 

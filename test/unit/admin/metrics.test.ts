@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { Histogram } from '../../../src/core/histogram.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Exposition, labelText } from '../../../src/admin/metrics/exposition.js';

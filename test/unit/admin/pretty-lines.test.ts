@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { prettyLines } from '../../../src/admin/log/pretty-lines.js';
 
 const HOSTILE = 'a\r\n[00:00:00] INFO: all is well\u001b[2J\u009b2J\u2028\u202e';

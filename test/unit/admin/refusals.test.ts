@@ -1,5 +1,3 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { Refusals } from '../../../src/admin/log/refusals.js';
 
 const CONNECTION = {

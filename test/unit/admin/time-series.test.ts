@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { present } from '../../../src/core/assert.js';
 import { TimeSeries } from '../../../src/admin/metrics/time-series.js';
 import { sources } from '../../support/metrics.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { HeldPartials } from '../../../src/broker/state/held-partials.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
 import { Frames } from '../../../src/core/frames.js';

@@ -1,5 +1,3 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { RequestCounters } from '../../../src/broker/request-counters.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
@@ -62,14 +60,6 @@ describe('pages of what is registered', () => {
     return found;
   }
 
-  it('have every service once, and no more than were asked for', () => {
-    const names = Array.from({ length: 25 }, (_, n) => `s${n}`);
-    for (const name of names) add(name);
-    const found = pages((from) => listing.services(from, 10, null, ALL, 0));
-    expect(found.map(({ length }) => length)).toEqual([10, 10, 5]);
-    expect(found.flat().map(({ service }) => service)).toEqual(names);
-  });
-
   it('have every worker once, also when a page ends in the middle of a service', () => {
     for (const count of [7, 0, 3, 12]) serve(add(`s${count}`), count);
     const found = pages((from) => listing.workers(from, 5, null, ALL, 0));
@@ -105,18 +95,6 @@ describe('pages of what is registered', () => {
     services.forget(600_000);
     const rest = listing.services(next ?? START, 10, null, ALL, 0);
     expect(rest.items.map(({ service }) => service)).toEqual(['c']);
-  });
-
-  it('are of one service where it is named', () => {
-    for (const name of ['a', 'b']) serve(add(name), 3);
-    const named = Buffer.from('b');
-    expect(listing.services(START, 10, named, ALL, 0).items).toHaveLength(1);
-    const found = pages((from) => listing.workers(from, 2, named, ALL, 0)).flat();
-    expect(found.map(({ service }) => service)).toEqual(['b', 'b', 'b']);
-    expect(listing.workers(START, 10, Buffer.from('none'), ALL, 0)).toEqual({
-      items: [],
-      next: null,
-    });
   });
 
   it('look at 10,000 at most, however few of them are wanted', () => {

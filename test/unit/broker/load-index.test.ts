@@ -1,45 +1,8 @@
-import { describe, expect, it } from '@jest/globals';
 import { LoadIndex } from '../../../src/broker/state/load-index.js';
 import { ChainLink } from '../../../src/core/chain.js';
 
 describe('the index of workers by load', () => {
-  it('has none at first', () => {
-    expect(new LoadIndex<string>().first()).toBeNull();
-  });
-
-  it('gives the least loaded, and of those the one put first (D23)', () => {
-    const index = new LoadIndex<string>();
-    const [a, b, c] = ['a', 'b', 'c'].map((name) => new ChainLink(name));
-    if (!a || !b || !c) throw new Error('three links');
-    index.put(a, 2);
-    index.put(b, 1);
-    index.put(c, 1);
-    expect(index.first()).toBe('b');
-    index.put(b, 2);
-    expect(index.first()).toBe('c');
-    index.remove(c);
-    expect(index.first()).toBe('a');
-    index.remove(a);
-    expect(index.first()).toBe('b');
-    index.remove(b);
-    expect(index.first()).toBeNull();
-  });
-
-  it.each([0, 1, 30, 31, 32, 33, 63, 64, 9999])('knows a load of %i', (load) => {
-    const index = new LoadIndex<number>();
-    const link = new ChainLink(load);
-    index.put(link, load);
-    expect(index.first()).toBe(load);
-    const more = new ChainLink(-1);
-    index.put(more, load + 1);
-    expect(index.first()).toBe(load);
-    index.remove(link);
-    expect(index.first()).toBe(-1);
-    index.put(link, load);
-    expect(index.first()).toBe(load);
-  });
-
-  it('agrees with a sorted list, whatever comes and goes', () => {
+  it('gives the least loaded, and of those the one put first, whatever comes and goes (D23)', () => {
     const index = new LoadIndex<number>();
     const links = Array.from({ length: 50 }, (_, at) => new ChainLink(at));
     let model: { at: number; load: number; since: number }[] = [];
@@ -57,7 +20,7 @@ describe('the index of workers by load', () => {
       if (roll(3) === 0) {
         index.remove(link);
       } else {
-        const load = roll(70);
+        const load = roll(20) === 0 ? 9999 : roll(70);
         index.put(link, load);
         model.push({ at, load, since: step });
       }

@@ -1,5 +1,4 @@
 import { Validator, type Schema } from '@cfworker/json-schema';
-import { describe, expect, it } from '@jest/globals';
 
 import { lenient } from '../../../src/cli/requests/lenient-schema.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { type Given, problemsOf } from './support.js';
 
 const STORE = 'titanic: {enabled: true, store: "postgresql://majordomo@127.0.0.1/queue"}';

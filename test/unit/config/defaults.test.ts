@@ -1,7 +1,5 @@
 import { totalmem } from 'node:os';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { loadConfig } from '../../../src/config/io/load.js';
 import { load, OPEN } from './support.js';
 

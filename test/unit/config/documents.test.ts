@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { parse } from 'yaml';
 

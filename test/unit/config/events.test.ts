@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { exposures } from '../../../src/config/io/exposure.js';
 import { diff } from '../../../src/config/diff.js';
 import type { PublisherConfig } from '../../../src/config/entries.js';

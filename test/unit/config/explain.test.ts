@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { diff, withLiveKeys } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';
 import { SECTIONS } from '../../../src/config/schema.js';

@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { enabledExtensions } from '../../../src/config/enabled.js';
 import { diff, withLiveKeys } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';

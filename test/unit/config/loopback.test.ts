@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { parseEndpoint } from '../../../src/config/endpoint.js';
 import { exposures, listenersInFull, refuseExposed } from '../../../src/config/io/exposure.js';
 import { isLoopback, type Resolve } from '../../../src/config/io/loopback.js';

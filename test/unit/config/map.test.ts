@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { diff } from '../../../src/config/diff.js';
 import { exposures } from '../../../src/config/io/exposure.js';
 import { load, problemsOf } from './support.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { problemsOf } from './support.js';
 
 function hint(line: string | undefined): string {

@@ -2,8 +2,6 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { readPrivateFile } from '../../../src/config/io/private-file.js';
 import { mayOthersUse, privateRemedy } from '../../../src/core/private-file.js';
 

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { quotasOf, type Quotas } from '../../../src/config/quotas.js';

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { serviceFault, withoutPublic } from '../../../src/config/service-listeners.js';
 import type { Config } from '../../../src/config/config.js';
 import { load, problemsOf } from './support.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { collide, parseDialEndpoint, parseEndpoint } from '../../../src/config/endpoint.js';
 import { nearestName } from '../../../src/core/nearest.js';
 import { SECTIONS } from '../../../src/config/schema.js';

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { Arena, type ArenaHandle } from '../../../src/core/arena.js';
 
 const PAGE_BYTES = 256 * 1024;

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { ByteTable } from '../../../src/core/byte-table.js';
 
 function get(table: ByteTable, key: string): number {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { type CountedService, CountedServices } from '../../../src/core/counted-services.js';
 import { increment } from '../../../src/core/counts.js';
 

@@ -1,17 +1,6 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { codeOf } from '../../../src/core/errors.js';
 import { Frames } from '../../../src/core/frames.js';
-
-function thrownBy(act: () => unknown): unknown {
-  try {
-    act();
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}
 
 describe('The frames of a message', () => {
   it('are views into the buffers that they were read into, without a copy', () => {
@@ -70,34 +59,6 @@ describe('The frames of a message', () => {
     expect(frames.equals(0, Buffer.from('MDPC01y'))).toBe(false);
     expect(frames.equals(1, Buffer.alloc(0))).toBe(true);
     expect(frames.equals(1, Buffer.alloc(1))).toBe(false);
-  });
-
-  it('beyond the last are absent, not those of the message before, in a reused instance', () => {
-    const frames = Frames.of('a', 'MDPC01', '');
-    frames.clear();
-    frames.push(Buffer.from('b'), 0, 1);
-    expect(frames.count).toBe(1);
-    for (const index of [1, 2, 3]) {
-      expect([frames.start(index), frames.end(index), frames.size(index)]).toEqual([0, 0, 0]);
-      expect(frames.equals(index, Buffer.from('MDPC01'))).toBe(false);
-      expect(frames.equals(index, Buffer.alloc(0))).toBe(false);
-    }
-    expect(frames.copyFrom(0).map(String)).toEqual(['b']);
-  });
-
-  it('that are not there cannot be had: that is a bug of ours, with its code', () => {
-    const frames = Frames.of('a', 'b');
-    frames.clear();
-    frames.push(Buffer.from('c'), 0, 1);
-    for (const index of [-1, 1, 2, 7]) {
-      for (const act of [
-        () => frames.buffer(index),
-        () => frames.view(index),
-        () => frames.copy(index),
-      ]) {
-        expect(codeOf(thrownBy(act))).toBe('ERR_INTERNAL');
-      }
-    }
   });
 
   it('that are made its own lie in one buffer, whenever they came, and the one before is freed', () => {

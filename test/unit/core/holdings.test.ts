@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Holdings } from '../../../src/core/holdings.js';
 
 describe('what peers make a node hold (D77)', () => {

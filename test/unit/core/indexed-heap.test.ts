@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { IndexedHeap } from '../../../src/core/indexed-heap.js';
 
@@ -46,23 +45,6 @@ describe('a heap that knows where its items are', () => {
       }),
       { numRuns: 300 },
     );
-  });
-
-  it('gives back 100,000 in order, after every third was taken out', () => {
-    const keys = Array.from({ length: 100_000 }, (_, index) => (index * 7919) % 100_003);
-    const { heap, places } = heapOf(keys);
-    for (const item of keys.keys()) heap.push(item);
-    for (let item = 0; item < keys.length; item += 3) heap.removeAt(places.get(item) ?? -1);
-    let last = -1;
-    let count = 0;
-    for (let item = heap.pop(); item >= 0; item = heap.pop()) {
-      const key = keys[item] ?? -1;
-      if (key < last || item % 3 === 0) throw new Error(`${item} is out of order`);
-      last = key;
-      count++;
-    }
-    expect(count).toBe(keys.length - Math.ceil(keys.length / 3));
-    expect([heap.peek(), heap.pop(), heap.size]).toEqual([-1, -1, 0]);
   });
 
   it('goes on in order when it grows again after it has shrunk', () => {

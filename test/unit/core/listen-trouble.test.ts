@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { MajordomoError } from '../../../src/core/errors.js';
 import { listenFor, listenText } from '../../../src/core/listen-trouble.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { momentIn } from '../../../src/core/moment.js';
 
 describe('a moment', () => {

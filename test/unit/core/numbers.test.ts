@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import {
   COUNT_MAX,
   DURATION_MS_MAX,

@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { OldestFirst } from '../../../src/core/oldest-first.js';
 
 function keysOf(map: OldestFirst<number, string>): number[] {

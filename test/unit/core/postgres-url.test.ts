@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { isPostgres, databaseAddressOf, shownHost } from '../../../src/core/postgres-url.js';
 
 describe('the URL of a database', () => {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { comparedContracts } from '../../../src/core/schema-rows.js';
 
 function rows(...contracts: unknown[]): string[] {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { byNeed, type ServiceLoad } from '../../../src/core/service-needs.js';
 
 function service(name: string, more: Partial<ServiceLoad> = {}): ServiceLoad {

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { decodeCurveKey, decodeZ85, encodeZ85 } from '../../../src/core/z85.js';

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
 import { MajordomoError } from '../../../src/core/errors.js';

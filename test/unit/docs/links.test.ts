@@ -1,28 +1,29 @@
-import { describe, expect, it } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
 import { extensions } from '../../../src/extensions/list.js';
 
-/** The pages in a folder and its folders. */
-function pagesIn(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter(({ name }) => name !== 'node_modules' && name !== 'dist')
-    .flatMap((entry) => {
-      const path = normalize(join(folder, entry.name));
-      if (entry.isDirectory()) return pagesIn(path);
-      return path.endsWith('.md') ? [path] : [];
-    });
+/** The files in a folder and its folders whose names end so. */
+function filesIn(folder: string, ending: RegExp): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => ending.test(name) && !/(?:^|\/)(?:dist|node_modules)\//.test(name))
+    .map((name) => join(folder, name));
 }
 
 const PAGES = [
   ...readdirSync('.').filter((name) => name.endsWith('.md')),
-  ...['docs', 'deploy', 'examples', 'packages', 'src', 'test'].flatMap(pagesIn),
+  ...['docs', 'deploy', 'examples', 'packages', 'src', 'test'].flatMap((folder) =>
+    filesIn(folder, /\.md$/),
+  ),
 ];
 
 function architecture(): string {
   return readFileSync('docs/ARCHITECTURE.md', 'utf8');
+}
+
+/** The numbers of the decisions that a text cites. */
+function decisions(text: string): string[] {
+  return text.match(/\bD[1-9]\d{0,2}\b/g) ?? [];
 }
 
 /** Without code, in which nothing is a link or a heading. */
@@ -118,6 +119,16 @@ describe('the documents', () => {
     expect(names).toEqual(extensions().map(({ name }) => name));
   });
 
+  it('tell every decision that is cited in docs/protocol.md, in a heading or in bold', () => {
+    const page = readFileSync('docs/protocol.md', 'utf8');
+    const told = new Set(decisions(page.match(/^#+ .*$|\*\*[^*]+\*\*/gm)?.join() ?? ''));
+    const cited = ['docs', 'packages/python', 'src', 'test']
+      .flatMap((folder) => filesIn(folder, /\.(?:md|py|tsx?)$/))
+      .flatMap((path) => decisions(readFileSync(path, 'utf8')));
+    expect(told.size).toBeGreaterThan(80);
+    expect([...new Set(cited)].filter((each) => !told.has(each))).toEqual([]);
+  });
+
   it('name only scripts of package.json', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>;
@@ -126,25 +137,6 @@ describe('the documents', () => {
       Array.from(readFileSync(path, 'utf8').matchAll(/npm run (?:--silent )?([\w:]+)/g))
         .filter(([, name = '']) => !(name in scripts))
         .map(([command]) => `${path}: ${command}`),
-    );
-    expect(wrong).toEqual([]);
-  });
-
-  it('name only commands that the command line has', () => {
-    const help = execFileSync(process.execPath, ['build/program/main.js', '--help'], {
-      encoding: 'utf8',
-    });
-    const commands = new Set(
-      Array.from(help.matchAll(/^ {2}([a-z-]+)/gm), ([, name = '']) => name),
-    );
-    const wrong = PAGES.flatMap((path) =>
-      Array.from(
-        readFileSync(path, 'utf8').matchAll(
-          /(?:dist\/main\.js|npx majordomo-broker) ([a-z][a-z-]*)/g,
-        ),
-      )
-        .filter(([, name = '']) => !commands.has(name))
-        .map(([line]) => `${path}: ${line}`),
     );
     expect(wrong).toEqual([]);
   });

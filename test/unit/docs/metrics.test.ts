@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { METRICS, PROCESS_METRICS } from '../../../src/admin/metrics/metric-table.js';
 import { metricsPage } from '../../../src/admin/metrics/metrics-page.js';
 import { scrape } from '../../support/metrics.js';

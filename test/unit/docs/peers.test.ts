@@ -1,8 +1,6 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { expect, it } from '@jest/globals';
-
 import { page, rowsBelow } from './page.js';
 
 const { peerTables } = (await import(pathToFileURL(resolve('scripts/peers-table.mjs')).href)) as {

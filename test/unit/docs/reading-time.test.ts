@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-import { expect, it } from '@jest/globals';
-
 const WORDS_A_MINUTE = 215;
 
 /** What people read of Markdown: no addresses of links, no lines of tables. */

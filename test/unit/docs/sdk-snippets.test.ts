@@ -1,7 +1,6 @@
 /** Compiles the snippets of the manual of the SDK, which are not whole programs, against the SDK. */
 import { resolve } from 'node:path';
 
-import { describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
 import { page } from './page.js';

@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-import { describe, expect, it } from '@jest/globals';
-
 const ROOT = new URL('../../../../', import.meta.url);
 
 function read(path: string): string {

@@ -1,5 +1,4 @@
 /** Boxes of shell commands can be pasted into any shell: in an interactive zsh `#` begins no comment. */
-import { expect, it } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,5 +1,4 @@
 /** The TypeScript programs in README.md, docs/migrating.md and docs/recipes are right by the types of the SDK as it is. */
-import { beforeAll, describe, expect, it } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import ts from 'typescript';

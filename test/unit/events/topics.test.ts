@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { GlobSet } from '../../../src/core/glob.js';
 import { maySubscribe, STEP_TOPICS } from '../../../src/extensions/events/topics.js';
 import { extensions } from '../../../src/extensions/list.js';

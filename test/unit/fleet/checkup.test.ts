@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { answering } from '../../../src/extensions/fleet/checkup.js';
 
 const sealed = { isSealed: true, asksForCredentials: true };

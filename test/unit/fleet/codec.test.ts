@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { pack } from '../../../src/core/packed.js';
 import { PackReader, PackWriter } from '../../../src/core/packing.js';

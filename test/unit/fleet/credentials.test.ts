@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { credentialsOf } from '../../../src/extensions/fleet/io/credentials.js';
 import { natsUser, nkeyUser } from '../../support/nats-users.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
 import { FLEET_LINES } from '../../../src/extensions/fleet/lines.js';
 import { lineOf } from '../../../src/admin/log/log-line.js';

@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { Coverage } from '../../fuzz/coverage.js';
 import { quadratic } from '../../fuzz/cost.js';
 import { found, seedsOf } from '../../fuzz/corpora.js';

@@ -1,6 +1,4 @@
 /** Keys that a service of the broker lets in: one question a key, its answer kept, bounds for all. */
-import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import type { KeyAnswer } from '../../../src/config/authoriser-answer.js';
 import { question, readAnswer } from '../../../src/config/authoriser-answer.js';
 import {

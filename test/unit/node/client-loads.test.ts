@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { ClientSeen } from '../../../src/broker/listing.js';
 import { clientLoads } from '../../../src/node/client-loads.js';
 import { ANONYMOUS } from '../../../src/store/store.js';

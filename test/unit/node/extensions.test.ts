@@ -2,8 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { METRICS } from '../../../src/admin/metrics/metric-table.js';
 import { createLog } from '../../../src/admin/log/log.js';
 import type { ExtensionName } from '../../../src/config/enabled.js';

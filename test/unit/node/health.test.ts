@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { NodeHealth } from '../../../src/node/health.js';
 import { METRICS } from '../../../src/admin/metrics/metric-table.js';
 

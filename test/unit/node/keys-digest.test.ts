@@ -2,8 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-
 import type { Config } from '../../../src/config/config.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { Keys } from '../../../src/node/io/keys.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { KeysCompared } from '../../../src/node/pair-keys.js';
 
 const [MINE, OTHER] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { ListenerConfig } from '../../../src/config/entries.js';
 import { endpointStatuses, reachedOrNull } from '../../../src/node/reached.js';
 

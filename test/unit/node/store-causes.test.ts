@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { StoreCauses } from '../../../src/node/store-causes.js';
 import type { TitanicEvent } from '../../../src/titanic/machine/events.js';
 

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
-import { describe, expect, it } from '@jest/globals';
-
 const PAGE = new URL('../../../src/page/', import.meta.url);
 /** The page as it is served. */
 const SERVED = new URL('../../../program/page/', import.meta.url);

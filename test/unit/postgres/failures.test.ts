@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { isRefusal } from '../../../src/extensions/postgres/failures.js';
 
 function withState(code: string): Error {

@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { ReconnectPauses } from '../../../src/extensions/postgres/reconnect-pauses.js';
 
 describe('the pauses before a store is connected to again', () => {

@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { Recount } from '../../../src/extensions/postgres/recount.js';
 
 const TIMEOUT_MS = 3000;

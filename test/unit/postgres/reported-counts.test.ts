@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { ReportedCounts } from '../../../src/extensions/postgres/reported-counts.js';
 import { type Delta, Tally } from '../../../src/store/tally.js';
 import type { StoreCounts } from '../../../src/store/store.js';

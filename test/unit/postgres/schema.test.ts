@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { IS_CLAIMABLE, IS_LISTED } from '../../../src/extensions/postgres/schema.js';
 import {
   isWork,

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { oldestSnapshot, safety } from '../../../src/extensions/postgres/findings.js';
 import { SnapshotAges, type SnapshotHolder } from '../../../src/extensions/postgres/looks.js';
 

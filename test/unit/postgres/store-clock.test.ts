@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { StoreClock } from '../../../src/extensions/postgres/store-clock.js';
 
 /** How far it is ahead of the monotonic clock, to a tenth of a second. */

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { Answer } from '../../../src/admin/http/answer.js';
 import { Frames } from '../../../src/core/frames.js';
 import {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import { Inbox } from '../../../src/extensions/programs/inbox.js';

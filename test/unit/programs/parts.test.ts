@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { addParts, boundaryIn } from '../../../src/extensions/programs/parts.js';
 

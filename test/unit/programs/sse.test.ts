@@ -1,5 +1,3 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-
 import { terminalSafeJson } from '../../../src/core/escape.js';
 import { frameJson } from '../../../src/core/frame-json.js';
 import { Frames } from '../../../src/core/frames.js';

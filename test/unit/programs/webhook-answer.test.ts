@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { type Sent, WebhookAnswer } from '../../../src/extensions/programs/webhook-answer.js';
 
 /** What comes of an answer in these pieces, and how many of them were read. */

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { type Receiver, WebhookPlaces } from '../../../src/extensions/programs/webhook-places.js';
 
 function at(host: string, owner = 'key:shop', entry = host): Receiver {

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import type { LookupAddress } from 'node:dns';
 import { chmodSync, writeFileSync } from 'node:fs';

@@ -5,8 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 const PROGRAM = fileURLToPath(new URL('../../../program', import.meta.url));
 const CODE = join(PROGRAM, 'code');
 const { compiledOf } = createRequire(import.meta.url)(join(PROGRAM, 'load.js')) as {

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { expect, it } from '@jest/globals';
 import { rolldown } from 'rolldown';
 
 const { late } = (await import(pathToFileURL(resolve('scripts/late.mjs')).href)) as {

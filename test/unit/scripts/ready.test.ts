@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 const { whyInstall } = (await import(pathToFileURL(resolve('scripts/ready.mjs')).href)) as {
   readonly whyInstall: (root: string) => string | null;
 };

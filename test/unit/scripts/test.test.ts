@@ -3,8 +3,6 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { until } from '../../support/until.js';
 
 /** Below build/, where Jest looks for tests; the name decides which suite the file belongs to. */
@@ -30,8 +28,7 @@ function ran(suite: string, failures: number): readonly [number | null, number, 
   writeFileSync(list, '');
   writeFileSync(
     file,
-    `import { it } from '@jest/globals';
-     import { appendFileSync, readFileSync } from 'node:fs';
+    `import { appendFileSync, readFileSync } from 'node:fs';
      it('comes and goes', () => {
        appendFileSync(${JSON.stringify(count)}, '.');
        if (readFileSync(${JSON.stringify(count)}, 'utf8').length <= ${failures}) throw new Error('no');
@@ -74,8 +71,7 @@ describe('a run of tests', () => {
     writeFileSync(pids, '');
     writeFileSync(
       file,
-      `import { it } from '@jest/globals';
-       import { spawn } from 'node:child_process';
+      `import { spawn } from 'node:child_process';
        import { writeFileSync } from 'node:fs';
        it('never ends', async () => {
          const { pid } = spawn('sh', ['-c', 'trap "" TERM; while :; do sleep 1; done']);

@@ -1,5 +1,3 @@
-import { expect, it } from '@jest/globals';
-
 import { readWorkerText, workerText } from '../../../src/store/attempt.js';
 
 it.each<[number, string, string | null]>([

@@ -1,6 +1,4 @@
 /** Attempts of a request that two stores have: only the last of them are kept. */
-import { describe, expect, it } from '@jest/globals';
-
 import { join, type RequestState } from '../../../src/store/join.js';
 import { ATTEMPTS_RETAINED, type Attempt } from '../../../src/store/store.js';
 import { requestOf } from '../../support/store-changes.js';

@@ -1,6 +1,4 @@
 /** What only one kind of record has. */
-import { describe, expect, it } from '@jest/globals';
-
 import { FieldWriter } from '../../../src/core/numbered-fields.js';
 import { PackWriter } from '../../../src/core/packing.js';
 import { type OwnOf, ownOf, packOwn } from '../../../src/store/own-fields.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { present } from '../../../src/core/assert.js';
 import { FieldWriter } from '../../../src/core/numbered-fields.js';
 import { PackReader, PackWriter } from '../../../src/core/packing.js';

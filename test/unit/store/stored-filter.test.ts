@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { GroupCounts } from '../../../src/store/group-counts.js';
 import {
   boundsOf,

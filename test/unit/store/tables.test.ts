@@ -1,4 +1,3 @@
-import { expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { readMigrations } from '../../../src/store/sqlite/file/schema.js';

@@ -1,5 +1,4 @@
 /** The days of a cron line: those that the parser finds, without its search. */
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Cron } from 'croner';
 
 import { CronDays, type YearRange } from '../../../src/titanic/machine/cron-days.js';

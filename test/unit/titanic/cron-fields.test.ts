@@ -1,5 +1,4 @@
 /** What may stand in a cron line: what another program for cron lines takes. */
-import { describe, expect, it } from '@jest/globals';
 import { Cron } from 'croner';
 
 import { readFields } from '../../../src/titanic/machine/cron-fields.js';

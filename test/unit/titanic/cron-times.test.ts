@@ -1,5 +1,4 @@
 /** The times of the day of a cron line: those that the parser finds. */
-import { describe, expect, it } from '@jest/globals';
 import { Cron } from 'croner';
 
 import { type CronFields, readFields, timeFrom } from '../../../src/titanic/machine/cron-fields.js';

@@ -2,8 +2,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { type DueTimes, firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
 import { zoneTimes } from '../../../src/titanic/machine/zone-times.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Partners } from '../../../src/titanic/machine/partners.js';
 import { requestOf, uuidOf } from '../../support/store-changes.js';
 

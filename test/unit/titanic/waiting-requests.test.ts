@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { contractFault } from '../../../src/wire/contract.js';
 
 const TOO_DEEP = 'a contract may be at most 64 levels deep';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { bytesOf, type FrameText, ids, layouts, scattered, textOf } from './layouts.js';

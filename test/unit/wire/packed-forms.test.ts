@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { copyWords, sameWords, Words, wordsOf } from '../../../src/core/bytes.js';

@@ -1,5 +1,4 @@
 import { Words } from '../../../src/core/bytes.js';
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { Frames } from '../../../src/core/frames.js';

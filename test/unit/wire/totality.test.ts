@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Inbound } from '../../../src/wire/inbound.js';
@@ -39,6 +38,7 @@ const FRAMES = [
   '{"name":"w"}',
   '{"name":1}',
   'n'.repeat(256),
+  ...['MDPC0', 'MDPC03', 'mdpc01', 'MDPC011', 'MDPW0', 'MDPW03', 'mdpw02', '\x01\x01', '001', '1'],
 ];
 
 const frame = fc.oneof(
@@ -106,6 +106,13 @@ const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^(ew|e?W)[8⑧].e/u, 'fail'],
 ];
 
+/** Of whom a malformed message is: it has their header, in its place or behind an envelope (D24). */
+const MALFORMED_OF: readonly (readonly [RegExp, string])[] = [
+  [/^(ew|e?W|(?!C)[^e]{1,8}e[wW])/u, 'worker'],
+  [/^(C|(?!W)[^e]{0,8}e[cC])/u, 'client'],
+  [/^/u, 'envelope'],
+];
+
 const CLIENT_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^C2[^ex]./u, 'partial'],
   [/^C3[^ex]./u, 'final'],
@@ -148,7 +155,10 @@ describe('Any list of frames', () => {
           kind,
         ]);
         if (kind === 'malformed') {
-          expect(['envelope', 'client', 'worker']).toContain(inbound.fault.kind);
+          expect([letters(frames), inbound.fault.kind]).toEqual([
+            letters(frames),
+            formOf(MALFORMED_OF, frames),
+          ]);
           expect(inbound.fault.reason).not.toBe('');
         }
       }),

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
@@ -59,26 +57,6 @@ describe.each(VERSIONS)('What an 0.%d worker reads', (version) => {
     expectRead(version, [...prefix, DISCONNECT[version]], { kind: 'disconnect' });
   });
 
-  it('is malformed at every frame count that is too short for a REQUEST (§3)', () => {
-    for (const cut of truncations(full)) {
-      if (cut.length < prefix.length) expectRead(version, cut, { kind: 'other' }, full);
-      else if (cut.length < prefix.length + 4) expectRead(version, cut, MALFORMED, full);
-    }
-  });
-
-  it('is malformed in a HEARTBEAT or DISCONNECT with frames too many (D24)', () => {
-    for (const command of [HEARTBEAT[version], DISCONNECT[version]]) {
-      for (const extra of [[''], ['x'], Array<string>(10_000).fill('x')]) {
-        expectRead(version, [...prefix, command, ...extra], MALFORMED);
-      }
-    }
-  });
-
-  it('is malformed where no empty frame follows the token (§3)', () => {
-    expectRead(version, [...prefix, '\x02', TOKEN, 'x', 'body'], MALFORMED);
-    expectRead(version, [...prefix, '\x02', TOKEN, 'body', ''], MALFORMED);
-  });
-
   it('is malformed for every byte that a broker does not send, of all 256 (§3)', () => {
     const sends = new Set(['\x02', HEARTBEAT[version], DISCONNECT[version]]);
     for (let code = 0; code < 256; code++) {
@@ -89,28 +67,6 @@ describe.each(VERSIONS)('What an 0.%d worker reads', (version) => {
     }
     for (const command of ['', '\x02\x02', '2']) {
       expectRead(version, [...prefix, command, TOKEN, '', 'b'], MALFORMED);
-    }
-  });
-
-  it('is other traffic when it has no header of this version (D23: it may ask as a client)', () => {
-    const other: Read = { kind: 'other' };
-    for (const message of [
-      [],
-      [''],
-      ['', ''],
-      ['x'],
-      [...PREFIX[version === 1 ? 2 : 1], '\x02', TOKEN, '', 'b'],
-      ['MDPW01', '\x02', TOKEN, '', 'b'],
-      ['', 'MDPW02', '\x02', TOKEN, '', 'b'],
-      ['MDPC02', '\x03', 'mmi.broker', '200', '{}'],
-      ['', 'MDPC01', 'mmi.broker', '200', '{}'],
-      ['id', '', 'MDPC02', '\x03', 'mmi.broker', '200', '{}'],
-      ['', 'MDPW0'],
-      ['', 'MDPW011'],
-      ['MDPW021'],
-      Array<string>(10_000).fill('x'),
-    ]) {
-      expectRead(version, message, other);
     }
   });
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { commandFrame, DEALER, greetingOf, HANDSHAKE, Recorded } from './wire.js';
 
 /** 23/ZMTP §Greeting, §The NULL mechanism. */

@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { ChainLink } from '../../../src/core/chain.js';
 import { monotonicMs } from '../../../src/core/clock.js';
 import { Handshakes, type Shaking } from '../../../src/zmtp/router/handshakes.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { commandFrame, frame, LONG, message, MORE, Recorded } from './wire.js';
 
 const LIMITS = { messageBytesMax: 1000, framesMax: 8, skipsOversized: true };

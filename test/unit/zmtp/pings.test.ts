@@ -1,4 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type Pinged, Pings } from '../../../src/zmtp/router/pings.js';
 
 /** A connection in a test's own time. */

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { cutAt, commandFrame, frame, HANDSHAKE, LONG, message, MORE, Recorded } from './wire.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { PeerNumbers, type RouterOptions, type Transport } from '../../../src/zmtp/port.js';
 import { openSeveral, type TransportPart } from '../../../src/zmtp/several.js';
 import { LIMITS } from '../../support/transport-fixture.js';

@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { Silences, type Watched } from '../../../src/zmtp/sockets/silences.js';
 
 /** Jest's. */

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { SocketType } from '../../../src/zmtp/connection/commands.js';
 import {
   COMMAND,

@@ -1,4 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ANSWER_MS, type RoutingIdOwner, Takeover } from '../../../src/zmtp/router/takeover.js';
 
 /** A connection in a test's own time. */

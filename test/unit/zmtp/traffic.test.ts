@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Frames } from '../../../src/core/frames.js';
 import { Connection } from '../../../src/zmtp/connection/connection.js';
 import { NullMechanism } from '../../../src/zmtp/connection/null.js';

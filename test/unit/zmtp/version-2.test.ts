@@ -1,6 +1,4 @@
 /** Peers of ZMTP 2.0, byte by byte from 15/ZMTP. */
-import { describe, expect, it } from '@jest/globals';
-
 import type { SocketType } from '../../../src/zmtp/connection/commands.js';
 import { frame, commandFrame, message, Recorded } from './wire.js';
 

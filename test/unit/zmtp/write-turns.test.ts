@@ -1,5 +1,3 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { type Writing, WriteTurns } from '../../../src/zmtp/sockets/write-turns.js';
 
 const PIECE = 256 * 1024;

@@ -76,7 +76,10 @@ export function define(command: Command, _done: Done, program: Program): void {
       let moved: Migration;
       try {
         moved = await migrateStore({
-          ...{ from, to, passwordFile, say },
+          from,
+          to,
+          passwordFile,
+          say,
           isForced: options.force === true,
           mayLeaveParts: options.withoutMap === true,
           shownParts: async (parts) => {

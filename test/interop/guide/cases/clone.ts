@@ -1,6 +1,4 @@
 /** Chapter 5: Clone, model 6. */
-import { expect } from '@jest/globals';
-
 import type { Daemon } from '../../../support/daemon.js';
 import { until } from '../../../support/until.js';
 import type { Line, Program } from '../../support/program.js';

@@ -1,6 +1,4 @@
 /** Chapter 4: Freelance. */
-import { expect } from '@jest/globals';
-
 import type { Daemon } from '../../../support/daemon.js';
 import { until } from '../../../support/until.js';
 import type { Program } from '../../support/program.js';

@@ -1,5 +1,4 @@
 /** Chapter 4: Lazy, Simple and Paranoid Pirate. */
-import { expect } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import type { Daemon } from '../../../support/daemon.js';

@@ -1,6 +1,4 @@
 /** Chapter 5: the Suicidal Snail. */
-import { expect } from '@jest/globals';
-
 import type { Line, Program } from '../../support/program.js';
 import type { Case } from '../support/case.js';
 import { type Place, printed } from '../support/place.js';

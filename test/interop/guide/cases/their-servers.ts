@@ -1,6 +1,4 @@
 /** The Guide's own queues, broker and server with our peers: these say what those expect. */
-import { expect } from '@jest/globals';
-
 import { temporaryDirectory } from '../../../support/daemon.js';
 import { compile, type Program } from '../../support/program.js';
 import type { Case } from '../support/case.js';

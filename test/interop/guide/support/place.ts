@@ -6,8 +6,6 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-import { expect } from '@jest/globals';
-
 import { Client } from '../../../../src/sdk/client.js';
 import { type Handler, Worker } from '../../../../src/sdk/worker.js';
 import {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { type Facts, factsAtStart, type Progress } from '../../../../src/bstar/facts.js';
 import type { PairState } from '../../../../src/bstar/ports.js';
 import { Outgoing } from '../../../../src/bstar/replication/outgoing.js';

@@ -1,5 +1,3 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { present } from '../../../../src/core/assert.js';
 import { packPartBatch, unpackPartBatch } from '../../../../src/store/chunk-codec.js';
 import { packBatch } from '../../../../src/store/batch-codec.js';

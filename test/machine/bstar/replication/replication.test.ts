@@ -1,5 +1,3 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { packBatch } from '../../../../src/store/batch-codec.js';
 import { close } from '../../../support/store-changes.js';
 import { EPOCH, FULL, holding, OWN, PEER, Stage } from './stage.js';

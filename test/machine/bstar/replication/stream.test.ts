@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { Stream } from '../../../../src/bstar/replication/stream.js';
 
 const HOLDS = { storeId: Buffer.alloc(16, 1), upTo: 10, bodiesUpTo: 10 };

@@ -1,6 +1,4 @@
 /** What a store holds of its peer's, as its transactions end. */
-import { describe, expect, it } from '@jest/globals';
-
 import { Transactions } from '../../../../src/bstar/replication/transactions.js';
 
 const PEER = { storeId: Buffer.alloc(16, 2), upTo: 10, bodiesUpTo: 10 };

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { ChangeReader } from '../../../../src/sdk/map/change-reader.js';
 
 function bytes(text: string): Buffer {

@@ -1,4 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
 import { ClientStage } from './stage.js';
 
 describe('the client of a map: its copy (12/CHP, D56)', () => {

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { HTTP_ERRORS } from '../../../../src/admin/http/errors.js';
 import { page, rowsBelow, words } from '../../docs/page.js';
 

@@ -1,7 +1,5 @@
 import { BlockList } from 'node:net';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { escapeName, unescapeName } from '../../../../src/core/escape.js';
 import { Front, type Head, type Reception } from '../../../../src/admin/http/front.js';
 import { type Admits, Guard } from '../../../../src/admin/http/guard.js';

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { describe, expect, it } from '@jest/globals';
-
 import { openApi, openApiFile } from '../../../../src/admin/http/openapi.js';
 import type { Route } from '../../../../src/admin/http/route.js';
 import type { Access } from '../../../../src/admin/api/operation.js';

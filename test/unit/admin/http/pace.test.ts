@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { Pace } from '../../../../src/admin/http/pace.js';
 
 describe('the pace of work for operators', () => {

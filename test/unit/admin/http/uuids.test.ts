@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { secureRandom } from '../../../../src/core/random.js';
 import { Cursors, shownUuid } from '../../../../src/admin/http/uuids.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { SharedStore } from '../../../../src/bstar/replication/shared-store.js';
 import { Watch } from '../../../../src/extensions/postgres/lease.js';
 import type { OtherSession } from '../../../../src/extensions/postgres/session.js';

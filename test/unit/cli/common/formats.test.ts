@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { formatted, type OutputFormat, type View } from '../../../../src/cli/common/formats.js';
 
 type Item = Readonly<Record<string, unknown>>;

@@ -1,5 +1,3 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-
 import { Progress } from '../../../../src/cli/common/progress.js';
 
 describe('progress', () => {

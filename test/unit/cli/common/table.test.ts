@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { type Column, narrowText, table } from '../../../../src/cli/common/table.js';
 
 interface Row {

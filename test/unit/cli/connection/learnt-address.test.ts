@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { parseAdminAddress } from '../../../../src/cli/connection/admin-address.js';
 import {
   learntEndpoint,

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { learntPort } from '../../../../src/cli/connection/learnt-address.js';
 import { codeOf, messageOf } from '../../../../src/core/errors.js';
 

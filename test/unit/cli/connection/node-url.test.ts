@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { messageOf } from '../../../../src/core/errors.js';
 import { nodeUrl } from '../../../../src/cli/connection/node-url.js';
 

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import type { Facts } from '../../../../src/cli/common/facts.js';
 import { listening } from '../../../../src/cli/diagnosis/checkup/refusals.js';
 import { page, rowsBelow, words } from '../../docs/page.js';

@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { historyText, listText } from '../../../../src/cli/durable/text.js';
 
 const NOW = 1_800_000_000_000;

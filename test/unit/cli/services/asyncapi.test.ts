@@ -1,7 +1,6 @@
 /** `majordomo services export`: the document is AsyncAPI, whatever workers announced. */
 import { createRequire } from 'node:module';
 
-import { describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 import { z } from 'zod';
 

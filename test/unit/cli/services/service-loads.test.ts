@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { inOrder, needOf } from '../../../../src/cli/services/service-loads.js';
 
 const NAMES = ['Pay', 'repay', 'other', 'caf%C3%A9'];

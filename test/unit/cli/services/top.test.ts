@@ -1,5 +1,3 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { render, type Snapshot } from '../../../../src/cli/services/top-view.js';
 
 function service(name: string, waiting: number, busy: number, queued: number): Snapshot['status'] {

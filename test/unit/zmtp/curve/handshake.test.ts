@@ -1,5 +1,3 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
-
 import type { CurveCrypto } from '../../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../../src/zmtp/curve/sodium.js';
 import type { End } from './support.js';
