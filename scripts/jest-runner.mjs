@@ -20,6 +20,9 @@ const CIRCUS = join(dirname(require.resolve('jest-circus')), 'jestAdapterInit.js
 const HANDLERS = Symbol.for('EVENT_HANDLERS');
 
 const TESTS = new URL('../build/test/', import.meta.url).href;
+/** What a file gets that imports Jest's functions, as is usual elsewhere. */
+const GLOBALS =
+  'data:text/javascript,export const { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest, test } = globalThis;';
 
 /** How many files this process has run, with this one. */
 let files = 0;
@@ -28,6 +31,7 @@ new Worker(new URL('jest-guard.mjs', import.meta.url)).unref();
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
+    if (specifier === '@jest/globals') return { url: GLOBALS, shortCircuit: true };
     const resolved = nextResolve(specifier, context);
     const isTest = resolved.url.startsWith(TESTS) && !resolved.url.includes('?');
     return isTest ? { ...resolved, url: `${resolved.url}?${files}` } : resolved;

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 
-import { afterEach, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { Client } from '../../src/sdk/client.js';
