@@ -7,14 +7,13 @@
 import { performance } from 'node:perf_hooks';
 
 import type { Broker } from '../src/broker/broker.js';
-import type { BrokerEvent, BrokerEvents } from '../src/broker/events.js';
+import { BROKER_EVENTS, type BrokerEvent, type BrokerEvents } from '../src/broker/events.js';
 import { monotonicMs } from '../src/core/clock.js';
 import { Frames } from '../src/core/frames.js';
 import { EventFeed } from '../src/admin/http/event-feed.js';
 import { EventLog } from '../src/admin/log/event-log.js';
-import { KERNEL_LINES } from '../src/admin/log/kernel-lines.js';
-import type { Log } from '../src/admin/log/log.js';
-import { tee } from '../src/admin/log/tee.js';
+import { tee } from '../src/core/event-table.js';
+import { SILENT } from '../test/support/logs.js';
 import { Throttle } from '../src/admin/log/throttle.js';
 import { BATCH, BODY, CLIENTS, type Setting, Stage } from './machine/stage.js';
 
@@ -35,19 +34,8 @@ function measure(setting: Setting, turns = 400, runs = 5): number {
 
 /** Events go to the log and the page, as in a daemon; nobody reads either. */
 function told(): BrokerEvents {
-  const silent = (): undefined => undefined;
-  const log: Log = {
-    debug: silent,
-    info: silent,
-    warn: silent,
-    error: silent,
-    fatal: silent,
-    setLevel: silent,
-    close: () => Promise.resolve(),
-    flush: silent,
-  };
-  const feed = new EventFeed(Date.now);
-  const lines = new EventLog(log, new Throttle(monotonicMs), KERNEL_LINES);
+  const feed = new EventFeed(Date.now, BROKER_EVENTS);
+  const lines = new EventLog(SILENT, new Throttle(monotonicMs), BROKER_EVENTS);
   return tee<BrokerEvent>(lines, {
     emit: (event) => {
       feed.emit(event, lines.levelOf);

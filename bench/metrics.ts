@@ -18,6 +18,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { RequestCounters } from '../src/broker/request-counters.js';
 import { Metrics, type MetricSources } from '../src/admin/metrics/metrics.js';
 import { METRICS } from '../src/admin/metrics/metric-table.js';
+import { logTo } from '../test/support/logs.js';
 import { Stage } from './machine/stage.js';
 
 const WARM_TURNS = 400;
@@ -118,11 +119,10 @@ function sources(stage: Stage): MetricSources {
 async function scrape(): Promise<void> {
   const stage = new Stage({ workers: 1000, services: 1000, credit: 10, queued: 0 });
   for (let turn = 0; turn < 20; turn++) stage.turn();
-  const metrics = new Metrics(sources(stage), {
-    warn: ({ event }, text) => {
-      print(event, text);
-    },
+  const log = logTo(({ event }, text) => {
+    print(event, text);
   });
+  const metrics = new Metrics(sources(stage), log);
   const { text, times } = await rendered(() => metrics.render());
   const size = `${text.split('\n').length} lines, ${(text.length / 1e6).toFixed(1)} MB`;
   print('a scrape with 1,000 services', `${median(times).toFixed(1)} ms (${size})`);

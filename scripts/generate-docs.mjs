@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { logTables } from './logs-tables.mjs';
 import { peerTables } from './peers-table.mjs';
 
 const root = new URL('../', import.meta.url);
@@ -58,6 +59,10 @@ const files = {
   'docs/protocol.md': await withRows('docs/protocol.md', {
     '### Options of a durable request': jobOptions,
   }),
+  'docs/logs.md': await withRows(
+    'docs/logs.md',
+    await logTables((path) => import(new URL(`compiled/${path}`, root).href)),
+  ),
   'docs/peers.md': await withRows('docs/peers.md', peerTables()),
 };
 

@@ -3,9 +3,10 @@
 /** `FILE: NAME` → why. */
 const KEPT = new Map([
   ['src/admin/http/openapi.ts: openApiFile', 'scripts/generate-docs.mjs'],
+  ['src/admin/log/process-events.ts: PROCESS_EVENTS', 'scripts/logs-tables.mjs'],
   ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
   ['src/extensions/programs/sse.ts: eventText', 'the text of one event, apart from connections'],
-  ['src/node/node.ts: linesOf', 'documents and names of events are compared with it'],
+  ['src/node/node.ts: eventsOf', 'documents and names of events are compared with it'],
   ['src/titanic/machine/fsm.ts: TRANSITIONS', 'the search takes them out in turn'],
   ['src/titanic/machine/fsm.ts: tableOf', 'the search takes them out in turn'],
   ['src/titanic/machine/fsm.ts: STATES', 'the search names them'],

@@ -1,26 +1,45 @@
-/** What operators do over HTTP: requests that may change something. */
-export type AdminEvent =
-  | {
-      readonly name: 'operator.acted';
-      /** The user whom a trusted proxy names, or the name of the token. */
-      readonly who: string;
-      /** The name of the token: `http.token` is the node's own. */
-      readonly token: string;
-      /** Method and path, as docs/http.md has it: `POST /api/v1/ha/promote`. */
-      readonly act: string;
-      /** The beginning of the uuid in the path, which is a credential; `null`: it has none. */
-      readonly uuid: string | null;
-      /** Where it came from; `null`: a local socket. */
-      readonly address: string | null;
-    }
-  | {
-      /** A request of an operator was refused: nothing was done. */
-      readonly name: 'operator.refused';
-      readonly who: string;
-      readonly token: string;
-      readonly act: string;
-      readonly uuid: string | null;
-      readonly address: string | null;
-      /** The HTTP status of the answer. */
-      readonly status: number;
-    };
+/** What operators do over HTTP, in requests that may change something: see core/event-table.ts. */
+import { who } from '../core/event-fields.js';
+import {
+  type EventOf,
+  info,
+  number,
+  orNull,
+  string,
+  type ValuesOf,
+  warn,
+} from '../core/event-table.js';
+
+const ACT = {
+  who,
+  token: string('the name of the token: `http.token` is the own one of the node', 'operator'),
+  act: string('method and path, as [http.md](http.md) has it: `POST /api/v1/ha/promote`'),
+  uuid: orNull(string("the beginning of the request's, or `null`")),
+  address: orNull(string('where it came from, or `null`: a local socket', 'peer')),
+} as const;
+type Act = ValuesOf<typeof ACT>;
+
+export const ADMIN_EVENTS = {
+  'operator.acted': info(whoActed, ACT, {
+    when: 'an operator changed something (retry, cancel, purge, promote, switchover) by HTTP, a command or the page',
+    by: ['act'],
+    who: whatOf,
+  }),
+  'operator.refused': warn(
+    (event) => `${whoActed(event)}: refused (${event.status})`,
+    { ...ACT, status: number('the HTTP status of the answer') },
+    { when: 'the same, and nothing was done', by: ['act'], who: whatOf },
+  ),
+};
+
+export type AdminEvent = EventOf<typeof ADMIN_EVENTS>;
+
+function whatOf({ uuid, who }: Act): string {
+  return uuid ?? who;
+}
+
+function whoActed({ who, token, act, uuid, address }: Act): string {
+  const by = who === token ? who : `${who}, with the token ${token},`;
+  const from = address === null ? 'over a local socket' : `from ${address}`;
+  return `${by} ${from}: ${act}${uuid === null ? '' : ` (${uuid})`}`;
+}

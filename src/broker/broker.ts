@@ -7,6 +7,7 @@
  * In each turn, the shell passes the inputs in order of arrival, then calls `run` once. `now` is in
  * monotonic milliseconds and never goes back.
  */
+import type { RejectionKind } from '../core/event-fields.js';
 import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { RandomFill } from '../core/random.js';
@@ -207,7 +208,7 @@ export class Broker {
   /** The transport ended a connection because of what it received on it. */
   rejected(
     listener: number,
-    kind: string,
+    kind: RejectionKind,
     reason: string,
     from: { readonly address: string; readonly key: string | null },
   ): void {

@@ -1,11 +1,12 @@
+import type { EventOf } from '../core/event-table.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
+import type { BrokerTable } from './events.js';
 import { PLAIN, type RefusalReason, RequestCounters } from './request-counters.js';
 
-export type LostReason =
-  'expired' | 'disconnected' | 'connection' | 'protocol' | 'rights' | 'drained';
-export type WorkerRefusalReason = 'reserved' | 'limit' | 'rights' | 'draining';
-export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
+export type LostReason = EventOf<BrokerTable, 'worker.lost'>['reason'];
+export type WorkerRefusalReason = EventOf<BrokerTable, 'worker.refused'>['reason'];
+export type DroppedReply = EventOf<BrokerTable, 'reply.dropped'>['reason'];
 
 /** Counters since the start. Plain numbers, read on demand. */
 export class BrokerCounters {

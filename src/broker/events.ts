@@ -1,119 +1,255 @@
 /**
- * Events for monitoring. One place turns each into a log line and a metric. A request that is
- * served as usual emits none.
+ * The events of the broker, for monitoring: see core/event-table.ts. A request that is served as usual emits none.
  */
-import type { ExpiryReason } from '../core/failure-words.js';
+import {
+  address,
+  key,
+  peerOf,
+  reason,
+  REJECTED,
+  REJECTED_RULES,
+  rejectedText,
+  service,
+  whoseOf,
+  worker,
+  workerName,
+} from '../core/event-fields.js';
+import {
+  boolean,
+  type EventOf,
+  type EventSink,
+  info,
+  number,
+  oneOf,
+  orNull,
+  string,
+  warn,
+} from '../core/event-table.js';
+import { EXPIRY_WORDS, type ExpiryReason, failureWords } from '../core/failure-words.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
-import type { DroppedReply, LostReason, WorkerRefusalReason } from './counters.js';
-import type { DropReason, RefusalReason } from './request-counters.js';
 
-/** Service names are percent-escaped (D3). */
-export type BrokerEvent =
-  | {
-      readonly name: 'worker.registered';
-      readonly service: string;
-      /** The number of the worker, counted from the start of the process. */
-      readonly worker: number;
-      /** The name that the worker gives itself, also percent-escaped; null: none. */
-      readonly workerName: string | null;
-      readonly credit: number;
-      /** The name of the worker's key. */
-      readonly key: string | null;
-    }
-  | {
-      readonly name: 'worker.lost';
-      readonly service: string;
-      readonly worker: number;
-      readonly workerName: string | null;
-      readonly reason: LostReason;
-      /** Requests that the worker held. */
-      readonly inFlight: number;
-      /** The name of its key, and its source address. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | {
-      readonly name: 'worker.refused';
-      readonly service: string;
-      readonly reason: WorkerRefusalReason;
-      /** The name of its key, and its source address. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | {
-      readonly name: 'worker.unexpected';
-      readonly what: string;
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | { readonly name: 'request.requeued'; readonly service: string; readonly deliveries: number }
-  | {
-      readonly name: 'request.expired';
-      readonly service: string;
-      readonly waitedMs: number;
-      readonly reason: ExpiryReason;
-    }
-  | {
-      readonly name: 'request.abandoned';
-      readonly service: string;
-      readonly deliveries: number;
-      readonly reason: string;
-    }
-  | { readonly name: 'request.dropped'; readonly service: string; readonly reason: DropReason }
-  | {
-      readonly name: 'request.refused';
-      readonly service: string;
-      readonly reason: RefusalReason;
-      readonly text: string;
-      /** The name of the client's key; `null`: it has none. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | {
-      /** A worker tried the request and reported what went wrong, or its answer was too large. */
-      readonly name: 'request.failed';
-      readonly service: string;
-      readonly worker: number;
-      readonly workerName: string | null;
-      readonly kind: FailureKind;
-      readonly code: string;
-      /** The worker's own text, without control characters. */
-      readonly text: string;
-      /** Titanic stores the request: this was one attempt. */
-      readonly durable: boolean;
-      /** The name of the worker's key; `null`: it has none. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
-  | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
-  | {
-      /** What is wrong with it: see `Fault`. */
-      readonly name: 'message.malformed';
-      readonly kind: MalformedKind;
-      readonly reason: string;
-      readonly command: string | null;
-      readonly frame: number | null;
-      /** The name of its sender's key; `null`: it has none. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | {
-      readonly name: 'connection.rejected';
-      readonly listener: number;
-      readonly kind: string;
-      readonly reason: string;
-      /** The source address. */
-      readonly address: string;
-      /**
-       * The first characters of the key that the peer presented, or the name of a key that was
-       * removed.
-       */
-      readonly key: string | null;
-    }
-  | { readonly name: 'client.closed'; readonly reason: 'slow_client' };
-
-export interface BrokerEvents {
-  emit(event: BrokerEvent): void;
+const deliveries = number();
+/** Clients that look for the active node of a pair, or that do not wait for a worker, do nothing wrong. */
+const USUAL: readonly string[] = ['not_active', 'draining', 'no_worker'];
+/** Of some refusals the lines are limited for each peer. */
+function refusedOne({ reason, ...peer }: Refused): string | null {
+  return reason === 'rights' || reason === 'too_large' ? peerOf(peer) : null;
 }
+
+function refusedWhat(event: Refused): string {
+  return `(service ${event.service}, ${whoseOf(event)})`;
+}
+
+interface Refused {
+  readonly service: string;
+  readonly reason: string;
+  readonly key: string | null;
+  readonly address: string;
+}
+
+function called({ workerName }: { readonly workerName: string | null }): string {
+  return workerName === null ? 'a worker' : `the worker ${workerName}`;
+}
+
+export const BROKER_EVENTS = {
+  'worker.registered': info(
+    (event) => `${called(event)} registered for ${event.service}`,
+    { service, worker, workerName, credit: number(), key },
+    'the broker accepted READY',
+  ),
+  'worker.lost': warn(
+    (event) => {
+      const { service, reason } = event;
+      return reason === 'rights'
+        ? `a worker of ${service} was disconnected, because its right was withdrawn (${whoseOf(event)})`
+        : `${called(event)} of ${service} was lost: ${reason}`;
+    },
+    {
+      service,
+      worker,
+      workerName,
+      reason: oneOf({
+        expired: 'it was silent for too long',
+        disconnected: 'it sent DISCONNECT',
+        connection: 'its connection ended',
+        protocol: 'it broke a rule',
+        rights: 'its right was withdrawn',
+        drained: 'the broker sent it DISCONNECT during a drain',
+      }),
+      inFlight: number('the requests that it held'),
+      key,
+      address,
+    },
+    {
+      when: 'a worker is no longer registered',
+      counted: 'workers_lost_total',
+      usual: ['disconnected', 'drained'],
+      by: ['reason'],
+      who: (event) => (event.reason === 'rights' ? peerOf(event) : null),
+    },
+  ),
+  'worker.refused': warn(
+    (event) => `a worker was refused: ${event.reason} ${refusedWhat(event)}`,
+    {
+      service,
+      reason: oneOf({ reserved: '', limit: '', rights: '', draining: '' }),
+      key,
+      address,
+    },
+    {
+      when: 'the broker answered READY with DISCONNECT',
+      counted: 'workers_refused_total',
+      by: ['reason'],
+      who: refusedOne,
+    },
+  ),
+  'worker.unexpected': warn(
+    (event) => `a worker was disconnected: ${event.what} (${whoseOf(event)})`,
+    { what: string(), key, address },
+    {
+      when: 'a well-formed command that is not allowed at that moment; the broker answered with DISCONNECT',
+      counted: 'messages_unexpected_total',
+      who: peerOf,
+    },
+  ),
+  'request.requeued': info(
+    'a request for {service} was requeued for another worker',
+    { service, deliveries },
+    {
+      when: 'its worker was lost or gave it back; the request is at the front of its queue again',
+      counted: 'requests_requeued_total',
+    },
+  ),
+  'request.returned': info('a worker of {service} gave a request back', {
+    service,
+    reason: string("the worker's own, percent-escaped", 'worker'),
+  }),
+  'request.failed': warn(
+    (event) => `a worker of ${event.service} (${whoseOf(event)}) failed: ${failureWords(event)}`,
+    {
+      service,
+      worker,
+      workerName,
+      kind: oneOf<FailureKind>({ error: '', final: '', retry: '' }),
+      code: string('', 'worker'),
+      text: string("the worker's, on one line, or both sizes", 'worker'),
+      durable: boolean('whether this was an attempt of a stored request'),
+      key,
+      address,
+    },
+    {
+      when: 'a worker tried a request and reported a failure, or its answer was too large (`mdp.too-large`); at most one line per second for each service, and twenty per second in all',
+      counted: 'requests_failed_total titanic_attempts_failed_total',
+      who: ({ service }) => service,
+    },
+  ),
+  'request.expired': warn(
+    ({ service, reason }) => `a request for ${service} expired: ${EXPIRY_WORDS[reason]}`,
+    { service, waitedMs: number(), reason: oneOf<ExpiryReason>(EXPIRY_WORDS) },
+    { when: 'it had no reply within `broker.requestTtlMs`', counted: 'requests_expired_total' },
+  ),
+  'request.abandoned': warn(
+    'a request for {service} was abandoned: {reason}',
+    { service, deliveries, reason: { ...reason, of: 'worker' } },
+    { counted: 'requests_abandoned_total' },
+  ),
+  'request.dropped': info(
+    ({ service, reason }) => {
+      const why = reason === 'cancelled' ? 'its client took it back' : 'its client disconnected';
+      return `a request for ${service} was dropped: ${why}`;
+    },
+    {
+      service,
+      reason: oneOf({
+        client_gone: 'it was queued, and its client disconnected',
+        cancelled: 'its client took it back',
+      }),
+    },
+    {
+      when: 'it got no answer, because nobody wants it any more',
+      counted: 'requests_dropped_total',
+      by: ['reason'],
+    },
+  ),
+  'request.refused': warn(
+    (event) => {
+      const said = `a request was refused: ${event.text}`;
+      return USUAL.includes(event.reason) ? said : `${said} ${refusedWhat(event)}`;
+    },
+    {
+      service,
+      reason: oneOf({
+        limit: '',
+        quota: '',
+        too_large: '',
+        rights: 'the listener or the key does not give that right',
+        no_worker: '',
+        not_active:
+          'this node of a pair does not serve now ([a node that is not active](protocol.md#a-node-that-is-not-active))',
+        draining: '',
+      }),
+      text: string('names the limit'),
+      key,
+      address,
+    },
+    {
+      when: 'the broker did not accept it, or gave it up because it is shutting down',
+      counted: 'requests_refused_total',
+      usual: USUAL,
+      by: ['reason'],
+      who: refusedOne,
+    },
+  ),
+  'reply.dropped': info(
+    'a reply was dropped: {reason}',
+    { reason: oneOf({ client_gone: '', answered: '', too_late: '', slow_client: '' }) },
+    { counted: 'replies_dropped_total', by: ['reason'] },
+  ),
+  'message.malformed': warn(
+    (event) => {
+      const { command, frame, reason } = event;
+      const what = command === null ? 'a malformed message' : `a malformed ${command}`;
+      const where = frame === null ? '' : `frame ${frame}: `;
+      return `${what} (${whoseOf(event)}): ${where}${reason}`;
+    },
+    {
+      kind: oneOf<MalformedKind>({
+        envelope: '',
+        client: '',
+        worker: '',
+        titanic: 'only in the metric: no line has it',
+        too_large: '',
+      }),
+      reason: string('the rule that it breaks, or both sizes'),
+      command: orNull(string('such as `REPLY`, or the byte, or `null`')),
+      frame: orNull(
+        number(
+          'the number of the frame that breaks the rule, from 1 after the routing id, or `null`',
+        ),
+      ),
+      key,
+      address,
+    },
+    {
+      when: 'a message that is not MDP, or is too large (unless `request.refused` or `request.failed` says so)',
+      counted: 'messages_malformed_total',
+      by: ['kind'],
+      who: peerOf,
+    },
+  ),
+  'client.closed': warn(
+    'a client that does not read was disconnected',
+    { reason: oneOf({ slow_client: '' }) },
+    'the broker closed a client that does not read: `limits.outputBytes` were waiting for it',
+  ),
+  'connection.rejected': warn(
+    (event) => rejectedText('a connection', event),
+    { listener: number('counts from 0'), ...REJECTED },
+    { when: 'the broker closed a connection, or did not accept it', ...REJECTED_RULES },
+  ),
+};
+
+export type BrokerTable = typeof BROKER_EVENTS;
+export type BrokerEvent = EventOf<BrokerTable>;
+export type BrokerEvents = EventSink<BrokerEvent>;

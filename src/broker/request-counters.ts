@@ -2,12 +2,11 @@
 import { CountedServices } from '../core/counted-services.js';
 import { increment } from '../core/counts.js';
 import { Histogram } from '../core/histogram.js';
+import type { EventOf } from '../core/event-table.js';
 import type { FailureKind } from '../wire/failure.js';
+import type { BrokerTable } from './events.js';
 
-export type RefusalReason =
-  'limit' | 'quota' | 'too_large' | 'rights' | 'no_worker' | 'not_active' | 'draining';
-/** Why a request got no answer: it waited for a worker, and its client went away; or its client took it back. */
-export type DropReason = 'client_gone' | 'cancelled';
+export type RefusalReason = EventOf<BrokerTable, 'request.refused'>['reason'];
 
 /** From half a millisecond, roughly the time of a request here, to five minutes. */
 const BOUNDS_MS = [
@@ -97,7 +96,10 @@ export class RequestCounters {
     increment(counts, PLAIN.abandoned);
   }
 
-  countDropped(counts: Float64Array, reason: DropReason): void {
+  countDropped(
+    counts: Float64Array,
+    reason: EventOf<BrokerTable, 'request.dropped'>['reason'],
+  ): void {
     increment(counts, PLAIN.dropped[reason]);
   }
 }

@@ -2,18 +2,30 @@
  * Traces single requests of clients, for the log at level debug and for subscribers of the events,
  * with one call for each step of a request. While tracing is off, a step costs one check of a boolean.
  */
+import { service, worker } from '../core/event-fields.js';
+import { debug, type EventOf, number, oneOf, string } from '../core/event-table.js';
 
+export const REQUEST_STEPS = {
+  'request.received': debug('the broker accepted it', { service }),
+  'request.dispatched': debug('it went to a worker', { worker, delivery: number('from 1') }),
+  'delivery.failed': debug('its worker was lost or gave it back', { worker, reason: string() }),
+  'partial.sent': debug('a PARTIAL went to its client', {}),
+  'request.ended': debug('it has its outcome', {
+    outcome: oneOf({
+      replied: '',
+      failed: '',
+      expired: '',
+      abandoned: '',
+      refused: '',
+      dropped: 'its client is gone',
+      cancelled: 'by its client',
+    }),
+  }),
+};
+
+export type RequestStep = EventOf<typeof REQUEST_STEPS>;
 /** How a request that was accepted ended. */
-export type RequestEnd =
-  'replied' | 'failed' | 'expired' | 'abandoned' | 'dropped' | 'cancelled' | 'refused';
-
-export type RequestStep =
-  | { readonly name: 'request.received'; readonly service: string }
-  | { readonly name: 'request.dispatched'; readonly worker: number; readonly delivery: number }
-  | { readonly name: 'delivery.failed'; readonly worker: number; readonly reason: string }
-  /** A PARTIAL was sent to its client. */
-  | { readonly name: 'partial.sent' }
-  | { readonly name: 'request.ended'; readonly outcome: RequestEnd };
+export type RequestEnd = EventOf<typeof REQUEST_STEPS, 'request.ended'>['outcome'];
 
 /** @param request a number that is unique to the request; record numbers are reused */
 export type RequestTrace = (request: number, step: RequestStep) => void;

@@ -1,64 +1,101 @@
-/** Events of a pair, for monitoring: see admin/log/event-log.ts. */
+/** The events of a pair, for monitoring: see core/event-table.ts. */
+import {
+  address,
+  key,
+  REJECTED,
+  REJECTED_RULES,
+  reason,
+  rejectedText,
+  text,
+} from '../core/event-fields.js';
+import {
+  error,
+  type EventOf,
+  type EventSink,
+  type Field,
+  info,
+  number,
+  orNull,
+  string,
+  warn,
+} from '../core/event-table.js';
 import type { State } from './facts.js';
 
-export type PairEvent =
-  | {
-      readonly name: 'ha.changed';
-      readonly from: State;
-      readonly to: State;
-      readonly epoch: number;
-      readonly reason: string;
-    }
-  | {
-      readonly name: 'ha.connected';
-      readonly peer: string;
-      /** The version of the peer protocol that both nodes use. */
-      readonly version: number;
-    }
-  | { readonly name: 'ha.disconnected' }
-  /** A node is not the peer of this node, or says that this node is not its peer. */
-  | {
-      readonly name: 'ha.refused';
-      readonly code: string;
-      readonly from: string;
-      readonly text: string;
-      /**
-       * Who opened the connection: the name of its key, and its source address; `null`: this node
-       * dialled.
-       */
-      readonly key: string | null;
-      readonly address: string | null;
-    }
-  /** A connection to `bstar.listen` was ended before any message came over it. */
-  | {
-      readonly name: 'ha.rejected';
-      readonly kind: string;
-      readonly reason: string;
-      readonly address: string;
-      /** The first characters of the key that it presented. */
-      readonly key: string | null;
-    }
-  /**
-   * Both stores have the same content. Numbers of requests that came from the peer, that went to
-   * it, and that ran on both sides.
-   */
-  | {
-      readonly name: 'ha.merged';
-      readonly fromPeer: number;
-      readonly toPeer: number;
-      readonly ranTwice: number;
-    }
-  /** The peer no longer holds data that was acknowledged here. */
-  | { readonly name: 'ha.unsynced' }
-  /** The two nodes do not allow the same keys, or not for the same services. */
-  | { readonly name: 'ha.keys_differ' }
-  /** Both nodes are active; the one with the lower epoch steps down. */
-  | { readonly name: 'ha.split'; readonly epoch: number; readonly peerEpoch: number }
-  /** A stall of this node for longer than a heartbeat. */
-  | { readonly name: 'ha.paused'; readonly stoodMs: number }
-  /** Data from the peer could not be stored. */
-  | { readonly name: 'ha.failed'; readonly text: string };
+const state: Field<State> = { about: '' };
+const epoch = number();
 
-export interface PairEvents {
-  emit(event: PairEvent): void;
-}
+const KEYS_DIFFER =
+  'the keys files of the two nodes differ in keys or rights, so a failover changes who may connect; ' +
+  'copy them from one node to the other';
+
+export const PAIR_EVENTS = {
+  'ha.changed': warn(
+    '{from} → {to}, epoch {epoch}: {reason}',
+    { from: state, to: state, epoch, reason },
+    { when: 'this node changed its state', counted: 'ha_transitions_total', by: ['epoch', 'to'] },
+  ),
+  'ha.connected': info(
+    'the peer {peer} is connected (peer protocol {version})',
+    {
+      peer: string('the `node.name` of the peer'),
+      version: number('the version of the peer protocol that both nodes use'),
+    },
+    { state: 'ha.connected' },
+  ),
+  'ha.disconnected': warn('lost the connection to the peer', {}, { state: 'ha.connected' }),
+  'ha.keys_differ': warn(KEYS_DIFFER, {}),
+  'ha.refused': error(
+    ({ code, from, text }) => (code === 'by_peer' ? text : `refused to pair with ${from}: ${text}`),
+    {
+      code: string(),
+      from: string('the other node, or `the peer`'),
+      text,
+      key,
+      address: orNull(address),
+    },
+    {
+      when: 'this node does not accept another node as its peer, or is not accepted by it; `key` and `address` are `null` if this node dialled or was refused',
+      by: ['code'],
+    },
+  ),
+  'ha.rejected': warn((event) => rejectedText('a connection to bstar.listen', event), REJECTED, {
+    when: 'a connection to `bstar.listen` was closed or not accepted, as in `connection.rejected`',
+    ...REJECTED_RULES,
+  }),
+  'ha.merged': info(
+    'in sync: {fromPeer} requests came from the peer, {toPeer} went to it, {ranTwice} ran on both sides',
+    {
+      fromPeer: number('those that came from the peer'),
+      toPeer: number('those that went to it'),
+      ranTwice: number('those that had two replies'),
+    },
+    { state: 'ha.merged' },
+  ),
+  'ha.unsynced': warn(
+    'the peer is no longer in sync',
+    {},
+    { when: 'the peer no longer has everything that this node acknowledges', state: 'ha.merged' },
+  ),
+  'ha.split': error(
+    ({ epoch, peerEpoch }) => {
+      const who = epoch < peerEpoch ? 'this node steps down' : 'the peer steps down';
+      return `both nodes are active: ${who} (epoch ${epoch}, the peer has ${peerEpoch})`;
+    },
+    { epoch, peerEpoch: epoch },
+    {
+      when: 'both nodes are active; the one with the lower epoch steps down now',
+      counted: 'ha_split_brain_total',
+    },
+  ),
+  'ha.paused': warn('event loop stalled for {stoodMs} ms; checking the peer before serving', {
+    stoodMs: number('for how long'),
+  }),
+  'ha.failed': error(
+    'could not store data from the peer: {text}',
+    { text },
+    'this node could not store what the peer sent; it tries again later',
+  ),
+};
+
+export type PairEvent = EventOf<typeof PAIR_EVENTS>;
+export type PairEvents = EventSink<PairEvent>;

@@ -5,6 +5,7 @@
  * A connection does not wait for the answer. It is closed without an ERROR; its client tries again
  * and finds the answer here.
  */
+import type { AuthoriserEvent } from '../admin/log/process-events.js';
 import type { KeyAnswer } from '../config/authoriser-answer.js';
 import { OldestFirst } from '../core/oldest-first.js';
 import { keyShown } from '../zmtp/identity.js';
@@ -23,22 +24,10 @@ const RENEWAL_MS_MAX = 30_000;
 /** Number of keys to remember, allowed and refused. */
 const KEYS_MAX = 10_000;
 
-export type AuthoriserEvent =
-  | {
-      readonly kind: 'allowed';
-      readonly key: string;
-      readonly name: string;
-      readonly client: readonly string[];
-      readonly worker: readonly string[];
-      readonly quota: string | null;
-      readonly ttlMs: number;
-    }
-  | { readonly kind: 'refused'; readonly key: string; readonly ttlMs: number }
-  /** The service gave no usable answer. */
-  | { readonly kind: 'unanswered'; readonly key: string; readonly why: string };
-
 /** What an authoriser needs from the node. */
 export interface AuthoriserHost {
+  /** The service that authorises. */
+  readonly service: string;
   /** Whether clients are served here: a node that serves none asks no questions. */
   readonly isServing: boolean;
   /** Sends a question. Its outcome is passed to `Authoriser.answered`. */
@@ -127,12 +116,13 @@ export class Authoriser {
     }
     this.#drop(id);
     const key = keyShown(publicKey);
+    const { service } = this.#host;
     if (answer.kind === 'refused') {
       this.#cache(id, { isRefused: true, until: now + answer.ttlMs });
-      this.#host.report({ kind: 'refused', key, ttlMs: answer.ttlMs });
+      this.#host.report({ name: 'authoriser.refused', service, key, ttlMs: answer.ttlMs });
     } else {
       this.#cache(id, { isRefused: false, until: now + SILENT_MS });
-      this.#host.report({ kind: 'unanswered', key, why: why ?? '' });
+      this.#host.report({ name: 'authoriser.unanswered', service, key, reason: why ?? '' });
     }
   }
 
@@ -196,7 +186,16 @@ export class Authoriser {
     if (isChanged) this.#host.changed(name);
     if (!isNew && !isChanged) return;
     const key = keyShown(publicKey);
-    this.#host.report({ kind: 'allowed', key, name, client, worker, quota, ttlMs });
+    this.#host.report({
+      name: 'authoriser.allowed',
+      service: this.#host.service,
+      key,
+      keyName: name,
+      client,
+      worker,
+      quota,
+      ttlMs,
+    });
   }
 
   #cache(id: string, cached: CachedVerdict): void {

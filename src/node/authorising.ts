@@ -8,14 +8,16 @@ import { oneLine } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
 import { GlobSet } from '../core/glob.js';
 import { OldestFirst } from '../core/oldest-first.js';
+import { EventLog } from '../admin/log/event-log.js';
 import type { Log } from '../admin/log/log.js';
+import { AUTHORISER_EVENTS, type AuthoriserEvent } from '../admin/log/process-events.js';
 import type { Throttle } from '../admin/log/throttle.js';
 import { identityOf } from '../zmtp/identity.js';
 import { LocalPeer } from '../zmtp/local.js';
 import type { TransportPart } from '../zmtp/several.js';
 import { clientRequest, readClientReply } from '../wire/client-side.js';
 import type { Verdict } from '../zmtp/curve/server.js';
-import { ASKED_MAX, Authoriser, type AuthoriserEvent, type AuthoriserHost } from './authoriser.js';
+import { ASKED_MAX, Authoriser, type AuthoriserHost } from './authoriser.js';
 import type { Elsewhere, Keys } from './io/keys.js';
 import type { Rights } from './key-rights.js';
 
@@ -38,7 +40,9 @@ export interface AuthorisingDeps {
 export class Authorising implements Elsewhere, AuthoriserHost {
   /** The transport of this client, for the broker. */
   readonly transport: TransportPart;
+  readonly service: string;
   readonly #deps: AuthorisingDeps;
+  readonly #log: EventLog;
   readonly #service: Buffer;
   readonly #peer: LocalPeer;
   readonly #authoriser = new Authoriser(this);
@@ -51,7 +55,9 @@ export class Authorising implements Elsewhere, AuthoriserHost {
 
   constructor(deps: AuthorisingDeps) {
     this.#deps = deps;
-    const { service, listener } = deps;
+    const { service, listener, log, throttle } = deps;
+    this.service = service;
+    this.#log = new EventLog(log, throttle, AUTHORISER_EVENTS);
     this.#service = Buffer.from(service, 'utf8');
     this.#peer = new LocalPeer(listener, (frames) => {
       this.#received(frames);
@@ -163,50 +169,6 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   }
 
   report(event: AuthoriserEvent): void {
-    const write = (leftOut: number): void => {
-      this.#write(event, leftOut);
-    };
-    this.#deps.throttle.write(`authoriser.${event.kind}`, write, null);
+    this.#log.emit(event);
   }
-
-  #write(event: AuthoriserEvent, leftOut: number): void {
-    const { service } = this.#deps;
-    const { key } = event;
-    const log = counting(this.#deps.log, leftOut);
-    switch (event.kind) {
-      case 'allowed': {
-        const { name, client, worker, quota, ttlMs } = event;
-        log.info(
-          { event: 'authoriser.allowed', service, key, name, client, worker, quota, ttlMs },
-          `${service} allowed the key ${key}… as ${name}`,
-        );
-        return;
-      }
-      case 'refused': {
-        const { ttlMs } = event;
-        const text = `${service} refused the key ${key}…`;
-        log.info({ event: 'authoriser.refused', service, key, ttlMs }, text);
-        return;
-      }
-      case 'unanswered': {
-        const { why } = event;
-        const text = `${service} did not decide about the key ${key}…: ${why}`;
-        log.warn({ event: 'authoriser.unanswered', service, key, why }, text);
-        return;
-      }
-    }
-  }
-}
-
-/** The log; its lines say how many the throttle left out before them. */
-function counting(log: Log, leftOut: number): Pick<Log, 'info' | 'warn'> {
-  if (leftOut === 0) return log;
-  return {
-    info: (fields, text) => {
-      log.info({ ...fields, leftOut }, text);
-    },
-    warn: (fields, text) => {
-      log.warn({ ...fields, leftOut }, text);
-    },
-  };
 }

@@ -1,7 +1,7 @@
 /**
  * An extension of a node (`src/extensions/`), and all that the node knows of it. `extensions/list.ts` has
  * all of them. The order of that list is the order in which they are attached, and its reverse the order in
- * which they are closed, also after a start that failed half-way. Its code but for its table of lines is
+ * which they are closed, also after a start that failed half-way. Its code but for its table of events is
  * loaded only where the configuration enables it (`config/enabled.ts`).
  */
 import type { Broker } from '../broker/broker.js';
@@ -11,9 +11,8 @@ import type { RequestTrace } from '../broker/request-trace.js';
 import type { Reason } from '../admin/api/node-answers.js';
 import type { Pace } from '../admin/http/pace.js';
 import type { Route } from '../admin/http/route.js';
-import type { Lines, NamedEvent } from '../admin/log/log-line.js';
 import type { Refusals } from '../admin/log/refusals.js';
-import type { EventSink } from '../admin/log/tee.js';
+import type { EventSink, EventTable, NamedEvent } from '../core/event-table.js';
 import type { MetricsPart } from '../admin/metrics/metrics.js';
 import type { ExtensionName } from '../config/enabled.js';
 import type { Config } from '../config/config.js';
@@ -32,8 +31,8 @@ export interface Extension {
   readonly name: ExtensionName;
   /** Attached before the store of durable requests is opened, and closed after it. */
   readonly isFirst?: boolean;
-  /** The events of the extension, and what the log says of each. */
-  readonly lines?: Lines;
+  /** The events of the extension. */
+  readonly events?: EventTable;
   /**
    * Finds out, for `majordomo doctor`, whether it would work.
    * @param file of the configuration; `null`: there is none
@@ -87,7 +86,7 @@ export interface Host {
   /** The index of the listener of the extension that has one in this process. */
   readonly innerListener: number;
   /** All events that a node of this program may have. */
-  readonly eventNames: readonly string[];
+  readonly eventTable: EventTable;
   /** `Attached.trace` has another value. */
   traceChanged(): void;
 }

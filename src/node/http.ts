@@ -21,7 +21,8 @@ import type { Route } from '../admin/http/route.js';
 import { routesOf } from '../admin/http/routes.js';
 import type { AdminEvent } from '../admin/events.js';
 import type { Log } from '../admin/log/log.js';
-import type { EventSink } from '../admin/log/tee.js';
+import { tell } from '../admin/log/process-events.js';
+import type { EventSink } from '../core/event-table.js';
 import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
 import type { Extension } from './extension.js';
 import { savedToken } from './io/token-file.js';
@@ -85,7 +86,7 @@ export async function startHttp(
     failed: (error) => {
       const stack =
         typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
-      log.error({ event: 'http.failed', stack }, `a request over HTTP: ${messageOf(error)}`);
+      tell(log, 'http.failed', { stack }, `a request over HTTP: ${messageOf(error)}`);
     },
   });
 }
@@ -144,11 +145,11 @@ export function renewTokens(
     const renewed = http.setAdmits(admits);
     if (renewed.length === 0) return [];
     const text = `other secrets, or another role: ${renewed.join(', ')}`;
-    log.info({ event: 'http.tokens_renewed', tokens: renewed }, text);
+    tell(log, 'http.tokens_renewed', { tokens: renewed }, text);
     return renewed;
   } catch (error) {
     const text = `the tokens of HTTP were not reloaded: ${messageOf(error)}`;
-    log.error({ event: 'http.tokens_refused', code: codeOf(error) }, text);
+    tell(log, 'http.tokens_refused', { code: codeOf(error) }, text);
     return [];
   }
 }
@@ -156,8 +157,10 @@ export function renewTokens(
 function tokenIn(dataDir: string, log: Log): readonly string[] {
   const { secrets, unsaved } = savedToken(dataDir, freshToken);
   if (unsaved !== null) {
-    log.error(
-      { event: 'http.token_unsaved', reason: unsaved },
+    tell(
+      log,
+      'http.token_unsaved',
+      { reason: unsaved },
       `http.token could not be written, so it is unknown to users and changes with a restart: ${unsaved}`,
     );
   }

@@ -11,14 +11,15 @@ import type { RequestTrace } from '../broker/request-trace.js';
 import { EventFeed } from '../admin/http/event-feed.js';
 import type { HttpServer } from '../admin/io/server.js';
 import { EventLog } from '../admin/log/event-log.js';
-import { KERNEL_LINES } from '../admin/log/kernel-lines.js';
-import type { Lines, NamedEvent } from '../admin/log/log-line.js';
 import type { Log } from '../admin/log/log.js';
+import { tell } from '../admin/log/process-events.js';
 import { Refusals } from '../admin/log/refusals.js';
-import { tee, type EventSink } from '../admin/log/tee.js';
+import { ADMIN_EVENTS } from '../admin/events.js';
+import { BROKER_EVENTS } from '../broker/events.js';
+import { type EventSink, type EventTable, type NamedEvent, tee } from '../core/event-table.js';
 import { Throttle } from '../admin/log/throttle.js';
 import type { OperatorPort, Ports } from '../admin/ports.js';
-import type { PairEvent } from '../bstar/events.js';
+import { PAIR_EVENTS, type PairEvent } from '../bstar/events.js';
 import { enabledExtensions } from '../config/enabled.js';
 import { hasPrograms } from '../config/http-rules.js';
 import type { Config } from '../config/config.js';
@@ -32,7 +33,7 @@ import { MajordomoError } from '../core/errors.js';
 import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
-import type { TitanicEvent } from '../titanic/machine/events.js';
+import { TITANIC_EVENTS, type TitanicEvent } from '../titanic/machine/events.js';
 import type { BrokersStatus, BrokerStatus, EndpointStatus } from '../wire/mmi.js';
 import type { ListenerOptions, Transport } from '../zmtp/port.js';
 import { Authorising } from './authorising.js';
@@ -104,7 +105,7 @@ export class Node implements Host {
   readonly holdings: Holdings;
   readonly refusals = new Refusals(Date.now);
   readonly events: EventSink<NamedEvent>;
-  readonly eventNames: readonly string[];
+  readonly eventTable: EventTable;
   readonly innerListener: number;
   readonly #order: NodeOrder;
   readonly #log: Log;
@@ -113,7 +114,7 @@ export class Node implements Host {
   readonly #startedAt = monotonicMs();
   readonly #throttle = new Throttle(monotonicMs);
   readonly #eventLog: EventLog;
-  readonly #feed = new EventFeed(Date.now);
+  readonly #feed: EventFeed;
   readonly #sink = new TransportSink(() => this.#current.limits.outputBytes);
   readonly #health = new NodeHealth();
   readonly #metrics: NodeMetrics;
@@ -145,9 +146,9 @@ export class Node implements Host {
     this.#listeners = listeners;
     this.config = config;
     this.#current = config;
-    const lines = linesOf(extensions);
-    this.eventNames = Object.keys(lines);
-    this.#eventLog = new EventLog(log, this.#throttle, lines);
+    this.eventTable = eventsOf(extensions);
+    this.#eventLog = new EventLog(log, this.#throttle, this.eventTable);
+    this.#feed = new EventFeed(Date.now, this.eventTable);
     this.events = tee<NamedEvent>(this.#eventLog, this.#watched);
     this.keys = new Keys(config, log);
     this.#serverKeys = new ServerKeys(config);
@@ -421,16 +422,10 @@ export class Node implements Host {
     const where = [...endpoints, ...(http === null ? [] : [http])]
       .concat(published.map(({ shown, endpoint }) => `${shown} on ${endpoint}`))
       .join(', ');
-    this.#log.info(
-      {
-        event: 'broker.ready',
-        endpoints,
-        http,
-        publicUrl,
-        events,
-        map,
-        node: this.config.node.name,
-      },
+    tell(
+      this.#log,
+      'broker.ready',
+      { endpoints, http, publicUrl, events, map, node: this.config.node.name },
       `listening on ${where}${publicUrl === null ? '' : `; the page is at ${publicUrl}`}`,
     );
   }
@@ -530,14 +525,16 @@ export class Node implements Host {
     await this.#close();
     this.#throttle.flush();
     this.#dataDir.release();
-    this.#log.info({ event: 'broker.stopped' }, 'stopped');
+    tell(this.#log, 'broker.stopped', {}, 'stopped');
   }
 
   async #drain(): Promise<void> {
     const { graceMs } = this.#current.shutdown;
     const { requestsOut, workers } = this.broker.load;
-    this.#log.info(
-      { event: 'broker.draining', requestsOut, workers, graceMs },
+    tell(
+      this.#log,
+      'broker.draining',
+      { requestsOut, workers, graceMs },
       `draining: ${requestsOut} requests at workers`,
     );
     await this.loop.drain(graceMs);
@@ -576,9 +573,17 @@ function enabledFrom(extensions: readonly Extension[], config: Config): readonly
   return extensions.filter(({ name }) => enabled.has(name));
 }
 
-/** The lines of all events that a node with these extensions may have. */
-export function linesOf(extensions: readonly Extension[]): Lines {
-  return Object.assign({}, KERNEL_LINES, ...extensions.map(({ lines }) => lines ?? {})) as Lines;
+/** All events that a node with these extensions may have. */
+export function eventsOf(extensions: readonly Extension[]): EventTable {
+  const tables = extensions.map(({ events }) => events ?? {});
+  return Object.assign(
+    {},
+    ADMIN_EVENTS,
+    BROKER_EVENTS,
+    TITANIC_EVENTS,
+    PAIR_EVENTS,
+    ...tables,
+  ) as EventTable;
 }
 
 /** Passes each step to all that are there. */

@@ -19,6 +19,7 @@ import { MajordomoError, messageOf } from '../core/errors.js';
 import { listenFor } from '../core/listen-trouble.js';
 import { decodeCurveKey } from '../core/z85.js';
 import type { Log } from '../admin/log/log.js';
+import { tell } from '../admin/log/process-events.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
 import { PEER_VERSION } from '../wire/peer.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
@@ -125,7 +126,7 @@ async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Prom
     stored?.replication?.writeHoldings();
     return;
   }
-  log.warn({ event: 'ha.kept', reason: why }, `stopping without a handover: ${why}`);
+  tell(log, 'ha.kept', { reason: why }, `stopping without a handover: ${why}`);
 }
 
 /** @param epochMax the pair's epochs go on above this one */

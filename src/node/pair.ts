@@ -12,6 +12,7 @@ import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
 import { PairMachine } from '../bstar/pair.js';
 import type { Objection, PairSink } from '../bstar/ports.js';
 import type { Config } from '../config/config.js';
+import type { RejectionKind } from '../core/event-fields.js';
 import { webAddress } from '../core/web-address.js';
 import { NoReplication } from '../bstar/replication/off.js';
 import type { Replication } from '../bstar/replication/replication.js';
@@ -250,7 +251,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.#emit({ name: 'ha.refused', code: 'by_peer', text, ...who });
   }
 
-  rejected(kind: string, reason: string, { address, key }: Rejected): void {
+  rejected(kind: RejectionKind, reason: string, { address, key }: Rejected): void {
     this.#emit({ name: 'ha.rejected', kind, reason, address, key });
   }
 

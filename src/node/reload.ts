@@ -5,6 +5,7 @@ import { shown } from '../config/explain.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
+import { tell } from '../admin/log/process-events.js';
 
 /** The secret keys of the listeners of a section (its `listen`). */
 export interface Renewal {
@@ -55,8 +56,10 @@ export function logChanges(current: Config, next: Config, files: Difference, log
   const named = diff(current, next);
   const live = [...named.live, ...files.live];
   const restart = [...named.restart, ...files.restart];
-  log.info(
-    { event: 'config.reloaded', applied: live, needRestart: restart },
+  tell(
+    log,
+    'config.reloaded',
+    { applied: live, needRestart: restart },
     `configuration reloaded: ${live.length} changes applied, ${restart.length} need a restart`,
   );
 }
@@ -73,7 +76,7 @@ function renewSecretKeys(
   } catch (error) {
     const whose = section === 'broker' ? 'the listeners' : `${section}.listen`;
     const text = `the secret keys of ${whose} were not reloaded: ${messageOf(error)}`;
-    log.error({ event: 'keys.refused', code: codeOf(error) }, text);
+    tell(log, 'keys.refused', { file: null, code: codeOf(error) }, text);
     return false;
   }
 }
@@ -87,11 +90,11 @@ export function renewTls(http: HttpServer | null, log: Log): readonly Change[] {
     const renewed = http?.renewTls() ?? null;
     if (renewed === null) return [];
     const text = `http.tls has another certificate: SHA-256 ${renewed.to}`;
-    log.info({ event: 'http.tls_renewed', fingerprint: renewed.to }, text);
+    tell(log, 'http.tls_renewed', { fingerprint: renewed.to }, text);
     return [{ key: 'http.tls', ...renewed }];
   } catch (error) {
     const text = `the HTTP certificate was not reloaded: ${messageOf(error)}`;
-    log.error({ event: 'http.tls_refused', code: codeOf(error) }, text);
+    tell(log, 'http.tls_refused', { code: codeOf(error) }, text);
     return [];
   }
 }

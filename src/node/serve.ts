@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import type { Worker } from 'node:worker_threads';
 
 import type { Loaded } from '../config/io/load.js';
+import { tell } from '../admin/log/process-events.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { createLog, type Log } from '../admin/log/log.js';
@@ -108,7 +109,7 @@ export async function serve(
 /** Logs why the process ends, and says it to who does not see the log. Returns the exit status. */
 function reportFailure(error: unknown, log: Log, isSilent: boolean): ExitStatus {
   const code = codeOf(error) ?? 'ERR_INTERNAL';
-  log.fatal({ event: 'broker.failed', code }, messageOf(error));
+  tell(log, 'broker.failed', { code }, messageOf(error));
   log.flush();
   if (isSilent || !isOneOutput()) process.stderr.write(`majordomo: ${messageOf(error)}\n`);
   return exitStatusOf(error);
@@ -130,7 +131,7 @@ async function endStart(
   supervisor.stopping();
   const ended = Promise.all(threads.map((thread) => thread.terminate())).then(() => true);
   const haveEnded = await Promise.race([ended, pause(THREADS_END_MS, false)]);
-  log.info({ event: 'broker.stopped' }, 'stopped while it started');
+  tell(log, 'broker.stopped', {}, 'stopped while it started');
   await log.close();
   // `process.exit` waits for a thread, which may be in a long statement of SQLite; the signal does not.
   if (!haveEnded) {
@@ -164,8 +165,10 @@ function reread(node: Node, reload: () => Loaded, supervisor: Supervisor, log: L
     warnOf(loaded, log);
     node.reconfigure(loaded.config);
   } catch (error) {
-    log.error(
-      { event: 'config.refused', code: codeOf(error) },
+    tell(
+      log,
+      'config.refused',
+      { code: codeOf(error) },
       `the configuration was not applied: ${messageOf(error).replaceAll('\n', '; ')}`,
     );
   }
@@ -174,7 +177,7 @@ function reread(node: Node, reload: () => Loaded, supervisor: Supervisor, log: L
 
 function warnOf(loaded: Loaded, log: Log): void {
   for (const { place, path, message } of loaded.warnings) {
-    log.warn({ event: 'config.ignored', place, path }, `${path}: ${message}`);
+    tell(log, 'config.ignored', { place, path }, `${path}: ${message}`);
   }
 }
 
@@ -183,7 +186,7 @@ function dieOnBugs(log: Log): void {
   const die = (error: unknown): void => {
     const stack =
       typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
-    log.fatal({ event: 'broker.crashed', stack }, `internal error: ${messageOf(error)}`);
+    tell(log, 'broker.crashed', { stack }, `internal error: ${messageOf(error)}`);
     log.flush();
     process.exit(EXIT.internal);
   };

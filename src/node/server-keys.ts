@@ -7,6 +7,7 @@ import { type Change, type Difference, onlyKeysDiffer } from '../config/diff.js'
 import { readSecretKey } from '../config/io/secret-key.js';
 import { encodeZ85 } from '../core/z85.js';
 import type { Log } from '../admin/log/log.js';
+import { tell } from '../admin/log/process-events.js';
 
 const SECTIONS = ['broker', 'events', 'map'] as const satisfies ListeningSection[];
 /** What stands before the 32 bytes of a secret key of X25519 in PKCS #8; its public one ends SPKI. */
@@ -67,7 +68,7 @@ export class ServerKeys {
     this.#used.set(path, publicKey);
     const files = secretKeyFilesOf(curve).join(', ');
     const text = `${path} has the key of ${files} now: clients need the public key ${publicKey}`;
-    log.info({ event: 'keys.renewed', path, publicKey }, text);
+    tell(log, 'keys.renewed', { path, publicKey }, text);
   }
 }
 

@@ -1,29 +1,46 @@
-/** Events for monitoring: of the stream of this node's events. */
-import type { CloseReason } from './fan-out.js';
+/** The events of the publisher of this node's events (`events.listen`): see core/event-table.ts. */
+import {
+  address,
+  closedText,
+  closeReason,
+  key,
+  peerOf,
+  REJECTED,
+  REJECTED_RULES,
+  rejectedText,
+  whoseOf,
+} from '../core/event-fields.js';
+import { type EventOf, string, warn } from '../core/event-table.js';
 
-export type StreamEvent =
-  | {
-      /** A subscriber was closed. */
-      readonly name: 'stream.closed';
-      readonly reason: CloseReason;
-      /** The name of its key, and its source address. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | {
-      /** A subscription was refused: the key may not have every event whose name begins so. */
-      readonly name: 'stream.refused';
-      /** The topic subscribed to, percent-escaped (D3). */
-      readonly topic: string;
-      readonly key: string | null;
-      readonly address: string;
-    }
-  | {
-      /** A connection was ended that was no subscriber, or broke a rule. */
-      readonly name: 'stream.rejected';
-      readonly kind: string;
-      readonly reason: string;
-      readonly address: string;
-      /** The first characters of the key that the peer presented. */
-      readonly key: string | null;
-    };
+export const STREAM_EVENTS = {
+  'stream.closed': warn(
+    (event) =>
+      `a subscriber of the events was closed: ${closedText(event.reason)} (${whoseOf(event)})`,
+    { reason: closeReason, key, address },
+    {
+      when: 'the node closed a subscriber',
+      counted: 'stream_closed_total',
+      by: ['reason'],
+      who: peerOf,
+    },
+  ),
+  'stream.refused': warn(
+    (event) =>
+      `a subscription to the events was refused: its key may not have all that begin with '${event.topic}' (${whoseOf(event)})`,
+    { topic: string('the topic, percent-escaped'), key, address },
+    {
+      when: 'a key subscribed to a topic that begins names of events that it may not have; the connection stays',
+      who: peerOf,
+    },
+  ),
+  'stream.rejected': warn(
+    (event) => rejectedText('a connection to events.listen', event),
+    REJECTED,
+    {
+      when: 'a connection to `events.listen` was closed or not accepted, as in `connection.rejected`',
+      ...REJECTED_RULES,
+    },
+  ),
+};
+
+export type StreamEvent = EventOf<typeof STREAM_EVENTS>;

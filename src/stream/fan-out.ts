@@ -9,6 +9,7 @@
  * identity with the most subscriptions loses its connections, and with them its part of the copies.
  */
 import { copyBytes, Words } from '../core/bytes.js';
+import type { CloseReason } from '../core/event-fields.js';
 import type { Frames } from '../core/frames.js';
 import { Holdings } from '../core/holdings.js';
 import { OldestFirst } from '../core/oldest-first.js';
@@ -22,9 +23,6 @@ import {
   Subscriptions,
 } from './subscriptions.js';
 import { NONE, type Subscription } from './topic-records.js';
-
-/** Why a subscriber was closed: too much waited for it, or it subscribed beyond a limit. */
-export type CloseReason = 'slow' | 'limit';
 
 /** The effects. */
 export interface FanOutSink {

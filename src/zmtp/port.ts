@@ -4,6 +4,7 @@
  * It has three implementations: libzmq (through zeromq.js), this project's own ZMTP engine, and the
  * simulator. Nothing here names sockets or promises of one of them.
  */
+import type { RejectionKind } from '../core/event-fields.js';
 import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { Holdings } from '../core/holdings.js';
@@ -109,7 +110,7 @@ export interface TransportEvents {
    * @param reason for people; short; the peer's data appears in it only as printable ASCII
    * @param from where the connection came from
    */
-  rejected(listener: number, kind: string, reason: string, from: Rejected): void;
+  rejected(listener: number, kind: RejectionKind, reason: string, from: Rejected): void;
 }
 
 /** Where a connection that was ended came from. */

@@ -1,4 +1,5 @@
 /** Parses a page of metrics, and renders that of a `Stage`. */
+import { SILENT } from './logs.js';
 import { noCounts } from '../../src/store/record-kind.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { Metrics, type MetricSources } from '../../src/admin/metrics/metrics.js';
@@ -106,7 +107,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
 
 /** The metrics of this broker, in which nothing goes wrong. */
 export function metricsOf(broker: Broker, given?: Partial<MetricSources>): Metrics {
-  return new Metrics(sources(broker, given), { warn: () => undefined });
+  return new Metrics(sources(broker, given), SILENT);
 }
 
 /** The page that a scrape of this broker returns now. */

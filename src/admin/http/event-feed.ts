@@ -4,37 +4,9 @@
  * bounded, however many events and readers there are.
  */
 import { FairHistory } from '../../core/fair-history.js';
+import type { EventTable, Level, NamedEvent } from '../../core/event-table.js';
 import type { NodeEvent } from '../api/node-answers.js';
 import { httpError } from './errors.js';
-
-/** Readers get all fields of an event, some of them only with a token. */
-export interface DomainEvent {
-  /** `noun.participle`, as in the log. */
-  readonly name: string;
-}
-
-/** The level of the line in the log. */
-export type Severity = NodeEvent['severity'];
-
-/**
- * Who a peer or an operator is, and the names that clients give to schedules and to keys of the map: only readers with
- * a token get them.
- */
-const WITHHELD: ReadonlySet<string> = new Set([
-  ...['key', 'address', 'schedule', 'record'],
-  ...['who', 'token'],
-]);
-/** Events in which these fields may be a worker's own words: the same. */
-const OF_WORKERS: ReadonlySet<string> = new Set([
-  ...['request.failed', 'request.returned', 'request.abandoned'],
-  ...['titanic.retried', 'titanic.died'],
-]);
-
-const WORDS: ReadonlySet<string> = new Set(['code', 'reason', 'text']);
-
-function isWithheld(event: string, field: string): boolean {
-  return WITHHELD.has(field) || (OF_WORKERS.has(event) && WORDS.has(field));
-}
 
 const READERS_MAX = 32;
 /** Readers without a token. The rest of the places are for readers with one. */
@@ -64,15 +36,15 @@ export type Write = (text: string) => void;
 interface RetainedEvent {
   /** Counted from the start of the process. */
   readonly number: number;
-  readonly event: DomainEvent;
+  readonly event: NamedEvent;
   /** The text for readers with a token (`whole`) and without (`open`). They are often the same. */
   readonly whole: string;
   readonly open: string;
 }
 
 interface PendingEvent {
-  readonly event: DomainEvent;
-  readonly severity: Severity;
+  readonly event: NamedEvent;
+  readonly severity: Level;
   readonly at: number;
 }
 
@@ -103,14 +75,17 @@ export class EventFeed {
   #pace: NodeJS.Timeout | null = null;
   #heartbeat: NodeJS.Timeout | null = null;
 
+  readonly #table: EventTable;
+
   /** @param wall milliseconds since 1970 */
-  constructor(wall: () => number) {
+  constructor(wall: () => number, table: EventTable) {
     this.#wall = wall;
+    this.#table = table;
     this.#process = wall().toString(36);
   }
 
-  /** @param severityOf called only for events that are not left out */
-  emit<Event extends DomainEvent>(event: Event, severityOf: (event: Event) => Severity): void {
+  /** @param levelOf called only for events that are not left out */
+  emit<Event extends NamedEvent>(event: Event, levelOf: (event: Event) => Level): void {
     let ofName = this.#pendingOf.get(event.name);
     if (ofName === undefined) {
       this.#pendingOf.set(event.name, (ofName = { count: 0, byService: new Map() }));
@@ -127,7 +102,7 @@ export class EventFeed {
     }
     ofName.count++;
     ofName.byService.set(service, ofService + 1);
-    this.#pending.push({ event, severity: severityOf(event), at: this.#wall() });
+    this.#pending.push({ event, severity: levelOf(event), at: this.#wall() });
     // The timer must not keep the process alive.
     this.#pace ??= setTimeout(this.#flush, PACE_MS).unref();
   }
@@ -171,7 +146,9 @@ export class EventFeed {
     const texts = retained.map((event) => textFor(event, isStranger));
     const forgotten = this.#total - from - retained.length;
     // A reader that reconnects learns how many events it missed for good.
-    if (isOurs && forgotten > 0) texts.unshift(rendered(this.#leftOutEvent(forgotten), null).whole);
+    if (isOurs && forgotten > 0) {
+      texts.unshift(rendered(this.#leftOutEvent(forgotten), null, this.#table).whole);
+    }
     return texts.join('');
   }
 
@@ -188,7 +165,11 @@ export class EventFeed {
     this.#leftOut = 0;
     const retained = pending.map((each): RetainedEvent => {
       const number = ++this.#total;
-      return { number, event: each.event, ...rendered(each, `${this.#process}.${number}`) };
+      return {
+        number,
+        event: each.event,
+        ...rendered(each, `${this.#process}.${number}`, this.#table),
+      };
     });
     for (const event of retained) this.#history.add(event);
     for (const [write, isStranger] of [...this.#readers]) {
@@ -197,13 +178,13 @@ export class EventFeed {
   };
 
   #leftOutEvent(count: number): PendingEvent {
-    const event: DomainEvent & { readonly count: number } = { name: 'events.left_out', count };
+    const event: NamedEvent & { readonly count: number } = { name: 'events.left_out', count };
     return { event, severity: 'warn', at: this.#wall() };
   }
 }
 
 /** The service that an event is about; empty: it is about none. */
-function serviceOf(event: DomainEvent): string {
+function serviceOf(event: NamedEvent): string {
   return 'service' in event && typeof event.service === 'string' ? event.service : '';
 }
 
@@ -214,18 +195,20 @@ function textFor({ whole, open }: RetainedEvent, isStranger: boolean): string {
 /**
  * JSON has no line breaks and event names are ours, so no text of a peer can start a new line.
  * @param id `null`: the event is not kept and not counted
+ * @param table says which fields only readers with a token get
  */
 function rendered(
   { event: { name, ...fields }, severity, at }: PendingEvent,
   id: string | null,
+  table: EventTable,
 ): Pick<RetainedEvent, 'whole' | 'open'> {
   const time = new Date(at).toISOString();
   const data: NodeEvent = { time, event: name, severity, ...fields };
   const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
   const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
-  if (!Object.keys(fields).some((field) => isWithheld(name, field))) return { whole, open: whole };
-  const entries = Object.entries(data).filter(([field]) => !isWithheld(name, field));
-  const shown = Object.fromEntries(entries);
+  const isOpen = (field: string): boolean => table[name]?.fields[field]?.of === undefined;
+  if (Object.keys(fields).every(isOpen)) return { whole, open: whole };
+  const shown = Object.fromEntries(Object.entries(data).filter(([field]) => isOpen(field)));
   return { whole, open: `${head}${JSON.stringify(shown, cut)}\n\n` };
 }
 

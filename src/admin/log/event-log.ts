@@ -3,36 +3,56 @@
  * only the level debug shows, are not.
  */
 import type { RequestStep } from '../../broker/request-trace.js';
+import { present } from '../../core/assert.js';
+import {
+  type EventSink,
+  type EventTable,
+  type Level,
+  type NamedEvent,
+  textOf,
+} from '../../core/event-table.js';
 import type { TitanicStep } from '../../titanic/machine/events.js';
 import type { Log } from './log.js';
-import { type Level, lineOf, type Lines, type NamedEvent } from './log-line.js';
-import type { EventSink } from './tee.js';
 import type { Throttle } from './throttle.js';
+
+type Fields = Readonly<Record<string, unknown>>;
 
 export class EventLog implements EventSink<NamedEvent> {
   readonly #log: Log;
   readonly #throttle: Throttle;
-  readonly #lines: Lines;
+  readonly #events: EventTable;
 
-  /** @param lines of all events that it is told of */
-  constructor(log: Log, throttle: Throttle, lines: Lines) {
+  /** @param events all that it is told of */
+  constructor(log: Log, throttle: Throttle, events: EventTable) {
     this.#log = log;
     this.#throttle = throttle;
-    this.#lines = lines;
+    this.#events = events;
   }
 
   emit(event: NamedEvent): void {
-    const { level, kind, text, who = null, subject = null, silentMs } = lineOf(this.#lines, event);
+    const kind = this.#kindOf(event);
+    const { by, who, state, silentMs } = kind;
+    const { name, ...fields } = event;
+    let limited = name;
+    for (const field of by ?? []) limited += ` ${String((fields as Fields)[field])}`;
     const write = (leftOut: number): void => {
-      const { name, ...rest } = event;
-      const fields = { event: name, ...rest };
-      this.#log[level](leftOut > 0 ? { ...fields, leftOut } : fields, text);
+      const written = { event: name, ...fields, ...(leftOut > 0 && { leftOut }) };
+      this.#log[this.levelOf(event)](written, textOf(kind, event));
     };
-    this.#throttle.write(kind, write, who, subject, silentMs);
+    const whose = who?.(event as never) ?? null;
+    this.#throttle.write(limited, write, whose, state, silentMs?.(event as never));
   }
 
   /** The level of an event's line. */
-  readonly levelOf = (event: NamedEvent): Level => lineOf(this.#lines, event).level;
+  readonly levelOf = (event: NamedEvent): Level => {
+    const { level, usual } = this.#kindOf(event);
+    const { reason } = event as NamedEvent & { readonly reason?: string };
+    return usual?.includes(reason ?? '') === true ? 'info' : level;
+  };
+
+  #kindOf({ name }: NamedEvent): EventTable[string] {
+    return present(this.#events[name], 'each event is in the table of its machine');
+  }
 
   /** A step of a plain request. */
   readonly step = (request: number, { name, ...rest }: RequestStep): void => {

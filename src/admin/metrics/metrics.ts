@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { messageOf } from '../../core/errors.js';
 import type { Holdings } from '../../core/holdings.js';
 import type { Log } from '../log/log.js';
+import { tell } from '../log/process-events.js';
 import { brokerMetrics, type BrokerSource, by } from './broker-metrics.js';
 import { CONTENT_TYPE, Exposition, labelText } from './exposition.js';
 import { type MetricName, METRICS } from './metric-table.js';
@@ -58,7 +59,7 @@ const OF_EXTENSIONS = rowsOfExtensions();
 export class Metrics {
   readonly contentType = CONTENT_TYPE;
   readonly #sources: MetricSources;
-  readonly #log: Pick<Log, 'warn'>;
+  readonly #log: Log;
   #process: ProcessMetrics | null = null;
   #isPartialLogged = false;
   /** The next text, for all requests that arrive before it is begun. */
@@ -66,7 +67,7 @@ export class Metrics {
   /** The next text is not begun before this. Monotonic milliseconds. */
   #notBefore = -Infinity;
 
-  constructor(sources: MetricSources, log: Pick<Log, 'warn'>) {
+  constructor(sources: MetricSources, log: Log) {
     this.#sources = sources;
     this.#log = log;
   }
@@ -101,7 +102,7 @@ export class Metrics {
       // No descriptor is free, or the program was replaced: all else can be told.
       const reason = messageOf(error);
       const text = `metrics of the process are missing: ${reason}`;
-      if (!this.#isPartialLogged) this.#log.warn({ event: 'metrics.partial', reason }, text);
+      if (!this.#isPartialLogged) tell(this.#log, 'metrics.partial', { reason }, text);
       this.#isPartialLogged = true;
       return '';
     }

@@ -1,4 +1,5 @@
 /** Handles what becomes of connections, and changes to the rights of their keys. */
+import type { RejectionKind } from '../../core/event-fields.js';
 import { assert } from '../../core/assert.js';
 import { BARE, DELIMITED } from '../../wire/dialect.js';
 import { allows } from '../admission/access.js';
@@ -80,7 +81,7 @@ export class Connections {
   /** The transport ended a connection because of what it received on it. */
   rejected(
     listener: number,
-    kind: string,
+    kind: RejectionKind,
     reason: string,
     { address, key }: { readonly address: string; readonly key: string | null },
   ): void {

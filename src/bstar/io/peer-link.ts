@@ -2,6 +2,7 @@
  * The connection of a pair: the backup dials the address on which the primary listens
  * (peer-dialler.ts, peer-listener.ts). One connection counts at a time (D20).
  */
+import type { RejectionKind } from '../../core/event-fields.js';
 import type { Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
 import type { Hello, PeerMessage } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';
@@ -54,7 +55,7 @@ export interface PeerLinkEvents {
    */
   refused(objection: Objection, from: string, came: Rejected | null): void;
   /** A connection to this node was ended before any message came over it: see `TransportEvents`. */
-  rejected(kind: string, reason: string, from: Rejected): void;
+  rejected(kind: RejectionKind, reason: string, from: Rejected): void;
   /** The peer rejects this node. */
   refusedByPeer(reason: string): void;
 }

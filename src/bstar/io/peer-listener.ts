@@ -1,4 +1,5 @@
 /** The primary's end of the link, which listens and decides who is the peer. */
+import type { RejectionKind } from '../../core/event-fields.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import {
@@ -217,7 +218,7 @@ class PeerListener implements PeerLink, TransportEvents {
     // The connection that was full has ended.
   }
 
-  rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+  rejected(_listener: number, kind: RejectionKind, reason: string, from: Rejected): void {
     this.#options.events.rejected(kind, reason, from);
   }
 

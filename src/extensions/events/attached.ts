@@ -1,5 +1,5 @@
 import type { RequestTrace } from '../../broker/request-trace.js';
-import type { NamedEvent } from '../../admin/log/log-line.js';
+import type { NamedEvent } from '../../core/event-table.js';
 import { by } from '../../admin/metrics/broker-metrics.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';
@@ -10,7 +10,6 @@ import { type PortKeys, secretKeysAt } from '../../node/io/keys.js';
 import type { Renewal } from '../../node/reload.js';
 import { routerLimits } from '../../node/settings.js';
 import { EventStream } from './event-stream.js';
-import { STEP_TOPICS } from './topics.js';
 
 /** The stream of events of one node. Before it is open, nobody has subscribed, and nothing is published. */
 export class AttachedEvents implements Attached {
@@ -27,12 +26,12 @@ export class AttachedEvents implements Attached {
   }
 
   async open(): Promise<void> {
-    const { config, keys, holdings, loop, events, eventNames } = this.#host;
+    const { config, keys, holdings, loop, events, eventTable } = this.#host;
     this.#stream = await listenFor('events.listen', () =>
       EventStream.open({
         listen: present(config.events.listen, 'it is wanted'),
         keys: this.#keys,
-        topics: [...STEP_TOPICS, ...eventNames],
+        table: eventTable,
         limits: routerLimits(config, keys),
         holdings,
         events,

@@ -8,23 +8,20 @@ import { monotonicMs } from '../../core/clock.js';
 import { escapeName } from '../../core/escape.js';
 import type { Holdings } from '../../core/holdings.js';
 import { secureRandom } from '../../core/random.js';
-import type { EventSink } from '../../admin/log/tee.js';
+import type { EventSink, EventTable, NamedEvent } from '../../core/event-table.js';
 import type { StreamEvent } from '../../stream/events.js';
-import type { CloseReason } from '../../stream/fan-out.js';
+import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
 import { type PublisherLimits, PublisherSocket } from '../../stream/io/publisher-socket.js';
 import { NumberedStream } from '../../stream/numbered.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
 import type { Closing, Rejected } from '../../zmtp/port.js';
 import { PUBLISHER_ID_BYTES } from '../../wire/stream.js';
-import { maySubscribe } from './topics.js';
-import type { NamedEvent } from '../../admin/log/log-line.js';
+import { maySubscribe, STEP_TOPICS } from './topics.js';
 import type { PortKeys } from '../../node/io/keys.js';
 import { type StepMessage, StepMessages } from './step-messages.js';
 
 /** What waits for the subscribers when the node stops. */
 const LINGER_MS = 1000;
-/** Fields that identify a peer: only subscribers with a key get them, as over HTTP. */
-const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
 
 const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {
   received: Buffer.from('request.received'),
@@ -35,8 +32,8 @@ const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {
 export interface EventStreamOptions {
   readonly listen: PublisherConfig;
   readonly keys: PortKeys;
-  /** All that may be published. */
-  readonly topics: readonly string[];
+  /** All that may be published, besides steps. */
+  readonly table: EventTable;
   readonly limits: PublisherLimits;
   /** The account of what all peers of the node hold. */
   readonly holdings: Holdings;
@@ -55,6 +52,7 @@ export class EventStream implements EventSink<NamedEvent> {
   readonly #startUs = Date.now() * 1000;
   readonly #startMs = monotonicMs();
   readonly #stepChanged: () => void;
+  readonly #table: EventTable;
   readonly #topics = new Map<string, Buffer>();
   readonly #steps = new StepMessages();
   /** The time of the steps of this turn; 0: none was published. */
@@ -63,7 +61,8 @@ export class EventStream implements EventSink<NamedEvent> {
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
   static async open(options: EventStreamOptions): Promise<EventStream> {
-    const { listen, keys, topics, events, limits, holdings } = options;
+    const { listen, keys, table, events, limits, holdings } = options;
+    const topics = [...STEP_TOPICS, ...Object.keys(table)];
     let stream: EventStream | null = null;
     const { curve } = keys;
     const opened = await PublisherSocket.open({
@@ -98,6 +97,7 @@ export class EventStream implements EventSink<NamedEvent> {
     this.#socket = socket;
     this.#isSealed = options.listen.curve !== undefined;
     this.#stepChanged = options.stepChanged;
+    this.#table = options.table;
     const id = Buffer.alloc(PUBLISHER_ID_BYTES);
     secureRandom(id);
     this.#stream = new NumberedStream(socket, id);
@@ -112,7 +112,10 @@ export class EventStream implements EventSink<NamedEvent> {
       this.#stream.skip();
       return;
     }
-    this.#publish(topic, { event: name, ...(this.#isSealed ? fields : withoutPeer(fields)) });
+    this.#publish(topic, {
+      event: name,
+      ...(this.#isSealed ? fields : this.#withoutPeer(name, fields)),
+    });
   }
 
   /** For each step of a plain request; `null`: nobody subscribes to any of them. */
@@ -173,6 +176,13 @@ export class EventStream implements EventSink<NamedEvent> {
     this.#stream.publish(topic, [Buffer.from(JSON.stringify(fields))], this.#nowUs());
   }
 
+  /** Only subscribers with a key get fields that identify a peer, as over HTTP. */
+  #withoutPeer(event: string, fields: object): object {
+    const kinds = this.#table[event]?.fields ?? {};
+    const entries = Object.entries(fields).filter(([name]) => kinds[name]?.of !== 'peer');
+    return Object.fromEntries(entries);
+  }
+
   #topicOf(name: string): Buffer {
     const known = this.#topics.get(name);
     if (known !== undefined) return known;
@@ -227,10 +237,6 @@ export class EventStream implements EventSink<NamedEvent> {
   }
 }
 
-function withoutPeer(fields: object): object {
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => !WITHHELD.has(name)));
-}
-
 /** Not now: a message is being copied to the subscribers. */
 function reportClosed(
   events: EventSink<StreamEvent>,
@@ -256,7 +262,7 @@ function reportRefused(
 
 function reportRejected(
   events: EventSink<StreamEvent>,
-  kind: string,
+  kind: RejectionKind,
   reason: string,
   { address, key }: Rejected,
 ): void {

@@ -1,12 +1,12 @@
 /** The events of the node as a stream (`events.listen`). */
 import type { Extension } from '../../node/extension.js';
-import { STREAM_LINES } from './lines.js';
+import { STREAM_EVENTS } from '../../stream/events.js';
 
 export const events: Extension = {
   name: 'events',
   // Subscribers hear of the store's end, too.
   isFirst: true,
-  lines: STREAM_LINES,
+  events: STREAM_EVENTS,
   ports: 1,
   check: async (config, _file, served) => {
     const { check } = await import('./cli/checkup.js');

@@ -1,10 +1,10 @@
 /** Plain requests between brokers, over NATS (`fleet.nats`). */
 import type { Extension } from '../../node/extension.js';
-import { FLEET_LINES } from './lines.js';
+import { FLEET_EVENTS } from './machine/events.js';
 
 export const fleet: Extension = {
   name: 'fleet',
-  lines: FLEET_LINES,
+  events: FLEET_EVENTS,
   check: async (config) => {
     const { check } = await import('./checkup.js');
     return await check(config);

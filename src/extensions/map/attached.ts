@@ -1,6 +1,6 @@
 import type { Reason } from '../../admin/api/node-answers.js';
 import type { RefusalFacts } from '../../admin/log/refusals.js';
-import type { EventSink } from '../../admin/log/tee.js';
+import type { EventSink } from '../../core/event-table.js';
 import { by } from '../../admin/metrics/broker-metrics.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';

@@ -1,14 +1,14 @@
 /** The shared map (`map.listen`). */
 import type { Extension } from '../../node/extension.js';
 import type { AttachedMap } from './attached.js';
-import { MAP_LINES } from './lines.js';
+import { MAP_EVENTS } from './machine/events.js';
 import { MAP_PART } from './part.js';
 
 export function map(): Extension {
   let attached: AttachedMap | null = null;
   return {
     name: 'map',
-    lines: MAP_LINES,
+    events: MAP_EVENTS,
     part: MAP_PART,
     ports: 3,
     check: async (config, _file, served) => {

@@ -12,7 +12,7 @@ import type { MapCounters, MapEvents, MapPort } from './machine/events.js';
 import { MapMachine } from './machine/map-machine.js';
 import type { MapReplica, MapStoreReads } from './machine/replica.js';
 import type { MapPeer, MapSink, PeerId } from './machine/sink.js';
-import type { CloseReason } from '../../stream/fan-out.js';
+import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import type { Closing, Rejected, RouterLimits } from '../../zmtp/port.js';
@@ -231,7 +231,7 @@ export class MapHost implements MapSink, MapInputs {
     this.machine.disconnected(peer);
   }
 
-  clientRejected(kind: string, reason: string, from: Rejected): void {
+  clientRejected(kind: RejectionKind, reason: string, from: Rejected): void {
     this.#rejected('snapshots', kind, reason, from);
   }
 
@@ -252,7 +252,7 @@ export class MapHost implements MapSink, MapInputs {
     this.#options.events.emit({ name: 'map.closed', reason, key, address });
   }
 
-  subscriberRejected(kind: string, reason: string, from: Rejected): void {
+  subscriberRejected(kind: RejectionKind, reason: string, from: Rejected): void {
     this.#rejected('updates', kind, reason, from);
   }
 
@@ -268,11 +268,11 @@ export class MapHost implements MapSink, MapInputs {
     this.machine.oversized(writer, reason);
   }
 
-  writerRejected(kind: string, reason: string, from: Rejected): void {
+  writerRejected(kind: RejectionKind, reason: string, from: Rejected): void {
     this.#rejected('writers', kind, reason, from);
   }
 
-  #rejected(port: MapPort, kind: string, reason: string, { key, address }: Rejected): void {
+  #rejected(port: MapPort, kind: RejectionKind, reason: string, { key, address }: Rejected): void {
     this.#options.events.emit({ name: 'map.rejected', port, kind, reason, key, address });
   }
 

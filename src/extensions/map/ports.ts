@@ -9,7 +9,7 @@ import type { MapPort } from './machine/events.js';
 import { type SnapshotInputs, SnapshotSocket } from './io/snapshot-socket.js';
 import { type WriterInputs, WriterSocket } from './io/writer-socket.js';
 import type { MapPeer, PeerId } from './machine/sink.js';
-import type { CloseReason } from '../../stream/fan-out.js';
+import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
 import { PublisherSocket } from '../../stream/io/publisher-socket.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
@@ -30,7 +30,7 @@ export interface MapInputs extends SnapshotInputs, WriterInputs {
   /** Whether a subscriber may have all keys that begin with this topic. */
   maySubscribe(subscriber: MapPeer, topic: Buffer): boolean;
   subscriberClosed(info: SubscriberInfo, reason: CloseReason): void;
-  subscriberRejected(kind: string, reason: string, from: Rejected): void;
+  subscriberRejected(kind: RejectionKind, reason: string, from: Rejected): void;
 }
 
 export interface MapPortsOptions {

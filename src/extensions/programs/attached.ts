@@ -5,7 +5,7 @@ import type { Attached, Host } from '../../node/extension.js';
 import { NOTHING, type Rights, updateRights, type WrittenRights } from '../../node/key-rights.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
-import type { ProgramsEvent } from './lines.js';
+import type { ProgramsEvent } from './events.js';
 import { readWebhookSecrets } from './webhook-message.js';
 import { WebhookTargets } from './webhook-target.js';
 import { Webhooks, type WebhookSettings } from './webhooks.js';

@@ -5,13 +5,13 @@ import { GlobSet } from '../../core/glob.js';
 import type { Extension } from '../../node/extension.js';
 import type { AttachedPrograms } from './attached.js';
 import type { Callers } from './callers.js';
-import { PROGRAMS_LINES } from './lines.js';
+import { PROGRAMS_EVENTS } from './events.js';
 
 export function programs(): Extension {
   let attached: AttachedPrograms | null = null;
   return {
     name: 'programs',
-    lines: PROGRAMS_LINES,
+    events: PROGRAMS_EVENTS,
     inner: {
       client: GlobSet.all,
       worker: GlobSet.none,

@@ -21,6 +21,7 @@ import { problemLine } from '../../config/problem.js';
 import { assert, present } from '../../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { Log } from '../../admin/log/log.js';
+import { tell } from '../../admin/log/process-events.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import { DIGEST_BYTES } from '../../wire/peer.js';
 import type { Verdict } from '../../zmtp/curve/server.js';
@@ -89,11 +90,13 @@ class KeysFile {
     this.#noteState();
     try {
       this.#apply(readKeysFile(this.#file, quotas));
-      const fields = { event: 'keys.reread', file: this.#file, keys: this.#known.size };
-      this.#log.info(fields, `${this.#file}: ${this.#known.size} keys may connect`);
+      const fields = { file: this.#file, keys: this.#known.size };
+      tell(this.#log, 'keys.reread', fields, `${fields.file}: ${fields.keys} keys may connect`);
     } catch (error) {
-      this.#log.error(
-        { event: 'keys.refused', file: this.#file, code: codeOf(error) },
+      tell(
+        this.#log,
+        'keys.refused',
+        { file: this.#file, code: codeOf(error) },
         `the keys file was not applied, the previous keys stay: ${messageOf(error)}`,
       );
     }
@@ -305,7 +308,7 @@ export class Keys {
       const line = problemLine(problem);
       reported.add(line);
       if (!this.#sharedReported.has(line)) {
-        this.#log.warn({ event: 'keys.shared', name, place }, line);
+        tell(this.#log, 'keys.shared', { name, place }, line);
       }
     }
     this.#sharedReported = reported;

@@ -12,6 +12,7 @@ import type { Writable } from 'node:stream';
 
 import { codeOf } from '../../core/errors.js';
 import type { Log } from '../../admin/log/log.js';
+import { tell } from '../../admin/log/process-events.js';
 
 /** Checks for a heartbeat: that the broker's loop takes a turn, and the broker's status. */
 export interface Pulse {
@@ -130,7 +131,7 @@ class Messages {
     const gone = (reason: string): void => {
       if (this.#helper !== helper) return;
       this.#helper = null;
-      this.#log.warn({ event: 'supervisor.lost', reason }, `could not notify systemd: ${reason}`);
+      tell(this.#log, 'supervisor.lost', { reason }, `could not notify systemd: ${reason}`);
     };
     helper.on('error', (error) => {
       gone(`/bin/sh: ${codeOf(error) ?? 'not started'}`);

@@ -14,7 +14,8 @@ import {
   ListeningSocket,
   QUESTION_LIMITS,
 } from '../../zmtp/router/listening-socket.js';
-import { type AuthoriseTopic, type CloseReason, FanOut, type FanOutSink } from '../fan-out.js';
+import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
+import { type AuthoriseTopic, FanOut, type FanOutSink } from '../fan-out.js';
 import type { SubscriberInfo } from '../subscriptions.js';
 
 /**
@@ -34,7 +35,7 @@ export interface PublisherEvents {
   /** A subscription to this topic is in force; the topic is valid during the call. */
   subscribedTo?(subscriber: PeerId, topic: Buffer): void;
   /** See `TransportEvents.rejected`. */
-  rejected(kind: string, reason: string, from: Rejected): void;
+  rejected(kind: RejectionKind, reason: string, from: Rejected): void;
 }
 
 export interface PublisherLimits {
@@ -172,7 +173,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
     this.#flushSoon();
   }
 
-  rejected(kind: string, reason: string, from: Rejected): void {
+  rejected(kind: RejectionKind, reason: string, from: Rejected): void {
     // It held most of the memory of all or of its identity, because it did not read.
     if (kind === 'memory' || kind === 'output') this.fanOut.counters.closed.slow++;
     this.#events.rejected(kind, reason, from);

@@ -1,212 +1,291 @@
-import type { StoredState } from '../../store/store.js';
+/** The events of stored requests and of their store, for monitoring: see core/event-table.ts. */
+import {
+  address,
+  key,
+  peerOf,
+  reason,
+  schedule,
+  service,
+  text,
+  uuid,
+  who,
+} from '../../core/event-fields.js';
+import {
+  debug,
+  error,
+  type EventOf,
+  type EventSink,
+  type Field,
+  info,
+  number,
+  oneOf,
+  orNull,
+  string,
+  warn,
+} from '../../core/event-table.js';
+import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
+import type { StoredState, StoreFailure } from '../../store/store.js';
 
-/** Events of stored requests, for monitoring. Names are percent-escaped (D3). */
-export type TitanicEvent =
-  | {
-      readonly name: 'titanic.recovered';
-      readonly pending: number;
-      readonly replied: number;
-      readonly dead: number;
-      readonly tookMs: number;
-    }
-  | { readonly name: 'titanic.retried'; readonly service: string; readonly reason: string }
-  | {
-      readonly name: 'titanic.died';
-      readonly service: string;
-      readonly attempts: number;
-      readonly reason: string;
-    }
-  | { readonly name: 'titanic.expired'; readonly service: string }
-  /** An operator had requests cancelled; `null`: of several services. */
-  | {
-      readonly name: 'titanic.cancelled';
-      readonly service: string | null;
-      readonly count: number;
-      /** The user whom a trusted proxy names, or the name of the token. */
-      readonly who: string;
-    }
-  /** An operator had dead requests tried again; `null`: of several services. */
-  | {
-      readonly name: 'titanic.reopened';
-      readonly service: string | null;
-      readonly count: number;
-      /** The user whom a trusted proxy names, or the name of the token. */
-      readonly who: string;
-    }
-  /**
-   * An operator had requests deleted; `null`: of several services, or both dead and replied ones.
-   */
-  | {
-      readonly name: 'titanic.purged';
-      readonly service: string | null;
-      readonly state: StoredState | null;
-      readonly count: number;
-      readonly who: string;
-    }
-  | {
-      readonly name: 'titanic.refused';
-      readonly reason: 'store' | 'limit' | 'peer';
-      readonly text: string;
-    }
-  /**
-   * A peer asked for, or tried to close, a request that another one stored (D71); the answer was
-   * 400.
-   */
-  | {
-      readonly name: 'titanic.denied';
-      readonly wanted: 'reply' | 'close';
-      /** The beginning of the uuid. */
-      readonly uuid: string;
-      /** Who asked: the name of the key, and the source address. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  /**
-   * A schedule was made, or took the place of one of that name. `service`: of its requests; `key`: of its
-   * owner, by name; `null`: the shared anonymous owner.
-   */
-  | {
-      readonly name: 'schedule.made';
-      readonly schedule: string;
-      readonly service: string;
-      readonly key: string | null;
-      readonly next: string;
-    }
-  /** Ended by its owner, by an operator, or in favour of a younger one of that name in a merge. */
-  | {
-      readonly name: 'schedule.ended';
-      readonly schedule: string;
-      readonly service: string;
-      readonly key: string | null;
-      readonly reason: string;
-    }
-  /** A due time for which nothing was stored: the owner has no right to the service now. */
-  | {
-      readonly name: 'schedule.denied';
-      readonly schedule: string;
-      readonly service: string;
-      readonly key: string | null;
-      readonly due: string;
-    }
-  /** A due time for which nothing can be stored now: it is tried again soon. */
-  | {
-      readonly name: 'schedule.delayed';
-      readonly schedule: string;
-      readonly service: string;
-      readonly key: string | null;
-      readonly text: string;
-    }
-  /** Paused by an operator: nothing is stored for it when it is due. */
-  | {
-      readonly name: 'schedule.paused';
-      readonly schedule: string;
-      readonly service: string;
-      readonly key: string | null;
-      readonly who: string;
-    }
-  /** Resumed by an operator, after it was paused. */
-  | {
-      readonly name: 'schedule.resumed';
-      readonly schedule: string;
-      readonly service: string;
-      readonly key: string | null;
-      readonly who: string;
-    }
-  /** An operator had a request stored for it, beside those of its due times. */
-  | {
-      readonly name: 'schedule.fired';
-      readonly schedule: string;
-      readonly service: string;
-      readonly key: string | null;
-      readonly who: string;
-    }
-  /** Paused by an operator: its requests wait. */
-  | { readonly name: 'service.paused'; readonly service: string; readonly who: string }
-  /** Resumed by an operator: its requests go to its workers again. */
-  | { readonly name: 'service.resumed'; readonly service: string; readonly who: string }
-  /** A stored schedule that this version, or this system, does not understand. */
-  | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }
-  /** The wall clock was set, by so much: for a minute nothing that is stored ends by time (D110). */
-  | {
-      readonly name: 'clock.stepped';
-      /** Negative: it was set back. */
-      readonly stepMs: number;
-      readonly pending: number;
-      readonly replied: number;
-      readonly dead: number;
-    }
-  /** At the start the wall clock is before the newest request in the store, which was accepted at `newest`. */
-  | { readonly name: 'clock.behind'; readonly behindMs: number; readonly newest: string }
-  /** The wall clock has passed that time. */
-  | { readonly name: 'clock.caught_up' }
-  /** A request for `titanic.*` was answered 400 because it cannot be read (D12). */
-  | { readonly name: 'titanic.malformed'; readonly reason: string }
-  /** Emitted once; new requests are answered 500 until `store.healed`. */
-  | {
-      readonly name: 'store.failed';
-      readonly kind: 'full' | 'busy' | 'fatal';
-      readonly text: string;
-    }
-  | { readonly name: 'store.healed' }
-  /** No connection to the database could be made; emitted once. */
-  | { readonly name: 'store.lost'; readonly text: string }
-  | { readonly name: 'store.returned'; readonly host: string; readonly awayMs: number }
-  /** The database does not take one row of a batch; the others are stored. */
-  | { readonly name: 'store.refused'; readonly text: string }
-  /** The database refuses what is read of it. */
-  | { readonly name: 'store.unread'; readonly text: string }
-  /**
-   * Another session of the database keeps a row locked: its changes are tried again, the others of the
-   * batch are stored. `pid`: the process of the server that has locked it; `null`: not known.
-   */
-  | { readonly name: 'store.locked'; readonly uuid: string; readonly pid: number | null }
-  /** A program that reads the store file keeps its log from being emptied; again if it is another one. */
-  | { readonly name: 'store.log_held'; readonly by: string; readonly bytes: number }
-  | { readonly name: 'store.log_freed' }
-  /** The database is now another server, or its history has branched. */
-  | { readonly name: 'store.switched'; readonly host: string; readonly text: string }
-  /** The broker may not write to the database until it has another session; emitted repeatedly. */
-  | { readonly name: 'store.session_lost'; readonly text: string }
-  | { readonly name: 'store.session_taken' }
-  /** The broker ended the session of another one, which did not renew it. */
-  | { readonly name: 'store.session_ended'; readonly node: string; readonly session: number }
-  /** The data directory had no record of it: it is its first store, or older than such records. */
-  | {
-      readonly name: 'store.known';
-      readonly how: 'made' | 'found';
-      readonly id: string;
-    }
-  /** The store is another one, as ordered by `--new-store`. */
-  | {
-      readonly name: 'store.renewed';
-      readonly id: string;
-      /** Where the previous store is now; `null`: nothing was moved. */
-      readonly aside: string | null;
-    }
-  /** The store has rows that cannot be used: of them nothing is served. At each start. */
-  | { readonly name: 'store.set_aside'; readonly text: string }
-  /** The store keeps records of a part that no extension of this program knows. Once for each part. */
-  | { readonly name: 'store.part_kept'; readonly part: number }
-  /** `--new-store` was not needed. */
-  | { readonly name: 'store.kept'; readonly id: string };
-
-/** How a stored request ended; a dead one may still be retried. */
-export type TitanicEnd = 'replied' | 'dead' | 'closed' | 'expired';
-
-/**
- * A step of a stored request, for the log at level debug. `uuid` is only its beginning (time and
- * twelve random bits), because the whole uuid is the credential for the reply.
- */
-export type TitanicStep = { readonly uuid: string } & (
-  | { readonly name: 'titanic.accepted'; readonly service: string }
-  | { readonly name: 'titanic.dispatched'; readonly worker: number }
-  | { readonly name: 'titanic.failed'; readonly attempts: number; readonly reason: string }
-  | { readonly name: 'titanic.ended'; readonly outcome: TitanicEnd }
+const SCHEDULE = { schedule, service, key } as const;
+const serviceOrNull: Field<string | null> = orNull(
+  string('or `null`, if they are of several services'),
 );
+const count = number();
+const id = string();
+const HELD = { pending: number(), replied: number(), dead: number() } as const;
+const workers: Field<string> = { ...reason, of: 'worker' };
+
+export const TITANIC_EVENTS = {
+  'titanic.recovered': info(
+    'durable requests: {pending} pending, {replied} replied, {dead} dead ({tookMs} ms)',
+    { ...HELD, tookMs: number() },
+    'at the start: what the store contains',
+  ),
+  'titanic.retried': info(
+    'a durable request for {service} failed and will be retried',
+    { service, reason: workers },
+    { counted: 'titanic_retried_total' },
+  ),
+  'titanic.died': warn(
+    'a durable request for {service} is dead',
+    { service, attempts: number(), reason: workers },
+    { counted: 'titanic_dead_total' },
+  ),
+  'titanic.expired': warn(
+    'a durable request for {service} expired unserved',
+    { service },
+    { counted: 'titanic_expired_total' },
+  ),
+  'titanic.cancelled': info('{who} cancelled {count} durable requests', {
+    service: serviceOrNull,
+    count,
+    who,
+  }),
+  'titanic.reopened': info('{who} retried {count} dead requests', {
+    service: serviceOrNull,
+    count,
+    who,
+  }),
+  'titanic.purged': warn('{who} deleted {count} durable requests', {
+    service: serviceOrNull,
+    state: orNull(
+      oneOf<StoredState>(
+        { dead: '', replied: '', pending: '' },
+        'or `null`: dead and replied ones',
+      ),
+    ),
+    count,
+    who,
+  }),
+  'titanic.refused': warn(
+    ({ text }) => {
+      const isUnknown = text.startsWith(OUTCOME_UNKNOWN);
+      return `${isUnknown ? 'it is not known whether a request was stored' : 'a request was not stored'}: ${text}`;
+    },
+    { reason: oneOf({ limit: '', peer: '', store: '' }), text },
+    'not stored: over a limit, or the store has a problem',
+  ),
+  'titanic.denied': warn(
+    (event) => {
+      const asked = event.wanted === 'close' ? 'to close' : 'for the reply of';
+      return `${peerOf(event)} asked ${asked} a durable request of another client: refused`;
+    },
+    { wanted: oneOf({ reply: '', close: '' }), uuid, key, address },
+    {
+      when: "a client asked for the reply of another client's durable request, or asked to close it, and got 400",
+      who: peerOf,
+    },
+  ),
+  'titanic.malformed': warn(
+    'a malformed request for titanic.*: {reason}',
+    { reason },
+    {
+      when: 'a request for `titanic.*` could not be read and got 400',
+      counted: 'messages_malformed_total',
+    },
+  ),
+  'schedule.made': info(
+    'the schedule {schedule} is due next at {next}',
+    { ...SCHEDULE, next: string('when it is due') },
+    'a client made a schedule, or replaced it',
+  ),
+  'schedule.ended': info(
+    'the schedule {schedule} ended: {reason}',
+    { ...SCHEDULE, reason },
+    'it was removed or cancelled, is never due again, or gave way to a younger one of its name when a pair merged',
+  ),
+  'schedule.denied': warn(
+    'the schedule {schedule} was due, but its owner has no right to {service}',
+    { ...SCHEDULE, due: string('when it was due') },
+    { counted: 'titanic_schedules_due_total', who: ownerOf },
+  ),
+  'schedule.delayed': warn(
+    'the schedule {schedule} is due, and tried again soon: {text}',
+    { ...SCHEDULE, text },
+    {
+      when: 'it is due, but over a limit, or the store has a problem; it is tried again every five seconds',
+      counted: 'titanic_schedules_due_total',
+      who: ownerOf,
+    },
+  ),
+  'schedule.paused': warn('{who} paused the schedule {schedule}', { ...SCHEDULE, who }),
+  'schedule.resumed': info('{who} resumed the schedule {schedule}', { ...SCHEDULE, who }),
+  'schedule.fired': info('{who} had a request stored for the schedule {schedule}', {
+    ...SCHEDULE,
+    who,
+  }),
+  'schedule.unreadable': error(
+    'the schedule {uuid}… cannot be read here: {text}',
+    { uuid, text },
+    'this version, or this system, does not understand it: it is never due',
+  ),
+  'service.paused': warn('{who} paused {service}: its requests wait', { service, who }),
+  'service.resumed': info('{who} resumed {service}', { service, who }),
+  'clock.stepped': warn(
+    ({ stepMs, pending, replied, dead }) => {
+      const how = stepMs > 0 ? `set forward by ${stepMs} ms` : `set back by ${-stepMs} ms`;
+      const held = `held are ${pending} pending, ${replied} replied and ${dead} dead requests`;
+      return `the clock was ${how}: nothing that is stored expires, and no schedule is due, for 60 s; ${held}`;
+    },
+    { stepMs: number('negative if it was set back'), ...HELD },
+    'the wall clock was set: for 60 s nothing of what is stored, as counted, expires, and no schedule is due ([If the clock is wrong](operating.md#if-the-clock-is-wrong))',
+  ),
+  'clock.behind': warn(
+    'the clock is {behindMs} ms before {newest}, when the newest stored request was accepted: nothing that is stored expires until the clock has passed that',
+    { behindMs: number(), newest: string('that time') },
+    { state: 'clock.behind' },
+  ),
+  'clock.caught_up': info(
+    'the clock has passed the time of the newest stored request',
+    {},
+    { state: 'clock.behind' },
+  ),
+  'store.failed': error(
+    'the store cannot be written: {text}',
+    {
+      kind: oneOf<StoreFailure['kind']>({
+        full: '',
+        busy: '',
+        fatal: 'the process exits with 74',
+      }),
+      text,
+    },
+    {
+      when: 'the broker cannot store anything; logged once, but not what follows from `store.lost` or `store.session_lost`',
+      state: 'store.failed',
+    },
+  ),
+  'store.healed': info('the store can be written again', {}, { state: 'store.failed' }),
+  'store.lost': error(
+    'the store cannot be reached: {text}',
+    { text },
+    { counted: 'titanic_store_up', state: 'store.lost' },
+  ),
+  'store.returned': info(
+    'the store is back after {awayMs} ms: {host}',
+    { host: string(), awayMs: number() },
+    { counted: 'titanic_store_up', state: 'store.lost' },
+  ),
+  'store.refused': error(
+    'the database does not take a change: {text}',
+    { text },
+    'the database does not take one change, such as a body that is too large for it, or the rest of a batch: a request is refused with 500, a request with such a reply is dead; others are stored',
+  ),
+  'store.unread': error(
+    'the database refuses to be read, so requests for it get 500: {text}',
+    { text: string('what it says, and the statement that helps') },
+    'the database refuses to be read, for example because a right was taken away: what needs that gets 500; once, until it works again',
+  ),
+  'store.locked': warn(
+    ({ uuid, pid }) => {
+      const who = pid === null ? '' : ` (process ${pid} of the server)`;
+      return `another session of the database${who} keeps request ${uuid} locked; end its transaction`;
+    },
+    { uuid, pid: orNull(number('its process of the server, `null` if unknown')) },
+    {
+      when: 'another session of the database keeps the row of a request locked: its changes wait for that, others are stored; end the transaction',
+      counted: 'titanic_store_retries_total',
+    },
+  ),
+  'store.log_held': warn(
+    'the log of the store has {bytes} bytes and cannot be emptied while a program reads the store: {by}',
+    { by: string('which process'), bytes: number() },
+    { counted: 'titanic_wal_bytes', state: 'store.log_held' },
+  ),
+  'store.log_freed': info(
+    'the log of the store can be emptied again',
+    {},
+    { counted: 'titanic_wal_bytes', state: 'store.log_held' },
+  ),
+  'store.switched': warn(
+    'the store has failed over: {text}',
+    { host: string(), text },
+    'another server of the database, or another history of it, is used now',
+  ),
+  'store.session_lost': error(
+    'this broker has no session with the store, so it stores nothing: {text}',
+    { text },
+    {
+      when: 'this broker could not renew its session with the database, or the session has ended: it stores nothing, and sends no durable request, until it has one; logged once, but not while the database is lost',
+      state: 'store.session_lost',
+    },
+  ),
+  'store.session_taken': warn(
+    'this broker has a session with the store again',
+    {},
+    { state: 'store.session_lost' },
+  ),
+  'store.session_ended': warn(
+    'the broker {node} did not renew its session {session} with the store: what it had claimed is free',
+    { node: string('the name of that broker'), session: number() },
+  ),
+  'store.set_aside': error(
+    '{text}; see `majordomo verify`',
+    { text: string('names the tables') },
+    'rows that cannot be used are in tables of their own, from this start or an earlier one: nothing of them is served ([If rows were set aside](operating.md#if-rows-were-set-aside))',
+  ),
+  'store.known': info(
+    ({ how, id }) =>
+      `${how === 'made' ? 'created a new store' : 'the data directory now records its store'}: ${id}`,
+    { how: oneOf({ made: 'a new store', found: 'a store that was already there' }), id },
+    'the data directory now records its store',
+  ),
+  'store.renewed': warn(
+    ({ id, aside }) => {
+      const moved =
+        aside === null ? 'nothing had to be moved aside' : `the previous files are in ${aside}`;
+      return `--new-store: the store of this node is now ${id}; ${moved}`;
+    },
+    { id, aside: orNull(string('the path of the old file, or `null`: nothing was moved')) },
+    'because of `--new-store` the node now has a different store',
+  ),
+  'store.part_kept': warn(
+    'the store has records of part {part}, which no extension of this version knows: they are kept and passed on to the peer',
+    { part: number() },
+  ),
+  'store.kept': warn('--new-store had no effect: the store {id} is intact', { id }),
+};
+
+function ownerOf({ key, schedule }: { key: string | null; schedule: string }): string {
+  return key ?? schedule;
+}
+
+export type TitanicEvent = EventOf<typeof TITANIC_EVENTS>;
+export type TitanicEvents = EventSink<TitanicEvent>;
+
+/** The steps of a stored request, in the log at level debug. */
+export const TITANIC_STEPS = {
+  'titanic.accepted': debug('the broker acknowledged it', { uuid, service }),
+  'titanic.dispatched': debug('it went to a worker', { uuid, worker: number() }),
+  'titanic.failed': debug('an attempt ended without a reply', { uuid, attempts: number(), reason }),
+  'titanic.ended': debug('it has its outcome, on the disk', {
+    uuid,
+    outcome: oneOf({ replied: '', dead: 'it may still be tried again', closed: '', expired: '' }),
+  }),
+};
+
+export type TitanicStep = EventOf<typeof TITANIC_STEPS>;
+export type TitanicEnd = EventOf<typeof TITANIC_STEPS, 'titanic.ended'>['outcome'];
 
 /** Called within the machine's turn, so it may only record the step. */
 export type TitanicTrace = (step: TitanicStep) => void;
-
-export interface TitanicEvents {
-  emit(event: TitanicEvent): void;
-}

@@ -2,6 +2,7 @@
  * A socket of one type that listens, on this project's own ZMTP engine, with peers of its own: the
  * shell that a publisher and the ports of the map have in common.
  */
+import type { RejectionKind } from '../../core/event-fields.js';
 import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
 import {
@@ -36,7 +37,7 @@ export interface ListeningEvents {
   outputFull?(peer: PeerId): void;
   drained?(peer: PeerId): void;
   disconnected?(peer: PeerId): void;
-  rejected(kind: string, reason: string, from: Rejected): void;
+  rejected(kind: RejectionKind, reason: string, from: Rejected): void;
 }
 
 export interface ListeningOptions<Limits> {
@@ -167,7 +168,7 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
     this.#events.disconnected?.(peer);
   }
 
-  rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+  rejected(_listener: number, kind: RejectionKind, reason: string, from: Rejected): void {
     this.#events.rejected(kind, reason, from);
   }
 }

@@ -1,4 +1,5 @@
 /** A connection of the ROUTER, from its greeting to the end of its socket. */
+import type { RejectionKind } from '../../core/event-fields.js';
 import { ChainLink } from '../../core/chain.js';
 import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
@@ -327,7 +328,7 @@ export class RouterPeer
     else this.shell.end();
   }
 
-  #reject(kind: string, reason: string): void {
+  #reject(kind: RejectionKind, reason: string): void {
     const { peerKey } = this.#mechanism;
     const key = this.key ?? (peerKey === null ? null : keyShown(peerKey));
     this.#router.events.rejected(this.listener, kind, reason, { address: this.address, key });

@@ -4,6 +4,7 @@
  * A peer exists from the end of its handshake to the end of its socket. Bad data on a connection
  * ends at worst that connection.
  */
+import type { RejectionKind } from '../../core/event-fields.js';
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import { lstat, unlink } from 'node:fs/promises';
 
@@ -268,7 +269,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     return false;
   }
 
-  #turnAway(listener: number, kind: string, reason: string, from: string | null): void {
+  #turnAway(listener: number, kind: RejectionKind, reason: string, from: string | null): void {
     const address = from === null ? '' : shownAddress(from);
     this.events.rejected(listener, kind, reason, { address, key: null });
   }

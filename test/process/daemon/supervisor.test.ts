@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { type Supervisor, superviseBy } from '../../../src/node/io/supervisor.js';
-import type { Log, LogFields } from '../../../src/admin/log/log.js';
+import { SILENT } from '../../support/logs.js';
 import {
   type Daemon,
   removeDaemons,
@@ -146,28 +146,8 @@ function fakeNotify(): { readonly environment: Record<string, string>; readonly 
   return { environment, lines: new Lines(tail) };
 }
 
-/** A log that collects its warnings. */
-function silentLog(): Log & { readonly warnings: LogFields[] } {
-  const warnings: LogFields[] = [];
-  const ignore = (): void => undefined;
-  const warn = (fields: LogFields): void => {
-    warnings.push(fields);
-  };
-  return {
-    warnings,
-    warn,
-    debug: ignore,
-    info: ignore,
-    error: ignore,
-    fatal: ignore,
-    setLevel: ignore,
-    close: () => Promise.resolve(),
-    flush: ignore,
-  };
-}
-
 function supervise(environment: Record<string, string>): Supervisor {
-  const supervisor = superviseBy(environment, silentLog());
+  const supervisor = superviseBy(environment, SILENT);
   supervisors.push(supervisor);
   return supervisor;
 }

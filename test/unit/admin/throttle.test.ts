@@ -1,9 +1,10 @@
-import type { FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
-import { FLEET_LINES } from '../../../src/extensions/fleet/lines.js';
-import { rejectedLine } from '../../../src/admin/log/log-line.js';
+import { BROKER_EVENTS, type BrokerEvent } from '../../../src/broker/events.js';
+import type { RejectionKind } from '../../../src/core/event-fields.js';
+import { FLEET_EVENTS, type FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
 import { EventLog } from '../../../src/admin/log/event-log.js';
 import type { Log } from '../../../src/admin/log/log.js';
 import { Throttle } from '../../../src/admin/log/throttle.js';
+import { logTo } from '../../support/logs.js';
 
 afterEach(() => {
   jest.useRealTimers();
@@ -39,10 +40,14 @@ describe('what peers provoke is told', () => {
 
   it('for handshakes that break off, as of health checks, once in ten minutes; that keeps back nothing else', () => {
     const { throttle, lines, at } = throttled();
-    const cut = (kind: string): void => {
-      const rejection = { name: 'connection.rejected', kind, reason: 'it left', address: 'a' };
-      const { kind: limited, who = null, silentMs } = rejectedLine(rejection, 'a connection');
-      throttle.write(limited, (leftOut) => lines.push(`${kind} ${leftOut}`), who, null, silentMs);
+    const write: Log['info'] = ({ kind, leftOut = 0 }) => {
+      lines.push(`${String(kind)} ${String(leftOut)}`);
+    };
+    const log = new EventLog(logTo(write), throttle, BROKER_EVENTS);
+    const cut = (kind: RejectionKind): void => {
+      const event = { name: 'connection.rejected', listener: 0, kind, reason: 'it left' } as const;
+      const cutOff: BrokerEvent = { ...event, address: 'a', key: null };
+      log.emit(cutOff);
     };
     for (let second = 0; second <= 600; second++) {
       at(second * 1000);
@@ -70,13 +75,6 @@ describe('what peers provoke is told', () => {
   });
 });
 
-function logTo(write: Log['info']): Log {
-  return {
-    ...{ debug: write, info: write, warn: write, error: write, fatal: write },
-    ...{ setLevel: () => undefined, close: () => Promise.resolve(), flush: () => undefined },
-  };
-}
-
 describe('of two events of which the last one tells the present state', () => {
   const UP: FleetEvent = { name: 'fleet.connected', server: 'nats' };
   const DOWN: FleetEvent = { name: 'fleet.disconnected', reason: 'closed' };
@@ -89,7 +87,7 @@ describe('of two events of which the last one tells the present state', () => {
       lines.push(`${Date.now()} ${event} ${String(leftOut)}`);
     };
     const throttle = new Throttle(Date.now);
-    const log = new EventLog(logTo(write), throttle, FLEET_LINES);
+    const log = new EventLog(logTo(write), throttle, FLEET_EVENTS);
     for (const [at, event] of events) {
       jest.advanceTimersByTime(at - Date.now());
       log.emit(event);

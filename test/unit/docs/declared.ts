@@ -1,18 +1,11 @@
 /** Reads what the sources declare, which types do not tell a running test. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 
 export function sourceFile(path: string): ts.SourceFile {
   const file = join(process.cwd(), path);
   return ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
-}
-
-/** Every TypeScript file below a folder. */
-export function sourceFiles(folder: string): ts.SourceFile[] {
-  return readdirSync(join(process.cwd(), folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => sourceFile(join(folder, name)));
 }
 
 export function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
@@ -35,21 +28,9 @@ export function literals(files: readonly ts.SourceFile[], name: string): string[
   return found;
 }
 
-export function literalsOf(files: readonly ts.SourceFile[], type: ts.TypeNode): string[] {
+function literalsOf(files: readonly ts.SourceFile[], type: ts.TypeNode): string[] {
   if (ts.isUnionTypeNode(type)) return type.types.flatMap((each) => literalsOf(files, each));
   if (ts.isTypeReferenceNode(type)) return literals(files, type.typeName.getText());
   if (ts.isLiteralTypeNode(type) && ts.isStringLiteral(type.literal)) return [type.literal.text];
   return [];
-}
-
-/** The properties of an object type, by name. */
-export function membersOf(type: ts.TypeNode | ts.InterfaceDeclaration): Map<string, ts.TypeNode> {
-  const members = new Map<string, ts.TypeNode>();
-  if (!ts.isTypeLiteralNode(type) && !ts.isInterfaceDeclaration(type)) return members;
-  for (const member of type.members) {
-    if (ts.isPropertySignature(member) && member.type !== undefined) {
-      members.set(member.name.getText(), member.type);
-    }
-  }
-  return members;
 }

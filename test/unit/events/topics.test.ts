@@ -1,9 +1,9 @@
 import { GlobSet } from '../../../src/core/glob.js';
 import { maySubscribe, STEP_TOPICS } from '../../../src/extensions/events/topics.js';
 import { extensions } from '../../../src/extensions/list.js';
-import { linesOf } from '../../../src/node/node.js';
+import { eventsOf } from '../../../src/node/node.js';
 
-const EVENT_TOPICS = [...STEP_TOPICS, ...Object.keys(linesOf(extensions()))];
+const EVENT_TOPICS = [...STEP_TOPICS, ...Object.keys(eventsOf(extensions()))];
 
 function may(globs: readonly string[], topic: string): boolean {
   return maySubscribe(GlobSet.of(globs), Buffer.from(topic), EVENT_TOPICS);

@@ -1,11 +1,10 @@
-import type { FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
-import { FLEET_LINES } from '../../../src/extensions/fleet/lines.js';
-import { lineOf } from '../../../src/admin/log/log-line.js';
+import { textOf as told } from '../../../src/core/event-table.js';
+import { FLEET_EVENTS, type FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
 
 const PEER = { node: 'a', id: '0123456789abcdef' };
 
 function textOf(event: FleetEvent): string {
-  return lineOf(FLEET_LINES, event).text;
+  return told(FLEET_EVENTS[event.name], event);
 }
 
 describe('the lines of the fleet', () => {

@@ -1,12 +1,8 @@
 /** Keys that a service of the broker lets in: one question a key, its answer kept, bounds for all. */
 import type { KeyAnswer } from '../../../src/config/authoriser-answer.js';
 import { question, readAnswer } from '../../../src/config/authoriser-answer.js';
-import {
-  ASKED_MAX,
-  Authoriser,
-  type AuthoriserEvent,
-  type AuthoriserHost,
-} from '../../../src/node/authoriser.js';
+import type { AuthoriserEvent } from '../../../src/admin/log/process-events.js';
+import { ASKED_MAX, Authoriser, type AuthoriserHost } from '../../../src/node/authoriser.js';
 
 const HERE = '10.0.0.1';
 const ASKED_PER_ADDRESS_MAX = 32;
@@ -25,6 +21,7 @@ class Node implements AuthoriserHost {
   readonly told: AuthoriserEvent[] = [];
   readonly revokedKeys: string[] = [];
   readonly changedNames: string[] = [];
+  readonly service = 'auth';
   readonly connected = new Set<string>();
 
   ask(publicKey: Buffer): void {
@@ -89,7 +86,7 @@ describe('a key that is in no keys file', () => {
       peer: false,
       quota: 'small',
     });
-    expect(node.told).toMatchObject([{ kind: 'allowed', name: 'carol', client: ['echo'] }]);
+    expect(node.told).toMatchObject([{ keyName: 'carol', client: ['echo'] }]);
     expect(connects(1, 10_100)).toBe(ASKING);
     expect(node.asked).toHaveLength(2);
   });
@@ -106,7 +103,9 @@ describe('a key that is in no keys file', () => {
     authoriser.run(ANSWER_MS - 1);
     expect(node.told).toEqual([]);
     authoriser.run(ANSWER_MS);
-    expect(node.told).toMatchObject([{ kind: 'unanswered', why: 'no answer in time' }]);
+    expect(node.told).toMatchObject([
+      { name: 'authoriser.unanswered', reason: 'no answer in time' },
+    ]);
     expect(connects(1, ANSWER_MS + SILENT_MS - 1)).toBe(
       'the service that decides about its key does not answer',
     );
@@ -123,7 +122,7 @@ describe('a key that is in no keys file', () => {
     connects(1, 0);
     authoriser.answered(keyOf(1), yes('alice'), 0);
     expect(connects(1, 1)).toBe('the service that decides about its key does not answer');
-    expect(node.told).toMatchObject([{ why: 'the name alice is in a keys file' }]);
+    expect(node.told).toMatchObject([{ reason: 'the name alice is in a keys file' }]);
   });
 
   it('is not asked about by a node that does not serve', () => {

@@ -5,19 +5,8 @@ import { join } from 'node:path';
 import type { Config } from '../../../src/config/config.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { Keys } from '../../../src/node/io/keys.js';
-import type { Log } from '../../../src/admin/log/log.js';
+import { SILENT } from '../../support/logs.js';
 import { load } from '../config/support.js';
-
-const SILENT: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  fatal: () => undefined,
-  setLevel: () => undefined,
-  close: () => Promise.resolve(),
-  flush: () => undefined,
-};
 
 let folder = '';
 

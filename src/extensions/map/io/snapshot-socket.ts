@@ -2,6 +2,7 @@
  * Port P of the map: a ROUTER whose clients ask for snapshots. A snapshot is written piece by piece, as
  * its client reads: more than `OUTPUT_BYTES_MAX` never waits for one of them.
  */
+import type { RejectionKind } from '../../../core/event-fields.js';
 import type { Frames } from '../../../core/frames.js';
 import type { Holdings } from '../../../core/holdings.js';
 import { pack, packedBytes } from '../../../core/packed.js';
@@ -29,7 +30,7 @@ export interface SnapshotInputs {
   clientDrained(peer: PeerId): void;
   clientGone(peer: PeerId): void;
   /** See `TransportEvents.rejected`. */
-  clientRejected(kind: string, reason: string, from: Rejected): void;
+  clientRejected(kind: RejectionKind, reason: string, from: Rejected): void;
 }
 
 /** What a port of the map is opened with. */
@@ -122,7 +123,7 @@ export class SnapshotSocket implements ListeningEvents {
     this.#inputs.clientGone(peer);
   }
 
-  rejected(kind: string, reason: string, from: Rejected): void {
+  rejected(kind: RejectionKind, reason: string, from: Rejected): void {
     this.#inputs.clientRejected(kind, reason, from);
   }
 }

@@ -2,6 +2,7 @@
  * Port P + 2 of the map: a SUB that listens. Its peers are writers, PUB sockets that connect; it subscribes to
  * everything, and takes each message as a KVSET.
  */
+import type { RejectionKind } from '../../../core/event-fields.js';
 import type { Frames } from '../../../core/frames.js';
 import type { PeerInfo, Rejected, RouterLimits } from '../../../zmtp/port.js';
 import { type ListeningEvents, ListeningSocket } from '../../../zmtp/router/listening-socket.js';
@@ -14,7 +15,7 @@ export interface WriterInputs {
   written(writer: MapPeer, frames: Frames): void;
   writerOversized(writer: MapPeer, reason: string): void;
   /** See `TransportEvents.rejected`. */
-  writerRejected(kind: string, reason: string, from: Rejected): void;
+  writerRejected(kind: RejectionKind, reason: string, from: Rejected): void;
 }
 
 export class WriterSocket implements ListeningEvents {
@@ -44,7 +45,7 @@ export class WriterSocket implements ListeningEvents {
     this.#inputs.writerOversized(writer, reason);
   }
 
-  rejected(kind: string, reason: string, from: Rejected): void {
+  rejected(kind: RejectionKind, reason: string, from: Rejected): void {
     this.#inputs.writerRejected(kind, reason, from);
   }
 }

@@ -1,82 +1,130 @@
-/** What the map reports to people. */
+/** The events of the map, for monitoring: see core/event-table.ts. */
+import {
+  address,
+  closedText,
+  closeReason,
+  key,
+  peerOf,
+  reason,
+  REJECTED,
+  REJECTED_RULES,
+  rejectedText,
+  text,
+  whoseOf,
+} from '../../../core/event-fields.js';
+import {
+  error,
+  type EventOf,
+  type EventSink,
+  info,
+  number,
+  oneOf,
+  string,
+  warn,
+} from '../../../core/event-table.js';
+import type { StoreFailure } from '../../../store/store.js';
 
 /** Why a KVSET was not applied. */
-export type MapRefusal =
-  /** The key is the broker's. */
-  | 'reserved'
-  /** `limits.mapBytes`. */
-  | 'limit'
-  /** More is waiting for the store than may. */
-  | 'waiting'
-  /** The store cannot write now. */
-  | 'store'
-  /** The peer is not in sync, and replication is strict. */
-  | 'replication'
-  /** The counter of this node's epoch is used up (D48): the next epoch begins again at 1. */
-  | 'numbers';
+const REFUSED = {
+  reserved: 'keys below /mmi/ are those of the broker',
+  limit: 'limits.mapBytes is reached',
+  waiting: 'more is waiting for the store than may',
+  store: 'the store cannot be written',
+  replication: 'the peer is not in sync, and titanic.replication is strict',
+  /** D48: the next epoch begins again at 1. */
+  numbers: 'the numbers of this epoch are used up; a switchover or restart begins the next one',
+} as const;
+export type MapRefusal = keyof typeof REFUSED;
+
+const record = string('a key of the map, percent-escaped', 'client');
+
+export const MAP_EVENTS = {
+  'map.loaded': info(
+    'the map: {keys} keys, {bytes} bytes',
+    { keys: number(), bytes: number() },
+    'the records of the store are in memory; from then on an active node serves the map',
+  ),
+  'map.malformed': warn(
+    (event) => `a malformed message to the map was dropped: ${event.reason} (${whoseOf(event)})`,
+    { reason, key, address },
+    {
+      when: 'a message to the map broke a rule of its protocol, or there are too many of it: it was dropped. The peer learns nothing',
+      counted: 'messages_malformed_total',
+    },
+  ),
+  'map.refused': warn(
+    ({ reason }) => `a change of the map was dropped: ${REFUSED[reason]}`,
+    { reason: oneOf<MapRefusal>(REFUSED) },
+    {
+      when: 'a change was dropped; for lack of rights, see `map.denied`',
+      counted: 'map_updates_total',
+      by: ['reason'],
+    },
+  ),
+  'map.denied': warn(
+    (event) => {
+      const { wanted, record } = event;
+      const what =
+        wanted === 'write'
+          ? `a change of ${record} in the map was dropped: its key has no right to it`
+          : `a reader of the map was refused: it may not have all keys that begin with '${record}'`;
+      return `${what} (${whoseOf(event)})`;
+    },
+    { wanted: oneOf({ read: '', write: 'counted by `map_updates_total`' }), record, key, address },
+    {
+      when: 'a key has no right to write that record, or to read all records that begin so',
+      counted: 'map_updates_total',
+      who: peerOf,
+    },
+  ),
+  'map.stalled': warn(
+    (event) =>
+      `a client that does not read its snapshot of the map, or too slowly, was disconnected (${whoseOf(event)})`,
+    { key, address },
+    {
+      when: 'a client that asked for a snapshot has not read for 10 s: its connection was closed',
+      who: peerOf,
+    },
+  ),
+  'map.closed': warn(
+    (event) =>
+      `a subscriber of the map was closed: ${closedText(event.reason)} (${whoseOf(event)})`,
+    { reason: closeReason, key, address },
+    { when: 'the node closed a subscriber of the updates', by: ['reason'], who: peerOf },
+  ),
+  'map.rejected': warn(
+    (event) => rejectedText(`a connection to map.listen (${event.port})`, event),
+    { port: oneOf({ snapshots: 'P', updates: 'P + 1', writers: 'P + 2' }), ...REJECTED },
+    {
+      when: 'a connection to one of the three ports was closed or not accepted, as in `connection.rejected`',
+      ...REJECTED_RULES,
+    },
+  ),
+  'map.unreadable': warn(
+    '{record} in the map counts as absent: no map of this version wrote what the store has of it',
+    { record },
+  ),
+  'map.conflicted': warn(
+    'both nodes had changed {record} in the map: the later epoch wins',
+    { record },
+    { counted: 'map_conflicts_total' },
+  ),
+  'map.failed': error(
+    'the map cannot be written: {text}',
+    { kind: oneOf<StoreFailure['kind']>({ full: '', busy: '', fatal: '' }), text },
+    {
+      when: 'the store cannot write: new and growing values are dropped, deletions are tried; logged once',
+      state: 'map.failed',
+    },
+  ),
+  'map.healed': info('the map can be written again', {}, { state: 'map.failed' }),
+};
+
+export type MapEvent = EventOf<typeof MAP_EVENTS>;
+export type MapEvents = EventSink<MapEvent>;
 
 /** The ports of the map: P, P + 1 and P + 2. */
-export type MapPort = 'snapshots' | 'updates' | 'writers';
-
-export type MapEvent =
-  /** All records are in memory. */
-  | { readonly name: 'map.loaded'; readonly keys: number; readonly bytes: number }
-  /** A message was dropped because it breaks a rule (D47), or because there are too many of it. */
-  | {
-      readonly name: 'map.malformed';
-      readonly reason: string;
-      /** Who sent it: the name of the key, and the source address. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  /** A key may not read all that it asked for or subscribed to, or not write what it sent. */
-  | {
-      readonly name: 'map.denied';
-      readonly wanted: 'read' | 'write';
-      /** The key of the map, or the beginning of the keys to be read; percent-escaped. */
-      readonly record: string;
-      readonly key: string | null;
-      readonly address: string;
-    }
-  /** The connection of a subscriber was closed: it did not read, or it subscribed to too much. */
-  | {
-      readonly name: 'map.closed';
-      readonly reason: 'slow' | 'limit';
-      readonly key: string | null;
-      readonly address: string;
-    }
-  /** A connection was ended because it is of no use here, broke a rule, or is one too many. */
-  | {
-      readonly name: 'map.rejected';
-      readonly port: MapPort;
-      readonly kind: string;
-      readonly reason: string;
-      /** The first characters of the key that the peer presented. */
-      readonly key: string | null;
-      readonly address: string;
-    }
-  /** A change was dropped; for lack of rights, see `map.denied`. */
-  | { readonly name: 'map.refused'; readonly reason: MapRefusal }
-  /** Both sides of a split had changed this key of the map (D54); it is percent-escaped. */
-  | { readonly name: 'map.conflicted'; readonly record: string }
-  /**
-   * No map of this version has made what the store has under this key, which is percent-escaped: the key
-   * counts as absent.
-   */
-  | { readonly name: 'map.unreadable'; readonly record: string }
-  /** A client that asked for a snapshot does not read it, or too slowly: its connection was closed. */
-  | { readonly name: 'map.stalled'; readonly key: string | null; readonly address: string }
-  /** Emitted once; new and growing values are dropped until `map.healed`. */
-  | {
-      readonly name: 'map.failed';
-      readonly kind: 'full' | 'busy' | 'fatal';
-      readonly text: string;
-    }
-  | { readonly name: 'map.healed' };
-
-export interface MapEvents {
-  emit(event: MapEvent): void;
-}
+export type MapPort = EventOf<typeof MAP_EVENTS, 'map.rejected'>['port'];
 
 /** Counters of the map, since the machine was made. */
 export interface MapCounters {

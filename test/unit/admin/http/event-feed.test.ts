@@ -1,9 +1,9 @@
-import {
-  type DomainEvent,
-  EventFeed,
-  type Severity,
-} from '../../../../src/admin/http/event-feed.js';
+import { EventFeed } from '../../../../src/admin/http/event-feed.js';
+import type { Level, NamedEvent } from '../../../../src/core/event-table.js';
+import { extensions } from '../../../../src/extensions/list.js';
+import { eventsOf } from '../../../../src/node/node.js';
 
+const EVENTS = eventsOf(extensions());
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
 
 interface SentEvent {
@@ -47,14 +47,14 @@ describe('the event feed', () => {
     return seen;
   }
 
-  function emit(event: DomainEvent & Readonly<Record<string, unknown>>): void {
-    feed.emit(event, (): Severity => 'info');
+  function emit(event: NamedEvent & Readonly<Record<string, unknown>>): void {
+    feed.emit(event, (): Level => 'info');
   }
 
   beforeEach(() => {
     jest.useFakeTimers();
     now = AT;
-    feed = new EventFeed(() => now);
+    feed = new EventFeed(() => now, EVENTS);
   });
 
   afterEach(() => {
@@ -114,7 +114,7 @@ describe('the event feed', () => {
     jest.advanceTimersByTime(100);
     const lastId = eventsIn(reader().text)[0]?.id ?? null;
     now++;
-    feed = new EventFeed(() => now);
+    feed = new EventFeed(() => now, EVENTS);
     emit(registered('new'));
     jest.advanceTimersByTime(100);
     expect(services(reader({ lastId }).text)).toEqual(['new']);

@@ -1,0 +1,144 @@
+/**
+ * The lines of the process itself, which no machine speaks of: its start and end, its files, its keys. Their texts come
+ * with them; those here are for documents.
+ */
+import type { Change } from '../../config/diff.js';
+import { reason, service } from '../../core/event-fields.js';
+import {
+  error,
+  type EventOf,
+  fatal,
+  type Field,
+  info,
+  list,
+  number,
+  orNull,
+  string,
+  type ValuesOf,
+  warn,
+} from '../../core/event-table.js';
+import type { Log } from './log.js';
+
+const code: Field<string | undefined> = string();
+const stack: Field<unknown> = string();
+const key = string('the first characters of its public key');
+const ttlMs = number('for so long the broker does not ask again');
+
+export const PROCESS_EVENTS = {
+  'broker.ready': info(
+    'the broker listens (a node of a pair logs this in any state: see `/readyz`)',
+    {
+      endpoints: list('with the actual ports'),
+      http: orNull(string('its address, or `null`')),
+      publicUrl: orNull(string('`http.publicUrl`')),
+      events: orNull(string('where its events are published, or `null`')),
+      map: orNull(string('where its map serves snapshots, or `null`')),
+      node: string('`node.name`'),
+    },
+  ),
+  'broker.draining': info(
+    'the first SIGTERM or SIGINT arrived, or the terminal was closed: see [Shutting down](protocol.md#shutting-down)',
+    { requestsOut: number('the requests at workers'), workers: number(), graceMs: number() },
+  ),
+  'broker.stopped': info('the drain is over, or a start was ended, and everything is closed', {}),
+  'broker.failed': fatal('the broker could not start, or can no longer trust its store', {
+    code,
+  }),
+  'broker.crashed': fatal('a bug; exit status 70', { stack }),
+  'config.reloaded': info('after SIGHUP: the configuration was read again', {
+    applied: list<Change>('the keys that changed and are in effect'),
+    needRestart: list<Change>('those that need a restart'),
+  }),
+  'config.refused': error('after SIGHUP: the configuration has errors; none of it was applied', {
+    code,
+  }),
+  'config.ignored': warn('a key is set that has no effect in this configuration', {
+    place: string('where it is set'),
+    path: string('the key'),
+  }),
+  'http.tls_renewed': info(
+    'after SIGHUP: the files of `http.tls` have another certificate, which is in use. It counts in `applied` of `config.reloaded`',
+    { fingerprint: string('its SHA-256') },
+  ),
+  'http.tls_refused': error(
+    'after SIGHUP: the files of `http.tls` are wrong; the old certificate stays in use',
+    { code },
+  ),
+  'http.tokens_renewed': info(
+    'after SIGHUP: tokens have other secrets or another role; secrets that are gone get 401. If only files changed, it counts in `applied` of `config.reloaded`',
+    { tokens: list('their names') },
+  ),
+  'http.tokens_refused': error(
+    'after SIGHUP: a token in `http.tokens` cannot be read; all tokens stay as they were',
+    { code },
+  ),
+  'http.failed': error('a bug while answering one HTTP request, which got 500', { stack }),
+  'http.token_unsaved': error(
+    'the daemon could not write the file `http.token`, so nobody knows the token until a restart',
+    { reason },
+  ),
+  'metrics.partial': warn(
+    'the metrics `process_*` could not be read: scrapes lack them until they can be; logged once',
+    { reason },
+  ),
+  'ha.kept': warn('the node stops without having handed over to its peer', { reason }),
+  'keys.reread': info('the broker read a `keysFile` again', {
+    file: string(),
+    keys: number('the number of keys in it'),
+  }),
+  'keys.refused': error(
+    'a `keysFile` has errors (or, if `file` is `null`, a secret key after SIGHUP): the old keys stay in effect',
+    { file: orNull(string()), code },
+  ),
+  'keys.renewed': info(
+    'after SIGHUP: a listener has another secret key of its own, although the configuration names the same file, or it names another. It counts in `applied` of `config.reloaded`; a key that only a restart can replace is in `needRestart`',
+    {
+      path: string('of its `curve` in the configuration'),
+      publicKey: string('what clients need now (two during a replacement)'),
+    },
+  ),
+  'keys.shared': warn(
+    'two keys files have the same name for different keys, so the broker treats both keys as one client',
+    { name: string('the name'), place: string('where the second entry is') },
+  ),
+  'supervisor.lost': warn(
+    'the broker could not report its state to systemd (`NOTIFY_SOCKET`); it tries again',
+    { reason },
+  ),
+};
+
+/** The verdicts of the service that authorises keys; their lines are limited. */
+export const AUTHORISER_EVENTS = {
+  'authoriser.allowed': info(
+    '{service} allowed the key {key}… as {keyName}',
+    {
+      service,
+      key,
+      keyName: string('the name that the service gave the key'),
+      client: list('globs, as in a keys file'),
+      worker: list('globs, as in a keys file'),
+      quota: orNull(string('the name of its quota, or `null`')),
+      ttlMs,
+    },
+    'the service in `security.authorize` admitted a key that is in no keys file, or changed its rights',
+  ),
+  'authoriser.refused': info('{service} refused the key {key}…', { service, key, ttlMs }),
+  'authoriser.unanswered': warn(
+    '{service} did not decide about the key {key}…: {reason}',
+    { service, key, reason },
+    'that service gave no usable answer about a key: the key is not admitted',
+  ),
+};
+export type AuthoriserEvent = EventOf<typeof AUTHORISER_EVENTS>;
+
+type Table = typeof PROCESS_EVENTS;
+
+/** Writes a line. */
+export function tell<Name extends keyof Table>(
+  log: Log,
+  event: Name,
+  fields: ValuesOf<Table[Name]['fields']>,
+  text: string,
+): void {
+  log[PROCESS_EVENTS[event].level]({ event, ...fields }, text);
+}
