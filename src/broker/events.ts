@@ -105,8 +105,8 @@ export const BROKER_EVENTS = {
     },
   ),
   'worker.unexpected': warn(
-    (event) => `a worker was disconnected: ${event.what} (${whoseOf(event)})`,
-    { what: string(), key, address },
+    (event) => `a worker was disconnected: ${event.reason} (${whoseOf(event)})`,
+    { reason, key, address },
     {
       when: 'a well-formed command that is not allowed at that moment; the broker answered with DISCONNECT',
       counted: 'messages_unexpected_total',

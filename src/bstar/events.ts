@@ -45,10 +45,10 @@ export const PAIR_EVENTS = {
   'ha.disconnected': warn('lost the connection to the peer', {}, { state: 'ha.connected' }),
   'ha.keys_differ': warn(KEYS_DIFFER, {}),
   'ha.refused': error(
-    ({ code, from, text }) => (code === 'by_peer' ? text : `refused to pair with ${from}: ${text}`),
+    ({ code, peer, text }) => (code === 'by_peer' ? text : `refused to pair with ${peer}: ${text}`),
     {
       code: string(),
-      from: string('the other node, or `the peer`'),
+      peer: string('the other node, or `the peer`'),
       text,
       key,
       address: orNull(address),

@@ -240,13 +240,13 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.machine.closed();
   }
 
-  refused({ code, text }: Objection, from: string, came: Rejected | null): void {
+  refused({ code, text }: Objection, peer: string, came: Rejected | null): void {
     const { key = null, address = null } = came ?? {};
-    this.#emit({ name: 'ha.refused', code, from, text, key, address });
+    this.#emit({ name: 'ha.refused', code, peer, text, key, address });
   }
 
   refusedByPeer(reason: string): void {
-    const who = { from: 'the peer', key: null, address: null };
+    const who = { peer: 'the peer', key: null, address: null };
     const text = `the peer refused to pair with this node; it says: ${reason}`;
     this.#emit({ name: 'ha.refused', code: 'by_peer', text, ...who });
   }

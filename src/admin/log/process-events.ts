@@ -99,7 +99,7 @@ export const PROCESS_EVENTS = {
   ),
   'keys.shared': warn(
     'two keys files have the same name for different keys, so the broker treats both keys as one client',
-    { name: string('the name'), place: string('where the second entry is') },
+    { key: string('that name'), place: string('where the second entry is') },
   ),
   'supervisor.lost': warn(
     'the broker could not report its state to systemd (`NOTIFY_SOCKET`); it tries again',

@@ -320,11 +320,11 @@ export class WorkerInputs {
    * The message is not valid in this state: the broker sends DISCONNECT, if the worker knows it, and
    * forgets the worker (docs/protocol.md).
    */
-  #unexpected(peer: Peer, dialect: Dialect, what: string, now: number): void {
+  #unexpected(peer: Peer, dialect: Dialect, reason: string, now: number): void {
     const { counters, events } = this.#data;
     counters.unexpected++;
     const { key, address } = peer;
-    events.emit({ name: 'worker.unexpected', what, key, address });
+    events.emit({ name: 'worker.unexpected', reason, key, address });
     this.#registrations.sendDisconnect(peer, dialect, true);
     if (peer.worker !== null) this.#registrations.remove(peer.worker, 'protocol', now);
   }

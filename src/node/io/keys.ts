@@ -304,11 +304,11 @@ export class Keys {
     const problems = sharedNames([...files].map(({ entries }) => entries));
     const reported = new Set<string>();
     for (const problem of problems) {
-      const { place, path: name } = problem;
+      const { place, path: key } = problem;
       const line = problemLine(problem);
       reported.add(line);
       if (!this.#sharedReported.has(line)) {
-        tell(this.#log, 'keys.shared', { name, place }, line);
+        tell(this.#log, 'keys.shared', { key, place }, line);
       }
     }
     this.#sharedReported = reported;

@@ -207,12 +207,12 @@ describe('rights by key', () => {
     );
     const daemon = await startDaemon({ sets: [`broker.listen=[${listeners.join(', ')}]`] });
     expect(daemon.logged('keys.shared')).toMatchObject([
-      { level: 'warn', name: 'one', place: `${other}:1:3` },
+      { level: 'warn', key: 'one', place: `${other}:1:3` },
     ]);
     write(other, 'two', 'bob');
     await daemon.waitFor('keys.reread');
     write(keysFile, 'two', 'alice');
-    expect(await daemon.waitFor('keys.shared', 2)).toMatchObject({ name: 'two' });
+    expect(await daemon.waitFor('keys.shared', 2)).toMatchObject({ key: 'two' });
     daemon.signal('SIGHUP');
     await daemon.waitFor('config.reloaded');
     await daemon.stop();

@@ -116,9 +116,9 @@ describe('the log of refusals', () => {
     });
     refusals.emit({ name: 'titanic.denied', wanted: 'close', uuid: '01A1FC47FF327B69', ...who });
     refusals.emit({ name: 'ha.rejected', kind: 'key', reason: 'unknown', ...who });
-    refusals.emit({ name: 'ha.refused', code: 'key', from: 'b', text: 'withdrawn', ...who });
+    refusals.emit({ name: 'ha.refused', code: 'key', peer: 'b', text: 'withdrawn', ...who });
     const dialled = { key: null, address: null };
-    refusals.emit({ name: 'ha.refused', code: 'by_peer', from: 'p', text: 'no', ...dialled });
+    refusals.emit({ name: 'ha.refused', code: 'by_peer', peer: 'p', text: 'no', ...dialled });
     expect(refusals.list(10)).toMatchObject([
       { what: 'connection', ...who, reason: 'withdrawn' },
       { what: 'connection', ...who, reason: 'unknown' },
