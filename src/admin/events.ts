@@ -1,21 +1,13 @@
 /** What operators do over HTTP, in requests that may change something: see core/event-table.ts. */
 import { who } from '../core/event-fields.js';
-import {
-  type EventOf,
-  info,
-  number,
-  orNull,
-  string,
-  type ValuesOf,
-  warn,
-} from '../core/event-table.js';
+import { type EventOf, field, info, type ValuesOf, warn } from '../core/event-table.js';
 
 const ACT = {
   who,
-  token: string('the name of the token: `http.token` is the own one of the node', 'operator'),
-  act: string('method and path, as [http.md](http.md) has it: `POST /api/v1/ha/promote`'),
-  uuid: orNull(string("the beginning of the request's, or `null`")),
-  address: orNull(string('where it came from, or `null`: a local socket', 'peer')),
+  token: field.string('the name of the token: `http.token` is the own one of the node', 'operator'),
+  act: field.string('method and path, as [http.md](http.md) has it: `POST /api/v1/ha/promote`'),
+  uuid: field.orNull(field.string("the beginning of the request's, or `null`")),
+  address: field.orNull(field.string('where it came from, or `null`: a local socket', 'peer')),
 } as const;
 type Act = ValuesOf<typeof ACT>;
 
@@ -27,7 +19,7 @@ export const ADMIN_EVENTS = {
   }),
   'operator.refused': warn(
     (event) => `${whoActed(event)}: refused (${event.status})`,
-    { ...ACT, status: number('the HTTP status of the answer') },
+    { ...ACT, status: field.number('the HTTP status of the answer') },
     { when: 'the same, and nothing was done', by: ['act'], who: whatOf },
   ),
 };

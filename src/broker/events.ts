@@ -14,22 +14,12 @@ import {
   worker,
   workerName,
 } from '../core/event-fields.js';
-import {
-  boolean,
-  type EventOf,
-  type EventSink,
-  info,
-  number,
-  oneOf,
-  orNull,
-  string,
-  warn,
-} from '../core/event-table.js';
+import { type EventOf, type EventSink, field, info, warn } from '../core/event-table.js';
 import { EXPIRY_WORDS, type ExpiryReason, failureWords } from '../core/failure-words.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
 
-const deliveries = number();
+const deliveries = field.number();
 /** Clients that look for the active node of a pair, or that do not wait for a worker, do nothing wrong. */
 const USUAL: readonly string[] = ['not_active', 'draining', 'no_worker'];
 /** Of some refusals the lines are limited for each peer. */
@@ -55,7 +45,7 @@ function called({ workerName }: { readonly workerName: string | null }): string 
 export const BROKER_EVENTS = {
   'worker.registered': info(
     (event) => `${called(event)} registered for ${event.service}`,
-    { service, worker, workerName, credit: number(), key },
+    { service, worker, workerName, credit: field.number(), key },
     'the broker accepted READY',
   ),
   'worker.lost': warn(
@@ -69,7 +59,7 @@ export const BROKER_EVENTS = {
       service,
       worker,
       workerName,
-      reason: oneOf({
+      reason: field.oneOf({
         expired: 'it was silent for too long',
         disconnected: 'it sent DISCONNECT',
         connection: 'its connection ended',
@@ -77,7 +67,7 @@ export const BROKER_EVENTS = {
         rights: 'its right was withdrawn',
         drained: 'the broker sent it DISCONNECT during a drain',
       }),
-      inFlight: number('the requests that it held'),
+      inFlight: field.number('the requests that it held'),
       key,
       address,
     },
@@ -93,7 +83,7 @@ export const BROKER_EVENTS = {
     (event) => `a worker was refused: ${event.reason} ${refusedWhat(event)}`,
     {
       service,
-      reason: oneOf({ reserved: '', limit: '', rights: '', draining: '' }),
+      reason: field.oneOf({ reserved: '', limit: '', rights: '', draining: '' }),
       key,
       address,
     },
@@ -123,7 +113,7 @@ export const BROKER_EVENTS = {
   ),
   'request.returned': info('a worker of {service} gave a request back', {
     service,
-    reason: string("the worker's own, percent-escaped", 'worker'),
+    reason: field.string("the worker's own, percent-escaped", 'worker'),
   }),
   'request.failed': warn(
     (event) => `a worker of ${event.service} (${whoseOf(event)}) failed: ${failureWords(event)}`,
@@ -131,10 +121,10 @@ export const BROKER_EVENTS = {
       service,
       worker,
       workerName,
-      kind: oneOf<FailureKind>({ error: '', final: '', retry: '' }),
-      code: string('', 'worker'),
-      text: string("the worker's, on one line, or both sizes", 'worker'),
-      durable: boolean('whether this was an attempt of a stored request'),
+      kind: field.oneOf<FailureKind>({ error: '', final: '', retry: '' }),
+      code: field.string('', 'worker'),
+      text: field.string("the worker's, on one line, or both sizes", 'worker'),
+      durable: field.boolean('whether this was an attempt of a stored request'),
       key,
       address,
     },
@@ -146,7 +136,7 @@ export const BROKER_EVENTS = {
   ),
   'request.expired': warn(
     ({ service, reason }) => `a request for ${service} expired: ${EXPIRY_WORDS[reason]}`,
-    { service, waitedMs: number(), reason: oneOf<ExpiryReason>(EXPIRY_WORDS) },
+    { service, waitedMs: field.number(), reason: field.oneOf<ExpiryReason>(EXPIRY_WORDS) },
     { when: 'it had no reply within `broker.requestTtlMs`', counted: 'requests_expired_total' },
   ),
   'request.abandoned': warn(
@@ -161,7 +151,7 @@ export const BROKER_EVENTS = {
     },
     {
       service,
-      reason: oneOf({
+      reason: field.oneOf({
         client_gone: 'it was queued, and its client disconnected',
         cancelled: 'its client took it back',
       }),
@@ -179,7 +169,7 @@ export const BROKER_EVENTS = {
     },
     {
       service,
-      reason: oneOf({
+      reason: field.oneOf({
         limit: '',
         quota: '',
         too_large: '',
@@ -189,7 +179,7 @@ export const BROKER_EVENTS = {
           'this node of a pair does not serve now ([a node that is not active](protocol.md#a-node-that-is-not-active))',
         draining: '',
       }),
-      text: string('names the limit'),
+      text: field.string('names the limit'),
       key,
       address,
     },
@@ -203,7 +193,7 @@ export const BROKER_EVENTS = {
   ),
   'reply.dropped': info(
     'a reply was dropped: {reason}',
-    { reason: oneOf({ client_gone: '', answered: '', too_late: '', slow_client: '' }) },
+    { reason: field.oneOf({ client_gone: '', answered: '', too_late: '', slow_client: '' }) },
     { counted: 'replies_dropped_total', by: ['reason'] },
   ),
   'message.malformed': warn(
@@ -214,17 +204,17 @@ export const BROKER_EVENTS = {
       return `${what} (${whoseOf(event)}): ${where}${reason}`;
     },
     {
-      kind: oneOf<MalformedKind>({
+      kind: field.oneOf<MalformedKind>({
         envelope: '',
         client: '',
         worker: '',
         titanic: 'only in the metric: no line has it',
         too_large: '',
       }),
-      reason: string('the rule that it breaks, or both sizes'),
-      command: orNull(string('such as `REPLY`, or the byte, or `null`')),
-      frame: orNull(
-        number(
+      reason: field.string('the rule that it breaks, or both sizes'),
+      command: field.orNull(field.string('such as `REPLY`, or the byte, or `null`')),
+      frame: field.orNull(
+        field.number(
           'the number of the frame that breaks the rule, from 1 after the routing id, or `null`',
         ),
       ),
@@ -240,12 +230,12 @@ export const BROKER_EVENTS = {
   ),
   'client.closed': warn(
     'a client that does not read was disconnected',
-    { reason: oneOf({ slow_client: '' }) },
+    { reason: field.oneOf({ slow_client: '' }) },
     'the broker closed a client that does not read: `limits.outputBytes` were waiting for it',
   ),
   'connection.rejected': warn(
     (event) => rejectedText('a connection', event),
-    { listener: number('counts from 0'), ...REJECTED },
+    { listener: field.number('counts from 0'), ...REJECTED },
     { when: 'the broker closed a connection, or did not accept it', ...REJECTED_RULES },
   ),
 };

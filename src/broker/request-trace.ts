@@ -3,15 +3,18 @@
  * with one call for each step of a request. While tracing is off, a step costs one check of a boolean.
  */
 import { service, worker } from '../core/event-fields.js';
-import { debug, type EventOf, number, oneOf, string } from '../core/event-table.js';
+import { debug, type EventOf, field } from '../core/event-table.js';
 
 export const REQUEST_STEPS = {
   'request.received': debug('the broker accepted it', { service }),
-  'request.dispatched': debug('it went to a worker', { worker, delivery: number('from 1') }),
-  'delivery.failed': debug('its worker was lost or gave it back', { worker, reason: string() }),
+  'request.dispatched': debug('it went to a worker', { worker, delivery: field.number('from 1') }),
+  'delivery.failed': debug('its worker was lost or gave it back', {
+    worker,
+    reason: field.string(),
+  }),
   'partial.sent': debug('a PARTIAL went to its client', {}),
   'request.ended': debug('it has its outcome', {
-    outcome: oneOf({
+    outcome: field.oneOf({
       replied: '',
       failed: '',
       expired: '',

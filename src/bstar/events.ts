@@ -12,17 +12,15 @@ import {
   error,
   type EventOf,
   type EventSink,
+  field,
   type Field,
   info,
-  number,
-  orNull,
-  string,
   warn,
 } from '../core/event-table.js';
 import type { State } from './facts.js';
 
 const state: Field<State> = { about: '' };
-const epoch = number();
+const epoch = field.number();
 
 const KEYS_DIFFER =
   'the keys files of the two nodes differ in keys or rights, so a failover changes who may connect; ' +
@@ -37,8 +35,8 @@ export const PAIR_EVENTS = {
   'ha.connected': info(
     'the peer {peer} is connected (peer protocol {version})',
     {
-      peer: string('the `node.name` of the peer'),
-      version: number('the version of the peer protocol that both nodes use'),
+      peer: field.string('the `node.name` of the peer'),
+      version: field.number('the version of the peer protocol that both nodes use'),
     },
     { state: 'ha.connected' },
   ),
@@ -47,11 +45,11 @@ export const PAIR_EVENTS = {
   'ha.refused': error(
     ({ code, peer, text }) => (code === 'by_peer' ? text : `refused to pair with ${peer}: ${text}`),
     {
-      code: string(),
-      peer: string('the other node, or `the peer`'),
+      code: field.string(),
+      peer: field.string('the other node, or `the peer`'),
       text,
       key,
-      address: orNull(address),
+      address: field.orNull(address),
     },
     {
       when: 'this node does not accept another node as its peer, or is not accepted by it; `key` and `address` are `null` if this node dialled or was refused',
@@ -65,9 +63,9 @@ export const PAIR_EVENTS = {
   'ha.merged': info(
     'in sync: {fromPeer} requests came from the peer, {toPeer} went to it, {ranTwice} ran on both sides',
     {
-      fromPeer: number('those that came from the peer'),
-      toPeer: number('those that went to it'),
-      ranTwice: number('those that had two replies'),
+      fromPeer: field.number('those that came from the peer'),
+      toPeer: field.number('those that went to it'),
+      ranTwice: field.number('those that had two replies'),
     },
     { state: 'ha.merged' },
   ),
@@ -88,7 +86,7 @@ export const PAIR_EVENTS = {
     },
   ),
   'ha.paused': warn('event loop stalled for {stoodMs} ms; checking the peer before serving', {
-    stoodMs: number('for how long'),
+    stoodMs: field.number('for how long'),
   }),
   'ha.failed': error(
     'could not store data from the peer: {text}',

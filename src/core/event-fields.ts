@@ -1,40 +1,30 @@
 /** Fields that mean the same in the events of several machines, and what they say of connections that were ended. */
-import {
-  type Field,
-  number,
-  oneOf,
-  orNull,
-  string,
-  type ValueOf,
-  type ValuesOf,
-} from './event-table.js';
+import { field, type ValueOf, type ValuesOf } from './event-table.js';
 
-export const service: Field<string> = string('the name of the service, percent-escaped');
-export const worker: Field<number> = number(
+export const service = field.string('the name of the service, percent-escaped');
+export const worker = field.number(
   'the number of the worker, counted from the start of the process',
 );
-export const workerName: Field<string | null> = orNull(
-  string('the name that the worker gave itself, percent-escaped, or `null`'),
+export const workerName = field.orNull(
+  field.string('the name that the worker gave itself, percent-escaped, or `null`'),
 );
-export const key: Field<string | null> = orNull(
-  string("the name of the peer's CURVE key, or `null`", 'peer'),
+export const key = field.orNull(
+  field.string("the name of the peer's CURVE key, or `null`", 'peer'),
 );
-export const address: Field<string> = string('the source address of the peer', 'peer');
-export const who: Field<string> = string(
+export const address = field.string('the source address of the peer', 'peer');
+export const who = field.string(
   'the operator: the user whom a [trusted proxy](http.md#who-acted) names, else the name of the token',
   'operator',
 );
 
-export const uuid: Field<string> = string(
+export const uuid = field.string(
   'the beginning of the uuid of a stored request, because all of it is a credential',
 );
-export const schedule: Field<string> = string('the name that its owner gave a schedule', 'client');
-export const reason: Field<string> = string(
-  'why, for people; or one of [a few](#reasons-and-kinds)',
-);
-export const text: Field<string> = string('what is wrong, for people');
+export const schedule = field.string('the name that its owner gave a schedule', 'client');
+export const reason = field.string('why, for people; or one of [a few](#reasons-and-kinds)');
+export const text = field.string('what is wrong, for people');
 
-export const closeReason = oneOf({
+export const closeReason = field.oneOf({
   slow: 'too much waits for it: it does not read, or its identity has most subscriptions and the copies for all fell behind',
   limit: 'more than 10,000 topics, or one of more than 255 bytes',
 });
@@ -68,11 +58,11 @@ export const REJECTIONS = {
 export type RejectionKind = keyof typeof REJECTIONS;
 
 export const REJECTED = {
-  kind: oneOf<RejectionKind>(REJECTIONS),
+  kind: field.oneOf<RejectionKind>(REJECTIONS),
   reason,
   address,
-  key: orNull(
-    string(
+  key: field.orNull(
+    field.string(
       'the first 8 characters of the public key that was presented, the name of a removed key, or `null`',
       'peer',
     ),

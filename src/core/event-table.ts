@@ -21,20 +21,20 @@ export type FieldTable = Readonly<Record<string, Field<unknown>>>;
 export type ValueOf<Of> = Of extends Field<infer Value> ? Value : never;
 export type ValuesOf<Fields> = { readonly [Name in keyof Fields]: ValueOf<Fields[Name]> };
 
-export const string = (about = '', of?: NonNullable<Field<string>['of']>): Field<string> =>
-  of === undefined ? { about } : { about, of };
-export const number = (about = ''): Field<number> => ({ about });
-export const boolean = (about = ''): Field<boolean> => ({ about });
-export const list = <Item = string>(about: string): Field<readonly Item[]> => ({ about });
-export const orNull = <Value>(field: Field<Value>): Field<Value | null> => field;
-
-/** One word out of these. */
-export function oneOf<Word extends string>(
-  words: Readonly<Record<Word, string>>,
-  about = '',
-): Field<Word> {
-  return { about, words };
-}
+/** Makes fields of events; `about` is for documents. */
+export const field = {
+  string: (about = '', of?: NonNullable<Field<string>['of']>): Field<string> =>
+    of === undefined ? { about } : { about, of },
+  number: (about = ''): Field<number> => ({ about }),
+  boolean: (about = ''): Field<boolean> => ({ about }),
+  list: <Item = string>(about: string): Field<readonly Item[]> => ({ about }),
+  orNull: <Value>(of: Field<Value>): Field<Value | null> => of,
+  /** One word out of these, with the meaning of each, which may be empty. */
+  oneOf: <Word extends string>(words: Readonly<Record<Word, string>>, about = ''): Field<Word> => ({
+    about,
+    words,
+  }),
+};
 
 /** How the log limits the lines of an event, and what else depends on one; all are optional. */
 interface Rules<Event> {

@@ -10,7 +10,7 @@ import {
   rejectedText,
   whoseOf,
 } from '../core/event-fields.js';
-import { type EventOf, string, warn } from '../core/event-table.js';
+import { type EventOf, field, warn } from '../core/event-table.js';
 
 export const STREAM_EVENTS = {
   'stream.closed': warn(
@@ -27,7 +27,7 @@ export const STREAM_EVENTS = {
   'stream.refused': warn(
     (event) =>
       `a subscription to the events was refused: its key may not have all that begin with '${event.topic}' (${whoseOf(event)})`,
-    { topic: string('the topic, percent-escaped'), key, address },
+    { topic: field.string('the topic, percent-escaped'), key, address },
     {
       when: 'a key subscribed to a topic that begins names of events that it may not have; the connection stays',
       who: peerOf,

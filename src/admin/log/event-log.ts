@@ -32,10 +32,10 @@ export class EventLog implements EventSink<NamedEvent> {
   emit(event: NamedEvent): void {
     const kind = this.#kindOf(event);
     const { by, who, state, silentMs } = kind;
-    const { name, ...fields } = event;
-    let limited = name;
-    for (const field of by ?? []) limited += ` ${String((fields as Fields)[field])}`;
+    let limited = event.name;
+    for (const field of by ?? []) limited += ` ${String((event as NamedEvent & Fields)[field])}`;
     const write = (leftOut: number): void => {
+      const { name, ...fields } = event;
       const written = { event: name, ...fields, ...(leftOut > 0 && { leftOut }) };
       this.#log[this.levelOf(event)](written, textOf(kind, event));
     };

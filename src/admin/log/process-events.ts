@@ -8,37 +8,38 @@ import {
   error,
   type EventOf,
   fatal,
+  field,
   type Field,
   info,
-  list,
-  number,
-  orNull,
-  string,
   type ValuesOf,
   warn,
 } from '../../core/event-table.js';
 import type { Log } from './log.js';
 
-const code: Field<string | undefined> = string();
-const stack: Field<unknown> = string();
-const key = string('the first characters of its public key');
-const ttlMs = number('for so long the broker does not ask again');
+const code: Field<string | undefined> = field.string();
+const stack: Field<unknown> = field.string();
+const key = field.string('the first characters of its public key');
+const ttlMs = field.number('for so long the broker does not ask again');
 
 export const PROCESS_EVENTS = {
   'broker.ready': info(
     'the broker listens (a node of a pair logs this in any state: see `/readyz`)',
     {
-      endpoints: list('with the actual ports'),
-      http: orNull(string('its address, or `null`')),
-      publicUrl: orNull(string('`http.publicUrl`')),
-      events: orNull(string('where its events are published, or `null`')),
-      map: orNull(string('where its map serves snapshots, or `null`')),
-      node: string('`node.name`'),
+      endpoints: field.list('with the actual ports'),
+      http: field.orNull(field.string('its address, or `null`')),
+      publicUrl: field.orNull(field.string('`http.publicUrl`')),
+      events: field.orNull(field.string('where its events are published, or `null`')),
+      map: field.orNull(field.string('where its map serves snapshots, or `null`')),
+      node: field.string('`node.name`'),
     },
   ),
   'broker.draining': info(
     'the first SIGTERM or SIGINT arrived, or the terminal was closed: see [Shutting down](protocol.md#shutting-down)',
-    { requestsOut: number('the requests at workers'), workers: number(), graceMs: number() },
+    {
+      requestsOut: field.number('the requests at workers'),
+      workers: field.number(),
+      graceMs: field.number(),
+    },
   ),
   'broker.stopped': info('the drain is over, or a start was ended, and everything is closed', {}),
   'broker.failed': fatal('the broker could not start, or can no longer trust its store', {
@@ -46,19 +47,19 @@ export const PROCESS_EVENTS = {
   }),
   'broker.crashed': fatal('a bug; exit status 70', { stack }),
   'config.reloaded': info('after SIGHUP: the configuration was read again', {
-    applied: list<Change>('the keys that changed and are in effect'),
-    needRestart: list<Change>('those that need a restart'),
+    applied: field.list<Change>('the keys that changed and are in effect'),
+    needRestart: field.list<Change>('those that need a restart'),
   }),
   'config.refused': error('after SIGHUP: the configuration has errors; none of it was applied', {
     code,
   }),
   'config.ignored': warn('a key is set that has no effect in this configuration', {
-    place: string('where it is set'),
-    path: string('the key'),
+    place: field.string('where it is set'),
+    path: field.string('the key'),
   }),
   'http.tls_renewed': info(
     'after SIGHUP: the files of `http.tls` have another certificate, which is in use. It counts in `applied` of `config.reloaded`',
-    { fingerprint: string('its SHA-256') },
+    { fingerprint: field.string('its SHA-256') },
   ),
   'http.tls_refused': error(
     'after SIGHUP: the files of `http.tls` are wrong; the old certificate stays in use',
@@ -66,7 +67,7 @@ export const PROCESS_EVENTS = {
   ),
   'http.tokens_renewed': info(
     'after SIGHUP: tokens have other secrets or another role; secrets that are gone get 401. If only files changed, it counts in `applied` of `config.reloaded`',
-    { tokens: list('their names') },
+    { tokens: field.list('their names') },
   ),
   'http.tokens_refused': error(
     'after SIGHUP: a token in `http.tokens` cannot be read; all tokens stay as they were',
@@ -83,23 +84,23 @@ export const PROCESS_EVENTS = {
   ),
   'ha.kept': warn('the node stops without having handed over to its peer', { reason }),
   'keys.reread': info('the broker read a `keysFile` again', {
-    file: string(),
-    keys: number('the number of keys in it'),
+    file: field.string(),
+    keys: field.number('the number of keys in it'),
   }),
   'keys.refused': error(
     'a `keysFile` has errors (or, if `file` is `null`, a secret key after SIGHUP): the old keys stay in effect',
-    { file: orNull(string()), code },
+    { file: field.orNull(field.string()), code },
   ),
   'keys.renewed': info(
     'after SIGHUP: a listener has another secret key of its own, although the configuration names the same file, or it names another. It counts in `applied` of `config.reloaded`; a key that only a restart can replace is in `needRestart`',
     {
-      path: string('of its `curve` in the configuration'),
-      publicKey: string('what clients need now (two during a replacement)'),
+      path: field.string('of its `curve` in the configuration'),
+      publicKey: field.string('what clients need now (two during a replacement)'),
     },
   ),
   'keys.shared': warn(
     'two keys files have the same name for different keys, so the broker treats both keys as one client',
-    { key: string('that name'), place: string('where the second entry is') },
+    { key: field.string('that name'), place: field.string('where the second entry is') },
   ),
   'supervisor.lost': warn(
     'the broker could not report its state to systemd (`NOTIFY_SOCKET`); it tries again',
@@ -114,10 +115,10 @@ export const AUTHORISER_EVENTS = {
     {
       service,
       key,
-      keyName: string('the name that the service gave the key'),
-      client: list('globs, as in a keys file'),
-      worker: list('globs, as in a keys file'),
-      quota: orNull(string('the name of its quota, or `null`')),
+      keyName: field.string('the name that the service gave the key'),
+      client: field.list('globs, as in a keys file'),
+      worker: field.list('globs, as in a keys file'),
+      quota: field.orNull(field.string('the name of its quota, or `null`')),
       ttlMs,
     },
     'the service in `security.authorize` admitted a key that is in no keys file, or changed its rights',

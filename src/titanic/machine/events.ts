@@ -15,30 +15,27 @@ import {
   error,
   type EventOf,
   type EventSink,
+  field,
   type Field,
   info,
-  number,
-  oneOf,
-  orNull,
-  string,
   warn,
 } from '../../core/event-table.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import type { StoredState, StoreFailure } from '../../store/store.js';
 
 const SCHEDULE = { schedule, service, key } as const;
-const serviceOrNull: Field<string | null> = orNull(
-  string('or `null`, if they are of several services'),
+const serviceOrNull: Field<string | null> = field.orNull(
+  field.string('or `null`, if they are of several services'),
 );
-const count = number();
-const id = string();
-const HELD = { pending: number(), replied: number(), dead: number() } as const;
+const count = field.number();
+const id = field.string();
+const HELD = { pending: field.number(), replied: field.number(), dead: field.number() } as const;
 const workers: Field<string> = { ...reason, of: 'worker' };
 
 export const TITANIC_EVENTS = {
   'titanic.recovered': info(
     'durable requests: {pending} pending, {replied} replied, {dead} dead ({tookMs} ms)',
-    { ...HELD, tookMs: number() },
+    { ...HELD, tookMs: field.number() },
     'at the start: what the store contains',
   ),
   'titanic.retried': info(
@@ -48,7 +45,7 @@ export const TITANIC_EVENTS = {
   ),
   'titanic.died': warn(
     'a durable request for {service} is dead',
-    { service, attempts: number(), reason: workers },
+    { service, attempts: field.number(), reason: workers },
     { counted: 'titanic_dead_total' },
   ),
   'titanic.expired': warn(
@@ -68,8 +65,8 @@ export const TITANIC_EVENTS = {
   }),
   'titanic.purged': warn('{who} deleted {count} durable requests', {
     service: serviceOrNull,
-    state: orNull(
-      oneOf<StoredState>(
+    state: field.orNull(
+      field.oneOf<StoredState>(
         { dead: '', replied: '', pending: '' },
         'or `null`: dead and replied ones',
       ),
@@ -82,7 +79,7 @@ export const TITANIC_EVENTS = {
       const isUnknown = text.startsWith(OUTCOME_UNKNOWN);
       return `${isUnknown ? 'it is not known whether a request was stored' : 'a request was not stored'}: ${text}`;
     },
-    { reason: oneOf({ limit: '', peer: '', store: '' }), text },
+    { reason: field.oneOf({ limit: '', peer: '', store: '' }), text },
     'not stored: over a limit, or the store has a problem',
   ),
   'titanic.denied': warn(
@@ -90,7 +87,7 @@ export const TITANIC_EVENTS = {
       const asked = event.wanted === 'close' ? 'to close' : 'for the reply of';
       return `${peerOf(event)} asked ${asked} a durable request of another client: refused`;
     },
-    { wanted: oneOf({ reply: '', close: '' }), uuid, key, address },
+    { wanted: field.oneOf({ reply: '', close: '' }), uuid, key, address },
     {
       when: "a client asked for the reply of another client's durable request, or asked to close it, and got 400",
       who: peerOf,
@@ -106,7 +103,7 @@ export const TITANIC_EVENTS = {
   ),
   'schedule.made': info(
     'the schedule {schedule} is due next at {next}',
-    { ...SCHEDULE, next: string('when it is due') },
+    { ...SCHEDULE, next: field.string('when it is due') },
     'a client made a schedule, or replaced it',
   ),
   'schedule.ended': info(
@@ -116,7 +113,7 @@ export const TITANIC_EVENTS = {
   ),
   'schedule.denied': warn(
     'the schedule {schedule} was due, but its owner has no right to {service}',
-    { ...SCHEDULE, due: string('when it was due') },
+    { ...SCHEDULE, due: field.string('when it was due') },
     { counted: 'titanic_schedules_due_total', who: ownerOf },
   ),
   'schedule.delayed': warn(
@@ -147,12 +144,12 @@ export const TITANIC_EVENTS = {
       const held = `held are ${pending} pending, ${replied} replied and ${dead} dead requests`;
       return `the clock was ${how}: nothing that is stored expires, and no schedule is due, for 60 s; ${held}`;
     },
-    { stepMs: number('negative if it was set back'), ...HELD },
+    { stepMs: field.number('negative if it was set back'), ...HELD },
     'the wall clock was set: for 60 s nothing of what is stored, as counted, expires, and no schedule is due ([If the clock is wrong](operating.md#if-the-clock-is-wrong))',
   ),
   'clock.behind': warn(
     'the clock is {behindMs} ms before {newest}, when the newest stored request was accepted: nothing that is stored expires until the clock has passed that',
-    { behindMs: number(), newest: string('that time') },
+    { behindMs: field.number(), newest: field.string('that time') },
     { state: 'clock.behind' },
   ),
   'clock.caught_up': info(
@@ -163,7 +160,7 @@ export const TITANIC_EVENTS = {
   'store.failed': error(
     'the store cannot be written: {text}',
     {
-      kind: oneOf<StoreFailure['kind']>({
+      kind: field.oneOf<StoreFailure['kind']>({
         full: '',
         busy: '',
         fatal: 'the process exits with 74',
@@ -183,7 +180,7 @@ export const TITANIC_EVENTS = {
   ),
   'store.returned': info(
     'the store is back after {awayMs} ms: {host}',
-    { host: string(), awayMs: number() },
+    { host: field.string(), awayMs: field.number() },
     { counted: 'titanic_store_up', state: 'store.lost' },
   ),
   'store.refused': error(
@@ -193,7 +190,7 @@ export const TITANIC_EVENTS = {
   ),
   'store.unread': error(
     'the database refuses to be read, so requests for it get 500: {text}',
-    { text: string('what it says, and the statement that helps') },
+    { text: field.string('what it says, and the statement that helps') },
     'the database refuses to be read, for example because a right was taken away: what needs that gets 500; once, until it works again',
   ),
   'store.locked': warn(
@@ -201,7 +198,7 @@ export const TITANIC_EVENTS = {
       const who = pid === null ? '' : ` (process ${pid} of the server)`;
       return `another session of the database${who} keeps request ${uuid} locked; end its transaction`;
     },
-    { uuid, pid: orNull(number('its process of the server, `null` if unknown')) },
+    { uuid, pid: field.orNull(field.number('its process of the server, `null` if unknown')) },
     {
       when: 'another session of the database keeps the row of a request locked: its changes wait for that, others are stored; end the transaction',
       counted: 'titanic_store_retries_total',
@@ -209,7 +206,7 @@ export const TITANIC_EVENTS = {
   ),
   'store.log_held': warn(
     'the log of the store has {bytes} bytes and cannot be emptied while a program reads the store: {by}',
-    { by: string('which process'), bytes: number() },
+    { by: field.string('which process'), bytes: field.number() },
     { counted: 'titanic_wal_bytes', state: 'store.log_held' },
   ),
   'store.log_freed': info(
@@ -219,7 +216,7 @@ export const TITANIC_EVENTS = {
   ),
   'store.switched': warn(
     'the store has failed over: {text}',
-    { host: string(), text },
+    { host: field.string(), text },
     'another server of the database, or another history of it, is used now',
   ),
   'store.session_lost': error(
@@ -237,17 +234,17 @@ export const TITANIC_EVENTS = {
   ),
   'store.session_ended': warn(
     'the broker {node} did not renew its session {session} with the store: what it had claimed is free',
-    { node: string('the name of that broker'), session: number() },
+    { node: field.string('the name of that broker'), session: field.number() },
   ),
   'store.set_aside': error(
     '{text}; see `majordomo verify`',
-    { text: string('names the tables') },
+    { text: field.string('names the tables') },
     'rows that cannot be used are in tables of their own, from this start or an earlier one: nothing of them is served ([If rows were set aside](operating.md#if-rows-were-set-aside))',
   ),
   'store.known': info(
     ({ how, id }) =>
       `${how === 'made' ? 'created a new store' : 'the data directory now records its store'}: ${id}`,
-    { how: oneOf({ made: 'a new store', found: 'a store that was already there' }), id },
+    { how: field.oneOf({ made: 'a new store', found: 'a store that was already there' }), id },
     'the data directory now records its store',
   ),
   'store.renewed': warn(
@@ -256,12 +253,15 @@ export const TITANIC_EVENTS = {
         aside === null ? 'nothing had to be moved aside' : `the previous files are in ${aside}`;
       return `--new-store: the store of this node is now ${id}; ${moved}`;
     },
-    { id, aside: orNull(string('the path of the old file, or `null`: nothing was moved')) },
+    {
+      id,
+      aside: field.orNull(field.string('the path of the old file, or `null`: nothing was moved')),
+    },
     'because of `--new-store` the node now has a different store',
   ),
   'store.part_kept': warn(
     'the store has records of part {part}, which no extension of this version knows: they are kept and passed on to the peer',
-    { part: number() },
+    { part: field.number() },
   ),
   'store.kept': warn('--new-store had no effect: the store {id} is intact', { id }),
 };
@@ -276,11 +276,20 @@ export type TitanicEvents = EventSink<TitanicEvent>;
 /** The steps of a stored request, in the log at level debug. */
 export const TITANIC_STEPS = {
   'titanic.accepted': debug('the broker acknowledged it', { uuid, service }),
-  'titanic.dispatched': debug('it went to a worker', { uuid, worker: number() }),
-  'titanic.failed': debug('an attempt ended without a reply', { uuid, attempts: number(), reason }),
+  'titanic.dispatched': debug('it went to a worker', { uuid, worker: field.number() }),
+  'titanic.failed': debug('an attempt ended without a reply', {
+    uuid,
+    attempts: field.number(),
+    reason,
+  }),
   'titanic.ended': debug('it has its outcome, on the disk', {
     uuid,
-    outcome: oneOf({ replied: '', dead: 'it may still be tried again', closed: '', expired: '' }),
+    outcome: field.oneOf({
+      replied: '',
+      dead: 'it may still be tried again',
+      closed: '',
+      expired: '',
+    }),
   }),
 };
 

@@ -1,18 +1,9 @@
 /** The events of the fleet, for monitoring: see core/event-table.ts. */
-import {
-  type EventOf,
-  type EventSink,
-  info,
-  number,
-  oneOf,
-  orNull,
-  string,
-  warn,
-} from '../../../core/event-table.js';
+import { type EventOf, type EventSink, field, info, warn } from '../../../core/event-table.js';
 
 const PEER = {
-  node: string('the name of the other broker'),
-  id: string('its id, which is new at each of its starts'),
+  node: field.string('the name of the other broker'),
+  id: field.string('its id, which is new at each of its starts'),
 } as const;
 
 /** Why a pack was dropped. */
@@ -31,12 +22,12 @@ export type DroppedReason = keyof typeof DROPPED;
 export const FLEET_EVENTS = {
   'fleet.connected': info(
     'connected to NATS at {server}',
-    { server: string() },
+    { server: field.string() },
     { counted: 'fleet_interconnect_up', state: 'fleet.connected' },
   ),
   'fleet.disconnected': warn(
     'no connection to NATS: {reason}; workers that are registered here go on',
-    { reason: string() },
+    { reason: field.string() },
     { counted: 'fleet_interconnect_up', state: 'fleet.connected' },
   ),
   'fleet.refused': warn(
@@ -45,7 +36,7 @@ export const FLEET_EVENTS = {
       // A refusal while it connects has advice of its own.
       return reason.includes('; ') ? text : `${text}; ${adviceOn(reason)}`;
     },
-    { reason: string('names the server') },
+    { reason: field.string('names the server') },
     'a NATS server does not let this broker in, or its user lacks a right there: once for each reason and connection',
   ),
   'fleet.peer_joined': info('the broker {node} (id {id}) is in the fleet', PEER, {
@@ -62,8 +53,8 @@ export const FLEET_EVENTS = {
     },
     {
       ...PEER,
-      inFlight: number('the requests that were out at it, which are tried again'),
-      reason: oneOf({ silent: '', left: 'it said so' }),
+      inFlight: field.number('the requests that were out at it, which are tried again'),
+      reason: field.oneOf({ silent: '', left: 'it said so' }),
     },
     {
       when: 'another broker, or an earlier process of it, is silent, or said that it leaves',
@@ -83,8 +74,8 @@ export const FLEET_EVENTS = {
       return `a pack of the fleet${from} was dropped: ${DROPPED[reason]}`;
     },
     {
-      reason: oneOf(DROPPED),
-      sender: orNull(string('the id of the broker that it says it is from, or `null`')),
+      reason: field.oneOf(DROPPED),
+      sender: field.orNull(field.string('the id of the broker that it says it is from, or `null`')),
     },
     {
       when: 'a message on NATS was not used',

@@ -16,10 +16,8 @@ import {
   error,
   type EventOf,
   type EventSink,
+  field,
   info,
-  number,
-  oneOf,
-  string,
   warn,
 } from '../../../core/event-table.js';
 import type { StoreFailure } from '../../../store/store.js';
@@ -36,12 +34,12 @@ const REFUSED = {
 } as const;
 export type MapRefusal = keyof typeof REFUSED;
 
-const record = string('a key of the map, percent-escaped', 'client');
+const record = field.string('a key of the map, percent-escaped', 'client');
 
 export const MAP_EVENTS = {
   'map.loaded': info(
     'the map: {keys} keys, {bytes} bytes',
-    { keys: number(), bytes: number() },
+    { keys: field.number(), bytes: field.number() },
     'the records of the store are in memory; from then on an active node serves the map',
   ),
   'map.malformed': warn(
@@ -54,7 +52,7 @@ export const MAP_EVENTS = {
   ),
   'map.refused': warn(
     ({ reason }) => `a change of the map was dropped: ${REFUSED[reason]}`,
-    { reason: oneOf<MapRefusal>(REFUSED) },
+    { reason: field.oneOf<MapRefusal>(REFUSED) },
     {
       when: 'a change was dropped; for lack of rights, see `map.denied`',
       counted: 'map_updates_total',
@@ -70,7 +68,12 @@ export const MAP_EVENTS = {
           : `a reader of the map was refused: it may not have all keys that begin with '${record}'`;
       return `${what} (${whoseOf(event)})`;
     },
-    { wanted: oneOf({ read: '', write: 'counted by `map_updates_total`' }), record, key, address },
+    {
+      wanted: field.oneOf({ read: '', write: 'counted by `map_updates_total`' }),
+      record,
+      key,
+      address,
+    },
     {
       when: 'a key has no right to write that record, or to read all records that begin so',
       counted: 'map_updates_total',
@@ -94,7 +97,7 @@ export const MAP_EVENTS = {
   ),
   'map.rejected': warn(
     (event) => rejectedText(`a connection to map.listen (${event.port})`, event),
-    { port: oneOf({ snapshots: 'P', updates: 'P + 1', writers: 'P + 2' }), ...REJECTED },
+    { port: field.oneOf({ snapshots: 'P', updates: 'P + 1', writers: 'P + 2' }), ...REJECTED },
     {
       when: 'a connection to one of the three ports was closed or not accepted, as in `connection.rejected`',
       ...REJECTED_RULES,
@@ -111,7 +114,7 @@ export const MAP_EVENTS = {
   ),
   'map.failed': error(
     'the map cannot be written: {text}',
-    { kind: oneOf<StoreFailure['kind']>({ full: '', busy: '', fatal: '' }), text },
+    { kind: field.oneOf<StoreFailure['kind']>({ full: '', busy: '', fatal: '' }), text },
     {
       when: 'the store cannot write: new and growing values are dropped, deletions are tried; logged once',
       state: 'map.failed',
