@@ -92,18 +92,6 @@ describe('What a client reads', () => {
     }
   });
 
-  it('takes PARTIAL for 0x02 and FINAL for 0x03, of all 256 bytes (18/MDP §MDP/Client)', () => {
-    for (let code = 0; code < 256; code++) {
-      for (const envelope of [[], [''], ['id', '']]) {
-        const message = [...envelope, 'MDPC02', String.fromCharCode(code), 's', 'b'];
-        const kind = code === 2 ? 'partial' : code === 3 ? 'final' : 'malformed';
-        for (const frames of layouts(message)) {
-          expect([code, atClient(frames)['kind']]).toEqual([code, kind]);
-        }
-      }
-    }
-  });
-
   it.each([0, 256, 1000])('takes %d bytes for no service name (§2)', (size) => {
     const name = 'n'.repeat(size);
     expectMalformed(['', 'MDPC01', name, 'b']);

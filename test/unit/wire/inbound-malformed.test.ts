@@ -27,54 +27,6 @@ describe('A header', () => {
   });
 });
 
-describe('A command', () => {
-  const bytes = Array.from({ length: 256 }, (_, code) => code);
-  const rests = [[], ['s'], ['s', '5'], [TOKEN, '', 'b'], [TOKEN, '']];
-  const known = {
-    1: new Map([
-      [0x01, 'ready'],
-      [0x03, 'final'],
-      [0x04, 'heartbeat'],
-      [0x05, 'disconnect'],
-      [0x07, 'return'],
-      [0x08, 'fail'],
-    ]),
-    2: new Map([
-      [0x01, 'ready'],
-      [0x03, 'partial'],
-      [0x04, 'final'],
-      [0x05, 'heartbeat'],
-      [0x06, 'disconnect'],
-      [0x07, 'return'],
-      [0x08, 'fail'],
-    ]),
-  };
-
-  it.each(VERSIONS)('of an 0.%d worker is one of its version, of all 256 bytes (§3)', (version) => {
-    for (const code of bytes) {
-      const kinds = rests.map((rest) => {
-        const message = [...PREFIX[version], String.fromCharCode(code), ...rest];
-        return String(atBroker(scattered(message))['kind']);
-      });
-      const expected = known[version].get(code);
-      const read = new Set(kinds.filter((kind) => kind !== 'malformed'));
-      expect([code, [...read]]).toEqual([code, expected === undefined ? [] : [expected]]);
-    }
-  });
-
-  it('of an 0.2 client is 0x01, or 0x02 of some, of all 256 bytes (§2, D113)', () => {
-    for (const code of bytes) {
-      for (const envelope of [[], [''], ['id', '']]) {
-        const read = atBroker(
-          scattered([...envelope, 'MDPC02', String.fromCharCode(code), 's', 'b']),
-        );
-        const isRequest = code === 1 || code === 2;
-        expect([code, read['kind']]).toEqual([code, isRequest ? 'request' : 'malformed']);
-      }
-    }
-  });
-});
-
 describe('A service name', () => {
   it.each([0, 256, 257, 65_536])('of %d bytes is malformed (§2)', (size) => {
     const name = 'n'.repeat(size);

@@ -57,19 +57,6 @@ describe.each(VERSIONS)('What an 0.%d worker reads', (version) => {
     expectRead(version, [...prefix, DISCONNECT[version]], { kind: 'disconnect' });
   });
 
-  it('is malformed for every byte that a broker does not send, of all 256 (§3)', () => {
-    const sends = new Set(['\x02', HEARTBEAT[version], DISCONNECT[version]]);
-    for (let code = 0; code < 256; code++) {
-      const command = String.fromCharCode(code);
-      if (sends.has(command)) continue;
-      expectRead(version, [...prefix, command], MALFORMED);
-      expectRead(version, [...prefix, command, TOKEN, '', 'b'], MALFORMED);
-    }
-    for (const command of ['', '\x02\x02', '2']) {
-      expectRead(version, [...prefix, command, TOKEN, '', 'b'], MALFORMED);
-    }
-  });
-
   it('has its body as a view, without a copy', () => {
     const body = bytesOf('body');
     const frames = Frames.of(...[...prefix, '\x02', TOKEN, ''].map(bytesOf));
