@@ -115,12 +115,6 @@ const host: BrokerHost = {
   refuse: () => undefined,
   recordHello: () => true,
   cancel: () => true,
-  isServed: () => true,
-  isPaused: () => false,
-  contracts: () => null,
-  counts: { services: 0, workers: 0 },
-  services: () => [],
-  workers: () => [],
 };
 const embedded: EmbeddedServiceApi = {
   room: () => Math.max(0, capacity - out.length),

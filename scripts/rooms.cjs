@@ -68,7 +68,7 @@ const ROOMS = {
     'It does not know where a call came from: pass in what it needs as an argument from inputs.',
   ],
   'broker/inputs': [
-    'core wire broker broker/listing.ts broker/state broker/admission broker/lifecycle',
+    'core wire broker broker/state broker/admission broker/lifecycle',
     'broker.ts calls it, and it does not know it: pass in what the class needs as an argument of its constructor.',
   ],
   'broker/io': [`core wire broker broker/broker.ts ${SOCKETS}`, SHELL],

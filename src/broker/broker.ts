@@ -18,7 +18,6 @@ import { measure } from './gauges.js';
 import { ClientRequests } from './inputs/client-requests.js';
 import { Connections } from './inputs/connections.js';
 import { FastPath } from './inputs/fast-path.js';
-import { EmbeddedServices } from './inputs/embedded-services.js';
 import { readHead, readMessage } from './inputs/reading.js';
 import { RemoteWorkers } from './inputs/remote-workers.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
@@ -34,7 +33,7 @@ import { Replies } from './lifecycle/replies.js';
 import { RequestEnds } from './lifecycle/request-ends.js';
 import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { RUN_BUDGET } from './lifecycle/turns.js';
-import { type Figures, Listing } from './listing.js';
+import { Listing } from './listing.js';
 import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
 import type { Interconnect, InternalClient, InternalService, ServiceWatcher } from './ports.js';
 import type { RequestTrace } from './request-trace.js';
@@ -55,7 +54,6 @@ export interface BrokerLoad {
 export class Broker {
   readonly #data: BrokerData;
   readonly #deliveries: Deliveries;
-  readonly #storedDeliveries: StoredDeliveries;
   readonly #requestEnds: RequestEnds;
   readonly #clientScans: ClientScans;
   readonly #dispatcher: Dispatcher;
@@ -67,8 +65,10 @@ export class Broker {
   readonly #fromWorkers: WorkerInputs;
   readonly #inbound: Inbound;
   readonly counters: BrokerCounters;
-  /** The functions that internal services and the internal client can call. */
-  readonly embedded: EmbeddedServices;
+  /** What internal services can call. */
+  readonly internalRequests: InternalRequests;
+  /** What the internal client can call. */
+  readonly storedDeliveries: StoredDeliveries;
   /** What an interconnect with other brokers can call. */
   readonly remote: RemoteWorkers;
   /** What is registered, for callers outside the broker. */
@@ -82,8 +82,8 @@ export class Broker {
     const deliveries = new Deliveries(data);
     const storedDeliveries = new StoredDeliveries(data, deliveries);
     const requestEnds = new RequestEnds(data, replies, deliveries);
-    const internalRequests = new InternalRequests(data, replies);
     const clientScans = new ClientScans(data, requestEnds);
+    const internalRequests = new InternalRequests(data, replies, clientScans);
     const lifecycle = new Lifecycle(data, replies, deliveries, storedDeliveries, requestEnds);
     const departures = new Departures(data, lifecycle);
     const registrations = new Registrations(
@@ -93,34 +93,21 @@ export class Broker {
       lifecycle,
       departures,
     );
-    const figures: Figures = { source: null };
     this.#data = data;
     this.#deliveries = deliveries;
-    this.#storedDeliveries = storedDeliveries;
+    this.storedDeliveries = storedDeliveries;
+    this.internalRequests = internalRequests;
     this.#requestEnds = requestEnds;
     this.#clientScans = clientScans;
     this.#dispatcher = new Dispatcher(data, deliveries, storedDeliveries, requestEnds);
     this.#departures = departures;
     this.#registrations = registrations;
     this.counters = data.counters;
-    this.listing = new Listing(data.services, data.identities, figures);
-    this.embedded = new EmbeddedServices(
-      data,
-      storedDeliveries,
-      internalRequests,
-      clientScans,
-      figures,
-    );
+    this.listing = new Listing(data);
     this.#inbound = new Inbound((frames, index) => data.tokens.isKnown(frames, index));
     this.#connections = new Connections(data, clientScans, registrations);
     this.#fastPath = new FastPath(data, replies, deliveries, lifecycle);
-    this.#fromClients = new ClientRequests(
-      data,
-      replies,
-      internalRequests,
-      lifecycle,
-      this.embedded,
-    );
+    this.#fromClients = new ClientRequests(data, replies, internalRequests, lifecycle);
     this.#fromWorkers = new WorkerInputs(data, replies, lifecycle, departures, registrations);
     this.remote = new RemoteWorkers(data, departures, this.#fromWorkers, this.#fromClients);
   }
@@ -137,7 +124,7 @@ export class Broker {
 
   /** Plugs in the internal client, whose requests are stored. Must be called before the first input. */
   setInternalClient(client: InternalClient): void {
-    this.#storedDeliveries.attach(client);
+    this.storedDeliveries.attach(client);
   }
 
   /** Plugs in what knows the workers of other brokers. Must be called before the first input. */
@@ -344,7 +331,7 @@ export class Broker {
     for (const service of services.all()) {
       if (service.workers.size === 0) continue;
       workers.schedule(service);
-      this.#storedDeliveries.offerRoom(service);
+      this.storedDeliveries.offerRoom(service);
     }
   }
 
@@ -353,7 +340,7 @@ export class Broker {
    * no answer, except those that change nothing, which are refused.
    */
   dropInternal(): void {
-    this.embedded.dropInternal();
+    this.internalRequests.endAll();
   }
 
   // ---------------------------------------------------------------- time

@@ -6,10 +6,10 @@
 import type { CountedService } from '../core/counted-services.js';
 import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import { inFlight } from './gauges.js';
-import type { Listed } from './ports.js';
-import type { Identities } from './state/identities.js';
-import type { ServiceTable } from './state/service-table.js';
+import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
+import type { InternalServices } from './state/internal-services.js';
+import type { Tables } from './state/request-store.js';
 
 /** Maximum number of entries examined for one page, even if few of them match. */
 const LOOKED_AT_MAX = 10_000;
@@ -36,14 +36,9 @@ export interface FigureSource {
   of(service: Buffer, counted: CountedService): ServiceFigures;
 }
 
-/** `source` is null until `setFigures` provides one. */
-export interface Figures {
-  source: FigureSource | null;
-}
-
 const NO_FIGURES: ServiceFigures = { plain: null, durable: null };
 
-export function serviceStatus(service: Service, { source }: Figures): ServiceStatus {
+function serviceStatus(service: Service, source: FigureSource | null): ServiceStatus {
   const { plain, durable } = source?.of(service.name, service.counted) ?? NO_FIGURES;
   return {
     service: service.shown,
@@ -58,7 +53,7 @@ export function serviceStatus(service: Service, { source }: Figures): ServiceSta
   };
 }
 
-export function workerStatus(worker: Worker, now: number): WorkerStatus {
+function workerStatus(worker: Worker, now: number): WorkerStatus {
   return {
     service: worker.service.shown,
     state: worker.held.count > 0 ? 'busy' : 'waiting',
@@ -72,7 +67,7 @@ export function workerStatus(worker: Worker, now: number): WorkerStatus {
 }
 
 /** Most entries of a long list are never shown, so the JSON is made only for those that are. */
-export class ListedLazily implements Listed {
+class ListedLazily implements Listed {
   readonly service: number;
   readonly worker: number;
   readonly name: Buffer;
@@ -123,26 +118,71 @@ export interface ClientSeen {
   readonly quota: string | null;
 }
 
-export class Listing {
-  readonly #services: ServiceTable;
-  readonly #identities: Identities;
-  readonly #figures: Figures;
+/** What is listed. */
+type Registered = Pick<Tables, 'services' | 'workers' | 'identities'> & {
+  readonly internals: InternalServices;
+};
 
-  constructor(services: ServiceTable, identities: Identities, figures: Figures) {
-    this.#services = services;
-    this.#identities = identities;
-    this.#figures = figures;
-  }
+export class Listing implements Registry {
+  readonly #data: Registered;
+  /** Figures for lists; `null` until `setFigures` provides them. */
+  #figures: FigureSource | null = null;
 
-  /** How many services can be listed. */
-  get serviceCount(): number {
-    return this.#services.listed;
+  constructor(data: Registered) {
+    this.#data = data;
   }
 
   /** Lists contain figures from now on. */
   setFigures(source: FigureSource): void {
-    this.#figures.source = source;
+    this.#figures = source;
   }
+
+  // ---------------------------------------------------------------- for internal services
+
+  isServed(name: Buffer): boolean {
+    const internal = this.#data.internals.find(name, 0, name.length);
+    if (internal !== null) return internal.offers(name);
+    const found = this.#find(name);
+    return found !== null && found.workers.size + found.remotes.size > 0;
+  }
+
+  isPaused(name: Buffer): boolean {
+    return this.#find(name)?.isPaused === true;
+  }
+
+  contracts(name: Buffer): Buffer | null {
+    return this.#find(name)?.contractsJson ?? null;
+  }
+
+  get serviceCount(): number {
+    return this.#data.services.listed;
+  }
+
+  get workerCount(): number {
+    return this.#data.workers.count;
+  }
+
+  allServices(now: number): Listed[] {
+    const { services } = this.#data;
+    services.forget(now);
+    return Array.from(
+      services.all(),
+      (service) => new ListedLazily(service, 0, () => serviceStatus(service, this.#figures)),
+    );
+  }
+
+  allWorkers(now: number): Listed[] {
+    const found: Listed[] = [];
+    for (const service of this.#data.services.all()) {
+      for (const worker of service.workers) {
+        const status = (): WorkerStatus => workerStatus(worker, now);
+        found.push(new ListedLazily(service, worker.number, status));
+      }
+    }
+    return found;
+  }
+
+  // ---------------------------------------------------------------- for operators
 
   /** Services by number, starting at a position. */
   services(
@@ -152,7 +192,8 @@ export class Listing {
     isWanted: (service: ServiceStatus) => boolean,
     now: number,
   ): ListPage<ServiceSeen> {
-    this.#services.forget(now);
+    const { services } = this.#data;
+    services.forget(now);
     const items: ServiceSeen[] = [];
     let lookedAt = 0;
     for (const service of this.#named(name, from.service)) {
@@ -162,18 +203,13 @@ export class Listing {
       lookedAt++;
       const status = serviceStatus(service, this.#figures);
       if (!isWanted(status)) continue;
-      const arrivedAt = this.#services.oldestQueuedAt(service);
+      const arrivedAt = services.oldestQueuedAt(service);
       const oldestQueuedMs = arrivedAt === null ? null : Math.max(0, Math.round(now - arrivedAt));
       const { failedAt } = service.counted;
       const failedMsAgo = failedAt === -Infinity ? null : Math.max(0, Math.round(now - failedAt));
       items.push({ ...status, oldestQueuedMs, failedMsAgo });
     }
     return { items, next: null };
-  }
-
-  /** The JSON of `mmi.contract`; `null`: no worker of the service announced a contract. */
-  contracts(name: Buffer): Buffer | null {
-    return this.#services.find(name, 0, name.length)?.contractsJson ?? null;
   }
 
   /** Workers by service and in the order in which they registered. */
@@ -207,8 +243,9 @@ export class Listing {
 
   /** Every identity that uses something, or has left and sent requests lately. */
   *clients(now: number): Generator<ClientSeen> {
-    const seconds = this.#identities.secondsMarked(now) || 1;
-    for (const identity of this.#identities.all()) {
+    const { identities } = this.#data;
+    const seconds = identities.secondsMarked(now) || 1;
+    for (const identity of identities.all()) {
       const { name, peers, workers, receivedLately, refusedLately, outstanding } = identity;
       yield {
         identity: name,
@@ -225,15 +262,19 @@ export class Listing {
 
   /** Sets a mark, from which the rates of clients count. @param now monotonic milliseconds */
   mark(now: number): void {
-    this.#identities.mark(now);
+    this.#data.identities.mark(now);
   }
 
   *#named(name: Buffer | null, from: number): IterableIterator<Service> {
     if (name === null) {
-      yield* this.#services.from(from);
+      yield* this.#data.services.from(from);
       return;
     }
-    const service = this.#services.find(name, 0, name.length);
+    const service = this.#find(name);
     if (service !== null && service.id >= from) yield service;
+  }
+
+  #find(name: Buffer): Service | null {
+    return this.#data.services.find(name, 0, name.length);
   }
 }

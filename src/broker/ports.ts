@@ -103,7 +103,7 @@ export interface DispatchedWorker {
  * for a request.
  */
 export interface InternalClient {
-  /** A service can take more requests: see `BrokerHost.room`. */
+  /** A service can take more requests: see `EmbeddedServiceApi.room`. */
   roomAt(service: Buffer): void;
   dispatched(reference: number, worker: DispatchedWorker): void;
   /** A PARTIAL came: see `EmbeddedServiceApi.parts`. */
@@ -298,18 +298,24 @@ export interface BrokerHost {
    * @returns false if more are being looked for than it has requests, or if the envelope is too long
    */
   cancel(id: number, ids: readonly Buffer[], now: number): boolean;
+}
+
+/** What is registered at the broker, for an internal service that answers questions about it. */
+export interface Registry {
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
   /** True if an operator paused the service: its requests wait. */
   isPaused(service: Buffer): boolean;
   /** The JSON of `mmi.contract`; `null`: no worker of the service announced a contract. */
   contracts(service: Buffer): Buffer | null;
-  /** How many services and workers are in the lists. */
-  readonly counts: { readonly services: number; readonly workers: number };
-  /** All services by number. */
-  services(now: number): Listed[];
-  /** All workers, by service and number. */
-  workers(now: number): Listed[];
+  /** How many services `allServices` lists. */
+  readonly serviceCount: number;
+  /** How many workers `allWorkers` lists. */
+  readonly workerCount: number;
+  /** Lists all services by number. */
+  allServices(now: number): Listed[];
+  /** Lists all workers, by service and number. */
+  allWorkers(now: number): Listed[];
 }
 
 /**

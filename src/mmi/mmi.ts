@@ -22,6 +22,7 @@ import type {
   Interconnect,
   InternalRequest,
   InternalService,
+  Registry,
 } from '../broker/ports.js';
 import { PagedList, readPageOptions } from './lists.js';
 
@@ -58,16 +59,26 @@ export interface OtherBrokers {
 export class Mmi implements InternalService {
   readonly prefix: Buffer = MMI_PREFIX;
   readonly isForAll: boolean = true;
+  readonly #registry: Registry;
   readonly #brokerStatus: (now: number) => BrokerStatus;
-  #serviceList: PagedList | null = null;
-  #workerList: PagedList | null = null;
+  readonly #serviceList: PagedList;
+  readonly #workerList: PagedList;
   #now = 0;
   /** `null`: this broker is alone. */
   others: OtherBrokers | null = null;
 
   /** @param brokerStatus the content of `mmi.broker`; `now` is monotonic milliseconds */
-  constructor(brokerStatus: (now: number) => BrokerStatus) {
+  constructor(registry: Registry, brokerStatus: (now: number) => BrokerStatus) {
+    this.#registry = registry;
     this.#brokerStatus = brokerStatus;
+    this.#serviceList = new PagedList(
+      () => registry.serviceCount,
+      () => registry.allServices(this.#now),
+    );
+    this.#workerList = new PagedList(
+      () => registry.workerCount,
+      () => registry.allWorkers(this.#now),
+    );
   }
 
   offers(service: Buffer): boolean {
@@ -94,7 +105,7 @@ export class Mmi implements InternalService {
     if (interconnect === null || headers >= 0 || frames.count - body !== 1) return false;
     const asked = frames.view(body);
     if (service.toString('latin1') !== MMI_SERVICE || asked.length === 0) return false;
-    if (asked.length > SERVICE_NAME_BYTES_MAX || host.isServed(asked)) return false;
+    if (asked.length > SERVICE_NAME_BYTES_MAX || this.#registry.isServed(asked)) return false;
     interconnect.ask(asked, (isServed) => {
       host.answer(id, [isServed ? OK : NOT_FOUND]);
     });
@@ -112,15 +123,15 @@ export class Mmi implements InternalService {
     switch (name) {
       case MMI_SERVICE:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];
-        if (!isServedTo(asker, argument, host)) return [NOT_FOUND];
-        return [host.isPaused(argument) ? PAUSED : OK];
+        if (!isServedTo(asker, argument, this.#registry)) return [NOT_FOUND];
+        return [this.#registry.isPaused(argument) ? PAUSED : OK];
       case MMI_SERVICES:
-        return this.#list(this.#services(host), null, request, now);
+        return this.#list(this.#serviceList, null, request, now);
       case MMI_WORKERS:
-        return this.#list(this.#workers(host), argument, request, now);
+        return this.#list(this.#workerList, argument, request, now);
       case MMI_CONTRACT:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];
-        return contractsOf(argument, asker, host);
+        return contractsOf(argument, asker, this.#registry);
       case MMI_BROKER:
         if (!isSingle) return [BAD_REQUEST];
         return [OK, json(statusFor(asker, this.#brokerStatus(now)))];
@@ -166,37 +177,21 @@ export class Mmi implements InternalService {
     }
     return host.cancel(id, ids, this.#now) ? OK : TOO_MANY;
   }
-
-  #services(host: BrokerHost): PagedList {
-    this.#serviceList ??= new PagedList(
-      () => host.counts.services,
-      () => host.services(this.#now),
-    );
-    return this.#serviceList;
-  }
-
-  #workers(host: BrokerHost): PagedList {
-    this.#workerList ??= new PagedList(
-      () => host.counts.workers,
-      () => host.workers(this.#now),
-    );
-    return this.#workerList;
-  }
 }
 
 function isHidden({ isMmiMinimal }: Asker, name: string): boolean {
   return isMmiMinimal && !MINIMAL.includes(name);
 }
 
-function isServedTo(asker: Asker, service: Buffer, host: BrokerHost): boolean {
+function isServedTo(asker: Asker, service: Buffer, registry: Registry): boolean {
   const isMmi = service.subarray(0, MMI_PREFIX.length).equals(MMI_PREFIX);
-  return host.isServed(service) && !(isMmi && isHidden(asker, service.toString('latin1')));
+  return registry.isServed(service) && !(isMmi && isHidden(asker, service.toString('latin1')));
 }
 
 /** To those who may request or offer the service, as in lists. */
-function contractsOf(service: Buffer, asker: Asker, host: BrokerHost): Buffer[] {
+function contractsOf(service: Buffer, asker: Asker, registry: Registry): Buffer[] {
   const isShown = asker.mayRequest(service) || asker.mayServe(service);
-  const contracts = isShown ? host.contracts(service) : null;
+  const contracts = isShown ? registry.contracts(service) : null;
   return contracts === null ? [NOT_FOUND] : [OK, contracts];
 }
 

@@ -130,7 +130,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   ask(publicKey: Buffer, address: string): void {
     // Deferred: this may run within a handshake or a turn of the loop.
     setImmediate(() => {
-      if (this.#broker?.embedded.isServed(this.#service) !== true) {
+      if (this.#broker?.listing.isServed(this.#service) !== true) {
         const why = 'no worker offers it';
         this.#authoriser.answered(publicKey, { kind: 'unusable', why }, monotonicMs());
         return;

@@ -160,7 +160,7 @@ export class Node implements Host {
     this.#inner = enabledFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
     this.#authorising = this.#newAuthorising();
     this.broker = this.#newBroker();
-    this.mmi = new Mmi((now) => this.#status(now));
+    this.mmi = new Mmi(this.broker.listing, (now) => this.#status(now));
     this.broker.host(this.mmi);
     this.broker.setInternalClient(this.clients);
     this.loop = new BrokerLoop(this.broker, this.holdings);

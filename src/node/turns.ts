@@ -37,7 +37,7 @@ export function turnsOf(
       pair?.look(now);
       // Nothing may be shown or acknowledged before the state of the peer is known.
       if (pair?.isFenced !== true) {
-        titanic?.run(now, time.wall(), broker.embedded, broker.embedded);
+        titanic?.run(now, time.wall(), broker.internalRequests, broker.storedDeliveries);
         for (const each of served) each.run(now);
       }
       // After the broker's own turn: workers registered here come before those of other brokers.

@@ -208,7 +208,7 @@ class RunningBroker implements TestBroker {
     const broker = new Broker(options, sink, SILENT, secureRandom);
     const startedAt = monotonicMs();
     broker.host(
-      new Mmi(() => ({
+      new Mmi(broker.listing, () => ({
         version: 'test',
         uptimeMs: Math.round(monotonicMs() - startedAt),
         node: 'test',

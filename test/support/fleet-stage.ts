@@ -301,7 +301,7 @@ export class FleetStage extends Stage {
     for (let turns = 0; ; turns++) {
       if (turns === TURNS_MAX) throw new Error('it does not come to rest');
       super.turn();
-      this.machine.run(this.now, this.broker.embedded, this.broker.remote);
+      this.machine.run(this.now, this.broker.storedDeliveries, this.broker.remote);
       super.turn();
       if (this.machine.dueInMs(this.now) > 0) break;
     }

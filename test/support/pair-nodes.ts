@@ -62,7 +62,7 @@ export class PairNode {
     });
     this.broker = new Broker(options, this.#sink, { emit: () => undefined }, secureRandom);
     this.broker.host(
-      new Mmi(() => ({
+      new Mmi(this.broker.listing, () => ({
         ...STAGE_STATUS,
         state: this.broker.admission === 'serving' ? 'active' : 'passive',
         extensions: ['credit', 'hello'],

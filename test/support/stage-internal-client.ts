@@ -57,7 +57,7 @@ export class StageInternalClient implements InternalClient {
       const again = this.ids.get(reference) ?? null;
       const headers = this.headers.get(reference) ?? null;
       const content = { body: packed, headers };
-      const id = broker.embedded.submit(Buffer.from(service), reference, content, again);
+      const id = broker.storedDeliveries.submit(Buffer.from(service), reference, content, again);
       if (id !== null) taken.push(id);
       packed.fill(0xee);
     });
@@ -67,7 +67,7 @@ export class StageInternalClient implements InternalClient {
 
   withdraws(reference: number): void {
     this.stage.input((broker) => {
-      broker.embedded.withdraw(this.ids.get(reference) ?? -1);
+      broker.storedDeliveries.withdraw(this.ids.get(reference) ?? -1);
     });
     this.ids.delete(reference);
   }

@@ -153,7 +153,12 @@ export class TitanicStage extends Stage {
     for (let turns = 0; ; turns++) {
       if (turns === TURNS_MAX) throw new Error('it does not come to rest');
       super.turn();
-      this.titanic.run(this.now, this.wall, this.broker.embedded, this.broker.embedded);
+      this.titanic.run(
+        this.now,
+        this.wall,
+        this.broker.internalRequests,
+        this.broker.storedDeliveries,
+      );
       super.turn();
       this.#claims?.answerLists(this.store.disk.pending);
       if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
@@ -286,7 +291,7 @@ export class TitanicStage extends Stage {
   deactivates(): this {
     this.titanic.setTime(this.now, this.wall);
     this.titanic.deactivate();
-    this.broker.embedded.dropInternal();
+    this.broker.dropInternal();
     if (!this.isBatch) this.turn();
     return this;
   }

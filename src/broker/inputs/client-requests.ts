@@ -12,7 +12,7 @@ import type { BrokerData } from '../lifecycle/broker-data.js';
 import type { InternalRequests } from '../lifecycle/internal-requests.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Replies } from '../lifecycle/replies.js';
-import type { BrokerHost, InternalRequest, InternalService } from '../ports.js';
+import type { InternalRequest, InternalService } from '../ports.js';
 import type { Peer } from '../state/entities.js';
 import { packedEnvelope } from '../state/hellos.js';
 import { readMessage, serviceOf } from './reading.js';
@@ -23,23 +23,19 @@ export class ClientRequests {
   readonly #replies: Replies;
   readonly #internalRequests: InternalRequests;
   readonly #lifecycle: Lifecycle;
-  readonly #host: BrokerHost;
   /** Requests held until it is known whether another broker has a worker (D65). */
   readonly #awaitingSearch = new HeldMessages();
 
-  /** @param host what internal services can call */
   constructor(
     data: BrokerData,
     replies: Replies,
     internalRequests: InternalRequests,
     lifecycle: Lifecycle,
-    host: BrokerHost,
   ) {
     this.#data = data;
     this.#replies = replies;
     this.#internalRequests = internalRequests;
     this.#lifecycle = lifecycle;
-    this.#host = host;
   }
 
   request(peer: Peer, inbound: Inbound, now: number): void {
@@ -157,7 +153,7 @@ export class ClientRequests {
       body,
       asker: peer.asker,
     };
-    internal.request(request, this.#host, now);
+    internal.request(request, this.#internalRequests, now);
   }
 
   /** Decides again about the requests that are held, after the state of admission was set. */

@@ -1,27 +1,39 @@
-/** Requests that services of this process answer. */
+/** The requests that services of this process answer, and what these services can call. */
 import { assert, present } from '../../core/assert.js';
 import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
-import { NOT_ACTIVE, type Refusal } from '../admission/refusal.js';
+import type { Hello } from '../../wire/mmi.js';
+import { NOT_ACTIVE } from '../admission/refusal.js';
+import type { BrokerHost } from '../ports.js';
 import type { Peer } from '../state/entities.js';
-import { INTERNAL, NONE, type RequestId } from '../state/request-table.js';
+import { ENVELOPE_BYTES, INTERNAL, NONE, type RequestId } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
+import type { ClientScans } from './client-scans.js';
 import type { Replies } from './replies.js';
 
 /** Record numbers are below this. */
 const GENERATION_STEP = 2 ** 31;
+/**
+ * Limit for all envelopes of a peer's hellos together: enough for ids as libzmq makes them, over any number of
+ * hops.
+ */
+const HELLO_BYTES_PER_PEER_MAX = 65_536;
+/** Maximum size of the envelope of a cancel, with which those of all requests that it names begin. */
+const CANCEL_ENVELOPE_BYTES_MAX = 1024;
 
-export class InternalRequests {
+export class InternalRequests implements BrokerHost {
   readonly #data: BrokerData;
   readonly #replies: Replies;
+  readonly #clientScans: ClientScans;
   /** Generation of the numbers by which internal services know requests: see `endAll`. */
   #generation = 0;
 
-  constructor(data: BrokerData, replies: Replies) {
+  constructor(data: BrokerData, replies: Replies, clientScans: ClientScans) {
     this.#data = data;
     this.#replies = replies;
+    this.#clientScans = clientScans;
   }
 
   /** @returns the number by which the service answers the request */
@@ -30,14 +42,14 @@ export class InternalRequests {
   }
 
   /** The request with this number; NONE if it was ended by `endAll`. */
-  of(number: number): RequestId {
+  #of(number: number): RequestId {
     const isPresent = Math.floor(number / GENERATION_STEP) === this.#generation;
     return isPresent ? number % GENERATION_STEP : NONE;
   }
 
   answer(number: number, body: readonly Buffer[]): void {
     const { table, requests } = this.#data;
-    const id = this.of(number);
+    const id = this.#of(number);
     if (id === NONE) return;
     const isHeld = table.has(id) && table.is(id, INTERNAL);
     assert(isHeld, 'an internal request is answered once');
@@ -47,28 +59,53 @@ export class InternalRequests {
     requests.release(id, 'answered');
   }
 
-  /** The service has not acted on the request. */
-  refuse(number: number, refusal: Refusal): void {
+  refuse(number: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
     const { requests } = this.#data;
-    const id = this.of(number);
+    const id = this.#of(number);
     if (id === NONE) return;
+    const status = reason === 'rights' ? '403' : '429';
     const client = present(requests.clientOf(id), 'a request of a client');
     const shown = escapeName(requests.internalName(id));
-    this.#replies.countRefused(refusal, shown, null, client);
-    this.#replies.sendRefusal(id, refusal.status, refusal.text);
+    this.#replies.countRefused({ reason, status, text }, shown, null, client);
+    this.#replies.sendRefusal(id, status, text);
     requests.release(id, 'too_late');
+  }
+
+  recordHello(number: number, hello: Hello): boolean {
+    const { requests } = this.#data;
+    const id = this.#of(number);
+    const peer = id === NONE ? null : requests.clientOf(id)?.peer;
+    if (!peer) return true;
+    const { hellos, identity } = peer;
+    const envelope = requests.envelope(id);
+    if (!hellos.has(envelope)) {
+      if (identity.hellos >= identity.quotas.hellos) return false;
+      if (hellos.bytes + envelope.length > HELLO_BYTES_PER_PEER_MAX) return false;
+      identity.hellos++;
+    }
+    hellos.set(envelope, hello);
+    return true;
+  }
+
+  cancel(number: number, ids: readonly Buffer[], now: number): boolean {
+    const { requests, table } = this.#data;
+    const id = this.#of(number);
+    const client = id === NONE ? null : requests.clientOf(id);
+    if (client === null) return true;
+    if (table.get(id, ENVELOPE_BYTES) > CANCEL_ENVELOPE_BYTES_MAX) return false;
+    return this.#clientScans.cancel(client, requests.envelope(id), ids, now);
   }
 
   /**
    * Ends all that are not answered, and ignores later answers. They get no answer, because it is
-   * uncertain whether they took effect.
-   * @param onlyAsks by service name: true if the request changes nothing, so that it can be refused
+   * uncertain whether they took effect, except those that change nothing, which are refused.
    */
-  endAll(onlyAsks: (service: Buffer) => boolean): void {
-    const { table, requests } = this.#data;
+  endAll(): void {
+    const { table, requests, internals } = this.#data;
     this.#generation++;
     for (const id of table.all(INTERNAL)) {
-      if (onlyAsks(requests.internalName(id))) {
+      const name = requests.internalName(id);
+      if (internals.find(name, 0, name.length)?.onlyAsks?.(name) === true) {
         this.#replies.sendRefusal(id, NOT_ACTIVE.status, NOT_ACTIVE.text);
       }
       requests.release(id, 'too_late');

@@ -6,8 +6,16 @@
 import { assert } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
 import { type Failure, failureLine } from '../../wire/failure.js';
-import type { InternalClient, StoredBody } from '../ports.js';
-import type { Service, Worker } from '../state/entities.js';
+import { allows } from '../admission/access.js';
+import type {
+  EmbeddedServiceApi,
+  InternalClient,
+  OwnerRights,
+  ServiceWorkers,
+  StoredBody,
+} from '../ports.js';
+import { NO_QUOTAS } from '../quotas.js';
+import { Grants, type Service, type Worker } from '../state/entities.js';
 import {
   ANSWERED,
   GIVEN_UP,
@@ -23,7 +31,7 @@ import type { Deliveries } from './deliveries.js';
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
 
-export class StoredDeliveries {
+export class StoredDeliveries implements EmbeddedServiceApi {
   readonly #data: BrokerData;
   readonly #deliveries: Deliveries;
   #client: InternalClient | null = null;
@@ -40,11 +48,26 @@ export class StoredDeliveries {
 
   // ---------------------------------------------------------------- calls of the client
 
-  /** How many more requests of this service are wanted, so that no worker has to wait. */
+  /** As many as let no worker wait. */
   room(name: Buffer): number {
-    const service = this.#data.services.find(name, 0, name.length);
-    if (service === null || service.isPaused || !this.#data.requests.hasRoom) return 0;
+    const service = this.#find(name);
+    if (service === null || service.isPaused || !this.#canHold) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
+  }
+
+  served(): readonly Buffer[] {
+    const served: Buffer[] = [];
+    for (const { name, workers } of this.#data.services.all()) {
+      if (workers.size > 0) served.push(name);
+    }
+    return served;
+  }
+
+  workersOf(name: Buffer): ServiceWorkers {
+    const service = this.#find(name);
+    if (service === null) return { isServed: false, unservedSince: null };
+    const { workers, remotes, unservedSince } = service;
+    return { isServed: workers.size > 0 || remotes.size > 0, unservedSince };
   }
 
   /** Requests for a paused service wait; those that its workers have go on. */
@@ -55,26 +78,29 @@ export class StoredDeliveries {
     this.offerRoom(service);
   }
 
+  setStored(name: Buffer, hasStored: boolean): void {
+    this.#data.services.setStored(name, hasStored);
+  }
+
   setTurns(name: Buffer, turns: number): void {
-    const service = this.#data.services.find(name, 0, name.length);
+    const service = this.#find(name);
     if (service !== null) service.storedTurns = turns;
   }
 
   setBacklog(name: Buffer, has: boolean): void {
-    const service = this.#data.services.find(name, 0, name.length);
+    const service = this.#find(name);
     if (service !== null) service.hasBacklog = has;
   }
 
-  /** @returns `null` if the service has no workers, or nothing more can be held */
   submit(
     name: Buffer,
     reference: number,
     { body, headers, deadlineAt = Infinity }: StoredBody,
     again: RequestId | null,
   ): RequestId | null {
-    const { table, requests, services, workers } = this.#data;
-    const service = services.find(name, 0, name.length);
-    if (service === null || service.workers.size === 0 || !requests.hasRoom) return null;
+    const { table, requests, workers } = this.#data;
+    const service = this.#find(name);
+    if (service === null || service.workers.size === 0 || !this.#canHold) return null;
     const id = again ?? requests.addStored();
     requests.setBody(id, body, headers);
     if (deadlineAt !== Infinity) requests.setDeadline(id, deadlineAt);
@@ -87,7 +113,34 @@ export class StoredDeliveries {
     return id;
   }
 
-  /** The client no longer wants a reply. */
+  /**
+   * What the owner of a stored request could do over some listener that its key may connect to (D80).
+   * @param key `null`: the owner that all peers without a key share
+   */
+  ownerRightsOf(key: string | null, service: Buffer): OwnerRights {
+    const { listeners, rightsOf, quotasOf } = this.#data.options;
+    let quota: string | null = null;
+    let mayRequest = false;
+    for (const [listener, rules] of listeners.entries()) {
+      if (rules.hasKeys === (key === null)) continue;
+      const rights = key === null ? null : (rightsOf?.(listener, key) ?? null);
+      if (!allows(new Grants(rules, rights), 'client', service)) continue;
+      mayRequest = true;
+      quota ??= rights?.quota ?? null;
+    }
+    return { mayRequest, quotas: quotasOf?.(quota) ?? NO_QUOTAS };
+  }
+
+  parts(id: RequestId): Buffer | null {
+    return this.#data.requests.partials.packedOf(id);
+  }
+
+  takeParts(id: RequestId): Buffer | null {
+    const parts = this.parts(id);
+    this.#data.requests.partials.drop(id);
+    return parts;
+  }
+
   withdraw(id: RequestId): void {
     const { table, requests, services } = this.#data;
     if (table.is(id, OUT)) {
@@ -124,8 +177,7 @@ export class StoredDeliveries {
   }
 
   replied(id: RequestId, frames: Frames, from: number): void {
-    const parts = this.#data.requests.partials.packedOf(id);
-    this.#client?.replied(this.#reference(id), frames, from, parts);
+    this.#client?.replied(this.#reference(id), frames, from, this.parts(id));
   }
 
   /**
@@ -172,6 +224,15 @@ export class StoredDeliveries {
   #putBack(id: RequestId): void {
     this.#data.requests.dropBody(id);
     this.#client?.handedBack(this.#reference(id));
+  }
+
+  /** Whether clients are served here, and another request finds memory. */
+  get #canHold(): boolean {
+    return this.#data.admission.isOpen && this.#data.requests.hasRoom;
+  }
+
+  #find(name: Buffer): Service | null {
+    return this.#data.services.find(name, 0, name.length);
   }
 
   #reference(id: RequestId): number {

@@ -4,6 +4,8 @@ import type { BrokerOptions } from '../options.js';
 import type { ServiceTable } from './service-table.js';
 import type { Service, Worker } from './entities.js';
 
+type HeartbeatOptions = Pick<BrokerOptions, 'heartbeatIntervalMs' | 'heartbeatLiveness'>;
+
 /** Workers that exchange heartbeats in the same interval. */
 class HeartbeatGroup {
   /** Workers whose silence counts, in order of `lastSeenAt` (D5). */
@@ -14,7 +16,7 @@ class HeartbeatGroup {
   readonly silentMs: number;
   readonly #everyMs: number;
 
-  constructor(heartbeats: Heartbeats, options: BrokerOptions) {
+  constructor(heartbeats: Heartbeats, options: HeartbeatOptions) {
     const { heartbeatIntervalMs, heartbeatLiveness } = options;
     this.silentMs = heartbeats.expectedEveryMs(heartbeatIntervalMs) * heartbeatLiveness;
     this.#everyMs = heartbeats.everyMs(heartbeatIntervalMs);
@@ -54,7 +56,7 @@ export class Workers {
   /** Holders by their place. */
   readonly #holders = new Map<number, Worker>();
 
-  constructor(options: BrokerOptions, services: ServiceTable) {
+  constructor(options: HeartbeatOptions, services: ServiceTable) {
     this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
     this.#services = services;
     this.#mdp = new HeartbeatGroup(MDP_HEARTBEATS, options);

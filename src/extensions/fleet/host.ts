@@ -83,7 +83,7 @@ export class FleetHost implements Attached {
         machine.setTime(now);
       },
       run: (now) => {
-        machine.run(now, broker.embedded, broker.remote);
+        machine.run(now, broker.storedDeliveries, broker.remote);
       },
       dueInMs: (now) => machine.dueInMs(now),
       get isSettled() {

@@ -542,12 +542,6 @@ export class ScheduleWorld implements Explored {
     refuse: none,
     recordHello: () => true,
     cancel: () => true,
-    isServed: () => true,
-    isPaused: () => false,
-    contracts: () => null,
-    counts: { services: 1, workers: 1 },
-    services: () => [],
-    workers: () => [],
   };
 
   readonly #embedded: EmbeddedServiceApi = {

@@ -677,12 +677,6 @@ export class World implements Explored {
     },
     recordHello: () => true,
     cancel: () => true,
-    isServed: () => true,
-    isPaused: () => false,
-    contracts: () => null,
-    counts: { services: 1, workers: 1 },
-    services: () => [],
-    workers: () => [],
   };
 
   // ---------------------------------------------------------------- what must hold

@@ -117,7 +117,7 @@ describe('a node that does not serve', () => {
     const internal = new StageInternalClient(s);
     const w1 = s.worker('w1').ready('echo');
     internal.heard();
-    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(0);
+    expect(s.broker.storedDeliveries.room(Buffer.from('echo'))).toBe(0);
     expect(internal.submits(1)).toBe(false);
     gateIs(s, 'serving');
     expect(internal.heard()).toEqual(['room at echo']);

@@ -56,7 +56,7 @@ describe('a key (docs/configuration.md)', () => {
     w1.final('HI');
     expect(c1.inbox()).toEqual(['FINAL echo HI']);
     expect(s.events('worker.registered')).toMatchObject([{ key: 'bob' }]);
-    expect(s.broker.embedded.workers(s.now)[0]?.json).toContain('"key":"bob"');
+    expect(s.broker.listing.allWorkers(s.now)[0]?.json).toContain('"key":"bob"');
   });
 
   it('is held to its rights as they are now', () => {

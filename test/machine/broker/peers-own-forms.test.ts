@@ -28,7 +28,7 @@ describe('a pirate whose signals are words', () => {
     w.final('X');
     expect(c.inbox()).toEqual(['FINAL echo X']);
     expect(silence(s, w.connection)).toEqual(NOTHING);
-    const [listed] = s.broker.embedded.workers(s.now);
+    const [listed] = s.broker.listing.allWorkers(s.now);
     expect(JSON.parse(listed?.json ?? '')).toMatchObject({ version: 'ppp' });
   });
 
@@ -147,7 +147,7 @@ describe('a worker whose commands are two digits', () => {
     const s = pirateStage();
     const w = s.connection('w', { listener: MDP });
     w.sends(...before, '01', 'echo');
-    const [listed] = s.broker.embedded.workers(s.now);
+    const [listed] = s.broker.listing.allWorkers(s.now);
     expect(JSON.parse(listed?.json ?? '')).toMatchObject({ version: given.version });
     const c = s.client('c');
     // The second reply is found without taking it apart.

@@ -319,7 +319,7 @@ describe('workers of all kinds', () => {
     paranoid(s, 'w2').ready();
     s.worker('w3', { listener: MDP, version: 1 }).ready('echo');
     s.worker('w4', { listener: MDP }).ready('echo');
-    const listed = s.broker.embedded.workers(s.now).map(({ json }) => JSON.parse(json) as object);
+    const listed = s.broker.listing.allWorkers(s.now).map(({ json }) => JSON.parse(json) as object);
     expect(listed).toMatchObject([
       { version: 'spp' },
       { version: 'ppp' },

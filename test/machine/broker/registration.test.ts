@@ -198,8 +198,8 @@ describe('an internal service', () => {
     expect([hosted.ids.length, s.broker.load.requests]).toEqual([2, 0]);
     const [first = -1, second = -1] = hosted.ids;
     s.input((broker) => {
-      broker.embedded.answer(second, [Buffer.from('501')]);
-      broker.embedded.answer(first, [Buffer.from('200'), Buffer.from('uuid')]);
+      broker.internalRequests.answer(second, [Buffer.from('501')]);
+      broker.internalRequests.answer(first, [Buffer.from('200'), Buffer.from('uuid')]);
     });
     expect(c1.inbox()).toEqual(['FINAL titanic.request 200|uuid']);
     expect(c2.inbox()).toEqual(['REPLY titanic.x 501']);
@@ -211,7 +211,7 @@ describe('an internal service', () => {
     s.client('c1').request('titanic.request', 'a').disconnect();
     s.client('c2', { routingId: 'alice' }).request('titanic.request', 'b').disconnect();
     s.input((broker) => {
-      for (const id of hosted.ids) broker.embedded.answer(id, []);
+      for (const id of hosted.ids) broker.internalRequests.answer(id, []);
     });
     expect(s.broker.load).toMatchObject({ clients: 0, bytes: 0 });
   });
@@ -226,7 +226,7 @@ describe('an internal service', () => {
       expect.stringMatching(/^FINAL mmi\.refused 429\|titanic\.request/),
     ]);
     s.input((broker) => {
-      for (const id of hosted.ids) broker.embedded.answer(id, [Buffer.from('200')]);
+      for (const id of hosted.ids) broker.internalRequests.answer(id, [Buffer.from('200')]);
     });
   });
 });

@@ -207,7 +207,7 @@ describe('a stored request', () => {
       broker.drain(now);
     });
     expect(internal.heard().slice(1)).toEqual(['1 out', '2 back']);
-    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(0);
+    expect(s.broker.storedDeliveries.room(Buffer.from('echo'))).toBe(0);
     expect(internal.submits(2)).toBe(false);
     w1.final('done');
     expect(internal.heard()).toEqual(['1 replied done']);
@@ -231,7 +231,7 @@ describe('a stored request', () => {
 describe('the room for stored requests', () => {
   it('is what the workers of the service take together, less what waits already', () => {
     const { s, internal } = scene();
-    const room = (): number => s.broker.embedded.room(Buffer.from('echo'));
+    const room = (): number => s.broker.storedDeliveries.room(Buffer.from('echo'));
     expect(room()).toBe(0);
     s.worker('w1').ready('echo', { credit: 2 });
     s.worker('w2').ready('echo');
@@ -246,7 +246,7 @@ describe('the room for stored requests', () => {
     const w1 = s.worker('w1').ready('echo', { credit: 2 });
     for (let reference = 0; reference < 4; reference++) internal.submits(reference);
     s.input((broker) => {
-      broker.embedded.setBacklog(Buffer.from('echo'), true);
+      broker.storedDeliveries.setBacklog(Buffer.from('echo'), true);
     });
     internal.heard();
     w1.final('x');
@@ -260,19 +260,19 @@ describe('requests of other brokers, whose references are below 0', () => {
     const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
     s.input((broker) => {
-      broker.embedded.setTurns(Buffer.from('echo'), 2);
+      broker.storedDeliveries.setTurns(Buffer.from('echo'), 2);
     });
     const plain = s.client('c');
     for (const body of ['p1', 'p2', 'p3', 'p4']) plain.request('echo', body);
     for (const reference of [-1, -2, -3]) internal.submits(reference);
-    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(1);
+    expect(s.broker.storedDeliveries.room(Buffer.from('echo'))).toBe(1);
     internal.submits(7);
     internal.submits(8);
     for (let n = 0; n < 9; n++) w1.final('x');
     // When none of another broker waits, stored and plain ones take turns again.
     const order = ['p1', 's-1', 'p2', 's-2', 's-3', 'p3', 's7', 'p4', 's8'];
     expect(w1.inbox()).toEqual(order.map((body) => `REQUEST ${body}`));
-    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(1);
+    expect(s.broker.storedDeliveries.room(Buffer.from('echo'))).toBe(1);
   });
 });
 
@@ -297,13 +297,13 @@ describe('requests at internal services', () => {
     expect(s.broker.counters.requestsRefused.limit).toBe(0);
     for (const id of waiting.splice(0)) {
       s.input((broker) => {
-        broker.embedded.answer(id, [Buffer.from('done')]);
+        broker.internalRequests.answer(id, [Buffer.from('done')]);
       });
     }
     c1.request('slow.thing', 'x');
     expect(waiting).toHaveLength(1);
     s.input((broker) => {
-      broker.embedded.answer(waiting[0] ?? -1, []);
+      broker.internalRequests.answer(waiting[0] ?? -1, []);
     });
   });
 });

@@ -327,7 +327,7 @@ describe('the lists of a broker', () => {
     w.after(100);
     b.client('c').request('echo', 'hi');
     expect(b.broker.load.workers).toBe(0);
-    expect(b.broker.embedded.workers(b.now)).toEqual([]);
+    expect(b.broker.listing.allWorkers(b.now)).toEqual([]);
     expect(b.members()).toMatchObject([
       { node: 'b', isSelf: true, out: 1 },
       { node: 'a', isSelf: false, out: 1, keysDiffer: false },

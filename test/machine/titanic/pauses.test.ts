@@ -80,7 +80,7 @@ describe('a paused service', () => {
     expect(status(s)).toContain('200');
     pauses(s);
     expect(status(s)).toContain('503');
-    const [listed] = s.broker.embedded.services(s.now);
+    const [listed] = s.broker.listing.allServices(s.now);
     expect(JSON.parse(listed?.json ?? '')).toMatchObject({ service: 'echo', paused: true });
     pauses(s, false);
     expect(status(s)).toContain('200');
@@ -108,12 +108,12 @@ describe('a paused service', () => {
   it('need not exist yet, is listed, and is forgotten after it is resumed', () => {
     const s = titanicStage();
     pauses(s);
-    expect(s.broker.embedded.counts.services).toBe(1);
+    expect(s.broker.listing.serviceCount).toBe(1);
     s.after(700_000);
-    expect(s.broker.embedded.counts.services).toBe(1);
+    expect(s.broker.listing.serviceCount).toBe(1);
     pauses(s, false);
     s.after(700_000);
-    expect(s.broker.embedded.services(s.now)).toEqual([]);
+    expect(s.broker.listing.allServices(s.now)).toEqual([]);
   });
 
   it('stays paused when the process starts again, and when a node becomes active again', () => {

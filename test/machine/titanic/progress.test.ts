@@ -192,11 +192,11 @@ describe('titanic.progress', () => {
     });
     const uuid = s.submits('echo');
     const w1 = at(s).partial(Buffer.alloc(600_000, 'x'));
-    const { embedded } = s.broker;
+    const { internalRequests } = s.broker;
     const bytesOfTurns: number[] = [];
     const settledOfTurns: boolean[] = [];
-    const answer = embedded.answer.bind(embedded);
-    embedded.answer = (id, body): void => {
+    const answer = internalRequests.answer.bind(internalRequests);
+    internalRequests.answer = (id, body): void => {
       const bytes = body.reduce((sum, frame) => sum + frame.length, 0);
       bytesOfTurns[bytesOfTurns.length - 1] = (bytesOfTurns.at(-1) ?? 0) + bytes;
       answer(id, body);
@@ -221,7 +221,7 @@ describe('titanic.progress', () => {
 
     // There is room for the first two when they are asked, and for one when they go out.
     output.left = 700_000;
-    embedded.answer = (id, body): void => {
+    internalRequests.answer = (id, body): void => {
       output.left -= body.reduce((sum, frame) => sum + frame.length, 0);
       answer(id, body);
     };

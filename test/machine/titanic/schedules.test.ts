@@ -622,10 +622,10 @@ describe('the rights of its owner', () => {
     const open = { ...rules(['titanic.*', 'echo'], false), hasKeys: false };
     const locked = { ...rules(true, true), hasKeys: true };
     const s = stage({ listeners: [open, locked] });
-    const { embedded } = s.broker;
-    expect(embedded.ownerRightsOf(null, Buffer.from('echo')).mayRequest).toBe(true);
-    expect(embedded.ownerRightsOf(null, Buffer.from('other')).mayRequest).toBe(false);
-    expect(embedded.ownerRightsOf('alice', Buffer.from('other')).mayRequest).toBe(true);
+    const { storedDeliveries } = s.broker;
+    expect(storedDeliveries.ownerRightsOf(null, Buffer.from('echo')).mayRequest).toBe(true);
+    expect(storedDeliveries.ownerRightsOf(null, Buffer.from('other')).mayRequest).toBe(false);
+    expect(storedDeliveries.ownerRightsOf('alice', Buffer.from('other')).mayRequest).toBe(true);
   });
 });
 
@@ -691,7 +691,7 @@ describe('when nothing can be stored', () => {
       for (let seconds = 0; seconds < 60; seconds++) {
         for (let turns = 0; turns < 20; turns++) {
           const before = delayed();
-          s.titanic.run(s.now, s.wall, s.broker.embedded, s.broker.embedded);
+          s.titanic.run(s.now, s.wall, s.broker.internalRequests, s.broker.storedDeliveries);
           expect(delayed() - before).toBeLessThanOrEqual(32);
         }
         s.now += SECOND_MS;

@@ -433,7 +433,7 @@ export class SharedNode {
     const { broker, serving } = process;
     this.#setTime();
     while (broker.run(now));
-    serving?.titanic.run(now, this.wall, broker.embedded, broker.embedded);
+    serving?.titanic.run(now, this.wall, broker.internalRequests, broker.storedDeliveries);
     while (broker.run(now));
     const titanicDueMs = serving?.titanic.dueInMs(now, this.wall) ?? Infinity;
     this.#plan(Math.min(broker.nextRunAt(), now + titanicDueMs));

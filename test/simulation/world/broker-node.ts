@@ -105,7 +105,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
       const broker = new Broker(options, used, note, (target) => {
         random.fill(target);
       });
-      broker.host(new Mmi(() => STATUS));
+      broker.host(new Mmi(broker.listing, () => STATUS));
       broker.begin(clock.now);
       return broker;
     };

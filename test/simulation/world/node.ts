@@ -358,7 +358,7 @@ export class SimNode implements WatchedNode {
     reports.titanic = titanic;
     this.#now = this.#clock.now;
     titanic.setTime(this.#now, time.wall());
-    broker.host(new Mmi(() => this.#status()));
+    broker.host(new Mmi(broker.listing, () => this.#status()));
     broker.host(titanic);
     broker.setInternalClient(titanic);
     titanic.counted(recovered.counts);

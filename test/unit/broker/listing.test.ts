@@ -1,7 +1,9 @@
 import { RequestCounters } from '../../../src/broker/request-counters.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
+import { InternalServices } from '../../../src/broker/state/internal-services.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
 import { ServiceTable } from '../../../src/broker/state/service-table.js';
+import { Workers } from '../../../src/broker/state/workers.js';
 import { Grants, Peer, type Service, Worker } from '../../../src/broker/state/entities.js';
 
 import { Identities, Identity } from '../../../src/broker/state/identities.js';
@@ -32,7 +34,13 @@ describe('pages of what is registered', () => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
     services = new ServiceTable(table, 1, new RequestCounters().services, identities);
-    listing = new Listing(services, identities, { source: null });
+    const silence = { heartbeatIntervalMs: 1000, heartbeatLiveness: 3 };
+    listing = new Listing({
+      services,
+      identities,
+      workers: new Workers(silence, services),
+      internals: new InternalServices(),
+    });
     workers = 0;
   });
 
