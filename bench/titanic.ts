@@ -122,11 +122,9 @@ const embedded: EmbeddedServiceApi = {
   workersOf: () => ({ isServed: true, unservedSince: null }),
   setBacklog: () => undefined,
   setPaused: () => undefined,
-  setTurns: () => undefined,
   submit: (_service, reference) => out.push(reference),
   setStored: () => undefined,
   parts: () => null,
-  takeParts: () => null,
   withdraw: () => undefined,
   ownerRightsOf: () => ({ mayRequest: true, quotas: NO_QUOTAS }),
 };

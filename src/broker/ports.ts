@@ -98,14 +98,11 @@ export interface DispatchedWorker {
 }
 
 /**
- * Keeps requests of its own and has workers serve them. The broker calls it while it handles an
- * input, so it only records what it is told and acts in its own turn. `reference` is its own number
+ * A part of this process that has workers serve requests of its own. The broker calls it while it handles
+ * an input, so it only records what it is told and acts in its own turn. `reference` is its own number
  * for a request.
  */
-export interface InternalClient {
-  /** A service can take more requests: see `EmbeddedServiceApi.room`. */
-  roomAt(service: Buffer): void;
-  dispatched(reference: number, worker: DispatchedWorker): void;
+export interface Submitter {
   /** A PARTIAL came: see `EmbeddedServiceApi.parts`. */
   progressed(reference: number): void;
   /**
@@ -122,6 +119,13 @@ export interface InternalClient {
   failed(reference: number, reason: string, isKnown: boolean, failure: Failure | null): void;
   /** The request comes back without an attempt: no worker, or this broker drains. Its number stays valid. */
   handedBack(reference: number): void;
+}
+
+/** The submitter that keeps requests until workers can take them: Titanic. */
+export interface InternalClient extends Submitter {
+  /** A service can take more requests: see `EmbeddedServiceApi.room`. */
+  roomAt(service: Buffer): void;
+  dispatched(reference: number, worker: DispatchedWorker): void;
 }
 
 /** What is sent of a stored request to a worker. */
@@ -176,6 +180,8 @@ export interface RemoteHolder {
 
 /** What the broker tells those who know the workers of other brokers. Called within its inputs. */
 export interface Interconnect {
+  /** What has requests of other brokers served here: see `BridgedRequestsApi`. */
+  readonly incoming: Submitter;
   /** A plain request waits for the service, and neither a worker nor a holder is available. */
   wanted(service: Buffer): void;
   /**
@@ -238,13 +244,7 @@ export interface EmbeddedServiceApi {
   /** Sets whether to call `roomAt` when workers take what was prepared. */
   setBacklog(service: Buffer, has: boolean): void;
   /**
-   * Sets how many submitted requests follow each plain one while both wait. While none of another
-   * broker waits, it is one.
-   */
-  setTurns(service: Buffer, turns: number): void;
-  /**
    * Submits a request for one delivery.
-   * @param reference below 0: a request of another broker
    * @param content copied
    * @param again the request's number, if it was submitted before and is still known
    * @returns its number; `null` if the service has no workers, or clients are not served here
@@ -264,10 +264,21 @@ export interface EmbeddedServiceApi {
    * `null`: none. The bytes do not change, and may be kept.
    */
   parts(id: number): Buffer | null;
-  /** Returns what `parts` does, and forgets it: the reply will not contain these PARTIALs. */
-  takeParts(id: number): Buffer | null;
   /** Ends a submitted request; the broker reports nothing more about it. */
   withdraw(id: number): void;
+}
+
+/** What an interconnect can call about requests of other brokers, in its own turn. */
+export interface BridgedRequestsApi extends Pick<EmbeddedServiceApi, 'withdraw'> {
+  /** Submits a request of another broker: see `EmbeddedServiceApi.submit`. */
+  bridge(service: Buffer, reference: number, content: StoredBody): number | null;
+  /**
+   * Sets how many submitted requests follow each plain one while both wait. While none of another
+   * broker waits, it is one.
+   */
+  setTurns(service: Buffer, turns: number): void;
+  /** Returns what `parts` does, and forgets it: the reply will not contain these PARTIALs. */
+  takeParts(id: number): Buffer | null;
 }
 
 export interface ServiceWorkers {

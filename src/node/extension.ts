@@ -22,7 +22,6 @@ import type { Holdings } from '../core/holdings.js';
 import type { Mmi } from '../mmi/mmi.js';
 import type { DatabaseTool, StoreConfig } from '../store/database-tools.js';
 import type { OpenRouter } from '../zmtp/several.js';
-import type { InternalClients } from './internal-clients.js';
 import type { Keys } from './io/keys.js';
 import type { Renewal } from './reload.js';
 import type { TitanicDeps, TitanicHost } from './stored.js';
@@ -75,7 +74,6 @@ export interface Host {
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   readonly mmi: Mmi;
-  readonly clients: InternalClients;
   readonly keys: Keys;
   readonly holdings: Holdings;
   readonly refusals: Refusals;

@@ -39,7 +39,6 @@ import type { ListenerOptions, Transport } from '../zmtp/port.js';
 import { Authorising } from './authorising.js';
 import type { Attached, Extension, Host } from './extension.js';
 import { NodeHealth } from './health.js';
-import { InternalClients } from './internal-clients.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Keys } from './io/keys.js';
 import { openListeners } from './listeners.js';
@@ -100,7 +99,6 @@ export class Node implements Host {
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   readonly mmi: Mmi;
-  readonly clients = new InternalClients();
   readonly keys: Keys;
   readonly holdings: Holdings;
   readonly refusals = new Refusals(Date.now);
@@ -162,7 +160,6 @@ export class Node implements Host {
     this.broker = this.#newBroker();
     this.mmi = new Mmi(this.broker.listing, (now) => this.#status(now));
     this.broker.host(this.mmi);
-    this.broker.setInternalClient(this.clients);
     this.loop = new BrokerLoop(this.broker, this.holdings);
     this.#metrics = new NodeMetrics(
       config,
@@ -295,7 +292,7 @@ export class Node implements Host {
   }
 
   async #startStored(enabled: readonly Extension[]): Promise<void> {
-    const { config, broker, loop, clients, events, refusals } = this;
+    const { config, broker, loop, events, refusals } = this;
     const { isNewStore, fatal, loaded, extensions } = this.#order;
     const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
     const engine = enabled.find(({ openStore }) => openStore !== undefined);
@@ -308,7 +305,6 @@ export class Node implements Host {
       parts: new Set(extensions.flatMap(({ part }) => part?.number ?? [])),
       broker,
       loop,
-      clients,
       fatal,
       events: tee<TitanicEvent>(this.#health, new StoreCauses(tee<TitanicEvent>(events, refusals))),
       pairEvents: isReplicated ? this.#pairEvents() : null,

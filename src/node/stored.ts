@@ -26,7 +26,6 @@ import type { TitanicCounters } from '../titanic/machine/counters.js';
 import { Titanic } from '../titanic/machine/titanic.js';
 import type { DatabaseStatus, SharedStoreStatus } from '../wire/mmi.js';
 import { awake, operatorApiOf } from './operator-api.js';
-import type { InternalClients } from './internal-clients.js';
 import { StoreReports } from './store-reports.js';
 import { SYSTEM_TIME, type Time } from '../core/clock.js';
 
@@ -82,8 +81,6 @@ export interface TitanicDeps {
   readonly parts: ReadonlySet<number>;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
-  /** Titanic becomes one of them. */
-  readonly clients: InternalClients;
   readonly events: TitanicEvents;
   /** `null`: nothing is replicated. */
   readonly pairEvents: PairEvents | null;
@@ -164,7 +161,7 @@ export function titanicOn(
   store: Store,
   recovered: Recovered,
   replica: Replica,
-  { config, broker, clients, events }: TitanicDeps,
+  { config, broker, events }: TitanicDeps,
   time: Time = SYSTEM_TIME,
   claims: TitanicClaims | null = null,
 ): Titanic {
@@ -182,7 +179,7 @@ export function titanicOn(
   titanic.setTime(time.now(), time.wall());
   titanic.opened(recovered.newestAt);
   broker.host(titanic);
-  clients.titanic = titanic;
+  broker.setInternalClient(titanic);
   return titanic;
 }
 

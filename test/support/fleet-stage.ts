@@ -256,7 +256,6 @@ export class FleetStage extends Stage {
     );
     this.payloadMax = options.payloadMax ?? PAYLOAD_MAX;
     this.machine.setTime(this.now);
-    this.broker.setInternalClient(this.machine.incoming);
     this.broker.connect(this.machine);
     this.broker.watchServices((service, isServed) => {
       this.machine.service(service, isServed);

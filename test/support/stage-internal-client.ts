@@ -1,20 +1,47 @@
-import type { InternalClient } from '../../src/broker/ports.js';
+import type { Interconnect, InternalClient, Submitter } from '../../src/broker/ports.js';
 import { Frames } from '../../src/core/frames.js';
 import { pack, packedBytes } from '../../src/core/packed.js';
 import type { Stage } from './stage.js';
 
+/** Brings requests of other brokers, and knows none that has a worker. */
+class StageInterconnect implements Interconnect {
+  readonly incoming: Submitter;
+
+  constructor(incoming: Submitter) {
+    this.incoming = incoming;
+  }
+
+  wanted(): void {
+    // Nobody can be asked.
+  }
+
+  seek(): 'absent' {
+    return 'absent';
+  }
+
+  ask(_service: Buffer, answer: (isServed: boolean) => void): void {
+    answer(false);
+  }
+}
+
+/** Whose requests they are: those that Titanic stores, or those of other brokers. */
+export type SubmitterKind = 'stored' | 'bridged';
+
 /** Keeps requests under its own numbers and records what it is told about them. */
 export class StageInternalClient implements InternalClient {
   readonly stage: Stage;
+  readonly #kind: SubmitterKind;
   #heard: string[] = [];
   readonly ids = new Map<number, number>();
   /** Of its requests; those that are not here have none. */
   readonly headers = new Map<number, Buffer>();
 
-  constructor(made: Stage) {
+  constructor(made: Stage, kind: SubmitterKind = 'stored') {
     this.stage = made;
+    this.#kind = kind;
     made.alone();
-    made.broker.setInternalClient(this);
+    if (kind === 'stored') made.broker.setInternalClient(this);
+    else made.broker.connect(new StageInterconnect(this));
   }
 
   roomAt(service: Buffer): void {
@@ -57,7 +84,12 @@ export class StageInternalClient implements InternalClient {
       const again = this.ids.get(reference) ?? null;
       const headers = this.headers.get(reference) ?? null;
       const content = { body: packed, headers };
-      const id = broker.storedDeliveries.submit(Buffer.from(service), reference, content, again);
+      const { storedDeliveries } = broker;
+      const name = Buffer.from(service);
+      const id =
+        this.#kind === 'stored'
+          ? storedDeliveries.submit(name, reference, content, again)
+          : storedDeliveries.bridge(name, reference, content);
       if (id !== null) taken.push(id);
       packed.fill(0xee);
     });

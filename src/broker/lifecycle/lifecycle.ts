@@ -11,12 +11,12 @@ import { isProgress } from '../../wire/progress.js';
 import type { Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
+  BRIDGED,
   DELIVERIES,
   GIVEN_UP,
   LOST,
   OUT,
   QUEUED,
-  REFERENCE,
   type RequestId,
   SERVICE,
   SPOILED,
@@ -241,7 +241,7 @@ export class Lifecycle {
     const { key, address } = worker.peer;
     const isStored = table.is(id, STORED);
     // One of another broker is counted there, and is none of the stored requests of this node.
-    const durable = isStored && table.getTime(id, REFERENCE) >= 0;
+    const durable = isStored && !table.is(id, BRIDGED);
     if (!isStored) counters.requests.countFailed(counts, kind);
     events.emit({
       name: 'request.failed',

@@ -173,7 +173,7 @@ export class Registrations {
 
   // ---------------------------------------------------------------- shutting down
 
-  /** Disconnects idle workers, and returns what was prepared for them to the internal client. */
+  /** Disconnects idle workers, and returns what was prepared for them to its submitter. */
   drain(now: number): void {
     for (const service of [...this.#data.services.all()]) {
       this.#storedDeliveries.handBack(service);

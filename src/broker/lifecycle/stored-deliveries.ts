@@ -1,23 +1,26 @@
 /**
- * Requests of the internal client: those that Titanic, in this process, stores. They wait
- * in a queue of their own beside that of plain requests, have no time to live here, and are
- * delivered once. If a worker is lost, the internal client decides what happens next.
+ * Requests that parts of this process submit: those that Titanic stores, and those of other brokers, which
+ * the interconnect brings. They wait in a queue of their own beside that of plain requests, have no time to
+ * live here, and are delivered once. If a worker is lost, the submitter decides what happens next.
  */
 import { assert } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
 import { type Failure, failureLine } from '../../wire/failure.js';
 import { allows } from '../admission/access.js';
 import type {
+  BridgedRequestsApi,
   EmbeddedServiceApi,
   InternalClient,
   OwnerRights,
   ServiceWorkers,
   StoredBody,
+  Submitter,
 } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
 import { Grants, type Service, type Worker } from '../state/entities.js';
 import {
   ANSWERED,
+  BRIDGED,
   GIVEN_UP,
   OUT,
   QUEUED,
@@ -31,7 +34,7 @@ import type { Deliveries } from './deliveries.js';
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
 
-export class StoredDeliveries implements EmbeddedServiceApi {
+export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi {
   readonly #data: BrokerData;
   readonly #deliveries: Deliveries;
   #client: InternalClient | null = null;
@@ -46,7 +49,7 @@ export class StoredDeliveries implements EmbeddedServiceApi {
     this.#client = client;
   }
 
-  // ---------------------------------------------------------------- calls of the client
+  // ---------------------------------------------------------------- calls of submitters
 
   /** As many as let no worker wait. */
   room(name: Buffer): number {
@@ -95,20 +98,35 @@ export class StoredDeliveries implements EmbeddedServiceApi {
   submit(
     name: Buffer,
     reference: number,
+    content: StoredBody,
+    again: RequestId | null,
+  ): RequestId | null {
+    return this.#submit(name, reference, content, again, 0);
+  }
+
+  bridge(name: Buffer, reference: number, content: StoredBody): RequestId | null {
+    return this.#submit(name, reference, content, null, BRIDGED);
+  }
+
+  /** @param from BRIDGED, or 0 */
+  #submit(
+    name: Buffer,
+    reference: number,
     { body, headers, deadlineAt = Infinity }: StoredBody,
     again: RequestId | null,
+    from: number,
   ): RequestId | null {
     const { table, requests, workers } = this.#data;
     const service = this.#find(name);
     if (service === null || service.workers.size === 0 || !this.#canHold) return null;
-    const id = again ?? requests.addStored();
+    const id = again ?? requests.addStored(from);
     requests.setBody(id, body, headers);
     if (deadlineAt !== Infinity) requests.setDeadline(id, deadlineAt);
     table.set(id, SERVICE, service.id);
     table.setTime(id, REFERENCE, reference);
     table.raise(id, QUEUED);
     service.stored.pushBack(id);
-    if (reference < 0) service.storedOfOthers++;
+    if (from === BRIDGED) service.storedOfOthers++;
     workers.schedule(service);
     return id;
   }
@@ -157,7 +175,7 @@ export class StoredDeliveries implements EmbeddedServiceApi {
     }
   }
 
-  // ---------------------------------------------------------------- reports to the client
+  // ---------------------------------------------------------------- reports to submitters
 
   /** A worker registered, or clients are served again. */
   offerRoom(service: Service): void {
@@ -166,18 +184,18 @@ export class StoredDeliveries implements EmbeddedServiceApi {
 
   dispatched(id: RequestId, worker: Worker): void {
     const { service } = worker;
-    this.#client?.dispatched(this.#reference(id), worker);
+    if (!this.#data.table.is(id, BRIDGED)) this.#client?.dispatched(this.#reference(id), worker);
     const isEnough = preparedOf(service) > Math.min(service.credit, PREPARED_MAX) / 2;
     if (!service.hasBacklog || isEnough) return;
     this.#client?.roomAt(service.name);
   }
 
   progressed(id: RequestId): void {
-    this.#client?.progressed(this.#reference(id));
+    this.#submitterOf(id)?.progressed(this.#reference(id));
   }
 
   replied(id: RequestId, frames: Frames, from: number): void {
-    this.#client?.replied(this.#reference(id), frames, from, this.parts(id));
+    this.#submitterOf(id)?.replied(this.#reference(id), frames, from, this.parts(id));
   }
 
   /**
@@ -189,13 +207,13 @@ export class StoredDeliveries implements EmbeddedServiceApi {
     assert(!table.is(id, ANSWERED), 'what is answered does not fail');
     table.lower(id, OUT | QUEUED | GIVEN_UP);
     requests.dropBody(id);
-    this.#client?.failed(this.#reference(id), reason, true, failure);
+    this.#submitterOf(id)?.failed(this.#reference(id), reason, true, failure);
   }
 
   /** Reports that the worker can no longer send a usable reply, but still has the request. */
   spoiled(id: RequestId, text: string, failure: Failure | null): void {
     const reason = failure === null ? text : failureLine(failure);
-    this.#client?.failed(this.#reference(id), reason, false, failure);
+    this.#submitterOf(id)?.failed(this.#reference(id), reason, false, failure);
   }
 
   /** Puts back a request that was out when the broker stopped, which does not count as an attempt. */
@@ -218,12 +236,12 @@ export class StoredDeliveries implements EmbeddedServiceApi {
   /** Takes a request from those that wait for a worker. */
   unqueue(id: RequestId, service: Service): void {
     service.stored.remove(id);
-    if (this.#reference(id) < 0) service.storedOfOthers--;
+    if (this.#data.table.is(id, BRIDGED)) service.storedOfOthers--;
   }
 
   #putBack(id: RequestId): void {
     this.#data.requests.dropBody(id);
-    this.#client?.handedBack(this.#reference(id));
+    this.#submitterOf(id)?.handedBack(this.#reference(id));
   }
 
   /** Whether clients are served here, and another request finds memory. */
@@ -235,12 +253,17 @@ export class StoredDeliveries implements EmbeddedServiceApi {
     return this.#data.services.find(name, 0, name.length);
   }
 
+  #submitterOf(id: RequestId): Submitter | null {
+    const { table, interconnect } = this.#data;
+    return table.is(id, BRIDGED) ? (interconnect?.incoming ?? null) : this.#client;
+  }
+
   #reference(id: RequestId): number {
     return this.#data.table.getTime(id, REFERENCE);
   }
 }
 
-/** Requests of the internal client that wait for workers. */
+/** Requests of Titanic that wait for workers. */
 function preparedOf({ stored, storedOfOthers }: Service): number {
   return stored.count - storedOfOthers;
 }

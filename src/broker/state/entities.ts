@@ -141,16 +141,16 @@ export class Service {
    * in use, and only listed.
    */
   namedBy: Identity | null = null;
-  /** The internal client stores requests for it. */
+  /** Titanic stores requests for it. */
   hasStored = false;
   /** Whether an operator paused it: nothing is dispatched, also not to other brokers. */
   isPaused = false;
   readonly queue: RequestList;
-  /** Requests of the internal client. */
+  /** Requests that parts of this process submitted. */
   readonly stored: RequestList;
   /** How many of `stored` are from other brokers. */
   storedOfOthers = 0;
-  /** Whether the internal client has more requests for it. */
+  /** Whether Titanic has more requests for it. */
   hasBacklog = false;
   /** While both wait, so many stored requests follow each plain one, if any is of another broker. */
   storedTurns = 1;
@@ -168,7 +168,7 @@ export class Service {
   unservedSince: number | null = null;
   /** Lost workers whose requests are not all back yet: until then nothing is dispatched. */
   leaving = 0;
-  /** Requests of the internal client that are at its workers. */
+  /** Those of `stored` that are at its workers. */
   storedOut = 0;
   /** Listed for the next dispatch. */
   due = false;

@@ -215,11 +215,14 @@ export class RequestStore {
     return id;
   }
 
-  /** Makes a record for a request of the internal client. The caller then calls `setBody`. */
-  addStored(): RequestId {
+  /**
+   * Makes a record for a request that a part of this process submits. The caller then calls `setBody`.
+   * @param from BRIDGED, or 0
+   */
+  addStored(from: number): RequestId {
     const { table } = this.#state;
     const id = table.allocate();
-    table.set(id, FLAGS, STORED);
+    table.set(id, FLAGS, STORED | from);
     table.set(id, CLIENT, NONE);
     table.set(id, BYTES, NONE);
     this.#stored++;
@@ -255,7 +258,7 @@ export class RequestStore {
     this.deadlines.keep(id, at, this.#storedAccount);
   }
 
-  /** Drops the body: between two deliveries only the internal client has it. */
+  /** Drops the body: between two deliveries only its submitter has it. */
   dropBody(id: RequestId): void {
     const { table } = this.#state;
     const handle = table.get(id, BYTES);

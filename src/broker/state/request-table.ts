@@ -16,7 +16,7 @@ const PAGE_MASK = PAGE_RECORDS - 1;
 
 /** Integer fields of a record. */
 export const FLAGS = 0;
-/** Client number, or -1 for a request of the internal client. */
+/** Client number, or -1 for a request that a part of this process submitted. */
 export const CLIENT = 1;
 export const SERVICE = 2;
 /** While out: the worker's number, or the peer id of the broker that holds it. */
@@ -42,7 +42,7 @@ const BUSY_NEXT = 18;
 
 /** Fields that hold monotonic milliseconds, as indexes of doubles. */
 export const ARRIVED_AT = 10;
-/** The internal client's number for a stored request, which has no time to live here. */
+/** The submitter's own number for a request that is STORED, which has no time to live here. */
 export const REFERENCE: number = ARRIVED_AT;
 export const DISPATCHED_AT = 11;
 
@@ -65,8 +65,8 @@ export const ANSWERED: number = 1 << 8;
 /** The request was given up while still out at a worker. */
 export const GIVEN_UP: number = 1 << 9;
 /**
- * Belongs to the internal client: see `lifecycle/stored-deliveries.ts`. If neither queued nor out, it is
- * between two deliveries.
+ * Submitted by a part of this process: see `lifecycle/stored-deliveries.ts`. If neither queued nor out, it
+ * is between two deliveries.
  */
 export const STORED: number = 1 << 10;
 /** A worker failed on it, and the report is kept for its client: see `reported-failures.ts`. */
@@ -79,6 +79,8 @@ export const TIMED: number = 1 << 13;
 export const PLAIN: number = 1 << 14;
 /** The client is a Freelance one; with `VERSION_02`, one of MDP that uses the commands of workers. */
 export const FREELANCE: number = 1 << 15;
+/** With `STORED`: a request of another broker, which waits for it. */
+export const BRIDGED: number = 1 << 16;
 
 const NO_PAGE = new Int32Array(0);
 

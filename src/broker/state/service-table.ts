@@ -117,7 +117,7 @@ export class ServiceTable {
     return service;
   }
 
-  /** Sets whether an internal client in this process stores requests for it. */
+  /** Sets whether Titanic stores requests for it. */
   setStored(name: Buffer, hasStored: boolean): void {
     const known = this.find(name, 0, name.length);
     if (hasStored) {

@@ -37,7 +37,7 @@ export class FleetHost implements Attached {
   #downReason: string | null = null;
 
   constructor(host: Host) {
-    const { config, broker, loop, mmi, clients, keys, stored, events } = host;
+    const { config, broker, loop, mmi, keys, stored, events } = host;
     const id = Buffer.alloc(FLEET_ID_BYTES);
     secureRandom(id);
     const { name } = config.fleet;
@@ -69,7 +69,6 @@ export class FleetHost implements Attached {
     broker.watchServices((service, isServed) => {
       this.machine.service(service, isServed);
     });
-    clients.interconnect = this.machine.incoming;
     hints?.sendBy((content) => {
       this.machine.hint(content);
     });

@@ -67,10 +67,6 @@ export class WithWebhookWorker implements EmbeddedServiceApi {
     return id < NUMBERS ? this.#broker.parts(id) : null;
   }
 
-  takeParts(id: number): Buffer | null {
-    return id < NUMBERS ? this.#broker.takeParts(id) : null;
-  }
-
   setPaused(service: Buffer, isPaused: boolean): void {
     if (service.equals(WEBHOOKS)) this.#isPaused = isPaused;
     this.#broker.setPaused(service, isPaused);
@@ -78,10 +74,6 @@ export class WithWebhookWorker implements EmbeddedServiceApi {
 
   setBacklog(service: Buffer, has: boolean): void {
     this.#broker.setBacklog(service, has);
-  }
-
-  setTurns(service: Buffer, turns: number): void {
-    this.#broker.setTurns(service, turns);
   }
 
   setStored(service: Buffer, hasStored: boolean): void {

@@ -550,7 +550,6 @@ export class ScheduleWorld implements Explored {
     workersOf: none,
     setBacklog: none,
     setPaused: () => undefined,
-    setTurns: none,
     submit: none,
     setStored: none,
     ownerRightsOf: () => ({
@@ -558,7 +557,6 @@ export class ScheduleWorld implements Explored {
       quotas: { ...NO_QUOTAS, stored: this.#isFull ? 0 : Infinity },
     }),
     parts: none,
-    takeParts: none,
     withdraw: none,
   };
 

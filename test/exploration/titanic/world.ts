@@ -419,7 +419,6 @@ export class World implements Explored {
     workersOf: () => ({ isServed: true, unservedSince: null }),
     setBacklog: () => undefined,
     setPaused: () => undefined,
-    setTurns: () => undefined,
     submit: (_service: Buffer, slot: number, _body: StoredBody, again: number | null) => {
       const row = this.#row(this.#dispatcher.index.uuid(slot));
       const known = this.#sent.find(({ id }) => id === again);
@@ -438,7 +437,6 @@ export class World implements Explored {
       throw new Fault('nobody asks');
     },
     parts: () => null,
-    takeParts: () => null,
     withdraw: (id) => {
       const at = this.#sent.findIndex((each) => each.id === id);
       hold(at >= 0, 'what is withdrawn is not with the broker');

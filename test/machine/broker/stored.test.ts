@@ -1,39 +1,52 @@
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
-import { StageInternalClient } from '../../support/stage-internal-client.js';
+import { StageInternalClient, type SubmitterKind } from '../../support/stage-internal-client.js';
 
 afterEach(endStages);
 
-function scene(options: StageOptions = {}): { s: Stage; internal: StageInternalClient } {
+function scene(
+  options: StageOptions = {},
+  kind: SubmitterKind = 'stored',
+): { s: Stage; internal: StageInternalClient } {
   const s = stage({ busyTimeoutMs: 5000, ...options });
-  return { s, internal: new StageInternalClient(s) };
+  return { s, internal: new StageInternalClient(s, kind) };
 }
 
-describe('a stored request', () => {
+describe.each<[string, SubmitterKind]>([
+  ['a stored request', 'stored'],
+  ['a request of another broker', 'bridged'],
+])('%s', (_title, kind) => {
+  const here = (options: StageOptions = {}): ReturnType<typeof scene> => scene(options, kind);
+  /** Of these lines, those that its submitter is told: other brokers hear neither of room nor of workers. */
+  const told = (...lines: string[]): string[] =>
+    kind === 'stored' ? lines : lines.filter((line) => !/^room at| out$/.test(line));
+
   it('is taken only while its service has a worker; the internal client gets the answer', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     expect(internal.submits(7)).toBe(false);
     const w1 = s.worker('w1').ready('echo');
-    expect(internal.heard()).toEqual(['room at echo']);
+    expect(internal.heard()).toEqual(told('room at echo'));
     expect(internal.submits(7, 'echo', 'a', '', 'b')).toBe(true);
     expect(w1.inbox()).toEqual(['REQUEST a||b']);
     w1.final(['x', '']);
-    expect(internal.heard()).toEqual(['7 out', '7 replied x|']);
+    expect(internal.heard()).toEqual(told('7 out', '7 replied x|'));
     expect(s.broker.load).toMatchObject({ requests: 0, requestsOut: 0, bytes: 0 });
   });
 
   it('is not counted with the requests of clients, nor has it their time to live', () => {
-    const { s, internal } = scene({ requestTtlMs: 1000, busyTimeoutMs: 60_000 });
+    const { s, internal } = here({ requestTtlMs: 1000, busyTimeoutMs: 60_000 });
     const w1 = s.worker('w1').ready('echo').heartbeatsEvery(500);
     internal.submits(1);
     internal.submits(2);
     s.after(20_000);
     w1.final('x').final('y');
-    expect(internal.heard().slice(-3)).toEqual(['1 replied x', '2 out', '2 replied y']);
+    expect(internal.heard()).toEqual(
+      told('room at echo', '1 out', '1 replied x', '2 out', '2 replied y'),
+    );
     expect(s.broker.counters).toMatchObject({ requestsReceived: 0, requestsReplied: 0 });
   });
 
   it('has its PARTIALs joined to one reply, from a worker of 0.2 (D10)', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     w1.partial('a').partial(['b', 'c']).final('d');
@@ -42,19 +55,18 @@ describe('a stored request', () => {
   });
 
   it('is told of progress, which is no part of its reply, nor of its size (D82)', () => {
-    const { s, internal } = scene({ limits: { messageBytes: 20 } });
+    const { s, internal } = here({ limits: { messageBytes: 20 } });
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     w1.partial(['MDPP01', '50', '%']).partial(['MDPP01', 'dropped: it is too much']).partial('a');
     w1.partial(['MDPP01']).final('b');
-    expect(internal.heard().slice(1)).toEqual([
-      ...['1 out', '1 progressed', '1 progressed', '1 progressed', '1 replied a|MDPP01|b'],
-    ]);
+    const steps = ['1 progressed', '1 progressed', '1 progressed', '1 replied a|MDPP01|b'];
+    expect(internal.heard()).toEqual(told('room at echo', '1 out', ...steps));
     expect(s.broker.load.bytes).toBe(0);
   });
 
   it('is answered by a worker that was lost in silence after it had told progress (D8, D82)', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     w1.partial(['MDPP01', '50 %']);
@@ -64,7 +76,7 @@ describe('a stored request', () => {
   });
 
   it('keeps so many frames of progress, and is not ended by more (D82)', () => {
-    const { s, internal } = scene({ limits: { frames: 10 } });
+    const { s, internal } = here({ limits: { frames: 10 } });
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     s.batch(() => {
@@ -76,7 +88,7 @@ describe('a stored request', () => {
   });
 
   it('fails when its joined reply is too large, and its worker goes on (D10)', () => {
-    const { s, internal } = scene({ limits: { messageBytes: 20 } });
+    const { s, internal } = here({ limits: { messageBytes: 20 } });
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     w1.partial('x'.repeat(30));
@@ -86,7 +98,7 @@ describe('a stored request', () => {
     internal.submits(1);
     expect(w1.inbox()).toEqual(['REQUEST s1']);
     w1.final('late').final('again');
-    expect(internal.heard()).toEqual(['1 out', '1 replied again']);
+    expect(internal.heard()).toEqual(told('1 out', '1 replied again'));
   });
 
   it.each([
@@ -97,7 +109,7 @@ describe('a stored request', () => {
   ])(
     'fails once when its worker is lost or returns it, whatever maxDeliveries is: %s (D6, D25)',
     (why, lose) => {
-      const { s, internal } = scene({ maxDeliveries: 1 });
+      const { s, internal } = here({ maxDeliveries: 1 });
       const w1 = s.worker('w1').ready('echo', { credit: 1 });
       internal.submits(1);
       lose(w1);
@@ -109,7 +121,7 @@ describe('a stored request', () => {
   );
 
   it('is answered by the late reply of a lost worker, between two deliveries (D8)', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     s.after(5000);
@@ -118,25 +130,8 @@ describe('a stored request', () => {
     expect(internal.heard()).toEqual(['1 replied late']);
   });
 
-  it('is answered by it while it waits again, or is out again: the second reply is dropped (D8)', () => {
-    const { s, internal } = scene();
-    const w1 = s.worker('w1').ready('echo');
-    internal.submits(1);
-    internal.submits(2);
-    s.after(5000);
-    expect(internal.heard()).toEqual(['room at echo', '1 out', '1 failed expired', '2 back']);
-    const w2 = s.worker('w2').ready('echo');
-    internal.submits(1);
-    w1.reconnects().final('late');
-    expect(internal.heard()).toEqual(['room at echo', '1 out', '1 replied late']);
-    w2.final('second');
-    expect(internal.heard()).toEqual([]);
-    expect(s.broker.counters.repliesDropped.answered).toBe(1);
-    internal.withdraws(2);
-  });
-
   it('is handed back when the last worker goes, without its body (docs/protocol.md)', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     const w1 = s.worker('w1').ready('echo');
     for (const reference of [1, 2, 3]) internal.submits(reference);
     w1.disconnect();
@@ -146,7 +141,7 @@ describe('a stored request', () => {
   });
 
   it('is forgotten when it is withdrawn: waiting, out, or between two deliveries', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     const w1 = s.worker('w1').ready('echo');
     const w2 = s.worker('w2').ready('other');
     internal.submits(1);
@@ -162,7 +157,7 @@ describe('a stored request', () => {
   });
 
   it('and its PARTIALs are dropped when it is withdrawn while out', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     w1.partial('x'.repeat(1000));
@@ -174,7 +169,7 @@ describe('a stored request', () => {
 
   it('takes turns with plain requests while both wait, whatever the credit (docs/protocol.md)', () => {
     for (const credit of [1, 3, 4]) {
-      const { s, internal } = scene();
+      const { s, internal } = here();
       const busy = s.worker('w1').ready('echo', { credit });
       const c1 = s.client('c1');
       for (let i = 0; i < credit; i++) c1.request('echo', `first${i}`);
@@ -199,14 +194,14 @@ describe('a stored request', () => {
   });
 
   it('is handed back by a broker that drains, which takes no more (§ draining)', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     internal.submits(2);
     s.input((broker, now) => {
       broker.drain(now);
     });
-    expect(internal.heard().slice(1)).toEqual(['1 out', '2 back']);
+    expect(internal.heard()).toEqual(told('room at echo', '1 out', '2 back'));
     expect(s.broker.storedDeliveries.room(Buffer.from('echo'))).toBe(0);
     expect(internal.submits(2)).toBe(false);
     w1.final('done');
@@ -216,15 +211,34 @@ describe('a stored request', () => {
   });
 
   it('that is out when the broker stops had no attempt (docs/protocol.md)', () => {
-    const { s, internal } = scene();
+    const { s, internal } = here();
     s.worker('w1').ready('echo');
     internal.submits(1);
     s.input((broker, now) => {
       broker.drain(now);
       broker.stop(now);
     });
-    expect(internal.heard().slice(1)).toEqual(['1 out', '1 back']);
+    expect(internal.heard()).toEqual(told('room at echo', '1 out', '1 back'));
     internal.withdraws(1);
+  });
+});
+
+describe('a stored request that is submitted again', () => {
+  it('is answered by the late reply of a lost worker while out again: the second reply is dropped (D8)', () => {
+    const { s, internal } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    internal.submits(1);
+    internal.submits(2);
+    s.after(5000);
+    expect(internal.heard()).toEqual(['room at echo', '1 out', '1 failed expired', '2 back']);
+    const w2 = s.worker('w2').ready('echo');
+    internal.submits(1);
+    w1.reconnects().final('late');
+    expect(internal.heard()).toEqual(['room at echo', '1 out', '1 replied late']);
+    w2.final('second');
+    expect(internal.heard()).toEqual([]);
+    expect(s.broker.counters.repliesDropped.answered).toBe(1);
+    internal.withdraws(2);
   });
 });
 
@@ -255,16 +269,17 @@ describe('the room for stored requests', () => {
   });
 });
 
-describe('requests of other brokers, whose references are below 0', () => {
-  it('leave the internal client its room, and follow a plain one as often as is set', () => {
+describe('requests of other brokers', () => {
+  it('leave the stored ones their room, and follow a plain one as often as is set', () => {
     const { s, internal } = scene();
+    const others = new StageInternalClient(s, 'bridged');
     const w1 = s.worker('w1').ready('echo');
     s.input((broker) => {
       broker.storedDeliveries.setTurns(Buffer.from('echo'), 2);
     });
     const plain = s.client('c');
     for (const body of ['p1', 'p2', 'p3', 'p4']) plain.request('echo', body);
-    for (const reference of [-1, -2, -3]) internal.submits(reference);
+    for (const reference of [-1, -2, -3]) others.submits(reference);
     expect(s.broker.storedDeliveries.room(Buffer.from('echo'))).toBe(1);
     internal.submits(7);
     internal.submits(8);

@@ -4,7 +4,7 @@
  * `now` is in monotonic milliseconds and never goes back. docs/fleet-protocol.md has the packs.
  */
 import type {
-  EmbeddedServiceApi,
+  BridgedRequestsApi,
   Interconnect,
   LocalCredit,
   RemoteWorkersApi,
@@ -71,7 +71,6 @@ const NOBODY: Buffer = Buffer.alloc(FLEET_ID_BYTES);
 
 export class FleetMachine implements Interconnect {
   readonly counters: FleetCounters = new FleetCounters();
-  /** The fleet's place as internal client of this broker: for references below 0. */
   readonly incoming: IncomingRequests;
   readonly #options: FleetOptions;
   readonly #sink: FleetSink;
@@ -277,14 +276,14 @@ export class FleetMachine implements Interconnect {
   // ---------------------------------------------------------------- turns
 
   /** Does everything that is due, after the broker's own turn. */
-  run(now: number, embedded: EmbeddedServiceApi, remote: RemoteWorkersApi): void {
+  run(now: number, bridged: BridgedRequestsApi, remote: RemoteWorkersApi): void {
     this.#now = now;
     this.#forgiveStall(now);
     this.#readInbox(remote, now);
-    this.incoming.take(embedded, remote, now, (service, credit) => {
+    this.incoming.take(bridged, remote, now, (service, credit) => {
       this.#offers.stated(service, credit);
     });
-    this.incoming.run(embedded, now);
+    this.incoming.run(bridged, now);
     this.#outgoing.tellCancelled();
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
     // A time-out counts only after everything that has arrived was read.

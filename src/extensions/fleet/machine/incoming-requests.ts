@@ -4,11 +4,11 @@
  * in turn with these: see D84.
  */
 import type {
-  EmbeddedServiceApi,
-  InternalClient,
+  BridgedRequestsApi,
   LocalCredit,
   RemoteWorkersApi,
   StoredBody,
+  Submitter,
 } from '../../../broker/ports.js';
 import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
@@ -52,8 +52,8 @@ const LATER = { free: 0, total: 0 };
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
 const GIVEN_BACK = /^given back(: )?/;
 
-/** Requests of other brokers that are here; the broker knows each by a reference below 0. */
-export class IncomingRequests implements InternalClient {
+/** Requests of other brokers that are here. */
+export class IncomingRequests implements Submitter {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;
   readonly #shares: PeerShares;
@@ -106,7 +106,7 @@ export class IncomingRequests implements InternalClient {
    * @param stated is called with the credit that an origin is told for a service
    */
   take(
-    embedded: EmbeddedServiceApi,
+    bridged: BridgedRequestsApi,
     remote: RemoteWorkersApi,
     now: number,
     stated: (service: Buffer, credit: FleetCredit) => void,
@@ -128,7 +128,7 @@ export class IncomingRequests implements InternalClient {
         peer.post(returnEntry(token, 'busy', LATER, ''), null, service);
         continue;
       }
-      if (this.#submit(peer, request, service, embedded, now)) {
+      if (this.#submit(peer, request, service, bridged, now)) {
         local = { ...local, free: Math.max(0, local.free - 1) };
         continue;
       }
@@ -143,21 +143,21 @@ export class IncomingRequests implements InternalClient {
     peer: FleetPeer,
     request: Request,
     service: Buffer,
-    embedded: EmbeddedServiceApi,
+    bridged: BridgedRequestsApi,
     now: number,
   ): boolean {
     const { token, body, headers, leftMs } = request;
     const bytes = body.length + (headers?.length ?? 0);
     if (bytes > this.room && this.#bytes > 0) return false;
-    const reference = this.#reference - 1;
+    const reference = this.#reference + 1;
     const content: StoredBody =
       leftMs === 0 ? { body, headers } : { body, headers, deadlineAt: now + leftMs };
-    const id = embedded.submit(service, reference, content, null);
+    const id = bridged.bridge(service, reference, content);
     if (id === null) return false;
     this.#reference = reference;
     const visits = this.#shares.arrived(peer, this.#serviceName);
     const { size } = visits.byPeer;
-    if (visits.turns !== size) embedded.setTurns(service, size);
+    if (visits.turns !== size) bridged.setTurns(service, size);
     visits.turns = size;
     const held = { peer, token, service, bytes, id, visits, lostAt: Infinity, parts: 0 };
     this.#held.set(reference, held);
@@ -177,11 +177,11 @@ export class IncomingRequests implements InternalClient {
   }
 
   /** Sends PARTIALs, and withdraws what has ended. */
-  run(embedded: EmbeddedServiceApi, now: number): void {
+  run(bridged: BridgedRequestsApi, now: number): void {
     if (this.takesParts) {
       for (const reference of this.#progressed) {
         const held = this.#held.get(reference);
-        if (held !== undefined) sendParts(held, embedded.takeParts(held.id));
+        if (held !== undefined) sendParts(held, bridged.takeParts(held.id));
       }
       this.#progressed.clear();
     }
@@ -194,7 +194,7 @@ export class IncomingRequests implements InternalClient {
     }
     const withdrawn = this.#withdrawn;
     this.#withdrawn = [];
-    for (const id of withdrawn) embedded.withdraw(id);
+    for (const id of withdrawn) bridged.withdraw(id);
   }
 
   get isSettled(): boolean {
@@ -233,14 +233,6 @@ export class IncomingRequests implements InternalClient {
   }
 
   // ---------------------------------------------------------------- calls of the broker machine
-
-  roomAt(): void {
-    // Offers are made from what the workers can take, in each turn.
-  }
-
-  dispatched(): void {
-    // The origin knows from the number of its pack that the request has come.
-  }
 
   progressed(reference: number): void {
     this.#progressed.add(reference);
