@@ -268,6 +268,19 @@ export interface EmbeddedServiceApi {
   withdraw(id: number): void;
 }
 
+/**
+ * A worker in this process, which has the requests of the internal client for one service. It reports to that
+ * client itself, never within a call.
+ */
+export interface InternalWorker {
+  /** How many more it takes now. */
+  room(): number;
+  /** @param reference for its reports, until `withdraw` */
+  take(reference: number): void;
+  /** Nothing is to be reported of it any more. */
+  withdraw(reference: number): void;
+}
+
 /** What an interconnect can call about requests of other brokers, in its own turn. */
 export interface BridgedRequestsApi extends Pick<EmbeddedServiceApi, 'withdraw'> {
   /** Submits a request of another broker: see `EmbeddedServiceApi.submit`. */

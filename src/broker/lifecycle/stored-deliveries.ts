@@ -11,6 +11,7 @@ import type {
   BridgedRequestsApi,
   EmbeddedServiceApi,
   InternalClient,
+  InternalWorker,
   OwnerRights,
   ServiceWorkers,
   StoredBody,
@@ -33,11 +34,15 @@ import type { Deliveries } from './deliveries.js';
 
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
+/** Requests at an internal worker have their reference above this as number: the table has no record of them. */
+const INSIDE = 2 ** 52;
 
 export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi {
   readonly #data: BrokerData;
   readonly #deliveries: Deliveries;
   #client: InternalClient | null = null;
+  /** `null`: no worker in this process takes submitted requests. */
+  #inside: { readonly service: Buffer; readonly worker: InternalWorker } | null = null;
 
   constructor(data: BrokerData, deliveries: Deliveries) {
     this.#data = data;
@@ -49,17 +54,26 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
     this.#client = client;
   }
 
+  /** All requests of the client for this service go to this worker. */
+  serve(service: Buffer, worker: InternalWorker): void {
+    assert(this.#inside === null, 'there is one internal worker');
+    this.#inside = { service, worker };
+    this.#client?.roomAt(service);
+  }
+
   // ---------------------------------------------------------------- calls of submitters
 
   /** As many as let no worker wait. */
   room(name: Buffer): number {
     const service = this.#find(name);
+    const inside = this.#workerOf(name);
+    if (inside !== null) return service?.isPaused === true ? 0 : inside.room();
     if (service === null || service.isPaused || !this.#canHold) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
   }
 
   served(): readonly Buffer[] {
-    const served: Buffer[] = [];
+    const served = this.#inside === null ? [] : [this.#inside.service];
     for (const { name, workers } of this.#data.services.all()) {
       if (workers.size > 0) served.push(name);
     }
@@ -67,6 +81,7 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   }
 
   workersOf(name: Buffer): ServiceWorkers {
+    if (this.#workerOf(name) !== null) return { isServed: true, unservedSince: null };
     const service = this.#find(name);
     if (service === null) return { isServed: false, unservedSince: null };
     const { workers, remotes, unservedSince } = service;
@@ -101,7 +116,10 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
     content: StoredBody,
     again: RequestId | null,
   ): RequestId | null {
-    return this.#submit(name, reference, content, again, 0);
+    const inside = this.#workerOf(name);
+    if (inside === null) return this.#submit(name, reference, content, again, 0);
+    inside.take(reference);
+    return INSIDE + reference;
   }
 
   bridge(name: Buffer, reference: number, content: StoredBody): RequestId | null {
@@ -150,6 +168,7 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   }
 
   parts(id: RequestId): Buffer | null {
+    if (id >= INSIDE) return null;
     return this.#data.requests.partials.packedOf(id);
   }
 
@@ -160,6 +179,10 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   }
 
   withdraw(id: RequestId): void {
+    if (id >= INSIDE) {
+      this.#inside?.worker.withdraw(id - INSIDE);
+      return;
+    }
     const { table, requests, services } = this.#data;
     if (table.is(id, OUT)) {
       this.#deliveries.cancel(id, GIVEN_UP);
@@ -247,6 +270,10 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   /** Whether clients are served here, and another request finds memory. */
   get #canHold(): boolean {
     return this.#data.admission.isOpen && this.#data.requests.hasRoom;
+  }
+
+  #workerOf(name: Buffer): InternalWorker | null {
+    return this.#inside?.service.equals(name) === true ? this.#inside.worker : null;
   }
 
   #find(name: Buffer): Service | null {

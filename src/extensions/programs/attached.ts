@@ -3,6 +3,7 @@ import { parseWebhookHosts } from '../../config/webhook-hosts.js';
 import { messageOf } from '../../core/errors.js';
 import type { Attached, Host } from '../../node/extension.js';
 import { NOTHING, type Rights, updateRights, type WrittenRights } from '../../node/key-rights.js';
+import { WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
 import type { ProgramsEvent } from './events.js';
@@ -31,7 +32,7 @@ export class AttachedPrograms implements Attached {
   #settings: WebhookSettings | null;
 
   /** @throws ERR_CONFIG_FILE */
-  constructor({ loop, keys, config, innerListener, stored, events }: Host) {
+  constructor({ broker, loop, keys, config, innerListener, stored, events }: Host) {
     this.#loop = loop;
     this.#events = events;
     this.#settings = settingsOf(config);
@@ -41,8 +42,9 @@ export class AttachedPrograms implements Attached {
     this.#update(config);
     this.#webhooks = stored === null ? null : new Webhooks(stored, loop, () => this.#settings);
     if (this.#webhooks === null) return;
+    broker.storedDeliveries.serve(WEBHOOKS, this.#webhooks);
     const isOff = 'webhooks are off: see http.webhookHosts';
-    stored?.titanic.sendWebhooks(this.#webhooks, (url) =>
+    stored?.titanic.acceptWebhooks((url) =>
       this.#settings === null ? isOff : this.#settings.targets.fault(url),
     );
   }

@@ -3,6 +3,7 @@
  * (titanic/machine/webhooks.ts). Titanic stores them, tries again and gives up; here each is sent once, when there
  * is a place for its receiver.
  */
+import type { InternalWorker } from '../../broker/ports.js';
 import { Frames } from '../../core/frames.js';
 import { UUID_BYTES } from '../../store/request.js';
 import { ownOf } from '../../store/own-fields.js';
@@ -10,7 +11,6 @@ import type { OperatorResult, ShownHistory } from '../../titanic/operator/operat
 import type { RequestUuid } from '../../store/store.js';
 import type { Host } from '../../node/extension.js';
 import type { TitanicHost } from '../../node/stored.js';
-import type { WebhookWorker } from '../../titanic/machine/webhook-worker.js';
 import { webhookId, WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
 import { endOf } from './webhook-outcome.js';
@@ -56,7 +56,7 @@ interface Failed {
   readonly text: string;
 }
 
-export class Webhooks implements WebhookWorker {
+export class Webhooks implements InternalWorker {
   readonly #stored: TitanicHost;
   readonly #loop: Host['loop'];
   readonly #settings: () => WebhookSettings | null;

@@ -41,8 +41,7 @@ import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';
 import { ONLY_ASK } from './services.js';
 import { Uuids } from './uuid.js';
-import { type WebhookWorker, WithWebhookWorker } from './webhook-worker.js';
-import { type WebhookRule, WEBHOOKS } from './webhooks.js';
+import type { WebhookRule } from './webhooks.js';
 
 /**
  * The machine of stored requests. Its members are of three kinds, in this order:
@@ -64,8 +63,6 @@ export class Titanic implements InternalService, InternalClient {
   #toWithdraw = new Map<Slot, number>();
   /** The broker, once it has taken a turn. */
   #embedded: EmbeddedServiceApi | null = null;
-  /** `null`: nobody sends webhooks. */
-  #webhookWorker: WebhookWorker | null = null;
   /** Whether there is no session with the store that others use, too: nothing is sent to a worker. */
   #isSuspended = false;
 
@@ -140,11 +137,9 @@ export class Titanic implements InternalService, InternalClient {
     this.figures.dispatcher = this.#activation.dispatcher;
   }
 
-  /** From now on webhooks are sent. @param rule which ones are accepted */
-  sendWebhooks(worker: WebhookWorker, rule: WebhookRule): void {
-    this.#webhookWorker = worker;
+  /** Accepts webhooks by this rule from now on. */
+  acceptWebhooks(rule: WebhookRule): void {
     this.#context.webhookRule = rule;
-    this.roomAt(WEBHOOKS);
   }
 
   /** Reports every step of every stored request from now on; `null` stops it. */
@@ -280,23 +275,14 @@ export class Titanic implements InternalService, InternalClient {
    * input now.
    */
   run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
-    const api = this.#workersOf(embedded);
+    this.#embedded = embedded;
     this.setTime(now, wall);
     for (const { service, hasStored } of this.#context.services.takeChanges()) {
-      api.setStored(service, hasStored);
+      embedded.setStored(service, hasStored);
     }
-    for (const id of this.#toWithdraw.values()) api.withdraw(id);
+    for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
     this.#toWithdraw.clear();
-    if (this.#context.isActive) this.#activation.run(host, api, !this.#isSuspended);
-  }
-
-  /** The broker's workers, and that of webhooks. */
-  #workersOf(broker: EmbeddedServiceApi): EmbeddedServiceApi {
-    if (this.#embedded instanceof WithWebhookWorker) return this.#embedded;
-    const worker = this.#webhookWorker;
-    const all = worker === null ? broker : new WithWebhookWorker(broker, worker);
-    this.#embedded = all;
-    return all;
+    if (this.#context.isActive) this.#activation.run(host, embedded, !this.#isSuspended);
   }
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */

@@ -1,9 +1,9 @@
 /** Webhooks: what tells of the end of a stored request is stored with it, and is due with that end. */
+import type { InternalWorker } from '../../../src/broker/ports.js';
 import { Frames } from '../../../src/core/frames.js';
 import type { ShownHistory } from '../../../src/titanic/operator/operator-api.js';
 import { outcomeOfNumber } from '../../../src/store/outcomes.js';
 import { ownOf } from '../../../src/store/own-fields.js';
-import type { WebhookWorker } from '../../../src/titanic/machine/webhook-worker.js';
 import { retriesOf, WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
 import { TestKey } from '../../support/rights.js';
 import { StageReplica } from '../../support/stage-replica.js';
@@ -25,7 +25,7 @@ const URL = 'https://hooks.example/x';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
-class StageWorker implements WebhookWorker {
+class StageWorker implements InternalWorker {
   readonly #stage: TitanicStage;
   readonly taken: number[] = [];
   readonly withdrawn: number[] = [];
@@ -35,7 +35,8 @@ class StageWorker implements WebhookWorker {
 
   constructor(stage: TitanicStage) {
     this.#stage = stage;
-    stage.titanic.sendWebhooks(this, (url) => (url === URL ? null : 'not allowed'));
+    stage.broker.storedDeliveries.serve(WEBHOOKS, this);
+    stage.titanic.acceptWebhooks((url) => (url === URL ? null : 'not allowed'));
     stage.turn();
     workers.push(this);
   }
