@@ -2,7 +2,7 @@
 import { Broker } from '../../src/broker/broker.js';
 import type { BrokerEvents } from '../../src/broker/events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
-import type { BrokerSink } from '../../src/broker/sink.js';
+import type { BrokerSink, MessageSink } from '../../src/broker/sink.js';
 import { TOKEN_BYTES } from '../../src/broker/state/tokens.js';
 import { Words } from '../../src/core/bytes.js';
 import { Frames } from '../../src/core/frames.js';
@@ -31,6 +31,7 @@ const options: BrokerOptions = {
 
 /** Keeps whom a request went to, and under which token. */
 class TokenSink implements BrokerSink {
+  readonly messages: MessageSink = this;
   readonly tokens: Buffer[] = [];
   readonly peers: number[] = [];
   count = 0;

@@ -156,50 +156,6 @@ function replyHeads(dialect: Dialect, delimiter: readonly Buffer[]): ReplyHeads 
 const ENVELOPED_HEADS = byDialect((dialect) => replyHeads(dialect, [EMPTY]));
 const UNENVELOPED_HEADS = byDialect((dialect) => replyHeads(dialect, []));
 
-/** REQUEST to a worker; the body is packed. */
-export function writeWorkerRequest(
-  out: FrameWriter,
-  peer: number,
-  dialect: Dialect,
-  token: Words,
-  body: Words,
-  bodyStart: number,
-  bodyEnd: number,
-): void {
-  const head = REQUEST_HEADS[dialect];
-  const headEnd = head.fillToken(token);
-  const bytes = headEnd + bodyEnd - bodyStart;
-  const room = bytes > WHOLE_BYTES_MAX ? null : out.room(peer, bytes);
-  if (room === null) {
-    out.writePacked(peer, head.words.bytes, 0, headEnd, true);
-    out.writePacked(peer, body.bytes, bodyStart, bodyEnd, false);
-    return;
-  }
-  copyWords(head.words, 0, headEnd, room.words, room.at);
-  copyWords(body, bodyStart, bodyEnd, room.words, room.at + headEnd);
-}
-
-/**
- * REQUEST with headers to a worker that asked for them (D67).
- * @param leftMs what is left of its deadline; 0: it has none
- * @param rest the headers frame and the body, packed
- */
-export function writeWorkerRequestWithHeaders(
-  out: FrameWriter,
-  peer: number,
-  dialect: MdpDialect,
-  token: Words,
-  leftMs: number,
-  rest: Words,
-  restStart: number,
-  restEnd: number,
-): void {
-  const head = REQUEST_WITH_HEADERS_HEADS[dialect];
-  const headEnd = head.fillText(head.fillToken(token), leftMs === 0 ? '' : String(leftMs));
-  out.writePacked(peer, head.words.bytes, 0, headEnd, true);
-  out.writePacked(peer, rest.bytes, restStart, restEnd, false);
-}
-
 /** The commands of workers without a token; empty where there is none. */
 function signals(
   command01: number,
@@ -221,66 +177,122 @@ const DISCONNECTS = signals(WORKER_01_DISCONNECT, WORKER_02_DISCONNECT);
 /** Frames that precede the token of CANCEL. */
 const CANCELS = signals(WORKER_CANCEL, WORKER_CANCEL);
 
-function writeFrames(out: FrameWriter, peer: number, frames: readonly Buffer[]): void {
+function writeFrames(out: FrameWriter | null, peer: number, frames: readonly Buffer[]): void {
   const last = frames.length - 1;
   frames.forEach((frame, index) => {
-    out.write(peer, frame, 0, frame.length, index < last);
+    out?.write(peer, frame, 0, frame.length, index < last);
   });
 }
 
-/** CANCEL to a worker: `token, empty`, as of its REQUEST (D106). */
-export function writeWorkerCancel(
-  out: FrameWriter,
-  peer: number,
-  dialect: Dialect,
-  { bytes: token }: Words,
-): void {
-  const head = CANCELS[dialect];
-  if (head.length > 0) writeFrames(out, peer, [...head, token, EMPTY]);
-}
+/** What a broker sends, written into the output of peers: its effects on them (`broker/sink.ts`). */
+export class BrokerMessages {
+  #out: FrameWriter | null;
 
-/** HEARTBEAT to a worker, if its kind knows it. */
-export function writeWorkerHeartbeat(out: FrameWriter, peer: number, dialect: Dialect): void {
-  writeFrames(out, peer, HEARTBEATS[dialect]);
-}
+  /** @param out `null`: what is sent before `attach` is discarded */
+  constructor(out: FrameWriter | null = null) {
+    this.#out = out;
+  }
 
-/** DISCONNECT to a worker, if its kind knows it. */
-export function writeWorkerDisconnect(out: FrameWriter, peer: number, dialect: Dialect): void {
-  writeFrames(out, peer, DISCONNECTS[dialect]);
-}
+  attach(out: FrameWriter): void {
+    this.#out = out;
+  }
 
-/**
- * A reply to a client: the body is the frames starting at `from`. A 0.1 client only gets whole
- * replies.
- */
-export function writeClientReply(
-  out: FrameWriter,
-  peer: number,
-  path: ReturnPath,
-  final: boolean,
-  service: Uint8Array,
-  frames: Frames,
-  from: number,
-): void {
-  const head = replyHead(path, final);
-  const headEnd = isMdp(path.dialect) ? head.fill(service) : head.fixedBytes;
-  if (frames.isPacked && writeWhole(out, peer, path, head.words, headEnd, frames, from)) return;
-  if (path.enveloped && path.envelopeEnd > path.envelopeStart) {
-    out.writePacked(peer, path.envelope.bytes, path.envelopeStart, path.envelopeEnd, true);
+  /** REQUEST to a worker; the body is packed. */
+  request(
+    peer: number,
+    dialect: Dialect,
+    token: Words,
+    body: Words,
+    bodyStart: number,
+    bodyEnd: number,
+  ): void {
+    const out = this.#out;
+    if (out === null) return;
+    const head = REQUEST_HEADS[dialect];
+    const headEnd = head.fillToken(token);
+    const bytes = headEnd + bodyEnd - bodyStart;
+    const room = bytes > WHOLE_BYTES_MAX ? null : out.room(peer, bytes);
+    if (room === null) {
+      out.writePacked(peer, head.words.bytes, 0, headEnd, true);
+      out.writePacked(peer, body.bytes, bodyStart, bodyEnd, false);
+      return;
+    }
+    copyWords(head.words, 0, headEnd, room.words, room.at);
+    copyWords(body, bodyStart, bodyEnd, room.words, room.at + headEnd);
   }
-  if (headEnd > 0) out.writePacked(peer, head.words.bytes, 0, headEnd, true);
-  if (frames.isLasting && hasLargeAlone(frames, from)) {
-    writeLasting(out, peer, frames, from);
-    return;
+
+  /**
+   * REQUEST with headers to a worker that asked for them (D67).
+   * @param leftMs what is left of its deadline; 0: it has none
+   * @param rest the headers frame and the body, packed
+   */
+  requestWithHeaders(
+    peer: number,
+    dialect: MdpDialect,
+    token: Words,
+    leftMs: number,
+    rest: Words,
+    restStart: number,
+    restEnd: number,
+  ): void {
+    const out = this.#out;
+    if (out === null) return;
+    const head = REQUEST_WITH_HEADERS_HEADS[dialect];
+    const headEnd = head.fillText(head.fillToken(token), leftMs === 0 ? '' : String(leftMs));
+    out.writePacked(peer, head.words.bytes, 0, headEnd, true);
+    out.writePacked(peer, rest.bytes, restStart, restEnd, false);
   }
-  if (frames.isPacked) {
-    const start = packedStart(frames, from);
-    out.writePacked(peer, frames.buffer(from), start, frames.end(frames.count - 1), false);
-    return;
+
+  /** CANCEL to a worker: `token, empty`, as of its REQUEST (D106). */
+  cancel(peer: number, dialect: Dialect, token: Words): void {
+    const head = CANCELS[dialect];
+    if (head.length > 0) writeFrames(this.#out, peer, [...head, token.bytes, EMPTY]);
   }
-  const last = frames.count - 1;
-  for (let index = from; index <= last; index++) {
-    out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
+
+  /** HEARTBEAT to a worker, if its kind knows it. */
+  heartbeat(peer: number, dialect: Dialect): void {
+    writeFrames(this.#out, peer, HEARTBEATS[dialect]);
+  }
+
+  /** DISCONNECT to a worker, if its kind knows it. */
+  disconnect(peer: number, dialect: Dialect): void {
+    writeFrames(this.#out, peer, DISCONNECTS[dialect]);
+  }
+
+  /**
+   * A reply to a client: the body is the frames starting at `from`. A 0.1 client only gets whole
+   * replies.
+   */
+  reply(
+    peer: number,
+    path: ReturnPath,
+    final: boolean,
+    service: Uint8Array,
+    frames: Frames,
+    from: number,
+  ): void {
+    const out = this.#out;
+    if (out === null) return;
+    const head = replyHead(path, final);
+    const headEnd = isMdp(path.dialect) ? head.fill(service) : head.fixedBytes;
+    if (frames.isPacked && writeWhole(out, peer, path, head.words, headEnd, frames, from)) return;
+    if (path.enveloped && path.envelopeEnd > path.envelopeStart) {
+      out.writePacked(peer, path.envelope.bytes, path.envelopeStart, path.envelopeEnd, true);
+    }
+    if (headEnd > 0) out.writePacked(peer, head.words.bytes, 0, headEnd, true);
+    if (frames.isLasting && hasLargeAlone(frames, from)) {
+      writeLasting(out, peer, frames, from);
+      return;
+    }
+    if (frames.isPacked) {
+      const start = packedStart(frames, from);
+      out.writePacked(peer, frames.buffer(from), start, frames.end(frames.count - 1), false);
+      return;
+    }
+    const last = frames.count - 1;
+    for (let index = from; index <= last; index++) {
+      out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** The simulation is only worth what it finds: brokers that are broken on purpose. */
-import type { BrokerSink } from '../../src/broker/sink.js';
+import type { MessageSink } from '../../src/broker/sink.js';
 import { BARE, DELIMITED } from '../../src/wire/dialect.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { Sabotage } from './world/broker-node.js';
@@ -15,9 +15,12 @@ function sometimes(): () => boolean {
 }
 
 function broken(
-  change: (good: BrokerSink, isTime: () => boolean) => Partial<BrokerSink>,
+  change: (good: MessageSink, isTime: () => boolean) => Partial<MessageSink>,
 ): Sabotage {
-  return (good) => ({ ...good, ...change(good, sometimes()) });
+  return ({ messages, ...others }) => ({
+    ...others,
+    messages: { ...messages, ...change(messages, sometimes()) },
+  });
 }
 
 describe('the simulation finds a broker that', () => {
@@ -126,7 +129,7 @@ describe('the simulation finds a broker that', () => {
         },
       })),
     ],
-    ['closes no slow client', /is not closed/, broken(() => ({ close: () => {} }))],
+    ['closes no slow client', /is not closed/, (good) => ({ ...good, close: () => {} })],
     [
       'gives a Simple Pirate a request without the delimiter (D32)',
       /must not get/,

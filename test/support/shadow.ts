@@ -10,14 +10,7 @@ import type { BrokerEvent } from '../../src/broker/events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { Holdings } from '../../src/core/holdings.js';
-import {
-  writeClientReply,
-  writeWorkerCancel,
-  writeWorkerDisconnect,
-  writeWorkerHeartbeat,
-  writeWorkerRequest,
-  writeWorkerRequestWithHeaders,
-} from '../../src/wire/outbound.js';
+import { BrokerMessages } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
 import { seededRandom } from './stage-random.js';
 
@@ -27,42 +20,45 @@ export class EffectLog {
 
   /** The sink that carries effects out, preceded by a note of each. */
   noted(sink: BrokerSink): BrokerSink {
+    const { messages } = sink;
     return {
-      request: (...effect) => {
-        this.#sent((out) => {
-          writeWorkerRequest(out, ...effect);
-        });
-        sink.request(...effect);
-      },
-      requestWithHeaders: (...effect) => {
-        this.#sent((out) => {
-          writeWorkerRequestWithHeaders(out, ...effect);
-        });
-        sink.requestWithHeaders(...effect);
-      },
-      cancel: (...effect) => {
-        this.#sent((out) => {
-          writeWorkerCancel(out, ...effect);
-        });
-        sink.cancel(...effect);
-      },
-      heartbeat: (...effect) => {
-        this.#sent((out) => {
-          writeWorkerHeartbeat(out, ...effect);
-        });
-        sink.heartbeat(...effect);
-      },
-      disconnect: (...effect) => {
-        this.#sent((out) => {
-          writeWorkerDisconnect(out, ...effect);
-        });
-        sink.disconnect(...effect);
-      },
-      reply: (...effect) => {
-        this.#sent((out) => {
-          writeClientReply(out, ...effect);
-        });
-        sink.reply(...effect);
+      messages: {
+        request: (...message) => {
+          this.#sent((to) => {
+            to.request(...message);
+          });
+          messages.request(...message);
+        },
+        requestWithHeaders: (...message) => {
+          this.#sent((to) => {
+            to.requestWithHeaders(...message);
+          });
+          messages.requestWithHeaders(...message);
+        },
+        cancel: (...message) => {
+          this.#sent((to) => {
+            to.cancel(...message);
+          });
+          messages.cancel(...message);
+        },
+        heartbeat: (...message) => {
+          this.#sent((to) => {
+            to.heartbeat(...message);
+          });
+          messages.heartbeat(...message);
+        },
+        disconnect: (...message) => {
+          this.#sent((to) => {
+            to.disconnect(...message);
+          });
+          messages.disconnect(...message);
+        },
+        reply: (...message) => {
+          this.#sent((to) => {
+            to.reply(...message);
+          });
+          messages.reply(...message);
+        },
       },
       close: (peer) => {
         this.#effects.push(`close ${peer}`);
@@ -83,9 +79,9 @@ export class EffectLog {
     return this.#effects.splice(0);
   }
 
-  #sent(write: (out: Recorder) => void): void {
+  #sent(send: (to: BrokerMessages) => void): void {
     const out = new Recorder();
-    write(out);
+    send(new BrokerMessages(out));
     for (const { peer, frames } of out.messages) {
       const texts = frames.copyFrom(0).map((frame) => frame.toString('hex'));
       this.#effects.push(`${peer} < ${texts.join(' ')}`);
@@ -94,12 +90,7 @@ export class EffectLog {
 }
 
 const NOWHERE: BrokerSink = {
-  request: () => undefined,
-  requestWithHeaders: () => undefined,
-  cancel: () => undefined,
-  heartbeat: () => undefined,
-  disconnect: () => undefined,
-  reply: () => undefined,
+  messages: new BrokerMessages(),
   close: () => undefined,
   vote: () => undefined,
 };

@@ -14,14 +14,7 @@ import { Frames } from '../../src/core/frames.js';
 import { Mmi } from '../../src/mmi/mmi.js';
 import type { MdpVersion } from '../../src/wire/mdp.js';
 import type { BrokerStatus } from '../../src/wire/mmi.js';
-import {
-  writeClientReply,
-  writeWorkerCancel,
-  writeWorkerDisconnect,
-  writeWorkerHeartbeat,
-  writeWorkerRequest,
-  writeWorkerRequestWithHeaders,
-} from '../../src/wire/outbound.js';
+import { BrokerMessages } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
 import { givePacked } from './packed-frames.js';
 import { EffectLog, Shadow } from './shadow.js';
@@ -333,31 +326,33 @@ export class Stage {
   }
 
   #sink(): BrokerSink {
-    const out = this.#recorder;
+    const to = new BrokerMessages(this.#recorder);
     return {
-      request: (peer, version, token, body, start, end) => {
-        writeWorkerRequest(out, peer, version, token, body, start, end);
-        this.#carryOut();
-      },
-      requestWithHeaders: (...effect) => {
-        writeWorkerRequestWithHeaders(out, ...effect);
-        this.#carryOut();
-      },
-      cancel: (...effect) => {
-        writeWorkerCancel(out, ...effect);
-        this.#carryOut();
-      },
-      heartbeat: (peer, version) => {
-        writeWorkerHeartbeat(out, peer, version);
-        this.#carryOut();
-      },
-      disconnect: (peer, version) => {
-        writeWorkerDisconnect(out, peer, version);
-        this.#carryOut();
-      },
-      reply: (peer, path, final, service, frames, from) => {
-        writeClientReply(out, peer, path, final, service, frames, from);
-        this.#carryOut();
+      messages: {
+        request: (...message) => {
+          to.request(...message);
+          this.#carryOut();
+        },
+        requestWithHeaders: (...message) => {
+          to.requestWithHeaders(...message);
+          this.#carryOut();
+        },
+        cancel: (...message) => {
+          to.cancel(...message);
+          this.#carryOut();
+        },
+        heartbeat: (...message) => {
+          to.heartbeat(...message);
+          this.#carryOut();
+        },
+        disconnect: (...message) => {
+          to.disconnect(...message);
+          this.#carryOut();
+        },
+        reply: (...message) => {
+          to.reply(...message);
+          this.#carryOut();
+        },
       },
       close: (peer) => {
         this.#effects++;

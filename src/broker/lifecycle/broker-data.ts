@@ -14,7 +14,7 @@ import type { BrokerOptions, OutputRoom } from '../options.js';
 import type { Interconnect, ServiceWatcher } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
 import { RequestTracer } from '../request-trace.js';
-import type { BrokerSink } from '../sink.js';
+import type { BrokerSink, MessageSink } from '../sink.js';
 import { Clients } from '../state/clients.js';
 import { Identities } from '../state/identities.js';
 import { InternalServices } from '../state/internal-services.js';
@@ -35,6 +35,7 @@ const UNBOUNDED_OUTPUT: OutputRoom = {
 export class BrokerData implements Tables {
   readonly options: BrokerOptions;
   readonly sink: BrokerSink;
+  readonly messages: MessageSink;
   readonly events: BrokerEvents;
   readonly output: OutputRoom;
   readonly holdings: Holdings;
@@ -67,6 +68,7 @@ export class BrokerData implements Tables {
     random(seed);
     this.options = options;
     this.sink = sink;
+    this.messages = sink.messages;
     this.events = events;
     this.output = options.output ?? UNBOUNDED_OUTPUT;
     this.holdings = options.holdings ?? new Holdings();

@@ -99,14 +99,14 @@ export class Deliveries {
 
   /** Sends a plain REQUEST. @param from where its body begins, in what `locateBody` found */
   #send(id: RequestId, worker: Worker, from: number): void {
-    const { requests, sink, tokens } = this.#data;
+    const { requests, messages, tokens } = this.#data;
     const { words, end } = requests.body;
-    sink.request(worker.peer.id, worker.dialect, tokens.encode(id), words, from, end);
+    messages.request(worker.peer.id, worker.dialect, tokens.encode(id), words, from, end);
   }
 
   /** D67: a worker that did not ask for headers gets a plain REQUEST. */
   #sendWithHeaders(id: RequestId, worker: Worker, now: number): void {
-    const { requests, tokens, sink } = this.#data;
+    const { requests, tokens, messages } = this.#data;
     const { peer, dialect } = worker;
     if (!worker.wantsHeaders || !isMdp(dialect)) {
       this.#send(id, worker, requests.afterHeaders());
@@ -115,7 +115,7 @@ export class Deliveries {
     const { words, start, end } = requests.body;
     const token = tokens.encode(id);
     const leftMs = this.#leftMs(id, now);
-    sink.requestWithHeaders(peer.id, dialect, token, leftMs, words, start, end);
+    messages.requestWithHeaders(peer.id, dialect, token, leftMs, words, start, end);
   }
 
   /** To another broker. Its silence is for the interconnect to notice, so it is not timed here. */
@@ -138,7 +138,7 @@ export class Deliveries {
    * @param why ANSWERED or GIVEN_UP
    */
   cancel(id: RequestId, why: number): void {
-    const { table, workers, tokens, requests, sink, counters } = this.#data;
+    const { table, workers, tokens, requests, messages, counters } = this.#data;
     const isKnown = table.is(id, ANSWERED | GIVEN_UP);
     table.raise(id, why);
     requests.partials.drop(id);
@@ -147,7 +147,7 @@ export class Deliveries {
     if (worker?.wantsCancel !== true) return;
     counters.cancels++;
     const token = tokens.encode(id);
-    if (worker.remote === null) sink.cancel(worker.peer.id, worker.dialect, token);
+    if (worker.remote === null) messages.cancel(worker.peer.id, worker.dialect, token);
     else worker.remote.cancel(token.bytes);
   }
 

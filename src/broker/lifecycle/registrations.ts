@@ -122,7 +122,7 @@ export class Registrations {
    */
   sendDisconnect(peer: Peer, dialect: Dialect, mayReturn: boolean): void {
     if (WORKER_KINDS[dialect].knowsDisconnect) {
-      this.#data.sink.disconnect(peer.id, dialect);
+      this.#data.messages.disconnect(peer.id, dialect);
     } else if (!mayReturn) {
       this.#close(peer);
     }
@@ -164,9 +164,9 @@ export class Registrations {
 
   /** Sends HEARTBEAT to every worker that was sent nothing for an interval. */
   sendHeartbeats(now: number): void {
-    const { workers, sink } = this.#data;
+    const { workers, messages } = this.#data;
     for (let due = workers.nextUnsent(now); due !== null; due = workers.nextUnsent(now)) {
-      if (!due.peer.full) sink.heartbeat(due.peer.id, due.dialect);
+      if (!due.peer.full) messages.heartbeat(due.peer.id, due.dialect);
       workers.sent(due, now);
     }
   }

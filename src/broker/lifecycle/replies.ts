@@ -51,7 +51,7 @@ export class Replies {
 
   /** Sends the reply if the client is connected; otherwise counts it as dropped. */
   reply(id: RequestId, frames: Frames, from: number, now: number): void {
-    const { requests, tracer, counters, table, sink } = this.#data;
+    const { requests, tracer, counters, table, messages } = this.#data;
     const client = requests.clientOf(id);
     if (!isReachable(client)) {
       if (tracer.isOn) tracer.step(id, DROPPED);
@@ -60,7 +60,7 @@ export class Replies {
     }
     const { name, counts } = requests.serviceOf(id);
     counters.requests.countReplied(counts, now - table.getTime(id, ARRIVED_AT));
-    sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
+    messages.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
     if (tracer.isOn) tracer.step(id, REPLIED);
   }
 
@@ -69,22 +69,22 @@ export class Replies {
    * @returns false if it is not
    */
   partial(id: RequestId, frames: Frames, from: number): boolean {
-    const { requests, sink, tracer } = this.#data;
+    const { requests, messages, tracer } = this.#data;
     const client = requests.clientOf(id);
     if (!isReachable(client)) return false;
     const { name } = requests.serviceOf(id);
-    sink.reply(client.peer.id, requests.returnPath(id), false, name, frames, from);
+    messages.reply(client.peer.id, requests.returnPath(id), false, name, frames, from);
     if (tracer.isOn) tracer.step(id, PARTIAL_SENT);
     return true;
   }
 
   /** Sends the reply of an internal service. */
   replyInternal(id: RequestId, frames: Frames): void {
-    const { requests, sink } = this.#data;
+    const { requests, messages } = this.#data;
     const client = requests.clientOf(id);
     if (!isReachable(client)) return;
     const name = requests.internalName(id);
-    sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, 0);
+    messages.reply(client.peer.id, requests.returnPath(id), true, name, frames, 0);
   }
 
   /** Answers PING of a Freelance client. */
@@ -92,7 +92,7 @@ export class Replies {
     const path = this.#path;
     path.dialect = BARE;
     path.enveloped = false;
-    this.#data.sink.reply(peer.id, path, true, EMPTY, PONG_FRAMES, 0);
+    this.#data.messages.reply(peer.id, path, true, EMPTY, PONG_FRAMES, 0);
   }
 
   countDropped(reason: DroppedReply): void {
@@ -104,18 +104,18 @@ export class Replies {
 
   /** Sends the client of an accepted request a refusal, if it understands refusals (D11). */
   sendRefusal(id: RequestId, status: RefusalStatus, text: string): void {
-    const { requests, table, sink } = this.#data;
+    const { requests, table, messages } = this.#data;
     const client = requests.clientOf(id);
     if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
     const isInternal = table.is(id, INTERNAL);
     const name = isInternal ? requests.internalName(id) : requests.serviceOf(id).name;
     const body = Frames.of(status, name, text);
-    sink.reply(client.peer.id, requests.returnPath(id), true, REFUSED_NAME, body, 0);
+    messages.reply(client.peer.id, requests.returnPath(id), true, REFUSED_NAME, body, 0);
   }
 
   /** Sends the client what a worker reported, if it understands failures (D62). */
   sendFailure(id: RequestId, failure: Failure): void {
-    const { requests, table, sink } = this.#data;
+    const { requests, table, messages } = this.#data;
     const client = requests.clientOf(id);
     if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
     const path = requests.returnPath(id);
@@ -126,7 +126,7 @@ export class Replies {
       return;
     }
     const body = failedFrames(requests.serviceOf(id).name, failure);
-    sink.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
+    messages.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
   }
 
   /**
@@ -152,7 +152,7 @@ export class Replies {
     path.envelopeStart = 0;
     path.envelopeEnd = envelope.length;
     const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
-    this.#data.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+    this.#data.messages.reply(peer.id, path, true, REFUSED_NAME, body, 0);
   }
 
   /**

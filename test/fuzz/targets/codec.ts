@@ -4,11 +4,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
-import {
-  writeClientReply,
-  writeWorkerRequest,
-  writeWorkerRequestWithHeaders,
-} from '../../../src/wire/outbound.js';
+import { BrokerMessages } from '../../../src/wire/outbound.js';
 import { readWorkerInbound, workerReady } from '../../../src/wire/worker-side.js';
 import { asRead } from '../../support/packed-frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
@@ -124,7 +120,7 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   const token = new Words(Buffer.alloc(8, 7));
   for (const to of [1, 2] as const) {
     const recorder = new Recorder();
-    writeWorkerRequest(recorder, 3, to, token, new Words(packed), 0, packed.length);
+    new BrokerMessages(recorder).request(3, to, token, new Words(packed), 0, packed.length);
     const told = atWorker(to, recorder.only(3)) as { kind: string; body?: unknown };
     check(told.kind === 'request', 'a REQUEST is none to its worker');
     same(told.body, bodies.map(textOf), 'a body is another');
@@ -141,7 +137,7 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   } as const;
   for (const each of [Frames.of(...bodies), asRead(Frames.of(...bodies))]) {
     const recorder = new Recorder();
-    writeClientReply(recorder, 5, path, true, frames.view(service), each, 0);
+    new BrokerMessages(recorder).reply(5, path, true, frames.view(service), each, 0);
     const reply = atClient(recorder.only(5)) as {
       kind: string;
       envelope?: unknown;
@@ -161,7 +157,15 @@ function withHeaders(frames: Frames, { headers, deadlineMs, body }: Inbound, tok
   for (const to of [1, 2] as const) {
     const recorder = new Recorder();
     const words = new Words(rest);
-    writeWorkerRequestWithHeaders(recorder, 3, to, token, deadlineMs, words, 0, rest.length);
+    new BrokerMessages(recorder).requestWithHeaders(
+      3,
+      to,
+      token,
+      deadlineMs,
+      words,
+      0,
+      rest.length,
+    );
     const told = recorder.only(3);
     const at = readWorkerInbound(to, told);
     check(at.kind === 'request' && at.headers >= 0, 'a REQUEST with headers is none');

@@ -445,12 +445,15 @@ export class SharedNode {
     const { sink } = this.#messages;
     return {
       ...sink,
-      request: (...effect) => {
-        sink.request(...effect);
-        const [, , , body, start, end] = effect;
-        const frames = new Frames();
-        unpack(body.bytes, start, end, frames);
-        this.#in.runs(this, frames.view(0).toString('latin1'));
+      messages: {
+        ...sink.messages,
+        request: (...message) => {
+          sink.messages.request(...message);
+          const [, , , body, start, end] = message;
+          const frames = new Frames();
+          unpack(body.bytes, start, end, frames);
+          this.#in.runs(this, frames.view(0).toString('latin1'));
+        },
       },
     };
   }

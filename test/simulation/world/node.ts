@@ -797,13 +797,16 @@ export class SimNode implements WatchedNode {
         this.#isVoteOut = true;
         this.pair?.voted();
       },
-      request: (...effect) => {
-        sink.request(...effect);
-        const [, , , body, start, end] = effect;
-        const frames = new Frames();
-        unpack(body.bytes, start, end, frames);
-        const key = frames.view(0).toString('latin1');
-        this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
+      messages: {
+        ...sink.messages,
+        request: (...message) => {
+          sink.messages.request(...message);
+          const [, , , body, start, end] = message;
+          const frames = new Frames();
+          unpack(body.bytes, start, end, frames);
+          const key = frames.view(0).toString('latin1');
+          this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
+        },
       },
     };
   }

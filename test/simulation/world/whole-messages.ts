@@ -4,14 +4,7 @@ import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { type Room, unpack } from '../../../src/core/packed.js';
 import type { Output } from '../../../src/zmtp/port.js';
-import {
-  writeClientReply,
-  writeWorkerCancel,
-  writeWorkerDisconnect,
-  writeWorkerHeartbeat,
-  writeWorkerRequest,
-  writeWorkerRequestWithHeaders,
-} from '../../../src/wire/outbound.js';
+import { BrokerMessages } from '../../../src/wire/outbound.js';
 import type { Delivered } from '../model/intent.js';
 
 /** Where the messages go. */
@@ -32,35 +25,38 @@ export class WholeMessages implements Output {
     this.#outlet = outlet;
   }
 
-  /** Each effect is its own function, so that a test can replace one. */
+  /** Each kind of message is its own function, so that a test can replace one. */
   get sink(): BrokerSink {
     const outlet = this.#outlet;
+    const to = new BrokerMessages(this);
     return {
-      request: (...effect) => {
-        outlet.effect();
-        writeWorkerRequest(this, ...effect);
-        this.#read();
-      },
-      requestWithHeaders: (...effect) => {
-        outlet.effect();
-        writeWorkerRequestWithHeaders(this, ...effect);
-        this.#read();
-      },
-      cancel: (...effect) => {
-        outlet.effect();
-        writeWorkerCancel(this, ...effect);
-      },
-      heartbeat: (...effect) => {
-        writeWorkerHeartbeat(this, ...effect);
-      },
-      disconnect: (...effect) => {
-        outlet.effect();
-        writeWorkerDisconnect(this, ...effect);
-      },
-      reply: (...effect) => {
-        outlet.effect();
-        writeClientReply(this, ...effect);
-        this.#read();
+      messages: {
+        request: (...message) => {
+          outlet.effect();
+          to.request(...message);
+          this.#read();
+        },
+        requestWithHeaders: (...message) => {
+          outlet.effect();
+          to.requestWithHeaders(...message);
+          this.#read();
+        },
+        cancel: (...message) => {
+          outlet.effect();
+          to.cancel(...message);
+        },
+        heartbeat: (...message) => {
+          to.heartbeat(...message);
+        },
+        disconnect: (...message) => {
+          outlet.effect();
+          to.disconnect(...message);
+        },
+        reply: (...message) => {
+          outlet.effect();
+          to.reply(...message);
+          this.#read();
+        },
       },
       close: (peer) => {
         outlet.closed(peer);

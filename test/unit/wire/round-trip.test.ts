@@ -6,11 +6,7 @@ import { pack, packedBytes } from '../../../src/core/packed.js';
 import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { CREDIT_MAX } from '../../../src/wire/mdp.js';
-import {
-  writeClientReply,
-  writeWorkerRequest,
-  writeWorkerRequestWithHeaders,
-} from '../../../src/wire/outbound.js';
+import { BrokerMessages } from '../../../src/wire/outbound.js';
 import {
   workerFinal,
   workerPartial,
@@ -107,7 +103,15 @@ describe('From a client through a broker to a worker', () => {
         const rest = kept(inbound.frames, inbound.headers, inbound.frames.count, false);
         const out = new Recorder();
         const token = new Words(bytesOf('t'));
-        writeWorkerRequestWithHeaders(out, PEER, v, token, ms, new Words(rest), 0, rest.length);
+        new BrokerMessages(out).requestWithHeaders(
+          PEER,
+          v,
+          token,
+          ms,
+          new Words(rest),
+          0,
+          rest.length,
+        );
         expect(atWorker(v, out.only(PEER))).toEqual({
           kind: 'request',
           client: 't',
@@ -179,8 +183,7 @@ describe('From a broker to a worker', () => {
       fc.property(version, token, body, (v, client, frames) => {
         const out = new Recorder();
         const packed = kept(scattered(frames), 0, frames.length, false);
-        writeWorkerRequest(
-          out,
+        new BrokerMessages(out).request(
           PEER,
           v,
           new Words(bytesOf(client)),
@@ -228,8 +231,7 @@ describe('From a client to a broker, to a worker and back', () => {
 
           const toWorker = new Recorder();
           const { version: v, client } = worker;
-          writeWorkerRequest(
-            toWorker,
+          new BrokerMessages(toWorker).request(
             PEER,
             v,
             new Words(bytesOf(client)),
@@ -243,7 +245,14 @@ describe('From a client to a broker, to a worker and back', () => {
           inbound.read(laid(workerFinal(v, bytesOf(client), buffers(told)).map(textOf)));
           expect(inbound.kind).toBe('final');
           const toClient = new Recorder();
-          writeClientReply(toClient, PEER, path, true, bytesOf(name), inbound.frames, inbound.body);
+          new BrokerMessages(toClient).reply(
+            PEER,
+            path,
+            true,
+            bytesOf(name),
+            inbound.frames,
+            inbound.body,
+          );
           expect(atClient(toClient.only(PEER))).toEqual({
             kind: 'final',
             version: from.v,
