@@ -3,7 +3,7 @@
  * uses.
  */
 import { Frames } from '../core/frames.js';
-import { unpack } from '../core/packed.js';
+import { Inbox } from './inbox.js';
 import type {
   OpenedRouter,
   PeerId,
@@ -22,13 +22,12 @@ export class LocalPeer implements Transport {
   #events: TransportEvents | null = null;
   #numbers: PeerNumbers | null = null;
   #id: PeerId | null = null;
-  /** Frames of the message being written. */
-  #frames: Buffer[] = [];
-  #inbox: Frames[] = [];
+  readonly #inbox = new Inbox();
 
   /**
    * @param listener its index, as `ListenerOptions.index`
-   * @param received called for each message, after the broker's turn of the loop
+   * @param received called for each message, after the broker's turn of the loop; the frames are valid until it
+   *   returns
    */
   constructor(listener: number, received: (frames: Frames) => void) {
     this.#listener = listener;
@@ -72,41 +71,30 @@ export class LocalPeer implements Transport {
   }
 
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
-    if (peer !== this.#id) return;
-    this.#frames.push(Buffer.from(bytes.subarray(start, end)));
-    if (!more) this.#endMessage();
+    if (peer === this.#id) this.#inbox.add(bytes, start, end, more);
   }
 
-  writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void {
-    if (peer !== this.#id) return;
-    const frames = new Frames();
-    unpack(packed, start, end, frames);
-    this.#frames.push(...frames.copyFrom(0));
-    if (!more) this.#endMessage();
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void {
+    if (peer === this.#id) this.#inbox.addPacked(packed, start, end);
   }
 
   writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
     this.write(peer, bytes, start, end, more);
   }
 
-  #endMessage(): void {
-    this.#inbox.push(Frames.of(...this.#frames));
-    this.#frames = [];
+  flush(): void {
+    if (this.#inbox.bytes > 0) setImmediate(this.#deliver);
   }
 
-  flush(): void {
-    const inbox = this.#inbox;
-    if (inbox.length === 0) return;
-    this.#inbox = [];
-    setImmediate(() => {
-      for (const frames of inbox) this.#received(frames);
-    });
-  }
+  readonly #deliver = (): void => {
+    for (let frames = this.#inbox.take(); frames !== null; frames = this.#inbox.take()) {
+      this.#received(frames);
+    }
+  };
 
   disconnect(peer: PeerId): void {
     if (peer !== this.#id) return;
     this.#id = null;
-    this.#frames = [];
     setImmediate(() => {
       this.#events?.disconnected(peer);
       this.#numbers?.release(peer);

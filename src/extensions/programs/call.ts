@@ -8,8 +8,8 @@ import type { Rights } from '../../node/key-rights.js';
 import { clientRequest } from '../../wire/client-side.js';
 import { CLIENT_02, COMMAND_FRAMES, CLIENT_REQUEST, EMPTY } from '../../wire/mdp.js';
 import { helloFrame, MMI_CANCEL, MMI_HELLO } from '../../wire/mmi.js';
+import { Inbox } from '../../zmtp/inbox.js';
 import type { Closing, PeerId, TransportEvents } from '../../zmtp/port.js';
-import { Inbox } from './inbox.js';
 import { type Message, messageOf } from './message.js';
 
 /** The envelope of a request that is taken back when its program leaves. */

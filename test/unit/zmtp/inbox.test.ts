@@ -1,6 +1,6 @@
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { Inbox } from '../../../src/extensions/programs/inbox.js';
+import { Inbox } from '../../../src/zmtp/inbox.js';
 
 const KIB = 1024;
 
@@ -14,7 +14,7 @@ function textOf(frames: Frames | null): string[] | null {
   return frames?.copyFrom(0).map(String) ?? null;
 }
 
-describe('messages that wait for a program', () => {
+describe('messages that wait for a peer in this process', () => {
   it('are taken in their order, also those that came packed', () => {
     const inbox = new Inbox();
     add(inbox, 'a', '', 'long'.repeat(100));

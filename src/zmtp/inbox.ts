@@ -1,13 +1,17 @@
-import { copyBytes } from '../../core/bytes.js';
-import { Frames } from '../../core/frames.js';
-import { packedFrameBytes, PackedCursor, packHead, readPacked } from '../../core/packed.js';
-import { EMPTY } from '../../wire/mdp.js';
+import { copyBytes } from '../core/bytes.js';
+import { Frames } from '../core/frames.js';
+import { packedFrameBytes, PackedCursor, packHead, readPacked } from '../core/packed.js';
+
+const EMPTY: Buffer = Buffer.alloc(0);
 
 /** Overhead of a buffer and of its view. */
 const BUFFER_COST_BYTES = 256;
 const BUFFER_BYTES_MIN = 512;
 
-/** Messages that have come and wait, packed one after the other: a frame costs two bytes beside its own. */
+/**
+ * Messages that wait for a peer in this process, packed one after the other: a frame costs two bytes beside its
+ * own.
+ */
 export class Inbox {
   /** Bytes that are here do not change: what comes is added behind them, or to a copy. */
   #buffer: Buffer = EMPTY;
