@@ -26,6 +26,7 @@ class StageInterconnect implements Interconnect {
 
 /** Whose requests they are: those that Titanic stores, or those of other brokers. */
 export type SubmitterKind = 'stored' | 'bridged';
+export const SUBMITTERS: readonly SubmitterKind[] = ['stored', 'bridged'];
 
 /** Keeps requests under its own numbers and records what it is told about them. */
 export class StageInternalClient implements InternalClient {
@@ -103,4 +104,18 @@ export class StageInternalClient implements InternalClient {
     });
     this.ids.delete(reference);
   }
+}
+
+/** Everyone whose requests workers get. */
+export const SENDERS = ['plain', ...SUBMITTERS] as const;
+
+/** A client, or a part of the broker's process. @returns sends one request for `echo` */
+export function senderOn(s: Stage, who: (typeof SENDERS)[number]): (body: string) => void {
+  if (who === 'plain') {
+    const client = s.client('c1');
+    return (body) => client.request('echo', body);
+  }
+  const internal = new StageInternalClient(s, who);
+  let last = 0;
+  return (body) => internal.submits(++last, 'echo', body);
 }

@@ -2,7 +2,7 @@ import type { AdmissionState } from '../../../src/broker/options.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
-import { StageInternalClient } from '../../support/stage-internal-client.js';
+import { StageInternalClient, SUBMITTERS } from '../../support/stage-internal-client.js';
 import { rules } from '../../support/rights.js';
 
 afterEach(endStages);
@@ -529,18 +529,21 @@ describe('when the node stops serving', () => {
     expect(c3.inbox()).toEqual(['FINAL titanic.request 200']);
   });
 
-  it('stored requests that are prepared are handed out no more, but if it serves again', () => {
-    const s = stage();
-    const internal = new StageInternalClient(s);
-    const w1 = s.worker('w1').ready('echo');
-    internal.submits(1);
-    internal.submits(2);
-    gateIs(s, 'refusing');
-    w1.final('one');
-    expect(w1.inbox()).toEqual(['REQUEST s1']);
-    gateIs(s, 'serving');
-    expect(w1.inbox()).toEqual(['REQUEST s2']);
-    w1.final('two');
-    expect(internal.heard()).toContain('2 replied two');
-  });
+  it.each(SUBMITTERS)(
+    '%s requests that wait are handed out no more, but if it serves again',
+    (from) => {
+      const s = stage();
+      const internal = new StageInternalClient(s, from);
+      const w1 = s.worker('w1').ready('echo');
+      internal.submits(1);
+      internal.submits(2);
+      gateIs(s, 'refusing');
+      w1.final('one');
+      expect(w1.inbox()).toEqual(['REQUEST s1']);
+      gateIs(s, 'serving');
+      expect(w1.inbox()).toEqual(['REQUEST s2']);
+      w1.final('two');
+      expect(internal.heard()).toContain('2 replied two');
+    },
+  );
 });

@@ -1,5 +1,5 @@
 /** Requests that nobody wants the answer of any more (D106). */
-import { StageInternalClient } from '../../support/stage-internal-client.js';
+import { StageInternalClient, SUBMITTERS } from '../../support/stage-internal-client.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 
@@ -166,9 +166,9 @@ describe('mmi.cancel', () => {
 });
 
 describe('a worker hears', () => {
-  it('that a stored request is withdrawn', () => {
+  it.each(SUBMITTERS)('that a %s request is withdrawn', (from) => {
     const s = stage();
-    const titanic = new StageInternalClient(s);
+    const titanic = new StageInternalClient(s, from);
     const w1 = s.worker('w1').ready('echo', { cancel: true });
     titanic.submits(1, 'echo', 'hi');
     titanic.heard();

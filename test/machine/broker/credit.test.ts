@@ -1,4 +1,5 @@
 import { endStages, stage } from '../../support/stage.js';
+import { SENDERS, senderOn } from '../../support/stage-internal-client.js';
 
 afterEach(endStages);
 
@@ -16,16 +17,19 @@ describe('a worker without credit', () => {
 });
 
 describe('a worker with credit', () => {
-  it.each([1, 2] as const)('has up to so many requests out at once (0.%i, D23)', (version) => {
-    const s = stage();
-    const w1 = s.worker('w1', { version }).ready('echo', { credit: 3 });
-    const c1 = s.client('c1');
-    for (const body of ['1', '2', '3', '4', '5']) c1.request('echo', body);
-    expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 2', 'REQUEST 3']);
-    expect(s.broker.load.requestsOut).toBe(3);
-    w1.final('two', { of: '2' });
-    expect(w1.inbox()).toEqual(['REQUEST 4']);
-  });
+  it.each(SENDERS.flatMap((who) => [[who, 1] as const, [who, 2] as const]))(
+    'has up to so many %s requests out at once (0.%i, D23)',
+    (who, version) => {
+      const s = stage();
+      const send = senderOn(s, who);
+      const w1 = s.worker('w1', { version }).ready('echo', { credit: 3 });
+      for (const body of ['1', '2', '3', '4', '5']) send(body);
+      expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 2', 'REQUEST 3']);
+      expect(s.broker.load.requestsOut).toBe(3);
+      w1.final('two', { of: '2' });
+      expect(w1.inbox()).toEqual(['REQUEST 4']);
+    },
+  );
 
   it('answers in any order, and each client gets its own (D23)', () => {
     const s = stage();
@@ -121,43 +125,50 @@ describe('dispatch', () => {
     expect(w1.inbox()).toEqual(Array.from({ length: 10 }, (_, at) => `REQUEST ${at}`));
   });
 
-  it('goes to the worker that waits the longest: least recently used first (docs/protocol.md)', () => {
-    const s = stage();
-    const workers = ['w1', 'w2', 'w3'].map((name) => s.worker(name).ready('echo'));
-    const [w1, w2, w3] = workers;
-    const c1 = s.client('c1').request('echo', '1').request('echo', '2').request('echo', '3');
-    expect(workers.map((each) => each.inbox())).toEqual([
-      ['REQUEST 1'],
-      ['REQUEST 2'],
-      ['REQUEST 3'],
-    ]);
-    w2?.final('-');
-    w3?.final('-');
-    w1?.final('-');
-    c1.request('echo', '4').request('echo', '5').request('echo', '6');
-    expect(workers.map((each) => each.inbox())).toEqual([
-      ['REQUEST 6'],
-      ['REQUEST 4'],
-      ['REQUEST 5'],
-    ]);
-  });
+  it.each(SENDERS)(
+    'of %s requests goes to the worker that waits the longest: least recently used first (docs/protocol.md)',
+    (who) => {
+      const s = stage();
+      const send = senderOn(s, who);
+      const workers = ['w1', 'w2', 'w3'].map((name) => s.worker(name).ready('echo'));
+      const [w1, w2, w3] = workers;
+      for (const body of ['1', '2', '3']) send(body);
+      expect(workers.map((each) => each.inbox())).toEqual([
+        ['REQUEST 1'],
+        ['REQUEST 2'],
+        ['REQUEST 3'],
+      ]);
+      w2?.final('-');
+      w3?.final('-');
+      w1?.final('-');
+      for (const body of ['4', '5', '6']) send(body);
+      expect(workers.map((each) => each.inbox())).toEqual([
+        ['REQUEST 6'],
+        ['REQUEST 4'],
+        ['REQUEST 5'],
+      ]);
+    },
+  );
 
-  it('goes to the least loaded, then to the least recently used (D23)', () => {
-    const s = stage();
-    const w1 = s.worker('w1').ready('echo', { credit: 3 });
-    const w2 = s.worker('w2').ready('echo', { credit: 3 });
-    const w3 = s.worker('w3').ready('echo', { credit: 1 });
-    const c1 = s.client('c1');
-    for (const body of ['1', '2', '3', '4', '5', '6', '7', '8']) c1.request('echo', body);
-    expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 4', 'REQUEST 6']);
-    expect(w2.inbox()).toEqual(['REQUEST 2', 'REQUEST 5', 'REQUEST 7']);
-    expect(w3.inbox()).toEqual(['REQUEST 3']);
-    w2.final('-').final('-');
-    expect(w2.inbox()).toEqual(['REQUEST 8']);
-    w1.final('-').final('-');
-    c1.request('echo', '9');
-    expect([w1.inbox(), w2.inbox()]).toEqual([['REQUEST 9'], []]);
-  });
+  it.each(SENDERS)(
+    'of %s requests goes to the least loaded, then to the least recently used (D23)',
+    (who) => {
+      const s = stage();
+      const send = senderOn(s, who);
+      const w1 = s.worker('w1').ready('echo', { credit: 3 });
+      const w2 = s.worker('w2').ready('echo', { credit: 3 });
+      const w3 = s.worker('w3').ready('echo', { credit: 1 });
+      for (const body of ['1', '2', '3', '4', '5', '6', '7', '8']) send(body);
+      expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 4', 'REQUEST 6']);
+      expect(w2.inbox()).toEqual(['REQUEST 2', 'REQUEST 5', 'REQUEST 7']);
+      expect(w3.inbox()).toEqual(['REQUEST 3']);
+      w2.final('-').final('-');
+      expect(w2.inbox()).toEqual(['REQUEST 8']);
+      w1.final('-').final('-');
+      send('9');
+      expect([w1.inbox(), w2.inbox()]).toEqual([['REQUEST 9'], []]);
+    },
+  );
 
   it('goes on with a thousand workers of uneven credit, none over its own (D23)', () => {
     const s = stage();

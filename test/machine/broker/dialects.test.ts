@@ -1,7 +1,7 @@
 /** What holds for workers of every kind. What differs between the kinds is in `KINDS`. */
 import { rules, TestKey } from '../../support/rights.js';
 import { endStages, type Stage } from '../../support/stage.js';
-import { StageInternalClient } from '../../support/stage-internal-client.js';
+import { StageInternalClient, SUBMITTERS } from '../../support/stage-internal-client.js';
 import type { Connection, ConnectionOptions } from '../../support/stage-peers.js';
 import { MDP, paranoid, pirateStage, plain, simple } from '../../support/stage-pirates.js';
 
@@ -317,21 +317,23 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     expect(c.inbox()).toEqual(['FINAL echo Y']);
   });
 
-  it('answers stored requests, and what it loses is reported to the internal client', () => {
-    const s = pirateStage();
-    const internal = new StageInternalClient(s);
-    const w = worker(s, 'w', kind);
-    expect(internal.heard()).toEqual(['room at echo']);
-    expect(internal.submits(1, 'echo', 'a', '', 'c')).toBe(true);
-    expect(w.requests()).toEqual(['a||c']);
-    w.replies('A', 'B');
-    expect(internal.heard()).toEqual(expect.arrayContaining(['1 out', '1 replied A|B']));
-    expect(internal.submits(2)).toBe(true);
-    expect(w.requests()).toEqual(['s2']);
-    w.connection.disconnect();
-    expect(internal.heard()).toEqual(expect.arrayContaining(['2 out', '2 failed connection']));
-    internal.withdraws(2);
-  });
+  it.each(SUBMITTERS)(
+    'answers %s requests, and what it loses is reported to their submitter',
+    (from) => {
+      const s = pirateStage();
+      const internal = new StageInternalClient(s, from);
+      const w = worker(s, 'w', kind);
+      expect(internal.submits(1, 'echo', 'a', '', 'c')).toBe(true);
+      expect(w.requests()).toEqual(['a||c']);
+      w.replies('A', 'B');
+      expect(internal.heard()).toEqual(expect.arrayContaining(['1 replied A|B']));
+      expect(internal.submits(2)).toBe(true);
+      expect(w.requests()).toEqual(['s2']);
+      w.connection.disconnect();
+      expect(internal.heard()).toEqual(expect.arrayContaining(['2 failed connection']));
+      internal.withdraws(2);
+    },
+  );
 
   it('is bound to what its listener allows', () => {
     const service = Buffer.from('echo');

@@ -1,4 +1,5 @@
 import { endStages, stage } from '../../support/stage.js';
+import { SENDERS, senderOn } from '../../support/stage-internal-client.js';
 
 afterEach(endStages);
 
@@ -119,40 +120,48 @@ describe('a client that does not read', () => {
 });
 
 describe('a worker that does not read', () => {
-  it('gets nothing until it has read, and requests go to others meanwhile', () => {
-    const s = stage();
-    const w1 = s.worker('w1').ready('echo', { credit: 5 }).heartbeatsEvery(1000);
-    const w2 = s.worker('w2').heartbeatsEvery(1000);
-    const c1 = s.client('c1').request('echo', '1');
-    w1.connection.fills();
-    c1.request('echo', '2');
-    s.after(5000);
-    expect([w1.inbox(), w1.heartbeats()]).toEqual([['REQUEST 1'], 0]);
-    w2.ready('echo');
-    expect(w2.inbox()).toContain('REQUEST 2');
-    c1.request('echo', '3');
-    expect(w1.connection.closedByBroker).toBe(false);
-    w1.connection.drains();
-    expect(w1.inbox()).toEqual(['REQUEST 3']);
-  });
+  it.each(SENDERS)(
+    'gets nothing until it has read, and %s requests go to others meanwhile',
+    (who) => {
+      const s = stage();
+      const send = senderOn(s, who);
+      const w1 = s.worker('w1').ready('echo', { credit: 5 }).heartbeatsEvery(1000);
+      const w2 = s.worker('w2').heartbeatsEvery(1000);
+      send('1');
+      w1.connection.fills();
+      send('2');
+      s.after(5000);
+      expect([w1.inbox(), w1.heartbeats()]).toEqual([['REQUEST 1'], 0]);
+      w2.ready('echo');
+      expect(w2.inbox()).toContain('REQUEST 2');
+      send('3');
+      expect(w1.connection.closedByBroker).toBe(false);
+      w1.connection.drains();
+      expect(w1.inbox()).toEqual(['REQUEST 3']);
+    },
+  );
 
-  it('gets no request for which its output has no room, others do, and the next once it has read', () => {
-    let room = 100;
-    const s = stage({ takesRequest: (_, bytes) => bytes <= room });
-    const w1 = s.worker('w1').ready('echo', { credit: 5 });
-    const c1 = s.client('c1').request('echo', 'x'.repeat(60));
-    room = 10;
-    c1.request('echo', 'y'.repeat(60));
-    expect(w1.inbox()).toHaveLength(1);
-    room = 100;
-    const w2 = s.worker('w2').ready('echo');
-    expect([w1.inbox(), w2.inbox()]).toEqual([[], [`REQUEST ${'y'.repeat(60)}`]]);
-    c1.request('echo', '3');
-    expect([w1.inbox(), w2.inbox()]).toEqual([[], []]);
-    w1.connection.drains();
-    expect(w1.inbox()).toEqual(['REQUEST 3']);
-    expect(w1.connection.closedByBroker).toBe(false);
-  });
+  it.each(SENDERS)(
+    'gets no %s request for which its output has no room, others do, and the next once it has read',
+    (who) => {
+      let room = 100;
+      const s = stage({ takesRequest: (_, bytes) => bytes <= room });
+      const send = senderOn(s, who);
+      const w1 = s.worker('w1').ready('echo', { credit: 5 });
+      send('x'.repeat(60));
+      room = 10;
+      send('y'.repeat(60));
+      expect(w1.inbox()).toHaveLength(1);
+      room = 100;
+      const w2 = s.worker('w2').ready('echo');
+      expect([w1.inbox(), w2.inbox()]).toEqual([[], [`REQUEST ${'y'.repeat(60)}`]]);
+      send('3');
+      expect([w1.inbox(), w2.inbox()]).toEqual([[], []]);
+      w1.connection.drains();
+      expect(w1.inbox()).toEqual(['REQUEST 3']);
+      expect(w1.connection.closedByBroker).toBe(false);
+    },
+  );
 
   it('may answer while it is full, and is given the next once it has read', () => {
     const s = stage();

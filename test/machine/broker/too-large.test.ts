@@ -1,4 +1,4 @@
-import { StageInternalClient } from '../../support/stage-internal-client.js';
+import { StageInternalClient, SUBMITTERS } from '../../support/stage-internal-client.js';
 import { freelance, paranoid, pirateStage, simple } from '../../support/stage-pirates.js';
 import { OVERSIZED } from '../../support/stage-peers.js';
 import { endStages, stage } from '../../support/stage.js';
@@ -108,18 +108,23 @@ describe('an answer over the limits (D100)', () => {
     ]);
   });
 
-  it('that reports no failure, since its request was given up, is told as malformed', () => {
-    const s = stage();
-    const internal = new StageInternalClient(s);
-    const w1 = s.worker('w1').ready('echo');
-    internal.submits(1);
-    const token = w1.token();
-    internal.withdraws(1);
-    w1.connection.sendsOversized(...answer('\x04', token));
-    expect(s.events('request.failed')).toEqual([]);
-    expect(s.events('message.malformed')).toMatchObject([{ kind: 'too_large', reason: OVERSIZED }]);
-    expect(s.broker.counters.malformed.too_large).toBe(1);
-  });
+  it.each(SUBMITTERS)(
+    'that reports no failure, since its %s request was given up, is told as malformed',
+    (from) => {
+      const s = stage();
+      const internal = new StageInternalClient(s, from);
+      const w1 = s.worker('w1').ready('echo');
+      internal.submits(1);
+      const token = w1.token();
+      internal.withdraws(1);
+      w1.connection.sendsOversized(...answer('\x04', token));
+      expect(s.events('request.failed')).toEqual([]);
+      expect(s.events('message.malformed')).toMatchObject([
+        { kind: 'too_large', reason: OVERSIZED },
+      ]);
+      expect(s.broker.counters.malformed.too_large).toBe(1);
+    },
+  );
 
   it('of a 0.1 worker ends its request so, too, and the worker waits again', () => {
     const s = stage();
@@ -148,9 +153,9 @@ describe('an answer over the limits (D100)', () => {
     expect(s.broker.load.workers).toBe(1);
   });
 
-  it('makes a stored request dead at once, with the reason', () => {
+  it.each(SUBMITTERS)('ends a %s request at once, with the reason', (from) => {
     const s = stage();
-    const internal = new StageInternalClient(s);
+    const internal = new StageInternalClient(s, from);
     const w1 = s.worker('w1').ready('echo');
     internal.submits(1);
     internal.heard();
