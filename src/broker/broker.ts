@@ -35,7 +35,7 @@ import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { RUN_BUDGET } from './lifecycle/turns.js';
 import { Listing } from './listing.js';
 import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
-import type { Interconnect, InternalClient, InternalService, ServiceWatcher } from './ports.js';
+import type { Interconnect, InternalService, ServiceWatcher } from './ports.js';
 import type { RequestTrace } from './request-trace.js';
 import type { BrokerSink } from './sink.js';
 
@@ -120,11 +120,6 @@ export class Broker {
   /** Plugs in a service of this process. Must be called before the first input. */
   host(service: InternalService): void {
     this.#data.internals.add(service);
-  }
-
-  /** Plugs in the internal client, whose requests are stored. Must be called before the first input. */
-  setInternalClient(client: InternalClient): void {
-    this.storedDeliveries.attach(client);
   }
 
   /** Plugs in what knows the workers of other brokers. Must be called before the first input. */
@@ -333,14 +328,6 @@ export class Broker {
       workers.schedule(service);
       this.storedDeliveries.offerRoom(service);
     }
-  }
-
-  /**
-   * Called after the internal services were told to stop. Requests that they have not answered get
-   * no answer, except those that change nothing, which are refused.
-   */
-  dropInternal(): void {
-    this.internalRequests.endAll();
   }
 
   // ---------------------------------------------------------------- time

@@ -1,6 +1,9 @@
 /**
- * Interfaces for what runs inside the broker process without being part of the broker. An internal
- * service answers requests itself (`mmi.*`, `titanic.*`). The node plugs them in.
+ * Interfaces for peers that run inside the broker process; the node plugs them in. As workers: an internal
+ * service answers requests for names of its own (`mmi.*`, `titanic.*`), an internal worker takes submitted
+ * ones, a remote holder stands for the workers of another broker. As clients: submitters. Each calls the
+ * class of the broker that does the work. (Programs over HTTP, and the authoriser, are connections like any
+ * other: transports that have no sockets.)
  */
 import type { Frames } from '../core/frames.js';
 import type { MemoryAccount } from '../core/holdings.js';

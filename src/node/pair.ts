@@ -296,7 +296,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     for (const each of this.#served) each.deactivate();
     this.#stored?.titanic.deactivate();
     // Nobody will answer them any more.
-    this.#broker.dropInternal();
+    this.#broker.internalRequests.endAll();
   }
 
   changed(from: State, to: State, reason: string): void {

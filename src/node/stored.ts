@@ -179,7 +179,7 @@ export function titanicOn(
   titanic.setTime(time.now(), time.wall());
   titanic.opened(recovered.newestAt);
   broker.host(titanic);
-  broker.setInternalClient(titanic);
+  broker.storedDeliveries.attach(titanic);
   return titanic;
 }
 

@@ -248,7 +248,7 @@ class RunningBroker implements TestBroker {
     titanic.counted(recovered.counts);
     titanic.setTime(this.#time.now(), this.#time.wall());
     broker.host(titanic);
-    broker.setInternalClient(titanic);
+    broker.storedDeliveries.attach(titanic);
     await reports.restore(titanic);
     return titanic;
   }

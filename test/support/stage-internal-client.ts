@@ -41,7 +41,7 @@ export class StageInternalClient implements InternalClient {
     this.stage = made;
     this.#kind = kind;
     made.alone();
-    if (kind === 'stored') made.broker.setInternalClient(this);
+    if (kind === 'stored') made.broker.storedDeliveries.attach(this);
     else made.broker.connect(new StageInterconnect(this));
   }
 

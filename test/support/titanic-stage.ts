@@ -134,7 +134,7 @@ export class TitanicStage extends Stage {
     this.operator = new Operator(this.titanic.operatorHost(), this.queries);
     this.alone();
     this.broker.host(this.titanic);
-    this.broker.setInternalClient(this.titanic);
+    this.broker.storedDeliveries.attach(this.titanic);
     this.#client = this.client('the one who asks');
   }
 
@@ -291,7 +291,7 @@ export class TitanicStage extends Stage {
   deactivates(): this {
     this.titanic.setTime(this.now, this.wall);
     this.titanic.deactivate();
-    this.broker.dropInternal();
+    this.broker.internalRequests.endAll();
     if (!this.isBatch) this.turn();
     return this;
   }

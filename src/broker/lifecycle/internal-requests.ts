@@ -97,8 +97,9 @@ export class InternalRequests implements BrokerHost {
   }
 
   /**
-   * Ends all that are not answered, and ignores later answers. They get no answer, because it is
-   * uncertain whether they took effect, except those that change nothing, which are refused.
+   * Ends all that are not answered, after the services were told to stop, and ignores later answers. They get
+   * no answer, because it is uncertain whether they took effect, except those that change nothing, which are
+   * refused.
    */
   endAll(): void {
     const { table, requests, internals } = this.#data;

@@ -49,12 +49,13 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
     this.#deliveries = deliveries;
   }
 
+  /** Plugs in Titanic. Must be called before the first input. */
   attach(client: InternalClient): void {
     assert(this.#client === null, 'there is one internal client');
     this.#client = client;
   }
 
-  /** All requests of the client for this service go to this worker. */
+  /** Plugs in the worker that all requests of Titanic for this service go to. */
   serve(service: Buffer, worker: InternalWorker): void {
     assert(this.#inside === null, 'there is one internal worker');
     this.#inside = { service, worker };

@@ -506,7 +506,7 @@ describe('when the node stops serving', () => {
     s.client('c3').request('titanic.request', 'echo', 'left').disconnect();
     s.input((broker, now) => {
       broker.setAdmission('refusing', now);
-      broker.dropInternal();
+      broker.internalRequests.endAll();
     });
     expect(c1.inbox()).toEqual(['FINAL mmi.refused 503|titanic.wait|this node is not active']);
     expect(c2.inbox()).toEqual([]);
@@ -518,7 +518,7 @@ describe('when the node stops serving', () => {
     const s = stage({ hosts: [slow] });
     s.client('c1').request('titanic.request', 'echo', 'hi');
     s.input((broker) => {
-      broker.dropInternal();
+      broker.internalRequests.endAll();
     });
     const c2 = s.client('c2').request('echo', 'takes the record');
     const c3 = s.client('c3');

@@ -441,7 +441,7 @@ describe('when the node stops serving', () => {
     c1.request('titanic.request', 'echo', 'hi').request('titanic.close', UUID);
     s.input((broker, now) => {
       broker.setAdmission('refusing', now);
-      broker.dropInternal();
+      broker.internalRequests.endAll();
     });
     s.answers('commit');
     expect(c1.inbox()).toEqual(['FINAL mmi.refused 503|titanic.wait|this node is not active']);

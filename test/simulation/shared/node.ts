@@ -360,7 +360,7 @@ export class SharedNode {
     titanic.counted(counts);
     titanic.activate();
     broker.host(titanic);
-    broker.setInternalClient(titanic);
+    broker.storedDeliveries.attach(titanic);
     const mayCrash = !this.#isHealed && weather.crashAfterMax < Infinity;
     this.#effectsLeft = mayCrash ? this.#random.int(1, weather.crashAfterMax) : Infinity;
   }

@@ -360,7 +360,7 @@ export class SimNode implements WatchedNode {
     titanic.setTime(this.#now, time.wall());
     broker.host(new Mmi(broker.listing, () => this.#status()));
     broker.host(titanic);
-    broker.setInternalClient(titanic);
+    broker.storedDeliveries.attach(titanic);
     titanic.counted(recovered.counts);
     titanic.opened(recovered.newestAt);
     const map = this.#openMap(store, recovered, replicas, reports);
