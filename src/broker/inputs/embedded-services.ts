@@ -1,7 +1,8 @@
 /**
  * The interface of the broker for the parts that run in its process: internal services and Titanic.
  */
-import type { Hello, WorkerStatus } from '../../wire/mmi.js';
+import type { Hello } from '../../wire/mmi.js';
+import type { WorkerStatus } from '../../wire/mmi-answers.js';
 import { allows } from '../admission/access.js';
 import type { BrokerData } from '../lifecycle/broker-data.js';
 import type { ClientScans } from '../lifecycle/client-scans.js';
