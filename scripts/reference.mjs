@@ -7,6 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { format, resolveConfig } from 'prettier';
 import { Application, ReflectionKind, ReflectionType, UnionType } from 'typedoc';
 
@@ -229,11 +230,31 @@ function itemsOf(member) {
   });
 }
 
+/** The tables of options, from their source: the reference is also checked where nothing was built. */
+const { outputFiles } = await build({
+  entryPoints: [join(ROOT, 'src/sdk/option-tables.ts')],
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  write: false,
+});
+const OPTION_TABLES = await import(
+  `data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`
+);
+
+/** The range of an option that is a number, which stands in its table and not in its docstring. */
+function rangeOf(interfaceName, option) {
+  const table = interfaceName.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
+  const [, range] = /^a whole number (from .*)/.exec(OPTION_TABLES[table]?.[option]?.what) ?? [];
+  return range === undefined ? '' : ` (${range})`;
+}
+
 function tableOf(properties) {
   if (properties.length === 0) return [];
   const rows = properties.map((each) => {
     const name = `${each.name}${each.flags.isOptional ? '?' : ''}`;
-    return `| ${code(`${name}: ${String(each.type)}`).replaceAll('|', '\\|')} | ${cell(each.comment)} |`;
+    const title = code(`${name}: ${String(each.type)}`).replaceAll('|', '\\|');
+    return `| ${title}${rangeOf(each.parent.name, each.name)} | ${cell(each.comment)} |`;
   });
   return [['| property | |', '| --- | --- |', ...rows].join('\n')];
 }

@@ -104,8 +104,8 @@ const ROOMS = {
   ],
   'config/io': [`core wire config ${SOCKETS}`, SHELL],
   admin: [
-    `core store/request.ts store/record-kind.ts store/attempt.ts wire/submit-options.ts ${only('type', KERNEL)}`,
-    'It has the tables of the fields of stored requests, and types of the others: use `import type` and let the node hand the object in.',
+    `core store/request.ts store/record-kind.ts store/attempt.ts wire/submit-options.ts wire/mmi-answers.ts ${only('type', KERNEL)}`,
+    'It has the tables of the fields of stored requests and of answers, and types of the others: use `import type` and let the node hand the object in.',
   ],
   'admin/io': [`core wire admin ${SOCKETS}`, SHELL],
   page: [
@@ -178,8 +178,8 @@ const PACKAGES = {
   'prom-client': ['admin admin/io node', 'Report an event; admin counts it.'],
   '@opentelemetry/api': ['sdk/otel.ts', 'Only majordomo-sdk/otel traces: others get interceptors.'],
   zod: [
-    'config config/io admin admin/io',
-    'It is for the schema of the configuration, and that of the API: import the type that is made from it.',
+    'config config/io admin admin/io core/schema-words.ts wire/mmi-answers.ts',
+    'It is for the schema of the configuration, and those of answers: import the type that is made from it.',
   ],
   yaml: ['config/io', 'Let config/io hand over the value.'],
   commander: ['cli extensions/*/cli', 'Take what you need as an option of a function.'],

@@ -3,7 +3,6 @@
  * this room imports neither the broker, nor the store, nor the pair.
  */
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
-import type { NodeStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from './log/refusals.js';
 import type {
   Clients,
@@ -13,6 +12,8 @@ import type {
   Reason,
   Service,
   ServiceHistory,
+  Status,
+  Worker,
 } from './api/node-answers.js';
 import type { Page } from './api/words.js';
 import type { EventFeed } from './http/event-feed.js';
@@ -47,23 +48,17 @@ export interface ClientQuery {
   readonly limit: number;
 }
 
-/** A worker, with where it is. */
-export interface WorkerSeen extends WorkerStatus {
-  /** The worker's source address. */
-  readonly address: string;
-}
-
 /** The node, as `mmi.*` shows it. */
 export interface NodeView {
   health(): Health;
   /** Includes where the broker listens. */
-  status(): NodeStatus;
+  status(): Status;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   services(query: ListQuery): Page<Service>;
   /** What workers announced of a service; `null`: nothing. */
   contracts(service: Buffer): Contracts | null;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
-  workers(query: ListQuery): Page<WorkerSeen>;
+  workers(query: ListQuery): Page<Worker>;
   clients(query: ClientQuery): Clients;
 }
 

@@ -4,7 +4,13 @@
  * come or go in between may be missed, but none is listed twice.
  */
 import type { CountedService } from '../core/counted-services.js';
-import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type {
+  ServiceFigures,
+  ServiceSeen,
+  ServiceStatus,
+  WorkerSeen,
+  WorkerStatus,
+} from '../wire/mmi-answers.js';
 import { inFlight } from './gauges.js';
 import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
@@ -85,20 +91,6 @@ class ListedLazily implements Listed {
   get json(): string {
     return (this.#json ??= JSON.stringify(this.#status()));
   }
-}
-
-/** A service as shown to operators. */
-export interface ServiceSeen extends ServiceStatus {
-  /** Milliseconds since the first of its queued requests arrived; `null`: none is queued. */
-  readonly oldestQueuedMs: number | null;
-  /** Milliseconds since a request, or an attempt of a stored one, failed last; `null`: none did. */
-  readonly failedMsAgo: number | null;
-}
-
-/** A worker as shown to operators. */
-export interface WorkerSeen extends WorkerStatus {
-  /** The worker's source address. */
-  readonly address: string;
 }
 
 /** What one identity uses of the broker. */

@@ -1,11 +1,9 @@
 /** 8/MMI and this project's extensions: answers about the broker, as pure functions of its state. */
 import { MMI_PREFIX, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import {
-  type BrokerStatus,
   CANCEL_ID_BYTES_MAX,
   CANCEL_IDS_MAX,
   type BrokersStatus,
-  type MinimalStatus,
   MMI_BROKER,
   MMI_CANCEL,
   MMI_CONTRACT,
@@ -16,6 +14,7 @@ import {
   MMI_WORKERS,
   readHello,
 } from '../wire/mmi.js';
+import type { BrokerStatus, MinimalStatus } from '../wire/mmi-answers.js';
 import type {
   Asker,
   BrokerHost,

@@ -3,11 +3,11 @@ import type { Broker } from '../broker/broker.js';
 import { type ListPage, type Position, START } from '../broker/listing.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
-import type { Contracts } from '../admin/api/node-answers.js';
+import type { Contracts, Status } from '../admin/api/node-answers.js';
 import type { Page } from '../admin/api/words.js';
 import type { NodeView } from '../admin/ports.js';
 import type { OwnerCount } from '../store/store.js';
-import type { NodeStatus, ServiceStatus } from '../wire/mmi.js';
+import type { ServiceStatus } from '../wire/mmi-answers.js';
 import { clientLoads } from './client-loads.js';
 import type { NodeHealth } from './health.js';
 
@@ -18,7 +18,7 @@ import type { NodeHealth } from './health.js';
 export function nodeView(
   broker: Broker,
   health: NodeHealth,
-  status: (now: number) => NodeStatus,
+  status: (now: number) => Status,
   owners: () => Iterable<OwnerCount>,
 ): NodeView {
   const { listing } = broker;

@@ -3,6 +3,7 @@
  * first is closed last, also after a start that failed half-way; the broker's own listeners are closed
  * before all of them.
  */
+import type { Status } from '../admin/api/node-answers.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import { Broker } from '../broker/broker.js';
@@ -34,7 +35,8 @@ import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
 import { TITANIC_EVENTS, type TitanicEvent } from '../titanic/machine/events.js';
-import type { BrokersStatus, BrokerStatus, EndpointStatus } from '../wire/mmi.js';
+import type { BrokersStatus } from '../wire/mmi.js';
+import type { BrokerStatus } from '../wire/mmi-answers.js';
 import type { ListenerOptions, Transport } from '../zmtp/port.js';
 import { Authorising } from './authorising.js';
 import type { Attached, Extension, Host } from './extension.js';
@@ -133,7 +135,7 @@ export class Node implements Host {
   #pair: StartedPair | null = null;
   #transport: Transport | null = null;
   #endpoints: readonly string[] = [];
-  #listening: readonly EndpointStatus[] = [];
+  #listening: Status['endpoints'] = [];
 
   constructor(order: NodeOrder, dataDir: DataDir, listeners: readonly ListenerConfig[]) {
     const { config } = order.loaded;

@@ -1,8 +1,8 @@
 /** The addresses of this node, as far as it knows them, for `mmi.broker` and HTTP. */
 import { resolve } from 'node:path';
 
+import type { Status } from '../admin/api/node-answers.js';
 import type { ListenerConfig } from '../config/entries.js';
-import type { EndpointStatus } from '../wire/mmi.js';
 
 /**
  * A bound address in the form for clients that reached the node by another one: `*` for every IPv4
@@ -26,8 +26,8 @@ export function reachedOrNull(bound: string | null): string | null {
 export function endpointStatuses(
   endpoints: readonly string[],
   listeners: readonly ListenerConfig[],
-): readonly EndpointStatus[] {
-  return listeners.flatMap(({ client, worker, curve, service }, index): EndpointStatus[] => {
+): Status['endpoints'] {
+  return listeners.flatMap(({ client, worker, curve, service }, index) => {
     const bound = endpoints[index];
     // A listener for one service is of no use to clients that speak MDP.
     if (bound === undefined || service !== null) return [];

@@ -8,7 +8,7 @@ import { GlobSet } from '../core/glob.js';
 import { isPostgres } from '../core/postgres-url.js';
 import { packageVersion } from '../core/version.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
-import type { MinimalStatus } from '../wire/mmi.js';
+import type { MinimalStatus } from '../wire/mmi-answers.js';
 import type { RouterLimits } from '../zmtp/port.js';
 import type { Keys } from './io/keys.js';
 import type { PairView } from './pair-view.js';

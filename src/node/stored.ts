@@ -1,6 +1,7 @@
 /** Titanic in this process: the machine, its store, and its turns in the broker's loop. */
 import { join } from 'node:path';
 
+import type { Status } from '../admin/api/node-answers.js';
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop } from '../broker/io/loop.js';
 import type { PairEvents } from '../bstar/events.js';
@@ -24,7 +25,7 @@ import type { TitanicClaims } from '../titanic/machine/context.js';
 import type { Replica } from '../titanic/machine/replica.js';
 import type { TitanicCounters } from '../titanic/machine/counters.js';
 import { Titanic } from '../titanic/machine/titanic.js';
-import type { DatabaseStatus, SharedStoreStatus } from '../wire/mmi.js';
+import type { SharedStoreStatus } from '../wire/mmi.js';
 import { awake, operatorApiOf } from './operator-api.js';
 import { StoreReports } from './store-reports.js';
 import { SYSTEM_TIME, type Time } from '../core/clock.js';
@@ -33,7 +34,7 @@ import { SYSTEM_TIME, type Time } from '../core/clock.js';
 export interface DatabaseView {
   /** Shows the store for `mmi.fleet`. @param now monotonic milliseconds */
   toClients(now: number): SharedStoreStatus;
-  toOperators(): DatabaseStatus;
+  toOperators(): NonNullable<Status['store']>;
 }
 
 /** Hints between the brokers of a shared store. */

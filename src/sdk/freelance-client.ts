@@ -14,7 +14,7 @@ import { type ClientCounters, type ClientProtocol, Exchange } from './client/exc
 import { Freelance } from './client/freelance.js';
 import { PendingReplies } from './client/pending-replies.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from './codec/codec.js';
-import { CLIENT_DEFAULTS } from './defaults.js';
+import { CLIENT_OPTIONS } from './option-tables.js';
 import type { Endpoints } from './endpoints.js';
 import { writeBody } from './links.js';
 import { type Message, ReceivedMessage } from './message.js';
@@ -27,6 +27,11 @@ import {
 import type { RequestOptions } from './request-options.js';
 
 export type { FreelanceClientOptions } from './options.js';
+
+const PAUSES = {
+  retryBaseMs: CLIENT_OPTIONS.retryBaseMs.default,
+  retryMaxMs: CLIENT_OPTIONS.retryMaxMs.default,
+};
 
 /** 10/FLP names no service: each server has one. */
 const TARGET: Target = { service: '', name: EMPTY, head: EMPTY, headers: null };
@@ -69,11 +74,10 @@ export class FreelanceClient<In = Body, Out = Buffer> {
     this.#replies = new PendingReplies(0, this.#decode, () => undefined);
     const exchange = { ...settings, reportsUnopened: true, usesLinkPings: false };
     this.#exchange = new Exchange(exchange, this.#protocol(), (sink) => {
-      const { retryBaseMs, retryMaxMs } = CLIENT_DEFAULTS;
       const endpoints = settings.endpoints.length;
       // A server that serves nobody now answers no PING.
-      const others = { endpoints, retryBaseMs, retryMaxMs, isAliveWhenConnected: false };
-      return new Freelance({ ...settings.freelance, ...others }, sink, Math.random);
+      const others = { endpoints, ...PAUSES, isAliveWhenConnected: false };
+      return new Freelance({ ...settings, ...others }, sink, Math.random);
     });
     this.#exchange.start();
   }

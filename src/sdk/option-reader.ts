@@ -1,6 +1,6 @@
-/** Reads the options of clients, workers and streams: what they have in common, and their ranges. */
+/** Reads the options of clients, workers and streams with their tables, and those that need more than a row. */
+import type { MajordomoError } from '../core/errors.js';
 import { didYouMean } from '../core/nearest.js';
-import { isWhole } from '../core/numbers.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
 import { type Headers, headersFault } from '../wire/headers.js';
 import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
@@ -8,11 +8,8 @@ import { optionLike } from '../wire/submit-options.js';
 import { checkSodium } from '../zmtp/curve/sodium.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
 import type { Dial } from '../zmtp/link-port.js';
-import { CLIENT_DEFAULTS } from './defaults.js';
-import { dialOf, freelanceDial, type TransportName } from './dials.js';
-import { endpointList } from './endpoints.js';
 import { checkText, sdkError, wrong } from './errors.js';
-import type { Patience, RequestSettings } from './request-options.js';
+import type { Option, OptionTable, ValuesOf } from './option-tables.js';
 
 /** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
 export type Protocol = '0.1' | '0.2';
@@ -31,15 +28,6 @@ export interface CurveOptions {
   readonly secretKey: string | Uint8Array;
 }
 
-/** How a client uses several servers that know nothing of each other. */
-export interface FreelanceSettings {
-  /** `null`: none. */
-  readonly hedgeMs: number | null;
-  readonly pingIntervalMs: number;
-}
-
-export const DAY_MS = 86_400_000;
-
 /** The bytes of a service name. @throws ERR_MDP_OPTION */
 export function serviceName(service: unknown): Buffer {
   if (typeof service !== 'string') throw wrong('service', 'must be a string');
@@ -51,174 +39,101 @@ export function serviceName(service: unknown): Buffer {
   return bytes;
 }
 
-/** Reads the options of an object one by one; `end` rejects unknown ones. */
-export class Options {
-  readonly #what: string;
-  readonly #given: Readonly<Record<string, unknown>>;
-  readonly #known = new Set<string>();
-
-  constructor(what: string, given: unknown) {
-    if (given !== undefined && (typeof given !== 'object' || given === null)) {
-      throw wrong(`options of ${what}`, 'must be an object');
-    }
-    this.#what = what;
-    this.#given = { ...given };
+/**
+ * Reads options with their table: each that is not given has its default.
+ * @param what has these options, for messages
+ * @param defaults instead of those of the table
+ * @throws ERR_MDP_OPTION
+ */
+export function readOptions<Table extends OptionTable, Defaults extends object = object>(
+  what: string,
+  table: Table,
+  given: unknown,
+  defaults?: Defaults,
+): ValuesOf<Table> & Pick<Defaults, keyof Defaults & keyof Table> {
+  if (given !== undefined && (typeof given !== 'object' || given === null)) {
+    throw wrong(`options of ${what}`, 'must be an object');
   }
+  const input: Readonly<Record<string, unknown>> = { ...given };
+  const usual = (defaults ?? {}) as Readonly<Record<string, unknown>>;
+  const values = Object.entries(table).map(([name, option]) => {
+    const value = input[name];
+    if (value === undefined) return [name, usual[name] ?? option.default];
+    if (option.isValid(value)) return [name, value];
+    throw mustBe(name, option);
+  });
+  checkNames(what, Object.keys(table), input);
+  return Object.fromEntries(values) as ValuesOf<Table> & Defaults;
+}
 
-  take(name: string): unknown {
-    this.#known.add(name);
-    return this.#given[name];
-  }
+/** The error of a value that its row does not allow. */
+export function mustBe(name: string, option: Option): MajordomoError {
+  return wrong(name, `must be ${option.what}`);
+}
 
-  /** True if the option was given. */
-  given(name: string): boolean {
-    return this.take(name) !== undefined;
+/** @param place of the options, if they are those of an option themselves: `curve.` @throws ERR_MDP_OPTION */
+function checkNames(what: string, known: readonly string[], given: object, place = ''): void {
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    throw wrong(place + name, `is not an option of ${what}${didYouMean(name, known)}`);
   }
+}
 
-  integer<None>(name: string, fallback: None, min: number, max: number): number | None {
-    const value = this.take(name);
-    if (value === undefined) return fallback;
-    if (isWhole(value, min, max)) return value;
-    throw wrong(name, `must be a whole number from ${min} to ${max}`);
+/** A checked copy of the headers of a request. @param options names that no header may look like */
+export function headersOf(given: unknown, options: readonly string[] = []): Headers | undefined {
+  if (given === undefined) return undefined;
+  for (const name of Object.keys(given ?? {})) {
+    const option = optionLike(name, options);
+    if (option === undefined) continue;
+    throw wrong('headers', `have one that looks like the option ${option}: use the option`);
   }
+  const fault = headersFault(given);
+  if (fault === null) return { ...(given as Headers) };
+  throw sdkError('ERR_MDP_OPTION', fault, { details: { option: 'headers' } });
+}
 
-  /** How long the calls of a client wait, and how many may. */
-  limits(): Patience & { readonly maxOutstanding: number } {
-    const { maxOutstanding } = CLIENT_DEFAULTS;
-    return {
-      ...this.#patience({ ...CLIENT_DEFAULTS, deadlineMs: undefined }),
-      maxOutstanding: this.integer('maxOutstanding', maxOutstanding, 1, 10_000_000),
-    };
-  }
+export function versionOf(protocol: Protocol): MdpVersion {
+  return protocol === '0.1' ? 1 : 2;
+}
 
-  #patience({ timeoutMs, retries, deadlineMs }: Patience): Patience {
-    return {
-      timeoutMs: this.integer('timeoutMs', timeoutMs, 1, DAY_MS),
-      retries: this.integer('retries', retries, 0, 1000),
-      deadlineMs: this.integer('deadlineMs', deadlineMs, 1, DAY_MS),
-    };
-  }
+/** The option `dial`, or that of an engine with the option `curve`. */
+export function dialOr(
+  { dial, curve }: { readonly dial: Dial | undefined; readonly curve: unknown },
+  dialWith: (curve: CurveClientKeys | undefined) => Dial,
+): Dial {
+  const keys = curveKeys(curve);
+  if (dial === undefined) return dialWith(keys);
+  if (keys !== undefined) throw wrong('curve', 'cannot be combined with dial');
+  return dial;
+}
 
-  freelance(): FreelanceSettings {
-    return {
-      hedgeMs: this.given('hedgeMs') ? this.integer('hedgeMs', 0, 0, DAY_MS) : null,
-      pingIntervalMs: this.integer('pingIntervalMs', CLIENT_DEFAULTS.pingIntervalMs, 10, DAY_MS),
-    };
-  }
+/** The keys of a program that connects. */
+export function curveKeys(given: unknown): CurveClientKeys | undefined {
+  if (given === undefined) return undefined;
+  const { serverKey, publicKey, secretKey } = curveOptions(given, [
+    'serverKey',
+    'publicKey',
+    'secretKey',
+  ]);
+  return {
+    serverKey: curveKey('serverKey', serverKey),
+    publicKey: curveKey('publicKey', publicKey),
+    secretKey: curveKey('secretKey', secretKey),
+  };
+}
 
-  boolean(name: string, fallback: boolean): boolean {
-    const value = this.take(name);
-    if (value === undefined) return fallback;
-    if (typeof value !== 'boolean') throw wrong(name, 'must be true or false');
-    return value;
+/** @throws ERR_MDP_OPTION */
+export function curveOptions<Name extends string>(
+  given: unknown,
+  names: readonly Name[],
+): Readonly<Partial<Record<Name, unknown>>> {
+  if (typeof given !== 'object' || given === null) {
+    throw wrong('curve', `must be {${names.join(', ')}}`);
   }
-
-  oneOf<T extends string>(name: string, values: readonly T[], fallback: T): T {
-    const value = this.take(name);
-    if (value === undefined) return fallback;
-    const found = values.find((one) => one === value);
-    if (found !== undefined) return found;
-    throw wrong(name, `must be ${values.map((one) => `'${one}'`).join(' or ')}`);
-  }
-
-  /** The options of one request. @param options names that no header may look like */
-  request(client: Patience, options: readonly string[] = []): RequestSettings {
-    return { ...this.plainRequest(client), headers: this.#headers(options) };
-  }
-
-  /** Reads the options of one request, but no headers. */
-  plainRequest(client: Patience): RequestSettings {
-    return {
-      ...this.#patience(client),
-      signal: this.optional('signal', isSignal, 'an AbortSignal'),
-      headers: undefined,
-    };
-  }
-
-  /** A copy, which nobody changes. */
-  #headers(options: readonly string[]): Headers | undefined {
-    const given = this.take('headers');
-    if (given === undefined) return undefined;
-    for (const name of Object.keys(given ?? {})) {
-      const option = optionLike(name, options);
-      if (option === undefined) continue;
-      throw wrong('headers', `have one that looks like the option ${option}: use the option`);
-    }
-    const fault = headersFault(given);
-    if (fault === null) return { ...(given as Headers) };
-    throw sdkError('ERR_MDP_OPTION', fault, { details: { option: 'headers' } });
-  }
-
-  /** A copy of the list; `null`: none. */
-  interceptors(): readonly unknown[] | null {
-    const given = this.take('interceptors');
-    if (given === undefined) return null;
-    if (!Array.isArray(given)) throw wrong('interceptors', 'must be a list of functions');
-    const list: readonly unknown[] = given;
-    const other = list.findIndex((each) => typeof each !== 'function');
-    if (other >= 0) throw wrong(`interceptors[${other}]`, 'must be a function');
-    return list.length === 0 ? null : [...list];
-  }
-
-  version(fallback: Protocol): MdpVersion {
-    return this.oneOf('protocol', ['0.1', '0.2'], fallback) === '0.1' ? 1 : 2;
-  }
-
-  dial(fallback: TransportName): Dial {
-    const transport = this.oneOf('transport', ['zmtp', 'libzmq'], fallback);
-    return this.#dialOr((curve) => dialOf(transport, curve));
-  }
-
-  freelanceDial(): Dial {
-    return this.#dialOr(freelanceDial);
-  }
-
-  /** The option `dial`, or that of an engine with the option `curve`. */
-  #dialOr(dialWith: (curve: CurveClientKeys | undefined) => Dial): Dial {
-    const dial = this.optional('dial', isDial, 'a function');
-    const curve = this.curve();
-    if (dial === undefined) return dialWith(curve);
-    if (curve !== undefined) throw wrong('curve', 'cannot be combined with dial');
-    return dial;
-  }
-
-  /** The keys of a program that connects. */
-  curve(): CurveClientKeys | undefined {
-    const value = this.take('curve');
-    if (value === undefined) return undefined;
-    if (typeof value !== 'object' || value === null) {
-      throw wrong('curve', 'must be {serverKey, publicKey, secretKey}');
-    }
-    const { serverKey, publicKey, secretKey, ...others }: Readonly<Record<string, unknown>> = {
-      ...value,
-    };
-    for (const name of Object.keys(others)) throw wrong(`curve.${name}`, 'is not an option');
-    checkSodium();
-    return {
-      serverKey: curveKey('serverKey', serverKey),
-      publicKey: curveKey('publicKey', publicKey),
-      secretKey: curveKey('secretKey', secretKey),
-    };
-  }
-
-  /** @param must what the value must be, in words */
-  optional<T>(name: string, is: (value: unknown) => value is T, must: string): T | undefined {
-    const value = this.take(name);
-    if (value === undefined || is(value)) return value;
-    throw wrong(name, `must be ${must}`);
-  }
-
-  endpoints(): readonly string[] {
-    return endpointList(this.take('endpoints'));
-  }
-
-  end(): void {
-    for (const name of Object.keys(this.#given)) {
-      if (this.#known.has(name)) continue;
-      const meant = didYouMean(name, [...this.#known]);
-      throw wrong(name, `is not an option of ${this.#what}${meant}`);
-    }
-  }
+  const options = { ...given } as Readonly<Partial<Record<Name, unknown>>>;
+  checkNames('curve', names, options, 'curve.');
+  checkSodium();
+  return options;
 }
 
 /**
@@ -233,14 +148,4 @@ export function curveKey(name: string, value: unknown): Buffer {
     return Buffer.from(value);
   }
   throw wrong(`curve.${name}`, `must be a key: 40 characters of Z85, or ${CURVE_KEY_BYTES} bytes`);
-}
-
-function isDial(value: unknown): value is Dial {
-  return typeof value === 'function';
-}
-
-export function isSignal(value: unknown): value is AbortSignal {
-  return (
-    typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
-  );
 }

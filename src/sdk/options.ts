@@ -1,22 +1,30 @@
-/** Options of clients: types, defaults, ranges. Every error names its option. */
+/** Options of clients, what they do, and the settings that are made of them. Every error names its option. */
 import type { MdpVersion } from '../wire/mdp.js';
 import type { Dial } from '../zmtp/link-port.js';
 import type { Body } from './body.js';
 import type { ClientInterceptor } from './client/client-interceptors.js';
 import { checkedCodec, type Codec } from './codec/codec.js';
 import { checkedContract, type Contract, type NoServices } from './codec/contract.js';
-import { CLIENT_DEFAULTS } from './defaults.js';
-import type { TransportName } from './dials.js';
-import type { Endpoints } from './endpoints.js';
+import { dialOf, freelanceDial, type TransportName } from './dials.js';
+import { endpointList, type Endpoints } from './endpoints.js';
 import { wrong } from './errors.js';
 import {
   type CurveOptions,
-  DAY_MS,
-  type FreelanceSettings,
-  Options,
+  dialOr,
+  headersOf,
   type Protocol,
+  readOptions,
+  versionOf,
 } from './option-reader.js';
-import type { Patience, RequestSettings } from './request-options.js';
+import {
+  CLIENT_OPTIONS,
+  FREELANCE_CLIENT_OPTIONS,
+  PLAIN_REQUEST_OPTIONS,
+  REQUEST_OPTIONS,
+  type TableOf,
+  type ValuesOf,
+} from './option-tables.js';
+import type { RequestOptions, RequestSettings } from './request-options.js';
 
 /**
  * Options of `Client` and `connect`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION,
@@ -104,64 +112,52 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   readonly dial?: Dial;
 }
 
-/** `ClientOptions` with defaults filled in. */
-export interface ClientSettings extends Patience {
+/** The options that are made into something else, in the settings of every client. */
+interface Made {
   readonly endpoints: readonly string[];
-  readonly maxOutstanding: number;
-  readonly failsWithoutWorker: boolean;
-  readonly streamBufferBytes: number;
-  readonly version: MdpVersion;
-  readonly envelope: boolean;
-  readonly maxLinks: number;
-  readonly retryBaseMs: number;
-  readonly retryMaxMs: number;
-  /** `null`: the strategy is `failover`. */
-  readonly freelance: FreelanceSettings | null;
   readonly codec: Codec | undefined;
+  readonly dial: Dial;
+}
+type FreelanceValues = ValuesOf<typeof FREELANCE_CLIENT_OPTIONS>;
+type ClientValues = ValuesOf<typeof CLIENT_OPTIONS>;
+
+/** `ClientOptions` with defaults filled in. */
+export interface ClientSettings
+  extends Made, Omit<ClientValues, keyof Made | 'contract' | 'interceptors'> {
+  readonly version: MdpVersion;
   readonly contract: Contract<unknown> | undefined;
   /** `null`: none. */
   readonly interceptors: readonly ClientInterceptor[] | null;
-  readonly dial: Dial;
 }
-
-const MIB = 1_048_576;
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function clientSettings(given: unknown): ClientSettings {
-  const options = new Options('Client', endpointsOrOptions(given));
-  const settings: ClientSettings = {
-    endpoints: options.endpoints(),
-    ...options.limits(),
-    failsWithoutWorker:
-      options.oneOf('ifNoWorker', ['wait', 'fail'], CLIENT_DEFAULTS.ifNoWorker) === 'fail',
-    streamBufferBytes: options.integer(
-      'streamBufferBytes',
-      CLIENT_DEFAULTS.streamBufferBytes,
-      1,
-      4096 * MIB,
-    ),
-    version: options.version(CLIENT_DEFAULTS.protocol),
-    envelope: options.boolean('envelope', CLIENT_DEFAULTS.envelope),
-    maxLinks: options.integer('maxLinks', CLIENT_DEFAULTS.maxLinks, 1, 10_000),
-    retryBaseMs: options.integer('retryBaseMs', CLIENT_DEFAULTS.retryBaseMs, 1, DAY_MS),
-    retryMaxMs: options.integer('retryMaxMs', CLIENT_DEFAULTS.retryMaxMs, 1, DAY_MS),
-    freelance: freelanceOf(options),
-    codec: checkedCodec(options.take('codec')),
-    contract: checkedContract(options.take('contract')),
-    interceptors: options.interceptors() as readonly ClientInterceptor[] | null,
-    dial: options.dial(CLIENT_DEFAULTS.transport),
+  const table = CLIENT_OPTIONS satisfies TableOf<ClientOptions>;
+  const options = readOptions('Client', table, endpointsOrOptions(given));
+  const { ifNoWorker, strategy, envelope, interceptors } = options;
+  const settings = {
+    ...options,
+    endpoints: endpointList(options.endpoints),
+    version: versionOf(options.protocol),
+    codec: checkedCodec(options.codec),
+    contract: checkedContract(options.contract),
+    interceptors:
+      interceptors === undefined || interceptors.length === 0 ? null : [...interceptors],
+    dial: dialOr(options, (curve) => dialOf(options.transport, curve)),
   };
-  if (settings.failsWithoutWorker && !settings.envelope) {
-    throw wrong(
-      'ifNoWorker',
-      "cannot be 'fail' with envelope: false: such brokers do not report it",
-    );
+  if (ifNoWorker === 'fail' && !envelope) {
+    const what = "cannot be 'fail' with envelope: false: such brokers do not report it";
+    throw wrong('ifNoWorker', what);
   }
-  if (settings.freelance !== null && !settings.envelope) {
-    throw wrong('strategy', "cannot be 'freelance' with envelope: false");
+  if (strategy === 'freelance') {
+    if (!envelope) throw wrong('strategy', "cannot be 'freelance' with envelope: false");
+    checkDistinct(settings.endpoints);
+    return settings;
   }
-  if (settings.freelance !== null) checkDistinct(settings.endpoints);
-  options.end();
+  for (const name of ['hedgeMs', 'pingIntervalMs'] as const) {
+    if ((given as ClientOptions | undefined)?.[name] === undefined) continue;
+    throw wrong(name, "needs strategy: 'freelance'");
+  }
   return settings;
 }
 
@@ -210,27 +206,16 @@ export interface FreelanceClientOptions<In = Body, Out = Buffer> {
 }
 
 /** `FreelanceClientOptions` with defaults filled in. */
-export interface FreelanceClientSettings extends Patience {
-  readonly endpoints: readonly string[];
-  readonly freelance: FreelanceSettings;
-  readonly maxOutstanding: number;
-  readonly codec: Codec | undefined;
-  readonly dial: Dial;
-}
+export interface FreelanceClientSettings extends Made, Omit<FreelanceValues, keyof Made> {}
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function freelanceClientSettings(given: unknown): FreelanceClientSettings {
-  const options = new Options('FreelanceClient', endpointsOrOptions(given));
-  const settings = {
-    endpoints: options.endpoints(),
-    freelance: options.freelance(),
-    ...options.limits(),
-    codec: checkedCodec(options.take('codec')),
-    dial: options.freelanceDial(),
-  };
-  checkDistinct(settings.endpoints);
-  options.end();
-  return settings;
+  const table = FREELANCE_CLIENT_OPTIONS satisfies TableOf<FreelanceClientOptions>;
+  const options = readOptions('FreelanceClient', table, endpointsOrOptions(given));
+  const endpoints = endpointList(options.endpoints);
+  checkDistinct(endpoints);
+  const codec = checkedCodec(options.codec);
+  return { ...options, endpoints, codec, dial: dialOr(options, freelanceDial) };
 }
 
 /** Checks that no endpoint is named twice: it would be asked twice. @throws ERR_MDP_OPTION */
@@ -245,26 +230,15 @@ function endpointsOrOptions(given: unknown): unknown {
   return typeof given === 'string' || Array.isArray(given) ? { endpoints: given } : given;
 }
 
-function freelanceOf(options: Options): FreelanceSettings | null {
-  const { strategy } = CLIENT_DEFAULTS;
-  if (options.oneOf('strategy', ['failover', 'freelance'], strategy) === 'freelance') {
-    return options.freelance();
-  }
-  for (const name of ['hedgeMs', 'pingIntervalMs']) {
-    if (options.given(name)) throw wrong(name, "needs strategy: 'freelance'");
-  }
-  return null;
-}
-
 /** @throws ERR_MDP_OPTION */
 export function requestSettings(given: unknown, client: ClientSettings): RequestSettings {
-  const options = new Options('request', given);
-  const settings = options.request(client);
-  if (settings.headers !== undefined && (client.version === 1 || !client.envelope)) {
+  const table = REQUEST_OPTIONS satisfies TableOf<RequestOptions>;
+  const options = readOptions('request', table, given, client);
+  const headers = headersOf(options.headers);
+  if (headers !== undefined && (client.version === 1 || !client.envelope)) {
     throw wrong('headers', "needs protocol '0.2' and envelope: true");
   }
-  options.end();
-  return settings;
+  return { ...options, headers };
 }
 
 /** Reads the options of a request of a client without headers. @throws ERR_MDP_OPTION */
@@ -272,8 +246,6 @@ export function freelanceRequestSettings(
   given: unknown,
   client: FreelanceClientSettings,
 ): RequestSettings {
-  const options = new Options('request', given);
-  const settings = options.plainRequest(client);
-  options.end();
-  return settings;
+  const options = readOptions('request', PLAIN_REQUEST_OPTIONS, given, client);
+  return { ...options, headers: undefined };
 }

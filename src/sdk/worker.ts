@@ -386,7 +386,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     context.place = this.#running.push(context) - 1;
     this.#byToken?.set(keyOf(task.client), context);
     task.request.begin(context);
-    this.#ticker.want(session.nextMs());
+    if (session.runsOne) this.#ticker.want(session.nextMs());
     const answer = context.run(handler, task.request);
     if ('then' in answer) {
       void this.#await(context, answer);

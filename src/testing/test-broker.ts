@@ -15,7 +15,8 @@ import { Mmi } from '../mmi/mmi.js';
 import { Standalone } from '../bstar/replication/standalone.js';
 import { Titanic } from '../titanic/machine/titanic.js';
 import { PeerNumbers, type Transport } from '../zmtp/port.js';
-import { Options } from '../sdk/option-reader.js';
+import { readOptions } from '../sdk/option-reader.js';
+import { checkedBy, type TableOf, type ValuesOf, whole } from '../sdk/option-tables.js';
 import { openZmtpRouter } from '../zmtp/router/router.js';
 import type { FakeClock } from './fake-clock.js';
 import { MemoryDisk } from './memory-store.js';
@@ -58,10 +59,23 @@ export interface TestBroker extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-type Settings = Required<Omit<TestBrokerOptions, 'clock'>> & { readonly clock: FakeClock | null };
+const COUNT_MAX = 2_147_483_647;
+const OPTIONS = {
+  endpoint: checkedBy(
+    (value) => typeof value === 'string',
+    'text: tcp://HOST:PORT or ipc://PATH',
+    'tcp://127.0.0.1:0',
+  ),
+  requestTtlMs: whole(1, COUNT_MAX, 60_000),
+  maxDeliveries: whole(1, COUNT_MAX, 3),
+  maxAttempts: whole(1, COUNT_MAX, 10),
+  retryBaseMs: whole(1, COUNT_MAX, 500),
+  retryMaxMs: whole(1, COUNT_MAX, 60_000),
+  clock: checkedBy(isClock, 'a FakeClock'),
+} satisfies TableOf<TestBrokerOptions>;
+type Settings = ValuesOf<typeof OPTIONS>;
 
 const DAY_MS = 86_400_000;
-const COUNT_MAX = 2_147_483_647;
 const MIB = 1024 * 1024;
 const LINGER_MS = 1000;
 const BUSY_TIMEOUT_MS = 600_000;
@@ -108,7 +122,7 @@ const NEVER = 2 ** 40;
  * expect((await client.request('echo', 'hello')).text()).toBe('hello');
  */
 export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
-  const broker = new RunningBroker(settingsOf(options));
+  const broker = new RunningBroker(readOptions('startTestBroker', OPTIONS, options));
   await broker.start();
   return broker;
 }
@@ -197,9 +211,9 @@ class RunningBroker implements TestBroker {
     const { requestTtlMs, maxDeliveries, clock } = this.#settings;
     const options = {
       heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
-      heartbeatLiveness: clock === null ? HEARTBEAT_LIVENESS : NEVER,
+      heartbeatLiveness: clock === undefined ? HEARTBEAT_LIVENESS : NEVER,
       requestTtlMs,
-      busyTimeoutMs: clock === null ? BUSY_TIMEOUT_MS : NEVER,
+      busyTimeoutMs: clock === undefined ? BUSY_TIMEOUT_MS : NEVER,
       maxDeliveries,
       listeners: [{ client: ALL, worker: ALL, mmi: 'full' as const, service: null }],
       holdings,
@@ -273,27 +287,6 @@ async function turnAfterLeap(loop: BrokerLoop, leaps: Set<() => void>): Promise<
 }
 
 /** @throws ERR_MDP_OPTION */
-function settingsOf(given: unknown): Settings {
-  const options = new Options('startTestBroker', given);
-  const count = (name: keyof TestBrokerOptions, fallback: number): number =>
-    options.integer(name, fallback, 1, COUNT_MAX);
-  const settings = {
-    endpoint: options.optional('endpoint', isText, 'text: tcp://HOST:PORT or ipc://PATH'),
-    requestTtlMs: count('requestTtlMs', 60_000),
-    maxDeliveries: count('maxDeliveries', 3),
-    maxAttempts: count('maxAttempts', 10),
-    retryBaseMs: count('retryBaseMs', 500),
-    retryMaxMs: count('retryMaxMs', 60_000),
-    clock: options.optional('clock', isClock, 'a FakeClock') ?? null,
-  };
-  options.end();
-  return { ...settings, endpoint: settings.endpoint ?? 'tcp://127.0.0.1:0' };
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
 /** Whether it is a `FakeClock`, also that of another copy of the package. */
 function isClock(value: unknown): value is FakeClock {
   return typeof value === 'object' && value !== null && 'onLeap' in value;

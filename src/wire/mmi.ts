@@ -56,97 +56,6 @@ export function helloFrame({ refusesToWait, hearsFailures }: Hello): Buffer {
   return Object.keys(options).length === 0 ? Buffer.alloc(0) : Buffer.from(JSON.stringify(options));
 }
 
-/** An item of the JSON of `mmi.services`. Names are percent-escaped (D3). */
-export interface ServiceStatus {
-  readonly service: string;
-  /** Whether an operator paused the service: its requests wait. */
-  readonly paused: boolean;
-  /** How many different contracts its workers announced (D107). */
-  readonly contracts: number;
-  readonly workersWaiting: number;
-  readonly workersBusy: number;
-  readonly queued: number;
-  /** Requests of clients at its workers. */
-  readonly inFlight: number;
-  /** Rates of plain requests; `null`: this node measures no rates. */
-  readonly plain: PlainFigures | null;
-  /** Figures of its stored requests; `null`: it has none, or this node stores none. */
-  readonly durable: DurableFigures | null;
-}
-
-/** Figures about a service besides its workers and queue. */
-export type ServiceFigures = Pick<ServiceStatus, 'plain' | 'durable'>;
-
-/** How long the requests of the last seconds took. */
-export interface Latencies {
-  /** The median, in milliseconds; `null`: there were no replies. */
-  readonly p50Ms: number | null;
-  /** The 99th percentile, in milliseconds; `null`: there were fewer than 100 replies. */
-  readonly p99Ms: number | null;
-  /** The longest, to the accuracy of the metric's buckets; `null`: there were no replies. */
-  readonly maxMs: number | null;
-}
-
-/** Plain requests of one service in the last seconds; latencies are from request to reply. */
-export interface PlainFigures extends Latencies {
-  readonly requestsPerSecond: number;
-  readonly repliesPerSecond: number;
-  /** Requests that failed as reported by their worker; expired, refused, abandoned, dropped. */
-  readonly failuresPerSecond: number;
-  /** Requests given back by their worker or lost with it, and queued again. */
-  readonly redeliveriesPerSecond: number;
-}
-
-/** Stored requests of one service now. */
-export interface DurableCounts {
-  /** Requests not with a worker; includes those `delayed` and `retrying`. */
-  readonly pending: number;
-  readonly dispatched: number;
-  /** Requests that are not due yet. `null`: only the active node of a pair knows. */
-  readonly delayed: number | null;
-  /** Requests whose last attempt failed. */
-  readonly retrying: number;
-  readonly replied: number;
-  readonly dead: number;
-  /**
-   * How long the oldest pending request has waited; `null`: there is none, or this node is not
-   * active.
-   */
-  readonly oldestMs: number | null;
-}
-
-/**
- * What happened to stored requests of one service in the last seconds; latencies are from acceptance to reply. All
- * is `null` if the service is not counted separately.
- */
-export interface DurableRates extends Latencies {
-  readonly acceptedPerSecond: number | null;
-  readonly repliesPerSecond: number | null;
-  readonly failedAttemptsPerSecond: number | null;
-  readonly deathsPerSecond: number | null;
-}
-
-export type DurableFigures = DurableCounts & DurableRates;
-
-/** An item of the JSON of `mmi.workers`. */
-export interface WorkerStatus {
-  readonly service: string;
-  /** `busy`: a request is out at it. */
-  readonly state: 'waiting' | 'busy';
-  readonly version: '0.1' | '0.2' | 'spp' | 'ppp';
-  readonly inFlight: number;
-  readonly credit: number;
-  /** Milliseconds since it registered. */
-  readonly sinceMs: number;
-  /**
-   * The name of its key; null: it connected without one, or through libzmq, which does not report
-   * it.
-   */
-  readonly key: string | null;
-  /** The name that it gives itself (D67), percent-escaped; null: none. */
-  readonly name: string | null;
-}
-
 /** The JSON of `mmi.contract`. */
 export interface ContractsStatus {
   /** The name of the service, percent-escaped. */
@@ -169,42 +78,6 @@ export interface ContractStatus {
   readonly contract: AnnouncedContract;
 }
 
-/** The JSON of `mmi.broker`. */
-export interface BrokerStatus {
-  readonly version: string;
-  readonly uptimeMs: number;
-  readonly node: string;
-  /** `fleet`: it serves beside the other brokers of its fleet. */
-  readonly role: 'standalone' | 'primary' | 'backup' | 'fleet';
-  readonly state: string;
-  readonly epoch: number;
-  readonly limits: Readonly<Record<string, number>>;
-  /**
-   * The extensions that a peer may use: `credit` (D23), `ready-options` and `headers` (D67), `contract` (D107), `hello` (D11),
-   * `cancel` (D106), `submit` and `wait` (D16), as offered.
-   */
-  readonly extensions: readonly string[];
-  readonly pairHeartbeatMs: number;
-  /**
-   * Where it answers HTTP: `http://HOST:PORT`, `https://…`, `unix:PATH`. A HOST of `*` or `[::]`
-   * stands for every address of the node: use the one by which it was reached. `null`: it does not
-   * serve HTTP.
-   */
-  readonly http: string | null;
-  /** `http.publicUrl`. */
-  readonly publicUrl: string | null;
-  /** Where it publishes its events, in the form of `http`: `tcp://HOST:PORT` or `ipc://PATH`; `null`: nowhere. */
-  readonly events: string | null;
-  /** Where its map serves snapshots, in the form of `events`; its other two ports follow. `null`: it has none. */
-  readonly map: string | null;
-}
-
-/**
- * The answer for listeners on which peers are strangers (D74). It shows no other ways to reach the
- * node.
- */
-export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl' | 'events' | 'map'>;
-
 /** The JSON of `mmi.fleet`. */
 export interface BrokersStatus {
   /** `fleet.name`; `null`: `fleet.nats` is off. */
@@ -224,7 +97,7 @@ export interface BrokersStatus {
 
 /**
  * The database that several brokers share, as the asked one sees it. Where that is and what it is called is
- * for operators: `NodeStatus` has it.
+ * for operators: `/api/v1/status` has it.
  */
 export interface SharedStoreStatus {
   /** Whether it can be reached. */
@@ -266,36 +139,4 @@ export interface BrokerSeen {
   readonly requestsHeld: number;
   /** Whether its keys files differ from those of the asked one. */
   readonly keysDiffer: boolean;
-}
-
-/** A listener of the broker, as shown in `/api/v1/status`. */
-export interface EndpointStatus {
-  /** The endpoint; as in `http` of `BrokerStatus`, `tcp://*:PORT` stands for every address of the node. */
-  readonly endpoint: string;
-  /** Whether clients may request services there. */
-  readonly client: boolean;
-  /** Whether workers may offer services there. */
-  readonly worker: boolean;
-  /** Whether it requires keys. */
-  readonly curve: boolean;
-}
-
-/** The database of durable requests, as shown in `/api/v1/status`. */
-export interface DatabaseStatus {
-  /** The servers and the name of the database, without the user: `db1:5432,db2:5432/queue`. */
-  readonly database: string;
-  /** The one of these servers that this node was connected to last. */
-  readonly server: string;
-  /** Whether it can be reached. */
-  readonly up: boolean;
-  /** Since when it can, or cannot, be reached: ISO 8601. */
-  readonly since: string;
-}
-
-/** The JSON of `/api/v1/status`. */
-export interface NodeStatus extends BrokerStatus {
-  /** Empty while the node starts. */
-  readonly endpoints: readonly EndpointStatus[];
-  /** The database of durable requests; `null`: they are kept in a file, or not at all, or the node starts. */
-  readonly store: DatabaseStatus | null;
 }

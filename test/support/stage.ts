@@ -13,7 +13,7 @@ import type { BrokerSink } from '../../src/broker/sink.js';
 import { Frames } from '../../src/core/frames.js';
 import { Mmi } from '../../src/mmi/mmi.js';
 import type { MdpVersion } from '../../src/wire/mdp.js';
-import type { BrokerStatus } from '../../src/wire/mmi.js';
+import type { BrokerStatus } from '../../src/wire/mmi-answers.js';
 import { BrokerMessages } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
 import { givePacked } from './packed-frames.js';

@@ -6,32 +6,8 @@
 from .aio import AsyncClient, AsyncJob
 from .client import Client, Job, connect
 from .curve import Curve
-from .errors import (
-    BodyError,
-    ClosedError,
-    EndpointError,
-    ForbiddenError,
-    JobDeadError,
-    JobKeyReusedError,
-    JobPendingError,
-    JobRefusedError,
-    JobUnknownError,
-    JobUnsupportedError,
-    KeyRefusedError,
-    LimitError,
-    MajordomoError,
-    MapLimitError,
-    NoWorkerError,
-    OptionError,
-    RefusedError,
-    RequestTimeoutError,
-    ServiceError,
-    StreamBrokenError,
-    TooLargeError,
-    UnreachableError,
-    UnsupportedError,
-    UsageError,
-)
+from . import errors
+from .errors import *
 from .jobs import JobState
 from .map import SharedMap
 from .map_copy import Change
@@ -40,44 +16,7 @@ from .schedules import Schedule
 from .serving import Worker
 
 __all__ = [
-    "AsyncClient",
-    "AsyncJob",
-    "BodyError",
-    "Change",
-    "Client",
-    "ClosedError",
-    "Curve",
-    "EndpointError",
-    "ForbiddenError",
-    "Job",
-    "JobDeadError",
-    "JobKeyReusedError",
-    "JobPendingError",
-    "JobRefusedError",
-    "JobState",
-    "JobUnknownError",
-    "JobUnsupportedError",
-    "KeyRefusedError",
-    "LimitError",
-    "MajordomoError",
-    "MapLimitError",
-    "Message",
-    "NoWorkerError",
-    "OptionError",
-    "ProgressPart",
-    "RefusedError",
-    "Reply",
-    "Request",
-    "RequestTimeoutError",
-    "Schedule",
-    "ServiceError",
-    "SharedMap",
-    "StreamBrokenError",
-    "StreamPart",
-    "TooLargeError",
-    "UnreachableError",
-    "UnsupportedError",
-    "UsageError",
-    "Worker",
-    "connect",
+    "AsyncClient", "AsyncJob", "Change", "Client", "Curve", "Job", "JobState", "Message", "ProgressPart", "Reply",
+    "Request", "Schedule", "SharedMap", "StreamPart", "Worker", "connect",
+    *errors.__all__,
 ]

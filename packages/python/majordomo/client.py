@@ -9,11 +9,11 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 from . import jobs, schedules
 from .contract import contract_in
 from .curve import Curve
-from .engine import Ask, Engine, Pause, Result, Script
+from .engine import CLIENT_OPTIONS, Ask, Engine, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, Endpoints, cost, service_of
+from .options import Body, Endpoints, check_names, cost, service_of
 from .schedules import Schedule
 from .threads import new_mailbox
 
@@ -43,11 +43,9 @@ class ClientBase:
         curve: Optional[Curve] = None,
         strategy: str = "failover",
         hedge_ms: Optional[int] = None,
-        ping_interval_ms: int = 1000,
+        ping_interval_ms: Optional[int] = None,
     ) -> None:
-        self._engine = Engine(endpoints, timeout_ms, deadline_ms, retries, max_outstanding, if_no_worker, stream_buffer_bytes,
-                              protocol, retry_base_ms, retry_max_ms, curve, strategy, hedge_ms,
-                              ping_interval_ms)
+        self._engine = Engine(endpoints, locals())
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         engine: Optional[Engine] = getattr(self, "_engine", None)  # None: its options were wrong
@@ -75,7 +73,7 @@ class Client(ClientBase):
     ``retry_max_ms`` are the first and the longest pause after a refusal or a lost connection, in
     milliseconds. ``curve``: see Curve. ``strategy='freelance'``: the end points are brokers that know nothing of
     each other; ``hedge_ms``: after so long without an answer one more of them is asked; ``ping_interval_ms``: one
-    that is silent for twice as long is taken for dead.
+    that is silent for twice as long is taken for dead, default 1000.
 
     Raises OptionError, EndpointError.
     """
@@ -340,4 +338,5 @@ class Job:
 
 def connect(endpoints: Endpoints = None, **options: Any) -> Client:
     """Short for ``Client(endpoints, **options)``."""
+    check_names(CLIENT_OPTIONS, options)
     return Client(endpoints, **options)

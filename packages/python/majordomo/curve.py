@@ -77,9 +77,9 @@ def _read(file: "Union[str, bytes, os.PathLike[str]]", secret: bool) -> "tuple[b
     return found[kind], found.get(b"public")
 
 
-def checked_curve(given: object) -> Optional[Curve]:
+def checked_curve(option: str, given: object) -> Optional[Curve]:
     if given is not None and not isinstance(given, Curve):
-        raise wrong("curve", f"must be a Curve, not {shown(given)}")
+        raise wrong(option, f"must be a Curve, not {shown(given)}")
     return given
 
 

@@ -18,7 +18,10 @@ from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError, UsageError
 from .freelance import FreelanceCore
 from .link import Wake, ZmqLink
-from .options import DAY_MS, Endpoints, body_of, endpoints_of, headers_of, integer, service_of, version_of, wrong
+from .options import (
+    DAY_MS, Endpoints, Read, body_of, endpoints_of, headers_of, one_of, or_none, read_options, seconds, service_of,
+    whole, wrong,
+)
 from .threads import THREAD_PATIENCE, Thread, here, new_lock, say
 
 log = logging.getLogger("majordomo.client")
@@ -54,36 +57,48 @@ class Pause(NamedTuple):
 Script = Generator[Union[Ask, Pause], Any, Result]
 
 
+# The options of a client but its end points, in the order in which they are checked. ClientBase has types and defaults.
+CLIENT_OPTIONS: "dict[str, Read]" = {
+    "strategy": one_of("failover", "freelance"),
+    "hedge_ms": or_none(seconds(0)),
+    "ping_interval_ms": or_none(seconds(10)),
+    "if_no_worker": one_of("wait", "fail"),
+    "curve": checked_curve,
+    "timeout_ms": whole(1, DAY_MS),
+    "retries": whole(0, 1000),
+    "deadline_ms": or_none(whole(1, DAY_MS)),
+    "protocol": one_of("0.1", "0.2"),
+    "max_outstanding": whole(1, 10_000_000),
+    "retry_base_ms": whole(1, DAY_MS),
+    "retry_max_ms": whole(1, DAY_MS),
+    "stream_buffer_bytes": whole(1, 2**32),
+}
+
+
 class Engine:
-    def __init__(self, endpoints: Endpoints, timeout_ms: int, deadline_ms: Optional[int], retries: int,
-                 max_outstanding: int, if_no_worker: str, stream_buffer_bytes: int, protocol: str, retry_base_ms: int, retry_max_ms: int,
-                 curve: Optional[Curve], strategy: str, hedge_ms: Optional[int], ping_interval_ms: int) -> None:
-        if strategy not in ("failover", "freelance"):
-            raise wrong("strategy", "must be 'failover' or 'freelance'")
-        if hedge_ms is not None and strategy == "failover":
-            raise wrong("hedge_ms", "needs strategy='freelance'")
-        if if_no_worker not in ("wait", "fail"):
-            raise wrong("if_no_worker", "must be 'wait' or 'fail'")
-        checked_curve(curve)
-        self.timeout_ms = timeout_ms
-        self.deadline_ms = deadline_ms
-        self.retries = retries
-        self.patience(timeout_ms, deadline_ms, retries)
+    def __init__(self, endpoints: Endpoints, given: Mapping[str, Any]) -> None:
+        options = read_options(CLIENT_OPTIONS, given)
+        self.is_freelance: bool = options.strategy == "freelance"
+        for option in () if self.is_freelance else ("hedge_ms", "ping_interval_ms"):
+            if given[option] is not None:
+                raise wrong(option, "needs strategy='freelance'")
+        self.timeout_ms: int = options.timeout_ms
+        self.deadline_ms: Optional[int] = options.deadline_ms
+        self.retries: int = options.retries
         self.settings = Settings(
             endpoints_of(endpoints),
-            version_of(protocol),
-            integer("max_outstanding", max_outstanding, 1, 10_000_000),
-            integer("retry_base_ms", retry_base_ms, 1, DAY_MS),
-            integer("retry_max_ms", retry_max_ms, 1, DAY_MS),
-            if_no_worker == "fail",
-            integer("stream_buffer_bytes", stream_buffer_bytes, 1, 2**40),
-            None if hedge_ms is None else integer("hedge_ms", hedge_ms, 0, DAY_MS) / 1000,
-            integer("ping_interval_ms", ping_interval_ms, 10, DAY_MS) / 1000,
+            1 if options.protocol == "0.1" else 2,
+            options.max_outstanding,
+            options.retry_base_ms,
+            options.retry_max_ms,
+            options.if_no_worker == "fail",
+            options.stream_buffer_bytes,
+            options.hedge_ms,
+            options.ping_interval_ms or 1.0,
         )
-        if strategy == "freelance" and len(set(self.settings.endpoints)) < len(self.settings.endpoints):
+        if self.is_freelance and len(set(self.settings.endpoints)) < len(self.settings.endpoints):
             raise wrong("endpoints", "must be different brokers: one is named twice")
-        self.is_freelance = strategy == "freelance"
-        self._curve = curve
+        self._curve: Optional[Curve] = options.curve
         self._closed = False
         self._pid = 0
         here(self)
@@ -164,12 +179,14 @@ class Engine:
     def patience(self, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
                  retries: Optional[int] = None) -> Patience:
         """The patience of a call that begins now: what is given, else what the client has."""
-        deadline = self.deadline_ms if deadline_ms is None else deadline_ms
-        return Patience(
-            integer("timeout_ms", self.timeout_ms if timeout_ms is None else timeout_ms, 1, DAY_MS),
-            integer("retries", self.retries if retries is None else retries, 0, 1000),
-            _NEVER if deadline is None else time.monotonic() + integer("deadline_ms", deadline, 1, DAY_MS) / 1000,
-        )
+        given = {
+            "timeout_ms": self.timeout_ms if timeout_ms is None else timeout_ms,
+            "deadline_ms": self.deadline_ms if deadline_ms is None else deadline_ms,
+            "retries": self.retries if retries is None else retries,
+        }
+        options = read_options({name: CLIENT_OPTIONS[name] for name in given}, given)
+        end = _NEVER if options.deadline_ms is None else time.monotonic() + options.deadline_ms / 1000
+        return Patience(options.timeout_ms, options.retries, end)
 
     def cancel(self, call: Call) -> None:
         if call.pid != os.getpid():

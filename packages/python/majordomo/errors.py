@@ -11,6 +11,13 @@ from typing import Any, Mapping, Optional, Sequence, Union
 
 from .wire import parse_json
 
+__all__ = [
+    "BodyError", "ClosedError", "EndpointError", "ForbiddenError", "JobDeadError", "JobKeyReusedError",
+    "JobPendingError", "JobRefusedError", "JobUnknownError", "JobUnsupportedError", "KeyRefusedError", "LimitError",
+    "MajordomoError", "MapLimitError", "NoWorkerError", "OptionError", "RefusedError", "RequestTimeoutError",
+    "ServiceError", "StreamBrokenError", "TooLargeError", "UnreachableError", "UnsupportedError", "UsageError",
+]
+
 _FAILURE_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -19,148 +26,108 @@ class MajordomoError(Exception):
 
     code = "ERR_MDP"
 
+    def __init_subclass__(cls, *, code: str = "", **others: Any) -> None:
+        super().__init_subclass__(**others)
+        cls.code = code or cls.code
+
     def __init__(self, message: str, details: Optional[Mapping[str, Any]] = None) -> None:
         super().__init__(message)
         self.message = message
         self.details: Mapping[str, Any] = dict(details or {})
 
 
-class BodyError(MajordomoError, ValueError):
+class BodyError(MajordomoError, ValueError, code="ERR_MDP_BODY"):
     """A body cannot be sent, or is not the JSON that the program asked for."""
 
-    code = "ERR_MDP_BODY"
 
-
-class ClosedError(MajordomoError):
+class ClosedError(MajordomoError, code="ERR_MDP_CLOSED"):
     """The client or worker was closed."""
 
-    code = "ERR_MDP_CLOSED"
 
-
-class EndpointError(MajordomoError, ValueError):
+class EndpointError(MajordomoError, ValueError, code="ERR_MDP_ENDPOINT"):
     """An endpoint is not one: tcp://HOST:PORT or ipc://PATH."""
 
-    code = "ERR_MDP_ENDPOINT"
 
-
-class ForbiddenError(MajordomoError):
+class ForbiddenError(MajordomoError, code="ERR_MDP_FORBIDDEN"):
     """The broker refused (403): the key, or the listener, gives no right to that service."""
 
-    code = "ERR_MDP_FORBIDDEN"
 
-
-class KeyRefusedError(MajordomoError):
+class KeyRefusedError(MajordomoError, code="ERR_MDP_KEY_REFUSED"):
     """The broker does not admit the CURVE key of this client: two handshakes in a row were refused."""
 
-    code = "ERR_MDP_KEY_REFUSED"
 
-
-class LimitError(MajordomoError):
+class LimitError(MajordomoError, code="ERR_MDP_LIMIT"):
     """The client reached one of its limits, ``max_outstanding`` or ``stream_buffer_bytes``."""
 
-    code = "ERR_MDP_LIMIT"
 
-
-class NoWorkerError(MajordomoError):
+class NoWorkerError(MajordomoError, code="ERR_MDP_NO_WORKER"):
     """Nobody serves the service now, and the client does not wait (``if_no_worker='fail'``)."""
 
-    code = "ERR_MDP_NO_WORKER"
 
-
-class OptionError(MajordomoError, ValueError):
+class OptionError(MajordomoError, ValueError, code="ERR_MDP_OPTION"):
     """An option or argument is of the wrong type or out of range; ``details['option']`` names it."""
 
-    code = "ERR_MDP_OPTION"
 
-
-class RefusedError(MajordomoError):
+class RefusedError(MajordomoError, code="ERR_MDP_REFUSED"):
     """The broker refused: ``details`` has ``status``, ``service`` and ``reason``."""
 
-    code = "ERR_MDP_REFUSED"
 
-
-class RequestTimeoutError(MajordomoError, TimeoutError):
+class RequestTimeoutError(MajordomoError, TimeoutError, code="ERR_MDP_TIMEOUT"):
     """No answer arrived in time; ``details['sends']`` says how many times the request was sent."""
 
-    code = "ERR_MDP_TIMEOUT"
 
-
-class StreamBrokenError(MajordomoError):
+class StreamBrokenError(MajordomoError, code="ERR_MDP_STREAM_BROKEN"):
     """A stream ended after a part was delivered and before the last; at a worker: it cannot go on."""
 
-    code = "ERR_MDP_STREAM_BROKEN"
 
-
-class TooLargeError(MajordomoError):
+class TooLargeError(MajordomoError, code="ERR_MDP_TOO_LARGE"):
     """The request is too large for the broker; ``details`` has ``bytes`` and ``bytes_max``, or the refusal."""
 
-    code = "ERR_MDP_TOO_LARGE"
 
-
-class UnreachableError(MajordomoError, ConnectionError):
+class UnreachableError(MajordomoError, ConnectionError, code="ERR_MDP_UNREACHABLE"):
     """No endpoint accepted a connection in time; nothing was sent."""
 
-    code = "ERR_MDP_UNREACHABLE"
 
-
-class UnsupportedError(MajordomoError):
+class UnsupportedError(MajordomoError, code="ERR_MDP_UNSUPPORTED"):
     """The request has headers, and the broker does not support them; it was not sent."""
 
-    code = "ERR_MDP_UNSUPPORTED"
 
-
-class UsageError(MajordomoError):
+class UsageError(MajordomoError, code="ERR_MDP_USAGE"):
     """A client of independent brokers was asked to store a request, or for a stored one.
 
     Also: a worker or a map in a program whose threads gevent or eventlet has replaced.
     """
 
-    code = "ERR_MDP_USAGE"
 
-
-class JobDeadError(MajordomoError):
+class JobDeadError(MajordomoError, code="ERR_TITANIC_DEAD"):
     """The durable request is dead: no attempt was answered, and no worker said why."""
 
-    code = "ERR_TITANIC_DEAD"
 
-
-class JobKeyReusedError(MajordomoError):
+class JobKeyReusedError(MajordomoError, code="ERR_TITANIC_KEY_REUSED"):
     """The ``idempotency_key`` was used for a request with another body or other options; nothing was stored."""
 
-    code = "ERR_TITANIC_KEY_REUSED"
 
-
-class JobPendingError(MajordomoError, TimeoutError):
+class JobPendingError(MajordomoError, TimeoutError, code="ERR_TITANIC_PENDING"):
     """No reply to the durable request arrived within ``timeout_ms``; it may still arrive."""
 
-    code = "ERR_TITANIC_PENDING"
 
-
-class JobRefusedError(MajordomoError):
+class JobRefusedError(MajordomoError, code="ERR_TITANIC_REFUSED"):
     """Storing or closing a durable request, or a schedule, was refused: ``details`` has status and text."""
 
-    code = "ERR_TITANIC_REFUSED"
 
-
-class JobUnknownError(MajordomoError):
+class JobUnknownError(MajordomoError, code="ERR_TITANIC_UNKNOWN"):
     """The durable request is unknown: closed, expired, or never stored."""
 
-    code = "ERR_TITANIC_UNKNOWN"
 
-
-class JobUnsupportedError(MajordomoError):
+class JobUnsupportedError(MajordomoError, code="ERR_TITANIC_UNSUPPORTED"):
     """The broker does not support an option of ``enqueue``, or schedules, or progress."""
 
-    code = "ERR_TITANIC_UNSUPPORTED"
 
-
-class MapLimitError(MajordomoError):
+class MapLimitError(MajordomoError, code="ERR_MAP_LIMIT"):
     """The map of the broker is larger than ``max_bytes``."""
 
-    code = "ERR_MAP_LIMIT"
 
-
-class ServiceError(MajordomoError):
+class ServiceError(MajordomoError, code="ERR_SERVICE_FAILED"):
     """A failure of a service. A handler raises it; the client's request raises an equal one.
 
     ``service_code`` is 1 to 64 characters of ``A-Z a-z 0-9 . _ -``, not beginning with ``mdp.``.
@@ -169,8 +136,6 @@ class ServiceError(MajordomoError):
 
         raise ServiceError('card_declined', 'The card was declined', retry=False)
     """
-
-    code = "ERR_SERVICE_FAILED"
 
     def __init__(
         self,

@@ -56,8 +56,6 @@ class Runner:
     """``run`` returns at once; ``over`` gets the outcome, in another thread. ``failed``: the event loop has ended."""
 
     def __init__(self, run_in: str, concurrency: int, expose_errors: bool, failed: Callable[[BaseException], None]) -> None:
-        if run_in not in ("threads", "processes"):
-            raise wrong("run_in", "must be 'threads' or 'processes'")
         self._in_processes = run_in == "processes"
         self._expose_errors = expose_errors
         self._failed = failed

@@ -6,7 +6,7 @@ import math
 import re
 import secrets
 import time
-from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from . import wire
 from .engine import NOT_STORED, Ask, Engine, Patience, Pause, Script
@@ -25,7 +25,9 @@ from .errors import (
     received_service_error,
 )
 from .message import ProgressPart, Reply
-from .options import DAY_MS, backoff_ms, body_of, boolean, checked_text, headers_of, integer, service_of, wrong
+from .options import (
+    DAY_MS, Read, backoff_ms, body_of, boolean, check_names, headers_of, integer, service_of, text, whole, wrong,
+)
 
 # The longest wait at a broker, whose own limit is a minute.
 WAIT_MS = 30_000
@@ -87,19 +89,11 @@ class StoredOption(NamedTuple):
 
     name: str
     json: str
-    # The value as it is sent; raises OptionError.
-    read: "Callable[[str, Any], Any]"
+    # The value as it is sent.
+    read: Read
     # How a request is stored without it.
     default: str
     text: str
-
-
-def _whole(least: int, most: int) -> "Callable[[str, Any], Any]":
-    return lambda option, given: integer(option, given, least, most)
-
-
-def _text(most: int) -> "Callable[[str, Any], Any]":
-    return lambda option, given: checked_text(option, given, most)
 
 
 def _pauses(option: str, given: Any) -> "dict[str, int]":
@@ -117,12 +111,12 @@ def _url(option: str, given: Any) -> str:
 
 
 STORED_OPTIONS = (
-    StoredOption("idempotency_key", "key", _text(255), "none", "the same key for the same service is the same request"),
-    StoredOption("priority", "priority", _whole(-100, 100), "0", "-100 to 100, higher goes first"),
-    StoredOption("delay_ms", "delayMs", _whole(0, DURATION_MS_MAX), "0", "how long it is not delivered"),
-    StoredOption("ttl_ms", "ttlMs", _whole(1, DURATION_MS_MAX), "the broker's",
+    StoredOption("idempotency_key", "key", text(255), "none", "the same key for the same service is the same request"),
+    StoredOption("priority", "priority", whole(-100, 100), "0", "-100 to 100, higher goes first"),
+    StoredOption("delay_ms", "delayMs", whole(0, DURATION_MS_MAX), "0", "how long it is not delivered"),
+    StoredOption("ttl_ms", "ttlMs", whole(1, DURATION_MS_MAX), "the broker's",
                  "how long it may go without a reply, from the end of delay_ms"),
-    StoredOption("max_attempts", "maxAttempts", _whole(1, 1000), "the broker's", "attempts after which it is dead"),
+    StoredOption("max_attempts", "maxAttempts", whole(1, 1000), "the broker's", "attempts after which it is dead"),
     StoredOption("backoff", "backoff", _pauses, "the broker's", "first and longest pause between attempts, in milliseconds"),
     StoredOption("shared", "shared", boolean, "False", "whether other keys may read and close it"),
     StoredOption("webhook", "webhook", _url, "none", "a URL that is told of its end, if the broker allows its host"),
@@ -142,10 +136,9 @@ def stored_options(headers: Optional[Mapping[str, str]] = None, **given: Any) ->
         if like is not None:
             raise wrong("headers", f"have one that looks like the option {like}: use the option")
     rows = {option.name: option for option in STORED_OPTIONS}
+    check_names(rows, given)
     found: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in rows:
-            raise TypeError(f"there is no option {name!r}; there are {', '.join(rows)}")
         if value is not None:
             found[rows[name].json] = rows[name].read(name, value)
     if found.get("shared") is False:

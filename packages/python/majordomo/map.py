@@ -13,10 +13,26 @@ from .errors import BodyError, EndpointError, MajordomoError, RequestTimeoutErro
 from .map_copy import Change, Copy, Reader, text_of
 from .map_core import OwnChange
 from .map_links import MapLinks
-from .options import DAY_MS, Endpoints, body_of, checked_text, endpoints_of, integer, shown, utf8, wrong
+from .options import (
+    DAY_MS, Endpoints, Read, body_of, checked_text, endpoints_of, integer, read_options, shown, utf8, whole, wrong,
+)
 from .threads import THREAD_PATIENCE, here, is_here
 
 Key = Union[str, bytes]
+
+
+def _subtree(option: str, given: Any) -> bytes:
+    if given != "" and not re.fullmatch("/(.*/)?", checked_text(option, given, 255), re.DOTALL):
+        raise wrong(option, "must begin and end with '/'")
+    return utf8(option, given)
+
+
+MAP_OPTIONS: "dict[str, Read]" = {
+    "subtree": _subtree,
+    "timeout_ms": whole(1, DAY_MS),
+    "max_bytes": whole(1, 2**32),
+    "curve": checked_curve,
+}
 
 
 class SharedMap:
@@ -44,16 +60,16 @@ class SharedMap:
         max_bytes: int = 268_435_456,
         curve: Optional[Curve] = None,
     ) -> None:
-        if subtree != "" and not re.fullmatch("/(.*/)?", checked_text("subtree", subtree, 255), re.DOTALL):
-            raise wrong("subtree", "must begin and end with '/'")
-        self._subtree = subtree.encode()
-        self._timeout_ms = integer("timeout_ms", timeout_ms, 1, DAY_MS)
+        if endpoints is None:
+            raise wrong("endpoints", "must be given, for example tcp://127.0.0.1:5570")
+        options = read_options(MAP_OPTIONS, locals())
+        self._subtree: bytes = options.subtree
+        self._timeout_ms: int = options.timeout_ms
         listed = endpoints_of(endpoints)
         if not all(each.startswith("tcp://") and int(each.rpartition(":")[2]) <= 65_533 for each in listed):
             raise EndpointError("a map needs tcp://HOST:PORT, of which the next two ports are used, too")
         self._held = Copy()
-        self._links = MapLinks(listed, self._subtree, integer("max_bytes", max_bytes, 1, 2**40),
-                               checked_curve(curve), self._held)
+        self._links = MapLinks(listed, self._subtree, options.max_bytes, options.curve, self._held)
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         links: Optional[MapLinks] = getattr(self, "_links", None)  # None: its options were wrong
@@ -128,7 +144,7 @@ class SharedMap:
             raise BodyError("a value is one text or bytes, and not empty: that would delete the key")
         properties = b""
         if ttl_ms is not None:
-            properties = b"ttl=%d\n" % -(-integer("ttl_ms", ttl_ms, 1, 2**40 - 1) // 1000)
+            properties = b"ttl=%d\n" % -(-integer("ttl_ms", ttl_ms, 1, (2**31 - 1) * 1000) // 1000)
         self._change(key, properties, frame, timeout_ms)
 
     def delete(self, key: Key, *, timeout_ms: Optional[int] = None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import random
 import re
-from typing import Iterable, Mapping, Optional, Sequence, Union
+import types
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from . import wire
 from .errors import BodyError, EndpointError, OptionError
@@ -59,18 +61,57 @@ def boolean(option: str, given: object) -> bool:
     return given
 
 
-def version_of(protocol: object) -> int:
-    if protocol == "0.1":
-        return 1
-    if protocol == "0.2":
-        return 2
-    raise wrong("protocol", f"must be '0.1' or '0.2', not {shown(protocol)}")
+# What a table has for each option: the value as it is used, of the option's name and what is given; raises OptionError.
+Read = Callable[[str, Any], Any]
+
+
+def whole(least: int, most: int) -> Read:
+    return lambda option, given: integer(option, given, least, most)
+
+
+def seconds(least: int = 1) -> Read:
+    """Of milliseconds, at most a day."""
+    return lambda option, given: integer(option, given, least, DAY_MS) / 1000
+
+
+def text(most: int) -> Read:
+    return lambda option, given: checked_text(option, given, most)
+
+
+def one_of(*values: str) -> Read:
+    def read(option: str, given: Any) -> Any:
+        if given in values:
+            return given
+        raise wrong(option, f"must be {' or '.join(map(repr, values))}, not {shown(given)}")
+
+    return read
+
+
+def or_none(read: Read) -> Read:
+    return lambda option, given: None if given is None else read(option, given)
+
+
+def read_options(table: Mapping[str, Read], given: Mapping[str, Any]) -> Any:
+    """What is given, as attributes with the names of the table."""
+    return types.SimpleNamespace(**{option: read(option, given[option]) for option, read in table.items()})
+
+
+def check_names(known: Iterable[str], given: Iterable[str]) -> None:
+    """Raises TypeError for a name that is unknown, with the nearest one."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            meant = f"; did you mean {near[0]}" if near else ""
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(names)}{meant}")
 
 
 def endpoints_of(given: Endpoints) -> list[str]:
     """Text, separated by commas, or a sequence; None: the environment variable MAJORDOMO_URL."""
     if given is None:
-        given = os.environ.get("MAJORDOMO_URL", "")
+        # What commands of operators need stands beside the end points of programs.
+        named = os.environ.get("MAJORDOMO_URL", "")
+        given = ",".join(each for each in re.split(r"[,\s]+", named) if not re.match("https?://|unix:", each)) or named
         if not given:
             raise wrong("endpoints", "must be given, or MAJORDOMO_URL set, for example tcp://127.0.0.1:5555")
     if isinstance(given, str):

@@ -21,7 +21,10 @@ from .errors import ClosedError, RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Raised, Runner, log, not_begun
 from .link import Wake
 from .message import Request
-from .options import DAY_MS, Endpoints, boolean, endpoints_of, integer, service_of, shown, utf8, version_of, wrong
+from .options import (
+    DAY_MS, Endpoints, Read, boolean, endpoints_of, integer, one_of, or_none, read_options, seconds, service_of, shown,
+    utf8, whole, wrong,
+)
 from .session import Session
 from .threads import Thread, here, need_threads, say, signals_are_ours
 from .worker_core import STEP, Stillness, Task, WorkerSettings
@@ -32,6 +35,29 @@ _END_PATIENCE = 1.0
 _TASKS_MAX = 1000
 # Why the worker gives a request back, for the broker's log.
 CANCELLED = b"cancelled"
+
+
+def _name(option: str, given: Any) -> str:
+    if not isinstance(given, str) or len(given) > 64:
+        raise wrong(option, f"must be text of at most 64 characters, not {shown(given)}")
+    utf8(option, given)
+    return given
+
+
+# The options of a worker that have one check each, in the order in which they are checked.
+WORKER_OPTIONS: "dict[str, Read]" = {
+    "name": or_none(_name),
+    "concurrency": whole(1, 10_000),
+    "protocol": one_of("0.1", "0.2"),
+    "heartbeat_interval_ms": seconds(10),
+    "heartbeat_liveness": whole(1, 1000),
+    "retry_base_ms": whole(1, DAY_MS),
+    "retry_max_ms": whole(1, DAY_MS),
+    "cancel_grace_ms": seconds(0),
+    "expose_errors": boolean,
+    "run_in": one_of("threads", "processes"),
+    "curve": checked_curve,
+}
 
 
 class Worker:
@@ -91,25 +117,22 @@ class Worker:
         contracts: dict[bytes, bytes] = {}
         if contract is not None:
             contracts = contracts_of({service: contract} if services is None else contract, handlers)
-        if name is not None and (not isinstance(name, str) or len(name) > 64):
-            raise wrong("name", f"must be text of at most 64 characters, not {shown(name)}")
-        utf8("name", name or "")
-        self._concurrency = integer("concurrency", concurrency, 1, 10_000)
+        options = read_options(WORKER_OPTIONS, locals())
+        self._concurrency: int = options.concurrency
         self._settings = WorkerSettings(
-            version_of(protocol),
-            name or "",
-            self._concurrency,
-            integer("heartbeat_interval_ms", heartbeat_interval_ms, 10, DAY_MS) / 1000,
-            integer("heartbeat_liveness", heartbeat_liveness, 1, 1000),
-            integer("retry_base_ms", retry_base_ms, 1, DAY_MS),
-            integer("retry_max_ms", retry_max_ms, 1, DAY_MS),
+            1 if options.protocol == "0.1" else 2,
+            options.name or "",
+            options.concurrency,
+            options.heartbeat_interval_ms,
+            options.heartbeat_liveness,
+            options.retry_base_ms,
+            options.retry_max_ms,
         )
         self._has_name = name is not None
         self._handlers, self._contracts, self._curve = handlers, contracts, curve
         self._endpoints = endpoints_of(endpoints)
-        self._cancel_grace = integer("cancel_grace_ms", cancel_grace_ms, 0, DAY_MS) / 1000
-        self._expose_errors = boolean("expose_errors", expose_errors)
-        checked_curve(curve)
+        self._cancel_grace: float = options.cancel_grace_ms
+        self._expose_errors: bool = options.expose_errors
         self._run_in = run_in
         self._close_at: Optional[float] = None
         self._grace = 0.0

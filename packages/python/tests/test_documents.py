@@ -48,6 +48,12 @@ def test_every_name_of_the_package_is_on_the_page() -> None:
     assert missing == []
 
 
+def test_the_errors_of_the_page_have_their_codes() -> None:
+    kinds = [getattr(majordomo, name) for name in majordomo.errors.__all__ if name != "MajordomoError"]
+    rows = set(re.findall(r"^\| `(\w+)` *\| `(ERR_\w+)` *\|$", PAGE, re.MULTILINE))
+    assert rows == {(kind.__name__, kind.code) for kind in kinds}
+
+
 def test_the_programs_of_the_page_run(broker: Broker) -> None:
     worker, client = re.findall(r"```python\n(# (?:worker|client)\.py\n.*?)```", PAGE, re.DOTALL)
     run = [sys.executable, "-c"]

@@ -21,9 +21,13 @@ from majordomo import (
     ServiceError,
     SharedMap,
     Worker,
+    connect,
 )
+from majordomo.engine import CLIENT_OPTIONS
 from majordomo.jobs import STORED_OPTIONS
+from majordomo.map import MAP_OPTIONS
 from majordomo.options import endpoints_of
+from majordomo.serving import WORKER_OPTIONS
 
 NOBODY = "tcp://127.0.0.1:1"
 HALF = "\ud800"  # half of a surrogate pair: a text that has no UTF-8
@@ -125,6 +129,56 @@ def test_every_option_of_a_stored_request_is_one_of_enqueue_and_of_schedule() ->
         }
         left = {"idempotency_key"} - options
         assert options == (names - left) | others
+
+
+def test_the_end_points_of_programs_are_those_of_the_variable_that_are_not_for_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAJORDOMO_URL", "tcp://a:5555,http://a:5580 unix:/run/m.sock")
+    assert endpoints_of(None) == ["tcp://a:5555"]
+    monkeypatch.setenv("MAJORDOMO_URL", "http://a:5580")
+    with pytest.raises(EndpointError):
+        endpoints_of(None)
+
+
+def test_a_map_has_end_points_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAJORDOMO_URL", NOBODY)
+    with pytest.raises(OptionError, match="endpoints must be given"):
+        SharedMap()
+
+
+@pytest.mark.parametrize("option", ["hedge_ms", "ping_interval_ms"])
+def test_options_of_independent_brokers_need_the_strategy(option: str) -> None:
+    given: "dict[str, Any]" = {option: 1000}
+    with pytest.raises(OptionError, match=f"{option} needs strategy='freelance'"):
+        Client(NOBODY, **given)
+    Client([NOBODY], strategy="freelance", **given).close()
+
+
+SIGNATURES: "list[tuple[Any, Any, set[str]]]" = [
+    (Client, CLIENT_OPTIONS, set()),
+    (SharedMap, MAP_OPTIONS, set()),
+    (Worker, WORKER_OPTIONS, {"services", "contract"}),  # what several arguments say together
+]
+
+
+@pytest.mark.parametrize(("kind", "table", "others"), SIGNATURES)
+def test_the_table_of_a_class_has_every_option_of_its_signature(kind: Any, table: Any, others: "set[str]") -> None:
+    options = {name for name, each in inspect.signature(kind).parameters.items() if each.kind is each.KEYWORD_ONLY}
+    assert options == {*table, *others}
+
+
+def test_an_unknown_option_is_told_with_the_nearest_name() -> None:
+    with pytest.raises(TypeError, match="there is no option 'timout_ms'; .*; did you mean timeout_ms"):
+        connect(NOBODY, timout_ms=5)
+
+
+@pytest.mark.parametrize("option", ["max_bytes", "stream_buffer_bytes"])
+def test_sizes_have_the_bounds_of_the_other_sdk(option: str) -> None:
+    kind: Any = SharedMap if option == "max_bytes" else Client
+    kind(NOBODY, **{option: 2**32}).close()
+    with pytest.raises(OptionError, match=option):
+        kind(NOBODY, **{option: 2**32 + 1})
 
 
 def test_the_table_of_options_is_that_of_the_documents() -> None:

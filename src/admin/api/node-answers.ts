@@ -10,9 +10,16 @@ import {
   moment,
   object,
   orNull,
-  SERVICE_NAME,
   text,
-} from './words.js';
+} from '../../core/schema-words.js';
+import {
+  BrokerStatus,
+  inPair,
+  publicUrl,
+  SERVICE_NAME,
+  ServiceSeen,
+  WorkerSeen,
+} from '../../wire/mmi-answers.js';
 
 const errorFields = object({
   code: text('Stable code, for programs.'),
@@ -62,13 +69,6 @@ export const NotReady = object({
   error: errorFields,
 });
 
-/** What a node is in its pair. */
-const inPair = {
-  role: z.enum(['standalone', 'primary', 'backup', 'fleet']),
-  state: text('State of the node in its pair; `active` on a standalone node.'),
-  epoch: count(),
-};
-const publicUrl = orNull(text(), '`http.publicUrl`: URL of the page of this node.');
 const peerUrl = orNull(text(), '`http.publicUrl` of the peer; null until it is known.');
 
 export const Health = object({
@@ -85,117 +85,34 @@ export const Health = object({
 
 // ---------------------------------------------------------------- the broker
 
-export const Status = object(
-  {
-    version: text(),
-    uptimeMs: count(),
-    node: text(),
-    ...inPair,
-    limits: z.record(z.string(), z.int()),
-    extensions: listOf(text()),
-    pairHeartbeatMs: count('Heartbeat interval of the pair; 0 on a standalone node.'),
-    http: orNull(
-      text(),
-      'HTTP address of the node. A host of `*` or `[::]` means every address of the node.',
-    ),
-    publicUrl,
-    events: orNull(
-      text(),
-      'Endpoint where the node publishes its events (`events.listen`). A host of `*` or `[::]` as in `http`.',
-    ),
-    map: orNull(
-      text(),
-      'Endpoint where the map serves snapshots (`map.listen`); its other two ports follow it. A host of `*` or `[::]` as in `http`.',
-    ),
-    endpoints: listOf(
-      object({
-        endpoint: text(
-          'Endpoint that the broker listens on. A host of `*` or `[::]` as in `http`.',
-        ),
-        client: flag('Whether clients may send requests there.'),
-        worker: flag('Whether workers may register there.'),
-        curve: flag('Whether the listener requires CURVE keys.'),
-      }),
-    ),
-    store: orNull(
-      object({
-        database: text('Servers and name of the database, without the user.'),
-        server: text('The server that the node was connected to last.'),
-        up: flag('Whether the database can be reached.'),
-        since: moment('Since when it can, or cannot, be reached.'),
-      }),
-      'The database of durable requests (`titanic.store`). Null: they are kept in a file or not at all, or the node starts.',
-    ),
-  },
-  'The JSON of mmi.broker, with the endpoints of the broker and its database.',
-);
+export const Status = BrokerStatus.extend({
+  endpoints: listOf(
+    object({
+      endpoint: text('Endpoint that the broker listens on. A host of `*` or `[::]` as in `http`.'),
+      client: flag('Whether clients may send requests there.'),
+      worker: flag('Whether workers may register there.'),
+      curve: flag('Whether the listener requires CURVE keys.'),
+    }),
+  ),
+  store: orNull(
+    object({
+      database: text('Servers and name of the database, without the user.'),
+      server: text('The server that the node was connected to last.'),
+      up: flag('Whether the database can be reached.'),
+      since: moment('Since when it can, or cannot, be reached.'),
+    }),
+    'The database of durable requests (`titanic.store`). Null: they are kept in a file or not at all, or the node starts.',
+  ),
+}).describe('The JSON of mmi.broker, with the endpoints of the broker and its database.');
 export type Status = Json<typeof Status>;
 
-/** Latencies of the requests that were answered in the last seconds. */
-const latencies = {
-  p50Ms: orNull(amount(), 'Null: no replies in the last 4 to 8 seconds.'),
-  p99Ms: orNull(amount(), 'Null: fewer than 100 replies in the last 4 to 8 seconds; see `maxMs`.'),
-  maxMs: orNull(
-    amount(),
-    'The longest in the last 4 to 8 seconds, to the accuracy of the buckets in the metrics. Null: no replies.',
-  ),
-};
-
-const plain = object({
-  requestsPerSecond: amount(),
-  repliesPerSecond: amount(),
-  failuresPerSecond: amount(),
-  redeliveriesPerSecond: amount(),
-  ...latencies,
-});
-
-const durable = object({
-  pending: count('Requests that wait for a worker or for a retry.'),
-  dispatched: count('Requests at a worker.'),
-  delayed: orNull(
-    count(),
-    'Pending requests that are not due yet; null on a node that is not active.',
-  ),
-  retrying: count('Requests whose last attempt failed.'),
-  replied: count(),
-  dead: count(),
-  oldestMs: orNull(count(), 'How long the oldest pending request has waited.'),
-  acceptedPerSecond: orNull(amount()),
-  repliesPerSecond: orNull(amount()),
-  failedAttemptsPerSecond: orNull(amount()),
-  deathsPerSecond: orNull(amount()),
-  ...latencies,
-});
-
-export const Service = object(
-  {
-    service: text(SERVICE_NAME),
-    paused: flag('Whether an operator paused it: its requests wait, also if it has workers.'),
-    contracts: count('How many different contracts its workers announced; above 1, they differ.'),
-    workersWaiting: count(),
-    workersBusy: count(),
-    queued: count(),
-    oldestQueuedMs: orNull(
-      count(),
-      'How long the first of the queued requests has waited since it arrived; null: none is queued.',
-    ),
-    failedMsAgo: orNull(
-      count(),
-      'How long ago one of its requests failed, or an attempt of a durable one, to about four seconds; null: none did since the node started.',
-    ),
-    inFlight: count('Requests of clients that are at workers.'),
-    plain: orNull(
-      plain,
-      'Rates of plain requests in the last seconds; null: they are not measured.',
-    ),
-    durable: orNull(
-      durable,
-      'Counts of durable requests, and rates in the last seconds; null: there are none. p50Ms, p99Ms and maxMs are times from acceptance to reply.',
-    ),
-  },
+export const Service = ServiceSeen.describe(
   'A service, as in mmi.services, with `oldestQueuedMs` and `failedMsAgo`.',
 );
-export type Service = Json<typeof Service>;
+export type Service = ServiceSeen;
+
+export const Worker = WorkerSeen.describe('A worker, as in mmi.workers, with its address.');
+export type Worker = WorkerSeen;
 
 /** The broker does not look inside: it is told as the workers sent it. */
 const schema = z
@@ -232,22 +149,6 @@ export const Contracts = object(
   'What the workers of a service announced of it, as in mmi.contract.',
 );
 export type Contracts = Json<typeof Contracts>;
-
-export const Worker = object(
-  {
-    service: text(),
-    state: z.enum(['waiting', 'busy']),
-    version: z.enum(['0.1', '0.2', 'spp', 'ppp']),
-    inFlight: count(),
-    credit: count(),
-    sinceMs: count('Milliseconds since the worker registered.'),
-    key: orNull(text(), 'Name of the CURVE key of the worker; null without a token.'),
-    name: orNull(text(), 'Name that the worker gives itself, percent-escaped; null: none.'),
-    address: orNull(text(), 'Source address; null without a token.'),
-  },
-  'A worker, as in mmi.workers, with its address.',
-);
-export type Worker = Json<typeof Worker>;
 
 export const ClientLoad = object(
   {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 import type { SCHEMAS } from './schemas.js';
-import type { Json } from './words.js';
+import type { Json } from '../../core/schema-words.js';
 
 /** The name of an answer's schema. `object`: any object, which is not described here. */
 export type SchemaName = keyof typeof SCHEMAS | 'object';

@@ -16,10 +16,10 @@ import {
   moment,
   object,
   orNull,
-  SERVICE_NAME,
   text,
   whole,
-} from './words.js';
+} from '../../core/schema-words.js';
+import { SERVICE_NAME } from '../../wire/mmi-answers.js';
 
 const uuid = z
   .string()

@@ -3,7 +3,7 @@ import type { RequestCounters } from '../../broker/request-counters.js';
 import { sumOf } from '../../core/counts.js';
 import type { Histogram } from '../../core/histogram.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
-import type { DurableRates, Latencies, PlainFigures } from '../../wire/mmi.js';
+import type { DurableRates, Latencies, PlainFigures } from '../../wire/mmi-answers.js';
 
 /** The fewest requests that have a p99: the slowest hundredth of fewer is one or two, and jumps with each of them. */
 const P99_REQUESTS_MIN = 100;

@@ -5,7 +5,7 @@ import type {
   DurableFigures,
   DurableRates,
   ServiceFigures,
-} from '../../wire/mmi.js';
+} from '../../wire/mmi-answers.js';
 import type { TimeSeries } from './time-series.js';
 
 /** The sources of the figures. */

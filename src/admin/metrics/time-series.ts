@@ -8,7 +8,7 @@ import { type Counts, difference } from '../../core/counts.js';
 import type { ServiceHistory } from '../api/node-answers.js';
 import type { SampleBlock } from '../ports.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
-import type { DurableRates, PlainFigures } from '../../wire/mmi.js';
+import type { DurableRates, PlainFigures } from '../../wire/mmi-answers.js';
 import type { BrokerSource } from './broker-metrics.js';
 import { durableRates, plainFigures, rounded } from './rates.js';
 import { type ServiceSample, ServiceSamples } from './service-history.js';

@@ -2,7 +2,7 @@ import type { Commits } from '../../titanic/machine/commits.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import type { OwnerCount, StoreCounts } from '../../store/store.js';
 import { OTHER_COUNTS, type OtherCount, type RecordCount } from '../../store/record-kind.js';
-import type { DurableCounts } from '../../wire/mmi.js';
+import type { DurableCounts } from '../../wire/mmi-answers.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';
 

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { MajordomoError } from '../../core/errors.js';
 import type { ExitStatus } from '../../core/exit.js';
-import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
+import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 
 /** Reports how the command ended; if it is not called, the command succeeded. */
 export type Done = (status: ExitStatus) => void;
@@ -42,7 +42,7 @@ export const DAY_MS = 86_400_000;
 /** `--timeout-ms`; by default as in the SDK. */
 export function timeoutOption(
   about: string,
-  defaultMs: number = CLIENT_DEFAULTS.timeoutMs,
+  defaultMs: number = CLIENT_OPTIONS.timeoutMs.default,
 ): Option {
   return integerOption('--timeout-ms <ms>', about, 1, DAY_MS).default(defaultMs);
 }

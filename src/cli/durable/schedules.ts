@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 
 import { EXIT } from '../../core/exit.js';
 import type { Client, Schedule } from '../../sdk/client.js';
-import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
+import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 import { type Facts, factsIn } from '../common/facts.js';
 import {
   addOutputOption,
@@ -142,7 +142,7 @@ async function tellSchedules<Item>(
 
 /** Runs `use` with a client that tries again, as programs do. */
 function asClient<T>(options: CommandOptions, use: (client: Client) => Promise<T>): Promise<T> {
-  return withClient(options, use, { retries: CLIENT_DEFAULTS.retries, ifNoWorker: 'fail' });
+  return withClient(options, use, { retries: CLIENT_OPTIONS.retries.default, ifNoWorker: 'fail' });
 }
 
 function jsonOf(schedule: Schedule): object {

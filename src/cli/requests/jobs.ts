@@ -5,11 +5,11 @@ import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 
 import { codeOf, messageOf } from '../../core/errors.js';
-import { WORKER_DEFAULTS } from '../../sdk/defaults.js';
+import { WORKER_OPTIONS } from '../../sdk/option-tables.js';
 import { ServiceError } from '../../sdk/service-error.js';
 
 /** How long a command that was told by SIGTERM may go on. */
-export const STOP_MS = WORKER_DEFAULTS.cancelGraceMs;
+export const STOP_MS = WORKER_OPTIONS.cancelGraceMs.default;
 
 export interface JobOptions {
   readonly service: string;

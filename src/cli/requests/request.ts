@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { monotonicMs } from '../../core/clock.js';
 import { terminalSafeJson } from '../../core/escape.js';
 import type { Client, RequestOptions } from '../../sdk/client.js';
-import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
+import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 import { restOf } from '../../sdk/jobs/job-options.js';
 import { addOutputOption } from '../common/formats.js';
 import {
@@ -108,7 +108,7 @@ export function define(command: Command): void {
     .addOption(timeoutOption('how long to wait for a reply before sending again'))
     .addOption(
       integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(
-        CLIENT_DEFAULTS.retries,
+        CLIENT_OPTIONS.retries.default,
       ),
     )
     .addOption(
@@ -117,7 +117,7 @@ export function define(command: Command): void {
     .addOption(
       new Option('--strategy <name>', 'how to use several endpoints')
         .choices(['failover', 'freelance'])
-        .default(CLIENT_DEFAULTS.strategy),
+        .default(CLIENT_OPTIONS.strategy.default),
     )
     .addOption(
       integerOption(

@@ -5,7 +5,7 @@ import { formatSize, parseSize } from '../../config/size.js';
 import { monotonicMs } from '../../core/clock.js';
 import { EXIT_SIGNALLED } from '../../core/exit.js';
 import { failureWords } from '../../core/failure-words.js';
-import { CLOSE_DEFAULTS } from '../../sdk/defaults.js';
+import { CLOSE_OPTIONS } from '../../sdk/option-tables.js';
 import { failureOf } from '../../sdk/worker/failure-of.js';
 import { FailureReport } from '../../sdk/worker/failure-report.js';
 import type { CurveClientKeys } from '../../sdk/dials.js';
@@ -82,7 +82,7 @@ export function define(command: Command): void {
     )
     .addOption(
       integerOption('--grace-ms <ms>', 'how long draining may take', 0, DAY_MS).default(
-        CLOSE_DEFAULTS.graceMs,
+        CLOSE_OPTIONS.graceMs.default,
       ),
     );
   addEndpointOption(command)

@@ -25,10 +25,10 @@ export class ClientServices {
   readonly decode: Decode | null;
   readonly #targets = new Map<string, Target>();
 
-  constructor({ version, envelope, freelance, codec, contract }: ClientSettings) {
+  constructor({ version, envelope, strategy, codec, contract }: ClientSettings) {
     this.#version = version;
     this.#hasEnvelope = envelope;
-    this.#isOneBroker = freelance === null;
+    this.#isOneBroker = strategy === 'failover';
     this.#contract = contract;
     this.#encode = codec === undefined ? null : encoderOf(codec);
     this.decode = codec === undefined ? null : replyDecoderOf(codec);

@@ -67,7 +67,7 @@ export class MdpExchange implements ClientProtocol {
   constructor(settings: ClientSettings, decode: Decode | null) {
     this.#version = settings.version;
     this.#hello = helloFrame({
-      refusesToWait: settings.failsWithoutWorker,
+      refusesToWait: settings.ifNoWorker === 'fail',
       hearsFailures: true,
     });
     this.#decode = decode;
@@ -77,8 +77,8 @@ export class MdpExchange implements ClientProtocol {
     this.exchange = new Exchange(options, this, (sink) => {
       const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
       if (!settings.envelope) return (bare = new BareLinks(machine, sink));
-      if (settings.freelance === null) return new LazyPirate(machine, sink, Math.random);
-      const own = { ...machine, ...settings.freelance, isAliveWhenConnected: true };
+      if (settings.strategy === 'failover') return new LazyPirate(machine, sink, Math.random);
+      const own = { ...machine, isAliveWhenConnected: true };
       return (freelance = new Freelance(own, sink, Math.random));
     });
     this.#bare = bare;

@@ -1,8 +1,10 @@
 /** Typed services: what requests and replies are, known to client and worker, and checked at both ends. */
 import { messageOf } from '../../core/errors.js';
-import { CONTRACT_TEXT_MAX, CONTRACT_VERSION_MAX } from '../../wire/contract.js';
+import { CONTRACT_TEXT_MAX } from '../../wire/contract.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError, wrong } from '../errors.js';
+import { readOptions } from '../option-reader.js';
+import { CONTRACT_OPTIONS, type TableOf } from '../option-tables.js';
 import { isServiceError, ServiceError, type ServiceErrorOptions } from '../service-error.js';
 import { announcement, type Described } from './announcement.js';
 import {
@@ -255,14 +257,9 @@ interface ContractSettings extends Described {
   readonly codec: Codec;
 }
 
-function settingsIn(options: unknown = {}): ContractSettings {
-  if (typeof options !== 'object' || options === null) throw wrong('options', 'must be an object');
-  const { codec, version, jsonSchema, ...others } = options as ContractOptions;
-  for (const name of Object.keys(others)) throw wrong(name, 'is not an option of defineService');
-  checkText('version', version, CONTRACT_VERSION_MAX);
-  if (jsonSchema !== undefined && jsonSchema !== false && typeof jsonSchema !== 'function') {
-    throw wrong('jsonSchema', 'must be a function or false');
-  }
+function settingsIn(given: unknown): ContractSettings {
+  const table = CONTRACT_OPTIONS satisfies TableOf<ContractOptions>;
+  const { codec, version, jsonSchema } = readOptions('defineService', table, given);
   const checked = checkedCodec(codec) ?? json();
   return { codec: checked, version, jsonSchema, contentType: checked.contentType };
 }

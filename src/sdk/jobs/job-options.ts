@@ -1,11 +1,18 @@
-/** Options of durable requests: types, defaults, ranges. */
+/** Options of durable requests, and the settings that are made of them. */
 import { monotonicMs, type MonotonicMs } from '../../core/clock.js';
 import type { Headers } from '../../wire/headers.js';
 import { isText, JOB_ROWS, type JobOptions, textOf } from '../../wire/submit-options.js';
-import { KEY_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
+import { SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { sdkError, wrong } from '../errors.js';
 import type { Patience, RequestOptions, RequestSettings } from '../request-options.js';
-import { DAY_MS, isSignal, Options } from '../option-reader.js';
+import { headersOf, mustBe, readOptions } from '../option-reader.js';
+import {
+  ENQUEUE_OPTIONS,
+  RESULT_OPTIONS,
+  SCHEDULE_OPTIONS,
+  type TableOf,
+  type ValuesOf,
+} from '../option-tables.js';
 
 /** For the command line, whose options are these. */
 export { JOB_ROWS, type JobOptions };
@@ -86,29 +93,27 @@ export interface ResultSettings {
 const UUID = /^[0-9A-Fa-f]{32}$/;
 
 /** What a header of a stored request must not look like: it would be passed to the worker and do nothing. */
-const NAMES = [
-  'idempotencyKey',
-  ...JOB_ROWS.map(({ name }) => name),
-  ...['timeoutMs', 'deadlineMs', 'retries', 'cron', 'timeZone'],
-];
+const NAMES = Object.keys(SCHEDULE_OPTIONS).filter((name) => !['headers', 'signal'].includes(name));
 
 /** @throws ERR_MDP_OPTION */
-export function submitSettings(given: unknown, client: Patience, what = 'enqueue'): SubmitSettings {
-  const options = new Options(what, given);
-  const { headers, ...request } = options.request(client, NAMES);
-  const key = options.optional('idempotencyKey', isKey, textOf(KEY_BYTES_MAX));
-  const chosen = JOB_ROWS.map(({ name, isValid, what }) => {
-    const value = options.optional(name, isValid, what);
-    // Omitted when false: brokers without owners refuse options that they do not know.
-    return [name, value === false ? undefined : value];
-  });
-  options.end();
-  const stored = {
-    key,
-    ...(Object.fromEntries(chosen) as Omit<StoredOptions, 'key' | 'headers'>),
-    headers: headers === undefined || Object.keys(headers).length === 0 ? undefined : headers,
+export function submitSettings(given: unknown, client: Patience): SubmitSettings {
+  const table = ENQUEUE_OPTIONS satisfies TableOf<EnqueueOptions>;
+  return submitted(readOptions('enqueue', table, given, client));
+}
+
+function submitted(given: ValuesOf<typeof ENQUEUE_OPTIONS> & Patience): SubmitSettings {
+  const { idempotencyKey, headers, timeoutMs, retries, deadlineMs, signal, ...chosen } = given;
+  const checked = headersOf(headers, NAMES) ?? {};
+  return {
+    stored: {
+      key: idempotencyKey,
+      ...chosen,
+      // Omitted when false: brokers without owners refuse options that they do not know.
+      shared: chosen.shared === true ? true : undefined,
+      headers: Object.keys(checked).length === 0 ? undefined : checked,
+    },
+    request: { timeoutMs, retries, deadlineMs, signal, headers: undefined },
   };
-  return { stored, request: { ...request, headers: undefined } };
 }
 
 export interface ScheduleSettings extends SubmitSettings {
@@ -118,16 +123,13 @@ export interface ScheduleSettings extends SubmitSettings {
 
 /** The broker reads the line and knows the time zones. @throws ERR_MDP_OPTION */
 export function scheduleSettings(given: unknown, client: Patience): ScheduleSettings {
-  if (typeof given !== 'object' || given === null) throw wrong('cron', 'must be a cron line');
-  const { cron, timeZone, ...others } = given as Record<string, unknown>;
-  if (typeof cron !== 'string' || cron === '') throw wrong('cron', 'must be a cron line');
-  if (timeZone !== undefined && (typeof timeZone !== 'string' || timeZone === '')) {
-    throw wrong('timeZone', "must be the name of a time zone, as in 'Europe/Berlin'");
-  }
-  if (others['idempotencyKey'] !== undefined) {
+  const table = SCHEDULE_OPTIONS satisfies TableOf<ScheduleOptions>;
+  const { cron, timeZone, ...others } = readOptions('schedule', table, given, client);
+  if (cron === undefined) throw mustBe('cron', table.cron);
+  if (others.idempotencyKey !== undefined) {
     throw wrong('idempotencyKey', 'cannot be given: a schedule makes a key for each request');
   }
-  return { cron, timeZone, ...submitSettings(others, client, 'schedule') };
+  return { cron, timeZone, ...submitted(others) };
 }
 
 /** @throws ERR_MDP_OPTION */
@@ -138,13 +140,8 @@ export function scheduleName(name: unknown): string {
 
 /** @throws ERR_MDP_OPTION */
 export function resultSettings(what: 'result' | 'progress', given: unknown): ResultSettings {
-  const options = new Options(what, given);
-  const settings: ResultSettings = {
-    timeoutMs: options.integer('timeoutMs', Infinity, 1, 365 * DAY_MS),
-    signal: options.optional('signal', isSignal, 'an AbortSignal'),
-  };
-  options.end();
-  return settings;
+  const table = RESULT_OPTIONS satisfies TableOf<ResultOptions & ProgressOptions>;
+  return readOptions(what, table, given);
 }
 
 type Limited = Pick<RequestOptions, 'deadlineMs'>;
@@ -172,8 +169,4 @@ export function isUuid(value: unknown): value is string {
 export function checkUuid(uuid: unknown): string {
   if (isUuid(uuid)) return uuid;
   throw wrong('uuid', 'must be 32 hexadecimal characters');
-}
-
-function isKey(value: unknown): value is string {
-  return isText(value, 1, KEY_BYTES_MAX);
 }

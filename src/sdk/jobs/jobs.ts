@@ -29,7 +29,8 @@ import {
 } from './job-options.js';
 import { jobReply, type Message, type ReceivedProgress } from '../message.js';
 import type { RequestOptions, RequestSettings } from '../request-options.js';
-import { DAY_MS, serviceName } from '../option-reader.js';
+import { serviceName } from '../option-reader.js';
+import { DAY_MS } from '../option-tables.js';
 import { ProgressReader } from './progress-reader.js';
 import { ResultRun } from './result-run.js';
 import {

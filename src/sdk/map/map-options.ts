@@ -1,18 +1,18 @@
-/** The options of a shared map: types, defaults, ranges. */
-import {
-  keyProblem,
-  KEY_BYTES_MAX,
-  BROKER_KEYS,
-  subtreeProblem,
-  TTL_S_MAX,
-} from '../../wire/chp-client.js';
+/** The options of a shared map, and the settings that are made of them. */
+import { keyProblem, KEY_BYTES_MAX, BROKER_KEYS, subtreeProblem } from '../../wire/chp-client.js';
 import type { Body } from '../body.js';
 import { checkedCodec, type Codec } from '../codec/codec.js';
-import { MAP_DEFAULTS } from '../defaults.js';
 import type { CurveClientKeys } from '../dials.js';
-import type { Endpoints } from '../endpoints.js';
+import { endpointList, type Endpoints } from '../endpoints.js';
 import { checkText, sdkError, wrong } from '../errors.js';
-import { type CurveOptions, DAY_MS, isSignal, Options } from '../option-reader.js';
+import { curveKeys, type CurveOptions, readOptions } from '../option-reader.js';
+import {
+  MAP_DELETE_OPTIONS,
+  MAP_SET_OPTIONS,
+  SHARED_MAP_OPTIONS,
+  type TableOf,
+  type ValuesOf,
+} from '../option-tables.js';
 
 /** A value of a map without a codec: text (stored as UTF-8) or bytes; not empty. */
 export type MapValue = Exclude<Body, readonly unknown[]>;
@@ -79,16 +79,17 @@ export interface MapSetOptions extends MapDeleteOptions {
   readonly ttlMs?: number;
 }
 
+type Values = ValuesOf<typeof SHARED_MAP_OPTIONS>;
+
 /** `SharedMapOptions` with defaults filled in. */
-export interface SharedMapSettings {
+export interface SharedMapSettings extends Omit<
+  Values,
+  'endpoints' | 'subtree' | 'codec' | 'curve'
+> {
   readonly endpoints: readonly string[];
   readonly subtree: Buffer;
   readonly codec: Codec | undefined;
-  readonly timeoutMs: number;
-  readonly maxOutstanding: number;
-  readonly maxBytes: number;
   readonly curve: CurveClientKeys | null;
-  readonly signal: AbortSignal | null;
 }
 
 export interface ChangeSettings {
@@ -98,8 +99,6 @@ export interface ChangeSettings {
   readonly properties: Buffer;
 }
 
-const OUTSTANDING_MAX = 1_000_000;
-const BYTES_MAX = 4_294_967_296;
 const TCP = /^tcp:\/\/.+:(\d{1,5})$/;
 /** Two more ports follow it. */
 const PORT_MAX = 65_533;
@@ -107,28 +106,20 @@ const NO_PROPERTIES: Buffer = Buffer.alloc(0);
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function sharedMapSettings(given: unknown): SharedMapSettings {
-  const options = new Options('SharedMap', given);
-  if (!options.given('endpoints')) {
+  const table = SHARED_MAP_OPTIONS satisfies TableOf<SharedMapOptions>;
+  const options = readOptions('SharedMap', table, given);
+  if (options.endpoints === undefined) {
     throw wrong('endpoints', 'must be given, for example tcp://127.0.0.1:5570');
   }
-  const settings: SharedMapSettings = {
-    endpoints: [...new Set(options.endpoints())],
-    subtree: subtreeBytes(options.take('subtree')),
-    codec: checkedCodec(options.take('codec')),
-    timeoutMs: options.integer('timeoutMs', MAP_DEFAULTS.timeoutMs, 1, DAY_MS),
-    maxOutstanding: options.integer(
-      'maxOutstanding',
-      MAP_DEFAULTS.maxOutstanding,
-      1,
-      OUTSTANDING_MAX,
-    ),
-    maxBytes: options.integer('maxBytes', MAP_DEFAULTS.maxBytes, 1, BYTES_MAX),
-    curve: options.curve() ?? null,
-    signal: options.optional('signal', isSignal, 'an AbortSignal') ?? null,
+  const endpoints = [...new Set(endpointList(options.endpoints))];
+  for (const endpoint of endpoints) checkPorts(endpoint);
+  return {
+    ...options,
+    endpoints,
+    subtree: subtreeBytes(options.subtree),
+    codec: checkedCodec(options.codec),
+    curve: curveKeys(options.curve) ?? null,
   };
-  options.end();
-  for (const endpoint of settings.endpoints) checkPorts(endpoint);
-  return settings;
 }
 
 /** @throws ERR_MDP_OPTION */
@@ -137,14 +128,15 @@ export function changeSettings(
   given: unknown,
   map: SharedMapSettings,
 ): ChangeSettings {
-  const options = new Options(what, given);
-  const settings: ChangeSettings = {
-    timeoutMs: options.integer('timeoutMs', map.timeoutMs, 1, DAY_MS),
-    signal: options.optional('signal', isSignal, 'an AbortSignal'),
-    properties: what === 'set' ? ttlProperty(options) : NO_PROPERTIES,
-  };
-  options.end();
-  return settings;
+  const { timeoutMs } = map;
+  if (what === 'delete') {
+    const table = MAP_DELETE_OPTIONS satisfies TableOf<MapDeleteOptions>;
+    return { ...readOptions(what, table, given, { timeoutMs }), properties: NO_PROPERTIES };
+  }
+  const table = MAP_SET_OPTIONS satisfies TableOf<MapSetOptions>;
+  const { ttlMs, ...settings } = readOptions(what, table, given, { timeoutMs });
+  const ttl = ttlMs === undefined ? NO_PROPERTIES : Buffer.from(`ttl=${Math.ceil(ttlMs / 1000)}\n`);
+  return { ...settings, properties: ttl };
 }
 
 /** The bytes of a key that may be changed. @throws ERR_MDP_OPTION */
@@ -174,12 +166,6 @@ function subtreeBytes(given: unknown): Buffer {
   const problem = subtreeProblem(bytes);
   if (problem === null) return bytes;
   throw wrong('subtree', `cannot be ${JSON.stringify(given)}: ${problem}`);
-}
-
-function ttlProperty(options: Options): Buffer {
-  if (!options.given('ttlMs')) return NO_PROPERTIES;
-  const ttlMs = options.integer('ttlMs', 0, 1, TTL_S_MAX * 1000);
-  return Buffer.from(`ttl=${Math.ceil(ttlMs / 1000)}\n`);
 }
 
 /** @throws ERR_MDP_ENDPOINT */

@@ -293,7 +293,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
 
   readonly #abort = (): void => {
     const { signal } = this.#settings;
-    if (signal !== null && this.#end === null) this.#stop(aborted('the shared map', signal));
+    if (signal !== undefined && this.#end === null) this.#stop(aborted('the shared map', signal));
   };
 
   /** @throws the error with which it failed */

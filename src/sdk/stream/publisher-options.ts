@@ -1,11 +1,10 @@
-/** The options of a publisher: types, defaults, ranges. */
-import { checkSodium } from '../../zmtp/curve/sodium.js';
+/** The options of a publisher, and the settings that are made of them. */
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import { encodeZ85 } from '../../core/z85.js';
-import { PUBLISHER_DEFAULTS } from '../defaults.js';
 import { type Endpoints, endpointList } from '../endpoints.js';
 import { wrong } from '../errors.js';
-import { curveKey, Options } from '../option-reader.js';
+import { curveKey, curveOptions, readOptions } from '../option-reader.js';
+import { PUBLISHER_OPTIONS, type TableOf } from '../option-tables.js';
 
 /**
  * Options of `Publisher`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION, which names it in
@@ -50,46 +49,25 @@ export interface PublisherSettings {
   readonly connectionsMax: number;
 }
 
-const OUTPUT_BYTES_MIN = 1024;
-const OUTPUT_BYTES_MAX = 4_294_967_296;
-const CONNECTIONS_MAX = 1_000_000;
-
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function publisherSettings(given: unknown): PublisherSettings {
-  const options = new Options('Publisher', given);
-  const listen = options.take('listen');
+  const table = PUBLISHER_OPTIONS satisfies TableOf<PublisherOptions>;
+  const { listen, curve, outputBytes, maxConnections } = readOptions('Publisher', table, given);
   if (listen === undefined) {
     throw wrong('listen', 'must be given, for example tcp://127.0.0.1:5560');
   }
-  const settings: PublisherSettings = {
+  return {
     endpoints: endpointList(listen, 'listen'),
-    curve: listenerCurve(options.take('curve')),
-    outputBytesMax: options.integer(
-      'outputBytes',
-      PUBLISHER_DEFAULTS.outputBytes,
-      OUTPUT_BYTES_MIN,
-      OUTPUT_BYTES_MAX,
-    ),
-    connectionsMax: options.integer(
-      'maxConnections',
-      PUBLISHER_DEFAULTS.maxConnections,
-      1,
-      CONNECTIONS_MAX,
-    ),
+    curve: listenerCurve(curve),
+    outputBytesMax: outputBytes,
+    connectionsMax: maxConnections,
   };
-  options.end();
-  return settings;
 }
 
 /** @throws ERR_MDP_OPTION */
 function listenerCurve(given: unknown): ListenerCurve | null {
   if (given === undefined) return null;
-  if (typeof given !== 'object' || given === null) {
-    throw wrong('curve', 'must be {secretKey, allow}');
-  }
-  const { secretKey, allow, ...others }: Readonly<Record<string, unknown>> = { ...given };
-  for (const name of Object.keys(others)) throw wrong(`curve.${name}`, 'is not an option');
-  checkSodium();
+  const { secretKey, allow } = curveOptions(given, ['secretKey', 'allow']);
   const secretKeys = [curveKey('secretKey', secretKey)];
   const admitted = admittedKeys(allow);
   return {

@@ -1,12 +1,12 @@
-/** The options of a subscriber: types, defaults, ranges. */
+/** The options of a subscriber, and the settings that are made of them. */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import type { CurveClientKeys } from '../../zmtp/link.js';
-import { SUBSCRIBER_DEFAULTS } from '../defaults.js';
-import type { Endpoints } from '../endpoints.js';
+import { endpointList, type Endpoints } from '../endpoints.js';
 import { wrong } from '../errors.js';
-import { type CurveOptions, DAY_MS, isSignal, Options } from '../option-reader.js';
+import { curveKeys, type CurveOptions, readOptions } from '../option-reader.js';
+import { SUBSCRIBER_OPTIONS, type TableOf, type ValuesOf } from '../option-tables.js';
 import { shardTopics } from './shard-topics.js';
 import { type Topic, topicList } from './topics.js';
 
@@ -90,30 +90,22 @@ export interface ShardsSettings {
 
 /** All topics begin with it. */
 const EVERYTHING = '';
-const BUFFER_BYTES_MAX = 4_294_967_296;
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function subscriberSettings(given: unknown): SubscriberSettings {
-  const options = new Options('Subscriber', given);
-  if (!options.given('endpoints')) throw wrong('endpoints', 'must be given');
+  const table = SUBSCRIBER_OPTIONS satisfies TableOf<SubscriberOptions>;
+  const options = readOptions('Subscriber', table, given);
+  if (options.endpoints === undefined) {
+    throw wrong('endpoints', 'must be given, for example tcp://127.0.0.1:5560');
+  }
   const shards = shardsSettings(options);
-  const topics = options.take('topics') ?? EVERYTHING;
   const reader: ReaderSettings = {
-    endpoints: options.endpoints(),
-    topics: topicList(topics, 'topics'),
-    maxDelayMs: options.given('maxDelayMs') ? options.integer('maxDelayMs', 1, 1, DAY_MS) : null,
-    stamp: options.optional('stamp', isStamp, 'false or a function') ?? null,
-    onGap: options.oneOf('onGap', ['mark', 'fail'], SUBSCRIBER_DEFAULTS.onGap),
-    bufferBytes: options.integer(
-      'bufferBytes',
-      SUBSCRIBER_DEFAULTS.bufferBytes,
-      1,
-      BUFFER_BYTES_MAX,
-    ),
-    curve: options.curve() ?? null,
-    signal: options.optional('signal', isSignal, 'an AbortSignal') ?? null,
+    ...options,
+    endpoints: endpointList(options.endpoints),
+    topics: topicList(options.topics ?? EVERYTHING, 'topics'),
+    curve: curveKeys(options.curve) ?? null,
+    signal: options.signal ?? null,
   };
-  options.end();
   if (reader.stamp === false && reader.maxDelayMs !== null) {
     throw wrong('maxDelayMs', 'needs the time of each message: it cannot be with stamp: false');
   }
@@ -123,14 +115,14 @@ export function subscriberSettings(given: unknown): SubscriberSettings {
   return { reader, shards };
 }
 
-function shardsSettings(options: Options): ShardsSettings | null {
-  const shards = options.take('shards');
-  const handler = options.take('handler');
+type Values = ValuesOf<typeof SUBSCRIBER_OPTIONS>;
+
+function shardsSettings({ shards, handler, topics }: Values): ShardsSettings | null {
   if (shards === undefined) {
     if (handler !== undefined) throw wrong('handler', 'is only for shards: without, iterate');
     return null;
   }
-  if (options.given('topics')) throw wrong('topics', 'cannot be with shards, which have their own');
+  if (topics !== undefined) throw wrong('topics', 'cannot be with shards, which have their own');
   if (!(handler instanceof URL) && typeof handler !== 'string') {
     throw wrong('handler', 'must be the URL or the path of a module, because there are shards');
   }
@@ -140,8 +132,4 @@ function shardsSettings(options: Options): ShardsSettings | null {
 function hrefOf(handler: string | URL): string {
   const text = String(handler);
   return /^(file|data):/.test(text) ? text : pathToFileURL(resolve(text)).href;
-}
-
-function isStamp(value: unknown): value is false | ((frames: readonly Buffer[]) => number) {
-  return value === false || typeof value === 'function';
 }

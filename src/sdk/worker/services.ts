@@ -1,7 +1,4 @@
 /** The services of a worker: `service` with one handler, or `services` with a handler each. */
-import { isWhole } from '../../core/numbers.js';
-import { CREDIT_MAX } from '../../wire/mdp.js';
-import { WORKER_DEFAULTS } from '../defaults.js';
 import {
   checkedCodec,
   type Decode,
@@ -11,7 +8,8 @@ import {
 } from '../codec/codec.js';
 import { checkedContract } from '../codec/contract.js';
 import { wrong } from '../errors.js';
-import { type Options, serviceName } from '../option-reader.js';
+import { mustBe, serviceName } from '../option-reader.js';
+import { type ValuesOf, WORKER_OPTIONS } from '../option-tables.js';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import type { Handler } from './handler.js';
 import { type WorkerInterceptor, within } from './worker-interceptors.js';
@@ -38,13 +36,17 @@ export interface OfferedService {
 /** Each has a connection to every endpoint. */
 const SERVICES_MAX = 1000;
 
+type Given = ValuesOf<typeof WORKER_OPTIONS>;
+
 /** @throws ERR_MDP_OPTION */
-export function offeredServices(options: Options, handler: unknown): readonly OfferedService[] {
-  const isTyped = options.given('contract');
-  if (isTyped && !options.given('services')) throw wrong('services', 'must be given with contract');
-  const handlers = options.given('services')
-    ? handlersIn(options.take('services'), options, handler)
-    : [[options.take('service'), checkedHandler(handler, 'handler')] as const];
+export function offeredServices(options: Given, handler: unknown): readonly OfferedService[] {
+  const isSeveral = options.services !== undefined;
+  if (options.contract !== undefined && !isSeveral) {
+    throw wrong('services', 'must be given with contract');
+  }
+  const handlers = isSeveral
+    ? handlersIn(options, handler)
+    : [[options.service, checkedHandler(handler, 'handler')] as const];
   const values = valuesOf(options);
   const capacitiesOf = capacities(options, new Set(handlers.map(([service]) => String(service))));
   return handlers.map(([service, handles]) => {
@@ -55,11 +57,10 @@ export function offeredServices(options: Options, handler: unknown): readonly Of
 }
 
 function handlersIn(
-  services: unknown,
-  options: Options,
+  { service, services }: Given,
   handler: unknown,
 ): (readonly [string, Handler])[] {
-  if (options.given('service')) throw wrong('services', 'cannot be combined with service');
+  if (service !== undefined) throw wrong('services', 'cannot be combined with service');
   if (handler !== undefined) throw wrong('handler', 'cannot be combined with services');
   const must = `must be an object of 1 to ${SERVICES_MAX} handlers by service`;
   if (typeof services !== 'object' || services === null) throw wrong('services', must);
@@ -79,10 +80,10 @@ type Values = Pick<
 >;
 
 /** How the bodies of each service become values, and its handler with the interceptors around it. */
-function valuesOf(options: Options): (service: string, handler: Handler) => Values {
-  const interceptors = (options.interceptors() ?? []) as readonly WorkerInterceptor[];
-  const codec = checkedCodec(options.take('codec'));
-  const contract = checkedContract(options.take('contract'));
+function valuesOf(options: Given): (service: string, handler: Handler) => Values {
+  const interceptors: readonly WorkerInterceptor[] = [...(options.interceptors ?? [])];
+  const codec = checkedCodec(options.codec);
+  const contract = checkedContract(options.contract);
   if (contract === undefined) {
     const encode = codec === undefined ? null : encoderOf(codec);
     const decode = codec === undefined ? null : requestDecoderOf(codec);
@@ -112,28 +113,23 @@ type Capacity = Pick<OfferedService, 'concurrency' | 'limiter'>;
 
 /** Reads the option `concurrency`: one number for all services together, or a number for each. */
 function capacities(
-  options: Options,
+  { concurrency, services: several }: Given,
   services: ReadonlySet<string>,
 ): (service: string) => Capacity {
-  const given = options.take('concurrency');
-  if (typeof given !== 'object' || given === null || !options.given('services')) {
-    const concurrency = options.integer('concurrency', WORKER_DEFAULTS.concurrency, 1, CREDIT_MAX);
+  if (typeof concurrency === 'number') {
     const shared = { concurrency, limiter: new ConcurrencyLimiter(concurrency) };
     return () => shared;
   }
-  const counts = new Map(Object.entries(given).map((entry) => capacityOfOne(entry, services)));
+  const row = WORKER_OPTIONS.concurrency;
+  if (several === undefined) throw mustBe('concurrency', row);
+  for (const [service, count] of Object.entries(concurrency)) {
+    const option = `concurrency['${service}']`;
+    if (!services.has(service)) throw wrong(option, 'is for none of the services');
+    if (typeof count !== 'number' || !row.isValid(count)) throw mustBe(option, row);
+  }
+  const counts = new Map(Object.entries(concurrency));
   return (service) => {
-    const concurrency = counts.get(service) ?? WORKER_DEFAULTS.concurrency;
-    return { concurrency, limiter: new ConcurrencyLimiter(concurrency) };
+    const each = counts.get(service) ?? row.default;
+    return { concurrency: each, limiter: new ConcurrencyLimiter(each) };
   };
-}
-
-function capacityOfOne(
-  [service, count]: readonly [string, unknown],
-  services: ReadonlySet<string>,
-): readonly [string, number] {
-  const option = `concurrency['${service}']`;
-  if (!services.has(service)) throw wrong(option, 'is for none of the services');
-  if (isWhole(count, 1, CREDIT_MAX)) return [service, count];
-  throw wrong(option, `must be a whole number from 1 to ${CREDIT_MAX}`);
 }

@@ -1,4 +1,4 @@
-/** The options of a worker: types, defaults, ranges. */
+/** The options of a worker, and the settings that are made of them. */
 import type { Uninferred } from '../least-types.js';
 import { hostname } from 'node:os';
 
@@ -8,11 +8,17 @@ import { NAME_CHARACTERS_MAX } from '../../wire/ready-options.js';
 import type { Body } from '../body.js';
 import type { Codec } from '../codec/codec.js';
 import type { Contract, ServiceTypes } from '../codec/contract.js';
-import { CLOSE_DEFAULTS, WORKER_DEFAULTS } from '../defaults.js';
-import type { TransportName } from '../dials.js';
-import type { Endpoints } from '../endpoints.js';
+import { dialOf, type TransportName } from '../dials.js';
+import { endpointList, type Endpoints } from '../endpoints.js';
 import { checkText, wrong } from '../errors.js';
-import { type CurveOptions, DAY_MS, Options, type Protocol } from '../option-reader.js';
+import {
+  type CurveOptions,
+  dialOr,
+  type Protocol,
+  readOptions,
+  versionOf,
+} from '../option-reader.js';
+import { CLOSE_OPTIONS, type TableOf, type ValuesOf, WORKER_OPTIONS } from '../option-tables.js';
 import type { Handler } from './handler.js';
 import type { WorkerInterceptor } from './worker-interceptors.js';
 import { type OfferedService, offeredServices } from './services.js';
@@ -123,58 +129,34 @@ export interface CloseOptions {
   readonly graceMs?: number;
 }
 
+type Values = ValuesOf<typeof WORKER_OPTIONS>;
+
 /** `WorkerOptions` with defaults filled in. */
-export interface WorkerSettings {
+export interface WorkerSettings extends Omit<Values, 'endpoints' | 'services' | 'name' | 'dial'> {
   readonly endpoints: readonly string[];
   readonly services: readonly OfferedService[];
   /** `null`: none is sent. */
   readonly name: string | null;
   readonly version: MdpVersion;
-  readonly heartbeatIntervalMs: number;
-  readonly heartbeatLiveness: number;
-  readonly retryBaseMs: number;
-  readonly retryMaxMs: number;
-  readonly cancelGraceMs: number;
-  readonly exposeErrors: boolean;
   readonly dial: Dial;
 }
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function workerSettings(given: unknown, handler: unknown): WorkerSettings {
-  const options = new Options('Worker', given);
-  const settings: WorkerSettings = {
+  const options = readOptions('Worker', WORKER_OPTIONS satisfies TableOf<WorkerOptions>, given);
+  return {
+    ...options,
     services: offeredServices(options, handler),
-    endpoints: options.endpoints(),
-    name: workerName(options.take('name')),
-    version: options.version(WORKER_DEFAULTS.protocol),
-    heartbeatIntervalMs: options.integer(
-      'heartbeatIntervalMs',
-      WORKER_DEFAULTS.heartbeatIntervalMs,
-      10,
-      DAY_MS,
-    ),
-    heartbeatLiveness: options.integer(
-      'heartbeatLiveness',
-      WORKER_DEFAULTS.heartbeatLiveness,
-      1,
-      1000,
-    ),
-    retryBaseMs: options.integer('retryBaseMs', WORKER_DEFAULTS.retryBaseMs, 1, DAY_MS),
-    retryMaxMs: options.integer('retryMaxMs', WORKER_DEFAULTS.retryMaxMs, 1, DAY_MS),
-    cancelGraceMs: options.integer('cancelGraceMs', WORKER_DEFAULTS.cancelGraceMs, 0, DAY_MS),
-    exposeErrors: options.boolean('exposeErrors', WORKER_DEFAULTS.exposeErrors),
-    dial: options.dial(WORKER_DEFAULTS.transport),
+    endpoints: endpointList(options.endpoints),
+    name: workerName(options.name),
+    version: versionOf(options.protocol),
+    dial: dialOr(options, (curve) => dialOf(options.transport, curve)),
   };
-  options.end();
-  return settings;
 }
 
 /** @returns milliseconds @throws ERR_MDP_OPTION */
 export function closeGraceMs(given: unknown): number {
-  const options = new Options('close', given);
-  const graceMs = options.integer('graceMs', CLOSE_DEFAULTS.graceMs, 0, DAY_MS);
-  options.end();
-  return graceMs;
+  return readOptions('close', CLOSE_OPTIONS satisfies TableOf<CloseOptions>, given).graceMs;
 }
 
 /** @throws ERR_MDP_OPTION */

@@ -416,6 +416,11 @@ export class WorkerSession implements SlotTaker {
     else if (this.#state === 'resting') this.connected(now);
   }
 
+  /** Whether only one request runs: with the first one, the next tick becomes earlier. */
+  get runsOne(): boolean {
+    return this.#running === 1;
+  }
+
   nextMs(): MonotonicMs {
     if (this.#state !== 'registered') return this.#untilMs;
     const stepMs = this.#running > 0 ? this.#tickMs + STEP_MS : Infinity;
@@ -556,7 +561,7 @@ export class WorkerSession implements SlotTaker {
    */
   stoodStill(now: MonotonicMs): boolean {
     const lateMs = now - this.#tickDueMs;
-    if (lateMs <= Math.min(STEP_MS, this.#options.heartbeatIntervalMs)) return false;
+    if (lateMs <= 0 || lateMs <= Math.min(STEP_MS, this.#options.heartbeatIntervalMs)) return false;
     this.#stood = { atMs: now, ms: lateMs };
     return true;
   }

@@ -1,6 +1,6 @@
 /** What is told of stored requests: counters, and what is stored and open now. Sums are made on demand. */
 import { increment } from '../../core/counts.js';
-import type { DurableCounts } from '../../wire/mmi.js';
+import type { DurableCounts } from '../../wire/mmi-answers.js';
 import type { OwnerCount, StoreCounts } from '../../store/store.js';
 import type { Commits } from './commits.js';
 import type { TitanicContext } from './context.js';

@@ -1,4 +1,4 @@
-import type { BrokerStatus } from '../../../src/wire/mmi.js';
+import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import { endStages, type Stage, stage, STAGE_STATUS } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { rules, TestKey } from '../../support/rights.js';

@@ -276,6 +276,12 @@ describe('options', () => {
     [{ endpoints: ['localhost'] }, 'ERR_MDP_ENDPOINT', 'localhost'],
     [{ endpoints: [ENDPOINT], timeOutMs: 1 }, 'ERR_MDP_OPTION', '; did you mean timeoutMs'],
     [{ endpoints: [ENDPOINT], zzz: 1 }, 'ERR_MDP_OPTION', 'zzz is not an option of Client'],
+    [{ endpoint: ENDPOINT }, 'ERR_MDP_OPTION', 'did you mean endpoints'],
+    [
+      { endpoints: [ENDPOINT], curve: { serverkey: '' } },
+      'ERR_MDP_OPTION',
+      'curve.serverkey is not an option of curve; did you mean serverKey',
+    ],
     [{ endpoints: [ENDPOINT], timeoutMs: 0 }, 'ERR_MDP_OPTION', 'timeoutMs'],
     [{ endpoints: [ENDPOINT], retries: '3' }, 'ERR_MDP_OPTION', 'retries'],
     [{ endpoints: [ENDPOINT], protocol: '0.3' }, 'ERR_MDP_OPTION', 'protocol'],

@@ -115,6 +115,7 @@ describe('a worker of a contract', () => {
       "services['resize']",
     ],
     ['a converter that is none', { jsonSchema: true as never }, 'jsonSchema'],
+    ['an unknown option', { versoin: '1' } as never, 'versoin'],
     ['a long version', { version: 'v'.repeat(65) }, 'version'],
   ] satisfies [string, ContractOptions, string][])(
     '%s is ERR_MDP_OPTION',

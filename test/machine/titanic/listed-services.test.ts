@@ -1,6 +1,6 @@
 import { TimeSeries } from '../../../src/admin/metrics/time-series.js';
 import { serviceFigures } from '../../../src/admin/metrics/service-figures.js';
-import type { ServiceSeen } from '../../../src/broker/listing.js';
+import type { ServiceSeen } from '../../../src/wire/mmi-answers.js';
 import { sources } from '../../support/metrics.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 

@@ -1,5 +1,5 @@
 /** What a simulated broker says of itself. */
-import type { BrokerStatus } from '../../../src/wire/mmi.js';
+import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 
 export const STATUS: BrokerStatus = {
   version: '0',

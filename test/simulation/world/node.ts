@@ -28,7 +28,7 @@ import type { Replica } from '../../../src/titanic/machine/replica.js';
 import type { StoreCounts, StoreFailure } from '../../../src/store/store.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
-import type { BrokerStatus } from '../../../src/wire/mmi.js';
+import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
 import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
 import type { Tally } from '../actors/tally.js';

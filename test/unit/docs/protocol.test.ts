@@ -8,6 +8,7 @@ import { createLog } from '../../../src/admin/log/log.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import * as mmi from '../../../src/wire/mmi.js';
+import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import { literals, sourceFile } from './declared.js';
 import { page, rowsBelow, words } from './page.js';
 
@@ -66,7 +67,7 @@ describe('docs/protocol.md', () => {
   });
 
   it('has the keys, limits and extensions that mmi.broker answers with', async () => {
-    const status = (await ask('mmi.broker')) as mmi.BrokerStatus;
+    const status = (await ask('mmi.broker')) as BrokerStatus;
     expect(keysOf(status)).toEqual(firstCells('### mmi.broker'));
     const [, limits = ''] = /### limits\n([^#]*)/.exec(PAGE) ?? [];
     expect(keysOf(status.limits)).toEqual(words(limits.split(':')[1]).sort());

@@ -1,13 +1,15 @@
 import ts from 'typescript';
 
 import {
-  CLIENT_DEFAULTS,
-  CLOSE_DEFAULTS,
-  MAP_DEFAULTS,
-  PUBLISHER_DEFAULTS,
-  SUBSCRIBER_DEFAULTS,
-  WORKER_DEFAULTS,
-} from '../../../src/sdk/defaults.js';
+  CLIENT_OPTIONS,
+  CLOSE_OPTIONS,
+  FREELANCE_CLIENT_OPTIONS,
+  type OptionTable,
+  PUBLISHER_OPTIONS,
+  SHARED_MAP_OPTIONS,
+  SUBSCRIBER_OPTIONS,
+  WORKER_OPTIONS,
+} from '../../../src/sdk/option-tables.js';
 import { sourceFile } from './declared.js';
 import { page } from './page.js';
 
@@ -50,30 +52,36 @@ function inDocstrings(name: string, defaults: object): Record<string, unknown> {
 }
 
 describe('the defaults of the SDK', () => {
-  const all: [string, object][] = [
-    ['ClientOptions', CLIENT_DEFAULTS],
-    ['WorkerOptions', WORKER_DEFAULTS],
-    ['PublisherOptions', PUBLISHER_DEFAULTS],
-    ['SubscriberOptions', SUBSCRIBER_DEFAULTS],
-    ['SharedMapOptions', MAP_DEFAULTS],
-    ['CloseOptions', CLOSE_DEFAULTS],
+  const all: [string, OptionTable][] = [
+    ['ClientOptions', CLIENT_OPTIONS],
+    ['FreelanceClientOptions', FREELANCE_CLIENT_OPTIONS],
+    ['WorkerOptions', WORKER_OPTIONS],
+    ['PublisherOptions', PUBLISHER_OPTIONS],
+    ['SubscriberOptions', SUBSCRIBER_OPTIONS],
+    ['SharedMapOptions', SHARED_MAP_OPTIONS],
+    ['CloseOptions', CLOSE_OPTIONS],
   ];
-  it.each(all)('in the docstrings of %s, which make the reference', (name, defaults) => {
+  it.each(all)('in the docstrings of %s, which make the reference', (name, table) => {
+    const defaults = Object.fromEntries(
+      Object.entries(table).flatMap(([option, row]) =>
+        [undefined, null].includes(row.default as null) ? [] : [[option, row.default]],
+      ),
+    );
     expect(inDocstrings(name, defaults)).toEqual(defaults);
   });
 
   it('that the manual names', () => {
     const manual = page('sdk.md');
-    expect(manual).toContain(`\`timeoutMs\` (${CLIENT_DEFAULTS.timeoutMs})`);
-    expect(manual).toContain(`\`retries\` (${CLIENT_DEFAULTS.retries})`);
-    expect(manual).toContain(`\`close({ graceMs })\`** (${CLOSE_DEFAULTS.graceMs})`);
+    expect(manual).toContain(`\`timeoutMs\` (${CLIENT_OPTIONS.timeoutMs.default})`);
+    expect(manual).toContain(`\`retries\` (${CLIENT_OPTIONS.retries.default})`);
+    expect(manual).toContain(`\`close({ graceMs })\`** (${CLOSE_OPTIONS.graceMs.default})`);
   });
 
   it('of majordomo request, in docs/cli.md', () => {
-    const { timeoutMs, retries } = CLIENT_DEFAULTS;
+    const { timeoutMs, retries } = CLIENT_OPTIONS;
     const cli = page('cli.md');
     const given = Array.from(cli.matchAll(/`--timeout-ms` \((\d+)\)/g), ([, value]) => value);
-    expect(new Set(given)).toEqual(new Set([String(timeoutMs)]));
-    expect(cli).toContain(`\`--retries\` (${retries})`);
+    expect(new Set(given)).toEqual(new Set([String(timeoutMs.default)]));
+    expect(cli).toContain(`\`--retries\` (${retries.default})`);
   });
 });

@@ -1,5 +1,5 @@
 /** Changes of the map as a load: sets keys again and again, and deletes all of them. */
-import { MAP_DEFAULTS } from '../../../sdk/defaults.js';
+import { SHARED_MAP_OPTIONS } from '../../../sdk/option-tables.js';
 import { SharedMap } from '../../../sdk/map.js';
 import { type Calls, closed, nth, removed } from './calls.js';
 import type { LoadPlan } from './messages.js';
@@ -35,7 +35,7 @@ export class MapChanges implements Calls {
   }
 
   async begin(): Promise<void> {
-    const { timeoutMs } = MAP_DEFAULTS;
+    const timeoutMs = SHARED_MAP_OPTIONS.timeoutMs.default;
     await Promise.all(this.#writers.map((_, n) => this.one(n, timeoutMs)));
   }
 

@@ -1,7 +1,7 @@
 /** Stored requests as a load: takes a receipt for each, and closes all of them. */
 import { MajordomoError } from '../../../core/errors.js';
 import type { Client } from '../../../sdk/client.js';
-import { CLIENT_DEFAULTS } from '../../../sdk/defaults.js';
+import { CLIENT_OPTIONS } from '../../../sdk/option-tables.js';
 import { readAnswer, type TitanicAnswer } from '../../../sdk/jobs/titanic-answer.js';
 import { bodyOf, type Calls, clientsOf, closed, nth, removed } from './calls.js';
 import type { LoadPlan } from './messages.js';
@@ -11,8 +11,8 @@ const TITANIC_CLOSE = 'titanic.close';
 /** The most receipts kept: what is stored and not yet closed takes disk space at the broker. */
 const OPEN_MAX = 1_000_000;
 /** The patience of the first question, which need not wait long for a busy broker. */
-const { timeoutMs, retries } = CLIENT_DEFAULTS;
-const FIRST = { timeoutMs, retries };
+const { timeoutMs, retries } = CLIENT_OPTIONS;
+const FIRST = { timeoutMs: timeoutMs.default, retries: retries.default };
 
 export class Receipts implements Calls {
   readonly #clients: readonly Client[];
