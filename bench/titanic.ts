@@ -59,7 +59,7 @@ class EchoStore {
     this.#answers.push(() => {
       const results = changes.map(({ kind }) =>
         kind === 'sweep'
-          ? ({ kind: 'swept', replied: 0, dead: 0, services: [], more: false } as const)
+          ? ({ kind: 'swept', replied: 0, dead: 0, services: [], gone: [], more: false } as const)
           : ({ kind: 'done' } as const),
       );
       titanic.counted(counts);

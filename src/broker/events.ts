@@ -22,7 +22,7 @@ import type { MalformedKind } from '../wire/inbound.js';
 const deliveries = field.number();
 /** Clients that look for the active node of a pair, or that do not wait for a worker, do nothing wrong. */
 const USUAL: readonly string[] = ['not_active', 'draining', 'no_worker'];
-/** Of some refusals the lines are limited for each peer. */
+/** The peer for which lines of some refusals are limited. */
 function refusedOne({ reason, ...peer }: Refused): string | null {
   return reason === 'rights' || reason === 'too_large' ? peerOf(peer) : null;
 }

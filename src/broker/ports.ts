@@ -236,7 +236,10 @@ export interface OwnerRights {
 
 /** What the internal client can call, in its own turn. */
 export interface EmbeddedServiceApi {
-  /** How many more requests of a service are wanted now; 0 without workers or while not serving. */
+  /**
+   * How many more requests of a service are wanted now; 0 without workers or while not serving. A service with an
+   * internal worker is asked of that alone, whether clients are served or not.
+   */
   room(service: Buffer): number;
   /** The names of all services that have workers here. */
   served(): readonly Buffer[];
@@ -272,8 +275,9 @@ export interface EmbeddedServiceApi {
 }
 
 /**
- * A worker in this process, which has the requests of the internal client for one service. It reports to that
- * client itself, never within a call.
+ * A worker in this process, which has the requests of Titanic for one service. It reports to Titanic itself
+ * (`dispatched`, `replied`, `failed`, `deferred`, `called`), never within a call; a deferred request keeps its
+ * number after `called`.
  */
 export interface InternalWorker {
   /** How many more it takes now. */

@@ -20,6 +20,7 @@ import {
   KEEPS,
   KEEPS_KEYS,
   KEY,
+  KINDS_ENDED,
   MOST,
   NOW,
   PARTNER_CLAIM,
@@ -173,6 +174,7 @@ function packChange(to: PackWriter, fields: FieldWriter, change: Change): void {
       fields.number(change.now, NOW);
       fields.number(change.keyUntil, UNTIL);
       fields.number(change.most, MOST);
+      fields.number(change.kinds, KINDS_ENDED);
   }
   fields.end(change.extra);
 }
@@ -252,8 +254,14 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
     case KINDS.retry:
       return { kind: 'retry', uuid, generation, expiresAt, attempt: attemptFrom(fields) };
     case KINDS.sweep: {
-      const keyUntil = fields.number(UNTIL);
-      return { kind: 'sweep', now: fields.number(NOW), keyUntil, most: fields.number(MOST) };
+      const [keyUntil, most] = [fields.number(UNTIL), fields.number(MOST)];
+      return {
+        kind: 'sweep',
+        now: fields.number(NOW),
+        keyUntil,
+        most,
+        kinds: fields.number(KINDS_ENDED),
+      };
     }
     default:
       return null;

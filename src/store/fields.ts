@@ -27,6 +27,8 @@ export const AT = 21;
 export const UNTIL = 25;
 export const NOW = 26;
 export const MOST = 27;
+/** The kinds of pending records that a sweep ends: a bit for the number of each. */
+export const KINDS_ENDED = 44;
 export const BY = 28;
 /** The claim, of a broker that shares the store, under which a step is made; `KEEPS`: it goes on after that. */
 export const CLAIM = 32;
@@ -63,6 +65,7 @@ const KNOWN_FIELDS = {
       UNTIL,
       NOW,
       MOST,
+      KINDS_ENDED,
       CLAIM,
       KEEPS,
       UNCLAIMED,

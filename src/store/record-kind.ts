@@ -36,9 +36,10 @@ export function readKind(text: string): RecordKind | null {
   return number <= COUNT_MAX ? kindOfNumber(number) : null;
 }
 
+/** The state of a request in the store. (Closed and expired ones are not in it.) */
 export type StoredState = 'pending' | 'replied' | 'dead';
 
-/** What a record counts as, `work` by its state: that is sent to workers. The compiler asks for each kind. */
+/** What a record counts as; `work`: by its state, because it is sent to workers. The compiler asks for each kind. */
 const COUNTED_AS = {
   request: 'work',
   webhook: 'work',
@@ -74,9 +75,13 @@ export function otherRecords(counts: Readonly<Record<OtherCount, number>>): stri
   });
 }
 
+export const RECORD_COUNTS = Object.keys(noCounts()) as readonly RecordCount[];
+
 /** All records that are counted. */
 export function allCounted(counts: Readonly<Record<RecordCount, number>>): number {
-  return (Object.keys(noCounts()) as RecordCount[]).reduce((sum, count) => sum + counts[count], 0);
+  let all = 0;
+  for (const count of RECORD_COUNTS) all += counts[count];
+  return all;
 }
 
 /** Which count a record belongs to. */
@@ -101,3 +106,13 @@ export const WORK_KINDS: string = RECORD_KINDS.filter(isWork).map(numberOfKind).
 export const LISTED_KINDS: string = RECORD_KINDS.filter((kind) => !isWork(kind))
   .map(numberOfKind)
   .join(', ');
+/** `LISTED_KINDS` as a number, with a bit for the number of each: a sweep ends their records. */
+export const LISTED_KINDS_BITS: number = RECORD_KINDS.filter((kind) => !isWork(kind)).reduce(
+  (bits, kind) => bits + 2 ** numberOfKind(kind),
+  0,
+);
+
+/** Whether a number that has a bit for each of some kinds has that of this one. */
+export function hasKind(bits: number, kind: RecordKind): boolean {
+  return Math.floor(bits / 2 ** numberOfKind(kind)) % 2 === 1;
+}

@@ -24,8 +24,6 @@ export interface Ownership {
   readonly isShared: boolean;
 }
 
-/** The state of a request in the store. (Closed and expired ones are not in it.) */
-
 /** In the order of the numbers that encode them; columns of both engines have the number plus one. */
 export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
 

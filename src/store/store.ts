@@ -168,17 +168,18 @@ type Step =
       readonly attempt: Attempt;
     }
   /**
-   * Drops replied and dead requests, and pending records that are not sent to workers, whose time is over, the
-   * earliest first, then by uuid; and keys
-   * that need not be remembered, unless the pair is not in sync: the other store may still have
-   * them. So two stores of equal content drop the same, and the change itself is only a few
-   * numbers.
+   * Drops replied and dead requests, and pending records of some kinds that are not sent to workers, whose time is
+   * over, the earliest first, then by uuid; and keys that need not be remembered, unless the pair is not in
+   * sync: the other store may still have them. So two stores of equal content drop the same, also if one of them
+   * does not know such a kind, and the change itself is only a few numbers.
    */
   | {
       readonly kind: 'sweep';
       readonly now: number;
       readonly keyUntil: number;
       readonly most: number;
+      /** The kinds of those pending records: see `LISTED_KINDS_BITS`. */
+      readonly kinds: number;
     };
 
 /** The request that a change is about, if it is one. */
@@ -226,6 +227,8 @@ export type ChangeResult =
       readonly dead: number;
       /** How many requests and webhooks, for each service that had any. */
       readonly services: readonly { readonly service: Buffer; readonly count: number }[];
+      /** Pending records that are not sent to workers; empty in a shared store: brokers see it when they list them. */
+      readonly gone: readonly RequestUuid[];
       readonly more: boolean;
     };
 

@@ -51,7 +51,9 @@ export function isChange(change: Change): boolean {
       );
     }
     case 'sweep':
-      return areWallTimes(change.now, change.keyUntil) && isCount(change.most);
+      return (
+        areWallTimes(change.now, change.keyUntil) && isCount(change.most) && isCount(change.kinds)
+      );
     case 'close':
     case 'expire':
       return isUuid(change.uuid) && areWallTimes(change.at, change.keyUntil) && isCloser(change.by);

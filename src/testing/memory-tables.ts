@@ -2,7 +2,7 @@
  * The content of a store in memory: the state ladder of the store port (D16, D17), as simply as
  * possible.
  */
-import { countOf, isWork, knownKind, noCounts } from '../store/record-kind.js';
+import { countOf, hasKind, isWork, noCounts } from '../store/record-kind.js';
 import { present } from '../core/assert.js';
 import { nextAfter } from '../core/numbers.js';
 import type { Ranked, RankedMerged } from '../store/ranked.js';
@@ -325,7 +325,7 @@ export class MemoryTables {
     if (change.kind === 'accept') {
       return this.#accept(change);
     }
-    if (change.kind === 'sweep') return this.#sweep(change.now, change.keyUntil, change.most);
+    if (change.kind === 'sweep') return this.#sweep(change);
     const entry = this.#entries.get(nameOf(change.uuid));
     if (entry === undefined) return this.#endUnknown(change);
     switch (change.kind) {
@@ -412,10 +412,10 @@ export class MemoryTables {
     if (isNew && telling.request.kind === 'webhook') this.#remove(telling, 0);
   }
 
-  #sweep(now: number, keyUntil: number, most: number): ChangeResult {
+  #sweep({ now, keyUntil, most, kinds }: Extract<Change, { kind: 'sweep' }>): ChangeResult {
     const over = [...this.#entries.values()]
       .filter(({ request: { kind, state, expiresAt } }) => {
-        const endsHere = state !== 'pending' || (knownKind(kind) !== null && !isWork(kind));
+        const endsHere = state !== 'pending' || (!isWork(kind) && hasKind(kinds, kind));
         return endsHere && expiresAt <= now;
       })
       .sort(
@@ -443,15 +443,19 @@ export class MemoryTables {
     const replied = swept.filter(({ reply }) => reply !== null).length;
     const more = over.length > most || forgettable.length > most;
     const services = new Map<string, { readonly service: Buffer; count: number }>();
+    const gone: RequestUuid[] = [];
     for (const { request } of swept) {
-      if (!isWork(request.kind)) continue;
+      if (!isWork(request.kind)) {
+        gone.push(request.uuid);
+        continue;
+      }
       const name = request.service.toString('latin1');
       const each = services.get(name) ?? { service: request.service, count: 0 };
       each.count++;
       services.set(name, each);
     }
     const dead = swept.filter(({ request }) => request.state === 'dead').length;
-    return { kind: 'swept', replied, dead, services: [...services.values()], more };
+    return { kind: 'swept', replied, dead, services: [...services.values()], gone, more };
   }
 
   #put(entry: Entry): void {

@@ -286,7 +286,6 @@ async function turnAfterLeap(loop: BrokerLoop, leaps: Set<() => void>): Promise<
   });
 }
 
-/** @throws ERR_MDP_OPTION */
 /** Whether it is a `FakeClock`, also that of another copy of the package. */
 function isClock(value: unknown): value is FakeClock {
   return typeof value === 'object' && value !== null && 'onLeap' in value;

@@ -95,6 +95,7 @@ export class LocalPeer implements Transport {
   disconnect(peer: PeerId): void {
     if (peer !== this.#id) return;
     this.#id = null;
+    this.#inbox.clear();
     setImmediate(() => {
       this.#events?.disconnected(peer);
       this.#numbers?.release(peer);

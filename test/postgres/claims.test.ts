@@ -256,7 +256,7 @@ describeWithPostgres('claims in a database', () => {
     const past = { notBefore: 0, acceptedAt: 0, expiresAt: 1 };
     await one.commit(stored(1, { kind: 'kind-9', ...past }), stored(2, { kind: 'webhook' }));
     expect(await other.claims(9)).toEqual(['2 (claim 2)']);
-    await one.commit({ kind: 'sweep', now: Date.now() + year, keyUntil: 0, most: 100 });
+    await one.commit({ kind: 'sweep', now: Date.now() + year, keyUntil: 0, most: 100, kinds: 0 });
     const schedules = { wanted: [{ service: Buffer.from('echo'), isSchedules: true, most: 9 }] };
     expect(await other.claims(9, schedules)).toEqual([]);
     expect(await one.commit({ ...close(1, 0) })).toEqual(['done']);

@@ -278,7 +278,7 @@ describeWithPostgres('statements on a database', () => {
       });
     }
     await observed('sweep', async () => {
-      await commit(on, [{ kind: 'sweep', now: 0, keyUntil: 0, most: 10 }]);
+      await commit(on, [{ kind: 'sweep', now: 0, keyUntil: 0, most: 10, kinds: 0 }]);
     });
   }
 

@@ -166,7 +166,7 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
       known(1, 'closed'),
       known(2, 'closed'),
     ]);
-    const swept = { kind: 'swept', replied: 0, dead: 0, more: false, services: [] };
+    const swept = { kind: 'swept', replied: 0, dead: 0, more: false, services: [], gone: [] };
     expect(await user.commit(sweep(NOON + 99))).toEqual([swept]);
     expect(await user.commit(accept(5, { key: 'r' }))).toEqual([known(1, 'closed')]);
     expect(await user.commit(sweep(NOON + 100, { most: 1 }))).toEqual([{ ...swept, more: true }]);

@@ -127,7 +127,7 @@ export function describeStoreReading(subject: Subject, isShared: boolean): void 
     expect(replies).toHaveLength(MANY);
     expect(await subject.user.commit(sweep(NOON, { most: MANY }))).toEqual([
       {
-        ...{ kind: 'swept', replied: MANY, dead: 0, more: false },
+        ...{ kind: 'swept', replied: MANY, dead: 0, more: false, gone: [] },
         services: [{ service: Buffer.from('echo'), count: MANY }],
       },
     ]);

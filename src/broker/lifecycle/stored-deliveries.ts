@@ -3,7 +3,7 @@
  * the interconnect brings. They wait in a queue of their own beside that of plain requests, have no time to
  * live here, and are delivered once. If a worker is lost, the submitter decides what happens next.
  */
-import { assert } from '../../core/assert.js';
+import { assert, present } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
 import { type Failure, failureLine } from '../../wire/failure.js';
 import { allows } from '../admission/access.js';
@@ -59,7 +59,7 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   serve(service: Buffer, worker: InternalWorker): void {
     assert(this.#inside === null, 'there is one internal worker');
     this.#inside = { service, worker };
-    this.#client?.roomAt(service);
+    present(this.#client, 'Titanic is attached before').roomAt(service);
   }
 
   // ---------------------------------------------------------------- calls of submitters

@@ -168,7 +168,7 @@ export class Service {
   unservedSince: number | null = null;
   /** Lost workers whose requests are not all back yet: until then nothing is dispatched. */
   leaving = 0;
-  /** Those of `stored` that are at its workers. */
+  /** Submitted requests that are at its workers. */
   storedOut = 0;
   /** Listed for the next dispatch. */
   due = false;

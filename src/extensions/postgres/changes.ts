@@ -608,7 +608,7 @@ export class Batch {
           service: Buffer.from(name, 'latin1'),
           count,
         }));
-        this.results[n] = { kind: 'swept', ...states, services, more };
+        this.results[n] = { kind: 'swept', ...states, services, gone: [], more };
       },
     };
   }

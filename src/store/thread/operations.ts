@@ -30,7 +30,7 @@ import type {
   Transaction,
 } from '../store.js';
 import type { Ranked, RankedMerged, TombstoneSizes } from '../ranked.js';
-import { noCounts, type RecordCount } from '../record-kind.js';
+import { RECORD_COUNTS, type RecordCount } from '../record-kind.js';
 import { packRanked, unpackRanked } from '../ranked-codec.js';
 import { packRequests, unpackPending } from './request-messages.js';
 import {
@@ -98,6 +98,7 @@ const RESULTS = list(
       replied: NUMBER,
       dead: NUMBER,
       services: list(struct({ service: BYTES, count: NUMBER })),
+      gone: list(BYTES),
       more: FLAG,
     }),
   }),
@@ -162,9 +163,8 @@ const SERVICE_COUNT: Shape<ServiceCount> = {
 };
 const OWNER_COUNTS = list(OWNER_COUNT);
 const SERVICE_COUNTS = list(SERVICE_COUNT);
-const COUNT_NAMES = Object.keys(noCounts()) as RecordCount[];
 const COUNTS = struct<StoreCounts>({
-  ...(Object.fromEntries(COUNT_NAMES.map((name) => [name, NUMBER])) as Record<
+  ...(Object.fromEntries(RECORD_COUNTS.map((name) => [name, NUMBER])) as Record<
     RecordCount,
     typeof NUMBER
   >),

@@ -67,7 +67,7 @@ export class Activation implements LaterParts {
     this.progress = new Progress(context, requests);
     this.services = new TitanicServices(...shared, this.schedules, this.progress);
     this.execution = new Execution(context, requests, random, this.progress);
-    this.#upkeep = new Upkeep(context, requests);
+    this.#upkeep = new Upkeep(context, requests, this.schedules);
   }
 
   /** Nobody is answered any more, and no outcome of the store is told. */

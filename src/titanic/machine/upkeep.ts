@@ -6,6 +6,9 @@ import type { TitanicContext } from './context.js';
 import { isBeingDecided } from './fsm.js';
 import { NO_SLOT, STATE } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
+import type { Schedules } from './schedules.js';
+import { LISTED_KINDS_BITS } from '../../store/record-kind.js';
+import type { Change } from '../../store/store.js';
 
 /** How often entries whose time is over (unclosed replies, dead requests, keys) are dropped. */
 const SWEEP_MS = 10_000;
@@ -16,12 +19,14 @@ const TURN_EXPIRIES_MAX = 4096;
 export class Upkeep {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
+  readonly #schedules: Pick<Schedules, 'gone'>;
   #sweepAt = -Infinity;
   #isSweeping = false;
 
-  constructor(context: TitanicContext, requests: OpenRequests) {
+  constructor(context: TitanicContext, requests: OpenRequests, schedules: Pick<Schedules, 'gone'>) {
     this.#context = context;
     this.#requests = requests;
+    this.#schedules = schedules;
   }
 
   /** When `sweep` is next due; Infinity for never. Monotonic milliseconds. */
@@ -49,20 +54,23 @@ export class Upkeep {
     return false;
   }
 
-  /** Drops replies that nobody closed, and dead requests, when their time is over. */
+  /** Drops replies that nobody closed, dead requests, and records that are not sent to workers, when their time is over. */
   sweep(): void {
     const { now, wall, livesFrom, options, counters } = this.#context;
     if (now < this.dueAt) return;
     this.#sweepAt = now + SWEEP_MS;
     this.#isSweeping = true;
     const keyUntil = livesFrom + options.keyTtlMs;
-    this.#requests.intend('', { kind: 'sweep', now: wall, keyUntil, most: SWEEP_REQUESTS_MAX }, 0, {
+    const most = SWEEP_REQUESTS_MAX;
+    const change: Change = { kind: 'sweep', now: wall, keyUntil, most, kinds: LISTED_KINDS_BITS };
+    this.#requests.intend('', change, 0, {
       committed: (result) => {
         this.#isSweeping = false;
         if (result.kind !== 'swept') return;
         for (const { service, count } of result.services) {
           increment(counters.of(escapeName(service)), STORED.expired, count);
         }
+        for (const uuid of result.gone) this.#schedules.gone(uuid);
         if (result.more) this.#sweepAt = -Infinity;
       },
       failed: () => {

@@ -222,7 +222,7 @@ export class ScheduleWorld implements Explored {
     const schedules: Schedules = new Schedules(context, requests, uuids, accepting, scope, table);
     this.#watchWriter(requests);
     this.#list = this.#pending;
-    const upkeep = new Upkeep(context, requests);
+    const upkeep = new Upkeep(context, requests, schedules);
     return { context, scope, requests, table, schedules, upkeep };
   }
 

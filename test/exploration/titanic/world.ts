@@ -186,7 +186,7 @@ export class World implements Explored {
       bytes.fill(0);
     };
     this.#execution = new Execution(this.#context, this.#requests, random, progress);
-    this.#upkeep = new Upkeep(this.#context, this.#requests);
+    this.#upkeep = new Upkeep(this.#context, this.#requests, { gone: () => undefined });
     this.#watchWriter();
     for (let n = 0; n < setting.requests; n++) this.#begin(n);
   }
@@ -573,7 +573,7 @@ export class World implements Explored {
 
   #applied(change: Change): ChangeResult {
     if (change.kind === 'sweep') {
-      return { kind: 'swept', replied: 0, dead: 0, services: [], more: false };
+      return { kind: 'swept', replied: 0, dead: 0, services: [], gone: [], more: false };
     }
     const row = this.#row('uuid' in change ? change.uuid : Buffer.alloc(0));
     if ('generation' in change && change.generation < row.generation) return { kind: 'passed' };

@@ -62,6 +62,17 @@ describe('a paused service', () => {
     expect(w.inbox().join()).toContain('second');
   });
 
+  it('goes on once a sweep has ended the pause in the store', () => {
+    const s = titanicStage();
+    expect(pauses(s)).toEqual(DONE);
+    s.wallOffset += 36 * 365 * DAY_MS;
+    s.after(90_000);
+    expect(s.store.disk.rows).toEqual([]);
+    const w = s.worker('w').ready('echo');
+    s.client('c').request('echo', 'again');
+    expect(w.inbox().join()).toContain('again');
+  });
+
   it('lets stored requests wait, also those that were with the broker already', () => {
     const s = titanicStage();
     pauses(s);

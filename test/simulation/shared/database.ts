@@ -391,7 +391,7 @@ export class SharedDatabase {
       ...{ service: Buffer.from(name, 'latin1'), count },
     }));
     const { replied, dead } = states;
-    return { kind: 'swept', replied, dead, services, more: over.length > most };
+    return { kind: 'swept', replied, dead, services, gone: [], more: over.length > most };
   }
 
   // ---------------------------------------------------------------- reads

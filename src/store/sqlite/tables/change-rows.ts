@@ -278,17 +278,19 @@ export class ChangeRows {
     return { kind: 'reopened', request: requestFrom(new RowReader(row)) };
   }
 
-  #sweep({ now, keyUntil, most }: ChangeOf<'sweep'>): ChangeResult {
-    const over = overdue(this.#sql, now, most + 1);
+  #sweep({ now, keyUntil, most, kinds }: ChangeOf<'sweep'>): ChangeResult {
+    const over = overdue(this.#sql, kinds, now, most + 1);
     const { tombstones } = this.#transaction;
     let replied = 0;
     let dead = 0;
     const swept = new Map<string, number>();
+    const gone: RequestUuid[] = [];
     for (const { uuid, ...existing } of over.slice(0, most)) {
       if (existing.state === REPLIED) replied++;
       else if (existing.state === DEAD) dead++;
       const name = existing.service.toString('latin1');
       if (isWork(existing.kind)) swept.set(name, (swept.get(name) ?? 0) + 1);
+      else gone.push(Buffer.from(uuid));
       this.#remove(existing, uuid, keyUntil);
       if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
     }
@@ -302,7 +304,7 @@ export class ChangeRows {
       service: Buffer.from(name, 'latin1'),
       count,
     }));
-    return { kind: 'swept', replied, dead, services, more };
+    return { kind: 'swept', replied, dead, services, gone, more };
   }
 
   // ---------------------------------------------------------------- parts

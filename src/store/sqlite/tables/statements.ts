@@ -1,5 +1,5 @@
 /** All statements that run while a store is in service. */
-import { kindOfNumber, LISTED_KINDS, type RecordKind } from '../../record-kind.js';
+import { kindOfNumber, type RecordKind } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
 import { WALL_MS_MAX } from '../../../core/numbers.js';
@@ -106,10 +106,11 @@ export function existingOf(sql: Statements, uuid: RequestUuid): ExistingRequest 
 /** The settled requests that have expired, in the same order in both stores of a pair. */
 export function overdue(
   sql: Statements,
+  kinds: number,
   now: number,
   most: number,
 ): (ExistingRequest & { readonly uuid: RequestUuid })[] {
-  return sql.over.all(now, most).map(([uuid, ...row]) => ({ uuid, ...existing(row) }));
+  return sql.over.all(kinds, now, most).map(([uuid, ...row]) => ({ uuid, ...existing(row) }));
 }
 
 function existing(row: ExistingRow): ExistingRequest {
@@ -190,9 +191,9 @@ const SQL = {
   lastFailure: `SELECT failure FROM attempts WHERE number = ? ORDER BY ordinal DESC LIMIT 1`,
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
   attempts: `SELECT ${ATTEMPT_AS.join(', ')}, extra FROM attempts WHERE number = ? ORDER BY ordinal`,
-  /** The first condition is that of the index. Those of a later version's kinds are ended by that version. */
+  /** The first condition is that of the index; the first parameter has a bit for each kind. */
   over: `SELECT uuid, ${EXISTING} FROM requests WHERE (state > 1 OR kind NOT IN (0, 3))
-    AND (state > ${PENDING} OR kind IN (${LISTED_KINDS})) AND expires_at <= ? ORDER BY expires_at, uuid LIMIT ?`,
+    AND (state > ${PENDING} OR (? >> kind) & 1) AND expires_at <= ? ORDER BY expires_at, uuid LIMIT ?`,
 
   /** Binds the cells of the request (request.ts), then the rest. */
   insertRequest: `INSERT INTO requests (${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST},
