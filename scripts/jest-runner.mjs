@@ -20,7 +20,7 @@ const CIRCUS = join(dirname(require.resolve('jest-circus')), 'jestAdapterInit.js
 const HANDLERS = Symbol.for('EVENT_HANDLERS');
 
 const TESTS = new URL('../build/test/', import.meta.url).href;
-/** What a file gets that imports Jest's functions, as is usual elsewhere. */
+/** What a file gets that imports Jest's functions, as is usual elsewhere: they are those of the file. */
 const GLOBALS =
   'data:text/javascript,export const { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest, test } = globalThis;';
 
@@ -31,7 +31,7 @@ new Worker(new URL('jest-guard.mjs', import.meta.url)).unref();
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
-    if (specifier === '@jest/globals') return { url: GLOBALS, shortCircuit: true };
+    if (specifier === '@jest/globals') return { url: `${GLOBALS} // ${files}`, shortCircuit: true };
     const resolved = nextResolve(specifier, context);
     const isTest = resolved.url.startsWith(TESTS) && !resolved.url.includes('?');
     return isTest ? { ...resolved, url: `${resolved.url}?${files}` } : resolved;

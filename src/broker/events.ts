@@ -111,10 +111,11 @@ export const BROKER_EVENTS = {
       counted: 'requests_requeued_total',
     },
   ),
-  'request.returned': info('a worker of {service} gave a request back', {
-    service,
-    reason: field.string("the worker's own, percent-escaped", 'worker'),
-  }),
+  'request.returned': info(
+    'a worker of {service} gave a request back',
+    { service, reason: field.string("the worker's own, percent-escaped", 'worker') },
+    'a worker with credit gave one request back',
+  ),
   'request.failed': warn(
     (event) => `a worker of ${event.service} (${whoseOf(event)}) failed: ${failureWords(event)}`,
     {

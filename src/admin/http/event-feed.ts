@@ -206,9 +206,13 @@ function rendered(
   const data: NodeEvent = { time, event: name, severity, ...fields };
   const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
   const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
-  const isOpen = (field: string): boolean => table[name]?.fields[field]?.of === undefined;
-  if (Object.keys(fields).every(isOpen)) return { whole, open: whole };
-  const shown = Object.fromEntries(Object.entries(data).filter(([field]) => isOpen(field)));
+  const kinds = table[name]?.fields ?? {};
+  // A field that its table does not have is withheld, too.
+  const isHidden = (field: string): boolean =>
+    kinds[field] === undefined || kinds[field].of !== undefined;
+  const hidden = new Set(Object.keys(fields).filter(isHidden));
+  if (hidden.size === 0) return { whole, open: whole };
+  const shown = Object.fromEntries(Object.entries(data).filter(([field]) => !hidden.has(field)));
   return { whole, open: `${head}${JSON.stringify(shown, cut)}\n\n` };
 }
 

@@ -179,8 +179,8 @@ export class EventStream implements EventSink<NamedEvent> {
   /** Only subscribers with a key get fields that identify a peer, as over HTTP. */
   #withoutPeer(event: string, fields: object): object {
     const kinds = this.#table[event]?.fields ?? {};
-    const entries = Object.entries(fields).filter(([name]) => kinds[name]?.of !== 'peer');
-    return Object.fromEntries(entries);
+    const isOpen = (name: string): boolean => name in kinds && kinds[name]?.of !== 'peer';
+    return Object.fromEntries(Object.entries(fields).filter(([name]) => isOpen(name)));
   }
 
   #topicOf(name: string): Buffer {

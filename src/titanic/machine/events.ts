@@ -23,7 +23,8 @@ import {
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import type { StoredState, StoreFailure } from '../../store/store.js';
 
-const SCHEDULE = { schedule, service, key } as const;
+const ofOwner = { ...key, about: "the name of its owner's key, or `null`" };
+const SCHEDULE = { schedule, service, key: ofOwner } as const;
 const serviceOrNull: Field<string | null> = field.orNull(
   field.string('or `null`, if they are of several services'),
 );
@@ -125,8 +126,16 @@ export const TITANIC_EVENTS = {
       who: ownerOf,
     },
   ),
-  'schedule.paused': warn('{who} paused the schedule {schedule}', { ...SCHEDULE, who }),
-  'schedule.resumed': info('{who} resumed the schedule {schedule}', { ...SCHEDULE, who }),
+  'schedule.paused': warn(
+    '{who} paused the schedule {schedule}',
+    { ...SCHEDULE, who },
+    'an operator paused it: nothing is stored for it when it is due',
+  ),
+  'schedule.resumed': info(
+    '{who} resumed the schedule {schedule}',
+    { ...SCHEDULE, who },
+    'an operator resumed it: requests are stored for it from its next due time on',
+  ),
   'schedule.fired': info('{who} had a request stored for the schedule {schedule}', {
     ...SCHEDULE,
     who,
@@ -176,7 +185,11 @@ export const TITANIC_EVENTS = {
   'store.lost': error(
     'the store cannot be reached: {text}',
     { text },
-    { counted: 'titanic_store_up', state: 'store.lost' },
+    {
+      when: 'the database cannot be reached; logged once',
+      counted: 'titanic_store_up',
+      state: 'store.lost',
+    },
   ),
   'store.returned': info(
     'the store is back after {awayMs} ms: {host}',

@@ -35,6 +35,16 @@ describe('every event', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
+  it('withholds from strangers what names somebody, or was named by somebody', () => {
+    const secret = ['address', 'key', 'record', 'schedule', 'token', 'who'];
+    const open = Object.entries(EVENTS).flatMap(([event, { fields }]) =>
+      Object.entries(fields).flatMap(([name, { of }]) =>
+        secret.includes(name) && of === undefined ? `${event} ${name}` : [],
+      ),
+    );
+    expect(open).toEqual([]);
+  });
+
   it('is limited, and worried about less, by fields and words that it has', () => {
     for (const [name, { by = [], usual = [], fields }] of Object.entries(EVENTS)) {
       expect([name, Object.keys(fields)]).toEqual([name, expect.arrayContaining([...by])]);
