@@ -21,7 +21,7 @@ import type { Cluster } from '../support/postgres-cluster.js';
 import { openDatabaseStore } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { randomBatches } from '../support/random-changes.js';
-import { acceptKind, acceptWithWebhook, LATER_KIND } from '../support/record-kinds.js';
+import { acceptKind, acceptWithWebhook, KEPT_KINDS, LATER_KIND } from '../support/record-kinds.js';
 import { NOON, uuidOf } from '../support/store-changes.js';
 import { StoreUser } from '../support/store-user.js';
 
@@ -146,7 +146,8 @@ class Both {
     const kept = await new Promise<readonly StoredRequest[]>((done, failed) => {
       (this.#database.store as ClaimStore).listKept(0, { done, failed });
     });
-    const isKept = ({ request: { kind } }: Entry): boolean => !isWork(kind);
+    const isKept = ({ request: { kind } }: Entry): boolean =>
+      KEPT_KINDS.some((kept) => kept === kind);
     expect(inOrder(kept)).toEqual(inOrder(entries.filter(isKept).map(({ request }) => request)));
     const { store: again } = await openDatabaseStore(this.#server.url(this.#name), TIMEOUT_MS);
     const { owners, services } = this.#disk.content();
