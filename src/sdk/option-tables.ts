@@ -129,7 +129,7 @@ export const REQUEST_OPTIONS = {
   headers: OPEN,
 };
 
-const JOB_OPTIONS = Object.fromEntries(
+export const JOB_OPTIONS = Object.fromEntries(
   JOB_ROWS.map(({ name, isValid, what }) => [name, checkedBy(isValid, what)]),
 ) as { readonly [Name in keyof JobOptions]-?: Option<NonNullable<JobOptions[Name]>, undefined> };
 
@@ -148,11 +148,12 @@ export const SCHEDULE_OPTIONS = {
   timeZone: checkedBy(isWord, "the name of a time zone, as in 'Europe/Berlin'"),
 };
 
-/** The options of `Job.result` and `Job.progress`. */
 export const RESULT_OPTIONS = {
   timeoutMs: whole(1, 365 * DAY_MS, Infinity),
   signal: SIGNAL,
 };
+
+export const PROGRESS_OPTIONS = RESULT_OPTIONS;
 
 const CONCURRENCY = whole(1, CREDIT_MAX, 1);
 

@@ -8,6 +8,7 @@ import type { Patience, RequestOptions, RequestSettings } from '../request-optio
 import { headersOf, mustBe, readOptions } from '../option-reader.js';
 import {
   ENQUEUE_OPTIONS,
+  PROGRESS_OPTIONS,
   RESULT_OPTIONS,
   SCHEDULE_OPTIONS,
   type TableOf,
@@ -140,8 +141,10 @@ export function scheduleName(name: unknown): string {
 
 /** @throws ERR_MDP_OPTION */
 export function resultSettings(what: 'result' | 'progress', given: unknown): ResultSettings {
-  const table = RESULT_OPTIONS satisfies TableOf<ResultOptions & ProgressOptions>;
-  return readOptions(what, table, given);
+  if (what === 'result') {
+    return readOptions(what, RESULT_OPTIONS satisfies TableOf<ResultOptions>, given);
+  }
+  return readOptions(what, PROGRESS_OPTIONS satisfies TableOf<ProgressOptions>, given);
 }
 
 type Limited = Pick<RequestOptions, 'deadlineMs'>;
