@@ -124,7 +124,8 @@ export interface ScheduleSettings extends SubmitSettings {
 
 /** The broker reads the line and knows the time zones. @throws ERR_MDP_OPTION */
 export function scheduleSettings(given: unknown, client: Patience): ScheduleSettings {
-  const table = SCHEDULE_OPTIONS satisfies TableOf<ScheduleOptions>;
+  // With a key, for a better error than that there is no such option.
+  const table = SCHEDULE_OPTIONS satisfies TableOf<ScheduleOptions & EnqueueOptions>;
   const { cron, timeZone, ...others } = readOptions('schedule', table, given, client);
   if (cron === undefined) throw mustBe('cron', table.cron);
   if (others.idempotencyKey !== undefined) {
