@@ -26,6 +26,8 @@ const KEPT = new Map([
   ['src/extensions/fleet/checkup.ts: answering', 'servers that no test can have off loopback'],
   ['src/wire/chp-client.ts: NUMBER', 'the simulator reads and breaks numbers'],
   ['src/wire/chp-client.ts: readNumber', 'the simulator reads and breaks numbers'],
+  ['src/sdk/option-tables.ts: JOB_OPTIONS', 'scripts/reference.mjs'],
+  ['src/testing/test-broker.ts: TEST_BROKER_OPTIONS', 'scripts/reference.mjs'],
   ['src/core/shapes.ts: shown', 'documents are compared with it'],
   ['src/wire/worker-side.ts: workerPartial', 'the scripts write it; the SDK packs its head'],
   ['src/zmtp/curve/layout.ts: layout.COOKIE_BYTES', 'the layout is imported whole'],

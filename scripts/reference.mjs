@@ -232,7 +232,12 @@ function itemsOf(member) {
 
 /** The tables of options, from their source: the reference is also checked where nothing was built. */
 const { outputFiles } = await build({
-  entryPoints: [join(ROOT, 'src/sdk/option-tables.ts')],
+  stdin: {
+    contents: ['sdk/option-tables', 'testing/test-broker']
+      .map((path) => `export * from './src/${path}.ts';`)
+      .join(''),
+    resolveDir: ROOT,
+  },
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -243,9 +248,13 @@ const OPTION_TABLES = await import(
 );
 
 /** The range of an option that is a number, which stands in its table and not in its docstring. */
-function rangeOf(interfaceName, option) {
+function rangeOf(interfaceName, option, isNumber) {
   const table = interfaceName.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
-  const [, range] = /^a whole number (from .*)/.exec(OPTION_TABLES[table]?.[option]?.what) ?? [];
+  const row = OPTION_TABLES[table]?.[option];
+  if (row === undefined && isNumber && table.endsWith('_OPTIONS')) {
+    throw new Error(`${interfaceName}.${option}: no row in a table ${table}`);
+  }
+  const [, range] = /^a whole number (from .*)/.exec(row?.what) ?? [];
   return range === undefined ? '' : ` (${range})`;
 }
 
@@ -253,8 +262,10 @@ function tableOf(properties) {
   if (properties.length === 0) return [];
   const rows = properties.map((each) => {
     const name = `${each.name}${each.flags.isOptional ? '?' : ''}`;
-    const title = code(`${name}: ${String(each.type)}`).replaceAll('|', '\\|');
-    return `| ${title}${rangeOf(each.parent.name, each.name)} | ${cell(each.comment)} |`;
+    const type = String(each.type);
+    const title = code(`${name}: ${type}`).replaceAll('|', '\\|');
+    const range = rangeOf(each.parent.name, each.name, type.startsWith('number'));
+    return `| ${title}${range} | ${cell(each.comment)} |`;
   });
   return [['| property | |', '| --- | --- |', ...rows].join('\n')];
 }

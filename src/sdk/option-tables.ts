@@ -30,11 +30,24 @@ export type ValuesOf<Table> = {
     : never;
 };
 
-/** The table of an interface of options: a row for each. */
+/** A name in any of the tables: those that are left out are parts of these. */
+type OptionName =
+  | keyof typeof CLIENT_OPTIONS
+  | keyof typeof SCHEDULE_OPTIONS
+  | keyof typeof RESULT_OPTIONS
+  | keyof typeof WORKER_OPTIONS
+  | keyof typeof CLOSE_OPTIONS
+  | keyof typeof CONTRACT_OPTIONS
+  | keyof typeof PUBLISHER_OPTIONS
+  | keyof typeof SUBSCRIBER_OPTIONS
+  | keyof typeof SHARED_MAP_OPTIONS
+  | keyof typeof MAP_SET_OPTIONS;
+
+/** The table of an interface of options: a row for each, and none for what is no option of it. */
 export type TableOf<Options> = {
   readonly [Name in keyof Options]-?:
     Option<Exclude<Options[Name], undefined>, Options[Name] | null | undefined> | typeof OPEN;
-};
+} & Partial<Record<Exclude<OptionName, keyof Options>, never>>;
 
 const OPEN = {
   /** The class that has the option checks it, and says what it must be. */
@@ -129,7 +142,7 @@ export const REQUEST_OPTIONS = {
   headers: OPEN,
 };
 
-const JOB_OPTIONS = Object.fromEntries(
+export const JOB_OPTIONS = Object.fromEntries(
   JOB_ROWS.map(({ name, isValid, what }) => [name, checkedBy(isValid, what)]),
 ) as { readonly [Name in keyof JobOptions]-?: Option<NonNullable<JobOptions[Name]>, undefined> };
 
@@ -148,11 +161,12 @@ export const SCHEDULE_OPTIONS = {
   timeZone: checkedBy(isWord, "the name of a time zone, as in 'Europe/Berlin'"),
 };
 
-/** The options of `Job.result` and `Job.progress`. */
 export const RESULT_OPTIONS = {
   timeoutMs: whole(1, 365 * DAY_MS, Infinity),
   signal: SIGNAL,
 };
+
+export const PROGRESS_OPTIONS = RESULT_OPTIONS;
 
 const CONCURRENCY = whole(1, CREDIT_MAX, 1);
 

@@ -60,7 +60,7 @@ export interface TestBroker extends AsyncDisposable {
 }
 
 const COUNT_MAX = 2_147_483_647;
-const OPTIONS = {
+export const TEST_BROKER_OPTIONS = {
   endpoint: checkedBy(
     (value) => typeof value === 'string',
     'text: tcp://HOST:PORT or ipc://PATH',
@@ -73,7 +73,7 @@ const OPTIONS = {
   retryMaxMs: whole(1, COUNT_MAX, 60_000),
   clock: checkedBy(isClock, 'a FakeClock'),
 } satisfies TableOf<TestBrokerOptions>;
-type Settings = ValuesOf<typeof OPTIONS>;
+type Settings = ValuesOf<typeof TEST_BROKER_OPTIONS>;
 
 const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
@@ -122,7 +122,7 @@ const NEVER = 2 ** 40;
  * expect((await client.request('echo', 'hello')).text()).toBe('hello');
  */
 export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
-  const broker = new RunningBroker(readOptions('startTestBroker', OPTIONS, options));
+  const broker = new RunningBroker(readOptions('startTestBroker', TEST_BROKER_OPTIONS, options));
   await broker.start();
   return broker;
 }

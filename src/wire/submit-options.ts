@@ -21,7 +21,7 @@ export interface Backoff {
  *     await client.enqueue('render', scene, { priority: 10, ttlMs: 3_600_000 });
  */
 export interface JobOptions {
-  /** -100 to 100; higher runs first. Default 0. */
+  /** Requests with a higher priority run first. Default 0. */
   readonly priority?: number;
   /** The request does not run before this many milliseconds from now. Default 0. */
   readonly delayMs?: number;

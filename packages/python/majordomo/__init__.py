@@ -6,7 +6,6 @@
 from .aio import AsyncClient, AsyncJob
 from .client import Client, Job, connect
 from .curve import Curve
-from . import errors
 from .errors import *
 from .jobs import JobState
 from .map import SharedMap
@@ -15,8 +14,12 @@ from .message import Message, ProgressPart, Reply, Request, StreamPart
 from .schedules import Schedule
 from .serving import Worker
 
+# Literals, because type checkers read nothing else.
 __all__ = [
-    "AsyncClient", "AsyncJob", "Change", "Client", "Curve", "Job", "JobState", "Message", "ProgressPart", "Reply",
-    "Request", "Schedule", "SharedMap", "StreamPart", "Worker", "connect",
-    *errors.__all__,
+    "AsyncClient", "AsyncJob", "BodyError", "Change", "Client", "ClosedError", "Curve", "EndpointError",
+    "ForbiddenError", "Job", "JobDeadError", "JobKeyReusedError", "JobPendingError", "JobRefusedError", "JobState",
+    "JobUnknownError", "JobUnsupportedError", "KeyRefusedError", "LimitError", "MajordomoError", "MapLimitError",
+    "Message", "NoWorkerError", "OptionError", "ProgressPart", "RefusedError", "Reply", "Request",
+    "RequestTimeoutError", "Schedule", "ServiceError", "SharedMap", "StreamBrokenError", "StreamPart", "TooLargeError",
+    "UnreachableError", "UnsupportedError", "UsageError", "Worker", "connect",
 ]

@@ -6,7 +6,7 @@ import concurrent.futures
 import re
 import time
 import warnings
-from typing import Any, Callable, Iterator, Optional, Union
+from typing import Any, Callable, Iterator, Optional, Sequence, Union
 
 from .curve import Curve, checked_curve
 from .errors import BodyError, EndpointError, MajordomoError, RequestTimeoutError
@@ -14,7 +14,7 @@ from .map_copy import Change, Copy, Reader, text_of
 from .map_core import OwnChange
 from .map_links import MapLinks
 from .options import (
-    DAY_MS, Endpoints, Read, body_of, checked_text, endpoints_of, integer, read_options, shown, utf8, whole, wrong,
+    DAY_MS, Read, body_of, checked_text, endpoints_of, integer, read_options, shown, utf8, whole, wrong,
 )
 from .threads import THREAD_PATIENCE, here, is_here
 
@@ -53,7 +53,7 @@ class SharedMap:
 
     def __init__(
         self,
-        endpoints: Endpoints = None,
+        endpoints: Union[str, Sequence[str]],
         *,
         subtree: str = "",
         timeout_ms: int = 10_000,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
 import sys
 
 import majordomo
+from majordomo import errors
 
 from .conftest import ROOT, Broker
 
@@ -48,8 +50,13 @@ def test_every_name_of_the_package_is_on_the_page() -> None:
     assert missing == []
 
 
+def test_a_type_checker_finds_every_error_in_the_package() -> None:
+    source = inspect.getsource(majordomo).partition("__all__ = ")[2]
+    assert set(errors.__all__) <= set(ast.literal_eval(source))
+
+
 def test_the_errors_of_the_page_have_their_codes() -> None:
-    kinds = [getattr(majordomo, name) for name in majordomo.errors.__all__ if name != "MajordomoError"]
+    kinds = [getattr(majordomo, name) for name in errors.__all__ if name != "MajordomoError"]
     rows = set(re.findall(r"^\| `(\w+)` *\| `(ERR_\w+)` *\|$", PAGE, re.MULTILINE))
     assert rows == {(kind.__name__, kind.code) for kind in kinds}
 

@@ -144,7 +144,7 @@ def test_the_end_points_of_programs_are_those_of_the_variable_that_are_not_for_c
 def test_a_map_has_end_points_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAJORDOMO_URL", NOBODY)
     with pytest.raises(OptionError, match="endpoints must be given"):
-        SharedMap()
+        SharedMap(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("option", ["hedge_ms", "ping_interval_ms"])

@@ -8,6 +8,7 @@ import type { Patience, RequestOptions, RequestSettings } from '../request-optio
 import { headersOf, mustBe, readOptions } from '../option-reader.js';
 import {
   ENQUEUE_OPTIONS,
+  PROGRESS_OPTIONS,
   RESULT_OPTIONS,
   SCHEDULE_OPTIONS,
   type TableOf,
@@ -123,7 +124,8 @@ export interface ScheduleSettings extends SubmitSettings {
 
 /** The broker reads the line and knows the time zones. @throws ERR_MDP_OPTION */
 export function scheduleSettings(given: unknown, client: Patience): ScheduleSettings {
-  const table = SCHEDULE_OPTIONS satisfies TableOf<ScheduleOptions>;
+  // With a key, for a better error than that there is no such option.
+  const table = SCHEDULE_OPTIONS satisfies TableOf<ScheduleOptions & EnqueueOptions>;
   const { cron, timeZone, ...others } = readOptions('schedule', table, given, client);
   if (cron === undefined) throw mustBe('cron', table.cron);
   if (others.idempotencyKey !== undefined) {
@@ -140,8 +142,10 @@ export function scheduleName(name: unknown): string {
 
 /** @throws ERR_MDP_OPTION */
 export function resultSettings(what: 'result' | 'progress', given: unknown): ResultSettings {
-  const table = RESULT_OPTIONS satisfies TableOf<ResultOptions & ProgressOptions>;
-  return readOptions(what, table, given);
+  if (what === 'result') {
+    return readOptions(what, RESULT_OPTIONS satisfies TableOf<ResultOptions>, given);
+  }
+  return readOptions(what, PROGRESS_OPTIONS satisfies TableOf<ProgressOptions>, given);
 }
 
 type Limited = Pick<RequestOptions, 'deadlineMs'>;

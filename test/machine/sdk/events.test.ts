@@ -3,6 +3,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';
+import {
+  type ConnectionOwner,
+  WorkerConnection,
+} from '../../../src/sdk/worker/worker-connection.js';
+import { warnLost } from '../../../src/sdk/worker/worker-events.js';
+import { workerSettings } from '../../../src/sdk/worker/worker-options.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { FakeNet, shown } from './fake-dial.js';
 import { PirateScript } from './pirate-script.js';
@@ -306,6 +312,23 @@ describe('what goes wrong is printed once if nobody listens', () => {
     expect(warnings).toEqual([
       expect.stringContaining('the broker does not accept the worker'),
       expect.stringContaining('the broker does not admit the key'),
+    ]);
+  });
+
+  it('a worker that no broker has answered within three seconds', () => {
+    const given = { endpoints: A, service: 'echo', heartbeatIntervalMs: 1000 };
+    const settings = workerSettings({ ...given, dial: new FakeNet().dial }, () => 'x');
+    // Nothing else is asked of the worker until a broker is there.
+    const owner: Partial<ConnectionOwner> = { settings, dial: settings.dial, lost: warnLost };
+    for (const offered of settings.services) {
+      const connection = new WorkerConnection(A, offered, owner as ConnectionOwner);
+      connection.start(0);
+      connection.tick(2999);
+      expect(warnings).toEqual([]);
+      for (const now of [3000, 3001, 60_000]) connection.tick(now);
+    }
+    expect(warnings).toEqual([
+      `MDP_WORKER_LOST: 'echo' is not registered at ${A}: no broker answers; trying again`,
     ]);
   });
 
