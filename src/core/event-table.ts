@@ -29,7 +29,7 @@ export const field = {
   boolean: (about = ''): Field<boolean> => ({ about }),
   list: <Item = string>(about: string): Field<readonly Item[]> => ({ about }),
   orNull: <Value>(of: Field<Value>): Field<Value | null> => of,
-  /** One word out of these, with the meaning of each, which may be empty. */
+  /** A field whose value is one of these words, each with its meaning, which may be empty. */
   oneOf: <Word extends string>(words: Readonly<Record<Word, string>>, about = ''): Field<Word> => ({
     about,
     words,
@@ -94,6 +94,7 @@ export const fatal = at('fatal' as const);
 
 /** The text of an event's line. */
 export function textOf({ text }: EventKind, event: NamedEvent): string {
+  // A row is typed by its own event; here it may be any.
   if (typeof text !== 'string') return text(event as never);
   const values = event as NamedEvent & Readonly<Record<string, unknown>>;
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]));

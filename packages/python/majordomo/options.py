@@ -70,7 +70,7 @@ def whole(least: int, most: int) -> Read:
 
 
 def seconds(least: int = 1) -> Read:
-    """Of milliseconds, at most a day."""
+    """Reads milliseconds, at most a day."""
     return lambda option, given: integer(option, given, least, DAY_MS) / 1000
 
 

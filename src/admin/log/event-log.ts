@@ -39,6 +39,7 @@ export class EventLog implements EventSink<NamedEvent> {
       const written = { event: name, ...fields, ...(leftOut > 0 && { leftOut }) };
       this.#log[this.levelOf(event)](written, textOf(kind, event));
     };
+    // A row is typed by its own event; here it may be any.
     const whose = who?.(event as never) ?? null;
     this.#throttle.write(limited, write, whose, state, silentMs?.(event as never));
   }
