@@ -78,12 +78,17 @@ export class PackWriter {
     const length = digits.length / 2;
     this.#room(LENGTH_BYTES + length);
     this.#view.setUint32(this.#at, length, true);
-    this.#buffer.write(digits, this.#at + LENGTH_BYTES, 'hex');
+    // Most columns of bytes are empty, and a call of the encoder costs as much as one of 16 bytes.
+    if (length > 0) this.#buffer.write(digits, this.#at + LENGTH_BYTES, 'hex');
     this.#at += LENGTH_BYTES + length;
   }
 
   text(value: string): void {
-    this.bytes(Buffer.from(value));
+    // A character of a string is at most three bytes.
+    this.#room(LENGTH_BYTES + 3 * value.length);
+    const length = this.#buffer.write(value, this.#at + LENGTH_BYTES);
+    this.#view.setUint32(this.#at, length, true);
+    this.#at += LENGTH_BYTES + length;
   }
 
   /** Text that has a character for each byte, without its length. */
@@ -201,13 +206,16 @@ export class PackReader {
   }
 
   text(): string {
-    return this.bytes().toString();
+    const head = this.#take(LENGTH_BYTES);
+    const length = head < 0 ? 0 : (this.#view ??= viewOf(this.#buffer)).getUint32(head, true);
+    const start = this.#take(length);
+    return start < 0 ? '' : this.#buffer.toString('utf8', start, start + length);
   }
 
   /** A view of so many bytes. */
   raw(bytes: number): Buffer {
     const start = this.#take(bytes);
-    return start < 0 ? NOTHING : this.#buffer.subarray(start, start + bytes);
+    return start < 0 || bytes === 0 ? NOTHING : this.#buffer.subarray(start, start + bytes);
   }
 
   /** A view of all bytes up to the end. */

@@ -151,6 +151,13 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
     expect(await user.commit(later)).toEqual([done]);
   });
 
+  it('of a second request of a batch, after an end: what follows about that request is made after it', async () => {
+    const first = [accept(1, { key: 'a' }), close(9), accept(2, { key: 'b' })];
+    const results = await subject.user.commit(...first, dead(2));
+    expect(results.map(({ kind }) => kind)).toEqual(['done', 'passed', 'done', 'done']);
+    expect(await subject.user.lookUp(uuidOf(2))).toMatchObject({ state: 'dead' });
+  });
+
   it('is remembered after its request was swept, and dropped by a later sweep', async () => {
     const { user } = subject;
     const over = { expiresAt: NOON + 10 };

@@ -186,8 +186,8 @@ export class Batch {
   /** The fence held in all statements so far. */
   isFenced = true;
   /**
-   * Accepted in a batch of their own right after this one: another writer took their keys in this moment,
-   * or this batch takes other keys before.
+   * Made in a batch of their own right after this one: another writer took their keys in this moment, this
+   * batch takes other keys before, or they are about such a request.
    */
   readonly raced: number[] = [];
   /** See session.ts. */
@@ -206,9 +206,15 @@ export class Batch {
     this.#changes = changes;
     this.results = changes.map(() => PASSED);
     const keys = new Map<string, number>();
+    /** Requests that are accepted after this batch. */
+    const later = new Set<string>();
     let stage = new Stage();
     this.#stages.push(stage);
     for (const [n, change] of changes.entries()) {
+      if (requestsOf(change).some((uuid) => later.has(uuid.toString('latin1')))) {
+        this.raced.push(n);
+        continue;
+      }
       const key = keyOf(change);
       const first = key === null ? undefined : keys.get(key);
       if (first !== undefined) {
@@ -220,6 +226,7 @@ export class Batch {
       // Two transactions that take keys in more than one stage each would wait for each other.
       if (key !== null && this.#stages.some(({ hasKeys }) => hasKeys)) {
         this.raced.push(n);
+        for (const uuid of requestsOf(change)) later.add(uuid.toString('latin1'));
         continue;
       }
       stage = new Stage();

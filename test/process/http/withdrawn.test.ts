@@ -176,6 +176,7 @@ describe('a token that may no longer send requests to a service', () => {
     expect(failed(await second)).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
     await until(() => told.length === 1, 'the worker is told');
     // The one that waited was refused (D73).
+    await stand.daemon.waitFor('request.refused');
     expect(stand.daemon.logged('request.refused')).toMatchObject([{ key: 'token:shop' }]);
     await stand.serve(() => 'done', 'later');
     expect((await poll).text).toBe('done');
@@ -193,7 +194,7 @@ describe('a token with two secrets', () => {
     await reload({ ...SHOP_TOKEN, token: both }, OTHER_TOKEN);
     const { to } = stand.daemon.logged('config.reloaded').at(-1)?.['applied'] as never;
     expect(JSON.stringify([to, stand.daemon.stdout])).not.toContain(NEW);
-    expect(stand.daemon.logged('http.tokens_renewed')).toMatchObject([{ tokens: ['shop'] }]);
+    expect(await stand.daemon.waitFor('http.tokens_renewed')).toMatchObject({ tokens: ['shop'] });
     // A program's requests with one secret go on when the other is gone.
     await until(() => served.length === 1, 'the worker has it');
     served[0]?.('old');
