@@ -142,6 +142,18 @@ const REQUEST_AS_TEXT = requestColumns((column, { as, kind }) => {
 /** The columns of a record after those of its request. */
 const REST = 'key, attempts_ever, changed, born, extra';
 const RECORD = `${REQUEST}, ${REST}`;
+const ROW = `${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST}, reply_bytes`;
+/** What a new request without a webhook always has, as literals: every value that is bound takes time. */
+const OF_NEW: Readonly<Record<string, string>> = {
+  state: String(PENDING),
+  attempts: '0',
+  generation: '0',
+  kind: '0',
+  partner: "x''",
+  own: "x''",
+  outcome: '0',
+  outcome_at: '0',
+};
 const ATTEMPT = Object.values(ATTEMPT_FIELDS).map(({ column }) => column);
 const ATTEMPT_AS = Object.entries(ATTEMPT_FIELDS).map(
   ([name, { column }]) => `${column} AS ${name}`,
@@ -198,9 +210,12 @@ const SQL = {
     AND (state > ${PENDING} OR (? >> kind) & 1) AND expires_at <= ? ORDER BY expires_at, uuid LIMIT ?`,
 
   /** Binds the cells of the request (request.ts), then the rest. */
-  insertRequest: `INSERT INTO requests (${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST},
-    reply_bytes) VALUES (${REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ')},
-    ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
+  insertRequest: `INSERT INTO requests (${ROW})
+    VALUES (${REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ')}, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (uuid) DO NOTHING`,
+  insertNew: `INSERT INTO requests (${ROW})
+    VALUES (${REQUEST_ROWS.map(({ column }) => OF_NEW[column] ?? '?').join(', ')}, ?, 0, ?, ?, ?, 0)
+    ON CONFLICT (uuid) DO NOTHING`,
   insertBody: 'INSERT INTO bodies (number, body) VALUES (?, ?)',
   reopen: `UPDATE requests SET state = ${PENDING}, generation = ?, not_before = ?, expires_at = ?,
     attempts = ?, attempts_ever = ?, reply_bytes = 0, changed = ? WHERE number = ?`,
@@ -379,12 +394,37 @@ export function insertAttempt(
 }
 
 /** @returns false if its uuid is there */
-export function insertRequest(
-  sql: Statements,
-  { request, key, attemptsEver, changed, born, extra }: ChangedRow,
-  replyBytes: number,
-): boolean {
+export function insertRequest(sql: Statements, row: ChangedRow, replyBytes: number): boolean {
+  const { request, key, attemptsEver, changed, born, extra } = row;
+  if (replyBytes === 0 && attemptsEver === 0 && isAsNew(request)) {
+    const { changes } = sql.insertNew.run(
+      request.uuid,
+      request.service,
+      request.number,
+      request.priority,
+      request.acceptedAt,
+      request.notBefore,
+      request.expiresAt,
+      request.maxAttempts,
+      request.bodyBytes,
+      request.owner,
+      request.isShared ? 1 : 0,
+      key,
+      changed,
+      born,
+      extra,
+    );
+    return changes > 0;
+  }
   const cells = cellsOf(request);
   cells.push(key, attemptsEver, changed, born, extra, replyBytes);
   return sql.insertRequest.run(...cells).changes > 0;
+}
+
+/** Whether `OF_NEW` is true of it. */
+function isAsNew(request: StoredRequest): boolean {
+  const { kind, state, attempts, generation, partner, own, outcome, outcomeAt } = request;
+  const isPlain = kind === 'request' && partner.length === 0 && own.length === 0;
+  const isFirst = state === 'pending' && attempts === 0 && generation === 0;
+  return isPlain && isFirst && outcome === 0 && outcomeAt === 0;
 }
