@@ -15,7 +15,7 @@ import {
 } from '../wire/submit-options.js';
 import { ATTEMPT_FIELDS } from './attempt.js';
 import { isRequest, putRequest, REQUEST_ROWS, requestFrom, type StoredRequest } from './request.js';
-import type { NewRequest, StoredContent } from './store.js';
+import type { StoredContent } from './store.js';
 
 export const KEY = 15;
 export const BODY = 16;
@@ -159,11 +159,6 @@ function packedOption(value: OptionValue): Buffer {
   bytes.writeUInt32LE(value.baseMs, 0);
   bytes.writeUInt32LE(value.maxMs, PAUSES_BYTES / 2);
   return bytes;
-}
-
-/** What an acceptance that this broker claims brings along; `null`: it is not claimed. */
-export function contentOf({ claim, body, extra }: NewRequest): StoredContent | null {
-  return claim === undefined ? null : storedContent(body, extra ?? null);
 }
 
 /** What is read of a request when it is sent to a worker. */

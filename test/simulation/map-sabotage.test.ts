@@ -203,7 +203,7 @@ describe('the simulation of a pair with a map finds', () => {
           machine.numbersAbove = () => undefined;
         },
       },
-      14,
+      202,
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(

@@ -7,7 +7,7 @@ import { STORED } from './counters.js';
 import type { Claiming } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
-import { contentOf } from '../../store/fields.js';
+import { storedContent } from '../../store/fields.js';
 import { allCounted } from '../../store/record-kind.js';
 import {
   type ChangeResult,
@@ -102,11 +102,17 @@ export class Acceptances {
   /**
    * Opens a request that is in the store now, and traces it.
    * @param party see `Submitter`
-   * @param content of one that this broker has claimed; `null`: it has not
+   * @param isClaimed by this broker, in a shared store
+   * @param content what is sent to a worker; `null`: to be read when one has room for it
    */
-  accepted(request: StoredRequest, party: string, content: StoredContent | null): void {
+  #accepted(
+    request: StoredRequest,
+    party: string,
+    isClaimed: boolean,
+    content: StoredContent | null,
+  ): void {
     const { counters } = this.#context;
-    const shown = this.#open(request, party, content);
+    const shown = this.#open(request, party, isClaimed, content);
     increment(counters.of(shown), STORED.accepted);
     this.#context.trace?.({
       name: 'titanic.accepted',
@@ -122,26 +128,33 @@ export class Acceptances {
     party: string,
     { kind }: ChangeResult,
   ): void {
-    const { request } = change;
+    const { request, claim, body, extra } = change;
     if (kind === 'known' || kind === 'another') {
       // The first request has its own.
       if (webhook !== null) this.#requests.close(webhook.request.uuid, () => undefined);
       return;
     }
-    if (webhook !== null) this.accepted(webhook.request, party, null);
-    this.accepted(request, party, contentOf(change));
+    if (webhook !== null) this.#accepted(webhook.request, party, false, null);
+    // The store has passed over one that was there before, perhaps closed: only a read shows what became of it.
+    const content = kind === 'done' ? storedContent(body, extra ?? null) : null;
+    this.#accepted(request, party, claim !== undefined, content);
   }
 
   /** @returns its service, as shown */
-  #open(request: StoredRequest, party: string, content: StoredContent | null): string {
-    if (this.#claiming !== null && content === null) {
+  #open(
+    request: StoredRequest,
+    party: string,
+    isClaimed: boolean,
+    content: StoredContent | null,
+  ): string {
+    if (this.#claiming !== null && !isClaimed) {
       this.#claiming.stored(request.service);
       if (request.notBefore <= this.#context.wall) this.#context.hints?.stored(request.service);
       return escapeName(request.service);
     }
     const slot =
       this.#claiming === null
-        ? this.#requests.open(request, party)
+        ? this.#requests.open(request, party, content)
         : this.#requests.openClaimed({ request, claim: FIRST_CLAIM, content });
     return this.#requests.dispatcher.serviceOf(slot).shown;
   }

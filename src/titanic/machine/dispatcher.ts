@@ -121,7 +121,10 @@ export class Dispatcher {
   #withDemand: OpenService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
-  /** What need not be read again, of requests that were not sent since. */
+  /**
+   * What need not be read again, of requests that were not sent since: of a store that is not shared, those that were
+   * accepted since the last `run`.
+   */
   readonly #atHand = new Map<Slot, StoredContent>();
   /** A 32-bit number, as the index keeps it. It begins shortly before it wraps, so that every test sees that. */
   #lastLoad = 0x7fff_fff0;
@@ -509,11 +512,13 @@ export class Dispatcher {
       this.step(slot, DUE);
     }
     const missing = this.#submitLoaded(embedded, maySubmit);
-    if (!mayLoad || !maySubmit) return missing;
-    this.#loadMore(embedded, surplus);
-    return this.#loaded.length === 0
-      ? missing
-      : [...missing, ...this.#submitLoaded(embedded, true)];
+    if (mayLoad && maySubmit) {
+      this.#loadMore(embedded, surplus);
+      if (this.#loaded.length > 0) missing.push(...this.#submitLoaded(embedded, true));
+    }
+    // What no worker has room for now may wait for long: it is read then.
+    if (surplus === null) this.#atHand.clear();
+    return missing;
   }
 
   #submitLoaded(embedded: EmbeddedServiceApi, maySubmit: boolean): Slot[] {
@@ -590,6 +595,8 @@ export class Dispatcher {
     const { index } = this;
     const slots: Slot[] = [];
     let bytes = 0;
+    // Those that are being read were accepted before these, and are sent before them.
+    const mayOvertake = service.loading > 0;
     while (slots.length < room && service.ready.size > 0 && !this.#isAtLimit()) {
       if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
       const slot = service.ready.peek();
@@ -598,26 +605,40 @@ export class Dispatcher {
       this.step(slot, TAKEN);
       index.set(slot, PLACE, (this.#lastLoad + 1) | 0);
     }
-    if (slots.length === 0) return 0;
+    if (slots.length > 0) this.#read(slots, mayOvertake);
+    return slots.length;
+  }
+
+  /** @param mayOvertake others of their service are being read */
+  #read(slots: readonly Slot[], mayOvertake: boolean): void {
     this.#lastLoad = (this.#lastLoad + 1) | 0;
     const load = this.#lastLoad;
-    const unread = slots.filter((slot) => !this.#isAtHand(slot, load));
-    if (unread.length === 0) return slots.length;
+    const contents = slots.map((slot) => (mayOvertake ? null : this.#takeAtHand(slot)));
+    const add = (slot: Slot, content: StoredContent | null): void => {
+      this.#loaded.push({ slot, load, content });
+    };
+    const first = contents.indexOf(null);
+    const known = first < 0 ? slots.length : first;
+    for (const [place, slot] of slots.slice(0, known).entries()) add(slot, contents[place] ?? null);
+    if (known === slots.length) return;
+    // The rest waits for the first one that is read: they are sent in their order.
+    const rest = slots.slice(known);
+    const unread = rest.filter((_, place) => contents[known + place] === null);
     const completion = this.#scope.completion<readonly (StoredContent | null)[], unknown>(
       (bodies) => {
-        for (const [place, slot] of unread.entries()) {
-          this.#loaded.push({ slot, load, content: bodies[place] ?? null });
+        const read = bodies.values();
+        for (const [place, slot] of rest.entries()) {
+          add(slot, contents[known + place] ?? read.next().value ?? null);
         }
       },
       () => {
-        this.#loadFailed(load, unread);
+        this.#loadFailed(load, rest);
       },
     );
     this.#context.store.load(
-      unread.map((slot) => index.uuid(slot)),
+      unread.map((slot) => this.index.uuid(slot)),
       completion,
     );
-    return slots.length;
   }
 
   /** The read failed: the requests are tried again. */
@@ -628,12 +649,10 @@ export class Dispatcher {
     }
   }
 
-  #isAtHand(slot: Slot, load: number): boolean {
-    const content = this.#atHand.get(slot);
-    if (content === undefined) return false;
-    this.#atHand.delete(slot);
-    this.#loaded.push({ slot, load, content });
-    return true;
+  #takeAtHand(slot: Slot): StoredContent | null {
+    const content = this.#atHand.get(slot) ?? null;
+    if (content !== null) this.#atHand.delete(slot);
+    return content;
   }
 
   // ---------------------------------------------------------------- parts

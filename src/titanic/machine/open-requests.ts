@@ -38,6 +38,7 @@ import {
   type Found,
   type Acceptance,
   type RequestUuid,
+  type StoredContent,
   type StoredRequest,
   type StoreFailure,
   webhookOf,
@@ -345,18 +346,24 @@ export class OpenRequests {
    * Opens a request that is pending in the store. A list may include it before its commit is reported,
    * which waits for the peer: then it is open already.
    * @param party see `Submitter`
+   * @param content what is sent to a worker; `null`: to be read when one has room for it
    */
-  open(request: StoredRequest, party: string = request.owner): Slot {
+  open(
+    request: StoredRequest,
+    party: string = request.owner,
+    content: StoredContent | null = null,
+  ): Slot {
     const { now, wall } = this.#context;
     const known = this.dispatcher.index.find(request.uuid);
-    return known === NO_SLOT ? this.dispatcher.open(request, now, wall, party) : known;
+    const slot = known === NO_SLOT ? this.dispatcher.open(request, now, wall, party) : known;
+    if (content !== null) this.dispatcher.bring(slot, content);
+    return slot;
   }
 
   /** Opens a request of a shared store that this broker has claimed. */
   openClaimed({ request, claim, content }: ClaimedRequest): Slot {
-    const slot = this.open(request);
+    const slot = this.open(request, request.owner, content);
     this.dispatcher.index.set(slot, CLAIM, claim);
-    if (content !== null) this.dispatcher.bring(slot, content);
     return slot;
   }
 

@@ -104,6 +104,42 @@ describe('a stored request whose delivery fails', () => {
   });
 });
 
+describe('the body of a request', () => {
+  it('is not read from the store for a worker that waits as it is stored', () => {
+    const s = titanicStage();
+    const reads = jest.spyOn(s.store, 'load');
+    const w = s.worker('w').ready('echo', { credit: 3 });
+    s.submits('echo', 'a');
+    expect(w.inbox()).toEqual(['REQUEST a']);
+    expect(reads).not.toHaveBeenCalled();
+    w.final('a').disconnect();
+  });
+
+  it('is read if no worker had room as it was stored', () => {
+    const s = titanicStage();
+    const reads = jest.spyOn(s.store, 'load');
+    s.submits('echo', 'a');
+    s.submits('echo', 'b');
+    const w = s.worker('w').ready('echo', { credit: 2 });
+    expect(w.inbox()).toEqual(['REQUEST a', 'REQUEST b']);
+    expect(reads).toHaveBeenCalledTimes(1);
+    w.final('a').final('b').disconnect();
+  });
+
+  it('is sent after that of an earlier request, which is being read', () => {
+    const s = titanicStage();
+    s.submits('echo', 'first');
+    s.holdsStore();
+    const w = s.worker('w').ready('echo', { credit: 3 });
+    s.asks('submit', '{}', 'echo', 'second');
+    s.answers('commit');
+    expect(w.inbox()).toEqual([]);
+    s.freesStore();
+    expect(w.inbox()).toEqual(['REQUEST first', 'REQUEST second']);
+    w.final('1').final('2').disconnect();
+  });
+});
+
 describe('closing a request', () => {
   it.each(['while it waits', 'while it is delayed', 'in its pause'])('ends it %s', (when) => {
     const s = titanicStage();

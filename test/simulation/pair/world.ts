@@ -68,6 +68,7 @@ export class PairWorld {
   readonly #services: Services;
   readonly #stage: DurableStage;
   readonly #schedules: ScheduleStage;
+  #isStaged = false;
   readonly #mapWatch = new MapWatch();
   /** `null`: the nodes have no map. */
   readonly #map: MapStage | null;
@@ -107,7 +108,8 @@ export class PairWorld {
         mapWatch: this.#mapWatch,
         sabotage,
         changed: (changed) => {
-          this.#schedules.look(changed, changed.disk.entries);
+          // A node may crash in its first start, before there is a stage.
+          if (this.#isStaged) this.#schedules.look(changed, changed.disk.entries);
         },
       });
     this.#nodes = { primary: node('primary', 3), backup: node('backup', 4) };
@@ -138,6 +140,7 @@ export class PairWorld {
       this.#stage.addSpies(this.#random, 2 * place, role, () => this.#around[role], true);
     }
     this.#schedules = this.#addSchedules(this.#random.fork(7));
+    this.#isStaged = true;
     this.#map = this.#addMap(this.#random.fork(8));
     this.#plan(this.#random.fork(6));
     this.#watch();
