@@ -36,7 +36,9 @@ export const nameOf = (line) => line.replace(/\??: .*/, '');
 /** The names in the sections `Removed` and `Changed` of the versions after the one that is locked. */
 export function namedIn(changelog, version) {
   const [after] = changelog.split(`\n## [${version}]`);
-  const sections = after.split(/\n(?=##)/).filter((each) => /^### (Removed|Changed)\n/.test(each));
+  const sections = after
+    .split(/\n(?=#{2,3} )/)
+    .filter((each) => /^### (Removed|Changed)\n/.test(each));
   return new Set(sections.flatMap((each) => each.match(/(?<=`)[^`\n]+(?=`)/g) ?? []));
 }
 

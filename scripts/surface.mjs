@@ -61,12 +61,13 @@ function events(tables) {
     ]);
 }
 
-/** All commands that help shows: a command is told what there is, so one more asks. */
+/** All commands that help shows, and the name of the protocol for `durable`: a command is told what there is, so one more asks. */
 async function commands({ main, PROGRAM }) {
   let lines = [];
   const define = (command, _, { describe }) =>
     command.action(async () => {
       lines = (await describe()).flatMap((each) => commandLines(each, ''));
+      lines.push(...(await describe('titanic')).map((each) => `${each.name()}: as durable`));
     });
   const asking = { surface: [null, '', async () => ({ define })] };
   await main(['surface'], { ...PROGRAM, commands: [...PROGRAM.commands, asking] });

@@ -1,4 +1,4 @@
-"""Prints the public surface of the Python package: a line for each exported name and each of its members."""
+"""Prints the public surface of the Python package: a line for each exported name, each member, and each option."""
 
 import ast
 import functools
@@ -74,7 +74,16 @@ def members(name, node, exported):
             yield f"{name}.{ast.unparse(each.targets[0])}: {ast.unparse(each.value)}"
 
 
+def options(module, command):
+    """The arguments and options of a command."""
+    for each in ast.walk(ast.parse((FOLDER / f"{module}.py").read_text())):
+        if isinstance(each, ast.Call) and ast.unparse(each.func).endswith(".add_argument"):
+            facts = [ast.unparse(fact) for fact in each.keywords if fact.arg != "help"]
+            yield f"{command} {ast.literal_eval(each.args[0])}: {', '.join(facts) or 'text'}"
+
+
 package = declared("__init__")
 exported = ast.literal_eval(package["__all__"].value)
 for each in exported:
     sys.stdout.writelines(f"{line}\n" for line in lines(each, package[each], exported))
+sys.stdout.writelines(f"{line}\n" for line in options("worker", "majordomo-worker"))

@@ -66,7 +66,7 @@ describe('what was released', () => {
 
   it('may go if a later version names it under Removed or Changed', () => {
     const later =
-      '## [0.2.0]\n\n### Added\n\n- `log.format`\n\n### Changed\n\n- `log.level` is a number.\n';
+      '## [0.2.0]\n\n### Added\n\n- `log.format`\n\n### Changed\n\n#### For operators\n\n- `log.level` is a number.\n';
     expect(missing(`\n${later}`)).toEqual([FORMAT]);
     expect(missing(`\n${later}\n### Removed\n\n- \`log.format\`\n`)).toEqual([]);
     expect(missing(`\n## [0.1.0] - today\n${later}`)).toEqual([FORMAT, LEVEL]);
