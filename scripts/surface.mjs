@@ -61,7 +61,9 @@ function events(tables) {
     ]);
 }
 
-/** All commands that help shows, and the name of the protocol for `durable`: a command is told what there is, so one more asks. */
+/**
+ * All commands that help shows, and the other name of `durable`. A command is told what there is, so one more asks.
+ */
 async function commands({ main, PROGRAM }) {
   let lines = [];
   const define = (command, _, { describe }) =>
