@@ -21,6 +21,11 @@ const STEPS = {
   '### Steps of a durable request': ['titanic/machine/events.js', 'TITANIC_STEPS'],
 };
 
+/** The tables of all events and steps: of each the module and the name. */
+export const EVENT_TABLES = Object.values({ ...SECTIONS, ...STEPS }).flatMap(([path, ...names]) =>
+  names.map((name) => [path, name]),
+);
+
 const coded = (words) => words.map((word) => `\`${word}\``).join(', ') || '–';
 
 /** The fields of an event; those by which its lines are limited are bold. */

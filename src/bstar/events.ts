@@ -8,18 +8,10 @@ import {
   rejectedText,
   text,
 } from '../core/event-fields.js';
-import {
-  error,
-  type EventOf,
-  type EventSink,
-  field,
-  type Field,
-  info,
-  warn,
-} from '../core/event-table.js';
+import { error, type EventOf, type EventSink, field, info, warn } from '../core/event-table.js';
 import type { State } from './facts.js';
 
-const state: Field<State> = { about: '' };
+const state = field.oneOf<State>({ waiting: '', passive: '', joining: '', active: '' });
 const epoch = field.number();
 
 const KEYS_DIFFER =

@@ -6,6 +6,8 @@ export type Level = 'info' | 'warn' | 'error';
 
 /** A field of an event. */
 export interface Field<Value> {
+  /** The type of the value in JSON. */
+  readonly type: string;
   /** What the value is; empty: the name of the field says it. */
   readonly about: string;
   /** The only values that it can have, each with its meaning, which may be empty. */
@@ -23,14 +25,18 @@ export type ValuesOf<Fields> = { readonly [Name in keyof Fields]: ValueOf<Fields
 
 /** Makes fields of events; `about` is for documents. */
 export const field = {
-  string: (about = '', of?: NonNullable<Field<string>['of']>): Field<string> =>
-    of === undefined ? { about } : { about, of },
-  number: (about = ''): Field<number> => ({ about }),
-  boolean: (about = ''): Field<boolean> => ({ about }),
-  list: <Item = string>(about: string): Field<readonly Item[]> => ({ about }),
-  orNull: <Value>(of: Field<Value>): Field<Value | null> => of,
+  string: (about = '', of?: NonNullable<Field<string>['of']>): Field<string> => ({
+    type: 'string',
+    about,
+    ...(of === undefined ? {} : { of }),
+  }),
+  number: (about = ''): Field<number> => ({ type: 'number', about }),
+  boolean: (about = ''): Field<boolean> => ({ type: 'boolean', about }),
+  list: <Item = string>(about: string): Field<readonly Item[]> => ({ type: 'array', about }),
+  orNull: <Value>(of: Field<Value>): Field<Value | null> => ({ ...of, type: `${of.type} | null` }),
   /** A field whose value is one of these words, each with its meaning, which may be empty. */
   oneOf: <Word extends string>(words: Readonly<Record<Word, string>>, about = ''): Field<Word> => ({
+    type: 'string',
     about,
     words,
   }),
