@@ -50,8 +50,12 @@ export function readWorkerText(text: string): {
 export function retryEntry(by: string, at: number, reason: string | null): Attempt {
   const before = reason === null ? '' : `; it was dead: ${reason}`;
   return {
-    ...{ worker: '', startedAt: at, endedAt: at, reason: `retried by ${by}${before}` },
-    ...{ failure: null, extra: null },
+    worker: '',
+    startedAt: at,
+    endedAt: at,
+    reason: `retried by ${by}${before}`,
+    failure: null,
+    extra: null,
   };
 }
 

@@ -61,7 +61,8 @@ function rowsOf(kind: KnownKind): readonly (readonly [name: string, field: OwnFi
 const NUMBERS_MAX = Math.max(...RECORD_KINDS.map((kind) => rowsOf(kind).length));
 const reader = new FieldReader({
   // 0 is the number of no field.
-  ...{ numbers: [0], repeated: [] },
+  numbers: [0],
+  repeated: [],
   bytes: Array.from({ length: NUMBERS_MAX }, (_, at) => at + 1),
 });
 

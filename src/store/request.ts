@@ -126,31 +126,40 @@ export const REQUEST_FIELDS = {
   priority: { field: 5, kind: 'priority', setBy: 'client', shown: '' },
   acceptedAt: { field: 6, kind: 'wallTime', shown: '' },
   notBefore: {
-    ...{ field: 7, kind: 'wallTime', setBy: 'client' },
+    field: 7,
+    kind: 'wallTime',
+    setBy: 'client',
     shown: 'It is not dispatched before this time.',
   },
   expiresAt: {
-    ...{ field: 8, kind: 'wallTime', setBy: 'client' },
+    field: 8,
+    kind: 'wallTime',
+    setBy: 'client',
     shown:
       'When it expires, unless it is answered, or its reply is closed, before that. Until it has ended, its ' +
       'time to live counts from `notBefore`.',
   },
   maxAttempts: { field: 9, kind: 'countFromOne', setBy: 'client', shown: '' },
   attempts: {
-    ...{ field: 10, kind: 'count' },
+    field: 10,
+    kind: 'count',
     shown:
       'Deliveries without a reply since an operator last retried it; of a schedule: due times.',
   },
   generation: {
-    ...{ field: 11, kind: 'count' },
+    field: 11,
+    kind: 'count',
     shown: 'How often an operator retried it.',
   },
   bodyBytes: {
-    ...{ field: 12, kind: 'count' },
+    field: 12,
+    kind: 'count',
     shown: 'Size as stored: the frames, each with its length, and the fields of its kind.',
   },
   owner: {
-    ...{ field: 13, kind: 'owner', needsToken: true },
+    field: 13,
+    kind: 'owner',
+    needsToken: true,
     shown: 'Name of the CURVE key that stored it; null: stored without a key',
   },
   isShared: { field: 14, kind: 'flag', column: 'shared', setBy: 'client' },

@@ -47,8 +47,13 @@ export function requestDelta(
 /** Keys that are kept from now on, or, with a negative number, are not any more. */
 export function keysDelta(owner: Owner, bytes: number): Delta {
   return {
-    ...{ service: null, owner, kind: 'request', state: 'pending', isRetrying: false },
-    ...{ requests: 0, bytes },
+    service: null,
+    owner,
+    kind: 'request',
+    state: 'pending',
+    isRetrying: false,
+    requests: 0,
+    bytes,
   };
 }
 

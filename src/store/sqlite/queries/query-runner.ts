@@ -130,8 +130,11 @@ export class QueryRunner {
     const slice = states === ONLY_DEAD ? this.#sql.sliceOfDead : this.#sql.slice;
     const rows = slice.all({
       ...within,
-      ...{ reason: Number(reason), extra: Number(extra), diedAt: Number(diedAt) },
-      ...{ states, kind },
+      reason: Number(reason),
+      extra: Number(extra),
+      diedAt: Number(diedAt),
+      states,
+      kind,
       match: service === null ? 'any' : serviceMatch,
       service: service === null ? null : bytesOf(service),
       most,

@@ -98,8 +98,10 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
     'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
   ],
   ...kindInvariants({
-    ...{ table: 'requests', none: "x''" },
-    ...{ isPartner: 'p.uuid = r.partner', namesBack: 'p.partner = r.uuid' },
+    table: 'requests',
+    none: "x''",
+    isPartner: 'p.uuid = r.partner',
+    namesBack: 'p.partner = r.uuid',
   }).map(([problem, where]) => [problem, `SELECT number FROM requests r WHERE ${where}`] as const),
 ];
 
