@@ -22,8 +22,8 @@ import type { MalformedKind } from '../wire/inbound.js';
 const deliveries = field.number();
 /** Clients that look for the active node of a pair, or that do not wait for a worker, do nothing wrong. */
 const USUAL: readonly string[] = ['not_active', 'draining', 'no_worker'];
-/** The peer for which lines of some refusals are limited. */
-function refusedOne({ reason, ...peer }: Refused): string | null {
+/** The peer for which the lines of a refusal are limited; `null`: they are for all peers together. */
+function limitedPeerOf({ reason, ...peer }: Refused): string | null {
   return reason === 'rights' || reason === 'too_large' ? peerOf(peer) : null;
 }
 
@@ -91,7 +91,7 @@ export const BROKER_EVENTS = {
       when: 'the broker answered READY with DISCONNECT',
       counted: 'workers_refused_total',
       by: ['reason'],
-      who: refusedOne,
+      who: limitedPeerOf,
     },
   ),
   'worker.unexpected': warn(
@@ -189,7 +189,7 @@ export const BROKER_EVENTS = {
       counted: 'requests_refused_total',
       usual: USUAL,
       by: ['reason'],
-      who: refusedOne,
+      who: limitedPeerOf,
     },
   ),
   'reply.dropped': info(

@@ -176,8 +176,8 @@ export class Listing implements Registry {
 
   // ---------------------------------------------------------------- for operators
 
-  /** Services by number, starting at a position. */
-  services(
+  /** A page of the services, by number, starting at a position. */
+  servicePage(
     from: Position,
     limit: number,
     name: Buffer | null,
@@ -204,8 +204,8 @@ export class Listing implements Registry {
     return { items, next: null };
   }
 
-  /** Workers by service and in the order in which they registered. */
-  workers(
+  /** A page of the workers, by service and in the order in which they registered. */
+  workerPage(
     from: Position,
     limit: number,
     name: Buffer | null,

@@ -234,7 +234,7 @@ export interface OwnerRights {
   readonly quotas: Quotas;
 }
 
-/** What the internal client can call, in its own turn. */
+/** Titanic's port to the broker: what the internal client can call, in its own turn. */
 export interface EmbeddedServiceApi {
   /**
    * How many more requests of a service are wanted now; 0 without workers or while not serving. A service with an

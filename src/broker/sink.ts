@@ -2,11 +2,12 @@
  * The effects of the broker machine, carried out by its shell and recorded by tests. The calls
  * return nothing; their results arrive as inputs. Buffers are only valid during the call.
  */
-import type { BrokerMessages } from '../wire/outbound.js';
+import type { MessageWriter } from '../wire/outbound.js';
 
-/** Sends messages to peers: one function for each kind. */
-export type MessageSink = Omit<BrokerMessages, 'attach'>;
+/** The messages that the machine sends to peers, a function for each kind. */
+export type MessageSink = Omit<MessageWriter, 'attach'>;
 
+/** All effects of the machine. */
 export interface BrokerSink {
   readonly messages: MessageSink;
   /** Ends the peer's connection. */

@@ -33,6 +33,7 @@ export const field = {
   number: (about = ''): Field<number> => ({ type: 'number', about }),
   boolean: (about = ''): Field<boolean> => ({ type: 'boolean', about }),
   list: <Item = string>(about: string): Field<readonly Item[]> => ({ type: 'array', about }),
+  /** A field that may also be `null`; the `about` of `of` says when. */
   orNull: <Value>(of: Field<Value>): Field<Value | null> => ({ ...of, type: `${of.type} | null` }),
   /** A field whose value is one of these words, each with its meaning, which may be empty. */
   oneOf: <Word extends string>(words: Readonly<Record<Word, string>>, about = ''): Field<Word> => ({

@@ -27,7 +27,7 @@ export function nodeView(
     status: () => status(monotonicMs()),
     services: ({ cursor, limit, service, state }) =>
       shown(
-        listing.services(
+        listing.servicePage(
           position(cursor),
           limit,
           service,
@@ -41,7 +41,7 @@ export function nodeView(
     },
     workers: ({ cursor, limit, service, state }) =>
       shown(
-        listing.workers(
+        listing.workerPage(
           position(cursor),
           limit,
           service,

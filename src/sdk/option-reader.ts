@@ -97,7 +97,7 @@ export function versionOf(protocol: Protocol): MdpVersion {
 }
 
 /** The option `dial`, or that of an engine with the option `curve`. */
-export function dialOr(
+export function givenDialOr(
   { dial, curve }: { readonly dial: Dial | undefined; readonly curve: unknown },
   dialWith: (curve: CurveClientKeys | undefined) => Dial,
 ): Dial {

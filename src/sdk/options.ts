@@ -1,4 +1,8 @@
-/** Options of clients, what they do, and the settings that are made of them. Every error names its option. */
+/**
+ * Options of clients, what they do, and the settings that are made of them. Every error names its option. A
+ * function `checked…` returns what it was given, if that is right; one `check…` only throws; all others make
+ * a setting of an option.
+ */
 import type { MdpVersion } from '../wire/mdp.js';
 import type { Dial } from '../zmtp/link-port.js';
 import type { Body } from './body.js';
@@ -10,7 +14,7 @@ import { endpointList, type Endpoints } from './endpoints.js';
 import { wrong } from './errors.js';
 import {
   type CurveOptions,
-  dialOr,
+  givenDialOr,
   headersOf,
   type Protocol,
   readOptions,
@@ -143,7 +147,7 @@ export function clientSettings(given: unknown): ClientSettings {
     contract: checkedContract(options.contract),
     interceptors:
       interceptors === undefined || interceptors.length === 0 ? null : [...interceptors],
-    dial: dialOr(options, (curve) => dialOf(options.transport, curve)),
+    dial: givenDialOr(options, (curve) => dialOf(options.transport, curve)),
   };
   if (ifNoWorker === 'fail' && !envelope) {
     const what = "cannot be 'fail' with envelope: false: such brokers do not report it";
@@ -215,7 +219,7 @@ export function freelanceClientSettings(given: unknown): FreelanceClientSettings
   const endpoints = endpointList(options.endpoints);
   checkDistinct(endpoints);
   const codec = checkedCodec(options.codec);
-  return { ...options, endpoints, codec, dial: dialOr(options, freelanceDial) };
+  return { ...options, endpoints, codec, dial: givenDialOr(options, freelanceDial) };
 }
 
 /** Checks that no endpoint is named twice: it would be asked twice. @throws ERR_MDP_OPTION */

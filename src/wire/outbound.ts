@@ -184,8 +184,8 @@ function writeFrames(out: FrameWriter | null, peer: number, frames: readonly Buf
   });
 }
 
-/** What a broker sends, written into the output of peers: its effects on them (`broker/sink.ts`). */
-export class BrokerMessages {
+/** Writes what a broker sends into the output of peers, a function for each kind of message. */
+export class MessageWriter {
   #out: FrameWriter | null;
 
   /** @param out `null`: what is sent before `attach` is discarded */

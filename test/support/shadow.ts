@@ -10,7 +10,7 @@ import type { BrokerEvent } from '../../src/broker/events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { Holdings } from '../../src/core/holdings.js';
-import { BrokerMessages } from '../../src/wire/outbound.js';
+import { MessageWriter } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
 import { seededRandom } from './stage-random.js';
 
@@ -79,9 +79,9 @@ export class EffectLog {
     return this.#effects.splice(0);
   }
 
-  #sent(send: (to: BrokerMessages) => void): void {
+  #sent(send: (to: MessageWriter) => void): void {
     const out = new Recorder();
-    send(new BrokerMessages(out));
+    send(new MessageWriter(out));
     for (const { peer, frames } of out.messages) {
       const texts = frames.copyFrom(0).map((frame) => frame.toString('hex'));
       this.#effects.push(`${peer} < ${texts.join(' ')}`);
@@ -90,7 +90,7 @@ export class EffectLog {
 }
 
 const NOWHERE: BrokerSink = {
-  messages: new BrokerMessages(),
+  messages: new MessageWriter(),
   close: () => undefined,
   vote: () => undefined,
 };

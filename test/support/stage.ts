@@ -14,7 +14,7 @@ import { Frames } from '../../src/core/frames.js';
 import { Mmi } from '../../src/mmi/mmi.js';
 import type { MdpVersion } from '../../src/wire/mdp.js';
 import type { BrokerStatus } from '../../src/wire/mmi-answers.js';
-import { BrokerMessages } from '../../src/wire/outbound.js';
+import { MessageWriter } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
 import { givePacked } from './packed-frames.js';
 import { EffectLog, Shadow } from './shadow.js';
@@ -326,7 +326,7 @@ export class Stage {
   }
 
   #sink(): BrokerSink {
-    const to = new BrokerMessages(this.#recorder);
+    const to = new MessageWriter(this.#recorder);
     return {
       messages: {
         request: (...message) => {

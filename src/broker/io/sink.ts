@@ -1,11 +1,11 @@
-import { BrokerMessages } from '../../wire/outbound.js';
+import { MessageWriter } from '../../wire/outbound.js';
 import type { Transport } from '../../zmtp/port.js';
 import type { OutputRoom } from '../options.js';
 import type { BrokerSink } from '../sink.js';
 
 /** Carries out the broker's effects by writing directly into the peers' output, and knows its room. */
 export class TransportSink implements BrokerSink, OutputRoom {
-  readonly messages: BrokerMessages = new BrokerMessages();
+  readonly messages: MessageWriter = new MessageWriter();
   #transport: Transport | null = null;
   #voted: () => void = () => undefined;
 

@@ -34,15 +34,15 @@ import type { Deliveries } from './deliveries.js';
 
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
-/** Requests at an internal worker have their reference above this as number: the table has no record of them. */
-const INSIDE = 2 ** 52;
+/** A request at the internal worker has this plus its reference as number: the table has no record of it. */
+const AT_INTERNAL_WORKER = 2 ** 52;
 
 export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi {
   readonly #data: BrokerData;
   readonly #deliveries: Deliveries;
   #client: InternalClient | null = null;
   /** `null`: no worker in this process takes submitted requests. */
-  #inside: { readonly service: Buffer; readonly worker: InternalWorker } | null = null;
+  #internal: { readonly service: Buffer; readonly worker: InternalWorker } | null = null;
 
   constructor(data: BrokerData, deliveries: Deliveries) {
     this.#data = data;
@@ -57,8 +57,8 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
 
   /** Plugs in the worker that all requests of Titanic for this service go to. */
   serve(service: Buffer, worker: InternalWorker): void {
-    assert(this.#inside === null, 'there is one internal worker');
-    this.#inside = { service, worker };
+    assert(this.#internal === null, 'there is one internal worker');
+    this.#internal = { service, worker };
     present(this.#client, 'Titanic is attached before').roomAt(service);
   }
 
@@ -67,14 +67,14 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   /** As many as let no worker wait. */
   room(name: Buffer): number {
     const service = this.#find(name);
-    const inside = this.#workerOf(name);
-    if (inside !== null) return service?.isPaused === true ? 0 : inside.room();
+    const worker = this.#internalWorkerOf(name);
+    if (worker !== null) return service?.isPaused === true ? 0 : worker.room();
     if (service === null || service.isPaused || !this.#canHold) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
   }
 
   served(): readonly Buffer[] {
-    const served = this.#inside === null ? [] : [this.#inside.service];
+    const served = this.#internal === null ? [] : [this.#internal.service];
     for (const { name, workers } of this.#data.services.all()) {
       if (workers.size > 0) served.push(name);
     }
@@ -82,7 +82,7 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   }
 
   workersOf(name: Buffer): ServiceWorkers {
-    if (this.#workerOf(name) !== null) return { isServed: true, unservedSince: null };
+    if (this.#internalWorkerOf(name) !== null) return { isServed: true, unservedSince: null };
     const service = this.#find(name);
     if (service === null) return { isServed: false, unservedSince: null };
     const { workers, remotes, unservedSince } = service;
@@ -117,35 +117,35 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
     content: StoredBody,
     again: RequestId | null,
   ): RequestId | null {
-    const inside = this.#workerOf(name);
-    if (inside === null) return this.#submit(name, reference, content, again, 0);
-    inside.take(reference);
-    return INSIDE + reference;
+    const worker = this.#internalWorkerOf(name);
+    if (worker === null) return this.#submit(name, reference, content, again, 0);
+    worker.take(reference);
+    return AT_INTERNAL_WORKER + reference;
   }
 
   bridge(name: Buffer, reference: number, content: StoredBody): RequestId | null {
     return this.#submit(name, reference, content, null, BRIDGED);
   }
 
-  /** @param from BRIDGED, or 0 */
+  /** @param origin BRIDGED; 0: it is of Titanic */
   #submit(
     name: Buffer,
     reference: number,
     { body, headers, deadlineAt = Infinity }: StoredBody,
     again: RequestId | null,
-    from: number,
+    origin: number,
   ): RequestId | null {
     const { table, requests, workers } = this.#data;
     const service = this.#find(name);
     if (service === null || service.workers.size === 0 || !this.#canHold) return null;
-    const id = again ?? requests.addStored(from);
+    const id = again ?? requests.addStored(origin);
     requests.setBody(id, body, headers);
     if (deadlineAt !== Infinity) requests.setDeadline(id, deadlineAt);
     table.set(id, SERVICE, service.id);
     table.setTime(id, REFERENCE, reference);
     table.raise(id, QUEUED);
     service.stored.pushBack(id);
-    if (from === BRIDGED) service.storedOfOthers++;
+    if (origin === BRIDGED) service.storedOfOthers++;
     workers.schedule(service);
     return id;
   }
@@ -169,7 +169,7 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   }
 
   parts(id: RequestId): Buffer | null {
-    if (id >= INSIDE) return null;
+    if (id >= AT_INTERNAL_WORKER) return null;
     return this.#data.requests.partials.packedOf(id);
   }
 
@@ -180,8 +180,8 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
   }
 
   withdraw(id: RequestId): void {
-    if (id >= INSIDE) {
-      this.#inside?.worker.withdraw(id - INSIDE);
+    if (id >= AT_INTERNAL_WORKER) {
+      this.#internal?.worker.withdraw(id - AT_INTERNAL_WORKER);
       return;
     }
     const { table, requests, services } = this.#data;
@@ -273,8 +273,8 @@ export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi 
     return this.#data.admission.isOpen && this.#data.requests.hasRoom;
   }
 
-  #workerOf(name: Buffer): InternalWorker | null {
-    return this.#inside?.service.equals(name) === true ? this.#inside.worker : null;
+  #internalWorkerOf(name: Buffer): InternalWorker | null {
+    return this.#internal?.service.equals(name) === true ? this.#internal.worker : null;
   }
 
   #find(name: Buffer): Service | null {

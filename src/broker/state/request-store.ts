@@ -217,12 +217,12 @@ export class RequestStore {
 
   /**
    * Makes a record for a request that a part of this process submits. The caller then calls `setBody`.
-   * @param from BRIDGED, or 0
+   * @param origin BRIDGED; 0: it is of Titanic
    */
-  addStored(from: number): RequestId {
+  addStored(origin: number): RequestId {
     const { table } = this.#state;
     const id = table.allocate();
-    table.set(id, FLAGS, STORED | from);
+    table.set(id, FLAGS, STORED | origin);
     table.set(id, CLIENT, NONE);
     table.set(id, BYTES, NONE);
     this.#stored++;

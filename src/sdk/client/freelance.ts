@@ -186,11 +186,11 @@ export class Freelance implements DeliveryStrategy {
     }
     race.mayServeLater ||= refusal.status === '503' || refusal.status === '429';
     if (call.streams && call.hasParts) this.#fail(race, call.refusedError(refusal));
-    else this.#refusedOne(race, copy, refusal, now);
+    else this.#goOnAfterRefusal(race, copy, refusal, now);
     return true;
   }
 
-  #refusedOne(race: Race, copy: Copy, refusal: BrokerRefusal, now: MonotonicMs): void {
+  #goOnAfterRefusal(race: Race, copy: Copy, refusal: BrokerRefusal, now: MonotonicMs): void {
     if (this.#isCarried(race, [copy])) return;
     const { call } = race;
     const next = this.#nextFor(race, now);

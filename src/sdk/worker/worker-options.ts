@@ -13,7 +13,7 @@ import { endpointList, type Endpoints } from '../endpoints.js';
 import { checkText, wrong } from '../errors.js';
 import {
   type CurveOptions,
-  dialOr,
+  givenDialOr,
   type Protocol,
   readOptions,
   versionOf,
@@ -150,7 +150,7 @@ export function workerSettings(given: unknown, handler: unknown): WorkerSettings
     endpoints: endpointList(options.endpoints),
     name: workerName(options.name),
     version: versionOf(options.protocol),
-    dial: dialOr(options, (curve) => dialOf(options.transport, curve)),
+    dial: givenDialOr(options, (curve) => dialOf(options.transport, curve)),
   };
 }
 

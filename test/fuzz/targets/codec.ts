@@ -4,7 +4,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
-import { BrokerMessages } from '../../../src/wire/outbound.js';
+import { MessageWriter } from '../../../src/wire/outbound.js';
 import { readWorkerInbound, workerReady } from '../../../src/wire/worker-side.js';
 import { asRead } from '../../support/packed-frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
@@ -120,7 +120,7 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   const token = new Words(Buffer.alloc(8, 7));
   for (const to of [1, 2] as const) {
     const recorder = new Recorder();
-    new BrokerMessages(recorder).request(3, to, token, new Words(packed), 0, packed.length);
+    new MessageWriter(recorder).request(3, to, token, new Words(packed), 0, packed.length);
     const told = atWorker(to, recorder.only(3)) as { kind: string; body?: unknown };
     check(told.kind === 'request', 'a REQUEST is none to its worker');
     same(told.body, bodies.map(textOf), 'a body is another');
@@ -137,7 +137,7 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   } as const;
   for (const each of [Frames.of(...bodies), asRead(Frames.of(...bodies))]) {
     const recorder = new Recorder();
-    new BrokerMessages(recorder).reply(5, path, true, frames.view(service), each, 0);
+    new MessageWriter(recorder).reply(5, path, true, frames.view(service), each, 0);
     const reply = atClient(recorder.only(5)) as {
       kind: string;
       envelope?: unknown;
@@ -157,15 +157,7 @@ function withHeaders(frames: Frames, { headers, deadlineMs, body }: Inbound, tok
   for (const to of [1, 2] as const) {
     const recorder = new Recorder();
     const words = new Words(rest);
-    new BrokerMessages(recorder).requestWithHeaders(
-      3,
-      to,
-      token,
-      deadlineMs,
-      words,
-      0,
-      rest.length,
-    );
+    new MessageWriter(recorder).requestWithHeaders(3, to, token, deadlineMs, words, 0, rest.length);
     const told = recorder.only(3);
     const at = readWorkerInbound(to, told);
     check(at.kind === 'request' && at.headers >= 0, 'a REQUEST with headers is none');

@@ -8,7 +8,7 @@ import { pack, packedBytes } from '../../../src/core/packed.js';
 import { BARE, DELIMITED } from '../../../src/wire/dialect.js';
 import { readFreelance } from '../../../src/wire/flp.js';
 import { Inbound } from '../../../src/wire/inbound.js';
-import { BrokerMessages } from '../../../src/wire/outbound.js';
+import { MessageWriter } from '../../../src/wire/outbound.js';
 import { pirateDialect, readPirateWorker, readPlainRequest } from '../../../src/wire/pirate.js';
 import { asRead } from '../../support/packed-frames.js';
 import { Recorder } from '../../unit/wire/recorder.js';
@@ -133,7 +133,7 @@ function toWorkers({ frames, body }: Inbound, bodies: Texts): void {
   const token = new Words(Buffer.from(TOKEN, 'latin1'));
   for (const to of [1, 2, DELIMITED, BARE] as const) {
     const recorder = new Recorder();
-    new BrokerMessages(recorder).request(3, to, token, new Words(packed), 0, packed.length);
+    new MessageWriter(recorder).request(3, to, token, new Words(packed), 0, packed.length);
     const sent = textsOf(recorder.only(3));
     same(sent, [...REQUEST_HEADS[to], TOKEN, '', ...bodies], `a REQUEST in the form ${to}`);
     if (to !== DELIMITED && to !== BARE) continue;
@@ -156,7 +156,7 @@ function toClient(inbound: Inbound, before: Texts): void {
   const bodies = frames.copyFrom(body);
   for (const each of [Frames.of(...bodies), asRead(Frames.of(...bodies))]) {
     const recorder = new Recorder();
-    new BrokerMessages(recorder).reply(5, path, true, SERVICE, each, 0);
+    new MessageWriter(recorder).reply(5, path, true, SERVICE, each, 0);
     const expected = [...before, ...bodies.map((frame) => frame.toString('latin1'))];
     same(textsOf(recorder.only(5)), expected, 'a reply');
   }

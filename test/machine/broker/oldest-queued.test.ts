@@ -3,7 +3,7 @@ import { endStages, type Stage, stage } from '../../support/stage.js';
 afterEach(endStages);
 
 function oldest(s: Stage): readonly (number | null)[] {
-  const { items } = s.broker.listing.services(
+  const { items } = s.broker.listing.servicePage(
     { service: 0, worker: 0 },
     10,
     null,

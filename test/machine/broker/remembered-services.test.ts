@@ -8,7 +8,7 @@ const REMEMBERED_MS = 600_000;
 function listed(s: Stage): string[] {
   const wanted = (): boolean => true;
   return s.broker.listing
-    .services({ service: 0, worker: 0 }, 100_000, null, wanted, s.now)
+    .servicePage({ service: 0, worker: 0 }, 100_000, null, wanted, s.now)
     .items.map(
       ({ service, workersWaiting, workersBusy, queued }) =>
         `${service} ${workersWaiting}/${workersBusy} ${queued}`,

@@ -36,7 +36,7 @@ class Watched {
 
   get all(): readonly ServiceSeen[] {
     const { broker, now } = this.#stage;
-    return broker.listing.services({ service: 0, worker: 0 }, 1000, null, () => true, now).items;
+    return broker.listing.servicePage({ service: 0, worker: 0 }, 1000, null, () => true, now).items;
   }
 
   of(name: string): ServiceSeen | undefined {

@@ -4,7 +4,7 @@ import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { type Room, unpack } from '../../../src/core/packed.js';
 import type { Output } from '../../../src/zmtp/port.js';
-import { BrokerMessages } from '../../../src/wire/outbound.js';
+import { MessageWriter } from '../../../src/wire/outbound.js';
 import type { Delivered } from '../model/intent.js';
 
 /** Where the messages go. */
@@ -28,7 +28,7 @@ export class WholeMessages implements Output {
   /** Each kind of message is its own function, so that a test can replace one. */
   get sink(): BrokerSink {
     const outlet = this.#outlet;
-    const to = new BrokerMessages(this);
+    const to = new MessageWriter(this);
     return {
       messages: {
         request: (...message) => {

@@ -70,7 +70,7 @@ describe('pages of what is registered', () => {
 
   it('have every worker once, also when a page ends in the middle of a service', () => {
     for (const count of [7, 0, 3, 12]) serve(add(`s${count}`), count);
-    const found = pages((from) => listing.workers(from, 5, null, ALL, 0));
+    const found = pages((from) => listing.workerPage(from, 5, null, ALL, 0));
     expect(found.map(({ length }) => length)).toEqual([5, 5, 5, 5, 2]);
     const counts = new Map<string, number>();
     for (const { service } of found.flat()) counts.set(service, (counts.get(service) ?? 0) + 1);
@@ -87,21 +87,21 @@ describe('pages of what is registered', () => {
     const service = add('s');
     serve(service, 10);
     const [first, second] = [...service.workers];
-    const page = listing.workers(START, 4, null, ALL, 0);
+    const page = listing.workerPage(START, 4, null, ALL, 0);
     for (const worker of [first, second]) if (worker) service.workers.delete(worker);
-    const rest = listing.workers(page.next ?? START, 100, null, ALL, 0);
+    const rest = listing.workerPage(page.next ?? START, 100, null, ALL, 0);
     expect(page.items.length + rest.items.length).toBe(10);
     expect(rest.next).toBeNull();
   });
 
   it('go on behind a service that is gone', () => {
     const all = ['a', 'b', 'c'].map(add);
-    const { next } = listing.services(START, 1, null, ALL, 0);
+    const { next } = listing.servicePage(START, 1, null, ALL, 0);
     const [, gone] = all;
     if (gone) services.releaseIfUnused(gone);
     services.forget(0);
     services.forget(600_000);
-    const rest = listing.services(next ?? START, 10, null, ALL, 0);
+    const rest = listing.servicePage(next ?? START, 10, null, ALL, 0);
     expect(rest.items.map(({ service }) => service)).toEqual(['c']);
   });
 
@@ -118,8 +118,8 @@ describe('pages of what is registered', () => {
       const found = pages<unknown>((from) => {
         page++;
         return list === 'services'
-          ? listing.services(from, 10, null, isWanted, 0)
-          : listing.workers(from, 10, null, isWanted, 0);
+          ? listing.servicePage(from, 10, null, isWanted, 0)
+          : listing.workerPage(from, 10, null, isWanted, 0);
       });
       expect(found.flat()).toEqual([]);
       expect(Math.max(...wanted.filter(Boolean))).toBeLessThanOrEqual(10_000);

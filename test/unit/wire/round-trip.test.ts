@@ -6,7 +6,7 @@ import { pack, packedBytes } from '../../../src/core/packed.js';
 import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { CREDIT_MAX } from '../../../src/wire/mdp.js';
-import { BrokerMessages } from '../../../src/wire/outbound.js';
+import { MessageWriter } from '../../../src/wire/outbound.js';
 import {
   workerFinal,
   workerPartial,
@@ -103,7 +103,7 @@ describe('From a client through a broker to a worker', () => {
         const rest = kept(inbound.frames, inbound.headers, inbound.frames.count, false);
         const out = new Recorder();
         const token = new Words(bytesOf('t'));
-        new BrokerMessages(out).requestWithHeaders(
+        new MessageWriter(out).requestWithHeaders(
           PEER,
           v,
           token,
@@ -183,7 +183,7 @@ describe('From a broker to a worker', () => {
       fc.property(version, token, body, (v, client, frames) => {
         const out = new Recorder();
         const packed = kept(scattered(frames), 0, frames.length, false);
-        new BrokerMessages(out).request(
+        new MessageWriter(out).request(
           PEER,
           v,
           new Words(bytesOf(client)),
@@ -231,7 +231,7 @@ describe('From a client to a broker, to a worker and back', () => {
 
           const toWorker = new Recorder();
           const { version: v, client } = worker;
-          new BrokerMessages(toWorker).request(
+          new MessageWriter(toWorker).request(
             PEER,
             v,
             new Words(bytesOf(client)),
@@ -245,7 +245,7 @@ describe('From a client to a broker, to a worker and back', () => {
           inbound.read(laid(workerFinal(v, bytesOf(client), buffers(told)).map(textOf)));
           expect(inbound.kind).toBe('final');
           const toClient = new Recorder();
-          new BrokerMessages(toClient).reply(
+          new MessageWriter(toClient).reply(
             PEER,
             path,
             true,
