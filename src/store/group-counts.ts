@@ -1,23 +1,13 @@
 /** Counts the requests that a filter finds, by what they have in common. */
-import { REASON_CHARACTERS_MAX } from './queries.js';
-import { failureOf, type Grouping, type ScannedRow } from './stored-filter.js';
-
-/** What they have in common is not null. Uuids and names in hexadecimal digits. */
-export interface PackedGroup {
-  readonly service: string | null;
-  readonly code: string | null;
-  readonly pattern: string | null;
-  readonly count: number;
-  /** The newest of them. */
-  readonly example: Pick<ScannedRow, 'uuid' | 'service' | 'reason'>;
-}
+import { REASON_CHARACTERS_MAX, type RequestGroup } from './queries.js';
+import { bytesOf, failureOf, type Grouping, type ScannedRow } from './stored-filter.js';
 
 export class GroupCounts {
   readonly #by: Grouping;
   readonly #most: number;
   readonly #groups = new Map<
     string,
-    { -readonly [Field in keyof PackedGroup]: PackedGroup[Field] }
+    { -readonly [Field in keyof RequestGroup]: RequestGroup[Field] }
   >();
 
   /** @param most maximum number of groups, at least 1 */
@@ -37,14 +27,19 @@ export class GroupCounts {
     }
     if (this.#groups.size === this.#most) return false;
     const shown = reason?.slice(0, REASON_CHARACTERS_MAX) ?? null;
-    this.#groups.set(key, { ...common, count: 1, example: { uuid, service, reason: shown } });
+    this.#groups.set(key, {
+      ...common,
+      service: common.service === null ? null : bytesOf(service),
+      count: 1,
+      example: { uuid: bytesOf(uuid), service: bytesOf(service), reason: shown },
+    });
     return true;
   }
 
   #commonOf(
     service: string,
     reason: string | null,
-  ): Pick<PackedGroup, 'service' | 'code' | 'pattern'> {
+  ): Readonly<Record<'service' | 'code' | 'pattern', string | null>> {
     switch (this.#by) {
       case 'service':
         return { service, code: null, pattern: null };
@@ -56,7 +51,7 @@ export class GroupCounts {
   }
 
   /** All groups, those with the most requests first. */
-  all(): PackedGroup[] {
+  all(): RequestGroup[] {
     return [...this.#groups.values()].sort((a, b) => b.count - a.count);
   }
 }

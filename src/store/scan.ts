@@ -2,14 +2,20 @@
  * A bounded look through stored requests, newest first: what both engines do with the slices of rows that
  * they read for a page or for groups.
  */
-import { GroupCounts, type PackedGroup } from './group-counts.js';
+import { GroupCounts } from './group-counts.js';
+import type { PageQuery, RequestGroup, Scan as Reached } from './queries.js';
+import type { StoredState } from './record-kind.js';
+import { STATES } from './request.js';
 import {
+  boundsOf,
+  bytesOf,
+  digitsOf,
   isNarrow,
   matches,
+  numberOfFilter,
   type Grouping,
-  type RowFilter,
   type ScannedRow,
-  type ServiceMatch,
+  type StoredFilter,
 } from './stored-filter.js';
 
 /** Maximum number of rows that one statement examines; and of those whose reasons or headers it reads. */
@@ -21,27 +27,32 @@ export const SCAN_MS_MAX = 100;
 
 const UUID_DIGITS = 32;
 
-/**
- * A `PageQuery` as the query thread gets it: uuids as hexadecimal digits, those between `from`, which is
- * left out, and `to`.
- */
-export interface PackedPageQuery {
+/** A `PageQuery` as the statements of an engine need it: uuids between `from`, which is left out, and `to`. */
+export interface ScanQuery
+  extends
+    Pick<StoredFilter, 'service' | 'serviceMatch' | 'more'>,
+    Pick<PageQuery, 'only' | 'except' | 'limit'> {
+  /** Hexadecimal digits, in upper case. */
   readonly from: string;
   readonly to: string;
-  readonly service: string | null;
-  readonly serviceMatch: ServiceMatch;
   /** See `numberOfFilter`. */
   readonly kind: number;
-  readonly more: RowFilter;
-  /** A bit for each, by its number in the schema. */
+  /** A bit for each, by its number in the columns of both engines: see `bitOf`. */
   readonly states: number;
-  readonly only: string | null;
-  readonly except: string | null;
-  readonly limit: number;
 }
 
-export interface PackedGroupQuery extends PackedPageQuery {
-  readonly by: Grouping;
+export function scanQueryOf({ filter, states, after, ...query }: PageQuery): ScanQuery {
+  return {
+    ...query,
+    ...filter,
+    ...boundsOf(filter, after),
+    kind: numberOfFilter(filter.kind),
+    states: states.reduce((bits, state) => bits | bitOf(state), 0),
+  };
+}
+
+export function bitOf(state: StoredState): number {
+  return 2 << STATES.indexOf(state);
 }
 
 /** Rows of the services and states that are asked for, and where the next slice begins. */
@@ -51,21 +62,26 @@ export interface Slice {
 }
 
 /** Maximum number of rows in a slice of this query. */
-export function sliceRows({ more }: PackedPageQuery): number {
+export function sliceRows({ more }: ScanQuery): number {
   return isNarrow(more) ? NARROW_SLICE_ROWS : SLICE_ROWS;
 }
 
-export function uuidsOf(packed: string | null): string[] {
-  const uuids: string[] = [];
-  for (let at = 0; at < (packed?.length ?? 0); at += UUID_DIGITS) {
-    uuids.push(packed?.slice(at, at + UUID_DIGITS) ?? '');
-  }
-  return uuids;
+/** The digits of each of these uuids. */
+export function uuidsOf(concatenated: Buffer | null): string[] {
+  const digits = concatenated === null ? '' : digitsOf(concatenated);
+  return Array.from({ length: digits.length / UUID_DIGITS }, (_, at) =>
+    digits.slice(at * UUID_DIGITS, (at + 1) * UUID_DIGITS),
+  );
+}
+
+/** The uuids of `only` that lie below `from`, down to `to`. */
+export function listedIn({ only, from }: ScanQuery, to: string): string[] {
+  return uuidsOf(only).filter((uuid) => uuid < from && uuid >= to);
 }
 
 /** Takes the matches of a query, slice by slice. */
 export abstract class Scan {
-  readonly #query: PackedPageQuery;
+  readonly #query: ScanQuery;
   readonly #except: ReadonlySet<string>;
   readonly #enough: number;
   #taken = 0;
@@ -73,7 +89,7 @@ export abstract class Scan {
   next: string | null = null;
 
   /** @param enough maximum number of matches */
-  constructor(query: PackedPageQuery, enough: number) {
+  constructor(query: ScanQuery, enough: number) {
     this.#query = query;
     this.#except = new Set(uuidsOf(query.except));
     this.#enough = enough;
@@ -101,6 +117,11 @@ export abstract class Scan {
     return false;
   }
 
+  /** @param scanned how many rows it examined */
+  reached(scanned: number): Reached {
+    return { next: this.next === null ? null : bytesOf(this.next), scanned };
+  }
+
   /** Takes a match. Returns null, or the uuid behind which the next query begins. */
   protected abstract visit(row: ScannedRow): string | null;
 }
@@ -110,7 +131,7 @@ export class PageScan extends Scan {
   readonly found: string[] = [];
   readonly #limit: number;
 
-  constructor(query: PackedPageQuery) {
+  constructor(query: ScanQuery) {
     // One more shows whether there is another page.
     super(query, query.limit + 1);
     this.#limit = query.limit;
@@ -128,9 +149,9 @@ export class GroupScan extends Scan {
   readonly #counts: GroupCounts;
   #last: string | null = null;
 
-  constructor(query: PackedGroupQuery) {
+  constructor(query: ScanQuery, by: Grouping) {
     super(query, Infinity);
-    this.#counts = new GroupCounts(query.by, query.limit);
+    this.#counts = new GroupCounts(by, query.limit);
   }
 
   protected override visit(row: ScannedRow): string | null {
@@ -139,7 +160,7 @@ export class GroupScan extends Scan {
     return null;
   }
 
-  all(): PackedGroup[] {
+  all(): RequestGroup[] {
     return this.#counts.all();
   }
 }

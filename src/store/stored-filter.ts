@@ -191,3 +191,7 @@ function endOf(prefix: string): string {
 export function digitsOf(bytes: Buffer): string {
   return bytes.toString('hex').toUpperCase();
 }
+
+export function bytesOf(digits: string): Buffer {
+  return Buffer.from(digits, 'hex');
+}

@@ -101,17 +101,8 @@ export class StageQueries implements StoreQueries {
     const found = this.#found(selection).slice(0, this.pageMax);
     const counted = found.filter(({ scanned }) => counts.add(scanned));
     const last = counted.at(-1)?.row.request.uuid ?? null;
-    const groups = counts.all().map(({ service, example, ...group }) => ({
-      ...group,
-      service: service === null ? null : Buffer.from(service, 'hex'),
-      example: {
-        uuid: Buffer.from(example.uuid, 'hex'),
-        service: Buffer.from(example.service, 'hex'),
-        reason: example.reason,
-      },
-    }));
     const isWhole = counted.length === this.#found(selection).length;
-    return { groups, next: isWhole ? null : last, scanned: this.#disk.rows.length };
+    return { groups: counts.all(), next: isWhole ? null : last, scanned: this.#disk.rows.length };
   }
 
   /** Newest first. */

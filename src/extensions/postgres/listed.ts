@@ -1,32 +1,35 @@
 /** Lists and groups of requests for display, from a database. */
-import { REASON_CHARACTERS_MAX } from '../../store/queries.js';
+import type { GroupPage } from '../../store/queries.js';
 import { REQUEST_ROWS } from '../../store/request.js';
 import {
+  bitOf,
   GroupScan,
-  type PackedGroupQuery,
-  type PackedPageQuery,
+  listedIn,
   PageScan,
   type Scan,
   SCAN_MS_MAX,
   SCAN_ROWS_MAX,
+  type ScanQuery,
   sliceRows,
   uuidsOf,
 } from '../../store/scan.js';
 import {
+  bytesOf,
   digitsOf,
   type Grouping,
   kindCondition,
   type ScannedRow,
   wantedBy,
 } from '../../store/stored-filter.js';
-import type { ListedRow, PackedGroups, PackedPage } from '../../store/thread/query-messages.js';
+import type { ResultOf } from '../../store/thread/operations.js';
+import { packListed } from '../../store/thread/request-messages.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { DEAD, REPLIED, SCHEMA } from './schema.js';
 import { allColumns } from './statements.js';
 import { uuids } from './values.js';
 
-const ONLY_DEAD = 1 << DEAD;
+const ONLY_DEAD = bitOf('dead');
 
 /** A column of the death record, or else of the last kept attempt, in SQL; NULL for a replied request. */
 function latest(ofDeath: string, ofAttempt: string): string {
@@ -72,29 +75,31 @@ const SLICE = `SELECT r.id, r.service, CASE WHEN $7::integer = 1 THEN ${REASON} 
 const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($11::uuid[]) AND r.id');
 const ROWS = `SELECT ${LISTED_COLUMNS} ${FROM} WHERE r.id = ANY ($1::uuid[]) ${NEWEST}`;
 
-export async function pageOf(connection: Connection, query: PackedPageQuery): Promise<PackedPage> {
+export async function pageOf(connection: Connection, query: ScanQuery): Promise<ResultOf<'page'>> {
   const scan = new PageScan(query);
   await examine(connection, query, null, scan);
-  // One that has changed its state since is left out.
   const listed = await connection.ask(ROWS, [uuids(scan.found.map(bytesOf))]);
-  const rows = listed.map(listedRow).filter(([, , , state]) => isIn(query.states, state + 1));
-  return { rows, next: scan.next, scanned: await scannedBy(connection, query, scan.next) };
+  // One that has changed its state since is left out.
+  const rows = listed.filter(([, , , state]) => (query.states & (2 << Number(state))) !== 0);
+  const scanned = await scannedBy(connection, query, scan.next);
+  return { listed: packListed(rows), ...scan.reached(scanned) };
 }
 
 export async function groupsOf(
   connection: Connection,
-  query: PackedGroupQuery,
-): Promise<PackedGroups> {
-  const scan = new GroupScan(query);
-  await examine(connection, query, query.by, scan);
+  query: ScanQuery,
+  by: Grouping,
+): Promise<GroupPage> {
+  const scan = new GroupScan(query, by);
+  await examine(connection, query, by, scan);
   const scanned = await scannedBy(connection, query, scan.next);
-  return { groups: scan.all(), next: scan.next, scanned };
+  return { groups: scan.all(), ...scan.reached(scanned) };
 }
 
 /** Examines rows, newest first, until the scan needs no more or has cost enough. */
 async function examine(
   connection: Connection,
-  query: PackedPageQuery,
+  query: ScanQuery,
   by: Grouping | null,
   scan: Scan,
 ): Promise<void> {
@@ -116,7 +121,7 @@ async function examine(
 /** The last row of a slice; `null`: it reaches to the end. */
 async function endOf(
   connection: Connection,
-  { states, to, only }: PackedPageQuery,
+  { states, to, only }: ScanQuery,
   from: string,
   size: number,
 ): Promise<string | null> {
@@ -128,7 +133,7 @@ async function endOf(
   return last === undefined ? null : digitsOf(last[0] as Buffer);
 }
 
-function sliceOf({ only, states }: PackedPageQuery): string {
+function sliceOf({ only, states }: ScanQuery): string {
   return only === null ? forStates(SLICE, states) : THESE;
 }
 
@@ -140,7 +145,7 @@ function forStates(statement: string, states: number): string {
 }
 
 function parameters(
-  { states, service, serviceMatch, kind, more, only }: PackedPageQuery,
+  { states, service, serviceMatch, kind, more, only }: ScanQuery,
   by: Grouping | null,
   from: string,
   to: string,
@@ -149,7 +154,7 @@ function parameters(
   const { reason, extra, diedAt } = wantedBy(more, by);
   return [
     ...[bytesOf(from), bytesOf(to), states],
-    ...[service === null ? ANY : MATCHES[serviceMatch], bytesOf(service ?? ''), most],
+    ...[service === null ? ANY : MATCHES[serviceMatch], service ?? Buffer.alloc(0), most],
     ...[Number(reason), Number(extra), Number(diedAt), kind],
     ...(only === null ? [] : [uuids(uuidsOf(only).map(bytesOf))]),
   ];
@@ -158,18 +163,14 @@ function parameters(
 /** How many rows a query has examined that ends there. */
 async function scannedBy(
   connection: Connection,
-  { states, from, to, only }: PackedPageQuery,
+  query: ScanQuery,
   next: string | null,
 ): Promise<number> {
-  const last = next ?? to;
-  if (only !== null) return uuidsOf(only).filter((uuid) => uuid < from && uuid >= last).length;
-  const values = [bytesOf(from), bytesOf(last)];
-  const [row] = await connection.ask(forStates(COUNT, states), values);
+  const last = next ?? query.to;
+  if (query.only !== null) return listedIn(query, last).length;
+  const values = [bytesOf(query.from), bytesOf(last)];
+  const [row] = await connection.ask(forStates(COUNT, query.states), values);
   return Number(row?.[0]);
-}
-
-function isIn(states: number, state: number): boolean {
-  return ((states >> state) & 1) === 1;
 }
 
 function scannedRow([uuid, service, reason, extra, diedAt]: Row): ScannedRow {
@@ -180,23 +181,4 @@ function scannedRow([uuid, service, reason, extra, diedAt]: Row): ScannedRow {
     extra: extra as Buffer | null,
     diedAt: diedAt as number | null,
   };
-}
-
-export function listedRow(row: Row): ListedRow {
-  const [reason, reasonAt] = row.slice(REQUEST_ROWS.length) as [Buffer | null, number | null];
-  const [uuid, service, number, state, ...rest] = REQUEST_ROWS.map(({ as }, at) => {
-    const cell = row[at];
-    if (!Buffer.isBuffer(cell)) return Number(cell);
-    return as === 'bytes' ? digitsOf(cell) : cell.toString();
-  }) as [string, string, number, number, ...(string | number)[]];
-  return [
-    ...([uuid, service, number, state] as const),
-    ...rest,
-    reason === null ? null : reason.toString().slice(0, REASON_CHARACTERS_MAX),
-    reasonAt,
-  ];
-}
-
-export function bytesOf(digits: string): Buffer {
-  return Buffer.from(digits, 'hex');
 }

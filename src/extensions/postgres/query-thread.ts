@@ -2,19 +2,17 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
+import { PackReader } from '../../core/packing.js';
 import { SHOWN_BYTES_MAX } from '../../store/bodies.js';
-import { digitsOf } from '../../store/stored-filter.js';
-import type {
-  AttemptRow,
-  BodyRows,
-  HistoryRows,
-  QueryAnswer,
-  QueryOrder,
-} from '../../store/thread/query-messages.js';
+import type { RequestUuid } from '../../store/store.js';
+import { type OrderOf, type ResultOf, takeOrders } from '../../store/thread/operations.js';
+import type { QueryName } from '../../store/thread/query-operations.js';
+import { packListed } from '../../store/thread/request-messages.js';
+import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { failureOf } from './failures.js';
-import { bytesOf, groupsOf, LISTED_COLUMNS, LISTED_COUNT, listedRow, pageOf } from './listed.js';
+import { groupsOf, LISTED_COLUMNS, LISTED_COUNT, pageOf } from './listed.js';
 import { PersistentConnection } from './persistent-connection.js';
 import type { OpenPostgres } from './postgres-store.js';
 import { mustBeStore } from './reader.js';
@@ -33,23 +31,28 @@ const BODIES = `SELECT r.extra, b.kind, length(b.frames), substr(b.frames, 1, ${
   WHERE r.id = $1::uuid`;
 
 /** Everything about one request. */
-async function history(connection: Connection, uuid: string): Promise<HistoryRows | null> {
-  const id = bytesOf(uuid);
+async function history(connection: Connection, uuid: RequestUuid): Promise<ResultOf<'history'>> {
   const [[row], attempts, settled] = await Promise.all([
-    connection.ask(ONE, [id]),
-    connection.ask(ATTEMPTS, [id]),
-    connection.ask(SETTLED, [id]),
+    connection.ask(ONE, [uuid]),
+    connection.ask(ATTEMPTS, [uuid]),
+    connection.ask(SETTLED, [uuid]),
   ]);
   if (row === undefined) return null;
   const [hasKey, attemptsEver, extra] = row.slice(LISTED_COUNT);
   const reply = settled.find(([kind]) => kind === REPLIED);
   const death = settled.find(([kind]) => kind === DEAD);
   return {
-    row: listedRow(row),
+    listed: packListed([row]),
     hasKey: hasKey === true,
     attemptsEver: attemptsEver as number,
-    extra: digitsOf((extra as Buffer | null) ?? Buffer.alloc(0)),
-    attempts: attempts.map(attemptRow),
+    extra: extra as Buffer | null,
+    attempts: attempts.map(([worker, startedAt, endedAt, reason, failure]) => ({
+      worker: String(worker),
+      startedAt: startedAt as number,
+      endedAt: endedAt as number,
+      reason: String(reason),
+      failure: failure as Buffer | null,
+    })),
     reply:
       reply === undefined
         ? null
@@ -58,48 +61,29 @@ async function history(connection: Connection, uuid: string): Promise<HistoryRow
   };
 }
 
-async function bodies(connection: Connection, uuid: string): Promise<BodyRows | null> {
-  const rows = await connection.ask(BODIES, [bytesOf(uuid)]);
+async function bodies(connection: Connection, uuid: RequestUuid): Promise<ResultOf<'bodies'>> {
+  const rows = await connection.ask(BODIES, [uuid]);
   const [first] = rows;
   if (first === undefined) return null;
-  const of = (kind: number): { digits: string; bytes: number | null } => {
-    const row = rows.find((each) => each[1] === kind);
-    if (row === undefined) return { digits: '', bytes: null };
-    return { digits: digitsOf(row[3] as Buffer), bytes: row[2] as number };
-  };
-  const [body, reply] = [of(REQUEST_BODY), of(REPLIED)];
-  return {
-    body: body.digits,
-    bodyBytes: body.bytes,
-    reply: reply.digits,
-    replyBytes: reply.bytes,
-    extra: digitsOf((first[0] as Buffer | null) ?? Buffer.alloc(0)),
-  };
-}
-
-function attemptRow([worker, startedAt, endedAt, reason, failure]: Row): AttemptRow {
-  return {
-    worker: String(worker),
-    startedAt: startedAt as number,
-    endedAt: endedAt as number,
-    reason: String(reason),
-    failure: digitsOf((failure as Buffer | null) ?? Buffer.alloc(0)),
-  };
+  const of = (kind: number): Row => rows.find((each) => each[1] === kind) ?? [];
+  const [, , bodyBytes = null, body = null] = of(REQUEST_BODY);
+  const [, , replyBytes = null, reply = null] = of(REPLIED);
+  return { body, bodyBytes, reply, replyBytes, extra: first[0] } as ResultOf<'bodies'>;
 }
 
 /** People wait for it, but a page may examine many rows. */
 const QUERY_MS = 30_000;
 
-type Query = Exclude<QueryOrder, { kind: 'close' }>;
-
 class QueryThread {
   readonly #port: MessagePort;
   readonly #name: string;
+  readonly #answers: ThreadAnswers;
   readonly #connection: PersistentConnection;
 
   constructor({ login, name, timeoutMs, storeId }: OpenPostgres, port: MessagePort) {
     this.#name = name;
     this.#port = port;
+    this.#answers = new ThreadAnswers(port);
     this.#connection = new PersistentConnection(
       login,
       timeoutMs,
@@ -112,22 +96,23 @@ class QueryThread {
         retried: () => undefined,
       },
     );
-    port.on('message', (order: QueryOrder) => {
-      if (order.kind === 'close') void this.#close();
-      else void this.#carryOut(order);
+    port.on('message', (message: Uint8Array) => {
+      for (const order of takeOrders<QueryName | 'close'>(new PackReader(message))) {
+        if (order.name === 'close') void this.#close();
+        else void this.#carryOut(order);
+      }
     });
   }
 
-  async #carryOut(order: Query): Promise<void> {
-    const { id } = order;
+  async #carryOut(order: OrderOf<QueryName>): Promise<void> {
     try {
       const until = performance.now() + QUERY_MS;
-      const value = await this.#connection.use(until, (connection) => read(connection, order));
-      this.#port.postMessage({ id, failure: null, value } satisfies QueryAnswer);
+      const result = await this.#connection.use(until, (connection) => read(connection, order));
+      this.#answers.done(order, result);
     } catch (error) {
-      const failure = failureOf(this.#name, error);
-      this.#port.postMessage({ id, failure, value: null } satisfies QueryAnswer);
+      this.#answers.failed(order, failureOf(this.#name, error));
     }
+    this.#answers.send();
   }
 
   async #close(): Promise<void> {
@@ -136,16 +121,19 @@ class QueryThread {
   }
 }
 
-async function read(connection: Connection, order: Query): Promise<unknown> {
-  switch (order.kind) {
+async function read(
+  connection: Connection,
+  order: OrderOf<QueryName>,
+): Promise<ResultOf<QueryName>> {
+  switch (order.name) {
     case 'page':
-      return await pageOf(connection, order.query);
+      return await pageOf(connection, ...order.args);
     case 'groups':
-      return await groupsOf(connection, order.query);
+      return await groupsOf(connection, ...order.args);
     case 'history':
-      return await history(connection, order.uuid);
+      return await history(connection, ...order.args);
     case 'bodies':
-      return await bodies(connection, order.uuid);
+      return await bodies(connection, ...order.args);
   }
 }
 

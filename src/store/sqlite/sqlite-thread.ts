@@ -183,6 +183,8 @@ class StoreThread {
       case 'listKept':
       case 'hint':
         throw new Error('a file is no store that brokers share');
+      default:
+        throw new Error('another thread answers queries');
     }
   }
 

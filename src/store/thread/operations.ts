@@ -32,6 +32,7 @@ import type {
 import type { Ranked, RankedMerged, TombstoneSizes } from '../ranked.js';
 import { RECORD_COUNTS, type RecordCount } from '../record-kind.js';
 import { packRanked, unpackRanked } from '../ranked-codec.js';
+import { QUERIES } from './query-operations.js';
 import { packRequests, unpackPending } from './request-messages.js';
 import {
   BYTES,
@@ -240,7 +241,7 @@ function merge<Args extends readonly unknown[], Result>(
   return { args, result, failure: MERGE_FAILURE, isWrite: true, bytes };
 }
 
-/** What a store's thread is asked. */
+/** What a store's thread is asked; its query thread takes `close`, too, and alone takes QUERIES. */
 export const OPERATIONS = {
   commit: write(
     tuple<[Transaction, readonly Change[]]>(TRANSACTION, CHANGES),
@@ -269,6 +270,10 @@ export const OPERATIONS = {
   /** Takes what `packHint` makes. Neither this nor `close` is answered. */
   hint: read(tuple<[Buffer]>(BYTES), NOTHING),
   close: read(tuple<[]>(), NOTHING),
+  page: read(...QUERIES.page),
+  groups: read(...QUERIES.groups),
+  history: read(...QUERIES.history),
+  bodies: read(...QUERIES.bodies),
 } as const;
 
 /** What it tells besides the outcome of calls. */
@@ -308,13 +313,15 @@ export function putOrder(to: PackWriter, name: OperationName, id: number): void 
   to.number(id);
 }
 
-/** All calls of a message, in their order. */
-export function* takeOrders(from: PackReader): Generator<Order> {
+/** All calls of a message, in their order. @typeParam Name those that this thread is sent */
+export function* takeOrders<Name extends OperationName = OperationName>(
+  from: PackReader,
+): Generator<OrderOf<Name>> {
   while (!from.isAtEnd) {
     const name = present(OPERATION_NAMES[from.byte()], 'an operation of this program');
     const id = from.number();
     const args = OPERATIONS[name].args.take(from);
     assert(from.isWhole, 'an order of this program');
-    yield { name, id, args } as Order;
+    yield { name, id, args } as OrderOf<Name>;
   }
 }

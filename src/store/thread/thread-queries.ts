@@ -1,59 +1,38 @@
 /** The main thread's side of the query port. The thread starts with the first query. */
-import { numberOfFilter } from '../stored-filter.js';
 import { Worker } from 'node:worker_threads';
 
+import { present } from '../../core/assert.js';
 import { messageOf } from '../../core/errors.js';
+import { PackReader, PackWriter } from '../../core/packing.js';
+import type { Shape } from '../../core/shapes.js';
 import { type Bodies, type ShownBody, shownBody } from '../bodies.js';
 import { unpackFailure } from '../failure-codec.js';
 import { keptIn, readHeadersIn } from '../fields.js';
-import type { PackedGroup } from '../group-counts.js';
 import type {
   GroupPage,
   GroupQuery,
   PageQuery,
-  RequestGroup,
-  RequestPage,
-  Scan,
-  StoreQueries,
   RequestHistory,
-  HistoryAttempt,
-  ListedRequest,
+  RequestPage,
+  StoreQueries,
 } from '../queries.js';
-import { requestFrom } from '../request.js';
-import { RowReader } from '../rows.js';
-import type { PackedPageQuery } from '../scan.js';
-import { boundsOf, digitsOf } from '../stored-filter.js';
-import type { RequestUuid, StoredState, StoreFailure } from '../store.js';
-import type {
-  AttemptRow,
-  BodyRows,
-  QueryAnswer,
-  QueryOrder,
-  HistoryRows,
-  ListedRow,
-  PackedGroups,
-  PackedPage,
-  PackedScan,
-} from './query-messages.js';
-import { DEAD, PENDING, REPLIED } from '../sqlite/file/schema.js';
+import { scanQueryOf } from '../scan.js';
+import type { RequestUuid, StoreFailure } from '../store.js';
+import { type ArgsOf, OPERATIONS, putOrder, type ResultOf } from './operations.js';
+import type { QueryName } from './query-operations.js';
+import { unpackListed } from './request-messages.js';
+import { DONE_ANSWER } from './thread-answers.js';
 
 /** Maximum number of queries that wait for an answer; more are refused. */
 const QUERIES_MAX = 64;
+const ORDERS_BYTES = 512;
+/** The number of a call that is not answered. */
+const UNANSWERED = 0;
 
 const TOO_MANY: StoreFailure = {
   kind: 'busy',
   message: 'too many queries of durable requests at the same time: try again',
 };
-
-const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
-  pending: PENDING,
-  replied: REPLIED,
-  dead: DEAD,
-};
-
-type Query = Exclude<QueryOrder, { kind: 'close' }>;
-/** The queries, without their numbers. */
-type Unnumbered<Each> = Each extends Each ? Omit<Each, 'id'> : never;
 
 /** A thread that answers queries. */
 export interface QueryThread {
@@ -68,64 +47,64 @@ export interface ClosableQueries extends StoreQueries {
   close(): Promise<void>;
 }
 
+interface PendingQuery {
+  answered(isDone: boolean, message: PackReader): void;
+  failed(failure: StoreFailure): void;
+}
+
 export class ThreadQueries implements ClosableQueries {
   readonly #how: QueryThread;
   #thread: Worker | null = null;
   #ended: Promise<void> = Promise.resolve();
   #last = 0;
-  readonly #pending = new Map<number, (answer: QueryAnswer) => void>();
+  readonly #pending = new Map<number, PendingQuery>();
 
   constructor(how: QueryThread) {
     this.#how = how;
   }
 
   page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void {
-    const order = { kind: 'page', query: packedQuery(query) } as const;
-    this.#query(order, answer, (value) => {
-      const { rows, ...scan } = value as PackedPage;
-      return { requests: rows.map(requestOf), ...scanOf(scan) };
+    this.#ask('page', [scanQueryOf(query)], answer, ({ listed, ...scan }) => {
+      return { requests: unpackListed(listed), ...scan };
     });
   }
 
   groups(query: GroupQuery, answer: (page: GroupPage | StoreFailure) => void): void {
-    const order = { kind: 'groups', query: { ...packedQuery(query), by: query.by } } as const;
-    this.#query(order, answer, (value) => {
-      const { groups, ...scan } = value as PackedGroups;
-      return { groups: groups.map(groupOf), ...scanOf(scan) };
-    });
+    this.#ask('groups', [scanQueryOf(query), query.by], answer, (page) => page);
   }
 
   history(
     uuid: RequestUuid,
     answer: (history: RequestHistory | null | StoreFailure) => void,
   ): void {
-    this.#query({ kind: 'history', uuid: digitsOf(uuid) }, answer, (value) => {
-      if (value === null) return null;
-      const { row, attempts, extra, ...rest } = value as HistoryRows;
-      const kept = keptIn(Buffer.from(extra, 'hex'));
-      return { request: requestOf(row), attempts: attempts.map(attemptOf), ...kept, ...rest };
+    this.#ask('history', [uuid], answer, (history) => {
+      if (history === null) return null;
+      const { listed, extra, attempts, ...rest } = history;
+      const request = present(unpackListed(listed)[0], 'a history is of one request');
+      const read = attempts.map((each) => ({ ...each, failure: unpackFailure(each.failure) }));
+      return { request, ...rest, attempts: read, ...keptIn(extra) };
     });
   }
 
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
-    this.#query({ kind: 'bodies', uuid: digitsOf(uuid) }, answer, (value) => {
-      if (value === null) return null;
-      const { body, bodyBytes, reply, replyBytes, extra } = value as BodyRows;
-      const headers = readHeadersIn(Buffer.from(extra, 'hex'));
+    this.#ask('bodies', [uuid], answer, (bodies) => {
+      if (bodies === null) return null;
+      const { body, bodyBytes, reply, replyBytes, extra } = bodies;
+      const headers = readHeadersIn(extra);
       return { headers, body: bodyOf(body, bodyBytes), reply: bodyOf(reply, replyBytes) };
     });
   }
 
   async close(): Promise<void> {
-    const close: QueryOrder = { id: 0, kind: 'close' };
-    this.#thread?.postMessage(close);
+    if (this.#thread !== null) post(this.#thread, 'close', UNANSWERED, []);
     await this.#ended;
   }
 
-  #query<Value>(
-    query: Unnumbered<Query>,
+  #ask<Name extends QueryName, Value>(
+    name: Name,
+    args: ArgsOf<Name>,
     answer: (value: Value | StoreFailure) => void,
-    read: (value: unknown) => Value,
+    read: (result: ResultOf<Name>) => Value,
   ): void {
     if (this.#pending.size >= QUERIES_MAX) {
       queueMicrotask(() => {
@@ -133,21 +112,29 @@ export class ThreadQueries implements ClosableQueries {
       });
       return;
     }
+    const { result, failure } = OPERATIONS[name];
     const id = ++this.#last;
-    this.#pending.set(id, ({ failure, value }) => {
-      answer(failure ?? read(value));
+    this.#pending.set(id, {
+      answered: (isDone, message) => {
+        if (isDone) answer(read((result as Shape<ResultOf<Name>>).take(message)));
+        else answer(failure.take(message));
+      },
+      failed: answer,
     });
     this.#thread ??= this.#start();
-    this.#thread.postMessage({ id, ...query });
+    post(this.#thread, name, id, args);
   }
 
   #start(): Worker {
     const { script, workerData, name } = this.#how;
     const thread = new Worker(script, { workerData, name: 'queries' });
-    thread.on('message', (answer: QueryAnswer) => {
-      const answered = this.#pending.get(answer.id);
-      this.#pending.delete(answer.id);
-      answered?.(answer);
+    thread.on('message', (answers: Uint8Array) => {
+      const message = new PackReader(answers);
+      const isDone = message.byte() === DONE_ANSWER;
+      const id = message.number();
+      const query = this.#pending.get(id);
+      this.#pending.delete(id);
+      query?.answered(isDone, message);
     });
     let why = 'the query thread ended';
     thread.on('error', (error) => {
@@ -157,60 +144,31 @@ export class ThreadQueries implements ClosableQueries {
       thread.on('exit', () => {
         // The next query starts another thread.
         this.#thread = null;
-        this.#failAll({ kind: 'busy', message: `store ${name}: ${why}; try again` });
+        const queries = [...this.#pending.values()];
+        this.#pending.clear();
+        const failure = { kind: 'busy', message: `store ${name}: ${why}; try again` } as const;
+        for (const query of queries) query.failed(failure);
         resolve();
       });
     });
     return thread;
   }
-
-  #failAll(failure: StoreFailure): void {
-    const all = [...this.#pending];
-    this.#pending.clear();
-    for (const [id, answered] of all) answered({ id, failure, value: null });
-  }
 }
 
-function packedQuery({ filter, states, after, only, except, limit }: PageQuery): PackedPageQuery {
-  const { service, serviceMatch, kind, more } = filter;
-  return {
-    ...boundsOf(filter, after),
-    service: service === null ? null : digitsOf(service),
-    serviceMatch,
-    kind: numberOfFilter(kind),
-    more,
-    states: states.reduce((bits, state) => bits | (1 << STATE_NUMBERS[state]), 0),
-    only: only === null ? null : digitsOf(only),
-    except: except === null ? null : digitsOf(except),
-    limit,
-  };
+function post<Name extends QueryName | 'close'>(
+  thread: Worker,
+  name: Name,
+  id: number,
+  args: ArgsOf<Name>,
+): void {
+  const orders = new PackWriter(ORDERS_BYTES);
+  putOrder(orders, name, id);
+  (OPERATIONS[name].args as Shape<typeof args>).put(orders, args);
+  const bytes = orders.take();
+  thread.postMessage(bytes, [bytes.buffer]);
 }
 
-function scanOf({ next, scanned }: PackedScan): Scan {
-  return { next: next === null ? null : Buffer.from(next, 'hex'), scanned };
-}
-
-function groupOf({ service, example, ...group }: PackedGroup): RequestGroup {
-  return {
-    ...group,
-    service: service === null ? null : Buffer.from(service, 'hex'),
-    example: {
-      uuid: Buffer.from(example.uuid, 'hex'),
-      service: Buffer.from(example.service, 'hex'),
-      reason: example.reason,
-    },
-  };
-}
-
-function requestOf(row: ListedRow): ListedRequest {
-  const [reason, reasonAt] = row.slice(-2) as [string | null, number | null];
-  return { ...requestFrom(new RowReader(row)), reason, reasonAt };
-}
-
-function attemptOf({ failure, ...attempt }: AttemptRow): HistoryAttempt {
-  return { ...attempt, failure: unpackFailure(Buffer.from(failure, 'hex')) };
-}
-
-function bodyOf(digits: string, bytes: number | null): ShownBody | null {
-  return bytes === null ? null : shownBody(Buffer.from(digits, 'hex'), bytes);
+/** @param packed `null` also of an empty body: that is what `substr` makes of one in SQLite */
+function bodyOf(packed: Buffer | null, bytes: number | null): ShownBody | null {
+  return bytes === null ? null : shownBody(packed ?? Buffer.alloc(0), bytes);
 }

@@ -2,13 +2,17 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
+import { present } from '../../../src/core/assert.js';
 import { openForReading } from '../../../src/store/sqlite/file/database.js';
 import { QueryRunner } from '../../../src/store/sqlite/queries/query-runner.js';
 import { openSqliteQueries } from '../../../src/store/sqlite/queries/sqlite-queries.js';
 import type { RequestPage } from '../../../src/store/queries.js';
+import type { ResultOf } from '../../../src/store/thread/operations.js';
+import { unpackListed } from '../../../src/store/thread/request-messages.js';
 import type { StoreFailure } from '../../../src/store/store.js';
 import { ANY_ROW } from '../../support/stored-filters.js';
-import type { PackedPageQuery } from '../../../src/store/scan.js';
+import type { ScanQuery } from '../../../src/store/scan.js';
+import { digitsOf } from '../../../src/store/stored-filter.js';
 import { numbersOf, QueriesUser, queryOf } from '../../support/queries-user.js';
 import { accept, close, dead } from '../../support/store-changes.js';
 import { StoreDirectory } from '../../support/store-directory.js';
@@ -31,7 +35,7 @@ afterEach(async () => {
 const LOCKS = '/proc/locks';
 
 /** All requests. */
-const PACKED: PackedPageQuery = {
+const ALL: ScanQuery = {
   ...{ from: 'F'.repeat(32), to: '0'.repeat(32), service: null, serviceMatch: 'exact', kind: -1 },
   ...{ more: ANY_ROW, states: 0b1110, only: null, except: null, limit: 1000 },
 };
@@ -41,6 +45,10 @@ function locksOn(file: string): string[] {
   const inode = `:${statSync(file).ino} `;
   const locks = readFileSync(LOCKS, 'utf8').split('\n');
   return locks.filter((lock) => lock.includes(inode)).map((lock) => lock.replace(/^\d+: /, ''));
+}
+
+function numbersIn({ listed }: ResultOf<'page'>): number[] {
+  return unpackListed(listed).map(({ number }) => number);
 }
 
 function upTo(count: number): number[] {
@@ -55,15 +63,13 @@ describe('a list of the requests in a file', () => {
     );
     const db = openForReading(directory.file);
     const reader = new QueryRunner(db, { rowsMax: 4000, msMax: Infinity });
-    const service = Buffer.from('old').toString('hex').toUpperCase();
-    const query = { ...PACKED, service };
+    const query = { ...ALL, service: Buffer.from('old') };
     const first = reader.page(query);
-    expect(first.rows).toEqual([]);
-    expect(first.next).not.toBeNull();
-    expect(first.scanned).toBe(4000);
-    const second = reader.page({ ...query, from: first.next ?? '' });
+    expect(first).toMatchObject({ next: expect.any(Buffer), scanned: 4000 });
+    expect(numbersIn(first)).toEqual([]);
+    const second = reader.page({ ...query, from: digitsOf(present(first.next, 'not the last')) });
     expect(second).toMatchObject({ next: null, scanned: 500 });
-    expect(second.rows.map((row) => row[2])).toEqual([2, 1]);
+    expect(numbersIn(second)).toEqual([2, 1]);
     db.close();
   });
 
@@ -72,14 +78,14 @@ describe('a list of the requests in a file', () => {
     await user.commit(...upTo(1200).map((n) => dead(n)));
     const db = openForReading(directory.file);
     const reader = new QueryRunner(db, { msMax: 0 });
-    const query = { ...PACKED, more: { ...ANY_ROW, reason: '10' } };
+    const query = { ...ALL, more: { ...ANY_ROW, reason: '10' } };
     const found: number[] = [];
     const scanned: number[] = [];
-    for (let from: string | null = PACKED.from; from !== null;) {
+    for (let from: string | null = ALL.from; from !== null;) {
       const page = reader.page({ ...query, from });
-      found.push(...page.rows.map((row) => row[2]));
+      found.push(...numbersIn(page));
       scanned.push(page.scanned);
-      from = page.next;
+      from = page.next === null ? null : digitsOf(page.next);
     }
     expect(scanned).toEqual([500, 500, 200]);
     expect(found).toEqual(

@@ -1,36 +1,33 @@
 /** Answers queries for display from a store file. */
 import type Database from 'better-sqlite3';
 
+import type { GroupPage } from '../../queries.js';
 import {
+  bitOf,
   GroupScan,
-  type PackedGroupQuery,
-  type PackedPageQuery,
+  listedIn,
   PageScan,
   type Scan,
   SCAN_MS_MAX,
   SCAN_ROWS_MAX,
+  type ScanQuery,
   type Slice,
   sliceRows,
-  uuidsOf,
 } from '../../scan.js';
-import type {
-  BodyRows,
-  HistoryRows,
-  ListedRow,
-  PackedGroups,
-  PackedPage,
-} from '../../thread/query-messages.js';
-import { type Grouping, type ScannedRow, wantedBy } from '../../stored-filter.js';
+import type { RequestUuid } from '../../store.js';
+import { bytesOf, type Grouping, type ScannedRow, wantedBy } from '../../stored-filter.js';
+import type { ResultOf } from '../../thread/operations.js';
+import { type ListedRow, packListed } from '../../thread/request-messages.js';
 import { QUERY_SQL } from './query-statements.js';
-import { DEAD } from '../file/schema.js';
 
-const ONLY_DEAD = 1 << DEAD;
+const ONLY_DEAD = bitOf('dead');
 
+type History = NonNullable<ResultOf<'history'>>;
 /** The rest of a request. */
 interface MoreRow {
   readonly hasKey: number;
   readonly attemptsEver: number;
-  readonly extra: string;
+  readonly extra: Buffer | null;
 }
 
 type Row = readonly [
@@ -65,20 +62,20 @@ export class QueryRunner {
     }
   }
 
-  page(query: PackedPageQuery): PackedPage {
+  page(query: ScanQuery): ResultOf<'page'> {
     return this.#atOneMoment(() => {
       const scan = new PageScan(query);
       this.#scan(query, null, scan);
       const rows = scan.found.map((uuid) => this.#sql.one.get(bytesOf(uuid)) as ListedRow);
-      return { rows, next: scan.next, scanned: this.#scanned(query, scan.next) };
+      return { listed: packListed(rows), ...scan.reached(this.#scanned(query, scan.next)) };
     });
   }
 
-  groups(query: PackedGroupQuery): PackedGroups {
+  groups(query: ScanQuery, by: Grouping): GroupPage {
     return this.#atOneMoment(() => {
-      const scan = new GroupScan(query);
-      this.#scan(query, query.by, scan);
-      return { groups: scan.all(), next: scan.next, scanned: this.#scanned(query, scan.next) };
+      const scan = new GroupScan(query, by);
+      this.#scan(query, by, scan);
+      return { groups: scan.all(), ...scan.reached(this.#scanned(query, scan.next)) };
     });
   }
 
@@ -87,12 +84,12 @@ export class QueryRunner {
   }
 
   /** Examines rows, newest first, until the scan needs no more or has cost enough. */
-  #scan(query: PackedPageQuery, by: Grouping | null, scan: Scan): void {
+  #scan(query: ScanQuery, by: Grouping | null, scan: Scan): void {
     const slices = query.only === null ? this.#slices(query, by, scan) : this.#listed(query, by);
     for (const slice of slices) if (scan.take(slice)) return;
   }
 
-  *#slices(query: PackedPageQuery, by: Grouping | null, scan: Scan): Generator<Slice> {
+  *#slices(query: ScanQuery, by: Grouping | null, scan: Scan): Generator<Slice> {
     const size = sliceRows(query);
     const endOf = query.states === ONLY_DEAD ? this.#sql.endOfDead : this.#sql.end;
     const until = performance.now() + this.#msMax;
@@ -109,7 +106,7 @@ export class QueryRunner {
   }
 
   /** Yields a slice for each of the uuids that the query is limited to. */
-  *#listed(query: PackedPageQuery, by: Grouping | null): Generator<Slice> {
+  *#listed(query: ScanQuery, by: Grouping | null): Generator<Slice> {
     const until = performance.now() + this.#msMax;
     const uuids = listedIn(query, query.to).sort().reverse();
     for (const [place, uuid] of uuids.entries()) {
@@ -121,7 +118,7 @@ export class QueryRunner {
   }
 
   #rows(
-    { states, service, serviceMatch, kind, more }: PackedPageQuery,
+    { states, service, serviceMatch, kind, more }: ScanQuery,
     by: Grouping | null,
     within: { readonly from: Buffer; readonly to: Buffer },
     most: number,
@@ -136,7 +133,7 @@ export class QueryRunner {
       states,
       kind,
       match: service === null ? 'any' : serviceMatch,
-      service: service === null ? null : bytesOf(service),
+      service,
       most,
     }) as Row[];
     return rows.map(([uuid, name, why, fields, died]) => {
@@ -145,7 +142,7 @@ export class QueryRunner {
   }
 
   /** How many rows a query has examined that ends there. */
-  #scanned(query: PackedPageQuery, next: string | null): number {
+  #scanned(query: ScanQuery, next: string | null): number {
     const to = next ?? query.to;
     if (query.only !== null) return listedIn(query, to).length;
     const count = query.states === ONLY_DEAD ? this.#sql.countOfDead : this.#sql.count;
@@ -153,34 +150,24 @@ export class QueryRunner {
   }
 
   /** Everything about one request, as of one moment. */
-  history(uuid: string): HistoryRows | null {
-    return this.#db.transaction((): HistoryRows | null => {
-      const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;
+  history(uuid: RequestUuid): History | null {
+    return this.#atOneMoment(() => {
+      const row = this.#sql.one.get(uuid) as ListedRow | undefined;
       if (row === undefined) return null;
       const [, , number] = row;
-      const more = this.#sql.more.get(bytesOf(uuid)) as MoreRow;
+      const more = this.#sql.more.get(uuid) as MoreRow;
       return {
-        row,
+        ...more,
+        listed: packListed([row]),
         hasKey: more.hasKey === 1,
-        attemptsEver: more.attemptsEver,
-        extra: more.extra,
-        attempts: this.#sql.attempts.all(number) as HistoryRows['attempts'],
-        reply: (this.#sql.reply.get(number) ?? null) as HistoryRows['reply'],
-        death: (this.#sql.death.get(number) ?? null) as HistoryRows['death'],
+        attempts: this.#sql.attempts.all(number) as History['attempts'],
+        reply: (this.#sql.reply.get(number) ?? null) as History['reply'],
+        death: (this.#sql.death.get(number) ?? null) as History['death'],
       };
-    })();
+    });
   }
 
-  bodies(uuid: string): BodyRows | null {
-    return (this.#sql.bodies.get(bytesOf(uuid)) as BodyRows | undefined) ?? null;
+  bodies(uuid: RequestUuid): ResultOf<'bodies'> {
+    return (this.#sql.bodies.get(uuid) ?? null) as ResultOf<'bodies'>;
   }
-}
-
-/** The uuids of `only` that lie below `from`, down to `to`. */
-function listedIn({ only, from }: PackedPageQuery, to: string): string[] {
-  return uuidsOf(only).filter((uuid) => uuid < from && uuid >= to);
-}
-
-function bytesOf(digits: string): Buffer {
-  return Buffer.from(digits, 'hex');
 }

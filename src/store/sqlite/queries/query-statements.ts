@@ -45,15 +45,14 @@ export const QUERY_SQL = {
   count: `SELECT count(*) FROM requests WHERE ${WITHIN}`,
   countOfDead: `SELECT count(*) FROM ${DEAD_ONES} ${WITHIN}`,
   one: `SELECT ${COLUMNS} FROM requests WHERE uuid = ?`,
-  more: `SELECT key IS NOT NULL AS hasKey, attempts_ever AS attemptsEver, hex(extra) AS extra
+  more: `SELECT key IS NOT NULL AS hasKey, attempts_ever AS attemptsEver, extra
     FROM requests WHERE uuid = ?`,
-  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, hex(failure) AS failure
+  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, failure
     FROM attempts WHERE number = ? ORDER BY ordinal`,
   reply: 'SELECT length(reply) AS bytes, worker, replied_at AS at FROM replies WHERE number = ?',
   death: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
   /** Only the beginnings leave the thread, whatever the size. */
-  bodies: `SELECT hex(substr(body, 1, ${SHOWN_BYTES_MAX})) AS body, length(body) AS bodyBytes,
-    hex(substr(reply, 1, ${SHOWN_BYTES_MAX})) AS reply, length(reply) AS replyBytes,
-    hex(extra) AS extra
+  bodies: `SELECT substr(body, 1, ${SHOWN_BYTES_MAX}) AS body, length(body) AS bodyBytes,
+    substr(reply, 1, ${SHOWN_BYTES_MAX}) AS reply, length(reply) AS replyBytes, extra
     FROM requests LEFT JOIN bodies USING (number) LEFT JOIN replies USING (number) WHERE uuid = ?`,
 };

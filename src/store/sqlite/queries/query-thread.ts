@@ -2,53 +2,58 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../../core/assert.js';
+import { PackReader } from '../../../core/packing.js';
 import { openBesideService } from '../file/database.js';
 import { failureOf } from '../file/sqlite-errors.js';
 import { QueryRunner } from './query-runner.js';
-import type { QueryAnswer, QueryOrder } from '../../thread/query-messages.js';
+import { type OrderOf, type ResultOf, takeOrders } from '../../thread/operations.js';
+import type { QueryName } from '../../thread/query-operations.js';
+import { ThreadAnswers } from '../../thread/thread-answers.js';
 
 type Database = ReturnType<typeof openBesideService>;
 
 class QueryThread {
   readonly #path: string;
   readonly #port: MessagePort;
+  readonly #answers: ThreadAnswers;
   #db: Database | null = null;
   #runner: QueryRunner | null = null;
 
   constructor(path: string, port: MessagePort) {
     this.#path = path;
     this.#port = port;
-    port.on('message', (order: QueryOrder) => {
-      if (order.kind === 'close') this.#close();
-      else this.#carryOut(order);
+    this.#answers = new ThreadAnswers(port);
+    port.on('message', (message: Uint8Array) => {
+      for (const order of takeOrders<QueryName | 'close'>(new PackReader(message))) {
+        if (order.name === 'close') this.#close();
+        else this.#carryOut(order);
+      }
     });
   }
 
-  #carryOut(order: Exclude<QueryOrder, { kind: 'close' }>): void {
-    let answer: QueryAnswer;
+  #carryOut(order: OrderOf<QueryName>): void {
     try {
-      answer = { id: order.id, failure: null, value: this.#read(order) };
+      this.#answers.done(order, this.#read(order));
     } catch (error) {
-      const failure = failureOf(this.#path, error);
-      answer = { id: order.id, failure, value: null };
+      this.#answers.failed(order, failureOf(this.#path, error));
       // The next query opens a new connection.
       this.#disconnect();
     }
-    this.#port.postMessage(answer);
+    this.#answers.send();
   }
 
-  #read(order: Exclude<QueryOrder, { kind: 'close' }>): unknown {
+  #read(order: OrderOf<QueryName>): ResultOf<QueryName> {
     this.#db ??= openBesideService(this.#path);
     this.#runner ??= new QueryRunner(this.#db);
-    switch (order.kind) {
+    switch (order.name) {
       case 'page':
-        return this.#runner.page(order.query);
+        return this.#runner.page(...order.args);
       case 'groups':
-        return this.#runner.groups(order.query);
+        return this.#runner.groups(...order.args);
       case 'history':
-        return this.#runner.history(order.uuid);
+        return this.#runner.history(...order.args);
       case 'bodies':
-        return this.#runner.bodies(order.uuid);
+        return this.#runner.bodies(...order.args);
     }
   }
 
