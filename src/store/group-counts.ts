@@ -1,6 +1,6 @@
 /** Counts the requests that a filter finds, by what they have in common. */
 import { REASON_CHARACTERS_MAX, type RequestGroup } from './queries.js';
-import { bytesOf, failureOf, type Grouping, type ScannedRow } from './stored-filter.js';
+import { bytesOf, failureGroupOf, type Grouping, type ScannedRow } from './stored-filter.js';
 
 export class GroupCounts {
   readonly #by: Grouping;
@@ -44,9 +44,9 @@ export class GroupCounts {
       case 'service':
         return { service, code: null, pattern: null };
       case 'code':
-        return { service: null, code: failureOf(reason).code, pattern: null };
+        return { service: null, code: failureGroupOf(reason).code, pattern: null };
       case 'reason':
-        return { service: null, ...failureOf(reason) };
+        return { service: null, ...failureGroupOf(reason) };
     }
   }
 

@@ -1,5 +1,5 @@
 /** What is true of the records of each kind, in both engines: for `verify`. */
-import { KNOWN_KINDS, LISTED_KINDS, numberOfKind } from './record-kind.js';
+import { KNOWN_KINDS, KEPT_KINDS, numberOfKind } from './record-kind.js';
 
 const REQUEST = numberOfKind('request');
 const PAUSE = numberOfKind('pause');
@@ -43,15 +43,15 @@ export function kindInvariants({
     ],
     [
       'records not sent to workers, but not pending',
-      `r.kind IN (${LISTED_KINDS}) AND r.state <> ${PENDING}`,
+      `r.kind IN (${KEPT_KINDS}) AND r.state <> ${PENDING}`,
     ],
     [
       'records not sent to workers, but with a partner',
-      `r.kind IN (${LISTED_KINDS}) AND r.partner <> ${none}`,
+      `r.kind IN (${KEPT_KINDS}) AND r.partner <> ${none}`,
     ],
     [
       'records that are no requests, but have an idempotency key',
-      `r.kind IN (${LISTED_KINDS}, ${WEBHOOK}) AND r.key IS NOT NULL`,
+      `r.kind IN (${KEPT_KINDS}, ${WEBHOOK}) AND r.key IS NOT NULL`,
     ],
     [
       'pauses that are due at a time',

@@ -72,13 +72,13 @@ export function merge(
   for (const record of records) {
     if (record.kind === 'request' && !merging.request(record)) return null;
   }
-  merging.number();
+  merging.insertTheRest();
   for (const record of records) if (record.kind === 'key') merging.key(record);
   return merging.merged;
 }
 
 /** A request that is not in this store. */
-interface NewRequest {
+interface MissingRequest {
   readonly record: RequestRecord;
   readonly body: Buffer;
 }
@@ -91,7 +91,7 @@ class Merging {
   readonly #opened = new Map<string, StoredRequest>();
   readonly #ended = new Map<string, RequestUuid>();
   /** By uuid: requests whose number is taken here by another. */
-  readonly #withoutNumber = new Map<string, NewRequest>();
+  readonly #withoutNumber = new Map<string, MissingRequest>();
 
   constructor(tables: MergeTables, isFromActive: boolean) {
     this.#tables = tables;
@@ -160,8 +160,8 @@ class Merging {
     if (before === null && body === null) return false;
     const twin = before === null ? this.#twinOf(record) : null;
     if (twin !== null && key !== null) {
-      this.#endTwice(uuid);
-      this.#endTwice(record.request.partner);
+      this.#endTwin(uuid);
+      this.#endTwin(record.request.partner);
       this.#sendKey(service, key, twin);
       return true;
     }
@@ -184,8 +184,8 @@ class Merging {
     return known?.uuid.equals(uuid) === true ? null : known;
   }
 
-  /** Requests whose number is taken here are placed after all others. */
-  number(): void {
+  /** Inserts the requests whose number is taken here, after all others. */
+  insertTheRest(): void {
     const requests = [...this.#withoutNumber.values()].sort(
       ({ record: { request: a } }, { record: { request: b } }) =>
         a.acceptedAt - b.acceptedAt || a.uuid.compare(b.uuid),
@@ -193,7 +193,7 @@ class Merging {
     for (const request of requests) this.#insert(request, this.#tables.takeNumber());
   }
 
-  #insert({ record, body }: NewRequest, number: number): void {
+  #insert({ record, body }: MissingRequest, number: number): void {
     const { request, key, extra } = record;
     this.#tables.insert(record, body, number);
     this.#joined++;
@@ -223,22 +223,22 @@ class Merging {
   }
 
   /** Ends the request of a schedule on the side that yields, and its webhook. */
-  #endTwin(uuid: RequestUuid): void {
+  #endTwinAndWebhook(uuid: RequestUuid): void {
     const webhook = this.#tables.request(uuid)?.request.partner;
-    this.#endTwice(uuid);
-    if (webhook !== undefined) this.#endTwice(webhook);
+    this.#endTwin(uuid);
+    if (webhook !== undefined) this.#endTwin(webhook);
   }
 
   /** @param uuid of a record that may be here, or in what is merged; empty: none */
-  #endTwice(uuid: RequestUuid): void {
+  #endTwin(uuid: RequestUuid): void {
     if (uuid.length === 0) return;
     this.#withoutNumber.delete(nameOf(uuid));
     if (this.#tables.request(uuid) === null) {
-      this.#recordTombstone(uuid, TWICE);
+      this.#recordTombstone(uuid, TWIN_TOMBSTONE);
       return;
     }
-    this.#tables.remove(uuid, TWICE.keyUntil);
-    this.#tables.putTombstone(uuid, TWICE);
+    this.#tables.remove(uuid, TWIN_TOMBSTONE.keyUntil);
+    this.#tables.putTombstone(uuid, TWIN_TOMBSTONE);
     this.#joined++;
     this.#end(uuid);
   }
@@ -247,7 +247,7 @@ class Merging {
   #pointKeyHere(
     { service, uuid, owner }: StoredRequest,
     key: Buffer,
-    ofRequest: Buffer | null,
+    extraOfRequest: Buffer | null,
   ): void {
     const known = this.#tables.keyOf(service, key, owner);
     if (known?.uuid.equals(uuid) === true && known.until === null) return;
@@ -256,11 +256,11 @@ class Merging {
       this.#tables.touch(known.uuid);
       return;
     }
-    if (known?.until === null && isScheduleKey(key)) this.#endTwin(known.uuid);
+    if (known?.until === null && isScheduleKey(key)) this.#endTwinAndWebhook(known.uuid);
     else this.#releaseKey(known);
     // What was kept with it belongs to the request that it led to.
     const own = known?.uuid.equals(uuid) === true ? known.extra : null;
-    const extra = joinExtra(keyExtraOf(ofRequest), own);
+    const extra = joinExtra(keyExtraOf(extraOfRequest), own);
     this.#tables.putKey(service, key, { owner, uuid, until: null, extra });
     this.#tables.setKeyOf(uuid, key);
   }
@@ -325,8 +325,8 @@ class Merging {
   }
 }
 
-/** The key of a request that ended so leads to the other one. */
-const TWICE: Tombstone = { keyUntil: 0, by: ANY_OWNER, extra: null };
+/** What a twin leaves; its key leads to the request that is kept. */
+const TWIN_TOMBSTONE: Tombstone = { keyUntil: 0, by: ANY_OWNER, extra: null };
 
 function joinTombstones(by: Closer, all: readonly Omit<Tombstone, 'by'>[]): Tombstone {
   return {

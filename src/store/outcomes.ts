@@ -3,7 +3,14 @@
  * that it tells of. In the order of the numbers that encode them; of other records, and before that, `none`.
  */
 export const OUTCOMES = [
-  ...(['none', 'stored', 'paused', 'denied', 'replied', 'dead', 'cancelled', 'expired'] as const),
+  'none',
+  'stored',
+  'paused',
+  'denied',
+  'replied',
+  'dead',
+  'cancelled',
+  'expired',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 

@@ -102,12 +102,12 @@ export function isWork(kind: RecordKind): boolean {
 export const KNOWN_KINDS: string = RECORD_KINDS.map(numberOfKind).join(', ');
 /** The numbers of the kinds that are sent to workers, as a list of SQL. */
 export const WORK_KINDS: string = RECORD_KINDS.filter(isWork).map(numberOfKind).join(', ');
-/** The numbers of the other known kinds, whose records all brokers of a store keep in mind. */
-export const LISTED_KINDS: string = RECORD_KINDS.filter((kind) => !isWork(kind))
+/** The numbers of the other known kinds, whose records all brokers of a store keep in mind (`ClaimStore.listKept`). */
+export const KEPT_KINDS: string = RECORD_KINDS.filter((kind) => !isWork(kind))
   .map(numberOfKind)
   .join(', ');
-/** `LISTED_KINDS` as a number, with a bit for the number of each: a sweep ends their records. */
-export const LISTED_KINDS_BITS: number = RECORD_KINDS.filter((kind) => !isWork(kind)).reduce(
+/** `KEPT_KINDS` as a number, with a bit for the number of each: a sweep ends their records. */
+export const KEPT_KINDS_BITS: number = RECORD_KINDS.filter((kind) => !isWork(kind)).reduce(
   (bits, kind) => bits + 2 ** numberOfKind(kind),
   0,
 );

@@ -3,7 +3,7 @@
  * they read for a page or for groups.
  */
 import { GroupCounts } from './group-counts.js';
-import type { PageQuery, RequestGroup, Scan as Reached } from './queries.js';
+import type { PageQuery, RequestGroup, Scan } from './queries.js';
 import type { StoredState } from './record-kind.js';
 import { STATES } from './request.js';
 import {
@@ -80,7 +80,7 @@ export function listedIn({ only, from }: ScanQuery, to: string): string[] {
 }
 
 /** Takes the matches of a query, slice by slice. */
-export abstract class Scan {
+export abstract class RowScan {
   readonly #query: ScanQuery;
   readonly #except: ReadonlySet<string>;
   readonly #enough: number;
@@ -118,7 +118,7 @@ export abstract class Scan {
   }
 
   /** @param scanned how many rows it examined */
-  reached(scanned: number): Reached {
+  reached(scanned: number): Scan {
     return { next: this.next === null ? null : bytesOf(this.next), scanned };
   }
 
@@ -127,7 +127,7 @@ export abstract class Scan {
 }
 
 /** The uuids of one page. */
-export class PageScan extends Scan {
+export class PageScan extends RowScan {
   readonly found: string[] = [];
   readonly #limit: number;
 
@@ -145,7 +145,7 @@ export class PageScan extends Scan {
 }
 
 /** How many requests have what in common. */
-export class GroupScan extends Scan {
+export class GroupScan extends RowScan {
   readonly #counts: GroupCounts;
   #last: string | null = null;
 

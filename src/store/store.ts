@@ -2,7 +2,7 @@
  * The store port: where stored requests are kept.
  *
  * Asynchronous and batched. A batch of changes is committed as a whole or not at all, and is on
- * disk when `committed` is called; the changes of a batch take effect in their order. Applying a
+ * disk when its `Completion` is told; the changes of a batch take effect in their order. Applying a
  * batch a second time changes nothing, because each change is a step up a ladder (D17):
  *
  *     absent < pending < replied or dead < closed or expired      (replied before dead)
@@ -178,12 +178,12 @@ type Step =
       readonly now: number;
       readonly keyUntil: number;
       readonly most: number;
-      /** The kinds of those pending records: see `LISTED_KINDS_BITS`. */
+      /** The kinds of those pending records: see `KEPT_KINDS_BITS`. */
       readonly kinds: number;
     };
 
-/** The request that a change is about, if it is one. */
-export function requestsOf(change: Change): RequestUuid[] {
+/** The uuid of the request that a change is about; empty: a sweep is about none. */
+export function uuidsChanged(change: Change): RequestUuid[] {
   if (change.kind === 'sweep') return [];
   return [change.kind === 'accept' ? change.request.uuid : change.uuid];
 }
@@ -605,7 +605,7 @@ export interface PairStore extends Store {
 /**
  * Where to begin reading for a peer that holds this much; `null`: it holds nothing of this store.
  */
-export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadCursor {
+export function cursorFor(holding: Omit<Holding, 'storeId'> | null): ReadCursor {
   const { upTo, bodiesUpTo } = holding ?? { upTo: 0, bodiesUpTo: 0 };
   return { upTo, bodiesUpTo, changed: upTo, number: Number.MAX_SAFE_INTEGER };
 }

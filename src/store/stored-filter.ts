@@ -7,7 +7,7 @@
 import { WALL_MS_MAX } from '../core/numbers.js';
 import { NO_REPLY, readDeadStatus } from '../wire/failure.js';
 import { readHeadersIn } from './fields.js';
-import { LISTED_KINDS, numberOfKind, type RecordKind, WORK_KINDS } from './record-kind.js';
+import { KEPT_KINDS, numberOfKind, type RecordKind, WORK_KINDS } from './record-kind.js';
 import type { RequestUuid } from './store.js';
 
 /** How a service has to match the name of the filter, byte by byte. */
@@ -27,7 +27,7 @@ export function numberOfFilter(kind: KindFilter): number {
 
 /** The condition of a row whose kind a filter wants, in SQL. @param filter the number of the filter */
 export function kindCondition(filter: string, kind = 'kind'): string {
-  return `CASE ${filter} WHEN -1 THEN ${kind} NOT IN (${LISTED_KINDS}) WHEN -2 THEN ${kind} IN (${WORK_KINDS})
+  return `CASE ${filter} WHEN -1 THEN ${kind} NOT IN (${KEPT_KINDS}) WHEN -2 THEN ${kind} IN (${WORK_KINDS})
     ELSE ${kind} = ${filter} END`;
 }
 
@@ -50,7 +50,7 @@ export interface StoredFilter {
 export interface RowFilter {
   /** A part of the reason; upper and lower case are the same. */
   readonly reason: string | null;
-  /** The whole pattern of the reason: see `failureOf`. */
+  /** The whole pattern of the reason: see `failureGroupOf`. */
   readonly pattern: string | null;
   readonly code: string | null;
   readonly header: { readonly name: string; readonly value: string } | null;
@@ -62,13 +62,13 @@ export interface RowFilter {
 export type Grouping = 'reason' | 'service' | 'code';
 
 /** What has to be read of each row. */
-export interface Wanted {
+export interface WantedColumns {
   readonly reason: boolean;
   readonly extra: boolean;
   readonly diedAt: boolean;
 }
 
-export function wantedBy(more: RowFilter, by: Grouping | null): Wanted {
+export function wantedBy(more: RowFilter, by: Grouping | null): WantedColumns {
   const { reason, pattern, code, header, diedAfter, diedBefore } = more;
   return {
     reason: isGiven(reason, pattern, code) || by === 'reason' || by === 'code',
@@ -105,7 +105,7 @@ export function matches(filter: RowFilter, { reason, extra, diedAt }: ScannedRow
     return false;
   }
   if (filter.code !== null || filter.pattern !== null) {
-    const { code, pattern } = failureOf(reason);
+    const { code, pattern } = failureGroupOf(reason);
     if (filter.code !== null && filter.code !== code) return false;
     if (filter.pattern !== null && filter.pattern !== pattern) return false;
   }
@@ -135,7 +135,7 @@ const VARYING =
   /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b|\b0x[\da-f]+\b|\b(?=[a-f]*\d)[\da-f]{6,}\b|\d+/gi;
 
 /** What requests that failed in the same way have in common. */
-export function failureOf(reason: string | null): FailureGroup {
+export function failureGroupOf(reason: string | null): FailureGroup {
   if (reason === null) return { code: '', pattern: '' };
   const { code, text } = readDeadStatus(`dead ${reason}`) ?? { code: NO_REPLY, text: reason };
   return { code, pattern: shortened(text.replaceAll(VARYING, '#')) };

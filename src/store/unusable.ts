@@ -42,7 +42,7 @@ export const REQUEST_OUT_OF_RANGE: string = [
   outOfRange({ count: ['attempts_ever'] }),
 ].join(' OR ');
 
-/** The begin of the names of the tables that have such rows. */
+/** The beginning of the names of the tables that have such rows. */
 export const SET_ASIDE = 'set_aside_';
 
 /** For people: how many rows of which tables. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import type { RecordKind } from '../../src/store/record-kind.js';
-import { type Change, readFrom } from '../../src/store/store.js';
+import { type Change, cursorFor } from '../../src/store/store.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
 import {
   acceptKind,
@@ -244,7 +244,7 @@ async function run(a: StoreUser, b: StoreUser, events: readonly Event[]): Promis
     [a, b],
     [b, a],
   ] as const) {
-    for (const chunk of await chunksFrom(from, readFrom(null), 3)) {
+    for (const chunk of await chunksFrom(from, cursorFor(null), 3)) {
       const merged = await mergeInto(to, chunk, false);
       expect(merged).toMatchObject({ joined: 0, ranTwice: 0, opened: [], ended: [] });
     }
@@ -312,7 +312,7 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
         ] as const;
         for (const way of [first, 1 - first]) {
           const [from, to] = way === 0 ? ways[0] : ways[1];
-          for (const chunk of await chunksFrom(from, readFrom(null))) {
+          for (const chunk of await chunksFrom(from, cursorFor(null))) {
             await mergeInto(to, chunk, way === 0);
           }
         }

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
-import { readFrom } from '../../src/store/store.js';
+import { cursorFor } from '../../src/store/store.js';
 import { accept as acceptOf, close, reply } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed } from '../support/store-pair.js';
@@ -43,7 +43,7 @@ describe('a store whose node changes between standalone and a pair', () => {
         reply(n + 2, { reply: packed('y') }),
         close(n + 3),
       );
-      for (const chunk of await chunksFrom(user, readFrom(null), 1)) {
+      for (const chunk of await chunksFrom(user, cursorFor(null), 1)) {
         await mergeInto(other, chunk, true);
       }
       expect(await contentOf(other)).toEqual(await contentOf(user));

@@ -2,7 +2,7 @@ import { present } from '../../src/core/assert.js';
 import { unpackChunk } from '../../src/store/chunk-codec.js';
 import type { OpenNodeStore } from '../../src/store/node-store.js';
 import type { PartRecords, Ranked } from '../../src/store/ranked.js';
-import { type Chunk, readFrom, type ReadCursor, type Tombstones } from '../../src/store/store.js';
+import { type Chunk, cursorFor, type ReadCursor, type Tombstones } from '../../src/store/store.js';
 import { seededRandom } from './stage-random.js';
 import { PART, RankedStoreUser } from './ranked-store-user.js';
 import { eachWithStore, type StorePlace } from './store-subject.js';
@@ -28,7 +28,7 @@ function shown(records: readonly Ranked[]): string[] {
 
 /** From everything after this transaction. */
 function after(upTo: number): ReadCursor {
-  return readFrom({ upTo, bodiesUpTo: upTo });
+  return cursorFor({ upTo, bodiesUpTo: upTo });
 }
 
 async function chunksFrom(

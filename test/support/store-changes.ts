@@ -1,5 +1,5 @@
 /** Changes as tests of a store write them. */
-import { LISTED_KINDS_BITS } from '../../src/store/record-kind.js';
+import { KEPT_KINDS_BITS } from '../../src/store/record-kind.js';
 import { NO_OWN, NO_PARTNER } from '../../src/store/fields.js';
 import { retryEntry } from '../../src/store/attempt.js';
 import { newRequest } from '../../src/store/request.js';
@@ -140,5 +140,5 @@ export function sweep(
   more: { readonly keyUntil?: number; readonly most?: number } = {},
 ): ChangeOf<'sweep'> {
   const { keyUntil = now + DAY_MS, most = 1000 } = more;
-  return { kind: 'sweep', now, keyUntil, most, kinds: LISTED_KINDS_BITS };
+  return { kind: 'sweep', now, keyUntil, most, kinds: KEPT_KINDS_BITS };
 }

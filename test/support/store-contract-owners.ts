@@ -1,5 +1,11 @@
 import { present } from '../../src/core/assert.js';
-import { type Change, type Closer, keyBytes, type Owner, readFrom } from '../../src/store/store.js';
+import {
+  type Change,
+  type Closer,
+  keyBytes,
+  type Owner,
+  cursorFor,
+} from '../../src/store/store.js';
 import { onceKey } from '../../src/wire/tsp.js';
 import { extraOf } from '../../src/store/fields.js';
 import {
@@ -258,7 +264,7 @@ export function describeOwnersOfPair(subject: Subject): void {
     expect((await subject.reopen()).recovered.counts.owners).toEqual([
       { owner: ALICE, stored: 2, bytes },
     ]);
-    for (const chunk of await chunksFrom(subject.user, readFrom(null))) {
+    for (const chunk of await chunksFrom(subject.user, cursorFor(null))) {
       await mergeInto(other, chunk, true);
     }
     expect(await other.loadWhole(uuidOf(1), uuidOf(2))).toEqual(loaded);
@@ -283,7 +289,7 @@ export function describeOwnersOfPair(subject: Subject): void {
     );
     const [record] = await contentOf(user);
     expect(record).toMatchObject({ extra: EXTRA, attempts: [{ extra: EXTRA }] });
-    for (const chunk of await chunksFrom(user, readFrom(null))) {
+    for (const chunk of await chunksFrom(user, cursorFor(null))) {
       await mergeInto(other, chunk, true);
     }
     await subject.reopen();
@@ -291,8 +297,8 @@ export function describeOwnersOfPair(subject: Subject): void {
     // A store that knows the request but not these fields learns them, and keeps them in later
     // merges.
     await third.commit(owned(1, ALICE), attempt(1, 1), reply(1, { reply: packed('x') }));
-    const bare = await third.read(readFrom(null));
-    for (const chunk of await chunksFrom(other, readFrom(null))) {
+    const bare = await third.read(cursorFor(null));
+    for (const chunk of await chunksFrom(other, cursorFor(null))) {
       await mergeInto(third, chunk, false);
     }
     await mergeInto(other, bare, true);

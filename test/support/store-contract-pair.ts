@@ -4,7 +4,7 @@ import { extraOf } from '../../src/store/fields.js';
 import { RecordWriter, type StoreRecord } from '../../src/store/record-codec.js';
 import {
   type Holding,
-  readFrom,
+  cursorFor,
   type StoredRequest,
   type Tombstones,
 } from '../../src/store/store.js';
@@ -51,7 +51,7 @@ export function describeStorePair(subject: Subject): void {
     await user.commit(accept(2, { body }));
     expect((await subject.reopen()).recovered.holds).toEqual(holds);
     const later = { ...holds, upTo: OPENING + 9 };
-    await subject.user.merge((await subject.user.read(readFrom(null))).records, true, {
+    await subject.user.merge((await subject.user.read(cursorFor(null))).records, true, {
       holds: later,
     });
     expect((await subject.reopen()).recovered.holds).toEqual(later);
@@ -108,7 +108,7 @@ export function describeStorePair(subject: Subject): void {
     await user.commit(reply(2, { reply: packed('x') }), attempt(3, 1));
     await user.commitSo({ tombstones: 'known' }, close(1));
     const upTo = { upTo: first, bodiesUpTo: first };
-    const [chunk, ...more] = await chunksFrom(user, readFrom(upTo));
+    const [chunk, ...more] = await chunksFrom(user, cursorFor(upTo));
     expect(more).toEqual([]);
     expect(chunk?.holds).toEqual({
       storeId: user.recovered.storeId,
@@ -121,10 +121,10 @@ export function describeStorePair(subject: Subject): void {
       { kind: 'request', request: { uuid: uuidOf(3), attempts: 1 }, body: null, attemptsEver: 1 },
       { kind: 'tombstone', uuid: uuidOf(1) },
     ]);
-    const whole = await chunksFrom(user, readFrom(null));
+    const whole = await chunksFrom(user, cursorFor(null));
     expect(whole.flatMap(recordsIn)).toMatchObject([{ body }, { body }, { kind: 'tombstone' }]);
     // A body that the receiver lacks is sent with the request, whenever that last changed.
-    const bodies = await chunksFrom(user, readFrom({ upTo: first, bodiesUpTo: first - 1 }));
+    const bodies = await chunksFrom(user, cursorFor({ upTo: first, bodiesUpTo: first - 1 }));
     expect(bodies.flatMap(recordsIn)).toMatchObject([{ body }, { body }, { kind: 'tombstone' }]);
   });
 
@@ -137,11 +137,11 @@ export function describeStorePair(subject: Subject): void {
     }
     for (const requestsMax of [1, 4, 7, 50]) {
       const other = await subject.other();
-      const chunks = await chunksFrom(user, readFrom(null), requestsMax);
+      const chunks = await chunksFrom(user, cursorFor(null), requestsMax);
       for (const [at, chunk] of chunks.entries()) {
         // The link breaks after each chunk: the next chunks continue from what is held.
         if (at === 3) {
-          const rest = await chunksFrom(user, readFrom(chunk.holds), requestsMax);
+          const rest = await chunksFrom(user, cursorFor(chunk.holds), requestsMax);
           for (const each of rest) await mergeInto(other, each, true);
         }
         await mergeInto(other, chunk, true);
@@ -154,10 +154,10 @@ export function describeStorePair(subject: Subject): void {
     const { user } = subject;
     const large = packed('x'.repeat(200));
     await user.commit(accept(1, { body }), accept(2, { body: large }));
-    const first = await user.read(readFrom(null), 100, 200);
+    const first = await user.read(cursorFor(null), 100, 200);
     expect(recordsIn(first)).toHaveLength(2);
     expect(first.next).not.toBeNull();
-    const last = await user.read(first.next ?? readFrom(null), 100, 200);
+    const last = await user.read(first.next ?? cursorFor(null), 100, 200);
     expect(recordsIn(last)).toEqual([]);
     expect(last).toMatchObject({ holds: { upTo: user.transaction }, next: null });
     const other = await subject.other();
@@ -169,7 +169,7 @@ export function describeStorePair(subject: Subject): void {
     const { user } = subject;
     await user.commit(accept(1, { body }));
     const upTo = user.transaction + 1000;
-    const chunk = await user.read(readFrom({ upTo, bodiesUpTo: upTo }));
+    const chunk = await user.read(cursorFor({ upTo, bodiesUpTo: upTo }));
     expect(chunk).toMatchObject({ holds: { upTo: user.transaction }, next: null });
     expect(recordsIn(chunk)).toEqual([]);
   });
@@ -179,7 +179,7 @@ export function describeStorePair(subject: Subject): void {
     const other = await subject.other();
     await other.commit(accept(1, { body }), accept(2, { body }), accept(5, { body }));
     await user.commit(accept(3, { number: 1, body }), accept(4, { number: 2, body }));
-    const merged = await mergeInto(user, await other.read(readFrom(null)), false);
+    const merged = await mergeInto(user, await other.read(cursorFor(null)), false);
     expect(merged).toMatchObject({ joined: 3, ranTwice: 0, ended: [] });
     expect(merged.opened).toHaveLength(3);
     const { pending } = await subject.reopen();
@@ -204,7 +204,7 @@ export function describeStorePair(subject: Subject): void {
       retry(4),
       attempt(3, 1),
     );
-    const chunk = await other.read(readFrom(null));
+    const chunk = await other.read(cursorFor(null));
     const merged = await mergeInto(user, chunk, false);
     expect(merged).toMatchObject({ joined: 4, ranTwice: 0 });
     expect(merged.opened).toEqual([
@@ -245,7 +245,7 @@ export function describeStorePair(subject: Subject): void {
       reply(1, { reply: packed('theirs') }),
       reply(2, { reply: packed('yes') }),
     ]);
-    const merged = await mergeInto(user, await other.read(readFrom(null)), false);
+    const merged = await mergeInto(user, await other.read(cursorFor(null)), false);
     expect(merged).toMatchObject({ joined: 1, ranTwice: 1 });
     await pair.join(0, 100);
     for (const each of [user, other]) {
@@ -384,7 +384,7 @@ export function describeStorePair(subject: Subject): void {
     await pair.join(0, 100);
     await pair.apart(0, [close(1)]);
     await pair.apart(1, [close(2), reply(1, { reply: packed('late') })]);
-    const before = await chunksFrom(other, readFrom(null));
+    const before = await chunksFrom(other, cursorFor(null));
     await pair.join(1, 100);
     for (const chunk of before) await mergeInto(user, chunk, false);
     for (const each of [user, other]) {
@@ -458,7 +458,7 @@ export function describeStorePair(subject: Subject): void {
     await other.commit(accept(1, { body }));
     const upTo = other.transaction;
     await other.commit(attempt(1, 1), accept(2, { body }));
-    const { records } = await other.read(readFrom({ upTo, bodiesUpTo: upTo }));
+    const { records } = await other.read(cursorFor({ upTo, bodiesUpTo: upTo }));
     const holds = { ...EMPTY_HOLDING, upTo: 7 };
     for (const bytes of [records, Buffer.alloc(0), Buffer.from([9]), records.subarray(0, -1)]) {
       const refused = await user.merge(bytes, true, { holds });

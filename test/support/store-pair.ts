@@ -8,7 +8,7 @@ import {
   type Chunk,
   type Holding,
   type Merged,
-  readFrom,
+  cursorFor,
   type ReadCursor,
 } from '../../src/store/store.js';
 import type { StoreUser } from './store-user.js';
@@ -40,7 +40,7 @@ export function recordsIn(chunk: Chunk): readonly StoreRecord[] {
 
 /** The content of a store without its request numbers, in a canonical order. */
 export async function contentOf(user: StoreUser): Promise<readonly StoreRecord[]> {
-  const chunks = await chunksFrom(user, readFrom(null));
+  const chunks = await chunksFrom(user, cursorFor(null));
   const records = chunks
     .flatMap(recordsIn)
     .map((record) =>
@@ -116,7 +116,7 @@ export class StorePair {
       [active, 1 - active],
     ] as const) {
       const [sender, receiver] = [this.node(from), this.node(to)];
-      for (let place: ReadCursor | null = readFrom(receiver.holds); place !== null;) {
+      for (let place: ReadCursor | null = cursorFor(receiver.holds); place !== null;) {
         if (left-- <= 0) return false;
         const chunk: Chunk = await sender.user.read(place, requestsMax);
         await mergeInto(receiver.user, chunk, from === active);

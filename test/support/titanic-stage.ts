@@ -13,7 +13,7 @@ import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
 import { SharedStore } from '../../src/bstar/replication/shared-store.js';
 import { Standalone } from '../../src/bstar/replication/standalone.js';
-import { readFrom } from '../../src/store/store.js';
+import { cursorFor } from '../../src/store/store.js';
 import { Titanic } from '../../src/titanic/machine/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
 import type { ClientActor } from './stage-peers.js';
@@ -258,7 +258,7 @@ export class TitanicStage extends Stage {
   /** What the other node had is merged. */
   merges(other: StageDisk): this {
     const { disk } = this.store;
-    const { records } = other.tables.read(readFrom(null), 1000, 1_000_000);
+    const { records } = other.tables.read(cursorFor(null), 1000, 1_000_000);
     const number = present(this.replica, 'a pair').next();
     const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
     const { merged } = present(disk.tables.merge(transaction, records, false), 'records');

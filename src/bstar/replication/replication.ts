@@ -19,7 +19,7 @@ import {
   type ChangeResult,
   type Completion,
   type Holding,
-  readFrom,
+  cursorFor,
   type ReadCursor,
   type Recovered,
   type Tombstones,
@@ -338,7 +338,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   }
 
   read(from: PeerHolding | null): void {
-    this.#cursor = readFrom(this.#transactions.readFrom(from));
+    this.#cursor = cursorFor(this.#transactions.readFrom(from));
     this.readOn();
   }
 

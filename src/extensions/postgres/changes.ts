@@ -18,7 +18,7 @@ import {
   keyBytes,
   type Owner,
   PASSED,
-  requestsOf,
+  uuidsChanged,
   STATES,
   type StoredRequest,
   type StoredState,
@@ -211,7 +211,7 @@ export class Batch {
     let stage = new Stage();
     this.#stages.push(stage);
     for (const [n, change] of changes.entries()) {
-      if (requestsOf(change).some((uuid) => later.has(uuid.toString('latin1')))) {
+      if (uuidsChanged(change).some((uuid) => later.has(uuid.toString('latin1')))) {
         this.raced.push(n);
         continue;
       }
@@ -226,7 +226,7 @@ export class Batch {
       // Two transactions that take keys in more than one stage each would wait for each other.
       if (key !== null && this.#stages.some(({ hasKeys }) => hasKeys)) {
         this.raced.push(n);
-        for (const uuid of requestsOf(change)) later.add(uuid.toString('latin1'));
+        for (const uuid of uuidsChanged(change)) later.add(uuid.toString('latin1'));
         continue;
       }
       stage = new Stage();
@@ -276,7 +276,7 @@ export class Batch {
       [...items].filter(([kind]) => kind !== 'accept').map(([, of]) => of),
     );
     if (locking.length < 2) return [];
-    const ids = locking.flat().flatMap(({ change }) => requestsOf(change));
+    const ids = locking.flat().flatMap(({ change }) => uuidsChanged(change));
     const values = [this.#fence, uuids(ids)];
     return [{ statement: LOCK, values, settle: () => undefined }];
   }

@@ -6,7 +6,7 @@ import {
   GroupScan,
   listedIn,
   PageScan,
-  type Scan,
+  type RowScan,
   SCAN_MS_MAX,
   SCAN_ROWS_MAX,
   type ScanQuery,
@@ -101,7 +101,7 @@ async function examine(
   connection: Connection,
   query: ScanQuery,
   by: Grouping | null,
-  scan: Scan,
+  scan: RowScan,
 ): Promise<void> {
   const size = sliceRows(query);
   const until = performance.now() + SCAN_MS_MAX;

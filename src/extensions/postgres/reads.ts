@@ -1,5 +1,5 @@
 /** The statements that only read, on a connection of their own. */
-import { LISTED_KINDS } from '../../store/record-kind.js';
+import { KEPT_KINDS } from '../../store/record-kind.js';
 import { DEAD, IS_LISTED, PENDING, REQUEST_BODY, SCHEMA, byIndex } from './schema.js';
 import { keySize, pendingColumns, type Statement } from './statements.js';
 
@@ -57,7 +57,7 @@ export const LIST: Statement = {
 
 export const LIST_KEPT: Statement = {
   name: 'list_kept',
-  text: `${PENDING_REQUEST} WHERE ${IS_LISTED} AND kind IN (${LISTED_KINDS}) AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint`,
+  text: `${PENDING_REQUEST} WHERE ${IS_LISTED} AND kind IN (${KEPT_KINDS}) AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint`,
 };
 
 /** Selects those of the given requests that a session has claimed. */

@@ -10,7 +10,7 @@ import {
   BUSY,
   type Change,
   type ChangeResult,
-  requestsOf,
+  uuidsChanged,
   type RequestUuid,
   type StoreCounts,
   type StoredRequest,
@@ -316,7 +316,7 @@ export class BatchWriter {
   }
 
   async #look(connection: Connection, { changes, cause }: Look): Promise<Outcome> {
-    const locked = await this.#locks.among(connection, changes.flatMap(requestsOf));
+    const locked = await this.#locks.among(connection, changes.flatMap(uuidsChanged));
     // The batch has waited for something else than a row of these requests.
     if (locked.length === 0 && cause !== null) return { kind: 'failed', error: cause.error };
     return { kind: 'split', steps: sendOf(without(changes, locked)) };
@@ -447,7 +447,7 @@ function without(changes: readonly Change[], requests: readonly RequestUuid[]): 
   if (requests.length === 0) return changes;
   const names = new Set(requests.map((uuid) => uuid.toString('latin1')));
   const isOne = (change: Change): boolean =>
-    requestsOf(change).some((uuid) => names.has(uuid.toString('latin1')));
+    uuidsChanged(change).some((uuid) => names.has(uuid.toString('latin1')));
   return unitsOf(changes)
     .filter((unit) => !unit.some(isOne))
     .flat();

@@ -282,7 +282,7 @@ class StoreThread {
   #list(order: OrderOf<'list'>, after: number): void {
     const failure = this.#try(() => {
       const { requests, next } = this.#connection.tables.pending(after, LISTED_REQUESTS);
-      if (next === null) this.#answers.listed(order, requests);
+      if (next === null) this.#answers.donePending(order, requests);
       else {
         setImmediate(() => {
           this.#listOn(order, next);

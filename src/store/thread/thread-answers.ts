@@ -42,7 +42,7 @@ export class ThreadAnswers {
   }
 
   /** The result of a list, as rows of the store. */
-  listed({ id }: OrderOf<'list'>, rows: readonly PendingRow[]): void {
+  donePending({ id }: OrderOf<'list'>, rows: readonly PendingRow[]): void {
     this.#begin(DONE_ANSWER, id);
     packPending(this.#writer, rows);
   }

@@ -7,7 +7,7 @@ import { isBeingDecided } from './fsm.js';
 import { NO_SLOT, STATE } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Schedules } from './schedules.js';
-import { LISTED_KINDS_BITS } from '../../store/record-kind.js';
+import { KEPT_KINDS_BITS } from '../../store/record-kind.js';
 import type { Change } from '../../store/store.js';
 
 /** How often entries whose time is over (unclosed replies, dead requests, keys) are dropped. */
@@ -62,7 +62,7 @@ export class Upkeep {
     this.#isSweeping = true;
     const keyUntil = livesFrom + options.keyTtlMs;
     const most = SWEEP_REQUESTS_MAX;
-    const change: Change = { kind: 'sweep', now: wall, keyUntil, most, kinds: LISTED_KINDS_BITS };
+    const change: Change = { kind: 'sweep', now: wall, keyUntil, most, kinds: KEPT_KINDS_BITS };
     this.#requests.intend('', change, 0, {
       committed: (result) => {
         this.#isSweeping = false;

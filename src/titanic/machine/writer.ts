@@ -12,7 +12,7 @@ import type { Replica } from './replica.js';
 import {
   type Change,
   type ChangeResult,
-  requestsOf,
+  uuidsChanged,
   type StoreFailure,
 } from '../../store/store.js';
 
@@ -398,5 +398,5 @@ function changesOf({ before, change }: Intent): readonly Change[] {
 }
 
 function namesOf(change: Change): string[] {
-  return requestsOf(change).map((uuid) => uuid.toString('latin1'));
+  return uuidsChanged(change).map((uuid) => uuid.toString('latin1'));
 }

@@ -3,7 +3,7 @@ import { present } from '../../../src/core/assert.js';
 import { WALL_MS_MAX } from '../../../src/core/numbers.js';
 import { packChunk } from '../../../src/store/chunk-codec.js';
 import { RecordWriter } from '../../../src/store/record-codec.js';
-import { readFrom } from '../../../src/store/store.js';
+import { cursorFor } from '../../../src/store/store.js';
 import type { SchedulePage, ScheduleCursor } from '../../../src/titanic/operator/operator-api.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import type { ClientActor } from '../../support/stage-peers.js';
@@ -266,7 +266,7 @@ describe('a request of a schedule is stored once', () => {
     const kept = uuidOf(b.store.disk);
     expect(uuidOf(s.store.disk)).not.toBe(kept);
     // The node that steps down takes what the other one has.
-    const { records } = b.store.disk.tables.read(readFrom(null), 1000, 1_000_000);
+    const { records } = b.store.disk.tables.read(cursorFor(null), 1000, 1_000_000);
     const number = s.replica?.next() ?? 0;
     const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
     s.store.disk.tables.merge(transaction, records, true);

@@ -1,7 +1,7 @@
 import { GroupCounts } from '../../../src/store/group-counts.js';
 import {
   boundsOf,
-  failureOf,
+  failureGroupOf,
   matches,
   type RowFilter,
   type ScannedRow,
@@ -39,15 +39,15 @@ describe('what failures have in common', () => {
     ['x: order_17', 'x', 'order_#'],
     ['x: naïve ٣ 5', 'x', 'naïve ٣ #'],
   ])('of %j are the code %j and the pattern %j', (reason, code, pattern) => {
-    expect(failureOf(reason)).toEqual({ code, pattern });
+    expect(failureGroupOf(reason)).toEqual({ code, pattern });
   });
 
   it('is nothing, if no attempt failed', () => {
-    expect(failureOf(null)).toEqual({ code: '', pattern: '' });
+    expect(failureGroupOf(null)).toEqual({ code: '', pattern: '' });
   });
 
   it('is cut so that it comes back from a URL as it was', () => {
-    const { pattern } = failureOf(`x: ${'a'.repeat(255)}\u{1f4a9}`);
+    const { pattern } = failureGroupOf(`x: ${'a'.repeat(255)}\u{1f4a9}`);
     expect(pattern).toBe(`${'a'.repeat(255)}\ufffd`);
     expect(new URLSearchParams(new URLSearchParams({ pattern }).toString()).get('pattern')).toBe(
       pattern,
@@ -58,7 +58,7 @@ describe('what failures have in common', () => {
   it('is found in time proportional to the reason', () => {
     for (const part of ['a', '0', 'ab-', '0x', 'a0', 'deadbeef-', '1a_', '0193f0c0-a1b2-']) {
       const began = performance.now();
-      failureOf(`x: ${part.repeat(100_000)}`);
+      failureGroupOf(`x: ${part.repeat(100_000)}`);
       expect(performance.now() - began).toBeLessThan(1000);
     }
   });

@@ -7,7 +7,7 @@ import {
   GroupScan,
   listedIn,
   PageScan,
-  type Scan,
+  type RowScan,
   SCAN_MS_MAX,
   SCAN_ROWS_MAX,
   type ScanQuery,
@@ -84,12 +84,12 @@ export class QueryRunner {
   }
 
   /** Examines rows, newest first, until the scan needs no more or has cost enough. */
-  #scan(query: ScanQuery, by: Grouping | null, scan: Scan): void {
+  #scan(query: ScanQuery, by: Grouping | null, scan: RowScan): void {
     const slices = query.only === null ? this.#slices(query, by, scan) : this.#listed(query, by);
     for (const slice of slices) if (scan.take(slice)) return;
   }
 
-  *#slices(query: ScanQuery, by: Grouping | null, scan: Scan): Generator<Slice> {
+  *#slices(query: ScanQuery, by: Grouping | null, scan: RowScan): Generator<Slice> {
     const size = sliceRows(query);
     const endOf = query.states === ONLY_DEAD ? this.#sql.endOfDead : this.#sql.end;
     const until = performance.now() + this.#msMax;
