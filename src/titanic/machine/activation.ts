@@ -170,12 +170,12 @@ export class Activation implements LaterParts {
   // ---------------------------------------------------------------- a turn
 
   /** @param maySubmit something may be sent to a worker */
-  run(host: BrokerHost, embedded: EmbeddedServiceApi, maySubmit: boolean): void {
+  run(host: BrokerHost, broker: EmbeddedServiceApi, maySubmit: boolean): void {
     const { requests, dispatcher, claiming } = this;
     const { now } = this.#context;
-    this.progress.run(embedded);
+    this.progress.run(broker);
     requests.show();
-    this.#share(embedded);
+    this.#runShared(broker);
     if (now >= this.#listAgainAt) {
       this.#listAgainAt = Infinity;
       this.#listAfter(this.#listing.after);
@@ -183,19 +183,19 @@ export class Activation implements LaterParts {
     const areExpired = this.#upkeep.expire();
     this.#upkeep.sweep();
     const mayLoad = areExpired && requests.mayWork;
-    for (const slot of dispatcher.run(embedded, now, mayLoad, maySubmit, claiming)) {
+    for (const slot of dispatcher.run(broker, now, mayLoad, maySubmit, claiming)) {
       requests.end(dispatcher.index.uuid(slot), 'changed');
     }
-    this.schedules.run(embedded);
+    this.schedules.run(broker);
     requests.writer.run(now);
     requests.answers.send(host, now);
   }
 
   /** What only a shared store needs. */
-  #share(embedded: EmbeddedServiceApi): void {
+  #runShared(broker: EmbeddedServiceApi): void {
     if (this.claiming === null) return;
     const { now, hints } = this.#context;
-    this.claiming.run(embedded);
+    this.claiming.run(broker);
     hints?.run(now);
     if (now >= this.#lookAgainAt) {
       this.#lookAgainAt = now + LOOK_AGAIN_MS;
@@ -204,7 +204,7 @@ export class Activation implements LaterParts {
     if (this.isRestored && this.schedules.takeList()) this.#listAfter(0);
   }
 
-  #shareDueAt(): number {
+  #sharedDueAt(): number {
     if (this.claiming === null) return Infinity;
     const lookAgainAt = this.requests.answers.areAwaited ? this.#lookAgainAt : Infinity;
     return Math.min(this.claiming.dueAt, lookAgainAt, this.#context.hints?.dueAt ?? Infinity);
@@ -219,7 +219,7 @@ export class Activation implements LaterParts {
     if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
     const dueAt = Math.min(
       Math.min(answers.dueAt, writer.dueAt, this.#upkeep.dueAt, dispatcher.dueAt),
-      Math.min(progress.dueAt, this.#listAgainAt, this.#shareDueAt()),
+      Math.min(progress.dueAt, this.#listAgainAt, this.#sharedDueAt()),
     );
     const patienceMs = Math.min(dueAt - now, clock.dueInMs(now));
     const expiryMs = mayWork && !clock.isHeld ? dispatcher.expiryAt - wall : Infinity;

@@ -61,7 +61,7 @@ export class Claiming {
   #releasing: readonly Release[] = [];
   /** Services that had no room for what is claimed when it was last looked at. */
   #crowded = new Set<string>();
-  #embedded: EmbeddedServiceApi | null = null;
+  #broker: EmbeddedServiceApi | null = null;
 
   /** @param scope of the activation */
   constructor(
@@ -131,7 +131,7 @@ export class Claiming {
   /** How many more requests of a service its workers here take. */
   #freeOf({ name, accepting }: ClaimedService): number {
     const { dispatcher } = this.#requests;
-    const room = this.#embedded?.room(name) ?? 0;
+    const room = this.#broker?.room(name) ?? 0;
     return Math.min(room - dispatcher.aheadOf(name) - accepting, dispatcher.roomInFlight);
   }
 
@@ -184,12 +184,12 @@ export class Claiming {
     return Math.max(this.#retryAt, this.#dirty.size > 0 ? -Infinity : this.#pollAt);
   }
 
-  run(embedded: EmbeddedServiceApi): void {
-    this.#embedded = embedded;
+  run(broker: EmbeddedServiceApi): void {
+    this.#broker = broker;
     const { now } = this.#context;
     if (now < this.dueAt) return;
     const isPoll = now >= this.#pollAt;
-    const released = [...this.#releasing, ...(isPoll ? this.#begin(embedded) : [])];
+    const released = [...this.#releasing, ...(isPoll ? this.#lookAtAll(broker) : [])];
     const wanted = this.#wanted(isPoll);
     const known = this.#isUncertain ? this.#known : null;
     if (wanted.length === 0 && released.length === 0 && known === null) return;
@@ -208,10 +208,10 @@ export class Claiming {
   }
 
   /** Looks at all services with workers. @returns what is given back */
-  #begin(embedded: EmbeddedServiceApi): Release[] {
+  #lookAtAll(broker: EmbeddedServiceApi): Release[] {
     this.#pollAt = this.#context.now + this.#pollMs();
     const served = new Set<string>();
-    for (const service of embedded.served()) {
+    for (const service of broker.served()) {
       const name = service.toString('latin1');
       served.add(name);
       if (!this.#services.has(name)) this.#add(service, name);
@@ -220,7 +220,7 @@ export class Claiming {
     for (const [name, { accepting }] of this.#services) {
       if (!served.has(name) && accepting === 0) this.#services.delete(name);
     }
-    return this.#released(embedded);
+    return this.#toRelease(broker);
   }
 
   #pollMs(): number {
@@ -255,12 +255,12 @@ export class Claiming {
    * What no worker here had room for in two looks: other brokers may have workers for it. The least
    * urgent go first.
    */
-  #released(embedded: EmbeddedServiceApi): Release[] {
+  #toRelease(broker: EmbeddedServiceApi): Release[] {
     const { dispatcher } = this.#requests;
     const released: Release[] = [];
     const crowded = new Set<string>();
     for (const { name, count } of dispatcher.ready()) {
-      const over = count - embedded.room(name);
+      const over = count - broker.room(name);
       if (over <= 0) continue;
       const key = name.toString('latin1');
       crowded.add(key);

@@ -196,8 +196,8 @@ export class Dispatcher {
     this.#expiring.push(slot);
     const { attempts, acceptedAt, notBefore, generation } = request;
     // After attempts, it is no longer known when a delay, or the wait before a retry, ended.
-    const isAcceptance = attempts > 0 && generation === 0;
-    index.setDouble(slot, SINCE, isAcceptance ? acceptedAt : notBefore);
+    const isSinceAcceptance = attempts > 0 && generation === 0;
+    index.setDouble(slot, SINCE, isSinceAcceptance ? acceptedAt : notBefore);
     service.open++;
     // Another node's clock, or a wrong one, may have set the times: it waits no longer than intended at acceptance, or
     // than between attempts.
@@ -480,10 +480,10 @@ export class Dispatcher {
   }
 
   /** Takes back from the broker what no worker has yet. */
-  recall(embedded: EmbeddedServiceApi): void {
+  recall(broker: EmbeddedServiceApi): void {
     for (const slot of this.slots()) {
       if (this.index.get(slot, STATE) !== QUEUED) continue;
-      embedded.withdraw(this.index.getDouble(slot, BROKER_ID));
+      broker.withdraw(this.index.getDouble(slot, BROKER_ID));
       this.forgotten(slot);
       this.step(slot, HANDED_BACK);
     }
@@ -498,30 +498,30 @@ export class Dispatcher {
    * @returns requests whose body is no longer in the store, which means that they are not open
    */
   run(
-    embedded: EmbeddedServiceApi,
+    broker: EmbeddedServiceApi,
     now: number,
     mayLoad: boolean,
     maySubmit: boolean,
     surplus: Surplus | null,
   ): Slot[] {
-    for (const id of this.#withdrawals.values()) embedded.withdraw(id);
+    for (const id of this.#withdrawals.values()) broker.withdraw(id);
     this.#withdrawals.clear();
     for (let left = TURN_REQUESTS_MAX; left > 0; left--) {
       const slot = this.#delayed.peek();
       if (slot < 0 || this.index.getDouble(slot, NOT_BEFORE) > now) break;
       this.step(slot, DUE);
     }
-    const missing = this.#submitLoaded(embedded, maySubmit);
+    const missing = this.#submitLoaded(broker, maySubmit);
     if (mayLoad && maySubmit) {
-      this.#loadMore(embedded, surplus);
-      if (this.#loaded.length > 0) missing.push(...this.#submitLoaded(embedded, true));
+      this.#loadMore(broker, surplus);
+      if (this.#loaded.length > 0) missing.push(...this.#submitLoaded(broker, true));
     }
     // What no worker has room for now may wait for long: it is read then.
     if (surplus === null) this.#atHand.clear();
     return missing;
   }
 
-  #submitLoaded(embedded: EmbeddedServiceApi, maySubmit: boolean): Slot[] {
+  #submitLoaded(broker: EmbeddedServiceApi, maySubmit: boolean): Slot[] {
     const missing: Slot[] = [];
     const { index } = this;
     const loaded = this.#loaded;
@@ -541,7 +541,7 @@ export class Dispatcher {
       const known = index.getDouble(slot, BROKER_ID);
       const name = this.serviceOf(slot).name;
       const again = known < 0 ? null : known;
-      const id = maySubmit ? embedded.submit(name, slot, content, again) : null;
+      const id = maySubmit ? broker.submit(name, slot, content, again) : null;
       if (id === null) {
         this.step(slot, HANDED_BACK);
       } else {
@@ -570,7 +570,7 @@ export class Dispatcher {
    * Asks for the room of every service that has requests to send, and reads as many as fit.
    * Services that got some go last next time.
    */
-  #loadMore(embedded: EmbeddedServiceApi, surplus: Surplus | null): void {
+  #loadMore(broker: EmbeddedServiceApi, surplus: Surplus | null): void {
     const waiting = this.#withDemand;
     const served: OpenService[] = [];
     this.#withDemand = [];
@@ -581,11 +581,11 @@ export class Dispatcher {
         this.#addDemand(service);
         continue;
       }
-      const room = embedded.room(service.name) - service.loading;
+      const room = broker.room(service.name) - service.loading;
       const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
       const hasMore = service.ready.size > 0;
       const mayHaveMore = hasMore || surplus?.mayHaveMore(service.name) === true;
-      embedded.setBacklog(service.name, mayHaveMore);
+      broker.setBacklog(service.name, mayHaveMore);
       if (hasMore && taken < room) served.push(service);
     }
     for (const service of served) this.#addDemand(service);

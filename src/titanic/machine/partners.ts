@@ -7,7 +7,7 @@ export class Partners {
   /** By the uuid of an open webhook: the request that it tells of. */
   readonly #requests = new Map<string, RequestUuid>();
   /** By the uuid of a request, open or not: an open webhook that tells of it, as the webhook says. */
-  readonly #waiting = new Map<string, RequestUuid>();
+  readonly #openWebhooks = new Map<string, RequestUuid>();
 
   opened(record: StoredRequest): void {
     const { uuid, kind, partner } = record;
@@ -16,7 +16,9 @@ export class Partners {
     if (webhookOf(record) !== null) this.#webhooks.set(keyOf(uuid), other);
     if (kind !== 'webhook') return;
     this.#requests.set(keyOf(uuid), other);
-    if (!this.#waiting.has(keyOf(other))) this.#waiting.set(keyOf(other), Buffer.from(uuid));
+    if (!this.#openWebhooks.has(keyOf(other))) {
+      this.#openWebhooks.set(keyOf(other), Buffer.from(uuid));
+    }
   }
 
   /** A record is not open any more. The webhook of a request that has ended is still known while it is open itself. */
@@ -27,16 +29,16 @@ export class Partners {
     const request = this.#requests.get(key);
     if (request === undefined) return;
     this.#requests.delete(key);
-    if (this.#waiting.get(keyOf(request))?.equals(uuid) === true) {
-      this.#waiting.delete(keyOf(request));
+    if (this.#openWebhooks.get(keyOf(request))?.equals(uuid) === true) {
+      this.#openWebhooks.delete(keyOf(request));
     }
   }
 
   /** The webhook of a request; `null`: it has none, or neither is open here. */
   webhookOf(uuid: RequestUuid): RequestUuid | null {
-    if (this.#webhooks.size + this.#waiting.size === 0) return null;
+    if (this.#webhooks.size + this.#openWebhooks.size === 0) return null;
     const key = keyOf(uuid);
-    return this.#webhooks.get(key) ?? this.#waiting.get(key) ?? null;
+    return this.#webhooks.get(key) ?? this.#openWebhooks.get(key) ?? null;
   }
 
   /** The request that an open webhook tells of; `null`: it is no webhook. */

@@ -189,7 +189,7 @@ export class Pauses {
    * Tells the broker which services are paused. What it was told before an activation stays until all that
    * is paused is known.
    */
-  run(embedded: EmbeddedServiceApi, isReady: boolean): void {
+  run(broker: EmbeddedServiceApi, isReady: boolean): void {
     if (!this.isChanged) return;
     const { pausedServices: told } = this.#context;
     const paused = new Set<string>();
@@ -199,14 +199,14 @@ export class Pauses {
       paused.add(name);
       if (told.has(name)) continue;
       told.add(name);
-      embedded.setPaused(target.of, true);
+      broker.setPaused(target.of, true);
     }
     if (!isReady) return;
     this.isChanged = false;
     for (const name of told) {
       if (paused.has(name)) continue;
       told.delete(name);
-      embedded.setPaused(Buffer.from(name, 'latin1'), false);
+      broker.setPaused(Buffer.from(name, 'latin1'), false);
     }
   }
 }

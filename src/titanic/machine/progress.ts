@@ -107,7 +107,7 @@ export class Progress {
   }
 
   /** Answers those for whom there are parts; the others wait. */
-  run(embedded: EmbeddedServiceApi): void {
+  run(broker: EmbeddedServiceApi): void {
     for (const { key, value } of this.#retained) {
       if (value.until > this.#context.now) break;
       this.#drop(key, value.packed);
@@ -122,11 +122,11 @@ export class Progress {
     for (const query of asked) {
       // D76: the others are served in the next turn, if there is still room then.
       if (answers.arePartsEnough) this.#asked.push(query);
-      else this.#serve(query, embedded);
+      else this.#serve(query, broker);
     }
   }
 
-  #serve(query: ReplyQuery, embedded: EmbeddedServiceApi): void {
+  #serve(query: ReplyQuery, broker: EmbeddedServiceApi): void {
     const { answers, dispatcher } = this.#requests;
     const { asker, uuid } = query;
     if (answers.isUntrusted) return;
@@ -135,19 +135,19 @@ export class Progress {
     const whose = slot === NO_SLOT ? retained?.whose : dispatcher.ownershipOf(slot);
     if (whose === undefined) answers.lookUp(query);
     else if (!mayAccess(asker, whose)) answers.denied(query);
-    else if (this.#hasAnswered(query, this.#sourceOf(slot, embedded) ?? retained)) return;
+    else if (this.#hasAnswered(query, this.#sourceOf(slot, broker) ?? retained)) return;
     else if (slot === NO_SLOT) answers.lookUp(query);
     else if (this.#requests.isWithheld(uuid)) answers.withhold(query);
     else answers.pending(query, this.#context.now);
   }
 
   /** The parts of the present delivery. */
-  #sourceOf(slot: Slot, embedded: EmbeddedServiceApi): Source | null {
+  #sourceOf(slot: Slot, broker: EmbeddedServiceApi): Source | null {
     const { dispatcher } = this.#requests;
     const delivery = dispatcher.deliveryOf(slot);
     if (delivery === null || !dispatcher.isWithBroker(slot)) return null;
     delivery.isFollowed = true;
-    const packed = embedded.parts(dispatcher.index.getDouble(slot, BROKER_ID));
+    const packed = broker.parts(dispatcher.index.getDouble(slot, BROKER_ID));
     return packed === null ? null : { ...this.#deliveryOf(slot), packed };
   }
 

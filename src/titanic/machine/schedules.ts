@@ -178,7 +178,7 @@ export class Schedules {
    * Stores its request now, beside those of its due times, also if it is paused.
    * @param decided `passed`: there is no such schedule
    */
-  fire(uuid: RequestUuid, embedded: EmbeddedServiceApi, decided: ChangeCallback): void {
+  fire(uuid: RequestUuid, broker: EmbeddedServiceApi, decided: ChangeCallback): void {
     const schedule = this.#table.find(uuid);
     if (schedule === null) {
       decided('passed');
@@ -188,14 +188,14 @@ export class Schedules {
       const stored = bodies?.[0] ?? null;
       if (bodies === null) decided({ kind: 'busy', message: 'the store cannot be read' });
       else if (stored === null) decided('passed');
-      else this.#fireNow(schedule, unpacked(stored.body), embedded, decided);
+      else this.#fireNow(schedule, unpacked(stored.body), broker, decided);
     });
   }
 
   #fireNow(
     schedule: Schedule,
     frames: Frames,
-    embedded: EmbeddedServiceApi,
+    broker: EmbeddedServiceApi,
     decided: ChangeCallback,
   ): void {
     const { owner } = schedule;
@@ -205,7 +205,7 @@ export class Schedules {
       return;
     }
     const { accept, webhook, bytes } = this.#requestAt(schedule, this.#context.wall, frames, read);
-    const { quotas } = embedded.ownerRightsOf(keyOf(owner), accept.request.service);
+    const { quotas } = broker.ownerRightsOf(keyOf(owner), accept.request.service);
     const who = { owner, quotas, memory: null };
     const obstacle =
       this.#requests.obstacle() ?? this.#acceptances.limit(who, bytes, webhook === null ? 1 : 2);
@@ -433,16 +433,16 @@ export class Schedules {
     return this.#requests.mayWork && hasRoom && !this.#context.clock.wasSet;
   }
 
-  run(embedded: EmbeddedServiceApi): void {
-    this.#pauses.run(embedded, this.isReady);
+  run(broker: EmbeddedServiceApi): void {
+    this.#pauses.run(broker, this.isReady);
     this.#release();
     if (!this.isReady) return;
     this.#commands.run(this.#list - 1);
     const loaded = this.#loaded;
     this.#loaded = [];
-    for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
+    for (const { schedule, body } of loaded) this.#fire(schedule, body, broker);
     this.#resumeDelayed();
-    this.#begin(embedded);
+    this.#begin(broker);
   }
 
   /** What a step of the clock held goes on by the new time. */
@@ -473,13 +473,13 @@ export class Schedules {
     }
   }
 
-  #begin(embedded: EmbeddedServiceApi): void {
+  #begin(broker: EmbeddedServiceApi): void {
     this.#table.becomeDue(this.#context.wall);
     const begun: Schedule[] = [];
     for (let left = TURN_DUE_MAX; left > 0 && this.#mayBegin; left--) {
       const schedule = this.#table.nextDue();
       if (schedule === null) break;
-      if (this.#hasNoRoom(schedule, embedded)) continue;
+      if (this.#hasNoRoom(schedule, broker)) continue;
       begun.push(schedule);
       this.#table.step(schedule, 'taken');
     }
@@ -502,9 +502,9 @@ export class Schedules {
    * Whether the request of a schedule cannot be stored now; then its body is not read: thousands may be
    * due while a limit is reached, and each is tried again every few seconds.
    */
-  #hasNoRoom(schedule: Schedule, embedded: EmbeddedServiceApi): boolean {
+  #hasNoRoom(schedule: Schedule, broker: EmbeddedServiceApi): boolean {
     const { owner, facts, requestBytes } = schedule;
-    const { mayRequest, quotas } = embedded.ownerRightsOf(keyOf(owner), facts.service);
+    const { mayRequest, quotas } = broker.ownerRightsOf(keyOf(owner), facts.service);
     // Without the right nothing is to be stored.
     return mayRequest && this.#isDelayed(schedule, quotas, requestBytes);
   }
@@ -529,7 +529,7 @@ export class Schedules {
 
   // ---------------------------------------------------------------- a due time
 
-  #fire(schedule: Schedule, packed: Buffer, embedded: EmbeddedServiceApi): void {
+  #fire(schedule: Schedule, packed: Buffer, broker: EmbeddedServiceApi): void {
     const { wall, clock } = this.#context;
     const { facts, state, due: at } = schedule;
     if (state !== 'LOADING') return;
@@ -549,7 +549,7 @@ export class Schedules {
       return;
     }
     const due = times.latest(schedule.due, wall);
-    const rights = embedded.ownerRightsOf(keyOf(schedule.owner), service);
+    const rights = broker.ownerRightsOf(keyOf(schedule.owner), service);
     if (this.#pauses.has({ kind: 'schedule', of: schedule.uuid })) {
       this.#skip(schedule, due, times, 'paused');
     } else if (rights.mayRequest) {

@@ -62,7 +62,7 @@ export class Titanic implements InternalService, InternalClient {
   /** The broker's numbers of requests from the previous activation, to be withdrawn. */
   #toWithdraw = new Map<Slot, number>();
   /** The broker, once it has taken a turn. */
-  #embedded: EmbeddedServiceApi | null = null;
+  #broker: EmbeddedServiceApi | null = null;
   /** Whether there is no session with the store that others use, too: nothing is sent to a worker. */
   #isSuspended = false;
 
@@ -96,20 +96,20 @@ export class Titanic implements InternalService, InternalClient {
    */
   setTime(now: number, wall: number): void {
     this.#context.setTime(now, wall);
-    this.#suspend();
+    this.#suspendOrResume();
   }
 
   /**
    * Without a session, also what is with the broker already must not go to a worker: another broker
    * may be about to claim it. It is taken back before the broker takes a turn (D19).
    */
-  #suspend(): void {
+  #suspendOrResume(): void {
     const { claims, isActive, replica } = this.#context;
     if (claims === null || !isActive) return;
     const isSuspended = replica.refusal !== null;
     if (isSuspended === this.#isSuspended) return;
     this.#isSuspended = isSuspended;
-    if (isSuspended && this.#embedded !== null) this.#activation.dispatcher.recall(this.#embedded);
+    if (isSuspended && this.#broker !== null) this.#activation.dispatcher.recall(this.#broker);
   }
 
   /**
@@ -271,18 +271,18 @@ export class Titanic implements InternalService, InternalClient {
   // ---------------------------------------------------------------- the turn
 
   /**
-   * Does everything that is due. `host` and `embedded` are the broker, which is not handling an
+   * Does everything that is due. `host` and `broker` are the broker, which is not handling an
    * input now.
    */
-  run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
-    this.#embedded = embedded;
+  run(now: number, wall: number, host: BrokerHost, broker: EmbeddedServiceApi): void {
+    this.#broker = broker;
     this.setTime(now, wall);
     for (const { service, hasStored } of this.#context.services.takeChanges()) {
-      embedded.setStored(service, hasStored);
+      broker.setStored(service, hasStored);
     }
-    for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
+    for (const id of this.#toWithdraw.values()) broker.withdraw(id);
     this.#toWithdraw.clear();
-    if (this.#context.isActive) this.#activation.run(host, embedded, !this.#isSuspended);
+    if (this.#context.isActive) this.#activation.run(host, broker, !this.#isSuspended);
   }
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
@@ -332,13 +332,13 @@ export class Titanic implements InternalService, InternalClient {
       },
       schedules: () => present().schedules.all(),
       fire: (uuid, decided) => {
-        const embedded = this.#embedded;
-        if (embedded === null) decided('passed');
-        else present().schedules.fire(uuid, embedded, decided);
+        const broker = this.#broker;
+        if (broker === null) decided('passed');
+        else present().schedules.fire(uuid, broker, decided);
       },
       isPaused: (target) => present().schedules.isPaused(target),
       workersOf: (service) =>
-        this.#embedded?.workersOf(service) ?? { isServed: false, unservedSince: null },
+        this.#broker?.workersOf(service) ?? { isServed: false, unservedSince: null },
       setPaused: (target, isOn, decided) => {
         present().schedules.setPaused(target, isOn, decided);
       },
