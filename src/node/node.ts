@@ -119,7 +119,7 @@ export class Node implements Host {
   readonly #health = new NodeHealth();
   readonly #metrics: NodeMetrics;
   /** `null`: a standalone node. */
-  readonly #view: PairView | null;
+  readonly #pairView: PairView | null;
   /** Rules of listeners in this process: see `Extension.inner`. */
   readonly #inner: readonly ListenerRules[];
   /** `null`: no service authorises keys. */
@@ -149,11 +149,11 @@ export class Node implements Host {
     this.eventTable = eventsOf(extensions);
     this.#eventLog = new EventLog(log, this.#throttle, this.eventTable);
     this.#feed = new EventFeed(Date.now, this.eventTable);
-    this.events = tee<NamedEvent>(this.#eventLog, this.#watched);
+    this.events = tee<NamedEvent>(this.#eventLog, this.#toWatchers);
     this.keys = new Keys(config, log);
     this.#serverKeys = new ServerKeys(config);
-    this.#view = config.bstar.role === 'standalone' ? null : new PairView(config);
-    this.#health.pair = this.#view;
+    this.#pairView = config.bstar.role === 'standalone' ? null : new PairView(config);
+    this.#health.pair = this.#pairView;
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
     this.holdings = new Holdings(config.limits.memoryBytes);
     this.innerListener = config.broker.listen.length;
@@ -168,7 +168,7 @@ export class Node implements Host {
       this.broker,
       this.holdings,
       this.#health,
-      this.#view,
+      this.#pairView,
       this.#startedAt,
     );
   }
@@ -215,7 +215,7 @@ export class Node implements Host {
   }
 
   /** Passes each event to HTTP's feed, to the time series and to extensions. */
-  readonly #watched: EventSink<NamedEvent> = {
+  readonly #toWatchers: EventSink<NamedEvent> = {
     emit: (event) => {
       if (this.config.http.listen !== 'off') {
         this.#feed.emit(event, this.#eventLog.levelOf);
@@ -246,7 +246,7 @@ export class Node implements Host {
   #status(now: number): BrokerStatus {
     const { events, map } = this.#published();
     return {
-      ...brokerStatus(this.#current, now - this.#startedAt, this.#view),
+      ...brokerStatus(this.#current, now - this.#startedAt, this.#pairView),
       http: reachedOrNull(this.#http?.url ?? null),
       publicUrl: this.config.http.publicUrl,
       events: reachedOrNull(events),
@@ -296,7 +296,7 @@ export class Node implements Host {
   async #startStored(enabled: readonly Extension[]): Promise<void> {
     const { config, broker, loop, events, refusals } = this;
     const { isNewStore, fatal, loaded, extensions } = this.#order;
-    const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
+    const isReplicated = this.#pairView !== null && config.titanic.replication !== 'off';
     const engine = enabled.find(({ openStore }) => openStore !== undefined);
     const openStore = engine?.openStore ?? (await import('./stored.js')).startStoredRequests;
     const stored = await openStore({
@@ -336,7 +336,7 @@ export class Node implements Host {
   }
 
   #pairEvents(): EventSink<PairEvent> {
-    const view = this.#view === null ? [] : [this.#view];
+    const view = this.#pairView === null ? [] : [this.#pairView];
     return tee<PairEvent>(this.events, this.refusals, ...view);
   }
 
@@ -346,7 +346,7 @@ export class Node implements Host {
     const served = this.#attached.flatMap((each) => each.served ?? []);
     const others = this.#attached.flatMap((each) => each.turns ?? []);
     const stored = this.#stored;
-    if (this.#view === null) {
+    if (this.#pairView === null) {
       const machines = { titanic: stored?.titanic ?? null, pair: null, served, others };
       loop.accompany(turnsOf(broker, machines, stored?.time));
       for (const each of served) await each.activateAlone();
@@ -363,7 +363,7 @@ export class Node implements Host {
       served,
       others,
       sink: this.#sink,
-      view: this.#view,
+      view: this.#pairView,
       events: this.#pairEvents(),
       log: this.#log,
       fatal: this.#order.fatal,
@@ -441,7 +441,7 @@ export class Node implements Host {
         }),
         () => this.#metrics.titanic?.owners ?? [],
       ),
-      pair: this.#view ?? standalonePair(config.node.name),
+      pair: this.#pairView ?? standalonePair(config.node.name),
       feed: this.#feed,
       refusals: this.refusals,
       publicUrl: config.http.publicUrl,

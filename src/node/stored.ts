@@ -38,7 +38,7 @@ export interface DatabaseView {
 }
 
 /** Hints between the brokers of a shared store. */
-export interface Hints {
+export interface HintChannel {
   /** Takes one of another broker. */
   readonly received: (content: Buffer) => void;
   /** Sends hints this way from now on. */
@@ -61,7 +61,7 @@ export interface TitanicHost {
   /** `null`: the store is a file. */
   readonly database: DatabaseView | null;
   /** `null`: the store is a file. */
-  readonly hints: Hints | null;
+  readonly hints: HintChannel | null;
   /** The API for operators. */
   readonly operatorApi: OperatorApi;
   /** Called before the broker drains: bulk commands stop. */

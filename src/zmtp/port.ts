@@ -1,8 +1,8 @@
 /**
  * The transport port: the broker's view of the network. For a client's or worker's: link-port.ts.
  *
- * It has three implementations: libzmq (through zeromq.js), this project's own ZMTP engine, and the
- * simulator. Nothing here names sockets or promises of one of them.
+ * Its implementations: libzmq (through zeromq.js), this project's own ZMTP engine, peers within this process
+ * (local.ts), and the simulator. Nothing here names sockets or promises of one of them.
  */
 import type { RejectionKind } from '../core/event-fields.js';
 import type { Words } from '../core/bytes.js';
@@ -124,8 +124,7 @@ export interface Rejected {
   readonly key: string | null;
 }
 
-/** Where the frames of outgoing messages go. Bytes are copied at once (but see `writeLasting`),
- * nothing waits or throws. */
+/** Where the frames of outgoing messages go. Bytes are copied at once (but see `writeLasting`), nothing waits or throws. */
 export interface Output {
   /**
    * Reserves room for a whole message of `bytes` bytes in the layout of `core/packed`, which the

@@ -27,7 +27,7 @@ const ENVELOPE_BYTES_MAX = 2048;
 /** Ids that a client may have looked for besides one for each of its requests. */
 const SPARE_IDS = 100;
 /** Memory of an envelope that is looked for, besides its bytes. */
-const KEY_BYTES = 64;
+const LOOKED_FOR_BYTES = 64;
 
 interface Scan {
   readonly client: Client;
@@ -81,11 +81,11 @@ export class ClientScans {
       return true;
     }
     const scans = this.#byClient.get(client);
-    const looked = (scans?.running.cancelled.size ?? 0) + (scans?.next?.cancelled.size ?? 0);
-    if (looked + keys.length > client.requests.count + SPARE_IDS) return false;
+    const lookedFor = (scans?.running.cancelled.size ?? 0) + (scans?.next?.cancelled.size ?? 0);
+    if (lookedFor + keys.length > client.requests.count + SPARE_IDS) return false;
     const scan = this.#scan(client);
     for (const key of keys) {
-      if (!scan.cancelled.has(key)) this.#account(scan, key.length + KEY_BYTES);
+      if (!scan.cancelled.has(key)) this.#account(scan, key.length + LOOKED_FOR_BYTES);
       scan.cancelled.set(key, now);
     }
     return true;

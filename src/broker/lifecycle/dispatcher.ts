@@ -71,7 +71,7 @@ export class Dispatcher {
         continue;
       }
       if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
-      if (this.#endIfDue(id, service, now)) continue;
+      if (this.#endIfUnwanted(id, service, now)) continue;
       service.queue.remove(id);
       service.storedTurnsLeft = service.storedOfOthers > 0 ? service.storedTurns : 1;
       this.#deliveries.deliver(id, worker, now);
@@ -91,7 +91,7 @@ export class Dispatcher {
         this.#requestEnds.expire(id, now);
         continue;
       }
-      if (this.#endIfDue(id, service, now)) continue;
+      if (this.#endIfUnwanted(id, service, now)) continue;
       const holder = service.remotes.pick(table.get(id, BODY_BYTES));
       if (holder === null) {
         interconnect.wanted(service.name);
@@ -104,7 +104,7 @@ export class Dispatcher {
   }
 
   /** Ends a waiting request that nobody waits for any more. */
-  #endIfDue(id: RequestId, service: Service, now: number): boolean {
+  #endIfUnwanted(id: RequestId, service: Service, now: number): boolean {
     if (this.#data.requests.isClientGone(id)) {
       this.#requestEnds.dropQueued(id);
       return true;

@@ -11,7 +11,7 @@
  *   `(1 + retries) × timeoutMs`, a stream's parts excepted, and within `deadlineMs`.
  * - If no server is alive the request waits for one.
  *
- * It is the one strategy of `Client`, over MDP, and of `FreelanceClient`, over 10/FLP (D40).
+ * The strategy `freelance` of `Client`, over MDP, and the only one of `FreelanceClient`, over 10/FLP (D40).
  */
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';

@@ -4,7 +4,7 @@
  */
 import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 
-export interface Bytes {
+export interface HeldBytes {
   /** Incomplete messages, and messages that wait to be read. */
   readonly incomingBytes: number;
   /** Waiting output, including the memory of its buffers. */
@@ -12,7 +12,7 @@ export interface Bytes {
 }
 
 /** A connection, and what it held when it was last counted. */
-export interface Counted<T> extends Bytes {
+export interface Counted<T> extends HeldBytes {
   readonly account: Account<T>;
   /** Whether the connection is a worker's: its output is requests. */
   readonly isWorker: boolean;
@@ -21,7 +21,7 @@ export interface Counted<T> extends Bytes {
 }
 
 /** The connections of one identity. */
-export class Account<T> implements Bytes {
+export class Account<T> implements HeldBytes {
   readonly memory: MemoryAccount;
   readonly peers: Set<T> = new Set<T>();
   connections = 0;
@@ -87,7 +87,7 @@ export class Accounts<T extends Counted<T>> {
   }
 
   /** The account that weighs most; `null` if none weighs anything. */
-  largest(weigh: (of: Bytes) => number): Account<T> | null {
+  largest(weigh: (of: HeldBytes) => number): Account<T> | null {
     return most(this.#all.values(), weigh);
   }
 

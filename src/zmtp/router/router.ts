@@ -44,7 +44,7 @@ import type {
 } from '../port.js';
 import type { ListenerCurve } from '../listener-curve.js';
 import { bindAddress, boundEndpoint } from './address.js';
-import { Accounts, type Bytes } from './accounts.js';
+import { Accounts, type HeldBytes } from './accounts.js';
 import { Pings } from './pings.js';
 import { Handshakes } from './handshakes.js';
 import { type Claim, type PeerOwner, type ConnectionRefusal, RouterPeer } from './router-peer.js';
@@ -457,7 +457,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   }
 }
 
-function incomingOf({ incomingBytes }: Bytes): number {
+function incomingOf({ incomingBytes }: HeldBytes): number {
   return incomingBytes;
 }
 

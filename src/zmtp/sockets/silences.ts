@@ -2,6 +2,7 @@
  * Ends connections whose peers have been silent for longer than the time to live of their PING
  * (37/ZMTP §Connection Heartbeating). One timer looks after all of them.
  */
+
 /** The unit in which a PING states its time to live. */
 const LOOK_MS = 100;
 const REASON = 'silent for longer than the TTL of its PING';
