@@ -384,7 +384,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     const { handler } = offered;
     const context = new TaskContext(this.#owner.settings.version, session, task, offered);
     context.place = this.#running.push(context) - 1;
-    this.#byToken?.set(keyOf(task.client), context);
+    this.#byToken?.set(keyOf(task.token), context);
     task.request.begin(context);
     if (session.runsOne) this.#ticker.want(session.nextMs());
     const answer = context.run(handler, task.request);
@@ -436,7 +436,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   /** What runs under a token: many that are cancelled together are not looked for one by one. */
   #runningAs(session: WorkerSession, token: Buffer): TaskContext<WorkerSession> | undefined {
     if (this.#isCancelling) {
-      this.#byToken ??= new Map(this.#running.map((each) => [keyOf(each.task.client), each]));
+      this.#byToken ??= new Map(this.#running.map((each) => [keyOf(each.task.token), each]));
       const known = this.#byToken.get(keyOf(token));
       // Another broker may have given the same token.
       if (known === undefined || known.session === session) {
@@ -448,7 +448,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
       this.#isCancelling = false;
       this.#byToken = null;
     });
-    return this.#running.find((each) => each.session === session && each.task.client.equals(token));
+    return this.#running.find((each) => each.session === session && each.task.token.equals(token));
   }
 
   #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {

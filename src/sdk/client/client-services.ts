@@ -36,20 +36,20 @@ export class ClientServices {
 
   /** The body of a request for a service, without its contract. */
   bodyOf(service: string, body: unknown): BodyFrames {
-    if (this.#encode === null || isBrokers(service)) return bodyFrames(body);
+    if (this.#encode === null || isOfBroker(service)) return bodyFrames(body);
     return this.#encode(body);
   }
 
   /** The body of a request for a service, by the service's contract if there is one. */
   valueOf(service: string, value: unknown): BodyFrames {
     const contract = this.#contract;
-    if (contract === undefined || isBrokers(service)) return this.bodyOf(service, value);
+    if (contract === undefined || isOfBroker(service)) return this.bodyOf(service, value);
     return contract.service(service).encodeRequest(value);
   }
 
   decodersOf(service: string): Decoders {
     const contract = this.#contract;
-    if (contract === undefined || isBrokers(service)) {
+    if (contract === undefined || isOfBroker(service)) {
       return { decode: this.decode, decodeProgress: this.decode };
     }
     const { decodeReply, decodeProgress } = contract.service(service);
@@ -81,7 +81,7 @@ export class ClientServices {
 }
 
 /** Services that the broker answers itself. */
-function isBrokers(service: string): boolean {
+function isOfBroker(service: string): boolean {
   return service.startsWith('mmi.') || isTitanic(service);
 }
 

@@ -381,15 +381,15 @@ class Registration implements SessionSink {
 
   late(task: Task, body: BodyFrames): void {
     const { version } = this.#owner.settings;
-    this.#hooks.late(workerFinal(version, task.client, frameList(body)));
+    this.#hooks.late(workerFinal(version, task.token, frameList(body)));
   }
 
   fail(task: Task, failure: Failure): void {
-    this.#write(workerFail(this.#owner.settings.version, task.client, failure));
+    this.#write(workerFail(this.#owner.settings.version, task.token, failure));
   }
 
   giveBack(task: Task, reason: string): void {
-    this.#write(workerReturn(this.#owner.settings.version, task.client, reason));
+    this.#write(workerReturn(this.#owner.settings.version, task.token, reason));
   }
 
   learnt(credit: boolean): void {

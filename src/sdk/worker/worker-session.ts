@@ -68,18 +68,18 @@ export class Task {
   /** PARTIALs were sent, so the answer can no longer be sent as a whole. */
   streamed = false;
 
-  /** @param client index of the token in `frames`, which are copied */
-  constructor(frames: Frames, client: number, request: ReceivedRequest) {
-    const bytes = packedBytes(frames, client, client + TOKEN_AND_EMPTY);
+  /** @param at index of the token in `frames`, which are copied */
+  constructor(frames: Frames, at: number, request: ReceivedRequest) {
+    const bytes = packedBytes(frames, at, at + TOKEN_AND_EMPTY);
     this.request = request;
     this.start = slab.reserve(bytes);
     this.end = this.start + bytes;
     this.bytes = slab.bytes;
-    pack(frames, client, client + TOKEN_AND_EMPTY, this.bytes, this.start, true);
+    pack(frames, at, at + TOKEN_AND_EMPTY, this.bytes, this.start, true);
   }
 
   /** The broker's token. */
-  get client(): Buffer {
+  get token(): Buffer {
     readPacked(this.bytes, this.start, cursor);
     return this.bytes.subarray(cursor.start, cursor.end);
   }
@@ -111,7 +111,7 @@ export interface SessionSink {
   /** Send RETURN. */
   giveBack(task: Task, reason: string): void;
   /** Tells whether the broker offers the credit, as soon as that is known. */
-  learnt(credit: boolean): void;
+  learnt(offersCredit: boolean): void;
   /** The broker has confirmed the registration. */
   confirmed(): void;
   /**
@@ -361,7 +361,7 @@ export class WorkerSession implements SlotTaker {
    */
   cancelHeld(token: Buffer, now: MonotonicMs): boolean {
     this.#heardMs = now;
-    const at = this.#held.findIndex(({ client }) => client.equals(token));
+    const at = this.#held.findIndex((each) => each.token.equals(token));
     const [task] = at < 0 ? [] : this.#held.splice(at, 1);
     if (task === undefined) return false;
     this.#sink.giveBack(task, CANCELLED);

@@ -133,7 +133,7 @@ class SessionScript {
       say(line);
     };
     const about = (line: string) => (task: Task) => {
-      say(`${line} ${task.client.toString()}`);
+      say(`${line} ${task.token.toString()}`);
     };
     return {
       open: saying('open'),
@@ -150,7 +150,7 @@ class SessionScript {
       heartbeat: saying('HEARTBEAT'),
       disconnect: saying('DISCONNECT'),
       begin: (task) => {
-        this.#tasks.set(task.client.toString(), task);
+        this.#tasks.set(task.token.toString(), task);
         about('begin')(task);
       },
       partial: about('PARTIAL'),
