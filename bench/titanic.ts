@@ -12,7 +12,7 @@ import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
 import { RequestCounters } from '../src/broker/request-counters.js';
 import { secureRandom } from '../src/core/random.js';
-import type { BrokerHost, EmbeddedServiceApi } from '../src/broker/ports.js';
+import type { BrokerHost, DeliveryPort } from '../src/broker/ports.js';
 import { Standalone } from '../src/bstar/replication/standalone.js';
 import type {
   Change,
@@ -116,7 +116,7 @@ const host: BrokerHost = {
   recordHello: () => true,
   cancel: () => true,
 };
-const embedded: EmbeddedServiceApi = {
+const embedded: DeliveryPort = {
   room: () => Math.max(0, capacity - out.length),
   served: () => [],
   workersOf: () => ({ isServed: true, unservedSince: null }),

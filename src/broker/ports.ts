@@ -106,12 +106,12 @@ export interface DispatchedWorker {
  * for a request.
  */
 export interface Submitter {
-  /** A PARTIAL came: see `EmbeddedServiceApi.parts`. */
+  /** A PARTIAL came: see `DeliveryPort.parts`. */
   progressed(reference: number): void;
   /**
    * The whole reply: frames starting at `from`, valid until this returns. The broker forgets the
    * request.
-   * @param parts as `EmbeddedServiceApi.parts` returned them until now: also those of progress, which `frames` lacks
+   * @param parts as `DeliveryPort.parts` returned them until now: also those of progress, which `frames` lacks
    */
   replied(reference: number, frames: Frames, from: number, parts: Buffer | null): void;
   /**
@@ -126,7 +126,7 @@ export interface Submitter {
 
 /** The submitter that keeps requests until workers can take them: Titanic. */
 export interface InternalClient extends Submitter {
-  /** A service can take more requests: see `EmbeddedServiceApi.room`. */
+  /** A service can take more requests: see `DeliveryPort.room`. */
   roomAt(service: Buffer): void;
   dispatched(reference: number, worker: DispatchedWorker): void;
 }
@@ -235,7 +235,7 @@ export interface OwnerRights {
 }
 
 /** Titanic's port to the broker: what the internal client can call, in its own turn. */
-export interface EmbeddedServiceApi {
+export interface DeliveryPort {
   /**
    * How many more requests of a service are wanted now; 0 without workers or while not serving. A service with an
    * internal worker is asked of that alone, whether clients are served or not.
@@ -289,8 +289,8 @@ export interface InternalWorker {
 }
 
 /** What an interconnect can call about requests of other brokers, in its own turn. */
-export interface BridgedRequestsApi extends Pick<EmbeddedServiceApi, 'withdraw'> {
-  /** Submits a request of another broker: see `EmbeddedServiceApi.submit`. */
+export interface BridgedRequestsApi extends Pick<DeliveryPort, 'withdraw'> {
+  /** Submits a request of another broker: see `DeliveryPort.submit`. */
   bridge(service: Buffer, reference: number, content: StoredBody): number | null;
   /**
    * Sets how many submitted requests follow each plain one while both wait. While none of another

@@ -9,7 +9,7 @@ import { type Failure, failureLine } from '../../wire/failure.js';
 import { allows } from '../admission/access.js';
 import type {
   BridgedRequestsApi,
-  EmbeddedServiceApi,
+  DeliveryPort,
   InternalClient,
   InternalWorker,
   OwnerRights,
@@ -37,7 +37,7 @@ const PREPARED_MAX = 256;
 /** A request at the internal worker has this plus its reference as number: the table has no record of it. */
 const AT_INTERNAL_WORKER = 2 ** 52;
 
-export class StoredDeliveries implements EmbeddedServiceApi, BridgedRequestsApi {
+export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
   readonly #data: BrokerData;
   readonly #deliveries: Deliveries;
   #client: InternalClient | null = null;

@@ -36,7 +36,7 @@ export class HeldPartials {
     return this.#table.is(id, HELD) ? (this.#byRequest.get(id) ?? null) : null;
   }
 
-  /** See `EmbeddedServiceApi.parts`. */
+  /** See `DeliveryPort.parts`. */
   packedOf(id: RequestId): Buffer | null {
     const held = this.of(id);
     // Bytes that are there do not change: those of later PARTIALs are added behind, or elsewhere.

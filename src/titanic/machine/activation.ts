@@ -2,7 +2,7 @@
  * What is only in memory while this node serves: the parts of the machine, made anew with each activation.
  * Each part knows those that are made before it; for what they need of later ones, this is `LaterParts`.
  */
-import type { BrokerHost, EmbeddedServiceApi } from '../../broker/ports.js';
+import type { BrokerHost, DeliveryPort } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
 import type {
   ClaimedRequest,
@@ -170,7 +170,7 @@ export class Activation implements LaterParts {
   // ---------------------------------------------------------------- a turn
 
   /** @param maySubmit something may be sent to a worker */
-  run(host: BrokerHost, broker: EmbeddedServiceApi, maySubmit: boolean): void {
+  run(host: BrokerHost, broker: DeliveryPort, maySubmit: boolean): void {
     const { requests, dispatcher, claiming } = this;
     const { now } = this.#context;
     this.progress.run(broker);
@@ -192,7 +192,7 @@ export class Activation implements LaterParts {
   }
 
   /** What only a shared store needs. */
-  #runShared(broker: EmbeddedServiceApi): void {
+  #runShared(broker: DeliveryPort): void {
     if (this.claiming === null) return;
     const { now, hints } = this.#context;
     this.claiming.run(broker);

@@ -6,7 +6,7 @@
  * the service empty: others would come first otherwise. All else is found by claims: at once where
  * there was more than could be claimed, and otherwise by one question for all services in at most 250 ms.
  */
-import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { DeliveryPort } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULE_SERVICE, type TitanicClaims, type TitanicContext } from './context.js';
@@ -61,7 +61,7 @@ export class Claiming {
   #releasing: readonly Release[] = [];
   /** Services that had no room for what is claimed when it was last looked at. */
   #crowded = new Set<string>();
-  #broker: EmbeddedServiceApi | null = null;
+  #broker: DeliveryPort | null = null;
 
   /** @param scope of the activation */
   constructor(
@@ -184,7 +184,7 @@ export class Claiming {
     return Math.max(this.#retryAt, this.#dirty.size > 0 ? -Infinity : this.#pollAt);
   }
 
-  run(broker: EmbeddedServiceApi): void {
+  run(broker: DeliveryPort): void {
     this.#broker = broker;
     const { now } = this.#context;
     if (now < this.dueAt) return;
@@ -208,7 +208,7 @@ export class Claiming {
   }
 
   /** Looks at all services with workers. @returns what is given back */
-  #lookAtAll(broker: EmbeddedServiceApi): Release[] {
+  #lookAtAll(broker: DeliveryPort): Release[] {
     this.#pollAt = this.#context.now + this.#pollMs();
     const served = new Set<string>();
     for (const service of broker.served()) {
@@ -255,7 +255,7 @@ export class Claiming {
    * What no worker here had room for in two looks: other brokers may have workers for it. The least
    * urgent go first.
    */
-  #toRelease(broker: EmbeddedServiceApi): Release[] {
+  #toRelease(broker: DeliveryPort): Release[] {
     const { dispatcher } = this.#requests;
     const released: Release[] = [];
     const crowded = new Set<string>();

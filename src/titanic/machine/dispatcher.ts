@@ -5,7 +5,7 @@
  */
 import { Partners } from './partners.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
-import type { DispatchedWorker, EmbeddedServiceApi } from '../../broker/ports.js';
+import type { DispatchedWorker, DeliveryPort } from '../../broker/ports.js';
 import { workerText } from '../../store/attempt.js';
 import type { TitanicContext } from './context.js';
 import {
@@ -480,7 +480,7 @@ export class Dispatcher {
   }
 
   /** Takes back from the broker what no worker has yet. */
-  recall(broker: EmbeddedServiceApi): void {
+  recall(broker: DeliveryPort): void {
     for (const slot of this.slots()) {
       if (this.index.get(slot, STATE) !== QUEUED) continue;
       broker.withdraw(this.index.getDouble(slot, BROKER_ID));
@@ -498,7 +498,7 @@ export class Dispatcher {
    * @returns requests whose body is no longer in the store, which means that they are not open
    */
   run(
-    broker: EmbeddedServiceApi,
+    broker: DeliveryPort,
     now: number,
     mayLoad: boolean,
     maySubmit: boolean,
@@ -521,7 +521,7 @@ export class Dispatcher {
     return missing;
   }
 
-  #submitLoaded(broker: EmbeddedServiceApi, maySubmit: boolean): Slot[] {
+  #submitLoaded(broker: DeliveryPort, maySubmit: boolean): Slot[] {
     const missing: Slot[] = [];
     const { index } = this;
     const loaded = this.#loaded;
@@ -570,7 +570,7 @@ export class Dispatcher {
    * Asks for the room of every service that has requests to send, and reads as many as fit.
    * Services that got some go last next time.
    */
-  #loadMore(broker: EmbeddedServiceApi, surplus: Surplus | null): void {
+  #loadMore(broker: DeliveryPort, surplus: Surplus | null): void {
     const waiting = this.#withDemand;
     const served: OpenService[] = [];
     this.#withDemand = [];

@@ -15,7 +15,7 @@ export interface OperatorHost {
   /** See `Schedules.fire`. */
   fire(uuid: RequestUuid, decided: ChangeCallback): void;
   isPaused(target: PauseTarget): boolean;
-  /** See `EmbeddedServiceApi.workersOf`. */
+  /** See `DeliveryPort.workersOf`. */
   workersOf(service: Buffer): ServiceWorkers;
   /** See `Pauses.set`. */
   setPaused(target: PauseTarget, isOn: boolean, decided: ChangeCallback): void;

@@ -4,7 +4,7 @@
  * other node of the pair and the brokers that share the store have it, too.
  */
 import { NO_BODY } from '../../store/fields.js';
-import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { DeliveryPort } from '../../broker/ports.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
 import { ownOf, packOwn } from '../../store/own-fields.js';
 import { ANONYMOUS, newRequest } from '../../store/request.js';
@@ -189,7 +189,7 @@ export class Pauses {
    * Tells the broker which services are paused. What it was told before an activation stays until all that
    * is paused is known.
    */
-  run(broker: EmbeddedServiceApi, isReady: boolean): void {
+  run(broker: DeliveryPort, isReady: boolean): void {
     if (!this.isChanged) return;
     const { pausedServices: told } = this.#context;
     const paused = new Set<string>();

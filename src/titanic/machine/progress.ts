@@ -3,7 +3,7 @@
  * broker holds the parts, for the reply that it will join from them. Those that a client may not
  * have read when the reply is complete are kept for a short time.
  */
-import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { DeliveryPort } from '../../broker/ports.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { TitanicContext } from './context.js';
 import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
@@ -23,7 +23,7 @@ const RETAINED_BYTES_MAX = 16 * 1024 * 1024;
 interface Source {
   readonly attempt: number;
   readonly run: string;
-  /** See `EmbeddedServiceApi.parts`. */
+  /** See `DeliveryPort.parts`. */
   readonly packed: Buffer;
 }
 
@@ -107,7 +107,7 @@ export class Progress {
   }
 
   /** Answers those for whom there are parts; the others wait. */
-  run(broker: EmbeddedServiceApi): void {
+  run(broker: DeliveryPort): void {
     for (const { key, value } of this.#retained) {
       if (value.until > this.#context.now) break;
       this.#drop(key, value.packed);
@@ -126,7 +126,7 @@ export class Progress {
     }
   }
 
-  #serve(query: ReplyQuery, broker: EmbeddedServiceApi): void {
+  #serve(query: ReplyQuery, broker: DeliveryPort): void {
     const { answers, dispatcher } = this.#requests;
     const { asker, uuid } = query;
     if (answers.isUntrusted) return;
@@ -142,7 +142,7 @@ export class Progress {
   }
 
   /** The parts of the present delivery. */
-  #sourceOf(slot: Slot, broker: EmbeddedServiceApi): Source | null {
+  #sourceOf(slot: Slot, broker: DeliveryPort): Source | null {
     const { dispatcher } = this.#requests;
     const delivery = dispatcher.deliveryOf(slot);
     if (delivery === null || !dispatcher.isWithBroker(slot)) return null;

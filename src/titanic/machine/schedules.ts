@@ -7,7 +7,7 @@
  *
  * Only what is small is in memory: the body is read when the schedule is due.
  */
-import type { Asker, EmbeddedServiceApi, StoredBody } from '../../broker/ports.js';
+import type { Asker, DeliveryPort, StoredBody } from '../../broker/ports.js';
 import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readScheduled, scheduleKey, type TspScheduled, type TspSchedule } from '../../wire/tsp.js';
@@ -178,7 +178,7 @@ export class Schedules {
    * Stores its request now, beside those of its due times, also if it is paused.
    * @param decided `passed`: there is no such schedule
    */
-  fire(uuid: RequestUuid, broker: EmbeddedServiceApi, decided: ChangeCallback): void {
+  fire(uuid: RequestUuid, broker: DeliveryPort, decided: ChangeCallback): void {
     const schedule = this.#table.find(uuid);
     if (schedule === null) {
       decided('passed');
@@ -195,7 +195,7 @@ export class Schedules {
   #fireNow(
     schedule: Schedule,
     frames: Frames,
-    broker: EmbeddedServiceApi,
+    broker: DeliveryPort,
     decided: ChangeCallback,
   ): void {
     const { owner } = schedule;
@@ -433,7 +433,7 @@ export class Schedules {
     return this.#requests.mayWork && hasRoom && !this.#context.clock.wasSet;
   }
 
-  run(broker: EmbeddedServiceApi): void {
+  run(broker: DeliveryPort): void {
     this.#pauses.run(broker, this.isReady);
     this.#release();
     if (!this.isReady) return;
@@ -473,7 +473,7 @@ export class Schedules {
     }
   }
 
-  #begin(broker: EmbeddedServiceApi): void {
+  #begin(broker: DeliveryPort): void {
     this.#table.becomeDue(this.#context.wall);
     const begun: Schedule[] = [];
     for (let left = TURN_DUE_MAX; left > 0 && this.#mayBegin; left--) {
@@ -502,7 +502,7 @@ export class Schedules {
    * Whether the request of a schedule cannot be stored now; then its body is not read: thousands may be
    * due while a limit is reached, and each is tried again every few seconds.
    */
-  #hasNoRoom(schedule: Schedule, broker: EmbeddedServiceApi): boolean {
+  #hasNoRoom(schedule: Schedule, broker: DeliveryPort): boolean {
     const { owner, facts, requestBytes } = schedule;
     const { mayRequest, quotas } = broker.ownerRightsOf(keyOf(owner), facts.service);
     // Without the right nothing is to be stored.
@@ -529,7 +529,7 @@ export class Schedules {
 
   // ---------------------------------------------------------------- a due time
 
-  #fire(schedule: Schedule, packed: Buffer, broker: EmbeddedServiceApi): void {
+  #fire(schedule: Schedule, packed: Buffer, broker: DeliveryPort): void {
     const { wall, clock } = this.#context;
     const { facts, state, due: at } = schedule;
     if (state !== 'LOADING') return;

@@ -13,7 +13,7 @@ import type { RandomFill } from '../../core/random.js';
 import type {
   BrokerHost,
   DispatchedWorker,
-  EmbeddedServiceApi,
+  DeliveryPort,
   InternalClient,
   InternalRequest,
   InternalService,
@@ -62,7 +62,7 @@ export class Titanic implements InternalService, InternalClient {
   /** The broker's numbers of requests from the previous activation, to be withdrawn. */
   #toWithdraw = new Map<Slot, number>();
   /** The broker, once it has taken a turn. */
-  #broker: EmbeddedServiceApi | null = null;
+  #broker: DeliveryPort | null = null;
   /** Whether there is no session with the store that others use, too: nothing is sent to a worker. */
   #isSuspended = false;
 
@@ -274,7 +274,7 @@ export class Titanic implements InternalService, InternalClient {
    * Does everything that is due. `host` and `broker` are the broker, which is not handling an
    * input now.
    */
-  run(now: number, wall: number, host: BrokerHost, broker: EmbeddedServiceApi): void {
+  run(now: number, wall: number, host: BrokerHost, broker: DeliveryPort): void {
     this.#broker = broker;
     this.setTime(now, wall);
     for (const { service, hasStored } of this.#context.services.takeChanges()) {

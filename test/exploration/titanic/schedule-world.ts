@@ -4,7 +4,7 @@
  * The machine in it is the real one, from the commands to the writer; the store is that of the tests.
  */
 import { PLAIN } from '../../../src/broker/request-counters.js';
-import type { BrokerHost, EmbeddedServiceApi } from '../../../src/broker/ports.js';
+import type { BrokerHost, DeliveryPort } from '../../../src/broker/ports.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { present } from '../../../src/core/assert.js';
 import { CountedServices } from '../../../src/core/counted-services.js';
@@ -544,7 +544,7 @@ export class ScheduleWorld implements Explored {
     cancel: () => true,
   };
 
-  readonly #embedded: EmbeddedServiceApi = {
+  readonly #embedded: DeliveryPort = {
     room: () => 0,
     served: () => [],
     workersOf: none,

@@ -5,7 +5,7 @@
  */
 import { NO_OWN, NO_PARTNER } from '../../../src/store/fields.js';
 import { PLAIN } from '../../../src/broker/request-counters.js';
-import type { BrokerHost, EmbeddedServiceApi, StoredBody } from '../../../src/broker/ports.js';
+import type { BrokerHost, DeliveryPort, StoredBody } from '../../../src/broker/ports.js';
 import { CountedServices } from '../../../src/core/counted-services.js';
 import { Frames } from '../../../src/core/frames.js';
 import type {
@@ -413,7 +413,7 @@ export class World implements Explored {
 
   // ---------------------------------------------------------------- the broker
 
-  readonly #embedded: EmbeddedServiceApi = {
+  readonly #embedded: DeliveryPort = {
     room: () => 1 - this.#sent.filter(({ state }) => state === 'queued').length,
     served: () => [SERVICE],
     workersOf: () => ({ isServed: true, unservedSince: null }),
