@@ -10,6 +10,7 @@
  *   mdp01.c      MDP 0.1; pirate.c: plain clients and Simple Pirates, on two ports
  *   nats.c       NATS request-reply: inboxes with a wildcard, a queue group of responders
  *   gearman.c    gearman's binary protocol
+ *   http.c       programs that send requests over HTTP
  *   stores.c     beanstalkd's put and Redis' RPUSH, with --life until a worker deleted the job;
  *                Titanic's requests are in mdp.c
  */
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #define FRAMES_MAX 16
+#define PIDS_MAX 4
 #define SLOT_NONE UINT32_MAX
 
 enum role { CLIENT, WORKER, IDLE, FILLER };
@@ -72,8 +74,9 @@ struct options {
     /* A stored request counts when it is gone again: executed by a worker, fetched, closed. */
     bool life;
     double seconds, warmup, rate;
-    /* Process id of the broker, whose CPU time is read at both ends of the window; 0 for none. */
-    long pid;
+    /* Process ids, whose CPU time is read at both ends of the window; the first is the broker's. 0 for none. */
+    long pids[PIDS_MAX];
+    unsigned pid_count;
     /* CURVE: the server's public key and our secret key, 32 bytes each; NULL for no security. */
     const uint8_t *server_key, *secret_key;
 };
@@ -133,6 +136,7 @@ void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool mo
 size_t curve_open(struct connection *c, const uint8_t *sealed, size_t size, uint8_t *plain,
                   uint8_t *flags);
 
-extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis;
+extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis, http, http_durable,
+    http_events;
 
 #endif

@@ -140,15 +140,13 @@ static double own_cpu_seconds(void)
     return (double) used.tv_sec + (double) used.tv_nsec / 1e9;
 }
 
-/* User and system time of all threads of the broker's process, as reported by the kernel. */
-static double broker_cpu_seconds(void)
+/* User and system time of all threads of a process, as reported by the kernel. */
+static double cpu_seconds_of(long pid)
 {
     char path[64], line[1024];
     unsigned long user, system;
 
-    if (options.pid == 0)
-        return 0;
-    sprintf(path, "/proc/%ld/stat", options.pid);
+    sprintf(path, "/proc/%ld/stat", pid);
     FILE *file = fopen(path, "r");
     if (file == NULL || fgets(line, sizeof line, file) == NULL)
         die("cannot read %s", path);
@@ -162,14 +160,23 @@ static double broker_cpu_seconds(void)
     return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
 }
 
+static double broker_cpu_seconds(void)
+{
+    double seconds = 0;
+
+    for (unsigned at = 0; at < options.pid_count; at++)
+        seconds += cpu_seconds_of(options.pids[at]);
+    return seconds;
+}
+
 static long broker_resident_bytes(void)
 {
     char path[64];
     long pages = 0;
 
-    if (options.pid == 0)
+    if (options.pid_count == 0)
         return 0;
-    sprintf(path, "/proc/%ld/statm", options.pid);
+    sprintf(path, "/proc/%ld/statm", options.pids[0]);
     FILE *file = fopen(path, "r");
     if (file == NULL || fscanf(file, "%*d %ld", &pages) != 1)
         die("cannot read %s", path);
@@ -280,13 +287,14 @@ static const uint8_t *key(const char *hex)
 
 static const struct protocol *protocol_named(const char *name)
 {
-    const struct protocol *known[] = {&mdp,     &mdp01,      &pirate, &nats, &gearman, &titanic, &beanstalkd, &redis};
+    const struct protocol *known[] = {&mdp,     &mdp01,      &pirate, &nats, &gearman, &titanic, &beanstalkd, &redis,
+                                      &http, &http_durable, &http_events};
 
     for (unsigned at = 0; at < sizeof known / sizeof known[0]; at++) {
         if (strcmp(name, known[at]->name) == 0)
             return known[at];
     }
-    die("--protocol is mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd or redis");
+    die("--protocol is mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis, http, http-durable or http-events");
 }
 
 static void read_options(int count, char **arguments)
@@ -310,7 +318,11 @@ static void read_options(int count, char **arguments)
         case 'r': options.rate = decimal(optarg); break;
         case 'B': options.single = false; break;
         case 'S': options.single = true; break;
-        case 'i': options.pid = whole(optarg); break;
+        case 'i':
+            if (options.pid_count == PIDS_MAX)
+                die("at most %d times --pid", PIDS_MAX);
+            options.pids[options.pid_count++] = whole(optarg);
+            break;
         case 'I': options.idle = whole(optarg); break;
         case 'q': options.queued = whole(optarg); break;
         case 'L': options.life = true; break;

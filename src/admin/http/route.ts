@@ -29,10 +29,24 @@ export function actorName({ user, token }: Actor): string {
   return user ?? token ?? '';
 }
 
-/** The request as it arrives. */
-export interface Incoming {
+/** The connection of a request. */
+export interface Connected {
   /** Where it comes from; `null`: a local socket. */
   readonly address: string | null;
+  /** Calls back once: the answer has been sent, or the client has gone. */
+  onClosed(then: () => void): void;
+  /** Ends the connection, whatever of the answer has not been read. */
+  readonly drop: () => void;
+}
+
+/**
+ * Begins a request that has arrived as a whole.
+ * @returns `null`: nothing has happened, and the request has to be taken apart and judged anew
+ */
+export type Begin = (body: Buffer, connected: Connected) => Promise<Answer> | null;
+
+/** The request as it arrives. */
+export interface Incoming extends Connected {
   /** All headers, by their names in lower case. */
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
   /**
@@ -41,10 +55,11 @@ export interface Incoming {
    * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY
    */
   bytes(bytesMax: number, keep: (bytes: number) => void): Promise<Buffer>;
-  /** Calls back once: the answer has been sent, or the client has gone. */
-  onClosed(then: () => void): void;
-  /** Ends the connection, whatever of the answer has not been read. */
-  readonly drop: () => void;
+  /**
+   * Has further requests of this connection begin so, if their heads are the same, except for the length of the body,
+   * and the body has arrived with the head.
+   */
+  repeats(begin: Begin): void;
 }
 
 interface Sender extends Actor {

@@ -8,6 +8,7 @@
  * which identities take turns, and the socket is not read meanwhile.
  *
  * A connection gives no more while its request is answered, or while nobody reads the request's body.
+ * A request whose head repeats one before it is not given to the parser at all (see `repeats.ts`).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -15,6 +16,8 @@ import { Duplex } from 'node:stream';
 
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { Line, type Waiting } from '../../core/line.js';
+import { RepeatedHead } from './repeated-head.js';
+import type { Repeats } from './repeats.js';
 
 /** Budget of a turn for data that just arrived, and once more for the line. */
 const TURN_COST = 512;
@@ -37,6 +40,7 @@ const CONNECTION_BYTES = 16_384;
 const LINE_END = 10;
 const HEAD_END = '\r\n\r\n';
 const NOTHING = Buffer.alloc(0);
+const UNFINISHED = { finished: false };
 
 /** Told of a connection that waits with more than its identity may hold. */
 export type Overflow = (fed: FedSocket) => void;
@@ -121,6 +125,17 @@ export class FedSocket extends Duplex implements Waiting {
   #current: IncomingMessage | null = null;
   #isAnswered = false;
   readonly #waiting: Entry[] = [];
+  /** The last head, if it came in one slice; it is kept while its request is the current one. */
+  #head: Buffer = NOTHING;
+  /** The parser has a part of a head. */
+  #isInHead = false;
+  /** It is known for each byte to which request it belongs. */
+  #isExact = true;
+  #repeats: Repeats | null = null;
+  /** A request with a repeated head is being answered. */
+  #isRepeating = false;
+  /** The response that is being written. A server that closes looks here whether a connection is idle. */
+  _httpMessage: { readonly finished: boolean } | null = null;
 
   /**
    * @param identity whose turns it shares, and for whom its memory counts
@@ -138,12 +153,15 @@ export class FedSocket extends Duplex implements Waiting {
     raw.on('end', () => {
       this.#hasEnded = true;
       // Its client has left: what it sent behind the request that is being answered is not begun.
-      if (this.#current?.complete === true) this.#rest = NOTHING;
+      if (this.#isRepeating || this.#current?.complete === true) this.#rest = NOTHING;
       this.#next();
     });
     raw.on('error', (error) => this.destroy(error));
     raw.on('close', () => this.destroy());
-    raw.on('timeout', () => this.emit('timeout'));
+    raw.on('timeout', () => {
+      // The reply may take longer than a connection may be idle.
+      if (!this.#isRepeating || raw.writableLength > 0) this.emit('timeout');
+    });
   }
 
   // ---------------------------------------------------------------- as Node uses a socket
@@ -198,6 +216,7 @@ export class FedSocket extends Duplex implements Waiting {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.raw.destroy();
+    this.#repeats?.end();
     this.#account.add('http', -this.#held);
     this.#held = 0;
     this.#holdings.release(this.#account);
@@ -208,7 +227,7 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** A request of this connection has arrived and is not answered. */
   get isBusy(): boolean {
-    return this.#current !== null && !this.#isAnswered;
+    return this.#isRepeating || (this.#current !== null && !this.#isAnswered);
   }
 
   get identity(): string {
@@ -240,8 +259,26 @@ export class FedSocket extends Duplex implements Waiting {
   /** Begins a request of this connection, now or when those before it are answered. */
   enter(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     this.#feeds.charge(REQUEST_COST);
+    if (this.#current !== null) this.#isExact = false;
     this.#waiting.push({ request, response, begin });
     if (this.#current === null) this.#begin();
+  }
+
+  /**
+   * Has further requests begin so that have the head of the current one.
+   * @param made makes what begins them, for this head
+   */
+  repeat(made: (head: RepeatedHead) => Repeats): void {
+    const length = this.#current?.headers['content-length'];
+    const head = length === undefined ? null : RepeatedHead.of(this.#head, length);
+    if (head !== null) this.#repeats = made(head);
+  }
+
+  /** A request with a repeated head is answered. */
+  repeated(): void {
+    this.#isRepeating = false;
+    this._httpMessage = null;
+    this.#next();
   }
 
   #begin(): void {
@@ -252,6 +289,8 @@ export class FedSocket extends Duplex implements Waiting {
     this.#isAnswered = false;
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
     this.#bodyLeft = coding === undefined ? Number(length ?? 0) : null;
+    // The last slice of chunks may have a part of the next head, too.
+    if (coding !== undefined || this.#waiting.length > 0) this.#isExact = false;
     if (!request.complete) request.on('resume', this.#next);
     response.once('close', () => {
       this.#isAnswered = true;
@@ -271,6 +310,7 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** True while a request is being answered, or its body is not being read. */
   get #isHeld(): boolean {
+    if (this.#isRepeating) return true;
     const request = this.#current;
     if (request === null) return false;
     return request.complete || request.readableFlowing !== true;
@@ -278,12 +318,31 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** Ends the request that is answered and has arrived. */
   #endCurrent(): void {
-    if (this.#isAnswered && this.#current?.complete === true) this.#current = null;
+    if (!this.#isAnswered || this.#current?.complete !== true) return;
+    this.#current = null;
+    this.#head = NOTHING;
   }
 
-  /** Gives the parser the next slice. @returns its cost */
+  /** Begins the next request if its head is repeated. @returns its cost; 0: it is not begun */
+  #proceedRepeated(rest: Buffer): number {
+    const repeats = this.#repeats;
+    if (repeats === null || this.#current !== null || this.#isInHead) return 0;
+    if (!this.#isExact || !this.writable) return 0;
+    const end = repeats.head.endIn(rest);
+    if (end < 0 || end > SLICE_BYTES) return 0;
+    this.#isRepeating = true;
+    this.#isRepeating = repeats.begin(rest.subarray(repeats.head.bodyAt, end));
+    if (!this.#isRepeating) return 0;
+    this._httpMessage = UNFINISHED;
+    this.#rest = end === rest.length ? NOTHING : rest.subarray(end);
+    return REQUEST_COST + this.#takePieces() + (end >> BYTES_SHIFT);
+  }
+
+  /** Gives the parser the next slice, or begins a request without it. @returns its cost */
   proceed(): number {
     const rest = this.#rest;
+    const cost = this.#proceedRepeated(rest);
+    if (cost > 0) return cost;
     const [end, lines] = this.#current === null ? this.#headSlice(rest) : this.#bodySlice(rest);
     const isAll = end === rest.length;
     this.#rest = isAll ? NOTHING : rest.subarray(end);
@@ -291,9 +350,14 @@ export class FedSocket extends Duplex implements Waiting {
     this.#isWanted = this.push(isAll ? rest : rest.subarray(0, end));
     this.#isFeeding = false;
     this.#endCurrent();
+    return this.#takePieces() + lines + (end >> BYTES_SHIFT);
+  }
+
+  /** @returns the cost of the pieces in which a slice came */
+  #takePieces(): number {
     const pieces = this.#pieces;
     this.#pieces = 0;
-    return Math.max(SLICE_COST, pieces) + lines + (end >> BYTES_SHIFT);
+    return Math.max(SLICE_COST, pieces);
   }
 
   /** Told by its turns: the line has nothing more of this connection. */
@@ -311,8 +375,11 @@ export class FedSocket extends Duplex implements Waiting {
     const end = at < 0 ? most : at + (isSplit ? missing.length : HEAD_END.length);
     if (at >= 0 && end <= most) {
       this.#matched = 0;
+      this.#head = this.#isInHead ? NOTHING : rest.subarray(0, end);
+      this.#isInHead = false;
       return [end, 0];
     }
+    this.#isInHead = true;
     const last = rest.toString('latin1', Math.max(0, most - HEAD_END.length + 1), most);
     const tail = HEAD_END.slice(0, this.#matched) + last;
     this.#matched = 0;

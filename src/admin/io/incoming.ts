@@ -9,11 +9,15 @@ export function addressOf({ socket }: IncomingMessage): string | null {
   return socket.remoteAddress ?? null;
 }
 
-/** @param goOn sends 100 Continue to a client that waits for it */
+/**
+ * @param goOn sends 100 Continue to a client that waits for it
+ * @param repeats see `Incoming.repeats`
+ */
 export function incomingOf(
   request: IncomingMessage,
   response: ServerResponse,
   goOn: () => void,
+  repeats: Incoming['repeats'],
 ): Incoming {
   return {
     address: addressOf(request),
@@ -36,5 +40,6 @@ export function incomingOf(
     drop: () => {
       response.destroy();
     },
+    repeats,
   };
 }

@@ -1,19 +1,77 @@
+/** Answers that are written to the socket as they are, without a response of Node. */
 import type { FedSocket } from './feed.js';
 import { nodeHttp } from './node-http.js';
-import { COMMON_HEADERS, failure } from '../http/answer.js';
+import { type Answer, COMMON_HEADERS, failure, type Headers } from '../http/answer.js';
 import type { HttpErrorCode } from '../http/errors.js';
+
+/** A body of up to so many bytes is written in one piece with its head. */
+const JOINED_BYTES_MAX = 4096;
+const SECOND_MS = 1000;
+const COMMON = linesOf(COMMON_HEADERS);
+const LAST = 'connection: close\r\n';
 
 /** Answers bytes that Node could not parse as a request, and closes the connection. */
 export function writeFailure(socket: FedSocket, code: HttpErrorCode, message: string): void {
-  const { status, type, body } = failure(code, message);
-  const headers = {
-    ...COMMON_HEADERS,
-    'content-type': type,
-    'content-length': Buffer.byteLength(body),
-    connection: 'close',
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`;
-  if (socket.writable) socket.end(head + String(body));
+  const answer = failure(code, message);
+  const body = Buffer.from(answer.body);
+  if (socket.writable) socket.end(headOf(answer, body.length, LAST) + body.toString());
   socket.destroySoon();
+}
+
+/**
+ * Answers a request of a connection that has nothing else to send, in one write, as Node would.
+ * @param keepAliveMs how long the connection may be idle after it; `null`: it is closed
+ * @param sent called when the answer has left
+ */
+export function writeAnswer(
+  fed: FedSocket,
+  answer: Answer,
+  keepAliveMs: number | null,
+  sent: () => void,
+): void {
+  const { raw } = fed;
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
+  const kept =
+    keepAliveMs === null
+      ? LAST
+      : `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / SECOND_MS)}\r\n`;
+  const head = headOf(answer, body.length, `Date: ${dateNow()}\r\n${kept}`);
+  if (body.length <= JOINED_BYTES_MAX) {
+    const { buffer, byteOffset, length } = body;
+    const text = Buffer.from(buffer, byteOffset, length).toString('latin1');
+    raw.write(head + text, 'latin1', sent);
+  } else {
+    raw.cork();
+    raw.write(head, 'latin1');
+    raw.write(body, sent);
+    raw.uncork();
+  }
+  if (keepAliveMs === null) fed.destroySoon();
+}
+
+function headOf({ status, type, headers }: Answer, bytes: number, last: string): string {
+  const own = Object.keys(headers).length > 0;
+  const common = own ? linesOf({ ...COMMON_HEADERS, 'content-type': type, ...headers }) : COMMON;
+  const typed = own ? '' : `content-type: ${type}\r\n`;
+  const line = `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status] ?? ''}\r\n`;
+  return `${line}${common}${typed}content-length: ${bytes}\r\n${last}\r\n`;
+}
+
+function linesOf(headers: Headers): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+}
+
+let date = '';
+let dateUntil = 0;
+
+/** The text of a date changes once a second. */
+function dateNow(): string {
+  const now = Date.now();
+  if (now >= dateUntil || now < dateUntil - SECOND_MS) {
+    date = new Date(now).toUTCString();
+    dateUntil = (Math.floor(now / SECOND_MS) + 1) * SECOND_MS;
+  }
+  return date;
 }

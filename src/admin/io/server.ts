@@ -31,6 +31,7 @@ import { FedSocket, Feeds } from './feed.js';
 import { addressOf, incomingOf } from './incoming.js';
 import { listen, type ListenAddress } from './listening.js';
 import { writeFailure } from './raw-answer.js';
+import { Repeats, type RepeatsHost } from './repeats.js';
 import { Streams } from './stream.js';
 import { fingerprintOf, readTls, type TlsFiles } from './tls.js';
 
@@ -49,6 +50,7 @@ const HEADER_FIELDS_MAX = 128;
 const CLOSE_MS = 1000;
 const MEMORY_FULL = 'limits.memoryBytes is reached';
 const WITHDRAWN = refusal(wrongToken(TOKEN_GONE));
+const INTERNAL = failure('ERR_HTTP_INTERNAL', 'internal error: see the log of the broker');
 
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
@@ -154,7 +156,10 @@ class Shell {
   readonly #identityOf: HttpServerOptions['identityOf'];
   readonly #streams = new Streams();
   /** Answers that are under way, and the secrets that may have them. */
-  readonly #ofSecrets = new Map<ServerResponse, Known>();
+  readonly #ofSecrets = new Map<ServerResponse | Repeats, Known>();
+  /** What was decided about heads holds as long as this is the same. */
+  #admission = {};
+  readonly #repeatsHost: RepeatsHost;
   #isClosing = false;
 
   constructor(server: Server, front: Front, options: HttpServerOptions) {
@@ -166,6 +171,18 @@ class Shell {
     this.#failed = failed;
     this.#acted = acted;
     this.#slots = new ConnectionSlots(connectionsMax, programs);
+    this.#repeatsHost = {
+      enters: (repeats) => this.#enterRepeated(repeats),
+      left: (repeats) => {
+        this.#slots.moved(repeats.fed.raw, 'waiting');
+        this.#ofSecrets.delete(repeats);
+      },
+      keepAliveMs: () => (this.#isClosing ? null : KEEP_ALIVE_MS),
+      failed: (error) => {
+        this.#failed(error);
+        return INTERNAL;
+      },
+    };
     // Accepting fails while the process has no free descriptors, and resumes by itself.
     server.on('error', () => undefined);
     // Node's own listener gets the connection as we feed it (see `feed.ts`).
@@ -215,10 +232,13 @@ class Shell {
 
   /** Ends what requests with these secrets wait for, which are no longer valid (D73). */
   withdraw(secrets: ReadonlySet<Known>): void {
+    this.#admission = {};
     if (secrets.size === 0) return;
     for (const [response, secret] of this.#ofSecrets) {
       const isValid = !secrets.has(secret);
-      if (response.headersSent) this.#streams.withdraw(response, isValid, WITHDRAWN);
+      if (response instanceof Repeats) {
+        if (!isValid) response.answer(WITHDRAWN);
+      } else if (response.headersSent) this.#streams.withdraw(response, isValid, WITHDRAWN);
       else if (!isValid) this.#conclude(response, WITHDRAWN);
     }
   }
@@ -242,13 +262,7 @@ class Shell {
       this.#answer(request, response).catch((error: unknown) => {
         this.#failed(error);
         if (response.headersSent) response.destroy();
-        else {
-          send(
-            response,
-            failure('ERR_HTTP_INTERNAL', 'internal error: see the log of the broker'),
-            true,
-          );
-        }
+        else send(response, INTERNAL, true);
       });
     });
   };
@@ -324,6 +338,15 @@ class Shell {
     return refused;
   }
 
+  /** @returns whether what was decided about its head still holds */
+  #enterRepeated(repeats: Repeats): boolean {
+    const { fed, known, admission } = repeats;
+    if (this.#isClosing || admission !== this.#admission) return false;
+    if (this.#enter(fed, known.name) !== null) return false;
+    this.#ofSecrets.set(repeats, known);
+    return true;
+  }
+
   #tell(
     { route, parts, actor }: Admitted,
     request: IncomingMessage,
@@ -343,14 +366,19 @@ class Shell {
   }
 
   async #handle(
-    { route, parts, query, caller, actor }: Admitted,
+    { route, parts, query, caller, actor, known }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
     const goOn = (): void => {
       response.writeContinue();
     };
-    const incoming = incomingOf(request, response, goOn);
+    const incoming = incomingOf(request, response, goOn, (begin) => {
+      if (known === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
+      const fed = fedOf(request);
+      const head = { known, admission: this.#admission, begin };
+      fed.repeat((bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));
+    });
     const given = { parts, query, caller, ...actor, incoming };
     try {
       if (route.readsBytes === true) return await route.handle({ ...given, body: {} });

@@ -4,7 +4,7 @@
  * one request at a time; one that is free is used again by the same program.
  */
 import { httpError } from '../../admin/http/errors.js';
-import type { Incoming } from '../../admin/http/route.js';
+import type { Connected } from '../../admin/http/route.js';
 import { TOKEN_PREFIX } from '../../config/http-access.js';
 import { monotonicMs } from '../../core/clock.js';
 import { type Holdings, STALLED_MS } from '../../core/holdings.js';
@@ -91,12 +91,13 @@ export class Callers implements Transport {
    * @param service see `Call.use`
    * @throws ERR_HTTP_NOT_READY, ERR_HTTP_LIMIT
    */
-  take(token: string | null, incoming: Incoming, service: Buffer | null): Call {
-    const call = this.#taken(keyOfToken(token ?? ''), shownAddress(incoming.address ?? undefined));
-    incoming.onClosed(() => {
+  take(token: string | null, connected: Connected, service: Buffer | null): Call {
+    const address = shownAddress(connected.address ?? undefined);
+    const call = this.#taken(keyOfToken(token ?? ''), address);
+    connected.onClosed(() => {
       this.#leave(call);
     });
-    return call.use(service, incoming.drop);
+    return call.use(service, connected.drop);
   }
 
   /** Ends requests of a key that it has no right to any more (D73); the broker has refused those that waited. */

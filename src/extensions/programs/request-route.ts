@@ -3,7 +3,13 @@ import type { Answer, Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
 import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.js';
-import { type CheckedRequest, route, type Route } from '../../admin/http/route.js';
+import {
+  type Begin,
+  type CheckedRequest,
+  type Incoming,
+  route,
+  type Route,
+} from '../../admin/http/route.js';
 import { Frames } from '../../core/frames.js';
 import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
@@ -17,6 +23,7 @@ import {
   idempotencyKey,
   prefersAsync,
   refuseOptions,
+  type Wanted,
   wantedBy,
   webhookIn,
 } from './headers.js';
@@ -39,16 +46,71 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     }
     const isDurable = request.query.durable || prefersAsync(incoming.headers);
     if (isDurable) checkStored(isStored);
-    const order = isDurable ? submission(request, service) : plain(request, service);
+    const head = isDurable ? submission(request, service) : plain(request, service);
     const port = callers();
     const call = port.take(token, incoming, isDurable ? null : service);
-    const send = await received(request, call, port, order, service);
-    return await answered(request, call, isDurable, send);
+    const boundary = boundaryIn(incoming.headers);
+    const wanted = wantedBy(incoming.headers);
+    const { timeoutMs } = request.query;
+    const how = { wanted, timeoutMs, isDurable, isAsync: prefersAsync(incoming.headers) };
+    const isStreamed = wanted.kind === 'events' && !isDurable;
+    if (boundary === null && !isStreamed) incoming.repeats(repeated(callers, request, head, how));
+    const send = await received(incoming, call, port, head, service, boundary);
+    return isStreamed ? await streamed(call, timeoutMs, send) : await answered(call, how, send);
   });
 }
 
+/** How a request is answered. */
+interface How {
+  readonly wanted: Wanted;
+  readonly timeoutMs: number;
+  readonly isDurable: boolean;
+  /** The header `Prefer` has it stored. */
+  readonly isAsync: boolean;
+}
+
+/** Further requests that differ only in their bodies. What there is no room for is left to the usual way, which says why. */
+function repeated(
+  callers: () => Callers,
+  { token, parts: { service } }: Request,
+  head: Frames,
+  how: How,
+): Begin {
+  const rightsOf = how.isDurable ? null : service;
+  return (body, connected) => {
+    let call: Call;
+    try {
+      const port = callers();
+      if (body.length > bodyBytesMax(port, head)) return null;
+      call = port.take(token, connected, rightsOf);
+      call.keep(body.length);
+    } catch {
+      return null;
+    }
+    const frames = withBody(head, body);
+    return answered(call, how, (listener) => {
+      call.send(frames, listener);
+    });
+  };
+}
+
+function bodyBytesMax({ messageBytesMax }: Callers, head: Frames): number {
+  let bytes = messageBytesMax;
+  for (let index = 0; index < head.count; index++) bytes -= head.size(index);
+  return Math.max(0, bytes);
+}
+
+function withBody(head: Frames, body: Buffer): Frames {
+  const frames = new Frames();
+  for (let index = 0; index < head.count; index++) {
+    frames.push(head.buffer(index), head.start(index), head.end(index));
+  }
+  frames.push(body, 0, body.length);
+  return frames;
+}
+
 /** What stands before the body. */
-function plain({ query, incoming: { headers } }: Request, service: Buffer): readonly Uint8Array[] {
+function plain({ query, incoming: { headers } }: Request, service: Buffer): Frames {
   const given = SUBMIT_PARAMETERS.find(({ name }) => query[name] !== null);
   if (given !== undefined) throw wrongParameter(given.name, 'only for requests that are stored');
   idempotencyKey(headers, false);
@@ -56,10 +118,10 @@ function plain({ query, incoming: { headers } }: Request, service: Buffer): read
   // A stream may go on for longer than its first event may take.
   const deadlineMs = wantedBy(headers).kind === 'events' ? 0 : query.timeoutMs;
   const metadata = { deadlineMs, headers: headersFrame(headers) };
-  return clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1);
+  return Frames.of(...clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1));
 }
 
-function submission({ query, incoming: { headers } }: Request, service: Buffer): Uint8Array[] {
+function submission({ query, incoming: { headers } }: Request, service: Buffer): Frames {
   refuseOptions(headers);
   const key = idempotencyKey(headers, true);
   const webhook = webhookIn(headers, true);
@@ -71,31 +133,32 @@ function submission({ query, incoming: { headers } }: Request, service: Buffer):
     ...Object.fromEntries(SUBMIT_PARAMETERS.map(({ name }) => [name, query[name] ?? undefined])),
     ...(passed.length === 0 ? {} : { headers: JSON.parse(passed.toString('utf8')) as unknown }),
   };
-  return clientRequest(2, null, SUBMIT, [Buffer.from(JSON.stringify(options)), service]);
+  const given = Buffer.from(JSON.stringify(options));
+  return Frames.of(...clientRequest(2, null, SUBMIT, [given, service]));
 }
 
 /** Reads the body. @returns what sends the whole request */
 async function received(
-  { incoming }: Request,
+  incoming: Incoming,
   call: Call,
-  { messageBytesMax, framesMax }: Callers,
-  order: readonly Uint8Array[],
+  port: Callers,
+  head: Frames,
   service: Buffer,
+  boundary: string | null,
 ): Promise<(listener: CallListener) => void> {
-  const head = order.reduce((bytes, frame) => bytes + frame.length, 0);
-  const most = Math.max(0, messageBytesMax - head);
-  const boundary = boundaryIn(incoming.headers);
+  const { messageBytesMax, framesMax } = port;
+  const most = bodyBytesMax(port, head);
   try {
     const body = await incoming.bytes(most, (bytes) => {
       call.keep(bytes);
     });
-    const frames = Frames.of(...order);
     if (boundary === null) {
-      frames.push(body, 0, body.length);
+      const frames = withBody(head, body);
       return (listener) => {
         call.send(frames, listener);
       };
     }
+    const frames = Frames.of(...head.copyFrom(0));
     const client = { isGone: false };
     incoming.onClosed(() => {
       client.isGone = true;
@@ -104,7 +167,7 @@ async function received(
     // Another request may use the call by now.
     if (client.isGone) throw httpError('ERR_HTTP_BODY', 'the client has gone');
     if (!areAll) {
-      const reason = `more than ${framesMax - order.length} parts: limits.frames is ${framesMax}`;
+      const reason = `more than ${framesMax - head.count} parts: limits.frames is ${framesMax}`;
       return (listener) => {
         call.sendTooLarge(service, reason, listener);
       };
@@ -121,20 +184,23 @@ async function received(
   }
 }
 
-async function answered(
-  { query: { timeoutMs }, incoming: { headers } }: Request,
+async function streamed(
   call: Call,
-  isDurable: boolean,
+  timeoutMs: number,
   send: (listener: CallListener) => void,
 ): Promise<Answer | Stream> {
-  const wanted = wantedBy(headers);
-  if (wanted.kind === 'events' && !isDurable) {
-    const events = new ReplyEvents(call, timeoutMs);
-    send(events);
-    const first = await events.first();
-    if ('type' in first) return first;
-    return 'frames' in first ? events.stream() : endAnswer(first);
-  }
+  const events = new ReplyEvents(call, timeoutMs);
+  send(events);
+  const first = await events.first();
+  if ('type' in first) return first;
+  return 'frames' in first ? events.stream() : endAnswer(first);
+}
+
+async function answered(
+  call: Call,
+  { wanted, timeoutMs, isDurable, isAsync }: How,
+  send: (listener: CallListener) => void,
+): Promise<Answer> {
   const reply = new Reply(wanted);
   const outcome = await outcomeOf(timeoutMs, call, send, reply);
   if ('type' in outcome) return outcome;
@@ -143,6 +209,6 @@ async function answered(
   const answer = titanicAnswer(outcome);
   const uuid = frameOf(answer.rest, 0);
   if (answer.status !== 200 || uuid === undefined) return titanicFailure(answer);
-  const applied = prefersAsync(headers) ? { 'preference-applied': 'respond-async' } : {};
+  const applied = isAsync ? { 'preference-applied': 'respond-async' } : {};
   return storedAnswer(uuid.toString('latin1'), frameOf(answer.rest, 1), applied);
 }

@@ -1,0 +1,105 @@
+import type { Answer } from '../http/answer.js';
+import type { Known } from '../http/guard.js';
+import type { Begin, Connected } from '../http/route.js';
+import type { FedSocket } from './feed.js';
+import { writeAnswer } from './raw-answer.js';
+import type { RepeatedHead } from './repeated-head.js';
+
+/** What is known of a head that may be repeated. */
+export interface Repeatable {
+  /** The secret of the head. */
+  readonly known: Known;
+  /** See `Shell`: what was decided about the head holds while this is so. */
+  readonly admission: object;
+  readonly begin: Begin;
+}
+
+/** What the server decides about requests with repeated heads, and is told of them. */
+export interface RepeatsHost {
+  /** @returns false: the request has to be taken apart, and is judged anew */
+  readonly enters: (repeats: Repeats) => boolean;
+  /** The request is answered, or its client has gone. */
+  readonly left: (repeats: Repeats) => void;
+  /** How long the connection may be idle after an answer; `null`: it is closed. */
+  readonly keepAliveMs: () => number | null;
+  /** @returns the answer to an error that is a bug */
+  readonly failed: (error: unknown) => Answer;
+}
+
+/**
+ * The requests of one connection that have the head of one before them. They need no parser, and nothing is made
+ * for one of them that the connection has already: they are answered one at a time.
+ */
+export class Repeats implements Connected {
+  readonly address: string | null;
+  readonly head: RepeatedHead;
+  readonly known: Known;
+  readonly admission: object;
+  readonly fed: FedSocket;
+  readonly #begin: Begin;
+  readonly #host: RepeatsHost;
+  /** A request waits for its answer. */
+  #isWaiting = false;
+  #hasEnded = false;
+  #closed: (() => void) | null = null;
+
+  constructor(fed: FedSocket, head: RepeatedHead, { known, admission, begin }: Repeatable, host: RepeatsHost) {
+    this.fed = fed;
+    this.address = fed.remoteAddress ?? null;
+    this.head = head;
+    this.known = known;
+    this.admission = admission;
+    this.#begin = begin;
+    this.#host = host;
+  }
+
+  /** @returns false: nothing has happened, and the request has to be taken apart */
+  begin(body: Buffer): boolean {
+    if (this.#hasEnded || !this.#host.enters(this)) return false;
+    const answering = this.#begin(body, this);
+    if (answering === null) {
+      this.#leave();
+      return false;
+    }
+    this.#isWaiting = true;
+    answering.then(this.answer, this.#fail);
+    return true;
+  }
+
+  onClosed(then: () => void): void {
+    this.#closed = then;
+  }
+
+  readonly drop = (): void => {
+    this.fed.destroy();
+  };
+
+  readonly answer = (answer: Answer): void => {
+    if (!this.#isWaiting) return;
+    this.#isWaiting = false;
+    writeAnswer(this.fed, answer, this.#host.keepAliveMs(), this.#sent);
+  };
+
+  readonly #fail = (error: unknown): void => {
+    this.answer(this.#host.failed(error));
+  };
+
+  readonly #sent = (): void => {
+    this.#leave();
+    this.fed.repeated();
+  };
+
+  /** There are no more: the connection ends, or its secret is not valid any more. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#isWaiting = false;
+    this.#leave();
+  }
+
+  #leave(): void {
+    const closed = this.#closed;
+    this.#closed = null;
+    closed?.();
+    this.#host.left(this);
+  }
+}
