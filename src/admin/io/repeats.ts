@@ -20,8 +20,10 @@ export interface RepeatsHost {
   readonly enters: (repeats: Repeats) => boolean;
   /** The request is answered, or its client has gone. */
   readonly left: (repeats: Repeats) => void;
-  /** How long the connection may be idle after an answer; `null`: it is closed. */
+  /** How long a connection may wait for its next request; `null`: it is closed after the answer. */
   readonly keepAliveMs: () => number | null;
+  /** How long its reader may take nothing of an answer. */
+  readonly idleMs: number;
   /** @returns the answer to an error that is a bug */
   readonly failed: (error: unknown) => Answer;
 }
@@ -41,9 +43,17 @@ export class Repeats implements Connected {
   /** A request waits for its answer. */
   #isWaiting = false;
   #hasEnded = false;
+  /** The answer waits to be read. */
+  #isSlow = false;
+  #keepAliveMs: number | null = null;
   #closed: (() => void) | null = null;
 
-  constructor(fed: FedSocket, head: RepeatedHead, { known, admission, begin }: Repeatable, host: RepeatsHost) {
+  constructor(
+    fed: FedSocket,
+    head: RepeatedHead,
+    { known, admission, begin }: Repeatable,
+    host: RepeatsHost,
+  ) {
     this.fed = fed;
     this.address = fed.remoteAddress ?? null;
     this.head = head;
@@ -77,7 +87,12 @@ export class Repeats implements Connected {
   readonly answer = (answer: Answer): void => {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
-    writeAnswer(this.fed, answer, this.#host.keepAliveMs(), this.#sent);
+    const { fed } = this;
+    this.#keepAliveMs = this.#host.keepAliveMs();
+    writeAnswer(fed, answer, this.#keepAliveMs, this.#sent);
+    if (fed.raw.writableLength === 0) return;
+    fed.setTimeout(this.#host.idleMs);
+    this.#isSlow = true;
   };
 
   readonly #fail = (error: unknown): void => {
@@ -85,6 +100,9 @@ export class Repeats implements Connected {
   };
 
   readonly #sent = (): void => {
+    // As after a response of Node, which gives a client a second more than it tells it.
+    if (this.#isSlow) this.fed.setTimeout((this.#keepAliveMs ?? 0) + 1000);
+    this.#isSlow = false;
     this.#leave();
     this.fed.repeated();
   };

@@ -178,6 +178,7 @@ class Shell {
         this.#ofSecrets.delete(repeats);
       },
       keepAliveMs: () => (this.#isClosing ? null : KEEP_ALIVE_MS),
+      idleMs: IDLE_TIMEOUT_MS,
       failed: (error) => {
         this.#failed(error);
         return INTERNAL;

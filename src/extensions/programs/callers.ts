@@ -223,23 +223,30 @@ export class Callers implements Transport {
     const most = this.#limits?.outputBytesMax ?? Infinity;
     for (const call of written) {
       call.arrived();
-      this.#schedule(call);
+      this.#await(call);
       if (call.unread <= most) continue;
       this.#giveUp(call, 'overrun');
       this.#opened?.events.outputFull(call.id);
     }
+    // The broker's turn ends with this, so that of the programs begins.
+    if (!this.#isTurnDue) this.#turn();
   }
 
   readonly #schedule = (call: Call): void => {
-    if (call.isDue || call.isClosed) return;
-    call.isDue = true;
-    this.#due.append(call);
+    this.#await(call);
     if (this.#isTurnDue) return;
     this.#isTurnDue = true;
     setImmediate(this.#turn);
   };
 
+  #await(call: Call): void {
+    if (call.isDue || call.isClosed) return;
+    call.isDue = true;
+    this.#due.append(call);
+  }
+
   readonly #turn = (): void => {
+    this.#isTurnDue = true;
     const until = monotonicMs() + TURN_MS;
     do {
       const call = this.#due.shift();

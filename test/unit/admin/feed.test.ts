@@ -1,7 +1,11 @@
 /** How what arrives over HTTP is given to the parser. */
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 
 import { FedSocket, Feeds } from '../../../src/admin/io/feed.js';
+import type { RepeatedHead } from '../../../src/admin/io/repeated-head.js';
+import type { Repeats } from '../../../src/admin/io/repeats.js';
 import { Holdings } from '../../../src/core/holdings.js';
 
 const HEAD = 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -47,5 +51,81 @@ describe('a connection that is not asked for more', () => {
     expect(raw.isPaused()).toBe(true);
     fed.resume().read();
     expect(raw.isPaused()).toBe(false);
+  });
+});
+
+describe('a head that repeats the one before it', () => {
+  const POST = 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n';
+
+  /** A connection whose first request is answered. */
+  function repeatable(headers: object = {}): {
+    readonly raw: Socket;
+    readonly fed: FedSocket;
+    readonly slices: string[];
+    readonly begun: string[];
+  } {
+    const { raw, fed } = connection();
+    const slices: string[] = [];
+    const begun: string[] = [];
+    fed.on('data', (slice: Buffer) => slices.push(String(slice)));
+    fed.read();
+    raw.emit('data', Buffer.from(POST));
+    const request = { headers: { 'content-length': '2', ...headers }, complete: true };
+    const response = new EventEmitter();
+    fed.enter(request as IncomingMessage, response as ServerResponse, () => {
+      fed.repeat(
+        (head: RepeatedHead) =>
+          ({
+            head,
+            begin: (body: Buffer) => begun.push(String(body)) > 0,
+            end: () => undefined,
+          }) as unknown as Repeats,
+      );
+    });
+    response.emit('close');
+    slices.length = 0;
+    return { raw, fed, slices, begun };
+  }
+
+  it('is not given to the parser, nor is what comes while it is answered', () => {
+    const { raw, fed, slices, begun } = repeatable();
+    raw.emit('data', Buffer.from(`${POST}ab`));
+    raw.emit('data', Buffer.from(`${POST}cd${HEAD}`));
+    expect([begun, slices]).toEqual([['ab'], []]);
+    fed.repeated();
+    expect([begun, slices]).toEqual([['ab', 'cd'], []]);
+    fed.repeated();
+    expect(slices).toEqual([HEAD]);
+  });
+
+  it('is given to the parser if its body comes later', () => {
+    const { raw, slices, begun } = repeatable();
+    for (const piece of [POST, 'a', 'b']) raw.emit('data', Buffer.from(piece));
+    expect([begun, slices[0]]).toEqual([[], POST]);
+  });
+
+  it('belongs to the head of which the parser has a part', () => {
+    const { raw, slices, begun } = repeatable();
+    for (const piece of ['GET / HTTP/1.1\r\nX: ', `${POST}ab`])
+      raw.emit('data', Buffer.from(piece));
+    expect([begun, slices]).toEqual([[], ['GET / HTTP/1.1\r\nX: ', POST, 'ab']]);
+  });
+
+  it('is given to the parser after a body in chunks, with which a part of a head may have gone', () => {
+    const { raw, slices, begun } = repeatable({ 'transfer-encoding': 'chunked' });
+    raw.emit('data', Buffer.from(`${POST}ab`));
+    expect([begun, slices]).toEqual([[], [POST, 'ab']]);
+  });
+
+  it('does not time out while it waits for its answer', () => {
+    const { raw, fed } = repeatable();
+    let timeouts = 0;
+    fed.on('timeout', () => timeouts++);
+    raw.emit('data', Buffer.from(`${POST}ab`));
+    raw.emit('timeout');
+    expect(timeouts).toBe(0);
+    fed.repeated();
+    raw.emit('timeout');
+    expect(timeouts).toBe(1);
   });
 });

@@ -1,0 +1,253 @@
+/** Requests whose heads are the same as one before them on their connection: they are not taken apart. */
+import type { Begin, Incoming, Route } from '../../../src/admin/http/route.js';
+import { type HttpServer, openHttpServer } from '../../../src/admin/io/server.js';
+import { Holdings } from '../../../src/core/holdings.js';
+import { RawHttp } from '../../support/http.js';
+import { until } from '../../support/until.js';
+
+const TOKEN = 'a-token-of-the-shop';
+const SHOP = { name: 'shop', role: 'request', secret: TOKEN } as const;
+const OTHER = { name: 'other', role: 'request', secret: 'a-token-of-another-one' } as const;
+const servers: HttpServer[] = [];
+const raws: RawHttp[] = [];
+const failures: unknown[] = [];
+
+let url: string;
+let server: HttpServer;
+let holdings: Holdings;
+/** Bodies of requests that were taken apart, and of those that were not. */
+let apart: string[];
+let repeated: string[];
+let left: number;
+/** What becomes of a request that was not taken apart. */
+let begin: (...given: Parameters<Begin>) => ReturnType<Begin>;
+
+const answer = (body: string): { status: number; type: string; body: string; headers: object } => ({
+  ...{ status: 200, type: 'text/plain', body, headers: {} },
+});
+const echo: Begin = (body) => Promise.resolve(answer(`<${body.toString()}>`) as never);
+
+async function handled(incoming: Incoming): Promise<never> {
+  incoming.repeats((body, connected) => {
+    const begun = begin(body, connected);
+    if (begun !== null) repeated.push(body.toString());
+    return begun;
+  });
+  const body = (await incoming.bytes(100_000, () => undefined)).toString();
+  apart.push(body);
+  return answer(`<${body}>`) as never;
+}
+
+const ROUTE: Route = {
+  ...{ method: 'POST', path: '/echo', access: 'requester', parameters: ['a'], readsBytes: true },
+  handle: ({ incoming }) => handled(incoming),
+};
+
+beforeEach(async () => {
+  [apart, repeated, left] = [[], [], 0];
+  begin = (body, connected) => {
+    connected.onClosed(() => left++);
+    return echo(body, connected);
+  };
+  holdings = new Holdings();
+  server = await openHttpServer({
+    place: { host: '127.0.0.1', port: 0 },
+    admits: { tokens: [SHOP, OTHER], users: null },
+    requireToken: true,
+    tls: null,
+    connectionsMax: 10,
+    programs: { connectionsMax: 10, descriptors: { hasRoom: true, count: () => undefined } },
+    holdings,
+    identityOf: (address, token) => token ?? address ?? '',
+    routes: [ROUTE],
+    failed: (error) => failures.push(error),
+    acted: () => undefined,
+  });
+  servers.push(server);
+  url = server.url;
+});
+
+afterEach(async () => {
+  for (const { socket } of raws.splice(0)) socket.destroy();
+  await Promise.all(servers.splice(0).map((each) => each.close()));
+  expect(failures).toEqual([]);
+});
+
+function open(): RawHttp {
+  const raw = new RawHttp(url);
+  raws.push(raw);
+  return raw;
+}
+
+function request(body: string, more = '', target = '/echo', token = TOKEN): string {
+  return `POST ${target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n${more}Content-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** Sends it, and waits for its answer. */
+async function exchange(raw: RawHttp, body: string, ...more: readonly string[]): Promise<void> {
+  raw.socket.write(request(body, ...more));
+  await raw.until(`<${body}>`);
+}
+
+/** The answers as they came, each without its date. */
+function answers(raw: RawHttp): string[] {
+  return raw.received
+    .split(/(?=HTTP\/1\.1 )/)
+    .map((each) => each.replace(/Date: .*\r\n/, 'Date: now\r\n'));
+}
+
+/** Sends one that waits. @returns what answers it, with what was given to it */
+async function waiting(raw: RawHttp): Promise<(body: string) => void> {
+  await exchange(raw, 'first');
+  let resolve: ((body: string) => void) | null = null;
+  begin = (_body, connected) => {
+    connected.onClosed(() => left++);
+    return new Promise((done) => {
+      resolve = (body) => {
+        done(answer(body) as never);
+      };
+    });
+  };
+  raw.socket.write(request('waits'));
+  await until(() => resolve !== null, 'it has begun');
+  return resolve as never;
+}
+
+describe('a request with the head of the one before it', () => {
+  it('is begun without being taken apart, and its answer looks the same', async () => {
+    const raw = open();
+    await exchange(raw, 'one');
+    await exchange(raw, 'two');
+    await exchange(raw, 'a longer one');
+    await exchange(raw, 'x'.repeat(10_000));
+    expect([apart, repeated.slice(0, 2)]).toEqual([['one'], ['two', 'a longer one']]);
+    const [first, second] = answers(raw);
+    expect(second).toBe(first?.replace('<one>', '<two>'));
+    expect(left).toBe(3);
+  });
+
+  it('is answered before the next one begins, also if all arrive at once', async () => {
+    const raw = open();
+    const bodies = Array.from({ length: 200 }, (_, at) => `no ${at}`);
+    raw.socket.write(bodies.map((body) => request(body)).join(''));
+    await raw.until('<no 199>');
+    expect(raw.received.match(/<no \d+>/g)).toEqual(bodies.map((body) => `<${body}>`));
+    expect([apart.length, repeated.length]).toEqual([1, 199]);
+  });
+
+  it.each([
+    ['another header', ['X: y\r\n']],
+    ['another target', ['', '/echo?a=b']],
+    ['another token', ['', '/echo', OTHER.secret]],
+  ])('is taken apart with %s, and then that head may be repeated', async (_what, more) => {
+    const raw = open();
+    await exchange(raw, 'one');
+    await exchange(raw, 'two', ...more);
+    await exchange(raw, 'three', ...more);
+    await exchange(raw, 'four');
+    expect([apart, repeated]).toEqual([['one', 'two', 'four'], ['three']]);
+  });
+
+  it('is taken apart if it is over 16 KiB', async () => {
+    const raw = open();
+    await exchange(raw, 'one');
+    await exchange(raw, 'y'.repeat(20_000));
+    await exchange(raw, 'two');
+    expect([apart.length, repeated]).toEqual([2, ['two']]);
+  });
+
+  it('is taken apart if it cannot begin', async () => {
+    const raw = open();
+    await exchange(raw, 'one');
+    begin = () => null;
+    await exchange(raw, 'two');
+    begin = echo;
+    await exchange(raw, 'three');
+    expect([apart, repeated]).toEqual([['one', 'two'], ['three']]);
+  });
+
+  it('behind a chunked body is taken apart', async () => {
+    const raw = open();
+    await exchange(raw, 'one');
+    raw.socket.write(
+      request('')
+        .replace('Content-Length: 0', 'Transfer-Encoding: chunked')
+        .concat('3\r\ntwo\r\n0\r\n\r\n'),
+    );
+    await raw.until('<two>');
+    await exchange(raw, 'three');
+    await exchange(raw, 'four');
+    expect([apart, repeated]).toEqual([['one', 'two', 'three', 'four'], []]);
+  });
+
+  it('counts for its token, which may have so many at once', async () => {
+    const open8 = Array.from({ length: 8 }, open);
+    for (const raw of open8) await waiting(raw);
+    const more = open();
+    more.socket.write(request('more'));
+    await more.until('429 Too Many Requests');
+    expect(repeated.length).toBe(8);
+  });
+});
+
+describe('while such a request waits for its answer', () => {
+  it('a token that is gone ends it with 401, and what comes of it later is not sent', async () => {
+    const raw = open();
+    const reply = await waiting(raw);
+    server.setAdmits({ tokens: [OTHER], users: null });
+    await raw.until('401 Unauthorized');
+    expect(left).toBe(1);
+    raw.socket.write(request('again'));
+    await until(() => raw.received.split('401 Unauthorized').length === 3, 'the next one');
+    reply('late');
+    await exchange(raw, 'other', '', '/echo', OTHER.secret);
+    expect(raw.received).not.toContain('late');
+  });
+
+  it('a change of other tokens leaves it, and the next one is judged anew', async () => {
+    const raw = open();
+    const reply = await waiting(raw);
+    server.setAdmits({ tokens: [SHOP], users: null });
+    reply('kept');
+    await raw.until('kept');
+    await exchange(raw, 'two');
+    begin = echo;
+    await exchange(raw, 'three');
+    expect([apart, repeated]).toEqual([
+      ['first', 'two'],
+      ['waits', 'three'],
+    ]);
+  });
+
+  it.each([
+    ['closes its side', (raw: RawHttp) => raw.socket.end()],
+    ['disconnects', (raw: RawHttp) => raw.socket.destroy()],
+  ])('it is left when its client %s, also with more behind it', async (_what, leave) => {
+    const raw = open();
+    await waiting(raw);
+    raw.socket.write(request('more'));
+    leave(raw);
+    await until(() => left === 1, 'it is left');
+    await raw.closed;
+    await until(() => holdings.bytes === 0, 'nothing is held');
+    expect(repeated).toEqual(['waits']);
+  });
+
+  it('a server that closes lets it end, and then closes its connection', async () => {
+    const raw = open();
+    const reply = await waiting(raw);
+    const closed = server.close();
+    reply('at last');
+    expect(await raw.rest()).toMatch(/connection: close\r\n\r\nat last$/);
+    await closed;
+  });
+});
+
+it('an error that is a bug is answered 500', async () => {
+  const raw = open();
+  await exchange(raw, 'one');
+  begin = () => Promise.reject(new Error('a bug'));
+  raw.socket.write(request('two'));
+  await raw.until('ERR_HTTP_INTERNAL');
+  expect(failures.splice(0)).toEqual([new Error('a bug')]);
+});
