@@ -9,7 +9,18 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 export type Protocol =
-  'mdp' | 'mdp01' | 'pirate' | 'nats' | 'gearman' | 'titanic' | 'beanstalkd' | 'redis';
+  | 'mdp'
+  | 'mdp01'
+  | 'pirate'
+  | 'nats'
+  | 'gearman'
+  | 'titanic'
+  | 'beanstalkd'
+  | 'redis'
+  | 'http'
+  | 'http-traced'
+  | 'http-durable'
+  | 'http-events';
 
 /** The generator's load; see the options in `load/main.c`. */
 export interface Load {
@@ -56,6 +67,8 @@ export interface LoadTarget {
   readonly workerPort?: number;
   /** Process id of the broker, whose CPU time is read at both ends of the window. */
   readonly pid: number;
+  /** Further processes whose CPU time counts as the broker's. */
+  readonly morePids?: readonly number[];
   /** CURVE: the broker's public key and the generator's secret key, both in hexadecimal. */
   readonly curve?: { readonly serverKey: string; readonly secretKey: string };
 }
@@ -175,7 +188,6 @@ function loadArguments(load: Load, target: LoadTarget, window: Window): string[]
     protocol: target.protocol,
     port: target.port,
     'worker-port': target.workerPort,
-    pid: target.pid,
     clients: load.clients,
     workers: load.workers,
     outstanding: load.outstanding,
@@ -195,6 +207,7 @@ function loadArguments(load: Load, target: LoadTarget, window: Window): string[]
   const args = Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],
   );
+  const pids = [target.pid, ...(target.morePids ?? [])].flatMap((pid) => ['--pid', String(pid)]);
   const flags = [load.single === true ? '--single' : '--batch', ...(load.life ? ['--life'] : [])];
-  return [...args, ...flags];
+  return [...args, ...pids, ...flags];
 }

@@ -1,7 +1,8 @@
 /*
- * HTTP/1.1 with keep-alive, one request at a time on each connection: a program that sends requests to a service, or
- * that has them stored (`http-durable`: 202, the result, DELETE) or reads events (`http-events`). A bare server is
- * sent the same bytes.
+ * HTTP/1.1 with keep-alive, one request at a time on each connection: a program that sends requests
+ * to a service, that traces them (http-traced: each head is another one), has them stored
+ * (http-durable: 202, the result, DELETE), or reads events (http-events). A bare server is sent the
+ * same bytes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +37,14 @@ static bool is(const char *name)
 static void http_request(struct connection *c, uint32_t slot)
 {
     struct exchange *exchange = c->state;
-    char head[512];
+    static unsigned long traces;
+    char head[512], trace[80];
     size_t name_size;
     const char *name = service_name(next_service(), &name_size);
+    sprintf(trace, "traceparent: 00-0af7651916cd43dd%016lx-b7ad6b7169203331-01\r\n", ++traces);
     const char *wanted = is("http-durable") ? "prefer: respond-async\r\n"
         : is("http-events")                 ? "accept: text/event-stream\r\n"
+        : is("http-traced")                 ? trace
                                             : "";
 
     exchange->slot = slot;
@@ -75,7 +79,7 @@ static const char *value_of(const char *head, const char *end, const char *name)
 
 static void expect(const char *answer, const char *end, const char *status)
 {
-    if (strncmp(answer, "HTTP/1.1 ", 9) != 0 || strncmp(answer + 9, status, 3) != 0)
+    if (strncmp(answer, "HTTP/1.1 ", 9) != 0 || strncmp(answer + 9, status, strlen(status)) != 0)
         die("HTTP: %.*s", (int) (end - answer), answer);
 }
 
@@ -142,6 +146,13 @@ static size_t http_consume(struct connection *c, const uint8_t *bytes, size_t si
 
 const struct protocol http = {
     .name = "http",
+    .opened = http_opened,
+    .consume = http_consume,
+    .request = http_request,
+};
+
+const struct protocol http_traced = {
+    .name = "http-traced",
     .opened = http_opened,
     .consume = http_consume,
     .request = http_request,

@@ -74,7 +74,7 @@ struct options {
     /* A stored request counts when it is gone again: executed by a worker, fetched, closed. */
     bool life;
     double seconds, warmup, rate;
-    /* Process ids, whose CPU time is read at both ends of the window; the first is the broker's. 0 for none. */
+    /* Processes whose CPU time is read at both ends of the window; the first is the broker's. */
     long pids[PIDS_MAX];
     unsigned pid_count;
     /* CURVE: the server's public key and our secret key, 32 bytes each; NULL for no security. */
@@ -136,7 +136,7 @@ void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool mo
 size_t curve_open(struct connection *c, const uint8_t *sealed, size_t size, uint8_t *plain,
                   uint8_t *flags);
 
-extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis, http, http_durable,
-    http_events;
+extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis, http, http_traced,
+    http_durable, http_events;
 
 #endif

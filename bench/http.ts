@@ -1,0 +1,151 @@
+/**
+ * Programs that send requests over HTTP, against a bare `node:http` server that sends the body back. The load
+ * generator needs gcc.
+ *
+ *     npm run bench:http                      # prints
+ *     npm run bench:http -- --write           # writes docs/performance-http.md, too
+ *     npm run bench:http -- --rounds 2 --seconds 1
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { packageVersion } from '../src/core/version.js';
+import { removeDaemons } from '../test/support/daemon.js';
+import { keepAwake } from './awake.js';
+import { compileGenerator, type Generator, type Protocol, runLoad } from './generator.js';
+import { type Lane, renderHttp, type Round, type Verdict } from './http/report.js';
+import { type Serving, startBare, startOurs } from './http/servers.js';
+import { machineFacts } from './machine-facts.js';
+import { ratioOf } from './measure.js';
+import { countOthers, publish } from './others.js';
+
+const DOCUMENT = join(process.cwd(), 'docs', 'performance-http.md');
+const BODY_BYTES = 200;
+const OUTSTANDING = [1, 64] as const;
+/** Of each at each load: V8 compiles for the first seconds after the load has changed. */
+const WARM_UP_SECONDS = 3.5;
+/** Of each run after that: until the connections stand. */
+const RUN_UP_SECONDS = 0.1;
+const WAYS: readonly Way[] = [
+  { title: 'bare `node:http`', of: 'bare', protocol: 'http' },
+  { title: 'Majordomo', of: 'ours', protocol: 'http' },
+  { title: 'bare `node:http`, traced', of: 'bare', protocol: 'http-traced' },
+  { title: 'Majordomo, traced', of: 'ours', protocol: 'http-traced' },
+  { title: 'Majordomo, events', of: 'ours', protocol: 'http-events' },
+  { title: 'Majordomo, durable', of: 'ours', protocol: 'http-durable' },
+];
+const TARGETS = [
+  { quantity: 'cpuUs', what: 'CPU of each', protocol: 'http', outstanding: 64, bound: 2 },
+  { quantity: 'p50Us', what: 'p50', protocol: 'http', outstanding: 1, bound: 2 },
+  {
+    quantity: 'cpuUs',
+    what: 'CPU of each, traced',
+    protocol: 'http-traced',
+    outstanding: 64,
+    bound: 2,
+  },
+] as const;
+
+interface Way {
+  readonly title: string;
+  readonly of: 'bare' | 'ours';
+  readonly protocol: Protocol;
+}
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+
+async function runOnce(
+  generator: Generator,
+  { port, pids: [pid = 0, ...morePids] }: Serving,
+  { protocol }: Way,
+  outstanding: number,
+  warmupSeconds: number,
+): Promise<Round> {
+  const { requests, p50Us, ...used } = await runLoad(
+    generator,
+    { clients: outstanding, workers: 0, outstanding, size: BODY_BYTES },
+    { protocol, port, pid, morePids },
+    { seconds, warmupSeconds },
+    null,
+  );
+  return {
+    perSecond: requests / used.seconds,
+    cpuUs: (used.brokerCpuSeconds * 1e6) / requests,
+    p50Us,
+    loadCpuUs: (used.loadCpuSeconds * 1e6) / requests,
+  };
+}
+
+async function measure(
+  generator: Generator,
+  serving: Readonly<Record<Way['of'], Serving>>,
+  outstanding: number,
+): Promise<Lane[]> {
+  const lanes = WAYS.map((way) => ({ ...way, outstanding, rounds: [] as Round[] }));
+  for (const lane of lanes) {
+    await runOnce(generator, serving[lane.of], lane, outstanding, WARM_UP_SECONDS);
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const lane of lanes) {
+      process.stderr.write(`${lane.title}, ${outstanding} outstanding, round ${round + 1}\n`);
+      const result = await runOnce(generator, serving[lane.of], lane, outstanding, RUN_UP_SECONDS);
+      lane.rounds.push(result);
+    }
+  }
+  return lanes;
+}
+
+function verdicts(lanes: readonly Lane[]): Verdict[] {
+  return TARGETS.map(({ quantity, what, protocol, outstanding, bound }) => {
+    const of = (server: Way['of']): number[] => {
+      const ways = WAYS.filter((way) => way.protocol === protocol && way.of === server);
+      const at = lanes.filter((lane) => lane.outstanding === outstanding);
+      const lane = at.find(({ title }) => title === ways[0]?.title);
+      return lane?.rounds.map((round) => round[quantity]) ?? [];
+    };
+    const about = `${what} at ${outstanding} outstanding`;
+    return { about, ratio: ratioOf(of('ours'), of('bare')), bound };
+  });
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'majordomo-http-'));
+const othersUntilNow = countOthers();
+const started: Serving[] = [];
+try {
+  const generator = compileGenerator(directory);
+  const sleepAgain = keepAwake(generator);
+  const lanes: Lane[] = [];
+  try {
+    const bare = await startBare();
+    started.push(bare);
+    const ours = await startOurs();
+    started.push(ours);
+    for (const outstanding of OUTSTANDING) {
+      lanes.push(...(await measure(generator, { bare, ours }, outstanding)));
+    }
+  } finally {
+    await Promise.all([sleepAgain(), ...started.map((each) => each.stop())]);
+  }
+  const others = othersUntilNow();
+  const facts = [
+    `measured ${new Date().toISOString().slice(0, 10)}`,
+    ...machineFacts(),
+    `Majordomo ${packageVersion()}`,
+  ];
+  const report = { facts, rounds, seconds, bodyBytes: BODY_BYTES, lanes, others };
+  const text = renderHttp({ ...report, verdicts: verdicts(lanes) });
+  publish(text, values.write ? DOCUMENT : null, others);
+} finally {
+  await removeDaemons();
+  rmSync(directory, { recursive: true, force: true });
+}

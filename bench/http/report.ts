@@ -1,0 +1,95 @@
+/** The figures of programs over HTTP as Markdown; generates docs/performance-http.md. */
+import { AWAKE_TEXT } from '../awake.js';
+import { table, times, whole } from '../markdown.js';
+import { median, type Ratio } from '../measure.js';
+import { type Others, othersText } from '../others.js';
+
+/** What one of them did in one round. */
+export interface Round {
+  readonly perSecond: number;
+  readonly cpuUs: number;
+  readonly p50Us: number;
+  readonly loadCpuUs: number;
+}
+
+export interface Lane {
+  readonly title: string;
+  readonly outstanding: number;
+  readonly rounds: readonly Round[];
+}
+
+export interface Verdict {
+  readonly about: string;
+  readonly ratio: Ratio;
+  /** An upper bound. */
+  readonly bound: number;
+}
+
+export interface HttpReport {
+  readonly facts: readonly string[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly bodyBytes: number;
+  readonly lanes: readonly Lane[];
+  readonly verdicts: readonly Verdict[];
+  /** What other processes used. */
+  readonly others: Others;
+}
+
+export function renderHttp(report: HttpReport): string {
+  const { facts, lanes, verdicts, others, rounds, seconds, bodyBytes } = report;
+  return `${[
+    '# Performance of programs over HTTP',
+    '<!-- Written by `npm run bench:http -- --write`: run that instead of editing this. -->',
+    `Requests with ${bodyBytes} bytes that are sent back, over HTTP: by a bare \`node:http\` server, and by the broker and a worker of the SDK.\nCompare the ratios of one run: the absolute figures hold only for the machine below.`,
+    facts.map((fact) => `- ${fact}`).join('\n'),
+    '## Requests',
+    table(
+      ['what', 'outstanding', 'a second', 'CPU of each', 'p50', 'generator'],
+      lanes.map(({ title, outstanding, rounds: all }) => {
+        const of = (value: (round: Round) => number): number => median(all.map(value));
+        return [
+          title,
+          String(outstanding),
+          whole(of(({ perSecond }) => perSecond)),
+          micro(of(({ cpuUs }) => cpuUs)),
+          micro(of(({ p50Us }) => p50Us)),
+          micro(of(({ loadCpuUs }) => loadCpuUs)),
+        ];
+      }),
+    ),
+    '## Targets',
+    table(
+      ['Majordomo to the bare server', 'ratio (range)', 'target', ''],
+      verdicts.map(({ about, ratio, bound }) => [
+        about,
+        `${times(ratio.median)} (${times(ratio.low)} – ${times(ratio.high)})`,
+        `≤ ${times(bound)}`,
+        others.isBusy ? 'not judged' : ratio.median <= bound ? 'met' : '**missed**',
+      ]),
+    ),
+    '## How to read this',
+    [
+      `- Each figure is the median of ${rounds} runs of ${seconds} s, after a warm-up. All run at the same time and are measured in turn. A ratio`,
+      '  is the median of the ratios of neighbouring runs.',
+      '- One load generator (`bench/load`, in C) sends the same bytes to all: as many connections as requests are outstanding, which are kept.',
+      '- _CPU of each_ is the user and system time of all processes that answer, divided by the requests: of the broker and',
+      '  the worker, or of the bare server. The generator’s is its own.',
+      '- _Traced_: each request has another `traceparent`, so its head is taken apart. All other requests of a connection',
+      '  have the same head, as those of most programs do.',
+      '- _Durable_: the request is stored (202), its result is waited for and read, and it is ended (DELETE). _Events_: the reply comes',
+      '  as server-sent events.',
+      `- ${othersText(others)} Generator, servers and everything else shared the cores.`,
+      `- ${AWAKE_TEXT}`,
+      ...(others.isBusy
+        ? [
+            '- **Other work kept the machine busy**: no target is judged. Run it again on a quiet machine.',
+          ]
+        : []),
+    ].join('\n'),
+  ].join('\n\n')}\n`;
+}
+
+function micro(us: number): string {
+  return us >= 1000 ? `${(us / 1000).toFixed(2)} ms` : `${us.toFixed(us < 100 ? 1 : 0)} µs`;
+}
