@@ -22,8 +22,9 @@ export function queryParameters(
   search: string,
   known: readonly string[],
 ): ReadonlyMap<string, string> {
-  checkEscapes(search);
   const values = new Map<string, string>();
+  if (search === '') return values;
+  checkEscapes(search);
   for (const [name, value] of new URLSearchParams(search)) {
     if (!known.includes(name)) {
       throw wrongParameter(name, `unknown parameter; ${list(known, 'parameters')}`);
@@ -50,9 +51,12 @@ function checkEscapes(search: string): void {
 /** @throws ERR_HTTP_BODY */
 export function checkFields(
   body: Readonly<Record<string, unknown>>,
-  known: readonly string[],
+  fields: () => readonly string[],
 ): void {
-  const stranger = Object.keys(body).find((name) => !known.includes(name));
+  const names = Object.keys(body);
+  if (names.length === 0) return;
+  const known = fields();
+  const stranger = names.find((name) => !known.includes(name));
   if (stranger === undefined) return;
   throw httpError('ERR_HTTP_BODY', `${stranger}: unknown field; ${list(known, 'fields')}`);
 }

@@ -104,6 +104,7 @@ export function route<Of extends Operation>(
   handle: (request: CheckedRequest<Of>) => ReturnType<Route['handle']>,
 ): Route {
   const { method, path, access } = operation;
+  const check = checker(operation);
   return {
     method,
     path,
@@ -112,7 +113,7 @@ export function route<Of extends Operation>(
       return Object.keys(operation.query?.().shape ?? {});
     },
     readsBytes: operation.bytes !== undefined,
-    handle: (request) => handle(checkedRequest(operation, request)),
+    handle: (request) => handle(check(request)),
   };
 }
 
@@ -133,23 +134,35 @@ export function pacedRoute<Of extends Operation>(
   return route(operation, (request) => pace.run(() => json(handle(request))));
 }
 
-/** @throws ERR_HTTP_BODY, ERR_HTTP_PARAMETER */
-function checkedRequest<Of extends Operation>(
-  { parts, query, body }: Of,
-  request: HttpRequest,
-): CheckedRequest<Of> {
-  checkFields(request.body, Object.keys(body?.().shape ?? {}));
+/** @returns what throws ERR_HTTP_BODY, ERR_HTTP_PARAMETER */
+function checker<Of extends Operation>({
+  parts,
+  query,
+  body,
+}: Of): (request: HttpRequest) => CheckedRequest<Of> {
   const output = (
     schema: (() => z.ZodType) | undefined,
     values: Readonly<Record<string, unknown>>,
   ): unknown => (schema === undefined ? undefined : checked(schema(), values));
-  return {
-    caller: request.caller,
-    token: request.token,
-    user: request.user,
-    incoming: request.incoming,
-    parts: output(parts, request.parts) as PartsOf<Of>,
-    query: output(query, Object.fromEntries(request.query)) as QueryOf<Of>,
-    body: output(body, request.body) as BodyOf<Of>,
+  /** What no query means, which is most frequent. */
+  let noQuery: unknown;
+  return (request) => {
+    checkFields(request.body, () => Object.keys(body?.().shape ?? {}));
+    const isBare = request.query.size === 0;
+    const asked = isBare && noQuery !== undefined ? noQuery : queryOf(request.query);
+    if (isBare) noQuery = asked;
+    return {
+      caller: request.caller,
+      token: request.token,
+      user: request.user,
+      incoming: request.incoming,
+      parts: output(parts, request.parts) as PartsOf<Of>,
+      query: asked as QueryOf<Of>,
+      body: output(body, request.body) as BodyOf<Of>,
+    };
   };
+
+  function queryOf(given: HttpRequest['query']): unknown {
+    return output(query, Object.fromEntries(given));
+  }
 }

@@ -11,25 +11,40 @@ export interface Match {
 export interface Found {
   /** `null`: the path does not have this method. */
   readonly match: Match | null;
-  /** The methods of the path, for the `Allow` header. */
+  /** Without a match: the methods of the path, for the `Allow` header. */
   readonly methods: readonly string[];
 }
 
 interface Row {
   readonly route: Route;
-  readonly segments: readonly string[];
+  readonly segments: readonly Segment[];
+}
+
+interface Segment {
+  readonly text: string;
+  /** Of the parameter that it is; `null`: it is `text`. */
+  readonly name: string | null;
 }
 
 /** The longest path: none of the table is longer, whatever its parameters. */
 const PATH_CHARACTERS_MAX = 2048;
 const PARAMETER = /^\{(\w+)\}$/;
+const NONE: readonly string[] = [];
 
 /** The table of all routes. */
 export class Router {
-  readonly #rows: readonly Row[];
+  /** By the number of segments. */
+  readonly #rows = new Map<number, Row[]>();
 
   constructor(routes: readonly Route[]) {
-    this.#rows = routes.map((route) => ({ route, segments: route.path.split('/') }));
+    for (const route of routes) {
+      const segments = route.path
+        .split('/')
+        .map((text) => ({ text, name: PARAMETER.exec(text)?.[1] ?? null }));
+      const rows = this.#rows.get(segments.length) ?? [];
+      this.#rows.set(segments.length, rows);
+      rows.push({ route, segments });
+    }
   }
 
   /**
@@ -38,19 +53,20 @@ export class Router {
    */
   find(method: string, path: string): Found {
     if (path.length > PATH_CHARACTERS_MAX) throw noSuchPath();
-    const asked = path.split('/').map(decoded);
+    const split = path.split('/');
+    const asked = path.includes('%') ? split.map(decoded) : split;
     const wanted = method === 'HEAD' ? 'GET' : method;
-    const methods = new Set<string>();
-    let match: Match | null = null;
-    for (const { route, segments } of this.#rows) {
-      const parts = partsOf(segments, asked);
-      if (parts === null) continue;
-      methods.add(route.method);
-      if (route.method === 'GET') methods.add('HEAD');
-      if (route.method === wanted) match ??= { route, parts };
+    const others = new Set<string>();
+    for (const { route, segments } of this.#rows.get(asked.length) ?? []) {
+      if (!isAsked(segments, asked)) continue;
+      if (route.method === wanted) {
+        return { match: { route, parts: partsOf(segments, asked) }, methods: NONE };
+      }
+      others.add(route.method);
+      if (route.method === 'GET') others.add('HEAD');
     }
-    if (methods.size === 0) throw noSuchPath();
-    return { match, methods: [...methods] };
+    if (others.size === 0) throw noSuchPath();
+    return { match: null, methods: [...others] };
   }
 }
 
@@ -66,17 +82,21 @@ function decoded(segment: string): string {
   }
 }
 
-function partsOf(
-  segments: readonly string[],
-  asked: readonly string[],
-): Readonly<Record<string, string>> | null {
-  if (segments.length !== asked.length) return null;
-  const parts: Record<string, string> = {};
-  for (const [index, segment] of segments.entries()) {
+function isAsked(segments: readonly Segment[], asked: readonly string[]): boolean {
+  for (const [index, { text, name }] of segments.entries()) {
     const given = asked[index] ?? '';
-    const name = PARAMETER.exec(segment)?.[1];
-    if (name === undefined ? segment !== given : given === '') return null;
-    if (name !== undefined) parts[name] = given;
+    if (name === null ? text !== given : given === '') return false;
+  }
+  return true;
+}
+
+function partsOf(
+  segments: readonly Segment[],
+  asked: readonly string[],
+): Readonly<Record<string, string>> {
+  const parts: Record<string, string> = {};
+  for (const [index, { name }] of segments.entries()) {
+    if (name !== null) parts[name] = asked[index] ?? '';
   }
   return parts;
 }

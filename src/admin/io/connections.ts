@@ -146,9 +146,15 @@ function busy({ answered, streaming }: Group): number {
   return answered.size + streaming.size;
 }
 
+const KEYS = new WeakMap<Socket, Key>();
+
 function keyOf(socket: Socket): Key {
+  const known = KEYS.get(socket);
+  if (known !== undefined) return known;
   const { remoteAddress, remotePort } = socket;
-  return remotePort === undefined ? socket : `${remoteAddress ?? ''} ${remotePort}`;
+  const key = remotePort === undefined ? socket : `${remoteAddress ?? ''} ${remotePort}`;
+  KEYS.set(socket, key);
+  return key;
 }
 
 function emptyGroup(): Group {

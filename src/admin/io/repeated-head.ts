@@ -4,6 +4,8 @@
  * for these bytes holds for them.
  */
 
+import { timingSafeEqual } from 'node:crypto';
+
 /** The longest head that is kept: what a connection counts for (see `feed.ts`) has room for it. */
 const HEAD_BYTES_MAX = 2048;
 /** The most digits of a length: more is no body that has arrived with its head. */
@@ -14,15 +16,13 @@ const ZERO = 48;
 export class RepeatedHead {
   /** Where the body of the request begins that `endIn` has found. */
   bodyAt = 0;
-  readonly #bytes: Buffer;
-  /** Where the digits of the length begin and end. */
-  readonly #digits: number;
-  readonly #rest: number;
+  /** What stands before the digits of the length, and what behind them. */
+  readonly #before: Buffer;
+  readonly #behind: Buffer;
 
-  private constructor(bytes: Buffer, digits: number, rest: number) {
-    this.#bytes = bytes;
-    this.#digits = digits;
-    this.#rest = rest;
+  private constructor(before: Buffer, behind: Buffer) {
+    this.#before = before;
+    this.#behind = behind;
   }
 
   /**
@@ -36,26 +36,29 @@ export class RepeatedHead {
     const [line = '', length = ''] = found ?? [];
     if (found === null || length !== contentLength) return null;
     const rest = found.index + line.length - 2;
-    return new RepeatedHead(Buffer.from(head), rest - length.length, rest);
+    const bytes = Buffer.from(head);
+    return new RepeatedHead(bytes.subarray(0, rest - length.length), bytes.subarray(rest));
   }
 
-  /** @returns where the request ends that begins with this head; -1: it is another head, or not all of the request */
+  /**
+   * Takes the same time for all heads of the same length: a proxy may send those of several programs, with their
+   * tokens, over one connection.
+   * @returns where the request ends that begins with this head; -1: it is another head, or not all of the request
+   */
   endIn(bytes: Buffer): number {
-    const head = this.#bytes;
-    const digits = this.#digits;
-    if (bytes.length < head.length - DIGITS_MAX) return -1;
-    if (bytes.compare(head, 0, digits, 0, digits) !== 0) return -1;
+    const digits = this.#before.length;
     let at = digits;
     let length = 0;
     for (let digit = digitAt(bytes, at); digit >= 0; digit = digitAt(bytes, ++at)) {
       length = length * 10 + digit;
       if (at - digits >= DIGITS_MAX) return -1;
     }
-    if (at === digits) return -1;
-    this.bodyAt = at + head.length - this.#rest;
+    this.bodyAt = at + this.#behind.length;
     const end = this.bodyAt + length;
-    if (end > bytes.length) return -1;
-    return bytes.compare(head, this.#rest, head.length, at, this.bodyAt) === 0 ? end : -1;
+    if (at === digits || end > bytes.length) return -1;
+    const isBefore = timingSafeEqual(bytes.subarray(0, digits), this.#before);
+    const isBehind = timingSafeEqual(bytes.subarray(at, this.bodyAt), this.#behind);
+    return isBefore && isBehind ? end : -1;
   }
 }
 
