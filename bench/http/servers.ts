@@ -49,8 +49,8 @@ function start(script: string, ...args: readonly string[]): ChildProcess {
 
 async function firstLine({ stdout }: ChildProcess): Promise<string> {
   if (stdout === null) throw new Error('its output is not read');
-  const [line]: unknown[] = await once(stdout, 'data');
-  return String(line).trim();
+  const lines: readonly unknown[] = await once(stdout, 'data');
+  return String(lines[0]).trim();
 }
 
 function pidOf({ pid }: ChildProcess): number {

@@ -17,7 +17,6 @@ import { Duplex } from 'node:stream';
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { Line, type Waiting } from '../../core/line.js';
 import { RepeatedHead } from './repeated-head.js';
-import type { Repeats } from './repeats.js';
 
 /** Budget of a turn for data that just arrived, and once more for the line. */
 const TURN_COST = 512;
@@ -91,6 +90,15 @@ export class Feeds {
   };
 }
 
+/** Answers requests of a connection that have the head of one before them. */
+export interface Repeater {
+  readonly head: RepeatedHead;
+  /** @returns false: nothing has happened, and the parser gets the request */
+  begin(body: Buffer): boolean;
+  /** The connection has ended. */
+  end(): void;
+}
+
 interface Entry {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -131,7 +139,7 @@ export class FedSocket extends Duplex implements Waiting {
   #isInHead = false;
   /** It is known for each byte to which request it belongs. */
   #isExact = true;
-  #repeats: Repeats | null = null;
+  #repeats: Repeater | null = null;
   /** A request with a repeated head is being answered. */
   #isRepeating = false;
   /** The response that is being written. A server that closes looks here whether a connection is idle. */
@@ -268,7 +276,7 @@ export class FedSocket extends Duplex implements Waiting {
    * Has further requests begin so that have the head of the current one.
    * @param made makes what begins them, for this head
    */
-  repeat(made: (head: RepeatedHead) => Repeats): void {
+  repeat(made: (head: RepeatedHead) => Repeater): void {
     const length = this.#current?.headers['content-length'];
     const head = length === undefined ? null : RepeatedHead.of(this.#head, length);
     if (head !== null) this.#repeats = made(head);

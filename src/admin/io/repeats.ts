@@ -1,7 +1,7 @@
 import type { Answer } from '../http/answer.js';
 import type { Known } from '../http/guard.js';
 import type { Begin, Connected } from '../http/route.js';
-import type { FedSocket } from './feed.js';
+import type { FedSocket, Repeater } from './feed.js';
 import { writeAnswer } from './raw-answer.js';
 import type { RepeatedHead } from './repeated-head.js';
 
@@ -32,7 +32,7 @@ export interface RepeatsHost {
  * The requests of one connection that have the head of one before them. They need no parser, and nothing is made
  * for one of them that the connection has already: they are answered one at a time.
  */
-export class Repeats implements Connected {
+export class Repeats implements Connected, Repeater {
   readonly address: string | null;
   readonly head: RepeatedHead;
   readonly known: Known;

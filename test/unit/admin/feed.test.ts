@@ -1,11 +1,8 @@
 /** How what arrives over HTTP is given to the parser. */
-import { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 
 import { FedSocket, Feeds } from '../../../src/admin/io/feed.js';
-import type { RepeatedHead } from '../../../src/admin/io/repeated-head.js';
-import type { Repeats } from '../../../src/admin/io/repeats.js';
 import { Holdings } from '../../../src/core/holdings.js';
 
 const HEAD = 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -70,17 +67,16 @@ describe('a head that repeats the one before it', () => {
     fed.on('data', (slice: Buffer) => slices.push(String(slice)));
     fed.read();
     raw.emit('data', Buffer.from(POST));
-    const request = { headers: { 'content-length': '2', ...headers }, complete: true };
-    const response = new EventEmitter();
-    fed.enter(request as IncomingMessage, response as ServerResponse, () => {
-      fed.repeat(
-        (head: RepeatedHead) =>
-          ({
-            head,
-            begin: (body: Buffer) => begun.push(String(body)) > 0,
-            end: () => undefined,
-          }) as unknown as Repeats,
-      );
+    const request = new IncomingMessage(raw);
+    request.headers = { 'content-length': '2', ...headers };
+    request.complete = true;
+    const response = new ServerResponse(request);
+    fed.enter(request, response, () => {
+      fed.repeat((head) => ({
+        head,
+        begin: (body) => begun.push(String(body)) > 0,
+        end: () => undefined,
+      }));
     });
     response.emit('close');
     slices.length = 0;
@@ -106,8 +102,9 @@ describe('a head that repeats the one before it', () => {
 
   it('belongs to the head of which the parser has a part', () => {
     const { raw, slices, begun } = repeatable();
-    for (const piece of ['GET / HTTP/1.1\r\nX: ', `${POST}ab`])
+    for (const piece of ['GET / HTTP/1.1\r\nX: ', `${POST}ab`]) {
       raw.emit('data', Buffer.from(piece));
+    }
     expect([begun, slices]).toEqual([[], ['GET / HTTP/1.1\r\nX: ', POST, 'ab']]);
   });
 
