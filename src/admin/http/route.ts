@@ -57,7 +57,7 @@ export interface Incoming extends Connected {
   bytes(bytesMax: number, keep: (bytes: number) => void): Promise<Buffer>;
   /**
    * Has further requests of this connection begin so, if their heads are the same, except for the length of the body,
-   * and the body has arrived with the head.
+   * and the body has arrived with the head. Called before the handler waits for anything.
    */
   repeats(begin: Begin): void;
 }

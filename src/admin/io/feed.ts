@@ -133,7 +133,7 @@ export class FedSocket extends Duplex implements Waiting {
   #current: IncomingMessage | null = null;
   #isAnswered = false;
   readonly #waiting: Entry[] = [];
-  /** The last head, if it came in one slice; it is kept while its request is the current one. */
+  /** The head that the parser is being given, if all of it. */
   #head: Buffer = NOTHING;
   /** The parser has a part of a head. */
   #isInHead = false;
@@ -273,7 +273,7 @@ export class FedSocket extends Duplex implements Waiting {
   }
 
   /**
-   * Has further requests begin so that have the head of the current one.
+   * Has further requests begin so that have the head of the current one, which has just begun.
    * @param made makes what begins them, for this head
    */
   repeat(made: (head: RepeatedHead) => Repeater): void {
@@ -326,9 +326,7 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** Ends the request that is answered and has arrived. */
   #endCurrent(): void {
-    if (!this.#isAnswered || this.#current?.complete !== true) return;
-    this.#current = null;
-    this.#head = NOTHING;
+    if (this.#isAnswered && this.#current?.complete === true) this.#current = null;
   }
 
   /** Begins the next request if its head is repeated. @returns its cost; 0: it is not begun */
@@ -356,6 +354,8 @@ export class FedSocket extends Duplex implements Waiting {
     this.#rest = isAll ? NOTHING : rest.subarray(end);
     this.#isFeeding = true;
     this.#isWanted = this.push(isAll ? rest : rest.subarray(0, end));
+    // By now its request has begun.
+    this.#head = NOTHING;
     this.#isFeeding = false;
     this.#endCurrent();
     return this.#takePieces() + lines + (end >> BYTES_SHIFT);

@@ -95,6 +95,12 @@ export class Repeats implements Connected, Repeater {
     this.#isSlow = true;
   };
 
+  /** Its secret is not valid any more. An answer that is being sent ends, whatever of it has not been read. */
+  withdraw(why: Answer): void {
+    if (this.#isWaiting) this.answer(why);
+    else if (this.fed.raw.writableLength > 0) this.fed.destroy();
+  }
+
   readonly #fail = (error: unknown): void => {
     this.answer(this.#host.failed(error));
   };
@@ -107,7 +113,7 @@ export class Repeats implements Connected, Repeater {
     this.fed.repeated();
   };
 
-  /** There are no more: the connection ends, or its secret is not valid any more. */
+  /** There are no more: the connection has ended. */
   end(): void {
     this.#hasEnded = true;
     this.#isWaiting = false;

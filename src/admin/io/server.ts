@@ -238,7 +238,7 @@ class Shell {
     for (const [response, secret] of this.#ofSecrets) {
       const isValid = !secrets.has(secret);
       if (response instanceof Repeats) {
-        if (!isValid) response.answer(WITHDRAWN);
+        if (!isValid) response.withdraw(WITHDRAWN);
       } else if (response.headersSent) this.#streams.withdraw(response, isValid, WITHDRAWN);
       else if (!isValid) this.#conclude(response, WITHDRAWN);
     }

@@ -243,6 +243,24 @@ describe('while such a request waits for its answer', () => {
   });
 });
 
+it('an answer that its client does not read ends when the token is gone', async () => {
+  const raw = open();
+  await exchange(raw, 'one');
+  const size = 50_000_000;
+  begin = (_body, connected) => {
+    connected.onClosed(() => left++);
+    return Promise.resolve(answer('x'.repeat(size)) as never);
+  };
+  raw.socket.pause();
+  raw.socket.write(request('much'));
+  await until(() => repeated.length === 1, 'it has begun');
+  await new Promise(setImmediate);
+  server.setAdmits({ tokens: [OTHER], users: null });
+  expect(left).toBe(1);
+  raw.socket.resume();
+  expect((await raw.rest()).length).toBeLessThan(size);
+});
+
 it('an error that is a bug is answered 500', async () => {
   const raw = open();
   await exchange(raw, 'one');

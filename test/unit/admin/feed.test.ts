@@ -64,20 +64,22 @@ describe('a head that repeats the one before it', () => {
     const { raw, fed } = connection();
     const slices: string[] = [];
     const begun: string[] = [];
-    fed.on('data', (slice: Buffer) => slices.push(String(slice)));
-    fed.read();
-    raw.emit('data', Buffer.from(POST));
     const request = new IncomingMessage(raw);
     request.headers = { 'content-length': '2', ...headers };
     request.complete = true;
     const response = new ServerResponse(request);
-    fed.enter(request, response, () => {
-      fed.repeat((head) => ({
-        head,
-        begin: (body) => begun.push(String(body)) > 0,
-        end: () => undefined,
-      }));
+    fed.once('data', () => {
+      fed.enter(request, response, () => {
+        fed.repeat((head) => ({
+          head,
+          begin: (body) => begun.push(String(body)) > 0,
+          end: () => undefined,
+        }));
+      });
     });
+    fed.on('data', (slice: Buffer) => slices.push(String(slice)));
+    fed.read();
+    raw.emit('data', Buffer.from(POST));
     response.emit('close');
     slices.length = 0;
     return { raw, fed, slices, begun };
