@@ -17,7 +17,7 @@ export default {
         'src/config/document.ts!',
         'src/admin/metrics/metrics-page.ts!',
         'test/**/*.test.ts',
-        'test/{chaos/chaos,exploration/explore,fuzz/{fuzz,record},simulation/simulate}.ts',
+        'test/{chaos/chaos,exploration/explore,fixtures/make,fuzz/{fuzz,record},simulation/simulate}.ts',
         'test/interop/guide/programs/*.ts',
         'bench/*.ts',
         'bench/{curve/cost,fleet/bare,http/echo,sdk/{client,worker},streams/{handler,peer}}.ts',

@@ -1,0 +1,75 @@
+/**
+ * The fixtures of released versions, in test/fixtures/VERSION: files that the program of that version wrote and bytes
+ * that it sent, with what it told of them. `npm run fixtures` makes those of this version. A test reads those of all
+ * versions with the program of today, and never makes what it compares.
+ */
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+
+import { temporaryDirectory } from './daemon.js';
+
+/** For `describe.each`. (Tests run in the repository's folder.) */
+export const VERSIONS: readonly string[] = readdirSync('test/fixtures').filter((name) =>
+  /^\d+\.\d+\.\d+$/.test(name),
+);
+
+const PACKED = '.gz';
+/** What the fields of the stores contain that only a later version knows. */
+export const LATER_TEXT = 'of a later version';
+
+export class Fixtures {
+  readonly folder: string;
+
+  constructor(version: string) {
+    this.folder = resolve('test/fixtures', version);
+  }
+
+  text(path: string): string {
+    return readFileSync(join(this.folder, path), 'utf8');
+  }
+
+  unpacked(path: string): Buffer {
+    return gunzipSync(readFileSync(join(this.folder, path + PACKED)));
+  }
+
+  json(path: string): unknown {
+    return JSON.parse(this.text(path));
+  }
+
+  /** A copy of a folder, in a temporary one, whose files have the modes that they were written with. */
+  copy(path: string): string {
+    const to = temporaryDirectory();
+    for (const name of readdirSync(join(this.folder, path))) {
+      const bytes = readFileSync(join(this.folder, path, name));
+      const isPacked = name.endsWith(PACKED);
+      const file = join(to, isPacked ? name.slice(0, -PACKED.length) : name);
+      writeFileSync(file, isPacked ? gunzipSync(bytes) : bytes);
+      chmodSync(file, 0o600);
+    }
+    return to;
+  }
+
+  // ---------------------------------------------------------------- making them
+
+  write(path: string, content: string | Buffer): void {
+    const file = join(this.folder, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
+  }
+
+  writeJson(path: string, value: unknown): void {
+    this.write(path, `${JSON.stringify(value, null, 1)}\n`);
+  }
+
+  /** Files of a folder that no process uses. */
+  keep(from: string, path: string, names: readonly string[] = readdirSync(from)): void {
+    for (const name of names) {
+      if (!statSync(join(from, name)).isFile()) continue;
+      const bytes = readFileSync(join(from, name));
+      const isText = bytes.every((byte) => byte === 10 || (byte >= 32 && byte < 127));
+      if (isText) this.write(join(path, name), bytes);
+      else this.write(join(path, name + PACKED), gzipSync(bytes, { level: 9 }));
+    }
+  }
+}
