@@ -18,6 +18,16 @@ const PACKED = '.gz';
 /** What the fields of the stores contain that only a later version knows. */
 export const LATER_TEXT = 'of a later version';
 
+/** A message on the link of a pair, in `link.jsonl`. */
+export interface LinkMessage {
+  readonly from: 'primary' | 'backup';
+  readonly kind: string;
+  /** Of the second frame, if there is one: the kinds of its changes or records, `part N` of those of an extension. */
+  readonly content: readonly string[];
+  /** In Base64. */
+  readonly frames: readonly string[];
+}
+
 export class Fixtures {
   readonly folder: string;
 
@@ -35,6 +45,12 @@ export class Fixtures {
 
   json(path: string): unknown {
     return JSON.parse(this.text(path));
+  }
+
+  /** The values in the lines of a file. */
+  lines(path: string): unknown[] {
+    const lines = this.text(path).trimEnd().split('\n');
+    return lines.map((line): unknown => JSON.parse(line));
   }
 
   /** A copy of a folder, in a temporary one, whose files have the modes that they were written with. */
@@ -65,7 +81,7 @@ export class Fixtures {
   /** Files of a folder that no process uses. */
   keep(from: string, path: string, names: readonly string[] = readdirSync(from)): void {
     for (const name of names) {
-      if (!statSync(join(from, name)).isFile()) continue;
+      if (name.endsWith('-shm') || !statSync(join(from, name)).isFile()) continue;
       const bytes = readFileSync(join(from, name));
       const isText = bytes.every((byte) => byte === 10 || (byte >= 32 && byte < 127));
       if (isText) this.write(join(path, name), bytes);
