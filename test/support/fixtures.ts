@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSyn
 import { dirname, join, resolve } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
+import { run } from './child.js';
 import { temporaryDirectory } from './daemon.js';
 
 /** For `describe.each`. (Tests run in the repository's folder.) */
@@ -26,6 +27,24 @@ export interface LinkMessage {
   readonly content: readonly string[];
   /** In Base64. */
   readonly frames: readonly string[];
+}
+
+/** What `check -o json` says of a configuration. */
+export interface Checked {
+  readonly valid: boolean;
+  readonly configuration: readonly {
+    readonly key: string;
+    readonly value: unknown;
+    readonly source: string;
+  }[];
+  readonly keys: unknown;
+  readonly quotas: unknown;
+}
+
+/** @param folder of the file, and of those that it names */
+export async function checked(folder: string, file: string): Promise<Checked> {
+  const { stdout } = await run(['check', '-c', file, '-o', 'json'], { directory: folder });
+  return JSON.parse(stdout) as Checked;
 }
 
 export class Fixtures {
@@ -75,7 +94,7 @@ export class Fixtures {
   }
 
   writeJson(path: string, value: unknown): void {
-    this.write(path, `${JSON.stringify(value, null, 1)}\n`);
+    this.write(path, `${JSON.stringify(value)}\n`);
   }
 
   /** Files of a folder that no process uses. */
