@@ -1,0 +1,26 @@
+/** A pack of a fleet as JSON. */
+import { readEntries, readPack } from '../../src/extensions/fleet/machine/codec.js';
+import { STAGE_FLEET } from './fleet-stage.js';
+
+/** @throws if it is none */
+export function decodedPack(bytes: Buffer): {
+  readonly head: { readonly chunk?: unknown };
+  readonly entries: unknown;
+} {
+  const pack = readPack(bytes, STAGE_FLEET);
+  if (typeof pack === 'string') throw new Error(`no pack: ${pack}`);
+  const { entries: packed, ...head } = pack;
+  const entries = head.chunk === null ? readEntries(packed) : [];
+  if (entries === null) throw new Error('no entries');
+  return { head: plain(head) as { readonly chunk?: unknown }, entries: plain(entries) };
+}
+
+/** With buffers in Base64. */
+function plain(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_key, each: unknown) => {
+      const buffer = each as { readonly type?: unknown; readonly data?: readonly number[] } | null;
+      return buffer?.type === 'Buffer' ? Buffer.from(buffer.data ?? []).toString('base64') : each;
+    }),
+  );
+}
