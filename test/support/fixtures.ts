@@ -25,6 +25,8 @@ export interface LinkMessage {
   readonly kind: string;
   /** Of the second frame, if there is one: the kinds of its changes or records, `part N` of those of an extension. */
   readonly content: readonly string[];
+  /** Those of the first frame. */
+  readonly fields: unknown;
   /** In Base64. */
   readonly frames: readonly string[];
 }

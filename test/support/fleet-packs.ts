@@ -1,6 +1,7 @@
 /** A pack of a fleet as JSON. */
 import { readEntries, readPack } from '../../src/extensions/fleet/machine/codec.js';
 import { STAGE_FLEET } from './fleet-stage.js';
+import { plain } from './plain-json.js';
 
 /** @throws if it is none */
 export function decodedPack(bytes: Buffer): {
@@ -13,14 +14,4 @@ export function decodedPack(bytes: Buffer): {
   const entries = head.chunk === null ? readEntries(packed) : [];
   if (entries === null) throw new Error('no entries');
   return { head: plain(head) as { readonly chunk?: unknown }, entries: plain(entries) };
-}
-
-/** With buffers in Base64. */
-function plain(value: unknown): unknown {
-  return JSON.parse(
-    JSON.stringify(value, (_key, each: unknown) => {
-      const buffer = each as { readonly type?: unknown; readonly data?: readonly number[] } | null;
-      return buffer?.type === 'Buffer' ? Buffer.from(buffer.data ?? []).toString('base64') : each;
-    }),
-  );
 }

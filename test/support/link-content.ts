@@ -11,12 +11,18 @@ import {
 } from '../../src/store/chunk-codec.js';
 import { unpackRecords } from '../../src/store/record-codec.js';
 import { readPeer, writePeer } from '../../src/wire/peer-codec.js';
+import { plain } from './plain-json.js';
 
 export function linkContent(frames: readonly Buffer[]): {
   readonly kind: string;
   readonly content: readonly string[];
+  readonly fields: unknown;
 } {
-  return { kind: messageOf(frames).message.kind, content: again(frames).content };
+  const { message } = messageOf(frames);
+  // The second frame is shown by its content.
+  const { kind, ...all } = message;
+  const fields = { ...all, records: undefined, batch: undefined };
+  return { kind, content: again(frames).content, fields: plain(fields) };
 }
 
 function messageOf(frames: readonly Buffer[]) {

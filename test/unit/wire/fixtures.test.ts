@@ -7,9 +7,9 @@ describe.each(VERSIONS)('the link of a pair of %s', (version) => {
 
   it('has messages that are read as what they were, and are the same bytes when they are written again', () => {
     expect(messages.length).toBeGreaterThan(0);
-    for (const { kind, content, frames } of messages) {
+    for (const { kind, content, fields, frames } of messages) {
       const bytes = frames.map((frame) => Buffer.from(frame, 'base64'));
-      expect(linkContent(bytes)).toEqual({ kind, content });
+      expect(linkContent(bytes)).toMatchObject({ kind, content, fields });
       const written = again(bytes).frames.map((frame) => frame.toString('base64'));
       expect([kind, ...written]).toEqual([kind, ...frames]);
     }
