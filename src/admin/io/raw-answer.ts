@@ -1,4 +1,6 @@
 /** Answers that are written to the socket as they are, without a response of Node. */
+import type { Writable } from 'node:stream';
+
 import type { FedSocket } from './feed.js';
 import { nodeHttp } from './node-http.js';
 import { type Answer, COMMON_HEADERS, failure, type Headers } from '../http/answer.js';
@@ -20,21 +22,21 @@ export function writeFailure(socket: FedSocket, code: HttpErrorCode, message: st
 
 /**
  * Answers a request of a connection that has nothing else to send, in one write, as Node would.
- * @param keepAliveMs how long the connection may be idle after it; `null`: it is closed
+ * @param keepAliveMs how long the connection may be idle after it; `null`, or if the answer says so: it is closed
  * @param sent called when the answer has left
  */
 export function writeAnswer(
-  fed: FedSocket,
+  fed: { readonly raw: Writable; destroySoon(): void },
   answer: Answer,
   keepAliveMs: number | null,
   sent: () => void,
 ): void {
   const { raw } = fed;
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
-  const kept =
-    keepAliveMs === null
-      ? LAST
-      : `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / SECOND_MS)}\r\n`;
+  const isLast = keepAliveMs === null || answer.headers['connection'] === 'close';
+  const kept = isLast
+    ? LAST
+    : `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / SECOND_MS)}\r\n`;
   const head = headOf(answer, body.length, `Date: ${dateNow()}\r\n${kept}`);
   if (body.length <= JOINED_BYTES_MAX) {
     const { buffer, byteOffset, length } = body;
@@ -46,10 +48,12 @@ export function writeAnswer(
     raw.write(body, sent);
     raw.uncork();
   }
-  if (keepAliveMs === null) fed.destroySoon();
+  if (isLast) fed.destroySoon();
 }
 
-function headOf({ status, type, headers }: Answer, bytes: number, last: string): string {
+/** @param last the fields about the connection, which the answer's own would repeat */
+function headOf({ status, type, headers: given }: Answer, bytes: number, last: string): string {
+  const { connection: _connection, ...headers } = given;
   const own = Object.keys(headers).length > 0;
   const common = own ? linesOf({ ...COMMON_HEADERS, 'content-type': type, ...headers }) : COMMON;
   const typed = own ? '' : `content-type: ${type}\r\n`;
