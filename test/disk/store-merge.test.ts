@@ -33,6 +33,8 @@ const KEYS = [undefined, undefined, 'a', 'b', `once-${'0e'.repeat(16)}`];
 const RUNS = { memory: 400, sqlite: 12 };
 
 const NEVER_ACCEPTED = 5000;
+/** Behind the end of each history. */
+const KEPT_MS = 1000 * DAY_MS;
 
 /** What may happen to one of the requests so far: `which` of them, from the latest on. */
 interface Step {
@@ -123,6 +125,8 @@ class Changes {
   readonly #kinds = new Map<number, RecordKind>();
   /** By the number of a request: that of its webhook. */
   readonly #webhooks = new Map<number, number>();
+  /** Requests that a schedule stored. */
+  readonly #ofDue = new Set<number>();
 
   of(steps: readonly Step[]): Change[] {
     return steps.flatMap((each) => this.#of(each));
@@ -148,6 +152,7 @@ class Changes {
         const hasWebhook = which % 2 === 0;
         const n = hasWebhook ? 0 : this.#add('request');
         const stored = hasWebhook ? this.#acceptTold() : [accept(n, this.#given(n))];
+        this.#ofDue.add(hasWebhook ? this.#accepted - 1 : n);
         return scheduleDue(this.#schedule, value + 1, stored);
       }
       case 'sweep':
@@ -190,6 +195,11 @@ class Changes {
       : endWithWebhook(change, webhook, OUTCOMES[what], generation);
   }
 
+  /** The key of a due time is remembered for longer than the due time may come again. */
+  #keyUntil(n: number, until: number): number {
+    return this.#ofDue.has(n) ? until + KEPT_MS : until;
+  }
+
   #changeOf({ what, generation, value }: Omit<StepOf, 'which'>, n: number): Change {
     const expiresAt = NOON + value * DAY_MS;
     const uuid = uuidOf(n);
@@ -209,9 +219,9 @@ class Changes {
       case 'dead':
         return { kind: 'dead', uuid, generation, reason: `${value}`, at: NOON, expiresAt };
       case 'close':
-        return close(n, expiresAt);
+        return close(n, this.#keyUntil(n, expiresAt));
       case 'expire':
-        return expire(n, expiresAt);
+        return expire(n, this.#keyUntil(n, expiresAt));
       case 'retry':
         return { ...retry(n, generation + 1), expiresAt };
     }
