@@ -33,9 +33,10 @@ export function lockText(title, { version, locked }, lines) {
 /** What a line is about: the changelog names it. */
 export const nameOf = (line) => line.replace(/\??: .*/, '');
 
-/** The names in the sections `Removed` and `Changed` of the versions after the one that is locked. */
+/** The names in the sections `Removed` and `Changed` of the versions after the one that is locked, if that has a section. */
 export function namedIn(changelog, version) {
-  const [after] = changelog.split(`\n## [${version}]`);
+  const [after, released] = changelog.split(`\n## [${version}]`);
+  if (released === undefined) return new Set();
   const sections = after
     .split(/\n(?=#{2,3} )/)
     .filter((each) => /^### (Removed|Changed)\n/.test(each));

@@ -140,6 +140,15 @@ const MODULES = [
   ...['wire/mmi-answers.ts', 'wire/submit-options.ts', 'wire/tsp.ts'],
 ];
 
+function signaturesBy(python) {
+  try {
+    return execFileSync(python, [join(ROOT, 'scripts/surface.py')], { encoding: 'utf8' });
+  } catch (error) {
+    console.error(`${error.message}\nThe surface needs Python 3.9 or newer: set PYTHON.`);
+    process.exit(1);
+  }
+}
+
 /** Surface → what it is, and its lines. */
 async function surfaces() {
   const tables = EVENT_TABLES.map(([path, name]) => [path.replace(/js$/, 'ts'), name]);
@@ -147,7 +156,7 @@ async function surfaces() {
   // All in one.
   const src = Object.assign({}, ...MODULES.map((path) => all[path]));
   const python = process.env.PYTHON ?? 'python3';
-  const signatures = execFileSync(python, [join(ROOT, 'scripts/surface.py')], { encoding: 'utf8' });
+  const signatures = signaturesBy(python);
   const keys = schemaParts('', src.jsonSchemaOf(src.SCHEMA), true);
   const exits = Object.entries(src.EXIT).map(([name, status]) => `exit ${status}: ${name}`);
   return {
@@ -172,7 +181,10 @@ for (const [name, [title, lines]] of Object.entries(await surfaces())) {
   const path = `docs/surface/${name}.txt`;
   const before = existsSync(join(ROOT, path)) ? read(path) : '';
   const lock = isFrozen ? { version, locked: lines, isWhole: true } : readLock(before);
-  if (!lock.isWhole) faults.push(`${path}: what ${lock.version} has was edited by hand`);
+  if (!lock.isWhole) {
+    faults.push(`${path} was edited by hand, or lost its head: take it from the last commit`);
+    continue;
+  }
   const gone = unnamed(lock.locked, lines, namedIn(changelog, lock.version));
   faults.push(...gone.map((line) => `${path}: gone or changed: ${line}`));
   const text = lockText(title, lock, lines);

@@ -117,7 +117,7 @@ interface Field {
   readonly needsToken?: true;
 }
 
-/** All fields, in the order in which they are packed and selected. */
+/** All fields, in the order in which they are packed and selected, and in which `insertRequest` of SQLite binds them. */
 export const REQUEST_FIELDS = {
   uuid: { field: 1, kind: 'uuid' },
   service: { field: 2, kind: 'name', setBy: 'client' },

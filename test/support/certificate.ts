@@ -18,12 +18,13 @@ export function makeCertificate(
   directory: string,
   name: string,
   addresses: readonly string[] = ['127.0.0.1'],
+  days = 2,
 ): Certificate {
   const certFile = join(directory, `${name}.crt`);
   const keyFile = join(directory, `${name}.key`);
   const names = [`DNS:${name}`, ...addresses.map((address) => `IP:${address}`)].join();
   const how = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  const what = ['-days', '2', '-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`];
+  const what = ['-days', `${days}`, '-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`];
   execFileSync('openssl', ['req', ...how, ...what, '-keyout', keyFile, '-out', certFile], {
     stdio: 'ignore',
   });

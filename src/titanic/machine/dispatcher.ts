@@ -613,7 +613,10 @@ export class Dispatcher {
   #read(slots: readonly Slot[], mayOvertake: boolean): void {
     this.#lastLoad = (this.#lastLoad + 1) | 0;
     const load = this.#lastLoad;
-    const contents = slots.map((slot) => (mayOvertake ? null : this.#takeAtHand(slot)));
+    const contents = slots.map((slot) => {
+      const content = this.#takeAtHand(slot);
+      return mayOvertake ? null : content;
+    });
     const add = (slot: Slot, content: StoredContent | null): void => {
       this.#loaded.push({ slot, load, content });
     };

@@ -55,6 +55,8 @@ describe('the lock of a surface', () => {
   });
 });
 
+const RELEASE = '\n## [0.1.0] - today\n';
+
 describe('what was released', () => {
   const missing = (changelog: string, lines = NOW): readonly string[] =>
     unnamed(RELEASED, lines, namedIn(changelog, '0.1.0'));
@@ -67,13 +69,15 @@ describe('what was released', () => {
   it('may go if a later version names it under Removed or Changed', () => {
     const later =
       '## [0.2.0]\n\n### Added\n\n- `log.format`\n\n### Changed\n\n#### For operators\n\n- `log.level` is a number.\n';
-    expect(missing(`\n${later}`)).toEqual([FORMAT]);
-    expect(missing(`\n${later}\n### Removed\n\n- \`log.format\`\n`)).toEqual([]);
-    expect(missing(`\n## [0.1.0] - today\n${later}`)).toEqual([FORMAT, LEVEL]);
+    expect(missing(`\n${later}${RELEASE}`)).toEqual([FORMAT]);
+    expect(missing(`\n${later}\n### Removed\n\n- \`log.format\`\n${RELEASE}`)).toEqual([]);
+    expect(missing(`${RELEASE}${later}`)).toEqual([FORMAT, LEVEL]);
+    // The version that is locked has no section: which names came after it is not known.
+    expect(missing(later)).toEqual([FORMAT, LEVEL]);
   });
 
   it('may go with all that it belonged to under the name of that, but not while a part of it is there', () => {
-    const changelog = '\n### Removed\n\n- The section `log`.\n';
+    const changelog = `\n### Removed\n\n- The section \`log\`.\n${RELEASE}`;
     expect(missing(changelog, ['logs.level?: string'])).toEqual([]);
     expect(missing(changelog, ['log.level?: string'])).toEqual([FORMAT, 'log.format?: string']);
   });
