@@ -167,8 +167,10 @@ export class FedSocket extends Duplex implements Waiting {
     raw.on('error', (error) => this.destroy(error));
     raw.on('close', () => this.destroy());
     raw.on('timeout', () => {
-      // The reply may take longer than a connection may be idle.
-      if (!this.#isRepeating || raw.writableLength > 0) this.emit('timeout');
+      if (!this.#isRepeating) this.emit('timeout');
+      // The reply may take longer than a connection may be idle; but its reader takes nothing. (Node would ask the
+      // response what to do, and there is none.)
+      else if (raw.writableLength > 0) this.destroy();
     });
   }
 

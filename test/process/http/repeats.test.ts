@@ -1,4 +1,7 @@
 /** Requests whose heads are the same as one before them on their connection: they are not taken apart. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
+
 import type { Begin, Incoming, Route } from '../../../src/admin/http/route.js';
 import { type HttpServer, openHttpServer } from '../../../src/admin/io/server.js';
 import { Holdings } from '../../../src/core/holdings.js';
@@ -257,6 +260,29 @@ it('an answer that its client does not read ends when the token is gone', async 
   await new Promise(setImmediate);
   server.setAdmits({ tokens: [OTHER], users: null });
   expect(left).toBe(1);
+  raw.socket.resume();
+  expect((await raw.rest()).length).toBeLessThan(size);
+});
+
+it('an answer that its client takes nothing of ends as the time for that is over', async () => {
+  const accepted: Socket[] = [];
+  const take = (message: unknown): void => {
+    accepted.push((message as { readonly socket: Socket }).socket);
+  };
+  subscribe('net.server.socket', take);
+  const raw = open();
+  await exchange(raw, 'one');
+  unsubscribe('net.server.socket', take);
+  const size = 50_000_000;
+  begin = (_body, connected) => {
+    connected.onClosed(() => left++);
+    return Promise.resolve(answer('x'.repeat(size)) as never);
+  };
+  raw.socket.pause();
+  raw.socket.write(request('much'));
+  await until(() => (accepted[0]?.writableLength ?? 0) > 0, 'the answer waits to be read');
+  accepted[0]?.emit('timeout');
+  await until(() => left === 1, 'the request has ended');
   raw.socket.resume();
   expect((await raw.rest()).length).toBeLessThan(size);
 });
