@@ -409,9 +409,10 @@ export class KindsLoad {
         continue;
       }
       const { attempts } = schedule.request;
-      // Those that a pause stepped over stored nothing.
-      const isRight = name === PAUSED ? times.length <= attempts : times.length === attempts;
-      if (!isRight || times.length === 0 || new Set(times).size !== times.length) {
+      // Those that a pause stepped over stored nothing: in a short run perhaps all.
+      const isRight =
+        name === PAUSED ? times.length <= attempts : times.length === attempts && times.length > 0;
+      if (!isRight || new Set(times).size !== times.length) {
         this.#wrong.push(`${name} was due ${attempts} times, and stored ${times.length} requests`);
       }
     }
