@@ -20,13 +20,11 @@ export interface PairOptions {
  * After this many heartbeats without a sign, a peer is dead, a confirmation late, an offer refused.
  */
 const PATIENCE_BEATS = 2;
-/**
- * The longest interval between two looks at the clock, by which this node detects a stall (D19).
- */
+/** Looks at the clock in each heartbeat interval, at least: so this node detects a stall of its own (D19). */
 const LOOKS_PER_BEAT = 4;
 /** While a long message arrives, this node tells the peer more often that it is alive. */
 const STATUSES_PER_BEAT = 8;
-/** Pause after the store could not take data from the peer; it grows each time. */
+/** The longest pause after the store could not take data from the peer: it doubles each time, up to this. */
 const HOLD_OFF_MS_MAX = 60_000;
 /** How long a hand-over waits for changes in progress to be stored. */
 const STOPPING_MS_MAX = 10_000;

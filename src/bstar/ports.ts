@@ -113,8 +113,9 @@ export interface PairSink {
   holdOff(ms: number): void;
   /** Who is served from now on. */
   serve(service: Service): void;
-  /** From now on, this node has what is stored, or no longer has it. */
+  /** This node is the active one from now on: it serves what is stored. */
   activate(): void;
+  /** This node is no longer the active one. What is stored stays. */
   deactivate(): void;
   changed(from: State, to: State, reason: string): void;
   /** Both nodes are active: the one with the lower epoch steps down now. */

@@ -54,8 +54,9 @@ export interface StoreContent {
   readonly requests: readonly Entry[];
   readonly keys: readonly Key[];
   readonly tombstones: readonly Tombstone[];
-  /** Services with any content. */
+  /** Owners with any content. */
   readonly owners: readonly OwnerCount[];
+  /** Services with any content. */
   readonly services: readonly ServiceCount[];
   readonly holds: Holding | null;
 }

@@ -20,8 +20,9 @@ from .errors import (
 from .options import cost
 
 PROBE = b"?"
-# Of a handshake; after this many in a row requests fail.
+# Why a handshake failed, if the broker does not admit the key.
 KEY_REFUSED = "the key was refused"
+# After this many of these in a row, requests fail.
 KEY_REFUSALS = 2
 _CANCELS_MAX = 100  # of one mmi.cancel
 # How long last cancels may take to leave.

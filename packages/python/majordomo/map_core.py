@@ -58,7 +58,7 @@ class Sink(Protocol):
 
 
 class MapCore:
-    """*away*: in a pause; *subscribing*: until HUGZ; *asking*: for the snapshot; *following*; *ended*."""
+    """A copy of a map. ``state`` is *away*: in a pause; *subscribing*: until HUGZ; *asking*: for the snapshot; *following*; *ended*."""
 
     def __init__(self, sink: Sink, count: int, max_bytes: int) -> None:
         self._sink = sink

@@ -95,8 +95,8 @@ class WorkerSettings(NamedTuple):
 
 
 class WorkerCore:
-    """*away*: between connections; *dialling*; *asking*; *resting*: READY follows; *full*: it follows when a handler
-    of an earlier registration has ended; *registered*; *ended*.
+    """A registration. ``state`` is *away*: between connections; *dialling*; *asking*; *resting*: READY follows; *full*:
+    it follows when a handler of an earlier registration has ended; *registered*; *ended*.
     """
 
     def __init__(self, settings: WorkerSettings, service: bytes, sink: Sink, contract: bytes = b"") -> None:

@@ -164,7 +164,10 @@ export class Outgoing {
 
   // ---------------------------------------------------------------- what the peer lacks
 
-  /** What was to be read has been read. */
+  /**
+   * Sends a chunk that `read` or `readOn` asked the store for.
+   * @param isLast the store has no more that the peer lacks
+   */
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean, now: number): void {
     const stream = this.#stream;
     if (stream?.isReading !== true) return;
@@ -180,8 +183,8 @@ export class Outgoing {
     this.#state.shipped();
     const since = this.#sinceRead;
     this.#sinceRead = [];
-    // One that was released while it was read may end, and be acknowledged, once the stores are said
-    // to be alike.
+    // The stores count as alike only when the peer has every batch of this read, too: one that was released meanwhile
+    // may be acknowledged from then on.
     this.#syncsAt = Math.max(upTo, since.at(-1)?.number ?? 0);
     for (const { number, bytes } of since) this.#update(number, bytes, now);
   }

@@ -315,7 +315,10 @@ export class Replication implements Replica, Replicator, OutgoingSink {
     }
   }
 
-  /** If nothing else is committed, `holds` is lost, and the peer sends its data again (D20). */
+  /**
+   * Writes `holds` to disk, if it has changed since it was last written: otherwise a restart forgets it, and the peer
+   * sends its data again (D20).
+   */
   writeHoldings(): void {
     const transaction = this.#transactions.ofHolding();
     if (transaction === null) return;

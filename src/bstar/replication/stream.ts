@@ -106,7 +106,10 @@ export class Stream {
     return chunk;
   }
 
-  /** Otherwise the peer of an active node that is never idle might never catch up. */
+  /**
+   * Notes whether the peer comes nearer. If not, chunks follow without a rest: otherwise the peer of an active node that
+   * is never idle might never catch up.
+   */
   #look(upTo: number): void {
     if (++this.#chunks % CHUNKS_PER_LOOK > 0) return;
     const gap = this.#number - upTo;

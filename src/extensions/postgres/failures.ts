@@ -8,9 +8,10 @@ import type { StoreFailure } from '../../store/store.js';
 export class TimeOver extends Error {}
 
 /**
- * Waits for `work` for that long.
- * @param what there is none in time
- * @param over called if not, after the error was thrown
+ * Waits for `work`, at most so long.
+ * @param what did not come: the text of the error before "within … ms"
+ * @param over called after `work` was given up
+ * @throws TimeOver
  */
 export async function within<Result>(
   ms: number,
@@ -46,7 +47,7 @@ const BY_CODE: ReadonlyMap<string, RetryReason> = new Map<string, RetryReason>([
   [TOO_MANY_CONNECTIONS, 'too_many_connections'],
   ['25006', 'read_only'],
   ['40001', 'serialization'],
-  // What a statement does that another writer has overtaken: `unchanged` in statements.ts.
+  // Division by zero: `unchanged` in statements.ts lets a statement that another writer has overtaken fail so.
   ['22012', 'serialization'],
   ['40P01', 'deadlock'],
   // Limits of the server that end a session, which another one does not have.

@@ -126,7 +126,7 @@ class Move {
     return { ...counts, how: begun.how, copied: this.#copied, copyMs };
   }
 
-  /** Brokers may have used it since. */
+  /** What the database holds now: after an earlier run finished, brokers may have used it. */
   async #counted(): Promise<StoredCounts> {
     const connection = this.#connection;
     await connection.ask('BEGIN');

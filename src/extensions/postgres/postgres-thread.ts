@@ -51,7 +51,7 @@ class PostgresThread {
   /** Settled when the large replies that were asked for are read. */
   #large: Promise<void> = Promise.resolve();
   #settling: NodeJS.Timeout | null = null;
-  /** What the database said when it refused one of these, and nothing of it has worked since. */
+  /** By operation: what the database said when it last refused it, until it works again. */
   readonly #refused = new Map<OperationName, string>();
   #isClosing = false;
 

@@ -301,7 +301,10 @@ class Database {
     this.#hasSession = true;
   }
 
-  /** Told each time: after the store was away, it is told what lasts (`StoreCauses`). */
+  /**
+   * Reports a lost session each time that it is seen. `StoreCauses` passes it on once, and not while the store is lost:
+   * it has to hear again what lasts after that.
+   */
   #hasNoSession(text: string): void {
     this.#in.events.emit({ name: 'store.session_lost', text });
     this.#hasSession = false;

@@ -337,7 +337,7 @@ export class BatchWriter {
     return { kind: 'done', send, batch };
   }
 
-  /** @returns keys that another writer took in the same moment: now it can be seen where they lead */
+  /** @returns the step for the changes that `Batch.raced` left out; none if there are none, or after `RACES_MAX` */
   #done(
     { send, batch }: Extract<Outcome, { kind: 'done' }>,
     { results, deltas }: Progress,

@@ -1,4 +1,4 @@
-/** A request of a program over HTTP, as a peer of the broker: it speaks MDP 0.2, as a client. */
+/** A peer of the broker through which a program sends requests over HTTP, one at a time. It speaks MDP 0.2, as a client. */
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';

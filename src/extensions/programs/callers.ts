@@ -149,7 +149,10 @@ export class Callers implements Transport {
     throw httpError('ERR_HTTP_LIMIT', text);
   }
 
-  /** The request is answered, or its client has gone: it is then taken back (D26, D106). */
+  /**
+   * Ends the use of a call: its request is answered, or its client has gone, and then the request is taken back (D26,
+   * D106).
+   */
   #leave(call: Call): void {
     if (call.isClosed) return;
     call.leave();

@@ -1,5 +1,5 @@
 /**
- * The holder in this broker: requests of other brokers at workers that are registered here. They are offered to these
+ * Requests of other brokers at workers that are registered here: this broker as their holder. They are offered to these
  * workers only, and delivered once; while the workers are busy with requests of clients here, a share of them waits
  * in turn with these: see D84.
  */

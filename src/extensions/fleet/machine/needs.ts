@@ -31,7 +31,7 @@ interface Need {
   answersUntil: number;
   /** Until when those who asked wait for WANT to be sent; Infinity: nobody does. */
   sentUntil: number;
-  /** Until when nobody is taken to serve it. */
+  /** Until when the service counts as served by nobody. */
   absentUntil: number;
   /** Callbacks of those who asked whether the service is served. */
   readonly asking: ((isServed: boolean) => void)[];

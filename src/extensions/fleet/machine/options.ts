@@ -61,11 +61,11 @@ export const HELD_SHARE = 1 / 8;
 export const PACK_BYTES: number = 64 * 1024;
 /** Output for one broker while it cannot be sent. */
 export const OUTBOX_BYTES_MAX: number = 16 * 1024 * 1024;
-/** The part of it that what has arrived and was not handled yet may have. */
+/** The share of `limits.memoryBytes` for packs that have arrived and were not handled yet. */
 export const INBOX_SHARE = 1 / 8;
 /** What a pack that waits takes besides its bytes. */
 export const PACK_OVERHEAD_BYTES = 256;
-/** The part of it for incomplete chunks of all brokers, beside one message of the largest size. */
+/** The share of `limits.memoryBytes` for incomplete chunks of all brokers, beside one message of the largest size. */
 export const CHUNKS_SHARE = 1 / 32;
 export const PEERS_MAX = 1000;
 /** Ids of brokers that were lost, so that what is repeated of theirs is known. */

@@ -1,6 +1,6 @@
 /**
- * The origin in this broker: its requests that are out at other brokers. What they have offered, what is out at each,
- * and when a request is lost (D83, D85).
+ * Requests of this broker that are out at other brokers: this broker as their origin. What those have offered, what is
+ * out at each, and when a request is lost (D83, D85).
  */
 import type { RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../../../broker/ports.js';
 import { Frames } from '../../../core/frames.js';
@@ -326,7 +326,7 @@ export class OutgoingRequests {
     for (const holder of [...peer.holders.values()]) this.#forget(holder, remote, now);
   }
 
-  /** Asks each broker that has work of this one for its list. */
+  /** Asks a broker for its list, if it has work of this one. */
   ask(peer: FleetPeer): void {
     if (peer.out.size > 0) peer.post(askEntry());
   }

@@ -26,7 +26,10 @@ import type { StoreFailure } from '../../../store/store.js';
 
 /** A node that serves publishes HUGZ this often, so that its subscribers know that it lives (D52). */
 const HUGZ_MS = 1000;
-/** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */
+/**
+ * The counter from which this node numbers its changes in an epoch that its peer led: the peer's own counters of that
+ * epoch are below.
+ */
 const MERGED_COUNTER = 2 ** 39;
 const RELOAD_MS = 1000;
 /** So long after a batch, more changes are expected, and snapshots leave room for them. */
@@ -457,9 +460,9 @@ export class MapMachine implements StoredMap {
     }
     const isScanning = this.#content.run(now);
     const hasChanges = this.#batches.run(now);
-    // Before it answers, it has applied what came before it led.
     if (!this.#batches.isIdle) this.#busyUntil = now + BUSY_MS;
     const isBusy = now < this.#busyUntil;
+    // No snapshot before what writers sent before this node served is applied.
     const hasSnapshots = this.#batches.isSettled && this.#snapshots.run(now, isBusy);
     return isScanning || hasChanges || hasSnapshots;
   }

@@ -17,12 +17,11 @@ const PER_PEER_MAX = 4;
 /** Questions of one peer in a second. */
 const PER_SECOND_MAX = 16;
 const SECOND_MS = 1000;
-/**
- * How far all together get in a turn: an eighth of it while changes come, each of which
- * takes several turns.
- */
+/** Bytes that all snapshots together send in a turn. */
 const BYTES_PER_TURN = 256 * 1024;
+/** Records that all together look at in a turn. */
 const RECORDS_PER_TURN = 16_000;
+/** The share of both while changes come: a change takes several turns, and each is to be short. */
 const BUSY_SHARE = 0.125;
 
 /**

@@ -35,7 +35,7 @@ export interface Step {
   readonly record: MapRecord;
   /** Whether the change is stored, too. */
   readonly isWritten: boolean;
-  /** Not stored: it takes effect only if this is what the map then has. */
+  /** For a step that is not stored: the record that the map must still have of this key, or the step has no effect. */
   readonly basis: MapRecord | null;
   /** How many bytes the map grows. */
   readonly growth: number;
