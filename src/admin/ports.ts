@@ -43,7 +43,7 @@ export interface ListQuery {
 
 /** The parameters of the list of clients. */
 export interface ClientQuery {
-  /** What the first ones have most of. */
+  /** The figure by which clients are sorted, the largest first. */
   readonly by: 'requests' | 'outstanding' | 'stored' | 'held';
   readonly limit: number;
 }
@@ -78,7 +78,7 @@ export interface Pair {
   promote(): Promise<HaOrder>;
 }
 
-/** Takes commands about stored requests. `off`: this node stores no requests. */
+/** The commands about stored requests. `off`: this node stores none; `not_ready`: the store is not open, because the node starts or stops. */
 export type OperatorPort = OperatorApi | 'off' | 'not_ready';
 
 /** The figures of the last minutes of this node. */

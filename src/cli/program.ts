@@ -1,4 +1,7 @@
-/** What `majordomo` consists of, for its commands: main.ts hands it in. */
+/**
+ * What the commands of `majordomo` know of the program that they belong to: extensions/program.ts makes it, src/main.ts
+ * passes it to cli/main.ts.
+ */
 import type { Command } from 'commander';
 
 import type { Extension } from '../node/extension.js';

@@ -8,9 +8,12 @@ import { choice, expected, keysOf, list, map, NAME_PATTERN, pathOf, secrets } fr
 
 /** The name of the node's own token, which is in no list. */
 export const OWN_TOKEN = 'http.token';
-/** The name of the token that has a key of its own. */
+/** The name of the token that `http.readToken` sets. */
 export const READ_TOKEN = 'http.readToken';
-/** What precedes the name of a token of programs in the name of the key that stands for it. */
+/**
+ * The prefix of the identity of a program with a token of `http.tokens`: `token:NAME`. No name in a keys file begins
+ * with it.
+ */
 export const TOKEN_PREFIX = 'token:';
 /** Peers on `http.listen: unix:PATH`, which have no address. */
 export const UNIX = 'unix';

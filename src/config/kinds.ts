@@ -28,7 +28,7 @@ interface Facts {
   readonly live?: true | 'secretKeys' | 'tokens' | 'webhooks';
   /** The value has secrets, which nothing shows. */
   readonly secret?: true;
-  /** Whether the key, whose value is always text, takes this one. */
+  /** Whether this text is a value as it stands, whatever YAML would read (123, true); only of keys that are always text. */
   readonly takes?: (text: string) => boolean;
   /** What anyone who can connect to a publisher can do there. */
   readonly could?: string;

@@ -7,8 +7,8 @@ import { formatSize } from './size.js';
 const SQLITE = 'sqlite';
 
 /**
- * Larger ones would take seconds to store and to read. Those that are in the database already are read
- * all the same, in parts.
+ * The largest `limits.messageBytes` with a database: larger messages would take seconds to store and to read. One that is
+ * in the database already is read all the same, in parts.
  */
 const DATABASE_MESSAGE_BYTES_MAX = 200 * 1024 * 1024;
 

@@ -1,8 +1,4 @@
-/**
- * A doubly linked list of objects that carry their own link: inserting, removing and moving to the
- * end take constant time. If all entries have the same timeout and are appended in order of time,
- * the head is always the next to expire.
- */
+/** The place of an object in a `Chain`. */
 export class ChainLink<T> {
   readonly owner: T;
   chain: Chain<T> | null = null;
@@ -19,6 +15,11 @@ export class ChainLink<T> {
   }
 }
 
+/**
+ * A doubly linked list of objects that carry their own link: inserting, removing and moving to the
+ * end take constant time. If all entries have the same timeout and are appended in order of time,
+ * the head is always the next to expire.
+ */
 export class Chain<T> {
   head: ChainLink<T> | null = null;
   #tail: ChainLink<T> | null = null;

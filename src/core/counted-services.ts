@@ -73,7 +73,10 @@ export class CountedService {
 export class CountedServices {
   /** How many may have a label: `metrics.services`. */
   most = METRICS_SERVICES;
-  /** What was counted for no service that is known. */
+  /**
+   * What is told as `__other__` but belongs to no unlabelled service: counts of unknown names, of forgotten services
+   * without a label, and of labelled ones before they got it.
+   */
   readonly others: CountedService;
   /** What was counted under labels that were given back: told no more, but part of the totals. */
   readonly ended: CountedService;

@@ -1,7 +1,4 @@
-/**
- * Counters as a row of numbers, with copies from the last two *marks*: rates are differences to
- * those. A row has the counters of failures first, then the other counters, then gauges.
- */
+/** Which columns of a row of counters are what. */
 export interface Layout {
   /** Number of columns that count failures. */
   readonly failures: number;
@@ -25,6 +22,10 @@ export function sumOf(row: Float64Array, end: number): number {
   return sum;
 }
 
+/**
+ * Counters as a row of numbers, with copies from the last two *marks*: rates are differences to
+ * those. A row has the counters of failures first, then the other counters, then gauges.
+ */
 export class Counts {
   readonly now: Float64Array;
   readonly #layout: Layout;

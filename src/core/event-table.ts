@@ -2,6 +2,8 @@
  * The kit of the tables of events. Each machine declares what it reports once: the types of its events, the lines of
  * the log, what strangers get over HTTP, and the tables of docs/logs.md are made of that.
  */
+
+/** The level of an event in the log, and its severity over HTTP. */
 export type Level = 'info' | 'warn' | 'error';
 
 /** A field of an event. */

@@ -1,8 +1,4 @@
-/**
- * The latest items of many groups, each with members, bounded in number and bytes. If there are too many, the
- * group with the most bytes loses an item: the oldest of its member with the most items. So neither a group that
- * is repeated nor a member of it pushes out the others.
- */
+/** How much a `FairHistory` keeps, and how it sorts items into groups and members. */
 export interface HistoryBounds<Item> {
   readonly itemsMax: number;
   readonly bytesMax: number;
@@ -23,6 +19,11 @@ interface Group<Item> {
   bytes: number;
 }
 
+/**
+ * The latest items of many groups, each with members, bounded in number and bytes. If there are too many, the
+ * group with the most bytes loses an item: the oldest of its member with the most items. So neither a group that
+ * is repeated nor a member of it pushes out the others.
+ */
 export class FairHistory<Item> {
   readonly #bounds: HistoryBounds<Item>;
   readonly #groups = new Map<string, Group<Item>>();

@@ -1,9 +1,6 @@
 import { OldestFirst } from './oldest-first.js';
 
-/**
- * A queue for each party, which take turns: a party with few items waits for at most one item of
- * each other party, however many those have (D75).
- */
+/** The items of one party. */
 interface Line<Item> {
   readonly items: Item[];
   /** Bytes of each item. */
@@ -23,6 +20,10 @@ export interface Queued<Item> {
 /** Items that were taken out are removed in bulk, so that each item is moved once on average. */
 const HEAD_MAX = 1024;
 
+/**
+ * A queue for each party, which take turns: a party with few items waits for at most one item of
+ * each other party, however many those have (D75).
+ */
 export class FairQueue<Item> {
   /** Lines of items, in the order of their turns. */
   readonly #lines = new OldestFirst<string, Line<Item>>();

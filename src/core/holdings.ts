@@ -47,7 +47,7 @@ const NOBODY: MemoryAccount[] = [];
 /** A peer that has not read for this long counts as stalled. */
 export const STALLED_MS = 1000;
 const UNTIMED = -1;
-/** Looking for stalled connections costs as much as there are connections. */
+/** Milliseconds between two searches for stalled connections: each visits all connections. */
 export const PRESSED_MS = 250;
 
 /** What one identity holds, in bytes. */
@@ -200,8 +200,8 @@ export class Holdings {
   // ---------------------------------------------------------------- who is to lose a connection
 
   /**
-   * True if incomplete messages have a part in it that relief is needed: once it is over the limit, connections
-   * are closed until this is false, those with the largest ones of the identity that has most (`byInput`).
+   * Whether relief is needed, and incomplete messages hold enough to give it: over the limit, the loop closes
+   * connections with incomplete messages, account by account as in `byInput`, until this is false.
    */
   get needsReliefOfInput(): boolean {
     return this.needsRelief && this.inputBytes > this.limit * IN_TRANSIT_SHARE;
@@ -220,8 +220,8 @@ export class Holdings {
   }
 
   /**
-   * True if someone was refused, or all are over the limit, but not more than a few times a second:
-   * stalled connections are to be closed.
+   * Whether stalled connections are to be closed now: someone was refused, or the total is over the limit, and relief is
+   * needed. A call that finds one of the first two begins a pause of `PRESSED_MS`, in which the answer is false.
    * @param now monotonic milliseconds
    */
   isPressed(now: number): boolean {
@@ -232,7 +232,7 @@ export class Holdings {
     return this.needsRelief;
   }
 
-  /** True if it is to be looked at again after `PRESSED_MS`, even if nothing comes: some may have stalled then. */
+  /** Whether the loop has to look again after `PRESSED_MS`, even if nothing arrives: peers may have stalled by then. */
   get isStrained(): boolean {
     return this.isOver || this.#overQuota.size > 0;
   }

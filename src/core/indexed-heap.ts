@@ -1,7 +1,4 @@
-/**
- * A binary heap of small integers from which any item can be removed. The caller defines the order,
- * and stores each item's position in a field of its own.
- */
+/** The order of an `IndexedHeap`, and where it notes the positions of items. */
 export interface HeapOrder {
   /** True if `a` comes before `b`. */
   before(a: number, b: number): boolean;
@@ -12,6 +9,10 @@ export interface HeapOrder {
 /** Initial capacity, in items. */
 const ROOM_MIN = 8;
 
+/**
+ * A binary heap of small integers from which any item can be removed. The caller defines the order,
+ * and stores each item's position in a field of its own.
+ */
 export class IndexedHeap {
   /** 32 bits each: growing an array of a million 64-bit numbers blocks the process for 10 ms. */
   #items = new Int32Array(ROOM_MIN);

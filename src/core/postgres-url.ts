@@ -24,7 +24,7 @@ export interface DatabaseAddress {
   readonly certificate: { readonly certFile: string; readonly keyFile: string } | null;
 }
 
-/** Whether a text is to be such a URL. */
+/** Whether the text of `titanic.store` is meant as the URL of a database. */
 export function isPostgres(store: string): boolean {
   return /^postgres(ql)?:\/\//.test(store);
 }
@@ -35,7 +35,7 @@ const FORM = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^@/?]*)\/([^@?]*)(?:\?(.*))?
 
 /**
  * Reads `postgresql://USER@HOST:PORT,HOST:PORT/DATABASE?sslmode=…`.
- * @returns what is wrong, in words
+ * @returns the address; a text: what is wrong with the URL
  * @example
  * databaseAddressOf('postgresql://majordomo@db1,db2:5433/queue')
  */

@@ -18,7 +18,7 @@ export function mayOthersUse({ mode, uid }: Mode): boolean {
   return (mode & (uid === 0 ? OTHERS_IF_OF_ROOT : OTHERS)) !== 0;
 }
 
-/** The command that makes the file one that only those may use. @param file its name */
+/** The shell command that gives a file a mode with which nobody else may use it. @param file its name */
 export function privateRemedy({ uid }: Mode, file: string): string {
   // What root owns is often for a broker that runs as another user, which is in its group.
   return `chmod ${uid === 0 ? '640' : '600'} ${file}`;

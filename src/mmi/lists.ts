@@ -24,7 +24,10 @@ export interface Page {
   readonly next: string | null;
 }
 
-/** Maximum number of entries on a page, and in a list that is built anew for each request. */
+/**
+ * Maximum number of entries on a page, of those in a list that is built anew for each request, and of parts that a
+ * snapshot keeps.
+ */
 const PAGE_MAX = 1000;
 const FRESH_MS = 1000;
 const OPTIONS_BYTES_MAX = 256;

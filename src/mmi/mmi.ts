@@ -187,7 +187,7 @@ function isServedTo(asker: Asker, service: Buffer, registry: Registry): boolean 
   return registry.isServed(service) && !(isMmi && isHidden(asker, service.toString('latin1')));
 }
 
-/** To those who may request or offer the service, as in lists. */
+/** Contracts of a service, for those who may request or offer it, as in lists. */
 function contractsOf(service: Buffer, asker: Asker, registry: Registry): Buffer[] {
   const isShown = asker.mayRequest(service) || asker.mayServe(service);
   const contracts = isShown ? registry.contracts(service) : null;

@@ -45,12 +45,15 @@ export type MdpDialect =
 export type ServiceDialect = typeof DELIMITED | typeof BARE;
 
 /**
- * The form of a peer's messages: MDP 0.1, MDP 0.2 or, on a listener for one service, one of the
- * forms without MDP headers.
+ * The form of a peer's messages: one of `MDP_FORMS`, `WORKER_NUMBERS` or, on a listener for one service, a form without
+ * MDP headers.
  */
 export type Dialect = MdpDialect | ServiceDialect | typeof WORDS | typeof WORKER_NUMBERS;
 
-/** Whether messages of this form have MDP headers, and the frames that 7/MDP and 18/MDP say. */
+/**
+ * Whether `MDP_FORMS` has this form. `WORKER_NUMBERS` is not among them, although its messages have MDP headers: its
+ * commands and replies are others.
+ */
 export function isMdp(dialect: Dialect): dialect is MdpDialect {
   return (
     dialect <= 2 || dialect === DELIMITED_02 || (dialect >= TEXT_01 && dialect < WORKER_NUMBERS)

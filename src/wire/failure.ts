@@ -35,7 +35,7 @@ const RESERVED_CODES = 'mdp.';
 const INVALID_FAILURE = 'mdp.invalid-failure';
 /** D100: what a worker answered was over the limits. */
 const TOO_LARGE = 'mdp.too-large';
-/** A stored request that is dead although no worker reported why (D63). */
+/** The code of a dead request for which no worker reported a failure (D63). */
 export const NO_REPLY = 'mdp.no-reply';
 
 /** The longest kind, and the longest code. */
@@ -128,7 +128,7 @@ export function failedFrames(service: Buffer, { code, text, detail }: Failure): 
   return Frames.of(service, code, text, ...detail);
 }
 
-/** The failure that a client received; `null` if the frames are not one. */
+/** A failure as a client receives it. */
 export interface ClientFailure {
   readonly service: Buffer;
   readonly code: string;
@@ -136,7 +136,7 @@ export interface ClientFailure {
   readonly detail: Buffer[];
 }
 
-/** Reads `service, code, text, detail*`, as sent to a client. */
+/** Reads `service, code, text, detail*`, as sent to a client. @returns `null` if the frames are not a failure */
 export function readClientFailure([
   service,
   code,

@@ -216,7 +216,7 @@ export class Inbound {
         return;
       }
       if (command !== CLIENT_REQUEST) {
-        // Neither is anything else that a client may send (D113).
+        // Two more forms of REQUEST, which some clients send; neither is another command of clients (D113).
         if (command === WORKER_REQUEST) {
           dialect = WORKER_NUMBERS;
         } else if (textCommand(frames, from) === CLIENT_REQUEST) {
@@ -376,7 +376,7 @@ export class Inbound {
     if (at >= count || !this.#isKnown(this.frames, at)) return -1;
     // D60: a slip in one failure must not cost the worker its other requests.
     if (kind === 'fail') return count;
-    // The Guide's PHP worker.
+    // The Guide's PHP worker sends the body right behind the token.
     return kind === 'final' && isVersion1(this.dialect) && at + 1 < count ? at + 1 : -1;
   }
 }

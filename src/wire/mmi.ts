@@ -1,4 +1,7 @@
-/** Names and status frames of 8/MMI and of this project's extensions (docs/protocol.md). */
+/**
+ * Names of the services of 8/MMI and of this project's extensions, the statuses of refusals, the frame of `mmi.hello`,
+ * and the JSON of `mmi.contract` and `mmi.fleet` (docs/protocol.md). mmi-answers.ts has the JSON that MMI and HTTP share.
+ */
 import type { AnnouncedContract } from './contract.js';
 import { readJsonObject } from './json-object.js';
 

@@ -21,7 +21,7 @@ export const TITANIC_PROGRESS = 'titanic.progress';
 /** The service of stored requests that tell a webhook of the end of another one; clients cannot ask for it. */
 export const TITANIC_WEBHOOK = 'titanic.webhook';
 
-/** The services that exist. */
+/** The services that clients may ask. */
 export const TITANIC_SERVICES: readonly string[] = [
   TITANIC_REQUEST,
   TITANIC_REPLY,
@@ -50,12 +50,12 @@ export function onceKey(random: Buffer): string {
   return `once-${random.toString('hex')}`;
 }
 
-/** No client can use it later for another request (D16), so it is forgotten with its request. */
+/** Whether `onceKey` made the key. No client can use it for another request later (D16): it is forgotten with its own. */
 export function isOnceKey(key: Buffer): boolean {
   return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
 }
 
-/** No client can send such a key: this byte is not in UTF-8. */
+/** The prefix of the keys that schedules make. No client can send it: its first byte is not in UTF-8. */
 const SCHEDULE_KEY = Buffer.from('\xffschedule:', 'latin1');
 
 /**
@@ -190,7 +190,10 @@ function setOption(options: Options, name: string, value: unknown): string | nul
   }
 }
 
-/** The second frame of `titanic.close`: a uuid that is not known is answered as one of another client is. */
+/**
+ * The second frame of `titanic.close`: an unknown uuid is answered like that of another client's request, so that the
+ * answer does not tell which of the two it is.
+ */
 export const CLOSE_STRICT: Buffer = Buffer.from('strict');
 
 export interface TspClose {

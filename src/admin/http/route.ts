@@ -144,7 +144,7 @@ function checker<Of extends Operation>({
     schema: (() => z.ZodType) | undefined,
     values: Readonly<Record<string, unknown>>,
   ): unknown => (schema === undefined ? undefined : checked(schema(), values));
-  /** What no query means, which is most frequent. */
+  /** The checked query of a request without one, kept because most have none. */
   let noQuery: unknown;
   return (request) => {
     checkFields(request.body, () => Object.keys(body?.().shape ?? {}));

@@ -22,7 +22,7 @@ interface Row {
 
 interface Segment {
   readonly text: string;
-  /** Of the parameter that it is; `null`: it is `text`. */
+  /** The name of the path parameter that this segment stands for; `null`: the segment is `text` itself. */
   readonly name: string | null;
 }
 

@@ -9,7 +9,7 @@ import type { RepeatedHead } from './repeated-head.js';
 export interface Repeatable {
   /** The secret of the head. */
   readonly known: Known;
-  /** See `Shell`: what was decided about the head holds while this is so. */
+  /** The server's `#admission` when the head was admitted: if it has another one now, the request is judged anew. */
   readonly admission: object;
   readonly begin: Begin;
 }
@@ -95,7 +95,10 @@ export class Repeats implements Connected, Repeater {
     this.#isSlow = true;
   };
 
-  /** Its secret is not valid any more. An answer that is being sent ends, whatever of it has not been read. */
+  /**
+   * The secret of these requests is no longer valid: one that waits is answered with `why`, and an answer that is being
+   * sent is cut off.
+   */
   withdraw(why: Answer): void {
     if (this.#isWaiting) this.answer(why);
     else if (this.fed.raw.writableLength > 0) this.fed.destroy();
@@ -113,7 +116,7 @@ export class Repeats implements Connected, Repeater {
     this.fed.repeated();
   };
 
-  /** There are no more: the connection has ended. */
+  /** The connection has ended: a waiting request is not answered, and no other begins. */
   end(): void {
     this.#hasEnded = true;
     this.#isWaiting = false;

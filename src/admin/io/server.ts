@@ -157,7 +157,10 @@ class Shell {
   readonly #streams = new Streams();
   /** Answers that are under way, and the secrets that may have them. */
   readonly #ofSecrets = new Map<ServerResponse | Repeats, Known>();
-  /** What was decided about heads holds as long as this is the same. */
+  /**
+   * Replaced when tokens change: a repeated head is admitted without being read only if it was admitted under the present
+   * one.
+   */
   #admission = {};
   readonly #repeatsHost: RepeatsHost;
   #isClosing = false;

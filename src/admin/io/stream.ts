@@ -54,9 +54,10 @@ export class Streams {
   }
 
   /**
-   * Tokens have changed. Whoever reads events asks again; all else goes on for tokens that are still valid.
-   * @param isValid that of the reader is
-   * @param why what is told of one that is not
+   * Tells one reader that tokens have changed. Event streams end, so that their readers ask again; others go on while
+   * their token is valid.
+   * @param isValid whether this reader's token still is
+   * @param why the answer if it is not
    */
   withdraw(response: ServerResponse, isValid: boolean, why: Answer): void {
     const stream = this.#open.get(response);

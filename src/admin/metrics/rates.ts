@@ -8,7 +8,7 @@ import type { DurableRates, Latencies, PlainFigures } from '../../wire/mmi-answe
 /** The fewest requests that have a p99: the slowest hundredth of fewer is one or two, and jumps with each of them. */
 const P99_REQUESTS_MIN = 100;
 
-/** @param counted in that time, by column */
+/** @param counted what was counted in `seconds` seconds, by column */
 export function plainFigures(
   { columns }: RequestCounters,
   counted: Float64Array,
@@ -25,7 +25,7 @@ export function plainFigures(
   };
 }
 
-/** @param counted in that time, by column */
+/** @param counted what was counted in `seconds` seconds, by column */
 export function durableRates(
   { columns }: TitanicCounters,
   counted: Float64Array,

@@ -56,11 +56,13 @@ export class TimeSeries {
   readonly #samples: Sample[] = [];
   /** The number of the next sample. */
   #next = 0;
-  /** The last sample, in monotonic milliseconds, and what had been counted then. */
+  /** When the last sample was taken, in monotonic milliseconds. */
   #at: number;
+  /** Totals of plain requests at the last sample. */
   #plain: Float64Array;
-  /** The totals before it, oldest first. */
+  /** Earlier values of `#plain`, oldest first; latencies count from the first. */
   readonly #earlier: Float64Array[] = [];
+  /** Totals of stored requests at the last sample; `null`: there is none. */
   #stored: Float64Array | null = null;
   readonly #history = new ServiceSamples();
 

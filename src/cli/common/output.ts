@@ -88,7 +88,6 @@ export function shownSize(bytes: number): string {
   return `${unit === 'bytes' ? size : size.toFixed(1)} ${unit}`;
 }
 
-/** How many records there are that are not sent to workers, in words. */
 /** How many records a store file has of one part. */
 export interface ShownPart {
   readonly part: number;

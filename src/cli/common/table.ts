@@ -14,7 +14,7 @@ export interface Column<Item> {
   readonly cut?: number;
 }
 
-/** What a terminal says of itself that a serial line or a container has left unset. */
+/** The columns of a terminal that does not say how many it has, as over a serial line or in a container. */
 const COLUMNS = 80;
 const GAP = 2;
 /** The widest column where no width is given: a longer cell moves the rest of its own line only. */

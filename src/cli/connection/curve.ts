@@ -76,13 +76,13 @@ export function explainedAsking(
   return new MajordomoError(code, text, { cause: causeOf(error), details: detailsOf(error) });
 }
 
-/** The option that ended the wait. */
+/** Adds to the text of a wait that is over who had accepted the connection, and the option that ended the wait. */
 function late(text: string, at: string): string {
   const said = text.replace(/\bdeadlineMs (was|is) over/, '--deadline-ms $1 over');
   return `${said}; ${at} accepted the connection${said === text ? ' (--timeout-ms)' : ''}`;
 }
 
-/** Whoever says nothing for so long gives no cause. */
+/** How long `publisherFault` waits for a cause: silence for so long gives none. */
 const FAULT_MS = 1000;
 
 /**

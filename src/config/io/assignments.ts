@@ -84,7 +84,7 @@ function assign(
   return { tree: asMap(tree), problems };
 }
 
-/** What YAML has no plain text for: nothing, and text in quotes. */
+/** Texts that are read as YAML even for a key of text: empty ones, null, and quoted ones. */
 const IN_YAML = /^(?:|~|null|Null|NULL|(["']).*\1)$/s;
 
 /** Text is what was written, whatever YAML would make of it: digits, `#…`, `*…`. */

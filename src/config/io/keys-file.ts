@@ -55,9 +55,9 @@ const NAME = 'expected 1 to 64 printable characters without spaces';
 const KEY = `expected a public key: ${CURVE_KEY_BYTES} bytes in Z85, 40 characters in quotes`;
 const KEYS = 'expected one public key, or two during a replacement';
 const PUBLIC_KEYS_MAX = 2;
-/** Each of them may be named again. */
+/** The longest list of roles of a key: more than there are, because a role may be repeated. */
 const ROLES_MAX = 100;
-/** About twenty per key. */
+/** Maximum number of YAML values in a keys file: about twenty for each key. */
 const NODES_MAX = 200_000;
 
 const publicKey = z.string({ error: KEY }).refine((text) => decodeCurveKey(text) !== null);

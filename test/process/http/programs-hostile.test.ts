@@ -199,15 +199,18 @@ describe('a reply in very many small parts', () => {
   async function serve(stand: ProgramStand): Promise<() => boolean> {
     let isTold = false;
     await stand.serve(async (asked, { partial }) => {
-      const told = new Promise((resolve) => {
-        asked.signal.addEventListener('abort', resolve);
+      const told = new Promise<void>((resolve) => {
+        asked.signal.addEventListener('abort', () => {
+          // What it sends after that throws.
+          isTold = true;
+          resolve();
+        });
       });
       for (let sent = 0; sent < 1500; sent++) {
         partial(EMPTY_PART);
         if (sent % 50 === 0) await new Promise(setImmediate);
       }
       await told;
-      isTold = true;
       return 'end';
     });
     return () => isTold;
