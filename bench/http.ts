@@ -134,7 +134,7 @@ try {
       lanes.push(...(await measure(generator, { bare, ours }, outstanding)));
     }
   } finally {
-    for (const each of started) each.stop();
+    for (const each of started) await each.stop();
     await sleepAgain();
   }
   const others = othersUntilNow();

@@ -10,7 +10,8 @@ export interface Serving {
   readonly port: number;
   /** Of all its processes, that of the server first. */
   readonly pids: readonly number[];
-  stop(): void;
+  /** Resolves when they have ended: their CPU time counts as that of this process from then on. */
+  stop(): Promise<void>;
 }
 
 /** `bench/load/http.c` has it, too. */
@@ -20,7 +21,7 @@ const CONCURRENCY = 100;
 export async function startBare(): Promise<Serving> {
   const child = start('http/echo.js');
   const port = Number(await firstLine(child));
-  return { port, pids: [pidOf(child)], stop: () => child.kill('SIGKILL') };
+  return { port, pids: [pidOf(child)], stop: () => ended(child) };
 }
 
 export async function startOurs(): Promise<Serving> {
@@ -35,9 +36,8 @@ export async function startOurs(): Promise<Serving> {
   return {
     port: Number(new URL(httpOf(daemon)).port),
     pids: [pidOf(daemon.process), pidOf(worker)],
-    stop: () => {
-      worker.kill('SIGKILL');
-      daemon.process.kill('SIGKILL');
+    stop: async () => {
+      await Promise.all([worker, daemon.process].map(ended));
     },
   };
 }
@@ -51,6 +51,12 @@ async function firstLine({ stdout }: ChildProcess): Promise<string> {
   if (stdout === null) throw new Error('its output is not read');
   const lines: readonly unknown[] = await once(stdout, 'data');
   return String(lines[0]).trim();
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
 }
 
 function pidOf({ pid }: ChildProcess): number {
