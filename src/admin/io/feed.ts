@@ -137,7 +137,7 @@ export class FedSocket extends Duplex implements Waiting {
   #head: Buffer = NOTHING;
   /** The parser has a part of a head. */
   #isInHead = false;
-  /** It is known for each byte to which request it belongs. */
+  /** Whether it is known to which request each byte belongs. */
   #isExact = true;
   #repeats: Repeater | null = null;
   /** A request with a repeated head is being answered. */

@@ -246,22 +246,28 @@ describe('while such a request waits for its answer', () => {
   });
 });
 
+const MUCH = 50_000_000;
+
+/** Asks for an answer of so many bytes, and does not read it. */
+function asksForMuch({ socket }: RawHttp): void {
+  begin = (_body, connected) => {
+    connected.onClosed(() => left++);
+    return Promise.resolve(answer('x'.repeat(MUCH)) as never);
+  };
+  socket.pause();
+  socket.write(request('much'));
+}
+
 it('an answer that its client does not read ends when the token is gone', async () => {
   const raw = open();
   await exchange(raw, 'one');
-  const size = 50_000_000;
-  begin = (_body, connected) => {
-    connected.onClosed(() => left++);
-    return Promise.resolve(answer('x'.repeat(size)) as never);
-  };
-  raw.socket.pause();
-  raw.socket.write(request('much'));
+  asksForMuch(raw);
   await until(() => repeated.length === 1, 'it has begun');
   await new Promise(setImmediate);
   server.setAdmits({ tokens: [OTHER], users: null });
   expect(left).toBe(1);
   raw.socket.resume();
-  expect((await raw.rest()).length).toBeLessThan(size);
+  expect((await raw.rest()).length).toBeLessThan(MUCH);
 });
 
 it('an answer that its client takes nothing of ends as the time for that is over', async () => {
@@ -273,18 +279,12 @@ it('an answer that its client takes nothing of ends as the time for that is over
   const raw = open();
   await exchange(raw, 'one');
   unsubscribe('net.server.socket', take);
-  const size = 50_000_000;
-  begin = (_body, connected) => {
-    connected.onClosed(() => left++);
-    return Promise.resolve(answer('x'.repeat(size)) as never);
-  };
-  raw.socket.pause();
-  raw.socket.write(request('much'));
+  asksForMuch(raw);
   await until(() => (accepted[0]?.writableLength ?? 0) > 0, 'the answer waits to be read');
   accepted[0]?.emit('timeout');
   await until(() => left === 1, 'the request has ended');
   raw.socket.resume();
-  expect((await raw.rest()).length).toBeLessThan(size);
+  expect((await raw.rest()).length).toBeLessThan(MUCH);
 });
 
 it('an error that is a bug is answered 500', async () => {
