@@ -17,6 +17,7 @@ import {
   type Contender,
   type ContenderName,
   findContenders,
+  findWithSdk,
   type Running,
   startContender,
 } from './durable/contenders.js';
@@ -47,8 +48,12 @@ const TARGETS: readonly Target[] = [
   { against: 'beanstalkd', outstanding: 64, bound: 6.5 },
   { against: 'redis', outstanding: 1000, bound: 1.8 },
 ];
-const LIVES_OUTSTANDING = 64;
-const LIFE_TARGET = { against: 'beanstalkd', bound: 1.5 } as const;
+const LIVES_OUTSTANDING = [1, 64] as const;
+const LIFE_TARGETS: readonly Target[] = [
+  { against: 'beanstalkd', outstanding: 64, bound: 1.5 },
+  { against: 'restate', outstanding: 1, bound: 3 },
+  { against: 'restate', outstanding: 64, bound: 10 },
+];
 /** Of each at each load: V8 compiles for the first seconds after the load has changed. */
 const WARM_UP_SECONDS = 3.5;
 /** Of each run after that: until the connection stands. */
@@ -101,24 +106,37 @@ async function measure(
   return lanes;
 }
 
+interface Lives {
+  readonly rates: readonly Rates[];
+  readonly verdicts: readonly Verdict[];
+}
+
 /** With stores of their own: the receipts' requests are for nobody. */
 async function measureLives(
   generator: Generator,
   found: readonly Contender[],
   directory: string,
-): Promise<Measured[]> {
+): Promise<Lives> {
   const standing: Running[] = [];
+  const rates: Rates[] = [];
+  const judged: Verdict[] = [];
   try {
     for (const contender of found) standing.push(await startContender(contender, directory));
-    const lanes: Lane[] = standing.map((running) => ({
-      title: running.contender.lifeTitle,
-      name: running.contender.name,
-      run: (warmupSeconds: number) =>
-        wholeLives(generator, running, LIVES_OUTSTANDING, { seconds, warmupSeconds }),
-      perSecond: [],
-    }));
-    await inTurns(lanes, `${LIVES_OUTSTANDING} whole lives outstanding`);
-    return lanes;
+    for (const outstanding of LIVES_OUTSTANDING) {
+      const lanes: Lane[] = standing.map((running) => ({
+        title: running.contender.lifeTitle,
+        name: running.contender.name,
+        run: (warmupSeconds: number) =>
+          wholeLives(generator, running, outstanding, { seconds, warmupSeconds }),
+        perSecond: [],
+      }));
+      const what = `whole lives/s at ${outstanding} outstanding`;
+      await inTurns(lanes, what);
+      const targets = LIFE_TARGETS.filter((target) => target.outstanding === outstanding);
+      judged.push(...verdicts(targets, what, lanes));
+      for (const { title, perSecond } of lanes) rates.push({ title, outstanding, perSecond });
+    }
+    return { rates, verdicts: judged };
   } finally {
     await Promise.all(standing.map((each) => each.stop()));
   }
@@ -175,6 +193,7 @@ async function run(
   directory: string,
 ): Promise<{ readonly report: string; readonly others: Others }> {
   const { found, absent } = findContenders();
+  const withSdk = findWithSdk();
   const generator = compileGenerator(directory);
   const othersUntilNow = countOthers();
   const sleepAgain = keepAwake(generator);
@@ -201,27 +220,24 @@ async function run(
     const slow = await slowDisk(generator, ours.contender, directory, 3 * seconds);
     await Promise.all(standing.splice(0).map((each) => each.stop()));
     const lives = await measureLives(generator, found, directory);
-    judged.push(
-      ...verdicts([LIFE_TARGET], `whole lives/s at ${LIVES_OUTSTANDING} outstanding`, lives),
-    );
+    const sdkLives = await measureLives(generator, withSdk.found, directory);
+    judged.push(...lives.verdicts, ...sdkLives.verdicts);
     await sleepAgain();
     const others = othersUntilNow();
     const report = renderDurable({
       facts: [
         `measured ${new Date().toISOString().slice(0, 10)}`,
         ...machineFacts(),
-        ...found.map(({ title, version }) => `${title}: ${version}`),
+        ...[...found, ...withSdk.found.slice(1)].map(
+          ({ title, version }) => `${title}: ${version}`,
+        ),
       ],
-      absent,
+      absent: [...absent, ...withSdk.absent],
       rounds,
       seconds,
       openRate: OPEN_RATE,
       rates,
-      lives: lives.map(({ title, perSecond }) => ({
-        title,
-        outstanding: LIVES_OUTSTANDING,
-        perSecond,
-      })),
+      lives: [...lives.rates, ...sdkLives.rates],
       verdicts: judged,
       open: medians(pairs.map(([open]) => open)),
       bare: medians(pairs.map(([, bare]) => bare)),

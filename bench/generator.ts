@@ -20,7 +20,8 @@ export type Protocol =
   | 'http'
   | 'http-traced'
   | 'http-durable'
-  | 'http-events';
+  | 'http-events'
+  | 'restate';
 
 /** The generator's load; see the options in `load/main.c`. */
 export interface Load {

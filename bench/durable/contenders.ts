@@ -7,9 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { packageVersion } from '../../src/core/version.js';
 import { accepts, freePort, HOST } from '../ports.js';
+import { findRestate, RESTATE_INSTALL, restate } from './restate.js';
 
 /** Also the name of its protocol in the load generator. */
-export type ContenderName = 'titanic' | 'beanstalkd' | 'redis';
+export type ContenderName = 'titanic' | 'beanstalkd' | 'redis' | 'restate';
+
+type Command = readonly [string, ...string[]];
 
 export interface Contender {
   readonly name: ContenderName;
@@ -17,7 +20,9 @@ export interface Contender {
   /** What a request goes through from its beginning to its end. */
   readonly lifeTitle: string;
   readonly version: string;
-  command(port: number, directory: string): readonly [string, ...string[]];
+  command(port: number, directory: string): Command | Promise<Command>;
+  /** The worker, a program that prints `ready`. Absent: the load generator has the workers. */
+  worker?(port: number, directory: string): Command;
 }
 
 export interface Running {
@@ -28,6 +33,7 @@ export interface Running {
 }
 
 const START_MS_MAX = 10_000;
+const SDK_CONCURRENCY = 100;
 const MAIN = join(import.meta.dirname, '..', '..', 'program', 'main.js');
 /** Debian installs daemons in directories that are only in root's PATH. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
@@ -48,6 +54,14 @@ export function findContenders(): { found: readonly Contender[]; absent: readonl
   return { found, absent };
 }
 
+/** Those whose workers are programs with an SDK, and the names of those that are not installed. */
+export function findWithSdk(): { found: readonly Contender[]; absent: readonly string[] } {
+  const server = findRestate();
+  return server === null
+    ? { found: [TITANIC_WITH_SDK], absent: [`Restate (${RESTATE_INSTALL})`] }
+    : { found: [TITANIC_WITH_SDK, restate(server)], absent: [] };
+}
+
 const TITANIC: Contender = {
   name: 'titanic',
   title: 'Majordomo',
@@ -63,6 +77,19 @@ const TITANIC: Contender = {
       'http.listen=off',
       'log.format=json',
     ].flatMap((set) => ['--set', set]),
+  ],
+};
+
+const TITANIC_WITH_SDK: Contender = {
+  ...TITANIC,
+  lifeTitle: 'Majordomo: submit, `Worker`, reply, fetch, close',
+  worker: (port) => [
+    process.execPath,
+    join(import.meta.dirname, '..', 'sdk', 'worker.js'),
+    `tcp://${HOST}:${port}`,
+    'zmtp',
+    String(SDK_CONCURRENCY),
+    'done',
   ],
 };
 
@@ -89,7 +116,7 @@ const REDIS: Contender = {
   ],
 };
 
-/** Starts it, and waits until it accepts connections. */
+/** Starts it and its worker, and waits until it accepts connections and the worker is ready. */
 export async function startContender(
   contender: Contender,
   parent: string,
@@ -98,22 +125,44 @@ export async function startContender(
   const port = await freePort();
   const directory = join(parent, `${contender.name}-${port}`);
   mkdirSync(directory, { mode: 0o700 });
-  const [command, ...args] = contender.command(port, directory);
-  const child = spawn(command, args, {
-    env: { ...ENVIRONMENT, ...environment },
-    stdio: 'ignore',
-  });
-  const { pid } = child;
-  if (pid === undefined) throw new Error(`${contender.title} does not start`);
+  const children: ChildProcess[] = [];
+  const start = ([command, ...args]: Command): ChildProcess => {
+    const env = { ...ENVIRONMENT, ...environment };
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
+    children.push(child);
+    return child;
+  };
+  const stopAll = async (): Promise<void> => {
+    await Promise.all(children.map(stop));
+  };
+  try {
+    const server = start(await contender.command(port, directory));
+    server.stdout?.resume();
+    await started(server, () => accepts(port));
+    const worker = contender.worker?.(port, directory);
+    if (worker !== undefined) await isReady(start(worker));
+    return { contender, port, pid: server.pid ?? 0, stop: stopAll };
+  } catch (error) {
+    await stopAll();
+    throw new Error(`${contender.title} does not start`, { cause: error });
+  }
+}
+
+async function started(child: ChildProcess, isUp: () => Promise<boolean>): Promise<void> {
   const until = Date.now() + START_MS_MAX;
-  while (!(await accepts(port))) {
-    if (child.exitCode !== null || Date.now() > until) {
-      await stop(child);
-      throw new Error(`${contender.title} does not start`);
-    }
+  while (!(await isUp())) {
+    if (child.pid === undefined || child.exitCode !== null) throw new Error('it has ended');
+    if (Date.now() > until) throw new Error(`not within ${START_MS_MAX} ms`);
     await sleep(50);
   }
-  return { contender, port, pid, stop: () => stop(child) };
+}
+
+async function isReady(worker: ChildProcess): Promise<void> {
+  let output = '';
+  worker.stdout?.on('data', (part: Buffer) => {
+    output += part.toString();
+  });
+  await started(worker, () => Promise.resolve(/^ready$/m.test(output)));
 }
 
 async function stop(child: ChildProcess): Promise<void> {

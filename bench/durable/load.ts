@@ -39,7 +39,8 @@ const CREDIT = 100;
 
 /**
  * Requests per second that were stored, executed by a worker and are gone again. For us: submitted,
- * replied, fetched, closed; for the others put or pushed, reserved, deleted.
+ * replied, fetched, closed; for beanstalkd and Redis put or pushed, reserved, deleted; for Restate called
+ * and answered, each over a connection of its own.
  */
 export async function wholeLives(
   generator: Generator,
@@ -47,9 +48,17 @@ export async function wholeLives(
   outstanding: number,
   window: Window,
 ): Promise<number> {
+  const isCall = contender.name === 'restate';
   const { requests, seconds } = await runLoad(
     generator,
-    { clients: 1, workers: WORKERS, credit: CREDIT, outstanding, size: BODY_BYTES, life: true },
+    {
+      clients: isCall ? outstanding : 1,
+      workers: contender.worker === undefined ? WORKERS : 0,
+      credit: CREDIT,
+      outstanding,
+      size: BODY_BYTES,
+      life: !isCall,
+    },
     { protocol: contender.name, port, pid },
     window,
     null,

@@ -2,7 +2,7 @@
  * HTTP/1.1 with keep-alive, one request at a time on each connection: a program that sends requests
  * to a service, that traces them (http-traced: each head is another one), has them stored
  * (http-durable: 202, the result, DELETE), or reads events (http-events). A bare server is sent the
- * same bytes.
+ * same bytes. Restate answers a call of its service `bench` when the result is kept (restate).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,9 +38,12 @@ static void http_request(struct connection *c, uint32_t slot)
 {
     struct exchange *exchange = c->state;
     static unsigned long traces;
-    char head[512], trace[80];
+    char head[512], trace[80], path[PATH_MAX_BYTES] = "/bench/echo";
     size_t name_size;
     const char *name = service_name(next_service(), &name_size);
+
+    if (!is("restate"))
+        snprintf(path, sizeof path, "/api/v1/services/%.*s/requests", (int) name_size, name);
     sprintf(trace, "traceparent: 00-0af7651916cd43dd%016lx-b7ad6b7169203331-01\r\n", ++traces);
     const char *wanted = is("http-durable") ? "prefer: respond-async\r\n"
         : is("http-events")                 ? "accept: text/event-stream\r\n"
@@ -50,9 +53,9 @@ static void http_request(struct connection *c, uint32_t slot)
     exchange->slot = slot;
     c->phase = STORE;
     int size = snprintf(head, sizeof head,
-                        "POST /api/v1/services/%.*s/requests HTTP/1.1\r\n" COMMON
+                        "POST %s HTTP/1.1\r\n" COMMON
                         "content-type: application/octet-stream\r\n%scontent-length: %u\r\n\r\n",
-                        (int) name_size, name, wanted, options.size);
+                        path, wanted, options.size);
     append(c, head, (size_t) size);
     append(c, body, options.size);
     message_end(c);
@@ -167,6 +170,13 @@ const struct protocol http_durable = {
 
 const struct protocol http_events = {
     .name = "http-events",
+    .opened = http_opened,
+    .consume = http_consume,
+    .request = http_request,
+};
+
+const struct protocol restate = {
+    .name = "restate",
     .opened = http_opened,
     .consume = http_consume,
     .request = http_request,
