@@ -41,7 +41,7 @@ import type {
   TransportEvents,
 } from '../../zmtp/port.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
-import { closeAndReap, waitUntil } from '../../zmtp/libzmq/closing.js';
+import { closeAndReap, untilLeft } from '../../zmtp/libzmq/closing.js';
 import type { SocketFile } from '../../zmtp/endpoints.js';
 import {
   bindError,
@@ -251,7 +251,11 @@ class LibzmqRouter implements Transport {
     const deadlineMs = monotonicMs() + lingerMs;
     this.flush();
     await Promise.all(this.#files.map(removeSocketFile));
-    await waitUntil(() => this.#peers.every((peer) => peer?.outbox.empty ?? true), deadlineMs);
+    await untilLeft(
+      () => this.#peers.every((peer) => peer?.outbox.empty ?? true),
+      () => this.#sender.lastSentMs,
+      deadlineMs,
+    );
     this.#sender.stop();
     this.#later = [];
     for (const peer of this.#peers) if (peer !== undefined) peer.gone = true;
@@ -261,11 +265,12 @@ class LibzmqRouter implements Transport {
     await Promise.all(this.#zapDomains.map(removeZapDomain));
   }
 
+  /** Also while it closes, for nobody: unread input would take output with it. */
   async #read(from: Listening): Promise<void> {
     await turn();
     let messages = 0;
     let bytes = 0;
-    while (this.#closing === undefined) {
+    for (;;) {
       let parts: Buffer[];
       try {
         parts = await from.socket.receive();
@@ -274,8 +279,7 @@ class LibzmqRouter implements Transport {
         if (codeOf(error) === 'EAGAIN') continue;
         throw error;
       }
-      if (this.#isClosing()) return;
-      this.#received(from, parts);
+      if (this.#closing === undefined) this.#received(from, parts);
       messages++;
       for (const part of parts) bytes += part.length;
       if (messages < MESSAGES_PER_TURN && bytes < BYTES_PER_TURN) continue;
@@ -283,11 +287,6 @@ class LibzmqRouter implements Transport {
       bytes = 0;
       await turn();
     }
-  }
-
-  /** Checked again after each wait. */
-  #isClosing(): boolean {
-    return this.#closing !== undefined;
   }
 
   #received(from: Listening, parts: readonly Buffer[]): void {
@@ -390,7 +389,7 @@ class LibzmqRouter implements Transport {
   }
 
   #tellLater(): void {
-    if (this.#isClosing()) this.#later = [];
+    if (this.#closing !== undefined) this.#later = [];
     for (let event = this.#later.shift(); event !== undefined; event = this.#later.shift()) event();
   }
 }

@@ -1,3 +1,4 @@
+import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
 import type { SendOutcome, RouterPeer } from './peer.js';
 
@@ -20,6 +21,8 @@ export interface SenderEvents {
  */
 export class Sender implements SendOutcome {
   readonly #events: SenderEvents;
+  /** When libzmq took the last message of any peer. */
+  lastSentMs = -Infinity;
   #dirty: RouterPeer[] = [];
   /** Peers that continue in the next turn of the loop. */
   #resting: RouterPeer[] = [];
@@ -65,6 +68,7 @@ export class Sender implements SendOutcome {
 
   sent(peer: RouterPeer): void {
     peer.sending = false;
+    this.lastSentMs = monotonicMs();
     if (peer.gone) return;
     if (peer.blocked) this.#unblock(peer);
     peer.outbox.shift();

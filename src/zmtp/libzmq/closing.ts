@@ -7,9 +7,24 @@ const LOOK_INTERVAL_MS = 2;
 /** How long libzmq's threads may take to close a socket after the linger time. */
 const REAP_MS_MAX = 1000;
 
-/** Resolves when `empty` returns true, or at the deadline. */
-export async function waitUntil(empty: () => boolean, deadlineMs: number): Promise<void> {
-  while (!empty() && monotonicMs() < deadlineMs) await delay(LOOK_INTERVAL_MS);
+/**
+ * How long a socket stays open and reads after it was given its last message. Its linger time is not enough: a
+ * connection that is closed while it has unread input is reset, and the kernel then drops output that the peer has not
+ * read (findings/libzmq-linger-unread.sh).
+ */
+const LEAVING_MS = 50;
+
+/** Resolves when `empty` returns true and the last message has had time to leave, or at the deadline. */
+export async function untilLeft(
+  empty: () => boolean,
+  lastSentMs: () => number,
+  deadlineMs: number,
+): Promise<void> {
+  for (;;) {
+    const nowMs = monotonicMs();
+    if (nowMs >= deadlineMs || (empty() && nowMs - lastSentMs() >= LEAVING_MS)) return;
+    await delay(LOOK_INTERVAL_MS);
+  }
 }
 
 /**

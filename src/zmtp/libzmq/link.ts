@@ -13,7 +13,7 @@ import { codeOf, messageOf } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
 import type { CurveClientKeys } from '../curve/client.js';
 import type { Dial, Link, LinkEvents, TransportLimits } from '../link-port.js';
-import { closeAndReap, waitUntil } from './closing.js';
+import { closeAndReap, untilLeft } from './closing.js';
 import { checkDialled, endpointError, needsIpv6 } from '../endpoints.js';
 import { Outbox } from '../outbox.js';
 import { libzmq, type NamedDealer } from './sockets.js';
@@ -67,6 +67,8 @@ class LibzmqLink implements Link {
   readonly #watching: Promise<void>;
   #connected = false;
   #sending = false;
+  /** When libzmq took the last message. */
+  #sentMs = -Infinity;
   #sentInTurn = 0;
   #pumpAwaited = false;
   #isFullReported = false;
@@ -123,15 +125,20 @@ class LibzmqLink implements Link {
 
   async #close(lingerMs: number): Promise<void> {
     const deadlineMs = monotonicMs() + lingerMs;
-    await waitUntil(() => this.#outbox.empty, deadlineMs);
+    await untilLeft(
+      () => this.#outbox.empty,
+      () => this.#sentMs,
+      deadlineMs,
+    );
     clearTimeout(this.#timer);
     this.#outbox.clear();
     await closeAndReap(this.#socket, Math.max(0, deadlineMs - monotonicMs()), this.#watching);
   }
 
+  /** Also while it closes, to nobody: unread input would take output with it. */
   async #read(): Promise<void> {
     await turn();
-    for (let read = 1; this.#closing === undefined; read++) {
+    for (let read = 1; ; read++) {
       let parts: Buffer[];
       try {
         parts = await this.#socket.receive();
@@ -140,15 +147,9 @@ class LibzmqLink implements Link {
         if (codeOf(error) === 'EAGAIN') continue;
         throw error;
       }
-      if (this.#isClosing()) return;
-      this.#deliver(parts);
+      if (this.#closing === undefined) this.#deliver(parts);
       if (read % MESSAGES_PER_TURN === 0) await turn();
     }
-  }
-
-  /** Checked again after each wait. */
-  #isClosing(): boolean {
-    return this.#closing !== undefined;
   }
 
   #deliver(parts: readonly Buffer[]): void {
@@ -219,6 +220,7 @@ class LibzmqLink implements Link {
 
   readonly #sent = (): void => {
     this.#sending = false;
+    this.#sentMs = monotonicMs();
     this.#retryMs = RETRY_MS_MIN;
     this.#outbox.shift();
     this.#pump();
