@@ -7,7 +7,7 @@ function typeOf(schema) {
   if (anyOf !== undefined) return anyOf.map(typeOf).join(' | ');
   if ('const' in schema) return JSON.stringify(schema.const);
   const bounds = [
-    range(schema.minimum ?? schema.exclusiveMinimum, schema.maximum),
+    range(schema.minimum ?? above(schema.exclusiveMinimum), schema.maximum),
     range(schema.minLength, schema.maxLength),
     range(schema.minItems, schema.maxItems),
     schema.format ?? '',
@@ -16,6 +16,8 @@ function typeOf(schema) {
   ].filter((text) => text !== '');
   return [[type ?? 'any'].flat().join(' | '), ...bounds].join(' ');
 }
+
+const above = (number) => (number === undefined ? undefined : `>${number}`);
 
 function range(least, most) {
   return least === undefined && most === undefined ? '' : `${least ?? ''}..${most ?? ''}`;
