@@ -132,13 +132,13 @@ async function withStore<Result>(
 ): Promise<Result> {
   const name = await cluster.database();
   const url = cluster.url(name);
-  const place = databaseAddressOf(url);
-  if (typeof place === 'string') throw new Error(place);
+  const address = databaseAddressOf(url);
+  if (typeof address === 'string') throw new Error(address);
   await (await StoreDriver.ofDatabase(url)).close();
   const connections: Connection[] = [];
   const open = async (): Promise<Connection> => {
-    const login = { place, passwordFile: null, isLoopback: true };
-    const { connection } = await connect(login, { place: 0 }, CONNECT_MS);
+    const login = { address, passwordFile: null, isLoopback: true };
+    const { connection } = await connect(login, { hostIndex: 0 }, CONNECT_MS);
     connections.push(connection);
     return connection;
   };

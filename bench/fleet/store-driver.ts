@@ -60,11 +60,11 @@ export class StoreDriver {
 
   /** @param url of a database */
   static async ofDatabase(url: string): Promise<StoreDriver> {
-    const place = databaseAddressOf(url);
-    if (typeof place === 'string') throw new Error(place);
+    const address = databaseAddressOf(url);
+    if (typeof address === 'string') throw new Error(address);
     const directoryId = randomBytes(16).toString('hex');
     const order = {
-      login: { place, passwordFile: null, isLoopback: true },
+      login: { address, passwordFile: null, isLoopback: true },
       ...{
         name: url,
         timeoutMs: 10_000,

@@ -44,13 +44,13 @@ class Broker {
   #transaction: number;
 
   static async open(url: string, directoryId = randomBytes(16).toString('hex')): Promise<Broker> {
-    const place = databaseAddressOf(url);
-    assert(typeof place !== 'string', 'a place');
+    const address = databaseAddressOf(url);
+    assert(typeof address !== 'string', 'an address');
     const heard: Hint[] = [];
     const ignored = (): void => undefined;
     const { store, recovered } = await openPostgresStore(
       {
-        login: { place, passwordFile: null, isLoopback: true, history: null },
+        login: { address, passwordFile: null, isLoopback: true, history: null },
         ...{
           name: 'test',
           timeoutMs: 5000,

@@ -101,10 +101,10 @@ describeWithPostgres('the catalog of a store', () => {
   it('lacks nothing when it is fresh, and whatever is dropped of it is named', async () => {
     const server = await cluster();
     const name = await server.database();
-    const place = databaseAddressOf(server.url(name));
-    if (typeof place === 'string') throw new Error(place);
-    const login = { place, passwordFile: null, isLoopback: true };
-    const { connection } = await connect(login, { place: 0 }, 10_000);
+    const address = databaseAddressOf(server.url(name));
+    if (typeof address === 'string') throw new Error(address);
+    const login = { address, passwordFile: null, isLoopback: true };
+    const { connection } = await connect(login, { hostIndex: 0 }, 10_000);
     const named = async (change: string): Promise<string> => {
       await connection.ask('BEGIN');
       await connection.ask(change);
@@ -113,7 +113,7 @@ describeWithPostgres('the catalog of a store', () => {
       return [...parts, ...indexes].map(({ text }) => text).join('\n');
     };
     expect(await named('SELECT 1')).toBe('');
-    await migrate(connection, { user: place.user, database: name });
+    await migrate(connection, { user: address.user, database: name });
     expect(await named('SELECT 1')).toBe('');
     for (const [change, what] of await partsOf(connection)) {
       expect(`${change}\n${await named(change)}`).toContain(`\n${what}`);

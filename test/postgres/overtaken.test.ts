@@ -68,9 +68,9 @@ describeWithPostgres('a change that waits for another one of the same request', 
   }
 
   async function problemsOf(server: Cluster, name: string): Promise<readonly string[]> {
-    const place = databaseAddressOf(server.url(name));
-    if (typeof place === 'string') throw new Error(place);
-    const login = { place, passwordFile: null, isLoopback: true };
+    const address = databaseAddressOf(server.url(name));
+    if (typeof address === 'string') throw new Error(address);
+    const login = { address, passwordFile: null, isLoopback: true };
     return (await verifyDatabase({ login, name, storeId: null }, () => undefined)).problems;
   }
 

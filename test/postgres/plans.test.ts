@@ -77,11 +77,11 @@ describeWithPostgres('statements on a database', () => {
   const connections: Connection[] = [];
 
   async function connection(): Promise<Connection> {
-    const place = databaseAddressOf(server.url(database));
-    if (typeof place === 'string') throw new Error(place);
+    const address = databaseAddressOf(server.url(database));
+    if (typeof address === 'string') throw new Error(address);
     const opened = await connect(
-      { place, passwordFile: null, isLoopback: true },
-      { place: 0 },
+      { address, passwordFile: null, isLoopback: true },
+      { hostIndex: 0 },
       10_000,
     );
     connections.push(opened.connection);
@@ -397,7 +397,7 @@ describeWithPostgres('statements on a database', () => {
       for (const batch of [first, second]) {
         const known = batch.results.filter(({ kind }) => kind === 'known').length;
         const done = batch.results.filter(({ kind }) => kind === 'done').length;
-        expect(known + done + batch.raced.length).toBe(3 * keys.length);
+        expect(known + done + batch.postponed.length).toBe(3 * keys.length);
       }
     }
   });

@@ -158,9 +158,9 @@ class Both {
   }
 
   async problems(): Promise<readonly string[]> {
-    const place = databaseAddressOf(this.#server.url(this.#name));
-    if (typeof place === 'string') throw new Error(place);
-    const login = { place, passwordFile: null, isLoopback: true };
+    const address = databaseAddressOf(this.#server.url(this.#name));
+    if (typeof address === 'string') throw new Error(address);
+    const login = { address, passwordFile: null, isLoopback: true };
     const examined = { login, name: this.#name, storeId: null };
     return (await verifyDatabase(examined, () => undefined)).problems;
   }

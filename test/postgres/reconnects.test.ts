@@ -22,10 +22,10 @@ it('are tried less and less often, by all of a store together', async () => {
   await once(away, 'listening');
   const address = away.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  const place = databaseAddressOf(`postgresql://u@127.0.0.1:${port}/store`);
-  if (typeof place === 'string') throw new Error(place);
-  const login = { place, passwordFile: null, isLoopback: true };
-  const known: Known = { place: 0 };
+  const database = databaseAddressOf(`postgresql://u@127.0.0.1:${port}/store`);
+  if (typeof database === 'string') throw new Error(database);
+  const login = { address: database, passwordFile: null, isLoopback: true };
+  const known: Known = { hostIndex: 0 };
   const events = {
     connected: () => Promise.resolve(),
     unreachable: () => undefined,

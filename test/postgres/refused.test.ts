@@ -239,11 +239,11 @@ describeWithPostgres('a database that is not as it must be', () => {
       ALTER ROLE other SET default_transaction_isolation = 'serializable';
       ALTER ROLE other SET synchronous_commit = 'off'; ALTER ROLE other SET search_path = 'x, y';
       ALTER ROLE other SET idle_in_transaction_session_timeout = '1s'`);
-    const place = databaseAddressOf(server.url(name, 'other'));
-    if (typeof place === 'string') throw new Error(place);
+    const address = databaseAddressOf(server.url(name, 'other'));
+    if (typeof address === 'string') throw new Error(address);
     const { connection } = await connect(
-      { place, passwordFile: null, isLoopback: true },
-      { place: 0 },
+      { address, passwordFile: null, isLoopback: true },
+      { hostIndex: 0 },
       10_000,
     );
     const [row] = await connection.ask(`SELECT current_setting('bytea_output'),
@@ -286,10 +286,10 @@ describeWithPostgres('a database behind TLS', () => {
     );
     expect(Number(row?.['sealed'])).toBeGreaterThan(0);
     await daemon.stop();
-    const place = databaseAddressOf(`${server.url(name, 'sealed')}?sslrootcert=${right}`);
-    if (typeof place === 'string') throw new Error(place);
-    const login = { place, passwordFile: password().split('=')[1] ?? '', isLoopback: false };
-    const { connection } = await connect(login, { place: 0 }, 10_000);
+    const address = databaseAddressOf(`${server.url(name, 'sealed')}?sslrootcert=${right}`);
+    if (typeof address === 'string') throw new Error(address);
+    const login = { address, passwordFile: password().split('=')[1] ?? '', isLoopback: false };
+    const { connection } = await connect(login, { hostIndex: 0 }, 10_000);
     const [told] = await connection.ask('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
     expect(told).toEqual([true]);
     await connection.close();

@@ -317,12 +317,12 @@ describeWithPostgres('while the broker runs', () => {
   });
 
   function connectionTo(database: string): PersistentConnection {
-    const place = databaseAddressOf(server.url(database));
-    assert(typeof place !== 'string', 'a place');
+    const address = databaseAddressOf(server.url(database));
+    assert(typeof address !== 'string', 'an address');
     return new PersistentConnection(
-      { place, passwordFile: null, isLoopback: true },
+      { address, passwordFile: null, isLoopback: true },
       10_000,
-      { place: 0 },
+      { hostIndex: 0 },
       {
         connected: async () => undefined,
         unreachable: () => undefined,

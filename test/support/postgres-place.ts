@@ -19,11 +19,11 @@ function ignored(): void {}
 type Times = Pick<OpenPostgres, 'timeoutMs' | 'leaseMs'>;
 
 function orderOf(url: string, times: Times, hints: boolean): OpenPostgres {
-  const place = databaseAddressOf(url);
-  if (typeof place === 'string') throw new Error(place);
+  const address = databaseAddressOf(url);
+  if (typeof address === 'string') throw new Error(address);
   const directoryId = randomBytes(16).toString('hex');
   return {
-    login: { place, passwordFile: null, isLoopback: true },
+    login: { address, passwordFile: null, isLoopback: true },
     ...{ name: url, ...times, node: 'test', directoryId, storeId: null, hints },
   };
 }

@@ -32,12 +32,12 @@ export async function backupDatabase(
 ): Promise<void> {
   try {
     await makeCopy(target, async (making) => {
-      const { connection } = await connect(login, { place: 0 }, CONNECT_MS);
+      const { connection } = await connect(login, { hostIndex: 0 }, CONNECT_MS);
       try {
         await copy(connection, making, onProgress);
       } catch (error) {
         if (isOfFile(error) && connection.isOpen) throw error;
-        throw await failedCommand(connection, error, login.place);
+        throw await failedCommand(connection, error, login.address);
       } finally {
         await connection.close();
       }

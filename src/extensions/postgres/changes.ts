@@ -189,7 +189,7 @@ export class Batch {
    * Made in a batch of their own right after this one: another writer took their keys in this moment, this
    * batch takes other keys before, or they are about such a request.
    */
-  readonly raced: number[] = [];
+  readonly postponed: number[] = [];
   /** See session.ts. */
   readonly #fence: Buffer;
   readonly #sending: Sending;
@@ -212,7 +212,7 @@ export class Batch {
     this.#stages.push(stage);
     for (const [n, change] of changes.entries()) {
       if (uuidsChanged(change).some((uuid) => later.has(uuid.toString('latin1')))) {
-        this.raced.push(n);
+        this.postponed.push(n);
         continue;
       }
       const key = keyOf(change);
@@ -225,7 +225,7 @@ export class Batch {
       if (stage.take({ n, change })) continue;
       // Two transactions that take keys in more than one stage each would wait for each other.
       if (key !== null && this.#stages.some(({ hasKeys }) => hasKeys)) {
-        this.raced.push(n);
+        this.postponed.push(n);
         for (const uuid of uuidsChanged(change)) later.add(uuid.toString('latin1'));
         continue;
       }
@@ -265,7 +265,7 @@ export class Batch {
       const named: NamedRequest | undefined = isStored
         ? { uuid: change.request.uuid, state: 'pending', kept: keyExtraOf(change.extra) }
         : this.#named.get(first);
-      if (named === undefined) this.raced.push(n);
+      if (named === undefined) this.postponed.push(n);
       else this.results[n] = leadsTo(named, this.#changes[n]);
     }
   }
@@ -414,7 +414,7 @@ export class Batch {
       this.#named.set(n, named);
       this.results[n] = leadsTo(named, change);
     } else {
-      this.raced.push(n);
+      this.postponed.push(n);
     }
   }
 

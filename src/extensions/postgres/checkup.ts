@@ -20,7 +20,7 @@ async function onServer(config: Config): Promise<readonly Finding[]> {
   try {
     const examined = await examinedOf(config);
     const facts = await askServer(examined);
-    const { user } = examined.login.place;
+    const { user } = examined.login.address;
     return [
       storeFinding(facts, examined.name),
       safety(facts),

@@ -17,7 +17,7 @@ import { RESULT_TYPES } from './values.js';
 
 /** What a connection needs besides the address. */
 export interface Login {
-  readonly place: DatabaseAddress;
+  readonly address: DatabaseAddress;
   /** `null`: none. Read anew for each connection, so that it can be changed. */
   readonly passwordFile: string | null;
   /** Whether every host is this machine. */
@@ -28,8 +28,8 @@ export interface Login {
 
 /** What is known of the servers of a store, by all connections to it. */
 export interface Known {
-  /** The place in the list of the host that was connected to last. */
-  place: number;
+  /** Where in the list of hosts the one is that was connected to last. */
+  hostIndex: number;
   /** The newest history that was seen. */
   history?: History | null;
   /** Connections through a pooler, by the process of the server that each has. */
@@ -38,10 +38,10 @@ export interface Known {
   pauses?: ReconnectPauses;
 }
 
-function tlsOf({ place, isLoopback }: Login, host: string): ConnectionOptions | false {
-  const mode = place.tls ?? (isLoopback ? 'disable' : 'verify-full');
+function tlsOf({ address, isLoopback }: Login, host: string): ConnectionOptions | false {
+  const mode = address.tls ?? (isLoopback ? 'disable' : 'verify-full');
   if (mode === 'disable') return false;
-  const { rootCertificate, certificate } = place;
+  const { rootCertificate, certificate } = address;
   const isVerified = mode !== 'require';
   return {
     rejectUnauthorized: isVerified,
@@ -90,16 +90,16 @@ export async function connect(
   login: Login,
   known: Known,
   timeoutMs: number,
-): Promise<{ connection: Connection; server: ServerIdentity; place: number }> {
-  const { hosts } = login.place;
+): Promise<{ connection: Connection; server: ServerIdentity; hostIndex: number }> {
+  const { hosts } = login.address;
   let worst: MajordomoError | null = null;
   const eachMs = Math.max(100, timeoutMs / hosts.length);
   for (const step of hosts.keys()) {
-    const place = (known.place + step) % hosts.length;
-    const host = hosts[place];
+    const hostIndex = (known.hostIndex + step) % hosts.length;
+    const host = hosts[hostIndex];
     if (host === undefined) continue;
     try {
-      return { ...(await connectTo(login, known, host, eachMs)), place };
+      return { ...(await connectTo(login, known, host, eachMs)), hostIndex };
     } catch (error) {
       const failed = connectError(login, host, error);
       if (worst?.code !== 'ERR_TITANIC_STORE') worst = failed;
@@ -141,7 +141,7 @@ async function connectTo(
 
 /** A connection that is not open yet. */
 function newConnection(login: Login, host: DatabaseHost, timeoutMs: number): Connection {
-  const { database, user } = login.place;
+  const { database, user } = login.address;
   const { passwordFile } = login;
   const password = passwordFile === null ? undefined : readPassword(passwordFile);
   const socket = new Socket();
@@ -197,7 +197,7 @@ const WRONG_TLS =
   /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_OSSL|HOSTNAME_MISMATCH)/;
 
 function connectError(login: Login, host: DatabaseHost, error: unknown): MajordomoError {
-  const { database, user } = login.place;
+  const { database, user } = login.address;
   const where = `store ${shownHost(host)}/${database}`;
   const code = codeOf(error) ?? '';
   if (code.startsWith('ERR_TITANIC_')) {

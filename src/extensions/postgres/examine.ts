@@ -106,11 +106,11 @@ async function over<Result>(
   login: Login,
   work: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
-  const { connection } = await connect(login, { place: 0 }, CONNECT_MS);
+  const { connection } = await connect(login, { hostIndex: 0 }, CONNECT_MS);
   try {
     return await work(connection);
   } catch (error) {
-    throw await failedCommand(connection, error, login.place);
+    throw await failedCommand(connection, error, login.address);
   } finally {
     await connection.close();
   }
@@ -197,7 +197,7 @@ const SYNCHRONOUS = `SELECT current_setting('synchronous_standby_names') <> '',
 /** @throws as `connect` */
 export async function askServer(examined: Examined): Promise<ServerFacts> {
   const { login } = examined;
-  const { connection, server } = await connect(login, { place: 0 }, CONNECT_MS);
+  const { connection, server } = await connect(login, { hostIndex: 0 }, CONNECT_MS);
   try {
     const [row] = await connection.ask(SYNCHRONOUS);
     const [isSynchronous, synchronous] = row ?? [];
@@ -220,7 +220,7 @@ async function storeOn(connection: Connection, examined: Examined): Promise<Serv
     return missing === null ? 'absent' : { missing, aside: await rowsSetAside(connection) };
   } catch (error) {
     if (!connection.isOpen) throw error;
-    const refusal = await tablesError(connection, error, examined.login.place);
+    const refusal = await tablesError(connection, error, examined.login.address);
     return { refused: storeText(examined.name, refusal) };
   }
 }
@@ -233,7 +233,7 @@ async function missingIn(
   connection: Connection,
   { login, name, storeId }: Examined,
 ): Promise<readonly MissingIndex[] | null> {
-  await refuseMissingRights(connection, login.place);
+  await refuseMissingRights(connection, login.address);
   const missing = await refuseDamaged(connection);
   const [found] = await connection.ask(`SELECT to_regclass('${SCHEMA}.meta') IS NOT NULL`);
   const [meta] =
@@ -244,7 +244,7 @@ async function missingIn(
   }
   const format = meta[0] as number;
   refuseNewer(format);
-  await refuseStrangersTables(connection, format, login.place);
+  await refuseStrangersTables(connection, format, login.address);
   await refuseUnlogged(connection);
   refuseOther(name, meta[1] as Buffer, storeId);
   await refuseUnfinished(connection);

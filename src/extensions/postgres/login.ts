@@ -20,21 +20,21 @@ export async function loginOf({
   /** Absent: no history is remembered. */
   readonly node?: Pick<Config['node'], 'dataDir'>;
 }): Promise<OpenPostgres['login']> {
-  const place = databaseAddressOf(titanic.store);
-  if (typeof place === 'string') throw new MajordomoError('ERR_CONFIG_INVALID', place);
+  const address = databaseAddressOf(titanic.store);
+  if (typeof address === 'string') throw new MajordomoError('ERR_CONFIG_INVALID', address);
   const areLocal = await Promise.all(
-    place.hosts.map(async ({ host, port }) =>
+    address.hosts.map(async ({ host, port }) =>
       host.startsWith('/') ? true : isLoopback({ scheme: 'tcp', host, port }),
     ),
   );
   const isLocal = areLocal.every(Boolean);
   const history = node === undefined ? null : rememberedHistory(node.dataDir);
-  return { place, passwordFile: titanic.storePasswordFile, isLoopback: isLocal, history };
+  return { address, passwordFile: titanic.storePasswordFile, isLoopback: isLocal, history };
 }
 
 /** A store in messages: without the user. */
-export function shownDatabase({ place }: OpenPostgres['login']): string {
-  return `${place.hosts.map(shownHost).join(',')}/${place.database}`;
+export function shownDatabase({ address }: OpenPostgres['login']): string {
+  return `${address.hosts.map(shownHost).join(',')}/${address.database}`;
 }
 
 /** The database of a configuration, for commands that look at it. @throws as `loginOf` */

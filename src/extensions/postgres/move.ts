@@ -70,7 +70,7 @@ export interface MovedStore extends StoredCounts {
  */
 export async function moveStore(order: MoveOrder): Promise<MovedStore> {
   const { login } = order;
-  const { connection } = await connect(login, { place: 0 }, CONNECT_MS);
+  const { connection } = await connect(login, { hostIndex: 0 }, CONNECT_MS);
   try {
     const file = SourceFile.open(order.file);
     try {
@@ -80,7 +80,7 @@ export async function moveStore(order: MoveOrder): Promise<MovedStore> {
           order.onProgress('check', done, all);
         });
       }
-      const { storeId } = await migrate(connection, login.place);
+      const { storeId } = await migrate(connection, login.address);
       return await new Move(order, file, connection, storeId).run();
     } finally {
       file.close();

@@ -143,7 +143,7 @@ export class PersistentConnection {
     let opened: Awaited<ReturnType<typeof connect>> | null = null;
     try {
       opened = await connect(this.#login, this.#last, this.#timeoutMs);
-      this.#last.place = opened.place;
+      this.#last.hostIndex = opened.hostIndex;
       const { connection, server } = opened;
       await connection.within(this.#timeoutMs, this.#events.connected(connection, server));
       this.#mustBeOpen();

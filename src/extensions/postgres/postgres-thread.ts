@@ -17,7 +17,7 @@ import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import { failureOf, isRefusal, storeText, textOf } from './failures.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { inParts, type LargeReply, list, listKept, load, lookUp, type Reading } from './reader.js';
-import { BATCHES_MAX, StoreSession } from './store-session.js';
+import { BATCHES_MAX, StoreConnections } from './store-connections.js';
 import { UnknownOutcome } from './writer.js';
 
 /** Transactions of the n-th session of a store have numbers above n times this. */
@@ -38,7 +38,7 @@ interface QueuedRead {
 class PostgresThread {
   readonly #port: MessagePort;
   readonly #open: OpenPostgres;
-  readonly #store: StoreSession;
+  readonly #store: StoreConnections;
   readonly #answers: ThreadAnswers;
   readonly #reader: Reading = async (work) => await this.#store.read(work);
   readonly #batches: { readonly order: OrderOf<'commit'>; readonly ended: () => void }[] = [];
@@ -55,7 +55,7 @@ class PostgresThread {
   readonly #refused = new Map<OperationName, string>();
   #isClosing = false;
 
-  constructor(open: OpenPostgres, port: MessagePort, store: StoreSession) {
+  constructor(open: OpenPostgres, port: MessagePort, store: StoreConnections) {
     this.#open = open;
     this.#port = port;
     this.#answers = new ThreadAnswers(port);
@@ -322,7 +322,7 @@ async function start(): Promise<void> {
     port.postMessage(news);
   };
   try {
-    new PostgresThread(open, port, await StoreSession.begin(open, report));
+    new PostgresThread(open, port, await StoreConnections.begin(open, report));
   } catch (error) {
     const known = codeOf(error)?.startsWith('ERR_TITANIC_') === true;
     const code = known ? codeOf(error) : 'ERR_TITANIC_STORE_AWAY';

@@ -87,7 +87,7 @@ class QueryThread {
     this.#connection = new PersistentConnection(
       login,
       timeoutMs,
-      { place: 0 },
+      { hostIndex: 0 },
       {
         connected: async (connection) => {
           if (storeId !== null) await mustBeStore(connection, name, storeId);

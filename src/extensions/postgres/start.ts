@@ -73,7 +73,7 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
         reports.hinted(hint);
       },
     },
-    ...operated(titanic, store, openPostgresQueries(database.place), loop),
+    ...operated(titanic, store, openPostgresQueries(database.openOptions), loop),
   };
 }
 
@@ -198,7 +198,7 @@ class Database {
   }
 
   /** For threads that read it. */
-  get place(): OpenPostgres {
+  get openOptions(): OpenPostgres {
     const { order } = this.#in;
     const { history, storeId } = this.#memory;
     return { ...order, login: { ...order.login, history }, storeId };

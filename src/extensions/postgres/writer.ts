@@ -37,8 +37,8 @@ import { ReportedCounts } from './reported-counts.js';
 
 const NOTHING_LEFT = { kind: 'split', steps: [] } as const;
 
-/** A key that another writer takes at this moment is asked for again this often. */
-const RACES_MAX = 3;
+/** Changes that a batch postpones are sent again this often. */
+const POSTPONED_MAX = 3;
 /** Requests of batches with an unknown outcome, of which the oldest are forgotten. */
 const DOUBTFUL_MAX = 100_000;
 /** The part of the time for a batch for which no batch begins because all is counted. */
@@ -68,8 +68,8 @@ interface Send {
   readonly kind: 'send';
   readonly changes: readonly Change[];
   readonly sending: Sending;
-  /** How often keys of these changes were lost to another writer. */
-  readonly races: number;
+  /** How often these changes were postponed. */
+  readonly postponements: number;
 }
 
 /** Asks of which changes other sessions keep rows locked. */
@@ -337,21 +337,21 @@ export class BatchWriter {
     return { kind: 'done', send, batch };
   }
 
-  /** @returns the step for the changes that `Batch.raced` left out; none if there are none, or after `RACES_MAX` */
+  /** @returns the step for the changes that `Batch.postponed` left out; none if there are none, or after `POSTPONED_MAX` */
   #done(
     { send, batch }: Extract<Outcome, { kind: 'done' }>,
     { results, deltas }: Progress,
   ): Step[] {
-    const { changes, sending, races } = send;
+    const { changes, sending, postponements } = send;
     deltas.push(...batch.deltas);
     for (const [at, change] of changes.entries()) results.set(change, batch.results[at] ?? BUSY);
     // Which of its changes were made by this broker is not all known.
     if (sending === 'again') this.#events.miscounted();
-    if (batch.raced.length === 0 || races === RACES_MAX) return [];
-    const raced = batch.raced.flatMap((at) => changes[at] ?? []);
-    for (const change of raced) results.delete(change);
+    if (batch.postponed.length === 0 || postponements === POSTPONED_MAX) return [];
+    const postponed = batch.postponed.flatMap((at) => changes[at] ?? []);
+    for (const change of postponed) results.delete(change);
     const next = sending === 'first' ? 'careful' : sending;
-    return [{ kind: 'send', changes: raced, sending: next, races: races + 1 }];
+    return [{ kind: 'send', changes: postponed, sending: next, postponements: postponements + 1 }];
   }
 
   #doubt(claimed: readonly RequestUuid[]): void {
@@ -411,7 +411,9 @@ function endOf(step: Step, error: unknown): Outcome {
 }
 
 function sendOf(changes: readonly Change[]): Send[] {
-  return changes.length === 0 ? [] : [{ kind: 'send', changes, sending: 'first', races: 0 }];
+  return changes.length === 0
+    ? []
+    : [{ kind: 'send', changes, sending: 'first', postponements: 0 }];
 }
 
 /** Sends all at once, without waiting for the first answer; as one transaction. */

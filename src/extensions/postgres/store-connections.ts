@@ -43,7 +43,7 @@ const NOBODY: StoreListener = {
   foundClaimed: () => undefined,
 };
 
-export class StoreSession implements ConnectionEvents {
+export class StoreConnections implements ConnectionEvents {
   readonly #open: OpenPostgres;
   readonly #report: (report: StoreReport) => void;
   readonly #claimant: Claimant;
@@ -52,7 +52,7 @@ export class StoreSession implements ConnectionEvents {
   readonly #claiming: PersistentConnection;
   readonly #leases: PersistentConnection;
   readonly #hints: PersistentConnection;
-  readonly #last: Known = { place: 0 };
+  readonly #last: Known = { hostIndex: 0 };
   #recount: Recount | null = null;
   #writer: BatchWriter | null = null;
   #claims: Claims | null = null;
@@ -78,13 +78,13 @@ export class StoreSession implements ConnectionEvents {
   static async begin(
     open: OpenPostgres,
     report: (report: StoreReport) => void,
-  ): Promise<StoreSession> {
-    const session = new StoreSession(open, report);
+  ): Promise<StoreConnections> {
+    const store = new StoreConnections(open, report);
     try {
-      await session.#begin();
-      return session;
+      await store.#begin();
+      return store;
     } catch (error) {
-      for (const persistent of session.#connections) persistent.destroy();
+      for (const persistent of store.#connections) persistent.destroy();
       throw error;
     }
   }
@@ -129,7 +129,7 @@ export class StoreSession implements ConnectionEvents {
     await this.#connect([this.#leases], timeoutMs);
     // A pooler that has too few lets one wait for as long as the others are open.
     if (this.#last.pooled !== undefined) await this.#connect(this.#connections, 2 * timeoutMs);
-    const who = this.#open.login.place;
+    const who = this.#open.login.address;
     const { name, storeId: known } = this.#open;
     const absent = known === null ? null : otherStore(name, null, known);
     const migrated = await this.#slowly((connection) => migrate(connection, who, absent));
@@ -305,9 +305,9 @@ export class StoreSession implements ConnectionEvents {
 
   /** Reports that the database refuses what is read, with what helps. */
   async tellUnread(error: unknown): Promise<void> {
-    const { place } = this.#open.login;
+    const { address } = this.#open.login;
     const help = isMissingRight(error)
-      ? await this.read((connection) => missingRight(connection, error, place)).catch(() => error)
+      ? await this.read((connection) => missingRight(connection, error, address)).catch(() => error)
       : error;
     this.#report({ report: 'unread', text: textOf(help) });
   }
