@@ -116,7 +116,7 @@ export function mapStorage(part: PartStorage, unreadable: (key: string) => void)
     epochMax,
     serve: (machine) => {
       const tombstones = ({ count, keyBytes }: TombstoneSizes): void => {
-        machine.mapTombstones(keyBytes + count * RECORD_BYTES);
+        machine.tombstoneBytesChanged(keyBytes + count * RECORD_BYTES);
       };
       part.serve({
         tombstones,

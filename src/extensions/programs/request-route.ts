@@ -76,13 +76,13 @@ function repeated(
   head: Frames,
   how: How,
 ): Begin {
-  const rightsOf = how.isDurable ? null : service;
+  const calledService = how.isDurable ? null : service;
   return (body, connected) => {
     let call: Call;
     try {
       const port = callers();
       if (body.length > bodyBytesMax(port, head)) return null;
-      call = port.take(token, connected, rightsOf);
+      call = port.take(token, connected, calledService);
       call.keep(body.length);
     } catch {
       return null;

@@ -46,7 +46,7 @@ class Lost {
     for (let n = 0; n < requests; n++) {
       this.#holder?.request(KEY, 0, BODY, 0, BODY.length, false);
     }
-    if (isSent) for (const out of peer.out) out.number = 1;
+    if (isSent) for (const out of peer.outstanding) out.packNumber = 1;
     outgoing.peerLost(peer, this.#remote, this.now);
   }
 

@@ -13,7 +13,7 @@ const HEAD: Omit<FleetHead, 'number'> = {
 describe('what waits to be sent to one broker', () => {
   it('is bounded until it can be sent, but a request is never dropped: no list would show that', () => {
     const outbox = new Outbox();
-    const out = { number: 0 };
+    const out = { packNumber: 0 };
     expect(outbox.add(Buffer.alloc(OUTBOX_BYTES_MAX))).toBe(true);
     expect(outbox.add(Buffer.alloc(10), null, null, true)).toBe(false);
     expect(outbox.add(Buffer.alloc(10), out, null, true)).toBe(true);
@@ -21,7 +21,7 @@ describe('what waits to be sent to one broker', () => {
     expect(outbox.add(Buffer.alloc(10))).toBe(true);
     const packs: Buffer[] = [];
     outbox.flush(1_000_000, HEAD, () => ({ free: 0, total: 0 }), packs.push.bind(packs));
-    expect(out.number).toBe(packs.length);
+    expect(out.packNumber).toBe(packs.length);
     expect(outbox.isEmpty).toBe(true);
   });
 });

@@ -46,7 +46,7 @@ describe('limits', () => {
     stage.put('f', '1');
     expect(refusalsOf(stage)).toEqual(['limit', 'limit', 'limit']);
     stage.tables.dropTombstones(Number.MAX_SAFE_INTEGER);
-    stage.machine.mapTombstones(stage.tables.tombstoneBytes);
+    stage.machine.tombstoneBytesChanged(stage.tables.tombstoneBytes);
     stage.put('f', '1');
     stage.put('f', '');
     stage.put('g', '');

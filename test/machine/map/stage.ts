@@ -174,7 +174,7 @@ export class Stage implements MapSink {
     const { number, changes, outcome } = present(this.batches.shift(), 'a batch');
     const { tombstones } = this;
     this.tables.change({ number, tombstones, holds: null, peerHolds: 0 }, changes);
-    this.machine.mapTombstones(this.tables.tombstoneBytes);
+    this.machine.tombstoneBytesChanged(this.tables.tombstoneBytes);
     outcome.done(null);
     return outcome;
   }

@@ -4,7 +4,7 @@
  * Then everything works again, and nothing may be left.
  */
 import { readEntries, readPack } from '../../../src/extensions/fleet/machine/codec.js';
-import { PAIR_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
+import { UNANSWERED_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
 import { type FleetStage, FleetWorld, STAGE_FLEET } from '../../support/fleet-stage.js';
 import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';
 import { Tally } from '../actors/tally.js';
@@ -324,7 +324,7 @@ export class SimFleet {
       const most = 3 * (credit + this.#lostCredit(broker)) + 2 * this.#world.stages.length;
       hold(!isSure || held <= most, `no more waits at a holder than its places: ${held}`);
       for (const { isSelf, out, outBytes } of broker.members()) {
-        const isBounded = isSelf || out <= 1 || outBytes <= PAIR_BYTES_MAX;
+        const isBounded = isSelf || out <= 1 || outBytes <= UNANSWERED_BYTES_MAX;
         hold(isBounded, `at most 8 MiB are unanswered between two brokers, not ${outBytes}`);
       }
     }

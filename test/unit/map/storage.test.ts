@@ -131,7 +131,7 @@ describe('the part of the map', () => {
 
   it('what the peer sends and it cannot read takes its key away, and is said once (D115)', () => {
     storage(1).serve({
-      mapTombstones: (bytes) => told.push(bytes),
+      tombstoneBytesChanged: (bytes) => told.push(bytes),
       followed: (changes) => told.push(changes),
       merged: (merged) => told.push(merged),
       numbersAbove: (epoch) => told.push(epoch),

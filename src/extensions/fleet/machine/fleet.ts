@@ -160,7 +160,7 @@ export class FleetMachine implements Interconnect {
       version: peer.version,
       isSelf: false,
       silentMs: Math.round(now - peer.heardAt),
-      out: peer.out.size,
+      out: peer.outstanding.size,
       held: peer.held.size,
       outBytes: peer.unanswered,
       keysDiffer: peer.keys !== null && !peer.keys.equals(keys),
@@ -288,7 +288,7 @@ export class FleetMachine implements Interconnect {
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
     // A time-out counts only after everything that has arrived was read.
     if (this.#isLossDue && this.#inbox.length === 0) this.#declareSilentLost(remote, now);
-    if (this.isUp === this.#isPaused) this.#pause(remote);
+    if (this.isUp === this.#isPaused) this.#followBus(remote);
     const want = (service: string): void => {
       this.#want(service);
     };
@@ -538,7 +538,7 @@ export class FleetMachine implements Interconnect {
     if (!isLeaving) return;
     peer.isLeaving = true;
     this.#outgoing.pause(peer, remote);
-    if (peer.out.size + peer.held.size > 0) return;
+    if (peer.outstanding.size + peer.held.size > 0) return;
     this.#declareLost(peer, 'left', remote, now);
     this.#forget(peer);
   }
@@ -550,7 +550,7 @@ export class FleetMachine implements Interconnect {
     for (const peer of this.#peers.values()) {
       const isAbsent = now - peer.heardAt >= ABSENT_MS;
       if (this.#outgoing.isSilent(peer, now)) this.#declareLost(peer, 'silent', remote, now);
-      if (!isAbsent || peer.out.size > 0) continue;
+      if (!isAbsent || peer.outstanding.size > 0) continue;
       this.#declareLost(peer, peer.isLeaving ? 'left' : 'silent', remote, now);
       // What workers here have of it goes on: it may only be stopped.
       if (peer.held.size === 0) this.#forget(peer);
@@ -565,7 +565,7 @@ export class FleetMachine implements Interconnect {
     now: number,
   ): void {
     const { id, node } = peer;
-    const inFlight = peer.out.size;
+    const inFlight = peer.outstanding.size;
     this.#outgoing.peerLost(peer, remote, now);
     if (peer.isLost) return;
     peer.isLost = true;
@@ -591,7 +591,7 @@ export class FleetMachine implements Interconnect {
   }
 
   /** The bus went away, or is back: offers have to be asked for anew. */
-  #pause(remote: RemoteWorkersApi): void {
+  #followBus(remote: RemoteWorkersApi): void {
     this.#isPaused = !this.isUp;
     for (const peer of this.#peers.values()) this.#outgoing.pause(peer, remote);
   }

@@ -47,7 +47,7 @@ interface Held {
 }
 
 /** Filled in when the entry is sent. */
-const LATER = { free: 0, total: 0 };
+const CREDIT_WHEN_SENT = { free: 0, total: 0 };
 /** How deliveries end of which the worker may still reply (D8). */
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
 const GIVEN_BACK = /^given back(: )?/;
@@ -125,7 +125,7 @@ export class IncomingRequests implements Submitter {
       if (name !== service) local = remote.localCredit(name);
       service = name;
       if (this.#shares.left(peer, this.#serviceName, local) === 0) {
-        peer.post(returnEntry(token, 'busy', LATER, ''), null, service);
+        peer.post(returnEntry(token, 'busy', CREDIT_WHEN_SENT, ''), null, service);
         continue;
       }
       if (this.#submit(peer, request, service, bridged, now)) {
@@ -218,7 +218,11 @@ export class IncomingRequests implements Submitter {
       service = arrived?.request.service;
     }
     if (service === undefined) return false;
-    peer.post(returnEntry(token, 'returned', LATER, 'cancelled'), null, Buffer.from(service));
+    peer.post(
+      returnEntry(token, 'returned', CREDIT_WHEN_SENT, 'cancelled'),
+      null,
+      Buffer.from(service),
+    );
     return true;
   }
 
@@ -246,7 +250,7 @@ export class IncomingRequests implements Submitter {
     // The frames begin with those of the PARTIALs that were not sent yet.
     const first = from + sendParts(held, parts);
     this.#end(reference, held);
-    peer.post(finalEntry(token, LATER, held.parts, frames, first), null, service);
+    peer.post(finalEntry(token, CREDIT_WHEN_SENT, held.parts, frames, first), null, service);
   }
 
   failed(reference: number, reason: string, isKnown: boolean, failure: Failure | null): void {
@@ -258,7 +262,7 @@ export class IncomingRequests implements Submitter {
       if (isKnown) this.#withdraw(reference, held);
       else this.#end(reference, held);
       const detail = Frames.of(...failure.detail);
-      peer.post(failEntry(token, LATER, failure, detail), null, service);
+      peer.post(failEntry(token, CREDIT_WHEN_SENT, failure, detail), null, service);
       return;
     }
     const mayStillReply = isKnown && IN_SILENCE.includes(reason);
@@ -273,14 +277,18 @@ export class IncomingRequests implements Submitter {
       this.#end(reference, held);
     }
     const how: FleetReturnReason = mayStillReply ? 'lost' : 'returned';
-    peer.post(returnEntry(token, how, LATER, reason.replace(GIVEN_BACK, '')), null, service);
+    peer.post(
+      returnEntry(token, how, CREDIT_WHEN_SENT, reason.replace(GIVEN_BACK, '')),
+      null,
+      service,
+    );
   }
 
   handedBack(reference: number): void {
     const held = this.#held.get(reference);
     if (held === undefined) return;
     this.#withdraw(reference, held);
-    held.peer.post(returnEntry(held.token, 'busy', LATER, ''), null, held.service);
+    held.peer.post(returnEntry(held.token, 'busy', CREDIT_WHEN_SENT, ''), null, held.service);
   }
 
   #withdraw(reference: number, held: Held): void {

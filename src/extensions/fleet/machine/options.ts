@@ -54,7 +54,7 @@ export const RENEW_MS = 5000;
 export const OFFER_MS = 100;
 
 /** Bytes of requests that one broker may have unanswered at another. One request may always be. */
-export const PAIR_BYTES_MAX: number = 8 * 1024 * 1024;
+export const UNANSWERED_BYTES_MAX: number = 8 * 1024 * 1024;
 /** The part of `limits.memoryBytes` that requests of all other brokers may have at a holder. */
 export const HELD_SHARE = 1 / 8;
 /** Packs are filled up to this size. */

@@ -13,7 +13,7 @@ import { OUTBOX_BYTES_MAX, PACK_BYTES } from './options.js';
 interface Waiting {
   readonly entry: Buffer;
   /** The request that this is, which keeps the number of its pack. */
-  readonly out: { number: number } | null;
+  readonly out: { packNumber: number } | null;
   /** The service whose credit the entry states. */
   readonly service: Buffer | null;
 }
@@ -58,7 +58,7 @@ export class Outbox {
    */
   add(
     entry: Buffer,
-    out: { number: number } | null = null,
+    out: { packNumber: number } | null = null,
     service: Buffer | null = null,
     waits = false,
   ): boolean {
@@ -104,7 +104,7 @@ export class Outbox {
         entries.push(entry);
         bytes += entry.length;
       }
-      if (out !== null) out.number = this.#number;
+      if (out !== null) out.packNumber = this.#number;
     }
     end();
   }

@@ -14,8 +14,8 @@ import { type FleetPeer, Holder, type Outstanding } from './peer.js';
 
 /** A request that was lost in silence, whose reply may still come (D8). */
 interface Late {
-  readonly key: Buffer;
-  readonly number: number;
+  readonly brokerToken: Buffer;
+  readonly holderNumber: number;
   readonly peer: FleetPeer;
   readonly until: number;
   /** PARTIALs that came. */
@@ -80,7 +80,7 @@ export class OutgoingRequests {
     if (holder === undefined) {
       if (offer.total === 0 || this.#byService.size >= SERVICES_MAX) return;
       holder = new Holder(peer, service);
-      holder.number = remote.join(offer.service, new HolderPort(this, holder), now);
+      holder.holderNumber = remote.join(offer.service, new HolderPort(this, holder), now);
       peer.holders.set(service, holder);
       const known = this.#byService.get(service);
       if (known === undefined) this.#byService.set(service, new Set([holder]));
@@ -94,10 +94,10 @@ export class OutgoingRequests {
   #credited(holder: Holder, credit: FleetCredit, remote: RemoteWorkersApi, now: number): void {
     holder.isPaused = false;
     holder.credited(credit);
-    if (holder.total === 0 && holder.out === 0) {
+    if (holder.total === 0 && holder.outCount === 0) {
       this.#forget(holder, remote, now);
     } else {
-      remote.setFree(holder.number, holder.peer.isLeaving ? 0 : holder.free);
+      remote.setFree(holder.holderNumber, holder.peer.isLeaving ? 0 : holder.free);
     }
   }
 
@@ -106,7 +106,7 @@ export class OutgoingRequests {
     for (const holder of peer.holders.values()) {
       holder.isPaused = true;
       holder.credited({ free: 0, total: holder.total });
-      remote.setFree(holder.number, 0);
+      remote.setFree(holder.holderNumber, 0);
     }
   }
 
@@ -119,14 +119,14 @@ export class OutgoingRequests {
       this.#byService.delete(service);
       this.#losses++;
     }
-    remote.leave(holder.number, now);
+    remote.leave(holder.holderNumber, now);
   }
 
   /** When a request for the service was last sent to any broker; -Infinity: never. */
   usedAt(service: string): number {
     let usedAt = -Infinity;
     for (const holder of this.#byService.get(service) ?? []) {
-      usedAt = Math.max(usedAt, holder.out > 0 ? Infinity : holder.usedAt);
+      usedAt = Math.max(usedAt, holder.outCount > 0 ? Infinity : holder.usedAt);
     }
     return usedAt;
   }
@@ -142,7 +142,7 @@ export class OutgoingRequests {
 
   send(
     holder: Holder,
-    key: Buffer,
+    brokerToken: Buffer,
     leftMs: number,
     packed: Buffer,
     start: number,
@@ -156,16 +156,16 @@ export class OutgoingRequests {
     // In one literal, not spread from two: this is done for each request.
     const out: Outstanding = {
       token,
-      key: Buffer.from(key),
+      brokerToken: Buffer.from(brokerToken),
       holder,
       bytes,
-      number: 0,
+      packNumber: 0,
       missed: 0,
       parts: 0,
     };
     this.#out.set(token, out);
-    if (peer.out.size === 0) peer.listedAt = now;
-    peer.out.add(out);
+    if (peer.outstanding.size === 0) peer.listedAt = now;
+    peer.outstanding.add(out);
     peer.unanswered += bytes;
     holder.sent(out);
     holder.usedAt = now;
@@ -173,17 +173,17 @@ export class OutgoingRequests {
     peer.post(requestEntry(token, holder.name, leftMs, packed, start, end, isHeaded), out);
   }
 
-  /** Nobody wants the answer of a request that is out at the broker. @param key the broker machine's token */
-  cancel(peer: FleetPeer, key: Buffer): void {
-    peer.cancelled.add(key.toString('latin1'));
+  /** Nobody wants the answer of a request that is out at the broker. */
+  cancel(peer: FleetPeer, brokerToken: Buffer): void {
+    peer.cancelled.add(brokerToken.toString('latin1'));
     this.#cancelling.add(peer);
   }
 
   /** Tells other brokers which requests nobody wants any more: once a turn, because they are looked for. */
   tellCancelled(): void {
     for (const peer of this.#cancelling) {
-      for (const { key, token } of peer.out) {
-        if (peer.cancelled.has(key.toString('latin1'))) peer.post(cancelEntry(token));
+      for (const { brokerToken, token } of peer.outstanding) {
+        if (peer.cancelled.has(brokerToken.toString('latin1'))) peer.post(cancelEntry(token));
       }
       peer.cancelled.clear();
     }
@@ -202,7 +202,7 @@ export class OutgoingRequests {
       return null;
     }
     if (kind !== 'partial') this.#end(out);
-    remote.reply(out.holder.number, kind, this.#framesOf(out.key, answer), now);
+    remote.reply(out.holder.holderNumber, kind, this.#framesOf(out.brokerToken, answer), now);
     if (kind !== 'partial') this.#credited(out.holder, answer, remote, now);
     return null;
   }
@@ -213,15 +213,15 @@ export class OutgoingRequests {
     const isWhole = isNext(late, answer);
     if (!isWhole || answer.kind !== 'partial') this.#late.delete(answer.token);
     if (!isWhole) return 'late';
-    remote.reply(late.number, answer.kind, this.#framesOf(late.key, answer), now);
+    remote.reply(late.holderNumber, answer.kind, this.#framesOf(late.brokerToken, answer), now);
     return null;
   }
 
   /** The token, then the body; of a failure what `readFailure` takes. */
-  #framesOf(key: Buffer, answer: Answer): Frames {
+  #framesOf(brokerToken: Buffer, answer: Answer): Frames {
     const frames = this.#frames;
     frames.clear();
-    frames.push(key, 0, key.length);
+    frames.push(brokerToken, 0, brokerToken.length);
     if (answer.kind !== 'fail') {
       unpack(answer.body, 0, answer.body.length, frames);
       return frames;
@@ -264,20 +264,20 @@ export class OutgoingRequests {
     this.#end(out);
     this.#counters.returned[how]++;
     if (how === 'lost') this.#keepLate(out, now);
-    remote.giveBack(out.holder.number, out.key, how, text, now);
+    remote.giveBack(out.holder.holderNumber, out.brokerToken, how, text, now);
   }
 
   #end(out: Outstanding): void {
     const { peer } = out.holder;
     this.#out.delete(out.token);
-    peer.out.delete(out);
+    peer.outstanding.delete(out);
     peer.unanswered -= out.bytes;
     out.holder.ended();
   }
 
-  #keepLate({ token, key, holder, parts }: Outstanding, now: number): void {
-    const { number, peer } = holder;
-    this.#late.set(token, { key, number, peer, until: now + LATE_MS, parts });
+  #keepLate({ token, brokerToken, holder, parts }: Outstanding, now: number): void {
+    const { holderNumber, peer } = holder;
+    this.#late.set(token, { brokerToken, holderNumber, peer, until: now + LATE_MS, parts });
     if (this.#late.size > LATE_MAX) this.#late.shift();
   }
 
@@ -295,32 +295,32 @@ export class OutgoingRequests {
   /** The tokens that the broker holds. A request that is absent from two lists in a row is lost. */
   listed(peer: FleetPeer, tokens: readonly number[], remote: RemoteWorkersApi, now: number): void {
     peer.listedAt = now;
-    if (peer.out.size === 0) return;
+    if (peer.outstanding.size === 0) return;
     const held = new Set(tokens);
-    for (const out of peer.out) {
+    for (const out of peer.outstanding) {
       // It may have crossed the list.
-      if (out.number === 0 || out.number > peer.seenByIt) continue;
+      if (out.packNumber === 0 || out.packNumber > peer.seenByIt) continue;
       out.missed = held.has(out.token) ? 0 : out.missed + 1;
       if (out.missed < ABSENT_LISTS) continue;
       const { holder } = out;
       this.#giveBack(out, 'lost', 'not known there', remote, now);
       holder.forget(out);
-      remote.setFree(holder.number, peer.isLeaving ? 0 : holder.free);
+      remote.setFree(holder.holderNumber, peer.isLeaving ? 0 : holder.free);
     }
   }
 
   /** Whether the broker has work of this one and has sent no list for too long. */
-  isSilent({ out, listedAt }: FleetPeer, now: number): boolean {
-    return out.size > 0 && now - listedAt >= SILENT_BEATS * BEAT_MS;
+  isSilent({ outstanding, listedAt }: FleetPeer, now: number): boolean {
+    return outstanding.size > 0 && now - listedAt >= SILENT_BEATS * BEAT_MS;
   }
 
   /** All requests that are out at the broker are lost in silence, and it holds nothing any more. */
   peerLost(peer: FleetPeer, remote: RemoteWorkersApi, now: number): void {
     peer.outbox.withdraw();
     // The last one first: each goes to the front of its queue.
-    for (const out of [...peer.out].reverse()) {
+    for (const out of [...peer.outstanding].reverse()) {
       // One that was never sent was not delivered.
-      const how = out.number === 0 ? 'busy' : 'lost';
+      const how = out.packNumber === 0 ? 'busy' : 'lost';
       this.#giveBack(out, how, 'its broker was lost', remote, now);
     }
     for (const holder of [...peer.holders.values()]) this.#forget(holder, remote, now);
@@ -328,7 +328,7 @@ export class OutgoingRequests {
 
   /** Asks a broker for its list, if it has work of this one. */
   ask(peer: FleetPeer): void {
-    if (peer.out.size > 0) peer.post(askEntry());
+    if (peer.outstanding.size > 0) peer.post(askEntry());
   }
 }
 

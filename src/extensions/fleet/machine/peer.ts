@@ -1,7 +1,7 @@
 /** Another broker of the fleet, as this one knows it: its holders, and what is out at them. */
 import type { FleetChannel } from './protocol.js';
 import type { FleetCredit } from './codec.js';
-import { PAIR_BYTES_MAX } from './options.js';
+import { UNANSWERED_BYTES_MAX } from './options.js';
 import { Outbox } from './outbox.js';
 import { PackNumbers } from './pack-numbers.js';
 
@@ -18,11 +18,11 @@ export interface ChunkedPack {
 export interface Outstanding {
   readonly token: number;
   /** The broker machine's token. */
-  readonly key: Buffer;
+  readonly brokerToken: Buffer;
   readonly holder: Holder;
   readonly bytes: number;
   /** The number of the pack that it is in; 0: it was not sent yet. */
-  number: number;
+  packNumber: number;
   /** Lists in a row that it was absent from. */
   missed: number;
   /** PARTIALs that came. */
@@ -67,7 +67,7 @@ export class FleetPeer {
   /** Holders by service, one character per byte. */
   readonly holders: Map<string, Holder> = new Map();
   /** Requests that are out at the broker. */
-  readonly out: Set<Outstanding> = new Set();
+  readonly outstanding: Set<Outstanding> = new Set();
   /** Their bytes. */
   unanswered = 0;
   /** Requests whose answer nobody wants, by the broker machine's token, until the holder is told. */
@@ -129,13 +129,13 @@ export class Holder {
   /** The name of the service, in bytes. */
   readonly name: Buffer;
   /** The number of the holder in the broker machine. */
-  number = 0;
+  holderNumber = 0;
   /** What the holder has room for, in bytes. */
-  bytes: number = PAIR_BYTES_MAX;
+  bytes: number = UNANSWERED_BYTES_MAX;
   free = 0;
   total = 0;
   /** Requests that are out. */
-  out = 0;
+  outCount = 0;
   usedAt = -Infinity;
   /** Whether nothing is sent to the holder until it states its credit again. */
   isPaused = false;
@@ -156,7 +156,7 @@ export class Holder {
   takes(bytes: number): boolean {
     const { unanswered } = this.peer;
     if (unanswered === 0) return true;
-    return bytes <= this.bytes && unanswered + bytes <= PAIR_BYTES_MAX;
+    return bytes <= this.bytes && unanswered + bytes <= UNANSWERED_BYTES_MAX;
   }
 
   /** The holder has stated what it can take. */
@@ -164,8 +164,8 @@ export class Holder {
     const { seenByIt } = this.peer;
     const unseen = this.#unseen;
     let seen = 0;
-    for (const { number } of unseen) {
-      if (number === 0 || number > seenByIt) break;
+    for (const { packNumber } of unseen) {
+      if (packNumber === 0 || packNumber > seenByIt) break;
       seen++;
     }
     if (seen > 0) this.#unseen = unseen.slice(seen);
@@ -175,13 +175,13 @@ export class Holder {
   }
 
   sent(out: Outstanding): void {
-    this.out++;
+    this.outCount++;
     this.#unseen.push(out);
     this.#count();
   }
 
   ended(): void {
-    this.out--;
+    this.outCount--;
   }
 
   /** The holder does not have the request, and did not count it. */

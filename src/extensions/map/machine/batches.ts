@@ -65,7 +65,7 @@ export interface BatchesDeps {
 export class Batches {
   /** `limits.mapBytes`. */
   bytesMax: number;
-  /** See `StoredMap.mapTombstones`. */
+  /** See `MapStoreEvents.tombstoneBytesChanged`. */
   tombstoneBytes = 0;
   readonly #deps: BatchesDeps;
   readonly #waiting = new FairQueue<PendingSet>();
@@ -99,7 +99,7 @@ export class Batches {
   }
 
   /** False until all that came before this node led has been tried, and nothing older is out. */
-  get isSettled(): boolean {
+  get hasCaughtUp(): boolean {
     return !this.#inherits && this.#batch?.isUnpublished !== true;
   }
 

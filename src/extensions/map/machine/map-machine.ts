@@ -18,7 +18,7 @@ import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
 import { type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';
 import type { PageLimits } from './records.js';
-import type { MapMerged, MapReplica, MapStoreReads, StoredMap } from './replica.js';
+import type { MapMerged, MapReplica, MapStoreReads, MapStoreEvents } from './replica.js';
 import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
 import { Snapshots } from './snapshots.js';
@@ -73,7 +73,7 @@ export interface MapGauges {
   readonly snapshotsWaiting: number;
 }
 
-export class MapMachine implements StoredMap {
+export class MapMachine implements MapStoreEvents {
   readonly counters: MapCounters = newMapCounters();
   readonly #options: MapOptions;
   readonly #deps: MapDeps;
@@ -222,7 +222,7 @@ export class MapMachine implements StoredMap {
   #serve(now: number): void {
     if (this.#isServing || !this.#isActive || !this.#isLoaded) return;
     // A batch of an earlier term is still at the store.
-    if (!this.#batches.isSettled) return;
+    if (!this.#batches.hasCaughtUp) return;
     this.#isServing = true;
     const first = { epoch: this.#epoch, counter: 0 };
     const { highest } = this.#content;
@@ -394,7 +394,7 @@ export class MapMachine implements StoredMap {
     });
   }
 
-  mapTombstones(bytes: number): void {
+  tombstoneBytesChanged(bytes: number): void {
     this.#batches.tombstoneBytes = bytes;
   }
 
@@ -441,7 +441,7 @@ export class MapMachine implements StoredMap {
   get dueAt(): number {
     if (!this.#isServing) return Math.min(this.#pending.dueAt, this.#reloadAt);
     const expiresAt = Math.max(this.#content.expiresAt, this.#batches.mayExpireAt);
-    const snapshotsAt = this.#batches.isSettled ? this.#snapshots.dueAt : Infinity;
+    const snapshotsAt = this.#batches.hasCaughtUp ? this.#snapshots.dueAt : Infinity;
     return Math.min(this.#hugzAt, this.#batches.dueAt, expiresAt, snapshotsAt);
   }
 
@@ -463,7 +463,7 @@ export class MapMachine implements StoredMap {
     if (!this.#batches.isIdle) this.#busyUntil = now + BUSY_MS;
     const isBusy = now < this.#busyUntil;
     // No snapshot before what writers sent before this node served is applied.
-    const hasSnapshots = this.#batches.isSettled && this.#snapshots.run(now, isBusy);
+    const hasSnapshots = this.#batches.hasCaughtUp && this.#snapshots.run(now, isBusy);
     return isScanning || hasChanges || hasSnapshots;
   }
 

@@ -31,9 +31,9 @@ export interface MapMerged {
 }
 
 /** The machine of the map, as its store and replication call it. */
-export interface StoredMap {
-  /** Told how many bytes the tombstones on disk count (`RECORD_BYTES`). */
-  mapTombstones(bytes: number): void;
+export interface MapStoreEvents {
+  /** The bytes that the tombstones on disk count have changed (`RECORD_BYTES`). */
+  tombstoneBytesChanged(bytes: number): void;
   /** See `StoredPart`. */
   followed(changes: readonly MapRecord[]): void;
   merged(merged: MapMerged): void;
@@ -47,5 +47,5 @@ export interface MapStorage {
   /** The highest epoch of any record in the store; 0: there is none. */
   readonly epochMax: number;
   /** From now on, this machine is told what becomes of its changes. Called before it is opened. */
-  serve(machine: StoredMap): void;
+  serve(machine: MapStoreEvents): void;
 }
