@@ -4,7 +4,7 @@
 import type { PEER_ROLES, PEER_STATES, REPLICATIONS } from '../wire/peer.js';
 
 export type Role = (typeof PEER_ROLES)[number];
-export type Replication = (typeof REPLICATIONS)[number];
+export type ReplicationMode = (typeof REPLICATIONS)[number];
 
 /**
  * `waiting`: just started. `passive`: the peer serves, or may do so. `joining`: active, but does

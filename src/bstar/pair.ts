@@ -117,7 +117,7 @@ export class PairMachine {
     if (stoodMs <= this.#options.heartbeatIntervalMs) return 0;
     this.#heardAt = now;
     this.#fsm.paused();
-    this.#settle();
+    this.#applyState();
     return stoodMs;
   }
 
@@ -136,7 +136,7 @@ export class PairMachine {
       this.#beatAt = now + this.#options.heartbeatIntervalMs;
       if (this.facts.link) this.#sendStatus();
     }
-    this.#settle();
+    this.#applyState();
   }
 
   /** When `run` is next due if no input arrives. */
@@ -174,13 +174,13 @@ export class PairMachine {
     this.#heardAt = this.#now;
     this.#forgetConnection();
     this.#fsm.connected();
-    this.#settle();
+    this.#applyState();
   }
 
   closed(): void {
     this.#forgetConnection();
     this.#fsm.closed();
-    this.#settle();
+    this.#applyState();
   }
 
   /** Why the peer's message cannot be true: the link is then ended, and nothing changes (D79). */
@@ -195,7 +195,7 @@ export class PairMachine {
     if (!this.facts.link || this.objectionTo(message) !== null) return;
     this.#heardAt = this.#now;
     this.#receive(message);
-    this.#settle();
+    this.#applyState();
   }
 
   /**
@@ -304,8 +304,8 @@ export class PairMachine {
         this.#sink.closeLink();
         this.closed();
       },
-      settle: () => {
-        this.#settle();
+      applyState: () => {
+        this.#applyState();
       },
     };
   }
@@ -339,35 +339,35 @@ export class PairMachine {
   /** A client sent a request while voting. Call it after `run`. */
   vote(): void {
     this.#fsm.vote();
-    this.#settle();
+    this.#applyState();
   }
 
   // ---------------------------------------------------------------- operators
 
   promote(): OrderRefusal | null {
     const refusal = this.#fsm.promote();
-    this.#settle();
+    this.#applyState();
     return refusal;
   }
 
   switchover(): OrderRefusal | null {
     const refusal = this.#fsm.switchover();
     if (refusal === null) this.#handoverSince = this.#now;
-    this.#settle();
+    this.#applyState();
     return refusal;
   }
 
   /** Goes on with a hand-over that stops, since everything that was decided here is committed. */
-  settled(): void {
+  allCommitted(): void {
     if (this.facts.handover !== 'stopping' || !this.#replication.isConfirmed) return;
     this.#handoverSince = this.#now;
     this.#fsm.quiet();
-    this.#settle();
+    this.#applyState();
   }
 
   persisted(): void {
     this.#fsm.persisted();
-    this.#settle();
+    this.#applyState();
   }
 
   // ---------------------------------------------------------------- effects of the states
@@ -401,7 +401,7 @@ export class PairMachine {
   }
 
   /** Applies the consequences of the state, in an order in which clients never see a wrong one. */
-  #settle(): void {
+  #applyState(): void {
     const { state, doubt, progress } = this.facts;
     if (!doubt) this.#doubtSince = Infinity;
     else if (this.#doubtSince === Infinity) this.#doubtSince = this.#now;

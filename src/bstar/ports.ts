@@ -97,7 +97,7 @@ export interface Pair {
   /** The peer may have a batch that is not on this disk: the nodes join again at once. */
   reconnect(): void;
   /** Last in each input from the store: the pair acts on what has changed in its state. */
-  settle(): void;
+  applyState(): void;
 }
 
 /** The effects of the pair. Nothing returns a value; results arrive as inputs. */

@@ -164,7 +164,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
       this.#isVoteDue = false;
       this.machine.vote();
     }
-    if (isSettled) this.machine.settled();
+    if (isSettled) this.machine.allCommitted();
     this.#report();
     this.commands.run();
     this.#link?.flush();

@@ -3,7 +3,7 @@
  * replication, a store of words, and a link that takes a millisecond and can be cut.
  */
 import type { PairEvent } from '../../src/bstar/events.js';
-import type { Persisted, Replication as Mode, State } from '../../src/bstar/facts.js';
+import type { Persisted, ReplicationMode, State } from '../../src/bstar/facts.js';
 import type { Service } from '../../src/bstar/fsm.js';
 import { PairMachine, type PairOptions } from '../../src/bstar/pair.js';
 import type { JoinFigures, PairSink } from '../../src/bstar/ports.js';
@@ -36,7 +36,7 @@ interface Stored {
 
 export interface StageOptions {
   readonly heartbeatIntervalMs?: number;
-  readonly replication?: Mode;
+  readonly replication?: ReplicationMode;
   /** Bytes per millisecond that the link carries in each direction. */
   readonly bytesPerMs?: number;
   /** Only the owner of the peer's key can be the peer. */
@@ -138,7 +138,7 @@ export class PairStage {
 class StageNode implements PairSink {
   readonly #stage: PairStage;
   readonly #options: PairOptions;
-  readonly #mode: Mode;
+  readonly #mode: ReplicationMode;
   #machine: PairMachine | null = null;
   /** `null`: nothing is replicated. */
   #replication: Replication | null = null;
@@ -165,7 +165,7 @@ class StageNode implements PairSink {
   recordsGot = 0;
   readonly probes: number[] = [];
 
-  constructor(stage: PairStage, options: PairOptions, mode: Mode) {
+  constructor(stage: PairStage, options: PairOptions, mode: ReplicationMode) {
     this.#stage = stage;
     this.#options = options;
     this.#mode = mode;
@@ -284,7 +284,7 @@ class StageNode implements PairSink {
   turn(): void {
     if (!this.isUp) return;
     this.machine.run(this.#stage.now);
-    if (this.waiting.size === 0) this.machine.settled();
+    if (this.waiting.size === 0) this.machine.allCommitted();
   }
 
   // ---------------------------------------------------------------- clients

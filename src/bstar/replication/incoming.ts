@@ -165,7 +165,7 @@ export class Incoming {
       }
     }
     this.#storeNext();
-    pair.settle();
+    pair.applyState();
   }
 
   #failed(why: string): void {

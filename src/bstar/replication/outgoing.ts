@@ -3,11 +3,11 @@
  * by batch. It also decides which of this node's batches wait until the other node has them (D14,
  * D20).
  */
-import { type Facts, isFollowed, isLed, type Replication as Mode } from '../facts.js';
+import { type Facts, isFollowed, isLed, type ReplicationMode } from '../facts.js';
 import type { JoinFigures, PairState } from '../ports.js';
 import type { PeerHolding, PeerMessage } from '../../wire/peer.js';
 import { Acks, type Held } from './acks.js';
-import { Stream } from './stream.js';
+import { CatchUp } from './catch-up.js';
 import type { Transactions } from './transactions.js';
 
 /** `async`: how much may be sent and not confirmed before it is read from the store instead. */
@@ -41,7 +41,7 @@ export class Outgoing {
   readonly #transactions: Transactions;
   readonly #sink: OutgoingSink;
   readonly #acks = new Acks();
-  #stream: Stream | null = null;
+  #catchUp: CatchUp | null = null;
   /** The number of the last chunk that was sent; none is reused on a connection. */
   #lastChunk = 0;
   #sinceRead: Batch[] = [];
@@ -55,7 +55,12 @@ export class Outgoing {
   #fromPeer = 0;
   #ranTwice = 0;
 
-  constructor(mode: Mode, state: PairState, transactions: Transactions, sink: OutgoingSink) {
+  constructor(
+    mode: ReplicationMode,
+    state: PairState,
+    transactions: Transactions,
+    sink: OutgoingSink,
+  ) {
     this.#waits = mode !== 'async';
     this.#state = state;
     this.#transactions = transactions;
@@ -68,7 +73,7 @@ export class Outgoing {
 
   /** True while what the peer lacks is being sent. */
   get isSending(): boolean {
-    return this.#stream !== null;
+    return this.#catchUp !== null;
   }
 
   /** True if the peer has everything that was sent, or nothing waits for it. */
@@ -89,11 +94,11 @@ export class Outgoing {
 
   /** When `run` is next due if no input arrives. */
   get dueAt(): number {
-    return this.#stream?.dueAt ?? Infinity;
+    return this.#catchUp?.dueAt ?? Infinity;
   }
 
   run(now: number): void {
-    this.#stream?.run(now);
+    this.#catchUp?.run(now);
   }
 
   // ---------------------------------------------------------------- begin and end
@@ -118,7 +123,7 @@ export class Outgoing {
   start(epoch: number): void {
     this.#forgetSinceRead();
     this.#stop();
-    this.#stream = new Stream(
+    this.#catchUp = new CatchUp(
       {
         read: (from) => {
           this.#sink.read(from);
@@ -158,7 +163,7 @@ export class Outgoing {
   }
 
   #stop(): void {
-    this.#stream = null;
+    this.#catchUp = null;
     this.#isLastTaken = false;
   }
 
@@ -169,11 +174,11 @@ export class Outgoing {
    * @param isLast the store has no more that the peer lacks
    */
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean, now: number): void {
-    const stream = this.#stream;
-    if (stream?.isReading !== true) return;
+    const catchUp = this.#catchUp;
+    if (catchUp?.isReading !== true) return;
     // There is more: later commits do not wait until the peer has taken this chunk.
     if (!isLast) this.#forgetSinceRead();
-    stream.chunk(records, holds, isLast, now);
+    catchUp.chunk(records, holds, isLast, now);
     if (isLast && this.#facts.state === 'active') this.#catchUpEnds(holds.upTo, now);
   }
 
@@ -191,9 +196,9 @@ export class Outgoing {
 
   taken({ epoch, index, number, joined, ranTwice }: MessageOf<'taken'>, now: number): void {
     const isMine = isLed(this.#facts, epoch);
-    const stream = this.#stream;
-    if (stream === null || (!isMine && !isFollowed(this.#facts, epoch))) return;
-    const chunk = stream.taken(index, joined, ranTwice, now);
+    const catchUp = this.#catchUp;
+    if (catchUp === null || (!isMine && !isFollowed(this.#facts, epoch))) return;
+    const chunk = catchUp.taken(index, joined, ranTwice, now);
     if (chunk === null) return;
     this.peerHolds = chunk.holds;
     this.#transactions.peerHasUpTo(chunk.holds.upTo);
@@ -206,24 +211,24 @@ export class Outgoing {
 
   /** The peer has everything up to this transaction. */
   #peerHas(upTo: number): void {
-    const stream = this.#isLastTaken && upTo >= this.#syncsAt ? this.#stream : null;
-    const isFirst = stream !== null && this.#facts.progress === 'holding';
-    if (stream !== null) {
+    const catchUp = this.#isLastTaken && upTo >= this.#syncsAt ? this.#catchUp : null;
+    const isFirst = catchUp !== null && this.#facts.progress === 'holding';
+    if (catchUp !== null) {
       this.#isLastTaken = false;
       this.#state.confirmed();
     }
     for (const held of this.#acks.takeUpTo(upTo)) held.released(false);
-    if (stream === null || !isFirst) return;
+    if (catchUp === null || !isFirst) return;
     this.#sink.joined({
       fromPeer: this.#fromPeer,
-      toPeer: stream.joined,
-      ranTwice: this.#ranTwice + stream.ranTwice,
+      toPeer: catchUp.joined,
+      ranTwice: this.#ranTwice + catchUp.ranTwice,
     });
   }
 
   /** Whether the chunk being read may be the last of what the peer lacks. */
   get #isCatchingUp(): boolean {
-    return this.#facts.state === 'active' && this.#stream?.isReading === true;
+    return this.#facts.state === 'active' && this.#catchUp?.isReading === true;
   }
 
   /** Forgets batches that came during a chunk that was not the last: they are in the next one. */
@@ -244,7 +249,7 @@ export class Outgoing {
    * @returns true if its outcome waits for the peer
    */
   begin(number: number, outcome: Held, pack: () => Buffer, now: number): boolean {
-    this.#stream?.serves(number);
+    this.#catchUp?.serves(number);
     const isLive = this.isLive;
     const isHeld = this.#waits && (this.#state.holdsBack || this.#isCatchingUp);
     if (isHeld) this.#acks.add(number, 0, outcome, now);

@@ -5,7 +5,7 @@
  * records and batches over the link, they are bytes.
  */
 import type { PairEvents } from '../events.js';
-import { isLed, type Replication as Mode } from '../facts.js';
+import { isLed, type ReplicationMode } from '../facts.js';
 import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../ports.js';
 import { present } from '../../core/assert.js';
 import { DISK_BATCH_BYTES } from '../../core/defaults.js';
@@ -46,7 +46,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   readonly batchBytesMax = DISK_BATCH_BYTES;
   readonly silence = null;
   readonly storeId: Buffer;
-  readonly #mode: Mode;
+  readonly #mode: ReplicationMode;
   readonly #store: ReplicatedStore;
   readonly #events: PairEvents;
   readonly #transactions: Transactions;
@@ -70,7 +70,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
    * @param unserved called when the peer sends records of a part that no extension here serves
    */
   constructor(
-    mode: Mode,
+    mode: ReplicationMode,
     store: ReplicatedStore,
     recovered: Recovered,
     events: PairEvents,
@@ -355,7 +355,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
         if (place !== this.#reading) return;
         this.#cursor = next;
         this.#out.chunk(records, holds, next === null, this.#now);
-        this.#ofPair.settle();
+        this.#ofPair.applyState();
       },
       // Data from the peer may still be on its way to the disk.
       failed: ({ message }) => {

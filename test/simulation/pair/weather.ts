@@ -1,5 +1,5 @@
 /** The kind of pair and world that a seed makes. */
-import type { Replication } from '../../../src/bstar/facts.js';
+import type { ReplicationMode } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { portsOf } from '../map/weather.js';
@@ -27,7 +27,7 @@ export interface Events {
 export interface PairWorldWeather extends NodeWeather {
   readonly config: Config;
   readonly epochMaxMs: number;
-  readonly replication: Replication;
+  readonly replication: ReplicationMode;
   readonly events: Events;
   readonly linkDelayMaxMs: number;
 }
@@ -41,7 +41,7 @@ export interface PairSabotage extends NodeSabotage {
 export function weatherOf(random: SimRandom): PairWorldWeather {
   const isFair = random.chance(0.05);
   const rare = (chance: number): boolean => !isFair && random.chance(chance);
-  const replication = random.pick<Replication>(['sync', 'sync', 'sync', 'strict', 'async']);
+  const replication = random.pick<ReplicationMode>(['sync', 'sync', 'sync', 'strict', 'async']);
   const some = (chance: number, most: number): number => (rare(chance) ? random.int(1, most) : 0);
   const hasFailures = rare(0.3);
   const events = {

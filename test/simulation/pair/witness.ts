@@ -2,7 +2,7 @@
  * What an answer guarantees: what both disks confirmed stays visible to everybody for ever; what a
  * node showed while it was alone, from the next merge on (D14, D17, D21).
  */
-import type { Replication } from '../../../src/bstar/facts.js';
+import type { ReplicationMode } from '../../../src/bstar/facts.js';
 import type { Delivered } from '../model/intent.js';
 
 /** The state of the node when it answered. */
@@ -14,11 +14,11 @@ export interface Mark {
 }
 
 export class Witness {
-  readonly #replication: Replication;
+  readonly #replication: ReplicationMode;
   readonly #marks = new WeakMap<Delivered, Mark>();
   merges = 0;
 
-  constructor(replication: Replication) {
+  constructor(replication: ReplicationMode) {
     this.#replication = replication;
   }
 

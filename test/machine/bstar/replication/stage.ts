@@ -3,7 +3,7 @@ import { noCounts } from '../../../../src/store/record-kind.js';
 import {
   type Facts,
   factsAtStart,
-  type Replication as Mode,
+  type ReplicationMode,
   type State,
 } from '../../../../src/bstar/facts.js';
 import type { PairEvent } from '../../../../src/bstar/events.js';
@@ -74,7 +74,7 @@ export class Stage {
   readonly #commits = new Map<number, Completion<readonly ChangeResult[]>>();
   readonly #merges = new Map<number, Completion<NodeMerged, MergeFailure>>();
 
-  constructor(state: State, mode: Mode = 'sync') {
+  constructor(state: State, mode: ReplicationMode = 'sync') {
     this.isInSync = state === 'active';
     const facts = { ...factsAtStart({ epoch: EPOCH, wasActive: true }), state, joined: EPOCH };
     const recovered = {
@@ -120,7 +120,7 @@ export class Stage {
       stored: ignore,
       storeFailed: () => this.calls.push('store failed'),
       reconnect: () => this.calls.push('reconnect'),
-      settle: ignore,
+      applyState: ignore,
     });
     this.#serve();
   }

@@ -25,14 +25,14 @@ interface Chunk {
   readonly isLast: boolean;
 }
 
-export interface StreamSink {
+export interface CatchUpSink {
   read(from: PeerHolding | null): void;
   readOn(): void;
   send(index: number, isLast: boolean, holds: PeerHolding, records: Buffer): void;
 }
 
-export class Stream {
-  readonly #sink: StreamSink;
+export class CatchUp {
+  readonly #sink: CatchUpSink;
   readonly #out = new Map<number, Chunk>();
   #index: number;
   #bytesOut = 0;
@@ -52,7 +52,7 @@ export class Stream {
   ranTwice = 0;
 
   /** @param after the number of the chunk before its first one */
-  constructor(sink: StreamSink, from: PeerHolding | null, after: number) {
+  constructor(sink: CatchUpSink, from: PeerHolding | null, after: number) {
     this.#sink = sink;
     this.#index = after;
     this.#isReading = true;
