@@ -132,8 +132,19 @@ type Also = readonly [one: string, several: string];
 
 /** Services that fail, grow or are paused, schedules that are paused, and dead requests. */
 function troublesOfRequests({ stored }: Overview, watched: Watched | null): Trouble[] {
-  const { failing = [], unserved = [], growing = [], paused = [], schedules = [] } = watched ?? {};
-  const [failed, grown, held, schedule] = [failing[0], growing[0], paused[0], schedules[0]];
+  const {
+    failing = [],
+    unserved = [],
+    growing = [],
+    pausedServices = [],
+    pausedSchedules = [],
+  } = watched ?? {};
+  const [failed, grown, held, schedule] = [
+    failing[0],
+    growing[0],
+    pausedServices[0],
+    pausedSchedules[0],
+  ];
   const found: Trouble[] = [
     ...ofServices(failing, {
       grade: 'bad',
@@ -153,7 +164,7 @@ function troublesOfRequests({ stored }: Overview, watched: Watched | null): Trou
       text: `${plural(grown?.waiting ?? 0, 'request')} for … ${grown?.waiting === 1 ? 'is' : 'are'} not answered yet, ${count(grown?.more ?? 0)} more than ${span(grown?.ms ?? 0)} ago.`,
       also: ['also has a growing queue', 'also have growing queues'],
     }),
-    ...ofServices(paused, {
+    ...ofServices(pausedServices, {
       grade: 'warn',
       title: 'Paused',
       text: `An operator paused …: ${plural(held?.waiting ?? 0, 'request')} waiting.`,
@@ -162,7 +173,7 @@ function troublesOfRequests({ stored }: Overview, watched: Watched | null): Trou
   ];
   if (schedule !== undefined) {
     const { name, service } = schedule;
-    const more = schedules.length - 1;
+    const more = pausedSchedules.length - 1;
     const others =
       more === 0 ? '' : ` So ${more === 1 ? 'is 1 other' : `are ${count(more)} others`}.`;
     found.push({

@@ -20,19 +20,18 @@ export interface Watched {
   readonly unserved: readonly Of<object>[];
   readonly failing: readonly Of<Failing>[];
   readonly growing: readonly Of<Growing>[];
-  readonly paused: readonly Of<{ readonly waiting: number }>[];
-  /** The schedules that are paused. */
-  readonly schedules: readonly Schedule[];
+  readonly pausedServices: readonly Of<{ readonly waiting: number }>[];
+  readonly pausedSchedules: readonly Schedule[];
 }
 
 const histories = new Map<string, Samples>();
 
 /** @param isStoring whether the node stores requests, and so may have schedules */
 export async function watch(isStoring: boolean): Promise<Watched> {
-  const [services, schedules] = await Promise.all([
+  const [services, pausedSchedules] = await Promise.all([
     allServices(),
     // The node says itself if its store is away.
-    isStoring ? pausedSchedules().catch(() => []) : [],
+    isStoring ? readPausedSchedules().catch(() => []) : [],
   ]);
   // Of the others, that they wait says more.
   const served = services.filter((each) => !each.paused && !isUnserved(each));
@@ -57,12 +56,12 @@ export async function watch(isStoring: boolean): Promise<Watched> {
     unserved: services.filter(isUnserved),
     failing: found(mayFail, failingIn),
     growing: found(mayGrow, growingIn),
-    paused: services
+    pausedServices: services
       .filter(({ paused }) => paused)
       .map(({ service, queued, durable }) => {
         return { service, waiting: queued + (durable?.pending ?? 0) };
       }),
-    schedules,
+    pausedSchedules,
   };
 }
 
@@ -72,7 +71,7 @@ async function remember(service: string): Promise<void> {
   await historyOf(service, samples);
 }
 
-async function pausedSchedules(): Promise<readonly Schedule[]> {
+async function readPausedSchedules(): Promise<readonly Schedule[]> {
   const path = withQuery('/api/v1/titanic/schedules', { limit: String(SCHEDULES_MAX) });
   const { items } = await get<Page<Schedule>>(path);
   return items.filter(({ paused }) => paused);

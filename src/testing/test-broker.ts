@@ -35,9 +35,9 @@ export interface TestBrokerOptions {
   readonly maxDeliveries?: number;
   /** How often a durable request is attempted before it is dead. Default 10. */
   readonly maxAttempts?: number;
-  /** First and longest pause between attempts, before jitter. Defaults 500 and 60000. */
+  /** The pause before the second attempt, before jitter; it doubles with each further one. Default 500. */
   readonly retryBaseMs?: number;
-  /** The longest such pause, in milliseconds: see `retryBaseMs`. */
+  /** The longest pause between attempts. Default 60000. */
   readonly retryMaxMs?: number;
   /**
    * The clock of the broker. With one, it takes a worker as lost only when its connection is closed, because
@@ -155,7 +155,7 @@ class RunningBroker implements TestBroker {
     const sink = new TransportSink();
     const broker = this.#newBroker(holdings, sink);
     const loop = new BrokerLoop(broker, holdings, () => this.#time.now());
-    const titanic = await this.#store(broker, loop);
+    const titanic = await this.#startTitanic(broker, loop);
     loop.accompany(turnsOf(broker, { titanic, pair: null }, this.#time));
     const leaps = new Set<() => void>();
     const forget = clock?.onLeap(() => turnAfterLeap(loop, leaps));
@@ -241,7 +241,7 @@ class RunningBroker implements TestBroker {
     return broker;
   }
 
-  async #store(broker: Broker, loop: BrokerLoop): Promise<Titanic> {
+  async #startTitanic(broker: Broker, loop: BrokerLoop): Promise<Titanic> {
     const { maxAttempts, retryBaseMs, retryMaxMs } = this.#settings;
     const wake = (): void => {
       loop.wake();

@@ -33,7 +33,7 @@ export interface WebhookSettings {
   readonly secrets: readonly Buffer[];
 }
 
-interface Delivery {
+interface WebhookAttempt {
   readonly reference: number;
   readonly abort: AbortController;
   /** Whether its host answered; `null`: nothing was sent. */
@@ -41,7 +41,7 @@ interface Delivery {
 }
 
 /** What a webhook says, and to whom. */
-interface Message {
+interface WebhookContent {
   readonly url: string;
   readonly host: string;
   readonly ended: Ended | null;
@@ -61,10 +61,10 @@ export class Webhooks implements InternalWorker {
   readonly #loop: Host['loop'];
   readonly #settings: () => WebhookSettings | null;
   /** Webhooks that are here, by reference. */
-  readonly #here = new Map<number, Delivery>();
+  readonly #here = new Map<number, WebhookAttempt>();
   readonly #places = new WebhookPlaces();
-  /** Deliveries whose webhooks are not read yet, in the order in which they came. */
-  readonly #unread: Delivery[] = [];
+  /** Attempts whose webhooks are not read yet, in the order in which they came. */
+  readonly #unread: WebhookAttempt[] = [];
   #reads = 0;
   #isEnding = false;
 
@@ -101,18 +101,18 @@ export class Webhooks implements InternalWorker {
   }
 
   take(reference: number): void {
-    const delivery = { reference, abort: new AbortController(), answered: null };
-    this.#here.set(reference, delivery);
-    this.#unread.push(delivery);
+    const attempt = { reference, abort: new AbortController(), answered: null };
+    this.#here.set(reference, attempt);
+    this.#unread.push(attempt);
     setImmediate(() => {
       this.#readNext();
     });
   }
 
   withdraw(reference: number): void {
-    const delivery = this.#here.get(reference);
+    const attempt = this.#here.get(reference);
     this.#here.delete(reference);
-    delivery?.abort.abort();
+    attempt?.abort.abort();
     const called = this.#places.leave(reference, null);
     if (called.length === 0) return;
     setImmediate(() => {
@@ -125,49 +125,49 @@ export class Webhooks implements InternalWorker {
 
   // ---------------------------------------------------------------- one after the other
 
-  #isHere(delivery: Delivery): boolean {
-    return this.#here.get(delivery.reference) === delivery;
+  #isHere(attempt: WebhookAttempt): boolean {
+    return this.#here.get(attempt.reference) === attempt;
   }
 
   #readNext(): void {
     while (this.#reads < READS_MAX) {
-      const delivery = this.#unread.shift();
-      if (delivery === undefined) return;
-      if (this.#isHere(delivery)) void this.#read(delivery);
+      const attempt = this.#unread.shift();
+      if (attempt === undefined) return;
+      if (this.#isHere(attempt)) void this.#read(attempt);
     }
   }
 
-  /** Reads from the store what a webhook says, and to whom; again later if that fails, which is no attempt. */
-  async #read(delivery: Delivery): Promise<void> {
-    const webhook = this.#stored.titanic.uuidOf(delivery.reference);
+  /** Reads from the store what a webhook says, and to whom; again later if that fails, which Titanic does not count. */
+  async #read(attempt: WebhookAttempt): Promise<void> {
+    const webhook = this.#stored.titanic.uuidOf(attempt.reference);
     if (webhook === null) return;
     this.#reads++;
-    const message = await this.#find(webhook).catch((error: unknown) =>
+    const content = await this.#find(webhook).catch((error: unknown) =>
       failed('webhook.failed', String(error)),
     );
     this.#reads--;
-    if (message === null) {
+    if (content === null) {
       const again = setTimeout(() => {
-        this.#readAgain(delivery);
+        this.#readAgain(attempt);
       }, READ_AGAIN_MS);
       again.unref();
-    } else if (this.#isHere(delivery)) this.#begin(delivery, message);
+    } else if (this.#isHere(attempt)) this.#begin(attempt, content);
     this.#readNext();
   }
 
-  #readAgain(delivery: Delivery): void {
-    this.#unread.push(delivery);
+  #readAgain(attempt: WebhookAttempt): void {
+    this.#unread.push(attempt);
     this.#readNext();
   }
 
-  #begin(delivery: Delivery, message: Message | Failed): void {
-    const { reference } = delivery;
-    const host = 'host' in message ? message.host : '';
+  #begin(attempt: WebhookAttempt, content: WebhookContent | Failed): void {
+    const { reference } = attempt;
+    const host = 'host' in content ? content.host : '';
     this.#report(({ titanic }) => {
       const owner = titanic.ownerOf(reference);
       if (owner === null) return;
-      if ('host' in message) {
-        const entry = this.#settings()?.targets.entryOf(message.url) ?? host;
+      if ('host' in content) {
+        const entry = this.#settings()?.targets.entryOf(content.url) ?? host;
         if (!this.#places.take(reference, { host, entry, owner })) {
           this.#here.delete(reference);
           titanic.deferred(reference);
@@ -175,20 +175,20 @@ export class Webhooks implements InternalWorker {
         }
       }
       titanic.dispatched(reference, { number: 0, name: 'webhooks', address: host });
-      if ('host' in message) void this.#settle(delivery, this.#send(delivery, message));
-      else this.#ended(delivery, message);
+      if ('host' in content) void this.#settle(attempt, this.#send(attempt, content));
+      else this.#ended(attempt, content);
     });
   }
 
-  async #settle(delivery: Delivery, result: Promise<Result>): Promise<void> {
+  async #settle(attempt: WebhookAttempt, result: Promise<Result>): Promise<void> {
     this.#ended(
-      delivery,
+      attempt,
       await result.catch((error: unknown) => failed('webhook.failed', String(error))),
     );
   }
 
   /** @returns `null`: the store cannot be read now */
-  async #find(uuid: RequestUuid): Promise<Message | Failed | null> {
+  async #find(uuid: RequestUuid): Promise<WebhookContent | Failed | null> {
     const { operatorApi, time } = this.#stored;
     const webhook = await operatorApi.history(uuid);
     if (webhook.kind === 'trouble') return null;
@@ -214,7 +214,10 @@ export class Webhooks implements InternalWorker {
     return { url, host: new URL(url).host, ended, generation };
   }
 
-  async #send(delivery: Delivery, { url, host, ended, generation }: Message): Promise<Result> {
+  async #send(
+    attempt: WebhookAttempt,
+    { url, host, ended, generation }: WebhookContent,
+  ): Promise<Result> {
     if (ended === null) return failed('webhook.early', 'the request has not ended');
     const settings = this.#settings();
     if (settings === null) return failed('webhook.off', 'webhooks are switched off');
@@ -223,8 +226,8 @@ export class Webhooks implements InternalWorker {
     const body = bodyOf(ended);
     const id = webhookId(ended.uuid, generation);
     const headers = signedHeaders(id, body, settings.secrets, this.#stored.time.wall());
-    const sent = await postWebhook(url, headers, body, settings.targets, delivery.abort.signal);
-    delivery.answered = sent.kind === 'status';
+    const sent = await postWebhook(url, headers, body, settings.targets, attempt.abort.signal);
+    attempt.answered = sent.kind === 'status';
     if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`);
     const { status } = sent;
     if (status >= 200 && status < 300) {
@@ -233,9 +236,9 @@ export class Webhooks implements InternalWorker {
     return failed(`webhook.${status}`, `${host} answered ${status}`);
   }
 
-  #ended(delivery: Delivery, result: Result): void {
-    if (!this.#isHere(delivery)) return;
-    const { reference, answered } = delivery;
+  #ended(attempt: WebhookAttempt, result: Result): void {
+    if (!this.#isHere(attempt)) return;
+    const { reference, answered } = attempt;
     this.#here.delete(reference);
     const called = this.#places.leave(reference, answered);
     this.#report(({ titanic }) => {
