@@ -49,7 +49,7 @@ class ClientBase:
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         engine: Optional[Engine] = getattr(self, "_engine", None)  # None: its options were wrong
-        if engine is not None and engine.is_left_open():
+        if engine is not None and engine.end_if_left_open():
             warn(f"a client of {', '.join(engine.settings.endpoints)} was never closed", ResourceWarning, source=self)
 
     @property

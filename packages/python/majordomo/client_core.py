@@ -13,6 +13,7 @@ from typing import Callable, Optional, Sequence
 
 from . import wire
 from .call import Call, Settings
+from .endpoint_order import EndpointOrder
 from .errors import ClosedError, LimitError, MajordomoError, received_service_error
 from .exchange import (
     KEY_REFUSALS,
@@ -33,7 +34,6 @@ from .exchange import (
     take_part,
 )
 from .options import backoff_ms
-from .turns import Turns
 
 # With several endpoints, how long one may take to accept a connection.
 DIAL_PATIENCE = 1.0
@@ -70,7 +70,7 @@ class ClientCore:
         self._open_at = float("-inf")  # until the first is opened
         self._key_refusals = 0  # since a handshake succeeded
         self._failures = 0  # connections lost in a row without an answer
-        self._turns = Turns(len(settings.endpoints), self._pause)
+        self._order = EndpointOrder(len(settings.endpoints), self._pause)
         self._why: dict[str, str] = {}
         self.facts: Optional[wire.Facts] = None
         self.counters = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0}
@@ -155,7 +155,7 @@ class ClientCore:
             self._fail(call, received_service_error(answer.body), call.answer_of)
         else:
             self._failures = 0
-            self._turns.answered()
+            self._order.answered()
             self._answered(call, answer, now)
 
     def tick(self, now: float) -> None:
@@ -184,7 +184,7 @@ class ClientCore:
     def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
         facts = wire.parse_facts(body)
         line.cancels.learnt(facts)
-        self._turns.heartbeat = facts.pair_heartbeat_ms / 1000
+        self._order.heartbeat = facts.pair_heartbeat_ms / 1000
         if line is self._line:
             self.facts = facts
             self._send_waiting(now)
@@ -217,7 +217,7 @@ class ClientCore:
         # No worker ran it: the send does not count.
         call.sends -= 1
         call.refusal = body
-        if status == 503 and line is self._line and line is not None and self._turns.refused(line.endpoint, now):
+        if status == 503 and line is self._line and line is not None and self._order.refused(line.endpoint, now):
             self._why[self._settings.endpoints[line.endpoint]] = "not active"
             self._move_on(line, "refused", now)
         elif status == 429 or line is self._line:
@@ -273,7 +273,7 @@ class ClientCore:
         settings = self._settings
         pause = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, failures) / 1000
         # Nodes of a pair may change roles within heartbeats.
-        return min(pause, self._turns.heartbeat / 2) if self._turns.heartbeat else pause
+        return min(pause, self._order.heartbeat / 2) if self._order.heartbeat else pause
 
     def _take_off(self, call: Call) -> Optional[Line]:
         """Takes a request off the line on which it waits for an answer; None: it is on none."""
@@ -289,8 +289,8 @@ class ClientCore:
     def _move_on(self, line: Line, why: str, now: float) -> None:
         """Goes to the next end point, and sends there what has no answer yet, unless this one may still answer."""
         self._line = None
-        self._endpoint = self._turns.after(line.endpoint)
-        self._open_at = self._turns.leave(line.endpoint, why, now)
+        self._endpoint = self._order.after(line.endpoint)
+        self._open_at = self._order.leave(line.endpoint, why, now)
         if why == "refused" and line.out:
             self._retired[line] = None
         else:

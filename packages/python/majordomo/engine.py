@@ -215,8 +215,8 @@ class Engine:
             self._wake.set()
             self._thread.join()
 
-    def is_left_open(self) -> bool:
-        """Whether nobody has closed it, who could do so no longer. It ends by itself, which nobody waits for."""
+    def end_if_left_open(self) -> bool:
+        """Ends it if nobody has closed it, who could do so no longer, without waiting. Returns whether it did so."""
         if self._closed or self._pid != os.getpid():
             return False
         self._closed = True

@@ -73,7 +73,7 @@ class SharedMap:
 
     def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         links: Optional[MapLinks] = getattr(self, "_links", None)  # None: its options were wrong
-        if links is not None and links.is_left_open():
+        if links is not None and links.end_if_left_open():
             warn("a map was never closed", ResourceWarning, source=self)
 
     @property

@@ -113,7 +113,7 @@ class WorkerCore:
         self._registration = 0
         self._running: set[Task] = set()  # of this registration
         self._late: list[list[bytes]] = []  # answers of ended registrations, for the next connection
-        self._is_less = False  # it would ask for more: the broker's answer came after READY
+        self._registered_for_less = False  # it would ask for more: the broker's answer came after READY
         self._is_reregistering = False  # it asks between two registrations, and the next tick sets for how long
         self._credit: Optional[int] = None
         self._facts = _NOTHING
@@ -247,11 +247,11 @@ class WorkerCore:
 
     def _ended(self, task: Task) -> None:
         self._running.discard(task)
-        if self._is_less and not self._running:
+        if self._registered_for_less and not self._running:
             self._reregister()
 
     def _reregister(self) -> None:
-        self._is_less = False
+        self._registered_for_less = False
         # The broker takes no second READY. It may have sent a request meanwhile, which it takes back: it answers
         # in order, so what comes after its answer is of the next registration.
         self._send(wire.DISCONNECT[self._settings.version])
@@ -288,8 +288,8 @@ class WorkerCore:
                 self._ask(_AFTER)
         elif answer.correlation == _BEFORE and self.state == "registered" and self._facts is _NOTHING:
             self._facts = wire.parse_facts(answer.body)
-            self._is_less = self._ready_options()[0] is not None
-            if self._is_less and not self._running:
+            self._registered_for_less = self._ready_options()[0] is not None
+            if self._registered_for_less and not self._running:
                 self._reregister()
         elif answer.correlation == _AFTER and self.state == "registered":
             self._confirm()
@@ -320,7 +320,7 @@ class WorkerCore:
             return
         settings = self._settings
         self._credit, options, contract = self._ready_options()
-        self._is_less = False
+        self._registered_for_less = False
         self._running.clear()
         self._registration += 1
         self.state = "registered"

@@ -8,7 +8,7 @@ from typing import Callable
 AWAY_HEARTBEATS = 2
 
 
-class Turns:
+class EndpointOrder:
     """``pause(failures)`` is a pause in seconds."""
 
     def __init__(self, count: int, pause: Callable[[int], float]) -> None:
