@@ -25,7 +25,7 @@ import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-import { late } from './late.mjs';
+import { withLateRequires } from './late-requires.mjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const [compiled = '', target = ''] = process.argv.slice(2);
@@ -74,7 +74,7 @@ const DAEMON = '\0daemon';
 /** What most starts load after the first file: in one file each, and in another what several of them have. */
 const LATER = {
   main: {
-    commands: ['cli/main.js', 'extensions/program.js'],
+    commands: ['cli/main.js', 'extensions/cli-commands.js'],
     client: ['cli/requests/request.js', 'cli/connection/context.js', 'sdk/client.js'],
   },
   serve: {
@@ -203,7 +203,10 @@ async function bundleProgram(name, input) {
     // (Modules are strict.)
     const head = "(function (exports, require, module, __filename) { 'use strict';";
     const names = name === 'main' ? [...LATE, ...LATE_IN_COMMANDS] : LATE;
-    writeFileSync(join(to, CODE, fileName), `${head}${ascii(late(code, names, unmet))}})\n`);
+    writeFileSync(
+      join(to, CODE, fileName),
+      `${head}${ascii(withLateRequires(code, names, unmet))}})\n`,
+    );
   }
   for (const each of packagesOf(output.flatMap(({ moduleIds = [] }) => moduleIds))) {
     inside.add(each);

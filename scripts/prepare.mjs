@@ -51,7 +51,7 @@ function run(...args) {
 
 function build() {
   const tsc = join(dirname(createRequire(import.meta.url).resolve(COMPILER)), 'bin', 'tsc');
-  run('scripts/ready-build.mjs', 'compiled', 'src');
+  run('scripts/sync-compiled.mjs', 'compiled', 'src');
   run(tsc, '-p', 'tsconfig.page.json', '--noCheck');
   run(tsc, '-p', 'tsconfig.json', '--noCheck');
   run('scripts/bundle.mjs', 'compiled', 'dist');

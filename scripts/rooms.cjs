@@ -25,7 +25,7 @@ const ASK =
 /** Room → what it may import, and what to do instead of another import. */
 const ROOMS = {
   'main.ts': [
-    'cli core/exit.ts core/version.ts extensions/program.ts',
+    'cli core/exit.ts core/version.ts extensions/cli-commands.ts',
     'It checks the version of Node.js and hands the program to cli/: put the code there.',
   ],
   core: [

@@ -13,6 +13,6 @@ if (atLeast(process.versions.node, leastNode())) {
 
 async function run(): Promise<void> {
   const { main } = await import('./cli/main.js');
-  const { PROGRAM } = await import('./extensions/program.js');
+  const { PROGRAM } = await import('./extensions/cli-commands.js');
   process.exitCode = await main(process.argv.slice(2), PROGRAM);
 }

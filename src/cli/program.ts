@@ -1,6 +1,6 @@
 /**
- * What the commands of `majordomo` know of the program that they belong to: extensions/program.ts makes it, src/main.ts
- * passes it to cli/main.ts.
+ * What the commands of `majordomo` know of the program that they belong to: extensions/cli-commands.ts makes it,
+ * src/main.ts passes it to cli/main.ts.
  */
 import type { Command } from 'commander';
 

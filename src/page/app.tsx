@@ -9,7 +9,7 @@ import { Button, focusMain } from './controls.js';
 import { askPerson, askToken, Dialogs, toast, Toasts } from './dialogs.js';
 import { startEvents } from './events.js';
 import { span } from './format.js';
-import { address, followAddress, linkTo } from './links.js';
+import { address, followAddress, linkTo } from './address.js';
 import { contact, isElsewhere, overview, startNode } from './node.js';
 import { startTheme, switchTheme, theme } from './theme.js';
 import { forgetEnded, Running } from './triage.js';

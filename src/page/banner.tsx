@@ -6,7 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { Overview } from '../admin/api/node-answers.js';
 import { Button } from './controls.js';
 import { count, line, momentAt, plural, span } from './format.js';
-import { linkTo } from './links.js';
+import { linkTo } from './address.js';
 import { Name, OuterLink } from './names.js';
 import { askNow, contact, lost, overview, READING } from './node.js';
 import { usePolled } from './poll.js';

@@ -3,7 +3,7 @@ import { useSignalEffect } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
-import { filter } from './links.js';
+import { filter } from './address.js';
 import { Button, Figure, FilterChoice } from './controls.js';
 import { Drawing, pointed, type Series, type Window, zoom } from './drawing.js';
 import { nowMs } from './node.js';

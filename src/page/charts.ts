@@ -1,7 +1,7 @@
 /** The charts of the node, and of one service. */
 import type { ChartOptions } from './chart.js';
 import type { Series } from './drawing.js';
-import { linkTo } from './links.js';
+import { linkTo } from './address.js';
 import { type Axis, COUNTS, LATENCIES, RATES } from './scales.js';
 
 function chart(title: string, axis: Axis, ...series: readonly Series[]): ChartOptions {

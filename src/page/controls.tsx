@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import { messageOf } from './api.js';
 import { askToken, attempt, toast } from './dialogs.js';
-import { filter, setFilters } from './links.js';
+import { filter, setFilters } from './address.js';
 
 interface CardOf {
   readonly title: ComponentChildren;

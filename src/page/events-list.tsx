@@ -3,7 +3,7 @@ import type { ComponentChildren, VNode } from 'preact';
 
 import type { ReceivedEvent } from './events.js';
 import { count, line, moment } from './format.js';
-import { linkTo } from './links.js';
+import { linkTo } from './address.js';
 import { decoded, Name, ServiceLink } from './names.js';
 
 /** Names of events of severity info that are good news. */

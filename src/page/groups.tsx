@@ -6,7 +6,7 @@ import type { RequestGroup } from '../admin/api/stored-answers.js';
 import type { Page } from '../admin/api/words.js';
 import { get, messageOf } from './api.js';
 import { count, line, NONE } from './format.js';
-import { filter, setFilters } from './links.js';
+import { filter, setFilters } from './address.js';
 import { usePolled } from './poll.js';
 import { type Selection, withSelection } from './stored-filter.js';
 import { type Column, numeric, Table } from './table.js';

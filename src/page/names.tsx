@@ -6,7 +6,7 @@ import type { VNode } from 'preact';
 import { Fragment } from 'preact';
 
 import { Copy } from './controls.js';
-import { linkTo } from './links.js';
+import { linkTo } from './address.js';
 
 export const UUID = /^[\da-f]{32}$/i;
 

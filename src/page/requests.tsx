@@ -4,7 +4,7 @@ import type { ComponentChildren, VNode } from 'preact';
 import type { StoredRequest } from '../admin/api/stored-answers.js';
 import { askToken } from './dialogs.js';
 import { about, bytes, count, line, moment, since } from './format.js';
-import { linkTo } from './links.js';
+import { linkTo } from './address.js';
 import { ServiceLink, StatePill, UUID, UuidLink } from './names.js';
 import { type Column, numeric, Table } from './table.js';
 

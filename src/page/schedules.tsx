@@ -7,7 +7,7 @@ import { get, withQuery } from './api.js';
 import { Button, Card } from './controls.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { count, line, moment } from './format.js';
-import { linkTo } from './links.js';
+import { linkTo } from './address.js';
 import { ServiceLink, StatePill, UUID } from './names.js';
 import { isElsewhere } from './node.js';
 import { usePolled } from './poll.js';

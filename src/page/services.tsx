@@ -4,7 +4,7 @@ import type { Page } from '../admin/api/words.js';
 import { failuresOf, isLate, isUnserved, oldestOf, repliesOf } from '../core/service-needs.js';
 import { get } from './api.js';
 import { about, count, millis, percent, perSecond } from './format.js';
-import { linkTo } from './links.js';
+import { linkTo } from './address.js';
 import { ServiceLink, StatePill } from './names.js';
 import { type Column, numeric } from './table.js';
 

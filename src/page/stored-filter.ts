@@ -1,6 +1,6 @@
 /** The filters of stored requests: as typed, in the page's address, and as parameters of the API. */
 import { withQuery } from './api.js';
-import { filter } from './links.js';
+import { filter } from './address.js';
 
 /** Parameters of the API that select stored requests. An empty code is a code. */
 export type Selection = Readonly<Record<string, string>>;

@@ -13,7 +13,7 @@ import { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import type * as Main from '../../src/cli/main.js';
-import type * as Program from '../../src/extensions/program.js';
+import type * as Program from '../../src/extensions/cli-commands.js';
 import { MAIN } from './child.js';
 
 /** What the parent sends. */

@@ -5,7 +5,7 @@ import type { ClientLoad, Clients } from '../../admin/api/node-answers.js';
 import { get, token, withQuery } from '../api.js';
 import { Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
 import { bytes, count, line, perSecond } from '../format.js';
-import { filter } from '../links.js';
+import { filter } from '../address.js';
 import { usePolled } from '../poll.js';
 import { type Column, numeric, Table } from '../table.js';
 

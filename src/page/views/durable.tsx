@@ -9,7 +9,7 @@ import { get, token } from '../api.js';
 import { Button, Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
 import { count } from '../format.js';
 import { Groups } from '../groups.js';
-import { filter, linkTo, setFilters } from '../links.js';
+import { filter, linkTo, setFilters } from '../address.js';
 import { UUID } from '../names.js';
 import { isElsewhere, overview } from '../node.js';
 import { usePages } from '../paging.js';

@@ -1,7 +1,7 @@
 /** The view of a passive node: a link to the other node instead of charts. */
 import type { VNode } from 'preact';
 
-import { linkTo } from '../links.js';
+import { linkTo } from '../address.js';
 import { OuterLink } from '../names.js';
 import { overview } from '../node.js';
 

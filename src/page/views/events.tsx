@@ -6,7 +6,7 @@ import { Button, Card, Empty, FilterChoice, FilterText } from '../controls.js';
 import { events, isOpen, type ReceivedEvent, refusal } from '../events.js';
 import { EventRow, grouped, serviceOf, textOf } from '../events-list.js';
 import { count, plural } from '../format.js';
-import { filter } from '../links.js';
+import { filter } from '../address.js';
 import { decoded } from '../names.js';
 
 const SHOWN_MAX = 200;

@@ -7,7 +7,7 @@ import type { MapEntry, Status } from '../../admin/api/node-answers.js';
 import { get, messageOf, token, withQuery } from '../api.js';
 import { Card, Empty, FilterChoice, FilterText, NeedsToken } from '../controls.js';
 import { about, bytes, line, NONE } from '../format.js';
-import { filter, linkTo } from '../links.js';
+import { filter, linkTo } from '../address.js';
 import { Name } from '../names.js';
 import { usePages } from '../paging.js';
 import { usePolled } from '../poll.js';

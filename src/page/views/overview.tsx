@@ -8,7 +8,7 @@ import { Card, Empty, Figure } from '../controls.js';
 import { events, isOpen } from '../events.js';
 import { EventRow, grouped } from '../events-list.js';
 import { bytes, count, plural } from '../format.js';
-import { linkTo } from '../links.js';
+import { linkTo } from '../address.js';
 import { overview, samples } from '../node.js';
 import { usePolled } from '../poll.js';
 import { allServices, COLUMNS, servicesDelayMs } from '../services.js';

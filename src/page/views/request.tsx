@@ -7,7 +7,7 @@ import { Bodies } from '../bodies.js';
 import { Button, Card, Copy, Empty, Facts } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { bytes, line, lines, millis, moment, since, span } from '../format.js';
-import { linkTo } from '../links.js';
+import { linkTo } from '../address.js';
 import { decoded, ServiceLink, StatePill } from '../names.js';
 import { isElsewhere } from '../node.js';
 import { usePolled } from '../poll.js';

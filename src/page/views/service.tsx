@@ -11,7 +11,7 @@ import { Contracts } from '../contracts.js';
 import { Button, Card, Empty, Figure } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
-import { linkTo } from '../links.js';
+import { linkTo } from '../address.js';
 import { Name, StatePill } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';

@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 import { byNeed } from '../../core/service-needs.js';
 import { Card, Empty, FilterText } from '../controls.js';
 import { count } from '../format.js';
-import { filter } from '../links.js';
+import { filter } from '../address.js';
 import { decoded } from '../names.js';
 import { usePolled } from '../poll.js';
 import { allServices, COLUMNS, servicesDelayMs } from '../services.js';

@@ -3,8 +3,10 @@ import { pathToFileURL } from 'node:url';
 
 import { rolldown } from 'rolldown';
 
-const { late } = (await import(pathToFileURL(resolve('scripts/late.mjs')).href)) as {
-  readonly late: (text: string, names: readonly string[], unmet: Set<string>) => string;
+const { withLateRequires } = (await import(
+  pathToFileURL(resolve('scripts/late-requires.mjs')).href
+)) as {
+  readonly withLateRequires: (text: string, names: readonly string[], unmet: Set<string>) => string;
 };
 
 const SOURCE = `
@@ -29,7 +31,7 @@ async function bundled(): Promise<string> {
 
 it('modules of Node that are to be late are loaded where they are used', async () => {
   const unmet = new Set(['v8', 'tls', 'https', 'dns']);
-  const lines = late(await bundled(), [...unmet], unmet).split('\n');
+  const lines = withLateRequires(await bundled(), [...unmet], unmet).split('\n');
   expect(lines.filter((line) => /^\S.*require\(/.test(line))).toEqual([
     'let node_path = require("node:path");',
   ]);
@@ -43,6 +45,8 @@ it('modules of Node that are to be late are loaded where they are used', async (
 it.each(['const node_v8 = require("node:v8");', "var v8 = require('node:v8');"])(
   'a build fails if the bundler writes %s',
   (text) => {
-    expect(() => late(text, ['v8'], new Set())).toThrow('node:v8 would be loaded at once');
+    expect(() => withLateRequires(text, ['v8'], new Set())).toThrow(
+      'node:v8 would be loaded at once',
+    );
   },
 );

@@ -8,7 +8,7 @@
  * @param unmet names of which no text has loaded one yet: those of this text are removed
  * @throws if the head of the file loads one of them in a way that is not known here
  */
-export function late(text, names, unmet) {
+export function withLateRequires(text, names, unmet) {
   const all = text
     .replace(/^(node_\w+) = .*__toESM\(\1, 1\);$/gm, '$1 = { __proto__: $1, default: $1 };')
     .replace(/^require\("node:[^"]+"\);$/gm, '');

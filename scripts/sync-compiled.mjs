@@ -1,4 +1,4 @@
-// Makes the folder of compiled files ready for the compiler: `node scripts/ready-build.mjs COMPILED SOURCES`. It removes
+// Makes the folder of compiled files ready for the compiler: `node scripts/sync-compiled.mjs COMPILED SOURCES`. It removes
 // files whose sources no longer exist, so that a renamed or deleted test does not run again, and is not shipped, and
 // copies the files of src/ that are not TypeScript, which the compiler ignores.
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const [compiled = '', sources = ''] = process.argv.slice(2);
-if (sources === '') throw new Error('usage: ready-build.mjs COMPILED SOURCES');
+if (sources === '') throw new Error('usage: sync-compiled.mjs COMPILED SOURCES');
 const [to, from] = [join(ROOT, compiled), join(ROOT, sources)];
 
 const ASSETS = new Set(['.sql', '.html', '.css', '.svg']);
