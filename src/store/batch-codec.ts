@@ -74,7 +74,14 @@ export function unpackBatch(bytes: Uint8Array): Batch | null {
 }
 
 const KINDS = {
-  ...{ accept: 1, attempt: 2, reply: 3, dead: 4, close: 5, expire: 6, retry: 7, sweep: 8 },
+  accept: 1,
+  attempt: 2,
+  reply: 3,
+  dead: 4,
+  close: 5,
+  expire: 6,
+  retry: 7,
+  sweep: 8,
   advance: 9,
 } as const satisfies Readonly<Record<Change['kind'], number>>;
 
@@ -226,7 +233,12 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
     }
     case KINDS.dead:
       return {
-        ...{ kind: 'dead', uuid, generation, reason: fields.text(REASON), at, expiresAt },
+        kind: 'dead',
+        uuid,
+        generation,
+        reason: fields.text(REASON),
+        at,
+        expiresAt,
         ...claimOf(fields),
       };
     case KINDS.close:
@@ -234,7 +246,11 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
       const keyUntil = fields.number(UNTIL);
       const by = fields.text(BY) as Closer;
       return {
-        ...{ kind: kind === KINDS.close ? 'close' : 'expire', uuid, at, keyUntil, by },
+        kind: kind === KINDS.close ? 'close' : 'expire',
+        uuid,
+        at,
+        keyUntil,
+        by,
         ...(fields.number(UNCLAIMED) === 1 ? { onlyUnclaimed: true } : {}),
       };
     }

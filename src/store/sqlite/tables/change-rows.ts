@@ -135,7 +135,11 @@ export class ChangeRows {
       this.#sql,
       {
         request: isNumbered ? request : { ...request, number },
-        ...{ key, attemptsEver: 0, changed, born: changed, extra: change.extra ?? null },
+        key,
+        attemptsEver: 0,
+        changed,
+        born: changed,
+        extra: change.extra ?? null,
       },
       0,
     );

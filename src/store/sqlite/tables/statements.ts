@@ -353,7 +353,12 @@ const ARRAYS: readonly string[] = [
 
 /** Statements that read the records of a store, in service or not. */
 const READING = [
-  ...(['requestsById', 'keyOf', 'bodyOf', 'replyRow', 'deathRow', 'attempts'] as const),
+  'requestsById',
+  'keyOf',
+  'bodyOf',
+  'replyRow',
+  'deathRow',
+  'attempts',
   'rememberedKeys',
 ] as const satisfies Name[];
 
