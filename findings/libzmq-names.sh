@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 apt-get -qq -o APT::Sandbox::User=root download python3-zmq=24.0.1-4+b1 libzmq5=4.3.4-6
-for each in ./*.deb; do dpkg-deb --extract "$each" root; done
+for each in ./*.deb; do dpkg-deb --extract "$each" files; done
 printf '::1 both.test\n127.0.0.1 both.test\n127.0.0.1 one.test\n' >hosts
 
 cat >program.py <<'PYTHON'
@@ -65,7 +65,7 @@ assert "CLOSED" in named and "CLOSED" in nobody
 assert once == [] and again == ["CONNECT_RETRIED"]
 PYTHON
 
-library=$(echo root/usr/lib/*-linux-gnu)
-export LD_LIBRARY_PATH=$PWD/$library PYTHONPATH=$PWD/root/usr/lib/python3/dist-packages
+library=$(echo files/usr/lib/*-linux-gnu)
+export LD_LIBRARY_PATH=$PWD/$library PYTHONPATH=$PWD/files/usr/lib/python3/dist-packages
 # Only this program sees these hosts.
 unshare --map-root-user --mount sh -c 'mount --bind hosts /etc/hosts; exec /usr/bin/python3 program.py'

@@ -15,7 +15,7 @@ cd "$work"
 apt-get -qq -o APT::Sandbox::User=root download r-cran-pbdzmq=0.3.9+dfsg-1 r-base-core=4.2.2.20221110-2 \
   libzmq5=4.3.4-6 libsodium23 libnorm1 libpgm-5.3-0 libgssapi-krb5-2 libblas3 liblapack3 libgfortran5 libgomp1 \
   libquadmath0 libicu72 libpcre2-8-0 libtirpc3 libtre5 libcurl4 libreadline8 libdeflate0 liblzma5 libbz2-1.0 zlib1g
-for each in ./*.deb; do dpkg-deb --extract "$each" root; done
+for each in ./*.deb; do dpkg-deb --extract "$each" files; done
 
 cat >program.R <<'R'
 suppressPackageStartupMessages(library(pbdZMQ))
@@ -47,7 +47,7 @@ stopifnot(answer)
 stopifnot(frame() == "two")
 R
 
-export R_HOME=$PWD/root/usr/lib/R
-libraries=$(find root -name '*.so*' -printf '%h\n' | sort -u | sed "s|^|$PWD/|" | paste -sd: -)
-export LD_LIBRARY_PATH=$libraries R_LIBS=$PWD/root/usr/lib/R/site-library R_LIBS_SITE=
+export R_HOME=$PWD/files/usr/lib/R
+libraries=$(find files -name '*.so*' -printf '%h\n' | sort -u | sed "s|^|$PWD/|" | paste -sd: -)
+export LD_LIBRARY_PATH=$libraries R_LIBS=$PWD/files/usr/lib/R/site-library R_LIBS_SITE=
 "$R_HOME/bin/exec/R" --vanilla --no-echo --file=program.R

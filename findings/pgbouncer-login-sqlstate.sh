@@ -15,8 +15,8 @@ pooler= server=
 cd "$work"
 apt-get -qq -o APT::Sandbox::User=root download pgbouncer=1.18.0-1+deb12u1 libevent-2.1-7=2.1.12-stable-8 \
   libc-ares2=1.18.1-3
-for each in ./*.deb; do dpkg-deb --extract "$each" root; done
-library=$(echo "$PWD"/root/usr/lib/*-linux-gnu)
+for each in ./*.deb; do dpkg-deb --extract "$each" files; done
+library=$(echo "$PWD"/files/usr/lib/*-linux-gnu)
 
 cat >server.py <<'PYTHON'
 """A server of the protocol that refuses every login, with the SQLSTATE that is the name of the database."""
@@ -65,9 +65,9 @@ printf '"user" ""\n' >users
 chmod 755 "$work"
 as=()
 ((EUID != 0)) || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-LD_LIBRARY_PATH=$library "${as[@]}" root/usr/sbin/pgbouncer pgbouncer.ini >log 2>&1 &
+LD_LIBRARY_PATH=$library "${as[@]}" files/usr/sbin/pgbouncer pgbouncer.ini >log 2>&1 &
 pooler=$!
-LD_LIBRARY_PATH=$library root/usr/sbin/pgbouncer --version | head -1
+LD_LIBRARY_PATH=$library files/usr/sbin/pgbouncer --version | head -1
 
 cat >client.py <<'PYTHON'
 import socket

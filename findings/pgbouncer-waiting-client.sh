@@ -16,8 +16,8 @@ pooler=
 cd "$work"
 apt-get -qq -o APT::Sandbox::User=root download pgbouncer=1.18.0-1+deb12u1 libevent-2.1-7=2.1.12-stable-8 \
   libc-ares2=1.18.1-3
-for each in ./*.deb; do dpkg-deb --extract "$each" root; done
-library=$(echo "$PWD"/root/usr/lib/*-linux-gnu)
+for each in ./*.deb; do dpkg-deb --extract "$each" files; done
+library=$(echo "$PWD"/files/usr/lib/*-linux-gnu)
 
 free_port() {
   /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -42,9 +42,9 @@ printf '"admin" ""\n"user" ""\n' >users
 chmod 755 "$work"
 as=()
 ((EUID != 0)) || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-LD_LIBRARY_PATH=$library "${as[@]}" root/usr/sbin/pgbouncer pgbouncer.ini >log 2>&1 &
+LD_LIBRARY_PATH=$library "${as[@]}" files/usr/sbin/pgbouncer pgbouncer.ini >log 2>&1 &
 pooler=$!
-LD_LIBRARY_PATH=$library root/usr/sbin/pgbouncer --version | head -1
+LD_LIBRARY_PATH=$library files/usr/sbin/pgbouncer --version | head -1
 
 cat >clients.py <<'PYTHON'
 import socket

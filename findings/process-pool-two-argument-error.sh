@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 version=3.11.2-6+deb12u8
 apt-get -qq -o APT::Sandbox::User=root download python3.11-minimal=$version libpython3.11-minimal=$version libpython3.11-stdlib=$version
-for each in ./*.deb; do dpkg-deb --extract "$each" root; done
+for each in ./*.deb; do dpkg-deb --extract "$each" files; done
 
 cat >program.py <<'PYTHON'
 import concurrent.futures
@@ -63,7 +63,7 @@ if __name__ == "__main__":
                 print("  a task after it |", type(error).__name__)
 PYTHON
 
-PYTHONHOME=$work/root/usr timeout 60 root/usr/bin/python3.11 program.py | tee seen
+PYTHONHOME=$work/files/usr timeout 60 files/usr/bin/python3.11 program.py | tee seen
 diff seen - <<'EXPECTED'
 Python 3.11.2
 unpicklable | RuntimeError, tells of the card: False

@@ -12,7 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 apt-get -qq -o APT::Sandbox::User=root download python3-zmq=24.0.1-4+b1 libzmq5=4.3.4-6 libczmq4=4.2.1-1
-for each in ./*.deb; do dpkg-deb --extract "$each" root; done
+for each in ./*.deb; do dpkg-deb --extract "$each" files; done
 
 cat >program.py <<'PYTHON'
 import ctypes
@@ -48,6 +48,6 @@ else:
     raise AssertionError("a socket takes it")
 PYTHON
 
-library=$(echo root/usr/lib/*-linux-gnu)
-export LD_LIBRARY_PATH=$PWD/$library PYTHONPATH=$PWD/root/usr/lib/python3/dist-packages
+library=$(echo files/usr/lib/*-linux-gnu)
+export LD_LIBRARY_PATH=$PWD/$library PYTHONPATH=$PWD/files/usr/lib/python3/dist-packages
 /usr/bin/python3 program.py "$PWD/$(echo "$library"/libczmq.so.4)"
