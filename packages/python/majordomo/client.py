@@ -232,7 +232,7 @@ class Client(ClientBase):
     ) -> "Optional[dict[str, Any]]":
         """The JSON of ``mmi.contract``: what the workers of a service announced as ``contract``.
 
-        None if none did, or if the broker is of an earlier version. Raises what ``request`` raises.
+        None if none did, or if the broker knows no contracts. Raises what ``request`` raises.
         """
         name = service_of(service)
         reply = self.request("mmi.contract", name, timeout_ms=timeout_ms, deadline_ms=deadline_ms, retries=retries)
