@@ -142,7 +142,7 @@ export const BROKER_EVENTS = {
   ),
   'request.abandoned': warn(
     'a request for {service} was abandoned: {reason}',
-    { service, deliveries, reason: { ...reason, of: 'worker' } },
+    { service, deliveries, reason: { ...reason, author: 'worker' } },
     { counted: 'requests_abandoned_total' },
   ),
   'request.dropped': info(

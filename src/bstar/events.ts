@@ -30,9 +30,9 @@ export const PAIR_EVENTS = {
       peer: field.string('the `node.name` of the peer'),
       version: field.number('the version of the peer protocol that both nodes use'),
     },
-    { state: 'ha.connected' },
+    { subject: 'ha.connected' },
   ),
-  'ha.disconnected': warn('lost the connection to the peer', {}, { state: 'ha.connected' }),
+  'ha.disconnected': warn('lost the connection to the peer', {}, { subject: 'ha.connected' }),
   'ha.keys_differ': warn(KEYS_DIFFER, {}),
   'ha.refused': error(
     ({ code, peer, text }) => (code === 'by_peer' ? text : `refused to pair with ${peer}: ${text}`),
@@ -59,12 +59,12 @@ export const PAIR_EVENTS = {
       toPeer: field.number('those that went to it'),
       ranTwice: field.number('those that had two replies'),
     },
-    { state: 'ha.merged' },
+    { subject: 'ha.merged' },
   ),
   'ha.unsynced': warn(
     'the peer is no longer in sync',
     {},
-    { when: 'the peer no longer has everything that this node acknowledges', state: 'ha.merged' },
+    { when: 'the peer no longer has everything that this node acknowledges', subject: 'ha.merged' },
   ),
   'ha.split': error(
     ({ epoch, peerEpoch }) => {

@@ -1,12 +1,12 @@
 /** Rules between keys. A rule for one key is in its schema. */
 import type { Config } from './config.js';
+import { SERVICE_NAME_BYTES_MAX } from '../core/numbers.js';
 import type { ListenerConfig } from './entries.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import { HTTP_RULES } from './http-rules.js';
 import { MAP_RULES } from './map-rules.js';
 import { PUBLISHERS } from './publishers.js';
 import { broken, type Broken, rule, type Rule } from './rule.js';
-import { SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
 import { STORE_RULES } from './store-rules.js';
 import type { Path } from './tree.js';
@@ -75,8 +75,8 @@ function unauthorised({ broker, security }: Config): string | null {
   if (/^(mmi|titanic)\./.test(service)) {
     return `${service} is internal to the broker: name another service`;
   }
-  if (Buffer.byteLength(service) > SERVICE_BYTES_MAX) {
-    return `the name of a service has at most ${SERVICE_BYTES_MAX} bytes`;
+  if (Buffer.byteLength(service) > SERVICE_NAME_BYTES_MAX) {
+    return `the name of a service has at most ${SERVICE_NAME_BYTES_MAX} bytes`;
   }
   const hasKeys = broker.listen.some(({ curve }) => curve !== undefined);
   return hasKeys ? null : 'has no effect: no listener has curve';

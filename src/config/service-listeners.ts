@@ -1,8 +1,7 @@
 /** What may be written for a listener for one service, `broker.listen[].service`. */
+import { SERVICE_NAME_BYTES_MAX } from '../core/numbers.js';
 import type { ListenerConfig } from './entries.js';
 import type { Problem } from './problem.js';
-
-export const SERVICE_BYTES_MAX = 255;
 
 /** A listener as written, as far as these rules need it. */
 interface Written {
@@ -30,10 +29,10 @@ export function serviceFault(written: Written): Fault | null {
   if (/^(mmi|titanic)\./.test(service)) {
     return { key: 'service', message: 'names of mmi. and titanic. belong to the broker' };
   }
-  if (service === '' || Buffer.byteLength(service) > SERVICE_BYTES_MAX) {
+  if (service === '' || Buffer.byteLength(service) > SERVICE_NAME_BYTES_MAX) {
     return {
       key: 'service',
-      message: `expected a service name of 1 to ${SERVICE_BYTES_MAX} bytes`,
+      message: `expected a service name of 1 to ${SERVICE_NAME_BYTES_MAX} bytes`,
     };
   }
   for (const key of ['client', 'worker', 'mmi'] as const) {

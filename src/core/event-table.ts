@@ -15,7 +15,7 @@ export interface Field<Value> {
   /** The only values that it can have, each with its meaning, which may be empty. */
   readonly words?: Readonly<Record<string, string>>;
   /** Who named or wrote the value: strangers do not get it. */
-  readonly of?: 'peer' | 'client' | 'operator' | 'worker';
+  readonly author?: 'peer' | 'client' | 'operator' | 'worker';
   /** For the compiler only. */
   readonly value?: Value;
 }
@@ -27,10 +27,10 @@ export type ValuesOf<Fields> = { readonly [Name in keyof Fields]: ValueOf<Fields
 
 /** Makes fields of events; `about` is for documents. */
 export const field = {
-  string: (about = '', of?: NonNullable<Field<string>['of']>): Field<string> => ({
+  string: (about = '', author?: NonNullable<Field<string>['author']>): Field<string> => ({
     type: 'string',
     about,
-    ...(of === undefined ? {} : { of }),
+    ...(author === undefined ? {} : { author }),
   }),
   number: (about = ''): Field<number> => ({ type: 'number', about }),
   boolean: (about = ''): Field<boolean> => ({ type: 'boolean', about }),
@@ -58,7 +58,7 @@ interface Rules<Event> {
   /** Who provoked it: lines of a kind are limited for each of them; `null`: for all together. */
   readonly who?: (event: Event) => string | null;
   /** What this event and others tell the state of: their lines keep their order. */
-  readonly state?: string;
+  readonly subject?: string;
   /** For how long a kind is silent after a line, in milliseconds. */
   readonly silentMs?: (event: Event) => number | undefined;
 }

@@ -1,7 +1,7 @@
 import { OldestFirst } from './oldest-first.js';
 
 /** The items of one party. */
-interface Line<Item> {
+interface PartyQueue<Item> {
   readonly items: Item[];
   /** Bytes of each item. */
   readonly sizes: number[];
@@ -25,8 +25,8 @@ const HEAD_MAX = 1024;
  * each other party, however many those have (D75).
  */
 export class FairQueue<Item> {
-  /** Lines of items, in the order of their turns. */
-  readonly #lines = new OldestFirst<string, Line<Item>>();
+  /** Queues of items, in the order of their turns. */
+  readonly #queues = new OldestFirst<string, PartyQueue<Item>>();
   #size = 0;
   #bytes = 0;
 
@@ -39,51 +39,51 @@ export class FairQueue<Item> {
   }
 
   sizeOf(party: string): number {
-    const line = this.#lines.get(party);
-    return line === undefined ? 0 : line.items.length - line.head;
+    const queue = this.#queues.get(party);
+    return queue === undefined ? 0 : queue.items.length - queue.head;
   }
 
   bytesOf(party: string): number {
-    return this.#lines.get(party)?.bytes ?? 0;
+    return this.#queues.get(party)?.bytes ?? 0;
   }
 
   push(party: string, item: Item, bytes: number): void {
-    let line = this.#lines.get(party);
-    if (line === undefined) {
-      line = { items: [], sizes: [], head: 0, bytes: 0 };
-      this.#lines.set(party, line);
+    let queue = this.#queues.get(party);
+    if (queue === undefined) {
+      queue = { items: [], sizes: [], head: 0, bytes: 0 };
+      this.#queues.set(party, queue);
     }
-    line.items.push(item);
-    line.sizes.push(bytes);
-    line.bytes += bytes;
+    queue.items.push(item);
+    queue.sizes.push(bytes);
+    queue.bytes += bytes;
     this.#bytes += bytes;
     this.#size++;
   }
 
   /** Bytes of the item that `shift` takes next; 0 if there is none. */
   get nextBytes(): number {
-    const line = this.#lines.oldest?.value;
-    return line?.sizes[line.head] ?? 0;
+    const queue = this.#queues.oldest?.value;
+    return queue?.sizes[queue.head] ?? 0;
   }
 
   /** Takes the first item of the party whose turn it is; the party then goes to the back. */
   shift(): Item | undefined {
-    const turn = this.#lines.oldest;
+    const turn = this.#queues.oldest;
     if (turn === null) return undefined;
-    const { key: party, value: line } = turn;
-    const first = line.items[line.head];
-    const bytes = line.sizes[line.head++] ?? 0;
+    const { key: party, value: queue } = turn;
+    const first = queue.items[queue.head];
+    const bytes = queue.sizes[queue.head++] ?? 0;
     if (first === undefined) return undefined;
-    this.#lines.delete(party);
-    if (line.head < line.items.length) {
-      if (line.head === HEAD_MAX) {
-        line.items.splice(0, HEAD_MAX);
-        line.sizes.splice(0, HEAD_MAX);
-        line.head = 0;
+    this.#queues.delete(party);
+    if (queue.head < queue.items.length) {
+      if (queue.head === HEAD_MAX) {
+        queue.items.splice(0, HEAD_MAX);
+        queue.sizes.splice(0, HEAD_MAX);
+        queue.head = 0;
       }
-      this.#lines.set(party, line);
+      this.#queues.set(party, queue);
     }
-    line.bytes -= bytes;
+    queue.bytes -= bytes;
     this.#bytes -= bytes;
     this.#size--;
     return first;
@@ -92,13 +92,13 @@ export class FairQueue<Item> {
   /** Takes all items, party by party, each in its order. */
   drain(): Queued<Item>[] {
     const all: Queued<Item>[] = [];
-    for (const { key: party, value } of this.#lines) {
+    for (const { key: party, value } of this.#queues) {
       const { items, sizes, head } = value;
       for (const [place, item] of items.slice(head).entries()) {
         all.push({ party, item, bytes: sizes[head + place] ?? 0 });
       }
     }
-    this.#lines.clear();
+    this.#queues.clear();
     this.#size = 0;
     this.#bytes = 0;
     return all;

@@ -48,7 +48,7 @@ const NOBODY: MemoryAccount[] = [];
 export const STALLED_MS = 1000;
 const UNTIMED = -1;
 /** Milliseconds between two searches for stalled connections: each visits all connections. */
-export const PRESSED_MS = 250;
+export const RELIEF_PAUSE_MS = 250;
 
 /** What one identity holds, in bytes. */
 export class MemoryAccount {
@@ -136,9 +136,9 @@ export class Holdings {
   readonly #accounts = new Map<string, MemoryAccount>();
   /** Accounts whose output is over its quota, and when that was first seen. */
   readonly #overQuota = new Map<MemoryAccount, number>();
-  /** Someone was refused since `isPressed` was last true, at `#pressedAt`. */
+  /** Someone was refused since `beginRelief` last looked, at `#relievedAt`. */
   #isRefusing = false;
-  #pressedAt = -Infinity;
+  #relievedAt = -Infinity;
 
   constructor(limit?: number) {
     this.limit = limit ?? Infinity;
@@ -221,19 +221,19 @@ export class Holdings {
 
   /**
    * Whether stalled connections are to be closed now: someone was refused, or the total is over the limit, and relief is
-   * needed. A call that finds one of the first two begins a pause of `PRESSED_MS`, in which the answer is false.
+   * needed. A call that finds one of the first two begins a pause of `RELIEF_PAUSE_MS`, in which the answer is false.
    * @param now monotonic milliseconds
    */
-  isPressed(now: number): boolean {
+  beginRelief(now: number): boolean {
     if (!this.#isRefusing && !this.isOver) return false;
-    if (now - this.#pressedAt < PRESSED_MS) return false;
-    this.#pressedAt = now;
+    if (now - this.#relievedAt < RELIEF_PAUSE_MS) return false;
+    this.#relievedAt = now;
     this.#isRefusing = false;
     return this.needsRelief;
   }
 
-  /** Whether the loop has to look again after `PRESSED_MS`, even if nothing arrives: peers may have stalled by then. */
-  get isStrained(): boolean {
+  /** Whether the loop has to look again after `RELIEF_PAUSE_MS`, even if nothing arrives: peers may have stalled by then. */
+  get mustLookAgain(): boolean {
     return this.isOver || this.#overQuota.size > 0;
   }
 
@@ -245,15 +245,15 @@ export class Holdings {
    * Accounts whose output and input are worth closing connections for, the largest first. Below the
    * hard limit, only those that hold about an equal share or more of the whole.
    */
-  pressing(): MemoryAccount[] {
+  worthClosing(): MemoryAccount[] {
     const bytesMin = this.isOverHard ? 0 : this.#equalShare / 2;
     return [...this.#accounts.values()]
-      .filter((account) => this.isPressing(account) && account.bytes > bytesMin)
+      .filter((account) => this.isWorthClosing(account) && account.bytes > bytesMin)
       .sort((one, other) => other.closable - one.closable);
   }
 
   /** True if its output and input are more than what a peer that is served has of them. */
-  isPressing({ closable }: MemoryAccount): boolean {
+  isWorthClosing({ closable }: MemoryAccount): boolean {
     return closable > this.#equalShare * IN_TRANSIT_SHARE;
   }
 

@@ -6,7 +6,7 @@
  * Unknown fields are kept as they came (`extra`), in the order of their numbers, and written again. So a
  * later version can add fields without a new format.
  */
-import { PackReader, PackWriter } from './packing.js';
+import { PackReader, PackWriter } from './value-bytes.js';
 
 const END = 0;
 const EXTRA_BYTES = 256;

@@ -52,7 +52,7 @@ export function packedBytes(frames: Frames, from: number, to: number): number {
  * Writes the head of a packed frame.
  * @returns the offset of the body
  */
-export function packHead(target: Buffer, offset: number, size: number, more: boolean): number {
+export function putFrameHead(target: Buffer, offset: number, size: number, more: boolean): number {
   const flags = more ? MORE : 0;
   if (size > SHORT_BYTES_MAX) {
     target[offset] = flags | LONG;
@@ -90,7 +90,7 @@ export function pack(
   for (let index = from; index < to; index++) {
     const start = frames.start(index);
     const end = frames.end(index);
-    at = packHead(target, at, end - start, open || index < to - 1);
+    at = putFrameHead(target, at, end - start, open || index < to - 1);
     copyBytes(frames.buffer(index), start, end, target, at);
     at += end - start;
   }

@@ -4,11 +4,11 @@
  * (store/thread/operations.ts), messages of a pair (wire/peer.ts) and of extensions, records of extensions
  * (store/ranked-codec.ts).
  *
- * A reader that meets what no writer writes is not whole afterwards (packing.ts).
+ * A reader that meets what no writer writes is not whole afterwards (value-bytes.ts).
  */
 import { present } from './assert.js';
 import { oneLine } from './escape.js';
-import type { PackReader, PackWriter } from './packing.js';
+import type { PackReader, PackWriter } from './value-bytes.js';
 
 export interface Shape<Value> {
   /** How a document shows its bytes; absent: no document does. */

@@ -9,7 +9,7 @@
  */
 import { WITH_NEXT } from './fields.js';
 import { type FieldReader, FieldWriter } from '../core/numbered-fields.js';
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { oneOf, type Shape } from '../core/shapes.js';
 import {
   AT,

@@ -8,7 +8,7 @@
  * (0 none, 1 known, 2 all), then its changes. A batch has changes of one part; that of requests has the
  * number 0 (store/batch-codec.ts).
  */
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { TOMBSTONES } from './batch-codec.js';
 import type { PartRecords, Ranked } from './ranked.js';
 import { packRanked, unpackRanked } from './ranked-codec.js';

@@ -4,7 +4,7 @@
  * fields of a change.
  */
 import { FieldReader, FieldWriter, extraField } from '../core/numbered-fields.js';
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { decodeHeaders, type Headers } from '../wire/headers.js';
 import {
   type Backoff,

@@ -4,7 +4,7 @@
  *
  * Whoever reads a hint cannot ask for the requests in it: the rest of their uuids is random, too.
  */
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { list, listToEnd, run, sized, struct } from '../core/shapes.js';
 import type { Hint, RequestUuid } from './store.js';
 

@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 
 import { FieldReader, FieldWriter } from '../core/numbered-fields.js';
 import { isWhole } from '../core/numbers.js';
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { CRON_BYTES_MAX, SCHEDULE_NAME_BYTES_MAX, TIME_ZONE_BYTES_MAX } from '../wire/tsp.js';
 import { RECORD_KINDS, type KnownKind } from './record-kind.js';
 import { NAME_BYTES_MAX, UUID_BYTES } from './request.js';

@@ -2,7 +2,7 @@
  * Ranked records as bytes, between the nodes of a pair and between the threads of a node: the fields of
  * record after record.
  */
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { type Fields, FLAG, sized, type Shape, uint } from '../core/shapes.js';
 import type { Ranked } from './ranked.js';
 

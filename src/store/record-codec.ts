@@ -15,7 +15,7 @@
  */
 import { type FieldReader, FieldWriter } from '../core/numbered-fields.js';
 import { isPackedFrames } from '../core/packed.js';
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import { AT, ATTEMPT, ATTEMPTS_EVER, BODY, BY, fieldReader, KEY, REPLY, UNTIL } from './fields.js';
 import { ATTEMPT_FIELDS, attemptFrom, putAttempt } from './attempt.js';
 import { isOwner, isRequest, putRequest, REQUEST_FIELDS, requestFrom } from './request.js';

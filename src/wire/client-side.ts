@@ -2,7 +2,7 @@
  * A client's half of MDP: what it sends, and what it receives from a broker. Any input is accepted.
  */
 import type { Frames } from '../core/frames.js';
-import { packedHead } from '../core/packed-head.js';
+import { packedFirstFrames } from '../core/packed-first-frames.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -89,18 +89,20 @@ export function clientRequestHead(
   correlation: Buffer | null,
   service: Buffer,
 ): Buffer {
-  return packedHead(clientRequest(version, correlation, service, [EMPTY]).slice(0, -1));
+  return packedFirstFrames(clientRequest(version, correlation, service, [EMPTY]).slice(0, -1));
 }
 
 /** The head of a request with headers (see `clientRequestHead`): `packedMetadata` follows it. */
 export function clientRequestWithHeadersHead(correlation: Buffer | null, service: Buffer): Buffer {
   const metadata = { deadlineMs: 0, headers: EMPTY };
-  return packedHead(clientRequestWithHeaders(correlation, service, metadata, []).slice(0, -3));
+  return packedFirstFrames(
+    clientRequestWithHeaders(correlation, service, metadata, []).slice(0, -3),
+  );
 }
 
 /** Deadline and headers, packed, and each with MORE. */
 export function packedMetadata({ deadlineMs, headers }: Metadata): Buffer {
-  return packedHead([deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs)), headers]);
+  return packedFirstFrames([deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs)), headers]);
 }
 
 export function readClientReply(frames: Frames): ClientReply | MalformedReply {

@@ -3,6 +3,7 @@
  *
  * Note: PARTIAL and FINAL are 0x02 and 0x03 when sent to clients, but 0x03 and 0x04 from workers.
  */
+export { SERVICE_NAME_BYTES_MAX } from '../core/numbers.js';
 
 /** Protocol version of a message: `MDP/0.1` or `MDP/0.2`. */
 export type MdpVersion = 1 | 2;
@@ -43,7 +44,6 @@ export const WORKER_CANCEL = 0x0a;
 
 /** Identity and correlation frames that may stand before the empty delimiter (D1). */
 export const ENVELOPE_FRAMES_MAX = 8;
-export const SERVICE_NAME_BYTES_MAX = 255;
 /** The most requests that a worker can take at once (D23). */
 export const CREDIT_MAX = 10_000;
 /** Maximum size of the headers of a request: the broker checks nothing else of them (D66). */

@@ -7,7 +7,7 @@ import { Frames } from '../core/frames.js';
 import {
   isLargeAlone,
   pack,
-  packHead,
+  putFrameHead,
   packedBytes,
   packedStart,
   type Room,
@@ -99,7 +99,7 @@ class Head {
   fill(frame: Uint8Array): number {
     if (frame === this.#filled) return this.#end;
     const { length } = frame;
-    const at = packHead(this.words.bytes, this.fixedBytes, length, true);
+    const at = putFrameHead(this.words.bytes, this.fixedBytes, length, true);
     copyBytes(frame, 0, length, this.words.bytes, at);
     this.#filled = frame;
     this.#end = at + length;
@@ -109,14 +109,14 @@ class Head {
   /** Fills in a token and the empty frame that follows it. Returns where they end. */
   fillToken(token: Words): number {
     const { length } = token.bytes;
-    const at = packHead(this.words.bytes, this.fixedBytes, length, true);
+    const at = putFrameHead(this.words.bytes, this.fixedBytes, length, true);
     copyWords(token, 0, length, this.words, at);
-    return packHead(this.words.bytes, at + length, 0, true);
+    return putFrameHead(this.words.bytes, at + length, 0, true);
   }
 
   /** Fills in a short text after what ends at `from`. Returns where it ends. */
   fillText(from: number, text: string): number {
-    const at = packHead(this.words.bytes, from, text.length, true);
+    const at = putFrameHead(this.words.bytes, from, text.length, true);
     return at + this.words.bytes.write(text, at, 'latin1');
   }
 }

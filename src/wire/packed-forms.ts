@@ -4,7 +4,7 @@
  * message that is not recognised may still be valid: `Inbound` decides.
  */
 import { sameWords, Words } from '../core/bytes.js';
-import { packedHead } from '../core/packed-head.js';
+import { packedFirstFrames } from '../core/packed-first-frames.js';
 import { BARE, type Dialect, isMdp, MDP_FORMS, WORKER_NUMBERS, workerHead } from './dialect.js';
 import {
   CLIENT_01,
@@ -79,7 +79,7 @@ export class RequestForm {
     this.enveloped = enveloped;
     this.#envelopeFrames = envelopeFrames;
     const delimiter = enveloped && dialect !== BARE ? [EMPTY] : [];
-    this.#head = new Words(packedHead([...delimiter, ...requestHeader(dialect, service)]));
+    this.#head = new Words(packedFirstFrames([...delimiter, ...requestHeader(dialect, service)]));
   }
 
   /** Whether a request of this form, complete and with one body frame, is at `[from, end)`. */
@@ -116,7 +116,7 @@ export class ReplyForm {
   readonly #tokenBytes: number;
 
   constructor(dialect: Dialect, tokenBytes: number) {
-    const head = packedHead([...replyHeader(dialect), Buffer.alloc(tokenBytes)]);
+    const head = packedFirstFrames([...replyHeader(dialect), Buffer.alloc(tokenBytes)]);
     this.#head = new Words(head.subarray(0, head.length - tokenBytes));
     this.#tokenBytes = tokenBytes;
   }

@@ -9,7 +9,7 @@
  */
 import { present } from '../core/assert.js';
 import type { Frames } from '../core/frames.js';
-import { PackReader, PackWriter } from '../core/packing.js';
+import { PackReader, PackWriter } from '../core/value-bytes.js';
 import type { Shape } from '../core/shapes.js';
 import {
   PEER_FIELDS,

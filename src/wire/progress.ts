@@ -1,7 +1,7 @@
 /** Progress: a PARTIAL that tells how far the worker is, and is no part of the reply (D82). */
 import type { Frames } from '../core/frames.js';
 import type { PackedMessage } from '../core/packed.js';
-import { packedHead } from '../core/packed-head.js';
+import { packedFirstFrames } from '../core/packed-first-frames.js';
 
 /** The first frame of the body of progress; at least one more follows. */
 export const PROGRESS: Buffer = Buffer.from('MDPP01');
@@ -11,7 +11,7 @@ export function isProgress(frames: Frames, from: number): boolean {
   return frames.count > from + 1 && frames.equals(from, PROGRESS);
 }
 
-const PACKED: Buffer = packedHead([PROGRESS]);
+const PACKED: Buffer = packedFirstFrames([PROGRESS]);
 
 /** Whether a packed body is progress. */
 export function isPackedProgress(packed: Buffer, { from, to }: PackedMessage): boolean {

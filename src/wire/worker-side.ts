@@ -2,7 +2,7 @@
  * A worker's half of MDP: what it sends, and what it receives from a broker. Any input is accepted.
  */
 import type { Frames } from '../core/frames.js';
-import { packedHead } from '../core/packed-head.js';
+import { packedFirstFrames } from '../core/packed-first-frames.js';
 import type { MalformedReply } from './client-side.js';
 import type { Failure } from './failure.js';
 import {
@@ -125,7 +125,7 @@ export function workerFail(
 /** The frames of a part or answer before its token, packed, and each with MORE. */
 export function workerAnswerHead(version: MdpVersion, isFinal: boolean): Buffer {
   const answer = isFinal ? workerFinal(version, EMPTY, []) : workerPartial(EMPTY, []);
-  return packedHead(answer.slice(0, -TOKEN_EMPTY_BODY));
+  return packedFirstFrames(answer.slice(0, -TOKEN_EMPTY_BODY));
 }
 
 function nonEmpty(body: readonly Uint8Array[]): readonly Uint8Array[] {

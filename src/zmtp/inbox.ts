@@ -1,6 +1,6 @@
 import { copyBytes } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
-import { packedFrameBytes, PackedCursor, packHead, readPacked } from '../core/packed.js';
+import { packedFrameBytes, PackedCursor, putFrameHead, readPacked } from '../core/packed.js';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
@@ -31,7 +31,7 @@ export class Inbox {
   /** Adds a copy of the next frame of the message that is being written. */
   add(bytes: Uint8Array, start: number, end: number, more: boolean): void {
     const at = this.#reserve(packedFrameBytes(end - start));
-    copyBytes(bytes, start, end, this.#buffer, packHead(this.#buffer, at, end - start, more));
+    copyBytes(bytes, start, end, this.#buffer, putFrameHead(this.#buffer, at, end - start, more));
   }
 
   /** Like `add`, for frames that are packed. */

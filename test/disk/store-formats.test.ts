@@ -13,7 +13,7 @@ import {
 import Database from 'better-sqlite3';
 
 import { FieldWriter } from '../../src/core/numbered-fields.js';
-import { PackWriter } from '../../src/core/packing.js';
+import { PackWriter } from '../../src/core/value-bytes.js';
 import { REQUEST_FIELDS } from '../../src/store/request.js';
 import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';

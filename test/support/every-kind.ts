@@ -2,7 +2,7 @@
 import { packFailure } from '../../src/store/failure-codec.js';
 import { extraOf } from '../../src/store/fields.js';
 import { FieldWriter } from '../../src/core/numbered-fields.js';
-import { PackWriter } from '../../src/core/packing.js';
+import { PackWriter } from '../../src/core/value-bytes.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { packOwn } from '../../src/store/own-fields.js';
 import type { Change } from '../../src/store/store.js';

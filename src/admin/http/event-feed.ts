@@ -209,7 +209,7 @@ function rendered(
   const kinds = table[name]?.fields ?? {};
   // A field that its table does not have is withheld, too.
   const isHidden = (field: string): boolean =>
-    kinds[field] === undefined || kinds[field].of !== undefined;
+    kinds[field] === undefined || kinds[field].author !== undefined;
   const hidden = new Set(Object.keys(fields).filter(isHidden));
   if (hidden.size === 0) return { whole, open: whole };
   const shown = Object.fromEntries(Object.entries(data).filter(([field]) => !hidden.has(field)));

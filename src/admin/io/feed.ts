@@ -15,7 +15,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
-import { Line, type Waiting } from '../../core/line.js';
+import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 import { RepeatedHead } from './repeated-head.js';
 
 /** Budget of a turn for data that just arrived, and once more for the line. */
@@ -46,7 +46,7 @@ export type Overflow = (fed: FedSocket) => void;
 
 /** The connections of one server, which share the turns. */
 export class Feeds {
-  readonly #line = new Line<FedSocket>();
+  readonly #line = new TurnQueue<FedSocket>();
   #cost = 0;
   #isEndDue = false;
 

@@ -31,7 +31,7 @@ export class EventLog implements EventSink<NamedEvent> {
 
   emit(event: NamedEvent): void {
     const kind = this.#kindOf(event);
-    const { by, who, state, silentMs } = kind;
+    const { by, who, subject, silentMs } = kind;
     let limited = event.name;
     for (const field of by ?? []) limited += ` ${String((event as NamedEvent & Fields)[field])}`;
     const write = (leftOut: number): void => {
@@ -41,7 +41,7 @@ export class EventLog implements EventSink<NamedEvent> {
     };
     // A row is typed by its own event; here it may be any.
     const whose = who?.(event as never) ?? null;
-    this.#throttle.write(limited, write, whose, state, silentMs?.(event as never));
+    this.#throttle.write(limited, write, whose, subject, silentMs?.(event as never));
   }
 
   /** The level of an event's line. */

@@ -6,7 +6,7 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
-import { type MemoryAccount, type Holdings, PRESSED_MS } from '../../core/holdings.js';
+import { type MemoryAccount, type Holdings, RELIEF_PAUSE_MS } from '../../core/holdings.js';
 import type { Closing, PeerId, PeerInfo, Transport, TransportEvents } from '../../zmtp/port.js';
 import type { Broker } from '../broker.js';
 
@@ -245,7 +245,7 @@ export class BrokerLoop implements TransportEvents {
     }
     this.#transport.flush();
     this.#relieve(this.#transport);
-    if (this.#holdings.isStrained) dueAt = Math.min(dueAt, this.#now + PRESSED_MS);
+    if (this.#holdings.mustLookAgain) dueAt = Math.min(dueAt, this.#now + RELIEF_PAUSE_MS);
     this.#afterTurn?.();
     if (this.#afterNextTurn.length > 0) {
       for (const then of this.#afterNextTurn.splice(0)) then();
@@ -261,8 +261,8 @@ export class BrokerLoop implements TransportEvents {
    */
   #relieveAtLimit(transport: Transport): void {
     const holdings = this.#holdings;
-    if (holdings.isPressed(this.#now)) {
-      for (const account of holdings.pressing()) {
+    if (holdings.beginRelief(this.#now)) {
+      for (const account of holdings.worthClosing()) {
         this.#closeWhile(transport, account, STALLED_ONE, () => holdings.needsRelief);
       }
     }
@@ -287,8 +287,8 @@ export class BrokerLoop implements TransportEvents {
     }
     this.#relieveAtLimit(transport);
     if (!holdings.isOverHard) return;
-    for (const account of holdings.pressing()) {
-      const isNecessary = (): boolean => holdings.isOver && holdings.isPressing(account);
+    for (const account of holdings.worthClosing()) {
+      const isNecessary = (): boolean => holdings.isOver && holdings.isWorthClosing(account);
       this.#closeWhile(transport, account, LARGEST_ONE, isNecessary);
     }
     const most = holdings.mostDispatched();

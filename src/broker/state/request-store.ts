@@ -11,7 +11,7 @@ import {
   PackedCursor,
   packedBytes,
   packedFrameBytes,
-  packHead,
+  putFrameHead,
   readPacked,
   unpack,
 } from '../../core/packed.js';
@@ -243,7 +243,7 @@ export class RequestStore {
     if (headers === null) {
       table.lower(id, HEADED);
     } else {
-      copyBytes(headers, 0, headers.length, to, packHead(to, offset, headers.length, true));
+      copyBytes(headers, 0, headers.length, to, putFrameHead(to, offset, headers.length, true));
       table.raise(id, HEADED);
     }
     copyBytes(body, 0, body.length, to, offset + headersBytes);

@@ -179,7 +179,7 @@ export class EventStream implements EventSink<NamedEvent> {
   /** Only subscribers with a key get fields that identify a peer, as over HTTP. */
   #withoutPeer(event: string, fields: object): object {
     const kinds = this.#table[event]?.fields ?? {};
-    const isOpen = (name: string): boolean => name in kinds && kinds[name]?.of !== 'peer';
+    const isOpen = (name: string): boolean => name in kinds && kinds[name]?.author !== 'peer';
     return Object.fromEntries(Object.entries(fields).filter(([name]) => isOpen(name)));
   }
 

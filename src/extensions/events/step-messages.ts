@@ -4,7 +4,7 @@
  */
 import type { RequestStep } from '../../broker/request-trace.js';
 import { Words } from '../../core/bytes.js';
-import { packHead } from '../../core/packed.js';
+import { putFrameHead } from '../../core/packed.js';
 import { STREAM_HEADER_BYTES } from '../../wire/stream.js';
 import type { PublishedStep } from './topics.js';
 
@@ -34,10 +34,10 @@ export class StepMessage {
 
   constructor(name: PublishedStep) {
     const { bytes } = this.words;
-    const topicAt = packHead(bytes, 0, Buffer.byteLength(name), true);
+    const topicAt = putFrameHead(bytes, 0, Buffer.byteLength(name), true);
     const topicEnd = topicAt + bytes.write(name, topicAt, 'latin1');
-    this.headerAt = packHead(bytes, topicEnd, STREAM_HEADER_BYTES, true);
-    this.#bodyAt = packHead(bytes, this.headerAt + STREAM_HEADER_BYTES, 0, false);
+    this.headerAt = putFrameHead(bytes, topicEnd, STREAM_HEADER_BYTES, true);
+    this.#bodyAt = putFrameHead(bytes, this.headerAt + STREAM_HEADER_BYTES, 0, false);
     const opening = `{"event":${JSON.stringify(name)},"request":`;
     this.#variableAt = this.#bodyAt + bytes.write(opening, this.#bodyAt, 'latin1');
   }

@@ -2,7 +2,7 @@
  * The map's records in its part of the store (store/ranked.ts): what the body of each means, which no other
  * part of the node reads. The body: a byte for its format (1), then the fields of `BODY_FIELDS`.
  */
-import { PackReader, PackWriter } from '../../core/packing.js';
+import { PackReader, PackWriter } from '../../core/value-bytes.js';
 import { type Fields, REST, type Shape } from '../../core/shapes.js';
 import type { PartStorage, Ranked, TombstoneSizes } from '../../store/ranked.js';
 import type { Completion } from '../../store/store.js';

@@ -3,7 +3,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
 import { codeOf, detailsOf, messageOf } from '../../core/errors.js';
-import { PackReader } from '../../core/packing.js';
+import { PackReader } from '../../core/value-bytes.js';
 import type { StoredRequest, StoreFailure } from '../../store/store.js';
 import type { OpenFailure } from '../../store/thread/opening.js';
 import {

@@ -2,7 +2,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
-import { PackReader } from '../../core/packing.js';
+import { PackReader } from '../../core/value-bytes.js';
 import { SHOWN_BYTES_MAX } from '../../store/bodies.js';
 import type { RequestUuid } from '../../store/store.js';
 import { type OrderOf, type ResultOf, takeOrders } from '../../store/thread/operations.js';

@@ -3,7 +3,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import { httpError } from '../../admin/http/errors.js';
-import type { Waiting } from '../../core/line.js';
+import type { Waiting } from '../../core/turn-queue.js';
 import type { Rights } from '../../node/key-rights.js';
 import { clientRequest } from '../../wire/client-side.js';
 import { CLIENT_02, COMMAND_FRAMES, CLIENT_REQUEST, EMPTY } from '../../wire/mdp.js';

@@ -8,7 +8,7 @@ import type { Connected } from '../../admin/http/route.js';
 import { TOKEN_PREFIX } from '../../config/http-access.js';
 import { monotonicMs } from '../../core/clock.js';
 import { type Holdings, STALLED_MS } from '../../core/holdings.js';
-import { Line } from '../../core/line.js';
+import { TurnQueue } from '../../core/turn-queue.js';
 import type { Rights } from '../../node/key-rights.js';
 import { identityOf, shownAddress } from '../../zmtp/identity.js';
 import type {
@@ -51,7 +51,7 @@ export class Callers implements Transport {
   /** Messages for them were written in this turn of the broker. */
   readonly #written = new Set<Call>();
   /** Calls that are to proceed: tokens take turns, and so do the calls of each. */
-  readonly #due = new Line<Call>();
+  readonly #due = new TurnQueue<Call>();
   #isTurnDue = false;
   #sweep: NodeJS.Timeout | null = null;
 

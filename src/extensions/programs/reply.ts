@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { Answer } from '../../admin/http/answer.js';
 import type { Frames } from '../../core/frames.js';
-import { PackWriter } from '../../core/packing.js';
+import { PackWriter } from '../../core/value-bytes.js';
 import type { Made } from './call.js';
 import type { Wanted } from './headers.js';
 import type { Body } from './message.js';

@@ -4,7 +4,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
 import { unpackChunk } from '../chunk-codec.js';
-import { PackReader } from '../../core/packing.js';
+import { PackReader } from '../../core/value-bytes.js';
 import { unpackRecords } from '../record-codec.js';
 import { setAsideText } from '../unusable.js';
 import type { MergeFailure, StoreFailure } from '../store.js';

@@ -5,7 +5,7 @@
 import { assert, present } from '../../core/assert.js';
 import { changesBytes, packChanges, TOMBSTONES, unpackChanges } from '../batch-codec.js';
 import type { NodeMerged, NodeRecovered } from '../node-store.js';
-import type { PackReader, PackWriter } from '../../core/packing.js';
+import type { PackReader, PackWriter } from '../../core/value-bytes.js';
 import { putRequest, requestFrom, STATES } from '../request.js';
 import type {
   Change,

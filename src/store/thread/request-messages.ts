@@ -1,5 +1,5 @@
 /** Stored requests between the threads of a node: the fields of each, in the order of the table. */
-import { PackReader, PackWriter } from '../../core/packing.js';
+import { PackReader, PackWriter } from '../../core/value-bytes.js';
 import { maybe, NUMBER, TEXT } from '../../core/shapes.js';
 import { type ListedRequest, REASON_CHARACTERS_MAX } from '../queries.js';
 import { putRequest, REQUEST_ROWS, requestFrom, type StoredRequest } from '../request.js';

@@ -1,7 +1,7 @@
 /** What a store's thread answers and tells: all of one moment in one message. */
 import type { MessagePort } from 'node:worker_threads';
 
-import { PackWriter } from '../../core/packing.js';
+import { PackWriter } from '../../core/value-bytes.js';
 import {
   NEWS,
   NEWS_NAMES,

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
 import { messageOf } from '../../core/errors.js';
-import { PackReader, PackWriter } from '../../core/packing.js';
+import { PackReader, PackWriter } from '../../core/value-bytes.js';
 import type { Shape } from '../../core/shapes.js';
 import { type Bodies, type ShownBody, shownBody } from '../bodies.js';
 import { unpackFailure } from '../failure-codec.js';

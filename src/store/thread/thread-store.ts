@@ -8,7 +8,7 @@ import { assert, present } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
 import { packHint, unpackHint } from '../hint-codec.js';
 import type { NodeMerged, NodeRecovered, NodeStore } from '../node-store.js';
-import { PackReader, PackWriter } from '../../core/packing.js';
+import { PackReader, PackWriter } from '../../core/value-bytes.js';
 import type { RankedStoreEvents } from '../ranked.js';
 import type {
   ClaimStore,

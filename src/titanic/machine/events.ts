@@ -31,7 +31,7 @@ const serviceOrNull: Field<string | null> = field.orNull(
 const count = field.number();
 const id = field.string();
 const HELD = { pending: field.number(), replied: field.number(), dead: field.number() } as const;
-const workers: Field<string> = { ...reason, of: 'worker' };
+const workers: Field<string> = { ...reason, author: 'worker' };
 
 export const TITANIC_EVENTS = {
   'titanic.recovered': info(
@@ -159,12 +159,12 @@ export const TITANIC_EVENTS = {
   'clock.behind': warn(
     'the clock is {behindMs} ms before {newest}, when the newest stored request was accepted: nothing that is stored expires until the clock has passed that',
     { behindMs: field.number(), newest: field.string('that time') },
-    { state: 'clock.behind' },
+    { subject: 'clock.behind' },
   ),
   'clock.caught_up': info(
     'the clock has passed the time of the newest stored request',
     {},
-    { state: 'clock.behind' },
+    { subject: 'clock.behind' },
   ),
   'store.failed': error(
     'the store cannot be written: {text}',
@@ -178,23 +178,23 @@ export const TITANIC_EVENTS = {
     },
     {
       when: 'the broker cannot store anything; logged once, but not what follows from `store.lost` or `store.session_lost`',
-      state: 'store.failed',
+      subject: 'store.failed',
     },
   ),
-  'store.healed': info('the store can be written again', {}, { state: 'store.failed' }),
+  'store.healed': info('the store can be written again', {}, { subject: 'store.failed' }),
   'store.lost': error(
     'the store cannot be reached: {text}',
     { text },
     {
       when: 'the database cannot be reached; logged once',
       counted: 'titanic_store_up',
-      state: 'store.lost',
+      subject: 'store.lost',
     },
   ),
   'store.returned': info(
     'the store is back after {awayMs} ms: {host}',
     { host: field.string(), awayMs: field.number() },
-    { counted: 'titanic_store_up', state: 'store.lost' },
+    { counted: 'titanic_store_up', subject: 'store.lost' },
   ),
   'store.refused': error(
     'the database does not take a change: {text}',
@@ -220,12 +220,12 @@ export const TITANIC_EVENTS = {
   'store.log_held': warn(
     'the log of the store has {bytes} bytes and cannot be emptied while a program reads the store: {by}',
     { by: field.string('which process'), bytes: field.number() },
-    { counted: 'titanic_wal_bytes', state: 'store.log_held' },
+    { counted: 'titanic_wal_bytes', subject: 'store.log_held' },
   ),
   'store.log_freed': info(
     'the log of the store can be emptied again',
     {},
-    { counted: 'titanic_wal_bytes', state: 'store.log_held' },
+    { counted: 'titanic_wal_bytes', subject: 'store.log_held' },
   ),
   'store.switched': warn(
     'the store has failed over: {text}',
@@ -237,13 +237,13 @@ export const TITANIC_EVENTS = {
     { text },
     {
       when: 'this broker could not renew its session with the database, or the session has ended: it stores nothing, and sends no durable request, until it has one; logged once, but not while the database is lost',
-      state: 'store.session_lost',
+      subject: 'store.session_lost',
     },
   ),
   'store.session_taken': warn(
     'this broker has a session with the store again',
     {},
-    { state: 'store.session_lost' },
+    { subject: 'store.session_lost' },
   ),
   'store.session_ended': warn(
     'the broker {node} did not renew its session {session} with the store: what it had claimed is free',

@@ -6,28 +6,28 @@
  * answers, the remaining messages wait.
  *
  * A connection with little data is read as soon as it arrives. One that exceeds `CONNECTION_COST`
- * in a turn, or arrives when the turn's budget is spent, is queued in the line: its socket is not
- * read (TCP slows its peer down), and data already read waits. Between two turns the line is served
+ * in a turn, or arrives when the turn's budget is spent, waits in the queue: its socket is not
+ * read (TCP slows its peer down), and data already read waits. Between two turns the queue is served
  * a slice at a time: identities take turns, and so do the connections of each identity, so opening
  * many connections gains nothing. A connection that cost much there and has more data while others
- * are in line goes to the end: only connections with little data pass the line. So a turn has a
+ * are in the queue goes to the end: only connections with little data pass the queue. So a turn has a
  * bounded length, whatever the peers send.
  */
 
 import { ITEMS_TIMED } from '../connection/connection.js';
-import { Line, type Waiting } from '../../core/line.js';
+import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 
 /** Budget of one connection in one turn. */
 const CONNECTION_COST = 1024;
-/** Budget of all connections in one turn, without the line. */
+/** Budget of all connections in one turn, without the queue. */
 const TURN_COST = 4096;
-/** Budget of the line between two turns. */
+/** Budget of the queue between two turns. */
 const LINE_COST = 512;
-/** Budget of one connection served from the line. */
+/** Budget of one connection served from the queue. */
 const SLICE_COST = 128;
-/** Fixed cost of serving a connection from the line, in addition to its messages. */
+/** Fixed cost of serving a connection from the queue, in addition to its messages. */
 const SERVED_COST = 16;
-/** A connection that cost less than this in line need not queue again. */
+/** A connection that cost less than this in the queue need not queue again. */
 const LIGHT_COST = 64;
 /** The end of the turn is scheduled only above this cost, so that light reads do not pay for it. */
 const NOTED_COST = 256;
@@ -71,9 +71,9 @@ export class TurnsOfOne {
   turn = -1;
   cost = 0;
   isInLine = false;
-  /** The cost since the connection joined the line, including what made it join. */
-  lineCost = 0;
-  /** The turn in which it left the line after a high cost. */
+  /** The cost since the connection joined the queue, including what made it join. */
+  queueCost = 0;
+  /** The turn in which it left the queue after a high cost. */
   heavyTurn = -2;
 }
 
@@ -81,7 +81,7 @@ export class ReadTurns {
   #turn = 0;
   #cost = 0;
   #isEndDue = false;
-  readonly #line = new Line<Reading>();
+  readonly #queue = new TurnQueue<Reading>();
 
   /** How many messages of a connection with new data may be handled now. */
   allowance({ turns }: Reading): number {
@@ -89,14 +89,14 @@ export class ReadTurns {
       turns.turn = this.#turn;
       turns.cost = 0;
     }
-    if (!this.#line.isEmpty && turns.heavyTurn >= this.#turn - 1) return 0;
+    if (!this.#queue.isEmpty && turns.heavyTurn >= this.#turn - 1) return 0;
     return Math.ceil(Math.max(0, Math.min(CONNECTION_COST - turns.cost, TURN_COST - this.#cost)));
   }
 
   /**
    * Records that data of a connection arrived and its messages were handled.
    * @param itemsCost see `costOf`
-   * @returns whether to read on; if not, it is resumed after its turn in the line
+   * @returns whether to read on; if not, it is resumed after its turn in the queue
    */
   took(reading: Reading, itemsCost: number, bytes: number): boolean {
     const { turns } = reading;
@@ -107,8 +107,8 @@ export class ReadTurns {
     if (!reading.hasRest && turns.cost < CONNECTION_COST) return true;
     if (!turns.isInLine) {
       turns.isInLine = true;
-      turns.lineCost = cost;
-      this.#line.append(reading);
+      turns.queueCost = cost;
+      this.#queue.append(reading);
     }
     this.#endSoon();
     return false;
@@ -124,10 +124,10 @@ export class ReadTurns {
     this.#isEndDue = false;
     this.#turn++;
     this.#cost = 0;
-    if (this.#line.isEmpty) return;
+    if (this.#queue.isEmpty) return;
     let left = LINE_COST;
     while (left > 0) {
-      const reading = this.#line.shift();
+      const reading = this.#queue.shift();
       if (reading === undefined) break;
       left -= this.#serve(reading);
     }
@@ -138,12 +138,12 @@ export class ReadTurns {
   #serve(reading: Reading): number {
     const { turns } = reading;
     const cost = reading.proceed(SLICE_COST) + SERVED_COST;
-    turns.lineCost += cost;
+    turns.queueCost += cost;
     if (reading.hasRest) {
-      this.#line.append(reading);
+      this.#queue.append(reading);
     } else {
       turns.isInLine = false;
-      if (turns.lineCost >= LIGHT_COST) turns.heavyTurn = this.#turn;
+      if (turns.queueCost >= LIGHT_COST) turns.heavyTurn = this.#turn;
       reading.resume();
     }
     return cost;

@@ -5,7 +5,7 @@
  * an output of more than `SMALL_BYTES` is written in pieces, with a limit per turn for all
  * connections together; identities take turns. Small outputs are written at once.
  */
-import { Line, type Waiting } from '../../core/line.js';
+import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 
 /** An output up to this size is written at once. */
 export const SMALL_BYTES: number = 64 * 1024;
@@ -26,14 +26,14 @@ export interface Writing extends Waiting {
 export class WriteTurns {
   #left = TURN_BYTES;
   #isEndDue = false;
-  /** A piece is being written and not yet counted: others wait in the line. */
+  /** A piece is being written and not yet counted: others wait in the queue. */
   #isWriting = false;
-  readonly #line = new Line<Writing>();
+  readonly #queue = new TurnQueue<Writing>();
 
   /** Writes one piece, now or when its turn comes; a connection with more output asks again. */
   ask(writing: Writing): void {
-    if (this.#left > 0 && this.#line.isEmpty && !this.#isWriting) this.#write(writing);
-    else this.#line.append(writing);
+    if (this.#left > 0 && this.#queue.isEmpty && !this.#isWriting) this.#write(writing);
+    else this.#queue.append(writing);
     this.#endSoon();
   }
 
@@ -54,7 +54,7 @@ export class WriteTurns {
     this.#isEndDue = false;
     this.#left = TURN_BYTES;
     while (this.#left > 0) {
-      const writing = this.#line.shift();
+      const writing = this.#queue.shift();
       if (writing === undefined) return;
       this.#write(writing);
     }

@@ -1,6 +1,6 @@
 import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 
-import { packedHead } from '../../../src/core/packed-head.js';
+import { packedFirstFrames } from '../../../src/core/packed-first-frames.js';
 import type { Link } from '../../../src/zmtp/link-port.js';
 import { PeerNumbers, type TransportEvents } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
@@ -149,7 +149,7 @@ describe('a link', () => {
     const server = await serve();
     const record = new LinkRecord();
     const link = dial(server.endpoint, record);
-    const head = packedHead([Buffer.from('id'), Buffer.alloc(0), Buffer.alloc(300, 'h')]);
+    const head = packedFirstFrames([Buffer.from('id'), Buffer.alloc(0), Buffer.alloc(300, 'h')]);
     const send = (text: string): void => {
       link.writeHead?.(head, 0, head.length);
       ask(link, text);

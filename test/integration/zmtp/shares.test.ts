@@ -41,7 +41,7 @@ describe('memory held for connections is counted by identity (D77):', () => {
     expect(of(`ip:${OTHER}`)).toBeGreaterThan(8 * 1024 * KIB);
     expect(of(`ip:${OTHER}`)).toBe(holdings.bytes - inputOf(holdings));
     holdings.limit = 1024;
-    expect(holdings.pressing().map(({ identity }) => identity)).toEqual([`ip:${OTHER}`]);
+    expect(holdings.worthClosing().map(({ identity }) => identity)).toEqual([`ip:${OTHER}`]);
     const closing = { which: 'all', kind: 'output', reason: 'its quota' } as const;
     expect(server.transport.closeLargest(`ip:${OTHER}`, { ...closing, which: 'workers' })).toBe(
       false,
@@ -77,7 +77,7 @@ describe('memory held for connections is counted by identity (D77):', () => {
     slow.write(frame(0, Buffer.alloc(300 * KIB), BigInt(400 * KIB)));
     await until(() => inputOf(holdings) >= 300 * KIB, 'most of a message');
     holdings.limit = 1024;
-    expect(holdings.pressing().map(({ identity }) => identity)).toEqual([`ip:${OTHER}`]);
+    expect(holdings.worthClosing().map(({ identity }) => identity)).toEqual([`ip:${OTHER}`]);
     slow.write(Buffer.alloc(100 * KIB));
     await server.untilTold('message');
     await until(() => inputOf(holdings) < 10 * KIB, 'it to be let go');

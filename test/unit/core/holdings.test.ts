@@ -57,19 +57,19 @@ describe('what peers make a node hold (D77)', () => {
     const client = all.use('client');
     client.add('requests', 950);
     client.add('input', 50);
-    expect([all.isPressed(0), all.isOverHard]).toEqual([false, false]);
+    expect([all.beginRelief(0), all.isOverHard]).toEqual([false, false]);
     expect(client.mayHold(1)).toBe(false);
-    expect([0, 249, 250, 500].map((now) => all.isPressed(now))).toEqual([
+    expect([0, 249, 250, 500].map((now) => all.beginRelief(now))).toEqual([
       true,
       false,
       false,
       false,
     ]);
     client.add('output', 1);
-    expect([750, 999, 1000].map((now) => all.isPressed(now))).toEqual([true, false, true]);
+    expect([750, 999, 1000].map((now) => all.beginRelief(now))).toEqual([true, false, true]);
     client.add('requests', -126);
     expect(client.mayHold(200)).toBe(false);
-    expect([all.needsRelief, all.isPressed(2000)]).toEqual([false, false]);
+    expect([all.needsRelief, all.beginRelief(2000)]).toEqual([false, false]);
   });
 
   it('is over the hard limit above nine eighths of the limit', () => {
@@ -86,15 +86,15 @@ describe('what peers make a node hold (D77)', () => {
     const client = all.use('client');
     client.add('requests', 950);
     client.add('input', 60);
-    expect(all.pressing()).toEqual([]);
+    expect(all.worthClosing()).toEqual([]);
     client.add('output', 3);
-    expect(all.pressing()).toEqual([client]);
+    expect(all.worthClosing()).toEqual([client]);
     const deaf = all.use('deaf');
     deaf.add('output', 90);
     // It holds less than its share, and others are over the limit.
-    expect(all.pressing()).toEqual([client]);
+    expect(all.worthClosing()).toEqual([client]);
     deaf.add('output', 100);
-    expect([all.isOverHard, all.pressing()]).toEqual([true, [deaf, client]]);
+    expect([all.isOverHard, all.worthClosing()]).toEqual([true, [deaf, client]]);
   });
 
   it('is to be relieved of incomplete messages as far as they have a part in it', () => {
@@ -126,7 +126,7 @@ describe('what peers make a node hold (D77)', () => {
     expect(all.mostDispatched()).toBe(null);
     first.add('dispatched', 600);
     second.add('dispatched', 700);
-    expect([all.pressing(), all.mostDispatched()]).toEqual([[], second]);
+    expect([all.worthClosing(), all.mostDispatched()]).toEqual([[], second]);
   });
 
   it('whose output is over its quota by a quarter for a second does not read', () => {

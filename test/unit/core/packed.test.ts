@@ -6,7 +6,7 @@ import {
   packedBytes,
   PackedCursor,
   packedFrameBytes,
-  packHead,
+  putFrameHead,
   readPacked,
   unpack,
 } from '../../../src/core/packed.js';
@@ -64,7 +64,7 @@ describe('Packed frames', () => {
   it('can be larger than 4 GiB as far as the head is concerned', () => {
     const size = 5 * 2 ** 32 + 0x80_00_00_07;
     const head = Buffer.alloc(9);
-    expect(packHead(head, 0, size, true)).toBe(9);
+    expect(putFrameHead(head, 0, size, true)).toBe(9);
     expect(head).toEqual(Buffer.from([0x03, 0, 0, 0, 5, 0x80, 0, 0, 7]));
     const cursor = new PackedCursor();
     readPacked(head, 0, cursor);

@@ -38,8 +38,8 @@ describe('every event', () => {
   it('withholds from strangers what names somebody, or was named by somebody', () => {
     const secret = ['address', 'key', 'record', 'schedule', 'token', 'who'];
     const open = Object.entries(EVENTS).flatMap(([event, { fields }]) =>
-      Object.entries(fields).flatMap(([name, { of }]) =>
-        secret.includes(name) && of === undefined ? `${event} ${name}` : [],
+      Object.entries(fields).flatMap(([name, { author }]) =>
+        secret.includes(name) && author === undefined ? `${event} ${name}` : [],
       ),
     );
     expect(open).toEqual([]);

@@ -1,6 +1,6 @@
 import { Frames } from '../../../src/core/frames.js';
 import { pack } from '../../../src/core/packed.js';
-import { PackReader, PackWriter } from '../../../src/core/packing.js';
+import { PackReader, PackWriter } from '../../../src/core/value-bytes.js';
 import { type Shape, shown, struct } from '../../../src/core/shapes.js';
 import {
   askEntry,

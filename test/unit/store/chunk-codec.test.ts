@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { PackWriter } from '../../../src/core/packing.js';
+import { PackWriter } from '../../../src/core/value-bytes.js';
 import { struct } from '../../../src/core/shapes.js';
 import {
   isPartBatch,

@@ -1,6 +1,6 @@
 /** What only one kind of record has. */
 import { FieldWriter } from '../../../src/core/numbered-fields.js';
-import { PackWriter } from '../../../src/core/packing.js';
+import { PackWriter } from '../../../src/core/value-bytes.js';
 import { type OwnOf, ownOf, packOwn } from '../../../src/store/own-fields.js';
 
 const SCHEDULE: OwnOf<'schedule'> = {

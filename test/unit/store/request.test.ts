@@ -1,6 +1,6 @@
 import { present } from '../../../src/core/assert.js';
 import { FieldWriter } from '../../../src/core/numbered-fields.js';
-import { PackReader, PackWriter } from '../../../src/core/packing.js';
+import { PackReader, PackWriter } from '../../../src/core/value-bytes.js';
 import { ATTEMPT_FIELDS } from '../../../src/store/attempt.js';
 import * as fields from '../../../src/store/fields.js';
 import {

@@ -12,7 +12,7 @@
  */
 import type { Frames } from '../../../core/frames.js';
 import { pack, packedBytes, PackedCursor, readPacked } from '../../../core/packed.js';
-import { PackReader, PackWriter } from '../../../core/packing.js';
+import { PackReader, PackWriter } from '../../../core/value-bytes.js';
 import { FLAG, type Shape, struct } from '../../../core/shapes.js';
 import type { Failure } from '../../../wire/failure.js';
 import {

@@ -23,12 +23,12 @@ export const FLEET_EVENTS = {
   'fleet.connected': info(
     'connected to NATS at {server}',
     { server: field.string() },
-    { counted: 'fleet_interconnect_up', state: 'fleet.connected' },
+    { counted: 'fleet_interconnect_up', subject: 'fleet.connected' },
   ),
   'fleet.disconnected': warn(
     'no connection to NATS: {reason}; workers that are registered here go on',
     { reason: field.string() },
-    { counted: 'fleet_interconnect_up', state: 'fleet.connected' },
+    { counted: 'fleet_interconnect_up', subject: 'fleet.connected' },
   ),
   'fleet.refused': warn(
     ({ reason }) => {
@@ -41,7 +41,7 @@ export const FLEET_EVENTS = {
   ),
   'fleet.peer_joined': info('the broker {node} (id {id}) is in the fleet', PEER, {
     counted: 'fleet_peers',
-    state: 'fleet.peer_joined',
+    subject: 'fleet.peer_joined',
   }),
   'fleet.peer_lost': warn(
     ({ node, id, inFlight, reason }) => {
@@ -61,7 +61,7 @@ export const FLEET_EVENTS = {
       counted: 'fleet_peers',
       usual: ['left'],
       by: ['reason'],
-      state: 'fleet.peer_joined',
+      subject: 'fleet.peer_joined',
     },
   ),
   'fleet.keys_differ': warn(

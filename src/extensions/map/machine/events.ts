@@ -117,10 +117,10 @@ export const MAP_EVENTS = {
     { kind: field.oneOf<StoreFailure['kind']>({ full: '', busy: '', fatal: '' }), text },
     {
       when: 'the store cannot write: new and growing values are dropped, deletions are tried; logged once',
-      state: 'map.failed',
+      subject: 'map.failed',
     },
   ),
-  'map.healed': info('the map can be written again', {}, { state: 'map.failed' }),
+  'map.healed': info('the map can be written again', {}, { subject: 'map.failed' }),
 };
 
 export type MapEvent = EventOf<typeof MAP_EVENTS>;

@@ -2,7 +2,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../../core/assert.js';
-import { PackReader } from '../../../core/packing.js';
+import { PackReader } from '../../../core/value-bytes.js';
 import { openBesideService } from '../file/database.js';
 import { failureOf } from '../file/sqlite-errors.js';
 import { QueryRunner } from './query-runner.js';
