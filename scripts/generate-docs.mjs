@@ -15,7 +15,9 @@ const { metricsPage } = await import(new URL('compiled/admin/metrics/metrics-pag
 const { REQUEST_ROWS } = await import(new URL('compiled/store/request.js', root).href);
 const { RANKED_FIELDS } = await import(new URL('compiled/store/ranked-codec.js', root).href);
 const { BODY_FIELDS } = await import(new URL('compiled/extensions/map/storage.js', root).href);
-const { JOB_ROWS, KEPT_ROWS } = await import(new URL('compiled/wire/submit-options.js', root).href);
+const { JOB_ROWS, KEPT_ROWS } = await import(
+  new URL('compiled/wire/job-option-table.js', root).href
+);
 
 /** The page, with the rows of each heading in the first table below it. */
 async function withRows(path, tables) {
@@ -33,7 +35,7 @@ async function withRows(path, tables) {
 
 const fields = [
   ...REQUEST_ROWS.map(({ field, name, kind, setBy = 'broker' }) => [field, name, kind, setBy]),
-  ...KEPT_ROWS.map(({ kept, name, type }) => [kept, name, type, 'client']),
+  ...KEPT_ROWS.map(({ field, name, type }) => [field, name, type, 'client']),
 ];
 const bytesOf = (table) => Object.entries(table).map(([name, { as }]) => [name, as]);
 const jobOptions = JOB_ROWS.map(({ name, what, about, usual }) => [

@@ -104,7 +104,7 @@ const ROOMS = {
   ],
   'config/io': [`core wire config ${SOCKETS}`, SHELL],
   admin: [
-    `core store/request.ts store/record-kind.ts store/attempt.ts wire/submit-options.ts wire/mmi-answers.ts ${only('type', KERNEL)}`,
+    `core store/request.ts store/record-kind.ts store/attempt.ts wire/job-option-table.ts wire/mmi-answers.ts ${only('type', KERNEL)}`,
     'It has the tables of the fields of stored requests and of answers, and types of the others: use `import type` and let the node hand the object in.',
   ],
   'admin/io': [`core wire admin ${SOCKETS}`, SHELL],

@@ -137,7 +137,7 @@ const MODULES = [
   ...['admin/http/errors.ts', 'admin/http/openapi.ts', 'admin/metrics/metric-table.ts'],
   ...['cli/main.ts', 'config/kinds.ts', 'config/schema.ts', 'core/exit.ts', 'sdk/errors.ts'],
   ...['extensions/cli-commands.ts', 'mmi/extensions.ts', 'wire/mdp.ts', 'wire/mmi.ts'],
-  ...['wire/mmi-answers.ts', 'wire/submit-options.ts', 'wire/tsp.ts'],
+  ...['wire/mmi-answers.ts', 'wire/job-option-table.ts', 'wire/tsp.ts'],
 ];
 
 function signaturesBy(python) {

@@ -3,7 +3,7 @@
  * arrived.
  */
 import { Frames } from '../../src/core/frames.js';
-import { readPeer } from '../../src/wire/peer-codec.js';
+import { readPeer } from '../../src/wire/pair-codec.js';
 
 const GREETING_BYTES = 64;
 const MORE = 1;

@@ -8,7 +8,7 @@
 import type { Frames } from '../core/frames.js';
 import type { MemoryAccount } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
-import type { Hello } from '../wire/mmi.js';
+import type { ClientHello } from '../wire/mmi.js';
 import type { Quotas } from './quotas.js';
 
 /** A request passed to an internal service. Valid until `request` returns, except for `id`. */
@@ -322,7 +322,7 @@ export interface BrokerHost {
    * for requests on its connection whose envelope begins with this request's envelope (D11).
    * @returns false if too many have done so on this connection
    */
-  recordHello(id: number, hello: Hello): boolean;
+  recordHello(id: number, hello: ClientHello): boolean;
   /**
    * The sender of this request does not want the answers of others of its requests any more: those whose
    * envelope is that of this request, and then one of `ids`.

@@ -1,7 +1,7 @@
 /**
  * What a node of the pair knows, as small integers, so that a search over all states can pack it.
  */
-import type { PEER_ROLES, PEER_STATES, REPLICATIONS } from '../wire/peer.js';
+import type { PEER_ROLES, PEER_STATES, REPLICATIONS } from '../wire/pair.js';
 
 export type Role = (typeof PEER_ROLES)[number];
 export type ReplicationMode = (typeof REPLICATIONS)[number];

@@ -3,7 +3,7 @@
  * D22). It says when replication begins and ends, and carries its messages. No I/O: every input
  * carries monotonic milliseconds, and effects go to a sink.
  */
-import type { PeerMessage } from '../wire/peer.js';
+import type { PeerMessage } from '../wire/pair.js';
 import { epochObjection } from './epochs.js';
 import { type Facts, isLed, type Persisted, type Role } from './facts.js';
 import { Fsm, type FsmSink, type OrderRefusal, type Service } from './fsm.js';

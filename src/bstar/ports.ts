@@ -1,5 +1,5 @@
 /** What the pair needs from the rest of its node. */
-import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import type { PeerHolding, PeerMessage } from '../wire/pair.js';
 import type { Facts, Persisted, State } from './facts.js';
 import type { Service } from './fsm.js';
 

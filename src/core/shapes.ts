@@ -1,7 +1,7 @@
 /**
  * The kit of the codecs: shapes of values as bytes. Each writes a value and reads it again, so a message
  * is declared once, as a table of its fields, for both ends: calls between threads
- * (store/thread/operations.ts), messages of a pair (wire/peer.ts) and of extensions, records of extensions
+ * (store/thread/operations.ts), messages of a pair (wire/pair.ts) and of extensions, records of extensions
  * (store/ranked-codec.ts).
  *
  * A reader that meets what no writer writes is not whole afterwards (value-bytes.ts).

@@ -3,7 +3,7 @@ import { MMI_PREFIX, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import {
   CANCEL_ID_BYTES_MAX,
   CANCEL_IDS_MAX,
-  type BrokersStatus,
+  type AllBrokersStatus,
   MMI_BROKER,
   MMI_CANCEL,
   MMI_CONTRACT,
@@ -52,7 +52,7 @@ const SMALL_BYTES = 4096;
 export interface OtherBrokers {
   /** Asks the other brokers; `null`: they share only a database. */
   readonly interconnect: Pick<Interconnect, 'ask'> | null;
-  status(now: number): BrokersStatus;
+  status(now: number): AllBrokersStatus;
 }
 
 export class Mmi implements InternalService {

@@ -35,7 +35,7 @@ import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
 import { TITANIC_EVENTS, type TitanicEvent } from '../titanic/machine/events.js';
-import type { BrokersStatus } from '../wire/mmi.js';
+import type { AllBrokersStatus } from '../wire/mmi.js';
 import type { BrokerStatus } from '../wire/mmi-answers.js';
 import type { ListenerOptions, Transport } from '../zmtp/port.js';
 import { Authorising } from './authorising.js';
@@ -316,7 +316,7 @@ export class Node implements Host {
     this.#metrics.titanic = stored.titanic.figures;
     const { database } = stored;
     if (database !== null) {
-      const status = (now: number): BrokersStatus => ({
+      const status = (now: number): AllBrokersStatus => ({
         ...NO_NATS,
         store: database.toClients(now),
       });

@@ -21,7 +21,7 @@ import { decodeCurveKey } from '../core/z85.js';
 import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
-import { PEER_VERSION } from '../wire/peer.js';
+import { PEER_VERSION } from '../wire/pair.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { ServedPart } from './extension.js';
 import type { Keys } from './io/keys.js';

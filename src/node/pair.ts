@@ -18,7 +18,7 @@ import { NoReplication } from '../bstar/replication/off.js';
 import type { Replication } from '../bstar/replication/replication.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { Rejected } from '../zmtp/port.js';
-import type { Hello, PeerMessage } from '../wire/peer.js';
+import type { PairHello, PeerMessage } from '../wire/pair.js';
 import type { ServedPart } from './extension.js';
 import { KeysCompared } from './pair-keys.js';
 
@@ -209,7 +209,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   // ---------------------------------------------------------------- events of the link
 
-  connected({ node, publicUrl }: Pick<Hello, 'node' | 'publicUrl'>, version: number): void {
+  connected({ node, publicUrl }: Pick<PairHello, 'node' | 'publicUrl'>, version: number): void {
     this.#wake();
     // A link goes wherever its address says: anything but a valid web address is ignored.
     this.#peerPage = publicUrl === null ? null : webAddress(publicUrl);

@@ -77,7 +77,7 @@ export {
   ServiceError,
   type ServiceErrorOptions,
 } from './service-error.js';
-export type { Backoff, JobOptions } from '../wire/submit-options.js';
+export type { Backoff, JobOptions } from '../wire/job-option-table.js';
 export type {
   EnqueueOptions,
   ProgressOptions,

@@ -4,7 +4,7 @@ import { didYouMean } from '../core/nearest.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
 import { type Headers, headersFault } from '../wire/headers.js';
 import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
-import { optionLike } from '../wire/submit-options.js';
+import { optionLike } from '../wire/job-option-table.js';
 import { checkSodium } from '../zmtp/curve/sodium.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
 import type { Dial } from '../zmtp/link-port.js';

@@ -8,8 +8,8 @@ import { isWhole } from '../core/numbers.js';
 import { TTL_S_MAX } from '../wire/chp-client.js';
 import { CONTRACT_VERSION_MAX } from '../wire/contract.js';
 import { CREDIT_MAX } from '../wire/mdp.js';
-import { isText, JOB_ROWS, type JobOptions, textOf } from '../wire/submit-options.js';
-import { KEY_BYTES_MAX } from '../wire/tsp.js';
+import { isText, JOB_ROWS, type JobOptions, textRule } from '../wire/job-option-table.js';
+import { IDEMPOTENCY_KEY_BYTES_MAX } from '../wire/tsp.js';
 import type { Dial } from '../zmtp/link-port.js';
 import type { StandardSchema } from './codec/schema.js';
 import { wrong } from './errors.js';
@@ -150,8 +150,8 @@ export const ENQUEUE_OPTIONS = {
   ...REQUEST_OPTIONS,
   ...JOB_OPTIONS,
   idempotencyKey: checkedBy(
-    (value): value is string => isText(value, 1, KEY_BYTES_MAX),
-    textOf(KEY_BYTES_MAX),
+    (value): value is string => isText(value, 1, IDEMPOTENCY_KEY_BYTES_MAX),
+    textRule(IDEMPOTENCY_KEY_BYTES_MAX),
   ),
 };
 

@@ -1,5 +1,5 @@
 import { isBranded, MajordomoError } from '../core/errors.js';
-import { type ClientFailure, isFailureCode } from '../wire/failure.js';
+import { type ClientFailure, isWorkerCode } from '../wire/failure.js';
 import { readJsonObject } from '../wire/json-object.js';
 import { type MajordomoError as SdkError, sdkError, type SdkErrorCode } from './errors.js';
 
@@ -45,7 +45,7 @@ export class ServiceError extends MajordomoError<'ERR_SERVICE_FAILED'> {
   constructor(serviceCode: string, message: string, options: ServiceErrorOptions = {}) {
     const { retry = true, details = {}, cause } = options;
     super('ERR_SERVICE_FAILED', message, cause === undefined ? { details } : { details, cause });
-    if (typeof serviceCode !== 'string' || !isFailureCode(serviceCode)) {
+    if (typeof serviceCode !== 'string' || !isWorkerCode(serviceCode)) {
       const text =
         'the code of a ServiceError must be 1 to 64 characters of A-Z a-z 0-9 . _ -, ' +
         'and must not begin with mdp.';

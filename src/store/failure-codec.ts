@@ -8,7 +8,7 @@ import {
   type Failure,
   type FailureKind,
   failureText,
-  isCode,
+  isWellFormedCode,
 } from '../wire/failure.js';
 
 /** How much of the detail is kept. */
@@ -50,7 +50,7 @@ export function unpackFailure(packed: Buffer | null): Failure | null {
   const kind = frames.view(0).toString('latin1') as FailureKind;
   if (!FAILURE_KINDS.includes(kind)) return null;
   const code = frames.view(1).toString('latin1');
-  if (!isCode(code)) return null;
+  if (!isWellFormedCode(code)) return null;
   const text = failureText(frames.view(2));
   const detail = Array.from({ length: frames.count - 3 }, (_, index) => frames.view(index + 3));
   return { kind, code, text, detail };

@@ -12,7 +12,7 @@ import {
   type KeptOptions,
   type KeptRow,
   type OptionValue,
-} from '../wire/submit-options.js';
+} from '../wire/job-option-table.js';
 import { ATTEMPT_FIELDS } from './attempt.js';
 import { isRequest, putRequest, REQUEST_ROWS, requestFrom, type StoredRequest } from './request.js';
 import type { StoredContent } from './store.js';
@@ -124,11 +124,11 @@ export function extraOf(
 ): Buffer | null {
   let to = headers === null ? null : new PackWriter(EXTRA_BYTES + headers.length);
   if (to !== null) new FieldWriter(to).bytes(headers, HEADERS);
-  for (const { name, kept } of KEPT_ROWS) {
+  for (const { name, field } of KEPT_ROWS) {
     const value = options[name] ?? null;
     if (value === null) continue;
     to ??= new PackWriter(EXTRA_BYTES);
-    new FieldWriter(to).bytes(packedOption(value), kept);
+    new FieldWriter(to).bytes(packedOption(value), field);
   }
   if (digest !== null) {
     to ??= new PackWriter(EXTRA_BYTES);
@@ -181,7 +181,7 @@ export function readHeadersIn(extra: Buffer | null): Headers | null {
 /** The options in a request's `extra`; `null`: its client did not give it, or a peer sent a wrong one. */
 export function keptIn(extra: Buffer | null): KeptOptions {
   if (extra === null) return NOTHING_KEPT;
-  const all = KEPT_ROWS.map((row) => [row.name, keptValue(extraField(extra, row.kept), row)]);
+  const all = KEPT_ROWS.map((row) => [row.name, keptValue(extraField(extra, row.field), row)]);
   return Object.fromEntries(all) as KeptOptions;
 }
 

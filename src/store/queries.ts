@@ -4,7 +4,7 @@
  * a worker.
  */
 import type { Failure } from '../wire/failure.js';
-import type { KeptOptions } from '../wire/submit-options.js';
+import type { KeptOptions } from '../wire/job-option-table.js';
 import type { Bodies } from './bodies.js';
 import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
 import type { Grouping, StoredFilter } from './stored-filter.js';

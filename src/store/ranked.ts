@@ -16,7 +16,7 @@ import type { Completion, Transaction } from './store.js';
 
 /** Parts have the numbers 1 to this one. */
 export const PART_MAX = 255;
-export const KEY_BYTES_MAX = 255;
+export const RANKED_KEY_BYTES_MAX = 255;
 
 export interface Rank {
   /** The epoch of the pair, or of a node outside of one: 24 bits. */

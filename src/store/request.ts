@@ -7,7 +7,7 @@
  * takes half as long again; a test compares both with it.
  */
 import { type RecordKind, kindOfNumber, numberOfKind, type StoredState } from './record-kind.js';
-import { isText } from '../wire/submit-options.js';
+import { isText } from '../wire/job-option-table.js';
 import { COUNT_MAX, isWhole, PRIORITY_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
 
 /** 16 bytes: a UUIDv7. */

@@ -15,7 +15,7 @@
  * each other's records they have the same content, except for the numbers of requests.
  */
 
-import type { Backoff } from '../wire/submit-options.js';
+import type { Backoff } from '../wire/job-option-table.js';
 import { isOnceKey } from '../wire/tsp.js';
 import type { Attempt } from './attempt.js';
 import type { RecordCount, StoredState } from './record-kind.js';

@@ -11,7 +11,7 @@ import type { NodeRecovered } from '../store/node-store.js';
 import { unpackFailure } from '../store/failure-codec.js';
 import { joinExtra } from '../core/numbered-fields.js';
 import { keyExtraOf, namesAnother, storedContent } from '../store/fields.js';
-import { failureLine } from '../wire/failure.js';
+import { codedReason } from '../wire/failure.js';
 import { isOnceKey } from '../wire/tsp.js';
 import { merge, type MergeTables } from '../store/merge.js';
 import { RecordWriter, unpackRecords } from '../store/record-codec.js';
@@ -305,7 +305,7 @@ export class MemoryTables {
       const { reason } = entry.death;
       const failure = entry.attempts.at(-1)?.failure ?? null;
       const last = unpackFailure(failure);
-      const isWhy = last !== null && failureLine(last) === reason;
+      const isWhy = last !== null && codedReason(last) === reason;
       return { state: 'dead', reason, failure: isWhy ? failure : null, ...whose };
     }
     return { state: 'pending', ...whose };

@@ -13,7 +13,7 @@ export const KTHXBAI: Buffer = Buffer.from('KTHXBAI');
 export const HUGZ: Buffer = Buffer.from('HUGZ');
 
 /** A key has 1 to 255 bytes (D47). */
-export const KEY_BYTES_MAX = 255;
+export const MAP_KEY_BYTES_MAX = 255;
 export const UUID_BYTES = 16;
 const UUID_TEXT_BYTES = 36;
 export const PROPERTIES_BYTES_MAX = 4096;
@@ -72,7 +72,7 @@ export function readNumber(bytes: Buffer, at: number): MapNumber {
 /** Why these bytes are no key; `null`: they are one. */
 export function keyProblem(bytes: Uint8Array): string | null {
   const { length } = bytes;
-  if (length === 0 || length > KEY_BYTES_MAX) return 'a key has 1 to 255 bytes';
+  if (length === 0 || length > MAP_KEY_BYTES_MAX) return 'a key has 1 to 255 bytes';
   if (bytes.includes(NUL)) return 'a key has no NUL';
   const isReserved = [HUGZ, KTHXBAI, ICANHAZ].some((name) => name.equals(bytes));
   return isReserved ? 'the key is reserved' : null;
@@ -82,7 +82,7 @@ export function keyProblem(bytes: Uint8Array): string | null {
 export function subtreeProblem(bytes: Uint8Array): string | null {
   const { length } = bytes;
   if (length === 0) return null;
-  if (length > KEY_BYTES_MAX) return 'a subtree has at most 255 bytes';
+  if (length > MAP_KEY_BYTES_MAX) return 'a subtree has at most 255 bytes';
   const isEnclosed = bytes[0] === SLASH && bytes[length - 1] === SLASH;
   return isEnclosed ? null : 'a subtree begins and ends with /';
 }

@@ -7,7 +7,7 @@ import {
   HUGZ,
   ICANHAZ,
   KEY,
-  KEY_BYTES_MAX,
+  MAP_KEY_BYTES_MAX,
   keyProblem,
   KTHXBAI,
   NUMBER_BYTES,
@@ -79,7 +79,7 @@ function malformed(reason: string): MalformedMapMessage {
 const NUMBER_AT = 0;
 const UUID_AT = NUMBER_AT + NUMBER_BYTES;
 const KEY_AT = UUID_AT + UUID_BYTES;
-const PROPERTIES_AT = KEY_AT + KEY_BYTES_MAX;
+const PROPERTIES_AT = KEY_AT + MAP_KEY_BYTES_MAX;
 const VALUE_AT = PROPERTIES_AT + PROPERTIES_BYTES_MAX;
 
 /**

@@ -44,8 +44,8 @@ const CODE_BYTES_MAX = 64;
 const CODE = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Whether a worker may use this code. */
-export function isFailureCode(code: string): boolean {
-  return isCode(code) && !code.startsWith(RESERVED_CODES);
+export function isWorkerCode(code: string): boolean {
+  return isWellFormedCode(code) && !code.startsWith(RESERVED_CODES);
 }
 
 /** @param text names both sizes */
@@ -54,12 +54,12 @@ export function tooLargeFailure(text: string): Failure {
 }
 
 /** Whether it can be a worker's code, or one of a broker's own. */
-export function isCode(code: string): boolean {
+export function isWellFormedCode(code: string): boolean {
   return CODE.test(code);
 }
 
 /** `CODE: TEXT`, as in refusals and dead requests; `CODE:` if there is no text. */
-export function failureLine({ code, text }: Pick<Failure, 'code' | 'text'>): string {
+export function codedReason({ code, text }: Pick<Failure, 'code' | 'text'>): string {
   return text === '' ? `${code}:` : `${code}: ${text}`;
 }
 

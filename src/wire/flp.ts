@@ -16,6 +16,6 @@ export function readFreelance(inbound: Inbound, frames: Frames, service: Buffer)
     inbound.kind = 'ping';
     inbound.dialect = BARE;
   } else {
-    inbound.fail('client', 0, 'a message of one frame must be PING');
+    inbound.reject('client', 0, 'a message of one frame must be PING');
   }
 }

@@ -89,7 +89,7 @@ export class Inbound {
   /** request, ready: index of the service name. */
   service = 0;
   /** final, partial, return, fail: index of the frame with the client's token (D7). */
-  client = 0;
+  token = 0;
   /**
    * request: index of the headers frame, which stands before the body; -1 for a request without
    * headers and deadline (D67).
@@ -129,7 +129,7 @@ export class Inbound {
    * Makes this a malformed message.
    * @param index of the frame that breaks the rule
    */
-  fail(kind: MalformedKind, index: number, rule: string): void {
+  reject(kind: MalformedKind, index: number, rule: string): void {
     this.kind = 'malformed';
     this.fault = { kind, reason: rule, command: this.#commandName(kind), frame: index + 1 };
   }
@@ -182,7 +182,7 @@ export class Inbound {
     }
     const delimiter = firstEmpty(frames);
     if (delimiter < 0) {
-      this.fail('envelope', 0, 'one of the first nine frames must be the empty delimiter');
+      this.reject('envelope', 0, 'one of the first nine frames must be the empty delimiter');
       return;
     }
     const header = headerAt(frames, delimiter + 1);
@@ -198,9 +198,9 @@ export class Inbound {
     } else if (frames.isProbe) {
       this.kind = 'probe';
     } else if (header === 'worker01' || header === 'worker02') {
-      this.fail('worker', 0, "no envelope may precede a worker's header");
+      this.reject('worker', 0, "no envelope may precede a worker's header");
     } else {
-      this.fail('envelope', delimiter + 1, 'an MDP header must follow the empty delimiter');
+      this.reject('envelope', delimiter + 1, 'an MDP header must follow the empty delimiter');
     }
   }
 
@@ -222,18 +222,18 @@ export class Inbound {
         } else if (textCommand(frames, from) === CLIENT_REQUEST) {
           dialect = TEXT_02;
         } else {
-          this.fail('client', from, 'the command of a client must be REQUEST');
+          this.reject('client', from, 'the command of a client must be REQUEST');
           return;
         }
       }
       service++;
     }
     if (service >= frames.count) {
-      this.fail('client', service, 'a service name must follow');
+      this.reject('client', service, 'a service name must follow');
     } else if (!isServiceName(frames, service)) {
-      this.fail('client', service, 'a service name must be 1 to 255 bytes');
+      this.reject('client', service, 'a service name must be 1 to 255 bytes');
     } else if (service + 1 >= frames.count) {
-      this.fail('client', service + 1, 'a request must have a body');
+      this.reject('client', service + 1, 'a request must have a body');
     } else {
       this.kind = 'request';
       this.dialect = dialect;
@@ -249,18 +249,18 @@ export class Inbound {
     const headers = service + 2;
     if (headers + 1 >= frames.count) {
       const rule = 'a request with headers must be service, deadline, headers, body';
-      this.fail('client', frames.count, rule);
+      this.reject('client', frames.count, rule);
       return;
     }
     const deadline = service + 1;
     const deadlineMs = frames.size(deadline) === 0 ? 0 : decimal(frames, deadline, DEADLINE_MS_MAX);
     if (!isServiceName(frames, service)) {
-      this.fail('client', service, 'a service name must be 1 to 255 bytes');
+      this.reject('client', service, 'a service name must be 1 to 255 bytes');
     } else if (deadlineMs < 0) {
       const rule = 'a deadline must be empty or decimal milliseconds from 1 to 2147483647';
-      this.fail('client', deadline, rule);
+      this.reject('client', deadline, rule);
     } else if (frames.size(headers) > HEADERS_BYTES_MAX) {
-      this.fail('client', headers, 'headers may be at most 8 KiB');
+      this.reject('client', headers, 'headers may be at most 8 KiB');
     } else {
       this.kind = 'request';
       this.dialect = 2;
@@ -288,12 +288,12 @@ export class Inbound {
       case 'final':
       case 'partial':
         if (this.#readToken(kind, at + 1) && this.body >= frames.count) {
-          this.fail('worker', this.body, 'a reply must have a body');
+          this.reject('worker', this.body, 'a reply must have a body');
         }
         return;
       case 'return':
         if (this.#readToken(kind, at + 1) && frames.count - this.body > 1) {
-          this.fail('worker', this.body + 1, 'a RETURN must end with its reason');
+          this.reject('worker', this.body + 1, 'a RETURN must end with its reason');
         }
         return;
       case 'fail':
@@ -301,22 +301,22 @@ export class Inbound {
         return;
       case 'heartbeat':
       case 'disconnect':
-        if (frames.count > at + 1) this.fail('worker', at + 1, 'nothing may follow this command');
+        if (frames.count > at + 1) this.reject('worker', at + 1, 'nothing may follow this command');
         else this.kind = kind;
         return;
       case null:
-        this.fail('worker', at, 'a command of workers must follow the header');
+        this.reject('worker', at, 'a command of workers must follow the header');
     }
   }
 
   #readReady(at: number): void {
     const frames = this.frames;
     if (at >= frames.count) {
-      this.fail('worker', at, 'READY must have a service name');
+      this.reject('worker', at, 'READY must have a service name');
     } else if (!isServiceName(frames, at)) {
-      this.fail('worker', at, 'a service name must be 1 to 255 bytes');
+      this.reject('worker', at, 'a service name must be 1 to 255 bytes');
     } else if (frames.count > at + 4) {
-      this.fail('worker', at + 4, 'a READY must end with its contract');
+      this.reject('worker', at + 4, 'a READY must end with its contract');
     } else {
       this.kind = 'ready';
       this.service = at;
@@ -327,7 +327,7 @@ export class Inbound {
       this.wantsCancel = false;
       this.contract = frames.count === at + 4 ? at + 3 : -1;
       if (this.credit < 1) {
-        this.fail('worker', at + 1, 'credit must be a decimal number from 1 to 10000');
+        this.reject('worker', at + 1, 'credit must be a decimal number from 1 to 10000');
       } else if (frames.count > at + 2) {
         this.#readOptions(at + 2);
       }
@@ -340,7 +340,7 @@ export class Inbound {
     if (options === null) {
       const rule =
         'options must be a JSON object of at most 1 KiB: name a string, headers and cancel booleans';
-      this.fail('worker', at, rule);
+      this.reject('worker', at, rule);
     } else {
       this.workerName = options.name;
       this.wantsHeaders = options.headers;
@@ -348,7 +348,7 @@ export class Inbound {
     }
   }
 
-  /** `client, empty, …` of a reply, RETURN or FAIL. */
+  /** `token, empty, …` of a reply, RETURN or FAIL. */
   #readToken(kind: WorkerKind, at: number): boolean {
     const frames = this.frames;
     const isDelimited = at + 1 < frames.count && frames.size(at + 1) === 0;
@@ -361,11 +361,11 @@ export class Inbound {
         at < frames.count
           ? [at + 1, "an empty frame must follow the client's address"]
           : [at, "the client's address must follow the command"];
-      this.fail('worker', index, rule);
+      this.reject('worker', index, rule);
       return false;
     }
     this.kind = kind;
-    this.client = at;
+    this.token = at;
     this.body = body;
     return true;
   }

@@ -27,7 +27,7 @@ export const MMI_FAILED = 'mmi.failed';
 export type RefusalStatus = '403' | '404' | '408' | '413' | '429' | '502' | '503';
 
 /** What a client says about itself with `mmi.hello`. */
-export interface Hello {
+export interface ClientHello {
   /** Whether the client is refused, instead of waiting, if no worker serves the service (D65). */
   readonly refusesToWait: boolean;
   /** Whether the client understands `mmi.failed` (D62). */
@@ -36,10 +36,10 @@ export interface Hello {
 
 /** Maximum size of the frame of `mmi.hello`. */
 const HELLO_BYTES_MAX = 4096;
-const NO_OPTIONS: Hello = { refusesToWait: false, hearsFailures: false };
+const NO_OPTIONS: ClientHello = { refusesToWait: false, hearsFailures: false };
 
 /** @returns `null` if the frame is neither empty nor a JSON object of valid options */
-export function readHello(frame: Buffer): Hello | null {
+export function readHello(frame: Buffer): ClientHello | null {
   if (frame.length === 0) return NO_OPTIONS;
   const given = readJsonObject(frame, HELLO_BYTES_MAX);
   if (given === null) return null;
@@ -51,7 +51,7 @@ export function readHello(frame: Buffer): Hello | null {
 }
 
 /** The frame of `mmi.hello` with these options. */
-export function helloFrame({ refusesToWait, hearsFailures }: Hello): Buffer {
+export function helloFrame({ refusesToWait, hearsFailures }: ClientHello): Buffer {
   const options = {
     ...(refusesToWait ? { noWorker: 'refuse' } : {}),
     ...(hearsFailures ? { failures: true } : {}),
@@ -82,7 +82,7 @@ export interface ContractStatus {
 }
 
 /** The JSON of `mmi.fleet`. */
-export interface BrokersStatus {
+export interface AllBrokersStatus {
   /** `fleet.name`; `null`: `fleet.nats` is off. */
   readonly fleet: string | null;
   /** Whether this broker is connected to NATS; `null`: `fleet.nats` is off. */

@@ -59,9 +59,9 @@ export function readPlainRequest(inbound: Inbound, frames: Frames, service: Buff
   let delimiter = 0;
   while (delimiter < until && frames.size(delimiter) !== 0) delimiter++;
   if (delimiter === until) {
-    inbound.fail('envelope', 0, 'one of the first nine frames must be the empty delimiter');
+    inbound.reject('envelope', 0, 'one of the first nine frames must be the empty delimiter');
   } else if (delimiter + 1 === frames.count) {
-    inbound.fail('client', frames.count, 'a request must have a body');
+    inbound.reject('client', frames.count, 'a request must have a body');
   } else {
     setRequest(inbound, DELIMITED, frames, delimiter, delimiter + 1, service);
   }
@@ -88,14 +88,14 @@ export function readPirateWorker(
   if (isSimple !== (frames.size(0) === 0)) {
     const [must, did] = isSimple ? ['must', 'did'] : ['must not', 'did not'];
     const rule = `a message ${must} begin with an empty frame, since the first one ${did}`;
-    inbound.fail('worker', 0, rule);
+    inbound.reject('worker', 0, rule);
   } else if (frames.count === first + 1) {
     readSignal(inbound, frames, first, service);
   } else if (frames.count < first + 3 || frames.size(first + 1) !== 0) {
-    inbound.fail('worker', first + 1, 'a reply must be token, empty frame, body');
+    inbound.reject('worker', first + 1, 'a reply must be token, empty frame, body');
   } else {
     inbound.kind = 'final';
-    inbound.client = first;
+    inbound.token = first;
     inbound.body = first + 2;
   }
 }
@@ -112,7 +112,7 @@ function readSignal(inbound: Inbound, frames: Frames, at: number, service: Buffe
   ) {
     inbound.kind = 'heartbeat';
   } else {
-    inbound.fail('worker', at, 'a message of one frame must be a signal');
+    inbound.reject('worker', at, 'a message of one frame must be a signal');
   }
 }
 

@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
 import { encodeHeaders, type Headers, headersFault } from './headers.js';
 import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
-import { isText, JOB_ROWS, type JobOptions, textOf } from './submit-options.js';
+import { isText, JOB_ROWS, type JobOptions, textRule } from './job-option-table.js';
 
 export const TITANIC_PREFIX: Buffer = Buffer.from('titanic.');
 export const TITANIC_REQUEST = 'titanic.request';
@@ -39,8 +39,8 @@ const WAIT_MS_MAX = 60_000;
 const WAIT_FAULT = 'the time is decimal milliseconds from 0 to 60000';
 /** The headers, and as much for the rest. */
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
-export const KEY_BYTES_MAX = 255;
-const KEY_FAULT = `key is ${textOf(KEY_BYTES_MAX)}`;
+export const IDEMPOTENCY_KEY_BYTES_MAX = 255;
+const KEY_FAULT = `key is ${textRule(IDEMPOTENCY_KEY_BYTES_MAX)}`;
 /** The form of a once-key: its length, and a pattern of SQLite. */
 export const ONCE_KEY_BYTES = 37;
 export const ONCE_KEY_GLOB = `once-${'[0-9a-f]'.repeat(32)}`;
@@ -166,7 +166,7 @@ function optionsOf(given: Readonly<Record<string, unknown>>): SubmitOptions | Ts
 function setOption(options: Options, name: string, value: unknown): string | null {
   switch (name) {
     case 'key':
-      if (!isText(value, 1, KEY_BYTES_MAX)) return KEY_FAULT;
+      if (!isText(value, 1, IDEMPOTENCY_KEY_BYTES_MAX)) return KEY_FAULT;
       options.key = Buffer.from(value);
       return null;
     case 'headers': {
@@ -289,10 +289,10 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
   if ('fault' in given) return given;
   const { name, cron, timeZone = 'UTC', ...others } = given.value;
   if (!isScheduleName(name)) {
-    return { fault: `name is ${textOf(SCHEDULE_NAME_BYTES_MAX)}` };
+    return { fault: `name is ${textRule(SCHEDULE_NAME_BYTES_MAX)}` };
   }
   if (!isText(cron, 1, CRON_BYTES_MAX)) {
-    return { fault: `cron is ${textOf(CRON_BYTES_MAX)}` };
+    return { fault: `cron is ${textRule(CRON_BYTES_MAX)}` };
   }
   if (!isText(timeZone, 1, TIME_ZONE_BYTES_MAX)) {
     return { fault: 'timeZone is the name of a time zone, as in Europe/Berlin' };

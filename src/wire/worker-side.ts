@@ -27,19 +27,19 @@ import {
 } from './mdp.js';
 import { type ReadyOptions, readyOptionsFrame } from './ready-options.js';
 
-/** REQUEST: `client` is the index of the token frame, `body` that of the first body frame. */
+/** REQUEST: `token` is the index of the token frame, `body` that of the first body frame. */
 export interface WorkerRequest {
   readonly kind: 'request';
-  readonly client: number;
+  readonly token: number;
   /** The index of the headers frame, which follows the deadline; -1 for a REQUEST without them. */
   readonly headers: number;
   readonly body: number;
 }
 
-/** CANCEL: nobody wants the answer of one request; `client` is the index of its token. */
+/** CANCEL: nobody wants the answer of one request; `token` is the index of its token. */
 export interface WorkerCancel {
   readonly kind: 'cancel';
-  readonly client: number;
+  readonly token: number;
 }
 
 export interface WorkerSignal {
@@ -85,18 +85,18 @@ export function workerReady(
   return message(version, WORKER_READY, rest);
 }
 
-export function workerPartial(client: Buffer, body: readonly Uint8Array[]): Uint8Array[] {
-  return message(2, WORKER_02_PARTIAL, [client, EMPTY, ...nonEmpty(body)]);
+export function workerPartial(token: Buffer, body: readonly Uint8Array[]): Uint8Array[] {
+  return message(2, WORKER_02_PARTIAL, [token, EMPTY, ...nonEmpty(body)]);
 }
 
 /** REPLY of 0.1, FINAL of 0.2. */
 export function workerFinal(
   version: MdpVersion,
-  client: Buffer,
+  token: Buffer,
   body: readonly Uint8Array[],
 ): Uint8Array[] {
   const command = version === 1 ? WORKER_01_REPLY : WORKER_02_FINAL;
-  return message(version, command, [client, EMPTY, ...nonEmpty(body)]);
+  return message(version, command, [token, EMPTY, ...nonEmpty(body)]);
 }
 
 export function workerHeartbeat(version: MdpVersion): Uint8Array[] {
@@ -108,18 +108,18 @@ export function workerDisconnect(version: MdpVersion): Uint8Array[] {
 }
 
 /** D25: gives one request back; only to a broker that knows credit. */
-export function workerReturn(version: MdpVersion, client: Buffer, reason: string): Uint8Array[] {
-  return message(version, WORKER_RETURN, [client, EMPTY, Buffer.from(reason)]);
+export function workerReturn(version: MdpVersion, token: Buffer, reason: string): Uint8Array[] {
+  return message(version, WORKER_RETURN, [token, EMPTY, Buffer.from(reason)]);
 }
 
 /** D60: the request was tried and failed; only to a broker that lists `fail`. */
 export function workerFail(
   version: MdpVersion,
-  client: Buffer,
+  token: Buffer,
   { kind, code, text, detail }: Failure,
 ): Uint8Array[] {
   const words = [kind, code, text].map((word) => Buffer.from(word));
-  return message(version, WORKER_FAIL, [client, EMPTY, ...words, ...detail]);
+  return message(version, WORKER_FAIL, [token, EMPTY, ...words, ...detail]);
 }
 
 /** The frames of a part or answer before its token, packed, and each with MORE. */
@@ -145,19 +145,19 @@ export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerIn
     if (frames.count < at + 4 || frames.size(at + 2) !== 0) {
       return malformed('REQUEST without client, empty frame and body');
     }
-    return { kind: 'request', client: at + 1, headers: -1, body: at + 3 };
+    return { kind: 'request', token: at + 1, headers: -1, body: at + 3 };
   }
   if (command === WORKER_REQUEST_WITH_HEADERS) {
     if (frames.count < at + 6 || frames.size(at + 2) !== 0) {
       return malformed('REQUEST without client, empty frame, deadline, headers and body');
     }
-    return { kind: 'request', client: at + 1, headers: at + 4, body: at + 5 };
+    return { kind: 'request', token: at + 1, headers: at + 4, body: at + 5 };
   }
   if (command === WORKER_CANCEL) {
     if (frames.count !== at + 3 || frames.size(at + 2) !== 0) {
       return malformed('CANCEL without client and empty frame, or with more');
     }
-    return { kind: 'cancel', client: at + 1 };
+    return { kind: 'cancel', token: at + 1 };
   }
   if (command === (version === 1 ? WORKER_01_HEARTBEAT : WORKER_02_HEARTBEAT)) {
     return signal('heartbeat', frames, at);

@@ -7,7 +7,7 @@ import {
   type PeerReport,
   PROGRESS,
 } from '../../src/bstar/facts.js';
-import { PEER_STATES } from '../../src/wire/peer.js';
+import { PEER_STATES } from '../../src/wire/pair.js';
 import { Bits } from './bits.js';
 import { type Budget, type Frame, type NodeState, STANDINGS, type WorldState } from './world.js';
 

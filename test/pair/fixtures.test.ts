@@ -5,8 +5,8 @@ import { Router } from 'zeromq';
 
 import { present } from '../../src/core/assert.js';
 import { Frames } from '../../src/core/frames.js';
-import { PEER_VERSION, type PeerMessage } from '../../src/wire/peer.js';
-import { readPeer, writePeer } from '../../src/wire/peer-codec.js';
+import { PEER_VERSION, type PeerMessage } from '../../src/wire/pair.js';
+import { readPeer, writePeer } from '../../src/wire/pair-codec.js';
 import { Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';
 import { Fixtures, type LinkMessage, VERSIONS } from '../support/fixtures.js';
 import { freePorts, freePortsInARow } from '../support/free-ports.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { PEER_VERSION } from '../../src/wire/peer.js';
+import { PEER_VERSION } from '../../src/wire/pair.js';
 import { closeRelays } from '../support/tcp-relay.js';
 import { type Daemon, removeDaemons } from '../support/daemon.js';
 import { LATER_FIELD, laterFormat, laterProgram } from '../support/later-program.js';

@@ -1,4 +1,4 @@
-import type { JobOptionRow } from '../../src/wire/submit-options.js';
+import type { JobOptionRow } from '../../src/wire/job-option-table.js';
 
 /** Values that an option takes, at its bounds, and values that it does not take. */
 export function valuesOf(row: JobOptionRow): {

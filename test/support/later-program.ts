@@ -11,7 +11,7 @@ import { assert } from '../../src/core/assert.js';
 import { readMigrations } from '../../src/store/sqlite/file/schema.js';
 import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { FLEET_VERSION } from '../../src/extensions/fleet/machine/protocol.js';
-import { PEER_VERSION } from '../../src/wire/peer.js';
+import { PEER_VERSION } from '../../src/wire/pair.js';
 import { temporaryDirectory } from './daemon.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src', import.meta.url));
@@ -100,13 +100,13 @@ function changeStores(change: Change, versions: number): void {
 
 function changePair(change: Change, versions: number): void {
   change(
-    'wire/peer.js',
+    'wire/pair.js',
     `PEER_VERSION = ${PEER_VERSION}`,
     `PEER_VERSION = ${PEER_VERSION + versions}`,
   );
   // A field at the end of STATUS.
   change(
-    'wire/peer.js',
+    'wire/pair.js',
     'keys: optional(run(DIGEST_BYTES)),',
     `keys: optional(run(DIGEST_BYTES)),
         later: { put: (to) => to.text('later'), take: (from) => from.text(), isOptional: true },`,

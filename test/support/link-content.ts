@@ -10,7 +10,7 @@ import {
   unpackPartBatch,
 } from '../../src/store/chunk-codec.js';
 import { unpackRecords } from '../../src/store/record-codec.js';
-import { readPeer, writePeer } from '../../src/wire/peer-codec.js';
+import { readPeer, writePeer } from '../../src/wire/pair-codec.js';
 import { plain } from './plain-json.js';
 
 export function linkContent(frames: readonly Buffer[]): {

@@ -10,7 +10,7 @@ import type { JoinFigures, PairSink } from '../../src/bstar/ports.js';
 import { present } from '../../src/core/assert.js';
 import { NoReplication } from '../../src/bstar/replication/off.js';
 import { Replication } from '../../src/bstar/replication/replication.js';
-import type { PeerMessage } from '../../src/wire/peer.js';
+import type { PeerMessage } from '../../src/wire/pair.js';
 import { wordChange, wordsIn, WordStore } from './word-store.js';
 
 const LINK_MS = 1;

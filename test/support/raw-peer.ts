@@ -1,6 +1,6 @@
 /** The other end of a pair's link, message by message: a peer, one of another version, or an impostor. */
-import { PEER_VERSION, type Hello, type PeerMessage } from '../../src/wire/peer.js';
-import { readPeer, writePeer } from '../../src/wire/peer-codec.js';
+import { PEER_VERSION, type PairHello, type PeerMessage } from '../../src/wire/pair.js';
+import { readPeer, writePeer } from '../../src/wire/pair-codec.js';
 import type { Link } from '../../src/zmtp/link-port.js';
 import { type CurveClientKeys, dialZmtp } from '../../src/zmtp/link.js';
 
@@ -17,12 +17,12 @@ export class RawPeer {
   /** Its connections that have ended. */
   ended = 0;
   readonly #link: Link;
-  readonly #hello: Hello;
+  readonly #hello: PairHello;
   readonly #version: number;
   readonly #incarnation: number;
   #said = 0;
 
-  constructor(endpoint: string, hello: Hello, options: RawPeerOptions = {}) {
+  constructor(endpoint: string, hello: PairHello, options: RawPeerOptions = {}) {
     this.#hello = hello;
     this.#version = options.version ?? PEER_VERSION;
     this.#incarnation = options.incarnation ?? 3000;

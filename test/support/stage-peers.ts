@@ -265,13 +265,13 @@ export class WorkerActor implements Reader {
         this.#inbox.push('DISCONNECT');
         return true;
       case 'cancel': {
-        const open = this.#open.find(({ token }) => token.equals(frames.view(message.client)));
+        const open = this.#open.find(({ token }) => token.equals(frames.view(message.token)));
         this.#inbox.push(`CANCEL ${open?.body ?? 'unknown'}`);
         return true;
       }
       case 'request': {
         const body = bodyText(frames, message.body);
-        this.#open.push({ body, token: frames.copy(message.client) });
+        this.#open.push({ body, token: frames.copy(message.token) });
         const { headers } = message;
         const before =
           headers < 0 ? [] : [headers - 1, headers].map((at) => bodyText(frames, at, 1));

@@ -35,7 +35,7 @@ def test_the_names_of_the_table_exist_in_both_sdks() -> None:
     rows = re.findall(r"^\| (`.*?) *\| (`.*?) *\|", PAGE.split("## Names")[1], re.MULTILINE)
     assert len(rows) > 20
     # The options of durable requests.
-    files = [*(ROOT / "src" / "sdk").rglob("*.ts"), ROOT / "src" / "wire" / "submit-options.ts"]
+    files = [*(ROOT / "src" / "sdk").rglob("*.ts"), ROOT / "src" / "wire" / "job-option-table.ts"]
     source = "\n".join(path.read_text() for path in files)
     for typescript, python in rows:
         for name in NAME.findall(typescript):

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 import { unescapeName } from '../../core/escape.js';
-import { JOB_ROWS, type JOB_OPTIONS, type JobOptionRow } from '../../wire/submit-options.js';
+import { JOB_ROWS, type JOB_OPTIONS, type JobOptionRow } from '../../wire/job-option-table.js';
 import { lazily } from './words.js';
 
 /** Number of items in a page. */

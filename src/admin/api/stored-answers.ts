@@ -1,7 +1,7 @@
 /** The JSON about stored requests. */
 import { z } from 'zod';
 
-import { KEPT_ROWS, type KeptName, type KeptOptions } from '../../wire/submit-options.js';
+import { KEPT_ROWS, type KeptName, type KeptOptions } from '../../wire/job-option-table.js';
 import {
   type REQUEST_FIELDS,
   SHOWN_ROWS,

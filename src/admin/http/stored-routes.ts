@@ -13,7 +13,7 @@ import type {
 import type { PauseTarget } from '../../titanic/machine/pauses.js';
 import { SHOWN_ROWS } from '../../store/request.js';
 import type { Owner } from '../../store/store.js';
-import { KEPT_ROWS, type KeptOptions } from '../../wire/submit-options.js';
+import { KEPT_ROWS, type KeptOptions } from '../../wire/job-option-table.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from '../api/operations.js';
 import { NO_CURSOR } from '../api/parameters.js';

@@ -121,7 +121,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
     const inbound = this.#inbound;
     inbound.frames = frames;
     inbound.dialect = 2;
-    inbound.client = 0;
+    inbound.token = 0;
     inbound.body = 1;
     return inbound;
   }

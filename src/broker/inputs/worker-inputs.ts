@@ -89,7 +89,7 @@ export class WorkerInputs {
     const frame = frames.view(contract);
     if (known?.contracts?.isKnown(frame) === true) return true;
     const fault = contractFault(frame);
-    if (fault !== null) inbound.fail('worker', contract, fault);
+    if (fault !== null) inbound.reject('worker', contract, fault);
     return fault === null;
   }
 
@@ -108,8 +108,8 @@ export class WorkerInputs {
     const { tokens, workers } = this.#data;
     const { worker } = peer;
     if (worker !== null) workers.touch(worker, now);
-    const { frames, client } = inbound;
-    const id = tokens.request(frames, client);
+    const { frames, token } = inbound;
+    const id = tokens.request(frames, token);
     if (id !== NONE && worker !== null && this.#isDeliveredTo(id, worker, inbound)) {
       this.#lifecycle.replyOfWorker(id, worker, inbound, now);
       this.#registrations.disconnectIfDrained(worker, now);
@@ -132,18 +132,18 @@ export class WorkerInputs {
 
   /**
    * Uses or drops the reply of a worker that was lost with the request (D8).
-   * @param token the request, or NONE
+   * @param request that the reply names, or NONE
    * @returns false if this is no such reply
    */
-  #replyOfLostWorker(token: RequestId, inbound: Inbound, now: number): boolean {
+  #replyOfLostWorker(request: RequestId, inbound: Inbound, now: number): boolean {
     const { tokens } = this.#data;
-    const { frames, client } = inbound;
-    const id = this.#settled(token, inbound, now);
+    const { frames, token } = inbound;
+    const id = this.#settled(request, inbound, now);
     if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
-      this.#lifecycle.replyOfLostWorker(id, tokens.deliveryBit(frames, client), inbound, now);
+      this.#lifecycle.replyOfLostWorker(id, tokens.deliveryBit(frames, token), inbound, now);
       return true;
     }
-    const outcome = tokens.outlived(frames, client);
+    const outcome = tokens.outlived(frames, token);
     if (outcome === null) return false;
     if (inbound.kind !== 'partial') this.#replies.countDropped(outcome);
     return true;
@@ -189,7 +189,7 @@ export class WorkerInputs {
 
   /** Whether a failure in its place would be the end of a request, and no late one. */
   #endsRequest({ worker }: Peer, inbound: Inbound): boolean {
-    const id = this.#data.tokens.request(inbound.frames, inbound.client);
+    const id = this.#data.tokens.request(inbound.frames, inbound.token);
     if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
     return !this.#data.table.is(id, ANSWERED | GIVEN_UP);
   }
@@ -201,8 +201,8 @@ export class WorkerInputs {
   failed(peer: Peer, inbound: Inbound, given: Failure | null, now: number): void {
     const { tokens, workers } = this.#data;
     const { worker } = peer;
-    const { frames, client, body } = inbound;
-    const id = tokens.request(frames, client);
+    const { frames, token, body } = inbound;
+    const id = tokens.request(frames, token);
     if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) {
       this.reply(peer, inbound, now);
       return;
@@ -216,8 +216,8 @@ export class WorkerInputs {
   returned(peer: Peer, inbound: Inbound, now: number): void {
     const { tokens, workers, events } = this.#data;
     const { worker } = peer;
-    const { frames, client, body } = inbound;
-    const id = this.#settled(tokens.request(frames, client), inbound, now);
+    const { frames, token, body } = inbound;
+    const id = this.#settled(tokens.request(frames, token), inbound, now);
     if (worker !== null) workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.dialect, 'RETURN from a worker without credit', now);
@@ -229,7 +229,7 @@ export class WorkerInputs {
       this.#registrations.disconnectIfDrained(worker, now);
     } else if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
-    } else if (tokens.outlived(frames, client) === null) {
+    } else if (tokens.outlived(frames, token) === null) {
       this.#unexpected(peer, inbound.dialect, 'RETURN of a request that it does not have', now);
     }
   }
@@ -239,18 +239,18 @@ export class WorkerInputs {
     return (
       table.is(id, OUT) &&
       table.get(id, WORKER) === worker.place &&
-      tokens.isLatest(inbound.frames, inbound.client, id)
+      tokens.isLatest(inbound.frames, inbound.token, id)
     );
   }
 
   /** The request, which goes back first if it is still out at a lost worker; NONE: it has ended. */
-  #settled(id: RequestId, { frames, client }: Inbound, now: number): RequestId {
+  #settled(id: RequestId, { frames, token }: Inbound, now: number): RequestId {
     if (id === NONE || !this.#departures.settle(id, now)) return id;
-    return this.#data.tokens.request(frames, client);
+    return this.#data.tokens.request(frames, token);
   }
 
   #isOfLostWorker(id: RequestId, inbound: Inbound): boolean {
-    const bit = this.#data.tokens.deliveryBit(inbound.frames, inbound.client);
+    const bit = this.#data.tokens.deliveryBit(inbound.frames, inbound.token);
     return (this.#data.table.get(id, LOST) & bit) !== 0;
   }
 
@@ -259,9 +259,9 @@ export class WorkerInputs {
   /** A reply or FAIL from another broker, which is never disconnected. @returns false: it is not expected */
   replyOfRemote(peer: Peer, inbound: Inbound, now: number): boolean {
     const { tokens } = this.#data;
-    const { frames, client, body } = inbound;
+    const { frames, token, body } = inbound;
     const { worker } = peer;
-    const id = tokens.request(frames, client);
+    const id = tokens.request(frames, token);
     if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) {
       return this.#replyOfLostWorker(id, inbound, now);
     }
@@ -273,7 +273,7 @@ export class WorkerInputs {
   /** Takes back a request that another broker no longer has. @returns false: it is not expected */
   returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
     const { worker } = peer;
-    const id = this.#data.tokens.request(inbound.frames, inbound.client);
+    const id = this.#data.tokens.request(inbound.frames, inbound.token);
     if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
     this.#lifecycle.giveBack(id, worker, end, now);
     return true;

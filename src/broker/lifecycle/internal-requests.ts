@@ -4,7 +4,7 @@ import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
-import type { Hello } from '../../wire/mmi.js';
+import type { ClientHello } from '../../wire/mmi.js';
 import { NOT_ACTIVE } from '../admission/refusal.js';
 import type { BrokerHost } from '../ports.js';
 import type { Peer } from '../state/entities.js';
@@ -71,7 +71,7 @@ export class InternalRequests implements BrokerHost {
     requests.release(id, 'too_late');
   }
 
-  recordHello(number: number, hello: Hello): boolean {
+  recordHello(number: number, hello: ClientHello): boolean {
     const { requests } = this.#data;
     const id = this.#of(number);
     const peer = id === NONE ? null : requests.clientOf(id)?.peer;

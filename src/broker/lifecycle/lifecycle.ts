@@ -5,7 +5,7 @@
 import { oneLine } from '../../core/escape.js';
 import type { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
-import { type Failure, failureLine, tooLargeFailure } from '../../wire/failure.js';
+import { type Failure, codedReason, tooLargeFailure } from '../../wire/failure.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { isProgress } from '../../wire/progress.js';
 import type { Service, Worker } from '../state/entities.js';
@@ -219,13 +219,13 @@ export class Lifecycle {
     if (table.is(id, STORED)) {
       this.#deliveries.takeBack(id, worker);
       requests.partials.drop(id);
-      this.#storedDeliveries.failed(id, failureLine(failure), failure);
+      this.#storedDeliveries.failed(id, codedReason(failure), failure);
     } else if (failure.kind === 'retry' && !table.is(id, STREAMED)) {
       requests.failures.keep(id, failure, worker.peer.identity.memory);
-      this.giveBack(id, worker, failed(failureLine(failure)), now);
+      this.giveBack(id, worker, failed(codedReason(failure)), now);
     } else {
       this.#deliveries.takeBack(id, worker);
-      if (tracer.isOn) this.#traceFailed(id, worker, failureLine(failure));
+      if (tracer.isOn) this.#traceFailed(id, worker, codedReason(failure));
       if (failure.kind === 'retry') {
         this.#requestEnds.abandon(id, 'its worker failed after a PARTIAL', failure);
         requests.release(id, 'too_late');

@@ -2,7 +2,7 @@
 import { Words } from '../../core/bytes.js';
 import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
-import { type Failure, failedFrames, failureLine } from '../../wire/failure.js';
+import { type Failure, failedFrames, codedReason } from '../../wire/failure.js';
 import { BARE } from '../../wire/dialect.js';
 import { PONG } from '../../wire/flp-client.js';
 import type { Inbound } from '../../wire/inbound.js';
@@ -122,7 +122,7 @@ export class Replies {
     const { envelope, envelopeStart, envelopeEnd } = path;
     const hello = client.peer.hellos.of(envelope.bytes, envelopeStart, envelopeEnd);
     if (hello?.hearsFailures !== true) {
-      this.sendRefusal(id, '502', failureLine(failure));
+      this.sendRefusal(id, '502', codedReason(failure));
       return;
     }
     const body = failedFrames(requests.serviceOf(id).name, failure);

@@ -5,7 +5,7 @@
  */
 import { assert, present } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
-import { type Failure, failureLine } from '../../wire/failure.js';
+import { type Failure, codedReason } from '../../wire/failure.js';
 import { allows } from '../admission/access.js';
 import type {
   BridgedRequestsApi,
@@ -236,7 +236,7 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
 
   /** Reports that the worker can no longer send a usable reply, but still has the request. */
   spoiled(id: RequestId, text: string, failure: Failure | null): void {
-    const reason = failure === null ? text : failureLine(failure);
+    const reason = failure === null ? text : codedReason(failure);
     this.#submitterOf(id)?.failed(this.#reference(id), reason, false, failure);
   }
 

@@ -4,11 +4,11 @@
  */
 import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
-import type { Hello } from '../../wire/mmi.js';
+import type { ClientHello } from '../../wire/mmi.js';
 
 /** An envelope, or the beginning of some. */
 class Prefix {
-  hello: Hello | null = null;
+  hello: ClientHello | null = null;
   /** Longer beginnings, by the frame that follows, one character per byte. */
   readonly next = new Map<string, Prefix>();
 }
@@ -36,7 +36,7 @@ export class Hellos {
   }
 
   /** Sets what the envelope's owner says about itself. @param envelope packed */
-  set(envelope: Buffer, hello: Hello): void {
+  set(envelope: Buffer, hello: ClientHello): void {
     let prefix = this.#empty;
     const cursor = new PackedCursor();
     for (cursor.end = 0; cursor.end < envelope.length;) {
@@ -58,7 +58,7 @@ export class Hellos {
    * begins; `null` if there is none. Each frame is looked at once at most, however many have said
    * hello.
    */
-  of(buffer: Buffer, start: number, end: number): Hello | null {
+  of(buffer: Buffer, start: number, end: number): ClientHello | null {
     let prefix: Prefix | undefined = this.#empty;
     let found = prefix.hello;
     if (this.#bytesMax === 0) return found;

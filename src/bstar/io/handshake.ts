@@ -3,12 +3,12 @@
  * are, and return the other's nonce. Until then nothing is trusted, and messages from a dead
  * process or from a stranger have no effect (D18, D22).
  */
-import { type Hello, NONCE_BYTES, type PeerMessage } from '../../wire/peer.js';
+import { type PairHello, NONCE_BYTES, type PeerMessage } from '../../wire/pair.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Objection } from '../ports.js';
 
 /** What this node says about itself. */
-export type Introduction = Omit<Hello, 'kind' | 'nonce' | 'resumes'>;
+export type Introduction = Omit<PairHello, 'kind' | 'nonce' | 'resumes'>;
 
 /** @param highest version that this node knows */
 export function versionObjection(version: number, highest: number): Objection {
@@ -21,7 +21,11 @@ export function versionObjection(version: number, highest: number): Objection {
  * node has dialled itself: it is a time in milliseconds, and two nodes may start within the same
  * one.
  */
-function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean): Objection | null {
+function objectionTo(
+  mine: Introduction,
+  its: PairHello,
+  isOwnIncarnation: boolean,
+): Objection | null {
   if (isOwnIncarnation && its.role === mine.role && its.node === mine.node) {
     return { code: 'self', text: 'bstar.peer is this node itself' };
   }
@@ -58,7 +62,7 @@ export class Handshake {
   readonly #resumes: Buffer | null;
   /** The nonce that the other node has to return. */
   readonly nonce: Buffer;
-  #its: Hello | null = null;
+  #its: PairHello | null = null;
   /** The incarnation of the process at the other end; 0 before its first message. */
   incarnation = 0;
   isDone = false;
@@ -77,12 +81,12 @@ export class Handshake {
     random(this.nonce);
   }
 
-  get hello(): Hello {
+  get hello(): PairHello {
     return { kind: 'hello', ...this.#mine, nonce: this.nonce, resumes: this.#resumes };
   }
 
   /** Who is at the other end, once it has said so. */
-  get its(): Hello | null {
+  get its(): PairHello | null {
     return this.#its;
   }
 

@@ -7,8 +7,8 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import type { Rejected } from '../../zmtp/port.js';
-import type { Hello, PeerMessage } from '../../wire/peer.js';
-import { readPeer, writePeer } from '../../wire/peer-codec.js';
+import type { PairHello, PeerMessage } from '../../wire/pair.js';
+import { readPeer, writePeer } from '../../wire/pair-codec.js';
 import type { Objection } from '../ports.js';
 import { Handshake, versionObjection } from './handshake.js';
 import type { PeerLinkEvents, PeerLinkOptions } from './peer-link.js';
@@ -69,7 +69,7 @@ export class PeerConnection {
   }
 
   /** What the other node said about itself, once it has proved to be the peer. */
-  get peer(): Hello {
+  get peer(): PairHello {
     return present(this.handshake.its, 'a peer that proved itself said hello');
   }
 

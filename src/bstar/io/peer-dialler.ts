@@ -3,7 +3,7 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import type { Link } from '../../zmtp/link-port.js';
 import { type CurveClientKeys, dialZmtp } from '../../zmtp/link.js';
-import type { PeerMessage } from '../../wire/peer.js';
+import type { PeerMessage } from '../../wire/pair.js';
 import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
 import { PeerConnection } from './peer-connection.js';
 

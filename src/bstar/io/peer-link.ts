@@ -4,7 +4,7 @@
  */
 import type { RejectionKind } from '../../core/event-fields.js';
 import type { Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
-import type { Hello, PeerMessage } from '../../wire/peer.js';
+import type { PairHello, PeerMessage } from '../../wire/pair.js';
 import type { Objection } from '../ports.js';
 import type { Introduction } from './handshake.js';
 
@@ -41,7 +41,7 @@ export interface PeerLinkEvents {
    * @param its what it said about itself
    * @param version the version that both use on this connection
    */
-  connected(its: Pick<Hello, 'node' | 'publicUrl'>, version: number): void;
+  connected(its: Pick<PairHello, 'node' | 'publicUrl'>, version: number): void;
   /** Why a message of the peer ends the link, or `null`. */
   objectionTo(message: PeerMessage): Objection | null;
   message(message: PeerMessage): void;

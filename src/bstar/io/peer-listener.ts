@@ -13,7 +13,7 @@ import {
 } from '../../zmtp/port.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import { openZmtpRouter } from '../../zmtp/router/router.js';
-import type { PeerMessage } from '../../wire/peer.js';
+import type { PeerMessage } from '../../wire/pair.js';
 import type { Objection } from '../ports.js';
 import {
   HANDSHAKES,

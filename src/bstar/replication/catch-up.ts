@@ -4,7 +4,7 @@
  * requests, a chunk is unconfirmed only a quarter of the time, so that they keep more than half of
  * the machine, unless the peer then falls farther behind (D20).
  */
-import type { PeerHolding } from '../../wire/peer.js';
+import type { PeerHolding } from '../../wire/pair.js';
 
 const CHUNKS_OUT_MAX = 2;
 /**

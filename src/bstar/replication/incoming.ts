@@ -9,7 +9,7 @@ import { unpackBatch } from '../../store/batch-codec.js';
 import type { NodeMerged } from '../../store/node-store.js';
 import type { PartRecords } from '../../store/ranked.js';
 import type { Completion, Holding, MergeFailure } from '../../store/store.js';
-import type { PeerMessage } from '../../wire/peer.js';
+import type { PeerMessage } from '../../wire/pair.js';
 import type { ReplicatedStore } from './ports.js';
 import type { Transactions } from './transactions.js';
 

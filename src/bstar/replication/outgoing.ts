@@ -5,7 +5,7 @@
  */
 import { type Facts, isFollowed, isLed, type ReplicationMode } from '../facts.js';
 import type { JoinFigures, PairState } from '../ports.js';
-import type { PeerHolding, PeerMessage } from '../../wire/peer.js';
+import type { PeerHolding, PeerMessage } from '../../wire/pair.js';
 import { Acks, type Held } from './acks.js';
 import { CatchUp } from './catch-up.js';
 import type { Transactions } from './transactions.js';

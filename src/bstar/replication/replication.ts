@@ -24,7 +24,7 @@ import {
   type Recovered,
   type Tombstones,
 } from '../../store/store.js';
-import type { PeerHolding, PeerMessage } from '../../wire/peer.js';
+import type { PeerHolding, PeerMessage } from '../../wire/pair.js';
 import { Incoming } from './incoming.js';
 import { Outgoing, type OutgoingSink } from './outgoing.js';
 import type { ReplicatedPart, ReplicatedStore, ReplicatedTitanic } from './ports.js';

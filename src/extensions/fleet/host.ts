@@ -15,7 +15,7 @@ import type { NatsBus } from './io/nats.js';
 import type { FleetSink } from './machine/sink.js';
 import type { Attached, Host } from '../../node/extension.js';
 import { FLEET_ID_BYTES } from './machine/protocol.js';
-import type { BrokersStatus } from '../../wire/mmi.js';
+import type { AllBrokersStatus } from '../../wire/mmi.js';
 import { natsOptionsOf } from './nats-options.js';
 
 /** How long the last packs may take to leave. */
@@ -171,7 +171,7 @@ export class FleetHost implements Attached {
   }
 
   /** For `mmi.fleet`, without the store. */
-  #status(now: number): Omit<BrokersStatus, 'store'> {
+  #status(now: number): Omit<AllBrokersStatus, 'store'> {
     const { machine } = this;
     const brokers = machine.members(now).map((member) => ({
       id: member.id,

@@ -2,7 +2,7 @@
 import { kindOfNumber } from '../../store/record-kind.js';
 import { present } from '../../core/assert.js';
 import { MajordomoError } from '../../core/errors.js';
-import { failureLine } from '../../wire/failure.js';
+import { codedReason } from '../../wire/failure.js';
 import { unpackFailure } from '../../store/failure-codec.js';
 import { storedContent } from '../../store/fields.js';
 import { requestFrom } from '../../store/request.js';
@@ -110,7 +110,7 @@ function foundIn(row: Row): Found {
   const reason = String(frames);
   const reported = unpackFailure(failure as Buffer | null);
   // Only if it died of that.
-  const isCause = reported !== null && failureLine(reported) === reason;
+  const isCause = reported !== null && codedReason(reported) === reason;
   return { state: 'dead', reason, failure: isCause ? (failure as Buffer) : null, ...whose };
 }
 

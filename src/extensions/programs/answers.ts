@@ -2,7 +2,7 @@
 import { type Answer, failure, type Headers, json } from '../../admin/http/answer.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../../admin/http/errors.js';
 import { frameJson } from '../../core/frame-json.js';
-import { failureLine, readDeadStatus } from '../../wire/failure.js';
+import { codedReason, readDeadStatus } from '../../wire/failure.js';
 import type { RefusalStatus } from '../../wire/mmi.js';
 import type { TspExisted } from '../../wire/tsp.js';
 import type { EndedBy } from './call.js';
@@ -47,7 +47,7 @@ export function failedError({ code, text, detail }: Failed): {
   readonly error: Readonly<Record<string, unknown>>;
 } {
   if (code.startsWith(OF_BROKER)) {
-    const message = failureLine({ code, text });
+    const message = codedReason({ code, text });
     return { code: 'ERR_HTTP_NO_REPLY', error: { code: 'ERR_HTTP_NO_REPLY', message } };
   }
   const message = text === '' ? code : text;

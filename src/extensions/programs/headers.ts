@@ -3,13 +3,13 @@ import { headerText } from '../../admin/http/check.js';
 import { wrongParameter } from '../../admin/http/errors.js';
 import type { Incoming } from '../../admin/http/route.js';
 import { encodeHeaders, headersFault } from '../../wire/headers.js';
-import { JOB_ROWS, optionLike } from '../../wire/submit-options.js';
+import { JOB_ROWS, optionLike } from '../../wire/job-option-table.js';
+import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../wire/tsp.js';
 
 /** The rest of the name is the name of the MDP header. */
 const PREFIX = 'majordomo-header-';
 /** HTTP headers that keep their names: what the body is, and the trace that it belongs to. */
 const PASSED = ['content-type', 'traceparent', 'tracestate'];
-const KEY_BYTES_MAX = 255;
 const WEBHOOK = 'majordomo-webhook';
 
 /** What `Majordomo-…` must not look like with a stored request: as a header it would do nothing. */
@@ -93,8 +93,11 @@ export function idempotencyKey(
   if (!isStored) throw wrongParameter('Idempotency-Key', ONLY_STORED);
   const key = textOf('Idempotency-Key', values[0] ?? '');
   const bytes = Buffer.byteLength(key);
-  if (values.length === 1 && bytes > 0 && bytes <= KEY_BYTES_MAX) return key;
-  throw wrongParameter('Idempotency-Key', `must be one key of 1 to ${KEY_BYTES_MAX} bytes`);
+  if (values.length === 1 && bytes > 0 && bytes <= IDEMPOTENCY_KEY_BYTES_MAX) return key;
+  throw wrongParameter(
+    'Idempotency-Key',
+    `must be one key of 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} bytes`,
+  );
 }
 
 /** In which form the reply is wanted. */

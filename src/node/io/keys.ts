@@ -23,7 +23,7 @@ import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { Log } from '../../admin/log/log.js';
 import { tell } from '../../admin/log/process-events.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
-import { DIGEST_BYTES } from '../../wire/peer.js';
+import { DIGEST_BYTES } from '../../wire/pair.js';
 import type { Verdict } from '../../zmtp/curve/server.js';
 import { NOTHING, type Rights, updateRights } from '../key-rights.js';
 

@@ -1,7 +1,7 @@
 /** Options of durable requests, and the settings that are made of them. */
 import { monotonicMs, type MonotonicMs } from '../../core/clock.js';
 import type { Headers } from '../../wire/headers.js';
-import { isText, JOB_ROWS, type JobOptions, textOf } from '../../wire/submit-options.js';
+import { isText, JOB_ROWS, type JobOptions, textRule } from '../../wire/job-option-table.js';
 import { SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { sdkError, wrong } from '../errors.js';
 import type { Patience, RequestOptions, RequestSettings } from '../request-options.js';
@@ -137,7 +137,7 @@ export function scheduleSettings(given: unknown, client: Patience): ScheduleSett
 /** @throws ERR_MDP_OPTION */
 export function scheduleName(name: unknown): string {
   if (isText(name, 1, SCHEDULE_NAME_BYTES_MAX)) return name;
-  throw wrong('name', `must be ${textOf(SCHEDULE_NAME_BYTES_MAX)}`);
+  throw wrong('name', `must be ${textRule(SCHEDULE_NAME_BYTES_MAX)}`);
 }
 
 /** @throws ERR_MDP_OPTION */

@@ -1,5 +1,10 @@
 /** The options of a shared map, and the settings that are made of them. */
-import { keyProblem, KEY_BYTES_MAX, BROKER_KEYS, subtreeProblem } from '../../wire/chp-client.js';
+import {
+  keyProblem,
+  MAP_KEY_BYTES_MAX,
+  BROKER_KEYS,
+  subtreeProblem,
+} from '../../wire/chp-client.js';
 import type { Body } from '../body.js';
 import { checkedCodec, type Codec } from '../codec/codec.js';
 import type { CurveClientKeys } from '../dials.js';
@@ -144,8 +149,8 @@ export function keyBytes(key: unknown, subtree: Buffer): Buffer {
   if (typeof key !== 'string') throw wrong('key', 'must be a string');
   checkText('key', key);
   const bytes = Buffer.from(key, 'utf8');
-  if (bytes.length < 1 || bytes.length > KEY_BYTES_MAX) {
-    throw wrong('key', `must have 1 to ${KEY_BYTES_MAX} bytes`);
+  if (bytes.length < 1 || bytes.length > MAP_KEY_BYTES_MAX) {
+    throw wrong('key', `must have 1 to ${MAP_KEY_BYTES_MAX} bytes`);
   }
   const problem = keyProblem(bytes);
   if (problem !== null) throw wrong('key', `cannot be ${JSON.stringify(key)}: ${problem}`);

@@ -7,7 +7,7 @@ import {
   FAILURE_TEXT_BYTES_MAX,
   type FailureKind,
   failureText,
-  isFailureCode,
+  isWorkerCode,
 } from '../../wire/failure.js';
 import { isServiceError, type ServiceError } from '../service-error.js';
 
@@ -48,7 +48,7 @@ export function fittingFailure(failure: Failure, messageBytesMax: number): Failu
 
 function failureOfServiceError(error: ServiceError): Failure {
   const { serviceCode, message } = error;
-  const code = isFailureCode(serviceCode) ? serviceCode : ANY_CODE;
+  const code = isWorkerCode(serviceCode) ? serviceCode : ANY_CODE;
   return { kind: kindOf(error), code, text: cut(message), detail: detailOf(error) };
 }
 
@@ -91,9 +91,9 @@ function omitted(why: string): Buffer {
 
 function codeFor(error: unknown): string {
   const code = codeOf(error);
-  if (code !== undefined && isFailureCode(code)) return code;
+  if (code !== undefined && isWorkerCode(code)) return code;
   const name: unknown = error instanceof Object ? error.constructor.name : '';
-  return typeof name === 'string' && isFailureCode(name) ? name : ANY_CODE;
+  return typeof name === 'string' && isWorkerCode(name) ? name : ANY_CODE;
 }
 
 /** The first KiB: every character takes at least a byte. */

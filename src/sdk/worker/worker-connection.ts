@@ -431,7 +431,7 @@ class Registration implements SessionSink {
         this.#request(frames, message, now);
         return;
       case 'cancel': {
-        const token = frames.view(message.client);
+        const token = frames.view(message.token);
         if (!this.session.cancelHeld(token, now)) this.#owner.cancel(this.session, token);
         return;
       }
@@ -450,11 +450,11 @@ class Registration implements SessionSink {
     }
   }
 
-  #request(frames: Frames, { client, headers, body }: WorkerRequest, now: MonotonicMs): void {
+  #request(frames: Frames, { token, headers, body }: WorkerRequest, now: MonotonicMs): void {
     const { service, decode } = this.#offered;
     const request = ReceivedRequest.copied(service, decode, frames, body);
     if (headers >= 0) this.#readMetadata(frames, headers, request, now);
-    this.session.request(new Task(frames, client, request), now);
+    this.session.request(new Task(frames, token, request), now);
   }
 
   /** The broker passes headers on unread, so anything may be there (D66). */

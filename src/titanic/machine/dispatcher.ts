@@ -55,7 +55,7 @@ import {
 } from './open-index.js';
 import { type OpenService, OpenServices } from './open-services.js';
 import { Submitters } from './submitters.js';
-import type { Backoff } from '../../wire/submit-options.js';
+import type { Backoff } from '../../wire/job-option-table.js';
 import type { Scope } from './scope.js';
 import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
 

@@ -4,8 +4,8 @@
  * epochs stay within their bounds, nothing throws, and nothing is sent without end.
  */
 import { Frames } from '../../../src/core/frames.js';
-import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
-import { PEER_STATES, type PeerMessage } from '../../../src/wire/peer.js';
+import { readPeer, writePeer } from '../../../src/wire/pair-codec.js';
+import { PEER_STATES, type PeerMessage } from '../../../src/wire/pair.js';
 import { PairStage } from '../../support/pair-stage.js';
 import { check, Script, type Target } from '../target.js';
 

@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { Frames } from '../../../src/core/frames.js';
-import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
-import type { PeerMessage } from '../../../src/wire/peer.js';
+import { readPeer, writePeer } from '../../../src/wire/pair-codec.js';
+import type { PeerMessage } from '../../../src/wire/pair.js';
 import { check, type Target } from '../target.js';
 
 const STAMP = { incarnation: 7, sequence: 9 } as const;

@@ -116,7 +116,7 @@ function isRead(sender: Sender, frames: Frames, inbound: Inbound, meaning: Meani
     toWorkers(inbound, meaning.body ?? []);
     toClient(inbound, meaning.before ?? []);
   } else if (inbound.kind === 'final') {
-    same([textsOf(all)[inbound.client]], meaning.before, 'the token of a reply');
+    same([textsOf(all)[inbound.token]], meaning.before, 'the token of a reply');
     same(textsOf(all, inbound.body), meaning.body, 'the body of a reply');
   } else if (inbound.kind === 'ready') {
     check(all.view(inbound.service).equals(SERVICE), 'READY is for another service');

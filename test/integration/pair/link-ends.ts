@@ -2,7 +2,7 @@
 import type { Introduction } from '../../../src/bstar/io/handshake.js';
 import type { PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
 import type { Objection } from '../../../src/bstar/ports.js';
-import type { PeerMessage } from '../../../src/wire/peer.js';
+import type { PeerMessage } from '../../../src/wire/pair.js';
 import type { Rejected } from '../../../src/zmtp/port.js';
 import { until } from '../../support/until.js';
 

@@ -6,14 +6,14 @@ import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import { present } from '../../../src/core/assert.js';
 import type { ListenerCurve } from '../../../src/zmtp/listener-curve.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
-import { type Hello, PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
+import { type PairHello, PEER_VERSION, type PeerMessage } from '../../../src/wire/pair.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { freePorts } from '../../support/free-ports.js';
 import { RawPeer, type RawPeerOptions } from '../../support/raw-peer.js';
 import { until } from '../../support/until.js';
 import { BACKUP, HEARTBEAT_MS, PRIMARY, Told } from './link-ends.js';
 
-const HELLO: Hello = { kind: 'hello', ...BACKUP, nonce: Buffer.alloc(16, 7), resumes: null };
+const HELLO: PairHello = { kind: 'hello', ...BACKUP, nonce: Buffer.alloc(16, 7), resumes: null };
 
 function status(epoch = 0): PeerMessage {
   return { kind: 'status', state: 'waiting', epoch, offers: false, holds: null, keys: null };
@@ -43,7 +43,7 @@ async function listening(
   return { endpoint, link };
 }
 
-function peer(endpoint: string, hello: Hello = HELLO, options: RawPeerOptions = {}): RawPeer {
+function peer(endpoint: string, hello: PairHello = HELLO, options: RawPeerOptions = {}): RawPeer {
   const made = new RawPeer(endpoint, hello, options);
   closing.push(() => made.close());
   return made;
@@ -107,7 +107,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     const first = peer(endpoint);
     await told.until('connected b');
     talks(first);
-    const hello = present(first.heard.find(({ kind }) => kind === 'hello') as Hello, 'heard');
+    const hello = present(first.heard.find(({ kind }) => kind === 'hello') as PairHello, 'heard');
     peer(endpoint, { ...HELLO, node: 'c', resumes: hello.nonce });
     await told.until('connected c');
     expect(told.words).not.toContain('refused taken');

@@ -1,6 +1,6 @@
 import { linkUnlessPrimary } from '../../../src/bstar/io/role-check.js';
 import type { PeerLink, PeerLinkOptions } from '../../../src/bstar/io/peer-link.js';
-import { PEER_VERSION } from '../../../src/wire/peer.js';
+import { PEER_VERSION } from '../../../src/wire/pair.js';
 import { freePorts } from '../../support/free-ports.js';
 import { linkEvents } from '../../support/link-events.js';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
 import { EPOCH_END } from '../../../src/bstar/epochs.js';
-import type { PeerMessage } from '../../../src/wire/peer.js';
+import type { PeerMessage } from '../../../src/wire/pair.js';
 import { PairStage } from '../../support/pair-stage.js';
 
 const DEAD_MS = 2100;

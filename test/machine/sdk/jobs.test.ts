@@ -1,6 +1,6 @@
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions, type SubmitOptions } from '../../../src/sdk/client.js';
-import { JOB_ROWS } from '../../../src/wire/submit-options.js';
+import { JOB_ROWS } from '../../../src/wire/job-option-table.js';
 import { valuesOf } from '../../support/job-options.js';
 import { FakeNet } from './fake-dial.js';
 import { until } from '../../support/until.js';

@@ -1,4 +1,4 @@
-import { JOB_ROWS } from '../../../src/wire/submit-options.js';
+import { JOB_ROWS } from '../../../src/wire/job-option-table.js';
 import { valuesOf } from '../../support/job-options.js';
 import { endTitanicStages, titanicStage } from '../../support/titanic-stage.js';
 

@@ -1,5 +1,5 @@
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
-import { PEER_VERSION } from '../../../src/wire/peer.js';
+import { PEER_VERSION } from '../../../src/wire/pair.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { ask, httpOf } from '../../support/http.js';

@@ -6,7 +6,7 @@ import { until } from '../../support/until.js';
 
 /** By the recipe of docs/ARCHITECTURE.md. */
 const ROW = `word: {
-    ...{ type: 'text', min: 1, max: 64, about: 'a word for operators', kept: 100 },
+    ...{ type: 'text', min: 1, max: 64, about: 'a word for operators', field: 100 },
     shown: 'What it says; null: nothing', needsToken: true,
   },`;
 const LAST = 'shared: {';
@@ -15,7 +15,7 @@ afterAll(removeDaemons);
 
 it('an option that clients send, of requests and of schedules, is one row of a table', async () => {
   const program = changedProgram((change) => {
-    change('wire/submit-options.js', LAST, `${ROW} ${LAST}`);
+    change('wire/job-option-table.js', LAST, `${ROW} ${LAST}`);
   });
   const daemon = await startDaemon({ program, sets: ['http.listen=127.0.0.1:0'] });
   const command = async (...line: string[]): Promise<string> => {

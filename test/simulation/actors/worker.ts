@@ -170,9 +170,9 @@ export class SimWorker implements Actor {
     hold(inbound.kind !== 'malformed', `${this.name} cannot read what it is sent`);
     this.#heardAt = this.#around.clock.now;
     if (inbound.kind === 'disconnect') this.#again();
-    if (inbound.kind === 'cancel') this.#cancelled(frames.view(inbound.client).toString('latin1'));
+    if (inbound.kind === 'cancel') this.#cancelled(frames.view(inbound.token).toString('latin1'));
     if (inbound.kind !== 'request') return;
-    const token = frames.view(inbound.client).toString('latin1');
+    const token = frames.view(inbound.token).toString('latin1');
     const key = frames.view(inbound.body).toString('latin1');
     const job = { token, key };
     this.#around.tokens.push(job);

@@ -6,8 +6,8 @@
 import { Frames } from '../../../src/core/frames.js';
 import type { Role } from '../../../src/bstar/facts.js';
 import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
-import { PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
-import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
+import { PEER_VERSION, type PeerMessage } from '../../../src/wire/pair.js';
+import { readPeer, writePeer } from '../../../src/wire/pair-codec.js';
 import type { SimClock } from '../world/clock.js';
 import { hold, violated } from '../world/failure.js';
 import { Pipe, type PipeOptions } from '../world/pipe.js';

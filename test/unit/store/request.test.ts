@@ -18,7 +18,7 @@ import {
   readKind,
   RECORD_KINDS,
 } from '../../../src/store/record-kind.js';
-import { KEPT_ROWS, type KeptOptions } from '../../../src/wire/submit-options.js';
+import { KEPT_ROWS, type KeptOptions } from '../../../src/wire/job-option-table.js';
 import { valuesOf } from '../../support/job-options.js';
 import { requestOf } from '../../support/store-changes.js';
 import { page, rowsBelow } from '../docs/page.js';
@@ -65,7 +65,7 @@ describe('the table of the fields of a stored request', () => {
   it('has numbers that no other field has', () => {
     const others = Object.values(fields).filter((value) => typeof value === 'number');
     const rows = [...REQUEST_ROWS, ...Object.values(ATTEMPT_FIELDS)].map(({ field }) => field);
-    const all = [...rows, ...KEPT_ROWS.map(({ kept }) => kept)];
+    const all = [...rows, ...KEPT_ROWS.map(({ field }) => field)];
     expect(new Set([...all, ...others]).size).toBe(all.length + others.length);
   });
 
@@ -79,10 +79,10 @@ describe('the table of the fields of a stored request', () => {
   });
 
   it('reads nothing of what is kept from another program if it is wrong', () => {
-    for (const { name, kept } of KEPT_ROWS) {
+    for (const { name, field } of KEPT_ROWS) {
       for (const wrong of ['', '{', 'null', '{"baseMs":1}', 'x'.repeat(8)]) {
         const to = new PackWriter(64);
-        new FieldWriter(to).text(wrong, kept);
+        new FieldWriter(to).text(wrong, field);
         expect([name, fields.keptIn(to.takeBuffer())[name]]).toEqual([name, null]);
       }
     }
@@ -121,7 +121,7 @@ describe('the table of the fields of a stored request', () => {
         kind,
         setBy,
       ]),
-      ...KEPT_ROWS.map(({ kept, name, type }) => [String(kept), name, type, 'client']),
+      ...KEPT_ROWS.map(({ field, name, type }) => [String(field), name, type, 'client']),
     ]);
   });
 

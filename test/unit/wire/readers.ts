@@ -37,7 +37,7 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
       return {
         kind,
         version,
-        client: text(inbound.client),
+        client: text(inbound.token),
         body: textsOf(frames, inbound.body),
       };
     case 'heartbeat':
@@ -67,8 +67,8 @@ export function atWorker(version: MdpVersion, frames: Frames): Read {
     return { kind: message.kind, explained: message.reason.length > 0 };
   }
   if (message.kind !== 'request') return { kind: message.kind };
-  const { kind, client, headers, body } = message;
-  const read = { kind, client: textOf(frames.view(client)), body: textsOf(frames, body) };
+  const { kind, token, headers, body } = message;
+  const read = { kind, client: textOf(frames.view(token)), body: textsOf(frames, body) };
   if (headers < 0) return read;
   return {
     ...read,

@@ -8,7 +8,7 @@ import {
   readTspWait,
   uuidText,
 } from '../../../src/wire/tsp.js';
-import { JOB_ROWS } from '../../../src/wire/submit-options.js';
+import { JOB_ROWS } from '../../../src/wire/job-option-table.js';
 import { valuesOf } from '../../support/job-options.js';
 
 const frame = fc.oneof(

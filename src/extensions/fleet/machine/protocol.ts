@@ -19,7 +19,7 @@ import {
   type ValueOf,
   type ValuesOf,
 } from '../../../core/shapes.js';
-import { FAILURE_KINDS, FAILURE_TEXT_BYTES_MAX, isCode } from '../../../wire/failure.js';
+import { FAILURE_KINDS, FAILURE_TEXT_BYTES_MAX, isWellFormedCode } from '../../../wire/failure.js';
 import { SERVICE_NAME_BYTES_MAX } from '../../../wire/mdp.js';
 
 /**
@@ -123,7 +123,7 @@ export const FLEET_FIELDS = {
     token: TOKEN,
     ...CREDIT,
     failure: oneOf(...FAILURE_KINDS),
-    code: checked(SHORT_TEXT, isCode),
+    code: checked(SHORT_TEXT, isWellFormedCode),
     text: utf8(sized(2), FAILURE_TEXT_BYTES_MAX),
     /** Packed frames; empty: none. */
     detail: checked(REST, isPackedFrames),

@@ -3,7 +3,7 @@
  * They are numbered and published like other records, but not stored.
  */
 import { escapeName } from '../../../core/escape.js';
-import { BROKER_KEYS, KEY_BYTES_MAX } from '../../../wire/chp-client.js';
+import { BROKER_KEYS, MAP_KEY_BYTES_MAX } from '../../../wire/chp-client.js';
 
 const PREFIX = '/mmi/service/';
 
@@ -27,7 +27,7 @@ export class ServiceKeys {
 
   set(name: Buffer, isServed: boolean): void {
     const key = PREFIX + escapeName(name).replaceAll('/', '%2F');
-    if (key.length > KEY_BYTES_MAX) return;
+    if (key.length > MAP_KEY_BYTES_MAX) return;
     if (isServed) this.#served.add(key);
     else this.#served.delete(key);
     this.#changed.add(key);

@@ -6,7 +6,7 @@
 import type Database from 'better-sqlite3';
 
 import { SEQUENCE_MAX, TRANSACTION_MAX } from '../../../core/numbers.js';
-import { KEY_BYTES_MAX, PART_MAX } from '../../ranked.js';
+import { RANKED_KEY_BYTES_MAX, PART_MAX } from '../../ranked.js';
 import { UUID_BYTES } from '../../request.js';
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../unusable.js';
 import { OWN_BYTES_MAX } from '../../request.js';
@@ -89,7 +89,7 @@ export const UNUSABLE: readonly Unusable[] = [
   {
     table: 'ranked',
     problem: 'records of extensions with an invalid part or key',
-    where: `part NOT BETWEEN 1 AND ${PART_MAX} OR length(key) NOT BETWEEN 1 AND ${KEY_BYTES_MAX}`,
+    where: `part NOT BETWEEN 1 AND ${PART_MAX} OR length(key) NOT BETWEEN 1 AND ${RANKED_KEY_BYTES_MAX}`,
   },
   {
     table: 'ranked',

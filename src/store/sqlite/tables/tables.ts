@@ -5,7 +5,7 @@
 import type Database from 'better-sqlite3';
 
 import { present } from '../../../core/assert.js';
-import { failureLine } from '../../../wire/failure.js';
+import { codedReason } from '../../../wire/failure.js';
 import { unpackFailure } from '../../failure-codec.js';
 import { storedContent } from '../../fields.js';
 import type { PartRecords, Ranked, RankedMerged, TombstoneSizes } from '../../ranked.js';
@@ -404,7 +404,7 @@ export class Tables {
   #failureOf(number: number, reason: string): Buffer | null {
     const packed = this.#sql.lastFailure.get(number) ?? null;
     const failure = unpackFailure(packed);
-    return failure !== null && failureLine(failure) === reason ? packed : null;
+    return failure !== null && codedReason(failure) === reason ? packed : null;
   }
 
   read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {

@@ -23,7 +23,7 @@ import type {
   Transaction,
 } from '../../../../src/store/store.js';
 import type { BatchOutcome } from '../../../../src/titanic/machine/replica.js';
-import type { PeerMessage } from '../../../../src/wire/peer.js';
+import type { PeerMessage } from '../../../../src/wire/pair.js';
 import { close } from '../../../support/store-changes.js';
 
 export const OWN: Buffer = Buffer.alloc(16, 1);

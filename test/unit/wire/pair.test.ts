@@ -16,8 +16,8 @@ import {
   type PeerMessage,
   REPLICATIONS,
   SECOND_FRAME,
-} from '../../../src/wire/peer.js';
-import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
+} from '../../../src/wire/pair.js';
+import { readPeer, writePeer } from '../../../src/wire/pair-codec.js';
 import { page, rowsBelow } from '../docs/page.js';
 
 function framesOf(buffers: readonly Uint8Array[]): Frames {

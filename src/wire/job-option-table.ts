@@ -1,7 +1,7 @@
 /**
  * The options of a durable request that mean the same wherever it is stored: as JSON of `titanic.submit` and
  * `titanic.schedule` (D16, D80), in the SDK, as flags of the command line, and, if they are numbers or texts, as
- * parameters of HTTP, where `webhook` is a header. A row is all that an option needs; with `kept` the broker stores and replicates it as it is.
+ * parameters of HTTP, where `webhook` is a header. A row is all that an option needs; with `field` the broker stores and replicates it as it is.
  *
  * The file is also built for the page: no functions of `Buffer`.
  */
@@ -63,12 +63,12 @@ type JobOption = (
   readonly about: string;
   /** How a request is stored without it, for documents. */
   readonly usual: string;
-} & (Kept | { readonly kept?: never });
+} & (Kept | { readonly field?: never });
 
 /** An option that the broker keeps as it is. */
 export interface Kept {
   /** The number among the fields of a stored request (store/fields.ts). */
-  readonly kept: number;
+  readonly field: number;
   /** The description with which HTTP shows it, which says what null means. */
   readonly shown: string;
   /** Whether it is null, too, if read without a token; that is added to the description, which has no period. */
@@ -118,7 +118,7 @@ export const JOB_OPTIONS = {
     max: 86_400_000,
     about: 'pause after the first failed attempt, doubled after each, and the longest',
     usual: '`titanic.retryBaseMs`, `titanic.retryMaxMs`',
-    kept: 31,
+    field: 31,
     shown:
       'Pauses between attempts that its client chose: after the first failed attempt, and the longest; ' +
       'null: `titanic.retryBaseMs` and `titanic.retryMaxMs`.',
@@ -155,14 +155,14 @@ export const JOB_ROWS: readonly JobOptionRow[] = (
 
 /** The options that are kept as they are. */
 export type KeptName = {
-  [Name in keyof JobOptions]-?: (typeof JOB_OPTIONS)[Name] extends { readonly kept: number }
+  [Name in keyof JobOptions]-?: (typeof JOB_OPTIONS)[Name] extends { readonly field: number }
     ? Name
     : never;
 }[keyof JobOptions];
 export type KeptOptions = { readonly [Name in KeptName]: NonNullable<JobOptions[Name]> | null };
 
 export type KeptRow = JobOptionRow & Kept & { readonly name: KeptName };
-export const KEPT_ROWS = JOB_ROWS.filter((row): row is KeptRow => row.kept !== undefined);
+export const KEPT_ROWS = JOB_ROWS.filter((row): row is KeptRow => row.field !== undefined);
 
 function checkOf(option: JobOption): Pick<JobOptionRow, 'what' | 'isValid'> {
   if (option.type === 'flag') {
@@ -177,7 +177,7 @@ function checkOf(option: JobOption): Pick<JobOptionRow, 'what' | 'isValid'> {
       };
     case 'text':
       return {
-        what: textOf(max, min),
+        what: textRule(max, min),
         isValid: (value) => isText(value, min, max),
       };
     case 'url':
@@ -226,6 +226,6 @@ export function isText(value: unknown, min: number, max: number): value is strin
   return bytes >= min && bytes <= max;
 }
 
-export function textOf(max: number, min = 1): string {
+export function textRule(max: number, min = 1): string {
   return `a string of valid Unicode, ${min} to ${max} bytes in UTF-8`;
 }

@@ -1,6 +1,6 @@
 /**
  * The messages between the two nodes of a pair (docs/peer-protocol.md), and the table of their fields.
- * peer-codec.ts has their frames.
+ * pair-codec.ts has their frames.
  */
 import { isCount, isDuration, isSequence, isTransaction, isWhole } from '../core/numbers.js';
 import {
@@ -130,4 +130,4 @@ export type PeerMessage = {
   [Kind in PeerKind]: { readonly kind: Kind } & ValuesOf<(typeof PEER_FIELDS)[Kind]>;
 }[PeerKind];
 
-export type Hello = Extract<PeerMessage, { readonly kind: 'hello' }>;
+export type PairHello = Extract<PeerMessage, { readonly kind: 'hello' }>;

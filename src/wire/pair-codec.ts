@@ -5,7 +5,7 @@
  *
  * The head: `MJP`, the version, the kind, the sender's incarnation and the number of the message on
  * this connection (D18), then the fields of the kind. Each has its number and length, so that
- * fields of a later program are skipped. The table of the fields is in peer.ts.
+ * fields of a later program are skipped. The table of the fields is in pair.ts.
  */
 import { present } from '../core/assert.js';
 import type { Frames } from '../core/frames.js';
@@ -19,7 +19,7 @@ import {
   type PeerMessage,
   type PeerStamp,
   SECOND_FRAME,
-} from './peer.js';
+} from './pair.js';
 
 const MAGIC: Buffer = Buffer.from('MJP');
 const LENGTH_BYTES = 2;
