@@ -15,7 +15,7 @@ export default {
         'src/cli/diagnosis/load/{clients,workers}.ts!',
         // scripts/generate-docs.mjs loads them compiled.
         'src/config/document.ts!',
-        'src/admin/metrics/metrics-page.ts!',
+        'src/admin/metrics/metrics-document.ts!',
         'test/**/*.test.ts',
         'test/{chaos/chaos,exploration/explore,fixtures/make,fuzz/{fuzz,record},simulation/simulate}.ts',
         'test/interop/guide/programs/*.ts',

@@ -11,7 +11,9 @@ const { exampleFile, jsonSchema, referencePage } = await import(
   new URL('compiled/config/document.js', root).href
 );
 const { openApiFile } = await import(new URL('compiled/admin/http/openapi.js', root).href);
-const { metricsPage } = await import(new URL('compiled/admin/metrics/metrics-page.js', root).href);
+const { metricsDocument } = await import(
+  new URL('compiled/admin/metrics/metrics-document.js', root).href
+);
 const { REQUEST_ROWS } = await import(new URL('compiled/store/request.js', root).href);
 const { RANKED_FIELDS } = await import(new URL('compiled/store/ranked-codec.js', root).href);
 const { BODY_FIELDS } = await import(new URL('compiled/extensions/map/storage.js', root).href);
@@ -52,7 +54,7 @@ const files = {
   'config/majordomo.schema.json': jsonSchema(),
   'config/majordomo.yaml': exampleFile(),
   'docs/openapi.json': openApiFile(),
-  'docs/metrics.md': metricsPage(),
+  'docs/metrics.md': metricsDocument(),
   'docs/peer-protocol.md': await withRows('docs/peer-protocol.md', {
     '### The fields of a request': fields,
     '### The fields of a ranked record': bytesOf(RANKED_FIELDS),

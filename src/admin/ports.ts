@@ -62,8 +62,8 @@ export interface NodeView {
   clients(query: ClientQuery): Clients;
 }
 
-/** The page of metrics; simultaneous readers share one rendering. */
-export interface Metrics {
+/** The text of the metrics; simultaneous readers share one rendering. */
+export interface MetricsText {
   readonly contentType: string;
   render(): Promise<string>;
 }
@@ -82,7 +82,7 @@ export interface Pair {
 export type OperatorPort = OperatorApi | 'off' | 'not_ready';
 
 /** The figures of the last minutes of this node. */
-export interface TimeSeries {
+export interface NodeHistory {
   /** Start of the process (ISO 8601). It changes with every restart. */
   readonly startedAt: string;
   /** Endpoint of the other node of the pair. */
@@ -109,8 +109,8 @@ export interface Ports {
   readonly showsBodies: boolean;
   /** Whether programs may send requests. */
   readonly programs: boolean;
-  readonly metrics: Metrics;
-  readonly timeSeries: TimeSeries;
+  readonly metrics: MetricsText;
+  readonly timeSeries: NodeHistory;
   /** Recent refusals. */
   readonly refusals: { list(limit: number): readonly RefusalRecord[] };
   /** `http.publicUrl`: URL of the page of this node; `null`: not configured. */

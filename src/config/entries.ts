@@ -30,6 +30,13 @@ export interface TokenConfig {
   readonly quota: string | null;
 }
 
+/** A secret of a token; a token may have two. */
+export interface NamedSecret {
+  readonly name: string;
+  readonly role: TokenRole;
+  readonly secret: string;
+}
+
 /** Files of a listener's CURVE keys; with two secret keys, clients may use either public key. */
 export interface ListenerCurveConfig {
   readonly secretKeyFile: string | readonly string[];

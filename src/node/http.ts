@@ -2,11 +2,11 @@
 import { BlockList } from 'node:net';
 
 import type { Config } from '../config/config.js';
-import { secretsOf } from '../config/entries.js';
+import { type NamedSecret, secretsOf } from '../config/entries.js';
 import { parseHttpListen } from '../config/endpoint.js';
 import { OWN_TOKEN, parseNetwork, TOKEN_PREFIX, UNIX } from '../config/http-access.js';
 import { hasPrograms } from '../config/http-rules.js';
-import { type NamedSecret, readToken } from '../config/io/token-files.js';
+import { readToken } from '../config/io/token-files.js';
 import { present } from '../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import type { Holdings } from '../core/holdings.js';
@@ -52,12 +52,12 @@ export async function startHttp(
 ): Promise<HttpServer> {
   const { http } = config;
   const listen = parseHttpListen(http.listen);
-  const place = present(listen.ok ? listen.value : null, 'the schema checked it');
+  const address = present(listen.ok ? listen.value : null, 'the schema checked it');
   const others = await Promise.all(
     extensions.flatMap(({ routes }) => (routes === undefined ? [] : [routes(config)])),
   );
   return await openHttpServer({
-    place,
+    address,
     admits: admitsOf(config, dataDir, log),
     requireToken: http.requireToken,
     tls: http.tls,

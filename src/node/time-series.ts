@@ -4,7 +4,7 @@ import type { FigureSource } from '../broker/listing.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
-import type { SampleBlock, TimeSeries as TimeSeriesPort } from '../admin/ports.js';
+import type { SampleBlock, NodeHistory as TimeSeriesPort } from '../admin/ports.js';
 import {
   TimeSeries,
   type TimeSeriesSources,

@@ -2,7 +2,7 @@
 import { type Answer, failure, type Headers } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
 import { queryParameters } from './check.js';
-import type { Guard, Known } from './guard.js';
+import type { Guard, ValidSecret } from './guard.js';
 import type { Actor, Caller, Route } from './route.js';
 import type { Router } from './router.js';
 import { messageOf } from '../../core/errors.js';
@@ -29,7 +29,7 @@ export interface Admitted {
   readonly caller: Caller;
   readonly actor: Actor;
   /** The secret that it brought; `null`: none that counted. */
-  readonly known: Known | null;
+  readonly secret: ValidSecret | null;
 }
 
 /** The decision about a head. */
@@ -77,13 +77,13 @@ export class Front {
       return { kind: 'refused', answer };
     }
     const { route, parts } = match;
-    const { caller, known } =
+    const { caller, secret } =
       route.access === 'open'
-        ? { caller: this.#guard.admitToOpen(host, authorization), known: null }
+        ? { caller: this.#guard.admitToOpen(host, authorization), secret: null }
         : this.#guard.admit(route.access, authorization);
-    const actor = { token: known?.name ?? null, user: this.#guard.userOf(head) };
+    const actor = { tokenName: secret?.name ?? null, user: this.#guard.userOf(head) };
     const query = queryParameters(search, route.parameters);
-    return { kind: 'admitted', admitted: { route, parts, query, caller, actor, known } };
+    return { kind: 'admitted', admitted: { route, parts, query, caller, actor, secret } };
   }
 }
 

@@ -5,7 +5,7 @@ import { headerText } from './check.js';
 import { httpError } from './errors.js';
 import type { Caller } from './route.js';
 import type { Access } from '../api/operation.js';
-import type { TokenRole } from '../../config/entries.js';
+import type { NamedSecret, TokenRole } from '../../config/entries.js';
 import { oneLine } from '../../core/escape.js';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
@@ -31,13 +31,6 @@ function plainAddress(address: string): string {
   return address.toLowerCase().replace(/^::ffff:/, '');
 }
 
-/** A secret of a token; a token may have two. */
-interface NamedSecret {
-  readonly name: string;
-  readonly role: TokenRole;
-  readonly secret: string;
-}
-
 /** The places from where a header is believed that names the user. */
 export interface TrustedUsers {
   /** The name of the header, in lower case. */
@@ -55,7 +48,7 @@ export interface Admits {
 }
 
 /** Where the server listens decides on these. */
-export interface Place {
+export interface Openness {
   /** Reading needs no token. */
   readonly readsOpenly: boolean;
   /** The Host header has to name loopback. */
@@ -63,13 +56,13 @@ export interface Place {
 }
 
 /** What is known of a request besides its token. */
-export interface Origin {
+export interface RequestSource {
   readonly address: string | null;
   readonly values: (header: string) => readonly string[];
 }
 
 /** A secret that is valid; it stays this object while that is so. */
-export interface Known {
+export interface ValidSecret {
   /** The name of its token. */
   readonly name: string;
   readonly caller: Caller;
@@ -79,34 +72,34 @@ export interface Known {
 /** What has become of the secrets that were valid before. */
 interface Replaced {
   /** Secrets that are no longer valid, or may do something else. */
-  readonly gone: ReadonlySet<Known>;
+  readonly gone: ReadonlySet<ValidSecret>;
   /** The names of tokens that are still there, with other secrets or another role. */
   readonly renewed: readonly string[];
 }
 
 /** Decides which requests are admitted, and with which rights. */
 export class Guard {
-  #known: readonly Known[] = [];
+  #secrets: readonly ValidSecret[] = [];
   #users: TrustedUsers | null = null;
-  readonly #place: Place;
+  readonly #openness: Openness;
 
-  constructor(admits: Admits, place: Place) {
-    this.#place = place;
+  constructor(admits: Admits, openness: Openness) {
+    this.#openness = openness;
     this.replace(admits);
   }
 
   replace({ tokens, users }: Admits): Replaced {
-    const before = this.#known;
+    const before = this.#secrets;
     const now = tokens.map(({ name, role, secret }) => {
       const next = { name, caller: CALLERS[role], digest: digest(secret) };
       return before.find((was) => isSame(was, next)) ?? next;
     });
-    this.#known = now;
+    this.#secrets = now;
     this.#users = users;
     const gone = before.filter((was) => !now.includes(was));
     const changed = [...gone, ...now.filter((each) => !before.includes(each))];
     const names = [...new Set(changed.map(({ name }) => name))];
-    const isIn = (all: readonly Known[], name: string): boolean =>
+    const isIn = (all: readonly ValidSecret[], name: string): boolean =>
       all.some((each) => each.name === name);
     return {
       gone: new Set(gone),
@@ -121,7 +114,7 @@ export class Guard {
   admitToOpen(host: string | undefined, authorization: string | undefined): Caller {
     const given = tokenIn(authorization);
     const caller = given === undefined ? null : (this.#find(given)?.caller ?? 'requester');
-    const mayRead = caller === null ? this.#place.readsOpenly : caller !== 'requester';
+    const mayRead = caller === null ? this.#openness.readsOpenly : caller !== 'requester';
     return mayRead && this.#acceptsHost(host) ? 'reader' : 'anyone';
   }
 
@@ -129,16 +122,16 @@ export class Guard {
   admit(
     access: Exclude<Access, 'open'>,
     authorization: string | undefined,
-  ): { readonly caller: Caller; readonly known: Known | null } {
-    const nobody = { caller: 'anyone', known: null } as const;
+  ): { readonly caller: Caller; readonly secret: ValidSecret | null } {
+    const nobody = { caller: 'anyone', secret: null } as const;
     const given = tokenIn(authorization);
     if (given === undefined) {
-      if (access === 'reader' && this.#place.readsOpenly) return nobody;
+      if (access === 'reader' && this.#openness.readsOpenly) return nobody;
       throw wrongToken('a token is needed');
     }
-    const known = this.#find(given);
-    if (known === null) throw wrongToken('the token is wrong');
-    const { caller } = known;
+    const secret = this.#find(given);
+    if (secret === null) throw wrongToken('the token is wrong');
+    const { caller } = secret;
     if ((access === 'requester') !== (caller === 'requester')) {
       const why =
         caller === 'requester'
@@ -146,19 +139,19 @@ export class Guard {
           : 'requests to services need a token with role: request';
       throw httpError('ERR_HTTP_ROLE', why);
     }
-    if (access !== 'changer' || caller === 'changer') return { caller, known };
+    if (access !== 'changer' || caller === 'changer') return { caller, secret };
     throw httpError(
       'ERR_HTTP_READ_ONLY',
       'this token is read-only: changes and bodies need http.token, or one with role: operate',
     );
   }
 
-  /** Takes the same time for each token, whether it is known or not. */
-  #find(given: string): Known | null {
+  /** Takes the same time for each token, whether it is valid or not. */
+  #find(given: string): ValidSecret | null {
     // Digests have equal length, so the time of the comparison reveals nothing about the token.
     const bytes = digest(given);
-    let found: Known | null = null;
-    for (const known of this.#known) if (timingSafeEqual(bytes, known.digest)) found = known;
+    let found: ValidSecret | null = null;
+    for (const secret of this.#secrets) if (timingSafeEqual(bytes, secret.digest)) found = secret;
     return found;
   }
 
@@ -166,7 +159,7 @@ export class Guard {
    * The user whom a trusted proxy names; `null`: it names nobody, or the header is not believed.
    * @throws ERR_HTTP_REQUEST if it is no name: nobody acts under a doubtful one
    */
-  userOf({ address, values }: Origin): string | null {
+  userOf({ address, values }: RequestSource): string | null {
     const users = this.#users;
     if (users === null || !isFromProxy(users, address)) return null;
     const given = values(users.header);
@@ -189,7 +182,7 @@ export class Guard {
   }
 
   #acceptsHost(host: string | undefined): boolean {
-    if (!this.#place.checksHost) return true;
+    if (!this.#openness.checksHost) return true;
     const name = HOST.exec(host ?? '')?.[1]?.toLowerCase() ?? '';
     const plain = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
     return plain === 'localhost' || plain.endsWith('.localhost') || isLoopbackAddress(plain);
@@ -200,7 +193,7 @@ function tokenIn(authorization: string | undefined): string | undefined {
   return BEARER.exec(authorization ?? '')?.[1];
 }
 
-function isSame(one: Known, other: Known): boolean {
+function isSame(one: ValidSecret, other: ValidSecret): boolean {
   return one.name === other.name && one.caller === other.caller && one.digest.equals(other.digest);
 }
 

@@ -16,17 +16,17 @@ import type { Pace } from './pace.js';
 /** Who sent the request: someone without a token, or with one that may do so much. */
 export type Caller = 'anyone' | 'reader' | 'changer' | 'requester';
 
-/** Who acted: the name of the token, and of the user whom a trusted proxy names. */
+/** Who acted: the name of the token, and that of the user whom a trusted proxy names. */
 export interface Actor {
   /** `null`: no token was given. */
-  readonly token: string | null;
+  readonly tokenName: string | null;
   /** `null`: there is no such proxy, or it names nobody. */
   readonly user: string | null;
 }
 
 /** Whom events and histories name. */
-export function actorName({ user, token }: Actor): string {
-  return user ?? token ?? '';
+export function actorName({ user, tokenName }: Actor): string {
+  return user ?? tokenName ?? '';
 }
 
 /** The connection of a request. */
@@ -153,7 +153,7 @@ function checker<Of extends Operation>({
     if (isBare) noQuery = asked;
     return {
       caller: request.caller,
-      token: request.token,
+      tokenName: request.tokenName,
       user: request.user,
       incoming: request.incoming,
       parts: output(parts, request.parts) as PartsOf<Of>,

@@ -4,7 +4,7 @@ import type { Ports } from '../ports.js';
 import { type HttpErrorCode, httpError } from './errors.js';
 
 /** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_NOT_READY */
-export function present(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
+export function requireOperatorApi(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
   switch (operatorApi) {
     case 'off':
       throw httpError(
@@ -28,7 +28,7 @@ const CODES = {
 } as const satisfies Record<string, HttpErrorCode>;
 
 /** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_STATE, ERR_HTTP_STORE */
-export function done<Value>(outcome: OperatorResult<Value>): Value {
+export function requireDone<Value>(outcome: OperatorResult<Value>): Value {
   if (outcome.kind === 'done') return outcome.value;
   throw httpError(CODES[outcome.kind], outcome.text);
 }

@@ -37,7 +37,7 @@ import {
   type Route,
   type Caller,
 } from './route.js';
-import { done, present } from './stored-outcomes.js';
+import { requireDone, requireOperatorApi } from './stored-outcomes.js';
 import { selectionOf, triageRoutes } from './triage-routes.js';
 import { type Cursors, shownUuid } from './uuids.js';
 
@@ -52,24 +52,24 @@ const SCHEDULE_CURSOR_BYTES = DUE_BYTES + 16;
  */
 export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[] {
   const { showsBodies } = ports;
-  const operatorApi = (): OperatorApi => present(ports.operatorApi());
+  const operatorApi = (): OperatorApi => requireOperatorApi(ports.operatorApi());
   const pause = async (
     target: PauseTarget,
     paused: boolean,
     actor: Actor,
   ): Promise<{ paused: boolean }> => {
-    done(await operatorApi().setPaused(target, paused, actorName(actor)));
+    requireDone(await operatorApi().setPaused(target, paused, actorName(actor)));
     return { paused };
   };
   return [
     route(OPERATIONS.storedRequests, (request) => listed(operatorApi(), request, pace, cursors)),
     jsonRoute(OPERATIONS.requestHistory, async ({ parts: { uuid }, caller }) => {
-      const history = done(await operatorApi().history(uuid));
+      const history = requireDone(await operatorApi().history(uuid));
       return { ...historyOf(history, caller), showsBodies };
     }),
     jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, caller }) => {
       if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
-      const { headers, body, reply, own } = done(await operatorApi().bodies(uuid));
+      const { headers, body, reply, own } = requireDone(await operatorApi().bodies(uuid));
       return {
         uuid: shownUuid(uuid, caller),
         headers,
@@ -102,16 +102,16 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       pause({ kind: 'schedule', of: uuid }, false, actor),
     ),
     jsonRoute(OPERATIONS.fireSchedule, async ({ parts: { uuid }, ...actor }) => {
-      done(await operatorApi().fireSchedule(uuid, actorName(actor)));
+      requireDone(await operatorApi().fireSchedule(uuid, actorName(actor)));
       return { fired: true };
     }),
     route(OPERATIONS.schedules, (request) => scheduled(operatorApi(), request, pace, cursors)),
     jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, caller, ...actor }) => {
-      done(await operatorApi().retry(uuid, actorName(actor)));
+      requireDone(await operatorApi().retry(uuid, actorName(actor)));
       return { uuid: shownUuid(uuid, caller), state: 'pending' as const };
     }),
     jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, caller, ...actor }) => {
-      done(await operatorApi().cancel(uuid, actorName(actor)));
+      requireDone(await operatorApi().cancel(uuid, actorName(actor)));
       return { uuid: shownUuid(uuid, caller), state: 'closed' as const };
     }),
     ...triageRoutes(operatorApi, pace, cursors),
@@ -126,7 +126,7 @@ async function listed(
 ): Promise<Answer> {
   const selection = selectionOf(query, caller, cursors);
   if (selection === null) return json({ items: [], next: null, scanned: 0 });
-  const page = done(await operatorApi.list({ ...selection, limit: query.limit }));
+  const page = requireDone(await operatorApi.list({ ...selection, limit: query.limit }));
   return await pace.run(() => {
     const shown: Page<StoredRequest> = {
       items: page.requests.map((request) => itemOf(request, caller)),
@@ -145,7 +145,7 @@ async function scheduled(
   const place = cursor === null ? null : cursors.read(cursor, caller, SCHEDULE_CURSOR_BYTES);
   if (cursor !== null && place === null) throw wrongParameter('cursor', NO_CURSOR);
   const after = place === null ? null : cursorIn(place);
-  const { schedules, next } = done(await operatorApi.schedules(after, limit));
+  const { schedules, next } = requireDone(await operatorApi.schedules(after, limit));
   return await pace.run(() => {
     const shown: Page<Schedule> = {
       items: schedules.map((schedule) => scheduleOf(schedule, caller)),

@@ -27,7 +27,7 @@ import {
   type Route,
   route,
 } from './route.js';
-import { done } from './stored-outcomes.js';
+import { requireDone } from './stored-outcomes.js';
 import { type Cursors, SHOWN_DIGITS, shownUuid } from './uuids.js';
 
 /** A selection with any state: each operation has its own. */
@@ -118,7 +118,7 @@ async function groups(
   }
   const selection = selectionOf(query, caller, cursors);
   if (selection === null) return json({ items: [], next: null, scanned: 0 });
-  const page = done(await operatorApi.groups({ ...selection, by, limit }));
+  const page = requireDone(await operatorApi.groups({ ...selection, by, limit }));
   return await pace.run(() => {
     const next = page.next === null ? null : cursors.shown(page.next, caller);
     const items = page.groups.map((group) => groupOf(group, caller));
@@ -173,7 +173,7 @@ async function bulk(
       'names no filter, and would cancel all requests without a reply',
     );
   }
-  const { count, next, scanned } = done(
+  const { count, next, scanned } = requireDone(
     dryRun
       ? await operatorApi().countFor(act, selection)
       : await operatorApi().bulk(act, selection, limit, actorName(actor)),

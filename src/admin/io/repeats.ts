@@ -1,5 +1,5 @@
 import type { Answer } from '../http/answer.js';
-import type { Known } from '../http/guard.js';
+import type { ValidSecret } from '../http/guard.js';
 import type { Begin, Connected } from '../http/route.js';
 import type { FedSocket, Repeater } from './feed.js';
 import { writeAnswer } from './raw-answer.js';
@@ -8,7 +8,7 @@ import type { RepeatedHead } from './repeated-head.js';
 /** What is known of a head that may be repeated. */
 export interface Repeatable {
   /** The secret of the head. */
-  readonly known: Known;
+  readonly secret: ValidSecret;
   /** The server's `#admission` when the head was admitted: if it has another one now, the request is judged anew. */
   readonly admission: object;
   readonly begin: Begin;
@@ -35,7 +35,7 @@ export interface RepeatsHost {
 export class Repeats implements Connected, Repeater {
   readonly address: string | null;
   readonly head: RepeatedHead;
-  readonly known: Known;
+  readonly secret: ValidSecret;
   readonly admission: object;
   readonly fed: FedSocket;
   readonly #begin: Begin;
@@ -51,13 +51,13 @@ export class Repeats implements Connected, Repeater {
   constructor(
     fed: FedSocket,
     head: RepeatedHead,
-    { known, admission, begin }: Repeatable,
+    { secret, admission, begin }: Repeatable,
     host: RepeatsHost,
   ) {
     this.fed = fed;
     this.address = fed.remoteAddress ?? null;
     this.head = head;
-    this.known = known;
+    this.secret = secret;
     this.admission = admission;
     this.#begin = begin;
     this.#host = host;

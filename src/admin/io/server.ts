@@ -20,7 +20,7 @@ import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
-import { type Admits, Guard, type Known, TOKEN_GONE, wrongToken } from '../http/guard.js';
+import { type Admits, Guard, type ValidSecret, TOKEN_GONE, wrongToken } from '../http/guard.js';
 import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
@@ -76,7 +76,7 @@ const TLS_OPTIONS: SecureServerOptions = {
 };
 
 export interface HttpServerOptions {
-  readonly place: ListenAddress;
+  readonly address: ListenAddress;
   readonly admits: Admits;
   /** Reading needs a token on loopback as well. */
   readonly requireToken: boolean;
@@ -122,7 +122,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
   // `HEADER_FIELDS_MAX` bounds them; a limit here would drop further lines silently.
   server.maxHeadersCount = 0;
-  const { url, isLocal, hasAddress } = await listen(server, options.place, tls !== null);
+  const { url, isLocal, hasAddress } = await listen(server, options.address, tls !== null);
   const readsOpenly = isLocal && !options.requireToken;
   const guard = new Guard(admits, { readsOpenly, checksHost: isLocal && hasAddress });
   const shell = new Shell(server, new Front(new Router(options.routes), guard), options);
@@ -156,7 +156,7 @@ class Shell {
   readonly #identityOf: HttpServerOptions['identityOf'];
   readonly #streams = new Streams();
   /** Answers that are under way, and the secrets that may have them. */
-  readonly #ofSecrets = new Map<ServerResponse | Repeats, Known>();
+  readonly #ofSecrets = new Map<ServerResponse | Repeats, ValidSecret>();
   /**
    * Replaced when tokens change: a repeated head is admitted without being read only if it was admitted under the present
    * one.
@@ -235,7 +235,7 @@ class Shell {
   }
 
   /** Ends what requests with these secrets wait for, which are no longer valid (D73). */
-  withdraw(secrets: ReadonlySet<Known>): void {
+  withdraw(secrets: ReadonlySet<ValidSecret>): void {
     this.#admission = {};
     if (secrets.size === 0) return;
     for (const [response, secret] of this.#ofSecrets) {
@@ -300,15 +300,15 @@ class Shell {
     const { admitted } = reception;
     const { method: how, access } = admitted.route;
     const refused =
-      access === 'requester' ? this.#enter(fedOf(request), admitted.actor.token ?? '') : null;
+      access === 'requester' ? this.#enter(fedOf(request), admitted.actor.tokenName ?? '') : null;
     if (refused !== null) {
       await this.#refuse(request, response, refused);
       return;
     }
-    const { known } = admitted;
+    const { secret } = admitted;
     const mayChange = how !== 'GET' && access === 'changer';
     // Whoever changes something learns what became of it.
-    if (known !== null && !mayChange) this.#ofSecrets.set(response, known);
+    if (secret !== null && !mayChange) this.#ofSecrets.set(response, secret);
     const answer = await this.#handle(admitted, request, response);
     if (response.headersSent) return;
     request.socket.setTimeout(IDLE_TIMEOUT_MS);
@@ -344,10 +344,10 @@ class Shell {
 
   /** @returns whether what was decided about its head still holds */
   #enterRepeated(repeats: Repeats): boolean {
-    const { fed, known, admission } = repeats;
+    const { fed, secret, admission } = repeats;
     if (this.#isClosing || admission !== this.#admission) return false;
-    if (this.#enter(fed, known.name) !== null) return false;
-    this.#ofSecrets.set(repeats, known);
+    if (this.#enter(fed, secret.name) !== null) return false;
+    this.#ofSecrets.set(repeats, secret);
     return true;
   }
 
@@ -359,7 +359,7 @@ class Shell {
     const uuid = uuidBytes(parts['uuid'] ?? '');
     const what = {
       who: actorName(actor),
-      token: actor.token ?? '',
+      token: actor.tokenName ?? '',
       act: `${route.method} ${route.path}`,
       uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
       address: addressOf(request),
@@ -370,7 +370,7 @@ class Shell {
   }
 
   async #handle(
-    { route, parts, query, caller, actor, known }: Admitted,
+    { route, parts, query, caller, actor, secret }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
@@ -378,9 +378,9 @@ class Shell {
       response.writeContinue();
     };
     const incoming = incomingOf(request, response, goOn, (begin) => {
-      if (known === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
+      if (secret === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
       const fed = fedOf(request);
-      const head = { known, admission: this.#admission, begin };
+      const head = { secret, admission: this.#admission, begin };
       fed.repeat((bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));
     });
     const given = { parts, query, caller, ...actor, incoming };

@@ -1,14 +1,7 @@
 /** The tokens of HTTP, whose secrets may be in files. */
-import { secretsOf, type TokenConfig, type TokenRole } from '../entries.js';
+import { type NamedSecret, secretsOf, type TokenConfig } from '../entries.js';
 import { secret } from '../kinds.js';
 import { readSecrets } from './private-file.js';
-
-/** A secret, and whose it is. */
-export interface NamedSecret {
-  readonly name: string;
-  readonly role: TokenRole;
-  readonly secret: string;
-}
 
 /** The largest size of a file: two secrets with their line ends. */
 const BYTES_MAX = 2 * 512 + 16;

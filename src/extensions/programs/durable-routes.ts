@@ -27,12 +27,12 @@ export function checkStored(isStored: boolean): void {
 export function durableRoutes(callers: () => Callers, isStored: boolean): Route[] {
   return [
     route(OPERATIONS.result, async (request) => {
-      const { parts, query, incoming, token } = request;
+      const { parts, query, incoming, tokenName } = request;
       checkStored(isStored);
       const uuid = uuidText(parts.uuid);
       const body = [Buffer.from(uuid), Buffer.from(String(query.waitMs))];
       const order = { service: TITANIC_WAIT, body, timeoutMs: query.waitMs + STORE_MS };
-      return await asked(callers(), token, incoming, order, (answer) => {
+      return await asked(callers(), tokenName, incoming, order, (answer) => {
         if (answer.status === PENDING) {
           return json({ uuid, state: 'pending' }, 202, { 'retry-after': '1' });
         }
@@ -40,13 +40,13 @@ export function durableRoutes(callers: () => Callers, isStored: boolean): Route[
         return new Reply(wantedBy(incoming.headers)).answer(answer.rest);
       });
     }),
-    route(OPERATIONS.close, async ({ parts, incoming, token }) => {
+    route(OPERATIONS.close, async ({ parts, incoming, tokenName }) => {
       checkStored(isStored);
       const uuid = uuidText(parts.uuid);
       // Without `strict` the answer would tell whether there is a request of this uuid.
       const body = [Buffer.from(uuid), CLOSE_STRICT];
       const order = { service: TITANIC_CLOSE, body, timeoutMs: STORE_MS };
-      return await asked(callers(), token, incoming, order, (answer) =>
+      return await asked(callers(), tokenName, incoming, order, (answer) =>
         answer.status === 200 ? json({ uuid, state: 'closed' }) : titanicFailure(answer),
       );
     }),
@@ -55,12 +55,12 @@ export function durableRoutes(callers: () => Callers, isStored: boolean): Route[
 
 async function asked(
   port: Callers,
-  token: string | null,
+  tokenName: string | null,
   incoming: Parameters<Parameters<typeof route>[1]>[0]['incoming'],
   order: { readonly service: string; readonly body: readonly Buffer[]; readonly timeoutMs: number },
   shown: (answer: TitanicAnswer) => Answer,
 ): Promise<Answer> {
-  const call = port.take(token, incoming, null);
+  const call = port.take(tokenName, incoming, null);
   await incoming.bytes(0, () => undefined);
   const outcome = await outcomeOf(order.timeoutMs, call, (listener) => {
     const request = clientRequest(2, null, Buffer.from(order.service), order.body);

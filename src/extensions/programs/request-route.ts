@@ -39,7 +39,7 @@ type Request = CheckedRequest<typeof OPERATIONS.request>;
 /** @param isStored whether this node stores requests */
 export function requestRoute(callers: () => Callers, isStored: boolean): Route {
   return route(OPERATIONS.request, async (request) => {
-    const { parts, incoming, token } = request;
+    const { parts, incoming, tokenName } = request;
     const { service } = parts;
     if (OWN_SERVICE.test(service.toString('latin1'))) {
       throw wrongParameter('service', 'mmi.* and titanic.* are not for requests over HTTP');
@@ -48,7 +48,7 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     if (isDurable) checkStored(isStored);
     const head = isDurable ? submission(request, service) : plain(request, service);
     const port = callers();
-    const call = port.take(token, incoming, isDurable ? null : service);
+    const call = port.take(tokenName, incoming, isDurable ? null : service);
     const boundary = boundaryIn(incoming.headers);
     const wanted = wantedBy(incoming.headers);
     const { timeoutMs } = request.query;
@@ -72,7 +72,7 @@ interface How {
 /** Further requests that differ only in their bodies. What there is no room for is left to the usual way, which says why. */
 function repeated(
   callers: () => Callers,
-  { token, parts: { service } }: Request,
+  { tokenName, parts: { service } }: Request,
   head: Frames,
   how: How,
 ): Begin {
@@ -82,7 +82,7 @@ function repeated(
     try {
       const port = callers();
       if (body.length > bodyBytesMax(port, head)) return null;
-      call = port.take(token, connected, calledService);
+      call = port.take(tokenName, connected, calledService);
       call.keep(body.length);
     } catch {
       return null;

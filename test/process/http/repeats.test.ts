@@ -54,7 +54,7 @@ beforeEach(async () => {
   };
   holdings = new Holdings();
   server = await openHttpServer({
-    place: { host: '127.0.0.1', port: 0 },
+    address: { host: '127.0.0.1', port: 0 },
     admits: { tokens: [SHOP, OTHER], users: null },
     requireToken: true,
     tls: null,

@@ -20,7 +20,7 @@ function serve(...routes: readonly Route[]): Promise<string> {
 
 async function serveWith(holdings: Holdings, ...routes: readonly Route[]): Promise<string> {
   const server = await openHttpServer({
-    place: { host: '127.0.0.1', port: 0 },
+    address: { host: '127.0.0.1', port: 0 },
     admits: { tokens: [], users: null },
     requireToken: false,
     tls: null,

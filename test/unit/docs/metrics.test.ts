@@ -1,5 +1,5 @@
 import { METRICS, PROCESS_METRICS } from '../../../src/admin/metrics/metric-table.js';
-import { metricsPage } from '../../../src/admin/metrics/metrics-page.js';
+import { metricsDocument } from '../../../src/admin/metrics/metrics-document.js';
 import { scrape } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
 import { page } from './page.js';
@@ -13,7 +13,7 @@ type Shape = Record<string, Record<string, unknown>>;
 
 describe('docs/metrics.md', () => {
   it('is what the code makes now (else: npm run docs)', () => {
-    expect(PAGE).toBe(metricsPage());
+    expect(PAGE).toBe(metricsDocument());
   });
 
   it('has every metric that is served, with its type and help, and no other', async () => {

@@ -176,7 +176,7 @@ describe('the front of the server', () => {
       const authorization = token === null ? undefined : `Bearer ${token}`;
       const reception = receive({ method, target, authorization });
       if (reception.kind === 'refused') return reception.answer.status;
-      return [reception.admitted.caller, reception.admitted.actor.token];
+      return [reception.admitted.caller, reception.admitted.actor.tokenName];
     };
     const send = (token: string | null): unknown => of('/send', token, 'POST');
     expect([null, 'wrong', READ_TOKEN, TOKEN].map(send)).toEqual([401, 401, 403, 403]);
@@ -226,7 +226,7 @@ describe('service names in URLs (D3)', () => {
 describe('the secrets of tokens', () => {
   it('are gone one by one, and stay the same objects while they are valid', () => {
     const guard = new Guard(ADMITS, { readsOpenly: false, checksHost: false });
-    const known = (secret: string): unknown => guard.admit('reader', `Bearer ${secret}`).known;
+    const known = (secret: string): unknown => guard.admit('reader', `Bearer ${secret}`).secret;
     const tokens = (...secrets: readonly string[]): Admits => ({
       users: null,
       tokens: secrets.map((secret) => ({ name: 'watcher', role: 'read', secret })),

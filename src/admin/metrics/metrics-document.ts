@@ -61,7 +61,7 @@ const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
   ['The pair', /^ha_/],
 ];
 
-export function metricsPage(): string {
+export function metricsDocument(): string {
   const sections = SECTIONS.map(([title, prefix]) => {
     const rows = Object.entries(METRICS).filter(([name]) => prefix.test(name));
     return list(
