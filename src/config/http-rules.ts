@@ -22,15 +22,15 @@ function tokensDiffer({ http }: Config): readonly Broken[] {
     secretsOf(token).filter((secret) => known.size === known.add(secret).size).length > 0;
   const own = broken('http.token', isTwice(http.token) ? 'has the same secret twice' : null);
   const others = http.tokens.flatMap(({ name, token }, index) => {
-    const isShort =
+    const isReadToken =
       name === READ_TOKEN && index === http.tokens.length - 1 && http.readToken !== null;
     const path = ['http', 'tokens', index];
     const whose =
       name === OWN_TOKEN ? "is the name of the node's own token" : 'is already the name of another';
     const found = [
-      ...broken([...path, 'name'], names.has(name) && !isShort ? whose : null),
+      ...broken([...path, 'name'], names.has(name) && !isReadToken ? whose : null),
       ...broken(
-        isShort ? READ_TOKEN : [...path, 'token'],
+        isReadToken ? READ_TOKEN : [...path, 'token'],
         isTwice(token) ? 'is the same as another token' : null,
       ),
     ];

@@ -27,7 +27,7 @@ export const dialEndpoint = parsed(
   parseDialEndpoint,
 );
 
-export const address = parsed(
+export const httpListen = parsed(
   'host:port, unix:PATH or off',
   '^(off|unix:.+|.+:(\\d{1,5}|\\*))$',
   parseHttpListen,

@@ -69,7 +69,7 @@ function besideListeners(
  * The broker asks the service about keys only on listeners with CURVE, and a worker has to offer
  * it.
  */
-function unauthorised({ broker, security }: Config): string | null {
+function authoriserFault({ broker, security }: Config): string | null {
   const service = security.authorize;
   if (service === null) return null;
   if (/^(mmi|titanic)\./.test(service)) {
@@ -110,7 +110,7 @@ export const RULES: readonly Rule[] = [
   })),
   ...MAP_RULES,
   ...STORE_RULES,
-  rule(['broker.listen', 'security.authorize'], unauthorised),
+  rule(['broker.listen', 'security.authorize'], authoriserFault),
   // libzmq does not authenticate over ipc.
   ofListeners(
     ['curve'],

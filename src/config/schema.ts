@@ -32,7 +32,7 @@ import {
   url,
 } from './kinds.js';
 import {
-  address,
+  httpListen,
   dialEndpoint,
   endpoint,
   listeners,
@@ -279,7 +279,7 @@ export const SCHEMA = map({
     },
   ),
   http: section('HTTP: health, metrics, API and page.', {
-    listen: address
+    listen: httpListen
       .prefault(HTTP_ADDRESS)
       .describe(
         '`host:port` or `http://host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. If it is not on loopback, `http.tls` or `http.insecure` is required.',

@@ -173,7 +173,7 @@ async function tokenFor({ place, isOurs }: Where, options: AdminOptions): Promis
 }
 
 async function configOf(options: ConfigOptions): Promise<Config> {
-  const { load } = await import('../common/config-options.js');
+  const { load } = await import('../common/load-config.js');
   return load(options).config;
 }
 

@@ -42,7 +42,7 @@ async function configured(
   options: EndpointOptions & ConfigOptions,
   role: EndpointRole,
 ): Promise<readonly string[]> {
-  const { load } = await import('../common/config-options.js');
+  const { load } = await import('../common/load-config.js');
   const { config } = load(options);
   const place = adminAddressOf(config, undefined, '--endpoint');
   const token = givenToken({}) ?? (await localToken(config));

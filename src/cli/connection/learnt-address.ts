@@ -66,7 +66,7 @@ export function learntHttpAddress(
     return place === null ? [] : [place];
   });
   const places = reported.map((place): LearntAddress => {
-    return { place, by: endpoint, isTrusted: isSame(place, asked, isSealed) };
+    return { place, by: endpoint, isTrusted: mayGetToken(place, asked, isSealed) };
   });
   const best = places.find(({ isTrusted }) => isTrusted) ?? places[0];
   if (best !== undefined) return best;
@@ -206,7 +206,7 @@ function placeIn(
 /**
  * The token is for the node that the user named; over a network, only if nobody else can read it.
  */
-function isSame(place: AdminAddress, asked: string | null, isSealed: boolean): boolean {
+function mayGetToken(place: AdminAddress, asked: string | null, isSealed: boolean): boolean {
   if (asked === null || isLoopbackHost(asked)) return isLocal(place);
   const { url } = place;
   return plain(url.hostname) === asked && (url.protocol === 'https:' || isSealed);

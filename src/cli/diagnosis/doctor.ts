@@ -20,7 +20,7 @@ import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
 import { ANSWER_MS } from './checkup/port.js';
 import { listening } from './checkup/refusals.js';
-import { load } from '../common/config-options.js';
+import { load } from '../common/load-config.js';
 import { addOutputOption, type OutputOptions, tell } from '../common/formats.js';
 import { type Done, examples, integerOption } from '../common/options.js';
 import { counted, printable, say, type Style, styled } from '../common/output.js';

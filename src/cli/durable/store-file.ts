@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { isPostgres } from '../../core/postgres-url.js';
 import type { DatabaseTool } from '../../store/database-tools.js';
-import { load } from '../common/config-options.js';
+import { load } from '../common/load-config.js';
 import { type ConfigOptions, usage } from '../common/options.js';
 import type { Program } from '../program.js';
 

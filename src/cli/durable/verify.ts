@@ -54,7 +54,7 @@ export function define(command: Command, done: Done, program: Program): void {
       const size = `${shownSize(bytes)}, of which ${shownSize(freeBytes)} are free for reuse`;
       const more = parts.map((part) => `${part.text}\n`).join('');
       const text =
-        textOf(file, { ...report, problems }, size, more) +
+        reportProblems(file, { ...report, problems }, size, more) +
         (moved === null ? '' : `moved to ${moved.place} at ${moved.at}\n`);
       await tell(
         options.output,
@@ -76,12 +76,16 @@ function lacking(log: string): string {
 async function verifyDatabase(database: DatabaseTool, output: OutputFormat): Promise<ExitStatus> {
   const { name } = database;
   const report = await withProgress(`verify ${name}`, ({ show }) => database.verify(show));
-  await tell(output, { database: name, ...report }, textOf(name, report, shownSize(report.bytes)));
+  await tell(
+    output,
+    { database: name, ...report },
+    reportProblems(name, report, shownSize(report.bytes)),
+  );
   return report.problems.length === 0 ? EXIT.done : EXIT.disk;
 }
 
 /** Says what is wrong; returns the rest. */
-function textOf(name: string, report: DatabaseReport, size: string, more = ''): string {
+function reportProblems(name: string, report: DatabaseReport, size: string, more = ''): string {
   const { problems, pending, replied, dead, keys, format } = report;
   for (const problem of problems) say(`${name}: ${printable(problem)}`);
   const state = problems.length === 0 ? 'whole' : counted(problems.length, 'problem');

@@ -10,7 +10,7 @@ import { EXIT } from '../../core/exit.js';
 import { GlobSet } from '../../core/glob.js';
 import { decodeCurveKey } from '../../core/z85.js';
 import { unescapeName } from '../../core/escape.js';
-import { load } from '../common/config-options.js';
+import { load } from '../common/load-config.js';
 import { addOutputOption, type OutputOptions, tell } from '../common/formats.js';
 import {
   addConfigOptions,

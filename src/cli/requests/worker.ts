@@ -13,7 +13,7 @@ import type { RegistrationLoss, Worker } from '../../sdk/worker.js';
 import { curveOf, keyHint, keyRemedy } from '../connection/curve.js';
 import { checkEndpoints, endpointsOf } from '../connection/endpoints.js';
 import { leaveFirstPlace } from './first-process.js';
-import { isRunnable, Jobs, STOP_MS } from './jobs.js';
+import { isRunnable, CommandRuns, STOP_MS } from './command-runs.js';
 import { checkService, DAY_MS, examples, integerOption, usage } from '../common/options.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
 import { printable, say } from '../common/output.js';
@@ -99,8 +99,8 @@ export function define(command: Command): void {
         throw usage(`${printable(program)}: no such command`);
       }
       const { timeoutMs = null, outputBytes: outputBytesMax } = options;
-      const jobs = new Jobs({ service, program, args, timeoutMs, outputBytesMax });
-      await serve(service, await endpointsOf(options, 'worker'), jobs, options);
+      const runs = new CommandRuns({ service, program, args, timeoutMs, outputBytesMax });
+      await serve(service, await endpointsOf(options, 'worker'), runs, options);
     });
 }
 
@@ -113,7 +113,7 @@ function outputBytes(text: string): number {
 async function serve(
   service: string,
   endpoints: readonly string[],
-  jobs: Jobs,
+  runs: CommandRuns,
   options: WorkerCommandOptions,
 ): Promise<void> {
   const { Worker } = await import('../../sdk/worker.js');
@@ -131,7 +131,7 @@ async function serve(
       ...(name === undefined ? {} : { name }),
       ...(curve === undefined ? {} : { curve }),
     },
-    (request, { signal }) => jobs.run(request.frames, signal),
+    (request, { signal }) => runs.run(request.frames, signal),
   );
   worker.on('failed', ({ error }) => {
     const failure = failureOf(error, true);
@@ -147,7 +147,7 @@ async function serve(
   drainOnSignal(worker, options.graceMs);
   // Of a second signal, or a bug.
   process.once('exit', () => {
-    jobs.killAll();
+    runs.killAll();
   });
   await worker.run();
   failures.flush();

@@ -8,7 +8,7 @@ import { sharedNames } from '../../config/io/shared-names.js';
 import { withoutPublic } from '../../config/service-listeners.js';
 import { problemLine, type Problem } from '../../config/problem.js';
 import { codeOf, detailsOf } from '../../core/errors.js';
-import { load } from '../common/config-options.js';
+import { load } from '../common/load-config.js';
 import { addOutputOption, type OutputOptions, tell } from '../common/formats.js';
 import { addConfigOptions, type ConfigOptions, examples } from '../common/options.js';
 import { printable } from '../common/output.js';

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { Config } from '../../config/config.js';
 import { refuseExposed } from '../../config/io/exposure.js';
 import { BROKER_ENDPOINT, HTTP_ADDRESS } from '../../core/defaults.js';
-import { load } from '../common/config-options.js';
+import { load } from '../common/load-config.js';
 import { requireNativeModules } from './native.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from '../common/options.js';
 import type { Program } from '../program.js';

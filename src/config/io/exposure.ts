@@ -44,13 +44,16 @@ export async function listenersInFull({
   return await Promise.all(
     broker.listen.map(async (listener) => {
       if (listener.mmi !== null) return listener;
-      return { ...listener, mmi: (await isForAll(listener)) ? 'minimal' : 'full' } as const;
+      return {
+        ...listener,
+        mmi: (await isOpenToStrangers(listener)) ? 'minimal' : 'full',
+      } as const;
     }),
   );
 }
 
 /** Anyone can connect to it over a network: it does not list the services. */
-export async function isForAll({
+export async function isOpenToStrangers({
   curve,
   endpoint,
 }: Pick<PublisherConfig, 'curve' | 'endpoint'>): Promise<boolean> {
@@ -81,7 +84,7 @@ async function ofOne(
   [before = '', after = '']: readonly string[],
 ): Promise<readonly Broken[]> {
   const { endpoint, insecure } = listener;
-  if (insecure || !(await isForAll(listener))) return [];
+  if (insecure || !(await isOpenToStrangers(listener))) return [];
   const written = (more: string): string => `${before}{endpoint: '${endpoint}', ${more}}${after}`;
   const message =
     `${endpoint} is not on loopback: anyone who can reach it could ${could}; allow only known keys with ` +

@@ -4,7 +4,7 @@ import type { EventSink } from '../../core/event-table.js';
 import { by } from '../../admin/metrics/broker-metrics.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';
-import { isForAll } from '../../config/io/exposure.js';
+import { isOpenToStrangers } from '../../config/io/exposure.js';
 import { quotasOf } from '../../config/quotas.js';
 import { present } from '../../core/assert.js';
 import type { Attached, Host, ServedPart } from '../../node/extension.js';
@@ -36,7 +36,7 @@ export class AttachedMap implements Attached {
   static async attach(host: Host): Promise<AttachedMap> {
     const listen = present(host.config.map.listen, 'it is wanted');
     // Where readers may know all services, it shows which ones are there (D74).
-    return new AttachedMap(host, listen, !(await isForAll(listen)));
+    return new AttachedMap(host, listen, !(await isOpenToStrangers(listen)));
   }
 
   private constructor(host: Host, listen: Listen, showsServices: boolean) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 
 import { databaseAddressOf, isPostgres } from '../../../core/postgres-url.js';
-import { load } from '../../../cli/common/config-options.js';
+import { load } from '../../../cli/common/load-config.js';
 import { addOutputOption, type OutputOptions, tell } from '../../../cli/common/formats.js';
 import {
   addConfigOptions,

@@ -11,7 +11,7 @@ import { ServiceError } from '../../sdk/service-error.js';
 /** How long a command that was told by SIGTERM may go on. */
 export const STOP_MS = WORKER_OPTIONS.cancelGraceMs.default;
 
-export interface JobOptions {
+export interface CommandRunOptions {
   readonly service: string;
   readonly program: string;
   readonly args: readonly string[];
@@ -45,11 +45,11 @@ const OWN_ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('MAJORDOMO_')),
 );
 
-export class Jobs {
-  readonly #options: JobOptions;
+export class CommandRuns {
+  readonly #options: CommandRunOptions;
   readonly #running = new Set<ChildProcess>();
 
-  constructor(options: JobOptions) {
+  constructor(options: CommandRunOptions) {
     this.#options = options;
   }
 
