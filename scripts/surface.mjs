@@ -104,7 +104,7 @@ function wire(src, all) {
   return [
     ...constants.map(([name, value]) => `${name}: ${value}`),
     ...[...services, ...src.TITANIC_SERVICES].map((name) => `${name}: service`),
-    ...src.EXTENSIONS.map((name) => `extension ${name}: of the broker`),
+    ...src.PROTOCOL_EXTENSIONS.map((name) => `extension ${name}: of the broker`),
     ...src.TITANIC_EXTENSIONS.map((name) => `extension ${name}: of Titanic`),
     ...src.JOB_ROWS.map(({ name, what, usual }) => `option ${name}?: ${what} = ${usual}`),
     ...['BrokerStatus', 'ServiceStatus', 'WorkerStatus'].flatMap((name) =>
@@ -136,7 +136,7 @@ function entries() {
 const MODULES = [
   ...['admin/http/errors.ts', 'admin/http/openapi.ts', 'admin/metrics/metric-table.ts'],
   ...['cli/main.ts', 'config/kinds.ts', 'config/schema.ts', 'core/exit.ts', 'sdk/errors.ts'],
-  ...['extensions/cli-commands.ts', 'mmi/extensions.ts', 'wire/mdp.ts', 'wire/mmi.ts'],
+  ...['extensions/cli-commands.ts', 'mmi/protocol-extensions.ts', 'wire/mdp.ts', 'wire/mmi.ts'],
   ...['wire/mmi-answers.ts', 'wire/job-option-table.ts', 'wire/tsp.ts'],
 ];
 

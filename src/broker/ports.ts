@@ -79,7 +79,7 @@ export interface Asker {
 export interface InternalService {
   readonly prefix: Buffer;
   /** True if it also answers workers. Default: only peers that may be clients (listener, key). */
-  readonly isForAll?: boolean;
+  readonly answersWorkers?: boolean;
   /** True if `mmi.service` is to answer 200 for this name. */
   offers(service: Buffer): boolean;
   /**

@@ -57,7 +57,7 @@ export interface OtherBrokers {
 
 export class Mmi implements InternalService {
   readonly prefix: Buffer = MMI_PREFIX;
-  readonly isForAll: boolean = true;
+  readonly answersWorkers: boolean = true;
   readonly #registry: Registry;
   readonly #brokerStatus: (now: number) => BrokerStatus;
   readonly #serviceList: PagedList;
@@ -87,7 +87,7 @@ export class Mmi implements InternalService {
 
   request(request: InternalRequest, host: BrokerHost, now: number): void {
     this.#now = now;
-    if (this.#isForOthers(request, host)) return;
+    if (this.#askOthers(request, host)) return;
     const answer = this.#answer(request, host, now);
     // An answer that its peer would not read is not kept for it (D76).
     const bytes = answer.reduce((sum, frame) => sum + frame.length, 0);
@@ -99,7 +99,7 @@ export class Mmi implements InternalService {
   }
 
   /** Nobody here offers the service that was asked for: another broker may have a worker. */
-  #isForOthers({ id, service, frames, headers, body }: InternalRequest, host: BrokerHost): boolean {
+  #askOthers({ id, service, frames, headers, body }: InternalRequest, host: BrokerHost): boolean {
     const interconnect = this.others?.interconnect ?? null;
     if (interconnect === null || headers >= 0 || frames.count - body !== 1) return false;
     const asked = frames.view(body);
@@ -138,9 +138,9 @@ export class Mmi implements InternalService {
         if (this.others === null) return [UNKNOWN];
         return isSingle ? [OK, json(this.others.status(now))] : [BAD_REQUEST];
       case MMI_HELLO:
-        return [isSingle && this.#isHeard(request, host) ? OK : BAD_REQUEST];
+        return [isSingle && this.#recordHello(request, host) ? OK : BAD_REQUEST];
       case MMI_CANCEL:
-        return [this.#cancels(request, host)];
+        return [this.#cancelStatus(request, host)];
       default:
         return [UNKNOWN];
     }
@@ -163,12 +163,12 @@ export class Mmi implements InternalService {
     return next === null ? [OK, listed] : [OK, listed, Buffer.from(next)];
   }
 
-  #isHeard({ id, frames, body }: InternalRequest, host: BrokerHost): boolean {
+  #recordHello({ id, frames, body }: InternalRequest, host: BrokerHost): boolean {
     const hello = readHello(frames.view(body));
     return hello !== null && host.recordHello(id, hello);
   }
 
-  #cancels({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer {
+  #cancelStatus({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer {
     const ids: Buffer[] = [];
     for (let at = body; at < frames.count; at++) ids.push(frames.view(at));
     if (ids.length > CANCEL_IDS_MAX || ids.some(({ length }) => length > CANCEL_ID_BYTES_MAX)) {

@@ -7,7 +7,7 @@ import { quotasOf } from '../config/quotas.js';
 import { GlobSet } from '../core/glob.js';
 import { isPostgres } from '../core/postgres-url.js';
 import { packageVersion } from '../core/version.js';
-import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
+import { PROTOCOL_EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/protocol-extensions.js';
 import type { MinimalStatus } from '../wire/mmi-answers.js';
 import type { RouterLimits } from '../zmtp/port.js';
 import type { Keys } from './io/keys.js';
@@ -68,7 +68,7 @@ export function brokerStatus(
     state,
     epoch,
     limits: numbersOf(config.limits),
-    extensions: [...EXTENSIONS, ...(config.titanic.enabled ? TITANIC_EXTENSIONS : [])],
+    extensions: [...PROTOCOL_EXTENSIONS, ...(config.titanic.enabled ? TITANIC_EXTENSIONS : [])],
     pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
   };
 }

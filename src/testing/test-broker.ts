@@ -10,7 +10,7 @@ import { secureRandom } from '../core/random.js';
 import { TransportSink } from '../broker/io/sink.js';
 import { StoreReports } from '../node/store-reports.js';
 import { turnsOf } from '../node/turns.js';
-import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
+import { PROTOCOL_EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/protocol-extensions.js';
 import { Mmi } from '../mmi/mmi.js';
 import { Standalone } from '../bstar/replication/standalone.js';
 import { Titanic } from '../titanic/machine/titanic.js';
@@ -230,7 +230,7 @@ class RunningBroker implements TestBroker {
         state: 'active',
         epoch: 0,
         limits: LIMITS,
-        extensions: [...EXTENSIONS, ...TITANIC_EXTENSIONS],
+        extensions: [...PROTOCOL_EXTENSIONS, ...TITANIC_EXTENSIONS],
         pairHeartbeatMs: 0,
         http: null,
         publicUrl: null,

@@ -3,7 +3,7 @@
  * uses.
  */
 import { Frames } from '../core/frames.js';
-import { Inbox } from './inbox.js';
+import { LocalInbox } from './local-inbox.js';
 import type {
   OpenedRouter,
   PeerId,
@@ -22,7 +22,7 @@ export class LocalPeer implements Transport {
   #events: TransportEvents | null = null;
   #numbers: PeerNumbers | null = null;
   #id: PeerId | null = null;
-  readonly #inbox = new Inbox();
+  readonly #inbox = new LocalInbox();
 
   /**
    * @param listener its index, as `ListenerOptions.index`

@@ -65,7 +65,7 @@ export class ClientRequests {
 
   #afterQuota(peer: Peer, inbound: Inbound, internal: InternalService | null, now: number): void {
     // `mmi.*` is answered on every listener, for every peer, in every state.
-    if (internal?.isForAll !== true && !this.#isAdmitted(peer, inbound, internal)) return;
+    if (internal?.answersWorkers !== true && !this.#isAdmitted(peer, inbound, internal)) return;
     if (internal === null) this.#toWorkers(peer, inbound, now);
     else this.#toInternal(internal, peer, inbound, now);
   }
@@ -136,7 +136,7 @@ export class ClientRequests {
     const { limits, output } = this.#data;
     const { frames, service, headers, body } = inbound;
     // What is for all is answered at once, even if its sender has used up its quota.
-    const identity = internal.isForAll === true ? null : peer.identity;
+    const identity = internal.answersWorkers === true ? null : peer.identity;
     const refusal = limits.ofInternal(inbound, identity);
     if (refusal !== null) {
       this.#replies.refuse(inbound, peer, refusal, true);

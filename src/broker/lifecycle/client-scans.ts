@@ -33,7 +33,7 @@ interface Scan {
   readonly client: Client;
   /** Requests not yet examined. */
   left: number;
-  rightsChanged: boolean;
+  checksRights: boolean;
   /** When its client asked to end requests, by their envelopes: packed, one character per byte. */
   readonly cancelled: Map<string, number>;
   /** Memory that `cancelled` takes. */
@@ -63,7 +63,7 @@ export class ClientScans {
   }
 
   rightsChanged(client: Client): void {
-    this.#scan(client).rightsChanged = true;
+    this.#scan(client).checksRights = true;
   }
 
   /**
@@ -112,7 +112,7 @@ export class ClientScans {
     const known = this.#byClient.get(client);
     const waiting = known?.next ?? null;
     if (waiting !== null) return waiting;
-    const scan = { client, left: 0, rightsChanged: false, cancelled: new Map(), bytes: 0 };
+    const scan = { client, left: 0, checksRights: false, cancelled: new Map(), bytes: 0 };
     if (known === undefined) this.#begin(scan);
     else known.next = scan;
     return scan;
@@ -164,7 +164,7 @@ export class ClientScans {
     else this.#begin(next);
   }
 
-  #examine(id: RequestId, { client, rightsChanged, cancelled }: Scan): void {
+  #examine(id: RequestId, { client, checksRights, cancelled }: Scan): void {
     const { requests, table } = this.#data;
     const key = cancelled.size === 0 ? null : this.#envelopeOf(id);
     const askedAt = key === null ? undefined : cancelled.get(key);
@@ -175,7 +175,7 @@ export class ClientScans {
       // Requests at workers continue.
     } else if (client.departed) {
       this.#requestEnds.dropQueued(id);
-    } else if (rightsChanged && !allows(client.grants, 'client', requests.serviceOf(id).name)) {
+    } else if (checksRights && !allows(client.grants, 'client', requests.serviceOf(id).name)) {
       this.#requestEnds.refuseQueued(id, RIGHT_WITHDRAWN);
     }
   }

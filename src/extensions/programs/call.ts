@@ -8,7 +8,7 @@ import type { Rights } from '../../node/key-rights.js';
 import { clientRequest } from '../../wire/client-side.js';
 import { CLIENT_02, COMMAND_FRAMES, CLIENT_REQUEST, EMPTY } from '../../wire/mdp.js';
 import { helloFrame, MMI_CANCEL, MMI_HELLO } from '../../wire/mmi.js';
-import { Inbox } from '../../zmtp/inbox.js';
+import { LocalInbox } from '../../zmtp/local-inbox.js';
 import type { Closing, PeerId, TransportEvents } from '../../zmtp/port.js';
 import { type Message, messageOf } from './message.js';
 
@@ -79,7 +79,7 @@ export class Call implements Waiting {
   idleSince = 0;
   /** When its program last read something, or had something new to read, or sent something. */
   movedAt = 0;
-  readonly inbox: Inbox = new Inbox();
+  readonly inbox: LocalInbox = new LocalInbox();
   #made: Made = NOTHING_MADE;
   /** What is counted of both. */
   #counted = 0;

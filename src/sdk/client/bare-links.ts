@@ -52,7 +52,7 @@ export class BareLinks implements DeliveryStrategy {
   }
 
   add(call: Call, now: MonotonicMs): void {
-    call.startedMs = Math.ceil(now);
+    call.startedAt = Math.ceil(now);
     this.#queue.add(call);
     this.#deadlines.set(call, now, remainingMs(call, now));
     this.#pump(now);

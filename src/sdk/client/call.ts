@@ -80,7 +80,7 @@ export class Call implements Timed<Call> {
   /** The user gets PARTIALs as they arrive, so the request is never sent again after the first. */
   readonly streams: boolean;
   /** Rounded up. */
-  startedMs: MonotonicMs = 0;
+  startedAt: MonotonicMs = 0;
 
   state: CallState = 'waiting';
   /** Number of the link of its last send; 0 when that link is gone, or before the first send. */
@@ -143,13 +143,13 @@ export class Call implements Timed<Call> {
 
   /** What is left of the time for all attempts. @param timeoutMs the time of each */
   leftMs(timeoutMs: number, now: MonotonicMs): number {
-    const triesMs = this.startedMs + timeoutMs * (1 + this.retries) - now;
+    const triesMs = this.startedAt + timeoutMs * (1 + this.retries) - now;
     return this.deadlineMs === 0 ? triesMs : Math.min(triesMs, this.deadlineLeftMs(now));
   }
 
   /** What is left until its deadline; `Infinity`: it has none. */
   deadlineLeftMs(now: MonotonicMs): number {
-    return this.deadlineMs === 0 ? Infinity : this.startedMs + this.deadlineMs - now;
+    return this.deadlineMs === 0 ? Infinity : this.startedAt + this.deadlineMs - now;
   }
 
   /** The time of the last send is over; it may still be answered. */

@@ -57,7 +57,7 @@ export class Freelance implements DeliveryStrategy {
   #used = -1;
   /** Why no endpoint is preferred now. */
   #leftWhy: Leaving | null = null;
-  #looksMs: MonotonicMs = Infinity;
+  #looksAt: MonotonicMs = Infinity;
   /** A server that was given up has been heard: `tick` is to be called. */
   #isRevived = false;
 
@@ -82,11 +82,11 @@ export class Freelance implements DeliveryStrategy {
 
   start(now: MonotonicMs): void {
     for (const server of this.#servers) this.#open(server);
-    this.#looksMs = now + this.#lookMs;
+    this.#looksAt = now + this.#lookMs;
   }
 
   add(call: Call, now: MonotonicMs): void {
-    call.startedMs = Math.ceil(now);
+    call.startedAt = Math.ceil(now);
     const race = new Race(call);
     this.#races.set(call, race);
     this.#begin(race, now);
@@ -118,7 +118,7 @@ export class Freelance implements DeliveryStrategy {
     server.liveness.end();
     server.takesHeaders = null;
     server.failures++;
-    server.openMs = now + backoffMs(this.#options, server.failures, this.#random);
+    server.openAt = now + backoffMs(this.#options, server.failures, this.#random);
     this.#sink.close(link);
     this.#prefer('unreachable', now);
     const lost = [...server.out];
@@ -241,9 +241,9 @@ export class Freelance implements DeliveryStrategy {
 
   tick(now: MonotonicMs): void {
     this.#isRevived = false;
-    if (this.#looksMs <= now) this.#look(now);
+    if (this.#looksAt <= now) this.#look(now);
     for (const server of this.#servers) {
-      if (server.openMs <= now) this.#open(server);
+      if (server.openAt <= now) this.#open(server);
       if (server.restsUntilMs <= now) server.restsUntilMs = -Infinity;
     }
     this.#serveWanting(now);
@@ -256,9 +256,9 @@ export class Freelance implements DeliveryStrategy {
 
   nextMs(): MonotonicMs {
     if (this.#isRevived) return -Infinity;
-    let next = Math.min(this.#looksMs, this.#deadlines.nextMs());
-    for (const { openMs, restsUntilMs } of this.#servers) {
-      next = Math.min(next, openMs, restsUntilMs === -Infinity ? Infinity : restsUntilMs);
+    let next = Math.min(this.#looksAt, this.#deadlines.nextMs());
+    for (const { openAt, restsUntilMs } of this.#servers) {
+      next = Math.min(next, openAt, restsUntilMs === -Infinity ? Infinity : restsUntilMs);
     }
     return next;
   }
@@ -273,7 +273,7 @@ export class Freelance implements DeliveryStrategy {
   }
 
   #look(now: MonotonicMs): void {
-    this.#looksMs = now + this.#lookMs;
+    this.#looksAt = now + this.#lookMs;
     for (const server of this.#servers) {
       if (!server.connected) continue;
       const isLost = server.liveness.look();
@@ -455,7 +455,7 @@ export class Freelance implements DeliveryStrategy {
   // ---------------------------------------------------------------- servers
 
   #open(server: Server): void {
-    server.openMs = Infinity;
+    server.openAt = Infinity;
     server.link = ++this.#links;
     this.#serverOf.set(server.link, server);
     this.#sink.open(server.link, server.endpoint);

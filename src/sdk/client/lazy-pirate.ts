@@ -81,7 +81,7 @@ export class LazyPirate implements DeliveryStrategy {
   readonly #retired = new Map<number, Line>();
   #links = 0;
   #endpoint = 0;
-  #openMs: MonotonicMs = Infinity;
+  #openAt: MonotonicMs = Infinity;
   #probeMs: MonotonicMs = Infinity;
   #watchMs: MonotonicMs = Infinity;
   /** Connections lost in a row without an answer to any request. */
@@ -104,7 +104,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   add(call: Call, now: MonotonicMs): void {
-    call.startedMs = Math.ceil(now);
+    call.startedAt = Math.ceil(now);
     const line = this.#line;
     // The patience with an endpoint counts from the first request that needs it.
     if (line !== null && !line.connected && this.#waiting.size === 0) line.offlineMs = now;
@@ -135,7 +135,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#probeMs = Infinity;
     this.#watchMs = Infinity;
     this.#failures++;
-    this.#openMs = now + backoffMs(this.#options, this.#failures, this.#random);
+    this.#openAt = now + backoffMs(this.#options, this.#failures, this.#random);
     this.#dispatchHeld(now);
     this.#close(line, now);
   }
@@ -272,7 +272,7 @@ export class LazyPirate implements DeliveryStrategy {
       this.#due(call, now);
       call = this.#deadlines.takeDue(now);
     }
-    if (this.#openMs <= now) this.#open(now);
+    if (this.#openAt <= now) this.#open(now);
     const line = this.#line;
     if (line !== null && this.#giveUpMs() <= now) this.#moveOn(line, now, 'silent');
     if (line !== null && this.#watchMs <= now) this.#watch(line, now);
@@ -284,7 +284,7 @@ export class LazyPirate implements DeliveryStrategy {
 
   nextMs(): MonotonicMs {
     const lineMs = Math.min(this.#giveUpMs(), this.#probeMs, this.#watchMs);
-    return Math.min(this.#deadlines.nextMs(), this.#openMs, lineMs);
+    return Math.min(this.#deadlines.nextMs(), this.#openAt, lineMs);
   }
 
   /** The calls that have not settled, in order of arrival. */
@@ -446,7 +446,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #open(now: MonotonicMs): void {
-    this.#openMs = Infinity;
+    this.#openAt = Infinity;
     this.#links++;
     this.#line = {
       link: this.#links,
@@ -472,7 +472,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#probeMs = Infinity;
     this.#watchMs = Infinity;
     this.#endpoint = this.#turns.after(line.endpoint);
-    this.#openMs = this.#turns.leave(line.endpoint, why, now);
+    this.#openAt = this.#turns.leave(line.endpoint, why, now);
     this.#dispatchHeld(now);
     if (line.out > 0 && (why === 'refused' || why === 'quiet')) {
       this.#retired.set(line.link, line);
@@ -483,7 +483,7 @@ export class LazyPirate implements DeliveryStrategy {
     if (this.#endpoint !== line.endpoint) {
       this.#sink.switched(line.endpoint, this.#endpoint, why);
     }
-    if (this.#openMs <= now) this.#open(now);
+    if (this.#openAt <= now) this.#open(now);
   }
 
   #leaveUnreachable(now: MonotonicMs): void {

@@ -16,7 +16,7 @@ export interface Server {
   /** Whether its broker supports headers; `null`: it has not said yet. */
   takesHeaders: boolean | null;
   /** When the server is dialled again. */
-  openMs: MonotonicMs;
+  openAt: MonotonicMs;
   /** Connections lost in a row without a message. */
   failures: number;
   /** Handshakes in a row that were refused because of this client's key. */
@@ -69,7 +69,7 @@ export function serverAt(endpoint: number): Server {
     liveness: new Liveness(),
     restsUntilMs: -Infinity,
     takesHeaders: null,
-    openMs: Infinity,
+    openAt: Infinity,
     failures: 0,
     keyRefusals: 0,
     out: new Set<Race>(),

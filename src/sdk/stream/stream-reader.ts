@@ -3,7 +3,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { dialSubscriber } from '../dials.js';
 import { sdkError } from '../errors.js';
 import { Feed, type FeedOwner } from './feed.js';
-import { Inbox } from './inbox.js';
+import { SubscriberInbox } from './subscriber-inbox.js';
 import type { MessageRun } from './message-run.js';
 import type { StreamMessage } from './stream-message.js';
 import type { ReaderSettings } from './subscriber-options.js';
@@ -28,7 +28,7 @@ const OVER = { done: true, value: undefined } as const;
 export class StreamReader implements FeedOwner {
   readonly #settings: ReaderSettings;
   readonly #events: ReaderEvents;
-  readonly #inbox: Inbox;
+  readonly #inbox: SubscriberInbox;
   readonly #feeds: Feed[] = [];
   readonly #takers: Taker[] = [];
   /** Why the reader ended; thrown once. */
@@ -43,7 +43,7 @@ export class StreamReader implements FeedOwner {
     this.#settings = settings;
     this.#events = events;
     const { endpoints, topics, curve, maxDelayMs, bufferBytes, stamp, signal } = settings;
-    this.#inbox = new Inbox({ bytesMax: bufferBytes, maxDelayMs });
+    this.#inbox = new SubscriberInbox({ bytesMax: bufferBytes, maxDelayMs });
     const dial = dialSubscriber(topics, curve);
     try {
       const isTimed = maxDelayMs !== null;

@@ -101,7 +101,7 @@ export class Acceptances {
 
   /**
    * Opens a request that is in the store now, and traces it.
-   * @param party see `Submitter`
+   * @param party see `RequestOwner`
    * @param isClaimed by this broker, in a shared store
    * @param content what is sent to a worker; `null`: to be read when one has room for it
    */

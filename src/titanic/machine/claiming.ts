@@ -88,25 +88,25 @@ export class Claiming {
    */
   takesNew(service: Buffer, notBefore: number): boolean {
     if (notBefore > this.#context.wall || this.#context.replica.refusal !== null) return false;
-    const known = this.#services.get(service.toString('latin1'));
-    if (known?.isEmpty !== true || this.#freeOf(known) <= 0) return false;
-    known.accepting++;
+    const entry = this.#services.get(service.toString('latin1'));
+    if (entry?.isEmpty !== true || this.#freeOf(entry) <= 0) return false;
+    entry.accepting++;
     return true;
   }
 
   /** A request that `takesNew` let in is stored, or could not be. */
   acceptanceEnded(service: Buffer): void {
-    const known = this.#services.get(service.toString('latin1'));
-    if (known !== undefined) known.accepting--;
+    const entry = this.#services.get(service.toString('latin1'));
+    if (entry !== undefined) entry.accepting--;
   }
 
   /** A request that no broker has claimed is in the store now. */
   stored(service: Buffer): void {
     const name = service.toString('latin1');
-    const known = this.#services.get(name);
-    if (known === undefined) return;
-    known.isEmpty = false;
-    known.hasMore = true;
+    const entry = this.#services.get(name);
+    if (entry === undefined) return;
+    entry.isEmpty = false;
+    entry.hasMore = true;
     this.#dirty.set(name, null);
   }
 
@@ -117,15 +117,15 @@ export class Claiming {
 
   roomAt(service: Buffer): void {
     const name = service.toString('latin1');
-    const known = this.#services.get(name);
-    if (known === undefined) this.#add(service, name);
-    if (known?.isEmpty !== true) this.#dirty.set(name, null);
+    const entry = this.#services.get(name);
+    if (entry === undefined) this.#add(service, name);
+    if (entry?.isEmpty !== true) this.#dirty.set(name, null);
   }
 
   #add(service: Buffer, name: string): ClaimedService {
-    const known = { name: Buffer.from(service), isEmpty: false, accepting: 0, hasMore: false };
-    this.#services.set(name, known);
-    return known;
+    const entry = { name: Buffer.from(service), isEmpty: false, accepting: 0, hasMore: false };
+    this.#services.set(name, entry);
+    return entry;
   }
 
   /** How many more requests of a service its workers here take. */
@@ -149,10 +149,10 @@ export class Claiming {
     }
     for (const { service, most } of asked) {
       const name = service.toString('latin1');
-      const known = this.#services.get(name);
-      if (known === undefined) continue;
-      known.isEmpty = (counts.get(name) ?? 0) < most && !known.hasMore;
-      if (!known.isEmpty) this.#dirty.set(name, null);
+      const entry = this.#services.get(name);
+      if (entry === undefined) continue;
+      entry.isEmpty = (counts.get(name) ?? 0) < most && !entry.hasMore;
+      if (!entry.isEmpty) this.#dirty.set(name, null);
     }
     this.#asked = null;
     this.#releasing = [];
@@ -173,7 +173,7 @@ export class Claiming {
     this.#releasing = [];
     this.#retryAt = -Infinity;
     this.#pollAt = -Infinity;
-    for (const known of this.#services.values()) known.isEmpty = false;
+    for (const entry of this.#services.values()) entry.isEmpty = false;
   }
 
   // ---------------------------------------------------------------- a turn
@@ -191,7 +191,7 @@ export class Claiming {
     const isPoll = now >= this.#pollAt;
     const released = [...this.#releasing, ...(isPoll ? this.#lookAtAll(broker) : [])];
     const wanted = this.#wanted(isPoll);
-    const known = this.#isUncertain ? this.#known : null;
+    const known = this.#isUncertain ? this.#knownClaims : null;
     if (wanted.length === 0 && released.length === 0 && known === null) return;
     this.#asked = wanted;
     this.#releasing = released;
@@ -236,18 +236,18 @@ export class Claiming {
     for (const { key: name } of this.#dirty) {
       if (wanted.length >= SERVICES_MAX || left <= 0) break;
       this.#dirty.delete(name);
-      const known = this.#services.get(name);
-      if (known === undefined) continue;
-      const most = Math.min(this.#freeOf(known), left);
+      const entry = this.#services.get(name);
+      if (entry === undefined) continue;
+      const most = Math.min(this.#freeOf(entry), left);
       if (most <= 0) continue;
       left -= most;
-      known.hasMore = false;
-      wanted.push({ service: known.name, isSchedules: false, most });
+      entry.hasMore = false;
+      wanted.push({ service: entry.name, isSchedules: false, most });
     }
     return wanted;
   }
 
-  get #known(): RequestUuid[] {
+  get #knownClaims(): RequestUuid[] {
     return [...this.#requests.dispatcher.uuids(), ...this.#later.claimedSchedules()];
   }
 

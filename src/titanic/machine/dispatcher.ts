@@ -45,7 +45,7 @@ import {
   NOT_BEFORE,
   NUMBER,
   OpenIndex,
-  SUBMITTER,
+  OWNER,
   PLACE,
   PRIORITY,
   SERVICE,
@@ -54,7 +54,7 @@ import {
   STATE,
 } from './open-index.js';
 import { type OpenService, OpenServices } from './open-services.js';
-import { Submitters } from './submitters.js';
+import { RequestOwners } from './request-owners.js';
 import type { Backoff } from '../../wire/job-option-table.js';
 import type { Scope } from './scope.js';
 import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
@@ -113,7 +113,7 @@ export interface Surplus {
 export class Dispatcher {
   readonly index: OpenIndex = new OpenIndex();
   readonly partners: Partners = new Partners();
-  readonly #submitters = new Submitters();
+  readonly #owners = new RequestOwners();
   readonly #context: TitanicContext;
   readonly #scope: Scope;
   readonly #table: Table;
@@ -177,7 +177,7 @@ export class Dispatcher {
 
   /**
    * Adds an open request.
-   * @param party see `Submitter`
+   * @param party see `RequestOwner`
    */
   open(request: StoredRequest, now: number, wall: number, party: string): Slot {
     const { index } = this;
@@ -190,7 +190,7 @@ export class Dispatcher {
     index.set(slot, ATTEMPTS_MAX, request.maxAttempts);
     index.set(slot, GENERATION, request.generation);
     index.set(slot, BODY_BYTES, request.bodyBytes);
-    index.set(slot, SUBMITTER, this.#submitters.use(request.owner, request.isShared, party));
+    index.set(slot, OWNER, this.#owners.use(request.owner, request.isShared, party));
     index.setDouble(slot, NUMBER, request.number);
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
@@ -327,7 +327,7 @@ export class Dispatcher {
     this.#longPauses.delete(slot);
     const expiryPlace = index.get(slot, EXPIRY_PLACE);
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
-    this.#submitters.release(index.get(slot, SUBMITTER));
+    this.#owners.release(index.get(slot, OWNER));
     service.oldest.removeAt(index.get(slot, AGE_PLACE));
     this.partners.closed(index.uuid(slot));
     index.remove(slot);
@@ -409,13 +409,13 @@ export class Dispatcher {
   }
 
   ownershipOf(slot: Slot): Ownership {
-    const { owner, isShared } = this.#submitters.of(this.index.get(slot, SUBMITTER));
+    const { owner, isShared } = this.#owners.of(this.index.get(slot, OWNER));
     return { owner, isShared };
   }
 
-  /** See `Submitter`. */
+  /** See `RequestOwner`. */
   partyOf(slot: Slot): string {
-    return this.#submitters.of(this.index.get(slot, SUBMITTER)).party;
+    return this.#owners.of(this.index.get(slot, OWNER)).party;
   }
 
   /** Takes the next expired request off its heap; or returns `NO_SLOT`. */

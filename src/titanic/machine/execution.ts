@@ -77,7 +77,7 @@ export class Execution {
       return;
     }
     const generation = index.get(slot, GENERATION);
-    const before = this.#requests.webhooks.due(slot, 'replied');
+    const before = this.#requests.webhooks.changesAtEnd(slot, 'replied');
     this.#dispatcher.step(slot, REPLIED);
     const change: Change = {
       kind: 'reply',

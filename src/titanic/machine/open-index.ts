@@ -31,8 +31,8 @@ export const PLACE = 6;
 /** Place in the heap of expiries. */
 export const EXPIRY_PLACE = 7;
 export const BODY_BYTES = 8;
-/** Number of its submitter: its owner, and who stored it. */
-export const SUBMITTER = 9;
+/** Number of its `RequestOwner`: its owner, and who stored it. */
+export const OWNER = 9;
 /** Place in its service's heap by age. */
 export const AGE_PLACE = 10;
 /** The number of this broker's claim, in a store that several brokers share; 0: in one that they do not. */

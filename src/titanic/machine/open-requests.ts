@@ -345,7 +345,7 @@ export class OpenRequests {
   /**
    * Opens a request that is pending in the store. A list may include it before its commit is reported,
    * which waits for the peer: then it is open already.
-   * @param party see `Submitter`
+   * @param party see `RequestOwner`
    * @param content what is sent to a worker; `null`: to be read when one has room for it
    */
   open(
@@ -574,7 +574,9 @@ export class OpenRequests {
     const keyUntil = this.#context.livesFrom + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
     const before =
-      slot === NO_SLOT ? this.webhooks.dueOf(request) : this.webhooks.due(slot, 'cancelled');
+      slot === NO_SLOT
+        ? this.webhooks.changesAtClose(request)
+        : this.webhooks.changesAtEnd(slot, 'cancelled');
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
       before,
       ...this.until(answer),
@@ -648,7 +650,7 @@ export class OpenRequests {
     const party = this.dispatcher.partyOf(slot);
     const generation = index.get(slot, GENERATION);
     const { shown } = this.dispatcher.serviceOf(slot);
-    const due = this.webhooks.due(slot, 'dead');
+    const due = this.webhooks.changesAtEnd(slot, 'dead');
     this.dispatcher.step(slot, DIED);
     const { counters, events, options, wall: at, livesFrom } = this.#context;
     const failure = last?.failure ?? null;
@@ -693,7 +695,7 @@ export class OpenRequests {
     const uuid = this.dispatcher.index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
     const { shown } = this.dispatcher.serviceOf(slot);
-    const before = this.webhooks.due(slot, 'expired');
+    const before = this.webhooks.changesAtEnd(slot, 'expired');
     this.dispatcher.step(slot, EXPIRED);
     const { counters, events, options, wall: at, livesFrom } = this.#context;
     const keyUntil = livesFrom + options.keyTtlMs;

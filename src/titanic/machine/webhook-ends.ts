@@ -26,7 +26,7 @@ export class WebhookEnds {
   }
 
   /** What is stored with the end of a request that is open here. */
-  due(slot: Slot, outcome: WebhookOutcome): readonly Change[] {
+  changesAtEnd(slot: Slot, outcome: WebhookOutcome): readonly Change[] {
     const { index, partners } = this.#dispatcher;
     const webhook = partners.webhookOf(index.uuid(slot));
     if (webhook === null) return [];
@@ -37,7 +37,7 @@ export class WebhookEnds {
   }
 
   /** What is stored with the close of a request that is not open here. @param request `null`: it was not read */
-  dueOf(request: StoredRequest | null): readonly Change[] {
+  changesAtClose(request: StoredRequest | null): readonly Change[] {
     const webhook = request && webhookOf(request);
     if (request === null || webhook === null) return [];
     return [dueWebhook(webhook, request.generation, 'cancelled', this.#context.wall)];

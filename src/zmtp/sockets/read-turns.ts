@@ -131,7 +131,7 @@ export class ReadTurns {
       if (reading === undefined) break;
       left -= this.#serve(reading);
     }
-    // Even with an empty line: connections that left it are watched for one more turn.
+    // Even with an empty queue: connections that left it are watched for one more turn.
     this.#endSoon();
   };
 

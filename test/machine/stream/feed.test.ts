@@ -2,7 +2,7 @@ import fc from 'fast-check';
 
 import { Frames } from '../../../src/core/frames.js';
 import { Feed, type Stamp } from '../../../src/sdk/stream/feed.js';
-import { Inbox } from '../../../src/sdk/stream/inbox.js';
+import { SubscriberInbox } from '../../../src/sdk/stream/subscriber-inbox.js';
 import type { LinkEvents } from '../../../src/zmtp/link-port.js';
 import { writeStreamHeader } from '../../../src/wire/stream.js';
 import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection/connection.js';
@@ -32,7 +32,7 @@ class Subscriber {
 
   /** @param isOffered the feed is offered packed messages */
   constructor(stamp: Stamp | false | null, isOffered: boolean, bytesMax = 1 << 20) {
-    const inbox = new Inbox({ bytesMax, maxDelayMs: null });
+    const inbox = new SubscriberInbox({ bytesMax, maxDelayMs: null });
     let events: LinkEvents | null = null;
     const dial = (
       _endpoint: string,

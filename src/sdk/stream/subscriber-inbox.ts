@@ -7,7 +7,7 @@ import { type MajordomoError, sdkError } from '../errors.js';
 import { endInRun, type MessageRun } from './message-run.js';
 import { ReceivedStreamMessage, type StreamMessage } from './stream-message.js';
 
-export interface InboxOptions {
+export interface SubscriberInboxOptions {
   /** Above this it is full. */
   readonly bytesMax: number;
   /** A message that is later than this when it is taken is an error; `null`: none is. */
@@ -19,8 +19,8 @@ const RUN_COST_BYTES = 256;
 /** The queue moves to the front of its array when this many entries before it are free. */
 const COMPACT_FROM = 1024;
 
-export class Inbox {
-  readonly #options: InboxOptions;
+export class SubscriberInbox {
+  readonly #options: SubscriberInboxOptions;
   #queue: MessageRun[] = [];
   #head = 0;
   /** Where the oldest message begins in the oldest run. */
@@ -29,7 +29,7 @@ export class Inbox {
   #bytes = 0;
   #isFull = false;
 
-  constructor(options: InboxOptions) {
+  constructor(options: SubscriberInboxOptions) {
     this.#options = options;
   }
 

@@ -12,7 +12,7 @@ const BUFFER_BYTES_MIN = 512;
  * Messages that wait for a peer in this process, packed one after the other: a frame costs two bytes beside its
  * own.
  */
-export class Inbox {
+export class LocalInbox {
   /** Bytes that are here do not change: what comes is added behind them, or to a copy. */
   #buffer: Buffer = EMPTY;
   #from = 0;

@@ -1,5 +1,5 @@
 /** The extensions that every broker offers its peers, as `mmi.broker` lists them. */
-export const EXTENSIONS: readonly string[] = [
+export const PROTOCOL_EXTENSIONS: readonly string[] = [
   'credit',
   'ready-options',
   'headers',

@@ -1,10 +1,10 @@
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { Inbox } from '../../../src/zmtp/inbox.js';
+import { LocalInbox } from '../../../src/zmtp/local-inbox.js';
 
 const KIB = 1024;
 
-function add(inbox: Inbox, ...frames: readonly string[]): void {
+function add(inbox: LocalInbox, ...frames: readonly string[]): void {
   frames.forEach((frame, index) => {
     inbox.add(Buffer.from(`-${frame}-`), 1, 1 + frame.length, index < frames.length - 1);
   });
@@ -16,7 +16,7 @@ function textOf(frames: Frames | null): string[] | null {
 
 describe('messages that wait for a peer in this process', () => {
   it('are taken in their order, also those that came packed', () => {
-    const inbox = new Inbox();
+    const inbox = new LocalInbox();
     add(inbox, 'a', '', 'long'.repeat(100));
     const frames = Frames.of('b', 'c');
     const packed = Buffer.alloc(packedBytes(frames, 0, 2));
@@ -31,7 +31,7 @@ describe('messages that wait for a peer in this process', () => {
   });
 
   it('cost two bytes a frame beside its own, and no more than a buffer twice as large', () => {
-    const inbox = new Inbox();
+    const inbox = new LocalInbox();
     for (let message = 0; message < 1000; message++) add(inbox, ...new Array<string>(100).fill(''));
     expect(inbox.bytes).toBe(200_000);
     expect(inbox.roomBytes).toBeLessThan(401 * KIB);
@@ -45,7 +45,7 @@ describe('messages that wait for a peer in this process', () => {
   });
 
   it('have bytes that stay as they are when others come after they were taken', () => {
-    const inbox = new Inbox();
+    const inbox = new LocalInbox();
     add(inbox, 'first');
     add(inbox, 'second');
     const first = inbox.take()?.view(0);

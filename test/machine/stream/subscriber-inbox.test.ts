@@ -1,14 +1,14 @@
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { Inbox } from '../../../src/sdk/stream/inbox.js';
+import { SubscriberInbox } from '../../../src/sdk/stream/subscriber-inbox.js';
 import { type MessageRun, runOf, runOfOne } from '../../../src/sdk/stream/message-run.js';
 
 const SOURCE = { endpoint: 'a', isNumbered: false, lateness: null };
 
 /** How many messages of such runs fill an inbox. */
 function capacity(bytesMax: number, run: MessageRun): number {
-  const inbox = new Inbox({ bytesMax, maxDelayMs: null });
+  const inbox = new SubscriberInbox({ bytesMax, maxDelayMs: null });
   while (!inbox.isFull) inbox.push(run);
   return inbox.size;
 }
@@ -48,7 +48,7 @@ describe('what waits for the reader of a subscriber', () => {
   });
 
   it('comes out in order, one message after the other, and only the first of a run is after a gap', () => {
-    const inbox = new Inbox({ bytesMax: 1000, maxDelayMs: null });
+    const inbox = new SubscriberInbox({ bytesMax: 1000, maxDelayMs: null });
     inbox.push(runOfAll(false, 'a', 'b'));
     inbox.push(runOfAll(true, 'c', 'd', 'e'));
     expect(inbox.size).toBe(5);
@@ -63,7 +63,7 @@ describe('what waits for the reader of a subscriber', () => {
   });
 
   it('is not full any more when half of it was taken', () => {
-    const inbox = new Inbox({ bytesMax: 2000, maxDelayMs: null });
+    const inbox = new SubscriberInbox({ bytesMax: 2000, maxDelayMs: null });
     const isFull = (): boolean => inbox.isFull;
     while (!isFull()) inbox.push(runOfAll(false, 'a', 'b', 'c'));
     const most = inbox.size;
@@ -72,7 +72,7 @@ describe('what waits for the reader of a subscriber', () => {
     expect(inbox.size).toBeGreaterThan(0);
     while (inbox.take() !== null);
     // What was counted is gone.
-    const empty = new Inbox({ bytesMax: 2000, maxDelayMs: null });
+    const empty = new SubscriberInbox({ bytesMax: 2000, maxDelayMs: null });
     for (const each of [inbox, empty]) while (!each.isFull) each.push(runOfAll(false, 'a'));
     expect(inbox.size).toBe(empty.size);
   });
