@@ -18,7 +18,6 @@ import {
   keysInEffect,
   type KeysInEffect,
   keysTable,
-  narrowed,
   PAIR,
   quotasShown,
   quotasTable,
@@ -68,7 +67,6 @@ async function check(options: CheckOptions): Promise<void> {
     throw error;
   }
   warnings.unshift(...loaded.warnings);
-  warnings.push(...keys.flatMap(({ entries }) => narrowed(entries)));
   const ofListeners = keys.filter(({ usedBy }) => usedBy.some((user) => user !== PAIR));
   warnings.push(...withoutPublic(loaded.config.broker.listen));
   warnings.push(...sharedNames(ofListeners.map(({ entries }) => entries)));

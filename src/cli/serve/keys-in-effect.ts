@@ -58,21 +58,6 @@ export function keysInEffect(
   });
 }
 
-/**
- * Entries whose meaning changed when `services` began to restrict rights, each with what keeps its
- * old meaning.
- */
-export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
-  return entries.flatMap(({ name, form, client, worker, place }) => {
-    const lists = [client, worker].filter((globs) => globs.length > 0);
-    const isAll = lists.every((globs) => globs.includes('*'));
-    if (form === 'long' || isAll) return [];
-    const now = `\`services\` now restricts rights: ${name} may use only ${lists[0]?.join(', ') ?? ''}`;
-    const message = `${now}. Remove services to allow all services, as before`;
-    return [{ place, path: name, message }];
-  });
-}
-
 /** Returns an entry as JSON, with the number of its keys in place of them. */
 export function entryShown(entry: KeyEntry): Readonly<Record<string, unknown>> {
   const { name, publicKeys, client, worker, peer, operator, quota } = entry;

@@ -15,7 +15,6 @@ import {
   type Grants,
   grantsOf,
   twiceMessage,
-  type WrittenGrants,
 } from '../grants.js';
 import { TOKEN_PREFIX } from '../http-access.js';
 import { placed } from '../issues.js';
@@ -42,8 +41,6 @@ export interface KeyEntry extends Grants {
   readonly operator: boolean;
   /** The name of its quota in `limits.quotas`. */
   readonly quota: string | null;
-  /** How the rights are written: not at all, by `allow`, or by `client` and `worker`. */
-  readonly form: 'open' | 'short' | 'long';
   /** The place of the entry in the file. */
   readonly place: string;
 }
@@ -127,7 +124,6 @@ export function readKeysFile(
     peer: written.peer ?? written.allow?.includes('peer') ?? false,
     operator: written.operator ?? false,
     quota: typeof written.quota === 'string' ? written.quota : null,
-    form: formOf(written),
     place: tree === null ? '' : nearestAt(tree, [index]).origin.place,
   }));
 }
@@ -184,9 +180,4 @@ const NAMES_SHOWN_MAX = 10;
 function listed(names: readonly string[]): string {
   const left = names.length - NAMES_SHOWN_MAX;
   return names.slice(0, NAMES_SHOWN_MAX).join(', ') + (left > 0 ? ` and ${left} more` : '');
-}
-
-function formOf({ allow, client, worker }: WrittenGrants): KeyEntry['form'] {
-  if (allow !== undefined) return 'short';
-  return client === undefined && worker === undefined ? 'open' : 'long';
 }

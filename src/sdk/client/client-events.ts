@@ -1,5 +1,5 @@
 /** The events of a client. None of them needs an answer: requests report what becomes of them. */
-import type { Leaving } from './turns.js';
+import type { Leaving } from './endpoint-order.js';
 
 export type { Leaving };
 

@@ -1,7 +1,7 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import type { Call, BrokerRefusal } from './call.js';
-import type { Leaving } from './turns.js';
+import type { Leaving } from './endpoint-order.js';
 
 /** After this many refused handshakes in a row, waiting requests fail. */
 export const KEY_REFUSALS = 2;

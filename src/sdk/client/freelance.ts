@@ -26,7 +26,7 @@ import {
 } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { type Copy, isAlive, isReady, Race, type Server, serverAt } from './race.js';
-import type { Leaving } from './turns.js';
+import type { Leaving } from './endpoint-order.js';
 
 export interface FreelanceOptions extends BackoffOptions {
   /** Number of endpoints. */

@@ -28,9 +28,9 @@ import {
   type LearntBroker,
 } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
-import { type Leaving, Turns, type TurnsOptions } from './turns.js';
+import { type Leaving, EndpointOrder, type EndpointOrderOptions } from './endpoint-order.js';
 
-export interface LazyPirateOptions extends TurnsOptions {
+export interface LazyPirateOptions extends EndpointOrderOptions {
   /** How long an endpoint may have no connection before the next is tried, in milliseconds. */
   readonly connectMs: number;
 }
@@ -90,13 +90,13 @@ export class LazyPirate implements DeliveryStrategy {
   #keyRefusals = 0;
   /** Endpoints whose last handshake was refused so. */
   readonly #refusing = new Set<number>();
-  readonly #turns: Turns;
+  readonly #order: EndpointOrder;
 
   constructor(options: LazyPirateOptions, sink: DeliverySink, random: Random) {
     this.#options = options;
     this.#sink = sink;
     this.#random = random;
-    this.#turns = new Turns(options, random);
+    this.#order = new EndpointOrder(options, random);
   }
 
   start(now: MonotonicMs): void {
@@ -174,8 +174,8 @@ export class LazyPirate implements DeliveryStrategy {
 
   #heartbeatLearnt(line: Line, pairHeartbeatMs: number, now: MonotonicMs): void {
     line.answersProbes = true;
-    const isNews = pairHeartbeatMs !== this.#turns.pairHeartbeatMs;
-    this.#turns.pairHeartbeatMs = pairHeartbeatMs;
+    const isNews = pairHeartbeatMs !== this.#order.pairHeartbeatMs;
+    this.#order.pairHeartbeatMs = pairHeartbeatMs;
     if (isNews) this.#renewDeadlines(now);
     if (line === this.#line && line.out > 0) this.#beginWatch(line, now);
   }
@@ -190,7 +190,7 @@ export class LazyPirate implements DeliveryStrategy {
 
   progressed(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
-    this.#turns.answered();
+    this.#order.answered();
     // Parts of two answers are not mixed.
     this.#takeBack(call, call.answerOf);
     this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), call.deadlineLeftMs(now)));
@@ -198,7 +198,7 @@ export class LazyPirate implements DeliveryStrategy {
 
   answered(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
-    this.#turns.answered();
+    this.#order.answered();
     this.#forget(call, now, call.answerOf);
   }
 
@@ -229,7 +229,7 @@ export class LazyPirate implements DeliveryStrategy {
     if (this.#options.endpoints === 1) return false;
     // Left already.
     if (line === undefined || line !== this.#line) return true;
-    if (!this.#turns.refused(line.endpoint, now)) return false;
+    if (!this.#order.refused(line.endpoint, now)) return false;
     this.#moveOn(line, now, 'refused');
     return true;
   }
@@ -239,7 +239,7 @@ export class LazyPirate implements DeliveryStrategy {
     call.refusals++;
     const restMs = backoffMs(this.#options, call.refusals, this.#random);
     // Nodes of a pair may change roles within heartbeats.
-    const mostMs = this.#turns.pairHeartbeatMs > 0 ? this.#turns.pairHeartbeatMs / 2 : Infinity;
+    const mostMs = this.#order.pairHeartbeatMs > 0 ? this.#order.pairHeartbeatMs / 2 : Infinity;
     this.#deadlines.set(call, now, Math.min(restMs, mostMs, this.remainingMs(call, now)));
   }
 
@@ -304,7 +304,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   get #leastTimeoutMs(): number {
-    return Math.ceil(this.#turns.pairHeartbeatMs * PAIR_TIMEOUT_HEARTBEATS);
+    return Math.ceil(this.#order.pairHeartbeatMs * PAIR_TIMEOUT_HEARTBEATS);
   }
 
   #timeoutMs(call: Call): number {
@@ -373,7 +373,7 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** Checks a node of a pair, if there is another one. */
   #beginWatch(line: Line, now: MonotonicMs): void {
-    const isPair = this.#turns.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
+    const isPair = this.#order.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
     if (!isPair || this.#watchMs < Infinity) return;
     line.heardAtWatch = line.heard;
     line.asked = false;
@@ -471,8 +471,8 @@ export class LazyPirate implements DeliveryStrategy {
     this.#line = null;
     this.#probeMs = Infinity;
     this.#watchMs = Infinity;
-    this.#endpoint = this.#turns.after(line.endpoint);
-    this.#openAt = this.#turns.leave(line.endpoint, why, now);
+    this.#endpoint = this.#order.after(line.endpoint);
+    this.#openAt = this.#order.leave(line.endpoint, why, now);
     this.#dispatchHeld(now);
     if (line.out > 0 && (why === 'refused' || why === 'quiet')) {
       this.#retired.set(line.link, line);

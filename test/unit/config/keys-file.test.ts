@@ -76,7 +76,6 @@ describe('keysFile (docs/configuration.md)', () => {
         client: ['render.*', 'a?'],
         operator: true,
         quota: 'batch',
-        form: 'long',
       },
       {
         ...nothing,
@@ -84,14 +83,13 @@ describe('keysFile (docs/configuration.md)', () => {
         publicKeys: [BOB],
         worker: ['echo'],
         peer: true,
-        form: 'long',
       },
     ]);
   });
 
   it('has a short form of both, for all services unless it names some', () => {
     const entry = (more: string): unknown => read(`- {name: a, publicKey: '${ALICE}'${more}}`)[0];
-    const rights = { name: 'a', publicKeys: [ALICE], form: 'short' };
+    const rights = { name: 'a', publicKeys: [ALICE] };
     expect(entry(', allow: [client, peer]')).toEqual({
       ...nothing,
       ...rights,
@@ -114,7 +112,7 @@ describe('keysFile (docs/configuration.md)', () => {
   });
 
   it('lets one that names no role do everything but be a peer or an operator', () => {
-    const rights = { name: 'a', publicKeys: [ALICE], form: 'open' };
+    const rights = { name: 'a', publicKeys: [ALICE] };
     expect(read(`- {name: a, publicKey: '${ALICE}'}`)).toEqual([{ ...all, ...rights }]);
     expect(read(`- {name: a, publicKey: '${ALICE}', services: [b]}`)).toEqual([
       { ...nothing, ...rights, client: ['b'], worker: ['b'] },

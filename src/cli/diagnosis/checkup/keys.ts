@@ -5,11 +5,9 @@ import type { Config } from '../../../config/config.js';
 import { secretKeyFilesOf } from '../../../config/entries.js';
 import { readKeysFile } from '../../../config/io/keys-file.js';
 import { readSecretKey } from '../../../config/io/secret-key.js';
-import { problemLine } from '../../../config/problem.js';
 import { publishedBy } from '../../../config/publishers.js';
 import { messageOf } from '../../../core/errors.js';
 import { mayOthersUse, mayOthersWrite, privateRemedy } from '../../../core/private-file.js';
-import { narrowed } from '../../serve/keys-in-effect.js';
 import { type Finding, ok, problem, warning } from '../../../core/finding.js';
 
 const NAMES_SHOWN_MAX = 10;
@@ -63,10 +61,6 @@ function keysFile(endpoint: string, file: string, quotas: readonly string[]): Fi
     if (mayOthersWrite(stats.mode)) {
       const text = `${file} is writable by other users, who could add their own keys`;
       return problem(name, text, `chmod go-w ${file}`);
-    }
-    const [old] = narrowed(entries);
-    if (old !== undefined) {
-      return warning(name, problemLine(old), 'majordomo check shows all such entries');
     }
     if (mayOthersUse(stats)) {
       const text = `${file}: every user of this machine can read it`;

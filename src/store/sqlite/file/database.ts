@@ -19,7 +19,7 @@ const BUSY_MS = 1000;
 /** Size to which the log is cut after a larger batch. */
 const WAL_BYTES_RETAINED = 64 * 1024 * 1024;
 
-/** With an older version, a reset of the log could lose committed data. */
+/** With an older SQLite, a reset of the log could lose committed data. */
 const SQLITE_MIN = [3, 51, 3] as const;
 
 /** `synchronous` = FULL. */

@@ -94,7 +94,7 @@ export function refuseForeignLog(path: string): void {
   throw foreignLog(path);
 }
 
-/** True, too, if nothing is known of the log: an earlier version wrote it. */
+/** True, too, if nothing is known of the log, which has no mark. */
 function belongs(log: number, file: number): boolean {
   const first = [...firstMarks(log)];
   return first.length === 0 || first.some((mark) => isOf(mark, log, file));

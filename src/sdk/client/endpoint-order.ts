@@ -12,15 +12,15 @@ const AWAY_HEARTBEATS = 2;
  */
 export type Leaving = 'silent' | 'quiet' | 'refused' | 'unreachable' | 'returned';
 
-export interface TurnsOptions extends BackoffOptions {
+export interface EndpointOrderOptions extends BackoffOptions {
   /** Number of endpoints. */
   readonly endpoints: number;
 }
 
-export class Turns {
+export class EndpointOrder {
   /** 0: unknown, or not a pair. */
   pairHeartbeatMs = 0;
-  readonly #options: TurnsOptions;
+  readonly #options: EndpointOrderOptions;
   readonly #random: Random;
   #leftFirstMs: MonotonicMs = -Infinity;
   /** Until when asking each endpoint is of no use, if there is another. */
@@ -28,7 +28,7 @@ export class Turns {
   /** Endpoints in a row that refused or had no connection. */
   #moves = 0;
 
-  constructor(options: TurnsOptions, random: Random) {
+  constructor(options: EndpointOrderOptions, random: Random) {
     this.#options = options;
     this.#random = random;
     this.#uselessUntilMs = Array.from({ length: options.endpoints }, () => -Infinity);
