@@ -65,23 +65,6 @@ describe(PATTERNS, () => {
     expect(await printed('zmq.ROUTER')).toBe("b'PONG'\n[b'1', b'HELLO']\n");
   });
 
-  it('its subscribers are those of the examples, which have a test of their own', () => {
-    const examples = ['suicidal-snail', 'black-box', 'tap'].map((name) =>
-      readFileSync(`examples/${name}.ts`, 'utf8'),
-    );
-    const blocks = blocksOf(PATTERNS, 'ts')
-      .map(({ text }) => text.trim())
-      .filter((text) => text.includes('new Subscriber('));
-    expect(blocks).toHaveLength(examples.length);
-    for (const [index, text] of blocks.entries()) expect(examples[index]).toContain(text);
-  });
-
-  it('its worker with a live configuration is that of the example, which has a test of its own', () => {
-    const example = readFileSync('examples/live-configuration.ts', 'utf8');
-    const [block] = blocksOf(PATTERNS, 'ts').filter(({ text }) => text.includes('config.get('));
-    expect(example).toContain(block?.text.trim());
-  });
-
   itWithTool(TOOL, 'a copy of the map has what is there, and each change', async () => {
     expect(readFileSync(PATTERNS, 'utf8')).toContain('`map.listen: tcp://127.0.0.1:5570`');
     const commands = blocksOf(PATTERNS, 'sh').map(({ text }) => text);
