@@ -48,9 +48,9 @@ function shipped(): typeof Main & typeof Program {
   const isCommands = (file: string): boolean => /^commands-[^.]+\.js$/.test(file);
   const file = readdirSync(join(directory, 'code')).find(isCommands) ?? '';
   const { start } = createRequire(MAIN)('./load.js') as {
-    start: (file: string) => { main_exports: typeof Main; program_exports: typeof Program };
+    start: (file: string) => { main_exports: typeof Main; cli_commands_exports: typeof Program };
   };
-  const { main_exports: main, program_exports: program } = start(file);
+  const { main_exports: main, cli_commands_exports: program } = start(file);
   return { ...main, ...program };
 }
 

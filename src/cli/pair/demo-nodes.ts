@@ -63,6 +63,8 @@ export class Node {
   start(): void {
     const args = this.#sets.flatMap((set) => ['--set', set]);
     this.#process = spawn(process.execPath, [this.#program, 'serve', ...args], {
+      // In a process group of its own: Ctrl-C reaches the demonstration only, which still needs both nodes.
+      detached: true,
       // The fatal lines of its log.
       stdio: ['ignore', 'inherit', 'ignore'],
     });

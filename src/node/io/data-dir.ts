@@ -67,19 +67,16 @@ export function openDataDir(directory: string): DataDir {
 }
 
 /**
- * Makes the directory, private, and its missing parents. Not with `recursive`, which never returns
- * if a file system reports ENOENT below an existing directory (`/proc`).
+ * Makes the directory, private, and its missing parents, which another process may make meanwhile. Not with
+ * `recursive`, which never returns if a file system reports ENOENT below an existing directory (`/proc`).
  */
 function make(path: string): void {
+  if (!existsSync(dirname(path))) make(dirname(path));
   try {
     mkdirSync(path, { mode: PRIVATE_MODE });
   } catch (error) {
-    const code = codeOf(error);
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
-    make(dirname(path));
-    make(path);
-    return;
+    if (codeOf(error) === 'EEXIST' && statSync(path).isDirectory()) return;
+    throw error;
   }
   // Independent of the umask.
   chmodSync(path, PRIVATE_MODE);

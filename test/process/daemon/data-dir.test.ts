@@ -19,6 +19,22 @@ parentPort.once('message', () => setTimeout(() => lock.close(), 20));
 parentPort.postMessage('held');
 `;
 
+/** Makes directories in the same new parents as its twins, at the same moments. */
+const MAKER = `
+const { parentPort, workerData } = require('node:worker_threads');
+const { program, base, shared, name, makers, rounds } = workerData;
+import(program).then(({ openDataDir }) => {
+  const arrived = new Int32Array(shared);
+  for (let round = 1; round <= rounds; round++) {
+    if (Atomics.add(arrived, 0, 1) + 1 === round * makers) Atomics.notify(arrived, 0);
+    let now = Atomics.load(arrived, 0);
+    for (; now < round * makers; now = Atomics.load(arrived, 0)) Atomics.wait(arrived, 0, now);
+    openDataDir([base, round, name].join('/')).release();
+  }
+  parentPort.postMessage('made');
+});
+`;
+
 /** Why it cannot be used; `undefined` if it can. */
 function codeOfOpening(directory: string): string | undefined {
   try {
@@ -46,6 +62,17 @@ describe('a data directory', () => {
       await exited;
     }
     expect(refusals).toBe(0);
+  });
+
+  it('is made beside that of another node which makes the same parents at that moment', async () => {
+    const program = new URL('../../../src/node/io/data-dir.js', import.meta.url).href;
+    const shared = new SharedArrayBuffer(4);
+    const data = { program, base: temporaryDirectory(), shared, makers: 2, rounds: 300 };
+    const makers = ['primary', 'backup'].map(
+      (name) => new Worker(MAKER, { eval: true, workerData: { ...data, name } }),
+    );
+    const said = await Promise.all(makers.map((maker) => once(maker, 'message')));
+    expect(said).toEqual([['made'], ['made']]);
   });
 
   it('in use is refused', () => {

@@ -19,7 +19,6 @@ import { join } from 'node:path';
 
 import { freePorts } from '../../support/free-ports.js';
 import { clone, run } from '../../support/tarballs.js';
-import { toolAvailable } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 import { LONG_TEST_MS } from '../../support/patience.js';
 
@@ -33,7 +32,7 @@ interface Block {
   readonly language: string;
   readonly text: string;
   readonly terminal: number;
-  /** `, after Ctrl-C …` or `, if you have promtool`. */
+  /** `, after Ctrl-C …`. */
   readonly how: string;
 }
 
@@ -199,10 +198,6 @@ it(
       if (language === 'js') {
         writeFileSync(join(project, /^\/\/ (\S+)/.exec(text)?.[1] ?? ''), text);
       } else if (language === 'sh') {
-        if (how.includes('promtool') && !toolAvailable('promtool')) {
-          before = null;
-          continue;
-        }
         if (how.includes('Ctrl-C')) {
           await terminals.get(1)?.interrupt();
           open(1).type(`cd ${project}`);

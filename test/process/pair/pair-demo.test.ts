@@ -22,6 +22,11 @@ function processesOf(text: string): string[] {
   });
 }
 
+/** The process group: what Ctrl-C in a terminal reaches as one. */
+function groupOf(pid: string): string | undefined {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[2];
+}
+
 it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   'ends its nodes and removes its directory at %s',
   async (signal) => {
@@ -38,6 +43,17 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     await until(() => processesOf(folder).length === 0, 'the end of the nodes');
   },
 );
+
+it('keeps its nodes from Ctrl-C in its terminal: they answer what is outstanding', async () => {
+  const folder = temporaryDirectory();
+  const demo = new Child(['pair-demo', '--every', '600'], { environment: { TMPDIR: folder } });
+  await until(() => processesOf(folder).length === 2, 'two nodes');
+  const groups = [String(demo.pid), ...processesOf(folder)].map(groupOf);
+  demo.signal('SIGTERM');
+  demo.signal('SIGHUP');
+  await demo.finished();
+  expect(groups.slice(1)).not.toContain(groups[0]);
+});
 
 it('ends its nodes at a second signal before they are in sync', async () => {
   const folder = temporaryDirectory();
