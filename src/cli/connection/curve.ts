@@ -21,7 +21,9 @@ export async function curveOf(
   }
   const serverKey = decodeCurveKey(curveServerKey);
   if (serverKey === null) {
-    throw usage('--curve-server-key: a key is 40 characters of Z85; from a file: "$(cat FILE.pub)"');
+    throw usage(
+      '--curve-server-key: a key is 40 characters of Z85; from a file: "$(cat FILE.pub)"',
+    );
   }
   const secretKey = readSecretKey(curveKeyFile);
   const { loadSodium } = await import('../../zmtp/curve/sodium.js');
