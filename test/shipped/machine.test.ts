@@ -9,12 +9,15 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { EXIT } from '../../src/core/exit.js';
 import { debianRoot } from '../support/debian-root.js';
+import { PairLoad } from '../support/pair-load.js';
+import { LONG_TEST_MS } from '../support/patience.js';
 import type { Ran } from '../support/podman.js';
 import { run } from '../support/tarballs.js';
 import { itWithTool, toolAvailable } from '../support/tools.js';
@@ -23,6 +26,8 @@ import { until } from '../support/until.js';
 const TOOL = 'root, systemd-nspawn, dpkg-deb and mmdebstrap';
 const CONFIG = '/etc/majordomo/majordomo.yaml';
 const DATA = '/var/lib/majordomo';
+/** A listener that programs outside of the machine's network reach, too. */
+const SOCKET = '/run/majordomo/clients.sock';
 const UPPER = 'majordomo worker upper -- tr a-z A-Z';
 const APT = 'DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet --yes';
 
@@ -46,13 +51,32 @@ function makeFiles(): void {
     run(process.execPath, ['scripts/package-linux.mjs', made], '.');
   }
   const named = (end: string): string => {
-    const name = readdirSync(made).find((file) => file.endsWith(end));
-    if (name === undefined) throw new Error(`${made} has no file *${end}`);
+    const name = readdirSync(made).find((file) => /^majordomo_\d/.test(file) && file.endsWith(end));
+    if (name === undefined) throw new Error(`${made} has no file majordomo_*${end}`);
     copyFileSync(join(made, name), join(root, 'srv', name));
     return name;
   };
   archive = named('.tar.gz');
   debian = named('.deb');
+}
+
+/** Makes the package of the next patch version, which differs in its number alone. @returns this number */
+function makeNextPatch(): string {
+  const tree = join(folder, 'next');
+  run('dpkg-deb', ['--raw-extract', join(root, 'srv', debian), tree], '/');
+  const [, head = '', patch] = /^majordomo_(\d+\.\d+\.)(\d+)/.exec(debian) ?? [];
+  const next = `${head}${Number(patch) + 1}`;
+  for (const [path, line, to] of [
+    ['DEBIAN/control', /^Version: .*$/m, `Version: ${next}`],
+    ['usr/lib/majordomo/package.json', /^ {2}"version": .*$/m, `  "version": "${next}",`],
+  ] as const) {
+    const text = readFileSync(join(tree, path), 'utf8');
+    writeFileSync(join(tree, path), text.replace(line, to));
+  }
+  const made = ['-z1', '-Zgzip', '--build', tree, join(root, 'srv/next.deb')];
+  run('dpkg-deb', ['--root-owner-group', ...made], '/');
+  rmSync(tree, { recursive: true });
+  return next;
 }
 
 /** Starts the machine, with nothing but a loopback network. */
@@ -69,14 +93,28 @@ async function boot(): Promise<void> {
   }, 'the machine is up');
 }
 
+const ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LANG: 'C.UTF-8',
+};
+
+/** The arguments of nsenter for a line of shell in the machine. */
+function entering(line: string): string[] {
+  const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid'];
+  return [...namespaces, '--target', String(init), '--', '/bin/sh', '-c', line];
+}
+
 /** Runs a line of shell in the machine. */
 function ran(line: string): Ran {
-  const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid'];
-  const args = [...namespaces, '--target', String(init), '--', '/bin/sh', '-c', line];
-  return spawnSync('nsenter', args, {
-    encoding: 'utf8',
-    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
-  });
+  return spawnSync('nsenter', entering(line), { encoding: 'utf8', env: ENVIRONMENT });
+}
+
+/** Like `inside`, while this process goes on. */
+async function besides(line: string): Promise<void> {
+  const stdio = ['ignore', 'ignore', 'inherit'] as const;
+  const child = spawn('nsenter', entering(line), { env: ENVIRONMENT, stdio: [...stdio] });
+  await once(child, 'close');
+  if (child.exitCode !== 0) throw new Error(`${line}: failed (${String(child.exitCode)})`);
 }
 
 /** @returns what it printed; @throws if it fails */
@@ -184,6 +222,46 @@ describe('the Debian package', () => {
       'the restart',
     );
     expect(ask()).toBe('HELLO\n');
+  });
+
+  itWithTool(
+    TOOL,
+    'loses nothing and refuses nothing for good when it is upgraded under load',
+    async () => {
+      const listen = `listen: [tcp://127.0.0.1:5555, 'ipc://${SOCKET}']`;
+      inside(`sed -i "s|^  listen: .*|  ${listen}|" ${CONFIG} && systemctl restart majordomo`);
+      const next = makeNextPatch();
+      const before = shown('MainPID');
+      const load = new PairLoad([`ipc:///proc/${init}/root${SOCKET}`]);
+      try {
+        load.start();
+        await load.progress();
+        const stored = new Set([...load.open.keys(), ...load.closed]);
+        await besides(`${APT} install /srv/next.deb`);
+        expect(inside(`majordomo status -c ${CONFIG}`)).toMatch(
+          new RegExp(`^version +${next}$`, 'm'),
+        );
+        expect(shown('MainPID')).not.toBe(before);
+        await load.progress();
+        await load.stop();
+        await load.check();
+        expect(load.errors).toEqual([]);
+        expect(load.open.size + load.closed.size).toBeGreaterThan(stored.size);
+      } finally {
+        await load.close();
+      }
+    },
+    LONG_TEST_MS,
+  );
+
+  itWithTool(TOOL, 'leaves the configuration and what is stored when it is removed', () => {
+    const uuid = inside('majordomo request --durable --no-wait later hello').trim();
+    inside(`${APT} remove majordomo`);
+    const left = 'systemctl is-active majordomo; ls -d /usr/bin/majordomo /usr/lib/majordomo';
+    expect(ran(left).stdout).toBe('inactive\n');
+    // (The version before: one that is removed may be followed by any.)
+    inside(`${APT} install /srv/${debian}`);
+    expect(inside(`majordomo durable show ${uuid} -c ${CONFIG}`)).toContain('pending');
   });
 
   itWithTool(
