@@ -1,5 +1,13 @@
 /** The image, built by the Dockerfile and run as deploy/README.md says. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -62,6 +70,17 @@ const BUILD = [
   '--layers=false',
 ];
 
+/** The folder that the image is built from: the build context of a release that is being made, or this one. */
+function buildContext(): string {
+  const made = process.env['MAJORDOMO_TARBALLS'];
+  if (made === undefined) return resolve('.');
+  const archive = readdirSync(made).find((name) => name.endsWith('-image.tar.gz')) ?? '';
+  const unpacked = join(folder, 'unpacked');
+  mkdirSync(unpacked);
+  run('tar', ['--extract', '--file', join(made, archive), '--directory', unpacked], '/');
+  return unpacked;
+}
+
 function start(name: string, ...options: readonly string[]): void {
   podman.run('run', '--detach', '--name', name, ...LOCKED, ...options, IMAGE);
 }
@@ -82,7 +101,7 @@ beforeAll(async () => {
   const cache = run('npm', ['config', 'get', 'cache'], '/').trim();
   mkdirSync(cache, { recursive: true });
   args.push('--volume', `${cache}:/root/.npm`);
-  podman.run('build', ...BUILD, ...args, '--tag', IMAGE, resolve('.'));
+  podman.run('build', ...BUILD, ...args, '--tag', IMAGE, buildContext());
   start(NAME);
   await until(() => health(NAME) === 0, 'the container is healthy');
   podman.run('exec', '--detach', NAME, 'majordomo', 'worker', 'upper', '--', 'tr', 'a-z', 'A-Z');

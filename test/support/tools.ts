@@ -16,6 +16,10 @@ interface Probe {
 
 const PROBES = {
   'python3-zmq': { command: PYTHON, args: ['-c', 'import zmq'] },
+  'python3-venv, python3-wheel and python3-zmq': {
+    command: PYTHON,
+    args: ['-c', 'import ensurepip, wheel, zmq'],
+  },
   'gcc and libzmq3-dev': {
     command: 'gcc',
     args: ['-x', 'c', '-o', '/dev/null', '-', '-lzmq'],

@@ -186,6 +186,16 @@ describe('both packages, installed from their archives', () => {
     expect(log).toContain('broker.stopped');
   });
 
+  it('bring the commands majordomo and majordomo-broker, if the broker is installed globally', () => {
+    const prefix = join(folder, 'global');
+    run('npm', [...INSTALL, '--global', '--prefix', prefix, archives.broker], folder);
+    for (const name of ['majordomo', 'majordomo-broker']) {
+      expect(run(join(prefix, 'bin', name), ['--version'], folder)).toBe(
+        `${manifestOf('.').version}\n`,
+      );
+    }
+  });
+
   it.each(['majordomo-broker', 'majordomo-sdk'] as const)(
     '%s says what it is, and has the licence',
     (name) => {
