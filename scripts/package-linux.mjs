@@ -4,9 +4,11 @@
  *     majordomo_VERSION_ARCH.tar.gz   bin/majordomo starts it, wherever it is unpacked
  *     majordomo_VERSION_ARCH.deb      the same files in /usr, with unit, user and configuration
  *
- *     node scripts/package-linux.mjs FOLDER
+ *     node scripts/package-linux.mjs FOLDER [EARLIER]
  *
- * It makes them for the machine that it runs on, with the Node that package-lock.json names.
+ * It makes them for the machine that it runs on, with the Node that package-lock.json names. All files have the time
+ * of SOURCE_DATE_EPOCH. From the same package come the same bytes, but for what V8 compiles ahead: that depends on
+ * which functions run in the moments of a start. With EARLIER, a folder with an archive of this version, this is taken from there.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -18,6 +20,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -36,6 +39,9 @@ const DEPENDS = [
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 
 const source = (path) => join(ROOT, path);
+
+/** Seconds since 1970; without it, these files are for this machine alone. */
+const EPOCH = process.env.SOURCE_DATE_EPOCH ?? String(Math.floor(Date.now() / 1000));
 
 function run(command, args, cwd = ROOT) {
   return execFileSync(command, args, {
@@ -65,8 +71,25 @@ function installModules(folder) {
   return join(folder, 'node_modules');
 }
 
+/** Gives all files of `tree` the same time, and the right of all to read them: npm unpacks some without it. */
+function makeEven(tree) {
+  run('chmod', ['--recursive', 'u=rwX,go=rX', tree]);
+  run('find', [tree, '-exec', 'touch', '--no-dereference', `--date=@${EPOCH}`, '{}', '+']);
+}
+
+/** Puts what V8 has compiled beside the modules of the program in `lib`. */
+function compileAhead(lib, name, earlier) {
+  if (earlier === undefined) {
+    run(join(lib, 'node'), [source('scripts/compile-ahead.mjs'), join(lib, 'dist')]);
+    return;
+  }
+  const from = ['--file', join(earlier, `${name}.tar.gz`), '--strip-components=3'];
+  const compiled = ['--wildcards', `${name}/lib/majordomo/dist/code/*.compiled`];
+  run('tar', ['--extract', ...from, '--directory', lib, ...compiled]);
+}
+
 /** Fills `tree`, which has the layout of /usr. */
-function makeTree(tree, archive, work) {
+function makeTree(tree, name, archive, work, earlier) {
   run('tar', ['--extract', '--file', archive, '--directory', work]);
   const unpacked = join(work, 'package');
   const lib = join(tree, 'lib/majordomo');
@@ -81,7 +104,7 @@ function makeTree(tree, archive, work) {
 
   for (const path of ['package.json', 'dist']) renameSync(join(unpacked, path), join(lib, path));
   renameSync(modules, join(lib, 'node_modules'));
-  run(join(lib, 'node'), [source('scripts/compile-ahead.mjs'), join(lib, 'dist')]);
+  compileAhead(lib, name, earlier);
   // The name by which the program calls itself when it says what to type next.
   symlinkSync('dist/main.js', join(lib, 'majordomo'));
   // What is left are documents and examples, and the SDK, which programs install with npm.
@@ -89,8 +112,7 @@ function makeTree(tree, archive, work) {
   renameSync(unpacked, doc);
   writeFileSync(join(doc, 'LICENSE.node'), licence);
   put(source('deploy/debian/majordomo.sh'), join(tree, 'bin/majordomo'), 0o755);
-  // npm unpacks some files without the right of others to read them.
-  run('chmod', ['--recursive', 'u=rwX,go=rX', tree]);
+  makeEven(tree);
 }
 
 function makeArchive(tree, name, target) {
@@ -98,7 +120,9 @@ function makeArchive(tree, name, target) {
   // S: the targets of links stay as they are.
   const top = [`--transform=s,^[.],${name},S`, '--show-transformed-names'];
   const file = join(target, `${name}.tar.gz`);
-  run('tar', ['--create', '--gzip', '--file', file, ...owner, ...top, '--directory', tree, '.']);
+  // gzip writes no name and no time.
+  const made = ['--create', '--use-compress-program=gzip -n', '--file', file];
+  run('tar', [...made, ...owner, ...top, '--directory', tree, '.']);
 }
 
 function maintainer({ repository }) {
@@ -120,6 +144,16 @@ Description: broker for reliable request-reply over ZeroMQ
 `;
 }
 
+/** As Debian counts: each file in whole KiB, and one for each folder, whatever the file system takes for it. */
+function installedKib(root) {
+  const entries = readdirSync(root, { recursive: true, withFileTypes: true });
+  return entries.reduce(
+    (sum, each) =>
+      sum + (each.isFile() ? Math.ceil(statSync(join(each.parentPath, each.name)).size / 1024) : 1),
+    0,
+  );
+}
+
 function makeDebian(tree, name, manifest, target, work) {
   const root = join(work, 'debian');
   mkdirSync(join(root, 'DEBIAN'), { recursive: true });
@@ -131,23 +165,22 @@ function makeDebian(tree, name, manifest, target, work) {
   put(source('deploy/systemd/majordomo.sysusers.conf'), join(root, users));
   put(source('deploy/systemd/majordomo.yaml'), join(root, CONFIGURATION));
 
-  const [kib] = run('du', ['--summarize', '--block-size=1K', '--apparent-size', root]).split('\t');
   const [, version, architecture] = name.split('_');
-  const text = control(manifest, version, architecture, kib);
+  const text = control(manifest, version, architecture, installedKib(root));
   writeFileSync(join(root, 'DEBIAN/control'), text);
   writeFileSync(join(root, 'DEBIAN/conffiles'), `${CONFIGURATION}\n`);
   put(source('deploy/debian/templates'), join(root, 'DEBIAN/templates'));
   for (const script of SCRIPTS) {
     put(source(`deploy/debian/${script}`), join(root, 'DEBIAN', script), 0o755);
   }
-  run('chmod', ['--recursive', 'u=rwX,go=rX', root]);
-  // gzip: xz makes it a third smaller, and takes a minute.
+  makeEven(root);
+  // gzip: xz makes it a third smaller, and takes a minute. (The time in the archive is SOURCE_DATE_EPOCH.)
   const made = ['--root-owner-group', '-Zgzip', '--build', root, join(target, `${name}.deb`)];
   run('dpkg-deb', made);
 }
 
-const [, , target] = process.argv;
-if (target === undefined) throw new Error('usage: node scripts/package-linux.mjs FOLDER');
+const [, , target, earlier] = process.argv;
+if (target === undefined) throw new Error('usage: node scripts/package-linux.mjs FOLDER [EARLIER]');
 const manifest = JSON.parse(readFileSync(source('package.json'), 'utf8'));
 const architecture = ARCHITECTURES[process.arch];
 if (process.platform !== 'linux' || architecture === undefined) {
@@ -161,7 +194,7 @@ const name = `majordomo_${manifest.version.replace('-', '~')}_${architecture}`;
 const work = mkdtempSync(join(tmpdir(), 'majordomo-package-'));
 try {
   const tree = join(work, 'tree');
-  makeTree(tree, resolve(target, archive), work);
+  makeTree(tree, name, resolve(target, archive), work, earlier);
   makeArchive(tree, name, resolve(target));
   makeDebian(tree, name, manifest, resolve(target), work);
 } finally {

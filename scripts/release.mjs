@@ -1,5 +1,5 @@
 /**
- * Makes everything that a release has, in release/: `npm run release`. It publishes nothing.
+ * Makes everything that a release has, in release/, and tests it: `npm run release`. It publishes nothing.
  *
  *     majordomo-broker-VERSION.tgz, majordomo-sdk-VERSION.tgz   the packages
  *     majordomo_client-VERSION-py3-none-any.whl, majordomo_client-VERSION.tar.gz   the Python package
@@ -9,17 +9,39 @@
  *     majordomo-broker-VERSION-image.tar.gz                     the image's build context
  *     CHANGES.md                                                the changelog's section of the version
  *     SHA256SUMS                                                the checksums of all of them
+ *
+ * `npm run release -- STEP…` takes only these steps, in this order:
+ *
+ *     check   what `npm run check` does
+ *     make    makes the files
+ *     again   makes them once more, in another folder and time zone: they must have the same bytes
+ *     test    installs each of them where it would be installed
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const TARGET = join(ROOT, 'release');
+/** Where the files are kept that have other bytes the second time. */
+const OTHERS = join(TARGET, 'again');
+const SUMS = 'SHA256SUMS';
 /** A name that nobody can register (RFC 2606): the repository's address is still to be set. */
 const RESERVED_HOST = /^git\+https:\/\/([^/]*\.)?example\.(org|com|net)\//;
+const TESTS = ['test/process/deploy/packages', 'test/process/deploy/python', 'test/shipped'];
 
 const PACKAGES = ['.', 'packages/sdk'];
 
@@ -44,10 +66,10 @@ function output(command, args, cwd = ROOT) {
   throw new Refusal(`"${command} ${args.join(' ')}" failed:\n${stdout ?? ''}${stderr ?? ''}`);
 }
 
-function run(title, command, args, env = {}) {
+function run(title, command, args, env = {}, cwd = ROOT) {
   console.log(`\n== ${title}`);
   const { status } = spawnSync(command, args, {
-    cwd: ROOT,
+    cwd,
     stdio: 'inherit',
     env: { ...process.env, ...env },
   });
@@ -60,7 +82,7 @@ function checkTree() {
   throw new Refusal(`The working tree has changes. Commit or remove them first:\n${changes}`);
 }
 
-/** @returns the version of both packages */
+/** @returns the version of all packages */
 function checkVersions() {
   const [broker, sdk] = PACKAGES.map(manifestOf);
   if (broker.version !== sdk.version) {
@@ -69,7 +91,13 @@ function checkVersions() {
         'Give both the same version.',
     );
   }
-  return broker.version;
+  // Python writes 1.0.0rc1 for 1.0.0-rc.1.
+  const wanted = broker.version.replace(/-([a-z]+)\.(\d+)$/, '$1$2');
+  const [, python] = /^version = "(.*)"$/m.exec(text('packages/python/pyproject.toml')) ?? [];
+  if (python === wanted) return broker.version;
+  throw new Refusal(
+    `packages/python/pyproject.toml has version ${python}, package.json has ${broker.version}. Give both the same version.`,
+  );
 }
 
 /** The section of the version in CHANGELOG.md. */
@@ -104,65 +132,131 @@ function imageFiles() {
   return ['Dockerfile', '.dockerignore', ...files];
 }
 
-function sumOf(name) {
-  return createHash('sha256')
-    .update(readFileSync(join(TARGET, name)))
-    .digest('hex');
+function sumOf(path) {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-function release() {
-  checkTree();
-  const version = checkVersions();
-  const changes = changesOf(version);
-  const inImage = imageFiles();
+/** Puts files of a commit into an archive. @param args of `git archive` */
+function archiveInto(file, ...args) {
+  output('git', ['-c', 'tar.umask=0022', 'archive', '--output', file, ...args]);
+}
 
+/** Fills `folder` with the last commit, and with the packages that are installed here. */
+function copyInto(folder) {
+  const archive = `${folder}.tar`;
+  archiveInto(archive, 'HEAD');
+  mkdirSync(folder);
+  output('tar', ['--extract', '--file', archive, '--directory', folder]);
+  const modules = join(folder, 'node_modules');
+  // (npm looks into it itself, so it is no link.)
+  mkdirSync(modules);
+  for (const name of readdirSync(join(ROOT, 'node_modules'))) {
+    const path = join(ROOT, 'node_modules', name);
+    // The links of workspaces lead into the copy.
+    const target = lstatSync(path).isSymbolicLink() ? readlinkSync(path) : path;
+    symlinkSync(target, join(modules, name));
+  }
+}
+
+/**
+ * Makes all files from a copy of the last commit, so that neither the modes of the files here nor what git does not know
+ * gets into them.
+ * @param copy a folder that does not exist yet
+ * @param earlier the folder of files that were made before, from which what V8 has compiled is taken
+ */
+function makeFiles({ version, changes, inImage }, copy, target, env, earlier) {
+  copyInto(copy);
+  const inCopy = (title, ...command) => run(title, ...command, env, copy);
+  for (const path of PACKAGES) {
+    const args = ['pack', '--silent', '--pack-destination', target, `./${path}`];
+    inCopy(`Package ${manifestOf(path).name}`, 'npm', args);
+  }
+  inCopy('Python package', 'python3', ['packages/python/make_packages.py', target]);
+  const linux = ['scripts/package-linux.mjs', target];
+  inCopy('Archive and Debian package', process.execPath, earlier ? [...linux, earlier] : linux);
+  for (const path of PACKAGES) {
+    const bill = output(process.execPath, ['scripts/sbom.mjs', path], copy);
+    writeFileSync(join(target, `${manifestOf(path).name}-${version}.cdx.json`), bill);
+  }
+  const image = join(target, `majordomo-broker-${version}-image.tar.gz`);
+  archiveInto(image, '--format=tar.gz', 'HEAD', ...inImage);
+  writeFileSync(join(target, 'CHANGES.md'), changes);
+  const sums = readdirSync(target)
+    .sort()
+    .map((name) => `${sumOf(join(target, name))}  ${name}\n`);
+  writeFileSync(join(target, SUMS), sums.join(''));
+}
+
+function inTemporaryFolder(use) {
+  const folder = mkdtempSync(join(tmpdir(), 'majordomo-release-'));
+  try {
+    use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function make(what) {
   rmSync(TARGET, { recursive: true, force: true });
   mkdirSync(TARGET);
-  run('Format, lint, types, rooms, dead code', 'npm', ['run', '--silent', 'check']);
-  // Nothing of an earlier build. (Both are built once, by the first `prepack`.)
-  for (const built of ['compiled', 'dist']) {
-    rmSync(join(ROOT, built), { recursive: true, force: true });
-  }
-  for (const path of PACKAGES) {
-    const { name } = manifestOf(path);
-    run(`Package ${name}`, 'npm', ['pack', '--silent', '--pack-destination', TARGET, `./${path}`]);
-  }
-  run('Python package', 'python3', ['packages/python/make_packages.py', TARGET]);
-  run('Archive and Debian package', process.execPath, ['scripts/package-linux.mjs', TARGET]);
-  run('Build of the tests', 'npm', ['run', '--silent', 'build:test']);
-  const test = [
-    'run',
-    '--silent',
-    'jest',
-    '--',
-    'test/process/deploy/packages',
-    'test/shipped/machine',
-  ];
-  run('Tests of the packages', 'npm', test, { MAJORDOMO_TARBALLS: TARGET });
+  inTemporaryFolder((folder) => makeFiles(what, join(folder, 'first'), TARGET, {}));
+}
 
-  const write = (name, content) => writeFileSync(join(TARGET, name), content);
-  for (const path of PACKAGES) {
-    write(
-      `${manifestOf(path).name}-${version}.cdx.json`,
-      output(process.execPath, ['scripts/sbom.mjs', path]),
+function makeAgain(what) {
+  inTemporaryFolder((folder) => {
+    const target = join(folder, 'files');
+    mkdirSync(target);
+    // The first day of the calendar is not the same there.
+    const env = { TZ: 'Pacific/Kiritimati' };
+    makeFiles(what, join(folder, 'the-second-folder'), target, env, TARGET);
+    const [first, second] = [TARGET, target].map((each) => readFileSync(join(each, SUMS), 'utf8'));
+    if (first === second) return;
+    output('cp', ['--recursive', target, OTHERS]);
+    const lines = first.split('\n');
+    const others = second.split('\n').filter((line) => !lines.includes(line));
+    throw new Refusal(
+      `The second time, other bytes were made, which are in ${OTHERS}:\n${others.join('\n')}`,
     );
-  }
-  const image = join(TARGET, `majordomo-broker-${version}-image.tar.gz`);
-  output('git', ['archive', '--format=tar.gz', '--output', image, 'HEAD', ...inImage]);
-  write('CHANGES.md', changes);
-  const made = readdirSync(TARGET).sort();
-  write('SHA256SUMS', made.map((name) => `${sumOf(name)}  ${name}\n`).join(''));
+  });
+  console.log('\nMade again: the same bytes.');
+}
+
+function test() {
+  run('Build', process.execPath, ['scripts/prepare.mjs']);
+  run('Build of the tests', 'npm', ['run', '--silent', 'build:test']);
+  const jest = ['run', '--silent', 'jest', '--', '--runInBand', ...TESTS];
+  // A tool that is missing fails the test that needs it.
+  run('Tests of the files', 'npm', jest, { MAJORDOMO_TARBALLS: TARGET, CI: 'true' });
+}
+
+const STEPS = {
+  check: () => run('Format, lint, types, rooms, dead code', 'npm', ['run', '--silent', 'check']),
+  make,
+  again: makeAgain,
+  test,
+};
+
+function release(named) {
+  const unknown = named.filter((step) => !Object.hasOwn(STEPS, step));
+  if (unknown.length > 0) throw new Refusal(`There is no step ${unknown.join(', ')}.`);
+  const taken = Object.keys(STEPS).filter((name) => named.length === 0 || named.includes(name));
+  // (The others use the last commit, or what was made of it.)
+  if (taken.includes('make')) checkTree();
+  const version = checkVersions();
+  const what = { version, changes: changesOf(version), inImage: imageFiles() };
+  process.umask(0o022);
+  process.env.SOURCE_DATE_EPOCH = output('git', ['log', '-1', '--format=%ct']).trim();
+  for (const name of taken) STEPS[name](what);
 
   console.log(`\nMajordomo ${version}, in ${TARGET}. Nothing was published.\n`);
-  console.log(text('release/SHA256SUMS'));
-  console.log(`Publish with: npm publish release/majordomo-broker-${version}.tgz (and -sdk-)`);
+  console.log(text(`release/${SUMS}`));
   if (RESERVED_HOST.test(manifestOf('.').repository.url)) {
     console.log('First set "repository" in both package.json files: its address is an example.');
   }
 }
 
 try {
-  release();
+  release(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof Refusal)) throw error;
   console.error(`\nNo release. ${error.message}`);

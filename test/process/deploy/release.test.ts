@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';
 
-const FILES = ['package.json', 'packages/sdk/package.json', 'scripts/release.mjs', 'CHANGELOG.md'];
+const PYTHON = 'packages/python/pyproject.toml';
+const FILES = [
+  ...['package.json', 'packages/sdk/package.json', PYTHON],
+  ...['scripts/release.mjs', 'CHANGELOG.md'],
+];
 const IMAGE_FILES = ['Dockerfile', '.dockerignore'];
 const { version: VERSION } = JSON.parse(readFileSync('package.json', 'utf8')) as {
   version: string;
@@ -33,8 +37,8 @@ function repository(changes: (text: string) => Readonly<Record<string, string>>)
 }
 
 /** What `npm run release` says when it refuses. */
-function refusal(directory: string): string {
-  const args = ['scripts/release.mjs'];
+function refusal(directory: string, ...steps: readonly string[]): string {
+  const args = ['scripts/release.mjs', ...steps];
   const run = spawnSync(process.execPath, args, { cwd: directory, encoding: 'utf8' });
   expect([run.status, run.stdout]).toEqual([1, '']);
   expect(existsSync(join(directory, 'release'))).toBe(false);
@@ -67,6 +71,22 @@ describe('npm run release refuses, and says why', () => {
       'packages/sdk/package.json': manifest.replace(`"${VERSION}"`, '"9.9.9"'),
     }));
     expect(refusal(directory)).toContain('Give both the same version');
+  });
+
+  itWithTool('git', 'if the Python package has another version', () => {
+    const project = readFileSync(PYTHON, 'utf8').replace(`"${VERSION}"`, '"9.9.9"');
+    const directory = repository(() => ({ [PYTHON]: project }));
+    expect(refusal(directory)).toContain('pyproject.toml has version 9.9.9');
+  });
+
+  itWithTool('git', 'if it has no step of that name', () => {
+    expect(
+      refusal(
+        repository(() => ({})),
+        'make',
+        'publish',
+      ),
+    ).toContain('There is no step publish');
   });
 
   itWithTool('git', 'if the image copies what its build context leaves out', () => {
