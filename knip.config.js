@@ -20,7 +20,7 @@ export default {
         'test/{chaos/chaos,exploration/explore,fixtures/make,fuzz/{fuzz,record},simulation/simulate}.ts',
         'test/interop/guide/programs/*.ts',
         'bench/*.ts',
-        'bench/{curve/cost,fleet/bare,http/echo,sdk/{client,worker},streams/{handler,peer}}.ts',
+        'bench/{curve/cost,fleet/bare,http/echo,sdk/{client,worker},soak/{clients,programs,workers},streams/{handler,peer}}.ts',
         'examples/*.ts',
       ],
       project: ['src/**/*.{ts,tsx}!', '{test,bench,examples}/**/*.ts'],

@@ -65,9 +65,17 @@ export function othersText({ used, stolen }: Others): string {
  */
 export function publish(report: string, document: string | null, others: Others): void {
   process.stdout.write(report);
-  if (document === null) return;
+  if (document !== null) writeUnlessBusy(document, () => report, others);
+}
+
+/** Writes a document anew, unless the machine was busy. */
+export function writeUnlessBusy(
+  document: string,
+  written: (old: string) => string,
+  others: Others,
+): void {
   if (!others.isBusy) {
-    writeFileSync(document, report);
+    writeFileSync(document, written(readFileSync(document, 'utf8')));
     return;
   }
   process.exitCode = 1;

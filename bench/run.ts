@@ -18,11 +18,12 @@ import { keepAwake } from './awake.js';
 import { BROKER_TITLES, findBrokers } from './brokers.js';
 import { compileGenerator } from './generator.js';
 import { machineFacts, pins } from './machine-facts.js';
-import { countOthers, othersText, publish } from './others.js';
+import { countOthers, othersText, writeUnlessBusy } from './others.js';
 import { type Bench, measureRow, type RowResult } from './measure.js';
 import { measureMemory, type Memory } from './memory.js';
 import { renderReport } from './report.js';
 import { ROWS } from './rows.js';
+import { sectionOf, withSection } from './soak/report.js';
 
 const DOCUMENT = join(process.cwd(), 'docs', 'performance.md');
 const MEMORY_TITLE = 'resident memory';
@@ -99,7 +100,9 @@ try {
     memory,
   });
   const isWritten = values.write || (!values.quick && only === null);
-  publish(report, isWritten ? DOCUMENT : null, others);
+  process.stdout.write(report);
+  const keepSoak = (old: string): string => withSection(report, sectionOf(old));
+  if (isWritten) writeUnlessBusy(DOCUMENT, keepSoak, others);
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

@@ -1,23 +1,32 @@
 /**
- * Looks for faults for as long as one likes: `npm run soak -- --hours N [--seed N]`. With `--short` in
- * the place of `--hours`, everything has one short turn.
+ * Looks for faults for as long as one likes. `npm run build:test` must have run.
  *
- * Simulations with new seeds, crashes of real processes and fuzzing take turns. A failure does not end
- * it: its output is printed with the command that repeats it, and again in the report. Ctrl-C ends it
- * with the report. Exit status 1 if anything failed. `npm run build:test` must have run.
+ *     npm run soak -- --hours N [--write]            # a pair under load (bench/soak.ts)
+ *     npm run soak -- --search --hours N [--seed N]  # searches
+ *     npm run soak -- --short [--seed N]             # one short turn of everything
+ *
+ * The searches: simulations with new seeds, crashes of real processes and fuzzing take turns. A failure
+ * does not end it: its output is printed with the command that repeats it, and again in the report.
+ * Ctrl-C ends it with the report. Exit status 1 if anything failed.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SEEDS_MAX = 1_000_000_000;
 
+const NODE = 'node --enable-source-maps';
+const PAIR = `${NODE} build/bench/soak.js`;
+
 const { values } = parseArgs({
   options: {
     hours: { type: 'string' },
+    every: { type: 'string' },
     seed: { type: 'string' },
+    search: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
   },
 });
 
@@ -35,10 +44,18 @@ if (short && values.hours !== undefined) {
   console.error('soak: --short has no --hours');
   process.exit(64);
 }
+if (!short && !values.search) {
+  if (values.seed !== undefined) {
+    console.error('soak: --seed goes with --search or --short');
+    process.exit(64);
+  }
+  const line = [...PAIR.split(' ').slice(1), ...process.argv.slice(2)];
+  const { status } = spawnSync(process.execPath, line, { cwd: ROOT, stdio: 'inherit' });
+  process.exit(status ?? 1);
+}
 const hours = short ? Infinity : positive('hours', values.hours);
 let seed = positive('seed', values.seed, 1 + Math.floor(Math.random() * SEEDS_MAX));
 
-const NODE = 'node --enable-source-maps';
 const CHAOS = `${NODE} build/test/chaos/chaos.js`;
 const FUZZ = `${NODE} --expose-gc build/test/fuzz/fuzz.js`;
 
@@ -80,6 +97,8 @@ const TURNS = [
   crash('--failing', 20),
   simulate('--pair --calm', 60),
 ];
+/** It has hours of its own, and no seed. */
+if (short) TURNS.push({ command: () => `${PAIR} --short` });
 
 const end = performance.now() + hours * 3_600_000;
 const failed = [];

@@ -1,7 +1,7 @@
 import { Tally } from './actors/tally.js';
 import { runFleetSeed } from './fleet/seeds.js';
 
-/** `npm run soak` runs as many as one likes. */
+/** `npm run soak -- --search` runs as many as one likes. */
 const SEEDS = 6;
 
 describe('in a simulated fleet on a bus that loses, repeats and delays', () => {

@@ -2,7 +2,7 @@ import { Tally } from './actors/tally.js';
 import { runFreelanceSeed } from './freelance/seeds.js';
 import { FAULTS } from './freelance/weather.js';
 
-/** `npm run soak` runs as many as one likes. */
+/** `npm run soak -- --search` runs as many as one likes. */
 const SEEDS = 50;
 
 describe('in a simulated world of three brokers that crash, freeze, drain and lose their workers', () => {

@@ -2,7 +2,7 @@ import { Tally } from './actors/tally.js';
 import { runMapSeed } from './map/seeds.js';
 import { runPairSeed } from './pair/seeds.js';
 
-/** `npm run soak` runs as many as one likes. */
+/** `npm run soak -- --search` runs as many as one likes. */
 const SEEDS = 60;
 const PAIR_SEEDS = 12;
 

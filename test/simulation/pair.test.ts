@@ -1,7 +1,7 @@
 import { Tally } from './actors/tally.js';
 import { runPairSeed } from './pair/seeds.js';
 
-/** `npm run soak` runs as many as one likes. */
+/** `npm run soak -- --search` runs as many as one likes. */
 const SEEDS = 20;
 /** A minute of simulated time. */
 const CALM_SEEDS = 10;

@@ -1,7 +1,7 @@
 import { Tally } from './actors/tally.js';
 import { runStoredSeed } from './stored/seeds.js';
 
-/** `npm run soak` runs as many as one likes. */
+/** `npm run soak -- --search` runs as many as one likes. */
 const SEEDS = 30;
 
 describe('in a simulated world of crashes, failing disks, lost workers and impatient clients', () => {

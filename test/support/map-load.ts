@@ -30,7 +30,11 @@ export class MapLoad {
   #lanes: Promise<void>[] = [];
   #isOver = false;
 
-  constructor(endpoints: readonly string[]) {
+  readonly #pauseMs: number;
+
+  /** @param pauseMs between two changes of a key */
+  constructor(endpoints: readonly string[], pauseMs = PAUSE_MS) {
+    this.#pauseMs = pauseMs;
     this.writer = new SharedMap({ endpoints: [...endpoints], timeoutMs: PATIENCE_MS });
     this.reader = new SharedMap({ endpoints: [...endpoints], subtree: '/load/' });
   }
@@ -85,7 +89,7 @@ export class MapLoad {
       } catch (error) {
         this.errors.push(`${key} ${number}: ${codeOf(error) ?? ''} ${messageOf(error)}`);
       }
-      await pause(PAUSE_MS);
+      await pause(this.#pauseMs);
     }
   }
 

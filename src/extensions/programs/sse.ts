@@ -147,6 +147,8 @@ export class ReplyEvents implements CallListener, Made {
       if (this.bytes === 0) this.#writeSome(this.#write);
     } else if (this.#first === null && this.#ended === null) {
       this.#first = this.#call.next();
+      // A refusal is answered without a stream, whose end would stop the timer: it would keep a broker that ends alive.
+      if (this.#first !== null && this.#first.kind !== 'partial') clearTimeout(this.#timer);
       this.#decided();
     }
     return false;

@@ -102,4 +102,29 @@ describe('a stream of events', () => {
     expect([second.reader.texts.length, second.reader.ended]).toEqual([1, 'now']);
     expect(first.reader.ended).toBe('now');
   });
+
+  it('that never begins, because the first message is the last, leaves no timer', async () => {
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const refused = Frames.of(
+      'MDPC02',
+      Buffer.from([3]),
+      'mmi.refused',
+      '503',
+      'echo',
+      'not active',
+    );
+    const failed = Frames.of('MDPC02', Buffer.from([3]), 'mmi.failed', 'code', 'text');
+    for (const last of [refused, failed, received(3, 'all')]) {
+      const call = new FakeCall();
+      const before = timers();
+      const events = new ReplyEvents(call, 1000);
+      expect(timers()).toBe(before + 1);
+      call.listen(events);
+      call.arrive(last);
+      call.run();
+      await events.first();
+      expect(timers()).toBe(before);
+    }
+  });
 });
