@@ -22,7 +22,8 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { rolldown } from 'rolldown';
 
 import { withLateRequires } from './late-requires.mjs';
@@ -78,14 +79,17 @@ const LATER = {
     client: ['cli/requests/request.js', 'cli/connection/context.js', 'sdk/client.js'],
   },
   serve: {
-    http: [
-      ...['node/http.js', 'extensions/map/route.js'],
+    http: ['node/http.js'],
+    answers: [
+      ...['admin/io/server.js', 'node/routes.js', 'extensions/map/route.js'],
       ...['extensions/programs/request-route.js', 'extensions/programs/durable-routes.js'],
     ],
     stored: ['node/stored.js'],
   },
 };
 const COMMON = 'common';
+/** What the file of that name loads later is read with it: otherwise an upgrade would end HTTP of a running node. */
+const HOLDING = 'http';
 const SQLITE = 'better-sqlite3';
 /** Bundles the JavaScript of SQLite, compiled ahead as well; what finds its binary stays in the package. */
 const sqlitePlugin = {
@@ -103,6 +107,23 @@ const sqlitePlugin = {
       const binding = join(dirname(require.resolve('${SQLITE}')), 'binding.js');
       const Database = make((given) => require(binding).getBinding(given), true);
       export default Object.assign(Database, { SqliteError });`;
+  },
+};
+/** Puts the values that a module of the configuration makes in its place. */
+const MADE = join(from, 'config/made.js');
+const madePlugin = {
+  name: 'made',
+  async load(id) {
+    if (id !== MADE) return null;
+    return Object.entries(await import(pathToFileURL(id).href))
+      .map(([name, value]) => {
+        const text = JSON.stringify(value);
+        if (!isDeepStrictEqual(JSON.parse(text), value)) {
+          throw new Error(`${name} is not only data`);
+        }
+        return `export const ${name} = JSON.parse(${JSON.stringify(text)});`;
+      })
+      .join('\n');
   },
 };
 const daemonPlugin = {
@@ -180,7 +201,7 @@ async function bundleProgram(name, input) {
     input: { [name]: input },
     platform: 'node',
     external: (id) => OUTSIDE.test(id),
-    plugins: [daemonPlugin, sqlitePlugin, plugin],
+    plugins: [daemonPlugin, sqlitePlugin, madePlugin, plugin],
     onwarn,
   });
   const { output } = await bundle.generate({
@@ -199,13 +220,15 @@ async function bundleProgram(name, input) {
   });
   await bundle.close();
   mkdirSync(join(to, CODE), { recursive: true });
-  for (const { fileName, code } of output) {
+  for (const { fileName, name: chunk, code, dynamicImports } of output) {
+    const later = chunk === HOLDING ? dynamicImports : [];
+    const tail = later.map((each) => `require.hold('./${each}');`).join('');
     // (Modules are strict.)
     const head = "(function (exports, require, module, __filename) { 'use strict';";
     const names = name === 'main' ? [...LATE, ...LATE_IN_COMMANDS] : LATE;
     writeFileSync(
       join(to, CODE, fileName),
-      `${head}${ascii(withLateRequires(code, names, unmet))}})\n`,
+      `${head}${ascii(withLateRequires(code, names, unmet))}${tail}})\n`,
     );
   }
   for (const each of packagesOf(output.flatMap(({ moduleIds = [] }) => moduleIds))) {

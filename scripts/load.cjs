@@ -19,6 +19,8 @@ const CODE = join(__dirname, 'code');
 const importModuleDynamically = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
 const COMPILED = `.${process.version}-${process.arch}.compiled`;
 const loaded = new Map();
+/** The texts of modules that are loaded later, when an upgrade may have removed their files. */
+const held = new Map();
 
 /** @returns what V8 compiled of a module; undefined if there is nothing, or nothing whole of this module */
 function compiledOf(filename) {
@@ -34,17 +36,22 @@ function compiledOf(filename) {
   }
 }
 
+/** (The bundle has no character beyond ASCII.) */
+function textOf(filename) {
+  return held.get(filename) ?? readFileSync(filename, 'latin1');
+}
+
 function load(filename) {
   const known = loaded.get(filename);
   if (known !== undefined) return known.exports;
   const module = { exports: {} };
-  // (The bundle has no character beyond ASCII.)
-  const script = new vm.Script(readFileSync(filename, 'latin1'), {
+  const script = new vm.Script(textOf(filename), {
     ...{ filename, cachedData: compiledOf(filename), importModuleDynamically },
   });
   loaded.set(filename, module);
   const folder = dirname(filename);
   const requireHere = (id) => (id.startsWith('./') ? load(join(folder, id)) : require(id));
+  requireHere.hold = (id) => held.set(join(folder, id), textOf(join(folder, id)));
   try {
     script.runInThisContext()(module.exports, requireHere, module, filename);
   } catch (error) {
@@ -52,6 +59,7 @@ function load(filename) {
     loaded.delete(filename);
     throw error;
   }
+  held.delete(filename);
   return module.exports;
 }
 

@@ -157,7 +157,7 @@ async function surfaces() {
   const src = Object.assign({}, ...MODULES.map((path) => all[path]));
   const python = process.env.PYTHON ?? 'python3';
   const signatures = signaturesBy(python);
-  const keys = schemaParts('', src.jsonSchemaOf(src.SCHEMA), true);
+  const keys = schemaParts('', src.jsonSchemaOf(src.wholeSchema()), true);
   const exits = Object.entries(src.EXIT).map(([name, status]) => `exit ${status}: ${name}`);
   return {
     config: ['Keys of the configuration', keys.map((line) => line.replace(/^\./, ''))],

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 
 import type { ListenerConfig, PublisherConfig } from './entries.js';
-import type { SCHEMA } from './schema.js';
+import type { wholeSchema } from './schema.js';
 
-type Given = z.output<typeof SCHEMA>;
+type Given = z.output<ReturnType<typeof wholeSchema>>;
 
 type Effective<Value> = Value extends undefined
   ? never

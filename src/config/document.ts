@@ -1,6 +1,7 @@
 /** The generated documents about the configuration. */
 import { jsonSchemaOf, type Row } from './kinds.js';
-import { SCHEMA, SECTIONS } from './schema.js';
+import { SECTIONS } from './made.js';
+import { wholeSchema } from './schema.js';
 
 const UNITS: readonly (readonly [number, string])[] = [
   [86_400_000, 'day'],
@@ -68,7 +69,7 @@ export function referencePage(page: string): string {
 
 /** config/majordomo.schema.json, for editors. */
 export function jsonSchema(): string {
-  const text = JSON.stringify({ title: 'Majordomo', ...jsonSchemaOf(SCHEMA) }, null, 2);
+  const text = JSON.stringify({ title: 'Majordomo', ...jsonSchemaOf(wholeSchema()) }, null, 2);
   // Puts lists of words on one line, as this repository's formatter does.
   return `${text.replace(/\[\s+("[^[\]{}]*")\s+\]/g, onOneLine)}\n`;
 }

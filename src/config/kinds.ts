@@ -48,6 +48,12 @@ export interface Row extends Facts {
   readonly keys: Readonly<Record<string, Row>>;
 }
 
+/** Lets a schema be made when it is first asked for: most starts need few of them. */
+export function once<Schema>(make: () => Schema): () => Schema {
+  let made: Schema | null = null;
+  return () => (made ??= make());
+}
+
 /** The facts that are no part of JSON Schema. */
 const OWN: (keyof Facts)[] = [
   'value',
@@ -73,7 +79,7 @@ export function jsonSchemaOf(schema: z.ZodType): object {
 }
 
 /** What a schema says, with what it is made of: `optional`, `transform` and the like. */
-function rowOf(schema: z.core.$ZodType): Row {
+export function rowOf(schema: z.core.$ZodType): Row {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   const inner = 'innerType' in def ? def.innerType : def.type === 'pipe' ? def.in : null;
   const keys = 'shape' in def ? rowsOf(def.shape) : {};

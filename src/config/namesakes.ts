@@ -1,11 +1,10 @@
 /** Keys of the same name as one that does not exist, which may be meant by it. */
 import { keyPaths } from './kinds.js';
-import { SCHEMA } from './schema.js';
+import { wholeSchema } from './schema.js';
 import { pathText, type Path } from './tree.js';
 
 /** The most namesakes that help. */
 const NAMESAKES_MAX = 2;
-const KEYS = keyPaths(SCHEMA).map((path) => ({ path, name: plainName(path) }));
 
 /** The last name, without what differs between ways to write it: `data_dir`. */
 function plainName(path: string): string {
@@ -15,7 +14,8 @@ function plainName(path: string): string {
 /** Finds namesakes in the same section, or else in any. @param path of the key that does not exist */
 export function namesakes(path: Path): readonly string[] {
   const name = plainName(String(path.at(-1) ?? ''));
-  const same = KEYS.filter((key) => key.name === name && key.path !== pathText(path));
+  const keys = keyPaths(wholeSchema()).map((each) => ({ path: each, name: plainName(each) }));
+  const same = keys.filter((key) => key.name === name && key.path !== pathText(path));
   const near = same.filter((key) => key.path.startsWith(`${path[0] ?? ''}.`));
   const found = (near.length > 0 ? near : same).map((key) => key.path);
   return found.length > NAMESAKES_MAX ? [] : found;

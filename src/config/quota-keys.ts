@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { IDENTITY_SHARE } from '../core/defaults.js';
-import { count, expected, map, NAME_PATTERN, size } from './kinds.js';
+import { count, expected, map, NAME_PATTERN, size, once } from './kinds.js';
 
 export const WAITS = 10_000;
 export const HELLOS = 1000;
@@ -10,15 +10,16 @@ export const SCHEDULES = 600;
 const NAMES_MAX = 1000;
 
 const SHARE = 'a number above 0, at most 1';
-const share = z
-  .number({ error: expected(SHARE) })
-  .gt(0)
-  .max(1)
-  .meta({ value: SHARE, none: `\`${IDENTITY_SHARE}\`` });
+const share = (): z.ZodNumber =>
+  z
+    .number({ error: expected(SHARE) })
+    .gt(0)
+    .max(1)
+    .meta({ value: SHARE, none: `\`${IDENTITY_SHARE}\`` });
 
 /** The keys of `limits.perPeer` and of each `limits.quotas.NAME`. */
-const KEYS = {
-  share: share.describe(
+const keys = () => ({
+  share: share().describe(
     'Fraction of each limit that one identity may use, unless one of the keys below sets a number.',
   ),
   connections: count(1, 1_000_000)
@@ -63,38 +64,44 @@ const KEYS = {
   services: count(1, 1_000_000)
     .meta({ none: 'the share of `limits.services`' })
     .describe("Services that the broker knows because of the identity's requests and workers."),
-} as const;
+});
 
-export type QuotaKey = keyof typeof KEYS;
+export type QuotaKey = keyof ReturnType<typeof keys>;
 
 /** All keys may be absent. */
-const quota = map(
-  Object.fromEntries(
-    Object.entries(KEYS).map(([key, schema]: [string, z.ZodType<number>]) => [
-      key,
-      schema.exactOptional(),
-    ]),
-  ) as Record<QuotaKey, z.ZodExactOptional<z.ZodType<number>>>,
-  { value: 'a map of quotas' },
+const quota = once(() =>
+  map(
+    Object.fromEntries(
+      Object.entries(keys()).map(([key, schema]: [string, z.ZodType<number>]) => [
+        key,
+        schema.exactOptional(),
+      ]),
+    ) as Record<QuotaKey, z.ZodExactOptional<z.ZodType<number>>>,
+    { value: 'a map of quotas' },
+  ),
 );
 
 /** Every key, in the order in which they are shown. */
-export const QUOTA_KEYS: readonly QuotaKey[] = Object.keys(KEYS) as QuotaKey[];
+export const quotaKeys = (): readonly QuotaKey[] => Object.keys(keys()) as QuotaKey[];
 
 /** `limits.perPeer` */
-export const perPeer = quota
-  .transform((given) => ({ share: IDENTITY_SHARE, ...given }))
-  .default({ share: IDENTITY_SHARE })
-  .meta({ none: `\`{share: ${IDENTITY_SHARE}}\`` });
+export const perPeer = once(() =>
+  quota()
+    .transform((given) => ({ share: IDENTITY_SHARE, ...given }))
+    .default({ share: IDENTITY_SHARE })
+    .meta({ none: `\`{share: ${IDENTITY_SHARE}}\`` }),
+);
 
 const QUOTAS = 'a map of names, each with a map of quotas';
 const NAME = 'expected a name of 1 to 64 characters without spaces';
 
 /** `limits.quotas` */
-export const quotas = z
-  .record(z.string().regex(NAME_PATTERN), quota, {
-    error: (issue) => (issue.code === 'invalid_key' ? NAME : expected(QUOTAS)(issue)),
-  })
-  .refine((given) => Object.keys(given).length <= NAMES_MAX, `expected at most ${NAMES_MAX}`)
-  .meta({ value: QUOTAS, none: 'none' })
-  .default({});
+export const quotas = once(() =>
+  z
+    .record(z.string().regex(NAME_PATTERN), quota(), {
+      error: (issue) => (issue.code === 'invalid_key' ? NAME : expected(QUOTAS)(issue)),
+    })
+    .refine((given) => Object.keys(given).length <= NAMES_MAX, `expected at most ${NAMES_MAX}`)
+    .meta({ value: QUOTAS, none: 'none' })
+    .default({}),
+);

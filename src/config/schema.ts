@@ -24,8 +24,9 @@ import {
   line,
   map,
   maybe,
+  once,
   path,
-  rowsOf,
+  rowOf,
   type Row,
   secrets,
   size,
@@ -46,19 +47,36 @@ import { perPeer, quotas } from './quota-keys.js';
 /** zod compiles no functions, which takes longer than to check one configuration without them. */
 export const ONCE = { jitless: true } as const;
 
+/** The schema of a section, which is made when it is first asked for. */
+class Section<Schema extends z.ZodType> {
+  readonly schema: () => Schema;
+
+  constructor(make: () => Schema) {
+    this.schema = once(make);
+  }
+
+  transform<Out>(
+    change: (given: z.output<Schema>) => Out,
+  ): Section<z.ZodPipe<Schema, z.ZodTransform<Awaited<Out>, z.output<Schema>>>> {
+    return new Section(() => this.schema().transform(change));
+  }
+}
+
 /** A section. If it has no value, because all its keys are commented out, it is empty. */
-function section<Keys extends z.ZodRawShape>(about: string, keys: Keys) {
-  const whole = map(keys, { value: 'a map of keys' });
-  return whole
-    .nullish()
-    .transform((given) => given ?? whole.parse({}, ONCE))
-    .describe(about);
+function section<Keys extends z.ZodRawShape>(about: string, keys: () => Keys) {
+  return new Section(() => {
+    const whole = map(keys(), { value: 'a map of keys' });
+    return whole
+      .nullish()
+      .transform((given) => given ?? whole.parse({}, ONCE))
+      .describe(about);
+  });
 }
 
 const LIVE = { live: true } as const;
 
-export const SCHEMA = map({
-  node: section('This process.', {
+const PARTS = {
+  node: section('This process.', () => ({
     name: line(255)
       .optional()
       .meta({ none: 'the host name' })
@@ -68,9 +86,9 @@ export const SCHEMA = map({
       .describe(
         'Directory for all persistent data. Created if missing, with mode 0700; locked while in use.',
       ),
-  }),
-  broker: section('The broker: listeners, heartbeats, time limits.', {
-    listen: listeners
+  })),
+  broker: section('The broker: listeners, heartbeats, time limits.', () => ({
+    listen: listeners()
       .prefault(BROKER_ENDPOINT)
       .meta({ live: 'secretKeys' })
       .describe(
@@ -98,12 +116,12 @@ export const SCHEMA = map({
       .describe(
         'How many times the broker delivers a request before it gives it up. It delivers a request again if a worker is lost or gives it back.',
       ),
-  }).transform(({ listen, transport, ...rest }) => ({
+  })).transform(({ listen, transport, ...rest }) => ({
     ...rest,
     transport,
     listen: listen.map((each) => ({ ...each, transport: each.transport ?? transport })),
   })),
-  limits: section('Limits on the resources that peers can use.', {
+  limits: section('Limits on the resources that peers can use.', () => ({
     messageBytes: size('1KiB', '1GiB')
       .prefault('16MiB')
       .meta(LIVE)
@@ -160,12 +178,12 @@ export const SCHEMA = map({
       .describe(
         'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, connections of HTTP, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone; what it has accepted is served. It also closes connections: at the limit those with the largest incomplete messages, and those that have stalled with unread output; above nine eighths those that hold most of these. A request is held twice while a worker reads it, and requests of a client that has gone, but chose its own routing id, stay for `broker.requestTtlMs`: so give it several times `limits.messageBytes`.',
       ),
-    perPeer: perPeer.meta(LIVE).describe('Limits of one identity; see Quotas.'),
-    quotas: quotas
+    perPeer: perPeer().meta(LIVE).describe('Limits of one identity; see Quotas.'),
+    quotas: quotas()
       .meta(LIVE)
       .describe('Quotas for keys whose entry in `keysFile` has `quota: NAME`; see Quotas.'),
-  }),
-  titanic: section('Durable requests (9/TSP).', {
+  })),
+  titanic: section('Durable requests (9/TSP).', () => ({
     enabled: flag.prefault(true).describe('Whether this node offers the services `titanic.*`.'),
     file: fileName.prefault('titanic.db').describe('Name of the store file in `node.dataDir`.'),
     store: line(4096)
@@ -227,8 +245,8 @@ export const SCHEMA = map({
       .describe(
         'Lets holders of `http.token` read the bodies of durable requests and replies, up to 64 KiB of each: on the page, over HTTP and with `majordomo durable show --body`.',
       ),
-  }),
-  bstar: section('The pair (Binary Star).', {
+  })),
+  bstar: section('The pair (Binary Star).', () => ({
     role: choice(['standalone', 'primary', 'backup'])
       .prefault('standalone')
       .describe('Role of this node in its pair.'),
@@ -246,14 +264,14 @@ export const SCHEMA = map({
       .describe(
         'Time between heartbeats of the pair; the peer is dead after two intervals without a message.',
       ),
-    curve: maybe(peerCurve).describe(
+    curve: maybe(peerCurve()).describe(
       'CURVE on the link between the nodes: `{secretKeyFile, keysFile, serverKey}`; the backup needs `serverKey`.',
     ),
-  }),
+  })),
   fleet: section(
     'The fleet: brokers that send each other plain requests over NATS, and brokers that share a database.',
-    {
-      nats: servers
+    () => ({
+      nats: servers()
         .prefault('off')
         .describe(
           '`off`, or the URL of a NATS server of the fleet (`nats://host:4222`, `tls://host:4222`), or a list of them. The broker then sends plain requests for which it has no worker available to other brokers of the fleet that have one. Off loopback the URLs are `tls://` and `fleet.natsCredsFile` is required.',
@@ -276,9 +294,9 @@ export const SCHEMA = map({
         .describe(
           'How long the session of a broker with the database lasts unless it is renewed, which happens every third of it. If a broker dies, another one ends its session after one to two times this, and what its workers had is run again.',
         ),
-    },
+    }),
   ),
-  http: section('HTTP: health, metrics, API and page.', {
+  http: section('HTTP: health, metrics, API and page.', () => ({
     listen: httpListen
       .prefault(HTTP_ADDRESS)
       .describe(
@@ -294,7 +312,7 @@ export const SCHEMA = map({
       .describe(
         'A token that only reads, for Prometheus and dashboards: short for an entry of `http.tokens` with the role `read` and the name `http.readToken`.',
       ),
-    tokens: tokens.describe(
+    tokens: tokens().describe(
       'Tokens of people and programs: a list of `{name, role, token, tokenFile, client, quota}`; see Tokens.',
     ),
     requireToken: flag
@@ -307,7 +325,7 @@ export const SCHEMA = map({
       .describe(
         'Header in which a proxy says who its user is, such as `X-Forwarded-User`. The name appears in the events of operators. It gives no rights: the proxy sends a token, too. Believed only from `http.trustedProxies`.',
       ),
-    trustedProxies: networks
+    trustedProxies: networks()
       .meta(LIVE)
       .describe(
         'From where `http.trustedUserHeader` is believed: addresses, networks such as `10.0.0.0/8`, and `unix` for `http.listen: unix:PATH`.',
@@ -322,7 +340,7 @@ export const SCHEMA = map({
       .describe(
         'File with the secret that signs webhooks, one line `whsec_…` (24 to 64 bytes in Base64); with a second line, webhooks are signed with both. SIGHUP reads it again. Only its owner may read it (mode 0600); if it belongs to root, its group may, too (0640).',
       ),
-    tls: maybe(tls, 'none: plain HTTP').describe(
+    tls: maybe(tls(), 'none: plain HTTP').describe(
       'HTTPS: `{certFile, keyFile}`, both PEM, the certificate with its chain. SIGHUP reloads the files. Only its owner may read the key file (mode 0600); if it belongs to root, its group may, too (0640).',
     ),
     insecure: flag
@@ -333,20 +351,20 @@ export const SCHEMA = map({
     publicUrl: maybe(url).describe(
       'URL at which people reach the page of this node, for example through a proxy. Shown in the log at the start, by `majordomo status`, in `/healthz`, and as a link on the page of the other node of a pair.',
     ),
-  }).transform(({ tokens, readToken, ...rest }) => ({
+  })).transform(({ tokens, readToken, ...rest }) => ({
     ...rest,
     readToken,
     tokens: [...tokens, ...readTokenOf(readToken)],
   })),
-  metrics: section('Metrics for Prometheus.', {
+  metrics: section('Metrics for Prometheus.', () => ({
     services: count(1, 10_000)
       .prefault(METRICS_SERVICES)
       .meta(LIVE)
       .describe(
         'Services with a label of their own in `/metrics`, and with charts on the page. The others share the label `__other__`. A service has about 100 lines of text in `/metrics`, and 12 KiB of memory for its charts once it is used. See docs/metrics.md.',
       ),
-  }),
-  log: section('Logs: one line per event, on standard output.', {
+  })),
+  log: section('Logs: one line per event, on standard output.', () => ({
     level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .prefault('info')
       .meta(LIVE)
@@ -354,32 +372,54 @@ export const SCHEMA = map({
     format: choice(['auto', 'json', 'pretty'])
       .prefault('auto')
       .describe('`auto` is `pretty` on a terminal, else `json`.'),
-  }),
-  events: section('The events of this node as a stream, for subscribers over ZeroMQ.', {
-    listen: publisher
+  })),
+  events: section('The events of this node as a stream, for subscribers over ZeroMQ.', () => ({
+    listen: publisher()
       .meta({ could: 'read the events' })
       .describe(
         'An endpoint, `{endpoint, insecure, curve}`, or `off`. The events of the broker, of durable requests and of the pair are published there as they happen, each under its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the events whose names its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
       ),
-  }),
-  map: section('The map: keys and values that many processes share (12/CHP, the Clone pattern).', {
-    listen: publisher
-      .meta({ could: 'read and change the map' })
-      .describe(
-        'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`, and in a pair `titanic.replication` other than `off`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required; without `curve` it then does not list the services (`/mmi/service/`).',
-      ),
-  }),
-  security: section('Access for keys that are in no keys file.', {
+  })),
+  map: section(
+    'The map: keys and values that many processes share (12/CHP, the Clone pattern).',
+    () => ({
+      listen: publisher()
+        .meta({ could: 'read and change the map' })
+        .describe(
+          'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`, and in a pair `titanic.replication` other than `off`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required; without `curve` it then does not list the services (`/mmi/service/`).',
+        ),
+    }),
+  ),
+  security: section('Access for keys that are in no keys file.', () => ({
     authorize: maybe(line(255), 'nobody').describe(
       'Service that decides about keys that are in no keys file; see docs/operating.md, Keys admitted by a service.',
     ),
-  }),
-  shutdown: section('Shutdown.', {
+  })),
+  shutdown: section('Shutdown.', () => ({
     graceMs: durationMs(0, 3_600_000)
       .prefault(10_000)
       .describe('How long requests in flight may take to finish after SIGTERM or SIGINT.'),
-  }),
-});
+  })),
+};
 
-/** The sections and their keys. */
-export const SECTIONS: Row['keys'] = rowsOf(SCHEMA.shape);
+type Schemas = { [Name in keyof typeof PARTS]: ReturnType<(typeof PARTS)[Name]['schema']> };
+type Whole = z.ZodObject<Schemas, z.core.$strict>;
+
+/** The schema of some sections. */
+export function schemaOf(names: readonly (keyof Schemas)[]): z.ZodType<Partial<z.output<Whole>>> {
+  return map(Object.fromEntries(names.map((name) => [name, PARTS[name].schema()])));
+}
+
+const NAMES = Object.keys(PARTS) as (keyof Schemas)[];
+
+/** The schema of the whole configuration. */
+export const wholeSchema: () => Whole = once(() => schemaOf(NAMES) as z.ZodType as Whole);
+
+/** What the schema says of the keys of a section. */
+export function rowsOfSection(name: string): Row['keys'] {
+  return isSection(name) ? rowOf(PARTS[name].schema()).keys : {};
+}
+
+export function isSection(name: string): name is keyof Schemas {
+  return Object.hasOwn(PARTS, name);
+}

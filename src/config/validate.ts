@@ -9,8 +9,11 @@ import { mapBytesDefault } from './map-rules.js';
 import { namesakes } from './namesakes.js';
 import type { Problem } from './problem.js';
 import { RULES } from './rules.js';
-import { ONCE, SCHEMA, SECTIONS } from './schema.js';
+import { DEFAULTS, SECTIONS } from './made.js';
+import { isSection, ONCE, schemaOf, wholeSchema } from './schema.js';
 import { pathText, plain, treeAt, type Path, type Tree } from './tree.js';
+
+type Given = typeof DEFAULTS;
 
 /** The result of validation. `config` is null if a value is invalid. */
 export interface Validated {
@@ -30,7 +33,7 @@ export interface Machine {
 /** Checks everything that was written. */
 export function validate(written: Tree, machine: Machine): Validated {
   const input = plain(written);
-  const parsed = SCHEMA.safeParse(input, ONCE);
+  const parsed = parse(written, input);
   if (parsed.success) {
     const config = complete(parsed.data, machine);
     const problems = crossProblems(written, config, new Set());
@@ -44,11 +47,21 @@ export function validate(written: Tree, machine: Machine): Validated {
   const wrong = new Set(found.map(({ path }) => path.slice(0, 2).join('.')));
   const problems = found.map(({ problem }) => problem);
   // Valid values are still checked against each other, so that one run reports everything.
-  const rest = SCHEMA.safeParse(without(input, wrong), ONCE);
+  const rest = wholeSchema().safeParse(without(input, wrong), ONCE);
   if (rest.success) {
     problems.push(...crossProblems(written, complete(rest.data, machine), wrong));
   }
   return { config: null, problems, warnings: [] };
+}
+
+/** Checks the sections that are written, and only if one is wrong, or none, the whole. */
+function parse(written: Tree, input: unknown): z.ZodSafeParseResult<Given> {
+  const names = written.kind === 'map' ? [...written.entries.keys()] : [''];
+  if (names.every(isSection)) {
+    const part = schemaOf(names).safeParse(input, ONCE);
+    if (part.success) return { success: true, data: { ...DEFAULTS, ...part.data } };
+  }
+  return wholeSchema().safeParse(input, ONCE);
 }
 
 /** The input without the invalid keys `section` and `section.key`. */
@@ -64,7 +77,7 @@ function without(input: unknown, wrong: ReadonlySet<string>): Record<string, unk
 }
 
 /** Fills in defaults that are not constants. */
-function complete(given: z.output<typeof SCHEMA>, machine: Machine): Config {
+function complete(given: Given, machine: Machine): Config {
   const { node, limits, titanic, bstar } = given;
   const { memoryBytes = machine.memoryBytes } = limits;
   const { mapBytes = mapBytesDefault(memoryBytes) } = limits;

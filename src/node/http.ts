@@ -12,18 +12,14 @@ import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import type { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import type { Admits, TrustedUsers } from '../admin/http/guard.js';
-import { indexRoute } from '../admin/http/index-route.js';
 import { readPage } from '../admin/io/page-folder.js';
-import { type HttpServer, openHttpServer } from '../admin/io/server.js';
-import { pageRoutes } from '../admin/http/page-routes.js';
+import { type HttpServer, openHttpServer } from '../admin/io/open-server.js';
 import type { Ports } from '../admin/ports.js';
-import type { Route } from '../admin/http/route.js';
-import { routesOf } from '../admin/http/routes.js';
 import type { AdminEvent } from '../admin/events.js';
 import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';
 import type { EventSink } from '../core/event-table.js';
-import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
+import type { MetricSources } from '../admin/metrics/metrics.js';
 import type { Extension } from './extension.js';
 import { savedToken } from './io/token-file.js';
 import { identityOf, shownAddress } from '../zmtp/identity.js';
@@ -53,9 +49,7 @@ export async function startHttp(
   const { http } = config;
   const listen = parseHttpListen(http.listen);
   const address = present(listen.ok ? listen.value : null, 'the schema checked it');
-  const others = await Promise.all(
-    extensions.flatMap(({ routes }) => (routes === undefined ? [] : [routes(config)])),
-  );
+  const page = readPage();
   return await openHttpServer({
     address,
     admits: admitsOf(config, dataDir, log),
@@ -76,7 +70,10 @@ export async function startHttp(
           },
         }
       : null,
-    routes: allRoutes({ ...ports, metrics: new Metrics(sources, log) }, others),
+    routes: async () => {
+      const { allRoutes } = await import('./routes.js');
+      return await allRoutes(config, ports, sources, extensions, page, log);
+    },
     holdings,
     identityOf: (address, token) =>
       identityOf(shownAddress(address), token === null ? null : TOKEN_PREFIX + token),
@@ -89,13 +86,6 @@ export async function startHttp(
       tell(log, 'http.failed', { stack }, `a request over HTTP: ${messageOf(error)}`);
     },
   });
-}
-
-/** The API, and the page or its replacement. */
-function allRoutes(...args: Parameters<typeof routesOf>): Route[] {
-  const routes = routesOf(...args);
-  const page = readPage();
-  return [...routes, ...(page.length > 0 ? pageRoutes(page) : [indexRoute(routes)])];
 }
 
 /**

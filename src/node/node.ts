@@ -10,7 +10,7 @@ import { Broker } from '../broker/broker.js';
 import type { ListenerRules } from '../broker/rights.js';
 import type { RequestTrace } from '../broker/request-trace.js';
 import { EventFeed } from '../admin/http/event-feed.js';
-import type { HttpServer } from '../admin/io/server.js';
+import type { HttpServer } from '../admin/io/open-server.js';
 import { EventLog } from '../admin/log/event-log.js';
 import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';

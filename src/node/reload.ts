@@ -3,7 +3,7 @@ import type { Config, ListeningSection } from '../config/config.js';
 import { type Change, diff, type Difference, onlyKeysDiffer } from '../config/diff.js';
 import { shown } from '../config/explain.js';
 import { codeOf, messageOf } from '../core/errors.js';
-import type { HttpServer } from '../admin/io/server.js';
+import type { HttpServer } from '../admin/io/open-server.js';
 import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';
 

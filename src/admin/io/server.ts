@@ -1,50 +1,32 @@
 /**
- * The HTTP server, on node:http. A framework would add little to a table of routes: node:http loads
- * in 4 ms and 2 MB, fastify in 116 ms and 17 MB.
- *
- * Everything that a client can use up has a limit: connections, headers, bodies, time, work in a turn.
+ * What answers requests over HTTP. Everything that a client can use up has a limit: connections, headers, bodies, time,
+ * work in a turn.
  */
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
-import {
-  createServer as createSecureServer,
-  type ServerOptions as SecureServerOptions,
-} from 'node:https';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
 import type { Holdings } from '../../core/holdings.js';
-import { nodeHttp } from './node-http.js';
 import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
-import { type Admits, Guard, type ValidSecret, TOKEN_GONE, wrongToken } from '../http/guard.js';
+import { type Guard, type ValidSecret, TOKEN_GONE, wrongToken } from '../http/guard.js';
 import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { ambiguityOf } from './ambiguity.js';
+import type { Answering, HttpServerOptions } from './answering.js';
 import { discardBody, hasBody, linger, readBody } from './body.js';
-import { ConnectionSlots, type ProgramSlots } from './connection-slots.js';
+import { ConnectionSlots } from './connection-slots.js';
 import { FedSocket, Feeds } from './feed.js';
 import { addressOf, incomingOf } from './incoming.js';
-import { listen, type ListenAddress } from './listening.js';
 import { writeFailure } from './raw-answer.js';
 import { Repeats, type RepeatsHost } from './repeats.js';
 import { Streams } from './stream.js';
-import { fingerprintOf, readTls, type TlsFiles } from './tls.js';
 
-/** How long the head of a request, and the whole request, may take to arrive. */
-const HEADERS_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 10_000;
-/** How long a request may take to arrive where programs send messages, which may be large. */
-const MESSAGE_TIMEOUT_MS = 60_000;
-const KEEP_ALIVE_MS = 30_000;
-/** How long a connection may neither send nor read anything. */
-const IDLE_TIMEOUT_MS = 60_000;
-const CHECK_MS = 1000;
-const HEADER_BYTES_MAX = 16_384;
 const HEADER_FIELDS_MAX = 128;
 /** How long unfinished answers may take when the server closes. */
 const CLOSE_MS = 1000;
@@ -52,100 +34,7 @@ const MEMORY_FULL = 'limits.memoryBytes is reached';
 const WITHDRAWN = refusal(wrongToken(TOKEN_GONE));
 const INTERNAL = failure('ERR_HTTP_INTERNAL', 'internal error: see the log of the broker');
 
-const OPTIONS: ServerOptions = {
-  insecureHTTPParser: false,
-  maxHeaderSize: HEADER_BYTES_MAX,
-  // `Front` checks it: probes may leave it out, and the refusal has our format.
-  requireHostHeader: false,
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  requestTimeout: REQUEST_TIMEOUT_MS,
-  keepAliveTimeout: KEEP_ALIVE_MS,
-  connectionsCheckingInterval: CHECK_MS,
-  noDelay: true,
-  // Finds event readers whose machine is gone: they never close the connection.
-  keepAlive: true,
-  keepAliveInitialDelay: IDLE_TIMEOUT_MS,
-};
-
-const TLS_OPTIONS: SecureServerOptions = {
-  ...OPTIONS,
-  handshakeTimeout: HEADERS_TIMEOUT_MS,
-  minVersion: 'TLSv1.2',
-  // No HTTP/2 here.
-  ALPNProtocols: ['http/1.1'],
-};
-
-export interface HttpServerOptions {
-  readonly address: ListenAddress;
-  readonly admits: Admits;
-  /** Reading needs a token on loopback as well. */
-  readonly requireToken: boolean;
-  /** `null`: plain HTTP. */
-  readonly tls: TlsFiles | null;
-  /** Open connections. */
-  readonly connectionsMax: number;
-  /** Open connections of programs, which have a place of their own; `null`: there are none. */
-  readonly programs: ProgramSlots | null;
-  readonly routes: readonly Route[];
-  /** Where the memory counts that connections take. */
-  readonly holdings: Holdings;
-  /** The identity of an address, or of a token. */
-  readonly identityOf: (address: string | undefined, token: string | null) => string;
-  /** Told of each request that may change something, with its answer. */
-  readonly acted: (event: AdminEvent) => void;
-  /** A handler threw an error that is not of `httpError`: a bug. */
-  readonly failed: (error: unknown) => void;
-}
-
-export interface HttpServer {
-  /** `http://HOST:PORT` with the actual port; `https://…`; `unix:PATH`. */
-  readonly url: string;
-  /**
-   * Reads the TLS files again. Open connections keep the old certificate.
-   * @returns the fingerprints of the certificate before and now, if it is another one
-   * @throws ERR_CONFIG_FILE; then nothing has changed
-   */
-  renewTls(): { readonly from: string; readonly to: string } | null;
-  /** Replaces the tokens and who names users. @returns the names of tokens that have other secrets now, or another role */
-  setAdmits(admits: Admits): readonly string[];
-  /** Takes no more requests, and gives unfinished answers some time. */
-  close(): Promise<void>;
-}
-
-/** @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (a TLS file) */
-export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { tls, admits } = options;
-  let secrets = tls === null ? null : readTls(tls);
-  const secure = secrets === null ? null : createSecureServer({ ...TLS_OPTIONS, ...secrets });
-  const server = secure ?? nodeHttp.createServer(OPTIONS);
-  server.timeout = IDLE_TIMEOUT_MS;
-  if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
-  // `HEADER_FIELDS_MAX` bounds them; a limit here would drop further lines silently.
-  server.maxHeadersCount = 0;
-  const { url, isLocal, hasAddress } = await listen(server, options.address, tls !== null);
-  const readsOpenly = isLocal && !options.requireToken;
-  const guard = new Guard(admits, { readsOpenly, checksHost: isLocal && hasAddress });
-  const shell = new Shell(server, new Front(new Router(options.routes), guard), options);
-  return {
-    url,
-    renewTls: () => {
-      if (tls === null || secrets === null) return null;
-      const next = readTls(tls);
-      secure?.setSecureContext(next);
-      const [from, to] = [fingerprintOf(secrets), fingerprintOf(next)];
-      secrets = next;
-      return from === to ? null : { from, to };
-    },
-    setAdmits: (next) => {
-      const { gone, renewed } = guard.replace(next);
-      shell.withdraw(gone);
-      return renewed;
-    },
-    close: () => shell.close(),
-  };
-}
-
-class Shell {
+export class Shell implements Answering {
   readonly #server: Server;
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
@@ -165,12 +54,12 @@ class Shell {
   readonly #repeatsHost: RepeatsHost;
   #isClosing = false;
 
-  constructor(server: Server, front: Front, options: HttpServerOptions) {
+  constructor(server: Server, guard: Guard, routes: readonly Route[], options: HttpServerOptions) {
     const { failed, acted, connectionsMax, programs, tls } = options;
     this.#server = server;
     this.#holdings = options.holdings;
     this.#identityOf = options.identityOf;
-    this.#front = front;
+    this.#front = new Front(new Router(routes), guard);
     this.#failed = failed;
     this.#acted = acted;
     this.#slots = new ConnectionSlots(connectionsMax, programs);
@@ -180,15 +69,13 @@ class Shell {
         this.#slots.moved(repeats.fed.raw, 'waiting');
         this.#ofSecrets.delete(repeats);
       },
-      keepAliveMs: () => (this.#isClosing ? null : KEEP_ALIVE_MS),
-      idleMs: IDLE_TIMEOUT_MS,
+      keepAliveMs: () => (this.#isClosing ? null : server.keepAliveTimeout),
+      idleMs: server.timeout,
       failed: (error) => {
         this.#failed(error);
         return INTERNAL;
       },
     };
-    // Accepting fails while the process has no free descriptors, and resumes by itself.
-    server.on('error', () => undefined);
     // Node's own listener gets the connection as we feed it (see `feed.ts`).
     const ready = tls === null ? 'connection' : 'secureConnection';
     const [serve] = server.listeners(ready);
@@ -311,7 +198,7 @@ class Shell {
     if (secret !== null && !mayChange) this.#ofSecrets.set(response, secret);
     const answer = await this.#handle(admitted, request, response);
     if (response.headersSent) return;
-    request.socket.setTimeout(IDLE_TIMEOUT_MS);
+    request.socket.setTimeout(this.#server.timeout);
     if (mayChange && !('changesNothing' in answer)) this.#tell(admitted, request, answer);
     if ('open' in answer) {
       this.#slots.moved(fedOf(request).raw, 'streaming');

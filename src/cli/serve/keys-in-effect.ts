@@ -4,7 +4,7 @@ import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import type { Problem } from '../../config/problem.js';
 import { publishedBy } from '../../config/publishers.js';
 import { quotasOf } from '../../config/quotas.js';
-import { QUOTA_KEYS, type QuotaKey } from '../../config/quota-keys.js';
+import { type QuotaKey, quotaKeys } from '../../config/quota-keys.js';
 import { codeOf, messageOf } from '../../core/errors.js';
 import { printable } from '../common/output.js';
 import { type Column, table } from '../common/table.js';
@@ -115,6 +115,6 @@ export function quotasTable(config: Config, width: number): string {
       return { head, cell: (key: QuotaKey) => String(numbers[key] ?? '-'), right: true, drop: -at };
     }),
   ];
-  const keys = QUOTA_KEYS.filter((key) => key !== 'share');
+  const keys = quotaKeys().filter((key) => key !== 'share');
   return `\n${table(columns, keys, width)}`;
 }

@@ -3,7 +3,8 @@ import { nearestName } from '../../core/nearest.js';
 import { unknownKey } from '../issues.js';
 import { namesakes } from '../namesakes.js';
 import type { Problem } from '../problem.js';
-import { SECTIONS } from '../schema.js';
+import { SECTIONS } from '../made.js';
+import { rowsOfSection } from '../schema.js';
 import {
   LEVEL,
   merge,
@@ -90,7 +91,7 @@ const IN_YAML = /^(?:|~|null|Null|NULL|(["']).*\1)$/s;
 /** Text is what was written, whatever YAML would make of it: digits, `#…`, `*…`. */
 function readValue({ path, text, origin }: Assignment): YamlRead {
   const [section = '', key = '', below] = path;
-  const row = SECTIONS[section]?.keys[key];
+  const row = rowsOfSection(section)[key];
   const { takes } = (below === undefined ? row : row?.keys[below]) ?? {};
   const value = text.trim();
   const asText: YamlRead = { tree: { kind: 'scalar', origin, value }, problems: [] };

@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 
 import type { Begin, Incoming, Route } from '../../../src/admin/http/route.js';
-import { type HttpServer, openHttpServer } from '../../../src/admin/io/server.js';
+import { type HttpServer, openHttpServer } from '../../../src/admin/io/open-server.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { RawHttp } from '../../support/http.js';
 import { until } from '../../support/until.js';
@@ -62,7 +62,7 @@ beforeEach(async () => {
     programs: { connectionsMax: 10, descriptors: { hasRoom: true, count: () => undefined } },
     holdings,
     identityOf: (address, token) => token ?? address ?? '',
-    routes: [ROUTE],
+    routes: () => Promise.resolve([ROUTE]),
     failed: (error) => failures.push(error),
     acted: () => undefined,
   });

@@ -1,5 +1,5 @@
 import { httpError } from '../../../src/admin/http/errors.js';
-import { type HttpServer, openHttpServer } from '../../../src/admin/io/server.js';
+import { type HttpServer, openHttpServer } from '../../../src/admin/io/open-server.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { pageRoutes } from '../../../src/admin/http/page-routes.js';
 import type { Route } from '../../../src/admin/http/route.js';
@@ -18,7 +18,14 @@ function serve(...routes: readonly Route[]): Promise<string> {
   return serveWith(new Holdings(), ...routes);
 }
 
-async function serveWith(holdings: Holdings, ...routes: readonly Route[]): Promise<string> {
+function serveWith(holdings: Holdings, ...routes: readonly Route[]): Promise<string> {
+  return serveLater(holdings, () => Promise.resolve(routes));
+}
+
+async function serveLater(
+  holdings: Holdings,
+  routes: () => Promise<readonly Route[]>,
+): Promise<string> {
   const server = await openHttpServer({
     address: { host: '127.0.0.1', port: 0 },
     admits: { tokens: [], users: null },
@@ -45,6 +52,53 @@ const HELLO = get('/hello', () => PLAIN);
 /** Connections at once, at most 64 of one address. */
 const MAX = 80;
 const HEAD = ['GET /hello HTTP/1.1', 'Host: localhost'] as const;
+
+describe('what answers is loaded with the first connection', () => {
+  it('once: all that come before it is loaded are answered then', async () => {
+    let loads = 0;
+    let load = (): void => undefined;
+    const url = await serveLater(new Holdings(), async () => {
+      loads++;
+      await new Promise<void>((resolve) => {
+        load = resolve;
+      });
+      return [HELLO];
+    });
+    const early = [new RawHttp(url), new RawHttp(url)];
+    for (const each of early) each.send(...HEAD, '');
+    const gone = new RawHttp(url);
+    await until(() => loads === 1, 'the first connection loads nothing');
+    await gone.connected;
+    gone.socket.resetAndDestroy();
+    await gone.closed;
+    load();
+    for (const each of early) await each.until('hello');
+    expect((await ask(`${url}/hello`)).text).toBe('hello');
+    expect(loads).toBe(1);
+    for (const { socket } of early) socket.destroy();
+    expect(failures).toEqual([]);
+  });
+
+  it('if that fails, the connection is closed, and the next one is answered', async () => {
+    const errors = [new Error('too many open files')];
+    const url = await serveLater(new Holdings(), () => {
+      const error = errors.pop();
+      return error === undefined ? Promise.resolve([HELLO]) : Promise.reject(error);
+    });
+    await new RawHttp(url).closed;
+    expect(failures).toEqual([new Error('too many open files')]);
+    expect((await ask(`${url}/hello`)).text).toBe('hello');
+  });
+
+  it('a server that nobody connects to never loads it, and closes', async () => {
+    const url = await serveLater(new Holdings(), () => Promise.reject(new Error('loaded')));
+    await servers.pop()?.close();
+    const refused = new RawHttp(url);
+    await refused.closed;
+    expect(refused.received).toBe('');
+    expect(failures).toEqual([]);
+  });
+});
 
 describe('connections that waste time are closed (slow-loris)', () => {
   it('one that sends nothing, one that never ends its head, one that never sends its body', async () => {

@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 
 import { loadConfig } from '../../../src/config/io/load.js';
+import { SECTIONS } from '../../../src/config/made.js';
 import { load, OPEN } from './support.js';
 
 const MIB = 2 ** 20;
@@ -92,6 +93,11 @@ describe('the defaults', () => {
     for (const text of ['', '# nothing\n', '---\n', '{}', 'broker:\nlimits:\n  # frames: 1\n']) {
       expect(load({ text }).config).toEqual(TABLE);
     }
+  });
+
+  it.each(Object.keys(SECTIONS))('hold for a file that has only the section %s, empty', (name) => {
+    expect(load({ text: `${name}:` }).config).toEqual(TABLE);
+    expect(load({ text: `${name}: {}` }).config).toEqual(TABLE);
   });
 
   it('leave two thirds of the memory of this machine, or of its cgroup, to others', () => {

@@ -52,6 +52,16 @@ it('V8 takes all that this Node.js compiled ahead, with the flags of a start, an
   expect(all).not.toContain(isOwn);
 });
 
+it('the rows and the defaults of the configuration are data in the program', () => {
+  const texts = readdirSync(CODE)
+    .filter((name) => /^serve-.*\.js$/.test(name))
+    .map((name) => readFileSync(join(CODE, name), 'latin1'));
+  const all = texts.join('');
+  const isData = (name: string): boolean =>
+    new RegExp(`\\b${name}\\S* = JSON\\.parse\\(`).test(all);
+  expect(['SECTIONS', 'DEFAULTS'].filter((name) => !isData(name))).toEqual([]);
+});
+
 it('a start with other flags does without it', () => {
   expect(rejected(OTHER_FLAG)).not.toContain(false);
   expect(node(OTHER_FLAG, join(PROGRAM, 'main.js'), '-V')).toMatch(/^\d+\.\d+\.\d+\n$/);
