@@ -103,7 +103,7 @@ export interface Ports {
   readonly node: NodeView;
   readonly pair: Pair;
   /** Takes the events of this node. */
-  readonly feed: EventFeed;
+  readonly eventFeed: EventFeed;
   readonly operatorApi: () => OperatorPort;
   /** Holders of `http.token` may read the bodies of stored requests. */
   readonly showsBodies: boolean;

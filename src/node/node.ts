@@ -114,7 +114,7 @@ export class Node implements Host {
   readonly #startedAt = monotonicMs();
   readonly #throttle = new Throttle(monotonicMs);
   readonly #eventLog: EventLog;
-  readonly #feed: EventFeed;
+  readonly #eventFeed: EventFeed;
   readonly #sink = new TransportSink(() => this.#current.limits.outputBytes);
   readonly #health = new NodeHealth();
   readonly #metrics: NodeMetrics;
@@ -148,7 +148,7 @@ export class Node implements Host {
     this.#current = config;
     this.eventTable = eventsOf(extensions);
     this.#eventLog = new EventLog(log, this.#throttle, this.eventTable);
-    this.#feed = new EventFeed(Date.now, this.eventTable);
+    this.#eventFeed = new EventFeed(Date.now, this.eventTable);
     this.events = tee<NamedEvent>(this.#eventLog, this.#toWatchers);
     this.keys = new Keys(config, log);
     this.#serverKeys = new ServerKeys(config);
@@ -218,7 +218,7 @@ export class Node implements Host {
   readonly #toWatchers: EventSink<NamedEvent> = {
     emit: (event) => {
       if (this.config.http.listen !== 'off') {
-        this.#feed.emit(event, this.#eventLog.levelOf);
+        this.#eventFeed.emit(event, this.#eventLog.levelOf);
         this.#metrics.timeSeries.note(event);
       }
       for (const each of this.#attached) each.emit?.(event);
@@ -442,7 +442,7 @@ export class Node implements Host {
         () => this.#metrics.titanic?.owners ?? [],
       ),
       pair: this.#pairView ?? standalonePair(config.node.name),
-      feed: this.#feed,
+      eventFeed: this.#eventFeed,
       refusals: this.refusals,
       publicUrl: config.http.publicUrl,
       operatorApi: (): OperatorPort => {

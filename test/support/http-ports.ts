@@ -17,7 +17,7 @@ const PORTS: Ports = {
     ...{ workers: never, clients: never },
   },
   pair: { status: never, switchover: never, promote: never },
-  feed: new EventFeed(() => 0, {}),
+  eventFeed: new EventFeed(() => 0, {}),
   publicUrl: null,
   refusals: { list: never },
   operatorApi: never,

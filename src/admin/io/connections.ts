@@ -28,7 +28,7 @@ const STAGES: readonly Stage[] = ['waiting', 'answered', 'streaming'];
 /** Identifies a connection. Over TLS, requests have another socket than the accepted one. */
 type Key = string | Socket;
 
-interface Held {
+interface Slot {
   readonly key: Key;
   readonly socket: Socket;
   readonly name: string;
@@ -37,7 +37,7 @@ interface Held {
 }
 
 /** The connections of one address, or of one token, by stage, in the order in which they entered it. */
-type Group = Readonly<Record<Stage, Set<Held>>>;
+type Group = Readonly<Record<Stage, Set<Slot>>>;
 
 /**
  * Bounds the number of connections. A new one is always accepted, so that nobody can block `/livez`
@@ -47,7 +47,7 @@ type Group = Readonly<Record<Stage, Set<Held>>>;
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #groups = new Map<string, Group>();
-  readonly #held = new Map<Key, Held>();
+  readonly #slots = new Map<Key, Slot>();
   #count = 0;
 
   constructor(options: ConnectionsOptions) {
@@ -63,26 +63,26 @@ export class Connections {
     this.#groups.set(name, group);
     if (sizeOf(group) >= this.#options.ofGroupMax) this.#evict(group);
     else if (this.#isFull) this.#evict(largest(this.#groups));
-    const held: Held = { key: keyOf(socket), socket, name, group, stage: 'waiting' };
-    group.waiting.add(held);
-    this.#held.set(held.key, held);
+    const slot: Slot = { key: keyOf(socket), socket, name, group, stage: 'waiting' };
+    group.waiting.add(slot);
+    this.#slots.set(slot.key, slot);
     this.#change(1);
     socket.once('close', () => {
-      this.#forget(held);
+      this.#forget(slot);
     });
   }
 
   /** The name of the group that it is in; `null`: none. */
   nameOf(socket: Socket): string | null {
-    return this.#held.get(keyOf(socket))?.name ?? null;
+    return this.#slots.get(keyOf(socket))?.name ?? null;
   }
 
   /** Forgets a connection, which belongs elsewhere now. @returns the accepted socket; `null`: it is not here */
   release(socket: Socket): Socket | null {
-    const held = this.#held.get(keyOf(socket));
-    if (held === undefined) return null;
-    this.#forget(held);
-    return held.socket;
+    const slot = this.#slots.get(keyOf(socket));
+    if (slot === undefined) return null;
+    this.#forget(slot);
+    return slot.socket;
   }
 
   /**
@@ -105,31 +105,31 @@ export class Connections {
 
   /** Notes the new stage of a connection. Ignores evicted ones. */
   moved(socket: Socket, stage: Stage): void {
-    const held = this.#held.get(keyOf(socket));
-    if (held === undefined) return;
-    held.group[held.stage].delete(held);
-    held.stage = stage;
-    held.group[stage].add(held);
+    const slot = this.#slots.get(keyOf(socket));
+    if (slot === undefined) return;
+    slot.group[slot.stage].delete(slot);
+    slot.stage = stage;
+    slot.group[stage].add(slot);
   }
 
   #evict(group: Group): void {
     for (const stage of STAGES) {
-      for (const held of group[stage]) {
-        this.#forget(held);
-        held.socket.destroy();
+      for (const slot of group[stage]) {
+        this.#forget(slot);
+        slot.socket.destroy();
         return;
       }
     }
   }
 
-  #forget(held: Held): void {
+  #forget(slot: Slot): void {
     // It may have been evicted or released before it closes.
-    if (held.group[held.stage].delete(held)) {
-      this.#held.delete(held.key);
+    if (slot.group[slot.stage].delete(slot)) {
+      this.#slots.delete(slot.key);
       this.#change(-1);
     }
-    if (sizeOf(held.group) === 0 && this.#groups.get(held.name) === held.group) {
-      this.#groups.delete(held.name);
+    if (sizeOf(slot.group) === 0 && this.#groups.get(slot.name) === slot.group) {
+      this.#groups.delete(slot.name);
     }
   }
 
@@ -146,6 +146,7 @@ function busy({ answered, streaming }: Group): number {
   return answered.size + streaming.size;
 }
 
+/** Kept for as long as their sockets. */
 const KEYS = new WeakMap<Socket, Key>();
 
 function keyOf(socket: Socket): Key {

@@ -1,7 +1,7 @@
 /** Answers that are written to the socket as they are, without a response of Node. */
 import type { Writable } from 'node:stream';
 
-import type { FedSocket } from './feed.js';
+import type { FedSocket } from './parser-turns.js';
 import { nodeHttp } from './node-http.js';
 import { type Answer, COMMON_HEADERS, failure, type Headers } from '../http/answer.js';
 import type { HttpErrorCode } from '../http/errors.js';

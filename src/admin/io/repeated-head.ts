@@ -6,7 +6,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 
-/** The longest head that is kept: what a connection counts for (see `feed.ts`) has room for it. */
+/** The longest head that is kept: what a connection counts for (see `parser-turns.ts`) has room for it. */
 const HEAD_BYTES_MAX = 2048;
 /** The most digits of a length: more is no body that has arrived with its head. */
 const DIGITS_MAX = 5;

@@ -1,7 +1,7 @@
 import type { Answer } from '../http/answer.js';
 import type { ValidSecret } from '../http/guard.js';
 import type { Begin, Connected } from '../http/route.js';
-import type { FedSocket, Repeater } from './feed.js';
+import type { FedSocket, Repeater } from './parser-turns.js';
 import { writeAnswer } from './raw-answer.js';
 import type { RepeatedHead } from './repeated-head.js';
 
@@ -113,7 +113,7 @@ export class Repeats implements Connected, Repeater {
     if (this.#isSlow) this.fed.setTimeout((this.#keepAliveMs ?? 0) + 1000);
     this.#isSlow = false;
     this.#leave();
-    this.fed.repeated();
+    this.fed.repeatAnswered();
   };
 
   /** The connection has ended: a waiting request is not answered, and no other begins. */

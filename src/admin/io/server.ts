@@ -21,7 +21,7 @@ import { ambiguityOf } from './ambiguity.js';
 import type { Answering, HttpServerOptions } from './answering.js';
 import { discardBody, hasBody, linger, readBody } from './body.js';
 import { ConnectionSlots } from './connection-slots.js';
-import { FedSocket, Feeds } from './feed.js';
+import { FedSocket, ParserTurns } from './parser-turns.js';
 import { addressOf, incomingOf } from './incoming.js';
 import { writeFailure } from './raw-answer.js';
 import { Repeats, type RepeatsHost } from './repeats.js';
@@ -40,7 +40,7 @@ export class Shell implements Answering {
   readonly #failed: (error: unknown) => void;
   readonly #acted: (event: AdminEvent) => void;
   readonly #slots: ConnectionSlots;
-  readonly #feeds = new Feeds();
+  readonly #turns = new ParserTurns();
   readonly #holdings: Holdings;
   readonly #identityOf: HttpServerOptions['identityOf'];
   readonly #streams = new Streams();
@@ -76,7 +76,7 @@ export class Shell implements Answering {
         return INTERNAL;
       },
     };
-    // Node's own listener gets the connection as we feed it (see `feed.ts`).
+    // Node's own listener gets the connection as we feed it (see `parser-turns.ts`).
     const ready = tls === null ? 'connection' : 'secureConnection';
     const [serve] = server.listeners(ready);
     server.removeAllListeners(ready);
@@ -101,7 +101,7 @@ export class Shell implements Answering {
 
   #fed(socket: Socket): FedSocket {
     const identity = this.#identityOf(socket.remoteAddress, null);
-    return new FedSocket(socket, this.#feeds, this.#holdings, identity, (fed) => {
+    return new FedSocket(socket, this.#turns, this.#holdings, identity, (fed) => {
       if (fed.isBusy) fed.destroy();
       else writeFailure(fed, 'ERR_HTTP_LIMIT', MEMORY_FULL);
     });

@@ -22,19 +22,23 @@ let holdings: Holdings;
 let apart: string[];
 let repeated: string[];
 let left: number;
+/** How many requests that were taken apart have begun. */
+let begun: number;
 /** What becomes of a request that was not taken apart. */
 let begin: (...given: Parameters<Begin>) => ReturnType<Begin>;
 
 const answer = (body: string): { status: number; type: string; body: string; headers: object } => ({
-  ...{ status: 200, type: 'text/plain', body, headers: {} },
+  ...{ status: 200, type: 'text/plain', body },
+  headers: body === '<last>' ? { connection: 'close' } : {},
 });
 const echo: Begin = (body) => Promise.resolve(answer(`<${body.toString()}>`) as never);
 
 async function handled(incoming: Incoming): Promise<never> {
+  begun++;
   incoming.repeats((body, connected) => {
-    const begun = begin(body, connected);
-    if (begun !== null) repeated.push(body.toString());
-    return begun;
+    const answering = begin(body, connected);
+    if (answering !== null) repeated.push(body.toString());
+    return answering;
   });
   const body = (await incoming.bytes(100_000, () => undefined)).toString();
   apart.push(body);
@@ -47,7 +51,7 @@ const ROUTE: Route = {
 };
 
 beforeEach(async () => {
-  [apart, repeated, left] = [[], [], 0];
+  [apart, repeated, left, begun] = [[], [], 0, 0];
   begin = (body, connected) => {
     connected.onClosed(() => left++);
     return echo(body, connected);
@@ -245,6 +249,26 @@ describe('while such a request waits for its answer', () => {
     await closed;
   });
 });
+
+const CHUNKED = request('')
+  .replace('Content-Length: 0', 'Transfer-Encoding: chunked')
+  .concat('4\r\nlast\r\n0\r\n\r\n');
+
+it.each([
+  ['one that was taken apart', request('last'), []],
+  ['one with a chunked body', CHUNKED, []],
+  ['one with a repeated head', request('last'), ['one']],
+])(
+  'behind %s, after whose answer the connection ends, no other begins',
+  async (_what, last, before) => {
+    const raw = open();
+    for (const body of before) await exchange(raw, body);
+    raw.socket.write(last + request('more'));
+    expect(await raw.rest()).toMatch(/connection: close\r\n[^]*\r\n<last>$/);
+    await raw.closed;
+    expect(begun).toBe(1);
+  },
+);
 
 const MUCH = 50_000_000;
 

@@ -2,14 +2,14 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 
-import { FedSocket, Feeds } from '../../../src/admin/io/feed.js';
+import { FedSocket, ParserTurns } from '../../../src/admin/io/parser-turns.js';
 import { Holdings } from '../../../src/core/holdings.js';
 
 const HEAD = 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n';
 
 function connection(): { raw: Socket; fed: FedSocket } {
   const raw = new Socket();
-  return { raw, fed: new FedSocket(raw, new Feeds(), new Holdings(), 'a', () => undefined) };
+  return { raw, fed: new FedSocket(raw, new ParserTurns(), new Holdings(), 'a', () => undefined) };
 }
 
 /** What the parser gets at once, if what the socket reads comes in these pieces. */
@@ -33,6 +33,15 @@ describe('heads that arrive at once', () => {
     const slices = slicesOf(...pieces, `\n${HEAD}${HEAD}`);
     expect(slices.slice(pieces.length)).toEqual(['\n', HEAD, HEAD]);
   });
+});
+
+it('a head is not given to the parser once no more can be answered', () => {
+  const { raw, fed } = connection();
+  const slices: string[] = [];
+  fed.on('data', (slice: Buffer) => slices.push(String(slice)));
+  fed.end().read();
+  raw.emit('data', Buffer.from(HEAD));
+  expect(slices).toEqual([]);
 });
 
 describe('a connection that is not asked for more', () => {
@@ -90,9 +99,9 @@ describe('a head that repeats the one before it', () => {
     raw.emit('data', Buffer.from(`${POST}ab`));
     raw.emit('data', Buffer.from(`${POST}cd${HEAD}`));
     expect([begun, slices]).toEqual([['ab'], []]);
-    fed.repeated();
+    fed.repeatAnswered();
     expect([begun, slices]).toEqual([['ab', 'cd'], []]);
-    fed.repeated();
+    fed.repeatAnswered();
     expect(slices).toEqual([HEAD]);
   });
 
@@ -123,7 +132,7 @@ describe('a head that repeats the one before it', () => {
     raw.emit('data', Buffer.from(`${POST}ab`));
     raw.emit('timeout');
     expect(timeouts).toBe(0);
-    fed.repeated();
+    fed.repeatAnswered();
     raw.emit('timeout');
     expect(timeouts).toBe(1);
   });

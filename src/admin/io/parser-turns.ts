@@ -45,7 +45,7 @@ const UNFINISHED = { finished: false };
 export type Overflow = (fed: FedSocket) => void;
 
 /** The connections of one server, which share the turns. */
-export class Feeds {
+export class ParserTurns {
   readonly #line = new TurnQueue<FedSocket>();
   #cost = 0;
   #isEndDue = false;
@@ -112,7 +112,7 @@ interface Entry {
 export class FedSocket extends Duplex implements Waiting {
   isInLine = false;
   readonly raw: Socket;
-  readonly #feeds: Feeds;
+  readonly #turns: ParserTurns;
   readonly #holdings: Holdings;
   readonly #overflow: Overflow;
   #account: MemoryAccount;
@@ -149,10 +149,16 @@ export class FedSocket extends Duplex implements Waiting {
    * @param identity whose turns it shares, and for whom its memory counts
    * @param overflow called if more waits here than that identity may hold
    */
-  constructor(raw: Socket, feeds: Feeds, holdings: Holdings, identity: string, overflow: Overflow) {
+  constructor(
+    raw: Socket,
+    turns: ParserTurns,
+    holdings: Holdings,
+    identity: string,
+    overflow: Overflow,
+  ) {
     super({ allowHalfOpen: true, decodeStrings: false });
     this.raw = raw;
-    this.#feeds = feeds;
+    this.#turns = turns;
     this.#holdings = holdings;
     this.#overflow = overflow;
     this.#account = holdings.use(identity);
@@ -268,7 +274,7 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** Begins a request of this connection, now or when those before it are answered. */
   enter(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
-    this.#feeds.charge(REQUEST_COST);
+    this.#turns.charge(REQUEST_COST);
     if (this.#current !== null) this.#isExact = false;
     this.#waiting.push({ request, response, begin });
     if (this.#current === null) this.#begin();
@@ -285,14 +291,14 @@ export class FedSocket extends Duplex implements Waiting {
   }
 
   /** A request with a repeated head is answered. */
-  repeated(): void {
+  repeatAnswered(): void {
     this.#isRepeating = false;
     this._httpMessage = null;
     this.#next();
   }
 
   #begin(): void {
-    const first = this.destroyed ? undefined : this.#waiting.shift();
+    const first = this.writable ? this.#waiting.shift() : undefined;
     this.#current = first?.request ?? null;
     if (first === undefined) return;
     const { request, response, begin } = first;
@@ -315,14 +321,14 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** True if the parser may have more of what waits here. */
   get isReady(): boolean {
-    return this.#rest.length > 0 && this.#isWanted && !this.destroyed && !this.#isHeld;
+    return this.#rest.length > 0 && this.#isWanted && !this.destroyed && !this.#isBlocked;
   }
 
-  /** True while a request is being answered, or its body is not being read. */
-  get #isHeld(): boolean {
+  /** True while a request is being answered, or its body is not being read; and once no further one can be answered. */
+  get #isBlocked(): boolean {
     if (this.#isRepeating) return true;
     const request = this.#current;
-    if (request === null) return false;
+    if (request === null) return !this.writable;
     return request.complete || request.readableFlowing !== true;
   }
 
@@ -335,7 +341,7 @@ export class FedSocket extends Duplex implements Waiting {
   #proceedRepeated(rest: Buffer): number {
     const repeats = this.#repeats;
     if (repeats === null || this.#current !== null || this.#isInHead) return 0;
-    if (!this.#isExact || !this.writable) return 0;
+    if (!this.#isExact) return 0;
     const end = repeats.head.endIn(rest);
     if (end < 0 || end > SLICE_BYTES) return 0;
     this.#isRepeating = true;
@@ -426,7 +432,7 @@ export class FedSocket extends Duplex implements Waiting {
   /** Gives on what may be given, and reads the socket while little is left here. */
   readonly #next = (): void => {
     if (this.#isFeeding || this.isInLine || this.destroyed) return;
-    this.#feeds.offer(this);
+    this.#turns.offer(this);
     if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);
     // With little here it reads on: so the end of a client that is being answered is noticed.
     const isMuch = this.#rest.length >= SLICE_BYTES || this.#pieces >= PIECES_MAX;
