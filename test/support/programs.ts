@@ -2,7 +2,7 @@
 import { Worker } from '../../src/sdk/worker.js';
 import type { Handler } from '../../src/sdk/worker/handler.js';
 import { type Daemon, startDaemon } from './daemon.js';
-import { ask, type Ask, httpOf, type Reply, tokenOf } from './http.js';
+import { ask, type Ask, httpOf, RawHttp, type Reply, tokenOf } from './http.js';
 import { MetricsPage } from './metrics.js';
 import { until } from './until.js';
 
@@ -57,6 +57,25 @@ export class ProgramStand {
   request(body: string | Buffer, options: Ask = {}, query = '', service = 'work'): Promise<Reply> {
     const url = `${this.url}/services/${service}/requests${query}`;
     return ask(url, { method: 'POST', token: SHOP, body, ...options });
+  }
+
+  /** Sends requests with these headers over one connection, each after the answer to the one before. @returns the answers */
+  async requestsOnOne(
+    all: readonly Readonly<Record<string, string>>[],
+    query = '',
+  ): Promise<string> {
+    const raw = new RawHttp(httpOf(this.daemon));
+    const first = `POST /api/v1/services/work/requests${query} HTTP/1.1`;
+    for (const [index, headers] of all.entries()) {
+      const given = { host: 'localhost', authorization: `Bearer ${SHOP}`, ...headers };
+      const lines = Object.entries(given).map(([name, value]) => `${name}: ${value}`);
+      raw.send(first, ...lines, 'content-length: 1', '');
+      raw.socket.write('x');
+      const answers = (): number => raw.received.split('HTTP/1.1 ').length - 1;
+      await until(() => answers() > index, `answer ${index}`);
+    }
+    raw.socket.destroy();
+    return raw.received;
   }
 
   get(path: string, options: Ask = {}): Promise<Reply> {

@@ -39,16 +39,23 @@ export interface Connected {
   readonly drop: () => void;
 }
 
+/** All values of each header, by its name in lower case. */
+export type HeaderValues = Readonly<Record<string, readonly string[] | undefined>>;
+
 /**
  * Begins a request that has arrived as a whole.
+ * @param values those of its headers that may differ
  * @returns `null`: nothing has happened, and the request has to be taken apart and judged anew
  */
-export type Begin = (body: Buffer, connected: Connected) => Promise<Answer> | null;
+export type Begin = (
+  body: Buffer,
+  connected: Connected,
+  values: HeaderValues,
+) => Promise<Answer> | null;
 
 /** The request as it arrives. */
 export interface Incoming extends Connected {
-  /** All headers, by their names in lower case. */
-  readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
+  readonly headers: HeaderValues;
   /**
    * Reads the body, if the operation has `bytes`.
    * @param keep called for each piece before it is kept; what it throws ends the reading
@@ -56,10 +63,11 @@ export interface Incoming extends Connected {
    */
   bytes(bytesMax: number, keep: (bytes: number) => void): Promise<Buffer>;
   /**
-   * Has further requests of this connection begin so, if their heads are the same, except for the length of the body,
-   * and the body has arrived with the head. Called before the handler waits for anything.
+   * Has further requests of this connection begin so, if their heads are the same, except for the length of the body
+   * and the values of some headers, and the body has arrived with the head. Called before the handler waits for anything.
+   * @param mayDiffer whether the value of a header, named in lower case, may be another one
    */
-  repeats(begin: Begin): void;
+  repeats(begin: Begin, mayDiffer: (name: string) => boolean): void;
 }
 
 interface Sender extends Actor {

@@ -16,6 +16,7 @@ import { Duplex } from 'node:stream';
 
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
+import type { HeaderValues } from '../http/route.js';
 import { RepeatedHead } from './repeated-head.js';
 
 /** Budget of a turn for data that just arrived, and once more for the line. */
@@ -93,8 +94,11 @@ export class ParserTurns {
 /** Answers requests of a connection that have the head of one before them. */
 export interface Repeater {
   readonly head: RepeatedHead;
-  /** @returns false: nothing has happened, and the parser gets the request */
-  begin(body: Buffer): boolean;
+  /**
+   * @param values those of its headers that may differ
+   * @returns false: nothing has happened, and the parser gets the request
+   */
+  begin(body: Buffer, values: HeaderValues): boolean;
   /** The connection has ended. */
   end(): void;
 }
@@ -282,11 +286,11 @@ export class FedSocket extends Duplex implements Waiting {
 
   /**
    * Has further requests begin so that have the head of the current one, which has just begun.
+   * @param mayDiffer see `Incoming.repeats`
    * @param made makes what begins them, for this head
    */
-  repeat(made: (head: RepeatedHead) => Repeater): void {
-    const length = this.#current?.headers['content-length'];
-    const head = length === undefined ? null : RepeatedHead.of(this.#head, length);
+  repeat(mayDiffer: (name: string) => boolean, made: (head: RepeatedHead) => Repeater): void {
+    const head = RepeatedHead.of(this.#head, this.#current?.headersDistinct ?? {}, mayDiffer);
     if (head !== null) this.#repeats = made(head);
   }
 
@@ -342,10 +346,11 @@ export class FedSocket extends Duplex implements Waiting {
     const repeats = this.#repeats;
     if (repeats === null || this.#current !== null || this.#isInHead) return 0;
     if (!this.#isExact) return 0;
-    const end = repeats.head.endIn(rest);
+    const { head } = repeats;
+    const end = head.endIn(rest);
     if (end < 0 || end > SLICE_BYTES) return 0;
     this.#isRepeating = true;
-    this.#isRepeating = repeats.begin(rest.subarray(repeats.head.bodyAt, end));
+    this.#isRepeating = repeats.begin(rest.subarray(head.bodyAt, end), head.valuesIn(rest));
     if (!this.#isRepeating) return 0;
     this._httpMessage = UNFINISHED;
     this.#rest = end === rest.length ? NOTHING : rest.subarray(end);

@@ -1,6 +1,6 @@
 import type { Answer } from '../http/answer.js';
 import type { ValidSecret } from '../http/guard.js';
-import type { Begin, Connected } from '../http/route.js';
+import type { Begin, Connected, HeaderValues } from '../http/route.js';
 import type { FedSocket, Repeater } from './parser-turns.js';
 import { writeAnswer } from './raw-answer.js';
 import type { RepeatedHead } from './repeated-head.js';
@@ -64,9 +64,9 @@ export class Repeats implements Connected, Repeater {
   }
 
   /** @returns false: nothing has happened, and the request has to be taken apart */
-  begin(body: Buffer): boolean {
+  begin(body: Buffer, values: HeaderValues): boolean {
     if (this.#hasEnded || !this.#host.enters(this)) return false;
-    const answering = this.#begin(body, this);
+    const answering = this.#begin(body, this, values);
     if (answering === null) {
       this.#leave();
       return false;

@@ -264,11 +264,11 @@ export class Shell implements Answering {
     const goOn = (): void => {
       response.writeContinue();
     };
-    const incoming = incomingOf(request, response, goOn, (begin) => {
+    const incoming = incomingOf(request, response, goOn, (begin, mayDiffer) => {
       if (secret === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
       const fed = fedOf(request);
       const head = { secret, admission: this.#admission, begin };
-      fed.repeat((bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));
+      fed.repeat(mayDiffer, (bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));
     });
     const given = { parts, query, caller, ...actor, incoming };
     try {

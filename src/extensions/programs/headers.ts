@@ -1,7 +1,7 @@
 /** Headers of an HTTP request that become headers of the MDP request, and what others ask for. */
 import { headerText } from '../../admin/http/check.js';
 import { wrongParameter } from '../../admin/http/errors.js';
-import type { Incoming } from '../../admin/http/route.js';
+import type { HeaderValues as Given } from '../../admin/http/route.js';
 import { encodeHeaders, headersFault } from '../../wire/headers.js';
 import { JOB_ROWS, optionLike } from '../../wire/job-option-table.js';
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../wire/tsp.js';
@@ -22,7 +22,14 @@ const AS_HEADERS: Readonly<Record<string, string>> = {
   shared: 'HTTP does not have it',
 };
 
-type Given = Incoming['headers'];
+/** Headers that nothing here reads, and which differ with each request that has them. */
+const IDENTIFYING = ['x-request-id', 'x-correlation-id'];
+const DIFFERING = ['traceparent', 'tracestate', 'idempotency-key', ...IDENTIFYING];
+
+/** Whether the value of a header only travels with its request, and decides nothing about how that is handled. */
+export function mayDiffer(name: string): boolean {
+  return DIFFERING.includes(name) || name.startsWith(PREFIX);
+}
 
 /** Refuses headers of a stored request that look like an option. @throws ERR_HTTP_PARAMETER */
 export function refuseOptions(given: Given): void {

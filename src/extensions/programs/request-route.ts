@@ -6,6 +6,7 @@ import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.j
 import {
   type Begin,
   type CheckedRequest,
+  type HeaderValues,
   type Incoming,
   route,
   type Route,
@@ -21,6 +22,7 @@ import { checkStored } from './durable-routes.js';
 import {
   headersFrame,
   idempotencyKey,
+  mayDiffer,
   prefersAsync,
   refuseOptions,
   type Wanted,
@@ -46,7 +48,8 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     }
     const isDurable = request.query.durable || prefersAsync(incoming.headers);
     if (isDurable) checkStored(isStored);
-    const head = isDurable ? submission(request, service) : plain(request, service);
+    const headOf = isDurable ? submission : plain;
+    const head = headOf(request, service, incoming.headers);
     const port = callers();
     const call = port.take(tokenName, incoming, isDurable ? null : service);
     const boundary = boundaryIn(incoming.headers);
@@ -54,7 +57,9 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     const { timeoutMs } = request.query;
     const how = { wanted, timeoutMs, isDurable, isAsync: prefersAsync(incoming.headers) };
     const isStreamed = wanted.kind === 'events' && !isDurable;
-    if (boundary === null && !isStreamed) incoming.repeats(repeated(callers, request, head, how));
+    if (boundary === null && !isStreamed) {
+      incoming.repeats(repeated(callers, request, { head, headOf }, how), mayDiffer);
+    }
     const send = await received(incoming, call, port, head, service, boundary);
     return isStreamed ? await streamed(call, timeoutMs, send) : await answered(call, how, send);
   });
@@ -69,17 +74,23 @@ interface How {
   readonly isAsync: boolean;
 }
 
-/** Further requests that differ only in their bodies. What there is no room for is left to the usual way, which says why. */
+/**
+ * Further requests that differ only in their bodies and in what `mayDiffer`. What there is no room for, and what is
+ * refused, is left to the usual way, which says why.
+ */
 function repeated(
   callers: () => Callers,
-  { tokenName, parts: { service } }: Request,
-  head: Frames,
+  { tokenName, query, parts: { service }, incoming: { headers } }: Request,
+  { head: first, headOf }: { readonly head: Frames; readonly headOf: typeof plain },
   how: How,
 ): Begin {
   const calledService = how.isDurable ? null : service;
-  return (body, connected) => {
+  return (body, connected, values) => {
     let call: Call;
+    let head: Frames;
     try {
+      const isFirst = Object.keys(values).length === 0;
+      head = isFirst ? first : headOf({ query }, service, { ...headers, ...values });
       const port = callers();
       if (body.length > bodyBytesMax(port, head)) return null;
       call = port.take(tokenName, connected, calledService);
@@ -110,7 +121,7 @@ function withBody(head: Frames, body: Buffer): Frames {
 }
 
 /** What stands before the body. */
-function plain({ query, incoming: { headers } }: Request, service: Buffer): Frames {
+function plain({ query }: Pick<Request, 'query'>, service: Buffer, headers: HeaderValues): Frames {
   const given = SUBMIT_PARAMETERS.find(({ name }) => query[name] !== null);
   if (given !== undefined) throw wrongParameter(given.name, 'only for requests that are stored');
   idempotencyKey(headers, false);
@@ -121,7 +132,11 @@ function plain({ query, incoming: { headers } }: Request, service: Buffer): Fram
   return Frames.of(...clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1));
 }
 
-function submission({ query, incoming: { headers } }: Request, service: Buffer): Frames {
+function submission(
+  { query }: Pick<Request, 'query'>,
+  service: Buffer,
+  headers: HeaderValues,
+): Frames {
   refuseOptions(headers);
   const key = idempotencyKey(headers, true);
   const webhook = webhookIn(headers, true);

@@ -74,6 +74,15 @@ describe('a durable request over HTTP', () => {
     expect(uuidOf(await stand.request('a', { headers: other }, '?durable=true'))).not.toBe(first);
   });
 
+  it('on a kept connection is stored under its own idempotency key', async () => {
+    const stand = await open();
+    const keys = ['order-1', 'order-2', 'order-3', 'order-2'];
+    const all = keys.map((key) => ({ 'idempotency-key': key }));
+    const answers = await stand.requestsOnOne(all, '?durable=true');
+    const uuids = [...answers.matchAll(/"uuid":"(\w+)"/g)].map(([, uuid]) => uuid);
+    expect(uuids.map((uuid) => uuids.indexOf(uuid))).toEqual([0, 1, 2, 1]);
+  });
+
   it('an idempotency key names one request: another is 422; what existed is said (D112)', async () => {
     const stand = await open();
     const headers = { 'idempotency-key': 'order-7' };

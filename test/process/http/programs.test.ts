@@ -49,6 +49,24 @@ describe('a request over HTTP', () => {
     await stand.untilNothingIsHeld();
   });
 
+  it('with another trace reaches its worker on a kept connection as on a new one', async () => {
+    const stand = await open();
+    const got: unknown[] = [];
+    await stand.serve((asked) => {
+      got.push([asked.text(), asked.headers]);
+      return 'done';
+    });
+    const all = ['00-a-1', '00-b-2', '00-b-2', '00-longer-3', 'two words', '"\\'].map((trace) => ({
+      ...{ traceparent: trace, tracestate: `of=${trace}`, 'x-request-id': trace },
+      'majordomo-header-tenant': `for ${trace}`,
+    }));
+    for (const headers of all) await stand.request('x', { headers });
+    const answers = await stand.requestsOnOne(all);
+    expect(answers.match(/HTTP\/1.1 200 OK/g)).toHaveLength(all.length);
+    expect(got.slice(all.length)).toEqual(got.slice(0, all.length));
+    await stand.untilNothingIsHeld();
+  });
+
   it('of the largest size arrives, and a larger one is 413, also if its length is not known', async () => {
     const stand = await open('{}', 'limits.messageBytes=1MiB');
     await stand.serve((asked) => String(asked.frames[0]?.length));

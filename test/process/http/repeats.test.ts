@@ -35,11 +35,12 @@ const echo: Begin = (body) => Promise.resolve(answer(`<${body.toString()}>`) as 
 
 async function handled(incoming: Incoming): Promise<never> {
   begun++;
-  incoming.repeats((body, connected) => {
-    const answering = begin(body, connected);
-    if (answering !== null) repeated.push(body.toString());
+  const mayDiffer = (name: string): boolean => name === 'trace';
+  incoming.repeats((body, connected, values) => {
+    const answering = begin(body, connected, values);
+    if (answering !== null) repeated.push(body.toString() + (values['trace']?.join() ?? ''));
     return answering;
-  });
+  }, mayDiffer);
   const body = (await incoming.bytes(100_000, () => undefined)).toString();
   apart.push(body);
   return answer(`<${body}>`) as never;
@@ -54,7 +55,7 @@ beforeEach(async () => {
   [apart, repeated, left, begun] = [[], [], 0, 0];
   begin = (body, connected) => {
     connected.onClosed(() => left++);
-    return echo(body, connected);
+    return echo(body, connected, {});
   };
   holdings = new Holdings();
   server = await openHttpServer({
@@ -131,6 +132,17 @@ describe('a request with the head of the one before it', () => {
     const [first, second] = answers(raw);
     expect(second).toBe(first?.replace('<one>', '<two>'));
     expect(left).toBe(3);
+  });
+
+  it('may have another value of a header that may differ', async () => {
+    const raw = open();
+    for (const [at, trace] of ['-1', '-2', 'longer', ' two words', '-5'].entries()) {
+      await exchange(raw, String(at), `Trace: ${trace}\r\n`);
+    }
+    expect([apart, repeated]).toEqual([
+      ['0', '3', '4'],
+      ['1-2', '2longer'],
+    ]);
   });
 
   it('is answered before the next one begins, also if all arrive at once', async () => {
