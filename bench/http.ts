@@ -15,8 +15,9 @@ import { packageVersion } from '../src/core/version.js';
 import { removeDaemons } from '../test/support/daemon.js';
 import { keepAwake } from './awake.js';
 import { compileGenerator, type Generator, type Protocol, runLoad } from './generator.js';
-import { type Lane, renderHttp, type Round, type Verdict } from './http/report.js';
+import { type Held, type Lane, renderHttp, type Round, type Verdict } from './http/report.js';
 import { type Serving, startBare, startOurs } from './http/servers.js';
+import { measureMemory } from './http/waiting.js';
 import { machineFacts } from './machine-facts.js';
 import { ratioOf } from './measure.js';
 import { countOthers, publish } from './others.js';
@@ -36,6 +37,10 @@ const WAYS: readonly Way[] = [
   { title: 'Majordomo, events', of: 'ours', protocol: 'http-events' },
   { title: 'Majordomo, durable', of: 'ours', protocol: 'http-durable' },
 ];
+/** At most: servers are started anew for each round. */
+const MEMORY_ROUNDS = 3;
+/** Of what waits over HTTP, to what waits over ZMTP. */
+const MEMORY_BOUND = 1.5;
 const TARGETS = [
   { quantity: 'cpuUs', what: 'CPU of each', protocol: 'http', outstanding: 64, bound: 2 },
   { quantity: 'p50Us', what: 'p50', protocol: 'http', outstanding: 1, bound: 2 },
@@ -113,9 +118,17 @@ function verdicts(lanes: readonly Lane[]): Verdict[] {
       const lane = at.find(({ title }) => title === ways[0]?.title);
       return lane?.rounds.map((round) => round[quantity]) ?? [];
     };
-    const about = `${what} at ${outstanding} outstanding`;
+    const about = `${what} at ${outstanding} outstanding, to the bare server`;
     return { about, ratio: ratioOf(of('ours'), of('bare')), bound };
   });
+}
+
+function memoryVerdicts(held: readonly Held[]): Verdict[] {
+  return held.map(({ title, bytes: { http, zmtp } }) => ({
+    about: `memory of each ${title}, to a peer of ZMTP`,
+    ratio: ratioOf(http, zmtp),
+    bound: MEMORY_BOUND,
+  }));
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'majordomo-http-'));
@@ -125,6 +138,7 @@ try {
   const generator = compileGenerator(directory);
   const sleepAgain = keepAwake(generator);
   const lanes: Lane[] = [];
+  const held: Held[] = [];
   try {
     const bare = await startBare();
     started.push(bare);
@@ -133,6 +147,9 @@ try {
     for (const outstanding of OUTSTANDING) {
       lanes.push(...(await measure(generator, { bare, ours }, outstanding)));
     }
+    for (const each of started.splice(0)) await each.stop();
+    const progress = (text: string): boolean => process.stderr.write(`${text}\n`);
+    held.push(...(await measureMemory(Math.min(rounds, MEMORY_ROUNDS), progress)));
   } finally {
     for (const each of started) await each.stop();
     await sleepAgain();
@@ -143,8 +160,8 @@ try {
     ...machineFacts(),
     `Majordomo ${packageVersion()}`,
   ];
-  const report = { facts, rounds, seconds, bodyBytes: BODY_BYTES, lanes, others };
-  const text = renderHttp({ ...report, verdicts: verdicts(lanes) });
+  const report = { facts, rounds, seconds, bodyBytes: BODY_BYTES, lanes, held, others };
+  const text = renderHttp({ ...report, verdicts: [...verdicts(lanes), ...memoryVerdicts(held)] });
   publish(text, values.write ? DOCUMENT : null, others);
 } finally {
   await removeDaemons();

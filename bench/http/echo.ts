@@ -1,9 +1,17 @@
-/** The least that answers a program over HTTP: `node:http`, and the body back. Prints its port. */
+/**
+ * The least that answers a program over HTTP: `node:http`, and the body back. A GET is never answered, and a stream goes
+ * on after its first event. Prints its port.
+ */
 import { createServer } from 'node:http';
 
 import { HOST } from '../ports.js';
 
 const server = createServer((request, response) => {
+  if (request.method === 'GET') return;
+  if (request.headers.accept === 'text/event-stream') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: {}\n\n');
+    return;
+  }
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {

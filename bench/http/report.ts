@@ -25,19 +25,27 @@ export interface Verdict {
   readonly bound: number;
 }
 
+/** What one of them takes that wait, in each round, in bytes. */
+export interface Held {
+  readonly title: string;
+  readonly count: number;
+  readonly bytes: Readonly<Record<'bare' | 'http' | 'zmtp', readonly number[]>>;
+}
+
 export interface HttpReport {
   readonly facts: readonly string[];
   readonly rounds: number;
   readonly seconds: number;
   readonly bodyBytes: number;
   readonly lanes: readonly Lane[];
+  readonly held: readonly Held[];
   readonly verdicts: readonly Verdict[];
   /** What other processes used. */
   readonly others: Others;
 }
 
 export function renderHttp(report: HttpReport): string {
-  const { facts, lanes, verdicts, others, rounds, seconds, bodyBytes } = report;
+  const { facts, lanes, held, verdicts, others, rounds, seconds, bodyBytes } = report;
   return `${[
     '# Performance of programs over HTTP',
     '<!-- Written by `npm run bench:http -- --write`: run that instead of editing this. -->',
@@ -58,9 +66,18 @@ export function renderHttp(report: HttpReport): string {
         ];
       }),
     ),
+    '## Memory of what waits',
+    table(
+      ['each', 'of', 'bare `node:http`', 'Majordomo over HTTP', 'Majordomo over ZMTP'],
+      held.map(({ title, count, bytes: { bare, http, zmtp } }) => [
+        title,
+        whole(count),
+        ...[bare, http, zmtp].map((all) => kibibytes(median(all))),
+      ]),
+    ),
     '## Targets',
     table(
-      ['Majordomo to the bare server', 'ratio (range)', 'target', ''],
+      ['of Majordomo', 'ratio (range)', 'target', ''],
       verdicts.map(({ about, ratio, bound }) => [
         about,
         `${times(ratio.median)} (${times(ratio.low)} – ${times(ratio.high)})`,
@@ -75,10 +92,12 @@ export function renderHttp(report: HttpReport): string {
       '- One load generator (`bench/load`, in C) sends the same bytes to all: as many connections as requests are outstanding, which are kept.',
       '- _CPU of each_ is the user and system time of all processes that answer, divided by the requests: of the broker and',
       '  the worker, or of the bare server. The generator’s is its own.',
-      '- _Traced_: each request has another `traceparent`, so its head is taken apart. All other requests of a connection',
-      '  have the same head, as those of most programs do.',
+      '- _Traced_: each request has another `traceparent`. All other requests of a connection have the same head, as those of',
+      '  most programs do.',
       '- _Durable_: the request is stored (202), its result is waited for and read, and it is ended (DELETE). _Events_: the reply comes',
       '  as server-sent events.',
+      `- _Memory_: what the resident memory of a server grows by, without garbage, for each connection that waits: a median of ${held[0]?.bytes.http.length ?? 0}, each`,
+      '  of a new server. Over ZMTP a client waits for the same. The bare server stores nothing and asks no worker.',
       `- ${othersText(others)} Generator, servers and everything else shared the cores.`,
       `- ${AWAKE_TEXT}`,
       ...(others.isBusy
@@ -88,6 +107,10 @@ export function renderHttp(report: HttpReport): string {
         : []),
     ].join('\n'),
   ].join('\n\n')}\n`;
+}
+
+function kibibytes(bytes: number): string {
+  return `${(bytes / 1024).toFixed(1)} KiB`;
 }
 
 function micro(us: number): string {

@@ -8,33 +8,39 @@ import { httpOf } from '../../test/support/http.js';
 
 export interface Serving {
   readonly port: number;
+  /** Where peers of ZMTP connect. */
+  readonly endpoint?: string;
   /** Of all its processes, that of the server first. */
   readonly pids: readonly number[];
   /** Resolves when they have ended: their CPU time counts as that of this process from then on. */
   stop(): Promise<void>;
 }
 
-/** `bench/load/http.c` has it, too. */
-const TOKEN = 'bench-bench-bench-bench-bench';
+/** `bench/load/http.c` has the first, too. One alone may not have 1,000 connections. */
+export const TOKENS = ['bench-bench-bench-bench-bench', 'other-other-other-other-other'];
 const CONCURRENCY = 100;
 
-export async function startBare(): Promise<Serving> {
-  const child = start('http/echo.js');
+/** @param nodeOptions of the server's process */
+export async function startBare(nodeOptions: readonly string[] = []): Promise<Serving> {
+  const child = start(nodeOptions, 'http/echo.js');
   const port = Number(await firstLine(child));
   return { port, pids: [pidOf(child)], stop: () => ended(child) };
 }
 
-export async function startOurs(): Promise<Serving> {
+/** @param nodeOptions of the broker's process */
+export async function startOurs(nodeOptions: readonly string[] = []): Promise<Serving> {
+  const tokens = TOKENS.map(
+    (token, index) => `{name: bench${index}, role: request, token: ${token}, client: ['*']}`,
+  );
   const daemon = await startDaemon({
-    sets: [
-      'http.listen=127.0.0.1:0',
-      `http.tokens=[{name: bench, role: request, token: ${TOKEN}, client: [echo]}]`,
-    ],
+    sets: ['http.listen=127.0.0.1:0', `http.tokens=[${tokens.join(', ')}]`],
+    nodeOptions,
   });
-  const worker = start('sdk/worker.js', daemon.endpoint, 'zmtp', String(CONCURRENCY));
+  const worker = start([], 'sdk/worker.js', daemon.endpoint, 'zmtp', String(CONCURRENCY));
   await firstLine(worker);
   return {
     port: Number(new URL(httpOf(daemon)).port),
+    endpoint: daemon.endpoint,
     pids: [pidOf(daemon.process), pidOf(worker)],
     stop: async () => {
       await Promise.all([worker, daemon.process].map(ended));
@@ -42,9 +48,15 @@ export async function startOurs(): Promise<Serving> {
   };
 }
 
-function start(script: string, ...args: readonly string[]): ChildProcess {
+function start(
+  nodeOptions: readonly string[],
+  script: string,
+  ...args: readonly string[]
+): ChildProcess {
   const file = join(import.meta.dirname, '..', script);
-  return spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return spawn(process.execPath, [...nodeOptions, file, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }
 
 async function firstLine({ stdout }: ChildProcess): Promise<string> {

@@ -18,6 +18,13 @@ export function copyBytes(
   for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] ?? 0;
 }
 
+/** A copy that keeps nothing else in memory, as a view, or a part of Node's pool, does. */
+export function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
 /**
  * Frees the memory of a buffer, which otherwise stays until V8's next collection. Nobody may use the buffer, or
  * a view of it, any more.

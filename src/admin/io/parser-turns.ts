@@ -14,6 +14,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
+import { ownCopy } from '../../core/bytes.js';
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 import type { HeaderValues } from '../http/route.js';
@@ -350,7 +351,10 @@ export class FedSocket extends Duplex implements Waiting {
     const end = head.endIn(rest);
     if (end < 0 || end > SLICE_BYTES) return 0;
     this.#isRepeating = true;
-    this.#isRepeating = repeats.begin(rest.subarray(head.bodyAt, end), head.valuesIn(rest));
+    const body = rest.subarray(head.bodyAt, end);
+    // While it waits, it would keep in memory whatever was read with it.
+    const own = rest.buffer.byteLength > SLICE_BYTES ? ownCopy(body) : body;
+    this.#isRepeating = repeats.begin(own, head.valuesIn(rest));
     if (!this.#isRepeating) return 0;
     this._httpMessage = UNFINISHED;
     this.#rest = end === rest.length ? NOTHING : rest.subarray(end);

@@ -6,6 +6,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 
+import { ownCopy } from '../../core/bytes.js';
 import type { HeaderValues } from '../http/route.js';
 
 /** The longest head that is kept: what a connection counts for (see `parser-turns.ts`) has room for it. */
@@ -56,7 +57,7 @@ export class RepeatedHead {
     mayDiffer: (name: string) => boolean,
   ): RepeatedHead | null {
     if (head.length > HEAD_BYTES_MAX) return null;
-    const bytes = Buffer.from(head);
+    const bytes = ownCopy(head);
     const fields: Field[] = [];
     let at = 0;
     for (const { index, 0: line, 1: given = '', 2: value = '' } of head

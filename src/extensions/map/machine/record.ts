@@ -4,6 +4,7 @@
  * Text is Latin-1, one character a byte. Short values are text, too: a million Buffers of their own
  * would take 300 bytes each besides the value, and slices of a common one would keep all of it.
  */
+import { ownCopy } from '../../../core/bytes.js';
 import type { Frames } from '../../../core/frames.js';
 import { KEY, PROPERTIES, uuidOf, VALUE } from '../../../wire/chp-client.js';
 
@@ -56,10 +57,7 @@ export function numbered(record: MapRecord, epoch: number, counter: number): Map
 
 /** A copy of these bytes as a value. */
 export function valueOf(bytes: Buffer): Value {
-  if (bytes.length <= VALUE_TEXT_MAX) return bytes.toString('latin1');
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
+  return bytes.length <= VALUE_TEXT_MAX ? bytes.toString('latin1') : ownCopy(bytes);
 }
 
 /** A copy of a KVSET that has been read, without a number. */
