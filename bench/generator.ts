@@ -19,6 +19,7 @@ export type Protocol =
   | 'redis'
   | 'http'
   | 'http-traced'
+  | 'http-varied'
   | 'http-durable'
   | 'http-events'
   | 'restate';

@@ -34,6 +34,7 @@ const WAYS: readonly Way[] = [
   { title: 'Majordomo', of: 'ours', protocol: 'http' },
   { title: 'bare `node:http`, traced', of: 'bare', protocol: 'http-traced' },
   { title: 'Majordomo, traced', of: 'ours', protocol: 'http-traced' },
+  { title: 'Majordomo, varied', of: 'ours', protocol: 'http-varied' },
   { title: 'Majordomo, events', of: 'ours', protocol: 'http-events' },
   { title: 'Majordomo, durable', of: 'ours', protocol: 'http-durable' },
 ];

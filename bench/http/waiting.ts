@@ -41,7 +41,7 @@ export async function measureMemory(
   rounds: number,
   progress: (text: string) => void,
 ): Promise<Held[]> {
-  const all = KINDS.map((kind) => ({ ...kind, bytes: { bare: [], http: [], zmtp: [] } as Bytes }));
+  const all = KINDS.map((kind) => ({ ...kind, bytes: nothing() }));
   for (let round = 0; round < rounds; round++) {
     for (const { title, waiting, count, bytes } of all) {
       progress(`memory of each ${title}, round ${round + 1}`);
@@ -51,7 +51,9 @@ export async function measureMemory(
   return all;
 }
 
-type Bytes = Record<Of, number[]>;
+function nothing(): Record<Of, number[]> {
+  return { bare: [], http: [], zmtp: [] };
+}
 
 async function memoryOf(of: Of, waiting: Waiting, count: number): Promise<number> {
   const [inspector = 0] = await freePorts(1);
@@ -164,7 +166,7 @@ async function peer(
       disconnected: () => undefined,
     });
   });
-  return () => (link as Link | null)?.close(0) ?? Promise.resolve();
+  return () => link?.close(0) ?? Promise.resolve();
 }
 
 /** The frames of the answer behind its status. */

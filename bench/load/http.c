@@ -1,6 +1,6 @@
 /*
  * HTTP/1.1 with keep-alive, one request at a time on each connection: a program that sends requests
- * to a service, that traces them (http-traced: each head is another one), has them stored
+ * to a service, that traces them (http-traced), sends another head each time (http-varied), has them stored
  * (http-durable: 202, the result, DELETE), or reads events (http-events). A bare server is sent the
  * same bytes. Restate answers a call of its service `bench` when the result is kept (restate).
  */
@@ -38,16 +38,18 @@ static void http_request(struct connection *c, uint32_t slot)
 {
     struct exchange *exchange = c->state;
     static unsigned long traces;
-    char head[512], trace[80], path[PATH_MAX_BYTES] = "/bench/echo";
+    char head[512], trace[80], varied[40], path[PATH_MAX_BYTES] = "/bench/echo";
     size_t name_size;
     const char *name = service_name(next_service(), &name_size);
 
     if (!is("restate"))
         snprintf(path, sizeof path, "/api/v1/services/%.*s/requests", (int) name_size, name);
     sprintf(trace, "traceparent: 00-0af7651916cd43dd%016lx-b7ad6b7169203331-01\r\n", ++traces);
+    sprintf(varied, "x-varied: %lu\r\n", traces);
     const char *wanted = is("http-durable") ? "prefer: respond-async\r\n"
         : is("http-events")                 ? "accept: text/event-stream\r\n"
         : is("http-traced")                 ? trace
+        : is("http-varied")                 ? varied
                                             : "";
 
     exchange->slot = slot;
@@ -156,6 +158,13 @@ const struct protocol http = {
 
 const struct protocol http_traced = {
     .name = "http-traced",
+    .opened = http_opened,
+    .consume = http_consume,
+    .request = http_request,
+};
+
+const struct protocol http_varied = {
+    .name = "http-varied",
     .opened = http_opened,
     .consume = http_consume,
     .request = http_request,
