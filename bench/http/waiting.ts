@@ -80,9 +80,10 @@ async function memoryOf(of: Of, waiting: Waiting, count: number): Promise<number
 function streamer(endpoint: string, concurrency: number): Worker {
   const worker = new Worker(
     { endpoints: [endpoint], service: STREAMED, concurrency },
-    async function* () {
+    async function* (_request, { signal }) {
       yield 'part';
-      return await new Promise<never>(() => undefined);
+      await once(signal, 'abort');
+      return '';
     },
   );
   void worker.run();

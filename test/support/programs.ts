@@ -69,8 +69,8 @@ export class ProgramStand {
     for (const [index, headers] of all.entries()) {
       const given = { host: 'localhost', authorization: `Bearer ${SHOP}`, ...headers };
       const lines = Object.entries(given).map(([name, value]) => `${name}: ${value}`);
-      raw.send(first, ...lines, 'content-length: 1', '');
-      raw.socket.write('x');
+      // In one piece: so the body has arrived with the head.
+      raw.socket.write([first, ...lines, 'content-length: 1', '', 'x'].join('\r\n'));
       const answers = (): number => raw.received.split('HTTP/1.1 ').length - 1;
       await until(() => answers() > index, `answer ${index}`);
     }

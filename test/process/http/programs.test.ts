@@ -58,7 +58,7 @@ describe('a request over HTTP', () => {
     });
     const all = ['00-a-1', '00-b-2', '00-b-2', '00-longer-3', 'two words', '"\\'].map((trace) => ({
       ...{ traceparent: trace, tracestate: `of=${trace}`, 'x-request-id': trace },
-      'majordomo-header-tenant': `for ${trace}`,
+      'majordomo-header-tenant': `for-${trace}`,
     }));
     for (const headers of all) await stand.request('x', { headers });
     const answers = await stand.requestsOnOne(all);
