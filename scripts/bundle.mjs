@@ -88,7 +88,10 @@ const LATER = {
   },
 };
 const COMMON = 'common';
-/** What the file of that name loads later is read with it: otherwise an upgrade would end HTTP of a running node. */
+/**
+ * What the file of that name loads later is read with it: otherwise an upgrade would end HTTP of a running node. (Not
+ * what that loads still later: such a node lacks the metrics of its process and the OpenAPI document until it is restarted.)
+ */
 const HOLDING = 'http';
 const SQLITE = 'better-sqlite3';
 /** Bundles the JavaScript of SQLite, compiled ahead as well; what finds its binary stays in the package. */
@@ -110,11 +113,11 @@ const sqlitePlugin = {
   },
 };
 /** Puts the values that a module of the configuration makes in its place. */
-const MADE = join(from, 'config/made.js');
-const madePlugin = {
-  name: 'made',
+const SCHEMA_DATA = join(from, 'config/schema-data.js');
+const schemaDataPlugin = {
+  name: 'schema-data',
   async load(id) {
-    if (id !== MADE) return null;
+    if (id !== SCHEMA_DATA) return null;
     return Object.entries(await import(pathToFileURL(id).href))
       .map(([name, value]) => {
         const text = JSON.stringify(value);
@@ -201,7 +204,7 @@ async function bundleProgram(name, input) {
     input: { [name]: input },
     platform: 'node',
     external: (id) => OUTSIDE.test(id),
-    plugins: [daemonPlugin, sqlitePlugin, madePlugin, plugin],
+    plugins: [daemonPlugin, sqlitePlugin, schemaDataPlugin, plugin],
     onwarn,
   });
   const { output } = await bundle.generate({

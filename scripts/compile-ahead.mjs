@@ -56,13 +56,17 @@ function compile(main) {
     process.exitCode = status ?? 1;
   });
   let log = '';
+  let isUsed = false;
   broker.stdout.setEncoding('utf8').on('data', (text) => {
     log += text;
     const [, endpoint] = /"broker\.ready","endpoints":\["([^"]+)"/.exec(log) ?? [];
-    if (endpoint === undefined || broker.killed) return;
+    const [, http] = /"http":"([^"]+)"/.exec(log) ?? [];
+    if (endpoint === undefined || http === undefined || isUsed) return;
+    isUsed = true;
     const request = ['request', 'mmi.service', 'none', '--endpoint', endpoint];
     spawnSync(process.execPath, [...node, ...request], { ...options, stdio: 'ignore' });
-    broker.kill();
+    // What answers over HTTP is loaded with the first connection.
+    void fetch(`${http}/metrics`).finally(() => broker.kill());
   });
 }
 

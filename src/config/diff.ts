@@ -4,7 +4,7 @@ import type { ListenerConfig, PublisherConfig } from './entries.js';
 import { hasPrograms, hasWebhooks } from './http-rules.js';
 import { shown } from './explain.js';
 import type { Row } from './kinds.js';
-import { SECTIONS } from './made.js';
+import { SECTIONS } from './schema-data.js';
 
 /** A key whose value has changed; secrets are masked. */
 export interface Change {

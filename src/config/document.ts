@@ -1,6 +1,6 @@
 /** The generated documents about the configuration. */
 import { jsonSchemaOf, type Row } from './kinds.js';
-import { SECTIONS } from './made.js';
+import { SECTIONS } from './schema-data.js';
 import { wholeSchema } from './schema.js';
 
 const UNITS: readonly (readonly [number, string])[] = [

@@ -1,7 +1,7 @@
 /** The source of each effective value, for `majordomo check`. */
 import type { Config } from './config.js';
 import type { TokenConfig } from './entries.js';
-import { SECTIONS } from './made.js';
+import { SECTIONS } from './schema-data.js';
 import { treeAt, type SourceKind, type Tree } from './tree.js';
 
 /** A key of the effective configuration. */

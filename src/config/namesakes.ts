@@ -1,5 +1,5 @@
 /** Keys of the same name as one that does not exist, which may be meant by it. */
-import { keyPaths } from './kinds.js';
+import { keyPaths, once } from './kinds.js';
 import { wholeSchema } from './schema.js';
 import { pathText, type Path } from './tree.js';
 
@@ -11,11 +11,14 @@ function plainName(path: string): string {
   return path.replace(/^.*\./, '').replace(/[_-]/g, '').toLowerCase();
 }
 
+const allKeys = once(() =>
+  keyPaths(wholeSchema()).map((path) => ({ path, name: plainName(path) })),
+);
+
 /** Finds namesakes in the same section, or else in any. @param path of the key that does not exist */
 export function namesakes(path: Path): readonly string[] {
   const name = plainName(String(path.at(-1) ?? ''));
-  const keys = keyPaths(wholeSchema()).map((each) => ({ path: each, name: plainName(each) }));
-  const same = keys.filter((key) => key.name === name && key.path !== pathText(path));
+  const same = allKeys().filter((key) => key.name === name && key.path !== pathText(path));
   const near = same.filter((key) => key.path.startsWith(`${path[0] ?? ''}.`));
   const found = (near.length > 0 ? near : same).map((key) => key.path);
   return found.length > NAMESAKES_MAX ? [] : found;

@@ -1,7 +1,7 @@
 /** What this node publishes beside its listeners. */
 import type { Config, ListeningSection } from './config.js';
 import type { PublisherConfig } from './entries.js';
-import { SECTIONS } from './made.js';
+import { SECTIONS } from './schema-data.js';
 
 /** The `listen` of a section. */
 interface Publisher {

@@ -9,7 +9,7 @@ import { mapBytesDefault } from './map-rules.js';
 import { namesakes } from './namesakes.js';
 import type { Problem } from './problem.js';
 import { RULES } from './rules.js';
-import { DEFAULTS, SECTIONS } from './made.js';
+import { DEFAULTS, SECTIONS } from './schema-data.js';
 import { isSection, ONCE, schemaOf, wholeSchema } from './schema.js';
 import { pathText, plain, treeAt, type Path, type Tree } from './tree.js';
 

@@ -18,7 +18,7 @@ export interface HttpServerOptions {
   readonly connectionsMax: number;
   /** Open connections of programs, which have a place of their own; `null`: there are none. */
   readonly programs: ProgramSlots | null;
-  /** Called with the first connection. */
+  /** Called with the first connection, and again with the next one if that fails. */
   readonly routes: () => Promise<readonly Route[]>;
   /** Where the memory counts that connections take. */
   readonly holdings: Holdings;

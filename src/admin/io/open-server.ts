@@ -1,6 +1,6 @@
 /**
  * The HTTP server, on node:http. A framework would add little to a table of routes: node:http loads
- * in 4 ms and 2 MB, fastify in 116 ms and 17 MB. What answers (routes, page, metrics) is loaded with the first
+ * in 4 ms and 2 MB, fastify in 116 ms and 17 MB. What answers (routes, metrics) is loaded with the first
  * connection.
  */
 import type { Server, ServerOptions } from 'node:http';
@@ -105,7 +105,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
 type Listener = (socket: Socket) => void;
 
 function ignore(): void {
-  // Whoever answers a connection notices that it is broken.
+  // A connection that breaks while it waits is not answered.
 }
 
 /** Keeps the first connections of a server until what answers them is loaded. */
@@ -114,7 +114,7 @@ class FirstConnections {
   readonly #server: Server;
   readonly #failed: (error: unknown) => void;
   readonly #load: () => Promise<() => Answering>;
-  /** Listeners of Node. */
+  /** Node's own listeners for `connection`, put back when what answers is loaded. */
   readonly #listeners: readonly Listener[];
   readonly #sockets = new Set<Socket>();
   #loading: Promise<void> | null = null;
@@ -152,6 +152,8 @@ class FirstConnections {
       for (const each of this.#listeners) this.#server.on('connection', each);
       this.answering = begin();
       for (const socket of this.#sockets) {
+        // Nobody would be told again that it has closed.
+        if (socket.destroyed) continue;
         this.#server.emit('connection', socket.off('error', ignore));
       }
     } catch (error) {

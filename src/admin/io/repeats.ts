@@ -7,7 +7,7 @@ import type { RepeatedHead } from './repeated-head.js';
 
 /** What is known of a head that may be repeated. */
 export interface Repeatable {
-  /** The secret of the head. */
+  /** The secret of the token that the head brought. */
   readonly secret: ValidSecret;
   /** The server's `#admission` when the head was admitted: if it has another one now, the request is judged anew. */
   readonly admission: object;

@@ -266,6 +266,8 @@ export class Shell implements Answering {
     };
     const incoming = incomingOf(request, response, goOn, (begin, mayDiffer) => {
       if (secret === null || !response.shouldKeepAlive || request.httpVersion !== '1.1') return;
+      // Each such request waits for `100 Continue`.
+      if (request.headers.expect !== undefined) return;
       const fed = fedOf(request);
       const head = { secret, admission: this.#admission, begin };
       fed.repeat(mayDiffer, (bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));

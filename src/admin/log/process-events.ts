@@ -73,7 +73,10 @@ export const PROCESS_EVENTS = {
     'after SIGHUP: a token in `http.tokens` cannot be read; all tokens stay as they were',
     { code },
   ),
-  'http.failed': error('a bug while answering one HTTP request, which got 500', { stack }),
+  'http.failed': error(
+    'a bug while answering one HTTP request, which got 500; or what answers could not be loaded, and the first connections were cut',
+    { stack },
+  ),
   'http.token_unsaved': error(
     'the daemon could not write the file `http.token`, so nobody knows the token until a restart',
     { reason },

@@ -51,7 +51,7 @@ export function learntHttpAddress(
   const { http, publicUrl = null } = status;
   if (http === undefined) {
     throw notLearnt(
-      `the broker at ${endpoint} does not report its HTTP address: it is another broker, or its listener has \`mmi: minimal\`, the default on a network address without keys; give --admin`,
+      `the broker at ${endpoint} does not report its HTTP address: it is no Majordomo or an older version, or its listener has \`mmi: minimal\`, the default on a network address without keys; give --admin`,
     );
   }
   if (http === null) {
@@ -95,7 +95,7 @@ export function learntPort(
 ): string {
   if (reported === undefined) {
     throw notLearnt(
-      `the broker at ${endpoint} does not report whether it does ${does}: it is another broker, or its listener has \`mmi: minimal\`; give --${option}`,
+      `the broker at ${endpoint} does not report whether it does ${does}: it is no Majordomo or an older version, or its listener has \`mmi: minimal\`; give --${option}`,
     );
   }
   if (reported === null) {
@@ -129,7 +129,9 @@ export function learntEndpoint(status: Facts, place: AdminAddress, want: Want): 
   const { endpoints } = status;
   const { name } = place;
   if (endpoints === undefined) {
-    throw notLearnt(`the node at ${name} does not report its endpoints: it is another broker`);
+    throw notLearnt(
+      `the node at ${name} does not report its endpoints: it is no Majordomo, or an older version`,
+    );
   }
   if (!Array.isArray(endpoints) || endpoints.length > ENDPOINTS_MAX) {
     throw notLearnt(`unexpected answer from ${name}: its list of endpoints is invalid`);

@@ -28,7 +28,7 @@ const AFTER = `${examples(EXAMPLES)}
 Starts a primary and a backup on free ports of this machine with data in a temporary directory, a
 worker, and a client that sends requests continuously, half of them durable. Then kills the active
 node with SIGKILL, starts it again, waits until both are in sync, and repeats.
-Ctrl-C, SIGTERM and SIGHUP end all of it; a second one at once.
+Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end all of it; a second one at once.
 Exit status: 0 if every request was answered and no receipt was lost, 1 otherwise; 74 if TMPDIR cannot be
 written.
 `;
@@ -69,7 +69,7 @@ export function define(command: Command, done: Done): void {
 /** Aborted at the first signal; the second one ends the process. */
 function endsBySignal(): AbortController {
   const ends = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
     process.on(signal, () => {
       if (ends.signal.aborted) process.exit(EXIT.interrupted);
       ends.abort();

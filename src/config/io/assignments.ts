@@ -3,7 +3,7 @@ import { nearestName } from '../../core/nearest.js';
 import { unknownKey } from '../issues.js';
 import { namesakes } from '../namesakes.js';
 import type { Problem } from '../problem.js';
-import { SECTIONS } from '../made.js';
+import { SECTIONS } from '../schema-data.js';
 import { rowsOfSection } from '../schema.js';
 import {
   LEVEL,

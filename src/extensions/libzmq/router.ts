@@ -117,6 +117,8 @@ class LibzmqRouter implements Transport {
   /** Events that arose inside a call from the machine; reported after it returns. */
   #later: (() => void)[] = [];
   #closing: Promise<void> | undefined;
+  /** When a message was last read while the router closes. */
+  #droppedMs = -Infinity;
   reportsDisconnects = true;
 
   constructor(options: RouterOptions) {
@@ -253,7 +255,7 @@ class LibzmqRouter implements Transport {
     await Promise.all(this.#files.map(removeSocketFile));
     await untilLeft(
       () => this.#peers.every((peer) => peer?.outbox.empty ?? true),
-      () => this.#sender.lastSentMs,
+      () => Math.max(this.#sender.lastSentMs, this.#droppedMs),
       deadlineMs,
     );
     this.#sender.stop();
@@ -265,7 +267,7 @@ class LibzmqRouter implements Transport {
     await Promise.all(this.#zapDomains.map(removeZapDomain));
   }
 
-  /** Also while it closes, for nobody: unread input would take output with it. */
+  /** Reads messages until the socket is closed; while the router closes they are dropped (see `closing.ts`). */
   async #read(from: Listening): Promise<void> {
     await turn();
     let messages = 0;
@@ -280,6 +282,7 @@ class LibzmqRouter implements Transport {
         throw error;
       }
       if (this.#closing === undefined) this.#received(from, parts);
+      else this.#droppedMs = monotonicMs();
       messages++;
       for (const part of parts) bytes += part.length;
       if (messages < MESSAGES_PER_TURN && bytes < BYTES_PER_TURN) continue;

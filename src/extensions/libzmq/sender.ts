@@ -21,7 +21,7 @@ export interface SenderEvents {
  */
 export class Sender implements SendOutcome {
   readonly #events: SenderEvents;
-  /** When libzmq took the last message of any peer. */
+  /** When libzmq took the last message for any peer. */
   lastSentMs = -Infinity;
   #dirty: RouterPeer[] = [];
   /** Peers that continue in the next turn of the loop. */

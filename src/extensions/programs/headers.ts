@@ -23,8 +23,8 @@ const AS_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** Headers that nothing here reads, and which differ with each request that has them. */
-const IDENTIFYING = ['x-request-id', 'x-correlation-id'];
-const DIFFERING = ['traceparent', 'tracestate', 'idempotency-key', ...IDENTIFYING];
+const UNREAD = ['x-request-id', 'x-correlation-id', 'baggage', 'b3', 'x-amzn-trace-id'];
+const DIFFERING = ['traceparent', 'tracestate', 'idempotency-key', ...UNREAD];
 
 /** Whether the value of a header only travels with its request, and decides nothing about how that is handled. */
 export function mayDiffer(name: string): boolean {

@@ -8,21 +8,24 @@ const LOOK_INTERVAL_MS = 2;
 const REAP_MS_MAX = 1000;
 
 /**
- * How long a socket stays open and reads after it was given its last message. Its linger time is not enough: a
+ * How long nothing may have been sent or received before a socket is closed. Its linger time is not enough: a
  * connection that is closed while it has unread input is reset, and the kernel then drops output that the peer has not
  * read (findings/libzmq-linger-unread.sh).
  */
-const LEAVING_MS = 50;
+const QUIET_MS = 50;
 
-/** Resolves when `empty` returns true and the last message has had time to leave, or at the deadline. */
+/**
+ * Resolves when `empty` returns true and the socket has been quiet for a while, or at the deadline.
+ * @param lastUsedMs when a message was last sent or received
+ */
 export async function untilLeft(
   empty: () => boolean,
-  lastSentMs: () => number,
+  lastUsedMs: () => number,
   deadlineMs: number,
 ): Promise<void> {
   for (;;) {
     const nowMs = monotonicMs();
-    if (nowMs >= deadlineMs || (empty() && nowMs - lastSentMs() >= LEAVING_MS)) return;
+    if (nowMs >= deadlineMs || (empty() && nowMs - lastUsedMs() >= QUIET_MS)) return;
     await delay(LOOK_INTERVAL_MS);
   }
 }

@@ -67,8 +67,8 @@ class LibzmqLink implements Link {
   readonly #watching: Promise<void>;
   #connected = false;
   #sending = false;
-  /** When libzmq took the last message. */
-  #sentMs = -Infinity;
+  /** When libzmq took the last message, or gave one while the link closes. */
+  #usedMs = -Infinity;
   #sentInTurn = 0;
   #pumpAwaited = false;
   #isFullReported = false;
@@ -127,7 +127,7 @@ class LibzmqLink implements Link {
     const deadlineMs = monotonicMs() + lingerMs;
     await untilLeft(
       () => this.#outbox.empty,
-      () => this.#sentMs,
+      () => this.#usedMs,
       deadlineMs,
     );
     clearTimeout(this.#timer);
@@ -135,7 +135,7 @@ class LibzmqLink implements Link {
     await closeAndReap(this.#socket, Math.max(0, deadlineMs - monotonicMs()), this.#watching);
   }
 
-  /** Also while it closes, to nobody: unread input would take output with it. */
+  /** Reads messages until the socket is closed; while the link closes they are dropped (see `closing.ts`). */
   async #read(): Promise<void> {
     await turn();
     for (let read = 1; ; read++) {
@@ -148,6 +148,7 @@ class LibzmqLink implements Link {
         throw error;
       }
       if (this.#closing === undefined) this.#deliver(parts);
+      else this.#usedMs = monotonicMs();
       if (read % MESSAGES_PER_TURN === 0) await turn();
     }
   }
@@ -220,7 +221,7 @@ class LibzmqLink implements Link {
 
   readonly #sent = (): void => {
     this.#sending = false;
-    this.#sentMs = monotonicMs();
+    this.#usedMs = monotonicMs();
     this.#retryMs = RETRY_MS_MIN;
     this.#outbox.shift();
     this.#pump();

@@ -132,7 +132,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     const older = await brokerTelling({ version: '0.0.1', state: 'active', node: 'old' });
     for (const [url, says, timeoutMs] of [
       [daemon.endpoint, 'http.listen: off', '20000'],
-      [older, 'another broker', '20000'],
+      [older, 'an older version', '20000'],
       [await strangeBroker(() => ['501']), 'not a Majordomo broker', '20000'],
       // Nobody will ever answer there.
       [`tcp://127.0.0.1:${dead}`, 'no broker answers at', '500'],
@@ -178,7 +178,7 @@ describe('MAJORDOMO_URL with an HTTP address', () => {
     const [dead = 0] = await freePorts(1);
     for (const [url, says] of [
       [httpOf(sealed), 'MAJORDOMO_TOKEN_FILE'],
-      [`http://127.0.0.1:${older.port}`, 'another broker'],
+      [`http://127.0.0.1:${older.port}`, 'an older version'],
       [`http://127.0.0.1:${other.port}`, 'is it a Majordomo broker?'],
       [`http://127.0.0.1:${large.port}`, 'larger than'],
       [`http://127.0.0.1:${evil.port}`, 'control characters'],

@@ -8,7 +8,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { makePairKeys } from '../../../src/cli/keys/key-files.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
-import { SECTIONS } from '../../../src/config/made.js';
+import { SECTIONS } from '../../../src/config/schema-data.js';
 import type { CurveCrypto } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { load } from '../../unit/config/support.js';

@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os';
 
 import { loadConfig } from '../../../src/config/io/load.js';
-import { SECTIONS } from '../../../src/config/made.js';
+import { SECTIONS } from '../../../src/config/schema-data.js';
 import { load, OPEN } from './support.js';
 
 const MIB = 2 ** 20;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { parse } from 'yaml';
 
 import { exampleFile, jsonSchema, referencePage } from '../../../src/config/document.js';
-import { SECTIONS } from '../../../src/config/made.js';
+import { SECTIONS } from '../../../src/config/schema-data.js';
 import { load } from './support.js';
 
 const KEYS = Object.entries(SECTIONS).flatMap(([section, { keys }]) =>

@@ -1,6 +1,6 @@
 import { diff, withLiveKeys } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';
-import { SECTIONS } from '../../../src/config/made.js';
+import { SECTIONS } from '../../../src/config/schema-data.js';
 import { load, OPEN } from './support.js';
 
 const MASK = '********';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
 import { quotasOf, type Quotas } from '../../../src/config/quotas.js';
-import { SECTIONS } from '../../../src/config/made.js';
+import { SECTIONS } from '../../../src/config/schema-data.js';
 import { load, problemsOf } from './support.js';
 
 function resolved(yaml: string, name: string | null = null): Quotas {

@@ -1,6 +1,6 @@
 import { collide, parseDialEndpoint, parseEndpoint } from '../../../src/config/endpoint.js';
 import { nearestName } from '../../../src/core/nearest.js';
-import { SECTIONS } from '../../../src/config/made.js';
+import { SECTIONS } from '../../../src/config/schema-data.js';
 import { formatSize, parseSize } from '../../../src/config/size.js';
 import { load, OPEN, problemsOf } from './support.js';
 

@@ -127,7 +127,7 @@ describe('an HTTP address that a broker tells', () => {
 
   it('is missing where a broker is older or a listener tells the least, or HTTP is off', () => {
     expect(refusal(() => learntHttpAddress({}, REMOTE, false, undefined))).toContain(
-      'another broker',
+      'an older version',
     );
     const off = refusal(() => tells({ http: null, publicUrl: 'https://mq.example' }, REMOTE));
     expect(off).toContain('http.listen: off');
@@ -183,7 +183,7 @@ describe('endpoints that a node tells', () => {
     );
     expect(refusal(() => from(AWAY, open, WORKER))).toContain('no listener for workers');
     expect(refusal(() => from(AWAY, []))).toContain('does not listen yet');
-    expect(refusal(() => from(AWAY, undefined))).toContain('another broker');
+    expect(refusal(() => from(AWAY, undefined))).toContain('an older version');
   });
 
   it.each([

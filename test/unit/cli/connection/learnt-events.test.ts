@@ -34,7 +34,7 @@ describe('the endpoint of events that a broker reports', () => {
   });
 
   it('is missing at an older broker, and null where events are off', () => {
-    expect(learnt(undefined)).toMatch(/another broker.*give --events$/);
+    expect(learnt(undefined)).toMatch(/older version.*give --events$/);
     expect(learnt(null)).toContain('set events.listen there');
   });
 
