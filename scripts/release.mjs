@@ -20,6 +20,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -34,13 +35,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { differing, isReserved, withAddresses } from './release-texts.mjs';
+
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const TARGET = join(ROOT, 'release');
 /** Where the files are kept that have other bytes the second time. */
 const OTHERS = join(TARGET, 'again');
 const SUMS = 'SHA256SUMS';
-/** A name that nobody can register (RFC 2606): the repository's address is still to be set. */
-const RESERVED_HOST = /^git\+https:\/\/([^/]*\.)?example\.(org|com|net)\//;
 const TESTS = ['test/process/deploy/packages', 'test/process/deploy/python', 'test/shipped'];
 
 const PACKAGES = ['.', 'packages/sdk'];
@@ -100,7 +101,7 @@ function checkVersions() {
   );
 }
 
-/** The section of the version in CHANGELOG.md. */
+/** The section of the version in CHANGELOG.md, to be read elsewhere. */
 function changesOf(version) {
   const sections = text('CHANGELOG.md').split(/^(?=## )/m);
   const section = sections.find((found) => found.startsWith(`## [${version}]`));
@@ -112,7 +113,7 @@ function changesOf(version) {
   }
   const [heading, ...rest] = section.split('\n');
   if (rest.join('').trim() === '') throw new Refusal(`CHANGELOG.md: "${heading}" is empty.`);
-  return section;
+  return withAddresses(section, manifestOf('.').repository.url, version);
 }
 
 /** The files that the Dockerfile copies, as .dockerignore lists them, and both of these. */
@@ -203,6 +204,7 @@ function make(what) {
 }
 
 function makeAgain(what) {
+  rmSync(OTHERS, { recursive: true, force: true });
   inTemporaryFolder((folder) => {
     const target = join(folder, 'files');
     mkdirSync(target);
@@ -210,10 +212,9 @@ function makeAgain(what) {
     const env = { TZ: 'Pacific/Kiritimati' };
     makeFiles(what, join(folder, 'the-second-folder'), target, env, TARGET);
     const [first, second] = [TARGET, target].map((each) => readFileSync(join(each, SUMS), 'utf8'));
-    if (first === second) return;
+    const others = differing(first, second);
+    if (others.length === 0) return;
     output('cp', ['--recursive', target, OTHERS]);
-    const lines = first.split('\n');
-    const others = second.split('\n').filter((line) => !lines.includes(line));
     throw new Refusal(
       `The second time, other bytes were made, which are in ${OTHERS}:\n${others.join('\n')}`,
     );
@@ -236,23 +237,35 @@ const STEPS = {
   test,
 };
 
+function warnOfAddress() {
+  if (!PACKAGES.some((path) => isReserved(manifestOf(path).repository.url))) return;
+  console.log(
+    '\nNot to be published: the address of the repository is an example (docs/releasing.md, step 0).',
+  );
+}
+
 function release(named) {
   const unknown = named.filter((step) => !Object.hasOwn(STEPS, step));
   if (unknown.length > 0) throw new Refusal(`There is no step ${unknown.join(', ')}.`);
   const taken = Object.keys(STEPS).filter((name) => named.length === 0 || named.includes(name));
-  // (The others use the last commit, or what was made of it.)
-  if (taken.includes('make')) checkTree();
+  const isMaking = taken.includes('make');
+  // (Both use the last commit; the others use what is here.)
+  if (isMaking || taken.includes('again')) checkTree();
+  if (taken.includes('again') && !isMaking && !existsSync(join(TARGET, SUMS))) {
+    throw new Refusal(`There is nothing to compare with in ${TARGET}: take the step make first.`);
+  }
   const version = checkVersions();
   const what = { version, changes: changesOf(version), inImage: imageFiles() };
   process.umask(0o022);
+  // An hour of work is not lost because a registry did not answer for a minute.
+  process.env.npm_config_fetch_retries = '4';
   process.env.SOURCE_DATE_EPOCH = output('git', ['log', '-1', '--format=%ct']).trim();
+  warnOfAddress();
   for (const name of taken) STEPS[name](what);
 
   console.log(`\nMajordomo ${version}, in ${TARGET}. Nothing was published.\n`);
   console.log(text(`release/${SUMS}`));
-  if (RESERVED_HOST.test(manifestOf('.').repository.url)) {
-    console.log('First set "repository" in both package.json files: its address is an example.');
-  }
+  warnOfAddress();
 }
 
 try {

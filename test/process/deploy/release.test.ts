@@ -8,7 +8,7 @@ import { itWithTool } from '../../support/tools.js';
 const PYTHON = 'packages/python/pyproject.toml';
 const FILES = [
   ...['package.json', 'packages/sdk/package.json', PYTHON],
-  ...['scripts/release.mjs', 'CHANGELOG.md'],
+  ...['scripts/release.mjs', 'scripts/release-texts.mjs', 'CHANGELOG.md'],
 ];
 const IMAGE_FILES = ['Dockerfile', '.dockerignore'];
 const { version: VERSION } = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -63,6 +63,7 @@ describe('npm run release refuses, and says why', () => {
     writeFileSync(join(directory, 'new.txt'), '');
     expect(refusal(directory)).toContain('The working tree has changes. Commit or remove them');
     expect(refusal(directory)).toContain('?? new.txt');
+    expect(refusal(directory, 'again')).toContain('?? new.txt');
   });
 
   itWithTool('git', 'if the packages have different versions', () => {
@@ -87,6 +88,11 @@ describe('npm run release refuses, and says why', () => {
         'publish',
       ),
     ).toContain('There is no step publish');
+  });
+
+  itWithTool('git', 'to make the files again if none were made', () => {
+    const directory = repository(() => ({}));
+    expect(refusal(directory, 'again')).toContain('take the step make first');
   });
 
   itWithTool('git', 'if the image copies what its build context leaves out', () => {
