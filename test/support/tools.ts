@@ -16,9 +16,9 @@ interface Probe {
 
 const PROBES = {
   'python3-zmq': { command: PYTHON, args: ['-c', 'import zmq'] },
-  'python3-venv, python3-wheel and python3-zmq': {
+  'python3-venv, python3-setuptools, python3-wheel and python3-zmq': {
     command: PYTHON,
-    args: ['-c', 'import ensurepip, wheel, zmq'],
+    args: ['-c', 'import ensurepip, setuptools, wheel, zmq'],
   },
   'gcc and libzmq3-dev': {
     command: 'gcc',

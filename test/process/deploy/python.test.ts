@@ -47,7 +47,7 @@ describe('the Python package works and asks in an environment of its own', () =>
     ['from its source', /^majordomo_client-.*\.tar\.gz$/],
   ] as const) {
     itWithTool(
-      'python3-venv, python3-wheel and python3-zmq',
+      'python3-venv, python3-setuptools, python3-wheel and python3-zmq',
       title,
       async () => {
         const from = packages();
