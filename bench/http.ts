@@ -15,7 +15,14 @@ import { packageVersion } from '../src/core/version.js';
 import { removeDaemons } from '../test/support/daemon.js';
 import { keepAwake } from './awake.js';
 import { compileGenerator, type Generator, type Protocol, runLoad } from './generator.js';
-import { type Held, type Lane, renderHttp, type Round, type Verdict } from './http/report.js';
+import {
+  type Held,
+  type Lane,
+  memoryVerdicts,
+  renderHttp,
+  type Round,
+  type Verdict,
+} from './http/report.js';
 import { type Serving, startBare, startOurs } from './http/servers.js';
 import { measureMemory } from './http/waiting.js';
 import { machineFacts } from './machine-facts.js';
@@ -40,8 +47,6 @@ const WAYS: readonly Way[] = [
 ];
 /** At most: servers are started anew for each round. */
 const MEMORY_ROUNDS = 3;
-/** Of what waits over HTTP, to what waits over ZMTP. */
-const MEMORY_BOUND = 1.5;
 const TARGETS = [
   { quantity: 'cpuUs', what: 'CPU of each', protocol: 'http', outstanding: 64, bound: 2 },
   { quantity: 'p50Us', what: 'p50', protocol: 'http', outstanding: 1, bound: 2 },
@@ -122,14 +127,6 @@ function verdicts(lanes: readonly Lane[]): Verdict[] {
     const about = `${what} at ${outstanding} outstanding, to the bare server`;
     return { about, ratio: ratioOf(of('ours'), of('bare')), bound };
   });
-}
-
-function memoryVerdicts(held: readonly Held[]): Verdict[] {
-  return held.map(({ title, bytes: { http, zmtp } }) => ({
-    about: `memory of each ${title}, to a peer of ZMTP`,
-    ratio: ratioOf(http, zmtp),
-    bound: MEMORY_BOUND,
-  }));
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'majordomo-http-'));

@@ -2,7 +2,7 @@
  * How much of the machine's CPU time other processes used while a benchmark ran: figures of a busy
  * machine are not written into documents.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 
 /** Above this share of all cores, the machine was busy with something else. */
@@ -68,14 +68,14 @@ export function publish(report: string, document: string | null, others: Others)
   if (document !== null) writeUnlessBusy(document, () => report, others);
 }
 
-/** Writes a document anew, unless the machine was busy. */
+/** Writes a document anew, or for the first time, unless the machine was busy. */
 export function writeUnlessBusy(
   document: string,
   written: (old: string) => string,
   others: Others,
 ): void {
   if (!others.isBusy) {
-    writeFileSync(document, written(readFileSync(document, 'utf8')));
+    writeFileSync(document, written(existsSync(document) ? readFileSync(document, 'utf8') : ''));
     return;
   }
   process.exitCode = 1;

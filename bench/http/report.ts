@@ -1,8 +1,11 @@
 /** The figures of programs over HTTP as Markdown; generates docs/performance-http.md. */
 import { AWAKE_TEXT } from '../awake.js';
 import { table, times, whole } from '../markdown.js';
-import { median, type Ratio } from '../measure.js';
+import { median, type Ratio, ratioOf } from '../measure.js';
 import { type Others, othersText } from '../others.js';
+
+/** Of what waits over HTTP, to what waits over ZMTP. */
+const MEMORY_BOUND = 1.5;
 
 /** What one of them did in one round. */
 export interface Round {
@@ -20,7 +23,8 @@ export interface Lane {
 
 export interface Verdict {
   readonly about: string;
-  readonly ratio: Ratio;
+  /** `null` if a measured quantity was not positive, so that no ratio means anything. */
+  readonly ratio: Ratio | null;
   /** An upper bound. */
   readonly bound: number;
 }
@@ -42,6 +46,15 @@ export interface HttpReport {
   readonly verdicts: readonly Verdict[];
   /** What other processes used. */
   readonly others: Others;
+}
+
+/** The targets for memory. A server whose memory shrank while requests waited says nothing about them. */
+export function memoryVerdicts(held: readonly Held[]): Verdict[] {
+  return held.map(({ title, bytes: { http, zmtp } }) => ({
+    about: `memory of each ${title}, to a peer of ZMTP`,
+    ratio: [...http, ...zmtp].every((bytes) => bytes > 0) ? ratioOf(http, zmtp) : null,
+    bound: MEMORY_BOUND,
+  }));
 }
 
 export function renderHttp(report: HttpReport): string {
@@ -80,9 +93,15 @@ export function renderHttp(report: HttpReport): string {
       ['of Majordomo', 'ratio (range)', 'target', ''],
       verdicts.map(({ about, ratio, bound }) => [
         about,
-        `${times(ratio.median)} (${times(ratio.low)} – ${times(ratio.high)})`,
+        ratio === null
+          ? '–'
+          : `${times(ratio.median)} (${times(ratio.low)} – ${times(ratio.high)})`,
         `≤ ${times(bound)}`,
-        others.isBusy ? 'not judged' : ratio.median <= bound ? 'met' : '**missed**',
+        others.isBusy || ratio === null
+          ? 'not judged'
+          : ratio.median <= bound
+            ? 'met'
+            : '**missed**',
       ]),
     ),
     '## How to read this',

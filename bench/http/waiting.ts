@@ -71,7 +71,7 @@ async function memoryOf(of: Of, waiting: Waiting, count: number): Promise<number
     await Promise.all(ends.map((end) => end()));
     return (after - before) / count;
   } finally {
-    void worker?.close();
+    await worker?.close({ graceMs: 0 });
     await serving.stop();
   }
 }
