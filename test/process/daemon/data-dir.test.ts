@@ -71,8 +71,13 @@ describe('a data directory', () => {
     const makers = ['primary', 'backup'].map(
       (name) => new Worker(MAKER, { eval: true, workerData: { ...data, name } }),
     );
-    const said = await Promise.all(makers.map((maker) => once(maker, 'message')));
-    expect(said).toEqual([['made'], ['made']]);
+    try {
+      const said = await Promise.all(makers.map((maker) => once(maker, 'message')));
+      expect(said).toEqual([['made'], ['made']]);
+    } finally {
+      // One whose twin has failed waits for it.
+      await Promise.all(makers.map((maker) => maker.terminate()));
+    }
   });
 
   it('in use is refused', () => {

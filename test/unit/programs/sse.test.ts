@@ -124,7 +124,8 @@ describe('a stream of events', () => {
       call.arrive(last);
       call.run();
       await events.first();
-      expect(timers()).toBe(before);
+      // (Others of the process may have ended meanwhile.)
+      expect(timers()).toBeLessThanOrEqual(before);
     }
   });
 });
