@@ -23,13 +23,13 @@ describe('the texts of a release', () => {
 
   it('link to files at the tag, and leave other links', () => {
     const text = '[a](docs/a.md#b), [c](https://localhost/c), [d](mailto:d), [e](#e)';
-    expect(withAddresses(text, 'git+https://git.example.org/m/m.git', '1.2.3')).toBe(
-      '[a](https://git.example.org/m/m/blob/v1.2.3/docs/a.md#b), [c](https://localhost/c), [d](mailto:d), [e](#e)',
+    expect(withAddresses(text, 'git+https://git.example.com/m/m.git', '1.2.3')).toBe(
+      '[a](https://git.example.com/m/m/blob/v1.2.3/docs/a.md#b), [c](https://localhost/c), [d](mailto:d), [e](#e)',
     );
   });
 
   it('know an address that is only an example', () => {
-    const urls = ['git.example.org', 'example.com', 'example.org.localhost', 'git.localhost'];
+    const urls = ['git.example.com', 'example.org', 'example.org.localhost', 'git.localhost'];
     const found = urls.map((host) => isReserved(`git+https://${host}/m/m.git`));
     expect(found).toEqual([true, true, false, false]);
   });
