@@ -30,25 +30,24 @@ const { values } = parseArgs({
   },
 });
 
-function positive(name, text, otherwise) {
-  const value = text === undefined ? otherwise : Number(text);
-  if (value > 0) return value;
-  console.error(
-    `soak: --${name} takes a number above 0${text === undefined ? '' : `, not ${text}`}`,
-  );
+function refuse(text) {
+  console.error(`soak: ${text}`);
   process.exit(64);
 }
 
-const { short } = values;
-if (short && values.hours !== undefined) {
-  console.error('soak: --short has no --hours');
-  process.exit(64);
+function positive(name, text, otherwise) {
+  const value = text === undefined ? otherwise : Number(text);
+  if (value > 0) return value;
+  return refuse(`--${name} takes a number above 0${text === undefined ? '' : `, not ${text}`}`);
 }
-if (!short && !values.search) {
-  if (values.seed !== undefined) {
-    console.error('soak: --seed goes with --search or --short');
-    process.exit(64);
-  }
+
+const { short } = values;
+if (short && values.hours !== undefined) refuse('--short has no --hours');
+if (short || values.search) {
+  if (values.every !== undefined) refuse('--every does not go with --search or --short');
+  if (values.write) refuse('--write does not go with --search or --short');
+} else {
+  if (values.seed !== undefined) refuse('--seed goes with --search or --short');
   const line = [...PAIR.split(' ').slice(1), ...process.argv.slice(2)];
   const { status } = spawnSync(process.execPath, line, { cwd: ROOT, stdio: 'inherit' });
   process.exit(status ?? 1);

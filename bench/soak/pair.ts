@@ -78,7 +78,10 @@ export class Node {
       this.#child = null;
     });
     this.#child = child;
-    await until(async () => (await this.look()) !== null, `${this.name} answers`);
+    await until(async () => {
+      if (!this.runs) throw new Error(`${this.name} ended at once, with ${child.exitCode}`);
+      return (await this.look()) !== null;
+    }, `${this.name} answers`);
   }
 
   /** @returns what is wrong with how it ended; `null`: nothing is */
@@ -110,7 +113,8 @@ export class Node {
     if (!this.runs) return null;
     try {
       const answer = await fetch(this.http + path, { signal: AbortSignal.timeout(ASK_MS) });
-      return await answer.text();
+      const text = await answer.text();
+      return answer.ok ? text : null;
     } catch {
       return null;
     }

@@ -79,9 +79,10 @@ async function durable(): Promise<void> {
   voice.stored(own);
   const { uuid } = JSON.parse(text) as { readonly uuid: string };
   const path = `/titanic/requests/${uuid}`;
+  const began = performance.now();
   for (;;) {
     const [found, reply] = await again(name, `${path}/result?waitMs=${WAIT_MS}`, {});
-    if (found === 202) continue;
+    if (found === 202 && performance.now() - began < PATIENCE_MS) continue;
     if (found !== 200 || !reply.startsWith(`${name} by `)) {
       throw new Error(`${name}: ${found} ${reply}`);
     }
