@@ -33,10 +33,14 @@ interface Doubt {
   readonly name: string;
   readonly first: Execution;
   readonly again: Execution;
+  /** When it was closed, if it was so before it ran again. */
+  readonly closedAt: number | undefined;
 }
 
-/** Of this many requests is known who executed them: those of several minutes. */
+/** Of this many requests is known who executed them and when they were closed: those of several minutes. */
 const EXECUTIONS_MAX = 16_384;
+/** What is closed runs no more; what a worker says just before is heard late. */
+const CLOSED_MS = 5000;
 /** Logs, which say that the pair has changed, are read later than that happens. */
 const DOUBT_MS = 30_000;
 /** A webhook comes later than its request, the longer the more of them were in the way. */
@@ -87,6 +91,15 @@ export class Tally {
   readonly told: Bits = new Bits();
   /** The last execution of each. */
   readonly executions = new Map<number, Execution>();
+  /** When they were done. */
+  readonly doneAt = new Map<number, number>();
+}
+
+/** Sets an entry of a map of the latest ones. */
+function keep<Value>(map: Map<number, Value>, number: number, value: Value): void {
+  map.delete(number);
+  map.set(number, value);
+  if (map.size > EXECUTIONS_MAX) map.delete(map.keys().next().value ?? 0);
 }
 
 /** The due times of a schedule, numbered by their seconds since 1970, divided by its interval. */
@@ -194,24 +207,24 @@ export class Checker {
     if (isHooked) hooked.set(number);
   }
 
-  done(kind: Kind, number: number): void {
-    const { stored, done } = this.tallies[kind];
+  done(kind: Kind, number: number, at: number): void {
+    const { stored, done, doneAt } = this.tallies[kind];
     if (!stored.has(number)) {
       this.wrong(`${kind} ${number} had a result, and was never acknowledged`);
     }
-    if (!done.set(number)) this.wrong(`${kind} ${number} had two results`);
+    if (done.set(number)) keep(doneAt, number, at);
+    else this.wrong(`${kind} ${number} had two results`);
   }
 
   ran(kind: Kind, number: number, by: Executor, at: number): void {
-    const { ran, executions } = this.tallies[kind];
+    const { ran, executions, doneAt } = this.tallies[kind];
     const first = executions.get(number);
     const again: Execution = { at, by };
-    executions.delete(number);
-    executions.set(number, again);
-    if (executions.size > EXECUTIONS_MAX) executions.delete(executions.keys().next().value ?? 0);
+    keep(executions, number, again);
     if (ran.set(number)) return;
+    const closedAt = doneAt.get(number);
     if (first === undefined) this.wrong(`${kind} ${number} ran again minutes later`);
-    else this.#doubts.push({ name: `${kind} ${number}`, first, again });
+    else this.#doubts.push({ name: `${kind} ${number}`, first, again, closedAt });
   }
 
   /** A webhook told how a request ended. */
@@ -229,7 +242,9 @@ export class Checker {
 
   /** A webhook told of a request of a schedule. */
   came(seconds: number, uuid: string, acceptedAt: number): void {
-    this.schedules.get(seconds)?.take(uuid, acceptedAt);
+    const schedule = this.schedules.get(seconds);
+    if (schedule === undefined) this.wrong(`a webhook of an unknown schedule of ${seconds} s`);
+    else schedule.take(uuid, acceptedAt);
   }
 
   /** Decides about what lies back long enough. */
@@ -245,8 +260,14 @@ export class Checker {
       const { stored, done, ran, hooked, told } = this.tallies[kind];
       for (const number of stored.without(done)) this.wrong(`${kind} ${number} is lost`);
       for (const number of done.without(ran)) this.wrong(`${kind} ${number} never ran`);
+      for (const number of ran.without(stored)) {
+        this.wrong(`${kind} ${number} ran, and was never acknowledged`);
+      }
       for (const number of hooked.without(told)) {
         this.wrong(`the webhook of ${kind} ${number} is lost`);
+      }
+      for (const number of told.without(hooked)) {
+        this.wrong(`a webhook told of ${kind} ${number}, which has none`);
       }
     }
   }
@@ -256,9 +277,12 @@ export class Checker {
       this.#spans.some(
         (span) => span.from <= to && span.to >= from && (what === undefined || span.isSplit),
       );
-    this.#doubts = this.#doubts.filter(({ name, first, again }) => {
+    this.#doubts = this.#doubts.filter(({ name, first, again, closedAt = Infinity }) => {
       if (again.at > doubtsUntil) return true;
-      if (first.by.goneAt <= again.at || hasHappened(first.at, again.at)) this.promised++;
+      if (again.at > closedAt + CLOSED_MS) {
+        if (hasHappened(closedAt, again.at, 'split')) this.promised++;
+        else this.wrong(`${name} ran at ${again.at}, and was closed at ${closedAt}`);
+      } else if (first.by.goneAt <= again.at || hasHappened(first.at, again.at)) this.promised++;
       else {
         this.wrong(`${name} ran twice, at ${first.at} and ${again.at}, and nothing had happened`);
       }

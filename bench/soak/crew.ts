@@ -16,6 +16,8 @@ const GUESTS_EVERY_MS = 4000;
 const GUEST_STAYS_MS = 4000;
 /** A broker finds out by then that a peer is gone that was stopped. */
 const STOPPED_MS = 12_000;
+/** A failover takes two to four seconds (docs/operating.md), and more on a busy machine. */
+const GAP_MAX_MS = 10_000;
 /** How long what has begun may take to its end. */
 const END_MS = 300_000;
 /** The receiver fails this often, and is told again. */
@@ -29,7 +31,10 @@ interface Told {
 export class Crew {
   readonly #checker: Checker;
   readonly #members = new Map<Load, ChildProcess>();
-  readonly #guests = new Set<ChildProcess>();
+  /** All processes that run. */
+  readonly #children = new Set<ChildProcess>();
+  /** Those that were asked to end, or are killed. */
+  readonly #asked = new WeakSet<ChildProcess>();
   readonly #hooks: Server;
   #gapMs = 0;
 
@@ -43,6 +48,10 @@ export class Crew {
   private constructor(checker: Checker, hooks: Server) {
     this.#checker = checker;
     this.#hooks = hooks;
+    // Guests that are stopped do not see that this process has ended.
+    process.once('exit', () => {
+      for (const child of this.#children) child.kill('SIGKILL');
+    });
     hooks.on('request', (request: IncomingMessage, response: ServerResponse) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -72,13 +81,7 @@ export class Crew {
 
   start(stand: Stand): void {
     for (const load of LOADS) {
-      const child = this.#fork(load, stand, { goneAt: Infinity });
-      child.once('exit', (status) => {
-        if (status !== null && status !== 0) {
-          this.#checker.wrong(`the process of the ${load} ended with ${status}`);
-        }
-      });
-      this.#members.set(load, child);
+      this.#members.set(load, this.#fork(load, stand, { goneAt: Infinity }));
     }
   }
 
@@ -94,24 +97,24 @@ export class Crew {
   async #visit(load: Load, stand: Stand, isStopped: boolean): Promise<void> {
     const executor: Executor = { goneAt: Infinity };
     const child = this.#fork(load, stand, executor);
-    this.#guests.add(child);
     await pause(GUEST_STAYS_MS * (0.5 + Math.random()));
     executor.goneAt = Date.now();
     if (isStopped) {
       child.kill('SIGSTOP');
       await pause(STOPPED_MS);
     }
-    child.kill('SIGKILL');
-    this.#guests.delete(child);
+    this.#kill(child);
     this.#checker.count(`${load} that were killed`);
   }
 
   /** Has it end what it has begun. */
   async stop(load: Load): Promise<void> {
     const child = this.#members.get(load);
-    if (child?.exitCode !== null) return;
+    if (child === undefined || !this.#children.has(child)) return;
     const ended = once(child, 'exit');
-    child.send('stop');
+    this.#asked.add(child);
+    // One that has just ended cannot be told, and needs not be.
+    child.send('stop', () => undefined);
     const isLate = Symbol();
     if ((await Promise.race([ended, pause(END_MS, isLate, { ref: false })])) === isLate) {
       this.#checker.wrong(`the ${load} do not come to an end`);
@@ -120,10 +123,10 @@ export class Crew {
 
   /** Ends everything that still runs. */
   async close(): Promise<void> {
-    for (const child of [...this.#members.values(), ...this.#guests]) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGKILL');
-      await once(child, 'exit');
+    for (const child of this.#children) {
+      const ended = once(child, 'exit');
+      this.#kill(child);
+      await ended;
     }
     this.#hooks.close();
     this.#hooks.closeAllConnections();
@@ -132,19 +135,36 @@ export class Crew {
   #fork(load: Load, stand: Stand, executor: Executor): ChildProcess {
     const script = join(import.meta.dirname, `${load}.js`);
     const child = fork(script, [JSON.stringify(stand)]);
-    child.on('message', (news: News) => this.#hear(news, executor));
+    this.#children.add(child);
+    child.on('message', (news: News) => this.#hear(news, executor, stand.isGuest));
+    child.once('exit', (status, signal) => {
+      this.#children.delete(child);
+      if (this.#asked.has(child) && (status === 0 || signal === 'SIGKILL')) return;
+      const whose = stand.isGuest ? `a guest of the ${load}` : `the process of the ${load}`;
+      this.#checker.wrong(`${whose} ended with ${signal ?? status}`);
+    });
     return child;
   }
 
-  #hear(news: News, executor: Executor): void {
+  #kill(child: ChildProcess): void {
+    this.#asked.add(child);
+    child.kill('SIGKILL');
+  }
+
+  #hear(news: News, executor: Executor, isGuest: boolean): void {
     const checker = this.#checker;
     const { kind, stored = [], done = [], ran, counts = {}, wrong = [], silenceMs = 0 } = news;
     for (const number of stored) checker.stored(kind, number, isHooked(number));
-    for (const number of done) checker.done(kind, number);
+    for (const number of done) checker.done(kind, number, Date.now());
     if (ran !== undefined) checker.ran(kind, ran, executor, Date.now());
     for (const [name, count] of Object.entries(counts)) checker.count(name, count);
     for (const text of wrong) checker.wrong(text);
+    // The silence of a guest begins with its process.
+    if (isGuest) return;
     this.#gapMs = Math.max(this.#gapMs, silenceMs);
+    if (silenceMs > GAP_MAX_MS) {
+      checker.wrong(`no reply to a plain request for ${(silenceMs / 1000).toFixed(1)} s`);
+    }
   }
 
   /** The URL says which request it was, or which schedule's. */

@@ -1,7 +1,7 @@
 /** A long run as Markdown: a section of docs/performance.md, which stays when the rest is written again. */
 import { table, whole } from '../markdown.js';
 import { type Checker, KINDS } from './checker.js';
-import { FIGURES, type Growth, type Series } from './samples.js';
+import { FIGURES, type Series } from './samples.js';
 
 const BEGIN =
   '<!-- Written by `npm run soak -- --hours N --write`: run that instead of editing this. -->';
@@ -44,7 +44,7 @@ export function renderSoak(report: SoakReport): string {
     facts.map((fact) => `- ${fact}`).join('\n'),
     '### Growth',
     growthTable([...nodes, ...load]),
-    `First and last are medians of the time between two restarts; what comes before the first one is left out. The slope is that of\nall these medians, by least squares. The longest delay of an event loop was ${lags.join(', ')}.`,
+    `First and last are medians of the time between two restarts in which the process had the same role; what comes before the\nfirst restart is left out, and for resident memory the first half hour. The slope is that of these medians, by least squares within\neach role, with its standard error. Too much is a slope that lies two of these above the limit. The longest delay of an event loop was ${lags.join(', ')}.`,
     '### What was done',
     countTable(checker),
     '### Restarts',
@@ -59,13 +59,14 @@ export function renderSoak(report: SoakReport): string {
 
 function growthTable(all: readonly Series[]): string {
   const lines = all.flatMap((series) =>
-    series.growths.map(({ name, first, last, perHour }) => {
+    series.growths.map(({ name, first, last, perHour, error }) => {
       const isCount = name === 'descriptors';
       const shown = (value: number): string =>
         isCount ? whole(value) : `${(value / 1e6).toFixed(2)} MB`;
-      const grown = isCount ? perHour.toFixed(2) : `${(perHour / 1e6).toFixed(2)} MB`;
-      const sign = perHour > 0 ? '+' : '';
-      return [series.name, FIGURES[name].title, shown(first), shown(last), sign + grown];
+      const exact = (value: number): string =>
+        isCount ? value.toFixed(2) : `${(value / 1e6).toFixed(2)} MB`;
+      const grown = `${perHour > 0 ? '+' : ''}${exact(perHour)} ± ${exact(error)}`;
+      return [series.name, FIGURES[name].title, shown(first), shown(last), grown];
     }),
   );
   return table(['process', '', 'first', 'last', 'in an hour'], lines);
@@ -116,9 +117,24 @@ function restartTable(restarts: readonly Restart[]): string {
   );
 }
 
-/** What of a node grows by more than it may. */
-export function tooFast({ name, perHour }: Growth): boolean {
-  return perHour > FIGURES[name].growthMax;
+/** @param isJudged the run took long enough to say something about an hour */
+export function verdictOf(
+  checker: Checker,
+  lasting: Series,
+  isJudged: boolean,
+): { readonly isGood: boolean; readonly text: string } {
+  const { wrongs } = checker;
+  const grows = isJudged ? lasting.wrong : [];
+  const lost =
+    wrongs === 0
+      ? 'Nothing was lost, nothing was done twice beyond what is promised'
+      : `**${wrongs} wrong**`;
+  const grown =
+    grows.length === 0 ? 'nothing of node B grows' : `**growth of node B: ${grows.join(', ')}**`;
+  return {
+    isGood: wrongs === 0 && grows.length === 0,
+    text: isJudged ? `${lost}; ${grown}.` : `${lost}. Growth is not judged in less than an hour.`,
+  };
 }
 
 /** The section that a document has. */

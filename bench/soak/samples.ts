@@ -1,7 +1,7 @@
 /**
  * Samples of the nodes and of the processes of the load, and how much each figure grows in an hour. What a node uses
- * depends on its role, which changes between two restarts: so the figure of each time between restarts is its median,
- * and the slope is that of the medians, by least squares.
+ * depends on its role, which changes between two restarts and at each: so there is one median for each role of each time
+ * between restarts, and only those of the same role are compared, by least squares.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
@@ -10,7 +10,11 @@ import { quantile } from '../failover/load.js';
 
 const PAGE_BYTES = 4096;
 const CPU = 'process_cpu_seconds_total';
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
+/** In a run of an hour or more, resident memory counts from then on: V8's heap takes that long to find its size. */
+const SETTLED_MS = HOUR_MS / 2;
+/** A growth is certain if it is this many standard errors above the limit. */
+const ERRORS = 2;
 
 /** What is sampled, and by how much it may grow in an hour; the data segment is mostly address space that is not used. */
 export const FIGURES = {
@@ -30,63 +34,113 @@ const NAMES = Object.keys(FIGURES) as Figure[];
 
 type Values = Partial<Record<Figure, number>>;
 
+interface Sample {
+  /** How many restarts there were before. */
+  readonly life: number;
+  /** Of a node; other processes have one role. */
+  readonly role: string;
+  readonly atMs: number;
+  readonly values: Values;
+}
+
 /** Of one process. */
 export class Series {
   readonly name: string;
-  readonly #lives: { readonly atMs: number[]; readonly values: Values[] }[] = [];
+  readonly #samples: Sample[] = [];
+  /** Metrics that a page should have had. */
+  readonly missing = new Set<string>();
   lagMaxMs = 0;
   /** Of all lives until their last samples. */
   cpuSeconds = 0;
   #cpuSeconds = 0;
+  /** Whether the run takes an hour or more. */
+  isLong = false;
 
   constructor(name: string) {
     this.name = name;
   }
 
-  /** @param life how many restarts there were before */
-  add(life: number, atMs: number, values: Values): void {
-    const own = (this.#lives[life] ??= { atMs: [], values: [] });
-    own.atMs.push(atMs);
-    own.values.push(values);
+  add(sample: Sample): void {
+    this.#samples.push(sample);
   }
 
   /** From a page of metrics. */
   take(life: number, atMs: number, page: MetricsPage): void {
     this.lagMaxMs = Math.max(this.lagMaxMs, 1000 * (page.value('event_loop_lag_seconds') ?? 0));
-    const counted = page.counted(CPU, ...NAMES.map((name) => FIGURES[name].sample));
-    const cpuSeconds = counted[CPU] ?? 0;
+    const cpuSeconds = page.value(CPU) ?? 0;
     // A new process begins at 0 again.
     this.cpuSeconds += cpuSeconds >= this.#cpuSeconds ? cpuSeconds - this.#cpuSeconds : cpuSeconds;
     this.#cpuSeconds = cpuSeconds;
     const values: Values = {};
-    for (const name of NAMES) values[name] = counted[FIGURES[name].sample] ?? 0;
-    this.add(life, atMs, values);
+    for (const name of NAMES) {
+      const { sample } = FIGURES[name];
+      const value = page.value(sample);
+      if (value === undefined) this.missing.add(sample);
+      else values[name] = value;
+    }
+    const role = page.value('ha_state{state="active"}') === 1 ? 'active' : 'passive';
+    this.add({ life, role, atMs, values });
   }
 
   /** @returns `null`: it has no such figure, or was not sampled for long enough */
   growth(name: Figure): Growth | null {
-    // What comes before the first restart is the warm-up.
-    const points = this.#lives.slice(1).flatMap(({ atMs, values }) => {
-      const own = values.flatMap((each) => each[name] ?? []);
-      return own.length === 0
-        ? []
-        : [{ at: quantile(atMs, 0.5) / HOUR_MS, value: quantile(own, 0.5) }];
-    });
-    const [first, last] = [points[0], points.at(-1)];
-    if (first === undefined || last === undefined || points.length < 2) return null;
-    return { name, first: first.value, last: last.value, perHour: slope(points) };
+    const fromMs = this.isLong && name === 'resident' ? SETTLED_MS : 0;
+    const points = new Map<string, Point[]>();
+    for (const own of this.#apart(name, fromMs)) {
+      const [role = ''] = own.map((sample) => sample.role);
+      const at = middle(own.map(({ atMs }) => atMs)) / HOUR_MS;
+      const value = middle(own.flatMap(({ values }) => values[name] ?? []));
+      points.set(role, [...(points.get(role) ?? []), { at, value }]);
+    }
+    const line = lineOf([...points.values()]);
+    // Those of the role with most of them.
+    const [most = []] = [...points.values()].toSorted((a, b) => b.length - a.length);
+    const [first, last] = [most[0], most.at(-1)];
+    if (line === null || first === undefined || last === undefined) return null;
+    return { name, first: first.value, last: last.value, perHour: line.slope, error: line.error };
   }
 
   get growths(): Growth[] {
     return NAMES.flatMap((name) => this.growth(name) ?? []);
   }
+
+  /** What is above its limit, or could not be judged. */
+  get wrong(): string[] {
+    return NAMES.filter((name) => FIGURES[name].growthMax < Infinity).flatMap((name) => {
+      const growth = this.growth(name);
+      const { title } = FIGURES[name];
+      if (growth === null) return `${title} not measured for long enough`;
+      return tooFast(growth) ? `${title} too fast` : [];
+    });
+  }
+
+  /** Those that have a figure, by life and role; what comes before the first restart is the warm-up. */
+  #apart(name: Figure, fromMs: number): Iterable<Sample[]> {
+    const apart = new Map<string, Sample[]>();
+    for (const sample of this.#samples) {
+      const { life, role, atMs, values } = sample;
+      if (life === 0 || atMs < fromMs || values[name] === undefined) continue;
+      const key = `${life} ${role}`;
+      apart.set(key, [...(apart.get(key) ?? []), sample]);
+    }
+    return apart.values();
+  }
 }
+
+const middle = (values: readonly number[]): number => quantile(values, 0.5);
 
 export interface Growth {
   readonly name: Figure;
   readonly first: number;
   readonly last: number;
   readonly perHour: number;
+  /** The standard error of `perHour`. */
+  readonly error: number;
+}
+
+/** What surely grows by more than it may. */
+function tooFast({ name, perHour, error }: Growth): boolean {
+  return perHour - ERRORS * error > FIGURES[name].growthMax;
 }
 
 interface Point {
@@ -94,13 +148,31 @@ interface Point {
   readonly value: number;
 }
 
-/** Of the line with the least squares. */
-export function slope(points: readonly Point[]): number {
-  const mean = (of: (point: Point) => number): number =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const [at, value] = [mean((point) => point.at), mean((point) => point.value)];
-  const along = mean((point) => (point.at - at) ** 2);
-  return along === 0 ? 0 : mean((point) => (point.at - at) * (point.value - value)) / along;
+interface Line {
+  readonly slope: number;
+  /** The standard error of the slope. */
+  readonly error: number;
+}
+
+/**
+ * The slope with the least squares of groups of points, each of which has a height of its own.
+ * @returns `null`: there are too few points for an error
+ */
+export function lineOf(groups: readonly (readonly Point[])[]): Line | null {
+  const points = groups.flatMap((group) => {
+    const mean = (of: (point: Point) => number): number =>
+      group.reduce((sum, point) => sum + of(point), 0) / group.length;
+    const [at, value] = [mean((point) => point.at), mean((point) => point.value)];
+    return group.map((point) => ({ at: point.at - at, value: point.value - value }));
+  });
+  const sum = (of: (point: Point) => number): number =>
+    points.reduce((total, point) => total + of(point), 0);
+  const along = sum(({ at }) => at ** 2);
+  const free = points.length - groups.length - 1;
+  if (along === 0 || free < 1) return null;
+  const slope = sum(({ at, value }) => at * value) / along;
+  const rest = sum(({ at, value }) => (value - slope * at) ** 2);
+  return { slope, error: Math.sqrt(rest / free / along) };
 }
 
 /** What the system knows of a process; `null`: there is none. */

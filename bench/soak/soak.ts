@@ -7,7 +7,7 @@ import { Checker, KINDS } from './checker.js';
 import { Crew, LOADS } from './crew.js';
 import { Pair, TOKEN, until } from './pair.js';
 import type { Restart } from './report.js';
-import { Series, usedBy } from './samples.js';
+import { HOUR_MS, Series, usedBy } from './samples.js';
 import type { Stand } from './voice.js';
 
 /** The intervals of schedules, in seconds. */
@@ -72,6 +72,7 @@ export class Soak {
 
   async run(forMs: number): Promise<void> {
     const { pair, checker } = this;
+    for (const series of [...this.nodes, ...this.load]) series.isLong = forMs >= HOUR_MS;
     await Promise.all(pair.nodes.map((node) => node.start()));
     await pair.handOver();
     this.#crew.start(this.#stand);
@@ -98,6 +99,9 @@ export class Soak {
     // Their CPU time counts as that of this process from then on.
     await this.#crew.close();
     this.#readLogs();
+    for (const { name, missing } of this.nodes) {
+      for (const metric of missing) checker.wrong(`a page of ${name} had no ${metric}`);
+    }
     checker.finish(stoppedAt);
   }
 
@@ -177,7 +181,7 @@ export class Soak {
       }
       for (const [at, load] of LOADS.entries()) {
         const used = usedBy(this.#crew.pidOf(load));
-        if (used !== null) this.load[at]?.add(life, atMs, used);
+        if (used !== null) this.load[at]?.add({ life, role: '', atMs, values: used });
       }
       this.#readLogs();
       this.checker.judge(Date.now());
@@ -194,6 +198,7 @@ export class Soak {
         if (event === 'ha.split') this.checker.disturbed(at - SPLIT_MS, true)(at + CALM_MS);
         if (level === 'info' || level === 'debug') continue;
         const name = `${event} (${String(level)} of ${node.name})`;
+        if (level !== 'warn' && event !== 'ha.split') this.checker.wrong(`the log has ${name}`);
         this.logged.set(name, (this.logged.get(name) ?? 0) + 1);
       }
     }
@@ -216,7 +221,7 @@ export class Soak {
   async #rest(): Promise<void> {
     const { pair, checker } = this;
     const active = await pair.inSync();
-    for (const node of pair.nodes.toSorted((node) => (node === active ? 1 : -1))) {
+    for (const node of [...pair.nodes.filter((each) => each !== active), active]) {
       this.#note(await node.end('SIGTERM'));
     }
     const { differences } = storedPair(pair.a.store, pair.b.store);

@@ -1,6 +1,7 @@
 import { Checker } from '../../../bench/soak/checker.js';
-import { sectionOf, withSection } from '../../../bench/soak/report.js';
-import { Series, slope } from '../../../bench/soak/samples.js';
+import { sectionOf, verdictOf, withSection } from '../../../bench/soak/report.js';
+import { HOUR_MS, lineOf, Series } from '../../../bench/soak/samples.js';
+import { MetricsPage } from '../../support/metrics.js';
 
 /** Begins when all schedules are due at once. */
 const NOW = Date.UTC(2026, 10, 28, 12);
@@ -23,7 +24,7 @@ function live(number: number, at = NOW): void {
   checker.stored('sdk', number, true);
   checker.ran('sdk', number, STAYS, at);
   checker.told('sdk', number, 'replied');
-  checker.done('sdk', number);
+  checker.done('sdk', number, at);
 }
 
 describe('what must be true of a soak', () => {
@@ -37,20 +38,37 @@ describe('what must be true of a soak', () => {
     checker.stored('sdk', 1, false);
     checker.ran('sdk', 1, STAYS, NOW);
     checker.stored('http', 2, false);
-    checker.done('http', 2);
+    checker.done('http', 2, NOW);
     expect(found()).toEqual(['sdk 1 is lost', 'http 2 never ran']);
   });
 
   it('is not of a second receipt or result, or of a result that nobody was promised', () => {
     live(1);
     checker.stored('sdk', 1, false);
-    checker.done('sdk', 1);
+    checker.done('sdk', 1, NOW);
     checker.ran('sdk', 2, STAYS, NOW);
-    checker.done('sdk', 2);
+    checker.done('sdk', 2, NOW);
     expect(found()).toEqual([
       'sdk 1 was acknowledged as new twice',
       'sdk 1 had two results',
       'sdk 2 had a result, and was never acknowledged',
+      'sdk 2 ran, and was never acknowledged',
+    ]);
+  });
+
+  it('is not of an execution or a webhook that nobody has asked for', () => {
+    checker.ran('http', 1, STAYS, NOW);
+    checker.stored('http', 2, false);
+    checker.ran('http', 2, STAYS, NOW);
+    checker.done('http', 2, NOW);
+    checker.told('http', 2, 'replied');
+    checker.told('http', 3, 'replied');
+    checker.came(7, 'u1', NOW);
+    expect(found()).toEqual([
+      'a webhook of an unknown schedule of 7 s',
+      'http 1 ran, and was never acknowledged',
+      'a webhook told of http 2, which has none',
+      'a webhook told of http 3, which has none',
     ]);
   });
 
@@ -60,28 +78,44 @@ describe('what must be true of a soak', () => {
     checker.told('sdk', 2, 'dead');
     checker.stored('sdk', 3, true);
     checker.ran('sdk', 3, STAYS, NOW);
-    checker.done('sdk', 3);
+    checker.done('sdk', 3, NOW);
     expect(found()).toEqual(['sdk 2 was told to be dead', 'the webhook of sdk 3 is lost']);
     expect(checker.toldAgain).toBe(1);
   });
 
   it('is not of a second execution, unless a worker was killed or the pair changed meanwhile', () => {
-    for (const number of [1, 2, 3]) live(number);
+    for (const number of [1, 2, 3]) {
+      checker.stored('sdk', number, false);
+      checker.ran('sdk', number, STAYS, NOW);
+    }
     checker.ran('sdk', 1, STAYS, NOW + 1000);
-    live(4);
     checker.stored('sdk', 5, false);
     checker.ran('sdk', 5, { goneAt: NOW + 500 }, NOW);
     checker.ran('sdk', 5, STAYS, NOW + 1000);
-    checker.done('sdk', 5);
+    checker.done('sdk', 5, NOW + 1000);
     checker.judge(NOW + 40_000);
     expect(checker.promised).toBe(1);
     checker.disturbed(NOW + 50_000)(NOW + 51_000);
     checker.ran('sdk', 2, STAYS, NOW + 50_500);
     checker.ran('sdk', 3, STAYS, NOW + 49_000);
+    for (const number of [1, 2, 3]) checker.done('sdk', number, NOW + 51_000);
     expect(found()).toEqual([
       `sdk 1 ran twice, at ${NOW} and ${NOW + 1000}, and nothing had happened`,
       `sdk 3 ran twice, at ${NOW} and ${NOW + 49_000}, and nothing had happened`,
     ]);
+    expect(checker.promised).toBe(2);
+  });
+
+  it('is not of an execution after the close, unless both nodes were active meanwhile', () => {
+    for (const number of [1, 2, 3]) live(number);
+    checker.ran('sdk', 1, STAYS, NOW + 3000);
+    checker.disturbed(NOW + 2000)(NOW + 8000);
+    checker.ran('sdk', 2, STAYS, NOW + 9000);
+    checker.judge(NOW + 40_000);
+    expect(checker.promised).toBe(1);
+    checker.disturbed(NOW + 50_000, true)(NOW + 51_000);
+    checker.ran('sdk', 3, STAYS, NOW + 52_000);
+    expect(found()).toEqual([`sdk 2 ran at ${NOW + 9000}, and was closed at ${NOW}`]);
     expect(checker.promised).toBe(2);
   });
 
@@ -119,22 +153,82 @@ describe('what must be true of a soak', () => {
 });
 
 describe('how much a process grows', () => {
-  it('is the slope of the medians between two restarts, without those before the first', () => {
+  /** In each life three samples of each role; a passive node has less. */
+  function grown(lives: number, resident: (life: number) => number): Series {
     const series = new Series('B');
-    const hour = 3_600_000;
-    for (const [life, values] of [[9e9], [10e6, 500e6, 11e6], [12e6], [13e6]].entries()) {
-      for (const resident of values) series.add(life, life * hour, { resident });
+    for (let life = 0; life < lives; life++) {
+      for (const [half, role] of ['active', 'passive'].entries()) {
+        for (const third of [0, 1, 2]) {
+          const atMs = ((life + half / 2 + third / 10) * HOUR_MS) / 6;
+          const own = resident(life) - half * 20e6 + (third === 2 ? 500e6 : 0);
+          series.add({ life, role, atMs, values: { resident: own, descriptors: 20, store: 1e6 } });
+        }
+      }
     }
-    const [growth, ...others] = series.growths;
-    expect(growth).toMatchObject({ name: 'resident', first: 11e6, last: 13e6 });
-    expect(growth?.perHour).toBeCloseTo(1e6);
-    expect(others).toEqual([]);
+    return series;
+  }
+
+  it('is the slope of the medians of each time between two restarts, of the same role', () => {
+    const [growth] = grown(6, (life) => 1e8 + life * 1e6).growths;
+    expect(growth).toMatchObject({ name: 'resident', first: 101e6, last: 105e6 });
+    expect(growth?.perHour).toBeCloseTo(6e6);
+    expect(growth?.error).toBeCloseTo(0);
   });
 
-  it('is that of the line with the least squares', () => {
+  it('leaves out what comes before the first restart, and of a long run the first half hour of memory', () => {
+    const resident = (life: number): number => (life < 3 ? life * 50e6 : 2e8);
+    const series = grown(12, resident);
+    expect(series.growth('resident')?.perHour).toBeGreaterThan(1e7);
+    series.isLong = true;
+    expect(series.growth('resident')?.perHour).toBeCloseTo(0);
+    expect(series.growth('descriptors')?.perHour).toBeCloseTo(0);
+    expect(grown(1, resident).growths).toEqual([]);
+  });
+
+  it('is wrong only if it is surely above the limit, and in a long run if it was not measured', () => {
+    const steady = (series: Series): Series => {
+      for (let life = 1; life < 6; life++) {
+        series.add({ life, role: 'active', atMs: life * HOUR_MS, values: { held: 0 } });
+      }
+      return series;
+    };
+    const noise = (life: number): number => 1e8 + (life % 2) * 4e6 + life * 2e5;
+    const noisy = steady(grown(6, noise));
+    expect(noisy.growth('resident')?.perHour).toBeGreaterThan(1e6);
+    expect(verdictOf(checker, noisy, true).isGood).toBe(true);
+    const growing = steady(grown(6, (life) => noise(life) + life * 5e6));
+    expect(verdictOf(checker, growing, true)).toEqual({
+      isGood: false,
+      text: 'Nothing was lost, nothing was done twice beyond what is promised; **growth of node B: resident memory too fast**.',
+    });
+    expect(verdictOf(checker, growing, false).isGood).toBe(true);
+    expect(verdictOf(checker, new Series('B'), true).text).toContain(
+      'resident memory not measured for long enough, open descriptors not measured for long enough',
+    );
+  });
+
+  it('is known of metrics that are 0, and not of those that are missing', () => {
+    const series = new Series('B');
+    const samples = ['process_resident_memory_bytes 5', 'titanic_store_bytes 0'];
+    series.take(1, 0, new MetricsPage(samples.map((each) => `majordomo_${each}`).join('\n')));
+    expect([...series.missing]).toEqual([
+      'process_heap_bytes',
+      'process_open_fds',
+      'titanic_wal_bytes',
+      'memory_held_bytes',
+    ]);
+  });
+
+  it('is that of the line with the least squares, in which each role has its own height', () => {
     const points = [3, 1, 2].map((at) => ({ at, value: 5 - 2 * at }));
-    expect(slope(points)).toBeCloseTo(-2);
-    expect(slope([{ at: 1, value: 1 }])).toBe(0);
+    const higher = points.map(({ at, value }) => ({ at, value: value + 100 }));
+    expect(lineOf([points])).toEqual({ slope: -2, error: 0 });
+    expect(lineOf([points, higher])).toEqual({ slope: -2, error: 0 });
+    const scattered = [0, 0, 3].map((value, at) => ({ at, value }));
+    expect(lineOf([scattered])?.slope).toBeCloseTo(1.5);
+    expect(lineOf([scattered])?.error).toBeCloseTo(Math.sqrt(0.75));
+    expect(lineOf([points.slice(1)])).toBeNull();
+    expect(lineOf([])).toBeNull();
   });
 });
 
