@@ -68,10 +68,13 @@ export class Crew {
     return `http://127.0.0.1:${(this.#hooks.address() as AddressInfo).port}`;
   }
 
-  /** The longest time without any reply to a plain request since the last call. */
+  /** The longest time without any reply to a plain request since the last call; one that is too long is wrong. */
   takeGap(): number {
     const gapMs = this.#gapMs;
     this.#gapMs = 0;
+    if (gapMs > GAP_MAX_MS) {
+      this.#checker.wrong(`no reply to a plain request for ${(gapMs / 1000).toFixed(1)} s`);
+    }
     return gapMs;
   }
 
@@ -159,12 +162,8 @@ export class Crew {
     if (ran !== undefined) checker.ran(kind, ran, executor, Date.now());
     for (const [name, count] of Object.entries(counts)) checker.count(name, count);
     for (const text of wrong) checker.wrong(text);
-    // The silence of a guest begins with its process.
-    if (isGuest) return;
-    this.#gapMs = Math.max(this.#gapMs, silenceMs);
-    if (silenceMs > GAP_MAX_MS) {
-      checker.wrong(`no reply to a plain request for ${(silenceMs / 1000).toFixed(1)} s`);
-    }
+    // A guest may be stopped.
+    if (!isGuest) this.#gapMs = Math.max(this.#gapMs, silenceMs);
   }
 
   /** The URL says which request it was, or which schedule's. */

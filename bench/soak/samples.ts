@@ -11,6 +11,7 @@ import { quantile } from '../failover/load.js';
 const PAGE_BYTES = 4096;
 const CPU = 'process_cpu_seconds_total';
 export const HOUR_MS = 3_600_000;
+const ROLES = ['active', 'passive'];
 /** In a run of an hour or more, resident memory counts from then on: V8's heap takes that long to find its size. */
 const SETTLED_MS = HOUR_MS / 2;
 /** A growth is certain if it is this many standard errors above the limit. */
@@ -47,7 +48,7 @@ interface Sample {
 export class Series {
   readonly name: string;
   readonly #samples: Sample[] = [];
-  /** Metrics that a page should have had. */
+  /** Metrics of figures with a limit that a page did not have. */
   readonly missing = new Set<string>();
   lagMaxMs = 0;
   /** Of all lives until their last samples. */
@@ -71,14 +72,16 @@ export class Series {
     // A new process begins at 0 again.
     this.cpuSeconds += cpuSeconds >= this.#cpuSeconds ? cpuSeconds - this.#cpuSeconds : cpuSeconds;
     this.#cpuSeconds = cpuSeconds;
+    const role = ROLES.find((each) => page.value(`ha_state{state="${each}"}`) === 1);
+    // One that starts or joins has no figures yet that could be compared.
+    if (role === undefined) return;
     const values: Values = {};
     for (const name of NAMES) {
-      const { sample } = FIGURES[name];
+      const { sample, growthMax } = FIGURES[name];
       const value = page.value(sample);
-      if (value === undefined) this.missing.add(sample);
-      else values[name] = value;
+      if (value !== undefined) values[name] = value;
+      else if (growthMax < Infinity) this.missing.add(sample);
     }
-    const role = page.value('ha_state{state="active"}') === 1 ? 'active' : 'passive';
     this.add({ life, role, atMs, values });
   }
 

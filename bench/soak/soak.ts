@@ -88,6 +88,7 @@ export class Soak {
     await this.#change(forMs);
     this.#tookMs = performance.now() - this.#began;
     this.#isOver = true;
+    this.#crew.takeGap();
     this.#say('the load ends');
     await Promise.all([...beside, this.#crew.stop('clients'), this.#crew.stop('programs')]);
     const stoppedAt = Date.now();

@@ -39,7 +39,8 @@ export class Voice {
   #done: number[] = [];
   #wrong: string[] = [];
   #counts: Record<string, number> = {};
-  #answeredAt = performance.now();
+  /** Silence begins with a reply: a process that has had none says nothing of it. */
+  #answeredAt = Infinity;
   #silenceMs = 0;
   #isOver = false;
   readonly #kind: Kind;
@@ -83,9 +84,12 @@ export class Voice {
 
   /** A plain request has its reply. */
   answered(): void {
-    const now = performance.now();
-    this.#silenceMs = Math.max(this.#silenceMs, now - this.#answeredAt);
-    this.#answeredAt = now;
+    this.#listen();
+    this.#answeredAt = performance.now();
+  }
+
+  #listen(): void {
+    this.#silenceMs = Math.max(this.#silenceMs, performance.now() - this.#answeredAt);
   }
 
   /** Says the rest, and ends the process. */
@@ -99,6 +103,8 @@ export class Voice {
   }
 
   #news(): News {
+    // One that goes on counts, too.
+    this.#listen();
     const silenceMs = this.#silenceMs;
     const [stored, done] = [this.#stored.splice(0), this.#done.splice(0)];
     const counts = this.#counts;

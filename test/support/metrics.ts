@@ -35,7 +35,7 @@ export class MetricsPage {
 
   /** Its value. @param sample as in the text, without the prefix `majordomo_` */
   value(sample: string): number | undefined {
-    return this.#samples.get(`majordomo_${sample}`);
+    return this.#samples.get(`majordomo_${sample}`) ?? this.#samples.get(sample);
   }
 
   /** The samples as in the text. */

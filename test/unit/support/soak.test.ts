@@ -209,14 +209,12 @@ describe('how much a process grows', () => {
 
   it('is known of metrics that are 0, and not of those that are missing', () => {
     const series = new Series('B');
-    const samples = ['process_resident_memory_bytes 5', 'titanic_store_bytes 0'];
-    series.take(1, 0, new MetricsPage(samples.map((each) => `majordomo_${each}`).join('\n')));
-    expect([...series.missing]).toEqual([
-      'process_heap_bytes',
-      'process_open_fds',
-      'titanic_wal_bytes',
-      'memory_held_bytes',
-    ]);
+    const take = (...lines: string[]): void => series.take(1, 0, new MetricsPage(lines.join('\n')));
+    take('majordomo_ha_state{state="joining"} 1');
+    expect([...series.missing]).toEqual([]);
+    const role = 'majordomo_ha_state{state="passive"} 1';
+    take(role, 'process_resident_memory_bytes 5', 'majordomo_titanic_store_bytes 0');
+    expect([...series.missing]).toEqual(['process_open_fds', 'memory_held_bytes']);
   });
 
   it('is that of the line with the least squares, in which each role has its own height', () => {
