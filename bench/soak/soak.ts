@@ -211,7 +211,8 @@ export class Soak {
   async #settle(): Promise<void> {
     const left = async (): Promise<number> => {
       const page = await (await this.pair.inSync()).metrics();
-      return page?.value('titanic_requests{service="titanic.webhook",state="pending"}') ?? 0;
+      if (page === null) return Number.NaN;
+      return page.value('titanic_requests{service="titanic.webhook",state="pending"}') ?? 0;
     };
     await until(async () => (await left()) === 0, 'all webhooks have gone out').catch(async () => {
       this.checker.wrong(`${await left()} webhooks do not go out`);
