@@ -1,6 +1,6 @@
 /**
  * Shows that the kernel needs no extension: the sources compile without the folder of each and its lines in
- * src/extensions/{list,program}.ts, and without any; and without any, the kernel's tests pass, one of them with a node
+ * src/extensions/{list,cli-commands}.ts, and without any; and without any, the kernel's tests pass, one of them with a node
  * on real sockets, and one that looks at the tables of a store. `npm run check:extensions`.
  */
 import { spawnSync } from 'node:child_process';
@@ -21,8 +21,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = join('src', 'extensions');
-/** The files that name each; `program` those with commands. */
-const LISTS = ['list', 'program'];
+/** The files that name each; `cli-commands` those with commands. */
+const LISTS = ['list', 'cli-commands'];
 const SHARED = ['node_modules', 'docs', 'packages', 'config', 'package.json'];
 const COPIED = ['src', 'scripts', 'tsconfig.json', 'jest.config.js'];
 const KERNEL_TESTS = [
@@ -75,7 +75,7 @@ function leaveOut(tree, names, suffix) {
     const path = join(tree, FOLDER, list + suffix);
     let text = readFileSync(path, 'utf8');
     for (const name of names) {
-      if (list === 'program' && !existsSync(join(tree, FOLDER, name, 'cli'))) continue;
+      if (list === 'cli-commands' && !existsSync(join(tree, FOLDER, name, 'cli'))) continue;
       for (const part of [new RegExp(`^import .*'\\./${name}/.*\n`, 'm'), entryOf(name)]) {
         if (!part.test(text)) throw new Error(`${FOLDER}/${list}.ts: ${part} is not there`);
         text = text.replace(part, '');
