@@ -227,7 +227,7 @@ export type ChangeResult =
       readonly dead: number;
       /** How many requests and webhooks, for each service that had any. */
       readonly services: readonly { readonly service: Buffer; readonly count: number }[];
-      /** Pending records that are not sent to workers; empty in a shared store: brokers see it when they list them. */
+      /** Records that are not sent to workers; empty in a shared store: brokers see it when they list them. */
       readonly gone: readonly RequestUuid[];
       readonly more: boolean;
     };

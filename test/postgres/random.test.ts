@@ -206,7 +206,9 @@ function outcomeOf(outcome: Awaited<ReturnType<StoreUser['tryCommit']>>): object
   const results = outcome.results.map((result): object => {
     if (result.kind === 'reopened') return { ...result, request: inOrder([result.request]) };
     if (result.kind !== 'swept') return result;
-    return { ...result, services: sorted(result.services, ({ service }) => String(service)) };
+    const services = sorted(result.services, ({ service }) => String(service));
+    // A shared store tells none.
+    return { ...result, services, gone: [] };
   });
   const {
     bytes: _,

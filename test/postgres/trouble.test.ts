@@ -208,12 +208,8 @@ describeWithPostgres('while the broker runs', () => {
     expect(msg).toMatch(
       /refuses to be read.*permission denied for table body \(42501\): GRANT SELECT, .* TO "blind"$/,
     );
+    // (A sweep, which is a write, needs the right as well, and may come before: `store.failed`.)
     expect((await again())[0]).toMatch(/^500/);
-    // The next sweep, which is a write, needs the right as well.
-    const [first] = daemon.log.filter(({ event }) =>
-      /^store\.(unread|failed)$/.test(String(event)),
-    );
-    expect(first).toMatchObject({ event: 'store.unread' });
     await server.sql('GRANT SELECT ON majordomo.body TO blind', name);
     expect((await again())[0]).toMatch(/^300/);
     await server.sql('REVOKE SELECT ON majordomo.body FROM blind', name);

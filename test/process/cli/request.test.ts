@@ -250,8 +250,9 @@ describe('majordomo request ends (contract §2)', () => {
     const options = ['--timeout-ms', '60000', '--deadline-ms', '3000', '--endpoint', endpoint];
     const ended = await run(['request', 'stuck', 'hi', ...options]);
     expect(ended).toMatchObject({ status: 75, stdout: '' });
-    expect(ended.stderr).toContain(
-      ' (sent once): all its workers are busy, and 1 request waits; tcp:',
+    // Its own may still wait: the broker's clock ends it.
+    expect(ended.stderr).toMatch(
+      / \(sent once\): all its workers are busy, and (1 request waits|2 requests wait); tcp:/,
     );
     finish();
     await Promise.all(sent);
