@@ -62,7 +62,8 @@ class Both {
     this.#database = database;
   }
 
-  async commit(changes: readonly Change[]): Promise<void> {
+  async commit(batch: readonly Change[]): Promise<void> {
+    const changes = batch.map(laterKeys);
     // In a database, what is pending expires with a sweep, too.
     if (changes.some((change) => change.kind === 'sweep' && this.#expires(change.now))) return;
     const [theirs, ours] = [
@@ -218,6 +219,15 @@ function outcomeOf(outcome: Awaited<ReturnType<StoreUser['tryCommit']>>): object
     ...counts
   }: StoreCounts = outcome.counts;
   return { results, counts };
+}
+
+/**
+ * A database forgets a key whose time is over when its request is swept with the next sweep, not with this one: its
+ * statement sees the keys as they were before it.
+ */
+function laterKeys(change: Change): Change {
+  if (change.kind !== 'sweep') return change;
+  return { ...change, keyUntil: Math.max(change.keyUntil, change.now + 1) };
 }
 
 /** Batches that end where a store in memory does at once what a broker does after the batch. */

@@ -560,7 +560,8 @@ export const END: Statement = {
  * Parameters: session and fencing token, now, how long keys are remembered, the maximum. Returns one row for each request
  * that is over, one more than the maximum if there are more, and whether more keys are; and one for
  * each owner whose keys were forgotten, with their bytes. Requests
- * that no broker has claimed expire here, too; pending records of kinds that only a later version knows do not.
+ * that no broker has claimed expire here, too; pending records of kinds that only a later version knows do not. The
+ * key of a request that is over is forgotten by the next sweep at the earliest, also when keys live for 0 seconds.
  */
 export const SWEEP: Statement = {
   name: 'sweep',
