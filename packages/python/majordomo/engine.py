@@ -237,6 +237,8 @@ class Engine:
             while self._tasks:
                 self._tasks.popleft()()
             self._core.close()
+            for link in self._links:
+                link.left()
             with self._lock:
                 self._wake.close()
 

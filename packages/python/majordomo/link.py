@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import re
 import socket as sockets
+import time
 from typing import Any, Callable, Container, Iterator, Optional, Sequence
 
 import zmq
@@ -31,6 +33,9 @@ Ready = Container[Any]
 
 # Messages that one turn reads, so that timers are not starved.
 _TURN = 1000
+# How long nothing may have come before a link whose last messages shall arrive is closed. The linger time of libzmq is not
+# enough: a connection that is closed with unread input is reset, and the kernel then drops output that the peer has not read.
+_QUIET_MS = 50
 # A host that is no address.
 _NAMED = re.compile(r"tcp://(?![0-9.]+:)([^\[;]+):([0-9]+)")
 # How long an address may take to accept a connection if its name has another one: as in Node.
@@ -52,6 +57,8 @@ class ZmqLink:
         self._lookup: Optional[_Lookup] = None
         self._address = ""  # of the last connection
         self._others: list[str] = []  # addresses of the same name that were not tried
+        self._is_answered = True  # nothing was sent after the last message that came
+        self._leaving: list[Any] = []  # locks that are free when a closed connection has ended
         self.on_up: Callable[[], None]
         self.on_down: Callable[[str], None]
         self.on_message: Callable[[list[bytes]], None]
@@ -89,7 +96,7 @@ class ZmqLink:
         for topic in self._topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic)
         self._monitor = socket.get_monitor_socket(_EVENTS)
-        self._socket = socket
+        self._socket, self._is_answered = socket, True
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
@@ -108,6 +115,7 @@ class ZmqLink:
             self.on_down(reason)
 
     def close(self, linger_ms: int = 0) -> None:
+        """Does not wait: what was sent last may still leave for ``linger_ms``, which ``left`` waits for."""
         self._others = []
         lookup, self._lookup = self._lookup, None
         if lookup is not None:
@@ -122,11 +130,22 @@ class ZmqLink:
         self._poller.unregister(self._monitor)
         socket.disable_monitor()
         self._monitor.close(0)
-        socket.close(linger_ms)
+        if linger_ms == 0 or self._is_answered:
+            socket.close(linger_ms)
+        else:
+            self._leaving = [each for each in self._leaving if each.locked()]
+            self._leaving.append(_close_when_quiet(socket, linger_ms))
+
+    def left(self) -> None:
+        """Waits until what was sent last before ``close`` has left, or its time is over."""
+        for lock in self._leaving:
+            with lock:
+                pass
 
     def send(self, frames: Sequence[bytes]) -> None:
         if self._socket is None:
             return
+        self._is_answered = False
         try:
             for frame in frames[:-1]:
                 self._socket.send(frame, _SEND_MORE)
@@ -188,9 +207,43 @@ class ZmqLink:
                     frames.append(socket.recv(_NOBLOCK))
             except zmq.Again:
                 return
+            self._is_answered = True
             # A ROUTER with ZMQ_PROBE_ROUTER begins with an empty message.
             if frames != [b""] or self._kind == zmq.SUB:
                 yield frames
+
+
+def _close_when_quiet(socket: "zmq.Socket[bytes]", linger_ms: int) -> Any:
+    """Closes it in a thread of its own. Returns a lock of the system that is free when that has happened."""
+    lock = new_lock()
+    lock.acquire()
+
+    def run() -> None:
+        _read_on(socket, linger_ms)
+        lock.release()
+
+    try:
+        Thread(run, "majordomo-closing")
+    except RuntimeError:  # Python itself ends
+        socket.close(linger_ms)
+        lock.release()
+    return lock
+
+
+def _read_on(socket: "zmq.Socket[bytes]", linger_ms: int) -> None:
+    """Drops what comes until nothing has come for a while, or the linger time is over; then closes the socket."""
+    end = time.monotonic() + linger_ms / 1000
+    left = linger_ms
+    try:
+        while left > 0 and socket.poll(min(left, _QUIET_MS)):
+            with contextlib.suppress(zmq.Again):
+                for _ in range(_TURN):
+                    socket.recv(_NOBLOCK)
+            left = int((end - time.monotonic()) * 1000)
+    except zmq.ZMQError:
+        pass  # the context has ended
+    finally:
+        socket.close(max(0, int((end - time.monotonic()) * 1000)))
 
 
 class _Lookup:

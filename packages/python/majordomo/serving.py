@@ -254,8 +254,9 @@ class Worker:
         for task, (session, request) in self._running.items():
             steps += [request._end, functools.partial(session.core.give_back, task)]
         steps += [session.core.end for session in self._sessions]
-        steps += [functools.partial(self._runner.close, bool(self._running), patience), wake.close, self._ended.set]
-        steps += [self._wake_waiting]
+        steps += [functools.partial(self._runner.close, bool(self._running), patience)]
+        steps += [session.link.left for session in self._sessions]
+        steps += [wake.close, self._ended.set, self._wake_waiting]
         for step in steps:
             try:
                 step()
