@@ -35,9 +35,11 @@ export class Upkeep {
   }
 
   get #maySweep(): boolean {
-    const { isUntrusted } = this.#requests.answers;
+    const { answers, trouble } = this.#requests;
     const { clock, replica } = this.#context;
-    return !this.#isSweeping && !isUntrusted && !clock.isHeld && replica.refusal === null;
+    // A store in trouble is tried by it, also while nothing ends by time.
+    const isWanted = !clock.isHeld || trouble !== null;
+    return !this.#isSweeping && !answers.isUntrusted && isWanted && replica.refusal === null;
   }
 
   /** @returns true if no expired request is left */
@@ -56,13 +58,14 @@ export class Upkeep {
 
   /** Drops replies that nobody closed, dead requests, and records that are not sent to workers, when their time is over. */
   sweep(): void {
-    const { now, wall, livesFrom, options, counters } = this.#context;
+    const { now, wall, clock, livesFrom, options, counters } = this.#context;
     if (now < this.dueAt) return;
     this.#sweepAt = now + SWEEP_MS;
     this.#isSweeping = true;
     const keyUntil = livesFrom + options.keyTtlMs;
     const most = SWEEP_REQUESTS_MAX;
-    const change: Change = { kind: 'sweep', now: wall, keyUntil, most, kinds: KEPT_KINDS_BITS };
+    const until = clock.isHeld ? 0 : wall;
+    const change: Change = { kind: 'sweep', now: until, keyUntil, most, kinds: KEPT_KINDS_BITS };
     this.#requests.intend('', change, 0, {
       committed: (result) => {
         this.#isSweeping = false;

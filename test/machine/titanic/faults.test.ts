@@ -82,6 +82,24 @@ describe('a store that cannot commit', () => {
     expect(s.titanic.trouble).toBeNull();
   });
 
+  it('heals by itself also while the clock is behind, or was set: nothing ends by that (D110)', () => {
+    const before = titanicStage();
+    const uuid = before.submits('echo', 'y', { ttlMs: 5000 });
+    before.worker('w1').ready('echo').final('done');
+    before.wallOffset -= 3_600_000;
+    const s = before.crashes({ titanic: { replyTtlMs: 1000 } });
+    for (const setMs of [0, 10_000_000]) {
+      s.wallOffset += setMs;
+      s.store.failure = FULL;
+      s.after(1000);
+      s.asks('request', 'echo', 'x');
+      s.store.failure = null;
+      s.after(20_000);
+      expect(s.titanic.trouble).toBeNull();
+      expect(s.stands(uuid)).toBe('replied');
+    }
+  });
+
   it('keeps nobody busy meanwhile', () => {
     const s = titanicStage();
     for (let i = 0; i < 5; i++) s.submits('echo', 'x', { ttlMs: 5000 });
