@@ -8,9 +8,17 @@ import type { DeliveryPort } from '../../broker/ports.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
 import { ownOf, packOwn } from '../../store/own-fields.js';
 import { ANONYMOUS, newRequest } from '../../store/request.js';
-import type { ChangeResult, RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
+import type {
+  Acceptance,
+  Change,
+  ChangeResult,
+  RequestUuid,
+  StoredRequest,
+  StoreFailure,
+} from '../../store/store.js';
 import { UNSENT, uuidPrefix, type TitanicContext } from './context.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
+import { closeOf } from './schedule-table.js';
 import type { Uuids } from './uuid.js';
 
 /** Maximum number on a node. */
@@ -29,6 +37,14 @@ export interface PauseTarget {
   readonly kind: 'service' | 'schedule';
   /** The name of the service, or the uuid of the schedule. */
   readonly of: Buffer;
+}
+
+/** What is stored with a schedule that takes the place of another one. */
+export interface MovedPause {
+  readonly changes: readonly Change[];
+  /** Their batch is about to be sent. */
+  begins(): void;
+  committed(): void;
 }
 
 interface Pause {
@@ -127,6 +143,49 @@ export class Pauses {
     for (const { uuid, listed } of [...this.#all.values()]) if (listed < list) this.gone(uuid);
   }
 
+  // ---------------------------------------------------------------- schedules come and go
+
+  /** It is being paused, or resumed. */
+  isChanging(target: PauseTarget): boolean {
+    return this.#changing.has(keyOf(target));
+  }
+
+  /** Has the pause of a schedule go over to the one that takes its place. */
+  move(from: RequestUuid, to: RequestUuid): MovedPause | null {
+    const known = this.#of({ kind: 'schedule', of: from });
+    if (known.length === 0) return null;
+    const accept = this.#acceptance({ kind: 'schedule', of: to });
+    const { wall } = this.#context;
+    return {
+      changes: [...known.map((pause) => closeOf(pause, wall)), accept],
+      begins: () => {
+        accept.request.number = this.#context.takeNumber();
+      },
+      committed: () => {
+        for (const { uuid } of known) this.gone(uuid);
+        this.restore(accept.request);
+      },
+    };
+  }
+
+  /** A schedule has ended: its pauses end, too. */
+  ended(schedule: RequestUuid): void {
+    for (const pause of this.#of({ kind: 'schedule', of: schedule })) {
+      this.#requests.intend('', closeOf(pause, this.#context.wall), 0, {
+        committed: () => {
+          this.gone(pause.uuid);
+        },
+        failed: () => true,
+      });
+    }
+  }
+
+  /** The schedules that are paused. */
+  get schedules(): RequestUuid[] {
+    const targets = [...this.#all.values()].map(({ target }) => target);
+    return targets.filter(({ kind }) => kind === 'schedule').map(({ of }) => of);
+  }
+
   // ---------------------------------------------------------------- commands of operators
 
   /**
@@ -153,6 +212,14 @@ export class Pauses {
   }
 
   #pause(target: PauseTarget, over: ChangeCallback): void {
+    const accept = this.#acceptance(target);
+    const ended = (result: ChangeResult | null): void => {
+      if (result !== null) this.restore(accept.request);
+    };
+    this.#requests.order(accept, ended, over);
+  }
+
+  #acceptance(target: PauseTarget): Acceptance {
     const { wall } = this.#context;
     const never = wall + DURATION_MS_MAX;
     const request = newRequest(this.#uuids.next(wall), NO_BODY.length, {
@@ -164,10 +231,7 @@ export class Pauses {
       notBefore: never,
       expiresAt: never,
     });
-    const ended = (result: ChangeResult | null): void => {
-      if (result !== null) this.restore(request);
-    };
-    this.#requests.order({ kind: 'accept', request, body: NO_BODY, key: null }, ended, over);
+    return { kind: 'accept', request, body: NO_BODY, key: null };
   }
 
   /** Closes the pauses one after the other: there is nearly always one. */

@@ -12,6 +12,7 @@ import { type TitanicContext, UNSENT } from './context.js';
 import { firstDue } from './due-times.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { ownerOf } from './ownership.js';
+import type { Pauses } from './pauses.js';
 import { isStoring } from './schedule-fsm.js';
 import {
   closeOf,
@@ -51,6 +52,8 @@ const SMALL_BYTES = 4096;
 /** The refusal that a request gets from the broker without the right to its service. */
 const NO_RIGHT = Buffer.from('403 no right to send requests to the service of this schedule');
 
+const PAUSING = 'the schedule is being paused or resumed: try again';
+
 const LOADING = status(500, 'schedules are being loaded');
 
 /** What they need of the other parts. */
@@ -58,6 +61,7 @@ export interface ScheduleHost {
   /** Reads the packed body of one; `null`: it could not be read. */
   read(uuid: RequestUuid, then: (body: Buffer | null) => void): void;
   ended(schedule: Schedule, reason: string): void;
+  readonly pauses: Pick<Pauses, 'isChanging' | 'move'>;
   /** A new schedule is in the store, where this broker has claimed it. */
   made(request: StoredRequest, facts: ScheduleFacts): Schedule;
 }
@@ -276,8 +280,11 @@ export class ScheduleCommands {
       this.#acceptances.limit(who, bytes, known === null ? 1 : 0, known?.bodyBytes) ??
       this.#tooOftenFor(wanted, known) ??
       (known === null ? this.#fullFor(owner) : null);
-    if (limit !== null) {
-      decided(status(500, limit));
+    const { pauses } = this.#host;
+    const isPausing = known !== null && pauses.isChanging({ kind: 'schedule', of: known.uuid });
+    const obstacle = limit ?? (isPausing ? PAUSING : null);
+    if (obstacle !== null) {
+      decided(status(500, obstacle));
       return;
     }
     const isNew = known === null;
@@ -302,16 +309,19 @@ export class ScheduleCommands {
     };
     count(1);
     if (known !== null) this.#table.step(known, 'ended');
+    const pause = known === null ? null : pauses.move(known.uuid, request.uuid);
     const made = (): Schedule => {
       count(-1);
+      pause?.committed();
       return this.#made(request, facts, known);
     };
     const { isOver, begins } = this.#requests.until(answer);
     this.#requests.intend(asker.identity, change, bytes, {
       isOver,
-      ...(known === null ? {} : { before: [closeOf(known, wall)] }),
+      ...(known === null ? {} : { before: [closeOf(known, wall), ...(pause?.changes ?? [])] }),
       begins: () => {
         begins();
+        pause?.begins();
         request.number = this.#context.takeNumber();
         request.notBefore = this.#outstanding(known, facts) ?? due;
       },

@@ -140,6 +140,11 @@ export function isBeingDecided(state: State): boolean {
   return /STORING|ENDING|OUSTED/.test(state);
 }
 
+/** A command ends or replaces it. */
+export function isEnding(state: State): boolean {
+  return state.endsWith('ENDING');
+}
+
 /** A younger schedule has the name. */
 export function isOusted(state: State): boolean {
   return state.endsWith('OUSTED');

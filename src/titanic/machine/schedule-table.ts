@@ -309,8 +309,8 @@ export class ScheduleTable {
   }
 }
 
-/** The change that ends it. @param at wall milliseconds */
-export function closeOf({ uuid }: Schedule, at: number): Change {
+/** The change that ends a schedule, or a pause. @param at wall milliseconds */
+export function closeOf({ uuid }: Pick<Schedule, 'uuid'>, at: number): Change {
   return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
 }
 

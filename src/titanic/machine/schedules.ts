@@ -19,7 +19,7 @@ import type { ChangeCallback, OpenRequests } from './open-requests.js';
 import { Pauses, type PauseTarget } from './pauses.js';
 import { chosenBy } from './options.js';
 import { ScheduleCommands } from './schedule-commands.js';
-import { isBeingDecided, isOusted } from './schedule-fsm.js';
+import { isBeingDecided, isEnding, isOusted } from './schedule-fsm.js';
 import {
   closeOf,
   keyOf,
@@ -40,6 +40,7 @@ import {
   FIRST_CLAIM,
   type RequestUuid,
   type StoredRequest,
+  type StoreFailure,
 } from '../../store/store.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
@@ -60,6 +61,7 @@ const TURN_CORRECTED_MAX = 256;
 const DELAYED_MS = 5000;
 /** How often all schedules of a shared store are listed. */
 const LIST_MS = 5000;
+const ENDING: StoreFailure = { kind: 'busy', message: 'it is being ended or replaced: try again' };
 
 /** What is stored for a time. */
 interface Made {
@@ -117,6 +119,7 @@ export class Schedules {
       ended: (schedule, reason) => {
         this.#ended(schedule, reason);
       },
+      pauses: this.#pauses,
       made: (request, facts) => {
         // It may have been listed, and claimed in another session, before that was told.
         const schedule = this.#table.find(request.uuid) ?? this.#add(request, facts);
@@ -171,7 +174,15 @@ export class Schedules {
 
   /** See `Pauses.set`. */
   setPaused(target: PauseTarget, isOn: boolean, decided: ChangeCallback): void {
-    this.#pauses.set(target, isOn, this.isReady, decided);
+    const schedule = target.kind === 'schedule' ? this.#table.find(target.of) : null;
+    if (schedule !== null && isEnding(schedule.state)) {
+      decided(ENDING);
+      return;
+    }
+    this.#pauses.set(target, isOn, this.isReady, (result) => {
+      if (schedule?.state === 'GONE') this.#pauses.ended(schedule.uuid);
+      decided(result);
+    });
   }
 
   /**
@@ -237,12 +248,23 @@ export class Schedules {
       }
     }
     this.#pauses.allListed(this.#list);
+    this.#endLeftPauses();
     for (const older of this.#twins.splice(0)) if (isOusted(older.state)) this.#endIfTwin(older);
     this.#list++;
     this.#isListing = false;
     const pauseMs = this.#context.claims === null ? Infinity : this.#listsAgain ? 0 : LIST_MS;
     this.#listAt = this.#context.now + pauseMs;
     this.#listsAgain = false;
+  }
+
+  /** Ends the pauses of schedules that are not in the store: a process may have ended between the two ends. */
+  #endLeftPauses(): void {
+    const left = this.#pauses.schedules.filter((uuid) => this.#table.find(uuid) === null);
+    if (left.length === 0) return;
+    // One that this version cannot read is there.
+    this.#read(left, (bodies) => {
+      for (const [at, uuid] of left.entries()) if (bodies?.[at] === null) this.#pauses.ended(uuid);
+    });
   }
 
   /**
@@ -351,6 +373,7 @@ export class Schedules {
   #ended(schedule: Schedule, reason: string): void {
     if (schedule.state === 'GONE') return;
     this.#table.step(schedule, 'forgotten');
+    this.#pauses.ended(schedule.uuid);
     this.#context.events.emit({ name: 'schedule.ended', reason, ...schedule.named });
   }
 

@@ -1,4 +1,5 @@
 /** Services and schedules that an operator pauses. */
+import { ownOf } from '../../../src/store/own-fields.js';
 import { scrape } from '../../support/metrics.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { StageReplica } from '../../support/stage-replica.js';
@@ -270,6 +271,99 @@ describe('a schedule', () => {
     s.after(DAY_MS);
     expect(stored(s)).toBe(0);
     expect(s.schedules(null, 1).schedules).toMatchObject([{ isPaused: true }]);
+  });
+
+  /** The service, or uuid of the schedule, of each pause in the store. */
+  function pausesOf(s: TitanicStage): Buffer[] {
+    return s.store.disk.pending
+      .filter(({ kind }) => kind === 'pause')
+      .map(({ own }) => ownOf('pause', own)?.schedule ?? Buffer.alloc(0));
+  }
+
+  function replaces(s: TitanicStage, cron = '@hourly'): string {
+    return s.asks('schedule', JSON.stringify({ name: 'n', cron }), 'echo', 'hi');
+  }
+
+  it('that is paused stays paused when it is replaced: both are in one transaction', () => {
+    const before = scheduled();
+    const first = scheduleOf(before);
+    setsSchedule(before, first, true);
+    before.holdsStore();
+    replaces(before);
+    before.answers('commit');
+    const s = before.crashes();
+    s.after(DAY_MS);
+    expect(stored(s)).toBe(0);
+    const second = scheduleOf(s);
+    expect(second).not.toEqual(first);
+    expect(pausesOf(s)).toEqual([second]);
+    expect(setsSchedule(s, second, false)).toEqual(DONE);
+    s.after(DAY_MS / 24);
+    expect(stored(s)).toBe(1);
+    expect(pausesOf(s)).toEqual([]);
+  });
+
+  it('that is not replaced after all stays paused', () => {
+    const s = scheduled();
+    const uuid = scheduleOf(s);
+    setsSchedule(s, uuid, true);
+    s.store.failure = { kind: 'full', message: 'no space' };
+    expect(replaces(s)).toContain('500');
+    s.store.failure = null;
+    s.after(DAY_MS);
+    expect([stored(s), scheduleOf(s), pausesOf(s)]).toEqual([0, uuid, [uuid]]);
+  });
+
+  it('is not replaced while it is paused or resumed, nor paused while it is replaced', () => {
+    const s = scheduled().holdsStore();
+    const uuid = scheduleOf(s);
+    const sets = (): (() => unknown) =>
+      s.operates<null>((operator, answer) => {
+        operator.setPaused({ kind: 'schedule', of: uuid }, true, 'alice', answer);
+      });
+    const paused = sets();
+    expect(replaces(s)).toBe('500 the schedule is being paused or resumed: try again');
+    s.answers('commit');
+    expect(paused()).toEqual(DONE);
+    replaces(s);
+    expect(sets()()).toMatchObject({ text: 'it is being ended or replaced: try again' });
+    s.freesStore();
+    expect(s.hears()).toContain('200');
+    expect(pausesOf(s)).toEqual([scheduleOf(s)]);
+  });
+
+  it.each<[string, (s: TitanicStage) => void]>([
+    ['unscheduled', (s) => s.asks('unschedule', 'n')],
+    [
+      'ended by an operator',
+      (s) => {
+        s.operates<null>((operator, answer) => {
+          operator.cancel(scheduleOf(s), 'alice', answer);
+        });
+      },
+    ],
+    ['never due again', (s) => s.after(DAY_MS)],
+  ])('that is %s leaves no pause', (_, ends) => {
+    const s = titanicStage({ titanic: { requestTtlMs: 90 * DAY_MS } });
+    expect(replaces(s, '0 0 1 20 11 * 2026')).toContain('200');
+    setsSchedule(s, scheduleOf(s), true);
+    ends(s);
+    s.turn();
+    expect(s.store.disk.pending).toEqual([]);
+  });
+
+  it('that ends while it is paused, or whose process ends then, leaves no pause', () => {
+    const before = scheduled().holdsStore();
+    const uuid = scheduleOf(before);
+    before.asks('unschedule', 'n');
+    // Another broker of the store, as it were, pauses it meanwhile.
+    const other = titanicStage({ seed: 7, disk: before.store.disk });
+    expect(setsSchedule(other, uuid, true)).toEqual(DONE);
+    before.answers('commit');
+    expect(pausesOf(before)).toEqual([uuid]);
+    const s = before.crashes();
+    s.turn();
+    expect(s.store.disk.pending).toEqual([]);
   });
 
   it('is fired by an operator beside its due times, also if it is paused', () => {
