@@ -16,6 +16,8 @@ export class Streams {
   /** @param now monotonic milliseconds */
   start(response: ServerResponse, stream: Stream, now: () => number): void {
     const { type, headers, open } = stream;
+    // Nothing would tell that its reader has left.
+    if (response.closed) return;
     response.writeHead(200, { ...COMMON_HEADERS, 'content-type': type, ...headers });
     if (response.req.method === 'HEAD') {
       response.end();

@@ -396,6 +396,30 @@ describe('a streamed answer', () => {
     await readers[1]?.closed;
     expect(open).toBe(0);
   });
+
+  it('is not begun for a reader that left before its request had arrived', async () => {
+    let handled = 0;
+    let opened = 0;
+    const quiet = get('/quiet', () => {
+      handled++;
+      return {
+        type: 'text/plain',
+        headers: {},
+        open: () => {
+          opened++;
+          return () => undefined;
+        },
+      };
+    });
+    const url = await serve(quiet);
+    const reader = new RawHttp(url);
+    reader.send('GET /quiet HTTP/1.1', 'Host: localhost', 'Content-Length: 9', '', 'x');
+    reader.socket.end();
+    await until(() => handled === 1, 'its request is handled');
+    await new Promise(setImmediate);
+    expect(opened).toBe(0);
+    await reader.closed;
+  });
 });
 
 describe('a handler that fails', () => {
