@@ -88,6 +88,8 @@ export class Call implements Waiting {
   #isOpen = false;
   /** A request of the program uses it. */
   #isUsed = false;
+  /** The request that uses it is still to be sent. */
+  #isToSend = false;
   #canBeTakenBack = false;
   #listener: CallListener | null = null;
   #drop: () => void = () => undefined;
@@ -110,9 +112,9 @@ export class Call implements Waiting {
     return this.memory.identity;
   }
 
-  /** True if another request may be sent. */
+  /** True if another request may be sent. One that is left before it was sent may still come. */
   get isFree(): boolean {
-    return !this.#isOpen && !this.isClosing && this.isGreeted;
+    return !this.#isOpen && !this.#isToSend && !this.isClosing && this.isGreeted;
   }
 
   /**
@@ -124,6 +126,7 @@ export class Call implements Waiting {
     this.#service = service;
     this.#drop = drop;
     this.#isUsed = true;
+    this.#isToSend = true;
     return this;
   }
 
@@ -180,6 +183,7 @@ export class Call implements Waiting {
   #begin(listener: CallListener): void {
     this.#listener = listener;
     this.#isOpen = true;
+    this.#isToSend = false;
     if (this.isClosed) setImmediate(listener.closed, this.endedBy);
   }
 

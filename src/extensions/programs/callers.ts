@@ -93,11 +93,11 @@ export class Callers implements Transport {
    */
   take(token: string | null, connected: Connected, service: Buffer | null): Call {
     const address = shownAddress(connected.address ?? undefined);
-    const call = this.#taken(keyOfToken(token ?? ''), address);
+    const call = this.#taken(keyOfToken(token ?? ''), address).use(service, connected.drop);
     connected.onClosed(() => {
       this.#leave(call);
     });
-    return call.use(service, connected.drop);
+    return call;
   }
 
   /** Ends requests of a key that it has no right to any more (D73); the broker has refused those that waited. */

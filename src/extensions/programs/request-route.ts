@@ -2,7 +2,7 @@
 import type { Answer, Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
-import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.js';
+import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
 import {
   type Begin,
   type CheckedRequest,
@@ -174,13 +174,7 @@ async function received(
       };
     }
     const frames = Frames.of(...head.copyFrom(0));
-    const client = { isGone: false };
-    incoming.onClosed(() => {
-      client.isGone = true;
-    });
     const areAll = await addParts(body, boundary, frames, framesMax);
-    // Another request may use the call by now.
-    if (client.isGone) throw httpError('ERR_HTTP_BODY', 'the client has gone');
     if (!areAll) {
       const reason = `more than ${framesMax - head.count} parts: limits.frames is ${framesMax}`;
       return (listener) => {
