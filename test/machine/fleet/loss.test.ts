@@ -1,3 +1,4 @@
+import { LATE_MS } from '../../../src/extensions/fleet/machine/options.js';
 import { endFleets, fleet } from '../../support/fleet-stage.js';
 
 afterEach(endFleets);
@@ -258,6 +259,58 @@ describe('a broker', () => {
     w.after(100);
     expect(client.inbox()).toEqual(['FINAL echo kept']);
     expect(worker.inbox()).toEqual(['REQUEST hi']);
+  });
+
+  it('keeps replies for as long as they are awaited while NATS is away: they are sent when it is back', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    const client = b.client('c').request('echo', 'hi');
+    w.goesDown();
+    w.after(1000);
+    worker.final('kept');
+    w.after(LATE_MS - 2000);
+    w.comesBack();
+    w.after(1500);
+    expect(client.inbox()).toEqual(['FINAL echo kept']);
+    expect(worker.inbox()).toEqual(['REQUEST hi']);
+    expect(a.members()).toMatchObject([{ node: 'a' }, { node: 'b' }]);
+  });
+
+  it('forgets a broker for which replies wait, when nobody awaits them any more', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    b.client('c').request('echo', 'hi');
+    w.goesDown();
+    worker.final('in vain');
+    w.kill(b);
+    w.comesBack();
+    w.after(LATE_MS - 1000);
+    expect(a.members()).toMatchObject([{ node: 'a' }, { node: 'b' }]);
+    w.after(2000);
+    expect(a.members()).toMatchObject([{ node: 'a' }]);
+  });
+
+  it('that leaves is sent the replies that wait for the bus, before it is forgotten', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    const client = b.client('c').request('echo', 'hi');
+    a.gives((machine) => {
+      machine.busFull(true);
+    });
+    worker.final('kept');
+    b.gives((machine) => {
+      machine.drain();
+    });
+    w.after(100);
+    a.gives((machine) => {
+      machine.busFull(false);
+    });
+    expect(client.inbox()).toEqual(['FINAL echo kept']);
+    w.after(1500);
+    expect(a.members()).toMatchObject([{ node: 'a' }]);
   });
 });
 

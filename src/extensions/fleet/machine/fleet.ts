@@ -36,6 +36,7 @@ import {
   type FleetOptions,
   GONE_MAX,
   INBOX_SHARE,
+  LATE_MS,
   PACK_OVERHEAD_BYTES,
   PACK_BYTES_PER_TURN,
   PACKS_PER_TURN,
@@ -538,7 +539,7 @@ export class FleetMachine implements Interconnect {
     if (!isLeaving) return;
     peer.isLeaving = true;
     this.#outgoing.pause(peer, remote);
-    if (peer.outstanding.size + peer.held.size > 0) return;
+    if (peer.outstanding.size + peer.held.size > 0 || !peer.outbox.isEmpty) return;
     this.#declareLost(peer, 'left', remote, now);
     this.#forget(peer);
   }
@@ -548,12 +549,15 @@ export class FleetMachine implements Interconnect {
   #declareSilentLost(remote: RemoteWorkersApi, now: number): void {
     this.#isLossDue = false;
     for (const peer of this.#peers.values()) {
-      const isAbsent = now - peer.heardAt >= ABSENT_MS;
+      const silentMs = now - peer.heardAt;
+      const isAbsent = silentMs >= ABSENT_MS;
       if (this.#outgoing.isSilent(peer, now)) this.#declareLost(peer, 'silent', remote, now);
       if (!isAbsent || peer.outstanding.size > 0) continue;
       this.#declareLost(peer, peer.isLeaving ? 'left' : 'silent', remote, now);
-      // What workers here have of it goes on: it may only be stopped.
-      if (peer.held.size === 0) this.#forget(peer);
+      // What workers here have of it goes on, and replies wait while they are of use: it may only be
+      // stopped, or the bus be away.
+      const hasReplies = !peer.outbox.isEmpty && silentMs < LATE_MS;
+      if (peer.held.size === 0 && !hasReplies) this.#forget(peer);
     }
   }
 

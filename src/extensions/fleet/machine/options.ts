@@ -70,7 +70,7 @@ export const CHUNKS_SHARE = 1 / 32;
 export const PEERS_MAX = 1000;
 /** Ids of brokers that were lost, so that what is repeated of theirs is known. */
 export const GONE_MAX = 1024;
-/** Requests that were lost in silence and may still be answered. */
+/** Requests that were lost in silence and may still be answered; so long replies wait for the bus. */
 export const LATE_MAX = 10_000;
 export const LATE_MS = 60_000;
 /** Services that are searched for, followed or offered. */
