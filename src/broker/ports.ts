@@ -109,8 +109,8 @@ export interface Submitter {
   /** A PARTIAL came: see `DeliveryPort.parts`. */
   progressed(reference: number): void;
   /**
-   * The whole reply: frames starting at `from`, valid until this returns. The broker forgets the
-   * request.
+   * The whole reply, without the PARTIALs if it is for another broker: frames starting at `from`, valid
+   * until this returns. The broker forgets the request.
    * @param parts as `DeliveryPort.parts` returned them until now: also those of progress, which `frames` lacks
    */
   replied(reference: number, frames: Frames, from: number, parts: Buffer | null): void;
@@ -288,6 +288,12 @@ export interface InternalWorker {
   withdraw(reference: number): void;
 }
 
+/** PARTIALs that wait, without those of progress. */
+export interface HeldParts {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 /** What an interconnect can call about requests of other brokers, in its own turn. */
 export interface BridgedRequestsApi extends Pick<DeliveryPort, 'withdraw'> {
   /** Submits a request of another broker: see `DeliveryPort.submit`. */
@@ -297,8 +303,10 @@ export interface BridgedRequestsApi extends Pick<DeliveryPort, 'withdraw'> {
    * broker waits, it is one.
    */
   setTurns(service: Buffer, turns: number): void;
-  /** Returns what `parts` does, and forgets it: the reply will not contain these PARTIALs. */
+  /** Returns what `parts` does, and forgets it. */
   takeParts(id: number): Buffer | null;
+  /** How much of that belongs to the reply. */
+  heldParts(id: number): HeldParts;
 }
 
 export interface ServiceWorkers {

@@ -121,10 +121,11 @@ export class Lifecycle {
     }
   }
 
-  /** Passes the reply on, preceded by the PARTIALs held for it. */
+  /** Passes the reply on, preceded by the PARTIALs held for it; another broker's gets them beside it. */
   #answer(id: RequestId, { frames, body }: Inbound, now: number): void {
     const { table, requests, limits } = this.#data;
-    const joined = requests.partials.joined(id, frames, body);
+    const isPassedOn = table.is(id, BRIDGED);
+    const joined = isPassedOn ? null : requests.partials.joined(id, frames, body);
     const fault = joined === null ? null : limits.faultOfReplyWith(id, frames, body);
     if (fault !== null) {
       this.#reportSpoiled(id, fault, tooLargeFailure(fault));
@@ -144,7 +145,9 @@ export class Lifecycle {
       return;
     }
     const isStreamed = table.is(id, VERSION_02);
-    const fault = isStreamed ? null : limits.faultOfReplyWith(id, frames, body);
+    // Those for another broker are sent one by one, and joined there if at all.
+    const isJoined = !table.is(id, VERSION_02 | BRIDGED);
+    const fault = isJoined ? limits.faultOfReplyWith(id, frames, body) : null;
     if (isStreamed) {
       table.raise(id, STREAMED);
       const isSent = this.#replies.partial(id, frames, body);

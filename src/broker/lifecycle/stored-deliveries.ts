@@ -10,6 +10,7 @@ import { allows } from '../admission/access.js';
 import type {
   BridgedRequestsApi,
   DeliveryPort,
+  HeldParts,
   InternalClient,
   InternalWorker,
   OwnerRights,
@@ -177,6 +178,12 @@ export class StoredDeliveries implements DeliveryPort, BridgedRequestsApi {
     const parts = this.parts(id);
     this.#data.requests.partials.drop(id);
     return parts;
+  }
+
+  heldParts(id: RequestId): HeldParts {
+    const held = this.#data.requests.partials.of(id);
+    if (held === null) return { count: 0, bytes: 0 };
+    return { count: held.count, bytes: held.bytes - held.progressBytes };
   }
 
   withdraw(id: RequestId): void {

@@ -1,4 +1,7 @@
-/** PARTIALs held back for 0.1 clients (D10) and stored requests, which take only whole replies. */
+/**
+ * PARTIALs held back for 0.1 clients (D10) and stored requests, which take only whole replies, and until they can be
+ * sent to another broker.
+ */
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import { pack, packedBytes, packedMessages, unpack } from '../../core/packed.js';
@@ -13,7 +16,8 @@ export interface PartialsOfRequest {
   /** How many of these bytes are of progress, which is no part of the reply. */
   progressBytes: number;
   progressFrames: number;
-  /** Frames of the reply. */
+  /** Parts of the reply, and their frames. */
+  count: number;
   frames: number;
   /** The identity that sent them, and so is charged for them. */
   readonly memory: MemoryAccount;
@@ -51,6 +55,7 @@ export class HeldPartials {
       bytes: 0,
       progressBytes: 0,
       progressFrames: 0,
+      count: 0,
       frames: 0,
       memory,
     };
@@ -69,6 +74,7 @@ export class HeldPartials {
       held.progressBytes += bytes;
       held.progressFrames += frames.count - from;
     } else {
+      held.count++;
       held.frames += frames.count - from;
     }
     this.#byRequest.set(id, held);

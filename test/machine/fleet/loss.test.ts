@@ -1,4 +1,8 @@
-import { LATE_MS } from '../../../src/extensions/fleet/machine/options.js';
+import {
+  LATE_MS,
+  PACK_OVERHEAD_BYTES,
+  WAITING_PARTS_BYTES_MAX,
+} from '../../../src/extensions/fleet/machine/options.js';
 import { endFleets, fleet } from '../../support/fleet-stage.js';
 
 afterEach(endFleets);
@@ -348,6 +352,55 @@ describe('back-pressure', () => {
       machine.busFull(false);
     });
     expect(client.inbox()).toEqual(['PARTIAL count 1', 'PARTIAL count 2', 'FINAL count end']);
+  });
+
+  it('does not count the parts of a reply as one message: each is sent on its own', () => {
+    const w = fleet({ limits: { messageBytes: 1000, frames: 16 } });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('count');
+    const client = b.client('c').hello().request('count', 'to 20');
+    const part = 'x'.repeat(600);
+    a.batch(() => {
+      for (let n = 0; n < 20; n++) worker.partial(part);
+    });
+    const sent = Array.from({ length: 20 }, () => `PARTIAL count ${part}`);
+    expect(client.inbox()).toEqual(sent);
+    a.batch(() => {
+      for (let n = 0; n < 20; n++) worker.partial(part);
+      worker.final('end');
+    });
+    expect(client.inbox()).toEqual([...sent, 'FINAL count end']);
+  });
+
+  it.each([
+    ['bytes', WAITING_PARTS_BYTES_MAX / 8, 8],
+    ['pieces', 1, WAITING_PARTS_BYTES_MAX / PACK_OVERHEAD_BYTES],
+  ])('limits the %s of the parts that wait for the bus; the others go on', (_what, size, count) => {
+    const w = fleet({ limits: { messageBytes: 2_000_000 } });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('count', { credit: 2 });
+    const client = b.client('c').hello();
+    client.request('count', 'on and on').request('count', 'to 1');
+    const endless = { of: 'on and on' };
+    worker.partial('first', endless);
+    expect(client.inbox()).toEqual(['PARTIAL count first']);
+    a.gives((machine) => {
+      machine.busFull(true);
+    });
+    const part = Buffer.alloc(size);
+    a.batch(() => {
+      for (let n = 0; n < count; n++) worker.partial(part, endless);
+    });
+    worker.partial('more', endless).partial('1', { of: 'to 1' });
+    // The requests themselves, and what is held for one of them.
+    expect(a.broker.load.bytes).toBeLessThan(2000);
+    a.gives((machine) => {
+      machine.busFull(false);
+    });
+    worker.final('end', endless);
+    const refused = expect.stringContaining('mmi.refused 502');
+    expect(client.inbox()).toEqual([refused, 'PARTIAL count 1']);
+    expect(a.broker.counters.repliesDropped.too_late).toBe(1);
   });
 
   it('sends what is larger than the bus takes in chunks, and one such request at a time', () => {

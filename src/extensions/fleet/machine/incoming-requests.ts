@@ -5,6 +5,7 @@
  */
 import type {
   BridgedRequestsApi,
+  HeldParts,
   LocalCredit,
   RemoteWorkersApi,
   StoredBody,
@@ -14,13 +15,18 @@ import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { packedMessages } from '../../../core/packed.js';
 import type { Failure } from '../../../wire/failure.js';
-import { isPackedProgress } from '../../../wire/progress.js';
 import { failEntry, finalEntry, type FleetCredit, partialEntry, returnEntry } from './codec.js';
 import type { FleetEntry, FleetReturnReason } from './protocol.js';
 import { MMI_PREFIX } from '../../../wire/mdp.js';
 import { TITANIC_PREFIX } from '../../../wire/tsp.js';
 import type { FleetCounters } from './counters.js';
-import { HELD_SHARE, LATE_MAX, LATE_MS } from './options.js';
+import {
+  HELD_SHARE,
+  LATE_MAX,
+  LATE_MS,
+  PACK_OVERHEAD_BYTES,
+  WAITING_PARTS_BYTES_MAX,
+} from './options.js';
 import type { FleetPeer } from './peer.js';
 import { NO_CREDIT, type PeerShares, type Visits } from './peer-shares.js';
 
@@ -50,6 +56,7 @@ interface Held {
 const CREDIT_WHEN_SENT = { free: 0, total: 0 };
 /** How deliveries end of which the worker may still reply (D8). */
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
+const NO_ROOM = 'there is no room for the PARTIALs of its reply';
 const GIVEN_BACK = /^given back(: )?/;
 
 /** Requests of other brokers that are here. */
@@ -71,7 +78,7 @@ export class IncomingRequests implements Submitter {
   /** The service of the last request, also with one character per byte: most are for the same. */
   #service: Buffer = Buffer.alloc(0);
   #serviceName = '';
-  /** False: PARTIALs wait in the broker machine, within its limits. */
+  /** False: PARTIALs wait in the broker machine, within its limits and `WAITING_PARTS_BYTES_MAX`. */
   takesParts = true;
 
   constructor(counters: FleetCounters, memoryBytesMax: () => number, shares: PeerShares) {
@@ -178,13 +185,13 @@ export class IncomingRequests implements Submitter {
 
   /** Sends PARTIALs, and withdraws what has ended. */
   run(bridged: BridgedRequestsApi, now: number): void {
-    if (this.takesParts) {
-      for (const reference of this.#progressed) {
-        const held = this.#held.get(reference);
-        if (held !== undefined) sendParts(held, bridged.takeParts(held.id));
-      }
-      this.#progressed.clear();
+    for (const reference of this.#progressed) {
+      const held = this.#held.get(reference);
+      if (held === undefined) continue;
+      if (this.takesParts) sendParts(held, bridged.takeParts(held.id));
+      else if (isOver(bridged.heldParts(held.id))) this.failed(reference, NO_ROOM, true, null);
     }
+    if (this.takesParts) this.#progressed.clear();
     for (const { key: reference } of this.#lost) {
       const held = this.#held.get(reference);
       const isDue = held === undefined || held.lostAt + LATE_MS <= now;
@@ -247,10 +254,9 @@ export class IncomingRequests implements Submitter {
     if (held === undefined) return;
     this.#progressed.delete(reference);
     const { peer, token, service } = held;
-    // The frames begin with those of the PARTIALs that were not sent yet.
-    const first = from + sendParts(held, parts);
+    sendParts(held, parts);
     this.#end(reference, held);
-    peer.post(finalEntry(token, CREDIT_WHEN_SENT, held.parts, frames, first), null, service);
+    peer.post(finalEntry(token, CREDIT_WHEN_SENT, held.parts, frames, from), null, service);
   }
 
   failed(reference: number, reason: string, isKnown: boolean, failure: Failure | null): void {
@@ -305,15 +311,15 @@ export class IncomingRequests implements Submitter {
   }
 }
 
-/** @returns the number of those of their frames that belong to the reply */
-function sendParts(held: Held, parts: Buffer | null): number {
-  if (parts === null) return 0;
-  let frames = 0;
+function sendParts(held: Held, parts: Buffer | null): void {
+  if (parts === null) return;
   for (const part of packedMessages(parts, parts.length)) {
-    if (!isPackedProgress(parts, part)) frames += part.frames;
     held.peer.post(partialEntry(held.token, held.parts++, parts.subarray(part.from, part.to)));
   }
-  return frames;
+}
+
+function isOver({ count, bytes }: HeldParts): boolean {
+  return bytes + count * PACK_OVERHEAD_BYTES > WAITING_PARTS_BYTES_MAX;
 }
 
 /** Services that each broker has itself never travel. */

@@ -61,9 +61,11 @@ export const HELD_SHARE = 1 / 8;
 export const PACK_BYTES: number = 64 * 1024;
 /** Output for one broker while it cannot be sent. */
 export const OUTBOX_BYTES_MAX: number = 16 * 1024 * 1024;
+/** PARTIALs of one request that wait until they can be sent: then they all need room in the output. */
+export const WAITING_PARTS_BYTES_MAX: number = OUTBOX_BYTES_MAX / 2;
 /** The share of `limits.memoryBytes` for packs that have arrived and were not handled yet. */
 export const INBOX_SHARE = 1 / 8;
-/** What a pack that waits takes besides its bytes. */
+/** What a pack or a PARTIAL that waits takes besides its bytes. */
 export const PACK_OVERHEAD_BYTES = 256;
 /** The share of `limits.memoryBytes` for incomplete chunks of all brokers, beside one message of the largest size. */
 export const CHUNKS_SHARE = 1 / 32;
