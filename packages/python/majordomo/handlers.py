@@ -20,7 +20,7 @@ import threading
 from typing import Any, Callable, Collection, Coroutine, NamedTuple, Optional, TypeVar, Union
 
 from .errors import ServiceError, StreamBrokenError, is_failure_code
-from .message import Request
+from .message import Request, no_more_parts
 from .options import body_of, wrong
 from .threads import say, signals_are_ours
 from .worker_core import Failure
@@ -269,7 +269,7 @@ class _Parts:
             raise StreamBrokenError("this process was forked by the handler's: only that sends parts")
         with self._lock:
             if self._is_over:
-                raise StreamBrokenError("the handler has returned, so there are no more parts")
+                no_more_parts(frames)
             self._is_whole = False
             # Frames may be of a class that pickle cannot read.
             self._connection.send(_Part([b"".join((frame,)) for frame in frames]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, NoReturn, Optional, Sequence
 
 from .errors import BodyError, StreamBrokenError, UsageError
 from .options import Body, body_of
@@ -69,6 +69,11 @@ class ProgressPart(Message):
         self.index = index
 
 
+def no_more_parts(_: object) -> NoReturn:
+    """What the handler's thread or task still sends when the handler has returned."""
+    raise StreamBrokenError("the handler has returned, so there are no more parts")
+
+
 class Request(Message):
     """A request at a worker.
 
@@ -96,8 +101,8 @@ class Request(Message):
     def partial(self, body: Body) -> None:
         """Sends a part of the answer; what the handler returns is the last part.
 
-        Raises StreamBrokenError if the registration has ended, so that the stream cannot go on, or the request
-        was cancelled; UsageError if no worker got the request.
+        Raises StreamBrokenError if the registration has ended, so that the stream cannot go on, the request
+        was cancelled, or the handler has returned; UsageError if no worker got the request.
         """
         self._send(body_of(body))
 

@@ -20,7 +20,7 @@ from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError
 from .handlers import Handler, Outcome, Raised, Runner, log, not_begun
 from .link import Wake
-from .message import Request
+from .message import Request, no_more_parts
 from .options import (
     DAY_MS, Endpoints, Read, boolean, endpoints_of, integer, one_of, or_none, read_options, seconds, service_of, shown,
     utf8, whole, wrong,
@@ -321,6 +321,7 @@ class Worker:
         request._emit = functools.partial(self._emit, session, task, request)
 
         def over(outcome: Outcome) -> None:
+            request._emit = no_more_parts
             self._post(lambda: self._over(session, task, outcome))
 
         try:

@@ -58,12 +58,11 @@ class Failure(NamedTuple):
 
 
 class Task:
-    """A request that the worker was given, and the registration that it came by."""
+    """A request that the worker was given."""
 
-    def __init__(self, command: wire.Command, registration: int) -> None:
+    def __init__(self, command: wire.Command) -> None:
         self.client = command.client
         self.command = command
-        self.registration = registration
         self.is_streamed = False
         self.parts: list[bytes] = []  # of version 0.1, which has one answer
 
@@ -110,8 +109,7 @@ class WorkerCore:
         self._heard_at = 0.0
         self._beat_since_heard = False
         self._failures = 0
-        self._registration = 0
-        self._running: set[Task] = set()  # of this registration
+        self._running: set[Task] = set()  # requests of this registration that have no answer yet
         self._late: list[list[bytes]] = []  # answers of ended registrations, for the next connection
         self._registered_for_less = False  # it would ask for more: the broker's answer came after READY
         self._is_reregistering = False  # it asks between two registrations, and the next tick sets for how long
@@ -175,7 +173,7 @@ class WorkerCore:
             return True
         self._confirm()
         if command.code == wire.REQUEST:
-            task = Task(command, self._registration)
+            task = Task(command)
             self._running.add(task)
             self._sink.begin(task)
             return True
@@ -276,7 +274,8 @@ class WorkerCore:
         return self._heard_at + self._settings.heartbeat * self._settings.liveness
 
     def is_current(self, task: Task) -> bool:
-        return self.state == "registered" and task.registration == self._registration
+        """Whether the broker waits for what is sent of it: a token that it does not know ends the registration."""
+        return self.state == "registered" and task in self._running
 
     def _answered(self, answer: Optional[wire.Answer], now: float) -> bool:
         if answer is None:
@@ -322,7 +321,6 @@ class WorkerCore:
         self._credit, options, contract = self._ready_options()
         self._registered_for_less = False
         self._running.clear()
-        self._registration += 1
         self.state = "registered"
         self._heard_at = now
         self._beat_at = now + settings.heartbeat

@@ -56,6 +56,29 @@ def test_any_handler_may_send_parts(broker: Broker) -> None:
         assert [part.text() for part in client.stream("parts", "")] == ["first", "last"]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_a_thread_sends_after_its_handler_has_returned_is_refused_and_the_worker_stays_registered(
+    broker: Broker, caplog: pytest.LogCaptureFixture, is_async: bool
+) -> None:
+    requests: list[Request] = []
+
+    def handler(request: Request) -> str:
+        requests.append(request)
+        return "done"
+
+    async def on_loop(request: Request) -> str:
+        return handler(request)
+
+    service = f"after-{is_async}"
+    with Worker(broker.endpoint, service, on_loop if is_async else handler).ready(), Client(broker.endpoint) as client:
+        for _ in range(3):
+            assert client.request(service, "").text() == "done"
+            requests[-1].progress("90 %")
+            with pytest.raises(StreamBrokenError, match="the handler has returned"):
+                requests[-1].partial("more")
+    assert len(requests) == 3 and caplog.messages == []
+
+
 def test_progress_is_told_apart_from_the_answer(broker: Broker) -> None:
     release = threading.Event()
 

@@ -167,6 +167,22 @@ def test_an_answer_of_an_ended_registration_goes_over_the_next_connection_but_no
     assert stage.late == [[b"MDPW02", b"\x04", b"again", b"", b"z"]]
 
 
+def test_a_request_that_has_its_answer_gets_nothing_more() -> None:
+    stage = Stage(concurrency=2).registered()
+    for token in (b"answered", b"failed"):
+        stage.hear(b"\x02", token, b"", b"x", now=0.1)
+    answered, failed = stage.tasks
+    stage.core.final(answered, [b"y"])
+    stage.core.fail(failed, Failure("error", "E", ""))
+    sent = list(stage.sent)
+    for task in stage.tasks:
+        stage.core.partial(task, [wire.PROGRESS, b"90 %"])
+        stage.core.partial(task, [b"more"])
+        stage.core.give_back(task)
+        stage.core.fail(task, Failure("error", "E", ""))
+    assert stage.sent == sent  # the broker ends a registration for a token that it does not know
+
+
 def test_a_worker_whose_handlers_still_run_registers_when_one_has_ended() -> None:
     stage = Stage().registered()
     stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
