@@ -36,6 +36,9 @@ _TURN = 1000
 # How long nothing may have come before a link whose last messages shall arrive is closed. The linger time of libzmq is not
 # enough: a connection that is closed with unread input is reset, and the kernel then drops output that the peer has not read.
 _QUIET_MS = 50
+# Whoever owns the link decides where to connect next, and closes it before this. Without an interval, libzmq does not
+# tell that it had no descriptor for a connection.
+_RECONNECT_MS = 3_600_000
 # A host that is no address.
 _NAMED = re.compile(r"tcp://(?![0-9.]+:)([^\[;]+):([0-9]+)")
 # How long an address may take to accept a connection if its name has another one: as in Node.
@@ -72,7 +75,10 @@ class ZmqLink:
         named = _NAMED.fullmatch(endpoint)
         if named is None:
             return self._connect(endpoint)
-        self._lookup = _Lookup(named[1], int(named[2]), self._poller)
+        try:
+            self._lookup = _Lookup(named[1], int(named[2]), self._poller)
+        except (OSError, RuntimeError) as error:  # no descriptor, or no thread, is left
+            return str(error)
         return None
 
     def _new_socket(self) -> "zmq.Socket[bytes]":
@@ -87,15 +93,20 @@ class ZmqLink:
 
     def _connect(self, address: str) -> Optional[str]:
         self._address = address
-        socket = self._new_socket()
+        socket: "Optional[zmq.Socket[bytes]]" = None
+        try:
+            socket = self._new_socket()
+            self._monitor = socket.get_monitor_socket(_EVENTS)
+        except zmq.ZMQError as error:  # no descriptor is left
+            if socket is not None:
+                socket.close(0)
+            return str(error)
         socket.setsockopt(zmq.IMMEDIATE, 1)
-        # Whoever owns the link decides where to connect next.
-        socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
         if self._others:
             socket.setsockopt(zmq.CONNECT_TIMEOUT, _ATTEMPT_MS)
         for topic in self._topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic)
-        self._monitor = socket.get_monitor_socket(_EVENTS)
         self._socket, self._is_answered = socket, True
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
@@ -154,12 +165,13 @@ class ZmqLink:
             pass  # the connection was lost: the monitor is about to say so
 
     def send_apart(self, frames: Sequence[bytes], linger_ms: int) -> None:
-        """Sends over a connection of its own, to where the link was connected last."""
-        if self._address:
-            socket = self._new_socket()
+        """Sends over a connection of its own, to where the link was connected last; not if no descriptor is left."""
+        if not self._address:
+            return
+        with contextlib.suppress(zmq.ZMQError), self._new_socket() as socket:
+            socket.setsockopt(zmq.LINGER, linger_ms)
             socket.connect(self._address)
             socket.send_multipart(frames)
-            socket.close(linger_ms)
 
     def read(self, ready: Ready) -> None:
         """What has arrived: messages before the end of their connection. ``ready`` is what the poller says."""
@@ -253,7 +265,11 @@ class _Lookup:
         self.addresses: Optional[list[str]] = None
         self._lock = new_lock()
         self._wake: Optional[Wake] = Wake(poller)
-        Thread(lambda: self._run(host, port), "majordomo-lookup")
+        try:
+            Thread(lambda: self._run(host, port), "majordomo-lookup")
+        except RuntimeError:
+            self.close()
+            raise
 
     def is_over(self, ready: Ready) -> bool:
         if self._wake is not None:

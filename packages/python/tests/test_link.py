@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
 
 import zmq
 
 from majordomo.link import ZmqLink
 
-from .conftest import PATIENCE
+from .conftest import PATIENCE, Broker, output_of, start_program
 
 MESSAGES = 400
 BODY = bytes(1000)
@@ -45,3 +46,69 @@ def test_what_was_sent_last_arrives_while_the_peer_goes_on_sending() -> None:
     assert received == [[peer, BODY]] * MESSAGES
     link.left()
     context.destroy()
+
+
+NO_DESCRIPTOR = """
+import errno, logging, os, resource, sys, threading, time
+from majordomo import Client, Worker
+
+endpoint = sys.argv[1]
+logging.getLogger("majordomo").setLevel(logging.ERROR)
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+def take(left):
+    held = []
+    try:
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        for _ in range(left):
+            os.close(held.pop())
+        return held
+
+def free(held):
+    while held:
+        os.close(held.pop())
+
+def ask(client, service):
+    try:
+        return client.request(service, "x", timeout_ms=20_000, retries=0)
+    except OSError as error:  # the first request makes what wakes the client's thread
+        assert error.errno == errno.EMFILE, error
+        free(held)
+        return client.request(service, "x")
+
+for left in range(14):
+    with Client(endpoint) as client:
+        held = take(left)
+        timer = threading.Timer(0.1, free, [held])
+        timer.start()
+        ask(client, "mmi.broker")
+        timer.join()
+for left in range(14):
+    with Client(endpoint) as client, Worker(endpoint, f"poor-{left}", lambda request: "done") as worker:
+        worker.ready()
+        held = take(left)
+        worker._post(lambda: worker._sessions[0].core.down("lost", time.monotonic()))
+        timer = threading.Timer(0.1, free, [held])
+        timer.start()
+        timer.join()
+        assert ask(client, f"poor-{left}").text() == "done"
+print("done")
+"""
+
+
+def test_a_time_without_descriptors_ends_neither_a_client_nor_a_worker(broker: Broker, tmp_path: pathlib.Path) -> None:
+    assert output_of(start_program(tmp_path, NO_DESCRIPTOR, broker.endpoint)) == ["done"]
+
+
+def test_a_link_without_a_descriptor_says_so() -> None:
+    for most in (1, 2, 3):
+        context: "zmq.Context[zmq.Socket[bytes]]" = zmq.Context()
+        context.set(zmq.MAX_SOCKETS, most)
+        link = ZmqLink(context, zmq.Poller())
+        held = context.socket(zmq.DEALER)
+        assert link.open("tcp://127.0.0.1:9") == "Too many open files" and not link.is_open
+        link.send_apart([b"late"], 0)
+        held.close(0)
+        context.destroy(0)
