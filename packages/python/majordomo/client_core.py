@@ -37,6 +37,8 @@ from .options import backoff_ms
 
 # With several endpoints, how long one may take to accept a connection.
 DIAL_PATIENCE = 1.0
+# How long a node of a pair may say nothing before it is asked whether it lives, and then again, in heartbeats of the pair.
+QUIET_HEARTBEATS = 1.25
 
 
 class Line:
@@ -48,6 +50,7 @@ class Line:
         self.is_up = False
         self.heard_at = -1.0
         self.quiet_at = -1.0  # when it was sent something first, since then
+        self.asked_at = -1.0  # when it was last asked whether it lives
         self.out: dict[bytes, Call] = {}
         self.link = dial(self)
         self.cancels = Cancels(settings, self.link)
@@ -162,6 +165,8 @@ class ClientCore:
         line = self._line
         if line is not None and not line.is_up and now >= line.until:
             self.down(line, "no answer", now)
+        elif line is not None and now >= self._watch_at(line):
+            self._watch(line, now)
         while self._timers and self._timers[0][0] <= now:
             at, key = heapq.heappop(self._timers)
             call = self._calls.get(key)
@@ -178,8 +183,22 @@ class ClientCore:
         """When ``tick`` is due next; infinity: never."""
         at = self._timers[0][0] if self._timers else float("inf")
         if self._line is not None:
-            return at if self._line.is_up else min(at, self._line.until)
+            return min(at, self._watch_at(self._line) if self._line.is_up else self._line.until)
         return min(at, self._open_at) if self._waiting else at
+
+    def _watch_at(self, line: Line) -> float:
+        """When a node of a pair that holds requests has said nothing for too long; infinity: never."""
+        if not line.out or len(self._settings.endpoints) == 1 or not self._order.heartbeat:
+            return float("inf")
+        return max(line.heard_at, line.quiet_at, line.asked_at) + QUIET_HEARTBEATS * self._order.heartbeat
+
+    def _watch(self, line: Line, now: float) -> None:
+        """Asks whether it lives, however long its requests may take; leaves it if it was asked in vain."""
+        if line.asked_at <= max(line.heard_at, line.quiet_at):
+            line.asked_at = now
+            probe(self._settings, line.link)
+        else:
+            self._move_on(line, "quiet", now)
 
     def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
         facts = wire.parse_facts(body)
@@ -229,6 +248,8 @@ class ClientCore:
 
     def _due(self, call: Call, now: float) -> None:
         line = self._line_of.get(call.id)
+        if self._waiting.pop(call.id, None) is not None and self._line is not None and self._line.is_up:
+            line = self._line  # which has not said whether it supports headers
         is_silent = line is not None and line is self._line and line.heard_at <= call.sent_at
         if line is not None and now < call.until:
             if is_silent:  # is the broker dead, or the service slow?
@@ -242,7 +263,6 @@ class ClientCore:
         # A deadline may leave a broker less time to answer than a time-out does.
         is_early = line is not None and call.end <= now < line.quiet_at + call.timeout
         if is_silent and line is not None and not is_early:
-            self._why[self._settings.endpoints[line.endpoint]] = "silent"
             self._move_on(line, "silent", now)
         if is_over:
             self._time_out(call, now)
@@ -288,13 +308,19 @@ class ClientCore:
 
     def _move_on(self, line: Line, why: str, now: float) -> None:
         """Goes to the next end point, and sends there what has no answer yet, unless this one may still answer."""
+        if why in ("silent", "quiet"):
+            self._why[self._settings.endpoints[line.endpoint]] = "silent"
         self._line = None
         self._endpoint = self._order.after(line.endpoint)
         self._open_at = self._order.leave(line.endpoint, why, now)
-        if why == "refused" and line.out:
+        if why in ("refused", "quiet") and line.out:
             self._retired[line] = None
         else:
             self._close(line, now)
+        for call in list(line.out.values()) if why == "quiet" else ():
+            if call.sends < call.tries and not call.is_streamed:
+                self._take_off(call)
+                self._dispatch(call, now)
         self._pump(now)
 
     def _close(self, line: Line, now: float) -> None:
@@ -328,9 +354,17 @@ class ClientCore:
     def _dispatch(self, call: Call, now: float) -> None:
         """Sends a call, or keeps it until it can be sent."""
         line = self._line
-        if line is None or not line.is_up or (call.headers is not None and self.facts is None):
+        if line is None or not line.is_up:
             self._waiting[call.id] = call
             self._timer(call, call.deadline)
+            return
+        if line.heard_at > line.quiet_at:
+            line.quiet_at = now
+        if call.headers is not None and self.facts is None:
+            self._waiting[call.id] = call
+            call.sent_at = now
+            call.until = min(call.deadline, now + call.timeout)
+            self._timer(call, call.until)
             return
         error = obstacle(call, self.facts)
         if error is not None:
@@ -342,6 +376,4 @@ class ClientCore:
         self._timer(call, now + (call.until - now) / 2)
         self._line_of[call.id] = line
         line.out[call.id] = call
-        if line.heard_at > line.quiet_at:
-            line.quiet_at = now
         line.link.send(frames_of(self._settings, call, now))

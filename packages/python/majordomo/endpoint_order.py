@@ -33,14 +33,14 @@ class EndpointOrder:
         return self._count > 1 and max(self._useless_until[following], self._not_before(following)) <= now
 
     def leave(self, endpoint: int, why: str, now: float) -> float:
-        """When the next may be dialled. ``why``: *silent*, *refused*, *unreachable*."""
+        """When the next may be dialled. ``why``: *silent*, *quiet*, *refused*, *unreachable*."""
         if endpoint == 0:
             self._left_first_at = now
         if why == "unreachable":
             # Its peer finds it dead within two heartbeats, and takes over when it is asked after that.
             self._useless_until[endpoint] = now + 2 * self._away
         pause = 0.0
-        if why != "silent":  # the silence was pause enough
+        if why not in ("silent", "quiet"):  # the silence was pause enough
             self._moves += 1
             rounds = self._moves - self._count + 1
             pause = self._pause(rounds) if rounds > 0 else 0.0

@@ -15,6 +15,7 @@ from majordomo import (
     RefusedError,
     RequestTimeoutError,
     UnreachableError,
+    UnsupportedError,
     wire,
 )
 from majordomo.call import Call, Settings
@@ -53,8 +54,8 @@ class Stage:
     def down(self, reason: str, now: float) -> None:
         self.core.down(self.lines[-1], reason, now)
 
-    def ask(self, retries: int = 3, now: float = 0.0) -> None:
-        self.core.start(Call(b"echo", [b"x"], None, 1.0, retries, self._done), now)
+    def ask(self, retries: int = 3, now: float = 0.0, timeout: float = 1.0, headers: Optional[bytes] = None) -> None:
+        self.core.start(Call(b"echo", [b"x"], headers, timeout, retries, self._done), now)
 
     def requests(self) -> "list[bytes]":
         """The correlation of each request that was sent to the service."""
@@ -93,6 +94,59 @@ def test_a_silent_broker_is_left_for_the_next_and_a_slow_service_is_not() -> Non
     assert stage.opened == ["a", "closed", "b"]
     stage.up(2.1)
     assert len(stage.requests()) == 3
+
+
+def test_a_node_that_does_not_say_whether_it_takes_headers_is_left_like_a_silent_one() -> None:
+    stage = Stage()
+    stage.ask(headers=b"")
+    stage.up(0.0)
+    stage.core.tick(stage.core.next_at())
+    assert stage.opened == ["a", "closed", "b"] and stage.requests() == []
+    stage.up(1.1)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["headers"]}', now=1.2)
+    (correlation,) = stage.requests()
+    stage.answer(correlation, b"echo", b"y", now=1.3)
+    assert stage.ends == [[b"y"]]
+
+
+def test_a_broker_that_answers_others_only_is_asked_until_the_time_of_a_request_with_headers_is_over() -> None:
+    stage = Stage("a")
+    stage.ask(headers=b"", retries=1)
+    stage.ask(timeout=5.0)
+    stage.up(0.0)
+    stage.answer(stage.requests()[0], b"echo", b"y", now=0.5)
+    while len(stage.ends) < 2:
+        stage.core.tick(stage.core.next_at())
+        stage.answer(b"", b"echo", b"", now=1.5)
+    assert stage.opened == ["a"] and isinstance(stage.ends[1], UnsupportedError)
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_silent_node_of_a_pair_is_left_though_its_requests_have_time(retries: int) -> None:
+    stage = Stage()
+    stage.ask(timeout=30.0, retries=retries)
+    stage.up(0.0)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":1000}', now=0.0)
+    for now in (1.25, 3.0):
+        assert stage.core.next_at() == now
+        sent = len(stage.sent)
+        stage.core.tick(now)
+        assert stage.sent[sent:][0][0] == PROBE and stage.opened == ["a"]
+        if now < 2:
+            stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":1000}', now=1.75)
+    stage.core.tick(4.25)
+    if retries == 0:  # the silent node alone may still answer that
+        stage.ask(now=4.3)
+        stage.up(4.4)
+        first, second = stage.requests()
+        stage.answer(first, b"echo", b"1", now=4.5, line=0)
+        stage.answer(second, b"echo", b"2", now=4.6)
+        assert stage.opened == ["a", "b", "closed"] and stage.ends == [[b"1"], [b"2"]]
+    else:
+        assert stage.opened == ["a", "closed", "b"]
+        stage.up(4.4)
+        stage.answer(stage.requests()[1], b"echo", b"1", now=4.5)
+        assert stage.ends == [[b"1"]]
 
 
 def test_sends_are_counted_and_refused_ones_are_not() -> None:
