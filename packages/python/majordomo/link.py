@@ -39,6 +39,8 @@ _QUIET_MS = 50
 # Whoever owns the link decides where to connect next, and closes it before this. Without an interval, libzmq does not
 # tell that it had no descriptor for a connection.
 _RECONNECT_MS = 3_600_000
+# A link that only listens is not told that its peer's machine is gone: it sends a PING of ZMTP so often, and waits so long.
+_PING_MS, _PONG_MS = 2500, 5000
 # A host that is no address.
 _NAMED = re.compile(r"tcp://(?![0-9.]+:)([^\[;]+):([0-9]+)")
 # How long an address may take to accept a connection if its name has another one: as in Node.
@@ -103,6 +105,10 @@ class ZmqLink:
             return str(error)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        if self._kind != zmq.DEALER:
+            socket.setsockopt(zmq.HEARTBEAT_IVL, _PING_MS)
+            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PONG_MS)
+            socket.setsockopt(zmq.CONNECT_TIMEOUT, _PONG_MS)
         if self._others:
             socket.setsockopt(zmq.CONNECT_TIMEOUT, _ATTEMPT_MS)
         for topic in self._topics:

@@ -1,5 +1,6 @@
-"""A copy of a broker's map, without I/O (12/CHP): it subscribes, waits for HUGZ, asks for a snapshot, and then
-applies the updates that the snapshot lacks. It begins anew after silence, at the next end point.
+"""A copy of a broker's map, without I/O (12/CHP): it follows the first node that says HUGZ, asks it for a snapshot, and then
+applies the updates that the snapshot lacks. It begins anew after silence. While no node says HUGZ, it asks one after the other for
+a snapshot: to a node whose peer is dead this is the vote to become active.
 
 A change is done when its uuid is published, which is the only acknowledgement. Times are seconds of a
 monotonic clock.
@@ -7,15 +8,17 @@ monotonic clock.
 
 from __future__ import annotations
 
+import random
 import secrets
 from typing import Callable, Mapping, NamedTuple, Optional, Protocol, Sequence
 
 from .errors import KeyRefusedError, MajordomoError, MapLimitError, RequestTimeoutError, UnreachableError
 from .exchange import KEY_REFUSALS, KEY_REFUSED
 
-# The broker says HUGZ every second.
+# A node that serves says HUGZ every second.
 SILENCE = 5.0
-PAUSE = 0.2
+FRESH = 2.5
+FIRST_VOTE, VOTE = 0.25, 1.0
 RECORD_BYTES = 128
 HUGZ, KTHXBAI = b"HUGZ", b"KTHXBAI"
 NO_NUMBER = bytes(8)
@@ -41,12 +44,10 @@ class OwnChange:
 
 
 class Sink(Protocol):
-    def subscribe(self, at: int) -> Optional[str]:
-        """Connect to the updates of end point ``at``; why it cannot."""
     def ask(self, at: int) -> Optional[str]:
-        """Connect to its snapshots, and ask when that is up; why it cannot."""
-    def leave(self) -> None:
-        """Close updates and snapshots."""
+        """Ask end point ``at`` for a snapshot, on a connection in place of the one before; why it cannot."""
+    def stop_asking(self) -> None:
+        """Close that connection."""
     def write(self, record: Record) -> bool:
         """Send a change to all nodes that take changes; false: there is none."""
     def synced(self, values: Mapping[bytes, bytes]) -> None:
@@ -57,19 +58,28 @@ class Sink(Protocol):
         """The map has ended, with this error."""
 
 
-class MapCore:
-    """A copy of a map. ``state`` is *away*: in a pause; *subscribing*: until HUGZ; *asking*: for the snapshot; *following*; *ended*."""
+class _Node:
+    def __init__(self) -> None:
+        self.hugz_at = float("-inf")  # when it last said HUGZ, on this connection
+        self.key_refusals = 0  # in a row
 
-    def __init__(self, sink: Sink, count: int, max_bytes: int) -> None:
+
+class MapCore:
+    """A copy of a map. ``state`` is *seeking*: for a node that serves; *asking*: for its snapshot; *following*; *ended*.
+
+    It is told the updates of all nodes, of which it takes those of one.
+    """
+
+    def __init__(self, sink: Sink, count: int, max_bytes: int, now: float) -> None:
         self._sink = sink
-        self._count = count
+        self._nodes = [_Node() for _ in range(count)]
         self._max_bytes = max_bytes
-        self.state = "away"
-        self._at = -1
-        self._until = 0.0
+        self.state = "seeking"
+        self._at = -1  # the node that it asks or follows
+        self._voter = 0  # the node that it votes for next
+        self._vote_at = now + VOTE
         self._heard_at = 0.0
         self._number = NO_NUMBER
-        self._key_refusals = [0] * count  # in a row
         self._bytes = 0
         self._sizes: dict[bytes, int] = {}
         self._snapshot: dict[bytes, bytes] = {}
@@ -77,15 +87,12 @@ class MapCore:
         self._own: dict[bytes, OwnChange] = {}
 
     def tick(self, now: float) -> None:
-        if self.state == "away" and now >= self._until:
-            self._at = (self._at + 1) % self._count
-            self.state = "subscribing"
-            self._heard_at = now
-            reason = self._sink.subscribe(self._at)
-            if reason is not None:
-                self.down(reason, now)
-        elif self.state not in ("away", "ended") and now >= self._heard_at + SILENCE:
-            self.down("the node is silent", now)
+        if self.state == "seeking" and now >= self._vote_at:
+            at, self._voter = self._voter, self._after(self._voter)
+            self._vote_at = now + VOTE * (1 + random.random() / 2)
+            self._sink.ask(at)
+        elif self.state in ("asking", "following") and now >= self._heard_at + SILENCE:
+            self._lost("the node is silent", now)
         for change in [each for each in self._own.values() if now >= each.until]:
             self._own.pop(change.record.uuid).settled(_too_late(change))
 
@@ -93,40 +100,70 @@ class MapCore:
         due = min((change.until for change in self._own.values()), default=float("inf"))
         if self.state == "ended":
             return due
-        return min(due, self._until if self.state == "away" else self._heard_at + SILENCE)
+        return min(due, self._vote_at if self.state == "seeking" else self._heard_at + SILENCE)
 
-    def down(self, reason: str, now: float) -> None:
-        if self.state in ("away", "ended"):
+    def down(self, at: int, reason: str, now: float) -> None:
+        """The updates of a node have no connection."""
+        if self.state == "ended":
             return
-        if self.state == "following":
-            self._sink.lost(reason)
-        self._sink.leave()
-        self.state = "away"
-        self._snapshot, self._early, self._bytes, self._sizes = {}, [], 0, {}
-        self._until = now + PAUSE
-        self._key_refusals[self._at] += reason == KEY_REFUSED
-        if min(self._key_refusals) >= KEY_REFUSALS:
+        node = self._nodes[at]
+        node.hugz_at = float("-inf")
+        node.key_refusals += reason == KEY_REFUSED
+        if at == self._at:
+            self._lost(reason, now)
+        if min(each.key_refusals for each in self._nodes) >= KEY_REFUSALS:
             self.end(KeyRefusedError("no node of the map admits the key of this client"))
 
-    def update(self, frames: Sequence[bytes], now: float) -> None:
-        if len(frames) != 5 or len(frames[1]) != 8:
+    def not_asked(self, reason: str, now: float) -> None:
+        """The connection of the last ``ask`` did not come about, or is lost."""
+        if self.state == "asking":
+            self._lost(reason, now)
+
+    def update(self, at: int, frames: Sequence[bytes], now: float) -> None:
+        if self.state == "ended" or len(frames) != 5 or len(frames[1]) != 8:
             return
         record = Record(*frames)
-        if self.state == "asking" and record.key == HUGZ:
+        node = self._nodes[at]
+        node.key_refusals = 0
+        if record.key == HUGZ:
+            node.hugz_at = now
+            if self.state == "seeking":
+                self._begin(at, now)
+        if at != self._at or (self.state == "asking" and record.key == HUGZ):
             return  # the snapshot itself must come in time
         self._heard_at = now
-        self._key_refusals[self._at] = 0
         if record.key == HUGZ:
-            if self.state == "subscribing":
-                self.state = "asking"
-                reason = self._sink.ask(self._at)
-                if reason is not None:
-                    self.down(reason, now)
-        elif self.state == "asking":
+            return
+        if self.state == "asking":
             self._early.append(record)
             self._count_bytes(record.uuid + record.key, record.key, record.value)
         elif self.state == "following":
             self._apply(record)
+
+    def _begin(self, at: int, now: float) -> None:
+        self.state, self._at, self._heard_at = "asking", at, now
+        reason = self._sink.ask(at)
+        if reason is not None:
+            self._lost(reason, now)
+
+    def _lost(self, reason: str, now: float) -> None:
+        """Goes on with a node that said HUGZ lately, or seeks one."""
+        if self.state == "following":
+            self._sink.lost(reason)
+        self._sink.stop_asking()
+        self._snapshot, self._early, self._bytes, self._sizes = {}, [], 0, {}
+        lost, self._at, self.state = self._at, -1, "seeking"
+        self._nodes[lost].hugz_at = float("-inf")
+        at = self._voter = self._after(lost)
+        self._vote_at = now + FIRST_VOTE * (1 + random.random())
+        while at != lost:
+            if now < self._nodes[at].hugz_at + FRESH:
+                self._begin(at, now)
+                return
+            at = self._after(at)
+
+    def _after(self, at: int) -> int:
+        return (at + 1) % len(self._nodes)
 
     def snapshot(self, frames: Sequence[bytes], now: float) -> None:
         if self.state != "asking" or len(frames) != 5:
@@ -138,6 +175,7 @@ class MapCore:
             self._count_bytes(record.key, record.key, record.value)
             return
         self.state = "following"
+        self._sink.stop_asking()
         self._number = record.number
         values, early, self._snapshot, self._early = self._snapshot, self._early, {}, []
         self._sizes, self._bytes = {}, 0
@@ -161,8 +199,8 @@ class MapCore:
             self._write(change)
 
     def end(self, error: MajordomoError) -> None:
-        self._sink.leave()
-        self.state = "ended"
+        self._sink.stop_asking()
+        self.state, self._at = "ended", -1
         for change in list(self._own.values()):
             change.settled(error)
         self._own.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import logging
 import time
 from typing import Any, Callable, Mapping, Optional, Sequence
@@ -13,10 +14,13 @@ from .curve import Curve
 from .errors import ClosedError, MajordomoError
 from .link import Wake, ZmqLink
 from .map_copy import Copy
-from .map_core import HUGZ, PAUSE, MapCore, OwnChange, Record
+from .map_core import HUGZ, MapCore, OwnChange, Record
 from .threads import Thread, here, is_here, need_threads, say
 
 log = logging.getLogger("majordomo.map")
+
+# Before a lost connection is made anew.
+PAUSE = 0.2
 
 
 class MapLinks:
@@ -33,24 +37,28 @@ class MapLinks:
         here(self)
 
     def _begin_here(self) -> None:
-        endpoints, subtree, curve = self._endpoints, self._subtree, self._curve
         self._copy.begin_here()
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
         self._poller = zmq.Poller()
         self._wake = Wake(self._poller)
         context: zmq.Context[Any] = zmq.Context.instance()
-        self._core = core = MapCore(self, len(endpoints), self._max_bytes)
-        self._updates = ZmqLink(context, self._poller, curve, zmq.SUB, [subtree, HUGZ] if subtree else [b""])
-        self._updates.on_up = lambda: None
-        self._updates.on_down = lambda reason: core.down(reason, time.monotonic())
-        self._updates.on_message = lambda frames: core.update(frames, time.monotonic())
-        self._snapshots = ZmqLink(context, self._poller, curve)
-        self._snapshots.on_up = lambda: self._snapshots.send([b"ICANHAZ?", subtree])
-        self._snapshots.on_down = lambda reason: core.down(reason, time.monotonic())
+        self._core = core = MapCore(self, len(self._endpoints), self._max_bytes, time.monotonic())
+        self._snapshots = ZmqLink(context, self._poller, self._curve)
+        self._snapshots.on_up = lambda: self._snapshots.send([b"ICANHAZ?", self._subtree])
+        self._snapshots.on_down = self._not_asked
         self._snapshots.on_message = lambda frames: core.snapshot(frames, time.monotonic())
-        self._writers = [
-            _Writer(ZmqLink(context, self._poller, curve, zmq.XPUB), _above(endpoint, 2), core) for endpoint in endpoints
-        ]
+        self._takers: dict[int, ZmqLink] = {}  # of changes: what is sent before they subscribe is lost
+        self._lasting = []
+        topics = [self._subtree, HUGZ] if self._subtree else [b""]
+        for at, endpoint in enumerate(self._endpoints):
+            updates = ZmqLink(context, self._poller, self._curve, zmq.SUB, topics)
+            updates.on_message = functools.partial(self._updated, at)
+            writer = ZmqLink(context, self._poller, self._curve, zmq.XPUB)
+            writer.on_message = functools.partial(self._subscribed, at, writer)
+            self._lasting += [
+                _Lasting(updates, _above(endpoint, 1), functools.partial(self._down, at)),
+                _Lasting(writer, _above(endpoint, 2), functools.partial(self._unwritable, at)),
+            ]
         self._thread = Thread(self._run, "majordomo-map")
 
     def change(self, change: OwnChange) -> None:
@@ -92,41 +100,56 @@ class MapLinks:
             while self._tasks:
                 self._tasks.popleft()()
             self._core.end(error)
-            for writer in self._writers:
-                writer.link.close()
+            for each in self._lasting:
+                each.link.close()
             self._wake.close()
 
     def _turn(self) -> None:
-        at = min(self._core.next_at(), *(writer.open_at for writer in self._writers))
+        at = min(self._core.next_at(), *(each.open_at for each in self._lasting))
         wait = max(0.0, at - time.monotonic())
         ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
         self._wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()
-        for writer in self._writers:
-            writer.link.read(ready)
-            writer.tick()
-        self._updates.read(ready)
+        for each in self._lasting:
+            each.link.read(ready)
+            each.tick()
         self._snapshots.read(ready)
         self._core.tick(time.monotonic())
 
+    def _updated(self, at: int, frames: "list[bytes]") -> None:
+        self._core.update(at, frames, time.monotonic())
+
+    def _down(self, at: int, reason: str) -> None:
+        self._core.down(at, reason, time.monotonic())
+
+    def _subscribed(self, at: int, writer: ZmqLink, frames: "list[bytes]") -> None:
+        if frames[0][:1] == b"\x01":
+            self._takers[at] = writer
+            self._core.written()
+        else:
+            self._unwritable(at, "")
+
+    def _unwritable(self, at: int, _: str) -> None:
+        self._takers.pop(at, None)
+
+    def _not_asked(self, reason: str) -> None:
+        self._snapshots.close()
+        self._core.not_asked(reason, time.monotonic())
+
     # What the core asks for.
 
-    def subscribe(self, at: int) -> Optional[str]:
-        return self._updates.open(_above(self._endpoints[at], 1))
-
     def ask(self, at: int) -> Optional[str]:
+        self._snapshots.close()
         return self._snapshots.open(self._endpoints[at])
 
-    def leave(self) -> None:
-        self._updates.close()
+    def stop_asking(self) -> None:
         self._snapshots.close()
 
     def write(self, record: Record) -> bool:
-        takers = [writer for writer in self._writers if writer.takes]
-        for writer in takers:
-            writer.link.send(record)
-        return bool(takers)
+        for writer in self._takers.values():
+            writer.send(record)
+        return bool(self._takers)
 
     def synced(self, values: Mapping[bytes, bytes]) -> None:
         self._copy.synced(values)
@@ -141,18 +164,16 @@ class MapLinks:
         self._copy.failed(error)
 
 
-class _Writer:
-    """Takes changes to one node, and connects anew whenever that is lost."""
+class _Lasting:
+    """A connection to one node, which is made anew whenever it is lost."""
 
-    def __init__(self, link: ZmqLink, endpoint: str, core: MapCore) -> None:
+    def __init__(self, link: ZmqLink, endpoint: str, lost: Callable[[str], object]) -> None:
         self.link = link
-        self.takes = False  # it has subscribed: what is sent before that is lost
         self.open_at = 0.0
         self._endpoint = endpoint
-        self._core = core
+        self._lost = lost
         link.on_up = lambda: None
         link.on_down = self._down
-        link.on_message = self._heard
 
     def tick(self) -> None:
         if time.monotonic() < self.open_at:
@@ -162,15 +183,10 @@ class _Writer:
         if reason is not None:
             self._down(reason)
 
-    def _down(self, _: str) -> None:
+    def _down(self, reason: str) -> None:
         self.link.close()
-        self.takes = False
         self.open_at = time.monotonic() + PAUSE
-
-    def _heard(self, frames: "list[bytes]") -> None:
-        self.takes = frames[0][:1] == b"\x01"
-        if self.takes:
-            self._core.written()
+        self._lost(reason)
 
 
 def _above(endpoint: str, above: int) -> str:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 import pytest
 
@@ -140,6 +140,19 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     started = Broker(tmp_path_factory.mktemp("broker"), f"tcp://127.0.0.1:{free_port()}", "limits.messageBytes=1MiB")
     yield started
     started.kill()
+
+
+def start_pair(directory: pathlib.Path, map_endpoints: "Sequence[str]" = ()) -> "list[Broker]":
+    """The primary and the backup of a pair."""
+    links = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
+    return [
+        Broker(
+            directory / role, f"tcp://127.0.0.1:{free_port()}", f"node.name={role}", f"bstar.role={role}",
+            f"bstar.listen={links[at]}", f"bstar.peer={links[1 - at]}", "bstar.heartbeatIntervalMs=1000",
+            *(f"map.listen={each}" for each in map_endpoints[at : at + 1]),
+        )
+        for at, role in enumerate(["primary", "backup"])
+    ]
 
 
 StartBroker = Callable[..., Broker]

@@ -11,7 +11,7 @@ import zmq.auth
 
 from majordomo import Client, Curve, KeyRefusedError, OptionError, RequestTimeoutError, UnreachableError, Worker
 
-from .conftest import PROGRAM, Broker, free_port, node_program
+from .conftest import PROGRAM, Broker, free_port, node_program, start_pair
 
 
 def test_keys_of_keygen_and_certificates(tmp_path: pathlib.Path) -> None:
@@ -62,15 +62,8 @@ def test_wrong_keys() -> None:
 
 
 def test_client_and_worker_go_over_to_the_other_node(tmp_path: pathlib.Path) -> None:
-    endpoints = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
-    links = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
-    nodes = [
-        Broker(
-            tmp_path / role, endpoints[at], f"node.name={role}", f"bstar.role={role}", f"bstar.listen={links[at]}",
-            f"bstar.peer={links[1 - at]}", "bstar.heartbeatIntervalMs=1000",
-        )
-        for at, role in enumerate(["primary", "backup"])
-    ]
+    nodes = start_pair(tmp_path)
+    endpoints = [node.endpoint for node in nodes]
     try:
         with Worker(endpoints, "echo", lambda request: request.value, retry_max_ms=200).ready():
             with Client(endpoints, timeout_ms=10_000, retry_max_ms=200) as client:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 import time
 
+import pytest
 import zmq
 
 from majordomo.link import ZmqLink
@@ -100,6 +102,27 @@ print("done")
 
 def test_a_time_without_descriptors_ends_neither_a_client_nor_a_worker(broker: Broker, tmp_path: pathlib.Path) -> None:
     assert output_of(start_program(tmp_path, NO_DESCRIPTOR, broker.endpoint)) == ["done"]
+
+
+def test_a_link_that_only_listens_notices_that_its_peer_is_gone_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("majordomo.link._PING_MS", 50)
+    monkeypatch.setattr("majordomo.link._PONG_MS", 100)
+    poller = zmq.Poller()
+    link = ZmqLink(zmq.Context.instance(), poller, kind=zmq.SUB, topics=[b""])
+    events: list[str] = []
+    link.on_up = lambda: events.append("up")
+    link.on_down = events.append
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link.open(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32))
+            peer.sendall(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03PUB")
+            end = time.monotonic() + PATIENCE
+            while len(events) < 2 and time.monotonic() < end:
+                link.read(dict(poller.poll(100)))
+    link.close()
+    assert events[:2] == ["up", "the connection was lost"]
 
 
 def test_a_link_without_a_descriptor_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import threading
 from typing import Mapping, Optional
 
@@ -20,7 +21,7 @@ from majordomo import (
 )
 from majordomo.map_core import MapCore, OwnChange, Record
 
-from .conftest import PATIENCE, StartBroker, free_port
+from .conftest import PATIENCE, StartBroker, free_port, start_pair
 
 
 class Stage:
@@ -31,18 +32,14 @@ class Stage:
         self.values: dict[bytes, bytes] = {}
         self.written: list[Record] = []
         self.has_taker = True
-        self.core = MapCore(self, 2, max_bytes)
-
-    def subscribe(self, at: int) -> Optional[str]:
-        self.events.append(("subscribe", at))
-        return None
+        self.core = MapCore(self, 2, max_bytes, 0.0)
 
     def ask(self, at: int) -> Optional[str]:
         self.events.append(("ask", at))
         return None
 
-    def leave(self) -> None:
-        self.events.append("leave")
+    def stop_asking(self) -> None:
+        self.events.append("stop asking")
 
     def write(self, record: Record) -> bool:
         self.written.append(record)
@@ -63,14 +60,13 @@ class Stage:
     def failed(self, error: MajordomoError) -> None:
         self.events.append(error)
 
-    def update(self, key: bytes, number: int, value: bytes, uuid: bytes = b"", now: float = 0.0) -> None:
-        self.core.update([key, number.to_bytes(8, "big"), uuid, b"", value], now)
+    def update(self, key: bytes, number: int, value: bytes, uuid: bytes = b"", now: float = 0.0, at: int = 0) -> None:
+        self.core.update(at, [key, number.to_bytes(8, "big"), uuid, b"", value], now)
 
     def snapshot(self, key: bytes, number: int, value: bytes) -> None:
         self.core.snapshot([key, number.to_bytes(8, "big"), b"", b"", value], 0.0)
 
     def synchronous(self) -> "Stage":
-        self.core.tick(0.0)
         self.update(b"HUGZ", 0, b"")
         self.snapshot(b"a", 3, b"1")
         self.snapshot(b"KTHXBAI", 5, b"")
@@ -79,11 +75,11 @@ class Stage:
 
 def test_updates_that_the_snapshot_lacks_are_applied_and_others_are_not() -> None:
     stage = Stage()
-    stage.core.tick(0.0)
     stage.update(b"a", 1, b"0")
     stage.update(b"HUGZ", 0, b"")
-    assert stage.events == [("subscribe", 0), ("ask", 0)]
+    assert stage.events == [("ask", 0)]
     stage.update(b"a", 4, b"old")
+    stage.update(b"a", 9, b"of another", at=1)
     stage.update(b"b", 6, b"new")
     stage.snapshot(b"a", 5, b"1")
     stage.snapshot(b"KTHXBAI", 5, b"")
@@ -92,13 +88,42 @@ def test_updates_that_the_snapshot_lacks_are_applied_and_others_are_not() -> Non
     assert stage.values == {b"b": b"new"}
 
 
-def test_silence_and_a_lost_connection_lead_to_the_next_end_point() -> None:
-    stage = Stage().synchronous()
+def test_it_follows_the_first_node_that_serves_and_goes_on_with_one_that_said_so_lately() -> None:
+    stage = Stage()
+    stage.update(b"HUGZ", 0, b"", at=1)
+    stage.snapshot(b"KTHXBAI", 5, b"")
+    assert stage.events == [("ask", 1), "stop asking"] and stage.core.state == "following"
+    stage.update(b"a", 6, b"1", at=1)
+    stage.update(b"a", 7, b"2", at=0)
+    stage.update(b"HUGZ", 0, b"", now=3.0, at=0)
     stage.core.tick(4.9)
-    stage.core.tick(5.0)
-    assert stage.events[-2:] == ["the node is silent", "leave"]
+    assert stage.core.state == "following"
     stage.core.tick(stage.core.next_at())
-    assert stage.events[-1] == ("subscribe", 1) and stage.values == {b"a": b"1"}
+    assert stage.events[2:] == ["the node is silent", "stop asking", ("ask", 0)] and stage.values == {b"a": b"1"}
+
+
+def test_while_no_node_serves_it_votes_for_one_after_the_other_after_the_lost_one_first() -> None:
+    stage = Stage().synchronous()
+    stage.core.down(0, "the connection was lost", 1.0)
+    for at in (1, 0, 1):
+        stage.core.tick(stage.core.next_at())
+        assert stage.events[-1] == ("ask", at) and stage.core.state == "seeking"
+    assert 1.0 + 0.25 + 2 * 1.0 < stage.core.next_at() < 1.0 + 0.5 + 3 * 1.5
+    stage.core.not_asked("connection refused", 3.0)
+    stage.snapshot(b"KTHXBAI", 9, b"")  # from before a subscription was in force
+    assert stage.core.state == "seeking" and stage.values == {b"a": b"1"}
+    stage.update(b"HUGZ", 0, b"", now=3.0, at=1)
+    assert stage.events[-1] == ("ask", 1) and stage.core.state == "asking"
+    stage.core.not_asked("connection refused", 3.0)
+    assert stage.core.state == "seeking"
+
+
+def test_a_new_map_votes_too() -> None:
+    stage = Stage()
+    stage.core.down(0, "connection refused", 0.5)
+    stage.core.tick(stage.core.next_at())
+    stage.core.tick(stage.core.next_at())
+    assert stage.events == [("ask", 0), ("ask", 1)]
 
 
 def test_a_change_is_sent_until_it_is_published() -> None:
@@ -126,10 +151,9 @@ def test_a_map_that_is_too_large_ends() -> None:
 
 def test_a_map_whose_nodes_all_refuse_the_key_ends() -> None:
     stage = Stage()
-    for _ in range(4):
-        assert stage.core.state == "away"
-        stage.core.tick(stage.core.next_at())
-        stage.core.down("the key was refused", stage.core.next_at())
+    for at in (0, 0, 1, 1):
+        assert stage.core.state == "seeking"
+        stage.core.down(at, "the key was refused", 0.0)
     assert isinstance(stage.events[-1], KeyRefusedError) and stage.core.state == "ended"
 
 
@@ -158,6 +182,21 @@ def test_what_one_program_sets_others_read_and_watch_also_after_a_killed_broker(
             assert not reader.has("/config/limit") and writer.get("/other") == b"not here"
         finally:
             again.kill()
+
+
+def test_a_map_alone_makes_the_other_node_of_a_pair_serve(tmp_path: pathlib.Path) -> None:
+    endpoints = [f"tcp://127.0.0.1:{free_port(above=2)}" for _ in range(2)]
+    nodes = start_pair(tmp_path, endpoints)
+    try:
+        with SharedMap([endpoints[1], endpoints[0]]) as shared:
+            shared.set("/a", "1", timeout_ms=60_000)
+            nodes[0].kill()
+            shared.set("/a", "2", timeout_ms=60_000)
+            assert shared.get("/a") == b"2"
+    finally:
+        for node in nodes:
+            if node.process.poll() is None:
+                node.kill()
 
 
 def test_a_closed_map_ends_its_readers_and_refuses_changes() -> None:
