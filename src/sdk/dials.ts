@@ -21,6 +21,9 @@ const LINK_LIMITS = {
   outputBytesMax: 256 * MIB,
 } as const;
 
+/** A worker's links drop nothing, because an answer is sent once: what it writes, the worker limits itself. */
+export const WORKER_LIMITS: TransportLimits = { ...LINK_LIMITS, outputBytesMax: Infinity };
+
 /** A record has five; more are read, so that they can be counted as malformed. */
 const MAP_FRAMES_MAX = 64;
 
@@ -38,10 +41,14 @@ export function freelanceDial(curve?: CurveClientKeys): Dial {
 
 /**
  * The dial of an engine. It loads libsodium at its first link with keys.
+ * @param limits by default a client's, whose links drop requests above `outputBytesMax`: it sends them again
  * @throws ERR_MDP_OPTION for `libzmq` where the package zeromq is missing, or does not load
  */
-export function dialOf(transport: TransportName, curve?: CurveClientKeys): Dial {
-  const limits = LINK_LIMITS;
+export function dialOf(
+  transport: TransportName,
+  curve: CurveClientKeys | undefined,
+  limits: TransportLimits = LINK_LIMITS,
+): Dial {
   const options: SdkLinkOptions = curve === undefined ? { limits } : { limits, curve };
   if (transport === 'zmtp') return dialZmtp(options);
   checkZeromq();

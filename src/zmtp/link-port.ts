@@ -30,6 +30,8 @@ export interface LinkEvents {
   subscription?(topic: Buffer, isOn: boolean): void;
   /** See `TransportEvents.receiving`. */
   receiving?(bytes: number): void;
+  /** Some of the output has left: see `Link.waitingBytes`. */
+  written?(): void;
   /** Something arrived after `Link.ping`. */
   heard?(): void;
   /**
@@ -42,6 +44,8 @@ export interface LinkEvents {
 
 /** A DEALER connection to an endpoint, which reconnects until it is closed. */
 export interface Link {
+  /** The bytes that were written and have not left; a writer that can wait does so while they are many. */
+  readonly waitingBytes?: number;
   /**
    * Writes the next frame of a message: the bytes `[start, end)`, which are copied at once. A frame with
    * `more` false completes the message. Without a connection output waits, up to `outputBytesMax`.

@@ -154,6 +154,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     else void this.#dialSealed();
   }
 
+  get waitingBytes(): number {
+    return this.#waiting.bytes + (this.#shell?.waitingBytes ?? 0);
+  }
+
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
     if (this.#closing !== null) return;
     if (this.#route === 'none') this.#route = this.#chooseRoute();
@@ -386,7 +390,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   written(): void {
-    if (this.#isReady && this.#shell?.waitingBytes === 0) this.#isDroppingReported = false;
+    if (!this.#isReady) return;
+    if (this.#shell?.waitingBytes === 0) this.#isDroppingReported = false;
+    if (this.#closing === null) this.#events.written?.();
   }
 
   closed(): void {

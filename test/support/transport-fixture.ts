@@ -212,6 +212,8 @@ export class LinkRecord implements LinkEvents {
   readonly told: string[] = [];
   /** Connection attempts that failed. */
   failures = 0;
+  /** How often output has left. */
+  writes = 0;
 
   connected(): void {
     this.told.push('connected');
@@ -227,6 +229,10 @@ export class LinkRecord implements LinkEvents {
 
   unreachable(): void {
     this.failures++;
+  }
+
+  written(): void {
+    this.writes++;
   }
 
   async untilTold(event: string, times = 1): Promise<void> {

@@ -134,6 +134,15 @@ export function describeLink(factory: TransportFactory): void {
     expect(told).toBe(1);
   });
 
+  it('says how much output waits, and when some has left', async () => {
+    const endpoint = await vacant();
+    const { link, events, send } = dial(endpoint);
+    for (let index = 0; index < 100; index++) send('x'.repeat(10_000));
+    expect(link.waitingBytes).toBeGreaterThanOrEqual(1_000_000);
+    await serve(endpoint);
+    await until(() => events.writes > 0 && link.waitingBytes === 0, 'the word that all has left');
+  });
+
   it('gives output that waits time to leave when it is closed', async () => {
     const server = await serve();
     const { link, send } = dial(server.endpoint);

@@ -18,7 +18,8 @@ export interface HandlerContext<Answer = Body, Progress = Answer> {
    * Sends a part of the reply. The handler returns the last part. With a 0.1 broker the worker keeps
    * the parts and sends them joined in one reply.
    * @throws ERR_MDP_ABORTED if the request was cancelled; ERR_MDP_STREAM_BROKEN if the broker took it away;
-   * ERR_MDP_BODY; a `ServiceError` `too-large` if the part is larger than the broker accepts: the request fails with that
+   * ERR_MDP_BODY; a `ServiceError` `too-large` if the part is larger than the broker accepts, or ERR_MDP_LIMIT if the
+   * broker has left more than 256 MiB unread: the request fails with that
    */
   readonly partial: (body: Answer) => void;
   /**
@@ -53,6 +54,12 @@ export type Handler<Value = Buffer, Answer = Body, Progress = Answer> = (
 export interface PartSink {
   /** @returns `null`: the broker takes a part of this size */
   tooLargeError(body: BodyFrames): Error | null;
+  /** Why a part cannot be sent, which ends the request; `null`: it can. */
+  partError(body: BodyFrames): Error | null;
+  /** Whether so much output waits for the broker that a stream does, too. */
+  readonly isBusy: boolean;
+  /** Calls `then` when it is no longer busy. */
+  awaitRoom(then: () => void): void;
   /** Sends a PARTIAL. @returns false if that is no longer possible */
   partial(task: Task, body: BodyFrames): boolean;
   /** Sends progress, without which the answer is whole: if it cannot be sent, it is dropped. */
@@ -109,7 +116,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   place = 0;
   /** The answer, while it waits to be sent. */
   answer: BodyFrames = EMPTY;
-  /** A part was too large to be sent: the request fails with this, however its handler ends. */
+  /** A part could not be sent: the request fails with this, however its handler ends. */
   spoiledBy: Error | null = null;
   /** Why nobody wants the answer; `null`: it is wanted. */
   cancelledBy: Error | null = null;
@@ -124,6 +131,8 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   #partial: ((body: Body) => void) | null = null;
   #progress: ((value: Body) => void) | null = null;
   #over = false;
+  /** Ends `whenRoom`. */
+  #goOn: (() => void) | null = null;
 
   constructor(version: MdpVersion, session: S, task: Task, values: HandlerValues = NO_VALUES) {
     this.#version = version;
@@ -188,16 +197,26 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   }
 
   #send(body: BodyFrames): void {
-    this.spoiledBy ??= this.#over ? null : this.session.tooLargeError(body);
+    this.spoiledBy ??= this.#over ? null : this.session.partError(body);
     if (this.spoiledBy !== null) throw this.spoiledBy;
     if (this.#over || !this.session.partial(this.task, body)) {
       throw sdkError('ERR_MDP_STREAM_BROKEN', 'the broker took the request away from this worker');
     }
   }
 
+  /** What a writer of parts waits for: the broker has to read; `null`: nothing. */
+  whenRoom(): Promise<void> | null {
+    if (this.#over || this.cancelledBy !== null || !this.session.isBusy) return null;
+    return new Promise((resolve) => {
+      this.#goOn = resolve;
+      this.session.awaitRoom(resolve);
+    });
+  }
+
   /** The request was given back. */
   abort(): void {
     this.#over = true;
+    this.#goOn?.();
     this.#signal?.abort(closedError());
   }
 
@@ -209,6 +228,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
     if (this.cancelledBy !== null) return;
     this.cancelledBy = cancelledError();
     this.#graceTimer = setTimeout(expired, graceMs).unref();
+    this.#goOn?.();
     this.#signal?.abort(this.cancelledBy);
   }
 
@@ -253,7 +273,10 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
  * What a handler returned, when it is there: of a generator, the last part; the others are sent as the
  * generator yields them.
  */
-export async function lastOf(given: unknown, context: HandlerContext): Promise<unknown> {
+export async function lastOf(
+  given: unknown,
+  context: HandlerContext & Partial<Pick<TaskContext, 'whenRoom'>>,
+): Promise<unknown> {
   if (!isGenerator(given)) return await given;
   for (;;) {
     const step = await given.next();
@@ -264,6 +287,8 @@ export async function lastOf(given: unknown, context: HandlerContext): Promise<u
       await given.throw(error);
       throw error;
     }
+    const room = context.whenRoom?.() ?? null;
+    if (room !== null) await room;
   }
 }
 

@@ -273,6 +273,8 @@ class Registration implements SessionSink {
   readonly #owner: ConnectionOwner;
   readonly #hooks: ConnectionHooks;
   #link: Link | null = null;
+  /** Called when there is room, or no link. */
+  #awaitRoom: (() => void)[] = [];
   /** The broker that was asked last knows contracts (D107). */
   #takesContract = false;
 
@@ -314,6 +316,9 @@ class Registration implements SessionSink {
       message: (frames: Frames) => {
         if (current()) this.#receive(frames);
       },
+      written: () => {
+        if (current() && !this.session.isBusy) this.#tellRoom();
+      },
     };
     try {
       mine = this.#owner.dial(this.#endpoint, events);
@@ -341,6 +346,7 @@ class Registration implements SessionSink {
     if (!last) this.#owner.reconnecting();
     this.#owner.closing(this.#link.close(last ? LINGER_MS : 0));
     this.#link = null;
+    this.#tellRoom();
   }
 
   ask(): void {
@@ -369,6 +375,18 @@ class Registration implements SessionSink {
 
   begin(task: Task): void {
     this.#owner.run(this.session, task, this.#offered);
+  }
+
+  waitingBytes(): number {
+    return this.#link?.waitingBytes ?? 0;
+  }
+
+  awaitRoom(then: () => void): void {
+    this.#awaitRoom.push(then);
+  }
+
+  #tellRoom(): void {
+    for (const then of this.#awaitRoom.splice(0)) then();
   }
 
   partial(task: Task, body: BodyFrames): void {

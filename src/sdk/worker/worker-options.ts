@@ -8,7 +8,7 @@ import { NAME_CHARACTERS_MAX } from '../../wire/ready-options.js';
 import type { Body } from '../body.js';
 import type { Codec } from '../codec/codec.js';
 import type { Contract, ServiceTypes } from '../codec/contract.js';
-import { dialOf, type TransportName } from '../dials.js';
+import { dialOf, type TransportName, WORKER_LIMITS } from '../dials.js';
 import { endpointList, type Endpoints } from '../endpoints.js';
 import { checkText, wrong } from '../errors.js';
 import {
@@ -150,7 +150,7 @@ export function workerSettings(given: unknown, handler: unknown): WorkerSettings
     endpoints: endpointList(options.endpoints),
     name: workerName(options.name),
     version: versionOf(options.protocol),
-    dial: givenDialOr(options, (curve) => dialOf(options.transport, curve)),
+    dial: givenDialOr(options, (curve) => dialOf(options.transport, curve, WORKER_LIMITS)),
   };
 }
 

@@ -22,6 +22,7 @@ import type { Failure } from '../../wire/failure.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
 import { bodyBytes, type BodyFrames } from '../body.js';
 import { NO_WORKER_OFFERS, type WorkerOffers } from '../broker-facts.js';
+import { sdkError } from '../errors.js';
 import { fittingFailure } from './failure-of.js';
 import { ServiceError } from '../service-error.js';
 import type { ConcurrencyLimiter, SlotTaker } from './concurrency-limiter.js';
@@ -48,6 +49,13 @@ const OPTIONS_PATIENCE_MS = 1000;
 const STEP_MS = 250;
 /** A loss follows from a pause of its process for so long, at least. In milliseconds. */
 const CAUSE_MS = 1000;
+/**
+ * The most output that waits for the broker, in bytes, when a part is added. Answers are not counted: each is of a
+ * request that keeps its place until the broker has the answer.
+ */
+const PARTS_BYTES_MAX = 256 * 1024 * 1024;
+/** While more output waits, streams do, too, in bytes: enough to keep a connection busy. */
+const BUSY_BYTES = 4 * 1024 * 1024;
 const TOKEN_AND_EMPTY = 2;
 const CANCELLED = 'cancelled';
 const cursor = new PackedCursor();
@@ -102,6 +110,10 @@ export interface SessionSink {
   disconnect(): void;
   /** Give it to the handler. */
   begin(task: Task): void;
+  /** Output that waits for the broker to read it. */
+  waitingBytes(): number;
+  /** Calls `then` when the session is no longer busy, or the connection is gone. */
+  awaitRoom(then: () => void): void;
   partial(task: Task, body: BodyFrames): void;
   final(task: Task, body: BodyFrames): void;
   /** Send the whole answer, over a connection of its own. */
@@ -291,6 +303,26 @@ export class WorkerSession implements SlotTaker {
     return new ServiceError('too-large', text, { retry: false, details });
   }
 
+  /** Why this part of an answer cannot be sent, which ends the request; `null`: it can. */
+  partError(body: BodyFrames): Error | null {
+    const error = this.tooLargeError(body);
+    if (error !== null || this.#hasRoom) return error;
+    const text = `the broker has left more than ${PARTS_BYTES_MAX} bytes of output unread`;
+    return sdkError('ERR_MDP_LIMIT', text);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#sink.waitingBytes() <= PARTS_BYTES_MAX;
+  }
+
+  get isBusy(): boolean {
+    return this.#sink.waitingBytes() > BUSY_BYTES;
+  }
+
+  awaitRoom(then: () => void): void {
+    this.#sink.awaitRoom(then);
+  }
+
   /** Sends a part of the answer. @returns false if it can no longer be sent */
   partial(task: Task, body: BodyFrames): boolean {
     task.streamed = true;
@@ -299,9 +331,9 @@ export class WorkerSession implements SlotTaker {
     return true;
   }
 
-  /** Sends what tells of its progress, if it still has the request. */
+  /** Sends what tells of its progress, if it still has the request and there is room. */
   progress(task: Task, body: BodyFrames): void {
-    if (task.isRunning && this.#isPresent(task)) this.#sink.partial(task, body);
+    if (task.isRunning && this.#isPresent(task) && this.#hasRoom) this.#sink.partial(task, body);
   }
 
   /** The handler has answered. */

@@ -107,6 +107,10 @@ class LibzmqLink implements Link {
     void this.#read();
   }
 
+  get waitingBytes(): number {
+    return this.#outbox.bytes;
+  }
+
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
     if (this.#closing !== undefined) return;
     this.#outbox.write(bytes, start, end, more);
@@ -224,6 +228,7 @@ class LibzmqLink implements Link {
     this.#usedMs = monotonicMs();
     this.#retryMs = RETRY_MS_MIN;
     this.#outbox.shift();
+    if (this.#closing === undefined) this.#events.written?.();
     this.#pump();
   };
 

@@ -6,6 +6,7 @@ class FakeLink implements Link {
   readonly endpoint: string;
   readonly events: LinkEvents;
   closed = false;
+  waitingBytes = 0;
   readonly #messages: Buffer[][] = [];
   #open: Buffer[] = [];
 

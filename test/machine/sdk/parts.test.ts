@@ -62,6 +62,9 @@ function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): Task
     progress: (_task: Task, body: BodyFrames): void => void partial(body),
     tooLargeError: (body: BodyFrames): Error | null =>
       bodyBytes(body) > 100 ? new ServiceError('too-large', 'over 100 bytes') : null,
+    partError: (body: BodyFrames): Error | null => sink.tooLargeError(body),
+    isBusy: false,
+    awaitRoom: (): void => undefined,
   };
   return new TaskContext(version, sink, task);
 }

@@ -153,6 +153,8 @@ class SessionScript {
         this.#tasks.set(task.token.toString(), task);
         about('begin')(task);
       },
+      waitingBytes: () => 0,
+      awaitRoom: () => undefined,
       partial: about('PARTIAL'),
       final: about('FINAL'),
       late: about('late FINAL'),
@@ -187,6 +189,8 @@ const SILENT: SessionSink = {
   heartbeat: nothing,
   disconnect: nothing,
   begin: nothing,
+  waitingBytes: () => 0,
+  awaitRoom: nothing,
   partial: nothing,
   final: nothing,
   late: nothing,
