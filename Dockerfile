@@ -42,8 +42,8 @@ COPY --chmod=0644 deploy/container/majordomo.yaml /etc/majordomo/majordomo.yaml
 ENV NODE_ENV=production \
     # Memory of a peak goes back to the system: glibc keeps one more arena for each thread otherwise.
     MALLOC_ARENA_MAX=2 \
-    # The listener without keys, for commands in the container.
-    MAJORDOMO_ENDPOINT=tcp://127.0.0.1:5556
+    # The listener without keys, for commands in the container. Whatever else names a broker takes precedence.
+    MAJORDOMO_URL=tcp://127.0.0.1:5556
 # A number, so that Kubernetes can check that it is not root.
 USER 5580:5580
 WORKDIR /var/lib/majordomo

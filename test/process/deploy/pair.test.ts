@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 
 import { parse, parseAllDocuments } from 'yaml';
 
+import { checkEndpoints } from '../../../src/cli/connection/endpoints.js';
 import { makePairKeys } from '../../../src/cli/keys/key-files.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
@@ -121,6 +122,25 @@ describe('the pair of deploy/compose.yaml', () => {
       command: ['keygen', '--pair', '/var/lib/majordomo/pair'],
       volumes: ['keys:/var/lib/majordomo'],
     });
+  });
+
+  it('is what the example worker and client reach, whatever the image says', () => {
+    const ofImage = Object.fromEntries(
+      [...read('Dockerfile').matchAll(/^(?:ENV| {3}) (MAJORDOMO_\w+)=(\S+)/gm)].map(
+        ([, name = '', value]) => [name, value],
+      ),
+    );
+    const before = process.env;
+    try {
+      process.env = ofImage;
+      expect(checkEndpoints({})).toEqual(['tcp://127.0.0.1:5556']);
+      for (const name of ['worker', 'client']) {
+        process.env = { ...ofImage, ...services[name]?.environment };
+        expect(checkEndpoints({})).toEqual(['tcp://primary:5555', 'tcp://backup:5555']);
+      }
+    } finally {
+      process.env = before;
+    }
   });
 
   it('has no tokens: the environment must provide them', () => {
