@@ -1,15 +1,18 @@
 /** Files of CURVE keys: FILE has the secret key, FILE.pub the public one. None is ever overwritten. */
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { readSecretKey } from '../../config/io/secret-key.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
@@ -111,17 +114,30 @@ export function makeDirectory(directory: string): void {
   }
 }
 
-/** @throws ERR_OUTPUT, also if the file exists */
+/**
+ * Writes a file, which is on disk then: all of it, or none if the disk is full.
+ * @throws ERR_OUTPUT, also if the file exists
+ */
 export function write(file: string, text: string, mode: number): void {
-  let descriptor: number | null = null;
+  const draft = `${file}.${randomBytes(4).toString('hex')}.new`;
   try {
-    descriptor = openSync(file, 'wx', mode);
-    writeFileSync(descriptor, text);
-    fsyncSync(descriptor);
+    writeFileSync(draft, text, { flag: 'wx', mode, flush: true });
+    // Unlike a rename, it does not replace a file that was created meanwhile.
+    linkSync(draft, file);
+    syncDirectory(dirname(file));
   } catch (error) {
     const why = codeOf(error) === 'EEXIST' ? 'exists and is not overwritten' : messageOf(error);
     throw new MajordomoError('ERR_OUTPUT', `${file}: ${why}`, { cause: error });
   } finally {
-    if (descriptor !== null) closeSync(descriptor);
+    rmSync(draft, { force: true });
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const descriptor = openSync(directory, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }

@@ -1,5 +1,5 @@
 /** The file of the node's own token, in the data directory. */
-import { chmodSync, closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { readTokenFile } from '../../config/io/token-files.js';
@@ -42,7 +42,8 @@ function write(file: string, token: string): void {
   const draft = `${file}.new`;
   const descriptor = openSync(draft, 'w', PRIVATE_MODE);
   try {
-    writeSync(descriptor, `${token}\n`);
+    // Unlike `writeSync`, it fails if a full disk took only the beginning.
+    writeFileSync(descriptor, `${token}\n`);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);

@@ -97,6 +97,21 @@ describe('majordomo serve --init', () => {
     expect(readdirSync(keys).map((name) => [name, read(keys, name)])).toEqual(made);
   });
 
+  it('finishes what a full disk broke off, so that its client is served', async () => {
+    const keys = join(temporaryDirectory(), 'keys');
+    // The keys fit, the keys file does not.
+    const before = 'prlimit --fsize=100 --pid $$';
+    const broken = new Daemon({ endpoint: listenerOf(keys), flags: ['--init'], before });
+    const { status, stderr } = await broken.finished();
+    expect({ status, stderr }).toMatchObject({
+      status: 74,
+      stderr: expect.stringContaining(`${join(keys, 'keys.yaml')}: EFBIG`),
+    });
+    expect(readdirSync(keys)).toHaveLength(4);
+    await (await serveInit(keys)).stop();
+    expect(read(keys, 'keys.yaml')).toContain(read(keys, 'client.key.pub'));
+  });
+
   it('is suggested by serve, which ends with 78, if a key file is missing', async () => {
     const keys = join(temporaryDirectory(), 'keys');
     for (const name of ['broker.key', 'keys.yaml']) {

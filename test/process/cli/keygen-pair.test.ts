@@ -64,6 +64,16 @@ describe('majordomo keygen --pair', () => {
     }
   });
 
+  it('leaves no file that is cut off if the disk is full, so that the next run finishes it', async () => {
+    const directory = temporaryDirectory();
+    const before = 'prlimit --fsize=20 --pid $$';
+    const full = await run(['keygen', '--pair', directory], { before });
+    expect(full).toMatchObject({ status: 74, stderr: expect.stringContaining('EFBIG') });
+    expect(readdirSync(directory)).toEqual([]);
+    expect(await run(['keygen', '--pair', directory])).toMatchObject({ status: 0 });
+    expect(readdirSync(directory).sort()).toEqual(FILES);
+  });
+
   it('says what is wrong with files that do not belong together', async () => {
     const directory = temporaryDirectory();
     const crypto = await loadSodium();
