@@ -61,17 +61,27 @@ export class CommandRuns {
   run(frames: readonly Buffer[], signal: AbortSignal): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const { program, args, service, timeoutMs, outputBytesMax } = this.#options;
-      const child = spawn(program, args, {
-        // In a process group of its own: Ctrl-C reaches the worker only, which drains; killing
-        // reaches the whole group.
-        detached: true,
-        env: { ...OWN_ENVIRONMENT, MAJORDOMO_SERVICE: service },
-        stdio: ['pipe', 'pipe', 'pipe'],
-      });
+      const stderr = new StderrTail();
+      const notStarted = (error: unknown): void => {
+        const text = `${program} could not be started: ${messageOf(error)}`;
+        reject(endedFailure('not-started', text, stderr));
+      };
+      let child: ChildProcessWithoutNullStreams;
+      try {
+        child = start(program, args, service);
+      } catch (error) {
+        // Such as ENOMEM, which is not emitted.
+        notStarted(error);
+        return;
+      }
+      if (child.pid === undefined) {
+        // If this process has no descriptors left, it has no streams either.
+        child.once('error', notStarted);
+        return;
+      }
       this.#running.add(child);
       const chunks: Buffer[] = [];
       let bytes = 0;
-      const stderr = new StderrTail();
       // Made when all is read: what it wrote to its standard error before it was killed counts.
       let why: (() => ServiceError) | null = null;
       const end = (code: StopCode, text: string, kill: NodeJS.Signals = 'SIGKILL'): void => {
@@ -125,11 +135,6 @@ export class CommandRuns {
         stderr.add(chunk);
       });
       child.stderr.pipe(ownStderr(), { end: false });
-      child.on('error', (error) => {
-        const text = `${program} could not be started: ${messageOf(error)}`;
-        why ??= () => endedFailure('not-started', text, stderr);
-        if (child.pid === undefined) settle();
-      });
       whenDone(child, (status, signal) => {
         if (status !== 0) why ??= () => commandFailure(status, signal, stderr);
         settle();
@@ -146,6 +151,20 @@ export class CommandRuns {
   killAll(): void {
     for (const child of this.#running) killGroup(child, 'SIGKILL');
   }
+}
+
+function start(
+  program: string,
+  args: readonly string[],
+  service: string,
+): ChildProcessWithoutNullStreams {
+  return spawn(program, args, {
+    // In a process group of its own: Ctrl-C reaches the worker only, which drains; killing
+    // reaches the whole group.
+    detached: true,
+    env: { ...OWN_ENVIRONMENT, MAJORDOMO_SERVICE: service },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
 }
 
 let passedOn: WriteStream | null = null;

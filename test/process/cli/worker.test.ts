@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { messageOf } from '../../../src/core/errors.js';
+import { Client } from '../../../src/sdk/client.js';
 import { Child, killAll, MAIN, run } from '../../support/child.js';
 import {
   type Daemon,
@@ -239,6 +241,34 @@ describe('a command that fails', () => {
     const { status, stderr } = await request(single, 'gone', 'x');
     expect(status).toBe(2);
     expect(stderr).toContain('could not be started');
+  });
+
+  it('to start for want of descriptors fails its request, and the worker goes on', async () => {
+    const go = join(temporaryDirectory(), 'go');
+    const script = `until [ -e ${go} ]; do sleep 0.2; done; cat`;
+    const at = ['--endpoint', single.endpoint, '--concurrency', '20'];
+    const line = ['worker', 'many', ...at, '--', 'sh', '-c', script];
+    const worker = new Child(line, { before: 'ulimit -n 48' });
+    await says(worker, `many: registered at ${single.endpoint}`);
+    const client = new Client({ endpoints: single.endpoint });
+    try {
+      const answers = Array.from({ length: 20 }, (_, at) => {
+        return client.request('many', String(at)).then(
+          ({ frames }) => frames.join(),
+          (error: unknown) => messageOf(error),
+        );
+      });
+      await says(worker, 'many failed: not-started: sh could not be started: spawn sh EMFILE');
+      writeFileSync(go, '');
+      const all = await Promise.all(answers);
+      const failed = all.filter((text) => text.endsWith('could not be started: spawn sh EMFILE'));
+      expect(failed.length).toBeGreaterThan(0);
+      expect(failed.length).toBeLessThan(20);
+      expect(all.filter((text, at) => text === String(at))).toHaveLength(20 - failed.length);
+      expect((await client.request('many', 'again')).frames.join()).toBe('again');
+    } finally {
+      await client.close();
+    }
   });
 
   it('has its text shown harmlessly, cut to 1 KiB and 4 KiB', async () => {
