@@ -271,8 +271,9 @@ export interface Holding {
 
 /**
  * What a close or an expiry leaves of a request, so that no record brings it back (D17): `none`:
- * nothing (standalone); `known`: a tombstone of a request that was here (a pair in sync, where
- * neither store knows a request that the other does not); `all`: also of one that was not here.
+ * nothing (standalone), except of what the peer of an earlier pair may have; `known`: a tombstone of
+ * a request that was here (a pair in sync, where neither store knows a request that the other does
+ * not); `all`: also of one that was not here.
  */
 export type Tombstones = 'none' | 'known' | 'all';
 

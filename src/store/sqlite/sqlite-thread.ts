@@ -58,13 +58,13 @@ function connect(order: OpenOrder, known: KnownStore, earlier: Tables | null): C
   } catch (error) {
     if (failureOf(path, error).kind !== 'full') throw error;
     // The contents of the store can still be read.
-    return existsSync(path) ? connectFile(order, known, earlier, true) : connectWithoutFile(path);
+    return existsSync(path) ? connectFile(order, known, earlier, true) : connectWithoutFile(order);
   }
 }
 
-function connectWithoutFile(path: string): Connection {
+function connectWithoutFile({ path, isPaired }: OpenOrder): Connection {
   const db = openWithoutFile();
-  const tables = new Tables(path, db, null);
+  const tables = new Tables(path, db, isPaired, null);
   return { db, tables, file: null, isExclusive: false, isDurable: false };
 }
 
@@ -79,7 +79,7 @@ function connectFile(
     fitPairIndex(db, path, isPaired);
     // A full disk has no room for that: the next start does it.
     if (earlier === null && !isExclusive) setAside(db);
-    const tables = new Tables(path, db, earlier);
+    const tables = new Tables(path, db, isPaired, earlier);
     // On a full disk, this also waits for the first commit.
     if (!isExclusive) known.remember(tables.recovered.storeId);
     return { db, tables, file: new FileIdentity(path), isExclusive, isDurable: false };

@@ -24,7 +24,7 @@ export class StoreWriter {
     this.#db.pragma('journal_mode = OFF');
     this.#db.pragma('synchronous = OFF');
     this.#db.prepare('UPDATE ledger SET store_id = ?').run(sourceId);
-    this.#tables = new Tables(path, this.#db, null);
+    this.#tables = new Tables(path, this.#db, false, null);
     this.#transaction = this.#tables.recovered.firstTransaction;
   }
 

@@ -49,14 +49,17 @@ export class ChangeRows {
   readonly #sql: Statements;
   readonly #counts: RunningCounts;
   readonly #transaction: Transaction;
+  readonly #apart: number;
   readonly #keys: KeyRows;
   /** The webhook that this transaction accepted last: its request comes next. */
   #telling: RequestUuid | null = null;
 
-  constructor(sql: Statements, counts: RunningCounts, transaction: Transaction) {
+  /** @param apart a request that was born up to this transaction leaves a tombstone in any case */
+  constructor(sql: Statements, counts: RunningCounts, transaction: Transaction, apart: number) {
     this.#sql = sql;
     this.#counts = counts;
     this.#transaction = transaction;
+    this.#apart = apart;
     this.#keys = new KeyRows(sql, counts.deltas, transaction.number);
   }
 
@@ -253,8 +256,7 @@ export class ChangeRows {
       const { owner, shared } = existing;
       // A request belongs to the key that stored it (D71).
       if (!isOpenTo(by, { owner, isShared: shared === 1 })) return DENIED;
-      this.#remove(existing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
+      this.#removeForPeer(existing, uuid, keyUntil);
       return endOf(existing);
     }
     if (tombstones !== 'all') return PASSED;
@@ -295,8 +297,7 @@ export class ChangeRows {
       const name = existing.service.toString('latin1');
       if (isWork(existing.kind)) swept.set(name, (swept.get(name) ?? 0) + 1);
       else gone.push(Buffer.from(uuid));
-      this.#remove(existing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
+      this.#removeForPeer(existing, uuid, keyUntil);
     }
     // The other store may still have them, and would refuse a request that this one accepts.
     const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
@@ -316,6 +317,15 @@ export class ChangeRows {
   /** Ends a request that is in the store, for a merge. */
   remove(uuid: RequestUuid, keyUntil: number): void {
     this.#remove(present(existingOf(this.#sql, uuid), 'a request to end'), uuid, keyUntil);
+  }
+
+  /** Removes a request, and leaves a tombstone of it if the peer may have it. */
+  #removeForPeer(existing: ExistingRequest, uuid: RequestUuid, keyUntil: number): void {
+    const isLeft =
+      this.#transaction.tombstones !== 'none' ||
+      (this.#apart > 0 && (this.#sql.bornAt.get(existing.number) ?? 0) <= this.#apart);
+    this.#remove(existing, uuid, keyUntil);
+    if (isLeft) this.#putTombstone(uuid, keyUntil, ANY_OWNER);
   }
 
   #remove(existing: ExistingRequest, uuid: RequestUuid, keyUntil: number): void {

@@ -24,7 +24,7 @@ const SQL = {
   put: `INSERT INTO ranked (${RECORD}, changed) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (part, key) DO UPDATE SET epoch = excluded.epoch, counter = excluded.counter,
     deleted = excluded.deleted, body = excluded.body, changed = excluded.changed`,
-  existing: 'SELECT epoch, counter, changed, deleted FROM ranked WHERE part = ? AND key = ?',
+  existing: 'SELECT id, epoch, counter, changed, deleted FROM ranked WHERE part = ? AND key = ?',
   delete: 'DELETE FROM ranked WHERE part = ? AND key = ?',
   dropTombstones: `DELETE FROM ranked WHERE id IN
     (SELECT id FROM ranked WHERE deleted = 1 AND changed <= ? ORDER BY changed LIMIT ?)
@@ -45,6 +45,7 @@ export function partCounts(db: Database.Database): readonly PartCount[] {
 }
 
 interface ExistingKey {
+  readonly id: number;
   readonly epoch: number;
   readonly counter: number;
   readonly changed: number;
@@ -102,6 +103,7 @@ export function prepareRankedStatements(db: Database.Database): RankedStatements
 
 export class RankedRows {
   readonly #sql: RankedStatements;
+  readonly #apart: number;
   /** By part, as of the last commit. */
   readonly #committed: Map<number, TombstoneSizes>;
   /** Tombstones of the parts that this transaction has changed, by part. */
@@ -109,7 +111,9 @@ export class RankedRows {
   /** Parts whose tombstones have changed since they were last told. */
   readonly #untold = new Set<number>();
 
-  constructor(db: Database.Database) {
+  /** @param apart a deletion of a record up to this id leaves a tombstone in any case */
+  constructor(db: Database.Database, apart: number) {
+    this.#apart = apart;
     this.#sql = prepareRankedStatements(db);
     this.#committed = new Map(this.#sql.tombstones.all().map((sizes) => [sizes.part, sizes]));
   }
@@ -181,7 +185,8 @@ export class RankedRows {
     before: ExistingKey | undefined,
   ): void {
     const bytes = bytesOf(key);
-    const leaves = tombstones === 'all' || (tombstones === 'known' && before !== undefined);
+    const wasHere = before !== undefined && (tombstones === 'known' || before.id <= this.#apart);
+    const leaves = tombstones === 'all' || wasHere;
     if (before?.deleted === 1) this.#count(part, -1, -bytes.length);
     if (isDeleted && !leaves) {
       this.#sql.delete.run(part, bytes);

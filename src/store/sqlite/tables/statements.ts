@@ -173,6 +173,16 @@ const SQL = {
   setPeer: `INSERT INTO peer (id, store_id, up_to, bodies_up_to) VALUES (1, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET store_id = excluded.store_id, up_to = excluded.up_to,
     bodies_up_to = excluded.bodies_up_to`,
+  /**
+   * What may be at the peer while this store serves without it: what was here at the first of the openings
+   * since. (Their numbers: see `OPENING_TRANSACTIONS` in tables.ts.)
+   */
+  apart: `SELECT up_to, bodies_up_to FROM peer WHERE id = 2 UNION ALL
+    SELECT (openings + 1) << 32, (SELECT coalesce(max(id), 0) FROM ranked)
+    FROM ledger JOIN peer ON peer.id = 1 ORDER BY 1 LIMIT 1`,
+  setApart: 'INSERT OR IGNORE INTO peer SELECT 2, store_id, ?, ? FROM peer WHERE id = 1',
+  endApart: 'DELETE FROM peer WHERE id = 2',
+  bornAt: 'SELECT born FROM requests WHERE number = ?',
   pageCount: 'PRAGMA page_count',
   freePages: 'PRAGMA freelist_count',
   pageBytes: 'PRAGMA page_size',
@@ -306,6 +316,8 @@ interface Rows {
   readonly newest: number;
   readonly storeId: Buffer;
   readonly peer: Holding;
+  readonly apart: readonly [transaction: number, ranked: number];
+  readonly bornAt: number;
   readonly record: readonly Value[];
   readonly changedRequests: readonly Value[];
   readonly requestsById: readonly Value[];
@@ -333,12 +345,14 @@ const SCALARS: readonly string[] = [
   'lastFailure',
   'newest',
   'storeId',
+  'bornAt',
   'isTaken',
   'bodyOf',
 ] satisfies Name[];
 
 /** Statements whose rows are arrays. */
 const ARRAYS: readonly string[] = [
+  'apart',
   'logFrames',
   'checkpoint',
   'existing',

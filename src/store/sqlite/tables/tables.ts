@@ -62,6 +62,17 @@ const SLICE_REQUESTS = 16_384;
 /** Transactions of the n-th opening of a store have numbers above n times this. */
 const OPENING_TRANSACTIONS = 2 ** 32;
 
+/**
+ * What the peer may have of a store that serves without it, in no pair or without replication: what it ends of
+ * that leaves a tombstone. Zeros: nothing, or the node is one of a pair.
+ */
+interface Apart {
+  /** Requests that were born up to this transaction. */
+  readonly transaction: number;
+  /** Ranked records up to this id. */
+  readonly ranked: number;
+}
+
 interface Listing {
   readonly requests: readonly PendingRow[];
   readonly next: number | null;
@@ -87,16 +98,22 @@ export class Tables {
   /** The peer's disk has this store up to this transaction. */
   #peerHolds = 0;
   readonly #isNumbered: boolean;
+  readonly #apart: Apart;
 
-  /** @param earlier the tables of the same opening, over another connection */
-  constructor(path: string, db: Database.Database, earlier: Tables | null) {
+  /**
+   * @param isPaired the node is one of a pair, and keeps what it ends until its peer knows
+   * @param earlier the tables of the same opening, over another connection
+   */
+  constructor(path: string, db: Database.Database, isPaired: boolean, earlier: Tables | null) {
     this.#db = db;
     ({ tally: this.#tally, tombstones: this.#tombstones } = countContent(db));
     this.#sql = prepareStatements(db);
     this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
     this.#ledger = present(this.#sql.ledger.get(), 'a ledger');
     this.#nextNumber = earlier === null ? this.#ledger.nextNumber : earlier.#nextNumber;
-    this.#ranked = new RankedRows(db);
+    const [transaction = 0, ranked = 0] = isPaired ? [] : (this.#sql.apart.get() ?? []);
+    this.#apart = earlier === null ? { transaction, ranked } : earlier.#apart;
+    this.#ranked = new RankedRows(db, this.#apart.ranked);
     this.#counts = this.#report(this.#tally.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
@@ -115,6 +132,9 @@ export class Tables {
     try {
       this.#begin();
       this.#writeLedger(this.#nextNumber + NUMBERS_RESERVED);
+      const { transaction, ranked } = this.#apart;
+      if (transaction === 0) this.#sql.endApart.run();
+      else this.#sql.setApart.run(transaction, ranked);
       this.#sql.commit.run();
       return true;
     } catch (error) {
@@ -197,7 +217,10 @@ export class Tables {
     };
     try {
       this.#begin();
-      const result = work(new ChangeRows(this.#sql, counts, transaction), counts);
+      const result = work(
+        new ChangeRows(this.#sql, counts, transaction, this.#apart.transaction),
+        counts,
+      );
       if (result === null) {
         this.#ranked.rolledBack();
         this.#rollBack();

@@ -126,7 +126,8 @@ CREATE TABLE ranked (
 CREATE UNIQUE INDEX ranked_by_key ON ranked (part, key);
 CREATE INDEX ranked_tombstones ON ranked (changed) WHERE deleted = 1;
 
--- At most one row: how much of the other store of a pair this one holds.
+-- Row 1: how much of the other store of a pair this one holds. Row 2, while this one serves without the other: the
+-- requests that were born, and (in bodies_up_to) the ids of ranked records, up to which the other may have them.
 CREATE TABLE peer (
   id INTEGER PRIMARY KEY,
   store_id BLOB NOT NULL,
