@@ -181,7 +181,7 @@ describeWithPostgres('claims in a database', () => {
     await one.claims(0, { released: [{ uuid: uuidOf(1), claim: 1 }] });
     expect(await other.claims(9)).toEqual(['1 (claim 2)']);
     const ends = (claim: number): Change[] =>
-      unitOf(dueWebhook(uuidOf(2), 0, 'dead', NOON, claim), { ...dead(1), claim });
+      unitOf(dueWebhook(uuidOf(2), 0, 'dead', NOON, 0, claim), { ...dead(1), claim });
     expect(await one.commit(...ends(1))).toEqual(['passed', 'passed']);
     expect(await one.commit(...ends(2))).toEqual(['passed', 'passed']);
     expect(await other.commit(...ends(2))).toEqual(['reopened', 'done']);

@@ -45,7 +45,7 @@ import {
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
 import { WebhookEnds } from './webhook-ends.js';
-import { rearmed } from './webhooks.js';
+import { dueTtlMs, rearmed } from './webhooks.js';
 import { type Intent, type IntentMaker, Writer } from './writer.js';
 
 /** The change is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -427,9 +427,10 @@ export class OpenRequests {
    */
   reopen(record: ListedRequest, by: string, done: ChangeCallback): void {
     const { answer, decided } = this.#inTime(done);
-    const { uuid, generation, reason } = record;
+    const { uuid, generation, reason, kind } = record;
     const { wall, livesFrom, options } = this.#context;
-    const expiresAt = livesFrom + options.requestTtlMs;
+    const ttlMs = options.requestTtlMs;
+    const expiresAt = livesFrom + (kind === 'webhook' ? dueTtlMs(ttlMs) : ttlMs);
     const attempt = retryEntry(by, wall, reason);
     const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
     // A webhook that is retried tells of the same end again.

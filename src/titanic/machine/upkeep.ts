@@ -44,14 +44,15 @@ export class Upkeep {
 
   /** @returns true if no expired request is left */
   expire(): boolean {
-    const { dispatcher } = this.#requests;
+    const { dispatcher, webhooks } = this.#requests;
     if (this.#context.clock.isHeld) return true;
     for (let left = TURN_EXPIRIES_MAX; this.#requests.mayWork; left--) {
       if (left === 0) return false;
       const slot = dispatcher.nextExpired(this.#context.wall);
       if (slot === NO_SLOT) return true;
       // A request that is just being answered, closed or found dead does not expire.
-      if (!isBeingDecided(dispatcher.index.get(slot, STATE))) this.#requests.expire(slot);
+      if (isBeingDecided(dispatcher.index.get(slot, STATE)) || webhooks.isWaiting(slot)) continue;
+      this.#requests.expire(slot);
     }
     return false;
   }

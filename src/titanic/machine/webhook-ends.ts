@@ -8,8 +8,14 @@ import {
 } from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
-import { CLAIM, GENERATION, NO_SLOT, type Slot } from './open-index.js';
-import { dueGeneration, dueWebhook, isDueWebhook, type WebhookOutcome } from './webhooks.js';
+import { CLAIM, EXPIRES_AT, GENERATION, NO_SLOT, type Slot } from './open-index.js';
+import {
+  dueExpiry,
+  dueGeneration,
+  dueWebhook,
+  isDueWebhook,
+  type WebhookOutcome,
+} from './webhooks.js';
 
 /** Commits a change, again after a failure, and takes up what is due by that. */
 type Commit = (change: Change) => void;
@@ -33,14 +39,30 @@ export class WebhookEnds {
     // Of the ends, this one is not made without the claim.
     const claim = outcome === 'dead' ? index.get(slot, CLAIM) : 0;
     const generation = index.get(slot, GENERATION);
-    return [dueWebhook(webhook, generation, outcome, this.#context.wall, claim)];
+    const expiresAt = this.#expiryOf(index.getDouble(slot, EXPIRES_AT));
+    return [dueWebhook(webhook, generation, outcome, this.#context.wall, expiresAt, claim)];
   }
 
   /** What is stored with the close of a request that is not open here. @param request `null`: it was not read */
   changesAtClose(request: StoredRequest | null): readonly Change[] {
     const webhook = request && webhookOf(request);
     if (request === null || webhook === null) return [];
-    return [dueWebhook(webhook, request.generation, 'cancelled', this.#context.wall)];
+    const expiresAt = this.#expiryOf(request.expiresAt);
+    return [dueWebhook(webhook, request.generation, 'cancelled', this.#context.wall, expiresAt)];
+  }
+
+  /** See `dueExpiry`. */
+  #expiryOf(endsBy: number): number {
+    const { livesFrom, options } = this.#context;
+    return dueExpiry(endsBy, livesFrom, options.replyTtlMs);
+  }
+
+  /** Whether a record is a webhook whose request is open here: it does not expire before that ends. */
+  isWaiting(slot: Slot): boolean {
+    const { index, partners } = this.#dispatcher;
+    const request = partners.requestOf(index.uuid(slot));
+    if (request === null || isDueWebhook(index.get(slot, GENERATION))) return false;
+    return index.find(request) !== NO_SLOT;
   }
 
   /** A request was closed that was not open here: the store told of its webhook. */

@@ -28,9 +28,11 @@ export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
 
 /** The delay after the time to live of the request, when it must have ended. */
 const LATE_MS = 60_000;
-/** The pauses between them, up to 6 h, make about a day. */
+/** The pauses between them, up to 6 h, make about a day, and at most 34 h. */
 const ATTEMPTS_MAX = 20;
 const BACKOFF = { backoff: { baseMs: 1000, maxMs: 21_600_000 } };
+/** How long one that is due lives at least: all attempts, with waits for a place at its receiver. */
+const ATTEMPTS_MS = 48 * 3_600_000;
 
 /**
  * What a webhook's generation says: which generation of its request it tells of, times this number; plus 1 when that
@@ -96,7 +98,20 @@ export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: n
 
 function timesOf(endsBy: number, replyTtlMs: number): { notBefore: number; expiresAt: number } {
   const notBefore = Math.min(endsBy + LATE_MS, WALL_MS_MAX);
-  return { notBefore, expiresAt: Math.min(notBefore + replyTtlMs, WALL_MS_MAX) };
+  return { notBefore, expiresAt: Math.min(notBefore + dueTtlMs(replyTtlMs), WALL_MS_MAX) };
+}
+
+/** How long a webhook lives that is due. @param ttlMs how long a request would */
+export function dueTtlMs(ttlMs: number): number {
+  return Math.max(ttlMs, ATTEMPTS_MS);
+}
+
+/**
+ * When a webhook expires whose request ends at `at`; 0: as it was stored with the request, which ends in time.
+ * @param endsBy `expiresAt` of the request
+ */
+export function dueExpiry(endsBy: number, at: number, replyTtlMs: number): number {
+  return at > endsBy + LATE_MS ? timesOf(at, replyTtlMs).expiresAt : 0;
 }
 
 /**
@@ -124,6 +139,7 @@ export function rearmed(
 /**
  * What is stored with the end of a request: its webhook is due.
  * @param generation of the request
+ * @param expiresAt see `dueExpiry`
  * @param claim of the request, under which it ends; 0: it ends whoever has it
  */
 export function dueWebhook(
@@ -131,6 +147,7 @@ export function dueWebhook(
   generation: number,
   outcome: WebhookOutcome,
   at: number,
+  expiresAt = 0,
   claim = 0,
 ): Change {
   return {
@@ -139,7 +156,7 @@ export function dueWebhook(
     generation: dueGeneration(generation * GENERATIONS),
     attempts: 0,
     notBefore: at,
-    expiresAt: 0,
+    expiresAt,
     outcome: numberOfOutcome(outcome),
     outcomeAt: at,
     ...(claim === 0 ? {} : { partnerClaim: claim }),

@@ -272,6 +272,43 @@ describe('the webhook of a stored request', () => {
     expect(webhook(s, uuid)).toBe('absent');
   });
 
+  it('gets all its attempts, however short replies and requests are kept', () => {
+    const titanic = { replyTtlMs: 12 * HOUR_MS, requestTtlMs: MINUTE_MS };
+    const { s, hooks } = scene({ titanic });
+    const uuid = submits(s);
+    s.after(2 * MINUTE_MS);
+    expect([s.stands(uuid), webhook(s, uuid)]).toEqual(['absent', ['pending', 'expired']]);
+    const attempts = (): number => {
+      let told = 0;
+      for (const until = s.now + 34 * HOUR_MS; s.now < until;) {
+        s.after(MINUTE_MS);
+        if (hooks.taken.length === 0) continue;
+        hooks.fails();
+        told++;
+      }
+      expect(webhook(s, uuid)).toEqual(['dead', 'expired']);
+      return told;
+    };
+    expect(attempts()).toBe(20);
+    s.operates<null>((operator, answer) => {
+      operator.retry(webhookOf(s, uuid), 'alice', answer);
+    });
+    expect(attempts()).toBe(20);
+  });
+
+  it('is told of a request that expired while no process ran, for however long', () => {
+    const { s } = scene();
+    const uuid = submits(s);
+    s.wallOffset += 90 * 24 * HOUR_MS;
+    const next = s.crashes();
+    const hooks = new StageWorker(next);
+    next.after(2 * MINUTE_MS);
+    expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['absent', ['pending', 'expired']]);
+    hooks.fails();
+    next.after(MINUTE_MS);
+    expect(hooks.uuids).toEqual([uuid, uuid]);
+  });
+
   it('counts as a request of its own in limits, also before it is stored', () => {
     const { s } = scene({ titanic: { maxOpen: 3 } });
     const options = JSON.stringify({ webhook: URL });
