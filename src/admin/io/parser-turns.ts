@@ -440,8 +440,8 @@ export class FedSocket extends Duplex implements Waiting {
 
   /** Gives on what may be given, and reads the socket while little is left here. */
   readonly #next = (): void => {
-    if (this.#isFeeding || this.isInLine || this.destroyed) return;
-    this.#turns.offer(this);
+    if (this.#isFeeding || this.destroyed) return;
+    if (!this.isInLine) this.#turns.offer(this);
     if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);
     // With little here it reads on: so the end of a client that is being answered is noticed.
     const isMuch = this.#rest.length >= SLICE_BYTES || this.#pieces >= PIECES_MAX;

@@ -7,9 +7,12 @@ import { Holdings } from '../../../src/core/holdings.js';
 
 const HEAD = 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n';
 
-function connection(): { raw: Socket; fed: FedSocket } {
+function connection(
+  turns = new ParserTurns(),
+  holdings = new Holdings(),
+): { raw: Socket; fed: FedSocket } {
   const raw = new Socket();
-  return { raw, fed: new FedSocket(raw, new ParserTurns(), new Holdings(), 'a', () => undefined) };
+  return { raw, fed: new FedSocket(raw, turns, holdings, 'a', () => undefined) };
 }
 
 /** What the parser gets at once, if what the socket reads comes in these pieces. */
@@ -58,6 +61,27 @@ describe('a connection that is not asked for more', () => {
     fed.resume().read();
     expect(raw.isPaused()).toBe(false);
   });
+});
+
+it('a connection that waits in the line reads no more than 16 KiB, which count, until its turn', async () => {
+  const [turns, holdings] = [new ParserTurns(), new Holdings()];
+  const { raw, fed } = connection(turns, holdings);
+  const alone = holdings.bytes;
+  const slices: Buffer[] = [];
+  fed.on('data', (slice: Buffer) => slices.push(slice));
+  fed.read();
+  // Others have used up this turn.
+  turns.charge(10_000);
+  let sent = 0;
+  while (!raw.isPaused() && sent < 100_000) {
+    raw.emit('data', Buffer.alloc(1000, 'x'));
+    sent += 1000;
+    expect(holdings.bytes - alone).toBe(sent);
+  }
+  expect([sent, slices]).toEqual([17_000, []]);
+  await new Promise(setImmediate);
+  expect(Buffer.concat(slices).length).toBe(sent);
+  expect([raw.isPaused(), holdings.bytes]).toEqual([false, alone]);
 });
 
 describe('a head that repeats the one before it', () => {
