@@ -1,5 +1,7 @@
 import {
   LATE_MS,
+  PACK_BYTES,
+  PACK_BYTES_PER_TURN,
   PACK_OVERHEAD_BYTES,
   WAITING_PARTS_BYTES_MAX,
 } from '../../../src/extensions/fleet/machine/options.js';
@@ -352,6 +354,82 @@ describe('back-pressure', () => {
       machine.busFull(false);
     });
     expect(client.inbox()).toEqual(['PARTIAL count 1', 'PARTIAL count 2', 'FINAL count end']);
+  });
+
+  it('keeps at most 16 MiB for a broker while NATS is away, also if it was heard just before', () => {
+    const w = fleet({ limits: { messageBytes: 2_000_000 } });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('big', { credit: 20 });
+    const client = b.client('c');
+    for (let n = 0; n < 20; n++) client.request('big', String(n));
+    w.fate = () => [];
+    w.after(1000);
+    const said = w.packs.filter(({ from }) => from === 'b').at(-1);
+    a.gives((machine) => {
+      machine.received(said?.bytes ?? Buffer.alloc(0));
+      machine.linkDown('stopped');
+    });
+    w.goesDown();
+    for (let n = 0; n < 20; n++) worker.final(Buffer.alloc(1024 * 1024));
+    w.fate = () => [0];
+    w.comesBack();
+    w.after(100);
+    expect(client.inbox()).toHaveLength(15);
+  });
+
+  it('leaves the parts of a reply with the broker while NATS is away: finished replies find room', () => {
+    const w = fleet({ limits: { messageBytes: 2_000_000 } });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('big', { credit: 2 });
+    const client = b.client('c').request('big', 'endless').request('big', 'short');
+    w.goesDown();
+    const megabyte = 'x'.repeat(1024 * 1024);
+    for (let n = 0; n < 20; n++) worker.partial(megabyte, { of: 'endless' });
+    worker.final(megabyte, { of: 'short' });
+    w.comesBack();
+    w.after(100);
+    expect(client.inbox()).toEqual([`FINAL big ${megabyte}`]);
+    worker.final('end');
+    expect(a.broker.counters.repliesDropped.too_late).toBe(1);
+  });
+
+  it('takes only so many parts in one turn: the bus may be full then', () => {
+    const w = fleet({ limits: { messageBytes: 2_000_000 } });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('big', { credit: 4 });
+    const client = b.client('c').hello();
+    for (const body of ['0', '1', '2', '3']) client.request('big', body);
+    a.gives((machine) => {
+      machine.busFull(true);
+    });
+    const part = Buffer.alloc(1_000_000);
+    for (const of of ['0', '1', '2', '3']) worker.partial(part, { of });
+    const { length } = w.packs;
+    a.stops();
+    a.gives((machine) => {
+      machine.busFull(false);
+      machine.run(a.now, a.broker.storedDeliveries, a.broker.remote);
+    });
+    const bytes = w.packs.slice(length).reduce((sum, pack) => sum + pack.bytes.length, 0);
+    expect(bytes).toBeLessThan(2 * PACK_BYTES_PER_TURN + PACK_BYTES);
+    a.continues();
+    expect(client.inbox()).toHaveLength(4);
+    for (let n = 0; n < 4; n++) worker.final('end');
+  });
+
+  it('lets a single part wait, however large it is', () => {
+    const w = fleet({ limits: { messageBytes: 2 * WAITING_PARTS_BYTES_MAX } });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('big');
+    const client = b.client('c').hello().request('big', 'x');
+    a.gives((machine) => {
+      machine.busFull(true);
+    });
+    worker.partial(Buffer.alloc(WAITING_PARTS_BYTES_MAX + 1)).final('end');
+    a.gives((machine) => {
+      machine.busFull(false);
+    });
+    expect(client.inbox().at(-1)).toBe('FINAL big end');
   });
 
   it('does not count the parts of a reply as one message: each is sent on its own', () => {

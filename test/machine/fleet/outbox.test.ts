@@ -1,4 +1,7 @@
-import { OUTBOX_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
+import {
+  OUTBOX_BYTES_MAX,
+  PACK_OVERHEAD_BYTES,
+} from '../../../src/extensions/fleet/machine/options.js';
 import { Outbox } from '../../../src/extensions/fleet/machine/outbox.js';
 import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';
 import type { FleetHead } from '../../../src/extensions/fleet/machine/protocol.js';
@@ -23,5 +26,12 @@ describe('what waits to be sent to one broker', () => {
     outbox.flush(1_000_000, HEAD, () => ({ free: 0, total: 0 }), packs.push.bind(packs));
     expect(out.packNumber).toBe(packs.length);
     expect(outbox.isEmpty).toBe(true);
+  });
+
+  it('is bounded in pieces, too: each takes more than its bytes', () => {
+    const outbox = new Outbox();
+    let pieces = 0;
+    while (outbox.add(Buffer.alloc(1), null, null, true)) pieces++;
+    expect(pieces).toBe(Math.floor(OUTBOX_BYTES_MAX / (PACK_OVERHEAD_BYTES + 1)));
   });
 });

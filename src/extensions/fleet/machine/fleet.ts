@@ -180,6 +180,7 @@ export class FleetMachine implements Interconnect {
   /** The bus carries packs of up to `payloadMax` bytes from now on. */
   linkUp(payloadMax: number, server: string): void {
     this.#payloadMax = payloadMax;
+    this.incoming.takesParts = !this.#isBusShut;
     this.#isDownReported = false;
     this.#sink.subscribe(this.#subjects.direct(this.#id));
     this.#sink.subscribe(this.#subjects.presence);
@@ -199,18 +200,18 @@ export class FleetMachine implements Interconnect {
     if (this.#isDownReported) return;
     this.#isDownReported = true;
     this.#payloadMax = 0;
-    for (const peer of this.#peers.values()) peer.isHeard = false;
+    this.incoming.takesParts = false;
     this.#needs.giveUp(this.#now);
     this.#events.emit({ name: 'fleet.disconnected', reason });
   }
 
   /**
    * Whether more was published than the server of the bus takes. What is for other brokers waits here
-   * meanwhile, within limits; the parts of replies, with the broker machine.
+   * meanwhile, within limits, as while the bus is away; the parts of replies, with the broker machine.
    */
   busFull(isFull: boolean): void {
     this.#isBusFull = isFull;
-    this.incoming.takesParts = !isFull;
+    this.incoming.takesParts = !this.#isBusShut;
   }
 
   /** A pack, or anything else, has arrived. @param bytes kept */
@@ -347,6 +348,11 @@ export class FleetMachine implements Interconnect {
     return isHeard && !this.#isBusFull;
   }
 
+  /** The bus is away, or has more to send than its server takes. */
+  get #isBusShut(): boolean {
+    return !this.isUp || this.#isBusFull;
+  }
+
   /** Something can be sent now. Brokers that were not heard yet are few. */
   get #hasUnsent(): boolean {
     for (const peer of this.#unsent) if (this.#maySendTo(peer)) return true;
@@ -422,11 +428,11 @@ export class FleetMachine implements Interconnect {
   #peerOf(sender: Buffer, channel: FleetChannel, number: number, now: number): FleetPeer | null {
     const id = sender.toString('hex');
     const known = this.#peers.get(id);
-    const isBusFull = (): boolean => this.#isBusFull;
+    const isBusShut = (): boolean => this.#isBusShut;
     const peer =
       known ??
       this.#gone.get(id) ??
-      new FleetPeer(sender, () => this.#now, this.#unsent, isBusFull);
+      new FleetPeer(sender, () => this.#now, this.#unsent, isBusShut);
     const fault = peer.numbers[channel].fault(number, now);
     if (fault !== null) {
       this.#drop(fault, id);

@@ -24,6 +24,7 @@ import {
   HELD_SHARE,
   LATE_MAX,
   LATE_MS,
+  PACK_BYTES_PER_TURN,
   PACK_OVERHEAD_BYTES,
   WAITING_PARTS_BYTES_MAX,
 } from './options.js';
@@ -185,13 +186,23 @@ export class IncomingRequests implements Submitter {
 
   /** Sends PARTIALs, and withdraws what has ended. */
   run(bridged: BridgedRequestsApi, now: number): void {
+    let left = PACK_BYTES_PER_TURN;
     for (const reference of this.#progressed) {
       const held = this.#held.get(reference);
-      if (held === undefined) continue;
-      if (this.takesParts) sendParts(held, bridged.takeParts(held.id));
-      else if (isOver(bridged.heldParts(held.id))) this.failed(reference, NO_ROOM, true, null);
+      if (held === undefined) {
+        this.#progressed.delete(reference);
+      } else if (!this.takesParts) {
+        if (isOver(bridged.heldParts(held.id))) this.failed(reference, NO_ROOM, true, null);
+      } else if (left > 0) {
+        this.#progressed.delete(reference);
+        const parts = bridged.takeParts(held.id);
+        left -= parts?.length ?? 0;
+        sendParts(held, parts);
+      } else {
+        // The bus may be full after this turn.
+        break;
+      }
     }
-    if (this.takesParts) this.#progressed.clear();
     for (const { key: reference } of this.#lost) {
       const held = this.#held.get(reference);
       const isDue = held === undefined || held.lostAt + LATE_MS <= now;
@@ -319,7 +330,7 @@ function sendParts(held: Held, parts: Buffer | null): void {
 }
 
 function isOver({ count, bytes }: HeldParts): boolean {
-  return bytes + count * PACK_OVERHEAD_BYTES > WAITING_PARTS_BYTES_MAX;
+  return count > 1 && bytes + count * PACK_OVERHEAD_BYTES > WAITING_PARTS_BYTES_MAX;
 }
 
 /** Services that each broker has itself never travel. */

@@ -65,7 +65,7 @@ export const OUTBOX_BYTES_MAX: number = 16 * 1024 * 1024;
 export const WAITING_PARTS_BYTES_MAX: number = OUTBOX_BYTES_MAX / 2;
 /** The share of `limits.memoryBytes` for packs that have arrived and were not handled yet. */
 export const INBOX_SHARE = 1 / 8;
-/** What a pack or a PARTIAL that waits takes besides its bytes. */
+/** What a pack, an entry or a PARTIAL that waits takes besides its bytes. */
 export const PACK_OVERHEAD_BYTES = 256;
 /** The share of `limits.memoryBytes` for incomplete chunks of all brokers, beside one message of the largest size. */
 export const CHUNKS_SHARE = 1 / 32;
@@ -77,6 +77,6 @@ export const LATE_MAX = 10_000;
 export const LATE_MS = 60_000;
 /** Services that are searched for, followed or offered. */
 export const SERVICES_MAX = 10_000;
-/** Packs that one turn handles, and their bytes: a pack may have thousands of entries. */
+/** Packs that one turn handles, and their bytes: a pack may have thousands of entries. So many bytes of PARTIALs it takes. */
 export const PACKS_PER_TURN = 512;
 export const PACK_BYTES_PER_TURN: number = 1024 * 1024;

@@ -8,7 +8,7 @@ import {
   putCreditOf,
 } from './codec.js';
 import type { FleetHead } from './protocol.js';
-import { OUTBOX_BYTES_MAX, PACK_BYTES } from './options.js';
+import { OUTBOX_BYTES_MAX, PACK_BYTES, PACK_OVERHEAD_BYTES } from './options.js';
 
 interface Waiting {
   readonly entry: Buffer;
@@ -23,16 +23,13 @@ export type CreditNow = (service: Buffer) => FleetCredit;
 
 export class Outbox {
   #waiting: Waiting[] = [];
+  /** What they take in memory. */
   #bytes = 0;
   /** The last number used. */
   #number = 0;
 
   get isEmpty(): boolean {
     return this.#waiting.length === 0;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
   }
 
   /** The number of the last pack that was made; 0: there is none. */
@@ -43,7 +40,7 @@ export class Outbox {
   /** Drops requests that wait. */
   withdraw(): void {
     this.#waiting = this.#waiting.filter(({ out }) => out === null);
-    this.#bytes = this.#waiting.reduce((sum, { entry }) => sum + entry.length, 0);
+    this.#bytes = this.#waiting.reduce((sum, { entry }) => sum + sizeOf(entry), 0);
   }
 
   /** Drops what waits. */
@@ -62,11 +59,11 @@ export class Outbox {
     service: Buffer | null = null,
     waits = false,
   ): boolean {
-    const isOver = this.#bytes + entry.length > OUTBOX_BYTES_MAX && this.#bytes > 0;
+    const isOver = this.#bytes + sizeOf(entry) > OUTBOX_BYTES_MAX && this.#bytes > 0;
     // Of requests there are at most 8 MiB, or one (D86); no list would show that one is missing.
     if (isOver && waits && out === null) return false;
     this.#waiting.push({ entry, out, service });
-    this.#bytes += entry.length;
+    this.#bytes += sizeOf(entry);
     return true;
   }
 
@@ -121,4 +118,8 @@ export class Outbox {
       send(encodeChunk({ ...head, number }, whole, start, Math.min(whole.length, start + room)));
     }
   }
+}
+
+function sizeOf({ length }: Buffer): number {
+  return length + PACK_OVERHEAD_BYTES;
 }

@@ -44,7 +44,7 @@ export class FleetPeer {
   heardAt: number;
   /** The broker was reported as lost, and has not been heard since. */
   isLost = false;
-  /** The broker was heard since the bus is there: until then it may not listen yet. Not while the bus is away. */
+  /** The broker was heard since the bus is there: until then it may not listen yet. */
   isHeard = true;
   readonly outbox: Outbox = new Outbox();
   /** The broker is to be told which of its requests are held here. */
@@ -87,17 +87,17 @@ export class FleetPeer {
 
   /** Brokers to whom something is to be sent. */
   readonly #unsent: Set<FleetPeer>;
-  readonly #isBusFull: () => boolean;
+  readonly #isBusShut: () => boolean;
 
-  /** @param isBusFull whether nothing can be sent at the end of this turn */
+  /** @param isBusShut whether nothing can be sent at the end of this turn */
   constructor(
     idBytes: Buffer,
     now: () => number,
     unsent: Set<FleetPeer>,
-    isBusFull: () => boolean,
+    isBusShut: () => boolean,
   ) {
     this.#unsent = unsent;
-    this.#isBusFull = isBusFull;
+    this.#isBusShut = isBusShut;
     this.idBytes = Buffer.from(idBytes);
     this.id = this.idBytes.toString('hex');
     this.now = now;
@@ -110,7 +110,7 @@ export class FleetPeer {
    * @param service the one whose credit it states
    */
   post(entry: Buffer, out: Outstanding | null = null, service: Buffer | null = null): void {
-    const waits = !this.isHeard || this.#isBusFull();
+    const waits = !this.isHeard || this.#isBusShut();
     if (this.outbox.add(entry, out, service, waits)) this.#unsent.add(this);
   }
 
