@@ -76,7 +76,7 @@ class Worker:
     A handler that raises fails its request: ServiceError gives code, text and details; of other errors
     clients get the class and, with ``expose_errors``, the text. A request that nobody waits for any more sets
     ``request.aborted`` and cancels the task of a coroutine; a handler that goes on for ``cancel_grace_ms`` loses its
-    place to another request, unless it runs in a process. A generator sends what it yields as parts
+    place to another request, unless it runs in a process, or ``concurrency`` others go on already. A generator sends what it yields as parts
     of the answer, and what it returns as the last (an asynchronous one: an empty frame). ``contract`` is told to
     the broker: a dict with ``version``, ``description``, ``contentType`` (text), the JSON Schemas ``input``,
     ``output`` and ``progress``, and ``errors``, those of details by code; with ``services``, ``{name: contract}``.
@@ -149,6 +149,7 @@ class Worker:
         self._held: collections.deque[tuple[Session, Task]] = collections.deque()
         self._running: dict[Task, tuple[Session, Request]] = {}
         self._cancelled: dict[Task, float] = {}  # of these, when their places are given to others
+        self._going_on: set[Task] = set()  # whose places were given to others: as many as places, at most
         self._ready = {each: threading.Event() for each in self._handlers}
         self._ended = threading.Event()
         self._error: Optional[BaseException] = None
@@ -307,6 +308,8 @@ class Worker:
 
     @property
     def _give_up_at(self) -> float:
+        if len(self._going_on) >= self._concurrency:
+            return float("inf")  # until one of these ends
         return next(iter(self._cancelled.values()), float("inf"))  # the first was cancelled first
 
     def _begin(self, session: "Session", task: Task) -> None:
@@ -366,6 +369,10 @@ class Worker:
         session, _ = self._running.pop(task)
         say(log, logging.WARNING, "a handler of %s goes on %.0f ms after its request was cancelled: its place is given to another",
             session.name, self._cancel_grace * 1000)
+        self._going_on.add(task)
+        if len(self._going_on) == self._concurrency:
+            text = "handlers that go on after their requests were cancelled: %d, as many as may run; others keep their places"
+            say(log, logging.ERROR, text, self._concurrency)
         session.core.give_back(task, CANCELLED)
         self._begin_held()
 
@@ -373,7 +380,8 @@ class Worker:
         self._cancelled.pop(task, None)
         _, request = self._running.pop(task, (None, None))
         if request is None:
-            return  # it was given up
+            self._going_on.discard(task)
+            return
         is_error = isinstance(outcome, Raised)
         if request._is_cancelled or (is_error and request.is_aborted()):  # also after the deadline
             session.core.give_back(task, CANCELLED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -168,8 +169,41 @@ def test_a_handler_that_goes_on_loses_its_place_and_its_late_answer_is_dropped(
         handlers.release.set()
         assert handlers.told.wait(PATIENCE)
         assert client.request("cancel-deaf", "next").text() == "done"
-    (warning,) = caplog.messages
+    warning, _ = caplog.messages
     assert "goes on 100 ms after its request was cancelled" in warning
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_no_more_handlers_go_on_than_may_run(broker: Broker, caplog: pytest.LogCaptureFixture, is_async: bool) -> None:
+    begun = {each: threading.Event() for each in "abc"}
+    release = {each: threading.Event() for each in "abc"}
+
+    def hangs(request: Request) -> str:
+        begun[request.text()].set()
+        assert release[request.text()].wait(PATIENCE)
+        return ""
+
+    async def hangs_on_loop(request: Request) -> str:
+        begun[request.text()].set()
+        while not release[request.text()].is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+        return ""
+
+    service = f"cancel-hangs-{is_async}"
+    handler = hangs_on_loop if is_async else hangs
+    with Worker(broker.endpoint, service, handler, cancel_grace_ms=50).ready(), Client(broker.endpoint) as client:
+        jobs = {each: client.enqueue(service, each) for each in "abc"}
+        for each in "ab":
+            assert begun[each].wait(PATIENCE)
+            jobs[each].close()
+        assert not begun["c"].wait(0.5)  # a goes on, and b keeps the place
+        release["a"].set()
+        assert begun["c"].wait(PATIENCE)
+        errors = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+        assert errors[0].startswith("handlers that go on after their requests were cancelled: 1, as many as may run")
+        for event in release.values():
+            event.set()
 
 
 @pytest.mark.parametrize(("left_ms", "ends"), [(0, ["given back"]), (60_000, ["failed"]), (None, ["failed"])])
