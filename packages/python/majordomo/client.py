@@ -171,7 +171,8 @@ class Client(ClientBase):
         ``webhook``: a URL that is told of its end, if the broker allows its host.
 
         Raises what ``request`` raises, JobKeyReusedError if the key was used for a request with another body or other
-        options, JobRefusedError, JobUnsupportedError.
+        options, JobRefusedError, JobUnsupportedError. After a RequestTimeoutError, or a JobRefusedError that says so, it is
+        not known whether it was stored: it is safe to repeat with the same ``idempotency_key``.
         """
         stored = jobs.stored_options(
             idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,

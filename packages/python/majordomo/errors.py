@@ -112,7 +112,10 @@ class JobPendingError(MajordomoError, TimeoutError, code="ERR_TITANIC_PENDING"):
 
 
 class JobRefusedError(MajordomoError, code="ERR_TITANIC_REFUSED"):
-    """Storing or closing a durable request, or a schedule, was refused: ``details`` has status and text."""
+    """Storing or closing a durable request, or a schedule, was refused: ``details`` has status and text.
+
+    If the text begins with ``outcome unknown``, it may have been done.
+    """
 
 
 class JobUnknownError(MajordomoError, code="ERR_TITANIC_UNKNOWN"):

@@ -64,6 +64,10 @@ class Stored(NamedTuple):
     found: Optional[str]
 
 
+# What the text of a broker begins with that may have done what it was asked for.
+OUTCOME_UNKNOWN = "outcome unknown"
+
+
 class Answer(NamedTuple):
     status: int
     text: str
@@ -71,6 +75,11 @@ class Answer(NamedTuple):
 
     def error(self, kind: "type[MajordomoError]", what: str) -> MajordomoError:
         return kind(f"{what}: {self.status} {self.text}".rstrip(), {"status": self.status, "text": self.text})
+
+    def undone(self, kind: "type[MajordomoError]", what: str, done: str) -> MajordomoError:
+        """The error for something that was not ``done``, or may have been: only a refusal that says no more excludes it."""
+        is_unknown = self.status in (0, 200) or self.text.startswith(OUTCOME_UNKNOWN)
+        return self.error(kind, f"it is not known whether {what} was {done}" if is_unknown else f"{what} was not {done}")
 
 
 def read_answer(frames: Sequence[bytes]) -> Answer:
@@ -189,7 +198,7 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
     uuid = answer.frames[0].decode("latin-1") if answer.frames else ""
     if answer.status != 200 or not _UUID.fullmatch(uuid):
         kind = JobKeyReusedError if answer.status == 409 else JobRefusedError
-        raise answer.error(kind, f"the request to {name!r} was not stored")
+        raise answer.undone(kind, f"the request to {name.decode('utf-8', 'backslashreplace')!r}", "stored")
     return _stored(uuid, answer.frames[1:]) if may_exist else Stored(uuid, False, None)
 
 
@@ -366,4 +375,4 @@ def close(uuid: str) -> Script[None]:
     answer = read_answer((yield Ask(b"titanic.close", [uuid.encode()])))
     if answer.status != 200:
         kind = JobUnknownError if answer.status == 400 else JobRefusedError
-        raise answer.error(kind, f"{uuid} was not closed")
+        raise answer.undone(kind, uuid, "closed")

@@ -36,13 +36,13 @@ def schedule(name: object, service: object, body: object, cron: object, time_zon
     if time_zone is not None:
         options["timeZone"] = checked_text("time_zone", time_zone, _BYTES_MAX)
     frames = [wire.compact(options), service_of(service), *body_of(body)]
-    what = f"the schedule {options['name']!r} was not stored"
-    return _schedule((yield from _ask(Ask(b"titanic.schedule", frames, patience), what)))
+    what = f"the schedule {options['name']!r}"
+    return _schedule((yield from _ask(Ask(b"titanic.schedule", frames, patience), what, "stored")))
 
 
 def unschedule(name: object) -> Script[bool]:
     known = _name(name)
-    answer = yield from _ask(Ask(b"titanic.unschedule", [known.encode()]), f"the schedule {known!r} was not ended")
+    answer = yield from _ask(Ask(b"titanic.unschedule", [known.encode()]), f"the schedule {known!r}", "ended")
     return answer.get("removed") is True
 
 
@@ -69,12 +69,12 @@ def _name(name: object) -> str:
     return checked_text("name", name, 128)
 
 
-def _ask(question: Ask, what: str) -> "Script[dict[str, Any]]":
+def _ask(question: Ask, what: str, done: Optional[str] = None) -> "Script[dict[str, Any]]":
     answer = read_answer((yield question))
     if answer.status == 501:
         raise JobUnsupportedError("this broker does not support schedules")
     if answer.status != 200:
-        raise answer.error(JobRefusedError, what)
+        raise answer.error(JobRefusedError, what) if done is None else answer.undone(JobRefusedError, what, done)
     try:
         given = wire.parse_json(answer.frames[0])
     except (IndexError, ValueError) as error:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, Optional, Sequence
 
 import pytest
 import zmq
 
-from majordomo import BodyError, Client, JobRefusedError, Reply, Request, ServiceError, Worker, wire
+from majordomo import BodyError, Client, JobRefusedError, MajordomoError, Reply, Request, ServiceError, Worker, wire
 from majordomo.call import Call, Settings
 from majordomo.client_core import ClientCore, Line
 from majordomo.contract import contract_in
 from majordomo.engine import Patience, Script
 from majordomo.freelance import FreelanceCore
-from majordomo.jobs import Answer, _parts
+from majordomo.jobs import Answer, _parts, close, enqueue
 from majordomo.link import ZmqLink
-from majordomo.schedules import schedules
+from majordomo.schedules import schedule, schedules
 
 from .conftest import Broker
 from .test_worker_core import ALL, Stage
@@ -149,6 +150,28 @@ def test_a_list_of_schedules_is_read() -> None:
     listed = f'{{"schedules":[{SCHEDULE % (TIME, TIME, 3)}],"next":null}}'
     (schedule,) = answered(schedules(Patience(1000, 0)), [b"200", listed.encode()])
     assert schedule.name == "n" and schedule.firings == 3 and schedule.next.year == 2026
+
+
+@pytest.mark.parametrize(
+    "answer, unknown",
+    [([b"500 outcome unknown: the peer was lost"], True), ([b"200"], True), ([b"200", b"no uuid"], True), ([b"junk"], True),
+     ([b"500 the store is full"], False), ([b"400 ttlMs"], False), ([b"409"], False)],
+)
+@pytest.mark.parametrize("makes", ["request", "schedule", "close"])
+def test_an_error_says_when_it_is_not_known_whether_something_was_done(makes: str, answer: "list[bytes]", unknown: bool) -> None:
+    engine: Any = SimpleNamespace(is_freelance=False, facts=wire.Facts(frozenset({"submit"})))
+    scripts: "dict[str, tuple[str, Script[Any]]]" = {
+        "request": ("the request to 'echo' was stored", enqueue(engine, "echo", "x", {"key": "k"}, Patience(1000, 3))),
+        "schedule": ("the schedule 'n' was stored", schedule("n", "echo", "x", "* * * * *", None, {}, Patience(1000, 3))),
+        "close": ("00 was closed", close("00")),
+    }
+    what, script = scripts[makes]
+    if makes != "request" and answer[0] == b"200":
+        return  # done
+    with pytest.raises(MajordomoError) as raised:
+        answered(script, answer)
+    said = f"it is not known whether {what}" if unknown else what.replace(" was ", " was not ")
+    assert raised.value.message.startswith(said + ": ")
 
 
 @pytest.mark.parametrize(
