@@ -132,7 +132,7 @@ class AsyncClient(ClientBase):
         return contract_in(reply.frames)
 
     async def close(self) -> None:
-        """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing."""
+        """See ``Client.close``."""
         await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
 
     async def __aenter__(self) -> "AsyncClient":

@@ -240,7 +240,11 @@ class Client(ClientBase):
         return contract_in(reply.frames)
 
     def close(self) -> None:
-        """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing."""
+        """Ends the connection; requests that wait raise ClosedError. Closing twice does nothing.
+
+        It usually returns at once. If nothing has come since this client sent its last message, it reads for a moment what
+        still comes, a second at most: a connection that is closed with unread input loses what it has sent.
+        """
         self._engine.close()
 
     def __enter__(self) -> "Client":

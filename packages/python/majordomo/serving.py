@@ -207,7 +207,8 @@ class Worker:
         """Accepts no more requests, waits for the handlers that run, and says goodbye to the brokers.
 
         After ``grace_ms`` milliseconds it sets ``request.aborted``, gives the requests back, and cancels the tasks of
-        coroutines, which have as long again, at least a second, for their ``finally``.
+        coroutines, which have as long again, at least a second, for their ``finally``. What it has sent last may take a
+        second more, at most, to leave.
         """
         here(self)
         self._close_soon(integer("grace_ms", grace_ms, 0, DAY_MS))
