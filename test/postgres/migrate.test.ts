@@ -1,4 +1,4 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { cpSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -395,6 +395,23 @@ describeWithPostgres('majordomo migrate refuses', () => {
     const { status, stderr } = await migrate(file, await emptyUrl());
     const name = url.split('/').at(-1);
     expect([status, stderr]).toEqual([78, expect.stringMatching(`was moved to the .*/${name}`)]);
+  });
+
+  it('a file that was put back and served since it was moved: 78, not taken for moved', async () => {
+    const file = await everyKind();
+    const url = await emptyUrl();
+    const before = join(temporaryDirectory(), 'before.db');
+    cpSync(file, before);
+    await migrate(file, url);
+    cpSync(before, file);
+    const served = await StoreUser.open(openSqliteStore(file));
+    await served.commit(accept(600, { body: packed('since'), number: 600 }));
+    await served.close();
+    const { status, stderr } = await migrate(file, url);
+    expect([status, stderr]).toEqual([78, expect.stringMatching(/a copy of it was put back/)]);
+    expect(await movedTo(file)).toBe(null);
+    const elsewhere = await migrate(file, await emptyUrl(), '-o', 'json');
+    expect(JSON.parse(elsewhere.stdout)).toMatchObject({ how: 'first' });
   });
 
   it('an unfinished database, for another file: 78; backup refuses it, verify tells of it', async () => {
