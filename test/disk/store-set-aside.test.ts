@@ -2,9 +2,10 @@ import Database from 'better-sqlite3';
 
 import { setAsideAt } from '../../src/store/sqlite/file/set-aside.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
+import { cursorFor } from '../../src/store/store.js';
 import { accept, attempt, reply, uuidOf } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
-import { contentOf, packed } from '../support/store-pair.js';
+import { chunksFrom, contentOf, mergeInto, packed, StorePair } from '../support/store-pair.js';
 
 const silent = (): void => {};
 const BODY = { key: 'k', body: packed('1') };
@@ -98,6 +99,22 @@ describe('a row that cannot be used is set aside when the store is opened (D104)
     expect(await contentOf(user)).toHaveLength(2);
     expect(await user.commit(accept(1, BODY))).toEqual([{ kind: 'done' }]);
     expect(await contentOf(user)).toHaveLength(3);
+  });
+
+  it('the peer is asked for all that it has, of which this store no longer holds some', async () => {
+    const [user, other] = [await directory.open(), await directory.open(directory.apart('other'))];
+    const pair = new StorePair(user, other);
+    expect(await pair.join(0, 10)).toBe(true);
+    expect(await pair.join(1, 10)).toBe(true);
+    await user.close();
+    damage('UPDATE requests SET generation = 1 << 60 WHERE number = 1');
+    const again = await directory.open();
+    for (const chunk of await chunksFrom(other, cursorFor(again.recovered.holds))) {
+      await mergeInto(again, chunk, true);
+    }
+    expect(await again.lookUp(uuidOf(1))).toMatchObject({ state: 'pending' });
+    await again.close();
+    expect((await directory.open()).recovered.holds).not.toMatchObject({ upTo: 0 });
   });
 
   it('a ledger whose numbers are out of range goes on above those of the requests', async () => {

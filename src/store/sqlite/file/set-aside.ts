@@ -99,6 +99,9 @@ export const UNUSABLE: readonly Unusable[] = [
   },
 ];
 
+/** The peer sends all that it has with the next join: this store no longer holds some of it. */
+const ASK_PEER_AGAIN = 'UPDATE peer SET up_to = 0, bodies_up_to = 0 WHERE id = 1';
+
 /** Tables that have something of a request, by its number. */
 const PARTS = ['bodies', 'replies', 'deaths', 'attempts'];
 
@@ -120,6 +123,7 @@ export function setAside(db: Database.Database): void {
       if (table === 'requests') moveRequests(db, where);
       else move(db, table, where);
     }
+    if (found.length > 0) db.exec(ASK_PEER_AGAIN);
     db.exec(MEND_LEDGER);
   }).immediate();
 }
