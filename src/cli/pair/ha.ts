@@ -10,6 +10,9 @@ import { addOperatorOptions, adminClient, type OperatorOptions } from '../connec
 
 type HaOptions = OperatorOptions & WatchOptions;
 
+/** A hand-over waits up to ten seconds for what is under way, then for the peer. */
+const SWITCHOVER_MS = 30_000;
+
 const STATUS = '/api/v1/ha';
 
 const EXAMPLES = [
@@ -41,7 +44,8 @@ export function define(command: Command): void {
   command.addHelpText('after', AFTER);
   for (const [name, about, order] of ACTIONS) {
     const action = addSubcommand(command, name, about);
-    addOperatorOptions(action, 'list').action(async (options: HaOptions) => {
+    const timeoutMs = name === 'switchover' ? SWITCHOVER_MS : undefined;
+    addOperatorOptions(action, 'list', timeoutMs).action(async (options: HaOptions) => {
       const client = await adminClient(options);
       const ask = (): Promise<Facts> => (order === null ? client.get(STATUS) : client.post(order));
       await show(options, ask, { text, names: ({ node }) => [node] });
