@@ -241,6 +241,21 @@ export class Fsm {
     this.#endFence();
   }
 
+  /**
+   * A node that is refused as the peer, or refuses this one, is alive.
+   * @param epoch the highest that it has taken or followed; 0: not known
+   */
+  refused(epoch: number): void {
+    const facts = this.#facts;
+    facts.peerDead = false;
+    facts.seenEpoch = Math.max(facts.seenEpoch, epoch);
+    if (facts.fenced && isLeading(facts) && epoch > facts.epoch && facts.writing === null) {
+      this.stepDown(`the peer has taken epoch ${epoch} meanwhile`);
+      this.write('join', epoch, false);
+    }
+    this.#endFence();
+  }
+
   /** Nothing arrived for two heartbeats, although everything that could be read was read. */
   silent(): void {
     const facts = this.#facts;

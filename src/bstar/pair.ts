@@ -7,7 +7,7 @@ import type { PeerMessage } from '../wire/pair.js';
 import { epochObjection } from './epochs.js';
 import { type Facts, isLed, type Persisted, type Role } from './facts.js';
 import { Fsm, type FsmSink, type OrderRefusal, type Service } from './fsm.js';
-import type { Objection, Pair, PairSink, Replicator } from './ports.js';
+import type { Objection, Pair, PairSink, Replicator, SignOfLife } from './ports.js';
 
 export interface PairOptions {
   readonly role: Role;
@@ -24,6 +24,8 @@ const PATIENCE_BEATS = 2;
 const LOOKS_PER_BEAT = 4;
 /** While a long message arrives, this node tells the peer more often that it is alive. */
 const STATUSES_PER_BEAT = 8;
+/** The longest heartbeat that a configuration may have. */
+const HEARTBEAT_MS_MAX = 3_600_000;
 /** The longest pause after the store could not take data from the peer: it doubles each time, up to this. */
 const HOLD_OFF_MS_MAX = 60_000;
 /** How long a hand-over waits for changes in progress to be stored. */
@@ -115,7 +117,7 @@ export class PairMachine {
     this.#seenAt = now;
     this.#replication.setTime(now);
     if (stoodMs <= this.#options.heartbeatIntervalMs) return 0;
-    this.#heardAt = now;
+    this.#heardAt = Math.max(this.#heardAt, now);
     this.#fsm.paused();
     this.#applyState();
     return stoodMs;
@@ -180,6 +182,21 @@ export class PairMachine {
   closed(): void {
     this.#forgetConnection();
     this.#fsm.closed();
+    this.#applyState();
+  }
+
+  /**
+   * A node that is refused as the peer, or refuses this one, is not dead because of that (D13): it is once it has
+   * been silent for two of its own intervals. Beside a connection, only what that brings counts.
+   */
+  refused({ againMs, epoch }: SignOfLife): void {
+    if (this.facts.link) return;
+    const { heartbeatIntervalMs, isSealed } = this.#options;
+    const moreMs = Math.min(againMs, HEARTBEAT_MS_MAX) - heartbeatIntervalMs;
+    const heardAt = this.#now + PATIENCE_BEATS * Math.max(0, moreMs);
+    this.#heardAt = Math.max(this.#heardAt, heardAt);
+    const isBelieved = epochObjection(epoch, this.facts.seenEpoch, isSealed) === null;
+    this.#fsm.refused(isBelieved ? epoch : 0);
     this.#applyState();
   }
 

@@ -19,6 +19,14 @@ export interface Objection {
   readonly text: string;
 }
 
+/** A node that cannot be this node's peer, as the two are configured, is alive. */
+export interface SignOfLife {
+  /** The next sign comes after this many milliseconds. */
+  readonly againMs: number;
+  /** The highest epoch that it has taken or followed; 0: none, or not known. */
+  readonly epoch: number;
+}
+
 /** Figures of one join. */
 export interface JoinFigures {
   /** Number of requests that came from the peer; number that went to it. */

@@ -135,7 +135,10 @@ export class PairView implements PairEvents, Pair {
   /** What clients of a node that does not serve can expect. */
   #outlook(facts: Facts): string {
     if (facts.link) return ': the other node serves clients, if it is active';
-    if (!facts.peerDead) return ': no connection to the peer, which is not known to be dead yet';
+    if (!facts.peerDead) {
+      const is = this.#refused === null ? 'not known to be dead yet' : 'refused, but alive';
+      return `: no connection to the peer, which is ${is}`;
+    }
     return mayServeAlone(facts, this.#config.bstar.role === 'primary' ? 'primary' : 'backup')
       ? ', and the peer is dead: this node takes over at the next request of a client'
       : ', and the peer is dead: this node serves after promote, or when the peer is back';

@@ -10,7 +10,7 @@ import type { Service } from '../bstar/fsm.js';
 import type { Introduction } from '../bstar/io/handshake.js';
 import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
 import { PairMachine } from '../bstar/pair.js';
-import type { Objection, PairSink } from '../bstar/ports.js';
+import type { Objection, PairSink, SignOfLife } from '../bstar/ports.js';
 import type { Config } from '../config/config.js';
 import type { RejectionKind } from '../core/event-fields.js';
 import { webAddress } from '../core/web-address.js';
@@ -249,6 +249,11 @@ export class PairNode implements PairSink, PeerLinkEvents {
     const who = { peer: 'the peer', key: null, address: null };
     const text = `the peer refused to pair with this node; it says: ${reason}`;
     this.#emit({ name: 'ha.refused', code: 'by_peer', text, ...who });
+  }
+
+  refusedAlive(sign: SignOfLife): void {
+    this.#wake();
+    this.machine.refused(sign);
   }
 
   rejected(kind: RejectionKind, reason: string, { address, key }: Rejected): void {

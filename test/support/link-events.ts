@@ -11,6 +11,7 @@ export function linkEvents(heard: Partial<PeerLinkEvents> = {}): PeerLinkEvents 
     refused: () => undefined,
     rejected: () => undefined,
     refusedByPeer: () => undefined,
+    refusedAlive: () => undefined,
     ...heard,
   };
 }

@@ -12,9 +12,11 @@ export type Introduction = Omit<PairHello, 'kind' | 'nonce' | 'resumes'>;
 
 /** @param highest version that this node knows */
 export function versionObjection(version: number, highest: number): Objection {
-  const text = `it speaks version ${version} of the peer protocol, this node up to version ${highest}`;
+  const text = `it speaks version ${version} of the peer protocol, this node up to version ${highest}: upgrade the older program`;
   return { code: 'version', text };
 }
+
+const ALIKE = 'set it alike on both nodes';
 
 /**
  * Compares what must be equal, and what must differ. The incarnation alone does not show that this
@@ -27,29 +29,35 @@ function objectionTo(
   isOwnIncarnation: boolean,
 ): Objection | null {
   if (isOwnIncarnation && its.role === mine.role && its.node === mine.node) {
-    return { code: 'self', text: 'bstar.peer is this node itself' };
+    return { code: 'self', text: 'bstar.peer is this node itself: set it to the other node' };
   }
   if (its.pair !== mine.pair) {
-    const text = `it belongs to the pair ${JSON.stringify(its.pair)}, this node to ${JSON.stringify(mine.pair)}`;
+    const text =
+      `it belongs to the pair ${JSON.stringify(its.pair)}, this node to ${JSON.stringify(mine.pair)}: ` +
+      'set bstar.pair alike on both nodes, or bstar.peer to the right one';
     return { code: 'pair', text };
   }
   if (its.role === mine.role) {
-    return { code: 'role', text: `both nodes are configured as ${mine.role}` };
+    const text =
+      `both nodes are configured as ${mine.role}: ` +
+      'set bstar.role to primary on one, and to backup on the other';
+    return { code: 'role', text };
   }
   if (its.replication !== mine.replication) {
-    const text = `its titanic.replication is ${its.replication}, here it is ${mine.replication}`;
+    const text = `its titanic.replication is ${its.replication}, here it is ${mine.replication}: ${ALIKE}`;
     return { code: 'replication', text };
   }
   if (its.heartbeatIntervalMs !== mine.heartbeatIntervalMs) {
     const text =
       `its bstar.heartbeatIntervalMs is ${its.heartbeatIntervalMs}, ` +
-      `here it is ${mine.heartbeatIntervalMs}`;
+      `here it is ${mine.heartbeatIntervalMs}: ${ALIKE}`;
     return { code: 'heartbeat', text };
   }
   if (mine.storeId !== null && its.storeId?.equals(mine.storeId) === true) {
     const text =
-      'both nodes have the same store: one of the files is a copy of the other; ' +
-      'copy stores only with `majordomo backup`';
+      'both nodes have the same store: one of the files is a copy of the other. Keep that of the node which is ' +
+      'active, or was last. Stop the other node, move its store away, and start it once with ' +
+      '`majordomo serve --new-store`: it gets everything from its peer. Copy stores only with `majordomo backup`';
     return { code: 'store', text };
   }
   return null;
@@ -63,6 +71,8 @@ export class Handshake {
   /** The nonce that the other node has to return. */
   readonly nonce: Buffer;
   #its: PairHello | null = null;
+  /** What the other node said about itself, accepted or not; `null`: nothing. */
+  said: PairHello | null = null;
   /** The incarnation of the process at the other end; 0 before its first message. */
   incarnation = 0;
   isDone = false;
@@ -98,6 +108,7 @@ export class Handshake {
   receive(message: PeerMessage, incarnation: number): 'hello' | 'proof' | Objection | null {
     if (message.kind === 'hello' && this.#its === null) {
       this.incarnation = incarnation;
+      this.said = message;
       const objection = objectionTo(this.#mine, message, incarnation === this.#ownIncarnation);
       if (objection !== null) return objection;
       this.#its = message;

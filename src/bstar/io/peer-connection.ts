@@ -9,7 +9,7 @@ import { secureRandom } from '../../core/random.js';
 import type { Rejected } from '../../zmtp/port.js';
 import type { PairHello, PeerMessage } from '../../wire/pair.js';
 import { readPeer, writePeer } from '../../wire/pair-codec.js';
-import type { Objection } from '../ports.js';
+import type { Objection, SignOfLife } from '../ports.js';
 import { Handshake, versionObjection } from './handshake.js';
 import type { PeerLinkEvents, PeerLinkOptions } from './peer-link.js';
 
@@ -44,6 +44,7 @@ export class PeerConnection {
   readonly #send: Send;
   readonly #events: PeerLinkEvents;
   readonly #highest: number;
+  readonly #heartbeatIntervalMs: number;
   #version: number;
   #sent = 0;
   #received = 0;
@@ -52,7 +53,7 @@ export class PeerConnection {
 
   /** @param opening `null`: the other node dialled, and chooses the version */
   constructor(
-    { introduction, incarnation, version, events }: PeerLinkOptions,
+    { introduction, incarnation, version, events, heartbeatIntervalMs }: PeerLinkOptions,
     opening: Opening | null,
     acceptedFrom: Rejected | null,
     send: Send,
@@ -62,6 +63,7 @@ export class PeerConnection {
     this.acceptedFrom = acceptedFrom;
     this.#isDialled = opening === null;
     this.#highest = version;
+    this.#heartbeatIntervalMs = heartbeatIntervalMs;
     this.#version = opening?.version ?? version;
     this.#incarnation = incarnation;
     this.#events = events;
@@ -71,6 +73,13 @@ export class PeerConnection {
   /** What the other node said about itself, once it has proved to be the peer. */
   get peer(): PairHello {
     return present(this.handshake.its, 'a peer that proved itself said hello');
+  }
+
+  /** What a connection that is refused says all the same. Whoever dials tries again after a heartbeat of its own. */
+  get signOfLife(): SignOfLife {
+    const { said } = this.handshake;
+    const againMs = Math.max(this.#heartbeatIntervalMs, said?.heartbeatIntervalMs ?? 0);
+    return { againMs, epoch: said?.epoch ?? 0 };
   }
 
   get version(): number {

@@ -76,6 +76,11 @@ class PeerDialler implements PeerLink {
       disconnected: () => {
         if (link === this.#link) this.#lost();
       },
+      unreachable: (isKeyRefused) => {
+        // Who refuses the key of this node has proved to have that of its peer.
+        const againMs = this.#options.heartbeatIntervalMs;
+        if (isKeyRefused) this.#options.events.refusedAlive({ againMs, epoch: 0 });
+      },
     });
     this.#link = link;
   }
@@ -105,12 +110,14 @@ class PeerDialler implements PeerLink {
     } else if ('code' in received) {
       this.#options.events.refused(received, this.#endpoint, null);
       this.#again();
+      if (received.code !== 'self') this.#options.events.refusedAlive(connection.signOfLife);
     } else if (received.kind === 'lower') {
       this.disconnect();
       this.#version = received.version;
     } else if (received.kind === 'refuse') {
       this.#options.events.refusedByPeer(received.reason);
       this.#again();
+      this.#options.events.refusedAlive(connection.signOfLife);
     } else {
       this.#options.events.message(received);
     }

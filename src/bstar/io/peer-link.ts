@@ -5,7 +5,7 @@
 import type { RejectionKind } from '../../core/event-fields.js';
 import type { Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
 import type { PairHello, PeerMessage } from '../../wire/pair.js';
-import type { Objection } from '../ports.js';
+import type { Objection, SignOfLife } from '../ports.js';
 import type { Introduction } from './handshake.js';
 
 /**
@@ -58,6 +58,8 @@ export interface PeerLinkEvents {
   rejected(kind: RejectionKind, reason: string, from: Rejected): void;
   /** The peer rejects this node. */
   refusedByPeer(reason: string): void;
+  /** The peer is alive: after one of the two, or when it refuses the key of this node. */
+  refusedAlive(sign: SignOfLife): void;
 }
 
 export interface PeerLink {

@@ -118,6 +118,7 @@ class PeerListener implements PeerLink, TransportEvents {
       this.#transport?.disconnect(peer);
     } else if (received.kind === 'refuse') {
       this.#options.events.refusedByPeer(received.reason);
+      this.#options.events.refusedAlive(connection.signOfLife);
       this.#transport?.disconnect(peer);
     } else {
       this.#receive(peer, received);
@@ -254,10 +255,13 @@ class PeerListener implements PeerLink, TransportEvents {
 
   #refuse(peer: PeerId, connection: PeerConnection, objection: Objection): void {
     connection.isOver = true;
-    const from = connection.handshake.its?.node ?? 'unknown';
-    this.#options.events.refused(objection, from, connection.acceptedFrom);
+    const { said } = connection.handshake;
+    this.#options.events.refused(objection, said?.node ?? 'unknown', connection.acceptedFrom);
     this.#forgetContender(peer);
     if (peer === this.#peer) this.#noPeer();
+    // One whose key is withdrawn is not the peer any more.
+    const isPeer = objection.code !== 'self' && objection.code !== 'key';
+    if (isPeer) this.#options.events.refusedAlive(connection.signOfLife);
     connection.send({ kind: 'refuse', reason: objection.text });
     this.#transport?.flush();
     // Its output is sent first; the sweep closes what remains.

@@ -47,6 +47,9 @@ export async function linkUnlessPrimary(
         if (started === null) options.events.refusedByPeer(reason);
         else started(reason);
       },
+      refusedAlive: (sign) => {
+        options.events.refusedAlive({ ...sign, againMs: Math.max(sign.againMs, AGAIN_MS) });
+      },
     },
   });
   const timer = setTimeout(() => {

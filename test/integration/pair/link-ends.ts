@@ -1,7 +1,7 @@
 /** The two nodes of a link that tests open, and what happens at one end of it, as words. */
 import type { Introduction } from '../../../src/bstar/io/handshake.js';
 import type { PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
-import type { Objection } from '../../../src/bstar/ports.js';
+import type { Objection, SignOfLife } from '../../../src/bstar/ports.js';
 import type { PeerMessage } from '../../../src/wire/pair.js';
 import type { Rejected } from '../../../src/zmtp/port.js';
 import { until } from '../../support/until.js';
@@ -58,6 +58,10 @@ export class Told implements PeerLinkEvents {
 
   refusedByPeer(reason: string): void {
     this.words.push(`by peer: ${reason}`);
+  }
+
+  refusedAlive({ againMs, epoch }: SignOfLife): void {
+    this.words.push(`alive: again after ${againMs}, epoch ${epoch}`);
   }
 
   count(word: string): number {

@@ -97,6 +97,10 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
       await Promise.all([primary.until(`refused ${code}`), backup.until('by peer')]);
       expect(backup.words[0]).toMatch(why);
       expect(primary.count('connected')).toBe(0);
+      // Refused or not, it is alive: it comes again after a heartbeat of its own.
+      const againMs = Math.max(HEARTBEAT_MS, change.heartbeatIntervalMs ?? 0);
+      await primary.until(`alive: again after ${againMs}, epoch 0`, 2);
+      await backup.until('alive: again after', 2);
     },
   );
 
@@ -106,6 +110,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     const self = new Told();
     dialling(endpoint, self, PRIMARY, 1000);
     await told.until('refused self');
+    expect(told.count('alive')).toBe(0);
   });
 
   it('connects two nodes that were started within one millisecond', async () => {

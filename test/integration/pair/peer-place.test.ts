@@ -178,6 +178,20 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     expect(first.ended).toBe(0);
   });
 
+  it('a node whose key is refused hears by that that its peer is alive (D13)', async () => {
+    const { endpoint, withOther } = await sealed();
+    const backup = new Told();
+    const link = dialPeer(endpoint, withOther.curve, {
+      introduction: () => BACKUP,
+      incarnation: 1000,
+      heartbeatIntervalMs: HEARTBEAT_MS,
+      version: PEER_VERSION,
+      events: backup,
+    });
+    closing.push(() => link.close());
+    await backup.until('alive: again after', 3);
+  });
+
   it('connections that send nothing, or nonsense, do not keep the peer out', async () => {
     const { told, endpoint, withKey } = await sealed();
     const { port } = new URL(endpoint);
@@ -280,7 +294,7 @@ describe('versions of the link', () => {
     const stranger = peer(endpoint, HELLO, { version: 0 });
     await told.until('refused version');
     await until(() => stranger.heard.length > 0, 'told');
-    const reason = `it speaks version 0 of the peer protocol, this node up to version ${PEER_VERSION}`;
+    const reason = `it speaks version 0 of the peer protocol, this node up to version ${PEER_VERSION}: upgrade the older program`;
     expect(stranger.heard).toEqual([{ kind: 'refuse', reason }]);
   });
 });

@@ -491,3 +491,79 @@ describe('400 needs certainty', () => {
     expect(stage.backup.replication.probe()).toBeNull();
   });
 });
+
+describe('a node that is refused as the peer, or refuses this one, is alive (D13)', () => {
+  const SIGN = { againMs: 1000, epoch: 0 };
+
+  function refusedEvery(againMs: number, forMs: number, stage: PairStage): void {
+    for (let ms = 0; ms < forMs; ms += againMs) {
+      stage.backup.machine.refused({ ...SIGN, againMs });
+      stage.pass(againMs);
+    }
+  }
+
+  /** A backup whose peer was active, and is back with another configuration. */
+  function withoutPeer(): PairStage {
+    const stage = PairStage.inSync();
+    stage.primary.crash();
+    stage.pass(10);
+    return stage;
+  }
+
+  it('so no client makes the other one active, however long it is refused', () => {
+    const stage = withoutPeer();
+    refusedEvery(1000, 10_000, stage);
+    expect(stage.backup.ask()).toBe('refused');
+    expect(stage.backup.state).toBe('passive');
+    expect(stage.backup.machine.promote()).toMatch(/not known to be dead/);
+  });
+
+  it('also if it tries again more rarely than this node has heartbeats', () => {
+    const stage = withoutPeer();
+    refusedEvery(10_000, 40_000, stage);
+    expect(stage.backup.ask()).toBe('refused');
+  });
+
+  it('and after it was found dead', () => {
+    const stage = withoutPeer();
+    stage.pass(DEAD_MS);
+    expect(stage.backup.service).toBe('voting');
+    stage.backup.machine.refused(SIGN);
+    expect(stage.backup.service).toBe('refusing');
+  });
+
+  it('but is dead once it is silent', () => {
+    const stage = withoutPeer();
+    refusedEvery(1000, 5000, stage);
+    stage.pass(DEAD_MS);
+    expect(stage.backup.ask()).toBe('held');
+  });
+
+  it('beside a connection it shows nothing: that of a stranger keeps no dead peer alive', () => {
+    const stage = PairStage.inSync();
+    stage.primary.stop();
+    refusedEvery(500, 2000, stage);
+    stage.pass(DEAD_MS - 2000);
+    expect(stage.backup.machine.facts.peerDead).toBe(true);
+  });
+
+  it('a stalled active node goes on beside it, or steps down if it took over meanwhile (D19)', () => {
+    for (const [epoch, state, service] of [
+      [0, 'active', 'serving'],
+      [3, 'passive', 'refusing'],
+    ] as const) {
+      const stage = PairStage.inSync();
+      stage.backup.crash();
+      stage.pass(DEAD_MS);
+      stage.primary.stop();
+      stage.pass(5000);
+      stage.primary.go();
+      stage.pass(1);
+      expect(stage.primary.service).toBe('holding');
+      stage.primary.machine.refused({ ...SIGN, epoch });
+      stage.pass(10);
+      expect([stage.primary.state, stage.primary.service]).toEqual([state, service]);
+      expect(stage.primary.disk.wasActive).toBe(state === 'active');
+    }
+  });
+});
