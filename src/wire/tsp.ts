@@ -184,7 +184,7 @@ function setOption(options: Options, name: string, value: unknown): string | nul
       const row = ROWS.get(name);
       if (row === undefined) return UNKNOWN_FAULT;
       if (!row.isValid(value)) return `${name} is ${row.what}`;
-      options[row.name] = value as never;
+      options[row.name] = inOrder(value) as never;
       return null;
     }
   }
@@ -303,9 +303,18 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
   if ('fault' in options) return options;
   const target = readTarget(frames, from + 1, options);
   if (target.fault !== null) return target;
-  const sorted = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify(Object.fromEntries(sorted));
+  const { headers, ...rest } = others;
+  const values = Object.entries(rest).map(([name, value]) => [name, inOrder(value)]);
+  // Headers go to the worker as they came.
+  const text = JSON.stringify(inOrder({ ...Object.fromEntries(values), headers }));
   return { ...target, name, cron, timeZone, text };
+}
+
+/** An object with its entries sorted: in another order they say the same. */
+function inOrder(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const entries: [string, unknown][] = Object.entries(value);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** What the body of a stored schedule is: the `text` of its options, and the frames of the body of its requests. */

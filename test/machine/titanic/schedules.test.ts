@@ -431,9 +431,15 @@ describe('the name of a schedule', () => {
 
   it('changes nothing if all is equal, in whatever order the options are', () => {
     const s = stage();
-    s.asks('schedule', '{"name":"n","cron":"@hourly","priority":1,"ttlMs":5000}', 'echo', 'hi');
+    s.asks(
+      'schedule',
+      '{"name":"n","cron":"@hourly","priority":1,"backoff":{"baseMs":1,"maxMs":2}}',
+      'echo',
+      'hi',
+    );
     s.after(HOUR_MS);
-    const again = '{"ttlMs":5000,"priority":1,"timeZone":"UTC","cron":"@hourly","name":"n"}';
+    const again =
+      '{"backoff":{"maxMs":2,"baseMs":1},"priority":1,"timeZone":"UTC","cron":"@hourly","name":"n"}';
     expect(s.asks('schedule', again, 'echo', 'hi')).toContain('"firings":1');
     expect(s.told('schedule.made')).toHaveLength(1);
     s.asks('schedule', again, 'echo', 'ho');

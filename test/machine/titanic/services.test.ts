@@ -168,6 +168,17 @@ describe('titanic.submit', () => {
     expect(s.submits('echo', 'one', again)).toBe(first);
   });
 
+  it('a key names a request in whatever order its options are written, and theirs (D112)', () => {
+    const s = titanicStage();
+    const first = s.submits('echo', 'one', {
+      key: 'k',
+      priority: 1,
+      backoff: { baseMs: 1, maxMs: 2 },
+    });
+    const again = { backoff: { maxMs: 2, baseMs: 1 }, priority: 1, key: 'k' };
+    expect(s.submits('echo', 'one', again)).toBe(first);
+  });
+
   it('says, where that is asked, whether the request existed before, and its state (D112)', () => {
     const s = titanicStage({ titanic: { maxAttempts: 1 } });
     const says = (key: string | undefined, body: string): unknown => {
