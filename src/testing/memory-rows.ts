@@ -1,12 +1,9 @@
 /** What a store in memory has: requests, idempotency keys, and tombstones of requests. */
 import { isWork } from '../store/record-kind.js';
-import type { RequestState } from '../store/join.js';
-import type { RequestRecord, StoredDeath, StoredReply } from '../store/record-codec.js';
+import type { StoredDeath, StoredReply } from '../store/record-codec.js';
 import type {
   Attempt,
-  Holding,
   Owner,
-  OwnerCount,
   RequestUuid,
   ServiceCount,
   StoredRequest,
@@ -48,19 +45,6 @@ export interface Tombstone extends TombstoneFacts {
   readonly changed: number;
 }
 
-/** The whole content in a canonical order: stores with equal content give equal values. */
-export interface StoreContent {
-  readonly nextNumber: number;
-  readonly requests: readonly Entry[];
-  readonly keys: readonly Key[];
-  readonly tombstones: readonly Tombstone[];
-  /** Owners with any content. */
-  readonly owners: readonly OwnerCount[];
-  /** Services with any content. */
-  readonly services: readonly ServiceCount[];
-  readonly holds: Holding | null;
-}
-
 export const NOTHING_OF_IT = { pending: 0, retrying: 0, replied: 0, dead: 0 };
 
 /** The counts of each service, in the order of their names. */
@@ -78,22 +62,6 @@ export function countServices(
     counts.set(name, count);
   }
   return [...counts.values()].sort((a, b) => a.service.compare(b.service));
-}
-
-/** As the peer is told of it. */
-export function recordOf(entry: Entry, withBody: boolean): RequestRecord {
-  const { request, key, body, attemptsEver, attempts, reply, death, extra } = entry;
-  const bare = attempts.map(({ ordinal: _ordinal, ...attempt }) => attempt);
-  const history = { attemptsEver, attempts: bare, reply, death, extra };
-  return { kind: 'request', request, key, body: withBody ? body : null, ...history };
-}
-
-/** What a record tells of attempts and their ends, as an entry has it. */
-export function historyOf(record: RequestState): EntryHistory {
-  const { attemptsEver, attempts, reply, death, extra } = record;
-  const first = attemptsEver - attempts.length + 1;
-  const numbered = attempts.map((attempt, at) => ({ ...attempt, ordinal: first + at }));
-  return { attemptsEver, attempts: numbered, reply, death, extra };
 }
 
 export function nameOf(uuid: RequestUuid): string {

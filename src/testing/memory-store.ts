@@ -1,31 +1,21 @@
 /**
- * A store in memory, for test brokers and the simulator: its disk survives crashes, calls in progress do not; any
+ * A store in memory, for test brokers and the simulator: its tables survive crashes, calls in progress do not; any
  * call can fail, and takes as long as the simulator says.
  */
 import type {
   Change,
   ChangeResult,
-  Chunk,
   Completion,
   Found,
-  MergeFailure,
-  ReadCursor,
   RequestUuid,
+  Store,
   StoredContent,
   StoredRequest,
+  StoreEvents,
   StoreFailure,
   Transaction,
 } from '../store/store.js';
-import type {
-  NodeMerged,
-  NodeRecovered,
-  NodeStore,
-  NodeStoreEvents,
-  OpenNodeStore,
-} from '../store/node-store.js';
-import type { Ranked } from '../store/ranked.js';
-import type { StoreContent } from './memory-rows.js';
-import { MemoryTables } from './memory-tables.js';
+import type { MemoryTables } from './memory-tables.js';
 
 /** `reported`: the outcome of a commit or a merge is reported, which was on disk before. */
 export type StoreCall =
@@ -37,7 +27,7 @@ export interface StoreFault {
   readonly isApplied?: boolean;
 }
 
-export interface MemoryDiskOptions {
+export interface MemoryStoreOptions {
   /** Runs it later, never at once. */
   readonly schedule: (call: StoreCall, run: () => void) => void;
   /** Evaluated when the call is executed. */
@@ -45,64 +35,6 @@ export interface MemoryDiskOptions {
 }
 
 const PIECE_REQUESTS = 100;
-const PIECE_RECORDS = 100;
-
-/** The disk under memory stores; one store at a time uses it. */
-export class MemoryDisk {
-  readonly #options: MemoryDiskOptions;
-  readonly #tables = new MemoryTables();
-  #open: MemoryStore | null = null;
-
-  constructor(options: MemoryDiskOptions) {
-    this.#options = options;
-  }
-
-  /** Opens a store on it; one that was not closed is lost as in a crash. */
-  readonly openStore: OpenNodeStore = (events) => {
-    this.crash();
-    return new Promise((resolve, reject) => {
-      this.#options.schedule('open', () => {
-        const fault = this.#options.faultOf?.('open') ?? null;
-        if (fault !== null) {
-          reject(new Error(fault.failure.message));
-          return;
-        }
-        resolve(this.openNow(events));
-      });
-    });
-  };
-
-  /** Like `openStore`, but synchronous and without faults. */
-  openNow(events: NodeStoreEvents): { store: NodeStore; recovered: NodeRecovered } {
-    this.crash();
-    const store = new MemoryStore(this.#tables, this.#options, events);
-    this.#open = store;
-    return { store, recovered: this.#tables.open() };
-  }
-
-  /** The process ends: calls in progress do not reach the disk, and no events follow. */
-  crash(): void {
-    this.#open?.kill();
-    this.#open = null;
-  }
-
-  content(): StoreContent {
-    return this.#tables.content();
-  }
-
-  get entries(): StoreContent['requests'] {
-    return this.#tables.entries;
-  }
-
-  /** The records and tombstones of a part, in order of their keys. */
-  ranked(part: number): readonly Ranked[] {
-    return this.#tables.ranked.of(part);
-  }
-
-  lookUp(uuid: RequestUuid): Found {
-    return this.#tables.lookUp(uuid, Infinity);
-  }
-}
 
 interface Order {
   readonly call: StoreCall;
@@ -110,10 +42,10 @@ interface Order {
   failed(failure: StoreFailure): void;
 }
 
-class MemoryStore implements NodeStore {
-  readonly #tables: MemoryTables;
-  readonly #options: MemoryDiskOptions;
-  readonly #events: NodeStoreEvents;
+export class MemoryStore<Tables extends MemoryTables = MemoryTables> implements Store {
+  protected readonly tables: Tables;
+  readonly #options: MemoryStoreOptions;
+  readonly #events: StoreEvents;
   /** The first one is in progress, if it is busy. */
   readonly #orders: Order[] = [];
   #isBusy = false;
@@ -121,8 +53,8 @@ class MemoryStore implements NodeStore {
   #isDead = false;
   #closed: (() => void) | null = null;
 
-  constructor(tables: MemoryTables, options: MemoryDiskOptions, events: NodeStoreEvents) {
-    this.#tables = tables;
+  constructor(tables: Tables, options: MemoryStoreOptions, events: StoreEvents) {
+    this.tables = tables;
     this.#options = options;
     this.#events = events;
   }
@@ -136,42 +68,11 @@ class MemoryStore implements NodeStore {
     changes: readonly Change[],
     completion: Completion<readonly ChangeResult[]>,
   ): void {
-    this.#write('commit', () => this.#tables.commit(transaction, changes), completion);
-  }
-
-  commitRanked(
-    transaction: Transaction,
-    part: number,
-    changes: readonly Ranked[],
-    completion: Completion<unknown>,
-  ): void {
-    const commit = (): void => {
-      this.#tables.commitRanked(transaction, part, changes);
-    };
-    this.#write('commit', commit, completion);
-  }
-
-  merge(
-    transaction: Transaction,
-    records: Buffer,
-    isFromActive: boolean,
-    completion: Completion<NodeMerged, MergeFailure>,
-    epochMax = Infinity,
-  ): void {
-    const failed = (failure: MergeFailure): void => {
-      completion.failed(failure);
-    };
-    const done = (both: ReturnType<MemoryTables['merge']>): void => {
-      if (both === null) completion.failed({ kind: 'malformed', message: 'no records' });
-      else completion.done({ ...both.merged, parts: both.parts });
-    };
-    const merge = (): ReturnType<MemoryTables['merge']> =>
-      this.#tables.merge(transaction, records, isFromActive, epochMax);
-    this.#write('merge', merge, { done, failed });
+    this.write('commit', () => this.tables.commit(transaction, changes), completion);
   }
 
   /** What it reports was on disk before. */
-  #write<Result>(
+  protected write<Result>(
     call: 'commit' | 'merge',
     carryOut: () => Result,
     completion: Completion<Result>,
@@ -183,12 +84,12 @@ class MemoryStore implements NodeStore {
       call,
       carryOut: () => {
         const result = carryOut();
-        const { counts } = this.#tables;
-        const sizes = this.#tables.ranked.parts;
+        const { counts } = this.tables;
+        const report = this.reporting();
         this.#orders.unshift({
           call: 'reported',
           carryOut: () => {
-            for (const each of sizes) this.#events.tombstones(each);
+            report();
             this.#events.counted(counts);
             completion.done(result);
           },
@@ -199,41 +100,32 @@ class MemoryStore implements NodeStore {
     });
   }
 
-  read(
-    place: ReadCursor,
-    requestsMax: number,
-    bytesMax: number,
-    completion: Completion<Chunk>,
-  ): void {
-    this.#read('read', () => this.#tables.read(place, requestsMax, bytesMax), completion);
+  /** Takes what is to be reported of this transaction, apart from its result and the counts. */
+  protected reporting(): () => void {
+    return () => undefined;
   }
 
   list(after: number, completion: Completion<readonly StoredRequest[]>): void {
     const list = (): readonly StoredRequest[] =>
-      this.#tables
+      this.tables
         .pending()
         .filter(({ number }) => number > after)
         .slice(0, PIECE_REQUESTS);
-    this.#read('list', list, completion);
-  }
-
-  listRanked(part: number, after: string, completion: Completion<readonly Ranked[]>): void {
-    const list = (): Ranked[] => this.#tables.ranked.list(part, after, PIECE_RECORDS);
-    this.#read('listRanked', list, completion);
+    this.ask('list', list, completion);
   }
 
   load(
     uuids: readonly RequestUuid[],
     completion: Completion<readonly (StoredContent | null)[]>,
   ): void {
-    this.#read('load', () => uuids.map((uuid) => this.#tables.body(uuid)), completion);
+    this.ask('load', () => uuids.map((uuid) => this.tables.body(uuid)), completion);
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax: number, completion: Completion<Found>): void {
-    this.#read('lookUp', () => this.#tables.lookUp(uuid, replyBytesMax), completion);
+    this.ask('lookUp', () => this.tables.lookUp(uuid, replyBytesMax), completion);
   }
 
-  #read<Result>(call: StoreCall, read: () => Result, completion: Completion<Result>): void {
+  protected ask<Result>(call: StoreCall, read: () => Result, completion: Completion<Result>): void {
     this.#order({
       call,
       carryOut: () => {

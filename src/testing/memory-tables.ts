@@ -1,34 +1,26 @@
 /**
  * The content of a store in memory: the state ladder of the store port (D16, D17), as simply as
- * possible.
+ * possible. Fields are `protected` for a store of a pair, which is in the tests.
  */
 import { countOf, hasKind, isWork, noCounts } from '../store/record-kind.js';
 import { present } from '../core/assert.js';
 import { nextAfter } from '../core/numbers.js';
-import type { Ranked, RankedMerged } from '../store/ranked.js';
-import { packChunk, unpackChunk } from '../store/chunk-codec.js';
-import type { NodeRecovered } from '../store/node-store.js';
 import { unpackFailure } from '../store/failure-codec.js';
 import { joinExtra } from '../core/numbered-fields.js';
 import { keyExtraOf, namesAnother, storedContent } from '../store/fields.js';
 import { codedReason } from '../wire/failure.js';
 import { isOnceKey } from '../wire/tsp.js';
-import { merge, type MergeTables } from '../store/merge.js';
-import { RecordWriter, unpackRecords } from '../store/record-codec.js';
 import {
   ANY_OWNER,
   type Change,
   type ChangeResult,
-  type Chunk,
   type Closer,
   endOf,
   type Found,
-  type Holding,
   isOpenTo,
   keyBytes,
-  type Merged,
   type Owner,
-  type ReadCursor,
+  type Recovered,
   type RequestUuid,
   type ServiceCount,
   type StoreCounts,
@@ -40,80 +32,60 @@ import {
 import {
   countServices,
   type Entry,
-  historyOf,
   type Key,
   keyName,
   nameOf,
   NOTHING_OF_IT,
-  recordOf,
-  type StoreContent,
   type Tombstone,
 } from './memory-rows.js';
-import { MemoryRankedRows } from './memory-ranked-rows.js';
 import { retried, stepped } from './memory-steps.js';
 
 /** Size of a request apart from its bytes; only the order of magnitude is right. */
 const ENTRY_BYTES = 200;
 const TOMBSTONE_BYTES = 40;
-const TOMBSTONES_DROPPED = 1000;
 const OPENING_TRANSACTIONS = 2 ** 32;
 
-let stores = 0;
-
 export class MemoryTables {
-  #entries = new Map<string, Entry>();
-  #keys = new Map<string, Key>();
+  protected requests = new Map<string, Entry>();
+  protected keys = new Map<string, Key>();
   /** By uuid, one entry for each owner that closed it. */
-  #tombstones = new Map<string, readonly Tombstone[]>();
-  #holds: Holding | null = null;
-  #nextNumber = 1;
+  protected tombstones = new Map<string, readonly Tombstone[]>();
+  protected nextNumber = 1;
+  /** The current transaction. */
+  protected transaction: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };
+  /** The number of the last transaction. */
+  last = 0;
   /** All owners that had content since it was opened: empty ones are reported, too. */
   readonly #owners = new Set<Owner>();
   /** All services that had content since it was opened, by name. */
   readonly #services = new Set<string>();
   #openings = 0;
-  readonly #storeId = Buffer.alloc(16, ++stores);
-  /** The current transaction. */
-  #transaction: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };
-  #last = 0;
-  #peerHolds = 0;
-  readonly ranked = new MemoryRankedRows();
 
   /** A process opens it. */
-  open(): NodeRecovered {
+  open(): Pick<Recovered, 'counts' | 'newestAt' | 'firstTransaction'> {
     this.#openings++;
     this.#owners.clear();
     this.#services.clear();
-    this.#last = this.#openings * OPENING_TRANSACTIONS;
+    this.last = this.#openings * OPENING_TRANSACTIONS;
     return {
       counts: this.counts,
       newestAt: this.#newestAt,
-      storeId: this.#storeId,
-      firstTransaction: this.#last + 1,
-      holds: this.#holds,
-      isNumbered: true,
-      epochMax: this.ranked.epochMax,
-      parts: this.ranked.parts,
+      firstTransaction: this.last + 1,
     };
   }
 
   get #newestAt(): number {
-    const requests = [...this.#entries.values()].map(({ request }) => request);
+    const requests = [...this.requests.values()].map(({ request }) => request);
     return requests.sort((a, b) => b.uuid.compare(a.uuid))[0]?.acceptedAt ?? 0;
   }
 
-  /** The number of the last transaction. */
-  get last(): number {
-    return this.#last;
-  }
-
   get counts(): StoreCounts {
-    const nextNumber = this.#nextNumber;
+    const nextNumber = this.nextNumber;
     const owners = new Map<Owner, { owner: Owner; stored: number; bytes: number }>(
       [...this.#owners].map((owner) => [owner, { owner, stored: 0, bytes: 0 }]),
     );
     const counts = { ...noCounts(), bytes: 0, nextNumber };
-    for (const { request, reply, extra } of this.#entries.values()) {
+    for (const { request, reply, extra } of this.requests.values()) {
       counts[countOf(request)]++;
       const { owner } = request;
       const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
@@ -124,7 +96,7 @@ export class MemoryTables {
       counts.bytes +=
         ENTRY_BYTES + request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
     }
-    for (const { service, key, owner } of this.#keys.values()) {
+    for (const { service, key, owner } of this.keys.values()) {
       const bytes = keyBytes(service, key);
       if (bytes === 0) continue;
       const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
@@ -133,12 +105,12 @@ export class MemoryTables {
       this.#owners.add(owner);
       counts.bytes += bytes;
     }
-    counts.bytes += [...this.#tombstones.values()].flat().length * TOMBSTONE_BYTES;
+    counts.bytes += [...this.tombstones.values()].flat().length * TOMBSTONE_BYTES;
     return { ...counts, owners: [...owners.values()], services: this.#countServices() };
   }
 
   #countServices(): ServiceCount[] {
-    const counted = countServices(this.#entries.values());
+    const counted = countServices(this.requests.values());
     for (const { service } of counted) this.#services.add(service.toString('latin1'));
     const known = new Map(counted.map((count) => [count.service.toString('latin1'), count]));
     return [...this.#services].map(
@@ -146,152 +118,45 @@ export class MemoryTables {
     );
   }
 
-  content(): StoreContent {
-    return {
-      nextNumber: this.#nextNumber,
-      requests: this.entries,
-      keys: [...this.#keys.values()].sort(
-        (a, b) =>
-          a.service.compare(b.service) ||
-          a.key.compare(b.key) ||
-          Buffer.from(a.owner).compare(Buffer.from(b.owner)),
-      ),
-      tombstones: [...this.#tombstones.values()].flat().sort((a, b) => a.uuid.compare(b.uuid)),
-      owners: this.counts.owners
-        .filter(({ stored, bytes }) => stored > 0 || bytes > 0)
-        .sort((a, b) => Buffer.from(a.owner).compare(Buffer.from(b.owner))),
-      services: countServices(this.#entries.values()),
-      holds: this.#holds,
-    };
-  }
-
   /** In ascending order of their numbers. */
   get entries(): readonly Entry[] {
-    return [...this.#entries.values()].sort((a, b) => a.request.number - b.request.number);
+    return [...this.requests.values()].sort((a, b) => a.request.number - b.request.number);
   }
 
   entry(uuid: RequestUuid): Entry | undefined {
-    return this.#entries.get(nameOf(uuid));
+    return this.requests.get(nameOf(uuid));
   }
 
   commit(transaction: Transaction, changes: readonly Change[]): ChangeResult[] {
-    this.#transaction = transaction;
+    this.transaction = transaction;
     const results = changes.map((change) => this.#apply(change));
-    this.#end();
+    this.end();
     return results;
   }
 
-  commitRanked(transaction: Transaction, part: number, changes: readonly Ranked[]): void {
-    this.#transaction = transaction;
-    this.ranked.change(transaction, part, changes);
-    this.#end();
-  }
-
-  /** @returns `null` if they cannot be merged; then nothing is changed */
-  merge(
-    transaction: Transaction,
-    chunk: Buffer,
-    isFromActive: boolean,
-    epochMax = Infinity,
-  ): { readonly merged: Merged; readonly parts: readonly RankedMerged[] } | null {
-    const found = unpackChunk(chunk, epochMax);
-    const records = found === null ? null : unpackRecords(found.requests);
-    if (found === null || records === null) return null;
-    const before = {
-      entries: new Map(this.#entries),
-      keys: new Map(this.#keys),
-      tombstones: new Map(this.#tombstones),
-      nextNumber: this.#nextNumber,
-    };
-    this.#transaction = transaction;
-    const merged = merge(this.#mergeTables(), records, isFromActive);
-    if (merged === null) {
-      this.#entries = before.entries;
-      this.#keys = before.keys;
-      this.#tombstones = before.tombstones;
-      this.#nextNumber = before.nextNumber;
-      return null;
-    }
-    const peerHolds = Math.max(this.#peerHolds, transaction.peerHolds);
-    const parts = found.parts.map((part) => this.ranked.merge(transaction, part, peerHolds));
-    this.#end();
-    return { merged, parts };
-  }
-
-  #end(): void {
-    const { number, holds, peerHolds } = this.#transaction;
-    if (holds !== null) this.#holds = holds;
-    this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
-    const over = [...this.#tombstones.values()]
-      .flat()
-      .filter(({ changed }) => changed <= this.#peerHolds)
-      .sort((a, b) => a.changed - b.changed || a.uuid.compare(b.uuid));
-    for (const { uuid, by } of over.slice(0, TOMBSTONES_DROPPED)) {
-      const rest = this.#tombstonesOf(uuid).filter((each) => each.by !== by);
-      if (rest.length > 0) this.#tombstones.set(nameOf(uuid), rest);
-      else this.#dropTombstones(uuid);
-    }
-    this.ranked.dropTombstones(this.#peerHolds);
-    this.#last = number;
-  }
-
-  /** Whole transactions, one after the other, up to this many requests or bytes. */
-  read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
-    const records = new RecordWriter();
-    const requests = [...this.#entries.values()]
-      .filter(({ changed, request }) => isAfter(place, changed, request.number))
-      .sort((a, b) => a.changed - b.changed || a.request.number - b.request.number);
-    let { changed, number } = place;
-    let count = 0;
-    for (const entry of requests) {
-      if (count > 0 && (count === requestsMax || records.bytes >= bytesMax)) break;
-      records.add(recordOf(entry, entry.born > place.bodiesUpTo));
-      ({ changed } = entry);
-      ({ number } = entry.request);
-      count++;
-    }
-    const next = requests[count];
-    let upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
-    const ofParts = this.ranked.changed(place.upTo, upTo, bytesMax - records.bytes);
-    ({ upTo } = ofParts);
-    const isNew = (at: { readonly changed: number }): boolean =>
-      at.changed > place.upTo && at.changed <= upTo;
-    for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()]
-      .flat()
-      .filter(isNew)) {
-      records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
-    }
-    for (const { until, ...known } of [...this.#keys.values()].filter(isNew)) {
-      if (until !== null) records.add({ kind: 'key', ...known, until });
-    }
-    const isWhole = next === undefined && upTo === this.#last;
-    const isLast = isWhole && records.bytes + ofParts.bytes < bytesMax;
-    const bodiesUpTo = isLast ? this.#last : place.bodiesUpTo;
-    return {
-      records: packChunk({ requests: records.take(), parts: ofParts.parts }),
-      holds: { storeId: this.#storeId, upTo, bodiesUpTo },
-      next: isLast ? null : { upTo, bodiesUpTo, changed, number },
-    };
+  /** Ends the current transaction. */
+  protected end(): void {
+    this.last = this.transaction.number;
   }
 
   pending(): StoredRequest[] {
-    return [...this.#entries.values()]
+    return [...this.requests.values()]
       .map(({ request }) => request)
       .filter(({ state }) => state === 'pending')
       .sort((a, b) => a.number - b.number);
   }
 
   body(uuid: RequestUuid): StoredContent | null {
-    const entry = this.#entries.get(nameOf(uuid));
+    const entry = this.requests.get(nameOf(uuid));
     if (entry?.request.state !== 'pending') return null;
     const { body, extra } = entry;
     return storedContent(body, extra);
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Found {
-    const entry = this.#entries.get(nameOf(uuid));
+    const entry = this.requests.get(nameOf(uuid));
     if (entry === undefined) {
-      const by = this.#tombstonesOf(uuid).map((each) => each.by);
+      const by = this.tombstonesOf(uuid).map((each) => each.by);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
     const { owner, isShared } = entry.request;
@@ -314,9 +179,9 @@ export class MemoryTables {
   #apply(change: Change): ChangeResult {
     const result = this.#step(change);
     const { extra } = change;
-    const entry = 'uuid' in change ? this.#entries.get(nameOf(change.uuid)) : undefined;
+    const entry = 'uuid' in change ? this.requests.get(nameOf(change.uuid)) : undefined;
     if (extra !== undefined && entry !== undefined && result.kind !== 'passed') {
-      this.#put({ ...entry, extra: joinExtra(extra, entry.extra) });
+      this.put({ ...entry, extra: joinExtra(extra, entry.extra) });
     }
     return result;
   }
@@ -326,14 +191,14 @@ export class MemoryTables {
       return this.#accept(change);
     }
     if (change.kind === 'sweep') return this.#sweep(change);
-    const entry = this.#entries.get(nameOf(change.uuid));
+    const entry = this.requests.get(nameOf(change.uuid));
     if (entry === undefined) return this.#endUnknown(change);
     switch (change.kind) {
       case 'close':
       case 'expire': {
         if (!isOpenTo(change.by, entry.request)) return { kind: 'denied' };
-        this.#remove(entry, change.keyUntil);
-        if (this.#transaction.tombstones !== 'none') {
+        this.remove(entry, change.keyUntil);
+        if (this.transaction.tombstones !== 'none') {
           this.#leaveTombstone(change.uuid, change.keyUntil);
         }
         return endOf(entry.request);
@@ -341,13 +206,13 @@ export class MemoryTables {
       case 'retry': {
         const after = retried(entry, change);
         if (after === null) return { kind: 'passed' };
-        this.#put(after);
+        this.put(after);
         return { kind: 'reopened', request: after.request };
       }
       default: {
         const after = stepped(entry, change);
         if (after === null) return { kind: 'passed' };
-        this.#put(after);
+        this.put(after);
         const isRaised = after.request.generation > entry.request.generation;
         const isAdvanced = change.kind === 'advance' && isRaised;
         return isAdvanced ? { kind: 'reopened', request: after.request } : { kind: 'done' };
@@ -357,10 +222,10 @@ export class MemoryTables {
 
   #endUnknown(change: Exclude<Change, { readonly kind: 'accept' | 'sweep' }>): ChangeResult {
     const isEnd = change.kind === 'close' || change.kind === 'expire';
-    if (!isEnd || this.#transaction.tombstones !== 'all') return { kind: 'passed' };
-    const known = this.#tombstonesOf(change.uuid);
+    if (!isEnd || this.transaction.tombstones !== 'all') return { kind: 'passed' };
+    const known = this.tombstonesOf(change.uuid);
     if (known.some(({ by }) => by === ANY_OWNER || by === change.by)) return { kind: 'passed' };
-    if (change.by === ANY_OWNER) this.#dropTombstones(change.uuid);
+    if (change.by === ANY_OWNER) this.dropTombstones(change.uuid);
     this.#leaveTombstone(change.uuid, change.keyUntil, change.by);
     return { kind: 'done' };
   }
@@ -368,52 +233,52 @@ export class MemoryTables {
   #accept(change: Extract<Change, { readonly kind: 'accept' }>): ChangeResult {
     const { request, body, key, keepsKeys = false } = change;
     const extra = change.extra ?? null;
-    if (this.#tombstonesOf(request.uuid).some(({ by }) => isOpenTo(by, request))) {
+    if (this.tombstonesOf(request.uuid).some(({ by }) => isOpenTo(by, request))) {
       return { kind: 'passed' };
     }
-    this.#dropTombstones(request.uuid);
-    const next = this.#nextNumber;
-    this.#nextNumber = nextAfter(next, request.number);
-    const number = this.#nextNumber > next ? request.number : next;
-    const { number: changed } = this.#transaction;
-    const entry = this.#entries.get(nameOf(request.uuid));
+    this.dropTombstones(request.uuid);
+    const next = this.nextNumber;
+    this.nextNumber = nextAfter(next, request.number);
+    const number = this.nextNumber > next ? request.number : next;
+    const { number: changed } = this.transaction;
+    const entry = this.requests.get(nameOf(request.uuid));
     if (entry !== undefined) {
       if (request.generation <= entry.request.generation) return { kind: 'passed' };
       const { generation, attempts, notBefore, expiresAt } = request;
       const now = { generation, attempts, notBefore, expiresAt, state: 'pending' as const };
-      this.#put({ ...entry, request: { ...entry.request, ...now }, reply: null, death: null });
+      this.put({ ...entry, request: { ...entry.request, ...now }, reply: null, death: null });
       return { kind: 'done' };
     }
     if (key !== null) {
       const { service, uuid, owner, acceptedAt } = request;
-      const known = this.#keys.get(keyName(service, key, owner));
+      const known = this.keys.get(keyName(service, key, owner));
       const isKept = keepsKeys || (known?.until ?? Infinity) > acceptedAt;
       if (known !== undefined && isKept) {
         this.#dropTelling(request);
         if (namesAnother(extra, known.extra)) return { kind: 'another' };
-        const state = this.#entries.get(nameOf(known.uuid))?.request.state ?? 'closed';
+        const state = this.requests.get(nameOf(known.uuid))?.request.state ?? 'closed';
         return { kind: 'known', uuid: known.uuid, state };
       }
       const keyExtra = keyExtraOf(extra);
       const fresh = { service, key, owner, uuid, until: null, changed, extra: keyExtra };
-      this.#keys.set(keyName(service, key, owner), fresh);
+      this.keys.set(keyName(service, key, owner), fresh);
     }
-    this.#nextNumber = nextAfter(this.#nextNumber, number);
+    this.nextNumber = nextAfter(this.nextNumber, number);
     const history = { attemptsEver: 0, attempts: [], reply: null, death: null, extra };
     const stored = { ...request, number, state: 'pending' as const };
-    this.#put({ request: stored, body, key, ...history, changed, born: changed });
+    this.put({ request: stored, body, key, ...history, changed, born: changed });
     return { kind: 'done' };
   }
 
   /** What tells the webhook of a request that is not stored, by the same transaction. */
   #dropTelling({ partner }: StoredRequest): void {
-    const telling = this.#entries.get(nameOf(partner));
-    const isNew = telling?.born === this.#transaction.number;
-    if (isNew && telling.request.kind === 'webhook') this.#remove(telling, 0);
+    const telling = this.requests.get(nameOf(partner));
+    const isNew = telling?.born === this.transaction.number;
+    if (isNew && telling.request.kind === 'webhook') this.remove(telling, 0);
   }
 
   #sweep({ now, keyUntil, most, kinds }: Extract<Change, { kind: 'sweep' }>): ChangeResult {
-    const over = [...this.#entries.values()]
+    const over = [...this.requests.values()]
       .filter(({ request: { kind, state, expiresAt } }) => {
         const endsHere = state !== 'pending' || (!isWork(kind) && hasKind(kinds, kind));
         return endsHere && expiresAt <= now;
@@ -423,12 +288,12 @@ export class MemoryTables {
           a.request.expiresAt - b.request.expiresAt || a.request.uuid.compare(b.request.uuid),
       );
     const swept = over.slice(0, most);
-    const { tombstones } = this.#transaction;
+    const { tombstones } = this.transaction;
     for (const entry of swept) {
-      this.#remove(entry, keyUntil);
+      this.remove(entry, keyUntil);
       if (tombstones !== 'none') this.#leaveTombstone(entry.request.uuid, keyUntil);
     }
-    const forgettable = [...this.#keys.values()]
+    const forgettable = [...this.keys.values()]
       .filter(({ until }) => tombstones !== 'all' && until !== null && until <= now)
       .sort(
         (a, b) =>
@@ -438,7 +303,7 @@ export class MemoryTables {
           Buffer.from(a.owner).compare(Buffer.from(b.owner)),
       );
     for (const { service, key, owner } of forgettable.slice(0, most)) {
-      this.#keys.delete(keyName(service, key, owner));
+      this.keys.delete(keyName(service, key, owner));
     }
     const replied = swept.filter(({ reply }) => reply !== null).length;
     const more = over.length > most || forgettable.length > most;
@@ -458,84 +323,38 @@ export class MemoryTables {
     return { kind: 'swept', replied, dead, services: [...services.values()], gone, more };
   }
 
-  #put(entry: Entry): void {
-    const { number: changed } = this.#transaction;
-    this.#entries.set(nameOf(entry.request.uuid), { ...entry, changed });
+  protected put(entry: Entry): void {
+    const { number: changed } = this.transaction;
+    this.requests.set(nameOf(entry.request.uuid), { ...entry, changed });
   }
 
   #leaveTombstone(uuid: RequestUuid, keyUntil: number, by: Closer = ANY_OWNER): void {
-    this.#putTombstone(uuid, { keyUntil, by, extra: null });
+    this.putTombstone(uuid, { keyUntil, by, extra: null });
   }
 
-  #putTombstone(uuid: RequestUuid, tombstone: TombstoneFacts): void {
-    const { number: changed } = this.#transaction;
-    const others = this.#tombstonesOf(uuid).filter(({ by }) => by !== tombstone.by);
+  protected putTombstone(uuid: RequestUuid, tombstone: TombstoneFacts): void {
+    const { number: changed } = this.transaction;
+    const others = this.tombstonesOf(uuid).filter(({ by }) => by !== tombstone.by);
     const all = [...others, { ...tombstone, uuid, changed }];
     all.sort((a, b) => Buffer.from(a.by).compare(Buffer.from(b.by)));
-    this.#tombstones.set(nameOf(uuid), all);
+    this.tombstones.set(nameOf(uuid), all);
   }
 
-  #dropTombstones(uuid: RequestUuid): void {
-    this.#tombstones.delete(nameOf(uuid));
+  protected dropTombstones(uuid: RequestUuid): void {
+    this.tombstones.delete(nameOf(uuid));
   }
 
-  #tombstonesOf(uuid: RequestUuid): readonly Tombstone[] {
-    return this.#tombstones.get(nameOf(uuid)) ?? [];
+  protected tombstonesOf(uuid: RequestUuid): readonly Tombstone[] {
+    return this.tombstones.get(nameOf(uuid)) ?? [];
   }
 
-  /** The form that a merge compares. */
-  #mergeTables(): MergeTables {
-    const entryOf = (uuid: RequestUuid): Entry =>
-      present(this.#entries.get(nameOf(uuid)), 'a request that is there');
-    return {
-      tombstones: (uuid) => this.#tombstonesOf(uuid),
-      putTombstone: (uuid, { keyUntil, by, extra }) => {
-        this.#putTombstone(uuid, { keyUntil, by, extra });
-      },
-      dropTombstones: (uuid) => {
-        this.#dropTombstones(uuid);
-      },
-      request: (uuid) => {
-        const entry = this.#entries.get(nameOf(uuid));
-        return entry === undefined ? null : recordOf(entry, false);
-      },
-      isFree: (number) => this.entries.every(({ request }) => request.number !== number),
-      takeNumber: () => this.#nextNumber++,
-      insert: (record, body, number) => {
-        this.#nextNumber = nextAfter(this.#nextNumber, number);
-        const { number: born } = this.#transaction;
-        const request = { ...record.request, number };
-        const history = historyOf(record);
-        this.#put({ request, key: null, body, ...history, changed: born, born });
-      },
-      update: (_before, record) => {
-        const { request } = record;
-        this.#put({ ...entryOf(request.uuid), request, ...historyOf(record) });
-      },
-      touch: (uuid) => this.#put(entryOf(uuid)),
-      remove: (uuid, keyUntil) => this.#remove(entryOf(uuid), keyUntil),
-      keyOf: (service, key, owner) => this.#keys.get(keyName(service, key, owner)) ?? null,
-      putKey: (service, key, { uuid, until, owner, extra }) => {
-        const { number: changed } = this.#transaction;
-        const known = { service, key, uuid, until, owner, extra, changed };
-        this.#keys.set(keyName(service, key, owner), known);
-      },
-      dropKey: (service, key, owner) => this.#keys.delete(keyName(service, key, owner)),
-      setKeyOf: (uuid, key) => this.#put({ ...entryOf(uuid), key }),
-    };
-  }
-
-  #remove({ request, key }: Entry, until: number): void {
-    this.#entries.delete(nameOf(request.uuid));
+  protected remove({ request, key }: Entry, until: number): void {
+    this.requests.delete(nameOf(request.uuid));
     if (key === null) return;
     const name = keyName(request.service, key, request.owner);
-    const known = present(this.#keys.get(name), 'a request in the store has its key');
+    const known = present(this.keys.get(name), 'a request in the store has its key');
     if (!known.uuid.equals(request.uuid)) return;
-    if (isOnceKey(key)) this.#keys.delete(name);
-    else this.#keys.set(name, { ...known, until, changed: this.#transaction.number });
+    if (isOnceKey(key)) this.keys.delete(name);
+    else this.keys.set(name, { ...known, until, changed: this.transaction.number });
   }
-}
-
-function isAfter(place: ReadCursor, changed: number, number: number): boolean {
-  return changed === place.changed ? number > place.number : changed > place.changed;
 }

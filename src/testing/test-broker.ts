@@ -19,7 +19,8 @@ import { readOptions } from '../sdk/option-reader.js';
 import { checkedBy, type TableOf, type ValuesOf, whole } from '../sdk/option-tables.js';
 import { openZmtpRouter } from '../zmtp/router/router.js';
 import type { FakeClock } from './fake-clock.js';
-import { MemoryDisk } from './memory-store.js';
+import { MemoryStore } from './memory-store.js';
+import { MemoryTables } from './memory-tables.js';
 
 /**
  * Options of `startTestBroker`. Durations are in milliseconds.
@@ -130,11 +131,8 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
 class RunningBroker implements TestBroker {
   readonly #settings: Settings;
   readonly #time: Time;
-  readonly #disk = new MemoryDisk({
-    schedule: (_call, run) => {
-      setImmediate(run);
-    },
-  });
+  /** Stored requests, which outlast a restart. */
+  readonly #tables = new MemoryTables();
   #endpoint: string;
   #stop: (() => Promise<void>) | null = null;
   #isClosed = false;
@@ -155,7 +153,13 @@ class RunningBroker implements TestBroker {
     const sink = new TransportSink();
     const broker = this.#newBroker(holdings, sink);
     const loop = new BrokerLoop(broker, holdings, () => this.#time.now());
-    const titanic = await this.#startTitanic(broker, loop);
+    const reports = this.#reports(loop);
+    const store = new MemoryStore(
+      this.#tables,
+      { schedule: (_call, run) => setImmediate(run) },
+      reports,
+    );
+    const titanic = await this.#startTitanic(broker, store, reports);
     loop.accompany(turnsOf(broker, { titanic, pair: null }, this.#time));
     const leaps = new Set<() => void>();
     const forget = clock?.onLeap(() => turnAfterLeap(loop, leaps));
@@ -163,7 +167,7 @@ class RunningBroker implements TestBroker {
       forget?.();
       for (const done of leaps) done();
       loop.stop();
-      this.#disk.crash();
+      store.kill();
     };
     const { transport, endpoints } = await openZmtpRouter({
       listeners: [{ endpoint: this.#endpoint, index: 0 }],
@@ -241,15 +245,18 @@ class RunningBroker implements TestBroker {
     return broker;
   }
 
-  async #startTitanic(broker: Broker, loop: BrokerLoop): Promise<Titanic> {
-    const { maxAttempts, retryBaseMs, retryMaxMs } = this.#settings;
+  #reports(loop: BrokerLoop): StoreReports {
     const wake = (): void => {
       loop.wake();
     };
-    const reports = new StoreReports(wake, this.#time, (error) => {
+    return new StoreReports(wake, this.#time, (error) => {
       throw error;
     });
-    const { store, recovered } = await this.#disk.openStore(reports);
+  }
+
+  async #startTitanic(broker: Broker, store: MemoryStore, reports: StoreReports): Promise<Titanic> {
+    const { maxAttempts, retryBaseMs, retryMaxMs } = this.#settings;
+    const recovered = this.#tables.open();
     const titanic = new Titanic(
       { ...STORE_LIMITS, maxAttempts, retryBaseMs, retryMaxMs },
       store,

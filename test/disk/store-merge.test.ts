@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import type { RecordKind } from '../../src/store/record-kind.js';
 import { type Change, cursorFor } from '../../src/store/store.js';
-import { MemoryDisk } from '../../src/testing/memory-store.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 import {
   acceptKind,
   acceptWithWebhook,

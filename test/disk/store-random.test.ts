@@ -4,7 +4,7 @@ import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { ATTEMPTS_RETAINED, type ServiceCount } from '../../src/store/store.js';
 import { RequestCounters } from '../../src/broker/request-counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
-import { MemoryDisk } from '../../src/testing/memory-store.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { randomBatches } from '../support/random-changes.js';
 import { accept, attempt } from '../support/store-changes.js';

@@ -4,8 +4,8 @@ import { openForService } from '../../src/store/sqlite/file/database.js';
 import { KnownStore } from '../../src/store/sqlite/file/known-store.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import type { Change } from '../../src/store/store.js';
-import type { StoreContent } from '../../src/testing/memory-rows.js';
-import { MemoryTables } from '../../src/testing/memory-tables.js';
+import type { StoreContent } from '../support/memory-node-tables.js';
+import { MemoryNodeTables } from '../support/memory-node-tables.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { seededRandom } from '../support/stage-random.js';
 import { accept, attempt, close, dead, reply, retry } from '../support/store-changes.js';
@@ -39,7 +39,7 @@ describe('a log that is torn by a power cut', () => {
   let log: Buffer = Buffer.alloc(0);
 
   beforeAll(async () => {
-    const tables = new MemoryTables();
+    const tables = new MemoryNodeTables();
     const user = await directory.open();
     committed.push(committedAt(0, tables.content()));
     for (let batch = 0; batch < BATCHES; batch++) {

@@ -8,7 +8,7 @@ import { Client as Postgres } from 'pg';
 import { ServiceError } from '../../src/sdk/service-error.js';
 import { Worker } from '../../src/sdk/worker.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
-import type { StoreContent } from '../../src/testing/memory-rows.js';
+import type { StoreContent } from '../support/memory-node-tables.js';
 import { Child, type Finished, run } from '../support/child.js';
 import {
   ask,

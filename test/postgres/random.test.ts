@@ -14,7 +14,7 @@ import {
   type StoreCounts,
   type StoredRequest,
 } from '../../src/store/store.js';
-import { MemoryDisk } from '../../src/testing/memory-store.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 import type { Entry } from '../../src/testing/memory-rows.js';
 import { endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';

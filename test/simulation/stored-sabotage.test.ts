@@ -1,7 +1,7 @@
 /** The simulation is only worth what it finds: stores and machines that are broken on purpose. */
 import type { NodeStore } from '../../src/store/node-store.js';
 import type { Change, ChangeResult } from '../../src/store/store.js';
-import type { MemoryDisk } from '../../src/testing/memory-store.js';
+import type { MemoryDisk } from '../support/memory-disk.js';
 import { asker } from '../support/asker.js';
 import { firstFailure } from './actors/first-failure.js';
 import { StoredWorld } from './stored/world.js';

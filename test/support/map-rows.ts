@@ -8,7 +8,7 @@ import { MAP_PART } from '../../src/extensions/map/part.js';
 import { rankedOf, recordIn } from '../../src/extensions/map/storage.js';
 import type { Ranked } from '../../src/store/ranked.js';
 import type { Transaction } from '../../src/store/store.js';
-import { MemoryRankedRows } from '../../src/testing/memory-ranked-rows.js';
+import { MemoryRankedRows } from './memory-ranked-rows.js';
 
 const PART = MAP_PART.number;
 

@@ -6,7 +6,7 @@ import { countContent } from '../../src/store/sqlite/tables/content-counts.js';
 import { WORK_KINDS } from '../../src/store/record-kind.js';
 import { requestFrom, type StoredRequest } from '../../src/store/request.js';
 import { type Cell, requestColumns, RowReader } from '../../src/store/rows.js';
-import type { StoreContent } from '../../src/testing/memory-rows.js';
+import type { StoreContent } from './memory-node-tables.js';
 
 type Entry = StoreContent['requests'][number];
 

@@ -19,14 +19,14 @@ import type {
 } from '../../src/store/store.js';
 import type { TitanicReads } from '../../src/titanic/machine/context.js';
 import type { Entry } from '../../src/testing/memory-rows.js';
-import { MemoryTables } from '../../src/testing/memory-tables.js';
+import { MemoryNodeTables } from './memory-node-tables.js';
 
 /** The number of pending requests reported at once. */
 const PIECE_REQUESTS = 3;
 
 /** The content of the disk: survives the process. */
 export class StageDisk {
-  readonly tables = new MemoryTables();
+  readonly tables = new MemoryNodeTables();
   /** State of the process that uses it. */
   recovered: Recovered = this.tables.open();
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { OpenNodeStore } from '../../src/store/node-store.js';
-import { MemoryDisk } from '../../src/testing/memory-store.js';
+import { MemoryDisk } from './memory-disk.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { SCRATCH } from './scratch.js';
 

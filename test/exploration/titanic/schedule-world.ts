@@ -23,7 +23,7 @@ import { NO_PARTNER } from '../../../src/store/fields.js';
 import { numberOfOutcome } from '../../../src/store/outcomes.js';
 import { ownOf, packOwn } from '../../../src/store/own-fields.js';
 import { isWork } from '../../../src/store/record-kind.js';
-import { MemoryTables } from '../../../src/testing/memory-tables.js';
+import { MemoryNodeTables } from '../../support/memory-node-tables.js';
 import { Acceptances } from '../../../src/titanic/machine/acceptances.js';
 import { SCHEDULE_SERVICE, TitanicContext } from '../../../src/titanic/machine/context.js';
 import { Dispatcher } from '../../../src/titanic/machine/dispatcher.js';
@@ -114,7 +114,7 @@ export class ScheduleWorld implements Explored {
   readonly #setting: Setting;
   readonly #fsm: Table;
   readonly #left: Record<keyof Budget, number>;
-  readonly #tables = new MemoryTables();
+  readonly #tables = new MemoryNodeTables();
   /** All schedules there ever were, in the order in which they became known. */
   readonly #uuids: string[] = [];
   /** The claims of a shared store: that of this broker, and how often each was claimed. */

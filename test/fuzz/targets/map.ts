@@ -21,7 +21,7 @@ import { rankedOf, recordIn } from '../../../src/extensions/map/storage.js';
 import { RecordWriter } from '../../../src/store/record-codec.js';
 import type { Transaction } from '../../../src/store/store.js';
 import type { Ranked } from '../../../src/store/ranked.js';
-import { MemoryTables } from '../../../src/testing/memory-tables.js';
+import { MemoryNodeTables } from '../../support/memory-node-tables.js';
 import { readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
   KEY,
@@ -56,7 +56,7 @@ function chunk(bytes: Buffer): void {
   if (parts === null) return;
   const again = packChunk(parts);
   check(isDeepStrictEqual(unpackChunk(again), parts), 'a chunk is another when it is packed');
-  const tables = new MemoryTables();
+  const tables = new MemoryNodeTables();
   if (tables.merge(transaction(1), bytes, true) === null) return;
   for (const { records } of parts.parts) bodies(records);
   const once = tables.ranked.rows.map((row) => [row.part, row.record]);

@@ -4,7 +4,7 @@ import { packChunk, unpackChunk } from '../../../src/store/chunk-codec.js';
 import { packBatch, unpackBatch } from '../../../src/store/batch-codec.js';
 import { RecordWriter, unpackRecords } from '../../../src/store/record-codec.js';
 import type { Transaction } from '../../../src/store/store.js';
-import { MemoryTables } from '../../../src/testing/memory-tables.js';
+import { MemoryNodeTables } from '../../support/memory-node-tables.js';
 import { accept, close, reply } from '../../support/store-changes.js';
 import { check, type Target } from '../target.js';
 
@@ -27,7 +27,7 @@ function records(bytes: Buffer): void {
   const read = unpackRecords(again);
   check(read !== null, 'records that were accepted are refused when they are written again');
   check(text(read) === text(found), 'records are others when they are written again');
-  const tables = new MemoryTables();
+  const tables = new MemoryNodeTables();
   if (tables.merge(transaction(1), chunkOf(bytes), true) === null) return;
   const once = text(tables.content());
   // To take the same again changes nothing (D17).
@@ -56,7 +56,7 @@ function text(value: unknown): string {
 
 export function storeRecords(): Target {
   const changes = [accept(1), accept(2, { key: 'k' }), reply(1), close(2)];
-  const tables = new MemoryTables();
+  const tables = new MemoryNodeTables();
   tables.commit(transaction(1), changes);
   const place = { upTo: 0, bodiesUpTo: 0, changed: 0, number: Number.MAX_SAFE_INTEGER };
   const chunk = unpackChunk(tables.read(place, 100, 1 << 20).records);

@@ -1,5 +1,5 @@
 /** Whether two stores have the same content, apart from each store's own numbers. */
-import type { StoreContent } from '../../../src/testing/memory-rows.js';
+import type { StoreContent } from '../../support/memory-node-tables.js';
 import { digestOf } from '../../support/store-digest.js';
 
 type Plain = Record<string, unknown>;

@@ -21,7 +21,7 @@ import {
   type Wanted,
 } from '../../../src/store/store.js';
 import { type Entry, nameOf } from '../../../src/testing/memory-rows.js';
-import { MemoryTables } from '../../../src/testing/memory-tables.js';
+import { MemoryNodeTables } from '../../support/memory-node-tables.js';
 
 const WOKEN_MAX = 1000;
 const LISTED_MAX = 3;
@@ -88,7 +88,7 @@ export class SharedDatabase {
   readonly sessions: Session[] = [];
   /** Called after each transaction that changes requests. */
   changed: () => void = () => undefined;
-  readonly #tables = new MemoryTables();
+  readonly #tables = new MemoryNodeTables();
   readonly #claims = new Map<string, ClaimRow>();
   readonly #conditions: Conditions;
   /** Its clock: milliseconds since 1970. */

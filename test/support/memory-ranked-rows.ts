@@ -5,9 +5,9 @@ import {
   type Ranked,
   type RankedMerged,
   type TombstoneSizes,
-} from '../store/ranked.js';
-import { packedSize } from '../store/ranked-codec.js';
-import type { Transaction } from '../store/store.js';
+} from '../../src/store/ranked.js';
+import { packedSize } from '../../src/store/ranked-codec.js';
+import type { Transaction } from '../../src/store/store.js';
 
 /** A record, or a tombstone: a deletion. */
 interface Row {
