@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
+import { packedBytes } from '../core/packed.js';
 import { encodeHeaders, type Headers, headersFault } from './headers.js';
 import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
 import { isText, JOB_ROWS, type JobOptions, textRule } from './job-option-table.js';
@@ -39,6 +40,12 @@ const WAIT_MS_MAX = 60_000;
 const WAIT_FAULT = 'the time is decimal milliseconds from 0 to 60000';
 /** The headers, and as much for the rest. */
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
+/**
+ * The largest body of a durable request, and the largest reply to one, with the lengths of their frames: better-sqlite3
+ * takes rows of less than 512 MiB.
+ */
+export const STORED_BYTES_MAX: number = 500 * 1024 * 1024;
+const BODY_FAULT = `the body of a durable request has at most ${STORED_BYTES_MAX} bytes`;
 export const IDEMPOTENCY_KEY_BYTES_MAX = 255;
 const KEY_FAULT = `key is ${textRule(IDEMPOTENCY_KEY_BYTES_MAX)}`;
 /** The form of a once-key: its length, and a pattern of SQLite. */
@@ -129,6 +136,7 @@ function readTarget(frames: Frames, at: number, options: SubmitOptions): TspRequ
     return { fault: 'mmi.* and titanic.* cannot be durable requests' };
   }
   if (at + 1 >= frames.count) return { fault: 'no body' };
+  if (packedBytes(frames, at + 1, frames.count) > STORED_BYTES_MAX) return { fault: BODY_FAULT };
   return { fault: null, service: at, body: at + 1, options };
 }
 

@@ -14,6 +14,7 @@ import Database from 'better-sqlite3';
 import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { APPLICATION_ID } from '../../src/store/sqlite/file/schema.js';
+import { STORED_BYTES_MAX } from '../../src/wire/tsp.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept, uuidOf } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
@@ -40,6 +41,15 @@ async function errorOf(opening: Promise<unknown>): Promise<MajordomoError> {
   expect(codeOf(outcome)).toMatch(/^ERR_TITANIC_/);
   return outcome as MajordomoError;
 }
+
+it('a row has room for the largest body, and for what stands beside it', () => {
+  const db = new Database(':memory:');
+  const length = db.prepare('SELECT length(zeroblob(?))').pluck();
+  const largest = STORED_BYTES_MAX + 1024 * 1024;
+  expect(length.get(largest)).toBe(largest);
+  expect(() => length.get(1024 * 1024 * 1024)).toThrow(/too big/);
+  db.close();
+});
 
 describe('a file that is not a store of this broker', () => {
   const FOREIGN: Readonly<Record<string, (file: string) => void>> = {

@@ -5,7 +5,8 @@ import type { Frames } from '../../core/frames.js';
 import { increment } from '../../core/counts.js';
 import { pack, packedBytes } from '../../core/packed.js';
 import type { RandomFill } from '../../core/random.js';
-import type { Failure } from '../../wire/failure.js';
+import { codedReason, type Failure, tooLargeFailure } from '../../wire/failure.js';
+import { STORED_BYTES_MAX } from '../../wire/tsp.js';
 import { STORED } from './counters.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type Dispatcher, storedWorker } from './dispatcher.js';
@@ -58,11 +59,18 @@ export class Execution {
   replied(slot: Slot, frames: Frames, from: number, parts: Buffer | null): void {
     const { index } = this.#dispatcher;
     const isWanted = this.#dispatcher.isWithBroker(slot);
+    const bytes = packedBytes(frames, from, frames.count);
+    if (isWanted && bytes > STORED_BYTES_MAX) {
+      const text = `a reply of ${bytes} bytes, at most ${STORED_BYTES_MAX} can be stored`;
+      const failure = tooLargeFailure(text);
+      this.failed(slot, codedReason(failure), false, failure);
+      return;
+    }
     if (isWanted) this.#progress.replied(slot, parts);
     this.#dispatcher.forgotten(slot);
     if (!isWanted) return;
     const uuid = index.uuid(slot);
-    const reply = Buffer.allocUnsafeSlow(packedBytes(frames, from, frames.count));
+    const reply = Buffer.allocUnsafeSlow(bytes);
     pack(frames, from, frames.count, reply, 0, false);
     const { counters, options, wall, livesFrom } = this.#context;
     const { shown } = this.#dispatcher.serviceOf(slot);

@@ -1,3 +1,5 @@
+import { Frames } from '../../../src/core/frames.js';
+import { STORED_BYTES_MAX } from '../../../src/wire/tsp.js';
 import { endTitanicStages, STAGE_WALL_MS, titanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);
@@ -28,6 +30,21 @@ describe('a stored request whose delivery fails', () => {
         expect(pause).toBeLessThanOrEqual(whole + 1);
       }
     }
+  });
+
+  it('is dead at once if its reply is larger than what can be stored', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo');
+    s.worker('w').ready('echo');
+    const { index } = s.titanic.operatorHost().requests.dispatcher;
+    const reply = new Frames();
+    reply.push(Buffer.alloc(STORED_BYTES_MAX), 0, STORED_BYTES_MAX);
+    s.titanic.replied(index.find(Buffer.from(uuid, 'hex')), reply, 0, null);
+    s.turn();
+    const most = `at most ${STORED_BYTES_MAX} can be stored`;
+    expect(s.asks('reply', uuid)).toMatch(
+      new RegExp(`^500 dead mdp.too-large: a reply of \\d+ bytes, ${most}$`),
+    );
   });
 
   it('is dead after titanic.maxAttempts, with its history on disk, and its service goes on', () => {

@@ -6,6 +6,7 @@ import {
   readTspSubmit,
   readTspUuid,
   readTspWait,
+  STORED_BYTES_MAX,
   uuidText,
 } from '../../../src/wire/tsp.js';
 import { JOB_ROWS } from '../../../src/wire/job-option-table.js';
@@ -42,6 +43,17 @@ describe('the readers of titanic.*', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('refuse a body that no store takes', () => {
+    const body = Buffer.alloc(STORED_BYTES_MAX);
+    const read = (size: number): string | null => {
+      const frames = Frames.of('echo');
+      frames.push(body, 0, size);
+      return readTspRequest(frames, 0).fault;
+    };
+    const most = `the body of a durable request has at most ${STORED_BYTES_MAX} bytes`;
+    expect([read(STORED_BYTES_MAX), read(STORED_BYTES_MAX - 16)]).toEqual([most, null]);
   });
 
   it('read every uuid as it is written, in either case', () => {
