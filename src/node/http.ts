@@ -122,14 +122,14 @@ function usersOf({ trustedUserHeader, trustedProxies }: Config['http']): Trusted
 
 /**
  * SIGHUP: reads the tokens again; if one is invalid, all stay as they are.
- * @returns the names of those that are others now
+ * @returns the names of those that are others now; `null`: they were refused
  */
 export function renewTokens(
   http: HttpServer,
   config: Config,
   dataDir: string,
   log: Log,
-): readonly string[] {
+): readonly string[] | null {
   try {
     const admits = admitsOf(config, dataDir, log);
     const renewed = http.setAdmits(admits);
@@ -140,7 +140,7 @@ export function renewTokens(
   } catch (error) {
     const text = `the tokens of HTTP were not reloaded: ${messageOf(error)}`;
     tell(log, 'http.tokens_refused', { code: codeOf(error) }, text);
-    return [];
+    return null;
   }
 }
 

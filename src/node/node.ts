@@ -49,7 +49,7 @@ import { nodeView } from './node-view.js';
 import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointStatuses, reachedOrNull } from './reached.js';
-import { logChanges, renewTls, tokenChanges, withNewKeys } from './reload.js';
+import { logChanges, renewTls, tokenChanges, withNewKeys, withTokensOf } from './reload.js';
 import { ServerKeys } from './server-keys.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
@@ -130,7 +130,7 @@ export class Node implements Host {
   #current: Config;
   readonly #serverKeys: ServerKeys;
   #http: HttpServer | null = null;
-  #renewTokens: ((config: Config) => readonly string[]) | null = null;
+  #renewTokens: ((config: Config) => readonly string[] | null) | null = null;
   #stored: TitanicHost | null = null;
   #pair: StartedPair | null = null;
   #transport: Transport | null = null;
@@ -472,17 +472,20 @@ export class Node implements Host {
   reconfigure(next: Config): void {
     const before = this.#current;
     this.#log.setLevel(next.log.level);
-    const accepted = withNewKeys(before, next, this.#log, [
+    const read = withNewKeys(before, next, this.#log, [
       { section: 'broker', renew: this.#renewSecretKeys },
       ...this.#attached.flatMap(({ keyed }) => keyed ?? []),
     ]);
+    const renew = this.#renewTokens ?? (() => []);
+    const renewed = renew(withLiveKeys(before, read));
+    const accepted = renewed === null ? withTokensOf(before, read) : read;
     this.#current = withLiveKeys(before, accepted);
     const { limits, metrics } = this.#current;
     this.broker.setLimits(limits);
     this.holdings.limit = limits.memoryBytes;
     this.broker.counters.requests.services.most = metrics.services;
     const { live, restart } = this.#serverKeys.renewed(before, accepted, this.#log);
-    const tokens = tokenChanges(before, this.#current, this.#renewTokens?.(this.#current) ?? []);
+    const tokens = tokenChanges(before, this.#current, renewed ?? []);
     const files = { live: [...live, ...renewTls(this.#http, this.#log), ...tokens], restart };
     logChanges(before, accepted, files, this.#log);
     this.traceChanged();

@@ -36,6 +36,13 @@ export function withNewKeys(
   return { ...next, ...Object.fromEntries(kept) } as Config;
 }
 
+/** What was read, but with those whom HTTP admits now: the new tokens were refused. */
+export function withTokensOf({ http }: Config, next: Config): Config {
+  const { token, readToken, tokens, trustedUserHeader, trustedProxies } = http;
+  const kept = { token, readToken, tokens, trustedUserHeader, trustedProxies };
+  return { ...next, http: { ...next.http, ...kept } };
+}
+
 /**
  * The change of tokens whose texts are not in the configuration.
  * @param names of those that were replaced

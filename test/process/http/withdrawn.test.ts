@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { codeOf } from '../../../src/core/errors.js';
@@ -182,6 +182,23 @@ describe('a token that may no longer send requests to a service', () => {
     expect((await poll).text).toBe('done');
     await stand.untilNothingIsHeld();
   });
+});
+
+it('tokens of which one is refused stay all as they were, with their rights', async () => {
+  await stand.serve(() => 'done');
+  const tokens = [{ ...SHOP_TOKEN, client: 'later' }, OTHER_TOKEN];
+  write(...tokens);
+  const tokenFile = join(temporaryDirectory(), 'missing');
+  appendFileSync(
+    file,
+    `    - {name: more, role: request, tokenFile: ${tokenFile}, client: [work]}\n`,
+  );
+  stand.daemon.signal('SIGHUP');
+  expect(await stand.daemon.waitFor('config.reloaded', ++reloads)).toMatchObject({ applied: [] });
+  expect(stand.daemon.logged('http.tokens_refused')).toHaveLength(1);
+  expect(await stand.request('x')).toMatchObject({ status: 200, text: 'done' });
+  await reload(...tokens);
+  expect(failed(await stand.request('x'))).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
 });
 
 describe('a token with two secrets', () => {
