@@ -33,9 +33,16 @@ export class ConnectionSlots {
       max: connectionsMax + most,
       ofGroupMax: OF_ADDRESS_MAX + most,
       own: connectionsMax,
+      closesOnlyIdle: false,
       descriptors,
     });
-    this.#programs = new Connections({ max: most, ofGroupMax: ofTokenMax, own: 0, descriptors });
+    this.#programs = new Connections({
+      max: most,
+      ofGroupMax: ofTokenMax,
+      own: 0,
+      closesOnlyIdle: true,
+      descriptors,
+    });
   }
 
   /** @param socket the accepted one, even if TLS runs over it */

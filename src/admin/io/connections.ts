@@ -15,6 +15,8 @@ export interface ConnectionsOptions {
   readonly max: number;
   /** Open connections of one address, or of one token. */
   readonly ofGroupMax: number;
+  /** One whose request is being answered makes no room for another one: who admits asks `fullFor` before. */
+  readonly closesOnlyIdle: boolean;
   /** How many connections need none of the shared descriptors. */
   readonly own: number;
   /** `null`: there are none. */
@@ -62,7 +64,7 @@ export class Connections {
     const group = this.#groups.get(name) ?? emptyGroup();
     this.#groups.set(name, group);
     if (sizeOf(group) >= this.#options.ofGroupMax) this.#evict(group);
-    else if (this.#isFull) this.#evict(largest(this.#groups));
+    else if (this.#isFull) this.#evict(this.#largest());
     const slot: Slot = { key: keyOf(socket), socket, name, group, stage: 'waiting' };
     group.waiting.add(slot);
     this.#slots.set(slot.key, slot);
@@ -110,6 +112,17 @@ export class Connections {
     slot.group[slot.stage].delete(slot);
     slot.stage = stage;
     slot.group[stage].add(slot);
+  }
+
+  /** The group with the most connections loses one: groups with few keep theirs. */
+  #largest(): Group {
+    const { closesOnlyIdle } = this.#options;
+    let found = emptyGroup();
+    for (const group of this.#groups.values()) {
+      if (closesOnlyIdle && group.waiting.size === 0) continue;
+      if (sizeOf(group) > sizeOf(found)) found = group;
+    }
+    return found;
   }
 
   #evict(group: Group): void {
@@ -164,11 +177,4 @@ function emptyGroup(): Group {
 
 function sizeOf({ waiting, answered, streaming }: Group): number {
   return waiting.size + answered.size + streaming.size;
-}
-
-/** The address with the most connections loses one: addresses with few keep theirs. */
-function largest(groups: ReadonlyMap<string, Group>): Group {
-  let found = emptyGroup();
-  for (const group of groups.values()) if (sizeOf(group) > sizeOf(found)) found = group;
-  return found;
 }
