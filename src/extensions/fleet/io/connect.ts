@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 
-import { MajordomoError, messageOf } from '../../../core/errors.js';
+import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
 import type { Credentials } from './credentials.js';
 import type { NatsConnection, NatsLibrary, NatsOptions } from './library.js';
 
@@ -95,8 +95,13 @@ function signed(library: NatsLibrary, known: Credentials | null, nonce?: string)
   return authenticator(nonce);
 }
 
+/** Codes of the system and of DNS: no server answers. TLS has others, but for EPROTO. */
+const UNREACHED = /^E(?!RR|PROTO$)[A-Z0-9_]+$/;
+
 /** The server was reached and did not let this broker in, now or later. */
 export function isRefusal(error: unknown): boolean {
+  // The texts of these name the host, which may be called anything.
+  if (UNREACHED.test(codeOf(error) ?? '')) return false;
   const isObject = typeof error === 'object' && error !== null && 'name' in error;
   const name = isObject ? String(error.name) : '';
   return (
