@@ -2,10 +2,11 @@
  * Does what docs/operating.md says of backups, line by line: the paths are those of a daemon of the test, which has
  * their owner, and which `systemctl` stops and starts.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { connect } from '../../../src/sdk/client.js';
+import { verifyStore } from '../../../src/store/sqlite/records/verify.js';
 import { blocksOf } from '../../support/blocks.js';
 import { MAIN } from '../../support/child.js';
 import {
@@ -83,6 +84,20 @@ it('docs/operating.md: a restored backup has what was stored before it', async (
   await enqueue();
   await type(box('/var/backups/majordomo/titanic-2026-11-20.db titanic.db'));
   expect(await pending()).toBe(1);
+});
+
+it('docs/operating.md: a second restore sets the store aside that was served since the first', async () => {
+  const restore = box('/var/backups/majordomo/titanic-2026-11-20.db titanic.db');
+  await type(restore);
+  await enqueue();
+  await type(restore);
+  expect(await pending()).toBe(1);
+  const { dataDir } = daemon;
+  const aside = readdirSync(dataDir).filter((name) => name.startsWith('old'));
+  const stores = aside.map((name) =>
+    verifyStore(join(dataDir, name, 'titanic.db'), () => undefined),
+  );
+  expect(stores.map((store) => store.pending).sort()).toEqual([1, 2]);
 });
 
 it.each([
