@@ -32,7 +32,8 @@ export interface DatabaseTool {
   verify(onProgress: (done: number, all: number) => void): Promise<DatabaseReport>;
   /**
    * Copies it into a store file. @param onProgress requests copied, of how many
-   * @throws ERR_USAGE if the file exists, ERR_TITANIC_DISK, ERR_TITANIC_STORE
+   * @throws ERR_TITANIC_TARGET if the file exists, ERR_TITANIC_LOST if it is another store, ERR_TITANIC_DISK,
+   * ERR_TITANIC_STORE
    */
   backup(file: string, onProgress: (done: number, all: number) => void): Promise<void>;
 }

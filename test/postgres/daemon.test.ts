@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { run } from '../support/child.js';
 import { ask, atEnd, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import {
@@ -206,7 +209,7 @@ describeWithPostgres('commands on a store in a database', () => {
 });
 
 describeWithPostgres('a database with another store than the data directory remembers', () => {
-  it('serve, verify: 74, doctor: a problem, with the same words; --new-store uses it', async () => {
+  it('serve, verify, backup: 74, doctor: a problem, with the same words; --new-store uses it', async () => {
     const server = await cluster();
     const url = server.url(await server.database());
     const first = await broker(url);
@@ -225,6 +228,9 @@ describeWithPostgres('a database with another store than the data directory reme
     const config = ['--set', `titanic.store=${other}`, '--set', `node.dataDir=${dataDir}`];
     const verified = await run(['verify', ...config]);
     expect([verified.status, verified.stdout, verified.stderr]).toEqual([74, '', words]);
+    const copy = join(temporaryDirectory(), 'copy.db');
+    const copied = await run(['backup', copy, ...config]);
+    expect([copied.status, copied.stderr, existsSync(copy)]).toEqual([74, words, false]);
     const doctor = await run(['doctor', '-o', 'json', ...config]);
     const { checks } = JSON.parse(doctor.stdout) as { checks: { state: string; text: string }[] };
     const texts = checks.filter(({ state }) => state === 'problem').map(({ text }) => text);

@@ -6,8 +6,9 @@ import { openError } from '../../store/sqlite/file/sqlite-errors.js';
 import { StoreWriter } from '../../store/sqlite/records/store-writer.js';
 import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import type { Connection } from './connection.js';
-import { connect, type Login } from './connect.js';
+import { connect } from './connect.js';
 import { recordsIn } from './database-records.js';
+import { type Examined, refuseOther } from './examine.js';
 import { refuseNewer } from './migrate.js';
 import { refuseUnfinished } from './move-progress.js';
 import { failedCommand } from './rights.js';
@@ -23,18 +24,20 @@ const FACTS = `SELECT (SELECT count(*) FROM ${SCHEMA}.request),
  * Writes a store file (mode 0600) that must not exist. It is complete and on disk when the promise
  * resolves; a copy that failed leaves nothing behind.
  * @param onProgress requests copied, of how many
- * @throws ERR_TITANIC_TARGET if `target` exists, otherwise as `connect`, or the errors of a file
+ * @throws ERR_TITANIC_TARGET if `target` exists, ERR_TITANIC_LOST if it is another store, otherwise as
+ * `connect`, or the errors of a file
  */
 export async function backupDatabase(
-  login: Login,
+  examined: Examined,
   target: string,
   onProgress: (done: number, all: number) => void,
 ): Promise<void> {
+  const { login } = examined;
   try {
     await makeCopy(target, async (making) => {
       const { connection } = await connect(login, { hostIndex: 0 }, CONNECT_MS);
       try {
-        await copy(connection, making, onProgress);
+        await copy(connection, examined, making, onProgress);
       } catch (error) {
         if (isOfFile(error) && connection.isOpen) throw error;
         throw await failedCommand(connection, error, login.address);
@@ -53,6 +56,7 @@ function isOfFile(error: unknown): boolean {
 
 async function copy(
   connection: Connection,
+  { name, storeId }: Examined,
   making: string,
   onProgress: (done: number, all: number) => void,
 ): Promise<void> {
@@ -62,6 +66,7 @@ async function copy(
   const [facts = []] = await connection.ask(FACTS);
   const [all = 0, highest = 0, format = 0] = facts as number[];
   refuseNewer(format);
+  refuseOther(name, facts[3] as Buffer, storeId);
   const numbers = new Numbers(highest);
   const file = new StoreWriter(making, facts[3] as Buffer);
   try {

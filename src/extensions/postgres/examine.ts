@@ -168,7 +168,7 @@ export async function countIn(
 }
 
 /** @throws ERR_TITANIC_LOST */
-function refuseOther(name: string, found: Buffer, known: string | null): void {
+export function refuseOther(name: string, found: Buffer, known: string | null): void {
   if (known !== null && found.toString('hex') !== known) throw otherStore(name, found, known);
 }
 

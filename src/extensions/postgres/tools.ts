@@ -10,7 +10,7 @@ export async function databaseTool(config: StoreConfig): Promise<DatabaseTool> {
     name: examined.name,
     verify: (onProgress) => verifyDatabase(examined, onProgress),
     backup: async (file, onProgress) => {
-      await backupDatabase(examined.login, file, onProgress);
+      await backupDatabase(examined, file, onProgress);
     },
   };
 }
