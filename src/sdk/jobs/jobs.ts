@@ -1,7 +1,6 @@
 /** Durable requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, detailsOf, type MajordomoError } from '../../core/errors.js';
-import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { secureRandom } from '../../core/random.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import {
@@ -39,6 +38,7 @@ import {
   readAnswer,
   replyError,
   type TitanicAnswer,
+  undoneError,
 } from './titanic-answer.js';
 
 const KEY_RANDOM_BYTES = 16;
@@ -77,16 +77,9 @@ export class Jobs implements JobClient {
     if (answer.status === 200 && isUuid(uuid)) {
       return new Job(this, uuid, service, mayExist ? foundIn(told) : null);
     }
-    if (answer.status === KEY_REUSED) {
-      const what = `the request to '${service}' was not stored`;
-      throw answerError('ERR_TITANIC_KEY_REUSED', what, answer);
-    }
     const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
-    const isUnknown = why.text.startsWith(OUTCOME_UNKNOWN);
-    const what = isUnknown
-      ? `it is not known whether the request to '${service}' was stored`
-      : `the request to '${service}' was not stored`;
-    throw answerError('ERR_TITANIC_REFUSED', what, why);
+    const code = answer.status === KEY_REUSED ? 'ERR_TITANIC_KEY_REUSED' : 'ERR_TITANIC_REFUSED';
+    throw undoneError(code, `the request to '${service}'`, 'stored', why);
   }
 
   job(uuid: unknown, service = TITANIC_REPLY): Job {
@@ -148,7 +141,7 @@ export class Jobs implements JobClient {
     const answer = readAnswer(reply.frames);
     if (answer.status === 200) return;
     const code = answer.status === 400 ? 'ERR_TITANIC_UNKNOWN' : 'ERR_TITANIC_REFUSED';
-    throw answerError(code, `${job.uuid} was not closed`, answer, job.uuid);
+    throw undoneError(code, job.uuid, 'closed', answer, job.uuid);
   }
 
   /** The client is closed. */

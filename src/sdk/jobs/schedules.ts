@@ -1,5 +1,6 @@
 /** Schedules of one client: `titanic.schedule`, `titanic.unschedule`, `titanic.schedules`. */
 import { monotonicMs } from '../../core/clock.js';
+import type { MajordomoError } from '../../core/errors.js';
 import { unescapeName } from '../../core/escape.js';
 import { isCount } from '../../core/numbers.js';
 import { readJsonObject } from '../../wire/json-object.js';
@@ -12,7 +13,9 @@ import { serviceName } from '../option-reader.js';
 import { restOf, scheduleName, scheduleSettings } from './job-options.js';
 import type { Asker } from './asker.js';
 import type { Schedule } from './job.js';
-import { answerError, readAnswer } from './titanic-answer.js';
+import { answerError, readAnswer, type TitanicAnswer, undoneError } from './titanic-answer.js';
+
+const REFUSED = 'ERR_TITANIC_REFUSED';
 
 export class Schedules {
   readonly #asker: Pick<Asker, 'settings' | 'encode' | 'request'>;
@@ -31,14 +34,16 @@ export class Schedules {
     const given = { ...stored, name: scheduleName(name), cron, timeZone };
     const frames = [Buffer.from(JSON.stringify(given)), Buffer.from(serviceName(service))];
     frames.push(...frameList(this.#asker.encode(service, body)).map((frame) => Buffer.from(frame)));
-    const what = `the schedule '${given.name}' was not stored`;
-    return scheduleOf(await this.#ask(TITANIC_SCHEDULE, frames, request, what));
+    const undone = (answer: TitanicAnswer): MajordomoError =>
+      undoneError(REFUSED, `the schedule '${given.name}'`, 'stored', answer);
+    return scheduleOf(await this.#ask(TITANIC_SCHEDULE, frames, request, undone));
   }
 
   async unschedule(name: unknown, options: RequestOptions | undefined): Promise<boolean> {
     const known = scheduleName(name);
-    const what = `the schedule '${known}' was not ended`;
-    const answer = await this.#ask(TITANIC_UNSCHEDULE, [Buffer.from(known)], options, what);
+    const undone = (answer: TitanicAnswer): MajordomoError =>
+      undoneError(REFUSED, `the schedule '${known}'`, 'ended', answer);
+    const answer = await this.#ask(TITANIC_UNSCHEDULE, [Buffer.from(known)], options, undone);
     return answer['removed'] === true;
   }
 
@@ -49,7 +54,7 @@ export class Schedules {
     for (let after: unknown = ''; typeof after === 'string';) {
       const frame = Buffer.from(after === '' ? '' : JSON.stringify({ after }));
       const rest = restOf(request, began);
-      const answer = await this.#ask(TITANIC_SCHEDULES, [frame], rest, 'no list of schedules');
+      const answer = await this.#ask(TITANIC_SCHEDULES, [frame], rest, notListed);
       const { schedules, next } = answer;
       if (!Array.isArray(schedules)) throw notUnderstood();
       for (const each of schedules) found.push(scheduleOf(each));
@@ -63,13 +68,13 @@ export class Schedules {
     service: string,
     body: readonly Buffer[],
     options: RequestOptions | undefined,
-    what: string,
+    refused: (answer: TitanicAnswer) => MajordomoError,
   ): Promise<Readonly<Record<string, unknown>>> {
     const answer = readAnswer((await this.#asker.request(service, body, options)).frames);
     if (answer.status === 501) {
       throw sdkError('ERR_TITANIC_UNSUPPORTED', 'this broker does not support schedules');
     }
-    if (answer.status !== 200) throw answerError('ERR_TITANIC_REFUSED', what, answer);
+    if (answer.status !== 200) throw refused(answer);
     const [frame] = answer.frames;
     const json = frame === undefined ? null : readJsonObject(frame);
     if (json === null) throw notUnderstood();
@@ -106,4 +111,8 @@ function scheduleOf(value: unknown): Schedule {
 function notUnderstood(): Error {
   const answer = { status: 200, text: 'not a schedule', frames: [] };
   return answerError('ERR_TITANIC_REFUSED', 'the answer is not understood', answer);
+}
+
+function notListed(answer: TitanicAnswer): MajordomoError {
+  return answerError(REFUSED, 'no list of schedules', answer);
 }

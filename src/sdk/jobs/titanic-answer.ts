@@ -1,5 +1,6 @@
 /** Answers of `titanic.*` (9/TSP): a status frame, and what follows. Accepts any answer. */
 import type { MajordomoError } from '../../core/errors.js';
+import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { NO_REPLY, readDeadStatus } from '../../wire/failure.js';
 import { TITANIC_REPLY } from '../../wire/tsp.js';
 import { sdkError, type SdkErrorCode } from '../errors.js';
@@ -33,6 +34,22 @@ export function answerError(
   const details = uuid === undefined ? { status, text } : { status, text, uuid };
   const why = text === '' ? '' : ` ${text}`;
   return sdkError(code, `${what}: ${status}${why}`, { details });
+}
+
+/** The error for something that was not `done`, or may have been: only a refusal that says no more excludes it. */
+export function undoneError(
+  code: SdkErrorCode,
+  what: string,
+  done: string,
+  answer: TitanicAnswer,
+  uuid?: string,
+): MajordomoError {
+  const { status, text } = answer;
+  const isUnknown = status === 0 || status === 200 || text.startsWith(OUTCOME_UNKNOWN);
+  const words = isUnknown
+    ? `it is not known whether ${what} was ${done}`
+    : `${what} was not ${done}`;
+  return answerError(code, words, answer, uuid);
 }
 
 /** Why a request is dead. */

@@ -365,6 +365,28 @@ describe('a job', () => {
   });
 });
 
+it.each([
+  ['500 the disk is full', 'was not'],
+  ['500 outcome unknown: the store did not answer in time', 'it is not known whether'],
+  ['?', 'it is not known whether'],
+])('an answer of %s says what is known of what was asked for', async (status, words) => {
+  const stage = new Stage([...OURS, 'schedule']);
+  const { client } = stage;
+  for (const ask of [
+    () => client.enqueue('render', 'a'),
+    () => client.schedule('n', 'render', 'a', { cron: '@daily' }),
+    () => client.unschedule('n'),
+    () => client.job(UUID).close(),
+  ]) {
+    const refused = ask();
+    (await stage.request()).answer(status);
+    await expect(refused).rejects.toMatchObject({
+      code: 'ERR_TITANIC_REFUSED',
+      message: expect.stringContaining(words),
+    });
+  }
+});
+
 describe('job.progress', () => {
   it('fails before it asks a broker that does not offer it', async () => {
     const stage = new Stage(OURS);
