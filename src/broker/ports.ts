@@ -109,8 +109,8 @@ export interface Submitter {
   /** A PARTIAL came: see `DeliveryPort.parts`. */
   progressed(reference: number): void;
   /**
-   * The whole reply, without the PARTIALs if it is for another broker: frames starting at `from`, valid
-   * until this returns. The broker forgets the request.
+   * The whole reply: frames starting at `from`, valid until this returns. The broker forgets the
+   * request.
    * @param parts as `DeliveryPort.parts` returned them until now: also those of progress, which `frames` lacks
    */
   replied(reference: number, frames: Frames, from: number, parts: Buffer | null): void;
@@ -303,7 +303,7 @@ export interface BridgedRequestsApi extends Pick<DeliveryPort, 'withdraw'> {
    * broker waits, it is one.
    */
   setTurns(service: Buffer, turns: number): void;
-  /** Returns what `parts` does, and forgets it. */
+  /** Returns what `parts` does, and forgets it: the reply will not contain these PARTIALs. */
   takeParts(id: number): Buffer | null;
   /** How much of that belongs to the reply. */
   heldParts(id: number): HeldParts;

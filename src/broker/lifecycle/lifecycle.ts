@@ -121,12 +121,13 @@ export class Lifecycle {
     }
   }
 
-  /** Passes the reply on, preceded by the PARTIALs held for it; another broker's gets them beside it. */
+  /** Passes the reply on, preceded by the PARTIALs held for it. */
   #answer(id: RequestId, { frames, body }: Inbound, now: number): void {
     const { table, requests, limits } = this.#data;
-    const isPassedOn = table.is(id, BRIDGED);
-    const joined = isPassedOn ? null : requests.partials.joined(id, frames, body);
-    const fault = joined === null ? null : limits.faultOfReplyWith(id, frames, body);
+    const joined = requests.partials.joined(id, frames, body);
+    // Another broker is sent the PARTIALs one by one.
+    const isOne = joined !== null && !table.is(id, BRIDGED);
+    const fault = isOne ? limits.faultOfReplyWith(id, frames, body) : null;
     if (fault !== null) {
       this.#reportSpoiled(id, fault, tooLargeFailure(fault));
       table.raise(id, GIVEN_UP);
@@ -145,9 +146,8 @@ export class Lifecycle {
       return;
     }
     const isStreamed = table.is(id, VERSION_02);
-    // Those for another broker are sent one by one, and joined there if at all.
-    const isJoined = !table.is(id, VERSION_02 | BRIDGED);
-    const fault = isJoined ? limits.faultOfReplyWith(id, frames, body) : null;
+    const isOne = !table.is(id, VERSION_02 | BRIDGED);
+    const fault = isOne ? limits.faultOfReplyWith(id, frames, body) : null;
     if (isStreamed) {
       table.raise(id, STREAMED);
       const isSent = this.#replies.partial(id, frames, body);

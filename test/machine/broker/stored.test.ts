@@ -87,20 +87,6 @@ describe.each<[string, SubmitterKind]>([
     expect(internal.heard()).toEqual(['1 progressed', '1 replied a|b']);
   });
 
-  it('fails when its joined reply is too large, and its worker goes on (D10)', () => {
-    const { s, internal } = here({ limits: { messageBytes: 20 } });
-    const w1 = s.worker('w1').ready('echo');
-    internal.submits(1);
-    w1.partial('x'.repeat(30));
-    expect(internal.heard().at(-1)).toMatch(
-      /^1 failed mdp\.too-large: a reply of 32 bytes .*, at most 20 are allowed, forgotten$/,
-    );
-    internal.submits(1);
-    expect(w1.inbox()).toEqual(['REQUEST s1']);
-    w1.final('late').final('again');
-    expect(internal.heard()).toEqual(told('1 out', '1 replied again'));
-  });
-
   it.each([
     ['connection', (w: ReturnType<Stage['worker']>) => w.disconnect()],
     ['disconnected', (w: ReturnType<Stage['worker']>) => w.saysDisconnect()],
@@ -220,6 +206,32 @@ describe.each<[string, SubmitterKind]>([
     });
     expect(internal.heard()).toEqual(told('room at echo', '1 out', '1 back'));
     internal.withdraws(1);
+  });
+});
+
+describe('a reply in PARTIALs that is too large for one message', () => {
+  it('fails a stored request, and its worker goes on (D10)', () => {
+    const { s, internal } = scene({ limits: { messageBytes: 20 } });
+    const w1 = s.worker('w1').ready('echo');
+    internal.submits(1);
+    w1.partial('x'.repeat(30));
+    expect(internal.heard().at(-1)).toMatch(
+      /^1 failed mdp\.too-large: a reply of 32 bytes .*, at most 20 are allowed, forgotten$/,
+    );
+    internal.submits(1);
+    expect(w1.inbox()).toEqual(['REQUEST s1']);
+    w1.final('late').final('again');
+    expect(internal.heard()).toEqual(['1 out', '1 replied again']);
+  });
+
+  it('is passed on to another broker, which is sent them one by one', () => {
+    const { s, internal } = scene({ limits: { messageBytes: 20 } }, 'bridged');
+    const w1 = s.worker('w1').ready('echo');
+    internal.submits(1);
+    w1.partial('123456789012345').partial('678901234567890').final('end');
+    const reply = '1 replied 123456789012345|678901234567890|end';
+    expect(internal.heard()).toEqual(['1 progressed', '1 progressed', reply]);
+    expect(s.broker.load.bytes).toBe(0);
   });
 });
 

@@ -15,6 +15,7 @@ import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { packedMessages } from '../../../core/packed.js';
 import type { Failure } from '../../../wire/failure.js';
+import { isPackedProgress } from '../../../wire/progress.js';
 import { failEntry, finalEntry, type FleetCredit, partialEntry, returnEntry } from './codec.js';
 import type { FleetEntry, FleetReturnReason } from './protocol.js';
 import { MMI_PREFIX } from '../../../wire/mdp.js';
@@ -265,9 +266,10 @@ export class IncomingRequests implements Submitter {
     if (held === undefined) return;
     this.#progressed.delete(reference);
     const { peer, token, service } = held;
-    sendParts(held, parts);
+    // The frames begin with those of the PARTIALs that were not sent yet.
+    const first = from + sendParts(held, parts);
     this.#end(reference, held);
-    peer.post(finalEntry(token, CREDIT_WHEN_SENT, held.parts, frames, from), null, service);
+    peer.post(finalEntry(token, CREDIT_WHEN_SENT, held.parts, frames, first), null, service);
   }
 
   failed(reference: number, reason: string, isKnown: boolean, failure: Failure | null): void {
@@ -322,11 +324,15 @@ export class IncomingRequests implements Submitter {
   }
 }
 
-function sendParts(held: Held, parts: Buffer | null): void {
-  if (parts === null) return;
+/** @returns the number of those of their frames that belong to the reply */
+function sendParts(held: Held, parts: Buffer | null): number {
+  if (parts === null) return 0;
+  let frames = 0;
   for (const part of packedMessages(parts, parts.length)) {
+    if (!isPackedProgress(parts, part)) frames += part.frames;
     held.peer.post(partialEntry(held.token, held.parts++, parts.subarray(part.from, part.to)));
   }
+  return frames;
 }
 
 function isOver({ count, bytes }: HeldParts): boolean {
