@@ -62,9 +62,10 @@ export class Connections {
    */
   admit(socket: Socket, name: string): void {
     const group = this.#groups.get(name) ?? emptyGroup();
-    this.#groups.set(name, group);
     if (sizeOf(group) >= this.#options.ofGroupMax) this.#evict(group);
     else if (this.#isFull) this.#evict(this.#largest());
+    // One that has lost its only connection is not there any more.
+    this.#groups.set(name, group);
     const slot: Slot = { key: keyOf(socket), socket, name, group, stage: 'waiting' };
     group.waiting.add(slot);
     this.#slots.set(slot.key, slot);

@@ -51,3 +51,8 @@ describe('over the total', () => {
     expect(areOpen(sockets)).toEqual([true, true, true]);
   });
 });
+
+it('the only connection of a group makes room for the next, and that one for the one behind it', () => {
+  const connections = new Connections({ ...OPTIONS, ofGroupMax: 1 });
+  expect(areOpen(admitted(connections, 'a', 'a', 'a'))).toEqual([false, false, true]);
+});
