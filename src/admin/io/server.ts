@@ -146,7 +146,8 @@ export class Shell implements Answering {
     });
     fed.enter(request, response, () => {
       const isWhole = (): void => {
-        this.#slots.moved(socket, 'answered');
+        // The rest of a body may come behind the answer.
+        if (!response.closed) this.#slots.moved(socket, 'answered');
       };
       if (hasBody(request)) request.once('end', isWhole);
       else isWhole();

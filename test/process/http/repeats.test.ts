@@ -209,6 +209,25 @@ describe('a request with the head of the one before it', () => {
   });
 });
 
+it('a connection whose request was answered before its body came is idle once that has come', async () => {
+  const accepted: Socket[] = [];
+  const take = (message: unknown): void => {
+    accepted.push((message as { readonly socket: Socket }).socket);
+  };
+  subscribe('net.server.socket', take);
+  const bytes = 2_000_000;
+  for (let count = 0; count < 8; count++) {
+    const raw = open();
+    raw.socket.write(request('').replace('Content-Length: 0', `Content-Length: ${bytes}`));
+    await raw.until('413 ');
+    raw.socket.write(Buffer.alloc(bytes));
+  }
+  unsubscribe('net.server.socket', take);
+  await until(() => accepted.every(({ bytesRead }) => bytesRead > bytes), 'all bodies have come');
+  await new Promise(setImmediate);
+  await exchange(open(), 'one');
+});
+
 describe('while such a request waits for its answer', () => {
   it('a token that is gone ends it with 401, and what comes of it later is not sent', async () => {
     const raw = open();
