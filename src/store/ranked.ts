@@ -114,6 +114,11 @@ export interface RankedReplica {
   /** Why nothing may be changed now (`strict` without a peer in sync), or `null`. */
   readonly refusal: string | null;
   /**
+   * True while this node hands over to its peer: what is under way ends, and nothing new begins. Absent: it
+   * never does.
+   */
+  readonly isHandingOver?: boolean;
+  /**
    * Gives the changes to the store, as one transaction.
    * @returns true if it awaits the peer
    */

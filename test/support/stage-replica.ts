@@ -17,6 +17,7 @@ export class StageReplica implements Replica {
   readonly batchesMax = 1;
   readonly batchBytesMax = DISK_BATCH_BYTES;
   refusal: string | null = null;
+  isHandingOver = false;
   /** In sync: batches are sent to the peer, and count once they are confirmed. */
   isInSync = true;
   /** All batches sent. */

@@ -98,9 +98,13 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   /** The replica of a part. */
   partReplica(part: number): RankedReplica {
     const refusal = (): string | null => this.refusal;
+    const isHandingOver = (): boolean => this.isHandingOver;
     return {
       get refusal() {
         return refusal();
+      },
+      get isHandingOver() {
+        return isHandingOver();
       },
       commit: (changes, outcome) => this.#commitRanked(part, changes, outcome),
     };
@@ -154,6 +158,10 @@ export class Replication implements Replica, Replicator, OutgoingSink {
 
   get refusal(): string | null {
     return this.#mode === 'strict' && !this.#ofPair.state.isInSync ? STRICT_REFUSAL : null;
+  }
+
+  get isHandingOver(): boolean {
+    return this.#ofPair.state.facts.handover !== 'none';
   }
 
   commit(changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>): boolean {

@@ -110,6 +110,9 @@ export function mapStorage(part: PartStorage, unreadable: (key: string) => void)
       get refusal() {
         return replica.refusal;
       },
+      get isHandingOver() {
+        return replica.isHandingOver === true;
+      },
       commit: (changes, outcome) => replica.commit(changes.map(rankedOf), outcome),
     },
     store: { listMap: list },

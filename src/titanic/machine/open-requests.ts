@@ -205,10 +205,10 @@ export class OpenRequests {
     return this.#trouble;
   }
 
-  /** False while results could not be stored: then no new work is begun. */
+  /** False while results could not be stored, or this node hands over: then no new work is begun. */
   get mayWork(): boolean {
-    const { refusal } = this.#context.replica;
-    return this.#trouble === null && !this.writer.isFull && refusal === null;
+    const { refusal, isHandingOver = false } = this.#context.replica;
+    return this.#trouble === null && !this.writer.isFull && refusal === null && !isHandingOver;
   }
 
   /**

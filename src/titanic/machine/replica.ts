@@ -24,6 +24,11 @@ export interface Replica {
    */
   readonly silence: string | null;
   /**
+   * True while this node hands over to its peer: what is under way ends, and nothing new begins. Absent: it
+   * never does.
+   */
+  readonly isHandingOver?: boolean;
+  /**
    * How long a client waits for the store; then it is answered 500 (D105). Infinity: as long as it takes,
    * because the store is a file.
    */

@@ -63,7 +63,7 @@ export class Titanic implements InternalService, InternalClient {
   #toWithdraw = new Map<Slot, number>();
   /** The broker, once it has taken a turn. */
   #broker: DeliveryPort | null = null;
-  /** Whether there is no session with the store that others use, too: nothing is sent to a worker. */
+  /** Whether there is no session with the store that others use, too, or this node hands over: nothing is sent to a worker. */
   #isSuspended = false;
 
   /**
@@ -101,12 +101,14 @@ export class Titanic implements InternalService, InternalClient {
 
   /**
    * Without a session, also what is with the broker already must not go to a worker: another broker
-   * may be about to claim it. It is taken back before the broker takes a turn (D19).
+   * may be about to claim it. It is taken back before the broker takes a turn (D19). A hand-over would wait for its
+   * end.
    */
   #suspendOrResume(): void {
     const { claims, isActive, replica } = this.#context;
-    if (claims === null || !isActive) return;
-    const isSuspended = replica.refusal !== null;
+    if (!isActive) return;
+    const { refusal, isHandingOver = false } = replica;
+    const isSuspended = claims === null ? isHandingOver : refusal !== null;
     if (isSuspended === this.#isSuspended) return;
     this.#isSuspended = isSuspended;
     if (isSuspended && this.#broker !== null) this.#activation.dispatcher.recall(this.#broker);

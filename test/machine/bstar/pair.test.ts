@@ -387,7 +387,10 @@ describe('hand-over', () => {
     stage.primary.store('a');
     stage.pass(20);
     expect(stage.backup.machine.switchover()).toMatch(/passive, not active/);
+    expect(stage.primary.replication.isHandingOver).toBe(false);
     expect(stage.primary.machine.switchover()).toBeNull();
+    expect(stage.primary.replication.isHandingOver).toBe(true);
+    expect(stage.primary.replication.partReplica(1).isHandingOver).toBe(true);
     stage.pass(50);
     expect([stage.primary.state, stage.backup.state]).toEqual(['passive', 'active']);
     expect(stage.backup.machine.isInSync).toBe(true);

@@ -487,3 +487,20 @@ describe('loading', () => {
     expect(stage.events).toContainEqual({ name: 'map.loaded', keys: 10, bytes: 10 * 131 });
   });
 });
+
+describe('an active node that hands over', () => {
+  it('begins no batch, however steadily writers go on, and goes on if the peer does not take over', () => {
+    const stage = Stage.serving();
+    stage.set('a', '0');
+    stage.turn();
+    stage.isHandingOver = true;
+    stage.set('a', '1');
+    stage.commit();
+    stage.turn();
+    expect([stage.machine.isSettled, stage.batches.length]).toEqual([true, 0]);
+    expect(stage.machine.dueAt).toBeGreaterThan(stage.now);
+    stage.isHandingOver = false;
+    stage.turn();
+    expect(stage.batches.map(({ changes }) => changes.map(({ value }) => value))).toEqual([['1']]);
+  });
+});

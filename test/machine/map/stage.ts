@@ -52,6 +52,7 @@ export class Stage implements MapSink {
   isPaired = false;
   tombstones: Tombstones = 'none';
   refusal: string | null = null;
+  isHandingOver = false;
   /** Nobody may write what begins with it. */
   forbidden: string;
   /** What waits, in bytes, by identity. */
@@ -69,6 +70,7 @@ export class Stage implements MapSink {
     this.forbidden = forbidden;
     this.#number = ++openings * OPENING_TRANSACTIONS;
     const refusal = (): string | null => this.refusal;
+    const isHandingOver = (): boolean => this.isHandingOver;
     this.machine = new MapMachine(
       {
         bytesMax,
@@ -91,6 +93,9 @@ export class Stage implements MapSink {
         replica: {
           get refusal() {
             return refusal();
+          },
+          get isHandingOver() {
+            return isHandingOver();
           },
           commit: (changes, outcome) => this.#commit(changes, outcome),
         },

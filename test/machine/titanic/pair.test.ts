@@ -494,3 +494,21 @@ function copyOf(disk: StageDisk): StageDisk {
 }
 
 /** Of the first request that was shipped. */
+
+describe('an active node that hands over', () => {
+  it('sends workers no more, however much is pending, and goes on if the peer does not take over', () => {
+    const { s, replica } = pair({ disk: diskWith(10) });
+    replica.isInSync = false;
+    const w = s.worker('w').ready('echo').heartbeatsEvery(500);
+    s.after(100);
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    replica.isHandingOver = true;
+    s.turn();
+    w.final('done');
+    s.after(100);
+    expect([w.inbox(), s.titanic.isSettled]).toEqual([[], true]);
+    replica.isHandingOver = false;
+    s.after(100);
+    expect(w.inbox()).toEqual(['REQUEST body 2']);
+  });
+});

@@ -209,9 +209,14 @@ export class Batches {
     if (this.#batch !== null) this.#outcomes.merged(record);
   }
 
+  /** Then no batch begins: the hand-over waits for the one that is out. */
+  get #isHandingOver(): boolean {
+    return this.#deps.replica.isHandingOver === true;
+  }
+
   /** When `run` is next due if no input arrives, but for keys that expire. */
   get dueAt(): number {
-    if (!this.#isServing || this.#batch !== null) return Infinity;
+    if (!this.#isServing || this.#batch !== null || this.#isHandingOver) return Infinity;
     if (this.#deps.services.hasChanges || this.#announced.length > 0) return -Infinity;
     const isIdle = this.#waiting.size === 0 && this.#firstLeft === 0;
     return isIdle ? Infinity : this.#retryAt;
@@ -219,7 +224,8 @@ export class Batches {
 
   /** When keys may expire; Infinity: not while a batch is out. */
   get mayExpireAt(): number {
-    return this.#batch !== null || this.#refusal !== null ? Infinity : this.#retryAt;
+    const isNever = this.#batch !== null || this.#refusal !== null || this.#isHandingOver;
+    return isNever ? Infinity : this.#retryAt;
   }
 
   /** Begins the next batch, if none is at the store. Returns true if there is more to do at once. */

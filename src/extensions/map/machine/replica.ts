@@ -10,6 +10,8 @@ import type { MapRecord } from './record.js';
 export interface MapReplica {
   /** Why nothing may be changed now (`strict` without a peer in sync), or `null`. */
   readonly refusal: string | null;
+  /** See `RankedReplica`. */
+  readonly isHandingOver?: boolean;
   /**
    * Gives the changes to the store, as one transaction. Doubtful ones are published without their uuids, so
    * that no writer takes them for safe.
