@@ -23,13 +23,13 @@ export function writeFailure(socket: FedSocket, code: HttpErrorCode, message: st
 /**
  * Answers a request of a connection that has nothing else to send, in one write, as Node would.
  * @param keepAliveMs how long the connection may be idle after it; `null`, or if the answer says so: it is closed
- * @param sent called when the answer has left
+ * @param sent called when the answer has left, or with the error for which it cannot
  */
 export function writeAnswer(
   fed: { readonly raw: Writable; destroySoon(): void },
   answer: Answer,
   keepAliveMs: number | null,
-  sent: () => void,
+  sent: (error?: Error | null) => void,
 ): void {
   const { raw } = fed;
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;

@@ -108,7 +108,12 @@ export class Repeats implements Connected, Repeater {
     this.answer(this.#host.failed(error));
   };
 
-  readonly #sent = (): void => {
+  readonly #sent = (error?: Error | null): void => {
+    if (error !== undefined && error !== null) {
+      // The socket says so only later, and a request behind this one would begin.
+      this.fed.destroy();
+      return;
+    }
     // As after a response of Node, which gives a client a second more than it tells it.
     if (this.#isSlow) this.fed.setTimeout((this.#keepAliveMs ?? 0) + 1000);
     this.#isSlow = false;

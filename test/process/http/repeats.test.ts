@@ -271,6 +271,18 @@ describe('while such a request waits for its answer', () => {
     expect(repeated).toEqual(['waits']);
   });
 
+  it('no other begins if its answer finds that its client has reset the connection', async () => {
+    const raw = open();
+    const reply = await waiting(raw);
+    const alone = holdings.bytes;
+    raw.socket.write(request('more'));
+    await until(() => holdings.bytes > alone, 'there is more behind it');
+    raw.socket.resetAndDestroy();
+    reply('late');
+    await until(() => holdings.bytes === 0, 'nothing is held');
+    expect([left, repeated]).toEqual([1, ['waits']]);
+  });
+
   it('a server that closes lets it end, and then closes its connection', async () => {
     const raw = open();
     const reply = await waiting(raw);
