@@ -171,8 +171,6 @@ export class FedSocket extends Duplex implements Waiting {
     raw.on('data', this.#arrived);
     raw.on('end', () => {
       this.#hasEnded = true;
-      // Its client has left: what it sent behind the request that is being answered is not begun.
-      if (this.#isRepeating || this.#current?.complete === true) this.#rest = NOTHING;
       this.#next();
     });
     raw.on('error', (error) => this.destroy(error));
@@ -442,6 +440,9 @@ export class FedSocket extends Duplex implements Waiting {
   readonly #next = (): void => {
     if (this.#isFeeding || this.destroyed) return;
     if (!this.isInLine) this.#turns.offer(this);
+    // Its client has left: what it sent behind the request that is being answered is not begun.
+    const isAnswering = this.#isRepeating || this.#current?.complete === true;
+    if (this.#hasEnded && isAnswering) this.#rest = NOTHING;
     if (this.#rest.length !== this.#restHeld) this.#count(this.#rest);
     // With little here it reads on: so the end of a client that is being answered is noticed.
     const isMuch = this.#rest.length >= SLICE_BYTES || this.#pieces >= PIECES_MAX;

@@ -88,14 +88,17 @@ describe('a head that repeats the one before it', () => {
   const POST = 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n';
 
   /** A connection whose first request is answered. */
-  function repeatable(headers: object = {}): {
+  function repeatable(
+    headers: object = {},
+    turns?: ParserTurns,
+  ): {
     readonly raw: Socket;
     readonly fed: FedSocket;
     readonly slices: string[];
     readonly begun: string[];
     readonly bodies: Buffer[];
   } {
-    const { raw, fed } = connection();
+    const { raw, fed } = connection(turns);
     const slices: string[] = [];
     const begun: string[] = [];
     const bodies: Buffer[] = [];
@@ -131,6 +134,17 @@ describe('a head that repeats the one before it', () => {
     expect([begun, slices]).toEqual([['ab', 'cd'], []]);
     fed.repeatAnswered();
     expect(slices).toEqual([HEAD]);
+  });
+
+  it('is begun alone if its client has left while it waited in the line', async () => {
+    const turns = new ParserTurns();
+    const { raw, fed, begun } = repeatable({}, turns);
+    turns.charge(10_000);
+    raw.emit('data', Buffer.from(`${POST}ab${POST}cd`));
+    raw.emit('end');
+    await new Promise(setImmediate);
+    fed.repeatAnswered();
+    expect(begun).toEqual(['ab']);
   });
 
   it('does not keep what was read behind its body', () => {
