@@ -20,8 +20,10 @@ import {
   UUID_BYTES,
   UUID_RULE,
   uuidOf,
+  VALUE,
   writeNumber,
 } from './chp-client.js';
+import { STORED_BYTES_MAX } from './tsp.js';
 
 export interface MalformedMapMessage {
   readonly kind: 'malformed';
@@ -47,6 +49,9 @@ export function readKvSet(frames: Frames): KvSet | MalformedMapMessage {
   const problem = keyProblem(frames.view(KEY));
   if (problem !== null) return malformed(problem);
   if (uuidOf(frames) === null) return malformed(UUID_RULE);
+  if (frames.size(VALUE) > STORED_BYTES_MAX) {
+    return malformed(`a value has at most ${STORED_BYTES_MAX} bytes`);
+  }
   if (frames.size(PROPERTIES) === 0) return WITHOUT_TTL;
   if (frames.size(PROPERTIES) > PROPERTIES_BYTES_MAX) {
     return malformed('properties have at most 4096 bytes');

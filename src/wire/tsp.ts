@@ -41,8 +41,8 @@ const WAIT_FAULT = 'the time is decimal milliseconds from 0 to 60000';
 /** The headers, and as much for the rest. */
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
 /**
- * The largest body of a durable request, and the largest reply to one, with the lengths of their frames: better-sqlite3
- * takes rows of less than 512 MiB.
+ * The largest body of a durable request, and reply to one, with the lengths of their frames; also the largest value of
+ * the map. Rows of better-sqlite3, and strings, have less than 512 MiB.
  */
 export const STORED_BYTES_MAX: number = 500 * 1024 * 1024;
 const BODY_FAULT = `the body of a durable request has at most ${STORED_BYTES_MAX} bytes`;

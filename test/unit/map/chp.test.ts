@@ -20,6 +20,7 @@ import {
   VALUE,
   writeNumber,
 } from '../../../src/wire/chp-client.js';
+import { STORED_BYTES_MAX } from '../../../src/wire/tsp.js';
 import { anyMapRecord as record } from './map-records.js';
 
 const frames = new RecordFrames(512);
@@ -30,6 +31,17 @@ const frame = fc.oneof(
   fc.constantFrom(Buffer.alloc(8), Buffer.alloc(16), Buffer.alloc(4097), Buffer.alloc(256, 'k')),
   fc.uint8Array({ maxLength: 20 }),
 );
+
+it('a value that no store takes is malformed', () => {
+  const bytes = Buffer.alloc(STORED_BYTES_MAX + 1);
+  const read = (size: number): string => {
+    const set = kvset(Buffer.from('k'), Buffer.alloc(16), Buffer.alloc(0), bytes);
+    const frames = Frames.of(...set.slice(0, VALUE));
+    frames.push(bytes, 0, size);
+    return readKvSet(frames).kind;
+  };
+  expect([read(STORED_BYTES_MAX + 1), read(STORED_BYTES_MAX)]).toEqual(['malformed', 'kvset']);
+});
 
 describe('numbers (D48)', () => {
   it('are exact for any 64 bits, and compare as they do', () => {
