@@ -49,7 +49,14 @@ import { nodeView } from './node-view.js';
 import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointStatuses, reachedOrNull } from './reached.js';
-import { logChanges, renewTls, tokenChanges, withNewKeys, withTokensOf } from './reload.js';
+import {
+  logChanges,
+  refuseMixture,
+  renewTls,
+  tokenChanges,
+  withNewKeys,
+  withTokensOf,
+} from './reload.js';
 import { ServerKeys } from './server-keys.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
@@ -468,9 +475,13 @@ export class Node implements Host {
     return this.#http?.url ?? null;
   }
 
-  /** Applies what can change while running, and logs what needs a restart. */
+  /**
+   * Applies what can change while running, and logs what needs a restart.
+   * @throws ERR_CONFIG_INVALID if the values that stay and the new ones contradict each other: nothing is applied
+   */
   reconfigure(next: Config): void {
     const before = this.#current;
+    refuseMixture(before, next);
     this.#log.setLevel(next.log.level);
     const read = withNewKeys(before, next, this.#log, [
       { section: 'broker', renew: this.#renewSecretKeys },

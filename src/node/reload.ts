@@ -1,7 +1,16 @@
 /** Applies a configuration that was read again (SIGHUP): what changed, and the files that it names. */
 import type { Config, ListeningSection } from '../config/config.js';
-import { type Change, diff, type Difference, onlyKeysDiffer } from '../config/diff.js';
+import {
+  type Change,
+  diff,
+  type Difference,
+  onlyKeysDiffer,
+  withLiveKeys,
+} from '../config/diff.js';
 import { shown } from '../config/explain.js';
+import { invalid } from '../config/io/load.js';
+import { RULES } from '../config/rules.js';
+import { pathText } from '../config/tree.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/open-server.js';
 import type { Log } from '../admin/log/log.js';
@@ -12,6 +21,19 @@ export interface Renewal {
   readonly section: ListeningSection;
   /** Reads them again. @throws ERR_CONFIG_FILE */
   readonly renew: (next: Config) => void;
+}
+
+/**
+ * Keys that need a restart keep their values: what was read is valid, and the two together may not be.
+ * @throws ERR_CONFIG_INVALID
+ */
+export function refuseMixture(current: Config, next: Config): void {
+  const mixture = withLiveKeys(current, next);
+  const broken = RULES.flatMap(({ check }) => check(mixture));
+  if (broken.length === 0) return;
+  const kept = diff(current, next).restart.map(({ key }) => key);
+  const place = `with ${kept.join(', ')} as before, until a restart`;
+  throw invalid(broken.map(({ path, message }) => ({ place, path: pathText(path), message })));
 }
 
 /**

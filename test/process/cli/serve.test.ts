@@ -300,6 +300,22 @@ describe('majordomo serve', () => {
     expect(await status(daemon)).toMatchObject({ limits: { frames: 64 } });
   });
 
+  it('applies nothing at SIGHUP if a new value contradicts one that stays until a restart', async () => {
+    const written = join(temporaryDirectory(), 'map.yaml');
+    writeFileSync(written, 'map: {listen: tcp://127.0.0.1:0}\n');
+    const daemon = await startDaemon({ file: written });
+    writeFileSync(written, 'limits: {memoryBytes: 64MiB, mapBytes: 128MiB, frames: 64}\n');
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('config.refused')).toMatchObject({
+      code: 'ERR_CONFIG_INVALID',
+      msg: expect.stringContaining(
+        'map.listen as before, until a restart: limits.mapBytes: 128MiB',
+      ),
+    });
+    expect(await status(daemon)).toMatchObject({ limits: { frames: 256 } });
+    await daemon.stop();
+  });
+
   itWithTool(
     'script and stty',
     'reloads at SIGHUP on a terminal, and drains when the terminal is closed',
