@@ -139,7 +139,10 @@ export class MemoryNodeTables extends MemoryTables {
   /** Whole transactions, one after the other, up to this many requests or bytes. */
   read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
     const records = new RecordWriter();
-    const requests = [...this.requests.values()]
+    // As in sqlite/tables/changed-records.ts.
+    const aheadTo = place.changed - 1;
+    const isAhead = aheadTo > place.upTo;
+    const requests = (isAhead ? [] : [...this.requests.values()])
       .filter(({ changed, request }) => isAfter(place, changed, request.number))
       .sort((a, b) => a.changed - b.changed || a.request.number - b.request.number);
     let { changed, number } = place;
@@ -152,7 +155,8 @@ export class MemoryNodeTables extends MemoryTables {
       count++;
     }
     const next = requests[count];
-    let upTo = next === undefined ? this.last : Math.max(place.upTo, next.changed - 1);
+    const whole = next === undefined ? this.last : Math.max(place.upTo, next.changed - 1);
+    let upTo = isAhead ? aheadTo : whole;
     const ofParts = this.ranked.changed(place.upTo, upTo, bytesMax - records.bytes);
     ({ upTo } = ofParts);
     const isNew = (at: { readonly changed: number }): boolean =>

@@ -114,7 +114,7 @@ export class MemoryRankedRows {
     let last = after;
     let end = upTo;
     for (const row of rows) {
-      if (bytes >= bytesMax && row.changed !== last) {
+      if (last > after && bytes >= bytesMax && row.changed !== last) {
         end = last;
         break;
       }

@@ -27,9 +27,13 @@ export function readChunk(
   bytesMax: number,
 ): Chunk {
   const records = new RecordWriter();
-  const rows = sql.changedRequests
-    .all(place.changed, place.number, requestsMax + 1)
-    .map(changedRow);
+  // All requests up to there were sent, but not all else that changed: that comes first, since after a break the
+  // receiver goes on from `upTo`.
+  const aheadTo = place.changed - 1;
+  const isAhead = aheadTo > place.upTo;
+  const rows = isAhead
+    ? []
+    : sql.changedRequests.all(place.changed, place.number, requestsMax + 1).map(changedRow);
   let { changed, number } = place;
   let count = 0;
   for (const row of rows) {
@@ -41,7 +45,8 @@ export function readChunk(
   }
   // All transactions before that of the next request are complete; if there is none, all are.
   const next = rows[count];
-  let upTo = next === undefined ? last : Math.max(place.upTo, next.changed - 1);
+  const whole = next === undefined ? last : Math.max(place.upTo, next.changed - 1);
+  let upTo = isAhead ? aheadTo : whole;
   const tombstones = changedBy(place.upTo, upTo, (...range) => sql.changedTombstones.all(...range));
   upTo = Math.min(upTo, tombstones.upTo);
   const keys = changedBy(place.upTo, upTo, (...range) => sql.changedKeys.all(...range));

@@ -243,7 +243,7 @@ export class RankedRows {
 
   /**
    * Records of complete transactions after one and up to another, or fewer, and how far they go: no
-   * more once they have this many bytes. Without any room, none.
+   * more once they have this many bytes, but those of one transaction in any case.
    */
   changed(
     after: number,
@@ -259,7 +259,7 @@ export class RankedRows {
     let last = after;
     let end = upTo;
     for (const row of this.#sql.changed.iterate(after, upTo)) {
-      if (bytes >= bytesMax && row.changed !== last) {
+      if (last > after && bytes >= bytesMax && row.changed !== last) {
         end = last;
         break;
       }
