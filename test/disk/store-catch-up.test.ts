@@ -1,7 +1,7 @@
-import { MemoryDisk } from '../../src/testing/memory-store.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { cursorFor, type Holding } from '../../src/store/store.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 import { RankedStoreUser } from '../support/ranked-store-user.js';
 import { accept, close } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
