@@ -19,7 +19,8 @@ export type BodyFrames = Uint8Array | readonly Uint8Array[];
 export function bodyFrames(body: unknown): BodyFrames {
   if (!Array.isArray(body)) return bodyFrame(body);
   const parts: readonly unknown[] = body;
-  return parts.length === 0 ? EMPTY : parts.map(bodyFrame);
+  // `Array.from`, because `map` passes over holes.
+  return parts.length === 0 ? EMPTY : Array.from(parts, bodyFrame);
 }
 
 /**

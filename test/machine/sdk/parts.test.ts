@@ -99,7 +99,9 @@ describe('handlers', () => {
     expect(await run(parts, 1)).toEqual(['FINAL 1,2']);
   });
 
-  it.each([undefined, null, 5, {}, ['a', 5]])(
+  const hole = ['a'];
+  hole[2] = 'b';
+  it.each([undefined, null, 5, {}, ['a', 5], hole])(
     'that return %p have failed: no body is made up',
     async (value) => {
       await expect(run(() => value)).rejects.toMatchObject({ code: 'ERR_MDP_BODY' });
