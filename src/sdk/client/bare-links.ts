@@ -105,7 +105,7 @@ export class BareLinks implements DeliveryStrategy {
   }
 
   progressed(call: Call, now: MonotonicMs): void {
-    this.#deadlines.set(call, now, Math.min(call.timeoutMs, call.deadlineLeftMs(now)));
+    this.#deadlines.set(call, now, Math.min(call.timeoutMs, remainingMs(call, now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {

@@ -141,8 +141,12 @@ export class Call implements Timed<Call> {
     return this.sends <= this.retries && !(this.streams && this.hasParts);
   }
 
-  /** What is left of the time for all attempts. @param timeoutMs the time of each */
+  /**
+   * What is left of the time for all attempts; a stream whose parts come has that of its deadline.
+   * @param timeoutMs the time of each attempt
+   */
   leftMs(timeoutMs: number, now: MonotonicMs): number {
+    if (this.streams && this.hasParts) return this.deadlineLeftMs(now);
     const triesMs = this.startedAt + timeoutMs * (1 + this.retries) - now;
     return this.deadlineMs === 0 ? triesMs : Math.min(triesMs, this.deadlineLeftMs(now));
   }

@@ -236,6 +236,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
 
   /** The strategy may want its tick earlier. */
   wake(): void {
+    if (this.#closed) return;
     this.#ticker.want(this.strategy.nextMs());
   }
 
@@ -331,7 +332,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   /** The broker would only refuse it (D100). Not now: the strategy is in the middle of its send. */
   #refuseSoon(call: Call, send: number, bytesMax: number): void {
     queueMicrotask(() => {
-      if (call.state === 'settled') return;
+      if (this.#closed || call.state === 'settled') return;
       this.strategy.refused(call, send, { status: '413', reason: '', bytesMax }, monotonicMs());
       this.wake();
     });

@@ -433,8 +433,7 @@ export class Freelance implements DeliveryStrategy {
 
   #setDeadline(race: Race, now: MonotonicMs): void {
     const { call, endsMs, hedgesMs } = race;
-    const isGoingOn = call.hasParts && endsMs < Infinity;
-    const lastMs = isGoingOn ? call.deadlineLeftMs(now) : this.remainingMs(call, now);
+    const lastMs = this.remainingMs(call, now);
     this.#deadlines.set(race, now, Math.min(endsMs - now, hedgesMs - now, lastMs));
   }
 

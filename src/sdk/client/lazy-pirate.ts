@@ -193,7 +193,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#order.answered();
     // Parts of two answers are not mixed.
     this.#takeBack(call, call.answerOf);
-    this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), call.deadlineLeftMs(now)));
+    this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {

@@ -32,7 +32,8 @@ export class PendingReplies implements CallOwner {
 
   done(call: Call, reply: Message): void {
     const { joined } = call;
-    if (joined === null || !call.hasParts) call.resolve(reply);
+    // Parts of an earlier attempt stay until the next part, and progress is none.
+    if (joined?.attempt !== call.answerOf) call.resolve(reply);
     else {
       const frames = [...joined.frames, ...reply.frames];
       call.resolve(new ReceivedMessage(call.service, this.#decode, frames));

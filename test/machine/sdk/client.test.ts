@@ -7,6 +7,7 @@ import {
   type Part,
   type RequestOptions,
 } from '../../../src/sdk/client.js';
+import { until } from '../../support/until.js';
 import { FakeNet, shown } from './fake-dial.js';
 
 const ENDPOINT = 'tcp://127.0.0.1:5555';
@@ -176,6 +177,19 @@ describe('what a client makes of answers', () => {
     expect((await reply).frames.map(String)).toEqual(['a', 'b', 'c']);
   });
 
+  it('joins no parts of an attempt with the answer to a later one, which only told progress', async () => {
+    const { client, net } = connected({ retryBaseMs: 1 });
+    const reply = client.request('echo', '1');
+    net.link.says(correlation(net), '', 'MDPC02', '\x02', 'echo', 'old');
+    net.link.events.disconnected();
+    await until(() => net.links.length === 2, 'the next connection');
+    net.link.events.connected();
+    const id = net.link.written().at(-1)?.[0] ?? '';
+    net.link.says(id, '', 'MDPC02', '\x02', 'echo', 'MDPP01', 'half');
+    net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'new');
+    expect((await reply).frames.map(String)).toEqual(['new']);
+  });
+
   it('a body that is no JSON is ERR_MDP_BODY', async () => {
     const { client, net } = connected();
     const reply = client.request('echo', '1');
@@ -296,8 +310,11 @@ describe('options', () => {
     expect(thrown).toMatchObject({ code, message: expect.stringContaining(named) });
   });
 
+  const hole = ['a'];
+  hole[2] = 'b';
   it.each([
     ['', 'x', {}, 'ERR_MDP_OPTION'],
+    ['echo', hole, {}, 'ERR_MDP_BODY'],
     ['a'.repeat(256), 'x', {}, 'ERR_MDP_OPTION'],
     ['echo', 5, {}, 'ERR_MDP_BODY'],
     ['echo', ['a', null], {}, 'ERR_MDP_BODY'],

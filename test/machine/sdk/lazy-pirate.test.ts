@@ -1,4 +1,4 @@
-import { type AskOptions, PirateScript } from './pirate-script.js';
+import { type AskOptions, PirateScript, type ScriptOptions } from './pirate-script.js';
 
 /** A script with a standing connection, whose effects so far are read. */
 function connected(endpoints = 1): PirateScript {
@@ -440,6 +440,26 @@ describe('parts of an answer', () => {
       '5500 fail a ERR_MDP_STREAM_BROKEN',
     ]);
   });
+
+  const kinds: readonly (readonly [string, ScriptOptions])[] = [
+    ['a broker', {}],
+    ['a broker without envelope', { bare: true }],
+    ['servers that know nothing of each other', { freelance: {} }],
+  ];
+  it.each(kinds)(
+    'of %s give a request no more time than all its attempts have: only streams go on',
+    (_, options) => {
+      for (const streams of [false, true]) {
+        const script = new PirateScript(options).connect().ask('a', { streams, retries: 1 });
+        for (let part = 1; part <= 3; part++) {
+          script.pass(900);
+          expect(script.errors.has('a')).toBe(part === 3 && !streams);
+          if (part < 3 || streams) expect(script.part('a')).toBe(true);
+        }
+        if (!streams) expect(script.effects.at(-1)).toBe('2000 fail a ERR_MDP_TIMEOUT');
+      }
+    },
+  );
 
   it('a stream is sent again before its first part, never after it', () => {
     const script = connected().ask('a', { streams: true }).pass(500).hear().pass(500);
