@@ -115,6 +115,8 @@ class Messages {
   /** Sends a message, which is a list of assignments. */
   send(...assignments: readonly string[]): void {
     this.#helper ??= this.#start();
+    // Without descriptors, Node gives a helper that was not started no streams.
+    if (this.#helper.pid === undefined) return;
     const { stdin } = this.#helper;
     // If the helper hangs, messages are dropped, so that this process does not grow.
     if (stdin.writableNeedDrain) return;
@@ -139,7 +141,7 @@ class Messages {
     helper.on('exit', (code, signal) => {
       gone(code === 127 ? 'systemd-notify is not installed' : `sh: ${signal ?? code}`);
     });
-    helper.stdin.on('error', () => undefined);
+    if (helper.pid !== undefined) helper.stdin.on('error', () => undefined);
     return helper;
   }
 }

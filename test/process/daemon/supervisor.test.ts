@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -20,6 +21,22 @@ notify.bind(sys.argv[1])
 print("bound", flush=True)
 while True:
     print(" ".join(notify.recv(65536).decode().split("\\n")), flush=True)
+`;
+
+/** Has no descriptors left when it is to say that it is ready, and some when it stops. */
+const SHORT_OF_DESCRIPTORS = `
+import { closeSync, openSync } from 'node:fs';
+import { superviseBy } from ${JSON.stringify(new URL('../../../src/node/io/supervisor.js', import.meta.url).href)};
+import { SILENT } from ${JSON.stringify(new URL('../../support/logs.js', import.meta.url).href)};
+const supervisor = superviseBy(process.env, SILENT);
+const held = [];
+try {
+  for (;;) held.push(openSync('/dev/null'));
+} catch {}
+supervisor.ready({ afterTurn: () => undefined, summary: () => 'short' });
+await new Promise(setImmediate);
+for (const each of held) closeSync(each);
+supervisor.stopping();
 `;
 
 const listeners: ChildProcess[] = [];
@@ -153,6 +170,19 @@ function supervise(environment: Record<string, string>): Supervisor {
 }
 
 describe('the watchdog', () => {
+  it('outlives a time without descriptors, and notifies systemd after it', async () => {
+    const { path, lines } = await listen();
+    const line = `ulimit -n 60 && exec "$0" --input-type=module --eval "$1"`;
+    const child = spawn('/bin/sh', ['-c', line, process.execPath, SHORT_OF_DESCRIPTORS], {
+      env: { ...process.env, NOTIFY_SOCKET: path },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    await lines.waitFor(says('STOPPING=1'));
+    expect(lines.kinds).toEqual(['STOPPING=1']);
+    if (child.exitCode === null) await once(child, 'exit');
+    expect(child.exitCode).toBe(0);
+  });
+
   it('does not feed the watchdog from a timer alone: a turn of the loop must have ended', async () => {
     const { environment, lines } = fakeNotify();
     const supervisor = supervise({ ...environment, WATCHDOG_USEC: '2000' });
