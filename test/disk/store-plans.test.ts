@@ -32,7 +32,7 @@ function statementsOf(db: Database.Database): Record<string, { readonly source: 
 }
 
 /** Statements that run when a store is opened, or when all of it is copied. */
-const ONCE = ['services', 'rankedTombstones', 'rankedEpochMax', 'rememberedKeys'];
+const ONCE = ['apart', 'services', 'rankedTombstones', 'rankedEpochMax', 'rememberedKeys'];
 
 const NAMED = {
   kind: -1,
