@@ -29,6 +29,8 @@ export class StageDisk {
   readonly tables = new MemoryNodeTables();
   /** State of the process that uses it. */
   recovered: Recovered = this.tables.open();
+  /** How many requests it lists at a time. */
+  piece = PIECE_REQUESTS;
 
   get counts(): StoreCounts {
     return this.tables.counts;
@@ -176,7 +178,7 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
   }
 
   #listed(after: number): readonly StoredRequest[] {
-    return this.disk.pending.filter(({ number }) => number > after).slice(0, PIECE_REQUESTS);
+    return this.disk.pending.filter(({ number }) => number > after).slice(0, this.disk.piece);
   }
 
   #body(uuid: RequestUuid): StoredContent | null {

@@ -24,11 +24,14 @@ export class WebhookEnds {
   readonly #context: TitanicContext;
   readonly #dispatcher: Dispatcher;
   readonly #commit: Commit;
+  /** Requests that are not known are not in the store: all pending ones were listed. */
+  #areAllListed: boolean;
 
   constructor(context: TitanicContext, dispatcher: Dispatcher, commit: Commit) {
     this.#context = context;
     this.#dispatcher = dispatcher;
     this.#commit = commit;
+    this.#areAllListed = context.claims !== null;
   }
 
   /** What is stored with the end of a request that is open here. */
@@ -57,12 +60,12 @@ export class WebhookEnds {
     return dueExpiry(endsBy, livesFrom, options.replyTtlMs);
   }
 
-  /** Whether a record is a webhook whose request is open here: it does not expire before that ends. */
+  /** Whether a record is a webhook whose request is, or may be, open here: it does not expire before that ends. */
   isWaiting(slot: Slot): boolean {
     const { index, partners } = this.#dispatcher;
     const request = partners.requestOf(index.uuid(slot));
     if (request === null || isDueWebhook(index.get(slot, GENERATION))) return false;
-    return index.find(request) !== NO_SLOT;
+    return !this.#areAllListed || index.find(request) !== NO_SLOT;
   }
 
   /** A request was closed that was not open here: the store told of its webhook. */
@@ -88,6 +91,7 @@ export class WebhookEnds {
 
   /** All pending requests are listed: the requests of some webhooks may not be among them. */
   lookForEnds(): void {
+    this.#areAllListed = true;
     const { index, partners } = this.#dispatcher;
     for (const [webhook, request] of partners.all()) {
       if (index.find(request) === NO_SLOT) this.#arrived(webhook);

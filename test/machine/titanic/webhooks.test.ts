@@ -296,18 +296,22 @@ describe('the webhook of a stored request', () => {
     expect(attempts()).toBe(20);
   });
 
-  it('is told of a request that expired while no process ran, for however long', () => {
-    const { s } = scene();
-    const uuid = submits(s);
-    s.wallOffset += 90 * 24 * HOUR_MS;
-    const next = s.crashes();
-    const hooks = new StageWorker(next);
-    next.after(2 * MINUTE_MS);
-    expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['absent', ['pending', 'expired']]);
-    hooks.fails();
-    next.after(MINUTE_MS);
-    expect(hooks.uuids).toEqual([uuid, uuid]);
-  });
+  it.each([1, 4096])(
+    'is told of a request that expired while no process ran, for however long (%i listed at a time)',
+    (piece) => {
+      const { s } = scene();
+      s.store.disk.piece = piece;
+      const uuid = submits(s);
+      s.wallOffset += 90 * 24 * HOUR_MS;
+      const next = s.crashes();
+      const hooks = new StageWorker(next);
+      next.after(2 * MINUTE_MS);
+      expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['absent', ['pending', 'expired']]);
+      hooks.fails();
+      next.after(MINUTE_MS);
+      expect(hooks.uuids).toEqual([uuid, uuid]);
+    },
+  );
 
   it('counts as a request of its own in limits, also before it is stored', () => {
     const { s } = scene({ titanic: { maxOpen: 3 } });
