@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  constants,
+  copyFileSync,
   existsSync,
   fsyncSync,
   linkSync,
@@ -122,9 +124,7 @@ export function write(file: string, text: string, mode: number): void {
   const draft = `${file}.${randomBytes(4).toString('hex')}.new`;
   try {
     writeFileSync(draft, text, { flag: 'wx', mode, flush: true });
-    // Unlike a rename, it does not replace a file that was created meanwhile.
-    linkSync(draft, file);
-    syncDirectory(dirname(file));
+    place(draft, file);
   } catch (error) {
     const why = codeOf(error) === 'EEXIST' ? 'exists and is not overwritten' : messageOf(error);
     throw new MajordomoError('ERR_OUTPUT', `${file}: ${why}`, { cause: error });
@@ -133,8 +133,26 @@ export function write(file: string, text: string, mode: number): void {
   }
 }
 
-function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, 'r');
+/** Gives a file its name. Unlike a rename, it does not replace a file that was created meanwhile. */
+function place(draft: string, file: string): void {
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') throw error;
+    // A file system without hard links, such as that of a USB stick.
+    copyFileSync(draft, file, constants.COPYFILE_EXCL);
+  }
+  try {
+    sync(file);
+    sync(dirname(file));
+  } catch (error) {
+    unlinkSync(file);
+    throw error;
+  }
+}
+
+function sync(path: string): void {
+  const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
   } finally {
