@@ -116,9 +116,9 @@ class Move {
     }
     const begun = await begin(this.#connection, { file: shownFile, ...facts });
     if (begun.kind === 'finished') {
-      // The mark is set before the move is finished: this is a copy from before.
+      // The mark is set before the move is finished: this is a copy from before, or a backup of the database.
       if (moved === null) {
-        const text = `${shownFile} was moved here before, and a copy of it was put back, which a broker may have served: what that accepted is not in the database. Move it into an empty database, or put it away`;
+        const text = `${shownFile} was moved here before, but has no mark of that: it is a copy from before, or a backup of the database, which a broker may have served. What that accepted is not in the database. Move it into an empty database, or put it away`;
         throw new MajordomoError('ERR_TITANIC_STORE', text);
       }
       return { ...(await this.#counted()), how: 'already', copied: 0, copyMs: 0 };
