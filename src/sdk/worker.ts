@@ -135,7 +135,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   #finish: (() => void) | null = null;
   #error: Error | null = null;
   #closed = false;
-  /** Requests given back because the grace period was over. */
+  /** Requests given back, or whose answers were not sent, because the grace period was over. */
   #abandoned = 0;
   /** Services that were registered somewhere, until all were. */
   #ready: Promise<void> | null = null;
@@ -284,9 +284,9 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   /**
-   * Drains: accepts no more requests, gives running ones `graceMs` to finish, then aborts the signals of
-   * the others and gives them back to the broker. Resolves with `run()`; the event `drained` says how many
-   * were given back.
+   * Drains: accepts no more requests, gives running ones `graceMs` to finish and, if the broker is away, their
+   * answers to be sent; then aborts the signals of the others and gives them back to the broker. Resolves with
+   * `run()`; the event `drained` says how many were given back.
    *
    *     process.once('SIGTERM', () => void worker.close({ graceMs: 30_000 }));
    *
@@ -348,6 +348,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   #abort(): void {
     this.#closed = true;
     this.#abandoned += this.#running.length;
+    for (const { unsent } of this.#connections) this.#abandoned += unsent;
     for (const context of [...this.#running]) context.abort();
     for (const connection of [...this.#connections]) connection.abort();
     if (this.#error !== null) this.#finish?.();

@@ -123,6 +123,13 @@ export class WorkerConnection {
     return this.#registrations.size === 0;
   }
 
+  /** Number of answers that wait for a connection. */
+  get unsent(): number {
+    let count = 0;
+    for (const { session } of this.#registrations) count += session.unsent;
+    return count;
+  }
+
   start(now: MonotonicMs): void {
     const { name, heartbeatIntervalMs } = this.#owner.settings;
     const { concurrency } = this.#offered;

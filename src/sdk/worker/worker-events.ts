@@ -40,7 +40,7 @@ export interface FailedRequest {
 
 /** The event `drained`. */
 export interface Drained {
-  /** How many requests were given back because `graceMs` was over. */
+  /** How many requests were given back, or their answers not sent, because `graceMs` was over. */
   readonly abandoned: number;
 }
 

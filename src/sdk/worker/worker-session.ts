@@ -13,6 +13,7 @@
  * - A reply whose registration has ended goes out *late*: over the next connection, before READY, so that
  *   the broker does not give out the request again (D8). If there is a registration already, it goes over a
  *   connection of its own: a token that the broker does not know would cost it every other request.
+ * - A session that drains makes that connection too, to send what it has, but does not register any more.
  * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../../core/clock.js';
@@ -138,7 +139,7 @@ export interface SessionSink {
 /**
  * *away*: no link, in the pause before the next; *dialling*; *asking* for credit; *resting*: connected,
  * READY follows after a pause; *full*: connected, READY follows when handlers of an earlier
- * registration have ended.
+ * registration have ended, unless the session drains.
  */
 export type SessionState =
   'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
@@ -213,6 +214,11 @@ export class WorkerSession implements SlotTaker {
     return this.#closing || this.#state === 'ended';
   }
 
+  /** Number of answers that wait for the next connection. */
+  get unsent(): number {
+    return this.#late.length;
+  }
+
   start(): void {
     this.#open();
   }
@@ -221,7 +227,11 @@ export class WorkerSession implements SlotTaker {
     if (this.#state === 'ended') return;
     this.#heardMs = now;
     for (const [task, body] of this.#late.splice(0)) this.#sink.final(task, body);
-    if (this.#closing) return;
+    if (this.#closing) {
+      this.#state = 'full';
+      this.#endIfDone();
+      return;
+    }
     const { asks, credit, heartbeatIntervalMs } = this.#options;
     const isForOptionsAlone = credit === 1;
     if (asks) {
@@ -347,11 +357,9 @@ export class WorkerSession implements SlotTaker {
   }
 
   #answerLate(task: Task, body: BodyFrames, now: MonotonicMs): void {
-    if (this.#closing) {
-      this.#sink.late(task, body);
-    } else if (this.#state === 'away' || this.#state === 'dialling') {
+    if (this.#state === 'away' || this.#state === 'dialling') {
       this.#late.push([task, body]);
-    } else if (this.#state === 'full' && this.#options.asks) {
+    } else if (this.#state === 'full' && (this.#closing || this.#options.asks)) {
       this.#sink.final(task, body);
       // The broker answers with a DISCONNECT, which must not meet a registration: READY follows the next answer.
       this.connected(now);
@@ -405,14 +413,14 @@ export class WorkerSession implements SlotTaker {
   }
 
   /**
-   * Drains: what has begun may end. What arrives now is kept, not returned: if no other worker is
-   * free, the broker would send it straight back until `maxDeliveries` abandons it. The DISCONNECT
-   * at the end gives it back, once.
+   * Drains: what has begun may end, and answers may wait for the next connection. What arrives now is
+   * kept, not returned: if no other worker is free, the broker would send it straight back until
+   * `maxDeliveries` abandons it. The DISCONNECT at the end gives it back, once.
    */
   close(): void {
     if (this.#state === 'ended') return;
     this.#closing = true;
-    if (this.#running === 0) this.#end();
+    this.#endIfDone();
   }
 
   /** Ends at once; the DISCONNECT gives back everything that is out. */
@@ -508,7 +516,7 @@ export class WorkerSession implements SlotTaker {
     this.#offers = offers;
     this.#declared = this.#creditFor(offers);
     // Handlers of an earlier registration still run, so their slots are not free.
-    if (this.#running >= this.#credit) {
+    if (this.#closing || this.#running >= this.#credit) {
       this.#state = 'full';
       return;
     }
@@ -585,7 +593,7 @@ export class WorkerSession implements SlotTaker {
     this.#state = next;
     this.#untilMs = untilMs;
     this.#held = [];
-    if (this.#closing && this.#running === 0) this.#end();
+    if (this.#closing) this.#endIfDone();
   }
 
   /**
@@ -637,11 +645,16 @@ export class WorkerSession implements SlotTaker {
     this.#limiter.free();
     if (this.#state === 'ended') return;
     if (this.#closing) {
-      if (this.#running === 0) this.#end();
+      this.#endIfDone();
       return;
     }
     if (this.#state === 'full') this.#register(now, this.#offers);
     else if (!this.#reregisters(now)) this.#beginHeld();
+  }
+
+  /** Ends a session that drains, when nothing runs and no answer waits. */
+  #endIfDone(): void {
+    if (this.#running === 0 && this.#late.length === 0) this.#end();
   }
 
   #end(): void {

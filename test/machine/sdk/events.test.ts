@@ -235,6 +235,26 @@ describe('a worker tells', () => {
     await idle.worker.close();
     expect(idleHeard).toEqual([['drained', { abandoned: 0 }]]);
   });
+
+  it('that it has drained, when the answers are sent that waited for a broker, or how many were not', async () => {
+    for (const isBack of [true, false]) {
+      const { worker, net } = registered({ retryBaseMs: 1, retryMaxMs: 1 });
+      const heard: unknown[] = [];
+      worker.on('drained', (event) => heard.push(event));
+      net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+      net.link.events.disconnected();
+      while (net.links.length < 2) await turn();
+      const closed = worker.close({ graceMs: isBack ? 60_000 : 1 });
+      if (isBack) {
+        await turn();
+        expect(heard).toEqual([]);
+        net.link.events.connected();
+      }
+      await closed;
+      expect(heard).toEqual([{ abandoned: isBack ? 0 : 1 }]);
+      expect(shown(net.link.written())).toEqual(isBack ? ['MDPW02|\\x04|token||x'] : []);
+    }
+  });
 });
 
 describe('what goes wrong is printed once if nobody listens', () => {

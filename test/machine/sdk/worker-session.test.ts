@@ -305,11 +305,6 @@ describe('replies that come late (D8)', () => {
     ]);
   });
 
-  it('do not wait for a connection that a worker which drains does not make', () => {
-    script = registered().request('t1').cut().close().answer('t1');
-    expect(script.effects.slice(2)).toEqual(['0 late FINAL t1', '0 close link', '0 ended']);
-  });
-
   it('do not keep a worker with credit from registering, nor make it run too many', () => {
     script = registered(2).request('t1').cut().pass(50).connect().offers(true).request('t2', 't3');
     expect(script.effects.slice(-3)).toEqual(['50 credit', '50 READY 2', '50 begin t2']);
@@ -525,14 +520,69 @@ describe('closing', () => {
     expect(script.session.nextMs()).toBe(Infinity);
   });
 
-  it('without a connection it waits for its handlers, and sends what they answer (D8)', () => {
-    script = registered().request('t1').cut();
+  describe('without a connection, sends what its handlers answer over the next one, and then ends (D8)', () => {
+    it('although it was closed after the answer', () => {
+      script = registered().request('t1').cut().answer('t1');
+      script.forget();
+      expect(script.close().effects).toEqual([]);
+      expect(script.pass(50).cut().pass(100).connect().effects).toEqual([
+        ...['50 open', '50 close link', '150 open'],
+        ...['150 FINAL t1', '150 close link', '150 ended'],
+      ]);
+    });
+
+    it('although it was closed before the answer', () => {
+      for (const passMs of [0, 50]) {
+        script = registered().request('t1').cut().close().pass(passMs);
+        expect(script.session.state).toBe(passMs === 0 ? 'away' : 'dialling');
+        script.answer('t1').pass(50).connect();
+        expect(script.effects.slice(2)).toEqual([
+          '50 open',
+          ...['FINAL t1', 'close link', 'ended'].map((line) => `${script.now} ${line}`),
+        ]);
+      }
+    });
+
+    it('when the last of them has answered', () => {
+      script = registered(2).request('t1', 't2').cut().answer('t1').close().pass(50).connect();
+      expect(script.effects.slice(3)).toEqual(['50 open', '50 FINAL t1']);
+      expect(script.session.state).toBe('full');
+      script.pass(5000).answer('t2');
+      expect(script.effects).toEqual(['5050 FINAL t2', '5050 close link', '5050 ended']);
+    });
+
+    it('also when the last of them has failed, or the new connection is lost as well', () => {
+      script = registered(2).request('t1', 't2').cut().answer('t1').close().fail('t2');
+      expect(script.pass(50).connect().effects.slice(3)).toEqual([
+        ...['50 open', '50 FINAL t1', '50 close link', '50 ended'],
+      ]);
+      script = registered().request('t1').cut().close().pass(50).connect().cut().answer('t1');
+      expect(script.pass(100).connect().effects.slice(2)).toEqual([
+        ...['50 open', '50 close link', '150 open'],
+        ...['150 FINAL t1', '150 close link', '150 ended'],
+      ]);
+    });
+
+    it('until its grace is over, which tells how many were not sent', () => {
+      script = registered(2).request('t1', 't2').cut().answer('t1').close().answer('t2');
+      expect(script.session.unsent).toBe(2);
+      script.forget();
+      script.session.abort();
+      expect(script.effects).toEqual(['0 close link', '0 ended']);
+      script = registered(2).request('t1').cut().answer('t1').pass(50).connect();
+      expect(script.session.unsent).toBe(0);
+    });
+  });
+
+  it('does not register any more, wherever it is', () => {
+    script = registered(2).request('t1').cut().pass(50).connect().close();
     script.forget();
-    expect(script.close().answer('t1').effects).toEqual([
-      '0 late FINAL t1',
-      '0 close link',
-      '0 ended',
-    ]);
+    expect(script.offers(true).effects).toEqual(['50 credit']);
+    expect(script.answer('t1').effects).toEqual(['50 FINAL t1', '50 close link', '50 ended']);
+    script = registered(2).request('t1').dismiss().close();
+    script.forget();
+    expect(script.pass(1000).effects).toEqual([]);
+    expect(script.answer('t1').effects).toEqual(['1000 FINAL t1', '1000 close link', '1000 ended']);
   });
 });
 
