@@ -204,7 +204,8 @@ class Worker:
         return self
 
     def close(self, grace_ms: int = 10_000) -> None:
-        """Accepts no more requests, waits for the handlers that run, and says goodbye to the brokers.
+        """Accepts no more requests, waits for the handlers that run and, while a broker is away, to send their answers to
+        it, and says goodbye to the brokers.
 
         After ``grace_ms`` milliseconds it sets ``request.aborted``, gives the requests back, and cancels the tasks of
         coroutines, which have as long again, at least a second, for their ``finally``. What it has sent last may take a
@@ -280,7 +281,14 @@ class Worker:
         at = self._close_at
         if at is None or time.monotonic() >= at:
             return at is not None
-        return not self._running and not self._runner.has_coroutines
+        if self._running or self._runner.has_coroutines:
+            return False
+        if not any(session.core.has_unsent for session in self._sessions):
+            return True
+        for session in self._sessions:  # the others must not hold requests until then
+            if session.core.state != "ended" and not session.core.has_unsent:
+                session.core.end()
+        return False
 
     def _turn(self, wake: Wake) -> None:
         began = time.monotonic()

@@ -118,6 +118,11 @@ class WorkerCore:
         self.is_confirmed = False
         self.why: Optional[str] = None  # it is not registered, as reported
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether answers wait for the next connection."""
+        return len(self._late) > 0
+
     def next_at(self) -> float:
         """When ``tick`` is due next; infinity: never."""
         if self.state == "registered":

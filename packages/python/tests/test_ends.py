@@ -13,6 +13,7 @@ import warnings
 from typing import Any, AsyncIterator, Awaitable, Callable
 
 import pytest
+import zmq
 
 from majordomo import AsyncClient, Client, ClosedError, OptionError, Request, ServiceError, SharedMap, Worker
 from majordomo.handlers import Handler, failure_of
@@ -208,6 +209,60 @@ def test_the_second_signal_ends_a_worker_whose_handler_does_not_end(
         process.send_signal(number)
         assert output_of(process) == ["ended"] and time.monotonic() < began + 9
         job.close()
+
+
+class Away:
+    """A broker that gives out one request, goes away, and is back when the test wants it."""
+
+    def __init__(self) -> None:
+        self.context: "zmq.Context[zmq.Socket[bytes]]" = zmq.Context()
+        self.router = self.socket()
+        self.endpoint = f"tcp://127.0.0.1:{self.router.bind_to_random_port('tcp://127.0.0.1')}"
+
+    def socket(self) -> "zmq.Socket[bytes]":
+        router = self.context.socket(zmq.ROUTER)
+        router.setsockopt(zmq.LINGER, 0)
+        router.setsockopt(zmq.RCVTIMEO, int(PATIENCE * 1000))
+        return router
+
+    def hear(self, command: bytes) -> "list[bytes]":
+        while True:
+            frames = self.router.recv_multipart()
+            if frames[1:3] == [b"MDPW02", command]:
+                return frames
+
+    def again(self) -> None:
+        self.router = self.socket()
+        self.router.bind(self.endpoint)
+
+
+def test_a_worker_that_closes_waits_for_the_broker_to_be_back_for_its_answers(broker: Broker) -> None:
+    may_answer = threading.Event()
+
+    def handler(_: Request) -> str:
+        may_answer.wait(PATIENCE)
+        return "done"
+
+    away = Away()
+    worker = Worker([away.endpoint, broker.endpoint], "away", handler, retry_max_ms=100).ready()
+    here, there = (session.core for session in reversed(worker._sessions))
+    away.router.send_multipart([away.hear(b"\x01")[0], b"MDPW02", b"\x02", b"token", b"", b"hi"])
+    end = time.monotonic() + PATIENCE
+    while not worker._running and time.monotonic() < end:
+        time.sleep(0.01)
+    away.router.close(0)
+    while there.state == "registered" and time.monotonic() < end:
+        time.sleep(0.01)
+    closes = threading.Thread(target=worker.close, args=(60_000,))
+    closes.start()
+    may_answer.set()
+    closes.join(1.5)  # longer than what was sent last has to leave
+    assert closes.is_alive() and here.state == "ended"
+    away.again()
+    assert away.hear(b"\x04")[3:] == [b"token", b"", b"done"]
+    closes.join(PATIENCE)
+    assert not closes.is_alive()
+    away.context.destroy()
 
 
 def test_a_closed_worker_says_at_once_that_it_will_not_be_ready(broker: Broker) -> None:

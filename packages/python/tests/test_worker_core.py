@@ -203,12 +203,20 @@ def test_a_worker_whose_handlers_still_run_registers_when_one_has_ended() -> Non
 
 
 def test_an_answer_without_a_connection_still_leaves_when_the_worker_ends() -> None:
-    stage = Stage().registered()
-    stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
-    stage.core.down("lost", 0.2)
-    stage.core.final(stage.tasks[0], [b"y"])
-    stage.core.end()
-    assert stage.late == [[b"MDPW02", b"\x04", b"token", b"", b"y"]]
+    for has_waited in (False, True):
+        stage = Stage().registered()
+        stage.hear(b"\x02", b"token", b"", b"x", now=0.1)
+        stage.core.down("lost", 0.2)
+        assert not stage.core.has_unsent
+        stage.core.final(stage.tasks[0], [b"y"])
+        assert stage.core.has_unsent
+        if has_waited:
+            stage.core.tick(stage.core.next_at())
+            stage.core.up(1.0)
+        assert stage.core.has_unsent is not has_waited
+        stage.core.end()
+        final = [b"MDPW02", b"\x04", b"token", b"", b"y"]
+        assert stage.late == ([] if has_waited else [final]) and stage.sent.count(final) == int(has_waited)
 
 
 def test_a_failure_is_reported_or_given_back_in_the_way_that_the_broker_knows() -> None:
