@@ -24,7 +24,7 @@ export interface FleetOptions {
 
 /** How often a broker says that it is there. */
 export const PRESENCE_MS = 1000;
-/** A broker that said nothing for so long, with no request out at it, is gone. */
+/** A broker that said nothing for so long, with no request out at it and nothing that waits for it, is gone. */
 export const ABSENT_MS: number = 3 * PRESENCE_MS + 500;
 /** How often two brokers with work at each other compare what is held. */
 export const BEAT_MS = 500;
