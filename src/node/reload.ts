@@ -58,11 +58,17 @@ export function withNewKeys(
   return { ...next, ...Object.fromEntries(kept) } as Config;
 }
 
-/** What was read, but with those whom HTTP admits now: the new tokens were refused. */
-export function withTokensOf({ http }: Config, next: Config): Config {
+/** What was read, but with those whom HTTP admits now, and the quotas that they name: the new tokens were refused. */
+export function withTokensOf({ http, limits }: Config, next: Config): Config {
   const { token, readToken, tokens, trustedUserHeader, trustedProxies } = http;
   const kept = { token, readToken, tokens, trustedUserHeader, trustedProxies };
-  return { ...next, http: { ...next.http, ...kept } };
+  const named = new Set(tokens.map(({ quota }) => quota));
+  const quotas = Object.entries(limits.quotas).filter(([name]) => named.has(name));
+  return {
+    ...next,
+    http: { ...next.http, ...kept },
+    limits: { ...next.limits, quotas: { ...Object.fromEntries(quotas), ...next.limits.quotas } },
+  };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { refuseMixture } from '../../../src/node/reload.js';
+import { refuseMixture, withTokensOf } from '../../../src/node/reload.js';
 import { messageOf } from '../../../src/core/errors.js';
 import { load } from '../config/support.js';
 
@@ -29,4 +29,15 @@ describe('a configuration that is read again', () => {
     expect(refusal(store, 'limits: {messageBytes: 64MiB}')).toBe(null);
     expect(refusal('', `${store}limits: {messageBytes: 32MiB}`)).toBe(null);
   });
+});
+
+it('tokens that stay, because the new ones were refused, keep the quotas that they name', () => {
+  const tokens =
+    '{tokens: [{name: shop, role: request, client: [echo], tokenFile: /run/shop, quota: small}]}';
+  const quotas = '{small: {requestsPerSecond: 1}, other: {}}';
+  const before = load({ text: `{http: ${tokens}, limits: {quotas: ${quotas}}}` }).config;
+  const kept = withTokensOf(before, load({ text: '{}' }).config);
+  expect(kept.http.tokens).toMatchObject([{ name: 'shop', quota: 'small' }]);
+  expect(Object.keys(kept.limits.quotas)).toEqual(['small']);
+  expect(kept.limits.quotas).toMatchObject({ small: { requestsPerSecond: 1 } });
 });
