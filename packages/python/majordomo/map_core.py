@@ -129,16 +129,16 @@ class MapCore:
             node.hugz_at = now
             if self.state == "seeking":
                 self._begin(at, now)
-        if at != self._at or (self.state == "asking" and record.key == HUGZ):
-            return  # the snapshot itself must come in time
-        self._heard_at = now
-        if record.key == HUGZ:
+        if at != self._at:
             return
-        if self.state == "asking":
+        if self.state == "following":
+            self._heard_at = now
+            if record.key != HUGZ:
+                self._apply(record)
+        elif self.state == "asking" and record.key != HUGZ:
+            # The silence goes on: the snapshot itself must come in time.
             self._early.append(record)
             self._count_bytes(record.uuid + record.key, record.key, record.value)
-        elif self.state == "following":
-            self._apply(record)
 
     def _begin(self, at: int, now: float) -> None:
         self.state, self._at, self._heard_at = "asking", at, now

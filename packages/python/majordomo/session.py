@@ -56,6 +56,8 @@ class Session:
         self._worker._cancel(self, token)
 
     def is_full(self) -> bool:
+        if self._worker._close_at is not None:
+            return True  # a worker that closes takes no more
         return sum(owner is self for owner, _ in self._worker._running.values()) >= self._worker._concurrency
 
     def confirmed(self) -> None:

@@ -265,6 +265,39 @@ def test_a_worker_that_closes_waits_for_the_broker_to_be_back_for_its_answers(br
     away.context.destroy()
 
 
+def test_a_worker_that_closes_does_not_register_when_the_broker_is_back() -> None:
+    may_end = threading.Event()
+
+    def handler(_: Request) -> str:
+        may_end.wait(PATIENCE)
+        return "done"
+
+    away = Away()
+    worker = Worker(away.endpoint, "away", handler, concurrency=2, retry_max_ms=100).start()
+    away.router.send_multipart([away.hear(b"\x01")[0], b"MDPW02", b"\x02", b"token", b"", b"hi"])
+    end = time.monotonic() + PATIENCE
+    while not worker._running and time.monotonic() < end:
+        time.sleep(0.01)
+    away.router.close(0)
+    closes = threading.Thread(target=worker.close, args=(60_000,))
+    while worker._sessions[0].core.state == "registered" and time.monotonic() < end:
+        time.sleep(0.01)
+    closes.start()
+    away.again()
+    session = worker._sessions[0]
+    while session.core.state != "full" and time.monotonic() < end:
+        time.sleep(0.01)
+    may_end.set()
+    commands: "list[bytes]" = []
+    while commands[-1:] != [b"\x04"]:
+        frames = away.router.recv_multipart()
+        commands += frames[2:3] if frames[1] == b"MDPW02" else []
+    assert commands == [b"\x04"]
+    closes.join(PATIENCE)
+    assert not closes.is_alive()
+    away.context.destroy()
+
+
 def test_a_closed_worker_says_at_once_that_it_will_not_be_ready(broker: Broker) -> None:
     closed = Worker(NOBODY, "x", later)
     closed.close()

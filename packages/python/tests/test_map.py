@@ -102,6 +102,16 @@ def test_it_follows_the_first_node_that_serves_and_goes_on_with_one_that_said_so
     assert stage.events[2:] == ["the node is silent", "stop asking", ("ask", 0)] and stage.values == {b"a": b"1"}
 
 
+def test_a_snapshot_that_does_not_come_is_asked_for_again_although_updates_do() -> None:
+    stage = Stage()
+    stage.update(b"HUGZ", 0, b"")
+    for second in range(1, 6):
+        stage.update(b"HUGZ", 0, b"", now=second)
+        stage.update(b"k", second, b"new", now=second)
+        stage.core.tick(float(second))
+    assert stage.events == [("ask", 0), "stop asking"] and stage.core.state == "seeking"
+
+
 def test_while_no_node_serves_it_votes_for_one_after_the_other_after_the_lost_one_first() -> None:
     stage = Stage().synchronous()
     stage.core.down(0, "the connection was lost", 1.0)
