@@ -378,7 +378,10 @@ export class Fsm {
     const facts = this.#facts;
     if (isLeading(facts)) return `this node is already ${facts.state}`;
     if (!facts.peerDead) {
-      return 'the peer is not known to be dead; use switchover on the active node';
+      return facts.link
+        ? 'the peer is not known to be dead; use switchover on the active node'
+        : 'there is no connection to the peer, which is not known to be dead: if it is refused (ha.refused), ' +
+            'configure both nodes alike; or stop it, and try again in a moment';
     }
     if (facts.writing !== null) return 'this node is changing its state; try again';
     if (!hasEpochLeft(facts, this.role)) return NO_EPOCH_LEFT;

@@ -24,8 +24,11 @@ const PATIENCE_BEATS = 2;
 const LOOKS_PER_BEAT = 4;
 /** While a long message arrives, this node tells the peer more often that it is alive. */
 const STATUSES_PER_BEAT = 8;
-/** The longest heartbeat that a configuration may have. */
-const HEARTBEAT_MS_MAX = 3_600_000;
+/**
+ * The longest heartbeat of a refused node that is waited for: one that is far too long by mistake must not keep this
+ * node from serving for hours after it was stopped.
+ */
+const REFUSED_AGAIN_MS_MAX = 60_000;
 /** The longest pause after the store could not take data from the peer: it doubles each time, up to this. */
 const HOLD_OFF_MS_MAX = 60_000;
 /** How long a hand-over waits for changes in progress to be stored. */
@@ -192,7 +195,7 @@ export class PairMachine {
   refused({ againMs, epoch }: SignOfLife): void {
     if (this.facts.link) return;
     const { heartbeatIntervalMs, isSealed } = this.#options;
-    const moreMs = Math.min(againMs, HEARTBEAT_MS_MAX) - heartbeatIntervalMs;
+    const moreMs = Math.min(againMs, REFUSED_AGAIN_MS_MAX) - heartbeatIntervalMs;
     const heardAt = this.#now + PATIENCE_BEATS * Math.max(0, moreMs);
     this.#heardAt = Math.max(this.#heardAt, heardAt);
     const isBelieved = epochObjection(epoch, this.facts.seenEpoch, isSealed) === null;
