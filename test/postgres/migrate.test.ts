@@ -408,7 +408,10 @@ describeWithPostgres('majordomo migrate refuses', () => {
     await served.commit(accept(600, { body: packed('since'), number: 600 }));
     await served.close();
     const { status, stderr } = await migrate(file, url);
-    expect([status, stderr]).toEqual([78, expect.stringMatching(/has no mark of that: it is a copy/)]);
+    expect([status, stderr]).toEqual([
+      78,
+      expect.stringMatching(/has no mark of that: it is a copy/),
+    ]);
     expect(await movedTo(file)).toBe(null);
     const elsewhere = await migrate(file, await emptyUrl(), '-o', 'json');
     expect(JSON.parse(elsewhere.stdout)).toMatchObject({ how: 'first' });
