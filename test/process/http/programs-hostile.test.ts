@@ -8,6 +8,7 @@ import { frame } from '../../unit/zmtp/wire.js';
 const stands: ProgramStand[] = [];
 const raws: RawHttp[] = [];
 
+const MIB = 1024 * 1024;
 afterEach(async () => {
   for (const raw of raws.splice(0)) raw.socket.destroy();
   await Promise.all(stands.splice(0).map((stand) => stand.close()));
@@ -155,7 +156,6 @@ describe('a body over limits.messageBytes', () => {
 
 describe('a reply that is not read', () => {
   it('is given up at the quota outputBytes of its token, with its connection', async () => {
-    const MIB = 1024 * 1024;
     const limits = ['limits.messageBytes=8MiB', 'limits.outputBytes=8MiB'];
     const stand = await open('{outputBytes: 8388608}', ...limits);
     await stand.serve(() => Buffer.alloc(8 * MIB - 1024));
@@ -271,7 +271,6 @@ describe('a reply in very many small parts', () => {
 
 describe('replies that nobody reads', () => {
   it('end their connections above limits.memoryBytes, so that no more than that is kept', async () => {
-    const MIB = 1024 * 1024;
     const limits = ['memoryBytes=64MiB', 'messageBytes=16MiB', 'outputBytes=16MiB'];
     const stand = await open('{}', ...limits.map((each) => `limits.${each}`));
     let served = 0;
@@ -358,18 +357,19 @@ describe('programs that waste what is shared', () => {
   it('half a body is given up at limits.memoryBytes, and a reply that waits to be read is not', async () => {
     const stand = await open('{}', 'limits.memoryBytes=16MiB', 'limits.messageBytes=8MiB');
     await stand.serve((request) => Buffer.alloc(Number(request.text())));
-    const reader = begin(stand, SHOP, 7);
-    reader.socket.pause();
-    reader.socket.write('7340032');
     const held = async (kind: string): Promise<number> =>
       (await stand.metrics()).value(`memory_held_bytes{kind="${kind}"}`) ?? 0;
+    // It came before the reply and has more: it goes first, whether both have stalled by then or not.
+    const half = begin(stand, SHOP, 7.5 * MIB);
+    half.socket.write(Buffer.alloc(7.5 * MIB - 1));
+    await until(async () => (await held('input')) > 7.5 * MIB - 2, 'half a body is held');
+    const reader = begin(stand, SHOP, 7);
+    reader.socket.pause();
+    reader.socket.write('5242880');
     // What the system takes of the reply is not held.
-    await until(async () => (await held('output')) > 4 * 1024 * 1024, 'the reply is held');
-    const half = begin(stand, SHOP, 6 * 1024 * 1024);
-    half.socket.write(Buffer.alloc(6 * 1024 * 1024 - 1));
-    await until(async () => (await held('input')) > 6 * 1024 * 1024 - 2, 'it is held');
+    await until(async () => (await held('output')) > 1.5 * MIB, 'the reply is held');
     const stranger = await new RawSocket(stand.daemon.endpoint).shakeHands();
-    stranger.write(frame(0, Buffer.alloc(5 * 1024 * 1024), BigInt(6 * 1024 * 1024)));
+    stranger.write(frame(0, Buffer.alloc(7.5 * MIB), BigInt(7.75 * MIB)));
     const closed = await stand.daemon.waitFor('connection.rejected');
     expect(closed).toMatchObject({
       key: 'token:shop',
@@ -378,7 +378,7 @@ describe('programs that waste what is shared', () => {
     await half.closed;
     stranger.socket.destroy();
     reader.socket.resume();
-    await until(() => reader.received.length > 7_340_032, 'the reply is read');
+    await until(() => reader.received.length > 5_242_880, 'the reply is read');
   });
 
   it('a wrong token gets 401 before its body is read', async () => {
