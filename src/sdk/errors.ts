@@ -17,7 +17,7 @@ export const SDK_ERRORS = {
   ERR_MDP_KEY_REFUSED:
     'The broker does not admit the CURVE key of this client: two handshakes in a row were refused.',
   ERR_MDP_LIMIT:
-    'A limit was reached: `maxOutstanding`, `streamBufferBytes`, or of parts that a broker leaves unread.',
+    'A limit was reached: `maxOutstanding`, `streamBufferBytes`, or that of parts which the broker has not read.',
   ERR_MDP_NO_WORKER:
     'No worker serves that service now, and the client does not wait (`ifNoWorker: "fail"`).',
   ERR_MDP_OPTION:
@@ -51,7 +51,7 @@ export const SDK_ERRORS = {
   ERR_TITANIC_PENDING:
     'No reply to the durable request arrived within `timeoutMs`; it may still arrive.',
   ERR_TITANIC_REFUSED:
-    'Storing or closing a request, or a schedule, was refused: `details` has `status` and `text`; `outcome unknown`: it may be done.',
+    'Storing or closing a request, or a schedule, was refused (`details.text` says why), or may have been done (`outcome unknown`).',
   ERR_TITANIC_UNKNOWN: 'The durable request is unknown (400): closed, expired, or never stored.',
   ERR_TITANIC_UNSUPPORTED:
     'An option needs `titanic.submit`, headers or `backoff`, or a call needs schedules or progress, which this broker does not support.',

@@ -15,7 +15,7 @@ export interface ConnectionsOptions {
   readonly max: number;
   /** Open connections of one address, or of one token. */
   readonly ofGroupMax: number;
-  /** One whose request is being answered makes no room for another one: who admits asks `fullFor` before. */
+  /** A connection whose request is being answered makes no room for another: who admits asks `fullFor` before. */
   readonly closesOnlyIdle: boolean;
   /** How many connections need none of the shared descriptors. */
   readonly own: number;

@@ -1,7 +1,7 @@
 /**
  * The first messages on a connection of the pair (docs/peer-protocol.md): both nodes say who they
  * are, and return the other's nonce. Until then nothing is trusted, and messages from a dead
- * process or from a stranger have no effect (D18, D22), but that a node which is refused as the peer is alive.
+ * process or from a stranger have no effect (D18, D22); a HELLO that is refused shows only that its node is alive.
  */
 import { type PairHello, NONCE_BYTES, type PeerMessage } from '../../wire/pair.js';
 import type { RandomFill } from '../../core/random.js';

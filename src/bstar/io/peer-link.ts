@@ -58,7 +58,7 @@ export interface PeerLinkEvents {
   rejected(kind: RejectionKind, reason: string, from: Rejected): void;
   /** The peer rejects this node. */
   refusedByPeer(reason: string): void;
-  /** The peer is alive: after one of the two, or when it refuses the key of this node. */
+  /** The peer is alive: told after `refused` and `refusedByPeer`, and when it refuses the key of this node. */
   refusedAlive(sign: SignOfLife): void;
 }
 

@@ -145,7 +145,7 @@ export class Pauses {
 
   // ---------------------------------------------------------------- schedules come and go
 
-  /** It is being paused, or resumed. */
+  /** Whether a service or schedule is being paused, or resumed. */
   isChanging(target: PauseTarget): boolean {
     return this.#changing.has(keyOf(target));
   }

@@ -72,11 +72,11 @@ export const CHUNKS_SHARE = 1 / 32;
 export const PEERS_MAX = 1000;
 /** Ids of brokers that were lost, so that what is repeated of theirs is known. */
 export const GONE_MAX = 1024;
-/** Requests that were lost in silence and may still be answered; so long replies wait for the bus. */
+/** Requests that were lost in silence and may still be answered, and for how long: replies wait for the bus until then. */
 export const LATE_MAX = 10_000;
 export const LATE_MS = 60_000;
 /** Services that are searched for, followed or offered. */
 export const SERVICES_MAX = 10_000;
-/** Packs that one turn handles, and their bytes: a pack may have thousands of entries. So many bytes of PARTIALs it takes. */
+/** Packs that one turn handles, and their bytes: a pack may have thousands of entries. A turn sends as many bytes of PARTIALs. */
 export const PACKS_PER_TURN = 512;
 export const PACK_BYTES_PER_TURN: number = 1024 * 1024;
