@@ -45,9 +45,9 @@ const COUNTING = `counted AS (
   )`;
 const FILL = `INSERT INTO ${SCHEMA}.request (id, seq, service, owner, shared, priority, state,
     generation, attempts, attempts_ever, max_attempts, accepted_at, not_before, expires_at,
-    body_bytes, reply_bytes)
+    body_bytes, reply_bytes, kind, partner, own, outcome, outcome_at)
   SELECT gen_random_uuid(), n, convert_to('service ' || n % ${SERVICES}, 'UTF8'), 'anonymous'::bytea,
-    false, 0, 1 + n % 3, 0, 0, 0, 10, 0, 0, 9007199254740991, 1024, 1024`;
+    false, 0, 1 + n % 3, 0, 0, 0, 10, 0, 0, 9007199254740991, 1024, 1024, 0, '', '', 0, 0`;
 
 export async function counted(bench: FleetBench): Promise<string> {
   const title = '## Counts of durable requests';

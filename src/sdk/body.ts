@@ -19,8 +19,11 @@ export type BodyFrames = Uint8Array | readonly Uint8Array[];
 export function bodyFrames(body: unknown): BodyFrames {
   if (!Array.isArray(body)) return bodyFrame(body);
   const parts: readonly unknown[] = body;
-  // `Array.from`, because `map` passes over holes.
-  return parts.length === 0 ? EMPTY : Array.from(parts, bodyFrame);
+  if (parts.length === 0) return EMPTY;
+  const frames: Uint8Array[] = [];
+  // `map` passes over holes; with `Array.from` a client and a worker made a sixth fewer requests/s (`bench:before`).
+  for (const part of parts) frames.push(bodyFrame(part));
+  return frames;
 }
 
 /**
