@@ -292,6 +292,7 @@ class Worker:
 
     def _turn(self, wake: Wake) -> None:
         began = time.monotonic()
+        self._stillness.looked(began)
         at = min(session.core.next_at() for session in self._sessions)
         at = min(at, self._give_up_at)
         if self._close_at is not None:
@@ -301,15 +302,17 @@ class Worker:
             at = min(at, began + STEP)
         wait = max(0.0, max(at, self._stillness.settled_at) - began)
         ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
-        self._stillness.turned(began + wait, time.monotonic())
+        self._stillness.looked(time.monotonic(), began + wait)
         wake.clear(ready)
         for session in self._sessions:
             session.link.read(ready)
-        if time.monotonic() < self._stillness.settled_at:
-            return
         # Answers after that: not over a connection that has ended. And before the next is made, which takes them along.
         for _ in range(len(self._tasks)):  # those of now: handlers that flood must not keep it from the rest
+            if not self._stillness.is_settled(time.monotonic()):
+                return
             self._tasks.popleft()()
+        if not self._stillness.is_settled(time.monotonic()):
+            return
         for session in self._sessions:
             session.core.tick(time.monotonic())
         while time.monotonic() >= self._give_up_at:

@@ -28,21 +28,30 @@ class Stillness:
     """Notices that this process stood still, so that it sent no heartbeats, and its broker may have given it up."""
 
     def __init__(self) -> None:
+        self._looked_at = float("inf")
         self._noticed_at = float("-inf")
         self._seconds = 0.0
 
-    def turned(self, due: float, now: float) -> None:
-        """A turn of the worker that was due at ``due`` begins."""
-        if now > due + STEP:
-            self._noticed_at, self._seconds = now, now - due
+    def looked(self, now: float, due: float = float("-inf")) -> None:
+        """The worker looks at the clock before and after each thing it does, or after it waited until ``due`` at most."""
+        expected = max(due, self._looked_at)
+        if now > expected + STEP:
+            self._noticed_at, self._seconds = now, now - expected
+        self._looked_at = now
 
     @property
     def settled_at(self) -> float:
         """When answers need wait no longer: before, the connection may be closed, and its end not told yet."""
         return self._noticed_at + _SETTLING
 
+    def is_settled(self, now: float) -> bool:
+        """Whether answers may be sent now."""
+        self.looked(now)
+        return now >= self.settled_at
+
     def cause(self, now: float) -> str:
         """What is said of it beside the loss of a connection."""
+        self.looked(now)
         if now > self._noticed_at + max(PATIENCE, self._seconds):
             return ""
         return f"; this process had stood still for {self._seconds * 1000:.0f} ms, and sent no heartbeats"

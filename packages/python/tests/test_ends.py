@@ -461,10 +461,20 @@ def test_a_reply_is_used_although_its_process_stood_still_and_the_request_runs_o
 
 def test_a_turn_that_comes_late_says_how_long_the_process_stood_still() -> None:
     stillness = Stillness()
-    assert stillness.cause(0.0) == ""
-    stillness.turned(10.0, 10.0 + STEP)
+    assert stillness.cause(9.9) == ""
+    stillness.looked(10.0 + STEP, 10.0)
     assert stillness.cause(10.3) == "" and stillness.settled_at < 10.3
-    stillness.turned(11.0, 18.0)
+    stillness.looked(10.5)
+    stillness.looked(18.0, 11.0)
     assert stillness.cause(18.1) == "; this process had stood still for 7000 ms, and sent no heartbeats"
     assert 18.0 < stillness.settled_at < 18.2
+    stillness.looked(24.9, 24.9)
     assert stillness.cause(24.9) != "" and stillness.cause(25.1) == ""
+
+
+def test_a_process_that_stood_still_within_a_turn_is_noticed_before_what_comes_next() -> None:
+    stillness = Stillness()
+    assert stillness.is_settled(10.0)
+    assert not stillness.is_settled(12.0) and stillness.is_settled(12.2)
+    assert stillness.cause(12.2) == "; this process had stood still for 2000 ms, and sent no heartbeats"
+    assert stillness.cause(20.0) == "; this process had stood still for 7800 ms, and sent no heartbeats"
