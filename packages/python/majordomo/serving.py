@@ -306,15 +306,16 @@ class Worker:
         wake.clear(ready)
         for session in self._sessions:
             session.link.read(ready)
-        # Answers after that: not over a connection that has ended. And before the next is made, which takes them along.
+        if not self._stillness.is_settled(time.monotonic()):
+            return
+        # Before the answers: however long each takes, heartbeats go out.
+        for session in self._sessions:
+            session.core.tick(time.monotonic())
+        # Answers after reading: not over a connection that has ended.
         for _ in range(len(self._tasks)):  # those of now: handlers that flood must not keep it from the rest
             if not self._stillness.is_settled(time.monotonic()):
                 return
             self._tasks.popleft()()
-        if not self._stillness.is_settled(time.monotonic()):
-            return
-        for session in self._sessions:
-            session.core.tick(time.monotonic())
         while time.monotonic() >= self._give_up_at:
             self._give_up(next(iter(self._cancelled)))
 

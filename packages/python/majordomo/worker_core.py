@@ -33,7 +33,10 @@ class Stillness:
         self._seconds = 0.0
 
     def looked(self, now: float, due: float = float("-inf")) -> None:
-        """The worker looks at the clock before and after each thing it does, or after it waited until ``due`` at most."""
+        """Notices that more than ``STEP`` has passed since it was called last, or since ``due``, until when the worker may wait.
+
+        The worker calls it between its steps.
+        """
         expected = max(due, self._looked_at)
         if now > expected + STEP:
             self._noticed_at, self._seconds = now, now - expected

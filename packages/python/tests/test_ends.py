@@ -17,6 +17,7 @@ import zmq
 
 from majordomo import AsyncClient, Client, ClosedError, OptionError, Request, ServiceError, SharedMap, Worker
 from majordomo.handlers import Handler, failure_of
+from majordomo.wire import HEARTBEAT
 from majordomo.worker_core import STEP, Stillness
 
 from .conftest import PATIENCE, Broker, StartBroker, output_of, start_program
@@ -234,6 +235,21 @@ class Away:
     def again(self) -> None:
         self.router = self.socket()
         self.router.bind(self.endpoint)
+
+
+def test_heartbeats_go_out_between_answers_that_each_take_long() -> None:
+    away = Away()
+    worker = Worker(away.endpoint, "long", str, heartbeat_interval_ms=200, heartbeat_liveness=100).start()
+    away.hear(b"\x01")
+    answered = threading.Event()
+    for _ in range(10):  # as a log that is slow to take a failure
+        worker._post(lambda: time.sleep(STEP + 0.05))
+    worker._post(answered.set)
+    for _ in range(3):  # one may have left before
+        away.hear(HEARTBEAT[2])
+    assert not answered.is_set()
+    worker.close(0)
+    away.context.destroy()
 
 
 def test_a_worker_that_closes_waits_for_the_broker_to_be_back_for_its_answers(broker: Broker) -> None:
