@@ -5,7 +5,7 @@ import { memoryVerdicts, renderHttp } from '../../../bench/http/report.js';
 import { writeUnlessBusy } from '../../../bench/others.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 
-const QUIET = { used: 0, stolen: 0, isBusy: false };
+const QUIET = { used: 0, kernel: 0, stolen: 0, isBusy: false };
 
 afterEach(removeDaemons);
 
