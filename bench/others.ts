@@ -18,7 +18,7 @@ interface Ticks {
   readonly stolen: number;
   /** Of this process and of its children that have ended. */
   readonly own: number;
-  /** Of each of the kernel's threads, by its id: they write to disks and receive for whoever asks for that. */
+  /** Of each thread of the kernel, by its id: they write to disk what the measured processes store. */
   readonly kernel: ReadonlyMap<string, number>;
   readonly all: number;
 }

@@ -33,7 +33,7 @@ class Stillness:
         self._seconds = 0.0
 
     def looked(self, now: float, due: float = float("-inf")) -> None:
-        """Notices that more than ``STEP`` has passed since it was called last, or since ``due``, until when the worker may wait.
+        """Notices a standstill: more than ``STEP`` since the last call or, after a wait, since ``due``, when the wait was to end.
 
         The worker calls it between its steps.
         """
