@@ -2,7 +2,7 @@
 # deploy/README.md says how to run it; deploy/compose.yaml is a whole example.
 
 # Both are Debian 12: the Node that is copied from the first runs in the second.
-ARG NODE_IMAGE=node:24-bookworm-slim
+ARG NODE_IMAGE=node:24.22.3-bookworm-slim
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${NODE_IMAGE} AS build

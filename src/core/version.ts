@@ -7,6 +7,7 @@ const require = createRequire(import.meta.url);
 interface Manifest {
   readonly version: string;
   readonly engines: { readonly node: string };
+  readonly testedNodes: readonly string[];
 }
 
 /**
@@ -30,6 +31,11 @@ export function packageVersion(): string {
 /** The oldest Node.js that this program runs on, such as `22.17`. */
 export function leastNode(): string {
   return manifest().engines.node.replace('>=', '');
+}
+
+/** The newest Node.js of each line that this version was run on, such as `24.22.3`. */
+export function testedNodes(): readonly string[] {
+  return manifest().testedNodes;
 }
 
 /** Compares dotted version numbers. */

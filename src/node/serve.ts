@@ -8,6 +8,7 @@ import type { Loaded } from '../config/io/load.js';
 import { tell } from '../admin/log/process-events.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
+import { SHORTCUTS, type ShortcutName, shortcuts } from '../core/shortcut.js';
 import { createLog, type Log } from '../admin/log/log.js';
 import type { Extension } from './extension.js';
 import { type Node, startNode } from './node.js';
@@ -49,6 +50,7 @@ export async function serve(
   const failed = (error: unknown): ExitStatus => reportFailure(error, log, level === 'silent');
   dieOnBugs(log);
   warnOf(loaded, log);
+  tellOfRuntime(log);
   const stop = { isDue: false };
   const stopped = stopRequested(log, stop);
   const supervisor = superviseBy(process.env, log);
@@ -178,6 +180,17 @@ function reread(node: Node, reload: () => Loaded, supervisor: Supervisor, log: L
 function warnOf(loaded: Loaded, log: Log): void {
   for (const { place, path, message } of loaded.warnings) {
     tell(log, 'config.ignored', { place, path }, `${path}: ${message}`);
+  }
+}
+
+/** Logs where this version of Node.js is not as expected, once it shows. */
+function tellOfRuntime(log: Log): void {
+  for (const part of Object.keys(shortcuts) as ShortcutName[]) {
+    shortcuts[part].watch((reason) => {
+      const runtime = process.version;
+      const text = `${SHORTCUTS[part]}: not with Node.js ${runtime} (${reason}); it takes more CPU time`;
+      tell(log, 'runtime.unfamiliar', { part, runtime, reason }, text);
+    });
   }
 }
 

@@ -10,12 +10,14 @@
  * A connection gives no more while its request is answered, or while nobody reads the request's body.
  * A request whose head repeats one before it is not given to the parser at all (see `repeats.ts`).
  */
+import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 import { ownCopy } from '../../core/bytes.js';
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
+import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
 import type { HeaderValues } from '../http/route.js';
 import { RepeatedHead } from './repeated-head.js';
@@ -41,7 +43,8 @@ const CONNECTION_BYTES = 16_384;
 const LINE_END = 10;
 const HEAD_END = '\r\n\r\n';
 const NOTHING = Buffer.alloc(0);
-const UNFINISHED = { finished: false };
+/** Stands for the response to a repeated head; nobody listens to what Node tells it. */
+const UNFINISHED = Object.assign(new EventEmitter(), { finished: false });
 
 /** Told of a connection that waits with more than its identity may hold. */
 export type Overflow = (fed: FedSocket) => void;
@@ -147,7 +150,11 @@ export class FedSocket extends Duplex implements Waiting {
   #repeats: Repeater | null = null;
   /** A request with a repeated head is being answered. */
   #isRepeating = false;
-  /** The response that is being written. A server that closes looks here whether a connection is idle. */
+  readonly #repeating: Shortcut;
+  /**
+   * The response that is being written, as Node sets it, which is not documented (docs/adr/0002): a server that
+   * closes looks here whether a connection is idle.
+   */
   _httpMessage: { readonly finished: boolean } | null = null;
 
   /**
@@ -160,12 +167,14 @@ export class FedSocket extends Duplex implements Waiting {
     holdings: Holdings,
     identity: string,
     overflow: Overflow,
+    repeating: Shortcut = shortcuts.repeating,
   ) {
     super({ allowHalfOpen: true, decodeStrings: false });
     this.raw = raw;
     this.#turns = turns;
     this.#holdings = holdings;
     this.#overflow = overflow;
+    this.#repeating = repeating;
     this.#account = holdings.use(identity);
     this.#account.add('http', CONNECTION_BYTES);
     raw.on('data', this.#arrived);
@@ -290,7 +299,16 @@ export class FedSocket extends Duplex implements Waiting {
    */
   repeat(mayDiffer: (name: string) => boolean, made: (head: RepeatedHead) => Repeater): void {
     const head = RepeatedHead.of(this.#head, this.#current?.headersDistinct ?? {}, mayDiffer);
-    if (head !== null) this.#repeats = made(head);
+    if (head !== null && this.#isResponseShown()) this.#repeats = made(head);
+  }
+
+  /** Whether Node shows here that the current request is being answered, and so looks here as well. */
+  #isResponseShown(): boolean {
+    const shown: unknown = this._httpMessage;
+    const isUnfinished =
+      typeof shown === 'object' && shown !== null && Reflect.get(shown, 'finished') === false;
+    if (!isUnfinished) this.#repeating.giveUp(`_httpMessage is ${kindOf(shown)}, not a response`);
+    return !this.#repeating.isOff;
   }
 
   /** A request with a repeated head is answered. */

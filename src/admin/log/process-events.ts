@@ -14,6 +14,7 @@ import {
   type ValuesOf,
   warn,
 } from '../../core/event-table.js';
+import { SHORTCUTS } from '../../core/shortcut.js';
 import type { Log } from './log.js';
 
 const code: Field<string | undefined> = field.string();
@@ -104,6 +105,14 @@ export const PROCESS_EVENTS = {
   'keys.shared': warn(
     'two keys files have the same name for different keys, so the broker treats both keys as one client',
     { key: field.string('that name'), place: field.string('where the second entry is') },
+  ),
+  'runtime.unfamiliar': warn(
+    'this version of Node.js works differently from those that Majordomo was run on: the broker takes a documented way, which costs more CPU time. Logged once for each part',
+    {
+      part: field.oneOf(SHORTCUTS, 'what that way is for'),
+      runtime: field.string('the version of Node.js'),
+      reason,
+    },
   ),
   'supervisor.lost': warn(
     'the broker could not report its state to systemd (`NOTIFY_SOCKET`); it tries again',

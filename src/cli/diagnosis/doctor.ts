@@ -16,10 +16,11 @@ import { type Finding, ok, problem, type State, warning } from '../../core/findi
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
 import { listeners, peerListener } from './checkup/listeners.js';
-import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
+import { clock, descriptors, memory } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
 import { ANSWER_MS } from './checkup/port.js';
 import { listening } from './checkup/refusals.js';
+import { nodeVersion, runtime } from './checkup/runtime.js';
 import { load } from '../common/load-config.js';
 import { addOutputOption, type OutputOptions, tell } from '../common/formats.js';
 import { type Done, examples, integerOption } from '../common/options.js';
@@ -72,6 +73,7 @@ async function examine(options: DoctorOptions, program: Program): Promise<readon
   const usesLibzmq = loaded !== null && enabledExtensions(loaded.config).has('libzmq');
   return [
     nodeVersion(),
+    await runtime(),
     await zeromq(usesLibzmq),
     await sqlite(),
     clock(),

@@ -5,6 +5,9 @@
  */
 import { connect, type NetConnectOpts, type OnReadOpts, Socket } from 'node:net';
 
+import { messageOf } from '../../core/errors.js';
+import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
+
 /**
  * Size of one read, after which other connections get a turn, and of what is copied if it has to
  * wait.
@@ -20,28 +23,36 @@ export type Reader = (bytes: Buffer, size: number) => boolean;
 
 export class ByteSource {
   readonly socket: Socket;
+  readonly #reading: Shortcut;
   #reader: Reader | null = null;
   /** Data that arrived before `read` was called; nothing more is read then. */
   #early: Buffer | null = null;
 
-  private constructor(open: (onread: OnReadOpts) => Socket) {
-    this.socket = open({ buffer, callback: (size) => this.#received(buffer, size) });
+  private constructor(open: (onread: OnReadOpts) => Socket, reading: Shortcut) {
+    this.#reading = reading;
+    this.socket = open({ buffer, callback: (size: unknown) => this.#receivedInto(size) });
   }
 
   static dialled(where: NetConnectOpts): ByteSource {
     // Every address of a name is tried, whatever the program's own defaults are (RFC 8305).
-    return new ByteSource((onread) => connect({ autoSelectFamily: true, ...where, onread }));
+    const open = (onread: OnReadOpts): Socket =>
+      connect({ autoSelectFamily: true, ...where, onread });
+    return new ByteSource(open, shortcuts.reading);
   }
 
-  /** @param accepted from a server with `pauseOnConnect`; the source's own socket replaces it */
-  static accepted(accepted: Socket): ByteSource {
-    const handle = handleOf(accepted);
-    if (handle !== null) return new ByteSource((onread) => reopen(accepted, handle, onread));
-    const source = new ByteSource(() => accepted);
-    accepted.on('data', (chunk: Buffer) => {
-      if (!source.#received(chunk, chunk.length)) accepted.pause();
+  /** @param accepted from a server with `pauseOnConnect`; the source's own socket may replace it */
+  static accepted(accepted: Socket, reading: Shortcut = shortcuts.reading): ByteSource {
+    const source = new ByteSource(
+      (onread) => (reading.isOff ? null : reopened(accepted, onread, reading)) ?? accepted,
+      reading,
+    );
+    const { socket } = source;
+    const isReopened = socket !== accepted;
+    socket.on('data', (chunk: Buffer) => {
+      if (isReopened) reading.giveUp('the socket does not read into the buffer');
+      if (!source.#received(chunk, chunk.length)) socket.pause();
     });
-    accepted.resume();
+    if (!isReopened) socket.resume();
     return source;
   }
 
@@ -62,6 +73,17 @@ export class ByteSource {
   }
 
   /** @returns whether to read on */
+  #receivedInto(size: unknown): boolean {
+    if (typeof size === 'number' && size > 0 && size <= READ_BYTES) {
+      return this.#received(buffer, size);
+    }
+    // What was read is unknown. The peer connects again.
+    this.#reading.giveUp(`the number of bytes read is ${kindOf(size)}`);
+    this.socket.destroy();
+    return false;
+  }
+
+  /** @returns whether to read on */
   #received(bytes: Buffer, size: number): boolean {
     if (this.#reader !== null) return this.#reader(bytes, size);
     this.#early = Buffer.from(bytes.subarray(0, size));
@@ -70,23 +92,32 @@ export class ByteSource {
 }
 
 /**
- * Node documents `onread` only for sockets that dial. An accepted socket must be made again around
- * its handle, in the way that Node's own server makes it, which is not documented (docs/adr/0002).
- * If there is no such handle, the socket is read in the usual way.
+ * Makes an accepted socket again around its handle, in the way that Node's own server makes it, which is not
+ * documented (docs/adr/0002): Node documents `onread` only for sockets that dial.
+ * @returns `null`: the accepted one is to be read in the usual way
  */
-function handleOf(socket: Socket): object | null {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  const isKnown =
-    typeof handle === 'object' &&
-    handle !== null &&
-    typeof Reflect.get(handle, 'useUserBuffer') === 'function';
-  return isKnown ? handle : null;
-}
-
-function reopen(accepted: Socket, handle: object, onread: OnReadOpts): Socket {
-  // Without its handle, the first socket cannot end the connection.
-  Reflect.set(accepted, '_handle', null);
-  accepted.destroy();
-  const options = { handle, onread, readable: true, writable: true };
-  return new Socket(options);
+function reopened(accepted: Socket, onread: OnReadOpts, reading: Shortcut): Socket | null {
+  const handle: unknown = Reflect.get(accepted, '_handle');
+  if (typeof handle !== 'object' || handle === null) {
+    reading.giveUp(`the handle is ${kindOf(handle)}`);
+    return null;
+  }
+  const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer');
+  if (typeof useUserBuffer !== 'function') {
+    reading.giveUp(`useUserBuffer is ${kindOf(useUserBuffer)}`);
+    return null;
+  }
+  try {
+    const options = { handle, onread, readable: true, writable: true };
+    const socket = new Socket(options);
+    // Without its handle, the first socket cannot end the connection.
+    Reflect.set(accepted, '_handle', null);
+    accepted.destroy();
+    return socket;
+  } catch (error) {
+    reading.giveUp(`a socket around the handle: ${messageOf(error)}`);
+    // Whose the handle is now is unknown. The peer connects again.
+    accepted.destroy();
+    return null;
+  }
 }

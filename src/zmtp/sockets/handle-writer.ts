@@ -2,73 +2,179 @@
  * Writes to a socket through its handle. Node's stream around it spends time on each write for what
  * is not needed here.
  *
- * Node does not document the handle (docs/adr/0002). Where it is not as expected, `write` says so,
- * and the caller uses the stream. Both may be mixed: a write that has begun stays before later ones.
+ * Node does not document the handle (docs/adr/0002), and versions differ. The first write of a process goes through
+ * the stream, and shows how the stream calls the handle; later writes call it in the same form. If anything is not as
+ * expected, the stream writes from then on. Both may be mixed: a write that has begun stays before later ones.
  */
 import type { Socket } from 'node:net';
 
+import { messageOf } from '../../core/errors.js';
+import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
+
 /** Node's object for a write that the kernel did not take at once. */
 interface WriteRequest {
-  /** Negative until Node has begun to use it. */
-  getAsyncId(): number;
-  oncomplete: ((status: number) => void) | null;
+  oncomplete: ((status: unknown) => void) | null;
   /** Keeps the bytes in memory until then. */
   buffer: Uint8Array | null;
 }
 
-interface Handle {
-  /** @returns a negative number if it failed */
-  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+/** A request that the caller makes: up to Node 24.21 and 26.9. */
+interface GivenRequest extends WriteRequest {
+  /** Negative until Node has begun to use it. */
+  getAsyncId(): number;
 }
 
-/** The class of Node's write requests; `null`: not known, or not as expected. */
-let RequestClass: (new () => WriteRequest) | null = null;
-/** A request that was not used up: the kernel took its bytes at once. */
-let spare: WriteRequest | null = null;
+/** A request that Node makes, only for a write that is pending: from Node 24.22 and 26.10 on. */
+interface ReturnedRequest extends WriteRequest {
+  /** The status of a write that has ended within the call; else `null`. */
+  writeStatus?: unknown;
+}
 
-/** What became of a write. `unsupported`: nothing was written, use the stream. */
-export type Written = 'taken' | 'pending' | 'failed' | 'unsupported';
+interface Handle {
+  /**
+   * @param request `null` if Node makes it
+   * @returns 0, a negative number if it failed, or a request of Node's if it is pending
+   */
+  writeBuffer(request: GivenRequest | null, bytes: Uint8Array): unknown;
+}
+
+/** What became of a write. */
+export type Written = 'taken' | 'pending' | 'failed';
+
+/** Called when a pending write has ended; never within the call that began it. */
+export type WriteEnded = (isFailed: boolean) => void;
+
+interface GivenForm {
+  readonly kind: 'given';
+  readonly Request: new () => GivenRequest;
+  /** A request that was not used up: the kernel took its bytes at once. */
+  spare: GivenRequest | null;
+}
+
+/** The form in which this version of Node calls `writeBuffer`. */
+type Form = { readonly kind: 'unknown' | 'returned' } | GivenForm;
+
+/** How sockets are written in this process. */
+export class HandleWrites {
+  form: Form = { kind: 'unknown' };
+  readonly shortcut: Shortcut;
+
+  constructor(shortcut: Shortcut) {
+    this.shortcut = shortcut;
+  }
+}
+
+const ofThisProcess = new HandleWrites(shortcuts.writing);
 
 export class HandleWriter {
   readonly #socket: Socket;
+  readonly #writes: HandleWrites;
   #handle: Handle | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, writes: HandleWrites = ofThisProcess) {
     this.#socket = socket;
+    this.#writes = writes;
   }
 
-  /**
-   * @param bytes must not change while the write is pending
-   * @param done called when a pending write has ended; never within this call
-   */
-  write(bytes: Uint8Array, done: (isFailed: boolean) => void): Written {
-    const handle = (this.#handle ??= this.#find());
-    if (handle === null) return 'unsupported';
-    if (RequestClass === null) {
-      learnRequestClass(handle);
-      return 'unsupported';
+  /** @param views must not change while the write is pending */
+  write(views: readonly Buffer[], ended: WriteEnded): Written {
+    const [bytes] = views;
+    if (views.length === 1 && bytes !== undefined && !this.#writes.shortcut.isOff) {
+      const handle = (this.#handle ??= this.#find());
+      if (handle !== null) return this.#writeHandle(handle, bytes, ended);
     }
-    const request = spare ?? new RequestClass();
-    spare = null;
-    if (handle.writeBuffer(request, bytes) < 0) return 'failed';
-    // (Not by `handle.writeQueueSize`: the rest of a write may have left meanwhile, and yet Node
-    // uses the request until its next poll. To use it for another write aborts the process.)
-    if (request.getAsyncId() < 0) {
-      spare = request;
-      return 'taken';
+    return this.#writeStream(views, ended);
+  }
+
+  #writeHandle(handle: Handle, bytes: Buffer, ended: WriteEnded): Written {
+    const { form } = this.#writes;
+    if (form.kind === 'unknown') return this.#learn(handle, bytes, ended);
+    try {
+      return form.kind === 'given'
+        ? this.#writeGiven(handle, form, bytes, ended)
+        : this.#writeReturned(handle.writeBuffer(null, bytes), bytes, ended);
+    } catch (error) {
+      this.#giveUp(messageOf(error));
+      if (typeof handle.writeBuffer !== 'function') return this.#writeStream([bytes], ended);
+      // It may have been written or not. The peer connects again.
+      return 'failed';
     }
-    request.buffer = bytes;
-    request.oncomplete = (status) => {
-      done(status < 0);
-    };
+  }
+
+  #writeReturned(result: unknown, bytes: Buffer, ended: WriteEnded): Written {
+    if (result === 0) return 'taken';
+    if (typeof result !== 'object' || result === null) return this.#failed(result);
+    const request = result as ReturnedRequest;
+    const { writeStatus } = request;
+    if (typeof writeStatus === 'number') return writeStatus < 0 ? 'failed' : 'taken';
+    keepUntilComplete(request, bytes, ended);
     return 'pending';
   }
 
+  #writeGiven(handle: Handle, form: GivenForm, bytes: Buffer, ended: WriteEnded): Written {
+    const request = form.spare ?? new form.Request();
+    form.spare = null;
+    const result = handle.writeBuffer(request, bytes);
+    if (result !== 0) return this.#failed(result);
+    // (Not by `handle.writeQueueSize`: the rest of a write may have left meanwhile, and yet Node
+    // uses the request until its next poll. To use it for another write aborts the process.)
+    if (request.getAsyncId() < 0) {
+      form.spare = request;
+      return 'taken';
+    }
+    keepUntilComplete(request, bytes, ended);
+    return 'pending';
+  }
+
+  /** What a result means that is not 0. */
+  #failed(result: unknown): Written {
+    if (typeof result !== 'number' || !(result < 0)) this.#giveUp(kindOf(result));
+    return 'failed';
+  }
+
+  /** Writes through the stream, and notes how that calls the handle. */
+  #learn(handle: Handle, bytes: Buffer, ended: WriteEnded): Written {
+    const writes = this.#writes;
+    const call = spyOn(handle);
+    const written = this.#writeStream([bytes], ended);
+    const seen = call();
+    if (seen === null) {
+      this.#giveUp('the stream does not call writeBuffer');
+      return written;
+    }
+    const { args, result } = seen;
+    const [request] = args;
+    // The stream has reported the failure.
+    if (typeof result === 'number' && result < 0) return written;
+    const form = args.length === 2 && args[1] === bytes ? formOf(request, result) : null;
+    if (form === null) this.#giveUp(`called with ${kindOf(request)}, returned ${kindOf(result)}`);
+    else writes.form = form;
+    return written;
+  }
+
+  #giveUp(reason: string): void {
+    this.#writes.shortcut.giveUp(`writeBuffer: ${reason}`);
+  }
+
+  #writeStream(views: readonly Buffer[], ended: WriteEnded): Written {
+    const last = views.length - 1;
+    if (last > 0) this.#socket.cork();
+    for (const [index, view] of views.entries()) {
+      if (index < last) this.#socket.write(view);
+      else this.#socket.write(view, (error) => ended(error !== undefined && error !== null));
+    }
+    if (last > 0) this.#socket.uncork();
+    return 'pending';
+  }
+
+  /** @returns `null`: the stream is to write, now or for good */
   #find(): Handle | null {
-    // Until then, another handle may replace it (RFC 8305).
-    if (this.#socket.connecting) return null;
+    // While it connects, another handle may replace it (RFC 8305).
+    if (this.#socket.connecting || !this.#socket.writable) return null;
     const handle: unknown = Reflect.get(this.#socket, '_handle');
-    return isHandle(handle) ? handle : null;
+    if (isHandle(handle)) return handle;
+    this.#giveUp(`the handle is ${kindOf(handle)}`);
+    return null;
   }
 }
 
@@ -80,20 +186,53 @@ function isHandle(handle: unknown): handle is Handle {
   );
 }
 
-/** The stream is about to write: notes the class of the request that it makes. */
-function learnRequestClass(handle: Handle): void {
-  handle.writeBuffer = (request, bytes) => {
-    Reflect.deleteProperty(handle, 'writeBuffer');
-    RequestClass = classOf(request);
-    return handle.writeBuffer(request, bytes);
+/** Node calls `oncomplete` once; a second call must not end a later write. */
+function keepUntilComplete(request: WriteRequest, bytes: Buffer, ended: WriteEnded): void {
+  request.buffer = bytes;
+  let isComplete = false;
+  request.oncomplete = (status) => {
+    if (isComplete) return;
+    isComplete = true;
+    ended(!(typeof status === 'number' && status >= 0));
   };
 }
 
-/** `null` if its requests are not like Node's: Deno's do not exist before they are used. */
-function classOf(request: WriteRequest): typeof RequestClass {
-  const Made = request.constructor as new () => WriteRequest;
+/** @returns ends the watch, and says how `writeBuffer` was called first meanwhile; `null`: it was not */
+function spyOn(
+  handle: Handle,
+): () => { readonly args: unknown[]; readonly result: unknown } | null {
+  const own = Object.getOwnPropertyDescriptor(handle, 'writeBuffer');
+  const real = Reflect.get(handle, 'writeBuffer');
+  let seen: { readonly args: unknown[]; readonly result: unknown } | null = null;
+  const spy = (...args: unknown[]): unknown => {
+    const result: unknown = Reflect.apply(real, handle, args);
+    seen ??= { args, result };
+    return result;
+  };
+  const descriptor = { value: spy, configurable: true, writable: true };
+  if (!Reflect.defineProperty(handle, 'writeBuffer', descriptor)) return () => null;
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(handle, 'writeBuffer');
+    else Reflect.defineProperty(handle, 'writeBuffer', own);
+    return seen;
+  };
+}
+
+/** The form of a call that has not failed; `null`: none that is known. */
+function formOf(request: unknown, result: unknown): Form | null {
+  if (request === null) {
+    const isKnown = result === 0 || (typeof result === 'object' && result !== null);
+    return isKnown ? { kind: 'returned' } : null;
+  }
+  if (typeof request !== 'object' || result !== 0) return null;
+  const Request: unknown = request.constructor;
+  if (typeof Request !== 'function') return null;
   try {
-    return new Made().getAsyncId() < 0 ? Made : null;
+    // (Deno's have no number before they are used.)
+    const made = new (Request as new () => GivenRequest)();
+    return made.getAsyncId() < 0
+      ? { kind: 'given', Request: Request as new () => GivenRequest, spare: made }
+      : null;
   } catch {
     return null;
   }

@@ -1,5 +1,7 @@
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 
+import { messageOf } from '../../core/errors.js';
+import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { ByteSource } from './byte-source.js';
 import { acceptable, accepted } from './descriptors.js';
 
@@ -90,15 +92,20 @@ class Listener implements Listening {
         this.#server = server;
         const address = server.address();
         if (typeof address === 'object' && address !== null) this.port = address.port;
-        refuseEarly(server, this.#admitEarly);
+        refuseEarly(server, this.#early);
         resolve();
       });
     });
   }
 
-  readonly #admitEarly = (address: string): boolean => {
-    this.#admitted = this.#admits(address) ? address : null;
-    return this.#admitted !== null;
+  readonly #early: EarlyConnections = {
+    admits: (address) => {
+      this.#admitted = this.#admits(address) ? address : null;
+      return this.#admitted !== null;
+    },
+    reported: () => {
+      this.#admitted = null;
+    },
   };
 
   readonly #accept = (socket: Socket): void => {
@@ -134,31 +141,61 @@ class Listener implements Listening {
   }
 }
 
+/** Connections that Node has accepted and not yet reported. */
+interface EarlyConnections {
+  /** Whether Node is to report it; if not, it is closed. */
+  admits(address: string): boolean;
+  /** Node has reported the one that was admitted last, or will do so later. */
+  reported(): void;
+}
+
 /**
  * Closes connections that are not admitted before Node makes a socket for them, which costs three
  * times as much (docs/adr/0002). With Node versions that work differently they are closed later.
  */
-function refuseEarly(server: Server, admits: (address: string) => boolean): void {
+export function refuseEarly(
+  server: Server,
+  early: EarlyConnections,
+  refusing: Shortcut = shortcuts.refusing,
+): void {
   const handle: unknown = Reflect.get(server, '_handle');
-  if (!isListeningHandle(handle)) return;
+  if (!isListeningHandle(handle)) {
+    refusing.giveUp(`the handle is ${kindOf(handle)}, or has no onconnection`);
+    return;
+  }
   const pass = handle.onconnection;
-  handle.onconnection = function (this: unknown, status, connection): void {
-    if (connection === undefined || admits(addressOf(connection))) {
-      pass.call(this, status, connection);
-    } else {
-      connection.close();
-    }
+  const onconnection = function (this: unknown, ...args: unknown[]): void {
+    const [, connection] = args;
+    // (Absent: accepting failed.)
+    if (connection !== undefined && isRefused(connection, early, refusing)) return;
+    Reflect.apply(pass, this, args);
+    early.reported();
   };
+  if (!Reflect.set(handle, 'onconnection', onconnection)) refusing.giveUp('onconnection is fixed');
+}
+
+/** @returns whether it is not admitted, and closed */
+function isRefused(connection: unknown, early: EarlyConnections, refusing: Shortcut): boolean {
+  if (refusing.isOff) return false;
+  try {
+    const handle = connection as ConnectionHandle;
+    if (early.admits(addressOf(handle))) return false;
+    handle.close();
+    return true;
+  } catch (error) {
+    refusing.giveUp(`a connection is ${kindOf(connection)}: ${messageOf(error)}`);
+    return false;
+  }
 }
 
 interface ConnectionHandle {
   close(): void;
-  getpeername?(found: { address?: string }): number;
+  getpeername?(found: { address?: unknown }): number;
 }
 
-type TellConnection = (this: unknown, status: unknown, connection?: ConnectionHandle) => void;
-
-function isListeningHandle(handle: unknown): handle is { onconnection: TellConnection } {
+function isListeningHandle(
+  handle: unknown,
+): handle is { onconnection: (this: unknown, ...args: unknown[]) => void } {
   return (
     typeof handle === 'object' &&
     handle !== null &&
@@ -166,8 +203,11 @@ function isListeningHandle(handle: unknown): handle is { onconnection: TellConne
   );
 }
 
+/** @returns '' over ipc, or if the peer has left */
 function addressOf(connection: ConnectionHandle): string {
-  const found: { address?: string } = {};
+  const found: { address?: unknown } = {};
   connection.getpeername?.(found);
-  return found.address ?? '';
+  const { address = '' } = found;
+  if (typeof address !== 'string') throw new TypeError(`its address is ${kindOf(address)}`);
+  return address;
 }

@@ -243,28 +243,10 @@ export class SocketShell implements Reading, Writing, Watched {
   /** @param isPiece more may follow, but not within this call: others have a turn, too */
   #write(taken: Taken, isPiece: boolean): void {
     this.#writing = taken;
-    const { views } = taken;
-    const [first] = views;
-    const written =
-      views.length === 1 && first !== undefined
-        ? this.#writer.write(first, this.#pendingEnded)
-        : 'unsupported';
+    const written = this.#writer.write(taken.views, this.#writeEnded);
     if (written === 'taken' && isPiece) queueMicrotask(this.#written);
     else if (written === 'taken') this.#written();
-    else if (written === 'failed') this.#pendingEnded(true);
-    else if (written === 'unsupported') this.#writeStream(views);
-  }
-
-  #writeStream(views: readonly Buffer[]): void {
-    const last = views.length - 1;
-    if (last > 0) this.#socket.cork();
-    for (let index = 0; index < last; index++) {
-      const view = views[index];
-      if (view !== undefined) this.#socket.write(view);
-    }
-    const view = views[last];
-    if (view !== undefined) this.#socket.write(view, this.#written);
-    if (last > 0) this.#socket.uncork();
+    else if (written === 'failed') this.#writeEnded(true);
   }
 
   /**
@@ -287,7 +269,7 @@ export class SocketShell implements Reading, Writing, Watched {
     this.#socket.destroy();
   }
 
-  readonly #pendingEnded = (isFailed: boolean): void => {
+  readonly #writeEnded = (isFailed: boolean): void => {
     if (isFailed) this.#socket.destroy();
     this.#written();
   };

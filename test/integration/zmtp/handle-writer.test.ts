@@ -2,7 +2,12 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { HandleWriter, type Written } from '../../../src/zmtp/sockets/handle-writer.js';
+import { Shortcut } from '../../../src/core/shortcut.js';
+import {
+  HandleWriter,
+  HandleWrites,
+  type Written,
+} from '../../../src/zmtp/sockets/handle-writer.js';
 import { until } from '../../support/until.js';
 
 /** More than the kernel buffers between two sockets that nobody reads. */
@@ -11,9 +16,11 @@ const MUCH_BYTES = 32 * 1024 * 1024;
 let server: Server;
 let reader: Socket;
 let socket: Socket;
+let writes: HandleWrites;
 
 /** Both ends of a connection; the reader does not read yet. */
 beforeEach(async () => {
+  writes = new HandleWrites(new Shortcut());
   server = createServer({ pauseOnConnect: true });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -33,14 +40,14 @@ afterEach(() => {
   server.close();
 });
 
-/** The first write of a process shows what the stream does. */
-async function shown(writer: HandleWriter): Promise<void> {
-  writer.write(Buffer.from('-'), () => undefined);
+/** A writer that has seen how this Node's stream writes. */
+async function shown(): Promise<HandleWriter> {
+  const writer = new HandleWriter(socket, writes);
   await new Promise<void>((resolve) => {
-    socket.write(Buffer.from('shown '), () => {
-      resolve();
-    });
+    expect(writer.write([Buffer.from('shown ')], () => resolve())).toBe('pending');
   });
+  expect(writes.shortcut.reason).toBeNull();
+  return writer;
 }
 
 function read(): () => string {
@@ -54,13 +61,12 @@ function read(): () => string {
 
 describe('A write through the handle', () => {
   it('is possible in this version of Node, and what the kernel takes needs no more', async () => {
-    const writer = new HandleWriter(socket);
-    await shown(writer);
+    const writer = await shown();
     const results: Written[] = [];
     let done = 0;
     for (let at = 0; at < 3; at++) {
       results.push(
-        writer.write(Buffer.from(`${at} `), () => {
+        writer.write([Buffer.from(`${at} `)], () => {
           done++;
         }),
       );
@@ -72,15 +78,14 @@ describe('A write through the handle', () => {
   });
 
   it('that the kernel does not take ends later, in order with those of the stream', async () => {
-    const writer = new HandleWriter(socket);
-    await shown(writer);
+    const writer = await shown();
     const ended: boolean[] = [];
-    const written = writer.write(Buffer.alloc(MUCH_BYTES, 'x'), (isFailed) => {
+    const written = writer.write([Buffer.alloc(MUCH_BYTES, 'x')], (isFailed) => {
       ended.push(isFailed);
     });
     expect(written).toBe('pending');
     socket.write(Buffer.from('stream '));
-    expect(writer.write(Buffer.from('last'), () => undefined)).toBe('pending');
+    expect(writer.write([Buffer.from('last')], () => undefined)).toBe('pending');
     await nextTurn();
     expect(ended).toEqual([]);
     let bytes = 0;
@@ -95,32 +100,10 @@ describe('A write through the handle', () => {
     expect(bytes).toBeGreaterThan(MUCH_BYTES);
   });
 
-  it('uses a request again only if Node has not begun to use it', async () => {
-    const writer = new HandleWriter(socket);
-    await shown(writer);
-    const real: unknown = Reflect.get(socket, '_handle');
-    const seen: object[] = [];
-    // The rest of a write may have left, so that nothing is queued, while Node uses its request.
-    const handle = {
-      writeBuffer: (request: { getAsyncId: () => number }) => {
-        if (seen.push(request) === 2) request.getAsyncId = () => 7;
-        return 0;
-      },
-    };
-    Reflect.set(socket, '_handle', handle);
-    const raced = new HandleWriter(socket);
-    const write = (): Written => raced.write(Buffer.from('x'), () => undefined);
-    expect([write(), write(), write()]).toEqual(['taken', 'pending', 'taken']);
-    expect(seen[1]).toBe(seen[0]);
-    expect(seen[2]).not.toBe(seen[1]);
-    Reflect.set(socket, '_handle', real);
-  });
-
   it('that is pending when the socket is destroyed has failed', async () => {
-    const writer = new HandleWriter(socket);
-    await shown(writer);
+    const writer = await shown();
     const ended: boolean[] = [];
-    writer.write(Buffer.alloc(MUCH_BYTES), (isFailed) => {
+    writer.write([Buffer.alloc(MUCH_BYTES)], (isFailed) => {
       ended.push(isFailed);
     });
     socket.destroy();
@@ -129,24 +112,33 @@ describe('A write through the handle', () => {
   });
 
   it('to a peer that has reset the connection fails, and does not throw', async () => {
-    const writer = new HandleWriter(socket);
-    await shown(writer);
+    const writer = await shown();
     reader.resetAndDestroy();
     const outcomes: Written[] = [];
     for (let tries = 0; tries < 1000 && !outcomes.includes('failed'); tries++) {
-      outcomes.push(writer.write(Buffer.from('x'), () => undefined));
+      outcomes.push(writer.write([Buffer.from('x')], () => undefined));
       await nextTurn();
       if (socket.destroyed) break;
     }
     expect(socket.destroyed || outcomes.includes('failed')).toBe(true);
   });
 
-  it('is left to the stream before the connection stands, and where there is no such handle', () => {
+  it('is left to the stream while it connects, and if it is in several pieces', async () => {
+    await shown();
     const early = connect(1, '127.0.0.1').on('error', () => undefined);
-    expect(new HandleWriter(early).write(Buffer.from('x'), () => undefined)).toBe('unsupported');
+    const calls: string[] = [];
+    early.write = (bytes: string | Uint8Array): boolean => calls.push(String(bytes)) > 0;
+    expect(new HandleWriter(early, writes).write([Buffer.from('x')], () => undefined)).toBe(
+      'pending',
+    );
+    expect(calls).toEqual(['x']);
     early.destroy();
-    const handle: unknown = Reflect.get(socket, '_handle');
-    Object.defineProperty(handle, 'writeBuffer', { value: undefined });
-    expect(new HandleWriter(socket).write(Buffer.from('x'), () => undefined)).toBe('unsupported');
+    const text = read();
+    const pieces = ['a', 'b', 'c'].map((each) => Buffer.from(each));
+    await new Promise<void>((resolve) => {
+      new HandleWriter(socket, writes).write(pieces, () => resolve());
+    });
+    await until(() => text() === 'shown abc', 'the pieces');
+    expect(writes.shortcut.isOff).toBe(false);
   });
 });

@@ -64,6 +64,7 @@ describe('majordomo doctor', () => {
     expect(status).toBe(0);
     expect(checks.map(({ name }) => name)).toEqual([
       'node',
+      'runtime',
       'zeromq',
       'better-sqlite3',
       'clock',

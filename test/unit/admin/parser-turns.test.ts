@@ -4,15 +4,17 @@ import { Socket } from 'node:net';
 
 import { FedSocket, ParserTurns } from '../../../src/admin/io/parser-turns.js';
 import { Holdings } from '../../../src/core/holdings.js';
+import { Shortcut } from '../../../src/core/shortcut.js';
 
 const HEAD = 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n';
 
 function connection(
   turns = new ParserTurns(),
   holdings = new Holdings(),
+  repeating = new Shortcut(),
 ): { raw: Socket; fed: FedSocket } {
   const raw = new Socket();
-  return { raw, fed: new FedSocket(raw, turns, holdings, 'a', () => undefined) };
+  return { raw, fed: new FedSocket(raw, turns, holdings, 'a', () => undefined, repeating) };
 }
 
 /** What the parser gets at once, if what the socket reads comes in these pieces. */
@@ -91,6 +93,7 @@ describe('a head that repeats the one before it', () => {
   function repeatable(
     headers: object = {},
     turns?: ParserTurns,
+    node: { readonly shown?: unknown; readonly repeating?: Shortcut } = {},
   ): {
     readonly raw: Socket;
     readonly fed: FedSocket;
@@ -98,7 +101,7 @@ describe('a head that repeats the one before it', () => {
     readonly begun: string[];
     readonly bodies: Buffer[];
   } {
-    const { raw, fed } = connection(turns);
+    const { raw, fed } = connection(turns, new Holdings(), node.repeating);
     const slices: string[] = [];
     const begun: string[] = [];
     const bodies: Buffer[] = [];
@@ -108,6 +111,8 @@ describe('a head that repeats the one before it', () => {
     request.complete = true;
     const response = new ServerResponse(request);
     fed.once('data', () => {
+      // As Node does.
+      Reflect.set(fed, '_httpMessage', 'shown' in node ? node.shown : response);
       fed.enter(request, response, () => {
         const mayDiffer = (): boolean => false;
         fed.repeat(mayDiffer, (head) => ({
@@ -120,6 +125,7 @@ describe('a head that repeats the one before it', () => {
     fed.on('data', (slice: Buffer) => slices.push(String(slice)));
     fed.read();
     raw.emit('data', Buffer.from(POST));
+    Reflect.set(fed, '_httpMessage', null);
     response.emit('close');
     slices.length = 0;
     return { raw, fed, slices, begun, bodies };
@@ -135,6 +141,20 @@ describe('a head that repeats the one before it', () => {
     fed.repeatAnswered();
     expect(slices).toEqual([HEAD]);
   });
+
+  it.each([null, undefined, 7, 'response', {}, { finished: true }])(
+    'is given to the parser for good if Node shows %j as the response that is written (docs/adr/0002)',
+    (shown) => {
+      const repeating = new Shortcut();
+      const { raw, begun, slices } = repeatable({}, undefined, { shown, repeating });
+      expect(repeating.reason).toContain('_httpMessage');
+      raw.emit('data', Buffer.from(`${POST}ab`));
+      expect([begun, slices]).toEqual([[], [POST, 'ab']]);
+      const later = repeatable({}, undefined, { repeating });
+      later.raw.emit('data', Buffer.from(`${POST}ab`));
+      expect(later.begun).toEqual([]);
+    },
+  );
 
   it('is begun alone if its client has left while it waited in the line', async () => {
     const turns = new ParserTurns();

@@ -134,7 +134,7 @@ describe('the documents', () => {
       scripts: Record<string, string>;
     };
     const wrong = PAGES.flatMap((path) =>
-      Array.from(readFileSync(path, 'utf8').matchAll(/npm run (?:--silent )?([\w:]+)/g))
+      Array.from(readFileSync(path, 'utf8').matchAll(/npm run (?:--silent )?([\w:-]+)/g))
         .filter(([, name = '']) => !(name in scripts))
         .map(([command]) => `${path}: ${command}`),
     );

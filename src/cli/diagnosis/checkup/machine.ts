@@ -1,18 +1,8 @@
-/** What the machine provides: Node, clock, descriptors, memory. */
+/** What the machine provides: clock, descriptors, memory. */
 import { existsSync, readFileSync } from 'node:fs';
 
 import { allowedMemory } from '../../../config/io/memory.js';
-import { atLeast, leastNode } from '../../../core/version.js';
 import { type Finding, ok, problem, warning } from '../../../core/finding.js';
-
-export function nodeVersion(): Finding {
-  const name = 'node';
-  const { node } = process.versions;
-  const least = leastNode();
-  return atLeast(node, least)
-    ? ok(name, `Node ${node}`)
-    : problem(name, `Node ${node} is too old`, `install Node ${least} or later`);
-}
 
 /** Milliseconds since 1970, before this program was released: an earlier clock is wrong. */
 const EARLIEST_MS = Date.UTC(2026, 0, 1);

@@ -1,0 +1,60 @@
+/**
+ * Uses of Node beyond its documentation, for speed (docs/adr/0002). Each has a documented way beside it. A version
+ * of Node that works differently is met by taking that way, for the rest of the process.
+ */
+
+/** One such use. */
+export class Shortcut {
+  #reason: string | null = null;
+  #told: ((reason: string) => void) | null = null;
+
+  /** Whether the documented way is taken. */
+  get isOff(): boolean {
+    return this.#reason !== null;
+  }
+
+  /** What was not as expected; `null`: everything is. */
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  /** Takes the documented way from now on. Later calls change nothing. */
+  giveUp(reason: string): void {
+    if (this.isOff) return;
+    this.#reason = reason;
+    this.#told?.(reason);
+  }
+
+  /** @param told called once, when it is given up: at once if it already is */
+  watch(told: (reason: string) => void): void {
+    this.#told = told;
+    if (this.#reason !== null) told(this.#reason);
+  }
+}
+
+/** What each is for; the names are in the log and in docs/adr/0002. */
+export const SHORTCUTS = {
+  reading: 'accepted sockets read into one buffer',
+  writing: 'one write takes the socket without its stream',
+  refusing: 'a connection is refused before it has a socket',
+  repeating: 'a head over HTTP that came before is not parsed again',
+  flags: 'limits of V8 are set for a broker',
+} as const;
+
+export type ShortcutName = keyof typeof SHORTCUTS;
+
+/** Those of this process. */
+export const shortcuts: Readonly<Record<ShortcutName, Shortcut>> = {
+  reading: new Shortcut(),
+  writing: new Shortcut(),
+  refusing: new Shortcut(),
+  repeating: new Shortcut(),
+  flags: new Shortcut(),
+};
+
+/** Says in a few words what came in place of what was expected: `null`, `a string`, `the number 7`. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'number') return `the number ${value}`;
+  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+}
