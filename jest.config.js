@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 export default {
   testEnvironment: 'node',
   testRunner: fileURLToPath(new URL('scripts/jest-runner.mjs', import.meta.url)),
+  testSequencer: fileURLToPath(new URL('scripts/jest-order.mjs', import.meta.url)),
+  reporters: ['default', fileURLToPath(new URL('scripts/jest-progress.mjs', import.meta.url))],
   transform: {},
   rootDir: 'build',
   testMatch: ['<rootDir>/test/**/*.test.js'],

@@ -8,11 +8,12 @@
  *
  *     --times N    runs everything N times, and ends with all flaky cases
  *     --busy N     beside N processes that do nothing but use the processor
+ *     --record     writes how long each file took (scripts/test-seconds.json), by which later runs are ordered
  *     --repeat     only runs what earlier calls have left in the file MAJORDOMO_REPEAT (see below)
  *
  * Several calls that run at the same time cannot repeat a file alone. With MAJORDOMO_REPEAT=FILE each
  * writes its failed files there instead, and a last call with --repeat runs them. MAJORDOMO_FLAKY=FILE
- * gets a line for each flaky case.
+ * gets a line for each flaky case, and MAJORDOMO_SECONDS=FILE one with the seconds of each file.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,11 +28,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { nameOf, SECONDS_FILE } from './jest-order.mjs';
+
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
-const BUILT = join(ROOT, 'build');
 const NODE_OPTIONS = ['--enable-source-maps', '--no-warnings'];
 const JEST = join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
 
@@ -54,6 +56,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** The lines of this process. */
 const flaky = [];
+/** `--record` */
+let records = false;
 
 /** What `itWithTool` appends to the title of a case that cannot run here (test/support/tools.ts). */
 const NEEDS = /\[needs .+\]$/;
@@ -64,11 +68,6 @@ const FREE_BYTES = 6 * 2 ** 30;
 
 /** Ends with this process, also where that is killed. */
 const BUSY = 'const { ppid } = process; while (process.ppid === ppid);';
-
-/** `test/SUITE/…` of a compiled file. */
-function nameOf(file) {
-  return relative(BUILT, file).replaceAll('\\', '/').replace(/\.js$/, '.ts');
-}
 
 /** Whether a failure of this file (`test/SUITE/…`) may be the machine's. */
 function isRealTime(name) {
@@ -107,6 +106,21 @@ function hasMemory() {
   } catch {
     return false;
   }
+}
+
+/** Notes how long each file took, for whoever asks for it. */
+function noteSeconds(files) {
+  const took = files.map(({ name, startTime, endTime }) => {
+    return [nameOf(name), Math.round((endTime - startTime) / 100) / 10];
+  });
+  const list = process.env.MAJORDOMO_SECONDS;
+  if (list) appendFileSync(list, took.map(([name, seconds]) => `${seconds} ${name}\n`).join(''));
+  if (!records) return;
+  const before = JSON.parse(readFileSync(SECONDS_FILE, 'utf8'));
+  const exists = ([name]) => existsSync(join(ROOT, name));
+  const all = Object.entries({ ...before, ...Object.fromEntries(took) }).filter(exists);
+  const long = all.filter(([, seconds]) => seconds >= 1).sort(([a], [b]) => (a < b ? -1 : 1));
+  writeFileSync(SECONDS_FILE, `${JSON.stringify(Object.fromEntries(long), null, 2)}\n`);
 }
 
 /** What failed of a file, according to Jest's report. */
@@ -159,6 +173,7 @@ async function jest(args, node = process.execPath) {
         ({ status, fullName }) => status === 'pending' && NEEDS.test(fullName),
       ),
     );
+    noteSeconds(files);
     if (absent.length > 0) console.error('\nSkipped, because this machine lacks a tool:');
     for (const { fullName } of absent) console.error(`  ${fullName}`);
     const failed = files.filter((each) => each.status === 'failed');
@@ -229,10 +244,18 @@ function number(args, name, otherwise, least) {
   process.exit(64);
 }
 
+/** Takes an option without a value out of the arguments. */
+function flag(args, name) {
+  const at = args.indexOf(name);
+  if (at !== -1) args.splice(at, 1);
+  return at !== -1;
+}
+
 async function main(args) {
   if (args[0] === '--repeat') return await repeat();
   const times = number(args, '--times', 1, 1);
   const busy = number(args, '--busy', 0, 0);
+  records = flag(args, '--record');
   const loops = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', BUSY]));
   try {
     let status = 0;

@@ -9,7 +9,7 @@ export type Slot = number;
 
 export const NO_SLOT: Slot = -1;
 
-const PAGE_BITS = 12;
+const PAGE_BITS = 8;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
 const INTS = 12;

@@ -5,6 +5,8 @@
 const PARTS = 256;
 const EMPTY = -1;
 const SIZE_MIN = 8;
+/** Of parts that have nothing. */
+const NO_SLOTS = new Int32Array([EMPTY]);
 const PART_BYTE = 15;
 const HASH_BYTE = 11;
 
@@ -20,7 +22,7 @@ interface Part {
 
 export class UuidTable {
   readonly #parts: Part[] = Array.from({ length: PARTS }, () => ({
-    slots: new Int32Array(SIZE_MIN).fill(EMPTY),
+    slots: NO_SLOTS,
     count: 0,
   }));
   readonly #isUuidOf: IsUuidOf;
@@ -92,7 +94,7 @@ export class UuidTable {
   }
 
   #grow(part: Part): void {
-    const grown = new Int32Array(part.slots.length * 2).fill(EMPTY);
+    const grown = new Int32Array(Math.max(SIZE_MIN, part.slots.length * 2)).fill(EMPTY);
     for (const slot of part.slots) if (slot !== EMPTY) put(grown, this.#hashOf(slot), slot);
     part.slots = grown;
   }
