@@ -1,6 +1,6 @@
 /**
- * The rooms of src/ and what each may import: .dependency-cruiser.cjs makes its rules from these tables, and
- * test/unit/architecture/rooms.test.ts its cases. docs/ARCHITECTURE.md says what each room is for.
+ * The rooms of src/ and what each may import: .dependency-cruiser.cjs makes its rules from these tables.
+ * docs/ARCHITECTURE.md says what each room is for.
  *
  * A row stands for the files of its folder, but for those that have a row of their own. It may import itself and what
  * it lists: rooms, files, `type:ROOM` (`import type`) and `late:ROOM` (`await import(…)` or types). In a row of
