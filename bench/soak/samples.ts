@@ -161,7 +161,7 @@ interface Line {
  * The slope with the least squares of groups of points, each of which has a height of its own.
  * @returns `null`: there are too few points for an error
  */
-export function lineOf(groups: readonly (readonly Point[])[]): Line | null {
+function lineOf(groups: readonly (readonly Point[])[]): Line | null {
   const points = groups.flatMap((group) => {
     const mean = (of: (point: Point) => number): number =>
       group.reduce((sum, point) => sum + of(point), 0) / group.length;
