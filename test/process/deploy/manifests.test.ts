@@ -67,17 +67,10 @@ describe('deploy/compose.yaml', () => {
     key === '$schema' ? undefined : value,
   ) as SchemaObject;
   const check = new Ajv({ strict: false, validateFormats: false }).compile(schema);
-  const compose = parse(readFileSync('deploy/compose.yaml', 'utf8'), { merge: true }) as {
-    readonly services: { readonly primary: object };
-  };
+  const compose = parse(readFileSync('deploy/compose.yaml', 'utf8'), { merge: true }) as unknown;
 
   it('is what the Compose specification allows', () => {
     expect([check(compose), check.errors]).toEqual([true, null]);
-  });
-
-  it('would not be with an unknown key', () => {
-    const primary = { ...compose.services.primary, restarts: 'always' };
-    expect(check({ ...compose, services: { primary } })).toBe(false);
   });
 });
 
@@ -88,15 +81,6 @@ describe('deploy/kubernetes', () => {
     expect(manifests.map(({ kind }) => kind)).toContain('ScaledObject');
     for (const manifest of manifests) await validate(manifest);
     expect(compile(manifests)).toBe('');
-  });
-
-  it('would not be with a wrong value or an unknown field', async () => {
-    const set = manifests.find(({ kind }) => kind === 'StatefulSet') as Manifest & { spec: object };
-    const wrong = { ...set, spec: { ...set.spec, replicas: 'two' } };
-    await expect(validate(wrong)).rejects.toThrow('replicas');
-    expect(compile([{ ...set, spec: { ...set.spec, replica: 2 } } as Manifest])).toContain(
-      '"replica"',
-    );
   });
 
   it('has a kustomize base with every file of the pair', () => {

@@ -6,7 +6,6 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
-  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,7 +16,6 @@ import { dirname, join, resolve } from 'node:path';
 
 import { freePorts } from '../../support/free-ports.js';
 import { run, type Tarballs, tarballs } from '../../support/tarballs.js';
-import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 import { LONG_TEST_MS } from '../../support/patience.js';
 
@@ -224,26 +222,6 @@ describe('both packages, installed from their archives', () => {
     },
   );
 
-  /** Where they were made. */
-  const clone = (): string => (existsSync(join(folder, 'clone')) ? join(folder, 'clone') : '.');
-
-  it('are built once: to pack them again builds nothing', () => {
-    const built = (): number[] =>
-      ['dist/main.js', 'packages/sdk/dist/index.js'].map(
-        (path) => statSync(join(clone(), path)).mtimeMs,
-      );
-    const before = built();
-    for (const path of ['.', 'packages/sdk']) {
-      run('npm', ['pack', '--silent', '--dry-run'], join(clone(), path));
-    }
-    expect(built()).toEqual(before);
-  });
-
-  itWithTool('script and stty', 'are built at a terminal without a word of brokers', () => {
-    const line = `${process.execPath} scripts/compile-ahead.mjs dist`;
-    expect(run('script', ['-qefc', line, '/dev/null'], clone())).toBe('');
-  });
-
   it.each(['broker', 'sdk'] as const)(
     'the types of %s are right for every kind of import (attw)',
     (name) => {
@@ -299,21 +277,6 @@ describe('majordomo-sdk', () => {
       (path) => manifestOf(path).dependencies?.[name],
     );
     expect(sdk).toBe(broker);
-  });
-
-  it('loads libsodium only for CURVE: without it a client still runs', () => {
-    const modules = join(withSdk, 'node_modules');
-    const hidden = join(withSdk, 'hidden');
-    renameSync(join(modules, 'libsodium-wrappers-sumo'), hidden);
-    try {
-      const program =
-        "const { connect, codeOf } = require('majordomo-sdk');" +
-        "connect('tcp://127.0.0.1:1', { timeoutMs: 10, retries: 0 }).request('echo', '')" +
-        '.catch((error) => console.log(codeOf(error)));';
-      expect(run(process.execPath, ['-e', program], withSdk)).toBe('ERR_MDP_UNREACHABLE\n');
-    } finally {
-      renameSync(hidden, join(modules, 'libsodium-wrappers-sumo'));
-    }
   });
 
   it('has publishers and subscribers, with shards in threads', () => {
@@ -373,16 +336,6 @@ describe('majordomo-sdk', () => {
     }
   });
 
-  it("says what to install for transport: 'libzmq'", () => {
-    const program =
-      "const { connect } = require('majordomo-sdk');" +
-      "try { connect('tcp://127.0.0.1:1', { transport: 'libzmq' }); }" +
-      'catch (error) { console.log(error.code, error.message); }';
-    expect(run(process.execPath, ['-e', program], withSdk)).toBe(
-      "ERR_MDP_OPTION transport 'libzmq' needs the package zeromq, which is not installed: npm install zeromq\n",
-    );
-  });
-
   it('is imported from two files of a quarter of a MiB, as ES modules and as CommonJS', () => {
     const dist = join(packageFolder('majordomo-sdk'), 'dist');
     for (const [extension, imports] of [
@@ -410,15 +363,6 @@ describe('majordomo-sdk', () => {
       'console.log(Client === Required && Client === Same);';
     write(withSdk, { 'both.mjs': program });
     expect(run(process.execPath, ['both.mjs'], withSdk)).toBe('true\n');
-  });
-
-  it('explains its types without the numbers of decisions, which are for developers', () => {
-    const root = packageFolder('majordomo-sdk');
-    for (const path of filesOf(root).filter((name) => /\.d\.c?ts$/.test(name))) {
-      const lines = readFileSync(join(root, path), 'utf8').split('\n');
-      const numbered = lines.filter((line) => /\bD\d+\b/.test(line));
-      expect([path, numbered]).toEqual([path, []]);
-    }
   });
 });
 
