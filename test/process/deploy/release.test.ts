@@ -24,12 +24,13 @@ function git(cwd: string, ...args: string[]): void {
   if (status !== 0) throw new Error(`git ${args.join(' ')}: ${stderr}`);
 }
 
+type Changes = Readonly<Record<string, string>>;
+
 /** A repository with what a release checks before it builds anything. */
-function repository(changes: (text: string) => Readonly<Record<string, string>>): string {
+function repository(changes: Changes = {}): string {
   const directory = temporaryDirectory();
   for (const path of [...FILES, ...IMAGE_FILES]) cpSync(path, join(directory, path));
-  const changed = changes(readFileSync('CHANGELOG.md', 'utf8'));
-  for (const [path, text] of Object.entries(changed)) writeFileSync(join(directory, path), text);
+  for (const [path, text] of Object.entries(changes)) writeFileSync(join(directory, path), text);
   git(directory, 'init', '--quiet');
   git(directory, 'add', '.');
   git(directory, 'commit', '--quiet', '--message', 'all');
@@ -37,7 +38,7 @@ function repository(changes: (text: string) => Readonly<Record<string, string>>)
 }
 
 /** What `npm run release` says when it refuses. */
-function refusal(directory: string, ...steps: readonly string[]): string {
+function refusal(directory: string, steps: readonly string[] = []): string {
   const args = ['scripts/release.mjs', ...steps];
   const run = spawnSync(process.execPath, args, { cwd: directory, encoding: 'utf8' });
   expect([run.status, run.stdout]).toEqual([1, '']);
@@ -45,58 +46,65 @@ function refusal(directory: string, ...steps: readonly string[]): string {
   return run.stderr;
 }
 
-describe('npm run release refuses, and says why', () => {
-  itWithTool('git', 'if the changelog has no section of the version', () => {
-    const directory = repository((text) => ({
-      'CHANGELOG.md': text.replaceAll(`## [${VERSION}]`, '## [9.9.9]'),
-    }));
-    expect(refusal(directory)).toContain(`CHANGELOG.md has no section "## [${VERSION}]"`);
-  });
+/** A file in which all of the one text is the other; it must have it. */
+function changed(path: string, from: string, to: string): Changes {
+  const text = readFileSync(path, 'utf8');
+  expect(text).toContain(from);
+  return { [path]: text.replaceAll(from, to) };
+}
 
-  itWithTool('git', 'if that section is empty', () => {
-    const directory = repository(() => ({ 'CHANGELOG.md': SECTION }));
-    expect(refusal(directory)).toContain(`"${SECTION.trim()}" is empty`);
-  });
+const CASES: readonly (readonly [
+  title: string,
+  changes: () => Changes,
+  steps: readonly string[],
+  says: string,
+])[] = [
+  [
+    'if the changelog has no section of the version',
+    () => changed('CHANGELOG.md', `## [${VERSION}]`, '## [9.9.9]'),
+    [],
+    `CHANGELOG.md has no section "## [${VERSION}]"`,
+  ],
+  [
+    'if that section is empty',
+    () => ({ 'CHANGELOG.md': SECTION }),
+    [],
+    `"${SECTION.trim()}" is empty`,
+  ],
+  [
+    'if the packages have different versions',
+    () => changed('packages/sdk/package.json', `"${VERSION}"`, '"9.9.9"'),
+    [],
+    'Give both the same version',
+  ],
+  [
+    'if the Python package has another version',
+    () => changed(PYTHON, `"${VERSION}"`, '"9.9.9"'),
+    [],
+    'pyproject.toml has version 9.9.9',
+  ],
+  ['if it has no step of that name', () => ({}), ['make', 'publish'], 'There is no step publish'],
+  ['to make the files again if none were made', () => ({}), ['again'], 'take the step make first'],
+  [
+    'if the image copies what its build context leaves out',
+    () => changed('.dockerignore', '!scripts\n', ''),
+    [],
+    'The Dockerfile copies scripts/',
+  ],
+];
+
+describe('npm run release refuses, and says why', () => {
+  for (const [title, changes, steps, says] of CASES) {
+    itWithTool('git', title, () => {
+      expect(refusal(repository(changes()), steps)).toContain(says);
+    });
+  }
 
   itWithTool('git', 'if the working tree has changes', () => {
-    const directory = repository(() => ({}));
+    const directory = repository();
     writeFileSync(join(directory, 'new.txt'), '');
-    expect(refusal(directory)).toContain('The working tree has changes. Commit or remove them');
-    expect(refusal(directory)).toContain('?? new.txt');
-  });
-
-  itWithTool('git', 'if the packages have different versions', () => {
-    const manifest = readFileSync('packages/sdk/package.json', 'utf8');
-    const directory = repository(() => ({
-      'packages/sdk/package.json': manifest.replace(`"${VERSION}"`, '"9.9.9"'),
-    }));
-    expect(refusal(directory)).toContain('Give both the same version');
-  });
-
-  itWithTool('git', 'if the Python package has another version', () => {
-    const project = readFileSync(PYTHON, 'utf8').replace(`"${VERSION}"`, '"9.9.9"');
-    const directory = repository(() => ({ [PYTHON]: project }));
-    expect(refusal(directory)).toContain('pyproject.toml has version 9.9.9');
-  });
-
-  itWithTool('git', 'if it has no step of that name', () => {
-    expect(
-      refusal(
-        repository(() => ({})),
-        'make',
-        'publish',
-      ),
-    ).toContain('There is no step publish');
-  });
-
-  itWithTool('git', 'to make the files again if none were made', () => {
-    const directory = repository(() => ({}));
-    expect(refusal(directory, 'again')).toContain('take the step make first');
-  });
-
-  itWithTool('git', 'if the image copies what its build context leaves out', () => {
-    const ignored = readFileSync('.dockerignore', 'utf8').replace('!scripts\n', '');
-    const directory = repository(() => ({ '.dockerignore': ignored }));
-    expect(refusal(directory)).toContain('The Dockerfile copies scripts/');
+    const said = refusal(directory);
+    expect(said).toContain('The working tree has changes. Commit or remove them');
+    expect(said).toContain('?? new.txt');
   });
 });
