@@ -1,13 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../../support/free-ports.js';
@@ -267,12 +260,5 @@ describe('the examples, as a user runs them', () => {
     const others = readdirSync('examples').filter((name) => name.endsWith('.py'));
     const programs = toolAvailable('python3-zmq') ? [...compiled, ...others] : compiled;
     expect([...ran].sort()).toEqual(programs.sort());
-  });
-
-  it('of the map have under 40 lines', () => {
-    const names = ['service-directory.ts', 'live-configuration.ts'];
-    names.push('service_directory.py', 'live_configuration.py');
-    const lines = names.map((name) => readFileSync(`examples/${name}`, 'utf8').split('\n').length);
-    expect(Math.max(...lines)).toBeLessThanOrEqual(40);
   });
 });
