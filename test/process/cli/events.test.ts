@@ -146,15 +146,6 @@ describe('majordomo events', () => {
     expect((await child.finished()).status).toBe(0);
   });
 
-  it('says what to set if the broker publishes nothing', async () => {
-    const { endpoint } = await startDaemon();
-    const { status, stderr } = await run(['events', '--endpoint', endpoint]);
-    expect([status, stderr]).toEqual([
-      69,
-      `majordomo: the broker at ${endpoint} does not publish its events: set events.listen there\n`,
-    ]);
-  });
-
   it('ends with 69 where nobody publishes, with 64 for what is no endpoint', async () => {
     const { status, stderr } = await run([
       ...['events', '--events', 'tcp://127.0.0.1:1', '--timeout-ms', '200'],

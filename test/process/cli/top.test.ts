@@ -119,12 +119,6 @@ describe('majordomo top', () => {
     expect(history.json).toMatchObject({ kept: false, samples: [] });
   });
 
-  it('ends with 69 if nobody listens', async () => {
-    const daemon = await startWithWorker();
-    await daemon.stop();
-    expect(await run(['top', '--admin', httpOf(daemon)])).toMatchObject({ status: 69, stdout: '' });
-  });
-
   itWithTool('script and stty', 'draws anew until q, and gives the terminal back', async () => {
     const daemon = await startWithWorker();
     const top = topInTerminal(daemon, 30);

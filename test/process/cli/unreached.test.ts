@@ -57,6 +57,11 @@ describe('commands name the address, the cause, and what names another broker', 
       expect(text).toContain(why);
       expect(text.endsWith(OTHER_HTTP)).toBe(true);
     }
+    const others = [['services'], ['top'], ['durable', 'ls']];
+    const stderr = `majordomo: ${nobody} cannot be reached: connection refused${OTHER_HTTP}`;
+    expect(await runEach(others.map((line) => [...line, '--admin', nobody]))).toEqual(
+      others.map(() => ({ status: 69, signal: null, stdout: '', stderr })),
+    );
   });
 
   it('over MDP', async () => {
@@ -84,7 +89,7 @@ describe('commands name the address, the cause, and what names another broker', 
       [['request', '--durable', 'x', '--endpoint', endpoint], 'set titanic.enabled there'],
       [['durable', 'schedules', '--endpoint', endpoint], 'set titanic.enabled there'],
       [['map', 'ls', '--endpoint', endpoint], 'does not serve a map: set map.listen there'],
-      [['events', '--endpoint', endpoint], 'set events.listen there'],
+      [['events', '--endpoint', endpoint], 'does not publish its events: set events.listen there'],
       [['fleet', 'status', '--endpoint', endpoint], 'is in no fleet: fleet.nats is off'],
     ] as const;
     const all = await runEach(lines.map(([line]) => [...line, ...BRIEFLY]));
@@ -92,7 +97,8 @@ describe('commands name the address, the cause, and what names another broker', 
       expect([line, all[at]?.stderr]).toEqual([line, expect.stringContaining(why)]);
       const where = line[0] === 'durable' && line[1] === 'ls' ? http : endpoint;
       expect(all[at]?.stderr).toContain(where);
-      expect(all[at]?.status).not.toBe(0);
+      if (line[0] === 'events') expect(all[at]?.status).toBe(69);
+      else expect(all[at]?.status).not.toBe(0);
     }
   });
 });
