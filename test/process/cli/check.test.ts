@@ -13,6 +13,22 @@ function fileWith(yaml: string): string {
   return file;
 }
 
+/** A setting, what is wrong with it, and the lines that fix it. */
+const OPEN = [
+  [
+    'broker.listen=tcp://*:5555',
+    'broker.listen[0]: tcp://*:5555 is not on loopback',
+    "listen: [{endpoint: 'tcp://*:5555', insecure: true}]",
+    "listen: [{endpoint: 'tcp://*:5555', curve: {secretKeyFile: ",
+  ],
+  [
+    'http.listen=0.0.0.0:0',
+    'http.listen: 0.0.0.0:0 is not on loopback',
+    'http.tls: {certFile: server.crt, keyFile: server.key}',
+    'http.insecure: true',
+  ],
+] as const;
+
 describe('majordomo check', () => {
   it('shows every value and where it came from: file < environment < --set (contract §3)', async () => {
     const file = fileWith('broker:\n  maxDeliveries: 4\nlimits:\n  frames: 32\n  workers: 5\n');
@@ -50,17 +66,15 @@ describe('majordomo check', () => {
     expect(stderr).toMatch(/^warning: --set #1: bstar\.pair: /);
   });
 
-  it.each(['check', 'serve'])(
-    '%s ends with 78 for a listener that is open to a network, and says the line (D78)',
-    async (command) => {
-      const { status, stdout, stderr } = await run(
-        [command, '--set', 'broker.listen=tcp://*:5555'],
-        { environment: { MAJORDOMO_NODE__DATA_DIR: temporaryDirectory() } },
-      );
+  it.each(['check', 'serve'].flatMap((command) => OPEN.map((row) => [command, ...row] as const)))(
+    '%s ends with 78 for a listener that is open to a network, and says the line: %s (D78)',
+    async (command, set, why, ...remedies) => {
+      const { status, stdout, stderr } = await run([command, '--set', set], {
+        environment: { MAJORDOMO_NODE__DATA_DIR: temporaryDirectory() },
+      });
       expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
-      expect(stderr).toMatch(/^--set #1: broker\.listen\[0\]: tcp:\/\/\*:5555 is not on loopback/);
-      expect(stderr).toContain("listen: [{endpoint: 'tcp://*:5555', insecure: true}]");
-      expect(stderr).toContain("listen: [{endpoint: 'tcp://*:5555', curve: {secretKeyFile: ");
+      expect(stderr.startsWith(`--set #1: ${why}`)).toBe(true);
+      for (const remedy of remedies) expect(stderr).toContain(remedy);
     },
   );
 

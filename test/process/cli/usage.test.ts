@@ -165,12 +165,6 @@ describe('wrong usage ends with 64 and a hint', () => {
     expect(line?.stderr).not.toContain('    at ');
   });
 
-  it('also of a process of its own', async () => {
-    const { status, stdout, stderr } = await run(['reqest', 'upper']);
-    expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
-    expect(stderr).toContain('Did you mean request?');
-  });
-
   it('names the variable if the endpoint came from it', async () => {
     const environment = { MAJORDOMO_ENDPOINT: 'tcp://127.0.0.1:5555, here' };
     const { status, stderr } = await run(['services'], { environment });

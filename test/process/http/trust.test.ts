@@ -60,19 +60,6 @@ describe('a token with role read', () => {
   });
 });
 
-describe('off loopback', () => {
-  it.each(['serve', 'check'])(
-    '%s without TLS ends with 78 and the line that fixes it',
-    async (command) => {
-      const sets = ['http.listen=0.0.0.0:0', `node.dataDir=${temporaryDirectory()}`];
-      const ended = await run([command, ...sets.flatMap((set) => ['--set', set])]);
-      expect(ended.status).toBe(78);
-      expect(ended.stderr).toContain('http.tls: {certFile: server.crt, keyFile: server.key}');
-      expect(ended.stderr).toContain('http.insecure: true');
-    },
-  );
-});
-
 describe('http.tls', () => {
   itWithTool('openssl', 'serves https only, and renews its certificate at SIGHUP', async () => {
     const directory = temporaryDirectory();
