@@ -6,7 +6,6 @@ import { cleanUp, rawWorker, type ServiceSeen } from '../broker/support.js';
 
 afterEach(cleanUp);
 
-const any = (): boolean => true;
 const HTTP = 'http.listen=127.0.0.1:0';
 
 interface History {
@@ -25,39 +24,7 @@ async function list<Item>(url: string): Promise<List<Item>> {
   return json as List<Item>;
 }
 
-/** Rates are of the moment at which they are asked for; that there are the same ones is left. */
-function withoutRates({ plain, ...service }: ServiceSeen): object {
-  return { ...service, plain: Object.keys(plain ?? {}) };
-}
-
 describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
-  it('return what mmi.services and mmi.workers return', async () => {
-    const daemon = await startDaemon({ sets: [HTTP] });
-    const url = `${httpOf(daemon)}/api/v1`;
-    const peer = new RawPeer(daemon.endpoint);
-    await rawWorker(daemon.endpoint, 'a b%');
-    await daemon.waitFor('worker.registered');
-    await peer.send('id', '', 'MDPC02', '\x01', 'nobody', 'x');
-    const services = await peer.untilMmi<ServiceSeen[]>('mmi.services', any);
-    expect(services).toHaveLength(2);
-    const { items, next } = await list<ServiceSeen>(`${url}/services`);
-    expect(next).toBeNull();
-    const [first, second] = services.map(withoutRates);
-    expect(items.map(withoutRates)).toEqual([
-      { ...first, oldestQueuedMs: null, failedMsAgo: null },
-      { ...second, oldestQueuedMs: expect.any(Number), failedMsAgo: null },
-    ]);
-    const [worker] = await peer.untilMmi<object[]>('mmi.workers', any);
-    expect(await list(`${url}/workers`)).toEqual({
-      items: [{ ...worker, sinceMs: expect.any(Number), address: null }],
-      next: null,
-    });
-    expect((await ask(`${url}/status`)).json).toMatchObject({
-      ...(await peer.untilMmi<object>('mmi.broker', any)),
-      uptimeMs: expect.any(Number),
-    });
-  });
-
   it('have the name of a worker, and for token holders its address (D67)', async () => {
     const daemon = await startDaemon({
       sets: [HTTP, 'http.tokens=[{name: watcher, role: read, token: watcher-1234567890}]'],
@@ -144,21 +111,6 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
 });
 
 describe('/api/v1/events', () => {
-  it('streams events as they happen', async () => {
-    const daemon = await startDaemon({ sets: [HTTP] });
-    const reader = new RawHttp(httpOf(daemon));
-    reader.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
-    await reader.until('retry: ');
-    expect(reader.received).toMatch(/^content-type: text\/event-stream/m);
-    const worker = await rawWorker(daemon.endpoint, 'echo');
-    await reader.until('event: worker.registered\n');
-    await reader.until('"service":"echo"');
-    worker.close();
-    await reader.until('event: worker.lost\n');
-    expect(await daemon.stop()).toMatchObject({ status: 0 });
-    await reader.closed;
-  });
-
   it('replays kept events to later readers, without identities for those without a token', async () => {
     const token = 'a-token-of-somebody';
     const daemon = await startDaemon({ sets: [HTTP, `http.token=${token}`] });
