@@ -1,10 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { join } from 'node:path';
 
 import { codeOf } from '../../../src/core/errors.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
-import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { removeDaemons } from '../../support/daemon.js';
 import { type Reply, tokenOf } from '../../support/http.js';
 import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
 import { until } from '../../support/until.js';
@@ -282,36 +280,6 @@ describe('a request over HTTP', () => {
     const stopped = stand.daemon.stop();
     expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([503, 503]);
     expect((await stopped).status).toBe(0);
-  });
-});
-
-describe('SIGHUP', () => {
-  it('withdraws the right of a token to what waits, and gives rights anew', async () => {
-    const dataDir = temporaryDirectory();
-    const file = join(dataDir, 'majordomo.yaml');
-    const write = (client: string): void => {
-      const token = `{name: shop, role: request, token: ${SHOP}, client: [${client}]}`;
-      writeFileSync(file, `http:\n  tokens: [${token}]\n`);
-    };
-    write('work');
-    const daemon = await startDaemon({ file, sets: ['http.listen=127.0.0.1:0'] });
-    const stand = new ProgramStand(daemon, []);
-    stands.push(stand);
-    await stand.serve(never);
-    const [first, second] = [stand.request('x', {}, '?timeoutMs=5000'), stand.request('x')];
-    await stand.untilWaiting(2);
-    write('other');
-    daemon.signal('SIGHUP');
-    await daemon.waitFor('config.reloaded');
-    // The one that a worker has stays.
-    expect(failed(await Promise.race([first, second]))).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
-    expect(failed(await stand.request('x'))).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
-    write('work');
-    daemon.signal('SIGHUP');
-    await daemon.waitFor('config.reloaded', 2);
-    expect(failed(await stand.request('x', {}, '?timeoutMs=50'))).toEqual([
-      ...[504, 'ERR_HTTP_EXPIRED'],
-    ]);
   });
 });
 

@@ -163,8 +163,8 @@ describe.each([
 });
 
 describe('a token that may no longer send requests to a service', () => {
-  it('has those ended that it sent there, wherever they are, and no others', async () => {
-    await serve();
+  it('has those ended that it sent there, wherever they are, and no others, until it may again', async () => {
+    const served = await serve();
     const stream = stand.request('x', { headers: STREAM });
     await stand.untilWaiting(1);
     const second = stand.request('x');
@@ -181,6 +181,11 @@ describe('a token that may no longer send requests to a service', () => {
     await stand.serve(() => 'done', 'later');
     expect((await poll).text).toBe('done');
     await stand.untilNothingIsHeld();
+    await reload(SHOP_TOKEN, OTHER_TOKEN);
+    const again = stand.request('x');
+    await until(() => served.length === 2, 'the worker has it');
+    served[1]?.('yes');
+    expect((await again).status).toBe(200);
   });
 });
 
