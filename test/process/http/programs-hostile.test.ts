@@ -380,30 +380,4 @@ describe('programs that waste what is shared', () => {
     reader.socket.resume();
     await until(() => reader.received.length > 5_242_880, 'the reply is read');
   });
-
-  it('a wrong token gets 401 before its body is read', async () => {
-    const stand = await open();
-    const raw = begin(stand, 'wrong', 100_000_000);
-    await raw.until('401 Unauthorized');
-    await raw.closed;
-  });
-
-  it('requests sent together over one connection are answered one after the other', async () => {
-    const stand = await open();
-    await stand.serve((asked) => asked.text());
-    const raw = new RawHttp(httpOf(stand.daemon));
-    raws.push(raw);
-    for (const body of ['one', 'two', 'end']) {
-      raw.send(
-        'POST /api/v1/services/work/requests HTTP/1.1',
-        'Host: localhost',
-        `Authorization: Bearer ${SHOP}`,
-        'Content-Length: 3',
-        '',
-      );
-      raw.socket.write(body);
-    }
-    await raw.until('end');
-    expect(raw.received.match(/\r\n\r\n(one|two|end)/g)).toHaveLength(3);
-  });
 });
