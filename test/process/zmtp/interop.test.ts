@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
 import { Context, Router } from 'zeromq';
@@ -7,8 +6,7 @@ import type { Link } from '../../../src/zmtp/link-port.js';
 import type { RouterLimits } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
-import { execute, killPrograms, Program } from '../../interop/support/program.js';
-import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
+import { killPrograms, Program } from '../../interop/support/program.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
 import { DealerPeer, requestPeer } from '../../support/transport-peers.js';
@@ -56,34 +54,9 @@ function send(link: Link, ...frames: readonly (string | Buffer)[]): void {
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
   await killPrograms();
-  await removeDaemons();
 });
 
 describe('a ROUTER of ours and libzmq', () => {
-  it('carry messages of a REQ, a DEALER and a ROUTER of zeromq.js', async () => {
-    const server = await echo();
-    const request = requestPeer(server.endpoint);
-    open.push(() => {
-      request.close();
-    });
-    await request.send(['', 'a', '']);
-    expect((await request.receive()).map(String)).toEqual(['', 'a', '']);
-    const dealer = new DealerPeer(server.endpoint).read();
-    open.push(() => {
-      dealer.close();
-    });
-    await dealer.send('', 'b', '', '');
-    await until(() => dealer.received.length === 1, 'an echo');
-    expect(dealer.texts()).toEqual([['', 'b', '', '']]);
-    const router = new Router({ context, linger: 0, receiveTimeout: 60_000 });
-    open.push(() => {
-      router.close();
-    });
-    router.connect(server.endpoint, { routingId: 'broker' });
-    await router.send(['broker', '', 'c']);
-    expect((await router.receive()).map(String)).toEqual(['broker', '', 'c']);
-  });
-
   it.each([16, 50])('carry a message of %d MiB each way, with frames of all sizes', async (mib) => {
     const server = await echo(BIG);
     const dealer = new DealerPeer(server.endpoint).read();
@@ -131,19 +104,6 @@ describe('a ROUTER of ours and libzmq', () => {
       expect(program.said('broken')).toEqual([]);
       expect(server.messages).toHaveLength(200);
       expect(server.rejections).toEqual([]);
-    });
-
-    itWithTool('gcc and libzmq3-dev', `carry messages of a ${type} written in C`, async () => {
-      const server = await echo();
-      const program = join(temporaryDirectory(), 'peer');
-      const flags = ['-std=c11', '-O1', '-Wall', '-Wextra', '-Werror', '-o', program];
-      const compiled = spawnSync('gcc', [...flags, join(PROGRAMS, 'peer.c'), '-lzmq'], {
-        encoding: 'utf8',
-      });
-      expect(compiled.stderr).toBe('');
-      const peer = execute(program, type, server.endpoint, 300, 20_000);
-      expect(await peer.waitFor('done')).toMatchObject({ count: 300 });
-      await peer.finished();
     });
   }
 
