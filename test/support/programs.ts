@@ -1,7 +1,7 @@
 /** A daemon with tokens of programs, its workers, and what programs send to it over HTTP. */
 import { Worker } from '../../src/sdk/worker.js';
 import type { Handler } from '../../src/sdk/worker/handler.js';
-import { type Daemon, startDaemon } from './daemon.js';
+import { type Daemon, removeDaemons, startDaemon } from './daemon.js';
 import { ask, type Ask, httpOf, RawHttp, type Reply, tokenOf } from './http.js';
 import { MetricsPage } from './metrics.js';
 import { until } from './until.js';
@@ -13,21 +13,37 @@ export const TOKENS =
   `http.tokens=[{name: shop, role: request, token: ${SHOP}, client: [work*, idle*], quota: shop}, ` +
   `{name: other, role: request, token: ${OTHER}, client: [other]}]`;
 
+const stands: ProgramStand[] = [];
+
+/** @param quota of the token SHOP, as in the configuration */
+export async function openStand(quota = '{}', ...sets: readonly string[]): Promise<ProgramStand> {
+  const quotas = `limits.quotas={shop: ${quota}}`;
+  const all = ['http.listen=127.0.0.1:0', quotas, TOKENS, ...sets];
+  return new ProgramStand(await startDaemon({ sets: all }), all);
+}
+
+/** Ends the workers of all stands, and then the daemons. */
+export async function endStands(): Promise<void> {
+  await Promise.all(stands.splice(0).map((stand) => stand.close()));
+  await removeDaemons();
+}
+
+/** Status and code of an answer that is an error. */
+export function failed({ status, json }: Reply): unknown {
+  const { error } = json as { readonly error: { readonly code: string } };
+  return [status, error.code];
+}
+
+/** Call `endStands` in `afterEach`. */
 export class ProgramStand {
   readonly daemon: Daemon;
   readonly #sets: readonly string[];
   readonly #workers: Worker[] = [];
 
-  /** @param quota of the token SHOP, as in the configuration */
-  static async open(quota = '{}', ...sets: readonly string[]): Promise<ProgramStand> {
-    const quotas = `limits.quotas={shop: ${quota}}`;
-    const all = ['http.listen=127.0.0.1:0', quotas, TOKENS, ...sets];
-    return new ProgramStand(await startDaemon({ sets: all }), all);
-  }
-
   constructor(daemon: Daemon, sets: readonly string[]) {
     this.daemon = daemon;
     this.#sets = sets;
+    stands.push(this);
   }
 
   /** Kills the broker, and starts another on what it has stored. @param sets take precedence */

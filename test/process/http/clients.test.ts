@@ -1,15 +1,14 @@
 import type { Clients } from '../../../src/admin/api/node-answers.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Child, run } from '../../support/child.js';
-import { removeDaemons } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
-import { ProgramStand } from '../../support/programs.js';
+import { endStands, openStand } from '../../support/programs.js';
 import { until } from '../../support/until.js';
 
-afterEach(removeDaemons);
+afterEach(endStands);
 
 it('shows token holders who floods before a limit is hit, over HTTP and with majordomo clients', async () => {
-  const stand = await ProgramStand.open('{}', 'titanic.enabled=true');
+  const stand = await openStand('{}', 'titanic.enabled=true');
   const { daemon } = stand;
   const token = tokenOf(daemon);
   const path = `${stand.url}/clients`;
@@ -51,5 +50,4 @@ it('shows token holders who floods before a limit is hit, over HTTP and with maj
   expect((await run(['clients', '--admin', httpOf(daemon)])).status).not.toBe(0);
   await client.close();
   await Promise.all(waiting);
-  await stand.close();
 });

@@ -1,31 +1,13 @@
 import { Client } from '../../../src/sdk/client.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
-import { removeDaemons } from '../../support/daemon.js';
 import { type Reply, tokenOf } from '../../support/http.js';
-import { OTHER, ProgramStand } from '../../support/programs.js';
+import { endStands, failed, openStand, OTHER } from '../../support/programs.js';
 
-const stands: ProgramStand[] = [];
-
-afterEach(async () => {
-  await Promise.all(stands.splice(0).map((stand) => stand.close()));
-  await removeDaemons();
-});
-
-async function open(...given: Parameters<typeof ProgramStand.open>): Promise<ProgramStand> {
-  const stand = await ProgramStand.open(...given);
-  stands.push(stand);
-  return stand;
-}
+afterEach(endStands);
 
 const NEVER = 'F'.repeat(32);
 /** With a body that is text, Node.js would send the bytes of headers as UTF-8. */
 const BODY = Buffer.from('a');
-
-/** Status and code. */
-function failed({ status, json }: Reply): unknown {
-  const { error } = json as { readonly error: { readonly code: string } };
-  return [status, error.code];
-}
 
 /** The uuid of a request that was stored just now. */
 function uuidOf({ status, headers, json }: Reply): string {
@@ -36,7 +18,7 @@ function uuidOf({ status, headers, json }: Reply): string {
 
 describe('a durable request over HTTP', () => {
   it('is 202 with its result’s Location; the result waits, is the reply, and ends with DELETE', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const headers = { prefer: 'respond-async', 'majordomo-header-tenant': 'acme' };
     const stored = await stand.request('page', { headers });
     const uuid = uuidOf(stored);
@@ -66,7 +48,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('with the same idempotency key is stored once', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const headers = { 'idempotency-key': 'order-7' };
     const first = uuidOf(await stand.request('a', { headers }, '?durable=true'));
     expect(uuidOf(await stand.request('a', { headers }, '?durable=true'))).toBe(first);
@@ -75,7 +57,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('on a kept connection is stored under its own idempotency key', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const keys = ['order-1', 'order-2', 'order-3', 'order-2'];
     const all = keys.map((key) => ({ 'idempotency-key': key }));
     const answers = await stand.requestsOnOne(all, '?durable=true');
@@ -84,7 +66,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('an idempotency key names one request: another is 422; what existed is said (D112)', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const headers = { 'idempotency-key': 'order-7' };
     const send = (body = 'a', query = '?durable=true'): Promise<Reply> =>
       stand.request(body, { headers }, query);
@@ -107,7 +89,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('lives for ttlMs after its delayMs is over, also if that is longer (D109)', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const query = '?durable=true&delayMs=5000&ttlMs=1000';
     const uuid = uuidOf(await stand.request('later', {}, query));
     const token = tokenOf(stand.daemon);
@@ -119,7 +101,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('is 400 with an idempotency key or a header that is not UTF-8, and nothing is stored', async () => {
-    const stand = await open();
+    const stand = await openStand();
     for (const text of ['\xff', '\xfe', 'M\xfcller']) {
       for (const name of ['idempotency-key', 'majordomo-header-customer', 'content-type']) {
         const refused = await stand.request(BODY, { headers: { [name]: text } }, '?durable=true');
@@ -137,7 +119,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('is cancelled by DELETE before a worker has it', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const uuid = uuidOf(await stand.request('cancelled', {}, '?durable=true'));
     await stand.get(`/titanic/requests/${uuid}`, { method: 'DELETE' });
     const seen: string[] = [];
@@ -151,7 +133,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('that is dead has the failure of its worker as result', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve(() => {
       throw new ServiceError('bad_page', 'No such page', { retry: false });
     });
@@ -164,7 +146,7 @@ describe('a durable request over HTTP', () => {
   });
 
   it('belongs to its token: others neither see nor end it', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const uuid = uuidOf(await stand.request('x', {}, '?durable=true'));
     const path = `/titanic/requests/${uuid}`;
     expect(failed(await stand.get(`${path}/result`, { token: OTHER }))).toEqual([
@@ -184,12 +166,12 @@ describe('a durable request over HTTP', () => {
   });
 
   it('over the quota `stored` is 429; without a store it is 404', async () => {
-    const stand = await open('{stored: 1}');
+    const stand = await openStand('{stored: 1}');
     uuidOf(await stand.request('x', {}, '?durable=true'));
     const refused = await stand.request('x', {}, '?durable=true');
     expect(failed(refused)).toEqual([429, 'ERR_HTTP_LIMIT']);
     expect(refused.headers['retry-after']).toBe('1');
-    const off = await open('{}', 'titanic.enabled=false');
+    const off = await openStand('{}', 'titanic.enabled=false');
     expect(failed(await off.request('x', {}, '?durable=true'))).toEqual([
       404,
       'ERR_HTTP_NOT_FOUND',

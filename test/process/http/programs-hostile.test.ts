@@ -1,25 +1,16 @@
-import { removeDaemons } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp } from '../../support/http.js';
-import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
+import { endStands, openStand, OTHER, type ProgramStand, SHOP } from '../../support/programs.js';
 import { RawSocket } from '../../support/raw-socket.js';
 import { until } from '../../support/until.js';
 import { frame } from '../../unit/zmtp/wire.js';
 
-const stands: ProgramStand[] = [];
 const raws: RawHttp[] = [];
 
 const MIB = 1024 * 1024;
 afterEach(async () => {
   for (const raw of raws.splice(0)) raw.socket.destroy();
-  await Promise.all(stands.splice(0).map((stand) => stand.close()));
-  await removeDaemons();
+  await endStands();
 });
-
-async function open(...given: Parameters<typeof ProgramStand.open>): Promise<ProgramStand> {
-  const stand = await ProgramStand.open(...given);
-  stands.push(stand);
-  return stand;
-}
 
 /** Begins a request over a connection of its own. */
 function begin(
@@ -50,7 +41,7 @@ function eventsIn({ received }: RawHttp): string[] {
 
 describe('a stream over HTTP', () => {
   it('is sent part by part as events, and ends with the reply', async () => {
-    const stand = await open();
+    const stand = await openStand();
     let go = (): void => undefined;
     await stand.serve(async function* stream() {
       yield 'one';
@@ -74,7 +65,7 @@ describe('a stream over HTTP', () => {
   });
 
   it('that fails before its first part is an error with its status, and after it an event', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve(async function* stream(asked) {
       await Promise.resolve();
       if (asked.text() === 'late') yield 'part';
@@ -90,7 +81,7 @@ describe('a stream over HTTP', () => {
   });
 
   it('whose reader does not read is ended at limits.outputBytes, and memory is given back', async () => {
-    const stand = await open('{}', 'limits.outputBytes=1MiB', 'limits.messageBytes=1MiB');
+    const stand = await openStand('{}', 'limits.outputBytes=1MiB', 'limits.messageBytes=1MiB');
     let isStopped = false;
     await stand.serve(async function* stream() {
       const part = 'x'.repeat(64 * 1024);
@@ -114,7 +105,7 @@ describe('a stream over HTTP', () => {
 
 describe('a body over limits.messageBytes', () => {
   it('is 413 for a client that writes it all before it reads, whose connection goes on', async () => {
-    const stand = await open('{}', 'limits.messageBytes=1MiB');
+    const stand = await openStand('{}', 'limits.messageBytes=1MiB');
     await stand.serve(() => 'yes');
     const raw = begin(stand, SHOP, 32 * 1024 * 1024);
     raw.socket.pause();
@@ -138,7 +129,7 @@ describe('a body over limits.messageBytes', () => {
   });
 
   it('without an end is cut off', async () => {
-    const stand = await open('{}', 'limits.messageBytes=1MiB');
+    const stand = await openStand('{}', 'limits.messageBytes=1MiB');
     const raw = begin(stand, SHOP, 2 ** 40);
     const bytesMax = 256 * 1024 * 1024;
     const write = (error?: Error | null): void => {
@@ -157,7 +148,7 @@ describe('a body over limits.messageBytes', () => {
 describe('a reply that is not read', () => {
   it('is given up at the quota outputBytes of its token, with its connection', async () => {
     const limits = ['limits.messageBytes=8MiB', 'limits.outputBytes=8MiB'];
-    const stand = await open('{outputBytes: 8388608}', ...limits);
+    const stand = await openStand('{outputBytes: 8388608}', ...limits);
     await stand.serve(() => Buffer.alloc(8 * MIB - 1024));
     const all = Array.from({ length: 4 }, () => {
       const raw = begin(stand, SHOP, 1);
@@ -180,7 +171,7 @@ describe('a reply that is not read', () => {
 
 describe('a reply in parts that are larger than limits.outputBytes', () => {
   it('is refused with the limit, and nothing says that it may be tried again', async () => {
-    const stand = await open('{}', 'limits.outputBytes=1MiB', 'limits.messageBytes=1MiB');
+    const stand = await openStand('{}', 'limits.outputBytes=1MiB', 'limits.messageBytes=1MiB');
     await stand.serve(async function* parts() {
       for (let at = 0; at < 40; at++) yield Buffer.alloc(65_536);
       return await Promise.resolve('end');
@@ -219,7 +210,7 @@ describe('a reply in very many small parts', () => {
   const headers = { accept: 'multipart/mixed' };
 
   it('is refused when what is made of them is over a limit; its worker is told, and others are served', async () => {
-    const stand = await open('{}', 'limits.outputBytes=4MiB', 'limits.messageBytes=1MiB');
+    const stand = await openStand('{}', 'limits.outputBytes=4MiB', 'limits.messageBytes=1MiB');
     const isTold = await serve(stand);
     await stand.serve(() => 'yes', 'other');
     const refused = stand.request('x', { headers });
@@ -235,7 +226,7 @@ describe('a reply in very many small parts', () => {
     ['limits.memoryBytes', '{}', ['limits.memoryBytes=16MiB']],
     ['quota `outputBytes`', '{outputBytes: 2MiB}', []],
   ])('is refused as well if it is %s that there is no room in', async (named, quota, limits) => {
-    const stand = await open(quota, 'limits.messageBytes=1MiB', ...limits);
+    const stand = await openStand(quota, 'limits.messageBytes=1MiB', ...limits);
     const isTold = await serve(stand);
     const { status, text } = await stand.request('x', { headers });
     expect([status, text]).toEqual([502, expect.stringContaining(named)]);
@@ -245,7 +236,7 @@ describe('a reply in very many small parts', () => {
 
   it('waits as it came for a reader that is slow, and not as the text of its events', async () => {
     const PARTS = 12_000;
-    const stand = await open('{}', 'limits.outputBytes=4MiB', 'limits.messageBytes=1MiB');
+    const stand = await openStand('{}', 'limits.outputBytes=4MiB', 'limits.messageBytes=1MiB');
     let sent = 0;
     await stand.serve(async (_, { partial }) => {
       for (; sent < PARTS; sent++) {
@@ -272,7 +263,7 @@ describe('a reply in very many small parts', () => {
 describe('replies that nobody reads', () => {
   it('end their connections above limits.memoryBytes, so that no more than that is kept', async () => {
     const limits = ['memoryBytes=64MiB', 'messageBytes=16MiB', 'outputBytes=16MiB'];
-    const stand = await open('{}', ...limits.map((each) => `limits.${each}`));
+    const stand = await openStand('{}', ...limits.map((each) => `limits.${each}`));
     let served = 0;
     const bytes = 8 * MIB - 1024;
     await stand.serve(() => {
@@ -302,7 +293,7 @@ describe('replies that nobody reads', () => {
 
 describe('programs that waste what is shared', () => {
   it('a thousand of one token that wait: the rest is refused at once, others are served', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve(never);
     await stand.serve(() => 'yes', 'other');
     const all = Array.from({ length: 1000 }, () => {
@@ -326,7 +317,7 @@ describe('programs that waste what is shared', () => {
   });
 
   it('half a body holds its own memory only, which is given back when it goes', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve(() => 'yes');
     const slow = begin(stand, SHOP, 100_000);
     slow.socket.write(Buffer.alloc(50_000));
@@ -340,7 +331,7 @@ describe('programs that waste what is shared', () => {
   });
 
   it('bodies beyond limits.memoryBytes are refused with 429', async () => {
-    const stand = await open('{}', 'limits.memoryBytes=16MiB', 'limits.messageBytes=8MiB');
+    const stand = await openStand('{}', 'limits.memoryBytes=16MiB', 'limits.messageBytes=8MiB');
     await stand.serve(never);
     const all = Array.from({ length: 4 }, () => {
       const raw = begin(stand, SHOP, 6 * 1024 * 1024);
@@ -355,7 +346,7 @@ describe('programs that waste what is shared', () => {
   });
 
   it('half a body is given up at limits.memoryBytes, and a reply that waits to be read is not', async () => {
-    const stand = await open('{}', 'limits.memoryBytes=16MiB', 'limits.messageBytes=8MiB');
+    const stand = await openStand('{}', 'limits.memoryBytes=16MiB', 'limits.messageBytes=8MiB');
     await stand.serve((request) => Buffer.alloc(Number(request.text())));
     const held = async (kind: string): Promise<number> =>
       (await stand.metrics()).value(`memory_held_bytes{kind="${kind}"}`) ?? 0;

@@ -6,18 +6,16 @@ import { Client } from '../../../src/sdk/client.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { run } from '../../support/child.js';
-import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf, type Reply } from '../../support/http.js';
-import { OTHER, ProgramStand, TOKENS } from '../../support/programs.js';
+import { endStands, openStand, OTHER, ProgramStand, TOKENS } from '../../support/programs.js';
 import { newSecret, signatureOf, WebhookReceiver } from '../../support/webhook-receiver.js';
 import { until } from '../../support/until.js';
 
-const stands: ProgramStand[] = [];
 const receivers: WebhookReceiver[] = [];
 
 afterEach(async () => {
-  await Promise.all(stands.splice(0).map((stand) => stand.close()));
-  await removeDaemons();
+  await endStands();
   await Promise.all(receivers.splice(0).map((receiver) => receiver.close()));
 });
 
@@ -28,8 +26,7 @@ async function open(
 ): Promise<{ stand: ProgramStand; receiver: WebhookReceiver }> {
   const receiver = await WebhookReceiver.open();
   receivers.push(receiver);
-  const stand = await ProgramStand.open('{}', ...receiver.sets(...hosts), ...sets);
-  stands.push(stand);
+  const stand = await openStand('{}', ...receiver.sets(...hosts), ...sets);
   return { stand, receiver };
 }
 
@@ -150,7 +147,6 @@ describe('a webhook', () => {
     receivers.push(receiver);
     const daemon = await startDaemon({ sets: receiver.sets() });
     const stand = new ProgramStand(daemon, []);
-    stands.push(stand);
     await stand.serve(() => 'done');
     const client = new Client({ endpoints: [daemon.endpoint] });
     const { uuid } = await client.enqueue('work', 'x', { webhook: `${receiver.origin}/sdk` });
@@ -168,7 +164,6 @@ describe('a webhook', () => {
     expect((await reasonsOf(stand, uuid))?.[0]).toContain('ECONNREFUSED');
     await stand.close();
     const again = await stand.killed();
-    stands.push(again);
     receiver.answering = (response) => response.writeHead(500).end('later');
     await receiver.listen();
     await receiver.until(1);
@@ -188,8 +183,7 @@ describe('a webhook', () => {
     // It is being sent, and never answered.
     await receiver.until(1);
     await stand.close();
-    const again = await stand.killed();
-    stands.push(again);
+    await stand.killed();
     receiver.answering = (response) => response.writeHead(204).end();
     const [, second] = await receiver.until(2);
     expect(second?.json.data).toMatchObject({ uuid, outcome: 'replied' });
@@ -211,7 +205,6 @@ describe('a webhook', () => {
     ];
     const environment = { NODE_EXTRA_CA_CERTS: certFile };
     const stand = new ProgramStand(await startDaemon({ sets, environment }), sets);
-    stands.push(stand);
     await stand.serve(() => 'done');
     const headers = { ...receiver.header(), 'majordomo-webhook': `${origin}/a%20b?c=1` };
     const uuid = uuidOf(await stand.request('x', { headers }));
@@ -268,8 +261,7 @@ describe('a URL that is not allowed', () => {
     expect(await refusal('nothing')).toMatchObject([400, { code }]);
     const plain = { 'majordomo-webhook': receiver.origin };
     expect(failed(await stand.request('x', { headers: plain }))).toMatchObject([400, { code }]);
-    const off = await ProgramStand.open();
-    stands.push(off);
+    const off = await openStand();
     expect(failed(await off.request('x', { headers: receiver.header() }))).toEqual([
       ...[400, { code, message: 'webhook: webhooks are off: see http.webhookHosts' }],
     ]);
@@ -284,7 +276,6 @@ describe('a URL that is not allowed', () => {
     const { port } = new URL(receiver.origin);
     const named = `http://localhost:${port}`;
     const closed = await stand.killed(`http.webhookHosts=${named}`);
-    stands.push(closed);
     await closed.serve(() => 'done');
     const headers = { ...receiver.header(), 'majordomo-webhook': named };
     const uuid = uuidOf(await closed.request('x', { headers }));
@@ -292,8 +283,7 @@ describe('a URL that is not allowed', () => {
     expect((await reasonsOf(closed, uuid))?.[0]).toContain('not a public address');
     expect(receiver.received).toEqual([]);
     await closed.close();
-    const opened = await closed.killed(`http.webhookHosts=${named} 127.0.0.0/8 ::1/128`);
-    stands.push(opened);
+    await closed.killed(`http.webhookHosts=${named} 127.0.0.0/8 ::1/128`);
     await receiver.until(1);
   });
 });
@@ -338,7 +328,6 @@ describe('a hostile receiver', () => {
     const never = `http://127.0.0.1:${await portOf(silent)}`;
     try {
       const more = await stand.killed(`http.webhookHosts=${receiver.origin} ${large} ${never}`);
-      stands.push(more);
       await more.serve(() => 'done');
       const send = (url: string): Promise<Reply> =>
         more.request('x', { headers: { ...receiver.header(), 'majordomo-webhook': url } });

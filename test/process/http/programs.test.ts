@@ -2,35 +2,17 @@ import { request } from 'node:http';
 
 import { codeOf } from '../../../src/core/errors.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
-import { removeDaemons } from '../../support/daemon.js';
-import { type Reply, tokenOf } from '../../support/http.js';
-import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
+import { tokenOf } from '../../support/http.js';
+import { endStands, failed, openStand, OTHER, SHOP } from '../../support/programs.js';
 import { until } from '../../support/until.js';
 
-const stands: ProgramStand[] = [];
-
-afterEach(async () => {
-  await Promise.all(stands.splice(0).map((stand) => stand.close()));
-  await removeDaemons();
-});
-
-async function open(...given: Parameters<typeof ProgramStand.open>): Promise<ProgramStand> {
-  const stand = await ProgramStand.open(...given);
-  stands.push(stand);
-  return stand;
-}
-
-/** Status and code. */
-function failed({ status, json }: Reply): unknown {
-  const { error } = json as { readonly error: { readonly code: string } };
-  return [status, error.code];
-}
+afterEach(endStands);
 
 const never = (): Promise<string> => new Promise(() => undefined);
 
 describe('a request over HTTP', () => {
   it('is answered with the reply of a worker, which gets its body and headers', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve((asked) => [asked.frames[0] ?? '', JSON.stringify(asked.headers)]);
     const body = Buffer.from([0, 0xff, 0x0a]);
     const headers = { 'majordomo-header-tenant': 'acme', 'content-type': 'image/png' };
@@ -48,7 +30,7 @@ describe('a request over HTTP', () => {
   });
 
   it('with another trace reaches its worker on a kept connection as on a new one', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const got: unknown[] = [];
     await stand.serve((asked) => {
       got.push([asked.text(), asked.headers]);
@@ -66,7 +48,7 @@ describe('a request over HTTP', () => {
   });
 
   it('of the largest size arrives, and a larger one is 413, also if its length is not known', async () => {
-    const stand = await open('{}', 'limits.messageBytes=1MiB');
+    const stand = await openStand('{}', 'limits.messageBytes=1MiB');
     await stand.serve((asked) => String(asked.frames[0]?.length));
     // With the id by which the request can be taken back, and the command: a byte each.
     const most = 1024 * 1024 - 1 - 'MDPC02'.length - 1 - 'work'.length - '60000'.length;
@@ -86,7 +68,7 @@ describe('a request over HTTP', () => {
   });
 
   it('that a worker refuses to do is 422 with its code and details', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve(() => {
       throw new ServiceError('card_declined', 'Declined', { details: { limit: 5 } });
     });
@@ -104,7 +86,7 @@ describe('a request over HTTP', () => {
 
   it('is 404 if nobody serves it', async () => {
     const beats = ['broker.heartbeatIntervalMs=20', 'broker.heartbeatLiveness=2'];
-    const stand = await open('{}', ...beats);
+    const stand = await openStand('{}', ...beats);
     // Directly after its start a broker waits for workers to come back.
     await new Promise((resolve) => {
       setTimeout(resolve, 100);
@@ -113,7 +95,7 @@ describe('a request over HTTP', () => {
   });
 
   it('is 504 if nobody answers in time, at a worker or before', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve(never);
     expect(failed(await stand.request('x', {}, '?timeoutMs=100'))).toEqual([
       504,
@@ -131,7 +113,7 @@ describe('a request over HTTP', () => {
   });
 
   it('is 502 if its worker is lost with it', async () => {
-    const stand = await open('{}', 'broker.maxDeliveries=1');
+    const stand = await openStand('{}', 'broker.maxDeliveries=1');
     let isAsked = false;
     await stand.serve(() => {
       isAsked = true;
@@ -144,7 +126,7 @@ describe('a request over HTTP', () => {
   });
 
   it('needs a token with the role, with the right to the service', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve(() => 'yes');
     const as = async (token?: string): Promise<unknown> =>
       failed(await stand.request('x', token === undefined ? { token: '' } : { token }));
@@ -162,7 +144,7 @@ describe('a request over HTTP', () => {
   });
 
   it('over a quota of its token is 429 with Retry-After, and other tokens are served', async () => {
-    const stand = await open('{outstanding: 2}');
+    const stand = await openStand('{outstanding: 2}');
     await stand.serve(never, 'work');
     await stand.serve(() => 'yes', 'other');
     const first = [1, 2].map(() => stand.request('x', {}, '?timeoutMs=2000'));
@@ -172,13 +154,13 @@ describe('a request over HTTP', () => {
     expect(refused.headers['retry-after']).toBe('1');
     expect((await stand.request('x', { token: OTHER }, '', 'other')).text).toBe('yes');
     expect((await Promise.all(first)).map(({ status }) => status)).toEqual([504, 504]);
-    const fast = await open('{requestsPerSecond: 3}');
+    const fast = await openStand('{requestsPerSecond: 3}');
     await fast.serve(() => 'yes');
     const statuses: number[] = [];
     for (let sent = 0; sent < 5; sent++) statuses.push((await fast.request('x')).status);
     expect(statuses.slice(0, 2)).toEqual([200, 200]);
     expect(statuses).toContain(429);
-    const narrow = await open('{connections: 1}');
+    const narrow = await openStand('{connections: 1}');
     await narrow.serve(never);
     const waiting = narrow.request('x', {}, '?timeoutMs=1000');
     await narrow.untilWaiting(1);
@@ -187,7 +169,7 @@ describe('a request over HTTP', () => {
   });
 
   it('is cancelled when its client disconnects: no worker gets it', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const seen: string[] = [];
     let release = (): void => undefined;
     await stand.serve(async (asked) => {
@@ -220,7 +202,7 @@ describe('a request over HTTP', () => {
     ['its reply', {}],
     ['its events', { accept: 'text/event-stream' }],
   ])('is cancelled at its worker when the reader of %s disconnects', async (_, headers) => {
-    const stand = await open();
+    const stand = await openStand();
     const told: unknown[] = [];
     await stand.serve((asked, { partial }) => {
       partial('part');
@@ -247,7 +229,7 @@ describe('a request over HTTP', () => {
   });
 
   it('has a deadline, but not if its events are read: they may go on for longer', async () => {
-    const stand = await open();
+    const stand = await openStand();
     const deadlines: number[] = [];
     await stand.serve((asked) => {
       deadlines.push(Number(Reflect.get(asked, 'deadlineMs')));
@@ -267,13 +249,13 @@ describe('a request over HTTP', () => {
     ['', { 'idempotency-key': 'a' }],
     ['', { 'majordomo-header-a_b': 'x' }],
   ])('with %s %j is 400 and says why', async (query, headers) => {
-    const stand = await open();
+    const stand = await openStand();
     const reply = await stand.request('x', { headers }, query);
     expect(failed(reply)).toEqual([400, 'ERR_HTTP_PARAMETER']);
   });
 
   it('that waits is 503 when the broker stops', async () => {
-    const stand = await open('{}', 'shutdown.graceMs=100');
+    const stand = await openStand('{}', 'shutdown.graceMs=100');
     await stand.serve(never);
     const waiting = [1, 2].map(() => stand.request('x'));
     await stand.untilWaiting(2);
@@ -287,7 +269,7 @@ describe('a request of several frames', () => {
   const type = 'multipart/mixed; boundary=x';
 
   it('is multipart/mixed, and so is its reply if that is wanted', async () => {
-    const stand = await open();
+    const stand = await openStand();
     await stand.serve((asked) => [...asked.frames, asked.headers['content-type'] ?? 'no type']);
     const body = '--x\r\ncontent-type: text/plain\r\n\r\none\r\n--x\r\n\r\n\r\n--x--\r\n';
     const headers = { 'content-type': type, accept: 'multipart/mixed' };
@@ -301,7 +283,7 @@ describe('a request of several frames', () => {
   });
 
   it('with more parts than limits.frames is 413, one that is not whole 400', async () => {
-    const stand = await open('{}', 'limits.frames=20');
+    const stand = await openStand('{}', 'limits.frames=20');
     await stand.serve(() => 'yes');
     const headers = { 'content-type': type };
     const many = `${'--x\r\n\r\n1\r\n'.repeat(30)}--x--`;

@@ -2,9 +2,9 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { codeOf } from '../../../src/core/errors.js';
-import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { httpOf, RawHttp, type Reply } from '../../support/http.js';
-import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
+import { endStands, failed, OTHER, ProgramStand, SHOP } from '../../support/programs.js';
 import { until } from '../../support/until.js';
 
 const NEW = 'another-token-of-the-shop';
@@ -51,8 +51,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const { socket } of raws.splice(0)) socket.destroy();
-  await stand.close();
-  await removeDaemons();
+  await endStands();
 });
 
 /** A worker that has one request at a time. @returns what answers each that it got */
@@ -69,12 +68,6 @@ async function serve(): Promise<readonly ((reply: string) => void)[]> {
     });
   });
   return served;
-}
-
-/** Status and code. */
-function failed({ status, json }: Reply): unknown {
-  const { error } = json as { readonly error: { readonly code: string } };
-  return [status, error.code];
 }
 
 /** The code of the event that ends a stream. */
