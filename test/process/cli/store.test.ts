@@ -3,34 +3,17 @@ import { join } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { Client } from '../../../src/sdk/client.js';
 import { readMigrations } from '../../../src/store/sqlite/file/schema.js';
 import { run } from '../../support/child.js';
-import {
-  type Daemon,
-  removeDaemons,
-  startDaemon,
-  temporaryDirectory,
-} from '../../support/daemon.js';
-import { PATIENCE_MS } from '../../support/patience.js';
+import { clientOf, endAll } from '../../support/daemon-users.js';
+import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 
-const closing: (() => Promise<void>)[] = [];
+afterEach(endAll);
 
-afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
-});
-
-function clientOf({ endpoint }: Daemon): Client {
-  const client = new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS });
-  closing.push(() => client.close());
-  return client;
-}
-
-/** A broker with this many pending requests. */
+/** A broker with this many pending requests, each with a key, because it may be sent again. */
 async function withRequests(count: number): Promise<Daemon> {
   const daemon = await startDaemon();
-  const client = clientOf(daemon);
+  const client = clientOf(daemon, { retries: 3 });
   const body = 'x'.repeat(1000);
   await Promise.all(Array.from({ length: count }, () => client.submit('work', body)));
   return daemon;

@@ -1,18 +1,13 @@
-import { Client } from '../../../src/sdk/client.js';
-import { Worker } from '../../../src/sdk/worker.js';
-import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import type { Client } from '../../../src/sdk/client.js';
+import { clientOf, endAll, serve } from '../../support/daemon-users.js';
+import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, type Reply, tokenOf } from '../../support/http.js';
-import { PATIENCE_MS } from '../../support/patience.js';
 
 const READ = 'a-token-that-only-reads';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 const MIB = 1024 * 1024;
-const closing: (() => Promise<void>)[] = [];
 
-afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
-});
+afterEach(endAll);
 
 async function open(...sets: readonly string[]): Promise<[daemon: Daemon, client: Client]> {
   const all = [
@@ -22,9 +17,7 @@ async function open(...sets: readonly string[]): Promise<[daemon: Daemon, client
     ...sets,
   ];
   const daemon = await startDaemon({ sets: all });
-  const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
-  closing.push(() => client.close());
-  return [daemon, client];
+  return [daemon, clientOf(daemon)];
 }
 
 function bodies(daemon: Daemon, uuid: string, token?: string): Promise<Reply> {
@@ -54,9 +47,7 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
     const headers = { tenant: 'acme', traceparent: '00-0af7651916cd43dd8448eb211c80319c-1-01' };
     const headed = await client.enqueue('echo', 'x', { headers });
     expect((await bodies(daemon, headed.uuid, tokenOf(daemon))).json).toMatchObject({ headers });
-    const worker = new Worker({ endpoints: [daemon.endpoint], service: 'echo' }, () => 'an answer');
-    closing.push(() => worker.close({ graceMs: 0 }));
-    void worker.run();
+    serve(daemon, 'echo', () => 'an answer');
     await job.result();
     const reply = {
       ...{ bytes: 11, cut: false },

@@ -1,18 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { Client } from '../../../src/sdk/client.js';
+import type { Client } from '../../../src/sdk/client.js';
 import { openSqliteStore } from '../../../src/store/sqlite/sqlite-store.js';
-import {
-  type Daemon,
-  removeDaemons,
-  startDaemon,
-  temporaryDirectory,
-} from '../../support/daemon.js';
+import { clientOf, endAll } from '../../support/daemon-users.js';
+import { startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { accept, dead } from '../../support/store-changes.js';
 import { StoreUser } from '../../support/store-user.js';
-import { PATIENCE_MS } from '../../support/patience.js';
 
 const MANY = 60_000;
 const BATCH = 4000;
@@ -22,12 +17,8 @@ const DEAD_EVERY = 100;
 const SLOWER_MAX = 8;
 /** Between two round trips: enough round trips to measure, without using a whole core. */
 const PAUSE_MS = 5;
-const closing: (() => Promise<void>)[] = [];
 
-afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
-});
+afterEach(endAll);
 
 /** A data directory with many stored requests, most of them pending. */
 async function prepared(): Promise<string> {
@@ -43,12 +34,6 @@ async function prepared(): Promise<string> {
   }
   await user.close();
   return dataDir;
-}
-
-function clientOf({ endpoint }: Daemon): Client {
-  const client = new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS });
-  closing.push(() => client.close());
-  return client;
 }
 
 /** Each client sends its broker requests, one at a time, during `work`. Returns the number of replies of each. */

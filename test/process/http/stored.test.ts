@@ -1,17 +1,16 @@
-import { Client } from '../../../src/sdk/client.js';
+import type { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { killAll, run } from '../../support/child.js';
+import { atEnd, clientOf, endUsers } from '../../support/daemon-users.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp, type Reply, tokenOf } from '../../support/http.js';
 import { allRoutes } from '../../support/http-ports.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { until } from '../../support/until.js';
-import { PATIENCE_MS } from '../../support/patience.js';
 
 const HTTP = 'http.listen=127.0.0.1:0';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 const HOSTILE = '<img src=x onerror=alert(1)>\u0000\u001b[31m%';
-const closing: (() => Promise<void>)[] = [];
 
 /** For cases that store nothing. */
 let empty: Stand;
@@ -21,7 +20,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()));
+  await endUsers();
   await killAll(empty.daemon);
 });
 
@@ -49,8 +48,7 @@ class Stand {
 
   constructor(daemon: Daemon) {
     this.daemon = daemon;
-    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
-    closing.push(() => this.client.close());
+    this.client = clientOf(daemon);
     this.url = `${httpOf(daemon)}/api/v1/titanic`;
     this.token = tokenOf(daemon);
   }
@@ -84,7 +82,7 @@ class Stand {
   /** A worker whose handler answers, or fails. */
   worker(service: string, handler: () => string | Promise<string>): Worker {
     const worker = new Worker({ endpoints: [this.daemon.endpoint], service }, handler);
-    closing.push(() => worker.close({ graceMs: 0 }));
+    atEnd(() => worker.close({ graceMs: 0 }));
     void worker.run();
     return worker;
   }

@@ -1,15 +1,13 @@
 import { connect, type Socket } from 'node:net';
 
-import { Client } from '../../../src/sdk/client.js';
-import { Worker } from '../../../src/sdk/worker.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
+import { clientOf, endUsers, serve } from '../../support/daemon-users.js';
 import { type Daemon, Daemon as Process, startDaemon } from '../../support/daemon.js';
 import { closeWatchers, eventsOf, type Fields, PUBLISHES, watch } from '../../support/events.js';
 import { ask, httpOf } from '../../support/http.js';
 import { until } from '../../support/until.js';
 import { commandFrame, greetingOf, property, ready } from '../../unit/zmtp/wire.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
-import { PATIENCE_MS } from '../../support/patience.js';
 
 const open: (() => unknown)[] = [];
 /** A raw worker of a test says nothing by itself. */
@@ -18,6 +16,7 @@ const STEPS = ['request.received', 'request.dispatched', 'request.replied'];
 
 afterEach(async () => {
   await closeWatchers();
+  await endUsers();
   for (const close of open.splice(0)) await close();
   await cleanUp();
 });
@@ -26,19 +25,10 @@ async function publishing(...sets: readonly string[]): Promise<Daemon> {
   return await startDaemon({ sets: [PUBLISHES, PATIENT, ...sets] });
 }
 
-function clientOf({ endpoint }: Daemon): Client {
-  const client = new Client({ endpoints: endpoint, timeoutMs: PATIENCE_MS });
-  open.push(() => client.close());
-  return client;
-}
-
 /** A worker of the SDK that answers at once. */
 async function echo(daemon: Daemon, service = 'echo', concurrency = 1): Promise<void> {
   const before = daemon.logged('worker.registered').length;
-  const options = { endpoints: [daemon.endpoint], service, concurrency };
-  const worker = new Worker(options, ({ frames }) => frames);
-  void worker.run();
-  open.push(() => worker.close({ graceMs: 0 }));
+  serve(daemon, service, undefined, { concurrency });
   await daemon.waitFor('worker.registered', before + 1);
 }
 

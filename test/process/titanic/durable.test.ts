@@ -2,9 +2,8 @@ import { join } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { Client } from '../../../src/sdk/client.js';
-import { Worker } from '../../../src/sdk/worker.js';
 import { Child, type Finished, killAll, run } from '../../support/child.js';
+import { clientOf, endUsers, serve, upper } from '../../support/daemon-users.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 
@@ -12,7 +11,8 @@ const UUID = /^[0-9A-F]{32}\n$/;
 /** That it is stored, in time. */
 const WAITS = 'waiting for its reply';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
-const closing: (() => Promise<void>)[] = [];
+/** So a client goes on over a restart. */
+const AGAIN = { timeoutMs: 1000, retries: 15 };
 
 /** For those who neither end it nor set it otherwise. */
 let shared: Daemon;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()));
+  await endUsers();
   await killAll(shared);
 });
 
@@ -58,21 +58,6 @@ async function stored(daemon: Daemon, ...args: string[]): Promise<string> {
 
 function restart({ endpoint, dataDir }: Daemon): Promise<Daemon> {
   return startDaemon({ endpoint, dataDir });
-}
-
-/** A worker of this process, which answers in upper case. */
-function upper(daemon: Daemon, service = 'upper'): void {
-  const worker = new Worker({ endpoints: [daemon.endpoint], service }, (asked) =>
-    asked.text().toUpperCase(),
-  );
-  closing.push(() => worker.close({ graceMs: 0 }));
-  void worker.run();
-}
-
-function clientOf(daemon: Daemon): Client {
-  const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 1000, retries: 15 });
-  closing.push(() => client.close());
-  return client;
 }
 
 /** Rows of the store's file that have to do with requests. */
@@ -132,7 +117,7 @@ describe('majordomo request', () => {
     child.input('');
     await child.until(({ stderr }) => stderr.includes(WAITS), 'a word to the user');
     const uuid = /stored as ([0-9A-F]{32});/.exec(child.stderr)?.[1] ?? '';
-    upper(shared);
+    serve(shared, 'upper', upper);
     expect(await child.finished()).toMatchObject({ status: 0, stdout: 'HI\n' });
     expect(await request(shared, '--result', uuid)).toMatchObject({ status: 1 });
   });
@@ -143,7 +128,7 @@ describe('majordomo request', () => {
     child.input('');
     await child.until(({ stderr }) => stderr.includes(WAITS), 'a word to the user');
     await first.kill();
-    upper(await restart(first));
+    serve(await restart(first), 'upper', upper);
     expect(await child.finished()).toMatchObject({ status: 0, stdout: 'HI\n' });
   });
 
@@ -175,18 +160,12 @@ describe('majordomo request', () => {
   });
 
   it('--priority 100 runs first, --delay-ms later', async () => {
-    const order: string[] = [];
     await stored(shared, 'log', 'second');
     await stored(shared, '--delay-ms', '600000', 'log', 'much later');
     await stored(shared, '--priority', '-5', 'log', 'third');
     const last = await stored(shared, '--priority', '-6', 'log', 'fourth');
     await stored(shared, '--priority', '100', 'log', 'first');
-    const worker = new Worker({ endpoints: [shared.endpoint], service: 'log' }, (asked) => {
-      order.push(asked.text());
-      return 'x';
-    });
-    closing.push(() => worker.close({ graceMs: 0 }));
-    void worker.run();
+    const order = serve(shared, 'log', () => 'x');
     await clientOf(shared).job(last).result({ timeoutMs: PATIENCE_MS });
     expect(order).toEqual(['first', 'second', 'third', 'fourth']);
   });
@@ -197,7 +176,7 @@ describe('majordomo request', () => {
     const { uuid } = (await json('--durable', '--no-wait', 'upper', 'hi')) as { uuid: string };
     const pending = await inVain(shared, 'no reply to', '-o', 'json', '--result', uuid);
     expect(JSON.parse(pending.stdout)).toEqual({ uuid, state: 'pending' });
-    upper(shared);
+    serve(shared, 'upper', upper);
     const frames = [{ encoding: 'utf8', data: 'HI' }];
     expect(await json('--result', uuid)).toEqual({ uuid, state: 'replied', frames });
     expect(await json('--durable', 'upper', 'hi')).toMatchObject({ service: 'upper', frames });
@@ -227,13 +206,13 @@ describe('majordomo request', () => {
 describe('the SDK with the daemon', () => {
   it('waiting for a result ends as soon as it is stored, even after kill -9', async () => {
     const first = await startDaemon();
-    const client = clientOf(first);
+    const client = clientOf(first, AGAIN);
     const jobs = await Promise.all(
       Array.from({ length: 200 }, (_, number) => client.submit('upper', `request ${number}`)),
     );
     const results = Promise.all(jobs.map((job) => job.result({ timeoutMs: PATIENCE_MS })));
     await first.kill();
-    upper(await restart(first));
+    serve(await restart(first), 'upper', upper);
     const replies = await results;
     expect(replies.map((reply) => reply.text())).toEqual(
       jobs.map((_, number) => `REQUEST ${number}`),
@@ -245,7 +224,7 @@ describe('the SDK with the daemon', () => {
 
   it('a submit that is sent again after kill -9 is stored once', async () => {
     const first = await startDaemon();
-    const client = clientOf(first);
+    const client = clientOf(first, AGAIN);
     await client.request('mmi.broker', '');
     const submits = Promise.all(
       Array.from({ length: 200 }, (_, number) => client.submit('upper', `request ${number}`)),
