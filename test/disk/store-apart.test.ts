@@ -2,21 +2,17 @@ import { accept, close, dead, NOON, sweep, uuidOf } from '../support/store-chang
 import { RankedStoreUser } from '../support/ranked-store-user.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { type Change, cursorFor } from '../../src/store/store.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed, StorePair } from '../support/store-pair.js';
 import type { StoreUser } from '../support/store-user.js';
 
 const STANDALONE = { isNewStore: false, isPaired: false, news: () => undefined };
 
-let directory: StoreDirectory;
+const directory = storeDirectory();
 let its: string;
 
 beforeEach(() => {
-  directory = new StoreDirectory();
   its = directory.apart('its');
-});
-afterEach(async () => {
-  await directory.remove();
 });
 
 /** The stores of a pair in sync, with requests 1 to 3: this one, and that of its peer. Both are closed. */

@@ -4,7 +4,7 @@ import { cursorFor, type Holding } from '../../src/store/store.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { RankedStoreUser } from '../support/ranked-store-user.js';
 import { accept, close } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { packed } from '../support/store-pair.js';
 import { StoreUser } from '../support/store-user.js';
 
@@ -13,14 +13,7 @@ const CHUNK_BYTES = 300;
 const REQUESTS = 12;
 const CLOSED = 6;
 
-let directory: StoreDirectory;
-
-beforeEach(() => {
-  directory = new StoreDirectory();
-});
-afterEach(async () => {
-  await directory.remove();
-});
+const directory = storeDirectory();
 
 /** Requests, closed ones, and records of an extension, which change in turns. */
 async function filled(open: OpenNodeStore): Promise<StoreUser> {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { removeSmallDisks, SmallDisk } from '../support/small-disk.js';
 import { accept } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { itWithTool } from '../support/tools.js';
 
 /**
@@ -58,15 +58,9 @@ int fsync(int file) { return bent("fsync", file); }
 const PROGRAM = fileURLToPath(new URL('../support/store-on-bad-disk.js', import.meta.url));
 
 describe('a disk that misbehaves', () => {
-  let directory: StoreDirectory;
-
-  beforeEach(() => {
-    directory = new StoreDirectory();
-  });
-  afterEach(async () => {
-    removeSmallDisks();
-    await directory.remove();
-  });
+  // They are in the directory.
+  afterEach(removeSmallDisks);
+  const directory = storeDirectory();
 
   const run = (environment: NodeJS.ProcessEnv): unknown => {
     const library = join(directory.path, 'bent.so');

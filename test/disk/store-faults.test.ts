@@ -17,20 +17,13 @@ import { APPLICATION_ID } from '../../src/store/sqlite/file/schema.js';
 import { STORED_BYTES_MAX } from '../../src/wire/tsp.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept, uuidOf } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import type { Outcome, StoreUser } from '../support/store-user.js';
 import { itWithTool } from '../support/tools.js';
 
 const PAGE_BYTES = 4096;
 
-let directory: StoreDirectory;
-
-beforeEach(() => {
-  directory = new StoreDirectory();
-});
-afterEach(async () => {
-  await directory.remove();
-});
+const directory = storeDirectory();
 
 function failureIn(outcome: Outcome): { kind: string; message: string } {
   return 'failure' in outcome ? outcome.failure : { kind: 'none', message: 'it was committed' };

@@ -30,7 +30,7 @@ import {
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { fileMigration } from '../support/later-program.js';
 import { accept, attempt, dead, reply, uuidOf } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { packed } from '../support/store-pair.js';
 
 const silent = (): void => {};
@@ -38,17 +38,11 @@ const NOW = readMigrations().length;
 /** A made-up next format. */
 const LATER = NOW + 1;
 
-let directory: StoreDirectory;
+const directory = storeDirectory();
 /** Of the store as `filled` leaves it. */
 let storeId: string;
 
-beforeEach(async () => {
-  directory = new StoreDirectory();
-  await filled();
-});
-afterEach(async () => {
-  await directory.remove();
-});
+beforeEach(filled);
 
 async function filled(): Promise<void> {
   const user = await directory.open();

@@ -20,18 +20,11 @@ import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
 import { accept } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { StoreDirectory, storeDirectory } from '../support/store-directory.js';
 
 const MEMORY = 'store.json';
 
-let directory: StoreDirectory;
-
-beforeEach(() => {
-  directory = new StoreDirectory();
-});
-afterEach(async () => {
-  await directory.remove();
-});
+const directory = storeDirectory();
 
 /** A directory with a store that has requests 1 to 3, nobody using it. */
 async function withStore(): Promise<string> {

@@ -18,14 +18,13 @@ import {
 import { sqliteContent } from '../support/sqlite-content.js';
 import { accept, attempt, close, dead, reply, uuidOf } from '../support/store-changes.js';
 import { digestOf } from '../support/store-digest.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 
-let directory: StoreDirectory;
+const directory = storeDirectory();
 let target: string;
 let storeId: Buffer;
 
 beforeEach(async () => {
-  directory = new StoreDirectory();
   target = join(directory.path, 'backup.db');
   const user = await directory.open();
   ({ storeId } = user.recovered);
@@ -36,9 +35,6 @@ beforeEach(async () => {
     attempt(1, 1),
     close(4),
   );
-});
-afterEach(async () => {
-  await directory.remove();
 });
 
 const silent = (): void => {};
@@ -196,7 +192,6 @@ describe('the records of extensions', () => {
 
   it('are counted by verify, and copied by backup, also of a part that nobody knows (D115)', async () => {
     await directory.remove();
-    directory = new StoreDirectory();
     const open = openSqliteStore(directory.file);
     const user = await RankedStoreUser.open(open);
     await user.commit([record('/a'), record('/b'), record('/gone', true)], { tombstones: 'all' });

@@ -11,23 +11,19 @@ import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
 import { NEXT_MARK } from '../../src/store/sqlite/file/log-mark.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import type { StoreUser } from '../support/store-user.js';
 
 /** More than the pages from which on the log is copied into the file. */
 const LARGE = { body: Buffer.alloc(2_000_000) };
 const silent = (): void => {};
 
-let directory: StoreDirectory;
+const directory = storeDirectory();
 /** Those that were accepted. */
 let count: number;
 
 beforeEach(() => {
-  directory = new StoreDirectory();
   count = 0;
-});
-afterEach(async () => {
-  await directory.remove();
 });
 
 async function acceptNext(user: StoreUser, options = {}): Promise<void> {

@@ -25,7 +25,7 @@ import {
   sweep,
   uuidOf,
 } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed, StorePair } from '../support/store-pair.js';
 import { StoreUser } from '../support/store-user.js';
 
@@ -262,15 +262,8 @@ async function run(a: StoreUser, b: StoreUser, events: readonly Event[]): Promis
 }
 
 describe('two stores with any histories, apart, joined and in sync (D17, D20)', () => {
-  let directory: StoreDirectory;
+  const directory = storeDirectory();
   let made = 0;
-
-  beforeEach(() => {
-    directory = new StoreDirectory();
-  });
-  afterEach(async () => {
-    await directory.remove();
-  });
 
   const memory = (): Promise<StoreUser> =>
     StoreUser.open(new MemoryDisk({ schedule: (_call, work) => queueMicrotask(work) }).openStore);

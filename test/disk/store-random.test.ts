@@ -8,20 +8,13 @@ import { MemoryDisk } from '../support/memory-disk.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { randomBatches } from '../support/random-changes.js';
 import { accept, attempt } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { StoreUser } from '../support/store-user.js';
 
 const RUNS = 40;
 
 describe('SQLite against memory, any changes in any order', () => {
-  let directory: StoreDirectory;
-
-  beforeEach(() => {
-    directory = new StoreDirectory();
-  });
-  afterEach(async () => {
-    await directory.remove();
-  });
+  const directory = storeDirectory();
 
   it('they answer every batch alike, and have the same content in the end (D16, D17)', async () => {
     let run = 0;

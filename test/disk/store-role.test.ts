@@ -3,22 +3,15 @@ import Database from 'better-sqlite3';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { cursorFor } from '../../src/store/store.js';
 import { accept as acceptOf, close, reply } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed } from '../support/store-pair.js';
 import type { StoreUser } from '../support/store-user.js';
 
 const accept = (n: number) => acceptOf(n, { body: packed('x') });
 
+const directory = storeDirectory();
+
 describe('a store whose node changes between standalone and a pair', () => {
-  let directory: StoreDirectory;
-
-  beforeEach(() => {
-    directory = new StoreDirectory();
-  });
-  afterEach(async () => {
-    await directory.remove();
-  });
-
   const opened = (isPaired: boolean): Promise<StoreUser> =>
     directory.open(directory.file, false, isPaired);
 
@@ -55,7 +48,6 @@ describe('a store whose node changes between standalone and a pair', () => {
 
 describe('the pending requests of a store with many others', () => {
   it('are all found, however far apart they are', async () => {
-    const directory = new StoreDirectory();
     const user = await directory.open();
     const numbers = Array.from({ length: 40_000 }, (_, at) => at + 1);
     const isPending = (n: number): boolean => n === 3 || n === 39_999;
@@ -64,6 +56,5 @@ describe('the pending requests of a store with many others', () => {
     await user.close();
     const { pending } = await directory.open();
     expect(pending.map(({ number }) => number)).toEqual([3, 39_999]);
-    await directory.remove();
   });
 });

@@ -4,17 +4,16 @@ import { setAsideAt } from '../../src/store/sqlite/file/set-aside.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { cursorFor } from '../../src/store/store.js';
 import { accept, attempt, reply, uuidOf } from '../support/store-changes.js';
-import { StoreDirectory } from '../support/store-directory.js';
+import { storeDirectory } from '../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed, StorePair } from '../support/store-pair.js';
 
 const silent = (): void => {};
 const BODY = { key: 'k', body: packed('1') };
 const REPLY = { ...reply(3), reply: packed('ho') };
 
-let directory: StoreDirectory;
+const directory = storeDirectory();
 
 beforeEach(async () => {
-  directory = new StoreDirectory();
   const user = await directory.open();
   await user.commit(
     accept(1, BODY),
@@ -24,9 +23,6 @@ beforeEach(async () => {
     attempt(2, 1),
   );
   await user.close();
-});
-afterEach(async () => {
-  await directory.remove();
 });
 
 function damage(sql: string): void {

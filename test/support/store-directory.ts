@@ -1,4 +1,4 @@
-/** A store file for one test, in a directory that is removed afterwards. */
+/** Store files of tests, in directories that are removed afterwards. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -9,15 +9,31 @@ import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { SCRATCH } from './scratch.js';
 import { StoreUser } from './store-user.js';
 
+/** One for each case of a file or `describe`: removed after the case. */
+export function storeDirectory(): StoreDirectory {
+  const directory = new StoreDirectory();
+  afterEach(() => directory.remove());
+  return directory;
+}
+
+/** It is made when it is used first, and again after it was removed. */
 export class StoreDirectory {
-  readonly path: string = mkdtempSync(join(SCRATCH, 'majordomo-store-'));
-  readonly file: string = join(this.path, 'titanic.db');
   readonly #users: StoreUser[] = [];
+  #path: string | null = null;
 
   /** What the stores reported when they were opened. */
   readonly news: StoreNews[] = [];
   /** The rows that were set aside, at each opening that found some. */
   readonly aside: string[] = [];
+
+  get path(): string {
+    this.#path ??= mkdtempSync(join(SCRATCH, 'majordomo-store-'));
+    return this.#path;
+  }
+
+  get file(): string {
+    return join(this.path, 'titanic.db');
+  }
 
   /** The path of another store, in its own directory: each directory remembers one store. */
   apart(name: string): string {
@@ -43,7 +59,10 @@ export class StoreDirectory {
 
   /** Closes what was opened, and removes all of it. */
   async remove(): Promise<void> {
-    for (const user of this.#users) await user.close();
-    rmSync(this.path, { recursive: true, force: true });
+    for (const user of this.#users.splice(0)) await user.close();
+    if (this.#path !== null) rmSync(this.#path, { recursive: true, force: true });
+    this.#path = null;
+    this.news.length = 0;
+    this.aside.length = 0;
   }
 }
