@@ -1,7 +1,8 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 
 import { killPrograms } from '../interop/support/program.js';
 import { cleanUp } from '../process/broker/support.js';
+import { listening } from '../support/free-ports.js';
 import { ask, httpOf, tokenOf } from '../support/http.js';
 import { OTHER, SHOP, TOKENS } from '../support/programs.js';
 import { itWithTool } from '../support/tools.js';
@@ -44,8 +45,7 @@ class Stranger {
   }
 
   async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${await listening(this.#server)}`;
   }
 
   close(): void {

@@ -1,12 +1,10 @@
 /** The programs of docs/recipes, as they stand there, against a broker. */
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { blocksOf } from '../support/blocks.js';
-import { freePorts } from '../support/free-ports.js';
+import { freePorts, listening } from '../support/free-ports.js';
 import { httpOf } from '../support/http.js';
 import { itWithTool, PYTHON } from '../support/tools.js';
 import { until } from '../support/until.js';
@@ -230,10 +228,9 @@ describe('rate-limited-api.md', () => {
       calls.push(performance.now());
       if (calls.length === 1) response.writeHead(429, { 'retry-after': '1' }).end();
       else response.end(`place of ${request.url}`);
-    }).listen(0, '127.0.0.1');
+    });
     servers.push(server);
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(server);
     const programs = programsOf('rate-limited-api', 'ts');
     const api = { GEOCODE_API: `http://127.0.0.1:${port}/` };
     await startWorker(programs.get('geocode-worker.ts'), 1, api);

@@ -1,10 +1,10 @@
 /** Connections to a database that is away. */
-import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import type { Known } from '../../src/extensions/postgres/connect.js';
 import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
+import { listening } from '../support/free-ports.js';
 
 /** How long six connections try. */
 const TRYING_MS = 3000;
@@ -18,10 +18,7 @@ it('are tried less and less often, by all of a store together', async () => {
     socket.on('error', () => undefined);
     socket.destroy();
   });
-  away.listen(0, '127.0.0.1');
-  await once(away, 'listening');
-  const address = away.address();
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const port = await listening(away);
   const database = databaseAddressOf(`postgresql://u@127.0.0.1:${port}/store`);
   if (typeof database === 'string') throw new Error(database);
   const login = { address: database, passwordFile: null, isLoopback: true };

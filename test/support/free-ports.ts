@@ -1,5 +1,6 @@
-/** Unused loopback ports, for processes that restart at the same address. */
-import { createServer, type ListenOptions } from 'node:net';
+/** Loopback ports: unused ones, for processes that restart at the same address, and those of servers. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type ListenOptions, type Server } from 'node:net';
 
 /** Below the range from which the system picks ports for outgoing connections. */
 const LOWEST = 20_000;
@@ -27,6 +28,13 @@ export async function freePortsInARow(count: number): Promise<number> {
     const [first = 0] = row;
     if (row.length === count) return first;
   }
+}
+
+/** Begins to listen at 127.0.0.1. @returns the port, which the system picks */
+export async function listening(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
 }
 
 /**

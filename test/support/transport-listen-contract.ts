@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { codeOf, messageOf } from '../../src/core/errors.js';
+import { listening } from './free-ports.js';
 import { Server } from './transport-fixture.js';
 import type { TransportFactory } from './transport-fixture.js';
 import { DealerPeer } from './transport-peers.js';
@@ -86,12 +87,9 @@ export function describeListening(factory: TransportFactory): void {
   });
 
   it('refuses a port on which another kind of server listens', async () => {
-    const other = createServer().listen(0, '127.0.0.1');
-    await once(other, 'listening');
+    const other = createServer();
     closers.push(() => other.close());
-    const address = other.address();
-    const port = typeof address === 'object' ? address?.port : 0;
-    await expectRefused('ERR_MDP_ENDPOINT_IN_USE', `tcp://127.0.0.1:${port}`);
+    await expectRefused('ERR_MDP_ENDPOINT_IN_USE', `tcp://127.0.0.1:${await listening(other)}`);
   });
 
   it('refuses an ipc path on which somebody listens, and leaves it to him', async () => {

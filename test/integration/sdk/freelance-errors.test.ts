@@ -1,15 +1,12 @@
 import { createServer, type Socket } from 'node:net';
 import { messageOf } from '../../../src/core/errors.js';
 import { FreelanceClient } from '../../../src/sdk/client.js';
-import { until } from '../../support/until.js';
+import { listening } from '../../support/free-ports.js';
 
 it('the error of a request to a server of 10/FLP does not name a service, since there is none', async () => {
   const accepted: Socket[] = [];
-  const silent = createServer((socket) => accepted.push(socket)).listen(0, '127.0.0.1');
-  await until(() => silent.listening, 'a listener');
-  const address = silent.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const endpoints = `tcp://127.0.0.1:${port}`;
+  const silent = createServer((socket) => accepted.push(socket));
+  const endpoints = `tcp://127.0.0.1:${await listening(silent)}`;
   const client = new FreelanceClient({ endpoints, timeoutMs: 50, retries: 0 });
   const text = await client.request('').then(String, messageOf);
   await client.close();

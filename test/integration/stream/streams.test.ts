@@ -10,6 +10,7 @@ import {
   type SubscriberOptions,
 } from '../../../src/sdk/stream.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
+import { listening } from '../../support/free-ports.js';
 import { until } from '../../support/until.js';
 import { commandFrame, greetingOf, message, property, ready } from '../../unit/zmtp/wire.js';
 
@@ -333,10 +334,7 @@ async function foreignPublisher(...bytes: Buffer[]): Promise<{ readonly endpoint
     open.push(() => socket.destroy());
   });
   open.push(() => server.close());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' ? address?.port : 0;
-  return { endpoint: `tcp://127.0.0.1:${port}` };
+  return { endpoint: `tcp://127.0.0.1:${await listening(server)}` };
 }
 
 describe('hostile subscribers', () => {

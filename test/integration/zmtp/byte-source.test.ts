@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { Shortcut } from '../../../src/core/shortcut.js';
 import { ByteSource } from '../../../src/zmtp/sockets/byte-source.js';
+import { listening } from '../../support/free-ports.js';
 import { until } from '../../support/until.js';
 
 let server: Server;
@@ -12,12 +13,9 @@ let accepted: Socket;
 
 async function pair(): Promise<void> {
   server = createServer({ pauseOnConnect: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  const port = await listening(server);
   const comes = once(server, 'connection');
-  dialler = connect(address.port, '127.0.0.1');
+  dialler = connect(port, '127.0.0.1');
   accepted = await comes.then(([socket]) => socket as Socket);
 }
 

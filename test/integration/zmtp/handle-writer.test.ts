@@ -8,6 +8,7 @@ import {
   HandleWrites,
   type Written,
 } from '../../../src/zmtp/sockets/handle-writer.js';
+import { listening } from '../../support/free-ports.js';
 import { until } from '../../support/until.js';
 
 /** More than the kernel buffers between two sockets that nobody reads. */
@@ -22,12 +23,9 @@ let writes: HandleWrites;
 beforeEach(async () => {
   writes = new HandleWrites(new Shortcut());
   server = createServer({ pauseOnConnect: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  const port = await listening(server);
   const comes = once(server, 'connection');
-  socket = connect(address.port, '127.0.0.1');
+  socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
   reader = await comes.then(([accepted]) => accepted as Socket);
   reader.on('error', () => undefined);

@@ -8,7 +8,7 @@ import { encodeZ85 } from '../../../src/core/z85.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { type ChildOptions, type Finished, run, runEach } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
-import { freePortsInARow } from '../../support/free-ports.js';
+import { freePortsInARow, listening } from '../../support/free-ports.js';
 import { httpOf } from '../../support/http.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
@@ -285,9 +285,7 @@ describe('majordomo doctor', () => {
 
   it('finds another program at a port, and says how to identify it', async () => {
     const stranger = createServer();
-    await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
-    const address = stranger.address();
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const port = await listening(stranger);
     const pair = ['bstar.role=primary', 'bstar.peer=tcp://127.0.0.1:1'];
     const at = `127.0.0.1:${port}`;
     const lines = [

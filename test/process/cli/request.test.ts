@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 
 import { codeOf } from '../../../src/core/errors.js';
 import { Client } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Child, type Finished, killAll, MAIN, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
-import { freePorts } from '../../support/free-ports.js';
+import { freePorts, listening } from '../../support/free-ports.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
@@ -208,10 +207,8 @@ describe('majordomo request ends (contract §2)', () => {
     const dead = await deadEndpoint();
     const stranger = createServer((socket) => {
       socket.on('error', () => undefined).end('SSH-2.0-OpenSSH_9.6\r\n');
-    }).listen(0, '127.0.0.1');
-    await once(stranger, 'listening');
-    const { port } = stranger.address() as AddressInfo;
-    const other = `tcp://127.0.0.1:${port}`;
+    });
+    const other = `tcp://127.0.0.1:${await listening(stranger)}`;
     const args = ['request', 'echo', 'hi', ...briefly, '--endpoint', `${dead},${other}`];
     expect(await run(args)).toMatchObject({
       status: 69,

@@ -1,9 +1,9 @@
 /** A broker that is told to end before it is ready. */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { listening } from '../../support/free-ports.js';
 import { until } from '../../support/until.js';
 
 /** What it has used of the processor, in hundredths of a second. */
@@ -32,11 +32,7 @@ describe('a signal ends a start at once', () => {
       taken(socket);
     });
     servers.push(server);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    return `postgresql://u@127.0.0.1:${port}/store`;
+    return `postgresql://u@127.0.0.1:${await listening(server)}/store`;
   }
 
   it.each(SIGNALS)('%s: while a database does not answer', async (signal) => {

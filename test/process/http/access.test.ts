@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { killAll } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { listening } from '../../support/free-ports.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
 
 const LOOPBACK = 'http.listen=127.0.0.1:0';
@@ -142,10 +143,8 @@ describe('http.listen', () => {
   });
 
   it('in use: exit status 69, which names the address (contract §2)', async () => {
-    const other = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => other.once('listening', resolve));
-    const address = other.address();
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const other = createServer();
+    const port = await listening(other);
     const daemon = new Daemon({ sets: [`http.listen=127.0.0.1:${port}`] });
     expect(await daemon.finished()).toMatchObject({ status: 69 });
     other.close();

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 
 import { Client } from '../../../src/sdk/client.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { run } from '../../support/child.js';
 import { startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { listening } from '../../support/free-ports.js';
 import { ask, httpOf, tokenOf, type Reply } from '../../support/http.js';
 import { endStands, openStand, OTHER, ProgramStand, TOKENS } from '../../support/programs.js';
 import { newSecret, signatureOf, WebhookReceiver } from '../../support/webhook-receiver.js';
@@ -37,11 +38,6 @@ function uuidOf({ status, text, json }: Reply): string {
 
 function failed({ status, json }: Reply): unknown {
   return [status, (json as { readonly error: unknown }).error];
-}
-
-async function portOf(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
 }
 
 /** The history of what tells of a request: its attempts' reasons. */
@@ -198,7 +194,7 @@ describe('a webhook', () => {
       paths.push(`${asked.headers.host ?? ''}${asked.url ?? ''}`);
       asked.resume().once('end', () => response.writeHead(204).end());
     });
-    const origin = `https://localhost:${await portOf(server)}`;
+    const origin = `https://localhost:${await listening(server)}`;
     const sets = [
       ...['http.listen=127.0.0.1:0', 'limits.quotas={shop: {}}', TOKENS],
       ...receiver.sets(origin, '127.0.0.0/8', '::1/128'),
@@ -324,8 +320,8 @@ describe('a hostile receiver', () => {
       endless.push(socket);
       socket.on('error', () => undefined);
     });
-    const large = `http://127.0.0.1:${await portOf(server)}`;
-    const never = `http://127.0.0.1:${await portOf(silent)}`;
+    const large = `http://127.0.0.1:${await listening(server)}`;
+    const never = `http://127.0.0.1:${await listening(silent)}`;
     try {
       const more = await stand.killed(`http.webhookHosts=${receiver.origin} ${large} ${never}`);
       await more.serve(() => 'done');
@@ -355,7 +351,7 @@ describe('a hostile receiver', () => {
       socket.on('error', () => undefined).resume();
       socket.once('close', () => sockets.delete(socket));
     });
-    const never = `http://127.0.0.1:${await portOf(silent)}`;
+    const never = `http://127.0.0.1:${await listening(silent)}`;
     const { stand, receiver } = await open([never]);
     try {
       for (const service of ['work', 'other']) await stand.serve(() => 'done', service);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import type { LookupAddress } from 'node:dns';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
+import { createServer as createSocketServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -19,6 +19,7 @@ import { numberOfOutcome } from '../../../src/store/outcomes.js';
 import { blocksOf } from '../../support/blocks.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
+import { listening } from '../../support/free-ports.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 import { newSecret } from '../../support/webhook-receiver.js';
@@ -144,8 +145,7 @@ describe('a receiver with TLS', () => {
       requests++;
       response.end();
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const url = `https://127.0.0.1:${await listening(server)}/`;
     const { signal } = new AbortController();
     const sent = await postWebhook(url, {}, '{}', targets('127.0.0.1'), signal);
     server.close();
@@ -170,8 +170,7 @@ describe('a receiver that is a stranger', () => {
         act(socket, first);
       });
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const host = `127.0.0.1:${await listening(server)}`;
     const { signal } = new AbortController();
     const became = await postWebhook(`${protocol}//${host}/`, {}, '{}', targets(host), signal);
     await until(() => open.size === 0, 'the connection is closed');
