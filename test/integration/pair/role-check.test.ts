@@ -1,6 +1,7 @@
 import { linkUnlessPrimary } from '../../../src/bstar/io/role-check.js';
 import type { PeerLink, PeerLinkOptions } from '../../../src/bstar/io/peer-link.js';
 import { PEER_VERSION } from '../../../src/wire/pair.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 import { freePorts } from '../../support/free-ports.js';
 import { linkEvents } from '../../support/link-events.js';
 
@@ -35,11 +36,8 @@ describe('a primary that starts and asks whether its peer is a primary, too', ()
   beforeEach(async () => {
     const [port] = await freePorts(1);
     endpoint = `tcp://127.0.0.1:${port}`;
-    jest.useFakeTimers();
   });
-  afterEach(() => {
-    jest.useRealTimers();
-  });
+  fakeTimers();
 
   it('waits for an answer, and goes on without one', async () => {
     const never = new Promise<void>(() => undefined);

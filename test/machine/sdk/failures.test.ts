@@ -1,6 +1,7 @@
 import { fittingFailure, failureOf } from '../../../src/sdk/worker/failure-of.js';
 import { FailureReport } from '../../../src/sdk/worker/failure-report.js';
 import { ServiceError, serviceError } from '../../../src/sdk/service-error.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 
 class CardError extends Error {}
 
@@ -142,12 +143,7 @@ describe('a ServiceError', () => {
 });
 
 describe('the report of failures', () => {
-  beforeEach(() => {
-    jest.useFakeTimers();
-  });
-  afterEach(() => {
-    jest.useRealTimers();
-  });
+  fakeTimers();
 
   const reporting = (): { report: FailureReport; lines: string[] } => {
     const lines: string[] = [];

@@ -1,13 +1,8 @@
 import { ReconnectPauses } from '../../../src/extensions/postgres/reconnect-pauses.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 
 describe('the pauses before a store is connected to again', () => {
-  beforeEach(() => {
-    jest.useFakeTimers();
-  });
-
-  afterEach(() => {
-    jest.useRealTimers();
-  });
+  fakeTimers();
 
   /** @param randoms the numbers that it draws, in a circle */
   function pauses(...randoms: number[]): ReconnectPauses {

@@ -1,4 +1,5 @@
 import { Recount } from '../../../src/extensions/postgres/recount.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 
 const TIMEOUT_MS = 3000;
 
@@ -36,13 +37,7 @@ class Counted {
 }
 
 describe('the counts of a store that other brokers change, too', () => {
-  beforeEach(() => {
-    jest.useFakeTimers();
-  });
-
-  afterEach(() => {
-    jest.useRealTimers();
-  });
+  fakeTimers();
 
   it('wait for the time that the database needs, not for its connection', async () => {
     const counted = new Counted(10);

@@ -1,6 +1,7 @@
 import { ChainLink } from '../../../src/core/chain.js';
 import { monotonicMs } from '../../../src/core/clock.js';
 import { Handshakes, type Shaking } from '../../../src/zmtp/router/handshakes.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 
 const AT_ONCE = 2;
 const PER_SECOND = 400;
@@ -42,16 +43,14 @@ describe('handshakes, before anybody has shown a key,', () => {
     }
   }
 
+  afterEach(() => {
+    handshakes.stop();
+  });
+  fakeTimers();
   beforeEach(() => {
-    jest.useFakeTimers();
     handshakes = new Handshakes();
     granted = [];
     evicted = [];
-  });
-
-  afterEach(() => {
-    handshakes.stop();
-    jest.useRealTimers();
   });
 
   function come(origin: string, count: number, from = 0): Stranger[] {

@@ -1,4 +1,5 @@
 import { type Pinged, Pings } from '../../../src/zmtp/router/pings.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 
 /** A connection in a test's own time. */
 class Peer implements Pinged {
@@ -32,15 +33,13 @@ async function after(ms: number): Promise<void> {
   await jest.advanceTimersByTimeAsync(ms);
 }
 
-beforeEach(() => {
-  jest.useFakeTimers();
-  const start = Date.now();
-  pings = new Pings({ everyMs: 100, silentMs: 300 }, () => Date.now() - start);
-});
-
 afterEach(() => {
   pings.stop();
-  jest.useRealTimers();
+});
+fakeTimers();
+beforeEach(() => {
+  const start = Date.now();
+  pings = new Pings({ everyMs: 100, silentMs: 300 }, () => Date.now() - start);
 });
 
 describe('PINGs to silent peers (D35)', () => {

@@ -1,4 +1,5 @@
 import { Silences, type Watched } from '../../../src/zmtp/sockets/silences.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 
 /** Jest's. */
 function clock(): number {
@@ -24,15 +25,11 @@ describe('a connection whose peer said in a PING how long it is ever silent', ()
   let silences: Silences;
   let peer: Peer;
 
+  fakeTimers();
   beforeEach(() => {
-    jest.useFakeTimers();
     silences = new Silences(clock);
     peer = new Peer();
     silences.watch(peer);
-  });
-
-  afterEach(() => {
-    jest.useRealTimers();
   });
 
   it('is ended when the silence was longer, not before', () => {

@@ -1,4 +1,5 @@
 import { ANSWER_MS, type RoutingIdOwner, Takeover } from '../../../src/zmtp/router/takeover.js';
+import { fakeTimers } from '../../support/fake-timers.js';
 
 /** A connection in a test's own time. */
 class Peer implements RoutingIdOwner {
@@ -26,15 +27,11 @@ async function after(ms: number): Promise<void> {
   await jest.advanceTimersByTimeAsync(ms);
 }
 
+fakeTimers();
 beforeEach(() => {
-  jest.useFakeTimers();
   owner = new Peer();
   told = [];
   takeover = takeoverOf(true);
-});
-
-afterEach(() => {
-  jest.useRealTimers();
 });
 
 describe('a newcomer with the routing id of a connection that stands (D102)', () => {

@@ -2,6 +2,7 @@ import { EventFeed } from '../../../../src/admin/http/event-feed.js';
 import type { Level, NamedEvent } from '../../../../src/core/event-table.js';
 import { extensions } from '../../../../src/extensions/list.js';
 import { eventsOf } from '../../../../src/node/node.js';
+import { fakeTimers } from '../../../support/fake-timers.js';
 
 const EVENTS = eventsOf(extensions());
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
@@ -51,14 +52,10 @@ describe('the event feed', () => {
     feed.emit(event, (): Level => 'info');
   }
 
+  fakeTimers();
   beforeEach(() => {
-    jest.useFakeTimers();
     now = AT;
     feed = new EventFeed(() => now, EVENTS);
-  });
-
-  afterEach(() => {
-    jest.useRealTimers();
   });
 
   const registered = (service: string): { name: string; service: string } => ({

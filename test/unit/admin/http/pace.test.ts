@@ -1,4 +1,5 @@
 import { Pace } from '../../../../src/admin/http/pace.js';
+import { fakeTimers } from '../../../support/fake-timers.js';
 
 describe('the pace of work for operators', () => {
   let now = 0;
@@ -12,15 +13,11 @@ describe('the pace of work for operators', () => {
     return name;
   };
 
+  fakeTimers();
   beforeEach(() => {
-    jest.useFakeTimers();
     now = 0;
     pace = new Pace(() => now);
     done.length = 0;
-  });
-
-  afterEach(() => {
-    jest.useRealTimers();
   });
 
   it('rests four times as long as each piece took, and keeps the order', async () => {
