@@ -36,17 +36,12 @@ const IS_LONG_TERM = (line) => line % 2 === 0;
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const lineOf = (version) => Number(version.split('.')[0]);
 
-function fail(text) {
-  console.error(`newest-node: ${text}`);
-  process.exit(1);
-}
-
 /** @returns the newest version of each line that npm has */
 function newestOfEachLine() {
   const { stdout, status } = spawnSync('npm', ['view', PACKAGE, 'versions', '--json'], {
     encoding: 'utf8',
   });
-  if (status !== 0) fail(`npm view ${PACKAGE} failed`);
+  if (status !== 0) throw new Error(`npm view ${PACKAGE} failed`);
   const least = lineOf(manifest.engines.node.replace('>=', ''));
   const newest = new Map();
   // In npm's order, which is that of versions.
@@ -62,7 +57,7 @@ function install(versions, folder) {
   const specs = versions.map((version) => `node-${version}@npm:${PACKAGE}@${version}`);
   const args = ['install', '--silent', '--no-save', '--no-package-lock', '--prefix', folder];
   const { status } = spawnSync('npm', [...args, ...specs], { stdio: 'inherit' });
-  if (status !== 0) fail(`npm could not install Node.js ${versions.join(', ')}`);
+  if (status !== 0) throw new Error(`npm could not install Node.js ${versions.join(', ')}`);
   return versions.map((version) => join(folder, 'node_modules', `node-${version}`, 'bin', 'node'));
 }
 
@@ -83,11 +78,12 @@ class Process {
     this.ended = once(this.#child, 'close').then(([status]) => status);
   }
 
-  /** @returns the JSON of the first line that has this text */
+  /** @returns the first whole line that has this text */
   async line(text) {
     const ended = this.ended.then((status) => ({ status }));
     for (;;) {
-      const line = this.output.split('\n').find((each) => each.includes(text));
+      const lines = this.output.split('\n').slice(0, -1);
+      const line = lines.find((each) => each.includes(text));
       if (line !== undefined) return line;
       const heard = new Promise((resolve) => (this.#heard = resolve));
       const end = await Promise.race([heard, ended]);
@@ -110,9 +106,11 @@ class Process {
 async function bareConnect(endpoint) {
   const { hostname, port } = new URL(endpoint);
   const socket = connect(Number(port), hostname);
-  await once(socket, 'data');
+  const closed = once(socket, 'close');
+  const isGreeted = await Promise.race([once(socket, 'data').then(() => true), closed]);
+  if (isGreeted !== true) throw new Error('the broker has closed it');
   socket.end();
-  await once(socket, 'close');
+  await closed;
 }
 
 function expectText(text, part, what) {

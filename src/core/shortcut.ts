@@ -13,7 +13,7 @@ export class Shortcut {
     return this.#reason !== null;
   }
 
-  /** What was not as expected; `null`: everything is. */
+  /** What was not as expected; `null`: nothing so far. */
   get reason(): string | null {
     return this.#reason;
   }
@@ -32,10 +32,10 @@ export class Shortcut {
   }
 }
 
-/** What each is for; the names are in the log and in docs/adr/0002. */
+/** What each of them does; the names are in the log and in docs/adr/0002. */
 export const SHORTCUTS = {
   reading: 'accepted sockets read into one buffer',
-  writing: 'one write takes the socket without its stream',
+  writing: "output is written without the socket's stream",
   refusing: 'a connection is refused before it has a socket',
   repeating: 'a head over HTTP that came before is not parsed again',
   flags: 'limits of V8 are set for a broker',
@@ -44,13 +44,9 @@ export const SHORTCUTS = {
 export type ShortcutName = keyof typeof SHORTCUTS;
 
 /** Those of this process. */
-export const shortcuts: Readonly<Record<ShortcutName, Shortcut>> = {
-  reading: new Shortcut(),
-  writing: new Shortcut(),
-  refusing: new Shortcut(),
-  repeating: new Shortcut(),
-  flags: new Shortcut(),
-};
+export const shortcuts = Object.fromEntries(
+  Object.keys(SHORTCUTS).map((name) => [name, new Shortcut()]),
+) as Readonly<Record<ShortcutName, Shortcut>>;
 
 /** Says in a few words what came in place of what was expected: `null`, `a string`, `the number 7`. */
 export function kindOf(value: unknown): string {

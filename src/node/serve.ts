@@ -188,7 +188,7 @@ function tellOfRuntime(log: Log): void {
   for (const part of Object.keys(shortcuts) as ShortcutName[]) {
     shortcuts[part].watch((reason) => {
       const runtime = process.version;
-      const text = `${SHORTCUTS[part]}: not with Node.js ${runtime} (${reason}); it takes more CPU time`;
+      const text = `not with Node.js ${runtime}: ${SHORTCUTS[part]} (${reason}); the broker takes more CPU time`;
       tell(log, 'runtime.unfamiliar', { part, runtime, reason }, text);
     });
   }

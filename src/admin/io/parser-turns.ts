@@ -139,6 +139,7 @@ export class FedSocket extends Duplex implements Waiting {
   /** Bytes of the body that are to come; `null`: unknown, it is chunked. */
   #bodyLeft: number | null = 0;
   #current: IncomingMessage | null = null;
+  #response: ServerResponse | null = null;
   #isAnswered = false;
   readonly #waiting: Entry[] = [];
   /** The head that the parser is being given, if all of it. */
@@ -302,12 +303,10 @@ export class FedSocket extends Duplex implements Waiting {
     if (head !== null && this.#isResponseShown()) this.#repeats = made(head);
   }
 
-  /** Whether Node shows here that the current request is being answered, and so looks here as well. */
+  /** Whether Node shows here the response to the current request, and so looks here as well. */
   #isResponseShown(): boolean {
     const shown: unknown = this._httpMessage;
-    const isUnfinished =
-      typeof shown === 'object' && shown !== null && Reflect.get(shown, 'finished') === false;
-    if (!isUnfinished) this.#repeating.giveUp(`_httpMessage is ${kindOf(shown)}, not a response`);
+    if (shown !== this.#response) this.#repeating.giveUp(`_httpMessage is ${kindOf(shown)}`);
     return !this.#repeating.isOff;
   }
 
@@ -321,6 +320,7 @@ export class FedSocket extends Duplex implements Waiting {
   #begin(): void {
     const first = this.writable ? this.#waiting.shift() : undefined;
     this.#current = first?.request ?? null;
+    this.#response = first?.response ?? null;
     if (first === undefined) return;
     const { request, response, begin } = first;
     this.#isAnswered = false;

@@ -109,7 +109,7 @@ export const PROCESS_EVENTS = {
   'runtime.unfamiliar': warn(
     'this version of Node.js works differently from those that Majordomo was run on: the broker takes a documented way, which costs more CPU time. Logged once for each part',
     {
-      part: field.oneOf(SHORTCUTS, 'what that way is for'),
+      part: field.oneOf(SHORTCUTS, 'which fast way is not taken'),
       runtime: field.string('the version of Node.js'),
       reason,
     },

@@ -23,12 +23,13 @@ export type Reader = (bytes: Buffer, size: number) => boolean;
 
 export class ByteSource {
   readonly socket: Socket;
-  readonly #reading: Shortcut;
+  readonly #reading: Shortcut | null;
   #reader: Reader | null = null;
   /** Data that arrived before `read` was called; nothing more is read then. */
   #early: Buffer | null = null;
 
-  private constructor(open: (onread: OnReadOpts) => Socket, reading: Shortcut) {
+  /** @param reading what a read of unknown size ends; `null`: `onread` is documented for this socket */
+  private constructor(open: (onread: OnReadOpts) => Socket, reading: Shortcut | null) {
     this.#reading = reading;
     this.socket = open({ buffer, callback: (size: unknown) => this.#receivedInto(size) });
   }
@@ -37,7 +38,7 @@ export class ByteSource {
     // Every address of a name is tried, whatever the program's own defaults are (RFC 8305).
     const open = (onread: OnReadOpts): Socket =>
       connect({ autoSelectFamily: true, ...where, onread });
-    return new ByteSource(open, shortcuts.reading);
+    return new ByteSource(open, null);
   }
 
   /** @param accepted from a server with `pauseOnConnect`; the source's own socket may replace it */
@@ -78,7 +79,7 @@ export class ByteSource {
       return this.#received(buffer, size);
     }
     // What was read is unknown. The peer connects again.
-    this.#reading.giveUp(`the number of bytes read is ${kindOf(size)}`);
+    this.#reading?.giveUp(`the number of bytes read is ${kindOf(size)}`);
     this.socket.destroy();
     return false;
   }
@@ -97,27 +98,35 @@ export class ByteSource {
  * @returns `null`: the accepted one is to be read in the usual way
  */
 function reopened(accepted: Socket, onread: OnReadOpts, reading: Shortcut): Socket | null {
-  const handle: unknown = Reflect.get(accepted, '_handle');
-  if (typeof handle !== 'object' || handle === null) {
-    reading.giveUp(`the handle is ${kindOf(handle)}`);
-    return null;
-  }
-  const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer');
-  if (typeof useUserBuffer !== 'function') {
-    reading.giveUp(`useUserBuffer is ${kindOf(useUserBuffer)}`);
-    return null;
-  }
+  let socket: Socket | null = null;
   try {
+    const handle: unknown = Reflect.get(accepted, '_handle');
+    if (!readsIntoBuffer(handle)) {
+      reading.giveUp(`the handle is ${kindOf(handle)}, or has no useUserBuffer`);
+      return null;
+    }
     const options = { handle, onread, readable: true, writable: true };
-    const socket = new Socket(options);
+    socket = new Socket(options);
     // Without its handle, the first socket cannot end the connection.
     Reflect.set(accepted, '_handle', null);
-    accepted.destroy();
-    return socket;
+    if (Reflect.get(socket, '_handle') === handle && Reflect.get(accepted, '_handle') === null) {
+      accepted.destroy();
+      return socket;
+    }
+    reading.giveUp('a socket does not take the handle of another one');
   } catch (error) {
     reading.giveUp(`a socket around the handle: ${messageOf(error)}`);
-    // Whose the handle is now is unknown. The peer connects again.
-    accepted.destroy();
-    return null;
   }
+  // Whose the handle is now is unknown. The peer connects again.
+  socket?.destroy();
+  accepted.destroy();
+  return null;
+}
+
+function readsIntoBuffer(handle: unknown): handle is object {
+  return (
+    typeof handle === 'object' &&
+    handle !== null &&
+    typeof Reflect.get(handle, 'useUserBuffer') === 'function'
+  );
 }

@@ -24,10 +24,12 @@ interface GivenRequest extends WriteRequest {
   getAsyncId(): number;
 }
 
-/** A request that Node makes, only for a write that is pending: from Node 24.22 and 26.10 on. */
+/** A request that Node makes, only for a write that is not complete: from Node 24.22 and 26.10 on. */
 interface ReturnedRequest extends WriteRequest {
+  /** Negative: the write has failed at once, and Node never completes it. */
+  getAsyncId(): number;
   /** The status of a write that has ended within the call; else `null`. */
-  writeStatus?: unknown;
+  writeStatus: number | null;
 }
 
 interface Handle {
@@ -103,11 +105,11 @@ export class HandleWriter {
 
   #writeReturned(result: unknown, bytes: Buffer, ended: WriteEnded): Written {
     if (result === 0) return 'taken';
-    if (typeof result !== 'object' || result === null) return this.#failed(result);
-    const request = result as ReturnedRequest;
-    const { writeStatus } = request;
-    if (typeof writeStatus === 'number') return writeStatus < 0 ? 'failed' : 'taken';
-    keepUntilComplete(request, bytes, ended);
+    if (!isReturnedRequest(result)) return this.#failed(result);
+    const { writeStatus } = result;
+    if (writeStatus !== null) return writeStatus < 0 ? 'failed' : 'taken';
+    if (result.getAsyncId() < 0) return 'failed';
+    keepUntilComplete(result, bytes, ended);
     return 'pending';
   }
 
@@ -135,14 +137,18 @@ export class HandleWriter {
   /** Writes through the stream, and notes how that calls the handle. */
   #learn(handle: Handle, bytes: Buffer, ended: WriteEnded): Written {
     const writes = this.#writes;
-    const call = spyOn(handle);
-    const written = this.#writeStream([bytes], ended);
-    const seen = call();
-    if (seen === null) {
-      this.#giveUp('the stream does not call writeBuffer');
+    const spy = new Spy(handle);
+    let written: Written;
+    try {
+      written = this.#writeStream([bytes], ended);
+    } finally {
+      spy.end();
+    }
+    const { args, result } = spy;
+    if (args === null) {
+      this.#giveUp('the stream does not call it');
       return written;
     }
-    const { args, result } = seen;
     const [request] = args;
     // The stream has reported the failure.
     if (typeof result === 'number' && result < 0) return written;
@@ -171,9 +177,13 @@ export class HandleWriter {
   #find(): Handle | null {
     // While it connects, another handle may replace it (RFC 8305).
     if (this.#socket.connecting || !this.#socket.writable) return null;
-    const handle: unknown = Reflect.get(this.#socket, '_handle');
-    if (isHandle(handle)) return handle;
-    this.#giveUp(`the handle is ${kindOf(handle)}`);
+    try {
+      const handle: unknown = Reflect.get(this.#socket, '_handle');
+      if (isHandle(handle)) return handle;
+      this.#giveUp(`the handle is ${kindOf(handle)}`);
+    } catch (error) {
+      this.#giveUp(messageOf(error));
+    }
     return null;
   }
 }
@@ -197,42 +207,50 @@ function keepUntilComplete(request: WriteRequest, bytes: Buffer, ended: WriteEnd
   };
 }
 
-/** @returns ends the watch, and says how `writeBuffer` was called first meanwhile; `null`: it was not */
-function spyOn(
-  handle: Handle,
-): () => { readonly args: unknown[]; readonly result: unknown } | null {
-  const own = Object.getOwnPropertyDescriptor(handle, 'writeBuffer');
-  const real = Reflect.get(handle, 'writeBuffer');
-  let seen: { readonly args: unknown[]; readonly result: unknown } | null = null;
-  const spy = (...args: unknown[]): unknown => {
-    const result: unknown = Reflect.apply(real, handle, args);
-    seen ??= { args, result };
-    return result;
-  };
-  const descriptor = { value: spy, configurable: true, writable: true };
-  if (!Reflect.defineProperty(handle, 'writeBuffer', descriptor)) return () => null;
-  return () => {
-    if (own === undefined) Reflect.deleteProperty(handle, 'writeBuffer');
-    else Reflect.defineProperty(handle, 'writeBuffer', own);
-    return seen;
-  };
+/** Notes how the `writeBuffer` of a handle is called first, until it ends. */
+class Spy {
+  args: readonly unknown[] | null = null;
+  result: unknown = undefined;
+  readonly #handle: Handle;
+  readonly #own: PropertyDescriptor | undefined;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
+    this.#own = Object.getOwnPropertyDescriptor(handle, 'writeBuffer');
+    const real = Reflect.get(handle, 'writeBuffer');
+    const value = (...args: unknown[]): unknown => {
+      const result: unknown = Reflect.apply(real, handle, args);
+      if (this.args === null) [this.args, this.result] = [args, result];
+      return result;
+    };
+    // (Where this cannot be set, nothing is seen.)
+    Reflect.defineProperty(handle, 'writeBuffer', { value, configurable: true, writable: true });
+  }
+
+  end(): void {
+    if (this.#own === undefined) Reflect.deleteProperty(this.#handle, 'writeBuffer');
+    else Reflect.defineProperty(this.#handle, 'writeBuffer', this.#own);
+  }
+}
+
+function isReturnedRequest(value: unknown): value is ReturnedRequest {
+  if (typeof value !== 'object' || value === null) return false;
+  const status: unknown = Reflect.get(value, 'writeStatus');
+  const hasStatus = status === null || typeof status === 'number';
+  return hasStatus && typeof Reflect.get(value, 'getAsyncId') === 'function';
 }
 
 /** The form of a call that has not failed; `null`: none that is known. */
 function formOf(request: unknown, result: unknown): Form | null {
-  if (request === null) {
-    const isKnown = result === 0 || (typeof result === 'object' && result !== null);
-    return isKnown ? { kind: 'returned' } : null;
-  }
-  if (typeof request !== 'object' || result !== 0) return null;
-  const Request: unknown = request.constructor;
-  if (typeof Request !== 'function') return null;
   try {
+    if (request === null) {
+      return result === 0 || isReturnedRequest(result) ? { kind: 'returned' } : null;
+    }
+    if (typeof request !== 'object' || result !== 0) return null;
+    const Request = request.constructor as new () => GivenRequest;
     // (Deno's have no number before they are used.)
-    const made = new (Request as new () => GivenRequest)();
-    return made.getAsyncId() < 0
-      ? { kind: 'given', Request: Request as new () => GivenRequest, spare: made }
-      : null;
+    const spare = new Request();
+    return spare.getAsyncId() < 0 ? { kind: 'given', Request, spare } : null;
   } catch {
     return null;
   }

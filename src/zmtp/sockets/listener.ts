@@ -109,6 +109,8 @@ class Listener implements Listening {
   };
 
   readonly #accept = (socket: Socket): void => {
+    // Asked of each connection, if Node calls it.
+    if (this.#admitted === null) shortcuts.refusing.giveUp('Node does not call onconnection');
     const address = this.#admitted ?? socket.remoteAddress ?? '';
     const isAdmitted = this.#admitted !== null || this.#admits(address);
     this.#admitted = null;
@@ -158,33 +160,48 @@ export function refuseEarly(
   early: EarlyConnections,
   refusing: Shortcut = shortcuts.refusing,
 ): void {
-  const handle: unknown = Reflect.get(server, '_handle');
-  if (!isListeningHandle(handle)) {
-    refusing.giveUp(`the handle is ${kindOf(handle)}, or has no onconnection`);
-    return;
+  try {
+    const handle: unknown = Reflect.get(server, '_handle');
+    if (!isListeningHandle(handle)) {
+      refusing.giveUp(`the handle is ${kindOf(handle)}, or has no onconnection`);
+      return;
+    }
+    const pass = handle.onconnection;
+    const onconnection = function (this: unknown, ...args: unknown[]): void {
+      const [, connection] = args;
+      // (Absent: accepting failed.)
+      if (connection !== undefined && isRefused(connection, early, refusing)) return;
+      Reflect.apply(pass, this, args);
+      early.reported();
+    };
+    if (!Reflect.set(handle, 'onconnection', onconnection)) {
+      refusing.giveUp('onconnection is fixed');
+    }
+  } catch (error) {
+    refusing.giveUp(`onconnection: ${messageOf(error)}`);
   }
-  const pass = handle.onconnection;
-  const onconnection = function (this: unknown, ...args: unknown[]): void {
-    const [, connection] = args;
-    // (Absent: accepting failed.)
-    if (connection !== undefined && isRefused(connection, early, refusing)) return;
-    Reflect.apply(pass, this, args);
-    early.reported();
-  };
-  if (!Reflect.set(handle, 'onconnection', onconnection)) refusing.giveUp('onconnection is fixed');
 }
 
 /** @returns whether it is not admitted, and closed */
 function isRefused(connection: unknown, early: EarlyConnections, refusing: Shortcut): boolean {
   if (refusing.isOff) return false;
+  const odd = (error: unknown): false => {
+    refusing.giveUp(`a connection is ${kindOf(connection)}: ${messageOf(error)}`);
+    return false;
+  };
+  const handle = connection as ConnectionHandle;
+  let address: string;
   try {
-    const handle = connection as ConnectionHandle;
-    if (early.admits(addressOf(handle))) return false;
+    address = addressOf(handle);
+  } catch (error) {
+    return odd(error);
+  }
+  if (early.admits(address)) return false;
+  try {
     handle.close();
     return true;
   } catch (error) {
-    refusing.giveUp(`a connection is ${kindOf(connection)}: ${messageOf(error)}`);
-    return false;
+    return odd(error);
   }
 }
 

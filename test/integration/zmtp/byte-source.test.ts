@@ -112,6 +112,14 @@ describe('An accepted socket', () => {
     later.socket.destroy();
   });
 
+  it('that keeps its handle is closed, and later ones are read in the usual way', async () => {
+    await pair();
+    const handle: unknown = Reflect.get(accepted, '_handle');
+    Object.defineProperty(accepted, '_handle', { get: () => handle, set: () => undefined });
+    expect(ByteSource.accepted(accepted, reading).socket.destroyed).toBe(true);
+    expect(reading.reason).toContain('does not take the handle');
+  });
+
   it('that reads as a stream although it has a buffer loses nothing', async () => {
     await pair();
     const source = ByteSource.accepted(accepted, reading);
@@ -123,7 +131,7 @@ describe('An accepted socket', () => {
   });
 
   it.each([undefined, null, '5', Number.NaN, -1, 65_537])(
-    'that reads %s bytes is closed, and later ones are read in the usual way',
+    'that reads %s bytes is closed, and the way is given up',
     async (size) => {
       await pair();
       const { socket } = ByteSource.accepted(accepted, reading);

@@ -142,7 +142,7 @@ describe('a head that repeats the one before it', () => {
     expect(slices).toEqual([HEAD]);
   });
 
-  it.each([null, undefined, 7, 'response', {}, { finished: true }])(
+  it.each([null, undefined, 7, 'response', {}, { finished: false }])(
     'is given to the parser for good if Node shows %j as the response that is written (docs/adr/0002)',
     (shown) => {
       const repeating = new Shortcut();

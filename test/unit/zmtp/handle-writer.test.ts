@@ -16,12 +16,18 @@ class Request {
   }
 }
 
-/** Node's request of a write that is pending. */
+/** Node's request of a write that is not complete. */
 interface Pending {
   writeStatus: number | null;
   oncomplete?: (status: unknown) => void;
   buffer?: Uint8Array;
+  getAsyncId(): number;
 }
+
+const pending = (writeStatus: number | null, asyncId = 7): Pending => ({
+  writeStatus,
+  getAsyncId: () => asyncId,
+});
 
 /** A socket whose stream passes these arguments to `writeBuffer` of its handle. */
 function socketOf(handle: unknown, argumentsOf?: (bytes: Uint8Array) => readonly unknown[]) {
@@ -41,6 +47,10 @@ function socketOf(handle: unknown, argumentsOf?: (bytes: Uint8Array) => readonly
     },
   };
   return { socket: socket as Socket, streamed };
+}
+
+function thrown(): never {
+  throw new Error('not to be read');
 }
 
 const writesOf = (): HandleWrites => new HandleWrites(new Shortcut());
@@ -74,12 +84,13 @@ describe('a handle', () => {
     ['a string', 'handle'],
     ['without writeBuffer', {}],
     ['with a writeBuffer that is no function', { writeBuffer: null }],
+    ['with a writeBuffer that throws', Object.defineProperty({}, 'writeBuffer', { get: thrown })],
   ])('that is %s leaves all writes to the stream, for good', async (_what, handle) => {
     const writes = writesOf();
     const { socket, streamed } = socketOf(handle);
     expect(new HandleWriter(socket, writes).write(BYTES, () => undefined)).toBe('pending');
     expect(streamed).toEqual(['x']);
-    expect(writes.shortcut.reason).toContain('the handle is');
+    expect(writes.shortcut.reason).toMatch(/the handle is|not to be read/);
     await isLeftToStream(writes);
   });
 
@@ -103,8 +114,8 @@ describe('the stream’s own first call', () => {
   it.each([
     ['with a request', given, 0, 'given'],
     ['with null', none, 0, 'returned'],
-    ['with null, of a write that is pending', none, { writeStatus: null }, 'returned'],
-    ['that fails', none, -32, 'unknown'],
+    ['with null, of a write that is pending', none, pending(null), 'returned'],
+    ['that fails, not', none, -32, 'unknown'],
   ])('%s shows the form', (_what, argumentsOf, result, kind) => {
     const handle = { writeBuffer: () => result };
     const { writes } = learnt(handle, argumentsOf);
@@ -117,6 +128,8 @@ describe('the stream’s own first call', () => {
     ['returns a string', none, 'x'],
     ['returns what is no status', none, 3],
     ['returns null', none, null],
+    ['returns an object that is no request', none, {}],
+    ['returns a request with another status', none, { ...pending(null), writeStatus: 'x' }],
     ['returns undefined for a request', given, undefined],
     ['has no request', (bytes: Uint8Array) => [undefined, bytes], 0],
     ['has a number as its request', (bytes: Uint8Array) => [7, bytes], 0],
@@ -139,7 +152,7 @@ describe('the stream’s own first call', () => {
     const writes = writesOf();
     const { socket } = socketOf({ writeBuffer: () => 0 });
     new HandleWriter(socket, writes).write(BYTES, () => undefined);
-    expect(writes.shortcut.reason).toContain('does not call writeBuffer');
+    expect(writes.shortcut.reason).toContain('does not call it');
     await isLeftToStream(writes);
   });
 
@@ -174,8 +187,9 @@ describe('a request that Node returns', () => {
   it.each([
     ['none: the kernel took all', 0, 'taken'],
     ['none: it failed', -32, 'failed'],
-    ['complete already', { writeStatus: 0 }, 'taken'],
-    ['complete already, and failed', { writeStatus: -32 }, 'failed'],
+    ['complete already', pending(0), 'taken'],
+    ['complete already, and failed', pending(-32), 'failed'],
+    ['never to be complete', pending(null, -1), 'failed'],
   ])('is %s', (_what, given, outcome) => {
     const { writer, writes, streamed } = learntOnce();
     result = given;
@@ -191,7 +205,7 @@ describe('a request that Node returns', () => {
     ['0', true],
   ])('keeps the bytes until it is complete with %s, once', (status, isFailed) => {
     const { writer } = learntOnce();
-    const request: Pending = { writeStatus: null };
+    const request = pending(null);
     result = request;
     const ends: boolean[] = [];
     expect(writer.write(BYTES, (failed) => ends.push(failed))).toBe('pending');
@@ -202,7 +216,7 @@ describe('a request that Node returns', () => {
     expect(ends).toEqual([isFailed]);
   });
 
-  it.each([undefined, null, 7, 'x', true])(
+  it.each([undefined, null, 7, 'x', true, {}])(
     'that is %s fails the write, and leaves later ones to the stream',
     async (given) => {
       const { writer, writes } = learntOnce();

@@ -28,6 +28,10 @@ function listening() {
   return { handle, reported };
 }
 
+function thrown(): never {
+  throw new Error('not to be read');
+}
+
 function connection(address: unknown, closed: string[] = []) {
   return {
     close: () => closed.push('closed'),
@@ -63,6 +67,7 @@ it.each([
   ['without onconnection', {}],
   ['with an onconnection that is no function', { onconnection: null }],
   ['fixed', Object.freeze({ onconnection: () => undefined })],
+  ['with an onconnection that throws', Object.defineProperty({}, 'onconnection', { get: thrown })],
 ])('a handle of a server that is %s leaves all connections to Node', (_what, handle) => {
   expect(serverOf(handle).refusing.isOff).toBe(true);
 });
@@ -74,25 +79,9 @@ it.each([
   ['without close', { ...connection('stranger'), close: undefined }],
   ['with an address that is no text', connection(7)],
   ['with an address that is null', connection(null)],
-  [
-    'whose address throws',
-    {
-      ...connection(''),
-      getpeername: () => {
-        throw new Error('no');
-      },
-    },
-  ],
+  ['whose address is not to be read', { ...connection(''), getpeername: thrown }],
+  ['whose close throws', { ...connection('stranger'), close: thrown }],
   ['whose getpeername is no function', { ...connection(''), getpeername: 7 }],
-  [
-    'whose close throws',
-    {
-      ...connection('stranger'),
-      close: () => {
-        throw new Error('no');
-      },
-    },
-  ],
 ])('a connection that is %s is reported by Node, and so are all later ones', (_what, odd) => {
   const { handle, reported } = listening();
   const { refusing } = serverOf(handle);
