@@ -1,7 +1,7 @@
 import { Tally } from './actors/tally.js';
 import { runSeed } from './world/seeds.js';
 
-/** `npm run soak -- --search` runs as many as one likes, and 200 others in each `.ci/run`. */
+/** `npm run soak -- --search` runs as many as one likes, and 200 others in `.ci/run`. */
 const SEEDS = 100;
 
 describe('in a simulated world of clients, workers and a network that fails', () => {

@@ -129,12 +129,12 @@ export function toolAvailable(tool: Tool): boolean {
   return available;
 }
 
-type HowToRun = 'run' | 'skip' | 'fail';
+export type HowToRun = 'run' | 'skip' | 'fail';
 
 /**
  * Whether a case runs, is skipped or fails, by whether its tool is there and whether this is CI.
  */
-function howToRun(available: boolean, ci: string | undefined): HowToRun {
+export function howToRun(available: boolean, ci: string | undefined): HowToRun {
   if (available) return 'run';
   return ci === 'true' ? 'fail' : 'skip';
 }
