@@ -3,7 +3,7 @@
  * of Node that works differently is met by taking that way, for the rest of the process.
  */
 
-/** One such use. */
+/** A use of Node beyond its documentation, until it is given up. */
 export class Shortcut {
   #reason: string | null = null;
   #told: ((reason: string) => void) | null = null;
@@ -43,7 +43,7 @@ export const SHORTCUTS = {
 
 export type ShortcutName = keyof typeof SHORTCUTS;
 
-/** Those of this process. */
+/** The shortcuts of this process. */
 export const shortcuts = Object.fromEntries(
   Object.keys(SHORTCUTS).map((name) => [name, new Shortcut()]),
 ) as Readonly<Record<ShortcutName, Shortcut>>;

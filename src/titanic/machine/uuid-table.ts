@@ -5,7 +5,7 @@
 const PARTS = 256;
 const EMPTY = -1;
 const SIZE_MIN = 8;
-/** Of parts that have nothing. */
+/** The slots of each part that has nothing. */
 const NO_SLOTS = new Int32Array([EMPTY]);
 const PART_BYTE = 15;
 const HASH_BYTE = 11;
