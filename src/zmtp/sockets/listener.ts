@@ -109,7 +109,7 @@ class Listener implements Listening {
   };
 
   readonly #accept = (socket: Socket): void => {
-    // Asked of each connection, if Node calls it.
+    // Node calls `onconnection` for each connection before it reports it here.
     if (this.#admitted === null) shortcuts.refusing.giveUp('Node does not call onconnection');
     const address = this.#admitted ?? socket.remoteAddress ?? '';
     const isAdmitted = this.#admitted !== null || this.#admits(address);
