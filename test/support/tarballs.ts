@@ -1,6 +1,6 @@
 /** A clone, and both packages as `npm pack` makes them in it, for tests of what whoever installs them gets. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LONG_TEST_MS } from './patience.js';
 
@@ -43,11 +43,15 @@ function found(folder: string, name: string): string {
   return join(folder, file);
 }
 
-/** A copy of the sources in `folder`, with the packages that are installed here. */
+/**
+ * A copy of the sources in `folder`, with the packages that are installed here, and with what was built here: times of
+ * change are kept, so that `scripts/prepare.mjs` builds it anew if a source is newer.
+ */
 export function clone(folder: string): string {
   const made = join(folder, 'clone');
   mkdirSync(made);
-  for (const path of SOURCES) cpSync(path, join(made, path), { recursive: true });
+  const built = existsSync('dist') ? ['dist'] : [];
+  run('cp', ['-a', ...SOURCES, ...built, made], '.');
   // (npm looks into it itself, so it is no link.)
   mkdirSync(join(made, 'node_modules'));
   for (const name of readdirSync('node_modules')) {
