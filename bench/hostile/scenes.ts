@@ -144,6 +144,14 @@ export const SCENES: readonly Scene[] = [
     atEvents: true,
   },
   {
+    name: 'pages',
+    title: 'waiting requests of one size after another, of which few stay, over 2 connections',
+    unit: 'messages',
+    attack: 'pages',
+    count: 2,
+    sets: ['broker.requestTtlMs=600000'],
+  },
+  {
     name: 'topics',
     title: '80 subscribers with 9,000 topics of 240 bytes each',
     unit: 'messages',

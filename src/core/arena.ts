@@ -1,12 +1,13 @@
 /**
  * Memory outside the JavaScript heap for many small runs of bytes: no object and no garbage
- * collection per run. Runs of one size class share pages; a page is released when all its runs are
+ * collection per run. Runs of one size class share pages, and a page is released when all its runs are free. A peer
+ * could keep one run in each page of each class in turn: so runs are moved together when too much of all pages is
  * free. Runs above `SHARED_BYTES_MAX` get a page of their own.
  */
 import { assert, present } from './assert.js';
-import { freeBytes, Words } from './bytes.js';
+import { copyWords, freeBytes, Words } from './bytes.js';
 
-/** A run of bytes: valid from `allocate` to `free`. */
+/** A run of bytes: valid from `allocate` to `free`, wherever the run lies. */
 export type ArenaHandle = number;
 
 const PAGE_BYTES = 256 * 1024;
@@ -14,9 +15,16 @@ const SLOT_BYTES_MIN = 32;
 const SHARED_BYTES_MAX = 16 * 1024;
 const SLOT_BITS = 13;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
-/** A handle has 32 bits: those that do not number the slot number the page. */
-const PAGES_MAX = 1 << (32 - SLOT_BITS);
-const NO_SLOT = -1;
+/** A place has 31 bits: those that do not number the slot number the page. */
+const PAGES_MAX = 1 << (31 - SLOT_BITS);
+/** Free bytes of shared pages that are always allowed: each class has some. More than a page of each class. */
+const FREE_BYTES_MAX = 12 * 1024 * 1024;
+/** More free bytes are allowed up to this share of those in use: the smaller it is, the more is moved. */
+const FREE_SHARE = 1 / 8;
+const HANDLES_MIN = 1024;
+/** Where a list of freed slots, or of free handles, ends. */
+const END = -1;
+const NO_HANDLES = new Int32Array(0);
 
 interface Page {
   readonly words: Words;
@@ -25,13 +33,20 @@ interface Page {
   readonly sizeClass: number;
   readonly slotBytes: number;
   readonly slots: number;
+  /** The handle of each slot; of a free one `freeMark(the next free one)`. Empty for a large run, which is not moved. */
+  readonly handles: Int32Array;
   used: number;
   /** Slots from this one on were never used. */
   fresh: number;
-  /** Head of the list of freed slots; each holds the number of the next in its first bytes. */
+  /** Head of the list of freed slots. */
   freed: number;
   /** Index in its class's list of pages with room, or -1. */
   roomIndex: number;
+}
+
+/** Stands for a free slot, or handle, and the next free one: below every handle and place. Its own inverse. */
+function freeMark(next: number): number {
+  return -2 - next;
 }
 
 /**
@@ -47,6 +62,7 @@ function sizeClasses(): number[] {
   return sizes;
 }
 
+/** Runs of bytes. What `buffer`, `words` and `offset` return is valid until the next `allocate`, `free` or `take`. */
 export class Arena {
   readonly #sizes = sizeClasses();
   /** Size class for each multiple of 16 bytes. */
@@ -56,9 +72,15 @@ export class Arena {
   /** The pages that have a free slot, by size class. */
   readonly #withRoom: Page[][] = this.#sizes.map(() => []);
   readonly #pagesMax: number;
+  /** The place of each handle, `page << SLOT_BITS | slot`; of a free one `freeMark(the next free one)`. */
+  #places = new Int32Array(HANDLES_MIN);
+  #freshHandle = 0;
+  #freedHandle = END;
   #pageBytes = 0;
+  /** Bytes of all free slots. */
+  #free = 0;
 
-  /** @param pagesMax default and upper limit: as many as a handle can number */
+  /** @param pagesMax default and upper limit: as many as a place can number */
   constructor(pagesMax: number = PAGES_MAX) {
     this.#pagesMax = Math.min(pagesMax, PAGES_MAX);
     let sizeClass = 0;
@@ -73,6 +95,11 @@ export class Arena {
     return this.#pageBytes;
   }
 
+  /** Bytes of free slots beyond those that every arena may have: nobody else can use them. */
+  get excessBytes(): number {
+    return Math.max(0, this.#free - FREE_BYTES_MAX);
+  }
+
   /** False when all page numbers are in use: nothing may be allocated then. */
   get hasRoom(): boolean {
     return this.#freePageNumbers.length > 0 || this.#pages.length < this.#pagesMax;
@@ -80,9 +107,11 @@ export class Arena {
 
   /** Allocates `bytes` bytes with undefined content. */
   allocate(bytes: number): ArenaHandle {
-    if (bytes > SHARED_BYTES_MAX) return this.#newPage(-1, bytes, 1).number << SLOT_BITS;
+    if (bytes > SHARED_BYTES_MAX) {
+      return this.#handleOf(this.#newPage(-1, bytes, 1).number << SLOT_BITS);
+    }
     const sizeClass = this.#classOf[(bytes + 15) >>> 4] ?? 0;
-    const room = present(this.#withRoom[sizeClass], 'size class');
+    const room = this.#roomOf(sizeClass);
     let page = room[room.length - 1];
     if (page === undefined) {
       const slotBytes = present(this.#sizes[sizeClass], 'size class');
@@ -90,29 +119,27 @@ export class Arena {
       page.roomIndex = 0;
       room.push(page);
     }
-    let slot = page.freed;
-    if (slot === NO_SLOT) slot = page.fresh++;
-    else page.freed = page.words.view.getInt32(slot * page.slotBytes);
-    page.used++;
-    if (page.used === page.slots) {
-      room.pop();
-      page.roomIndex = -1;
-    }
-    return (page.number << SLOT_BITS) | slot;
+    const slot = this.#takeSlot(page, room);
+    const handle = this.#handleOf((page.number << SLOT_BITS) | slot);
+    page.handles[slot] = handle;
+    return handle;
   }
 
   free(handle: ArenaHandle): void {
-    const page = this.#page(handle);
+    const place = this.#placeOf(handle);
+    const page = this.#pageAt(place);
+    this.#places[handle] = freeMark(this.#freedHandle);
+    this.#freedHandle = handle;
     page.used--;
-    assert(page.used >= 0, 'arena: freed once');
     if (page.sizeClass < 0) {
       this.#release(page);
       return;
     }
-    const slot = handle & SLOT_MASK;
-    page.words.view.setInt32(slot * page.slotBytes, page.freed);
+    const slot = place & SLOT_MASK;
+    page.handles[slot] = freeMark(page.freed);
     page.freed = slot;
-    const room = present(this.#withRoom[page.sizeClass], 'size class');
+    this.#free += page.slotBytes;
+    const room = this.#roomOf(page.sizeClass);
     if (page.roomIndex < 0) {
       page.roomIndex = room.length;
       room.push(page);
@@ -120,13 +147,10 @@ export class Arena {
     // Each class keeps one empty page, so that a single run that comes and goes does not make and
     // free a page each time.
     if (page.used === 0 && room.length > 1) {
-      const last = present(room.pop(), 'a page with room');
-      if (last !== page) {
-        room[page.roomIndex] = last;
-        last.roomIndex = page.roomIndex;
-      }
+      this.#leaveRoom(page, room);
       this.#release(page);
     }
+    if (this.#free > FREE_BYTES_MAX + (this.#pageBytes - this.#free) * FREE_SHARE) this.#compact();
   }
 
   /**
@@ -135,59 +159,143 @@ export class Arena {
    * @param bytes how many
    */
   take(handle: ArenaHandle, bytes: number): Buffer {
-    const {
-      words: { bytes: buffer },
-      sizeClass,
-    } = this.#page(handle);
     const start = this.offset(handle);
-    const run = buffer.subarray(start, start + bytes);
-    const taken = sizeClass < 0 ? run : Buffer.from(run);
+    const run = this.buffer(handle).subarray(start, start + bytes);
+    const taken = bytes > SHARED_BYTES_MAX ? run : Buffer.from(run);
     this.free(handle);
     return taken;
   }
 
   /** The buffer that contains a run; the run begins at `offset`. */
   buffer(handle: ArenaHandle): Buffer {
-    return this.#page(handle).words.bytes;
+    return this.words(handle).bytes;
   }
 
   /** The words of the buffer that contains a run: see `buffer`. */
   words(handle: ArenaHandle): Words {
-    return this.#page(handle).words;
+    return this.#pageAt(this.#placeOf(handle)).words;
+  }
+
+  /** Bytes that a run takes: at least those that it was allocated with. */
+  sizeOf(handle: ArenaHandle): number {
+    return this.#pageAt(this.#placeOf(handle)).slotBytes;
   }
 
   offset(handle: ArenaHandle): number {
-    return (handle & SLOT_MASK) * this.#page(handle).slotBytes;
+    const place = this.#placeOf(handle);
+    return (place & SLOT_MASK) * this.#pageAt(place).slotBytes;
   }
 
-  #page(handle: ArenaHandle): Page {
-    return present(this.#pages[handle >>> SLOT_BITS], 'arena: a live handle');
+  #placeOf(handle: ArenaHandle): number {
+    const place = this.#places[handle] ?? -1;
+    assert(place >= 0, 'arena: a live handle');
+    return place;
+  }
+
+  #pageAt(place: number): Page {
+    return present(this.#pages[place >> SLOT_BITS], 'arena: a page');
+  }
+
+  #roomOf(sizeClass: number): Page[] {
+    return present(this.#withRoom[sizeClass], 'size class');
+  }
+
+  /** Gives a run at this place a handle. */
+  #handleOf(place: number): ArenaHandle {
+    let handle = this.#freedHandle;
+    if (handle === END) {
+      handle = this.#freshHandle++;
+      if (handle === this.#places.length) {
+        const places = new Int32Array(handle * 2);
+        places.set(this.#places);
+        this.#places = places;
+      }
+    } else {
+      this.#freedHandle = freeMark(this.#places[handle] ?? END);
+    }
+    this.#places[handle] = place;
+    return handle;
+  }
+
+  /** @param page the last one of `room`, the list of its class */
+  #takeSlot(page: Page, room: Page[]): number {
+    let slot = page.freed;
+    if (slot === END) slot = page.fresh++;
+    else page.freed = freeMark(page.handles[slot] ?? END);
+    page.used++;
+    this.#free -= page.slotBytes;
+    if (page.used === page.slots) {
+      room.pop();
+      page.roomIndex = -1;
+    }
+    return slot;
+  }
+
+  #leaveRoom(page: Page, room: Page[]): void {
+    const last = present(room.pop(), 'a page with room');
+    if (last === page) return;
+    room[page.roomIndex] = last;
+    last.roomIndex = page.roomIndex;
+  }
+
+  /**
+   * Moves the runs of the emptiest page of the class that has most free bytes to its other pages: all classes together
+   * have so many that these are more than a page.
+   */
+  #compact(): void {
+    let room: Page[] = [];
+    let most = 0;
+    for (const pages of this.#withRoom) {
+      let bytes = 0;
+      for (const { slots, used, slotBytes } of pages) bytes += (slots - used) * slotBytes;
+      if (bytes > most) [room, most] = [pages, bytes];
+    }
+    const emptiest = room.reduce((least, page) => (page.used < least.used ? page : least));
+    this.#leaveRoom(emptiest, room);
+    const { handles, words, slotBytes, fresh } = emptiest;
+    for (let slot = 0; slot < fresh; slot++) {
+      const handle = handles[slot] ?? END;
+      if (handle < 0) continue;
+      const page = present(room[room.length - 1], 'room for what is moved');
+      const to = this.#takeSlot(page, room);
+      copyWords(words, slot * slotBytes, (slot + 1) * slotBytes, page.words, to * slotBytes);
+      page.handles[to] = handle;
+      this.#places[handle] = (page.number << SLOT_BITS) | to;
+      this.#free += slotBytes;
+    }
+    this.#release(emptiest);
   }
 
   #newPage(sizeClass: number, slotBytes: number, slots: number): Page {
     assert(this.hasRoom, 'arena: a page can be numbered');
     const number = this.#freePageNumbers.pop() ?? this.#pages.length;
+    const isShared = sizeClass >= 0;
     const page: Page = {
-      words: new Words(Buffer.allocUnsafeSlow(slotBytes * slots)),
+      // Shared pages are all of one size, so that the allocator of the process uses freed ones again as they are.
+      words: new Words(Buffer.allocUnsafeSlow(isShared ? PAGE_BYTES : slotBytes)),
       number,
       sizeClass,
       slotBytes,
       slots,
-      used: sizeClass < 0 ? 1 : 0,
+      handles: isShared ? new Int32Array(slots) : NO_HANDLES,
+      used: isShared ? 0 : 1,
       fresh: 0,
-      freed: NO_SLOT,
+      freed: END,
       roomIndex: -1,
     };
     this.#pages[number] = page;
     this.#pageBytes += page.words.bytes.length;
+    if (isShared) this.#free += slots * slotBytes;
     return page;
   }
 
-  #release(page: Page): void {
-    this.#pages[page.number] = null;
-    this.#freePageNumbers.push(page.number);
-    this.#pageBytes -= page.words.bytes.length;
+  #release({ words: { bytes }, number, sizeClass, slots, slotBytes }: Page): void {
+    this.#pages[number] = null;
+    this.#freePageNumbers.push(number);
+    this.#pageBytes -= bytes.length;
     // (A run with a page of its own may be used further: see `take`, and `Output.writeLasting`.)
-    if (page.sizeClass >= 0) freeBytes(page.words.bytes);
+    if (sizeClass < 0) return;
+    this.#free -= slots * slotBytes;
+    freeBytes(bytes);
   }
 }

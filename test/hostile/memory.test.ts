@@ -1,9 +1,12 @@
 /** A broker whose memory is full of accepted work, and a worker that is slower than its credit. */
+import { readFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import type { Frames } from '../../src/core/frames.js';
 import type { Link } from '../../src/zmtp/link-port.js';
 import { dialZmtp } from '../../src/zmtp/link.js';
+import { RawPeer } from '../interop/support/raw-peer.js';
+import { Attacker } from '../support/attacker.js';
 import { frame, message } from '../unit/zmtp/wire.js';
 import { destroySockets, RawSocket } from '../support/raw-socket.js';
 import { type Daemon, removeDaemons, startDaemon } from '../support/daemon.js';
@@ -288,4 +291,32 @@ describe('a worker that is slower than its credit (D5)', () => {
     expect(daemon.logged('connection.rejected')).toEqual([]);
     expect(await daemon.stop()).toMatchObject({ status: 0 });
   });
+});
+
+/** Resident memory of a process at its highest. */
+function peakBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
+
+it('requests of each size that stay when all others have left do not keep the memory of these', async () => {
+  const memory = 128 * MIB;
+  const sets = [`limits.memoryBytes=${memory}`, 'broker.requestTtlMs=600000'];
+  const daemon = await startDaemon({ sets });
+  const before = peakBytes(daemon.pid);
+  const attacker = await Attacker.prepare('pages', daemon.endpoint, { count: 2 });
+  open.push(() => {
+    attacker.kill();
+  });
+  await attacker.begin();
+  const peer = new RawPeer(daemon.endpoint);
+  open.push(() => {
+    peer.close();
+  });
+  // Each size has a service of its own.
+  await peer.untilMmi<readonly { readonly service: string }[]>(
+    'mmi.services',
+    (services) => services.length >= 8,
+  );
+  expect(peakBytes(daemon.pid) - before).toBeLessThan(memory + 96 * MIB);
 });

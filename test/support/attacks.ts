@@ -56,6 +56,13 @@ const RECEIVERS = [
   { port: 47_814, first: '', then: '' },
 ] as const;
 const LEAVING_MS = 500;
+/** Requests that wait at a time. */
+const WAITING_BYTES = 180 * 2 ** 20;
+/** Of requests of one size, one in so many bytes stays. */
+const STAYS_EVERY_BYTES = 2 ** 18;
+/** Each size is in another class of the broker's memory than the one before. */
+const SIZE_STEP = 1.25;
+const SIZES = { least: 900, most: 16_000 } as const;
 const SUBSCRIBER = ready(property('Socket-Type', 'SUB'));
 
 /** A token with the role `request`. */
@@ -679,6 +686,39 @@ export const ATTACKS = {
     return () => {
       site.dial(Buffer.concat([HANDSHAKE, ...closes]));
     };
+  },
+
+  /**
+   * Requests that wait, of one size after another: nearly all of a size leave with their connection, and few stay, so
+   * that each page of memory of that size keeps one.
+   */
+  pages: (site) => async () => {
+    const staying = site.dial(HANDSHAKE);
+    const sizes: number[] = [];
+    for (let size: number = SIZES.most; size > SIZES.least; size /= SIZE_STEP) sizes.push(size);
+    const written = (socket: Socket, bytes: Buffer): Promise<void> =>
+      new Promise((resolve) => {
+        socket.write(bytes, () => {
+          resolve();
+        });
+        site.sent++;
+      });
+    const rounds = async (begun: () => void): Promise<void> => {
+      for (let round = 0; ; round++) {
+        const size = sizes[round % sizes.length] ?? SIZES.most;
+        const one = request(`pages-${round}`, Buffer.alloc(size - 100));
+        const others = repeated(one, Math.floor(STAYS_EVERY_BYTES / size) - 1);
+        const leaving = site.dial(HANDSHAKE);
+        for (let bytes = 0; bytes < WAITING_BYTES; bytes += STAYS_EVERY_BYTES) {
+          await written(leaving, others);
+          await written(staying, one);
+        }
+        begun();
+        leaving.end();
+        await delay(LEAVING_MS);
+      }
+    };
+    await new Promise<void>((resolve) => void rounds(resolve));
   },
 
   /** Requests of 1 KB to store, as fast as the broker reads them. */

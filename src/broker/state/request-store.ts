@@ -66,16 +66,12 @@ import type { ServiceTable } from './service-table.js';
 import type { LateReplyReason, Tokens } from './tokens.js';
 import type { Workers } from './workers.js';
 
-/**
- * Memory that a request takes besides its envelope and body: its record, and the unused part of its
- * slots.
- */
+/** Memory that a request takes besides the run with its envelope and body. */
 const RECORD_BYTES = 128;
 /**
- * Bodies of stored requests that are at workers. They are counted on an account of their own, not on
- * that of an identity.
+ * Counts what is held for no identity: bodies of stored requests that are at workers, and free memory between requests.
  */
-const STORED_ACCOUNT = 'titanic';
+const OWN_ACCOUNT = 'broker';
 
 const NO_WORDS = new Words(EMPTY);
 
@@ -123,7 +119,7 @@ export class RequestStore {
   /** Set by `locateBody`, and reused. */
   readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
   readonly #state: Tables;
-  readonly #storedAccount: MemoryAccount;
+  readonly #own: MemoryAccount;
   readonly #arena = new Arena();
   readonly #path: ReturnPath = {
     dialect: 1,
@@ -134,6 +130,8 @@ export class RequestStore {
   };
   /** Envelopes and bodies. */
   #bytes = 0;
+  /** The part of the arena's free bytes that is counted. */
+  #excessBytes = 0;
   #internal = 0;
   #internalBytes = 0;
   #stored = 0;
@@ -141,7 +139,7 @@ export class RequestStore {
   constructor(state: Tables) {
     const { table, holdings } = state;
     this.#state = state;
-    this.#storedAccount = holdings.use(STORED_ACCOUNT);
+    this.#own = holdings.use(OWN_ACCOUNT);
     this.byArrival = RequestList.byArrival(table);
     this.partials = new HeldPartials(table);
     this.failures = new ReportedFailures(table);
@@ -191,7 +189,7 @@ export class RequestStore {
   addPacked(words: Words, from: number, form: RequestForm, peer: Peer, now: number): RequestId {
     const envelopeBytes = form.envelopeEnd - from;
     const bodyBytes = form.end - form.bodyStart;
-    const handle = this.#arena.allocate(envelopeBytes + bodyBytes);
+    const handle = this.#allocate(envelopeBytes + bodyBytes);
     const to = this.#arena.words(handle);
     const offset = this.#arena.offset(handle);
     copyWords(words, from, form.envelopeEnd, to, offset);
@@ -237,7 +235,7 @@ export class RequestStore {
     const { table } = this.#state;
     const headersBytes = headers === null ? 0 : packedFrameBytes(headers.length);
     const bytes = headersBytes + body.length;
-    const handle = this.#arena.allocate(bytes);
+    const handle = this.#allocate(bytes);
     const to = this.#arena.buffer(handle);
     const offset = this.#arena.offset(handle);
     if (headers === null) {
@@ -250,12 +248,12 @@ export class RequestStore {
     table.set(id, BYTES, handle);
     table.set(id, BODY_BYTES, bytes);
     this.#bytes += bytes;
-    this.#storedAccount.add('requests', bytes);
+    this.#own.add('requests', this.#arena.sizeOf(handle));
   }
 
   /** The client of a request that has headers waits until then, in monotonic milliseconds. */
   setDeadline(id: RequestId, at: number): void {
-    this.deadlines.keep(id, at, this.#storedAccount);
+    this.deadlines.keep(id, at, this.#own);
   }
 
   /** Drops the body: between two deliveries only its submitter has it. */
@@ -263,10 +261,10 @@ export class RequestStore {
     const { table } = this.#state;
     const handle = table.get(id, BYTES);
     if (handle === NONE) return;
-    const bytes = table.get(id, BODY_BYTES);
-    this.#bytes -= bytes;
-    if (table.is(id, STORED)) this.#storedAccount.add('requests', -bytes);
+    this.#bytes -= table.get(id, BODY_BYTES);
+    if (table.is(id, STORED)) this.#own.add('requests', -this.#arena.sizeOf(handle));
     this.#arena.free(handle);
+    this.#countExcess();
     table.set(id, BYTES, NONE);
     table.set(id, BODY_BYTES, 0);
   }
@@ -357,7 +355,7 @@ export class RequestStore {
     const client = this.clientOf(id);
     if (client !== null) {
       const { identity } = client;
-      const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES) + RECORD_BYTES;
+      const bytes = this.#arena.sizeOf(table.get(id, BYTES)) + RECORD_BYTES;
       identity.memory.add('requests', -bytes);
       identity.outstanding--;
       client.requests.remove(id);
@@ -382,11 +380,24 @@ export class RequestStore {
     this.deadlines.drop(id);
   }
 
+  #allocate(bytes: number): ArenaHandle {
+    const handle = this.#arena.allocate(bytes);
+    this.#countExcess();
+    return handle;
+  }
+
+  #countExcess(): void {
+    const { excessBytes } = this.#arena;
+    if (excessBytes === this.#excessBytes) return;
+    this.#own.add('requests', excessBytes - this.#excessBytes);
+    this.#excessBytes = excessBytes;
+  }
+
   /** Makes the record, with the envelope and the frames `[from, to)` as its body. */
   #store(inbound: Inbound, peer: Peer, frames: Frames, from: number, to: number): RequestId {
     const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
     const bodyBytes = packedBytes(frames, from, to);
-    const handle = this.#arena.allocate(envelopeBytes + bodyBytes);
+    const handle = this.#allocate(envelopeBytes + bodyBytes);
     const { bytes } = this.#arena.words(handle);
     const offset = this.#arena.offset(handle);
     const bodyAt = pack(frames, 0, inbound.envelopeFrames, bytes, offset, true);
@@ -419,7 +430,7 @@ export class RequestStore {
     page[at + CLIENT] = client.id;
     client.requests.pushBack(id);
     peer.identity.outstanding++;
-    peer.identity.memory.add('requests', envelopeBytes + bodyBytes + RECORD_BYTES);
+    peer.identity.memory.add('requests', this.#arena.sizeOf(handle) + RECORD_BYTES);
     this.#bytes += envelopeBytes + bodyBytes;
     return id;
   }

@@ -289,7 +289,7 @@ describe('what a node holds for its peers (D77)', () => {
     w1.disconnect();
     expect([holdings.bytes, [...holdings.all()].map(({ identity }) => identity)]).toEqual([
       0,
-      ['titanic'],
+      ['broker'],
     ]);
   });
 
