@@ -54,3 +54,13 @@ export function kindOf(value: unknown): string {
   if (typeof value === 'number') return `the number ${value}`;
   return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
 }
+
+/** Whether Node's undocumented object, whatever came in its place, has this function. */
+export function hasFunction<Name extends string>(
+  value: unknown,
+  name: Name,
+): value is Readonly<Record<Name, (this: unknown, ...args: unknown[]) => unknown>> {
+  return (
+    typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
+  );
+}

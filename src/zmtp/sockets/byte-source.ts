@@ -6,7 +6,7 @@
 import { connect, type NetConnectOpts, type OnReadOpts, Socket } from 'node:net';
 
 import { messageOf } from '../../core/errors.js';
-import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
+import { hasFunction, kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 
 /**
  * Size of one read, after which other connections get a turn, and of what is copied if it has to
@@ -101,7 +101,7 @@ function reopened(accepted: Socket, onread: OnReadOpts, reading: Shortcut): Sock
   let socket: Socket | null = null;
   try {
     const handle: unknown = Reflect.get(accepted, '_handle');
-    if (!readsIntoBuffer(handle)) {
+    if (!hasFunction(handle, 'useUserBuffer')) {
       reading.giveUp(`the handle is ${kindOf(handle)}, or has no useUserBuffer`);
       return null;
     }
@@ -121,12 +121,4 @@ function reopened(accepted: Socket, onread: OnReadOpts, reading: Shortcut): Sock
   socket?.destroy();
   accepted.destroy();
   return null;
-}
-
-function readsIntoBuffer(handle: unknown): handle is object {
-  return (
-    typeof handle === 'object' &&
-    handle !== null &&
-    typeof Reflect.get(handle, 'useUserBuffer') === 'function'
-  );
 }

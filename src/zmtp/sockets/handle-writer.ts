@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net';
 
 import { messageOf } from '../../core/errors.js';
-import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
+import { hasFunction, kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 
 /** Node's object for a write that the kernel did not take at once. */
 interface WriteRequest {
@@ -189,11 +189,7 @@ export class HandleWriter {
 }
 
 function isHandle(handle: unknown): handle is Handle {
-  return (
-    typeof handle === 'object' &&
-    handle !== null &&
-    typeof Reflect.get(handle, 'writeBuffer') === 'function'
-  );
+  return hasFunction(handle, 'writeBuffer');
 }
 
 /** Node calls `oncomplete` once; a second call must not end a later write. */

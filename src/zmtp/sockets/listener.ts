@@ -1,7 +1,7 @@
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 
 import { messageOf } from '../../core/errors.js';
-import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
+import { hasFunction, kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { ByteSource } from './byte-source.js';
 import { acceptable, accepted } from './descriptors.js';
 
@@ -162,7 +162,7 @@ export function refuseEarly(
 ): void {
   try {
     const handle: unknown = Reflect.get(server, '_handle');
-    if (!isListeningHandle(handle)) {
+    if (!hasFunction(handle, 'onconnection')) {
       refusing.giveUp(`the handle is ${kindOf(handle)}, or has no onconnection`);
       return;
     }
@@ -208,16 +208,6 @@ function isRefused(connection: unknown, early: EarlyConnections, refusing: Short
 interface ConnectionHandle {
   close(): void;
   getpeername?(found: { address?: unknown }): number;
-}
-
-function isListeningHandle(
-  handle: unknown,
-): handle is { onconnection: (this: unknown, ...args: unknown[]) => void } {
-  return (
-    typeof handle === 'object' &&
-    handle !== null &&
-    typeof Reflect.get(handle, 'onconnection') === 'function'
-  );
 }
 
 /** @returns '' over ipc, or if the peer has left */
