@@ -222,7 +222,7 @@ function bug(error: unknown): ExitStatus {
     typeof error === 'object' && error !== null && 'stack' in error
       ? String(error.stack)
       : messageOf(error);
-  process.stderr.write(`majordomo: internal error (a bug): ${stack}\n`);
+  process.stderr.write(`majordomo: internal error (a bug): ${terminalSafe(stack)}\n`);
   return EXIT.internal;
 }
 

@@ -7,6 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import type { Loaded } from '../config/io/load.js';
 import { tell } from '../admin/log/process-events.js';
 import { codeOf, messageOf } from '../core/errors.js';
+import { escapeControls } from '../core/escape.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { SHORTCUTS, type ShortcutName, shortcuts } from '../core/shortcut.js';
 import { createLog, type Log } from '../admin/log/log.js';
@@ -113,7 +114,8 @@ function reportFailure(error: unknown, log: Log, isSilent: boolean): ExitStatus 
   const code = codeOf(error) ?? 'ERR_INTERNAL';
   tell(log, 'broker.failed', { code }, messageOf(error));
   log.flush();
-  if (isSilent || !isOneOutput()) process.stderr.write(`majordomo: ${messageOf(error)}\n`);
+  if (isSilent || !isOneOutput())
+    process.stderr.write(`majordomo: ${escapeControls(messageOf(error))}\n`);
   return exitStatusOf(error);
 }
 

@@ -19,7 +19,8 @@ import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
-import { formatOf, upgrade } from '../../src/store/sqlite/file/formats.js';
+import { formatOf } from '../../src/store/sqlite/file/connection.js';
+import { upgrade } from '../../src/store/sqlite/file/formats.js';
 import { refuseLeftBehind } from '../../src/store/sqlite/file/left-behind.js';
 import {
   APPLICATION_ID,

@@ -33,7 +33,7 @@ export async function checkStore(path: string | undefined, file: string): Promis
     checkOwnStore(file);
   } catch (error) {
     const { openError } = await import('../../store/sqlite/file/sqlite-errors.js');
-    throw openError(file, error);
+    throwDamage(openError(file, error));
   }
 }
 

@@ -1,10 +1,11 @@
 /** Copies a store, even while the broker uses it. */
 import { chmodSync } from 'node:fs';
 
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 
 import { MajordomoError } from '../../../core/errors.js';
 import { oneLine } from '../../../core/escape.js';
+import { connect } from './connection.js';
 import { beginCopy, makeCopy } from './copies.js';
 import { openForReading } from './database.js';
 import { PRIVATE_MODE } from './files.js';
@@ -80,7 +81,7 @@ function mustBeWhole(path: string, making: string): void {
 
 /** The first problem of all pages, or 'ok'; indexes are not compared with rows, which takes longer. */
 function firstProblem(making: string): string {
-  const copied = new Database(making, { readonly: true, fileMustExist: true });
+  const copied = connect(making, { readonly: true, fileMustExist: true });
   try {
     return String(copied.pragma('quick_check(1)', { simple: true }));
   } finally {

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, linkSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-import Database from 'better-sqlite3';
-
 import { codeOf, MajordomoError } from '../../../core/errors.js';
+import { connect } from './connection.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
+import { BESIDE } from './header.js';
 import { unmark } from './log-mark.js';
 import { unmarkMoved } from './moved.js';
 import { SHARED_ID_BYTES } from './schema.js';
@@ -71,7 +71,7 @@ function occupied(target: string): MajordomoError {
 
 /** Removes a file that was not completed, with what SQLite made beside it. */
 export function removeDraft(making: string): void {
-  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+  for (const suffix of ['', ...BESIDE]) {
     rmSync(`${making}${suffix}`, { force: true });
   }
 }
@@ -84,7 +84,7 @@ export function beginCopy(making: string): void {
 
 /** Makes the copied pages a store of their own, on disk. */
 export function completeCopy(making: string): void {
-  const copied = new Database(making, { fileMustExist: true });
+  const copied = connect(making, { fileMustExist: true });
   // It gets its own id half, because its later changes are not those of the original; the common
   // half still shows where it comes from.
   copied.exec(

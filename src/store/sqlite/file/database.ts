@@ -2,12 +2,13 @@
 import { closeSync, existsSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 
 import { MajordomoError } from '../../../core/errors.js';
+import { closingOnError, connect, formatOf, refuseStrangers } from './connection.js';
 import { removeDraft } from './copies.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
-import { developmentStore, formatOf, migrate, refuseNewer, upgrade } from './formats.js';
+import { developmentStore, migrate, refuseNewer, upgrade } from './formats.js';
 import { type StoreCondition, conditionAt } from './header.js';
 import { checkKnown, type KnownStore, notAStore } from './known-store.js';
 import { makeMark, refuseForeignLog } from './log-mark.js';
@@ -31,7 +32,7 @@ const SYNCHRONOUS_FULL = 2;
  * may have it open
  * @param isExclusive nobody else can read it meanwhile, but opening it needs no room on the disk
  * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, or its log is not its own, ERR_TITANIC_FILE if
- * it is not a store, ERR_TITANIC_VERSION if it is of a newer program or a development version,
+ * it is not a store, or has what no store has, ERR_TITANIC_VERSION if it is of a newer program or a development version,
  * ERR_TITANIC_MOVED if its requests are in a database now
  */
 export function openForService(
@@ -57,11 +58,15 @@ export function openForService(
 }
 
 function openThere(path: string, isExclusive: boolean): Database.Database {
-  return prepared(open(path, isExclusive), path, isExclusive);
+  const db = open(path, isExclusive);
+  closingOnError(db, () => {
+    refuseUnreadable(db, path);
+  });
+  return prepared(db, path, isExclusive);
 }
 
 function open(path: string, isExclusive: boolean): Database.Database {
-  const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
+  const db = connect(path, { fileMustExist: true, timeout: BUSY_MS });
   // The index of the log is then in memory, not in a file that several processes can share.
   if (isExclusive) closingOnError(db, () => db.pragma('locking_mode = EXCLUSIVE'));
   return db;
@@ -76,22 +81,12 @@ function prepared(db: Database.Database, path: string, isExclusive: boolean): Da
   return db;
 }
 
-/** Closes it if `work` fails. */
-export function closingOnError<Result>(db: Database.Database, work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
 /**
- * Opens a store that is moved elsewhere, or was: nobody else has it open for service. It is brought
- * to this format.
+ * Opens a store that is moved elsewhere, or was, and can be read: nobody else has it open for service. It is
+ * brought to this format.
  */
 export function openMoving(path: string): Database.Database {
-  const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
+  const db = connect(path, { fileMustExist: true, timeout: BUSY_MS });
   closingOnError(db, () => {
     prepare(db, path);
   });
@@ -100,7 +95,7 @@ export function openMoving(path: string): Database.Database {
 
 /** An empty store without a file, for reads while the disk has no room to create one. */
 export function openWithoutFile(): Database.Database {
-  const db = new Database(':memory:');
+  const db = connect(':memory:');
   migrate(db, readMigrations());
   makeMark(db);
   return db;
@@ -126,16 +121,20 @@ export function checkOwnStore(path: string): void {
 /** Like `openForReading`, for a file that this process already has open for service. */
 export function openBesideService(path: string): Database.Database {
   if (!existsSync(path)) throw absent(path);
-  const db = new Database(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
+  const db = connect(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
   closingOnError(db, () => {
-    refuseNewer(path, formatOf(db));
+    refuseUnreadable(db, path);
   });
   return db;
 }
 
+function refuseUnreadable(db: Database.Database, path: string): void {
+  refuseNewer(path, formatOf(db));
+  refuseStrangers(db, path);
+}
+
 function prepare(db: Database.Database, path: string): void {
   checkSqlite(db);
-  db.pragma('trusted_schema = OFF');
   db.pragma('cell_size_check = ON');
   db.pragma('temp_store = MEMORY');
   db.pragma('journal_mode = WAL');
@@ -144,7 +143,6 @@ function prepare(db: Database.Database, path: string): void {
   // Checkpoints run explicitly, after results were reported: SQLite hides errors of automatic ones.
   db.pragma('wal_autocheckpoint = 0');
   db.pragma(`journal_size_limit = ${WAL_BYTES_RETAINED}`);
-  refuseNewer(path, formatOf(db));
   upgrade(db, path);
 }
 
@@ -192,7 +190,7 @@ function create(path: string): void {
 /** A new, empty store file (mode 0600). */
 export function makeStore(making: string): void {
   closeSync(openSync(making, 'wx', PRIVATE_MODE));
-  const db = new Database(making, { fileMustExist: true });
+  const db = connect(making, { fileMustExist: true });
   try {
     db.pragma('auto_vacuum = INCREMENTAL');
     db.pragma('synchronous = FULL');

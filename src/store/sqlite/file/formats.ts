@@ -1,20 +1,18 @@
 /** Formats of store files: which of them this program reads, and how an older one is brought to it. */
 import { existsSync, renameSync, rmSync } from 'node:fs';
 
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 
 import { present } from '../../../core/assert.js';
 import { MajordomoError } from '../../../core/errors.js';
 import { takeKnown } from '../../fields.js';
 import { REQUEST_ROWS, requestFrom } from '../../request.js';
 import { type Cell, cellsOf, requestColumns, RowReader } from '../../rows.js';
+import { connect, formatOf, strangersIn } from './connection.js';
 import { beginCopy, completeCopy, placeCopy } from './copies.js';
 import { timestamp } from './files.js';
+import { conditionAt } from './header.js';
 import { type Migration, SHARED_ID_BYTES, readMigrations } from './schema.js';
-
-export function formatOf(db: Database.Database): number {
-  return Number(db.pragma('user_version', { simple: true }));
-}
 
 /** @throws ERR_TITANIC_VERSION if a newer program made the store at `path` */
 export function refuseNewer(path: string, format: number): void {
@@ -111,9 +109,10 @@ function keepCopy(db: Database.Database, path: string, copy: string): void {
 
 /** Whether the store was not opened for service, and so did not change, since the copy was made. */
 function isCopyOf(copy: string, db: Database.Database): boolean {
-  const copied = new Database(copy, { readonly: true, fileMustExist: true });
+  if (conditionAt(copy).kind !== 'store') return false;
+  const copied = connect(copy, { readonly: true, fileMustExist: true });
   try {
-    return momentOf(copied) === momentOf(db);
+    return strangersIn(copied) === null && momentOf(copied) === momentOf(db);
   } finally {
     copied.close();
   }

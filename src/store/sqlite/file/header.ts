@@ -1,8 +1,7 @@
 /** Reads the first bytes of a store file without SQLite, which would change the files beside it. */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
-import { codeOf } from '../../../core/errors.js';
-import { fileBytes } from './files.js';
+import { fileBytes, otherThanFile } from './files.js';
 import { APPLICATION_ID, DEVELOPMENT_IDS } from './schema.js';
 
 /** SQLite's file header: positions in it, and how much of the first page is read. */
@@ -10,6 +9,9 @@ const FIRST_BYTES = 512;
 const MAGIC = 'SQLite format 3\0';
 const USER_VERSION_AT = 60;
 const APPLICATION_ID_AT = 68;
+
+/** The files that SQLite opens with a store. */
+export const BESIDE = ['-wal', '-shm', '-journal'] as const;
 
 /** What was found in place of a store. */
 export type StoreCondition =
@@ -32,8 +34,12 @@ export function conditionAt(path: string): StoreCondition {
     const log = hasLog(path) ? `, but its log ${path}-wal exists` : '';
     return { kind: 'missing', why: `it is missing${log}` };
   }
+  for (const suffix of ['', ...BESIDE]) {
+    const odd = otherThanFile(path + suffix);
+    if (odd === null) continue;
+    return { kind: 'foreign', why: `${suffix === '' ? 'it' : path + suffix} is ${odd}` };
+  }
   const first = firstBytes(path);
-  if (first === null) return { kind: 'foreign', why: 'it is a directory' };
   if (first.length === 0) return { kind: 'blank', why: 'it is empty' };
   if (first.every((byte) => byte === 0)) {
     return { kind: 'blank', why: 'its first page is damaged: it begins with zeros' };
@@ -53,15 +59,11 @@ export function hasLog(path: string): boolean {
   return fileBytes(`${path}-wal`) > 0;
 }
 
-/** Null for a directory. */
-function firstBytes(path: string): Buffer | null {
+function firstBytes(path: string): Buffer {
   const bytes = Buffer.alloc(FIRST_BYTES);
   const file = openSync(path, 'r');
   try {
     return bytes.subarray(0, readSync(file, bytes, 0, FIRST_BYTES, 0));
-  } catch (error) {
-    if (codeOf(error) === 'EISDIR') return null;
-    throw error;
   } finally {
     closeSync(file);
   }

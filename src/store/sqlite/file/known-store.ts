@@ -11,9 +11,10 @@ import { basename, dirname, join } from 'node:path';
 import type Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
-import { PRIVATE_MODE, syncPath, timestamp } from './files.js';
+import { strange, strangersIn } from './connection.js';
+import { otherThanFile, PRIVATE_MODE, syncPath, timestamp } from './files.js';
 import { developmentStore } from './formats.js';
-import { hasLog, type StoreCondition } from './header.js';
+import { BESIDE, hasLog, type StoreCondition } from './header.js';
 import { SHARED_ID_BYTES } from './schema.js';
 
 /** In `node.dataDir`. */
@@ -100,11 +101,14 @@ export class KnownStore {
   /**
    * Compares the store that was opened with the remembered one.
    * @returns why it cannot be read, if another one may replace it; `null`: use it
-   * @throws ERR_TITANIC_LOST if it is another one, or cannot be read
+   * @throws ERR_TITANIC_LOST if it is another one, or cannot be read; ERR_TITANIC_FILE if it has what no store has
    */
   recognize(db: Database.Database): string | null {
     let id: string;
     try {
+      const why = strangersIn(db);
+      if (why !== null && this.#mayBeginAnew) return why;
+      if (why !== null) throw strange(this.#path, why);
       id = idOf(db);
     } catch (error) {
       if (!isDamage(error)) throw error;
@@ -182,8 +186,9 @@ export function checkKnown(
   if (known === null) return;
   if (condition.kind === 'development') throw developmentStore(path, condition.format);
   if (condition.kind !== 'store') throw lost(path, memory, condition.why);
-  const opened = db();
+  let opened: Database.Database | null = null;
   try {
+    opened = db();
     const id = idOf(opened);
     if (isCopyOf(id, known)) return;
     throw lost(path, memory, `it is another store, with the id ${id}`, { isOther: true });
@@ -191,7 +196,7 @@ export function checkKnown(
     if (!isDamage(error)) throw error;
     throw lost(path, memory, `its first pages are damaged: ${messageOf(error)}`);
   } finally {
-    opened.close();
+    opened?.close();
   }
 }
 
@@ -257,7 +262,7 @@ function setAside(path: string): string | null {
   let isMoved = false;
   // The log first: a log left without its file is refused, and beside another file it would be
   // applied to that one.
-  for (const suffix of ['-wal', '-shm', '']) {
+  for (const suffix of [...BESIDE, '']) {
     if (!existsSync(`${path}${suffix}`)) continue;
     renameSync(`${path}${suffix}`, `${aside}${suffix}`);
     isMoved = true;
@@ -274,7 +279,7 @@ function read(path: string): Memory | null {
   const file = memoryFileOf(path);
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = otherThanFile(file) === null ? readFileSync(file, 'utf8') : '';
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null;
     throw error;

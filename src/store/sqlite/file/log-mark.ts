@@ -19,7 +19,7 @@ const MAGIC = 'MJDBLOG';
 const MARK = new RegExp(
   `${MAGIC}(?<count>\\d{16})(?<isInService>[01])(?<cookie>\\d{10})(?<id>[0-9A-F]{32})`,
 );
-const MAKE = `CREATE TABLE log_mark (id INTEGER PRIMARY KEY, mark TEXT NOT NULL) STRICT;
+export const MAKE_MARK = `CREATE TABLE log_mark (id INTEGER PRIMARY KEY, mark TEXT NOT NULL) STRICT;
   INSERT INTO log_mark VALUES (1, '')`;
 
 /** Writes the next mark: 1 while the store is in service, 0 when it is closed; and the cookie. */
@@ -47,11 +47,11 @@ export function makeMark(db: Database.Database, isExclusive = false): void {
   if (hasTable && (!isCopied || isExclusive)) return;
   if (isExclusive) {
     // The disk is full: the next connection makes it.
-    db.exec(MAKE.replace('TABLE', 'TEMP TABLE'));
+    db.exec(MAKE_MARK.replace('TABLE', 'TEMP TABLE'));
     return;
   }
   db.transaction(() => {
-    db.exec(hasTable ? `DROP TABLE log_mark; ${MAKE}` : MAKE);
+    db.exec(hasTable ? `DROP TABLE log_mark; ${MAKE_MARK}` : MAKE_MARK);
   }).immediate();
 }
 

@@ -5,9 +5,11 @@
 import type Database from 'better-sqlite3';
 
 import { MajordomoError } from '../../../core/errors.js';
+import { escapedLine } from '../../../core/escape.js';
+import { WALL_MS_MAX } from '../../../core/numbers.js';
 
 export interface Moved {
-  /** The database, without user and password. */
+  /** The database, without user and password, on one line. */
   readonly place: string;
   /** The id of the store there. */
   readonly storeId: Buffer;
@@ -15,10 +17,13 @@ export interface Moved {
   readonly at: number;
 }
 
+const MOVED = `SELECT place, store_id AS storeId, min(max(moved_at, 0), ${WALL_MS_MAX}) AS at
+  FROM moved WHERE id = 1`;
+
 /** `null`: it was not moved. */
 export function movedTo(db: Database.Database): Moved | null {
-  const text = 'SELECT place, store_id AS storeId, moved_at AS at FROM moved WHERE id = 1';
-  return db.prepare<[], Moved>(text).get() ?? null;
+  const moved = db.prepare<[], Moved>(MOVED).get();
+  return moved === undefined ? null : { ...moved, place: escapedLine(moved.place) };
 }
 
 /** On disk when this returns. */

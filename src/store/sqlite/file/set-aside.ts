@@ -11,7 +11,7 @@ import { UUID_BYTES } from '../../request.js';
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../unusable.js';
 import { OWN_BYTES_MAX } from '../../request.js';
 import { openForReading } from './database.js';
-import { formatOf } from './formats.js';
+import { formatOf } from './connection.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
 interface Unusable {

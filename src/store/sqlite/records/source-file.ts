@@ -5,7 +5,8 @@ import type { RequestUuid } from '../../store.js';
 import { type CopiedRecord, recordsIn } from '../tables/changed-records.js';
 import type { PartCount } from '../../ranked.js';
 import { partCounts } from '../tables/ranked-rows.js';
-import { closingOnError, openForReading, openMoving } from '../file/database.js';
+import { closingOnError } from '../file/connection.js';
+import { openForReading, openMoving } from '../file/database.js';
 import { markMoved, type Moved, movedTo } from '../file/moved.js';
 import { openError } from '../file/sqlite-errors.js';
 

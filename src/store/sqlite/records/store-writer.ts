@@ -1,9 +1,10 @@
 /** Writes a new store file from the records of a store. */
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 
 import { present } from '../../../core/assert.js';
 import type { CopiedRecord } from '../tables/changed-records.js';
 import { Tables } from '../tables/tables.js';
+import { connect } from '../file/connection.js';
 import { makeStore } from '../file/database.js';
 
 const SET_KEY_EXTRA = 'UPDATE keys SET extra = ? WHERE uuid = ? AND until IS NULL';
@@ -19,7 +20,7 @@ export class StoreWriter {
    */
   constructor(path: string, sourceId: Buffer) {
     makeStore(path);
-    this.#db = new Database(path, { fileMustExist: true });
+    this.#db = connect(path, { fileMustExist: true });
     // It is synced once, when it is complete; until then nobody knows its name.
     this.#db.pragma('journal_mode = OFF');
     this.#db.pragma('synchronous = OFF');

@@ -5,7 +5,7 @@ import type { StoredCounts } from '../../database-tools.js';
 import { countOf, kindOfNumber, noCounts } from '../../record-kind.js';
 import type Database from 'better-sqlite3';
 
-import { codeOf, messageOf } from '../../../core/errors.js';
+import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
 import type { RequestRecord } from '../../record-codec.js';
 import { ATTEMPTS_RETAINED } from '../../store.js';
 import { setAsideText } from '../../unusable.js';
@@ -14,7 +14,7 @@ import { recordsIn } from '../tables/changed-records.js';
 import type { PartCount } from '../../ranked.js';
 import { partCounts } from '../tables/ranked-rows.js';
 import { openForReading } from '../file/database.js';
-import { formatOf } from '../file/formats.js';
+import { formatOf } from '../file/connection.js';
 import { hasLog } from '../file/header.js';
 import { lacksLog } from '../file/log-mark.js';
 import { movedTo } from '../file/moved.js';
@@ -147,7 +147,7 @@ function verify(
   const problems: string[] = [];
   const facts = { ...noCounts(), keys: 0 };
   let parts: readonly PartCount[] = [];
-  const all = UNUSABLE.length + INVARIANTS.length + RANKED_INVARIANTS.length + 7;
+  const all = UNUSABLE.length + INVARIANTS.length + RANKED_INVARIANTS.length + 8;
   let done = 0;
   let moved: StoreReport['moved'] = null;
   let missing: string | null = null;
@@ -161,6 +161,9 @@ function verify(
       problems.push(`${what}: ${messageOf(error)}`);
     }
   };
+  step('the trees of pages', () => {
+    refuseEndless(db);
+  });
   step('pages and indexes', () => {
     const reports = db.pragma(`integrity_check(${REPORTS_MAX})`) as { integrity_check: string }[];
     const texts = reports.map(({ integrity_check: text }) => text);
@@ -226,6 +229,17 @@ function verify(
     missing,
     problems,
   };
+}
+
+/** In trees that have a page more than once, a table of a few pages can have more rows than anybody can read. */
+function refuseEndless(db: Database.Database): void {
+  const found = scalar(
+    db,
+    `SELECT count(*) FROM (SELECT 1 FROM dbstat LIMIT ${pragma(db, 'page_count')} + 1)`,
+  );
+  if (found <= pragma(db, 'page_count')) return;
+  const text = `store ${db.name} is damaged: pages are in its tables more than once, so that reading all of it might not end. Nothing else was checked: restore a backup`;
+  throw new MajordomoError('ERR_TITANIC_DISK', text);
 }
 
 function checkRequests(db: Database.Database, problems: string[]): void {
