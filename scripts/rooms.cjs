@@ -141,7 +141,7 @@ const ROOMS = {
     'A test broker loads no native module: use the memory store and the zmtp transport.',
   ],
   cli: [
-    `core config config/io sdk store/database-tools.ts store/record-kind.ts ${only('late', `node ${SOCKETS} ${STORES}`)}`,
+    `core config config/io sdk store/database-tools.ts store/record-kind.ts type:admin/api/operation.ts late:admin/api/answer-check.ts ${only('late', `node ${SOCKETS} ${STORES}`)}`,
     'A command loads node, the engine of the store and zmtp only when it runs (`await import(…)` inside its action), so that others start fast; extensions are handed to it (cli/program.ts). Ask the daemon through the SDK or HTTP instead.',
   ],
 };

@@ -40,12 +40,20 @@ export interface StrangeHttp {
   readonly asked: IncomingHttpHeaders[];
 }
 
-/** An HTTP server that answers every request with this, on every IPv4 address. */
-export async function strangeHttp(status: number, body: string): Promise<StrangeHttp> {
+/**
+ * An HTTP server that answers every request with this, on every IPv4 address.
+ * @param body or what makes it: of `GET /path`
+ */
+export async function strangeHttp(
+  status: number,
+  body: string | ((question: string) => string),
+): Promise<StrangeHttp> {
   const asked: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
     asked.push(request.headers);
-    response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+    const [path] = (request.url ?? '').split('?');
+    const text = typeof body === 'string' ? body : body(`${request.method} ${path}`);
+    response.writeHead(status, { 'content-type': 'application/json' }).end(text);
   });
   servers.push(server);
   await new Promise<void>((resolve) => {

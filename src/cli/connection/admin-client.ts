@@ -51,22 +51,24 @@ export class AdminClient {
   }
 
   /**
-   * The object in the answer.
-   * @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER; ERR_REQUEST_FAILED if the answer is an error, or no object
+   * The object in the answer: what is in its fields is of the types that the API has for them.
+   * @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER; ERR_REQUEST_FAILED if the answer is an error, or another one
    */
   async get(path: string, query: Readonly<Record<string, string>> = {}): Promise<Facts> {
     const search = new URLSearchParams(query).toString();
-    return this.#factsIn(path, await this.#well('GET', search === '' ? path : `${path}?${search}`));
+    const value = await this.#well('GET', search === '' ? path : `${path}?${search}`);
+    return await this.#factsIn('GET', path, value);
   }
 
   /** @throws see `get` */
   async post(path: string, body: Facts = {}): Promise<Facts> {
-    return this.#factsIn(path, await this.#well('POST', path, JSON.stringify(body)));
+    return await this.#factsIn('POST', path, await this.#well('POST', path, JSON.stringify(body)));
   }
 
   /** The text that a stream brings within `ms`, or until it ends. @throws see `get` */
   async listen(path: string, ms: number): Promise<string> {
-    return String(await this.#well('GET', path, null, ms));
+    const value = await this.#well('GET', path, null, ms);
+    return typeof value === 'string' ? value : '';
   }
 
   /** Returns any answer, also an error. @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER */
@@ -74,15 +76,22 @@ export class AdminClient {
     return (await this.#ask('GET', path, null)).value;
   }
 
-  /** An answer that this command cannot use. */
-  unexpected(path: string): MajordomoError {
-    const text = `unexpected answer from ${this.place.name} to ${path}: is it a Majordomo broker?`;
+  /**
+   * An answer that this command cannot use.
+   * @param why which field of it, and what is wrong with that
+   */
+  unexpected(path: string, why: string | null = null): MajordomoError {
+    const what = why === null ? '' : `${why}: `;
+    const text = `unexpected answer from ${this.place.name} to ${path}: ${what}is it a Majordomo broker?`;
     return new MajordomoError('ERR_REQUEST_FAILED', text + this.#remedy);
   }
 
-  #factsIn(path: string, value: unknown): Facts {
-    if (isFacts(value)) return value;
-    throw this.unexpected(path);
+  async #factsIn(method: 'GET' | 'POST', path: string, value: unknown): Promise<Facts> {
+    if (!isFacts(value)) throw this.unexpected(path);
+    const { schemaOf, wrongIn } = await import('../../admin/api/answer-check.js');
+    const wrong = wrongIn(schemaOf(method, path), value);
+    if (wrong !== null) throw this.unexpected(path, wrong);
+    return value;
   }
 
   async #well(
@@ -215,7 +224,10 @@ function tooLarge(name: string, bytesMax: number): MajordomoError {
 
 function jsonOrText(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    // What is nested so deeply that it cannot be written again is of no use.
+    JSON.stringify(value);
+    return value;
   } catch {
     return text;
   }

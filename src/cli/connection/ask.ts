@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 
 import { MajordomoError } from '../../core/errors.js';
 import type { Client, ClientOptions } from '../../sdk/client.js';
-import { type Facts, factsIn } from '../common/facts.js';
+import type { SchemaName } from '../../admin/api/operation.js';
+import { type Facts, factsIn, isFacts } from '../common/facts.js';
 import { addOutputOption, type OutputOptions } from '../common/formats.js';
 import { curveOf, explainedAsking } from './curve.js';
 import { endpointsOf } from './endpoints.js';
@@ -60,30 +61,46 @@ export async function ask(
   argument: string | Buffer = '',
 ): Promise<Answer> {
   let { frames } = await client.request(service, argument);
-  const answer = readAnswer(service, frames);
+  const answer = await readAnswer(service, frames);
   const items: unknown = answer.value;
   if (!Array.isArray(items)) return answer;
   const all: unknown[] = [...(items as unknown[])];
   for (let cursor = frames[2]; cursor !== undefined; cursor = frames[2]) {
     const options = JSON.stringify({ cursor: cursor.toString('latin1') });
     ({ frames } = await client.request(service, [argument, options]));
-    const { status, value } = readAnswer(service, frames);
+    const { status, value } = await readAnswer(service, frames);
     if (status !== '200' || !Array.isArray(value)) throw notUnderstood(service, status);
     all.push(...(value as unknown[]));
   }
   return { status: answer.status, value: all };
 }
 
-function readAnswer(service: string, frames: readonly Buffer[]): Answer {
+/** The answers of HTTP that have all that an answer, or each of its items, has. */
+const LIKE: Readonly<Record<string, SchemaName>> = {
+  'mmi.broker': 'Status',
+  'mmi.services': 'Service',
+  'mmi.workers': 'Worker',
+  'mmi.contract': 'Contracts',
+};
+
+async function readAnswer(service: string, frames: readonly Buffer[]): Promise<Answer> {
   const status = frames[0]?.toString('latin1') ?? '';
   const json = frames[1];
   if (json === undefined) return { status, value: null };
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(json.toString('utf8'));
-    return { status, value };
+    value = JSON.parse(json.toString('utf8'));
   } catch {
     throw notUnderstood(service, 'not JSON');
   }
+  const { wrongIn } = await import('../../admin/api/answer-check.js');
+  const like = LIKE[service] ?? 'object';
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+  for (const item of status === '200' ? items : []) {
+    const wrong = isFacts(item) ? wrongIn(like, item) : null;
+    if (wrong !== null) throw notUnderstood(service, wrong);
+  }
+  return { status, value };
 }
 
 /** The error for an answer that this command cannot use. */

@@ -123,10 +123,7 @@ async function stepOf(admin: AdminClient, act: Act, order: Facts): Promise<Step>
   const isWhole = typeof count === 'number' && typeof scanned === 'number';
   // A cursor that does not advance would never end.
   if (!isWhole || (next === order['cursor'] && next !== null)) {
-    throw new MajordomoError(
-      'ERR_REQUEST_FAILED',
-      'unexpected answer: is the broker of another version than this command?',
-    );
+    throw admin.unexpected(path);
   }
   return { count, scanned, next: typeof next === 'string' ? next : null };
 }

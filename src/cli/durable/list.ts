@@ -1,7 +1,6 @@
 /** `majordomo durable ls`: stored requests, one by one or in groups. */
 import { type Command, Option } from 'commander';
 
-import { MajordomoError } from '../../core/errors.js';
 import type { AdminClient } from '../connection/admin-client.js';
 import { adminClient, type AdminPage, pageOf } from '../connection/admin.js';
 import { type Facts, isFacts } from '../common/facts.js';
@@ -153,8 +152,12 @@ async function groupsOf(admin: AdminClient, options: ListOptions, by: string): P
   const groups = new Map<string, Group>();
   let found = 0;
   const path = `${TITANIC}/groups`;
+  const unexpected = (): never => {
+    throw admin.unexpected(path);
+  };
   const take = (page: AdminPage): { found: number; rest: number } => {
-    for (const { filter, count, example } of page.items.map(groupIn)) {
+    for (const item of page.items) {
+      const { filter, count, example } = groupIn(item) ?? unexpected();
       const key = JSON.stringify(filter);
       const group = groups.get(key);
       found += count;
@@ -168,9 +171,7 @@ async function groupsOf(admin: AdminClient, options: ListOptions, by: string): P
   return { items, others: found - items.reduce((sum, { count }) => sum + count, 0) };
 }
 
-function groupIn({ filter, count, example }: Facts): Group {
-  if (typeof count === 'number' && isFacts(filter) && isFacts(example)) {
-    return { filter, count, example };
-  }
-  throw new MajordomoError('ERR_REQUEST_FAILED', 'unexpected answer: what is a group?');
+function groupIn({ filter, count, example }: Facts): Group | null {
+  const isWhole = typeof count === 'number' && isFacts(filter) && isFacts(example);
+  return isWhole ? { filter, count, example } : null;
 }

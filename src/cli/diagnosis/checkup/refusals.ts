@@ -2,8 +2,8 @@
  * Whom a running broker refused, what they had sent, and what to do: of its latest events, and of
  * those that happen while `doctor` listens.
  */
-import { type Facts, listIn } from '../../common/facts.js';
-import { counted } from '../../common/output.js';
+import { type Facts, factsIn, listIn } from '../../common/facts.js';
+import { counted, printable } from '../../common/output.js';
 import { messageOf } from '../../../core/errors.js';
 import { type Finding, ok, problem, warning } from '../../../core/finding.js';
 import type { AdminClient } from '../../connection/admin-client.js';
@@ -143,8 +143,8 @@ async function floodAt(client: Pick<AdminClient, 'get'>): Promise<string | null>
   const own = Number(outstanding ?? 0);
   if (clients.length < 2 || own <= all * FLOOD_SHARE) return null;
   return (
-    `the ${String(kind)} ${String(name)} floods: it has ${own} of ${all} outstanding requests, and sends ` +
-    `${String(requestsPerSecond)} per second: let it send less, or give it a quota (limits.quotas, limits.perPeer)`
+    `the ${printable(kind)} ${printable(name)} floods: it has ${own} of ${all} outstanding requests, and sends ` +
+    `${printable(requestsPerSecond)} per second: let it send less, or give it a quota (limits.quotas, limits.perPeer)`
   );
 }
 
@@ -160,7 +160,7 @@ function refusals(stream: string, seconds: number, causes: Causes): readonly Fin
 /** The data of server-sent events; what is cut at the end is left out. */
 function eventsIn(stream: string): readonly Facts[] {
   const lines = stream.slice(0, stream.lastIndexOf('\n') + 1).matchAll(/^data: (.*)\n/gm);
-  return Array.from(lines, ([, data = '']) => JSON.parse(data) as Facts);
+  return Array.from(lines, ([, data = '']) => factsIn(JSON.parse(data)) ?? {});
 }
 
 interface Refusal {
@@ -178,7 +178,7 @@ function explained(events: readonly Facts[], seconds: number, causes: Causes): r
     const count = (refused.get(same)?.count ?? 0) + 1;
     // Moved behind all others.
     refused.delete(same);
-    refused.set(same, { event, count, last: String(time) });
+    refused.set(same, { event, count, last: printable(time) });
   }
   if (refused.size === 0) {
     const text = `none among the latest events of the broker, and none within ${seconds} s`;
@@ -195,24 +195,24 @@ function explained(events: readonly Facts[], seconds: number, causes: Causes): r
 
 function findingOf({ event, count, last }: Refusal, causes: Causes): Finding {
   const times = count === 1 ? `at ${last}` : `${counted(count, 'time')}, the last at ${last}`;
-  const text = `${senderOf(event)}: ${saidOf(event)} (${String(event['event'])}, ${times})`;
+  const text = `${senderOf(event)}: ${saidOf(event)} (${printable(event['event'])}, ${times})`;
   return warning(NAME, text, remedyOf(event, causes) ?? '');
 }
 
 /** @returns what to do; `null`: no peer was refused, or only told to wait */
 function remedyOf(event: Facts, { flood, unserved }: Causes): string | null {
-  const remedies = REMEDIES[String(event['event'])];
+  const remedies = REMEDIES[printable(event['event'])];
   if (remedies === undefined || event['severity'] === 'info') return null;
   if (event['event'] === 'request.refused' && event['reason'] === 'limit') {
-    const text = String(event['text']);
+    const text = printable(event['text']);
     const known = LIMITS.find(([names]) => names.test(text))?.[1];
     if (known !== undefined) return known;
     const { service } = event;
     const isUnserved = unserved.has(service);
-    return isUnserved ? `start workers of ${String(service)}: it has none` : (flood ?? FLOOD);
+    return isUnserved ? `start workers of ${printable(service)}: it has none` : (flood ?? FLOOD);
   }
   if (typeof remedies === 'string') return remedies;
-  const deciding = String(event['kind'] ?? event['reason']);
+  const deciding = printable(event['kind'] ?? event['reason']);
   return remedies[deciding] ?? 'docs/logs.md describes this event';
 }
 
@@ -221,7 +221,7 @@ function senderOf({ event, key, address, schedule }: Facts): string {
   if (address === undefined && key === undefined) {
     return 'a peer (with a token, as the user of the broker has it, doctor says which)';
   }
-  const place = typeof address === 'string' ? address : `schedule ${String(schedule)}`;
+  const place = typeof address === 'string' ? address : `schedule ${printable(schedule)}`;
   return typeof key === 'string' ? `${place}, key ${key}` : place;
 }
 
@@ -232,8 +232,8 @@ function saidOf(event: Facts): string {
   const { command, frame, reason } = event;
   if (event['event'] === 'message.malformed') {
     const where = typeof frame === 'number' ? `, frame ${frame}` : '';
-    return `${typeof command === 'string' ? command : 'a message'}${where}: ${String(reason)}`;
+    return `${typeof command === 'string' ? command : 'a message'}${where}: ${printable(reason)}`;
   }
   const fields = Object.entries(event).filter(([name]) => !SHOWN_ELSEWHERE.has(name));
-  return fields.map(([name, value]) => `${name} ${String(value)}`).join(', ');
+  return fields.map(([name, value]) => `${name} ${printable(value)}`).join(', ');
 }

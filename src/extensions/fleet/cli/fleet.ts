@@ -123,7 +123,8 @@ class Rates {
 }
 
 function counted(facts: Facts, part: string, name: string): number {
-  return Number(factsIn(facts[part])?.[name]);
+  const value = factsIn(facts[part])?.[name];
+  return typeof value === 'number' ? value : NaN;
 }
 
 function text({ fleet, connected, brokers, store }: Facts, rates: Rates, width: number): string {
