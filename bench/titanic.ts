@@ -113,7 +113,7 @@ const host: BrokerHost = {
     answered++;
   },
   refuse: () => undefined,
-  recordHello: () => true,
+  recordHello: () => null,
   cancel: () => true,
 };
 const embedded: DeliveryPort = {

@@ -1,7 +1,9 @@
+import { type RejectionKind, REJECTIONS } from '../core/event-fields.js';
 import type { EventOf } from '../core/event-table.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
 import type { BrokerTable } from './events.js';
+import { NO_QUOTAS, type QuotaName } from './quotas.js';
 import { PLAIN, type RefusalReason, RequestCounters } from './request-counters.js';
 
 export type LostReason = EventOf<BrokerTable, 'worker.lost'>['reason'];
@@ -39,8 +41,10 @@ export class BrokerCounters {
   cancels = 0;
   /** Registrations whose contract was not kept (D107). */
   contractsNotKept = 0;
-  /** Connections that were ended because the peer did not speak ZMTP, or broke its rules. */
-  connectionsRejected = 0;
+  /** Connections that were ended for what their peers did, or not accepted. */
+  readonly connectionsRejected: Record<RejectionKind, number> = zeroOf(REJECTIONS);
+  /** What was refused because an identity had used up a quota. */
+  readonly quotas: Record<QuotaName, number> = zeroOf(NO_QUOTAS);
   readonly repliesDropped: Record<DroppedReply, number> = {
     client_gone: 0,
     answered: 0,
@@ -96,4 +100,8 @@ export class BrokerCounters {
       entries.map(([name, column]) => [name, total[column] ?? 0]),
     ) as Record<Name, number>;
   }
+}
+
+function zeroOf<Name extends string>(table: Readonly<Record<Name, unknown>>): Record<Name, number> {
+  return Object.fromEntries(Object.keys(table).map((name) => [name, 0])) as Record<Name, number>;
 }

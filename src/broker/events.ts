@@ -80,10 +80,11 @@ export const BROKER_EVENTS = {
     },
   ),
   'worker.refused': warn(
-    (event) => `a worker was refused: ${event.reason} ${refusedWhat(event)}`,
+    (event) => `a worker was refused: ${event.text} ${refusedWhat(event)}`,
     {
       service,
       reason: field.oneOf({ reserved: '', limit: '', rights: '', draining: '' }),
+      text: field.string('names the limit or quota'),
       key,
       address,
     },
@@ -180,7 +181,7 @@ export const BROKER_EVENTS = {
           'this node of a pair does not serve now ([a node that is not active](protocol.md#a-node-that-is-not-active))',
         draining: '',
       }),
-      text: field.string('names the limit'),
+      text: field.string('names the limit or quota'),
       key,
       address,
     },
@@ -230,14 +231,21 @@ export const BROKER_EVENTS = {
     },
   ),
   'client.closed': warn(
-    'a client that does not read was disconnected',
-    { reason: field.oneOf({ slow_client: '' }) },
-    'the broker closed a client that does not read: `limits.outputBytes` were waiting for it',
+    (event) => `a client that does not read was disconnected (${whoseOf(event)})`,
+    { reason: field.oneOf({ slow_client: '' }), key, address },
+    {
+      when: 'the broker closed a client that does not read: `limits.outputBytes` were waiting for it',
+      who: peerOf,
+    },
   ),
   'connection.rejected': warn(
     (event) => rejectedText('a connection', event),
     { listener: field.number('counts from 0'), ...REJECTED },
-    { when: 'the broker closed a connection, or did not accept it', ...REJECTED_RULES },
+    {
+      when: 'the broker closed a connection, or did not accept it',
+      counted: 'connections_rejected_total',
+      ...REJECTED_RULES,
+    },
   ),
 };
 

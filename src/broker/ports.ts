@@ -9,7 +9,7 @@ import type { Frames } from '../core/frames.js';
 import type { MemoryAccount } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
 import type { ClientHello } from '../wire/mmi.js';
-import type { Quotas } from './quotas.js';
+import type { QuotaName, Quotas } from './quotas.js';
 
 /** A request passed to an internal service. Valid until `request` returns, except for `id`. */
 export interface InternalRequest {
@@ -315,6 +315,9 @@ export interface ServiceWorkers {
   readonly unservedSince: number | null;
 }
 
+/** Why an internal service refuses a request. */
+export type RefusedFor = 'rights' | 'limit' | { readonly quota: QuotaName };
+
 /** What an internal service can call. */
 export interface BrokerHost {
   /** Answers a request with these body frames. It is no error if the client is gone. */
@@ -324,13 +327,13 @@ export interface BrokerHost {
    * counted and logged.
    * @param text for people, without anything the peer sent
    */
-  refuse(id: number, reason: 'rights' | 'quota' | 'limit', text: string): void;
+  refuse(id: number, why: RefusedFor, text: string): void;
   /**
    * Records what the sender of this request says about itself. From now on it understands refusals
    * for requests on its connection whose envelope begins with this request's envelope (D11).
-   * @returns false if too many have done so on this connection
+   * @returns why there is no place for it; `null`: it is recorded
    */
-  recordHello(id: number, hello: ClientHello): boolean;
+  recordHello(id: number, hello: ClientHello): string | null;
   /**
    * The sender of this request does not want the answers of others of its requests any more: those whose
    * envelope is that of this request, and then one of `ids`.

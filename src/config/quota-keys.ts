@@ -55,7 +55,9 @@ const keys = () => ({
     ),
   hellos: count(1, 1_000_000)
     .meta({ none: `\`${HELLOS}\`` })
-    .describe('Clients of the identity that sent `mmi.hello`, over all its connections.'),
+    .describe(
+      'Clients of the identity behind proxies that sent `mmi.hello`; one for each connection is free. Above it, the client of a proxy whose hello is the oldest has to send it anew: the SDKs do that with the next request.',
+    ),
   schedules: count(1, 100_000_000)
     .meta({ none: `\`${SCHEDULES}\`` })
     .describe(

@@ -89,6 +89,7 @@ export class Mmi implements InternalService {
     this.#now = now;
     if (this.#askOthers(request, host)) return;
     const answer = this.#answer(request, host, now);
+    if (answer === null) return;
     // An answer that its peer would not read is not kept for it (D76).
     const bytes = answer.reduce((sum, frame) => sum + frame.length, 0);
     if (bytes > SMALL_BYTES && bytes > request.asker.outputLeft()) {
@@ -111,7 +112,8 @@ export class Mmi implements InternalService {
     return true;
   }
 
-  #answer(request: InternalRequest, host: BrokerHost, now: number): Buffer[] {
+  /** The answer; `null`: the request was refused. */
+  #answer(request: InternalRequest, host: BrokerHost, now: number): Buffer[] | null {
     const { frames, body, asker } = request;
     const argument = frames.view(body);
     const isSingle = frames.count - body === 1;
@@ -138,7 +140,7 @@ export class Mmi implements InternalService {
         if (this.others === null) return [UNKNOWN];
         return isSingle ? [OK, json(this.others.status(now))] : [BAD_REQUEST];
       case MMI_HELLO:
-        return [isSingle && this.#recordHello(request, host) ? OK : BAD_REQUEST];
+        return isSingle ? recordHello(request, host) : [BAD_REQUEST];
       case MMI_CANCEL:
         return [this.#cancelStatus(request, host)];
       default:
@@ -163,11 +165,6 @@ export class Mmi implements InternalService {
     return next === null ? [OK, listed] : [OK, listed, Buffer.from(next)];
   }
 
-  #recordHello({ id, frames, body }: InternalRequest, host: BrokerHost): boolean {
-    const hello = readHello(frames.view(body));
-    return hello !== null && host.recordHello(id, hello);
-  }
-
   #cancelStatus({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer {
     const ids: Buffer[] = [];
     for (let at = body; at < frames.count; at++) ids.push(frames.view(at));
@@ -176,6 +173,16 @@ export class Mmi implements InternalService {
     }
     return host.cancel(id, ids, this.#now) ? OK : TOO_MANY;
   }
+}
+
+/** Whoever is not recorded would get no failures: so that itself is refused (D11). */
+function recordHello({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer[] | null {
+  const hello = readHello(frames.view(body));
+  if (hello === null) return [BAD_REQUEST];
+  const obstacle = host.recordHello(id, hello);
+  if (obstacle === null) return [OK];
+  host.refuse(id, { quota: 'hellos' }, obstacle);
+  return null;
 }
 
 function isHidden({ isMmiMinimal }: Asker, name: string): boolean {

@@ -1,4 +1,5 @@
 import type { BrokerCounters } from '../../broker/counters.js';
+import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import { type Exposition, labelText } from './exposition.js';
 import type { MetricName } from './metric-table.js';
@@ -11,13 +12,13 @@ export interface BrokerSource {
 }
 
 /**
- * @param ofTitanic malformed requests for `titanic.*`
+ * @param ofTitanic what is counted here, too; `null`: no requests are stored
  * @param ofOthers malformed messages that extensions read, by kind
  */
 export function brokerMetrics(
   out: Exposition,
   broker: BrokerSource,
-  ofTitanic: number,
+  ofTitanic: Pick<TitanicCounters, 'malformed' | 'quotas'> | null,
   ofOthers: Readonly<Record<string, number>>,
 ): void {
   const { counters } = broker;
@@ -43,13 +44,19 @@ export function brokerMetrics(
   out.metric('worker_cancels_total');
   out.sample('', counters.cancels);
   const { malformed } = counters;
-  const titanic = malformed.titanic + ofTitanic;
+  const titanic = malformed.titanic + (ofTitanic?.malformed ?? 0);
   by(out, 'messages_malformed_total', 'kind', { ...malformed, ...ofOthers, titanic });
   out.metric('messages_unexpected_total');
   out.sample('', counters.unexpected);
   out.metric('contracts_not_kept_total');
   out.sample('', counters.contractsNotKept);
   by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);
+  by(out, 'connections_rejected_total', 'kind', counters.connectionsRejected);
+  const quotas: Record<string, number> = { ...counters.quotas };
+  for (const [quota, count] of Object.entries(ofTitanic?.quotas ?? {})) {
+    quotas[quota] = (quotas[quota] ?? 0) + count;
+  }
+  by(out, 'quota_refusals_total', 'quota', quotas);
 }
 
 /**

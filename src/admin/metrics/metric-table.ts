@@ -2,6 +2,7 @@
  * Every metric of this program: `/metrics` serves them and docs/metrics.md describes them. Names
  * stand here without their prefix and are stable.
  */
+import { REJECTIONS } from '../../core/event-fields.js';
 import { HELD_KINDS } from '../../core/holdings.js';
 
 export const METRIC_PREFIX = 'majordomo_';
@@ -158,7 +159,7 @@ const TABLE = {
     labels: { reason: ['reserved', 'limit', 'rights', 'draining'] },
     help: 'READYs that the broker answered with DISCONNECT.',
     meaning:
-      '`reserved`: the service name is reserved for the broker; `limit`: `limits.workers` or `limits.services` is reached; `rights`: the listener or the key gives no right to offer the service; `draining`: this process is shutting down.',
+      '`reserved`: the service name is reserved for the broker; `limit`: a limit or quota of workers or services is reached, which the log names; `rights`: the listener or the key gives no right to offer the service; `draining`: this process is shutting down.',
   },
   worker_cancels_total: {
     type: 'counter',
@@ -194,6 +195,25 @@ const TABLE = {
     help: 'Replies of workers that were not delivered.',
     meaning:
       '`client_gone`: the client had disconnected; `answered`: another worker replied first; `too_late`: the request had expired or been abandoned; `slow_client`: the client did not read.',
+  },
+  connections_rejected_total: {
+    type: 'counter',
+    labels: { kind: Object.keys(REJECTIONS) },
+    help: 'Connections of clients and workers that the broker closed, or did not accept.',
+    meaning:
+      '`connections`: `limits.connections`, or the share or quota of one address or key, is reached; `output`: the quota `outputBytes`; `memory`: `limits.memoryBytes`; the other kinds: see `connection.rejected` in the log.',
+  },
+  quota_refusals_total: {
+    type: 'counter',
+    labels: {
+      quota: [
+        ...['outstanding', 'queuedBytes', 'requestsPerSecond', 'workers', 'services', 'hellos'],
+        ...['stored', 'storedBytes', 'schedules', 'waits'],
+      ],
+    },
+    help: 'Requests, workers, waits and schedules that were refused because an identity had used up a quota.',
+    meaning:
+      'The log has each (`request.refused`, `worker.refused`, `titanic.refused`, `titanic.wait_refused`). The quotas `connections` and `outputBytes` end connections: see `connections_rejected_total`. Let the client do less, or raise its quota.',
   },
   stream_published_total: {
     extension: 'events',

@@ -128,8 +128,7 @@ export class Metrics {
     const extensions = this.#sources.extensions();
     const unread: Record<string, number> = {};
     for (const part of extensions.values()) Object.assign(unread, part.malformed?.());
-    const ofTitanic = titanic?.counters.malformed ?? 0;
-    brokerMetrics(out, broker, ofTitanic, unread);
+    brokerMetrics(out, broker, titanic?.counters ?? null, unread);
     if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
     for (const [extension, rows] of OF_EXTENSIONS) {
       const part = extensions.get(extension);

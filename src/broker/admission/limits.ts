@@ -65,15 +65,17 @@ export class Limits {
     return identity === null ? null : ofIdentity(identity, bytes);
   }
 
-  /** True if one more worker may not register. @param service `null`: it is unknown */
-  isOverByWorker(service: Service | null, identity: Identity): boolean {
+  /** The refusal of one more worker, or `null`. @param service `null`: it is unknown */
+  ofWorker(service: Service | null, identity: Identity): Refusal | null {
     const { workers, services } = this.values;
     const { quotas } = identity;
-    if (this.#state.workers.count >= workers || identity.workers >= quotas.workers) return true;
+    if (this.#state.workers.count >= workers) return overLimit('limits.workers is reached');
+    if (identity.workers >= quotas.workers) return overQuota('workers');
     const isUsed = service !== null && service.namedBy !== null;
-    if (!isUsed && identity.services >= quotas.services) return true;
+    if (!isUsed && identity.services >= quotas.services) return overQuota('services');
     const isNew = service === null || service.workers.size === 0;
-    return isNew && this.#state.services.withWorkers >= services;
+    const isOver = isNew && this.#state.services.withWorkers >= services;
+    return isOver ? overLimit('limits.services is reached') : null;
   }
 
   /** True if there is no room to hold one more PARTIAL (D10). @param sender of the PARTIAL */

@@ -7,6 +7,8 @@ export interface Refusal {
   readonly reason: RefusalReason;
   readonly status: RefusalStatus;
   readonly text: string;
+  /** The quota that is used up. */
+  readonly quota?: QuotaName | undefined;
 }
 
 export const DRAINING: Refusal = {
@@ -48,7 +50,7 @@ export function overLimit(text: string): Refusal {
 /** The identity has used up a quota. */
 export function overQuota(name: QuotaName): Refusal {
   const text = `the quota \`${name}\` of this identity is used up`;
-  return { reason: 'quota', status: '429', text };
+  return { reason: 'quota', status: '429', text, quota: name };
 }
 
 export const TOO_FAST: Refusal = overQuota('requestsPerSecond');

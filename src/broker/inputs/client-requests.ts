@@ -125,7 +125,7 @@ export class ClientRequests {
 
   /** The service has no worker, and the client does not want to wait for one (D65). */
   #isUnserved(inbound: Inbound, { hellos }: Peer, now: number): boolean {
-    if (hellos.count === 0) return false;
+    if (hellos.isEmpty) return false;
     const envelope = packedEnvelope(inbound);
     const hello = hellos.of(envelope, 0, envelope.length);
     if (hello?.refusesToWait !== true) return false;

@@ -55,6 +55,7 @@ export class Connections {
     if (departed !== null) this.#clientScans.departed(departed);
     peers.remove(peer);
     peer.identity.hellos -= peer.hellos.count;
+    peer.hellos.clear();
     identities.leave(peer.identity);
   }
 
@@ -69,7 +70,8 @@ export class Connections {
     if (peer.closing) return;
     peer.closing = true;
     if (peer.client !== null) peer.client.slow = true;
-    events.emit({ name: 'client.closed', reason: 'slow_client' });
+    const { key, address } = peer;
+    events.emit({ name: 'client.closed', reason: 'slow_client', key, address });
     sink.close(peer.id);
   }
 
@@ -86,7 +88,7 @@ export class Connections {
     { address, key }: { readonly address: string; readonly key: string | null },
   ): void {
     const { counters, events } = this.#data;
-    counters.connectionsRejected++;
+    counters.connectionsRejected[kind]++;
     if (kind === 'too_large') counters.malformed.too_large++;
     events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
   }

@@ -7,6 +7,7 @@ import { type Fault, Inbound, tooLarge } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { setReady } from '../../wire/pirate.js';
 import { allows } from '../admission/access.js';
+import { DRAINING, type Refusal } from '../admission/refusal.js';
 import type { WorkerRefusalReason } from '../counters.js';
 import { WORKER_KINDS } from '../dialects.js';
 import type { BrokerData } from '../lifecycle/broker-data.js';
@@ -27,6 +28,16 @@ import {
   WORKER,
 } from '../state/request-table.js';
 import { serviceOf } from './reading.js';
+
+interface WorkerRefusal extends Pick<Refusal, 'text' | 'quota'> {
+  readonly reason: WorkerRefusalReason;
+}
+
+const NO_RIGHT: WorkerRefusal = { reason: 'rights', text: 'no right to offer this service' };
+const RESERVED: WorkerRefusal = {
+  reason: 'reserved',
+  text: 'its name is that of a broker service',
+};
 
 /** Maximum length of a RETURN's reason that is shown. */
 const RETURN_REASON_BYTES_MAX = 255;
@@ -75,11 +86,13 @@ export class WorkerInputs {
       this.#registrations.register(peer, inbound, known, now);
       return;
     }
-    counters.workersRefused[refusal]++;
+    const { reason, text, quota } = refusal;
+    counters.workersRefused[reason]++;
+    if (quota !== undefined) counters.quotas[quota]++;
     const service = escapeName(frames.view(at));
     const { key, address } = peer;
-    events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
-    this.#registrations.sendDisconnect(peer, dialect, refusal === 'draining');
+    events.emit({ name: 'worker.refused', service, reason, text, key, address });
+    this.#registrations.sendDisconnect(peer, dialect, reason === 'draining');
   }
 
   /** READY has no contract, or a valid one. If not, `inbound` is malformed. What is known is not read again. */
@@ -93,13 +106,14 @@ export class WorkerInputs {
     return fault === null;
   }
 
-  #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusalReason | null {
+  #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusal | null {
     const { internals, admission, limits } = this.#data;
     const { frames, service: at } = inbound;
-    if (!allows(peer.grants, 'worker', frames.view(at))) return 'rights';
-    if (internals.of(frames, at) !== null) return 'reserved';
-    if (admission.isDraining) return 'draining';
-    return limits.isOverByWorker(service, peer.identity) ? 'limit' : null;
+    if (!allows(peer.grants, 'worker', frames.view(at))) return NO_RIGHT;
+    if (internals.of(frames, at) !== null) return RESERVED;
+    if (admission.isDraining) return { reason: 'draining', text: DRAINING.text };
+    const refusal = limits.ofWorker(service, peer.identity);
+    return refusal === null ? null : { ...refusal, reason: 'limit' };
   }
 
   // ---------------------------------------------------------------- commands about one request

@@ -4,15 +4,17 @@ import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
-import type { ClientHello } from '../../wire/mmi.js';
-import { NOT_ACTIVE } from '../admission/refusal.js';
-import type { BrokerHost } from '../ports.js';
+import { type ClientHello, MMI_HELLO } from '../../wire/mmi.js';
+import { NOT_ACTIVE, overQuota } from '../admission/refusal.js';
+import type { BrokerHost, RefusedFor } from '../ports.js';
 import type { Peer } from '../state/entities.js';
+import type { Hellos } from '../state/hellos.js';
 import { ENVELOPE_BYTES, INTERNAL, NONE, type RequestId } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
 import type { ClientScans } from './client-scans.js';
 import type { Replies } from './replies.js';
 
+const HELLOS_USED_UP = overQuota('hellos');
 /** Record numbers are below this. */
 const GENERATION_STEP = 2 ** 31;
 /**
@@ -20,6 +22,9 @@ const GENERATION_STEP = 2 ** 31;
  * hops.
  */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
+/** Limits for hellos that still count without a place. */
+const FREED_MAX = 1000;
+const FREED_BYTES_MAX = 1024 * 1024;
 /** Maximum size of the envelope of a cancel, with which those of all requests that it names begin. */
 const CANCEL_ENVELOPE_BYTES_MAX = 1024;
 
@@ -29,6 +34,9 @@ export class InternalRequests implements BrokerHost {
   readonly #clientScans: ClientScans;
   /** Generation of the numbers by which internal services know requests: see `endAll`. */
   #generation = 0;
+  /** Hellos that lost their places and still count. */
+  readonly #freed: { readonly hellos: Hellos; readonly envelope: Buffer }[] = [];
+  #freedBytes = 0;
 
   constructor(data: BrokerData, replies: Replies, clientScans: ClientScans) {
     this.#data = data;
@@ -59,32 +67,58 @@ export class InternalRequests implements BrokerHost {
     requests.release(id, 'answered');
   }
 
-  refuse(number: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
+  refuse(number: number, why: RefusedFor, text: string): void {
     const { requests } = this.#data;
     const id = this.#of(number);
     if (id === NONE) return;
+    const quota = typeof why === 'object' ? why.quota : undefined;
+    const reason = typeof why === 'object' ? 'quota' : why;
     const status = reason === 'rights' ? '403' : '429';
     const client = present(requests.clientOf(id), 'a request of a client');
     const shown = escapeName(requests.internalName(id));
-    this.#replies.countRefused({ reason, status, text }, shown, null, client);
+    this.#replies.countRefused({ reason, status, text, quota }, shown, null, client);
     this.#replies.sendRefusal(id, status, text);
     requests.release(id, 'too_late');
   }
 
-  recordHello(number: number, hello: ClientHello): boolean {
+  recordHello(number: number, hello: ClientHello): string | null {
     const { requests } = this.#data;
     const id = this.#of(number);
     const peer = id === NONE ? null : requests.clientOf(id)?.peer;
-    if (!peer) return true;
+    if (!peer) return null;
     const { hellos, identity } = peer;
     const envelope = requests.envelope(id);
+    const { dialect } = requests.returnPath(id);
     if (!hellos.has(envelope)) {
-      if (identity.hellos >= identity.quotas.hellos) return false;
-      if (hellos.bytes + envelope.length > HELLO_BYTES_PER_PEER_MAX) return false;
+      const isOver = identity.hellos >= identity.quotas.hellos;
+      const bytesLeft = HELLO_BYTES_PER_PEER_MAX - envelope.length;
+      if (bytesLeft < 0 || (isOver && hellos.count === 0)) return HELLOS_USED_UP.text;
+      if (isOver) this.#freeHello(peer);
+      while (hellos.bytes > bytesLeft) this.#freeHello(peer);
       identity.hellos++;
     }
-    hellos.set(envelope, hello);
-    return true;
+    hellos.set(envelope, dialect, hello);
+    return null;
+  }
+
+  /**
+   * Frees the oldest place of a connection, and tells its owner, who may have gone long ago: the broker never sees
+   * who is behind a proxy go. What that has sent before it learns of it has to be told of failures, too.
+   */
+  #freeHello(peer: Peer): void {
+    const { hellos, identity } = peer;
+    const place = hellos.freeOldest();
+    identity.hellos--;
+    this.#replies.countRefused(HELLOS_USED_UP, MMI_HELLO, null, peer);
+    this.#replies.refuseHello(peer, place, HELLOS_USED_UP);
+    const { envelope } = place;
+    this.#freed.push({ hellos, envelope });
+    this.#freedBytes += envelope.length;
+    while (this.#freed.length > FREED_MAX || this.#freedBytes > FREED_BYTES_MAX) {
+      const oldest = present(this.#freed.shift(), 'the oldest');
+      this.#freedBytes -= oldest.envelope.length;
+      oldest.hellos.forget(oldest.envelope);
+    }
   }
 
   cancel(number: number, ids: readonly Buffer[], now: number): boolean {

@@ -32,6 +32,9 @@ import type { Replies } from './replies.js';
 import type { RequestEnds } from './request-ends.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
 
+const NO_ROOM =
+  'there is no room for the PARTIALs of its reply: limits.queuedBytes or limits.memoryBytes is reached';
+
 export class Lifecycle {
   readonly #data: BrokerData;
   readonly #replies: Replies;
@@ -158,7 +161,7 @@ export class Lifecycle {
     } else if (fault !== null) {
       this.#giveUp(id, fault, tooLargeFailure(fault));
     } else if (limits.isOverByPartial(id, frames, body, memory)) {
-      this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
+      this.#giveUp(id, NO_ROOM, null);
     } else {
       requests.partials.add(id, frames, body, memory);
       if (table.is(id, STORED)) this.#storedDeliveries.progressed(id);

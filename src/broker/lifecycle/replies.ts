@@ -7,15 +7,16 @@ import { BARE } from '../../wire/dialect.js';
 import { PONG } from '../../wire/flp-client.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
-import { MMI_FAILED, MMI_REFUSED, type RefusalStatus } from '../../wire/mmi.js';
+import { MMI_FAILED, MMI_HELLO, MMI_REFUSED, type RefusalStatus } from '../../wire/mmi.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { DroppedReply } from '../counters.js';
 import type { RequestStep } from '../request-trace.js';
 import type { Client, Peer } from '../state/entities.js';
-import { packedEnvelope } from '../state/hellos.js';
+import { type HelloPlace, packedEnvelope } from '../state/hellos.js';
 import {
   ARRIVED_AT,
+  HEARS_FAILURES,
   INTERNAL,
   type RequestId,
   UNDERSTANDS_REFUSALS,
@@ -24,6 +25,7 @@ import type { BrokerData } from './broker-data.js';
 
 const NO_WORDS = new Words(EMPTY);
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
+const HELLO_NAME = Buffer.from(MMI_HELLO);
 const FAILED_NAME = Buffer.from(MMI_FAILED);
 
 const PONG_FRAMES = Frames.of(PONG);
@@ -102,13 +104,15 @@ export class Replies {
 
   // ---------------------------------------------------------------- why there will be none
 
-  /** Sends the client of an accepted request a refusal, if it understands refusals (D11). */
+  /** Sends the client of an accepted request a refusal, if it understands refusals, as whoever sends a hello does (D11). */
   sendRefusal(id: RequestId, status: RefusalStatus, text: string): void {
     const { requests, table, messages } = this.#data;
     const client = requests.clientOf(id);
-    if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
+    if (!isReachable(client)) return;
     const isInternal = table.is(id, INTERNAL);
     const name = isInternal ? requests.internalName(id) : requests.serviceOf(id).name;
+    const isHello = isInternal && name.equals(HELLO_NAME);
+    if (!table.is(id, UNDERSTANDS_REFUSALS) && !isHello) return;
     const body = Frames.of(status, name, text);
     messages.reply(client.peer.id, requests.returnPath(id), true, REFUSED_NAME, body, 0);
   }
@@ -118,15 +122,12 @@ export class Replies {
     const { requests, table, messages } = this.#data;
     const client = requests.clientOf(id);
     if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
-    const path = requests.returnPath(id);
-    const { envelope, envelopeStart, envelopeEnd } = path;
-    const hello = client.peer.hellos.of(envelope.bytes, envelopeStart, envelopeEnd);
-    if (hello?.hearsFailures !== true) {
+    if (!table.is(id, HEARS_FAILURES)) {
       this.sendRefusal(id, '502', codedReason(failure));
       return;
     }
     const body = failedFrames(requests.serviceOf(id).name, failure);
-    messages.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
+    messages.reply(client.peer.id, requests.returnPath(id), true, FAILED_NAME, body, 0);
   }
 
   /**
@@ -142,16 +143,33 @@ export class Replies {
     const counts = isInternal ? null : plain.now;
     if (counts !== null) requests.countReceived(counts);
     this.countRefused(refusal, shown, counts, peer);
-    if (peer.hellos.count === 0) return;
+    const isHello = isInternal && frames.equals(inbound.service, HELLO_NAME);
+    if (peer.hellos.isEmpty && !isHello) return;
     const envelope = packedEnvelope(inbound);
-    if (peer.hellos.of(envelope, 0, envelope.length) === null) return;
+    if (peer.hellos.of(envelope, 0, envelope.length) === null && !isHello) return;
+    const { dialect, enveloped } = inbound;
+    const service = frames.view(inbound.service);
+    this.#refuse(peer, { dialect, enveloped, envelope }, service, refusal);
+  }
+
+  /** Refuses a hello that was accepted before. */
+  refuseHello(peer: Peer, place: HelloPlace, refusal: Refusal): void {
+    this.#refuse(peer, { ...place, enveloped: true }, HELLO_NAME, refusal);
+  }
+
+  #refuse(
+    peer: Peer,
+    to: HelloPlace & Pick<ReturnPath, 'enveloped'>,
+    service: Buffer,
+    { status, text }: Refusal,
+  ): void {
     const path = this.#path;
-    path.dialect = inbound.dialect;
-    path.enveloped = inbound.enveloped;
-    path.envelope = new Words(envelope);
+    path.dialect = to.dialect;
+    path.enveloped = to.enveloped;
+    path.envelope = new Words(to.envelope);
     path.envelopeStart = 0;
-    path.envelopeEnd = envelope.length;
-    const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
+    path.envelopeEnd = to.envelope.length;
+    const body = Frames.of(status, service, text);
     this.#data.messages.reply(peer.id, path, true, REFUSED_NAME, body, 0);
   }
 
@@ -160,13 +178,14 @@ export class Replies {
    * @param counts of the service; `null` for a request that no metric counts
    */
   countRefused(
-    { reason, text }: Refusal,
+    { reason, text, quota }: Refusal,
     shown: string,
     counts: Float64Array | null,
     { key, address, identity }: Pick<Client, 'key' | 'address' | 'identity'>,
   ): void {
     const { counters, events } = this.#data;
     identity.refused++;
+    if (quota !== undefined) counters.quotas[quota]++;
     if (counts !== null) counters.requests.countRefused(counts, reason);
     events.emit({
       name: 'request.refused',

@@ -2,7 +2,10 @@
  * The envelopes whose owners sent `mmi.hello` over one connection and therefore get refusals (D11),
  * with what each said about itself.
  */
+import { present } from '../../core/assert.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
+import type { Dialect } from '../../wire/dialect.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { ClientHello } from '../../wire/mmi.js';
 
@@ -13,44 +16,85 @@ class Prefix {
   readonly next = new Map<string, Prefix>();
 }
 
+/** An envelope, packed, and the dialect of its hello. */
+export interface HelloPlace {
+  readonly envelope: Buffer;
+  readonly dialect: Dialect;
+}
+
 export class Hellos {
   readonly #empty = new Prefix();
-  #count = 0;
+  /** All envelopes but the empty one, which takes no place, by the order of their last hellos. */
+  readonly #places = new OldestFirst<string, HelloPlace>();
   /** Length of the longest envelope. */
   #bytesMax = 0;
   /** Length of all envelopes together. */
   bytes = 0;
 
+  /** How many places are taken. */
   get count(): number {
-    return this.#count;
+    return this.#places.size;
   }
 
-  /** @param envelope packed */
+  get isEmpty(): boolean {
+    return this.#empty.hello === null && this.#empty.next.size === 0;
+  }
+
+  /** Whether a hello of this envelope needs no further place. @param envelope packed */
   has(envelope: Buffer): boolean {
-    let prefix: Prefix | undefined = this.#empty;
-    const cursor = new PackedCursor();
-    for (cursor.end = 0; prefix !== undefined && cursor.end < envelope.length;) {
-      prefix = prefix.next.get(nextFrame(envelope, cursor));
-    }
-    return prefix !== undefined && prefix.hello !== null;
+    return envelope.length === 0 || this.#places.has(envelope.toString('latin1'));
   }
 
   /** Sets what the envelope's owner says about itself. @param envelope packed */
-  set(envelope: Buffer, hello: ClientHello): void {
-    let prefix = this.#empty;
+  set(envelope: Buffer, dialect: Dialect, hello: ClientHello): void {
+    const chain = this.#chainOf(envelope);
+    (chain.at(-1)?.prefix ?? this.#empty).hello = hello;
+    if (envelope.length === 0) return;
+    const key = envelope.toString('latin1');
+    if (!this.#places.delete(key)) this.bytes += envelope.length;
+    this.#places.set(key, { envelope, dialect });
+    this.#bytesMax = Math.max(this.#bytesMax, envelope.length);
+  }
+
+  /** Frees the place of the envelope whose last hello is the oldest; its hello counts until `forget`. */
+  freeOldest(): HelloPlace {
+    const place = present(this.#places.oldest, 'a place that is taken').value;
+    this.#places.shift();
+    this.bytes -= place.envelope.length;
+    return place;
+  }
+
+  /** Forgets the hello of an envelope, unless it has a place again. */
+  forget(envelope: Buffer): void {
+    if (this.has(envelope)) return;
+    const chain = this.#chainOf(envelope);
+    for (const [at, { prefix, frame, from }] of chain.reverse().entries()) {
+      if (at === 0) prefix.hello = null;
+      if (prefix.hello !== null || prefix.next.size > 0) break;
+      from.next.delete(frame);
+    }
+  }
+
+  /** Its connection has ended. */
+  clear(): void {
+    this.#empty.next.clear();
+    this.#places.clear();
+  }
+
+  /** The beginnings of the envelope, each made if it is not there. */
+  #chainOf(envelope: Buffer): { prefix: Prefix; frame: string; from: Prefix }[] {
+    const chain = [];
+    let from = this.#empty;
     const cursor = new PackedCursor();
     for (cursor.end = 0; cursor.end < envelope.length;) {
-      const frame = nextFrame(envelope, cursor);
-      let next = prefix.next.get(frame);
-      if (next === undefined) prefix.next.set(frame, (next = new Prefix()));
-      prefix = next;
+      readPacked(envelope, cursor.end, cursor);
+      const frame = envelope.toString('latin1', cursor.start, cursor.end);
+      let prefix = from.next.get(frame);
+      if (prefix === undefined) from.next.set(frame, (prefix = new Prefix()));
+      chain.push({ prefix, frame, from });
+      from = prefix;
     }
-    if (prefix.hello === null) {
-      this.#count++;
-      this.bytes += envelope.length;
-      this.#bytesMax = Math.max(this.#bytesMax, envelope.length);
-    }
-    prefix.hello = hello;
+    return chain;
   }
 
   /**
@@ -72,11 +116,6 @@ export class Hellos {
     }
     return found;
   }
-}
-
-function nextFrame(envelope: Buffer, cursor: PackedCursor): string {
-  readPacked(envelope, cursor.end, cursor);
-  return envelope.toString('latin1', cursor.start, cursor.end);
 }
 
 /** The packed envelope of a request that has just arrived. */

@@ -45,6 +45,7 @@ import {
   ENVELOPED,
   FLAGS,
   HEADED,
+  HEARS_FAILURES,
   HELD,
   INTERNAL,
   LOST,
@@ -419,6 +420,7 @@ export class RequestStore {
     if (enveloped) flags |= ENVELOPED;
     const hello = peer.hellos.of(this.#arena.buffer(handle), offset, offset + envelopeBytes);
     if (hello !== null) flags |= UNDERSTANDS_REFUSALS;
+    if (hello?.hearsFailures === true) flags |= HEARS_FAILURES;
     const id = table.allocate();
     const client = clients.of(peer);
     const page = table.page(id);

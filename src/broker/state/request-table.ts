@@ -81,6 +81,8 @@ export const PLAIN: number = 1 << 14;
 export const FREELANCE: number = 1 << 15;
 /** With `STORED`: a request of another broker, which waits for it. */
 export const BRIDGED: number = 1 << 16;
+/** With `UNDERSTANDS_REFUSALS`: the client also gets failures (D62). */
+export const HEARS_FAILURES: number = 1 << 17;
 
 const NO_PAGE = new Int32Array(0);
 

@@ -130,11 +130,13 @@ export class Call implements Waiting {
     return this;
   }
 
-  /** The broker answers this at once, except over a quota. */
-  greet(): void {
+  /** The broker answers this at once. @returns why it is refused, as by the quota `requestsPerSecond`, or `null` */
+  greet(): string | null {
     this.#owner.events.message(this.id, Frames.of(...clientRequest(2, null, HELLO, [GREETING])));
     const answer = this.next();
     this.isGreeted = answer?.kind === 'reply' && answer.frames.equals(answer.body, GREETED);
+    if (this.isGreeted) return null;
+    return answer?.kind === 'refused' ? answer.text : 'the broker did not answer';
   }
 
   // ---------------------------------------------------------------- for the routes

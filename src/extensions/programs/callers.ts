@@ -115,7 +115,9 @@ export class Callers implements Transport {
     if ((this.#ofKey.get(key)?.size ?? 0) >= most) {
       const other = idle.shift();
       if (other === undefined) {
-        throw httpError('ERR_HTTP_LIMIT', 'the quota `connections` of this token is used up');
+        const text = 'the quota `connections` of this token is used up';
+        this.#opened.events.rejected(this.#listener, 'connections', text, { address, key });
+        throw httpError('ERR_HTTP_LIMIT', text);
       }
       this.#end(other);
     }
@@ -142,11 +144,10 @@ export class Callers implements Transport {
       address,
       identity,
     });
-    call.greet();
-    if (call.isGreeted) return call;
+    const refusal = call.greet();
+    if (refusal === null) return call;
     this.#end(call);
-    const text = 'the quota `requestsPerSecond` or `hellos` of this token is used up';
-    throw httpError('ERR_HTTP_LIMIT', text);
+    throw httpError('ERR_HTTP_LIMIT', refusal);
   }
 
   /**

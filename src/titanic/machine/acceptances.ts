@@ -76,15 +76,16 @@ export class Acceptances {
     return text;
   }
 
-  /** The quota of its owner that it would exceed (D75), or `null`. */
+  /** The refusal by the quota of its owner that it would exceed (D75), or `null`. */
   #quota({ owner, quotas }: NewOwner, moreBytes: number, more: number): string | null {
-    const { stored, bytes } = this.#context.storedOf(owner);
+    const context = this.#context;
+    const { stored, bytes } = context.storedOf(owner);
     const accepting = this.#ofOwner.get(owner);
     if (more > 0 && stored + (accepting?.stored ?? 0) + more > quotas.stored) {
-      return 'the quota `stored` is used up';
+      return context.quotaUsedUp('stored');
     }
     const taken = bytes + (accepting?.bytes ?? 0) + moreBytes;
-    return taken > quotas.storedBytes ? 'the quota `storedBytes` is used up' : null;
+    return taken > quotas.storedBytes ? context.quotaUsedUp('storedBytes') : null;
   }
 
   /**

@@ -2,7 +2,7 @@
  * The answers to `titanic.*`: those sent at the end of a turn, look-ups in the store, and clients
  * that wait for something to happen (`titanic.wait`).
  */
-import type { Asker, BrokerHost } from '../../broker/ports.js';
+import type { Asker, BrokerHost, RefusedFor } from '../../broker/ports.js';
 import { Frames } from '../../core/frames.js';
 import { unpack } from '../../core/packed.js';
 import { deadStatus } from '../../wire/failure.js';
@@ -53,9 +53,7 @@ interface Ready {
   /** The broker's number of the request. */
   readonly id: number;
   /** The answer, or why it is refused. */
-  readonly body:
-    | readonly Buffer[]
-    | { readonly reason: Parameters<BrokerHost['refuse']>[1]; readonly text: string };
+  readonly body: readonly Buffer[] | { readonly why: RefusedFor; readonly text: string };
   /**
    * For a reply, who asked: if the connection has no room for it, it waits and is read again. Parts
    * of a reply are not kept: their asker asks again.
@@ -75,6 +73,7 @@ export class Answers {
   /** See `Replica.silence`. */
   readonly #silence: () => string | null;
   readonly #onLate: (why: string) => void;
+  readonly #onOverWaits: (asker: Asker) => void;
   /**
    * Look-ups whose uuid is in no row, each with the probe that tells whether the uuid is unknown.
    */
@@ -93,7 +92,10 @@ export class Answers {
   /** Stored data may be lost: none of it is shown to anybody any more, and the process ends. */
   isUntrusted = false;
 
-  /** @param late told of a change that was given up because the store took too long */
+  /**
+   * @param late told of a change that was given up because the store took too long
+   * @param overWaits told of whoever may not wait, because the quota `waits` of its identity is used up
+   */
   constructor(
     waits: StoreWaits,
     askStore: AskStore,
@@ -102,9 +104,11 @@ export class Answers {
     tellDenied: (asker: Asker, uuid: RequestUuid) => void = () => undefined,
     silence: () => string | null = () => null,
     late: (why: string) => void = () => undefined,
+    overWaits: (asker: Asker) => void = () => undefined,
   ) {
     this.waits = waits;
     this.#onLate = late;
+    this.#onOverWaits = overWaits;
     this.#silence = silence;
     this.#lookUps = new LookUps(askStore);
     this.#probe = probe;
@@ -148,8 +152,8 @@ export class Answers {
     this.unknown(id);
   }
 
-  refuse(number: AnswerNumber, reason: Parameters<BrokerHost['refuse']>[1], text: string): void {
-    this.#end(number, { reason, text }, null, 0);
+  refuse(number: AnswerNumber, why: RefusedFor, text: string): void {
+    this.#end(number, { why, text }, null, 0);
   }
 
   #reply(query: ReplyQuery, reply: readonly Buffer[]): void {
@@ -183,8 +187,12 @@ export class Answers {
     // D75: above the quota, it does not wait.
     const { identity } = asker;
     const waits = this.#waiters.countOf(identity) + this.#followers.countOf(identity);
-    if (until > now && waits < asker.quotas.waits) this.#add(query);
-    else this.answer(id, STATUS_PENDING);
+    if (until > now && waits < asker.quotas.waits) {
+      this.#add(query);
+      return;
+    }
+    if (until > now) this.#onOverWaits(asker);
+    this.answer(id, STATUS_PENDING);
   }
 
   /** Keeps the look-up of a request whose end is being committed: it can no longer be called pending. */
@@ -293,7 +301,7 @@ export class Answers {
     }
     if (query.asker.outputLeft() < bytes) {
       if (this.#room.wait(query, bytes, now)) this.waits.rests(query.id);
-      else this.refuse(query.id, 'quota', TOO_MANY);
+      else this.refuse(query.id, { quota: 'waits' }, TOO_MANY);
       return;
     }
     const cached = this.#cached;
@@ -437,8 +445,8 @@ export class Answers {
     for (const { id, body, query, bytes } of this.#ready) {
       if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
       given++;
-      if ('reason' in body) {
-        host.refuse(id, body.reason, body.text);
+      if ('why' in body) {
+        host.refuse(id, body.why, body.text);
         continue;
       }
       const areParts = query !== null && query.cursor !== null;
@@ -462,7 +470,7 @@ export class Answers {
     this.waits.rests(again.id);
     if (this.#room.wait(again, bytes, now)) return;
     this.waits.ends(again.id);
-    host.refuse(id, 'quota', TOO_MANY);
+    host.refuse(id, { quota: 'waits' }, TOO_MANY);
   }
 }
 

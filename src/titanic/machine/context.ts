@@ -3,7 +3,7 @@ import type { Asker } from '../../broker/ports.js';
 import type { CountedServices } from '../../core/counted-services.js';
 import { TITANIC_SCHEDULE, uuidText } from '../../wire/tsp.js';
 import { Commits } from './commits.js';
-import { TitanicCounters } from './counters.js';
+import { TitanicCounters, type TitanicQuota } from './counters.js';
 import { Hints } from './hints.js';
 import type { TitanicEnd, TitanicEvents, TitanicTrace } from './events.js';
 import type { TitanicOptions } from './options.js';
@@ -160,6 +160,12 @@ export class TitanicContext {
   denied({ owner, address }: Asker, uuid: RequestUuid, wanted: 'reply' | 'close'): void {
     const who = { key: owner, address };
     this.events.emit({ name: 'titanic.denied', wanted, uuid: uuidPrefix(uuid), ...who });
+  }
+
+  /** @returns the refusal, which it counts */
+  quotaUsedUp(quota: TitanicQuota): string {
+    this.counters.quotas[quota]++;
+    return `the quota \`${quota}\` is used up`;
   }
 
   traceEnd(uuid: RequestUuid, outcome: TitanicEnd): void {

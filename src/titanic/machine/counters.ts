@@ -13,6 +13,8 @@ export type AttemptFailure = FailureKind | 'lost';
  */
 export type ScheduleOutcome = 'stored' | 'denied' | 'delayed';
 
+export type TitanicQuota = 'stored' | 'storedBytes' | 'schedules' | 'waits';
+
 /** From a hundredth of a second, roughly the time of two commits, to a day. */
 const BOUNDS_MS = [
   10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000,
@@ -83,6 +85,13 @@ export class TitanicCounters {
   };
   /** Requests for `titanic.*` that could not be read. */
   malformed = 0;
+  /** What was refused because an owner, or of `waits` an identity, had used up a quota. */
+  readonly quotas: Record<TitanicQuota, number> = {
+    stored: 0,
+    storedBytes: 0,
+    schedules: 0,
+    waits: 0,
+  };
 
   constructor(services: CountedServices) {
     this.services = services;

@@ -83,6 +83,16 @@ export const TITANIC_EVENTS = {
     { reason: field.oneOf({ limit: '', peer: '', store: '' }), text },
     'not stored: over a limit, or the store has a problem',
   ),
+  'titanic.wait_refused': warn(
+    (event) =>
+      `${peerOf(event)} may not wait for one more answer: the quota \`waits\` of its identity is used up`,
+    { key, address },
+    {
+      when: 'a client asked `titanic.wait` or `titanic.progress` over the quota `waits` of its identity, and got `300` at once',
+      counted: 'quota_refusals_total',
+      who: peerOf,
+    },
+  ),
   'titanic.denied': warn(
     (event) => {
       const asked = event.wanted === 'close' ? 'to close' : 'for the reply of';

@@ -162,6 +162,10 @@ export class OpenRequests {
       (text) => {
         context.events.emit({ name: 'titanic.refused', reason: 'store', text });
       },
+      ({ owner: key, address }) => {
+        context.quotaUsedUp('waits');
+        context.events.emit({ name: 'titanic.wait_refused', key, address });
+      },
     );
     this.dispatcher = dispatcher;
     this.webhooks = new WebhookEnds(context, dispatcher, (change) => {

@@ -375,7 +375,7 @@ export class ScheduleCommands {
     const { perHour: making = 0 } = this.#makingOf.get(owner) ?? {};
     const perHour = this.#table.perHourOf(owner) + making - before + wanted;
     return wanted > before && perHour > 60 * asker.quotas.schedules
-      ? this.#refused('the quota `schedules` is used up')
+      ? this.#refused(this.#context.quotaUsedUp('schedules'))
       : null;
   }
 

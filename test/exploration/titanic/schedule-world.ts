@@ -540,7 +540,7 @@ export class ScheduleWorld implements Explored {
       this.#answers[id] = (this.#answers[id] ?? 0) + 1;
     },
     refuse: none,
-    recordHello: () => true,
+    recordHello: () => null,
     cancel: () => true,
   };
 

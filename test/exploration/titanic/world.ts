@@ -673,7 +673,7 @@ export class World implements Explored {
     refuse: () => {
       throw new Fault('nobody is refused');
     },
-    recordHello: () => true,
+    recordHello: () => null,
     cancel: () => true,
   };
 

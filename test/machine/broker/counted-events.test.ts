@@ -51,6 +51,7 @@ function turmoil(): Stage {
   gone.disconnect();
   last.final('for nobody');
   s.input((broker, now) => {
+    broker.rejected(0, 'cut', 'it left', { address: '127.0.0.1', key: null });
     broker.drain(now);
   });
   s.client('late').request('other', 'too late');

@@ -2,6 +2,7 @@ import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { rules, TestKey } from '../../support/rights.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
+import type { Connection } from '../../support/stage-peers.js';
 
 afterEach(endStages);
 
@@ -239,6 +240,9 @@ describe('quotas of one identity (D75)', () => {
     w1.disconnect();
     expect(s.worker('w4', { key: 'alice' }).ready('d').inbox()).toEqual([]);
     expect(s.broker.counters.workersRefused.limit).toBe(1);
+    expect(s.broker.counters.quotas.workers).toBe(1);
+    const text = 'the quota `workers` of this identity is used up';
+    expect(s.events('worker.refused')).toMatchObject([{ service: 'b', reason: 'limit', text }]);
   });
 
   it('of names of services', () => {
@@ -251,15 +255,74 @@ describe('quotas of one identity (D75)', () => {
     expect(s.broker.load.services).toBe(3);
   });
 
-  it('of hellos', () => {
+  /** What a hello with this envelope brings to its own connection: the id of each answer, service and status. */
+  function hello(from: Connection, id: string): (string | undefined)[] {
+    from.sends(id, '', 'MDPC01', 'mmi.hello', '');
+    return from.raw().map(([to, , , service, status]) => `${to} ${service} ${status}`);
+  }
+  const USED_UP = 'the quota `hellos` of this identity is used up';
+
+  it('of hellos, of which the oldest of a proxy gives way, and its client is told', () => {
     const s = limited({ hellos: 2 });
     const proxy = s.connection('proxy', { key: 'alice' });
+    expect([hello(proxy, '1'), hello(proxy, '2')]).toEqual([
+      ['1 mmi.hello 200'],
+      ['2 mmi.hello 200'],
+    ]);
+    // The place of 1 is renewed.
+    expect(hello(proxy, '1')).toEqual(['1 mmi.hello 200']);
+    expect(hello(proxy, '3')).toEqual(['2 mmi.refused 429', '3 mmi.hello 200']);
+    expect(s.events('request.refused')).toMatchObject([
+      { service: 'mmi.hello', reason: 'quota', text: USED_UP, key: 'alice' },
+    ]);
+    expect(s.broker.counters.quotas.hellos).toBe(1);
     for (const id of ['1', '2', '3']) proxy.sends(id, '', 'MDPC01', 'mmi.hello', '');
-    expect(proxy.raw().map((frames) => frames.at(-1))).toEqual(['200', '200', '400']);
     proxy.disconnect();
     const again = s.connection('again', { key: 'alice' });
-    again.sends('4', '', 'MDPC01', 'mmi.hello', '');
-    expect(again.raw().map((frames) => frames.at(-1))).toEqual(['200']);
+    expect([hello(again, '4'), hello(again, '5')].flat()).toEqual([
+      '4 mmi.hello 200',
+      '5 mmi.hello 200',
+    ]);
+  });
+
+  it('of hellos, which one without a place is told of', () => {
+    const s = limited({ hellos: 1 });
+    hello(s.connection('proxy', { key: 'alice' }), '1');
+    const other = s.connection('other', { key: 'alice' });
+    expect(hello(other, '2')).toEqual(['2 mmi.refused 429']);
+    expect(s.broker.counters.quotas.hellos).toBe(1);
+    const printer = s.worker('w1', { key: 'w' }).ready('print');
+    // Without an envelope it is that of the connection, of which there is one.
+    for (const name of ['c1', 'c2', 'c3']) {
+      const client = s.client(name, { key: 'alice' }).hello('{"failures":true}');
+      client.request('print', 'x');
+      printer.fails(['error', 'no-paper', 'none']);
+      expect(client.inbox()).toEqual(['FINAL mmi.failed print|no-paper|none']);
+    }
+  });
+
+  it('of bytes of envelopes with hellos: so many of the oldest give way', () => {
+    const s = limited({});
+    const proxy = s.connection('proxy', { key: 'alice' });
+    const long = (id: string): string => id.repeat(30_000);
+    for (const id of ['1', '2']) hello(proxy, long(id));
+    const third = '3'.repeat(60_000);
+    expect(hello(proxy, third)).toEqual([
+      `${long('1')} mmi.refused 429`,
+      `${long('2')} mmi.refused 429`,
+      `${third} mmi.hello 200`,
+    ]);
+    const larger = '4'.repeat(70_000);
+    expect(hello(proxy, larger)).toEqual([`${larger} mmi.refused 429`]);
+  });
+
+  it('of requests a second, which its hello is told of, too', () => {
+    const s = limited({ requestsPerSecond: 1 });
+    s.client('c1', { key: 'alice' }).request('echo', '1');
+    const client = s.connection('c2', { key: 'alice' });
+    expect(hello(client, '2')).toEqual(['2 mmi.refused 429']);
+    s.after(1000);
+    expect(hello(client, '2')).toEqual(['2 mmi.hello 200']);
   });
 });
 

@@ -78,7 +78,9 @@ describe('a client that does not read', () => {
     const c1 = s.client('c1').request('echo', '1').request('echo', '2').request('idle', '3');
     c1.connection.fills();
     expect(c1.connection.closedByBroker).toBe(true);
-    expect(s.events('client.closed')).toEqual([{ name: 'client.closed', reason: 'slow_client' }]);
+    expect(s.events('client.closed')).toEqual([
+      { name: 'client.closed', reason: 'slow_client', key: null, address: '127.0.0.1' },
+    ]);
     w1.final('one');
     c1.request('echo', '4');
     c1.disconnect();

@@ -109,6 +109,7 @@ describe('a worker that may not register', () => {
           name: 'worker.refused',
           service: name,
           reason: 'reserved',
+          text: 'its name is that of a broker service',
           key: null,
           address: '127.0.0.1',
         },

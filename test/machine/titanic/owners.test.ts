@@ -271,7 +271,12 @@ describe('rights and quotas', () => {
     const uuid = submits(alice);
     expect(asks(alice, 'wait', uuid, '1000')).toBe('');
     expect(asks(alice, 'wait', uuid, '1000')).toBe('');
+    expect(s.told('titanic.wait_refused')).toEqual([]);
     expect(asks(alice, 'wait', uuid, '1000')).toBe('300');
+    const wait = { name: 'titanic.wait_refused', key: 'alice', address: '127.0.0.1' };
+    expect(s.told('titanic.wait_refused')).toEqual([wait]);
+    expect(asks(alice, 'wait', uuid, '0')).toBe('300');
+    expect(s.titanic.figures.counters.quotas).toMatchObject({ waits: 1, stored: 0 });
     s.after(1000);
     expect(heard(alice)).toBe('300 / 300');
     expect(asks(alice, 'wait', uuid, '1000')).toBe('');
@@ -366,7 +371,7 @@ describe('replies that are large (D76)', () => {
         counts: { services: 0, workers: 0 },
         services: () => [],
         workers: () => [],
-        recordHello: () => true,
+        recordHello: () => null,
         cancel: () => true,
       },
       answer: (id: number, [first]: readonly Buffer[]): void => {

@@ -29,6 +29,7 @@ describe('the log of refusals', () => {
       name: 'worker.refused',
       reason: 'rights',
       service: 'pay',
+      text: 'no right',
       key: null,
       address: '10.0.0.8',
     });
@@ -56,7 +57,14 @@ describe('the log of refusals', () => {
       address: '10.0.0.7',
     } as const;
     refusals.emit({ name, reason: 'limit', service: 'pay', text, key, address });
-    refusals.emit({ name: 'worker.refused', reason: 'draining', service: 'pay', key, address });
+    refusals.emit({
+      name: 'worker.refused',
+      reason: 'draining',
+      service: 'pay',
+      text,
+      key,
+      address,
+    });
     expect(refusals.list(10)).toEqual([]);
   });
 

@@ -57,12 +57,13 @@ const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>
     'a worker sends READY once, first, and then answers what it was given; after DISCONNECT it connects again',
   'worker.refused': {
     reserved: 'give the service a name that does not begin with mmi. or titanic.',
-    limit: 'use fewer workers or services, or raise limits.workers or limits.services',
+    limit: 'use fewer workers or services, or raise the limit or quota that is named',
     rights: RIGHTS,
     draining: 'none: it comes to another node, or when this one is back',
   },
   'request.refused': {
-    quota: 'let the client have fewer requests out, or raise its quota',
+    quota:
+      'let the client do less, or raise the quota that is named (limits.perPeer, limits.quotas)',
     too_large: 'send less at once, or raise limits.messageBytes or limits.frames',
     rights: RIGHTS,
   },
@@ -72,16 +73,30 @@ const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>
     store: 'look for the events store.* in the log: the disk or the database',
     peer: 'none: the nodes of the pair are synchronising, and clients send again',
   },
+  'titanic.wait_refused':
+    'let its clients wait for fewer answers at once, or raise the quota waits (limits.perPeer, limits.quotas)',
   'titanic.denied':
     'only who stored a request gets its reply: ask with that key, or store it shared',
   'schedule.denied': RIGHTS,
+  'schedule.delayed': 'purge what nobody needs, or raise what is named; it is tried again',
   'map.denied': RIGHTS,
+  'map.refused': {
+    limit: 'delete what nobody needs, or raise limits.mapBytes',
+    reserved: 'let the client write other keys',
+    waiting: 'let clients write less at once: more waits for the disk than may',
+    store: 'look for the events map.* and store.* in the log: the disk',
+    replication: 'see majordomo ha status: the peer is not in sync',
+    numbers: 'majordomo ha switchover, or a restart',
+  },
   'stream.refused': RIGHTS,
   'client.closed': `${SLOW}; or raise limits.outputBytes`,
   'stream.closed': SLOW,
   'map.closed': SLOW,
   'map.stalled': SLOW,
 };
+
+const HELLOS =
+  'a client whose hello is refused learns of no failure, so the SDKs refuse its requests: raise the quota that is named; hellos counts only clients behind a proxy';
 
 /** What to do when a limit of the broker is reached, by the limit; of all others what `FLOOD` says. */
 const LIMITS: readonly (readonly [names: RegExp, remedy: string])[] = [
@@ -211,13 +226,14 @@ function remedyOf(event: Facts, { flood, unserved }: Causes): string | null {
     const isUnserved = unserved.has(service);
     return isUnserved ? `start workers of ${printable(service)}: it has none` : (flood ?? FLOOD);
   }
+  if (event['reason'] === 'quota' && event['service'] === 'mmi.hello') return HELLOS;
   if (typeof remedies === 'string') return remedies;
   const deciding = printable(event['kind'] ?? event['reason']);
   return remedies[deciding] ?? 'docs/logs.md describes this event';
 }
 
 function senderOf({ event, key, address, schedule }: Facts): string {
-  if (event === 'titanic.refused') return 'a client';
+  if (event === 'titanic.refused' || event === 'map.refused') return 'a client';
   if (address === undefined && key === undefined) {
     return 'a peer (with a token, as the user of the broker has it, doctor says which)';
   }

@@ -3,7 +3,9 @@ import { listening } from '../../../../src/cli/diagnosis/checkup/refusals.js';
 import { page, rowsBelow, words } from '../../docs/page.js';
 
 /** Events with a remedy for each of their reasons or kinds. */
-const EXPLAINED = ['message.malformed', 'worker.refused', 'request.refused', 'titanic.refused'];
+const EXPLAINED = [
+  ...['message.malformed', 'worker.refused', 'request.refused', 'titanic.refused', 'map.refused'],
+];
 
 const MALFORMED = {
   event: 'message.malformed',
@@ -135,6 +137,22 @@ describe('what doctor --listen says of refused peers', () => {
     const [finding] = await explained([stored], 1);
     expect(finding?.text).toMatch(/^a client: reason limit, text titanic\.maxOpen is reached/);
     expect(finding?.remedy).toMatch(/^see who stores most with majordomo clients --by stored/);
+  });
+
+  it('advises of a quota what fits it', async () => {
+    const refused = { event: 'request.refused', severity: 'warn', reason: 'quota' };
+    expect(await remedyOf({ ...refused, service: 'echo' })).toMatch(/^let the client do less/);
+    expect(await remedyOf({ ...refused, service: 'mmi.hello' })).toMatch(
+      /^a client whose hello is refused learns of no failure/,
+    );
+    expect(await remedyOf({ event: 'titanic.wait_refused', severity: 'warn' })).toMatch(
+      /raise the quota waits/,
+    );
+    expect(await remedyOf({ event: 'schedule.delayed', severity: 'warn' })).toMatch(/^purge/);
+    const map = { event: 'map.refused', severity: 'warn', reason: 'limit' };
+    const [finding] = await explained([at(1, map)], 1);
+    expect(finding?.text).toMatch(/^a client: reason limit/);
+    expect(finding?.remedy).toMatch(/raise limits\.mapBytes$/);
   });
 
   it('says how to learn who it was, if the broker withholds that', async () => {
