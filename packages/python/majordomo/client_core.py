@@ -21,6 +21,7 @@ from .exchange import (
     LINGER_MS,
     PROBE,
     Cancels,
+    Hearing,
     Link,
     finish,
     frames_of,
@@ -54,6 +55,7 @@ class Line:
         self.out: dict[bytes, Call] = {}
         self.link = dial(self)
         self.cancels = Cancels(settings, self.link)
+        self.hearing = Hearing(settings, self.link)
 
 
 class ClientCore:
@@ -144,7 +146,9 @@ class ClientCore:
             return
         call = self._calls.get(answer.correlation[:-1])
         if call is None:
-            self.counters["late"] += bool(answer.correlation)  # else the answer to hello
+            self.counters["late"] += bool(answer.correlation)
+            if not answer.correlation:
+                line.hearing.received(answer)
             return
         attempt = answer.correlation[-1]
         if answer.service == wire.REFUSED:
@@ -270,7 +274,9 @@ class ClientCore:
             self._dispatch(call, now)
 
     def _time_out(self, call: Call, now: float) -> None:
-        self._fail(call, late_error(call, self._why, self._line is not None and self._line.is_up, now))
+        line = self._line
+        is_up = line is not None and line.is_up
+        self._fail(call, late_error(call, self._why, is_up, now, line.hearing.refusal if line is not None else None))
 
     @property
     def _lines(self) -> "list[Line]":
@@ -369,6 +375,12 @@ class ClientCore:
         error = obstacle(call, self.facts)
         if error is not None:
             self._fail(call, error)
+            return
+        deaf = line.hearing.refuses()
+        if deaf is not None:
+            call.refusal = deaf
+            call.refusals += 1
+            self._timer(call, min(call.deadline, now + self._pause(call.refusals)))
             return
         self.counters["resends"] += call.sends > 0
         call.sent(now, line.cancels)

@@ -50,6 +50,31 @@ def probe(settings: Settings, link: Link) -> None:
     link.send(wire.request(settings.version, PROBE, b"mmi.broker", [b""]))
 
 
+class Hearing:
+    """Whether a broker took the hello of a connection; if not, it would tell of no failure on it."""
+
+    def __init__(self, settings: Settings, link: Link) -> None:
+        self._settings = settings
+        self._link = link
+        self.refusal: Optional[Sequence[bytes]] = None
+        self._is_asked = False
+
+    def received(self, answer: wire.Answer) -> None:
+        """An answer without a correlation: to the hello, or to a cancel."""
+        if answer.service == b"mmi.hello":
+            self.refusal = None
+        elif answer.service == wire.REFUSED and answer.body[1:2] == [b"mmi.hello"]:
+            self.refusal = answer.body
+            self._is_asked = False
+
+    def refuses(self) -> "Optional[Sequence[bytes]]":
+        """Why a request is not sent now; then asks once more, as there may be a place when it is sent again."""
+        if self.refusal is not None and not self._is_asked:
+            self._is_asked = True
+            greet(self._settings, self._link)
+        return self.refusal
+
+
 class Cancels:
     """Tells a broker that nobody waits for the answers to some sends any more, once it has said that it listens.
 
@@ -99,8 +124,9 @@ def key_error(call: Call) -> MajordomoError:
     return KeyRefusedError(text, {"service": call.name})
 
 
-def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: float) -> MajordomoError:
-    """Why it has no answer in time; ``why`` its end points gave none, by end point."""
+def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: float,
+               deaf: Optional[Sequence[bytes]]) -> MajordomoError:
+    """Why it has no answer in time; ``why`` its end points gave none, by end point; ``deaf``: the refusal of a hello."""
     if call.refusal is not None:
         return refused(call, call.refusal)
     if call.is_streamed and now < call.end:
@@ -109,7 +135,11 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         details = {"sends": call.sends, "service": call.name}
         when = "before deadline_ms was over" if now >= call.end else "in time"
         sent = "once" if call.sends == 1 else f"{call.sends} times"
-        return RequestTimeoutError(f"no reply from '{call.name}' {when} (sent {sent})", details)
+        text = f"no reply from '{call.name}' {when} (sent {sent})"
+        if deaf is not None:
+            said = b" ".join((deaf[0], *deaf[2:3])).decode("utf-8", "replace")
+            text += f"; the broker refused mmi.hello, and so reports no failures: {said}"
+        return RequestTimeoutError(text, details)
     if KEY_REFUSED in why.values():
         return key_error(call)
     if is_connected:

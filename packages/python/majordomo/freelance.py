@@ -19,6 +19,7 @@ from .exchange import (
     LINGER_MS,
     PROBE,
     Cancels,
+    Hearing,
     Link,
     finish,
     frames_of,
@@ -37,7 +38,7 @@ from .options import backoff_ms
 class _Node:
     """A broker, which is alive if it is connected and was heard within two pings."""
 
-    def __init__(self, link: Link, endpoint: str, cancels: Cancels) -> None:
+    def __init__(self, link: Link, endpoint: str, cancels: Cancels, hearing: Hearing) -> None:
         self.link = link
         self.endpoint = endpoint
         self.state = "none"
@@ -49,6 +50,7 @@ class _Node:
         self.why = "no answer"
         self.facts: Optional[wire.Facts] = None
         self.cancels = cancels
+        self.hearing = hearing
 
 
 class _Race:
@@ -69,7 +71,9 @@ class FreelanceCore:
     def __init__(self, settings: Settings, links: Sequence[Link]) -> None:
         self._settings = settings
         pairs = zip(links, settings.endpoints)
-        self._nodes = [_Node(link, endpoint, Cancels(settings, link)) for link, endpoint in pairs]
+        self._nodes = [
+            _Node(link, endpoint, Cancels(settings, link), Hearing(settings, link)) for link, endpoint in pairs
+        ]
         self._races: dict[bytes, _Race] = {}
         self._timers: list[tuple[float, bytes]] = []
         self._count = 0
@@ -113,6 +117,7 @@ class FreelanceCore:
         node.link.close()
         node.cancels.end()
         node.state, node.why, node.facts, node.cancels = "none", reason, None, Cancels(self._settings, node.link)
+        node.hearing = Hearing(self._settings, node.link)
         node.failures += 1
         node.key_refusals = node.key_refusals + 1 if reason == KEY_REFUSED else 0
         self.counters["reopened"] += 1
@@ -143,6 +148,8 @@ class FreelanceCore:
         race = self._races.get(answer.correlation[:-1])
         if race is None:
             self.counters["late"] += bool(answer.correlation)
+            if not answer.correlation:
+                node.hearing.received(answer)
         elif answer.service == wire.REFUSED and race.open.get(at) != answer.correlation[-1]:
             pass  # of an earlier try
         elif answer.service != wire.REFUSED and not race.call.accepts(answer.correlation[-1], answer.final):
@@ -206,6 +213,7 @@ class FreelanceCore:
         """Asks the first broker that is alive and was not asked in this try, if there is one."""
         call = race.call
         count = len(self._nodes)
+        deaf = None
         for step in range(count):
             at = (race.first + step) % count
             node = self._nodes[at]
@@ -215,6 +223,10 @@ class FreelanceCore:
             if error is not None:
                 self._fail(call, error)
                 return
+            deaf = node.hearing.refuses()
+            if deaf is not None:
+                call.refusal = deaf
+                continue
             self.counters["resends"] += call.sends > 0
             race.asked.add(at)
             race.last = at
@@ -227,6 +239,8 @@ class FreelanceCore:
             break
         else:
             race.hedge_at = float("inf")  # nobody is left to ask
+            if deaf is not None and not race.open:
+                self._rest(race, now)
         self._timer(race)
 
     def _timer(self, race: _Race) -> None:
@@ -272,13 +286,10 @@ class FreelanceCore:
                 self._fail(call, refused(call, answer.body))
                 return
             call.sends -= 1  # no worker ran it
-            call.refusals += 1
             call.refusal = answer.body
             self._without(race, at, now)
-            if call.id in self._races and not race.open:
-                settings = self._settings
-                pause = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, call.refusals) / 1000
-                race.resume_at = now + pause
+            if call.id in self._races and not race.open and race.resume_at == float("inf"):
+                self._rest(race, now)
                 self._timer(race)
         elif answer.service == wire.FAILED and len(answer.body) >= 3:
             self._fail(call, received_service_error(answer.body), call.answer_of)
@@ -300,9 +311,17 @@ class FreelanceCore:
             call.until = min(call.until, call.deadline)
             self._timer(race)
 
+    def _rest(self, race: _Race, now: float) -> None:
+        """All have refused: it goes on after a pause."""
+        settings = self._settings
+        race.call.refusals += 1
+        race.resume_at = now + backoff_ms(settings.retry_base_ms, settings.retry_max_ms, race.call.refusals) / 1000
+
     def _time_out(self, call: Call, now: float) -> None:
         why = {node.endpoint: node.why for node in self._nodes}
-        self._fail(call, late_error(call, why, any(node.state == "up" for node in self._nodes), now))
+        is_up = any(node.state == "up" for node in self._nodes)
+        deaf = next((node.hearing.refusal for node in self._nodes if node.hearing.refusal is not None), None)
+        self._fail(call, late_error(call, why, is_up, now, deaf))
 
     def _fail(self, call: Call, error: MajordomoError, kept: int = 0) -> None:
         self.abandon(call, kept)

@@ -186,7 +186,7 @@ class WorkerCore:
         if self.state != "registered":
             return True
         if command.code == wire.DISCONNECT[self._settings.version]:
-            self._rest(now, "the broker sent DISCONNECT")
+            self._rest(now, "the broker sent DISCONNECT, and its log says why")
             return True
         self._confirm()
         if command.code == wire.REQUEST:

@@ -290,6 +290,41 @@ def test_over_a_limit_it_waits_before_it_sends_again() -> None:
     assert len(stage.requests()) == 2 and stage.opened == ["a"]
 
 
+HELLO_REFUSED = [b"", b"MDPC02", b"\x03", b"mmi.refused", b"429", b"mmi.hello", b"the quota `hellos` is used up"]
+HELLO_TAKEN = [b"", b"MDPC02", b"\x03", b"mmi.hello", b"200"]
+
+
+def test_a_client_whose_hello_is_refused_sends_no_request_until_the_next_is_accepted() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.up(0.0)
+    stage.answer(stage.requests()[0], b"echo", b"1", now=0.1)
+    stage.core.received(stage.lines[-1], HELLO_REFUSED, 0.1)
+    hellos = sum(b"mmi.hello" in frames for frames in stage.sent)
+    stage.ask(now=0.2)
+    stage.ask(now=0.2)
+    assert len(stage.requests()) == 1
+    assert sum(b"mmi.hello" in frames for frames in stage.sent) == hellos + 1  # it asks once, not for each
+    stage.core.received(stage.lines[-1], HELLO_TAKEN, 0.2)
+    stage.core.tick(0.4)
+    assert len(stage.requests()) == 3
+
+
+def test_requests_of_a_client_whose_hello_is_refused_fail_for_the_same_reason() -> None:
+    stage = Stage("a")
+    stage.ask(retries=0)
+    stage.up(0.0)
+    stage.core.received(stage.lines[-1], HELLO_REFUSED, 0.1)
+    stage.ask(retries=0, now=0.2)
+    while len(stage.ends) < 2:
+        stage.core.tick(stage.core.next_at())
+    before, after = stage.ends
+    assert isinstance(before, RequestTimeoutError) and "the broker refused mmi.hello" in str(before)
+    assert str(before).endswith("429 the quota `hellos` is used up")
+    assert isinstance(after, RefusedError) and "the quota `hellos` is used up" in str(after)
+    assert len(stage.requests()) == 1
+
+
 def test_end_points_that_do_not_listen_are_tried_in_turn_with_pauses() -> None:
     stage = Stage()
     stage.ask(retries=0)

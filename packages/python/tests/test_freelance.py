@@ -6,7 +6,16 @@ from typing import Optional, Sequence
 
 import pytest
 
-from majordomo import Client, MajordomoError, OptionError, RequestTimeoutError, UnreachableError, UsageError, Worker
+from majordomo import (
+    Client,
+    MajordomoError,
+    OptionError,
+    RefusedError,
+    RequestTimeoutError,
+    UnreachableError,
+    UsageError,
+    Worker,
+)
 from majordomo.call import Call, Settings
 from majordomo.freelance import FreelanceCore
 
@@ -100,6 +109,34 @@ def test_a_broker_that_refuses_is_passed_over_and_all_are_asked_again_after_a_pa
     assert stage.sends() == [1, 1, 1]
     stage.core.tick(stage.core.next_at())
     assert sum(stage.sends()) == 4
+
+
+def test_a_broker_that_refuses_the_hello_is_passed_over_until_it_accepts_one() -> None:
+    stage = Stage()
+
+    def refuse(at: int, now: float) -> None:
+        refusal = [b"mmi.refused", b"429", b"mmi.hello", b"the quota `hellos` is used up"]
+        stage.core.received(at, [b"", b"MDPC02", b"\x03", *refusal], now)
+
+    refuse(0, 0.0)
+    stage.ask()
+    assert stage.sends() == [0, 1, 0]
+    stage.answer(1, b"echo", b"y", now=0.1)
+    refuse(1, 0.1)
+    refuse(2, 0.1)
+    stage.ask(now=0.2)
+    assert stage.sends() == [0, 1, 0]
+    stage.core.received(2, [b"", b"MDPC02", b"\x03", b"mmi.hello", b"200"], 0.25)
+    stage.core.tick(stage.core.next_at())
+    assert stage.sends() == [0, 1, 1]
+    stage.answer(2, b"echo", b"z", now=0.3)
+    refuse(2, 0.3)
+    stage.ask(now=0.4, retries=0)
+    while len(stage.ends) < 3:
+        stage.core.tick(stage.core.next_at())
+        for at in range(3):
+            stage.knows(b"{}", at, 0.4)
+    assert isinstance(stage.ends[2], RefusedError) and "`hellos`" in str(stage.ends[2])
 
 
 def test_the_next_try_begins_behind_the_last_that_was_asked() -> None:

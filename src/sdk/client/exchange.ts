@@ -5,6 +5,7 @@
 import { monotonicMs } from '../../core/clock.js';
 import { type MajordomoError, messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
+import { MMI_HELLO } from '../../wire/mmi.js';
 import type { Dial, Link } from '../../zmtp/link-port.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError } from '../errors.js';
@@ -82,6 +83,8 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly #faults = new Map<string, string>();
   /** The largest message that the broker of a link accepts, where it has said so. */
   readonly #messageBytesMaxOf = new Map<number, number>();
+  /** By link: why its broker refused the hello, and so reports no failures. */
+  readonly #deaf = new Map<number, { readonly refusal: BrokerRefusal; isAsked: boolean }>();
   /** By link: the sends to be cancelled soon, or when its broker has said that it takes requests back. */
   readonly #cancelsOn = new Map<number, (readonly [id: number, send: number])[]>();
   readonly #closing = new Set<Promise<void>>();
@@ -228,6 +231,20 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     this.wake();
   }
 
+  /**
+   * The broker has answered the hello.
+   * @param refusal `null`: it reports failures on this link
+   */
+  greeted(link: number, refusal: BrokerRefusal | null): void {
+    const endpoint = this.#endpointOf.get(link);
+    if (refusal === null || endpoint === undefined) {
+      this.#deaf.delete(link);
+      return;
+    }
+    this.#deaf.set(link, { refusal, isAsked: false });
+    this.listeners.emit('refused', { endpoint, service: MMI_HELLO, ...refusal });
+  }
+
   #release(call: Call): void {
     this.calls.delete(call);
     call.unlisten?.();
@@ -283,8 +300,16 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       send: (link, call) => {
         const found = this.#links.get(link);
         const bytesMax = this.#messageBytesMaxOf.get(link) ?? Infinity;
+        const deaf = this.#deaf.size === 0 ? undefined : this.#deaf.get(link);
+        if (deaf !== undefined) {
+          this.#refuseSoon(call, deaf.refusal);
+          // There may be a place for it when the request is sent again.
+          if (!deaf.isAsked) this.#protocol.greet(link);
+          deaf.isAsked = true;
+          return;
+        }
         if (call.bytes > bytesMax) {
-          this.#refuseSoon(call, call.attempt % ATTEMPT_MODULUS, bytesMax);
+          this.#refuseSoon(call, { status: '413', reason: '', bytesMax });
           return;
         }
         if (call.attempt > 1) this.counters.resends++;
@@ -295,8 +320,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       },
       fail: (call, error) => {
         this.#release(call);
-        const isUnreachable = error.code === 'ERR_MDP_UNREACHABLE';
-        call.owner.fail(call, isUnreachable ? this.#withFaults(error) : error);
+        call.owner.fail(call, this.#explained(error));
       },
       switched: (from, to, reason) => {
         const event = { from: this.endpointAt(from), to: this.endpointAt(to), reason };
@@ -329,11 +353,15 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     if (found !== undefined && sends.length > 0) this.#protocol.cancel(found, sends);
   }
 
-  /** The broker would only refuse it (D100). Not now: the strategy is in the middle of its send. */
-  #refuseSoon(call: Call, send: number, bytesMax: number): void {
+  /**
+   * The broker would only refuse it (D100), or not say what becomes of it. Not now: the strategy is in the middle
+   * of its send.
+   */
+  #refuseSoon(call: Call, refusal: BrokerRefusal): void {
+    const send = call.attempt % ATTEMPT_MODULUS;
     queueMicrotask(() => {
       if (this.#closed || call.state === 'settled') return;
-      this.strategy.refused(call, send, { status: '413', reason: '', bytesMax }, monotonicMs());
+      this.strategy.refused(call, send, refusal, monotonicMs());
       this.wake();
     });
   }
@@ -390,6 +418,15 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     }
   }
 
+  #explained(error: MajordomoError): MajordomoError {
+    if (error.code === 'ERR_MDP_UNREACHABLE') return this.#withFaults(error);
+    const [deaf] = this.#deaf.values();
+    if (error.code !== 'ERR_MDP_TIMEOUT' || deaf === undefined) return error;
+    const { status, reason } = deaf.refusal;
+    const text = `${error.message}; the broker refused mmi.hello, and so reports no failures: ${status} ${reason}`;
+    return sdkError('ERR_MDP_TIMEOUT', text, { details: { ...error.details, reason } });
+  }
+
   /** Says of each endpoint why it accepted no connection. */
   #withFaults({ message, details }: MajordomoError): MajordomoError {
     const errors = this.#options.endpoints.map((endpoint) => {
@@ -433,6 +470,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     this.#links.delete(link);
     this.#endpointOf.delete(link);
     this.#messageBytesMaxOf.delete(link);
+    this.#deaf.delete(link);
     this.#cancelsOn.delete(link);
     if (found === undefined) return;
     const closing = found.close(0).finally(() => this.#closing.delete(closing));

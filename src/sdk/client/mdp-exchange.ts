@@ -111,7 +111,7 @@ export class MdpExchange implements ClientProtocol {
 
   greet(link: number): void {
     // Without a correlation id, so that it applies to every request on this connection (D11).
-    this.#write(link, clientRequest(this.#version, null, HELLO, [this.#hello]));
+    this.#write(link, this.#uncorrelated(HELLO, [this.#hello]));
     this.probe(link);
   }
 
@@ -129,8 +129,14 @@ export class MdpExchange implements ClientProtocol {
     for (let at = 0; at < ids.length; at += CANCEL_IDS_MAX) {
       const some = ids.slice(at, at + CANCEL_IDS_MAX);
       // Without a correlation id: those of the requests follow what precedes it.
-      writeMessage(link, clientRequest(this.#version, null, CANCEL, some));
+      writeMessage(link, this.#uncorrelated(CANCEL, some));
     }
+  }
+
+  /** A proxy puts an envelope before it, which needs a delimiter. */
+  #uncorrelated(service: Buffer, body: readonly Uint8Array[]): Uint8Array[] {
+    const frames = clientRequest(this.#version, null, service, body);
+    return this.#version === 2 ? [EMPTY, ...frames] : frames;
   }
 
   #write(link: number, frames: readonly Uint8Array[]): void {
@@ -174,8 +180,10 @@ export class MdpExchange implements ClientProtocol {
       else this.#answer(link, call, call.attempt, frames, reply);
       return;
     }
-    // Without an envelope it is the answer to `mmi.hello` or `mmi.cancel`, whatever it says.
-    if (reply.envelopeFrames <= 0) return;
+    if (reply.envelopeFrames <= 0) {
+      this.#greeted(link, frames, reply);
+      return;
+    }
     if (reply.envelopeFrames !== 1 || frames.size(0) !== CORRELATION_BYTES) {
       counters.malformed++;
       return;
@@ -189,6 +197,16 @@ export class MdpExchange implements ClientProtocol {
       counters.late++;
     } else if (frames.equals(reply.service, BROKER)) {
       this.#learnt(link, frames, reply);
+    }
+  }
+
+  /** Without an envelope it is the answer to `mmi.hello`, or to `mmi.cancel`, which does not matter. */
+  #greeted(link: number, frames: Frames, reply: ClientReply): void {
+    if (frames.equals(reply.service, HELLO)) {
+      this.exchange.greeted(link, null);
+    } else if (frames.equals(reply.service, REFUSED)) {
+      const [status = '', service, reason = ''] = frames.copyFrom(reply.body).map(shortText);
+      if (service === MMI_HELLO) this.exchange.greeted(link, { status, reason });
     }
   }
 

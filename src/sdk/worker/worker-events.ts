@@ -12,8 +12,9 @@ export interface Registration {
 /**
  * Why a registration was lost. `connection`: the connection broke; `silent`: the broker sent nothing
  * for `heartbeatIntervalMs × heartbeatLiveness`; `dismissed`: the broker sent DISCONNECT, because it
- * does not know the worker, drains, or gives it no right to the service; `unreachable`: no broker has
- * answered since the start; `key`: the broker does not admit the CURVE key.
+ * does not know the worker, drains, gives it no right to the service, or has reached a limit or quota (its
+ * log says which); `unreachable`: no broker has answered since the start; `key`: the broker does not admit the
+ * CURVE key.
  */
 export type RegistrationLoss = 'connection' | 'silent' | 'dismissed' | 'unreachable' | 'key';
 
@@ -77,7 +78,7 @@ export const WORKER_EVENTS: readonly (keyof WorkerEvents)[] = [
 const WHY: Readonly<Record<RegistrationLoss, string>> = {
   connection: 'the connection was lost',
   silent: 'the broker is silent',
-  dismissed: 'the broker does not accept the worker (any longer)',
+  dismissed: 'the broker does not accept the worker (any longer), and its log says why',
   unreachable: 'no broker answers',
   key: 'the broker does not admit the key',
 };

@@ -46,8 +46,8 @@ describe('a client', () => {
     for (const each of all) await expect(each).rejects.toMatchObject({ code: 'ERR_MDP_ABORTED' });
     const [cancel, ...others] = net.link.written();
     expect(others).toEqual([]);
-    expect(shown([cancel?.slice(0, 3) ?? []])).toEqual(['MDPC02|\\x01|mmi.cancel']);
-    expect(cancel?.slice(3).map((id) => id.toString('hex'))).toEqual(sent);
+    expect(shown([cancel?.slice(0, 4) ?? []])).toEqual(['|MDPC02|\\x01|mmi.cancel']);
+    expect(cancel?.slice(4).map((id) => id.toString('hex'))).toEqual(sent);
     // The answer is nobody's.
     net.link.says('MDPC02', '\x03', 'mmi.cancel', '200');
     expect(client.counters).toMatchObject({ malformed: 0, late: 0 });
@@ -61,7 +61,7 @@ describe('a client', () => {
     link.written();
     abort.abort();
     await Promise.allSettled([client.close(), aborted]);
-    expect(link.written()[0]?.[2]?.toString()).toBe('mmi.cancel');
+    expect(link.written()[0]?.[3]?.toString()).toBe('mmi.cancel');
   });
 
   it('takes back a stream whose loop is left', async () => {
@@ -73,7 +73,7 @@ describe('a client', () => {
     expect((await first).value?.text()).toBe('0');
     await stream.return?.();
     await turn();
-    expect(net.link.written()[0]?.[2]?.toString()).toBe('mmi.cancel');
+    expect(net.link.written()[0]?.[3]?.toString()).toBe('mmi.cancel');
   });
 
   it('takes back what was aborted before the broker said that it can, at most 100 of it', async () => {
@@ -87,7 +87,7 @@ describe('a client', () => {
     saysFacts(net, OFFERS);
     const [cancel, ...others] = net.link.written();
     expect(others).toEqual([]);
-    expect(cancel?.slice(3).map((id) => id.toString('hex'))).toEqual(sent.slice(0, 100));
+    expect(cancel?.slice(4).map((id) => id.toString('hex'))).toEqual(sent.slice(0, 100));
   });
 
   it.each([

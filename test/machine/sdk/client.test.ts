@@ -46,13 +46,65 @@ afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()));
 });
 
+const USED_UP = 'the quota `hellos` of this identity is used up';
+
+describe('a client whose hello is refused', () => {
+  /** The broker refuses the last hello, or one that it had accepted. */
+  function refuseHello(net: FakeNet): void {
+    net.link.says('', 'MDPC02', '\x03', 'mmi.refused', '429', 'mmi.hello', USED_UP);
+  }
+
+  it.each(['failover', 'freelance'] as const)(
+    'sends no request until the next is accepted, %s',
+    async (strategy) => {
+      const { client, net } = connected({ strategy });
+      const refused: object[] = [];
+      client.on('refused', (event) => refused.push(event));
+      refuseHello(net);
+      const reply = client.request('echo', 'a');
+      expect(shown(net.link.written())[0]).toBe('|MDPC02|\\x01|mmi.hello|{"failures":true}');
+      net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
+      let sent: Buffer[][] = [];
+      await until(() => (sent = net.link.written()).length > 0, 'a request was sent');
+      const id = sent[0]?.[0] ?? '';
+      net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'A');
+      expect((await reply).text()).toBe('A');
+      const refusal = { service: 'mmi.hello', status: '429', reason: USED_UP };
+      expect(refused).toEqual([{ endpoint: ENDPOINT, ...refusal }]);
+    },
+  );
+
+  it.each(['failover', 'freelance'] as const)(
+    'has its requests refused for the same reason when their time is over, %s',
+    async (strategy) => {
+      const { client, net } = connected({ strategy, timeoutMs: 100, retries: 1 });
+      refuseHello(net);
+      const details = { status: '429', service: 'echo', reason: USED_UP };
+      const failed = expect(client.request('echo', 'a')).rejects;
+      await failed.toMatchObject({ code: 'ERR_MDP_REFUSED', details });
+      const services = net.link.written().map((frames) => frames.map(String));
+      expect(services.some((frames) => frames.includes('echo'))).toBe(false);
+    },
+  );
+
+  it('is told why what it had sent before has no answer', async () => {
+    const { client, net } = connected({ timeoutMs: 50, retries: 0 });
+    const failed = expect(client.request('echo', 'a')).rejects;
+    refuseHello(net);
+    await failed.toMatchObject({
+      code: 'ERR_MDP_TIMEOUT',
+      message: `no reply from 'echo' in time (sent once); the broker refused mmi.hello, and so reports no failures: 429 ${USED_UP}`,
+    });
+  });
+});
+
 describe('what a client says', () => {
   it('0.2: hello without, requests with a correlation frame before the header (D2, D11)', () => {
     const { client, net } = made();
     void client.request('echo', ['a', Buffer.from('b')]).catch(() => undefined);
     net.link.events.connected();
     expect(shown(net.link.written())).toEqual([
-      'MDPC02|\\x01|mmi.hello|{"failures":true}',
+      '|MDPC02|\\x01|mmi.hello|{"failures":true}',
       '\\x00\\x00\\x00\\x00\\x00||MDPC02|\\x01|mmi.broker|',
       '\\x00\\x00\\x00\\x01\\x01||MDPC02|\\x01|echo|a|b',
     ]);
@@ -74,7 +126,7 @@ describe('what a client says', () => {
     const code = codeFrom(client.request('echo', 'hi'));
     net.link.events.connected();
     const written = net.link.written();
-    expect(shown(written)[0]).toBe('MDPC02|\\x01|mmi.hello|{"noWorker":"refuse","failures":true}');
+    expect(shown(written)[0]).toBe('|MDPC02|\\x01|mmi.hello|{"noWorker":"refuse","failures":true}');
     const id = written[2]?.[0] ?? '';
     net.link.says(id, '', 'MDPC02', '\x03', 'mmi.refused', '404', 'echo', 'no worker serves it');
     expect(await code).toBe('ERR_MDP_NO_WORKER');
