@@ -86,6 +86,12 @@ describeWithPostgres('a database that a broker cannot use', () => {
       ends: (database) => readOnly(database, false),
     },
     {
+      what: 'is away',
+      told: /connection refused/,
+      begins: () => server.stop('immediate'),
+      ends: () => server.start(),
+    },
+    {
       what: 'has no connection left',
       told: /\(53300\): each broker needs 6 connections/,
       begins: async () => {

@@ -118,7 +118,13 @@ export class SessionLease {
     this.#soon(0);
   }
 
+  /** The store can be reached again: the session is renewed, or another one taken, at once. */
+  returned(): void {
+    this.#soon(0);
+  }
+
   #soon(ms: number): void {
+    if (this.#isClosed) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       // One after the other: it may be under way.
@@ -140,7 +146,7 @@ export class SessionLease {
         this.#events.report({ report: 'overdue', text: textOf(error) });
       }
     }
-    if (!this.#isClosed) this.#soon(leaseMs / RENEWALS);
+    this.#soon(leaseMs / RENEWALS);
   }
 
   async #keep(connection: Connection): Promise<void> {

@@ -40,8 +40,8 @@ export class PersistentConnection {
   readonly #events: ConnectionEvents;
   #connection: Connection | null = null;
   #connecting: Promise<Connection> | null = null;
-  /** Why there is no connection; `null`: there is one, or none was needed. */
-  #away: unknown = null;
+  /** When a connection is tried to be made, if that waits for a pause to end: monotonic milliseconds. */
+  #triesAt = 0;
   #isClosed = false;
 
   constructor(login: Login, timeoutMs: number, last: Known, events: ConnectionEvents) {
@@ -68,25 +68,30 @@ export class PersistentConnection {
     }
   }
 
-  /** Does it once. */
+  /** Does it once. A connection that is not even tried to be made before `until` is not waited for. */
   async try<Result>(
     until: number,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<{ readonly result: Result } | Failed> {
     const leftMs = (): number => Math.max(1, until - performance.now());
-    let connection: Connection | null = null;
+    let connection = this.#open;
     try {
       if (performance.now() >= until) throw new TimeOver('no time is left');
-      // Others may wait for longer for the same connection.
-      connection = this.#open ?? (await within(leftMs(), this.#connected(), 'no connection'));
+      if (connection === null) {
+        // Others may wait for longer for the same connection.
+        const connected = this.#connected();
+        const ms = this.#triesAt < until ? leftMs() : 0;
+        connection = await within(ms, connected, 'no connection');
+      }
       const result = await connection.within(leftMs(), work(connection));
       this.#events.worked?.();
       return { result };
     } catch (error) {
       if (connection !== null) return { ...this.#failed(connection, error), isSent: true };
       // That the time is over says less than why the last attempt failed.
-      const known = error instanceof TimeOver ? (this.#away ?? error) : error;
-      return { error: known, reason: connectReason(known), isSent: false };
+      const known = error instanceof TimeOver ? (this.#pauses.error ?? error) : error;
+      const reason = this.#triesAt < until ? connectReason(known) : null;
+      return { error: known, reason, isSent: false };
     }
   }
 
@@ -138,7 +143,13 @@ export class PersistentConnection {
   }
 
   async #connect(): Promise<Connection> {
-    await this.#pauses.over(() => this.#isClosed);
+    await this.#pauses.over(
+      () => this.#isClosed,
+      (at) => {
+        this.#triesAt = at;
+      },
+    );
+    this.#triesAt = 0;
     this.#mustBeOpen();
     let opened: Awaited<ReturnType<typeof connect>> | null = null;
     try {
@@ -150,12 +161,10 @@ export class PersistentConnection {
       this.#last.history = server;
     } catch (error) {
       opened?.connection.destroy();
-      this.#away = error;
-      this.#pauses.failed();
+      this.#pauses.failed(error);
       this.#events.unreachable(error);
       throw error;
     }
-    this.#away = null;
     this.#pauses.worked();
     this.#connection = opened.connection;
     return opened.connection;

@@ -7,6 +7,8 @@ const DOUBLINGS_MAX = 20;
  * pooler whose database is away keeps every connection for minutes that was made to it meanwhile.
  */
 export class ReconnectPauses {
+  /** Why there is no connection; `null`: there is one, or none was needed. */
+  error: unknown = null;
   readonly #now: () => number;
   readonly #random: () => number;
   #failures = 0;
@@ -22,12 +24,14 @@ export class ReconnectPauses {
   /**
    * Waits until it may be tried. Each waits for a time of its own, and longer if another one has failed meanwhile.
    * @param isOver asked after each pause: then nobody waits for it any more
+   * @param told when it is to be tried, as far as is known: monotonic milliseconds
    */
-  async over(isOver: () => boolean): Promise<void> {
+  async over(isOver: () => boolean, told: (at: number) => void): Promise<void> {
     while (!isOver()) {
       const until = this.#until;
       // The first ones after a short break need not wait for each other.
       const mine = until + (this.#failures > 1 ? (this.#pauseMs() * this.#random()) / 2 : 0);
+      told(mine);
       while (this.#now() < mine && this.#until === until && !isOver()) {
         await this.#pause(mine - this.#now());
       }
@@ -53,13 +57,15 @@ export class ReconnectPauses {
   }
 
   /** Pauses anew. Of connections that fail during the same pause, only the first makes the next longer. */
-  failed(): void {
+  failed(error: unknown): void {
+    this.error = error;
     if (this.#now() >= this.#until) this.#failures++;
     this.#until = this.#now() + (this.#pauseMs() * (1 + this.#random())) / 2;
   }
 
   /** Nobody waits any longer. */
   worked(): void {
+    this.error = null;
     this.#failures = 0;
     this.#until = 0;
     this.wake();

@@ -359,6 +359,7 @@ export class StoreConnections implements ConnectionEvents {
     if (this.#lostAt === null) return;
     const awayMs = Math.round(performance.now() - this.#lostAt);
     this.#lostAt = null;
+    this.#lease?.returned();
     this.#report({ report: 'returned', host: this.#server?.host ?? '', awayMs });
   }
 

@@ -360,7 +360,11 @@ export class Writer {
 
   /** Nothing that waits is written now; changes that a client can repeat are given up. */
   refuse(failure: StoreFailure): void {
-    for (const { item } of this.#drain()) {
+    this.#giveUp(this.#drain(), failure);
+  }
+
+  #giveUp(queued: readonly Queued<Intent | IntentNumber>[], failure: StoreFailure): void {
+    for (const { item } of queued) {
       const intent = this.#intentOf(item);
       if (intent.failed(failure)) this.#push(intent);
     }
@@ -382,11 +386,14 @@ export class Writer {
     // After a fatal failure, the store is not written to any more.
     this.#retryAt = failure.kind === 'fatal' ? Infinity : this.#sink.now() + RETRY_MS;
     const again = batch.intents.filter((intent) => intent.failed(failure));
-    if (again.length > 0) {
+    // Those that wait would wait for another try, too, and that one for a store that is away.
+    const isAway = this.#replica.silence !== null;
+    if (again.length > 0 || isAway) {
       // Puts them back in their order, before those that arrived since.
       const since = this.#drain();
       for (const intent of again) this.#push(intent);
-      for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
+      if (isAway) this.#giveUp(since, failure);
+      else for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
     }
     this.#sink.failed(failure);
   }

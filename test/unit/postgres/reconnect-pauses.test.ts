@@ -1,6 +1,8 @@
 import { ReconnectPauses } from '../../../src/extensions/postgres/reconnect-pauses.js';
 import { fakeTimers } from '../../support/fake-timers.js';
 
+const AWAY = new Error('away');
+
 describe('the pauses before a store is connected to again', () => {
   fakeTimers();
 
@@ -11,10 +13,14 @@ describe('the pauses before a store is connected to again', () => {
   }
 
   /** When it may be tried; `null`: not within ten minutes. */
-  function waits(of: ReconnectPauses, isOver = (): boolean => false): { at: number | null } {
+  function waits(
+    of: ReconnectPauses,
+    isOver = (): boolean => false,
+    told = (_at: number): void => undefined,
+  ): { at: number | null } {
     const began = Date.now();
     const waited: { at: number | null } = { at: null };
-    void of.over(isOver).then(() => {
+    void of.over(isOver, told).then(() => {
       waited.at = Date.now() - began;
     });
     return waited;
@@ -24,7 +30,7 @@ describe('the pauses before a store is connected to again', () => {
   async function fail(of: ReconnectPauses, times: number): Promise<void> {
     for (let failures = 0; failures < times; failures++) {
       if (failures > 0) await jest.advanceTimersByTimeAsync(600_000);
-      of.failed();
+      of.failed(AWAY);
     }
   }
 
@@ -35,7 +41,7 @@ describe('the pauses before a store is connected to again', () => {
       const wait = waits(all);
       await jest.advanceTimersByTimeAsync(600_000);
       waited.push(wait.at);
-      all.failed();
+      all.failed(AWAY);
     }
     expect(waited.slice(0, 4)).toEqual([0, 20, 40, 80]);
     expect(waited.slice(-2)).toEqual([5_000, 5_000]);
@@ -44,7 +50,7 @@ describe('the pauses before a store is connected to again', () => {
   it('grow once for all connections that fail in the same pause', async () => {
     const all = pauses(1, 0);
     for (let round = 0; round < 3; round++) {
-      for (let connection = 0; connection < 8; connection++) all.failed();
+      for (let connection = 0; connection < 8; connection++) all.failed(AWAY);
       const wait = waits(all);
       await jest.advanceTimersByTimeAsync(600_000);
       expect(wait.at).toBeLessThanOrEqual(20 * 2 ** round * 1.5);
@@ -62,13 +68,17 @@ describe('the pauses before a store is connected to again', () => {
   it('begin anew for all that wait when one of them fails', async () => {
     const all = pauses(0.5);
     await fail(all, 6);
-    const waiting = waits(all);
+    const told: number[] = [];
+    const began = Date.now();
+    const waiting = waits(all, undefined, (at) => told.push(at - began));
     await jest.advanceTimersByTimeAsync(480);
-    all.failed();
+    all.failed(AWAY);
     await jest.advanceTimersByTimeAsync(700);
     expect(waiting.at).toBeNull();
     await jest.advanceTimersByTimeAsync(600_000);
     expect(waiting.at).toBeGreaterThan(1180);
+    expect(told).toEqual([expect.any(Number), waiting.at]);
+    expect(told[0]).toBeLessThan(1180);
   });
 
   it('end for all when one has connected, or when nobody waits any longer', async () => {
