@@ -31,10 +31,7 @@ const worker = text('Number of the worker, as in the log.');
 /** Who has a request, or had it. */
 const whose = {
   worker,
-  workerName: orNull(
-    text(),
-    'The name that the worker gave itself; null: none, or read without a token.',
-  ),
+  workerName: orNull(text(), 'The name that the worker gave itself; null: none.'),
   workerAddress: orNull(text(), 'Null: not known, or read without a token.'),
 };
 const encoding = z.enum(['utf8', 'base64']);

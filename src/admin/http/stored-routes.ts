@@ -256,7 +256,8 @@ function historyOf(
 
 function workerOf(text: string, caller: Caller): ReturnType<typeof readWorkerText> {
   const read = readWorkerText(text);
-  return caller === 'anyone' ? { ...read, workerName: null, workerAddress: null } : read;
+  // What workers call themselves is no secret: `mmi.workers` and the events tell it, too.
+  return caller === 'anyone' ? { ...read, workerAddress: null } : read;
 }
 
 function scheduleOf(

@@ -181,6 +181,27 @@ describe('without a token (docs/security.md)', () => {
     expect((await empty.get(path)).status).toBe(200);
   });
 
+  it('lists, histories and events have what a worker calls itself, and not its address', async () => {
+    const stand = await Stand.open();
+    const url = httpOf(stand.daemon);
+    stand.worker('work', () => Promise.reject(new Error('it fails')));
+    const uuid = await stand.submits('work', { maxAttempts: 1 });
+    await stand.until('dead', 'work', 1);
+    const { workerName: name } = await stand.daemon.waitFor('worker.registered');
+    expect(name).toMatch(new RegExp(`:${process.pid}$`));
+    const workers = await ask(`${url}/api/v1/workers`);
+    expect(workers.json).toMatchObject({ items: [{ name, address: null }] });
+    const history = await ask(`${stand.url}/requests/${uuid}`);
+    const whose = { worker: '1', workerName: name, workerAddress: null };
+    expect(history.json).toMatchObject({ deliveries: [{ ...whose, reason: null }] });
+    const events = new RawHttp(url);
+    events.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
+    await events.until('request.failed');
+    events.socket.destroy();
+    expect(events.received).toContain(`"workerName":"${String(name)}"`);
+    expect(events.received).not.toContain('"address"');
+  });
+
   it('groups by service have no uuid and no reason', async () => {
     const stand = await Stand.open();
     const [uuid = ''] = await stand.dead('work', 1);
