@@ -8,6 +8,7 @@ import type { CurveOptions } from '../../src/sdk/client.js';
 import { Attacker } from '../../test/support/attacker.js';
 import { HOSTILE_RECEIVERS, HTTP_TOKEN } from '../../test/support/attacks.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../test/support/daemon.js';
+import { Cluster } from '../../test/support/postgres-cluster.js';
 import { WebhookReceiver } from '../../test/support/webhook-receiver.js';
 import { makeKeys } from '../curve-keys.js';
 import { Quiet, SERVICES, type Waits } from './quiet.js';
@@ -50,6 +51,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
   const { sets, curve, serverKey } = placeOf(scene);
   const { before } = scene;
   const profile = options.profiles;
+  const database = scene.atDatabase === true ? await databaseWithStranger() : null;
   const receiver = scene.tells === true ? await WebhookReceiver.open() : null;
   const daemon = await startDaemon({
     sets: [
@@ -57,6 +59,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
       ...(scene.atEvents === true ? ['events.listen=tcp://127.0.0.1:0'] : []),
       ...(scene.atHttp === true ? ['http.listen=127.0.0.1:0', TOKENS] : []),
       ...(receiver?.sets(...HOSTILE_RECEIVERS) ?? []),
+      ...(database === null ? [] : [`titanic.store=${database.url}`]),
       ...(scene.sets ?? []),
       ...sets,
     ],
@@ -73,7 +76,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
       ? addressOf(daemon, 'events')
       : scene.atHttp === true
         ? addressOf(daemon, 'http')
-        : endpoint;
+        : (database?.strangersUrl ?? endpoint);
   const attacker = await Attacker.prepare(attack, target, { count, serverKey, endpoint });
   try {
     await quiet.measure(Math.min(WARM_UP_SECONDS, options.seconds));
@@ -96,7 +99,19 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
     await receiver?.close();
     // Node writes a profile when the process exits.
     await (profile === null ? daemon.kill() : daemon.stop());
+    await database?.server.remove();
   }
+}
+
+async function databaseWithStranger(): Promise<{
+  readonly server: Cluster;
+  readonly url: string;
+  readonly strangersUrl: string;
+}> {
+  const server = await Cluster.make();
+  await server.sql('CREATE ROLE stranger LOGIN');
+  const name = await server.database();
+  return { server, url: server.url(name), strangersUrl: server.url(name, 'stranger') };
 }
 
 function placeOf(scene: Scene): Place {

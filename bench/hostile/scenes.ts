@@ -17,6 +17,8 @@ export interface Scene {
   readonly atEvents?: true;
   /** The attack is at `http.listen`, with a token for requests to services. */
   readonly atHttp?: true;
+  /** The store is a database, and the attack is at that, by a role that may only connect. */
+  readonly atDatabase?: true;
   /** A quiet client also stores requests. */
   readonly stores?: true;
   /** A quiet receiver is told of the ends of requests, too. */
@@ -254,5 +256,14 @@ export const SCENES: readonly Scene[] = [
     attack: 'smallParts',
     count: 8,
     atHttp: true,
+  },
+  {
+    name: 'hints',
+    title: 'NOTIFY by a role that may only connect to the database, over 2 connections',
+    unit: 'messages',
+    attack: 'hints',
+    count: 2,
+    atDatabase: true,
+    stores: true,
   },
 ];

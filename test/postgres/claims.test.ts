@@ -2,9 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { Client } from 'pg';
+
 import { assert, present } from '../../src/core/assert.js';
 import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
+import { packHint } from '../../src/store/hint-codec.js';
 import type {
   Change,
   ChangeResult,
@@ -41,12 +44,15 @@ class Broker {
   readonly store: ClaimStore;
   /** The hints of others. */
   readonly heard: readonly Hint[];
+  /** What it has reported, by name. */
+  readonly reports: ReadonlySet<string>;
   #transaction: number;
 
   static async open(url: string, directoryId = randomBytes(16).toString('hex')): Promise<Broker> {
     const address = databaseAddressOf(url);
     assert(typeof address !== 'string', 'an address');
     const heard: Hint[] = [];
+    const reports = new Set<string>();
     const ignored = (): void => undefined;
     const { store, recovered } = await openPostgresStore(
       {
@@ -71,13 +77,19 @@ class Broker {
         },
         hinted: (hint) => heard.push(hint),
       },
-      () => undefined,
+      ({ report }) => reports.add(report),
     );
-    return new Broker(store, recovered.firstTransaction, heard);
+    return new Broker(store, recovered.firstTransaction, heard, reports);
   }
 
-  private constructor(store: ClaimStore, transaction: number, heard: readonly Hint[]) {
+  private constructor(
+    store: ClaimStore,
+    transaction: number,
+    heard: readonly Hint[],
+    reports: ReadonlySet<string>,
+  ) {
     this.heard = heard;
+    this.reports = reports;
     this.store = store;
     this.#transaction = transaction;
   }
@@ -249,6 +261,43 @@ describeWithPostgres('claims in a database', () => {
       one.store.hint(hint);
       return other.heard.length > before;
     }, 'they listen again');
+  });
+
+  it('are hinted at by brokers only: not by a role that may connect, and nothing else', async () => {
+    const server = await cluster();
+    const database = url.split('/').at(-1) ?? '';
+    const hintOf = (name: string): Hint => ({ services: [Buffer.from(name)], ended: [] });
+    const notify = (name: string): string =>
+      `SELECT pg_notify('majordomo', '${packHint(hintOf(name)).toString('base64')}')`;
+    const isHeard = (name: string): boolean =>
+      other.heard.some(({ services }) => services.some((each) => String(each) === name));
+    await server.sql(
+      `DO $$ BEGIN CREATE ROLE stranger LOGIN; EXCEPTION WHEN duplicate_object THEN END $$`,
+    );
+    const stranger = new Client(server.url(database, 'stranger'));
+    await stranger.connect();
+    // A broker of any version: its role may write to the store.
+    const broker = await server.session(database);
+    await until(async () => {
+      await stranger.query(notify('forged'));
+      await broker.query(notify('genuine'));
+      return isHeard('genuine');
+    }, 'it is known as a broker');
+    await stranger.query(notify('forged'));
+    await broker.query(notify('later'));
+    await until(() => isHeard('later'), 'what was sent after all of that');
+    expect(isHeard('forged')).toBe(false);
+    expect(other.reports).not.toContain('flooded');
+    await stranger.query(
+      "SELECT count(pg_notify('majordomo', n::text)) FROM generate_series(1, 20000) n",
+    );
+    await until(() => other.reports.has('flooded'), 'it tells of the flood');
+    await until(async () => {
+      await broker.query(notify('after the flood'));
+      return isHeard('after the flood');
+    }, 'it listens again');
+    await stranger.end();
+    await broker.end();
   });
 
   it('are not to be had of a kind that only a later version knows, which does not expire either', async () => {

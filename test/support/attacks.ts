@@ -7,6 +7,8 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { Client as Database } from 'pg';
+
 import { secureRandom } from '../../src/core/random.js';
 import { CurveClientMechanism } from '../../src/zmtp/curve/client.js';
 import { loadSodium } from '../../src/zmtp/curve/sodium.js';
@@ -76,7 +78,7 @@ export class Site {
   readonly serverKey: string;
   /** Messages or connections sent so far. */
   sent = 0;
-  readonly #target: string;
+  readonly target: string;
   readonly #endpoint: string;
   /** Its own. */
   readonly address: string;
@@ -87,7 +89,7 @@ export class Site {
     address: string,
     { count, serverKey, endpoint }: Pick<Site, 'count' | 'serverKey'> & { endpoint: string },
   ) {
-    this.#target = target;
+    this.target = target;
     this.#endpoint = endpoint === '' ? target : endpoint;
     this.address = address;
     this.count = count;
@@ -95,7 +97,7 @@ export class Site {
   }
 
   /** @param reads false: it reads nothing from its connection */
-  dial(handshake: Buffer, reads = true, to: string = this.#target): Socket {
+  dial(handshake: Buffer, reads = true, to: string = this.target): Socket {
     const { hostname: host, port } = new URL(to.replace('tcp:', 'http:'));
     const socket = connect({ port: Number(port), host, localAddress: this.address });
     socket.on('error', () => undefined);
@@ -727,6 +729,25 @@ export const ATTACKS = {
     const body = Buffer.alloc(1024, 'x');
     const batch = repeated(request('titanic.request', 'nobody', body), messages);
     return flood(site, { connections: site.count, batch, messages });
+  },
+
+  /** Hints to brokers, by a role of their database that may only connect; the target is that. */
+  hints: (site) => async () => {
+    const messages = 2000;
+    // Of a service and a request that differ: PostgreSQL leaves out what is the same.
+    const statement = `SELECT count(pg_notify('majordomo', encode('\\x000104'::bytea || int4send(n) || '\\x0000'::bytea
+      || int4send((random() * 1e9)::integer), 'base64'))) FROM generate_series(1, ${messages}) n`;
+    const lane = async (): Promise<void> => {
+      const database = new Database(site.target);
+      await database.connect();
+      const again = async (): Promise<void> => {
+        await database.query(statement);
+        site.sent += messages;
+        void again();
+      };
+      await again();
+    };
+    await Promise.all(Array.from({ length: site.count }, lane));
   },
 } satisfies Readonly<Record<string, Attack>>;
 

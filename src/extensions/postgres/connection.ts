@@ -79,12 +79,15 @@ export class Connection {
     return rows;
   }
 
-  /** @param heard called with what others send to the channel */
-  async listen(channel: string, heard: (payload: string) => void): Promise<void> {
+  /** @param heard called with what others send to the channel, and the process of the server that serves the sender */
+  async listen(
+    channel: string,
+    heard: (payload: string, processId: number) => void,
+  ): Promise<void> {
     const [row] = await this.ask('SELECT pg_backend_pid()');
     this.#client.on('notification', ({ channel: from, payload, processId }) => {
       // What this connection has sent comes back to it.
-      if (from === channel && processId !== row?.[0]) heard(payload ?? '');
+      if (from === channel && processId !== row?.[0]) heard(payload ?? '', processId);
     });
     await this.ask(`LISTEN ${channel}`);
   }

@@ -65,6 +65,8 @@ export type StoreReport =
   | { readonly report: 'unread'; readonly text: string }
   /** Another session keeps the row of a request locked; `pid`: its process of the server, if known. */
   | { readonly report: 'locked'; readonly uuid: string; readonly pid: number | null }
+  /** Notifications flood the channel for hints; `pid`: who sent one of them, as a process of the server. */
+  | { readonly report: 'flooded'; readonly pid: number }
   | { readonly report: 'lost'; readonly text: string }
   | { readonly report: 'returned'; readonly host: string; readonly awayMs: number }
   | { readonly report: 'failedover'; readonly host: string; readonly text: string }

@@ -14,13 +14,14 @@ import {
   titanicOn,
 } from '../../node/stored.js';
 import { StoreReports } from '../../node/store-reports.js';
-import { packHint, unpackHint } from '../../store/hint-codec.js';
+import { packHint } from '../../store/hint-codec.js';
 import { refuseLeftBehind } from '../../store/sqlite/file/left-behind.js';
 import type { ClaimStore, Recovered } from '../../store/store.js';
 import type { TitanicClaims } from '../../titanic/machine/context.js';
 import type { TitanicEvents } from '../../titanic/machine/events.js';
 import type { Titanic } from '../../titanic/machine/titanic.js';
 import { uuidText } from '../../wire/tsp.js';
+import { HeardHints } from './heard-hints.js';
 import { loginOf, shownDatabase } from './login.js';
 import { type DatabaseMemory, readDatabaseMemory, writeDatabaseMemory } from './memory.js';
 import {
@@ -55,6 +56,10 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
   database.serve(titanic);
   reports.titanic = titanic;
   await restore(titanic, reports, store);
+  const heard = new HeardHints((hint) => {
+    reports.arrived();
+    reports.hinted(hint);
+  });
   return {
     titanic,
     replication: null,
@@ -67,10 +72,7 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
         hints.carrier = carrier;
       },
       received: (content) => {
-        const hint = unpackHint(content);
-        if (hint === null) return;
-        reports.arrived();
-        reports.hinted(hint);
+        heard.heard(content);
       },
     },
     ...operated(titanic, store, openPostgresQueries(database.openOptions), loop),
@@ -273,6 +275,9 @@ class Database {
     locked: ({ uuid, pid }) => {
       const shown = uuidText(Buffer.from(uuid, 'hex'));
       this.#in.events.emit({ name: 'store.locked', uuid: shown, pid });
+    },
+    flooded: ({ pid }) => {
+      this.#in.events.emit({ name: 'store.flooded', pid });
     },
     lost: ({ text }) => {
       this.#replica?.lost();

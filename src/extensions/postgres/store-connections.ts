@@ -1,4 +1,5 @@
 /** The connections of a store in PostgreSQL, from the first one to the last. */
+import { packHint } from '../../store/hint-codec.js';
 import type { StoreCounts, StoredRequest } from '../../store/store.js';
 import { Recount } from './recount.js';
 import { Claims } from './claims.js';
@@ -189,8 +190,13 @@ export class StoreConnections implements ConnectionEvents {
     this.#isServing = true;
     this.#looks = this.#look();
     if (!this.#open.hints) return;
-    this.#notifier = new Notifier(this.#hints, timeoutMs, (hint) => {
-      this.#listener.hinted(hint);
+    this.#notifier = new Notifier(this.#hints, timeoutMs, {
+      heard: (hint) => {
+        this.#listener.hinted(packHint(hint));
+      },
+      flooded: (pid) => {
+        this.#report({ report: 'flooded', pid });
+      },
     });
   }
 

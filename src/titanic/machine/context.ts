@@ -4,7 +4,7 @@ import type { CountedServices } from '../../core/counted-services.js';
 import { TITANIC_SCHEDULE, uuidText } from '../../wire/tsp.js';
 import { Commits } from './commits.js';
 import { TitanicCounters, type TitanicQuota } from './counters.js';
-import { Hints } from './hints.js';
+import { Hints } from '../../store/hints.js';
 import type { TitanicEnd, TitanicEvents, TitanicTrace } from './events.js';
 import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';

@@ -227,6 +227,11 @@ export const TITANIC_EVENTS = {
       counted: 'titanic_store_retries_total',
     },
   ),
+  'store.flooded': warn(
+    'somebody floods the channel majordomo of the database (process {pid} of the server): hints of other brokers are dropped',
+    { pid: field.number('the process of the server that sent the last one') },
+    'more than 5,000 `NOTIFY` a second on the channel `majordomo` of the database: the broker listens for a part of each second only, so it learns up to 250 ms later what others have stored; end that session, and take the right to connect from its role',
+  ),
   'store.log_held': warn(
     'the log of the store has {bytes} bytes and cannot be emptied while a program reads the store: {by}',
     { by: field.string('which process'), bytes: field.number() },

@@ -2,11 +2,11 @@
  * What other brokers of a shared store may want to know at once (D92). They find it by asking, too: a
  * hint that is lost costs them that time, nothing else.
  */
-import type { Hint, RequestUuid } from '../../store/store.js';
-import { HINT_BYTES_MAX, hintedBytes, tailOf, UUID_TAIL_BYTES } from '../../store/hint-codec.js';
+import type { Hint, RequestUuid } from './store.js';
+import { HINT_BYTES_MAX, hintedBytes, tailOf, UUID_TAIL_BYTES } from './hint-codec.js';
 
-/** At most one hint is sent in this time. */
-const PAUSE_MS = 5;
+/** At most one hint is sent in this time, and acted upon. */
+export const HINT_PAUSE_MS = 5;
 
 export class Hints {
   readonly #send: (hint: Hint) => void;
@@ -26,7 +26,7 @@ export class Hints {
     this.#services.set(name, Buffer.from(service));
   }
 
-  /** A request was replied, is dead, or was closed. */
+  /** A request was replied, is dead, or was closed. @param uuid may be only its tail */
   ended(uuid: RequestUuid): void {
     if (this.#fits(UUID_TAIL_BYTES)) this.#ended.push(tailOf(uuid));
   }
@@ -39,7 +39,7 @@ export class Hints {
 
   /** When `run` is due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    return this.#bytes === 0 ? Infinity : this.#sentAt + PAUSE_MS;
+    return this.#bytes === 0 ? Infinity : this.#sentAt + HINT_PAUSE_MS;
   }
 
   run(now: number): void {
