@@ -113,12 +113,14 @@ async function connectTo(
   known: Known,
   host: DatabaseHost,
   timeoutMs: number,
+  isFirst = true,
 ): Promise<{ connection: Connection; server: ServerIdentity }> {
   const another = (): Connection => newConnection(login, host, timeoutMs);
   const connection = another();
-  const progress = { isPooled: false };
+  const progress = { isOpened: false, isPooled: false };
   const begin = async (): Promise<History> => {
     await connection.open();
+    progress.isOpened = true;
     // A pooler lets everybody in, and waits with the first statement for a connection to the server.
     progress.isPooled = true;
     await refuseSharedSession(connection, known, another, timeoutMs);
@@ -131,12 +133,22 @@ async function connectTo(
     if (newest !== null && isOlder(identity, newest)) throw formerPrimary(identity, newest);
     return { connection, server: { host: shownHost(host), ...identity } };
   } catch (error) {
+    const isBroken = progress.isOpened && brokeWith(connection, error);
     connection.destroy();
+    if (isFirst && isBroken) return await connectTo(login, known, host, timeoutMs, false);
     if (!progress.isPooled || !(error instanceof TimeOver)) throw error;
     throw tooFew(
       `${textOf(error)} after the login: a pooler whose connections are all taken, or a server that is too slow`,
     );
   }
+}
+
+/**
+ * Whether a connection has ended by itself since its login, which says little: what lasts is why the next one cannot be
+ * made, or ends as well.
+ */
+export function brokeWith(connection: Connection, error: unknown): boolean {
+  return !connection.isOpen && !(error instanceof TimeOver);
 }
 
 /** A connection that is not open yet. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { codeOf } from '../../core/errors.js';
 import type { Connection } from './connection.js';
-import { connect, type Known, type Login } from './connect.js';
+import { brokeWith, connect, type Known, type Login } from './connect.js';
 import type { RetryReason } from '../../store/retries.js';
 import { connectReason, endsConnection, retryReason, TimeOver, within } from './failures.js';
 import { ReconnectPauses } from './reconnect-pauses.js';
@@ -151,23 +151,33 @@ export class PersistentConnection {
     );
     this.#triesAt = 0;
     this.#mustBeOpen();
-    let opened: Awaited<ReturnType<typeof connect>> | null = null;
     try {
-      opened = await connect(this.#login, this.#last, this.#timeoutMs);
-      this.#last.hostIndex = opened.hostIndex;
-      const { connection, server } = opened;
-      await connection.within(this.#timeoutMs, this.#events.connected(connection, server));
-      this.#mustBeOpen();
-      this.#last.history = server;
+      this.#connection = await this.#checked(true);
     } catch (error) {
-      opened?.connection.destroy();
       this.#pauses.failed(error);
       this.#events.unreachable(error);
       throw error;
     }
     this.#pauses.worked();
-    this.#connection = opened.connection;
-    return opened.connection;
+    return this.#connection;
+  }
+
+  /** Makes a connection, and has it checked. */
+  async #checked(isFirst: boolean): Promise<Connection> {
+    const opened = await connect(this.#login, this.#last, this.#timeoutMs);
+    this.#last.hostIndex = opened.hostIndex;
+    const { connection, server } = opened;
+    try {
+      await connection.within(this.#timeoutMs, this.#events.connected(connection, server));
+      this.#mustBeOpen();
+      this.#last.history = server;
+      return connection;
+    } catch (error) {
+      const isBroken = brokeWith(connection, error);
+      connection.destroy();
+      if (!isFirst || !isBroken || this.#isClosed) throw error;
+      return await this.#checked(false);
+    }
   }
 
   /** What is under way is done again over a new connection. */
