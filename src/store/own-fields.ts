@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 
+import { ownCopy } from '../core/bytes.js';
 import { FieldReader, FieldWriter } from '../core/numbered-fields.js';
 import { isWhole } from '../core/numbers.js';
 import { PackReader, PackWriter } from '../core/value-bytes.js';
@@ -89,7 +90,7 @@ export function ownOf<Kind extends KnownKind>(kind: Kind, packed: Buffer): OwnOf
     const bytes = reader.bytes(field);
     if (!isWhole(bytes.length, min, max)) return null;
     if (as === 'text' && !isUtf8(bytes)) return null;
-    own[name] = as === 'text' ? bytes.toString() : Buffer.from(bytes);
+    own[name] = as === 'text' ? bytes.toString() : ownCopy(bytes);
   }
   return own as OwnOf<Kind>;
 }

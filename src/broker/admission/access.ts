@@ -1,4 +1,5 @@
 /** What one connection may do: its key and its listener must both allow it (D72). */
+import { ownCopy } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Grants } from '../state/entities.js';
 
@@ -18,7 +19,7 @@ export function mayRequest(grants: Grants, frames: Frames, index: number): boole
   const known = grants.lastAllowed;
   if (known?.compare(bytes, start, end) === 0) return true;
   if (!matches(grants, 'client', bytes, start, end)) return false;
-  grants.lastAllowed = Buffer.from(bytes.subarray(start, end));
+  grants.lastAllowed = ownCopy(bytes.subarray(start, end));
   return true;
 }
 

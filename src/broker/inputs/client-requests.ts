@@ -112,7 +112,7 @@ export class ClientRequests {
       this.#replies.refuse(inbound, peer, refusal, false);
       return;
     }
-    if (service === null) service = services.add(frames.copy(at), peer.identity);
+    if (service === null) service = services.add(frames.view(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
     this.#lifecycle.accept(requests.add(inbound, peer, now), service);
     const isPacked = frames.isPacked || peer.dialect !== null;

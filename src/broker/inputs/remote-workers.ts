@@ -66,7 +66,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
   join(name: Buffer, remote: RemoteHolder, now: number): number {
     const { services, workers, table } = this.#data;
     const known = services.find(name, 0, name.length);
-    const service = known ?? services.add(Buffer.from(name), this.#named());
+    const service = known ?? services.add(name, this.#named());
     if (service.namedBy === null) services.use(service, this.#named());
     const number = ++this.#last;
     const peer = this.#peer(number);

@@ -39,7 +39,7 @@ export class Registrations {
   register(peer: Peer, inbound: Inbound, known: Service | null, now: number): void {
     const { services, table, workers, events } = this.#data;
     const { frames, service: at } = inbound;
-    const service = known ?? services.add(frames.copy(at), peer.identity);
+    const service = known ?? services.add(frames.view(at), peer.identity);
     if (service.namedBy === null) services.use(service, peer.identity);
     const number = ++this.#lastWorker;
     const worker = new Worker(peer, service, number, inbound, table, now);

@@ -2,6 +2,7 @@
  * The contracts that the workers of one service announced (D107). Equal ones are kept once, as the bytes
  * that came, and counted in the memory of the identity whose worker has announced it for longest.
  */
+import { ownCopy } from '../../core/bytes.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import type { Identity } from './identities.js';
 
@@ -75,7 +76,7 @@ export class ServiceContracts {
         this.#others.add(worker);
         return false;
       }
-      contract = new KeptContract(Buffer.from(frame));
+      contract = new KeptContract(ownCopy(frame));
       this.#kept.push(contract);
     }
     contract.workers.add(worker);

@@ -1,5 +1,6 @@
 import { present } from '../../core/assert.js';
 import { ByteTable } from '../../core/byte-table.js';
+import { ownCopy } from '../../core/bytes.js';
 import type { CountedServices } from '../../core/counted-services.js';
 import { escapeName } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
@@ -71,7 +72,9 @@ export class ServiceTable {
   }
 
   /**
-   * Adds an unknown service, which is in use from now on. @param namedBy who requested or offers it
+   * Adds an unknown service, which is in use from now on.
+   * @param name copied
+   * @param namedBy who requested or offers it
    */
   add(name: Buffer, namedBy: Identity): Service {
     const service = this.#make(name);
@@ -87,7 +90,8 @@ export class ServiceTable {
     this.#recall(service);
   }
 
-  #make(name: Buffer): Service {
+  #make(given: Buffer): Service {
+    const name = ownCopy(given);
     const id = this.#freeIds.pop() ?? this.#byId.length;
     const service = new Service(id, name, this.#counted.of(escapeName(name)), this.#table);
     this.#byId[id] = service;
@@ -110,7 +114,7 @@ export class ServiceTable {
   setPaused(name: Buffer, isPaused: boolean): Service | null {
     const known = this.find(name, 0, name.length);
     if (known === null && !isPaused) return null;
-    const service = known ?? this.#make(Buffer.from(name));
+    const service = known ?? this.#make(name);
     service.isPaused = isPaused;
     if (isPaused) this.#recall(service);
     else this.#endIfUnused(service);
@@ -121,7 +125,7 @@ export class ServiceTable {
   setStored(name: Buffer, hasStored: boolean): void {
     const known = this.find(name, 0, name.length);
     if (hasStored) {
-      const service = known ?? this.#make(Buffer.from(name));
+      const service = known ?? this.#make(name);
       service.hasStored = true;
       this.#recall(service);
     } else if (known?.hasStored === true) {

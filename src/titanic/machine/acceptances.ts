@@ -24,7 +24,7 @@ const WAITING_BYTES = 1024;
 /** Who is to own a new request. */
 export interface NewOwner {
   readonly owner: Owner;
-  readonly quotas: Pick<Asker['quotas'], 'stored' | 'storedBytes'>;
+  readonly quotas: Pick<Asker['quotas'], 'stored' | 'storedBytes' | 'services'>;
   /** Accounts for it until it is stored; `null`: it is not sent by a peer. */
   readonly memory: MemoryAccount | null;
 }
@@ -44,8 +44,17 @@ export class Acceptances {
     this.#claiming = claiming;
   }
 
-  /** @param change 1: it is being accepted; -1: it is committed or given up */
-  count({ owner, memory }: Omit<NewOwner, 'quotas'>, bytes: number, change: 1 | -1): void {
+  /**
+   * @param change 1: it is being accepted; -1: it is committed or given up
+   * @param service for which it will be open; `null`: for none that a client names
+   */
+  count(
+    { owner, memory }: Omit<NewOwner, 'quotas'>,
+    bytes: number,
+    change: 1 | -1,
+    service: Buffer | null,
+  ): void {
+    if (service !== null) this.#countService(service, owner, change);
     this.#count += change;
     memory?.add('stored', change * (bytes + WAITING_BYTES));
     const count = this.#ofOwner.get(owner) ?? { stored: 0, bytes: 0 };
@@ -55,12 +64,20 @@ export class Acceptances {
     else this.#ofOwner.set(owner, count);
   }
 
+  #countService(name: Buffer, owner: Owner, change: 1 | -1): void {
+    const { services } = this.#requests.dispatcher;
+    const service = services.findOrAdd(name, owner);
+    service.accepting += change;
+    services.removeIfUnused(service);
+  }
+
   /**
    * The limit, or the quota, that a new request would exceed, or `null`.
+   * @param service see `count`
    * @param more how many more there are then; 0: it takes the place of one
    * @param freed bytes of that one
    */
-  limit(who: NewOwner, bytes: number, more = 1, freed = 0): string | null {
+  limit(who: NewOwner, bytes: number, service: Buffer | null, more = 1, freed = 0): string | null {
     // One that takes the place of another, and is no larger, needs no room.
     if (more === 0 && bytes <= freed) return null;
     const { options, counts, events } = this.#context;
@@ -71,7 +88,7 @@ export class Acceptances {
           ? 'titanic.maxBytes is reached'
           : who.memory?.mayHold(bytes + WAITING_BYTES) === false
             ? 'limits.memoryBytes is reached'
-            : this.#quota(who, bytes - freed, more);
+            : (this.#quota(who, bytes - freed, more) ?? this.#quotaOfServices(who, service));
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
     return text;
   }
@@ -86,6 +103,12 @@ export class Acceptances {
     }
     const taken = bytes + (accepting?.bytes ?? 0) + moreBytes;
     return taken > quotas.storedBytes ? context.quotaUsedUp('storedBytes') : null;
+  }
+
+  #quotaOfServices({ owner, quotas }: NewOwner, name: Buffer | null): string | null {
+    const { services } = this.#requests.dispatcher;
+    if (name === null || services.namedBy(owner) < quotas.services) return null;
+    return services.find(name) === undefined ? 'the quota `services` is used up' : null;
   }
 
   /**

@@ -7,6 +7,7 @@
  * there was more than could be claimed, and otherwise by one question for all services in at most 250 ms.
  */
 import type { DeliveryPort } from '../../broker/ports.js';
+import { ownCopy } from '../../core/bytes.js';
 import type { RandomFill } from '../../core/random.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULE_SERVICE, type TitanicClaims, type TitanicContext } from './context.js';
@@ -123,7 +124,7 @@ export class Claiming {
   }
 
   #add(service: Buffer, name: string): ClaimedService {
-    const entry = { name: Buffer.from(service), isEmpty: false, accepting: 0, hasMore: false };
+    const entry = { name: ownCopy(service), isEmpty: false, accepting: 0, hasMore: false };
     this.#services.set(name, entry);
     return entry;
   }

@@ -117,7 +117,7 @@ export class Dispatcher {
   readonly #context: TitanicContext;
   readonly #scope: Scope;
   readonly #table: Table;
-  readonly #services: OpenServices;
+  readonly services: OpenServices;
   #withDemand: OpenService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
@@ -149,7 +149,7 @@ export class Dispatcher {
     this.#scope = scope;
     this.#table = table;
     const { index } = this;
-    this.#services = new OpenServices(index);
+    this.services = new OpenServices(index);
     this.#delayed = new IndexedHeap({
       before: (a, b) => index.getDouble(a, NOT_BEFORE) < index.getDouble(b, NOT_BEFORE),
       moved: (slot, place) => {
@@ -183,7 +183,7 @@ export class Dispatcher {
     const { index } = this;
     const slot = index.add(request.uuid);
     this.partners.opened(request);
-    const service = this.#services.findOrAdd(request.service);
+    const service = this.services.findOrAdd(request.service, request.owner);
     index.set(slot, SERVICE, service.number);
     index.set(slot, PRIORITY, request.priority);
     index.set(slot, ATTEMPTS, request.attempts);
@@ -331,7 +331,8 @@ export class Dispatcher {
     service.oldest.removeAt(index.get(slot, AGE_PLACE));
     this.partners.closed(index.uuid(slot));
     index.remove(slot);
-    if (--service.open === 0) this.#services.remove(service);
+    service.open--;
+    this.services.removeIfUnused(service);
   }
 
   // ---------------------------------------------------------------- what is with the broker
@@ -371,7 +372,7 @@ export class Dispatcher {
 
   /** How many requests of a service are to be sent, and are not with the broker yet. */
   aheadOf(name: Buffer): number {
-    const service = this.#services.find(name);
+    const service = this.services.find(name);
     return service === undefined ? 0 : service.ready.size + service.loading;
   }
 
@@ -390,14 +391,14 @@ export class Dispatcher {
 
   /** The services with requests that could be sent now. */
   *ready(): Iterable<{ readonly name: Buffer; readonly count: number }> {
-    for (const { name, ready } of this.#services.all()) {
+    for (const { name, ready } of this.services.all()) {
       if (ready.size > 0) yield { name, count: ready.size };
     }
   }
 
   /** Some requests of a service that could be sent now, not the first ones to be sent. */
   leastUrgent(name: Buffer, most: number): Slot[] {
-    const ready = this.#services.find(name)?.ready;
+    const ready = this.services.find(name)?.ready;
     if (ready === undefined) return [];
     return Array.from({ length: Math.min(most, ready.size) }, (_, n) =>
       ready.at(ready.size - 1 - n),
@@ -405,7 +406,7 @@ export class Dispatcher {
   }
 
   serviceOf(slot: Slot): OpenService {
-    return this.#services.of(this.index.get(slot, SERVICE));
+    return this.services.of(this.index.get(slot, SERVICE));
   }
 
   ownershipOf(slot: Slot): Ownership {
@@ -441,7 +442,7 @@ export class Dispatcher {
   // ---------------------------------------------------------------- reports of the broker
 
   roomAt(name: Buffer): void {
-    const service = this.#services.find(name);
+    const service = this.services.find(name);
     if (service !== undefined && service.ready.size > 0) this.#addDemand(service);
   }
 
@@ -472,7 +473,7 @@ export class Dispatcher {
 
   /** Figures about the open requests of one service. */
   figuresOf(name: Buffer): OpenFigures {
-    const service = this.#services.find(name);
+    const service = this.services.find(name);
     if (service === undefined) return NONE_OPEN;
     const { out, delayed, oldest } = service;
     const first = oldest.peek();
@@ -576,7 +577,7 @@ export class Dispatcher {
     this.#withDemand = [];
     for (const service of waiting) {
       service.hasDemand = false;
-      if (!this.#services.has(service)) continue;
+      if (!this.services.has(service)) continue;
       if (this.#isAtLimit()) {
         this.#addDemand(service);
         continue;

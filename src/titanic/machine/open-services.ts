@@ -1,7 +1,12 @@
-/** The services that have open requests, each with its requests in the order of dispatch and of age. */
+/**
+ * The services that have open requests, each with its requests in the order of dispatch and of age. Each takes much
+ * more memory than a request does: it counts in the quota `services` of the owner who named it first.
+ */
 import { present } from '../../core/assert.js';
+import { ownCopy } from '../../core/bytes.js';
 import { escapeName } from '../../core/escape.js';
 import { type HeapOrder, IndexedHeap } from '../../core/indexed-heap.js';
+import type { Owner } from '../../store/store.js';
 import { AGE_PLACE, NUMBER, type OpenIndex, PLACE, PRIORITY, SINCE } from './open-index.js';
 
 /** A service that has open requests. */
@@ -14,8 +19,12 @@ export interface OpenService {
   readonly ready: IndexedHeap;
   /** Requests that are not with a worker, longest wait first. */
   readonly oldest: IndexedHeap;
+  /** Who named it while it had no open request. */
+  readonly namedBy: Owner;
   /** Number of open requests. */
   open: number;
+  /** Number of requests on their way to the store. */
+  accepting: number;
   /** Number of requests that are DELAYED. */
   delayed: number;
   /** Number of requests that are with a worker. */
@@ -30,6 +39,8 @@ export class OpenServices {
   readonly #byName = new Map<string, OpenService>();
   readonly #byNumber: (OpenService | null)[] = [];
   readonly #freeNumbers: number[] = [];
+  /** How many each owner named. */
+  readonly #named = new Map<Owner, number>();
   readonly #byUrgency: HeapOrder;
   readonly #byAge: HeapOrder;
 
@@ -71,18 +82,25 @@ export class OpenServices {
     return this.#byNumber[service.number] === service;
   }
 
-  findOrAdd(name: Buffer): OpenService {
+  /** How many services are known because this owner named them. */
+  namedBy(owner: Owner): number {
+    return this.#named.get(owner) ?? 0;
+  }
+
+  findOrAdd(name: Buffer, owner: Owner): OpenService {
     const known = this.find(name);
     if (known !== undefined) return known;
     const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
-    const copy = Buffer.from(name);
+    const copy = ownCopy(name);
     const service: OpenService = {
       number,
       name: copy,
       shown: escapeName(copy),
       ready: new IndexedHeap(this.#byUrgency),
       oldest: new IndexedHeap(this.#byAge),
+      namedBy: owner,
       open: 0,
+      accepting: 0,
       delayed: 0,
       out: 0,
       loading: 0,
@@ -90,11 +108,16 @@ export class OpenServices {
     };
     this.#byName.set(name.toString('latin1'), service);
     this.#byNumber[number] = service;
+    this.#named.set(owner, this.namedBy(owner) + 1);
     return service;
   }
 
-  /** Removes a service whose last open request has ended. */
-  remove({ name, number }: OpenService): void {
+  /** Removes a service that has no request any more. */
+  removeIfUnused({ name, number, namedBy, open, accepting }: OpenService): void {
+    if (open + accepting > 0) return;
+    const left = this.namedBy(namedBy) - 1;
+    if (left > 0) this.#named.set(namedBy, left);
+    else this.#named.delete(namedBy);
     this.#byName.delete(name.toString('latin1'));
     this.#byNumber[number] = null;
     this.#freeNumbers.push(number);

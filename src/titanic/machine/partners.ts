@@ -1,4 +1,5 @@
 /** Which webhook tells of which request, of those that are open here. */
+import { ownCopy } from '../../core/bytes.js';
 import { type RequestUuid, type StoredRequest, webhookOf } from '../../store/store.js';
 
 export class Partners {
@@ -12,12 +13,12 @@ export class Partners {
   opened(record: StoredRequest): void {
     const { uuid, kind, partner } = record;
     if (partner.length === 0) return;
-    const other = Buffer.from(partner);
+    const other = ownCopy(partner);
     if (webhookOf(record) !== null) this.#webhooks.set(keyOf(uuid), other);
     if (kind !== 'webhook') return;
     this.#requests.set(keyOf(uuid), other);
     if (!this.#openWebhooks.has(keyOf(other))) {
-      this.#openWebhooks.set(keyOf(other), Buffer.from(uuid));
+      this.#openWebhooks.set(keyOf(other), ownCopy(uuid));
     }
   }
 

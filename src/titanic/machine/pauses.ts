@@ -5,6 +5,7 @@
  */
 import { NO_BODY } from '../../store/fields.js';
 import type { DeliveryPort } from '../../broker/ports.js';
+import { ownCopy } from '../../core/bytes.js';
 import { DURATION_MS_MAX } from '../../core/numbers.js';
 import { ownOf, packOwn } from '../../store/own-fields.js';
 import { ANONYMOUS, newRequest } from '../../store/request.js';
@@ -121,7 +122,7 @@ export class Pauses {
       this.#context.events.emit({ name: 'schedule.unreadable', uuid: uuidPrefix(uuid), text });
       return;
     }
-    const pause = { uuid: Buffer.from(uuid), target, listed };
+    const pause = { uuid: ownCopy(uuid), target, listed };
     this.#all.set(uuid.toString('latin1'), pause);
     this.#byTarget.set(keyOf(target), [...this.#of(target), pause]);
     this.isChanged = true;

@@ -4,6 +4,7 @@
  * have read when the reply is complete are kept for a short time.
  */
 import type { DeliveryPort } from '../../broker/ports.js';
+import { ownCopy } from '../../core/bytes.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { TitanicContext } from './context.js';
 import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
@@ -83,7 +84,7 @@ export class Progress {
     const until = this.#context.now + RETAINED_MS;
     this.#retained.set(nameOf(uuid), {
       ...this.#deliveryOf(slot),
-      packed: Buffer.from(packed),
+      packed: ownCopy(packed),
       whose,
       until,
     });

@@ -277,7 +277,7 @@ export class ScheduleCommands {
     // The memory that it takes is accounted for since its command came.
     const who = { owner, quotas: asker.quotas, memory: null };
     const limit =
-      this.#acceptances.limit(who, bytes, known === null ? 1 : 0, known?.bodyBytes) ??
+      this.#acceptances.limit(who, bytes, null, known === null ? 1 : 0, known?.bodyBytes) ??
       this.#tooOftenFor(wanted, known) ??
       (known === null ? this.#fullFor(owner) : null);
     const { pauses } = this.#host;
@@ -304,7 +304,7 @@ export class ScheduleCommands {
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };
     const change: Change = { kind: 'accept', request, body, key: null, ...claim };
     const count = (change: 1 | -1): void => {
-      this.#acceptances.count(who, bytes, change);
+      this.#acceptances.count(who, bytes, change, null);
       this.#countMaking(owner, isNew ? change : 0, change * more);
     };
     count(1);

@@ -3,6 +3,7 @@
  * `schedule-fsm.ts`).
  */
 import { present } from '../../core/assert.js';
+import { ownCopy } from '../../core/bytes.js';
 import { Chain, ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
@@ -76,7 +77,7 @@ export class Schedule {
     this.slot = slot;
     this.facts = facts;
     this.claim = claim;
-    this.uuid = Buffer.from(request.uuid);
+    this.uuid = ownCopy(request.uuid);
     this.owner = request.owner;
     this.generation = request.generation;
     this.acceptedAt = request.acceptedAt;

@@ -8,6 +8,7 @@
  * Only what is small is in memory: the body is read when the schedule is due.
  */
 import type { Asker, DeliveryPort, StoredBody } from '../../broker/ports.js';
+import { ownCopy } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readScheduled, scheduleKey, type TspScheduled, type TspSchedule } from '../../wire/tsp.js';
@@ -137,7 +138,7 @@ export class Schedules {
    */
   schedule(id: AnswerNumber, asker: Asker, frames: Frames, read: TspSchedule): DueFault | null {
     const { name, cron, timeZone } = read;
-    const own = { name, cron, timeZone, service: frames.copy(read.service) };
+    const own = { name, cron, timeZone, service: ownCopy(frames.view(read.service)) };
     const facts = factsOf(own);
     const due = firstDue(facts.times, this.#context.wall);
     if (typeof due !== 'number') return due;
@@ -216,17 +217,19 @@ export class Schedules {
       return;
     }
     const { accept, webhook, bytes } = this.#requestAt(schedule, this.#context.wall, frames, read);
-    const { quotas } = broker.ownerRightsOf(keyOf(owner), accept.request.service);
+    const { service } = accept.request;
+    const { quotas } = broker.ownerRightsOf(keyOf(owner), service);
     const who = { owner, quotas, memory: null };
     const obstacle =
-      this.#requests.obstacle() ?? this.#acceptances.limit(who, bytes, webhook === null ? 1 : 2);
+      this.#requests.obstacle() ??
+      this.#acceptances.limit(who, bytes, service, webhook === null ? 1 : 2);
     if (obstacle !== null) {
       decided({ kind: 'busy', message: obstacle });
       return;
     }
-    this.#acceptances.count(who, bytes, 1);
+    this.#acceptances.count(who, bytes, 1, service);
     const ended = (result: ChangeResult | null): void => {
-      this.#acceptances.count(who, bytes, -1);
+      this.#acceptances.count(who, bytes, -1, service);
       if (result !== null) this.#acceptances.stored(accept, webhook, owner, result);
     };
     this.#requests.order(accept, ended, decided, webhook);
@@ -534,9 +537,10 @@ export class Schedules {
 
   /** Puts a schedule off if a request of that size cannot be stored now. @returns whether it did */
   #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number, more = 1): boolean {
-    const { owner } = schedule;
+    const { owner, facts } = schedule;
     const who = { owner, quotas, memory: null };
-    const obstacle = this.#requests.obstacle(owner) ?? this.#acceptances.limit(who, bytes, more);
+    const obstacle =
+      this.#requests.obstacle(owner) ?? this.#acceptances.limit(who, bytes, facts.service, more);
     if (obstacle === null) return false;
     this.#putOff(schedule);
     const { counters, events } = this.#context;
@@ -682,9 +686,9 @@ export class Schedules {
     if (this.#isDelayed(schedule, quotas, bytes, webhook === null ? 1 : 2)) return;
     const who = { owner, quotas, memory: null };
     const { change: step, stepped } = this.#step(schedule, due, times, 'stored');
-    this.#acceptances.count(who, bytes, 1);
+    this.#acceptances.count(who, bytes, 1, request.service);
     const decided = (): void => {
-      this.#acceptances.count(who, bytes, -1);
+      this.#acceptances.count(who, bytes, -1, request.service);
       if (accept.claim !== undefined) this.#acceptances.decided(request);
     };
     this.#requests.intend(owner, accept, bytes, {

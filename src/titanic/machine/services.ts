@@ -198,7 +198,12 @@ export class TitanicServices {
     const who = { owner, quotas, memory };
     const obstacle =
       this.#requests.obstacle(party) ??
-      this.#acceptances.limit(who, bytes + ofWebhook, webhook === null ? 1 : 2);
+      this.#acceptances.limit(
+        who,
+        bytes + ofWebhook,
+        frames.view(read.service),
+        webhook === null ? 1 : 2,
+      );
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
@@ -208,9 +213,9 @@ export class TitanicServices {
     const number = this.#waiting.add(id, sender, facts, frames, read, bodyBytes, extra);
     if (webhook !== null) {
       this.#webhooks.set(number, webhook);
-      this.#acceptances.count(who, ofWebhook, 1);
+      this.#acceptances.count(who, ofWebhook, 1, null);
     }
-    this.#acceptances.count(who, bytes, 1);
+    this.#acceptances.count(who, bytes, 1, frames.view(read.service));
     this.#requests.writer.addNumber(party, number, bytes + ofWebhook, this.#context.now);
   }
 
@@ -254,8 +259,8 @@ export class TitanicServices {
     const bytes = body.length + (extra === null ? 0 : extra.length);
     const ofWebhook = webhook?.request.bodyBytes ?? 0;
     const decided = (): void => {
-      if (webhook !== null) this.#acceptances.count({ owner, memory }, ofWebhook, -1);
-      this.#acceptances.count({ owner, memory }, bytes, -1);
+      if (webhook !== null) this.#acceptances.count({ owner, memory }, ofWebhook, -1, null);
+      this.#acceptances.count({ owner, memory }, bytes, -1, request.service);
       if (change.claim !== undefined) this.#acceptances.decided(request);
     };
     const change: NewRequest = { kind: 'accept', request, body, key };

@@ -1,4 +1,5 @@
 /** What the store holds for each service, as last reported; also while this node is inactive. */
+import { ownCopy } from '../../core/bytes.js';
 import { escapeName } from '../../core/escape.js';
 import type { CountedService, CountedServices } from '../../core/counted-services.js';
 import { STORED } from './counters.js';
@@ -36,7 +37,7 @@ export class StoredServices {
       if (known === undefined) this.#changed.add(name);
       this.#counted.stores(counted, STORED);
       // The store reports views of a larger piece of memory, so they are copied.
-      const service = known?.service ?? Buffer.from(count.service);
+      const service = known?.service ?? ownCopy(count.service);
       this.#services.set(name, { ...count, service, counted });
     }
   }

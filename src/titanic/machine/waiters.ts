@@ -1,5 +1,6 @@
 /** Clients that wait for an answer by `titanic.wait` or `titanic.progress`, by uuid and by the end of their wait. */
 import type { Asker } from '../../broker/ports.js';
+import { ownCopy } from '../../core/bytes.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import { tailOf } from '../../store/hint-codec.js';
 import type { RequestUuid } from '../../store/store.js';
@@ -15,6 +16,11 @@ export interface ReplyQuery {
   readonly until: number;
   /** What a client of `titanic.progress` has read so far; `null`: it asks for the reply. */
   readonly cursor: PartsCursor | null;
+}
+
+/** A query that is kept. */
+export function lasting(query: ReplyQuery): ReplyQuery {
+  return { ...query, uuid: ownCopy(query.uuid) };
 }
 
 interface Waiter {
@@ -55,7 +61,7 @@ export class Waiters {
   add(query: ReplyQuery): void {
     const key = query.uuid.toString('latin1');
     const number = this.#free.pop() ?? this.#waiters.length;
-    this.#waiters[number] = { query, key, place: -1 };
+    this.#waiters[number] = { query: lasting(query), key, place: -1 };
     this.#byTime.push(number);
     const { identity } = query.asker;
     this.#counts.set(identity, this.countOf(identity) + 1);

@@ -6,6 +6,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 
+import { ownCopy } from '../../core/bytes.js';
 import type { RandomFill } from '../../core/random.js';
 import {
   BROKEN,
@@ -246,7 +247,7 @@ class CurveServerMechanism implements Mechanism {
     if (!this.#isVouchedFor(vouch, publicKey, clientKey, own)) {
       return failed('a vouch that is not of the key that it came with');
     }
-    this.peerKey = Buffer.from(publicKey);
+    this.peerKey = ownCopy(publicKey);
     const verdict = authorise(publicKey, this.#address);
     if (verdict.kind === 'refused') {
       // After this libzmq does not try again.

@@ -218,6 +218,25 @@ describe('rights and quotas', () => {
     submits(alice);
   });
 
+  it('a quota of services: each owner names only so many that have open requests', () => {
+    const { s, alice, bob } = scene(quotas({ services: 2 }));
+    s.holdsStore();
+    const sent = ['one', 'two', 'three', 'one'].map((name) => asks(alice, 'request', name, 'x'));
+    expect(sent).toEqual(['', '', '500 the quota `services` is used up', '']);
+    s.freesStore();
+    const uuids = heard(alice)
+      .split(' / ')
+      .map((answer) => answer.replace('200|', ''));
+    expect(uuids).toHaveLength(3);
+    expect(asks(alice, 'request', 'three', 'x')).toBe('500 the quota `services` is used up');
+    // What another owner has named is no new name, and counts for the other one.
+    expect(asks(bob, 'request', 'three', 'x')).toMatch(/^200/);
+    expect(asks(alice, 'request', 'three', 'x')).toMatch(/^200/);
+    for (const uuid of [uuids[0], uuids[2]]) asks(alice, 'close', uuid ?? '');
+    expect(asks(alice, 'request', 'four', 'x')).toMatch(/^200/);
+    expect(asks(alice, 'request', 'one', 'x')).toBe('500 the quota `services` is used up');
+  });
+
   it('and so many bytes, replies too; also what is on its way to the store counts', () => {
     const { s, alice } = scene(quotas({ storedBytes: 40 }));
     const large = 'x'.repeat(30);

@@ -1,4 +1,5 @@
 /** What this broker offers others: the credit that workers here have left, by service (D83). */
+import { ownCopy } from '../../../core/bytes.js';
 import { type FleetCredit, offerEntry } from './codec.js';
 import type { FleetOffer } from './protocol.js';
 import { FOLLOW_MS, OFFER_MS, PACK_BYTES, SERVICES_MAX } from './options.js';
@@ -30,7 +31,7 @@ export class Offers {
     const known = this.#offered.get(name);
     if (known !== undefined) known.wantedAt = now;
     else if (this.#offered.size < SERVICES_MAX) {
-      this.#offered.set(name, { service: Buffer.from(service), wantedAt: now, level: -2 });
+      this.#offered.set(name, { service: ownCopy(service), wantedAt: now, level: -2 });
     }
   }
 

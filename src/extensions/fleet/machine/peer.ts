@@ -1,4 +1,5 @@
 /** Another broker of the fleet, as this one knows it: its holders, and what is out at them. */
+import { ownCopy } from '../../../core/bytes.js';
 import type { FleetChannel } from './protocol.js';
 import type { FleetCredit } from './codec.js';
 import { UNANSWERED_BYTES_MAX } from './options.js';
@@ -98,7 +99,7 @@ export class FleetPeer {
   ) {
     this.#unsent = unsent;
     this.#isBusShut = isBusShut;
-    this.idBytes = Buffer.from(idBytes);
+    this.idBytes = ownCopy(idBytes);
     this.id = this.idBytes.toString('hex');
     this.now = now;
     this.heardAt = now();
@@ -146,7 +147,7 @@ export class Holder {
   constructor(peer: FleetPeer, service: string) {
     this.peer = peer;
     this.service = service;
-    this.name = Buffer.from(service, 'latin1');
+    this.name = ownCopy(Buffer.from(service, 'latin1'));
   }
 
   get load(): number {
