@@ -4,6 +4,8 @@ import { httpError } from './errors.js';
 const RESTS = 4;
 /** Waiting pieces of work, including those of clients that have left since. */
 const WAITING_MAX = 100;
+/** What so many have read is in memory at once, before it is shown. */
+const READINGS_MAX = 8;
 
 /**
  * Runs work for operators on the broker's event loop, one piece at a time and with rests between,
@@ -13,6 +15,9 @@ export class Pace {
   readonly #now: () => number;
   #tail: Promise<void> = Promise.resolve();
   #waiting = 0;
+  #readings = 0;
+  /** Those that wait until one of the readings is over. */
+  readonly #readers: (() => void)[] = [];
 
   /** @param now monotonic milliseconds */
   constructor(now: () => number) {
@@ -24,19 +29,47 @@ export class Pace {
    * @throws ERR_HTTP_BUSY if too many pieces are waiting
    */
   run<Result>(work: () => Result): Promise<Result> {
-    if (this.#waiting >= WAITING_MAX) {
-      throw httpError(
-        'ERR_HTTP_BUSY',
-        `${WAITING_MAX} other requests are already waiting for this`,
-      );
+    this.#checkRoom();
+    return this.#turn(work);
+  }
+
+  /**
+   * Begins to read something when its turn comes, and shows it in another turn. Nobody waits while it is read, but few
+   * read at once.
+   * @param begin what takes long in it is done elsewhere
+   * @throws ERR_HTTP_BUSY if too many are waiting
+   */
+  async read<Read, Result>(
+    begin: () => Promise<Read>,
+    show: (read: Read) => Result,
+  ): Promise<Result> {
+    this.#checkRoom();
+    if (this.#readings < READINGS_MAX) this.#readings++;
+    else await new Promise<void>((resolve) => this.#readers.push(resolve));
+    try {
+      const read = await this.#turn(begin);
+      return await this.#turn(() => show(read));
+    } finally {
+      const next = this.#readers.shift();
+      if (next === undefined) this.#readings--;
+      else next();
     }
+  }
+
+  #checkRoom(): void {
+    if (this.#waiting + this.#readers.length < WAITING_MAX) return;
+    const text = `${WAITING_MAX} other requests are already waiting for this`;
+    throw httpError('ERR_HTTP_BUSY', text);
+  }
+
+  #turn<Result>(work: () => Result | Promise<Result>): Promise<Result> {
     this.#waiting++;
     let tookMs = 0;
-    const result = this.#tail.then(() => {
+    const worked = this.#tail.then(() => {
       this.#waiting--;
       const startedAt = this.#now();
       try {
-        return work();
+        return { result: work() };
       } finally {
         tookMs = this.#now() - startedAt;
       }
@@ -45,7 +78,7 @@ export class Pace {
       new Promise((resolve) => {
         setTimeout(resolve, RESTS * tookMs);
       });
-    this.#tail = result.then(rest, rest);
-    return result;
+    this.#tail = worked.then(rest, rest);
+    return worked.then(({ result }) => result);
   }
 }

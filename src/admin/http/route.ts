@@ -142,6 +142,21 @@ export function pacedRoute<Of extends Operation>(
   return route(operation, (request) => pace.run(() => json(handle(request))));
 }
 
+/** Like `pacedRoute`, for what is read first, and shown in a turn of its own. */
+export function readingRoute<Of extends Operation, Read>(
+  operation: Of,
+  pace: Pace,
+  read: (request: CheckedRequest<Of>) => Promise<Read>,
+  show: (read: Read, request: CheckedRequest<Of>) => AnswerOf<Of>,
+): Route {
+  return route(operation, (request) =>
+    pace.read(
+      () => read(request),
+      (found) => json(show(found, request)),
+    ),
+  );
+}
+
 /** @returns what throws ERR_HTTP_BODY, ERR_HTTP_PARAMETER */
 function checker<Of extends Operation>({
   parts,

@@ -30,7 +30,7 @@ export function routesOf(
     ...haRoutes(ports),
     ...storedRoutes(ports, lists, new Cursors(secureRandom)),
     ...eventRoutes(ports),
-    ...aclRoutes(ports),
+    ...aclRoutes(ports, lists),
     openApiRoute(),
   ];
 }

@@ -33,6 +33,8 @@ import {
   actorName,
   type CheckedRequest,
   jsonRoute,
+  pacedRoute,
+  readingRoute,
   route,
   type Route,
   type Caller,
@@ -63,22 +65,31 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
   };
   return [
     route(OPERATIONS.storedRequests, (request) => listed(operatorApi(), request, pace, cursors)),
-    jsonRoute(OPERATIONS.requestHistory, async ({ parts: { uuid }, caller }) => {
-      const history = requireDone(await operatorApi().history(uuid));
-      return { ...historyOf(history, caller), showsBodies };
-    }),
-    jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, caller }) => {
-      if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
-      const { headers, body, reply, own } = requireDone(await operatorApi().bodies(uuid));
-      return {
-        uuid: shownUuid(uuid, caller),
-        headers,
-        body: body === null ? null : bodyOf(body),
-        reply: reply === null ? null : bodyOf(reply),
-        own,
-      };
-    }),
-    jsonRoute(OPERATIONS.storedCounts, () => {
+    readingRoute(
+      OPERATIONS.requestHistory,
+      pace,
+      ({ parts: { uuid } }) => operatorApi().history(uuid),
+      (history, { caller }) => ({ ...historyOf(requireDone(history), caller), showsBodies }),
+    ),
+    readingRoute(
+      OPERATIONS.bodies,
+      pace,
+      ({ parts: { uuid } }) => {
+        if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
+        return operatorApi().bodies(uuid);
+      },
+      (bodies, { parts: { uuid }, caller }) => {
+        const { headers, body, reply, own } = requireDone(bodies);
+        return {
+          uuid: shownUuid(uuid, caller),
+          headers,
+          body: body === null ? null : bodyOf(body),
+          reply: reply === null ? null : bodyOf(reply),
+          own,
+        };
+      },
+    ),
+    pacedRoute(OPERATIONS.storedCounts, pace, () => {
       const { services, ...counts } = operatorApi().counts();
       const shown = services.map((each) => ({ ...each, service: escapeName(each.service) }));
       return { ...counts, services: shown };
@@ -126,14 +137,17 @@ async function listed(
 ): Promise<Answer> {
   const selection = selectionOf(query, caller, cursors);
   if (selection === null) return json({ items: [], next: null, scanned: 0 });
-  const page = requireDone(await operatorApi.list({ ...selection, limit: query.limit }));
-  return await pace.run(() => {
-    const shown: Page<StoredRequest> = {
-      items: page.requests.map((request) => itemOf(request, caller)),
-      next: page.next === null ? null : cursors.shown(page.next, caller),
-    };
-    return json({ ...shown, scanned: page.scanned });
-  });
+  return await pace.read(
+    () => operatorApi.list({ ...selection, limit: query.limit }),
+    (outcome) => {
+      const { requests, next, scanned } = requireDone(outcome);
+      const shown: Page<StoredRequest> = {
+        items: requests.map((request) => itemOf(request, caller)),
+        next: next === null ? null : cursors.shown(next, caller),
+      };
+      return json({ ...shown, scanned });
+    },
+  );
 }
 
 async function scheduled(
@@ -145,14 +159,17 @@ async function scheduled(
   const place = cursor === null ? null : cursors.read(cursor, caller, SCHEDULE_CURSOR_BYTES);
   if (cursor !== null && place === null) throw wrongParameter('cursor', NO_CURSOR);
   const after = place === null ? null : cursorIn(place);
-  const { schedules, next } = requireDone(await operatorApi.schedules(after, limit));
-  return await pace.run(() => {
-    const shown: Page<Schedule> = {
-      items: schedules.map((schedule) => scheduleOf(schedule, caller)),
-      next: next === null ? null : cursors.shown(packedCursor(next), caller),
-    };
-    return json(shown);
-  });
+  return await pace.read(
+    () => operatorApi.schedules(after, limit),
+    (outcome) => {
+      const { schedules, next } = requireDone(outcome);
+      const shown: Page<Schedule> = {
+        items: schedules.map((schedule) => scheduleOf(schedule, caller)),
+        next: next === null ? null : cursors.shown(packedCursor(next), caller),
+      };
+      return json(shown);
+    },
+  );
 }
 
 function packedCursor({ due, uuid }: ScheduleCursor): Buffer {

@@ -97,7 +97,7 @@ export function triageRoutes(
   pace: Pace,
   cursors: Cursors,
 ): Route[] {
-  const shown = { operatorApi, cursors };
+  const shown = { operatorApi, pace, cursors };
   return [
     route(OPERATIONS.groups, (request) => groups(operatorApi(), request, pace, cursors)),
     route(OPERATIONS.retryMany, (request) => bulk(shown, 'retry', request)),
@@ -118,12 +118,15 @@ async function groups(
   }
   const selection = selectionOf(query, caller, cursors);
   if (selection === null) return json({ items: [], next: null, scanned: 0 });
-  const page = requireDone(await operatorApi.groups({ ...selection, by, limit }));
-  return await pace.run(() => {
-    const next = page.next === null ? null : cursors.shown(page.next, caller);
-    const items = page.groups.map((group) => groupOf(group, caller));
-    return json({ items, next, scanned: page.scanned });
-  });
+  return await pace.read(
+    () => operatorApi.groups({ ...selection, by, limit }),
+    (outcome) => {
+      const page = requireDone(outcome);
+      const next = page.next === null ? null : cursors.shown(page.next, caller);
+      const items = page.groups.map((group) => groupOf(group, caller));
+      return json({ items, next, scanned: page.scanned });
+    },
+  );
 }
 
 function groupOf(
@@ -156,7 +159,7 @@ function isFiltered({
 }
 
 async function bulk(
-  { operatorApi, cursors }: { operatorApi: () => OperatorApi; cursors: Cursors },
+  { operatorApi, pace, cursors }: { operatorApi: () => OperatorApi; pace: Pace; cursors: Cursors },
   act: BulkAct,
   { body, caller, ...actor }: Actor & { readonly body: BulkOrder; readonly caller: Caller },
 ): Promise<Answer> {
@@ -173,11 +176,9 @@ async function bulk(
       'names no filter, and would cancel all requests without a reply',
     );
   }
-  const { count, next, scanned } = requireDone(
-    dryRun
-      ? await operatorApi().countFor(act, selection)
-      : await operatorApi().bulk(act, selection, limit, actorName(actor)),
-  );
+  const { count, next, scanned } = dryRun
+    ? await pace.read(() => operatorApi().countFor(act, selection), requireDone)
+    : requireDone(await operatorApi().bulk(act, selection, limit, actorName(actor)));
   const rest = next === null ? null : cursors.shown(next, caller);
   const answer = json({ count, more: next !== null, next: rest, scanned } satisfies BulkResult);
   return dryRun ? { ...answer, changesNothing: true } : answer;

@@ -64,9 +64,12 @@ export class ThreadQueries implements ClosableQueries {
   }
 
   page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void {
-    this.#ask('page', [scanQueryOf(query)], answer, ({ listed, ...scan }) => {
-      return { requests: unpackListed(listed), ...scan };
-    });
+    this.#ask('page', [scanQueryOf(query)], answer, ({ listed, ...scan }) => ({
+      ...scan,
+      get requests() {
+        return unpackListed(listed);
+      },
+    }));
   }
 
   groups(query: GroupQuery, answer: (page: GroupPage | StoreFailure) => void): void {

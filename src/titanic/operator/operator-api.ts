@@ -54,6 +54,7 @@ export interface GroupsQuery extends ListQuery {
 }
 
 export interface ShownPage extends Scan {
+  /** Made when this is read: read it once. */
   readonly requests: readonly ShownRequest[];
 }
 
@@ -82,7 +83,7 @@ export interface ShownHistory extends Omit<RequestHistory, 'request'> {
   readonly request: ShownRequest;
   /** The attempt in progress: `workerText`; milliseconds since 1970. */
   readonly delivery: { readonly worker: string; readonly startedAt: number } | null;
-  /** `null`: it is at a worker, or has ended. */
+  /** `null`: it is at a worker, or has ended. Made when this is read. */
   readonly waiting: Waiting | null;
 }
 

@@ -22,6 +22,8 @@ import type {
   ShownPage,
   ShownState,
   ShownHistory,
+  ShownRequest,
+  Waiting,
   SchedulePage,
   ScheduleCursor,
   ShownSchedule,
@@ -32,7 +34,7 @@ import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
 import type { PauseTarget } from '../machine/pauses.js';
 import type { Schedule } from '../machine/schedule-table.js';
-import type { GroupPage, StoreQueries } from '../../store/queries.js';
+import type { GroupPage, ListedRequest, StoreQueries } from '../../store/queries.js';
 import { outcomeOfNumber } from '../../store/outcomes.js';
 import { isWork } from '../../store/record-kind.js';
 import type { RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
@@ -78,13 +80,22 @@ export class Operator {
           answer(trouble(page));
           return;
         }
+        const { next, scanned } = page;
         // The state may have changed meanwhile, but a list shows the moment when it was requested.
-        const requests = page.requests.map((request) => ({
+        const shown = (request: ListedRequest): ShownRequest => ({
           ...request,
           state: state ?? this.#stateOf(request),
           retries: retriesOf(request),
-        }));
-        answer({ kind: 'done', value: { ...page, requests } });
+        });
+        const value = {
+          next,
+          scanned,
+          // Whoever shows it does that work, in a turn of his own.
+          get requests() {
+            return page.requests.map(shown);
+          },
+        };
+        answer({ kind: 'done', value });
       },
     );
   }
@@ -108,8 +119,18 @@ export class Operator {
         const state: ShownState = now === null ? history.request.state : 'dispatched';
         const request = { ...history.request, state, retries: retriesOf(history.request) };
         const delivery = now && { worker: storedWorker(now.worker), startedAt: now.startedAt };
-        const waiting = state === 'pending' ? waitingOf(this.#host, request) : null;
-        answer({ kind: 'done', value: { ...history, request, delivery, waiting } });
+        const waiting = (): Waiting | null =>
+          state === 'pending' ? waitingOf(this.#host, request) : null;
+        const value = {
+          ...history,
+          request,
+          delivery,
+          // As in a list: it may look at thousands of requests.
+          get waiting() {
+            return waiting();
+          },
+        };
+        answer({ kind: 'done', value });
       }
     });
   }

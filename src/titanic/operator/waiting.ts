@@ -21,7 +21,7 @@ const NO_MORE = { until: null, since: null, ahead: null } as const;
 
 /**
  * The first reason that holds: without those before it, the request would still wait for the ones after it.
- * @returns `null`: schedules and pauses wait for nothing
+ * @returns `null`: it has gone to a worker or ended since it was read; schedules and pauses wait for nothing
  */
 export function waitingOf(
   host: OperatorHost,
@@ -37,9 +37,10 @@ export function waitingOf(
   if (trouble !== null) return because('store', `the store takes no changes: ${trouble}`);
   const slot = requests.dispatcher.index.find(uuid);
   if (slot === NO_SLOT) {
+    if (context.claims === null) return null;
     return because('not_claimed', 'another broker has claimed it, or none has yet');
   }
-  return waitingHere(host, slot);
+  return requests.dispatcher.deliveryOf(slot) === null ? waitingHere(host, slot) : null;
 }
 
 function waitingHere(host: OperatorHost, slot: Slot): Waiting {

@@ -58,4 +58,60 @@ describe('the pace of work for operators', () => {
     expect((await Promise.all(results)).at(-1)).toBe('c');
     expect(done).toHaveLength(101);
   });
+
+  it('counts what reading and showing took, and nobody waits while something is read', async () => {
+    let read = (_found: string): void => undefined;
+    const begin = (): Promise<string> => {
+      work('begun', 5)();
+      return new Promise((resolve) => {
+        read = resolve;
+      });
+    };
+    const shown = pace.read(begin, (found) => work(found, 5)());
+    await jest.advanceTimersByTimeAsync(19);
+    const other = pace.run(work('other', 1));
+    expect(done).toEqual(['begun']);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await other).toBe('other');
+    read('found');
+    await jest.advanceTimersByTimeAsync(3);
+    expect(done).toEqual(['begun', 'other']);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await shown).toBe('found');
+    await jest.advanceTimersByTimeAsync(20);
+    expect(await pace.run(work('next', 1))).toBe('next');
+  });
+
+  it('has eight read at once; of the rest, each begins when one is shown, or has failed', async () => {
+    const found: ((what: string) => void)[] = [];
+    const begin = (): Promise<string> => new Promise((resolve) => found.push(resolve));
+    const shown = Array.from({ length: 10 }, () =>
+      pace.read(begin, (what) => {
+        if (what === 'wrong') throw new Error(what);
+        return what;
+      }),
+    );
+    await jest.advanceTimersByTimeAsync(100);
+    expect(found).toHaveLength(8);
+    found[3]?.('right');
+    await jest.advanceTimersByTimeAsync(100);
+    expect(await shown[3]).toBe('right');
+    expect(found).toHaveLength(9);
+    const failed = expect(shown[4]).rejects.toThrow('wrong');
+    found[4]?.('wrong');
+    await jest.advanceTimersByTimeAsync(100);
+    await failed;
+    expect(found).toHaveLength(10);
+  });
+
+  it('refuses the 101st that waits to read', async () => {
+    const begin = (): Promise<string> => new Promise(() => undefined);
+    for (let asked = 0; asked < 108; asked++) {
+      void pace.read(begin, String);
+      await jest.advanceTimersByTimeAsync(1);
+    }
+    const busy = { code: 'ERR_HTTP_BUSY' };
+    await expect(pace.read(begin, String)).rejects.toMatchObject(busy);
+    expect(() => pace.run(work('a', 1))).toThrow(expect.objectContaining(busy));
+  });
 });
