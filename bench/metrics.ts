@@ -123,7 +123,7 @@ async function scrape(): Promise<void> {
     print(event, text);
   });
   const metrics = new Metrics(sources(stage), log);
-  const { text, times } = await rendered(() => metrics.render());
+  const { text, times } = await rendered(async () => String((await metrics.render()).plain));
   const size = `${text.split('\n').length} lines, ${(text.length / 1e6).toFixed(1)} MB`;
   print('a scrape with 1,000 services', `${median(times).toFixed(1)} ms (${size})`);
   print('  the longest (bound 20 ms)', `${Math.max(...times).toFixed(1)} ms`);

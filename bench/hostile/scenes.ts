@@ -266,4 +266,20 @@ export const SCENES: readonly Scene[] = [
     atDatabase: true,
     stores: true,
   },
+  {
+    name: 'scrapes',
+    title: 'HTTP: 256 scrapes of 1,000 services with names of 255 bytes, which nobody reads',
+    unit: 'connections',
+    attack: 'scrapes',
+    count: 256,
+    atHttp: true,
+  },
+  {
+    name: 'counts',
+    title: 'HTTP: the counts of 5,000 stored services over 60 connections',
+    unit: 'messages',
+    attack: 'counts',
+    count: 60,
+    atHttp: true,
+  },
 ];

@@ -62,10 +62,10 @@ export interface NodeView {
   clients(query: ClientQuery): Clients;
 }
 
-/** The text of the metrics; simultaneous readers share one rendering. */
+/** The text of the metrics; simultaneous readers share one rendering, and its buffers. */
 export interface MetricsText {
   readonly contentType: string;
-  render(): Promise<string>;
+  render(): Promise<{ readonly plain: Buffer; readonly gzipped: Promise<Buffer> }>;
 }
 
 /** The result of an operator's command; `reason` says why it is not possible now. */

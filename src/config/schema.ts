@@ -176,7 +176,7 @@ const PARTS = {
         none: '2GiB, or a third of the memory of the machine or its cgroup if that is less',
       })
       .describe(
-        'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, connections of HTTP, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone; what it has accepted is served. It also closes connections: at the limit those with the largest incomplete messages, and those that have stalled with unread output; above nine eighths those that hold most of these. A request is held twice while a worker reads it, and requests of a client that has gone, but chose its own routing id, stay for `broker.requestTtlMs`: so give it several times `limits.messageBytes`.',
+        'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, connections of HTTP and answers that were not read, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone; what it has accepted is served. It also closes connections: at the limit those with the largest incomplete messages, and those that have stalled with unread output; above nine eighths those that hold most of these. A request is held twice while a worker reads it, and requests of a client that has gone, but chose its own routing id, stay for `broker.requestTtlMs`: so give it several times `limits.messageBytes`.',
       ),
     perPeer: perPeer().meta(LIVE).describe('Limits of one identity; see Quotas.'),
     quotas: quotas()
@@ -361,7 +361,7 @@ const PARTS = {
       .prefault(METRICS_SERVICES)
       .meta(LIVE)
       .describe(
-        'Services with a label of their own in `/metrics`, and with charts on the page. The others share the label `__other__`. A service has about 100 lines of text in `/metrics`, and 12 KiB of memory for its charts once it is used. See docs/metrics.md.',
+        'Services with a label of their own in `/metrics`, and with charts on the page. The others share the label `__other__`. A service has about 100 lines of text in `/metrics`, and 12 KiB of memory for its charts once it is used. All together have at most 32 MiB of text, whatever this says. See docs/metrics.md.',
       ),
   })),
   log: section('Logs: one line per event, on standard output.', () => ({

@@ -8,6 +8,7 @@
  */
 import { Counts, type Layout } from './counts.js';
 import { METRICS_SERVICES } from './defaults.js';
+import { digestOf } from './digest.js';
 import { isTemporary } from './temporary-service.js';
 
 /** The label that all services without one of their own share. */
@@ -22,10 +23,27 @@ const IDLE_MS = 60_000;
 /** For so long after a failure, a service needs its label. */
 const FAILED_MS = 600_000;
 
+/** A longer name is shortened in its label. */
+const LABEL_CHARACTERS_MAX = 100;
+const BEGINNING_CHARACTERS = 64;
+/** What the metrics of a labelled service take in their text at most: lines, and bytes of each beside the label. */
+const LINES = 100;
+const LINE_BYTES = 72;
+/** What the text of all labelled services may take. */
+const LABELLED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** No name, as it is shown, has the character in the middle, so a short name and a shortened one differ. */
+function labelOf(shown: string): string {
+  if (shown.length <= LABEL_CHARACTERS_MAX) return shown;
+  return `${shown.slice(0, BEGINNING_CHARACTERS)}…${digestOf([shown]).toString('base64url')}`;
+}
+
 /** A service, and what is counted of it. */
 export class CountedService {
   /** The name of the service, percent-escaped (D3). */
   readonly shown: string;
+  /** The value of its label in the metrics. */
+  readonly label: string;
   readonly plain: Counts;
   /** Counts of its stored requests; `null`: it never had any. */
   stored: Counts | null = null;
@@ -41,6 +59,7 @@ export class CountedService {
 
   constructor(shown: string, layout: Layout, now: number) {
     this.shown = shown;
+    this.label = labelOf(shown);
     this.plain = new Counts(layout);
     this.usedAt = now;
   }
@@ -48,6 +67,11 @@ export class CountedService {
   /** A service with the name of the shared label is told under that. */
   get mayHaveLabel(): boolean {
     return this.shown !== OTHERS && !isTemporary(this.shown);
+  }
+
+  /** What its metrics take in their text, with quotes and backslashes escaped. */
+  get textBytes(): number {
+    return LINES * (LINE_BYTES + Buffer.byteLength(JSON.stringify(this.label)));
   }
 
   /** @returns whether anything was counted since the last mark */
@@ -83,6 +107,7 @@ export class CountedServices {
   readonly #layout: Layout;
   readonly #byName = new Map<string, CountedService>();
   #labelled = 0;
+  #labelledBytes = 0;
   /** How many of the labelled never had a worker. */
   #unserved = 0;
   /** When the last two marks were made. */
@@ -187,7 +212,12 @@ export class CountedServices {
   }
 
   #claim(service: CountedService): void {
-    if (this.#labelled < this.most && this.#mayGet(service)) this.#give(service);
+    if (this.#mayGet(service) && this.#hasLabelFor(service)) this.#give(service);
+  }
+
+  #hasLabelFor(service: CountedService): boolean {
+    if (this.#labelled >= this.most) return false;
+    return this.#labelledBytes + service.textBytes <= LABELLED_BYTES_MAX;
   }
 
   #mayGet({ hasLabel, mayHaveLabel, wasServed, isStored }: CountedService): boolean {
@@ -197,6 +227,7 @@ export class CountedServices {
 
   #give(service: CountedService): void {
     this.#labelled++;
+    this.#labelledBytes += service.textBytes;
     if (!service.wasServed) this.#unserved++;
     service.hasLabel = true;
     service.usedAt = this.#newerAt;
@@ -205,6 +236,7 @@ export class CountedServices {
 
   #takeBack(service: CountedService): void {
     this.#labelled--;
+    this.#labelledBytes -= service.textBytes;
     if (!service.wasServed) this.#unserved--;
     service.hasLabel = false;
     service.moveTo(this.ended);
@@ -215,7 +247,7 @@ export class CountedServices {
     let idle: CountedService[] | null = null;
     for (const service of matter) {
       if (!this.#mayGet(service)) continue;
-      if (this.#labelled >= this.most) {
+      while (!this.#hasLabelFor(service)) {
         idle ??= this.#idle(now);
         const longest = idle.shift();
         if (longest === undefined) return;

@@ -4,7 +4,8 @@
  * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
  * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
  * (`stored`), publishers what is subscribed to (`subscriptions`), the broker
- * what workers announced (`contracts`), the HTTP server its connections and what they wait with (`http`).
+ * what workers announced (`contracts`), the HTTP server its connections, what they wait with, and
+ * answers that nobody has read (`http`).
  *
  * Four things keep the total at the limit. Workers get copies of requests only as far as they read
  * them (`mayDispatch`). At the limit requests are refused (`mayHold`); connections that have stalled are

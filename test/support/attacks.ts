@@ -32,6 +32,7 @@ const DIALS_AT_ONCE = 100;
 const DIAL_PAUSE_MS = 20;
 const HEARTBEAT_MS = 1000;
 const NAMES = 10_000;
+const NAME_BYTES = 255;
 const REPLY_BYTES = 12_000_000;
 const DEAF_MS = 2000;
 const DEAF_REPLY_BYTES = 1_000_000;
@@ -323,6 +324,18 @@ export type Attack = (
 
 const CURVE_GREETING = greetingOf({ mechanism: 'CURVE' });
 
+/** Stores one request for each of so many services, with long names. */
+async function storedServices(site: Site, count: number): Promise<void> {
+  let answered = 0;
+  const peer = site.peer(() => answered++);
+  for (let at = 0; at < count; at++) {
+    const name = String(at).padEnd(NAME_BYTES, '\x01');
+    peer.send('', 'MDPC02', '\x01', 'titanic.request', name, 'x');
+  }
+  await until(() => answered >= count, `${count} stored services`);
+  peer.socket.destroy();
+}
+
 export const ATTACKS = {
   /** Only a process that computes: the effect of the machine itself on those who wait. */
   computing: () => () => {
@@ -361,6 +374,22 @@ export const ATTACKS = {
     const messages = 200;
     const batch = repeated(message('', 'MDPC01', 'mmi.services', ''), messages);
     return () => flood(site, { connections: site.count, batch, messages });
+  },
+
+  /** Scrapes of a thousand services with long names, which nobody reads. */
+  scrapes: async (site) => {
+    await storedServices(site, 1000);
+    const head = httpHead('GET /metrics HTTP/1.1', 'Host: localhost');
+    return () => {
+      for (; site.sent < site.count; site.sent++) site.dial(head, false);
+    };
+  },
+
+  /** Counts of 5,000 stored services, again and again. */
+  counts: async (site) => {
+    await storedServices(site, 5000);
+    const head = httpHead('GET /api/v1/titanic/counts HTTP/1.1', 'Host: localhost');
+    return () => pour(site, head, head);
   },
 
   /** Waits for one stored request without a worker; each ends after a second and is repeated. */

@@ -112,5 +112,6 @@ export function metricsOf(broker: Broker, given?: Partial<MetricSources>): Metri
 
 /** The page that a scrape of this broker returns now. */
 export async function scrape(broker: Broker, given?: Partial<MetricSources>): Promise<MetricsPage> {
-  return new MetricsPage(await metricsOf(broker, given).render());
+  const { plain } = await metricsOf(broker, given).render();
+  return new MetricsPage(plain.toString());
 }

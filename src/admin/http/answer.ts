@@ -11,6 +11,8 @@ export interface Answer {
   readonly headers: Headers;
   /** Set in the answer to a POST that only asked: there is no event of it. */
   readonly changesNothing?: true;
+  /** Set if whoever made it counts its memory until it is sent. */
+  readonly isCounted?: true;
 }
 
 export type WriteText = (text: string, sent?: () => void) => void;
@@ -25,6 +27,8 @@ export interface Stream {
    * @returns a function that is called when the reader is gone
    */
   readonly open: (write: WriteText, end: (how?: 'now') => void) => () => void;
+  /** As `Answer.isCounted`. */
+  readonly isCounted?: true;
   /** Ends the answer because the reader's right to it has ended; default: it ends without a word. */
   readonly withdrawn?: (why: Answer) => void;
 }
@@ -41,11 +45,14 @@ export const COMMON_HEADERS: Headers = {
   'x-frame-options': 'DENY',
 };
 
+/** The answer may be another one a moment later. */
+export const LATER: Headers = { 'retry-after': '1' };
+
 export function json(value: unknown, status = 200, headers: Headers = {}): Answer {
   return { status, type: JSON_TYPE, body: `${terminalSafeJson(value)}\n`, headers };
 }
 
-export function text(body: string, type: string, headers: Headers = {}): Answer {
+export function text(body: string | Uint8Array, type: string, headers: Headers = {}): Answer {
   return { status: 200, type, body, headers };
 }
 

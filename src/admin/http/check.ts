@@ -13,6 +13,18 @@ export function headerText(latin1: string): string | null {
   return isUtf8(bytes) ? bytes.toString('utf8') : null;
 }
 
+/** Whether an answer may be compressed so. @param values of `Accept-Encoding` (RFC 9110 §12.5.3) */
+export function takesGzip(values: readonly string[] = []): boolean {
+  const codings = values
+    .join()
+    .toLowerCase()
+    .split(',')
+    .map((each) => each.split(';').map((part) => part.trim()));
+  const named = codings.find(([coding]) => coding === 'gzip');
+  const [, weight = ''] = named ?? codings.find(([coding]) => coding === '*') ?? ['', 'q=0'];
+  return !/^q=0(\.0*)?$/.test(weight);
+}
+
 /**
  * The parameters of a query, each known and given once.
  * @param search the target behind its `?`

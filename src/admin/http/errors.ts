@@ -72,7 +72,10 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
       502,
       'The broker gave the request up: workers were lost with it, or their answer was not usable, or had no room.',
     ],
-    ERR_HTTP_BUSY: [503, 'Too many clients wait for this already; try again later.'],
+    ERR_HTTP_BUSY: [
+      503,
+      'Too many clients wait for this already, or too much that was answered waits to be read; try again later.',
+    ],
     ERR_HTTP_STORE: [503, 'The store cannot be read or written now; the message says why.'],
     ERR_HTTP_NOT_READY: [503, 'This node does not serve clients now; the message says why.'],
     ERR_HTTP_EXPIRED: [504, 'There was no reply in time.'],

@@ -1,12 +1,19 @@
-import { type Answer, failure, json, text } from './answer.js';
+import { type Answer, failure, json, LATER, text } from './answer.js';
 import { OPERATIONS } from '../api/operations.js';
+import { takesGzip } from './check.js';
 import type { Health, Ports } from '../ports.js';
 import { jsonRoute, route, type Route } from './route.js';
 
 /** Liveness, readiness, health and metrics: for supervisors, load balancers and people. */
 export function healthRoutes({ node, metrics, publicUrl }: Ports): Route[] {
   return [
-    route(OPERATIONS.metrics, async () => text(await metrics.render(), metrics.contentType)),
+    route(OPERATIONS.metrics, async ({ incoming: { headers } }) => {
+      const page = await metrics.render();
+      const vary = { vary: 'accept-encoding' };
+      return takesGzip(headers['accept-encoding'])
+        ? text(await page.gzipped, metrics.contentType, { ...vary, 'content-encoding': 'gzip' })
+        : text(page.plain, metrics.contentType, vary);
+    }),
     route(OPERATIONS.livez, () => text('ok\n', 'text/plain; charset=utf-8')),
     route(OPERATIONS.readyz, ({ caller }) => readyz(node.health(), caller !== 'anyone')),
     route(OPERATIONS.servez, ({ caller }) => {
@@ -30,5 +37,5 @@ function readyz({ notReady, degraded: all }: Health, toldAll: boolean): Answer {
   const degraded = toldAll ? all : all.map(({ code }) => ({ code, text: null }));
   if (notReady === null) return json({ ready: true, reason: null, degraded });
   const facts = { ready: false, reason: notReady, degraded };
-  return failure('ERR_HTTP_NOT_READY', notReady.text, { 'retry-after': '1' }, facts);
+  return failure('ERR_HTTP_NOT_READY', notReady.text, LATER, facts);
 }

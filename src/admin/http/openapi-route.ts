@@ -8,6 +8,11 @@ export function openApiRoute(): Route {
   let answer: Answer | null = null;
   return route(OPERATIONS.openApi, async () => {
     const { openApi } = await import('./openapi.js');
-    return (answer ??= json(openApi(packageVersion())));
+    if (answer === null) {
+      const made = json(openApi(packageVersion()));
+      // One buffer, which all share who read it slowly.
+      answer = { ...made, body: Buffer.from(made.body) };
+    }
+    return answer;
   });
 }

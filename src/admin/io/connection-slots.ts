@@ -4,12 +4,11 @@
  */
 import type { Socket } from 'node:net';
 
-import { type Answer, failure } from '../http/answer.js';
+import { type Answer, failure, LATER } from '../http/answer.js';
 import { Connections, type Descriptors, OF_ADDRESS_MAX, type Stage } from './connections.js';
 
 /** The share of the connections of programs that one token may have. */
 const TOKEN_SHARE = 7 / 8;
-const LATER = { 'retry-after': '1' };
 
 /** The slots of programs that send requests. */
 export interface ProgramSlots {

@@ -16,6 +16,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 import { ownCopy } from '../../core/bytes.js';
+import { monotonicMs } from '../../core/clock.js';
 import type { Holdings, MemoryAccount } from '../../core/holdings.js';
 import { kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { TurnQueue, type Waiting } from '../../core/turn-queue.js';
@@ -36,8 +37,10 @@ const PIECES_MAX = 64;
 const BYTES_SHIFT = 8;
 /** Least cost of a slice; one for each piece in which it came. */
 const SLICE_COST = 1;
-/** Cost of a request beside its bytes. */
+/** Cost of a request beside its bytes, and what is done for it. */
 const REQUEST_COST = 12;
+/** Cost of a millisecond of work. */
+const COST_OF_MS = 100;
 /** What a connection costs that sends nothing: sockets, parser and streams. */
 const CONNECTION_BYTES = 16_384;
 const LINE_END = 10;
@@ -72,6 +75,16 @@ export class ParserTurns {
   charge(cost: number): void {
     this.#cost += cost;
     if (this.#cost >= NOTED_COST) this.#endSoon();
+  }
+
+  /** Does work of this turn, which costs what it takes. */
+  timed<Result>(work: () => Result): Result {
+    const from = monotonicMs();
+    try {
+      return work();
+    } finally {
+      this.charge((monotonicMs() - from) * COST_OF_MS);
+    }
   }
 
   #endSoon(): void {

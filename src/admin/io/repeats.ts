@@ -1,9 +1,12 @@
-import type { Answer } from '../http/answer.js';
+import { type Answer, failure, LATER } from '../http/answer.js';
 import type { ValidSecret } from '../http/guard.js';
 import type { Begin, Connected, HeaderValues } from '../http/route.js';
 import type { FedSocket, Repeater } from './parser-turns.js';
 import { writeAnswer } from './raw-answer.js';
 import type { RepeatedHead } from './repeated-head.js';
+import { countedBytes, MEMORY_FULL } from './unread.js';
+
+const NO_ROOM = failure('ERR_HTTP_BUSY', MEMORY_FULL, LATER);
 
 /** What is known of a head that may be repeated. */
 export interface Repeatable {
@@ -46,6 +49,8 @@ export class Repeats implements Connected, Repeater {
   /** The answer waits to be read. */
   #isSlow = false;
   #keepAliveMs: number | null = null;
+  /** Bytes of the answer that are counted. */
+  #held = 0;
   #closed: (() => void) | null = null;
 
   constructor(
@@ -84,11 +89,14 @@ export class Repeats implements Connected, Repeater {
     this.fed.destroy();
   };
 
-  readonly answer = (answer: Answer): void => {
+  readonly answer = (given: Answer): void => {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
     const { fed } = this;
     this.#keepAliveMs = this.#host.keepAliveMs();
+    const bytes = countedBytes(given);
+    const answer = fed.hold(bytes) ? given : NO_ROOM;
+    this.#held = answer === given ? bytes : 0;
     writeAnswer(fed, answer, this.#keepAliveMs, this.#sent);
     if (fed.raw.writableLength === 0) return;
     fed.setTimeout(this.#host.idleMs);
@@ -114,6 +122,7 @@ export class Repeats implements Connected, Repeater {
       this.fed.destroy();
       return;
     }
+    this.fed.hold(-this.#held);
     // As after a response of Node, which gives a client a second more than it tells it.
     if (this.#isSlow) this.fed.setTimeout((this.#keepAliveMs ?? 0) + 1000);
     this.#isSlow = false;

@@ -10,11 +10,11 @@ import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
 import type { Holdings } from '../../core/holdings.js';
 import type { AdminEvent } from '../events.js';
-import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
+import { type Answer, COMMON_HEADERS, failure, LATER, type Stream } from '../http/answer.js';
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
 import { type Guard, type ValidSecret, TOKEN_GONE, wrongToken } from '../http/guard.js';
-import { actorName, type Route } from '../http/route.js';
+import { actorName, type HttpRequest, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { ambiguityOf } from './ambiguity.js';
@@ -26,6 +26,7 @@ import { addressOf, incomingOf } from './incoming.js';
 import { writeFailure } from './raw-answer.js';
 import { Repeats, type RepeatsHost } from './repeats.js';
 import { Streams } from './stream.js';
+import { keptBody, Unread, writeBody } from './unread.js';
 
 const HEADER_FIELDS_MAX = 128;
 /** How long unfinished answers may take when the server closes. */
@@ -44,6 +45,7 @@ export class Shell implements Answering {
   readonly #holdings: Holdings;
   readonly #identityOf: HttpServerOptions['identityOf'];
   readonly #streams = new Streams();
+  readonly #unread: Unread;
   /** Answers that are under way, and the secrets that may have them. */
   readonly #ofSecrets = new Map<ServerResponse | Repeats, ValidSecret>();
   /**
@@ -58,6 +60,7 @@ export class Shell implements Answering {
     const { failed, acted, connectionsMax, programs, tls } = options;
     this.#server = server;
     this.#holdings = options.holdings;
+    this.#unread = new Unread(options.holdings);
     this.#identityOf = options.identityOf;
     this.#front = new Front(new Router(routes), guard);
     this.#failed = failed;
@@ -89,7 +92,7 @@ export class Shell implements Answering {
     server.on('request', this.#request);
     server.on('checkContinue', this.#request);
     server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-      send(response, failure('ERR_HTTP_EXPECTATION', 'only 100-continue is supported'), true);
+      this.#send(response, failure('ERR_HTTP_EXPECTATION', 'only 100-continue is supported'), true);
     });
     server.on('tlsClientError', (_error: unknown, socket: Socket) => {
       socket.destroy();
@@ -154,7 +157,7 @@ export class Shell implements Answering {
       this.#answer(request, response).catch((error: unknown) => {
         this.#failed(error);
         if (response.headersSent) response.destroy();
-        else send(response, INTERNAL, true);
+        else this.#send(response, INTERNAL, true);
       });
     });
   };
@@ -163,24 +166,20 @@ export class Shell implements Answering {
     const { method = '', url: target = '', headers, httpVersion } = request;
     const ambiguity = ambiguityOf(request);
     if (ambiguity !== null) {
-      send(response, failure('ERR_HTTP_REQUEST', ambiguity), true);
+      this.#send(response, failure('ERR_HTTP_REQUEST', ambiguity), true);
       return;
     }
     if (request.rawHeaders.length > 2 * HEADER_FIELDS_MAX) {
       const text = `the head has over ${HEADER_FIELDS_MAX} header fields`;
-      send(response, failure('ERR_HTTP_HEADERS', text), true);
+      this.#send(response, failure('ERR_HTTP_HEADERS', text), true);
       return;
     }
     const { host, authorization } = headers;
-    const reception = this.#front.receive({
-      method,
-      target,
-      httpVersion,
-      host,
-      authorization,
-      address: addressOf(request),
-      values: (header) => request.headersDistinct[header] ?? [],
-    });
+    const head = {
+      ...{ method, target, httpVersion, host, authorization, address: addressOf(request) },
+      values: (header: string) => request.headersDistinct[header] ?? [],
+    };
+    const reception = this.#turns.timed(() => this.#front.receive(head));
     if (reception.kind === 'refused') {
       await this.#refuse(request, response, reception.answer);
       return;
@@ -201,12 +200,15 @@ export class Shell implements Answering {
     if (response.headersSent) return;
     request.socket.setTimeout(this.#server.timeout);
     if (mayChange && !('changesNothing' in answer)) this.#tell(admitted, request, answer);
-    if ('open' in answer) {
-      this.#slots.moved(fedOf(request).raw, 'streaming');
-      this.#streams.start(response, answer, monotonicMs);
-    } else {
-      this.#conclude(response, answer);
-    }
+    this.#turns.timed(() => {
+      if ('open' in answer) {
+        const fed = fedOf(request);
+        this.#slots.moved(fed.raw, 'streaming');
+        this.#streams.start(response, answer, monotonicMs, (bytes) => fed.hold(bytes));
+      } else {
+        this.#conclude(response, answer);
+      }
+    });
   }
 
   /** Sends an answer, perhaps before the body of its request has arrived. */
@@ -214,13 +216,40 @@ export class Shell implements Answering {
     const { req: request } = response;
     // Who waits for 100 Continue sends no body after an answer.
     const isCut = !request.complete && request.headers.expect === undefined && !this.#isClosing;
-    send(response, answer, !isCut && (!request.complete || this.#isClosing));
+    this.#send(response, answer, !isCut && (!request.complete || this.#isClosing));
     if (isCut) linger(request);
+  }
+
+  /** @param isLast close the connection after this answer */
+  #send(response: ServerResponse, answer: Answer, isLast: boolean): void {
+    const { status, type, headers } = answer;
+    const { req: request } = response;
+    const known = request.headers['if-none-match'];
+    if (status === 200 && headers['etag'] !== undefined && known === headers['etag']) {
+      response.writeHead(304, { ...COMMON_HEADERS, ...headers }).end();
+      return;
+    }
+    const isKept = request.method !== 'HEAD' && answer.isCounted !== true;
+    const body = isKept ? keptBody(answer.body) : answer.body;
+    const full = isKept ? this.#unread.keep(response, body, fedOf(request).identity) : null;
+    if (full !== null) {
+      this.#send(response, failure('ERR_HTTP_BUSY', full, LATER), isLast);
+      return;
+    }
+    response.writeHead(status, {
+      ...COMMON_HEADERS,
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      ...headers,
+      ...(isLast ? { connection: 'close' } : {}),
+    });
+    if (isKept) writeBody(response, body);
+    else response.end(body);
   }
 
   async #refuse(request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> {
     const isWhole = await quietly(discardBody(request));
-    send(response, answer, !isWhole || this.#isClosing);
+    this.#send(response, answer, !isWhole || this.#isClosing);
   }
 
   /** A program sends a request. @returns why it is not handled */
@@ -274,13 +303,15 @@ export class Shell implements Answering {
       fed.repeat(mayDiffer, (bytes) => new Repeats(fed, bytes, head, this.#repeatsHost));
     });
     const given = { parts, query, caller, ...actor, incoming };
+    const handled = (body: HttpRequest['body']): ReturnType<Route['handle']> =>
+      this.#turns.timed(() => route.handle({ ...given, body }));
     try {
-      if (route.readsBytes === true) return await route.handle({ ...given, body: {} });
+      if (route.readsBytes === true) return await handled({});
       if (route.method === 'GET') {
         await discardBody(request);
-        return await route.handle({ ...given, body: {} });
+        return await handled({});
       }
-      return await route.handle({ ...given, body: await this.#bodyOf(request, goOn) });
+      return await handled(await this.#bodyOf(request, goOn));
     } catch (error) {
       const code = httpCodeOf(error);
       const isRead = code === 'ERR_HTTP_BODY';
@@ -331,22 +362,4 @@ async function quietly(discarded: Promise<boolean>): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** @param isLast close the connection after this answer */
-function send(response: ServerResponse, answer: Answer, isLast: boolean): void {
-  const { status, type, body, headers } = answer;
-  const known = response.req.headers['if-none-match'];
-  if (status === 200 && headers['etag'] !== undefined && known === headers['etag']) {
-    response.writeHead(304, { ...COMMON_HEADERS, ...headers }).end();
-    return;
-  }
-  response.writeHead(status, {
-    ...COMMON_HEADERS,
-    'content-type': type,
-    'content-length': Buffer.byteLength(body),
-    ...headers,
-    ...(isLast ? { connection: 'close' } : {}),
-  });
-  response.end(body);
 }

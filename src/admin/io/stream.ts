@@ -13,9 +13,17 @@ const STALL_MS = 30_000;
 export class Streams {
   readonly #open = new Map<ServerResponse, Stream>();
 
-  /** @param now monotonic milliseconds */
-  start(response: ServerResponse, stream: Stream, now: () => number): void {
-    const { type, headers, open } = stream;
+  /**
+   * @param now monotonic milliseconds
+   * @param hold counts bytes that wait to be sent, and gives them back; false: there is no room for them
+   */
+  start(
+    response: ServerResponse,
+    stream: Stream,
+    now: () => number,
+    hold: (bytes: number) => boolean,
+  ): void {
+    const { type, headers, open, isCounted } = stream;
     // Nothing would tell that its reader has left.
     if (response.closed) return;
     response.writeHead(200, { ...COMMON_HEADERS, 'content-type': type, ...headers });
@@ -37,9 +45,17 @@ export class Streams {
         response.destroy();
         return;
       }
+      const bytes = isCounted === true ? 0 : Buffer.byteLength(text);
+      const isHeld = hold(bytes);
+      // Whoever reads is not to blame that there is no room.
+      if (!isHeld && waiting > 0) {
+        response.destroy();
+        return;
+      }
       unsent++;
       response.write(text, () => {
         unsent--;
+        if (isHeld) hold(-bytes);
         sent?.();
       });
     };
@@ -64,8 +80,12 @@ export class Streams {
   withdraw(response: ServerResponse, isValid: boolean, why: Answer): void {
     const stream = this.#open.get(response);
     const { withdrawn } = stream ?? {};
-    if (withdrawn === undefined) {
-      if (stream !== undefined || !isValid) endNow(response);
+    if (stream === undefined) {
+      // What is left of an answer that is written in pieces would be missing.
+      if (!isValid && !response.writableEnded) response.destroy();
+      else if (!isValid) endNow(response);
+    } else if (withdrawn === undefined) {
+      endNow(response);
     } else if (!isValid) {
       withdrawn(why);
     }

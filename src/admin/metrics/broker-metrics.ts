@@ -1,6 +1,6 @@
 import type { BrokerCounters } from '../../broker/counters.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
-import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
+import { histogramsOf, labelled, perService, perServiceBy, type Writing } from './by-service.js';
 import { type Exposition, labelText } from './exposition.js';
 import type { MetricName } from './metric-table.js';
 
@@ -15,30 +15,30 @@ export interface BrokerSource {
  * @param ofTitanic what is counted here, too; `null`: no requests are stored
  * @param ofOthers malformed messages that extensions read, by kind
  */
-export function brokerMetrics(
+export function* brokerMetrics(
   out: Exposition,
   broker: BrokerSource,
   ofTitanic: Pick<TitanicCounters, 'malformed' | 'quotas'> | null,
   ofOthers: Readonly<Record<string, number>>,
-): void {
+): Writing {
   const { counters } = broker;
   broker.measure();
   const { services: counted, columns } = counters.requests;
   const services = labelled(counted, 'plain');
-  perService(out, 'requests_received_total', services, columns.received);
-  perService(out, 'requests_replied_total', services, columns.duration);
-  perServiceBy(out, 'requests_failed_total', services, 'kind', columns.failed);
-  perService(out, 'requests_requeued_total', services, columns.requeued);
-  perService(out, 'requests_expired_total', services, columns.expired);
-  perServiceBy(out, 'requests_refused_total', services, 'reason', columns.refused);
-  perService(out, 'requests_abandoned_total', services, columns.abandoned);
-  perServiceBy(out, 'requests_dropped_total', services, 'reason', columns.dropped);
-  histogramsOf(out, 'request_duration_seconds', services, columns.duration);
-  histogramsOf(out, 'request_wait_seconds', services, columns.wait);
-  perService(out, 'requests_queued', services, columns.queued);
-  perService(out, 'requests_in_flight', services, columns.inFlight);
-  perServiceBy(out, 'workers', services, 'state', columns.workers);
-  perService(out, 'service_paused', services, columns.paused);
+  yield* perService(out, 'requests_received_total', services, columns.received);
+  yield* perService(out, 'requests_replied_total', services, columns.duration);
+  yield* perServiceBy(out, 'requests_failed_total', services, 'kind', columns.failed);
+  yield* perService(out, 'requests_requeued_total', services, columns.requeued);
+  yield* perService(out, 'requests_expired_total', services, columns.expired);
+  yield* perServiceBy(out, 'requests_refused_total', services, 'reason', columns.refused);
+  yield* perService(out, 'requests_abandoned_total', services, columns.abandoned);
+  yield* perServiceBy(out, 'requests_dropped_total', services, 'reason', columns.dropped);
+  yield* histogramsOf(out, 'request_duration_seconds', services, columns.duration);
+  yield* histogramsOf(out, 'request_wait_seconds', services, columns.wait);
+  yield* perService(out, 'requests_queued', services, columns.queued);
+  yield* perService(out, 'requests_in_flight', services, columns.inFlight);
+  yield* perServiceBy(out, 'workers', services, 'state', columns.workers);
+  yield* perService(out, 'service_paused', services, columns.paused);
   by(out, 'workers_lost_total', 'reason', counters.workersLost);
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);
   out.metric('worker_cancels_total');

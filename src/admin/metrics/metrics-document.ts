@@ -11,14 +11,17 @@ const INTRODUCTION = `# Metrics
 
 <!-- Made from src/admin/metrics/metric-table.ts by scripts/generate-docs.mjs: change it there. -->
 
-\`GET /metrics\` answers in the Prometheus text format (0.0.4). Simultaneous scrapes share one
-result. However often it is scraped, the broker spends at most a tenth of the event loop's time on it.
+\`GET /metrics\` answers in the Prometheus text format (0.0.4), compressed with gzip for those who accept that. Simultaneous
+scrapes share one result. However often it is scraped, the broker spends at most a tenth of the event loop's time on it. The
+text has at most about 32 MiB ([Labels of services](#labels-of-services)); an answer that is not read counts in \`limits.memoryBytes\`
+([http.md](http.md#lists)).
 
 - Names, labels and label values are stable. Units are seconds and bytes. Counters end in \`_total\`, start
   at 0 with the process, and only rise.
 - \`requests_*\` count requests of clients for worker services: not \`mmi.*\`, not \`titanic.*\`, and not
   deliveries of durable requests, which \`titanic_*\` count.
-- Label \`service\`: the name; \`%\` and bytes that are not printable ASCII are percent-escaped. A service has the same
+- Label \`service\`: the name; \`%\` and bytes that are not printable ASCII are percent-escaped. If that has more than 100
+  characters, the label is the first 64, \`…\` and 22 characters of a digest of the whole, which no two services share. A service has the same
   label in all metrics; \`titanic_*\` contain only services that had durable requests. [Labels are lent](#labels-of-services).
 - There are no labels per client, worker or uuid.
 - Every value of the other labels is exported from the start, as 0, so that \`rate()\` sees the first increase.
@@ -30,7 +33,9 @@ result. However often it is scraped, the broker spends at most a tenth of the ev
 
 A service gets a label of its own when it has a worker or a durable request, and gives it back when it has been gone for
 ten minutes: no workers, no requests, nothing stored. \`metrics.services\` says how many labels there are (default 1,000).
-At most half of them go to services that never had a worker. Services of \`majordomo bench\` and a service called
+There are fewer if the
+metrics of all services with a label would take more than 32 MiB of text, which those of some 3,500 services with short names do.
+At most half of the labels go to services that never had a worker. Services of \`majordomo bench\` and a service called
 \`__other__\` get none.
 
 - Services without a label share \`__other__\`: its counters and gauges are sums over them, and

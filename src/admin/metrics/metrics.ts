@@ -5,12 +5,16 @@
  * (`npm run bench:metrics`).
  */
 import { performance } from 'node:perf_hooks';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { constants, gzip } from 'node:zlib';
 
 import { messageOf } from '../../core/errors.js';
 import type { Holdings } from '../../core/holdings.js';
 import type { Log } from '../log/log.js';
 import { tell } from '../log/process-events.js';
 import { brokerMetrics, type BrokerSource, by } from './broker-metrics.js';
+import type { Writing } from './by-service.js';
 import { CONTENT_TYPE, Exposition, labelText } from './exposition.js';
 import { type MetricName, METRICS } from './metric-table.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
@@ -53,6 +57,27 @@ export interface MetricSources {
  */
 const LOOP_SHARE = 0.1;
 
+/** So long a text is written before others have their turn. */
+const SLICE_MS = 5;
+
+const compressed = promisify(gzip);
+
+/** One text, for all who asked for it. */
+export class Rendered {
+  readonly plain: Buffer;
+  #gzipped: Promise<Buffer> | null = null;
+
+  constructor(plain: Buffer) {
+    this.plain = plain;
+  }
+
+  /** The text, compressed by another thread. */
+  get gzipped(): Promise<Buffer> {
+    this.#gzipped ??= compressed(this.plain, { level: constants.Z_BEST_SPEED });
+    return this.#gzipped;
+  }
+}
+
 /** The rows of each extension. */
 const OF_EXTENSIONS = rowsOfExtensions();
 
@@ -63,7 +88,9 @@ export class Metrics {
   #process: ProcessMetrics | null = null;
   #isPartialLogged = false;
   /** The next text, for all requests that arrive before it is begun. */
-  #next: Promise<string> | null = null;
+  #next: Promise<Rendered> | null = null;
+  /** The text that is being written, or was last. */
+  #last: Promise<unknown> = Promise.resolve();
   /** The next text is not begun before this. Monotonic milliseconds. */
   #notBefore = -Infinity;
 
@@ -73,23 +100,38 @@ export class Metrics {
   }
 
   /** The text, made from numbers read after this call. */
-  render(): Promise<string> {
-    this.#next ??= this.#begin();
+  render(): Promise<Rendered> {
+    this.#next ??= this.#begin(this.#last);
     return this.#next;
   }
 
-  async #begin(): Promise<string> {
+  async #begin(last: Promise<unknown>): Promise<Rendered> {
+    await last;
     const waitMs = this.#notBefore - performance.now();
-    await new Promise<void>((resolve) => {
-      if (waitMs <= 0) setImmediate(resolve);
-      else setTimeout(resolve, waitMs);
-    });
+    await (waitMs <= 0 ? nextTurn() : sleep(waitMs));
     this.#next = null;
-    const from = performance.now();
-    const text = this.#text();
-    const until = performance.now();
-    this.#notBefore = until + (until - from) / LOOP_SHARE;
-    return text + (await this.#ofProcess());
+    const written = this.#written();
+    this.#last = written.catch(() => undefined);
+    return new Rendered(await written);
+  }
+
+  async #written(): Promise<Buffer> {
+    const out = new Exposition();
+    const parts: Buffer[] = [];
+    let tookMs = 0;
+    let from = performance.now();
+    for (const _ of this.#write(out)) {
+      const sliceMs = performance.now() - from;
+      if (sliceMs < SLICE_MS) continue;
+      parts.push(Buffer.from(out.take()));
+      tookMs += performance.now() - from;
+      await nextTurn();
+      from = performance.now();
+    }
+    parts.push(Buffer.from(out.take()));
+    tookMs += performance.now() - from;
+    this.#notBefore = performance.now() + tookMs / LOOP_SHARE;
+    return Buffer.concat([...parts, Buffer.from(await this.#ofProcess())]);
   }
 
   /** The library is loaded when it is first needed: a start does without it. */
@@ -108,10 +150,9 @@ export class Metrics {
     }
   }
 
-  #text(): string {
+  *#write(out: Exposition): Writing {
     const { node, version, broker } = this.#sources;
     const titanic = this.#sources.titanic();
-    const out = new Exposition();
     out.metric('build_info');
     const labels = { version, node, nodejs: process.versions.node };
     const texts = Object.entries(labels).map(([label, value]) => labelText(label, value));
@@ -128,8 +169,8 @@ export class Metrics {
     const extensions = this.#sources.extensions();
     const unread: Record<string, number> = {};
     for (const part of extensions.values()) Object.assign(unread, part.malformed?.());
-    brokerMetrics(out, broker, titanic?.counters ?? null, unread);
-    if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
+    yield* brokerMetrics(out, broker, titanic?.counters ?? null, unread);
+    if (titanic !== null) yield* titanicMetrics(out, titanic, this.#sources.wall());
     for (const [extension, rows] of OF_EXTENSIONS) {
       const part = extensions.get(extension);
       if (part === undefined) for (const name of rows) noneOf(out, name);
@@ -140,7 +181,6 @@ export class Metrics {
     by(out, 'memory_held_bytes', 'kind', holdings.byKind, holdings.bytes);
     out.metric('event_loop_lag_seconds');
     out.sample('', this.#sources.loopLagMs() / 1000);
-    return out.take();
   }
 }
 

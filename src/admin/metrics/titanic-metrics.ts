@@ -3,7 +3,7 @@ import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import type { OwnerCount, StoreCounts } from '../../store/store.js';
 import { OTHER_COUNTS, type OtherCount, type RecordCount } from '../../store/record-kind.js';
 import type { DurableCounts } from '../../wire/mmi-answers.js';
-import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
+import { histogramsOf, labelled, perService, perServiceBy, type Writing } from './by-service.js';
 import type { Exposition } from './exposition.js';
 
 /** What the metrics read from Titanic. */
@@ -22,13 +22,13 @@ export interface TitanicSource {
 }
 
 /** @param wall milliseconds since 1970 */
-export function titanicMetrics(out: Exposition, source: TitanicSource, wall: number): void {
+export function* titanicMetrics(out: Exposition, source: TitanicSource, wall: number): Writing {
   const { counters, counts, commits } = source;
   const { columns } = counters;
   source.measure(wall);
   const services = labelled(counters.services, 'stored');
-  perServiceBy(out, 'titanic_requests', services, 'state', columns.requests);
-  perService(out, 'titanic_oldest_pending_seconds', services, columns.oldestMs, 1000);
+  yield* perServiceBy(out, 'titanic_requests', services, 'state', columns.requests);
+  yield* perService(out, 'titanic_oldest_pending_seconds', services, columns.oldestMs, 1000);
   out.metric('titanic_store_bytes');
   out.sample('', counts.bytes);
   const { logBytes } = counters.store;
@@ -53,13 +53,19 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   for (const [outcome, count] of Object.entries(counters.schedules)) {
     out.sample(`outcome="${outcome}"`, count);
   }
-  perService(out, 'titanic_accepted_total', services, columns.accepted);
-  perService(out, 'titanic_completed_total', services, columns.completed);
-  perService(out, 'titanic_retried_total', services, columns.retried);
-  perServiceBy(out, 'titanic_attempts_failed_total', services, 'kind', columns.attemptsFailed);
-  perService(out, 'titanic_dead_total', services, columns.dead);
-  perService(out, 'titanic_expired_total', services, columns.expired);
-  histogramsOf(out, 'titanic_accept_to_reply_seconds', services, columns.acceptToReply);
+  yield* perService(out, 'titanic_accepted_total', services, columns.accepted);
+  yield* perService(out, 'titanic_completed_total', services, columns.completed);
+  yield* perService(out, 'titanic_retried_total', services, columns.retried);
+  yield* perServiceBy(
+    out,
+    'titanic_attempts_failed_total',
+    services,
+    'kind',
+    columns.attemptsFailed,
+  );
+  yield* perService(out, 'titanic_dead_total', services, columns.dead);
+  yield* perService(out, 'titanic_expired_total', services, columns.expired);
+  yield* histogramsOf(out, 'titanic_accept_to_reply_seconds', services, columns.acceptToReply);
   out.metric('titanic_commit_duration_seconds');
   out.histogram('', commits.durations, commits.counts, 1000);
   out.metric('titanic_commit_batch_size');

@@ -1,5 +1,5 @@
 /** What becomes of a program's request, as an answer of HTTP. */
-import { type Answer, failure, type Headers, json } from '../../admin/http/answer.js';
+import { type Answer, failure, type Headers, json, LATER } from '../../admin/http/answer.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../../admin/http/errors.js';
 import { frameJson } from '../../core/frame-json.js';
 import { codedReason, readDeadStatus } from '../../wire/failure.js';
@@ -13,7 +13,6 @@ type Failed = Extract<Message, { readonly kind: 'failed' }>;
 
 /** How error codes of the broker itself begin, about a worker's answer. */
 const OF_BROKER = 'mdp.';
-const LATER: Headers = { 'retry-after': '1' };
 /** Answers that may be other ones a moment later. */
 const PASSING: readonly HttpErrorCode[] = [
   'ERR_HTTP_LIMIT',

@@ -1,5 +1,5 @@
 /** The result of a request that a program has stored, and its end. */
-import { type Answer, json } from '../../admin/http/answer.js';
+import { type Answer, json, LATER } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { httpError } from '../../admin/http/errors.js';
 import { route, type Route } from '../../admin/http/route.js';
@@ -34,7 +34,7 @@ export function durableRoutes(callers: () => Callers, isStored: boolean): Route[
       const order = { service: TITANIC_WAIT, body, timeoutMs: query.waitMs + STORE_MS };
       return await asked(callers(), tokenName, incoming, order, (answer) => {
         if (answer.status === PENDING) {
-          return json({ uuid, state: 'pending' }, 202, { 'retry-after': '1' });
+          return json({ uuid, state: 'pending' }, 202, LATER);
         }
         if (answer.status !== 200) return titanicFailure(answer);
         return new Reply(wantedBy(incoming.headers)).answer(answer.rest);

@@ -10,6 +10,8 @@ import type { Body } from './message.js';
 
 const ANY_TYPE = 'application/octet-stream';
 const PART_END = '\r\n';
+/** Its call counts it. */
+const GOOD = { status: 200, headers: {}, isCounted: true } as const;
 
 /**
  * Makes the answer while the parts of a reply come: so its memory is known at any time, and there is never much to do
@@ -51,12 +53,12 @@ export class Reply implements Made {
       const isAlone = this.#made === null && frames.count === body + 1;
       if (!isAlone) this.add({ frames, body });
       const joined = isAlone ? frames.view(body) : this.#made?.takeBuffer();
-      return { status: 200, type: this.#type, body: joined ?? '', headers: {} };
+      return { ...GOOD, type: this.#type, body: joined ?? '' };
     }
     this.add({ frames, body });
     this.#made?.latin1(`--${this.#boundary}--\r\n`);
     const type = `multipart/mixed; boundary=${this.#boundary}`;
-    return { status: 200, type, body: this.#made?.takeBuffer() ?? '', headers: {} };
+    return { ...GOOD, type, body: this.#made?.takeBuffer() ?? '' };
   }
 
   #partHead(size: number): string {

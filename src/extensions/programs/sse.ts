@@ -121,6 +121,7 @@ export class ReplyEvents implements CallListener, Made {
       type: 'text/event-stream; charset=utf-8',
       // A proxy that buffers answers would hold the events back.
       headers: { 'x-accel-buffering': 'no' },
+      isCounted: true,
       open: (write, end) => {
         this.#write = write;
         this.#end = end;

@@ -199,6 +199,122 @@ describe('connections are bounded, and a new one is always accepted', () => {
   });
 });
 
+describe('answers that nobody reads', () => {
+  const BYTES = 8_000_000;
+  /** More than a connection costs, and the piece that it was given. */
+  const OWN_BYTES = 100_000;
+  const bodies: Buffer[] = [];
+  /** Each answer has a body of its own. */
+  const LARGE = get('/large', () => {
+    const body = Buffer.alloc(BYTES, 'x');
+    bodies.push(body);
+    return { ...PLAIN, body };
+  });
+
+  async function unread(url: string, from = '127.0.0.1', path = '/large'): Promise<RawHttp> {
+    const raw = new RawHttp(url, from);
+    await raw.connected;
+    raw.socket.pause();
+    raw.send(`GET ${path} HTTP/1.1`, 'Host: localhost', '');
+    return raw;
+  }
+
+  it('count until they are read, once for all that have the same body', async () => {
+    const holdings = new Holdings();
+    const body = Buffer.alloc(BYTES, 'x');
+    const url = await serveWith(
+      holdings,
+      get('/shared', () => ({ ...PLAIN, body })),
+      HELLO,
+    );
+    const raws = [
+      await unread(url, '127.0.0.1', '/shared'),
+      await unread(url, '127.0.0.1', '/shared'),
+    ];
+    raws.push(await unread(url, '127.0.0.2', '/shared'));
+    await until(() => holdings.bytes > BYTES + 3 * OWN_BYTES - 100_000, 'they count');
+    expect(holdings.bytes).toBeLessThan(BYTES + 3 * OWN_BYTES);
+    for (const raw of raws.slice(1)) raw.socket.destroy();
+    raws[0]?.socket.resume();
+    await until(() => (raws[0]?.received.length ?? 0) > BYTES, 'the answer is read');
+    await until(() => holdings.bytes < OWN_BYTES, 'nothing but a connection is held');
+    raws[0]?.send(...HEAD, '');
+    await raws[0]?.until('hello');
+    raws[0]?.socket.destroy();
+    await until(() => holdings.bytes === 0, 'nothing is held');
+  });
+
+  it('are 16 at once: one more is refused with 503, until one is read', async () => {
+    const url = await serve(LARGE, HELLO);
+    const raws: RawHttp[] = [];
+    bodies.length = 0;
+    for (let sent = 0; sent < 16; sent++) raws.push(await unread(url));
+    await until(() => bodies.length === 16, 'all are being sent');
+    const refused = await ask(`${url}/large`);
+    expect(refused).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '1' },
+      json: {
+        error: {
+          code: 'ERR_HTTP_BUSY',
+          message: expect.stringMatching(/^too many large answers wait to be read/),
+        },
+      },
+    });
+    expect((await ask(`${url}/hello`)).text).toBe('hello');
+    expect((await ask(`${url}/large`, { method: 'HEAD' })).status).toBe(200);
+    raws[0]?.socket.destroy();
+    await until(async () => (await ask(`${url}/large`)).status === 200, 'there is room again');
+    for (const { socket } of raws) socket.destroy();
+  });
+
+  it('of one address give way to those of another', async () => {
+    const url = await serve(LARGE);
+    const raws: RawHttp[] = [];
+    bodies.length = 0;
+    for (let sent = 0; sent < 16; sent++) raws.push(await unread(url));
+    await until(() => bodies.length === 16, 'all are being sent');
+    const other = await unread(url, '127.0.0.2');
+    other.socket.resume();
+    await until(() => other.received.length > BYTES, 'the other one is answered');
+    for (const { socket } of raws) socket.resume();
+    await raws[0]?.closed;
+    const areWhole = (): boolean => raws.slice(1).every(({ received }) => received.length > BYTES);
+    await until(areWhole, 'the others are read');
+    expect(raws[0]?.received.length).toBeLessThan(BYTES);
+    for (const { socket } of [...raws, other]) socket.destroy();
+  });
+
+  it('are refused above limits.memoryBytes, and no more than a quarter of it is large ones', async () => {
+    const url = await serveWith(new Holdings(BYTES / 2), LARGE);
+    const full = await ask(`${url}/large`);
+    const error = { code: 'ERR_HTTP_BUSY', message: expect.stringContaining('limits.memoryBytes') };
+    expect(full).toMatchObject({ status: 503, json: { error } });
+    bodies.length = 0;
+    const other = await serveWith(new Holdings(7 * BYTES), LARGE);
+    const held = await unread(other);
+    await until(() => bodies.length === 1, 'it is being sent');
+    expect((await ask(`${other}/large`)).status).toBe(503);
+    held.socket.destroy();
+  });
+
+  it('end with the token that asked for them', async () => {
+    const url = await serve({ ...LARGE, access: 'reader' });
+    const token = 'a-token-of-a-reader';
+    const tokens = [{ name: 'reader', role: 'read', secret: token }] as const;
+    servers.at(-1)?.setAdmits({ tokens, users: null });
+    bodies.length = 0;
+    const reader = new RawHttp(url);
+    reader.socket.pause();
+    reader.send('GET /large HTTP/1.1', 'Host: localhost', `Authorization: Bearer ${token}`, '');
+    await until(() => bodies.length === 1, 'it is being sent');
+    servers.at(-1)?.setAdmits({ tokens: [], users: null });
+    reader.socket.resume();
+    await reader.closed;
+    expect(reader.received.length).toBeLessThan(BYTES);
+  });
+});
+
 describe('requests that are sent at once over one connection', () => {
   it('are answered one after the other: while an answer is unread, the next one waits', async () => {
     let made = 0;

@@ -20,9 +20,9 @@ describe('promtool check metrics', () => {
     for (const [index, name] of names.entries()) {
       s.worker(`w${index}`).ready(Buffer.from(name, 'latin1'));
     }
-    const text = await metricsOf(s.broker, { node: 'a "node"\\' }).render();
+    const { plain } = await metricsOf(s.broker, { node: 'a "node"\\' }).render();
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
-      input: text,
+      input: plain,
       encoding: 'utf8',
     });
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });

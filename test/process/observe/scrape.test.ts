@@ -6,6 +6,7 @@ import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { METRICS } from '../../../src/admin/metrics/metric-table.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { ask, httpOf, type Reply } from '../../support/http.js';
 import { MetricsPage } from '../../support/metrics.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 
@@ -72,6 +73,25 @@ describe('a running broker', () => {
       await worker.close();
       await client.close();
     }
+  });
+
+  it('compresses its metrics for those who take that', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    const url = `${httpOf(daemon)}/metrics`;
+    const scraped = (accepted?: string): Promise<Reply> =>
+      ask(url, { headers: accepted === undefined ? {} : { 'accept-encoding': accepted } });
+    const gzip = { 'content-encoding': 'gzip', vary: 'accept-encoding' };
+    for (const accepted of ['gzip', 'br;q=1, GZIP; q=0.5', '*']) {
+      expect((await scraped(accepted)).headers).toMatchObject(gzip);
+    }
+    for (const accepted of [undefined, 'br, deflate', 'gzip;q=0', 'gzip; q=0.000, *', '*;q=0']) {
+      const { headers, text } = await scraped(accepted);
+      expect(headers).not.toHaveProperty('content-encoding');
+      expect(headers.vary).toBe('accept-encoding');
+      expect(text).toContain('\nmajordomo_ready 1\n');
+    }
+    // This one takes gzip.
+    expect((await scrapeOver(daemon)).value('ready')).toBe(1);
   });
 
   it('is degraded while a stranger keeps the store from being written', async () => {

@@ -1,8 +1,12 @@
+import { gunzipSync } from 'node:zlib';
+
 import { Histogram } from '../../../src/core/histogram.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Exposition, labelText } from '../../../src/admin/metrics/exposition.js';
+import { STORED } from '../../../src/titanic/machine/counters.js';
 import { MetricsPage, metricsOf, scrape } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
+import { until } from '../../support/until.js';
 
 afterEach(endStages);
 
@@ -95,13 +99,72 @@ describe('memory', () => {
   });
 });
 
+/** Services with long names, each with a worker. */
+function crowd(count: number, length: number): ReturnType<typeof stage> {
+  const s = stage();
+  for (let at = 0; at < count; at++) s.worker(`w${at}`).ready(String(at).padEnd(length, '"'));
+  return s;
+}
+
+describe('a long text', () => {
+  it('is written in several turns', async () => {
+    const metrics = metricsOf(crowd(1000, 255).broker);
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      turn = setImmediate(count);
+    };
+    let turn = setImmediate(count);
+    const { plain } = await metrics.render();
+    clearImmediate(turn);
+    // It takes dozens of milliseconds, and no turn more than some.
+    expect(turns).toBeGreaterThan(3);
+    expect(new MetricsPage(String(plain)).valuesOf('service').size).toBe(1001);
+  });
+
+  it('takes no more than is counted for its services', async () => {
+    const s = crowd(50, 255);
+    const { services } = s.broker.counters.requests;
+    for (const service of services.all()) {
+      services.stores(service, STORED);
+      // Numbers as long as they become.
+      service.plain.now.fill(Number.MAX_SAFE_INTEGER);
+      service.stored?.now.fill(Number.MAX_SAFE_INTEGER);
+    }
+    const { plain } = await metricsOf(s.broker).render();
+    for (const service of services.all()) service.plain.now.fill(0);
+    const lines = String(plain).split('\n');
+    for (const service of services.all()) {
+      const label = `service=${JSON.stringify(service.label)}`;
+      const own = lines.filter((line) => line.includes(label));
+      expect(own.length).toBeGreaterThan(90);
+      expect(Buffer.byteLength(own.join('\n'))).toBeLessThan(service.textBytes);
+    }
+  });
+});
+
 describe('scrapers', () => {
   it('that ask at the same time share one text', async () => {
     let read = 0;
     const metrics = metricsOf(stage().broker, { uptimeMs: () => ++read });
-    const texts = await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
-    expect(new Set(texts).size).toBe(1);
+    const pages = await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
+    expect(new Set(pages.map(({ plain }) => plain)).size).toBe(1);
+    const compressed = await Promise.all(pages.map(({ gzipped }) => gzipped));
+    expect(new Set(compressed).size).toBe(1);
+    for (const each of compressed) expect(gunzipSync(each)).toEqual(pages[0].plain);
     expect(read).toBe(1);
+  });
+
+  it('ask while a text is written: they get the next one, which is begun when it is done', async () => {
+    let read = 0;
+    const metrics = metricsOf(crowd(1000, 20).broker, { uptimeMs: () => ++read });
+    const first = metrics.render();
+    await until(() => read === 1, 'the first text is begun');
+    const second = metrics.render();
+    expect(second).not.toBe(first);
+    expect((await first).plain.includes('majordomo_up_seconds 0.001\n')).toBe(true);
+    expect(read).toBe(1);
+    expect((await second).plain.includes('majordomo_up_seconds 0.002\n')).toBe(true);
   });
 
   it('read what was counted before they asked, however soon they ask again', async () => {
@@ -110,7 +173,8 @@ describe('scrapers', () => {
     const c1 = s.client('c1');
     for (let count = 1; count <= 5; count++) {
       c1.request('echo', 'hi');
-      const page = new MetricsPage(await metrics.render());
+      const { plain } = await metrics.render();
+      const page = new MetricsPage(plain.toString());
       expect(page.value('requests_received_total{service="__other__"}')).toBe(count);
     }
   });

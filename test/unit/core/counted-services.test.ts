@@ -1,8 +1,11 @@
 import { type CountedService, CountedServices } from '../../../src/core/counted-services.js';
 import { increment } from '../../../src/core/counts.js';
+import { escapeName } from '../../../src/core/escape.js';
 
 const FAILED = 0;
 const DONE = 1;
+/** What the metrics of all labelled services may take. */
+const LABELLED_BYTES_MAX = 32 * 1024 * 1024;
 const GAUGE = 2;
 const LAYOUT = { failures: 1, counters: 2, columns: 3 };
 const MINUTE = 60_000;
@@ -42,7 +45,46 @@ class Lender {
   }
 }
 
+describe('the text of a label', () => {
+  const { all } = new Lender(1);
+  const labelOf = (shown: string): string => all.of(shown).label;
+
+  it('is the name up to 100 characters; of a longer one the beginning, and a digest of it all', () => {
+    expect(labelOf('n'.repeat(100))).toBe('n'.repeat(100));
+    expect(labelOf('n'.repeat(101))).toMatch(/^n{64}…[\w-]{22}$/);
+  });
+
+  it('differs for names that differ in one character, wherever it is', () => {
+    const name = '%01'.repeat(255);
+    const names = Array.from(
+      { length: 255 },
+      (_, at) => name.slice(0, 3 * at) + '%02' + name.slice(3 * at + 3),
+    );
+    expect(new Set([name, ...names].map(labelOf)).size).toBe(256);
+    // What is shown as another's label is none: no name is shown so.
+    expect(labelOf(labelOf(name))).toBe(labelOf(name));
+    expect(escapeName(Buffer.from(labelOf(name)))).not.toBe(labelOf(name));
+  });
+});
+
 describe('a label', () => {
+  it('is not lent once the texts of all take 32 MiB, and an idle one is given up for it', () => {
+    const lender = new Lender(1e6);
+    const names = Array.from({ length: 2300 }, (_, at) => String(at).padEnd(100, '"'));
+    lender.serve(...names);
+    const bytes = (): number =>
+      lender.labelled.reduce((sum, name) => sum + lender.of(name).textBytes, 0);
+    const before = lender.labelled.length;
+    expect(before).toBeLessThan(names.length);
+    expect(bytes()).toBeLessThanOrEqual(LABELLED_BYTES_MAX);
+    const last = names.at(-1) ?? '';
+    lender.after(2 * MINUTE).count(last, FAILED);
+    lender.after(4000);
+    expect(lender.of(last).hasLabel).toBe(true);
+    expect(lender.labelled).toHaveLength(before);
+    expect(bytes()).toBeLessThanOrEqual(LABELLED_BYTES_MAX);
+  });
+
   it('is lent at once while there are some, and given back with its service', () => {
     const lender = new Lender(2);
     lender.serve('a', 'b', 'c');

@@ -1,0 +1,129 @@
+/**
+ * The answers that wait to be read. Responses with one body share its bytes, which count for whoever asked first until
+ * the last of them has closed. Each connection is given one piece after the other, because TLS copies what it is given.
+ */
+import type { ServerResponse } from 'node:http';
+
+import type { Holdings, MemoryAccount } from '../../core/holdings.js';
+import type { Answer } from '../http/answer.js';
+
+/** A smaller answer is part of what its connection costs. */
+const KEPT_BYTES = 16_384;
+/** What a connection is given at once. */
+const PIECE_BYTES = 65_536;
+/** There are few answers of this size or more at once; no file of the page is so large. */
+const LARGE_BYTES = 262_144;
+const LARGE_MAX = 16;
+/** The part of `limits.memoryBytes` that large answers may take together; a single one may take more. */
+const LARGE_SHARE = 1 / 4;
+
+const TOO_MANY =
+  'too many large answers wait to be read: read those that you asked for, or ask again later';
+export const MEMORY_FULL = 'there is no room for the answer: limits.memoryBytes is reached';
+
+interface Kept {
+  readonly bytes: number;
+  readonly account: MemoryAccount;
+  readonly readers: Set<ServerResponse>;
+}
+
+export class Unread {
+  readonly #holdings: Holdings;
+  /** By their bodies, the oldest first. */
+  readonly #kept = new Map<Uint8Array, Kept>();
+
+  constructor(holdings: Holdings) {
+    this.#holdings = holdings;
+  }
+
+  /**
+   * Keeps a body for a response until that has closed.
+   * @param identity of the connection
+   * @returns why there is no room for it; `null`: it is kept
+   */
+  keep(response: ServerResponse, body: string | Uint8Array, identity: string): string | null {
+    if (typeof body === 'string' || body.length <= KEPT_BYTES || response.closed) return null;
+    const kept = this.#kept.get(body) ?? this.#begin(body.length, identity);
+    if (typeof kept === 'string') return kept;
+    this.#kept.set(body, kept);
+    const piece = Math.min(body.length, PIECE_BYTES);
+    kept.account.add('http', piece);
+    kept.readers.add(response);
+    response.once('close', () => {
+      kept.account.add('http', -piece);
+      kept.readers.delete(response);
+      if (kept.readers.size === 0) this.#forget(body, kept);
+    });
+    return null;
+  }
+
+  #begin(bytes: number, identity: string): Kept | string {
+    if (bytes >= LARGE_BYTES && !this.#makeRoom(bytes, identity)) return TOO_MANY;
+    const account = this.#holdings.use(identity);
+    if (!account.mayHold(bytes)) {
+      this.#holdings.release(account);
+      return MEMORY_FULL;
+    }
+    account.add('http', bytes);
+    return { bytes, account, readers: new Set() };
+  }
+
+  #forget(body: Uint8Array, kept: Kept): void {
+    if (this.#kept.get(body) !== kept) return;
+    this.#kept.delete(body);
+    kept.account.add('http', -kept.bytes);
+    this.#holdings.release(kept.account);
+  }
+
+  /** The identity with most large answers loses its oldest ones, as long as it has more than the one that asks. */
+  #makeRoom(bytes: number, identity: string): boolean {
+    for (;;) {
+      const large = [...this.#kept].filter(([, kept]) => kept.bytes >= LARGE_BYTES);
+      const held = new Map<string, number>([[identity, bytes]]);
+      let all = bytes;
+      for (const [, { account, bytes: more }] of large) {
+        held.set(account.identity, (held.get(account.identity) ?? 0) + more);
+        all += more;
+      }
+      const hasRoom = all <= this.#holdings.limit * LARGE_SHARE || large.length === 0;
+      if (hasRoom && large.length < LARGE_MAX) return true;
+      const most = Math.max(...held.values());
+      const oldest = large.find(([, { account }]) => held.get(account.identity) === most);
+      if (oldest === undefined || held.get(identity) === most) return false;
+      this.#forget(...oldest);
+      for (const reader of oldest[1].readers) reader.destroy();
+    }
+  }
+}
+
+/** A body as it is kept: a small text stays one, and is written together with its head. */
+export function keptBody(body: string | Uint8Array): string | Uint8Array {
+  return typeof body === 'string' && body.length > KEPT_BYTES ? Buffer.from(body) : body;
+}
+
+/** What has to be counted of an answer. */
+export function countedBytes({ body, isCounted }: Answer): number {
+  return isCounted === true || body.length <= KEPT_BYTES ? 0 : Buffer.byteLength(body);
+}
+
+/** Writes a body that is kept, one piece when its reader has taken the last. */
+export function writeBody(response: ServerResponse, body: string | Uint8Array): void {
+  if (typeof body === 'string') {
+    response.end(body);
+    return;
+  }
+  let at = 0;
+  const next = (): void => {
+    if (response.destroyed) return;
+    const piece = body.subarray(at, at + PIECE_BYTES);
+    at += PIECE_BYTES;
+    if (at >= body.length) response.end(piece);
+    else {
+      response.write(piece, (error) => {
+        // Not at once: what is read as fast as it is written would keep all others waiting.
+        if (error === undefined || error === null) setImmediate(next);
+      });
+    }
+  };
+  next();
+}
