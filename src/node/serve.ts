@@ -114,8 +114,9 @@ function reportFailure(error: unknown, log: Log, isSilent: boolean): ExitStatus 
   const code = codeOf(error) ?? 'ERR_INTERNAL';
   tell(log, 'broker.failed', { code }, messageOf(error));
   log.flush();
-  if (isSilent || !isOneOutput())
+  if (isSilent || !isOneOutput()) {
     process.stderr.write(`majordomo: ${escapeControls(messageOf(error))}\n`);
+  }
   return exitStatusOf(error);
 }
 

@@ -49,7 +49,11 @@ const FORMS: ReadonlyMap<string, Form> = new Map([
   ...words('required', isTexts),
   ...words('type', (value) => {
     const all = [value].flat();
-    return all.length > 0 && all.every((each) => typeof each === 'string' && TYPES.has(each)) && isUnique(all);
+    return (
+      all.length > 0 &&
+      all.every((each) => typeof each === 'string' && TYPES.has(each)) &&
+      isUnique(all)
+    );
   }),
 ]);
 const SCHEMA = new Set(
