@@ -5,7 +5,13 @@
  */
 import { Chain, type ChainLink } from '../../core/chain.js';
 
+/** Chains of so many loads stay, whether they are empty or not. */
+const LOADS_RETAINED = 64;
+/** Above that, so many empty ones are dropped with each step. A worker that comes back makes as many anew. */
+const DROPPED_MAX = 8;
+
 export class LoadIndex<T> {
+  /** The last one has a worker, or is about to be dropped: else what was once a load would stay. */
   readonly #chains: Chain<T>[] = [];
   #bitmap: Int32Array = new Int32Array(1);
 
@@ -21,11 +27,31 @@ export class LoadIndex<T> {
     }
     this.#bitmap[word] = (this.#bitmap[word] ?? 0) | (1 << (load & 31));
     this.#chains[load]?.append(link);
+    this.#drop(DROPPED_MAX);
   }
 
   /** Removes a link. The bit of its load is cleared when the next search finds the chain empty. */
   remove(link: ChainLink<T>): void {
     link.leave();
+  }
+
+  /** Removes the link of a worker that is lost. */
+  forget(link: ChainLink<T>): void {
+    link.leave();
+    this.#drop(Infinity);
+  }
+
+  #drop(most: number): void {
+    const chains = this.#chains;
+    for (let left = most; left > 0 && chains.length > LOADS_RETAINED; left--) {
+      if (chains[chains.length - 1]?.head !== null) return;
+      chains.pop();
+    }
+  }
+
+  /** Loads for which there is a chain. */
+  get loads(): number {
+    return this.#chains.length;
   }
 
   /** The first of the least loaded, or `null` if none is available. */

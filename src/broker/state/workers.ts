@@ -85,7 +85,7 @@ export class Workers {
     const service = worker.service;
     worker.silence.leave();
     worker.quiet.leave();
-    service.available.remove(worker.load);
+    service.available.forget(worker.load);
     if (worker.held.count > 0) service.workersBusy--;
     this.#services.workersChanged(service.workers.size, service.workers.size - 1);
     service.workers.delete(worker);

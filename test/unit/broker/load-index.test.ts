@@ -37,4 +37,31 @@ describe('the index of workers by load', () => {
     }
     expect(wrong).toEqual([]);
   });
+
+  it('keeps nothing of loads that no worker has any more, whether it works them off or is lost', () => {
+    const index = new LoadIndex<string>();
+    const [idle, busy] = [new ChainLink('idle'), new ChainLink('busy')];
+    index.put(idle, 0);
+    for (let load = 0; load < 5000; load++) index.put(busy, load);
+    expect(index.loads).toBe(5000);
+    for (let load = 5000; load > 0; load--) index.put(busy, load - 1);
+    expect(index.loads).toBeLessThan(100);
+    index.put(busy, 5000);
+    index.forget(busy);
+    expect([index.loads < 100, index.first()]).toEqual([true, 'idle']);
+  });
+
+  it('takes a worker back at a high load at little cost', () => {
+    const index = new LoadIndex<string>();
+    const [idle, busy] = [new ChainLink('idle'), new ChainLink('busy')];
+    index.put(busy, 5000);
+    let least = Infinity;
+    for (let round = 0; round < 100; round++) {
+      index.remove(busy);
+      index.put(idle, 0);
+      least = Math.min(least, index.loads);
+      index.put(busy, 5000);
+    }
+    expect(least).toBeGreaterThan(4900);
+  });
 });
