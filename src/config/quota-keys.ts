@@ -65,7 +65,9 @@ const keys = () => ({
     ),
   services: count(1, 1_000_000)
     .meta({ none: 'the share of `limits.services`' })
-    .describe("Services that the broker knows because of the identity's requests and workers."),
+    .describe(
+      "Services that the broker knows because of the identity's requests and workers. As many again may have open durable requests because their owner named them.",
+    ),
 });
 
 export type QuotaKey = keyof ReturnType<typeof keys>;

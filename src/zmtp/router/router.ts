@@ -449,7 +449,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
 
   #makeRoutingId(): Buffer {
     this.#lastRoutingId = (this.#lastRoutingId + 1) >>> 0;
-    // From Node's pool: thousands of idle peers each have one.
+    // From Node's pool: nobody keeps it.
     const id = Buffer.allocUnsafe(MADE_IDENTITY_BYTES);
     id[0] = 0;
     id.writeUInt32BE(this.#lastRoutingId, 1);
