@@ -22,6 +22,7 @@ import type { Holdings } from '../core/holdings.js';
 import type { Mmi } from '../mmi/mmi.js';
 import type { DatabaseTool, StoreConfig } from '../store/database-tools.js';
 import type { OpenRouter } from '../zmtp/several.js';
+import type { Names } from '../zmtp/sockets/names.js';
 import type { Keys } from './io/keys.js';
 import type { Renewal } from './reload.js';
 import type { TitanicDeps, TitanicHost } from './stored.js';
@@ -76,6 +77,8 @@ export interface Host {
   readonly mmi: Mmi;
   readonly keys: Keys;
   readonly holdings: Holdings;
+  /** How names that are listened on are found; the log tells their addresses. */
+  readonly names: Names;
   readonly refusals: Refusals;
   /** `null`: nothing is stored. */
   readonly stored: TitanicHost | null;

@@ -24,6 +24,7 @@ import type { Extension } from './extension.js';
 import { savedToken } from './io/token-file.js';
 import { identityOf, shownAddress } from '../zmtp/identity.js';
 import { acceptable, accepted, reserved } from '../zmtp/sockets/descriptors.js';
+import type { Names } from '../zmtp/sockets/names.js';
 
 const TOKEN_BYTES = 32;
 const CONNECTIONS_MAX = 256;
@@ -42,6 +43,7 @@ export async function startHttp(
   ports: Omit<Ports, 'metrics'>,
   sources: MetricSources,
   holdings: Holdings,
+  names: Names,
   extensions: readonly Extension[],
   log: Log,
   events: EventSink<AdminEvent>,
@@ -75,6 +77,7 @@ export async function startHttp(
       return await allRoutes(config, ports, sources, extensions, page, log);
     },
     holdings,
+    names,
     identityOf: (address, token) =>
       identityOf(shownAddress(address), token === null ? null : TOKEN_PREFIX + token),
     acted: (event) => {

@@ -11,6 +11,7 @@ import {
   type TransportEvents,
 } from '../zmtp/port.js';
 import { openZmtpRouter } from '../zmtp/router/router.js';
+import type { Names } from '../zmtp/sockets/names.js';
 import { type OpenRouter, openSeveral, type TransportPart } from '../zmtp/several.js';
 import type { Keys } from './io/keys.js';
 import { routerLimits } from './settings.js';
@@ -19,6 +20,7 @@ export interface ListenersOrder {
   readonly config: Config;
   readonly keys: Keys;
   readonly holdings: Holdings;
+  readonly names: Names;
   /** The transports of extensions. */
   readonly transports: readonly { readonly name: TransportName; readonly open: OpenRouter }[];
   /** Listeners that are in no configuration. */
@@ -29,7 +31,7 @@ export interface ListenersOrder {
 
 /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT; nothing stays open */
 export async function openListeners(order: ListenersOrder): Promise<OpenedRouter> {
-  const { config, keys, holdings, transports, others, events, opening } = order;
+  const { config, keys, holdings, names, transports, others, events, opening } = order;
   const configured = [{ name: 'zmtp', open: openZmtpRouter } as const, ...transports];
   const parts = configured.map(({ name, open }) => ({
     open,
@@ -40,6 +42,7 @@ export async function openListeners(order: ListenersOrder): Promise<OpenedRouter
       limits: routerLimits(config, keys),
       peers: new PeerNumbers(),
       holdings,
+      names,
       events,
       opening,
     }),

@@ -13,7 +13,7 @@ import { EventFeed } from '../admin/http/event-feed.js';
 import type { HttpServer } from '../admin/io/open-server.js';
 import { EventLog } from '../admin/log/event-log.js';
 import type { Log } from '../admin/log/log.js';
-import { tell } from '../admin/log/process-events.js';
+import { tell, tellBound } from '../admin/log/process-events.js';
 import { Refusals } from '../admin/log/refusals.js';
 import { ADMIN_EVENTS } from '../admin/events.js';
 import { BROKER_EVENTS } from '../broker/events.js';
@@ -57,6 +57,7 @@ import {
   withNewKeys,
   withTokensOf,
 } from './reload.js';
+import { addressesOf, type Names, type Resolve } from '../zmtp/sockets/names.js';
 import { ServerKeys } from './server-keys.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
@@ -78,6 +79,8 @@ export interface NodeOrder {
   readonly log: Log;
   /** Called if stored data can no longer be trusted: the process must end. */
   readonly fatal: (error: MajordomoError) => void;
+  /** Finds the addresses of names that are listened on; default: the system. */
+  readonly resolve?: Resolve;
 }
 
 /**
@@ -110,6 +113,7 @@ export class Node implements Host {
   readonly mmi: Mmi;
   readonly keys: Keys;
   readonly holdings: Holdings;
+  readonly names: Names;
   readonly refusals = new Refusals(Date.now);
   readonly events: EventSink<NamedEvent>;
   readonly eventTable: EventTable;
@@ -163,6 +167,12 @@ export class Node implements Host {
     this.#health.pair = this.#pairView;
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
     this.holdings = new Holdings(config.limits.memoryBytes);
+    this.names = {
+      resolve: order.resolve ?? addressesOf,
+      bound: (name) => {
+        tellBound(log, name);
+      },
+    };
     this.innerListener = config.broker.listen.length;
     this.#inner = enabledFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
     this.#authorising = this.#newAuthorising();
@@ -278,6 +288,7 @@ export class Node implements Host {
         this.#ports(),
         sources,
         this.holdings,
+        this.names,
         extensions,
         log,
         this.events,
@@ -366,6 +377,7 @@ export class Node implements Host {
       broker,
       loop,
       keys,
+      names: this.names,
       stored,
       served,
       others,
@@ -380,11 +392,12 @@ export class Node implements Host {
   }
 
   async #listen(): Promise<void> {
-    const { config, keys, holdings, loop } = this;
+    const { config, keys, holdings, names, loop } = this;
     const opened = await openListeners({
       config,
       keys,
       holdings,
+      names,
       events: loop,
       transports: this.#attached.flatMap((each) => each.transport ?? []),
       others: [

@@ -18,6 +18,7 @@ import { monotonicMs } from '../core/clock.js';
 import { MajordomoError, messageOf } from '../core/errors.js';
 import { listenFor } from '../core/listen-trouble.js';
 import { decodeCurveKey } from '../core/z85.js';
+import type { Names } from '../zmtp/sockets/names.js';
 import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
@@ -58,6 +59,7 @@ export interface PairDeps {
   /** What runs on both nodes. */
   readonly others: readonly Companion[];
   readonly keys: Keys;
+  readonly names: Names;
   readonly view: PairView;
   readonly events: PairEvents;
   readonly log: Log;
@@ -102,7 +104,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     node.run(now, (titanic?.isSettled ?? true) && served.every((each) => each.isSettled));
   }, config.bstar.heartbeatIntervalMs / LOOKS_PER_BEAT);
   try {
-    await openPeerLink(config, deps.keys, node, file.incarnation).finally(() => {
+    await openPeerLink(deps, node, file.incarnation).finally(() => {
       clearInterval(beat);
     });
   } catch (error) {
@@ -157,8 +159,7 @@ function epochStore(
  * @throws ERR_BSTAR_ROLE, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT, ERR_CONFIG_FILE
  */
 async function openPeerLink(
-  config: Config,
-  keys: Keys,
+  { config, keys, names }: PairDeps,
   node: PairNode,
   incarnation: number,
 ): Promise<void> {
@@ -179,7 +180,7 @@ async function openPeerLink(
   const ownEndpoint = present(listen, 'a pair has bstar.listen');
   // The peer may connect at once: no message to it may be lost.
   const link = await listenFor('bstar.listen', () =>
-    listenForPeer(ownEndpoint, keys.peerCurve, options),
+    listenForPeer(ownEndpoint, keys.peerCurve, options, names),
   );
   node.attach(link);
   // Without the peer's key there would be no answer.

@@ -12,6 +12,7 @@ import type { Room } from '../core/packed.js';
 import type { TransportLimits } from './link-port.js';
 import type { ListenerCurve } from './listener-curve.js';
 import type { HandshakeLimits } from './router/handshakes.js';
+import type { Names } from './sockets/names.js';
 
 /** A connected peer: a small integer, valid from `connected` to `disconnected`, then reused. */
 export type PeerId = number;
@@ -255,6 +256,8 @@ export interface RouterOptions {
   readonly peers: PeerNumbers;
   /** Where to count what peers hold, by identity; by default the transport uses its own. */
   readonly holdings?: Holdings;
+  /** How names of hosts are found, and who is told where they are listened on; default: as the system does, nobody. */
+  readonly names?: Names;
   /** Called from the next turn of the event loop on, never within the call that opens. */
   readonly events: TransportEvents;
   /** Called before it listens, so that the first peers' messages can be answered. */

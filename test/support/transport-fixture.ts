@@ -14,6 +14,7 @@ import {
 import type { Dial, LinkEvents, TransportLimits } from '../../src/zmtp/link-port.js';
 import type { ListenerCurve } from '../../src/zmtp/listener-curve.js';
 import type { CurveClientKeys } from '../../src/zmtp/curve/client.js';
+import type { Names } from '../../src/zmtp/sockets/names.js';
 import { until } from './until.js';
 
 export interface LinkOptions {
@@ -59,6 +60,7 @@ export interface ServerOptions {
   readonly peers?: PeerNumbers;
   readonly curve?: ListenerCurve;
   readonly holdings?: Holdings;
+  readonly names?: Names;
 }
 
 /** A listening transport and all its events. */
@@ -95,6 +97,7 @@ export class Server implements TransportEvents {
       limits: { ...LIMITS, ...options.limits },
       peers: options.peers ?? new PeerNumbers(),
       ...(options.holdings === undefined ? {} : { holdings: options.holdings }),
+      ...(options.names === undefined ? {} : { names: options.names }),
       events,
     });
     return new Server(opened.transport, opened.endpoints, events);

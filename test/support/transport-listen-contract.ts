@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { codeOf, messageOf } from '../../src/core/errors.js';
+import type { BoundName } from '../../src/zmtp/sockets/names.js';
 import { listening } from './free-ports.js';
 import { Server } from './transport-fixture.js';
 import type { TransportFactory } from './transport-fixture.js';
@@ -108,6 +109,83 @@ export function describeListening(factory: TransportFactory): void {
     const server = await serve(`ipc://${path}`);
     await dealer(`ipc://${path}`).send('hello');
     await server.untilMessages(1);
+  });
+
+  describe('a name', () => {
+    /** Addresses of a name, and what is told of it. */
+    function named(...addresses: readonly string[]) {
+      const told: BoundName[] = [];
+      const names = {
+        resolve: (name: string) => {
+          expect(name).toBe('here.example');
+          return Promise.resolve(addresses);
+        },
+        bound: (name: BoundName) => {
+          told.push(name);
+        },
+      };
+      const open = async (endpoint = 'tcp://here.example:0'): Promise<Server> => {
+        const server = await Server.open(factory, [endpoint], { names });
+        closers.push(() => server.transport.close(0));
+        return server;
+      };
+      return { open, told };
+    }
+
+    async function refusalOf(opening: Promise<unknown>): Promise<string> {
+      const refusal: unknown = await opening.catch((error: unknown) => error);
+      expect(messageOf(refusal)).toContain('tcp://here.example:');
+      return codeOf(refusal) ?? '';
+    }
+
+    it('is every address that it has, with one port on all of them', async () => {
+      const { open, told } = named('127.0.0.1', '127.0.0.2', '127.0.0.3');
+      const server = await open();
+      const port = Number(/^tcp:\/\/here\.example:(\d+)$/.exec(server.endpoint)?.[1]);
+      expect(told).toEqual([
+        {
+          name: `here.example:${port}`,
+          addresses: ['127.0.0.1', '127.0.0.2', '127.0.0.3'],
+          absent: [],
+        },
+      ]);
+      for (const address of told[0]?.addresses ?? []) {
+        const peer = dealer(`tcp://${address}:${port}`).read();
+        await peer.send(`to ${address}`);
+        const id = await server.peerOf(`to ${address}`);
+        expect(server.infos[id]?.listener).toBe(0);
+        server.send(id, 'back');
+        server.transport.flush();
+        await until(() => peer.received.length === 1, 'an answer');
+      }
+      await server.transport.close(0);
+      for (const address of told[0]?.addresses ?? []) await serve(`tcp://${address}:${port}`);
+    });
+
+    it('may have addresses that this machine does not have: they are left out, and told', async () => {
+      const { open, told } = named('198.51.100.7', '127.0.0.2', '198.51.100.8');
+      const { endpoint } = await open();
+      const name = endpoint.slice('tcp://'.length);
+      expect(told).toEqual([
+        { name, addresses: ['127.0.0.2'], absent: ['198.51.100.7', '198.51.100.8'] },
+      ]);
+      await expectRefused('ERR_MDP_ENDPOINT_IN_USE', endpoint.replace('here.example', '127.0.0.2'));
+    });
+
+    it('without any address of this machine is refused', async () => {
+      const { open, told } = named('198.51.100.7');
+      expect(await refusalOf(open())).toBe('ERR_MDP_ENDPOINT');
+      expect(told).toEqual([]);
+    });
+
+    it('of which one address is in use is refused, and keeps nothing open', async () => {
+      const { endpoint } = await serve('tcp://127.0.0.2:0');
+      const [, port = ''] = /:(\d+)$/.exec(endpoint) ?? [];
+      const { open, told } = named('127.0.0.1', '127.0.0.2');
+      expect(await refusalOf(open(`tcp://here.example:${port}`))).toBe('ERR_MDP_ENDPOINT_IN_USE');
+      expect(told).toEqual([]);
+      await serve(`tcp://127.0.0.1:${port}`);
+    });
   });
 
   const itOnLinux = process.platform === 'linux' ? it : it.skip;

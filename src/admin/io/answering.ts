@@ -5,6 +5,7 @@ import type { Admits, ValidSecret } from '../http/guard.js';
 import type { Route } from '../http/route.js';
 import type { ProgramSlots } from './connection-slots.js';
 import type { ListenAddress } from './listening.js';
+import type { Names } from '../../zmtp/sockets/names.js';
 import type { TlsFiles } from './tls.js';
 
 export interface HttpServerOptions {
@@ -20,6 +21,8 @@ export interface HttpServerOptions {
   readonly programs: ProgramSlots | null;
   /** Called with the first connection, and again with the next one if that fails. */
   readonly routes: () => Promise<readonly Route[]>;
+  /** How a name in the address is found; default: as the system does. */
+  readonly names?: Names;
   /** Where the memory counts that connections take. */
   readonly holdings: Holdings;
   /** The identity of an address, or of a token. */

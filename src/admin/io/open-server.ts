@@ -27,7 +27,16 @@ const IDLE_TIMEOUT_MS = 60_000;
 const CHECK_MS = 1000;
 const HEADER_BYTES_MAX = 16_384;
 
+/** For the connections to each of its addresses. */
+const SOCKETS = {
+  noDelay: true,
+  // Finds event readers whose machine is gone: they never close the connection.
+  keepAlive: true,
+  keepAliveInitialDelay: IDLE_TIMEOUT_MS,
+} as const;
+
 const OPTIONS: ServerOptions = {
+  ...SOCKETS,
   insecureHTTPParser: false,
   maxHeaderSize: HEADER_BYTES_MAX,
   // `Front` checks it: probes may leave it out, and the refusal has our format.
@@ -36,10 +45,6 @@ const OPTIONS: ServerOptions = {
   requestTimeout: REQUEST_TIMEOUT_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
   connectionsCheckingInterval: CHECK_MS,
-  noDelay: true,
-  // Finds event readers whose machine is gone: they never close the connection.
-  keepAlive: true,
-  keepAliveInitialDelay: IDLE_TIMEOUT_MS,
 };
 
 const TLS_OPTIONS: SecureServerOptions = {
@@ -75,7 +80,13 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
   // `HEADER_FIELDS_MAX` bounds them; a limit here would drop further lines silently.
   server.maxHeadersCount = 0;
-  const { url, isLocal, hasAddress } = await listen(server, options.address, tls !== null);
+  const { url, isLocal, hasAddress } = await listen(
+    server,
+    options.address,
+    tls !== null,
+    SOCKETS,
+    options.names,
+  );
   const readsOpenly = isLocal && !options.requireToken;
   const guard = new Guard(admits, { readsOpenly, checksHost: isLocal && hasAddress });
   const first = new FirstConnections(server, options.failed, async () => {

@@ -15,6 +15,7 @@ import {
   warn,
 } from '../../core/event-table.js';
 import { SHORTCUTS } from '../../core/shortcut.js';
+import type { BoundName } from '../../zmtp/sockets/names.js';
 import type { Log } from './log.js';
 
 const code: Field<string | undefined> = field.string();
@@ -33,6 +34,17 @@ export const PROCESS_EVENTS = {
       map: field.orNull(field.string('where its map serves snapshots, or `null`')),
       node: field.string('`node.name`'),
     },
+  ),
+  'listener.bound': info(
+    'a name in an address is listened on: every address that it has, also for HTTP, the pair, the map and events',
+    {
+      name: field.string('`HOST:PORT`, with the actual port'),
+      addresses: field.list('the addresses'),
+    },
+  ),
+  'listener.absent': warn(
+    'a name that is listened on has addresses that this machine does not have, such as one of IPv6 where there is none: nobody reaches the node there',
+    { name: field.string('`HOST:PORT`'), addresses: field.list('those addresses') },
   ),
   'broker.draining': info(
     'the first SIGTERM or SIGINT arrived, or the terminal was closed: see [Shutting down](protocol.md#shutting-down)',
@@ -145,6 +157,14 @@ export const AUTHORISER_EVENTS = {
 export type AuthoriserEvent = EventOf<typeof AUTHORISER_EVENTS>;
 
 type Table = typeof PROCESS_EVENTS;
+
+/** Tells where a name is listened on. */
+export function tellBound(log: Log, { name, addresses, absent }: BoundName): void {
+  tell(log, 'listener.bound', { name, addresses }, `${name} is ${addresses.join(' and ')}`);
+  if (absent.length === 0) return;
+  const text = `${name} is also ${absent.join(' and ')}, which this machine does not have: nobody reaches it there`;
+  tell(log, 'listener.absent', { name, addresses: absent }, text);
+}
 
 /** Writes a line. */
 export function tell<Name extends keyof Table>(

@@ -8,6 +8,7 @@ import {
   type PeerInfo,
   PeerNumbers,
   type Rejected,
+  type RouterOptions,
   type Transport,
   type TransportEvents,
 } from '../../zmtp/port.js';
@@ -45,6 +46,7 @@ export async function listenForPeer(
   endpoint: string,
   curve: ListenerCurve | undefined,
   options: PeerLinkOptions,
+  names?: RouterOptions['names'],
 ): Promise<PeerLink> {
   const listener = new PeerListener(options, curve !== undefined);
   const { transport } = await openZmtpRouter({
@@ -54,6 +56,7 @@ export async function listenForPeer(
     events: listener,
     hasReserve: true,
     handshakes: HANDSHAKES,
+    ...(names === undefined ? {} : { names }),
   });
   listener.attach(transport);
   return listener;

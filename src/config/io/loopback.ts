@@ -2,13 +2,10 @@
  * Whether an endpoint is on loopback: every address of its host is in 127/8 or is ::1 (D78). So is
  * a socket in the file system, because no network leads to it.
  */
-import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 
+import { addressesOf, type Resolve } from '../../zmtp/sockets/names.js';
 import type { Endpoint } from '../endpoint.js';
-
-/** The addresses of a name; empty if it is unknown. */
-export type Resolve = (name: string) => Promise<readonly string[]>;
 
 const LOOPBACK = new BlockList();
 // Also matches IPv4 addresses written as IPv6.
@@ -33,14 +30,6 @@ export async function isLoopback(
   const host = endpoint.host.replace(/^\[([^\]%]*)(%[^\]]*)?\]$/, '$1');
   if (host === '*') return false;
   if (isIP(host) !== 0) return isLoopbackAddress(host);
-  const addresses = await resolve(host);
+  const addresses = await resolve(host).catch(() => []);
   return addresses.length > 0 && addresses.every(isLoopbackAddress);
-}
-
-async function addressesOf(name: string): Promise<readonly string[]> {
-  try {
-    return (await lookup(name, { all: true })).map(({ address }) => address);
-  } catch {
-    return [];
-  }
 }

@@ -26,7 +26,7 @@ export class AttachedEvents implements Attached {
   }
 
   async open(): Promise<void> {
-    const { config, keys, holdings, loop, events, eventTable } = this.#host;
+    const { config, keys, holdings, names, loop, events, eventTable } = this.#host;
     this.#stream = await listenFor('events.listen', () =>
       EventStream.open({
         listen: present(config.events.listen, 'it is wanted'),
@@ -34,6 +34,7 @@ export class AttachedEvents implements Attached {
         table: eventTable,
         limits: routerLimits(config, keys),
         holdings,
+        names,
         events,
         stepChanged: () => {
           this.#host.traceChanged();

@@ -15,6 +15,7 @@ import { type PublisherLimits, PublisherSocket } from '../../stream/io/publisher
 import { NumberedStream } from '../../stream/numbered.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
 import type { Closing, Rejected } from '../../zmtp/port.js';
+import type { Names } from '../../zmtp/sockets/names.js';
 import { PUBLISHER_ID_BYTES } from '../../wire/stream.js';
 import { maySubscribe, STEP_TOPICS } from './topics.js';
 import type { PortKeys } from '../../node/io/keys.js';
@@ -37,6 +38,7 @@ export interface EventStreamOptions {
   readonly limits: PublisherLimits;
   /** The account of what all peers of the node hold. */
   readonly holdings: Holdings;
+  readonly names: Names;
   /** Where the events of the stream itself go. */
   readonly events: EventSink<StreamEvent>;
   /** Called when `step` changes. */
@@ -61,7 +63,7 @@ export class EventStream implements EventSink<NamedEvent> {
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
   static async open(options: EventStreamOptions): Promise<EventStream> {
-    const { listen, keys, table, events, limits, holdings } = options;
+    const { listen, keys, table, events, limits, holdings, names } = options;
     const topics = [...STEP_TOPICS, ...Object.keys(table)];
     let stream: EventStream | null = null;
     const { curve } = keys;
@@ -70,6 +72,7 @@ export class EventStream implements EventSink<NamedEvent> {
       ...(curve === undefined ? {} : { curve }),
       limits,
       holdings,
+      names,
       authorise: (info, topic) => {
         const { key } = info;
         if (key === null || maySubscribe(keys.rightsOf(key).client, topic, topics)) return true;

@@ -22,6 +22,7 @@
  *   use it only where peers are trusted.
  */
 import { randomBytes } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { present } from '../../core/assert.js';
 import { codeOf } from '../../core/errors.js';
@@ -50,6 +51,8 @@ import {
   removeSocketFile,
   socketFileOf,
 } from '../../zmtp/endpoints.js';
+import { bindAddress, boundEndpoint } from '../../zmtp/router/address.js';
+import { addressesOf, bindEach, isName, type Names } from '../../zmtp/sockets/names.js';
 import type { Listening } from './peer.js';
 import { RouterPeer } from './peer.js';
 import { Sender } from './sender.js';
@@ -104,6 +107,7 @@ class LibzmqRouter implements Transport {
   readonly #numbers: PeerNumbers;
   readonly #events: TransportEvents;
   readonly #holdings: Holdings;
+  readonly #names: Names;
   readonly #sender: Sender;
   readonly #sockets: MarkedRouter[] = [];
   readonly #files: SocketFile[] = [];
@@ -126,6 +130,7 @@ class LibzmqRouter implements Transport {
     this.#numbers = options.peers;
     this.#events = options.events;
     this.#holdings = options.holdings ?? new Holdings();
+    this.#names = options.names ?? { resolve: addressesOf };
     this.#sender = new Sender({
       drained: (peer) => {
         this.#drained(peer);
@@ -159,17 +164,40 @@ class LibzmqRouter implements Transport {
     this.#sockets.push(socket);
     this.reportsDisconnects = socket.markDisconnects(this.#marker) && this.reportsDisconnects;
     if (listener.curve !== undefined) await this.#seal(socket, index, listener.curve);
+    let bound: string;
     try {
-      await socket.bind(endpoint);
+      bound = await this.#bind(socket, endpoint);
       const file = await socketFileOf(endpoint);
       if (file !== undefined) this.#files.push(file);
     } catch (error) {
       throw bindError(endpoint, error);
     }
-    const bound = socket.lastEndpoint ?? endpoint;
     // An exception in a handler is a bug in this program: it surfaces as an unhandled rejection.
     void this.#read({ socket, index, known: new Map() });
     return bound;
+  }
+
+  /** @returns the endpoint with its real port */
+  async #bind(socket: MarkedRouter, endpoint: string): Promise<string> {
+    const place = bindAddress(endpoint);
+    const isOfName = 'host' in place && isName(place.host);
+    const addresses = isOfName ? await this.#names.resolve(place.host).catch(() => []) : [];
+    if (!isOfName || addresses.length === 0) {
+      // Or it is the name of an interface, which only libzmq knows.
+      await socket.bind(endpoint);
+      return socket.lastEndpoint ?? endpoint;
+    }
+    const names = { ...this.#names, resolve: () => Promise.resolve(addresses) };
+    const [first] = await bindEach(place.host, place.port, names, async (address, port) => {
+      socket.ipv6 = isIPv6(address);
+      await socket.bind(`tcp://${isIPv6(address) ? `[${address}]` : address}:${port || '*'}`);
+      const opened = present(socket.lastEndpoint, 'it is bound');
+      return {
+        port: Number(opened.slice(opened.lastIndexOf(':') + 1)),
+        close: () => socket.unbind(opened),
+      };
+    });
+    return boundEndpoint(endpoint, first?.port ?? null);
   }
 
   takesRequest(peer: PeerId, bytes: number): boolean {

@@ -81,7 +81,8 @@ export class AttachedMap implements Attached {
     const { curve } = this.#keys;
     const sealed = curve === undefined ? {} : { curve };
     const limits = this.#limits(this.#host.config);
-    await this.#map.listen({ endpoint: this.#listen.endpoint, ...sealed, limits });
+    const { names } = this.#host;
+    await this.#map.listen({ endpoint: this.#listen.endpoint, ...sealed, limits, names });
   }
 
   /** The limits of each of its ports. */

@@ -15,7 +15,7 @@ import type { MapPeer, MapSink, PeerId } from './machine/sink.js';
 import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
-import type { Closing, Rejected, RouterLimits } from '../../zmtp/port.js';
+import type { Closing, Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
 import type { Rights } from '../../node/key-rights.js';
 import { type MapInputs, MapPorts } from './ports.js';
 import { coversPrefix, maySubscribeToMap, mayWriteMap } from './rights.js';
@@ -52,6 +52,7 @@ export interface MapListenOptions {
   readonly endpoint: string;
   readonly curve?: ListenerCurve;
   readonly limits: RouterLimits;
+  readonly names?: NonNullable<RouterOptions['names']>;
 }
 
 /** The ports, once they are open. */

@@ -13,7 +13,7 @@ import type { CloseReason, RejectionKind } from '../../core/event-fields.js';
 import { PublisherSocket } from '../../stream/io/publisher-socket.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
-import type { Closing, PeerInfo, Rejected, RouterLimits } from '../../zmtp/port.js';
+import type { Closing, PeerInfo, Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
 import type { ListeningSocket } from '../../zmtp/router/listening-socket.js';
 
 /** What is published when the node stops has so long to leave. */
@@ -39,6 +39,7 @@ export interface MapPortsOptions {
   readonly curve?: ListenerCurve;
   readonly limits: RouterLimits;
   readonly holdings: Holdings;
+  readonly names?: RouterOptions['names'];
   readonly inputs: MapInputs;
 }
 
@@ -166,15 +167,14 @@ function opening<T>(port: MapPort, open: () => Promise<T>): Promise<T> {
 
 /** All three, or none. */
 async function openThree(options: MapPortsOptions): Promise<MapPorts> {
-  const { inputs, endpoint: asked, curve, limits, holdings } = options;
-  const common = { limits, holdings, inputs, ...(curve === undefined ? {} : { curve }) };
+  const { endpoint: asked, ...common } = options;
   const { socket: snapshots, endpoint } = await opening('snapshots', () =>
     SnapshotSocket.open({ ...common, endpoint: asked }),
   );
   const opened: ListeningSocket[] = [snapshots.listener];
   try {
     const updates = await opening('updates', () =>
-      openPublisher(endpointAbove(endpoint, 1), options),
+      openPublisher({ ...common, endpoint: endpointAbove(endpoint, 1) }),
     );
     opened.push(updates.listener);
     const writers = await opening('writers', () =>
@@ -187,15 +187,14 @@ async function openThree(options: MapPortsOptions): Promise<MapPorts> {
   }
 }
 
-async function openPublisher(
-  endpoint: string,
-  { inputs, curve, limits, holdings }: MapPortsOptions,
-): Promise<PublisherSocket> {
+async function openPublisher({
+  endpoint,
+  inputs,
+  ...options
+}: MapPortsOptions): Promise<PublisherSocket> {
   const { socket } = await PublisherSocket.open({
     endpoints: [endpoint],
-    ...(curve === undefined ? {} : { curve }),
-    limits,
-    holdings,
+    ...options,
     authorise: (info, topic) => inputs.maySubscribe(info, topic),
     events: {
       closed: (info, reason) => {

@@ -1,6 +1,7 @@
-import type { TcpNetConnectOpts, IpcNetConnectOpts, ListenOptions } from 'node:net';
+import type { TcpNetConnectOpts, IpcNetConnectOpts } from 'node:net';
 
 import { endpointError } from '../endpoints.js';
+import type { Place } from '../sockets/listener.js';
 
 const TCP = /^tcp:\/\/(?:([^;]+);)?(?:\[([^\]]+)\]|([^:;[\]]+)):([0-9]{1,5}|\*)$/;
 const SOURCE = /^(?:\[([^\]]+)\]|([0-9.]+)):([0-9]{1,5}|\*)$/;
@@ -19,7 +20,7 @@ function ipcPath(endpoint: string): string {
 }
 
 /** The address for listening on a checked endpoint. */
-export function bindAddress(endpoint: string): ListenOptions {
+export function bindAddress(endpoint: string): Place {
   const tcp = TCP.exec(endpoint);
   if (tcp === null) return { path: ipcPath(endpoint) };
   const [, source, v6, host, port] = tcp;

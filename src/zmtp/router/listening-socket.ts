@@ -13,6 +13,7 @@ import {
   PeerNumbers,
   type Rejected,
   type RouterLimits,
+  type RouterOptions,
   type Transport,
   type TransportEvents,
 } from '../port.js';
@@ -48,6 +49,7 @@ export interface ListeningOptions<Limits> {
   readonly limits: Limits;
   /** Where to count what peers make it hold; default: nowhere. */
   readonly holdings?: Holdings;
+  readonly names?: RouterOptions['names'];
 }
 
 export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
@@ -75,7 +77,7 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
    * @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
    */
   async listen(options: ListeningOptions<Limits>): Promise<readonly string[]> {
-    const { curve, holdings } = options;
+    const { curve, holdings, names } = options;
     const socketType = this.#socketType;
     const sealed = curve === undefined ? {} : { curve };
     this.#endpoints = options.endpoints.length;
@@ -88,6 +90,7 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
       })),
       limits: this.#limitsOf(options.limits),
       ...(holdings === undefined ? {} : { holdings }),
+      ...(names === undefined ? {} : { names }),
       peers: new PeerNumbers(),
       events: this,
       opening: (transport) => {

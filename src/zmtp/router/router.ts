@@ -19,6 +19,7 @@ import { loadSodium } from '../curve/sodium.js';
 import type { ByteSource } from '../sockets/byte-source.js';
 import { acceptable } from '../sockets/descriptors.js';
 import { listen, type Listening } from '../sockets/listener.js';
+import type { Names } from '../sockets/names.js';
 import { ReadTurns } from '../sockets/read-turns.js';
 import type { Turns } from '../sockets/socket-shell.js';
 import { WriteTurns } from '../sockets/write-turns.js';
@@ -99,6 +100,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   #dirty: RouterPeer[] = [];
   readonly #handshakes: Handshakes<RouterPeer>;
   readonly #hasReserve: boolean;
+  readonly #names: Names | undefined;
   readonly #curves: (CurveServer | undefined)[] = [];
   readonly #listeners: (ListenerOptions | undefined)[] = [];
   readonly #pings: (Pings | undefined)[] = [];
@@ -113,6 +115,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     this.limits = options.limits;
     this.#accounts = new Accounts(options.holdings ?? new Holdings());
     this.#hasReserve = options.hasReserve === true;
+    this.#names = options.names;
     this.#handshakes = new Handshakes(options.handshakes);
   }
 
@@ -126,7 +129,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     if (listener.pings !== undefined) this.#pings[index] = new Pings(listener.pings, monotonicMs);
     let opened: Listening;
     try {
-      await removeStale(address.path);
+      if ('path' in address) await removeStale(address.path);
       const { connectionsMax } = this.limits;
       opened = await listen(
         address,
@@ -143,6 +146,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
             this.#turnAway(index, 'accept', reason, from);
           },
         },
+        this.#names,
       );
     } catch (error) {
       throw bindError(endpoint, error);
@@ -469,8 +473,8 @@ async function curveServer({ secretKeys, authorise }: ListenerCurve): Promise<Cu
 }
 
 /** Removes a socket file on which no process listens (`checkBound` verified that). */
-async function removeStale(path: string | undefined): Promise<void> {
-  if (path === undefined || path.startsWith('\0')) return;
+async function removeStale(path: string): Promise<void> {
+  if (path.startsWith('\0')) return;
   try {
     await lstat(path);
   } catch {

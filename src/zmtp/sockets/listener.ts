@@ -4,8 +4,12 @@ import { messageOf } from '../../core/errors.js';
 import { hasFunction, kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { ByteSource } from './byte-source.js';
 import { acceptable, accepted } from './descriptors.js';
+import { addressesOf, bindEach, type Names } from './names.js';
 
-/** A listening socket. */
+/** Where to listen: on a path, or on all addresses of a host. */
+export type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+
+/** A listening socket, or one for each address of a name. */
 export interface Listening {
   /** The port, as requested or chosen by the system; `null` for ipc. */
   readonly port: number | null;
@@ -38,12 +42,13 @@ const BACKLOG = 1024;
 
 /** Rejects with the system's error (`EADDRINUSE` …) if it cannot listen there. */
 export async function listen(
-  where: ListenOptions,
+  where: Place,
   limits: ListenerLimits,
   events: ListenerEvents,
+  names: Names = { resolve: addressesOf },
 ): Promise<Listening> {
   const listener = new Listener(limits, events);
-  await listener.open(where);
+  await listener.open(where, names);
   return listener;
 }
 
@@ -58,7 +63,7 @@ class Listener implements Listening {
   readonly #hasReserve: boolean;
   #connectionsMax: number;
   #open = 0;
-  #server: Server | null = null;
+  readonly #servers = new Set<Server>();
   /**
    * Address of the connection that Node is about to report; `null`: Node reports all connections.
    */
@@ -75,11 +80,30 @@ class Listener implements Listening {
   }
 
   close(): void {
-    this.#server?.close();
-    this.#server = null;
+    for (const server of this.#servers) server.close();
+    this.#servers.clear();
   }
 
-  open(where: ListenOptions): Promise<void> {
+  async open(where: Place, names: Names): Promise<void> {
+    if ('path' in where) {
+      await this.#bind(where);
+      return;
+    }
+    const [first] = await bindEach(where.host, where.port, names, async (host, port, ipv6Only) => {
+      const server = await this.#bind({ host, port, ipv6Only });
+      const address = server.address();
+      return {
+        port: typeof address === 'object' && address !== null ? address.port : port,
+        close: () => {
+          this.#servers.delete(server);
+          server.close();
+        },
+      };
+    });
+    this.port = first?.port ?? null;
+  }
+
+  #bind(where: ListenOptions): Promise<Server> {
     const server = createServer({ noDelay: true, pauseOnConnect: true });
     server.on('connection', this.#accept);
     return new Promise((resolve, reject) => {
@@ -89,11 +113,9 @@ class Listener implements Listening {
         server.on('error', ({ message }) => {
           this.#events.failed(message, null);
         });
-        this.#server = server;
-        const address = server.address();
-        if (typeof address === 'object' && address !== null) this.port = address.port;
+        this.#servers.add(server);
         refuseEarly(server, this.#early);
-        resolve();
+        resolve(server);
       });
     });
   }
@@ -130,7 +152,7 @@ class Listener implements Listening {
   };
 
   #admits(address: string): boolean {
-    if (this.#server === null) return false;
+    if (this.#servers.size === 0) return false;
     if (this.#open >= this.#connectionsMax) {
       this.#events.full(address);
       return false;

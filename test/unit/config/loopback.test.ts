@@ -1,6 +1,7 @@
 import { parseEndpoint } from '../../../src/config/endpoint.js';
 import { exposures, listenersInFull, refuseExposed } from '../../../src/config/io/exposure.js';
-import { isLoopback, type Resolve } from '../../../src/config/io/loopback.js';
+import { isLoopback } from '../../../src/config/io/loopback.js';
+import type { Resolve } from '../../../src/zmtp/sockets/names.js';
 import { codeOf } from '../../../src/core/errors.js';
 import { load } from './support.js';
 

@@ -67,8 +67,8 @@ async function listener(
 }
 
 async function tcp(endpoint: string, address: Address, identify: Identify): Promise<Finding> {
-  const { host, port } = address;
-  return await portFinding(`listener ${endpoint}`, 'broker.listen', endpoint, address, () =>
+  const { port } = address;
+  return await portFinding(`listener ${endpoint}`, 'broker.listen', endpoint, address, (host) =>
     identify(`tcp://${dialHost(host)}:${port}`),
   );
 }

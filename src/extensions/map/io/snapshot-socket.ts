@@ -7,7 +7,13 @@ import type { Frames } from '../../../core/frames.js';
 import type { Holdings } from '../../../core/holdings.js';
 import { pack, packedBytes } from '../../../core/packed.js';
 import type { ListenerCurve } from '../../../zmtp/listener-curve.js';
-import type { PeerInfo, Rejected, RouterLimits, Transport } from '../../../zmtp/port.js';
+import type {
+  PeerInfo,
+  Rejected,
+  RouterLimits,
+  RouterOptions,
+  Transport,
+} from '../../../zmtp/port.js';
 import {
   type ListeningEvents,
   ListeningSocket,
@@ -42,6 +48,7 @@ export interface MapSocketOptions<Inputs> {
   readonly limits: RouterLimits;
   /** Where to count what peers make it hold. */
   readonly holdings: Holdings;
+  readonly names?: RouterOptions['names'];
   readonly inputs: Inputs;
 }
 
