@@ -91,6 +91,7 @@ describe('what becomes of a request of a program', () => {
     const joined = new Reply({ kind: 'bytes', type: 'application/json' });
     expect(joined.answer(bodyOf(message))).toEqual({
       ...{ status: 200, type: 'application/json', body: Buffer.from('abc'), headers: {} },
+      isCounted: true,
     });
     const parts = new Reply({ kind: 'parts' });
     parts.add(bodyOf(received(2, 'echo', '', 'x')));
