@@ -344,7 +344,7 @@ export class Broker {
     let more = !areExpired;
     if (!this.#departures.run(now)) more = true;
     if (!this.#fromWorkers.revive(now, RUN_BUDGET)) more = true;
-    services.forget(now);
+    if (!services.forget(now)) more = true;
     if (!this.#clientScans.run(RUN_BUDGET)) more = true;
     if (!this.#refuseWaiting() || this.#requestEnds.expireDue(now, RUN_BUDGET) === 0) more = true;
     if (!admission.isOpen) this.#dispatcher.dispatchNothing();

@@ -1,110 +1,75 @@
 /**
- * A map from byte strings to small integers, looked up by a slice of a buffer: a look-up allocates
- * no string and no object. Open addressing with linear probing; removal shifts entries back.
+ * A map from byte strings to small integers, each of which has one string. Looked up by a slice of a buffer: a look-up
+ * allocates no string and no object.
  */
-import { present } from './assert.js';
+import { Buckets, type Chained, NO_RECORD } from './buckets.js';
+import { KeyedHash } from './keyed-hash.js';
+import type { RandomFill } from './random.js';
 
-const EMPTY_SLOT = -1;
-const FNV_PRIME = 0x01000193;
-const SIZE_MIN = 16;
+const NO_KEY: Buffer = Buffer.alloc(0);
 
-export class ByteTable {
-  readonly #seed: number;
-  #keys: (Buffer | null)[] = new Array<Buffer | null>(SIZE_MIN).fill(null);
-  #hashes: Int32Array = new Int32Array(SIZE_MIN);
-  #values: Int32Array = new Int32Array(SIZE_MIN).fill(EMPTY_SLOT);
-  #count = 0;
+export class ByteTable implements Chained {
+  readonly #hash: KeyedHash;
+  readonly #buckets = new Buckets(this);
+  /** Of each value: its key, the key's hash, and the next value in its bucket. */
+  readonly #keys: Buffer[] = [];
+  readonly #hashes: number[] = [];
+  readonly #nexts: number[] = [];
+  /** The value that was found last: that is often the next one, too. */
+  #latest = NO_RECORD;
 
-  /** @param seed unpredictable where peers choose the keys, so that they cannot cause collisions */
-  constructor(seed: number) {
-    this.#seed = seed;
+  /** @param random see `KeyedHash` */
+  constructor(random: RandomFill) {
+    this.#hash = new KeyedHash(random);
   }
 
   get size(): number {
-    return this.#count;
+    return this.#buckets.count;
   }
 
   /** The value of the key `[start, end)` of `bytes`, or -1. */
   get(bytes: Uint8Array, start: number, end: number): number {
-    const at = this.#find(bytes, start, end, this.#hash(bytes, start, end));
-    return this.#values[at] ?? EMPTY_SLOT;
+    if (isSame(this.#keys[this.#latest], bytes, start, end)) return this.#latest;
+    const hash = this.#hash.of(bytes, start, end);
+    for (let value = this.#buckets.first(hash); value !== NO_RECORD;) {
+      const isFound = this.#hashes[value] === hash && isSame(this.#keys[value], bytes, start, end);
+      if (isFound) return (this.#latest = value);
+      value = this.nextInBucket(value);
+    }
+    return NO_RECORD;
   }
 
-  /** Adds a key that is not in the table. The table keeps `key`. */
+  /**
+   * Adds a key that is not in the table. The table keeps `key`.
+   * @param value not in the table either; memory is kept for all below it
+   */
   add(key: Buffer, value: number): void {
-    if ((this.#count + 1) * 2 > this.#values.length) this.#resize(this.#values.length * 2);
-    const hash = this.#hash(key, 0, key.length);
-    this.#put(this.#find(key, 0, key.length, hash), key, hash, value);
-    this.#count++;
+    this.#keys[value] = key;
+    this.#hashes[value] = this.#hash.of(key, 0, key.length);
+    this.#buckets.add(value);
   }
 
-  delete(key: Uint8Array): void {
-    const mask = this.#values.length - 1;
-    let hole = this.#find(key, 0, key.length, this.#hash(key, 0, key.length));
-    if (this.#values[hole] === EMPTY_SLOT) return;
-    this.#count--;
-    for (let at = (hole + 1) & mask; this.#values[at] !== EMPTY_SLOT; at = (at + 1) & mask) {
-      const homeSlot = (this.#hashes[at] ?? 0) & mask;
-      // An entry may move into the hole if its home slot is not between the hole and itself.
-      if (((at - homeSlot) & mask) >= ((at - hole) & mask)) {
-        this.#put(hole, this.#keys[at] ?? null, this.#hashes[at] ?? 0, this.#values[at] ?? 0);
-        hole = at;
-      }
-    }
-    this.#put(hole, null, 0, EMPTY_SLOT);
-    if (this.#values.length > SIZE_MIN && this.#count * 8 < this.#values.length) {
-      this.#resize(this.#values.length / 2);
-    }
+  /** Removes a value that is in the table, with its key. */
+  delete(value: number): void {
+    this.#buckets.remove(value);
+    this.#keys[value] = NO_KEY;
+    if (this.#latest === value) this.#latest = NO_RECORD;
   }
 
-  #put(at: number, key: Buffer | null, hash: number, value: number): void {
-    this.#keys[at] = key;
-    this.#hashes[at] = hash;
-    this.#values[at] = value;
+  hashOf(value: number): number {
+    return this.#hashes[value] ?? 0;
   }
 
-  /** The slot of the key, or the empty slot where it would be added. */
-  #find(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const mask = this.#values.length - 1;
-    let at = hash & mask;
-    while (this.#values[at] !== EMPTY_SLOT) {
-      if (this.#hashes[at] === hash && sameBytes(this.#keys[at], bytes, start, end)) return at;
-      at = (at + 1) & mask;
-    }
-    return at;
+  nextInBucket(value: number): number {
+    return this.#nexts[value] ?? NO_RECORD;
   }
 
-  #hash(bytes: Uint8Array, start: number, end: number): number {
-    let hash = this.#seed | 0;
-    for (let at = start; at < end; at++) {
-      hash = Math.imul(hash ^ (bytes[at] ?? 0), FNV_PRIME);
-    }
-    // The table uses the low bits, and FNV's low bits are weak.
-    return hash ^ (hash >>> 15);
-  }
-
-  #resize(size: number): void {
-    const keys = this.#keys;
-    const hashes = this.#hashes;
-    const values = this.#values;
-    this.#keys = new Array<Buffer | null>(size).fill(null);
-    this.#hashes = new Int32Array(size);
-    this.#values = new Int32Array(size).fill(EMPTY_SLOT);
-    for (const [index, key] of keys.entries()) {
-      if (key === null) continue;
-      const hash = hashes[index] ?? 0;
-      const at = this.#find(key, 0, key.length, hash);
-      this.#put(at, key, hash, present(values[index], 'a value'));
-    }
+  linkInBucket(value: number, next: number): void {
+    this.#nexts[value] = next;
   }
 }
 
-function sameBytes(
-  key: Buffer | null | undefined,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): boolean {
+function isSame(key: Buffer | undefined, bytes: Uint8Array, start: number, end: number): boolean {
   if (key?.length !== end - start) return false;
   for (let i = 0; i < key.length; i++) if (key[i] !== bytes[start + i]) return false;
   return true;

@@ -14,6 +14,7 @@ import type { Frames } from '../core/frames.js';
 import { Holdings } from '../core/holdings.js';
 import { OldestFirst } from '../core/oldest-first.js';
 import { pack, PackedCursor, packedBytes, readPacked } from '../core/packed.js';
+import type { RandomFill } from '../core/random.js';
 import { readSubscription, subscribedTopic, TOPIC_BYTES_MAX } from '../wire/stream.js';
 import {
   type Subscriber,
@@ -106,22 +107,22 @@ export class FanOut {
   readonly #cursor = new PackedCursor();
 
   /**
+   * @param random see `KeyedHash`
    * @param authorise default: everyone may subscribe to everything
    * @param holdings default: of its own, without a limit
-   * @param seed unpredictable where subscribers may be hostile: see `TopicIndex`
    */
   constructor(
     sink: FanOutSink,
+    random: RandomFill,
     authorise: AuthoriseTopic | null = null,
     limits: Partial<FanOutLimits> = {},
     holdings: Holdings = new Holdings(),
-    seed = 0,
   ) {
     this.#sink = sink;
     this.#authorise = authorise;
     this.#holdings = holdings;
     this.#limits = { ...LIMITS, ...limits };
-    this.#subscriptions = new Subscriptions(this.#limits, seed);
+    this.#subscriptions = new Subscriptions(this.#limits, random);
     this.#left = this.#limits.turnCost;
   }
 

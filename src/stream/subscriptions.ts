@@ -1,5 +1,6 @@
 /** Who subscribed to what, and how much of it one subscriber and one identity may have. */
 import type { MemoryAccount } from '../core/holdings.js';
+import type { RandomFill } from '../core/random.js';
 import { TopicIndex } from './topic-index.js';
 import { NONE, type Subscription } from './topic-records.js';
 
@@ -75,9 +76,9 @@ export class Subscriptions {
   readonly #leaving: Subscriber[] = [];
   #forgettable = FORGOTTEN_PER_TURN_MAX;
 
-  /** @param seed see `TopicIndex` */
-  constructor(limits: SubscriptionLimits, seed: number) {
-    this.index = new TopicIndex(seed);
+  /** @param random see `KeyedHash` */
+  constructor(limits: SubscriptionLimits, random: RandomFill) {
+    this.index = new TopicIndex(random);
     this.#limits = limits;
   }
 

@@ -3,10 +3,10 @@
  * hash, so that the cost of one does not depend on what else is subscribed to: of some bytes, every beginning
  * is looked up that is as long as a topic.
  */
+import { KeyedHash } from '../core/keyed-hash.js';
+import type { RandomFill } from '../core/random.js';
 import { TOPIC_BYTES_MAX } from '../wire/stream.js';
 import { FIELD, NONE, type Subscription, SubscriptionRecords, Topics } from './topic-records.js';
-
-const FNV_PRIME = 0x01000193;
 
 /** The list of a topic, and that of a member, of which each subscription is part. */
 const OF_TOPIC = { next: FIELD.nextOfTopic, before: FIELD.beforeOfTopic } as const;
@@ -14,28 +14,28 @@ const OF_MEMBER = { next: FIELD.nextOfMember, before: FIELD.beforeOfMember } as 
 
 export class TopicIndex {
   readonly #topics = new Topics();
-  readonly #subscriptions = new SubscriptionRecords();
+  readonly #subscriptions = new SubscriptionRecords(this.#topics);
   /** The latest subscription of each member. */
   readonly #latest: Subscription[] = [];
   /** How many topics there are of each size, and the largest size. */
   readonly #sizes = new Int32Array(TOPIC_BYTES_MAX + 1);
   #sizeMost = 0;
-  readonly #seed: number;
+  readonly #hash: KeyedHash;
 
-  /** @param seed unpredictable where peers choose the topics, so that they cannot cause collisions */
-  constructor(seed: number) {
-    this.#seed = seed | 0;
+  /** @param random see `KeyedHash` */
+  constructor(random: RandomFill) {
+    this.#hash = new KeyedHash(random);
   }
 
   /** @param member a small number */
   find(member: number, topic: Uint8Array): Subscription {
-    const of = this.#topics.find(topic, 0, topic.length, this.#hash(topic));
+    const of = this.#topics.find(topic, 0, topic.length, this.#hashOf(topic));
     return of === NONE ? NONE : this.#subscriptions.find(of, member);
   }
 
   /** @param topic that the member does not have, of at most `TOPIC_BYTES_MAX` bytes */
   add(member: number, topic: Uint8Array): Subscription {
-    const hash = this.#hash(topic);
+    const hash = this.#hashOf(topic);
     let of = this.#topics.find(topic, 0, topic.length, hash);
     if (of === NONE) {
       of = this.#topics.add(topic, hash);
@@ -65,11 +65,11 @@ export class TopicIndex {
     ];
     if (one === this.latestOf(member)) this.#latest[member] = nextOfMember;
     if (one === this.#topics.firstOf(topic)) this.#topics.setFirst(topic, nextOfTopic);
+    this.#subscriptions.remove(one);
     if (this.#topics.firstOf(topic) === NONE) {
       this.#countSize(this.#topics.sizeOf(topic), -1);
       this.#topics.remove(topic);
     }
-    this.#subscriptions.remove(one);
   }
 
   latestOf(member: number): Subscription {
@@ -83,19 +83,17 @@ export class TopicIndex {
 
   /**
    * Visits all topics that `[start, end)` of `bytes` begins with, shorter ones first. A visit must not change
-   * the index.
+   * the index, nor look for a topic.
    * @param visit is given the topic's first subscription; the others follow, see `next`
    */
   match(bytes: Uint8Array, start: number, end: number, visit: (first: Subscription) => void): void {
     const most = Math.min(end - start, this.#sizeMost);
-    let hash = this.#seed;
-    for (let size = 0; ; size++) {
-      if (this.#sizes[size] !== 0) {
-        const topic = this.#topics.find(bytes, start, size, hash);
-        if (topic !== NONE) visit(this.#topics.firstOf(topic));
-      }
-      if (size >= most) return;
-      hash = hashOn(hash, bytes[start + size]);
+    this.#hash.of(bytes, start, start);
+    for (let size = 0; size <= most; size++) {
+      if (this.#sizes[size] === 0) continue;
+      const hash = this.#hash.ofLonger(bytes, start, start + size);
+      const topic = this.#topics.find(bytes, start, size, hash);
+      if (topic !== NONE) visit(this.#topics.firstOf(topic));
     }
   }
 
@@ -108,10 +106,8 @@ export class TopicIndex {
     return this.#subscriptions.get(one, FIELD.member);
   }
 
-  #hash(topic: Uint8Array): number {
-    let hash = this.#seed;
-    for (const byte of topic) hash = hashOn(hash, byte);
-    return hash;
+  #hashOf(topic: Uint8Array): number {
+    return this.#hash.of(topic, 0, topic.length);
   }
 
   #countSize(size: number, change: 1 | -1): void {
@@ -134,9 +130,4 @@ export class TopicIndex {
     if (before !== NONE) this.#subscriptions.put(before, list.next, next);
     return next;
   }
-}
-
-/** The hash of one more byte. */
-function hashOn(hash: number, byte: number | undefined): number {
-  return Math.imul(hash ^ (byte ?? 0), FNV_PRIME);
 }

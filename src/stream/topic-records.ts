@@ -3,11 +3,12 @@
  * go with its connection: as objects, V8 would mark all that are there, and keep for long those that are not.
  */
 import { Arena, type ArenaHandle } from '../core/arena.js';
+import { Buckets, type Chained, NO_RECORD } from '../core/buckets.js';
 
 /** A record, or no record. */
 export type Topic = ArenaHandle;
 export type Subscription = number;
-export const NONE = -1;
+export const NONE = NO_RECORD;
 
 /** Fields of a topic, in bytes; its own bytes follow. */
 const HASH = 0;
@@ -15,13 +16,6 @@ const CHAIN = 4;
 const SIZE = 8;
 const FIRST = 12;
 const HEAD_BYTES = 16;
-
-/** Records that are found by a hash. */
-interface Chained {
-  hashOf(record: number): number;
-  nextInBucket(record: number): number;
-  linkInBucket(record: number, next: number): void;
-}
 
 /** The topics; each has a run in an arena. */
 export class Topics implements Chained {
@@ -132,9 +126,14 @@ export class SubscriptionRecords implements Chained {
   #fresh = 0;
   #used = 0;
   readonly #buckets = new Buckets(this);
+  readonly #topics: Topics;
+
+  constructor(topics: Topics) {
+    this.#topics = topics;
+  }
 
   find(topic: Topic, member: number): Subscription {
-    let one = this.#buckets.first(pairHash(topic, member));
+    let one = this.#buckets.first(this.#hashOfPair(topic, member));
     while (
       one !== NONE &&
       (this.get(one, FIELD.topic) !== topic || this.get(one, FIELD.member) !== member)
@@ -180,7 +179,7 @@ export class SubscriptionRecords implements Chained {
   }
 
   hashOf(one: Subscription): number {
-    return pairHash(this.get(one, FIELD.topic), this.get(one, FIELD.member));
+    return this.#hashOfPair(this.get(one, FIELD.topic), this.get(one, FIELD.member));
   }
 
   nextInBucket(one: Subscription): Subscription {
@@ -190,73 +189,9 @@ export class SubscriptionRecords implements Chained {
   linkInBucket(one: Subscription, next: Subscription): void {
     this.put(one, FIELD.chain, next);
   }
-}
 
-/** (Handles of topics differ in few bits.) */
-function pairHash(topic: Topic, member: number): number {
-  return Math.imul(Math.imul(topic, 0x9e3779b1) ^ member, 0x85ebca6b);
-}
-
-const BUCKETS_MIN = 16;
-
-/** Where records of a hash are: each knows the next one of its bucket. */
-class Buckets {
-  readonly #records: Chained;
-  #firsts: Int32Array = new Int32Array(BUCKETS_MIN).fill(NONE);
-  #count = 0;
-
-  constructor(records: Chained) {
-    this.#records = records;
-  }
-
-  first(hash: number): number {
-    return this.#firsts[this.#bucket(hash)] ?? NONE;
-  }
-
-  add(record: number): void {
-    this.#count++;
-    if (this.#count > this.#firsts.length) this.#resize(this.#firsts.length * 2);
-    this.#link(record);
-  }
-
-  remove(record: number): void {
-    const records = this.#records;
-    const bucket = this.#bucket(records.hashOf(record));
-    const next = records.nextInBucket(record);
-    let before = this.#firsts[bucket] ?? NONE;
-    if (before === record) {
-      this.#firsts[bucket] = next;
-    } else {
-      for (let at = records.nextInBucket(before); at !== record; at = records.nextInBucket(at)) {
-        before = at;
-      }
-      records.linkInBucket(before, next);
-    }
-    this.#count--;
-    const { length } = this.#firsts;
-    if (length > BUCKETS_MIN && this.#count * 8 < length) this.#resize(length / 2);
-  }
-
-  /** (The low bits of a hash are weak.) */
-  #bucket(hash: number): number {
-    return (hash ^ (hash >>> 15)) & (this.#firsts.length - 1);
-  }
-
-  #link(record: number): void {
-    const bucket = this.#bucket(this.#records.hashOf(record));
-    this.#records.linkInBucket(record, this.#firsts[bucket] ?? NONE);
-    this.#firsts[bucket] = record;
-  }
-
-  #resize(size: number): void {
-    const firsts = this.#firsts;
-    this.#firsts = new Int32Array(size).fill(NONE);
-    for (const first of firsts) {
-      for (let record = first; record !== NONE;) {
-        const next = this.#records.nextInBucket(record);
-        this.#link(record);
-        record = next;
-      }
-    }
+  /** Members of one topic are in buckets beside each other; where they begin cannot be guessed. */
+  #hashOfPair(topic: Topic, member: number): number {
+    return (this.#topics.hashOf(topic) + member) | 0;
   }
 }

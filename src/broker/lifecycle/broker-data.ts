@@ -64,8 +64,6 @@ export class BrokerData implements Tables {
   /** @param random unpredictable bytes, used for tokens and hashing */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
     const { heartbeatIntervalMs, heartbeatLiveness } = options;
-    const seed = Buffer.alloc(4);
-    random(seed);
     this.options = options;
     this.sink = sink;
     this.messages = sink.messages;
@@ -78,7 +76,7 @@ export class BrokerData implements Tables {
     this.identities = new Identities(this.holdings, options.quotasOf ?? (() => NO_QUOTAS));
     this.clients = new Clients(table);
     const { services: counted } = this.counters.requests;
-    this.services = new ServiceTable(table, seed.readInt32LE(), counted, this.identities);
+    this.services = new ServiceTable(table, random, counted, this.identities);
     this.workers = new Workers(options, this.services);
     this.revivals = new Revivals(heartbeatIntervalMs);
     this.requests = new RequestStore(this);

@@ -4,6 +4,7 @@ import { ownCopy } from '../../core/bytes.js';
 import type { CountedServices } from '../../core/counted-services.js';
 import { escapeName } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
+import type { RandomFill } from '../../core/random.js';
 import type { Identities, Identity } from './identities.js';
 import { ARRIVED_AT, type RequestTable } from './request-table.js';
 import { Service } from './entities.js';
@@ -17,6 +18,8 @@ const REMEMBERED_MS = 600_000;
 const REMEMBERED_MAX = 10_000;
 /** Maximum number of remembered services that never had a worker: a peer can name any number of them. */
 const REMEMBERED_UNSERVED_MAX = 1000;
+/** Maximum number of services that are forgotten at once: tens of thousands can end together. */
+const FORGOTTEN_AT_ONCE_MAX = 1024;
 
 /**
  * All services by name and number. A service is *in use*, and counts in the limits, while it has
@@ -38,12 +41,17 @@ export class ServiceTable {
   readonly #remembered = new OldestFirst<Service, number>();
   readonly #rememberedUnserved = new OldestFirst<Service, number>();
 
-  /** @param seed see `ByteTable` */
-  constructor(table: RequestTable, seed: number, counted: CountedServices, identities: Identities) {
+  /** @param random see `KeyedHash` */
+  constructor(
+    table: RequestTable,
+    random: RandomFill,
+    counted: CountedServices,
+    identities: Identities,
+  ) {
     this.#table = table;
     this.#identities = identities;
     this.#counted = counted;
-    this.#byName = new ByteTable(seed);
+    this.#byName = new ByteTable(random);
   }
 
   /** Services in use. */
@@ -164,8 +172,11 @@ export class ServiceTable {
     if (!isKept(service)) this.#ended.push(service);
   }
 
-  /** Forgets services that were inactive for a while, and those above the maximum. */
-  forget(now: number): void {
+  /**
+   * Forgets services that were inactive for a while, and those above the maximum.
+   * @returns false if there is more to do
+   */
+  forget(now: number): boolean {
     const ended = this.#ended;
     if (ended.length > 0) {
       this.#ended = [];
@@ -176,20 +187,30 @@ export class ServiceTable {
         among.set(service, now);
       }
     }
-    this.#forgetAmong(this.#remembered, REMEMBERED_MAX, now);
-    this.#forgetAmong(this.#rememberedUnserved, REMEMBERED_UNSERVED_MAX, now);
+    const budget = FORGOTTEN_AT_ONCE_MAX;
+    const left = this.#forgetAmong(this.#remembered, REMEMBERED_MAX, now, budget);
+    return this.#forgetAmong(this.#rememberedUnserved, REMEMBERED_UNSERVED_MAX, now, left) > 0;
   }
 
-  #forgetAmong(among: OldestFirst<Service, number>, most: number, now: number): void {
-    for (let oldest = among.oldest; oldest !== null; oldest = among.oldest) {
+  /** @returns what is left of the budget */
+  #forgetAmong(
+    among: OldestFirst<Service, number>,
+    most: number,
+    now: number,
+    budget: number,
+  ): number {
+    for (let left = budget; left > 0; left--) {
+      const { oldest } = among;
+      if (oldest === null) return left;
       const { key: service, value: endedAt } = oldest;
-      if (endedAt + REMEMBERED_MS > now && among.size <= most) return;
+      if (endedAt + REMEMBERED_MS > now && among.size <= most) return left;
       among.shift();
-      this.#byName.delete(service.name);
+      this.#byName.delete(service.id);
       this.#byId[service.id] = null;
       this.#freeIds.push(service.id);
       this.#counted.forget(service.counted);
     }
+    return 0;
   }
 
   /** The service is in use, or has stored requests, again. */

@@ -81,9 +81,7 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
 
   private constructor({ authorise, events, holdings }: PublisherSocketOptions) {
     this.#events = events;
-    const seed = Buffer.alloc(4);
-    secureRandom(seed);
-    this.fanOut = new FanOut(this, authorise ?? null, {}, holdings, seed.readInt32BE());
+    this.fanOut = new FanOut(this, secureRandom, authorise ?? null, {}, holdings);
   }
 
   /** Sends a message to those who subscribed to it: see `FanOut.publish`. */

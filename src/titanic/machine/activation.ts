@@ -55,7 +55,7 @@ export class Activation implements LaterParts {
   constructor(context: TitanicContext, uuids: Uuids, random: RandomFill) {
     this.#context = context;
     const scope = this.#scope;
-    this.dispatcher = new Dispatcher(context, scope);
+    this.dispatcher = new Dispatcher(context, scope, random);
     const requests = new OpenRequests(context, scope, this.dispatcher, this);
     this.requests = requests;
     const { claims } = context;

@@ -56,6 +56,7 @@ import {
 import { type OpenService, OpenServices } from './open-services.js';
 import { RequestOwners } from './request-owners.js';
 import type { Backoff } from '../../wire/job-option-table.js';
+import type { RandomFill } from '../../core/random.js';
 import type { Scope } from './scope.js';
 import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
 
@@ -111,7 +112,7 @@ export interface Surplus {
 }
 
 export class Dispatcher {
-  readonly index: OpenIndex = new OpenIndex();
+  readonly index: OpenIndex;
   readonly partners: Partners = new Partners();
   readonly #owners = new RequestOwners();
   readonly #context: TitanicContext;
@@ -142,13 +143,15 @@ export class Dispatcher {
 
   /**
    * @param scope of the activation
+   * @param random see `KeyedHash`
    * @param table a search over all states tries others
    */
-  constructor(context: TitanicContext, scope: Scope, table: Table = TABLE) {
+  constructor(context: TitanicContext, scope: Scope, random: RandomFill, table: Table = TABLE) {
     this.#context = context;
     this.#scope = scope;
     this.#table = table;
-    const { index } = this;
+    const index = new OpenIndex(random);
+    this.index = index;
     this.services = new OpenServices(index);
     this.#delayed = new IndexedHeap({
       before: (a, b) => index.getDouble(a, NOT_BEFORE) < index.getDouble(b, NOT_BEFORE),

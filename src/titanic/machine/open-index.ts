@@ -2,17 +2,19 @@
  * The index of open requests: those that may still have to run. Each is a record of integers and
  * doubles in a page of many, found by uuid, without its body (about 120 bytes per request).
  */
-import { UuidTable } from './uuid-table.js';
+import { Buckets, type Chained, NO_RECORD } from '../../core/buckets.js';
+import { KeyedHash } from '../../core/keyed-hash.js';
+import type { RandomFill } from '../../core/random.js';
 
 /** A request in the index: the number of its record, reused after `remove`. */
 export type Slot = number;
 
-export const NO_SLOT: Slot = -1;
+export const NO_SLOT: Slot = NO_RECORD;
 
 const PAGE_BITS = 8;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
-const INTS = 12;
+const INTS = 13;
 const DOUBLES = 5;
 const UUID_BYTES = 16;
 
@@ -37,6 +39,8 @@ export const OWNER = 9;
 export const AGE_PLACE = 10;
 /** The number of this broker's claim, in a store that several brokers share; 0: in one that they do not. */
 export const CLAIM = 11;
+/** The next request in its bucket. */
+const CHAIN = 12;
 
 /** Double fields. */
 export const NUMBER = 0;
@@ -60,17 +64,17 @@ interface Page {
   readonly uuids: Buffer;
 }
 
-export class OpenIndex {
+export class OpenIndex implements Chained {
   readonly #pages: Page[] = [];
-  readonly #byUuid = new UuidTable(
-    (slot, uuid) => {
-      const at = (slot & PAGE_MASK) * UUID_BYTES;
-      return this.#uuids(slot).compare(uuid, 0, UUID_BYTES, at, at + UUID_BYTES) === 0;
-    },
-    (slot) => UuidTable.hash(this.#uuids(slot), (slot & PAGE_MASK) * UUID_BYTES),
-  );
+  readonly #byUuid = new Buckets(this);
+  readonly #hash: KeyedHash;
   #fresh = 0;
   readonly #freed: Slot[] = [];
+
+  /** @param random see `KeyedHash`: who stores requests can keep those whose uuids suit */
+  constructor(random: RandomFill) {
+    this.#hash = new KeyedHash(random);
+  }
 
   get count(): number {
     return this.#byUuid.count;
@@ -97,7 +101,7 @@ export class OpenIndex {
     this.set(slot, EXPIRY_PLACE, -1);
     this.set(slot, AGE_PLACE, -1);
     this.setDouble(slot, BROKER_ID, -1);
-    this.#byUuid.add(uuid, slot);
+    this.#byUuid.add(slot);
     return slot;
   }
 
@@ -108,11 +112,16 @@ export class OpenIndex {
 
   /** The request with this uuid, or `NO_SLOT`. */
   find(uuid: Buffer): Slot {
-    return this.#byUuid.find(uuid);
+    for (let slot = this.#byUuid.first(this.#hash.of(uuid, 0, UUID_BYTES)); slot !== NO_SLOT;) {
+      const at = (slot & PAGE_MASK) * UUID_BYTES;
+      if (this.#uuids(slot).compare(uuid, 0, UUID_BYTES, at, at + UUID_BYTES) === 0) return slot;
+      slot = this.get(slot, CHAIN);
+    }
+    return NO_SLOT;
   }
 
   remove(slot: Slot): void {
-    this.#byUuid.delete(this.uuid(slot));
+    this.#byUuid.remove(slot);
     this.set(slot, STATE, 0);
     this.#freed.push(slot);
     if (this.count > 0) return;
@@ -144,6 +153,19 @@ export class OpenIndex {
   setDouble(slot: Slot, field: number, value: number): void {
     const page = this.#pages[slot >>> PAGE_BITS];
     if (page !== undefined) page.doubles[(slot & PAGE_MASK) * DOUBLES + field] = value;
+  }
+
+  hashOf(slot: Slot): number {
+    const at = (slot & PAGE_MASK) * UUID_BYTES;
+    return this.#hash.of(this.#uuids(slot), at, at + UUID_BYTES);
+  }
+
+  nextInBucket(slot: Slot): Slot {
+    return this.get(slot, CHAIN);
+  }
+
+  linkInBucket(slot: Slot, next: Slot): void {
+    this.set(slot, CHAIN, next);
   }
 
   #uuids(slot: Slot): Buffer {

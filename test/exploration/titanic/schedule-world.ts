@@ -42,6 +42,7 @@ import { Upkeep } from '../../../src/titanic/machine/upkeep.js';
 import { Uuids } from '../../../src/titanic/machine/uuid.js';
 import { readTspSchedule } from '../../../src/wire/tsp.js';
 import { asker } from '../../support/asker.js';
+import { seededRandom } from '../../support/stage-random.js';
 import { type Explored, Fault, hold } from './search.js';
 
 /** How often what need not happen may happen. */
@@ -200,7 +201,8 @@ export class ScheduleWorld implements Explored {
     context.nextNumber = this.#tables.counts.nextNumber;
     const scope = new Scope();
     const table = new ScheduleTable(this.#fsm);
-    const requests = new OpenRequests(context, scope, new Dispatcher(context, scope), {
+    const dispatcher = new Dispatcher(context, scope, seededRandom(1));
+    const requests = new OpenRequests(context, scope, dispatcher, {
       intentOf: () => {
         throw new Fault('nothing is submitted here');
       },

@@ -169,7 +169,10 @@ export class World implements Explored {
       if (row !== undefined) row.ends++;
     };
     const scope = new Scope();
-    this.#dispatcher = new Dispatcher(this.#context, scope, table);
+    const random = (bytes: Buffer): void => {
+      bytes.fill(0);
+    };
+    this.#dispatcher = new Dispatcher(this.#context, scope, random, table);
     const none = (): never => {
       throw new Fault('nothing is accepted here');
     };
@@ -182,9 +185,6 @@ export class World implements Explored {
     };
     this.#requests = new OpenRequests(this.#context, scope, this.#dispatcher, later);
     const progress = new Progress(this.#context, this.#requests);
-    const random = (bytes: Buffer): void => {
-      bytes.fill(0);
-    };
     this.#execution = new Execution(this.#context, this.#requests, random, progress);
     this.#upkeep = new Upkeep(this.#context, this.#requests, { gone: () => undefined });
     this.#watchWriter();

@@ -83,4 +83,23 @@ describe('a service that is in use no more', () => {
     expect(names).toContain('fake 2999 0/0 0');
     expect(names).not.toContain('fake 1999 0/0 0');
   });
+
+  it('is forgotten in a later turn if more than a thousand are forgotten in this one', () => {
+    const s = stage({ limits: { services: 5000 } });
+    const c1 = s.client('c1');
+    for (let n = 0; n < 5000; n++) c1.request(`fake ${n}`, 'hi');
+    s.unrun(() => {
+      c1.disconnect();
+    });
+    let known = s.broker.listing.serviceCount;
+    const forgotten: number[] = [];
+    for (let more = true; more;) {
+      ({ more } = s.runOnce());
+      const { serviceCount } = s.broker.listing;
+      forgotten.push(known - serviceCount);
+      known = serviceCount;
+    }
+    expect(Math.max(...forgotten)).toBe(1024);
+    expect(known).toBe(1000);
+  });
 });

@@ -9,6 +9,7 @@ import {
   type FanOutLimits,
   type FanOutSink,
 } from '../../../src/stream/fan-out.js';
+import { seededRandom } from '../../support/stage-random.js';
 
 export class Stage implements FanOutSink {
   readonly fanOut: FanOut;
@@ -18,7 +19,7 @@ export class Stage implements FanOutSink {
   readonly handed = new Set<Words>();
 
   constructor(authorise?: AuthoriseTopic, limits?: Partial<FanOutLimits>, holdings?: Holdings) {
-    this.fanOut = new FanOut(this, authorise, limits, holdings);
+    this.fanOut = new FanOut(this, seededRandom(1), authorise, limits, holdings);
   }
 
   send(id: number, message: Words, size: number): void {

@@ -58,8 +58,9 @@ describe('a broker that shares its store', () => {
     s.worker('w').ready('echo', { credit: 3 });
     expect(claims.wanted).toEqual(['echo 3']);
     claims.answer();
-    // It was empty: until the next poll there is no reason to ask again.
-    s.after(POLL_MS / 2);
+    // It was empty: until the next poll there is no reason to ask again. The last one was at most 100 ms ago, and there
+    // are at least 150 between two.
+    s.after(49);
     expect(claims.isWaiting).toBe(false);
     expect(polls(both)).toEqual(['echo 3']);
     claims.answer();

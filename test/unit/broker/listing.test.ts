@@ -10,6 +10,7 @@ import { Identities, Identity } from '../../../src/broker/state/identities.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { EVERYTHING } from '../../../src/broker/rights.js';
 import { Holdings } from '../../../src/core/holdings.js';
+import { seededRandom } from '../../support/stage-random.js';
 
 const ALL = (): boolean => true;
 
@@ -33,7 +34,7 @@ describe('pages of what is registered', () => {
   beforeEach(() => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-    services = new ServiceTable(table, 1, new RequestCounters().services, identities);
+    services = new ServiceTable(table, seededRandom(1), new RequestCounters().services, identities);
     const silence = { heartbeatIntervalMs: 1000, heartbeatLiveness: 3 };
     listing = new Listing({
       services,

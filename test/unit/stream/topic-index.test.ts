@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 
 import { TopicIndex } from '../../../src/stream/topic-index.js';
-import { NONE, type Subscription } from '../../../src/stream/topic-records.js';
+import { NONE, type Subscription, Topics } from '../../../src/stream/topic-records.js';
+import { collidingKeys } from '../../support/collisions.js';
+import { seededRandom } from '../../support/stage-random.js';
 
 function found(index: TopicIndex, bytes: string): number[] {
   const members: number[] = [];
@@ -27,7 +29,7 @@ describe('topics', () => {
   it('are found by every text that they are a prefix of, as in a list of them', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.array(topic), (steps, asked) => {
-        const index = new TopicIndex(7);
+        const index = new TopicIndex(seededRandom(7));
         const model: Known[] = [];
         for (const { isAdded, topic: name, member: who, which } of steps) {
           const bytes = Buffer.from(name, 'latin1');
@@ -59,7 +61,7 @@ describe('topics', () => {
   });
 
   it('are found shorter ones first', () => {
-    const index = new TopicIndex(7);
+    const index = new TopicIndex(seededRandom(7));
     for (const [who, name] of ['abc', 'a', '', 'ab', 'abd'].entries()) {
       index.add(who, Buffer.from(name));
     }
@@ -68,7 +70,7 @@ describe('topics', () => {
   });
 
   it('are found among thousands that come and go, of every size', () => {
-    const index = new TopicIndex(7);
+    const index = new TopicIndex(seededRandom(7));
     const name = (at: number): string =>
       `${'x'.repeat(at % 250)}${at}-`.padEnd(254 - (at % 7), 'y');
     const all = Array.from({ length: 5000 }, (_, at) => index.add(at, Buffer.from(name(at))));
@@ -79,8 +81,25 @@ describe('topics', () => {
   });
 
   it('are counted once more and once less for a member that subscribes again and cancels', () => {
-    const index = new TopicIndex(7);
+    const index = new TopicIndex(seededRandom(7));
     const one = index.add(7, Buffer.from('a'));
     expect([index.repeat(one, 1), index.repeat(one, 1), index.repeat(one, -1)]).toEqual([2, 3, 2]);
+  });
+
+  it('that were made to collide are found, and let go, in as many steps as others', () => {
+    const others = Array.from({ length: 4000 }, (_, at) => Buffer.from(`${at}`.padEnd(56, '.')));
+    const steps = jest.spyOn(Topics.prototype, 'nextInBucket');
+    const stepsOf = (topics: readonly Buffer[]): number => {
+      const index = new TopicIndex(seededRandom(11));
+      steps.mockClear();
+      const all = topics.map((each, at) => index.add(at % 40, each));
+      for (const subscription of all) index.remove(subscription);
+      return steps.mock.calls.length;
+    };
+    const usual = stepsOf(others);
+    for (const low of [0, 1, 77, 128, 255]) {
+      expect(stepsOf(collidingKeys(low, 4000))).toBeLessThan(1.5 * usual);
+    }
+    steps.mockRestore();
   });
 });

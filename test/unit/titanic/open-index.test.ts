@@ -9,7 +9,6 @@ import {
   STATE,
 } from '../../../src/titanic/machine/open-index.js';
 import { Uuids } from '../../../src/titanic/machine/uuid.js';
-import { UuidTable } from '../../../src/titanic/machine/uuid-table.js';
 import { seededRandom } from '../../support/stage-random.js';
 
 const MANY = 200_000;
@@ -54,50 +53,10 @@ describe('uuids', () => {
   });
 });
 
-describe('the table of uuids', () => {
-  it('is a map of 200,000, through growth, removal and coming back', () => {
-    const uuids = new Uuids(seededRandom(6));
-    const all = Array.from({ length: MANY }, () => uuids.next(WALL_MS));
-    const table = new UuidTable(
-      (slot, uuid) => all[slot]?.equals(uuid) ?? false,
-      (slot) => UuidTable.hash(all[slot] ?? Buffer.alloc(16)),
-    );
-    const wrong = (isThere: (slot: number) => boolean): number => {
-      let count = 0;
-      for (const [slot, uuid] of all.entries()) {
-        if (table.find(uuid) !== (isThere(slot) ? slot : -1)) count++;
-      }
-      return count;
-    };
-    for (const [slot, uuid] of all.entries()) table.add(uuid, slot);
-    expect([table.count, wrong(() => true)]).toEqual([MANY, 0]);
-    for (const [slot, uuid] of all.entries()) if (slot % 3 !== 0) table.delete(uuid);
-    expect(wrong((slot) => slot % 3 === 0)).toBe(0);
-    for (const [slot, uuid] of all.entries()) if (slot % 3 === 1) table.add(uuid, slot);
-    expect(wrong((slot) => slot % 3 !== 2)).toBe(0);
-  });
-
-  it('finds those of one hash apart, also when one of a run is taken out', () => {
-    const all = Array.from({ length: 40 }, (_, index) => {
-      const uuid = Buffer.alloc(16, 0xab);
-      uuid[0] = index;
-      return uuid;
-    });
-    const table = new UuidTable(
-      (slot, uuid) => all[slot]?.equals(uuid) ?? false,
-      (slot) => UuidTable.hash(all[slot] ?? Buffer.alloc(16)),
-    );
-    for (const [slot, uuid] of all.entries()) table.add(uuid, slot);
-    for (let slot = 0; slot < 40; slot += 2) table.delete(all[slot] ?? Buffer.alloc(16));
-    const found = all.map((uuid) => table.find(uuid));
-    expect(found).toEqual(all.map((_, slot) => (slot % 2 === 0 ? -1 : slot)));
-  });
-});
-
 describe('the index of open requests', () => {
   it('keeps the fields of 200,000 apart, and a slot that is reused is clean', () => {
     const uuids = new Uuids(seededRandom(7));
-    const index = new OpenIndex();
+    const index = new OpenIndex(seededRandom(1));
     const all = Array.from({ length: MANY }, () => uuids.next(WALL_MS));
     for (const [number, uuid] of all.entries()) {
       const slot = index.add(uuid);
@@ -128,9 +87,49 @@ describe('the index of open requests', () => {
     expect(index.find(all[0] ?? uuid)).toBe(NO_SLOT);
   });
 
+  it('is a map of uuids, through growth, removal and coming back', () => {
+    const uuids = new Uuids(seededRandom(6));
+    const index = new OpenIndex(seededRandom(2));
+    const all = Array.from({ length: MANY }, () => uuids.next(WALL_MS));
+    const slots = all.map((uuid) => index.add(uuid));
+    const wrong = (isThere: (number: number) => boolean): number => {
+      let count = 0;
+      for (const [number, uuid] of all.entries()) {
+        if (index.find(uuid) !== (isThere(number) ? slots[number] : NO_SLOT)) count++;
+      }
+      return count;
+    };
+    expect([index.count, wrong(() => true)]).toEqual([MANY, 0]);
+    for (const [number, slot] of slots.entries()) if (number % 3 !== 0) index.remove(slot);
+    expect(wrong((number) => number % 3 === 0)).toBe(0);
+    for (const [number, uuid] of all.entries()) {
+      if (number % 3 === 1) slots[number] = index.add(uuid);
+    }
+    expect(wrong((number) => number % 3 !== 2)).toBe(0);
+  });
+
+  it('finds uuids whose random bits were selected as fast as others', () => {
+    const selected = Array.from({ length: 4000 }, (_, at) => {
+      const uuid = Buffer.alloc(16, 0xab);
+      uuid.writeUInt16LE(at, 6);
+      return uuid;
+    });
+    const uuids = new Uuids(seededRandom(9));
+    const others = selected.map(() => uuids.next(WALL_MS));
+    const stepsOf = (all: readonly Buffer[]): number => {
+      const index = new OpenIndex(seededRandom(3));
+      const slots = all.map((uuid) => index.add(uuid));
+      const steps = jest.spyOn(index, 'get');
+      for (const uuid of all) index.find(uuid);
+      for (const slot of slots) index.remove(slot);
+      return steps.mock.calls.length;
+    };
+    expect(stepsOf(selected)).toBeLessThan(1.5 * stepsOf(others));
+  });
+
   it('begins anew when nothing is open any more', () => {
     const uuids = new Uuids(seededRandom(8));
-    const index = new OpenIndex();
+    const index = new OpenIndex(seededRandom(1));
     for (let round = 0; round < 3; round++) {
       const all = Array.from({ length: 10_000 }, () => uuids.next(WALL_MS));
       const slots = all.map((uuid) => index.add(uuid));
