@@ -170,6 +170,15 @@ export const SCENES: readonly Scene[] = [
     atEvents: true,
   },
   {
+    name: 'prepared',
+    title:
+      'names of services, and topics of 4 subscribers, that were made to collide, again and again',
+    unit: 'messages',
+    attack: 'prepared',
+    count: 4,
+    atEvents: true,
+  },
+  {
     name: 'unfinished',
     title: '60 connections that each send a message of 16 MiB but for its last byte',
     unit: 'connections',

@@ -65,7 +65,7 @@ describe('the simulation finds a broker that', () => {
     ],
     [
       'gives a request to the wrong worker',
-      /which is gone|must not get|next worker|another service/,
+      /which is gone|must not get|next worker|another service|without token/,
       broken((good, isTime) => ({
         request: (peer, ...effect) => {
           good.request(isTime() ? peer + 1 : peer, ...effect);

@@ -14,6 +14,7 @@ import { CurveClientMechanism } from '../../src/zmtp/curve/client.js';
 import { loadSodium } from '../../src/zmtp/curve/sodium.js';
 import {
   COMMAND,
+  commandFrame,
   frame,
   greetingOf,
   HANDSHAKE,
@@ -23,6 +24,7 @@ import {
   ready,
   Recorded,
 } from '../unit/zmtp/wire.js';
+import { COLLIDING_SETS, collidingKeys } from './collisions.js';
 import { until } from './until.js';
 
 const MESSAGE_LIMITS = { messageBytesMax: 1 << 24, framesMax: 256 } as const;
@@ -47,6 +49,9 @@ const LOST_EVERY_MS = 1000;
 const UNFINISHED_BYTES = 2 ** 24;
 const SUBSCRIPTIONS = 9000;
 const TOPIC_BYTES = 240;
+/** Keys of each set that is tried, and how many sets are tried twice. */
+const SAMPLE = 2500;
+const SLOW_SETS = 16;
 /** Where the attacker receives webhooks, and what it answers: once, and then without end. */
 const RECEIVERS = [
   { port: 47_811, first: '', then: 'HTTP/1.1 100 \r\n\r\n'.repeat(4000) },
@@ -66,6 +71,7 @@ const STAYS_EVERY_BYTES = 2 ** 18;
 /** Each size is in another class of the broker's memory than the one before. */
 const SIZE_STEP = 1.25;
 const SIZES = { least: 900, most: 16_000 } as const;
+const SUBSCRIBE = Buffer.of(1);
 const SUBSCRIBER = ready(property('Socket-Type', 'SUB'));
 
 /** A token with the role `request`. */
@@ -138,7 +144,7 @@ class Peer {
 }
 
 /** A message of an MDP/0.2 client. */
-function request(service: string, ...body: readonly (string | Buffer)[]): Buffer {
+function request(service: string | Buffer, ...body: readonly (string | Buffer)[]): Buffer {
   return message('', 'MDPC02', '\x01', service, ...body);
 }
 
@@ -315,6 +321,50 @@ function manyTopics(site: Site, prefix: string): Buffer {
     return message(`\x01${prefix}${at}`.padEnd(1 + TOPIC_BYTES, '.'));
   });
   return Buffer.concat([greetingOf(), SUBSCRIBER, ...topics]);
+}
+
+/** Requests for services whose names are such keys, and one more. */
+export function collidingNames(set: number, count: number): Buffer {
+  const requests = collidingKeys(set, count).map((key) => request(key, 'x'));
+  return Buffer.concat([...requests, request('mmi.service', 'x')]);
+}
+
+/** Subscriptions to topics that are such keys, and a question. */
+export function collidingTopics(set: number, count: number, from = 0): Buffer {
+  const topics = collidingKeys(set, count, from).map((key) => Buffer.concat([SUBSCRIBE, key]));
+  return Buffer.concat([...topics.map((each) => message(each)), commandFrame('PING', '\0\0')]);
+}
+
+/** Sends `collidingNames`, and leaves when the last one is answered. */
+export function nameAll(site: Site, names: Buffer): Promise<unknown> {
+  const { socket } = site.peer(() => socket.resetAndDestroy());
+  socket.write(names);
+  return once(socket, 'close');
+}
+
+/** Sends `collidingTopics` to the target, and leaves when the last one is answered. */
+export function subscribeAll(site: Site, topics: Buffer): Promise<unknown> {
+  const socket = site.dial(Buffer.concat([greetingOf(), SUBSCRIBER, topics]));
+  socket.on('data', (answer: Buffer) => {
+    if (answer.includes('PONG')) socket.resetAndDestroy();
+  });
+  return once(socket, 'close');
+}
+
+/** The set of colliding keys that takes longest: first all are tried, then the slowest again. */
+async function slowestSet(take: (set: number) => Promise<unknown>): Promise<number> {
+  let sets = Array.from({ length: COLLIDING_SETS }, (_, set) => ({ set, tookMs: 0 }));
+  for (const most of [SLOW_SETS, 1]) {
+    for (const each of sets) {
+      const began = performance.now();
+      await take(each.set);
+      each.tookMs = performance.now() - began;
+      // What the last one leaves behind takes time, too.
+      await delay(TICK_MS);
+    }
+    sets = sets.sort((left, right) => right.tookMs - left.tookMs).slice(0, most);
+  }
+  return sets[0]?.set ?? 0;
 }
 
 /** Prepares an attack, and returns a function that begins it. */
@@ -590,6 +640,29 @@ export const ATTACKS = {
       });
     };
     return allBegun(site.count, come);
+  },
+
+  /**
+   * Names of services over one connection, and topics over `count` others, that come and go and were made to collide.
+   * Which of the sets do so here is found by the time that they take. At `events.listen`.
+   */
+  prepared: async (site) => {
+    const nameSet = await slowestSet((set) => nameAll(site, collidingNames(set, SAMPLE)));
+    const topicSet = await slowestSet((set) => subscribeAll(site, collidingTopics(set, SAMPLE)));
+    return () => {
+      const again = (act: () => Promise<unknown>): void => {
+        void act().then(() => {
+          site.sent += SUBSCRIPTIONS;
+          setTimeout(again, TICK_MS, act);
+        });
+      };
+      const names = collidingNames(nameSet, SUBSCRIPTIONS);
+      again(() => nameAll(site, names));
+      for (let at = 0; at < site.count; at++) {
+        const topics = collidingTopics(topicSet, SUBSCRIPTIONS, at * SUBSCRIPTIONS);
+        again(() => subscribeAll(site, topics));
+      }
+    };
   },
 
   /** Schedules of every second, with as many spellings of their time zones as there are. */

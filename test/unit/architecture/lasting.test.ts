@@ -2,6 +2,7 @@
  * What outlives the message that it came with is a copy that keeps nothing else in memory. Node's pool, or the buffer of
  * a whole message, stays as long as a view of it does, and a peer decides what lies between two views.
  */
+import { secureRandom } from '../../../src/core/random.js';
 import { mayRequest } from '../../../src/broker/admission/access.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { RequestCounters } from '../../../src/broker/request-counters.js';
@@ -35,7 +36,7 @@ const { services: counted } = new RequestCounters();
 
 function serviceTable(): ServiceTable {
   const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-  return new ServiceTable(new RequestTable(), 1, counted, identities);
+  return new ServiceTable(new RequestTable(), secureRandom, counted, identities);
 }
 
 function query(): Parameters<Waiters['add']>[0] {
@@ -62,7 +63,7 @@ it.each<[string, () => Buffer | null | undefined]>([
   ],
   [
     'a service with open durable requests',
-    () => new OpenServices(new OpenIndex()).findOrAdd(NAME, ANONYMOUS).name,
+    () => new OpenServices(new OpenIndex(secureRandom)).findOrAdd(NAME, ANONYMOUS).name,
   ],
   [
     'one for which some are stored',
