@@ -1,6 +1,6 @@
 /**
- * The answers that wait to be read. Responses with one body share its bytes, which count for whoever asked first until
- * the last of them has closed. Each connection is given one piece after the other, because TLS copies what it is given.
+ * The answers that wait to be read. Responses with one body share its bytes, which count for one of those who still read
+ * them. Each connection is given one piece after the other, because TLS copies what it is given.
  */
 import type { ServerResponse } from 'node:http';
 
@@ -23,8 +23,10 @@ export const MEMORY_FULL = 'there is no room for the answer: limits.memoryBytes 
 
 interface Kept {
   readonly bytes: number;
-  readonly account: MemoryAccount;
-  readonly readers: Set<ServerResponse>;
+  /** For whom it counts: one of the readers. */
+  account: MemoryAccount;
+  /** With their identities. */
+  readonly readers: Map<ServerResponse, string>;
 }
 
 export class Unread {
@@ -46,15 +48,29 @@ export class Unread {
     const kept = this.#kept.get(body) ?? this.#begin(body.length, identity);
     if (typeof kept === 'string') return kept;
     this.#kept.set(body, kept);
-    const piece = Math.min(body.length, PIECE_BYTES);
-    kept.account.add('http', piece);
-    kept.readers.add(response);
+    kept.readers.set(response, identity);
+    kept.account.add('http', PIECE_BYTES);
     response.once('close', () => {
-      kept.account.add('http', -piece);
-      kept.readers.delete(response);
-      if (kept.readers.size === 0) this.#forget(body, kept);
+      if (this.#kept.get(body) === kept) this.#left(body, kept, response);
     });
     return null;
+  }
+
+  #left(body: Uint8Array, kept: Kept, response: ServerResponse): void {
+    kept.account.add('http', -PIECE_BYTES);
+    kept.readers.delete(response);
+    const identities = [...kept.readers.values()];
+    const [first] = identities;
+    if (first === undefined) this.#forget(body, kept);
+    else if (!identities.includes(kept.account.identity)) {
+      // Who has read it all does not answer for those who do not.
+      const bytes = countedOf(kept);
+      const { account } = kept;
+      kept.account = this.#holdings.use(first);
+      kept.account.add('http', bytes);
+      account.add('http', -bytes);
+      this.#holdings.release(account);
+    }
   }
 
   #begin(bytes: number, identity: string): Kept | string {
@@ -65,13 +81,12 @@ export class Unread {
       return MEMORY_FULL;
     }
     account.add('http', bytes);
-    return { bytes, account, readers: new Set() };
+    return { bytes, account, readers: new Map() };
   }
 
   #forget(body: Uint8Array, kept: Kept): void {
-    if (this.#kept.get(body) !== kept) return;
     this.#kept.delete(body);
-    kept.account.add('http', -kept.bytes);
+    kept.account.add('http', -countedOf(kept));
     this.#holdings.release(kept.account);
   }
 
@@ -91,9 +106,14 @@ export class Unread {
       const oldest = large.find(([, { account }]) => held.get(account.identity) === most);
       if (oldest === undefined || held.get(identity) === most) return false;
       this.#forget(...oldest);
-      for (const reader of oldest[1].readers) reader.destroy();
+      for (const reader of oldest[1].readers.keys()) reader.destroy();
     }
   }
+}
+
+/** The body, and the piece that each connection has. */
+function countedOf({ bytes, readers }: Kept): number {
+  return bytes + readers.size * PIECE_BYTES;
 }
 
 /** A body as it is kept: a small text stays one, and is written together with its head. */

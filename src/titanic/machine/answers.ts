@@ -12,7 +12,7 @@ import { type AskStore, type LookUp, LookUps, SMALL_BYTES } from './lookups.js';
 import { OutputWaiters } from './output-waiters.js';
 import type { AnswerNumber, Overdue, StoreWaits } from './store-waits.js';
 import type { Found, Owner, RequestUuid } from '../../store/store.js';
-import { type ReplyQuery, Waiters } from './waiters.js';
+import { type ReplyQuery, WAIT_BYTES, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');
 const STATUS_PENDING = Buffer.from('300');
@@ -184,14 +184,15 @@ export class Answers {
   pending(query: ReplyQuery, now: number): void {
     if (this.isUntrusted) return;
     const { id, asker, until } = query;
-    // D75: above the quota, it does not wait.
-    const { identity } = asker;
+    // D75: above the quota, or without memory for it, it does not wait.
+    const { identity, quotas, memory } = asker;
     const waits = this.#waiters.countOf(identity) + this.#followers.countOf(identity);
-    if (until > now && waits < asker.quotas.waits) {
+    const isOver = waits >= quotas.waits;
+    if (until > now && !isOver && memory.mayHold(WAIT_BYTES)) {
       this.#add(query);
       return;
     }
-    if (until > now) this.#onOverWaits(asker);
+    if (until > now && isOver) this.#onOverWaits(asker);
     this.answer(id, STATUS_PENDING);
   }
 
@@ -224,6 +225,13 @@ export class Answers {
     for (const tail of tails) {
       const ended = [...this.#waiters.endingIn(tail), ...this.#followers.endingIn(tail)];
       for (const uuid of ended) for (const query of this.#takeOf(uuid)) this.lookUp(query);
+    }
+  }
+
+  /** Forgets all that wait. */
+  abandon(): void {
+    for (const waiters of [this.#waiters, this.#followers]) {
+      for (const uuid of waiters.uuids()) waiters.takeOf(uuid);
     }
   }
 

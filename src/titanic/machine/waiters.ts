@@ -23,6 +23,9 @@ export function lasting(query: ReplyQuery): ReplyQuery {
   return { ...query, uuid: ownCopy(query.uuid) };
 }
 
+/** Memory that a wait takes here and where its answer is noted, besides its request (measured). */
+export const WAIT_BYTES = 1024;
+
 interface Waiter {
   readonly query: ReplyQuery;
   readonly key: string;
@@ -63,7 +66,8 @@ export class Waiters {
     const number = this.#free.pop() ?? this.#waiters.length;
     this.#waiters[number] = { query: lasting(query), key, place: -1 };
     this.#byTime.push(number);
-    const { identity } = query.asker;
+    const { identity, memory } = query.asker;
+    memory.add('requests', WAIT_BYTES);
     this.#counts.set(identity, this.countOf(identity) + 1);
     const others = this.#byKey.get(key);
     if (others !== undefined) {
@@ -120,7 +124,8 @@ export class Waiters {
     const others = this.#byKey.get(key);
     others?.delete(number);
     if (others?.size === 0) this.#forget(key, query.uuid);
-    const { identity } = query.asker;
+    const { identity, memory } = query.asker;
+    memory.add('requests', -WAIT_BYTES);
     const left = this.countOf(identity) - 1;
     if (left > 0) this.#counts.set(identity, left);
     else this.#counts.delete(identity);

@@ -300,6 +300,20 @@ describe('rights and quotas', () => {
     expect(heard(alice)).toBe('300 / 300');
     expect(asks(alice, 'wait', uuid, '1000')).toBe('');
   });
+
+  it('a wait takes memory until it ends; without room for it, it is answered 300 at once (D77)', () => {
+    const holdings = new Holdings(6000);
+    const { s, alice } = scene({ holdings });
+    const uuid = submits(alice);
+    const asked = Array.from({ length: 8 }, () => asks(alice, 'wait', uuid, '1000'));
+    expect(asked).toEqual(['', '', '', '', '', '300', '300', '300']);
+    expect(holdings.bytes).toBeGreaterThan(5 * 1024);
+    s.after(1000);
+    expect([heard(alice).split(' / ').length, holdings.bytes]).toEqual([5, 0]);
+    expect(asks(alice, 'wait', uuid, '1000')).toBe('');
+    s.deactivates();
+    expect(holdings.bytes).toBe(0);
+  });
 });
 
 describe('in a pair, on a node without its peer', () => {

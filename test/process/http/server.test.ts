@@ -285,6 +285,24 @@ describe('answers that nobody reads', () => {
     for (const { socket } of [...raws, other]) socket.destroy();
   });
 
+  it('count for one that has not read them, not for one that has', async () => {
+    const body = Buffer.alloc(BYTES, 'x');
+    const share = get('/share', () => ({ ...PLAIN, body }));
+    const holdings = new Holdings();
+    const url = await serveWith(holdings, LARGE, share);
+    const reader = await unread(url, '127.0.0.2', '/share');
+    const held = (identity: string): number =>
+      [...holdings.all()].find((account) => account.identity === identity)?.bytes ?? 0;
+    await until(() => held('127.0.0.2') > BYTES, 'the first one asks');
+    const deaf = await unread(url, '127.0.0.3', '/share');
+    await until(() => held('127.0.0.3') > 0, 'another one asks');
+    reader.socket.resume();
+    await until(() => held('127.0.0.3') > BYTES, 'it counts for the other');
+    expect(held('127.0.0.2')).toBeLessThan(OWN_BYTES);
+    for (const { socket } of [reader, deaf]) socket.destroy();
+    await until(() => holdings.bytes === 0, 'nothing is held');
+  });
+
   it('are refused above limits.memoryBytes, and no more than a quarter of it is large ones', async () => {
     const url = await serveWith(new Holdings(BYTES / 2), LARGE);
     const full = await ask(`${url}/large`);
