@@ -66,7 +66,7 @@ const keys = () => ({
   services: count(1, 1_000_000)
     .meta({ none: 'the share of `limits.services`' })
     .describe(
-      "Services that the broker knows because of the identity's requests and workers. As many again may have open durable requests because their owner named them.",
+      "Services that the broker knows because of the identity's requests and workers. As many again may have open durable requests because their owner, a key, named them.",
     ),
 });
 

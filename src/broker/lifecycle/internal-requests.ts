@@ -1,5 +1,6 @@
 /** The requests that services of this process answer, and what these services can call. */
 import { assert, present } from '../../core/assert.js';
+import { ownCopy } from '../../core/bytes.js';
 import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { Inbound } from '../../wire/inbound.js';
@@ -97,7 +98,7 @@ export class InternalRequests implements BrokerHost {
       while (hellos.bytes > bytesLeft) this.#freeHello(peer);
       identity.hellos++;
     }
-    hellos.set(envelope, dialect, hello);
+    hellos.set(ownCopy(envelope), dialect, hello);
     return null;
   }
 

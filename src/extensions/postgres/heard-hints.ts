@@ -21,6 +21,8 @@ export class HeardHints {
 
   /** @param content as of `packHint`, from whomever */
   heard(content: Buffer): void {
+    // One that is too large must not keep those after it from being read.
+    if (content.length > READ_BYTES_MAX - OVERHEAD_BYTES) return;
     this.#readBytes += OVERHEAD_BYTES + content.length;
     if (this.#readBytes > READ_BYTES_MAX) return;
     const { services = [], ended = [] } = unpackHint(content) ?? {};

@@ -9,6 +9,7 @@ import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
 import { storedContent } from '../../store/fields.js';
 import { allCounted } from '../../store/record-kind.js';
+import { ANONYMOUS } from '../../store/request.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
@@ -105,10 +106,13 @@ export class Acceptances {
     return taken > quotas.storedBytes ? context.quotaUsedUp('storedBytes') : null;
   }
 
+  /** Clients without a key are one owner: none of them may use up what all others need. */
   #quotaOfServices({ owner, quotas }: NewOwner, name: Buffer | null): string | null {
     const { services } = this.#requests.dispatcher;
-    if (name === null || services.namedBy(owner) < quotas.services) return null;
-    return services.find(name) === undefined ? 'the quota `services` is used up' : null;
+    if (name === null || owner === ANONYMOUS || services.namedBy(owner) < quotas.services) {
+      return null;
+    }
+    return services.find(name) === undefined ? this.#context.quotaUsedUp('services') : null;
   }
 
   /**

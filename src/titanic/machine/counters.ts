@@ -13,7 +13,7 @@ export type AttemptFailure = FailureKind | 'lost';
  */
 export type ScheduleOutcome = 'stored' | 'denied' | 'delayed';
 
-export type TitanicQuota = 'stored' | 'storedBytes' | 'schedules' | 'waits';
+export type TitanicQuota = 'stored' | 'storedBytes' | 'services' | 'schedules' | 'waits';
 
 /** From a hundredth of a second, roughly the time of two commits, to a day. */
 const BOUNDS_MS = [
@@ -89,6 +89,7 @@ export class TitanicCounters {
   readonly quotas: Record<TitanicQuota, number> = {
     stored: 0,
     storedBytes: 0,
+    services: 0,
     schedules: 0,
     waits: 0,
   };

@@ -32,9 +32,12 @@ const ATTEMPTS_MAX = 50;
 /** A machine without IPv6 has no such addresses. */
 const ABSENT: ReadonlySet<unknown> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 
+/** (A link-local address is none without its zone, which a look-up does not tell: hosts' own names often have one.) */
 export async function addressesOf(name: string): Promise<readonly string[]> {
   const found = await lookup(name, { all: true });
-  return [...new Set(found.map(({ address }) => address))];
+  const all = [...new Set(found.map(({ address }) => address))];
+  const others = all.filter((address) => !/^fe[89ab][\da-f]:[^%]*$/i.test(address));
+  return others.length === 0 ? all : others;
 }
 
 /** Whether an address cannot be listened on because this machine does not have it. */

@@ -218,6 +218,12 @@ describe('rights and quotas', () => {
     submits(alice);
   });
 
+  it('a quota of services does not count for clients without a key, which are one owner', () => {
+    const s = titanicStage(quotas({ services: 2 }));
+    const uuids = ['one', 'two', 'three', 'four'].map((service) => s.submits(service));
+    expect(new Set(uuids).size).toBe(4);
+  });
+
   it('a quota of services: each owner names only so many that have open requests', () => {
     const { s, alice, bob } = scene(quotas({ services: 2 }));
     s.holdsStore();

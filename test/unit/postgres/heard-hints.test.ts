@@ -37,6 +37,13 @@ describe('hints that are heard', () => {
     expect(toldBy(acted)).toEqual(['echo; ended 0']);
   });
 
+  it('are heard after one that is too large, which is not', () => {
+    const { hints, acted } = hearing();
+    hints.heard(Buffer.alloc(20_000, 1));
+    hints.heard(stored('echo'));
+    expect(toldBy(acted)).toEqual(['echo; ended 0']);
+  });
+
   it('cause no more than one hint of others would, however many there are', async () => {
     const { hints, acted } = hearing();
     for (let n = 0; n < 100_000; n++) hints.heard(stored(`service ${n}`));
