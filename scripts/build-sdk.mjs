@@ -23,7 +23,7 @@ const COMPILED = join(ROOT, 'compiled');
 const PACKAGE = join(ROOT, 'packages/sdk');
 const TARGET = join(PACKAGE, 'dist');
 /** The characters after which a line ends where the code has a new one. */
-const LINE_CHARACTERS = 1000;
+const LINE_CHARACTERS = 3000;
 const KEPT = { class: true, function: false };
 
 const { exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));

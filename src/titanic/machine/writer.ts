@@ -5,7 +5,7 @@
  * batch, however much others store (D75).
  */
 import { IDENTITY_SHARE } from '../../core/defaults.js';
-import { LATE } from '../../core/failure-words.js';
+import { LATE, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import type { Commits } from './commits.js';
 import { FairQueue, type Queued } from '../../core/fair-queue.js';
 import type { Replica } from './replica.js';
@@ -392,11 +392,16 @@ export class Writer {
       // Puts them back in their order, before those that arrived since.
       const since = this.#drain();
       for (const intent of again) this.#push(intent);
-      if (isAway) this.#giveUp(since, failure);
+      if (isAway) this.#giveUp(since, ofUnsent(failure));
       else for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
     }
     this.#sink.failed(failure);
   }
+}
+
+/** A failure of what the store has, for what it was not sent: that is not stored. */
+function ofUnsent(failure: StoreFailure): StoreFailure {
+  return failure.message.startsWith(OUTCOME_UNKNOWN) ? OVER : failure;
 }
 
 function changesOf({ before, change }: Intent): readonly Change[] {

@@ -9,6 +9,7 @@ import type { LogFields } from '../../../src/admin/log/log.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { extensions } from '../../../src/extensions/list.js';
 import { startNode } from '../../../src/node/node.js';
+import { freePortsInARow } from '../../support/free-ports.js';
 import { logTo } from '../../support/logs.js';
 
 const ADDRESSES = ['127.0.0.1', '127.0.0.2'];
@@ -26,9 +27,11 @@ it('the broker, HTTP, events, the map and the pair listen on all addresses of a 
   const log = logTo((fields) => {
     lines.push(fields);
   });
-  const sets = ['broker.listen', 'events.listen', 'map.listen', 'bstar.listen'].map(
+  const sets = ['broker.listen', 'events.listen', 'bstar.listen'].map(
     (key) => `${key}=tcp://here:0`,
   );
+  // Ports that it finds itself may take it several tries, and each is told.
+  sets.push(`map.listen=tcp://here:${await freePortsInARow(3)}`);
   const { config } = loadConfig({
     sets: [
       ...[`node.dataDir=${directory}`, 'http.listen=here:0', ...sets],
