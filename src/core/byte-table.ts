@@ -11,7 +11,7 @@ const NO_KEY: Buffer = Buffer.alloc(0);
 export class ByteTable implements Chained {
   readonly #hash: KeyedHash;
   readonly #buckets = new Buckets(this);
-  /** Of each value: its key, the key's hash, and the next value in its bucket. */
+  /** For each value its key, the key's hash, and the next value in its bucket. */
   readonly #keys: Buffer[] = [];
   readonly #hashes: number[] = [];
   readonly #nexts: number[] = [];

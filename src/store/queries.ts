@@ -58,7 +58,7 @@ export interface ListedRequest extends StoredRequest {
 
 /** A page, which may hold fewer requests than the limit, even none, although there are more. */
 export interface RequestPage extends Scan {
-  /** They may be unpacked when this is read: read it once. */
+  /** The requests of the page, which may be unpacked when this is read: read it once. */
   readonly requests: readonly ListedRequest[];
 }
 

@@ -66,7 +66,7 @@ const RECEIVERS = [
 const LEAVING_MS = 500;
 /** Requests that wait at a time. */
 const WAITING_BYTES = 180 * 2 ** 20;
-/** Of requests of one size, one in so many bytes stays. */
+/** So many bytes of requests of one size come for each that stays. */
 const STAYS_EVERY_BYTES = 2 ** 18;
 /** Each size is in another class of the broker's memory than the one before. */
 const SIZE_STEP = 1.25;

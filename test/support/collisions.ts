@@ -3,7 +3,7 @@
  * only. So for each lowest byte of the start there are keys that collide, whatever its other bits are.
  */
 const PRIME = 0x01000193;
-/** Its product with the prime ends with 01. */
+/** The factor whose product with the prime ends with 01. */
 const INVERSE = 0x9b;
 const BLOCKS = 20;
 const BLOCK_BYTES = 4;
@@ -16,7 +16,7 @@ export function fnv1a(bytes: Uint8Array, start: number): number {
   return hash;
 }
 
-/** One for each lowest byte of a start. */
+/** How many families of colliding keys there are: one for each lowest byte of a start. */
 export const COLLIDING_SETS = 256;
 
 /**

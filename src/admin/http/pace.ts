@@ -16,7 +16,7 @@ export class Pace {
   #tail: Promise<void> = Promise.resolve();
   #waiting = 0;
   #readings = 0;
-  /** Those that wait until one of the readings is over. */
+  /** Readings that wait until another one is over. */
   readonly #readers: (() => void)[] = [];
 
   /** @param now monotonic milliseconds */

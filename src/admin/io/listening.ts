@@ -30,7 +30,7 @@ export interface Listening {
 const SOCKET_UMASK = 0o117;
 
 /**
- * Of a name that has several addresses, the server also gets the connections to the others, and its `close` ends all.
+ * Listens on each address of a name: the server also gets the connections to the others, and its `close` ends all.
  * @param sockets options of its sockets
  * @throws ERR_HTTP_LISTEN
  */

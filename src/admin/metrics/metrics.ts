@@ -62,7 +62,7 @@ const SLICE_MS = 5;
 
 const compressed = promisify(gzip);
 
-/** One text, for all who asked for it. */
+/** The text of one scrape, for all who asked for it at once. */
 export class Rendered {
   readonly plain: Buffer;
   #gzipped: Promise<Buffer> | null = null;

@@ -93,13 +93,29 @@ export class InternalRequests implements BrokerHost {
     if (!hellos.has(envelope)) {
       const isOver = identity.hellos >= identity.quotas.hellos;
       const bytesLeft = HELLO_BYTES_PER_PEER_MAX - envelope.length;
-      if (bytesLeft < 0 || (isOver && hellos.count === 0)) return HELLOS_USED_UP.text;
-      if (isOver) this.#freeHello(peer);
+      const giving = isOver ? this.#givesWay(peer) : null;
+      if (bytesLeft < 0 || (isOver && giving === null)) return HELLOS_USED_UP.text;
+      if (giving !== null) this.#freeHello(giving);
       while (hellos.bytes > bytesLeft) this.#freeHello(peer);
       identity.hellos++;
+      identity.proxies.add(peer.id);
     }
     hellos.set(ownCopy(envelope), dialect, hello);
     return null;
+  }
+
+  /**
+   * Whose oldest place is freed for a further one of this peer: its own, or that of the proxy of its identity that has
+   * most. `null`: none has any.
+   */
+  #givesWay(peer: Peer): Peer | null {
+    if (peer.hellos.count > 0) return peer;
+    let most: Peer | null = null;
+    for (const id of peer.identity.proxies) {
+      const other = this.#data.peers.find(id);
+      if (other !== null && other.hellos.count > (most?.hellos.count ?? 0)) most = other;
+    }
+    return most;
   }
 
   /**
@@ -110,6 +126,7 @@ export class InternalRequests implements BrokerHost {
     const { hellos, identity } = peer;
     const place = hellos.freeOldest();
     identity.hellos--;
+    if (hellos.count === 0) identity.proxies.delete(peer.id);
     this.#replies.countRefused(HELLOS_USED_UP, MMI_HELLO, null, peer);
     this.#replies.refuseHello(peer, place, HELLOS_USED_UP);
     const { envelope } = place;

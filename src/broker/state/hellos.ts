@@ -75,7 +75,7 @@ export class Hellos {
     }
   }
 
-  /** Its connection has ended. */
+  /** Forgets all: the connection has ended. */
   clear(): void {
     this.#empty.next.clear();
     this.#places.clear();

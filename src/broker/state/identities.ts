@@ -20,6 +20,8 @@ export class Identity {
   outstanding = 0;
   workers = 0;
   hellos = 0;
+  /** The ids of its peers that have places of hellos: proxies. */
+  readonly proxies: Set<number> = new Set();
   /** Services that the broker knows because this identity named them. */
   services = 0;
   /** Held while it is not yet decided whether this node serves (`admission/held-messages.ts`). */

@@ -10,7 +10,7 @@ import type { Body } from './message.js';
 
 const ANY_TYPE = 'application/octet-stream';
 const PART_END = '\r\n';
-/** Its call counts it. */
+/** The answer of a reply, whose memory its call counts. */
 const GOOD = { status: 200, headers: {}, isCounted: true } as const;
 
 /**

@@ -58,6 +58,7 @@ import { RequestOwners } from './request-owners.js';
 import type { Backoff } from '../../wire/job-option-table.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Scope } from './scope.js';
+import { ANONYMOUS } from '../../store/request.js';
 import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
 
 /** A body that was read for a request that was LOADING in that load. */
@@ -186,7 +187,9 @@ export class Dispatcher {
     const { index } = this;
     const slot = index.add(request.uuid);
     this.partners.opened(request);
-    const service = this.services.findOrAdd(request.service, request.owner);
+    // Nobody names the service of webhooks.
+    const namedBy = request.kind === 'webhook' ? ANONYMOUS : request.owner;
+    const service = this.services.findOrAdd(request.service, namedBy);
     index.set(slot, SERVICE, service.number);
     index.set(slot, PRIORITY, request.priority);
     index.set(slot, ATTEMPTS, request.attempts);

@@ -11,7 +11,7 @@ export interface BoundName {
   /** `HOST:PORT`, with the real port. */
   readonly name: string;
   readonly addresses: readonly string[];
-  /** Those that this machine does not have. */
+  /** Addresses of the name that this machine does not have. */
   readonly absent: readonly string[];
 }
 

@@ -256,9 +256,12 @@ describe('quotas of one identity (D75)', () => {
   });
 
   /** What a hello with this envelope brings to its own connection: the id of each answer, service and status. */
+  function told(to: Connection): (string | undefined)[] {
+    return to.raw().map(([of, , , service, status]) => `${of} ${service} ${status}`);
+  }
   function hello(from: Connection, id: string): (string | undefined)[] {
     from.sends(id, '', 'MDPC01', 'mmi.hello', '');
-    return from.raw().map(([to, , , service, status]) => `${to} ${service} ${status}`);
+    return told(from);
   }
   const USED_UP = 'the quota `hellos` of this identity is used up';
 
@@ -285,11 +288,23 @@ describe('quotas of one identity (D75)', () => {
     ]);
   });
 
-  it('of hellos, which one without a place is told of', () => {
-    const s = limited({ hellos: 1 });
-    hello(s.connection('proxy', { key: 'alice' }), '1');
+  it('of hellos: the oldest of the proxy that has most gives way to that of another', () => {
+    const s = limited({ hellos: 3 });
+    const proxy = s.connection('proxy', { key: 'alice' });
+    for (const id of ['1', '2', '3']) hello(proxy, id);
     const other = s.connection('other', { key: 'alice' });
-    expect(hello(other, '2')).toEqual(['2 mmi.refused 429']);
+    expect(hello(other, '4')).toEqual(['4 mmi.hello 200']);
+    expect(told(proxy)).toEqual(['1 mmi.refused 429']);
+    expect(s.broker.counters.quotas.hellos).toBe(1);
+    proxy.disconnect();
+    for (const id of ['5', '6']) expect(hello(other, id)).toEqual([`${id} mmi.hello 200`]);
+    expect(hello(other, '7')).toEqual(['4 mmi.refused 429', '7 mmi.hello 200']);
+  });
+
+  it('of no hello: one with an envelope is told of it', () => {
+    const s = limited({ hellos: 0 });
+    const proxy = s.connection('proxy', { key: 'alice' });
+    expect(hello(proxy, '1')).toEqual(['1 mmi.refused 429']);
     expect(s.broker.counters.quotas.hellos).toBe(1);
     const printer = s.worker('w1', { key: 'w' }).ready('print');
     // Without an envelope it is that of the connection, of which there is one.

@@ -2,7 +2,7 @@ import { KeyedHash } from '../../../src/core/keyed-hash.js';
 import { collidingKeys, fnv1a } from '../../support/collisions.js';
 import { seededRandom } from '../../support/stage-random.js';
 
-/** Of the bytes 0, 1, 2 … under the secret 0 … 7: those of Linux (lib/tests/siphash_kunit.c). */
+/** Hashes of the bytes 0, 1, 2 … under the secret 0 … 7, as Linux has them (lib/tests/siphash_kunit.c). */
 const LINUX = [
   0x5814c896, 0xe7e864ca, 0xbc4b0e30, 0x01539939, 0x7e059ea6, 0x88e3d89b, 0xa0080b65, 0x9d38d9d6,
   0x577999b1, 0xc839caed, 0xe4fa32cf, 0x959246ee, 0x6b28096c, 0x66dd9cd6, 0x16658a7c, 0xd0257b04,

@@ -1,5 +1,5 @@
 /** What the files of a store have in common. */
-import { closeSync, existsSync, fsyncSync, openSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 
 /** Only the owner may read requests and replies. */
 export const PRIVATE_MODE = 0o600;
@@ -21,9 +21,9 @@ export function timestamp(): string {
 
 /** What is there in place of a file: reading it could wait for ever. `null`: a file, or nothing. */
 export function otherThanFile(path: string): string | null {
-  if (!existsSync(path)) return null;
-  const stats = statSync(path);
-  if (stats.isFile()) return null;
+  // A broker that stops may remove it at any moment.
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined || stats.isFile()) return null;
   if (stats.isDirectory()) return 'a directory';
   if (stats.isFIFO()) return 'a FIFO';
   return stats.isSocket() ? 'a socket' : 'a device';
