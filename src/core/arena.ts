@@ -62,7 +62,15 @@ function sizeClasses(): number[] {
   return sizes;
 }
 
-/** Runs of bytes. What `buffer`, `words` and `offset` return is valid until the next `allocate`, `free` or `take`. */
+/** Where a run lies. */
+interface Run {
+  /** Of its page. */
+  words: Words;
+  /** Where it begins in these. */
+  start: number;
+}
+
+/** Runs of bytes. */
 export class Arena {
   readonly #sizes = sizeClasses();
   /** Size class for each multiple of 16 bytes. */
@@ -79,6 +87,8 @@ export class Arena {
   #pageBytes = 0;
   /** Bytes of all free slots. */
   #free = 0;
+  /** See `find`. */
+  readonly #found: Run = { words: new Words(Buffer.alloc(0)), start: 0 };
 
   /** @param pagesMax default and upper limit: as many as a place can number */
   constructor(pagesMax: number = PAGES_MAX) {
@@ -110,7 +120,7 @@ export class Arena {
     if (bytes > SHARED_BYTES_MAX) {
       return this.#handleOf(this.#newPage(-1, bytes, 1).number << SLOT_BITS);
     }
-    const sizeClass = this.#classOf[(bytes + 15) >>> 4] ?? 0;
+    const sizeClass = this.#classFor(bytes);
     const room = this.#roomOf(sizeClass);
     let page = room[room.length - 1];
     if (page === undefined) {
@@ -159,31 +169,30 @@ export class Arena {
    * @param bytes how many
    */
   take(handle: ArenaHandle, bytes: number): Buffer {
-    const start = this.offset(handle);
-    const run = this.buffer(handle).subarray(start, start + bytes);
+    const { words, start } = this.find(handle);
+    const run = words.bytes.subarray(start, start + bytes);
     const taken = bytes > SHARED_BYTES_MAX ? run : Buffer.from(run);
     this.free(handle);
     return taken;
   }
 
-  /** The buffer that contains a run; the run begins at `offset`. */
-  buffer(handle: ArenaHandle): Buffer {
-    return this.words(handle).bytes;
-  }
-
-  /** The words of the buffer that contains a run: see `buffer`. */
-  words(handle: ArenaHandle): Words {
-    return this.#pageAt(this.#placeOf(handle)).words;
-  }
-
-  /** Bytes that a run takes: at least those that it was allocated with. */
-  sizeOf(handle: ArenaHandle): number {
-    return this.#pageAt(this.#placeOf(handle)).slotBytes;
-  }
-
-  offset(handle: ArenaHandle): number {
+  /** @returns where a run lies until the next `allocate`, `free` or `take`; the object is reused by the next call */
+  find(handle: ArenaHandle): Readonly<Run> {
     const place = this.#placeOf(handle);
-    return (place & SLOT_MASK) * this.#pageAt(place).slotBytes;
+    const { words, slotBytes } = this.#pageAt(place);
+    const found = this.#found;
+    found.words = words;
+    found.start = (place & SLOT_MASK) * slotBytes;
+    return found;
+  }
+
+  /** Bytes that a run of `bytes` bytes takes: at least those. */
+  sizeOf(bytes: number): number {
+    return bytes > SHARED_BYTES_MAX ? bytes : (this.#sizes[this.#classFor(bytes)] ?? 0);
+  }
+
+  #classFor(bytes: number): number {
+    return this.#classOf[(bytes + 15) >>> 4] ?? 0;
   }
 
   #placeOf(handle: ArenaHandle): number {

@@ -24,10 +24,9 @@ export class Topics implements Chained {
 
   /** The topic `[start, start + size)` of `bytes`, which has this hash. */
   find(bytes: Uint8Array, start: number, size: number, hash: number): Topic {
-    const arena = this.#arena;
     for (let topic = this.#buckets.first(hash); topic !== NONE;) {
-      const { view, bytes: known } = arena.words(topic);
-      const at = arena.offset(topic);
+      const { words, start: at } = this.#arena.find(topic);
+      const { view, bytes: known } = words;
       if (
         view.getInt32(at + HASH) === hash &&
         view.getInt32(at + SIZE) === size &&
@@ -45,7 +44,8 @@ export class Topics implements Chained {
     this.#put(topic, HASH, hash);
     this.#put(topic, SIZE, bytes.length);
     this.setFirst(topic, NONE);
-    this.#arena.buffer(topic).set(bytes, this.#arena.offset(topic) + HEAD_BYTES);
+    const { words, start: at } = this.#arena.find(topic);
+    words.bytes.set(bytes, at + HEAD_BYTES);
     this.#buckets.add(topic);
     return topic;
   }
@@ -81,11 +81,13 @@ export class Topics implements Chained {
   }
 
   #get(topic: Topic, field: number): number {
-    return this.#arena.words(topic).view.getInt32(this.#arena.offset(topic) + field);
+    const { words, start: at } = this.#arena.find(topic);
+    return words.view.getInt32(at + field);
   }
 
   #put(topic: Topic, field: number, value: number): void {
-    this.#arena.words(topic).view.setInt32(this.#arena.offset(topic) + field, value);
+    const { words, start: at } = this.#arena.find(topic);
+    words.view.setInt32(at + field, value);
   }
 }
 

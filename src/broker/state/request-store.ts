@@ -191,10 +191,9 @@ export class RequestStore {
     const envelopeBytes = form.envelopeEnd - from;
     const bodyBytes = form.end - form.bodyStart;
     const handle = this.#allocate(envelopeBytes + bodyBytes);
-    const to = this.#arena.words(handle);
-    const offset = this.#arena.offset(handle);
-    copyWords(words, from, form.envelopeEnd, to, offset);
-    copyWords(words, form.bodyStart, form.end, to, offset + envelopeBytes);
+    const to = this.#arena.find(handle);
+    copyWords(words, from, form.envelopeEnd, to.words, to.start);
+    copyWords(words, form.bodyStart, form.end, to.words, to.start + envelopeBytes);
     return this.#arrived(this.#record(form, peer, handle, envelopeBytes, bodyBytes), now);
   }
 
@@ -237,19 +236,19 @@ export class RequestStore {
     const headersBytes = headers === null ? 0 : packedFrameBytes(headers.length);
     const bytes = headersBytes + body.length;
     const handle = this.#allocate(bytes);
-    const to = this.#arena.buffer(handle);
-    const offset = this.#arena.offset(handle);
+    const { words, start } = this.#arena.find(handle);
+    const to = words.bytes;
     if (headers === null) {
       table.lower(id, HEADED);
     } else {
-      copyBytes(headers, 0, headers.length, to, putFrameHead(to, offset, headers.length, true));
+      copyBytes(headers, 0, headers.length, to, putFrameHead(to, start, headers.length, true));
       table.raise(id, HEADED);
     }
-    copyBytes(body, 0, body.length, to, offset + headersBytes);
+    copyBytes(body, 0, body.length, to, start + headersBytes);
     table.set(id, BYTES, handle);
     table.set(id, BODY_BYTES, bytes);
     this.#bytes += bytes;
-    this.#own.add('requests', this.#arena.sizeOf(handle));
+    this.#own.add('requests', this.#arena.sizeOf(bytes));
   }
 
   /** The client of a request that has headers waits until then, in monotonic milliseconds. */
@@ -262,8 +261,9 @@ export class RequestStore {
     const { table } = this.#state;
     const handle = table.get(id, BYTES);
     if (handle === NONE) return;
-    this.#bytes -= table.get(id, BODY_BYTES);
-    if (table.is(id, STORED)) this.#own.add('requests', -this.#arena.sizeOf(handle));
+    const bytes = table.get(id, BODY_BYTES);
+    this.#bytes -= bytes;
+    if (table.is(id, STORED)) this.#own.add('requests', -this.#arena.sizeOf(bytes));
     this.#arena.free(handle);
     this.#countExcess();
     table.set(id, BYTES, NONE);
@@ -280,8 +280,9 @@ export class RequestStore {
     const { table } = this.#state;
     const handle = table.get(id, BYTES);
     const { body } = this;
-    body.words = this.#arena.words(handle);
-    body.start = this.#arena.offset(handle) + table.get(id, ENVELOPE_BYTES);
+    const { words, start } = this.#arena.find(handle);
+    body.words = words;
+    body.start = start + table.get(id, ENVELOPE_BYTES);
     body.end = body.start + table.get(id, BODY_BYTES);
   }
 
@@ -312,9 +313,10 @@ export class RequestStore {
     const flags = table.get(id, FLAGS);
     path.dialect = dialectOf(flags);
     path.enveloped = (flags & ENVELOPED) !== 0;
-    path.envelope = this.#arena.words(handle);
-    path.envelopeStart = this.#arena.offset(handle);
-    path.envelopeEnd = path.envelopeStart + table.get(id, ENVELOPE_BYTES);
+    const { words, start } = this.#arena.find(handle);
+    path.envelope = words;
+    path.envelopeStart = start;
+    path.envelopeEnd = start + table.get(id, ENVELOPE_BYTES);
     return path;
   }
 
@@ -356,8 +358,8 @@ export class RequestStore {
     const client = this.clientOf(id);
     if (client !== null) {
       const { identity } = client;
-      const bytes = this.#arena.sizeOf(table.get(id, BYTES)) + RECORD_BYTES;
-      identity.memory.add('requests', -bytes);
+      const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES);
+      identity.memory.add('requests', -this.#arena.sizeOf(bytes) - RECORD_BYTES);
       identity.outstanding--;
       client.requests.remove(id);
       clients.requestEnded(client);
@@ -399,10 +401,9 @@ export class RequestStore {
     const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
     const bodyBytes = packedBytes(frames, from, to);
     const handle = this.#allocate(envelopeBytes + bodyBytes);
-    const { bytes } = this.#arena.words(handle);
-    const offset = this.#arena.offset(handle);
-    const bodyAt = pack(frames, 0, inbound.envelopeFrames, bytes, offset, true);
-    pack(frames, from, to, bytes, bodyAt, false);
+    const { words, start } = this.#arena.find(handle);
+    const bodyAt = pack(frames, 0, inbound.envelopeFrames, words.bytes, start, true);
+    pack(frames, from, to, words.bytes, bodyAt, false);
     return this.#record(inbound, peer, handle, envelopeBytes, bodyBytes);
   }
 
@@ -415,10 +416,10 @@ export class RequestStore {
     bodyBytes: number,
   ): RequestId {
     const { table, clients } = this.#state;
-    const offset = this.#arena.offset(handle);
     let flags = DIALECT_FLAGS[dialect];
     if (enveloped) flags |= ENVELOPED;
-    const hello = peer.hellos.of(this.#arena.buffer(handle), offset, offset + envelopeBytes);
+    const { words, start } = this.#arena.find(handle);
+    const hello = peer.hellos.of(words.bytes, start, start + envelopeBytes);
     if (hello !== null) flags |= UNDERSTANDS_REFUSALS;
     if (hello?.hearsFailures === true) flags |= HEARS_FAILURES;
     const id = table.allocate();
@@ -432,7 +433,10 @@ export class RequestStore {
     page[at + CLIENT] = client.id;
     client.requests.pushBack(id);
     peer.identity.outstanding++;
-    peer.identity.memory.add('requests', this.#arena.sizeOf(handle) + RECORD_BYTES);
+    peer.identity.memory.add(
+      'requests',
+      this.#arena.sizeOf(envelopeBytes + bodyBytes) + RECORD_BYTES,
+    );
     this.#bytes += envelopeBytes + bodyBytes;
     return id;
   }

@@ -94,8 +94,8 @@ export class WaitingRequests {
     const extraBytes = extra === null ? 0 : extra.length;
     const bytes = BYTES + serviceBytes + keyBytes + extraBytes + bodyBytes;
     const number = this.#arena.allocate(bytes);
-    const to = this.#arena.buffer(number);
-    const start = this.#arena.offset(number);
+    const { words, start } = this.#arena.find(number);
+    const to = words.bytes;
     to.writeDoubleLE(id, start + ID);
     to.writeDoubleLE(facts.acceptedAt, start + ACCEPTED_AT);
     to.writeDoubleLE(facts.notBefore, start + NOT_BEFORE);
@@ -121,8 +121,8 @@ export class WaitingRequests {
 
   /** Takes one out. */
   take(number: WaitingNumber): WaitingRequest {
-    const from = this.#arena.buffer(number);
-    const start = this.#arena.offset(number);
+    const { words, start } = this.#arena.find(number);
+    const from = words.bytes;
     const serviceBytes = from.readUInt8(start + SERVICE_BYTES);
     const keyBytes = from.readUInt8(start + KEY_BYTES);
     const bodyBytes = from.readUInt32LE(start + BODY_BYTES);

@@ -14,13 +14,13 @@ function dice(seed: number): (sides: number) => number {
 }
 
 function fill(arena: Arena, handle: ArenaHandle, bytes: number, value: number): void {
-  const offset = arena.offset(handle);
-  arena.buffer(handle).fill(value, offset, offset + bytes);
+  const { words, start } = arena.find(handle);
+  words.bytes.fill(value, start, start + bytes);
 }
 
 function holds(arena: Arena, handle: ArenaHandle, bytes: number, value: number): boolean {
-  const offset = arena.offset(handle);
-  const run = arena.buffer(handle).subarray(offset, offset + bytes);
+  const { words, start } = arena.find(handle);
+  const run = words.bytes.subarray(start, start + bytes);
   return run.length === bytes && run.every((byte) => byte === value);
 }
 
@@ -30,7 +30,8 @@ describe('an arena', () => {
     (bytes) => {
       const arena = new Arena();
       const handle = arena.allocate(bytes);
-      expect(arena.offset(handle) + bytes).toBeLessThanOrEqual(arena.buffer(handle).length);
+      const { words, start } = arena.find(handle);
+      expect(start + bytes).toBeLessThanOrEqual(words.bytes.length);
       fill(arena, handle, bytes, 7);
       expect(holds(arena, handle, bytes, 7)).toBe(true);
     },
@@ -106,7 +107,7 @@ describe('an arena', () => {
     const pages = new Set<Buffer>();
     for (let at = 0; at < 10_000; at++) {
       const handle = arena.allocate(100);
-      pages.add(arena.buffer(handle));
+      pages.add(arena.find(handle).words.bytes);
       arena.free(handle);
     }
     expect(pages.size).toBe(1);
@@ -139,7 +140,7 @@ describe('an arena', () => {
         fill(arena, handle, bytes, run.value);
         live.push(run);
       }
-      const used = live.reduce((sum, run) => sum + arena.sizeOf(run.handle), 0);
+      const used = live.reduce((sum, run) => sum + arena.sizeOf(run.bytes), 0);
       expect(arena.pageBytes).toBeLessThanOrEqual(used * (9 / 8) + 16 * MIB);
     }
     expect(peak).toBeLessThan(2 * most);
