@@ -318,6 +318,12 @@ export interface ServiceWorkers {
 /** Why an internal service refuses a request. */
 export type RefusedFor = 'rights' | 'limit' | { readonly quota: QuotaName };
 
+/** Why an internal service has to refuse a request: the arguments of `refuse`. */
+export interface Obstacle {
+  readonly why: RefusedFor;
+  readonly text: string;
+}
+
 /** What an internal service can call. */
 export interface BrokerHost {
   /** Answers a request with these body frames. It is no error if the client is gone. */
@@ -333,7 +339,7 @@ export interface BrokerHost {
    * for requests on its connection whose envelope begins with this request's envelope (D11).
    * @returns why there is no place for it; `null`: it is recorded
    */
-  recordHello(id: number, hello: ClientHello): string | null;
+  recordHello(id: number, hello: ClientHello): Obstacle | null;
   /**
    * The sender of this request does not want the answers of others of its requests any more: those whose
    * envelope is that of this request, and then one of `ids`.

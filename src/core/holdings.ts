@@ -4,7 +4,7 @@
  * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
  * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
  * (`stored`), publishers what is subscribed to (`subscriptions`), the broker
- * what workers announced (`contracts`), the HTTP server its connections, what they wait with, and
+ * what workers and clients announced (`contracts`), the HTTP server its connections, what they wait with, and
  * answers that nobody has read (`http`).
  *
  * Four things keep the total at the limit. Workers get copies of requests only as far as they read

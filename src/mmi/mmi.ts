@@ -181,7 +181,7 @@ function recordHello({ id, frames, body }: InternalRequest, host: BrokerHost): B
   if (hello === null) return [BAD_REQUEST];
   const obstacle = host.recordHello(id, hello);
   if (obstacle === null) return [OK];
-  host.refuse(id, { quota: 'hellos' }, obstacle);
+  host.refuse(id, obstacle.why, obstacle.text);
   return null;
 }
 

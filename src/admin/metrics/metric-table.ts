@@ -521,7 +521,7 @@ const TABLE = {
     labels: { kind: HELD_KINDS },
     help: 'Memory that the node holds for its peers, which limits.memoryBytes limits: in all, without a label, and by kind.',
     meaning:
-      '`requests`: requests and parts of replies; `output`: what peers have not read yet; `dispatched`: the same at peers that get requests; `input`: incomplete messages; `stored`: what is on its way to the store; `subscriptions`: what subscribers to the events and the map have subscribed to; `contracts`: what workers announced of their services; `http`: connections of HTTP, and what waits there to be read. Near the limit the broker refuses requests, subscriptions and durable requests of those that hold most.',
+      '`requests`: requests and parts of replies; `output`: what peers have not read yet; `dispatched`: the same at peers that get requests; `input`: incomplete messages; `stored`: what is on its way to the store; `subscriptions`: what subscribers to the events and the map have subscribed to; `contracts`: what workers announced of their services, and clients behind a proxy of themselves; `http`: connections of HTTP, and what waits there to be read. Near the limit the broker refuses requests, subscriptions and durable requests of those that hold most.',
   },
   event_loop_lag_seconds: {
     type: 'gauge',

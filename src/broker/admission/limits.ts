@@ -8,7 +8,7 @@ import type { Service } from '../state/entities.js';
 import type { Identity } from '../state/identities.js';
 import type { Tables } from '../state/request-store.js';
 import type { RequestId } from '../state/request-table.js';
-import { overLimit, overQuota, type Refusal } from './refusal.js';
+import { MEMORY_FULL, overLimit, overQuota, type Refusal } from './refusal.js';
 
 /** Whoever reads progress is sent it in one message, which libraries limit, too. */
 const PROGRESS_FRAMES_MAX = 16_384;
@@ -117,5 +117,5 @@ export class Limits {
 function ofIdentity({ quotas, outstanding, memory }: Identity, bytes: number): Refusal | null {
   if (outstanding >= quotas.outstanding) return overQuota('outstanding');
   if (memory.requests + bytes > quotas.queuedBytes) return overQuota('queuedBytes');
-  return memory.mayHold(bytes) ? null : overLimit('limits.memoryBytes is reached');
+  return memory.mayHold(bytes) ? null : MEMORY_FULL;
 }

@@ -47,6 +47,8 @@ export function overLimit(text: string): Refusal {
   return { reason: 'limit', status: '429', text };
 }
 
+export const MEMORY_FULL: Refusal = overLimit('limits.memoryBytes is reached');
+
 /** The identity has used up a quota. */
 export function overQuota(name: QuotaName): Refusal {
   const text = `the quota \`${name}\` of this identity is used up`;

@@ -6,10 +6,10 @@ import { Frames } from '../../core/frames.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { type ClientHello, MMI_HELLO } from '../../wire/mmi.js';
-import { NOT_ACTIVE, overQuota } from '../admission/refusal.js';
-import type { BrokerHost, RefusedFor } from '../ports.js';
+import { MEMORY_FULL, NOT_ACTIVE, overQuota } from '../admission/refusal.js';
+import type { BrokerHost, Obstacle, RefusedFor } from '../ports.js';
 import type { Peer } from '../state/entities.js';
-import type { Hellos } from '../state/hellos.js';
+import { type Hellos, memoryOfHello } from '../state/hellos.js';
 import { ENVELOPE_BYTES, INTERNAL, NONE, type RequestId } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
 import type { ClientScans } from './client-scans.js';
@@ -82,7 +82,7 @@ export class InternalRequests implements BrokerHost {
     requests.release(id, 'too_late');
   }
 
-  recordHello(number: number, hello: ClientHello): string | null {
+  recordHello(number: number, hello: ClientHello): Obstacle | null {
     const { requests } = this.#data;
     const id = this.#of(number);
     const peer = id === NONE ? null : requests.clientOf(id)?.peer;
@@ -94,7 +94,12 @@ export class InternalRequests implements BrokerHost {
       const isOver = identity.hellos >= identity.quotas.hellos;
       const bytesLeft = HELLO_BYTES_PER_PEER_MAX - envelope.length;
       const giving = isOver ? this.#givesWay(peer) : null;
-      if (bytesLeft < 0 || (isOver && giving === null)) return HELLOS_USED_UP.text;
+      if (bytesLeft < 0 || (isOver && giving === null)) {
+        return { why: { quota: 'hellos' }, text: HELLOS_USED_UP.text };
+      }
+      if (!identity.memory.mayHold(memoryOfHello(envelope))) {
+        return { why: 'limit', text: MEMORY_FULL.text };
+      }
       if (giving !== null) this.#freeHello(giving);
       while (hellos.bytes > bytesLeft) this.#freeHello(peer);
       identity.hellos++;

@@ -44,7 +44,7 @@ export class Peer {
   lastService: Service | null = null;
   lastForm: RequestForm | null = null;
   /** Envelopes whose owners sent `mmi.hello` on this connection (D11). */
-  readonly hellos: Hellos = new Hellos();
+  readonly hellos: Hellos;
   /** The peer as internal services see it; made at the first request to one. */
   asker: Asker | null = null;
   /**
@@ -83,6 +83,7 @@ export class Peer {
     this.listener = listener;
     this.name = name;
     this.identity = identity;
+    this.hellos = new Hellos(identity.memory);
     this.address = address;
     this.grants = grants;
   }

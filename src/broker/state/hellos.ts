@@ -3,11 +3,17 @@
  * with what each said about itself.
  */
 import { present } from '../../core/assert.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
 import type { Dialect } from '../../wire/dialect.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { ClientHello } from '../../wire/mmi.js';
+
+/** Memory that an envelope takes, each of its frames, and each of its bytes, which are kept four times (measured). */
+const ENVELOPE_BYTES = 768;
+const FRAME_BYTES = 200;
+const KEPT_TIMES = 4;
 
 /** An envelope, or the beginning of some. */
 class Prefix {
@@ -23,6 +29,9 @@ export interface HelloPlace {
 }
 
 export class Hellos {
+  readonly #memory: MemoryAccount;
+  /** What is counted there. */
+  #held = 0;
   readonly #empty = new Prefix();
   /** All envelopes but the empty one, which takes no place, by the order of their last hellos. */
   readonly #places = new OldestFirst<string, HelloPlace>();
@@ -30,6 +39,11 @@ export class Hellos {
   #bytesMax = 0;
   /** Length of all envelopes together. */
   bytes = 0;
+
+  /** @param memory of the identity of the connection */
+  constructor(memory: MemoryAccount) {
+    this.#memory = memory;
+  }
 
   /** How many places are taken. */
   get count(): number {
@@ -48,8 +62,11 @@ export class Hellos {
   /** Sets what the envelope's owner says about itself. @param envelope packed */
   set(envelope: Buffer, dialect: Dialect, hello: ClientHello): void {
     const chain = this.#chainOf(envelope);
-    (chain.at(-1)?.prefix ?? this.#empty).hello = hello;
+    const prefix = chain.at(-1)?.prefix ?? this.#empty;
+    const isNew = prefix.hello === null;
+    prefix.hello = hello;
     if (envelope.length === 0) return;
+    if (isNew) this.#count(memoryOfHello(envelope));
     const key = envelope.toString('latin1');
     if (!this.#places.delete(key)) this.bytes += envelope.length;
     this.#places.set(key, { envelope, dialect });
@@ -69,7 +86,10 @@ export class Hellos {
     if (this.has(envelope)) return;
     const chain = this.#chainOf(envelope);
     for (const [at, { prefix, frame, from }] of chain.reverse().entries()) {
-      if (at === 0) prefix.hello = null;
+      if (at === 0 && prefix.hello !== null) {
+        prefix.hello = null;
+        this.#count(-memoryOfHello(envelope));
+      }
       if (prefix.hello !== null || prefix.next.size > 0) break;
       from.next.delete(frame);
     }
@@ -79,6 +99,12 @@ export class Hellos {
   clear(): void {
     this.#empty.next.clear();
     this.#places.clear();
+    this.#count(-this.#held);
+  }
+
+  #count(change: number): void {
+    this.#held += change;
+    this.#memory.add('contracts', change);
   }
 
   /** The beginnings of the envelope, each made if it is not there. */
@@ -116,6 +142,17 @@ export class Hellos {
     }
     return found;
   }
+}
+
+/** What a hello takes in memory. @param envelope packed */
+export function memoryOfHello(envelope: Buffer): number {
+  if (envelope.length === 0) return 0;
+  let frames = 0;
+  const cursor = new PackedCursor();
+  for (cursor.end = 0; cursor.end < envelope.length; frames++) {
+    readPacked(envelope, cursor.end, cursor);
+  }
+  return ENVELOPE_BYTES + frames * FRAME_BYTES + envelope.length * KEPT_TIMES;
 }
 
 /** The packed envelope of a request that has just arrived. */

@@ -342,6 +342,39 @@ describe('quotas of one identity (D75)', () => {
 });
 
 describe('what a node holds for its peers (D77)', () => {
+  /** What its hello brings: the first character of the id, and the answer. */
+  function longHello(from: Connection, id: string): string {
+    from.sends(id.repeat(30_000), '', 'MDPC01', 'mmi.hello', '');
+    const answers = from.raw().map(([of = '', , , , status]) => `${of.slice(0, 1)} ${status}`);
+    return answers.join();
+  }
+
+  it('includes the hellos of clients behind a proxy, until they are forgotten', () => {
+    const holdings = new Holdings();
+    const s = stage({ holdings });
+    const [proxy, other] = [s.connection('proxy'), s.connection('other')];
+    expect(longHello(proxy, '1')).toBe('1 200');
+    const one = holdings.bytes;
+    expect(one).toBeGreaterThan(4 * 30_000);
+    expect([longHello(other, '2'), longHello(other, '2')]).toEqual(['2 200', '2 200']);
+    expect(holdings.bytes).toBe(2 * one);
+    proxy.disconnect();
+    expect(longHello(other, '3')).toBe('3 200');
+    // 2 loses its place, and what it sent before is still told of failures.
+    expect(longHello(other, '4')).toBe('2 429,4 200');
+    expect(holdings.bytes).toBe(3 * one);
+    other.disconnect();
+    expect(holdings.bytes).toBe(0);
+  });
+
+  it('is limited by memory: a hello for which there is none is refused', () => {
+    const s = stage({ holdings: new Holdings(160_000) });
+    const proxy = s.connection('proxy');
+    expect([longHello(proxy, '1'), longHello(proxy, '2')]).toEqual(['1 200', '2 429']);
+    const text = 'limits.memoryBytes is reached';
+    expect(s.events('request.refused')).toMatchObject([{ service: 'mmi.hello', text }]);
+  });
+
   it('is limited by memory: the identity that holds most is refused first', () => {
     const holdings = new Holdings(10_000);
     const s = stage({ holdings });
