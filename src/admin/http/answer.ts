@@ -13,6 +13,8 @@ export interface Answer {
   readonly changesNothing?: true;
   /** Set if whoever made it counts its memory until it is sent. */
   readonly isCounted?: true;
+  /** What is answered if there is no room for this; default: that it may be asked for again later. */
+  readonly withoutRoom?: Answer;
 }
 
 export type WriteText = (text: string, sent?: () => void) => void;

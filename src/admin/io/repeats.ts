@@ -1,12 +1,10 @@
-import { type Answer, failure, LATER } from '../http/answer.js';
+import type { Answer } from '../http/answer.js';
 import type { ValidSecret } from '../http/guard.js';
 import type { Begin, Connected, HeaderValues } from '../http/route.js';
 import type { FedSocket, Repeater } from './parser-turns.js';
 import { writeAnswer } from './raw-answer.js';
 import type { RepeatedHead } from './repeated-head.js';
-import { countedBytes, MEMORY_FULL } from './unread.js';
-
-const NO_ROOM = failure('ERR_HTTP_BUSY', MEMORY_FULL, LATER);
+import { countedBytes, noRoomFor } from './unread.js';
 
 /** What is known of a head that may be repeated. */
 export interface Repeatable {
@@ -95,7 +93,7 @@ export class Repeats implements Connected, Repeater {
     const { fed } = this;
     this.#keepAliveMs = this.#host.keepAliveMs();
     const bytes = countedBytes(given);
-    const answer = fed.hold(bytes) ? given : NO_ROOM;
+    const answer = fed.hold(bytes) ? given : noRoomFor(given);
     this.#held = answer === given ? bytes : 0;
     writeAnswer(fed, answer, this.#keepAliveMs, this.#sent);
     if (fed.raw.writableLength === 0) return;

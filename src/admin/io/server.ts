@@ -10,7 +10,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
 import type { Holdings } from '../../core/holdings.js';
 import type { AdminEvent } from '../events.js';
-import { type Answer, COMMON_HEADERS, failure, LATER, type Stream } from '../http/answer.js';
+import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf, httpError } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
 import { type Guard, type ValidSecret, TOKEN_GONE, wrongToken } from '../http/guard.js';
@@ -26,7 +26,7 @@ import { addressOf, incomingOf } from './incoming.js';
 import { writeFailure } from './raw-answer.js';
 import { Repeats, type RepeatsHost } from './repeats.js';
 import { Streams } from './stream.js';
-import { keptBody, Unread, writeBody } from './unread.js';
+import { keptBody, noRoomFor, Unread } from './unread.js';
 
 const HEADER_FIELDS_MAX = 128;
 /** How long unfinished answers may take when the server closes. */
@@ -233,7 +233,7 @@ export class Shell implements Answering {
     const body = isKept ? keptBody(answer.body) : answer.body;
     const full = isKept ? this.#unread.keep(response, body, fedOf(request).identity) : null;
     if (full !== null) {
-      this.#send(response, failure('ERR_HTTP_BUSY', full, LATER), isLast);
+      this.#send(response, noRoomFor(answer, full), isLast);
       return;
     }
     response.writeHead(status, {
@@ -243,7 +243,7 @@ export class Shell implements Answering {
       ...headers,
       ...(isLast ? { connection: 'close' } : {}),
     });
-    if (isKept) writeBody(response, body);
+    if (isKept) this.#unread.write(response, body);
     else response.end(body);
   }
 

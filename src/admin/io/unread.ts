@@ -4,8 +4,9 @@
  */
 import type { ServerResponse } from 'node:http';
 
-import type { Holdings, MemoryAccount } from '../../core/holdings.js';
-import type { Answer } from '../http/answer.js';
+import { monotonicMs } from '../../core/clock.js';
+import { type Holdings, type MemoryAccount, STALLED_MS } from '../../core/holdings.js';
+import { type Answer, failure, LATER } from '../http/answer.js';
 
 /** A smaller answer is part of what its connection costs. */
 const KEPT_BYTES = 16_384;
@@ -19,7 +20,7 @@ const LARGE_SHARE = 1 / 4;
 
 const TOO_MANY =
   'too many large answers wait to be read: read those that you asked for, or ask again later';
-export const MEMORY_FULL = 'there is no room for the answer: limits.memoryBytes is reached';
+const MEMORY_FULL = 'there is no room for the answer: limits.memoryBytes is reached';
 
 interface Kept {
   readonly bytes: number;
@@ -27,15 +28,27 @@ interface Kept {
   account: MemoryAccount;
   /** With their identities. */
   readonly readers: Map<ServerResponse, string>;
+  /** When one of them last took a piece: monotonic milliseconds. */
+  takenAt: number;
 }
+
+/** What an identity has of the large answers. */
+interface Share {
+  readonly answers: number;
+  readonly bytes: number;
+}
+const NO_SHARE: Share = { answers: 0, bytes: 0 };
 
 export class Unread {
   readonly #holdings: Holdings;
+  readonly #now: () => number;
   /** By their bodies, the oldest first. */
   readonly #kept = new Map<Uint8Array, Kept>();
 
-  constructor(holdings: Holdings) {
+  /** @param now monotonic milliseconds */
+  constructor(holdings: Holdings, now: () => number = monotonicMs) {
     this.#holdings = holdings;
+    this.#now = now;
   }
 
   /**
@@ -54,6 +67,30 @@ export class Unread {
       if (this.#kept.get(body) === kept) this.#left(body, kept, response);
     });
     return null;
+  }
+
+  /** Writes a body, one piece when its reader has taken the last. */
+  write(response: ServerResponse, body: string | Uint8Array): void {
+    if (typeof body === 'string') {
+      response.end(body);
+      return;
+    }
+    const kept = this.#kept.get(body);
+    let at = 0;
+    const next = (): void => {
+      if (response.destroyed) return;
+      if (kept !== undefined) kept.takenAt = this.#now();
+      const piece = body.subarray(at, at + PIECE_BYTES);
+      at += PIECE_BYTES;
+      if (at >= body.length) response.end(piece);
+      else {
+        response.write(piece, (error) => {
+          // Not at once: what is read as fast as it is written would keep all others waiting.
+          if (error === undefined || error === null) setImmediate(next);
+        });
+      }
+    };
+    next();
   }
 
   #left(body: Uint8Array, kept: Kept, response: ServerResponse): void {
@@ -81,7 +118,7 @@ export class Unread {
       return MEMORY_FULL;
     }
     account.add('http', bytes);
-    return { bytes, account, readers: new Map() };
+    return { bytes, account, readers: new Map(), takenAt: this.#now() };
   }
 
   #forget(body: Uint8Array, kept: Kept): void {
@@ -90,23 +127,37 @@ export class Unread {
     this.#holdings.release(kept.account);
   }
 
-  /** The identity with most large answers loses its oldest ones, as long as it has more than the one that asks. */
+  /**
+   * Whether there is room for one more large answer, after an identity that has more than the one that asks has lost one.
+   * None loses its only answer while that is being read, nor one that others read, too.
+   */
   #makeRoom(bytes: number, identity: string): boolean {
     for (;;) {
       const large = [...this.#kept].filter(([, kept]) => kept.bytes >= LARGE_BYTES);
-      const held = new Map<string, number>([[identity, bytes]]);
-      let all = bytes;
-      for (const [, { account, bytes: more }] of large) {
-        held.set(account.identity, (held.get(account.identity) ?? 0) + more);
-        all += more;
-      }
+      const isFull = large.length >= LARGE_MAX;
+      const all = large.reduce((sum, [, kept]) => sum + kept.bytes, bytes);
       const hasRoom = all <= this.#holdings.limit * LARGE_SHARE || large.length === 0;
-      if (hasRoom && large.length < LARGE_MAX) return true;
-      const most = Math.max(...held.values());
-      const oldest = large.find(([, { account }]) => held.get(account.identity) === most);
-      if (oldest === undefined || held.get(identity) === most) return false;
-      this.#forget(...oldest);
-      for (const reader of oldest[1].readers.keys()) reader.destroy();
+      if (hasRoom && !isFull) return true;
+      const shares = new Map<string, Share>([[identity, { answers: 1, bytes }]]);
+      for (const [, { account, bytes: more }] of large) {
+        const { answers, bytes: others } = shares.get(account.identity) ?? NO_SHARE;
+        shares.set(account.identity, { answers: answers + 1, bytes: others + more });
+      }
+      const short = isFull ? 'answers' : 'bytes';
+      const own = shares.get(identity) ?? NO_SHARE;
+      const stalledSince = this.#now() - STALLED_MS;
+      const [loser] = large
+        .filter(([, { account, readers, takenAt }]) => {
+          const share = shares.get(account.identity) ?? NO_SHARE;
+          const isShared = [...readers.values()].some((reader) => reader !== account.identity);
+          const isOnlyAndRead = share.answers === 1 && takenAt > stalledSince;
+          return share[short] > own[short] && !isShared && !isOnlyAndRead;
+        })
+        .sort(([, one], [, other]) => one.takenAt - other.takenAt);
+      if (loser === undefined) return false;
+      const { readers } = loser[1];
+      this.#forget(...loser);
+      for (const reader of readers.keys()) reader.destroy();
     }
   }
 }
@@ -121,29 +172,12 @@ export function keptBody(body: string | Uint8Array): string | Uint8Array {
   return typeof body === 'string' && body.length > KEPT_BYTES ? Buffer.from(body) : body;
 }
 
+/** What is answered instead of an answer for which there is no room. */
+export function noRoomFor({ withoutRoom }: Answer, why: string = MEMORY_FULL): Answer {
+  return withoutRoom ?? failure('ERR_HTTP_BUSY', why, LATER);
+}
+
 /** What has to be counted of an answer. */
 export function countedBytes({ body, isCounted }: Answer): number {
   return isCounted === true || body.length <= KEPT_BYTES ? 0 : Buffer.byteLength(body);
-}
-
-/** Writes a body that is kept, one piece when its reader has taken the last. */
-export function writeBody(response: ServerResponse, body: string | Uint8Array): void {
-  if (typeof body === 'string') {
-    response.end(body);
-    return;
-  }
-  let at = 0;
-  const next = (): void => {
-    if (response.destroyed) return;
-    const piece = body.subarray(at, at + PIECE_BYTES);
-    at += PIECE_BYTES;
-    if (at >= body.length) response.end(piece);
-    else {
-      response.write(piece, (error) => {
-        // Not at once: what is read as fast as it is written would keep all others waiting.
-        if (error === undefined || error === null) setImmediate(next);
-      });
-    }
-  };
-  next();
 }

@@ -61,7 +61,8 @@ export function failedError({ code, text, detail }: Failed): {
 
 function failedAnswer(failed: Failed): Answer {
   const { code, error } = failedError(failed);
-  return json({ error }, HTTP_ERRORS[code][0]);
+  // The worker has handled it: so nothing says that it may be sent again.
+  return { ...json({ error }, HTTP_ERRORS[code][0]), withoutRoom: ENDS.memory };
 }
 
 /** A message that ends a request without a reply. */

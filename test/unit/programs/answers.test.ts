@@ -68,6 +68,7 @@ describe('what becomes of a request of a program', () => {
       detail,
     };
     expect(shown(answer)).toEqual([422, error, null]);
+    expect(ended('mmi.failed', 'echo', 'busy', '').withoutRoom).toMatchObject({ status: 502 });
     expect(shown(ended('mmi.failed', 'echo', 'busy', ''))).toMatchObject([
       422,
       { message: 'busy' },
