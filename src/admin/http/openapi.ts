@@ -91,7 +91,9 @@ function responses({ method, access, answer: good, others = {} }: Operation): Js
     found['401'] = error('The token is missing or wrong.');
   }
   if (access === 'reader') {
-    found['503'] ??= error('Too many wait for this, or too much waits to be read: ask again later.');
+    found['503'] ??= error(
+      'Too many wait for this, or too much waits to be read: ask again later.',
+    );
   }
   if (access === 'changer') found['403'] = error('The token is read-only.');
   if (access === 'requester') found['403'] = error('The token has no right to this.');
