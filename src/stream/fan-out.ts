@@ -41,12 +41,15 @@ export type AuthoriseTopic = (subscriber: SubscriberInfo, topic: Buffer) => bool
 export interface FanOutLimits extends SubscriptionLimits {
   /** Cost of the copies of one turn. */
   readonly turnCost: number;
-  /** Messages that wait for a turn, in bytes. */
+  /** Memory of messages that wait for a turn, in bytes. */
   readonly waitingBytes: number;
 }
 
 /** Cost of a copy in an empty buffer, which has to be written; behind others it costs 1. Each KiB costs 1 more. */
 const WRITE_COST = 64;
+
+/** Memory that a waiting message takes beside its bytes: its buffers and its place (measured). */
+const KEPT_COST_BYTES = 960;
 
 const LIMITS: FanOutLimits = {
   // Beyond it, its connection is closed (D41).
@@ -199,7 +202,7 @@ export class FanOut {
       this.#packed = next.value;
       this.#size = bytes.length;
       if (!this.#copyPacked(bytes)) break;
-      this.#waitingBytes -= bytes.length;
+      this.#waitingBytes -= bytes.length + KEPT_COST_BYTES;
       this.#waiting.shift();
       next = this.#waiting.oldest;
     }
@@ -306,14 +309,15 @@ export class FanOut {
   };
 
   /** The first `#size` bytes of this message wait for a later turn. */
-  #keep({ bytes }: Words): void {
-    if (this.#waiting.size > 0 && this.#waitingBytes + this.#size > this.#limits.waitingBytes) {
+  #keep({ bytes: packed }: Words): void {
+    const bytes = this.#size + KEPT_COST_BYTES;
+    if (this.#waiting.size > 0 && this.#waitingBytes + bytes > this.#limits.waitingBytes) {
       this.#shed();
     }
     const copy = Buffer.allocUnsafeSlow(this.#size);
-    copyBytes(bytes, 0, this.#size, copy, 0);
+    copyBytes(packed, 0, this.#size, copy, 0);
     this.#waiting.set(this.counters.published, new Words(copy));
-    this.#waitingBytes += this.#size;
+    this.#waitingBytes += bytes;
   }
 
   /**
