@@ -44,6 +44,12 @@ const IN_TRANSIT_SHARE = 1 / 16;
  */
 const OUTPUT_ROOM = 1.25;
 
+/**
+ * Above this part of the limit incomplete messages are a reason to close connections: what is left is for the requests
+ * of others, of whom the first would be refused otherwise.
+ */
+const NEAR_LIMIT = 31 / 32;
+
 const NOBODY: MemoryAccount[] = [];
 /** A peer that has not read for this long counts as stalled. */
 export const STALLED_MS = 1000;
@@ -200,8 +206,13 @@ export class Holdings {
 
   // ---------------------------------------------------------------- who is to lose a connection
 
+  /** Above this incomplete messages are a reason to close connections. */
+  get isNearLimit(): boolean {
+    return this.#bytes > this.limit * NEAR_LIMIT;
+  }
+
   /**
-   * Whether relief is needed, and incomplete messages hold enough to give it: over the limit, the loop closes
+   * Whether relief is needed, and incomplete messages hold enough to give it: near the limit, the loop closes
    * connections with incomplete messages, account by account as in `byInput`, until this is false.
    */
   get needsReliefOfInput(): boolean {

@@ -126,6 +126,11 @@ describe('http-front.md, in one line', () => {
 
 describe('chain.md', () => {
   const failed = { stderr: expect.stringContaining('ERR_MDP_TIMEOUT') };
+  /** The client with another time-out, for answers that take their time on a busy machine. */
+  const patientClient = (): string => {
+    const patient = (text: string): string => text.replace('timeoutMs: 1000', 'timeoutMs: 60_000');
+    return programsOf('chain', 'ts', patient).get('quote.ts') ?? '';
+  };
 
   it('passes headers and replies on, and stops waiting at the deadline of its client', async () => {
     page = await startPage(QUICK);
@@ -133,11 +138,12 @@ describe('chain.md', () => {
     const worker = await startWorker(programs.get('quote-worker.ts'), 1);
     const price = page.majordomo('worker', 'price', '--', 'sed', 's/$/: 42 EUR/');
     await page.daemon.waitFor('worker.registered', 2);
-    const client = programs.get('quote.ts') ?? '';
-    expect((await run(process.execPath, [client])).stdout).toBe('a quote of book: 42 EUR\n');
+    const { stdout } = await run(process.execPath, [patientClient()]);
+    expect(stdout).toBe('a quote of book: 42 EUR\n');
     await price.stop();
     page.majordomo('worker', 'price', '--', 'sleep', '60');
     await page.daemon.waitFor('worker.registered', 3);
+    const client = programsOf('chain', 'ts').get('quote.ts') ?? '';
     await expect(run(process.execPath, [client])).rejects.toMatchObject(failed);
     await worker.says('no price: ERR_MDP_ABORTED\n');
   });
@@ -148,11 +154,10 @@ describe('chain.md', () => {
     page.start(PYTHON, [programsOf('chain', 'python').get('quote_worker.py') ?? ''], where);
     page.start(PYTHON, ['-c', PRICE], where);
     await page.daemon.waitFor('worker.registered', 2);
-    const client = programsOf('chain', 'ts').get('quote.ts') ?? '';
-    const { stdout } = await run(process.execPath, [client]);
+    const { stdout } = await run(process.execPath, [patientClient()]);
     const [, leftMs = 0] = /^a quote of acme (\d+)\n$/.exec(stdout) ?? [];
     expect(Number(leftMs)).toBeGreaterThan(0);
-    expect(Number(leftMs)).toBeLessThanOrEqual(1000);
+    expect(Number(leftMs)).toBeLessThanOrEqual(60_000);
   });
 });
 

@@ -153,7 +153,7 @@ export class BrokerLoop implements TransportEvents {
   }
 
   receiving(): void {
-    if (!this.#holdings.isOver || this.#transport === null) return;
+    if (!this.#holdings.isNearLimit || this.#transport === null) return;
     // Part of a message is no reason for a turn, but no memory is released without one.
     this.#schedule();
     this.#relieveAtLimit(this.#transport);
@@ -255,7 +255,7 @@ export class BrokerLoop implements TransportEvents {
   };
 
   /**
-   * Ends connections at `limits.memoryBytes`: those that have stalled and, while that is not enough, those with
+   * Ends connections near `limits.memoryBytes`: those that have stalled and, while that is not enough, those with
    * incomplete messages, the largest first. This is also done when a part arrives, so that whoever asks after
    * that in the same turn is not refused.
    */
@@ -266,7 +266,7 @@ export class BrokerLoop implements TransportEvents {
         this.#closeWhile(transport, account, STALLED_ONE, () => holdings.needsRelief);
       }
     }
-    if (!holdings.isOver || !holdings.needsReliefOfInput) return;
+    if (!holdings.isNearLimit || !holdings.needsReliefOfInput) return;
     for (const account of holdings.byInput()) {
       this.#closeWhile(transport, account, INCOMPLETE_ONE, () => holdings.needsReliefOfInput);
     }

@@ -89,6 +89,14 @@ describe('parts of messages', () => {
     expect(stage.turns).toBe(0);
   });
 
+  it('close one as soon as there is little room left for the requests of others', () => {
+    const stage = new Stage();
+    for (const bytes of [400, 300, 260]) stage.part('greedy', bytes);
+    expect(stage.closed).toEqual([]);
+    stage.part('greedy', 10);
+    expect(stage.closed).toEqual(['greedy 400 incomplete']);
+  });
+
   it('close those first that have stalled with unread output', () => {
     const stage = new Stage();
     stage.part('quiet', 20);
