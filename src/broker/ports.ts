@@ -84,7 +84,7 @@ export interface InternalService {
   offers(service: Buffer): boolean;
   /**
    * True if a request for this name changes nothing, so that it may be refused after it was
-   * accepted.
+   * accepted. It may be kept for long: see `QUERY_BYTES`.
    */
   onlyAsks?(service: Buffer): boolean;
   request(request: InternalRequest, host: BrokerHost, now: number): void;

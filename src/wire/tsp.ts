@@ -3,6 +3,7 @@
  * Any frames are accepted: the result is a value, or a fault with a helpful text.
  */
 import { isUtf8 } from 'node:buffer';
+import { ownCopy } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import { packedBytes } from '../core/packed.js';
 import { encodeHeaders, type Headers, headersFault } from './headers.js';
@@ -265,10 +266,11 @@ function waitMsAt(frames: Frames, index: number): number | null {
   return waitMs > WAIT_MS_MAX ? null : waitMs;
 }
 
+/** As a copy of its own: many may be kept. */
 function uuidAt(frames: Frames, index: number): Buffer | null {
   if (frames.size(index) !== UUID_TEXT_BYTES) return null;
   const text = frames.view(index).toString('latin1');
-  return /^[0-9A-Fa-f]{32}$/.test(text) ? Buffer.from(text, 'hex') : null;
+  return /^[0-9A-Fa-f]{32}$/.test(text) ? ownCopy(Buffer.from(text, 'hex')) : null;
 }
 
 /** A uuid as it is sent: 32 upper-case hexadecimal characters. */

@@ -1,6 +1,6 @@
 /** What the broker and each identity may hold, and what exceeds it (D9, D75, D77). */
 import type { Frames } from '../../core/frames.js';
-import type { MemoryAccount } from '../../core/holdings.js';
+import { type MemoryAccount, QUERY_BYTES } from '../../core/holdings.js';
 import { packedBytes } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { BrokerLimits } from '../options.js';
@@ -54,15 +54,16 @@ export class Limits {
   /**
    * The refusal of one more request for an internal service; these have their own limits.
    * @param identity `null`: none of its quotas count
+   * @param isQuery it only asks
    */
-  ofInternal(inbound: Inbound, identity: Identity | null): Refusal | null {
+  ofInternal(inbound: Inbound, identity: Identity | null, isQuery: boolean): Refusal | null {
     const { queuedRequests, queuedBytes } = this.values;
     const { internal, internalBytes, hasRoom } = this.#state.requests;
     const bytes = packedBytes(inbound.frames, 0, inbound.envelopeFrames);
     if (internal >= queuedRequests || internalBytes + bytes > queuedBytes || !hasRoom) {
       return overLimit('too many requests are waiting for internal services');
     }
-    return identity === null ? null : ofIdentity(identity, bytes);
+    return identity === null ? null : ofIdentity(identity, isQuery ? bytes + QUERY_BYTES : bytes);
   }
 
   /** The refusal of one more worker, or `null`. @param service `null`: it is unknown */

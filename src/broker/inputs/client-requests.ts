@@ -137,14 +137,15 @@ export class ClientRequests {
     const { frames, service, headers, body } = inbound;
     // What is for all is answered at once, even if its sender has used up its quota.
     const identity = internal.answersWorkers === true ? null : peer.identity;
-    const refusal = limits.ofInternal(inbound, identity);
+    const name = frames.view(service);
+    const isQuery = internal.onlyAsks?.(name) === true;
+    const refusal = limits.ofInternal(inbound, identity, isQuery);
     if (refusal !== null) {
       this.#replies.refuse(inbound, peer, refusal, true);
       return;
     }
-    const id = this.#internalRequests.accept(inbound, peer);
+    const id = this.#internalRequests.accept(inbound, peer, isQuery);
     peer.asker ??= new PeerAsker(peer, output);
-    const name = frames.view(service);
     const request: InternalRequest = {
       id,
       service: name,

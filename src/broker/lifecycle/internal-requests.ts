@@ -45,9 +45,10 @@ export class InternalRequests implements BrokerHost {
     this.#clientScans = clientScans;
   }
 
-  /** @returns the number by which the service answers the request */
-  accept(inbound: Inbound, peer: Peer): number {
-    return this.#generation * GENERATION_STEP + this.#data.requests.addInternal(inbound, peer);
+  /** @param isQuery it only asks @returns the number by which the service answers the request */
+  accept(inbound: Inbound, peer: Peer, isQuery: boolean): number {
+    const id = this.#data.requests.addInternal(inbound, peer, isQuery);
+    return this.#generation * GENERATION_STEP + id;
   }
 
   /** The request with this number; NONE if it was ended by `endAll`. */

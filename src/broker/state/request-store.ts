@@ -5,7 +5,7 @@
 import { Arena, type ArenaHandle } from '../../core/arena.js';
 import { copyBytes, copyWords, Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
-import type { MemoryAccount, Holdings } from '../../core/holdings.js';
+import { type Holdings, type MemoryAccount, QUERY_BYTES } from '../../core/holdings.js';
 import {
   pack,
   PackedCursor,
@@ -60,6 +60,7 @@ import {
   TIMED,
   UNDERSTANDS_REFUSALS,
   PLAIN,
+  QUERY,
   FREELANCE,
   VERSION_02,
 } from './request-table.js';
@@ -203,11 +204,12 @@ export class RequestStore {
     return id;
   }
 
-  /** Keeps envelope and name of a request that an internal service answers. */
-  addInternal(inbound: Inbound, peer: Peer): RequestId {
+  /** Keeps envelope and name of a request that an internal service answers. @param isQuery it only asks */
+  addInternal(inbound: Inbound, peer: Peer, isQuery: boolean): RequestId {
     const { table } = this.#state;
     const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
-    table.raise(id, INTERNAL);
+    table.raise(id, isQuery ? INTERNAL | QUERY : INTERNAL);
+    if (isQuery) peer.identity.memory.add('requests', QUERY_BYTES);
     this.#internal++;
     this.#internalBytes += table.get(id, ENVELOPE_BYTES);
     return id;
@@ -359,7 +361,8 @@ export class RequestStore {
     if (client !== null) {
       const { identity } = client;
       const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES);
-      identity.memory.add('requests', -this.#arena.sizeOf(bytes) - RECORD_BYTES);
+      const queryBytes = table.is(id, QUERY) ? QUERY_BYTES : 0;
+      identity.memory.add('requests', -this.#arena.sizeOf(bytes) - RECORD_BYTES - queryBytes);
       identity.outstanding--;
       client.requests.remove(id);
       clients.requestEnded(client);

@@ -83,6 +83,8 @@ export const FREELANCE: number = 1 << 15;
 export const BRIDGED: number = 1 << 16;
 /** With `UNDERSTANDS_REFUSALS`: the client also gets failures (D62). */
 export const HEARS_FAILURES: number = 1 << 17;
+/** With `INTERNAL`: the request only asks, and counts with `QUERY_BYTES`. */
+export const QUERY: number = 1 << 18;
 
 const NO_PAGE = new Int32Array(0);
 

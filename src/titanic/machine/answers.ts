@@ -12,7 +12,7 @@ import { type AskStore, type LookUp, LookUps, SMALL_BYTES } from './lookups.js';
 import { OutputWaiters } from './output-waiters.js';
 import type { AnswerNumber, Overdue, StoreWaits } from './store-waits.js';
 import type { Found, Owner, RequestUuid } from '../../store/store.js';
-import { type ReplyQuery, WAIT_BYTES, Waiters } from './waiters.js';
+import { type ReplyQuery, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');
 const STATUS_PENDING = Buffer.from('300');
@@ -168,7 +168,7 @@ export class Answers {
 
   /** Answers with parts of a reply that is pending. @param body without the status */
   parts(query: ReplyQuery, body: readonly Buffer[], bytes: number): void {
-    if (!this.waits.isOpen(query.id)) return;
+    if (this.#isLate(query)) return;
     this.#end(query.id, [STATUS_PENDING, ...body], query, bytes);
     this.#partsBytes += bytes;
   }
@@ -184,15 +184,14 @@ export class Answers {
   pending(query: ReplyQuery, now: number): void {
     if (this.isUntrusted) return;
     const { id, asker, until } = query;
-    // D75: above the quota, or without memory for it, it does not wait.
-    const { identity, quotas, memory } = asker;
+    // D75: above the quota it does not wait.
+    const { identity, quotas } = asker;
     const waits = this.#waiters.countOf(identity) + this.#followers.countOf(identity);
-    const isOver = waits >= quotas.waits;
-    if (until > now && !isOver && memory.mayHold(WAIT_BYTES)) {
+    if (until > now && waits < quotas.waits) {
       this.#add(query);
       return;
     }
-    if (until > now && isOver) this.#onOverWaits(asker);
+    if (until > now) this.#onOverWaits(asker);
     this.answer(id, STATUS_PENDING);
   }
 
@@ -201,8 +200,15 @@ export class Answers {
     if (!this.isUntrusted) this.#add({ ...query, until: Infinity });
   }
 
+  /** Whether it was answered because the store took too long. Then it is to be forgotten. */
+  #isLate({ id }: ReplyQuery): boolean {
+    const isLate = !this.waits.isOpen(id);
+    if (isLate) this.waits.ends(id);
+    return isLate;
+  }
+
   #add(query: ReplyQuery): void {
-    if (!this.waits.isOpen(query.id)) return;
+    if (this.#isLate(query)) return;
     this.waits.rests(query.id);
     (query.cursor === null ? this.#waiters : this.#followers).add(query);
   }
@@ -225,13 +231,6 @@ export class Answers {
     for (const tail of tails) {
       const ended = [...this.#waiters.endingIn(tail), ...this.#followers.endingIn(tail)];
       for (const uuid of ended) for (const query of this.#takeOf(uuid)) this.lookUp(query);
-    }
-  }
-
-  /** Forgets all that wait. */
-  abandon(): void {
-    for (const waiters of [this.#waiters, this.#followers]) {
-      for (const uuid of waiters.uuids()) waiters.takeOf(uuid);
     }
   }
 
@@ -258,7 +257,7 @@ export class Answers {
   }
 
   found(look: LookUp, found: Found, now: number): void {
-    const asked = this.#lookUps.found(look).filter(({ id }) => this.waits.isOpen(id));
+    const asked = this.#lookUps.found(look).filter((query) => !this.#isLate(query));
     if (this.isUntrusted || asked.length === 0) return;
     let reply: Buffer[] | null = null;
     if (found.state === 'replied' && found.reply !== null) {
@@ -474,7 +473,7 @@ export class Answers {
   }
 
   #waitForRoom(id: number, query: ReplyQuery, bytes: number, host: BrokerHost, now: number): void {
-    const again = { ...query, id: this.waits.begins(id, false) };
+    const again = { ...query, id: this.waits.begins(id, false, query.asker.memory) };
     this.waits.rests(again.id);
     if (this.#room.wait(again, bytes, now)) return;
     this.waits.ends(again.id);

@@ -195,7 +195,7 @@ export class OpenRequests {
   /** The node steps down: operators get an answer; pending answers to clients are dropped. */
   abandon(): void {
     this.writer.abandon(STEPPED_DOWN);
-    this.answers.abandon();
+    this.answers.waits.abandon();
   }
 
   /** @param party whose turn the change takes; empty: no asker's */

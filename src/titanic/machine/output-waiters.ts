@@ -4,7 +4,7 @@
  * is kept.
  */
 import type { Asker } from '../../broker/ports.js';
-import { lasting, type ReplyQuery } from './waiters.js';
+import type { ReplyQuery } from './waiters.js';
 
 /**
  * How often to check whether a client has read, or is gone. The reply that it waits for is then
@@ -39,7 +39,7 @@ export class OutputWaiters {
     if (count >= quotas.waits) return false;
     this.#counts.set(identity, count + 1);
     const waiting = this.#waiting.get(query.asker);
-    const item = { query: lasting(query), bytes, since: now };
+    const item = { query, bytes, since: now };
     if (waiting === undefined) this.#waiting.set(query.asker, [item]);
     else waiting.push(item);
     if (this.#checkAt === Infinity) this.#checkAt = now + CHECK_MS;

@@ -102,7 +102,9 @@ export class TitanicServices {
   request(request: InternalRequest): void {
     const { frames, body, asker } = request;
     const service = request.service.toString('latin1');
-    const id = this.#requests.answers.waits.begins(request.id, !ONLY_ASK.includes(service));
+    const onlyAsks = ONLY_ASK.includes(service);
+    const { waits } = this.#requests.answers;
+    const id = waits.begins(request.id, !onlyAsks, onlyAsks ? asker.memory : null);
     switch (service) {
       case TITANIC_REQUEST:
         this.#accept(id, request, readTspRequest(frames, body), headersOf(request));

@@ -4,6 +4,7 @@
  * here: what has waited too long is answered, and an answer that comes later is dropped.
  */
 import { LATE, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
+import { type MemoryAccount, QUERY_BYTES } from '../../core/holdings.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 
 /** Stands for a request that is to be answered. */
@@ -15,6 +16,7 @@ export type Recipient = number | ((why: string) => void);
 interface Open {
   readonly to: Recipient;
   readonly isChange: boolean;
+  readonly memory: MemoryAccount | null;
   /** Since when it waits for the store: monotonic milliseconds. */
   since: number;
   /** Frames by which its outcome can be found out; `null`: it is not with the store. */
@@ -40,6 +42,8 @@ export class StoreWaits {
   #largeReadAt = -Infinity;
   /** Requests that wait for something else than the store. */
   readonly #resting = new Map<AnswerNumber, Open>();
+  /** Queries that were answered late, and are kept until the store answers: the broker no longer counts them. */
+  readonly #late = new Map<AnswerNumber, MemoryAccount>();
 
   /** @param answerMs see `Replica` @param now monotonic milliseconds */
   constructor(answerMs: number, now: () => number) {
@@ -47,9 +51,12 @@ export class StoreWaits {
     this.#now = now;
   }
 
-  /** Numbers a request that waits for the store from now on. */
-  begins(to: Recipient, isChange: boolean): AnswerNumber {
-    const open = { to, isChange, since: this.#now(), handedOver: null };
+  /**
+   * Numbers a request that waits for the store from now on.
+   * @param memory accounts for it if it is kept after it was answered late
+   */
+  begins(to: Recipient, isChange: boolean, memory: MemoryAccount | null = null): AnswerNumber {
+    const open = { to, isChange, memory, since: this.#now(), handedOver: null };
     this.#waiting.set(++this.#last, open);
     return this.#last;
   }
@@ -104,9 +111,16 @@ export class StoreWaits {
     this.#largeReadAt = this.#now();
   }
 
-  /** @returns who is to be answered; `null`: it has been answered */
+  /** Nothing is kept of it any more. @returns who is to be answered; `null`: it has been answered */
   ends(number: AnswerNumber): Recipient | null {
+    this.#late.get(number)?.add('requests', -QUERY_BYTES);
+    this.#late.delete(number);
     return this.#take(number)?.to ?? null;
+  }
+
+  /** All are forgotten. */
+  abandon(): void {
+    for (const number of this.#late.keys()) this.ends(number);
   }
 
   #take(number: AnswerNumber): Open | undefined {
@@ -132,10 +146,12 @@ export class StoreWaits {
     while (overdue.length < most && this.dueAt <= now) {
       const isLarge = (this.#waiting.oldest?.value.since ?? Infinity) + this.#answerMs > now;
       const among = isLarge ? this.#large : this.#waiting;
-      const { value } = among.oldest ?? {};
+      const { key, value } = among.oldest ?? {};
       among.shift();
-      if (value === undefined) break;
-      const { to, isChange, handedOver } = value;
+      if (key === undefined || value === undefined) break;
+      const { to, isChange, memory, handedOver } = value;
+      memory?.add('requests', QUERY_BYTES);
+      if (memory !== null) this.#late.set(key, memory);
       const text = why ?? LATE;
       overdue.push({
         to,

@@ -1,6 +1,5 @@
 /** Clients that wait for an answer by `titanic.wait` or `titanic.progress`, by uuid and by the end of their wait. */
 import type { Asker } from '../../broker/ports.js';
-import { ownCopy } from '../../core/bytes.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import { tailOf } from '../../store/hint-codec.js';
 import type { RequestUuid } from '../../store/store.js';
@@ -17,14 +16,6 @@ export interface ReplyQuery {
   /** What a client of `titanic.progress` has read so far; `null`: it asks for the reply. */
   readonly cursor: PartsCursor | null;
 }
-
-/** A query that is kept. */
-export function lasting(query: ReplyQuery): ReplyQuery {
-  return { ...query, uuid: ownCopy(query.uuid) };
-}
-
-/** Memory that a wait takes here and where its answer is noted, besides its request (measured). */
-export const WAIT_BYTES = 1024;
 
 interface Waiter {
   readonly query: ReplyQuery;
@@ -64,10 +55,9 @@ export class Waiters {
   add(query: ReplyQuery): void {
     const key = query.uuid.toString('latin1');
     const number = this.#free.pop() ?? this.#waiters.length;
-    this.#waiters[number] = { query: lasting(query), key, place: -1 };
+    this.#waiters[number] = { query, key, place: -1 };
     this.#byTime.push(number);
-    const { identity, memory } = query.asker;
-    memory.add('requests', WAIT_BYTES);
+    const { identity } = query.asker;
     this.#counts.set(identity, this.countOf(identity) + 1);
     const others = this.#byKey.get(key);
     if (others !== undefined) {
@@ -124,8 +114,7 @@ export class Waiters {
     const others = this.#byKey.get(key);
     others?.delete(number);
     if (others?.size === 0) this.#forget(key, query.uuid);
-    const { identity, memory } = query.asker;
-    memory.add('requests', -WAIT_BYTES);
+    const { identity } = query.asker;
     const left = this.countOf(identity) - 1;
     if (left > 0) this.#counts.set(identity, left);
     else this.#counts.delete(identity);

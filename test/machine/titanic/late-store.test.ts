@@ -1,4 +1,5 @@
 /** A store that does not answer, or may not be written to: every client is answered in time (D105). */
+import { Holdings, QUERY_BYTES } from '../../../src/core/holdings.js';
 import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { endTitanicStages, type TitanicStage, titanicStage } from '../../support/titanic-stage.js';
@@ -11,9 +12,12 @@ const LATE_MS = 3 * TIMEOUT_MS;
 
 afterEach(endTitanicStages);
 
-function away(): { readonly s: TitanicStage; readonly claims: StageClaims } {
+function away(options: Parameters<typeof titanicStage>[0] = {}): {
+  readonly s: TitanicStage;
+  readonly claims: StageClaims;
+} {
   const claims = new StageClaims();
-  const s = titanicStage({ claims, leaseMs: 1e9, storeTimeoutMs: TIMEOUT_MS });
+  const s = titanicStage({ claims, leaseMs: 1e9, storeTimeoutMs: TIMEOUT_MS, ...options });
   claims.answer();
   return { s: s.holdsStore(), claims };
 }
@@ -96,6 +100,20 @@ describe('a store that does not answer', () => {
     expect(answer(s)).toBe('500 the store did not answer in time');
     s.asks('wait', uuid, '60000');
     expect(answer(s)).toBe('500 the store did not answer in time');
+  });
+
+  it.each([
+    ['answers', (s: TitanicStage) => s.freesStore()],
+    ['is given up', (s: TitanicStage) => s.deactivates()],
+  ])('the memory of what was asked counts after the answer, until the store %s', (_, end) => {
+    const holdings = new Holdings();
+    const { s } = away({ holdings });
+    const before = holdings.bytes;
+    for (let asked = 0; asked < 3; asked++) s.asks('wait', `${asked}`.repeat(32), '60000');
+    expect(answer(s).split(' / ')).toHaveLength(3);
+    expect(holdings.bytes - before).toBe(3 * QUERY_BYTES);
+    end(s);
+    expect([holdings.bytes - before, s.hears()]).toEqual([0, '']);
   });
 
   it('not a client that waits for a reply', () => {

@@ -307,19 +307,24 @@ describe('rights and quotas', () => {
     expect(asks(alice, 'wait', uuid, '1000')).toBe('');
   });
 
-  it('a wait takes memory until it ends; without room for it, it is answered 300 at once (D77)', () => {
-    const holdings = new Holdings(6000);
-    const { s, alice } = scene({ holdings });
-    const uuid = submits(alice);
-    const asked = Array.from({ length: 8 }, () => asks(alice, 'wait', uuid, '1000'));
-    expect(asked).toEqual(['', '', '', '', '', '300', '300', '300']);
-    expect(holdings.bytes).toBeGreaterThan(5 * 1024);
-    s.after(1000);
-    expect([heard(alice).split(' / ').length, holdings.bytes]).toEqual([5, 0]);
-    expect(asks(alice, 'wait', uuid, '1000')).toBe('');
-    s.deactivates();
-    expect(holdings.bytes).toBe(0);
-  });
+  it.each(['wait', 'progress', 'reply'] as const)(
+    'a request for `%s` takes memory until it is answered, wherever it is kept; without room it is refused (D77)',
+    (service) => {
+      const holdings = new Holdings(6000);
+      const { s, alice } = scene({ holdings });
+      const uuid = service === 'reply' ? '0190A0B0C0D07000800000000000ABCD' : submits(alice);
+      if (service === 'reply') s.holdsStore();
+      const wait = service === 'wait' ? ['1000'] : service === 'progress' ? ['', '1000'] : [];
+      const asked = Array.from({ length: 8 }, () => asks(alice, service, uuid, ...wait));
+      expect(new Set(asked)).toEqual(new Set(['']));
+      const refusal = { service: `titanic.${service}`, text: 'limits.memoryBytes is reached' };
+      expect(s.events('request.refused')).toMatchObject([refusal, refusal, refusal]);
+      expect(holdings.bytes).toBeGreaterThan(5 * 1024);
+      if (service === 'reply') s.freesStore();
+      else s.after(1000);
+      expect([heard(alice).split(' / ').length, holdings.bytes]).toEqual([5, 0]);
+    },
+  );
 });
 
 describe('in a pair, on a node without its peer', () => {

@@ -16,14 +16,14 @@ import { GlobSet } from '../../../src/core/glob.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { OpenIndex } from '../../../src/titanic/machine/open-index.js';
 import { OpenServices } from '../../../src/titanic/machine/open-services.js';
-import { OutputWaiters } from '../../../src/titanic/machine/output-waiters.js';
 import { Partners } from '../../../src/titanic/machine/partners.js';
 import { StoredServices } from '../../../src/titanic/machine/stored-services.js';
-import { Waiters } from '../../../src/titanic/machine/waiters.js';
 import { ownOf, packOwn } from '../../../src/store/own-fields.js';
 import { ANONYMOUS } from '../../../src/store/request.js';
-import { asker } from '../../support/asker.js';
 import { requestOf, uuidOf } from '../../support/store-changes.js';
+import { endTitanicStages, titanicStage } from '../../support/titanic-stage.js';
+
+afterEach(endTitanicStages);
 
 /** Bytes in the middle of a larger buffer. */
 function view(bytes: Buffer): Buffer {
@@ -37,10 +37,6 @@ const { services: counted } = new RequestCounters();
 function serviceTable(): ServiceTable {
   const identities = new Identities(new Holdings(), () => NO_QUOTAS);
   return new ServiceTable(new RequestTable(), secureRandom, counted, identities);
-}
-
-function query(): Parameters<Waiters['add']>[0] {
-  return { id: 1, asker: asker(), uuid: UUID, until: 1000, cursor: null };
 }
 
 it.each<[string, () => Buffer | null | undefined]>([
@@ -73,22 +69,20 @@ it.each<[string, () => Buffer | null | undefined]>([
       return stored.of(NAME)?.service;
     },
   ],
-  [
-    'the uuid that a client waits for',
-    () => {
-      const waiters = new Waiters();
-      waiters.add(query());
-      return waiters.takeOf(UUID)[0]?.uuid;
-    },
-  ],
-  [
-    'the uuid of a large reply that waits for room',
-    () => {
-      const waiters = new OutputWaiters();
-      waiters.wait(query(), 1, 0);
-      return waiters.take(1000)[0]?.uuid;
-    },
-  ],
+  ...[['reply'], ['wait', '1000'], ['progress', '', '1000'], ['close']].map(
+    ([service, ...wait]): [string, () => Buffer | undefined] => [
+      `the uuid of a request for titanic.${service}`,
+      () => {
+        const s = titanicStage().holdsStore();
+        s.client('alice').request(`titanic.${service}`, UUID.toString('hex'), ...wait);
+        const [asked] = s.store.asked;
+        s.freesStore();
+        if (asked?.kind === 'lookUp') return asked.uuid;
+        const [change] = asked?.kind === 'commit' ? asked.changes : [];
+        return change?.kind === 'close' ? change.uuid : undefined;
+      },
+    ],
+  ),
   [
     'the uuid of a webhook',
     () => {
