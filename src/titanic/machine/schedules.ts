@@ -167,6 +167,14 @@ export class Schedules {
     return this.#table.all();
   }
 
+  /** One of them, or `null`. */
+  find(uuid: RequestUuid): Schedule | null {
+    const schedule = this.#table.find(uuid);
+    const isNamed =
+      schedule !== null && this.#table.named(schedule.owner, schedule.facts.name) === schedule;
+    return isNamed ? schedule : null;
+  }
+
   // ---------------------------------------------------------------- what operators pause
 
   isPaused(target: PauseTarget): boolean {

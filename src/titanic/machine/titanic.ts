@@ -333,6 +333,7 @@ export class Titanic implements InternalService, InternalClient {
         return present().requests;
       },
       schedules: () => present().schedules.all(),
+      schedule: (uuid) => present().schedules.find(uuid),
       fire: (uuid, decided) => {
         const broker = this.#broker;
         if (broker === null) decided('passed');

@@ -168,25 +168,33 @@ export class Operator {
   }
 
   schedules(after: ScheduleCursor | null, limit: number, answer: Answer<SchedulePage>): void {
-    const left: ShownSchedule[] = [];
-    for (const schedule of this.#host.schedules()) {
-      const { uuid, owner, due, acceptedAt, attempts: firings } = schedule;
-      if (after !== null && byDue(schedule, after) <= 0) continue;
-      const { times: _times, ...facts } = schedule.facts;
-      const { outcomeAt: at, outcome } = schedule;
-      const last = at === 0 ? null : { at, outcome: outcomeOfNumber(outcome) };
-      const isPaused = this.#host.isPaused({ kind: 'schedule', of: uuid });
-      left.push({ ...facts, uuid, owner, due, isPaused, acceptedAt, firings, last });
-    }
-    const schedules = left.sort(byDue).slice(0, limit);
-    const next = schedules.length < left.length ? (schedules.at(-1) ?? null) : null;
+    const found = firstDue(this.#host.schedules(), after, limit + 1);
+    const schedules = found.slice(0, limit).map((schedule) => this.#shown(schedule));
+    const next = found.length > limit ? (schedules.at(-1) ?? null) : null;
     answer({ kind: 'done', value: { schedules, next } });
   }
 
+  #shown({
+    facts,
+    uuid,
+    owner,
+    due,
+    acceptedAt,
+    attempts,
+    outcomeAt,
+    outcome,
+  }: Schedule): ShownSchedule {
+    const { times: _times, ...shown } = facts;
+    const last = outcomeAt === 0 ? null : { at: outcomeAt, outcome: outcomeOfNumber(outcome) };
+    const isPaused = this.#host.isPaused({ kind: 'schedule', of: uuid });
+    return { ...shown, uuid, owner, due, isPaused, acceptedAt, firings: attempts, last };
+  }
+
   setPaused(target: PauseTarget, isOn: boolean, by: string, answer: Answer<null>): void {
-    const schedule = target.kind === 'schedule' ? this.#scheduleOf(target.of) : null;
-    if (schedule === undefined) answer(UNKNOWN_SCHEDULE);
-    if (schedule === undefined || this.#isRefused(answer)) return;
+    const schedule = target.kind === 'schedule' ? this.#host.schedule(target.of) : null;
+    const isUnknown = target.kind === 'schedule' && schedule === null;
+    if (isUnknown) answer(UNKNOWN_SCHEDULE);
+    if (isUnknown || this.#isRefused(answer)) return;
     this.#host.setPaused(target, isOn, (result) => {
       const { events } = this.#host.context;
       if (result === 'done' && schedule !== null) {
@@ -203,17 +211,13 @@ export class Operator {
 
   fireSchedule(uuid: RequestUuid, by: string, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
-    const schedule = this.#scheduleOf(uuid);
+    const schedule = this.#host.schedule(uuid);
     this.#host.fire(uuid, (result) => {
-      if (result === 'done' && schedule !== undefined) {
+      if (result === 'done' && schedule !== null) {
         this.#host.context.events.emit({ name: 'schedule.fired', ...schedule.named, who: by });
       }
       answer(result === 'passed' ? UNKNOWN_SCHEDULE : outcomeOf(result));
     });
-  }
-
-  #scheduleOf(uuid: RequestUuid): Schedule | undefined {
-    return [...this.#host.schedules()].find((each) => each.uuid.equals(uuid));
   }
 
   // ---------------------------------------------------------------- one request
@@ -322,6 +326,24 @@ export class Operator {
     const slot = dispatcher.index.find(uuid);
     return slot === NO_SLOT ? null : dispatcher.deliveryOf(slot);
   }
+}
+
+/** The first ones after a place, by due time: of many schedules, a page costs one look at each. */
+function firstDue(
+  schedules: Iterable<Schedule>,
+  after: ScheduleCursor | null,
+  count: number,
+): readonly Schedule[] {
+  let first: Schedule[] = [];
+  let last: Schedule | undefined;
+  for (const schedule of schedules) {
+    if (after !== null && byDue(schedule, after) <= 0) continue;
+    if (last !== undefined && byDue(schedule, last) >= 0) continue;
+    if (first.push(schedule) < 2 * count) continue;
+    first = first.sort(byDue).slice(0, count);
+    last = first.at(-1);
+  }
+  return first.sort(byDue).slice(0, count);
 }
 
 function byDue(a: ScheduleCursor, b: ScheduleCursor): number {

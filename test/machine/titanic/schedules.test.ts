@@ -4,7 +4,9 @@ import { WALL_MS_MAX } from '../../../src/core/numbers.js';
 import { packChunk } from '../../../src/store/chunk-codec.js';
 import { RecordWriter } from '../../../src/store/record-codec.js';
 import { cursorFor } from '../../../src/store/store.js';
+import type { OperatorHost } from '../../../src/titanic/machine/operator-host.js';
 import type { SchedulePage, ScheduleCursor } from '../../../src/titanic/operator/operator-api.js';
+import { Operator } from '../../../src/titanic/operator/operator.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { selectionOf } from '../../support/stage-queries.js';
@@ -905,6 +907,35 @@ describe('the list of operators', () => {
     expect(new Set(pages.flat()).size).toBe(25);
     expect(dues).toEqual(dues.toSorted((a, b) => a - b));
     expect(s.schedules(null, 25).next).toBeNull();
+  });
+
+  it('takes one look at each schedule for a page, and makes only what the page shows', () => {
+    const s = stage({ rightsOf: () => new TestKey(true, true) });
+    const client = s.client('many', { key: 'k' });
+    for (let n = 0; n < 50; n++) {
+      ask(client, 'schedule', `{"name":"n${n}","cron":"${50 - n} 0 * * *"}`, 'echo', 'hi');
+    }
+    const host = s.titanic.operatorHost();
+    let [looks, made] = [0, 0];
+    const counting: OperatorHost = {
+      ...host,
+      *schedules() {
+        for (const schedule of host.schedules()) {
+          looks++;
+          yield schedule;
+        }
+      },
+      isPaused: (target) => {
+        made++;
+        return host.isPaused(target);
+      },
+    };
+    const names: string[] = [];
+    new Operator(counting, s.queries).schedules(null, 5, (outcome) => {
+      if (outcome.kind === 'done') names.push(...outcome.value.schedules.map(({ name }) => name));
+    });
+    expect(names).toEqual(['n49', 'n48', 'n47', 'n46', 'n45']);
+    expect([looks, made]).toEqual([50, 5]);
   });
 });
 
