@@ -312,7 +312,10 @@ describeWithPostgres('while the broker runs', () => {
     expect(await receipts.missing(server, name)).toEqual([]);
   });
 
-  function connectionTo(database: string): PersistentConnection {
+  function connectionTo(
+    database: string,
+    connected: (connection: Connection) => Promise<void> = async () => undefined,
+  ): PersistentConnection {
     const address = databaseAddressOf(server.url(database));
     assert(typeof address !== 'string', 'an address');
     return new PersistentConnection(
@@ -320,7 +323,7 @@ describeWithPostgres('while the broker runs', () => {
       10_000,
       { hostIndex: 0 },
       {
-        connected: async () => undefined,
+        connected,
         unreachable: () => undefined,
         retried: () => undefined,
       },
@@ -370,6 +373,25 @@ describeWithPostgres('while the broker runs', () => {
       connection.ask('SELECT 1'),
     );
     await expect(after).rejects.toThrow('closed');
+  });
+
+  it.each([
+    { what: 'that ends while it is checked is made once more', times: 2, ends: true },
+    { what: 'that its check refuses is not', times: 1, ends: false },
+  ])('a connection $what', async ({ times, ends }) => {
+    let checked = 0;
+    const persistent = connectionTo(await server.database(), async (connection) => {
+      checked++;
+      if (!ends) throw new Error('a former primary');
+      const [[pid] = []] = await connection.ask('SELECT pg_backend_pid()');
+      await server.sql(`SELECT pg_terminate_backend(${Number(pid)})`);
+      await until(() => !connection.isOpen, 'the end of the connection');
+      await connection.ask('SELECT 1');
+    });
+    const tried = await persistent.try(performance.now() + 10_000, async () => undefined);
+    expect(tried).toMatchObject({ isSent: false, reason: 'connection' });
+    expect(checked).toBe(times);
+    await persistent.close();
   });
 
   it('work that fails in its transaction leaves no connection that refuses all that follows', async () => {

@@ -9,7 +9,14 @@ import { codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.
 import { type DatabaseHost, type DatabaseAddress, shownHost } from '../../core/postgres-url.js';
 import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
 import { Connection } from './connection.js';
-import { PERMISSION_DENIED, stateOf, textOf, TimeOver, TOO_MANY_CONNECTIONS } from './failures.js';
+import {
+  PERMISSION_DENIED,
+  stateOf,
+  storeText,
+  textOf,
+  TimeOver,
+  TOO_MANY_CONNECTIONS,
+} from './failures.js';
 import { pooledState, refuseSharedSession, tooFew } from './pooler.js';
 import type { ReconnectPauses } from './reconnect-pauses.js';
 import { beginSession, type History, isOlder, type ServerIdentity } from './server.js';
@@ -80,9 +87,13 @@ function readFile(path: string, what: string): string {
   }
 }
 
+/** Throws if a connection must not be used. */
+export type Check = (connection: Connection, server: ServerIdentity) => Promise<void>;
+
 /**
  * Connects to the first of the hosts that may be written to.
  * @param known the host that it names is tried first; a former primary is not used
+ * @param check part of the time for its host is for this
  * @throws ERR_TITANIC_STORE for what a person must mend, ERR_TITANIC_STORE_AWAY otherwise: for the
  * first host that says why it does not serve, or else the last one
  */
@@ -90,6 +101,7 @@ export async function connect(
   login: Login,
   known: Known,
   timeoutMs: number,
+  check: Check = () => Promise.resolve(),
 ): Promise<{ connection: Connection; server: ServerIdentity; hostIndex: number }> {
   const { hosts } = login.address;
   let worst: MajordomoError | null = null;
@@ -99,7 +111,7 @@ export async function connect(
     const host = hosts[hostIndex];
     if (host === undefined) continue;
     try {
-      return { ...(await connectTo(login, known, host, eachMs)), hostIndex };
+      return { ...(await connectTo(login, known, host, eachMs, check)), hostIndex };
     } catch (error) {
       const failed = connectError(login, host, error);
       if (worst?.code !== 'ERR_TITANIC_STORE') worst = failed;
@@ -113,42 +125,38 @@ async function connectTo(
   known: Known,
   host: DatabaseHost,
   timeoutMs: number,
+  check: Check,
   isFirst = true,
 ): Promise<{ connection: Connection; server: ServerIdentity }> {
   const another = (): Connection => newConnection(login, host, timeoutMs);
   const connection = another();
   const progress = { isOpened: false, isPooled: false };
-  const begin = async (): Promise<History> => {
+  const begin = async (): Promise<ServerIdentity> => {
     await connection.open();
     progress.isOpened = true;
     // A pooler lets everybody in, and waits with the first statement for a connection to the server.
     progress.isPooled = true;
     await refuseSharedSession(connection, known, another, timeoutMs);
     progress.isPooled = false;
-    return await beginSession(connection);
-  };
-  try {
-    const identity = await connection.within(timeoutMs, begin());
+    const identity = await beginSession(connection);
     const newest = known.history ?? login.history ?? null;
     if (newest !== null && isOlder(identity, newest)) throw formerPrimary(identity, newest);
-    return { connection, server: { host: shownHost(host), ...identity } };
+    const server = { host: shownHost(host), ...identity };
+    await check(connection, server);
+    return server;
+  };
+  try {
+    return { connection, server: await connection.within(timeoutMs, begin()) };
   } catch (error) {
-    const isBroken = progress.isOpened && brokeWith(connection, error);
+    // One that ends by itself after its login says little: what lasts is why the next one cannot be made, or ends as well.
+    const isBroken = progress.isOpened && !connection.isOpen && !(error instanceof TimeOver);
     connection.destroy();
-    if (isFirst && isBroken) return await connectTo(login, known, host, timeoutMs, false);
+    if (isFirst && isBroken) return await connectTo(login, known, host, timeoutMs, check, false);
     if (!progress.isPooled || !(error instanceof TimeOver)) throw error;
     throw tooFew(
       `${textOf(error)} after the login: a pooler whose connections are all taken, or a server that is too slow`,
     );
   }
-}
-
-/**
- * Whether a connection has ended by itself since its login, which says little: what lasts is why the next one cannot be
- * made, or ends as well.
- */
-export function brokeWith(connection: Connection, error: unknown): boolean {
-  return !connection.isOpen && !(error instanceof TimeOver);
 }
 
 /** A connection that is not open yet. */
@@ -210,11 +218,12 @@ const WRONG_TLS =
 
 function connectError(login: Login, host: DatabaseHost, error: unknown): MajordomoError {
   const { database, user } = login.address;
-  const where = `store ${shownHost(host)}/${database}`;
+  const name = `${shownHost(host)}/${database}`;
+  const where = `store ${name}`;
   const code = codeOf(error) ?? '';
   if (code.startsWith('ERR_TITANIC_')) {
     const details = detailsOf(error);
-    return new MajordomoError(code, `${where}: ${messageOf(error)}`, { cause: error, details });
+    return new MajordomoError(code, storeText(name, error), { cause: error, details });
   }
   const text = textOf(error);
   const isPoolers = stateOf(error) === POOLERS_OWN;

@@ -86,6 +86,8 @@ export class SessionLease {
   /** Monotonic milliseconds. */
   #renewedAt = performance.now();
   #timer: NodeJS.Timeout | null = null;
+  /** When `#timer` is over: monotonic milliseconds. */
+  #timerAt = 0;
   #isClosed = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -123,10 +125,14 @@ export class SessionLease {
     this.#soon(0);
   }
 
+  /** Runs then, if not sooner. */
   #soon(ms: number): void {
-    if (this.#isClosed) return;
+    const at = performance.now() + ms;
+    if (this.#isClosed || (this.#timer !== null && this.#timerAt <= at)) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timerAt = at;
     this.#timer = setTimeout(() => {
+      this.#timer = null;
       // One after the other: it may be under way.
       this.#running = this.#running.then(() => this.#run());
     }, ms);

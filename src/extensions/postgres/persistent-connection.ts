@@ -3,11 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { codeOf } from '../../core/errors.js';
 import type { Connection } from './connection.js';
-import { brokeWith, connect, type Known, type Login } from './connect.js';
+import { type Check, connect, type Known, type Login } from './connect.js';
 import type { RetryReason } from '../../store/retries.js';
 import { connectReason, endsConnection, retryReason, TimeOver, within } from './failures.js';
 import { ReconnectPauses } from './reconnect-pauses.js';
-import type { ServerIdentity } from './server.js';
 
 const PAUSE_MIN_MS = 20;
 const PAUSE_MAX_MS = 250;
@@ -15,7 +14,7 @@ const PAUSE_MAX_MS = 250;
 /** Reported by all connections of a store. */
 export interface ConnectionEvents {
   /** A connection was made, and it is checked before it is used. */
-  connected(connection: Connection, server: ServerIdentity): Promise<void>;
+  readonly connected: Check;
   /** No connection could be made. */
   unreachable(error: unknown): void;
   retried(reason: RetryReason): void;
@@ -40,8 +39,6 @@ export class PersistentConnection {
   readonly #events: ConnectionEvents;
   #connection: Connection | null = null;
   #connecting: Promise<Connection> | null = null;
-  /** When a connection is tried to be made, if that waits for a pause to end: monotonic milliseconds. */
-  #triesAt = 0;
   #isClosed = false;
 
   constructor(login: Login, timeoutMs: number, last: Known, events: ConnectionEvents) {
@@ -68,7 +65,7 @@ export class PersistentConnection {
     }
   }
 
-  /** Does it once. A connection that is not even tried to be made before `until` is not waited for. */
+  /** Does it once. If the pause before the next try to connect lasts beyond `until`, it is not waited for. */
   async try<Result>(
     until: number,
     work: (connection: Connection) => Promise<Result>,
@@ -80,7 +77,7 @@ export class PersistentConnection {
       if (connection === null) {
         // Others may wait for longer for the same connection.
         const connected = this.#connected();
-        const ms = this.#triesAt < until ? leftMs() : 0;
+        const ms = this.#pauses.until < until ? leftMs() : 0;
         connection = await within(ms, connected, 'no connection');
       }
       const result = await connection.within(leftMs(), work(connection));
@@ -90,7 +87,7 @@ export class PersistentConnection {
       if (connection !== null) return { ...this.#failed(connection, error), isSent: true };
       // That the time is over says less than why the last attempt failed.
       const known = error instanceof TimeOver ? (this.#pauses.error ?? error) : error;
-      const reason = this.#triesAt < until ? connectReason(known) : null;
+      const reason = this.#pauses.until < until ? connectReason(known) : null;
       return { error: known, reason, isSent: false };
     }
   }
@@ -132,51 +129,31 @@ export class PersistentConnection {
     return !this.#isClosed && this.#connection?.isOpen === true ? this.#connection : null;
   }
 
-  async #connected(): Promise<Connection> {
-    this.#mustBeOpen();
-    this.#connecting ??= this.#connect();
-    try {
-      return await this.#connecting;
-    } finally {
+  #connected(): Promise<Connection> {
+    this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = null;
-    }
+    });
+    return this.#connecting;
   }
 
   async #connect(): Promise<Connection> {
-    await this.#pauses.over(
-      () => this.#isClosed,
-      (at) => {
-        this.#triesAt = at;
-      },
-    );
-    this.#triesAt = 0;
+    await this.#pauses.over(() => this.#isClosed);
     this.#mustBeOpen();
     try {
-      this.#connection = await this.#checked(true);
+      const opened = await connect(this.#login, this.#last, this.#timeoutMs, (...made) =>
+        this.#events.connected(...made),
+      );
+      this.#connection = opened.connection;
+      this.#last.hostIndex = opened.hostIndex;
+      this.#last.history = opened.server;
+      if (this.#isClosed) opened.connection.destroy();
+      this.#mustBeOpen();
+      this.#pauses.worked();
+      return opened.connection;
     } catch (error) {
       this.#pauses.failed(error);
       this.#events.unreachable(error);
       throw error;
-    }
-    this.#pauses.worked();
-    return this.#connection;
-  }
-
-  /** Makes a connection, and has it checked. */
-  async #checked(isFirst: boolean): Promise<Connection> {
-    const opened = await connect(this.#login, this.#last, this.#timeoutMs);
-    this.#last.hostIndex = opened.hostIndex;
-    const { connection, server } = opened;
-    try {
-      await connection.within(this.#timeoutMs, this.#events.connected(connection, server));
-      this.#mustBeOpen();
-      this.#last.history = server;
-      return connection;
-    } catch (error) {
-      const isBroken = brokeWith(connection, error);
-      connection.destroy();
-      if (!isFirst || !isBroken || this.#isClosed) throw error;
-      return await this.#checked(false);
     }
   }
 

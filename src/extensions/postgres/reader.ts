@@ -203,13 +203,8 @@ export async function mustBeStore(
 ): Promise<void> {
   const [row] = await connection.ask(`SELECT store_id, format FROM ${SCHEMA}.meta`);
   const [storeId, format] = row as [Buffer, number];
-  try {
-    if (storeId.toString('hex') !== known) throw otherStore(name, storeId, known);
-    refuseNewer(format);
-  } catch (error) {
-    connection.destroy();
-    throw error;
-  }
+  if (storeId.toString('hex') !== known) throw otherStore(name, storeId, known);
+  refuseNewer(format);
 }
 
 /** @param storeId `null`: there is none */

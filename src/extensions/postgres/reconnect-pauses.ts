@@ -24,19 +24,22 @@ export class ReconnectPauses {
   /**
    * Waits until it may be tried. Each waits for a time of its own, and longer if another one has failed meanwhile.
    * @param isOver asked after each pause: then nobody waits for it any more
-   * @param told when it is to be tried, as far as is known: monotonic milliseconds
    */
-  async over(isOver: () => boolean, told: (at: number) => void): Promise<void> {
+  async over(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
       const until = this.#until;
       // The first ones after a short break need not wait for each other.
       const mine = until + (this.#failures > 1 ? (this.#pauseMs() * this.#random()) / 2 : 0);
-      told(mine);
       while (this.#now() < mine && this.#until === until && !isOver()) {
         await this.#pause(mine - this.#now());
       }
       if (this.#until === until) return;
     }
+  }
+
+  /** None of all connections is tried to be made before this: monotonic milliseconds. */
+  get until(): number {
+    return this.#until;
   }
 
   #pauseMs(): number {

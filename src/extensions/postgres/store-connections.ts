@@ -343,10 +343,7 @@ export class StoreConnections implements ConnectionEvents {
       await mustBeStore(connection, this.#open.name, this.#storeId.toString('hex'));
     }
     const before = this.#server;
-    if (before !== null && isOlder(server, before)) {
-      connection.destroy();
-      throw formerPrimary(server, before);
-    }
+    if (before !== null && isOlder(server, before)) throw formerPrimary(server, before);
     this.#server = server;
     const { host, systemId, timeline } = server;
     this.#report({ report: 'connected', host, history: { systemId, timeline } });

@@ -11,11 +11,11 @@ const PAUSE_MS = 5000;
 describe('work over a connection, while a pause before the next try lasts', () => {
   fakeTimers();
 
-  /** What has become of work that has so long; the pause has just begun. */
-  async function outcomeOf(timeMs: number): Promise<string> {
+  /** What has become of work that has so long; the pause has just begun. @param random drawn for each pause */
+  async function outcomeOf(timeMs: number, random = Math.random): Promise<string> {
     const address = databaseAddressOf('postgresql://u@127.0.0.1:1/store');
     if (typeof address === 'string') throw new Error(address);
-    const pauses = new ReconnectPauses();
+    const pauses = new ReconnectPauses(() => performance.now(), random);
     for (let failures = 0; failures < FAILURES; failures++) {
       await jest.advanceTimersByTimeAsync(2 * PAUSE_MS);
       pauses.failed(new Error('it is away'));
@@ -50,5 +50,11 @@ describe('work over a connection, while a pause before the next try lasts', () =
 
   it('waits for the end of the pause if there is time after it', async () => {
     expect(await outcomeOf(2 * PAUSE_MS)).toBe('it waits');
+  });
+
+  it('waits if another connection of the store is tried before this one', async () => {
+    const randoms = [...Array.from({ length: FAILURES }, () => 0), 1];
+    const random = (): number => randoms.shift() ?? 1;
+    expect(await outcomeOf(PAUSE_MS * 0.75, random)).toBe('it waits');
   });
 });
