@@ -78,16 +78,24 @@ async function writeCode(format, names) {
     codeSplitting: { groups: [{ name: 'sdk', test: (id) => id === compiledEntry('index') }] },
   });
   await bundle.close();
-  for (const { fileName, code } of output) {
-    writeFileSync(join(TARGET, fileName), compact(withPlainExports(code)));
+  for (const { fileName, code, isEntry } of output) {
+    writeFileSync(join(TARGET, fileName), compact(withPlainExports(code, isEntry)));
   }
 }
 
-/** Nothing that the code exports changes after it was made, so no getter is needed. */
-function withPlainExports(code) {
+/**
+ * Nothing that the code exports changes after it was made, so no getter is needed. What only the package itself
+ * requires needs no names that Node finds without running it.
+ */
+function withPlainExports(code, isEntry) {
   const GETTER =
     /Object\.defineProperty\(exports,\s*"([\w$]+)",\s*\{\s*enumerable:\s*(?:true|!0),\s*get:\s*function\(\)\s*\{\s*return\s+([^;{}]+);\s*\}\s*\}\)/g;
-  return code.replace(GETTER, 'exports.$1=$2');
+  const plain = code.replace(GETTER, 'exports.$1=$2');
+  if (isEntry) return plain;
+  return plain.replace(/(exports\.[\w$]+=[^,;]+(,\s*)?)+;?\s*$/, (all) => {
+    const members = all.replace(/exports\.([\w$]+)=/g, '$1:').replace(/;?\s*$/, '');
+    return `Object.assign(exports,{${members}});`;
+  });
 }
 
 /**

@@ -55,6 +55,7 @@ class Call:
         self.sends = 0  # those that a worker may have got: the ones that were not refused
         self.refusals = 0
         self.refusal: Optional[Sequence[bytes]] = None  # of its last send
+        self.deafness: Optional[Sequence[bytes]] = None  # why the broker that has its last send refused a later hello
         self.sent_at = 0.0
         self.until = 0.0
         self.next_at = 0.0
@@ -82,7 +83,7 @@ class Call:
         self.attempt += 1
         self.sends += 1
         self.sent_at = now
-        self.refusal = None
+        self.refusal = self.deafness = None
         self.out.append((to, self.attempt))
         del self.out[:-256]  # the number of an older one is now that of another
         if self.parts_of is not None:

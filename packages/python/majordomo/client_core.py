@@ -148,7 +148,8 @@ class ClientCore:
         if call is None:
             self.counters["late"] += bool(answer.correlation)
             if not answer.correlation:
-                line.hearing.received(answer)
+                for deaf in line.hearing.received(answer, list(line.out.values())):
+                    self._fail(deaf, refused(deaf, answer.body))
             return
         attempt = answer.correlation[-1]
         if answer.service == wire.REFUSED:
@@ -274,9 +275,8 @@ class ClientCore:
             self._dispatch(call, now)
 
     def _time_out(self, call: Call, now: float) -> None:
-        line = self._line
-        is_up = line is not None and line.is_up
-        self._fail(call, late_error(call, self._why, is_up, now, line.hearing.refusal if line is not None else None))
+        is_up = self._line is not None and self._line.is_up
+        self._fail(call, late_error(call, self._why, is_up, now))
 
     @property
     def _lines(self) -> "list[Line]":

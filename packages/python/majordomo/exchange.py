@@ -57,15 +57,25 @@ class Hearing:
         self._settings = settings
         self._link = link
         self.refusal: Optional[Sequence[bytes]] = None
+        self._was_taken = False  # then it tells of the failures of what was sent until it refuses one
         self._is_asked = False
 
-    def received(self, answer: wire.Answer) -> None:
-        """An answer without a correlation: to the hello, or to a cancel."""
+    def received(self, answer: wire.Answer, out: Sequence[Call]) -> Sequence[Call]:
+        """An answer without a correlation: to the hello, or to a cancel.
+
+        Returns which of the calls that are ``out`` have to fail now, because nobody would tell of their failure.
+        """
         if answer.service == b"mmi.hello":
             self.refusal = None
+            self._was_taken = True
         elif answer.service == wire.REFUSED and answer.body[1:2] == [b"mmi.hello"]:
             self.refusal = answer.body
             self._is_asked = False
+            if not self._was_taken:
+                return out
+            for call in out:
+                call.deafness = answer.body
+        return ()
 
     def refuses(self) -> "Optional[Sequence[bytes]]":
         """Why a request is not sent now; then asks once more, as there may be a place when it is sent again."""
@@ -124,9 +134,8 @@ def key_error(call: Call) -> MajordomoError:
     return KeyRefusedError(text, {"service": call.name})
 
 
-def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: float,
-               deaf: Optional[Sequence[bytes]]) -> MajordomoError:
-    """Why it has no answer in time; ``why`` its end points gave none, by end point; ``deaf``: the refusal of a hello."""
+def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: float) -> MajordomoError:
+    """Why it has no answer in time; ``why`` its end points gave none, by end point."""
     if call.refusal is not None:
         return refused(call, call.refusal)
     if call.is_streamed and now < call.end:
@@ -136,8 +145,8 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         when = "before deadline_ms was over" if now >= call.end else "in time"
         sent = "once" if call.sends == 1 else f"{call.sends} times"
         text = f"no reply from '{call.name}' {when} (sent {sent})"
-        if deaf is not None:
-            said = b" ".join((deaf[0], *deaf[2:3])).decode("utf-8", "replace")
+        if call.deafness is not None:
+            said = b" ".join((call.deafness[0], *call.deafness[2:3])).decode("utf-8", "replace")
             text += f"; the broker refused mmi.hello, and so reports no failures: {said}"
         return RequestTimeoutError(text, details)
     if KEY_REFUSED in why.values():

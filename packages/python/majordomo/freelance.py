@@ -149,7 +149,12 @@ class FreelanceCore:
         if race is None:
             self.counters["late"] += bool(answer.correlation)
             if not answer.correlation:
-                node.hearing.received(answer)
+                out = [each for each in self._races.values() if at in each.open]
+                deaf = node.hearing.received(answer, [each.call for each in out])
+                for each in out if deaf else ():
+                    self._without(each, at, now)
+                    if each.call.id in self._races and not each.open and each.resume_at == float("inf"):
+                        self._fail(each.call, refused(each.call, answer.body))
         elif answer.service == wire.REFUSED and race.open.get(at) != answer.correlation[-1]:
             pass  # of an earlier try
         elif answer.service != wire.REFUSED and not race.call.accepts(answer.correlation[-1], answer.final):
@@ -320,8 +325,7 @@ class FreelanceCore:
     def _time_out(self, call: Call, now: float) -> None:
         why = {node.endpoint: node.why for node in self._nodes}
         is_up = any(node.state == "up" for node in self._nodes)
-        deaf = next((node.hearing.refusal for node in self._nodes if node.hearing.refusal is not None), None)
-        self._fail(call, late_error(call, why, is_up, now, deaf))
+        self._fail(call, late_error(call, why, is_up, now))
 
     def _fail(self, call: Call, error: MajordomoError, kept: int = 0) -> None:
         self.abandon(call, kept)

@@ -314,6 +314,7 @@ def test_requests_of_a_client_whose_hello_is_refused_fail_for_the_same_reason() 
     stage = Stage("a")
     stage.ask(retries=0)
     stage.up(0.0)
+    stage.core.received(stage.lines[-1], HELLO_TAKEN, 0.1)
     stage.core.received(stage.lines[-1], HELLO_REFUSED, 0.1)
     stage.ask(retries=0, now=0.2)
     while len(stage.ends) < 2:
@@ -323,6 +324,31 @@ def test_requests_of_a_client_whose_hello_is_refused_fail_for_the_same_reason() 
     assert str(before).endswith("429 the quota `hellos` is used up")
     assert isinstance(after, RefusedError) and "the quota `hellos` is used up" in str(after)
     assert len(stage.requests()) == 1
+
+
+def test_what_was_sent_with_a_hello_that_is_refused_fails_at_once() -> None:
+    stage = Stage("a")
+    stage.ask()
+    stage.ask()
+    stage.up(0.0)
+    stage.core.received(stage.lines[-1], HELLO_REFUSED, 0.1)
+    assert len(stage.ends) == 2 and len(stage.requests()) == 2
+    assert all(isinstance(end, RefusedError) and "the quota `hellos` is used up" in str(end) for end in stage.ends)
+
+
+def test_a_time_out_names_the_refusal_of_no_other_connection() -> None:
+    stage = Stage("a")
+    stage.ask(retries=1)
+    stage.up(0.0)
+    stage.core.received(stage.lines[-1], HELLO_TAKEN, 0.0)
+    stage.down("lost", 0.1)
+    stage.core.tick(stage.core.next_at())
+    stage.up(0.3)
+    assert len(stage.requests()) == 2
+    stage.core.received(stage.lines[0], HELLO_REFUSED, 0.4)  # of the connection before
+    while not stage.ends:
+        stage.core.tick(stage.core.next_at())
+    assert isinstance(stage.ends[0], RequestTimeoutError) and "mmi.hello" not in str(stage.ends[0])
 
 
 def test_end_points_that_do_not_listen_are_tried_in_turn_with_pauses() -> None:

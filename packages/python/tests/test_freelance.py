@@ -139,6 +139,21 @@ def test_a_broker_that_refuses_the_hello_is_passed_over_until_it_accepts_one() -
     assert isinstance(stage.ends[2], RefusedError) and "`hellos`" in str(stage.ends[2])
 
 
+def test_what_was_sent_with_a_hello_that_is_refused_goes_to_the_next_broker_or_fails_at_once() -> None:
+    stage = Stage()
+    stage.core.received(1, [b"", b"MDPC02", b"\x03", b"mmi.hello", b"200"], 0.0)
+    stage.ask()
+    refusal = [b"", b"MDPC02", b"\x03", b"mmi.refused", b"429", b"mmi.hello", b"the quota `hellos` is used up"]
+    stage.core.received(0, refusal, 0.1)
+    assert stage.sends() == [1, 1, 0] and stage.ends == []
+    stage.core.received(1, refusal, 0.1)
+    assert stage.sends() == [1, 1, 0] and stage.ends == []
+    stage.core.down(1, "lost", 0.2)
+    assert stage.sends() == [1, 1, 1]
+    stage.core.received(2, refusal, 0.3)
+    assert isinstance(stage.ends[0], RefusedError) and "`hellos`" in str(stage.ends[0])
+
+
 def test_the_next_try_begins_behind_the_last_that_was_asked() -> None:
     stage = Stage()
     stage.ask()

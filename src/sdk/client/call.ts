@@ -47,6 +47,13 @@ export interface BrokerRefusal {
   readonly reason: string;
   /** The most bytes that the broker accepts, if the request is larger and was not sent. */
   readonly bytesMax?: number;
+  /** A worker may have it, and may fail unheard: it is not sent again. */
+  readonly isFinal?: true;
+}
+
+/** Whether the request may be sent again after it. */
+export function isTemporary({ status, isFinal }: BrokerRefusal): boolean {
+  return isFinal !== true && (status === '503' || status === '429');
 }
 
 /**
@@ -96,6 +103,8 @@ export class Call implements Timed<Call> {
   heardAtSend = 0;
   refusals = 0;
   refusal: BrokerRefusal | null = null;
+  /** What a time-out says if the broker that has its last send has refused a hello since. */
+  deafness = '';
 
   /** Takes the listener off the request's AbortSignal. */
   unlisten: (() => void) | null = null;
@@ -182,6 +191,7 @@ export class Call implements Timed<Call> {
     this.link = link;
     this.heardAtSend = heard;
     this.refusal = null;
+    this.deafness = '';
     this.attempt++;
     this.sends++;
     if (!this.hasParts) return;
@@ -216,7 +226,8 @@ export class Call implements Timed<Call> {
     }
     const whose = service === '' ? 'a server' : `'${service}'`;
     const when = isDeadline ? 'before deadlineMs was over' : 'in time';
-    const text = `no reply from ${whose} ${when} (sent ${sends === 1 ? 'once' : `${sends} times`})`;
+    const sent = `(sent ${sends === 1 ? 'once' : `${sends} times`})${this.deafness}`;
+    const text = `no reply from ${whose} ${when} ${sent}`;
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 

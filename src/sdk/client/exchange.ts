@@ -83,6 +83,8 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly #faults = new Map<string, string>();
   /** The largest message that the broker of a link accepts, where it has said so. */
   readonly #messageBytesMaxOf = new Map<number, number>();
+  /** Links whose broker has once taken the hello: it tells of the failures of what was sent until it refuses one. */
+  readonly #greeted = new Set<number>();
   /** By link: why its broker refused the hello, and so reports no failures. */
   readonly #deaf = new Map<number, { readonly refusal: BrokerRefusal; isAsked: boolean }>();
   /** By link: the sends to be cancelled soon, or when its broker has said that it takes requests back. */
@@ -237,11 +239,20 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
    */
   greeted(link: number, refusal: BrokerRefusal | null): void {
     const endpoint = this.#endpointOf.get(link);
-    if (refusal === null || endpoint === undefined) {
+    if (endpoint === undefined) return;
+    if (refusal === null) {
       this.#deaf.delete(link);
+      this.#greeted.add(link);
       return;
     }
     this.#deaf.set(link, { refusal, isAsked: false });
+    const { status, reason } = refusal;
+    const said = `; the broker refused mmi.hello, and so reports no failures: ${status} ${reason}`;
+    for (const call of this.calls.all()) {
+      if (call.link !== link) continue;
+      if (this.#greeted.has(link)) call.deafness = said;
+      else this.#refuseSoon(call, { status, reason, isFinal: true });
+    }
     this.listeners.emit('refused', { endpoint, service: MMI_HELLO, ...refusal });
   }
 
@@ -320,7 +331,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       },
       fail: (call, error) => {
         this.#release(call);
-        call.owner.fail(call, this.#explained(error));
+        call.owner.fail(call, this.#withFaults(error));
       },
       switched: (from, to, reason) => {
         const event = { from: this.endpointAt(from), to: this.endpointAt(to), reason };
@@ -418,17 +429,10 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     }
   }
 
-  #explained(error: MajordomoError): MajordomoError {
-    if (error.code === 'ERR_MDP_UNREACHABLE') return this.#withFaults(error);
-    const [deaf] = this.#deaf.values();
-    if (error.code !== 'ERR_MDP_TIMEOUT' || deaf === undefined) return error;
-    const { status, reason } = deaf.refusal;
-    const text = `${error.message}; the broker refused mmi.hello, and so reports no failures: ${status} ${reason}`;
-    return sdkError('ERR_MDP_TIMEOUT', text, { details: { ...error.details, reason } });
-  }
-
-  /** Says of each endpoint why it accepted no connection. */
-  #withFaults({ message, details }: MajordomoError): MajordomoError {
+  /** Says of each endpoint why it accepted no connection, if none has. */
+  #withFaults(error: MajordomoError): MajordomoError {
+    const { code, message, details } = error;
+    if (code !== 'ERR_MDP_UNREACHABLE') return error;
     const errors = this.#options.endpoints.map((endpoint) => {
       const why = this.#faults.get(endpoint) ?? 'no connection';
       return sdkError('ERR_MDP_ENDPOINT', `${endpoint}: ${why}`, { details: { endpoint } });
@@ -471,6 +475,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     this.#endpointOf.delete(link);
     this.#messageBytesMaxOf.delete(link);
     this.#deaf.delete(link);
+    this.#greeted.delete(link);
     this.#cancelsOn.delete(link);
     if (found === undefined) return;
     const closing = found.close(0).finally(() => this.#closing.delete(closing));

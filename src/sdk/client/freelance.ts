@@ -16,7 +16,7 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
-import type { BrokerRefusal, Call } from './call.js';
+import { type BrokerRefusal, type Call, isTemporary } from './call.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import {
   type DeliverySink,
@@ -184,7 +184,7 @@ export class Freelance implements DeliveryStrategy {
       server.restsUntilMs = now + this.#options.pingIntervalMs;
       this.#prefer('refused', now);
     }
-    race.mayServeLater ||= refusal.status === '503' || refusal.status === '429';
+    race.mayServeLater ||= isTemporary(refusal);
     if (call.streams && call.hasParts) this.#fail(race, call.refusedError(refusal));
     else this.#goOnAfterRefusal(race, copy, refusal, now);
     return true;

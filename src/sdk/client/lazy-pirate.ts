@@ -19,7 +19,7 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { backoffMs, type Random } from '../backoff.js';
-import { byAge, type Call, type BrokerRefusal } from './call.js';
+import { byAge, type BrokerRefusal, type Call, isTemporary } from './call.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import {
   type DeliveryStrategy,
@@ -212,9 +212,8 @@ export class LazyPirate implements DeliveryStrategy {
 
   #refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
     const line = this.#lineOf(call.link);
-    const again = refusal.status === '503' || refusal.status === '429';
     this.#takeOff(call, now);
-    if (!again || (call.streams && call.hasParts)) {
+    if (!isTemporary(refusal) || (call.streams && call.hasParts)) {
       this.#fail(call, call.refusedError(refusal), now);
       return;
     }

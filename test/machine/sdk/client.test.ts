@@ -46,6 +46,7 @@ afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()));
 });
 
+const ECHO = Buffer.from('echo');
 const USED_UP = 'the quota `hellos` of this identity is used up';
 
 describe('a client whose hello is refused', () => {
@@ -87,10 +88,39 @@ describe('a client whose hello is refused', () => {
     },
   );
 
-  it('is told why what it had sent before has no answer', async () => {
-    const { client, net } = connected({ timeoutMs: 50, retries: 0 });
+  it.each(['failover', 'freelance'] as const)(
+    'has the requests that it had sent with it refused at once, %s',
+    async (strategy) => {
+      const { client, net } = connected({ strategy, timeoutMs: 60_000 });
+      const details = { status: '429', service: 'echo', reason: USED_UP };
+      const failed = ['a', 'b'].map((body) => expect(client.request('echo', body)).rejects);
+      refuseHello(net);
+      for (const each of failed) await each.toMatchObject({ code: 'ERR_MDP_REFUSED', details });
+      expect(
+        net.link.written().filter((frames) => frames.some((f) => f.equals(ECHO))),
+      ).toHaveLength(2);
+    },
+  );
+
+  it('is told of the refusal of no other connection', async () => {
+    const endpoints = [ENDPOINT, 'tcp://127.0.0.1:5556'];
+    const { client, net } = made({ strategy: 'freelance', endpoints, timeoutMs: 50, retries: 0 });
+    for (const { events } of net.links) events.connected();
+    net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
     const failed = expect(client.request('echo', 'a')).rejects;
     refuseHello(net);
+    await failed.toMatchObject({ message: "no reply from 'echo' in time (sent once)" });
+  });
+
+  it('is told of what it has sent as long as the broker did, and then why there is no answer', async () => {
+    const { client, net } = connected({ timeoutMs: 50, retries: 0 });
+    net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
+    const failed = expect(client.request('echo', 'a')).rejects;
+    const answered = client.request('echo', 'b');
+    refuseHello(net);
+    const [, [id = ''] = []] = net.link.written();
+    net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'B');
+    expect((await answered).text()).toBe('B');
     await failed.toMatchObject({
       code: 'ERR_MDP_TIMEOUT',
       message: `no reply from 'echo' in time (sent once); the broker refused mmi.hello, and so reports no failures: 429 ${USED_UP}`,
