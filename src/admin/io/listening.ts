@@ -85,7 +85,11 @@ async function boundEach(
     }
     const given = acceptor.address();
     const real = typeof given === 'object' && given !== null ? given : { address, port: at };
-    return { ...real, close: () => acceptor.close() };
+    const end = (): void => {
+      acceptor.close();
+      server.closeAllConnections();
+    };
+    return { ...real, close: end };
   });
   if (others.length > 0) closeTogether(server, others);
   return all.map(({ address }) => address);

@@ -4,7 +4,7 @@
  */
 import { BlockList, isIP } from 'node:net';
 
-import { addressesOf, type Resolve } from '../../zmtp/sockets/names.js';
+import { addressesOfHost, addressesOfInterface, type Resolve } from '../../zmtp/sockets/names.js';
 import type { Endpoint } from '../endpoint.js';
 
 const LOOPBACK = new BlockList();
@@ -19,17 +19,18 @@ function isLoopbackAddress(address: string): boolean {
 
 /**
  * `*` and unknown names are not on loopback: it is unknown who can reach them.
+ * A name may be listened on or connected to, so it counts as that of an interface and of a host.
  * @param resolve the system's resolver, unless a test passes another
  */
 export async function isLoopback(
   endpoint: Endpoint,
-  resolve: Resolve = addressesOf,
+  resolve: Resolve = addressesOfHost,
 ): Promise<boolean> {
   if (endpoint.scheme === 'ipc') return true;
   // Without brackets and zone.
   const host = endpoint.host.replace(/^\[([^\]%]*)(%[^\]]*)?\]$/, '$1');
   if (host === '*') return false;
   if (isIP(host) !== 0) return isLoopbackAddress(host);
-  const addresses = await resolve(host).catch(() => []);
+  const addresses = [...addressesOfInterface(host), ...(await resolve(host).catch(() => []))];
   return addresses.length > 0 && addresses.every(isLoopbackAddress);
 }

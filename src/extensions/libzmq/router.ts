@@ -170,6 +170,9 @@ class LibzmqRouter implements Transport {
       const file = await socketFileOf(endpoint);
       if (file !== undefined) this.#files.push(file);
     } catch (error) {
+      // Whoever came to the first address of a name meanwhile is served no more than at the others.
+      this.#sockets.splice(this.#sockets.indexOf(socket), 1);
+      socket.close();
       throw bindError(endpoint, error);
     }
     // An exception in a handler is a bug in this program: it surfaces as an unhandled rejection.
@@ -183,7 +186,7 @@ class LibzmqRouter implements Transport {
     const isOfName = 'host' in place && isName(place.host);
     const addresses = isOfName ? await this.#names.resolve(place.host).catch(() => []) : [];
     if (!isOfName || addresses.length === 0) {
-      // Or it is the name of an interface, which only libzmq knows.
+      // libzmq says what is wrong with an unknown name.
       await socket.bind(endpoint);
       return socket.lastEndpoint ?? endpoint;
     }

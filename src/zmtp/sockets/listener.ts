@@ -4,7 +4,7 @@ import { messageOf } from '../../core/errors.js';
 import { hasFunction, kindOf, type Shortcut, shortcuts } from '../../core/shortcut.js';
 import { ByteSource } from './byte-source.js';
 import { acceptable, accepted } from './descriptors.js';
-import { addressesOf, bindEach, type Names } from './names.js';
+import { addressesOfHost, bindEach, type Names } from './names.js';
 
 /** Where to listen: on a path, or on all addresses of a host. */
 export type Place = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -45,7 +45,7 @@ export async function listen(
   where: Place,
   limits: ListenerLimits,
   events: ListenerEvents,
-  names: Names = { resolve: addressesOf },
+  names: Names = { resolve: addressesOfHost },
 ): Promise<Listening> {
   const listener = new Listener(limits, events);
   await listener.open(where, names);
@@ -64,6 +64,8 @@ class Listener implements Listening {
   #connectionsMax: number;
   #open = 0;
   readonly #servers = new Set<Server>();
+  /** Every address of a name is bound. Before that, whoever comes is sent away, and comes again. */
+  #isOpen = false;
   /**
    * Address of the connection that Node is about to report; `null`: Node reports all connections.
    */
@@ -80,13 +82,14 @@ class Listener implements Listening {
   }
 
   close(): void {
+    this.#isOpen = false;
     for (const server of this.#servers) server.close();
-    this.#servers.clear();
   }
 
   async open(where: Place, names: Names): Promise<void> {
     if ('path' in where) {
       await this.#bind(where);
+      this.#isOpen = true;
       return;
     }
     const [first] = await bindEach(where.host, where.port, names, async (host, port, ipv6Only) => {
@@ -101,6 +104,7 @@ class Listener implements Listening {
       };
     });
     this.port = first?.port ?? null;
+    this.#isOpen = true;
   }
 
   #bind(where: ListenOptions): Promise<Server> {
@@ -152,7 +156,7 @@ class Listener implements Listening {
   };
 
   #admits(address: string): boolean {
-    if (this.#servers.size === 0) return false;
+    if (!this.#isOpen) return false;
     if (this.#open >= this.#connectionsMax) {
       this.#events.full(address);
       return false;

@@ -1,6 +1,10 @@
-/** Listens on a name: on every address that it has, as `localhost` has one of IPv4 and one of IPv6. */
+/**
+ * Listens on a name: on every address that it has, as `localhost` has one of IPv4 and one of IPv6. (libzmq 4.3.5 binds
+ * one: the first of the interface of that name, if there is one, or else of the host.)
+ */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
 import { codeOf } from '../../core/errors.js';
 
@@ -32,9 +36,27 @@ const ATTEMPTS_MAX = 50;
 /** A machine without IPv6 has no such addresses. */
 const ABSENT: ReadonlySet<unknown> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 
-/** (A link-local address is none without its zone, which a look-up does not tell: hosts' own names often have one.) */
+/** What a name stands for where a node listens: an interface of this machine, or else a host. (The SDK knows hosts.) */
 export async function addressesOf(name: string): Promise<readonly string[]> {
-  const found = await lookup(name, { all: true });
+  const own = addressesOfInterface(name);
+  return own.length > 0 ? own : await addressesOfHost(name);
+}
+
+/** Those of an interface of this machine; none if there is none, or the system does not tell. */
+export function addressesOfInterface(name: string): readonly string[] {
+  try {
+    return usable(networkInterfaces()[name] ?? []);
+  } catch {
+    return [];
+  }
+}
+
+export async function addressesOfHost(name: string): Promise<readonly string[]> {
+  return usable(await lookup(name, { all: true }));
+}
+
+/** (A link-local address is none without its zone, which a look-up does not tell: hosts' own names often have one.) */
+function usable(found: readonly { readonly address: string }[]): readonly string[] {
   const all = [...new Set(found.map(({ address }) => address))];
   const others = all.filter((address) => !/^fe[89ab][\da-f]:[^%]*$/i.test(address));
   return others.length === 0 ? all : others;

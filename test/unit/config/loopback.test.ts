@@ -9,6 +9,8 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   here: ['127.0.0.1', '::1'],
   both: ['127.0.0.1', '192.0.2.7'],
   there: ['192.0.2.7'],
+  // Also the name of an interface, which is not meant if it is connected to.
+  lo: ['192.0.2.7'],
 };
 
 const resolve: Resolve = (name) => Promise.resolve(NAMES[name] ?? []);
@@ -42,6 +44,7 @@ describe('isLoopback (D78)', () => {
     'tcp://[fe80::1%eth0]:1',
     'tcp://[::ffff:10.0.0.1]:1',
     'tcp://there:1',
+    'tcp://lo:1',
   ])('%s is not', async (endpoint) => {
     expect(await on(endpoint)).toBe(false);
   });
