@@ -90,7 +90,9 @@ async function writeCode(format, names) {
 function withPlainExports(code, isEntry) {
   const GETTER =
     /Object\.defineProperty\(exports,\s*"([\w$]+)",\s*\{\s*enumerable:\s*(?:true|!0),\s*get:\s*function\(\)\s*\{\s*return\s+([^;{}]+);\s*\}\s*\}\)/g;
-  const plain = code.replace(GETTER, 'exports.$1=$2');
+  // Functions of modules do not care which object they are called on.
+  const CALL = /\(0,\s*([\w$]+\.[\w$]+)\)\(/g;
+  const plain = code.replace(GETTER, 'exports.$1=$2').replace(CALL, '$1(');
   if (isEntry) return plain;
   return plain.replace(/(exports\.[\w$]+=[^,;]+(,\s*)?)+;?\s*$/, (all) => {
     const members = all.replace(/exports\.([\w$]+)=/g, '$1:').replace(/;?\s*$/, '');
