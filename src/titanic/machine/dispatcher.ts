@@ -94,8 +94,6 @@ export interface Delivery {
   readonly worker: DispatchedWorker;
   /** Wall milliseconds. */
   readonly startedAt: number;
-  /** A client has asked for its parts (D82). */
-  isFollowed: boolean;
 }
 
 /** Maximum for bodies being read and for those with the broker. The first may be of any size. */
@@ -454,12 +452,12 @@ export class Dispatcher {
 
   dispatched(slot: Slot, worker: DispatchedWorker, wall: number): void {
     this.step(slot, DISPATCHED);
-    this.#deliveries.set(slot, { worker, startedAt: wall, isFollowed: false });
+    this.#deliveries.set(slot, { worker, startedAt: wall });
   }
 
   /** The delivery that has just ended; worker 0 if it never began. */
   delivery(slot: Slot, wall: number): Delivery {
-    return this.#deliveries.get(slot) ?? { worker: NOBODY, startedAt: wall, isFollowed: false };
+    return this.#deliveries.get(slot) ?? { worker: NOBODY, startedAt: wall };
   }
 
   /** The delivery of a request that is with a worker now. */

@@ -19,6 +19,8 @@ const ANSWER_BYTES_MAX = 1024 * 1024;
 /** How long, and how many bytes in all, parts of complete replies are kept. */
 const RETAINED_MS = 10_000;
 const RETAINED_BYTES_MAX = 16 * 1024 * 1024;
+/** What is counted of each besides its parts. */
+const ENTRY_BYTES = 512;
 
 /** The parts of one delivery. */
 interface Source {
@@ -75,10 +77,9 @@ export class Progress {
   replied(slot: Slot, packed: Buffer | null): void {
     const { answers, dispatcher } = this.#requests;
     const uuid = dispatcher.index.uuid(slot);
-    const delivery = dispatcher.deliveryOf(slot);
-    if (packed === null || delivery === null || packed.length > RETAINED_BYTES_MAX) return;
-    const isWaitedFor = answers.isFollowed(uuid);
-    if (!delivery.isFollowed && !isWaitedFor) return;
+    if (packed === null || dispatcher.deliveryOf(slot) === null) return;
+    if (bytesOf(packed) > RETAINED_BYTES_MAX) return;
+    // Also if nobody has asked so far: whoever stored the request may be about to.
     this.forget(uuid);
     const whose = dispatcher.ownershipOf(slot);
     const until = this.#context.now + RETAINED_MS;
@@ -88,12 +89,12 @@ export class Progress {
       whose,
       until,
     });
-    this.#retainedBytes += packed.length;
+    this.#retainedBytes += bytesOf(packed);
     for (const { key, value } of this.#retained) {
       if (this.#retainedBytes <= RETAINED_BYTES_MAX) break;
       this.#drop(key, value.packed);
     }
-    if (isWaitedFor) this.#news.set(nameOf(uuid), uuid);
+    if (answers.isFollowed(uuid)) this.#news.set(nameOf(uuid), uuid);
   }
 
   /** The request is closed: its parts are unknown from now on, too. */
@@ -104,7 +105,7 @@ export class Progress {
 
   #drop(name: string, packed: Buffer): void {
     this.#retained.delete(name);
-    this.#retainedBytes -= packed.length;
+    this.#retainedBytes -= bytesOf(packed);
   }
 
   /** Answers those for whom there are parts; the others wait. */
@@ -145,9 +146,7 @@ export class Progress {
   /** The parts of the present delivery. */
   #sourceOf(slot: Slot, broker: DeliveryPort): Source | null {
     const { dispatcher } = this.#requests;
-    const delivery = dispatcher.deliveryOf(slot);
-    if (delivery === null || !dispatcher.isWithBroker(slot)) return null;
-    delivery.isFollowed = true;
+    if (dispatcher.deliveryOf(slot) === null || !dispatcher.isWithBroker(slot)) return null;
     const packed = broker.parts(dispatcher.index.getDouble(slot, BROKER_ID));
     return packed === null ? null : { ...this.#deliveryOf(slot), packed };
   }
@@ -178,6 +177,10 @@ export class Progress {
     this.#requests.answers.parts(query, [Buffer.from(next), Buffer.from(facts), ...frames], bytes);
     return true;
   }
+}
+
+function bytesOf(packed: Buffer): number {
+  return packed.length + ENTRY_BYTES;
 }
 
 function nameOf(uuid: RequestUuid): string {

@@ -140,15 +140,23 @@ describe('titanic.progress', () => {
     expect(s.asks('progress', uuids[1] ?? '', '', '0')).toBe('200');
   });
 
-  it('keeps nothing of a request that nobody follows, or that is closed', () => {
+  it('shows all parts to a client that asks for the first time after the reply', () => {
     const s = titanicStage();
-    const unseen = s.submits('echo');
-    at(s).partial('a').final('done').fallsSilent().disconnect();
-    expect(s.asks('progress', unseen, '', '0')).toBe('200');
+    const [apart, atOnce] = [s.submits('echo'), s.submits('echo')];
+    const w1 = at(s).partial('a').partial('b').final('done');
+    s.batch(() => {
+      w1.partial('c').final('done');
+    });
+    expect(new Follower(s, apart).asks()).toBe('1.0 1,1: a|b');
+    expect(new Follower(s, atOnce).asks()).toBe('1.0 1: c');
+  });
+
+  it('keeps nothing of a request that is closed', () => {
+    const s = titanicStage();
     const closed = s.submits('echo');
-    const w2 = at(s, 'w2').partial('a');
+    const w1 = at(s).partial('a');
     expect(new Follower(s, closed).asks()).toBe('1.0 1: a');
-    w2.final('done');
+    w1.final('done');
     expect(s.asks('close', closed)).toBe('200');
     expect(s.asks('progress', closed, '', '0')).toBe('400 unknown');
   });
