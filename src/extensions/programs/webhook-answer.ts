@@ -12,9 +12,13 @@ const STATUS = /^HTTP\/1\.[01] (\d{3})[ \r]/;
 const STATUS_CHARACTERS = 13;
 const END = '\r\n\r\n';
 const SWITCHING = 101;
+/** Statuses whose receivers may say when to come again (RFC 9110 10.2.3, RFC 6585 4). */
+const LATER = [429, 503];
+const RETRY_AFTER = /\r\nretry-after:[ \t]*([^\r\n]*)/i;
 
 export type Sent =
-  | { readonly kind: 'status'; readonly status: number }
+  // `retryAfter`: the field of an answer 429 or 503, if there is one.
+  | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: string }
   | { readonly kind: 'failed'; readonly why: string };
 
 /** How much of what a stranger sends is read. */
@@ -65,12 +69,27 @@ export class WebhookAnswer {
       if (status < 0) return failed('the answer is not HTTP/1.1');
       const end = this.#text.indexOf(END);
       if (end < 0) return null;
-      if (status < 100 || status > 199 || status === SWITCHING) return { kind: 'status', status };
+      if (status < 100 || status > 199 || status === SWITCHING) {
+        const after = LATER.includes(status) ? RETRY_AFTER.exec(this.#text.slice(0, end)) : null;
+        return {
+          kind: 'status',
+          status,
+          ...(after === null ? {} : { retryAfter: after[1] ?? '' }),
+        };
+      }
       if (++this.#interim > INTERIM_MAX) return failed(`more than ${INTERIM_MAX} interim answers`);
       this.#text = this.#text.slice(end + END.length);
     }
     return null;
   }
+}
+
+/** The pause that a field Retry-After asks for, in milliseconds; 0: none that can be read. @param wall milliseconds */
+export function pauseAfter(retryAfter: string, wall: number): number {
+  if (/^\d+ *$/.test(retryAfter)) return Number(retryAfter) * 1000;
+  // A date begins with the name of a day.
+  const at = /^[A-Z]/i.test(retryAfter) ? Date.parse(retryAfter) : NaN;
+  return Number.isNaN(at) ? 0 : Math.max(0, at - wall);
 }
 
 function failed(why: string): Sent {

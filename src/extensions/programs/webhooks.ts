@@ -11,7 +11,8 @@ import type { OperatorResult, ShownHistory } from '../../titanic/operator/operat
 import type { RequestUuid } from '../../store/store.js';
 import type { Host } from '../../node/extension.js';
 import type { TitanicHost } from '../../node/stored.js';
-import { webhookId, WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import { PAUSE_MAX_MS, webhookId, WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import { pauseAfter } from './webhook-answer.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
 import { endOf } from './webhook-outcome.js';
 import { WebhookPlaces } from './webhook-places.js';
@@ -54,6 +55,8 @@ type Result = { readonly frames: readonly string[] } | Failed;
 interface Failed {
   readonly code: string;
   readonly text: string;
+  /** Its receiver wants nothing before this pause is over, in milliseconds. */
+  readonly pauseMs: number;
 }
 
 export class Webhooks implements InternalWorker {
@@ -233,7 +236,9 @@ export class Webhooks implements InternalWorker {
     if (status >= 200 && status < 300) {
       return { frames: ended.outcome === 'dead' ? [String(status), 'dead'] : [String(status)] };
     }
-    return failed(`webhook.${status}`, `${host} answered ${status}`);
+    const wanted = pauseAfter(sent.retryAfter ?? '', this.#stored.time.wall());
+    const pauseMs = Math.min(wanted, PAUSE_MAX_MS);
+    return failed(`webhook.${status}`, `${host} answered ${status}`, pauseMs);
   }
 
   #ended(attempt: WebhookAttempt, result: Result): void {
@@ -248,14 +253,10 @@ export class Webhooks implements InternalWorker {
         titanic.replied(reference, frames, 0, null);
         return;
       }
-      const { code, text } = result;
+      const { code, text, pauseMs } = result;
       const kind = code === `webhook.${GONE}` ? 'final' : 'error';
-      titanic.failed(reference, `${code}: ${text}`, false, {
-        kind,
-        code,
-        text,
-        detail: [],
-      });
+      const failure = { kind, code, text, detail: [] } as const;
+      titanic.failed(reference, `${code}: ${text}`, false, failure, pauseMs);
     });
   }
 
@@ -267,8 +268,8 @@ export class Webhooks implements InternalWorker {
   }
 }
 
-function failed(code: string, text: string): Failed {
-  return { code, text };
+function failed(code: string, text: string, pauseMs = 0): Failed {
+  return { code, text, pauseMs };
 }
 
 /** What the store says of the request; `null`: it has none. */

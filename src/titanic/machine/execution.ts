@@ -124,8 +124,17 @@ export class Execution {
     });
   }
 
-  /** @param failure what its worker reported */
-  failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
+  /**
+   * @param failure what its worker reported
+   * @param leastPauseMs before the next attempt
+   */
+  failed(
+    slot: Slot,
+    reason: string,
+    isKnown: boolean,
+    failure: Failure | null,
+    leastPauseMs = 0,
+  ): void {
     const { index } = this.#dispatcher;
     const { counters, events, now, wall } = this.#context;
     const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
@@ -147,7 +156,7 @@ export class Execution {
     const counts = counters.of(shown);
     increment(counts, STORED.attemptsFailed[failure?.kind ?? 'lost']);
     const isLast = failure?.kind === 'final' || attempts >= index.get(slot, ATTEMPTS_MAX);
-    const pauseMs = isLast ? 0 : this.#pauseMs(slot, attempts);
+    const pauseMs = isLast ? 0 : Math.max(leastPauseMs, this.#pauseMs(slot, attempts));
     const change: Extract<Change, { kind: 'attempt' }> = {
       kind: 'attempt',
       uuid,

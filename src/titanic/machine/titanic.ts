@@ -189,8 +189,16 @@ export class Titanic implements InternalService, InternalClient {
     else this.#activation.execution.replied(slot, frames, from, parts);
   }
 
-  failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
-    if (!this.#isStale) this.#activation.execution.failed(slot, reason, isKnown, failure);
+  /** @param leastPauseMs before the next attempt, which may be later */
+  failed(
+    slot: Slot,
+    reason: string,
+    isKnown: boolean,
+    failure: Failure | null,
+    leastPauseMs = 0,
+  ): void {
+    const { execution } = this.#activation;
+    if (!this.#isStale) execution.failed(slot, reason, isKnown, failure, leastPauseMs);
     else if (!isKnown) this.#toWithdraw.delete(slot);
   }
 

@@ -28,11 +28,14 @@ export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
 
 /** The delay after the time to live of the request, when it must have ended. */
 const LATE_MS = 60_000;
-/** The pauses between them, up to 6 h, make about a day, and at most 34 h. */
+/** The pauses between them make 20 to 39 hours, more if the receiver asks for longer ones. */
 const ATTEMPTS_MAX = 20;
-const BACKOFF = { backoff: { baseMs: 1000, maxMs: 21_600_000 } };
+/** The longest pause between two attempts, also if the receiver asks for a longer one. */
+export const PAUSE_MAX_MS = 21_600_000;
+/** A pause is between half of the value and all of it: the first one is 1 to 2 s. */
+const BACKOFF = { backoff: { baseMs: 2000, maxMs: PAUSE_MAX_MS } };
 /** How long one that is due lives at least: all attempts, with waits for a place at its receiver. */
-const ATTEMPTS_MS = 48 * 3_600_000;
+const ATTEMPTS_MS = ATTEMPTS_MAX * PAUSE_MAX_MS;
 
 /**
  * What a webhook's generation says: which generation of its request it tells of, times this number; plus 1 when that

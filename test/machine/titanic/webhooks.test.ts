@@ -101,10 +101,10 @@ class StageWorker implements InternalWorker {
     });
   }
 
-  fails(kind: 'error' | 'final' = 'error'): void {
+  fails(kind: 'error' | 'final' = 'error', pauseMs = 0): void {
     this.#report((reference) => {
       const failure = { kind, code: 'webhook.500', text: '', detail: [] };
-      this.#stage.titanic.failed(reference, 'webhook.500', false, failure);
+      this.#stage.titanic.failed(reference, 'webhook.500', false, failure, pauseMs);
     });
   }
 }
@@ -272,6 +272,36 @@ describe('the webhook of a stored request', () => {
     expect(webhook(s, uuid)).toBe('absent');
   });
 
+  it('pauses for 1 to 2 s first, then twice as long each time, up to 3 to 6 h', () => {
+    const { s, hooks } = scene();
+    submits(s);
+    s.worker('w').ready('echo').final('done');
+    let wholeMs = 2000;
+    for (let attempt = 1; attempt < 20; attempt++) {
+      hooks.fails();
+      s.after(wholeMs / 2 - 1);
+      expect(hooks.taken).toEqual([]);
+      s.after(wholeMs / 2 + 1);
+      expect(hooks.taken).toHaveLength(1);
+      wholeMs = Math.min(2 * wholeMs, 6 * HOUR_MS);
+    }
+  });
+
+  it('pauses for as long as the receiver asks, all attempts', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s);
+    s.worker('w').ready('echo').final('done');
+    for (let attempt = 1; attempt < 20; attempt++) {
+      hooks.fails('error', 6 * HOUR_MS);
+      s.after(6 * HOUR_MS - 1);
+      expect(hooks.taken).toEqual([]);
+      s.after(1);
+      expect(hooks.taken).toHaveLength(1);
+    }
+    hooks.fails();
+    expect(webhook(s, uuid)).toEqual(['dead', 'replied']);
+  });
+
   it('gets all its attempts, however short replies and requests are kept', () => {
     const titanic = { replyTtlMs: 12 * HOUR_MS, requestTtlMs: MINUTE_MS };
     const { s, hooks } = scene({ titanic });
@@ -280,7 +310,7 @@ describe('the webhook of a stored request', () => {
     expect([s.stands(uuid), webhook(s, uuid)]).toEqual(['absent', ['pending', 'expired']]);
     const attempts = (): number => {
       let told = 0;
-      for (const until = s.now + 34 * HOUR_MS; s.now < until;) {
+      for (const until = s.now + 40 * HOUR_MS; s.now < until;) {
         s.after(MINUTE_MS);
         if (hooks.taken.length === 0) continue;
         hooks.fails();

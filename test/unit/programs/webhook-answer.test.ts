@@ -1,4 +1,8 @@
-import { type Sent, WebhookAnswer } from '../../../src/extensions/programs/webhook-answer.js';
+import {
+  pauseAfter,
+  type Sent,
+  WebhookAnswer,
+} from '../../../src/extensions/programs/webhook-answer.js';
 
 /** What comes of an answer in these pieces, and how many of them were read. */
 function read(...pieces: readonly (string | Buffer)[]): [sent: Sent | null, read: number] {
@@ -64,5 +68,38 @@ describe('the answer to a webhook', () => {
     '\0'.repeat(13),
   ])('is a failure at once if it is not HTTP/1.1: %j', (text) => {
     expect(read(text, 'x')).toEqual([failed('the answer is not HTTP/1.1'), 1]);
+  });
+});
+
+describe('the field Retry-After of an answer', () => {
+  it.each([
+    [429, 'Retry-After: 120', { retryAfter: '120' }],
+    [503, 'server: x\r\nretry-after:\t7 ', { retryAfter: '7 ' }],
+    [503, 'Retry-After:', { retryAfter: '' }],
+    [429, 'x-retry-after: 7', {}],
+    [500, 'Retry-After: 120', {}],
+    [200, 'Retry-After: 120', {}],
+  ])('is read of %i with %j', (code, fields, rest) => {
+    expect(read(`HTTP/1.1 ${code} X\r\n${fields}\r\n\r\n`)).toEqual([
+      { kind: 'status', status: code, ...rest },
+      1,
+    ]);
+  });
+
+  const WALL = Date.UTC(2026, 0, 1);
+
+  it.each([
+    ['120', 120_000],
+    ['7 ', 7000],
+    ['0', 0],
+    ['Thu, 01 Jan 2026 00:01:00 GMT', 60_000],
+    ['Wed, 31 Dec 2025 23:59:00 GMT', 0],
+    ['', 0],
+    ['-5', 0],
+    ['1.5', 0],
+    ['2026', 2_026_000],
+    ['soon', 0],
+  ])('%j is a pause of %i ms', (field, pauseMs) => {
+    expect(pauseAfter(field, WALL)).toBe(pauseMs);
   });
 });
