@@ -210,6 +210,20 @@ describe('a webhook', () => {
     server.closeAllConnections();
   });
 
+  it('that is answered 503 with Retry-After is sent again after that pause', async () => {
+    const { stand, receiver } = await open();
+    await stand.serve(() => 'done');
+    const times: number[] = [];
+    receiver.answering = (response) => {
+      times.push(performance.now());
+      const fields = times.length === 1 ? { 'retry-after': '4' } : {};
+      response.writeHead(times.length === 1 ? 503 : 204, fields).end();
+    };
+    uuidOf(await stand.request('x', { headers: receiver.header() }));
+    await receiver.until(2);
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(3900);
+  });
+
   it('that is answered 410 is given up, and can be retried by an operator', async () => {
     const { stand, receiver } = await open();
     await stand.serve(() => 'done');
