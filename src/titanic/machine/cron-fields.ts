@@ -23,6 +23,8 @@ export interface CronFields extends Readonly<Record<FieldName, Numbers>> {
   /** All days count, or all weekdays: the other field alone says which. */
   readonly isAnyDay: boolean;
   readonly isAnyWeekday: boolean;
+  /** The field of the hour begins with `*`, as in `*` and in a step through all hours. */
+  readonly isThroughHours: boolean;
 }
 
 interface Field {
@@ -73,7 +75,8 @@ export function readFields(texts: readonly string[]): CronFields | string {
   }
   const isAnyDay = /^(?:L,)*[*?](?:,L)*$/i.test(texts[3] ?? '');
   const isAnyWeekday = /^[*?]$/.test(texts[5] ?? '');
-  return { ...read, isAnyDay, isAnyWeekday };
+  const isThroughHours = /^[*?]/.test(texts[2] ?? '');
+  return { ...read, isAnyDay, isAnyWeekday, isThroughHours };
 }
 
 /** @returns what is wrong with it; `null`: nothing, and `numbers` has what it names */

@@ -1,7 +1,8 @@
 /**
  * When a schedule is due: a cron line in a time zone (docs/durable.md). The line names local times.
  * One that daylight saving skips counts when the clocks have been set forward, together with all
- * others that are skipped; one that comes twice counts the first time.
+ * others that are skipped; one that comes twice counts the first time. As in cron, that is not so for a line through
+ * all hours: what is skipped does not count, and what comes twice counts twice.
  */
 import { CronDays, type YearRange } from './cron-days.js';
 import { type CronFields, readFields, timeFrom, timesPerHour } from './cron-fields.js';
@@ -107,6 +108,23 @@ class LineTimes implements DueTimes {
   }
 
   next(after: number): number | null {
+    return this.#fields.isThroughHours ? this.#nextShown(after) : this.#nextNamed(after);
+  }
+
+  /** Whenever a clock shows a local time of the line. */
+  #nextShown(after: number): number | null {
+    for (let from = after + 1; ;) {
+      const { offset, until, isChange } = this.#zone.spellAt(from);
+      const local = this.#nextLocal(from + offset - 1);
+      if (local === null) return null;
+      const due = local - offset;
+      if (due < until) return due;
+      // On the way to a far one, no clock shows another: at most the offset is another there.
+      from = isChange ? until : Math.max(until, due - DAY_MS);
+    }
+  }
+
+  #nextNamed(after: number): number | null {
     let local = this.#zone.latestLocal(after);
     for (;;) {
       const next = this.#nextLocal(local);

@@ -23,9 +23,19 @@ export interface ZoneTimes {
    * clocks are set forward over it: when that happens.
    */
   firstUtc(local: number): number;
+  spellAt(utc: number): Spell;
 }
 
-const UTC: ZoneTimes = { latestLocal: (utc) => utc, firstUtc: (local) => local };
+/** The offset of local time from an instant on. */
+interface Spell {
+  readonly offset: number;
+  /** Before then it does not change. */
+  readonly until: number;
+  /** Whether it changes then. */
+  readonly isChange: boolean;
+}
+
+const UTC = withOffset(0);
 
 /** An offset as the name of a zone. */
 const FIXED = /^[+-]([01]\d|2[0-3])(:?[0-5]\d)?$/;
@@ -59,7 +69,16 @@ function fixed(timeZone: string): ZoneTimes {
   const minutes = Number(timeZone.slice(3).replace(':', ''));
   const sign = timeZone.startsWith('-') ? -1 : 1;
   const offset = sign * (hours * HOUR_MS + minutes * MINUTE_MS);
-  return { latestLocal: (utc) => utc + offset, firstUtc: (local) => local - offset };
+  return withOffset(offset);
+}
+
+function withOffset(offset: number): ZoneTimes {
+  const spell = { offset, until: Infinity, isChange: false };
+  return {
+    latestLocal: (utc) => utc + offset,
+    firstUtc: (local) => local - offset,
+    spellAt: () => spell,
+  };
 }
 
 function formatterOf(timeZone: string): Intl.DateTimeFormat | null {
@@ -120,6 +139,13 @@ class Zone implements ZoneTimes {
     // Clocks were set back lately.
     const at = this.#changeIn(utc - REACH_MS, utc);
     return Math.max(local, at + before - 1);
+  }
+
+  spellAt(utc: number): Spell {
+    const offset = this.#offset(utc);
+    const until = utc + REACH_MS;
+    if (this.#offset(until) === offset) return { offset, until, isChange: false };
+    return { offset, until: this.#changeIn(utc, until), isChange: true };
   }
 
   firstUtc(local: number): number {

@@ -127,7 +127,7 @@ describe('daylight saving', () => {
 
   it('that skips several local times makes them due once, together with the first after them', () => {
     expect(
-      due('*/20 * * * *', 'Europe/Berlin', '2027-03-28T00:20:00Z', '2027-03-28T01:40:00Z'),
+      due('*/20 0-23 * * *', 'Europe/Berlin', '2027-03-28T00:20:00Z', '2027-03-28T01:40:00Z'),
     ).toEqual(['2027-03-28T00:40Z', '2027-03-28T01:00Z', '2027-03-28T01:20Z', '2027-03-28T01:40Z']);
     expect(
       due('10,50 2 * * *', 'Europe/Berlin', '2027-03-27T12:00:00Z', '2027-03-29T00:30:00Z'),
@@ -149,10 +149,50 @@ describe('daylight saving', () => {
     ).toEqual(['2027-04-02T14:40Z', '2027-04-03T14:40Z', '2027-04-04T15:10Z']);
   });
 
-  it('that doubles an hour of a line for every hour makes each local time due once', () => {
+  it('that doubles an hour of a line that names its hours makes each local time due once', () => {
     expect(
-      due('*/30 * * * *', 'Europe/Berlin', '2026-10-24T23:30:00Z', '2026-10-25T02:30:00Z'),
+      due('*/30 0-23 * * *', 'Europe/Berlin', '2026-10-24T23:30:00Z', '2026-10-25T02:30:00Z'),
     ).toEqual(['2026-10-25T00:00Z', '2026-10-25T00:30Z', '2026-10-25T02:00Z', '2026-10-25T02:30Z']);
+  });
+
+  it.each([
+    ['*/30 * * * *', 1800, 'Europe/Berlin'],
+    ['@hourly', 3600, 'America/New_York'],
+    ['7 * * * *', 3600, 'Europe/Berlin'],
+    ['15 */1 * * *', 3600, 'Europe/Berlin'],
+    ['10 0,30 * * * *', 1800, 'Australia/Lord_Howe'],
+    ['0 */10 ? * * ?', 600, 'Africa/Casablanca'],
+  ])('does not change the time between two of %j: %i s, in a whole year', (cron, seconds, zone) => {
+    const line = times(cron, zone);
+    const gaps = new Set<number>();
+    let at = line.next(Date.parse('2026-01-02T12:00:00Z')) ?? 0;
+    for (let next = line.next(at); next !== null && next < at + 365 * 86_400_000;) {
+      gaps.add((next - at) / 1000);
+      if (next > Date.parse('2027-01-02T12:00:00Z')) break;
+      at = next;
+      next = line.next(at);
+    }
+    expect([...gaps]).toEqual([seconds]);
+  });
+
+  it('skips and doubles the times of a line for each second hour, as clocks show them', () => {
+    expect(
+      due('0 */2 * * *', 'Europe/Berlin', '2027-03-27T22:00:00Z', '2027-03-28T04:00:00Z'),
+    ).toEqual(['2027-03-27T23:00Z', '2027-03-28T02:00Z', '2027-03-28T04:00Z']);
+    expect(
+      due('0 */2 * * *', 'Europe/Berlin', '2026-10-24T21:00:00Z', '2026-10-25T03:00:00Z'),
+    ).toEqual(['2026-10-24T22:00Z', '2026-10-25T00:00Z', '2026-10-25T01:00Z', '2026-10-25T03:00Z']);
+  });
+
+  it('doubles the last hour of a day for a line of that day alone', () => {
+    // Santiago: 24:00 of the 4th of April 2026 becomes 23:00.
+    const line = due(
+      '30 */23 4 4 *',
+      'America/Santiago',
+      '2026-04-04T12:00:00Z',
+      '2027-04-01T00:00:00Z',
+    );
+    expect(line).toEqual(['2026-04-05T02:30Z', '2026-04-05T03:30Z']);
   });
 
   it('leaves one due time a day for every minute of the day, in a whole year', () => {
