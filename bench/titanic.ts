@@ -137,6 +137,7 @@ const titanic = new Titanic(
     requestTtlMs: 1e9,
     keyTtlMs: 1e9,
     maxInFlight: 1000,
+    inFlightBytes: 2 ** 28,
     maxOpen: 1e9,
     maxBytes: 1e15,
   },

@@ -231,7 +231,14 @@ const PARTS = {
       .describe('How long the broker remembers an idempotency key after its request was closed.'),
     maxInFlight: count(1, 1_000_000)
       .prefault(1000)
-      .describe('Durable requests that may be at workers at the same time.'),
+      .describe(
+        'Durable requests that may be at workers at the same time, or are prepared for them; with webhooks that are being sent. A service that has none there gets a place in any case, as webhooks do.',
+      ),
+    inFlightBytes: size('1KiB', '16TiB')
+      .prefault('256MiB')
+      .describe(
+        'Bytes that the bodies of these may have together, in memory. Each may be larger. The first place of a service is given beyond this, too: up to twice as many bytes and one body, and then for bodies of up to 64 KiB.',
+      ),
     maxOpen: count(1, 1_000_000_000)
       .prefault(10_000_000)
       .describe(

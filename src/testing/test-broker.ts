@@ -104,6 +104,7 @@ const STORE_LIMITS = {
   requestTtlMs: 7 * DAY_MS,
   keyTtlMs: DAY_MS,
   maxInFlight: 1000,
+  inFlightBytes: 256 * MIB,
   maxOpen: 1_000_000,
   maxBytes: 1024 * MIB,
 };

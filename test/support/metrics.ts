@@ -73,6 +73,8 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     counts: { ...noCounts(), bytes: 0 },
     owners: [],
     delivered: 0,
+    inFlight: 0,
+    inFlightBytes: 0,
     commits: new Commits(),
     durableOf: () => null,
     measure: () => undefined,

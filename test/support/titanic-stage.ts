@@ -47,6 +47,7 @@ const TITANIC: TitanicOptions = {
   requestTtlMs: 600_000,
   keyTtlMs: 60_000,
   maxInFlight: 1000,
+  inFlightBytes: 1_000_000,
   maxOpen: 1000,
   maxBytes: 1_000_000,
 };

@@ -111,7 +111,7 @@ export type WorkerFailure = Json<typeof workerFailure>;
 
 const WAITING_REASONS = [
   ...(['not_active', 'store', 'not_claimed', 'unknown_kind', 'commit', 'retry', 'delay'] as const),
-  ...(['request', 'receiver', 'paused', 'no_worker', 'queue', 'worker'] as const),
+  ...(['request', 'receiver', 'paused', 'no_worker', 'queue', 'in_flight', 'worker'] as const),
 ] as const;
 
 export const RequestHistory = object({

@@ -338,6 +338,19 @@ const TABLE = {
     meaning:
       'Counted from its acceptance, from the end of the delay that its client asked for, or from a retry by an operator. If it rises, the service has no worker or every attempt fails. 0 on a node that is not active.',
   },
+  titanic_in_flight: {
+    type: 'gauge',
+    labels: {},
+    help: 'Durable requests and webhooks that are at workers, or are prepared for them.',
+    meaning:
+      'At `titanic.maxInFlight` a service gets one more only if it has none, or when others end; `majordomo durable show` says which requests wait for that.',
+  },
+  titanic_in_flight_bytes: {
+    type: 'gauge',
+    labels: {},
+    help: 'Bytes of the bodies of these requests.',
+    meaning: 'At `titanic.inFlightBytes`, the same.',
+  },
   titanic_store_bytes: {
     type: 'gauge',
     labels: {},

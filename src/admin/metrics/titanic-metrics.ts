@@ -14,6 +14,9 @@ export interface TitanicSource {
   readonly owners: Iterable<OwnerCount>;
   /** Stored requests at workers. */
   readonly delivered: number;
+  /** Stored requests in flight, and the bytes of their bodies. */
+  readonly inFlight: number;
+  readonly inFlightBytes: number;
   readonly commits: Commits;
   /** Brings the gauges of the rows of services up to date. @param wall milliseconds since 1970 */
   measure(wall: number): void;
@@ -29,6 +32,10 @@ export function* titanicMetrics(out: Exposition, source: TitanicSource, wall: nu
   const services = labelled(counters.services, 'stored');
   yield* perServiceBy(out, 'titanic_requests', services, 'state', columns.requests);
   yield* perService(out, 'titanic_oldest_pending_seconds', services, columns.oldestMs, 1000);
+  out.metric('titanic_in_flight');
+  out.sample('', source.inFlight);
+  out.metric('titanic_in_flight_bytes');
+  out.sample('', source.inFlightBytes);
   out.metric('titanic_store_bytes');
   out.sample('', counts.bytes);
   const { logBytes } = counters.store;

@@ -133,7 +133,7 @@ export class Claiming {
   #freeOf({ name, accepting }: ClaimedService): number {
     const { dispatcher } = this.#requests;
     const room = this.#broker?.room(name) ?? 0;
-    return Math.min(room - dispatcher.aheadOf(name) - accepting, dispatcher.roomInFlight);
+    return Math.min(room - dispatcher.aheadOf(name), dispatcher.roomInFlight(name)) - accepting;
   }
 
   // ---------------------------------------------------------------- reports of the store

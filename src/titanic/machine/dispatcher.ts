@@ -1,7 +1,7 @@
 /**
  * Decides which stored request is sent when: per service by highest priority, then in order of
- * acceptance; as many as its workers take, and at most `maxInFlight` in total. A service without
- * workers costs nothing and delays no other.
+ * acceptance; as many as its workers take and `Places` allows. A service without workers costs nothing and
+ * delays no other.
  */
 import { Partners } from './partners.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
@@ -54,6 +54,7 @@ import {
   STATE,
 } from './open-index.js';
 import { type OpenService, OpenServices } from './open-services.js';
+import { type Lack, Places } from './places.js';
 import { RequestOwners } from './request-owners.js';
 import type { Backoff } from '../../wire/job-option-table.js';
 import type { RandomFill } from '../../core/random.js';
@@ -81,6 +82,7 @@ export interface OpenFigures {
   readonly since: number | null;
 }
 
+const NEW_SERVICE = { inFlight: 0 };
 const NOBODY: DispatchedWorker = { number: 0, name: null, address: '' };
 const NONE_OPEN: OpenFigures = { out: 0, delayed: 0, since: null };
 
@@ -96,10 +98,9 @@ export interface Delivery {
   readonly startedAt: number;
 }
 
-/** Maximum for bodies being read and for those with the broker. The first may be of any size. */
+/** Maximum for the bodies of one service that are read at once. The first may be of any size. */
 const LOAD_REQUESTS_MAX = 256;
 const LOAD_BYTES_MAX = 8 * 1024 * 1024;
-const IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;
 /** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;
 /** Maximum number of requests handled in one turn because they are due. */
@@ -136,9 +137,8 @@ export class Dispatcher {
   readonly #longPauses = new Map<Slot, number>();
   /** The broker's numbers of requests to withdraw in the next turn, by slot. */
   readonly #withdrawals = new Map<Slot, number>();
-  /** Requests that are LOADING, QUEUED or OUT. */
-  #inFlight = 0;
-  #inFlightBytes = 0;
+  /** Of requests that are LOADING, QUEUED or OUT. */
+  readonly places: Places<OpenService>;
 
   /**
    * @param scope of the activation
@@ -149,6 +149,7 @@ export class Dispatcher {
     this.#context = context;
     this.#scope = scope;
     this.#table = table;
+    this.places = new Places(context.options);
     const index = new OpenIndex(random);
     this.index = index;
     this.services = new OpenServices(index);
@@ -164,10 +165,6 @@ export class Dispatcher {
         index.set(slot, EXPIRY_PLACE, place);
       },
     });
-  }
-
-  get inFlight(): number {
-    return this.#inFlight;
   }
 
   /** Requests at workers. */
@@ -272,7 +269,7 @@ export class Dispatcher {
     const { index } = this;
     const service = this.serviceOf(slot);
     const place = index.get(slot, PLACE);
-    if (from === READY) service.ready.removeAt(place);
+    if (from === READY) this.#leavesReady(place, service);
     else if (from === DELAYED) {
       this.#delayed.removeAt(place);
       service.delayed--;
@@ -286,8 +283,7 @@ export class Dispatcher {
     if (to === READY || to === DELAYED) this.#startsWaiting(slot, service, to);
     else if (to === LOADING) {
       service.loading++;
-      this.#inFlight++;
-      this.#inFlightBytes += index.get(slot, BODY_BYTES);
+      this.places.taken(service, index.get(slot, BODY_BYTES));
     } else if (to === OUT) {
       service.oldest.removeAt(index.get(slot, AGE_PLACE));
       service.out++;
@@ -295,9 +291,13 @@ export class Dispatcher {
     if (to === ABSENT) this.#close(slot, service);
   }
 
+  #leavesReady(place: number, service: OpenService): void {
+    service.ready.removeAt(place);
+    if (service.ready.size === 0) this.places.setLack(service, null);
+  }
+
   #leftBroker(slot: Slot, service: OpenService): void {
-    this.#inFlight--;
-    this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
+    this.places.left(service, this.index.get(slot, BODY_BYTES));
     this.#backoffs.delete(slot);
     // There is now room for another.
     if (service.ready.size > 0) this.#addDemand(service);
@@ -388,9 +388,11 @@ export class Dispatcher {
     return Math.min(most, before + Math.max(0, open - ready.size - delayed - out));
   }
 
-  /** How many more requests may be with the broker. */
-  get roomInFlight(): number {
-    return this.#isAtLimit() ? 0 : this.#context.options.maxInFlight - this.#inFlight;
+  /** How many more requests of a service may be in flight, besides those that are to be sent. */
+  roomInFlight(name: Buffer): number {
+    const service = this.services.find(name);
+    if (service === undefined) return this.places.roomFor(NEW_SERVICE);
+    return this.places.roomFor(service) - service.ready.size;
   }
 
   /** The services with requests that could be sent now. */
@@ -576,40 +578,46 @@ export class Dispatcher {
    * Services that got some go last next time.
    */
   #loadMore(broker: DeliveryPort, surplus: Surplus | null): void {
-    const waiting = this.#withDemand;
+    const asking = this.#withDemand;
     const served: OpenService[] = [];
     this.#withDemand = [];
-    for (const service of waiting) {
+    const { services, level } = this.places.turn(asking);
+    for (const service of services) {
       service.hasDemand = false;
       if (!this.services.has(service)) continue;
-      if (this.#isAtLimit()) {
-        this.#addDemand(service);
-        continue;
-      }
       const room = broker.room(service.name) - service.loading;
-      const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
+      const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX), level);
       const hasMore = service.ready.size > 0;
       const mayHaveMore = hasMore || surplus?.mayHaveMore(service.name) === true;
       broker.setBacklog(service.name, mayHaveMore);
-      if (hasMore && taken < room) served.push(service);
+      if (hasMore && taken < room && service.lack === null) served.push(service);
     }
     for (const service of served) this.#addDemand(service);
   }
 
-  #take(service: OpenService, room: number): number {
-    const { index } = this;
+  #take(service: OpenService, room: number, level: number): number {
+    const { index, places } = this;
     const slots: Slot[] = [];
     let bytes = 0;
     // Those that are being read were accepted before these, and are sent before them.
     const mayOvertake = service.loading > 0;
-    while (slots.length < room && service.ready.size > 0 && !this.#isAtLimit()) {
+    let lack: Lack | null = null;
+    while (slots.length < room && service.ready.size > 0) {
       if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
+      if (slots.length > 0 && places.shareOf(service) >= level) {
+        places.levelled();
+        break;
+      }
       const slot = service.ready.peek();
+      const bodyBytes = index.get(slot, BODY_BYTES);
+      lack = places.lackOf(service, bodyBytes);
+      if (lack !== null) break;
       slots.push(slot);
-      bytes += index.get(slot, BODY_BYTES);
+      bytes += bodyBytes;
       this.step(slot, TAKEN);
       index.set(slot, PLACE, (this.#lastLoad + 1) | 0);
     }
+    places.setLack(service, lack);
     if (slots.length > 0) this.#read(slots, mayOvertake);
     return slots.length;
   }
@@ -665,13 +673,6 @@ export class Dispatcher {
 
   // ---------------------------------------------------------------- parts
 
-  #isAtLimit(): boolean {
-    return (
-      this.#inFlight >= this.#context.options.maxInFlight ||
-      this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX
-    );
-  }
-
   #isLoading(slot: Slot, load: number): boolean {
     return this.index.get(slot, STATE) === LOADING && this.index.get(slot, PLACE) === load;
   }
@@ -682,8 +683,8 @@ export class Dispatcher {
     this.#withDemand.push(service);
   }
 
-  /** True if some service has requests to send that its workers may have room for. */
+  /** True if some service has requests to send that there may be room for. */
   get hasDemand(): boolean {
-    return this.#withDemand.length > 0 && !this.#isAtLimit();
+    return this.#withDemand.length > 0 || this.places.isDue;
   }
 }

@@ -96,9 +96,13 @@ export class Figures {
     return { ...open, since: Math.min(open.since ?? Infinity, unclaimed) };
   }
 
-  /** Stored requests with the broker. */
+  /** Stored requests that are being read or with the broker, and the bytes of their bodies. */
   get inFlight(): number {
-    return this.dispatcher.inFlight;
+    return this.dispatcher.places.requests;
+  }
+
+  get inFlightBytes(): number {
+    return this.dispatcher.places.bytes;
   }
 
   /** Stored requests at workers. */

@@ -8,9 +8,10 @@ import { escapeName } from '../../core/escape.js';
 import { type HeapOrder, IndexedHeap } from '../../core/indexed-heap.js';
 import type { Owner } from '../../store/store.js';
 import { AGE_PLACE, NUMBER, type OpenIndex, PLACE, PRIORITY, SINCE } from './open-index.js';
+import type { PlaceHolder } from './places.js';
 
 /** A service that has open requests. */
-export interface OpenService {
+export interface OpenService extends PlaceHolder {
   readonly number: number;
   readonly name: Buffer;
   /** The name in printable form (D3). */
@@ -104,6 +105,9 @@ export class OpenServices {
       delayed: 0,
       out: 0,
       loading: 0,
+      inFlight: 0,
+      inFlightBytes: 0,
+      lack: null,
       hasDemand: false,
     };
     this.#byName.set(name.toString('latin1'), service);

@@ -12,8 +12,9 @@ export interface TitanicOptions {
   readonly replyTtlMs: number;
   readonly requestTtlMs: number;
   readonly keyTtlMs: number;
-  /** Maximum number of stored requests with the broker at once. */
+  /** Maximum number of stored requests with the broker at once, and of the bytes of their bodies: see `Places`. */
   readonly maxInFlight: number;
+  readonly inFlightBytes: number;
   /** Maximum number of requests that are neither closed nor expired. */
   readonly maxOpen: number;
   /** Maximum size of the store. */

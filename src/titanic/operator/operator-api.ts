@@ -64,7 +64,7 @@ export type BulkAct = 'retry' | 'purge' | 'cancel';
 type OfNode = 'not_active' | 'store' | 'not_claimed';
 type OfRequest = 'commit' | 'retry' | 'delay' | 'unknown_kind';
 type OfWebhook = 'request' | 'receiver';
-type OfService = 'paused' | 'no_worker' | 'queue' | 'worker';
+type OfService = 'paused' | 'no_worker' | 'queue' | 'in_flight' | 'worker';
 
 /** Why a pending request is not at a worker. */
 export interface Waiting {

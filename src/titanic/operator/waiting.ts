@@ -66,7 +66,7 @@ function waitingHere(host: OperatorHost, slot: Slot): Waiting {
       ? { ...because('retry', 'its last attempt failed'), until }
       : { ...because('delay', 'it is to run later'), until };
   }
-  const { name } = dispatcher.serviceOf(slot);
+  const { name, lack } = dispatcher.serviceOf(slot);
   if (host.isPaused({ kind: 'service', of: name })) {
     return because('paused', 'an operator has paused its service');
   }
@@ -76,6 +76,9 @@ function waitingHere(host: OperatorHost, slot: Slot): Waiting {
     return { ...because('no_worker', 'no worker serves its service'), since };
   }
   const ahead = state === READY ? dispatcher.aheadOfReady(slot, AHEAD_MAX) : 0;
+  if (ahead === 0 && state === READY && lack !== null) {
+    return because('in_flight', `it is next, and titanic.${lack} is reached`);
+  }
   if (ahead === 0) return because('worker', 'it is next, and all workers are busy');
   const count = ahead >= AHEAD_MAX ? `${AHEAD_MAX} or more` : String(ahead);
   const text = `${count} ${ahead === 1 ? 'request is' : 'requests are'} ahead of it`;

@@ -170,7 +170,7 @@ export class ScheduleWorld implements Explored {
     const context = new TitanicContext(
       {
         ...{ maxAttempts: 2, retryBaseMs: 10, retryMaxMs: 10, replyTtlMs: 1e9, requestTtlMs: 1e9 },
-        ...{ keyTtlMs: 1e9, maxInFlight: 1, maxOpen: 1e6, maxBytes: 1e9 },
+        ...{ keyTtlMs: 1e9, maxInFlight: 1, inFlightBytes: 1e9, maxOpen: 1e6, maxBytes: 1e9 },
       },
       {
         list: () => undefined,

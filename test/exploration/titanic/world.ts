@@ -212,6 +212,7 @@ export class World implements Explored {
         requestTtlMs: TTL_MS,
         keyTtlMs: TTL_MS,
         maxInFlight: 1,
+        inFlightBytes: 1e9,
         maxOpen: 10,
         maxBytes: 1e9,
       },
@@ -685,7 +686,10 @@ export class World implements Explored {
     const count = (...states: readonly number[]): number =>
       slots.filter((slot) => states.includes(index.get(slot, STATE))).length;
     const { out, delayed } = this.#dispatcher.figuresOf(SERVICE);
-    hold(this.#dispatcher.inFlight === count(LOADING, QUEUED, OUT), 'in flight is counted wrongly');
+    hold(
+      this.#dispatcher.places.requests === count(LOADING, QUEUED, OUT),
+      'in flight is counted wrongly',
+    );
     hold(this.#dispatcher.delivered === count(OUT), 'a delivery is held without an attempt');
     hold(out === count(OUT) && delayed === count(DELAYED), 'a service is counted wrongly');
     hold(this.#dispatcher.aheadOf(SERVICE) === count(READY, LOADING), 'what is ahead is wrong');
@@ -730,12 +734,14 @@ export class World implements Explored {
   #checkNothing(): void {
     const { dispatcher } = this.#requests;
     const isAllGivenBack =
-      dispatcher.inFlight === 0 &&
+      dispatcher.places.requests === 0 &&
+      dispatcher.places.bytes === 0 &&
+      dispatcher.places.lacking.size === 0 &&
       dispatcher.index.count === 0 &&
       dispatcher.expiryAt === Infinity &&
       (dispatcher.dueAt === Infinity || dispatcher.dueAt === -Infinity) &&
       [...dispatcher.ready()].length === 0 &&
-      dispatcher.roomInFlight === 1;
+      dispatcher.roomInFlight(SERVICE) === 1;
     hold(isAllGivenBack, 'nothing is open, and something is held');
   }
 

@@ -440,6 +440,22 @@ describe('the webhook of a schedule (D80)', () => {
   });
 });
 
+it('a webhook is sent while others have all places that there are (titanic.maxInFlight)', () => {
+  const { s, hooks } = scene({ titanic: { maxInFlight: 2 } });
+  const uuid = submits(s);
+  const w = s.worker('w').ready('echo');
+  for (let n = 0; n < 5; n++) s.submits('long', `l${n}`);
+  s.worker('long').ready('long', { credit: 5 });
+  w.final('done');
+  expect(hooks.uuids).toEqual([uuid]);
+  // One at a time, as long as there is no other place.
+  const more = submits(s);
+  w.final('done');
+  expect(hooks.uuids).toEqual([]);
+  hooks.replies('204');
+  expect(hooks.uuids).toEqual([more]);
+});
+
 describe('a webhook whose receiver has no place', () => {
   /** One that is deferred. */
   function deferred(options: TitanicStageOptions = {}): {

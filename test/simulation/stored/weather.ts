@@ -34,7 +34,7 @@ export function roomyBroker(random: SimRandom): BrokerOptions {
 
 /** @param isShort called for each time to live: whether to make it short */
 export function roomyTitanic(random: SimRandom, isShort: () => boolean): TitanicOptions {
-  return {
+  const roomy = {
     maxAttempts: random.int(1, 4),
     retryBaseMs: random.pick([1, 50, 300]),
     retryMaxMs: 600,
@@ -45,6 +45,7 @@ export function roomyTitanic(random: SimRandom, isShort: () => boolean): Titanic
     maxOpen: PLENTY,
     maxBytes: PLENTY,
   };
+  return { ...roomy, inFlightBytes: roomy.maxInFlight === 3 ? 20 : PLENTY };
 }
 
 export function weatherOf(random: SimRandom): NodeWeather {

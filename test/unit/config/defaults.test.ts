@@ -49,6 +49,7 @@ const TABLE = {
     requestTtlMs: 7 * DAY_MS,
     keyTtlMs: DAY_MS,
     maxInFlight: 1000,
+    inFlightBytes: 256 * MIB,
     maxOpen: 10_000_000,
     maxBytes: 64 * GIB,
     showBodies: false,
