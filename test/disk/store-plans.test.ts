@@ -111,6 +111,15 @@ describe('how SQLite carries out the statements of a store', () => {
     }
   });
 
+  it.each([
+    ['synchronous', 2],
+    // On macOS, the drive would keep it in its cache.
+    ['fullfsync', 1],
+    ['checkpoint_fullfsync', 1],
+  ])('what is committed and copied is on the disk: %s is %i', (name, value) => {
+    expect(db.pragma(name, { simple: true })).toBe(value);
+  });
+
   it('every table is STRICT', () => {
     const tables = db
       .prepare<[], { name: string; strict: number }>(
