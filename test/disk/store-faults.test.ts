@@ -6,6 +6,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { APPLICATION_ID } from '../../src/store/sqlite/file/schema.js';
 import { STORED_BYTES_MAX } from '../../src/wire/tsp.js';
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
-import { accept, uuidOf } from '../support/store-changes.js';
+import { accept, close, uuidOf } from '../support/store-changes.js';
 import { storeDirectory } from '../support/store-directory.js';
 import type { Outcome, StoreUser } from '../support/store-user.js';
 import { itWithTool } from '../support/tools.js';
@@ -260,6 +261,25 @@ describe('a file system of its own', () => {
 
       const again = await directory.open(file);
       expect(again.pending.map(({ uuid }) => uuid)).toEqual([...kept, ...more].map(uuidOf));
+    },
+  );
+
+  itWithTool(
+    'root',
+    'that is full: what ends requests needs the room that operating.md says, and makes room',
+    async () => {
+      mount('size=16m');
+      const ballast = join(mounted, 'ballast');
+      writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024));
+      const file = join(mounted, 'titanic.db');
+      const user = await directory.open(file);
+      const kept = await fill(user, 1);
+      expect(failureIn(await user.tryCommit([close(1)])).kind).toBe('full');
+      const room = statSync(`${file}-wal`).size + 1024 * 1024;
+      truncateSync(ballast, statSync(ballast).size - room);
+      for (const n of kept) await user.commit(close(n));
+      const more = await fill(user, (kept.at(-1) ?? 0) + 1);
+      expect(more.length).toBeGreaterThanOrEqual(kept.length);
     },
   );
 
