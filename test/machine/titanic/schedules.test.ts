@@ -376,6 +376,29 @@ describe('what was missed when another takes the place of a schedule', () => {
     expect(stored(s)).toHaveLength(2);
   });
 
+  it('is made up when those who replace it without a pause stop', () => {
+    const s = stage().holdsStore();
+    const client = s.client('loops');
+    const replaces = (body: string): void => {
+      const options = JSON.stringify({ name: 'n', cron: '@hourly' });
+      client.request('titanic.schedule', options, 'echo', body);
+    };
+    replaces('0');
+    s.answers('commit');
+    // One more waits whenever one is decided.
+    replaces('+');
+    for (let n = 0; n < 20; n++) {
+      replaces('x'.repeat(n % 2));
+      s.after(HOUR_MS / 4);
+      s.answers('commit');
+    }
+    expect(stored(s)).toEqual([]);
+    s.freesStore();
+    s.after(1);
+    expect(stored(s)).toEqual([`echo schedule:n:${at(5 * HOUR_MS)}`]);
+    expect(kept(s)).toBe(1);
+  });
+
   it.each([[{ cron: '0 * * * *' }], [{ cron: '@hourly', timeZone: 'Asia/Kolkata' }]])(
     'is not, if one of them is another: %j',
     (options) => {
