@@ -3,6 +3,7 @@ import { present } from '../../../src/core/assert.js';
 import { type ClaimedRequest, ANY_OWNER } from '../../../src/store/store.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { requestOf } from '../../support/store-changes.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import {
   endTitanicStages,
   STAGE_WALL_MS,
@@ -15,9 +16,12 @@ const HOUR_MS = 3_600_000;
 
 afterEach(endTitanicStages);
 
-function shared(): { readonly s: TitanicStage; readonly claims: StageClaims } {
+function shared(titanic: Partial<TitanicOptions> = {}): {
+  readonly s: TitanicStage;
+  readonly claims: StageClaims;
+} {
   const claims = new StageClaims();
-  return { s: titanicStage({ claims }), claims };
+  return { s: titanicStage({ claims, titanic }), claims };
 }
 
 /** As the store of another broker gives it. */
@@ -65,6 +69,27 @@ describe('a broker that shares its store', () => {
     expect(polls(both)).toEqual(['echo 3']);
     claims.answer();
     s.worker('w').disconnect();
+  });
+
+  it('claims one for each service while titanic.maxInFlight is used up, and no more', () => {
+    const both = shared({ maxInFlight: 2 });
+    const { s, claims } = both;
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 5 });
+    expect(claims.wanted).toEqual(['echo 2']);
+    claims.answer(foreign(s, 1), foreign(s, 2));
+    s.turn();
+    expect(w.inbox()).toHaveLength(2);
+    const other = s.worker('other').ready('other', { credit: 5 });
+    expect(claims.wanted).toEqual(['other 1']);
+    claims.answer();
+    expect(polls(both)).toEqual(['other 1']);
+    claims.answer();
+    w.final('1');
+    expect(polls(both).sort()).toEqual(['echo 1', 'other 1']);
+    claims.answer();
+    w.final('2').disconnect();
+    other.disconnect();
   });
 
   it('sends what it claimed in the order of the claim, without reading bodies that came along', () => {
