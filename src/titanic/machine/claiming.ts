@@ -253,15 +253,15 @@ export class Claiming {
   }
 
   /**
-   * What no worker here had room for in two looks: other brokers may have workers for it. The least
+   * What no worker here had room for, or no place was for, in two looks: other brokers may have workers for it. The least
    * urgent go first.
    */
   #toRelease(broker: DeliveryPort): Release[] {
     const { dispatcher } = this.#requests;
     const released: Release[] = [];
     const crowded = new Set<string>();
-    for (const { name, count } of dispatcher.ready()) {
-      const over = count - broker.room(name);
+    for (const { name, count, isFull } of dispatcher.ready()) {
+      const over = count - (isFull ? 0 : broker.room(name));
       if (over <= 0) continue;
       const key = name.toString('latin1');
       crowded.add(key);

@@ -395,10 +395,11 @@ export class Dispatcher {
     return this.places.roomFor(service) - service.ready.size;
   }
 
-  /** The services with requests that could be sent now. */
-  *ready(): Iterable<{ readonly name: Buffer; readonly count: number }> {
-    for (const { name, ready } of this.services.all()) {
-      if (ready.size > 0) yield { name, count: ready.size };
+  /** The services with requests that could be sent now, if there are workers and places. */
+  *ready(): Iterable<{ readonly name: Buffer; readonly count: number; readonly isFull: boolean }> {
+    for (const { name, ready, lack, inFlight } of this.services.all()) {
+      // One that has none gets the next place.
+      if (ready.size > 0) yield { name, count: ready.size, isFull: lack !== null && inFlight > 0 };
     }
   }
 

@@ -92,6 +92,30 @@ describe('a broker that shares its store', () => {
     other.disconnect();
   });
 
+  it('gives back what finds no place here (titanic.inFlightBytes), and does not claim it again', () => {
+    const both = shared({ inFlightBytes: 5 });
+    const { s, claims } = both;
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 2 });
+    expect(claims.wanted).toEqual(['echo 2']);
+    const two = foreign(s, 2);
+    claims.answer(foreign(s, 1), two);
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    expect(polls(both)).toEqual([]);
+    claims.answer();
+    expect(polls(both)).toEqual([]);
+    const released = [{ uuid: two.request.uuid, claim: 2 }];
+    expect(claims.orders.at(-1)?.released).toEqual(released);
+    claims.answer();
+    expect(polls(both)).toEqual([]);
+    claims.answer();
+    w.final('1');
+    expect(polls(both)).toEqual(['echo 2']);
+    claims.answer();
+    w.disconnect();
+  });
+
   it('sends what it claimed in the order of the claim, without reading bodies that came along', () => {
     const { s, claims } = shared();
     claims.answer();
