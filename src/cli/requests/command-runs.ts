@@ -18,6 +18,8 @@ export interface CommandRunOptions {
   /** Longest run, in milliseconds; null: no limit. */
   readonly timeoutMs: number | null;
   readonly outputBytesMax: number;
+  /** Called when a command has ended, and what it has started still holds its standard output open. */
+  readonly outputHeld: () => void;
 }
 
 /** True if the program exists and can be run: as a path, or in a folder of PATH. */
@@ -60,7 +62,7 @@ export class CommandRuns {
    */
   run(frames: readonly Buffer[], signal: AbortSignal): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const { program, args, service, timeoutMs, outputBytesMax } = this.#options;
+      const { program, args, service, timeoutMs, outputBytesMax, outputHeld } = this.#options;
       const stderr = new StderrTail();
       const notStarted = (error: unknown): void => {
         const text = `${program} could not be started: ${messageOf(error)}`;
@@ -115,8 +117,11 @@ export class CommandRuns {
         if (grace !== undefined) killGroup(child, 'SIGKILL');
         signal.removeEventListener('abort', stopped);
         this.#running.delete(child);
-        // Its lines are still passed on, but this worker does not wait for them when it ends.
-        if (child.stderr instanceof Socket) child.stderr.unref();
+        // What it has started may go on. Its lines are still passed on, but this worker does not wait for them when it ends.
+        child.stdout.removeAllListeners('data').resume();
+        for (const output of [child.stdout, child.stderr]) {
+          if (output instanceof Socket) output.unref();
+        }
         if (why === null) resolve(Buffer.concat(chunks, bytes));
         else reject(why());
       };
@@ -135,7 +140,7 @@ export class CommandRuns {
         stderr.add(chunk);
       });
       child.stderr.pipe(ownStderr(), { end: false });
-      whenDone(child, (status, signal) => {
+      whenDone(child, outputHeld, (status, signal) => {
         if (status !== 0) why ??= () => commandFailure(status, signal, stderr);
         settle();
       });
@@ -185,33 +190,49 @@ function ownStderr(): WriteStream {
   return stream;
 }
 
-/** What a command has started may hold its standard error open: nobody waits longer for the rest of it. */
-const STDERR_PATIENCE_MS = 200;
+/** What a command has started may hold its output open: nobody waits longer for more of it. */
+const PATIENCE_MS = 200;
 
 type Done = (status: number | null, signal: NodeJS.Signals | null) => void;
 
-/** Calls `done` once, when the command has ended and its output is whole. */
-function whenDone(child: ChildProcessWithoutNullStreams, done: Done): void {
-  let isOutputWhole = false;
+/**
+ * Calls `done` once, when the command has ended and its output is whole: closed, or nothing more of it comes.
+ * @param held called before that if what it has started still holds its standard output open
+ */
+function whenDone(child: ChildProcessWithoutNullStreams, held: () => void, done: Done): void {
   let exit: Parameters<Done> | null = null;
-  let timer: NodeJS.Timeout | null = null;
-  let isDone = false;
+  let timer: NodeJS.Timeout | undefined;
+  let isOutputWhole = false;
   const settle = (): void => {
-    if (isDone || exit === null) return;
-    isDone = true;
-    if (timer !== null) clearTimeout(timer);
-    done(...exit);
+    if (exit === null) return;
+    const ended = exit;
+    exit = null;
+    clearTimeout(timer);
+    if (!isOutputWhole) held();
+    done(...ended);
   };
-  const wait = (): void => {
-    if (isOutputWhole && exit !== null) timer ??= setTimeout(settle, STDERR_PATIENCE_MS);
+  let pieces = 0;
+  const patience = (): void => {
+    clearTimeout(timer);
+    if (exit === null) return;
+    timer = setTimeout(() => {
+      // This process may have been busy for as long: what has come meanwhile is read first.
+      const seen = pieces;
+      setImmediate(() => {
+        if (pieces === seen) settle();
+      });
+    }, PATIENCE_MS);
   };
+  child.stdout.on('data', () => {
+    pieces++;
+    patience();
+  });
   child.stdout.once('close', () => {
     isOutputWhole = true;
-    wait();
   });
   child.once('exit', (status, signal) => {
     exit = [status, signal];
-    wait();
+    patience();
   });
   child.once('close', settle);
 }

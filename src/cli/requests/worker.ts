@@ -99,8 +99,20 @@ export function define(command: Command): void {
         throw usage(`${printable(program)}: no such command`);
       }
       const { timeoutMs = null, outputBytes: outputBytesMax } = options;
-      const runs = new CommandRuns({ service, program, args, timeoutMs, outputBytesMax });
-      await serve(service, await endpointsOf(options, 'worker'), runs, options);
+      const failures = new FailureReport(say, monotonicMs);
+      const outputHeld = (): void => {
+        const held =
+          'what it started holds its standard output open: that is not part of the reply';
+        failures.report('held', `${printable(program)} has ended, and ${held}`);
+      };
+      const run = { service, program, args, timeoutMs, outputBytesMax, outputHeld };
+      await serve(
+        service,
+        await endpointsOf(options, 'worker'),
+        new CommandRuns(run),
+        failures,
+        options,
+      );
     });
 }
 
@@ -114,12 +126,12 @@ async function serve(
   service: string,
   endpoints: readonly string[],
   runs: CommandRuns,
+  failures: FailureReport,
   options: WorkerCommandOptions,
 ): Promise<void> {
   const { Worker } = await import('../../sdk/worker.js');
   const { concurrency, protocol, name } = options;
   const { curve } = await curveOf(options);
-  const failures = new FailureReport(say, monotonicMs);
   const worker = new Worker(
     {
       endpoints,

@@ -335,6 +335,17 @@ describe('a command that fails', () => {
     expect(await worker.finished()).toMatchObject({ status: 0 });
     process.kill(Number(stdout), 'SIGKILL');
   });
+
+  it('is done when it ends, even if a process that it started keeps its standard output open', async () => {
+    const line = ['sh', '-c', 'sleep 600 & head -c 200000 /dev/zero; echo $!'];
+    const worker = await offer(daemon, 'holds', line);
+    const { stdout } = await request(daemon, 'holds', 'x');
+    const [, pid] = /^\0{200000}([0-9]+)\n$/.exec(stdout) ?? [];
+    await says(worker, 'sh has ended, and what it started holds its standard output open');
+    worker.signal('SIGTERM');
+    expect(await worker.finished()).toMatchObject({ status: 0 });
+    process.kill(Number(pid), 'SIGKILL');
+  });
 });
 
 describe('as process 1', () => {
