@@ -64,7 +64,8 @@ export function messageOf(error: unknown): string {
   }, '');
 }
 
-function fieldOf(error: unknown, field: string): unknown {
+/** A field of any thrown value, or `undefined`. */
+export function fieldOf(error: unknown, field: string): unknown {
   return readOf(() => {
     const hasField = typeof error === 'object' && error !== null && field in error;
     return hasField ? (error as Readonly<Record<string, unknown>>)[field] : undefined;

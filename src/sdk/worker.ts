@@ -10,7 +10,7 @@ import type { Body, BodyFrames } from './body.js';
 import type { NoServices } from './codec/contract.js';
 import { sdkError } from './errors.js';
 import { Listeners } from './events.js';
-import { failureOf } from './worker/failure-of.js';
+import { failureOf, stackOf } from './worker/failure-of.js';
 import { FailureReport } from './worker/failure-report.js';
 import { type Handler, TaskContext } from './worker/handler.js';
 import type { Request } from './message.js';
@@ -143,8 +143,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   #isNotReady: ((error: unknown) => void) | null = null;
   #grace: NodeJS.Timeout | undefined;
   #hasWarned = false;
-  readonly #failures = new FailureReport((line) => {
-    process.emitWarning(line, { code: 'MDP_HANDLER_FAILED' });
+  readonly #failures = new FailureReport((line, detail) => {
+    process.emitWarning(line, { code: 'MDP_HANDLER_FAILED', detail });
   }, monotonicMs);
 
   /**
@@ -529,7 +529,8 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     if (this.#listeners.emit('failed', { error, request, service })) return;
     const failure = failureOf(error, true);
     const said = oneLine(failureWords(failure));
-    this.#failures.report(failure.code, `a handler of '${service}' failed: ${said}`);
+    const stack = stackOf(error).join('\n');
+    this.#failures.report(failure.code, `a handler of '${service}' failed: ${said}`, stack);
   }
 }
 

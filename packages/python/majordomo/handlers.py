@@ -17,6 +17,7 @@ import pickle
 import queue
 import signal
 import threading
+import traceback
 from typing import Any, Callable, Collection, Coroutine, NamedTuple, Optional, TypeVar, Union
 
 from .errors import ServiceError, StreamBrokenError, is_failure_code
@@ -28,6 +29,8 @@ from .worker_core import Failure
 TEXT_BYTES_MAX = 1024
 DETAIL_BYTES_MAX = 65536
 DETAIL_FRAMES_MAX = 64
+TRACE_FRAMES_MAX = 10
+TRACE_CHARACTERS_MAX = 8192
 
 # How long a process may take to end after its last request, in seconds.
 _END_PATIENCE = 5.0
@@ -390,7 +393,17 @@ def not_begun(error: BaseException) -> Raised:
 
 def _raised(error: BaseException, expose_errors: bool) -> Raised:
     name = _of(lambda: _cut(type(error).__name__), "Error")
-    return Raised(failure_of(error, expose_errors), f"{name}: {_text_of(error)}")
+    where = "" if issubclass(type(error), ServiceError) else _of(lambda: _trace_of(error), "")
+    return Raised(failure_of(error, expose_errors), f"{name}: {_text_of(error)}{where}")
+
+
+def _trace_of(error: BaseException) -> str:
+    """Where it was raised, and what caused it: from the first line on that is the program's own. A bounded part of it."""
+    own = error.__traceback__
+    while own is not None and os.path.dirname(own.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+        own = own.tb_next
+    lines = traceback.format_exception(type(error), error, own, limit=-TRACE_FRAMES_MAX)
+    return "\n" + "".join(lines).rstrip()[-TRACE_CHARACTERS_MAX:]
 
 
 def failure_of(error: BaseException, expose_errors: bool) -> Failure:

@@ -162,6 +162,17 @@ def test_whatever_a_handler_raises_fails_its_request_once_and_no_other(raising: 
     assert client.request(name, "next").text() == "next"
 
 
+def test_an_error_is_logged_with_its_place_in_the_program(raising: "tuple[Client, str]", caplog: pytest.LogCaptureFixture) -> None:
+    client, name = raising
+    for what in ("two arguments", "detail is text"):
+        with pytest.raises(ServiceError):
+            client.request(name, what)
+    of_bug, of_answer = caplog.messages
+    assert of_bug.startswith(f"a handler of {name} failed: TwoArguments: 7: declined\nTraceback (most recent call last):\n")
+    assert "test_failures.py" in of_bug and "in raises\n" in of_bug and "handlers.py" not in of_bug
+    assert of_answer == f"a handler of {name} failed: DetailIsText: The text"
+
+
 def test_the_detail_of_an_error_is_bounded_bytes() -> None:
     many = ServiceError("many", "")
     many.detail = [b""] * (DETAIL_FRAMES_MAX + 1)

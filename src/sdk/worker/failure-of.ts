@@ -1,5 +1,6 @@
 /** What a worker reports about an error that a handler threw. */
-import { codeOf, messageOf, readOf } from '../../core/errors.js';
+import { causeOf, codeOf, fieldOf, messageOf, readOf } from '../../core/errors.js';
+import { oneLine } from '../../core/escape.js';
 import {
   type Failure,
   FAILURE_DETAIL_BYTES_MAX,
@@ -87,6 +88,27 @@ function whole(detail: readonly Buffer[]): readonly Buffer[] {
 
 function omitted(why: string): Buffer {
   return Buffer.from(JSON.stringify({ omitted: cut(why) }));
+}
+
+const FRAMES_MAX = 10;
+const CAUSES_MAX = 3;
+
+/**
+ * Where an error was thrown and what caused it, for people: the lines of its stack, without those of Node. A `ServiceError`
+ * is an answer, of which nothing is told.
+ */
+export function stackOf(error: unknown, causes: number = CAUSES_MAX): string[] {
+  if (readOf(() => isServiceError(error), false)) return [];
+  const stack = fieldOf(error, 'stack');
+  const frames = typeof stack === 'string' ? stack.split('\n') : [];
+  const lines = frames
+    .filter((line) => /^ +at /.test(line) && !line.includes('node:internal'))
+    .slice(0, FRAMES_MAX);
+  const cause = causeOf(error);
+  if (cause !== undefined && causes > 0) {
+    lines.push(`caused by: ${messageOf(cause)}`, ...stackOf(cause, causes - 1));
+  }
+  return lines.map(oneLine);
 }
 
 function codeFor(error: unknown): string {

@@ -7,6 +7,7 @@ interface ReportedFailure {
   until: number;
   leftOut: number;
   line: string;
+  detail: string;
 }
 
 const SILENT_MS = 1000;
@@ -15,27 +16,28 @@ const CODES_MAX = 100;
 const OTHERS = '';
 
 export class FailureReport {
-  readonly #print: (line: string) => void;
+  readonly #print: (line: string, detail: string) => void;
   readonly #now: () => number;
   readonly #reports = new Map<string, ReportedFailure>();
   #timer: NodeJS.Timeout | null = null;
 
   /** @param now monotonic milliseconds */
-  constructor(print: (line: string) => void, now: () => number) {
+  constructor(print: (line: string, detail: string) => void, now: () => number) {
     this.#print = print;
     this.#now = now;
   }
 
-  report(code: string, line: string): void {
+  /** @param detail lines to print below it, such as a stack */
+  report(code: string, line: string, detail = ''): void {
     const now = this.#now();
     const known = this.#reports.has(code) || this.#reports.size < CODES_MAX ? code : OTHERS;
     const earlier = this.#reports.get(known);
     if (earlier !== undefined && earlier.until > now) {
       earlier.leftOut++;
-      earlier.line = line;
+      Object.assign(earlier, { line, detail });
       return;
     }
-    this.#say(known, line, earlier?.leftOut ?? 0, now);
+    this.#say(known, { line, detail }, earlier?.leftOut ?? 0, now);
   }
 
   /** Reports what was left out. */
@@ -46,9 +48,15 @@ export class FailureReport {
     this.#timer = null;
   }
 
-  #say(code: string, line: string, leftOut: number, now: number): void {
-    this.#print(leftOut === 0 ? line : `${line} (${leftOut} more with this code were not printed)`);
-    this.#reports.set(code, { until: now + SILENT_MS, leftOut: 0, line });
+  #say(
+    code: string,
+    { line, detail }: Pick<ReportedFailure, 'line' | 'detail'>,
+    leftOut: number,
+    now: number,
+  ): void {
+    const more = leftOut === 0 ? '' : ` (${leftOut} more with this code were not printed)`;
+    this.#print(line + more, detail);
+    this.#reports.set(code, { until: now + SILENT_MS, leftOut: 0, line, detail });
     this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
   }
 
@@ -59,11 +67,12 @@ export class FailureReport {
   };
 
   #sayDue(now: number): void {
-    for (const [code, { until, leftOut, line }] of this.#reports) {
+    for (const [code, report] of this.#reports) {
+      const { until, leftOut } = report;
       if (until > now) continue;
       this.#reports.delete(code);
       // The line to print is one of those left out.
-      if (leftOut > 0) this.#say(code, line, leftOut - 1, now);
+      if (leftOut > 0) this.#say(code, report, leftOut - 1, now);
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Events of clients and workers: who hears them, and what is printed if nobody does. */
+import { ServiceError } from '../../../src/sdk/service-error.js';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
@@ -18,14 +19,17 @@ const B = 'tcp://b:2';
 const BROKER = ['', 'MDPC02', '\x03', 'mmi.broker', '200'] as const;
 
 let warnings: string[] = [];
+let details: (string | undefined)[] = [];
 const emitWarning = process.emitWarning.bind(process);
 const closing: (() => Promise<void>)[] = [];
 
 beforeEach(() => {
   warnings = [];
+  details = [];
   process.emitWarning = (warning: string | Error, options?: unknown): void => {
-    const { code = '' } = (options ?? {}) as { code?: string };
+    const { code = '', detail } = (options ?? {}) as { code?: string; detail?: string };
     warnings.push(`${code}: ${String(warning)}`);
+    details.push(detail);
   };
 });
 
@@ -265,6 +269,25 @@ describe('what goes wrong is printed once if nobody listens', () => {
     net.link.says('MDPW02', '\x02', 'token', '', 'hi');
     await turn();
     expect(warnings).toEqual(["MDP_HANDLER_FAILED: a handler of 'echo' failed: Error: no"]);
+  });
+
+  it('with the lines of the program that threw the error, and its cause; of a ServiceError none', async () => {
+    const errors = [
+      new Error('no', { cause: new TypeError('on\x1bly') }),
+      new ServiceError('empty', 'nothing to do'),
+      Object.assign(new RangeError(), { stack: 7 }),
+    ];
+    for (const error of errors) {
+      const { net } = registered({}, () => {
+        throw error;
+      });
+      net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+      await turn();
+    }
+    expect(details[0]).toMatch(/^ +at .*events\.test\.[jt]s:\d+:\d+/);
+    expect(details[0]).toMatch(/\ncaused by: on\uFFFDly\n +at .*events\.test/);
+    expect(details[0]).not.toContain('node:internal');
+    expect(details.slice(1)).toEqual(['', '']);
   });
 
   it('a lost registration, until it is registered again', async () => {
