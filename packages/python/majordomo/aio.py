@@ -12,10 +12,11 @@ from .engine import Ask, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, cost, service_of
+from .options import Body, cost, names_options, service_of
 from .schedules import Schedule
 
 
+@names_options
 class AsyncClient(ClientBase):
     """Client for asyncio: the same options, calls and errors; cancelling a task cancels its request.
 
@@ -182,6 +183,7 @@ class AsyncClient(ClientBase):
         return await self._wait(lambda done: self._engine.ask(question, done))
 
 
+@names_options
 class AsyncJob:
     """Job for asyncio."""
 

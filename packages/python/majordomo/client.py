@@ -13,7 +13,7 @@ from .engine import CLIENT_OPTIONS, Ask, Engine, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, Endpoints, check_names, cost, service_of
+from .options import Body, Endpoints, check_names, cost, names_options, service_of
 from .schedules import Schedule
 from .threads import new_mailbox
 
@@ -24,6 +24,7 @@ def shown(service: Service) -> str:
     return service_of(service).decode("utf-8", "backslashreplace")
 
 
+@names_options
 class ClientBase:
     """What Client and AsyncClient share: their options, which ``Client`` explains, and counts."""
 
@@ -58,6 +59,7 @@ class ClientBase:
         return self._engine.counters
 
 
+@names_options
 class Client(ClientBase):
     """Sends requests to services. Any number of threads may use one client.
 
@@ -287,6 +289,7 @@ class Client(ClientBase):
         return self._wait(lambda done: self._engine.ask(question, done))
 
 
+@names_options
 class Job:
     """A durable request. ``uuid`` is all that is needed to find it again: ``client.job(uuid)``.
 

@@ -161,12 +161,14 @@ class ServiceError(MajordomoError, code="ERR_SERVICE_FAILED"):
         self.service = ""
         self.detail: Sequence[bytes] = ()
 
-    def __reduce__(self) -> Any:  # a handler in another process raises it
-        return (_rebuilt, (self.service_code, self.message, self.retry, dict(self.details)))
+    def __reduce__(self) -> Any:  # not made anew: one that was received may have a code that none may be raised with
+        return (_restored, (type(self), self.args, self.__dict__))
 
 
-def _rebuilt(code: str, message: str, retry: Union[bool, str], details: Mapping[str, Any]) -> ServiceError:
-    return ServiceError(code, message, retry=retry, details=details)
+def _restored(kind: "type[ServiceError]", args: "tuple[Any, ...]", state: Mapping[str, Any]) -> ServiceError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 def is_failure_code(code: str) -> bool:

@@ -14,7 +14,7 @@ from .map_copy import Change, Copy, Reader, text_of
 from .map_core import OwnChange
 from .map_links import MapLinks
 from .options import (
-    DAY_MS, Read, body_of, checked_text, endpoints_of, integer, read_options, shown, utf8, whole, wrong,
+    DAY_MS, Read, body_of, checked_text, endpoints_of, integer, names_options, read_options, shown, utf8, whole, wrong,
 )
 from .threads import THREAD_PATIENCE, here, is_here
 
@@ -35,6 +35,7 @@ MAP_OPTIONS: "dict[str, Read]" = {
 }
 
 
+@names_options
 class SharedMap:
     """The map of a broker with ``map.listen``, held in memory and kept as it is there.
 

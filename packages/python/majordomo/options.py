@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 import os
 import random
 import re
+import sys
 import types
-from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, TypeVar, Union
 
 from . import wire
 from .errors import BodyError, EndpointError, OptionError
 
 Body = Union[str, bytes, Sequence[Union[str, bytes]]]
 Endpoints = Union[str, Sequence[str], None]
+Kind = TypeVar("Kind")
 
 DAY_MS = 86_400_000
 _ENDPOINT = re.compile(r"tcp://(\[[^\]\s\0]+\]|[^\s:/*\[\]\0]+):([0-9]{1,5})|ipc://[^\s\0]+")
@@ -104,6 +108,35 @@ def check_names(known: Iterable[str], given: Iterable[str]) -> None:
             near = difflib.get_close_matches(name, names, 1)
             meant = f"; did you mean {near[0]}" if near else ""
             raise TypeError(f"there is no option {name!r}; there are {', '.join(names)}{meant}")
+
+
+def names_options(kind: "type[Kind]") -> "type[Kind]":
+    """Has each method of a class name the option that was meant by an unknown one, as Python itself does from 3.13 on."""
+    if sys.version_info < (3, 13):
+        for name, function in list(vars(kind).items()):
+            if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
+                setattr(kind, name, _names_options_of(function))
+    return kind
+
+
+def _names_options_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    parameters = inspect.signature(function).parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return function
+    names = [each.name for each in parameters if each.name != "self"]
+    known = frozenset(names)
+
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> Any:
+        if not known.issuperset(given):
+            check_names(names, given)
+        return function(*args, **given)
+
+    @functools.wraps(function)
+    async def call_later(*args: Any, **given: Any) -> Any:
+        return await call(*args, **given)
+
+    return call_later if inspect.iscoroutinefunction(function) else call
 
 
 def endpoints_of(given: Endpoints) -> list[str]:

@@ -22,7 +22,7 @@ from .handlers import Handler, Outcome, Raised, Runner, log, not_begun
 from .link import Wake
 from .message import Request, no_more_parts
 from .options import (
-    DAY_MS, Endpoints, Read, boolean, endpoints_of, integer, one_of, or_none, read_options, seconds, service_of, shown,
+    DAY_MS, Endpoints, Read, boolean, endpoints_of, integer, names_options, one_of, or_none, read_options, seconds, service_of, shown,
     utf8, whole, wrong,
 )
 from .session import Session
@@ -60,6 +60,7 @@ WORKER_OPTIONS: "dict[str, Read]" = {
 }
 
 
+@names_options
 class Worker:
     """Offers a service; its handler gets a Request and returns a body (text, bytes or a list of these).
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from majordomo import Client, OptionError, Request, ServiceError, Worker
+from majordomo.errors import received_service_error
 from majordomo.handlers import DETAIL_FRAMES_MAX, failure_of
 
 from .conftest import PACKAGE, PATIENCE, Broker, StartBroker, output_of, start_program
@@ -171,6 +173,18 @@ def test_an_error_is_logged_with_its_place_in_the_program(raising: "tuple[Client
     assert of_bug.startswith(f"a handler of {name} failed: TwoArguments: 7: declined\nTraceback (most recent call last):\n")
     assert "test_failures.py" in of_bug and "in raises\n" in of_bug and "handlers.py" not in of_bug
     assert of_answer == f"a handler of {name} failed: DetailIsText: The text"
+
+
+class Declined(ServiceError):
+    def __init__(self, card: str) -> None:
+        super().__init__("declined", f"card {card}", retry=False, details={"card": card})
+
+
+def test_a_service_error_survives_pickle_whole() -> None:
+    received = received_service_error([b"echo", b"mdp.too-large", b"17 bytes", b'{"bytes": 17}'])
+    for error in (received, Declined("7"), ServiceError("busy", "later", retry="elsewhere")):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), copy.args, copy.__dict__) == (type(error), error.args, error.__dict__)
 
 
 def test_the_detail_of_an_error_is_bounded_bytes() -> None:

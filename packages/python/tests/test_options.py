@@ -173,6 +173,23 @@ def test_an_unknown_option_is_told_with_the_nearest_name() -> None:
         connect(NOBODY, timout_ms=5)
 
 
+async def _async_request() -> None:
+    async with AsyncClient(NOBODY) as client:
+        await client.request("echo", "x", timeout=5)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("use", [
+    lambda: Client(NOBODY, timeout=5),  # type: ignore[call-arg]
+    lambda: Client(NOBODY).enqueue("echo", "x", timeout=5),  # type: ignore[call-arg]
+    lambda: Client(NOBODY).job("0" * 32).result(timeout=5),  # type: ignore[call-arg]
+    lambda: SharedMap(NOBODY, timeout=5),  # type: ignore[call-arg]
+    lambda: asyncio.run(_async_request()),
+])
+def test_an_argument_that_is_meant_is_named(use: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match="(?i)did you mean '?timeout_ms"):
+        use()
+
+
 @pytest.mark.parametrize("option", ["max_bytes", "stream_buffer_bytes"])
 def test_sizes_have_the_bounds_of_the_other_sdk(option: str) -> None:
     kind: Any = SharedMap if option == "max_bytes" else Client
