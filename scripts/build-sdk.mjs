@@ -59,27 +59,16 @@ async function writeCode(format, names) {
       throw new Error(warning.message);
     },
   });
-  const { output } = await bundle.write({
+  await bundle.write({
     dir: TARGET,
     format,
     entryFileNames: `[name].${extension}`,
     chunkFileNames: `[name].${extension}`,
     strict: true,
     comments: false,
-    keepNames: true,
     codeSplitting: { groups: [{ name: 'sdk', test: (id) => id === compiledEntry('index') }] },
   });
   await bundle.close();
-  for (const { fileName, code } of output) {
-    writeFileSync(join(TARGET, fileName), withPlainExports(code));
-  }
-}
-
-/** Nothing that the code exports changes after it was made, so no getter is needed. */
-function withPlainExports(code) {
-  const GETTER =
-    /Object\.defineProperty\(exports,\s*"([\w$]+)",\s*\{\s*enumerable:\s*(?:true|!0),\s*get:\s*function\(\)\s*\{\s*return\s+([^;{}]+);\s*\}\s*\}\)/g;
-  return code.replace(GETTER, 'exports.$1=$2');
 }
 
 function writeTesting() {

@@ -16,6 +16,8 @@ export class MajordomoError<Code extends string = string> extends Error {
   static {
     // On the prototype, so that it costs an error nothing and does not show.
     Object.defineProperty(this.prototype, BRAND, { value: true });
+    // Two names of one class in a bundle leave only one of them as it is.
+    Object.defineProperty(this, 'name', { value: 'MajordomoError' });
   }
 
   override readonly name: string = 'MajordomoError';
