@@ -40,7 +40,9 @@ def lines(name, node, exported):
         yield f"{name}: {signature(node)}"
     elif isinstance(node, ast.ClassDef):
         bases = ", ".join(ast.unparse(each) for each in [*node.bases, *node.keywords])
-        marks = "".join(f"@{ast.unparse(each)} " for each in node.decorator_list)
+        # What names arguments that were meant changes no argument.
+        decorators = [ast.unparse(each) for each in node.decorator_list]
+        marks = "".join(f"@{each} " for each in decorators if each != "names_options")
         yield f"{name}: {marks}class({bases})"
         yield from members(name, node, exported)
     else:

@@ -227,7 +227,7 @@ function whenDone(child: ChildProcessWithoutNullStreams, held: () => void, done:
     pieces++;
     patience();
   });
-  child.stdout.once('close', () => {
+  child.stdout.once('end', () => {
     isOutputWhole = true;
   });
   child.once('exit', (status, signal) => {
