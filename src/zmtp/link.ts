@@ -365,7 +365,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
       this.#unanswered = 0;
     } else if (connection.canPing) {
       if (this.#unanswered >= this.#patience.unansweredMax) {
-        shell.destroy();
+        // What a writer of the map has given up must not be delivered late.
+        shell.destroy(this.#options.socketType === 'PUB');
         return;
       }
       this.#unanswered++;

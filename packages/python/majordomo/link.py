@@ -109,6 +109,8 @@ class ZmqLink:
             socket.setsockopt(zmq.HEARTBEAT_IVL, _PING_MS)
             socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PONG_MS)
             socket.setsockopt(zmq.CONNECT_TIMEOUT, _PONG_MS)
+            # Else the kernel goes on delivering what was written to a connection that was given up. (Linux and Windows.)
+            socket.setsockopt(zmq.TCP_MAXRT, _PONG_MS)
         if self._others:
             socket.setsockopt(zmq.CONNECT_TIMEOUT, _ATTEMPT_MS)
         for topic in self._topics:

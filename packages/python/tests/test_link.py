@@ -125,6 +125,52 @@ def test_a_link_that_only_listens_notices_that_its_peer_is_gone_without_a_word(m
     assert events[:2] == ["up", "the connection was lost"]
 
 
+SOCKETS = [pathlib.Path("/proc/net", name) for name in ("tcp", "tcp6")]
+
+
+def _has_kernel(port: int) -> bool:
+    """Whether it has a socket with this port, also one that was closed."""
+    rows = [row.split() for each in SOCKETS for row in each.read_text().splitlines()[1:]]
+    return any(row[1].endswith(f":{port:04X}") for row in rows)
+
+
+@pytest.mark.skipif(not SOCKETS[0].exists(), reason="the sockets of the kernel are Linux's")
+def test_the_kernel_delivers_nothing_of_a_connection_that_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("majordomo.link._PING_MS", 50)
+    monkeypatch.setattr("majordomo.link._PONG_MS", 100)
+    poller = zmq.Poller()
+    link = ZmqLink(zmq.Context.instance(), poller, kind=zmq.XPUB)
+    events: list[str] = []
+    link.on_up = lambda: events.append("up")
+    link.on_down = events.append
+
+    def write(_: "list[bytes]") -> None:
+        for _left in range(256):
+            link.send([bytes(65_536)])
+
+    link.on_message = write
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link.open(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        peer, (_, port) = server.accept()
+        with peer:
+            peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32))
+            peer.sendall(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB")
+            said = b""
+            while b"XPUB" not in said:
+                said += peer.recv(1000)
+            peer.sendall(b"\0\x01\x01")  # it subscribes, and reads no more
+            end = time.monotonic() + PATIENCE
+            while len(events) < 2 and time.monotonic() < end:
+                link.read(dict(poller.poll(100)))
+            link.close()
+            while _has_kernel(port) and time.monotonic() < end:
+                time.sleep(0.05)
+            with pytest.raises(ConnectionResetError):
+                while peer.recv(1_000_000):
+                    pass  # what had arrived before
+    assert events[:2] == ["up", "the connection was lost"]
+
+
 def test_a_link_without_a_descriptor_says_so() -> None:
     for most in (1, 2, 3):
         context: "zmq.Context[zmq.Socket[bytes]]" = zmq.Context()

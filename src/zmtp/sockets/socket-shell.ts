@@ -264,9 +264,11 @@ export class SocketShell implements Reading, Writing, Watched {
     if (this.waitingBytes === 0) this.#socket.end();
   }
 
-  destroy(): void {
+  /** @param isReset what the kernel has of its output is dropped, too; TCP only */
+  destroy(isReset = false): void {
     this.connection.close();
-    this.#socket.destroy();
+    if (isReset) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   readonly #writeEnded = (isFailed: boolean): void => {

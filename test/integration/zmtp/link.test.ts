@@ -229,6 +229,34 @@ describe('a link', () => {
     expect(healthy.told).toEqual(['connected']);
   });
 
+  it('of a writer resets a connection that answers no PING: nothing of it arrives late (D121)', async () => {
+    const ready = Buffer.from('\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03SUB', 'latin1');
+    const accepted: Socket[] = [];
+    const { endpoint } = await listen((socket) => {
+      accepted.push(socket);
+      socket.write(Buffer.concat([greetingOf('NULL'), ready]));
+    });
+    const record = new LinkRecord();
+    const pings = { pingAfterMs: 5, pingCheckMs: 50, unansweredMax: 2 };
+    const link = dialZmtp({
+      limits: LIMITS,
+      socketType: 'PUB',
+      patience: { reconnectMsMin: 60_000, reconnectMsMax: 60_000, ...pings },
+    })(endpoint, record);
+    open.push(() => link.close(0));
+    await record.untilTold('connected');
+    const [peer] = accepted;
+    const faults: unknown[] = [];
+    peer?.on('error', ({ code }: NodeJS.ErrnoException) => faults.push(code));
+    peer?.pause();
+    const body = Buffer.alloc(65_536);
+    for (let left = 256; left > 0; left--) link.write(body, 0, body.length, false);
+    await record.untilTold('disconnected');
+    peer?.resume();
+    await until(() => peer?.destroyed === true, 'the end of the connection at the other side');
+    expect(faults).toEqual(['ECONNRESET']);
+  });
+
   it('backs off, with random pauses, from a broker that refuses it', async () => {
     const waits: number[][] = [[], []];
     await Promise.all(
