@@ -86,6 +86,7 @@ const TURNS = [
   crash('', 20),
   simulate('--map', 400),
   simulate('--pair --map', 60),
+  simulate('--pair --parted', 60),
   {
     size: 2,
     short: 0.2,

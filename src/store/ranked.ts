@@ -56,6 +56,8 @@ export interface RankedMerged {
   readonly part: number;
   /** Records that won and differ from what was here, tombstones as deletions. */
   readonly changed: readonly Ranked[];
+  /** Records that lost, and deletions of what was not here. */
+  readonly ineffective: readonly Ranked[];
   /**
    * Keys that both sides had changed: the record here was changed by a transaction above
    * `peerHolds`, and has another number.

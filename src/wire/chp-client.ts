@@ -7,6 +7,7 @@
  * pairs compare as the numbers do, epoch first.
  */
 import type { Frames } from '../core/frames.js';
+import type { RandomFill } from '../core/random.js';
 
 export const ICANHAZ: Buffer = Buffer.from('ICANHAZ?');
 export const KTHXBAI: Buffer = Buffer.from('KTHXBAI');
@@ -102,6 +103,37 @@ export function uuidOf(frames: Frames): string | null {
   const text = frames.view(UUID).toString('latin1');
   if (!UUID_TEXT.test(text)) return null;
   return Buffer.from(text.replaceAll('-', ''), 'hex').toString('latin1');
+}
+
+/**
+ * A uuid with a number (D121), of version 8 (RFC 9562): the number, these bytes (version, variant, and what tells them
+ * from 16 random bytes, which other programs send), and what names the writer.
+ */
+const MARK = '\x8c\x12\x80';
+const MARK_AT = 6;
+const WRITER_AT = 9;
+
+/** Gives the changes of a new writer their uuids, of which each compares as higher than those before. */
+export function numberedUuids(random: RandomFill): () => Buffer {
+  const uuid = Buffer.allocUnsafe(UUID_BYTES);
+  random(uuid);
+  uuid.write(MARK, MARK_AT, 'latin1');
+  let last = 0;
+  return () => {
+    uuid.writeUIntBE(++last, 0, MARK_AT);
+    return Buffer.from(uuid);
+  };
+}
+
+/** The writer that a uuid names, as Latin-1; empty: it has no number, and names none. */
+export function writerOf(uuid: string): string {
+  return uuid.startsWith(MARK, MARK_AT) ? uuid.slice(WRITER_AT) : '';
+}
+
+/** Whether both are changes of one writer, and the first came before the other one, or is the same. */
+export function isUpTo(uuid: string, other: string): boolean {
+  const writer = writerOf(uuid);
+  return writer !== '' && uuid <= other && writer === writerOf(other);
 }
 
 /** The property that gives a record's time to live, in whole seconds (D51). */

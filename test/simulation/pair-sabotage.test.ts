@@ -13,7 +13,7 @@ const UNMERGED: NodeMerged = {
 
 /** This many cuts and crashes, and no other faults of the pair. */
 function restless(weather: PairWorldWeather, cuts: number, crashes: number): PairWorldWeather {
-  const others = { returns: 0, pauses: 0, isolations: 0, switchovers: 0, promotions: 0 };
+  const others = { returns: 0, pauses: 0, isolations: 0, switchovers: 0, promotions: 0, stalls: 0 };
   return { ...weather, events: { ...others, cuts, crashes } };
 }
 

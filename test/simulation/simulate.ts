@@ -1,4 +1,4 @@
-/** `npm run simulate -- [--stored | --shared | --map | --freelance | --fleet | --pair [--calm] [--map]] --seeds N --from S [--without 1,2]` */
+/** `npm run simulate -- [--stored | --shared | --map | --freelance | --fleet | --pair [--calm | --parted] [--map]] --seeds N --from S [--without 1,2]` */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/core/errors.js';
 import { Tally } from './actors/tally.js';
@@ -31,6 +31,8 @@ const { values } = parseArgs({
     pair: { type: 'boolean', default: false },
     /** The two nodes have no faults: 600 seeds are an hour of their time. */
     calm: { type: 'boolean', default: false },
+    /** Neither node dies, but links are cut, and writers of the map stand still. */
+    parted: { type: 'boolean', default: false },
   },
 });
 
@@ -53,7 +55,8 @@ function main(): number {
       process.stdout.write(`${done} of ${seeds} seeds, ${tally.requests} requests\n`);
     }
     try {
-      if (values.pair) runPairSeed(from + done, tally, { isCalm: values.calm, hasMap: values.map });
+      const { calm: isCalm, map: hasMap, parted: isParted } = values;
+      if (values.pair) runPairSeed(from + done, tally, { isCalm, hasMap, isParted });
       else if (values.fleet) runFleetSeed(from + done, tally);
       else if (values.map) runMapSeed(from + done, tally);
       else if (values.freelance) runFreelanceSeed(from + done, tally);

@@ -36,8 +36,8 @@ export class MapRows {
 
   merge(transaction: Transaction, records: readonly MapRecord[], peerHolds: number): MapMerged {
     const part = { part: PART, records: records.map(rankedOf) };
-    const { changed, conflicts } = this.ranked.merge(transaction, part, peerHolds);
-    return { changed: mapRecords(changed), conflicts };
+    const { changed, ineffective, conflicts } = this.ranked.merge(transaction, part, peerHolds);
+    return { changed: mapRecords(changed), ineffective: mapRecords(ineffective), conflicts };
   }
 
   dropTombstones(peerHolds: number): void {

@@ -62,6 +62,7 @@ export class MemoryRankedRows {
   /** @param peerHolds the peer's disk has this store up to this transaction */
   merge(transaction: Transaction, { part, records }: PartRecords, peerHolds: number): RankedMerged {
     const changed: Ranked[] = [];
+    const ineffective: Ranked[] = [];
     const conflicts: string[] = [];
     for (const record of records) {
       const before = this.#get(part, record);
@@ -69,12 +70,13 @@ export class MemoryRankedRows {
       if (order !== 0 && before !== undefined && before.changed > peerHolds) {
         conflicts.push(record.key);
       }
+      if (order < 0) ineffective.push(record);
       if (order <= 0) continue;
       const isNews = !record.isDeleted || before?.record.isDeleted === false;
       this.#apply(transaction, part, record);
-      if (isNews) changed.push(record);
+      (isNews ? changed : ineffective).push(record);
     }
-    return { part, changed, conflicts };
+    return { part, changed, ineffective, conflicts };
   }
 
   #get(part: number, { key }: Ranked): Row | undefined {

@@ -246,9 +246,13 @@ export function describeRankedStoreContract(
         kind: 'malformed',
       });
       const merged = await user.merge(records, { tombstones: 'all', holds, peerHolds: known }, 3);
-      const { changed, conflicts } = merged as Exclude<typeof merged, { kind: string }>;
-      const byKey = [...changed].sort((a, b) => (a.key < b.key ? -1 : 1));
-      expect(shown(byKey)).toEqual(['both=o', 'new=o', 'theirs-']);
+      const { changed, ineffective, conflicts } = merged as Exclude<
+        typeof merged,
+        { kind: string }
+      >;
+      const byKey = (all: readonly Ranked[]) => [...all].sort((a, b) => (a.key < b.key ? -1 : 1));
+      expect(shown(byKey(changed))).toEqual(['both=o', 'new=o', 'theirs-']);
+      expect(shown(byKey(ineffective))).toEqual(['gone-', 'won=o']);
       expect([...conflicts].sort()).toEqual(['both', 'won']);
       expect(await user.merge(records, { tombstones: 'all', holds })).toMatchObject({
         changed: [],

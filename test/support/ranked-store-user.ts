@@ -23,7 +23,8 @@ const REQUESTS_MAX = 100;
 export const PART = 1;
 
 function mergedOf(parts: readonly RankedMerged[]): RankedMerged {
-  return parts.find(({ part }) => part === PART) ?? { part: PART, changed: [], conflicts: [] };
+  const nothing = { part: PART, changed: [], ineffective: [], conflicts: [] };
+  return parts.find(({ part }) => part === PART) ?? nothing;
 }
 
 export class RankedStoreUser {

@@ -8,6 +8,7 @@ monotonic clock.
 
 from __future__ import annotations
 
+import itertools
 import random
 import secrets
 from typing import Callable, Mapping, NamedTuple, Optional, Protocol, Sequence
@@ -37,7 +38,7 @@ class OwnChange:
 
     def __init__(self, key: bytes, properties: bytes, value: bytes, until: float,
                  settled: Callable[[Optional[MajordomoError]], None]) -> None:
-        self.record = Record(key, NO_NUMBER, secrets.token_bytes(16), properties, value)
+        self.record = Record(key, NO_NUMBER, b"", properties, value)  # its uuid comes when it is sent
         self.until = until
         self.settled = settled
         self.sends = 0
@@ -85,6 +86,9 @@ class MapCore:
         self._snapshot: dict[bytes, bytes] = {}
         self._early: list[Record] = []  # updates that came before the snapshot
         self._own: dict[bytes, OwnChange] = {}
+        # What follows a number that grows in the uuids of its changes, so that nodes know their order (RFC 9562, version 8).
+        self._writer = b"\x8c\x12\x80" + secrets.token_bytes(7)
+        self._numbers = itertools.count(1)
 
     def tick(self, now: float) -> None:
         if self.state == "seeking" and now >= self._vote_at:
@@ -190,7 +194,9 @@ class MapCore:
         self.written()
 
     def change(self, change: OwnChange) -> None:
-        self._own[change.record.uuid] = change
+        uuid = next(self._numbers).to_bytes(6, "big") + self._writer
+        change.record = change.record._replace(uuid=uuid)
+        self._own[uuid] = change
         self._write(change)
 
     def written(self) -> None:

@@ -152,6 +152,18 @@ def test_a_change_is_sent_until_it_is_published() -> None:
     assert isinstance(ends[1], UnreachableError)
 
 
+def test_the_uuids_of_its_changes_are_of_version_8_a_number_that_grows_and_then_the_writer() -> None:
+    writers: list[bytes] = []
+    for stage in (Stage(), Stage()):
+        for _ in range(300):
+            stage.core.change(OwnChange(b"k", b"", b"v", 9.0, lambda _: None))
+        uuids = [record.uuid for record in stage.written]
+        assert [int.from_bytes(uuid[:6], "big") for uuid in uuids] == list(range(1, 301))
+        assert {(uuid[6:9], len(uuid)) for uuid in uuids} == {(b"\x8c\x12\x80", 16)}
+        writers += {uuid[6:] for uuid in uuids}
+    assert len(set(writers)) == len(writers) == 2
+
+
 def test_a_map_that_is_too_large_ends() -> None:
     stage = Stage(max_bytes=300).synchronous()
     stage.update(b"b", 8, b"x" * 100)

@@ -266,7 +266,16 @@ const TABLE = {
     type: 'counter',
     labels: {},
     help: 'Keys of the map that both nodes of a pair had changed while they were separated.',
-    meaning: 'The change of the later epoch was kept. The log has the keys (`map.conflicted`).',
+    meaning:
+      'The change of the later epoch was kept. The log names some of the keys (`map.conflicted`), at most one a second; `leftOut` counts the others, and `events` publishes all.',
+  },
+  map_marks_dropped_total: {
+    extension: 'map',
+    type: 'counter',
+    labels: {},
+    help: 'Notes of replaced and deleted changes of the map that were dropped before their time.',
+    meaning:
+      'There were more than 131,072, or an eighth of `limits.mapBytes`, of the last 20 minutes. A copy of such a change that comes later than ten seconds is made again.',
   },
   map_snapshots_total: {
     extension: 'map',

@@ -226,8 +226,9 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   /** Records of the peer are in this store. */
   #merged({ opened, ended, parts }: NodeMerged): void {
     for (const merged of parts) {
-      const { part, changed, conflicts } = merged;
-      if (changed.length > 0 || conflicts.length > 0) this.#partOf(part)?.merged(merged);
+      const { part, changed, ineffective, conflicts } = merged;
+      const isNews = changed.length > 0 || ineffective.length > 0 || conflicts.length > 0;
+      if (isNews) this.#partOf(part)?.merged(merged);
     }
     if (this.#ofPair.state.facts.state === 'active') this.#ofTitanic.merged(opened, ended);
   }

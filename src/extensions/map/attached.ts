@@ -106,6 +106,8 @@ export class AttachedMap implements Attached {
       by(out, 'map_updates_total', 'result', counters.updates);
       out.metric('map_conflicts_total');
       out.sample('', counters.conflicts);
+      out.metric('map_marks_dropped_total');
+      out.sample('', counters.marksDropped);
       out.metric('map_snapshots_total');
       out.sample('', counters.snapshots);
     },

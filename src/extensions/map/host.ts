@@ -186,10 +186,10 @@ export class MapHost implements MapSink, MapInputs {
     return this.#hasMore ? 0 : Math.max(0, this.machine.dueAt - now);
   }
 
-  /** The records count as memory of the node (D77). */
+  /** The records, and marks of writers, count as memory of the node (D77). */
   #count(): void {
-    const { bytes, keys } = this.machine.gauges;
-    const change = bytes + keys * RECORD_MORE_BYTES - this.#memory.stored;
+    const { bytes, keys, markBytes } = this.machine.gauges;
+    const change = bytes + keys * RECORD_MORE_BYTES + markBytes - this.#memory.stored;
     if (change !== 0) this.#memory.add('stored', change);
   }
 

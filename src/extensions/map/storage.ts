@@ -126,8 +126,12 @@ export function mapStorage(part: PartStorage, unreadable: (key: string) => void)
         followed: (changes) => {
           machine.followed(changes.flatMap(changeIn));
         },
-        merged: ({ changed, conflicts }) => {
-          machine.merged({ changed: changed.flatMap(changeIn), conflicts });
+        merged: ({ changed, ineffective, conflicts }) => {
+          machine.merged({
+            changed: changed.flatMap(changeIn),
+            ineffective: ineffective.flatMap((ranked) => recordIn(ranked) ?? []),
+            conflicts,
+          });
         },
         numbersAbove: (epoch) => {
           machine.numbersAbove(epoch);

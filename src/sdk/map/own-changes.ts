@@ -4,7 +4,7 @@
  */
 import type { MonotonicMs } from '../../core/clock.js';
 import type { RandomFill } from '../../core/random.js';
-import { UUID_BYTES } from '../../wire/chp-client.js';
+import { numberedUuids } from '../../wire/chp-client.js';
 import { Deadlines, type DueQueue, type Timed } from '../client/deadlines.js';
 import { type MajordomoError, sdkError } from '../errors.js';
 
@@ -29,7 +29,6 @@ export class OwnChange implements Timed<OwnChange> {
   sends = 0;
   /** The change was seen published, but the map does not show it before the next snapshot. */
   isSafe = false;
-  isSettled = false;
   dueMs: MonotonicMs = 0;
   lookMs: MonotonicMs = 0;
   dueQueue: DueQueue<OwnChange> | null = null;
@@ -53,7 +52,8 @@ const BYTES_MAX = 67_108_864;
 
 export class OwnChanges {
   readonly #countMax: number;
-  readonly #random: RandomFill;
+  /** Those of one writer. */
+  readonly #nextUuid: () => Buffer;
   /** Changes that are not settled, by uuid, in the order in which they were made. */
   readonly #waiting = new Map<string, OwnChange>();
   /** Changes that are not settled, by key, in that order. */
@@ -63,7 +63,7 @@ export class OwnChanges {
 
   constructor(countMax: number, random: RandomFill) {
     this.#countMax = countMax;
-    this.#random = random;
+    this.#nextUuid = numberedUuids(random);
   }
 
   /** Changes that are not settled, in the order in which they were made. */
@@ -81,13 +81,11 @@ export class OwnChanges {
 
   /** @returns `null`: there are too many */
   add(request: ChangeRequest, now: MonotonicMs): OwnChange | null {
-    const uuid = Buffer.allocUnsafe(UUID_BYTES);
-    this.#random(uuid);
-    const change = new OwnChange(request, uuid);
+    const change = new OwnChange(request, this.#nextUuid());
     if (this.#waiting.size >= this.#countMax) return null;
     if (this.#waiting.size > 0 && this.#bytes + change.bytes > BYTES_MAX) return null;
     this.#bytes += change.bytes;
-    this.#waiting.set(uuid.toString('latin1'), change);
+    this.#waiting.set(change.uuid.toString('latin1'), change);
     const others = this.#ofKey.get(change.name);
     if (others === undefined) this.#ofKey.set(change.name, [change]);
     else others.push(change);
@@ -123,15 +121,14 @@ export class OwnChanges {
       due !== undefined;
       due = this.#deadlines.takeDue(now)
     ) {
-      this.settle(due, due.isSafe ? null : notConfirmed(due));
+      this.settle(due, notConfirmed(due));
     }
   }
 
   settle(change: OwnChange, error: MajordomoError | null): void {
-    if (change.isSettled) return;
-    change.isSettled = true;
+    // It may be settled.
+    if (!this.#waiting.delete(change.uuid.toString('latin1'))) return;
     this.#bytes -= change.bytes;
-    this.#waiting.delete(change.uuid.toString('latin1'));
     this.#deadlines.clear(change);
     const left = (this.#ofKey.get(change.name) ?? []).filter((each) => each !== change);
     if (left.length === 0) this.#ofKey.delete(change.name);
@@ -141,9 +138,7 @@ export class OwnChanges {
 
   /** Settles all of them. */
   end(error: MajordomoError): void {
-    for (const change of [...this.#waiting.values()]) {
-      this.settle(change, change.isSafe ? null : error);
-    }
+    for (const change of [...this.#waiting.values()]) this.settle(change, error);
   }
 }
 
@@ -154,7 +149,7 @@ function notConfirmed({ request: { key, timeoutMs }, sends }: OwnChange): Majord
     return sdkError('ERR_MDP_UNREACHABLE', text, { details });
   }
   const text =
-    `the change was sent, and was not published within ${timeoutMs} ms: it may have been made, ` +
-    'or may yet be made; a node says nothing if it refuses one (rights, limits.mapBytes)';
+    `the map did not show the change within ${timeoutMs} ms: it may be made or not; ` +
+    'nodes do not answer what they refuse (rights, limits.mapBytes)';
   return sdkError('ERR_MDP_TIMEOUT', text, { details });
 }

@@ -194,9 +194,8 @@ export class SharedMap<In = MapValue, Out = Buffer> {
    * not answer changes that they refuse. With ERR_MDP_UNREACHABLE nothing was sent. With ERR_MDP_ABORTED or
    * ERR_MDP_CLOSED it may have been made. ERR_MDP_LIMIT, ERR_MDP_OPTION, ERR_MDP_BODY and ERR_MDP_CODEC: it was not.
    *
-   * Until then it is sent again after a lost connection, under the same uuid. Nodes know uuids for ten seconds: if
-   * `timeoutMs` is longer, a change that was made, and whose confirmation was lost, may be made again after that, over
-   * a newer value of another program.
+   * Until then it is sent again after a lost connection. It has a number: nodes make it once, and not after a later one
+   * of this map.
    *
    * @param key 1 to 255 bytes, within the subtree, and not below `/mmi/`
    * @param value not empty
@@ -264,7 +263,7 @@ export class SharedMap<In = MapValue, Out = Buffer> {
   }
 
   /**
-   * Closes the connections. Changes that are not safe yet reject with ERR_MDP_CLOSED; loops over `changes()` end. The
+   * Closes the connections. Changes that are not done reject with ERR_MDP_CLOSED; loops over `changes()` end. The
    * map can still be read, and changes no more. Never rejects.
    */
   async close(): Promise<void> {

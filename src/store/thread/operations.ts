@@ -125,7 +125,14 @@ const MERGED = struct<NodeMerged>({
   ranTwice: NUMBER,
   opened: REQUESTS,
   ended: UUIDS,
-  parts: list(struct<RankedMerged>({ part: NUMBER, changed: RANKED, conflicts: list(LATIN1) })),
+  parts: list(
+    struct<RankedMerged>({
+      part: NUMBER,
+      changed: RANKED,
+      ineffective: RANKED,
+      conflicts: list(LATIN1),
+    }),
+  ),
 });
 
 const CLAIM_ORDER = struct<ClaimOrder>({

@@ -141,7 +141,7 @@ describe('a node that does not serve', () => {
     const old = [record('a', '1', [1, 1], 't'), record('b', '1', [1, 2], 'u')] as const;
     stage.tables.change({ number: 1, ...STAYS }, [old[0]]);
     stage.load();
-    stage.machine.merged({ changed: [old[1]], conflicts: [] });
+    stage.machine.merged({ changed: [old[1]], conflicts: [], ineffective: [] });
     stage.turn(20_000);
     follow(stage, record('a', '2', [1, 3], 'v'), record('b', '2', [1, 4], 'w'));
     stage.turn(9_000);
@@ -181,7 +181,11 @@ describe('a node that does not serve', () => {
   it('a merge brings what may be older than what writers sent: that is kept (D53)', () => {
     const stage = passive();
     stage.set('a', '2', { uuid: 'u' });
-    stage.machine.merged({ changed: [record('a', '1', [1, 1], 't')], conflicts: [] });
+    stage.machine.merged({
+      changed: [record('a', '1', [1, 1], 't')],
+      conflicts: [],
+      ineffective: [],
+    });
     stage.activate(2);
     stage.commit();
     expect(stage.news()).toEqual(['2.1 a=2 u']);
@@ -320,7 +324,7 @@ describe('a merge that brings higher numbers than this node has given', () => {
     stage.put('a', '1');
     const theirs = record('a', 'peer', [7, 9]);
     stage.tables.merge({ number: stage.takeNumber(), ...STAYS }, [theirs], 0);
-    stage.machine.merged({ changed: [theirs], conflicts: ['a'] });
+    stage.machine.merged({ changed: [theirs], conflicts: ['a'], ineffective: [] });
     stage.news();
     stage.put('a', '2');
     expect(stage.news()).toEqual(['7.10 a=peer', '7.11 a=2']);
@@ -334,7 +338,7 @@ describe('a merge that brings higher numbers than this node has given', () => {
     stage.turn();
     const theirs = record('a', 'peer', [7, 9]);
     stage.tables.merge({ number: stage.takeNumber(), ...STAYS }, [theirs], 0);
-    stage.machine.merged({ changed: [theirs], conflicts: [] });
+    stage.machine.merged({ changed: [theirs], conflicts: [], ineffective: [] });
     stage.commit();
     expect(stage.news()).toEqual(['5.1 a=1', '7.10 a=peer']);
     expect(stage.wholeMap().map).toEqual({ a: 'peer' });
@@ -354,7 +358,7 @@ describe('a merge', () => {
     stage.turn();
     stage.news();
     const changed = [record('b', '2', [4, 7], 'v'), record('gone', '', [4, 8])];
-    stage.machine.merged({ changed, conflicts: ['gone', 'k%\n'] });
+    stage.machine.merged({ changed, conflicts: ['gone', 'k%\n'], ineffective: [] });
     expect(stage.wholeMap().map).toEqual({ a: '1', b: '2' });
     stage.commit();
     expect(stage.news()).toEqual(['5.3 x=1', '5.4 b=2 v', '5.5 gone=']);
@@ -374,7 +378,7 @@ describe('a merge', () => {
     stage.set('b', '1', { uuid: 'r' });
     stage.turn();
     const changed = [record('a', 'peer', [4, 1]), record('b', 'peer', [4, 2])];
-    stage.machine.merged({ changed, conflicts: [] });
+    stage.machine.merged({ changed, conflicts: [], ineffective: [] });
     stage.news();
     stage.commit();
     // The renewal of `b` was of another value.

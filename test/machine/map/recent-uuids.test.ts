@@ -1,11 +1,18 @@
 import { RecentUuids } from '../../../src/extensions/map/machine/recent-uuids.js';
+import { WriterMarks } from '../../../src/extensions/map/machine/writer-marks.js';
+
+const marks = new WriterMarks(
+  () => Infinity,
+  () => undefined,
+);
+const recentUuids = (): RecentUuids => new RecentUuids(marks);
 
 const deletion = (key: string, uuid: string) =>
   ({ key, uuid, value: '', properties: '', ttlS: 0, epoch: 1, counter: 1 }) as const;
 
 describe('the uuids of recent changes', () => {
   it('are known for ten seconds, and which deletion was the last change of a key (D50)', () => {
-    const recent = new RecentUuids();
+    const recent = recentUuids();
     recent.add(deletion('a', 'u'), null, 0);
     expect([recent.has('u', 9_999), recent.has('u', 10_000)]).toEqual([true, false]);
     expect(recent.deletionOf('a', 9_999)).toBe('u');
@@ -14,7 +21,7 @@ describe('the uuids of recent changes', () => {
   });
 
   it('one that is used again for another key leaves nothing of the first (D50)', () => {
-    const recent = new RecentUuids();
+    const recent = recentUuids();
     recent.add(deletion('a', 'u'), null, 0);
     recent.add(deletion('b', 'u'), null, 10_000);
     expect([recent.deletionOf('a', 10_000), recent.deletionOf('b', 10_000)]).toEqual(['', 'u']);
@@ -27,7 +34,7 @@ describe('the uuids of recent changes', () => {
   });
 
   it('are known as long whenever the older generation goes (D50)', () => {
-    const recent = new RecentUuids();
+    const recent = recentUuids();
     const put = (uuid: string) => ({ ...deletion(`k${uuid}`, uuid), value: 'v' });
     recent.add(put('a'), null, 0);
     recent.add(deletion('b', 'b'), null, 9_000);
@@ -45,7 +52,7 @@ describe('the uuids of recent changes', () => {
   });
 
   it('are known for ten seconds after another change took their place (D50)', () => {
-    const recent = new RecentUuids();
+    const recent = recentUuids();
     const put = (uuid: string) => ({ ...deletion('a', uuid), value: 'v' });
     recent.add(put('w'), put('u'), 30_000);
     expect([recent.has('u', 39_999), recent.has('u', 40_000)]).toEqual([true, false]);

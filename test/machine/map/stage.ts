@@ -1,6 +1,7 @@
 /**
  * A map machine with its store and peers, as a script drives it. Publications are told as
- * `epoch.counter key=value uuid properties`; a uuid of one character sixteen times is shown as one.
+ * `epoch.counter key=value uuid properties`; a uuid of one character sixteen times is shown as one,
+ * and one with a number as its writer's letter and the number.
  */
 import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
@@ -15,7 +16,7 @@ import { readNumber } from '../../../src/wire/chp-client.js';
 
 /** What a script says of a KVSET; all optional. */
 export interface SetOptions {
-  /** A letter: the uuid is sixteen of them. */
+  /** See `uuidText`. */
   readonly uuid?: string;
   readonly ttl?: number;
   readonly properties?: string;
@@ -199,7 +200,7 @@ export class Stage implements MapSink {
   set(key: string, value: string | Buffer, options: SetOptions = {}): void {
     const { uuid = '', ttl, properties, writer = 'w' } = options;
     const text = properties ?? (ttl === undefined ? '' : `ttl=${ttl}\n`);
-    this.kvset([key, 'x', uuid.repeat(16), text, value], writer);
+    this.kvset([key, 'x', Buffer.from(uuidText(uuid), 'latin1'), text, value], writer);
   }
 
   kvset(frames: readonly (string | Buffer)[], writer = 'w'): void {
@@ -276,6 +277,25 @@ export class Stage implements MapSink {
   }
 }
 
+const NUMBERED = /^([a-z])(\d+)$/;
+
+/** A letter stands for sixteen of them, a letter and a number for that change of the writer with this letter. */
+export function uuidText(short: string): string {
+  const [, letter, number] = NUMBERED.exec(short) ?? [];
+  if (letter === undefined) return short.repeat(16);
+  const bytes = Buffer.alloc(16, letter);
+  bytes.writeUIntBE(Number(number), 0, 6);
+  bytes.writeUIntBE(0x8c1280, 6, 3);
+  return bytes.toString('latin1');
+}
+
+function uuidShown(text: string): string {
+  const last = text.slice(-1);
+  if (text === last.repeat(16)) return last;
+  const number = Buffer.from(text, 'latin1').readUIntBE(0, 6);
+  return text === uuidText(`${last}${number}`) ? `${last}${number}` : text;
+}
+
 function peerOf(identity: string): MapPeer {
   const key = identity.startsWith('key:') ? identity.slice('key:'.length) : null;
   return { identity, key, address: '127.0.0.1' };
@@ -290,8 +310,7 @@ function shown(frames: Frames): string {
   const no = `${epoch}.${counter}`;
   if (name === 'HUGZ') return `HUGZ ${no}`;
   if (name === 'KTHXBAI') return `KTHXBAI ${no} ${String(value)}`.trim();
-  const id = String(uuid);
-  const short = id === (id[0] ?? '').repeat(16) ? (id[0] ?? '') : id;
+  const short = uuidShown(Buffer.from(uuid).toString('latin1'));
   const rest = [short, String(properties).trim()].filter((part) => part !== '');
   return [`${no} ${name}=${String(value)}`, ...rest].join(' ');
 }

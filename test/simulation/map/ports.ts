@@ -127,6 +127,8 @@ export class SimMapPorts {
   readonly writers: Port;
   readonly #host: PortsHost;
   readonly #topics = new Map<PeerId, Buffer[]>();
+  /** What writers sent over connections that stand still: it arrives late, also after their end. */
+  readonly #stalled = new Map<MapLink, [info: MapPeer, message: Message][]>();
 
   constructor(clock: SimClock, options: PortsOptions, host: PortsHost) {
     this.#host = host;
@@ -150,10 +152,32 @@ export class SimMapPorts {
       },
     });
     this.writers = new Port(clock, options, Infinity, host, {
-      message: (inputs, _, info, frames) => {
-        inputs.written(info, frames);
+      message: (inputs, id, info, frames) => {
+        const link = this.writers.links.get(id);
+        const late = link === undefined ? undefined : this.#stalled.get(link);
+        if (late === undefined) inputs.written(info, frames);
+        else late.push([info, frames.copyFrom(0)]);
       },
     });
+  }
+
+  /** From now on, what writers send over the connections that they have now waits. */
+  stallWriters(): void {
+    for (const link of this.writers.links.values()) {
+      if (!this.#stalled.has(link)) this.#stalled.set(link, []);
+    }
+  }
+
+  /** What waited arrives. */
+  resumeWriters(): void {
+    const late = [...this.#stalled.values()].flat();
+    this.#stalled.clear();
+    for (const [info, message] of late) {
+      this.#host.note('> late', message);
+      this.#host.enter((inputs) => {
+        inputs.written(info, Frames.of(...message));
+      });
+    }
   }
 
   #subscribed(inputs: MapInputs, id: PeerId, message: Buffer): void {
@@ -168,6 +192,7 @@ export class SimMapPorts {
   /** The process has ended. */
   clear(): void {
     this.#topics.clear();
+    this.#stalled.clear();
     for (const port of [this.snapshots, this.updates, this.writers]) port.clear();
   }
 

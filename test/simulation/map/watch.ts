@@ -12,12 +12,14 @@ import { isReservedKey } from '../../../src/extensions/map/machine/service-keys.
 import { Frames } from '../../../src/core/frames.js';
 import {
   compareNumbers,
+  isUpTo,
   KEY,
   type MapNumber,
   NUMBER,
   readNumber,
   readProperties,
   PROPERTIES,
+  writerOf,
 } from '../../../src/wire/chp-client.js';
 import { hold } from '../world/failure.js';
 import type { Message } from './ports.js';
@@ -63,7 +65,7 @@ export type Floors = ReadonlyMap<string, MapNumber>;
 export class MapWatch {
   /** Nodes may serve at the same time: numbers need not rise from one to the other. */
   isSplit = false;
-  readonly figures = { published: 0, expired: 0, snapshots: 0, fixed: 0 };
+  readonly figures = { published: 0, expired: 0, snapshots: 0, fixed: 0, judged: 0 };
   readonly #nodes = new Map<string, Known>();
   readonly #numbers = new Set<string>();
   #last: MapNumber = ZERO;
@@ -74,6 +76,8 @@ export class MapWatch {
   readonly #firstShown = new Map<string, number>();
   /** The highest number of a deletion, by key, that a node gave to its disk. */
   readonly #deleted = new Map<string, MapNumber>();
+  /** By key and writer: the last of its changes that was shown. */
+  readonly #furthest = new Map<string, MapRecord>();
 
   // ---------------------------------------------------------------- effects
 
@@ -103,6 +107,11 @@ export class MapWatch {
     if (isReservedKey(key)) return;
     const { given, shownAt } = known;
     if (given.get(change.uuid) === number) shownAt.set(change.uuid, now);
+    const writer = writerOf(change.uuid);
+    const name = `${key} ${writer}`;
+    if (writer !== '' && change.uuid > (this.#furthest.get(name)?.uuid ?? '')) {
+      this.#furthest.set(name, change);
+    }
     this.#isStored(node, change);
     this.#live(node, known, change, now);
   }
@@ -171,11 +180,15 @@ export class MapWatch {
     }
   }
 
-  #isNew({ name }: WatchedNode, change: MapRecord, now: number): void {
+  #isNew(node: WatchedNode, change: MapRecord, now: number): void {
     const { key, uuid } = change;
-    const { given, shownAt } = this.#of(name);
+    const { given, shownAt } = this.#of(node.name);
+    const row = rowOf(node.disks()[0] ?? [], key);
+    // Renewals are told as deletions.
+    const isBack = row !== null && row.uuid !== uuid && isUpTo(uuid, row.uuid);
+    hold(!isBack || isDeletion(change), `${key} goes back at ${node.name} (D121)`);
     const isNew = now >= (shownAt.get(uuid) ?? -Infinity) + KNOWN_MS;
-    hold(isNew, `${key} is changed twice by one change at ${name} (D50)`);
+    hold(isNew, `${key} is changed twice by one change at ${node.name} (D50)`);
     given.set(uuid, textOf(change));
   }
 
@@ -193,6 +206,19 @@ export class MapWatch {
     if (row === null || own !== undefined) return;
     const least = servingSince + row.ttlS * MS_PER_S;
     hold(now >= least, `${key} expires too early at ${node.name}, which has just begun (D51)`);
+  }
+
+  /** Nobody has died, and all is over: of no key there is a change whose writer had a later one of it shown (D121). */
+  ends(disk: readonly MapRecord[]): void {
+    for (const record of disk) {
+      const { key, uuid, value } = record;
+      const furthest = this.#furthest.get(`${key} ${writerOf(uuid)}`);
+      if (furthest === undefined) continue;
+      this.figures.judged++;
+      // Nothing is written of a renewal.
+      const isThere = uuid >= furthest.uuid || isSameContent(record, furthest);
+      hold(isThere, `${key} went back to ${String(value)} (D121)`);
+    }
   }
 
   // ---------------------------------------------------------------- clients

@@ -22,6 +22,8 @@ export interface Events {
   readonly isolations: number;
   readonly switchovers: number;
   readonly promotions: number;
+  /** What the map's writers send to one node stands still, and arrives much later. */
+  readonly stalls: number;
 }
 
 export interface PairWorldWeather extends NodeWeather {
@@ -52,6 +54,7 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
     isolations: some(0.2, 2),
     switchovers: some(0.3, 3),
     promotions: some(0.1, 2),
+    stalls: 0,
   };
   const linkDelayMaxMs = random.pick([0, 5, 30]);
   const broker = roomyBroker(random);
@@ -83,6 +86,7 @@ const NO_EVENTS: Events = {
   isolations: 0,
   switchovers: 0,
   promotions: 0,
+  stalls: 0,
 };
 
 /** Neither node has faults, although disks and links are slow and a node is away at times. */
@@ -90,6 +94,12 @@ export function calmed(weather: PairWorldWeather): PairWorldWeather {
   const events = { ...NO_EVENTS, returns: 2 };
   const never = { failureChance: 0, readFailureChance: 0, fatalChance: 0 };
   return { ...weather, events, crashAfterMax: Infinity, ...never };
+}
+
+/** Neither node dies, but links between them are cut, and those of the map's writers stand still. */
+export function parted(weather: PairWorldWeather): PairWorldWeather {
+  const events = { ...NO_EVENTS, cuts: 3, stalls: 6 };
+  return mapped({ ...calmed(weather), events });
 }
 
 /** The nodes have a map. */

@@ -41,6 +41,8 @@ const RECOVERS_MS = 7000;
 const QUICK_COMMIT_MS = 50;
 /** After a link fault or a pause, both nodes may serve for this long. */
 const SPLIT_MS_MAX = 10 * INTERVAL_MS;
+/** Longer than a node knows uuids. */
+const STALLED_MS_MAX = 16_000;
 const MISCHIEF: WorkersHere['mischief'] = [
   'returns',
   'fails',
@@ -76,6 +78,8 @@ export class PairWorld {
   readonly #epochs = new Set<number>();
   /** Until when a fault separates or pauses the nodes. */
   #disturbedUntil = -Infinity;
+  /** Until when something that writers of the map sent stands still. */
+  #stalledUntil = -Infinity;
   #disturbances = 0;
 
   constructor(seed: number, isTraced = false, sabotage: PairSabotage = {}) {
@@ -165,7 +169,9 @@ export class PairWorld {
       this.#clock.runUntil(this.#clock.now + STEP_MS);
     }
     this.#checkPromises();
+    this.#clock.runUntil(Math.max(this.#clock.now, this.#stalledUntil));
     this.#map?.heal();
+    if (this.weather.events.stalls > 0) this.#mapWatch.ends(this.#nodes.primary.mapOnDisk);
     if (this.#map === null) return;
     count(this.tally, 'acknowledged map changes', this.#map.acknowledged);
     for (const [what, times] of Object.entries(this.#mapWatch.figures)) {
@@ -294,15 +300,38 @@ export class PairWorld {
       });
     });
     some(events.switchovers, () => {
-      for (const each of ROLES) {
-        this.#nodes[each].order((pair) => void pair.commands.switchover());
-      }
+      this.#handOver();
+    });
+    some(events.stalls, () => {
+      this.#stall(role(), random);
     });
     some(events.promotions, () => {
       const [node, peer] = random.chance(0.5) ? ROLES : [ROLES[1], ROLES[0]];
       if (this.#nodes[peer].isUp) return;
       this.#nodes[node].order((pair) => void pair.commands.promote());
     });
+  }
+
+  /** What writers sent to this node arrives late; sometimes the other one has handed over just then. */
+  #stall(role: Role, random: SimRandom): void {
+    const ports = this.#nodes[role].ownMap?.ports;
+    const ms = random.int(0, STALLED_MS_MAX);
+    this.#stalledUntil = Math.max(this.#stalledUntil, this.#clock.now + ms);
+    this.tally.fault("the map's writers are stalled");
+    ports?.stallWriters();
+    if (random.chance(0.5)) {
+      this.#clock.after(random.int(0, ms), () => {
+        ports?.writers.cut(true);
+      });
+    }
+    this.#clock.after(ms, () => {
+      ports?.resumeWriters();
+      if (random.chance(0.5)) this.#handOver();
+    });
+  }
+
+  #handOver(): void {
+    for (const role of ROLES) this.#nodes[role].order((pair) => void pair.commands.switchover());
   }
 
   #disturb(forMs: number): void {
@@ -354,9 +383,7 @@ export class PairWorld {
       disks: () => [primary.mapOnDisk, backup.mapOnDisk],
       unsettled: () => this.#parted(),
       takeOver: () => {
-        for (const role of ROLES) {
-          this.#nodes[role].order((pair) => void pair.commands.switchover());
-        }
+        this.#handOver();
       },
     };
     return new MapStage(world, random, DURATION_MS / 2);

@@ -8,9 +8,11 @@ import {
   HUGZ,
   ICANHAZ,
   icanhaz,
+  isUpTo,
   KEY,
   KTHXBAI,
   kvset,
+  numberedUuids,
   PROPERTIES,
   readNumber,
   readProperties,
@@ -19,6 +21,7 @@ import {
   UUID,
   VALUE,
   writeNumber,
+  writerOf,
 } from '../../../src/wire/chp-client.js';
 import { STORED_BYTES_MAX } from '../../../src/wire/tsp.js';
 import { anyMapRecord as record } from './map-records.js';
@@ -41,6 +44,42 @@ it('a value that no store takes is malformed', () => {
     return readKvSet(frames).kind;
   };
   expect([read(STORED_BYTES_MAX + 1), read(STORED_BYTES_MAX)]).toEqual(['malformed', 'kvset']);
+});
+
+describe('uuids with numbers (D121)', () => {
+  const uuids = (byte: number): (() => string) => {
+    const next = numberedUuids((target) => target.fill(byte));
+    return () => next().toString('latin1');
+  };
+
+  it('are of version 8 and the variant of RFC 9562, and those of one writer compare as their numbers do', () => {
+    for (const byte of [0, 0x55, 0xff]) {
+      const next = uuids(byte);
+      const all = Array.from({ length: 300 }, next);
+      expect(all.map((uuid) => Buffer.from(uuid, 'latin1').readUIntBE(0, 6))).toEqual(
+        all.map((_, at) => at + 1),
+      );
+      for (const uuid of all) {
+        expect(Buffer.from(uuid, 'latin1').toString('hex')).toMatch(/^.{12}8c1280/);
+        expect(writerOf(uuid)).toBe(all[0]?.slice(9));
+      }
+      const [first = '', ...later] = all;
+      expect(later.every((uuid) => isUpTo(first, uuid) && !isUpTo(uuid, first))).toBe(true);
+      expect(isUpTo(first, first)).toBe(true);
+    }
+  });
+
+  it('of two writers, and those without numbers, tell no order', () => {
+    const [one, other] = [uuids(1)(), uuids(2)()];
+    const random = [' '.repeat(16), '\xff'.repeat(16), `${one.slice(0, 7)}\x13${one.slice(8)}`];
+    expect([isUpTo(one, other), isUpTo(other, one), isUpTo('', one), isUpTo(one, '')]).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+    for (const uuid of random) expect([writerOf(uuid), isUpTo(uuid, uuid)]).toEqual(['', false]);
+  });
 });
 
 describe('numbers (D48)', () => {

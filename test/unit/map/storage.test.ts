@@ -138,13 +138,14 @@ describe('the part of the map', () => {
     });
     const good = rankedOf(record);
     served?.followed([good, later('/1'), withBody(good.body, { key: 'a\0' })]);
-    served?.merged({ part: 1, changed: [later('/2')], conflicts: ['/2'] });
+    const ineffective = [good, later('/3')];
+    served?.merged({ part: 1, changed: [later('/2')], ineffective, conflicts: ['/2'] });
     served?.tombstones({ part: 1, count: 1, keyBytes: 3 });
     const gone = { epoch: 1, counter: 2, uuid: '', properties: '', value: '', ttlS: 0 };
     expect(told).toEqual([
       10 + 2 * 128,
       [record, { key: '/1', ...gone }],
-      { changed: [{ key: '/2', ...gone }], conflicts: ['/2'] },
+      { changed: [{ key: '/2', ...gone }], ineffective: [record], conflicts: ['/2'] },
       3 + 128,
     ]);
     expect(unreadable).toEqual(['/1', 'a\0', '/2']);

@@ -137,6 +137,8 @@ export interface MapCounters {
   repeated: number;
   /** Keys that both sides of a split had changed. */
   conflicts: number;
+  /** Marks of writers that were dropped before their time, because there were too many: see writer-marks.ts. */
+  marksDropped: number;
   /** Snapshots that were sent to their end. */
   snapshots: number;
   /** Messages that were dropped: `messages_malformed_total{kind="map"}`. */
@@ -148,6 +150,7 @@ export function newMapCounters(): MapCounters {
     updates: { applied: 0, deleted: 0, expired: 0, refused: 0 },
     repeated: 0,
     conflicts: 0,
+    marksDropped: 0,
     snapshots: 0,
     malformed: 0,
   };

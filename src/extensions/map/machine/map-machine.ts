@@ -10,19 +10,20 @@
 import { escapeName } from '../../../core/escape.js';
 import type { Frames } from '../../../core/frames.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../wire/chp.js';
-import { compareNumbers, KEY, type MapNumber, VALUE } from '../../../wire/chp-client.js';
+import { compareNumbers, isUpTo, KEY, type MapNumber, VALUE } from '../../../wire/chp-client.js';
 import { Batches } from './batches.js';
 import { Content, type ContentPage } from './content.js';
 import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
 import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
-import { type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';
+import { isDeletion, type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';
 import type { PageLimits } from './records.js';
 import type { MapMerged, MapReplica, MapStoreReads, MapStoreEvents } from './replica.js';
 import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
 import { Snapshots } from './snapshots.js';
 import type { StoreFailure } from '../../../store/store.js';
+import { WriterMarks } from './writer-marks.js';
 
 /** A node that serves publishes HUGZ this often, so that its subscribers know that it lives (D52). */
 const HUGZ_MS = 1000;
@@ -65,6 +66,8 @@ export interface MapGauges {
   readonly bytes: number;
   /** On disk alone: keys and 128 bytes for each deletion that the peer does not have yet. */
   readonly tombstoneBytes: number;
+  /** Memory of what is known of changes that were replaced: see writer-marks.ts. */
+  readonly markBytes: number;
   /** Changes that wait for the store. */
   readonly waiting: number;
   /** Changes that a node which does not serve keeps for when it does. */
@@ -78,7 +81,11 @@ export class MapMachine implements MapStoreEvents {
   readonly #options: MapOptions;
   readonly #deps: MapDeps;
   readonly #content = new Content();
-  readonly #recent = new RecentUuids();
+  readonly #marks = new WriterMarks(
+    () => this.#batches.bytesMax,
+    () => this.counters.marksDropped++,
+  );
+  readonly #recent = new RecentUuids(this.#marks);
   readonly #pending: PendingSets;
   readonly #services = new ServiceKeys();
   readonly #batches: Batches;
@@ -172,6 +179,7 @@ export class MapMachine implements MapStoreEvents {
       keys: this.#content.size,
       bytes: this.#content.bytes,
       tombstoneBytes: this.#batches.tombstoneBytes,
+      markBytes: this.#marks.bytes,
       waiting: this.#batches.waiting,
       pending: this.#pending.size,
       snapshotsRunning: this.#snapshots.running,
@@ -330,13 +338,13 @@ export class MapMachine implements MapStoreEvents {
   }
 
   #set(set: PendingSet, now: number): void {
-    const { uuid } = set.record;
+    const { key, uuid } = set.record;
     if (this.#isServing) {
       const refused = this.#batches.add(set);
       if (refused !== null) this.#refuse(refused);
     } else if (this.#recent.has(uuid, now)) {
-      this.#pending.strikeAllOf(set.record.key);
-    } else if (uuid !== '') {
+      this.#pending.strikeAllOf(key);
+    } else if (uuid !== '' && !this.#recent.isPast(set.record, this.#content.get(key), now)) {
       // Only the active node makes changes; this one has what it would lack after a failover (D53).
       this.#pending.add(set, now);
     }
@@ -412,18 +420,37 @@ export class MapMachine implements MapStoreEvents {
     }
   }
 
-  merged({ changed, conflicts }: MapMerged): void {
+  merged({ changed, ineffective, conflicts }: MapMerged): void {
     const now = this.#deps.now();
     for (const change of changed) {
+      const before = this.#content.get(change.key);
       this.#replicated(change, now);
       this.#batches.merged(change);
       // Numbers only rise, so clients get it under a new one.
       if (this.#isServing) this.#batches.announce(change);
+      if (before !== null) this.#overruled(before, change, now);
+    }
+    for (const change of ineffective) {
+      this.#overruled(change, this.#content.get(change.key), now);
     }
     this.counters.conflicts += conflicts.length;
     for (const key of conflicts) {
       const record = escapeName(Buffer.from(key, 'latin1'));
       this.#deps.events.emit({ name: 'map.conflicted', record });
+    }
+  }
+
+  /**
+   * A merge decided by the nodes' numbers. If both changes are of one writer, and the later one lost, it is made again;
+   * else a copy of it that comes late is not.
+   * @param here what the map has now
+   */
+  #overruled(lost: MapRecord, here: MapRecord | null, now: number): void {
+    const { key, uuid } = lost;
+    if (here !== null && isUpTo(here.uuid, uuid)) {
+      if (this.#isServing && here.uuid !== uuid) this.#batches.restore(lost);
+    } else if (here !== null || isDeletion(lost)) {
+      this.#marks.add(key, uuid, now);
     }
   }
 
@@ -448,6 +475,7 @@ export class MapMachine implements MapStoreEvents {
   /** The end of a turn. Returns true if there is more to do at once. */
   run(now: number): boolean {
     if (now >= this.#reloadAt) this.#loadNext();
+    this.#marks.prune(now);
     if (!this.#isServing) {
       this.#pending.prune(now);
       this.#snapshots.prune(now);

@@ -4,8 +4,9 @@
  * key is known for ten seconds after another takes its place, even if the earlier one was read from the store.
  */
 import { OldestFirst } from '../../../core/oldest-first.js';
-import type { MapNumber } from '../../../wire/chp-client.js';
+import { isUpTo, type MapNumber, writerOf } from '../../../wire/chp-client.js';
 import { isDeletion, type MapRecord } from './record.js';
+import type { WriterMarks } from './writer-marks.js';
 
 const RETAINED_MS = 10_000;
 /**
@@ -32,6 +33,11 @@ export class RecentUuids {
   readonly #deletions = new Map<string, string>();
   /** The renewals of a key since its last change that was stored, by key. */
   readonly #renewals = new Map<string, Map<string, MapNumber>>();
+  readonly #marks: WriterMarks;
+
+  constructor(marks: WriterMarks) {
+    this.#marks = marks;
+  }
 
   /**
    * @param before what the map had of its key
@@ -40,6 +46,7 @@ export class RecentUuids {
   add(change: MapRecord, before: MapRecord | null, now: number, isStored = true): void {
     const { uuid, key } = change;
     this.#dropOld(now);
+    this.#marks.replaced(change, before, now);
     this.#replaced(before?.uuid ?? this.#deletions.get(key) ?? '', key, now);
     this.#deletions.delete(key);
     if (isStored) this.#renewals.delete(key);
@@ -49,6 +56,16 @@ export class RecentUuids {
     this.#known.set(uuid, { key, at: now });
     if (!isStored) this.#renewed(change);
     else if (isDeletion(change)) this.#deletions.set(key, uuid);
+  }
+
+  /**
+   * Whether the key has, or had, this change or, if uuids tell their order, a later one of its writer (D50, D121).
+   * @param record what the map has of the key
+   */
+  isPast(change: MapRecord, record: MapRecord | null, now: number): boolean {
+    const { uuid } = change;
+    if (writerOf(uuid) === '') return this.has(uuid, now);
+    return isUpTo(uuid, record?.uuid ?? '') || this.#marks.has(change);
   }
 
   has(uuid: string, now: number): boolean {

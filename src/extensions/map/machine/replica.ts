@@ -29,6 +29,7 @@ export interface MapStoreReads {
 /** What a merge did to the map: see `RankedMerged`. */
 export interface MapMerged {
   readonly changed: readonly MapRecord[];
+  readonly ineffective: readonly MapRecord[];
   readonly conflicts: readonly string[];
 }
 

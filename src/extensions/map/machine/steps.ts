@@ -8,6 +8,7 @@ import type { Content } from './content.js';
 import { noteRenewal, type RecentUuids, type Renewals } from './recent-uuids.js';
 import { SERVED, type ServiceKeys } from './service-keys.js';
 import type { MapPeer } from './sink.js';
+import { WriterMarks } from './writer-marks.js';
 
 /** Maximum number of renewals that one batch tells the peer. */
 const RENEWALS_WRITTEN_MAX = 1024;
@@ -57,6 +58,10 @@ export class Draft {
   readonly #services: ServiceKeys;
   readonly #changed = new Map<string, MapRecord>();
   readonly #uuids = new Set<string>();
+  readonly #marks = new WriterMarks(
+    () => Infinity,
+    () => undefined,
+  );
   /** By key, if this batch renews it or has told of them: the renewals that the peer does not know. */
   readonly #renewals = new Map<string, Map<string, MapNumber>>();
   #renewalsWritten = 0;
@@ -110,13 +115,14 @@ export class Draft {
     const before = this.#latest(key);
     const here = presentOf(before);
     if (uuid !== '') {
-      if ((before?.uuid ?? this.#recent.deletionOf(key, this.#now)) === uuid) {
-        this.#unwritten(intent, 'repeated', before ?? record, before);
+      const isLast = (before?.uuid ?? this.#recent.deletionOf(key, this.#now)) === uuid;
+      const isPast = isLast || this.#isPast(record, before);
+      // Whoever deletes what is not there hears it.
+      if (isLast || (isPast && isDeletion(record) && here === null)) {
+        this.#unwritten(intent, 'repeated', here ?? record, before);
         return null;
       }
-      if (this.#uuids.has(uuid) || this.#recent.has(uuid, this.#now)) {
-        return 'repeated';
-      }
+      if (isPast) return 'repeated';
     }
     if (isDeletion(record)) {
       // It may leave a tombstone where nothing was. How many there are shows only after each batch.
@@ -141,6 +147,12 @@ export class Draft {
     }
     this.#written(intent, 'applied', record, growth);
     return null;
+  }
+
+  /** @param before what is there of its key */
+  #isPast(record: MapRecord, before: MapRecord | null): boolean {
+    const isInBatch = this.#uuids.has(record.uuid) || this.#marks.has(record);
+    return isInBatch || this.#recent.isPast(record, before, this.#now);
   }
 
   /** @returns false if the record has changed meanwhile */
@@ -213,8 +225,9 @@ export class Draft {
   }
 
   #note(record: MapRecord): void {
-    const replaced = this.#latest(record.key)?.uuid ?? '';
-    if (replaced !== '') this.#uuids.add(replaced);
+    const replaced = this.#latest(record.key);
+    if (replaced !== null && replaced.uuid !== '') this.#uuids.add(replaced.uuid);
+    this.#marks.replaced(record, replaced, this.#now);
     this.#changed.set(record.key, record);
     if (record.uuid !== '') this.#uuids.add(record.uuid);
   }

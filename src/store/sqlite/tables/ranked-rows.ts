@@ -159,6 +159,7 @@ export class RankedRows {
   /** @param peerHolds the peer's disk has this store up to this transaction */
   merge(transaction: Transaction, { part, records }: PartRecords, peerHolds: number): RankedMerged {
     const changed: Ranked[] = [];
+    const ineffective: Ranked[] = [];
     const conflicts: string[] = [];
     for (const record of records) {
       const before = this.#existing(part, record);
@@ -166,12 +167,13 @@ export class RankedRows {
       if (before !== undefined && order !== 0 && before.changed > peerHolds) {
         conflicts.push(record.key);
       }
+      if (order < 0) ineffective.push(record);
       if (order <= 0) continue;
       this.#apply(transaction, part, record, before);
       const wasHere = before?.deleted === 0;
-      if (wasHere || !record.isDeleted) changed.push(record);
+      (wasHere || !record.isDeleted ? changed : ineffective).push(record);
     }
-    return { part, changed, conflicts };
+    return { part, changed, ineffective, conflicts };
   }
 
   #existing(part: number, { key }: Ranked): ExistingKey | undefined {

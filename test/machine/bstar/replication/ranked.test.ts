@@ -164,8 +164,18 @@ describe('a passive node', () => {
   it('tells the extension what records of the peer changed, before it confirms them (D54)', () => {
     const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
     stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
-    stage.merged(100, { parts: [{ part: PART, changed: [put('/a', 1)], conflicts: ['/b'] }] });
-    expect(stage.news()).toEqual(['merge 100', 'merged /a, conflicts /b', 'send taken']);
+    const merged = { part: PART, changed: [put('/a', 1)], ineffective: [], conflicts: ['/b'] };
+    stage.merged(100, { parts: [merged] });
+    const told = ['merged /a, not , conflicts /b', 'send taken'];
+    expect(stage.news()).toEqual(['merge 100', ...told]);
+  });
+
+  it('tells the extension of records of the peer that changed nothing (D121)', () => {
+    const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
+    stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
+    const merged = { part: PART, changed: [], ineffective: [put('/c', 1)], conflicts: [] };
+    stage.merged(100, { parts: [merged] });
+    expect(stage.news()).toEqual(['merge 100', 'merged , not /c, conflicts ', 'send taken']);
   });
 
   it("repeats the batches of a part and Titanic's one by one, in their order", () => {
@@ -209,7 +219,9 @@ describe('a passive node', () => {
     expect(stage.partCommits).toMatchObject([{ part, changes: [{ key: 'k' }] }]);
     const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
     stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
-    stage.merged(101, { parts: [{ part, changed: [put('k', 2)], conflicts: [] }] });
+    stage.merged(101, {
+      parts: [{ part, changed: [put('k', 2)], ineffective: [], conflicts: [] }],
+    });
     expect(stage.news()).toEqual(['merge 101', 'send taken']);
     expect(stage.unserved).toEqual([part, part]);
     expect(stage.failures).toEqual([]);

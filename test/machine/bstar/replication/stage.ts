@@ -154,8 +154,10 @@ export class Stage {
     this.replication.servePart(PART, {
       numbersAbove: (epoch) => calls.push(`numbers above ${epoch}`),
       followed: (changes) => calls.push(`followed ${changes.map(({ key }) => key).join()}`),
-      merged: ({ changed, conflicts }) =>
-        calls.push(`merged ${changed.map(({ key }) => key).join()}, conflicts ${conflicts.join()}`),
+      merged: ({ changed, ineffective, conflicts }) => {
+        const [won, lost] = [changed, ineffective].map((all) => all.map(({ key }) => key).join());
+        calls.push(`merged ${won ?? ''}, not ${lost ?? ''}, conflicts ${conflicts.join()}`);
+      },
     });
   }
 

@@ -1,3 +1,4 @@
+import { sdkError } from '../../../../src/sdk/errors.js';
 import { ClientStage } from './stage.js';
 
 describe('the client of a map: its copy (12/CHP, D56)', () => {
@@ -235,10 +236,25 @@ describe('the client of a map: its changes (D50, D53, D56)', () => {
     expect(stage.news).toEqual(['s ERR_MDP_UNREACHABLE']);
   });
 
-  it('a change that is safe does not fail because the map cannot show it', () => {
+  it('a change that is safe and that its own map does not show in time, or at its end, is not done', () => {
     const stage = ClientStage.synced({}).take('b').set('s', '/x', '1', 500).echo('b', 's', '2.1');
     stage.told = [];
-    expect(stage.pass(500).news).toEqual(['s done']);
+    expect(stage.pass(500).news).toEqual(['s ERR_MDP_TIMEOUT']);
+    stage.set('t', '/x', '2').echo('b', 't', '2.2');
+    stage.told = [];
+    stage.client.end(sdkError('ERR_MDP_CLOSED', 'closed'));
+    expect(stage.news).toEqual(['t ERR_MDP_CLOSED']);
+  });
+
+  it('the uuids of its changes are of version 8: a number that grows, and then the writer (D121)', () => {
+    const uuids = [1, 2].map((writer) => {
+      const stage = ClientStage.synced({}, { writer }).set('s', '/x', '1').set('t', '/y', '1');
+      return [stage.uuid('s'), stage.uuid('t')];
+    });
+    expect(uuids).toEqual([
+      ['0000000000018c128001010101010101', '0000000000028c128001010101010101'],
+      ['0000000000018c128002020202020202', '0000000000028c128002020202020202'],
+    ]);
   });
 
   it('each has a uuid of its own, and only so many wait', () => {

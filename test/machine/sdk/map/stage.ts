@@ -13,6 +13,8 @@ export interface StageOptions {
   readonly subtree?: string;
   readonly bytesMax?: number;
   readonly changesMax?: number;
+  /** The byte of which its id as a writer is made. */
+  readonly writer?: number;
 }
 
 const NAMES = 'abc';
@@ -25,14 +27,13 @@ export class ClientStage {
   readonly #sent = new Map<string, OwnChange>();
 
   constructor(options: StageOptions = {}) {
-    const { endpoints = 2, subtree = '', bytesMax = 10_000, changesMax = 10 } = options;
+    const { endpoints = 2, subtree = '', bytesMax = 10_000, changesMax = 10, writer = 1 } = options;
     const settings = { endpoints, subtree, bytesMax, changesMax };
-    let uuids = 0;
     this.client = new MapClient(
       settings,
       this.#sink(),
       () => 0,
-      (target) => target.fill(++uuids),
+      (target) => target.fill(writer),
     );
     this.client.start(this.now);
   }
@@ -194,7 +195,9 @@ export class ClientStage {
       },
       stopAsking: () => undefined,
       send: (endpoint, { request: { key, value }, uuid }) => {
-        tell(`send ${key.toString()}=${String(value)} #${uuid[0] ?? 0} to ${name(endpoint)}`);
+        tell(
+          `send ${key.toString()}=${String(value)} #${uuid.readUIntBE(0, 6)} to ${name(endpoint)}`,
+        );
       },
       changed: (key, before, after) => {
         tell(`${key}: ${String(before)} > ${String(after)}`);
