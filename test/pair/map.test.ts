@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import { changedProgram } from '../support/later-program.js';
 import { contentOf, MapLoad, pairWithMap } from '../support/map-load.js';
 import {
   otherOf,
@@ -94,6 +95,26 @@ describe('the map of a pair of processes (D53)', () => {
       await pair.inSync();
       await load.progress();
     }
+    await expectNothingLost(pair, load);
+  });
+
+  it('beside a node that compares no numbers, as 0.1.0, each leads in turn: nothing is lost (D121)', async () => {
+    const older = changedProgram((change) => {
+      change('wire/chp-client.js', 'return uuid.startsWith(MARK, MARK_AT)', 'return false');
+    });
+    const { pair, load } = await loadedPair(PATIENT);
+    const newer = await pair.inSync();
+    const other = otherOf(newer);
+    expect((await pair.node(other).stop()).status).toBe(0);
+    pair.programs.set(other, older);
+    await pair.start(other);
+    await pair.inSync();
+    await load.progress();
+    for (const from of [newer, other]) {
+      await pair.switchedOver(from);
+      await load.progress();
+    }
+    expect(await pair.inSync()).toBe(newer);
     await expectNothingLost(pair, load);
   });
 

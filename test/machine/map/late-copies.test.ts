@@ -105,8 +105,9 @@ describe('copies of a writer’s changes that come late (D121)', () => {
   it('at a takeover: what came in another order than it was made is applied in its writer’s', () => {
     const stage = passive();
     stage.set('a', '16', { uuid: 'x16' });
-    for (let number = 1; number <= 15; number++)
+    for (let number = 1; number <= 15; number++) {
       stage.set('a', `${number}`, { uuid: `x${number}` });
+    }
     stage.activate(2);
     stage.commit();
     expect(stage.news()).toEqual(['2.1 a=16 x16']);
