@@ -2,7 +2,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { GlobSet } from '../../../src/core/glob.js';
 import { MapHost } from '../../../src/extensions/map/host.js';
-import { Stage } from './stage.js';
+import { Stage, uuidText } from './stage.js';
 
 /** Bytes of a change with a key and a value of one byte that waits. */
 const WAITS = 258;
@@ -109,6 +109,11 @@ describe('a node counts the records of the map', () => {
     host.machine.open();
     host.run(0);
     expect([host.bytes, storedOf(holdings)]).toEqual([3 * 130, { map: 3 * (130 + 64) }]);
+    const deletion = { ...made, key: 'a', counter: 4, uuid: uuidText('x1'), value: '' };
+    host.machine.followed([deletion]);
+    host.run(0);
+    // And how far the writer of one that is gone had come (D121).
+    expect(storedOf(holdings)).toEqual({ map: 2 * (130 + 64) + 256 + 8 });
   });
 });
 
