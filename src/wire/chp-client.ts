@@ -132,8 +132,7 @@ export function writerOf(uuid: string): string {
 
 /** Whether both are changes of one writer, and the first came before the other one, or is the same. */
 export function isUpTo(uuid: string, other: string): boolean {
-  const writer = writerOf(uuid);
-  return writer !== '' && uuid <= other && writer === writerOf(other);
+  return uuid <= other && writerOf(uuid) !== '' && writerOf(uuid) === writerOf(other);
 }
 
 /** The property that gives a record's time to live, in whole seconds (D51). */

@@ -4,7 +4,7 @@
  * key is known for ten seconds after another takes its place, even if the earlier one was read from the store.
  */
 import { OldestFirst } from '../../../core/oldest-first.js';
-import { isUpTo, type MapNumber, writerOf } from '../../../wire/chp-client.js';
+import { type MapNumber, writerOf } from '../../../wire/chp-client.js';
 import { isDeletion, type MapRecord } from './record.js';
 import type { WriterMarks } from './writer-marks.js';
 
@@ -64,8 +64,10 @@ export class RecentUuids {
    */
   isPast(change: MapRecord, record: MapRecord | null, now: number): boolean {
     const { uuid } = change;
-    if (writerOf(uuid) === '') return this.has(uuid, now);
-    return isUpTo(uuid, record?.uuid ?? '') || this.#marks.has(change);
+    const writer = writerOf(uuid);
+    if (writer === '') return this.has(uuid, now);
+    if (record !== null && writerOf(record.uuid) === writer) return uuid <= record.uuid;
+    return this.#marks.has(change);
   }
 
   has(uuid: string, now: number): boolean {
