@@ -129,7 +129,8 @@ export class Unread {
 
   /**
    * Whether there is room for one more large answer, after an identity that has more than the one that asks has lost one.
-   * None loses its only answer while that is being read, nor one that others read, too.
+   * None loses its only answer while that is being read. One that several read counts for each, and is given up only if
+   * each may lose it.
    */
   #makeRoom(bytes: number, identity: string): boolean {
     for (;;) {
@@ -139,20 +140,23 @@ export class Unread {
       const hasRoom = all <= this.#holdings.limit * LARGE_SHARE || large.length === 0;
       if (hasRoom && !isFull) return true;
       const shares = new Map<string, Share>([[identity, { answers: 1, bytes }]]);
-      for (const [, { account, bytes: more }] of large) {
-        const { answers, bytes: others } = shares.get(account.identity) ?? NO_SHARE;
-        shares.set(account.identity, { answers: answers + 1, bytes: others + more });
+      for (const [, { readers, bytes: more }] of large) {
+        for (const reader of new Set(readers.values())) {
+          const { answers, bytes: others } = shares.get(reader) ?? NO_SHARE;
+          shares.set(reader, { answers: answers + 1, bytes: others + more });
+        }
       }
       const short = isFull ? 'answers' : 'bytes';
       const own = shares.get(identity) ?? NO_SHARE;
       const stalledSince = this.#now() - STALLED_MS;
       const [loser] = large
-        .filter(([, { account, readers, takenAt }]) => {
-          const share = shares.get(account.identity) ?? NO_SHARE;
-          const isShared = [...readers.values()].some((reader) => reader !== account.identity);
-          const isOnlyAndRead = share.answers === 1 && takenAt > stalledSince;
-          return share[short] > own[short] && !isShared && !isOnlyAndRead;
-        })
+        .filter(([, { readers, takenAt }]) =>
+          [...readers.values()].every((reader) => {
+            const share = shares.get(reader) ?? NO_SHARE;
+            const isOnlyAndRead = share.answers === 1 && takenAt > stalledSince;
+            return share[short] > own[short] && !isOnlyAndRead;
+          }),
+        )
         .sort(([, one], [, other]) => one.takenAt - other.takenAt);
       if (loser === undefined) return false;
       const { readers } = loser[1];

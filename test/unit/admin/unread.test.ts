@@ -70,4 +70,14 @@ describe('answers that wait to be read', () => {
     expect(keep(all, 'c')).toBeInstanceOf(ServerResponse);
     expect([own.filter(isLost).length, shared.some(isLost)]).toEqual([1, false]);
   });
+
+  it('of one body for several are given up if each of them has more than the one that asks', () => {
+    const all = unread();
+    for (let at = 0; at < 16; at++) {
+      const body = Buffer.alloc(LARGE);
+      keep(all, 'a', body);
+      keep(all, 'b', body);
+    }
+    expect(keep(all, 'c')).toBeInstanceOf(ServerResponse);
+  });
 });
