@@ -65,6 +65,7 @@ class _Race:
         self.tries = 0
         self.hedge_at = float("inf")
         self.resume_at = float("inf")  # the end of a pause after all have refused
+        self.may_serve_later = False  # one that was asked in this try has refused for now
 
 
 class FreelanceCore:
@@ -153,7 +154,12 @@ class FreelanceCore:
                 deaf = node.hearing.received(answer, [each.call for each in out])
                 for each in out if deaf else ():
                     self._without(each, at, now)
-                    if each.call.id in self._races and not each.open and each.resume_at == float("inf"):
+                    if each.call.id not in self._races or each.open or each.resume_at < float("inf"):
+                        continue
+                    if each.may_serve_later:
+                        self._rest(each, now)
+                        self._timer(each)
+                    else:
                         self._fail(each.call, refused(each.call, answer.body))
         elif answer.service == wire.REFUSED and race.open.get(at) != answer.correlation[-1]:
             pass  # of an earlier try
@@ -210,6 +216,7 @@ class FreelanceCore:
     def _try(self, race: _Race, now: float) -> None:
         race.asked.clear()
         race.resume_at = float("inf")
+        race.may_serve_later = False
         race.tries += 1
         race.call.until = min(race.call.deadline, now + race.call.timeout)
         self._ask_next(race, now)
@@ -262,6 +269,7 @@ class FreelanceCore:
         elif now >= race.resume_at:
             race.asked.clear()
             race.resume_at = float("inf")
+            race.may_serve_later = False
             self._ask_next(race, now)
         elif now >= race.hedge_at:
             sends = call.sends
@@ -292,6 +300,7 @@ class FreelanceCore:
                 return
             call.sends -= 1  # no worker ran it
             call.refusal = answer.body
+            race.may_serve_later = True
             self._without(race, at, now)
             if call.id in self._races and not race.open and race.resume_at == float("inf"):
                 self._rest(race, now)

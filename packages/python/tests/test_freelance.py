@@ -154,6 +154,19 @@ def test_what_was_sent_with_a_hello_that_is_refused_goes_to_the_next_broker_or_f
     assert isinstance(stage.ends[0], RefusedError) and "`hellos`" in str(stage.ends[0])
 
 
+def test_a_broker_that_refused_a_request_is_asked_again_if_the_hellos_of_the_others_are_refused() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.answer(0, b"mmi.refused", b"429", b"echo", b"too many requests", now=0.1)
+    refusal = [b"", b"MDPC02", b"\x03", b"mmi.refused", b"429", b"mmi.hello", b"the quota `hellos` is used up"]
+    for at in (1, 2):
+        stage.core.received(at, refusal, 0.1)
+    assert stage.sends() == [1, 1, 1] and stage.ends == []
+    stage.core.tick(stage.core.next_at())
+    stage.answer(0, b"echo", b"y", now=0.3)
+    assert stage.ends == [[b"y"]]
+
+
 def test_the_next_try_begins_behind_the_last_that_was_asked() -> None:
     stage = Stage()
     stage.ask()
