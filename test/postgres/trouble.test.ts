@@ -394,6 +394,19 @@ describeWithPostgres('while the broker runs', () => {
     await persistent.close();
   });
 
+  it('a connection whose check may not read a table says so, and not that it may not be made', async () => {
+    const database = await server.database();
+    const persistent = connectionTo(database, async (connection) => {
+      await connection.ask('CREATE TABLE public.closed (a int)');
+      await connection.ask('SET ROLE poor');
+      await connection.ask('SELECT a FROM public.closed');
+    });
+    const tried = await persistent.try(performance.now() + 10_000, async () => undefined);
+    const text = 'error' in tried ? messageOf(tried.error) : '';
+    expect(text).toMatch(/permission denied for table closed \(42501\)$/);
+    await persistent.close();
+  });
+
   it('work that fails in its transaction leaves no connection that refuses all that follows', async () => {
     const persistent = connectionTo(await server.database());
     const use = async (...texts: readonly string[]): Promise<unknown> =>

@@ -152,6 +152,10 @@ async function connectTo(
     const isBroken = progress.isOpened && !connection.isOpen && !(error instanceof TimeOver);
     connection.destroy();
     if (isFirst && isBroken) return await connectTo(login, known, host, timeoutMs, check, false);
+    if (progress.isOpened && stateOf(error) === PERMISSION_DENIED) {
+      // Not the right to connect, which it has.
+      throw new MajordomoError('ERR_TITANIC_STORE', textOf(error), { cause: error });
+    }
     if (!progress.isPooled || !(error instanceof TimeOver)) throw error;
     throw tooFew(
       `${textOf(error)} after the login: a pooler whose connections are all taken, or a server that is too slow`,
