@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Config } from '../../config/config.js';
 import { parseHttpListen } from '../../config/endpoint.js';
+import { dialHost } from '../../config/io/dial-host.js';
 import { codeOf } from '../../core/errors.js';
 import { shownUrl } from '../../core/web-address.js';
 import { usage } from '../common/options.js';
@@ -74,9 +75,8 @@ export function adminAddressOf(
     throw usage(why);
   }
   const { host, port } = place;
-  const from = host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host === '[::]' ? '[::1]' : host;
   const { tls } = http;
-  const url = new URL(`${tls === null ? 'http' : 'https'}://${from}:${port}`);
+  const url = new URL(`${tls === null ? 'http' : 'https'}://${dialHost(host)}:${port}`);
   // The certificate is for the node's public name.
   const pinned = tls === null || caFile !== undefined ? null : textOf(tls.certFile);
   const trust = pinned === null ? trustOf(caFile) : { pinned };

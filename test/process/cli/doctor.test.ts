@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 
 import { present } from '../../../src/core/assert.js';
@@ -139,6 +140,17 @@ describe('majordomo doctor', () => {
     ]);
     expect(stdout).toMatch(/^ok +listener .*: a Majordomo \S+ serves there/m);
     expect(stderr).toBe('');
+  });
+
+  it('asks a broker that listens for HTTP on the name of an interface', async () => {
+    const all = Object.entries(networkInterfaces());
+    const found = all.find(([, own = []]) => own.some(({ address }) => address === '127.0.0.1'));
+    const [name] = present(found, 'an interface with 127.0.0.1');
+    const daemon = await startDaemon({ sets: [`http.listen=${name}:0`] });
+    const own = [`node.dataDir=${daemon.dataDir}`, `broker.listen=${daemon.endpoint}`];
+    const listen = `${name}:${new URL(httpOf(daemon)).port}`;
+    const { check } = await examine([...own, `http.listen=${listen}`]);
+    expect(check(`http ${listen}`)).toMatchObject({ state: 'ok' });
   });
 
   it('explains with --listen whom the running broker has refused, or that it refused nobody', async () => {

@@ -6,12 +6,13 @@ import { dirname } from 'node:path';
 import type { Config } from '../../../config/config.js';
 import type { ListenerConfig } from '../../../config/entries.js';
 import { parseEndpoint } from '../../../config/endpoint.js';
+import { dialHost } from '../../../config/io/dial-host.js';
 import { PAIR_TIMEOUT_HEARTBEATS } from '../../../sdk/client/lazy-pirate.js';
 import { ask, answerFacts, withClient } from '../../connection/ask.js';
 import { printable } from '../../common/output.js';
 import { type Finding, ok, problem } from '../../../core/finding.js';
 import { listenTrouble } from '../../../core/listen-trouble.js';
-import { type Address, ANSWER_MS, dialHost, portFinding, STRANGER } from './port.js';
+import { type Address, ANSWER_MS, portFinding, STRANGER } from './port.js';
 
 const SERVED = 'a Majordomo';
 const PRESUMED = 'in use, presumably by the running broker that uses the data directory';

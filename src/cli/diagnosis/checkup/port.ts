@@ -1,5 +1,5 @@
 /** Whether the broker can listen at an address, and what to do if not. */
-import { createServer, isIPv6 } from 'node:net';
+import { createServer } from 'node:net';
 
 import { codeOf } from '../../../core/errors.js';
 import { type Finding, ok, problem } from '../../../core/finding.js';
@@ -71,12 +71,6 @@ function isUsed(error: unknown): boolean {
 }
 
 const RESTART = 'restart the broker: it listens on all addresses of a name';
-
-/** Where a program on this machine connects to what listens on `host`. */
-export function dialHost(host: string): string {
-  if (host === '*' || host === '0.0.0.0') return '127.0.0.1';
-  return isIPv6(host) ? `[${host}]` : host;
-}
 
 /** Null if the address could be bound; it is free again afterwards. */
 function bindError(host: string, port: number): Promise<unknown> {
