@@ -68,6 +68,8 @@ export interface DeliveryStrategy {
    * @returns false if it says nothing about the request: a later send is out
    */
   refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean;
+  /** The number of the call's send that is out on a link; 0: none. Absent: only its last send is out. */
+  sendOn?(call: Call, link: number): number;
   /** The user does not wait for the call any longer. */
   cancel(call: Call, now: MonotonicMs): void;
   tick(now: MonotonicMs): void;

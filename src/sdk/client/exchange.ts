@@ -249,9 +249,11 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     const { status, reason } = refusal;
     const said = `; the broker refused mmi.hello, and so reports no failures: ${status} ${reason}`;
     for (const call of this.calls.all()) {
-      if (call.link !== link) continue;
+      const isLast = call.link === link;
+      const send = this.strategy.sendOn?.(call, link) ?? (isLast ? call.attempt : 0);
+      if (send === 0) continue;
       if (this.#greeted.has(link)) call.deafness = said;
-      else this.#refuseSoon(call, { status, reason, isFinal: true });
+      else this.#refuseSoon(call, { status, reason, isFinal: true }, send);
     }
     this.listeners.emit('refused', { endpoint, service: MMI_HELLO, ...refusal });
   }
@@ -368,11 +370,10 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
    * The broker would only refuse it (D100), or not say what becomes of it. Not now: the strategy is in the middle
    * of its send.
    */
-  #refuseSoon(call: Call, refusal: BrokerRefusal): void {
-    const send = call.attempt % ATTEMPT_MODULUS;
+  #refuseSoon(call: Call, refusal: BrokerRefusal, send = call.attempt): void {
     queueMicrotask(() => {
       if (this.#closed || call.state === 'settled') return;
-      this.strategy.refused(call, send, refusal, monotonicMs());
+      this.strategy.refused(call, send % ATTEMPT_MODULUS, refusal, monotonicMs());
       this.wake();
     });
   }

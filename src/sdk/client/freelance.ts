@@ -190,6 +190,10 @@ export class Freelance implements DeliveryStrategy {
     return true;
   }
 
+  sendOn(call: Call, link: number): number {
+    return this.#races.get(call)?.copies.findLast(({ server }) => server.link === link)?.send ?? 0;
+  }
+
   #goOnAfterRefusal(race: Race, copy: Copy, refusal: BrokerRefusal, now: MonotonicMs): void {
     if (this.#isCarried(race, [copy])) return;
     const { call } = race;

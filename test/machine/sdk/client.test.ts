@@ -102,6 +102,24 @@ describe('a client whose hello is refused', () => {
     },
   );
 
+  it('has a hedged request refused by the other broker, if that refuses it, too', async () => {
+    const endpoints = [ENDPOINT, 'tcp://127.0.0.1:5556'];
+    const { client, net } = made({
+      strategy: 'freelance',
+      endpoints,
+      hedgeMs: 0,
+      timeoutMs: 60_000,
+    });
+    for (const { events } of net.links) events.connected();
+    const failed = expect(client.request('echo', 'a')).rejects;
+    const [one, two] = net.links;
+    one?.says('', 'MDPC02', '\x03', 'mmi.refused', '429', 'mmi.hello', USED_UP);
+    const [id = ''] = two?.written().find((frames) => frames.some((f) => f.equals(ECHO))) ?? [];
+    await Promise.resolve();
+    two?.says(id, '', 'MDPC02', '\x03', 'mmi.refused', '404', 'echo', 'unknown');
+    await failed.toMatchObject({ code: 'ERR_MDP_NO_WORKER' });
+  });
+
   it('is told of the refusal of no other connection', async () => {
     const endpoints = [ENDPOINT, 'tcp://127.0.0.1:5556'];
     const { client, net } = made({ strategy: 'freelance', endpoints, timeoutMs: 50, retries: 0 });
