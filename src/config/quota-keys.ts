@@ -30,7 +30,9 @@ const keys = () => ({
     .describe('Requests that the broker holds for the identity, queued or at workers.'),
   queuedBytes: size('1KiB', '1TiB')
     .meta({ none: 'the share of `limits.queuedBytes`' })
-    .describe('Bytes of these requests, with PARTIALs held back and incomplete messages.'),
+    .describe(
+      'Memory of these requests, with PARTIALs held back and incomplete messages; 1 KiB for each that asks for a stored reply.',
+    ),
   outputBytes: size('1KiB', '16GiB')
     .meta({ none: '`limits.outputBytes`' })
     .describe('Bytes of output that the identity has not read, over all its connections.'),
