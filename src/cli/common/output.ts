@@ -28,10 +28,17 @@ export type Style = 'bold' | 'green' | 'yellow' | 'red';
 
 const STYLES: Readonly<Record<Style, string>> = { bold: '1', green: '32', yellow: '33', red: '31' };
 
-/** Styled for a terminal, unless NO_COLOR or TERM says otherwise; else unchanged. */
-export function styled(text: string, style: Style): string {
+/**
+ * Styled for a terminal, unless NO_COLOR or TERM says otherwise; else unchanged.
+ * @param output where the text goes
+ */
+export function styled(
+  text: string,
+  style: Style,
+  output: Pick<NodeJS.WriteStream, 'isTTY'> = process.stdout,
+): string {
   const { NO_COLOR: refused = '', TERM: terminal } = process.env;
-  const wanted = process.stdout.isTTY && refused === '' && terminal !== 'dumb';
+  const wanted = output.isTTY && refused === '' && terminal !== 'dumb';
   return wanted ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
 }
 
@@ -62,8 +69,10 @@ export function duration(ms: number): string {
 }
 
 /** A message for people, on standard error. */
-export function say(text: string): void {
-  process.stderr.write(`majordomo: ${terminalSafe(text)}\n`);
+export function say(text: string, style?: Style): void {
+  const safe = terminalSafe(text);
+  const shown = style === undefined ? safe : styled(safe, style, process.stderr);
+  process.stderr.write(`majordomo: ${shown}\n`);
 }
 
 /** A number of things: `1 problem`, `2 problems`. */

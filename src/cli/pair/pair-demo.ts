@@ -12,7 +12,7 @@ import { EXIT, type ExitStatus } from '../../core/exit.js';
 import { type Node, twoNodes } from './demo-nodes.js';
 import { type Tally, Traffic } from './demo-traffic.js';
 import { type Done, examples, integerOption } from '../common/options.js';
-import { print, say, styled } from '../common/output.js';
+import { print, say } from '../common/output.js';
 
 interface DemoOptions {
   readonly seconds: number;
@@ -113,7 +113,7 @@ async function demonstrate(
     if (active === null) break;
     active.kill();
     kills++;
-    say(styled(`kill -9 ${active.role}`, 'yellow'));
+    say(`kill -9 ${active.role}`, 'yellow');
     await rest(1000, ends.signal);
     active.start();
   }

@@ -99,7 +99,9 @@ export function define(command: Command): void {
         throw usage(`${printable(program)}: no such command`);
       }
       const { timeoutMs = null, outputBytes: outputBytesMax } = options;
-      const failures = new FailureReport(say, monotonicMs);
+      const failures = new FailureReport((line) => {
+        say(line);
+      }, monotonicMs);
       const outputHeld = (): void => {
         const held =
           'what it started holds its standard output open: that is not part of the reply';
