@@ -56,7 +56,7 @@ export interface RankedMerged {
   readonly part: number;
   /** Records that won and differ from what was here, tombstones as deletions. */
   readonly changed: readonly Ranked[];
-  /** Records that lost, and deletions of what was not here. */
+  /** Records that lost, each after the deletion that won here if one did, and deletions of what was not here. */
   readonly ineffective: readonly Ranked[];
   /**
    * Keys that both sides had changed: the record here was changed by a transaction above

@@ -70,7 +70,9 @@ export class MemoryRankedRows {
       if (order !== 0 && before !== undefined && before.changed > peerHolds) {
         conflicts.push(record.key);
       }
-      if (order < 0) ineffective.push(record);
+      if (before !== undefined && order < 0) {
+        ineffective.push(...(before.record.isDeleted ? [before.record] : []), record);
+      }
       if (order <= 0) continue;
       const isNews = !record.isDeleted || before?.record.isDeleted === false;
       this.#apply(transaction, part, record);

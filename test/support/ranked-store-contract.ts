@@ -229,14 +229,21 @@ export function describeRankedStoreContract(
         put('both', 'u', [2, 1]),
         put('mine', 'u', [2, 2]),
         put('won', 'u', [4, 1]),
+        put('ended', 'u', [4, 2]),
       ]);
+      await user.commit([remove('ended', [4, 3])], { tombstones: 'all' });
       await other.commit(shared);
       const sent = other.transaction;
       await other.commit([put('both', 'o', [3, 1]), remove('theirs', [3, 2])], {
         tombstones: 'all',
       });
       await other.commit(
-        [put('won', 'o', [3, 3]), put('new', 'o', [3, 4]), remove('gone', [3, 5])],
+        [
+          put('won', 'o', [3, 3]),
+          put('new', 'o', [3, 4]),
+          remove('gone', [3, 5]),
+          put('ended', 'o', [3, 6]),
+        ],
         {
           tombstones: 'all',
         },
@@ -252,8 +259,8 @@ export function describeRankedStoreContract(
       >;
       const byKey = (all: readonly Ranked[]) => [...all].sort((a, b) => (a.key < b.key ? -1 : 1));
       expect(shown(byKey(changed))).toEqual(['both=o', 'new=o', 'theirs-']);
-      expect(shown(byKey(ineffective))).toEqual(['gone-', 'won=o']);
-      expect([...conflicts].sort()).toEqual(['both', 'won']);
+      expect(shown(byKey(ineffective))).toEqual(['ended-', 'ended=o', 'gone-', 'won=o']);
+      expect([...conflicts].sort()).toEqual(['both', 'ended', 'won']);
       expect(await user.merge(records, { tombstones: 'all', holds })).toMatchObject({
         changed: [],
       });

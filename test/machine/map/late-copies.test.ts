@@ -1,4 +1,7 @@
 /** D121: changes of one writer to one key never go back, however late a copy of one comes. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import type { MapRecord } from '../../../src/extensions/map/machine/record.js';
 import { Stage, uuidText } from './stage.js';
 
@@ -76,6 +79,44 @@ describe('copies of a writer’s changes that come late (D121)', () => {
     stage.commit();
     stage.put('a', '15', { uuid: 'x15' });
     expect(stage.wholeMap().map).toEqual({ a: 'ofY' });
+  });
+
+  it('a merge with a higher epoch does not undo a key that its writer set again, after its deletion', () => {
+    const stage = Stage.serving({}, 5);
+    stage.tombstones = 'all';
+    for (const [key, uuid] of [
+      ['a', 'x18'],
+      ['b', 'y5'],
+    ] as const) {
+      stage.put(key, '1', { uuid: 'x17' });
+      stage.put(key, '', { uuid });
+    }
+    stage.news();
+    merge(stage, record('a', '2', [4, 15], 'x19'), record('b', '2', [4, 16], 'x19'));
+    stage.commit();
+    expect(stage.news()).toEqual(['5.5 a=2 x19']);
+    stage.pass(LATE_MS);
+    stage.put('b', '2', { uuid: 'x19' });
+    expect(stage.wholeMap().map).toEqual({ a: '2' });
+  });
+
+  it('a later change that lost in a merge is not undone if the node that is to make it again ends before that', () => {
+    const stage = passive();
+    follow(stage, record('a', '15', [4, 15], 'x15'));
+    merge(
+      stage,
+      record('a', '14', [5, 1], 'x14'),
+      record('b', '14', [5, 2], 'x16'),
+      record('c', '', [5, 3], 'x18'),
+    );
+    merge(stage, record('b', '15', [4, 17], 'x17'), record('c', '15', [4, 19], 'x19'));
+    // The node that serves has made this one again.
+    follow(stage, record('b', '15', [5, 4], 'x17'));
+    expect(stage.machine.gauges.pending).toBe(2);
+    stage.activate(6);
+    stage.commit();
+    expect(stage.wholeMap().map).toEqual({ a: '15', b: '15', c: '15' });
+    expect(stage.held.size).toBe(0);
   });
 
   it('of a change that lost against another writer’s in a merge is not made either', () => {
@@ -253,7 +294,31 @@ describe('a writer without numbers', () => {
   });
 });
 
+/** A change that a merge undoes is made again, and replaced. @returns its value, if something holds it */
+function restored(stage: Stage): WeakRef<Buffer> {
+  const value = Buffer.alloc(1000, 'v');
+  const lost = { ...record('a', '', [4, 15], 'x15'), value };
+  stage.put('a', '14', { uuid: 'x14' });
+  stage.machine.merged({ changed: [], ineffective: [lost], conflicts: [] });
+  stage.commit();
+  expect(stage.wholeMap().map).toEqual({ a: value.toString() });
+  stage.put('a', '16', { uuid: 'x16' });
+  stage.news();
+  return new WeakRef(value);
+}
+
 describe('what a node knows of replaced changes', () => {
+  it('is not the values that it has made again', async () => {
+    const stage = Stage.serving({}, 5);
+    const value = restored(stage);
+    await new Promise(setImmediate);
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    expect(value.deref()).toBeUndefined();
+    stage.put('a', '15', { uuid: 'x15' });
+    expect(stage.wholeMap().map).toEqual({ a: '16' });
+  });
+
   it('is forgotten after 20 minutes, and then takes no memory', () => {
     const stage = Stage.serving();
     stage.put('a', '1', { uuid: 'x1' });

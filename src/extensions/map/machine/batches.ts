@@ -15,7 +15,6 @@ import { bytesOf, type MapRecord } from './record.js';
 import type { RankedOutcome } from '../../../store/ranked.js';
 import type { MapReplica } from './replica.js';
 import type { ServiceKeys } from './service-keys.js';
-import type { MapPeer } from './sink.js';
 import { Draft, type SetIntent, type Step } from './steps.js';
 import type { StoreFailure } from '../../../store/store.js';
 
@@ -33,9 +32,6 @@ const IDENTITY_SHARE = 0.875;
 const RETRY_MS = 1000;
 /** The counter has 40 bits (D48); a batch takes fewer numbers than this. */
 const COUNTERS_MAX = 2 ** 40 - 8192;
-
-/** Whose changes are made again after a merge. */
-const THE_PEER: MapPeer = { identity: '', key: null, address: 'the other node' };
 
 interface Batch extends CommittedBatch {
   readonly growing: number;
@@ -204,8 +200,8 @@ export class Batches {
   }
 
   /** A merge put an earlier change of its writer in the place of this one, which is made again (D121). */
-  restore(record: MapRecord): void {
-    this.#first.push({ kind: 'set', record, writer: THE_PEER });
+  restore(set: PendingSet): void {
+    this.#first.push({ kind: 'set', ...set });
   }
 
   /** A merge brought this record: it is published under a new number. */
@@ -334,6 +330,8 @@ export class Batches {
     const first = this.#first[this.#firstTaken];
     if (first !== undefined) {
       this.#firstTaken++;
+      // What was taken takes no memory.
+      if (this.#firstLeft === 0) this.#setFirst([]);
       return first;
     }
     const set = this.#waiting.shift();

@@ -25,6 +25,8 @@ import { Snapshots } from './snapshots.js';
 import type { StoreFailure } from '../../../store/store.js';
 import { WriterMarks } from './writer-marks.js';
 
+/** Whose changes are made again after a merge. */
+const THE_PEER: MapPeer = { identity: '', key: null, address: 'the other node' };
 /** A node that serves publishes HUGZ this often, so that its subscribers know that it lives (D52). */
 const HUGZ_MS = 1000;
 /**
@@ -430,8 +432,11 @@ export class MapMachine implements MapStoreEvents {
       if (this.#isServing) this.#batches.announce(change);
       if (before !== null) this.#overruled(before, change, now);
     }
+    let deletion: MapRecord | null = null;
     for (const change of ineffective) {
-      this.#overruled(change, this.#content.get(change.key), now);
+      const here = deletion?.key === change.key ? deletion : this.#content.get(change.key);
+      this.#overruled(change, here, now);
+      deletion = isDeletion(change) ? change : null;
     }
     this.counters.conflicts += conflicts.length;
     for (const key of conflicts) {
@@ -448,7 +453,11 @@ export class MapMachine implements MapStoreEvents {
   #overruled(lost: MapRecord, here: MapRecord | null, now: number): void {
     const { key, uuid } = lost;
     if (here !== null && isUpTo(here.uuid, uuid)) {
-      if (this.#isServing && here.uuid !== uuid) this.#batches.restore(lost);
+      if (here.uuid === uuid) return;
+      const set = { record: lost, writer: THE_PEER };
+      if (this.#isServing) this.#batches.restore(set);
+      // The node that serves makes it again, unless it ends before that.
+      else this.#pending.add(set, now);
     } else if (here !== null || isDeletion(lost)) {
       this.#marks.add(key, uuid, now);
     }

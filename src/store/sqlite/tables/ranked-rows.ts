@@ -24,7 +24,8 @@ const SQL = {
   put: `INSERT INTO ranked (${RECORD}, changed) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (part, key) DO UPDATE SET epoch = excluded.epoch, counter = excluded.counter,
     deleted = excluded.deleted, body = excluded.body, changed = excluded.changed`,
-  existing: 'SELECT id, epoch, counter, changed, deleted FROM ranked WHERE part = ? AND key = ?',
+  existing: `SELECT id, epoch, counter, changed, deleted, iif(deleted, body, NULL) AS deletion
+    FROM ranked WHERE part = ? AND key = ?`,
   delete: 'DELETE FROM ranked WHERE part = ? AND key = ?',
   dropTombstones: `DELETE FROM ranked WHERE id IN
     (SELECT id FROM ranked WHERE deleted = 1 AND changed <= ? ORDER BY changed LIMIT ?)
@@ -50,6 +51,8 @@ interface ExistingKey {
   readonly counter: number;
   readonly changed: number;
   readonly deleted: number;
+  /** The body of a tombstone; `null`: it is none. */
+  readonly deletion: Buffer | null;
 }
 
 interface Row {
@@ -167,7 +170,12 @@ export class RankedRows {
       if (before !== undefined && order !== 0 && before.changed > peerHolds) {
         conflicts.push(record.key);
       }
-      if (order < 0) ineffective.push(record);
+      if (before !== undefined && order < 0) {
+        const { epoch, counter, deletion: body } = before;
+        const { key } = record;
+        if (body !== null) ineffective.push({ key, epoch, counter, isDeleted: true, body });
+        ineffective.push(record);
+      }
       if (order <= 0) continue;
       this.#apply(transaction, part, record, before);
       const wasHere = before?.deleted === 0;
