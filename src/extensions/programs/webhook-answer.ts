@@ -87,8 +87,9 @@ export class WebhookAnswer {
 /** The pause that a field Retry-After asks for, in milliseconds; 0: none that can be read. @param wall milliseconds */
 export function pauseAfter(retryAfter: string, wall: number): number {
   if (/^\d+ *$/.test(retryAfter)) return Number(retryAfter) * 1000;
-  // A date begins with the name of a day.
-  const at = /^[A-Z]/i.test(retryAfter) ? Date.parse(retryAfter) : NaN;
+  // A date begins with the name of a day. One of an old form names no zone: it is in GMT.
+  const date = /GMT *$/.test(retryAfter) ? retryAfter : `${retryAfter} GMT`;
+  const at = /^[A-Z]/i.test(date) ? Date.parse(date) : NaN;
   return Number.isNaN(at) ? 0 : Math.max(0, at - wall);
 }
 

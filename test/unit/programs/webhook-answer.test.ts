@@ -93,6 +93,8 @@ describe('the field Retry-After of an answer', () => {
     ['7 ', 7000],
     ['0', 0],
     ['Thu, 01 Jan 2026 00:01:00 GMT', 60_000],
+    ['Thursday, 01-Jan-26 00:01:00 GMT ', 60_000],
+    ['Thu Jan  1 00:01:00 2026', 60_000],
     ['Wed, 31 Dec 2025 23:59:00 GMT', 0],
     ['', 0],
     ['-5', 0],
@@ -101,5 +103,17 @@ describe('the field Retry-After of an answer', () => {
     ['soon', 0],
   ])('%j is a pause of %i ms', (field, pauseMs) => {
     expect(pauseAfter(field, WALL)).toBe(pauseMs);
+  });
+
+  it('is in GMT, wherever the broker is', () => {
+    const before = process.env['TZ'];
+    process.env['TZ'] = 'Asia/Tokyo';
+    try {
+      expect(new Date(WALL).getHours()).toBe(9);
+      expect(pauseAfter('Thu Jan  1 00:01:00 2026', WALL)).toBe(60_000);
+    } finally {
+      if (before === undefined) delete process.env['TZ'];
+      else process.env['TZ'] = before;
+    }
   });
 });
