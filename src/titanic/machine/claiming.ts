@@ -260,8 +260,8 @@ export class Claiming {
     const { dispatcher } = this.#requests;
     const released: Release[] = [];
     const crowded = new Set<string>();
-    for (const { name, count, isFull } of dispatcher.ready()) {
-      const over = count - (isFull ? 0 : broker.room(name));
+    for (const { name, count, most } of dispatcher.ready()) {
+      const over = count - Math.min(most, broker.room(name));
       if (over <= 0) continue;
       const key = name.toString('latin1');
       crowded.add(key);

@@ -392,14 +392,15 @@ export class Dispatcher {
   roomInFlight(name: Buffer): number {
     const service = this.services.find(name);
     if (service === undefined) return this.places.roomFor(NEW_SERVICE);
-    return this.places.roomFor(service) - service.ready.size;
+    return service.lack === null ? this.places.roomFor(service) - service.ready.size : 0;
   }
 
-  /** The services with requests that could be sent now, if there are workers and places. */
-  *ready(): Iterable<{ readonly name: Buffer; readonly count: number; readonly isFull: boolean }> {
+  /** The services with requests that could be sent now, if there are workers, and at most how many. */
+  *ready(): Iterable<{ readonly name: Buffer; readonly count: number; readonly most: number }> {
     for (const { name, ready, lack, inFlight } of this.services.all()) {
       // One that has none gets the next place.
-      if (ready.size > 0) yield { name, count: ready.size, isFull: lack !== null && inFlight > 0 };
+      const most = lack === null ? Infinity : inFlight > 0 ? 0 : 1;
+      if (ready.size > 0) yield { name, count: ready.size, most };
     }
   }
 

@@ -116,6 +116,42 @@ describe('a broker that shares its store', () => {
     w.disconnect();
   });
 
+  it('keeps one of a service that has none in flight and waits for a place: others may run the rest', () => {
+    const both = shared({ inFlightBytes: 50 * 1024 });
+    const { s, claims } = both;
+    const large = (n: number): ClaimedRequest => {
+      const { request, ...rest } = foreign(s, n);
+      return { ...rest, request: { ...request, bodyBytes: 100 * 1024 } };
+    };
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 1 });
+    claims.answer(large(1));
+    s.turn();
+    expect(w.inbox()).toHaveLength(1);
+    const other = s.worker('other').ready('other', { credit: 4 });
+    expect(claims.wanted).toEqual(['other 4']);
+    const three = [2, 3, 4].map((n) => {
+      const { request, ...rest } = large(n);
+      return { ...rest, request: { ...request, service: Buffer.from('other') } };
+    });
+    claims.answer(...three);
+    s.turn();
+    expect(other.inbox()).toEqual([]);
+    for (let look = 0; look < 2; look++) {
+      expect(polls(both)).toEqual([]);
+      claims.answer();
+    }
+    const released = claims.orders.flatMap((order) => order.released);
+    const [, ...later] = three.map(({ request: { uuid } }) => uuid);
+    expect(released.map(({ uuid }) => uuid)).toEqual(later.reverse());
+    expect(polls(both)).toEqual([]);
+    claims.answer();
+    w.final('1');
+    expect(other.inbox()).toHaveLength(1);
+    w.disconnect();
+    other.disconnect();
+  });
+
   it('sends what it claimed in the order of the claim, without reading bodies that came along', () => {
     const { s, claims } = shared();
     claims.answer();
