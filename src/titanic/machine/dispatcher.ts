@@ -269,7 +269,7 @@ export class Dispatcher {
     const { index } = this;
     const service = this.serviceOf(slot);
     const place = index.get(slot, PLACE);
-    if (from === READY) this.#leavesReady(place, service);
+    if (from === READY) this.#leavesReady(place, service, to);
     else if (from === DELAYED) {
       this.#delayed.removeAt(place);
       service.delayed--;
@@ -291,9 +291,11 @@ export class Dispatcher {
     if (to === ABSENT) this.#close(slot, service);
   }
 
-  #leavesReady(place: number, service: OpenService): void {
+  #leavesReady(place: number, service: OpenService, to: State): void {
     service.ready.removeAt(place);
     if (service.ready.size === 0) this.places.setLack(service, null);
+    // What is next now may be smaller.
+    else if (service.lack !== null && to !== LOADING) this.#addDemand(service);
   }
 
   #leftBroker(slot: Slot, service: OpenService): void {

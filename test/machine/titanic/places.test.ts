@@ -129,6 +129,18 @@ describe('the memory', () => {
     }
   });
 
+  it('a small request goes as soon as the large one before it, which waits for a place, is closed', () => {
+    const s = stage({ inFlightBytes: 50 * KIB });
+    s.submits('large', LARGE);
+    workerOf(s, 'large');
+    const w = workerOf(s, 'both');
+    const first = s.submits('both', LARGE);
+    s.submits('both', 'a');
+    expect(w.inbox()).toEqual([]);
+    s.asks('close', first);
+    expect(w.inbox()).toEqual(['REQUEST a']);
+  });
+
   it('keeps nothing of services that end while they wait for a place', () => {
     const s = stage({ inFlightBytes: 100 * KIB });
     for (const service of ['a', 'b', 'c', 'd']) {
