@@ -253,7 +253,7 @@ describe('a link', () => {
     for (let left = 256; left > 0; left--) link.write(body, 0, body.length, false);
     await record.untilTold('disconnected');
     peer?.resume();
-    await until(() => peer?.destroyed === true, 'the end of the connection at the other side');
+    await until(() => peer?.closed === true, 'the end of the connection at the other side');
     expect(faults).toEqual(['ECONNRESET']);
   });
 
