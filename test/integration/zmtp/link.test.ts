@@ -246,15 +246,20 @@ describe('a link', () => {
     open.push(() => link.close(0));
     await record.untilTold('connected');
     const [peer] = accepted;
-    const faults: unknown[] = [];
-    peer?.on('error', ({ code }: NodeJS.ErrnoException) => faults.push(code));
+    let received = 0;
+    peer?.on('data', ({ length }: Buffer) => {
+      received += length;
+    });
+    // (Of Node.js 22 it gets no error: it looks as if the other side had closed it.)
+    peer?.on('error', () => undefined);
     peer?.pause();
     const body = Buffer.alloc(65_536);
     for (let left = 256; left > 0; left--) link.write(body, 0, body.length, false);
     await record.untilTold('disconnected');
     peer?.resume();
     await until(() => peer?.closed === true, 'the end of the connection at the other side');
-    expect(faults).toEqual(['ECONNRESET']);
+    // What this side had taken already, and not the megabytes that the kernel of the other side held.
+    expect(received).toBeLessThan(2 ** 20);
   });
 
   it('backs off, with random pauses, from a broker that refuses it', async () => {

@@ -228,6 +228,19 @@ describe('copies of a writer’s changes that come late (D121)', () => {
     expect(stage.wholeMap().map).toEqual({ a: 'y1', c: 'y' });
   });
 
+  it('behind an earlier deletion, which is heard again, are not made either', () => {
+    const stage = Stage.serving();
+    for (const [uuid, value] of Object.entries({ x1: '1', x2: '', x3: '3', x4: '' })) {
+      stage.put('a', value, { uuid });
+    }
+    stage.pass(LATE_MS);
+    for (const [uuid, value] of Object.entries({ x2: '', x3: '3', x1: '1' })) {
+      stage.set('a', value, { uuid });
+    }
+    stage.commit();
+    expect(stage.wholeMap().map).toEqual({});
+  });
+
   it('a renewal counts: one that another writer’s change came after is not made', () => {
     const active = Stage.serving();
     const stage = passive();

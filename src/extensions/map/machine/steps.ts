@@ -116,7 +116,7 @@ export class Draft {
     const here = presentOf(before);
     if (uuid !== '') {
       const isLast = (before?.uuid ?? this.#recent.deletionOf(key, this.#now)) === uuid;
-      const isPast = isLast || this.#isPast(record, before);
+      const isPast = isLast || this.#isPast(record, here);
       // Whoever deletes what is not there hears it.
       if (isLast || (isPast && isDeletion(record) && here === null)) {
         this.#unwritten(intent, 'repeated', here ?? record, before);
@@ -149,10 +149,10 @@ export class Draft {
     return null;
   }
 
-  /** @param before what is there of its key */
-  #isPast(record: MapRecord, before: MapRecord | null): boolean {
+  /** @param here what is there of its key: a deletion may be an earlier one, which came again and is heard again */
+  #isPast(record: MapRecord, here: MapRecord | null): boolean {
     const isInBatch = this.#uuids.has(record.uuid) || this.#marks.has(record);
-    return isInBatch || this.#recent.isPast(record, before, this.#now);
+    return isInBatch || this.#recent.isPast(record, here, this.#now);
   }
 
   /** @returns false if the record has changed meanwhile */
