@@ -529,8 +529,9 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     if (this.#listeners.emit('failed', { error, request, service })) return;
     const failure = failureOf(error, true);
     const said = oneLine(failureWords(failure));
-    const stack = stackOf(error).join('\n');
-    this.#failures.report(failure.code, `a handler of '${service}' failed: ${said}`, stack);
+    this.#failures.report(failure.code, `a handler of '${service}' failed: ${said}`, () =>
+      stackOf(error).join('\n'),
+    );
   }
 }
 

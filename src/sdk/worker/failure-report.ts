@@ -7,13 +7,14 @@ interface ReportedFailure {
   until: number;
   leftOut: number;
   line: string;
-  detail: string;
+  detail: () => string;
 }
 
 const SILENT_MS = 1000;
 /** Codes counted separately; the rest share one. */
 const CODES_MAX = 100;
 const OTHERS = '';
+const NO_DETAIL = (): string => '';
 
 export class FailureReport {
   readonly #print: (line: string, detail: string) => void;
@@ -27,8 +28,8 @@ export class FailureReport {
     this.#now = now;
   }
 
-  /** @param detail lines to print below it, such as a stack */
-  report(code: string, line: string, detail = ''): void {
+  /** @param detail makes the lines to print below it, such as a stack, which takes time: called only for what is printed */
+  report(code: string, line: string, detail: () => string = NO_DETAIL): void {
     const now = this.#now();
     const known = this.#reports.has(code) || this.#reports.size < CODES_MAX ? code : OTHERS;
     const earlier = this.#reports.get(known);
@@ -55,7 +56,7 @@ export class FailureReport {
     now: number,
   ): void {
     const more = leftOut === 0 ? '' : ` (${leftOut} more with this code were not printed)`;
-    this.#print(line + more, detail);
+    this.#print(line + more, detail());
     this.#reports.set(code, { until: now + SILENT_MS, leftOut: 0, line, detail });
     this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
   }

@@ -167,6 +167,16 @@ describe('the report of failures', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
+  it('makes the detail of what it prints only: that of the last one left out is made later', () => {
+    const { report } = reporting();
+    const made: number[] = [];
+    for (const which of [1, 2, 3]) report.report('A', 'a', () => String(made.push(which)));
+    expect(made).toEqual([1]);
+    jest.advanceTimersByTime(1000);
+    expect(made).toEqual([1, 3]);
+    report.flush();
+  });
+
   it('has a bound on codes: the rest share one', () => {
     const { report, lines } = reporting();
     for (let code = 0; code < 1000; code++) report.report(`C${code}`, `c${code}`);
