@@ -64,7 +64,7 @@ function sizeClasses(): number[] {
 
 /** Where a run lies. */
 interface Run {
-  /** Of its page. */
+  /** The bytes of the page in which it lies. */
   words: Words;
   /** Where it begins in these. */
   start: number;

@@ -129,8 +129,8 @@ export class Unread {
 
   /**
    * Whether there is room for one more large answer, after an identity that has more than the one that asks has lost one.
-   * None loses its only answer while that is being read. One that several read counts for each, and is given up only if
-   * each may lose it.
+   * No identity loses its only answer while that is being read. An answer that several read counts for each of them, and is
+   * given up only if each may lose it.
    */
   #makeRoom(bytes: number, identity: string): boolean {
     for (;;) {

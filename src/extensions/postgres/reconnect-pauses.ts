@@ -37,7 +37,7 @@ export class ReconnectPauses {
     }
   }
 
-  /** None of all connections is tried to be made before this: monotonic milliseconds. */
+  /** When the next connection may be made, of all that share the pauses: monotonic milliseconds. */
   get until(): number {
     return this.#until;
   }

@@ -55,7 +55,7 @@ type Result = { readonly frames: readonly string[] } | Failed;
 interface Failed {
   readonly code: string;
   readonly text: string;
-  /** Its receiver wants nothing before this pause is over, in milliseconds. */
+  /** How long the receiver wants nothing, in milliseconds. */
   readonly pauseMs: number;
 }
 

@@ -52,7 +52,7 @@ const BYTES_MAX = 67_108_864;
 
 export class OwnChanges {
   readonly #countMax: number;
-  /** Those of one writer. */
+  /** Makes the uuids of one writer, each higher than the last. */
   readonly #nextUuid: () => Buffer;
   /** Changes that are not settled, by uuid, in the order in which they were made. */
   readonly #waiting = new Map<string, OwnChange>();

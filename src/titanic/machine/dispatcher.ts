@@ -137,7 +137,7 @@ export class Dispatcher {
   readonly #longPauses = new Map<Slot, number>();
   /** The broker's numbers of requests to withdraw in the next turn, by slot. */
   readonly #withdrawals = new Map<Slot, number>();
-  /** Of requests that are LOADING, QUEUED or OUT. */
+  /** What requests that are LOADING, QUEUED or OUT take of the limits. */
   readonly places: Places<OpenService>;
 
   /**

@@ -12,7 +12,7 @@ export interface OperatorHost {
   readonly requests: OpenRequests;
   /** The schedules that this node knows, in no order: none while it is not active. */
   schedules(): Iterable<Schedule>;
-  /** One of them, or `null`. */
+  /** The schedule with this uuid, or `null`. */
   schedule(uuid: RequestUuid): Schedule | null;
   /** See `Schedules.fire`. */
   fire(uuid: RequestUuid, decided: ChangeCallback): void;

@@ -167,7 +167,7 @@ export class Schedules {
     return this.#table.all();
   }
 
-  /** One of them, or `null`. */
+  /** The schedule with this uuid, or `null`. */
   find(uuid: RequestUuid): Schedule | null {
     const schedule = this.#table.find(uuid);
     const isNamed =

@@ -42,7 +42,7 @@ export async function addressesOf(name: string): Promise<readonly string[]> {
   return own.length > 0 ? own : await addressesOfHost(name);
 }
 
-/** Those of an interface of this machine; none if there is none, or the system does not tell. */
+/** The addresses of an interface of this machine; empty if there is none of this name, or the system does not tell. */
 export function addressesOfInterface(name: string): readonly string[] {
   try {
     return usable(networkInterfaces()[name] ?? []);
