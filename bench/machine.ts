@@ -15,6 +15,7 @@ import { EventLog } from '../src/admin/log/event-log.js';
 import { tee } from '../src/core/event-table.js';
 import { SILENT } from '../test/support/logs.js';
 import { Throttle } from '../src/admin/log/throttle.js';
+import { setV8Flags } from '../src/cli/serve/v8-flags.js';
 import { BATCH, BODY, CLIENTS, type Setting, Stage } from './machine/stage.js';
 
 /** CPU time, in nanoseconds per request: the best of several runs, as other load can only add. */
@@ -126,5 +127,6 @@ function longestRun(broker: Broker, now: number): number {
   return longest;
 }
 
+setV8Flags();
 stalls();
 costs();

@@ -24,9 +24,11 @@ import type {
   StoredRequest,
   Transaction,
 } from '../src/store/store.js';
+import { setV8Flags } from '../src/cli/serve/v8-flags.js';
 import { Titanic } from '../src/titanic/machine/titanic.js';
 import { asker } from '../test/support/asker.js';
 
+setV8Flags();
 const OPEN = Number(process.argv[2] ?? 1_000_000);
 if (!Number.isSafeInteger(OPEN) || OPEN < 1) {
   process.stderr.write('usage: npm run bench:titanic [-- REQUESTS]\n');

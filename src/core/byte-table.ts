@@ -2,21 +2,22 @@
  * A map from byte strings to small integers, each of which has one string. Looked up by a slice of a buffer: a look-up
  * allocates no string and no object.
  */
-import { Buckets, type Chained, NO_RECORD } from './buckets.js';
+import { Buckets, NO_RECORD } from './buckets.js';
 import { KeyedHash } from './keyed-hash.js';
 import type { RandomFill } from './random.js';
 
-const NO_KEY: Buffer = Buffer.alloc(0);
+/** A power of two. */
+const RECENT = 1024;
 
-export class ByteTable implements Chained {
+export class ByteTable {
   readonly #hash: KeyedHash;
-  readonly #buckets = new Buckets(this);
-  /** For each value its key, the key's hash, and the next value in its bucket. */
-  readonly #keys: Buffer[] = [];
-  readonly #hashes: number[] = [];
-  readonly #nexts: number[] = [];
-  /** The value that was found last: that is often the next one, too. */
-  #latest = NO_RECORD;
+  readonly #buckets = new Buckets();
+  readonly #keys: (Buffer | undefined)[] = [];
+  /**
+   * Values that were found, by the ends of their keys: few keys are asked for often, and most of these are found here
+   * without a hash. Whoever prepares keys that share a place only takes that away.
+   */
+  readonly #recent = new Int32Array(RECENT);
 
   /** @param random see `KeyedHash` */
   constructor(random: RandomFill) {
@@ -29,12 +30,15 @@ export class ByteTable implements Chained {
 
   /** The value of the key `[start, end)` of `bytes`, or -1. */
   get(bytes: Uint8Array, start: number, end: number): number {
-    if (isSame(this.#keys[this.#latest], bytes, start, end)) return this.#latest;
+    const place = placeOf(bytes, end);
+    const recent = this.#recent[place] ?? 0;
+    if (isSame(this.#keys[recent], bytes, start, end)) return recent;
     const hash = this.#hash.of(bytes, start, end);
-    for (let value = this.#buckets.first(hash); value !== NO_RECORD;) {
-      const isFound = this.#hashes[value] === hash && isSame(this.#keys[value], bytes, start, end);
-      if (isFound) return (this.#latest = value);
-      value = this.nextInBucket(value);
+    const buckets = this.#buckets;
+    for (let value = buckets.first(hash); value !== NO_RECORD; value = buckets.next(value)) {
+      if (buckets.hashOf(value) !== hash || !isSame(this.#keys[value], bytes, start, end)) continue;
+      this.#recent[place] = value;
+      return value;
     }
     return NO_RECORD;
   }
@@ -45,28 +49,21 @@ export class ByteTable implements Chained {
    */
   add(key: Buffer, value: number): void {
     this.#keys[value] = key;
-    this.#hashes[value] = this.#hash.of(key, 0, key.length);
-    this.#buckets.add(value);
+    this.#buckets.add(value, this.#hash.of(key, 0, key.length));
   }
 
   /** Removes a value that is in the table, with its key. */
   delete(value: number): void {
     this.#buckets.remove(value);
-    this.#keys[value] = NO_KEY;
-    if (this.#latest === value) this.#latest = NO_RECORD;
+    this.#keys[value] = undefined;
   }
+}
 
-  hashOf(value: number): number {
-    return this.#hashes[value] ?? 0;
-  }
-
-  nextInBucket(value: number): number {
-    return this.#nexts[value] ?? NO_RECORD;
-  }
-
-  linkInBucket(value: number, next: number): void {
-    this.#nexts[value] = next;
-  }
+/** Names that differ in their last digits have places of their own. */
+function placeOf(bytes: Uint8Array, end: number): number {
+  if (end < 3) return 0;
+  const [last, second, third] = [bytes[end - 1] ?? 0, bytes[end - 2] ?? 0, bytes[end - 3] ?? 0];
+  return (last + second * 10 + third * 100) & (RECENT - 1);
 }
 
 function isSame(key: Buffer | undefined, bytes: Uint8Array, start: number, end: number): boolean {

@@ -3,7 +3,7 @@
  * go with its connection: as objects, V8 would mark all that are there, and keep for long those that are not.
  */
 import { Arena, type ArenaHandle } from '../core/arena.js';
-import { Buckets, type Chained, NO_RECORD } from '../core/buckets.js';
+import { Buckets, NO_RECORD } from '../core/buckets.js';
 
 /** A record, or no record. */
 export type Topic = ArenaHandle;
@@ -11,42 +11,35 @@ export type Subscription = number;
 export const NONE = NO_RECORD;
 
 /** Fields of a topic, in bytes; its own bytes follow. */
-const HASH = 0;
-const CHAIN = 4;
-const SIZE = 8;
-const FIRST = 12;
-const HEAD_BYTES = 16;
+const SIZE = 0;
+const FIRST = 4;
+const HEAD_BYTES = 8;
 
 /** The topics; each has a run in an arena. */
-export class Topics implements Chained {
+export class Topics {
   readonly #arena = new Arena();
-  readonly #buckets = new Buckets(this);
+  readonly #buckets = new Buckets();
 
   /** The topic `[start, start + size)` of `bytes`, which has this hash. */
   find(bytes: Uint8Array, start: number, size: number, hash: number): Topic {
-    for (let topic = this.#buckets.first(hash); topic !== NONE;) {
+    const buckets = this.#buckets;
+    for (let topic = buckets.first(hash); topic !== NONE; topic = buckets.next(topic)) {
+      if (buckets.hashOf(topic) !== hash) continue;
       const { words, start: at } = this.#arena.find(topic);
       const { view, bytes: known } = words;
-      if (
-        view.getInt32(at + HASH) === hash &&
-        view.getInt32(at + SIZE) === size &&
-        isSame(known, at + HEAD_BYTES, bytes, start, size)
-      ) {
-        return topic;
-      }
-      topic = view.getInt32(at + CHAIN);
+      if (view.getInt32(at + SIZE) !== size) continue;
+      if (isSame(known, at + HEAD_BYTES, bytes, start, size)) return topic;
     }
     return NONE;
   }
 
   add(bytes: Uint8Array, hash: number): Topic {
     const topic = this.#arena.allocate(HEAD_BYTES + bytes.length);
-    this.#put(topic, HASH, hash);
     this.#put(topic, SIZE, bytes.length);
     this.setFirst(topic, NONE);
     const { words, start: at } = this.#arena.find(topic);
     words.bytes.set(bytes, at + HEAD_BYTES);
-    this.#buckets.add(topic);
+    this.#buckets.add(topic, hash);
     return topic;
   }
 
@@ -69,15 +62,7 @@ export class Topics implements Chained {
   }
 
   hashOf(topic: Topic): number {
-    return this.#get(topic, HASH);
-  }
-
-  nextInBucket(topic: Topic): Topic {
-    return this.#get(topic, CHAIN);
-  }
-
-  linkInBucket(topic: Topic, next: Topic): void {
-    this.#put(topic, CHAIN, next);
+    return this.#buckets.hashOf(topic);
   }
 
   #get(topic: Topic, field: number): number {
@@ -106,13 +91,12 @@ function isSame(
 export const FIELD = {
   topic: 0,
   member: 1,
-  chain: 2,
   /** How often its member subscribed, less how often it cancelled. */
-  times: 3,
-  nextOfTopic: 4,
-  beforeOfTopic: 5,
-  nextOfMember: 6,
-  beforeOfMember: 7,
+  times: 2,
+  nextOfTopic: 3,
+  beforeOfTopic: 4,
+  nextOfMember: 5,
+  beforeOfMember: 6,
 } as const;
 export type Field = (typeof FIELD)[keyof typeof FIELD];
 
@@ -121,13 +105,13 @@ const PAGE_BITS = 11;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 
 /** All have the same size. Their pages stay until none of them is used. */
-export class SubscriptionRecords implements Chained {
+export class SubscriptionRecords {
   #pages: Int32Array[] = [];
   #free: Subscription = NONE;
   /** Records from this one on were never used. */
   #fresh = 0;
   #used = 0;
-  readonly #buckets = new Buckets(this);
+  readonly #buckets = new Buckets();
   readonly #topics: Topics;
 
   constructor(topics: Topics) {
@@ -135,14 +119,14 @@ export class SubscriptionRecords implements Chained {
   }
 
   find(topic: Topic, member: number): Subscription {
-    let one = this.#buckets.first(this.#hashOfPair(topic, member));
-    while (
-      one !== NONE &&
-      (this.get(one, FIELD.topic) !== topic || this.get(one, FIELD.member) !== member)
-    ) {
-      one = this.get(one, FIELD.chain);
+    const hash = this.#hashOfPair(topic, member);
+    const buckets = this.#buckets;
+    for (let one = buckets.first(hash); one !== NONE; one = buckets.next(one)) {
+      if (buckets.hashOf(one) !== hash) continue;
+      const isIt = this.get(one, FIELD.topic) === topic && this.get(one, FIELD.member) === member;
+      if (isIt) return one;
     }
-    return one;
+    return NONE;
   }
 
   add(topic: Topic, member: number): Subscription {
@@ -157,7 +141,7 @@ export class SubscriptionRecords implements Chained {
     this.put(one, FIELD.topic, topic);
     this.put(one, FIELD.member, member);
     this.put(one, FIELD.times, 1);
-    this.#buckets.add(one);
+    this.#buckets.add(one, this.#hashOfPair(topic, member));
     return one;
   }
 
@@ -178,18 +162,6 @@ export class SubscriptionRecords implements Chained {
   put(one: Subscription, field: Field, value: number): void {
     const page = this.#pages[one >>> PAGE_BITS];
     if (page !== undefined) page[((one & PAGE_MASK) << FIELD_BITS) | field] = value;
-  }
-
-  hashOf(one: Subscription): number {
-    return this.#hashOfPair(this.get(one, FIELD.topic), this.get(one, FIELD.member));
-  }
-
-  nextInBucket(one: Subscription): Subscription {
-    return this.get(one, FIELD.chain);
-  }
-
-  linkInBucket(one: Subscription, next: Subscription): void {
-    this.put(one, FIELD.chain, next);
   }
 
   /** Members of one topic are in buckets beside each other; where they begin cannot be guessed. */

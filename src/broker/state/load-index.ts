@@ -5,14 +5,14 @@
  */
 import { Chain, type ChainLink } from '../../core/chain.js';
 
-/** Chains of so many loads stay, whether they are empty or not. */
-const LOADS_RETAINED = 64;
-/** Above that, so many empty ones are dropped with each step. A worker that comes back makes as many anew. */
-const DROPPED_MAX = 8;
+/** After so many steps, loads above all of theirs are dropped: a worker takes each load in turn, up and down. */
+const STEPS = 1024;
 
 export class LoadIndex<T> {
-  /** The last one has a worker, or is about to be dropped: else what was once a load would stay. */
   readonly #chains: Chain<T>[] = [];
+  /** The highest load of the latest steps, and how many are to come before what is above it is dropped. */
+  #highest = 0;
+  #stepsLeft = STEPS;
   #bitmap: Int32Array = new Int32Array(1);
 
   /** Moves the link behind all others of its load. */
@@ -27,7 +27,11 @@ export class LoadIndex<T> {
     }
     this.#bitmap[word] = (this.#bitmap[word] ?? 0) | (1 << (load & 31));
     this.#chains[load]?.append(link);
-    this.#drop(DROPPED_MAX);
+    if (load > this.#highest) this.#highest = load;
+    if (--this.#stepsLeft > 0) return;
+    this.#drop(this.#highest + 1);
+    this.#highest = 0;
+    this.#stepsLeft = STEPS;
   }
 
   /** Removes a link. The bit of its load is cleared when the next search finds the chain empty. */
@@ -38,15 +42,13 @@ export class LoadIndex<T> {
   /** Removes the link of a worker that is lost. */
   forget(link: ChainLink<T>): void {
     link.leave();
-    this.#drop(Infinity);
+    this.#drop(0);
   }
 
-  #drop(most: number): void {
+  /** Drops loads that no worker has, from the highest one on. */
+  #drop(retained: number): void {
     const chains = this.#chains;
-    for (let left = most; left > 0 && chains.length > LOADS_RETAINED; left--) {
-      if (chains[chains.length - 1]?.head !== null) return;
-      chains.pop();
-    }
+    while (chains.length > retained && chains[chains.length - 1]?.head === null) chains.pop();
   }
 
   /** Loads for which there is a chain. */

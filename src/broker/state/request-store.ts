@@ -27,6 +27,7 @@ import {
   WORKER_NUMBERS,
 } from '../../wire/dialect.js';
 import { EMPTY } from '../../wire/mdp.js';
+import type { ClientHello } from '../../wire/mmi.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 import type { RequestForm } from '../../wire/packed-forms.js';
 import type { RequestTracer } from '../request-trace.js';
@@ -192,10 +193,12 @@ export class RequestStore {
     const envelopeBytes = form.envelopeEnd - from;
     const bodyBytes = form.end - form.bodyStart;
     const handle = this.#allocate(envelopeBytes + bodyBytes);
-    const to = this.#arena.find(handle);
-    copyWords(words, from, form.envelopeEnd, to.words, to.start);
-    copyWords(words, form.bodyStart, form.end, to.words, to.start + envelopeBytes);
-    return this.#arrived(this.#record(form, peer, handle, envelopeBytes, bodyBytes), now);
+    const { words: to, start } = this.#arena.find(handle);
+    const bodyAt = start + envelopeBytes;
+    copyWords(words, from, form.envelopeEnd, to, start);
+    copyWords(words, form.bodyStart, form.end, to, bodyAt);
+    const hello = peer.hellos.of(to.bytes, start, bodyAt);
+    return this.#arrived(this.#record(form, peer, hello, handle, envelopeBytes, bodyBytes), now);
   }
 
   #arrived(id: RequestId, now: number): RequestId {
@@ -260,16 +263,19 @@ export class RequestStore {
 
   /** Drops the body: between two deliveries only its submitter has it. */
   dropBody(id: RequestId): void {
-    const { table } = this.#state;
-    const handle = table.get(id, BYTES);
+    const page = this.#state.table.page(id);
+    const at = recordAt(id);
+    const handle = page[at + BYTES] ?? NONE;
     if (handle === NONE) return;
-    const bytes = table.get(id, BODY_BYTES);
+    const bytes = page[at + BODY_BYTES] ?? 0;
     this.#bytes -= bytes;
-    if (table.is(id, STORED)) this.#own.add('requests', -this.#arena.sizeOf(bytes));
+    if (((page[at + FLAGS] ?? 0) & STORED) !== 0) {
+      this.#own.add('requests', -this.#arena.sizeOf(bytes));
+    }
     this.#arena.free(handle);
     this.#countExcess();
-    table.set(id, BYTES, NONE);
-    table.set(id, BODY_BYTES, 0);
+    page[at + BYTES] = NONE;
+    page[at + BODY_BYTES] = 0;
   }
 
   // ---------------------------------------------------------------- reading
@@ -354,14 +360,18 @@ export class RequestStore {
   /** Forgets the request, which must be in no queue and at no worker. */
   release(id: RequestId, outcome: LateReplyReason): void {
     const { table, tracer, tokens, clients, identities } = this.#state;
+    const page = table.page(id);
+    const at = recordAt(id);
+    const flags = page[at + FLAGS] ?? 0;
+    const envelopeBytes = page[at + ENVELOPE_BYTES] ?? 0;
     if (tracer.isOn) tracer.forget(id);
-    if (table.is(id, HELD | REPORTED | TIMED)) this.#dropEntries(id);
-    if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
-    const client = this.clientOf(id);
+    if ((flags & (HELD | REPORTED | TIMED)) !== 0) this.#dropEntries(id);
+    if (page[at + LOST] !== 0) tokens.outlive(id, outcome);
+    const client = clients.byId(page[at + CLIENT] ?? NONE);
     if (client !== null) {
       const { identity } = client;
-      const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES);
-      const queryBytes = table.is(id, QUERY) ? QUERY_BYTES : 0;
+      const bytes = envelopeBytes + (page[at + BODY_BYTES] ?? 0);
+      const queryBytes = (flags & QUERY) === 0 ? 0 : QUERY_BYTES;
       identity.memory.add('requests', -this.#arena.sizeOf(bytes) - RECORD_BYTES - queryBytes);
       identity.outstanding--;
       client.requests.remove(id);
@@ -369,13 +379,13 @@ export class RequestStore {
       identities.releaseIfUnused(identity);
     }
     if (this.byArrival.has(id)) this.byArrival.remove(id);
-    if (table.is(id, INTERNAL)) {
+    if ((flags & INTERNAL) !== 0) {
       this.#internal--;
-      this.#internalBytes -= table.get(id, ENVELOPE_BYTES);
+      this.#internalBytes -= envelopeBytes;
     }
-    this.#bytes -= table.get(id, ENVELOPE_BYTES);
+    this.#bytes -= envelopeBytes;
     this.dropBody(id);
-    if (table.is(id, STORED)) this.#stored--;
+    if ((flags & STORED) !== 0) this.#stored--;
     table.free(id);
   }
 
@@ -405,15 +415,18 @@ export class RequestStore {
     const bodyBytes = packedBytes(frames, from, to);
     const handle = this.#allocate(envelopeBytes + bodyBytes);
     const { words, start } = this.#arena.find(handle);
-    const bodyAt = pack(frames, 0, inbound.envelopeFrames, words.bytes, start, true);
-    pack(frames, from, to, words.bytes, bodyAt, false);
-    return this.#record(inbound, peer, handle, envelopeBytes, bodyBytes);
+    const { bytes } = words;
+    const bodyAt = pack(frames, 0, inbound.envelopeFrames, bytes, start, true);
+    pack(frames, from, to, bytes, bodyAt, false);
+    const hello = peer.hellos.of(bytes, start, bodyAt);
+    return this.#record(inbound, peer, hello, handle, envelopeBytes, bodyBytes);
   }
 
   /** @param handle the packed envelope, followed by the packed body */
   #record(
     { dialect, enveloped }: Pick<RequestForm, 'dialect' | 'enveloped'>,
     peer: Peer,
+    hello: ClientHello | null,
     handle: ArenaHandle,
     envelopeBytes: number,
     bodyBytes: number,
@@ -421,10 +434,10 @@ export class RequestStore {
     const { table, clients } = this.#state;
     let flags = DIALECT_FLAGS[dialect];
     if (enveloped) flags |= ENVELOPED;
-    const { words, start } = this.#arena.find(handle);
-    const hello = peer.hellos.of(words.bytes, start, start + envelopeBytes);
-    if (hello !== null) flags |= UNDERSTANDS_REFUSALS;
-    if (hello?.hearsFailures === true) flags |= HEARS_FAILURES;
+    if (hello !== null) {
+      flags |= UNDERSTANDS_REFUSALS;
+      if (hello.hearsFailures) flags |= HEARS_FAILURES;
+    }
     const id = table.allocate();
     const client = clients.of(peer);
     const page = table.page(id);

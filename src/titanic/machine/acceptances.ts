@@ -55,7 +55,7 @@ export class Acceptances {
     change: 1 | -1,
     service: Buffer | null,
   ): void {
-    if (service !== null) this.#countService(service, owner, change);
+    if (service !== null && owner !== ANONYMOUS) this.#countService(service, owner, change);
     this.#count += change;
     memory?.add('stored', change * (bytes + WAITING_BYTES));
     const count = this.#ofOwner.get(owner) ?? { stored: 0, bytes: 0 };

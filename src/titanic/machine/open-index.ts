@@ -2,7 +2,7 @@
  * The index of open requests: those that may still have to run. Each is a record of integers and
  * doubles in a page of many, found by uuid, without its body (about 120 bytes per request).
  */
-import { Buckets, type Chained, NO_RECORD } from '../../core/buckets.js';
+import { Buckets, NO_RECORD } from '../../core/buckets.js';
 import { KeyedHash } from '../../core/keyed-hash.js';
 import type { RandomFill } from '../../core/random.js';
 
@@ -14,7 +14,7 @@ export const NO_SLOT: Slot = NO_RECORD;
 const PAGE_BITS = 8;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
-const INTS = 13;
+const INTS = 12;
 const DOUBLES = 5;
 const UUID_BYTES = 16;
 
@@ -39,8 +39,6 @@ export const OWNER = 9;
 export const AGE_PLACE = 10;
 /** The number of this broker's claim, in a store that several brokers share; 0: in one that they do not. */
 export const CLAIM = 11;
-/** The next request in its bucket. */
-const CHAIN = 12;
 
 /** Double fields. */
 export const NUMBER = 0;
@@ -64,9 +62,9 @@ interface Page {
   readonly uuids: Buffer;
 }
 
-export class OpenIndex implements Chained {
+export class OpenIndex {
   readonly #pages: Page[] = [];
-  readonly #byUuid = new Buckets(this);
+  readonly #byUuid = new Buckets();
   readonly #hash: KeyedHash;
   #fresh = 0;
   readonly #freed: Slot[] = [];
@@ -101,7 +99,7 @@ export class OpenIndex implements Chained {
     this.set(slot, EXPIRY_PLACE, -1);
     this.set(slot, AGE_PLACE, -1);
     this.setDouble(slot, BROKER_ID, -1);
-    this.#byUuid.add(slot);
+    this.#byUuid.add(slot, this.#hash.of(uuid, 0, UUID_BYTES));
     return slot;
   }
 
@@ -112,10 +110,10 @@ export class OpenIndex implements Chained {
 
   /** The request with this uuid, or `NO_SLOT`. */
   find(uuid: Buffer): Slot {
-    for (let slot = this.#byUuid.first(this.#hash.of(uuid, 0, UUID_BYTES)); slot !== NO_SLOT;) {
-      const at = (slot & PAGE_MASK) * UUID_BYTES;
-      if (this.#uuids(slot).compare(uuid, 0, UUID_BYTES, at, at + UUID_BYTES) === 0) return slot;
-      slot = this.get(slot, CHAIN);
+    const hash = this.#hash.of(uuid, 0, UUID_BYTES);
+    const slots = this.#byUuid;
+    for (let slot = slots.first(hash); slot !== NO_SLOT; slot = slots.next(slot)) {
+      if (slots.hashOf(slot) === hash && this.#isOf(slot, uuid)) return slot;
     }
     return NO_SLOT;
   }
@@ -155,17 +153,11 @@ export class OpenIndex implements Chained {
     if (page !== undefined) page.doubles[(slot & PAGE_MASK) * DOUBLES + field] = value;
   }
 
-  hashOf(slot: Slot): number {
-    const at = (slot & PAGE_MASK) * UUID_BYTES;
-    return this.#hash.of(this.#uuids(slot), at, at + UUID_BYTES);
-  }
-
-  nextInBucket(slot: Slot): Slot {
-    return this.get(slot, CHAIN);
-  }
-
-  linkInBucket(slot: Slot, next: Slot): void {
-    this.set(slot, CHAIN, next);
+  #isOf(slot: Slot, uuid: Buffer): boolean {
+    const uuids = this.#uuids(slot);
+    const from = (slot & PAGE_MASK) * UUID_BYTES;
+    for (let at = 0; at < UUID_BYTES; at++) if (uuids[from + at] !== uuid[at]) return false;
+    return true;
   }
 
   #uuids(slot: Slot): Buffer {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 
+import { Buckets } from '../../../src/core/buckets.js';
 import { TopicIndex } from '../../../src/stream/topic-index.js';
-import { NONE, type Subscription, Topics } from '../../../src/stream/topic-records.js';
+import { NONE, type Subscription } from '../../../src/stream/topic-records.js';
 import { collidingKeys } from '../../support/collisions.js';
 import { seededRandom } from '../../support/stage-random.js';
 
@@ -88,7 +89,7 @@ describe('topics', () => {
 
   it('that were made to collide are found, and let go, in as many steps as others', () => {
     const others = Array.from({ length: 4000 }, (_, at) => Buffer.from(`${at}`.padEnd(56, '.')));
-    const steps = jest.spyOn(Topics.prototype, 'nextInBucket');
+    const steps = jest.spyOn(Buckets.prototype, 'next');
     const stepsOf = (topics: readonly Buffer[]): number => {
       const index = new TopicIndex(seededRandom(11));
       steps.mockClear();
