@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import type { BoundName } from '../../src/zmtp/sockets/names.js';
-import { listening } from './free-ports.js';
+import { freePorts, listening } from './free-ports.js';
 import { Server } from './transport-fixture.js';
 import type { TransportFactory } from './transport-fixture.js';
 import { DealerPeer } from './transport-peers.js';
@@ -179,8 +179,8 @@ export function describeListening(factory: TransportFactory): void {
     });
 
     it('of which one address is in use is refused, and keeps nothing open', async () => {
-      const { endpoint } = await serve('tcp://127.0.0.2:0');
-      const [, port = ''] = /:(\d+)$/.exec(endpoint) ?? [];
+      const [port = 0] = await freePorts(1);
+      await serve(`tcp://127.0.0.2:${port}`);
       const { open, told } = named('127.0.0.1', '127.0.0.2');
       expect(await refusalOf(open(`tcp://here.example:${port}`))).toBe('ERR_MDP_ENDPOINT_IN_USE');
       expect(told).toEqual([]);
