@@ -4,6 +4,7 @@ import type { RequestOptions } from 'node:https';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { type Facts, factsIn, isFacts } from '../common/facts.js';
+import { say } from '../common/output.js';
 import { type AdminAddress, isPinned, type Trust } from './admin-address.js';
 import type { FoundToken } from './admin-token.js';
 
@@ -26,7 +27,7 @@ export interface AskedFor {
 
 export class AdminClient {
   readonly place: AdminAddress;
-  readonly #token: FoundToken;
+  #token: FoundToken;
   readonly #timeoutMs: number;
   readonly #bytesMax: number;
   readonly #caRemedy: string;
@@ -102,6 +103,14 @@ export class AdminClient {
   ): Promise<unknown> {
     const { status, value } = await this.#ask(method, path, body, streamMs);
     if (status >= 200 && status < 300) return value;
+    const { from = '', isGuess } = this.#token;
+    if (status === 401 && isGuess === true) {
+      say(
+        `${this.place.name} refuses the token in ${from}, which a node of this folder left: asked without it`,
+      );
+      this.#token = { token: null, why: `the token in ${from} was refused` };
+      return await this.#well(method, path, body, streamMs);
+    }
     const said = factsIn(factsIn(value)?.['error'])?.['message'];
     const message = typeof said === 'string' ? said : undefined;
     const { name } = this.place;

@@ -13,6 +13,8 @@ export interface FoundToken {
   readonly token: string | null;
   /** What it was taken from, for the error when the node refuses it. */
   readonly from?: string;
+  /** Nothing said that it is for this node: a node of the same folder left it. If it is refused, it is not sent again. */
+  readonly isGuess?: boolean;
   /** Why there is no token, for the error when the node asks for one. */
   readonly why: string | null;
   /** What to do after a refusal, for commands without the options of operators. */
@@ -66,14 +68,15 @@ function checked(token: string, place: string, note = ''): FoundToken {
 /**
  * Finds the token of the configuration or of its data directory. A user who cannot read that can still
  * read over loopback.
+ * @param isGuess see `FoundToken`
  */
-export async function localToken({ http, node }: Config): Promise<FoundToken> {
+export async function localToken({ http, node }: Config, isGuess = false): Promise<FoundToken> {
   const [own] = secretsOf(http.token);
   if (own !== undefined) return { token: own, from: 'http.token of the configuration', why: null };
   const file = join(node.dataDir, TOKEN_FILE);
   try {
     const token = firstIn(file);
-    if (TOKEN.test(token)) return { token, from: file, why: null };
+    if (TOKEN.test(token)) return { token, from: file, isGuess, why: null };
     return { ...(await listedToken(http)), why: `${file} holds no token` };
   } catch (error) {
     const code = codeOf(error) ?? 'unknown';

@@ -169,7 +169,9 @@ async function tokenFor({ place, isOurs }: Where, options: AdminOptions): Promis
   const given = givenToken(options);
   if (given !== null) return given;
   // The token of this machine is not sent to another host: give that host's token.
-  return isOurs || isLocal(place) ? await localToken(await configOf(options)) : NO_TOKEN;
+  if (!isOurs && !isLocal(place)) return NO_TOKEN;
+  const isGuess = options.config === undefined && options.set === undefined;
+  return await localToken(await configOf(options), isGuess);
 }
 
 async function configOf(options: ConfigOptions): Promise<Config> {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 
@@ -202,6 +202,28 @@ describe('the token', () => {
       expect(stderr).toContain(`the token is wrong: Authorization: Bearer … (used: ${source}; `);
       expect(stderr).not.toContain(secret);
     }
+  });
+
+  it('of another node of the same folder is not insisted on: the node is asked without it, and that is said', async () => {
+    const daemon = await startWithHttp('node.name=left');
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, 'data'));
+    const text = 'left-by-a-node-that-ran-here';
+    writeFileSync(join(directory, 'data', 'http.token'), text, { mode: 0o600 });
+    const at = ['--admin', httpOf(daemon)];
+    const said = `majordomo: ${httpOf(daemon)} refuses the token in data/http.token, which a node of this folder left: asked without it\n`;
+    const shown = await run(['ha', 'status', ...at], { directory });
+    expect(shown).toMatchObject({ status: 0, stderr: said });
+    expect(shown.stdout).toMatch(/^left +standalone +active/m);
+    const list = await run(['durable', 'ls', '-o', 'json', ...at], { directory });
+    expect(list).toMatchObject({ status: 0, stderr: said });
+    const order = await run(['ha', 'promote', ...at], { directory });
+    expect(order).toMatchObject({ status: 1, stdout: '' });
+    expect(order.stderr).toContain('a token is needed');
+    expect(order.stderr).toContain('the token in data/http.token was refused');
+    // What is named is meant.
+    const named = await run(['ha', 'status', ...at, '--set', 'node.dataDir=data'], { directory });
+    expect(named.stderr).toContain('the token is wrong');
   });
 
   it('of the data directory is sent only to hosts that the configuration names', async () => {
