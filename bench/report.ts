@@ -25,7 +25,7 @@ export interface Report {
 const HEADINGS: Readonly<Record<Section, readonly [string, string]>> = {
   sdk: [
     'What users get',
-    'The SDK of this package at both ends, in JavaScript, with its defaults.\nThe generator column is the CPU time of the process with the `Client`.',
+    'The SDK of this package at both ends, in JavaScript: one `Client` and one `Worker` whose handler returns the body at once.\nA worker gets as many requests at a time as its `concurrency` says, so with the default of 1 each request waits for\nthe way there and back of the one before it. The generator column is the CPU time of the process with the `Client`.',
   ],
   broker: [
     'The broker',
