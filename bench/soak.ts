@@ -6,8 +6,8 @@
  *     npm run soak -- --hours 0.2 --every 60 # seconds between restarts
  *     npm run soak -- --short                # with the searches (scripts/soak.mjs): about 45 seconds
  *
- * Exit status 1 if something is wrong, or if the node that lives through a run of an hour or more surely grows by more
- * than 1 MB an hour, or one descriptor. `--write` takes a run of an hour or more, and writes it only if nothing is wrong.
+ * Exit status 1 if something is wrong, or if a node or a process of the SDK surely grows by more than 1 MB an hour, or one
+ * descriptor, in a run of an hour or more. `--write` takes a run of an hour or more, and writes it only if nothing is wrong.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -73,7 +73,7 @@ const othersUntilNow = countOthers();
 const soak = await Soak.open(directory, everySeconds * 1000);
 try {
   await soak.run(forMs);
-  const { isGood, text } = verdictOf(soak.checker, soak.lasting, isJudged);
+  const { isGood, text } = verdictOf(soak.checker, soak.judged, isJudged);
   const others = othersUntilNow();
   const report = renderSoak({
     facts: [

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { type Checker, type Executor, KINDS } from './checker.js';
+import { ASKED_OPTIONS, isAnswer, liveOf } from './live.js';
 import { isHooked, type News, type Stand } from './voice.js';
 
 export const LOADS = ['clients', 'workers', 'programs'] as const;
@@ -82,6 +83,11 @@ export class Crew {
     return this.#members.get(load)?.pid ?? 0;
   }
 
+  async liveOf(load: Load): Promise<number | null> {
+    const child = this.#members.get(load);
+    return child?.connected === true ? await liveOf(child) : null;
+  }
+
   start(stand: Stand): void {
     for (const load of LOADS) {
       this.#members.set(load, this.#fork(load, stand, { goneAt: Infinity }));
@@ -137,9 +143,12 @@ export class Crew {
 
   #fork(load: Load, stand: Stand, executor: Executor): ChildProcess {
     const script = join(import.meta.dirname, `${load}.js`);
-    const child = fork(script, [JSON.stringify(stand)]);
+    const execArgv = [...process.execArgv, ...ASKED_OPTIONS];
+    const child = fork(script, [JSON.stringify(stand)], { execArgv });
     this.#children.add(child);
-    child.on('message', (news: News) => this.#hear(news, executor, stand.isGuest));
+    child.on('message', (news: News) => {
+      if (!isAnswer(news)) this.#hear(news, executor, stand.isGuest);
+    });
     child.once('exit', (status, signal) => {
       this.#children.delete(child);
       if (this.#asked.has(child) && (status === 0 || signal === 'SIGKILL')) return;

@@ -11,6 +11,7 @@ import { freePorts, freePortsInARow } from '../../test/support/free-ports.js';
 import { MetricsPage } from '../../test/support/metrics.js';
 import type { HaSeen } from '../../test/support/pair-daemons.js';
 import { newSecret } from '../../test/support/webhook-receiver.js';
+import { ASKED_OPTIONS, liveOf } from './live.js';
 
 const LOOK_MS = 50;
 const ASK_MS = 5000;
@@ -67,8 +68,8 @@ export class Node {
   /** Starts it, and waits until it answers. */
   async start(): Promise<void> {
     const log = openSync(join(this.#directory, 'log'), 'a');
-    const child = spawn(process.execPath, [MAIN, 'serve', '-c', this.config], {
-      stdio: ['ignore', log, log],
+    const child = spawn(process.execPath, [...ASKED_OPTIONS, MAIN, 'serve', '-c', this.config], {
+      stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);
     const end = (): void => void child.kill('SIGKILL');
@@ -102,6 +103,11 @@ export class Node {
   async look(): Promise<HaSeen | null> {
     const text = await this.#get('/api/v1/ha');
     return text === null ? null : (JSON.parse(text) as HaSeen);
+  }
+
+  /** See `live.ts`; `null`: it does not answer. */
+  async live(): Promise<number | null> {
+    return this.#child === null ? null : await liveOf(this.#child);
   }
 
   async metrics(): Promise<MetricsPage | null> {

@@ -1,7 +1,7 @@
 /** A long run as Markdown: a section of docs/performance.md, which stays when the rest is written again. */
 import { table, whole } from '../markdown.js';
 import { type Checker, KINDS } from './checker.js';
-import { FIGURES, type Series } from './samples.js';
+import { type Figure, FIGURES, type Judgement, type Series } from './samples.js';
 
 const BEGIN =
   '<!-- Written by `npm run soak -- --hours N --write`: run that instead of editing this. -->';
@@ -44,7 +44,7 @@ export function renderSoak(report: SoakReport): string {
     facts.map((fact) => `- ${fact}`).join('\n'),
     '### Growth',
     growthTable([...nodes, ...load]),
-    `First and last are medians of the time between two restarts in which the process had the same role; what comes before the\nfirst restart is left out, and for resident memory the first half hour. The slope is that of these medians, by least squares within\neach role, with its standard error. Too much is a slope that lies two of these above the limit. The longest delay of an event loop was ${lags.join(', ')}.`,
+    `First and last are medians of the time between two restarts in which the process had the same role; what comes before the\nfirst restart is left out, and for resident memory the first half hour. The slope is that of these medians, by least squares within\neach role, with its standard error. Too much is a slope that lies two of these above the limit, which is 1 MB or one descriptor;\na figure whose slope may be above the limit or not is inconclusive. The longest delay of an event loop was ${lags.join(', ')}.`,
     '### What was done',
     countTable(checker),
     '### Restarts',
@@ -60,12 +60,9 @@ export function renderSoak(report: SoakReport): string {
 function growthTable(all: readonly Series[]): string {
   const lines = all.flatMap((series) =>
     series.growths.map(({ name, first, last, perHour, error }) => {
-      const isCount = name === 'descriptors';
       const shown = (value: number): string =>
-        isCount ? whole(value) : `${(value / 1e6).toFixed(2)} MB`;
-      const exact = (value: number): string =>
-        isCount ? value.toFixed(2) : `${(value / 1e6).toFixed(2)} MB`;
-      const grown = `${perHour > 0 ? '+' : ''}${exact(perHour)} ± ${exact(error)}`;
+        name === 'descriptors' ? whole(value) : amount(name, value);
+      const grown = `${perHour > 0 ? '+' : ''}${amount(name, perHour)} ± ${amount(name, error)}`;
       return [series.name, FIGURES[name].title, shown(first), shown(last), grown];
     }),
   );
@@ -117,23 +114,50 @@ function restartTable(restarts: readonly Restart[]): string {
   );
 }
 
-/** @param isJudged the run took long enough to say something about an hour */
+function amount(name: Figure, value: number): string {
+  return name === 'descriptors' ? value.toFixed(2) : `${(value / 1e6).toFixed(2)} MB`;
+}
+
+/**
+ * Says what was found, and of what grows no more than can be told what would have been seen.
+ * @param judged the nodes and the processes of the SDK
+ * @param isJudged the run took long enough to say something about an hour
+ */
 export function verdictOf(
-  checker: Checker,
-  lasting: Series,
+  { wrongs }: Pick<Checker, 'wrongs'>,
+  judged: readonly Pick<Series, 'name' | 'judgements'>[],
   isJudged: boolean,
 ): { readonly isGood: boolean; readonly text: string } {
-  const { wrongs } = checker;
-  const grows = isJudged ? lasting.wrong : [];
   const lost =
     wrongs === 0
-      ? 'Nothing was lost, nothing was done twice beyond what is promised'
-      : `**${wrongs} wrong**`;
-  const grown =
-    grows.length === 0 ? 'nothing of node B grows' : `**growth of node B: ${grows.join(', ')}**`;
+      ? 'Nothing was lost, nothing was done twice beyond what is promised.'
+      : `**${wrongs} wrong.**`;
+  if (!isJudged) {
+    return {
+      isGood: wrongs === 0,
+      text: `${lost} Growth is not judged in less than an hour.`,
+    };
+  }
+  const all = judged.flatMap(({ name: process, judgements }) =>
+    judgements.map(({ name, outcome, seen }) => ({
+      outcome,
+      what: `${FIGURES[name].title} of ${process}`,
+      seen: amount(name, seen),
+    })),
+  );
+  const of = (outcome: Judgement['outcome']): typeof all =>
+    all.filter((each) => each.outcome === outcome);
+  const [grows, unknown, open] = [of('grows'), of('not measured'), of('open')];
+  const lines = [
+    ...grows.map(({ what }) => `- **${what}: it grows too fast**`),
+    ...unknown.map(({ what }) => `- **${what}: not measured for long enough**`),
+    ...open.map(({ what, seen }) => `- ${what}: inconclusive, it would have seen ${seen} an hour`),
+  ];
+  const steady = of('steady').length;
+  const sum = `Of ${all.length} figures ${steady} surely stay within their limit${lines.length === 0 ? '.' : ':'}`;
   return {
-    isGood: wrongs === 0 && grows.length === 0,
-    text: isJudged ? `${lost}; ${grown}.` : `${lost}. Growth is not judged in less than an hour.`,
+    isGood: wrongs === 0 && grows.length === 0 && unknown.length === 0,
+    text: [`${lost} ${sum}`, ...(lines.length === 0 ? [] : [lines.join('\n')])].join('\n\n'),
   };
 }
 

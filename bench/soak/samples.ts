@@ -17,21 +17,23 @@ const SETTLED_MS = HOUR_MS / 2;
 /** A growth is certain if it is this many standard errors above the limit. */
 const ERRORS = 2;
 
-/** What is sampled, and by how much it may grow in an hour; the data segment is mostly address space that is not used. */
+/** What is sampled, from which metric, and by how much it may grow in an hour. */
 export const FIGURES = {
   resident: {
     title: 'resident memory',
     sample: 'process_resident_memory_bytes',
     growthMax: 1e6,
   },
-  heap: { title: 'data segment', sample: 'process_heap_bytes', growthMax: Infinity },
+  live: { title: 'heap and buffers after a collection', sample: null, growthMax: 1e6 },
   descriptors: { title: 'open descriptors', sample: 'process_open_fds', growthMax: 1 },
   store: { title: 'store', sample: 'titanic_store_bytes', growthMax: 1e6 },
   log: { title: 'log of the store', sample: 'titanic_wal_bytes', growthMax: Infinity },
   held: { title: 'held for peers', sample: 'memory_held_bytes', growthMax: 1e6 },
 } as const;
 export type Figure = keyof typeof FIGURES;
-const NAMES = Object.keys(FIGURES) as Figure[];
+/** Of a node; of another process. */
+export const OF_NODE = Object.keys(FIGURES) as readonly Figure[];
+export const OF_PROCESS: readonly Figure[] = ['resident', 'live', 'descriptors'];
 
 type Values = Partial<Record<Figure, number>>;
 
@@ -47,6 +49,7 @@ interface Sample {
 /** Of one process. */
 export class Series {
   readonly name: string;
+  readonly #figures: readonly Figure[];
   readonly #samples: Sample[] = [];
   /** Metrics of figures with a limit that a page did not have. */
   readonly missing = new Set<string>();
@@ -57,16 +60,17 @@ export class Series {
   /** Whether the run takes an hour or more. */
   isLong = false;
 
-  constructor(name: string) {
+  constructor(name: string, figures: readonly Figure[]) {
     this.name = name;
+    this.#figures = figures;
   }
 
   add(sample: Sample): void {
     this.#samples.push(sample);
   }
 
-  /** From a page of metrics. */
-  take(life: number, atMs: number, page: MetricsPage): void {
+  /** From a page of metrics. @param live see `live.ts`; `null`: it was not asked */
+  take(life: number, atMs: number, page: MetricsPage, live: number | null): void {
     this.lagMaxMs = Math.max(this.lagMaxMs, 1000 * (page.value('event_loop_lag_seconds') ?? 0));
     const cpuSeconds = page.value(CPU) ?? 0;
     // A new process begins at 0 again.
@@ -75,9 +79,10 @@ export class Series {
     const role = ROLES.find((each) => page.value(`ha_state{state="${each}"}`) === 1);
     // One that starts or joins has no figures yet that could be compared.
     if (role === undefined) return;
-    const values: Values = {};
-    for (const name of NAMES) {
+    const values: Values = live === null ? {} : { live };
+    for (const name of this.#figures) {
       const { sample, growthMax } = FIGURES[name];
+      if (sample === null) continue;
       const value = page.value(sample);
       if (value !== undefined) values[name] = value;
       else if (growthMax < Infinity) this.missing.add(sample);
@@ -104,17 +109,14 @@ export class Series {
   }
 
   get growths(): Growth[] {
-    return NAMES.flatMap((name) => this.growth(name) ?? []);
+    return this.#figures.flatMap((name) => this.growth(name) ?? []);
   }
 
-  /** What is above its limit, or could not be judged. */
-  get wrong(): string[] {
-    return NAMES.filter((name) => FIGURES[name].growthMax < Infinity).flatMap((name) => {
-      const growth = this.growth(name);
-      const { title } = FIGURES[name];
-      if (growth === null) return `${title} not measured for long enough`;
-      return tooFast(growth) ? `${title} too fast` : [];
-    });
+  /** Whether each figure with a limit grows by more than that. */
+  get judgements(): Judgement[] {
+    return this.#figures
+      .filter((name) => FIGURES[name].growthMax < Infinity)
+      .map((name) => judged(name, this.growth(name)));
   }
 
   /** Those that have a figure, by life and role; what comes before the first restart is the warm-up. */
@@ -141,9 +143,21 @@ export interface Growth {
   readonly error: number;
 }
 
-/** What surely grows by more than it may. */
-function tooFast({ name, perHour, error }: Growth): boolean {
-  return perHour - ERRORS * error > FIGURES[name].growthMax;
+export interface Judgement {
+  readonly name: Figure;
+  /** `open`: it may grow by more than its limit, or not. */
+  readonly outcome: 'grows' | 'steady' | 'open' | 'not measured';
+  /** The smallest growth in an hour that would have been seen. */
+  readonly seen: number;
+}
+
+function judged(name: Figure, growth: Growth | null): Judgement {
+  if (growth === null) return { name, outcome: 'not measured', seen: Infinity };
+  const { perHour, error } = growth;
+  const { growthMax } = FIGURES[name];
+  const seen = growthMax + ERRORS * error;
+  if (perHour - ERRORS * error > growthMax) return { name, outcome: 'grows', seen };
+  return { name, outcome: perHour + ERRORS * error <= growthMax ? 'steady' : 'open', seen };
 }
 
 interface Point {

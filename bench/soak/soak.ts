@@ -7,13 +7,15 @@ import { Checker, KINDS } from './checker.js';
 import { Crew, LOADS } from './crew.js';
 import { Pair, TOKEN, until } from './pair.js';
 import type { Restart } from './report.js';
-import { HOUR_MS, Series, usedBy } from './samples.js';
+import { HOUR_MS, OF_NODE, OF_PROCESS, Series, usedBy } from './samples.js';
 import type { Stand } from './voice.js';
 
 /** The intervals of schedules, in seconds. */
 const SCHEDULES = [2, 3, 5];
 const SAMPLE_MS = 10_000;
 const SAMPLES_MIN = 8;
+/** Every so many samples the heaps are collected: it takes each process a while. */
+const SAMPLES_PER_COLLECTION = 4;
 const AWAY_MS = 5000;
 /** Clocks of log lines and of messages differ by less, and so long something may still come of a change. */
 const CALM_MS = 2000;
@@ -25,8 +27,8 @@ const CHANGES = /^ha\.(?:changed|disconnected|paused|unsynced)$/;
 export class Soak {
   readonly checker: Checker;
   readonly pair: Pair;
-  readonly nodes: readonly [Series, Series] = [new Series('A'), new Series('B')];
-  readonly load: readonly Series[] = LOADS.map((name) => new Series(name));
+  readonly nodes: readonly [Series, Series] = [new Series('A', OF_NODE), new Series('B', OF_NODE)];
+  readonly load: readonly Series[] = LOADS.map((name) => new Series(name, OF_PROCESS));
   readonly restarts: Restart[] = [];
   readonly logged = new Map<string, number>();
   readonly #crew: Crew;
@@ -59,9 +61,9 @@ export class Soak {
     };
   }
 
-  /** The node that lives through the run. */
-  get lasting(): Series {
-    return this.nodes[1];
+  /** Both nodes, and the processes of the SDK; programs use fetch of Node.js. */
+  get judged(): readonly Series[] {
+    return [...this.nodes, ...this.load.filter(({ name }) => name !== 'programs')];
   }
 
   /** How many cores both nodes used together. */
@@ -174,15 +176,20 @@ export class Soak {
 
   async #sample(): Promise<void> {
     const everyMs = Math.min(SAMPLE_MS, this.#everyMs / SAMPLES_MIN);
-    while (!this.#isOver) {
+    for (let count = 0; !this.#isOver; count++) {
+      const collects = count % SAMPLES_PER_COLLECTION === 0;
       const [life, atMs] = [this.#life, performance.now() - this.#began];
       for (const [at, series] of this.nodes.entries()) {
-        const page = (await this.pair.nodes[at]?.metrics()) ?? null;
-        if (page !== null && life === this.#life) series.take(life, atMs, page);
+        const node = this.pair.nodes[at];
+        const page = (await node?.metrics()) ?? null;
+        const live = collects ? ((await node?.live()) ?? null) : null;
+        if (page !== null && life === this.#life) series.take(life, atMs, page, live);
       }
       for (const [at, load] of LOADS.entries()) {
         const used = usedBy(this.#crew.pidOf(load));
-        if (used !== null) this.load[at]?.add({ life, role: '', atMs, values: used });
+        const live = collects ? await this.#crew.liveOf(load) : null;
+        const values = { ...used, ...(live === null ? {} : { live }) };
+        if (used !== null) this.load[at]?.add({ life, role: '', atMs, values });
       }
       this.#readLogs();
       this.checker.judge(Date.now());

@@ -49,8 +49,8 @@ export class Voice {
   constructor(kind: Kind = 'sdk') {
     this.#kind = kind;
     setInterval(() => this.#flush(), SAY_MS).unref();
-    process.once('message', () => {
-      this.#isOver = true;
+    process.on('message', (message) => {
+      if (message === 'stop') this.#isOver = true;
     });
     // It has nobody to work for any more.
     process.once('disconnect', () => process.exit());

@@ -1,4 +1,6 @@
 import { Checker } from '../../../bench/soak/checker.js';
+import { verdictOf } from '../../../bench/soak/report.js';
+import { HOUR_MS, OF_PROCESS, Series } from '../../../bench/soak/samples.js';
 
 const NOW = Date.UTC(2026, 10, 28, 12);
 const STAYS = { goneAt: Infinity };
@@ -73,5 +75,44 @@ describe('what must be true of a soak', () => {
       `sdk 3 ran twice, at ${NOW} and ${NOW + 49_000}, and nothing had happened`,
     ]);
     expect(checker.promised).toBe(2);
+  });
+});
+
+describe('what a soak says of growth', () => {
+  const LIMIT = 1e6;
+
+  /** Resident memory in ten times between two restarts, for two hours. @param noise of each, to both sides in turn */
+  function grown(perHour: number, noise: number): Series {
+    const series = new Series('workers', OF_PROCESS);
+    for (let life = 0; life <= 10; life++) {
+      const atMs = (life * HOUR_MS) / 5;
+      const value = 50e6 + (perHour * atMs) / HOUR_MS + (life % 2 === 0 ? noise : -noise);
+      series.add({ life, role: '', atMs, values: { resident: value, live: 2e7, descriptors: 9 } });
+    }
+    return series;
+  }
+
+  function said(series: Series): readonly [boolean, string] {
+    const { isGood, text } = verdictOf({ wrongs: 0 }, [series], true);
+    return [isGood, text.split('\n\n').slice(1).join()];
+  }
+
+  it('is that it stays within its limit only where the run could have seen more', () => {
+    expect(said(grown(0, LIMIT / 10))).toEqual([true, '']);
+    const [isGood, text] = said(grown(0, 20 * LIMIT));
+    expect(isGood).toBe(true);
+    expect(text).toMatch(
+      /^- resident memory of workers: inconclusive, it would have seen 2\d\.\d\d MB an hour$/,
+    );
+  });
+
+  it('is what surely grows, and what was not measured: these end it with 1', () => {
+    expect(said(grown(3 * LIMIT, LIMIT / 10))).toEqual([
+      false,
+      '- **resident memory of workers: it grows too fast**',
+    ]);
+    const [isGood, text] = said(new Series('workers', OF_PROCESS));
+    expect(isGood).toBe(false);
+    expect(text.split('\n')).toHaveLength(OF_PROCESS.length);
   });
 });
