@@ -12,7 +12,7 @@
  *
  * `npm run release -- STEP…` takes only these steps, in this order:
  *
- *     check   what `npm run check` does
+ *     check   what `npm run check` does; without steps it also refuses while .ci/flaky has cases
  *     make    makes the files
  *     again   makes them once more, in another folder and time zone: they must have the same bytes
  *     test    installs each of them where it would be installed
@@ -237,6 +237,15 @@ const STEPS = {
   test,
 };
 
+function checkFlaky() {
+  const cases = text('.ci/flaky')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  if (cases.length > 0) {
+    throw new Refusal(`Cases in .ci/flaky are not mended:\n${cases.join('\n')}`);
+  }
+}
+
 function warnOfAddress() {
   if (!PACKAGES.some((path) => isReserved(manifestOf(path).repository.url))) return;
   console.log(
@@ -254,6 +263,7 @@ function release(named) {
   if (taken.includes('again') && !isMaking && !existsSync(join(TARGET, SUMS))) {
     throw new Refusal(`There is nothing to compare with in ${TARGET}: take the step make first.`);
   }
+  if (named.length === 0) checkFlaky();
   const version = checkVersions();
   const what = { version, changes: changesOf(version), inImage: imageFiles() };
   process.umask(0o022);
