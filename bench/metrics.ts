@@ -18,6 +18,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { RequestCounters } from '../src/broker/request-counters.js';
 import { Metrics, type MetricSources } from '../src/admin/metrics/metrics.js';
 import { METRICS } from '../src/admin/metrics/metric-table.js';
+import { setV8Flags } from '../src/cli/serve/v8-flags.js';
 import { logTo } from '../test/support/logs.js';
 import { Stage } from './machine/stage.js';
 
@@ -191,6 +192,7 @@ function promClient(stage: Stage): () => Promise<string> {
   return () => registry.metrics();
 }
 
+setV8Flags();
 if (values.child === undefined) {
   requests(Number(values.rounds));
   await scrape();

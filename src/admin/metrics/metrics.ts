@@ -1,8 +1,6 @@
 /**
  * The page of metrics. The machines count in plain numbers, and the text is written from those when
- * it is requested. prom-client, which provides the metrics of the process, would take half a
- * microsecond per count, while a whole request takes one, and seven times as long for the text
- * (`npm run bench:metrics`).
+ * it is requested. prom-client provides the metrics of the process, and no others (docs/adr/0007).
  */
 import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
