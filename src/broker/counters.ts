@@ -78,7 +78,7 @@ export class BrokerCounters {
   }
 
   get requestsCancelled(): number {
-    return this.#total(PLAIN.dropped.cancelled);
+    return this.#total(PLAIN.dropped.cancelled) + this.#total(PLAIN.dropped.left);
   }
 
   get requestsFailed(): Record<FailureKind, number> {

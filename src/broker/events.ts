@@ -15,7 +15,13 @@ import {
   workerName,
 } from '../core/event-fields.js';
 import { type EventOf, type EventSink, field, info, warn } from '../core/event-table.js';
-import { EXPIRY_WORDS, type ExpiryReason, failureWords } from '../core/failure-words.js';
+import {
+  DROPPED_WORDS,
+  type DroppedReason,
+  EXPIRY_WORDS,
+  type ExpiryReason,
+  failureWords,
+} from '../core/failure-words.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
 
@@ -147,16 +153,10 @@ export const BROKER_EVENTS = {
     { counted: 'requests_abandoned_total' },
   ),
   'request.dropped': info(
-    ({ service, reason }) => {
-      const why = reason === 'cancelled' ? 'its client took it back' : 'its client disconnected';
-      return `a request for ${service} was dropped: ${why}`;
-    },
+    ({ service, reason }) => `a request for ${service} was dropped: ${DROPPED_WORDS[reason]}`,
     {
       service,
-      reason: field.oneOf({
-        client_gone: 'it was queued, and its client disconnected',
-        cancelled: 'its client took it back',
-      }),
+      reason: field.oneOf<DroppedReason>(DROPPED_WORDS),
     },
     {
       when: 'it got no answer, because nobody wants it any more',

@@ -22,8 +22,8 @@ const REFUSED: Readonly<Record<RefusalReason, number>> = {
   not_active: 8,
   draining: 9,
 };
-const FAILED: Readonly<Record<FailureKind, number>> = { error: 10, final: 11, retry: 12 };
-const DURATION = new Histogram(BOUNDS_MS, 16);
+const FAILED: Readonly<Record<FailureKind, number>> = { error: 10, final: 11, retry: 13 };
+const DURATION = new Histogram(BOUNDS_MS, 17);
 const WAIT = new Histogram(BOUNDS_MS, DURATION.end);
 
 /** The columns of a row: see `Layout`. */
@@ -32,13 +32,16 @@ export const PLAIN = {
   failures: FAILED.retry,
   expired: 0,
   abandoned: 1,
-  /** `client_gone`: they waited (D26). `cancelled`: their client does not want the answer any more (D106). */
-  dropped: { client_gone: 2, cancelled: 15 },
+  /**
+   * `client_gone`: they waited (D26). `cancelled`: their client does not want the answer any more (D106), of which
+   * it got nothing; `left`: of which it got a part, so this is no failure.
+   */
+  dropped: { client_gone: 2, cancelled: 12, left: 16 },
   refused: REFUSED,
   /** Failures that workers reported (D60). */
   failed: FAILED,
-  received: 13,
-  requeued: 14,
+  received: 14,
+  requeued: 15,
   /** Milliseconds from arrival to the reply, for requests that got a reply. */
   duration: DURATION,
   /** Milliseconds from arrival to the first delivery. */

@@ -23,3 +23,11 @@ export const EXPIRY_WORDS = {
   no_answer: 'the worker that had it did not answer',
 } as const;
 export type ExpiryReason = keyof typeof EXPIRY_WORDS;
+
+/** Why nobody wants the answer of a plain request any more. */
+export const DROPPED_WORDS = {
+  client_gone: 'it was queued, and its client disconnected',
+  cancelled: 'its client gave it up, without any part of the answer',
+  left: 'its client had a part of the answer, and wanted no more',
+} as const;
+export type DroppedReason = keyof typeof DROPPED_WORDS;

@@ -60,6 +60,17 @@ export function repliesOf({ plain, durable }: ServiceLoad): number | null {
   return (plain?.repliesPerSecond ?? 0) + (durable?.repliesPerSecond ?? 0);
 }
 
+/** True if it fails, or failed in the last minute and answers nothing: one that answers again would hide others. */
+function isFailing(service: ServiceLoad): boolean {
+  const failedLately = (service.failedMsAgo ?? Infinity) < FAILED_MS;
+  return (failuresOf(service) ?? 0) > 0 || (failedLately && (repliesOf(service) ?? 0) === 0);
+}
+
+/** True if it fails and answers nothing. */
+export function answersNothing(service: ServiceLoad): boolean {
+  return isFailing(service) && repliesOf(service) === 0;
+}
+
 /** How long the oldest request has waited, plain or stored; `null`: none waits. */
 export function oldestOf({ oldestQueuedMs = null, durable }: ServiceLoad): number | null {
   const stored = durable?.oldestMs ?? null;
@@ -72,10 +83,8 @@ export function byNeed<Service extends ServiceLoad>(services: readonly Service[]
     const failures = failuresOf(service) ?? 0;
     const replies = repliesOf(service) ?? 0;
     const oldest = oldestOf(service) ?? 0;
-    // One that answers again would hide those that need a person, if there are many services.
-    const failedLately = replies === 0 && (service.failedMsAgo ?? Infinity) < FAILED_MS;
     const needs = [
-      Number(failures > 0 || failedLately),
+      Number(isFailing(service)),
       failures,
       service.durable?.dead ?? 0,
       Number(isUnserved(service)),

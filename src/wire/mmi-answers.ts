@@ -67,7 +67,7 @@ const plain = object({
   requestsPerSecond: amount(),
   repliesPerSecond: amount(),
   failuresPerSecond: amount(
-    'Requests that failed as reported by their worker, expired, or were refused, abandoned or dropped.',
+    'Requests that failed as reported by their worker, expired, or were refused, abandoned or dropped (given up by their clients, but for those that had a part of the answer).',
   ),
   redeliveriesPerSecond: amount(
     'Requests given back by their worker or lost with it, and queued again.',

@@ -299,7 +299,13 @@ export const ServiceHistory = object(
     failures: listOf(
       object({
         event: z
-          .enum(['request.failed', 'request.expired', 'request.abandoned', 'request.refused'])
+          .enum([
+            'request.failed',
+            'request.expired',
+            'request.abandoned',
+            'request.refused',
+            'request.dropped',
+          ])
           .describe('How requests, or attempts of stored ones, ended; as in the log.'),
         code: orNull(
           text(),

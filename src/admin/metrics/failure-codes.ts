@@ -3,7 +3,7 @@
  * where the log and the kept events have only some. Codes and texts are chosen by peers, so their
  * number and length are bounded.
  */
-import { EXPIRY_WORDS } from '../../core/failure-words.js';
+import { DROPPED_WORDS, EXPIRY_WORDS } from '../../core/failure-words.js';
 import type { ServiceHistory } from '../api/node-answers.js';
 
 type FailureCode = ServiceHistory['failures'][number];
@@ -20,9 +20,13 @@ const ENDINGS: readonly Ending[] = [
   'request.expired',
   'request.abandoned',
   'request.refused',
+  'request.dropped',
 ];
 
-const EXPIRY: ReadonlyMap<string, string> = new Map(Object.entries(EXPIRY_WORDS));
+/** What the reason means of those that nobody answered. */
+const WORDS: ReadonlyMap<string, string> = new Map(
+  Object.entries({ ...EXPIRY_WORDS, ...DROPPED_WORDS }),
+);
 
 interface Counted {
   readonly event: Ending;
@@ -41,7 +45,7 @@ export class FailureCodes {
     const ending = ENDINGS.find((each) => each === event.name);
     if (ending === undefined) return;
     const { service, code, reason, text } = event as Readonly<Record<string, unknown>>;
-    if (typeof service !== 'string') return;
+    if (typeof service !== 'string' || reason === 'left') return;
     const codes = this.#of(service);
     // The reason of a refusal is a code; that of an abandoned request is a text.
     const isRefusal = ending === 'request.refused';
@@ -50,7 +54,7 @@ export class FailureCodes {
     const counted = known ?? this.#begin(codes, ending, named);
     counted.count++;
     counted.lastAt = wall;
-    counted.text = textOf(text ?? (isRefusal ? undefined : (EXPIRY.get(String(reason)) ?? reason)));
+    counted.text = textOf(text ?? (isRefusal ? undefined : (WORDS.get(String(reason)) ?? reason)));
   }
 
   /**
@@ -60,7 +64,8 @@ export class FailureCodes {
   of(shown: string, isWhole: boolean): FailureCode[] {
     const found = [...(this.#services.get(shown)?.values() ?? [])];
     return found.map(({ event, code, text, count, lastAt }) => {
-      const isShown = isWhole || event === 'request.expired' || event === 'request.refused';
+      const isOfWorker = event === 'request.failed' || event === 'request.abandoned';
+      const isShown = isWhole || !isOfWorker;
       return {
         event,
         code: isShown ? code : null,

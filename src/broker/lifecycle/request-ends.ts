@@ -15,6 +15,7 @@ import {
   QUEUED,
   type RequestId,
   STORED,
+  STREAMED,
   TIMED,
 } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
@@ -165,8 +166,9 @@ export class RequestEnds {
     if (table.is(id, ANSWERED | GIVEN_UP)) return;
     const service = table.is(id, QUEUED) ? this.#unqueue(id) : requests.serviceOf(id);
     this.#traceEnd(id, 'cancelled');
-    counters.requests.countDropped(service.counts, 'cancelled');
-    events.emit({ name: 'request.dropped', service: service.shown, reason: 'cancelled' });
+    const reason = table.is(id, STREAMED) ? 'left' : 'cancelled';
+    counters.requests.countDropped(service.counts, reason);
+    events.emit({ name: 'request.dropped', service: service.shown, reason });
     if (table.is(id, OUT)) {
       this.#deliveries.cancel(id, GIVEN_UP);
       return;

@@ -205,6 +205,12 @@ export class ServiceTable {
       const { key: service, value: endedAt } = oldest;
       if (endedAt + REMEMBERED_MS > now && among.size <= most) return left;
       among.shift();
+      const { usedAt } = service.counted;
+      if (usedAt > endedAt && among.size < most) {
+        // Clients that do not wait for a worker were refused meanwhile.
+        among.set(service, usedAt);
+        continue;
+      }
       this.#byName.delete(service.id);
       this.#byId[service.id] = null;
       this.#freeIds.push(service.id);

@@ -1,7 +1,7 @@
 /** `majordomo status`: a broker's own report. */
 import type { Command } from 'commander';
 
-import { failuresOf, isUnserved, repliesOf, type ServiceLoad } from '../../core/service-needs.js';
+import { answersNothing, isUnserved, type ServiceLoad } from '../../core/service-needs.js';
 import { inOrder, loadOf } from '../services/service-loads.js';
 import { type Facts, factsIn, reasonText } from '../common/facts.js';
 import { tell } from '../common/formats.js';
@@ -94,7 +94,7 @@ function needing(services: readonly Facts[]): Line[] {
     return names.length === 0 ? [] : [[what, names.slice(0, NAMES_MAX).join(', ') + more]];
   };
   return [
-    ...named('failing', (each) => (failuresOf(each) ?? 0) > 0 && repliesOf(each) === 0),
+    ...named('failing', answersNothing),
     ...named('unserved', isUnserved),
     ...named('paused', (_load, { paused }) => paused === true),
   ];

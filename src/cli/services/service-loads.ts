@@ -2,7 +2,13 @@
 import type { Command } from 'commander';
 
 import { unescapeName } from '../../core/escape.js';
-import { byNeed, isLate, isUnserved, type ServiceLoad } from '../../core/service-needs.js';
+import {
+  answersNothing,
+  byNeed,
+  isLate,
+  isUnserved,
+  type ServiceLoad,
+} from '../../core/service-needs.js';
 import { type Facts, factsIn } from '../common/facts.js';
 
 export interface NameOptions {
@@ -70,6 +76,9 @@ export function asOverMmi(services: readonly Facts[]): readonly Facts[] {
 export function needOf(service: Facts): string {
   const load = loadOf(service);
   if (service['paused'] === true) return 'paused';
-  if (isUnserved(load)) return 'no worker serves it';
-  return isLate(load) ? 'all workers are busy' : '';
+  const isFailing = answersNothing(load);
+  const isServed = load.workersWaiting + load.workersBusy > 0;
+  if (isUnserved(load) || (isFailing && !isServed)) return 'no worker serves it';
+  if (isLate(load)) return 'all workers are busy';
+  return isFailing ? 'no request is answered' : '';
 }

@@ -38,6 +38,7 @@ const ENDINGS: Readonly<Record<string, string>> = {
   'request.expired': 'expired',
   'request.abandoned': 'given up by the broker',
   'request.refused': 'refused',
+  'request.dropped': 'given up by its client',
 };
 
 const FAILURES: readonly Column<Facts>[] = [

@@ -144,6 +144,7 @@ const ENDINGS: Readonly<Record<Failure['event'], string>> = {
   'request.expired': 'expired',
   'request.abandoned': 'given up by the broker',
   'request.refused': 'refused',
+  'request.dropped': 'given up by its client',
 };
 
 interface FailuresOf {

@@ -1,4 +1,5 @@
 /** Requests that nobody wants the answer of any more (D106). */
+import { plainFigures } from '../../../src/admin/metrics/rates.js';
 import { StageInternalClient, SUBMITTERS } from '../../support/stage-internal-client.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';
@@ -43,6 +44,23 @@ describe('mmi.cancel', () => {
     expect(s.events('request.dropped')).toEqual([
       { name: 'request.dropped', service: 'echo', reason: 'cancelled' },
     ]);
+  });
+
+  it('counts as a failure of the service, unless its client had a part of the answer', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo', { credit: 2 });
+    const [a, b, asks] = clients(s);
+    a?.request('echo', 'one');
+    b?.request('echo', 'two');
+    w1.partial('1', { of: 'one' });
+    asks?.request('mmi.cancel', 'a', 'b');
+    const reasons = s.events('request.dropped').map((event) => event.reason);
+    expect(reasons).toEqual(['left', 'cancelled']);
+    const { requests } = s.broker.counters;
+    const { now } = requests.services.of('echo').plain;
+    expect(plainFigures(requests, now, 1)).toMatchObject({
+      ...{ requestsPerSecond: 2, repliesPerSecond: 0, failuresPerSecond: 1 },
+    });
   });
 
   it('lets a worker that did not ask finish in vain', () => {

@@ -45,6 +45,21 @@ describe('a service that is in use no more', () => {
     expect(listed(s)).toEqual(['echo 1/0 0']);
   });
 
+  it('stays listed while clients that do not wait for a worker ask for it', () => {
+    const s = stage();
+    s.worker('w1').ready('echo').disconnect();
+    const c1 = s.client('c1').hello('{"noWorker":"refuse"}');
+    const { services } = s.broker.counters.requests;
+    s.after(REMEMBERED_MS - 10);
+    c1.request('echo', 'hi');
+    services.mark(s.now);
+    s.after(20);
+    expect(listed(s)).toEqual(['echo 0/0 0']);
+    s.after(REMEMBERED_MS);
+    services.mark(s.now);
+    expect(listed(s)).toEqual([]);
+  });
+
   it('without ever a worker is remembered, too: a name that was mistyped can be seen', () => {
     const s = stage();
     s.client('c1').request('ehco', 'hi').disconnect();

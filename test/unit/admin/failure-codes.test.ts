@@ -17,6 +17,8 @@ describe('failures of a service by code', () => {
     codes.note(ended('request.expired', { service: 'pay', waitedMs: 5, reason: 'paused' }), 9000);
     codes.note(ended('request.refused', { service: 'pay', reason: 'limit', text: 'full' }), 9000);
     codes.note(ended('request.abandoned', { service: 'pay', reason: 'lost twice' }), 9000);
+    codes.note(ended('request.dropped', { service: 'pay', reason: 'cancelled' }), 9000);
+    codes.note(ended('request.dropped', { service: 'pay', reason: 'left' }), 9000);
     codes.note(ended('worker.lost', { service: 'pay', reason: 'expired' }), 9000);
     const at = (ms: number): string => new Date(ms).toISOString();
     expect(codes.of('pay', true)).toEqual([
@@ -37,6 +39,13 @@ describe('failures of a service by code', () => {
       },
       { event: 'request.refused', code: 'limit', text: 'full', count: 1, lastAt: at(9000) },
       { event: 'request.abandoned', code: null, text: 'lost twice', count: 1, lastAt: at(9000) },
+      {
+        event: 'request.dropped',
+        code: null,
+        text: 'its client gave it up, without any part of the answer',
+        count: 1,
+        lastAt: at(9000),
+      },
     ]);
     expect(codes.of('unknown', true)).toEqual([]);
   });
