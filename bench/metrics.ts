@@ -97,6 +97,8 @@ function sources(stage: Stage): MetricSources {
     version: '0',
     wall: () => 0,
     uptimeMs: () => 1,
+    afterCrash: false,
+    storeBytesMax: 2 ** 36,
     isReady: () => true,
     degraded: () => [],
     loopLagMs: () => 0,

@@ -26,6 +26,7 @@ export class NodeMetrics {
    * @param holdings what is held for peers
    * @param pair `null`: a standalone node
    * @param startedAt monotonic milliseconds
+   * @param afterCrash see `DataDir`
    */
   constructor(
     config: Config,
@@ -34,6 +35,7 @@ export class NodeMetrics {
     health: NodeHealth,
     pair: Pick<PairView, 'facts'> | null,
     startedAt: number,
+    afterCrash: boolean,
   ) {
     const loopLagMs = (): number => this.#lag.mostMs;
     const titanic = (): TitanicSource | null => this.titanic;
@@ -41,6 +43,7 @@ export class NodeMetrics {
       node: config.node.name,
       version: packageVersion(),
       uptimeMs: () => monotonicMs() - startedAt,
+      afterCrash,
       wall: () => Date.now(),
       isReady: () => health.now.notReady === null,
       degraded: () => health.now.degraded.map(({ code }) => code),
@@ -48,6 +51,7 @@ export class NodeMetrics {
       broker,
       holdings,
       titanic,
+      storeBytesMax: config.titanic.maxBytes,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
       extensions: () => this.extensions,
     };

@@ -187,6 +187,7 @@ export class Node implements Host {
       this.#health,
       this.#pairView,
       this.#startedAt,
+      dataDir.afterCrash,
     );
   }
 

@@ -85,6 +85,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     node: 'stage',
     version: '0.1.0',
     uptimeMs: () => 1500,
+    afterCrash: false,
     wall: () => 0,
     isReady: () => true,
     degraded: () => [],
@@ -92,6 +93,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     broker,
     holdings: new Holdings(),
     titanic: () => titanic,
+    storeBytesMax: 2 ** 36,
     extensions: () => new Map(),
     pair: () => ({
       role: 'standalone',

@@ -16,7 +16,7 @@ export interface Metric {
   /** What it means for an operator, for the page. */
   readonly meaning: string;
   /** Counted by the extension of this name, and 0 where that is not attached. */
-  readonly extension?: 'events' | 'map' | 'fleet';
+  readonly extension?: 'events' | 'map' | 'fleet' | 'programs';
 }
 
 const TABLE = {
@@ -31,6 +31,13 @@ const TABLE = {
     labels: {},
     help: 'Seconds since this process started.',
     meaning: 'A falling value means a restart; all counters start again from 0.',
+  },
+  started_after_crash: {
+    type: 'gauge',
+    labels: {},
+    help: '1 if the process before this one did not shut down, else 0.',
+    meaning:
+      'It crashed or was killed (out of memory, `kill -9`, a supervisor whose time for a stop was over), or the machine stopped. The log of its last seconds says more.',
   },
   ready: {
     type: 'gauge',
@@ -104,10 +111,10 @@ const TABLE = {
   },
   requests_dropped_total: {
     type: 'counter',
-    labels: { service: null, reason: ['client_gone', 'cancelled'] },
+    labels: { service: null, reason: ['client_gone', 'cancelled', 'left'] },
     help: 'Requests that their clients gave up.',
     meaning:
-      '`client_gone`: queued requests whose client disconnected. Clients that time out and reconnect leave these behind: requests wait too long. `cancelled`: requests that their client took back, queued or at a worker.',
+      '`client_gone`: queued requests whose client disconnected. Clients that time out and reconnect leave these behind: requests wait too long. `cancelled`: requests that their client gave up, queued or at a worker, before it had any part of the answer; mostly its time was over. `left`: streams that their client ended after a part, which is no failure.',
   },
   request_duration_seconds: {
     type: 'histogram',
@@ -364,7 +371,13 @@ const TABLE = {
     type: 'gauge',
     labels: {},
     help: 'Size of the store, without free space in its file.',
-    meaning: 'At `titanic.maxBytes` the broker accepts no more requests.',
+    meaning: 'At `titanic_store_limit_bytes` the broker accepts no more requests.',
+  },
+  titanic_store_limit_bytes: {
+    type: 'gauge',
+    labels: {},
+    help: 'Size at which the broker accepts no more requests: `titanic.maxBytes`.',
+    meaning: '`titanic_store_bytes` divided by this is how full the store is.',
   },
   titanic_wal_bytes: {
     type: 'gauge',
@@ -424,6 +437,14 @@ const TABLE = {
     help: 'Records of kinds that only a later version knows.',
     meaning:
       'A newer node stored them. They are kept, count for `titanic.maxOpen`, and nothing of them runs here.',
+  },
+  webhooks_failed_in_a_row: {
+    type: 'gauge',
+    labels: { host: null },
+    help: 'Attempts at webhooks to this host that failed one after the other, and none succeeded since.',
+    meaning:
+      'Only hosts that fail have a series. It ends with the next success, six and a half hours after the last attempt, and with the process. At most 100 hosts have one; of further ones nothing is told.',
+    extension: 'programs',
   },
   titanic_schedules_due_total: {
     type: 'counter',

@@ -24,7 +24,7 @@ text has at most about 32 MiB ([Labels of services](#labels-of-services)); an an
   characters, the label is the first 64, \`…\` and 22 characters of a digest of the whole, which no two services share. A service has the same
   label in all metrics; \`titanic_*\` contain only services that had durable requests. [Labels are lent](#labels-of-services).
 - There are no labels per client, worker or uuid.
-- Every value of the other labels is exported from the start, as 0, so that \`rate()\` sees the first increase.
+- Every value of the other labels but \`host\` is exported from the start, as 0, so that \`rate()\` sees the first increase.
   With \`titanic.enabled: false\` there are no \`titanic_*\` metrics.
 
 [logs.md](logs.md) says which metric counts which log event.
@@ -55,14 +55,14 @@ At most half of the labels go to services that never had a worker. Services of \
 const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
   [
     'This process',
-    /^(build_info|up_seconds|ready|degraded|event_loop_lag_seconds|memory_held_bytes)$/,
+    /^(build_info|up_seconds|started_after_crash|ready|degraded|event_loop_lag_seconds|memory_held_bytes)$/,
   ],
   ['Requests', /^requests?_/],
   ['Workers and messages', /^(workers?|service|messages|replies|contracts|connections|quota)/],
   ['The events as a stream', /^stream_/],
   ['The map', /^map_/],
   ['The fleet', /^fleet_/],
-  ['Durable requests', /^titanic_/],
+  ['Durable requests', /^(titanic|webhooks)_/],
   ['The pair', /^ha_/],
 ];
 

@@ -33,6 +33,8 @@ export interface MetricSources {
   readonly node: string;
   readonly version: string;
   uptimeMs(): number;
+  /** Whether the process before this one did not shut down. */
+  readonly afterCrash: boolean;
   /** Milliseconds since 1970. */
   wall(): number;
   isReady(): boolean;
@@ -44,6 +46,8 @@ export interface MetricSources {
   readonly broker: BrokerSource;
   /** `null` if no requests are stored. */
   titanic(): TitanicSource | null;
+  /** `titanic.maxBytes`. */
+  readonly storeBytesMax: number;
   pair(): PairFacts;
   /** The metrics of the extensions that are attached, by their names. */
   extensions(): ReadonlyMap<string, MetricsPart>;
@@ -157,6 +161,8 @@ export class Metrics {
     out.sample(texts.join(), 1);
     out.metric('up_seconds');
     out.sample('', this.#sources.uptimeMs() / 1000);
+    out.metric('started_after_crash');
+    out.sample('', Number(this.#sources.afterCrash));
     out.metric('ready');
     out.sample('', Number(this.#sources.isReady()));
     out.metric('degraded');
@@ -168,7 +174,11 @@ export class Metrics {
     const unread: Record<string, number> = {};
     for (const part of extensions.values()) Object.assign(unread, part.malformed?.());
     yield* brokerMetrics(out, broker, titanic?.counters ?? null, unread);
-    if (titanic !== null) yield* titanicMetrics(out, titanic, this.#sources.wall());
+    if (titanic !== null) {
+      yield* titanicMetrics(out, titanic, this.#sources.wall());
+      out.metric('titanic_store_limit_bytes');
+      out.sample('', this.#sources.storeBytesMax);
+    }
     for (const [extension, rows] of OF_EXTENSIONS) {
       const part = extensions.get(extension);
       if (part === undefined) for (const name of rows) noneOf(out, name);

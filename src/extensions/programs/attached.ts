@@ -1,3 +1,5 @@
+import { labelText } from '../../admin/metrics/exposition.js';
+import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';
 import { parseWebhookHosts } from '../../config/webhook-hosts.js';
 import { messageOf } from '../../core/errors.js';
@@ -65,6 +67,15 @@ export class AttachedPrograms implements Attached {
     }
     this.#webhooks?.changed();
   }
+
+  readonly metrics: MetricsPart = {
+    write: (out) => {
+      out.metric('webhooks_failed_in_a_row');
+      for (const [host, count] of this.#webhooks?.failing ?? []) {
+        out.sample(labelText('host', host), count);
+      }
+    },
+  };
 
   drain(): void {
     this.#webhooks?.drain();

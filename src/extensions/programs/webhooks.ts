@@ -12,6 +12,7 @@ import type { RequestUuid } from '../../store/store.js';
 import type { Host } from '../../node/extension.js';
 import type { TitanicHost } from '../../node/stored.js';
 import { PAUSE_MAX_MS, webhookId, WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import { FailingHosts } from './failing-hosts.js';
 import { pauseAfter } from './webhook-answer.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
 import { endOf } from './webhook-outcome.js';
@@ -39,6 +40,8 @@ interface WebhookAttempt {
   readonly abort: AbortController;
   /** Whether its host answered; `null`: nothing was sent. */
   answered: boolean | null;
+  /** Its receiver; `null`: not known yet. */
+  host: string | null;
 }
 
 /** What a webhook says, and to whom. */
@@ -66,6 +69,7 @@ export class Webhooks implements InternalWorker {
   /** Webhooks that are here, by reference. */
   readonly #here = new Map<number, WebhookAttempt>();
   readonly #places = new WebhookPlaces();
+  readonly #failing = new FailingHosts();
   /** Attempts whose webhooks are not read yet, in the order in which they came. */
   readonly #unread: WebhookAttempt[] = [];
   #reads = 0;
@@ -97,6 +101,11 @@ export class Webhooks implements InternalWorker {
     });
   }
 
+  /** Hosts that take no webhooks, and how many attempts failed since the last success. */
+  get failing(): ReturnType<FailingHosts['counts']> {
+    return this.#failing.counts(this.#stored.time.now());
+  }
+
   // ---------------------------------------------------------------- for Titanic
 
   room(): number {
@@ -104,7 +113,7 @@ export class Webhooks implements InternalWorker {
   }
 
   take(reference: number): void {
-    const attempt = { reference, abort: new AbortController(), answered: null };
+    const attempt = { reference, abort: new AbortController(), answered: null, host: null };
     this.#here.set(reference, attempt);
     this.#unread.push(attempt);
     setImmediate(() => {
@@ -166,6 +175,7 @@ export class Webhooks implements InternalWorker {
   #begin(attempt: WebhookAttempt, content: WebhookContent | Failed): void {
     const { reference } = attempt;
     const host = 'host' in content ? content.host : '';
+    if (host !== '') attempt.host = host;
     this.#report(({ titanic }) => {
       const owner = titanic.ownerOf(reference);
       if (owner === null) return;
@@ -243,8 +253,9 @@ export class Webhooks implements InternalWorker {
 
   #ended(attempt: WebhookAttempt, result: Result): void {
     if (!this.#isHere(attempt)) return;
-    const { reference, answered } = attempt;
+    const { reference, answered, host } = attempt;
     this.#here.delete(reference);
+    if (host !== null) this.#note(host, 'frames' in result);
     const called = this.#places.leave(reference, answered);
     this.#report(({ titanic }) => {
       for (const each of called) titanic.called(each);
@@ -258,6 +269,11 @@ export class Webhooks implements InternalWorker {
       const failure = { kind, code, text, detail: [] } as const;
       titanic.failed(reference, `${code}: ${text}`, false, failure, pauseMs);
     });
+  }
+
+  #note(host: string, isTaken: boolean): void {
+    if (isTaken) this.#failing.noteSuccess(host);
+    else this.#failing.noteFailure(host, this.#stored.time.now());
   }
 
   #report(report: (stored: TitanicHost) => void): void {

@@ -19,6 +19,8 @@ import { mayOthersWrite } from '../../core/private-file.js';
 /** A data directory that only this process uses. */
 export interface DataDir {
   readonly path: string;
+  /** Whether the process that had it last did not release it: it was killed, it failed, or the machine stopped. */
+  readonly afterCrash: boolean;
   /** Lets other processes use it. The end of the process does so, too. */
   release(): void;
 }
@@ -51,9 +53,11 @@ export function openDataDir(directory: string): DataDir {
   }
   refuseOpen(path);
   const lock = take(path);
+  const afterCrash = existsSync(join(path, HOLDER_FILE));
   noteHolder(path);
   return {
     path,
+    afterCrash,
     release: () => {
       try {
         rmSync(join(path, HOLDER_FILE), { force: true });

@@ -7,7 +7,14 @@ import { Worker } from 'node:worker_threads';
 import { openDataDir } from '../../../src/node/io/data-dir.js';
 import { codeOf } from '../../../src/core/errors.js';
 import { exitStatusOf } from '../../../src/core/exit.js';
-import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
+import { ask, httpOf } from '../../support/http.js';
+import { MetricsPage } from '../../support/metrics.js';
 
 /** Takes the lock, and releases it a moment after it is asked to. */
 const HOLDER = `
@@ -47,6 +54,22 @@ function codeOfOpening(directory: string): string | undefined {
 
 describe('a data directory', () => {
   afterEach(removeDaemons);
+
+  it('tells whether the process before shut down', async () => {
+    const sets = ['http.listen=127.0.0.1:0'];
+    const first = await startDaemon({ sets });
+    const again = { endpoint: first.endpoint, dataDir: first.dataDir, sets };
+    const told = async (daemon: Daemon): Promise<number | undefined> => {
+      const { text } = await ask(`${httpOf(daemon)}/metrics`);
+      return new MetricsPage(text).value('started_after_crash');
+    };
+    expect(await told(first)).toBe(0);
+    await first.kill();
+    const second = await startDaemon(again);
+    expect(await told(second)).toBe(1);
+    await second.stop();
+    expect(await told(await startDaemon(again))).toBe(0);
+  });
 
   it('that another process locks for a moment, as doctor does, is waited for', async () => {
     const directory = temporaryDirectory();

@@ -11,6 +11,7 @@ const OF_THE_TARGET = ['job', 'instance', 'pair'];
 
 const WORDS = new Set([
   ...['sum', 'max', 'rate', 'increase', 'resets', 'changes', 'deriv', 'histogram_quantile'],
+  ...['min_over_time', 'max_over_time', 'sum_over_time'],
   ...['by', 'on', 'and', 'or', 'unless'],
 ]);
 
