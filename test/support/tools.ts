@@ -77,6 +77,7 @@ const PROBES = {
     ],
   },
   promtool: { command: 'promtool', args: ['--version'] },
+  prometheus: { command: 'prometheus', args: ['--version'] },
   'chromium and nginx': {
     command: '/bin/sh',
     args: ['-c', 'chromium --version && /usr/sbin/nginx -v'],
