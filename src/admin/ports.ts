@@ -71,9 +71,12 @@ export interface MetricsText {
 /** The result of an operator's command; `reason` says why it is not possible now. */
 export type HaOrder = { readonly done: true } | { readonly done: false; readonly reason: string };
 
+/** The pair, as its machine knows it. */
+export type PairStatus = Omit<HaStatus, 'degraded'>;
+
 /** The pair, and an operator's commands to it. */
 export interface Pair {
-  status(): HaStatus;
+  status(): PairStatus;
   switchover(): Promise<HaOrder>;
   promote(): Promise<HaOrder>;
 }

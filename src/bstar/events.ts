@@ -34,6 +34,12 @@ export const PAIR_EVENTS = {
   ),
   'ha.disconnected': warn('lost the connection to the peer', {}, { subject: 'ha.connected' }),
   'ha.keys_differ': warn(KEYS_DIFFER, {}),
+  'ha.listener_keys_differ': warn(
+    'clients of one node cannot use the other: {at} of the two nodes has different public keys, or only one node has it; ' +
+      'give both the same, and copy the files of secretKeyFile',
+    { at: field.string('`broker.listen`, `map.listen`, or both') },
+    'the listeners of the two nodes have different public keys, or only one node has such a listener, so its clients cannot fail over',
+  ),
   'ha.refused': error(
     ({ code, peer, text }) => (code === 'by_peer' ? text : `refused to pair with ${peer}: ${text}`),
     {

@@ -289,10 +289,11 @@ export class PairMachine {
 
   #sendStatus(): void {
     const { state, epoch } = this.facts;
-    const { keys } = this.#sink;
+    const { keys, listenerKeys } = this.#sink;
     const { holds } = this.#replication;
+    const { offers } = this.#fsm;
     this.#statusSentAt = this.#now;
-    this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds, keys });
+    this.#sink.send({ kind: 'status', state, epoch, offers, holds, keys, listenerKeys });
   }
 
   // ---------------------------------------------------------------- the active: what the peer has

@@ -112,6 +112,8 @@ export interface Pair {
 export interface PairSink {
   /** Digest of the keys that this node accepts, and their rights; sent with every status. */
   readonly keys: Buffer | null;
+  /** Digests of the public keys of its listeners; sent with every status. */
+  readonly listenerKeys: Buffer | null;
   /** Write this to disk and sync it; `persisted` follows. */
   persist(state: Persisted): void;
   send(message: PeerMessage): void;

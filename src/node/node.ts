@@ -378,6 +378,7 @@ export class Node implements Host {
       broker,
       loop,
       keys,
+      serverKeys: this.#serverKeys,
       names: this.names,
       stored,
       served,

@@ -1,6 +1,6 @@
 /**
- * Whether both nodes of a pair allow the same keys: if not, a failover takes rights away from
- * clients.
+ * Whether what clients know of the two nodes of a pair is the same at both: if not, a failover shuts
+ * clients out.
  */
 
 /** An operator changes one file after the other: they may differ for this long. */
@@ -12,7 +12,7 @@ export class KeysCompared {
   #peer: Buffer | null = null;
   /** Monotonic milliseconds. */
   #since = Infinity;
-  /** Whether the keys have differed for too long. */
+  /** Whether they have differed for too long. */
   differ = false;
 
   constructor(own: () => Buffer) {
@@ -23,8 +23,17 @@ export class KeysCompared {
     return this.#own();
   }
 
-  peerSaid(keys: Buffer | null): void {
-    this.#peer = keys;
+  peerSaid(digest: Buffer | null): void {
+    this.#peer = digest;
+  }
+
+  /** Which of the parts of both, each of so many bytes, differ. */
+  differing<Part>(parts: readonly Part[], bytes: number): readonly Part[] {
+    const peer = this.#peer;
+    if (peer === null || !this.differ) return [];
+    const at = (digest: Buffer, index: number): Buffer =>
+      digest.subarray(index * bytes, (index + 1) * bytes);
+    return parts.filter((_part, index) => !at(peer, index).equals(at(this.own, index)));
   }
 
   /** Returns true once each time they have begun to differ for too long. */

@@ -26,6 +26,7 @@ import { PEER_VERSION } from '../wire/pair.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { ServedPart } from './extension.js';
 import type { Keys } from './io/keys.js';
+import type { ServerKeys } from './server-keys.js';
 import { WHOLE_FILE } from './store-completeness.js';
 import { type EpochStore, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
@@ -59,6 +60,7 @@ export interface PairDeps {
   /** What runs on both nodes. */
   readonly others: readonly Companion[];
   readonly keys: Keys;
+  readonly serverKeys: ServerKeys;
   readonly names: Names;
   readonly view: PairView;
   readonly events: PairEvents;
@@ -83,6 +85,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     stored: pairedOf(stored),
     served,
     keys: () => deps.keys.digest,
+    listenerKeys: () => deps.serverKeys.digests,
     events,
     now: monotonicMs(),
   });

@@ -1,16 +1,16 @@
 /** What operators, the page and metrics see of a pair, and its history since the start. */
-import type { PairEvent, PairEvents } from '../bstar/events.js';
+import { PAIR_EVENTS, type PairEvent, type PairEvents } from '../bstar/events.js';
 import type { Facts } from '../bstar/facts.js';
 import { mayServeAlone } from '../bstar/fsm.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
-import type { HaChange, HaStatus, Reason } from '../admin/api/node-answers.js';
-import type { HaOrder, Pair } from '../admin/ports.js';
+import { textOf } from '../core/event-table.js';
+import type { HaChange, Reason } from '../admin/api/node-answers.js';
+import type { HaOrder, Pair, PairStatus } from '../admin/ports.js';
 import type { PairFacts } from '../admin/metrics/pair-metrics.js';
 import type { PairNode } from './pair.js';
 
 const HISTORY_MAX = 100;
-const KEYS_DIFFER = 'the keys files of the two nodes differ in keys or rights';
 
 export class PairView implements PairEvents, Pair {
   readonly #config: Config;
@@ -54,7 +54,7 @@ export class PairView implements PairEvents, Pair {
 
   // ---------------------------------------------------------------- for HTTP
 
-  status(): HaStatus {
+  status(): PairStatus {
     const { node, bstar, titanic } = this.#config;
     const replication = titanic.enabled ? titanic.replication : 'off';
     const shown = { node: node.name, role: bstar.role, replication };
@@ -154,7 +154,9 @@ export class PairView implements PairEvents, Pair {
       const text = `data from the peer cannot be stored: ${this.#unstored}`;
       found.push({ code: 'store_failed', text });
     }
-    if (this.#node?.keysDiffer === true) found.push({ code: 'keys_differ', text: KEYS_DIFFER });
+    if (this.#node?.keysDiffer === true) found.push(reasonOf({ name: 'ha.keys_differ' }));
+    const at = this.#node?.listenersThatDiffer ?? '';
+    if (at !== '') found.push(reasonOf({ name: 'ha.listener_keys_differ', at }));
     if (pair.service === 'serving' && !pair.isInSync) {
       const text = pair.facts.link
         ? 'the peer is not in sync yet: only this node has the latest requests'
@@ -168,4 +170,9 @@ export class PairView implements PairEvents, Pair {
 function order(reason: string | null | undefined): HaOrder {
   if (reason === null) return { done: true };
   return { done: false, reason: reason ?? 'this node is starting' };
+}
+
+/** What an event said stays the case. */
+function reasonOf(event: PairEvent): Reason {
+  return { code: event.name.replace('ha.', ''), text: textOf(PAIR_EVENTS[event.name], event) };
 }

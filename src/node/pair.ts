@@ -18,7 +18,7 @@ import { NoReplication } from '../bstar/replication/off.js';
 import type { Replication } from '../bstar/replication/replication.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { Rejected } from '../zmtp/port.js';
-import type { PairHello, PeerMessage } from '../wire/pair.js';
+import { DIGEST_BYTES, FAILOVER_SECTIONS, type PairHello, type PeerMessage } from '../wire/pair.js';
 import type { ServedPart } from './extension.js';
 import { KeysCompared } from './pair-keys.js';
 
@@ -52,6 +52,8 @@ export interface PairNodeDeps {
   readonly epochs: EpochStore;
   /** Digest of the keys that this node allows, and their rights. */
   readonly keys: () => Buffer;
+  /** A digest of the public keys of its listeners for each of `FAILOVER_SECTIONS`. */
+  readonly listenerKeys: () => Buffer;
   /** `null`: nothing is replicated. */
   readonly stored: PairedTitanic | null;
   /** What else serves where the broker does. */
@@ -71,6 +73,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #wake: () => void;
   readonly #epochs: EpochStore;
   readonly #keys: KeysCompared;
+  readonly #listenerKeys: KeysCompared;
   readonly #stored: PairedTitanic | null;
   readonly #served: readonly Pick<ServedPart, 'activate' | 'deactivate'>[];
   readonly #events: PairEvents;
@@ -83,12 +86,13 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #now: number;
 
   constructor(deps: PairNodeDeps) {
-    const { config, broker, wake, epochs, keys, stored, served = [], events, now } = deps;
+    const { config, broker, wake, epochs, stored, served = [], events, now } = deps;
     this.#config = config;
     this.#broker = broker;
     this.#wake = wake;
     this.#epochs = epochs;
-    this.#keys = new KeysCompared(keys);
+    this.#keys = new KeysCompared(deps.keys);
+    this.#listenerKeys = new KeysCompared(deps.listenerKeys);
     this.#stored = stored;
     this.#served = served;
     this.#events = events;
@@ -133,6 +137,12 @@ export class PairNode implements PairSink, PeerLinkEvents {
   /** The nodes do not allow the same keys, or not with the same rights. */
   get keysDiffer(): boolean {
     return this.#keys.differ;
+  }
+
+  /** Where the listeners of the nodes have other public keys: `broker.listen, map.listen`, or nothing. */
+  get listenersThatDiffer(): string {
+    const sections = this.#listenerKeys.differing(FAILOVER_SECTIONS, DIGEST_BYTES);
+    return sections.map((section) => `${section}.listen`).join(', ');
   }
 
   /** The address of the peer's page, as last reported; `null`: none reported. */
@@ -181,6 +191,9 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.#wasInSync = isInSync;
     this.#reportWhole();
     if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
+    if (this.#listenerKeys.isNews(this.#now)) {
+      this.#emit({ name: 'ha.listener_keys_differ', at: this.listenersThatDiffer });
+    }
   }
 
   /** Notes the epoch once this node has merged what its peer has, which has acknowledged nothing since. */
@@ -224,7 +237,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   message(message: PeerMessage): void {
     this.#wake();
-    if (message.kind === 'status') this.#keys.peerSaid(message.keys);
+    if (message.kind === 'status') {
+      this.#keys.peerSaid(message.keys);
+      this.#listenerKeys.peerSaid(message.listenerKeys);
+    }
     this.machine.message(message);
   }
 
@@ -236,6 +252,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   disconnected(): void {
     this.#wake();
     this.#keys.peerSaid(null);
+    this.#listenerKeys.peerSaid(null);
     this.#emit({ name: 'ha.disconnected' });
     this.machine.closed();
   }
@@ -264,6 +281,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   get keys(): Buffer {
     return this.#keys.own;
+  }
+
+  get listenerKeys(): Buffer {
+    return this.#listenerKeys.own;
   }
 
   persist(state: Persisted): void {

@@ -5,7 +5,9 @@ import type { Config, ListeningSection } from '../config/config.js';
 import { secretKeyFilesOf, type ListenerCurveConfig } from '../config/entries.js';
 import { type Change, type Difference, onlyKeysDiffer } from '../config/diff.js';
 import { readSecretKey } from '../config/io/secret-key.js';
+import { digestOf } from '../core/digest.js';
 import { encodeZ85 } from '../core/z85.js';
+import { FAILOVER_SECTIONS } from '../wire/pair.js';
 import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';
 
@@ -13,6 +15,7 @@ const SECTIONS = ['broker', 'events', 'map'] as const satisfies ListeningSection
 /** What stands before the 32 bytes of a secret key of X25519 in PKCS #8; its public one ends SPKI. */
 const SECRET_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const KEY_BYTES = 32;
+const OR = ' or ';
 
 /** The keys of one listener, or of the pair's link. */
 interface Place {
@@ -26,12 +29,35 @@ interface Place {
 export class ServerKeys {
   /** The public keys that are in use, by path. */
   readonly #used = new Map<string, string>();
+  /** The configuration at the start: which listeners there are. */
+  readonly #config: Config;
+  #digests: Buffer | null = null;
 
   constructor(config: Config) {
+    this.#config = config;
     const places = SECTIONS.flatMap((section) => listening(section, config));
     for (const { path, curve } of [...places, ...linkOf(config)]) {
       this.#used.set(path, publicKeysOf(curve));
     }
+  }
+
+  /** A digest for each of `FAILOVER_SECTIONS`, of what clients need to know of its listeners. */
+  get digests(): Buffer {
+    this.#digests ??= Buffer.concat(
+      FAILOVER_SECTIONS.map((section) => digestOf([this.#knownOf(section).join(' ')])),
+    );
+    return this.#digests;
+  }
+
+  /** The public keys of its listeners; `open`: a network reaches one without keys; `off`: it has none. */
+  #knownOf(section: ListeningSection): readonly string[] {
+    const places = listening(section, this.#config);
+    const keys = places.flatMap(({ path }) => this.#used.get(path)?.split(OR) ?? []);
+    const plain = [this.#config[section].listen].flat().flatMap((listener) => {
+      if (listener === null) return ['off'];
+      return listener.insecure && listener.curve === undefined ? ['open'] : [];
+    });
+    return [...new Set([...keys, ...plain])].sort();
   }
 
   /**
@@ -66,6 +92,7 @@ export class ServerKeys {
   #renew({ path, curve }: Place, { to }: Change, log: Log): void {
     const publicKey = String(to);
     this.#used.set(path, publicKey);
+    this.#digests = null;
     const files = secretKeyFilesOf(curve).join(', ');
     const text = `${path} has the key of ${files} now: clients need the public key ${publicKey}`;
     tell(log, 'keys.renewed', { path, publicKey }, text);
@@ -96,7 +123,7 @@ function readable(curve: ListenerCurveConfig): string | null {
 }
 
 function publicKeysOf(curve: ListenerCurveConfig): string {
-  return secretKeyFilesOf(curve).map(readSecretKey).map(publicKeyOf).join(' or ');
+  return secretKeyFilesOf(curve).map(readSecretKey).map(publicKeyOf).join(OR);
 }
 
 function publicKeyOf(secretKey: Buffer): string {

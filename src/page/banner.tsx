@@ -50,6 +50,8 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   fleet_down: ['warn', 'No connection to NATS'],
   not_in_sync: ['warn', 'Not in sync'],
   peer_refused: ['bad', 'Peer refused'],
+  keys_differ: ['warn', 'Keys files differ'],
+  listener_keys_differ: ['bad', 'Keys of the nodes differ'],
   store_log_held: ['warn', 'The store is being read'],
   clock_behind: ['warn', 'Clock behind'],
 };

@@ -28,6 +28,9 @@ export const NONCE_BYTES = 16;
 const STORE_ID_BYTES = 16;
 export const DIGEST_BYTES = 16;
 
+/** Sections of the configuration whose clients fail over: they know the listeners of both nodes by one key. */
+export const FAILOVER_SECTIONS = ['broker', 'map'] as const;
+
 export const PEER_STATES = ['waiting', 'passive', 'joining', 'active'] as const;
 export const PEER_ROLES = ['primary', 'backup'] as const;
 export const REPLICATIONS = ['off', 'async', 'sync', 'strict'] as const;
@@ -102,6 +105,8 @@ export const PEER_FIELDS = {
     holds: HOLDING,
     /** Digest of the keys that it accepts, and their rights; `null`: there are none, or it does not say. */
     keys: optional(run(DIGEST_BYTES)),
+    /** A digest of the public keys of its listeners for each section; `null`: it does not say. */
+    listenerKeys: optional(run(DIGEST_BYTES * FAILOVER_SECTIONS.length)),
   },
   join: { epoch: SEQUENCE, holds: HOLDING },
   /** Part of what the receiver lacks; after the last chunk it has everything. */

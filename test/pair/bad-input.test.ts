@@ -11,6 +11,7 @@ import {
   otherOf,
   pairOfDaemons,
   type PairOfDaemons,
+  type PairRole,
   removePairs,
   ROLES,
   startPairOfDaemons,
@@ -126,6 +127,49 @@ describe('two nodes that do not form a pair', () => {
     }
     writeFileSync(other, both);
     await pair.until('primary', 'content', ({ keysDiffer }) => keysDiffer === false);
+  });
+
+  it('listeners with different public keys are told by both nodes, everywhere, until the key is copied', async () => {
+    const directory = temporaryDirectory();
+    const key = (role: PairRole): string => join(directory, `${role}.key`);
+    for (const role of ROLES) await run(['keygen', key(role)]);
+    const keysFile = join(directory, 'keys.yaml');
+    writeFileSync(keysFile, '[]\n', { mode: 0o600 });
+    const pair = await pairOfDaemons();
+    const sealed = (role: PairRole): string => {
+      const curve = `{secretKeyFile: ${key(role)}, keysFile: ${keysFile}}`;
+      return `broker.listen=[{endpoint: "${pair.endpointOf(role)}", curve: ${curve}}]`;
+    };
+    for (const role of ROLES) pair.launch(role, [sealed(role)]);
+    for (const role of ROLES) {
+      const { at } = await pair.node(role).waitFor('ha.listener_keys_differ');
+      expect(at).toBe('broker.listen');
+      const differ = ({ degraded }: HaSeen): boolean =>
+        degraded.some(({ code }) => code === 'listener_keys_differ');
+      await pair.until(role, 'warned', differ);
+      const said = /clients of one node cannot use the other: broker.listen of the two nodes/;
+      const set = [sealed(role), `node.dataDir=${pair.dataDirOf(role)}`];
+      const here = [...set, `http.listen=${pair.httpOf(role).replace('http://', '')}`];
+      const sets = here.flatMap((each) => ['--set', each]);
+      const status = await run(['ha', 'status', ...sets]);
+      expect(status.stdout).toMatch(said);
+      const doctor = await run(['doctor', ...sets]);
+      expect(doctor.stdout).toMatch(said);
+      expect(doctor.status).toBe(EXIT.failed);
+      const metrics = await fetch(`${pair.httpOf(role)}/metrics`);
+      expect(await metrics.text()).toContain(
+        'majordomo_degraded{reason="listener_keys_differ"} 1',
+      );
+    }
+    copyFileSync(key('primary'), key('backup'));
+    pair.node('backup').signal('SIGHUP');
+    for (const role of ROLES) {
+      await pair.until(
+        role,
+        'content',
+        ({ degraded }) => !degraded.some(({ code }) => code === 'listener_keys_differ'),
+      );
+    }
   });
 
   it('a store copied from the other node is refused and left unchanged (D20)', async () => {

@@ -44,6 +44,7 @@ export interface HaSeen {
   readonly epoch: number;
   readonly inSync: boolean;
   readonly keysDiffer: boolean | null;
+  readonly degraded: readonly { readonly code: string; readonly text: string }[];
   readonly peer: { readonly up: boolean } | null;
 }
 

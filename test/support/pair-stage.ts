@@ -238,6 +238,7 @@ class StageNode implements PairSink {
   }
 
   readonly keys = null;
+  readonly listenerKeys = null;
 
   get isHeldOff(): boolean {
     return this.#stage.now < this.#heldOffUntil;

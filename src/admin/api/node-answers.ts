@@ -235,6 +235,7 @@ export const HaStatus = object(
       }),
       'Null on a standalone node.',
     ),
+    degraded,
     lastChange: orNull(HaChange),
     history: listOf(HaChange, 'Changes of state, newest first.'),
   },

@@ -52,12 +52,12 @@ const TABLE = {
       reason: [
         ...['store_full', 'store_busy', 'store_lost', 'store_no_session', 'map_full', 'map_busy'],
         ...['fleet_down', 'store_log_held', 'store_set_aside', 'clock_behind'],
-        ...['store_failed', 'not_in_sync', 'peer_refused'],
+        ...['store_failed', 'not_in_sync', 'peer_refused', 'keys_differ', 'listener_keys_differ'],
       ],
     },
-    help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which has no metric (see /readyz, `ha status` and the log).',
+    help: '1 while the node is degraded for this reason, else 0; same as /readyz.',
     meaning:
-      'With `store_full`, `store_busy`, `store_lost` and `store_no_session` the broker cannot store anything and answers durable requests with 500 (of `store_lost`, `store_no_session` and `store_busy` only the first that is the case is 1); with `map_full` and `map_busy` it drops new values of the map; with `fleet_down` it cannot reach NATS and serves with its own workers only; with `store_log_held` a program reads the store file for so long that its log grows (see `titanic_wal_bytes`). With `store_set_aside` rows of the store cannot be used, and `majordomo verify` names them; with `clock_behind` nothing that is stored expires (docs/operating.md, If the clock is wrong). With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose durable requests.',
+      'With `store_full`, `store_busy`, `store_lost` and `store_no_session` the broker cannot store anything and answers durable requests with 500 (of `store_lost`, `store_no_session` and `store_busy` only the first that is the case is 1); with `map_full` and `map_busy` it drops new values of the map; with `fleet_down` it cannot reach NATS and serves with its own workers only; with `store_log_held` a program reads the store file for so long that its log grows (see `titanic_wal_bytes`). With `store_set_aside` rows of the store cannot be used, and `majordomo verify` names them; with `clock_behind` nothing that is stored expires (docs/operating.md, If the clock is wrong). With `keys_differ` and `listener_keys_differ` some clients could not use the other node of the pair. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose durable requests.',
   },
   requests_received_total: {
     type: 'counter',

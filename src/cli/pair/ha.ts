@@ -1,7 +1,7 @@
 /** `majordomo ha`: shows the pair and changes which node is active. */
 import type { Command } from 'commander';
 
-import { type Facts, factsIn, listIn } from '../common/facts.js';
+import { type Facts, factsIn, listIn, reasonText } from '../common/facts.js';
 import { addSubcommand, examples } from '../common/options.js';
 import { duration, printable } from '../common/output.js';
 import { type Column, field, narrowText, table } from '../common/table.js';
@@ -75,15 +75,12 @@ function text(status: Facts, width: number): string {
   const sync = inSync === true ? 'in sync' : outOfSync(status);
   const changes = listIn(status['history']);
   const story = changes.length === 0 ? '' : `\n${table(CHANGES, changes, width)}`;
-  const keys = status['keysDiffer'] === true ? `${KEYS_DIFFER}\n` : '';
+  const hurt = listIn(status['degraded']).map((each) => `WARNING: ${reasonText(each)}\n`);
   const its = factsIn(status['peer'])?.['publicUrl'];
   const page = typeof its === 'string' ? `page of the peer: ${printable(its)}\n` : '';
   const nodes = table(NODES, nodesOf(status), width);
-  return `${nodes}\n${keys}${page}replication ${printable(replication)}: ${sync}${lag}\n${story}`;
+  return `${nodes}\n${hurt.join('')}${page}replication ${printable(replication)}: ${sync}${lag}\n${story}`;
 }
-
-const KEYS_DIFFER =
-  'WARNING: the keys files of the two nodes differ: copy them from one node to the other';
 
 /** Says why a node is not in sync: only an active node knows whether its peer has everything. */
 function outOfSync({ peer, role, state }: Facts): string {

@@ -23,7 +23,7 @@ function messageOf(script: Script): PeerMessage {
     case 0:
     case 1: {
       const [state, offers] = [script.pick(PEER_STATES), script.below(2) === 1];
-      return { kind: 'status', state, epoch, offers, holds, keys: null };
+      return { kind: 'status', state, epoch, offers, holds, keys: null, listenerKeys: null };
     }
     case 2:
       return { kind: 'join', epoch, holds: script.below(2) === 0 ? null : holds };

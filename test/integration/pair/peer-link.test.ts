@@ -222,6 +222,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
         offers: false,
         holds: null,
         keys: null,
+        listenerKeys: null,
       };
       const sender = at === 'primary' ? dialler : open[0];
       sender?.send({ kind: 'status', ...claim });

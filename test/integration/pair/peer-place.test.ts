@@ -16,7 +16,15 @@ import { BACKUP, HEARTBEAT_MS, PRIMARY, Told } from './link-ends.js';
 const HELLO: PairHello = { kind: 'hello', ...BACKUP, nonce: Buffer.alloc(16, 7), resumes: null };
 
 function status(epoch = 0): PeerMessage {
-  return { kind: 'status', state: 'waiting', epoch, offers: false, holds: null, keys: null };
+  return {
+    kind: 'status',
+    state: 'waiting',
+    epoch,
+    offers: false,
+    holds: null,
+    keys: null,
+    listenerKeys: null,
+  };
 }
 
 const closing: (() => Promise<void>)[] = [];

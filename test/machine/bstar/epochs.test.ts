@@ -12,7 +12,16 @@ function claims(epoch: number): PeerMessage[] {
   const number = 1;
   return [
     ...states.map(
-      (state) => ({ kind: 'status', state, epoch, offers: true, holds: null, keys: null }) as const,
+      (state) =>
+        ({
+          kind: 'status',
+          state,
+          epoch,
+          offers: true,
+          holds: null,
+          keys: null,
+          listenerKeys: null,
+        }) as const,
     ),
     { kind: 'join', epoch, holds: HOLDS },
     { kind: 'records', epoch, index: 1, isLast: true, holds: HOLDS, records: Buffer.alloc(1) },
@@ -60,6 +69,7 @@ describe('an epoch that no peer can have (D79)', () => {
       offers: false,
       holds: null,
       keys: null,
+      listenerKeys: null,
     });
     expect(machine.objectionTo(status(known + 2 ** 12 + 1))?.code).toBe('epoch');
     expect(machine.objectionTo(status(known + 2 ** 12))).toBeNull();

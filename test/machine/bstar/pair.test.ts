@@ -365,6 +365,7 @@ describe('a pause is a partition (D19)', () => {
       offers: false,
       holds: null,
       keys: null,
+      listenerKeys: null,
     } as const;
     backup.machine.message(status);
     expect(backup.machine.facts).toMatchObject({ link: false, peer: null, fenced: true });

@@ -421,6 +421,7 @@ export class SimNode implements WatchedNode {
       },
       epochs: this.#epochs(pairing),
       keys: () => Buffer.alloc(16),
+      listenerKeys: () => Buffer.alloc(32),
       stored: { titanic, replication },
       served: map === null ? [] : [map],
       events: this.#pairEvents(pairing),

@@ -23,4 +23,13 @@ describe('whether both nodes of a pair let the same keys in', () => {
     keys.peerSaid(null);
     expect([keys.isNews(20_000), keys.differ]).toEqual([false, false]);
   });
+
+  it('says which parts differ, once they have for too long', () => {
+    const own = Buffer.concat([MINE, MINE]);
+    const keys = new KeysCompared(() => own);
+    keys.peerSaid(Buffer.concat([MINE, OTHER]));
+    const parts = ['broker', 'map'];
+    expect([keys.isNews(0), keys.differing(parts, 16)]).toEqual([false, []]);
+    expect([keys.isNews(5000), keys.differing(parts, 16)]).toEqual([true, ['map']]);
+  });
 });

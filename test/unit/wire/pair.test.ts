@@ -57,6 +57,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     epoch: number,
     holds: maybeHolds,
     keys: fc.option(id),
+    listenerKeys: fc.option(fc.tuple(id, id).map((ids) => Buffer.concat(ids))),
   }),
   fc.record({ kind: fc.constant('join' as const), epoch: number, holds: maybeHolds }),
   fc.record({

@@ -10,9 +10,11 @@ import { isLoopback } from '../../../config/io/loopback.js';
 import { readToken } from '../../../config/io/token-files.js';
 import { messageOf } from '../../../core/errors.js';
 import { mayOthersUse, privateRemedy, TOKEN_FILE } from '../../../core/private-file.js';
-import { factsIn } from '../../common/facts.js';
+import { factsIn, listIn, reasonText } from '../../common/facts.js';
+import { printable } from '../../common/output.js';
 import { AdminClient } from '../../connection/admin-client.js';
 import { type AdminAddress, adminAddressOf } from '../../connection/admin-address.js';
+import { localToken } from '../../connection/admin-token.js';
 import { type Finding, ok, problem, warning } from '../../../core/finding.js';
 import { ANSWER_MS, portFinding } from './port.js';
 
@@ -41,7 +43,23 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
     ...tokens.flatMap(listedToken),
     ...(tls === null ? [] : [certificate(tls.certFile)]),
     ...openness(config, isLocal),
+    ...(served ? await degraded(config) : []),
   ];
+}
+
+/** What the running broker itself says does not work; nothing if it cannot be asked. */
+async function degraded(config: Config): Promise<readonly Finding[]> {
+  try {
+    const place = adminAddressOf(config, undefined);
+    const client = new AdminClient(place, await localToken(config), ANSWER_MS);
+    const health = await client.get('/healthz');
+    return listIn(health['degraded']).map((reason) => {
+      const remedy = `${printable(reason['code'])}: docs/operating.md, Alerts`;
+      return problem('degraded', reasonText(reason), remedy);
+    });
+  } catch {
+    return [];
+  }
 }
 
 /** What strangers can do over HTTP; what `serve` refuses is reported elsewhere. */
