@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { Client } from '../../src/sdk/client.js';
-import { killAll } from '../support/child.js';
+import { killAll, run } from '../support/child.js';
 import { ask } from '../support/http.js';
 import {
   otherOf,
@@ -86,6 +86,8 @@ describe('a full disk in a pair', () => {
         return false;
       }, 'both nodes say why');
       await pair.node(role).waitFor('ha.failed');
+      const { stdout } = await run(['ha', 'status', '--admin', pair.httpOf(role)]);
+      expect(stdout).toMatch(/^WARNING: data from the peer cannot be stored: .*full/m);
       await pair.until(otherOf(role), 'active', ({ state }) => state === 'active');
       disk.free();
       expect(await pair.inSync()).toBe(otherOf(role));

@@ -222,7 +222,7 @@ export const Schedule = object({
       at: moment(),
       outcome: text(
         '`stored`: its request was stored; `paused`: an operator had paused it; `denied`: its owner had no ' +
-          'right to the service.',
+          'right to the service. Of a request that this process stored, how it ended: `replied`, `dead`, `expired`, `cancelled`.',
       ),
     }),
     'The last time it was due, and what came of it; null: it was not due yet.',

@@ -104,6 +104,19 @@ export function field(
   return { head, cell: (item) => printable(item[name] ?? '-'), ...more };
 }
 
+/** What stands in the place of what a node tells only to those with a token. */
+export const NEEDS_TOKEN = 'needs a token';
+
+/** A column of a field that is null only for readers without a token. */
+export function lockedField(
+  head: string,
+  name: string,
+  more: Parameters<typeof field>[2] = {},
+): Column<Facts> {
+  const cell = (item: Facts): string => printable(item[name] === null ? NEEDS_TOKEN : item[name]);
+  return { ...field(head, name, more), cell };
+}
+
 /** How many cells of a terminal a line of text takes. */
 export function cellsOf(text: string): number {
   if (PRINTABLE_ASCII.test(text)) return text.length;

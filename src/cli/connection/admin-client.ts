@@ -66,6 +66,11 @@ export class AdminClient {
     return await this.#factsIn('POST', path, await this.#well('POST', path, JSON.stringify(body)));
   }
 
+  /** What gives a token, or what is wrong with the one that is used. */
+  get tokenHint(): string {
+    return tokenHint(this.#token);
+  }
+
   /** The text that a stream brings within `ms`, or until it ends. @throws see `get` */
   async listen(path: string, ms: number): Promise<string> {
     const value = await this.#well('GET', path, null, ms);

@@ -179,7 +179,10 @@ async function configOf(options: ConfigOptions): Promise<Config> {
   return load(options).config;
 }
 
-const NO_TOKEN: FoundToken = { token: null, why: null };
+const NO_TOKEN: FoundToken = {
+  token: null,
+  why: 'it is in the file http.token of the data directory there, unless http.token of its configuration is set',
+};
 
 /** All items of a list, page by page. @throws ERR_REQUEST_FAILED, and what asking throws */
 export async function allOf(

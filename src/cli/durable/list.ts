@@ -27,7 +27,6 @@ interface ListOptions extends DurableOptions, WatchOptions {
 
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
 const GROUPINGS = ['reason', 'code', 'service'] as const;
-const SHORTENED = 'uuids are shortened unless you give a token (--token-file or MAJORDOMO_TOKEN)';
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000_000;
 const PAGE_MAX = 1000;
@@ -77,12 +76,14 @@ async function printList(options: ListOptions): Promise<void> {
     text: ({ items }, width) => listText(items, Date.now(), width),
     names: ({ items }) => items.map(({ uuid }) => uuid),
   });
-  if (options.output !== 'json') hintAt(last);
+  if (options.output !== 'json') hintAt(last, admin);
 }
 
 /** Says what the list leaves out. */
-function hintAt({ items, next }: List): void {
-  if (items.some(({ uuid }) => String(uuid).endsWith('…'))) say(SHORTENED);
+function hintAt({ items, next }: List, admin: AdminClient): void {
+  if (items.some(({ uuid }) => String(uuid).endsWith('…'))) {
+    say(`uuids are shortened, and reasons left out, unless you give a token (${admin.tokenHint})`);
+  }
   if (next !== null) say(`there are more: use --limit, or --cursor ${next}`);
 }
 

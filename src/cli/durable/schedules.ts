@@ -26,7 +26,7 @@ import {
   timeoutOption,
 } from '../common/options.js';
 import { duration, printable, say, shownName } from '../common/output.js';
-import { type Column, field, narrowText, table } from '../common/table.js';
+import { type Column, field, lockedField, narrowText, table } from '../common/table.js';
 import { adminClient, allOf, postTo } from '../connection/admin.js';
 import { withClient } from '../connection/ask.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
@@ -169,7 +169,7 @@ const ORDERS = [
 
 const ALL_COLUMNS: readonly Column<Facts>[] = [
   field('UUID', 'uuid'),
-  field('NAME', 'name', { cut: 12 }),
+  lockedField('NAME', 'name', { cut: 12 }),
   field('OWNER', 'owner', { drop: 2 }),
   field('CRON', 'cron', { drop: 4 }),
   field('TIME ZONE', 'timeZone', { drop: 1 }),

@@ -8,7 +8,7 @@ import {
   styled,
   terminalSafe,
 } from '../common/output.js';
-import { type Column, field, table } from '../common/table.js';
+import { type Column, field, lockedField, NEEDS_TOKEN, table } from '../common/table.js';
 
 /** A shorter reason would say nothing. */
 const REASON_WIDTH_MIN = 24;
@@ -33,8 +33,13 @@ export const LIST: readonly Column<Listed>[] = [
   { head: 'ATTEMPTS', cell: ({ item }) => attemptsOf(item), right: true, drop: 3 },
   { head: 'AGE', cell: ({ item, now }) => ageOf(item['acceptedAt'], now), right: true, drop: 4 },
   { head: 'SIZE', cell: ({ item }) => sizeText(item['bodyBytes']), right: true, drop: 2 },
-  { head: 'REASON', cell: ({ item }) => printable(item['reason'] ?? '-'), cut: REASON_WIDTH_MIN },
+  { head: 'REASON', cell: ({ item }) => reasonOf(item), cut: REASON_WIDTH_MIN },
 ];
+
+/** The last reason, or that a reader with a token would get it. */
+function reasonOf({ reason, reasonAt }: Facts): string {
+  return printable(reason ?? (typeof reasonAt === 'string' ? NEEDS_TOKEN : '-'));
+}
 
 /** @param now milliseconds since 1970 */
 export function listText(items: readonly Facts[], now: number, width: number): string {
@@ -191,7 +196,8 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
   const at = delivery && `${workerOf(delivery)}, since ${timeOf(delivery['startedAt'], now)}`;
   const sent = reply && `${sizeText(reply['bytes'])} of worker ${workerOf(reply)}`;
   // Without a token, the reason is null.
-  const died = death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
+  const died =
+    death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? NEEDS_TOKEN)}`;
   return [
     ...(waits === null ? [] : [['waiting', waits] as const]),
     ...(at === null ? [] : [['at worker', at] as const]),
@@ -229,7 +235,7 @@ const DELIVERIES: readonly Column<Facts>[] = [
   },
   field('STARTED', 'startedAt', { drop: 3 }),
   { head: 'TOOK', cell: tookText, right: true, drop: 1 },
-  field('REASON', 'reason', { cut: REASON_WIDTH_MIN }),
+  lockedField('REASON', 'reason', { cut: REASON_WIDTH_MIN }),
 ];
 
 function tookText(delivery: Facts): string {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 
 import { explain } from '../../config/explain.js';
 import { listenersInFull, refuseExposed } from '../../config/io/exposure.js';
-import type { Loaded } from '../../config/io/load.js';
+import { invalid, type Loaded } from '../../config/io/load.js';
 import { sharedNames } from '../../config/io/shared-names.js';
 import { withoutPublic } from '../../config/service-listeners.js';
 import { problemLine, type Problem } from '../../config/problem.js';
@@ -22,6 +22,7 @@ import {
   quotasShown,
   quotasTable,
 } from './keys-in-effect.js';
+import { isForOthers, readNamedFiles } from './named-files.js';
 
 interface CheckOptions extends ConfigOptions, OutputOptions {}
 
@@ -40,6 +41,7 @@ const COLUMNS: readonly Column<ReturnType<typeof explain>[number]>[] = [
 
 const AFTER = `${examples(EXAMPLES)}
 Also shows the quotas of one identity and the rights of each key in the keys files.
+Reads the files that it names, as serve does: run it as the user that runs the broker.
 Errors go to standard error as FILE:LINE:COL: key: problem; the exit status is then 78.
 ${narrowText(COLUMNS)}`;
 
@@ -58,7 +60,13 @@ async function check(options: CheckOptions): Promise<void> {
   try {
     loaded = load(options);
     await refuseExposed(loaded);
-    keys = keysInEffect(loaded.config, (absent) => warnings.push(absent));
+    const problems: Problem[] = [];
+    const refused = (problem: Problem, error: unknown): void => {
+      (isForOthers(error) ? warnings : problems).push(problem);
+    };
+    keys = keysInEffect(loaded.config, refused);
+    readNamedFiles(loaded, refused);
+    if (problems.length > 0) throw invalid(problems);
   } catch (error) {
     if (codeOf(error) === 'ERR_CONFIG_INVALID') {
       const problems = detailsOf(error)['problems'] ?? [];

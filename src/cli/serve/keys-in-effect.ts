@@ -1,6 +1,7 @@
 /** What the keys files of a configuration allow, and what one identity may use, for `check`. */
 import type { Config } from '../../config/config.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
+import { MAKES, withRemedy } from '../../config/io/secret-key.js';
 import type { Problem } from '../../config/problem.js';
 import { publishedBy } from '../../config/publishers.js';
 import { quotasOf } from '../../config/quotas.js';
@@ -22,12 +23,12 @@ export interface KeysInEffect {
 
 /**
  * Reads every keys file.
- * @param absent called for each that is missing
+ * @param refused called for each that cannot be read
  * @throws ERR_CONFIG_INVALID if one is wrong
  */
 export function keysInEffect(
   config: Config,
-  absent: (problem: Problem) => void,
+  refused: (problem: Problem, error: unknown) => void,
 ): readonly KeysInEffect[] {
   const { broker, bstar, limits } = config;
   const users = new Map<string, string[]>();
@@ -45,14 +46,12 @@ export function keysInEffect(
   const quotas = Object.keys(limits.quotas);
   return [...users].flatMap(([file, usedBy]) => {
     try {
-      return { file, usedBy, entries: readKeysFile(file, quotas) };
+      const makes = usedBy.every((user) => user === PAIR) ? MAKES.pair : MAKES.listener;
+      const entries = withRemedy(makes, () => readKeysFile(file, quotas));
+      return { file, usedBy, entries };
     } catch (error) {
       if (codeOf(error) !== 'ERR_CONFIG_FILE') throw error;
-      absent({
-        place: usedBy.join(', '),
-        path: '',
-        message: `${messageOf(error)}; serve needs it`,
-      });
+      refused({ place: usedBy.join(', '), path: '', message: messageOf(error) }, error);
       return [];
     }
   });

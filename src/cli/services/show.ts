@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { MajordomoError } from '../../core/errors.js';
 import { type Facts, factsIn, listIn } from '../common/facts.js';
 import { addSubcommand, checkService, examples } from '../common/options.js';
-import { counted, printable, shownName, styled } from '../common/output.js';
-import { clipped, type Column, field, table } from '../common/table.js';
+import { counted, printable, say, shownName, styled } from '../common/output.js';
+import { clipped, type Column, field, NEEDS_TOKEN, table } from '../common/table.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
 import {
   addOperatorOptions,
@@ -45,8 +45,17 @@ const FAILURES: readonly Column<Facts>[] = [
   field('TIMES', 'count', { right: true }),
   { head: 'CODE', cell: ({ code, event }) => printable(code ?? ENDINGS[String(event)] ?? event) },
   field('LAST', 'lastAt', { drop: 1 }),
-  field('LAST REASON', 'text', { cut: 24 }),
+  {
+    head: 'LAST REASON',
+    cell: (failure) => (isLocked(failure) ? NEEDS_TOKEN : printable(failure['text'] ?? '-')),
+    cut: 24,
+  },
 ];
+
+/** What a worker reported is told only to those with a token. */
+function isLocked({ event, text }: Facts): boolean {
+  return event === 'request.failed' && text === null;
+}
 
 interface Sight {
   /** `null`: the node has forgotten it, and only knows its failures. */
@@ -63,7 +72,12 @@ export function defineShow(parent: Command): void {
     .action(async (name: string, options: OperatorOptions & WatchOptions) => {
       checkService(name);
       const client = await adminClient(options);
-      await show(options, () => sightOf(client, shownName(name)), { text: sightText });
+      let last: Sight = { service: null, failures: [], workers: [] };
+      const look = async (): Promise<Sight> => (last = await sightOf(client, shownName(name)));
+      await show(options, look, { text: sightText });
+      if (options.output !== 'json' && last.failures.some(isLocked)) {
+        say(`codes and reasons of workers need a token (${client.tokenHint})`);
+      }
     });
 }
 
@@ -85,14 +99,12 @@ async function sightOf(client: AdminClient, service: string): Promise<Sight> {
 function sightText({ service, failures, workers }: Sight, width: number): string {
   const lines =
     service === null ? ['forgotten: it has no worker, and no request'] : linesOf(service);
-  const isLocked = failures.some(({ event, text }) => event === 'request.failed' && text === null);
   const all = failures.reduce((sum, { count }) => sum + Number(count), 0);
-  const locked = isLocked ? '; codes and reasons of workers need a token' : '';
   const told = [
     ...lines,
     ...(all === 0
       ? ['no failures since the node started']
-      : ['', `${counted(all, 'failure')} since the node started${locked}`]),
+      : ['', `${counted(all, 'failure')} since the node started`]),
   ];
   return [
     ...told.map((line) => `${clipped(line, width)}\n`),

@@ -2,6 +2,7 @@
  * Files of secret CURVE keys: as `majordomo keygen` writes them, the key alone, or a certificate of
  * CZMQ (zcert), which other ZeroMQ libraries write, too.
  */
+import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { decodeCurveKey } from '../../core/z85.js';
 import { readPrivateFile, refusedFile } from './private-file.js';
 
@@ -26,4 +27,21 @@ export function readSecretKey(file: string): Buffer {
   const key = decodeCurveKey(IN_SECTION.exec(section)?.[2] ?? text);
   if (key !== null) return key;
   throw refusedFile(file, 'has no secret key, as majordomo keygen or zcert (CZMQ) write it');
+}
+
+/** What makes the files of a `curve` section that are missing. */
+export const MAKES = {
+  listener: '`majordomo serve --init`, with the same options, creates the missing files',
+  pair: '`majordomo keygen --pair DIR` creates the files of both nodes',
+} as const;
+
+/** Adds to the error about a missing file the command that makes it. */
+export function withRemedy<T>(how: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (codeOf(causeOf(error)) !== 'ENOENT') throw error;
+    const message = `${messageOf(error)}; ${how}`;
+    throw new MajordomoError('ERR_CONFIG_FILE', message, { cause: causeOf(error) });
+  }
 }

@@ -15,11 +15,11 @@ import {
   secretKeyFilesOf,
 } from '../../config/entries.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
-import { readSecretKey } from '../../config/io/secret-key.js';
+import { MAKES, readSecretKey, withRemedy } from '../../config/io/secret-key.js';
 import { sharedNames } from '../../config/io/shared-names.js';
 import { problemLine } from '../../config/problem.js';
 import { assert, present } from '../../core/assert.js';
-import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { codeOf, messageOf } from '../../core/errors.js';
 import type { Log } from '../../admin/log/log.js';
 import { tell } from '../../admin/log/process-events.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
@@ -430,23 +430,6 @@ export class Keys {
       if (this.#timer !== null) this.#timer = setTimeout(this.#look, LOOK_MS);
     });
   };
-}
-
-const MAKES = {
-  listener: '`majordomo serve --init`, with the same options, creates the missing files',
-  pair: '`majordomo keygen --pair DIR` creates the files of both nodes',
-} as const;
-
-/** Adds to the error about a missing file the command that makes it. */
-function withRemedy<T>(how: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    const cause = typeof error === 'object' && error !== null && 'cause' in error && error.cause;
-    if (codeOf(cause) !== 'ENOENT') throw error;
-    const message = `${messageOf(error)}; ${how}`;
-    throw new MajordomoError('ERR_CONFIG_FILE', message, { cause: error });
-  }
 }
 
 function allowed(name: string): Verdict {

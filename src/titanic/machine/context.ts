@@ -69,6 +69,8 @@ export class TitanicContext {
   readonly hints: Hints | null;
   /** The services that the broker was told are paused: bytes as Latin-1. */
   readonly pausedServices: Set<string> = new Set();
+  /** The schedules that hear how their last requests end, by `requestKey`; at most one for each schedule. */
+  readonly scheduled: Map<string, { requestEnded(outcome: TitanicEnd): void }> = new Map();
   /** The number of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;
@@ -168,9 +170,15 @@ export class TitanicContext {
     return `the quota \`${quota}\` is used up`;
   }
 
-  traceEnd(uuid: RequestUuid, outcome: TitanicEnd): void {
+  ended(uuid: RequestUuid, outcome: TitanicEnd): void {
+    this.scheduled.get(requestKey(uuid))?.requestEnded(outcome);
     this.trace?.({ name: 'titanic.ended', uuid: uuidPrefix(uuid), outcome });
   }
+}
+
+/** A uuid as the key of a map. */
+export function requestKey(uuid: RequestUuid): string {
+  return uuid.toString('latin1');
 }
 
 /** The part of it that may be shown: the time and twelve of its random bits. */

@@ -104,7 +104,7 @@ export class Execution {
           const counts = counters.of(shown);
           increment(counts, STORED.completed);
           STORED.acceptToReply.observe(counts, Math.max(0, this.#context.wall - since));
-          this.#context.traceEnd(uuid, 'replied');
+          this.#context.ended(uuid, 'replied');
         }
         if (this.#requests.settled(uuid, kind)) {
           this.#requests.answers.sendReplyToWaiters(uuid, reply);

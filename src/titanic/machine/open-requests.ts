@@ -593,7 +593,7 @@ export class OpenRequests {
           if (!report.isCalled()) denied();
           return;
         }
-        this.#context.traceEnd(uuid, 'closed');
+        this.#context.ended(uuid, 'closed');
         if (isEnded) this.#context.hints?.ended(uuid);
         this.reopened(due);
         // What was known of one that is not open here may be of a generation before.
@@ -681,7 +681,7 @@ export class OpenRequests {
         this.reopened(before);
         if (kind === 'done') {
           increment(counters.of(shown), STORED.dead);
-          this.#context.traceEnd(uuid, 'dead');
+          this.#context.ended(uuid, 'dead');
           events.emit({ name: 'titanic.died', service: shown, attempts, reason: oneLine(reason) });
         }
         if (this.settled(uuid, kind)) {
@@ -714,7 +714,7 @@ export class OpenRequests {
           return;
         }
         increment(counters.of(shown), STORED.expired);
-        this.#context.traceEnd(uuid, 'expired');
+        this.#context.ended(uuid, 'expired');
         this.#context.hints?.ended(uuid);
         events.emit({ name: 'titanic.expired', service: shown });
         this.end(uuid, 'unknown');

@@ -17,6 +17,8 @@ import {
   TABLE,
 } from './schedule-fsm.js';
 import type { DueFault, DueTimes } from './due-times.js';
+import type { TitanicEnd } from './events.js';
+import type { Outcome } from '../../store/outcomes.js';
 import {
   ANY_OWNER,
   type Change,
@@ -60,6 +62,10 @@ export class Schedule {
   /** What became of its last due time, and when that was: see outcomes.ts. */
   outcome: number;
   outcomeAt: number;
+  /** The request of that time, as a key of `TitanicContext.scheduled`; `null`: there is none, or another process stored it. */
+  request: string | null = null;
+  /** How that request ended; `null`: it is not known to have ended. */
+  ending: Outcome | null = null;
   readonly facts: ScheduleFacts;
   state: State = 'RESTING';
   /** The number of this broker's claim; `null`: another one may store what it is due for; 0: the store is not shared. */
@@ -86,6 +92,12 @@ export class Schedule {
     this.attempts = request.attempts;
     this.outcome = request.outcome;
     this.outcomeAt = request.outcomeAt;
+  }
+
+  /** A dead request may be tried again; whoever closes one that had ended changes nothing of that. */
+  requestEnded(outcome: TitanicEnd): void {
+    if (outcome !== 'closed') this.ending = outcome;
+    else this.ending ??= 'cancelled';
   }
 
   /** How events name it. */

@@ -13,7 +13,7 @@ import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readScheduled, scheduleKey, type TspScheduled, type TspSchedule } from '../../wire/tsp.js';
 import type { Acceptances } from './acceptances.js';
-import { uuidPrefix, type TitanicContext } from './context.js';
+import { requestKey, uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import { claimOf, continuedClaim } from './open-index.js';
 import type { ChangeCallback, OpenRequests } from './open-requests.js';
@@ -105,6 +105,7 @@ export class Schedules {
     table: ScheduleTable = new ScheduleTable(),
   ) {
     this.#context = context;
+    context.scheduled.clear();
     this.#table = table;
     this.#requests = requests;
     this.#uuids = uuids;
@@ -384,8 +385,18 @@ export class Schedules {
   #ended(schedule: Schedule, reason: string): void {
     if (schedule.state === 'GONE') return;
     this.#table.step(schedule, 'forgotten');
+    this.#follow(schedule, null);
     this.#pauses.ended(schedule.uuid);
     this.#context.events.emit({ name: 'schedule.ended', reason, ...schedule.named });
+  }
+
+  /** Has a schedule hear how its last request ends. @param request `null`: its last due time has none */
+  #follow(schedule: Schedule, request: RequestUuid | null): void {
+    const { scheduled } = this.#context;
+    if (schedule.request !== null) scheduled.delete(schedule.request);
+    schedule.request = request === null ? null : requestKey(request);
+    schedule.ending = null;
+    if (schedule.request !== null) scheduled.set(schedule.request, schedule);
   }
 
   // ---------------------------------------------------------------- reads
@@ -644,6 +655,7 @@ export class Schedules {
           counters.schedules.denied++;
           events.emit({ name: 'schedule.denied', due: timeText(due), ...schedule.named });
         }
+        this.#follow(schedule, null);
         stepped();
       },
       failed: () => {
@@ -710,6 +722,9 @@ export class Schedules {
         decided();
         this.#context.counters.schedules.stored++;
         stepped();
+        if (schedule.state !== 'GONE') {
+          this.#follow(schedule, result.kind === 'known' ? result.uuid : request.uuid);
+        }
         // Perhaps it was stored before, by this node or by the other one of the pair.
         this.#acceptances.stored(accept, webhook, owner, result);
       },

@@ -183,9 +183,11 @@ export class Operator {
     attempts,
     outcomeAt,
     outcome,
+    ending,
   }: Schedule): ShownSchedule {
     const { times: _times, ...shown } = facts;
-    const last = outcomeAt === 0 ? null : { at: outcomeAt, outcome: outcomeOfNumber(outcome) };
+    const last =
+      outcomeAt === 0 ? null : { at: outcomeAt, outcome: ending ?? outcomeOfNumber(outcome) };
     const isPaused = this.#host.isPaused({ kind: 'schedule', of: uuid });
     return { ...shown, uuid, owner, due, isPaused, acceptedAt, firings: attempts, last };
   }

@@ -73,6 +73,23 @@ function kept(s: TitanicStage): number {
 }
 
 describe('a schedule', () => {
+  it('says how its last request ended, and nothing of the one before', () => {
+    const s = stage({ titanic: { maxAttempts: 1 } });
+    schedules(s, { cron: '@daily' });
+    const outcome = (): string | undefined =>
+      s.schedules(null, 1).schedules[0]?.last?.outcome ?? undefined;
+    s.after(DAY_MS);
+    expect(outcome()).toBe('stored');
+    s.worker('w').ready('echo').fails(['final', 'bad', 'no such report']);
+    s.after(SECOND_MS);
+    expect(outcome()).toBe('dead');
+    s.after(DAY_MS - SECOND_MS);
+    expect(outcome()).toBe('stored');
+    s.worker('later').ready('echo').final('done');
+    s.after(SECOND_MS);
+    expect(outcome()).toBe('replied');
+  });
+
   it('stores a request when it is due, under a key of its name and due time', () => {
     const s = stage();
     const answer = schedules(s, { cron: '30 2 * * *' });

@@ -1,8 +1,8 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { encodeZ85 } from '../../../src/core/z85.js';
-import { run } from '../../support/child.js';
+import { run, runEach } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 
 afterEach(removeDaemons);
@@ -12,6 +12,60 @@ function fileWith(yaml: string): string {
   writeFileSync(file, yaml);
   return file;
 }
+
+function serverKeyIn(folder: string): string {
+  const file = join(folder, 'server.key');
+  writeFileSync(file, encodeZ85(Buffer.alloc(32, 9)), { mode: 0o600 });
+  return file;
+}
+
+const PAIR = [
+  'bstar.role=backup',
+  'bstar.peer=tcp://127.0.0.1:1',
+  'bstar.listen=tcp://127.0.0.1:2',
+];
+
+/** A file that a configuration names, and nobody made. */
+const NAMED = {
+  'the key of a listener': [
+    'broker.listen=[{endpoint: "tcp://127.0.0.1:0", curve: {secretKeyFile: FOLDER/missing, keysFile: FOLDER/keys.yaml}}]',
+  ],
+  'its keys file': [
+    'broker.listen=[{endpoint: "tcp://127.0.0.1:0", curve: {secretKeyFile: FOLDER/server.key, keysFile: FOLDER/missing}}]',
+  ],
+  'the key of the events': [
+    'events.listen={endpoint: "tcp://127.0.0.1:0", curve: {secretKeyFile: FOLDER/missing, keysFile: FOLDER/keys.yaml}}',
+  ],
+  'the key of the link': [
+    ...PAIR,
+    `bstar.curve={secretKeyFile: FOLDER/missing, keysFile: FOLDER/keys.yaml, serverKey: '${'0'.repeat(40)}'}`,
+  ],
+  'a token': [
+    'http.tokens=[{name: a, role: read, tokenFile: FOLDER/missing}]',
+    'http.listen=127.0.0.1:0',
+  ],
+  'the certificate': [
+    'http.tls={certFile: FOLDER/missing, keyFile: FOLDER/server.key}',
+    'http.listen=127.0.0.1:0',
+  ],
+  'its key': [
+    'http.tls={certFile: FOLDER/missing, keyFile: FOLDER/missing}',
+    'http.listen=127.0.0.1:0',
+  ],
+  'the secret of webhooks': [
+    'http.webhookHosts=localhost',
+    'http.webhookSecretFile=FOLDER/missing',
+    'http.listen=127.0.0.1:0',
+  ],
+  'the password of the database': [
+    'titanic.store=postgresql://a@127.0.0.1:1/a',
+    'titanic.storePasswordFile=FOLDER/missing',
+  ],
+  'the credentials for NATS': [
+    'fleet.nats=nats://127.0.0.1:1',
+    'fleet.natsCredsFile=FOLDER/missing',
+  ],
+} as const;
 
 /** A setting, what is wrong with it, and the lines that fix it. */
 const OPEN = [
@@ -79,7 +133,8 @@ describe('majordomo check', () => {
   );
 
   it('shows what a keys file means', async () => {
-    const keysFile = join(temporaryDirectory(), 'keys.yaml');
+    const folder = temporaryDirectory();
+    const keysFile = join(folder, 'keys.yaml');
     const key = (byte: number): string => encodeZ85(Buffer.alloc(32, byte));
     writeFileSync(
       keysFile,
@@ -87,7 +142,7 @@ describe('majordomo check', () => {
         `- {name: bob, publicKey: '${key(2)}', allow: [worker], services: [echo]}\n` +
         `- {name: carol, publicKey: '${key(3)}'}\n`,
     );
-    const curve = `{secretKeyFile: server.key, keysFile: ${keysFile}}`;
+    const curve = `{secretKeyFile: ${serverKeyIn(folder)}, keysFile: ${keysFile}}`;
     const sets = ['--set', `broker.listen=[{endpoint: "tcp://*:1", curve: ${curve}}]`];
     const { status, stdout, stderr } = await run(['check', ...sets]);
     expect(status).toBe(0);
@@ -107,12 +162,40 @@ describe('majordomo check', () => {
     });
     writeFileSync(keysFile, '- {name: x}');
     expect((await run(['check', ...sets])).status).toBe(78);
-    rmSync(keysFile);
-    const absent = await run(['check', ...sets]);
-    expect(absent.stderr.split(keysFile)).toEqual([
-      expect.stringMatching(/^warning: tcp:\S+: $/),
-      ': no such file; serve needs it\n',
+  });
+
+  it.each(Object.entries(NAMED))(
+    'ends with 78 as serve does if a file is missing: %s',
+    async (_what, sets) => {
+      const folder = temporaryDirectory();
+      const here = (set: string): string => set.replaceAll('FOLDER', folder);
+      serverKeyIn(folder);
+      writeFileSync(join(folder, 'keys.yaml'), '[]', { mode: 0o600 });
+      const options = [...sets, 'node.dataDir=FOLDER/data'].flatMap((set) => ['--set', here(set)]);
+      const [check, serve] = await runEach(
+        ['check', 'serve'].map((command) => [command, ...options]),
+      );
+      expect([check?.status, serve?.status]).toEqual([78, 78]);
+      for (const each of [check, serve]) {
+        expect(each?.stderr).toMatch(/missing\S*(: no such|: cannot| does not exist)/);
+      }
+    },
+  );
+
+  it('ends with 78 for files that others can read, and names all of them', async () => {
+    const folder = temporaryDirectory();
+    const file = join(folder, 'a.token');
+    writeFileSync(file, 'a'.repeat(32), { mode: 0o644 });
+    const sets = [`http.tokens=[{name: a, role: read, tokenFile: ${file}}]`];
+    const missing = `broker.listen=[{endpoint: "tcp://127.0.0.1:0", curve: {secretKeyFile: ${folder}/k, keysFile: ${folder}/y}}]`;
+    const { status, stdout, stderr } = await run([
+      ...['check', '-o', 'json'],
+      ...[...sets, missing].flatMap((set) => ['--set', set]),
     ]);
+    expect(status).toBe(78);
+    expect(stderr).toContain(`http.tokens[0].tokenFile: ${file}: other users can read`);
+    expect(stderr.match(/no such file; `majordomo serve --init`/g)).toHaveLength(2);
+    expect((JSON.parse(stdout) as { problems: unknown[] }).problems).toHaveLength(3);
   });
 
   it('warns if two keys files give one name to different keys: both are one client', async () => {
@@ -128,7 +211,7 @@ describe('majordomo check', () => {
           `- {name: carol, publicKey: ${carol}}\n` +
           `- {name: dave, publicKey: '${key(7)}'}\n`,
       );
-      return `{endpoint: "tcp://*:${index + 1}", curve: {secretKeyFile: s.key, keysFile: ${keysFile}}}`;
+      return `{endpoint: "tcp://*:${index + 1}", curve: {secretKeyFile: ${serverKeyIn(folder)}, keysFile: ${keysFile}}}`;
     });
     const sets = ['--set', `broker.listen=[${listeners.join(', ')}]`];
     const { status, stderr } = await run(['check', ...sets]);

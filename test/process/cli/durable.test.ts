@@ -39,6 +39,21 @@ describe('majordomo durable show', () => {
     });
   });
 
+  it('without a token says of reasons that they need one, and where it is', async () => {
+    const post = await Post.open();
+    const [uuid = ''] = await post.dead('work', 1);
+    const at = ['--admin', httpOf(post.daemon)];
+    const list = await run(['durable', 'ls', ...at]);
+    expect(list.stdout).toMatch(/ needs a token$/m);
+    expect(list.stderr).toMatch(/and reasons left out, unless you give a token .*http\.token/);
+    const { stdout } = await run(['durable', 'show', uuid, ...at]);
+    expect(stdout).toMatch(/^died .*: needs a token$/m);
+    expect(stdout).toMatch(/^1 \(\S+\) .* needs a token$/m);
+    const [pending = ''] = await post.submits('idle', 1);
+    const { stdout: whole } = await run(['durable', 'ls', '--service', 'idle', ...at]);
+    expect(whole).toMatch(new RegExp(`^${pending.slice(0, 16)}… .* -$`, 'm'));
+  });
+
   it('shows the attempts and pauses that the request command chose, after a kill, too', async () => {
     const post = await Post.open();
     const { endpoint, dataDir } = post.daemon;

@@ -73,7 +73,8 @@ describe('why plain requests fail, from the command line', () => {
         /^durable {2}1 pending, .* 0 dead; the oldest has waited for /m,
       );
       const open = await run(['services', 'show', 'price', '--admin', httpOf(daemon)]);
-      expect(open.stdout).toContain('; codes and reasons of workers need a token\n');
+      expect(open.stdout).toMatch(/^ +3 +failed +\S+Z +needs a token$/m);
+      expect(open.stderr).toMatch(/codes and reasons of workers need a token \(.*\/http\.token/);
       expect(await run(['services', 'show', 'nobody', ...at])).toMatchObject({
         status: 1,
         stderr: 'majordomo: the node knows no service nobody: it has no worker, and no request\n',
