@@ -1,4 +1,12 @@
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync, rmSync } from 'node:fs';
+import {
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 
@@ -307,6 +315,23 @@ describe('backup', () => {
     // What an interrupted one left is removed, not what another process is making.
     const names = readdirSync(directory.path).filter((name) => name.startsWith('backup'));
     expect(names).toEqual(['backup.db', basename(ofAnother ?? '')]);
+  });
+
+  it('removes what interrupted backups to other names left in the directory, hours ago', async () => {
+    const left = (pid: number, hours: number): string => {
+      const name = `monday-${hours}.db.${pid}-0123abcd.partial`;
+      const file = join(directory.path, name);
+      writeFileSync(file, 'incomplete');
+      const then = new Date(Date.now() - hours * 3_600_000);
+      utimesSync(file, then, then);
+      return name;
+    };
+    left(2 ** 30, 7);
+    // Perhaps of another machine that shares the directory; and of a process that is there.
+    const kept = [left(2 ** 30, 5), left(process.ppid, 8)];
+    await backupStore(directory.file, target, silent);
+    const names = readdirSync(directory.path).filter((name) => name.endsWith('.partial'));
+    expect(names.sort()).toEqual(kept.sort());
   });
 
   it('leaves nothing behind if it cannot be made: 74', async () => {

@@ -86,11 +86,14 @@ export class WorkerInputs {
       this.#registrations.register(peer, inbound, known, now);
       return;
     }
-    const { reason, text, quota } = refusal;
+    const { reason, quota } = refusal;
     counters.workersRefused[reason]++;
     if (quota !== undefined) counters.quotas[quota]++;
     const service = escapeName(frames.view(at));
-    const { key, address } = peer;
+    const { key, address, identity } = peer;
+    // The key of the configuration that gives it.
+    const given = identity.quota === null ? 'perPeer' : `quotas.${identity.quota}`;
+    const text = quota === undefined ? refusal.text : `${refusal.text} (limits.${given})`;
     events.emit({ name: 'worker.refused', service, reason, text, key, address });
     this.#registrations.sendDisconnect(peer, dialect, reason === 'draining');
   }

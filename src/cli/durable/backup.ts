@@ -13,6 +13,8 @@ interface BackupOptions extends ConfigOptions, OutputOptions {
   readonly store?: string;
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 const EXAMPLES = [
   ['majordomo backup titanic-backup.db', 'the store of the default configuration'],
   [
@@ -42,15 +44,33 @@ export function define(command: Command, _done: Done, program: Program): void {
       const database = await databaseOf(options.store, options, program);
       const store = database?.name ?? storeFile(options.store, options);
       if (database === null) await checkStore(options.store, store);
-      await withProgress(`backup of ${store}`, async ({ show }) => {
-        if (database !== null) {
-          await database.backup(file, show);
-          return;
-        }
-        const { backupStore } = await import('../../store/sqlite/file/backup.js');
-        await backupStore(store, file, show);
-      }).catch(throwDamage);
+      const copy = async (): Promise<void> => {
+        await withProgress(`backup of ${store}`, async ({ show }) => {
+          if (database !== null) {
+            await database.backup(file, show);
+            return;
+          }
+          const { backupStore } = await import('../../store/sqlite/file/backup.js');
+          await backupStore(store, file, show);
+        });
+      };
+      await leavingNoDraft(copy).catch(throwDamage);
       const bytes = statSync(file).size;
       await tell(options.output, { store, file, bytes }, `${file}: ${shownSize(bytes)}\n`);
     });
+}
+
+/** A signal ends the process, but first removes what is not whole. */
+async function leavingNoDraft(copy: () => Promise<void>): Promise<void> {
+  const { removeDrafts } = await import('../../store/sqlite/file/copies.js');
+  const end = (signal: NodeJS.Signals): void => {
+    removeDrafts();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.once(signal, end);
+  try {
+    await copy();
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, end);
+  }
 }

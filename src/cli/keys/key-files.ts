@@ -71,7 +71,7 @@ export function makePairKeys(directory: string, crypto: CurveCrypto): readonly N
   const [primary, backup] = [keyOf('primary'), keyOf('backup')];
   const keysFile = join(directory, 'keys.yaml');
   const entries = [entry('primary', primary), entry('backup', backup)];
-  if (!existsSync(keysFile)) write(keysFile, `${HEAD}${entries.join('')}`, PUBLIC_MODE);
+  if (!existsSync(keysFile)) write(keysFile, `${HEAD}${entries.join('')}`, SECRET_MODE);
   const found = readFileSync(keysFile, 'utf8');
   const lacking = entries.filter((_, index) => !found.includes(index === 0 ? primary : backup));
   if (lacking.length > 0) {

@@ -16,7 +16,7 @@ FILE gets the secret key, with mode 0600; FILE.pub gets the public key, which is
 Both are 40 characters of Z85. Files that exist are never overwritten.
 
 --pair creates in DIR the secret keys primary.key and backup.key, their .pub files, and keys.yaml with both
-public keys. Each node needs its own secret key and keys.yaml. If you run it again, it creates only the
+public keys (0600, as the secret keys: the broker's user reads it). Each node needs its own secret key and keys.yaml. If you run it again, it creates only the
 missing files.
 `;
 

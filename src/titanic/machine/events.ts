@@ -80,8 +80,16 @@ export const TITANIC_EVENTS = {
       const isUnknown = text.startsWith(OUTCOME_UNKNOWN);
       return `${isUnknown ? 'it is not known whether a request was stored' : 'a request was not stored'}: ${text}`;
     },
-    { reason: field.oneOf({ limit: '', peer: '', store: '' }), text },
-    'not stored: over a limit, or the store has a problem',
+    {
+      reason: field.oneOf({
+        limit: '',
+        peer: '',
+        store: '',
+        webhook: 'the broker does not allow its URL (`http.webhookHosts`)',
+      }),
+      text,
+    },
+    'not stored: over a limit, the store has a problem, or its webhook is not allowed',
   ),
   'titanic.wait_refused': warn(
     (event) =>

@@ -224,7 +224,12 @@ export class TitanicServices {
   /** @returns true: its URL is not allowed here, which has been answered */
   #refusesWebhook(id: AnswerNumber, webhook: string | null): boolean {
     const fault = webhook === null ? null : this.#context.webhookRule(webhook);
-    if (fault !== null) this.#refuse(id, { fault: `webhook: ${fault}` });
+    if (fault !== null) {
+      // The message is well-formed: what this broker allows is configured.
+      const text = `webhook: ${fault}`;
+      this.#context.events.emit({ name: 'titanic.refused', reason: 'webhook', text });
+      this.#answer(id, status(400, text));
+    }
     return fault !== null;
   }
 

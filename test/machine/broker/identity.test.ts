@@ -241,8 +241,10 @@ describe('quotas of one identity (D75)', () => {
     expect(s.worker('w4', { key: 'alice' }).ready('d').inbox()).toEqual([]);
     expect(s.broker.counters.workersRefused.limit).toBe(1);
     expect(s.broker.counters.quotas.workers).toBe(1);
-    const text = 'the quota `workers` of this identity is used up';
-    expect(s.events('worker.refused')).toMatchObject([{ service: 'b', reason: 'limit', text }]);
+    const text = 'the quota `workers` of this identity is used up (limits.perPeer)';
+    expect(s.events('worker.refused')).toMatchObject([
+      { service: 'b', reason: 'limit', text, key: 'alice' },
+    ]);
   });
 
   it('of names of services', () => {

@@ -246,6 +246,11 @@ describe('the webhook of a stored request', () => {
       /^400 webhook: no webhooks are allowed/,
     );
     expect([...s.store.disk.rows, ...off.store.disk.rows]).toEqual([]);
+    // The messages were well-formed.
+    expect(s.told('titanic.malformed')).toEqual([]);
+    expect(s.told('titanic.refused')).toMatchObject([
+      { reason: 'webhook', text: 'webhook: not allowed' },
+    ]);
   });
 
   it('is tried again with growing pauses, dies, and can be retried', () => {

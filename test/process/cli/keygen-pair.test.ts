@@ -27,10 +27,13 @@ describe('majordomo keygen --pair', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(readdirSync(directory).sort()).toEqual(FILES);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
+    for (const name of FILES) {
+      const mode = name.endsWith('.pub') ? 0o644 : 0o600;
+      expect([name, statSync(join(directory, name)).mode & 0o777]).toEqual([name, mode]);
+    }
     const texts = stdout.split('\n# the backup');
     for (const [index, role] of ['primary', 'backup'].entries()) {
       const secret = readFileSync(join(directory, `${role}.key`), 'utf8').trim();
-      expect(statSync(join(directory, `${role}.key`)).mode & 0o777).toBe(0o600);
       expect(stdout).not.toContain(secret);
       const file = join(directory, `${role}.yaml`);
       const open = `  role: ${role}\n  listen: tcp://0.0.0.0:5590\n  peer: tcp://192.0.2.7:5590\n`;

@@ -1,12 +1,21 @@
-import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import Database from 'better-sqlite3';
 
 import { readMigrations } from '../../../src/store/sqlite/file/schema.js';
-import { run } from '../../support/child.js';
+import { Child, run } from '../../support/child.js';
 import { clientOf, endAll } from '../../support/daemon-users.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { until } from '../../support/until.js';
 
 afterEach(endAll);
 
@@ -71,6 +80,32 @@ describe('majordomo backup', () => {
     const restored = await startDaemon({ dataDir });
     expect((await restored.waitFor('titanic.recovered'))['pending']).toBe(report.pending);
   });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'that a signal ends leaves nothing behind: %s',
+    async (signal) => {
+      const daemon = await withRequests(1);
+      await daemon.kill();
+      const store = new Database(storeOf(daemon));
+      // So many pages that copying them takes a while.
+      store.exec('INSERT INTO bodies (number, body) VALUES (1000, zeroblob(200000000))');
+      store.close();
+      const directory = temporaryDirectory();
+      const copy = join(directory, 'copy.db');
+      await until(async () => {
+        const backup = new Child(['backup', '--store', storeOf(daemon), copy]);
+        await until(() => readdirSync(directory).length > 0, 'it has begun');
+        backup.signal(signal);
+        const ended = await backup.finished();
+        // It may have been quicker than the signal.
+        const isWhole = existsSync(copy);
+        rmSync(copy, { force: true });
+        if (!isWhole) expect(ended).toMatchObject({ status: null, signal });
+        return !isWhole;
+      }, 'a signal comes in the middle');
+      expect(readdirSync(directory)).toEqual([]);
+    },
+  );
 
   it('never overwrites a file: 64, and the file is left unchanged', async () => {
     const daemon = await withRequests(1);

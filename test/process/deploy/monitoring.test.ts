@@ -154,6 +154,17 @@ describe('the alert rules', () => {
     expect([...new Set(names(false))].sort()).toEqual(alerts);
   });
 
+  it('say whole numbers: what Prometheus counts over time is extrapolated, as to 10.04 workers', () => {
+    const counts = ALERTS.filter(({ expr }) => /^\s*(sum[^(]*\([^(]*\(\s*)?increase\(/.test(expr));
+    expect(counts.length).toBeGreaterThan(0);
+    for (const { alert, annotations } of counts) {
+      expect([alert, annotations.summary]).toEqual([
+        alert,
+        expect.not.stringMatching(/\$value (\| humanize )?\}/),
+      ]);
+    }
+  });
+
   it('are tested with existing metrics and labels', () => {
     for (const { series } of TESTS.flatMap(({ input_series }) => input_series)) {
       expect([series, badIn(series)]).toEqual([series, []]);

@@ -72,6 +72,7 @@ const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>
       'see who stores most with majordomo clients --by stored, and what with majordomo durable ls; purge what nobody needs, or raise what is named',
     store: 'look for the events store.* in the log: the disk or the database',
     peer: 'none: the nodes of the pair are synchronising, and clients send again',
+    webhook: 'allow its host with http.webhookHosts, or correct the URL that the client gave',
   },
   'titanic.wait_refused':
     'let its clients wait for fewer answers at once, or raise the quota waits (limits.perPeer, limits.quotas)',

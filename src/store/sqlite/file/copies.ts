@@ -1,6 +1,14 @@
 /** Copies of a store: each is a store of its own, in one file. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, linkSync, openSync, readdirSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 import { codeOf, MajordomoError } from '../../../core/errors.js';
@@ -13,10 +21,13 @@ import { SHARED_ID_BYTES } from './schema.js';
 
 /** Paths of the copies that this process is making. */
 const drafts = new Set<string>();
+const DRAFT = /^(.+)\.(\d+)-[0-9a-f]{8}\.partial$/;
+/** A draft with another name may be of another machine, which writes to it all the time. */
+const ABANDONED_MS = 6 * 3_600_000;
 
 /**
  * Has a store made under another name, and puts it at `target`, where no file may be. A copy that failed
- * leaves nothing behind; what one left that was interrupted, the next one to the same target removes.
+ * leaves nothing behind; what interrupted ones left in that directory, the next one removes.
  * @param make makes the file at the path that it is given, and closes it
  * @param check whether the copy is whole
  * @throws ERR_TITANIC_TARGET if `target` exists, else what these throw
@@ -43,14 +54,23 @@ export async function makeCopy(
   }
 }
 
+/** Removes what this process has not completed, before a signal ends it. */
+export function removeDrafts(): void {
+  for (const draft of drafts) removeDraft(draft);
+}
+
 function removeInterrupted(target: string): void {
-  const prefix = `${basename(target)}.`;
   for (const name of readdirSync(dirname(target))) {
-    if (!name.startsWith(prefix)) continue;
-    const [, pid] = /^(\d+)-[0-9a-f]{8}\.partial$/.exec(name.slice(prefix.length)) ?? [];
+    const [, of, pid] = DRAFT.exec(name) ?? [];
     const draft = join(dirname(target), name);
-    if (pid !== undefined && !isMaking(Number(pid), draft)) removeDraft(draft);
+    if (pid === undefined || isMaking(Number(pid), draft)) continue;
+    if (of === basename(target) || isAbandoned(draft)) removeDraft(draft);
   }
+}
+
+function isAbandoned(draft: string): boolean {
+  const stats = statSync(draft, { throwIfNoEntry: false });
+  return stats !== undefined && Date.now() - stats.mtimeMs > ABANDONED_MS;
 }
 
 function isMaking(pid: number, draft: string): boolean {
