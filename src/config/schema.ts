@@ -350,6 +350,11 @@ const PARTS = {
     tls: maybe(tls(), 'none: plain HTTP').describe(
       'HTTPS: `{certFile, keyFile}`, both PEM, the certificate with its chain. SIGHUP reloads the files. Only its owner may read the key file (mode 0600); if it belongs to root, its group may, too (0640).',
     ),
+    idleTimeoutMs: durationMs(1000, 3_600_000)
+      .prefault(75_000)
+      .describe(
+        'How long a connection may wait for its next request; after that the node closes it. Give it more than the proxy in front of the node keeps an idle connection (60 s with nginx and most load balancers), or the proxy sends requests into connections that end, which it answers 502.',
+      ),
     insecure: flag
       .prefault(false)
       .describe(

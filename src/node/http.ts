@@ -57,6 +57,7 @@ export async function startHttp(
     admits: admitsOf(config, dataDir, log),
     requireToken: http.requireToken,
     tls: http.tls,
+    idleTimeoutMs: http.idleTimeoutMs,
     // The other half is for files, the store and the pair.
     connectionsMax: Math.min(CONNECTIONS_MAX, Math.floor(reserved / 2)),
     programs: hasPrograms(config)

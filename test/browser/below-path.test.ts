@@ -1,12 +1,7 @@
 /** The page through nginx, below a path that nginx takes off (docs/http.md). */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { run } from '../support/child.js';
-import { temporaryDirectory } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
+import { documented, killProxies, startNginx } from '../support/proxies.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
 import { cleanUp, closeBrowser, look, openBrowser, Stand } from './support.js';
@@ -14,35 +9,18 @@ import { cleanUp, closeBrowser, look, openBrowser, Stand } from './support.js';
 const TOKEN = 'the-token-of-the-page';
 const PROGRAM = `http.tokens=[{name: page, role: request, token: ${TOKEN}, client: [work]}]`;
 
-const proxies: ChildProcess[] = [];
-
 beforeAll(openBrowser);
 afterEach(async () => {
   await cleanUp();
-  for (const proxy of proxies.splice(0)) proxy.kill('SIGQUIT');
+  killProxies();
 });
 afterAll(closeBrowser);
 
 /** nginx as the document has it, before this daemon. @returns the address of the page, without the last slash */
 async function proxied(url: string): Promise<string> {
   const [port = 0] = await freePorts(1);
-  const [, location = ''] = /```nginx\n([^]*?)```/.exec(readFileSync('docs/http.md', 'utf8')) ?? [];
-  const directory = temporaryDirectory();
-  const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-  const lines = [
-    ...['daemon off;', `pid ${directory}/pid;`, 'error_log stderr;', 'events {}', 'http {'],
-    ...['access_log off;', ...folders.map((each) => `${each}_temp_path ${directory}/${each};`)],
-    `server { listen 127.0.0.1:${port};`,
-    location.replace('http://127.0.0.1:5580', url),
-    '}}',
-  ];
-  const file = join(directory, 'nginx.conf');
-  writeFileSync(file, lines.join('\n'));
-  const proxy = spawn('/usr/sbin/nginx', ['-p', directory, '-e', 'stderr', '-c', file], {
-    stdio: 'ignore',
-  });
-  proxies.push(proxy);
-  await once(proxy, 'spawn');
+  const location = documented('nginx').replace('http://127.0.0.1:5580', url);
+  await startNginx(`server { listen 127.0.0.1:${port};\n${location}}`);
   const below = `http://127.0.0.1:${port}/mq`;
   await until(async () => (await fetch(`${below}/healthz`).catch(() => null)) !== null, 'nginx');
   return below;

@@ -1,40 +1,27 @@
 /** Proxies and load balancers before a broker. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { Client } from '../../src/sdk/client.js';
 import { ask, atEnd, endAll, serve, upper } from '../support/daemon-users.js';
-import { type Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import { type Daemon, startDaemon } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import { ask as fetchJson, httpOf, tokenOf } from '../support/http.js';
 import { PATIENCE_MS } from '../support/patience.js';
+import { killProxies, startHaproxy } from '../support/proxies.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
 
-const TIMEOUTS = '  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n';
-
-const proxies: ChildProcess[] = [];
-
 afterEach(async () => {
-  for (const proxy of proxies.splice(0)) proxy.kill('SIGKILL');
+  killProxies();
   await endAll();
 });
 
 /** HAProxy before this broker. @param options of its line `server` @param lines of the backend */
 async function balanced(daemon: Daemon, options: string, lines = ''): Promise<string> {
   const [port = 0] = await freePorts(1);
-  const file = join(temporaryDirectory(), 'haproxy.cfg');
   const address = daemon.endpoint.replace('tcp://', '');
-  writeFileSync(
-    file,
-    `defaults\n  mode tcp\n${TIMEOUTS}listen majordomo\n  bind 127.0.0.1:${port}\n` +
+  await startHaproxy(
+    `defaults\n  mode tcp\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\nlisten majordomo\n  bind 127.0.0.1:${port}\n` +
       `${lines}  server broker ${address} ${options}\n`,
   );
-  const proxy = spawn('haproxy', ['-f', file], { stdio: 'ignore' });
-  proxies.push(proxy);
-  await once(proxy, 'spawn');
   return `tcp://127.0.0.1:${port}`;
 }
 

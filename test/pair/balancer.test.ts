@@ -1,11 +1,5 @@
 /** A pair behind a load balancer, whose clients all use HTTP (docs/http.md, a load balancer). */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { Worker } from '../../src/sdk/worker.js';
-import { temporaryDirectory } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import { ask } from '../support/http.js';
 import {
@@ -15,14 +9,14 @@ import {
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
 import { SHOP, TOKENS } from '../support/programs.js';
+import { documented, killProxies, startHaproxy } from '../support/proxies.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
 
-const balancers: ChildProcess[] = [];
 const workers: Worker[] = [];
 
 afterEach(async () => {
-  for (const balancer of balancers.splice(0)) balancer.kill('SIGKILL');
+  killProxies();
   await Promise.all(workers.splice(0).map((worker) => worker.close({ graceMs: 0 })));
   await removePairs();
 });
@@ -30,21 +24,12 @@ afterEach(async () => {
 /** HAProxy as the document has it, with the addresses of this pair. @returns its address */
 async function balanced(pair: PairOfDaemons): Promise<string> {
   const [port = 0] = await freePorts(1);
-  const [, lines = ''] =
-    /\nbackend majordomo\n([^]*?)```/.exec(readFileSync('docs/http.md', 'utf8')) ?? [];
-  const backend = lines
+  const lines = documented('haproxy')
     .replace('10.0.0.1:5580', new URL(pair.httpOf('primary')).host)
     .replace('10.0.0.2:5580', new URL(pair.httpOf('backup')).host);
-  const file = join(temporaryDirectory(), 'haproxy.cfg');
-  const timeouts = '  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n';
-  writeFileSync(
-    file,
-    `defaults\n  mode http\n${timeouts}frontend http\n  bind 127.0.0.1:${port}\n` +
-      `  default_backend majordomo\nbackend majordomo\n${backend}`,
+  await startHaproxy(
+    `${lines}frontend http\n  bind 127.0.0.1:${port}\n  default_backend majordomo\n`,
   );
-  const balancer = spawn('haproxy', ['-f', file], { stdio: 'ignore' });
-  balancers.push(balancer);
-  await once(balancer, 'spawn');
   return `http://127.0.0.1:${port}`;
 }
 

@@ -61,6 +61,7 @@ const PROBES = {
     args: ['-c', 'command -v script && command -v stty'],
   },
   pgbouncer: { command: '/usr/sbin/pgbouncer', args: ['--version'] },
+  nginx: { command: '/usr/sbin/nginx', args: ['-v'] },
   haproxy: { command: 'haproxy', args: ['-v'] },
   git: { command: 'git', args: ['--version'] },
   'nats-server and openssl': {

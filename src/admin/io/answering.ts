@@ -15,6 +15,8 @@ export interface HttpServerOptions {
   readonly requireToken: boolean;
   /** `null`: plain HTTP. */
   readonly tls: TlsFiles | null;
+  /** How long a connection may wait for its next request. */
+  readonly idleTimeoutMs: number;
   /** Open connections. */
   readonly connectionsMax: number;
   /** Open connections of programs, which have a place of their own; `null`: there are none. */

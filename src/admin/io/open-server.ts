@@ -21,9 +21,8 @@ const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** How long a request may take to arrive where programs send messages, which may be large. */
 const MESSAGE_TIMEOUT_MS = 60_000;
-const KEEP_ALIVE_MS = 30_000;
-/** How long a connection may neither send nor read anything. */
-const IDLE_TIMEOUT_MS = 60_000;
+/** How long a connection may neither send nor read anything while a request or an answer is on its way. */
+const STALL_MS = 60_000;
 const CHECK_MS = 1000;
 const HEADER_BYTES_MAX = 16_384;
 
@@ -32,7 +31,7 @@ const SOCKETS = {
   noDelay: true,
   // Finds event readers whose machine is gone: they never close the connection.
   keepAlive: true,
-  keepAliveInitialDelay: IDLE_TIMEOUT_MS,
+  keepAliveInitialDelay: STALL_MS,
 } as const;
 
 const OPTIONS: ServerOptions = {
@@ -43,7 +42,6 @@ const OPTIONS: ServerOptions = {
   requireHostHeader: false,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
-  keepAliveTimeout: KEEP_ALIVE_MS,
   connectionsCheckingInterval: CHECK_MS,
 };
 
@@ -76,7 +74,8 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   let secrets = tls === null ? null : readTls(tls);
   const secure = secrets === null ? null : createSecureServer({ ...TLS_OPTIONS, ...secrets });
   const server = secure ?? nodeHttp.createServer(OPTIONS);
-  server.timeout = IDLE_TIMEOUT_MS;
+  server.timeout = STALL_MS;
+  server.keepAliveTimeout = options.idleTimeoutMs;
   if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
   // `HEADER_FIELDS_MAX` bounds them; a limit here would drop further lines silently.
   server.maxHeadersCount = 0;

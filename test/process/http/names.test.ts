@@ -47,6 +47,7 @@ async function open(addresses: readonly string[], port = 0, tls: TlsFiles | null
     admits: { tokens: [], users: null },
     requireToken: false,
     tls,
+    idleTimeoutMs: 75_000,
     connectionsMax: 80,
     programs: null,
     holdings: new Holdings(),

@@ -63,6 +63,7 @@ beforeEach(async () => {
     admits: { tokens: [SHOP, OTHER], users: null },
     requireToken: true,
     tls: null,
+    idleTimeoutMs: 75_000,
     connectionsMax: 10,
     programs: { connectionsMax: 10, descriptors: { hasRoom: true, count: () => undefined } },
     holdings,

@@ -32,6 +32,7 @@ async function serveLater(
     admits: { tokens: [], users: null },
     requireToken: false,
     tls: null,
+    idleTimeoutMs: 75_000,
     connectionsMax: MAX,
     programs: null,
     holdings,

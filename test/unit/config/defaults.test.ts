@@ -76,6 +76,7 @@ const TABLE = {
     webhookHosts: null,
     webhookSecretFile: null,
     tls: null,
+    idleTimeoutMs: 75_000,
     insecure: false,
     publicUrl: null,
   },
