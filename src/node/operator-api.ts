@@ -25,6 +25,9 @@ export function awake(queries: StoreQueries, loop: BrokerLoop): StoreQueries {
     bodies: (uuid, answer) => {
       queries.bodies(uuid, waking(answer));
     },
+    hasKeys: (keys, answer) => {
+      queries.hasKeys(keys, waking(answer));
+    },
   };
 }
 

@@ -20,7 +20,8 @@ import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import { Operator } from '../titanic/operator/operator.js';
 import { Replication } from '../bstar/replication/replication.js';
 import { Standalone } from '../bstar/replication/standalone.js';
-import type { Recovered, Store } from '../store/store.js';
+import type { OwnedKey } from '../store/queries.js';
+import type { Recovered, Store, StoreFailure } from '../store/store.js';
 import type { TitanicClaims } from '../titanic/machine/context.js';
 import type { Replica } from '../titanic/machine/replica.js';
 import type { TitanicCounters } from '../titanic/machine/counters.js';
@@ -64,6 +65,8 @@ export interface TitanicHost {
   readonly hints: HintChannel | null;
   /** The API for operators. */
   readonly operatorApi: OperatorApi;
+  /** Whether the store has an idempotency key. */
+  readonly hasKey: (key: OwnedKey) => Promise<boolean | StoreFailure>;
   /** Called before the broker drains: bulk commands stop. */
   quiesce(): void;
   /** Called after the broker has drained: completes what is in progress on disk. */
@@ -184,16 +187,41 @@ export function titanicOn(
   return titanic;
 }
 
+/** Keys that are asked for while the store is read for others are read together: they take one place in its queue. */
+function keyReader(queries: ClosableQueries): TitanicHost['hasKey'] {
+  let waiting: { readonly key: OwnedKey; answer: (known: boolean | StoreFailure) => void }[] = [];
+  let isReading = false;
+  const read = (): void => {
+    const asked = waiting;
+    waiting = [];
+    isReading = asked.length > 0;
+    if (!isReading) return;
+    const keys = asked.map(({ key }) => key);
+    queries.hasKeys(keys, (known) => {
+      for (const [at, { answer }] of asked.entries()) {
+        answer('message' in known ? known : known[at] === true);
+      }
+      read();
+    });
+  };
+  return (key) =>
+    new Promise((answer) => {
+      waiting.push({ key, answer });
+      if (!isReading) read();
+    });
+}
+
 /** What operators can do with it, and its end. */
 export function operated(
   titanic: Titanic,
   store: Store,
   queries: ClosableQueries,
   loop: BrokerLoop,
-): Pick<TitanicHost, 'operatorApi' | 'quiesce' | 'close'> {
+): Pick<TitanicHost, 'operatorApi' | 'hasKey' | 'quiesce' | 'close'> {
   const operator = new Operator(titanic.operatorHost(), awake(queries, loop));
   return {
     operatorApi: operatorApiOf(operator, loop),
+    hasKey: keyReader(queries),
     quiesce: () => {
       operator.stop();
     },

@@ -6,7 +6,14 @@
 import type { Failure } from '../wire/failure.js';
 import type { KeptOptions } from '../wire/job-option-table.js';
 import type { Bodies } from './bodies.js';
-import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
+import type {
+  Attempt,
+  Owner,
+  RequestUuid,
+  StoredRequest,
+  StoredState,
+  StoreFailure,
+} from './store.js';
 import type { Grouping, StoredFilter } from './stored-filter.js';
 
 /** Which requests, the newest first. */
@@ -98,6 +105,13 @@ export interface RequestHistory extends KeptOptions {
   readonly death: { readonly reason: string; readonly at: number } | null;
 }
 
+/** An idempotency key of an owner for a service. */
+export interface OwnedKey {
+  readonly service: Buffer;
+  readonly key: Buffer;
+  readonly owner: Owner;
+}
+
 /** Each query is answered once, never within the call. */
 export interface StoreQueries {
   page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void;
@@ -106,4 +120,9 @@ export interface StoreQueries {
   history(uuid: RequestUuid, answer: (history: RequestHistory | null | StoreFailure) => void): void;
   /** The beginnings of body and reply. `null`: not in the store. */
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void;
+  /** Whether the store has each key, even if it need not remember it any more. */
+  hasKeys(
+    keys: readonly OwnedKey[],
+    answer: (known: readonly boolean[] | StoreFailure) => void,
+  ): void;
 }

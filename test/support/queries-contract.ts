@@ -1,6 +1,7 @@
 /** What every store promises to an operator who lists requests, looks at one, and reads bodies. */
 import { present } from '../../src/core/assert.js';
 import { keptIn } from '../../src/store/fields.js';
+import type { OwnedKey } from '../../src/store/queries.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
 import { describeBodies } from './queries-contract-bodies.js';
 import { describeFilters, describeGroups } from './queries-contract-filters.js';
@@ -87,6 +88,19 @@ export function describeQueriesContract(
     });
     describe('bodies of a stored request', () => {
       describeBodies(subject);
+    });
+    it('has the keys of requests, also of closed ones, by service and owner', async () => {
+      const kept = accept(1, { key: '"order-17"' });
+      const { service, owner } = kept.request;
+      await subject.user.commit(kept, accept(2, { key: 'closed' }), close(2));
+      const key = (text: string): OwnedKey => ({ service, key: Buffer.from(text), owner });
+      const others = [
+        { ...key('"order-17"'), service: Buffer.from('other') },
+        { ...key('"order-17"'), owner: 'key:other' as const },
+      ];
+      const asked = [key('"order-17"'), key('closed'), key('order-17'), ...others];
+      expect(await subject.queries.hasKeys(asked)).toEqual([true, true, false, false, false]);
+      expect(await subject.queries.hasKeys([])).toEqual([]);
     });
     describe('the thread that reads', () => {
       it('refuses queries beyond its queue limit, and answers the others', async () => {

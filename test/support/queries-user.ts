@@ -1,7 +1,13 @@
 /** Asks the query port of a store, as the operator does, for requests that tests have numbered. */
 import type { Bodies } from '../../src/store/bodies.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
-import type { GroupPage, PageQuery, RequestHistory, RequestPage } from '../../src/store/queries.js';
+import type {
+  GroupPage,
+  OwnedKey,
+  PageQuery,
+  RequestHistory,
+  RequestPage,
+} from '../../src/store/queries.js';
 import { STATES, type StoredState, type StoreFailure } from '../../src/store/store.js';
 import type { Grouping, RowFilter, StoredFilter } from '../../src/store/stored-filter.js';
 import { ANY_REQUEST, ANY_ROW } from './stored-filters.js';
@@ -74,6 +80,12 @@ export class QueriesUser {
   bodies(n: number): Promise<Bodies | null> {
     return new Promise<Bodies | null | StoreFailure>((resolve) => {
       this.#queries.bodies(uuidOf(n), resolve);
+    }).then(good);
+  }
+
+  hasKeys(keys: readonly OwnedKey[]): Promise<readonly boolean[]> {
+    return new Promise<readonly boolean[] | StoreFailure>((resolve) => {
+      this.#queries.hasKeys(keys, resolve);
     }).then(good);
   }
 

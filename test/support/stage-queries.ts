@@ -7,6 +7,7 @@ import { GroupCounts } from '../../src/store/group-counts.js';
 import {
   type GroupPage,
   type GroupQuery,
+  type OwnedKey,
   type PageQuery,
   type RequestPage,
   type Selection,
@@ -81,6 +82,22 @@ export class StageQueries implements StoreQueries {
 
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
     this.#ask(answer, () => this.#bodies(uuid));
+  }
+
+  hasKeys(
+    keys: readonly OwnedKey[],
+    answer: (known: readonly boolean[] | StoreFailure) => void,
+  ): void {
+    this.#ask(answer, () =>
+      keys.map(({ service, key, owner }) =>
+        this.#disk.rows.some(
+          ({ request, key: known }) =>
+            known?.equals(key) === true &&
+            request.service.equals(service) &&
+            request.owner === owner,
+        ),
+      ),
+    );
   }
 
   #ask<Value>(answer: (value: Value | StoreFailure) => void, read: () => Value): void {

@@ -201,7 +201,7 @@ export const OPERATIONS = {
         '`partial`, `progress`, `reply` and `error`; `multipart/mixed`: its frames as parts.',
       Prefer: '`respond-async`: store the request and answer 202.',
       'Idempotency-Key':
-        'For a durable request: the same key of a token stores nothing twice for the same service, and is refused for another request.',
+        'For a durable request: the same key of a token stores nothing twice for the same service, and is refused for another request. A key in quotation marks (a string of RFC 8941) is the same as without them.',
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },

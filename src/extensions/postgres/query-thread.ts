@@ -17,6 +17,7 @@ import { PersistentConnection } from './persistent-connection.js';
 import type { OpenPostgres } from './postgres-store.js';
 import { mustBeStore } from './reader.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
+import { byteas } from './values.js';
 
 const FROM = `FROM ${SCHEMA}.request r`;
 const ONE = `SELECT ${LISTED_COLUMNS}, r.key IS NOT NULL, r.attempts_ever, r.extra
@@ -29,6 +30,10 @@ const SETTLED = `SELECT kind, length(frames), worker, at,
 const BODIES = `SELECT r.extra, b.kind, length(b.frames), substr(b.frames, 1, ${SHOWN_BYTES_MAX})
   ${FROM} LEFT JOIN ${SCHEMA}.body b ON b.id = r.id AND b.kind IN (${REQUEST_BODY}, ${REPLIED})
   WHERE r.id = $1::uuid`;
+const HAS_KEYS = `SELECT EXISTS (SELECT 1 FROM ${SCHEMA}.key k
+    WHERE k.service = i.service AND k.key = i.key AND k.owner = i.owner)
+  FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) WITH ORDINALITY i(service, key, owner, n)
+  ORDER BY i.n`;
 
 /** Everything about one request. */
 async function history(connection: Connection, uuid: RequestUuid): Promise<ResultOf<'history'>> {
@@ -71,18 +76,20 @@ async function bodies(connection: Connection, uuid: RequestUuid): Promise<Result
   return { body, bodyBytes, reply, replyBytes, extra: first[0] } as ResultOf<'bodies'>;
 }
 
-/** People wait for it, but a page may examine many rows. */
+/** People wait for a page, but it may examine many rows. */
 const QUERY_MS = 30_000;
 
 class QueryThread {
   readonly #port: MessagePort;
   readonly #name: string;
   readonly #answers: ThreadAnswers;
+  readonly #timeoutMs: number;
   readonly #connection: PersistentConnection;
 
   constructor({ login, name, timeoutMs, storeId }: OpenPostgres, port: MessagePort) {
     this.#name = name;
     this.#port = port;
+    this.#timeoutMs = timeoutMs;
     this.#answers = new ThreadAnswers(port);
     this.#connection = new PersistentConnection(
       login,
@@ -106,7 +113,8 @@ class QueryThread {
 
   async #carryOut(order: OrderOf<QueryName>): Promise<void> {
     try {
-      const until = performance.now() + QUERY_MS;
+      // A program waits for its key.
+      const until = performance.now() + (order.name === 'hasKeys' ? this.#timeoutMs : QUERY_MS);
       const result = await this.#connection.use(until, (connection) => read(connection, order));
       this.#answers.done(order, result);
     } catch (error) {
@@ -134,6 +142,15 @@ async function read(
       return await history(connection, ...order.args);
     case 'bodies':
       return await bodies(connection, ...order.args);
+    case 'hasKeys': {
+      const [keys] = order.args;
+      const rows = await connection.ask(HAS_KEYS, [
+        byteas(keys.map(({ service }) => service)),
+        byteas(keys.map(({ key }) => key)),
+        byteas(keys.map(({ owner }) => Buffer.from(owner))),
+      ]);
+      return rows.map(([isKnown]) => isKnown === true);
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { parseWebhookHosts } from '../../config/webhook-hosts.js';
 import { messageOf } from '../../core/errors.js';
 import type { Attached, Host } from '../../node/extension.js';
 import { NOTHING, type Rights, updateRights, type WrittenRights } from '../../node/key-rights.js';
+import type { StoreFailure } from '../../store/store.js';
 import { WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
@@ -32,11 +33,13 @@ export class AttachedPrograms implements Attached {
   /** `null`: nothing is stored. */
   readonly #webhooks: Webhooks | null;
   #settings: WebhookSettings | null;
+  readonly #stored: Host['stored'];
 
   /** @throws ERR_CONFIG_FILE */
   constructor({ broker, loop, keys, config, innerListener, stored, events }: Host) {
     this.#loop = loop;
     this.#events = events;
+    this.#stored = stored;
     this.#settings = settingsOf(config);
     this.callers = new Callers(innerListener);
     this.inner = this.callers.open;
@@ -49,6 +52,12 @@ export class AttachedPrograms implements Attached {
     stored?.titanic.acceptWebhooks((url) =>
       this.#settings === null ? isOff : this.#settings.targets.fault(url),
     );
+  }
+
+  /** Whether the store has this idempotency key of a token; `undefined`: there is no store. */
+  hasKey(token: string, service: Buffer, key: string): Promise<boolean | StoreFailure> | undefined {
+    const owner = `key:${keyOfToken(token)}` as const;
+    return this.#stored?.hasKey({ service, key: Buffer.from(key), owner });
   }
 
   reconfigure(config: Config): void {

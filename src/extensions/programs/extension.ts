@@ -6,6 +6,7 @@ import type { Extension } from '../../node/extension.js';
 import type { AttachedPrograms } from './attached.js';
 import type { Callers } from './callers.js';
 import { PROGRAMS_EVENTS } from './events.js';
+import type { HasKey } from './request-route.js';
 
 export function programs(): Extension {
   let attached: AttachedPrograms | null = null;
@@ -28,7 +29,12 @@ export function programs(): Extension {
         throw httpError('ERR_HTTP_NOT_READY', 'the node is starting');
       };
       const isStored = config.titanic.enabled;
-      return () => [requestRoute(callers, isStored), ...durableRoutes(callers, isStored)];
+      const hasKey: HasKey = async (token, service, key) => {
+        const known = await attached?.hasKey(token, service, key);
+        if (typeof known !== 'object') return known === true;
+        throw httpError('ERR_HTTP_STORE', known.message);
+      };
+      return () => [requestRoute(callers, hasKey, isStored), ...durableRoutes(callers, isStored)];
     },
     attach: async (host) => {
       const { AttachedPrograms: Programs } = await import('./attached.js');

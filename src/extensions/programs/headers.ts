@@ -91,16 +91,36 @@ export function webhookIn({ [WEBHOOK]: values }: Given, isStored: boolean): stri
   throw wrongParameter('Majordomo-Webhook', 'must be one URL');
 }
 
-/** `Idempotency-Key`; `null`: none. @throws ERR_HTTP_PARAMETER */
+/** A string of RFC 8941, as draft-ietf-httpapi-idempotency-key-header has the key. */
+const QUOTED = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;
+
+export interface GivenKey {
+  readonly key: string;
+  /** The key with its quotation marks, as 0.1.0 stored it; `null`: it came without them. */
+  readonly quoted: string | null;
+}
+
+/** `Idempotency-Key`: a key, or the same in quotation marks; `null`: none. @throws ERR_HTTP_PARAMETER */
 export function idempotencyKey(
   { 'idempotency-key': values }: Given,
   isStored: boolean,
-): string | null {
+): GivenKey | null {
   if (values === undefined) return null;
   if (!isStored) throw wrongParameter('Idempotency-Key', ONLY_STORED);
-  const key = textOf('Idempotency-Key', values[0] ?? '');
+  const given = textOf('Idempotency-Key', values[0] ?? '');
+  const isQuoted = given.startsWith('"');
+  const [, inner = null] = QUOTED.exec(given) ?? [];
+  if (isQuoted && inner === null) {
+    throw wrongParameter(
+      'Idempotency-Key',
+      'begins with a quotation mark and is no string of RFC 8941: printable ASCII in quotation marks, with a backslash before " and \\',
+    );
+  }
+  const key = inner === null ? given : inner.replaceAll(/\\(.)/g, '$1');
   const bytes = Buffer.byteLength(key);
-  if (values.length === 1 && bytes > 0 && bytes <= IDEMPOTENCY_KEY_BYTES_MAX) return key;
+  if (values.length === 1 && bytes > 0 && bytes <= IDEMPOTENCY_KEY_BYTES_MAX) {
+    return { key, quoted: isQuoted ? given : null };
+  }
   throw wrongParameter(
     'Idempotency-Key',
     `must be one key of 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} bytes`,

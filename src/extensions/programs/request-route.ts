@@ -38,8 +38,11 @@ const OWN_SERVICE = /^(mmi|titanic)\./;
 
 type Request = CheckedRequest<typeof OPERATIONS.request>;
 
+/** Whether the store has this key of a token for a service. */
+export type HasKey = (token: string, service: Buffer, key: string) => Promise<boolean>;
+
 /** @param isStored whether this node stores requests */
-export function requestRoute(callers: () => Callers, isStored: boolean): Route {
+export function requestRoute(callers: () => Callers, hasKey: HasKey, isStored: boolean): Route {
   return route(OPERATIONS.request, async (request) => {
     const { parts, incoming, tokenName } = request;
     const { service } = parts;
@@ -48,8 +51,10 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     }
     const isDurable = request.query.durable || prefersAsync(incoming.headers);
     if (isDurable) checkStored(isStored);
-    const headOf = isDurable ? submission : plain;
-    const head = headOf(request, service, incoming.headers);
+    const headOf: typeof submission = isDurable ? submission : plain;
+    const quoted = isDurable ? quotedKey(incoming.headers) : null;
+    const isOld = quoted !== null && (await hasKey(tokenName ?? '', service, quoted));
+    const head = headOf(request, service, incoming.headers, isOld);
     const port = callers();
     const call = port.take(tokenName, incoming, isDurable ? null : service);
     const boundary = boundaryIn(incoming.headers);
@@ -63,6 +68,10 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     const send = await received(incoming, call, port, head, service, boundary);
     return isStreamed ? await streamed(call, timeoutMs, send) : await answered(call, how, send);
   });
+}
+
+function quotedKey(headers: HeaderValues): string | null {
+  return idempotencyKey(headers, true)?.quoted ?? null;
 }
 
 /** How a request is answered. */
@@ -81,7 +90,7 @@ interface How {
 function repeated(
   callers: () => Callers,
   { tokenName, query, parts: { service }, incoming: { headers } }: Request,
-  { head: first, headOf }: { readonly head: Frames; readonly headOf: typeof plain },
+  { head: first, headOf }: { readonly head: Frames; readonly headOf: typeof submission },
   how: How,
 ): Begin {
   const calledService = how.isDurable ? null : service;
@@ -90,7 +99,10 @@ function repeated(
     let head: Frames;
     try {
       const isFirst = Object.keys(values).length === 0;
-      head = isFirst ? first : headOf({ query }, service, { ...headers, ...values });
+      const given = { ...headers, ...values };
+      // The store is asked for it first.
+      if (!isFirst && how.isDurable && quotedKey(given) !== null) return null;
+      head = isFirst ? first : headOf({ query }, service, given, false);
       const port = callers();
       if (body.length > bodyBytesMax(port, head)) return null;
       call = port.take(tokenName, connected, calledService);
@@ -132,13 +144,16 @@ function plain({ query }: Pick<Request, 'query'>, service: Buffer, headers: Head
   return Frames.of(...clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1));
 }
 
+/** @param isOld 0.1.0 stored its key with the quotation marks */
 function submission(
   { query }: Pick<Request, 'query'>,
   service: Buffer,
   headers: HeaderValues,
+  isOld: boolean,
 ): Frames {
   refuseOptions(headers);
-  const key = idempotencyKey(headers, true);
+  const given = idempotencyKey(headers, true);
+  const key = (isOld ? given?.quoted : given?.key) ?? null;
   const webhook = webhookIn(headers, true);
   const passed = headersFrame(headers);
   const options = {
@@ -148,8 +163,8 @@ function submission(
     ...Object.fromEntries(SUBMIT_PARAMETERS.map(({ name }) => [name, query[name] ?? undefined])),
     ...(passed.length === 0 ? {} : { headers: JSON.parse(passed.toString('utf8')) as unknown }),
   };
-  const given = Buffer.from(JSON.stringify(options));
-  return Frames.of(...clientRequest(2, null, SUBMIT, [given, service]));
+  const first = Buffer.from(JSON.stringify(options));
+  return Frames.of(...clientRequest(2, null, SUBMIT, [first, service]));
 }
 
 /** Reads the body. @returns what sends the whole request */

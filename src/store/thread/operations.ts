@@ -17,7 +17,6 @@ import type {
   Found,
   Holding,
   MergeFailure,
-  Owner,
   OwnerCount,
   Ownership,
   ReadCursor,
@@ -32,7 +31,7 @@ import type {
 import type { Ranked, RankedMerged, TombstoneSizes } from '../ranked.js';
 import { RECORD_COUNTS, type RecordCount } from '../record-kind.js';
 import { packRanked, unpackRanked } from '../ranked-codec.js';
-import { QUERIES } from './query-operations.js';
+import { OWNER, QUERIES } from './query-operations.js';
 import { packRequests, unpackPending } from './request-messages.js';
 import {
   BYTES,
@@ -52,7 +51,6 @@ import {
 } from '../../core/shapes.js';
 
 const UUIDS = list<RequestUuid>(BYTES);
-const OWNER = TEXT as Shape<Owner>;
 const CLOSER = TEXT as Shape<Closer>;
 
 const HOLDING = struct<Holding>({ storeId: BYTES, upTo: NUMBER, bodiesUpTo: NUMBER });
@@ -281,6 +279,7 @@ export const OPERATIONS = {
   groups: read(...QUERIES.groups),
   history: read(...QUERIES.history),
   bodies: read(...QUERIES.bodies),
+  hasKeys: read(...QUERIES.hasKeys),
 } as const;
 
 /** What it tells besides the outcome of calls. */

@@ -1,10 +1,22 @@
 /** The calls that a store's query thread carries out. Both engines use this part of the table of operations. */
-import { BYTES, FLAG, list, maybe, NUMBER, oneOf, struct, TEXT, tuple } from '../../core/shapes.js';
-import type { GroupPage, RequestGroup } from '../queries.js';
+import {
+  BYTES,
+  FLAG,
+  list,
+  maybe,
+  NUMBER,
+  oneOf,
+  type Shape,
+  struct,
+  TEXT,
+  tuple,
+} from '../../core/shapes.js';
+import type { GroupPage, OwnedKey, RequestGroup } from '../queries.js';
 import type { ScanQuery } from '../scan.js';
 import type { Grouping, RowFilter } from '../stored-filter.js';
-import type { RequestUuid } from '../store.js';
+import type { Owner, RequestUuid } from '../store.js';
 
+export const OWNER = TEXT as Shape<Owner>;
 const MAYBE_BYTES = maybe(BYTES);
 const MAYBE_TEXT = maybe(TEXT);
 const MAYBE_NUMBER = maybe(NUMBER);
@@ -75,6 +87,10 @@ export const QUERIES = {
   ],
   history: [tuple<[RequestUuid]>(BYTES), maybe(HISTORY)],
   bodies: [tuple<[RequestUuid]>(BYTES), maybe(BODIES)],
+  hasKeys: [
+    tuple<[readonly OwnedKey[]]>(list(struct({ service: BYTES, key: BYTES, owner: OWNER }))),
+    list(FLAG),
+  ],
 } as const;
 
 export type QueryName = keyof typeof QUERIES;

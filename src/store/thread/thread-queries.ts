@@ -11,6 +11,7 @@ import { keptIn, readHeadersIn } from '../fields.js';
 import type {
   GroupPage,
   GroupQuery,
+  OwnedKey,
   PageQuery,
   RequestHistory,
   RequestPage,
@@ -96,6 +97,13 @@ export class ThreadQueries implements ClosableQueries {
       const headers = readHeadersIn(extra);
       return { headers, body: bodyOf(body, bodyBytes), reply: bodyOf(reply, replyBytes) };
     });
+  }
+
+  hasKeys(
+    keys: readonly OwnedKey[],
+    answer: (known: readonly boolean[] | StoreFailure) => void,
+  ): void {
+    this.#ask('hasKeys', [keys], answer, (known) => known);
   }
 
   async close(): Promise<void> {

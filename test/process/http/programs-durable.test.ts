@@ -65,6 +65,52 @@ describe('a durable request over HTTP', () => {
     expect(uuids.map((uuid) => uuids.indexOf(uuid))).toEqual([0, 1, 2, 1]);
   });
 
+  it('with its idempotency key in quotation marks is the same as without them', async () => {
+    const stand = await openStand();
+    const send = async (key: string): Promise<Reply> => {
+      return await stand.request('a', { headers: { 'idempotency-key': key } }, '?durable=true');
+    };
+    const uuid = uuidOf(await send('order-7'));
+    expect((await send('"order-7"')).json).toMatchObject({ uuid, existed: true });
+    const escaped = uuidOf(await send('"a \\"b\\" \\\\c"'));
+    expect((await send('a "b" \\c')).json).toMatchObject({ uuid: escaped, existed: true });
+    for (const wrong of [
+      '"',
+      '"order-7',
+      '"order-7" ;a=1',
+      '"a"b"',
+      '"a\\b"',
+      '"\xc3\xa9"',
+      '""',
+    ]) {
+      const refused = await send(wrong);
+      expect(failed(refused)).toEqual([400, 'ERR_HTTP_PARAMETER']);
+    }
+    expect((await send('"order-7')).text).toContain('no string of RFC 8941');
+  });
+
+  it('that 0.1.0 stored under a key with its quotation marks is found with them', async () => {
+    const stand = await openStand();
+    const send = async (key: string): Promise<Reply> => {
+      return await stand.request('x', { headers: { 'idempotency-key': key } }, '?durable=true');
+    };
+    // What 0.1.0 took for the key `"order-7"`.
+    const uuid = uuidOf(await send('"\\"order-7\\""'));
+    expect((await send('"order-7"')).json).toMatchObject({ uuid, existed: true });
+    await stand.get(`/titanic/requests/${uuid}`, { method: 'DELETE' });
+    const keys = ['"order-8"', '"order-7"', 'order-7'];
+    const all = keys.map((key) => ({ 'idempotency-key': key }));
+    const answers = await stand.requestsOnOne(all, '?durable=true');
+    const states = [...answers.matchAll(/"uuid":"(\w+)","state":"(\w+)"/g)];
+    expect(states.map(([, of, state]) => [of === uuid, state])).toEqual([
+      ...[
+        [false, 'pending'],
+        [true, 'closed'],
+        [false, 'pending'],
+      ],
+    ]);
+  });
+
   it('an idempotency key names one request: another is 422; what existed is said (D112)', async () => {
     const stand = await openStand();
     const headers = { 'idempotency-key': 'order-7' };

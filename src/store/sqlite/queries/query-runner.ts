@@ -1,7 +1,7 @@
 /** Answers queries for display from a store file. */
 import type Database from 'better-sqlite3';
 
-import type { GroupPage } from '../../queries.js';
+import type { GroupPage, OwnedKey } from '../../queries.js';
 import {
   bitOf,
   GroupScan,
@@ -169,5 +169,9 @@ export class QueryRunner {
 
   bodies(uuid: RequestUuid): ResultOf<'bodies'> {
     return (this.#sql.bodies.get(uuid) ?? null) as ResultOf<'bodies'>;
+  }
+
+  hasKeys(keys: readonly OwnedKey[]): boolean[] {
+    return keys.map((key) => this.#sql.hasKey.get(key) !== undefined);
   }
 }

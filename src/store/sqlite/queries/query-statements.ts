@@ -55,4 +55,5 @@ export const QUERY_SQL = {
   bodies: `SELECT substr(body, 1, ${SHOWN_BYTES_MAX}) AS body, length(body) AS bodyBytes,
     substr(reply, 1, ${SHOWN_BYTES_MAX}) AS reply, length(reply) AS replyBytes, extra
     FROM requests LEFT JOIN bodies USING (number) LEFT JOIN replies USING (number) WHERE uuid = ?`,
+  hasKey: 'SELECT 1 FROM keys WHERE service = :service AND key = :key AND owner = :owner',
 };

@@ -54,6 +54,8 @@ class QueryThread {
         return this.#runner.history(...order.args);
       case 'bodies':
         return this.#runner.bodies(...order.args);
+      case 'hasKeys':
+        return this.#runner.hasKeys(...order.args);
     }
   }
 
