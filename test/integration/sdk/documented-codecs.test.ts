@@ -60,4 +60,12 @@ describe('a codec of docs/sdk.md', () => {
       await worker.close();
     }
   });
+
+  it('msgpack sends a Map, a Set and a Date as what all languages read', async () => {
+    const { encode, decode } = await documented('msgpack');
+    const at = new Date(0);
+    const value = { map: new Map([['a', new Set([1, at])]]), bytes: Buffer.from('x'), none: null };
+    const read = { map: { a: [1, at.toISOString()] }, bytes: new Uint8Array([0x78]), none: null };
+    expect(decode(Buffer.from(encode(value)))).toEqual(read);
+  });
 });
