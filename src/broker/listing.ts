@@ -142,6 +142,11 @@ export class Listing implements Registry {
     return this.#find(name)?.isPaused === true;
   }
 
+  status(name: Buffer): ServiceStatus | null {
+    const found = this.#find(name);
+    return found === null ? null : serviceStatus(found, this.#figures);
+  }
+
   contracts(name: Buffer): Buffer | null {
     return this.#find(name)?.contractsJson ?? null;
   }

@@ -9,6 +9,7 @@ import type { Frames } from '../core/frames.js';
 import type { MemoryAccount } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
 import type { ClientHello } from '../wire/mmi.js';
+import type { ServiceStatus } from '../wire/mmi-answers.js';
 import type { QuotaName, Quotas } from './quotas.js';
 
 /** A request passed to an internal service. Valid until `request` returns, except for `id`. */
@@ -354,6 +355,8 @@ export interface Registry {
   isServed(service: Buffer): boolean;
   /** True if an operator paused the service: its requests wait. */
   isPaused(service: Buffer): boolean;
+  /** The service as `mmi.services` lists it; `null`: it is not known. */
+  status(service: Buffer): ServiceStatus | null;
   /** The JSON of `mmi.contract`; `null`: no worker of the service announced a contract. */
   contracts(service: Buffer): Buffer | null;
   /** How many services `allServices` lists. */

@@ -50,24 +50,24 @@ interface CacheRoom {
 
 /** The entries of a list that an asker may see, page by page. */
 class Shown {
-  readonly #all: readonly Listed[];
+  readonly entries: readonly Listed[];
   readonly #pages = new Map<string, Page>();
   readonly #room: CacheRoom;
 
   constructor(all: readonly Listed[], room: CacheRoom) {
-    this.#all = all;
+    this.entries = all;
     this.#room = room;
   }
 
   get isEmpty(): boolean {
-    return this.#all.length === 0;
+    return this.entries.length === 0;
   }
 
   page({ limit, cursor }: PageOptions): Page {
     const key = `${limit} ${cursor === null ? '' : positionText(cursor)}`;
     const known = this.#pages.get(key);
     if (known !== undefined) return known;
-    const page = pageOf(this.#all, { limit, cursor });
+    const page = pageOf(this.entries, { limit, cursor });
     if (this.#room.bytes >= page.json.length) {
       this.#room.bytes -= page.json.length;
       this.#pages.set(key, page);

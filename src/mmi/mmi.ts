@@ -11,6 +11,7 @@ import {
   MMI_HELLO,
   MMI_SERVICE,
   MMI_SERVICES,
+  MMI_WHY,
   MMI_WORKERS,
   readHello,
 } from '../wire/mmi.js';
@@ -24,6 +25,7 @@ import type {
   Registry,
 } from '../broker/ports.js';
 import { PagedList, readPageOptions } from './lists.js';
+import { loadWords, nearWords } from './why.js';
 
 const OK = Buffer.from('200');
 const BAD_REQUEST = Buffer.from('400');
@@ -36,6 +38,7 @@ const PAUSED = Buffer.from('503');
 const NAMES: readonly string[] = [
   MMI_SERVICE,
   MMI_SERVICES,
+  MMI_WHY,
   MMI_WORKERS,
   MMI_CONTRACT,
   MMI_BROKER,
@@ -44,7 +47,7 @@ const NAMES: readonly string[] = [
 ];
 
 /** The `mmi.*` names answered where peers are strangers. */
-const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO, MMI_CANCEL];
+const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_WHY, MMI_BROKER, MMI_HELLO, MMI_CANCEL];
 /** An answer up to this size is always sent. */
 const SMALL_BYTES = 4096;
 
@@ -100,14 +103,18 @@ export class Mmi implements InternalService {
   }
 
   /** Nobody here offers the service that was asked for: another broker may have a worker. */
-  #askOthers({ id, service, frames, headers, body }: InternalRequest, host: BrokerHost): boolean {
+  #askOthers(request: InternalRequest, host: BrokerHost): boolean {
+    const { id, service, frames, headers, body, asker } = request;
     const interconnect = this.others?.interconnect ?? null;
     if (interconnect === null || headers >= 0 || frames.count - body !== 1) return false;
     const asked = frames.view(body);
-    if (service.toString('latin1') !== MMI_SERVICE || asked.length === 0) return false;
+    const name = service.toString('latin1');
+    if ((name !== MMI_SERVICE && name !== MMI_WHY) || asked.length === 0) return false;
     if (asked.length > SERVICE_NAME_BYTES_MAX || this.#registry.isServed(asked)) return false;
-    interconnect.ask(asked, (isServed) => {
-      host.answer(id, [isServed ? OK : NOT_FOUND]);
+    const copy = Buffer.from(asked);
+    interconnect.ask(copy, (isServed) => {
+      if (isServed) host.answer(id, [OK]);
+      else host.answer(id, name === MMI_WHY ? this.#why(copy, asker) : [NOT_FOUND]);
     });
     return true;
   }
@@ -126,6 +133,9 @@ export class Mmi implements InternalService {
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];
         if (!isServedTo(asker, argument, this.#registry)) return [NOT_FOUND];
         return [this.#registry.isPaused(argument) ? PAUSED : OK];
+      case MMI_WHY:
+        if (!isSingle || argument.length === 0) return [BAD_REQUEST];
+        return this.#why(argument, asker);
       case MMI_SERVICES:
         return this.#list(this.#serviceList, null, request, now);
       case MMI_WORKERS:
@@ -145,6 +155,31 @@ export class Mmi implements InternalService {
         return [this.#cancelStatus(request, host)];
       default:
         return [UNKNOWN];
+    }
+  }
+
+  /**
+   * Why a request for the service waits: the status of `mmi.service`, and what is known as text. Where peers are
+   * strangers, the text tells nothing but the status.
+   */
+  #why(service: Buffer, asker: Asker): Buffer[] {
+    const isStranger = asker.isMmiMinimal;
+    if (!isStranger && !asker.mayRequest(service) && !asker.mayServe(service)) return [NOT_FOUND];
+    if (!isServedTo(asker, service, this.#registry)) {
+      const near = isStranger ? '' : nearWords(service, this.#served(asker));
+      return [NOT_FOUND, Buffer.from(`no worker serves it${near}`)];
+    }
+    const isPaused = this.#registry.isPaused(service);
+    const load = isStranger ? null : this.#registry.status(service);
+    const words = [...(isPaused ? ['an operator has paused it'] : []), ...loadWords(load)];
+    const status = isPaused ? PAUSED : OK;
+    return words.length === 0 ? [status] : [status, Buffer.from(words.join(', and '))];
+  }
+
+  /** The names with a worker that the asker may see. */
+  *#served(asker: Asker): Generator<Buffer> {
+    for (const { name } of this.#serviceList.shownTo(asker, null, this.#now).entries) {
+      if (this.#registry.isServed(name)) yield name;
     }
   }
 

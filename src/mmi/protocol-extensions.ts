@@ -7,6 +7,7 @@ export const PROTOCOL_EXTENSIONS: readonly string[] = [
   'fail',
   'hello',
   'cancel',
+  'why',
 ];
 
 /** Extensions of Titanic. */

@@ -37,7 +37,8 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
 
 /**
  * Extensions that a client uses: durable requests with options, waiting for replies, failures,
- * headers, own pauses, parts while a worker sends them, taking requests back, whether a durable request existed.
+ * headers, own pauses, parts while a worker sends them, taking requests back, whether a durable request existed,
+ * why a request has no answer.
  */
 export interface Offers {
   readonly submit: boolean;
@@ -48,6 +49,7 @@ export interface Offers {
   readonly progress: boolean;
   readonly cancel: boolean;
   readonly existed: boolean;
+  readonly why: boolean;
 }
 
 /** A broker's answer to `mmi.broker`. The JSON is parsed once, whatever is asked of the answer. */
@@ -80,6 +82,7 @@ export class BrokerFacts {
       progress: this.#has('progress'),
       cancel: this.#has('cancel'),
       existed: this.#has('existed'),
+      why: this.#has('why'),
     };
   }
 

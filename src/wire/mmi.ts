@@ -9,6 +9,8 @@ export const MMI_SERVICE = 'mmi.service';
 export const MMI_SERVICES = 'mmi.services';
 export const MMI_WORKERS = 'mmi.workers';
 export const MMI_CONTRACT = 'mmi.contract';
+/** Asks why a request for a service waits. */
+export const MMI_WHY = 'mmi.why';
 export const MMI_BROKER = 'mmi.broker';
 export const MMI_HELLO = 'mmi.hello';
 export const MMI_FLEET = 'mmi.fleet';

@@ -101,6 +101,8 @@ export class Call implements Timed<Call> {
   sends = 0;
   /** How many messages the link had received when it was sent. */
   heardAtSend = 0;
+  /** How long before the end of its last send the broker is asked why there is no answer; 0: never, or it was. */
+  whyMs = 0;
   refusals = 0;
   refusal: BrokerRefusal | null = null;
   /** What a time-out says if the broker that has its last send has refused a hello since. */

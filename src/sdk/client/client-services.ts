@@ -81,7 +81,7 @@ export class ClientServices {
 }
 
 /** Services that the broker answers itself. */
-function isOfBroker(service: string): boolean {
+export function isOfBroker(service: string): boolean {
   return service.startsWith('mmi.') || isTitanic(service);
 }
 

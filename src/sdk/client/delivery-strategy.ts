@@ -16,6 +16,8 @@ export interface DeliverySink {
   greet(link: number): void;
   /** Ask `mmi.broker` as a sign of life. */
   probe(link: number): void;
+  /** The time of the call is nearly over: ask the broker of the link why it has no answer. */
+  askWhy(link: number, call: Call): void;
   /** Ask for a sign of life that costs the server nothing. */
   ping(link: number): void;
   /** The next send is one more, because the first answer is late. */
@@ -37,6 +39,8 @@ export interface DeliverySink {
 /** What a broker's answer to `mmi.broker` says. */
 export interface LearntBroker {
   readonly takesHeaders: boolean;
+  /** Whether it says why a request has no answer. */
+  readonly tellsWhy: boolean;
   /** 0: not in a pair; `null`: the answer has no status. */
   readonly pairHeartbeatMs: number | null;
 }

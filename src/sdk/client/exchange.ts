@@ -46,6 +46,10 @@ export interface ClientProtocol {
   send(link: Link, call: Call): void;
   /** Tells the broker that nobody wants the answers to these sends, by the numbers of calls and sends. */
   cancel(link: Link, sends: readonly (readonly [id: number, send: number])[]): void;
+  /** Asks why a request for this service has no answer, unless that was asked just now. Absent: nobody can be asked. */
+  askWhy?(link: number, service: string): void;
+  /** What was answered to that, after a colon; empty: nothing. */
+  whyOf?(service: string): string;
   /** A message arrived; the frames are valid until this returns. */
   receive(link: number, frames: Frames): void;
 }
@@ -141,6 +145,11 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   /** The endpoint of the connection that was made last; `null`: it is gone. */
   get endpoint(): string | null {
     return this.#endpoint;
+  }
+
+  /** The number of the link that was connected last. */
+  get connectedLink(): number {
+    return this.#connectedLink;
   }
 
   /** The number of the link that was opened last. */
@@ -303,6 +312,9 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       probe: (link) => {
         this.#protocol.probe(link);
       },
+      askWhy: (link, call) => {
+        this.#protocol.askWhy?.(link, call.service);
+      },
       ping: (link) => {
         const isPinged = this.#options.usesLinkPings && this.#links.get(link)?.ping?.() === true;
         if (!isPinged) this.#protocol.ping(link);
@@ -333,7 +345,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       },
       fail: (call, error) => {
         this.#release(call);
-        call.owner.fail(call, this.#withFaults(error));
+        call.owner.fail(call, this.#withReasons(call, error));
       },
       switched: (from, to, reason) => {
         const event = { from: this.endpointAt(from), to: this.endpointAt(to), reason };
@@ -430,9 +442,11 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     }
   }
 
-  /** Says of each endpoint why it accepted no connection, if none has. */
-  #withFaults(error: MajordomoError): MajordomoError {
+  /** Says why no answer came, as far as it is known; of each endpoint why it accepted no connection, if none has. */
+  #withReasons({ service }: Call, error: MajordomoError): MajordomoError {
     const { code, message, details } = error;
+    const why = code === 'ERR_MDP_TIMEOUT' ? (this.#protocol.whyOf?.(service) ?? '') : '';
+    if (why !== '') return sdkError('ERR_MDP_TIMEOUT', `${message}${why}`, { details });
     if (code !== 'ERR_MDP_UNREACHABLE') return error;
     const errors = this.#options.endpoints.map((endpoint) => {
       const why = this.#faults.get(endpoint) ?? 'no connection';

@@ -27,6 +27,7 @@ import {
 import { Deadlines } from './deadlines.js';
 import { type Copy, isAlive, isReady, Race, type Server, serverAt } from './race.js';
 import type { Leaving } from './endpoint-order.js';
+import { whyLeadMs } from './whys.js';
 
 export interface FreelanceOptions extends BackoffOptions {
   /** Number of endpoints. */
@@ -117,6 +118,7 @@ export class Freelance implements DeliveryStrategy {
     server.connected = false;
     server.liveness.end();
     server.takesHeaders = null;
+    server.tellsWhy = null;
     server.failures++;
     server.openAt = now + backoffMs(this.#options, server.failures, this.#random);
     this.#sink.close(link);
@@ -145,10 +147,11 @@ export class Freelance implements DeliveryStrategy {
     return true;
   }
 
-  learnt(link: number, { takesHeaders }: LearntBroker, now: MonotonicMs): void {
+  learnt(link: number, { takesHeaders, tellsWhy }: LearntBroker, now: MonotonicMs): void {
     const server = this.#serverOf.get(link);
     if (server === undefined) return;
     server.takesHeaders = takesHeaders;
+    server.tellsWhy = tellsWhy;
     this.#serveWanting(now);
   }
 
@@ -158,7 +161,7 @@ export class Freelance implements DeliveryStrategy {
     const race = this.#races.get(call);
     if (race === undefined) return;
     // A worker has it: to send it again would throw away the parts that have arrived.
-    race.hedgesMs = Infinity;
+    race.hedgesMs = race.whyAtMs = Infinity;
     if (race.copies.length > 1) {
       this.#takeBack(race, call.answerOf);
       race.mayServeLater = true;
@@ -212,7 +215,7 @@ export class Freelance implements DeliveryStrategy {
     call.refusals++;
     race.attempts--;
     race.endsMs = now + backoffMs(this.#options, call.refusals, this.#random);
-    race.hedgesMs = Infinity;
+    race.hedgesMs = race.whyAtMs = Infinity;
     this.#setDeadline(race, now);
   }
 
@@ -296,6 +299,7 @@ export class Freelance implements DeliveryStrategy {
     const { call } = race;
     if (race.endsMs > now && this.remainingMs(call, now) >= 1) {
       if (race.hedgesMs <= now) this.#hedge(race, now);
+      if (race.whyAtMs <= now) this.#askWhy(race);
       this.#setDeadline(race, now);
       return;
     }
@@ -318,6 +322,14 @@ export class Freelance implements DeliveryStrategy {
     return call.timeoutError(now);
   }
 
+  #askWhy(race: Race): void {
+    race.whyAtMs = Infinity;
+    const asked = race.copies.findLast(
+      ({ server }) => server.connected && server.tellsWhy === true,
+    );
+    if (asked !== undefined) this.#sink.askWhy(asked.server.link, race.call);
+  }
+
   #hedge(race: Race, now: MonotonicMs): void {
     race.hedgesMs = Infinity;
     const next = this.#nextFor(race, now);
@@ -338,7 +350,7 @@ export class Freelance implements DeliveryStrategy {
     race.asked = [];
     race.mayServeLater = false;
     race.hedgesMs = Infinity;
-    race.endsMs = Infinity;
+    race.endsMs = race.whyAtMs = Infinity;
     const server = this.#nextFor(race, now);
     if (server === null) {
       this.#want(race, now);
@@ -388,8 +400,17 @@ export class Freelance implements DeliveryStrategy {
     const { hedgeMs } = this.#options;
     const hedges = hedgeMs !== null && hedgeMs > 0 && this.#mayAskMore(race);
     race.hedgesMs = hedges ? now + hedgeMs : Infinity;
+    if (server.tellsWhy !== false) race.whyAtMs = this.#whyAt(race, now);
     this.#setDeadline(race, now);
     this.#sink.send(server.link, call);
+  }
+
+  /** When a server is to be asked why there is no answer; `Infinity`: never, as another attempt may follow. */
+  #whyAt({ call, attempts, endsMs }: Race, now: MonotonicMs): MonotonicMs {
+    const endMs = Math.min(endsMs, now + this.remainingMs(call, now));
+    const isLast = attempts > call.retries || endMs < endsMs;
+    const leadMs = isLast ? whyLeadMs(endMs - now) : 0;
+    return leadMs === 0 ? Infinity : endMs - leadMs;
   }
 
   /** Has the request of a race sent as soon as there is a server for it. */
@@ -436,9 +457,9 @@ export class Freelance implements DeliveryStrategy {
   }
 
   #setDeadline(race: Race, now: MonotonicMs): void {
-    const { call, endsMs, hedgesMs } = race;
+    const { call, endsMs, hedgesMs, whyAtMs } = race;
     const lastMs = this.remainingMs(call, now);
-    this.#deadlines.set(race, now, Math.min(endsMs - now, hedgesMs - now, lastMs));
+    this.#deadlines.set(race, now, Math.min(Math.min(endsMs, hedgesMs, whyAtMs) - now, lastMs));
   }
 
   #drop(race: Race, copy: Copy): void {

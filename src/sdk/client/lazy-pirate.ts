@@ -29,6 +29,7 @@ import {
 } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { type Leaving, EndpointOrder, type EndpointOrderOptions } from './endpoint-order.js';
+import { whyLeadMs } from './whys.js';
 
 export interface LazyPirateOptions extends EndpointOrderOptions {
   /** How long an endpoint may have no connection before the next is tried, in milliseconds. */
@@ -53,6 +54,8 @@ interface Line {
   answersProbes: boolean;
   /** Whether its broker supports headers; `null`: it has not said yet. */
   takesHeaders: boolean | null;
+  /** Whether its broker says why a request has no answer; `null`: as `takesHeaders`. */
+  tellsWhy: boolean | null;
   /** Calls out on it. */
   out: number;
   /** Whether nothing listens at the endpoint. */
@@ -164,10 +167,11 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void {
-    const { takesHeaders, pairHeartbeatMs } = broker;
+    const { takesHeaders, tellsWhy, pairHeartbeatMs } = broker;
     const line = this.#lineOf(link);
     if (line === undefined) return;
     line.takesHeaders = takesHeaders;
+    line.tellsWhy = tellsWhy;
     if (pairHeartbeatMs !== null) this.#heartbeatLearnt(line, pairHeartbeatMs, now);
     if (line === this.#line) this.#dispatchHeld(now);
   }
@@ -184,7 +188,7 @@ export class LazyPirate implements DeliveryStrategy {
   #renewDeadlines(now: MonotonicMs): void {
     for (const call of this.#calls()) {
       if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
-      this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
+      this.#wait(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
     }
   }
 
@@ -193,7 +197,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#order.answered();
     // Parts of two answers are not mixed.
     this.#takeBack(call, call.answerOf);
-    this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
+    this.#wait(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {
@@ -239,7 +243,7 @@ export class LazyPirate implements DeliveryStrategy {
     const restMs = backoffMs(this.#options, call.refusals, this.#random);
     // Nodes of a pair may change roles within heartbeats.
     const mostMs = this.#order.pairHeartbeatMs > 0 ? this.#order.pairHeartbeatMs / 2 : Infinity;
-    this.#deadlines.set(call, now, Math.min(restMs, mostMs, this.remainingMs(call, now)));
+    this.#wait(call, now, Math.min(restMs, mostMs, this.remainingMs(call, now)));
   }
 
   cancel(call: Call, now: MonotonicMs): void {
@@ -324,7 +328,7 @@ export class LazyPirate implements DeliveryStrategy {
     }
     call.state = 'waiting';
     this.#waiting.add(call);
-    this.#deadlines.set(call, now, this.remainingMs(call, now));
+    this.#wait(call, now, this.remainingMs(call, now));
   }
 
   #send(line: Line, call: Call, now: MonotonicMs): void {
@@ -338,7 +342,7 @@ export class LazyPirate implements DeliveryStrategy {
     call.sent(line.link, line.heard);
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
-    this.#deadlines.set(call, now, Math.min(timeoutMs, this.remainingMs(call, now)));
+    this.#waitForAnswer(line, call, timeoutMs, now);
     if (call.deadlineMs > 0) this.#beginQuiet(line, now);
     if (line.answersProbes) {
       this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
@@ -352,8 +356,36 @@ export class LazyPirate implements DeliveryStrategy {
     call.heardAtSend = line.heard;
     this.#held.add(call);
     const patienceMs = Math.min(this.#timeoutMs(call), this.remainingMs(call, now));
-    this.#deadlines.set(call, now, patienceMs);
+    this.#wait(call, now, patienceMs);
     if (call.deadlineMs > 0) this.#beginQuiet(line, now);
+  }
+
+  /** Sets when the call is due next. */
+  #wait(call: Call, now: MonotonicMs, waitMs: number): void {
+    call.whyMs = 0;
+    this.#deadlines.set(call, now, waitMs);
+  }
+
+  /** The last send is due a little earlier, too: the broker is asked why it has no answer. */
+  #waitForAnswer(line: Line, call: Call, timeoutMs: number, now: MonotonicMs): void {
+    const leftMs = this.remainingMs(call, now);
+    const waitMs = Math.min(timeoutMs, leftMs);
+    const isLast = !call.mayBeSent || leftMs <= timeoutMs;
+    const whyMs = line.tellsWhy !== false && isLast ? whyLeadMs(waitMs) : 0;
+    this.#wait(call, now, waitMs - whyMs);
+    call.whyMs = whyMs;
+  }
+
+  /** @returns false if the time of the call is over */
+  #asksWhy(call: Call, now: MonotonicMs): boolean {
+    const { whyMs, dueMs } = call;
+    call.whyMs = 0;
+    const leftMs = dueMs + whyMs - now;
+    if (whyMs === 0 || leftMs < 1) return false;
+    this.#deadlines.set(call, now, leftMs);
+    const line = this.#lineOf(call.link) ?? this.#line;
+    if (line?.connected === true && line.tellsWhy === true) this.#sink.askWhy(line.link, call);
+    return true;
   }
 
   #beginQuiet(line: Line, now: MonotonicMs): void {
@@ -394,6 +426,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #due(call: Call, now: MonotonicMs): void {
+    if (this.#asksWhy(call, now)) return;
     const line = this.#line;
     const wasSent = call.state === 'sent';
     const wasHeld = this.#held.delete(call);
@@ -455,6 +488,7 @@ export class LazyPirate implements DeliveryStrategy {
       heard: 0,
       answersProbes: false,
       takesHeaders: null,
+      tellsWhy: null,
       out: 0,
       unreachable: false,
       heardAtWatch: 0,

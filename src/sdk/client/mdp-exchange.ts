@@ -17,6 +17,7 @@ import {
   MMI_FAILED,
   MMI_HELLO,
   MMI_REFUSED,
+  MMI_WHY,
 } from '../../wire/mmi.js';
 import type { Link } from '../../zmtp/link-port.js';
 import { BrokerFacts, type Offers } from '../broker-facts.js';
@@ -27,6 +28,7 @@ import type { ClientSettings } from '../options.js';
 import { serviceError } from '../service-error.js';
 import { BareLinks } from './bare-links.js';
 import type { Call } from './call.js';
+import { isOfBroker } from './client-services.js';
 import {
   ATTEMPT_MODULUS,
   correlation,
@@ -38,6 +40,7 @@ import {
 import { type ClientProtocol, Exchange } from './exchange.js';
 import { Freelance } from './freelance.js';
 import { LazyPirate } from './lazy-pirate.js';
+import { Whys } from './whys.js';
 
 /** How long an endpoint may have no connection before the next is used, if there is one. */
 const CONNECT_MS = 1000;
@@ -45,6 +48,7 @@ const TEXT_BYTES_MAX = 2000;
 const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
 const CANCEL = Buffer.from(MMI_CANCEL);
+const WHY = Buffer.from(MMI_WHY);
 const REFUSED = Buffer.from(MMI_REFUSED);
 const FAILED = Buffer.from(MMI_FAILED);
 
@@ -59,6 +63,7 @@ export class MdpExchange implements ClientProtocol {
   /** The name that it sends to each broker. */
   readonly #hello: Buffer;
   readonly #decode: Decode | null;
+  readonly #whys = new Whys();
   /** With `envelope: false`, the strategy: it knows which call a link carries. */
   readonly #bare: BareLinks | null;
   /** The last link when a broker had not answered `mmi.broker` in time; 0: each has. */
@@ -122,6 +127,23 @@ export class MdpExchange implements ClientProtocol {
 
   ping(link: number): void {
     this.probe(link);
+  }
+
+  askWhy(link: number, service: string): void {
+    if (service === '' || isOfBroker(service)) return;
+    const number = this.#whys.ask(link, service, monotonicMs());
+    if (number === null) return;
+    const question = correlation(PROBE_ID, number);
+    this.#write(link, clientRequest(this.#version, question, WHY, [Buffer.from(service)]));
+  }
+
+  /** Asks the broker that is connected, if it can be asked. */
+  askWhyNow(service: string): void {
+    if (this.offers?.why === true) this.askWhy(this.exchange.connectedLink, service);
+  }
+
+  whyOf(service: string): string {
+    return this.#whys.of(service, monotonicMs());
   }
 
   cancel(link: Link, sends: readonly (readonly [id: number, send: number])[]): void {
@@ -197,6 +219,8 @@ export class MdpExchange implements ClientProtocol {
       counters.late++;
     } else if (frames.equals(reply.service, BROKER)) {
       this.#learnt(link, frames, reply);
+    } else if (frames.equals(reply.service, WHY) && frames.count > reply.body + 1) {
+      this.#whys.answered(buffer[frames.start(0) + 4] ?? 0, shortText(frames.view(reply.body + 1)));
     }
   }
 
@@ -219,7 +243,7 @@ export class MdpExchange implements ClientProtocol {
   #learnt(link: number, frames: Frames, reply: ClientReply): void {
     const { offers, pairHeartbeatMs, messageBytesMax } = new BrokerFacts(frames, reply.body);
     if (pairHeartbeatMs !== null) this.offers = offers;
-    const broker = { takesHeaders: offers.headers, pairHeartbeatMs };
+    const broker = { takesHeaders: offers.headers, tellsWhy: offers.why, pairHeartbeatMs };
     this.exchange.learnt(link, broker, messageBytesMax, offers.cancel);
   }
 

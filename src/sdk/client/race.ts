@@ -15,6 +15,8 @@ export interface Server {
   restsUntilMs: MonotonicMs;
   /** Whether its broker supports headers; `null`: it has not said yet. */
   takesHeaders: boolean | null;
+  /** Whether its broker says why a request has no answer; `null`: as `takesHeaders`. */
+  tellsWhy: boolean | null;
   /** When the server is dialled again. */
   openAt: MonotonicMs;
   /** Connections lost in a row without a message. */
@@ -52,6 +54,8 @@ export class Race implements Timed<Race> {
   first = 0;
   endsMs: MonotonicMs = Infinity;
   hedgesMs: MonotonicMs = Infinity;
+  /** When a server is asked why there is no answer, shortly before the end of the last attempt. */
+  whyAtMs: MonotonicMs = Infinity;
   /** A server of the present attempt may take the request later: 429, 503, or its copy was taken back. */
   mayServeLater = false;
 
@@ -69,6 +73,7 @@ export function serverAt(endpoint: number): Server {
     liveness: new Liveness(),
     restsUntilMs: -Infinity,
     takesHeaders: null,
+    tellsWhy: null,
     openAt: Infinity,
     failures: 0,
     keyRefusals: 0,

@@ -9,7 +9,10 @@ import type { RequestOptions, RequestSettings } from '../request-options.js';
 /** What durable requests need of the client. */
 export interface Asker {
   readonly settings: ClientSettings;
-  readonly broker: Pick<MdpExchange, 'offers' | 'learn' | 'isSilent' | 'isConnected' | 'missed'>;
+  readonly broker: Pick<
+    MdpExchange,
+    'offers' | 'learn' | 'isSilent' | 'isConnected' | 'missed' | 'askWhyNow' | 'whyOf'
+  >;
   /** Makes the body of a request for a service. */
   encode(service: string, body: unknown): BodyFrames;
   /** Reads the values of what a service sends. @param service as in `Job` */

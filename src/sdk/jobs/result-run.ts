@@ -47,10 +47,14 @@ export class ResultRun {
         retryMaxMs,
         offersWait: () => asker.broker.offers?.wait ?? null,
         offersFail: () => asker.broker.offers?.fail === true,
+        why: () => asker.broker.whyOf(service),
       },
       {
         ask: (question, waitMs) => {
           this.#ask(question, waitMs);
+        },
+        askWhy: () => {
+          asker.broker.askWhyNow(service);
         },
         giveUp: () => {
           this.#giveUp();

@@ -9,6 +9,7 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import { codeOf, type MajordomoError } from '../../core/errors.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
+import { whyLeadMs } from '../client/whys.js';
 import { sdkError } from '../errors.js';
 import {
   deathError,
@@ -24,6 +25,8 @@ export type Question = 'offers' | 'wait' | 'reply';
 export interface ResultWaitSink {
   /** Ask once, and call `answered` or `failed`. `waitMs` is the broker's part of a `wait`. */
   ask(question: Question, waitMs: number): void;
+  /** The time is nearly over: ask the broker why there is no reply yet. */
+  askWhy(): void;
   /** Drop the question that is out, and pass its state to `failed`. */
   giveUp(): void;
   done(frames: Buffer[]): void;
@@ -40,6 +43,8 @@ export interface ResultWaitOptions extends BackoffOptions {
   readonly offersWait: () => boolean | null;
   /** Whether the broker is known to report failures. */
   readonly offersFail: () => boolean;
+  /** What was answered to `askWhy`, after a colon; empty: nothing. */
+  readonly why: () => string;
 }
 
 /** The longest wait at a broker; the broker's own limit is a minute. */
@@ -63,6 +68,8 @@ export class ResultWait {
   readonly #sink: ResultWaitSink;
   readonly #random: Random;
   #deadlineMs: MonotonicMs = Infinity;
+  /** When to ask why there is no reply; `Infinity`: that was asked, or there is no deadline. */
+  #whyAtMs: MonotonicMs = Infinity;
   #question: Question | null = null;
   #askedMs: MonotonicMs = 0;
   #waitMs = 0;
@@ -85,6 +92,8 @@ export class ResultWait {
 
   start(now: MonotonicMs): void {
     this.#deadlineMs = now + this.#options.timeoutMs;
+    const leadMs = whyLeadMs(this.#options.timeoutMs);
+    if (leadMs > 0) this.#whyAtMs = this.#deadlineMs - leadMs;
     this.#ask(now);
   }
 
@@ -141,6 +150,10 @@ export class ResultWait {
 
   tick(now: MonotonicMs): void {
     if (this.#isOver) return;
+    if (now >= this.#whyAtMs) {
+      this.#whyAtMs = Infinity;
+      this.#sink.askWhy();
+    }
     if (now >= this.#deadlineMs) {
       if (this.#question === null) this.#timeUp(null);
       else this.#sink.giveUp();
@@ -151,7 +164,7 @@ export class ResultWait {
 
   /** When `tick` should be called next; `Infinity`: never. */
   nextMs(): MonotonicMs {
-    return this.#isOver ? Infinity : Math.min(this.#askMs, this.#deadlineMs);
+    return this.#isOver ? Infinity : Math.min(this.#askMs, this.#whyAtMs, this.#deadlineMs);
   }
 
   #ask(now: MonotonicMs): void {
@@ -195,7 +208,7 @@ export class ResultWait {
     }
     const { uuid, timeoutMs } = this.#options;
     const trouble = this.#trouble === null ? '' : `; the broker last answered ${this.#trouble}`;
-    const text = `no reply to the durable request ${uuid} within ${timeoutMs} ms${trouble}`;
+    const text = `no reply to the durable request ${uuid} within ${timeoutMs} ms${trouble}${this.#options.why()}`;
     const cause = error === null ? {} : { cause: error };
     this.#fail(sdkError('ERR_TITANIC_PENDING', text, { ...cause, details: { uuid } }));
   }

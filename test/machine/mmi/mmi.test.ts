@@ -1,4 +1,8 @@
-import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
+import type { Asker, BrokerHost } from '../../../src/broker/ports.js';
+import { Frames } from '../../../src/core/frames.js';
+import { Mmi } from '../../../src/mmi/mmi.js';
+import { loadWords } from '../../../src/mmi/why.js';
+import type { BrokerStatus, DurableFigures, ServiceStatus } from '../../../src/wire/mmi-answers.js';
 import { endStages, type Stage, stage, STAGE_STATUS } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { rules, TestKey } from '../../support/rights.js';
@@ -42,6 +46,7 @@ describe.each([1, 2] as const)('mmi.service, asked by 0.%i', (version) => {
   it.each([
     'mmi.service',
     'mmi.services',
+    'mmi.why',
     'mmi.workers',
     'mmi.contract',
     'mmi.broker',
@@ -93,6 +98,110 @@ describe('an mmi.x that does not exist', () => {
       expect(ask(s.client('c1'), name, 'anything', 'at all')).toBe('501');
     },
   );
+});
+
+describe('mmi.why', () => {
+  it('tells that no worker serves the name, and which one was possibly meant', () => {
+    const s = stage();
+    s.worker('w1').ready('tax.rate');
+    const c1 = s.client('c1').request('tax.rat', 'waits');
+    expect(ask(c1, 'mmi.why', 'tax.rat')).toBe('404|no worker serves it; did you mean "tax.rate"?');
+    expect(ask(c1, 'mmi.why', 'something')).toBe('404|no worker serves it');
+  });
+
+  it('tells what waits, and what the workers are at', () => {
+    const s = stage();
+    const c1 = s.client('c1');
+    s.worker('w1').ready('echo');
+    expect(ask(c1, 'mmi.why', 'echo')).toBe('200');
+    c1.request('echo', '1');
+    expect(ask(c1, 'mmi.why', 'echo')).toBe('200|its only worker has 1 request, and none waits');
+    c1.request('echo', '2');
+    expect(ask(c1, 'mmi.why', 'echo')).toBe('200|its only worker is busy, and 1 request waits');
+    s.worker('w2').ready('echo');
+    expect(ask(c1, 'mmi.why', 'echo')).toBe('200|its 2 workers have 2 requests, and none waits');
+    c1.request('echo', '3').request('echo', '4');
+    expect(ask(c1, 'mmi.why', 'echo')).toBe('200|all its 2 workers are busy, and 2 requests wait');
+  });
+
+  it('counts stored requests that wait, and not those that are not due', () => {
+    const durable = { pending: 5, delayed: 2 } as DurableFigures;
+    const load = { workersWaiting: 1, workersBusy: 0, queued: 0, inFlight: 0, durable };
+    const words = (change: object): string =>
+      loadWords({ ...load, ...change } as ServiceStatus).join(', and ');
+    expect(words({})).toBe('3 stored requests wait');
+    expect(words({ workersWaiting: 0, workersBusy: 1, queued: 1 })).toBe(
+      'its only worker is busy, and 1 request and 3 stored requests wait',
+    );
+    expect(words({ durable: { pending: 2, delayed: 2 } })).toBe('');
+  });
+
+  it('asks the other brokers of a fleet about a name that nobody serves here', () => {
+    const s = stage();
+    const mmi = new Mmi(s.broker.listing, () => STAGE_STATUS);
+    const answers: string[] = [];
+    const status = (): never => {
+      throw new Error('nobody asks');
+    };
+    const interconnect = {
+      ask: (service: Buffer, answer: (isServed: boolean) => void) => {
+        answer(service.toString() === 'there');
+      },
+    };
+    mmi.others = { interconnect, status };
+    const host = {
+      answer: (_: number, frames: readonly Buffer[]) => answers.push(frames.join('|')),
+    } as Partial<BrokerHost> as BrokerHost;
+    const asker = { isMmiMinimal: true } as Asker;
+    for (const name of ['there', 'nowhere']) {
+      const [service, frames] = [Buffer.from('mmi.why'), Frames.of(name)];
+      mmi.request({ id: 1, service, frames, headers: -1, body: 0, asker }, host, 0);
+    }
+    expect(answers).toEqual(['200', '404|no worker serves it']);
+  });
+
+  it('tells of a service, and names one, only to those who may ask or offer it (D72)', () => {
+    const alice = new TestKey(['pay.*'], ['mine']);
+    const all = new TestKey(true, true);
+    const s = stage({ rightsOf: (_, key) => (key === 'alice' ? alice : all) });
+    for (const name of ['pay.card', 'pay2card']) s.worker(name, { key: 'w' }).ready(name);
+    const c1 = s.client('c1', { key: 'alice' });
+    expect(ask(c1, 'mmi.why', 'pay2card')).toBe('404');
+    expect(ask(c1, 'mmi.why', 'pay2carx')).toBe('404');
+    expect(ask(c1, 'mmi.why', 'pay.carx')).toBe(
+      '404|no worker serves it; did you mean "pay.card"?',
+    );
+  });
+
+  it('tells strangers the status in words, and nothing else', () => {
+    const s = stage({ listeners: [rules(true, true, 'minimal')] });
+    const c1 = s.client('c1');
+    s.worker('w1').ready('echo');
+    c1.request('echo', '1').request('echo', '2');
+    expect(ask(c1, 'mmi.why', 'echo')).toBe('200');
+    expect(ask(c1, 'mmi.why', 'ech')).toBe('404|no worker serves it');
+  });
+
+  it('compares few letters, however many services there are, and however long their names', () => {
+    const s = stage();
+    s.batch(() => {
+      for (let n = 0; n < 200; n++) {
+        s.worker(`w${n}`).ready(`${'x'.repeat(100)}${String(n).padStart(3, '0')}`);
+      }
+    });
+    const c1 = s.client('c1');
+    const near = (n: string): string => ask(c1, 'mmi.why', `${'x'.repeat(100)}${n}`);
+    expect(near('007y')).toContain('did you mean');
+    expect(near('007y')).toContain(`${'x'.repeat(100)}007`);
+    // That one is too far behind.
+    expect(near('199y')).not.toContain(`${'x'.repeat(100)}199"`);
+  });
+
+  it('is 400 without a name, or with two (docs/protocol.md)', () => {
+    const c1 = stage().client('c1');
+    expect(ask(c1, 'mmi.why', '')).toBe('400');
+    expect(ask(c1, 'mmi.why', 'echo', 'echo')).toBe('400');
+  });
 });
 
 describe('mmi.services', () => {

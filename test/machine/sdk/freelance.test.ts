@@ -302,3 +302,24 @@ describe('a client of several servers that know nothing of each other (docs/sdk-
     expect(script.effects.filter((line) => line.includes('send'))).toEqual(['0 send a #1 on 1']);
   });
 });
+
+describe('a request of several servers whose time is nearly over (mmi.why)', () => {
+  it('has the server asked that got it last, before the end of the last attempt', () => {
+    const script = connected(2).tellingBroker(1).tellingBroker(2).ask('a', { retries: 1 });
+    script.pass(1899);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '1000 send a #2 on 2']);
+    script.pass(1);
+    expect(script.effects).toEqual(['1900 ask why a on 2']);
+    script.pass(100);
+    expect(script.effects.at(-1)).toBe('2000 fail a ERR_MDP_TIMEOUT');
+    expect(script.strategy.nextMs()).toBeGreaterThan(2000);
+  });
+
+  it('has none asked that does not say that it can be, nor once it is answered', () => {
+    const plain = connected(1).broker(0, true, 1).ask('a', { retries: 0 }).pass(1000);
+    expect(plain.effects.filter((line) => line.includes('why'))).toEqual([]);
+    const answered = connected(1).tellingBroker(1).ask('a', { retries: 0 }).pass(899);
+    answered.answer('a');
+    expect(answered.pass(500).effects).toEqual(['0 send a #1 on 1']);
+  });
+});

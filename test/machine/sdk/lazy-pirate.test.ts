@@ -584,3 +584,63 @@ describe('what nobody waits for', () => {
     expect(script.strategy.nextMs()).toBe(Infinity);
   });
 });
+
+describe('a request whose time is nearly over (mmi.why)', () => {
+  function telling(options: AskOptions): PirateScript {
+    return connected().tellingBroker().ask('a', options).hear();
+  }
+
+  it('has the broker asked once why it has no answer, and ends no later for that', () => {
+    const script = telling({ timeoutMs: 1000, retries: 1 }).pass(999).hear().pass(1).hear();
+    expect(script.effects).toEqual(['0 send a #1 on 1', '1000 send a #2 on 1']);
+    script.pass(899).hear();
+    expect(script.effects).toEqual([]);
+    script.pass(1);
+    expect(script.effects).toEqual(['1900 ask why a on 1']);
+    script.pass(99);
+    expect(script.effects).toEqual([]);
+    script.pass(1);
+    expect(script.effects.at(-1)).toBe('2000 fail a ERR_MDP_TIMEOUT');
+    expect(script.strategy.nextMs()).toBe(Infinity);
+  });
+
+  it('has it asked half a second before the end at the earliest, also of its deadline', () => {
+    const script = telling({ timeoutMs: 20_000, retries: 3, deadlineMs: 10_000 }).pass(9499);
+    expect(script.effects).not.toContainEqual(expect.stringContaining('why'));
+    script.pass(1);
+    expect(script.effects).toEqual(['9500 ask why a on 1']);
+    script.pass(500);
+    expect(script.effects.at(-1)).toBe('10000 fail a ERR_MDP_TIMEOUT');
+  });
+
+  it('has it asked once the broker has told that it can be, also after the request was sent', () => {
+    const script = connected().ask('a', { retries: 0 }).tellingBroker().pass(1000);
+    expect(script.effects).toContain('900 ask why a on 1');
+  });
+
+  it('has nobody asked who did not say that it can be', () => {
+    const script = connected().broker(0).ask('a', { retries: 0 }).pass(1000);
+    expect(script.effects.filter((line) => line.includes('why'))).toEqual([]);
+    expect(script.errors.get('a')?.code).toBe('ERR_MDP_TIMEOUT');
+    const silent = connected().ask('a', { retries: 0 }).pass(1000);
+    expect(silent.effects.filter((line) => line.includes('why'))).toEqual([]);
+  });
+
+  it('has it not asked if it is answered, or refused and rests, or its parts come', () => {
+    const answered = telling({ retries: 0 }).pass(899);
+    answered.answer('a');
+    expect(answered.pass(5000).effects).toEqual(['0 send a #1 on 1']);
+    const refused = telling({ retries: 0 }).pass(850).refuse('a', '429').pass(49);
+    expect(refused.effects.filter((line) => line.includes('why'))).toEqual([]);
+    const streamed = telling({ retries: 0, streams: true }).pass(850);
+    streamed.part('a');
+    expect(streamed.pass(1000).effects.at(-1)).toBe('1850 fail a ERR_MDP_STREAM_BROKEN');
+  });
+
+  it('ends in time if the program stood still meanwhile', () => {
+    const script = telling({ retries: 0 });
+    script.now = 1050;
+    script.pass(1);
+    expect(script.effects).toContain('1050 fail a ERR_MDP_TIMEOUT');
+  });
+});

@@ -224,7 +224,7 @@ export class PairStage {
       const { standing } = this.#node(endpoint);
       if (standing === 'stopped' || standing === 'dead') return;
       this.#says(link, () => {
-        const broker = { takesHeaders: true, pairHeartbeatMs: this.heartbeatMs };
+        const broker = { takesHeaders: true, tellsWhy: false, pairHeartbeatMs: this.heartbeatMs };
         this.pirate.learnt(link, broker, this.now);
       });
     });
@@ -249,6 +249,7 @@ export class PairStage {
         this.#probed(link);
       },
       ping: () => undefined,
+      askWhy: () => undefined,
       hedged: () => undefined,
       cancel: () => undefined,
       send: (link, call) => {

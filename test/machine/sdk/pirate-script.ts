@@ -118,7 +118,15 @@ export class PirateScript {
   /** The broker answers `mmi.broker`. */
   broker(pairHeartbeatMs: number | null, takesHeaders = true, link = this.link): this {
     this.strategy.heard(link);
-    this.strategy.learnt(link, { takesHeaders, pairHeartbeatMs }, this.now);
+    this.strategy.learnt(link, { takesHeaders, tellsWhy: false, pairHeartbeatMs }, this.now);
+    return this;
+  }
+
+  /** The broker answers `mmi.broker`, and says why requests have no answer. */
+  tellingBroker(link = this.link): this {
+    this.strategy.heard(link);
+    const broker = { takesHeaders: true, tellsWhy: true, pairHeartbeatMs: 0 };
+    this.strategy.learnt(link, broker, this.now);
     return this;
   }
 
@@ -180,6 +188,9 @@ export class PirateScript {
       },
       probe: (link) => {
         say(`probe ${link}`);
+      },
+      askWhy: (link, call) => {
+        say(`ask why ${call.service} on ${link}`);
       },
       ping: (link) => {
         say(`ping ${link}`);

@@ -20,9 +20,11 @@ class Script {
         ...{ uuid: UUID, service: 'pay', timeoutMs, retryBaseMs: 100, retryMaxMs: 2000 },
         offersWait: () => this.offers,
         offersFail: () => this.offersFail,
+        why: () => this.why,
       },
       {
         ask: (question, waitMs) => this.#say(question === 'wait' ? `wait ${waitMs}` : question),
+        askWhy: () => this.#say('ask why'),
         giveUp: () => {
           this.#say('give up');
           this.fail(this.standing);
@@ -41,6 +43,7 @@ class Script {
 
   offers: boolean | null;
   offersFail = false;
+  why = '';
 
   get effects(): string[] {
     return this.#lines.splice(0);
@@ -95,6 +98,7 @@ describe('the wait for a reply where titanic.wait is offered (D16)', () => {
     expect(script.effects).toEqual([
       '0 wait 30000',
       '30000 wait 15000',
+      '44500 ask why',
       '45000 give up',
       '45000 fail ERR_TITANIC_PENDING',
     ]);
@@ -226,5 +230,19 @@ describe('the wait for a reply at other brokers (9/TSP)', () => {
   it('polls where wait was offered and is not known (501)', () => {
     const script = new Script(true).answer('501').answer('200', 'x');
     expect(script.effects).toEqual(['0 wait 30000', '0 reply', '0 done x']);
+  });
+});
+
+describe('a wait for a reply whose time is nearly over (mmi.why)', () => {
+  it('asks why there is none, once, and says what was answered', () => {
+    const script = new Script(true, 10_000);
+    script.why = ': no worker serves it';
+    expect(script.effects).toEqual(['0 wait 10000']);
+    script.pass(9500);
+    expect(script.effects).toEqual(['9500 ask why']);
+    script.pass(500).answer('300');
+    expect(script.effects).toEqual(['10000 give up', '10000 fail ERR_TITANIC_PENDING']);
+    expect(script.error?.message).toMatch(/within 10000 ms: no worker serves it$/);
+    expect(script.isQuiet).toBe(true);
   });
 });

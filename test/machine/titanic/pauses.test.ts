@@ -31,8 +31,8 @@ function setsSchedule(s: TitanicStage, uuid: Buffer, isOn: boolean): unknown {
 }
 
 /** What `mmi.service` says. */
-function status(s: TitanicStage): string {
-  return s.client('asks MMI').request('mmi.service', 'echo').inbox().join();
+function status(s: TitanicStage, asked = 'mmi.service'): string {
+  return s.client('asks MMI').request(asked, 'echo').inbox().join();
 }
 
 /** The uuid of the only schedule. */
@@ -86,12 +86,15 @@ describe('a paused service', () => {
     expect(w.inbox()).toHaveLength(1);
   });
 
-  it('is told by mmi.service, and in lists', () => {
+  it('is told by mmi.service and mmi.why, and in lists', () => {
     const s = titanicStage();
     s.worker('w').ready('echo');
     expect(status(s)).toContain('200');
     pauses(s);
     expect(status(s)).toContain('503');
+    expect(status(s, 'mmi.why')).toBe('FINAL mmi.why 503|an operator has paused it');
+    s.client('c').request('echo', 'hi');
+    expect(status(s, 'mmi.why')).toContain('has paused it, and 1 request waits');
     const [listed] = s.broker.listing.allServices(s.now);
     expect(JSON.parse(listed?.json ?? '')).toMatchObject({ service: 'echo', paused: true });
     pauses(s, false);

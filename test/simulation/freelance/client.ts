@@ -296,6 +296,7 @@ export class FreelanceSimClient {
         else open?.link.send(this.#tongue.ping());
       },
       cancel: () => undefined,
+      askWhy: () => undefined,
       hedged: () => {
         const { figures } = this.#stage.tally;
         figures.set('hedges', (figures.get('hedges') ?? 0) + 1);
