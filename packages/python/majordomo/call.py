@@ -58,6 +58,7 @@ class Call:
         self.deafness: Optional[Sequence[bytes]] = None  # why the broker that has its last send refused a later hello
         self.sent_at = 0.0
         self.until = 0.0
+        self.why_at = float("inf")  # when the broker is asked why it has no answer
         self.next_at = 0.0
         self.out: list[tuple[Cancels, int]] = []  # attempts that may still be answered, and by whom
         self.answer_of = 0  # the attempt whose answer comes, or has come
@@ -84,6 +85,7 @@ class Call:
         self.sends += 1
         self.sent_at = now
         self.refusal = self.deafness = None
+        self.why_at = float("inf")
         self.out.append((to, self.attempt))
         del self.out[:-256]  # the number of an older one is now that of another
         if self.parts_of is not None:

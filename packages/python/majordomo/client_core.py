@@ -23,6 +23,7 @@ from .exchange import (
     Cancels,
     Hearing,
     Link,
+    Whys,
     finish,
     frames_of,
     greet,
@@ -33,6 +34,7 @@ from .exchange import (
     refused,
     status_of,
     take_part,
+    why_lead,
 )
 from .options import backoff_ms
 
@@ -78,6 +80,7 @@ class ClientCore:
         self._order = EndpointOrder(len(settings.endpoints), self._pause)
         self._why: dict[str, str] = {}
         self.facts: Optional[wire.Facts] = None
+        self.whys = Whys(settings)
         self.counters = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0}
 
     def start(self, call: Call, now: float) -> None:
@@ -144,6 +147,9 @@ class ClientCore:
             if answer.service == b"mmi.broker":
                 self._learnt(line, answer.body, now)
             return
+        if answer.correlation[:-1] == PROBE:
+            self.whys.received(answer)
+            return
         call = self._calls.get(answer.correlation[:-1])
         if call is None:
             self.counters["late"] += bool(answer.correlation)
@@ -178,6 +184,11 @@ class ClientCore:
             if call is not None and call.next_at == at:
                 self._due(call, now)
         self._pump(now)
+
+    def ask_why(self, service: bytes, now: float) -> None:
+        """Asks the broker that is connected why a request for this service has no answer."""
+        if self._line is not None and self._line.is_up:
+            self.whys.ask(self._line.link, service, self.facts, now)
 
     def flush(self) -> None:
         """The end of a turn: tells brokers which answers nobody waits for any more."""
@@ -257,9 +268,12 @@ class ClientCore:
             line = self._line  # which has not said whether it supports headers
         is_silent = line is not None and line is self._line and line.heard_at <= call.sent_at
         if line is not None and now < call.until:
-            if is_silent:  # is the broker dead, or the service slow?
+            if now >= call.why_at:
+                call.why_at = float("inf")
+                self.whys.ask(line.link, call.service, self.facts if line is self._line else None, now)
+            elif is_silent:  # is the broker dead, or the service slow?
                 probe(self._settings, line.link)
-            self._timer(call, call.until)
+            self._timer(call, min(call.until, call.why_at))
             return
         is_over = now >= call.deadline or call.is_streamed or (line is not None and call.sends >= call.tries)
         if is_over and line in self._retired:
@@ -276,7 +290,7 @@ class ClientCore:
 
     def _time_out(self, call: Call, now: float) -> None:
         is_up = self._line is not None and self._line.is_up
-        self._fail(call, late_error(call, self._why, is_up, now))
+        self._fail(call, late_error(call, self._why, is_up, now, self.whys.of(call.service, now)))
 
     @property
     def _lines(self) -> "list[Line]":
@@ -385,6 +399,9 @@ class ClientCore:
         self.counters["resends"] += call.sends > 0
         call.sent(now, line.cancels)
         call.until = min(call.deadline, now + call.timeout)
+        lead = why_lead(call.until - now) if call.sends >= call.tries or call.until >= call.deadline else 0
+        if lead:
+            call.why_at = call.until - lead
         self._timer(call, now + (call.until - now) / 2)
         self._line_of[call.id] = line
         line.out[call.id] = call

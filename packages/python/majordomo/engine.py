@@ -135,6 +135,16 @@ class Engine:
         """The facts of the broker that is connected now; None: not known."""
         return self._core.facts
 
+    def ask_why(self, service: str) -> None:
+        """Asks the broker why a stored request for this service has no reply; ``why_of`` tells what it says."""
+        core = self._core
+        if service and isinstance(core, ClientCore):
+            ask_why = core.ask_why
+            self.post(lambda: ask_why(service.encode(), time.monotonic()))
+
+    def why_of(self, service: str) -> str:
+        return self._core.whys.of(service.encode(), time.monotonic())
+
     @property
     def counters(self) -> Mapping[str, int]:
         return dict(self._core.counters)

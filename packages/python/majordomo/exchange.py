@@ -119,6 +119,71 @@ class Cancels:
         self._is_taken = False
 
 
+# How long before the end of a wait its broker is asked why it was in vain, in seconds: a tenth of the wait, at most so long.
+_WHY_LEAD_MAX = 0.5
+# How long an answer is shared by requests that would ask the same, and how long it is used at all.
+_WHY_SHARED = 1.0
+_WHY_KEPT = 2.0
+_WHYS_MAX = 16
+
+
+def why_lead(wait: float) -> float:
+    """How long before the end of such a wait its broker is asked why; 0: the wait is too short."""
+    lead = min(_WHY_LEAD_MAX, wait / 10)
+    return lead if lead >= 0.001 else 0
+
+
+class _Question:
+    def __init__(self, number: int, link: Link, service: bytes, at: float) -> None:
+        self.number = number
+        self.link = link
+        self.service = service
+        self.at = at
+        self.answer = ""
+
+
+class Whys:
+    """What brokers say of why requests have no answer (``mmi.why``).
+
+    Requests for one service share a question, and a client has few: however many time out together.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._asked: list[_Question] = []  # the oldest first
+        self._count = 0
+
+    def ask(self, link: Link, service: bytes, facts: Optional[wire.Facts], now: float) -> None:
+        """Asks, if the broker of these facts can be asked and was not just now."""
+        if facts is None or not facts.has("why") or service.startswith((b"mmi.", b"titanic.")):
+            return
+        self._asked = [each for each in self._asked if now - each.at < _WHY_KEPT]
+        for each in self._asked:
+            if each.service == service and each.link is link and now - each.at < _WHY_SHARED:
+                return
+        if len(self._asked) == _WHYS_MAX:
+            return
+        number = self._count % 255 + 1
+        self._count += 1
+        self._asked.append(_Question(number, link, service, now))
+        link.send(wire.request(self._settings.version, PROBE + bytes((number,)), b"mmi.why", [service]))
+
+    def received(self, answer: wire.Answer) -> None:
+        """An answer to a question of this client about itself or its requests."""
+        if answer.service != b"mmi.why" or len(answer.body) < 2:
+            return
+        for each in self._asked:
+            if answer.correlation == PROBE + bytes((each.number,)):
+                each.answer = answer.body[1].decode("utf-8", "replace")[:2000]
+
+    def of(self, service: bytes, now: float) -> str:
+        """The last answer about a service, after a colon; empty: there is none."""
+        for each in reversed(self._asked):
+            if each.service == service and each.answer and now - each.at < _WHY_KEPT:
+                return f": {each.answer}"
+        return ""
+
+
 def status_of(body: Sequence[bytes]) -> int:
     return (wire.parse_number(body[0]) if body else None) or 0
 
@@ -134,8 +199,8 @@ def key_error(call: Call) -> MajordomoError:
     return KeyRefusedError(text, {"service": call.name})
 
 
-def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: float) -> MajordomoError:
-    """Why it has no answer in time; ``why`` its end points gave none, by end point."""
+def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: float, said: str) -> MajordomoError:
+    """Why it has no answer in time; ``why`` its end points gave none, by end point, and what the broker ``said`` of it."""
     if call.refusal is not None:
         return refused(call, call.refusal)
     if call.is_streamed and now < call.end:
@@ -148,7 +213,7 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         if call.deafness is not None:
             said = b" ".join((call.deafness[0], *call.deafness[2:3])).decode("utf-8", "replace")
             text += f"; the broker refused mmi.hello, and so reports no failures: {said}"
-        return RequestTimeoutError(text, details)
+        return RequestTimeoutError(text + said, details)
     if KEY_REFUSED in why.values():
         return key_error(call)
     if is_connected:

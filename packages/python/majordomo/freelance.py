@@ -21,6 +21,7 @@ from .exchange import (
     Cancels,
     Hearing,
     Link,
+    Whys,
     finish,
     frames_of,
     greet,
@@ -31,6 +32,7 @@ from .exchange import (
     refused,
     status_of,
     take_part,
+    why_lead,
 )
 from .options import backoff_ms
 
@@ -78,6 +80,7 @@ class FreelanceCore:
         self._races: dict[bytes, _Race] = {}
         self._timers: list[tuple[float, bytes]] = []
         self._count = 0
+        self.whys = Whys(settings)
         self.facts: Optional[wire.Facts] = None  # there is not one broker whose they could be
         self.counters = {"late": 0, "malformed": 0, "resends": 0, "reopened": 0, "hedges": 0}
 
@@ -143,6 +146,9 @@ class FreelanceCore:
                 node.facts = wire.parse_facts(answer.body)
                 node.cancels.learnt(node.facts)
                 self._look_for_work(now)
+            return
+        if answer.correlation[:-1] == PROBE:
+            self.whys.received(answer)
             return
         if not was_alive:
             self._look_for_work(now)
@@ -246,6 +252,10 @@ class FreelanceCore:
                 race.open.clear()  # they are of no use with this attempt
             call.sent(now, node.cancels)
             race.open[at] = call.attempt & 255
+            is_last = race.tries >= call.tries or call.until >= call.deadline
+            lead = why_lead(call.until - now) if is_last else 0
+            if lead:
+                call.why_at = call.until - lead
             race.hedge_at = float("inf") if self._settings.hedge is None else now + self._settings.hedge
             node.link.send(frames_of(self._settings, call, now))
             break
@@ -256,7 +266,7 @@ class FreelanceCore:
         self._timer(race)
 
     def _timer(self, race: _Race) -> None:
-        race.call.next_at = min(race.call.until, race.hedge_at, race.resume_at)
+        race.call.next_at = min(race.call.until, race.call.why_at, race.hedge_at, race.resume_at)
         heapq.heappush(self._timers, (race.call.next_at, race.call.id))
 
     def _due(self, race: _Race, now: float) -> None:
@@ -266,6 +276,12 @@ class FreelanceCore:
         elif now >= call.until:
             race.first = (race.last + 1) % len(self._nodes)
             self._try(race, now)
+        elif now >= call.why_at:
+            call.why_at = float("inf")
+            node = self._nodes[race.last]
+            if race.last in race.open:
+                self.whys.ask(node.link, call.service, node.facts, now)
+            self._timer(race)
         elif now >= race.resume_at:
             race.asked.clear()
             race.resume_at = float("inf")
@@ -313,7 +329,7 @@ class FreelanceCore:
         else:
             call.take_back(call.answer_of)
             race.open = {at: answer.correlation[-1]}  # parts of two are not mixed
-            race.hedge_at = float("inf")
+            race.hedge_at = call.why_at = float("inf")
             error = take_part(call, answer, self._settings.buffer_bytes)
             if error is not None:
                 self.abandon(call)
@@ -334,7 +350,7 @@ class FreelanceCore:
     def _time_out(self, call: Call, now: float) -> None:
         why = {node.endpoint: node.why for node in self._nodes}
         is_up = any(node.state == "up" for node in self._nodes)
-        self._fail(call, late_error(call, why, is_up, now))
+        self._fail(call, late_error(call, why, is_up, now, self.whys.of(call.service, now)))
 
     def _fail(self, call: Call, error: MajordomoError, kept: int = 0) -> None:
         self.abandon(call, kept)

@@ -24,6 +24,7 @@ from .errors import (
     UsageError,
     received_service_error,
 )
+from .exchange import why_lead
 from .message import ProgressPart, Reply
 from .options import (
     DAY_MS, Read, backoff_ms, body_of, boolean, check_names, headers_of, integer, service_of, text, whole, wrong,
@@ -292,6 +293,10 @@ class _Waits:
         self._service = service
         self._timeout_ms = timeout_ms
         self._deadline = float("inf") if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        self._why_at = float("inf")  # when the broker is asked why there is no reply
+        lead = 0 if timeout_ms is None else why_lead(timeout_ms / 1000)
+        if lead:
+            self._why_at = self._deadline - lead
         self._asked = 0.0
         self._pauses = 0
         self._problem: Optional[MajordomoError] = None
@@ -304,7 +309,8 @@ class _Waits:
 
     @property
     def wait_ms(self) -> int:
-        return math.ceil(min(WAIT_MS, max(1, (self._deadline - time.monotonic()) * 1000)))
+        end = min(self._deadline, self._why_at)
+        return math.ceil(min(WAIT_MS, max(1, (end - time.monotonic()) * 1000)))
 
     def ask(self, service: bytes, body: "list[bytes]", wait_ms: int) -> Ask:
         # Longer than the broker waits, or each wait would be sent twice.
@@ -313,6 +319,9 @@ class _Waits:
     def begin(self) -> None:
         self._asked = time.monotonic()
         self._problem = None
+        if self._asked >= self._why_at:
+            self._why_at = float("inf")
+            self._engine.ask_why(self._service)
 
     def failed(self, error: MajordomoError) -> None:
         self._problem = error
@@ -336,7 +345,8 @@ class _Waits:
         if now >= self._deadline:
             if self._problem is not None and not self._is_answered and not isinstance(self._problem, RequestTimeoutError):
                 raise self._problem
-            text = f"no reply to {self._uuid} within {self._timeout_ms} ms{self._trouble}"
+            why = self._engine.why_of(self._service)
+            text = f"no reply to {self._uuid} within {self._timeout_ms} ms{self._trouble}{why}"
             raise JobPendingError(text, {"uuid": self._uuid})
         if self._problem is None and waited_ms and (now - self._asked) * 2000 >= waited_ms:
             self._pauses = 0

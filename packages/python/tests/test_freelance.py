@@ -26,6 +26,7 @@ class Link:
     def __init__(self) -> None:
         self.requests: list[bytes] = []
         self.cancels: list[bytes] = []
+        self.whys: list[bytes] = []
         self.probes = 0
 
     def open(self, endpoint: str) -> Optional[str]:
@@ -38,7 +39,9 @@ class Link:
         self.probes += b"mmi.broker" in frames
         if b"mmi.cancel" in frames:
             self.cancels += frames[4:]
-        if b"echo" in frames:
+        if b"mmi.why" in frames:
+            self.whys.append(frames[0])
+        elif b"echo" in frames:
             self.requests.append(frames[0])
 
 
