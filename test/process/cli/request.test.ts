@@ -231,7 +231,7 @@ describe('majordomo request ends (contract §2)', () => {
     if (ended.status === 69) ended = await inVain(20_000);
     expect(ended).toMatchObject({ status: 75, stdout: '' });
     expect(ended.stderr).toBe(
-      `majordomo: no reply from 'nobody' in time (sent once): no worker serves "nobody"; ${endpoint} accepted the connection (--timeout-ms)\n`,
+      `majordomo: no reply from 'nobody' in time (sent once): no worker serves it; ${endpoint} accepted the connection (--timeout-ms)\n`,
     );
   });
 
@@ -249,7 +249,7 @@ describe('majordomo request ends (contract §2)', () => {
     expect(ended).toMatchObject({ status: 75, stdout: '' });
     // Its own may still wait: the broker's clock ends it.
     expect(ended.stderr).toMatch(
-      / \(sent once\): all its workers are busy, and (1 request waits|2 requests wait); tcp:/,
+      / \(sent once\): its only worker is busy, and (1 request waits|2 requests wait); tcp:/,
     );
     finish();
     await Promise.all(sent);
@@ -263,8 +263,8 @@ describe('majordomo request ends (contract §2)', () => {
       const ended = await run(['request', 'nobody', 'hi', '--wait', ...patient, ...options]);
       expect(ended).toMatchObject({ status: 75, stdout: '' });
       const says = options.includes('--durable')
-        ? /no reply to the durable request [0-9A-F]{32} within \d+ ms/
-        : /^majordomo: no reply from 'nobody' before --deadline-ms was over \(sent once\): no worker serves "nobody"; tcp:\S+ accepted the connection\n$/;
+        ? /no reply to the durable request [0-9A-F]{32} within \d+ ms: no worker serves it/
+        : /^majordomo: no reply from 'nobody' before --deadline-ms was over \(sent once\): no worker serves it; tcp:\S+ accepted the connection\n$/;
       expect(ended.stderr).toMatch(says);
     },
   );
