@@ -48,6 +48,16 @@ function called({ workerName }: { readonly workerName: string | null }): string 
   return workerName === null ? 'a worker' : `the worker ${workerName}`;
 }
 
+/** Why a worker is no longer registered. */
+const LOSSES = {
+  expired: 'it was silent for too long',
+  disconnected: 'it sent DISCONNECT',
+  connection: 'its connection ended',
+  protocol: 'it broke a rule',
+  rights: 'its right was withdrawn',
+  drained: 'the broker sent it DISCONNECT during a drain',
+} as const;
+
 export const BROKER_EVENTS = {
   'worker.registered': info(
     (event) => `${called(event)} registered for ${event.service}`,
@@ -59,20 +69,13 @@ export const BROKER_EVENTS = {
       const { service, reason } = event;
       return reason === 'rights'
         ? `a worker of ${service} was disconnected, because its right was withdrawn (${whoseOf(event)})`
-        : `${called(event)} of ${service} was lost: ${reason}`;
+        : `${called(event)} of ${service} was lost: ${LOSSES[reason]}`;
     },
     {
       service,
       worker,
       workerName,
-      reason: field.oneOf({
-        expired: 'it was silent for too long',
-        disconnected: 'it sent DISCONNECT',
-        connection: 'its connection ended',
-        protocol: 'it broke a rule',
-        rights: 'its right was withdrawn',
-        drained: 'the broker sent it DISCONNECT during a drain',
-      }),
+      reason: field.oneOf(LOSSES),
       inFlight: field.number('the requests that it held'),
       key,
       address,
@@ -153,10 +156,12 @@ export const BROKER_EVENTS = {
     { counted: 'requests_abandoned_total' },
   ),
   'request.dropped': info(
-    ({ service, reason }) => `a request for ${service} was dropped: ${DROPPED_WORDS[reason]}`,
+    ({ service, reason, waited }) =>
+      `a request for ${service} was dropped: ${DROPPED_WORDS[reason]}, and ${EXPIRY_WORDS[waited]}`,
     {
       service,
       reason: field.oneOf<DroppedReason>(DROPPED_WORDS),
+      waited: field.oneOf<ExpiryReason>(EXPIRY_WORDS, 'why it had no reply until then'),
     },
     {
       when: 'it got no answer, because nobody wants it any more',
@@ -166,8 +171,8 @@ export const BROKER_EVENTS = {
   ),
   'request.refused': warn(
     (event) => {
-      const said = `a request was refused: ${event.text}`;
-      return USUAL.includes(event.reason) ? said : `${said} ${refusedWhat(event)}`;
+      const said = `a request for ${event.service} was refused: ${event.text}`;
+      return USUAL.includes(event.reason) ? said : `${said} (${whoseOf(event)})`;
     },
     {
       service,

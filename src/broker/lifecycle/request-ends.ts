@@ -1,6 +1,6 @@
 /** The ends of accepted requests that get no reply: expired, abandoned, refused, dropped. */
 import { present } from '../../core/assert.js';
-import { EXPIRY_WORDS } from '../../core/failure-words.js';
+import { EXPIRY_WORDS, type ExpiryReason } from '../../core/failure-words.js';
 import type { Failure } from '../../wire/failure.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { RequestEnd } from '../request-trace.js';
@@ -134,20 +134,22 @@ export class RequestEnds {
 
   expire(id: RequestId, now: number): void {
     const { requests, counters, table, events } = this.#data;
-    const { counts, shown, isPaused, workers } = requests.serviceOf(id);
+    const { counts, shown } = requests.serviceOf(id);
     this.#traceEnd(id, 'expired');
     counters.requests.countExpired(counts);
     const waitedMs = Math.round(now - table.getTime(id, ARRIVED_AT));
-    const reason = isPaused
-      ? 'paused'
-      : table.get(id, DELIVERIES) > 0
-        ? 'no_answer'
-        : workers.size === 0
-          ? 'no_worker'
-          : 'workers_busy';
+    const reason = this.#whyUnanswered(id);
     events.emit({ name: 'request.expired', service: shown, waitedMs, reason });
     this.#replies.sendRefusal(id, '408', EXPIRY_WORDS[reason]);
     requests.release(id, 'too_late');
+  }
+
+  #whyUnanswered(id: RequestId): ExpiryReason {
+    const { requests, table } = this.#data;
+    const { isPaused, workers, remotes } = requests.serviceOf(id);
+    if (isPaused) return 'paused';
+    if (table.get(id, DELIVERIES) > 0) return 'no_answer';
+    return workers.size + remotes.size === 0 ? 'no_worker' : 'workers_busy';
   }
 
   /** The client no longer gets a reply, or will not return for it (D26). */
@@ -156,7 +158,8 @@ export class RequestEnds {
     const { counts, shown } = requests.serviceOf(id);
     this.#traceEnd(id, 'dropped');
     counters.requests.countDropped(counts, 'client_gone');
-    events.emit({ name: 'request.dropped', service: shown, reason: 'client_gone' });
+    const waited = this.#whyUnanswered(id);
+    events.emit({ name: 'request.dropped', service: shown, reason: 'client_gone', waited });
     requests.release(id, 'too_late');
   }
 
@@ -168,7 +171,8 @@ export class RequestEnds {
     this.#traceEnd(id, 'cancelled');
     const reason = table.is(id, STREAMED) ? 'left' : 'cancelled';
     counters.requests.countDropped(service.counts, reason);
-    events.emit({ name: 'request.dropped', service: service.shown, reason });
+    const waited = this.#whyUnanswered(id);
+    events.emit({ name: 'request.dropped', service: service.shown, reason, waited });
     if (table.is(id, OUT)) {
       this.#deliveries.cancel(id, GIVEN_UP);
       return;

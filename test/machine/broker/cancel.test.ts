@@ -42,7 +42,7 @@ describe('mmi.cancel', () => {
       ...{ cancelled: 1, requestsReplied: 2, cancels: 1, late: 1 },
     });
     expect(s.events('request.dropped')).toEqual([
-      { name: 'request.dropped', service: 'echo', reason: 'cancelled' },
+      { name: 'request.dropped', service: 'echo', reason: 'cancelled', waited: 'no_answer' },
     ]);
   });
 

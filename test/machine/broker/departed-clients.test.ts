@@ -13,6 +13,7 @@ describe('when the connection of a client ends', () => {
       name: 'request.dropped',
       service: 'echo',
       reason: 'client_gone',
+      waited: 'no_worker',
     });
     expect(s.broker.load).toMatchObject({ requests: 1, clients: 1, services: 1 });
     s.worker('w1').ready('echo').final('four');
