@@ -25,7 +25,7 @@ export const SDK_ERRORS = {
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL was delivered and before FINAL.',
   ERR_MDP_TIMEOUT:
-    'No answer arrived in time; the message says what the broker knows of it, `details.sends` how many times the request, or the change of a map, was sent.',
+    'No answer arrived in time: the message says why, if the broker knows; `details.sends` says how many times it was sent.',
   ERR_MDP_TOO_LARGE:
     'The request is too large for the broker: `details` has `bytes` and `bytesMax`, or, if it refused it (413), as in ERR_MDP_REFUSED.',
   ERR_MDP_UNREACHABLE:

@@ -4,7 +4,6 @@ import { failureWords } from '../../core/failure-words.js';
 import { frameJson } from '../../core/frame-json.js';
 import type { Client } from '../../sdk/client.js';
 import { isServiceError } from '../../sdk/service-error.js';
-import { MMI_WHY } from '../../wire/mmi.js';
 import { type OutputOptions, tell } from '../common/formats.js';
 import { printable, terminalSafe, shownName } from '../common/output.js';
 
@@ -62,7 +61,7 @@ async function why(
   statuses: readonly string[],
 ): Promise<string | null> {
   try {
-    const { frames } = await client.request(MMI_WHY, service);
+    const { frames } = await client.request('mmi.why', service);
     const [status, text] = frames.map((frame) => frame.toString());
     if (text === undefined || !statuses.includes(status ?? '')) return null;
     return printable(text.replace(/ it\b/, () => ` "${shownName(service)}"`));
