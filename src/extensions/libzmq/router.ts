@@ -9,8 +9,8 @@
  * - `disconnect` forgets the peer; its connection stays open, and its next message makes it a new
  *   peer.
  * - In addition to `outputBytesMax`, libzmq holds up to `PIPE_MESSAGES_MAX` messages per peer.
- * - It reports neither the key nor the address that a message came from: `PeerInfo.key` is null,
- *   and all peers of a listener are one identity.
+ * - `zeromq` reports neither the key nor the address that a message came from (`zmq_msg_gets`):
+ *   `PeerInfo.key` is null, and all peers of a listener are one identity.
  * - `connectionsMax`, `connectionsPerIdentityMax` and `receiveBytesMax` are not enforced.
  * - libzmq enforces `messageBytesMax` per frame: it ends the connection, and reports nothing. This
  *   adapter enforces it per message, after libzmq has read all of it (`oversized`).
