@@ -25,6 +25,15 @@ describe('docs/security.md', () => {
   });
 });
 
+describe('SECURITY.md', () => {
+  it('says where to report a vulnerability: below the address of the repository', () => {
+    const { repository } = JSON.parse(read('package.json')) as { repository: { url: string } };
+    const [, address = ''] = /^git\+(https:.*)\.git$/.exec(repository.url) ?? [];
+    expect(address).not.toBe('');
+    expect(read('SECURITY.md')).toContain(`privately at <${address}/security>.`);
+  });
+});
+
 describe('docs/dependencies.md', () => {
   it('has every dependency, and no other', () => {
     const { dependencies } = JSON.parse(read('package.json')) as { dependencies: object };
