@@ -80,5 +80,5 @@ export function needOf(service: Facts): string {
   const isServed = load.workersWaiting + load.workersBusy > 0;
   if (isUnserved(load) || (isFailing && !isServed)) return 'no worker serves it';
   if (isLate(load)) return 'all workers are busy';
-  return isFailing ? 'no request is answered' : '';
+  return isFailing ? 'every request fails' : '';
 }

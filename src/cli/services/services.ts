@@ -58,7 +58,8 @@ const COLUMNS: readonly Column<Facts>[] = [
 const AFTER = `${examples(EXAMPLES)}
 The order is that of the page: ${ORDER_TEXT}.
 IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to DEAD describe stored
-requests. REPLIES/S and FAILED/S are of plain and stored ones (attempts) together, OLDEST is the one that has waited longest.
+requests. REPLIES/S and FAILED/S are of plain and stored ones (attempts) together; those that clients gave up have failed.
+OLDEST is the one that has waited longest.
 P99 and MAX (the longest) are of plain ones; these rates and times are those of the last 4 to 8 seconds, P99 only of at least 100
 replies. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
 is listed while it has workers, queued or durable requests, and for ten minutes after. MMI does not tell how long plain requests

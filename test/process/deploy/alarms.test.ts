@@ -56,7 +56,7 @@ describe('a real Prometheus', () => {
       expect(alert.annotations['summary']).toContain('No request for pay is answered');
       expect(alert.annotations['description']).toContain("majordomo services show 'pay'");
       const shown = await said(daemon, 'services', 'show', 'pay');
-      expect(shown).toMatch(/^pay: no request is answered$/m);
+      expect(shown).toMatch(/^pay: every request fails$/m);
       expect(shown).toContain('given up by its client');
       expect(await said(daemon, 'status')).toMatch(/^failing +pay$/m);
       expect(

@@ -27,7 +27,7 @@ describe('services in lists of commands', () => {
     expect(needOf(busy)).toBe('all workers are busy');
     expect(needOf({ ...busy, oldestQueuedMs: 2000 })).toBe('');
     const failing = { failedMsAgo: 30_000, plain: { failuresPerSecond: 0, repliesPerSecond: 0 } };
-    expect(needOf({ workersWaiting: 1, ...failing })).toBe('no request is answered');
+    expect(needOf({ workersWaiting: 1, ...failing })).toBe('every request fails');
     expect(needOf({ workersWaiting: 0, ...failing })).toBe('no worker serves it');
     const answers = { failuresPerSecond: 1, repliesPerSecond: 1 };
     expect(needOf({ workersWaiting: 1, plain: answers })).toBe('');
