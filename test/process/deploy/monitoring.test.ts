@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { parse } from 'yaml';
 
+import { METRICS } from '../../../src/admin/metrics/metric-table.js';
 import { itWithTool } from '../../support/tools.js';
 import { page } from '../../unit/docs/page.js';
 import { badIn } from './promql.js';
@@ -141,6 +142,17 @@ describe('the alert rules', () => {
     const headings = [...page('operating.md').matchAll(/^### (Majordomo\w+)$/gm)];
     const names = headings.map(([, name = '']) => name).sort();
     expect(names).toEqual(ALERTS.map(({ alert }) => alert).sort());
+  });
+
+  it('lead to a row for each reason why a node is degraded, with the severity of its alert', () => {
+    const [, section = ''] = page('operating.md').split('### MajordomoDegraded\n');
+    const { labels } = ALERTS.find(({ alert }) => alert === 'MajordomoDegraded') ?? {};
+    const [, critical = ''] = /match "(.*?)"/.exec(labels?.severity ?? '') ?? [];
+    for (const reason of METRICS.degraded.labels['reason'] ?? []) {
+      const row = section.split('\n').find((line) => line.split('|')[1]?.includes(`\`${reason}\``));
+      const severity = new RegExp(critical).test(reason) ? 'critical' : 'warning';
+      expect([reason, row?.split('|')[2]?.trim()]).toEqual([reason, severity]);
+    }
   });
 
   it('are each tested both firing and not firing', () => {
