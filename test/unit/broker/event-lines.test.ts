@@ -31,7 +31,7 @@ describe('the lines of the log for people', () => {
       /^a request for tax\.rate was refused: no right \(.*10\.0\.0\.1\)$/,
     );
     expect(line('request.dropped', { service, reason: 'cancelled', waited: 'no_worker' })).toBe(
-      'a request for tax.rate was dropped: its client took it back, and no worker served its service',
+      'a request for tax.rate was dropped: its client gave it up, without any part of the answer, and no worker served its service',
     );
     expect(line('worker.lost', { service, reason: 'connection', inFlight: 0 })).toBe(
       'a worker of tax.rate was lost: its connection ended',
