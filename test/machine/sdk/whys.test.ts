@@ -76,18 +76,29 @@ describe('a client of a broker that tells why requests have no answer', () => {
       .map(([envelope]) => envelope ?? Buffer.alloc(0));
   }
 
-  it.each(['failover', 'freelance'] as const)(
-    'says in the errors of all what one question was answered, %s',
-    async (strategy) => {
-      const { client, net } = clientOf('"why"', { strategy });
-      const ends = Array.from({ length: 1000 }, () => messageOf(client.request('ech', 'a')));
+  /** Requests of a new client, once it has asked why: a machine that is late at the end of a wait asks nothing. */
+  async function unanswered(count: number, options: Partial<ClientOptions> = {}) {
+    for (;;) {
+      const { client, net } = clientOf('"why"', { timeoutMs: 500, ...options });
+      const ends = Array.from({ length: count }, () => messageOf(client.request('ech', 'a')));
+      const wait = { isOver: false };
+      void Promise.race(ends).then(() => (wait.isOver = true));
       const asked: Buffer[] = [];
       await until(() => {
         asked.push(...questions(net, 'ech'));
-        return asked.length > 0;
+        return wait.isOver || asked.length > 0;
       }, 'the broker was asked');
+      const [question] = asked;
+      if (!wait.isOver && question !== undefined) return { net, ends, asked, question };
+    }
+  }
+
+  it.each(['failover', 'freelance'] as const)(
+    'says in the errors of all what one question was answered, %s',
+    async (strategy) => {
+      const { net, ends, asked, question } = await unanswered(1000, { strategy });
       const said = 'no worker serves it; did you mean "echo"?';
-      net.link.says(asked[0] ?? '', '', 'MDPC02', '\x03', 'mmi.why', '404', said);
+      net.link.says(question, '', 'MDPC02', '\x03', 'mmi.why', '404', said);
       expect(new Set(await Promise.all(ends))).toEqual(
         new Set([`no reply from 'ech' in time (sent once): ${said}`]),
       );
@@ -97,9 +108,9 @@ describe('a client of a broker that tells why requests have no answer', () => {
 
   it('says what it said before if the broker has no answer, or was not asked', async () => {
     const old = "no reply from 'ech' in time (sent once)";
-    const silent = clientOf('"why"');
-    expect(await messageOf(silent.client.request('ech', 'a'))).toBe(old);
-    expect(questions(silent.net, 'ech')).toHaveLength(1);
+    const silent = await unanswered(1);
+    expect(await Promise.all(silent.ends)).toEqual([old]);
+    expect(silent.asked).toHaveLength(1);
     const earlier = clientOf('"cancel"');
     expect(await messageOf(earlier.client.request('ech', 'a'))).toBe(old);
     expect(questions(earlier.net, 'ech')).toEqual([]);
@@ -114,11 +125,8 @@ describe('a client of a broker that tells why requests have no answer', () => {
     ['by a status alone', 'mmi.why', '404'],
     ['not known', 'mmi.why', '501'],
   ] as const)('says what it said before if the question is answered: %s', async (_, ...answer) => {
-    const { client, net } = clientOf('"why"');
-    const end = messageOf(client.request('ech', 'a'));
-    let asked: Buffer[] = [];
-    await until(() => (asked = questions(net, 'ech')).length > 0, 'the broker was asked');
-    net.link.says(asked[0] ?? '', '', 'MDPC02', '\x03', ...answer);
-    expect(await end).toBe("no reply from 'ech' in time (sent once)");
+    const { net, ends, question } = await unanswered(1);
+    net.link.says(question, '', 'MDPC02', '\x03', ...answer);
+    expect(await Promise.all(ends)).toEqual(["no reply from 'ech' in time (sent once)"]);
   });
 });
