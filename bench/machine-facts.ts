@@ -1,4 +1,4 @@
-/** The machine and the cores of a measurement. */
+/** The commit, the machine and the cores of a measurement. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
@@ -7,10 +7,23 @@ import type { Pins } from './measure.js';
 
 const GIB = 2 ** 30;
 
+/** The commit that is measured. Documents may differ from it: their figures are written one page after the other. */
+export function commitFact(directory = process.cwd()): string {
+  const git = (...args: string[]): string => {
+    const { stdout, status } = spawnSync('git', args, { cwd: directory, encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : '';
+  };
+  const commit = git('rev-parse', '--short=10', 'HEAD');
+  if (commit === '') return 'commit unknown: not a clone';
+  const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs');
+  return `commit ${commit}${changed === '' ? '' : ', and changes that are in none'}`;
+}
+
 /** One line for each fact. */
 export function machineFacts(): readonly string[] {
   const list = cpus();
   return [
+    commitFact(),
     `${list.length} cores, ${list[0]?.model.trim() ?? 'unknown'}`,
     `${(totalmem() / GIB).toFixed(1)} GiB of memory`,
     `${type()} ${release()}`,

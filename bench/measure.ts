@@ -57,6 +57,7 @@ export interface Verdict {
   readonly ratio: Ratio;
   readonly bound: number;
   readonly met: boolean;
+  readonly why: string | undefined;
 }
 
 export interface RowResult {
@@ -152,7 +153,7 @@ function figuresOf({ runner, results }: Standing): Figures {
 function verdictsOf(targets: readonly Target[], standing: readonly Standing[]): Verdict[] {
   const [subject] = standing;
   if (subject === undefined) return [];
-  return targets.flatMap(({ against, rateMin, cpuMax, loadMax, p50Max }) => {
+  return targets.flatMap(({ against, rateMin, cpuMax, loadMax, p50Max, why }) => {
     const other = standing.find(({ runner }) => runner.title === against);
     if (other === undefined) return [];
     const verdict = (
@@ -163,7 +164,7 @@ function verdictsOf(targets: readonly Target[], standing: readonly Standing[]): 
       if (bound === undefined) return [];
       const ratio = ratioOf(subject.results.map(value), other.results.map(value));
       const met = quantity === 'rate' ? ratio.median >= bound : ratio.median <= bound;
-      return [{ against, quantity, ratio, bound, met }];
+      return [{ against, quantity, ratio, bound, met, why }];
     };
     return [
       ...verdict('rate', requestsPerSecond, rateMin),

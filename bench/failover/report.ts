@@ -1,6 +1,6 @@
 /** The figures of a pair as Markdown; generates docs/performance-pair.md. */
 import { type Others, othersText } from '../others.js';
-import { table, times, whole } from '../markdown.js';
+import { type Judged, missedText, table, times, verdictOf, whole } from '../markdown.js';
 import type { Switchovers } from './changes.js';
 import { quantile } from './load.js';
 import { OUTSTANDING, type Replication } from './replication.js';
@@ -24,6 +24,8 @@ const SWITCHOVER_MS_MAX = 500;
 const SYNC_RATE_MIN = 0.5;
 const SYNC_P99_TIMES_MAX = 3;
 const CATCH_UP_RATE_MIN = 0.5;
+const ONE_MACHINE =
+  'Both nodes write each receipt to one disk, and share the cores with worker and client: half is about what can be reached here. A machine for each would meet it.';
 
 export function renderFailover(report: FailoverReport): string {
   const { facts, replication } = report;
@@ -114,47 +116,52 @@ function targetTable({ kills, switchovers, replication }: FailoverReport): strin
   const rate = median(pair.map(({ perSecond }, at) => perSecond / (single[at]?.perSecond ?? NaN)));
   const p99 = median(pair.map((run, at) => run.p99 / (single[at]?.p99 ?? NaN)));
   const longest = Math.max(...switchovers.silences);
-  const verdict = (met: boolean): string => (met ? 'met' : '**missed**');
-  return table(
-    ['target', 'measured', ''],
-    [
-      ...kills.map(({ heartbeatIntervalMs, p99MsMax, took }) => [
-        `failover at ${heartbeatIntervalMs} ms: p99 ≤ ${seconds(p99MsMax)}`,
-        seconds(quantile(took, 0.99)),
-        verdict(quantile(took, 0.99) <= p99MsMax),
-      ]),
-      [
-        `switchover: silence ≤ ${SWITCHOVER_MS_MAX} ms`,
-        millis(longest),
-        verdict(longest <= SWITCHOVER_MS_MAX),
-      ],
-      [
-        'switchover: no error at a client',
-        String(switchovers.errors.length),
-        verdict(switchovers.errors.length === 0),
-      ],
-      [
-        `\`sync\`: rate ≥ ${times(SYNC_RATE_MIN)} of one node’s`,
-        times(rate),
-        verdict(rate >= SYNC_RATE_MIN),
-      ],
-      [
-        `\`sync\`: p99 ≤ ${times(SYNC_P99_TIMES_MAX)} one node’s`,
-        times(p99),
-        verdict(p99 <= SYNC_P99_TIMES_MAX),
-      ],
-      [
-        'full load: no lost connection between the nodes',
-        String(disconnections),
-        verdict(disconnections === 0),
-      ],
-      [
-        `catch-up: rate ≥ ${times(CATCH_UP_RATE_MIN)} of before`,
-        times(catchUpRate / aloneRate),
-        verdict(catchUpRate / aloneRate >= CATCH_UP_RATE_MIN),
-      ],
-    ],
-  );
+  const judged: (Judged & { readonly measured: string })[] = [
+    ...kills.map(({ heartbeatIntervalMs, p99MsMax, took }) => ({
+      about: `failover at ${heartbeatIntervalMs} ms: p99 ≤ ${seconds(p99MsMax)}`,
+      measured: seconds(quantile(took, 0.99)),
+      isMet: quantile(took, 0.99) <= p99MsMax,
+      why: undefined,
+    })),
+    {
+      about: `switchover: silence ≤ ${SWITCHOVER_MS_MAX} ms`,
+      measured: millis(longest),
+      isMet: longest <= SWITCHOVER_MS_MAX,
+      why: undefined,
+    },
+    {
+      about: 'switchover: no error at a client',
+      measured: String(switchovers.errors.length),
+      isMet: switchovers.errors.length === 0,
+      why: undefined,
+    },
+    {
+      about: `\`sync\`: rate ≥ ${times(SYNC_RATE_MIN)} of one node’s`,
+      measured: times(rate),
+      isMet: rate >= SYNC_RATE_MIN,
+      why: ONE_MACHINE,
+    },
+    {
+      about: `\`sync\`: p99 ≤ ${times(SYNC_P99_TIMES_MAX)} one node’s`,
+      measured: times(p99),
+      isMet: p99 <= SYNC_P99_TIMES_MAX,
+      why: ONE_MACHINE,
+    },
+    {
+      about: 'full load: no lost connection between the nodes',
+      measured: String(disconnections),
+      isMet: disconnections === 0,
+      why: undefined,
+    },
+    {
+      about: `catch-up: rate ≥ ${times(CATCH_UP_RATE_MIN)} of before`,
+      measured: times(catchUpRate / aloneRate),
+      isMet: catchUpRate / aloneRate >= CATCH_UP_RATE_MIN,
+      why: undefined,
+    },
+  ];
+  const rows = judged.map((each) => [each.about, each.measured, verdictOf(each)]);
+  return [table(['target', 'measured', ''], rows), ...missedText(judged)].join('\n\n');
 }
 
 function reading({ others, switchovers, replication }: FailoverReport): string {

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 import { type Broker, findBrokers, type RunningBroker, startBroker } from '../brokers.js';
 import { compileGenerator, type Generator, type LoadResult, runLoad } from '../generator.js';
-import { table, times, whole } from '../markdown.js';
+import { type Judged, missedText, table, times, verdictOf, whole } from '../markdown.js';
 import { median, ratioOf } from '../measure.js';
 import { accepts, freePort, HOST } from '../ports.js';
 import type { FleetBench } from './part.js';
@@ -24,6 +24,10 @@ const COMPILE_SECONDS = 5;
 const COMPILE_OUTSTANDING = 512;
 const ADDED_MS_MAX = 0.25;
 const CPU_RATIO_MAX = 1.8;
+const MOSTLY_NATS =
+  'Most of it is the way through nats-server and its library, which the bare pair has, too. Connections between the brokers themselves would meet it, and be a second protocol between them.';
+const TWO_BROKERS =
+  'Two brokers do what the bare pair does not: both hold the request, count it, and speak ZMTP with its client or its worker. A broker that takes the request only once would meet it; then nobody could deliver it again.';
 const START_MS_MAX = 10_000;
 const TICKS_PER_SECOND = 100;
 const BARE = fileURLToPath(new URL('bare.js', import.meta.url));
@@ -241,12 +245,17 @@ function rendered(rows: readonly Row[]): string {
     median(figures.map(value));
   const ms = (value: number): string => `${value.toFixed(3)} ms`;
   const p50 = ({ p50Ms }: Figures): number => p50Ms;
+  const judged: Judged[] = [];
   const latencies = rows.map(({ outstanding, alone, fleet, bare: pair }) => {
     const added = median(fleet.map((each, at) => each.p50Ms - (alone[at]?.p50Ms ?? NaN)));
-    const isMet = added <= ADDED_MS_MAX ? 'met' : '**missed**';
+    const isMet = added <= ADDED_MS_MAX;
+    if (outstanding === 1) judged.push({ about: 'added to the p50', isMet, why: MOSTLY_NATS });
     return [
       ...[String(outstanding), ms(of(alone, p50)), ms(of(fleet, p50)), ms(added)],
-      ...[outstanding === 1 ? `≤ ${ADDED_MS_MAX} ms: ${isMet}` : '', ms(of(pair, p50))],
+      ...[
+        outstanding === 1 ? `≤ ${ADDED_MS_MAX} ms: ${verdictOf({ isMet })}` : '',
+        ms(of(pair, p50)),
+      ],
       ...[fleet, alone].map((figures) => whole(of(figures, ({ perSecond }) => perSecond))),
     ];
   });
@@ -255,7 +264,8 @@ function rendered(rows: readonly Row[]): string {
   const costs = rows.flatMap(({ outstanding, alone, fleet, bare: pair }) => {
     const ratio = ratioOf(fleet.map(both), pair.map(both));
     const range = `${times(ratio.median)} (${times(ratio.low)} – ${times(ratio.high)})`;
-    const isMet = ratio.median <= CPU_RATIO_MAX ? 'met' : '**missed**';
+    const isMet = ratio.median <= CPU_RATIO_MAX;
+    if (outstanding === 512) judged.push({ about: 'CPU to a bare pair', isMet, why: TWO_BROKERS });
     const line = (
       title: string,
       figures: readonly Figures[],
@@ -269,7 +279,7 @@ function rendered(rows: readonly Row[]): string {
       ],
       ...last,
     ];
-    const target = outstanding === 512 ? `≤ ${times(CPU_RATIO_MAX)}: ${isMet}` : '';
+    const target = outstanding === 512 ? `≤ ${times(CPU_RATIO_MAX)}: ${verdictOf({ isMet })}` : '';
     return [
       line('two brokers', fleet, [range, target]),
       line('a bare pair', pair, ['', '']),
@@ -305,5 +315,6 @@ function rendered(rows: readonly Row[]): string {
       ],
       costs,
     ),
+    ...missedText(judged),
   ].join('\n\n');
 }

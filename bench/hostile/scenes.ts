@@ -27,6 +27,8 @@ export interface Scene {
   readonly before?: string;
   /** Not an attack: nothing is judged. */
   readonly isControl?: true;
+  /** What holds it back where it misses a bound, and what would meet that. */
+  readonly why?: string;
 }
 
 export const SCENES: readonly Scene[] = [
@@ -120,6 +122,7 @@ export const SCENES: readonly Scene[] = [
     attack: 'durable',
     count: 1,
     stores: true,
+    why: 'Beside what `limits.memoryBytes` counts there are copies on the way to the store’s thread and back, and garbage: V8 marks the heap when it is four times what is alive ([ADR 2](adr/0002-beyond-documented-node.md)). Nobody has measured them apart. A lower factor would take less memory, and more CPU time for each request.',
   },
   {
     name: 'connections',
