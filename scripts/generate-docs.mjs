@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { decisionsPage } from './decisions.mjs';
 import { logTables } from './logs-tables.mjs';
 import { peerTables } from './peers-table.mjs';
 
@@ -69,6 +70,7 @@ const files = {
   ),
   'docs/peers.md': await withRows('docs/peers.md', peerTables()),
 };
+files['docs/decisions.md'] = decisionsPage(files['docs/protocol.md']);
 
 for (const [path, text] of Object.entries(files)) {
   writeFileSync(fileURLToPath(new URL(path, root)), text);
