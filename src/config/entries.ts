@@ -23,7 +23,8 @@ export interface TokenConfig {
   readonly role: TokenRole;
   /** Either this or `tokenFile`; two secrets while one takes the place of the other. */
   readonly token: string | readonly string[] | null;
-  readonly tokenFile: string | null;
+  /** With two files, the bearer may use the secret of either. */
+  readonly tokenFile: string | readonly string[] | null;
   /** Globs over the services that a token with the role `request` may request. */
   readonly client: readonly string[];
   /** The quota of the role `request`: a name from `limits.quotas`; `null`: `limits.perPeer`. */

@@ -37,13 +37,21 @@ const NAME = 'a name of 1 to 64 characters without spaces';
 /** A secret may be in the wrong place: no value is shown but the role. */
 const isSecret = true;
 
+const TOKEN_FILES = 'the path of a file with the token, or a list of two';
+const TOKEN_FILES_MAX = 2;
+const tokenFile = pathOf('the path of a file with the token', isSecret);
+
 const token = () =>
   map(
     {
       name: z.string({ error: expected(NAME, { isSecret, isText: true }) }).regex(NAME_PATTERN),
       role: choice(TOKEN_ROLES),
       token: secrets.exactOptional(),
-      tokenFile: pathOf('the path of a file with the token', isSecret).exactOptional(),
+      tokenFile: z
+        .union([tokenFile, list(tokenFile, TOKEN_FILES, TOKEN_FILES_MAX, { min: 1, isSecret })], {
+          error: expected(TOKEN_FILES, { isSecret }),
+        })
+        .exactOptional(),
       client: globs({ isSecret }).exactOptional(),
       quota: z.string({ error: 'expected a name from limits.quotas' }).exactOptional(),
     },

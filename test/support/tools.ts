@@ -69,6 +69,8 @@ const PROBES = {
     args: ['-c', 'nats-server --version && openssl version'],
   },
   openssl: { command: 'openssl', args: ['version'] },
+  'curl and openssl': { command: '/bin/sh', args: ['-c', 'curl --version && openssl version'] },
+  'systemd-analyze': { command: 'systemd-analyze', args: ['--version'] },
   'nats-server': { command: 'nats-server', args: ['--version'] },
   'postgresql, 15 or newer': {
     command: '/bin/sh',

@@ -10,7 +10,7 @@ import { type ListenerCurveConfig, secretKeyFilesOf } from '../../config/entries
 import type { Loaded } from '../../config/io/load.js';
 import { readPrivateFile, refusedFile } from '../../config/io/private-file.js';
 import { MAKES, readSecretKey, withRemedy } from '../../config/io/secret-key.js';
-import { readToken, readTokenFile } from '../../config/io/token-files.js';
+import { readTokenFile } from '../../config/io/token-files.js';
 import type { Problem } from '../../config/problem.js';
 import { publishedBy } from '../../config/publishers.js';
 import { nearestAt, pathText, type Path } from '../../config/tree.js';
@@ -63,7 +63,9 @@ export function readNamedFiles(
   const own = join(node.dataDir, TOKEN_FILE);
   if (http.token === null && existsSync(own)) read(['node', 'dataDir'], own, readTokenFile);
   for (const [at, token] of http.tokens.entries()) {
-    read(['http', 'tokens', at, 'tokenFile'], token.tokenFile, () => readToken(token));
+    for (const file of [token.tokenFile ?? []].flat()) {
+      read(['http', 'tokens', at, 'tokenFile'], file, readTokenFile);
+    }
   }
   read(['http', 'webhookSecretFile'], http.webhookSecretFile, secretIn);
   read(['http', 'tls', 'certFile'], http.tls?.certFile ?? null, certificateIn);

@@ -8,9 +8,10 @@ const BYTES_MAX = 2 * 512 + 16;
 const WRONG =
   'does not contain a token of 16 to 512 printable characters without spaces, or two on two lines';
 
-/** The secrets of an entry of `http.tokens`. @throws ERR_CONFIG_FILE if its file has none, or others can read it */
+/** The secrets of an entry of `http.tokens`. @throws ERR_CONFIG_FILE if a file of it has none, or others can read it */
 export function readToken({ name, role, token, tokenFile }: TokenConfig): NamedSecret[] {
-  const secrets = tokenFile === null ? secretsOf(token) : readTokenFile(tokenFile);
+  const secrets =
+    tokenFile === null ? secretsOf(token) : [tokenFile].flat().flatMap(readTokenFile);
   return secrets.map((each) => ({ name, role, secret: each }));
 }
 

@@ -125,6 +125,23 @@ describe('http.tokens', () => {
     expect(wrong(`${key}=[${old}, short]`)).toHaveLength(1);
   });
 
+  it('may be in two files, one secret in each', () => {
+    const folder = temporaryDirectory();
+    const files = [SECRET, 'another-one-of-sixteen'].map((secret, at) => {
+      const file = join(folder, `${at}.token`);
+      writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+      return file;
+    });
+    const entry = `{name: a, role: read, tokenFile: [${files.join(', ')}]}`;
+    const { tokens: all } = load({ sets: [tokens(entry)] }).config.http;
+    const secrets = [SECRET, 'another-one-of-sixteen'];
+    expect(all.flatMap(readToken)).toEqual(
+      secrets.map((secret) => ({ name: 'a', role: 'read', secret })),
+    );
+    expect(wrong(tokens('{name: a, role: read, tokenFile: []}'))).toHaveLength(1);
+    expect(wrong(tokens('{name: a, role: read, tokenFile: [a, b, c]}'))).toHaveLength(1);
+  });
+
   it('may be two of a file, on two lines', () => {
     const tokenFile = join(temporaryDirectory(), 'shop.token');
     const secretsIn = (text: string): readonly string[] => {
