@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { withContents } from './contents.mjs';
 import { decisionsPage } from './decisions.mjs';
 import { logTables } from './logs-tables.mjs';
 import { peerTables } from './peers-table.mjs';
@@ -32,8 +33,17 @@ async function withRows(path, tables) {
     const below = after.replace(/(^\| -[^\n]*\n)(\|[^\n]*\n)*/m, (_, rule) => rule + text);
     page = `${before}\n${heading}\n${below}`;
   }
-  const options = { ...(await resolveConfig(file)), parser: 'markdown' };
-  return await format(page, options);
+  return await formatted(file, page);
+}
+
+async function formatted(file, page) {
+  return await format(page, { ...(await resolveConfig(file)), parser: 'markdown' });
+}
+
+/** The page, with its table of contents. */
+async function inChapters(path) {
+  const file = fileURLToPath(new URL(path, root));
+  return await formatted(file, withContents(readFileSync(file, 'utf8')));
 }
 
 const fields = [
@@ -68,6 +78,7 @@ const files = {
     'docs/logs.md',
     await logTables((path) => import(new URL(`compiled/${path}`, root).href)),
   ),
+  'docs/operating.md': await inChapters('docs/operating.md'),
   'docs/peers.md': await withRows('docs/peers.md', peerTables()),
 };
 files['docs/decisions.md'] = decisionsPage(files['docs/protocol.md']);

@@ -10,8 +10,7 @@ const WRONG =
 
 /** The secrets of an entry of `http.tokens`. @throws ERR_CONFIG_FILE if a file of it has none, or others can read it */
 export function readToken({ name, role, token, tokenFile }: TokenConfig): NamedSecret[] {
-  const secrets =
-    tokenFile === null ? secretsOf(token) : [tokenFile].flat().flatMap(readTokenFile);
+  const secrets = tokenFile === null ? secretsOf(token) : [tokenFile].flat().flatMap(readTokenFile);
   return secrets.map((each) => ({ name, role, secret: each }));
 }
 
