@@ -43,6 +43,7 @@ import {
   tls,
 } from './listeners.js';
 import { perPeer, quotas } from './quota-keys.js';
+import { webhookHosts } from './webhook-hosts.js';
 
 /** zod compiles no functions, which takes longer than to check one configuration without them. */
 export const ONCE = { jitless: true } as const;
@@ -337,10 +338,10 @@ const PARTS = {
       .describe(
         'From where `http.trustedUserHeader` is believed: addresses, networks such as `10.0.0.0/8`, and `unix` for `http.listen: unix:PATH`.',
       ),
-    webhookHosts: maybe(line(4096), 'none: no webhooks')
+    webhookHosts: maybe(webhookHosts(), 'none: no webhooks')
       .meta({ live: 'webhooks' })
       .describe(
-        'To which hosts webhooks may go, separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. At most 4 webhooks at a time are sent to one host, 256 in all. Needs `http.webhookSecretFile`.',
+        'To which hosts webhooks may go, as a list, or separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. At most 4 webhooks at a time are sent to one host, 256 in all. Needs `http.webhookSecretFile`.',
       ),
     webhookSecretFile: maybe(path)
       .meta(LIVE)

@@ -49,7 +49,9 @@ function bodyFrame(part: unknown): Uint8Array {
     return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
   }
   const is = part === null ? 'null' : typeof part;
-  throw sdkError('ERR_MDP_BODY', `a body must be a string, bytes, or an array of these, not ${is}`);
+  const hint = is === 'object' ? '; to send values as JSON, give the option `codec: json()`' : '';
+  const text = `a body must be a string, bytes, or an array of these, not ${is}${hint}`;
+  throw sdkError('ERR_MDP_BODY', text);
 }
 
 /** The bytes of a body, as a broker counts them (`limits.messageBytes`). */

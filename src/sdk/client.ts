@@ -42,6 +42,7 @@ export { codeOf } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../zmtp/link-port.js';
 export type { Headers } from '../wire/headers.js';
 export type { Body } from './body.js';
+export { Curve, type CurveOptions } from './curve.js';
 export { type Codec, json } from './codec/codec.js';
 export {
   type Contract,
@@ -88,7 +89,7 @@ export type {
 export type { ProgressPart, ToldPart } from './message.js';
 export type { ClientOptions } from './options.js';
 export type { RequestOptions } from './request-options.js';
-export type { CurveOptions, Protocol } from './option-reader.js';
+export type { Protocol } from './option-reader.js';
 
 export type { TransportName } from './dials.js';
 export type { AnnouncedContract, JsonSchema } from '../wire/contract.js';

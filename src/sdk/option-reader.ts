@@ -8,25 +8,12 @@ import { optionLike } from '../wire/job-option-table.js';
 import { checkSodium } from '../zmtp/curve/sodium.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
 import type { Dial } from '../zmtp/link-port.js';
+import { curvePublicKeyOf } from './curve.js';
 import { checkText, sdkError, wrong } from './errors.js';
 import type { Option, OptionTable, ValuesOf } from './option-tables.js';
 
 /** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
 export type Protocol = '0.1' | '0.2';
-
-/**
- * CURVE (25/ZMTP-CURVE): encrypts the connection, and accepts only the broker with this key.
- *
- *     connect('tcp://broker:5557', { curve: { serverKey, publicKey, secretKey } });
- */
-export interface CurveOptions {
-  /** The broker's public key: 40 characters of Z85, or 32 bytes. */
-  readonly serverKey: string | Uint8Array;
-  /** The public key of this program, in the form of `serverKey`. */
-  readonly publicKey: string | Uint8Array;
-  /** The secret key of this program, in the form of `serverKey`. */
-  readonly secretKey: string | Uint8Array;
-}
 
 /** The bytes of a service name. @throws ERR_MDP_OPTION */
 export function serviceName(service: unknown): Buffer {
@@ -115,10 +102,12 @@ export function curveKeys(given: unknown): CurveClientKeys | undefined {
     'publicKey',
     'secretKey',
   ]);
+  const secret = curveKey('secretKey', secretKey);
   return {
     serverKey: curveKey('serverKey', serverKey),
-    publicKey: curveKey('publicKey', publicKey),
-    secretKey: curveKey('secretKey', secretKey),
+    publicKey:
+      publicKey === undefined ? curvePublicKeyOf(secret) : curveKey('publicKey', publicKey),
+    secretKey: secret,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import type { MdpVersion } from '../wire/mdp.js';
 import type { Dial } from '../zmtp/link-port.js';
+import type { CurveOptions } from './curve.js';
 import type { Body } from './body.js';
 import type { ClientInterceptor } from './client/client-interceptors.js';
 import { checkedCodec, type Codec } from './codec/codec.js';
@@ -12,14 +13,7 @@ import { checkedContract, type Contract, type NoServices } from './codec/contrac
 import { dialOf, freelanceDial, type TransportName } from './dials.js';
 import { endpointList, type Endpoints } from './endpoints.js';
 import { wrong } from './errors.js';
-import {
-  type CurveOptions,
-  givenDialOr,
-  headersOf,
-  type Protocol,
-  readOptions,
-  versionOf,
-} from './option-reader.js';
+import { givenDialOr, headersOf, type Protocol, readOptions, versionOf } from './option-reader.js';
 import {
   CLIENT_OPTIONS,
   FREELANCE_CLIENT_OPTIONS,

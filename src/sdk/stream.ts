@@ -6,7 +6,7 @@ export { codeOf } from '../core/errors.js';
 export type { Body } from './body.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
-export type { CurveOptions } from './option-reader.js';
+export { Curve, type CurveOptions } from './curve.js';
 export { isMajordomoError, type ErrorOf } from './service-error.js';
 export { Publisher, type PublisherCounters } from './stream/publisher.js';
 export type { PublisherCurveOptions, PublisherOptions } from './stream/publisher-options.js';

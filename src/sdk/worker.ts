@@ -69,7 +69,8 @@ export type {
   Registration,
   WorkerEvents,
 } from './worker/worker-events.js';
-export type { CurveOptions, Protocol } from './option-reader.js';
+export { Curve, type CurveOptions } from './curve.js';
+export type { Protocol } from './option-reader.js';
 export type {
   CloseOptions,
   ContractWorkerOptions,

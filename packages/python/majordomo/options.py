@@ -187,7 +187,8 @@ def body_of(given: object) -> list[bytes]:
         return [_frame(given)]
     if isinstance(given, (list, tuple)) and given:
         return [_frame(each) for each in given]
-    raise BodyError(f"a body is text, bytes or a list of these, not {type(given).__name__}")
+    hint = "; send JSON as text: json.dumps(…)" if isinstance(given, dict) else ""
+    raise BodyError(f"a body is text, bytes or a list of these, not {type(given).__name__}{hint}")
 
 
 def _frame(given: object) -> bytes:

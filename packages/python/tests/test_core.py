@@ -520,3 +520,10 @@ def test_what_was_sent_over_a_connection_that_is_lost_is_not_taken_back() -> Non
     fourth = stage.requests()[3]
     stage.answer(fourth, b"echo", b"y", now=3.1)
     assert stage.ends == [[b"y"]] and cancelled(stage) == []
+
+
+def test_a_body_that_is_a_dictionary_is_refused_with_what_sends_it() -> None:
+    with pytest.raises(BodyError, match=r"not dict; send JSON as text: json\.dumps\(…\)$"):
+        body_of({"a": 1})
+    with pytest.raises(BodyError, match="not int$"):
+        body_of(7)

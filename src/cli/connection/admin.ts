@@ -160,7 +160,7 @@ async function whereOf(options: AdminOptions): Promise<Where> {
     const ask = (place: AdminAddress): Promise<FoundToken> => tokenFor(given(place), options);
     return given(await activeAddress(places, ask, timeoutMs));
   }
-  const { curve } = await curveOf(options);
+  const { curve } = curveOf(options);
   const learnt = await learnAddress(url.endpoints, { timeoutMs, curve, caFile: adminCa });
   return { place: learnt.place, isOurs: hasConfig, learnt };
 }

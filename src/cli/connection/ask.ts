@@ -39,7 +39,7 @@ export async function withClient<T>(
   const endpoints = await endpointsOf(options);
   const { Client } = await import('../../sdk/client.js');
   const { timeoutMs } = options;
-  const curve = await curveOf(options);
+  const curve = curveOf(options);
   const retries = endpoints.length - 1;
   const client = new Client({ endpoints, timeoutMs, retries, ...curve, ...more });
   try {

@@ -3,6 +3,7 @@ import { readSecretKey } from '../../config/io/secret-key.js';
 import { causeOf, codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { decodeCurveKey, encodeZ85 } from '../../core/z85.js';
 import { usage } from '../common/options.js';
+import { curvePublicKeyOf } from '../../sdk/curve.js';
 import type { CurveClientKeys } from '../../sdk/dials.js';
 import type { Link } from '../../zmtp/link-port.js';
 import type { CurveOptions } from './options.js';
@@ -11,9 +12,7 @@ import type { CurveOptions } from './options.js';
  * The SDK's option, or nothing if neither option was given.
  * @throws ERR_USAGE, ERR_CONFIG_FILE
  */
-export async function curveOf(
-  options: CurveOptions,
-): Promise<{ readonly curve?: CurveClientKeys }> {
+export function curveOf(options: CurveOptions): { readonly curve?: CurveClientKeys } {
   const { curveServerKey, curveKeyFile } = options;
   if (curveServerKey === undefined && curveKeyFile === undefined) return {};
   if (curveServerKey === undefined || curveKeyFile === undefined) {
@@ -26,9 +25,7 @@ export async function curveOf(
     );
   }
   const secretKey = readSecretKey(curveKeyFile);
-  const { loadSodium } = await import('../../zmtp/curve/sodium.js');
-  const publicKey = (await loadSodium()).publicKeyOf(secretKey);
-  return { curve: { serverKey, publicKey, secretKey } };
+  return { curve: { serverKey, publicKey: curvePublicKeyOf(secretKey), secretKey } };
 }
 
 /**

@@ -160,7 +160,7 @@ async function planOf(kind: LoadKind, options: BenchOptions): Promise<LoadPlan> 
     endpoints,
     workerEndpoints:
       workerEndpoint === undefined ? endpoints : checkedList(workerEndpoint, '--worker-endpoint'),
-    keys: await curveOf(options),
+    keys: curveOf(options),
     service: temporaryService(randomUUID()),
     workers,
     concurrency,

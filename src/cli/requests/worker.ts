@@ -133,7 +133,7 @@ async function serve(
 ): Promise<void> {
   const { Worker } = await import('../../sdk/worker.js');
   const { concurrency, protocol, name } = options;
-  const { curve } = await curveOf(options);
+  const { curve } = curveOf(options);
   const worker = new Worker(
     {
       endpoints,

@@ -1,20 +1,10 @@
-/**
- * Files of secret CURVE keys: as `majordomo keygen` writes them, the key alone, or a certificate of
- * CZMQ (zcert), which other ZeroMQ libraries write, too.
- */
+/** Files of secret CURVE keys: see core/curve-file.ts. */
+import { curveKeyIn } from '../../core/curve-file.js';
 import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-import { decodeCurveKey } from '../../core/z85.js';
 import { readPrivateFile, refusedFile } from './private-file.js';
 
 /** A certificate has metadata of any length. */
 const FILE_BYTES_MAX = 65_536;
-/**
- * The section of a certificate that has the key: the lines below, up to one that is not indented. Its
- * own line may have a value (4/ZPL).
- */
-const SECTION = /^curve[ \t\r]*(?:[=#][^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)/m;
-/** The line of the key in that section. */
-const IN_SECTION = /^[ \t]+secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*(?:#.*)?$/m;
 
 /**
  * Reads a secret key: 40 characters of Z85, alone or in a certificate.
@@ -22,9 +12,7 @@ const IN_SECTION = /^[ \t]+secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*(?:#.
  * @throws ERR_CONFIG_FILE if it is absent or not a key, or others can read it
  */
 export function readSecretKey(file: string): Buffer {
-  const text = readPrivateFile(file, 'this secret key', FILE_BYTES_MAX);
-  const section = SECTION.exec(text)?.[1] ?? '';
-  const key = decodeCurveKey(IN_SECTION.exec(section)?.[2] ?? text);
+  const key = curveKeyIn(readPrivateFile(file, 'this secret key', FILE_BYTES_MAX), 'secret');
   if (key !== null) return key;
   throw refusedFile(file, 'has no secret key, as majordomo keygen or zcert (CZMQ) write it');
 }

@@ -1,4 +1,5 @@
 /** The options of a shared map, and the settings that are made of them. */
+import type { CurveOptions } from '../curve.js';
 import {
   keyProblem,
   MAP_KEY_BYTES_MAX,
@@ -10,7 +11,7 @@ import { checkedCodec, type Codec } from '../codec/codec.js';
 import type { CurveClientKeys } from '../dials.js';
 import { endpointList, type Endpoints } from '../endpoints.js';
 import { checkText, sdkError, wrong } from '../errors.js';
-import { curveKeys, type CurveOptions, readOptions } from '../option-reader.js';
+import { curveKeys, readOptions } from '../option-reader.js';
 import {
   MAP_DELETE_OPTIONS,
   MAP_SET_OPTIONS,

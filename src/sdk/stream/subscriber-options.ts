@@ -2,10 +2,11 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+import type { CurveOptions } from '../curve.js';
 import type { CurveClientKeys } from '../../zmtp/link.js';
 import { endpointList, type Endpoints } from '../endpoints.js';
 import { wrong } from '../errors.js';
-import { curveKeys, type CurveOptions, readOptions } from '../option-reader.js';
+import { curveKeys, readOptions } from '../option-reader.js';
 import { SUBSCRIBER_OPTIONS, type TableOf, type ValuesOf } from '../option-tables.js';
 import { shardTopics } from './shard-topics.js';
 import { type Topic, topicList } from './topics.js';

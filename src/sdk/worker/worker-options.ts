@@ -1,4 +1,5 @@
 /** The options of a worker, and the settings that are made of them. */
+import type { CurveOptions } from '../curve.js';
 import type { Uninferred } from '../least-types.js';
 import { hostname } from 'node:os';
 
@@ -11,13 +12,7 @@ import type { Contract, ServiceTypes } from '../codec/contract.js';
 import { dialOf, type TransportName, WORKER_LIMITS } from '../dials.js';
 import { endpointList, type Endpoints } from '../endpoints.js';
 import { checkText, wrong } from '../errors.js';
-import {
-  type CurveOptions,
-  givenDialOr,
-  type Protocol,
-  readOptions,
-  versionOf,
-} from '../option-reader.js';
+import { givenDialOr, type Protocol, readOptions, versionOf } from '../option-reader.js';
 import { CLOSE_OPTIONS, type TableOf, type ValuesOf, WORKER_OPTIONS } from '../option-tables.js';
 import type { Handler } from './handler.js';
 import type { WorkerInterceptor } from './worker-interceptors.js';

@@ -428,3 +428,18 @@ describe('options', () => {
     );
   });
 });
+
+describe('a body that is none', () => {
+  it.each([
+    [{ a: 1 }, 'not object; to send values as JSON, give the option `codec: json()`'],
+    [null, 'not null'],
+    [7, 'not number'],
+  ])('is refused: %j', async (body, says) => {
+    const { client } = connected();
+    const error = await client.request('echo', body as never).catch((thrown: unknown) => thrown);
+    expect(codeOf(error)).toBe('ERR_MDP_BODY');
+    expect((error as Error).message).toBe(
+      `a body must be a string, bytes, or an array of these, ${says}`,
+    );
+  });
+});

@@ -176,6 +176,19 @@ describe('http.tokens', () => {
     expect([live.length > 0, restart]).toEqual([true, []]);
   });
 
+  it('and the hosts of webhooks are a list as well as text', () => {
+    const valueOf = (written: string): unknown => {
+      const text = `http:\n  webhookSecretFile: secret\n  webhookHosts: ${written}\n`;
+      return load({ text }).config.http.webhookHosts;
+    };
+    expect(valueOf('[a.example, ".b.example:8443"]')).toBe('a.example, .b.example:8443');
+    expect(valueOf('\n    - a.example\n    - 10.0.0.0/8')).toBe('a.example, 10.0.0.0/8');
+    expect(valueOf('"a.example, b.example"')).toBe('a.example, b.example');
+    expect(() => valueOf('[a_b]')).toThrow(/"a_b" is not HOST/);
+    expect(() => valueOf('[]')).toThrow(/at least 1|non-empty/);
+    expect(() => valueOf('{a: 1}')).toThrow(/a list of such texts/);
+  });
+
   it('are not needed for webhooks, whose first hosts need a restart without programs', () => {
     const webhooks = ['http.webhookHosts=hooks.example', 'http.webhookSecretFile=secret'];
     const others = ['http.webhookHosts=hooks.example, others.example', 'http.webhookSecretFile=s'];

@@ -75,7 +75,7 @@ export function define(command: Command): void {
 async function printEvents(topics: readonly string[], options: EventsOptions): Promise<void> {
   const { maxDelayMs, output } = options;
   const endpoint = await endpointOf(options);
-  const { curve } = await curveOf(options);
+  const { curve } = curveOf(options);
   const { ended, end } = untilSignal();
   const { Subscriber } = await import('../../../sdk/stream.js');
   const subscriber = new Subscriber({

@@ -29,7 +29,7 @@ export async function mapEndpointsOf(options: MapCommandOptions, graceMs: number
   const { map: given, timeoutMs } = options;
   if (given === undefined) {
     const endpoints = await endpointsOf(options);
-    const { curve } = await curveOf(options);
+    const { curve } = curveOf(options);
     const { learnMaps } = await import('./learn.js');
     const asking = { timeoutMs, curve, caFile: undefined };
     return (await learnMaps(endpoints, asking, graceMs)).join(',');
@@ -51,7 +51,7 @@ export async function withMap(
 ): Promise<void> {
   const { timeoutMs } = options;
   const endpoints = await mapEndpointsOf(options, GRACE_MS);
-  const keys = await curveOf(options);
+  const keys = curveOf(options);
   const { SharedMap } = await import('../../../sdk/map.js');
   const map = new SharedMap({ endpoints, subtree, timeoutMs, ...keys });
   try {

@@ -1,0 +1,66 @@
+/** CURVE keys of programs that connect: from the option `curve`, or from files. */
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+import { curveKeyIn } from '../core/curve-file.js';
+import { messageOf } from '../core/errors.js';
+import { CURVE_KEY_BYTES } from '../core/z85.js';
+import { wrong } from './errors.js';
+
+/** What precedes the bytes of an X25519 key in PKCS #8 (RFC 8410). */
+const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+
+/**
+ * CURVE (25/ZMTP-CURVE): encrypts the connection, and accepts only the broker with this key.
+ *
+ *     connect('tcp://broker:5557', { curve: { serverKey, secretKey } });
+ *
+ * `Curve.fromFile` reads them from files.
+ */
+export interface CurveOptions {
+  /** The broker's public key: 40 characters of Z85, or 32 bytes. */
+  readonly serverKey: string | Uint8Array;
+  /** The public key of this program, in the form of `serverKey`. Default: derived from `secretKey`. */
+  readonly publicKey?: string | Uint8Array;
+  /** The secret key of this program, in the form of `serverKey`. */
+  readonly secretKey: string | Uint8Array;
+}
+
+/** Makes the option `curve` of files. */
+export const Curve = {
+  /**
+   * The keys of a file of `majordomo keygen`, or of a ZeroMQ certificate (`.key_secret`); the public key is derived.
+   *
+   *     const curve = Curve.fromFile('billing.key', 'broker.key.pub');
+   *     const client = new Client({ endpoints: 'tcp://broker:5557', curve });
+   *
+   * @param serverKey the broker's public key, 40 characters of Z85, or a file with it in either form
+   * @throws ERR_MDP_OPTION
+   */
+  fromFile(file: string, serverKey: string): CurveOptions {
+    const known = curveKeyIn(serverKey, 'public');
+    return {
+      serverKey: known ?? keyOf(serverKey, 'public'),
+      secretKey: keyOf(file, 'secret'),
+    };
+  },
+} as const;
+
+function keyOf(file: string, kind: 'public' | 'secret'): Buffer {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw wrong('curve', `cannot be read: ${messageOf(error)}`);
+  }
+  const key = curveKeyIn(text, kind);
+  if (key === null) throw wrong('curve', `${file} has no ${kind} key`);
+  return key;
+}
+
+/** The public key that belongs to a secret one. */
+export function curvePublicKeyOf(secretKey: Uint8Array): Buffer {
+  const key = Buffer.concat([PKCS8, secretKey]);
+  const pair = createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+  return createPublicKey(pair).export({ format: 'der', type: 'spki' }).subarray(-CURVE_KEY_BYTES);
+}
