@@ -1,5 +1,10 @@
 import { MajordomoError as AnyMajordomoError, type MajordomoErrorOptions } from '../core/errors.js';
 
+// Without it every request with text would fail, and say less.
+if (!('isWellFormed' in String.prototype)) {
+  throw new Error(`majordomo-sdk: Node.js ${process.version} is too old: install 22.17 or newer`);
+}
+
 /** Every code that the SDK throws or rejects with, and when. `docs/errors.md` is compared with it. */
 export const SDK_ERRORS = {
   ERR_MAP_LIMIT: 'The shared map is larger than its option `maxBytes` allows.',

@@ -91,7 +91,7 @@ export function describeDurableCommands(
       const dead = await post.dead('work', 2);
       const rows = (await post.done('ls', '--service', SHOWN)).trimEnd().split('\n');
       expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
-        ['UUID', 'STATE', 'SERVICE', 'PRIORITY', 'ATTEMPTS', 'AGE', 'SIZE', 'REASON'],
+        ['UUID', 'STATE', 'SERVICE', 'PRIORITY', 'FAILED', 'AGE', 'SIZE', 'REASON'],
         [pending, 'pending', SHOWN, '5', '0/10', expect.any(String), expect.any(String), '-'],
       ]);
       const [, failed = ''] = (await post.done('ls', '--service', 'work')).split('\n');

@@ -30,7 +30,7 @@ export const LIST: readonly Column<Listed>[] = [
   { head: 'STATE', cell: ({ item }) => printable(item['state']), drop: 5 },
   { head: 'SERVICE', cell: ({ item }) => printable(item['service']), drop: 6 },
   { head: 'PRIORITY', cell: ({ item }) => printable(item['priority']), right: true, drop: 1 },
-  { head: 'ATTEMPTS', cell: ({ item }) => attemptsOf(item), right: true, drop: 3 },
+  { head: 'FAILED', cell: ({ item }) => failedOf(item), right: true, drop: 3 },
   { head: 'AGE', cell: ({ item, now }) => ageOf(item['acceptedAt'], now), right: true, drop: 4 },
   { head: 'SIZE', cell: ({ item }) => sizeText(item['bodyBytes']), right: true, drop: 2 },
   { head: 'REASON', cell: ({ item }) => reasonOf(item), cut: REASON_WIDTH_MIN },
@@ -100,7 +100,7 @@ export function historyText(history: Facts, now: number, width: number): string 
     ...delayOf(history, now),
     ['expires', expiryOf(history, now)],
     ['priority', printable(history['priority'])],
-    ['attempts', attemptsText(history)],
+    ['failed', failedText(history)],
     ['backoff', backoffOf(history['backoff'])],
     ['key', history['hasKey'] === true ? 'yes' : 'none'],
     ['body', sizeText(history['bodyBytes'])],
@@ -167,11 +167,11 @@ function delayOf({ notBefore }: Facts, now: number): (readonly [name: string, va
 }
 
 /** Attempts of its present life, and of all: `durable retry` gives a dead one another life. */
-function attemptsText(history: Facts): string {
+function failedText(history: Facts): string {
   const { attemptsEver, generation } = history;
   const retries = typeof generation === 'number' && generation > 0 ? generation : 0;
   const retried = retries === 0 ? '' : `, retried after its death: ${retries}`;
-  return `${attemptsOf(history)}, ${printable(attemptsEver)} in total${retried}`;
+  return `${failedOf(history)} attempts, ${printable(attemptsEver)} in total${retried}`;
 }
 
 /** Says when a request expires. After an attempt or its end, it is not known from when its time to live counted. */
@@ -268,7 +268,8 @@ function backoffOf(given: unknown): string {
   return `${printable(backoff['baseMs'])} ms, doubled up to ${printable(backoff['maxMs'])} ms`;
 }
 
-function attemptsOf({ attempts, maxAttempts }: Facts): string {
+/** Attempts that failed: the one that is answered does not count. */
+function failedOf({ attempts, maxAttempts }: Facts): string {
   return `${printable(attempts)}/${printable(maxAttempts)}`;
 }
 

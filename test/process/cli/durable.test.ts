@@ -19,7 +19,7 @@ describe('majordomo durable show', () => {
     const text = await post.done('show', uuid.toLowerCase());
     expect(text).toMatch(/^uuid +[0-9A-F]{32}$/m);
     expect(text).toMatch(/^state +dead$/m);
-    expect(text).toMatch(/^attempts +1\/1, 1 in total$/m);
+    expect(text).toMatch(/^failed +1\/1 attempts, 1 in total$/m);
     expect(text).toMatch(/^died .*: out-of-paper: it fails$/m);
     expect(text).toMatch(
       /WORKER +STARTED +TOOK +REASON\n1 \(\S+, 127\.0\.0\.1\) +\d{4}-.* out-of-paper: it fails\n/,
