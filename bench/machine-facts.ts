@@ -16,7 +16,7 @@ export function commitFact(directory = process.cwd()): string {
   const commit = git('rev-parse', '--short=10', 'HEAD');
   if (commit === '') return 'commit unknown: not a clone';
   const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs');
-  return `commit ${commit}${changed === '' ? '' : ', and changes that are in none'}`;
+  return `commit ${commit}${changed === '' ? '' : ', with changes that are in no commit'}`;
 }
 
 /** One line for each fact. */
