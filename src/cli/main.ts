@@ -7,7 +7,7 @@ import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { packageVersion } from '../core/version.js';
 import { nativeFailure } from './serve/native.js';
 import { type Done, examples } from './common/options.js';
-import { guardOutput, terminalSafe } from './common/output.js';
+import { asTyped, guardOutput, terminalSafe } from './common/output.js';
 import { type Commands, type Entry, GROUPS, type HelpedProgram, type Program } from './program.js';
 
 /** The commands of the kernel, without those of extensions. */
@@ -121,8 +121,8 @@ ENVIRONMENT
 export async function main(args: readonly string[], program: Program): Promise<number> {
   guardOutput();
   const [first, ...rest] = args;
-  // `help X` is `X --help`, so that a wrong X gets the same error as any other wrong command.
-  const asked = first === 'help' && rest[0] !== undefined ? [rest[0], '--help'] : args;
+  // `help X` is `X --help`, so that a wrong X gets the same error as any other wrong command, also below another.
+  const asked = first === 'help' && rest[0] !== undefined ? [...rest, '--help'] : args;
   const name = asked[0] ?? '';
   const known = commandsOf(program).has(name);
   // The node logs its bugs itself.
@@ -156,6 +156,8 @@ async function commandFor(called: string, program: Program, done: Done): Promise
     .commandsGroup(GROUPS.diagnosis)
     .helpCommand('help [command]', 'show help for a command')
     .configureOutput({
+      writeOut: (text) => process.stdout.write(asTyped(text)),
+      writeErr: (text) => process.stderr.write(asTyped(text)),
       outputError: (text, write) => {
         write(text.replace(/^error: /, 'majordomo: '));
       },
@@ -201,7 +203,7 @@ function failed(thrown: unknown): ExitStatus {
   if (status === EXIT.internal) return bug(error);
   // One line per problem, position first, so that editors find it.
   const text = code === 'ERR_CONFIG_INVALID' ? messageOf(error) : `majordomo: ${messageOf(error)}`;
-  process.stderr.write(`${terminalSafe(text)}\n`);
+  process.stderr.write(`${asTyped(terminalSafe(text))}\n`);
   return status;
 }
 

@@ -326,6 +326,21 @@ export function map<Shape extends z.ZodRawShape>(
     .register(z.globalRegistry, { value });
 }
 
+/** Text on one line, or a list of such texts, which is read as one with commas between them. */
+export function lineOrList(
+  charactersMax: number,
+  textsMax: number,
+): z.ZodType<string, string | string[]> {
+  const text = line(charactersMax);
+  const value = `text of 1 to ${charactersMax} characters, without line breaks, or a list of such texts`;
+  return z
+    .union([text, list(text, value, textsMax, { min: 1 })], {
+      error: expected(value, { isText: true }),
+    })
+    .transform((written) => [written].flat().join(', '))
+    .meta({ value, takes: (given) => text.safeParse(given).success });
+}
+
 /** A key that may have no value. */
 export function maybe<T extends z.ZodType>(
   schema: T,

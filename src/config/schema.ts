@@ -22,6 +22,7 @@ import {
   flag,
   header,
   line,
+  lineOrList,
   map,
   maybe,
   once,
@@ -43,7 +44,6 @@ import {
   tls,
 } from './listeners.js';
 import { perPeer, quotas } from './quota-keys.js';
-import { webhookHosts } from './webhook-hosts.js';
 
 /** zod compiles no functions, which takes longer than to check one configuration without them. */
 export const ONCE = { jitless: true } as const;
@@ -338,7 +338,7 @@ const PARTS = {
       .describe(
         'From where `http.trustedUserHeader` is believed: addresses, networks such as `10.0.0.0/8`, and `unix` for `http.listen: unix:PATH`.',
       ),
-    webhookHosts: maybe(webhookHosts(), 'none: no webhooks')
+    webhookHosts: maybe(lineOrList(4096, 256), 'none: no webhooks')
       .meta({ live: 'webhooks' })
       .describe(
         'To which hosts webhooks may go, as a list, or separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. At most 4 webhooks at a time are sent to one host, 256 in all. Needs `http.webhookSecretFile`.',

@@ -1,24 +1,6 @@
 /** To which hosts webhooks may go: `http.webhookHosts`. */
-import { z } from 'zod';
-
 import { type Network, parseNetwork } from './http-access.js';
-import { expected, line, list, once } from './kinds.js';
 import { rule, type Rule } from './rule.js';
-
-const TEXT_MAX = 4096;
-const ENTRIES_MAX = 256;
-const text = line(TEXT_MAX);
-const VALUE = `text of 1 to ${TEXT_MAX} characters, without line breaks, or a list of such texts`;
-
-/** The value of `http.webhookHosts`: one text, whether it is written so or as a list. */
-export const webhookHosts = once(() =>
-  z
-    .union([text, list(text, VALUE, ENTRIES_MAX, { min: 1 })], {
-      error: expected(VALUE, { isText: true }),
-    })
-    .transform((written) => [written].flat().join(', '))
-    .meta({ value: VALUE, takes: (given) => text.safeParse(given).success }),
-);
 
 export interface WebhookHost {
   readonly protocol: 'http:' | 'https:';

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { terminalSafeJson } from '../../core/escape.js';
 import { jsonPath } from './json-path.js';
 import { usage } from './options.js';
-import { print, printable } from './output.js';
+import { print, printable, say } from './output.js';
 import { terminalWidth } from './table.js';
 
 const PATH = 'jsonpath=';
@@ -83,6 +83,12 @@ export async function formatted<Value>(
   return text(value, output === 'wide' ? Infinity : terminalWidth());
 }
 
+/** Prints a result; says if a path leads to nothing in it, which is no failure. */
+async function printFound(output: OutputFormat, text: string): Promise<void> {
+  if (text === '' && output.startsWith(PATH)) say(`-o ${output}: nothing is there`);
+  await print(text);
+}
+
 /** Prints the result once: JSON indented on a terminal, else on one line. */
 export async function tell<Value>(
   output: OutputFormat,
@@ -90,5 +96,5 @@ export async function tell<Value>(
   view: View<Value> | string,
 ): Promise<void> {
   const shown = typeof view === 'string' ? { text: () => view } : view;
-  await print(await formatted(output, value, shown, process.stdout.isTTY ? 2 : 0));
+  await printFound(output, await formatted(output, value, shown, process.stdout.isTTY ? 2 : 0));
 }

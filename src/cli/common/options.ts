@@ -25,7 +25,13 @@ export function examples(lines: readonly (readonly [line: string, does: string])
 
 /** Adds a command below this one. After a wrong use it points to the same help. */
 export function addSubcommand(parent: Command, name: string, about: string): Command {
-  return parent.command(name).summary(about).description(about);
+  const path = [name];
+  for (let at = parent; at.parent !== null; at = at.parent) path.unshift(at.name());
+  return parent
+    .command(name)
+    .summary(about)
+    .description(about)
+    .showHelpAfterError(`(majordomo help ${path.join(' ')} shows what it takes)`);
 }
 
 /** An option whose value is a whole number within bounds. */

@@ -1,5 +1,6 @@
 /** Printing: results on standard output, tables, and colours where they are wanted. */
 import { once } from 'node:events';
+import { basename, relative } from 'node:path';
 
 import { codeOf, messageOf } from '../../core/errors.js';
 import { escapeName, oneLine } from '../../core/escape.js';
@@ -68,9 +69,32 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 86_400)}d ${Math.floor(seconds / 3600) % 24}h`;
 }
 
+/** How people call this program again: as an installed command, by npx, or as a file. */
+export function commandName(): string {
+  const called = process.argv[1] ?? '';
+  const name = basename(called);
+  switch (process.env['npm_command']) {
+    // In a clone: another terminal may have an older Node than npm's scripts.
+    case 'start':
+      return 'npx majordomo-broker';
+    case 'exec':
+      return `npx ${name}`;
+    default:
+      return name.endsWith('.js') ? `node ${relative(process.cwd(), called)}` : name;
+  }
+}
+
+/** Names this program in hints and examples as it was called: `npx majordomo-broker help worker`. */
+export function asTyped(text: string): string {
+  const typed = commandName();
+  // Documents call it so, whatever the file is.
+  if (typed.startsWith('node ')) return text;
+  return text.replace(/(?<![\w./@-])majordomo (?=[a-z])/g, () => `${typed} `);
+}
+
 /** A message for people, on standard error. */
 export function say(text: string, style?: Style): void {
-  const safe = terminalSafe(text);
+  const safe = asTyped(terminalSafe(text));
   const shown = style === undefined ? safe : styled(safe, style, process.stderr);
   process.stderr.write(`majordomo: ${shown}\n`);
 }

@@ -16,6 +16,7 @@ import {
   TITANIC,
 } from './filter.js';
 import { defineList } from './list.js';
+import { defineResult } from './result.js';
 import { defineSchedules } from './schedules.js';
 import { historyText } from './text.js';
 
@@ -27,6 +28,7 @@ const EXAMPLES = [
   ['majordomo durable ls --state dead', 'requests that need attention'],
   ['majordomo durable ls --watch', 'the newest, refreshed every second'],
   ['majordomo durable show 0193F0C0A1B27000800000000000ABCD', 'the history of one request'],
+  ['majordomo durable result 0193F0C0A1B27000800000000000ABCD', 'its reply'],
   ['majordomo durable ls --since 1h --group-by reason', 'what fails, and how often'],
   ['majordomo durable retry --service render --reason timeout --dry-run', 'how many that would be'],
   ['majordomo durable retry --service render', 'retry all dead requests of a service'],
@@ -66,6 +68,7 @@ export function define(command: Command, done: Done): void {
   command.addHelpText('after', AFTER);
   defineList(command);
   defineShow(command);
+  defineResult(command);
   defineRetry(command, done);
   defineCancel(command, done);
   definePurge(command, done);

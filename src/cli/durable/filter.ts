@@ -52,7 +52,6 @@ export function addDurable(
   more: 'list' | null = null,
 ): Command {
   const made = addSubcommand(command, name, summary);
-  made.showHelpAfterError(`(majordomo durable ${name} --help shows more)`);
   return addOperatorOptions(made, more, TIMEOUT_MS);
 }
 

@@ -70,7 +70,6 @@ const COLUMNS: readonly Column<Schedule>[] = [
 export function defineSchedules(command: Command, done: Done): void {
   const sub = (name: string, summary: string, more: 'list' | null = null): Command => {
     const made = addSubcommand(command, name, summary);
-    made.showHelpAfterError(`(majordomo durable ${name} --help shows more)`);
     return addOutputOption(addEndpointOption(made), more).addOption(
       timeoutOption('how long to wait for an answer'),
     );

@@ -65,8 +65,8 @@ const EXAMPLES = [
     'majordomo request --durable --max-attempts 5 --backoff-ms 1000..60000 bill 99',
     'own pauses between attempts',
   ],
-  ['majordomo request --result UUID', 'wait for the reply and print it'],
-  ['majordomo request --close UUID', 'delete the request and its reply'],
+  ['majordomo durable result UUID', 'wait for the reply and print it'],
+  ['majordomo durable close UUID', 'delete the request and its reply'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}

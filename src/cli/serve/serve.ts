@@ -1,6 +1,4 @@
 /** `majordomo serve`: runs the node in the foreground until a signal ends it. */
-import { basename, relative } from 'node:path';
-
 import type { Command } from 'commander';
 
 import type { Config } from '../../config/config.js';
@@ -9,6 +7,7 @@ import { BROKER_ENDPOINT, HTTP_ADDRESS } from '../../core/defaults.js';
 import { load } from '../common/load-config.js';
 import { requireNativeModules } from './native.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from '../common/options.js';
+import { commandName } from '../common/output.js';
 import type { Program } from '../program.js';
 import { setV8Flags } from './v8-flags.js';
 
@@ -69,21 +68,6 @@ async function reportFirstKeys(config: Config): Promise<void> {
   const { loadSodium } = await import('../../zmtp/curve/sodium.js');
   const lines = makeFirstKeys(config, await loadSodium());
   if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
-}
-
-/** How people call this command again: as an installed command, by npx, or as a file. */
-function commandName(): string {
-  const called = process.argv[1] ?? '';
-  const name = basename(called);
-  switch (process.env['npm_command']) {
-    // In a clone: another terminal may have an older Node than npm's scripts.
-    case 'start':
-      return 'npx majordomo-broker';
-    case 'exec':
-      return `npx ${name}`;
-    default:
-      return name.endsWith('.js') ? `node ${relative(process.cwd(), called)}` : name;
-  }
 }
 
 /**

@@ -116,6 +116,12 @@ describe('majordomo services', () => {
     const idle = await shown('jsonpath={.items[?(@.service=="zeta")].workersWaiting}');
     expect(idle).toMatchObject({ status: 0, stdout: '1\n', stderr: '' });
     expect((await shown('wide')).stdout).toMatch(/^SERVICE .* OLDEST\n/);
+    const nothing = await shown('jsonpath={.items[?(@.service=="nobody")].service}');
+    expect(nothing).toMatchObject({
+      status: 0,
+      stdout: '',
+      stderr: 'majordomo: -o jsonpath={.items[?(@.service=="nobody")].service}: nothing is there\n',
+    });
     const wrong = await shown('jsonpath={.items[}');
     expect(wrong).toMatchObject({ status: 64, stdout: '' });
     expect(wrong.stderr).toContain('at character 9');

@@ -1,4 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 
 import { Child, type Finished, killAll, run, runEach } from '../../support/child.js';
 
@@ -120,6 +123,21 @@ describe('help', () => {
     expect(ended.get(`${command} --help`)).toEqual(asked);
   });
 
+  it('is shown of a command below another, as with --help', async () => {
+    for (const path of [
+      ['services', 'pause'],
+      ['durable', 'result'],
+      ['durable', 'schedules', 'pause'],
+    ]) {
+      const [asked, same] = await runEach([
+        ['help', ...path],
+        [...path, '--help'],
+      ]);
+      expect(asked).toMatchObject({ status: 0, stderr: '', stdout: same?.stdout });
+      expect(asked?.stdout).toContain(`Usage: majordomo ${path.join(' ')} `);
+    }
+  });
+
   it('prints the version and what it runs on, for people and for scripts', async () => {
     const version = (await run(['--version'])).stdout.trim();
     const { stdout } = await run(['version']);
@@ -184,5 +202,40 @@ describe('standard output', () => {
   it('has no colours without a terminal', async () => {
     const { stdout } = await run(['doctor'], { environment: { FORCE_COLOR: '1' } });
     expect(stdout).not.toContain('\u001b');
+  });
+});
+
+describe('the program in hints and examples', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'majordomo-typed-'));
+
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  /** What it writes when it is called by this name, through npx or not. */
+  function typed(name: string, environment: object, ...args: string[]): string {
+    const file = join(folder, name);
+    if (!existsSync(file)) symlinkSync(resolve('dist/main.js'), file);
+    const env = { ...process.env, npm_command: '', ...environment };
+    const { stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
+      encoding: 'utf8',
+      env,
+    });
+    return stdout + stderr;
+  }
+
+  it.each([
+    ['majordomo', {}, 'majordomo'],
+    ['majordomo-broker', {}, 'majordomo-broker'],
+    ['majordomo-broker', { npm_command: 'exec' }, 'npx majordomo-broker'],
+  ])('is named as it was typed: %s %j', (name, environment, says) => {
+    expect(typed(name, environment, 'services', 'pause')).toBe(
+      `majordomo: missing required argument 'service'\n(${says} help services pause shows what it takes)\n`,
+    );
+    const help = typed(name, environment, 'help', 'worker');
+    expect(help).toContain(`Usage: ${says} worker [options]`);
+    expect(help).toContain(`\n  ${says} worker upper -- tr a-z A-Z `);
+    const context = typed(name, environment, 'services', '--context', 'nosuch');
+    expect(context).toMatch(/^majordomo: /);
   });
 });

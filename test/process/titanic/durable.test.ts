@@ -179,7 +179,15 @@ describe('majordomo request', () => {
     serve(shared, 'upper', upper);
     const frames = [{ encoding: 'utf8', data: 'HI' }];
     expect(await json('--result', uuid)).toEqual({ uuid, state: 'replied', frames });
+    // The same, beside `durable show`.
+    const at = ['--endpoint', shared.endpoint];
+    const result = await run(['durable', 'result', uuid, '--json', ...at]);
+    expect(result.status).toBe(0);
+    expect(JSON.parse(result.stdout)).toEqual({ uuid, state: 'replied', frames });
     expect(await json('--durable', 'upper', 'hi')).toMatchObject({ service: 'upper', frames });
+    const closed = await run(['durable', 'close', uuid, '--json', ...at]);
+    expect(JSON.parse(closed.stdout)).toEqual({ uuid, closed: true });
+    expect(await json('--result', uuid)).toEqual({ uuid, state: 'unknown' });
     expect(await json('--close', uuid)).toEqual({ uuid, closed: true });
     expect(await json('--result', uuid)).toEqual({ uuid, state: 'unknown' });
   });
