@@ -1,11 +1,12 @@
 /** Does what docs/operating.md says with those whom it is about: Prometheus, curl, openssl, systemd. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { stringify } from 'yaml';
 
+import { MAIN, run as majordomo } from '../../support/child.js';
 import { atEnd, endAll } from '../../support/daemon-users.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
@@ -21,7 +22,7 @@ const PAGE = readFileSync('docs/operating.md', 'utf8');
 /** The section with that heading. */
 function section(heading: string): string {
   const [, rest = ''] = PAGE.split(`\n${heading}\n`);
-  return rest.split(/^#{1,3} /m)[0] ?? '';
+  return rest.split(/^#{2,3} /m)[0] ?? '';
 }
 
 /** The lines of shell of a section, for the folder of the test. */
@@ -197,6 +198,123 @@ describe('docs/operating.md: Replacing a token of HTTP', () => {
       expect((await prometheus.target())?.lastError).toContain('invalid header field value');
       writeFileSync(token, `${first}\n`);
       await prometheus.scrapes();
+    },
+  );
+});
+
+describe('docs/operating.md: Install a pair on two machines', () => {
+  const HEADING = '### Install a pair on two machines';
+  const NODES = ['left', 'right'] as const;
+  type Node = (typeof NODES)[number];
+
+  /** The file of the page for a node: what its comments say of the backup. */
+  function fileOf(node: Node, serverKeys: Readonly<Record<Node, string>>): string {
+    const [, yaml = ''] = /^```yaml\n([\s\S]*?)^```$/m.exec(section(HEADING)) ?? [];
+    const lines = yaml.split('\n').map((line) => {
+      const [, set = '', other = ''] = /^(.*?) # +backup: (\S+)/.exec(line) ?? [];
+      if (line.trim().startsWith('serverKey')) return `    serverKey: '${serverKeys[node]}'`;
+      if (set === '' || node === 'left') return line;
+      return set.replace(/10\.0\.0\.\d|left|primary(\.key)?/, other);
+    });
+    return lines.join('\n');
+  }
+
+  itWithTool(
+    'curl and openssl',
+    'two nodes with its files get in sync, and differ in nothing else, as its diff shows; curl sees who serves',
+    async () => {
+      const root = temporaryDirectory();
+      const ports = await freePorts(3);
+      const made = await majordomo(['keygen', '--pair', join(root, 'pair'), '-o', 'json']);
+      const { nodes } = JSON.parse(made.stdout) as {
+        nodes: readonly { role: string; curve: { serverKey: string } }[];
+      };
+      const [left = '', right = ''] = nodes.map(({ curve }) => curve.serverKey);
+      const folders = Object.fromEntries(NODES.map((node) => [node, join(root, node)]));
+      const here = (node: Node, text: string): string =>
+        [5555, 5590, 5580]
+          .reduce((all, port, at) => all.replaceAll(`:${port}`, `:${ports[at]}`), text)
+          .replaceAll('10.0.0.', '127.0.0.')
+          .replaceAll('/etc/majordomo', folders[node] ?? '')
+          .replaceAll('/var/lib/majordomo', join(folders[node] ?? '', 'data'));
+      for (const [at, node] of NODES.entries()) {
+        const folder = folders[node] ?? '';
+        mkdirSync(folder);
+        writeFileSync(join(folder, 'majordomo.yaml'), here(node, fileOf(node, { left, right })));
+        // Each has keys.yaml and its own secret key.
+        cpSync(join(root, 'pair'), join(folder, 'pair'), { recursive: true });
+        rmSync(join(folder, 'pair', `${at === 0 ? 'backup' : 'primary'}.key`));
+        const subject = ['-subj', `/CN=${node}`, '-addext', `subjectAltName=IP:127.0.0.${at + 1}`];
+        const files = ['-keyout', join(folder, 'server.key'), '-out', join(folder, 'server.crt')];
+        const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+        run('openssl', ['req', ...kind, '-days', '2', ...subject, ...files], folder);
+        run('chmod', ['600', 'server.key'], folder);
+      }
+      const keys = join(folders['left'] ?? '', 'keys');
+      mkdirSync(keys);
+      await majordomo(['keygen', join(keys, 'broker.key')]);
+      writeFileSync(join(keys, 'clients.yaml'), '[]\n', { mode: 0o600 });
+      cpSync(keys, join(folders['right'] ?? '', 'keys'), { recursive: true });
+      const configs = NODES.map((node) => join(folders[node] ?? '', 'majordomo.yaml'));
+      const daemons = await Promise.all(
+        configs.map((file, at) =>
+          startDaemon({
+            file,
+            endpoint: null,
+            dataDir: join(root, NODES[at] ?? '', 'data'),
+            sets: [`http.listen=127.0.0.${at + 1}:${ports[2]}`],
+          }),
+        ),
+      );
+      const [first = ''] = configs;
+      let said = '';
+      await until(
+        async () => {
+          const { stdout, stderr } = await majordomo(['ha', 'status', '-c', first]);
+          said = stdout + stderr;
+          return said.includes(': in sync');
+        },
+        () => `ha status says in sync, but: ${said}`,
+      );
+      expect(said).not.toContain('WARNING');
+      // As on two machines, where both files have one path.
+      const [, diff = ''] = /`(diff <\(ssh [^`]*)`/.exec(section(HEADING)) ?? [];
+      const typed = NODES.reduce(
+        (line, node) =>
+          line.replace(
+            `ssh ${node} majordomo check -c FILE`,
+            `cd ${folders[node]} && ${process.execPath} ${MAIN} check -c majordomo.yaml | sed s:${root}/${node}:/etc/majordomo:g`,
+          ),
+        diff,
+      );
+      const { stdout } = spawnSync('bash', ['-c', typed], { encoding: 'utf8' });
+      const differing = stdout.match(/(?<=^> )\S+(?= )/gm);
+      expect(differing).toEqual([
+        ...[
+          'node.name',
+          // Only its place in the file is another one: the name before it is longer.
+          'node.dataDir',
+          'broker.listen',
+          'bstar.role',
+          'bstar.listen',
+          'bstar.peer',
+          'bstar.curve',
+        ],
+        'http.listen',
+        // With the endpoint that uses it.
+        '/etc/majordomo/keys/clients.yaml',
+      ]);
+      const [serving, passive] = NODES.map((node, at) => {
+        const trust = ['--cacert', join(folders[node] ?? '', 'server.crt')];
+        const url = `https://127.0.0.${at + 1}:${ports[2]}/readyz`;
+        return spawnSync('curl', ['-s', ...trust, url], { encoding: 'utf8' }).stdout;
+      });
+      expect(JSON.parse(serving ?? '')).toEqual({ ready: true, reason: null, degraded: [] });
+      expect(JSON.parse(passive ?? '')).toMatchObject({
+        ready: false,
+        reason: { code: 'passive' },
+      });
+      for (const daemon of daemons.toReversed()) await daemon.stop();
     },
   );
 });
