@@ -85,7 +85,7 @@ export const TITANIC_EVENTS = {
         limit: '',
         peer: '',
         store: '',
-        webhook: 'the broker does not allow its URL (`http.webhookHosts`)',
+        webhook: 'the broker does not allow its URL',
       }),
       text,
     },

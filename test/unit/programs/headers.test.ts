@@ -74,7 +74,7 @@ describe('headers of a program’s request', () => {
       expect(asked).toThrow('Idempotency-Key: its bytes are not UTF-8');
     }
     const given = { 'idempotency-key': [Buffer.from('Müller \ufffd').toString('latin1')] };
-    expect(idempotencyKey(given, true)).toBe('Müller \ufffd');
+    expect(idempotencyKey(given, true)).toEqual({ key: 'Müller \ufffd', quoted: null });
   });
 
   it('ask for a durable request by respond-async', () => {
@@ -90,7 +90,8 @@ describe('headers of a program’s request', () => {
 
   it('name one idempotency key, for durable requests only', () => {
     const key = (value: string): unknown => idempotencyKey({ 'idempotency-key': [value] }, true);
-    expect(key('"8e03"')).toBe('"8e03"');
+    expect(key('8e03')).toEqual({ key: '8e03', quoted: null });
+    expect(key('"8e03"')).toEqual({ key: '8e03', quoted: '"8e03"' });
     expect(idempotencyKey({}, false)).toBeNull();
     expect(() => idempotencyKey({ 'idempotency-key': ['a'] }, false)).toThrow('only for requests');
     for (const wrong of ['', 'x'.repeat(256)]) expect(() => key(wrong)).toThrow('1 to 255 bytes');
