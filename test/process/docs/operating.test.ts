@@ -1,7 +1,7 @@
 /** Does what docs/operating.md says with those whom it is about: Prometheus, curl, openssl, systemd. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { stringify } from 'yaml';
@@ -315,6 +315,52 @@ describe('docs/operating.md: Install a pair on two machines', () => {
         reason: { code: 'passive' },
       });
       for (const daemon of daemons.toReversed()) await daemon.stop();
+    },
+  );
+});
+
+describe('docs/operating.md: Watch', () => {
+  itWithTool('curl and openssl', 'its lines of curl print what it says', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    const lines = shellOf('## Watch', '')
+      .split('\n')
+      .filter((line) => line.startsWith('curl '));
+    const [ready, metrics, ...others] = lines.map((line) => {
+      const here = line.replace('http://127.0.0.1:5580', httpOf(daemon));
+      return spawnSync('sh', ['-c', here], { encoding: 'utf8' }).stdout;
+    });
+    expect(others).toEqual([]);
+    expect(section('## Watch')).toContain(`The first one prints \`${ready?.trim() ?? ''}\``);
+    expect(metrics).toContain('\nmajordomo_ready 1\n');
+  });
+});
+
+describe('docs/operating.md: If the clock is wrong', () => {
+  itWithTool(
+    'systemd-analyze',
+    'systemd takes its drop-in, and has the units that it names',
+    () => {
+      const text = section('### If the clock is wrong');
+      const lines = Array.from(
+        text.matchAll(/`((?:After|Wants)=[^`]+)`/g),
+        ([, line = '']) => line,
+      );
+      expect(lines.map((line) => line.split('=')[0])).toEqual(['After', 'Wants']);
+      const folder = temporaryDirectory();
+      const unit = join(folder, 'majordomo.service');
+      const shipped = readFileSync('deploy/systemd/majordomo.service', 'utf8');
+      writeFileSync(unit, shipped.replace(/^ExecStart=.*$/m, 'ExecStart=/bin/true'));
+      mkdirSync(`${unit}.d`);
+      writeFileSync(join(`${unit}.d`, 'time.conf'), `[Unit]\n${lines.join('\n')}\n`);
+      const verified = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
+      expect(verified).toMatchObject({ status: 0, stderr: '' });
+      const [, service = ''] = /`systemctl enable ([\w-]+)`/.exec(text) ?? [];
+      const paths = spawnSync('systemd-analyze', ['unit-paths'], { encoding: 'utf8' }).stdout;
+      const named = [...lines.map((line) => line.split('=')[1] ?? ''), `${service}.service`];
+      const missing = named.filter(
+        (name) => !paths.split('\n').some((path) => existsSync(join(path, name))),
+      );
+      expect(missing).toEqual([]);
     },
   );
 });
