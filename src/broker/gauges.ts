@@ -14,8 +14,17 @@ export function measure(services: Iterable<Service>): void {
 }
 
 /** Requests of clients that are at its workers. */
-export function inFlight({ workers, storedOut }: Service): number {
+export function inFlight(service: Service): number {
+  return held(service) - service.storedOut;
+}
+
+/** How many more requests its workers take now. */
+export function freePlaces(service: Service): number {
+  return Math.max(0, service.credit - held(service));
+}
+
+function held({ workers }: Service): number {
   let out = 0;
-  for (const { held } of workers) out += held.count;
-  return out - storedOut;
+  for (const worker of workers) out += worker.held.count;
+  return out;
 }

@@ -11,7 +11,7 @@ import type {
   WorkerSeen,
   WorkerStatus,
 } from '../wire/mmi-answers.js';
-import { inFlight } from './gauges.js';
+import { freePlaces, inFlight } from './gauges.js';
 import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
 import type { InternalServices } from './state/internal-services.js';
@@ -52,6 +52,7 @@ function serviceStatus(service: Service, source: FigureSource | null): ServiceSt
     contracts: service.contracts?.count ?? 0,
     workersWaiting: service.workers.size - service.workersBusy,
     workersBusy: service.workersBusy,
+    free: freePlaces(service),
     queued: service.queue.count,
     inFlight: inFlight(service),
     plain,

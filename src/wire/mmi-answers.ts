@@ -105,6 +105,7 @@ export const ServiceStatus = object({
   contracts: count('How many different contracts its workers announced; above 1, they differ.'),
   workersWaiting: count(),
   workersBusy: count(),
+  free: count('How many more requests its workers take now, beside those that they have.'),
   queued: count(),
   inFlight: count('Requests of clients that are at workers.'),
   plain: orNull(plain, 'Rates of plain requests in the last seconds; null: they are not measured.'),

@@ -17,6 +17,11 @@ export function figure(
   return { head, cell, right: true, ...(drop === null ? {} : { drop }) };
 }
 
+/** How many more requests its workers take now; a broker of 0.1.0 tells only how many of them have none. */
+export function freeOf({ free, workersWaiting }: Facts): unknown {
+  return free ?? workersWaiting;
+}
+
 export function countText(value: unknown): string {
   return typeof value === 'number' ? String(value) : '-';
 }

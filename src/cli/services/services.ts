@@ -12,7 +12,7 @@ import { addOperatorOptions, type OperatorOptions, postTo } from '../connection/
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
 import { defineDescribe } from './describe.js';
 import { defineExport } from './export.js';
-import { countText, figure, msText, nameOf, rateText } from './cells.js';
+import { countText, figure, freeOf, msText, nameOf, rateText } from './cells.js';
 import {
   addNameOption,
   asOverMmi,
@@ -42,7 +42,7 @@ const EXAMPLES = [
 
 const COLUMNS: readonly Column<Facts>[] = [
   { head: 'SERVICE', cell: nameOf, cut: 12 },
-  figure('IDLE', 7, ({ workersWaiting }) => printable(workersWaiting)),
+  figure('FREE', 7, (service) => printable(freeOf(service))),
   figure('BUSY', 8, ({ workersBusy }) => printable(workersBusy)),
   figure('QUEUED', null, ({ queued }) => printable(queued)),
   figure('REPLIES/S', 6, (service) => rateText(repliesOf(loadOf(service)))),
@@ -57,9 +57,9 @@ const COLUMNS: readonly Column<Facts>[] = [
 
 const AFTER = `${examples(EXAMPLES)}
 The order is that of the page: ${ORDER_TEXT}.
-IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to DEAD describe stored
-requests. REPLIES/S and FAILED/S are of plain and stored ones (attempts) together; those that clients gave up have failed.
-OLDEST is the one that has waited longest.
+FREE counts the requests that its workers take at once, BUSY the workers that have any, QUEUED the requests that wait for a
+worker. PENDING to DEAD describe stored requests. REPLIES/S and FAILED/S are of plain and stored ones (attempts) together; those
+that clients gave up have failed. OLDEST is the one that has waited longest.
 P99 and MAX (the longest) are of plain ones; these rates and times are those of the last 4 to 8 seconds, P99 only of at least 100
 replies. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
 is listed while it has workers, queued or durable requests, and for ten minutes after. MMI does not tell how long plain requests

@@ -117,7 +117,9 @@ function linesOf(service: Facts): readonly string[] {
   const { workersWaiting, workersBusy, queued, inFlight, oldestQueuedMs } = service;
   const need = needOf(service);
   const waiting = `${printable(queued)} queued, ${printable(inFlight)} at workers`;
-  const idle = `${printable(workersWaiting)} idle, ${printable(workersBusy)} busy`;
+  const free =
+    typeof service['free'] === 'number' ? `; ${counted(service['free'], 'place')} free` : '';
+  const idle = `${printable(workersWaiting)} idle, ${printable(workersBusy)} busy${free}`;
   const [plain, durable] = [factsIn(service['plain']), factsIn(service['durable'])];
   return [
     styled(nameOf({ ...service, paused: false }), 'bold') + (need === '' ? '' : `: ${need}`),

@@ -7,7 +7,7 @@ import { type Facts, factsIn, reasonText } from '../common/facts.js';
 import { counted, duration, printable } from '../common/output.js';
 import type { Size } from '../common/screen.js';
 import { clipped, type Column, field, table } from '../common/table.js';
-import { countText, figure, nameOf, rateText, sinceText } from './cells.js';
+import { countText, figure, freeOf, nameOf, rateText, sinceText } from './cells.js';
 import { loadOf } from './service-loads.js';
 
 /** The node's state at one moment. */
@@ -34,7 +34,7 @@ export const SERVICES: readonly Column<Facts>[] = [
   { head: 'SERVICE', cell: nameOf, cut: 10 },
   figure(wideHead('QUEUED'), 8, (service) => String(numberOf(service['queued']))),
   figure(wideHead('BUSY'), 6, (service) => String(numberOf(service['workersBusy']))),
-  figure(wideHead('IDLE'), 5, (service) => String(numberOf(service['workersWaiting']))),
+  figure(wideHead('FREE'), 5, (service) => String(numberOf(freeOf(service)))),
   figure(wideHead('PENDING'), 4, (service) => countText(durable(service)['pending'])),
   figure(wideHead('DEAD'), 3, (service) => countText(durable(service)['dead'])),
   figure(wideHead('OUT/S'), 2, (service) => rateText(repliesOf(loadOf(service)))),

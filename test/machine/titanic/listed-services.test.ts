@@ -52,6 +52,7 @@ describe('a service with stored requests', () => {
       contracts: 0,
       workersWaiting: 0,
       workersBusy: 0,
+      free: 0,
       queued: 0,
       durable: { pending: 1, dispatched: 0, replied: 0, dead: 0 },
     });
@@ -75,6 +76,7 @@ describe('a service with stored requests', () => {
       contracts: 0,
       workersWaiting: 0,
       workersBusy: 0,
+      free: 0,
       durable: { pending: 1, dead: 1 },
     });
     expect(s.broker.load.services).toBe(0);

@@ -84,7 +84,7 @@ describe('majordomo services', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const [head, ...rows] = cells(stdout);
     expect(head?.join(' ')).toBe(
-      'SERVICE IDLE BUSY QUEUED REPLIES/S FAILED/S P99 MAX PENDING RETRYING DEAD OLDEST',
+      'SERVICE FREE BUSY QUEUED REPLIES/S FAILED/S P99 MAX PENDING RETRYING DEAD OLDEST',
     );
     expect(rows.map(([service, waiting]) => `${service ?? ''} ${waiting?.trim() ?? ''}`)).toEqual([
       'alpha 2',
@@ -98,6 +98,7 @@ describe('majordomo services', () => {
       contracts: 0,
       workersWaiting: 2,
       workersBusy: 0,
+      free: 2,
       queued: 0,
       inFlight: 0,
       plain: expect.objectContaining({ requestsPerSecond: 0, p99Ms: null }),
@@ -150,7 +151,7 @@ describe('majordomo services', () => {
   it('prints a header without rows, or an empty list, when nothing is served', async () => {
     const at = ['--endpoint', idle.endpoint];
     expect((await run(['services', ...at])).stdout).toMatch(
-      /^SERVICE  IDLE  BUSY  QUEUED  .*OLDEST\n$/,
+      /^SERVICE  FREE  BUSY  QUEUED  .*OLDEST\n$/,
     );
     expect((await run(['services', '-o', 'json', ...at])).stdout).toBe('[]\n');
   });

@@ -50,7 +50,7 @@ describe('why plain requests fail, from the command line', () => {
       const { status, stdout, stderr } = await run(['services', 'show', 'price', ...at]);
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       expect(stdout).toMatch(
-        /^price: every request fails\nworkers {2}1 idle, 0 busy\nwaiting {2}0 queued, 0 at workers\n/,
+        /^price: every request fails\nworkers {2}1 idle, 0 busy; 1 place free\nwaiting {2}0 queued, 0 at workers\n/,
       );
       expect(stdout).toMatch(/^plain {4}.* replies\/s, .* failed\/s; p50 .*, p99 -, longest /m);
       expect(stdout).toMatch(/^3 failures since the node started\n/m);

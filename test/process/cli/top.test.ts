@@ -66,7 +66,7 @@ describe('majordomo top', () => {
     const at = ['top', 'echo', '--admin', httpOf(daemon)];
     const { status, stdout } = await run(at);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^echo +0 +0 +2 /m);
+    expect(stdout).toMatch(/^echo +0 +0 +4 /m);
     expect(stdout).toMatch(/^vm<1> +waiting +0 +\d+s +- +3$/m);
     expect(stdout).not.toContain('other');
     const withToken = [...at, '--token', tokenOf(daemon), '-o', 'json'];

@@ -42,7 +42,7 @@ describe('what top shows', () => {
       'DEGRADED: disk full',
       '3 services, 6 workers (3 busy), 5 queued, 5.0 replies/s',
       '',
-      'SERVICE         QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
+      'SERVICE         QUEUED     BUSY     FREE  PENDING     DEAD    OUT/S   FAIL/S',
       'slow (paused)        5        1        0        -        -        -        -',
       'swift                0        2        0        -        -      5.0      0.0',
       'idle                 0        0        3        -        -        -        -',
@@ -59,7 +59,7 @@ describe('what top shows', () => {
     expect(lines({ ...SIGHT, services: [pay] }, 80).slice(2)).toEqual([
       '1 service, 0 workers (0 busy), 0 queued, 41 pending, 3 dead, 2.5 replies/s',
       '',
-      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
+      'SERVICE   QUEUED     BUSY     FREE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
       'pay            0        0        0       41        3      2.5       12        -',
       '',
     ]);
@@ -103,7 +103,7 @@ describe('what top SERVICE shows', () => {
   it('is that service and its workers by name, the busiest first', () => {
     expect(lines(swift, 80).slice(3)).toEqual([
       '',
-      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
+      'SERVICE   QUEUED     BUSY     FREE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
       'swift          0        2        0        -        -      5.0      0.0       15',
       '',
       'WORKER   STATE    IN FLIGHT  SINCE  ADDRESS   CREDIT',
