@@ -157,9 +157,7 @@ describe('two nodes that do not form a pair', () => {
       expect(doctor.stdout).toMatch(said);
       expect(doctor.status).toBe(EXIT.failed);
       const metrics = await fetch(`${pair.httpOf(role)}/metrics`);
-      expect(await metrics.text()).toContain(
-        'majordomo_degraded{reason="listener_keys_differ"} 1',
-      );
+      expect(await metrics.text()).toContain('majordomo_degraded{reason="listener_keys_differ"} 1');
     }
     copyFileSync(key('primary'), key('backup'));
     pair.node('backup').signal('SIGHUP');
