@@ -110,7 +110,10 @@ export class MdpTongue implements ClientTongue {
     if (id === PROBE_ID) {
       if (service !== MMI_BROKER) return NOTHING;
       const { offers, pairHeartbeatMs } = new BrokerFacts(frames, reply.body);
-      return { kind: 'learnt', broker: { takesHeaders: offers.headers, tellsWhy: false, pairHeartbeatMs } };
+      return {
+        kind: 'learnt',
+        broker: { takesHeaders: offers.headers, tellsWhy: false, pairHeartbeatMs },
+      };
     }
     if (service === MMI_REFUSED) {
       const [status, , reason] = frames.copyFrom(reply.body).map(String);
