@@ -34,16 +34,23 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   let best: string | null = null;
   let bestDistance = Infinity;
   for (const candidate of known) {
+    // So many letters would have to come or go, at least.
+    const longer = Math.max(name.length, candidate.length);
+    if (Math.abs(name.length - candidate.length) > allowedEdits(longer)) continue;
     const distance = editDistance(wanted, candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
-  if (best === null) return null;
-  const allowed = Math.max(1, Math.floor(Math.max(name.length, best.length) / 3));
-  if (bestDistance <= allowed) return best;
+  if (best !== null && bestDistance <= allowedEdits(Math.max(name.length, best.length))) {
+    return best;
+  }
   return known.find((candidate) => sharesWords(name, candidate)) ?? null;
+}
+
+function allowedEdits(letters: number): number {
+  return Math.max(1, Math.floor(letters / 3));
 }
 
 const WORD = /[A-Z]?[a-z]+|(?<![A-Z])[A-Z]+(?![a-z])/g;

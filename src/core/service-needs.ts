@@ -27,13 +27,17 @@ export interface ServiceLoad {
   } | null;
 }
 
+/** The service of webhooks, which the broker sends itself. */
+export const WEBHOOK_SERVICE = 'titanic.webhook';
+
 /** A service that failed, and answers nothing, is listed first for so long. */
 const FAILED_MS = 60_000;
 /** Requests that have waited for longer than this may need a person. */
 const LONG_MS = 10_000;
 
 /** The requests that a worker could take, plain or stored and due, if none takes them; else 0. */
-export function stuckOf({ workersWaiting, queued, durable }: ServiceLoad): number {
+export function stuckOf({ service, workersWaiting, queued, durable }: ServiceLoad): number {
+  if (service === WEBHOOK_SERVICE) return 0;
   const due = (durable?.pending ?? 0) - (durable?.delayed ?? 0);
   return workersWaiting === 0 ? queued + due : 0;
 }

@@ -25,7 +25,7 @@ import type {
   Registry,
 } from '../broker/ports.js';
 import { PagedList, readPageOptions } from './lists.js';
-import { loadWords, nearWords } from './why.js';
+import { loadWords, NearNames } from './why.js';
 
 const OK = Buffer.from('200');
 const BAD_REQUEST = Buffer.from('400');
@@ -65,6 +65,7 @@ export class Mmi implements InternalService {
   readonly #brokerStatus: (now: number) => BrokerStatus;
   readonly #serviceList: PagedList;
   readonly #workerList: PagedList;
+  readonly #nearNames = new NearNames();
   #now = 0;
   /** `null`: this broker is alone. */
   others: OtherBrokers | null = null;
@@ -111,6 +112,7 @@ export class Mmi implements InternalService {
     const name = service.toString('latin1');
     if ((name !== MMI_SERVICE && name !== MMI_WHY) || asked.length === 0) return false;
     if (asked.length > SERVICE_NAME_BYTES_MAX || this.#registry.isServed(asked)) return false;
+    if (name === MMI_WHY && !mayAskWhy(asker, asked)) return false;
     const copy = Buffer.from(asked);
     interconnect.ask(copy, (isServed) => {
       if (isServed) host.answer(id, [OK]);
@@ -135,6 +137,7 @@ export class Mmi implements InternalService {
         return [this.#registry.isPaused(argument) ? PAUSED : OK];
       case MMI_WHY:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];
+        if (argument.length > SERVICE_NAME_BYTES_MAX) return [BAD_REQUEST];
         return this.#why(argument, asker);
       case MMI_SERVICES:
         return this.#list(this.#serviceList, null, request, now);
@@ -164,9 +167,10 @@ export class Mmi implements InternalService {
    */
   #why(service: Buffer, asker: Asker): Buffer[] {
     const isStranger = asker.isMmiMinimal;
-    if (!isStranger && !asker.mayRequest(service) && !asker.mayServe(service)) return [NOT_FOUND];
+    if (!mayAskWhy(asker, service)) return [NOT_FOUND];
     if (!isServedTo(asker, service, this.#registry)) {
-      const near = isStranger ? '' : nearWords(service, this.#served(asker));
+      const served = (): Iterable<Buffer> => this.#served(asker);
+      const near = isStranger ? '' : this.#nearNames.words(asker.scope, service, served, this.#now);
       return [NOT_FOUND, Buffer.from(`no worker serves it${near}`)];
     }
     const isPaused = this.#registry.isPaused(service);
@@ -222,6 +226,11 @@ function recordHello({ id, frames, body }: InternalRequest, host: BrokerHost): B
 
 function isHidden({ isMmiMinimal }: Asker, name: string): boolean {
   return isMmiMinimal && !MINIMAL.includes(name);
+}
+
+/** Where peers are strangers they learn the status of any service, as from `mmi.service`. */
+function mayAskWhy(asker: Asker, service: Buffer): boolean {
+  return asker.isMmiMinimal || asker.mayRequest(service) || asker.mayServe(service);
 }
 
 function isServedTo(asker: Asker, service: Buffer, registry: Registry): boolean {

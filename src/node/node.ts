@@ -101,7 +101,7 @@ export async function startNode(order: NodeOrder): Promise<Node> {
     }
     return node;
   } catch (error) {
-    dataDir.release();
+    dataDir.release(false);
     throw error;
   }
 }
@@ -551,7 +551,7 @@ export class Node implements Host {
     await this.#drain();
     await this.#close();
     this.#throttle.flush();
-    this.#dataDir.release();
+    this.#dataDir.release(true);
     tell(this.#log, 'broker.stopped', {}, 'stopped');
   }
 

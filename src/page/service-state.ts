@@ -1,6 +1,6 @@
 /** The state of a service in one sentence, and what its history says of it. */
 import type { Service } from '../admin/api/node-answers.js';
-import { isLate, isUnserved, oldestOf, stuckOf } from '../core/service-needs.js';
+import { isLate, isUnserved, oldestOf, stuckOf, WEBHOOK_SERVICE } from '../core/service-needs.js';
 import { count, millis, percent, perSecond, plural, span } from './format.js';
 import { type Sample, Samples } from './samples.js';
 
@@ -47,7 +47,11 @@ export function stateOf(now: Service | undefined, samples: readonly Sample[]): S
   const workers = (now?.workersWaiting ?? 0) + (now?.workersBusy ?? 0);
   const rest = [
     ...(dead > 0 ? [`${count(dead)} dead`] : []),
-    workers === 0 ? 'no workers' : plural(workers, 'worker'),
+    ...(workers > 0
+      ? [plural(workers, 'worker')]
+      : now?.service === WEBHOOK_SERVICE
+        ? []
+        : ['no workers']),
   ];
   const told = (grade: ServiceState['grade'], title: string, what: string): ServiceState => ({
     grade,

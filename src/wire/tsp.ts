@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import { ownCopy } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import { packedBytes } from '../core/packed.js';
+import { WEBHOOK_SERVICE } from '../core/service-needs.js';
 import { encodeHeaders, type Headers, headersFault } from './headers.js';
 import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
 import { isText, JOB_ROWS, type JobOptions, textRule } from './job-option-table.js';
@@ -21,7 +22,7 @@ export const TITANIC_UNSCHEDULE = 'titanic.unschedule';
 export const TITANIC_SCHEDULES = 'titanic.schedules';
 export const TITANIC_PROGRESS = 'titanic.progress';
 /** The service of stored requests that tell a webhook of the end of another one; clients cannot ask for it. */
-export const TITANIC_WEBHOOK = 'titanic.webhook';
+export const TITANIC_WEBHOOK: typeof WEBHOOK_SERVICE = WEBHOOK_SERVICE;
 
 /** The services that clients may ask. */
 export const TITANIC_SERVICES: readonly string[] = [

@@ -63,9 +63,22 @@ async function why(
   try {
     const { frames } = await client.request('mmi.why', service);
     const [status, text] = frames.map((frame) => frame.toString());
+    if (status === '501') return await whyOfEarlier(client, service, statuses);
     if (text === undefined || !statuses.includes(status ?? '')) return null;
     return printable(text.replace(/ it\b/, () => ` "${shownName(service)}"`));
   } catch {
     return null;
   }
+}
+
+/** Asks a broker that does not know `mmi.why`, such as 0.1.0. */
+async function whyOfEarlier(
+  client: Client,
+  service: string,
+  statuses: readonly string[],
+): Promise<string | null> {
+  const [status = ''] = (await client.request('mmi.service', service)).frames.map(String);
+  if (!statuses.includes(status)) return null;
+  const shown = `"${shownName(service)}"`;
+  return status === '503' ? `an operator has paused ${shown}` : `no worker serves ${shown}`;
 }

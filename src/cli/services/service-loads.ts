@@ -7,6 +7,7 @@ import {
   byNeed,
   isLate,
   isUnserved,
+  WEBHOOK_SERVICE,
   type ServiceLoad,
 } from '../../core/service-needs.js';
 import { type Facts, factsIn } from '../common/facts.js';
@@ -77,7 +78,7 @@ export function needOf(service: Facts): string {
   const load = loadOf(service);
   if (service['paused'] === true) return 'paused';
   const isFailing = answersNothing(load);
-  const isServed = load.workersWaiting + load.workersBusy > 0;
+  const isServed = load.workersWaiting + load.workersBusy > 0 || load.service === WEBHOOK_SERVICE;
   if (isUnserved(load) || (isFailing && !isServed)) return 'no worker serves it';
   if (isLate(load)) return 'all workers are busy';
   return isFailing ? 'every request fails' : '';

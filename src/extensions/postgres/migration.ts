@@ -65,7 +65,7 @@ export async function migrateStore(order: MigrationOrder): Promise<Migration> {
     });
     return { ...moved, database };
   } finally {
-    directory.release();
+    directory.release(false);
   }
 }
 

@@ -21,8 +21,11 @@ export interface DataDir {
   readonly path: string;
   /** Whether the process that had it last did not release it: it was killed, it failed, or the machine stopped. */
   readonly afterCrash: boolean;
-  /** Lets other processes use it. The end of the process does so, too. */
-  release(): void;
+  /**
+   * Lets other processes use it. The end of the process does so, too.
+   * @param hasServed false: `afterCrash` holds for the next process, too, since no node was there to tell it
+   */
+  release(hasServed: boolean): void;
 }
 
 const LOCK_FILE = 'lock';
@@ -58,9 +61,9 @@ export function openDataDir(directory: string): DataDir {
   return {
     path,
     afterCrash,
-    release: () => {
+    release: (hasServed) => {
       try {
-        rmSync(join(path, HOLDER_FILE), { force: true });
+        if (hasServed || !afterCrash) rmSync(join(path, HOLDER_FILE), { force: true });
       } catch {
         // Whoever reads it sees that this process has ended.
       } finally {

@@ -4,6 +4,7 @@ import type { VNode } from 'preact';
 import type { Service, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
 import type { Page } from '../../admin/api/words.js';
+import { WEBHOOK_SERVICE } from '../../core/service-needs.js';
 import { get, withQuery } from '../api.js';
 import { Chart, hasData, TimeSpan } from '../chart.js';
 import { SERVICE_CHARTS } from '../charts.js';
@@ -87,9 +88,9 @@ export function ServiceView({ service }: { service: string }): VNode {
           <Failures service={service} failures={answer.failures} />
           {dead > 0 ? <Dead service={service} dead={dead} /> : null}
           <Charts {...answer} />
-          <Workers {...answer.workers} />
+          {service === WEBHOOK_SERVICE ? null : <Workers {...answer.workers} />}
           {contracts > 0 ? <Contracts service={service} count={contracts} /> : null}
-          <TestRequest service={service} />
+          {service === WEBHOOK_SERVICE ? null : <TestRequest service={service} />}
         </>
       ) : null}
     </div>

@@ -1,7 +1,7 @@
 import type { Asker, BrokerHost } from '../../../src/broker/ports.js';
 import { Frames } from '../../../src/core/frames.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
-import { loadWords } from '../../../src/mmi/why.js';
+import { loadWords, NearNames } from '../../../src/mmi/why.js';
 import type { BrokerStatus, DurableFigures, ServiceStatus } from '../../../src/wire/mmi-answers.js';
 import { endStages, type Stage, stage, STAGE_STATUS } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';
@@ -109,6 +109,29 @@ describe('mmi.why', () => {
     expect(ask(c1, 'mmi.why', 'something')).toBe('404|no worker serves it');
   });
 
+  it('looks for names that were meant for some milliseconds a second, whoever asks, and once for all of them', () => {
+    const near = new NearNames();
+    let searches = 0;
+    const served = (): Buffer[] => {
+      searches++;
+      return Array.from({ length: 900 }, (_, n) => Buffer.from(`service.${n}`));
+    };
+    const words = (name: string, now: number): string =>
+      near.words('all', Buffer.from(name), served, now);
+    for (let asked = 0; asked < 1000; asked++) {
+      expect(words('servce.7', 0)).toBe('; did you mean "service.7"?');
+    }
+    expect(searches).toBe(1);
+    for (let asked = 0; asked < 1000; asked++) words(`servce.${asked}`, 999);
+    expect(searches).toBeLessThan(20);
+    expect(words('servce.8', 1000)).toBe('; did you mean "service.8"?');
+  });
+
+  it('is 400 for a name that no service can have', () => {
+    const s = stage();
+    expect(ask(s.client('c1'), 'mmi.why', 'x'.repeat(256))).toBe('400');
+  });
+
   it('tells what waits, and what the workers are at', () => {
     const s = stage();
     const c1 = s.client('c1');
@@ -158,6 +181,12 @@ describe('mmi.why', () => {
       mmi.request({ id: 1, service, frames, headers: -1, body: 0, asker }, host, 0);
     }
     expect(answers).toEqual(['200', '404|no worker serves it']);
+    const hidden = { scope: 'x', mayRequest: () => false, mayServe: () => false };
+    const other = { ...hidden, isMmiMinimal: false } as Partial<Asker> as Asker;
+    const frames = Frames.of('there');
+    const service = Buffer.from('mmi.why');
+    mmi.request({ id: 1, service, frames, headers: -1, body: 0, asker: other }, host, 0);
+    expect(answers[2]).toBe('404');
   });
 
   it('tells of a service, and names one, only to those who may ask or offer it (D72)', () => {

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
+import { run } from '../../support/child.js';
 import { openDataDir } from '../../../src/node/io/data-dir.js';
 import { codeOf } from '../../../src/core/errors.js';
 import { exitStatusOf } from '../../../src/core/exit.js';
@@ -36,7 +37,7 @@ import(program).then(({ openDataDir }) => {
     if (Atomics.add(arrived, 0, 1) + 1 === round * makers) Atomics.notify(arrived, 0);
     let now = Atomics.load(arrived, 0);
     for (; now < round * makers; now = Atomics.load(arrived, 0)) Atomics.wait(arrived, 0, now);
-    openDataDir([base, round, name].join('/')).release();
+    openDataDir([base, round, name].join('/')).release(true);
   }
   parentPort.postMessage('made');
 });
@@ -45,7 +46,7 @@ import(program).then(({ openDataDir }) => {
 /** Why it cannot be used; `undefined` if it can. */
 function codeOfOpening(directory: string): string | undefined {
   try {
-    openDataDir(directory).release();
+    openDataDir(directory).release(true);
     return undefined;
   } catch (error) {
     return codeOf(error);
@@ -65,6 +66,11 @@ describe('a data directory', () => {
     };
     expect(await told(first)).toBe(0);
     await first.kill();
+    // Neither whoever only looks nor a node that cannot start has told anybody.
+    const config = ['--set', `node.dataDir=${first.dataDir}`];
+    expect((await run(['doctor', ...config])).stdout).toContain(first.dataDir);
+    const busy = await run(['serve', ...config, '--set', 'broker.listen=tcp://198.51.100.7:1']);
+    expect(busy.status).not.toBe(0);
     const second = await startDaemon(again);
     expect(await told(second)).toBe(1);
     await second.stop();
@@ -73,7 +79,7 @@ describe('a data directory', () => {
 
   it('that another process locks for a moment, as doctor does, is waited for', async () => {
     const directory = temporaryDirectory();
-    openDataDir(directory).release();
+    openDataDir(directory).release(true);
     // On a busy machine the thread may release it too late, but not five times in a row.
     let refusals = 1;
     for (let tries = 0; refusals > 0 && tries < 5; tries++) {
@@ -113,7 +119,7 @@ describe('a data directory', () => {
         `^${directory} is in use by process ${process.pid} on ${hostname()} since ${since}; stop it, or .*--set node.dataDir=PATH$`,
       ),
     );
-    first.release();
+    first.release(true);
     expect(readdirSync(directory)).toEqual(['lock']);
   });
 
@@ -134,7 +140,7 @@ describe('a data directory', () => {
     if (written === null) rmSync(file);
     else writeFileSync(file, written);
     expect(() => openDataDir(directory)).toThrow(`${directory} is in use by ${says}`);
-    first.release();
+    first.release(true);
   });
   it.each([0o770, 0o702, 0o1777])(
     'that others can write (%o) is refused, with the command to fix it',

@@ -65,7 +65,7 @@ async function lockError(path: string): Promise<unknown> {
   if (!existsSync(join(path, LOCK_FILE))) return null;
   const { openDataDir } = await import('../../../node/io/data-dir.js');
   try {
-    openDataDir(path).release();
+    openDataDir(path).release(false);
     return null;
   } catch (error) {
     return error;

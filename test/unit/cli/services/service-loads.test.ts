@@ -29,6 +29,10 @@ describe('services in lists of commands', () => {
     const failing = { failedMsAgo: 30_000, plain: { failuresPerSecond: 0, repliesPerSecond: 0 } };
     expect(needOf({ workersWaiting: 1, ...failing })).toBe('every request fails');
     expect(needOf({ workersWaiting: 0, ...failing })).toBe('no worker serves it');
+    // The broker itself sends webhooks.
+    const webhooks = { service: 'titanic.webhook', workersWaiting: 0, durable: { pending: 3 } };
+    expect(needOf(webhooks)).toBe('');
+    expect(needOf({ ...webhooks, ...failing })).toBe('every request fails');
     const answers = { failuresPerSecond: 1, repliesPerSecond: 1 };
     expect(needOf({ workersWaiting: 1, plain: answers })).toBe('');
   });
