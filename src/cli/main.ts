@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
+import { nearestName } from '../core/nearest.js';
 import { packageVersion } from '../core/version.js';
 import { nativeFailure } from './serve/native.js';
 import { type Done, examples } from './common/options.js';
@@ -120,11 +121,10 @@ ENVIRONMENT
 /** Runs one command line. Returns the exit status. */
 export async function main(args: readonly string[], program: Program): Promise<number> {
   guardOutput();
-  const [first, ...rest] = args;
   // `help X` is `X --help`, so that a wrong X gets the same error as any other wrong command, also below another.
-  const asked = first === 'help' && rest[0] !== undefined ? [...rest, '--help'] : args;
+  const words = args.filter((each) => each !== 'help');
+  const asked = args[0] === 'help' ? [...words, '--help'] : args;
   const name = asked[0] ?? '';
-  const known = commandsOf(program).has(name);
   // The node logs its bugs itself.
   if (name !== 'serve') dieOnBugs();
   let status: ExitStatus = EXIT.done;
@@ -132,8 +132,7 @@ export async function main(args: readonly string[], program: Program): Promise<n
     const command = await commandFor(name, program, (ended) => {
       status = ended;
     });
-    const wrongHelp = first === 'help' && !known && rest[0] !== undefined;
-    await command.parseAsync(wrongHelp ? [name] : asked, { from: 'user' });
+    await command.parseAsync(asked, { from: 'user' });
   } catch (error) {
     return failed(error);
   }
@@ -164,6 +163,10 @@ async function commandFor(called: string, program: Program, done: Done): Promise
     })
     .enablePositionalOptions()
     .exitOverride()
+    .hook('preAction', (_whole, command) => {
+      refuseUnknown(command);
+    })
+    .addHelpText('beforeAll', ({ command }) => refuseUnknown(command))
     .addHelpText('after', examples(EXAMPLES) + ENVIRONMENT + EXIT_STATUSES);
   const all = commandsOf(program);
   for (const [name, [group, summary, load]] of all) {
@@ -175,6 +178,24 @@ async function commandFor(called: string, program: Program, done: Done): Promise
     if (name === called) (await load()).define(command, done, withHelp(program));
   }
   return whole;
+}
+
+/**
+ * Refuses a word for which there is no command, where commander shows the help of the one above it, or runs that.
+ * Returns nothing to print.
+ */
+function refuseUnknown(command: Command): string {
+  const word = command.args.find((each) => each !== 'help');
+  if (command.commands.length === 0 || word === undefined || word.startsWith('-')) return '';
+  const shown = command.createHelp().visibleCommands(command);
+  const near = nearestName(
+    word,
+    shown.map((each) => each.name()),
+  );
+  const meant = near === null ? '' : `\n(Did you mean ${near}?)`;
+  return command.error(`error: unknown command '${word}'${meant}`, {
+    code: 'commander.unknownCommand',
+  });
 }
 
 /** Describes commands for completion: all that help shows, or one by its name. */

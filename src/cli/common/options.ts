@@ -27,7 +27,9 @@ export function examples(lines: readonly (readonly [line: string, does: string])
 export function addSubcommand(parent: Command, name: string, about: string): Command {
   const path = [name];
   for (let at = parent; at.parent !== null; at = at.parent) path.unshift(at.name());
+  // A word too many is no argument, but the name of a command that there is not: main.ts says so.
   return parent
+    .allowExcessArguments()
     .command(name)
     .summary(about)
     .description(about)

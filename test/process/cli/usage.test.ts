@@ -24,7 +24,14 @@ const PLATFORM = `${process.platform}-${process.arch}`;
 
 const WRONG = [
   { args: ['reqest', 'upper'], says: 'Did you mean request?' },
-  { args: ['help', 'wrker'], says: 'Did you mean worker?' },
+  { args: ['help', 'wrker'], says: "unknown command 'wrker'\n(Did you mean worker?)" },
+  { args: ['help', 'durable', 'puge'], says: "unknown command 'puge'\n(Did you mean purge?)" },
+  { args: ['durable', 'help', 'puge'], says: 'Did you mean purge?' },
+  { args: ['help', 'services', 'nosuch'], says: '(majordomo help services shows examples)' },
+  { args: ['help', 'durable', 'schedules', 'nosuch'], says: "unknown command 'nosuch'" },
+  { args: ['services', 'puase', 'ok'], says: "unknown command 'puase'\n(Did you mean pause?)" },
+  { args: ['services', '-o', 'json', 'puase'], says: 'Did you mean pause?' },
+  { args: ['durable', 'schedules', 'evry'], says: "unknown command 'evry'" },
   { args: ['request', 'upper', '--endpont', 'x'], says: 'Did you mean --endpoint?' },
   { args: ['request'], says: "missing required argument 'service'" },
   { args: ['request', 'a', '--timeout-ms', '0'], says: 'a whole number from 1 to' },
