@@ -89,7 +89,8 @@ export function asTyped(text: string): string {
   const typed = commandName();
   // Documents call it so, whatever the file is.
   if (typed.startsWith('node ')) return text;
-  return text.replace(/(?<![\w./@-])majordomo (?=[a-z])/g, () => `${typed} `);
+  // Lines of help are wrapped before: the command may be on the next one.
+  return text.replace(/(?<![\w./@-])majordomo(?=\s+[a-z])/g, () => typed);
 }
 
 /** A message for people, on standard error. */

@@ -242,6 +242,9 @@ describe('the program in hints and examples', () => {
     const help = typed(name, environment, 'help', 'worker');
     expect(help).toContain(`Usage: ${says} worker [options]`);
     expect(help).toContain(`\n  ${says} worker upper -- tr a-z A-Z `);
+    // The line ends after the name.
+    const wrapped = typed(name, environment, 'help', 'services');
+    expect(wrapped.replaceAll(/\s+/g, ' ')).toContain(`see ${says} context`);
     const context = typed(name, environment, 'services', '--context', 'nosuch');
     expect(context).toMatch(/^majordomo: /);
   });
