@@ -1,10 +1,9 @@
 /** The node's own CURVE keys: what of them has changed in their files, whose names stay the same. */
-import { createPrivateKey, createPublicKey } from 'node:crypto';
-
 import type { Config, ListeningSection } from '../config/config.js';
 import { secretKeyFilesOf, type ListenerCurveConfig } from '../config/entries.js';
 import { type Change, type Difference, onlyKeysDiffer } from '../config/diff.js';
 import { readSecretKey } from '../config/io/secret-key.js';
+import { curvePublicKeyOf } from '../core/curve-file.js';
 import { digestOf } from '../core/digest.js';
 import { encodeZ85 } from '../core/z85.js';
 import { FAILOVER_SECTIONS } from '../wire/pair.js';
@@ -12,9 +11,6 @@ import type { Log } from '../admin/log/log.js';
 import { tell } from '../admin/log/process-events.js';
 
 const SECTIONS = ['broker', 'events', 'map'] as const satisfies ListeningSection[];
-/** What stands before the 32 bytes of a secret key of X25519 in PKCS #8; its public one ends SPKI. */
-const SECRET_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
-const KEY_BYTES = 32;
 const OR = ' or ';
 
 /** The keys of one listener, or of the pair's link. */
@@ -123,11 +119,5 @@ function readable(curve: ListenerCurveConfig): string | null {
 }
 
 function publicKeysOf(curve: ListenerCurveConfig): string {
-  return secretKeyFilesOf(curve).map(readSecretKey).map(publicKeyOf).join(OR);
-}
-
-function publicKeyOf(secretKey: Buffer): string {
-  const key = Buffer.concat([SECRET_PREFIX, secretKey]);
-  const pair = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' }));
-  return encodeZ85(pair.export({ format: 'der', type: 'spki' }).subarray(-KEY_BYTES));
+  return secretKeyFilesOf(curve).map(readSecretKey).map(curvePublicKeyOf).map(encodeZ85).join(OR);
 }

@@ -1,14 +1,9 @@
 /** CURVE keys of programs that connect: from the option `curve`, or from files. */
-import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import { curveKeyIn } from '../core/curve-file.js';
 import { messageOf } from '../core/errors.js';
-import { CURVE_KEY_BYTES } from '../core/z85.js';
 import { wrong } from './errors.js';
-
-/** What precedes the bytes of an X25519 key in PKCS #8 (RFC 8410). */
-const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 /**
  * CURVE (25/ZMTP-CURVE): encrypts the connection, and accepts only the broker with this key.
@@ -56,11 +51,4 @@ function keyOf(file: string, kind: 'public' | 'secret'): Buffer {
   const key = curveKeyIn(text, kind);
   if (key === null) throw wrong('curve', `${file} has no ${kind} key`);
   return key;
-}
-
-/** The public key that belongs to a secret one. */
-export function curvePublicKeyOf(secretKey: Uint8Array): Buffer {
-  const key = Buffer.concat([PKCS8, secretKey]);
-  const pair = createPrivateKey({ key, format: 'der', type: 'pkcs8' });
-  return createPublicKey(pair).export({ format: 'der', type: 'spki' }).subarray(-CURVE_KEY_BYTES);
 }

@@ -1,4 +1,5 @@
 /** Reads the options of clients, workers and streams with their tables, and those that need more than a row. */
+import { curvePublicKeyOf } from '../core/curve-file.js';
 import type { MajordomoError } from '../core/errors.js';
 import { didYouMean } from '../core/nearest.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
@@ -8,7 +9,6 @@ import { optionLike } from '../wire/job-option-table.js';
 import { checkSodium } from '../zmtp/curve/sodium.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
 import type { Dial } from '../zmtp/link-port.js';
-import { curvePublicKeyOf } from './curve.js';
 import { checkText, sdkError, wrong } from './errors.js';
 import type { Option, OptionTable, ValuesOf } from './option-tables.js';
 

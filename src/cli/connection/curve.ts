@@ -1,9 +1,9 @@
 /** `--curve-server-key` and `--curve-key-file`: CURVE for the commands that talk to a broker. */
 import { readSecretKey } from '../../config/io/secret-key.js';
+import { curvePublicKeyOf } from '../../core/curve-file.js';
 import { causeOf, codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { decodeCurveKey, encodeZ85 } from '../../core/z85.js';
 import { usage } from '../common/options.js';
-import { curvePublicKeyOf } from '../../sdk/curve.js';
 import type { CurveClientKeys } from '../../sdk/dials.js';
 import type { Link } from '../../zmtp/link-port.js';
 import type { CurveOptions } from './options.js';
