@@ -278,7 +278,7 @@ describe('replies that nobody reads', () => {
     });
     const isWhole = ({ socket }: RawHttp): boolean => socket.bytesRead > bytes;
     const isRefused = (raw: RawHttp): boolean =>
-      raw.socket.bytesRead < MIB && raw.received.includes('HTTP/1.1 429');
+      raw.socket.bytesRead < MIB && /^HTTP\/1\.1 (?:429|502|503) /m.test(raw.received);
     await until(() => served + all.filter(isRefused).length >= 16, 'most have been served');
     await stand.daemon.waitFor('connection.rejected');
     for (const raw of all) raw.socket.resume();
