@@ -199,7 +199,7 @@ class Worker:
         for service, event in self._ready.items():
             if not event.wait(max(0.0, until - time.monotonic())):
                 why = [f"{each._endpoint}: {each.core.why}" for each in self._sessions if each.core.why]
-                raise RequestTimeoutError("; ".join([f"{service!r} is not registered with any broker", *why]))
+                raise RequestTimeoutError("; ".join([f"{service.decode('utf-8', 'backslashreplace')!r} is not registered with any broker", *why]))
             if self._close_at is not None or self._ended.is_set():
                 raise ClosedError("the worker was closed, or has failed") from self._error
         return self

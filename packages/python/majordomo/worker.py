@@ -44,6 +44,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         handler = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
+        # What the module itself imports may be missing, too: that is a fault of its own.
+        if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
+            raise
         parser.error(str(error))
     try:
         curve = Curve.from_file(given.curve_key_file, given.curve_server_key) if given.curve_key_file else None

@@ -134,6 +134,10 @@ def test_a_worker_that_fails_and_a_module_that_does_have_exit_status_1(broker: B
     process = command(tmp_path, "broken:f", "--endpoint", broker.endpoint)
     _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and "not today" in log
+    (tmp_path / "lacking.py").write_text("import nope\n")
+    process = command(tmp_path, "lacking:f", "--endpoint", broker.endpoint)
+    _, log = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1 and 'lacking.py", line 1' in log and "No module named 'nope'" in log
     process = command(tmp_path, "failing:fail", "--endpoint", broker.endpoint)
     with Client(broker.endpoint) as client:
         job = client.enqueue("fail", "x")

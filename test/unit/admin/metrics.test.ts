@@ -117,8 +117,8 @@ describe('a long text', () => {
     let turn = setImmediate(count);
     const { plain } = await metrics.render();
     clearImmediate(turn);
-    // It takes dozens of milliseconds, and no turn more than some.
-    expect(turns).toBeGreaterThan(3);
+    // (In one turn, none would be counted but the first.)
+    expect(turns).toBeGreaterThan(1);
     expect(new MetricsPage(String(plain)).valuesOf('service').size).toBe(1001);
   });
 
