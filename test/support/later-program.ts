@@ -98,6 +98,8 @@ function changeStores(change: Change, versions: number): void {
   );
 }
 
+const LAST_OF_STATUS = 'listenerKeys: optional(run(DIGEST_BYTES * FAILOVER_SECTIONS.length)),';
+
 function changePair(change: Change, versions: number): void {
   change(
     'wire/pair.js',
@@ -107,8 +109,8 @@ function changePair(change: Change, versions: number): void {
   // A field at the end of STATUS.
   change(
     'wire/pair.js',
-    'keys: optional(run(DIGEST_BYTES)),',
-    `keys: optional(run(DIGEST_BYTES)),
+    LAST_OF_STATUS,
+    `${LAST_OF_STATUS}
         later: { put: (to) => to.text('later'), take: (from) => from.text(), isOptional: true },`,
   );
 }
