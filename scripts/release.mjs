@@ -263,9 +263,9 @@ function release(named) {
   if (taken.includes('again') && !isMaking && !existsSync(join(TARGET, SUMS))) {
     throw new Refusal(`There is nothing to compare with in ${TARGET}: take the step make first.`);
   }
-  if (named.length === 0) checkFlaky();
   const version = checkVersions();
   const what = { version, changes: changesOf(version), inImage: imageFiles() };
+  if (named.length === 0) checkFlaky();
   process.umask(0o022);
   // An hour of work is not lost because a registry did not answer for a minute.
   process.env.npm_config_fetch_retries = '4';
