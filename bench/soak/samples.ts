@@ -31,7 +31,7 @@ export const FIGURES = {
   held: { title: 'held for peers', sample: 'memory_held_bytes', growthMax: 1e6 },
 } as const;
 export type Figure = keyof typeof FIGURES;
-/** Of a node; of another process. */
+/** The figures of a node; those of another process follow. */
 export const OF_NODE = Object.keys(FIGURES) as readonly Figure[];
 export const OF_PROCESS: readonly Figure[] = ['resident', 'live', 'descriptors'];
 

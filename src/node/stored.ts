@@ -187,13 +187,15 @@ export function titanicOn(
   return titanic;
 }
 
+/** The store answers so many in a few milliseconds. */
+const KEYS_AT_ONCE_MAX = 256;
+
 /** Keys that are asked for while the store is read for others are read together: they take one place in its queue. */
 function keyReader(queries: ClosableQueries): TitanicHost['hasKey'] {
-  let waiting: { readonly key: OwnedKey; answer: (known: boolean | StoreFailure) => void }[] = [];
+  const waiting: { readonly key: OwnedKey; answer: (known: boolean | StoreFailure) => void }[] = [];
   let isReading = false;
   const read = (): void => {
-    const asked = waiting;
-    waiting = [];
+    const asked = waiting.splice(0, KEYS_AT_ONCE_MAX);
     isReading = asked.length > 0;
     if (!isReading) return;
     const keys = asked.map(({ key }) => key);

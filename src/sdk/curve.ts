@@ -33,6 +33,9 @@ export const Curve = {
    * @throws ERR_MDP_OPTION
    */
   fromFile(file: string, serverKey: string): CurveOptions {
+    if (typeof (serverKey as unknown) !== 'string') {
+      throw wrong('curve', "needs the broker's public key, or a file with it, as second argument");
+    }
     const known = curveKeyIn(serverKey, 'public');
     return {
       serverKey: known ?? keyOf(serverKey, 'public'),

@@ -78,7 +78,7 @@ describe('a client of a broker that tells why requests have no answer', () => {
 
   /** Requests of a new client, once it has asked why: a machine that is late at the end of a wait asks nothing. */
   async function unanswered(count: number, options: Partial<ClientOptions> = {}) {
-    for (;;) {
+    for (let tries = 0; tries < 10; tries++) {
       const { client, net } = clientOf('"why"', { timeoutMs: 500, ...options });
       const ends = Array.from({ length: count }, () => messageOf(client.request('ech', 'a')));
       const wait = { isOver: false };
@@ -91,6 +91,7 @@ describe('a client of a broker that tells why requests have no answer', () => {
       const [question] = asked;
       if (!wait.isOver && question !== undefined) return { net, ends, asked, question };
     }
+    throw new Error('the broker was not asked in time, ten times in a row');
   }
 
   it.each(['failover', 'freelance'] as const)(
