@@ -115,7 +115,8 @@ const host: BrokerHost = {
     answered++;
   },
   refuse: () => undefined,
-  recordHello: () => null,
+  recordHello: () => ({ resumeMs: null, isKnown: false, reason: null }),
+  resume: () => 'no_session',
   cancel: () => true,
 };
 const embedded: DeliveryPort = {

@@ -17,6 +17,7 @@ const options: BrokerOptions = {
   requestTtlMs: 60_000,
   busyTimeoutMs: 600_000,
   maxDeliveries: 3,
+  resumeMs: 10_000,
   listeners: [rules(true, true)],
   limits: {
     services: 20_000,

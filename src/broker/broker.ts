@@ -31,6 +31,7 @@ import { Lifecycle } from './lifecycle/lifecycle.js';
 import { Registrations } from './lifecycle/registrations.js';
 import { Replies } from './lifecycle/replies.js';
 import { RequestEnds } from './lifecycle/request-ends.js';
+import { Resumptions } from './lifecycle/resumptions.js';
 import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { RUN_BUDGET } from './lifecycle/turns.js';
 import { Listing } from './listing.js';
@@ -49,6 +50,9 @@ export interface BrokerLoad {
   readonly requests: number;
   readonly requestsOut: number;
   readonly bytes: number;
+  /** Clients with a session, connected or away. */
+  readonly sessions: number;
+  readonly sessionsAway: number;
 }
 
 export class Broker {
@@ -56,6 +60,7 @@ export class Broker {
   readonly #deliveries: Deliveries;
   readonly #requestEnds: RequestEnds;
   readonly #clientScans: ClientScans;
+  readonly #resumptions: Resumptions;
   readonly #dispatcher: Dispatcher;
   readonly #departures: Departures;
   readonly #registrations: Registrations;
@@ -83,7 +88,8 @@ export class Broker {
     const storedDeliveries = new StoredDeliveries(data, deliveries);
     const requestEnds = new RequestEnds(data, replies, deliveries);
     const clientScans = new ClientScans(data, requestEnds);
-    const internalRequests = new InternalRequests(data, replies, clientScans);
+    const resumptions = new Resumptions(data, replies, requestEnds, clientScans);
+    const internalRequests = new InternalRequests(data, replies, clientScans, resumptions);
     const lifecycle = new Lifecycle(data, replies, deliveries, storedDeliveries, requestEnds);
     const departures = new Departures(data, lifecycle);
     const registrations = new Registrations(
@@ -99,13 +105,14 @@ export class Broker {
     this.internalRequests = internalRequests;
     this.#requestEnds = requestEnds;
     this.#clientScans = clientScans;
+    this.#resumptions = resumptions;
     this.#dispatcher = new Dispatcher(data, deliveries, storedDeliveries, requestEnds);
     this.#departures = departures;
     this.#registrations = registrations;
     this.counters = data.counters;
     this.listing = new Listing(data);
     this.#inbound = new Inbound((frames, index) => data.tokens.isKnown(frames, index));
-    this.#connections = new Connections(data, clientScans, registrations);
+    this.#connections = new Connections(data, clientScans, resumptions, registrations);
     this.#fastPath = new FastPath(data, replies, deliveries, lifecycle);
     this.#fromClients = new ClientRequests(data, replies, internalRequests, lifecycle);
     this.#fromWorkers = new WorkerInputs(data, replies, lifecycle, departures, registrations);
@@ -144,8 +151,10 @@ export class Broker {
   }
 
   get load(): BrokerLoad {
-    const { peers, clients, services, workers, requests } = this.#data;
+    const { peers, clients, services, workers, requests, sessions } = this.#data;
     return {
+      sessions: sessions.count,
+      sessionsAway: sessions.away,
       peers: peers.count,
       clients: clients.count,
       services: services.count,
@@ -286,7 +295,7 @@ export class Broker {
       case 'request':
         // The log has the refusal.
         this.counters.malformed.too_large++;
-        this.#fromClients.tooLarge(peer, inbound, reason);
+        this.#fromClients.tooLarge(peer, inbound, reason, now);
         return;
       case 'final':
       case 'partial':
@@ -339,12 +348,14 @@ export class Broker {
    */
   run(now: number): boolean {
     const { services, admission } = this.#data;
+    this.#data.sessions.now = now;
     // Each kind of work has its own budget, so that a lot of one does not delay the others.
     const areExpired = this.#registrations.expire(now, RUN_BUDGET);
     let more = !areExpired;
     if (!this.#departures.run(now)) more = true;
     if (!this.#fromWorkers.revive(now, RUN_BUDGET)) more = true;
     if (!services.forget(now)) more = true;
+    if (!this.#resumptions.run(now, RUN_BUDGET)) more = true;
     if (!this.#clientScans.run(RUN_BUDGET)) more = true;
     if (!this.#refuseWaiting() || this.#requestEnds.expireDue(now, RUN_BUDGET) === 0) more = true;
     if (!admission.isOpen) this.#dispatcher.dispatchNothing();
@@ -361,6 +372,7 @@ export class Broker {
       this.#deliveries.nextDueAt(),
       revivals.nextDueAt(),
       this.#requestEnds.nextDueAt(),
+      this.#data.sessions.nextDueAt(),
     );
   }
 

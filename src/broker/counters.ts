@@ -37,6 +37,8 @@ export class BrokerCounters {
   };
   /** Well-formed commands of workers that are not valid in their state (docs/protocol.md). */
   unexpected = 0;
+  /** Requests with which clients went on that had lost their connections (D116). */
+  resumed = 0;
   /** CANCELs that were sent to workers and to other brokers. */
   cancels = 0;
   /** Registrations whose contract was not kept (D107). */

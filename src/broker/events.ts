@@ -243,6 +243,15 @@ export const BROKER_EVENTS = {
       who: peerOf,
     },
   ),
+  'session.refused': warn(
+    (event) =>
+      `a client has no session, so its requests end with its connection (${whoseOf(event)}): ${event.reason}`,
+    { reason, key, address },
+    {
+      when: 'a client got no session: the quota `sessions` of its identity, or `limits.memoryBytes`, is used up',
+      who: peerOf,
+    },
+  ),
   'connection.rejected': warn(
     (event) => rejectedText('a connection', event),
     { listener: field.number('counts from 0'), ...REJECTED },

@@ -9,6 +9,8 @@ export interface BrokerOptions {
   readonly heartbeatLiveness: number;
   /** How long a request may wait for a worker, from its arrival. */
   readonly requestTtlMs: number;
+  /** How long a client that lost its connection may take to come back to its session (D116); 0: there are no sessions. */
+  readonly resumeMs: number;
   /** How long a worker that does not heartbeat while busy may hold a request (D5). */
   readonly busyTimeoutMs: number;
   /** Maximum number of deliveries of one request (D6). */

@@ -8,7 +8,7 @@
 import type { Frames } from '../core/frames.js';
 import type { MemoryAccount } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
-import type { ClientHello } from '../wire/mmi.js';
+import type { ClientHello, ResumeState } from '../wire/mmi.js';
 import type { ServiceStatus } from '../wire/mmi-answers.js';
 import type { QuotaName, Quotas } from './quotas.js';
 
@@ -57,6 +57,8 @@ export interface Asker {
   readonly isOperator: boolean;
   /** Whether its listener answers only the minimal set of `mmi.*` (D74). */
   readonly isMmiMinimal: boolean;
+  /** Whether its listener has sessions (D116). */
+  readonly mayResume: boolean;
   readonly quotas: Quotas;
   /** Accounts for what is held for it in memory. */
   readonly memory: MemoryAccount;
@@ -325,6 +327,16 @@ export interface Obstacle {
   readonly text: string;
 }
 
+/** What a client that sent a hello is told. */
+export interface Greeted {
+  /** How long it may take to come back to its session; 0: it has none. `null`: it did not ask for one. */
+  readonly resumeMs: number | null;
+  /** Whether its session was there before. */
+  readonly isKnown: boolean;
+  /** Why it has no session; `null`: it has one, or did not ask. */
+  readonly reason: string | null;
+}
+
 /** What an internal service can call. */
 export interface BrokerHost {
   /** Answers a request with these body frames. It is no error if the client is gone. */
@@ -338,9 +350,20 @@ export interface BrokerHost {
   /**
    * Records what the sender of this request says about itself. From now on it understands refusals
    * for requests on its connection whose envelope begins with this request's envelope (D11).
-   * @returns why there is no place for it; `null`: it is recorded
+   * @returns why there is no place for it; otherwise it is recorded
    */
-  recordHello(id: number, hello: ClientHello): Obstacle | null;
+  recordHello(id: number, hello: ClientHello): Obstacle | Greeted;
+  /**
+   * The sender of this request, which has a session, asks what became of others of its requests (D116).
+   * @param ids as in `cancel`
+   * @param answer called once, perhaps within this call
+   * @returns whether it is called
+   */
+  resume(
+    id: number,
+    ids: readonly Buffer[],
+    answer: (states: readonly ResumeState[]) => void,
+  ): 'asked' | 'no_session' | 'no_memory';
   /**
    * The sender of this request does not want the answers of others of its requests any more: those whose
    * envelope is that of this request, and then one of `ids`.

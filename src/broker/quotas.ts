@@ -16,6 +16,8 @@ export interface Quotas {
   readonly waits: number;
   /** Owners of envelopes that sent `mmi.hello`. */
   readonly hellos: number;
+  /** Sessions of its clients, connected or away. */
+  readonly sessions: number;
   /** How often its schedules may be due in a minute, together. */
   readonly schedules: number;
   /** Names that the broker knows only because this identity requests or serves them. */
@@ -36,6 +38,7 @@ export const NO_QUOTAS: Quotas = {
   storedBytes: Infinity,
   waits: 10_000,
   hellos: 1000,
+  sessions: 10_000,
   schedules: 600,
   services: Infinity,
 };

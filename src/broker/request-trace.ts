@@ -22,6 +22,7 @@ export const REQUEST_STEPS = {
       refused: '',
       dropped: 'its client is gone',
       cancelled: 'by its client',
+      kept: 'replied; its client is away and has yet to come back for it',
     }),
   }),
 };

@@ -33,6 +33,11 @@ export interface ListenerRules extends ServiceRights {
    * it.
    */
   readonly authoriser?: Buffer | null;
+  /**
+   * Whether its clients may have sessions (D116). Absent: no, because nothing tells when a client of a listener on
+   * libzmq goes.
+   */
+  readonly resumes?: boolean;
   /** Whether its peers connect with a key. Absent: some do. */
   readonly hasKeys?: boolean;
 }

@@ -6,6 +6,7 @@ import { count, expected, map, NAME_PATTERN, size, once } from './kinds.js';
 
 export const WAITS = 10_000;
 export const HELLOS = 1000;
+export const SESSIONS = 10_000;
 export const SCHEDULES = 600;
 const NAMES_MAX = 1000;
 
@@ -59,6 +60,11 @@ const keys = () => ({
     .meta({ none: `\`${HELLOS}\`` })
     .describe(
       'Clients of the identity behind proxies that sent `mmi.hello`; one for each connection is free. Above it, the client of a proxy whose hello is the oldest has to send it anew: the SDKs do that with the next request.',
+    ),
+  sessions: count(1, 16_000_000)
+    .meta({ none: `\`${SESSIONS}\`` })
+    .describe(
+      'Clients of the identity that may come back after they lost their connection (`broker.resumeMs`): connected ones, and those that are away. Further ones work without that.',
     ),
   schedules: count(1, 100_000_000)
     .meta({ none: `\`${SCHEDULES}\`` })

@@ -1,6 +1,6 @@
 /** The quotas of one identity that are in effect. */
 import type { Config } from './config.js';
-import { HELLOS, type QuotaKey, SCHEDULES, WAITS } from './quota-keys.js';
+import { HELLOS, type QuotaKey, SCHEDULES, SESSIONS, WAITS } from './quota-keys.js';
 
 /** What one identity may use at most (D75); sizes in bytes, Infinity for no limit. */
 export type Quotas = Readonly<Record<Exclude<QuotaKey, 'share'>, number>>;
@@ -25,6 +25,7 @@ export function quotasOf(config: Pick<Config, 'limits' | 'titanic'>, name: strin
     storedBytes: given.storedBytes ?? shareOf(titanic.maxBytes),
     waits: given.waits ?? WAITS,
     hellos: given.hellos ?? HELLOS,
+    sessions: given.sessions ?? SESSIONS,
     schedules: given.schedules ?? SCHEDULES,
     services: given.services ?? shareOf(limits.services),
   };

@@ -112,6 +112,11 @@ const PARTS = {
       .describe(
         'How long one request may take at a worker that sends no heartbeats while it works, and at any pirate worker; after that the worker is lost.',
       ),
+    resumeMs: durationMs(0, 600_000)
+      .prefault(10_000)
+      .describe(
+        'How long a client that lost its connection may take to come back for its requests and their answers. 0: its waiting requests are dropped at once.',
+      ),
     maxDeliveries: count(1, 1000)
       .prefault(3)
       .describe(

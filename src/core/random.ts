@@ -6,6 +6,13 @@ import { randomFillSync } from 'node:crypto';
  */
 export type RandomFill = (target: Buffer) => void;
 
+/** A name that nobody else has: 96 bits in base64url. */
+export function randomName(): string {
+  const bytes = Buffer.alloc(12);
+  secureRandom(bytes);
+  return bytes.toString('base64url');
+}
+
 /** A call of the system takes microseconds, so ids are taken from a supply. */
 const SUPPLY_BYTES = 4096;
 const SMALL_BYTES_MAX = 64;

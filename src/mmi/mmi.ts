@@ -9,12 +9,14 @@ import {
   MMI_CONTRACT,
   MMI_FLEET,
   MMI_HELLO,
+  MMI_RESUME,
   MMI_SERVICE,
   MMI_SERVICES,
   MMI_WHY,
   MMI_WORKERS,
   readHello,
 } from '../wire/mmi.js';
+import type { Frames } from '../core/frames.js';
 import type { BrokerStatus, MinimalStatus } from '../wire/mmi-answers.js';
 import type {
   Asker,
@@ -25,6 +27,7 @@ import type {
   Registry,
 } from '../broker/ports.js';
 import { PagedList, readPageOptions } from './lists.js';
+import { RESUME } from './protocol-extensions.js';
 import { loadWords, NearNames } from './why.js';
 
 const OK = Buffer.from('200');
@@ -44,10 +47,18 @@ const NAMES: readonly string[] = [
   MMI_BROKER,
   MMI_HELLO,
   MMI_CANCEL,
+  MMI_RESUME,
 ];
 
 /** The `mmi.*` names answered where peers are strangers. */
-const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_WHY, MMI_BROKER, MMI_HELLO, MMI_CANCEL];
+const MINIMAL: readonly string[] = [
+  MMI_SERVICE,
+  MMI_WHY,
+  MMI_BROKER,
+  MMI_HELLO,
+  MMI_CANCEL,
+  MMI_RESUME,
+];
 /** An answer up to this size is always sent. */
 const SMALL_BYTES = 4096;
 
@@ -121,7 +132,7 @@ export class Mmi implements InternalService {
     return true;
   }
 
-  /** The answer; `null`: the request was refused. */
+  /** The answer; `null`: it was refused, or will be answered. */
   #answer(request: InternalRequest, host: BrokerHost, now: number): Buffer[] | null {
     const { frames, body, asker } = request;
     const argument = frames.view(body);
@@ -156,6 +167,8 @@ export class Mmi implements InternalService {
         return isSingle ? recordHello(request, host) : [BAD_REQUEST];
       case MMI_CANCEL:
         return [this.#cancelStatus(request, host)];
+      case MMI_RESUME:
+        return resume(request, host);
       default:
         return [UNKNOWN];
     }
@@ -205,23 +218,42 @@ export class Mmi implements InternalService {
   }
 
   #cancelStatus({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer {
-    const ids: Buffer[] = [];
-    for (let at = body; at < frames.count; at++) ids.push(frames.view(at));
-    if (ids.length > CANCEL_IDS_MAX || ids.some(({ length }) => length > CANCEL_ID_BYTES_MAX)) {
-      return BAD_REQUEST;
-    }
+    const ids = idsOf(frames, body);
+    if (ids === null) return BAD_REQUEST;
     return host.cancel(id, ids, this.#now) ? OK : TOO_MANY;
   }
+}
+
+/** The ids of requests that a message names; `null`: too many, or too long. */
+function idsOf(frames: Frames, from: number): Buffer[] | null {
+  const ids = frames.copyFrom(from);
+  const isLong = ids.some(({ length }) => length > CANCEL_ID_BYTES_MAX);
+  return ids.length > CANCEL_IDS_MAX || isLong ? null : ids;
+}
+
+/** D116: what became of requests whose client lost its connection; a frame for each. */
+function resume({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer[] | null {
+  const ids = idsOf(frames, body);
+  if (ids === null) return [BAD_REQUEST];
+  const how = host.resume(id, ids, (states) => {
+    host.answer(id, [OK, ...states.map((state) => Buffer.from(state))]);
+  });
+  if (how === 'asked') return null;
+  return [how === 'no_session' ? NOT_FOUND : TOO_MANY];
 }
 
 /** Whoever is not recorded would get no failures: so that itself is refused (D11). */
 function recordHello({ id, frames, body }: InternalRequest, host: BrokerHost): Buffer[] | null {
   const hello = readHello(frames.view(body));
   if (hello === null) return [BAD_REQUEST];
-  const obstacle = host.recordHello(id, hello);
-  if (obstacle === null) return [OK];
-  host.refuse(id, obstacle.why, obstacle.text);
-  return null;
+  const recorded = host.recordHello(id, hello);
+  if ('why' in recorded) {
+    host.refuse(id, recorded.why, recorded.text);
+    return null;
+  }
+  const { resumeMs, isKnown: known, reason } = recorded;
+  if (resumeMs === null) return [OK];
+  return [OK, json(reason === null ? { resumeMs, known } : { resumeMs, reason })];
 }
 
 function isHidden({ isMmiMinimal }: Asker, name: string): boolean {
@@ -245,7 +277,12 @@ function contractsOf(service: Buffer, asker: Asker, registry: Registry): Buffer[
   return contracts === null ? [NOT_FOUND] : [OK, contracts];
 }
 
-function statusFor({ isMmiMinimal }: Asker, status: BrokerStatus): BrokerStatus | MinimalStatus {
+function statusFor(
+  { isMmiMinimal, mayResume }: Asker,
+  given: BrokerStatus,
+): BrokerStatus | MinimalStatus {
+  const extensions = given.extensions.filter((name) => mayResume || name !== RESUME);
+  const status = { ...given, extensions };
   if (!isMmiMinimal) return status;
   const { http: _http, publicUrl: _publicUrl, events: _events, map: _map, ...minimal } = status;
   return minimal;

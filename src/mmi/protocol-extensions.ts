@@ -1,3 +1,6 @@
+/** The extension of sessions (D116): only listeners list it that have them. */
+export const RESUME = 'resume';
+
 /** The extensions that every broker offers its peers, as `mmi.broker` lists them. */
 export const PROTOCOL_EXTENSIONS: readonly string[] = [
   'credit',

@@ -32,7 +32,7 @@ import { quotasOf } from '../config/quotas.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { Holdings } from '../core/holdings.js';
-import { secureRandom } from '../core/random.js';
+import { randomName, secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
 import { TITANIC_EVENTS, type TitanicEvent } from '../titanic/machine/events.js';
 import type { AllBrokersStatus } from '../wire/mmi.js';
@@ -123,6 +123,8 @@ export class Node implements Host {
   readonly #dataDir: DataDir;
   readonly #listeners: readonly ListenerConfig[];
   readonly #startedAt = monotonicMs();
+  /** Tells this start of the broker from all others. */
+  readonly #instance = randomName();
   readonly #throttle = new Throttle(monotonicMs);
   readonly #eventLog: EventLog;
   readonly #eventFeed: EventFeed;
@@ -265,6 +267,7 @@ export class Node implements Host {
     const { events, map } = this.#published();
     return {
       ...brokerStatus(this.#current, now - this.#startedAt, this.#pairView),
+      instance: this.#instance,
       http: reachedOrNull(this.#http?.url ?? null),
       publicUrl: this.config.http.publicUrl,
       events: reachedOrNull(events),

@@ -7,7 +7,7 @@ import { quotasOf } from '../config/quotas.js';
 import { GlobSet } from '../core/glob.js';
 import { isPostgres } from '../core/postgres-url.js';
 import { packageVersion } from '../core/version.js';
-import { PROTOCOL_EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/protocol-extensions.js';
+import { PROTOCOL_EXTENSIONS, RESUME, TITANIC_EXTENSIONS } from '../mmi/protocol-extensions.js';
 import type { MinimalStatus } from '../wire/mmi-answers.js';
 import type { RouterLimits } from '../zmtp/port.js';
 import type { Keys } from './io/keys.js';
@@ -28,12 +28,20 @@ export function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
   };
 }
 
-export function rulesOf({ client, worker, mmi, curve, service }: ListenerConfig): ListenerRules {
+export function rulesOf({
+  client,
+  worker,
+  mmi,
+  curve,
+  service,
+  transport,
+}: ListenerConfig): ListenerRules {
   const rights = { client: GlobSet.of(client), worker: GlobSet.of(worker) };
   return {
     ...rights,
     mmi: mmi ?? 'minimal',
     hasKeys: curve !== undefined,
+    resumes: transport !== 'libzmq',
     service: service === null ? null : Buffer.from(service),
   };
 }
@@ -48,6 +56,7 @@ export function brokerOptions(
     requestTtlMs: config.broker.requestTtlMs,
     busyTimeoutMs: config.broker.busyTimeoutMs,
     maxDeliveries: config.broker.maxDeliveries,
+    resumeMs: config.broker.resumeMs,
     rightsOf,
     limits: config.limits,
   };
@@ -68,7 +77,11 @@ export function brokerStatus(
     state,
     epoch,
     limits: numbersOf(config.limits),
-    extensions: [...PROTOCOL_EXTENSIONS, ...(config.titanic.enabled ? TITANIC_EXTENSIONS : [])],
+    extensions: [
+      ...PROTOCOL_EXTENSIONS,
+      ...(config.broker.resumeMs > 0 ? [RESUME] : []),
+      ...(config.titanic.enabled ? TITANIC_EXTENSIONS : []),
+    ],
     pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
   };
 }

@@ -14,7 +14,7 @@ import { FailureCodes } from '../admin/metrics/failure-codes.js';
 import { serviceFigures } from '../admin/metrics/service-figures.js';
 
 interface NodeSources extends TimeSeriesSources {
-  readonly broker: Pick<Broker, 'counters' | 'measure' | 'listing'>;
+  readonly broker: Pick<Broker, 'counters' | 'load' | 'measure' | 'listing'>;
   services(): number;
 }
 

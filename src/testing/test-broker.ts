@@ -10,7 +10,7 @@ import { secureRandom } from '../core/random.js';
 import { TransportSink } from '../broker/io/sink.js';
 import { StoreReports } from '../node/store-reports.js';
 import { turnsOf } from '../node/turns.js';
-import { PROTOCOL_EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/protocol-extensions.js';
+import { PROTOCOL_EXTENSIONS, RESUME, TITANIC_EXTENSIONS } from '../mmi/protocol-extensions.js';
 import { Mmi } from '../mmi/mmi.js';
 import { Standalone } from '../bstar/replication/standalone.js';
 import { Titanic } from '../titanic/machine/titanic.js';
@@ -80,6 +80,7 @@ const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
 const LINGER_MS = 1000;
 const BUSY_TIMEOUT_MS = 600_000;
+const RESUME_MS = 10_000;
 /** Far more than a test needs, and far less than a test machine has. */
 const LIMITS = {
   services: 10_000,
@@ -220,7 +221,8 @@ class RunningBroker implements TestBroker {
       requestTtlMs,
       busyTimeoutMs: clock === undefined ? BUSY_TIMEOUT_MS : NEVER,
       maxDeliveries,
-      listeners: [{ client: ALL, worker: ALL, mmi: 'full' as const, service: null }],
+      resumeMs: clock === undefined ? RESUME_MS : NEVER,
+      listeners: [{ client: ALL, worker: ALL, mmi: 'full' as const, service: null, resumes: true }],
       holdings,
       limits: LIMITS,
     };
@@ -235,7 +237,7 @@ class RunningBroker implements TestBroker {
         state: 'active',
         epoch: 0,
         limits: LIMITS,
-        extensions: [...PROTOCOL_EXTENSIONS, ...TITANIC_EXTENSIONS],
+        extensions: [...PROTOCOL_EXTENSIONS, RESUME, ...TITANIC_EXTENSIONS],
         pairHeartbeatMs: 0,
         http: null,
         publicUrl: null,

@@ -30,6 +30,7 @@ export const BrokerStatus = object({
   ...inPair,
   limits: z.record(z.string(), z.int()),
   extensions: listOf(text(), 'The extensions that a peer may use (docs/protocol.md).'),
+  instance: text('Random: another one at each start. Absent: a broker of 0.1.').optional(),
   pairHeartbeatMs: count('Heartbeat interval of the pair; 0 on a standalone node.'),
   http: orNull(
     text(),

@@ -19,6 +19,15 @@ export const MMI_CANCEL = 'mmi.cancel';
 /** Requests that one `mmi.cancel` names: each by the last frame of its envelope, of at most so many bytes. */
 export const CANCEL_IDS_MAX = 100;
 export const CANCEL_ID_BYTES_MAX = 255;
+/** D116: which of a client's requests its broker still has, after the connection was lost: 1 to 100 ids, as in `mmi.cancel`. */
+export const MMI_RESUME = 'mmi.resume';
+/**
+ * What `mmi.resume` says of a request. *open*: its answer will come over this connection; *answered*: its answer
+ * came just before; *kept*: it has an answer, for which there was no room: ask again; *gone*: it has ended, and its
+ * answer is not kept; *unknown*: it never arrived.
+ */
+export type ResumeState = 'open' | 'answered' | 'kept' | 'gone' | 'unknown';
+
 /** D11: the service frame of a refusal, sent only to clients that sent `mmi.hello`. */
 export const MMI_REFUSED = 'mmi.refused';
 
@@ -34,11 +43,16 @@ export interface ClientHello {
   readonly refusesToWait: boolean;
   /** Whether the client understands `mmi.failed` (D62). */
   readonly hearsFailures: boolean;
+  /** The secret name of its session, under which it goes on after it lost its connection (D116); `null`: it has none. */
+  readonly session: string | null;
 }
+
+/** A session: at least 96 random bits in base64url. */
+const SESSION = /^[\w-]{16,64}$/;
 
 /** Maximum size of the frame of `mmi.hello`. */
 const HELLO_BYTES_MAX = 4096;
-const NO_OPTIONS: ClientHello = { refusesToWait: false, hearsFailures: false };
+const NO_OPTIONS: ClientHello = { refusesToWait: false, hearsFailures: false, session: null };
 
 /** @returns `null` if the frame is neither empty nor a JSON object of valid options */
 export function readHello(frame: Buffer): ClientHello | null {
@@ -46,17 +60,23 @@ export function readHello(frame: Buffer): ClientHello | null {
   const given = readJsonObject(frame, HELLO_BYTES_MAX);
   if (given === null) return null;
   // Unknown keys belong to later versions.
-  const { noWorker = 'wait', failures = false }: { noWorker?: unknown; failures?: unknown } = given;
+  const {
+    noWorker = 'wait',
+    failures = false,
+    session = null,
+  }: { noWorker?: unknown; failures?: unknown; session?: unknown } = given;
   if (noWorker !== 'wait' && noWorker !== 'refuse') return null;
   if (typeof failures !== 'boolean') return null;
-  return { refusesToWait: noWorker === 'refuse', hearsFailures: failures };
+  if (session !== null && (typeof session !== 'string' || !SESSION.test(session))) return null;
+  return { refusesToWait: noWorker === 'refuse', hearsFailures: failures, session };
 }
 
 /** The frame of `mmi.hello` with these options. */
-export function helloFrame({ refusesToWait, hearsFailures }: ClientHello): Buffer {
+export function helloFrame({ refusesToWait, hearsFailures, session }: ClientHello): Buffer {
   const options = {
     ...(refusesToWait ? { noWorker: 'refuse' } : {}),
     ...(hearsFailures ? { failures: true } : {}),
+    ...(session === null ? {} : { session }),
   };
   return Object.keys(options).length === 0 ? Buffer.alloc(0) : Buffer.from(JSON.stringify(options));
 }

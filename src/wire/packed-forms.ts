@@ -21,7 +21,8 @@ import {
 const MORE = 0x01;
 const LONG = 0x02;
 const SHORT_BYTES_MAX = 255;
-const SHORT_HEAD_BYTES = 2;
+/** Bytes before those of a short frame. */
+export const SHORT_HEAD_BYTES = 2;
 const LONG_HEAD_BYTES = 9;
 /** An empty frame that is followed by others, read as 16 bits in network order. */
 const EMPTY_MORE = MORE << 8;

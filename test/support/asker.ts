@@ -13,6 +13,7 @@ export function asker(given: Partial<Asker> = {}): Asker {
     address: '127.0.0.1',
     isOperator: false,
     isMmiMinimal: false,
+    mayResume: true,
     quotas: NO_QUOTAS,
     memory: new Holdings().use(identity),
     mayRequest: () => true,

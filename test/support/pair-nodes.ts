@@ -53,6 +53,7 @@ export class PairNode {
       heartbeatLiveness: 3,
       requestTtlMs: 60_000,
       busyTimeoutMs: 600_000,
+      resumeMs: 10_000,
       maxDeliveries: 3,
       listeners: [rules(true, true)],
       limits: LIMITS,

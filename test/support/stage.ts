@@ -64,6 +64,8 @@ export interface RunReport {
 }
 
 const NOTHING: BrokerLoad = {
+  sessions: 0,
+  sessionsAway: 0,
   peers: 0,
   clients: 0,
   services: 0,
@@ -129,6 +131,7 @@ export class Stage {
       requestTtlMs: options.requestTtlMs ?? 60_000,
       busyTimeoutMs: options.busyTimeoutMs ?? 600_000,
       maxDeliveries: options.maxDeliveries ?? 3,
+      resumeMs: options.resumeMs ?? 0,
       listeners: options.listeners ?? [rules(true, true)],
       ...optional(options),
       limits: { ...STAGE_LIMITS, ...options.limits },
@@ -318,7 +321,7 @@ export class Stage {
   end(): void {
     this.#beats.length = 0;
     for (const connection of this.#connections) connection?.disconnect();
-    this.after(this.options.requestTtlMs);
+    this.after(this.options.requestTtlMs + this.options.resumeMs);
     const load = JSON.stringify(this.broker.load);
     if (load !== JSON.stringify(NOTHING)) throw new Error(`the broker still holds ${load}`);
     if (this.broker.nextRunAt() !== Infinity) throw new Error('something is still due');

@@ -1,3 +1,4 @@
+import type { BrokerLoad } from '../../broker/broker.js';
 import type { BrokerCounters } from '../../broker/counters.js';
 import type { TitanicCounters } from '../../titanic/machine/counters.js';
 import { histogramsOf, labelled, perService, perServiceBy, type Writing } from './by-service.js';
@@ -7,6 +8,7 @@ import type { MetricName } from './metric-table.js';
 /** What the metrics read from a broker. */
 export interface BrokerSource {
   readonly counters: BrokerCounters;
+  readonly load: Pick<BrokerLoad, 'sessions' | 'sessionsAway'>;
   /** Brings the gauges of the rows of services up to date. */
   measure(): void;
 }
@@ -43,6 +45,10 @@ export function* brokerMetrics(
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);
   out.metric('worker_cancels_total');
   out.sample('', counters.cancels);
+  out.metric('requests_resumed_total');
+  out.sample('', counters.resumed);
+  const { sessions, sessionsAway: away } = broker.load;
+  by(out, 'sessions', 'client', { connected: sessions - away, away });
   const { malformed } = counters;
   const titanic = malformed.titanic + (ofTitanic?.malformed ?? 0);
   by(out, 'messages_malformed_total', 'kind', { ...malformed, ...ofOthers, titanic });

@@ -175,6 +175,20 @@ const TABLE = {
     meaning:
       'Only those that asked for it are told; others finish in vain. Each was work begun for nothing: a client took the request back, a durable request was cancelled or expired, or another worker answered first.',
   },
+  requests_resumed_total: {
+    type: 'counter',
+    labels: {},
+    help: 'Requests with which clients went on after they had lost their connections.',
+    meaning:
+      'Their clients came back within `broker.resumeMs`, and the requests were still here, or their answers were. A rate that stays above 0 means that connections of clients break again and again.',
+  },
+  sessions: {
+    type: 'gauge',
+    labels: { client: ['connected', 'away'] },
+    help: 'Clients that may come back after they lose their connections, by whether they are connected.',
+    meaning:
+      '`away`: their requests and answers are kept for `broker.resumeMs`. Each counts in the quota `sessions`.',
+  },
   messages_malformed_total: {
     type: 'counter',
     labels: { kind: ['envelope', 'client', 'worker', 'titanic', 'map', 'too_large'] },
@@ -214,13 +228,21 @@ const TABLE = {
     type: 'counter',
     labels: {
       quota: [
-        ...['outstanding', 'queuedBytes', 'requestsPerSecond', 'workers', 'services', 'hellos'],
+        ...[
+          'outstanding',
+          'queuedBytes',
+          'requestsPerSecond',
+          'workers',
+          'services',
+          'hellos',
+          'sessions',
+        ],
         ...['stored', 'storedBytes', 'schedules', 'waits'],
       ],
     },
     help: 'Requests, workers, waits and schedules that were refused because an identity had used up a quota.',
     meaning:
-      'The log has each (`request.refused`, `worker.refused`, `titanic.refused`, `titanic.wait_refused`). The quotas `connections` and `outputBytes` end connections: see `connections_rejected_total`. Let the client do less, or raise its quota.',
+      'The log has each (`request.refused`, `worker.refused`, `session.refused`, `titanic.refused`, `titanic.wait_refused`). The quotas `connections` and `outputBytes` end connections: see `connections_rejected_total`. Let the client do less, or raise its quota.',
   },
   stream_published_total: {
     extension: 'events',

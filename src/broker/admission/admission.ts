@@ -13,7 +13,7 @@
 import type { Inbound } from '../../wire/inbound.js';
 import type { AdmissionState } from '../options.js';
 import type { BrokerSink } from '../sink.js';
-import type { Peer } from '../state/entities.js';
+import type { Peer, KnownHello } from '../state/entities.js';
 import { HeldMessages } from './held-messages.js';
 import { DRAINING, NOT_ACTIVE, type Refusal } from './refusal.js';
 
@@ -70,9 +70,15 @@ export class Admission {
   /**
    * Decides about a client's request while this node does not serve: the refusal, or what happens
    * to the request.
+   * @param hello what its sender said about itself
    * @param isInternal for a service of this process
    */
-  decide(inbound: Inbound, peer: Peer, isInternal: boolean): 'admitted' | 'held' | Refusal {
+  decide(
+    inbound: Inbound,
+    peer: Peer,
+    hello: KnownHello | null,
+    isInternal: boolean,
+  ): 'admitted' | 'held' | Refusal {
     const state = this.#state;
     if (this.#isDraining) return DRAINING;
     if (state === 'refusing') return NOT_ACTIVE;
@@ -82,6 +88,6 @@ export class Admission {
       this.#hasVoted = true;
       this.#sink.vote();
     }
-    return this.held.add(inbound.received, peer) ? 'held' : NOT_ACTIVE;
+    return this.held.add(inbound, peer, hello) ? 'held' : NOT_ACTIVE;
   }
 }

@@ -1,11 +1,15 @@
 /** Clients' requests that wait until something is decided about them, in order of arrival. */
 import { IDENTITY_SHARE } from '../../core/defaults.js';
-import type { Frames } from '../../core/frames.js';
 import { pack, packedBytes } from '../../core/packed.js';
-import type { Peer } from '../state/entities.js';
+import type { Inbound } from '../../wire/inbound.js';
+import type { Peer, Session, KnownHello } from '../state/entities.js';
 
 export interface HeldMessage {
   readonly peer: Peer;
+  /** What its sender said about itself before. */
+  readonly hello: KnownHello | null;
+  /** Its id in its session, one character per byte; `null`: it has none. */
+  readonly id: string | null;
   /** All its frames. */
   readonly packed: Buffer;
 }
@@ -24,7 +28,8 @@ export class HeldMessages {
    * @param about what has to be decided, if not the same for all
    * @returns false if no more may be held
    */
-  add(frames: Frames, peer: Peer, about = ''): boolean {
+  add(inbound: Inbound, peer: Peer, hello: KnownHello | null, about = ''): boolean {
+    const frames = inbound.received;
     const bytes = packedBytes(frames, 0, frames.count);
     const { identity } = peer;
     const isFull = this.#count >= HELD_MESSAGES_MAX || this.#bytes + bytes > HELD_BYTES_MAX;
@@ -39,19 +44,32 @@ export class HeldMessages {
     const packed = Buffer.allocUnsafeSlow(bytes);
     pack(frames, 0, frames.count, packed, 0, false);
     const held = this.#held.get(about);
-    if (held === undefined) this.#held.set(about, [{ peer, packed }]);
-    else held.push({ peer, packed });
+    const session = hello?.session ?? null;
+    const id = session === null ? null : idIn(session, inbound);
+    const message = { peer, hello, id, packed };
+    if (held === undefined) this.#held.set(about, [message]);
+    else held.push(message);
+    if (session !== null) session.held++;
     this.#count++;
     this.#bytes += bytes;
     return true;
+  }
+
+  /** The ids of all that are held of a session. */
+  *idsOf(session: Session): Generator<string, undefined> {
+    for (const held of this.#held.values()) {
+      for (const { hello, id } of held) if (hello?.session === session && id !== null) yield id;
+    }
   }
 
   /** Removes and returns all that wait for the same decision. */
   take(about = ''): HeldMessage[] {
     const held = this.#held.get(about) ?? [];
     this.#held.delete(about);
-    for (const { peer, packed } of held) {
+    for (const { peer, hello, packed } of held) {
       const { identity } = peer;
+      const session = hello?.session ?? null;
+      if (session !== null) session.held--;
       identity.heldMessages--;
       identity.heldMessageBytes -= packed.length;
       identity.memory.add('requests', -packed.length);
@@ -60,4 +78,10 @@ export class HeldMessages {
     this.#count -= held.length;
     return held;
   }
+}
+
+/** One character per byte; `null`: it has no id of its session. */
+function idIn(session: Session, inbound: Inbound): string | null {
+  const at = session.indexOfId(inbound);
+  return at < 0 ? null : inbound.frames.view(at).toString('latin1');
 }

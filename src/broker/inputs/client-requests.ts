@@ -6,25 +6,35 @@ import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
-import { type HeldMessage, HeldMessages } from '../admission/held-messages.js';
+import type { HeldMessage } from '../admission/held-messages.js';
 import { NO_RIGHT, NO_WORKER, TOO_FAST, tooLarge } from '../admission/refusal.js';
 import type { BrokerData } from '../lifecycle/broker-data.js';
 import type { InternalRequests } from '../lifecycle/internal-requests.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Replies } from '../lifecycle/replies.js';
 import type { InternalRequest, InternalService } from '../ports.js';
-import type { Peer } from '../state/entities.js';
-import { packedEnvelope } from '../state/hellos.js';
+import type { Peer, Session, KnownHello } from '../state/entities.js';
+import { helloOf } from '../state/hellos.js';
 import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
+
+const NOT_LATER = 'the id of a request of a session must be later than those before it';
+
+/** A request, and who sent it. */
+interface Arrived {
+  readonly peer: Peer;
+  readonly inbound: Inbound;
+  /** What its sender said about itself before. */
+  readonly hello: KnownHello | null;
+  /** The service of this process that it is for; `null`: it is for workers. */
+  readonly internal: InternalService | null;
+}
 
 export class ClientRequests {
   readonly #data: BrokerData;
   readonly #replies: Replies;
   readonly #internalRequests: InternalRequests;
   readonly #lifecycle: Lifecycle;
-  /** Requests held until it is known whether another broker has a worker (D65). */
-  readonly #awaitingSearch = new HeldMessages();
 
   constructor(
     data: BrokerData,
@@ -40,19 +50,38 @@ export class ClientRequests {
 
   request(peer: Peer, inbound: Inbound, now: number): void {
     const internal = this.#data.internals.of(inbound.frames, inbound.service);
+    const hello = helloOf(inbound, peer.hellos);
     peer.identity.received++;
-    if (!peer.identity.takesRequest(now)) {
-      this.#replies.refuse(inbound, peer, TOO_FAST, internal !== null);
-      return;
+    const session = hello?.session ?? null;
+    if (internal === null && session !== null && !takesNext(session, inbound, now)) {
+      this.#repeated(peer, inbound);
+    } else if (peer.identity.takesRequest(now)) {
+      this.#afterQuota({ peer, inbound, hello, internal }, now);
+    } else {
+      this.#replies.refuse(inbound, peer, hello, TOO_FAST, internal !== null);
     }
-    this.#afterQuota(peer, inbound, internal, now);
+  }
+
+  /** A request whose id is not later than all before it: it has arrived before, or its sender counts wrongly. */
+  #repeated(peer: Peer, inbound: Inbound): void {
+    const { counters, events } = this.#data;
+    const { frames, service } = inbound;
+    const { key, address } = peer;
+    const name = frames.view(service);
+    inbound.reject('client', inbound.envelopeFrames - 1, NOT_LATER);
+    counters.malformed.client++;
+    events.emit({ name: 'message.malformed', ...inbound.fault, key, address });
+    this.#replies.refuseRepeated(inbound, peer, name, NOT_LATER);
   }
 
   /** Refuses a message over the limits: only the frames before the body are here (D100). */
-  tooLarge(peer: Peer, inbound: Inbound, reason: string): void {
+  tooLarge(peer: Peer, inbound: Inbound, reason: string, now: number): void {
     const isInternal = this.#data.internals.of(inbound.frames, inbound.service) !== null;
+    const hello = helloOf(inbound, peer.hellos);
     peer.identity.received++;
-    this.#replies.refuse(inbound, peer, tooLarge(reason), isInternal);
+    const session = hello?.session ?? null;
+    if (!isInternal && session !== null) takesNext(session, inbound, now);
+    this.#replies.refuse(inbound, peer, hello, tooLarge(reason), isInternal);
   }
 
   /** 10/FLP: only a node that serves answers, so that clients use another one (D38). */
@@ -63,44 +92,45 @@ export class ClientRequests {
     }
   }
 
-  #afterQuota(peer: Peer, inbound: Inbound, internal: InternalService | null, now: number): void {
+  #afterQuota(request: Arrived, now: number): void {
+    const { internal } = request;
     // `mmi.*` is answered on every listener, for every peer, in every state.
-    if (internal?.answersWorkers !== true && !this.#isAdmitted(peer, inbound, internal)) return;
-    if (internal === null) this.#toWorkers(peer, inbound, now);
-    else this.#toInternal(internal, peer, inbound, now);
+    if (internal?.answersWorkers !== true && !this.#isAdmitted(request)) return;
+    if (internal === null) this.#toWorkers(request, now);
+    else this.#toInternal(internal, request, now);
   }
 
   /** Whether a request is admitted; if not, it was refused or is held. */
-  #isAdmitted(peer: Peer, inbound: Inbound, internal: InternalService | null): boolean {
+  #isAdmitted({ peer, inbound, hello, internal }: Arrived): boolean {
     const { admission } = this.#data;
     const isInternal = internal !== null;
     const isAllowed = isInternal
       ? mayBeClient(peer.grants)
       : mayRequest(peer.grants, inbound.frames, inbound.service);
     if (!isAllowed) {
-      this.#replies.refuse(inbound, peer, NO_RIGHT, isInternal);
+      this.#replies.refuse(inbound, peer, hello, NO_RIGHT, isInternal);
       return false;
     }
     if (admission.isOpen) return true;
-    const decision = admission.decide(inbound, peer, isInternal);
+    const decision = admission.decide(inbound, peer, hello, isInternal);
     if (decision === 'admitted') return true;
-    if (decision !== 'held') this.#replies.refuse(inbound, peer, decision, isInternal);
+    if (decision !== 'held') this.#replies.refuse(inbound, peer, hello, decision, isInternal);
     return false;
   }
 
-  #toWorkers(peer: Peer, inbound: Inbound, now: number): void {
+  #toWorkers({ peer, inbound, hello }: Arrived, now: number): void {
     const { services, limits, requests } = this.#data;
     const { frames, service: at } = inbound;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isServed = service !== null && service.workers.size + service.remotes.size > 0;
-    if (!isServed && this.#isUnserved(inbound, peer, now)) {
+    if (!isServed && this.#isUnserved(inbound, hello, now)) {
       const name = frames.view(at);
       const found = this.#data.interconnect?.seek(name) ?? 'absent';
       const isHeld =
-        found === 'unknown' && this.#awaitingSearch.add(inbound.received, peer, keyOf(name));
+        found === 'unknown' && this.#data.awaitingSearch.add(inbound, peer, hello, keyOf(name));
       if (isHeld) return;
       if (found === 'absent') {
-        this.#replies.refuse(inbound, peer, NO_WORKER, false);
+        this.#replies.refuse(inbound, peer, hello, NO_WORKER, false);
         return;
       }
     }
@@ -109,12 +139,12 @@ export class ClientRequests {
       packedBytes(frames, inbound.contentFrom, frames.count);
     const refusal = limits.ofRequest(service, bytes, peer.identity);
     if (refusal !== null) {
-      this.#replies.refuse(inbound, peer, refusal, false);
+      this.#replies.refuse(inbound, peer, hello, refusal, false);
       return;
     }
     if (service === null) service = services.add(frames.view(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
-    this.#lifecycle.accept(requests.add(inbound, peer, now), service);
+    this.#lifecycle.accept(requests.add(inbound, peer, hello, now), service);
     const isPacked = frames.isPacked || peer.dialect !== null;
     if (isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
       const { dialect, enveloped, envelopeFrames } = inbound;
@@ -124,15 +154,12 @@ export class ClientRequests {
   }
 
   /** The service has no worker, and the client does not want to wait for one (D65). */
-  #isUnserved(inbound: Inbound, { hellos }: Peer, now: number): boolean {
-    if (hellos.isEmpty) return false;
-    const envelope = packedEnvelope(inbound);
-    const hello = hellos.of(envelope, 0, envelope.length);
+  #isUnserved(inbound: Inbound, hello: KnownHello | null, now: number): boolean {
     if (hello?.refusesToWait !== true) return false;
     return this.#data.absence.isCertain(inbound.frames.view(inbound.service), now);
   }
 
-  #toInternal(internal: InternalService, peer: Peer, inbound: Inbound, now: number): void {
+  #toInternal(internal: InternalService, { peer, inbound, hello }: Arrived, now: number): void {
     const { limits, output } = this.#data;
     const { frames, service, headers, body } = inbound;
     // What is for all is answered at once, even if its sender has used up its quota.
@@ -141,7 +168,7 @@ export class ClientRequests {
     const isQuery = internal.onlyAsks?.(name) === true;
     const refusal = limits.ofInternal(inbound, identity, isQuery);
     if (refusal !== null) {
-      this.#replies.refuse(inbound, peer, refusal, true);
+      this.#replies.refuse(inbound, peer, hello, refusal, true);
       return;
     }
     const id = this.#internalRequests.accept(inbound, peer, isQuery);
@@ -164,24 +191,37 @@ export class ClientRequests {
 
   /** Decides again about those for a service that may now be known to have no worker anywhere. */
   seekAnswered(service: Buffer, now: number): void {
-    this.#readmit(this.#awaitingSearch.take(keyOf(service)), now);
+    this.#readmit(this.#data.awaitingSearch.take(keyOf(service)), now);
   }
 
   #readmit(held: readonly HeldMessage[], now: number): void {
     const { identities, peers, internals } = this.#data;
     const inbound = new Inbound();
     const frames = new Frames();
-    for (const { peer, packed } of held) {
+    for (const { peer, hello, packed } of held) {
       identities.releaseIfUnused(peer.identity);
-      // The peer disconnected, and its held requests end with it.
-      if (!peers.has(peer) || peer.closing) continue;
+      const session = hello?.session ?? null;
+      const isHere = peers.has(peer) && !peer.closing;
+      // The peer disconnected, and its held requests end with it, unless its session goes on.
+      if (!isHere && session?.hasEnded !== false) continue;
+      const from = session?.client.peer ?? peer;
       frames.clear();
       unpack(packed, 0, packed.length, frames);
-      readMessage(inbound, peer, frames);
+      readMessage(inbound, from, frames);
       const internal = internals.of(inbound.frames, inbound.service);
-      this.#afterQuota(peer, inbound, internal, now);
+      if (!isHere && internal !== null) continue;
+      this.#afterQuota({ peer: from, inbound, hello, internal }, now);
     }
   }
+}
+
+/** Whether the request is later than all before it of its session (D116). */
+function takesNext(session: Session, inbound: Inbound, now: number): boolean {
+  const { frames } = inbound;
+  const at = session.indexOfId(inbound);
+  if (at < 0) return true;
+  session.heard(now);
+  return session.takes(frames.buffer(at), frames.start(at), frames.end(at));
 }
 
 /** The name of a service as text, one character per byte. */

@@ -6,6 +6,7 @@ import { allows } from '../admission/access.js';
 import type { BrokerData } from '../lifecycle/broker-data.js';
 import type { ClientScans } from '../lifecycle/client-scans.js';
 import type { Registrations } from '../lifecycle/registrations.js';
+import type { Resumptions } from '../lifecycle/resumptions.js';
 import type { PeerIdentity } from '../options.js';
 import { EVERYTHING } from '../rights.js';
 import { Grants, Peer } from '../state/entities.js';
@@ -15,11 +16,18 @@ const KEY_REMOVED = 'its key was removed from the keys file';
 export class Connections {
   readonly #data: BrokerData;
   readonly #clientScans: ClientScans;
+  readonly #resumptions: Resumptions;
   readonly #registrations: Registrations;
 
-  constructor(data: BrokerData, clientScans: ClientScans, registrations: Registrations) {
+  constructor(
+    data: BrokerData,
+    clientScans: ClientScans,
+    resumptions: Resumptions,
+    registrations: Registrations,
+  ) {
     this.#data = data;
     this.#clientScans = clientScans;
+    this.#resumptions = resumptions;
     this.#registrations = registrations;
   }
 
@@ -36,6 +44,9 @@ export class Connections {
     peer.publicKey = given.publicKey ?? null;
     peers.add(peer);
     clients.rejoin(peer);
+    if (peer.client !== null && peer.client.session !== null) {
+      this.#resumptions.rejoined(peer.client.session, peer);
+    }
     if (grants.rules.service !== null) this.#joinService(peer, given.socketType, now);
   }
 
@@ -51,6 +62,7 @@ export class Connections {
     revivals.forget(peer);
     // D15: counted as an expiry, because the worker did not announce that it leaves.
     if (peer.worker !== null) this.#registrations.remove(peer.worker, 'connection', now);
+    this.#resumptions.left(peer, now);
     const departed = clients.leave(peer);
     if (departed !== null) this.#clientScans.departed(departed);
     peers.remove(peer);

@@ -8,12 +8,12 @@
 import type { Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
 import { byDialect } from '../../wire/dialect.js';
-import { ReplyForm } from '../../wire/packed-forms.js';
+import { ReplyForm, type RequestForm, SHORT_HEAD_BYTES } from '../../wire/packed-forms.js';
 import type { BrokerData } from '../lifecycle/broker-data.js';
 import type { Deliveries } from '../lifecycle/deliveries.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Replies } from '../lifecycle/replies.js';
-import type { Peer, Worker } from '../state/entities.js';
+import type { Peer, Worker, Session } from '../state/entities.js';
 import {
   ANSWERED,
   FLAGS,
@@ -62,9 +62,25 @@ export class FastPath {
     if (service.workers.size === 0 || identity.quotas.requestsPerSecond !== Infinity) return 0;
     const bytes = form.envelopeEnd - from + form.end - form.bodyStart;
     if (limits.ofRequest(service, bytes, identity) !== null) return 0;
+    const { session } = peer;
+    if (session !== null && !this.#takesNext(session, words, from, form, now)) return 0;
     identity.received++;
     this.#lifecycle.accept(requests.addPacked(words, from, form, peer, now), service);
     return form.end;
+  }
+
+  /** Whether the request is later than all before it of its session (D116). */
+  #takesNext(
+    session: Session,
+    words: Words,
+    from: number,
+    form: RequestForm,
+    now: number,
+  ): boolean {
+    const idFrom = from + SHORT_HEAD_BYTES;
+    if (idFrom >= form.envelopeEnd) return true;
+    session.heard(now);
+    return session.takes(words.bytes, idFrom, form.envelopeEnd);
   }
 
   #reply(worker: Worker, words: Words, from: number, end: number, now: number): number {

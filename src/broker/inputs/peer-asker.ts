@@ -39,6 +39,10 @@ export class PeerAsker implements Asker {
     return this.#peer.grants.rules.mmi === 'minimal';
   }
 
+  get mayResume(): boolean {
+    return this.#peer.grants.rules.resumes === true;
+  }
+
   get quotas(): Quotas {
     return this.#peer.identity.quotas;
   }

@@ -7,6 +7,7 @@ import { Holdings } from '../../core/holdings.js';
 import type { RandomFill } from '../../core/random.js';
 import { Absence } from '../admission/absence.js';
 import { Admission } from '../admission/admission.js';
+import { HeldMessages } from '../admission/held-messages.js';
 import { Limits } from '../admission/limits.js';
 import { BrokerCounters } from '../counters.js';
 import type { BrokerEvents } from '../events.js';
@@ -23,6 +24,7 @@ import { RequestStore, type Tables } from '../state/request-store.js';
 import { RequestTable } from '../state/request-table.js';
 import { Revivals } from '../state/revivals.js';
 import { ServiceTable } from '../state/service-table.js';
+import { Sessions } from '../state/sessions.js';
 import { Tokens } from '../state/tokens.js';
 import { Workers } from '../state/workers.js';
 
@@ -56,10 +58,13 @@ export class BrokerData implements Tables {
   readonly workers: Workers;
   readonly revivals: Revivals;
   readonly requests: RequestStore;
+  readonly sessions: Sessions;
 
   readonly limits: Limits;
   readonly admission: Admission;
   readonly absence: Absence;
+  /** Requests held until it is known whether another broker has a worker (D65). */
+  readonly awaitingSearch: HeldMessages = new HeldMessages();
 
   /** @param random unpredictable bytes, used for tokens and hashing */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
@@ -80,6 +85,7 @@ export class BrokerData implements Tables {
     this.workers = new Workers(options, this.services);
     this.revivals = new Revivals(heartbeatIntervalMs);
     this.requests = new RequestStore(this);
+    this.sessions = new Sessions(options.resumeMs);
 
     this.limits = new Limits(options.limits, this);
     this.admission = new Admission(sink);

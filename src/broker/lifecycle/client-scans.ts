@@ -1,7 +1,7 @@
 /**
  * Ends requests of single clients: if the client will not return, those that wait are dropped (D26); if it has
  * lost the right to send them, they are refused (D73). Those that it does not want any more end wherever they
- * are (D106).
+ * are (D106). One that came back asks which are still here (D116).
  */
 import { pack, packedBytes } from '../../core/packed.js';
 import { Frames } from '../../core/frames.js';
@@ -29,6 +29,9 @@ const SPARE_IDS = 100;
 /** Memory of an envelope that is looked for, besides its bytes. */
 const LOOKED_FOR_BYTES = 64;
 
+/** Is told which requests are here, by their envelopes: packed, one character per byte. */
+type Found = (here: ReadonlyMap<string, RequestId>) => void;
+
 interface Scan {
   readonly client: Client;
   /** Requests not yet examined. */
@@ -36,7 +39,10 @@ interface Scan {
   checksRights: boolean;
   /** When its client asked to end requests, by their envelopes: packed, one character per byte. */
   readonly cancelled: Map<string, number>;
-  /** Memory that `cancelled` takes. */
+  /** Envelopes that are looked for, and the requests that were found. */
+  readonly soughtAfter: Map<string, RequestId>;
+  readonly askers: Found[];
+  /** Memory that these take. */
   bytes: number;
 }
 
@@ -91,6 +97,36 @@ export class ClientScans {
     return true;
   }
 
+  /**
+   * Looks for requests that wait or are at workers.
+   * @param keys their envelopes: packed, one character per byte
+   * @param found called once, perhaps within this call
+   * @returns false if there is no memory for that
+   */
+  lookFor(client: Client, keys: readonly string[], found: Found): boolean {
+    const { requests } = client;
+    if (requests.count <= AT_ONCE_MAX) {
+      const sought = new Set(keys);
+      const here = new Map<string, RequestId>();
+      for (let id = requests.head; id !== NONE; id = requests.next(id)) {
+        const key = this.#envelopeOf(id);
+        if (key !== null && sought.has(key)) here.set(key, id);
+      }
+      found(here);
+      return true;
+    }
+    const bytes = keys.reduce((sum, { length }) => sum + length + LOOKED_FOR_BYTES, 0);
+    if (!client.identity.memory.mayHold(bytes)) return false;
+    const scan = this.#scan(client);
+    this.#account(scan, bytes);
+    for (const key of keys) scan.soughtAfter.set(key, NONE);
+    scan.askers.push((all) => {
+      const here = keys.map((key) => [key, all.get(key) ?? NONE] as const);
+      found(new Map(here.filter(([, id]) => id !== NONE)));
+    });
+    return true;
+  }
+
   #cancelNow({ requests }: Client, keys: ReadonlySet<string>): void {
     for (let id = requests.head; id !== NONE;) {
       const next = requests.next(id);
@@ -112,7 +148,15 @@ export class ClientScans {
     const known = this.#byClient.get(client);
     const waiting = known?.next ?? null;
     if (waiting !== null) return waiting;
-    const scan = { client, left: 0, checksRights: false, cancelled: new Map(), bytes: 0 };
+    const scan: Scan = {
+      client,
+      left: 0,
+      checksRights: false,
+      cancelled: new Map(),
+      soughtAfter: new Map(),
+      askers: [],
+      bytes: 0,
+    };
     if (known === undefined) this.#begin(scan);
     else known.next = scan;
     return scan;
@@ -158,15 +202,18 @@ export class ClientScans {
   #end(scan: Scan): void {
     const { client } = scan;
     this.#account(scan, -scan.bytes);
+    for (const ask of scan.askers) ask(scan.soughtAfter);
     const next = this.#byClient.get(client)?.next ?? null;
     this.#byClient.delete(client);
     if (next === null) this.#data.clients.forget(client);
     else this.#begin(next);
   }
 
-  #examine(id: RequestId, { client, checksRights, cancelled }: Scan): void {
+  #examine(id: RequestId, scan: Scan): void {
+    const { client, checksRights, cancelled, soughtAfter } = scan;
     const { requests, table } = this.#data;
-    const key = cancelled.size === 0 ? null : this.#envelopeOf(id);
+    const key = cancelled.size + soughtAfter.size === 0 ? null : this.#envelopeOf(id);
+    if (key !== null && soughtAfter.has(key)) soughtAfter.set(key, id);
     const askedAt = key === null ? undefined : cancelled.get(key);
     // One that came in the same moment may have come later: it is left alone.
     if (askedAt !== undefined && table.getTime(id, ARRIVED_AT) < askedAt) {
@@ -182,7 +229,7 @@ export class ClientScans {
 }
 
 /** @returns a packed envelope with one more frame, one character per byte */
-function keyOf(envelope: Buffer, id: Buffer): string {
+export function keyOf(envelope: Buffer, id: Buffer): string {
   const last = Frames.of(id);
   const packed = Buffer.alloc(packedBytes(last, 0, 1));
   pack(last, 0, 1, packed, 0, true);

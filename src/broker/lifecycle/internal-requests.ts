@@ -5,16 +5,19 @@ import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
-import { type ClientHello, MMI_HELLO } from '../../wire/mmi.js';
+import { type ClientHello, MMI_HELLO, type ResumeState } from '../../wire/mmi.js';
 import { MEMORY_FULL, NOT_ACTIVE, overQuota } from '../admission/refusal.js';
-import type { BrokerHost, Obstacle, RefusedFor } from '../ports.js';
-import type { Peer } from '../state/entities.js';
-import { type Hellos, memoryOfHello } from '../state/hellos.js';
+import type { BrokerHost, Greeted, Obstacle, RefusedFor } from '../ports.js';
+import type { Peer, Session } from '../state/entities.js';
+import { memoryOfHello } from '../state/hellos.js';
 import { ENVELOPE_BYTES, INTERNAL, NONE, type RequestId } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
 import type { ClientScans } from './client-scans.js';
 import type { Replies } from './replies.js';
+import type { Resumptions } from './resumptions.js';
 
+const NO_SESSION = { session: null, resumeMs: null, isKnown: false, reason: null };
+const NO_RESUME = { ...NO_SESSION, resumeMs: 0, reason: 'this listener has no sessions' };
 const HELLOS_USED_UP = overQuota('hellos');
 /** Record numbers are below this. */
 const GENERATION_STEP = 2 ** 31;
@@ -33,16 +36,23 @@ export class InternalRequests implements BrokerHost {
   readonly #data: BrokerData;
   readonly #replies: Replies;
   readonly #clientScans: ClientScans;
+  readonly #resumptions: Resumptions;
   /** Generation of the numbers by which internal services know requests: see `endAll`. */
   #generation = 0;
   /** Hellos that lost their places and still count. */
-  readonly #freed: { readonly hellos: Hellos; readonly envelope: Buffer }[] = [];
+  readonly #freed: { readonly peer: Peer; readonly envelope: Buffer }[] = [];
   #freedBytes = 0;
 
-  constructor(data: BrokerData, replies: Replies, clientScans: ClientScans) {
+  constructor(
+    data: BrokerData,
+    replies: Replies,
+    clientScans: ClientScans,
+    resumptions: Resumptions,
+  ) {
     this.#data = data;
     this.#replies = replies;
     this.#clientScans = clientScans;
+    this.#resumptions = resumptions;
   }
 
   /** @param isQuery it only asks @returns the number by which the service answers the request */
@@ -83,11 +93,11 @@ export class InternalRequests implements BrokerHost {
     requests.release(id, 'too_late');
   }
 
-  recordHello(number: number, hello: ClientHello): Obstacle | null {
+  recordHello(number: number, hello: ClientHello): Obstacle | Greeted {
     const { requests } = this.#data;
     const id = this.#of(number);
     const peer = id === NONE ? null : requests.clientOf(id)?.peer;
-    if (!peer) return null;
+    if (!peer) return NO_SESSION;
     const { hellos, identity } = peer;
     const envelope = requests.envelope(id);
     const { dialect } = requests.returnPath(id);
@@ -106,8 +116,36 @@ export class InternalRequests implements BrokerHost {
       identity.hellos++;
       identity.proxies.add(peer.id);
     }
-    hellos.set(ownCopy(envelope), dialect, hello);
-    return null;
+    const greeted = this.#sessionOf(peer, envelope, hello);
+    const { refusesToWait, hearsFailures } = hello;
+    const { session } = greeted;
+    hellos.set(ownCopy(envelope), dialect, { refusesToWait, hearsFailures, session });
+    return greeted;
+  }
+
+  #sessionOf(
+    peer: Peer,
+    envelope: Buffer,
+    { session: name }: ClientHello,
+  ): Greeted & { readonly session: Session | null } {
+    const { resumeMs } = this.#data.sessions;
+    if (name === null) return NO_SESSION;
+    if (resumeMs === 0 || peer.grants.rules.resumes !== true) return NO_RESUME;
+    const opened = this.#resumptions.open(peer, envelope, name);
+    if ('status' in opened) return { ...NO_RESUME, reason: opened.text };
+    return { ...opened, resumeMs, reason: null };
+  }
+
+  resume(
+    number: number,
+    ids: readonly Buffer[],
+    answer: (states: readonly ResumeState[]) => void,
+  ): 'asked' | 'no_session' | 'no_memory' {
+    const { requests } = this.#data;
+    const id = this.#of(number);
+    const session = id === NONE ? null : (requests.clientOf(id)?.session ?? null);
+    if (!session?.envelope.equals(requests.envelope(id))) return 'no_session';
+    return this.#resumptions.resume(session, ids, answer) ? 'asked' : 'no_memory';
   }
 
   /**
@@ -136,13 +174,18 @@ export class InternalRequests implements BrokerHost {
     this.#replies.countRefused(HELLOS_USED_UP, MMI_HELLO, null, peer);
     this.#replies.refuseHello(peer, place, HELLOS_USED_UP);
     const { envelope } = place;
-    this.#freed.push({ hellos, envelope });
+    this.#freed.push({ peer, envelope });
     this.#freedBytes += envelope.length;
     while (this.#freed.length > FREED_MAX || this.#freedBytes > FREED_BYTES_MAX) {
       const oldest = present(this.#freed.shift(), 'the oldest');
       this.#freedBytes -= oldest.envelope.length;
-      oldest.hellos.forget(oldest.envelope);
+      this.#forgetHello(oldest.peer, oldest.envelope);
     }
+  }
+
+  #forgetHello(peer: Peer, envelope: Buffer): void {
+    const session = peer.hellos.forget(envelope)?.session ?? null;
+    if (session?.client.peer === peer) this.#resumptions.end(session);
   }
 
   cancel(number: number, ids: readonly Buffer[], now: number): boolean {

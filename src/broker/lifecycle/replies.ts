@@ -12,13 +12,15 @@ import type { ReturnPath } from '../../wire/outbound.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { DroppedReply } from '../counters.js';
 import type { RequestStep } from '../request-trace.js';
-import type { Client, Peer } from '../state/entities.js';
+import type { Client, Peer, Session, KnownHello } from '../state/entities.js';
 import { type HelloPlace, packedEnvelope } from '../state/hellos.js';
+import { readAnswer } from '../state/recent-answers.js';
 import {
   ARRIVED_AT,
   HEARS_FAILURES,
   INTERNAL,
   type RequestId,
+  STREAMED,
   UNDERSTANDS_REFUSALS,
 } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
@@ -32,6 +34,7 @@ const PONG_FRAMES = Frames.of(PONG);
 
 const PARTIAL_SENT: RequestStep = { name: 'partial.sent' };
 const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
+const KEPT: RequestStep = { name: 'request.ended', outcome: 'kept' };
 const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
 
 export class Replies {
@@ -55,15 +58,56 @@ export class Replies {
   reply(id: RequestId, frames: Frames, from: number, now: number): void {
     const { requests, tracer, counters, table, messages } = this.#data;
     const client = requests.clientOf(id);
-    if (!isReachable(client)) {
+    const isSent = isReachable(client);
+    const { name, counts } = requests.serviceOf(id);
+    const session = client?.session ?? null;
+    const isKept = session !== null && this.#keep(session, id, isSent, name, frames, from);
+    if (!isSent && !isKept) {
       if (tracer.isOn) tracer.step(id, DROPPED);
       this.countDropped(client?.slow === true ? 'slow_client' : 'client_gone');
       return;
     }
-    const { name, counts } = requests.serviceOf(id);
     counters.requests.countReplied(counts, now - table.getTime(id, ARRIVED_AT));
-    messages.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
-    if (tracer.isOn) tracer.step(id, REPLIED);
+    if (isSent) messages.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
+    if (tracer.isOn) tracer.step(id, isSent ? REPLIED : KEPT);
+  }
+
+  /**
+   * Keeps a whole answer for a client that may come back for it (D116).
+   * @param isSent it is sent now, but may be lost with the connection
+   */
+  #keep(
+    session: Session,
+    id: RequestId,
+    isSent: boolean,
+    name: Buffer,
+    frames: Frames,
+    from: number,
+  ): boolean {
+    const { requests, table, sessions } = this.#data;
+    // Without its parts, the end of a stream would be taken for the whole answer.
+    if (table.is(id, INTERNAL | STREAMED)) return false;
+    return sessions.keep(session, { path: requests.returnPath(id), name, frames, from }, isSent);
+  }
+
+  /** Sends the client of a request why there is no reply; for one that is away, it is kept. */
+  #sendEnd(id: RequestId, client: Client, name: Buffer, body: Frames): void {
+    const { requests, messages } = this.#data;
+    const isSent = isReachable(client);
+    if (client.session !== null) this.#keep(client.session, id, isSent, name, body, 0);
+    if (isSent) messages.reply(client.peer.id, requests.returnPath(id), true, name, body, 0);
+  }
+
+  /**
+   * Sends an answer that was kept.
+   * @param session keeps it until it has arrived; `null`: it is kept
+   * @param kept see `recent-answers.ts`
+   */
+  sendKept(session: Session | null, peer: Peer, kept: Buffer): void {
+    const { messages, sessions } = this.#data;
+    const answer = readAnswer(kept);
+    if (session !== null) sessions.keep(session, answer, true);
+    messages.reply(peer.id, answer.path, true, answer.name, answer.frames, 0);
   }
 
   /**
@@ -106,35 +150,41 @@ export class Replies {
 
   /** Sends the client of an accepted request a refusal, if it understands refusals, as whoever sends a hello does (D11). */
   sendRefusal(id: RequestId, status: RefusalStatus, text: string): void {
-    const { requests, table, messages } = this.#data;
+    const { requests, table } = this.#data;
     const client = requests.clientOf(id);
-    if (!isReachable(client)) return;
+    if (client === null) return;
     const isInternal = table.is(id, INTERNAL);
     const name = isInternal ? requests.internalName(id) : requests.serviceOf(id).name;
     const isHello = isInternal && name.equals(HELLO_NAME);
     if (!table.is(id, UNDERSTANDS_REFUSALS) && !isHello) return;
-    const body = Frames.of(status, name, text);
-    messages.reply(client.peer.id, requests.returnPath(id), true, REFUSED_NAME, body, 0);
+    this.#sendEnd(id, client, REFUSED_NAME, Frames.of(status, name, text));
   }
 
   /** Sends the client what a worker reported, if it understands failures (D62). */
   sendFailure(id: RequestId, failure: Failure): void {
-    const { requests, table, messages } = this.#data;
+    const { requests, table } = this.#data;
     const client = requests.clientOf(id);
-    if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
+    if (!table.is(id, UNDERSTANDS_REFUSALS) || client === null) return;
     if (!table.is(id, HEARS_FAILURES)) {
       this.sendRefusal(id, '502', codedReason(failure));
       return;
     }
     const body = failedFrames(requests.serviceOf(id).name, failure);
-    messages.reply(client.peer.id, requests.returnPath(id), true, FAILED_NAME, body, 0);
+    this.#sendEnd(id, client, FAILED_NAME, body);
   }
 
   /**
    * Refuses a request that was not accepted: with silence, or with a refusal (D11).
+   * @param hello what its sender said about itself
    * @param isInternal for a service of this process: the refusal then appears only in the log
    */
-  refuse(inbound: Inbound, peer: Peer, refusal: Refusal, isInternal: boolean): void {
+  refuse(
+    inbound: Inbound,
+    peer: Peer,
+    hello: KnownHello | null,
+    refusal: Refusal,
+    isInternal: boolean,
+  ): void {
     const { frames } = inbound;
     const { requests } = this.#data.counters;
     const shown = escapeName(frames.view(inbound.service));
@@ -144,24 +194,29 @@ export class Replies {
     if (counts !== null) requests.countReceived(counts);
     this.countRefused(refusal, shown, counts, peer);
     const isHello = isInternal && frames.equals(inbound.service, HELLO_NAME);
-    if (peer.hellos.isEmpty && !isHello) return;
-    const envelope = packedEnvelope(inbound);
-    if (peer.hellos.of(envelope, 0, envelope.length) === null && !isHello) return;
-    const { dialect, enveloped } = inbound;
-    const service = frames.view(inbound.service);
-    this.#refuse(peer, { dialect, enveloped, envelope }, service, refusal);
+    if (hello === null && !isHello) return;
+    const { status, text } = refusal;
+    const body = Frames.of(status, frames.view(inbound.service), text);
+    const session = isInternal ? null : (hello?.session ?? null);
+    this.#refuse(peer, pathOf(inbound), body, session);
+  }
+
+  /** Refuses a request that breaks a rule of its session. It is counted as malformed. */
+  refuseRepeated(inbound: Inbound, peer: Peer, service: Buffer, text: string): void {
+    this.#refuse(peer, pathOf(inbound), Frames.of('400', service, text), null);
   }
 
   /** Refuses a hello that was accepted before. */
-  refuseHello(peer: Peer, place: HelloPlace, refusal: Refusal): void {
-    this.#refuse(peer, { ...place, enveloped: true }, HELLO_NAME, refusal);
+  refuseHello(peer: Peer, place: HelloPlace, { status, text }: Refusal): void {
+    this.#refuse(peer, { ...place, enveloped: true }, Frames.of(status, HELLO_NAME, text), null);
   }
 
+  /** @param session of its sender, who may be away; `null`: it has none, or the refusal is not kept for it */
   #refuse(
     peer: Peer,
     to: HelloPlace & Pick<ReturnPath, 'enveloped'>,
-    service: Buffer,
-    { status, text }: Refusal,
+    body: Frames,
+    session: Session | null,
   ): void {
     const path = this.#path;
     path.dialect = to.dialect;
@@ -169,8 +224,12 @@ export class Replies {
     path.envelope = new Words(to.envelope);
     path.envelopeStart = 0;
     path.envelopeEnd = to.envelope.length;
-    const body = Frames.of(status, service, text);
-    this.#data.messages.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+    const { sessions, messages } = this.#data;
+    const at = session === null ? peer : session.client.peer;
+    const isSent = at?.closing === false;
+    const answer = { path, name: REFUSED_NAME, frames: body, from: 0 };
+    if (session?.hasEnded === false) sessions.keep(session, answer, isSent);
+    if (isSent) messages.reply(at.id, path, true, REFUSED_NAME, body, 0);
   }
 
   /**
@@ -196,6 +255,12 @@ export class Replies {
       address,
     });
   }
+}
+
+/** The way back to the sender of a request that was not accepted. */
+function pathOf(inbound: Inbound): HelloPlace & Pick<ReturnPath, 'enveloped'> {
+  const { dialect, enveloped } = inbound;
+  return { dialect, enveloped, envelope: packedEnvelope(inbound) };
 }
 
 /** Whether what is sent to the client now can arrive. */

@@ -2,8 +2,8 @@ import { Client, type Peer } from './entities.js';
 import type { RequestTable } from './request-table.js';
 
 /**
- * The clients that the broker owes replies. An unnamed client ends with its connection. A client
- * that chose its own routing id may reconnect under it and still get its replies (D26).
+ * The clients that the broker owes replies. A client ends with its connection, unless it has a session (D116), or
+ * chose its own routing id and may reconnect under it (D26): then it still gets its replies.
  */
 export class Clients {
   readonly #byId: (Client | null)[] = [];
@@ -32,11 +32,14 @@ export class Clients {
 
   /** The client behind a connection, made at its first request. */
   of(peer: Peer): Client {
-    if (peer.client !== null) return peer.client;
+    return (peer.client ??= this.add(peer));
+  }
+
+  /** Makes a further client behind a connection. */
+  add(peer: Peer): Client {
     const id = this.#freeIds.pop() ?? this.#byId.length;
     const client = new Client(id, peer, this.#table);
     this.#byId[id] = client;
-    peer.client = client;
     return client;
   }
 
@@ -46,11 +49,16 @@ export class Clients {
     const client = this.#away.get(peer.name);
     if (client === undefined) return;
     this.#away.delete(peer.name);
+    this.move(client, peer);
+    peer.client = client;
+  }
+
+  /** The client is behind this connection now. */
+  move(client: Client, peer: Peer): void {
     client.peer = peer;
     client.address = peer.address;
     client.grants = peer.grants;
     client.slow = false;
-    peer.client = client;
   }
 
   /**
@@ -61,12 +69,19 @@ export class Clients {
     const client = peer.client;
     if (client === null) return null;
     peer.client = null;
-    client.peer = null;
+    // Its session may have moved to another connection.
+    if (client.peer === peer) client.peer = null;
+    return client.peer === null ? this.depart(client) : null;
+  }
+
+  /**
+   * The client has no connection.
+   * @returns the client if it will not return, and its waiting requests are now to be dropped
+   */
+  depart(client: Client): Client | null {
     if (this.#releasedIfDone(client)) return null;
-    if (client.name !== null) {
-      this.#away.set(client.name, client);
-      return null;
-    }
+    if (client.name !== null) this.#away.set(client.name, client);
+    if (client.name !== null || client.session !== null) return null;
     client.departed = true;
     return client;
   }
@@ -81,13 +96,14 @@ export class Clients {
     this.#forgotten++;
   }
 
-  /** A request of this client ended. */
+  /** A request of this client, or its session, ended. */
   requestEnded(client: Client): void {
     this.#releasedIfDone(client);
   }
 
   #releasedIfDone(client: Client): boolean {
-    if (client.peer !== null || client.requests.count > 0) return false;
+    if (client.requests.count > 0 || client.session !== null) return false;
+    if (client.peer?.client === client) return false;
     if (this.#byId[client.id] !== client) return false;
     if (client.isForgotten) this.#forgotten--;
     this.#byId[client.id] = null;

@@ -4,8 +4,10 @@ import type { CountedService } from '../../core/counted-services.js';
 import { escapeName } from '../../core/escape.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { Dialect, ServiceDialect } from '../../wire/dialect.js';
+import type { ClientHello } from '../../wire/mmi.js';
 import { RequestForm } from '../../wire/packed-forms.js';
 import { Hellos } from './hellos.js';
+import type { SessionOf } from './session.js';
 import type { Identity } from './identities.js';
 import { type WorkerKind, WORKER_KINDS } from '../dialects.js';
 import type { ServiceContracts } from './contracts.js';
@@ -32,6 +34,15 @@ export class Grants {
   }
 }
 
+/** The session of a client. */
+export type Session = SessionOf<Client>;
+
+/** What a client said about itself with `mmi.hello`. */
+export interface KnownHello extends Pick<ClientHello, 'refusesToWait' | 'hearsFailures'> {
+  /** The session that it was given; `null`: it has none. */
+  readonly session: Session | null;
+}
+
 /** A connection to a client or worker, and what is known of it. */
 export class Peer {
   readonly id: number;
@@ -44,7 +55,11 @@ export class Peer {
   lastService: Service | null = null;
   lastForm: RequestForm | null = null;
   /** Envelopes whose owners sent `mmi.hello` on this connection (D11). */
-  readonly hellos: Hellos;
+  readonly hellos: Hellos<KnownHello>;
+  /** The session that its requests without an envelope of a proxy are of (D116). */
+  session: Session | null = null;
+  /** Sessions of clients behind it: it is a proxy. */
+  proxied: Set<Session> | null = null;
   /** The peer as internal services see it; made at the first request to one. */
   asker: Asker | null = null;
   /**
@@ -94,11 +109,12 @@ export class Peer {
   }
 }
 
-/** A recipient of replies: a connection, or a named peer that may return. */
+/** A recipient of replies: a connection, or a named peer or a session that may return. */
 export class Client {
   readonly id: number;
   /** The client's connection, or `null` while it has none. */
   peer: Peer | null;
+  /** Key under which it can reconnect, if it chose its routing id itself (D26). */
   readonly name: string | null;
   readonly identity: Identity;
   readonly requests: RequestList;
@@ -108,6 +124,8 @@ export class Client {
   grants: Grants;
   /** Whether the broker closed its connection because it did not read. */
   slow = false;
+  /** What is kept for it while it has no connection (D116). */
+  session: Session | null = null;
   /** Whether it will not return: its waiting requests are being dropped (D26). */
   departed = false;
   /** Whether its waiting requests have been dropped: only those at workers are left. */

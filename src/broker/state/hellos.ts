@@ -8,18 +8,18 @@ import { OldestFirst } from '../../core/oldest-first.js';
 import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
 import type { Dialect } from '../../wire/dialect.js';
 import type { Inbound } from '../../wire/inbound.js';
-import type { ClientHello } from '../../wire/mmi.js';
 
 /** Memory that an envelope takes, each of its frames, and each of its bytes, which are kept four times (measured). */
 const ENVELOPE_BYTES = 768;
 const FRAME_BYTES = 200;
 const KEPT_TIMES = 4;
+const NO_ENVELOPE = Buffer.alloc(0);
 
 /** An envelope, or the beginning of some. */
-class Prefix {
-  hello: ClientHello | null = null;
+class Prefix<Hello> {
+  hello: Hello | null = null;
   /** Longer beginnings, by the frame that follows, one character per byte. */
-  readonly next = new Map<string, Prefix>();
+  readonly next = new Map<string, Prefix<Hello>>();
 }
 
 /** An envelope, packed, and the dialect of its hello. */
@@ -28,11 +28,12 @@ export interface HelloPlace {
   readonly dialect: Dialect;
 }
 
-export class Hellos {
+/** @typeParam Hello what is known of whoever sent one */
+export class Hellos<Hello> {
   readonly #memory: MemoryAccount;
   /** What is counted there. */
   #held = 0;
-  readonly #empty = new Prefix();
+  readonly #empty = new Prefix<Hello>();
   /** All envelopes but the empty one, which takes no place, by the order of their last hellos. */
   readonly #places = new OldestFirst<string, HelloPlace>();
   /** Length of the longest envelope. */
@@ -50,6 +51,11 @@ export class Hellos {
     return this.#places.size;
   }
 
+  /** Whether any came with an envelope. */
+  get haveEnvelopes(): boolean {
+    return this.#empty.next.size > 0;
+  }
+
   get isEmpty(): boolean {
     return this.#empty.hello === null && this.#empty.next.size === 0;
   }
@@ -60,7 +66,7 @@ export class Hellos {
   }
 
   /** Sets what the envelope's owner says about itself. @param envelope packed */
-  set(envelope: Buffer, dialect: Dialect, hello: ClientHello): void {
+  set(envelope: Buffer, dialect: Dialect, hello: Hello): void {
     const chain = this.#chainOf(envelope);
     const prefix = chain.at(-1)?.prefix ?? this.#empty;
     const isNew = prefix.hello === null;
@@ -81,10 +87,11 @@ export class Hellos {
     return place;
   }
 
-  /** Forgets the hello of an envelope, unless it has a place again. */
-  forget(envelope: Buffer): void {
-    if (this.has(envelope)) return;
+  /** Forgets the hello of an envelope, unless it has a place again. @returns what it said */
+  forget(envelope: Buffer): Hello | null {
+    if (this.has(envelope)) return null;
     const chain = this.#chainOf(envelope);
+    const forgotten = chain.at(-1)?.prefix.hello ?? null;
     for (const [at, { prefix, frame, from }] of chain.reverse().entries()) {
       if (at === 0 && prefix.hello !== null) {
         prefix.hello = null;
@@ -93,6 +100,7 @@ export class Hellos {
       if (prefix.hello !== null || prefix.next.size > 0) break;
       from.next.delete(frame);
     }
+    return forgotten;
   }
 
   /** Forgets all: the connection has ended. */
@@ -108,7 +116,7 @@ export class Hellos {
   }
 
   /** The beginnings of the envelope, each made if it is not there. */
-  #chainOf(envelope: Buffer): { prefix: Prefix; frame: string; from: Prefix }[] {
+  #chainOf(envelope: Buffer): { prefix: Prefix<Hello>; frame: string; from: Prefix<Hello> }[] {
     const chain = [];
     let from = this.#empty;
     const cursor = new PackedCursor();
@@ -116,7 +124,7 @@ export class Hellos {
       readPacked(envelope, cursor.end, cursor);
       const frame = envelope.toString('latin1', cursor.start, cursor.end);
       let prefix = from.next.get(frame);
-      if (prefix === undefined) from.next.set(frame, (prefix = new Prefix()));
+      if (prefix === undefined) from.next.set(frame, (prefix = new Prefix<Hello>()));
       chain.push({ prefix, frame, from });
       from = prefix;
     }
@@ -128,8 +136,8 @@ export class Hellos {
    * begins; `null` if there is none. Each frame is looked at once at most, however many have said
    * hello.
    */
-  of(buffer: Buffer, start: number, end: number): ClientHello | null {
-    let prefix: Prefix | undefined = this.#empty;
+  of(buffer: Buffer, start: number, end: number): Hello | null {
+    let prefix: Prefix<Hello> | undefined = this.#empty;
     let found = prefix.hello;
     if (this.#bytesMax === 0) return found;
     const cursor = new PackedCursor();
@@ -144,15 +152,28 @@ export class Hellos {
   }
 }
 
+/** What the sender of a request that has just arrived said about itself; `null`: nothing. */
+export function helloOf<Hello>(inbound: Inbound, hellos: Hellos<Hello>): Hello | null {
+  if (hellos.isEmpty) return null;
+  if (!hellos.haveEnvelopes) return hellos.of(NO_ENVELOPE, 0, 0);
+  const envelope = packedEnvelope(inbound);
+  return hellos.of(envelope, 0, envelope.length);
+}
+
 /** What a hello takes in memory. @param envelope packed */
 export function memoryOfHello(envelope: Buffer): number {
   if (envelope.length === 0) return 0;
+  return ENVELOPE_BYTES + packedFrames(envelope) * FRAME_BYTES + envelope.length * KEPT_TIMES;
+}
+
+/** How many frames a packed envelope has. */
+export function packedFrames(envelope: Buffer): number {
   let frames = 0;
   const cursor = new PackedCursor();
   for (cursor.end = 0; cursor.end < envelope.length; frames++) {
     readPacked(envelope, cursor.end, cursor);
   }
-  return ENVELOPE_BYTES + frames * FRAME_BYTES + envelope.length * KEPT_TIMES;
+  return frames;
 }
 
 /** The packed envelope of a request that has just arrived. */

@@ -20,6 +20,8 @@ export class Identity {
   outstanding = 0;
   workers = 0;
   hellos = 0;
+  /** Sessions of its clients, connected or away (D116). */
+  sessions = 0;
   /** The ids of its peers that have places of hellos: proxies. */
   readonly proxies: Set<number> = new Set();
   /** Services that the broker knows because this identity named them. */
@@ -88,7 +90,8 @@ export class Identity {
   }
 
   get isUnused(): boolean {
-    return this.peers + this.outstanding + this.services + this.heldMessages === 0;
+    const { peers, outstanding, services, heldMessages, sessions } = this;
+    return peers + outstanding + services + heldMessages + sessions === 0;
   }
 }
 

@@ -27,14 +27,14 @@ import {
   WORKER_NUMBERS,
 } from '../../wire/dialect.js';
 import { EMPTY } from '../../wire/mdp.js';
-import type { ClientHello } from '../../wire/mmi.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 import type { RequestForm } from '../../wire/packed-forms.js';
 import type { RequestTracer } from '../request-trace.js';
 import type { Clients } from './clients.js';
-import type { Client, Peer, Service } from './entities.js';
+import type { Client, Peer, Service, KnownHello } from './entities.js';
 import { Deadlines } from './deadlines.js';
 import { HeldPartials } from './held-partials.js';
+import { helloOf } from './hellos.js';
 import type { Identities } from './identities.js';
 import { ReportedFailures } from './reported-failures.js';
 import {
@@ -177,9 +177,9 @@ export class RequestStore {
   // ---------------------------------------------------------------- adding
 
   /** Copies a request for a worker service. This is the only copy of its body. */
-  add(inbound: Inbound, peer: Peer, now: number): RequestId {
-    const { frames, contentFrom } = inbound;
-    const id = this.#arrived(this.#store(inbound, peer, frames, contentFrom, frames.count), now);
+  add(inbound: Inbound, peer: Peer, hello: KnownHello | null, now: number): RequestId {
+    const { contentFrom, frames } = inbound;
+    const id = this.#arrived(this.#store(inbound, peer, hello, contentFrom, frames.count), now);
     if (inbound.hasHeaders) {
       this.#state.table.raise(id, HEADED);
       const { deadlineMs } = inbound;
@@ -210,7 +210,8 @@ export class RequestStore {
   /** Keeps envelope and name of a request that an internal service answers. @param isQuery it only asks */
   addInternal(inbound: Inbound, peer: Peer, isQuery: boolean): RequestId {
     const { table } = this.#state;
-    const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
+    const hello = helloOf(inbound, peer.hellos);
+    const id = this.#store(inbound, peer, hello, inbound.service, inbound.service + 1);
     table.raise(id, isQuery ? INTERNAL | QUERY : INTERNAL);
     if (isQuery) peer.identity.memory.add('requests', QUERY_BYTES);
     this.#internal++;
@@ -350,9 +351,10 @@ export class RequestStore {
     return this.clientOf(id)?.departed ?? true;
   }
 
-  /** True if the client chose its own routing id and may reconnect under it (D26). */
+  /** True if the client may come back for its answers: it has a session, or chose its own routing id (D26, D116). */
   mayReturn(id: RequestId): boolean {
-    return (this.clientOf(id)?.name ?? null) !== null;
+    const client = this.clientOf(id);
+    return client !== null && (client.name !== null || client.session !== null);
   }
 
   // ---------------------------------------------------------------- releasing
@@ -410,7 +412,14 @@ export class RequestStore {
   }
 
   /** Makes the record, with the envelope and the frames `[from, to)` as its body. */
-  #store(inbound: Inbound, peer: Peer, frames: Frames, from: number, to: number): RequestId {
+  #store(
+    inbound: Inbound,
+    peer: Peer,
+    hello: KnownHello | null,
+    from: number,
+    to: number,
+  ): RequestId {
+    const { frames } = inbound;
     const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
     const bodyBytes = packedBytes(frames, from, to);
     const handle = this.#allocate(envelopeBytes + bodyBytes);
@@ -418,7 +427,6 @@ export class RequestStore {
     const { bytes } = words;
     const bodyAt = pack(frames, 0, inbound.envelopeFrames, bytes, start, true);
     pack(frames, from, to, bytes, bodyAt, false);
-    const hello = peer.hellos.of(bytes, start, bodyAt);
     return this.#record(inbound, peer, hello, handle, envelopeBytes, bodyBytes);
   }
 
@@ -426,7 +434,7 @@ export class RequestStore {
   #record(
     { dialect, enveloped }: Pick<RequestForm, 'dialect' | 'enveloped'>,
     peer: Peer,
-    hello: ClientHello | null,
+    hello: KnownHello | null,
     handle: ArenaHandle,
     envelopeBytes: number,
     bodyBytes: number,
@@ -439,7 +447,8 @@ export class RequestStore {
       if (hello.hearsFailures) flags |= HEARS_FAILURES;
     }
     const id = table.allocate();
-    const client = clients.of(peer);
+    const session = hello?.session ?? null;
+    const client = session === null || session.hasEnded ? clients.of(peer) : session.client;
     const page = table.page(id);
     const at = recordAt(id);
     page[at + FLAGS] = flags;

@@ -18,7 +18,7 @@ const CANCEL: Buffer = Buffer.from(MMI_CANCEL);
 const HELLO: Buffer = Buffer.from(MMI_HELLO);
 const GREETED: Buffer = Buffer.from('200');
 /** The hello of a call: it is told why there is no reply, at once if no worker serves the service (D11, D62, D65). */
-const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true });
+const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true, session: null });
 
 /** Who waits for what a call brings. */
 export interface CallListener {

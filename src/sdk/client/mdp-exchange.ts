@@ -74,6 +74,7 @@ export class MdpExchange implements ClientProtocol {
     this.#hello = helloFrame({
       refusesToWait: settings.ifNoWorker === 'fail',
       hearsFailures: true,
+      session: null,
     });
     this.#decode = decode;
     let bare: BareLinks | null = null;

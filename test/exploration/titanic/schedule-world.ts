@@ -542,7 +542,8 @@ export class ScheduleWorld implements Explored {
       this.#answers[id] = (this.#answers[id] ?? 0) + 1;
     },
     refuse: none,
-    recordHello: () => null,
+    recordHello: () => ({ resumeMs: null, isKnown: false, reason: null }),
+    resume: () => 'no_session',
     cancel: () => true,
   };
 

@@ -674,7 +674,8 @@ export class World implements Explored {
     refuse: () => {
       throw new Fault('nobody is refused');
     },
-    recordHello: () => null,
+    recordHello: () => ({ resumeMs: null, isKnown: false, reason: null }),
+    resume: () => 'no_session',
     cancel: () => true,
   };
 

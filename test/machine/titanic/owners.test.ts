@@ -415,7 +415,8 @@ describe('replies that are large (D76)', () => {
         counts: { services: 0, workers: 0 },
         services: () => [],
         workers: () => [],
-        recordHello: () => null,
+        recordHello: () => ({ resumeMs: null, isKnown: false, reason: null }),
+        resume: () => 'no_session' as const,
         cancel: () => true,
       },
       answer: (id: number, [first]: readonly Buffer[]): void => {

@@ -65,7 +65,11 @@ export class MdpTongue implements ClientTongue {
   }
 
   greeting(): Sent[] {
-    const hello = helloFrame({ refusesToWait: this.#refusesToWait, hearsFailures: true });
+    const hello = helloFrame({
+      refusesToWait: this.#refusesToWait,
+      hearsFailures: true,
+      session: null,
+    });
     return [this.#asking(null, MMI_HELLO, hello), this.ping()];
   }
 

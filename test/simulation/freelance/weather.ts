@@ -108,6 +108,7 @@ export function weatherOf(random: SimRandom): FreelanceWeather {
     requestTtlMs: PLENTY,
     busyTimeoutMs: random.pick([500, 2000]),
     maxDeliveries: random.int(1, 3),
+    resumeMs: 0,
     listeners: [rules(true, true), serviceListener(ECHO)],
     limits: {
       services: PLENTY,

@@ -52,6 +52,8 @@ export class Model {
 
   get load(): BrokerLoad {
     return {
+      sessions: 0,
+      sessionsAway: 0,
       peers: this.#peers.size,
       clients: this.#clients.size,
       services: this.#services.count,

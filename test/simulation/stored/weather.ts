@@ -19,6 +19,7 @@ export function roomyBroker(random: SimRandom): BrokerOptions {
     requestTtlMs: 5000,
     busyTimeoutMs: random.pick([500, 2000]),
     maxDeliveries: random.int(1, 3),
+    resumeMs: 0,
     listeners: [rules(true, true)],
     limits: {
       services: PLENTY,

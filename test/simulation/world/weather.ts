@@ -68,6 +68,7 @@ export function weatherOf(random: SimRandom): Weather {
     requestTtlMs: isFair ? PLENTY * interval : interval * random.pick([2, 8, 30]),
     busyTimeoutMs: isFair ? PLENTY * interval : busyTimeoutMs,
     maxDeliveries: random.int(1, 4),
+    resumeMs: 0,
     listeners: hasPirates ? [...LISTENERS, ...serviceListeners(services[0])] : LISTENERS,
     limits: {
       services: tight([1, 2]),

@@ -18,6 +18,7 @@ const TABLE = {
     heartbeatLiveness: 3,
     requestTtlMs: 60_000,
     busyTimeoutMs: 600_000,
+    resumeMs: 10_000,
     maxDeliveries: 3,
   },
   limits: {

@@ -23,6 +23,7 @@ describe('the quotas of one identity (D75)', () => {
       storedBytes: 56 * GIB,
       waits: 10_000,
       hellos: 1000,
+      sessions: 10_000,
       services: 8750,
       schedules: 600,
     });

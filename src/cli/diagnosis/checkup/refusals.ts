@@ -90,6 +90,8 @@ const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>
     numbers: 'majordomo ha switchover, or a restart',
   },
   'stream.refused': RIGHTS,
+  'session.refused':
+    'it is served, but loses its requests with its connection: raise the quota sessions, or let programs share a client',
   'client.closed': `${SLOW}; or raise limits.outputBytes`,
   'stream.closed': SLOW,
   'map.closed': SLOW,

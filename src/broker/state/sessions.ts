@@ -1,0 +1,119 @@
+/** The sessions of all clients (D116), and those that end by themselves, in the order in which they do. */
+import type { Session } from './entities.js';
+import { OldestFirst } from '../../core/oldest-first.js';
+import type { Answer } from './recent-answers.js';
+
+/**
+ * How long a client may take to find that its broker is silent, besides the time in which it may come back: answers
+ * that were sent before that are kept for as long.
+ */
+const FINDING_MS = 5000;
+
+export class Sessions {
+  /** How long a client may be away; 0: there are no sessions. */
+  readonly resumeMs: number;
+  /** The time of the last input, in monotonic milliseconds. */
+  now = 0;
+  readonly #byKey = new Map<string, Session>();
+  /** Those whose clients have no connection, and until when they are kept. */
+  readonly #away = new OldestFirst<Session, number>();
+  /** Those with recent answers, and since when. */
+  readonly #recent = new OldestFirst<Session, number>();
+
+  constructor(resumeMs: number) {
+    this.resumeMs = resumeMs;
+  }
+
+  get count(): number {
+    return this.#byKey.size;
+  }
+
+  /** How many clients are away. */
+  get away(): number {
+    return this.#away.size;
+  }
+
+  get(key: string): Session | undefined {
+    return this.#byKey.get(key);
+  }
+
+  add(session: Session): void {
+    this.#byKey.set(session.key, session);
+    session.client.identity.sessions++;
+  }
+
+  delete(session: Session): void {
+    session.hasEnded = true;
+    session.clear();
+    this.#byKey.delete(session.key);
+    this.#away.delete(session);
+    this.#recent.delete(session);
+    session.client.identity.sessions--;
+  }
+
+  /** Its client has lost its connection. */
+  left(session: Session, now: number): void {
+    this.#recent.delete(session);
+    session.lost();
+    this.#away.set(session, now + this.resumeMs);
+  }
+
+  /** Its client has come back. */
+  cameBack(session: Session): void {
+    this.#away.delete(session);
+  }
+
+  isAway(session: Session): boolean {
+    return this.#away.has(session);
+  }
+
+  /**
+   * Keeps an answer of a session.
+   * @param isSent it is sent now, but may be lost with the connection
+   * @returns false: there is no room for it
+   */
+  keep(session: Session, answer: Answer, isSent: boolean): boolean {
+    if (!isSent) return session.keepUnsent(answer);
+    if (session.recent.count === 0) this.#recent.set(session, this.now);
+    session.recent.keep(answer, this.now);
+    return true;
+  }
+
+  /** One whose client has not come back in time; `null`: there is none. */
+  nextOver(now: number): Session | null {
+    const { oldest } = this.#away;
+    return oldest !== null && oldest.value <= now ? oldest.key : null;
+  }
+
+  /**
+   * Drops recent answers that have been kept for long enough.
+   * @param budget maximum number of sessions to look at
+   * @returns false if there is more to do
+   */
+  sweep(now: number, budget: number): boolean {
+    const keptMs = this.#keptMs;
+    for (let left = budget; left > 0; left--) {
+      const { oldest } = this.#recent;
+      if (oldest === null || oldest.value + keptMs > now) return true;
+      const { key: session } = oldest;
+      const { recent } = session;
+      this.#recent.shift();
+      recent.dropOlder(keptMs, now);
+      const ageMs = recent.ageOfOldest(now);
+      if (ageMs < 0) recent.shrink();
+      else this.#recent.set(session, now - ageMs);
+    }
+    return false;
+  }
+
+  /** When `nextOver` or `sweep` has something to do; Infinity: never. */
+  nextDueAt(): number {
+    const endsAt = this.#away.oldest?.value ?? Infinity;
+    const sentAt = this.#recent.oldest?.value ?? Infinity;
+    return Math.min(endsAt, sentAt + this.#keptMs);
+  }
+
+  get #keptMs(): number {
+    return this.resumeMs + FINDING_MS;
+  }
+}
