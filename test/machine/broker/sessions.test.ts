@@ -41,7 +41,7 @@ describe('mmi.hello with a session', () => {
   it('is told that its quota is used up, and the client is served as one without a session', () => {
     const s = withSessions({ quotasOf: () => ({ ...NO_QUOTAS, sessions: 1 }) });
     const w1 = s.worker('w1').ready('echo', { credit: 9 });
-    new SessionClient(s);
+    const c1 = new SessionClient(s);
     const c2 = new SessionClient(s, { session: 'another-session-0' });
     const reason = 'the quota `sessions` of this identity is used up';
     expect(c2.greeting).toBe(`200|${JSON.stringify({ resumeMs: 0, reason })}`);
@@ -50,6 +50,9 @@ describe('mmi.hello with a session', () => {
     w1.final('one');
     expect(c2.inbox()).toEqual(['1 echo one']);
     expect(c2.resume('1')).toBe('404');
+    // The first one sent nothing, so that nothing of it is kept.
+    c1.connection.disconnect();
+    expect(c2.comesBack()).toBe(BEGUN);
   });
 
   it('is told that there is no memory', () => {
@@ -151,6 +154,19 @@ describe('a client that comes back', () => {
     expect(c1.inbox()).toEqual(['1 echo one']);
     expect(w1.inbox()).toEqual(['REQUEST 1']);
     expect(c1.request('2').resume('2')).toBe('200|open');
+  });
+
+  it('has not received over the next connection what was sent over the last', () => {
+    const s = withSessions();
+    const w1 = s.worker('w1').ready('echo', { credit: 9 });
+    const c1 = new SessionClient(s).request('1');
+    w1.final('one');
+    c1.inbox();
+    s.after(1000);
+    c1.comesBack();
+    c1.request('2');
+    expect(c1.resume('1', '2')).toBe('200|answered|open');
+    expect(c1.inbox()).toEqual(['1 echo one']);
   });
 
   it('too late is a new one: its waiting requests were dropped, its answers counted as dropped', () => {
