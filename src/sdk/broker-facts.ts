@@ -61,13 +61,16 @@ export class BrokerFacts {
   readonly pairHeartbeatMs: number | null;
   /** The largest message that the broker accepts; `Infinity` if it does not say. */
   readonly messageBytesMax: number;
+  /** Tells this start of the broker from all others; empty: it does not say. */
+  readonly instance: string;
   readonly #extensions: readonly unknown[];
 
   /** @param at index of the status frame */
   constructor(frames: Frames, at: number) {
-    const { pairHeartbeatMs, limits, extensions } = brokerFacts(frames, at);
+    const { pairHeartbeatMs, limits, extensions, instance } = brokerFacts(frames, at);
     this.pairHeartbeatMs = at < frames.count ? heartbeatOf(pairHeartbeatMs) : null;
     this.messageBytesMax = messageBytesOf(limits);
+    this.instance = typeof instance === 'string' ? instance : '';
     this.#extensions = Array.isArray(extensions) ? extensions : [];
   }
 

@@ -27,6 +27,8 @@ export const SDK_ERRORS = {
     'No worker serves that service now, and the client does not wait (`ifNoWorker: "fail"`).',
   ERR_MDP_OPTION:
     'An option or argument is unknown, of the wrong type or out of range, or needs a package that is not installed.',
+  ERR_MDP_OUTCOME_UNKNOWN:
+    'The request may have run, or not: its connection was lost, and the broker has neither the request nor its answer any more.',
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL was delivered and before FINAL.',
   ERR_MDP_TIMEOUT:

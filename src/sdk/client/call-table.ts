@@ -17,6 +17,8 @@ export class CallTable {
   #slots: (Call | null)[] = emptySlots(SLOTS_MIN);
   #size = 0;
   #lastId: number;
+  /** Calls that were sent again under another id, by the ids before. */
+  readonly #earlier = new Map<number, Call>();
 
   /** @param lastId the id before the first one */
   constructor(lastId = PROBE_ID) {
@@ -38,6 +40,11 @@ export class CallTable {
     return id;
   }
 
+  /** Ids are given from the first one on again. */
+  restart(): void {
+    this.#lastId = PROBE_ID;
+  }
+
   add(call: Call): void {
     this.#slots[call.id & (this.#slots.length - 1)] = call;
     this.#size++;
@@ -45,11 +52,22 @@ export class CallTable {
 
   get(id: number): Call | undefined {
     const call = this.#slots[id & (this.#slots.length - 1)];
-    return call?.id === id ? call : undefined;
+    if (call?.id === id) return call;
+    return this.#earlier.size === 0 ? undefined : this.#earlier.get(id);
+  }
+
+  /** Gives a call that is here the next id; answers to the sends before find it, too. */
+  renew(call: Call): void {
+    this.#slots[call.id & (this.#slots.length - 1)] = null;
+    this.#earlier.set(call.id, call);
+    (call.earlierIds ??= []).push(call.id);
+    call.id = this.nextId();
+    this.#slots[call.id & (this.#slots.length - 1)] = call;
   }
 
   delete(call: Call): void {
     if (this.get(call.id) !== call) return;
+    for (const id of call.earlierIds ?? []) this.#earlier.delete(id);
     this.#slots[call.id & (this.#slots.length - 1)] = null;
     this.#size--;
     if (this.#size === 0 && this.#slots.length > SLOTS_RETAINED) {

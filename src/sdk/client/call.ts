@@ -37,8 +37,17 @@ export interface JoinedParts {
   bytes: number;
 }
 
-/** A send of a request: the link, and the number of the send. */
-export type Sent = readonly [link: number, send: number];
+/** A send of a request: the link, the number of the send, and the id under which it went out. */
+export type Sent = readonly [link: number, send: number, id: number];
+
+/** A send whose connection was lost before its answer came: it may run, or its answer may be kept. */
+export interface LostSend {
+  readonly id: number;
+  readonly send: number;
+  /** Which broker had it, and since when nobody heard of it. */
+  readonly instance: string;
+  readonly lostMs: MonotonicMs;
+}
 const NONE: readonly Sent[] = [];
 
 /** A refusal, from `mmi.refused`. */
@@ -76,7 +85,8 @@ export class Call implements Timed<Call> {
   dueBefore: Call | null = null;
   dueAfter: Call | null = null;
 
-  readonly id: number;
+  /** The id of its last send; the table of calls knows those before. */
+  id: number;
   readonly target: Target;
   readonly body: BodyFrames;
   readonly owner: CallOwner;
@@ -97,6 +107,10 @@ export class Call implements Timed<Call> {
   /** Sends that may still be answered: those before the last, and the last itself once it `isListed`. */
   earlier: Sent[] | null = null;
   isListed = false;
+  /** Ids of sends before the last that had others. */
+  earlierIds: number[] | null = null;
+  /** Sends that are to be asked for when a connection is there again. */
+  lost: LostSend[] | null = null;
   /** Sends that a worker may have got: those that were not refused. */
   sends = 0;
   /** How many messages the link had received when it was sent. */
@@ -173,7 +187,7 @@ export class Call implements Timed<Call> {
     this.isListed = true;
     const earlier = (this.earlier ??= []);
     // The number of an older one is now that of another.
-    if (earlier.push([this.link, this.attempt]) > ATTEMPT_MODULUS) earlier.shift();
+    if (earlier.push([this.link, this.attempt, this.id]) > ATTEMPT_MODULUS) earlier.shift();
   }
 
   /** Gives each send that a worker may have in vain, once: all but `kept`. */
@@ -184,6 +198,29 @@ export class Call implements Timed<Call> {
     const sends = this.earlier ?? [];
     this.earlier = sends.filter(([, send]) => send === kept);
     return sends.filter(([, send]) => send !== kept);
+  }
+
+  /** Its connection, over which it has a session, is gone. */
+  lose(instance: string, now: MonotonicMs): void {
+    const { id, attempt: send } = this;
+    (this.lost ??= []).push({ id, send, instance, lostMs: now });
+    this.link = 0;
+    this.state = 'waiting';
+  }
+
+  /** These sends are nowhere. */
+  forgetLost(sends: readonly LostSend[]): void {
+    const others = this.lost?.filter((lost) => !sends.includes(lost)) ?? [];
+    this.lost = others.length === 0 ? null : others;
+  }
+
+  /** The broker still has a send that was lost: its answer comes over this link. */
+  resume(link: number, heard: number): void {
+    this.state = 'sent';
+    this.isListed = false;
+    this.link = link;
+    this.heardAtSend = heard;
+    this.lost = null;
   }
 
   /** Called at each send. */
@@ -270,6 +307,13 @@ export class Call implements Timed<Call> {
     const { service, bytes } = this;
     const text = `${shownRequest(service)} has ${bytes} bytes, the broker accepts at most ${bytesMax}: it was not sent`;
     return sdkError('ERR_MDP_TOO_LARGE', text, { details: { service, bytes, bytesMax } });
+  }
+
+  /** The broker had it, and cannot say any more what became of it. */
+  outcomeError(why: string): MajordomoError {
+    const { service, sends } = this;
+    const text = `the outcome of ${shownRequest(service)} is unknown: ${why}`;
+    return sdkError('ERR_MDP_OUTCOME_UNKNOWN', text, { details: { service, sends } });
   }
 
   brokenError(why: string): MajordomoError {

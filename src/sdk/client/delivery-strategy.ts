@@ -1,5 +1,6 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
+import type { ResumeState } from '../../wire/mmi.js';
 import type { Call, BrokerRefusal } from './call.js';
 import type { Leaving } from './endpoint-order.js';
 
@@ -14,6 +15,14 @@ export interface DeliverySink {
   close(link: number): void;
   /** Send `mmi.hello` and ask `mmi.broker`: the first messages on a connection. */
   greet(link: number): void;
+  /** Ask `mmi.resume` what became of these sends; the answer is `resumed`. */
+  resume(link: number, sends: readonly (readonly [id: number, send: number])[]): void;
+  /** The call gets a later id than all before; answers to its last one are still its own. */
+  renewId(call: Call): void;
+  /** All ids are used up: the next connection begins a session of its own. */
+  renewSession(): void;
+  /** The client goes on with a request that it had sent over a lost connection. */
+  resumed(): void;
   /** Ask `mmi.broker` as a sign of life. */
   probe(link: number): void;
   /** The time of the call is nearly over: ask the broker of the link why it has no answer. */
@@ -24,10 +33,11 @@ export interface DeliverySink {
   hedged(): void;
   send(link: number, call: Call): void;
   /**
-   * Nobody wants the answer to this send of the call any more: tell the broker, if it wants to know.
+   * Nobody wants the answer to this send any more: tell the broker, if it wants to know.
+   * @param id of the call when it was sent
    * @param send its number
    */
-  cancel(link: number, call: Call, send: number): void;
+  cancel(link: number, id: number, send: number): void;
   /** The call has settled without an answer. */
   fail(call: Call, error: MajordomoError): void;
   /** Requests go to another endpoint from now on. Endpoints by their indexes. */
@@ -43,7 +53,20 @@ export interface LearntBroker {
   readonly tellsWhy: boolean;
   /** 0: not in a pair; `null`: the answer has no status. */
   readonly pairHeartbeatMs: number | null;
+  /** Tells this start of the broker from all others; empty: it does not say. */
+  readonly instance: string;
 }
+
+/** What a broker's answer to `mmi.hello` says of the client's session. */
+export interface SessionState {
+  /** How long the broker keeps it for a client without a connection; 0: there is none. */
+  readonly resumeMs: number;
+  /** Whether the broker had it before this connection. */
+  readonly isKnown: boolean;
+}
+
+/** No session: the broker knows none, or refused the hello. */
+export const NO_SESSION: SessionState = { resumeMs: 0, isKnown: false };
 
 /** A machine that delivers requests to brokers: pure, with time as an argument. */
 export interface DeliveryStrategy {
@@ -63,6 +86,10 @@ export interface DeliveryStrategy {
   heard(link: number): boolean;
   /** The broker answered `mmi.broker`. */
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void;
+  /** The broker answered the hello. Absent: the strategy has no sessions. */
+  greeted?(link: number, session: SessionState, now: MonotonicMs): void;
+  /** The answer to `resume`, a state for each of its sends; `null`: the broker does not say. */
+  resumed?(link: number, states: readonly ResumeState[] | null, now: MonotonicMs): void;
   /** A PARTIAL for the call arrived. */
   progressed(call: Call, now: MonotonicMs): void;
   /** The call has its answer. */

@@ -5,7 +5,7 @@
 import { monotonicMs } from '../../core/clock.js';
 import { type MajordomoError, messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
-import { MMI_HELLO } from '../../wire/mmi.js';
+import { MMI_HELLO, type ResumeState } from '../../wire/mmi.js';
 import type { Dial, Link } from '../../zmtp/link-port.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError } from '../errors.js';
@@ -17,7 +17,12 @@ import { type BrokerRefusal, Call, type CallOwner, type Target } from './call.js
 import { CallTable } from './call-table.js';
 import { CLIENT_EVENTS, type ClientEvents } from './client-events.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
-import type { DeliverySink, DeliveryStrategy, LearntBroker } from './delivery-strategy.js';
+import {
+  type DeliverySink,
+  type DeliveryStrategy,
+  type LearntBroker,
+  NO_SESSION,
+} from './delivery-strategy.js';
 import { ProcessHold } from './process-hold.js';
 
 /** Counters of a client, since it was created. */
@@ -28,6 +33,8 @@ export interface ClientCounters {
   late: number;
   /** How often requests were sent again, also to one more server because of `hedgeMs`. */
   resends: number;
+  /** Requests with which the client went on over another connection: they were not sent again. */
+  resumed: number;
   /** How often requests were sent to one more server because the first answer was late (`hedgeMs`). */
   hedges: number;
   /** Connections opened after the first of each endpoint; also those to another endpoint. */
@@ -46,6 +53,10 @@ export interface ClientProtocol {
   send(link: Link, call: Call): void;
   /** Tells the broker that nobody wants the answers to these sends, by the numbers of calls and sends. */
   cancel(link: Link, sends: readonly (readonly [id: number, send: number])[]): void;
+  /** Asks what became of these sends. Absent: the protocol has no sessions. */
+  resume?(link: Link, sends: readonly (readonly [id: number, send: number])[]): void;
+  /** The next greeting begins another session. */
+  renewSession?(): void;
   /** Asks why a request for this service has no answer, unless that was asked just now. Absent: nobody can be asked. */
   askWhy?(link: number, service: string): void;
   /** What was answered to that, after a colon; empty: nothing. */
@@ -73,6 +84,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     malformed: 0,
     late: 0,
     resends: 0,
+    resumed: 0,
     hedges: 0,
     reopened: 0,
   };
@@ -246,9 +258,11 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
    * The broker has answered the hello.
    * @param refusal `null`: it reports failures on this link
    */
-  greeted(link: number, refusal: BrokerRefusal | null): void {
+  greeted(link: number, refusal: BrokerRefusal | null, session = NO_SESSION): void {
     const endpoint = this.#endpointOf.get(link);
     if (endpoint === undefined) return;
+    this.strategy.greeted?.(link, session, monotonicMs());
+    this.wake();
     if (refusal === null) {
       this.#deaf.delete(link);
       this.#greeted.add(link);
@@ -265,6 +279,12 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       else this.#refuseSoon(call, { status, reason, isFinal: true }, send);
     }
     this.listeners.emit('refused', { endpoint, service: MMI_HELLO, ...refusal });
+  }
+
+  /** The broker said what became of lost sends; `null`: it does not say. */
+  resumed(link: number, states: readonly ResumeState[] | null): void {
+    this.strategy.resumed?.(link, states, monotonicMs());
+    this.wake();
   }
 
   #release(call: Call): void {
@@ -340,8 +360,22 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         if (call.attempt > 1) this.counters.resends++;
         if (found !== undefined) this.#protocol.send(found, call);
       },
-      cancel: (link, call, send) => {
-        this.#cancelSoon(link, call, send);
+      resume: (link, sends) => {
+        const found = this.#links.get(link);
+        if (found !== undefined) this.#protocol.resume?.(found, sends);
+      },
+      renewId: (call) => {
+        this.calls.renew(call);
+      },
+      renewSession: () => {
+        this.calls.restart();
+        this.#protocol.renewSession?.();
+      },
+      resumed: () => {
+        this.counters.resumed++;
+      },
+      cancel: (link, id, send) => {
+        this.#cancelSoon(link, id, send);
       },
       fail: (call, error) => {
         this.#release(call);
@@ -361,12 +395,12 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   }
 
   /** Cancels a send soon: those that are aborted together are cancelled together. */
-  #cancelSoon(link: number, call: Call, send: number): void {
+  #cancelSoon(link: number, id: number, send: number): void {
     const isLearnt = this.#messageBytesMaxOf.has(link);
     if (!isLearnt && !this.#cancelsOn.has(link)) this.#cancelsOn.set(link, []);
     const sends = this.#cancelsOn.get(link);
     if (sends === undefined || (!isLearnt && sends.length === EARLY_CANCELS_MAX)) return;
-    if (sends.push([call.id, send]) > 1 || !isLearnt) return;
+    if (sends.push([id, send]) > 1 || !isLearnt) return;
     queueMicrotask(() => {
       this.#cancelNow(link);
     });

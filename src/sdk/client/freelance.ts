@@ -472,7 +472,7 @@ export class Freelance implements DeliveryStrategy {
     for (const copy of [...race.copies]) {
       if (copy.send === kept) continue;
       this.#drop(race, copy);
-      this.#sink.cancel(copy.server.link, race.call, copy.send);
+      this.#sink.cancel(copy.server.link, race.call.id, copy.send);
     }
   }
 

@@ -2,7 +2,10 @@
  * The client over brokers that return the envelope: all requests share one link.
  *
  * Lazy Pirate (docs/sdk-delivery.md), made asynchronous:
- * - A request that is silent for its time-out is sent again, over the same link if anything at all
+ * - A broker with sessions (docs/protocol.md) is sent a request once. While anything is out there, it has to be heard of:
+ *   if it says nothing for a while, and nothing for as long after it was asked, it is taken for dead. A lost connection
+ *   is followed by another one, and the broker says which requests it has: only what never arrived is sent again.
+ * - At other brokers a request that is silent for its time-out is sent again, over the same link if anything at all
  *   was heard there since it was sent; else the broker is taken for dead: the link is closed, one to
  *   the next endpoint opened, and everything unanswered sent there. So that a slow service on a
  *   quiet link is not taken for a dead broker, `mmi.broker` is asked after half the time-out, of
@@ -19,13 +22,16 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { backoffMs, type Random } from '../backoff.js';
-import { byAge, type BrokerRefusal, type Call, isTemporary } from './call.js';
+import { CANCEL_IDS_MAX, type ResumeState } from '../../wire/mmi.js';
+import { byAge, type BrokerRefusal, type Call, isTemporary, type LostSend } from './call.js';
+import { isOfBroker } from './client-services.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import {
   type DeliveryStrategy,
   type DeliverySink,
   KEY_REFUSALS,
   type LearntBroker,
+  type SessionState,
 } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { type Leaving, EndpointOrder, type EndpointOrderOptions } from './endpoint-order.js';
@@ -38,6 +44,20 @@ export interface LazyPirateOptions extends EndpointOrderOptions {
 
 /** The least time-out of a client of a pair, in heartbeats of the pair (docs/sdk-delivery.md). */
 export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
+
+/** How long a broker with a session may say nothing while requests are out there, before it is asked, and after that. */
+const QUIET_MS = 1250;
+
+/** How many of the requests that were given up without a connection are taken back when there is one again. */
+const GIVEN_UP_MAX = 1000;
+/** From this id on, requests wait for those that are out, and then a new session begins: ids must not start anew. */
+const LAST_ID = 0xffff_0000;
+
+/**
+ * What a connection is used for. *asking*: requests were lost before it, so that first its broker has to say what it
+ * knows of them, and everything waits; *open*: for requests.
+ */
+type Phase = 'asking' | 'open';
 
 /** A connection to an endpoint. */
 interface Line {
@@ -56,6 +76,11 @@ interface Line {
   takesHeaders: boolean | null;
   /** Whether its broker says why a request has no answer; `null`: as `takesHeaders`. */
   tellsWhy: boolean | null;
+  phase: Phase;
+  /** What its broker says of the session; `null`: it has not answered the hello yet. */
+  session: SessionState | null;
+  /** Which broker it is, or was at least; empty: it does not say. */
+  instance: string;
   /** Calls out on it. */
   out: number;
   /** Whether nothing listens at the endpoint. */
@@ -87,6 +112,13 @@ export class LazyPirate implements DeliveryStrategy {
   #openAt: MonotonicMs = Infinity;
   #probeMs: MonotonicMs = Infinity;
   #watchMs: MonotonicMs = Infinity;
+  /** The greatest id that the broker may know in the session. */
+  #lastId = 0;
+  /** What became of lost sends: asked for, and still to be asked for. */
+  #asked: readonly Lost[] = [];
+  #unasked: Lost[] = [];
+  /** Lost sends of calls that were given up meanwhile. */
+  readonly #givenUp: LostSend[] = [];
   /** Connections lost in a row without an answer to any request. */
   #failures = 0;
   /** Handshakes refused because of this client's key, since one was accepted. */
@@ -123,8 +155,128 @@ export class LazyPirate implements DeliveryStrategy {
     this.#keyRefusals = 0;
     this.#refusing.clear();
     this.#sink.greet(link);
-    for (const call of this.#waiting) this.#send(line, call, now);
+    if ([...this.#waiting].some(({ lost }) => lost !== null)) {
+      line.phase = 'asking';
+      this.#beginWatch(line, now);
+    } else {
+      this.#sendWaiting(line, now);
+    }
+  }
+
+  /** Sends all that wait, in the order of their ids. */
+  #sendWaiting(line: Line, now: MonotonicMs): void {
+    line.phase = 'open';
+    const waiting = [...this.#waiting].sort(byAge);
     this.#waiting.clear();
+    for (const call of waiting) this.#send(line, call, now);
+  }
+
+  greeted(link: number, session: SessionState, now: MonotonicMs): void {
+    const line = this.#lineOf(link);
+    if (line === undefined || line.session !== null) return;
+    line.session = session;
+    if (line !== this.#line) return;
+    if (line.phase === 'asking') {
+      if (!session.isKnown) this.#lastId = 0;
+      this.#askOfLost(line, now);
+    } else if (session.resumeMs > 0) {
+      this.#becomeSession(line, now);
+    }
+    if (session.isKnown) this.#takeBackGivenUp(line);
+  }
+
+  /** What was sent before that was known waits for its answer now, and is not sent again. */
+  #becomeSession(line: Line, now: MonotonicMs): void {
+    for (const call of this.#calls()) {
+      if (call.link === line.link && !call.hasParts) this.#waitForAnswer(line, call, now);
+    }
+    this.#beginWatch(line, now);
+  }
+
+  // ---------------------------------------------------------------- what became of requests
+
+  /**
+   * A connection is there, and its broker is known: it says what became of the sends that it had, if it can. Others were
+   * at a broker that has died, or is left; they are asked for if that is met again.
+   */
+  #askOfLost(line: Line, now: MonotonicMs): void {
+    const { session } = line;
+    if (session === null || line.takesHeaders === null) return;
+    const calls = [...this.#waiting].filter(({ lost }) => lost !== null).sort(byAge);
+    for (const call of calls) {
+      const here = call.lost?.filter((lost) => isOf(lost, line)) ?? [];
+      if (here.length > 0 && session.isKnown) {
+        this.#unasked.push(...here.map((send) => ({ call, send })));
+      } else if (here.some((lost) => hasSessionEnded(lost, session, now))) {
+        this.#fail(call, call.outcomeError('its client was away for too long'), now);
+      } else {
+        call.forgetLost(here);
+        this.#again(call, now);
+      }
+    }
+    this.#askNext(line, now);
+  }
+
+  /** A call whose sends are nowhere, or were at a broker that has died, is sent again, if it may be. */
+  #again(call: Call, now: MonotonicMs): void {
+    if (call.mayBeSent) return;
+    this.#waiting.delete(call);
+    // Its last send is lost, and its time-out runs on.
+    call.state = 'sent';
+    this.#wait(call, now, this.remainingMs(call, now));
+  }
+
+  #askNext(line: Line, now: MonotonicMs): void {
+    this.#asked = this.#unasked.splice(0, CANCEL_IDS_MAX);
+    if (this.#asked.length === 0) {
+      this.#sendWaiting(line, now);
+      return;
+    }
+    this.#sink.resume(
+      line.link,
+      this.#asked.map(({ send }) => [send.id, send.send]),
+    );
+  }
+
+  resumed(link: number, states: readonly ResumeState[] | null, now: MonotonicMs): void {
+    const line = this.#line;
+    if (line?.link !== link || line.phase !== 'asking') return;
+    const asked = this.#asked;
+    this.#asked = [];
+    for (const [at, lost] of asked.entries()) {
+      // It may have been answered just before, or been given up.
+      if (lost.call.state === 'waiting') this.#becameOf(lost, states?.[at] ?? 'gone', line, now);
+    }
+    this.#askNext(line, now);
+  }
+
+  #becameOf(lost: Lost, state: ResumeState, line: Line, now: MonotonicMs): void {
+    const { call, send } = lost;
+    if (state === 'kept') {
+      this.#unasked.unshift(lost);
+    } else if (state === 'open') {
+      this.#waiting.delete(call);
+      call.resume(line.link, line.heard);
+      line.out++;
+      this.#sink.resumed();
+      this.#waitForAnswer(line, call, now);
+    } else if (state === 'unknown') {
+      this.#neverArrived(call, send, now);
+    } else {
+      this.#fail(call, call.outcomeError('the broker has neither the request nor its answer'), now);
+    }
+  }
+
+  #neverArrived(call: Call, send: LostSend, now: MonotonicMs): void {
+    this.#lastId = Math.min(this.#lastId, (send.id >>> 0) - 1);
+    call.forgetLost([send]);
+    call.sends--;
+    this.#again(call, now);
+  }
+
+  /** Tells the broker what nobody wants any more of what it had when the connection was lost. */
+  #takeBackGivenUp(line: Line): void {
+    for (const { id, send } of this.#givenUp.splice(0)) this.#sink.cancel(line.link, id, send);
   }
 
   disconnected(link: number, now: MonotonicMs): void {
@@ -167,11 +319,19 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void {
-    const { takesHeaders, tellsWhy, pairHeartbeatMs } = broker;
+    const { takesHeaders, tellsWhy, pairHeartbeatMs, instance } = broker;
     const line = this.#lineOf(link);
     if (line === undefined) return;
+    const isFirst = line.takesHeaders === null;
     line.takesHeaders = takesHeaders;
     line.tellsWhy = tellsWhy;
+    // Behind a proxy its successor answers over the same connection.
+    if (!isFirst && line.instance !== instance && line === this.#line) {
+      this.#moveOn(line, now, 'silent');
+      return;
+    }
+    line.instance = instance;
+    if (isFirst && line.phase === 'asking' && line === this.#line) this.#askOfLost(line, now);
     if (pairHeartbeatMs !== null) this.#heartbeatLearnt(line, pairHeartbeatMs, now);
     if (line === this.#line) this.#dispatchHeld(now);
   }
@@ -188,6 +348,7 @@ export class LazyPirate implements DeliveryStrategy {
   #renewDeadlines(now: MonotonicMs): void {
     for (const call of this.#calls()) {
       if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
+      if (hasSession(this.#lineOf(call.link))) continue;
       this.#wait(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
     }
   }
@@ -201,6 +362,8 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   answered(call: Call, now: MonotonicMs): void {
+    // It was asked for, and is here before what the broker says of it.
+    if (call.state === 'waiting') this.#sink.resumed();
     this.#failures = 0;
     this.#order.answered();
     this.#forget(call, now, call.answerOf);
@@ -252,8 +415,8 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** Tells the brokers that nobody wants the answers to its sends any more, but for that to `kept`. */
   #takeBack(call: Call, kept = 0): void {
-    for (const [link, send] of call.takeBack(kept)) {
-      if (this.#lineOf(link) !== undefined) this.#sink.cancel(link, call, send);
+    for (const [link, send, id] of call.takeBack(kept)) {
+      if (this.#lineOf(link) !== undefined) this.#sink.cancel(link, id, send);
     }
   }
 
@@ -261,6 +424,8 @@ export class LazyPirate implements DeliveryStrategy {
     if (call.state === 'settled') return;
     this.#takeBack(call, kept);
     this.#deadlines.clear(call);
+    if (call.lost !== null && this.#givenUp.length < GIVEN_UP_MAX) this.#givenUp.push(...call.lost);
+    call.lost = null;
     if (call.state === 'waiting') {
       this.#waiting.delete(call);
       this.#held.delete(call);
@@ -322,13 +487,27 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #dispatch(call: Call, now: MonotonicMs): void {
-    if (this.#line?.connected === true) {
+    const isUsedUp = this.#lastId >= LAST_ID;
+    if (this.#line?.connected === true && this.#line.phase === 'open' && !isUsedUp) {
       this.#send(this.#line, call, now);
       return;
     }
     call.state = 'waiting';
     this.#waiting.add(call);
     this.#wait(call, now, this.remainingMs(call, now));
+    if (isUsedUp) this.#beginSession(now);
+  }
+
+  /** All ids are used up: as soon as nothing is out, a new connection begins a new session. */
+  #beginSession(now: MonotonicMs): void {
+    const line = this.#line;
+    if (line === null || line.out > 0) return;
+    this.#lastId = 0;
+    this.#sink.renewSession();
+    for (const call of this.#waiting) this.#sink.renewId(call);
+    this.#line = null;
+    this.#openAt = now;
+    this.#close(line, now);
   }
 
   #send(line: Line, call: Call, now: MonotonicMs): void {
@@ -339,15 +518,18 @@ export class LazyPirate implements DeliveryStrategy {
     }
     // The parts that have arrived are of no use with this send.
     if (call.hasParts) this.#takeBack(call);
+    // The ids of a session only grow.
+    if (call.id >>> 0 <= this.#lastId) this.#sink.renewId(call);
+    this.#lastId = call.id >>> 0;
     call.sent(line.link, line.heard);
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
-    this.#waitForAnswer(line, call, timeoutMs, now);
+    this.#waitForAnswer(line, call, now);
     if (call.deadlineMs > 0) this.#beginQuiet(line, now);
-    if (line.answersProbes) {
+    if (line.answersProbes && !hasSession(line)) {
       this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
-      this.#beginWatch(line, now);
     }
+    if (line.answersProbes) this.#beginWatch(line, now);
     this.#sink.send(line.link, call);
   }
 
@@ -367,8 +549,9 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   /** The last send is due a little earlier, too: the broker is asked why it has no answer. */
-  #waitForAnswer(line: Line, call: Call, timeoutMs: number, now: MonotonicMs): void {
+  #waitForAnswer(line: Line, call: Call, now: MonotonicMs): void {
     const leftMs = this.remainingMs(call, now);
+    const timeoutMs = hasSession(line) ? Infinity : this.#timeoutMs(call);
     const waitMs = Math.min(timeoutMs, leftMs);
     const isLast = !call.mayBeSent || leftMs <= timeoutMs;
     const whyMs = line.tellsWhy !== false && isLast ? whyLeadMs(waitMs) : 0;
@@ -402,27 +585,34 @@ export class LazyPirate implements DeliveryStrategy {
     for (const call of held) this.#dispatch(call, now);
   }
 
-  /** Checks a node of a pair, if there is another one. */
+  /** Checks a broker with a session, and a node of a pair, if there is another one. */
   #beginWatch(line: Line, now: MonotonicMs): void {
     const isPair = this.#order.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
-    if (!isPair || this.#watchMs < Infinity) return;
+    const isWatched = isPair || hasSession(line) || line.phase === 'asking';
+    if (!isWatched || this.#watchMs < Infinity) return;
     line.heardAtWatch = line.heard;
     line.asked = false;
-    this.#watchMs = now + this.#leastTimeoutMs / 2;
+    this.#watchMs = now + this.#quietMs(line);
+  }
+
+  #quietMs(line: Line): number {
+    const leastMs = hasSession(line) || line.phase === 'asking' ? QUIET_MS : 0;
+    return Math.max(leastMs, this.#leastTimeoutMs / 2);
   }
 
   #watch(line: Line, now: MonotonicMs): void {
     this.#watchMs = Infinity;
-    if (line.out === 0) return;
+    if (line.out === 0 && line.phase === 'open') return;
     const isQuiet = line.heard === line.heardAtWatch;
     if (isQuiet && line.asked) {
-      this.#moveOn(line, now, 'quiet');
+      // With a session it is asked for late answers, too, when it is heard of again.
+      this.#moveOn(line, now, hasSession(line) || line.phase === 'asking' ? 'silent' : 'quiet');
       return;
     }
     line.heardAtWatch = line.heard;
     line.asked = isQuiet;
     if (isQuiet) this.#probeMs = now;
-    this.#watchMs = now + this.#leastTimeoutMs / 2;
+    this.#watchMs = now + this.#quietMs(line);
   }
 
   #due(call: Call, now: MonotonicMs): void {
@@ -439,7 +629,8 @@ export class LazyPirate implements DeliveryStrategy {
     // That line may be closed now.
     if (fails && this.#retired.has(call.link)) this.#takeBack(call);
     this.#takeOff(call, now);
-    const isSilent = isOut && line !== null && line.heard === call.heardAtSend;
+    // Whether a broker with a session is silent shows when it is asked.
+    const isSilent = isOut && line !== null && !hasSession(line) && line.heard === call.heardAtSend;
     // A deadline may leave a broker less time to answer than a time-out does.
     const isEarly = isDeadline && isSilent && now < line.quietMs + this.#timeoutMs(call);
     if (isSilent && !isEarly) this.#moveOn(line, now, 'silent');
@@ -469,7 +660,9 @@ export class LazyPirate implements DeliveryStrategy {
     call.link = 0;
     if (line === undefined) return;
     line.out--;
-    if (line.out === 0 && this.#retired.has(line.link)) this.#close(line, now);
+    if (line.out > 0) return;
+    if (this.#retired.has(line.link)) this.#close(line, now);
+    else if (this.#lastId >= LAST_ID && this.#waiting.size > 0) this.#beginSession(now);
   }
 
   #fail(call: Call, error: MajordomoError, now: MonotonicMs): void {
@@ -489,6 +682,9 @@ export class LazyPirate implements DeliveryStrategy {
       answersProbes: false,
       takesHeaders: null,
       tellsWhy: null,
+      phase: 'open',
+      session: null,
+      instance: '',
       out: 0,
       unreachable: false,
       heardAtWatch: 0,
@@ -549,13 +745,52 @@ export class LazyPirate implements DeliveryStrategy {
     line.out = 0;
     for (const call of this.#calls()) {
       if (call.link !== line.link) continue;
-      call.link = 0;
       if (call.streams && call.hasParts) {
+        call.link = 0;
         this.#fail(call, call.brokenError('the connection was lost'), now);
-      } else if (call.mayBeSent) {
+        continue;
+      }
+      if (hasSession(line) && !isOfBroker(call.service)) {
+        call.lose(line.instance, now);
+        this.#waiting.add(call);
+        this.#wait(call, now, this.remainingMs(call, now));
+        continue;
+      }
+      call.link = 0;
+      if (call.mayBeSent) {
         this.#dispatch(call, now);
       }
       // Otherwise its last send is lost, and its time-out runs on.
     }
+    this.#askAgain(now);
   }
+
+  /** What was lost on a line that was left is asked for over the present one, or sent there. */
+  #askAgain(now: MonotonicMs): void {
+    const line = this.#line;
+    if (line?.connected !== true || line.phase !== 'open') return;
+    if (![...this.#waiting].some(({ lost }) => lost !== null)) return;
+    line.phase = 'asking';
+    this.#askOfLost(line, now);
+  }
+}
+
+/** A send that is asked for, and its call. */
+interface Lost {
+  readonly call: Call;
+  readonly send: LostSend;
+}
+
+function hasSession(line: Line | undefined | null): boolean {
+  return (line?.session?.resumeMs ?? 0) > 0;
+}
+
+/** Whether the broker of the line is the one that had the send. */
+function isOf({ instance }: LostSend, line: Line): boolean {
+  return instance !== '' && instance === line.instance;
+}
+
+/** Whether the broker has dropped the session that it had, because its client was away for too long. */
+function hasSessionEnded({ lostMs }: LostSend, session: SessionState, now: MonotonicMs): boolean {
+  return session.resumeMs > 0 && lostMs + session.resumeMs <= now;
 }

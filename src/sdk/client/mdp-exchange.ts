@@ -1,6 +1,7 @@
 import { int32At } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
+import { randomName } from '../../core/random.js';
 import {
   clientRequest,
   type ClientReply,
@@ -8,6 +9,7 @@ import {
   readClientReply,
 } from '../../wire/client-side.js';
 import { readClientFailure } from '../../wire/failure.js';
+import { readJsonObject } from '../../wire/json-object.js';
 import { DEADLINE_MS_MAX, EMPTY, type MdpVersion } from '../../wire/mdp.js';
 import {
   CANCEL_IDS_MAX,
@@ -17,7 +19,9 @@ import {
   MMI_FAILED,
   MMI_HELLO,
   MMI_REFUSED,
+  MMI_RESUME,
   MMI_WHY,
+  type ResumeState,
 } from '../../wire/mmi.js';
 import type { Link } from '../../zmtp/link-port.js';
 import { BrokerFacts, type Offers } from '../broker-facts.js';
@@ -37,6 +41,7 @@ import {
   PROBE_ID,
   putCorrelation,
 } from './correlation.js';
+import { NO_SESSION, type SessionState } from './delivery-strategy.js';
 import { type ClientProtocol, Exchange } from './exchange.js';
 import { Freelance } from './freelance.js';
 import { LazyPirate } from './lazy-pirate.js';
@@ -48,6 +53,7 @@ const TEXT_BYTES_MAX = 2000;
 const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
 const CANCEL = Buffer.from(MMI_CANCEL);
+const RESUME = Buffer.from(MMI_RESUME);
 const WHY = Buffer.from(MMI_WHY);
 const REFUSED = Buffer.from(MMI_REFUSED);
 const FAILED = Buffer.from(MMI_FAILED);
@@ -61,7 +67,10 @@ export class MdpExchange implements ClientProtocol {
   offers: Offers | null = null;
   readonly #version: MdpVersion;
   /** The name that it sends to each broker. */
-  readonly #hello: Buffer;
+  #hello: Buffer;
+  /** Whether the strategy goes on over the next connection where the last one ended. */
+  readonly #hasSession: boolean;
+  readonly #refusesToWait: boolean;
   readonly #decode: Decode | null;
   readonly #whys = new Whys();
   /** With `envelope: false`, the strategy: it knows which call a link carries. */
@@ -71,11 +80,10 @@ export class MdpExchange implements ClientProtocol {
 
   constructor(settings: ClientSettings, decode: Decode | null) {
     this.#version = settings.version;
-    this.#hello = helloFrame({
-      refusesToWait: settings.ifNoWorker === 'fail',
-      hearsFailures: true,
-      session: null,
-    });
+    this.#refusesToWait = settings.ifNoWorker === 'fail';
+    this.#hasSession =
+      settings.version === 2 && settings.envelope && settings.strategy === 'failover';
+    this.#hello = this.#newHello();
     this.#decode = decode;
     let bare: BareLinks | null = null;
     let freelance: Freelance | null = null;
@@ -89,6 +97,15 @@ export class MdpExchange implements ClientProtocol {
     });
     this.#bare = bare;
     this.freelance = freelance;
+  }
+
+  #newHello(): Buffer {
+    const session = this.#hasSession ? randomName() : null;
+    return helloFrame({ refusesToWait: this.#refusesToWait, hearsFailures: true, session });
+  }
+
+  renewSession(): void {
+    this.#hello = this.#newHello();
   }
 
   get endpoint(): string | null {
@@ -154,6 +171,11 @@ export class MdpExchange implements ClientProtocol {
       // Without a correlation id: those of the requests follow what precedes it.
       writeMessage(link, this.#uncorrelated(CANCEL, some));
     }
+  }
+
+  resume(link: Link, sends: readonly (readonly [id: number, send: number])[]): void {
+    const ids = sends.map(([id, send]) => correlation(id, send));
+    writeMessage(link, this.#uncorrelated(RESUME, ids));
   }
 
   /** A proxy puts an envelope before it, which needs a delimiter. */
@@ -225,10 +247,13 @@ export class MdpExchange implements ClientProtocol {
     }
   }
 
-  /** Without an envelope it is the answer to `mmi.hello`, or to `mmi.cancel`, which does not matter. */
+  /** Without an envelope it is the answer to `mmi.hello`, `mmi.resume`, or `mmi.cancel`, which does not matter. */
   #greeted(link: number, frames: Frames, reply: ClientReply): void {
     if (frames.equals(reply.service, HELLO)) {
-      this.exchange.greeted(link, null);
+      this.exchange.greeted(link, null, sessionState(frames, reply.body));
+    } else if (frames.equals(reply.service, RESUME)) {
+      const [status, ...states] = frames.copyFrom(reply.body).map(shortText);
+      this.exchange.resumed(link, status === '200' ? (states as ResumeState[]) : null);
     } else if (frames.equals(reply.service, REFUSED)) {
       const [status = '', service, reason = ''] = frames.copyFrom(reply.body).map(shortText);
       if (service === MMI_HELLO) this.exchange.greeted(link, { status, reason });
@@ -242,9 +267,13 @@ export class MdpExchange implements ClientProtocol {
 
   /** The broker has answered `mmi.broker`. */
   #learnt(link: number, frames: Frames, reply: ClientReply): void {
-    const { offers, pairHeartbeatMs, messageBytesMax } = new BrokerFacts(frames, reply.body);
+    const { offers, pairHeartbeatMs, messageBytesMax, instance } = new BrokerFacts(
+      frames,
+      reply.body,
+    );
     if (pairHeartbeatMs !== null) this.offers = offers;
-    const broker = { takesHeaders: offers.headers, tellsWhy: offers.why, pairHeartbeatMs };
+    const { headers: takesHeaders, why: tellsWhy } = offers;
+    const broker = { takesHeaders, tellsWhy, pairHeartbeatMs, instance };
     this.exchange.learnt(link, broker, messageBytesMax, offers.cancel);
   }
 
@@ -294,6 +323,14 @@ export class MdpExchange implements ClientProtocol {
       call.owner.fail(call, serviceError(call.service, failure));
     }
   }
+}
+
+/** What the answer to a hello says of the client's session. */
+function sessionState(frames: Frames, at: number): SessionState {
+  if (at + 1 >= frames.count) return NO_SESSION;
+  const { resumeMs, known } = readJsonObject(frames.view(at + 1)) ?? {};
+  const isGiven = typeof resumeMs === 'number' && resumeMs > 0;
+  return isGiven ? { resumeMs, isKnown: known === true } : NO_SESSION;
 }
 
 /** What a broker says to people: no more than they read. */

@@ -41,6 +41,7 @@ describe('a broker like the Guide’s', () => {
         resends: 0,
         hedges: 0,
         reopened: 3,
+        resumed: 0,
       });
     },
   );

@@ -38,7 +38,7 @@ describe('the client over one link (docs/sdk-delivery.md)', () => {
       '1000 open 2 to 1',
     ]);
     script.connect();
-    expect(script.effects).toEqual(['1000 greet 2', '1000 send b #2 on 2', '1000 send a #2 on 2']);
+    expect(script.effects).toEqual(['1000 greet 2', '1000 send a #2 on 2', '1000 send b #2 on 2']);
   });
 
   it('sends just the silent request again where anything else was heard', () => {
@@ -369,7 +369,7 @@ describe('a request with headers (D67)', () => {
     script.connect();
     expect(script.effects).toEqual(['1400 greet 2']);
     script.broker(0);
-    expect(script.effects).toEqual(['1400 send other #2 on 2', '1400 send r #2 on 2']);
+    expect(script.effects).toEqual(['1400 send r #2 on 2', '1400 send other #2 on 2']);
   });
 
   it('is not sent by waiting, so its tries are not used up by nodes that do not answer', () => {

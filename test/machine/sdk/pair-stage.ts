@@ -224,7 +224,12 @@ export class PairStage {
       const { standing } = this.#node(endpoint);
       if (standing === 'stopped' || standing === 'dead') return;
       this.#says(link, () => {
-        const broker = { takesHeaders: true, tellsWhy: false, pairHeartbeatMs: this.heartbeatMs };
+        const broker = {
+          takesHeaders: true,
+          tellsWhy: false,
+          pairHeartbeatMs: this.heartbeatMs,
+          instance: '',
+        };
         this.pirate.learnt(link, broker, this.now);
       });
     });
@@ -251,6 +256,10 @@ export class PairStage {
       ping: () => undefined,
       askWhy: () => undefined,
       hedged: () => undefined,
+      resume: () => undefined,
+      renewId: () => undefined,
+      renewSession: () => undefined,
+      resumed: () => undefined,
       cancel: () => undefined,
       send: (link, call) => {
         const { attempt } = call;

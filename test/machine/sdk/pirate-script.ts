@@ -1,4 +1,5 @@
 /** A script of the client's machines in virtual time: inputs go in, effects come out as lines. */
+import type { ResumeState } from '../../../src/wire/mmi.js';
 import type { MajordomoError } from '../../../src/core/errors.js';
 import { BareLinks } from '../../../src/sdk/client/bare-links.js';
 import { Call } from '../../../src/sdk/client/call.js';
@@ -10,6 +11,8 @@ export interface ScriptOptions {
   readonly endpoints?: number;
   readonly bare?: boolean;
   readonly maxLinks?: number;
+  /** The id before that of the first request. */
+  readonly lastId?: number;
   /** The strategy for servers that know nothing of each other. */
   readonly freelance?: {
     readonly hedgeMs?: number;
@@ -40,8 +43,10 @@ export class PirateScript {
   readonly #lines: string[] = [];
   readonly #calls = new Map<string, Call>();
   readonly errors = new Map<string, MajordomoError>();
+  #lastId: number;
 
   constructor(options: ScriptOptions = {}) {
+    this.#lastId = options.lastId ?? 0;
     const endpoints = options.endpoints ?? 1;
     const sink = this.#sink();
     const machine = { endpoints, connectMs: 1000, retryBaseMs: 100, retryMaxMs: 2000 };
@@ -81,7 +86,7 @@ export class PirateScript {
     const streams = options.streams === true;
     const headers = options.headers === true ? Buffer.from('{}') : null;
     const target = { service: name, name: Buffer.from(name), head: Buffer.alloc(0), headers };
-    const call = new Call(this.#calls.size + 1, target, [], streams, settings, owner);
+    const call = new Call(++this.#lastId | 0, target, [], streams, settings, owner);
     this.#calls.set(name, call);
     this.strategy.add(call, this.now);
     return this;
@@ -118,14 +123,42 @@ export class PirateScript {
   /** The broker answers `mmi.broker`. */
   broker(pairHeartbeatMs: number | null, takesHeaders = true, link = this.link): this {
     this.strategy.heard(link);
-    this.strategy.learnt(link, { takesHeaders, tellsWhy: false, pairHeartbeatMs }, this.now);
+    const instance = 'old';
+    this.strategy.learnt(
+      link,
+      { takesHeaders, tellsWhy: false, pairHeartbeatMs, instance },
+      this.now,
+    );
+    return this;
+  }
+
+  /** The broker answers the hello. @param isKnown it had the session before */
+  greeted(isKnown: boolean, link = this.link): this {
+    this.strategy.heard(link);
+    this.strategy.greeted?.(link, { resumeMs: 10_000, isKnown }, this.now);
+    return this;
+  }
+
+  /** A broker with sessions answers both questions. */
+  meets(instance: string, isKnown: boolean, link = this.link): this {
+    this.greeted(isKnown, link);
+    const broker = { takesHeaders: true, tellsWhy: false, pairHeartbeatMs: 0, instance };
+    this.strategy.heard(link);
+    this.strategy.learnt(link, broker, this.now);
+    return this;
+  }
+
+  /** It says what became of the requests that it was asked for. */
+  resumed(...states: ResumeState[]): this {
+    this.strategy.heard(this.link);
+    this.strategy.resumed?.(this.link, states, this.now);
     return this;
   }
 
   /** The broker answers `mmi.broker`, and says why requests have no answer. */
   tellingBroker(link = this.link): this {
     this.strategy.heard(link);
-    const broker = { takesHeaders: true, tellsWhy: true, pairHeartbeatMs: 0 };
+    const broker = { takesHeaders: true, tellsWhy: true, pairHeartbeatMs: 0, instance: 'old' };
     this.strategy.learnt(link, broker, this.now);
     return this;
   }
@@ -171,6 +204,13 @@ export class PirateScript {
     return this;
   }
 
+  #nameOf(id: number): string {
+    for (const [name, call] of this.#calls) {
+      if (call.id === id || call.earlierIds?.includes(id) === true) return name;
+    }
+    throw new Error(`no call has the id ${id}`);
+  }
+
   #sink(): DeliverySink {
     const say = (line: string): void => {
       this.#lines.push(`${this.now} ${line}`);
@@ -201,7 +241,24 @@ export class PirateScript {
       send: (link, call) => {
         say(`send ${call.service} #${call.attempt} on ${link}`);
       },
-      cancel: (link, call, send) => {
+      resume: (link, sends) => {
+        say(
+          `resume ${sends.map(([id, send]) => `${this.#nameOf(id)}/${send}`).join(' ')} on ${link}`,
+        );
+      },
+      renewId: (call) => {
+        (call.earlierIds ??= []).push(call.id);
+        call.id = ++this.#lastId;
+      },
+      renewSession: () => {
+        this.#lastId = 0;
+        say('new session');
+      },
+      resumed: () => {
+        say('resumed');
+      },
+      cancel: (link, id, send) => {
+        const call = this.call(this.#nameOf(id));
         say(`cancel ${call.service} #${send} on ${link}`);
       },
       fail: (call, error) => {

@@ -113,6 +113,7 @@ describe('client and worker with the broker', () => {
         resends: 0,
         hedges: 0,
         reopened: 0,
+        resumed: 0,
       });
     },
   );

@@ -76,7 +76,14 @@ describe('headers', () => {
         ['2', {}],
       ]);
       expect(frozen).toEqual([true, true, true, true, true]);
-      expect(first.counters).toEqual({ malformed: 0, late: 0, resends: 0, hedges: 0, reopened: 0 });
+      expect(first.counters).toEqual({
+        malformed: 0,
+        late: 0,
+        resends: 0,
+        hedges: 0,
+        reopened: 0,
+        resumed: 0,
+      });
     },
   );
 

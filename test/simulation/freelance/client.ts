@@ -295,6 +295,10 @@ export class FreelanceSimClient {
         if (this.habits.hasLinkPings) open?.link.ping();
         else open?.link.send(this.#tongue.ping());
       },
+      resume: () => undefined,
+      renewId: () => undefined,
+      renewSession: () => undefined,
+      resumed: () => undefined,
       cancel: () => undefined,
       askWhy: () => undefined,
       hedged: () => {

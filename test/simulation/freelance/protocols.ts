@@ -116,7 +116,7 @@ export class MdpTongue implements ClientTongue {
       const { offers, pairHeartbeatMs } = new BrokerFacts(frames, reply.body);
       return {
         kind: 'learnt',
-        broker: { takesHeaders: offers.headers, tellsWhy: false, pairHeartbeatMs },
+        broker: { takesHeaders: offers.headers, tellsWhy: false, pairHeartbeatMs, instance: '' },
       };
     }
     if (service === MMI_REFUSED) {

@@ -1,0 +1,175 @@
+/** A client goes on over another connection where the last one ended (D116). */
+import { type AskOptions, PirateScript, type ScriptOptions } from './pirate-script.js';
+
+/** The whole call may take 10 s. */
+const PATIENT: AskOptions = { timeoutMs: 2500, retries: 3 };
+
+/** A client that is connected to a broker with sessions, with these requests out there. */
+function atBroker(names: readonly string[], options: ScriptOptions = {}): PirateScript {
+  const script = new PirateScript(options).connect().meets('one', false);
+  for (const name of names) script.ask(name, PATIENT);
+  expect(script.effects.slice(2)).toEqual(names.map((name) => `0 send ${name} #1 on 1`));
+  return script;
+}
+
+/** Cut, and connected again. */
+function cut(script: PirateScript): PirateScript {
+  script.cut();
+  script.pass(100);
+  script.connect();
+  return script;
+}
+
+const REDIALLED = ['0 close 1', '50 open 2 to 0', '100 greet 2'];
+
+describe('a broker with sessions', () => {
+  it('is sent a request once, however long that takes, and hears when its time is over', () => {
+    const script = atBroker(['a']);
+    for (let at = 0; at < 9; at++) script.pass(1000).hear();
+    script.pass(1000);
+    const effects = script.effects;
+    expect(effects.filter((line) => line.includes('send'))).toEqual([]);
+    expect(effects.slice(-2)).toEqual(['10000 cancel a #1 on 1', '10000 fail a ERR_MDP_TIMEOUT']);
+    expect(script.errors.get('a')?.details).toEqual({ service: 'a', sends: 1 });
+  });
+
+  it('is taken for dead if it is silent, and silent when it is asked', () => {
+    const script = atBroker(['a']).pass(3750);
+    expect(script.effects).toEqual(['2500 probe 1', '3750 close 1', '3750 open 2 to 0']);
+  });
+
+  it('is known as one when requests are out already: they are not sent again', () => {
+    const script = new PirateScript().connect().ask('a', PATIENT).pass(1000).meets('one', false);
+    for (let at = 0; at < 8; at++) script.hear().pass(1000);
+    expect(script.effects.filter((line) => line.includes('send'))).toEqual(['0 send a #1 on 1']);
+  });
+});
+
+describe('after a connection was lost', () => {
+  it('the client asks first, goes on with what is open, and sends what never arrived', () => {
+    const script = cut(atBroker(['a', 'b', 'c']));
+    script.ask('new', PATIENT);
+    expect(script.effects).toEqual(REDIALLED);
+    script.meets('one', true);
+    expect(script.effects).toEqual(['100 resume a/1 b/1 c/1 on 2']);
+    script.resumed('open', 'unknown', 'unknown');
+    expect(script.effects).toEqual([
+      '100 resumed',
+      '100 send b #2 on 2',
+      '100 send c #2 on 2',
+      '100 send new #1 on 2',
+    ]);
+    // What is sent again has the id that it had, so that the broker knows it if it arrived after all.
+    expect(['a', 'b', 'c', 'new'].map((name) => script.call(name).id)).toEqual([1, 2, 3, 4]);
+    expect(script.answer('a', 1)).toBe(true);
+    expect(script.call('b').sends).toBe(1);
+  });
+
+  it('answers may come before what the broker says of them', () => {
+    const script = cut(atBroker(['a', 'b'])).meets('one', true);
+    expect(script.answer('a')).toBe(true);
+    script.resumed('answered', 'open');
+    expect(script.effects.slice(3)).toEqual([
+      '100 resume a/1 b/1 on 2',
+      '100 resumed',
+      '100 resumed',
+    ]);
+  });
+
+  it('what has ended and is not kept has an outcome that nobody knows', () => {
+    const script = cut(atBroker(['a']))
+      .meets('one', true)
+      .resumed('gone');
+    expect(script.effects.at(-1)).toBe('100 fail a ERR_MDP_OUTCOME_UNKNOWN');
+    expect(script.errors.get('a')?.message).toBe(
+      "the outcome of the request to 'a' is unknown: the broker has neither the request nor its answer",
+    );
+  });
+
+  it('the client asks again for an answer that is kept, when it has read what came before', () => {
+    const script = cut(atBroker(['a', 'b']))
+      .meets('one', true)
+      .resumed('kept', 'open');
+    expect(script.effects.at(-1)).toBe('100 resume a/1 on 2');
+    script.resumed('open');
+    expect(script.effects).toEqual(['100 resumed']);
+  });
+
+  it('it asks for a hundred at once', () => {
+    const names = Array.from({ length: 101 }, (_, at) => `r${at}`);
+    const script = cut(atBroker(names)).meets('one', true);
+    expect(script.effects.at(-1)?.split(' ')).toHaveLength(104);
+    script.resumed(...names.slice(1).map(() => 'open' as const));
+    expect(script.effects.at(-1)).toBe('100 resume r100/1 on 2');
+  });
+
+  it('a broker that has died has none of them: they are sent again', () => {
+    const script = cut(atBroker(['a'])).meets('two', false);
+    expect(script.effects.slice(3)).toEqual(['100 send a #2 on 2']);
+  });
+
+  it('a broker that has dropped the session, because the client was away for too long, may have run them', () => {
+    const script = atBroker([]).ask('a', { timeoutMs: 60_000, retries: 0 });
+    script.cut().pass(10_000).connect().meets('one', false);
+    expect(script.effects.at(-1)).toBe('10000 fail a ERR_MDP_OUTCOME_UNKNOWN');
+  });
+
+  it('a broker without sessions is sent them again', () => {
+    const script = cut(atBroker(['a'])).broker(0);
+    script.strategy.greeted?.(2, { resumeMs: 0, isKnown: false }, script.now);
+    expect(script.effects.slice(3)).toEqual(['100 send a #2 on 2']);
+  });
+
+  it('a broker that says nothing while it is asked is left', () => {
+    const script = cut(atBroker(['a'])).pass(3000);
+    expect(script.effects.slice(3)).toEqual(['1350 probe 2', '2600 close 2', '2600 open 3 to 0']);
+  });
+
+  it('what was given up meanwhile is taken back', () => {
+    const script = atBroker(['a', 'b']);
+    script.cut().abort('a');
+    script.pass(100).connect().meets('one', true);
+    expect(script.effects.slice(-2)).toEqual(['100 cancel a #1 on 2', '100 resume b/1 on 2']);
+  });
+
+  it('parts that have come make half a stream, which ends', () => {
+    const script = atBroker([]).ask('s', { ...PATIENT, streams: true });
+    script.part('s');
+    script.cut();
+    expect(script.effects.at(-1)).toBe('0 fail s ERR_MDP_STREAM_BROKEN');
+  });
+});
+
+describe('with two brokers', () => {
+  it('a request that the second refuses is asked for at the first, which may have it', () => {
+    const script = atBroker(['a'], { endpoints: 2 });
+    script.pass(3750).connect().meets('two', false);
+    expect(script.effects.at(-1)).toBe('3750 send a #2 on 2');
+    script.refuse('a', '503').pass(0);
+    script.connect().meets('one', true);
+    expect(script.effects.at(-1)).toBe(`3750 resume a/1 on 3`);
+    script.resumed('open');
+    expect(script.answer('a', 1)).toBe(true);
+  });
+});
+
+describe('the ids of a session', () => {
+  it('only grow: what is sent again over the same connection has a new one', () => {
+    const script = atBroker(['a', 'b']).refuse('a', '429').pass(100);
+    expect(script.effects).toEqual(['50 send a #2 on 1']);
+    expect([script.call('a').id, script.call('b').id]).toEqual([3, 2]);
+  });
+
+  it('are used up at the end: a new session begins when nothing is out, and until then requests wait', () => {
+    const script = new PirateScript({ lastId: 0xffff_0000 - 2 }).connect().meets('one', false);
+    script.ask('a', PATIENT).ask('b', PATIENT).ask('c', PATIENT);
+    expect(script.effects.slice(2)).toEqual(['0 send a #1 on 1', '0 send b #1 on 1']);
+    script.answer('a');
+    expect(script.effects).toEqual([]);
+    script.answer('b');
+    expect(script.effects).toEqual(['0 new session', '0 close 1']);
+    script.pass(0).connect();
+    expect(script.effects).toEqual(['0 open 2 to 0', '0 greet 2', '0 send c #1 on 2']);
+    expect(script.call('c').id).toBe(1);
+  });
+});
