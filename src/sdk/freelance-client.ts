@@ -34,7 +34,7 @@ const PAUSES = {
 };
 
 /** 10/FLP names no service: each server has one. */
-const TARGET: Target = { service: '', name: EMPTY, head: EMPTY, headers: null };
+const TARGET: Target = { service: '', name: EMPTY, head: EMPTY, headers: null, isOfBroker: false };
 
 /**
  * Sends requests to any of several servers that speak 10/FLP, the Guide's Freelance protocol: the first one

@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { Client, type ClientOptions } from '../../src/sdk/client.js';
 import type { Handler } from '../../src/sdk/worker/handler.js';
 import { Worker } from '../../src/sdk/worker.js';
@@ -77,10 +75,10 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
 
   it('1,000 outstanding requests survive kill -9 of the active node', async () => {
     const pair = await startPairOfDaemons();
-    let isSlow = true;
-    // Requests that the active node dispatched are never answered there.
+    const { promise: killed, resolve: release } = Promise.withResolvers<null>();
+    // Requests that the active node dispatched to it are never answered there.
     await worker(pair, async ({ frames }) => {
-      if (isSlow) await pause(NEVER_MS, undefined, { ref: false });
+      await killed;
       return frames;
     });
     const quick = await worker(pair, echo, 100);
@@ -89,8 +87,8 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     const asked = Array.from({ length: 1000 }, (_, number) => `request ${number}`);
     const replies = Promise.all(asked.map((body) => asking.request('echo', body)));
     await until(() => quick.counters.answered > 0, 'the quick worker answers');
-    isSlow = false;
     await pair.node(active).kill();
+    release(null);
     expect((await replies).map((reply) => reply.text())).toEqual(asked);
     await pair.until(otherOf(active), 'active', ({ state }) => state === 'active');
     // No worker had to register again for it (D15).

@@ -27,6 +27,8 @@ export interface Target {
   readonly head: Buffer;
   /** The headers as sent, of the one request that this target is for; `null`: none. */
   readonly headers: Buffer | null;
+  /** A service of the broker itself, which may be asked any number of times. */
+  readonly isOfBroker: boolean;
 }
 
 /** The parts of a streamed reply that `request` joins. */

@@ -73,7 +73,7 @@ export class ClientServices {
     this.#checkTarget(service);
     const id = this.#hasEnvelope ? correlation(PROBE_ID, 0) : null;
     const head = clientRequestHead(this.#version, id, name);
-    const target = { service, name, head, headers: null };
+    const target = { service, name, head, headers: null, isOfBroker: isOfBroker(service) };
     if (this.#targets.size === TARGETS_MAX) this.#targets.clear();
     this.#targets.set(service, target);
     return target;
@@ -99,5 +99,5 @@ export function oneBrokerError(): MajordomoError {
 function headedTarget(service: string, headers: Headers): Target {
   const name = serviceName(service);
   const head = clientRequestWithHeadersHead(correlation(PROBE_ID, 0), name);
-  return { service, name, head, headers: encodeHeaders(headers) };
+  return { service, name, head, headers: encodeHeaders(headers), isOfBroker: isOfBroker(service) };
 }

@@ -24,7 +24,6 @@ import type { MajordomoError } from '../../core/errors.js';
 import { backoffMs, type Random } from '../backoff.js';
 import { CANCEL_IDS_MAX, type ResumeState } from '../../wire/mmi.js';
 import { byAge, type BrokerRefusal, type Call, isTemporary, type LostSend } from './call.js';
-import { isOfBroker } from './client-services.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import {
   type DeliveryStrategy,
@@ -173,7 +172,7 @@ export class LazyPirate implements DeliveryStrategy {
 
   greeted(link: number, session: SessionState, now: MonotonicMs): void {
     const line = this.#lineOf(link);
-    if (line === undefined || line.session !== null) return;
+    if (line?.session !== null) return;
     line.session = session;
     if (line !== this.#line) return;
     if (line.phase === 'asking') {
@@ -331,7 +330,8 @@ export class LazyPirate implements DeliveryStrategy {
       return;
     }
     line.instance = instance;
-    if (isFirst && line.phase === 'asking' && line === this.#line) this.#askOfLost(line, now);
+    const isAsking = isFirst && line.phase === 'asking';
+    if (isAsking && line === this.#line) this.#askOfLost(line, now);
     if (pairHeartbeatMs !== null) this.#heartbeatLearnt(line, pairHeartbeatMs, now);
     if (line === this.#line) this.#dispatchHeld(now);
   }
@@ -348,7 +348,7 @@ export class LazyPirate implements DeliveryStrategy {
   #renewDeadlines(now: MonotonicMs): void {
     for (const call of this.#calls()) {
       if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
-      if (hasSession(this.#lineOf(call.link))) continue;
+      if (isSentOnce(call, this.#lineOf(call.link))) continue;
       this.#wait(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
     }
   }
@@ -551,7 +551,7 @@ export class LazyPirate implements DeliveryStrategy {
   /** The last send is due a little earlier, too: the broker is asked why it has no answer. */
   #waitForAnswer(line: Line, call: Call, now: MonotonicMs): void {
     const leftMs = this.remainingMs(call, now);
-    const timeoutMs = hasSession(line) ? Infinity : this.#timeoutMs(call);
+    const timeoutMs = isSentOnce(call, line) ? Infinity : this.#timeoutMs(call);
     const waitMs = Math.min(timeoutMs, leftMs);
     const isLast = !call.mayBeSent || leftMs <= timeoutMs;
     const whyMs = line.tellsWhy !== false && isLast ? whyLeadMs(waitMs) : 0;
@@ -750,7 +750,7 @@ export class LazyPirate implements DeliveryStrategy {
         this.#fail(call, call.brokenError('the connection was lost'), now);
         continue;
       }
-      if (hasSession(line) && !isOfBroker(call.service)) {
+      if (isSentOnce(call, line)) {
         call.lose(line.instance, now);
         this.#waiting.add(call);
         this.#wait(call, now, this.remainingMs(call, now));
@@ -779,6 +779,11 @@ export class LazyPirate implements DeliveryStrategy {
 interface Lost {
   readonly call: Call;
   readonly send: LostSend;
+}
+
+/** Whether its broker keeps the call, wherever it waits; questions to the broker itself are asked again. */
+function isSentOnce({ target }: Call, line: Line | undefined): boolean {
+  return !target.isOfBroker && hasSession(line);
 }
 
 function hasSession(line: Line | undefined | null): boolean {

@@ -2,7 +2,13 @@ import { Call } from '../../../src/sdk/client/call.js';
 import { CallTable } from '../../../src/sdk/client/call-table.js';
 
 const INT32_MAX = 0x7fff_ffff;
-const TARGET = { service: 's', name: Buffer.from('s'), head: Buffer.alloc(0), headers: null };
+const TARGET = {
+  service: 's',
+  name: Buffer.from('s'),
+  head: Buffer.alloc(0),
+  headers: null,
+  isOfBroker: false,
+};
 const NONE = { deadlineMs: undefined, signal: undefined, headers: undefined };
 const SETTINGS = { timeoutMs: 1000, retries: 0, ...NONE };
 const OWNER = { part: () => undefined, done: () => undefined, fail: () => undefined };

@@ -88,6 +88,7 @@ export class PairStage {
         service: 'echo',
         name: Buffer.from('echo'),
         head: Buffer.alloc(0),
+        isOfBroker: false,
         headers: null,
       };
       const call = new Call(number, target, [], false, settings, owner);

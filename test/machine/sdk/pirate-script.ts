@@ -85,7 +85,13 @@ export class PirateScript {
     const owner = { part: () => undefined, done: () => undefined, fail: () => undefined };
     const streams = options.streams === true;
     const headers = options.headers === true ? Buffer.from('{}') : null;
-    const target = { service: name, name: Buffer.from(name), head: Buffer.alloc(0), headers };
+    const target = {
+      service: name,
+      name: Buffer.from(name),
+      head: Buffer.alloc(0),
+      headers,
+      isOfBroker: name.startsWith('mmi.'),
+    };
     const call = new Call(++this.#lastId | 0, target, [], streams, settings, owner);
     this.#calls.set(name, call);
     this.strategy.add(call, this.now);

@@ -199,6 +199,7 @@ export class FreelanceSimClient {
       service,
       name: Buffer.from(service),
       head: Buffer.alloc(0),
+      isOfBroker: false,
       headers: hasHeaders ? HEADERS : null,
     };
     const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
