@@ -15,7 +15,7 @@ const MIB = 1_048_576;
  * The limits of an SDK connection; brokers have their own, smaller ones. The largest message is the most
  * that `limits.messageBytes` can be: what a broker took does not end the connection to its client.
  */
-const LINK_LIMITS = {
+export const LINK_LIMITS = {
   messageBytesMax: 1024 * MIB,
   framesMax: 65_536,
   outputBytesMax: 256 * MIB,

@@ -10,6 +10,7 @@ import type { Dial, Link } from '../../zmtp/link-port.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError } from '../errors.js';
 import { Listeners } from '../events.js';
+import { LINK_LIMITS } from '../dials.js';
 import { endpointError } from '../links.js';
 import type { RequestSettings } from '../request-options.js';
 import { Ticker } from '../ticker.js';
@@ -65,6 +66,8 @@ export interface ClientProtocol {
   receive(link: number, frames: Frames): void;
 }
 
+/** While a broker has left so many bytes unread, no further request is sent to it. */
+const OUTPUT_WAITING_MAX = LINK_LIMITS.outputBytesMax / 2;
 /** Kept for a broker that has not said yet whether it takes requests back. */
 const EARLY_CANCELS_MAX = 100;
 
@@ -355,6 +358,12 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         }
         if (call.bytes > bytesMax) {
           this.#refuseSoon(call, { status: '413', reason: '', bytesMax });
+          return;
+        }
+        // Above its limit the link would drop it.
+        const waiting = found?.waitingBytes ?? 0;
+        if (waiting > 0 && waiting + call.bytes > OUTPUT_WAITING_MAX) {
+          this.#refuseSoon(call, { status: '429', reason: 'it leaves unread what it was sent' });
           return;
         }
         if (call.attempt > 1) this.counters.resends++;

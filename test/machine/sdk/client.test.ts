@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import { codeOf } from '../../../src/core/errors.js';
@@ -455,5 +456,22 @@ describe('a body that is none', () => {
     expect((error as Error).message).toBe(
       `a body must be a string, bytes, or an array of these, ${says}`,
     );
+  });
+});
+
+describe('a broker that leaves its output unread', () => {
+  it('is sent no further requests, which wait, and go when it has read', async () => {
+    const { client, net } = connected({ timeoutMs: 5000, retryBaseMs: 1 });
+    net.link.waitingBytes = 128 * 1024 * 1024;
+    const reply = client.request('echo', 'x');
+    expect(net.link.written()).toEqual([]);
+    net.link.waitingBytes = 0;
+    let id: Buffer | undefined;
+    while (id === undefined) {
+      await pause(1);
+      id = net.link.written()[0]?.[0];
+    }
+    net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'y');
+    expect((await reply).text()).toBe('y');
   });
 });
