@@ -1,7 +1,7 @@
 /** CURVE keys of programs that connect: from the option `curve`, or from files. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
-import { curveKeyIn } from '../core/curve-file.js';
+import { curveKeyIn, curvePublicKeyOf } from '../core/curve-file.js';
 import { messageOf } from '../core/errors.js';
 import { wrong } from './errors.js';
 
@@ -38,20 +38,40 @@ export const Curve = {
     }
     const known = curveKeyIn(serverKey, 'public');
     return {
-      serverKey: known ?? keyOf(serverKey, 'public'),
+      serverKey: known ?? serverKeyOf(serverKey),
       secretKey: keyOf(file, 'secret'),
     };
   },
 } as const;
 
+function serverKeyOf(file: string): Buffer {
+  const text = textOf(file);
+  const key = keyIn(text, file, 'public');
+  const secret = curveKeyIn(text, 'secret');
+  if (secret === null) return key;
+  const publicFile = file.endsWith('_secret') ? file.slice(0, -'_secret'.length) : `${file}.pub`;
+  // A key alone may be of either kind; keygen writes the public one beside the secret one.
+  const isPublic =
+    secret.equals(key) &&
+    !(existsSync(publicFile) && keyOf(publicFile, 'public').equals(curvePublicKeyOf(secret)));
+  if (isPublic) return key;
+  throw wrong('curve', `${file} has a secret key: give the broker's public one, ${publicFile}`);
+}
+
 function keyOf(file: string, kind: 'public' | 'secret'): Buffer {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw wrong('curve', `cannot be read: ${messageOf(error)}`);
-  }
+  return keyIn(textOf(file), file, kind);
+}
+
+function keyIn(text: string, file: string, kind: 'public' | 'secret'): Buffer {
   const key = curveKeyIn(text, kind);
   if (key === null) throw wrong('curve', `${file} has no ${kind} key`);
   return key;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw wrong('curve', `cannot be read: ${messageOf(error)}`);
+  }
 }

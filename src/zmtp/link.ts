@@ -64,6 +64,8 @@ const PATIENCE: LinkPatience = {
  * A connection that was up this long was no misconfiguration: the next is dialled without delay.
  */
 const STOOD_MS = 1000;
+const KEYS_TO_CHECK =
+  ": is the given public key this broker's, and does the broker admit the key of this client?";
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 
 export interface ZmtpLinkOptions {
@@ -345,7 +347,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#closing === null ? (this.#events.packed?.(words, from, end) ?? 0) : 0;
 
   failed(kind: FaultKind, reason: string): void {
-    this.#fault ??= kind === 'key' ? 'the key was refused' : reason;
+    const check = kind === 'handshake' ? this.#keysToCheck : '';
+    this.#fault ??= kind === 'key' ? 'the key was refused' : `${reason}${check}`;
     if (kind === 'key') {
       this.#isKeyRefused = true;
       // The key may be allowed later. The second attempt is soon, in case the first failed by
@@ -353,6 +356,11 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
       if (this.#keyRefusals++ > 0) this.#retryMs = this.#patience.reconnectMsMax;
     }
     this.#shell?.end(0);
+  }
+
+  /** A server with another key says nothing at all. */
+  get #keysToCheck(): string {
+    return this.#options.curve === undefined ? '' : KEYS_TO_CHECK;
   }
 
   /** Detects a broker whose machine vanished: it answers no PING. */
@@ -418,7 +426,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     }
     this.#dialLater();
     if (this.#closing !== null) return;
-    const why = this.#fault ?? 'closed during the ZMTP handshake';
+    const why = this.#fault ?? `closed during the ZMTP handshake${this.#keysToCheck}`;
     if (wasReady) this.#events.disconnected();
     else this.#events.unreachable?.(isKeyRefused, why);
   }

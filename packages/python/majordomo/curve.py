@@ -46,6 +46,7 @@ class Curve:
             key = _key("server_key", server_key)
         except OptionError:
             key = _read(server_key, secret=False)[0]
+            _check_public(os.fsdecode(server_key), key)
         return cls(key, secret, public)
 
     def apply(self, socket: Any) -> None:
@@ -75,6 +76,19 @@ def _read(file: "Union[str, bytes, os.PathLike[str]]", secret: bool) -> "tuple[b
     if kind not in found:
         raise wrong("curve", f"{os.fsdecode(file)} has no {kind.decode()} key")
     return found[kind], found.get(b"public")
+
+
+def _check_public(file: str, key: bytes) -> None:
+    """Raises OptionError for a file with a secret key."""
+    public_file = file[: -len("_secret")] if file.endswith("_secret") else f"{file}.pub"
+    try:
+        secret = _read(file, secret=True)[0]
+        # A key alone may be of either kind; keygen writes the public one beside the secret one.
+        if secret == key and _read(public_file, secret=False)[0] != zmq.curve_public(secret):
+            return
+    except OptionError:  # there is no secret key, or nothing beside it
+        return
+    raise wrong("curve", f"{file} has a secret key: give the broker's public one, {public_file}")
 
 
 def checked_curve(option: str, given: object) -> Optional[Curve]:

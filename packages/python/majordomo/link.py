@@ -18,12 +18,14 @@ from .threads import Thread, new_lock, new_pair, replaced_by
 
 _UP = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _REFUSED = "connection refused"
+_HANDSHAKE_FAILED = "the handshake failed"
+_KEYS_TO_CHECK = ": is the given public key this broker's, and does the broker admit the key of this client?"
 _DOWN = {
     zmq.EVENT_DISCONNECTED: "the connection was lost",
     zmq.EVENT_CLOSED: _REFUSED,
     zmq.EVENT_CONNECT_RETRIED: _REFUSED,
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the handshake failed",
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "the handshake failed",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: _HANDSHAKE_FAILED,
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: _HANDSHAKE_FAILED,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: KEY_REFUSED,
 }
 _EVENTS = _UP | sum(_DOWN)
@@ -202,7 +204,8 @@ class ZmqLink:
                 self._disconnect()
                 self._connect_next()
             elif event in _DOWN:
-                self.on_down(_DOWN[event])
+                reason = _DOWN[event]
+                self.on_down(reason + _KEYS_TO_CHECK if reason == _HANDSHAKE_FAILED and self._curve else reason)
 
     def _looked_up(self, ready: Ready) -> None:
         lookup = self._lookup

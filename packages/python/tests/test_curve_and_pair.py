@@ -34,6 +34,9 @@ def test_keys_of_keygen_and_certificates(tmp_path: pathlib.Path) -> None:
         with Worker(endpoint, "echo", lambda request: request.value, curve=certificate).ready():
             with Client(endpoint, curve=mine) as client:
                 assert client.request("echo", "secret").text() == "secret"
+        for secret, beside in ((server, "server.key.pub"), (pathlib.Path(secret_file), "certificate.key")):
+            with pytest.raises(OptionError, match=f"has a secret key: give the broker's public one, .*/{beside}$"):
+                Curve.from_file(ours, server_key=secret)
         strange = Curve(mine.server_key, zmq.curve_keypair()[1])
         with Client(endpoint, curve=strange) as stranger:
             with pytest.raises(KeyRefusedError) as refused:
@@ -48,7 +51,7 @@ def test_keys_of_keygen_and_certificates(tmp_path: pathlib.Path) -> None:
         # One that expects another broker cannot tell more than that nobody answers it.
         other = Curve(zmq.curve_keypair()[0], mine.secret_key)
         with Client(endpoint, curve=other, timeout_ms=500, retries=0) as stranger:
-            with pytest.raises(UnreachableError):
+            with pytest.raises(UnreachableError, match="this broker's, and does the broker admit the key of this client"):
                 stranger.request("echo", "x")
     finally:
         broker.kill()

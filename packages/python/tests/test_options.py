@@ -296,7 +296,7 @@ def test_a_certificate_has_comments_after_its_keys(tmp_path: pathlib.Path) -> No
     for text in (CERTIFICATE, CERTIFICATE.replace("\n", "\r\n"), with_value):
         file = tmp_path / "worker.key_secret"
         file.write_text(text.format(public=public, secret=secret))
-        curve = Curve.from_file(file, server_key=file)
+        curve = Curve.from_file(file, server_key=public)
         assert (curve.secret_key, curve.public_key, curve.server_key) == (secret.encode(), public.encode(), public.encode())
 
 

@@ -3,6 +3,7 @@ import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 import { packedFirstFrames } from '../../../src/core/packed-first-frames.js';
 import type { Link } from '../../../src/zmtp/link-port.js';
 import { PeerNumbers, type TransportEvents } from '../../../src/zmtp/port.js';
+import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
@@ -415,6 +416,24 @@ describe('a link', () => {
     open.push(() => link.close(0));
     await until(() => told.length > 0, 'the failure');
     expect(told[0]).toBe(expected);
+  });
+
+  it('with keys, says which to check', async () => {
+    const { endpoint } = await listen((socket) => socket.once('data', () => socket.end()));
+    const { publicKey, secretKey } = (await loadSodium()).keyPair();
+    const told: string[] = [];
+    const curve = { serverKey: publicKey, publicKey, secretKey };
+    const link = dialZmtp({ limits: LIMITS, curve })(endpoint, {
+      connected: () => undefined,
+      message: () => undefined,
+      disconnected: () => undefined,
+      unreachable: (_isKeyRefused, why) => told.push(why),
+    });
+    open.push(() => link.close(0));
+    await until(() => told.length > 0, 'the failure');
+    expect(told[0]).toBe(
+      "closed during the ZMTP handshake: is the given public key this broker's, and does the broker admit the key of this client?",
+    );
   });
 
   it('says that there is no socket at an ipc endpoint', async () => {

@@ -57,6 +57,25 @@ describe('the keys of a program', () => {
     expect(Curve.fromFile(file, serverKey).serverKey).toEqual(Buffer.alloc(32, 7));
   });
 
+  it.each([
+    ['of keygen', 'secret', encodeZ85(SECRET), 'secret.pub'],
+    ['that is a certificate', 'cert.key_secret', CERTIFICATE, 'cert.key'],
+  ])('are not a secret one of the broker: %s', (_, name, text, beside) => {
+    const own = written('own', encodeZ85(SECRET));
+    const file = written(name, text);
+    written('secret.pub', encodeZ85(publicKey));
+    expect(() => Curve.fromFile(own, file)).toThrow(
+      `${file} has a secret key: give the broker's public one, ${join(folder, beside)}`,
+    );
+  });
+
+  it("need the broker's key", () => {
+    const fromFile = Curve.fromFile as (file: string) => unknown;
+    expect(() => fromFile(written('own', encodeZ85(SECRET)))).toThrow(
+      "curve needs the broker's public key, or a file with it, as second argument",
+    );
+  });
+
   it('are the given ones where the public key is given', () => {
     const given = { serverKey, secretKey: SECRET, publicKey: Buffer.alloc(32, 9) };
     expect(curveKeys(given)?.publicKey).toEqual(Buffer.alloc(32, 9));
