@@ -346,6 +346,8 @@ class _Waits:
             if self._problem is not None and not self._is_answered and not isinstance(self._problem, RequestTimeoutError):
                 raise self._problem
             why = self._engine.why_of(self._service)
+            if not self._service:
+                why = f"; only its uuid is known here: `majordomo durable show {self._uuid}` tells its service and its state"
             text = f"no reply to {self._uuid} within {self._timeout_ms} ms{self._trouble}{why}"
             raise JobPendingError(text, {"uuid": self._uuid})
         if self._problem is None and waited_ms and (now - self._asked) * 2000 >= waited_ms:

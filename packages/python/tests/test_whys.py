@@ -179,6 +179,7 @@ def test_a_time_out_says_what_the_broker_knows(broker: Broker) -> None:
             wait("threads", lambda: client.request("whys.rat", "")),
             wait("asyncio", lambda: asyncio.run(asynchronously())),
             wait("stored", lambda: job.result(timeout_ms=5000)),
+            wait("uuid", lambda: client.job(job.uuid).result(timeout_ms=5000)),
             wait("at work", lambda: client.request("whys.rate", "")),
         ]
         for thread in threads:
@@ -188,4 +189,5 @@ def test_a_time_out_says_what_the_broker_knows(broker: Broker) -> None:
     unserved = 'no reply from \'whys.rat\' in time (sent once): no worker serves it; did you mean "whys.rate"?'
     assert (said["threads"], said["asyncio"]) == (unserved, unserved)
     assert said["stored"].endswith("within 5000 ms: no worker serves it")
+    assert said["uuid"].endswith(f"known here: `majordomo durable show {job.uuid}` tells its service and its state")
     assert said["at work"].endswith(": its only worker has 1 request, and none waits")

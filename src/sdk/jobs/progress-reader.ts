@@ -6,6 +6,7 @@ import { readJsonObject } from '../../wire/json-object.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import { TITANIC_PROGRESS } from '../../wire/tsp.js';
 import { backoffMs } from '../backoff.js';
+import { whyLeadMs } from '../client/whys.js';
 import { sdkError } from '../errors.js';
 import { type Message, ReceivedProgress } from '../message.js';
 import type { Job } from './job.js';
@@ -19,6 +20,7 @@ import {
   readAnswer,
   replyError,
   type TitanicAnswer,
+  whyPending,
 } from './titanic-answer.js';
 
 /** What ends a question or a pause before its time. */
@@ -85,11 +87,17 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
   async #next(): Promise<ReceivedProgress[] | null> {
     const { timeoutMs } = this.#settings;
     const deadlineMs = monotonicMs() + timeoutMs;
+    // Shortly before the end the broker is asked why there is nothing yet.
+    let whyAtMs = deadlineMs - whyLeadMs(timeoutMs);
     for (;;) {
       if (this.#settings.signal?.aborted === true) throw this.#abortedError();
       const askedMs = monotonicMs();
+      if (askedMs >= whyAtMs) {
+        whyAtMs = Infinity;
+        this.#asker.broker.askWhyNow(this.#job.service);
+      }
       const leftMs = Math.max(0, Math.ceil(deadlineMs - askedMs));
-      const waitMs = Math.min(WAIT_MS, leftMs);
+      const waitMs = Math.min(WAIT_MS, leftMs, Math.max(1, Math.ceil(whyAtMs - askedMs)));
       let problem: unknown = null;
       try {
         const answer = await this.#ask(waitMs, leftMs);
@@ -221,8 +229,9 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
     // No broker has answered about the request: the reason is more useful than `pending`.
     const isReason = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
     if (isReason && !this.#isAnswered) return problem;
-    const { uuid } = this.#job;
-    const text = `no part of the reply to the durable request ${uuid} within ${this.#settings.timeoutMs} ms`;
+    const { uuid, service } = this.#job;
+    const why = whyPending(uuid, service, this.#asker.broker.whyOf(service));
+    const text = `no part of the reply to the durable request ${uuid} within ${this.#settings.timeoutMs} ms${why}`;
     const cause = problem === null ? {} : { cause: problem };
     return sdkError('ERR_TITANIC_PENDING', text, { ...cause, details: { uuid } });
   }

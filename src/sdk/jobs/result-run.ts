@@ -11,6 +11,7 @@ import { jobReply, type Message } from '../message.js';
 import type { RequestSettings } from '../request-options.js';
 import { type Question, ResultWait, WAIT_RETRIES } from './result-wait.js';
 import { Ticker } from '../ticker.js';
+import { whyPending } from './titanic-answer.js';
 
 export class ResultRun {
   readonly #asker: Asker;
@@ -47,7 +48,7 @@ export class ResultRun {
         retryMaxMs,
         offersWait: () => asker.broker.offers?.wait ?? null,
         offersFail: () => asker.broker.offers?.fail === true,
-        why: () => asker.broker.whyOf(service),
+        why: () => whyPending(uuid, service, asker.broker.whyOf(service)),
       },
       {
         ask: (question, waitMs) => {

@@ -79,6 +79,12 @@ export function deathError(
   return answerError('ERR_TITANIC_DEAD', `the durable request ${uuid} failed`, answer, uuid);
 }
 
+/** Why there is no reply yet, as a broker `said` of the service, after a colon; empty: it said nothing. */
+export function whyPending(uuid: string, service: string, said: string): string {
+  if (said !== '' || service !== TITANIC_REPLY) return said;
+  return `; only its uuid is known here: \`majordomo durable show ${uuid}\` tells its service and its state`;
+}
+
 /** The error for an answer that is neither a reply nor pending. */
 export function replyError(answer: TitanicAnswer, uuid: string): MajordomoError {
   if (answer.status === 400) {

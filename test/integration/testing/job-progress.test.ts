@@ -1,6 +1,7 @@
 /** `job.progress()` against a broker with real sockets. */
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { messageOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions, type Job, json } from '../../../src/sdk/client.js';
 import { type Handler, ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';
@@ -209,6 +210,33 @@ describe('job.progress', () => {
     expect(performance.now() - began).toBeGreaterThan(50);
     await offer(broker, () => 'done');
     expect(await texts(job)).toEqual([]);
+  });
+
+  it('says why no part comes, as far as the broker knows it', async () => {
+    const broker = await start();
+    const client = clientOf(broker);
+    const { uuid } = await client.enqueue('render', 'x');
+    const settings = { timeoutMs: 5000 };
+    const said = async (waits: Promise<unknown>): Promise<string> =>
+      await waits.then(
+        () => 'no error',
+        (error: unknown) => messageOf(error),
+      );
+    const job = await client.enqueue('render', 'x');
+    const why = ': no worker serves it';
+    const show = `; only its uuid is known here: \`majordomo durable show ${uuid}\` tells its service and its state`;
+    const withUuid = client.job(uuid);
+    expect(
+      await Promise.all([
+        said(texts(job, settings)),
+        said(texts(withUuid, settings)),
+        said(withUuid.result(settings)),
+      ]),
+    ).toEqual([
+      `no part of the reply to the durable request ${job.uuid} within 5000 ms${why}`,
+      `no part of the reply to the durable request ${uuid} within 5000 ms${show}`,
+      `no reply to the durable request ${uuid} within 5000 ms${show}`,
+    ]);
   });
 
   it('is aborted by its signal, and by the close of the client', async () => {

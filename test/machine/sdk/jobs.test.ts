@@ -400,7 +400,7 @@ describe('job.progress', () => {
     const parts = stage.client.job(UUID).progress({ timeoutMs: 5000 });
     const first = parts.next();
     const asked = await stage.request();
-    expect([asked.service, ...asked.body]).toEqual(['titanic.progress', UUID, '', '5000']);
+    expect([asked.service, ...asked.body]).toEqual(['titanic.progress', UUID, '', '4500']);
     asked.answer('300', 'here', '{"attempt":2,"first":3,"frames":[1,2]}', 'a', 'b', 'c');
     expect((await first).value).toMatchObject({ attempt: 2, index: 3 });
     expect((await parts.next()).value).toMatchObject({ attempt: 2, index: 4 });
