@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, Optional, Sequence, Union
 from .curve import Curve, checked_curve
 from .errors import BodyError, EndpointError, MajordomoError, RequestTimeoutError
 from .map_copy import Change, Copy, Reader, text_of
-from .map_core import OwnChange
+from .map_core import MAP_TO_CHECK, OwnChange
 from .map_links import MapLinks
 from .options import (
     DAY_MS, Read, body_of, checked_text, endpoints_of, integer, names_options, read_options, shown, utf8, whole, wrong,
@@ -118,7 +118,7 @@ class SharedMap:
             if self._copy.error is not None:
                 raise self._copy.error
             if not met:
-                raise RequestTimeoutError("no node of the map serves")
+                raise RequestTimeoutError(f"no node of the map serves; {MAP_TO_CHECK}")
         return self
 
     def changes(self) -> Iterator[Change]:

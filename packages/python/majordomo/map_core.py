@@ -21,6 +21,10 @@ SILENCE = 5.0
 FRESH = 2.5
 FIRST_VOTE, VOTE = 0.25, 1.0
 RECORD_BYTES = 128
+# Where no node serves a map.
+MAP_TO_CHECK = (
+    "does the broker keep a map (its key map.listen), and is that its endpoint, and not that of broker.listen?"
+)
 HUGZ, KTHXBAI = b"HUGZ", b"KTHXBAI"
 NO_NUMBER = bytes(8)
 
@@ -240,6 +244,6 @@ class MapCore:
 
 def _too_late(change: OwnChange) -> MajordomoError:
     if change.sends == 0:
-        return UnreachableError("no node of the map could be reached: the change was not sent")
+        return UnreachableError(f"no node of the map could be reached: the change was not sent; {MAP_TO_CHECK}")
     text = "the change was not published in time; it may have been made, or may yet be made"
     return RequestTimeoutError(text, {"sends": change.sends})

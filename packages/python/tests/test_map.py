@@ -16,6 +16,7 @@ from majordomo import (
     MajordomoError,
     MapLimitError,
     OptionError,
+    RequestTimeoutError,
     SharedMap,
     UnreachableError,
 )
@@ -226,8 +227,10 @@ def test_a_closed_map_ends_its_readers_and_refuses_changes() -> None:
     seen: list[Change] = []
     reads = threading.Thread(target=lambda: seen.extend(map_.changes()), daemon=True)
     reads.start()
-    with pytest.raises(UnreachableError):
+    with pytest.raises(UnreachableError, match="map.listen"):
         map_.set("/a", "b", timeout_ms=50)
+    with pytest.raises(RequestTimeoutError, match="map.listen"):
+        map_.synced(timeout_ms=1)
     map_.close()
     reads.join(PATIENCE)
     assert not reads.is_alive() and seen == []

@@ -55,6 +55,8 @@ export interface MapClientSink {
   synced(endpoint: number): void;
   /** The map does not follow this node any more. */
   lost(endpoint: number, reason: LossReason): void;
+  /** No node has served it since the start; told once. */
+  unserved(): void;
   /** The map cannot go on: see the error. */
   failed(error: MajordomoError): void;
 }
@@ -77,6 +79,7 @@ const SNAPSHOT_SILENCE_MS = 30_000;
 const HUGZ_FRESH_MS = 2500;
 const FIRST_VOTE_MS = 250;
 const VOTE_MS = 1000;
+const UNSERVED_VOTES = 4;
 const KEY_REFUSALS_MAX = 2;
 const NOBODY = -1;
 
@@ -106,6 +109,8 @@ export class MapClient {
   #progressAt: MonotonicMs = 0;
   #voteAt: MonotonicMs = Infinity;
   #nextVote = 0;
+  /** Until it is said that no node serves; 0 and less: that was said, or a node has. */
+  #votesLeft = UNSERVED_VOTES;
   #isEnded = false;
 
   constructor(
@@ -268,6 +273,7 @@ export class MapClient {
     const before = this.#copy.values;
     this.#copy = intake.finish(number);
     this.#intake = null;
+    this.#votesLeft = 0;
     this.#sink.stopAsking();
     this.#sink.replaced(before, this.#copy.values);
     this.#sink.synced(this.#current);
@@ -312,6 +318,7 @@ export class MapClient {
     this.#nextVote = (endpoint + 1) % this.#servers.length;
     this.#voteAt = now + VOTE_MS * (1 + this.#random() / 2);
     this.#sink.ask(endpoint);
+    if (--this.#votesLeft === 0) this.#sink.unserved();
   }
 
   // ---------------------------------------------------------------- port P + 2: changes

@@ -142,10 +142,14 @@ export class OwnChanges {
   }
 }
 
+/** Where no node serves a map. */
+export const MAP_TO_CHECK =
+  'does the broker keep a map (its key map.listen), and is that its endpoint, and not that of broker.listen?';
+
 function notConfirmed({ request: { key, timeoutMs }, sends }: OwnChange): MajordomoError {
   const details = { key: key.toString('utf8'), sends };
   if (sends === 0) {
-    const text = `no node of the map took a change within ${timeoutMs} ms: nothing was sent`;
+    const text = `no node of the map took a change within ${timeoutMs} ms: nothing was sent; ${MAP_TO_CHECK}`;
     return sdkError('ERR_MDP_UNREACHABLE', text, { details });
   }
   const text =

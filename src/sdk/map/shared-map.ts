@@ -21,6 +21,7 @@ import {
   sharedMapSettings,
   type SharedMapSettings,
 } from './map-options.js';
+import { MAP_TO_CHECK } from './own-changes.js';
 
 /** Most bytes of a message besides its value. */
 const MESSAGE_OVERHEAD_BYTES = 8192;
@@ -326,6 +327,10 @@ export class SharedMap<In = MapValue, Out = Buffer> {
       },
       lost: (endpoint, reason) => {
         this.#listeners.emit('lost', { endpoint: this.#endpointAt(endpoint), reason });
+      },
+      unserved: () => {
+        const text = `no node serves a map at ${this.#settings.endpoints.join(', ')}; ${MAP_TO_CHECK} Trying again`;
+        process.emitWarning(text, { code: 'MDP_MAP_UNSERVED' });
       },
       failed: (error) => {
         this.#stop(error);

@@ -57,6 +57,25 @@ async function refused(daemon: Daemon): Promise<number> {
   return Number(/^majordomo_map_updates_total\{result="refused"\} (\d+)$/m.exec(text)?.[1]);
 }
 
+describe('a broker without a map', () => {
+  it('is said to have none, perhaps, and which key it needs', async () => {
+    const { endpoint } = await startDaemon({ sets: ['broker.listen=tcp://127.0.0.1:*'] });
+    const codes: unknown[] = [];
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation((text, options) => {
+      codes.push(options, text);
+    });
+    const map = mapAt(endpoint, SHORT);
+    await expect(map.set('/a', '1')).rejects.toMatchObject({
+      code: 'ERR_MDP_UNREACHABLE',
+      message: expect.stringContaining('its key map.listen') as unknown,
+    });
+    await until(() => codes.length > 0, 'the warning');
+    warn.mockRestore();
+    expect(codes[0]).toEqual({ code: 'MDP_MAP_UNSERVED' });
+    expect(codes[1]).toContain(`no node serves a map at ${endpoint}; does the broker keep a map`);
+  });
+});
+
 describe('limits.mapBytes (D57)', () => {
   it('reached: set() times out, growth is counted as refused, a deletion makes room', async () => {
     const daemon = await startDaemon({ sets: [MAPS, HTTP, 'limits.mapBytes=16KiB'] });

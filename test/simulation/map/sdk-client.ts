@@ -81,6 +81,9 @@ export class SdkMapClient implements MapActor {
       lost: (endpoint: number, reason: string) => {
         this.#part.note(`loses node ${endpoint}: ${reason}`);
       },
+      unserved: () => {
+        this.#part.note('says that no node serves');
+      },
       failed: (error: Error) => violated(`${this.name}: ${error.message}`),
     };
     const word = this.#random.fork(-2);

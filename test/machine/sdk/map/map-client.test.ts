@@ -95,6 +95,12 @@ describe('the client of a map: which node it follows (D53, D56)', () => {
     expect(stage.news).toEqual(['ask a', 'ask b', 'ask a']);
   });
 
+  it('says once that no node serves, if none has since the start', () => {
+    const never = new ClientStage().connect('a').pass(20_000);
+    expect(never.news.filter((line) => line === 'unserved')).toEqual(['unserved']);
+    expect(ClientStage.synced().cut('a').cut('b').pass(20_000).news).not.toContain('unserved');
+  });
+
   it('drops the answer to a vote, and asks again after HUGZ', () => {
     const stage = new ClientStage().connect('a').pass(1000).snapshot({ '/x': 'too early' });
     expect(stage.map).toEqual({});

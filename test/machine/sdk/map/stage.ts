@@ -211,6 +211,9 @@ export class ClientStage {
       lost: (endpoint, reason) => {
         tell(`lost ${name(endpoint)} ${reason}`);
       },
+      unserved: () => {
+        this.told.push('unserved');
+      },
       failed: (error) => {
         tell(`failed ${error.code}`);
       },
