@@ -48,10 +48,19 @@ function bodyFrame(part: unknown): Uint8Array {
   if (ArrayBuffer.isView(part)) {
     return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
   }
+  checkAwaited(part);
   const is = part === null ? 'null' : typeof part;
   const hint = is === 'object' ? '; to send values as JSON, give the option `codec: json()`' : '';
   const text = `a body must be a string, bytes, or an array of these, not ${is}${hint}`;
   throw sdkError('ERR_MDP_BODY', text);
+}
+
+/** @throws ERR_MDP_BODY for a promise, which JSON would make `{}` */
+export function checkAwaited(body: unknown): void {
+  const { then } = (body ?? {}) as { then?: unknown };
+  if (typeof then === 'function') {
+    throw sdkError('ERR_MDP_BODY', 'a body cannot be a Promise: await it first');
+  }
 }
 
 /** The bytes of a body, as a broker counts them (`limits.messageBytes`). */

@@ -76,12 +76,21 @@ export type MajordomoError<Code extends SdkErrorCode = SdkErrorCode> = AnyMajord
 /** The class of these errors. A program needs it only to make such an error in a test. */
 export const MajordomoError: typeof AnyMajordomoError = AnyMajordomoError;
 
+/** Lines of a stack that Node.js shows. */
+const LINES_SHOWN = 10;
+/** Above the line of the program that made a mistake may stand so many of this package. */
+const OWN_LINES = 20;
+
 export function sdkError(
   code: SdkErrorCode,
   message: string,
   options?: MajordomoErrorOptions,
 ): MajordomoError {
-  return new MajordomoError(code, message, options);
+  const limit = Error.stackTraceLimit;
+  const isRaised = limit >= LINES_SHOWN && Reflect.set(Error, 'stackTraceLimit', limit + OWN_LINES);
+  const error = new MajordomoError(code, message, options);
+  if (isRaised) Reflect.set(Error, 'stackTraceLimit', limit);
+  return error;
 }
 
 /** ERR_MDP_OPTION: the error of a wrong option. */

@@ -1,6 +1,6 @@
 /** Codecs: bodies as values. Without one, bodies are text and bytes. */
 import { messageOf } from '../../core/errors.js';
-import { type BodyFrames, bodyFrames } from '../body.js';
+import { type BodyFrames, bodyFrames, checkAwaited } from '../body.js';
 import { sdkError, wrong } from '../errors.js';
 import { ServiceError } from '../service-error.js';
 
@@ -66,6 +66,7 @@ export function checkedCodec(given: unknown, option = 'codec'): Codec | undefine
 
 export function encoderOf(codec: Codec): Encode {
   return (value) => {
+    checkAwaited(value);
     let body: unknown;
     try {
       body = codec.encode(value);

@@ -9,6 +9,7 @@ import {
   type RequestOptions,
 } from '../../../src/sdk/client.js';
 import { until } from '../../support/until.js';
+import { json } from '../../../src/sdk/codec/codec.js';
 import { FakeNet, shown } from './fake-dial.js';
 
 const ENDPOINT = 'tcp://127.0.0.1:5555';
@@ -445,6 +446,15 @@ describe('options', () => {
 });
 
 describe('a body that is none', () => {
+  it.each([{}, { codec: json() }])('is refused if nobody awaited it, with %j', async (options) => {
+    const { client } = connected(options as Partial<ClientOptions>);
+    const body: unknown = Promise.resolve('x');
+    await expect(client.request('echo', body as never)).rejects.toMatchObject({
+      code: 'ERR_MDP_BODY',
+      message: 'a body cannot be a Promise: await it first',
+    });
+  });
+
   it.each([
     [{ a: 1 }, 'not object; to send values as JSON, give the option `codec: json()`'],
     [null, 'not null'],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MajordomoError as DaemonError } from '../../../src/core/errors.js';
-import { connect } from '../../../src/sdk/client.js';
+import { type Client, connect } from '../../../src/sdk/client.js';
 import { SDK_ERRORS, type SdkErrorCode } from '../../../src/sdk/errors.js';
 import { isMajordomoError, ServiceError } from '../../../src/sdk/worker.js';
 import { FakeNet } from './fake-dial.js';
@@ -13,6 +13,27 @@ describe('docs/errors.md', () => {
     const rows = [...section.matchAll(/^\| `(ERR_\w+)` +\| (.+?) +\|$/gm)];
     const documented = new Map(rows.map(([, code, text]) => [code, text]));
     expect(documented).toEqual(new Map(Object.entries(SDK_ERRORS)));
+  });
+});
+
+describe('the stack of an error for a wrong option or body', () => {
+  it.each<readonly [string, (client: Client) => unknown]>([
+    ['request', (client) => client.request('echo', 'x', { timeoutMs: '5' as never })],
+    ['stream', (client) => client.stream('echo', 'x', { timeoutMs: '5' as never })],
+    ['enqueue', (client) => client.enqueue('echo', 'x', { backoff: { baseMs: 'x' } as never })],
+    ['the body of enqueue', (client) => client.submit('echo', 5 as never)],
+  ])('has the line of the program: %s', async (_, begin) => {
+    const client = connect('tcp://a:1', { dial: new FakeNet().dial });
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 10; // the default of Node.js
+    const asked = async (): Promise<unknown> => await begin(client);
+    const error: unknown = await asked().catch((thrown: unknown) => thrown);
+    await client.close();
+    if (!isMajordomoError(error)) throw new Error('not recognised');
+    expect(error.code).toMatch(/^ERR_MDP_(OPTION|BODY)$/);
+    expect(error.stack).toContain('errors.test');
+    expect(Error.stackTraceLimit).toBe(10);
+    Error.stackTraceLimit = limit;
   });
 });
 
