@@ -18,7 +18,7 @@ import queue
 import signal
 import threading
 import traceback
-from typing import Any, Callable, Collection, Coroutine, NamedTuple, Optional, TypeVar, Union
+from typing import Any, Callable, Collection, Coroutine, Iterable, NamedTuple, Optional, TypeVar, Union
 
 from .errors import ServiceError, StreamBrokenError, is_failure_code
 from .message import Request, no_more_parts
@@ -34,6 +34,8 @@ TRACE_CHARACTERS_MAX = 8192
 
 # How long a process may take to end after its last request, in seconds.
 _END_PATIENCE = 5.0
+# How long a worker waits at its start for its first process, in seconds. What takes longer has passed the start of the program.
+_BEGIN_PATIENCE = 10.0
 # How long the tasks that handlers began, and left to themselves, may take to end when they are cancelled.
 _LOOP_PATIENCE = 1.0
 
@@ -71,6 +73,23 @@ class Runner:
         self._threads = 0
         self._processes: "set[_Process]" = set()
         self._free: "list[_Process]" = []  # those that have nothing to do
+
+    def start(self, handlers: "Iterable[Handler]") -> None:
+        """Starts the first process, if a handler needs one. Raises OptionError if it ends at once: so would all."""
+        if not any(self.runner_of(each) == self._run_in_process for each in handlers):
+            return
+        try:
+            process = _Process(self._expose_errors)
+        except Exception:  # a later request may have more luck
+            return
+        try:
+            process.begin(_BEGIN_PATIENCE)
+        except (EOFError, OSError):
+            text = "'processes': the first one ended at once, with exit status %d, and has said why; every process imports " \
+                "the program, which needs `if __name__ == \"__main__\":` around its start"
+            raise wrong("run_in", text % process.end()) from None
+        self._processes.add(process)
+        self._free.append(process)
 
     def runner_of(self, handler: Handler) -> Callable[[Handler, Request, Over], None]:
         """How this handler runs. Raises OptionError if it cannot run in processes."""
@@ -204,11 +223,21 @@ class _Process:
         self._process = spawn.Process(target=_serve, args=(theirs, expose_errors), name="majordomo-handlers")
         self._process.start()
         theirs.close()
+        self._has_begun = False
         # Before this process waits for it at its end, if no worker was closed.
         multiprocessing.util.Finalize(self, self._process.kill, exitpriority=10)
 
+    def begin(self, patience: float) -> None:
+        """Waits until it can work. Raises EOFError or OSError if the process is lost."""
+        if self._connection.poll(patience):
+            self._connection.recv()
+            self._has_begun = True
+
     def run(self, handler: bytes, request: Request) -> Outcome:
         """Raises EOFError or OSError if the process is lost."""
+        if not self._has_begun:
+            self._received()
+            self._has_begun = True
         self._connection.send((handler, request.plain()))
         while True:
             received = self._received()
@@ -297,6 +326,8 @@ def _serve(connection: "multiprocessing.connection.Connection", expose_errors: b
     handler_of = functools.lru_cache(maxsize=None)(pickle.loads)
     # A terminal and systemd signal all processes of a worker: it decides itself when these end.
     with signals_are_ours(lambda *_: None):
+        with contextlib.suppress(OSError):  # the worker has closed meanwhile
+            connection.send(None)
         while True:
             try:
                 handler, plain = connection.recv()

@@ -171,6 +171,7 @@ class Worker:
             raise wrong("run_in", "'processes' needs `if __name__ == \"__main__\":` around the start of the worker")
         with self._lock:
             if self._thread is None:
+                self._runner.start(self._handlers.values())
                 self._wake = self._wake or Wake(self._poller)
                 self._thread = Thread(self._run, "majordomo-worker")
         return self

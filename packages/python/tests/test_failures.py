@@ -354,7 +354,9 @@ with Worker(sys.argv[1], "unguarded", handler, run_in="processes").ready(), Clie
 def test_a_program_without_guard_is_told_what_it_lacks(broker: Broker, tmp_path: pathlib.Path) -> None:
     process = start_program(tmp_path, WITHOUT_GUARD, broker.endpoint)
     printed, errors = process.communicate(timeout=4 * PATIENCE)
-    assert printed == "process_lost\n" and 'needs `if __name__ == "__main__":`' in errors
+    assert printed == "" and process.returncode == 1
+    # Of the process, and of the program.
+    assert errors.count('needs `if __name__ == "__main__":` around') == 2 and "the first one ended at once, with exit status 1" in errors
 
 
 # What ends a worker.
