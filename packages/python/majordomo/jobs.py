@@ -361,7 +361,8 @@ class _Waits:
 
 def _reply_error(answer: Answer, uuid: str) -> MajordomoError:
     if answer.status == 400:
-        return answer.error(JobUnknownError, f"unknown durable request {uuid}")
+        words = f"there is no durable request {uuid} for this client: closed, expired, never stored, or of another key"
+        return JobUnknownError(words, {"status": answer.status, "text": answer.text})
     if answer.status == 500:
         return answer.error(JobDeadError, f"the durable request {uuid} failed")
     return answer.error(JobRefusedError, f"no answer about {uuid}")

@@ -1,4 +1,4 @@
-/** `majordomo durable result` and `durable close`: what `request --result` and `--close` do. */
+/** `majordomo durable result` and `durable close`: as `request --result` and `--close`, which counts an unknown one as closed. */
 import type { Command } from 'commander';
 
 import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
@@ -13,7 +13,7 @@ import {
 } from '../common/options.js';
 import { withClient } from '../connection/ask.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
-import { closeStored, printResult, type StoredCommandOptions } from '../requests/stored.js';
+import { closeKnown, printResult, type StoredCommandOptions } from '../requests/stored.js';
 
 interface ResultOptions extends StoredCommandOptions, EndpointOptions {
   readonly deadlineMs?: number;
@@ -25,7 +25,7 @@ majordomo request.
 `;
 
 const AFTER_CLOSE = `
-Deletes the request and its reply, stops further attempts, and cancels the one that runs. It is no error if it is unknown.
+Deletes the request and its reply, stops further attempts, and cancels the one that runs. The exit status is 1 if it is unknown, or already closed.
 `;
 
 export function defineResult(command: Command): void {
@@ -40,7 +40,7 @@ export function defineResult(command: Command): void {
   sub(command, 'close', 'delete a request and its reply, as its client does')
     .addHelpText('after', AFTER_CLOSE)
     .action(async (uuid: string, options: ResultOptions) => {
-      await asAsked(uuid, options, (client) => closeStored(client, uuid, options));
+      await asAsked(uuid, options, (client) => closeKnown(client, uuid, options));
     });
 }
 

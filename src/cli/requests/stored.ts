@@ -1,9 +1,10 @@
 /** Stored requests of `majordomo request`: `--durable`, `--result`, `--close`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { codeOf, messageOf } from '../../core/errors.js';
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { Client, EnqueueOptions, Job, JobFound, Reply } from '../../sdk/client.js';
 import { JOB_ROWS, type JobOptions } from '../../sdk/jobs/job-options.js';
+import { readAnswer, undoneError } from '../../sdk/jobs/titanic-answer.js';
 import { type OutputOptions, tell } from '../common/formats.js';
 import { tellFrames } from '../common/frames.js';
 import { checkUuid, given, integerOption, usage } from '../common/options.js';
@@ -220,6 +221,23 @@ export async function closeStored(
 ): Promise<void> {
   await client.job(uuid).close();
   await tell(output, { uuid, closed: true }, '');
+}
+
+/** Deletes a stored request. @throws ERR_TITANIC_UNKNOWN if there is none */
+export async function closeKnown(
+  client: Client,
+  uuid: string,
+  { output }: StoredCommandOptions,
+): Promise<void> {
+  const { frames } = await client.request('titanic.close', [uuid, 'strict']);
+  const answer = readAnswer(frames);
+  const isClosed = answer.status === 200;
+  const isUnknown = answer.status === 400 && answer.text === 'unknown';
+  if (isClosed || isUnknown) await tell(output, { uuid, closed: isClosed }, '');
+  if (isUnknown) {
+    throw new MajordomoError('ERR_TITANIC_UNKNOWN', `${uuid} is unknown, or already closed`);
+  }
+  if (!isClosed) throw undoneError('ERR_TITANIC_REFUSED', uuid, 'closed', answer, uuid);
 }
 
 function within(ms: number): number {

@@ -88,7 +88,9 @@ export function whyPending(uuid: string, service: string, said: string): string 
 /** The error for an answer that is neither a reply nor pending. */
 export function replyError(answer: TitanicAnswer, uuid: string): MajordomoError {
   if (answer.status === 400) {
-    return answerError('ERR_TITANIC_UNKNOWN', `unknown durable request ${uuid}`, answer, uuid);
+    const { status, text } = answer;
+    const words = `there is no durable request ${uuid} for this client: closed, expired, never stored, or of another key`;
+    return sdkError('ERR_TITANIC_UNKNOWN', words, { details: { status, text, uuid } });
   }
   if (answer.status === 500) {
     return answerError('ERR_TITANIC_DEAD', `the durable request ${uuid} failed`, answer, uuid);

@@ -79,7 +79,7 @@ describe('a durable request (issue: done when)', () => {
     expect(early).toMatchObject({
       status: 75,
       stdout: '',
-      stderr: `majordomo: no reply to the durable request ${uuid} within ${waitedMs} ms\n`,
+      stderr: `majordomo: no reply to the durable request ${uuid} within ${waitedMs} ms; only its uuid is known here: \`majordomo durable show ${uuid}\` tells its service and its state\n`,
     });
     await first.kill();
     const again = await restart(first);
@@ -105,7 +105,7 @@ describe('a durable request (issue: done when)', () => {
     expect(await request(third, '--close', uuid)).toMatchObject({ status: 0, stdout: '' });
     const unknown = await request(third, '--result', uuid);
     expect(unknown).toMatchObject({ status: 1, stdout: '' });
-    expect(unknown.stderr).toContain(`unknown durable request ${uuid}: 400`);
+    expect(unknown.stderr).toContain(`no durable request ${uuid} for this client`);
     await third.stop();
     expect(rows(third)).toEqual({ requests: 0, bodies: 0, replies: 0, attempts: 0 });
   });
@@ -187,6 +187,12 @@ describe('majordomo request', () => {
     expect(await json('--durable', 'upper', 'hi')).toMatchObject({ service: 'upper', frames });
     const closed = await run(['durable', 'close', uuid, '--json', ...at]);
     expect(JSON.parse(closed.stdout)).toEqual({ uuid, closed: true });
+    const again = await run(['durable', 'close', uuid, '--json', ...at]);
+    expect(JSON.parse(again.stdout)).toEqual({ uuid, closed: false });
+    expect(again).toMatchObject({
+      status: 1,
+      stderr: `majordomo: ${uuid} is unknown, or already closed\n`,
+    });
     expect(await json('--result', uuid)).toEqual({ uuid, state: 'unknown' });
     expect(await json('--close', uuid)).toEqual({ uuid, closed: true });
     expect(await json('--result', uuid)).toEqual({ uuid, state: 'unknown' });
@@ -207,7 +213,10 @@ describe('majordomo request', () => {
 
   it('--close of an unknown request succeeds; --result of it says that it is unknown', async () => {
     expect(await request(shared, '--close', NEVER)).toMatchObject({ status: 0 });
-    expect(await request(shared, '--result', NEVER)).toMatchObject({ status: 1 });
+    expect(await request(shared, '--result', NEVER)).toMatchObject({
+      status: 1,
+      stderr: `majordomo: there is no durable request ${NEVER} for this client: closed, expired, never stored, or of another key\n`,
+    });
   });
 });
 
