@@ -134,8 +134,9 @@ class ServiceError(MajordomoError, code="ERR_SERVICE_FAILED"):
     """A failure of a service. A handler raises it; the client's request raises an equal one.
 
     ``service_code`` is 1 to 64 characters of ``A-Z a-z 0-9 . _ -``, not beginning with ``mdp.``.
-    ``retry``: True, a durable request is tried again after a pause; False, never; ``'elsewhere'``, the
-    request did not cause it: another worker gets it. ``details`` are sent as JSON, at most 64 KiB.
+    ``retry``: True, a durable request is tried again after a pause; False, never; ``'elsewhere'``, for
+    failures that the request did not cause: a plain request goes to another worker at once, a durable one is tried again
+    after a pause. ``details`` are sent as JSON, at most 64 KiB.
 
         raise ServiceError('card_declined', 'The card was declined', retry=False)
     """
