@@ -87,7 +87,7 @@ export class Replies {
     const { requests, table, sessions } = this.#data;
     // Without its parts, the end of a stream would be taken for the whole answer.
     if (table.is(id, INTERNAL | STREAMED)) return false;
-    return sessions.keep(session, { path: requests.returnPath(id), name, frames, from }, isSent);
+    return sessions.keep(session, isSent, requests.returnPath(id), name, frames, from);
   }
 
   /** Sends the client of a request why there is no reply; for one that is away, it is kept. */
@@ -105,9 +105,9 @@ export class Replies {
    */
   sendKept(session: Session | null, peer: Peer, kept: Buffer): void {
     const { messages, sessions } = this.#data;
-    const answer = readAnswer(kept);
-    if (session !== null) sessions.keep(session, answer, true);
-    messages.reply(peer.id, answer.path, true, answer.name, answer.frames, 0);
+    const { path, name, frames } = readAnswer(kept);
+    if (session !== null) sessions.keep(session, true, path, name, frames, 0);
+    messages.reply(peer.id, path, true, name, frames, 0);
   }
 
   /**
@@ -227,8 +227,7 @@ export class Replies {
     const { sessions, messages } = this.#data;
     const at = session === null ? peer : session.client.peer;
     const isSent = at?.closing === false;
-    const answer = { path, name: REFUSED_NAME, frames: body, from: 0 };
-    if (session?.hasEnded === false) sessions.keep(session, answer, isSent);
+    if (session?.hasEnded === false) sessions.keep(session, isSent, path, REFUSED_NAME, body, 0);
     if (isSent) messages.reply(at.id, path, true, REFUSED_NAME, body, 0);
   }
 

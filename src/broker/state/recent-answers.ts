@@ -7,15 +7,20 @@ import { EMPTY } from '../../wire/mdp.js';
 import type { Dialect } from '../../wire/dialect.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 
-/** An answer begins with `size, time, length of the envelope` (32 bits each), `length of the name, dialect, enveloped, sent`. */
-const TIME_AT = 4;
-const ENVELOPE_AT = 8;
-const NAME_AT = 12;
-const DIALECT_AT = 13;
-const ENVELOPED_AT = 14;
-const SENT_AT = 15;
-const HEAD_BYTES = 16;
+/** A kept answer begins with these integers, and fills a whole number of them. Where they are: */
+const BYTES = 0;
+/** The bytes that are used, without those that fill the last integer. */
+const USED = 1;
+const TIME = 2;
+const ENVELOPE = 3;
+/** The length of the name, the dialect, whether it is enveloped, and whether it was sent, a byte each. */
+const FORM = 4;
+const HEAD_BYTES = 20;
+const INT_BITS = 2;
+const ENVELOPED = 1 << 16;
+const SENT = 1 << 24;
 
+const NO_INTS = new Int32Array(0);
 const RING_BYTES_MIN = 1024;
 const RING_BYTES_MAX = 256 * 1024;
 const ANSWERS_MAX = 1024;
@@ -31,34 +36,52 @@ export interface Answer {
   readonly from: number;
 }
 
-/** Bytes that a kept answer takes. */
-function bytesOf({ path, name, frames, from }: Answer): number {
+/** Bytes that a kept answer uses. */
+function usedBy(path: ReturnPath, name: Buffer, frames: Frames, from: number): number {
   const envelopeBytes = path.envelopeEnd - path.envelopeStart;
   return HEAD_BYTES + envelopeBytes + name.length + packedBytes(frames, from, frames.count);
 }
 
-function write(answer: Answer, bytes: number, at: number, to: Buffer, now: number): void {
-  const { path, name, frames, from } = answer;
-  const { envelope, envelopeStart, envelopeEnd } = path;
-  to.writeUInt32LE(bytes, at);
-  to.writeInt32LE(now | 0, at + TIME_AT);
-  to.writeUInt32LE(envelopeEnd - envelopeStart, at + ENVELOPE_AT);
-  to[at + NAME_AT] = name.length;
-  to[at + DIALECT_AT] = path.dialect;
-  to[at + ENVELOPED_AT] = path.enveloped ? 1 : 0;
-  to[at + SENT_AT] = 0;
-  let next = at + HEAD_BYTES;
-  copyBytes(envelope.bytes, envelopeStart, envelopeEnd, to, next);
-  next += envelopeEnd - envelopeStart;
-  copyBytes(name, 0, name.length, to, next);
-  pack(frames, from, frames.count, to, next + name.length, false);
+function write(
+  used: number,
+  path: ReturnPath,
+  name: Buffer,
+  frames: Frames,
+  from: number,
+  bytes: Buffer,
+  ints: Int32Array,
+  at: number,
+  now: number,
+): void {
+  const { envelope, envelopeStart, envelopeEnd, dialect, enveloped } = path;
+  const head = at >>> INT_BITS;
+  const { length } = name;
+  ints[head + BYTES] = whole(used);
+  ints[head + USED] = used;
+  ints[head + TIME] = now | 0;
+  ints[head + ENVELOPE] = envelopeEnd - envelopeStart;
+  ints[head + FORM] = length | (dialect << 8) | (enveloped ? ENVELOPED : 0);
+  const nameAt = at + HEAD_BYTES + envelopeEnd - envelopeStart;
+  copyBytes(envelope.bytes, envelopeStart, envelopeEnd, bytes, at + HEAD_BYTES);
+  copyBytes(name, 0, length, bytes, nameAt);
+  pack(frames, from, frames.count, bytes, nameAt + length, false);
+}
+
+/** Rounded up to whole integers. */
+function whole(bytes: number): number {
+  return (bytes + 3) & ~3;
+}
+
+/** The integers of a buffer, which begins at one. */
+function intsOf(bytes: Buffer): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> INT_BITS);
 }
 
 /** A copy of an answer that outlives its frames. */
-export function keptAnswer(answer: Answer): Buffer {
-  const bytes = bytesOf(answer);
-  const kept = Buffer.allocUnsafeSlow(bytes);
-  write(answer, bytes, 0, kept, 0);
+export function keptAnswer({ path, name, frames, from }: Answer): Buffer {
+  const used = usedBy(path, name, frames, from);
+  const kept = Buffer.allocUnsafeSlow(whole(used));
+  write(used, path, name, frames, from, kept, intsOf(kept), 0, 0);
   return kept;
 }
 
@@ -66,24 +89,25 @@ export function keptAnswer(answer: Answer): Buffer {
 export function sentOnce(kept: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(kept.length);
   kept.copy(copy);
-  copy[SENT_AT] = 1;
+  intsOf(copy)[FORM] = (intsOf(copy)[FORM] ?? 0) | SENT;
   return copy;
 }
 
 export function wasSent(kept: Buffer): boolean {
-  return kept[SENT_AT] === 1;
+  return ((intsOf(kept)[FORM] ?? 0) & SENT) !== 0;
 }
 
 /** Reads a kept answer, whose bytes the result refers to. */
 export function readAnswer(kept: Buffer): Answer {
-  const envelopeEnd = HEAD_BYTES + kept.readUInt32LE(ENVELOPE_AT);
-  const nameEnd = envelopeEnd + (kept[NAME_AT] ?? 0);
+  const [, used = 0, , envelopeBytes = 0, form = 0] = intsOf(kept);
+  const envelopeEnd = HEAD_BYTES + envelopeBytes;
+  const nameEnd = envelopeEnd + (form & 0xff);
   const frames = new Frames();
-  unpack(kept, nameEnd, kept.length, frames);
+  unpack(kept, nameEnd, used, frames);
   frames.isLasting = true;
   const path = {
-    dialect: kept[DIALECT_AT] as Dialect,
-    enveloped: kept[ENVELOPED_AT] === 1,
+    dialect: ((form >>> 8) & 0xff) as Dialect,
+    enveloped: (form & ENVELOPED) !== 0,
     envelope: new Words(kept),
     envelopeStart: HEAD_BYTES,
     envelopeEnd,
@@ -93,8 +117,8 @@ export function readAnswer(kept: Buffer): Answer {
 
 /** The id of the request that a kept answer is for, one character per byte: the last frame of its envelope. */
 export function idOfAnswer(kept: Buffer): string {
-  const end = HEAD_BYTES + kept.readUInt32LE(ENVELOPE_AT);
-  return lastFrame(kept, HEAD_BYTES, end);
+  const envelopeBytes = intsOf(kept)[ENVELOPE] ?? 0;
+  return lastFrame(kept, HEAD_BYTES, HEAD_BYTES + envelopeBytes);
 }
 
 /** The last of the packed frames `[start, end)`, one character per byte. */
@@ -107,6 +131,7 @@ function lastFrame(bytes: Buffer, start: number, end: number): string {
 export class RecentAnswers {
   readonly #memory: MemoryAccount;
   #ring: Buffer = EMPTY;
+  #ints: Int32Array = NO_INTS;
   /** The answers are at `[from, to)`, the oldest first. */
   #from = 0;
   #to = 0;
@@ -122,12 +147,13 @@ export class RecentAnswers {
   }
 
   /** Keeps a copy of an answer, as long as there is room; the oldest go first. @param now monotonic milliseconds */
-  keep(answer: Answer, now: number): void {
-    const bytes = bytesOf(answer);
-    if (bytes > ANSWER_BYTES_MAX) return;
+  keep(path: ReturnPath, name: Buffer, frames: Frames, from: number, now: number): void {
+    const used = usedBy(path, name, frames, from);
+    if (used > ANSWER_BYTES_MAX) return;
     if (this.#count >= ANSWERS_MAX) this.#drop();
-    if (!this.#makeRoom(bytes)) return;
-    write(answer, bytes, this.#to, this.#ring, now);
+    const bytes = whole(used);
+    if (this.#to + bytes > this.#ring.length && !this.#makeRoom(bytes)) return;
+    write(used, path, name, frames, from, this.#ring, this.#ints, this.#to, now);
     this.#to += bytes;
     this.#count++;
   }
@@ -135,7 +161,7 @@ export class RecentAnswers {
   /** How many milliseconds ago the oldest was sent; -1: there is none. */
   ageOfOldest(now: number): number {
     if (this.#count === 0) return -1;
-    return (now | 0) - this.#ring.readInt32LE(this.#from + TIME_AT);
+    return (now | 0) - (this.#ints[(this.#from >>> INT_BITS) + TIME] ?? 0);
   }
 
   /** Drops those that were sent at least so many milliseconds ago. */
@@ -148,6 +174,7 @@ export class RecentAnswers {
     if (this.#count > 0 || this.#ring.length === 0) return;
     this.#memory.add('requests', -this.#ring.length);
     this.#ring = EMPTY;
+    this.#ints = NO_INTS;
     this.#from = 0;
     this.#to = 0;
   }
@@ -160,14 +187,14 @@ export class RecentAnswers {
   /** The answers, the oldest first, as views that are valid until the next call. */
   *all(): Generator<Buffer, undefined> {
     for (let at = this.#from; at < this.#to;) {
-      const bytes = this.#ring.readUInt32LE(at);
+      const bytes = this.#ints[at >>> INT_BITS] ?? 0;
       yield this.#ring.subarray(at, at + bytes);
       at += bytes;
     }
   }
 
   #drop(): void {
-    this.#from += this.#ring.readUInt32LE(this.#from);
+    this.#from += this.#ints[(this.#from >>> INT_BITS) + BYTES] ?? 0;
     this.#count--;
     if (this.#count === 0) {
       this.#from = 0;
@@ -202,6 +229,7 @@ export class RecentAnswers {
     this.#ring.copy(ring, 0, this.#from, this.#to);
     this.#memory.add('requests', more);
     this.#ring = ring;
+    this.#ints = intsOf(ring);
     this.#to -= this.#from;
     this.#from = 0;
     return true;

@@ -1,7 +1,8 @@
 /** The sessions of all clients (D116), and those that end by themselves, in the order in which they do. */
 import type { Session } from './entities.js';
 import { OldestFirst } from '../../core/oldest-first.js';
-import type { Answer } from './recent-answers.js';
+import type { Frames } from '../../core/frames.js';
+import type { ReturnPath } from '../../wire/outbound.js';
 
 /**
  * How long a client may take to find that its broker is silent, besides the time in which it may come back: answers
@@ -68,14 +69,22 @@ export class Sessions {
   }
 
   /**
-   * Keeps an answer of a session.
+   * Keeps an answer of a session: its body from frame `from` on.
    * @param isSent it is sent now, but may be lost with the connection
    * @returns false: there is no room for it
    */
-  keep(session: Session, answer: Answer, isSent: boolean): boolean {
-    if (!isSent) return session.keepUnsent(answer);
-    if (session.recent.count === 0) this.#recent.set(session, this.now);
-    session.recent.keep(answer, this.now);
+  keep(
+    session: Session,
+    isSent: boolean,
+    path: ReturnPath,
+    name: Buffer,
+    frames: Frames,
+    from: number,
+  ): boolean {
+    if (!isSent) return session.keepUnsent({ path, name, frames, from });
+    const { recent } = session;
+    if (recent.count === 0) this.#recent.set(session, this.now);
+    recent.keep(path, name, frames, from, this.now);
     return true;
   }
 

@@ -550,7 +550,8 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** The last send is due a little earlier, too: the broker is asked why it has no answer. */
   #waitForAnswer(line: Line, call: Call, now: MonotonicMs): void {
-    const leftMs = this.remainingMs(call, now);
+    // Whole: calls whose waits are equal share a queue of deadlines.
+    const leftMs = Math.floor(this.remainingMs(call, now));
     const timeoutMs = isSentOnce(call, line) ? Infinity : this.#timeoutMs(call);
     const waitMs = Math.min(timeoutMs, leftMs);
     const isLast = !call.mayBeSent || leftMs <= timeoutMs;
@@ -587,9 +588,10 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** Checks a broker with a session, and a node of a pair, if there is another one. */
   #beginWatch(line: Line, now: MonotonicMs): void {
+    if (this.#watchMs < Infinity) return;
     const isPair = this.#order.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
     const isWatched = isPair || hasSession(line) || line.phase === 'asking';
-    if (!isWatched || this.#watchMs < Infinity) return;
+    if (!isWatched) return;
     line.heardAtWatch = line.heard;
     line.asked = false;
     this.#watchMs = now + this.#quietMs(line);
