@@ -65,7 +65,7 @@ export interface SessionState {
   readonly isKnown: boolean;
 }
 
-/** No session: the broker knows none, or refused the hello. */
+/** No session: the broker knows none. */
 export const NO_SESSION: SessionState = { resumeMs: 0, isKnown: false };
 
 /** A machine that delivers requests to brokers: pure, with time as an argument. */
@@ -86,8 +86,8 @@ export interface DeliveryStrategy {
   heard(link: number): boolean;
   /** The broker answered `mmi.broker`. */
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void;
-  /** The broker answered the hello. Absent: the strategy has no sessions. */
-  greeted?(link: number, session: SessionState, now: MonotonicMs): void;
+  /** The broker answered the hello; `null`: it refused it. Absent: the strategy has no sessions. */
+  greeted?(link: number, session: SessionState | null, now: MonotonicMs): void;
   /** The answer to `resume`, a state for each of its sends; `null`: the broker does not say. */
   resumed?(link: number, states: readonly ResumeState[] | null, now: MonotonicMs): void;
   /** A PARTIAL for the call arrived. */

@@ -264,14 +264,14 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   greeted(link: number, refusal: BrokerRefusal | null, session = NO_SESSION): void {
     const endpoint = this.#endpointOf.get(link);
     if (endpoint === undefined) return;
-    this.strategy.greeted?.(link, session, monotonicMs());
+    this.strategy.greeted?.(link, refusal === null ? session : null, monotonicMs());
     this.wake();
     if (refusal === null) {
       this.#deaf.delete(link);
       this.#greeted.add(link);
       return;
     }
-    this.#deaf.set(link, { refusal, isAsked: false });
+    if (this.#links.has(link)) this.#deaf.set(link, { refusal, isAsked: false });
     const { status, reason } = refusal;
     const said = `; the broker refused mmi.hello, and so reports no failures: ${status} ${reason}`;
     for (const call of this.calls.all()) {

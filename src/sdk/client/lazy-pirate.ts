@@ -30,6 +30,7 @@ import {
   type DeliverySink,
   KEY_REFUSALS,
   type LearntBroker,
+  NO_SESSION,
   type SessionState,
 } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
@@ -116,6 +117,8 @@ export class LazyPirate implements DeliveryStrategy {
   /** What became of lost sends: asked for, and still to be asked for. */
   #asked: readonly Lost[] = [];
   #unasked: Lost[] = [];
+  /** Whether sends were lost on a line that was left, while others are asked for. */
+  #hasNewLost = false;
   /** Lost sends of calls that were given up meanwhile. */
   readonly #givenUp: LostSend[] = [];
   /** Connections lost in a row without an answer to any request. */
@@ -170,9 +173,15 @@ export class LazyPirate implements DeliveryStrategy {
     for (const call of waiting) this.#send(line, call, now);
   }
 
-  greeted(link: number, session: SessionState, now: MonotonicMs): void {
+  greeted(link: number, said: SessionState | null, now: MonotonicMs): void {
     const line = this.#lineOf(link);
     if (line?.session !== null) return;
+    if (said === null && line === this.#line && line.phase === 'asking') {
+      // It may have the session: it is asked again over another connection, after a pause.
+      this.disconnected(link, now);
+      return;
+    }
+    const session = said ?? NO_SESSION;
     line.session = session;
     if (line !== this.#line) return;
     if (line.phase === 'asking') {
@@ -201,6 +210,10 @@ export class LazyPirate implements DeliveryStrategy {
   #askOfLost(line: Line, now: MonotonicMs): void {
     const { session } = line;
     if (session === null || line.takesHeaders === null) return;
+    // What was to be asked for over the last connection is lost again, and among these.
+    this.#asked = [];
+    this.#unasked = [];
+    this.#hasNewLost = false;
     const calls = [...this.#waiting].filter(({ lost }) => lost !== null).sort(byAge);
     for (const call of calls) {
       const here = call.lost?.filter((lost) => isOf(lost, line)) ?? [];
@@ -228,7 +241,8 @@ export class LazyPirate implements DeliveryStrategy {
   #askNext(line: Line, now: MonotonicMs): void {
     this.#asked = this.#unasked.splice(0, CANCEL_IDS_MAX);
     if (this.#asked.length === 0) {
-      this.#sendWaiting(line, now);
+      if (this.#hasNewLost) this.#askOfLost(line, now);
+      else this.#sendWaiting(line, now);
       return;
     }
     this.#sink.resume(
@@ -241,10 +255,17 @@ export class LazyPirate implements DeliveryStrategy {
     const line = this.#line;
     if (line?.link !== link || line.phase !== 'asking') return;
     const asked = this.#asked;
+    // Nothing was asked for over this connection.
+    if (asked.length === 0) return;
+    if (states === null) {
+      // Asked again over another connection, after a pause: nothing is known of them.
+      this.disconnected(link, now);
+      return;
+    }
     this.#asked = [];
     for (const [at, lost] of asked.entries()) {
       // It may have been answered just before, or been given up.
-      if (lost.call.state === 'waiting') this.#becameOf(lost, states?.[at] ?? 'gone', line, now);
+      if (lost.call.state === 'waiting') this.#becameOf(lost, states[at] ?? 'gone', line, now);
     }
     this.#askNext(line, now);
   }
@@ -770,8 +791,12 @@ export class LazyPirate implements DeliveryStrategy {
   /** What was lost on a line that was left is asked for over the present one, or sent there. */
   #askAgain(now: MonotonicMs): void {
     const line = this.#line;
-    if (line?.connected !== true || line.phase !== 'open') return;
+    if (line?.connected !== true) return;
     if (![...this.#waiting].some(({ lost }) => lost !== null)) return;
+    if (line.phase === 'asking') {
+      this.#hasNewLost = true;
+      return;
+    }
     line.phase = 'asking';
     this.#askOfLost(line, now);
   }
@@ -797,7 +822,7 @@ function isOf({ instance }: LostSend, line: Line): boolean {
   return instance !== '' && instance === line.instance;
 }
 
-/** Whether the broker has dropped the session that it had, because its client was away for too long. */
+/** Whether the broker that had the session does not go on with it: its client was away for too long, or gets none now. */
 function hasSessionEnded({ lostMs }: LostSend, session: SessionState, now: MonotonicMs): boolean {
-  return session.resumeMs > 0 && lostMs + session.resumeMs <= now;
+  return lostMs + session.resumeMs <= now;
 }

@@ -257,6 +257,7 @@ export class MdpExchange implements ClientProtocol {
     } else if (frames.equals(reply.service, REFUSED)) {
       const [status = '', service, reason = ''] = frames.copyFrom(reply.body).map(shortText);
       if (service === MMI_HELLO) this.exchange.greeted(link, { status, reason });
+      else if (service === MMI_RESUME) this.exchange.resumed(link, null);
     }
   }
 

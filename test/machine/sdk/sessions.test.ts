@@ -173,3 +173,65 @@ describe('the ids of a session', () => {
     expect(script.call('c').id).toBe(1);
   });
 });
+
+describe('a client that is unlucky', () => {
+  it('asks again over another connection if its question is refused', () => {
+    const script = cut(atBroker(['a'])).meets('one', true);
+    script.strategy.resumed?.(2, null, script.now);
+    script.pass(200).connect().meets('one', true);
+    expect(script.effects.at(-1)).toBe('300 resume a/1 on 3');
+  });
+
+  it('does not send again what the same broker had, because it has no session there now', () => {
+    const script = cut(atBroker(['a']));
+    script.strategy.greeted?.(2, { resumeMs: 0, isKnown: false }, script.now);
+    const broker = { takesHeaders: true, tellsWhy: false, pairHeartbeatMs: 0, instance: 'one' };
+    script.strategy.learnt(2, broker, script.now);
+    expect(script.effects.at(-1)).toBe('100 fail a ERR_MDP_OUTCOME_UNKNOWN');
+  });
+
+  it('does not ask another broker for what it had not yet asked the last one for', () => {
+    const names = Array.from({ length: 101 }, (_, at) => `r${at}`);
+    const script = cut(atBroker(names)).meets('one', true);
+    expect(script.effects.at(-1)).toContain('resume');
+    cut(script).meets('two', false);
+    expect(script.effects.filter((line) => line.includes('resume'))).toEqual([]);
+  });
+
+  it('takes no answer for one to a question that it has not asked', () => {
+    const script = cut(atBroker(['a']));
+    script.resumed('open');
+    expect(script.effects).toEqual(REDIALLED);
+    script.meets('one', true);
+    expect(script.effects).toEqual(['100 resume a/1 on 2']);
+  });
+
+  it('leaves a broker that refuses its hello, which may have the session', () => {
+    const script = cut(atBroker(['a']));
+    script.strategy.greeted?.(2, null, script.now);
+    script.broker(0);
+    expect(script.effects.slice(3)).toEqual(['100 close 2']);
+    script.pass(200).connect().meets('one', true);
+    expect(script.effects.at(-1)).toBe('300 resume a/1 on 3');
+  });
+
+  it('asks for what is lost while it asks', () => {
+    const script = atBroker(['a', 'b'], { endpoints: 2 });
+    // The other endpoint leads to the same broker.
+    script.refuse('b', '503').pass(0).connect().meets('one', true);
+    script.cut(2).pass(100).connect().meets('one', true);
+    expect(script.effects.at(-1)).toBe('100 resume b/2 on 3');
+    script.cut(1).resumed('open');
+    expect(script.effects).toEqual(['100 close 1', '100 resumed', '100 resume a/1 on 3']);
+  });
+
+  it.failing('does not send twice what it sent before its broker had answered the hello', () => {
+    const script = new PirateScript().connect().ask('a', PATIENT);
+    script.cut().pass(100);
+    script.connect().meets('one', true);
+    expect(script.effects.filter((line) => line.includes('send a'))).toEqual([
+      '0 send a #1 on 1',
+    ]);
+  });
+
+});
