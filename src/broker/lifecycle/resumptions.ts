@@ -163,10 +163,14 @@ export class Resumptions {
 
   #drop(session: Session): void {
     const { client } = session;
-    for (let left = session.neverSent; left > 0; left--) this.#replies.countDropped('client_gone');
+    this.#countDropped(session);
     client.identity.memory.add('contracts', -bytesOf(session.key));
     this.#data.sessions.delete(session);
     client.session = null;
+  }
+
+  #countDropped(session: Session): void {
+    for (let left = session.neverSent; left > 0; left--) this.#replies.countDropped('client_gone');
   }
 
   /** @param budget maximum number of sessions to handle @returns false if there is more to do */
@@ -176,6 +180,11 @@ export class Resumptions {
     for (let over = sessions.nextOver(now); over !== null; over = sessions.nextOver(now)) {
       if (left-- === 0) return false;
       this.end(over);
+    }
+    for (let back = sessions.nextUnasked(now); back !== null; back = sessions.nextUnasked(now)) {
+      this.#countDropped(back);
+      back.clearUnsent();
+      if (left-- <= 0) return false;
     }
     return sessions.sweep(now, budget);
   }

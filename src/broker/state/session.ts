@@ -57,6 +57,11 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
     return this.#highest !== null;
   }
 
+  /** Whether answers are kept that it may ask for. */
+  get hasUnsent(): boolean {
+    return this.#unsent.size > 0;
+  }
+
   /** The number of answers that it was never sent. */
   get neverSent(): number {
     return this.#neverSent;
@@ -137,6 +142,11 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
   /** Drops all that is kept. */
   clear(): void {
     this.recent.clear();
+    this.clearUnsent();
+  }
+
+  /** Drops what it was not sent, or may have lost. */
+  clearUnsent(): void {
     this.#unsent.clear();
     this.client.identity.memory.add('requests', -this.#unsentBytes);
     this.#unsentBytes = 0;

@@ -18,6 +18,8 @@ export class Sessions {
   readonly #byKey = new Map<string, Session>();
   /** Those whose clients have no connection, and until when they are kept. */
   readonly #away = new OldestFirst<Session, number>();
+  /** Those whose clients have come back to answers that are kept, and when. */
+  readonly #back = new OldestFirst<Session, number>();
   /** Those with recent answers, and since when. */
   readonly #recent = new OldestFirst<Session, number>();
 
@@ -48,6 +50,7 @@ export class Sessions {
     session.clear();
     this.#byKey.delete(session.key);
     this.#away.delete(session);
+    this.#back.delete(session);
     this.#recent.delete(session);
     session.client.identity.sessions--;
   }
@@ -55,6 +58,7 @@ export class Sessions {
   /** Its client has lost its connection. */
   left(session: Session, now: number): void {
     this.#recent.delete(session);
+    this.#back.delete(session);
     session.lost();
     this.#away.set(session, now + this.resumeMs);
   }
@@ -62,6 +66,8 @@ export class Sessions {
   /** Its client has come back. */
   cameBack(session: Session): void {
     this.#away.delete(session);
+    this.#back.delete(session);
+    if (session.hasUnsent) this.#back.set(session, this.now);
   }
 
   isAway(session: Session): boolean {
@@ -94,6 +100,14 @@ export class Sessions {
     return oldest !== null && oldest.value <= now ? oldest.key : null;
   }
 
+  /** One whose client has come back long ago, and did not ask for answers that are kept; `null`: there is none. */
+  nextUnasked(now: number): Session | null {
+    const { oldest } = this.#back;
+    if (oldest === null || oldest.value + this.#keptMs > now) return null;
+    this.#back.shift();
+    return oldest.key;
+  }
+
   /**
    * Drops recent answers that have been kept for long enough.
    * @param budget maximum number of sessions to look at
@@ -115,11 +129,12 @@ export class Sessions {
     return false;
   }
 
-  /** When `nextOver` or `sweep` has something to do; Infinity: never. */
+  /** When `nextOver`, `nextUnasked` or `sweep` has something to do; Infinity: never. */
   nextDueAt(): number {
     const endsAt = this.#away.oldest?.value ?? Infinity;
     const sentAt = this.#recent.oldest?.value ?? Infinity;
-    return Math.min(endsAt, sentAt + this.#keptMs);
+    const backAt = this.#back.oldest?.value ?? Infinity;
+    return Math.min(endsAt, Math.min(sentAt, backAt) + this.#keptMs);
   }
 
   get #keptMs(): number {
