@@ -65,6 +65,7 @@ export class Connections {
     this.#resumptions.left(peer, now);
     const departed = clients.leave(peer);
     if (departed !== null) this.#clientScans.departed(departed);
+    for (const other of clients.othersLeave(peer)) this.#clientScans.departed(other);
     peers.remove(peer);
     peer.identity.hellos -= peer.hellos.count;
     peer.hellos.clear();

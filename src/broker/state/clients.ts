@@ -32,13 +32,19 @@ export class Clients {
 
   /** The client behind a connection, made at its first request. */
   of(peer: Peer): Client {
-    return (peer.client ??= this.add(peer));
+    return (peer.client ??= this.#make(peer, peer.name));
   }
 
-  /** Makes a further client behind a connection. */
+  /** Makes a further client behind a connection, which does not come back under the routing id of that. */
   add(peer: Peer): Client {
+    const client = this.#make(peer, null);
+    (peer.others ??= new Set()).add(client);
+    return client;
+  }
+
+  #make(peer: Peer, name: string | null): Client {
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const client = new Client(id, peer, this.#table);
+    const client = new Client(id, peer, name, this.#table);
     this.#byId[id] = client;
     return client;
   }
@@ -49,12 +55,14 @@ export class Clients {
     const client = this.#away.get(peer.name);
     if (client === undefined) return;
     this.#away.delete(peer.name);
-    this.move(client, peer);
     peer.client = client;
+    this.move(client, peer);
   }
 
   /** The client is behind this connection now. */
   move(client: Client, peer: Peer): void {
+    client.peer?.others?.delete(client);
+    if (peer.client !== client) (peer.others ??= new Set()).add(client);
     client.peer = peer;
     client.address = peer.address;
     client.grants = peer.grants;
@@ -72,6 +80,18 @@ export class Clients {
     // Its session may have moved to another connection.
     if (client.peer === peer) client.peer = null;
     return client.peer === null ? this.depart(client) : null;
+  }
+
+  /** As `leave`, for the further clients behind it. */
+  *othersLeave(peer: Peer): Generator<Client, undefined> {
+    const { others } = peer;
+    peer.others = null;
+    for (const client of others ?? []) {
+      if (client.peer !== peer) continue;
+      client.peer = null;
+      const departed = this.depart(client);
+      if (departed !== null) yield departed;
+    }
   }
 
   /**
@@ -105,6 +125,7 @@ export class Clients {
     if (client.requests.count > 0 || client.session !== null) return false;
     if (client.peer?.client === client) return false;
     if (this.#byId[client.id] !== client) return false;
+    client.peer?.others?.delete(client);
     if (client.isForgotten) this.#forgotten--;
     this.#byId[client.id] = null;
     this.#freeIds.push(client.id);

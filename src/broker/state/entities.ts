@@ -58,6 +58,8 @@ export class Peer {
   readonly hellos: Hellos<KnownHello>;
   /** The session that its requests without an envelope of a proxy are of (D116). */
   session: Session | null = null;
+  /** Clients behind it besides `client`. */
+  others: Set<Client> | null = null;
   /** Sessions of clients behind it: it is a proxy. */
   proxied: Set<Session> | null = null;
   /** The peer as internal services see it; made at the first request to one. */
@@ -136,10 +138,10 @@ export class Client {
     return this.identity.key;
   }
 
-  constructor(id: number, peer: Peer, table: RequestTable) {
+  constructor(id: number, peer: Peer, name: string | null, table: RequestTable) {
     this.id = id;
     this.peer = peer;
-    this.name = peer.name;
+    this.name = name;
     this.identity = peer.identity;
     this.address = peer.address;
     this.grants = peer.grants;
