@@ -173,6 +173,7 @@ export class Broker {
   // ---------------------------------------------------------------- inputs: peers
 
   connected(id: number, identity: PeerIdentity, now: number): void {
+    this.#data.sessions.now = now;
     this.#connections.connected(id, identity, now);
   }
 
@@ -237,12 +238,14 @@ export class Broker {
    * @returns where the message ends; 0: nothing was done, take it apart and call `message`
    */
   packed(id: number, words: Words, from: number, end: number, now: number): number {
+    this.#data.sessions.now = now;
     return this.#fastPath.take(this.#data.peers.of(id), words, from, end, now);
   }
 
   /** @param frames without the routing id; valid until this returns */
   message(id: number, frames: Frames, now: number): void {
-    const { peers, revivals } = this.#data;
+    const { peers, revivals, sessions } = this.#data;
+    sessions.now = now;
     const peer = peers.of(id);
     if (peer.closing) return;
     const inbound = this.#inbound;
@@ -286,7 +289,8 @@ export class Broker {
    * @param head, reason see `TransportEvents.oversized`
    */
   oversized(id: number, head: Frames, reason: string, now: number): void {
-    const { peers, revivals } = this.#data;
+    const { peers, revivals, sessions } = this.#data;
+    sessions.now = now;
     const peer = peers.of(id);
     const inbound = this.#inbound;
     revivals.forget(peer);
