@@ -145,7 +145,14 @@ export class InternalRequests implements BrokerHost {
     const id = this.#of(number);
     const session = id === NONE ? null : (requests.clientOf(id)?.session ?? null);
     if (!session?.envelope.equals(requests.envelope(id))) return 'no_session';
-    return this.#resumptions.resume(session, ids, answer) ? 'asked' : 'no_memory';
+    const { client } = session;
+    const { peer } = client;
+    const isAsked = this.#resumptions.resume(session, ids, (states) => {
+      // Over another connection it would be taken for the answer to what is asked there.
+      if (client.peer === peer) answer(states);
+      else if (this.#of(number) !== NONE) requests.release(id, 'too_late');
+    });
+    return isAsked ? 'asked' : 'no_memory';
   }
 
   /**
