@@ -119,7 +119,12 @@ export class InternalRequests implements BrokerHost {
     const greeted = this.#sessionOf(peer, envelope, hello);
     const { refusesToWait, hearsFailures } = hello;
     const { session } = greeted;
-    hellos.set(ownCopy(envelope), dialect, { refusesToWait, hearsFailures, session });
+    const known = { refusesToWait, hearsFailures, session };
+    const before = hellos.set(ownCopy(envelope), dialect, known)?.session ?? null;
+    // Who begins another session does not go on with the last.
+    if (before !== null && before !== session && before.client.peer === peer) {
+      this.#resumptions.end(before);
+    }
     return greeted;
   }
 

@@ -65,18 +65,19 @@ export class Hellos<Hello> {
     return envelope.length === 0 || this.#places.has(envelope.toString('latin1'));
   }
 
-  /** Sets what the envelope's owner says about itself. @param envelope packed */
-  set(envelope: Buffer, dialect: Dialect, hello: Hello): void {
+  /** Sets what the envelope's owner says about itself. @param envelope packed @returns what it said before */
+  set(envelope: Buffer, dialect: Dialect, hello: Hello): Hello | null {
     const chain = this.#chainOf(envelope);
     const prefix = chain.at(-1)?.prefix ?? this.#empty;
-    const isNew = prefix.hello === null;
+    const before = prefix.hello;
     prefix.hello = hello;
-    if (envelope.length === 0) return;
-    if (isNew) this.#count(memoryOfHello(envelope));
+    if (envelope.length === 0) return before;
+    if (before === null) this.#count(memoryOfHello(envelope));
     const key = envelope.toString('latin1');
     if (!this.#places.delete(key)) this.bytes += envelope.length;
     this.#places.set(key, { envelope, dialect });
     this.#bytesMax = Math.max(this.#bytesMax, envelope.length);
+    return before;
   }
 
   /** Frees the place of the envelope whose last hello is the oldest; its hello counts until `forget`. */
