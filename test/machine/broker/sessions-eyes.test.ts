@@ -1,0 +1,107 @@
+/** Sessions (D116), as one sees them who tries to break them. */
+import { Holdings } from '../../../src/core/holdings.js';
+import { NO_QUOTAS } from '../../../src/broker/quotas.js';
+import { rules } from '../../support/rights.js';
+import { SessionClient } from '../../support/stage-sessions.js';
+import { endStages, type Stage, stage, type StageOptions } from '../../support/stage.js';
+
+afterEach(endStages);
+
+function withSessions(options: StageOptions = {}): Stage {
+  const listeners = [{ ...rules(true, true), resumes: true }];
+  return stage({ resumeMs: 10_000, listeners, ...options });
+}
+
+it('an answer counts as received half a second after it was sent, whatever came before that', () => {
+  const s = withSessions();
+  const w1 = s.worker('w1').ready('echo', { credit: 9 });
+  const c1 = new SessionClient(s).request('1');
+  // No turn of the broker meanwhile.
+  s.now += 1000;
+  w1.final('one');
+  c1.request('2').connection.disconnect();
+  c1.comesBack();
+  expect(c1.resume('1', '2')).toBe('200|answered|open');
+});
+
+it('answers that a client does not ask for when it has come back are not kept for ever', () => {
+  const holdings = new Holdings();
+  const s = withSessions({ holdings });
+  s.alone();
+  const w1 = s.worker('w1').ready('echo', { credit: 9 });
+  const c1 = new SessionClient(s);
+  const before = holdings.bytes;
+  for (let round = 10; round < 60; round++) {
+    c1.request(String(round));
+    w1.final('x'.repeat(2000));
+    c1.connection.disconnect();
+    c1.comesBack();
+    s.after(1000);
+  }
+  s.after(20_000);
+  expect(holdings.bytes - before).toBeLessThan(10_000);
+});
+
+it('what a connection asked under a session that it left ends with the connection', () => {
+  const s = withSessions();
+  const c1 = new SessionClient(s);
+  c1.hello('another-session-0');
+  c1.request('1');
+  c1.hello('another-session-1');
+  c1.connection.disconnect();
+  expect(s.broker.load).toMatchObject({ clients: 0, requests: 0 });
+});
+
+it('a client behind a proxy that begins another session ends its last one', () => {
+  const s = withSessions({ quotasOf: () => ({ ...NO_QUOTAS, sessions: 10 }) });
+  const proxy = s.connection('proxy');
+  const c1 = new SessionClient(s, { proxies: ['p1'], over: proxy });
+  for (let at = 0; at < 100; at++) c1.hello(`session-number-${1000 + at}`);
+  expect(s.broker.load).toMatchObject({ sessions: 1 });
+  expect(s.broker.counters.quotas.sessions).toBe(0);
+});
+
+it('an answer to `mmi.resume` is never sent over another connection than the question', () => {
+  const s = withSessions();
+  const c1 = new SessionClient(s);
+  for (let id = 1000; id < 2000; id++) c1.request(String(id));
+  const before = c1.connection;
+  const taken = s.connection('taken');
+  const seen: string[] = [];
+  taken.addReader({
+    reads: (frames) => {
+      seen.push(frames.copyFrom(0).map(String).join('|'));
+      return true;
+    },
+  });
+  s.unrun(() => {
+    before.sends('', 'MDPC02', '\x01', 'mmi.resume', '1000');
+    taken.sends('', 'MDPC02', '\x01', 'mmi.hello', JSON.stringify({ session: 'a-session-of-96bit' }));
+  });
+  s.turn();
+  s.after(10);
+  expect(seen.filter((line) => line.includes('mmi.resume'))).toEqual([]);
+});
+
+it('clients behind a proxy with a routing id of its own do not get the answers of each other', () => {
+  const s = withSessions();
+  const w1 = s.worker('w1').ready('echo', { credit: 9 });
+  const proxy = s.connection('proxy', { routingId: 'fixed' });
+  const c1 = new SessionClient(s, { proxies: ['p1'], over: proxy }).request('1');
+  proxy.disconnect();
+  proxy.connect();
+  const seen: string[] = [];
+  proxy.addReader({
+    reads: (frames) => {
+      seen.push(frames.copyFrom(0).map(String).join('|'));
+      return true;
+    },
+  });
+  // Its client goes on over another proxy; one without a session stays.
+  const other = new SessionClient(s, { proxies: ['p1'], over: s.connection('proxy 2') });
+  proxy.sends('p3', '7', '', 'MDPC02', '\x01', 'echo', 'three');
+  w1.final('one', { of: '1' }).final('THREE', { of: 'three' });
+  expect(other.inbox()).toEqual(['1 echo one']);
+  expect(seen.at(-1)).toContain('THREE');
+  void c1;
+});
