@@ -114,6 +114,8 @@ export class LazyPirate implements DeliveryStrategy {
   #watchMs: MonotonicMs = Infinity;
   /** The greatest id that the broker may know in the session. */
   #lastId = 0;
+  /** The greatest that any broker may know in it. */
+  #highestId = 0;
   /** What became of lost sends: asked for, and still to be asked for. */
   #asked: readonly Lost[] = [];
   #unasked: Lost[] = [];
@@ -156,6 +158,8 @@ export class LazyPirate implements DeliveryStrategy {
     line.unreachable = false;
     this.#keyRefusals = 0;
     this.#refusing.clear();
+    // The last broker may have known less than this one.
+    this.#lastId = this.#highestId;
     this.#sink.greet(link);
     if ([...this.#waiting].some(({ lost }) => lost !== null)) {
       line.phase = 'asking';
@@ -524,6 +528,7 @@ export class LazyPirate implements DeliveryStrategy {
     const line = this.#line;
     if (line === null || line.out > 0) return;
     this.#lastId = 0;
+    this.#highestId = 0;
     this.#sink.renewSession();
     for (const call of this.#waiting) this.#sink.renewId(call);
     this.#line = null;
@@ -542,6 +547,7 @@ export class LazyPirate implements DeliveryStrategy {
     // The ids of a session only grow.
     if (call.id >>> 0 <= this.#lastId) this.#sink.renewId(call);
     this.#lastId = call.id >>> 0;
+    this.#highestId = Math.max(this.#highestId, this.#lastId);
     call.sent(line.link, line.heard);
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
