@@ -48,6 +48,9 @@ export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
 /** How long a broker with a session may say nothing while requests are out there, before it is asked, and after that. */
 const QUIET_MS = 1250;
 
+/** How much earlier than its client a broker may find that their connection is lost: as long as a client takes for that. */
+const FINDING_MS = 3 * QUIET_MS;
+
 /** How many of the requests that were given up without a connection are taken back when there is one again. */
 const GIVEN_UP_MAX = 1000;
 /** From this id on, requests wait for those that are out, and then a new session begins: ids must not start anew. */
@@ -830,5 +833,5 @@ function isOf({ instance }: LostSend, line: Line): boolean {
 
 /** Whether the broker that had the session does not go on with it: its client was away for too long, or gets none now. */
 function hasSessionEnded({ lostMs }: LostSend, session: SessionState, now: MonotonicMs): boolean {
-  return lostMs + session.resumeMs <= now;
+  return lostMs - FINDING_MS + session.resumeMs <= now;
 }

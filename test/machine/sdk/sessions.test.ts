@@ -235,3 +235,23 @@ describe('a client that is unlucky', () => {
   });
 
 });
+
+describe('the same broker, which does not know the session', () => {
+  it('may have seen the connection end before its client did: what it had is not sent again', () => {
+    const script = atBroker([]).ask('a', { timeoutMs: 60_000, retries: 1 });
+    // The link is dead from the beginning: the client finds that out after 3.75 s, the broker at once.
+    script.pass(3750);
+    script.pass(7000).connect().meets('one', false);
+    expect(script.effects.at(-1)).toBe('10750 fail a ERR_MDP_OUTCOME_UNKNOWN');
+  });
+
+  it('sends no id again that a broker has seen which it meets again', () => {
+    const script = new PirateScript({ endpoints: 2 }).connect().meets('one', false);
+    script.ask('a', PATIENT).ask('b', PATIENT).refuse('b', '429').pass(50);
+    // The first broker has seen the id 3; the other one, where nothing is known, is sent the id 1.
+    expect(script.call('b').id).toBe(3);
+    script.refuse('b', '429').cut().pass(50).connect().meets('two', false);
+    script.cut().pass(100).connect().meets('one', true).resumed('open').pass(100);
+    expect([script.call('b').state, script.call('b').id]).toEqual(['sent', 4]);
+  });
+});
