@@ -113,6 +113,7 @@ export class Connections {
       if (peer.publicKey !== publicKey || peer.listener !== listener || peer.closing) continue;
       peer.closing = true;
       this.rejected(listener, 'key', KEY_REMOVED, peer);
+      this.#resumptions.endAll(peer);
       this.#data.sink.close(peer.id);
     }
   }

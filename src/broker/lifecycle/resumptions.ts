@@ -161,6 +161,12 @@ export class Resumptions {
     this.#data.identities.releaseIfUnused(client.identity);
   }
 
+  /** Nobody comes back to the sessions of a connection. */
+  endAll({ session, proxied }: Peer): void {
+    if (session !== null) this.end(session);
+    if (proxied !== null) for (const one of [...proxied]) this.end(one);
+  }
+
   #drop(session: Session): void {
     const { client } = session;
     this.#countDropped(session);

@@ -61,6 +61,36 @@ it('a client behind a proxy that begins another session ends its last one', () =
   expect(s.broker.counters.quotas.sessions).toBe(0);
 });
 
+it('a client whose key was removed has no session any more: what waits is dropped, as without one', () => {
+  const s = withSessions();
+  const c1 = new SessionClient(s, { key: 'alice' }).request('1');
+  s.input((broker) => {
+    broker.revoke(0, 'alice');
+  });
+  c1.connection.disconnect();
+  const w1 = s.worker('w1').ready('echo');
+  expect(w1.inbox()).toEqual([]);
+  expect(s.broker.load).toMatchObject({ requests: 0, sessions: 0 });
+});
+
+it('a client that takes its session over in a loop leaves one client, and one connection that is open', () => {
+  const holdings = new Holdings();
+  const s = withSessions({ holdings });
+  s.alone();
+  const w1 = s.worker('w1').ready('echo', { credit: 9 });
+  const c1 = new SessionClient(s).request('1');
+  const before = holdings.bytes;
+  for (let round = 0; round < 200; round++) {
+    const last = c1.connection;
+    c1.comesBack();
+    last.disconnect();
+  }
+  expect(s.broker.load).toMatchObject({ peers: 2, sessions: 1, requests: 1 });
+  expect(holdings.bytes - before).toBeLessThan(2000);
+  w1.final('one');
+  expect(c1.inbox()).toEqual(['1 echo one']);
+});
+
 it('an answer to `mmi.resume` is never sent over another connection than the question', () => {
   const s = withSessions();
   const c1 = new SessionClient(s);
@@ -104,4 +134,12 @@ it('clients behind a proxy with a routing id of its own do not get the answers o
   expect(other.inbox()).toEqual(['1 echo one']);
   expect(seen.at(-1)).toContain('THREE');
   void c1;
+});
+
+// Not mended: see the report. A client without CURVE whose address changes cannot tell this from a session that never began.
+it.failing('a session that has sent nothing is kept, too, so that an unknown one says that requests may run', () => {
+  const s = withSessions();
+  const c1 = new SessionClient(s);
+  c1.connection.disconnect();
+  expect(c1.comesBack()).toContain('"known":true');
 });
