@@ -386,7 +386,9 @@ export class LazyPirate implements DeliveryStrategy {
     this.#order.answered();
     // Parts of two answers are not mixed.
     this.#takeBack(call, call.answerOf);
-    this.#wait(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
+    const hasTimeout = call.streams || !isSentOnce(call, this.#lineOf(call.link));
+    const timeoutMs = hasTimeout ? this.#timeoutMs(call) : Infinity;
+    this.#wait(call, now, Math.min(timeoutMs, this.remainingMs(call, now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {

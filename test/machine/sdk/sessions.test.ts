@@ -255,3 +255,13 @@ describe('the same broker, which does not know the session', () => {
     expect([script.call('b').state, script.call('b').id]).toEqual(['sent', 4]);
   });
 });
+
+describe('a request whose parts are joined', () => {
+  it('is sent once, too, however long the next part takes', () => {
+    const script = atBroker(['a']);
+    script.part('a');
+    for (let at = 0; at < 5; at++) script.pass(1000).hear();
+    expect(script.effects.filter((line) => line.includes('send'))).toEqual([]);
+    expect(script.answer('a')).toBe(true);
+  });
+});
