@@ -403,7 +403,13 @@ export class LazyPirate implements DeliveryStrategy {
     if (send !== call.attempt % ATTEMPT_MODULUS) return false;
     // Parts of an earlier send arrive: this one was taken back.
     if (call.hasParts && call.answerOf !== call.attempt) return true;
-    if (call.state === 'sent') this.#refused(call, refusal, now);
+    // It was asked for, and its refusal is here before what the broker says of it.
+    const lost = call.state === 'waiting' ? call.lost?.find((one) => one.send === call.attempt) : undefined;
+    if (lost !== undefined) {
+      this.#waiting.delete(call);
+      call.forgetLost([lost]);
+    }
+    if (call.state === 'sent' || lost !== undefined) this.#refused(call, refusal, now);
     return true;
   }
 

@@ -265,3 +265,12 @@ describe('a request whose parts are joined', () => {
     expect(script.answer('a')).toBe(true);
   });
 });
+
+describe('a refusal that was kept', () => {
+  it('says why, and not that the outcome is unknown', () => {
+    const script = cut(atBroker(['a', 'b'])).meets('one', true);
+    script.refuse('a', '408').refuse('b', '429').resumed('answered', 'answered');
+    expect(script.effects.slice(-1)).toEqual(['100 fail a ERR_MDP_REFUSED']);
+    expect(script.pass(50).effects).toEqual(['150 send b #2 on 2']);
+  });
+});
