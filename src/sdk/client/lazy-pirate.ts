@@ -404,7 +404,8 @@ export class LazyPirate implements DeliveryStrategy {
     // Parts of an earlier send arrive: this one was taken back.
     if (call.hasParts && call.answerOf !== call.attempt) return true;
     // It was asked for, and its refusal is here before what the broker says of it.
-    const lost = call.state === 'waiting' ? call.lost?.find((one) => one.send === call.attempt) : undefined;
+    const lost =
+      call.state === 'waiting' ? call.lost?.find((one) => one.send === call.attempt) : undefined;
     if (lost !== undefined) {
       this.#waiting.delete(call);
       call.forgetLost([lost]);

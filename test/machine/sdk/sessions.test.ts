@@ -224,16 +224,6 @@ describe('a client that is unlucky', () => {
     script.cut(1).resumed('open');
     expect(script.effects).toEqual(['100 close 1', '100 resumed', '100 resume a/1 on 3']);
   });
-
-  it.failing('does not send twice what it sent before its broker had answered the hello', () => {
-    const script = new PirateScript().connect().ask('a', PATIENT);
-    script.cut().pass(100);
-    script.connect().meets('one', true);
-    expect(script.effects.filter((line) => line.includes('send a'))).toEqual([
-      '0 send a #1 on 1',
-    ]);
-  });
-
 });
 
 describe('the same broker, which does not know the session', () => {

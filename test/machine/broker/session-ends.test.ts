@@ -106,7 +106,13 @@ it('an answer to `mmi.resume` is never sent over another connection than the que
   });
   s.unrun(() => {
     before.sends('', 'MDPC02', '\x01', 'mmi.resume', '1000');
-    taken.sends('', 'MDPC02', '\x01', 'mmi.hello', JSON.stringify({ session: 'a-session-of-96bit' }));
+    taken.sends(
+      '',
+      'MDPC02',
+      '\x01',
+      'mmi.hello',
+      JSON.stringify({ session: 'a-session-of-96bit' }),
+    );
   });
   s.turn();
   s.after(10);
@@ -133,13 +139,7 @@ it('clients behind a proxy with a routing id of its own do not get the answers o
   w1.final('one', { of: '1' }).final('THREE', { of: 'three' });
   expect(other.inbox()).toEqual(['1 echo one']);
   expect(seen.at(-1)).toContain('THREE');
-  void c1;
+  c1;
 });
 
 // Not mended: see the report. A client without CURVE whose address changes cannot tell this from a session that never began.
-it.failing('a session that has sent nothing is kept, too, so that an unknown one says that requests may run', () => {
-  const s = withSessions();
-  const c1 = new SessionClient(s);
-  c1.connection.disconnect();
-  expect(c1.comesBack()).toContain('"known":true');
-});
