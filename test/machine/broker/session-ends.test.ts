@@ -1,4 +1,4 @@
-/** Sessions (D116), as one sees them who tries to break them. */
+/** How sessions end, and what is left of them (D116). */
 import { Holdings } from '../../../src/core/holdings.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { rules } from '../../support/rights.js';
@@ -123,7 +123,7 @@ it('clients behind a proxy with a routing id of its own do not get the answers o
   const s = withSessions();
   const w1 = s.worker('w1').ready('echo', { credit: 9 });
   const proxy = s.connection('proxy', { routingId: 'fixed' });
-  const c1 = new SessionClient(s, { proxies: ['p1'], over: proxy }).request('1');
+  new SessionClient(s, { proxies: ['p1'], over: proxy }).request('1');
   proxy.disconnect();
   proxy.connect();
   const seen: string[] = [];
@@ -139,7 +139,4 @@ it('clients behind a proxy with a routing id of its own do not get the answers o
   w1.final('one', { of: '1' }).final('THREE', { of: 'three' });
   expect(other.inbox()).toEqual(['1 echo one']);
   expect(seen.at(-1)).toContain('THREE');
-  c1;
 });
-
-// Not mended: see the report. A client without CURVE whose address changes cannot tell this from a session that never began.
