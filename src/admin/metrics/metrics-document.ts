@@ -58,7 +58,10 @@ const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
     /^(build_info|up_seconds|started_after_crash|ready|degraded|event_loop_lag_seconds|memory_held_bytes)$/,
   ],
   ['Requests', /^requests?_/],
-  ['Workers and messages', /^(workers?|service|sessions|messages|replies|contracts|connections|quota)/],
+  [
+    'Workers and messages',
+    /^(workers?|service|sessions|messages|replies|contracts|connections|quota)/,
+  ],
   ['The events as a stream', /^stream_/],
   ['The map', /^map_/],
   ['The fleet', /^fleet_/],
