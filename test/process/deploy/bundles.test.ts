@@ -62,7 +62,7 @@ test('client, worker, streams and test broker', async () => {
   }
   const broker = await startTestBroker({ retryBaseMs: 10 });
 
-  const impatient = connect(broker.endpoint, { timeoutMs: 50, retries: 1 });
+  const impatient = connect(broker.endpoint, { timeoutMs: 1000, retries: 0 });
   await expect(impatient.request('upper', '')).rejects.toMatchObject({ code: 'ERR_MDP_TIMEOUT' });
 
   let heard = 0;
@@ -201,7 +201,8 @@ describe('the package in a test of Jest', () => {
       writeFileSync(join(sources, 'fake-timers.cjs'), withFakeTimers);
       const fakeTimers = { enableGlobally };
       const config = { testMatch: ['**/fake-timers.cjs'], testTimeout: LONG_TEST_MS, fakeTimers };
-      const args = ['--rootDir', sources, '--config', JSON.stringify(config)];
+      // A test that fails leaves its broker behind.
+      const args = ['--forceExit', '--rootDir', sources, '--config', JSON.stringify(config)];
       run(process.execPath, [resolve('node_modules/jest/bin/jest.js'), ...args], sources);
     },
     LONG_TEST_MS,
