@@ -20,7 +20,7 @@ export interface KeyRights extends ServiceRights {
 
 /** What one listener allows. An action must be allowed by both the key and its listener. */
 export interface ListenerRules extends ServiceRights {
-  /** `minimal`: of `mmi.*`, only `mmi.service`, `mmi.hello` and `mmi.broker` (D74). */
+  /** `minimal`: of `mmi.*`, only what docs/protocol.md lists for it (D74). */
   readonly mmi: 'full' | 'minimal';
   /**
    * The one service that its peers use. They are plain sockets and speak no MDP (D30): clients, if

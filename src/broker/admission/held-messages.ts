@@ -8,7 +8,7 @@ export interface HeldMessage {
   readonly peer: Peer;
   /** What its sender said about itself before. */
   readonly hello: KnownHello | null;
-  /** Its id in its session, one character per byte; `null`: it has none. */
+  /** The id of the request in its session, one character per byte; `null`: it has none. */
   readonly id: string | null;
   /** All its frames. */
   readonly packed: Buffer;
@@ -80,7 +80,7 @@ export class HeldMessages {
   }
 }
 
-/** One character per byte; `null`: it has no id of its session. */
+/** The id of a request in its session, one character per byte; `null`: it has none. */
 function idIn(session: Session, inbound: Inbound): string | null {
   const at = session.indexOfId(inbound);
   return at < 0 ? null : inbound.frames.view(at).toString('latin1');

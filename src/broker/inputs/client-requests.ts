@@ -18,7 +18,8 @@ import { helloOf } from '../state/hellos.js';
 import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
 
-const NOT_LATER = 'the id of a request of a session must be later than those before it';
+const NOT_LATER =
+  'the id of a request of a session must be later than those before it, and at most 255 bytes long';
 
 /** A request, and who sent it. */
 interface Arrived {

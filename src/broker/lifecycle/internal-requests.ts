@@ -99,7 +99,7 @@ export class InternalRequests implements BrokerHost {
     const peer = id === NONE ? null : requests.clientOf(id)?.peer;
     if (!peer) return NO_SESSION;
     const { hellos, identity } = peer;
-    const envelope = requests.envelope(id);
+    const envelope = ownCopy(requests.envelope(id));
     const { dialect } = requests.returnPath(id);
     if (!hellos.has(envelope)) {
       const isOver = identity.hellos >= identity.quotas.hellos;
@@ -120,7 +120,7 @@ export class InternalRequests implements BrokerHost {
     const { refusesToWait, hearsFailures } = hello;
     const { session } = greeted;
     const known = { refusesToWait, hearsFailures, session };
-    const before = hellos.set(ownCopy(envelope), dialect, known)?.session ?? null;
+    const before = hellos.set(envelope, dialect, known)?.session ?? null;
     // Who begins another session does not go on with the last.
     if (before !== null && before !== session && before.client.peer === peer) {
       this.#resumptions.end(before);

@@ -2,7 +2,7 @@
  * The session of a client (D116): the name under which it goes on when it comes back over another connection. The
  * broker knows what arrived of its requests without a history, because their ids only grow.
  */
-import { copyBytes } from '../../core/bytes.js';
+import { copyBytes, ownCopy } from '../../core/bytes.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { Identity } from './identities.js';
 import {
@@ -14,10 +14,12 @@ import {
   wasSent,
 } from './recent-answers.js';
 
-/** What a session takes in memory besides what is kept in it (measured by `bench:session`). */
-export const SESSION_BYTES = 512;
+/** Memory of a session, besides its key and what is kept in it (measured: 800 to 940 bytes, with a short key). */
+export const SESSION_BYTES = 1024;
 /** What an answer takes that is kept for a client that is away, besides its bytes. */
 const ANSWER_BYTES = 160;
+/** Maximum length of an id, as in `mmi.resume`: the highest of each session is kept. */
+const ID_BYTES_MAX = 255;
 /** A client from which something was read so long after an answer was sent has received that. */
 const RECEIVED_MS = 500;
 
@@ -74,12 +76,13 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
 
   /**
    * Takes note of the id `[start, end)` of a request that has arrived.
-   * @returns false if it is not later than all before it: it, or one that came later, has arrived already
+   * @returns false if it is too long, or not later than all before it: it, or one that came later, has arrived already
    */
   takes(bytes: Buffer, start: number, end: number): boolean {
     const highest = this.#highest;
     if (highest === null) {
-      this.#highest = Buffer.from(bytes.subarray(start, end));
+      if (end - start > ID_BYTES_MAX) return false;
+      this.#highest = ownCopy(bytes.subarray(start, end));
       return true;
     }
     if (!isLater(bytes, start, end, highest)) return false;

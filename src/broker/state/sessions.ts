@@ -16,11 +16,11 @@ export class Sessions {
   /** The time of the last input, in monotonic milliseconds. */
   now = 0;
   readonly #byKey = new Map<string, Session>();
-  /** Those whose clients have no connection, and until when they are kept. */
+  /** Sessions whose clients have no connection, and until when they are kept. */
   readonly #away = new OldestFirst<Session, number>();
-  /** Those whose clients have come back to answers that are kept, and when. */
+  /** Sessions whose clients have come back to answers that are kept, and when. */
   readonly #back = new OldestFirst<Session, number>();
-  /** Those with recent answers, and since when. */
+  /** Sessions with recent answers, and since when. */
   readonly #recent = new OldestFirst<Session, number>();
 
   constructor(resumeMs: number) {
@@ -55,7 +55,7 @@ export class Sessions {
     session.client.identity.sessions--;
   }
 
-  /** Its client has lost its connection. */
+  /** The client of a session has lost its connection. */
   left(session: Session, now: number): void {
     this.#recent.delete(session);
     this.#back.delete(session);
@@ -63,15 +63,11 @@ export class Sessions {
     this.#away.set(session, now + this.resumeMs);
   }
 
-  /** Its client has come back. */
+  /** The client of a session has come back. */
   cameBack(session: Session): void {
     this.#away.delete(session);
     this.#back.delete(session);
     if (session.hasUnsent) this.#back.set(session, this.now);
-  }
-
-  isAway(session: Session): boolean {
-    return this.#away.has(session);
   }
 
   /**
@@ -94,13 +90,13 @@ export class Sessions {
     return true;
   }
 
-  /** One whose client has not come back in time; `null`: there is none. */
+  /** A session whose client has not come back in time; `null`: there is none. */
   nextOver(now: number): Session | null {
     const { oldest } = this.#away;
     return oldest !== null && oldest.value <= now ? oldest.key : null;
   }
 
-  /** One whose client has come back long ago, and did not ask for answers that are kept; `null`: there is none. */
+  /** A session whose client has come back long ago, and did not ask for answers that are kept; `null`: there is none. */
   nextUnasked(now: number): Session | null {
     const { oldest } = this.#back;
     if (oldest === null || oldest.value + this.#keptMs > now) return null;

@@ -202,7 +202,7 @@ export class Call implements Timed<Call> {
     return sends.filter(([, send]) => send !== kept);
   }
 
-  /** Its connection, over which it has a session, is gone. */
+  /** The connection that the last send went over, to a broker with sessions, is gone. */
   lose(instance: string, now: MonotonicMs): void {
     const { id, attempt: send } = this;
     (this.lost ??= []).push({ id, send, instance, lostMs: now });

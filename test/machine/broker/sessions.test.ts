@@ -224,10 +224,18 @@ describe('the ids of a session', () => {
     const w1 = s.worker('w1').ready('echo', { credit: 9 });
     const c1 = new SessionClient(s).request('2').request('1').request('2').request('3');
     expect(w1.inbox()).toEqual(['REQUEST 2', 'REQUEST 3']);
-    const why = 'the id of a request of a session must be later than those before it';
+    const why =
+      'the id of a request of a session must be later than those before it, and at most 255 bytes long';
     expect(c1.inbox()).toEqual([`1 mmi.refused 400|echo|${why}`, `2 mmi.refused 400|echo|${why}`]);
     expect(s.broker.counters.malformed.client).toBe(2);
     expect(s.events('message.malformed')).toHaveLength(2);
+  });
+
+  it('have at most 255 bytes, because the highest is kept', () => {
+    const s = withSessions();
+    const c1 = new SessionClient(s).request('x'.repeat(256));
+    expect(c1.inbox()[0]).toContain(' mmi.refused 400|echo|');
+    expect(c1.request('x'.repeat(255)).resume('x'.repeat(255))).toBe('200|open');
   });
 
   it('have one length: another one was never sent', () => {

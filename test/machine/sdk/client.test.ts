@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import { codeOf } from '../../../src/core/errors.js';
@@ -476,12 +475,9 @@ describe('a broker that leaves its output unread', () => {
     const reply = client.request('echo', 'x');
     expect(net.link.written()).toEqual([]);
     net.link.waitingBytes = 0;
-    let id: Buffer | undefined;
-    while (id === undefined) {
-      await pause(1);
-      id = net.link.written()[0]?.[0];
-    }
-    net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'y');
+    let sent: Buffer[][] = [];
+    await until(() => (sent = net.link.written()).length > 0, 'the request was sent');
+    net.link.says(sent[0]?.[0] ?? '', '', 'MDPC02', '\x03', 'echo', 'y');
     expect((await reply).text()).toBe('y');
   });
 });

@@ -154,7 +154,7 @@ export class PirateScript {
     return this;
   }
 
-  /** It says what became of the requests that it was asked for. */
+  /** The broker says what became of the requests that it was asked for. */
   resumed(...states: ResumeState[]): this {
     this.strategy.heard(this.link);
     this.strategy.resumed?.(this.link, states, this.now);
