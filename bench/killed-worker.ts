@@ -65,7 +65,7 @@ async function startBroker(transport: string): Promise<Broker> {
 /** Milliseconds from the kill to the arrival of the request at this process's worker. */
 async function killOne(endpoint: string): Promise<number> {
   const child: ChildProcess = fork(SELF, ['victim', endpoint]);
-  const client = new Client({ endpoints: [endpoint], timeoutMs: 30_000, retries: 0 });
+  const client = new Client({ endpoints: [endpoint], timeoutMs: 30_000 });
   const reply = client.request(SERVICE, 'x');
   await once(child, 'message');
   let arrivedAt = 0;

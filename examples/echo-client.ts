@@ -5,7 +5,7 @@ const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 const text = process.argv[3] ?? 'hello';
 
 // `using` closes the client at the end of the block. (TypeScript translates it for Node 22.)
-await using client = connect(endpoint, { timeoutMs: 2500, retries: 3 });
+await using client = connect(endpoint, { timeoutMs: 10_000 });
 try {
   const reply = await client.request('echo', text);
   console.log(reply.text());

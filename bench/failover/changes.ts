@@ -12,7 +12,7 @@ export async function kills(
 ): Promise<number[]> {
   const pair = await startPairOfDaemons({ heartbeatIntervalMs });
   const worker = echoWorker(pair.endpoints);
-  const client = new Client({ endpoints: pair.endpoints, retries: 100 });
+  const client = new Client({ endpoints: pair.endpoints, timeoutMs: 252_500 });
   const took: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const active = await pair.inSync();
@@ -45,7 +45,7 @@ export async function switchovers(
 ): Promise<Switchovers> {
   const pair = await startPairOfDaemons({ heartbeatIntervalMs: 1000 });
   const worker = echoWorker(pair.endpoints);
-  const client = new Client({ endpoints: pair.endpoints, retries: 3 });
+  const client = new Client({ endpoints: pair.endpoints, timeoutMs: 10_000 });
   const errors: string[] = [];
   const silences: number[] = [];
   let isOver = false;

@@ -106,7 +106,7 @@ export class Quiet {
   }
 
   #newClient(): Client {
-    return new Client({ ...this.#site, timeoutMs: REST_MS, retries: 0 });
+    return new Client({ ...this.#site, timeoutMs: REST_MS });
   }
 
   async #ask({ worker }: Waits): Promise<void> {

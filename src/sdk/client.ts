@@ -268,7 +268,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     // They would keep the promise, and its reply, in memory.
     takeSettlers(ignore, ignore);
     try {
-      const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
+      const settings = this.#requestSettings(options);
       const target = this.#services.targetOf(service, settings.headers);
       this.#ask(target, this.#services.bodyOf(service, body), settings, resolve, reject);
     } catch (error) {
@@ -301,7 +301,11 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       options: options ?? {},
     };
     const reply = await resultThrough(interceptors ?? [], outgoing, (given) =>
-      this.#requestFrames(given.service, encodeRequest(given.body), given.options),
+      this.#requestFrames(
+        given.service,
+        encodeRequest(given.body),
+        this.#requestSettings(given.options),
+      ),
     );
     return decodeReply(joined((reply as Reply).frames)) as OutputOf<Types, Name, never>;
   }
@@ -316,7 +320,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    */
   async contractOf(service: string, options?: RequestOptions): Promise<ContractsStatus | null> {
     const frames = bodyFrames(serviceName(service));
-    const reply = await this.#requestFrames(MMI_CONTRACT, frames, options);
+    const settings = this.#requestSettings(options);
+    const reply = await this.#requestFrames(MMI_CONTRACT, frames, settings);
     const [status, json] = reply.frames;
     if (status?.toString('latin1') !== '200' || json === undefined) return null;
     const given = readJsonObject(json);
@@ -427,7 +432,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * Sends a request to `service` and yields the parts of its reply as they arrive, the last one with
    * `final: true`, and what the service tells of its progress, with `progress: true`. The request is
    * sent at the first `next()`. After the first part it is never sent again; a lost or silent connection
-   * is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait for each part, `deadlineMs` that for the last one.
+   * is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the time until the last part has come.
    *
    *     for await (const part of client.stream('countdown', '3')) console.log(part.text(), part.final);
    *
@@ -452,7 +457,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
 
   #stream(service: string, body: unknown, options: RequestOptions | undefined): ReplyStream {
     const frames = this.#services.valueOf(service, body);
-    const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
+    const settings = this.#requestSettings(options);
     const target = this.#services.targetOf(service, settings.headers);
     const source = {
       decoders: this.#services.decodersOf(service),
@@ -509,7 +514,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       broker: this.#mdp,
       encode: (service, body) => this.#services.valueOf(service, body),
       decodersOf: (service) => this.#services.decodersOf(service),
-      request: (service, body, options) => this.#requestFrames(service, bodyFrames(body), options),
+      request: (service, body, settings) =>
+        this.#requestFrames(service, bodyFrames(body), settings),
       ask: (service, body, settings, resolve, reject) => {
         const target = this.#services.targetOf(service, settings.headers);
         return this.#ask(target, bodyFrames(body), settings, resolve, reject);
@@ -524,9 +530,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   async #requestFrames(
     service: string,
     frames: BodyFrames,
-    options: RequestOptions | undefined,
+    settings: RequestSettings,
   ): Promise<Message> {
-    const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
     const target = this.#services.targetOf(service, settings.headers);
     return await new Promise<Message>((resolve, reject) => {
       this.#ask(target, frames, settings, resolve, reject);
@@ -538,8 +543,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     return this.#mdp.freelance === null ? act() : Promise.reject(oneBrokerError());
   }
 
-  #requestSettings(options: RequestOptions): RequestSettings {
-    return requestSettings(options, this.#settings);
+  #requestSettings(options: RequestOptions | undefined): RequestSettings {
+    return options === undefined ? this.#defaults : requestSettings(options, this.#settings);
   }
 }
 

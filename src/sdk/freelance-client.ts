@@ -135,7 +135,7 @@ export class FreelanceClient<In = Body, Out = Buffer> {
    */
   async request(
     body: In,
-    options?: Pick<RequestOptions, 'timeoutMs' | 'deadlineMs' | 'retries' | 'signal'>,
+    options?: Pick<RequestOptions, 'timeoutMs' | 'signal'>,
   ): Promise<Message<Out>> {
     const settings = freelanceRequestSettings(options, this.#settings);
     const frames = this.#encode === null ? bodyFrames(body) : this.#encode(body);

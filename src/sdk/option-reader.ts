@@ -58,10 +58,20 @@ export function mustBe(name: string, option: Option): MajordomoError {
   return wrong(name, `must be ${option.what}`);
 }
 
+/** Options that are no more, and what to write in place of each. */
+const GONE: Readonly<Record<string, string>> = {
+  deadlineMs: 'is no option any more: write timeoutMs, the time of the whole call',
+  retries:
+    'is no option any more: timeoutMs is the time of the whole call, and the client says with resendMs when a ' +
+    'broker without sessions is sent a request again',
+};
+
 /** @param place of the options, if they are those of an option themselves: `curve.` @throws ERR_MDP_OPTION */
 function checkNames(what: string, known: readonly string[], given: object, place = ''): void {
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue;
+    const gone = place === '' && known.includes('timeoutMs') ? GONE[name] : undefined;
+    if (gone !== undefined) throw wrong(name, gone);
     throw wrong(place + name, `is not an option of ${what}${didYouMean(name, known)}`);
   }
 }

@@ -95,6 +95,14 @@ const milliseconds = <Default extends number | null | undefined = undefined>(
   min = 1,
 ): Option<number, Default> => whole(min, DAY_MS, byDefault);
 
+/** How long a call may take when nothing is said. */
+export const TIMEOUT_MS = 10_000;
+const YEAR_MS = 365 * DAY_MS;
+const WAIT = checkedBy(
+  (value): value is number => value === Infinity || isWhole(value, 1, YEAR_MS),
+  `a whole number from 1 to ${YEAR_MS}, or Infinity`,
+);
+
 const PROTOCOL = choice(['0.1', '0.2'], '0.2');
 const TRANSPORT = choice(['zmtp', 'libzmq'], 'zmtp');
 const DIAL = checkedBy((value): value is Dial => typeof value === 'function', 'a function');
@@ -103,9 +111,8 @@ const SIGNAL = checkedBy(isSignal, 'an AbortSignal');
 
 export const FREELANCE_CLIENT_OPTIONS = {
   endpoints: OPEN,
-  timeoutMs: milliseconds(2500),
-  deadlineMs: milliseconds(),
-  retries: whole(0, 1000, 3),
+  timeoutMs: { ...WAIT, default: TIMEOUT_MS },
+  resendMs: milliseconds(2500),
   maxOutstanding: whole(1, 10_000_000, 100_000),
   hedgeMs: milliseconds(null, 0),
   pingIntervalMs: milliseconds(1000, 10),
@@ -131,9 +138,7 @@ export const CLIENT_OPTIONS = {
 
 /** The options of a request without headers; the client has the defaults. */
 export const PLAIN_REQUEST_OPTIONS = {
-  timeoutMs: milliseconds(),
-  deadlineMs: milliseconds(),
-  retries: whole(0, 1000),
+  timeoutMs: WAIT,
   signal: SIGNAL,
 };
 
@@ -162,7 +167,7 @@ export const SCHEDULE_OPTIONS = {
 };
 
 export const RESULT_OPTIONS = {
-  timeoutMs: whole(1, 365 * DAY_MS, Infinity),
+  timeoutMs: { ...WAIT, default: Infinity },
   signal: SIGNAL,
 };
 

@@ -28,7 +28,7 @@ import type { RequestOptions, RequestSettings } from './request-options.js';
  * Options of `Client` and `connect`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION,
  * which names it in `details.option`.
  *
- *     new Client({ endpoints: ['tcp://a:5555', 'tcp://b:5555'], timeoutMs: 1000, retries: 5 });
+ *     new Client({ endpoints: ['tcp://a:5555', 'tcp://b:5555'], timeoutMs: 5000 });
  *
  * @typeParam In what the codec makes bodies of
  * @typeParam Out what the codec reads from replies
@@ -41,22 +41,21 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
    */
   readonly endpoints?: Endpoints | undefined;
   /**
-   * The time of one attempt, in milliseconds: without an answer the request is sent again. The whole call
-   * takes at most `(1 + retries) × timeoutMs`, and at most `deadlineMs`. Default 2500.
+   * How long a whole call may take, in milliseconds; of a stream, until its last part has come. `Infinity`: until
+   * there is an answer. If it is given, broker and worker are told of it. Default 10000.
    */
   readonly timeoutMs?: number;
   /**
-   * The most that a whole call takes, in milliseconds, with all its attempts and pauses; `timeoutMs` is the time of
-   * one attempt. Of a stream, it is the time until its last part has come. Default: none.
+   * Other brokers: after how many milliseconds without an answer a request is sent again to a broker that has no
+   * session of this client, such as one of another kind, of 0.1.0, or with `transport: libzmq`; and a question to
+   * the broker itself. One that was not heard of since is taken for dead. Default 2500.
    */
-  readonly deadlineMs?: number | undefined;
-  /** How many attempts there are after the first; 0: it is sent again only after a refusal. Default 3. */
-  readonly retries?: number;
+  readonly resendMs?: number;
   /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
   readonly maxOutstanding?: number;
   /**
    * What happens to a request, but not a durable one, if its service has no worker: it waits for a worker
-   * as long as its time-outs allow, or fails at once with ERR_MDP_NO_WORKER. The broker still waits for a
+   * as long as its `timeoutMs` allows, or fails at once with ERR_MDP_NO_WORKER. The broker still waits for a
    * worker that it has just lost. Brokers that do not support the option wait. Default `wait`.
    */
   readonly ifNoWorker?: 'wait' | 'fail';
@@ -85,7 +84,7 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   /**
    * With `strategy: 'freelance'`: a request without an answer for so long is sent to the next broker that is
    * alive, too, and so on; the first answer wins. In milliseconds; 0: to all at once. Choose what is a
-   * slow answer, such as the 95th percentile. Default: not while the broker is alive and `timeoutMs` lasts.
+   * slow answer, such as the 95th percentile. Default: not while the broker is alive and `resendMs` lasts.
    */
   readonly hedgeMs?: number;
   /**
@@ -123,6 +122,8 @@ type ClientValues = ValuesOf<typeof CLIENT_OPTIONS>;
 export interface ClientSettings
   extends Made, Omit<ClientValues, keyof Made | 'contract' | 'interceptors'> {
   readonly version: MdpVersion;
+  /** Whether the time of each call was named. */
+  readonly saysTime: boolean;
   readonly contract: Contract<unknown> | undefined;
   /** `null`: none. */
   readonly interceptors: readonly ClientInterceptor[] | null;
@@ -137,6 +138,7 @@ export function clientSettings(given: unknown): ClientSettings {
     ...options,
     endpoints: endpointList(options.endpoints),
     version: versionOf(options.protocol),
+    saysTime: namesTime(given),
     codec: checkedCodec(options.codec),
     contract: checkedContract(options.contract),
     interceptors:
@@ -176,7 +178,7 @@ export interface FreelanceClientOptions<In = Body, Out = Buffer> {
   /**
    * A request without an answer for so long is sent to the next server that is alive, too, and so on; the
    * first answer wins. In milliseconds; 0: to all at once. Default: not while the server is alive and
-   * `timeoutMs` lasts.
+   * `resendMs` lasts.
    */
   readonly hedgeMs?: number;
   /**
@@ -184,15 +186,10 @@ export interface FreelanceClientOptions<In = Body, Out = Buffer> {
    * dead. In milliseconds. Default 1000.
    */
   readonly pingIntervalMs?: number;
-  /**
-   * The time of one attempt, in milliseconds; the whole call takes at most `(1 + retries) × timeoutMs`, and at most
-   * `deadlineMs`. Default 2500.
-   */
+  /** How long a whole call may take, in milliseconds. `Infinity`: until there is an answer. Default 10000. */
   readonly timeoutMs?: number;
-  /** The most that a whole call takes, in milliseconds; `timeoutMs` is the time of one attempt. Default: none. */
-  readonly deadlineMs?: number | undefined;
-  /** How many times a request may be sent again to servers that were asked before. Default 3. */
-  readonly retries?: number;
+  /** After how many milliseconds without an answer further servers are asked, in the same order. Default 2500. */
+  readonly resendMs?: number;
   /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
   readonly maxOutstanding?: number;
   /** Makes bodies of values, and reads `reply.value`. Default: bodies of text and bytes. */
@@ -233,10 +230,17 @@ export function requestSettings(given: unknown, client: ClientSettings): Request
   const table = REQUEST_OPTIONS satisfies TableOf<RequestOptions>;
   const options = readOptions('request', table, given, client);
   const headers = headersOf(options.headers);
+  const { resendMs } = client;
   if (headers !== undefined && (client.version === 1 || !client.envelope)) {
     throw wrong('headers', "needs protocol '0.2' and envelope: true");
   }
-  return { ...options, headers };
+  return { ...options, headers, resendMs, saysTime: client.saysTime || namesTime(given) };
+}
+
+/** @param given options of a client, or of a call */
+export function namesTime(given: unknown): boolean {
+  const { timeoutMs } = (given ?? {}) as RequestOptions;
+  return timeoutMs !== undefined;
 }
 
 /** Reads the options of a request of a client without headers. @throws ERR_MDP_OPTION */
@@ -245,5 +249,5 @@ export function freelanceRequestSettings(
   client: FreelanceClientSettings,
 ): RequestSettings {
   const options = readOptions('request', PLAIN_REQUEST_OPTIONS, given, client);
-  return { ...options, headers: undefined };
+  return { ...options, headers: undefined, resendMs: client.resendMs, saysTime: false };
 }

@@ -4,23 +4,16 @@ import type { Headers } from '../wire/headers.js';
 /**
  * Options of one request.
  *
- *     await client.request('echo', 'hello', { timeoutMs: 500, retries: 0, signal: controller.signal });
+ *     await client.request('echo', 'hello', { timeoutMs: 500, signal: controller.signal });
  */
 export interface RequestOptions {
   /**
-   * Instead of the client's `timeoutMs`, in milliseconds: the time of one attempt. The whole call takes at most
-   * `(1 + retries) × timeoutMs`, and at most `deadlineMs`.
+   * Instead of the client's `timeoutMs`, in milliseconds: how long the whole call may take; of a stream, until its
+   * last part has come. `Infinity`: until there is an answer. When it is over: ERR_MDP_TIMEOUT, or the reason why no
+   * broker took the request; a worker that runs it is told. Broker and worker know of a time that is given, here or
+   * in the client's options, from the start, if the broker supports headers.
    */
   readonly timeoutMs?: number;
-  /**
-   * Instead of the client's `deadlineMs`, in milliseconds: the most that the whole call takes, with all its attempts
-   * and pauses; `timeoutMs` is the time of one attempt. When it is over: ERR_MDP_TIMEOUT, or the reason why no
-   * broker took the request. Of a stream, it is the time until its last part has come. With `headers`, the worker
-   * learns of it.
-   */
-  readonly deadlineMs?: number | undefined;
-  /** Instead of the client's `retries`. */
-  readonly retries?: number;
   /** Aborting it cancels the request: ERR_MDP_ABORTED. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -32,16 +25,18 @@ export interface RequestOptions {
   readonly headers?: Headers | undefined;
 }
 
-/** How long a call waits. */
-export interface Patience {
+/** What a call keeps of its options. */
+export interface CallSettings {
+  /** How long the whole call may take; `Infinity`: it has no end. */
   readonly timeoutMs: number;
-  readonly retries: number;
-  /** `undefined`: none. */
-  readonly deadlineMs: number | undefined;
+  /** After how long a broker that keeps no session is sent it again. */
+  readonly resendMs: number;
+  /** Whether the program named the time, so that the broker is told of it. */
+  readonly saysTime: boolean;
 }
 
 /** `RequestOptions`, with the client's values as defaults. */
-export interface RequestSettings extends Patience {
+export interface RequestSettings extends CallSettings {
   readonly signal: AbortSignal | undefined;
   /** Checked. */
   readonly headers: Headers | undefined;

@@ -92,14 +92,6 @@ export function clientRequestHead(
   return packedFirstFrames(clientRequest(version, correlation, service, [EMPTY]).slice(0, -1));
 }
 
-/** The head of a request with headers (see `clientRequestHead`): `packedMetadata` follows it. */
-export function clientRequestWithHeadersHead(correlation: Buffer | null, service: Buffer): Buffer {
-  const metadata = { deadlineMs: 0, headers: EMPTY };
-  return packedFirstFrames(
-    clientRequestWithHeaders(correlation, service, metadata, []).slice(0, -3),
-  );
-}
-
 /** Deadline and headers, packed, and each with MORE. */
 export function packedMetadata({ deadlineMs, headers }: Metadata): Buffer {
   return packedFirstFrames([deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs)), headers]);

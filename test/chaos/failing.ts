@@ -48,7 +48,7 @@ class Failing {
   constructor(endpoint: string, random: SimRandom) {
     this.#endpoint = endpoint;
     this.#random = random;
-    const patience = { timeoutMs: DEADLINE_MS, retries: 0 };
+    const patience = { timeoutMs: DEADLINE_MS };
     this.#client = new Client({ endpoints: [endpoint], ...patience });
     this.#handlers = Array.from({ length: HANDLERS }, () => this.#handler());
   }

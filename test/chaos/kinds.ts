@@ -104,7 +104,7 @@ export class KindsLoad {
     this.#receiver = receiver;
     this.#map = new MapLoad([map]);
     this.sets = [`http.listen=127.0.0.1:${http}`, `map.listen=${map}`, ...receiver.sets()];
-    const patient = { timeoutMs: 1000, retries: 300, retryBaseMs: 20, retryMaxMs: 100 };
+    const patient = { retryBaseMs: 20, retryMaxMs: 100, timeoutMs: 301_000 };
     this.#client = new Client({ endpoints: [endpoint], ...patient });
     const again = { heartbeatIntervalMs: 200, retryBaseMs: 20, retryMaxMs: 100 };
     const serve = (service: string, answer: () => string): Worker =>

@@ -28,8 +28,7 @@ export class Load {
     this.#random = random;
     this.#clients = Array.from(
       { length: CLIENTS },
-      () =>
-        new Client({ endpoints, timeoutMs: 1000, retries: 300, retryBaseMs: 20, retryMaxMs: 100 }),
+      () => new Client({ endpoints, retryBaseMs: 20, retryMaxMs: 100, timeoutMs: 301_000 }),
     );
   }
 

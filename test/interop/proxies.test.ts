@@ -26,7 +26,7 @@ async function balanced(daemon: Daemon, options: string, lines = ''): Promise<st
 }
 
 function through(endpoint: string, timeoutMs = PATIENCE_MS): Client {
-  const client = new Client({ endpoints: endpoint, timeoutMs, retries: 0 });
+  const client = new Client({ endpoints: endpoint, timeoutMs });
   atEnd(() => client.close());
   return client;
 }

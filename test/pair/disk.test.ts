@@ -53,7 +53,7 @@ async function smallDiskOf(which: 'active' | 'passive'): Promise<Scene & { role:
   load.start();
   await load.progress();
   await load.stop();
-  const client = new Client({ endpoints: pair.endpoints, retries: 3 });
+  const client = new Client({ endpoints: pair.endpoints, timeoutMs: 10_000 });
   clients.push(client);
   return { pair, client, load, disk, role };
 }

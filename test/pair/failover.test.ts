@@ -109,7 +109,7 @@ describe('a pair of processes (§6)', () => {
   });
 
   it('a rolling upgrade by switchover: each node restarts while passive, without an error at a client', async () => {
-    const { pair, load } = await loadedPair(PATIENT, { retries: 3 });
+    const { pair, load } = await loadedPair(PATIENT, { timeoutMs: 10_000 });
     for (let turn = 0; turn < 2; turn++) {
       const active = await pair.inSync();
       const passive = otherOf(active);

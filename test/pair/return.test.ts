@@ -31,7 +31,7 @@ async function store(
   count = COUNT,
   bodyBytes = BODY_BYTES,
 ): Promise<void> {
-  const client = new Client({ endpoints, retries: 30 });
+  const client = new Client({ endpoints, timeoutMs: 77_500 });
   clients.push(client);
   const body = Buffer.alloc(bodyBytes, 'x');
   const asked = Array.from({ length: count }, () =>
@@ -72,7 +72,7 @@ describe('a link that takes longer than two heartbeats to carry one request', ()
       expect(await pair.inSync()).toBe(role);
     }
     const node = pair.node(role);
-    const client = new Client({ endpoints: pair.endpoints, retries: 30 });
+    const client = new Client({ endpoints: pair.endpoints, timeoutMs: 77_500 });
     clients.push(client);
     let givenUp = 1;
     // A busy machine alone may silence the link for half a heartbeat, but not every time.
@@ -105,7 +105,7 @@ describe('limits.messageBytes', () => {
     writeFileSync(file, 'limits: { messageBytes: 64MiB }\n');
     for (const role of ROLES) pair.node(role).signal('SIGHUP');
     for (const role of ROLES) await pair.node(role).waitFor('config.reloaded');
-    const client = new Client({ endpoints: pair.endpoints, retries: 30, timeoutMs: 20_000 });
+    const client = new Client({ endpoints: pair.endpoints, timeoutMs: 620_000 });
     clients.push(client);
     const idempotencyKey = 'once';
     await client.submit('nobody', Buffer.alloc(3 * LARGE_BYTES, 'x'), { idempotencyKey });

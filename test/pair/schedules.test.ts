@@ -30,7 +30,7 @@ async function keysOf(pair: PairOfDaemons): Promise<string[]> {
 }
 
 function clientOf(endpoints: readonly string[]): Client {
-  const client = new Client({ endpoints, timeoutMs: 1000, retries: 30 });
+  const client = new Client({ endpoints, timeoutMs: 31_000 });
   clients.push(client);
   return client;
 }

@@ -44,7 +44,7 @@ describe('a webhook of a pair', () => {
     await pair.node(active).kill();
     receiver.answering = (response) => response.writeHead(204).end();
     // A client's request has the other node serve.
-    const client = new Client({ endpoints: pair.endpoints, timeoutMs: 1000, retries: 60 });
+    const client = new Client({ endpoints: pair.endpoints, timeoutMs: 61_000 });
     clients.push(client);
     expect((await client.request('work', 'x')).text()).toBe('done');
     const told = async (count: number): Promise<unknown[]> =>

@@ -18,7 +18,7 @@ afterEach(removePairs);
 
 /** Stores a request. @returns its uuid */
 async function store(endpoint: string): Promise<string> {
-  const client = new Client({ endpoints: [endpoint], timeoutMs: 5000, retries: 10 });
+  const client = new Client({ endpoints: [endpoint], timeoutMs: 55_000 });
   try {
     return (await client.submit('later', 'x')).uuid;
   } finally {

@@ -30,12 +30,9 @@ export function atEnd(close: () => Promise<unknown>): void {
 }
 
 /** A client that asks once, unless `options` say otherwise. */
-export function clientOf(
-  brokers: Brokers,
-  options: Pick<ClientOptions, 'timeoutMs' | 'retries'> = {},
-): Client {
+export function clientOf(brokers: Brokers, options: Pick<ClientOptions, 'timeoutMs'> = {}): Client {
   const endpoints = endpointsOf(brokers);
-  const client = new Client({ endpoints, timeoutMs: PATIENCE_MS, retries: 0, ...options });
+  const client = new Client({ endpoints, timeoutMs: PATIENCE_MS, ...options });
   atEnd(() => client.close());
   return client;
 }

@@ -54,7 +54,7 @@ export class FleetLoad {
 
   /** Every request is answered, if need be after retries. */
   async #asks(brokers: readonly Daemon[], lane: number): Promise<void> {
-    const client = clientOf(brokers, { timeoutMs: 1500, retries: 30 });
+    const client = clientOf(brokers, { timeoutMs: 46_500 });
     for (let n = 0; !this.#isOver; n++) {
       const body = `${lane} ${n}`;
       expect(await ask(client, 'plain', body)).toEqual([body]);

@@ -34,7 +34,7 @@ export class PairLoad {
       ({ frames }) => frames.map((frame) => upper(frame.toString())),
     );
     void silent(this.#worker).run();
-    this.#client = new Client({ endpoints, retries: 30, ...options });
+    this.#client = new Client({ endpoints, timeoutMs: 77_500, ...options });
   }
 
   start(): void {

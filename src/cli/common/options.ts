@@ -47,13 +47,42 @@ export function integerOption(flags: string, about: string, min: number, max: nu
 
 export const DAY_MS = 86_400_000;
 
-/** `--timeout-ms`; by default as in the SDK. */
-export function timeoutOption(
+/** Adds `--timeout-ms`, by default as in the SDK, and `--timeout`, the same in words. */
+export function addTimeoutOptions(
+  command: Command,
   about: string,
   defaultMs: number = CLIENT_OPTIONS.timeoutMs.default,
-): Option {
-  return integerOption('--timeout-ms <ms>', about, 1, DAY_MS).default(defaultMs);
+): Command {
+  const timeoutMs = integerOption('--timeout-ms <ms>', about, 1, DAY_MS).default(defaultMs);
+  const timeout = new Option('--timeout <time>', 'the same with a unit: 500ms, 5s, 2m, 1h');
+  timeout.argParser((text: string): number => {
+    const [, digits, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+    const ms = Number(digits) * (UNITS_MS[unit ?? ''] ?? NaN);
+    if (ms >= 1 && ms <= DAY_MS) return ms;
+    throw new InvalidArgumentError('It is a whole number with a unit, at most a day: 500ms, 5s.');
+  });
+  timeout.attributeName = () => 'timeoutMs';
+  return command.addOption(timeoutMs).addOption(timeout);
 }
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Adds options that are no more: who gives one learns what to write instead. */
+export function addGoneOptions(command: Command, gone: Readonly<Record<string, string>>): Command {
+  for (const [flags, instead] of Object.entries(gone)) {
+    const option = new Option(flags).hideHelp().argParser((): never => {
+      throw new InvalidArgumentError(`There is no such option any more: ${instead}.`);
+    });
+    command.addOption(option);
+  }
+  return command;
+}
+
+/** What `--timeout-ms` stands for alone now. */
+export const GONE_TIMES = {
+  '--deadline-ms <ms>': 'write --timeout-ms, the time of the whole call',
+  '--retries <n>': '--timeout-ms is the time of the whole call',
+};
 
 /**
  * Checks the bytes of a service name.

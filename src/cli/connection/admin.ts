@@ -16,7 +16,7 @@ import { type Facts, isFacts } from '../common/facts.js';
 import { addOutputOption, type OutputOptions } from '../common/formats.js';
 import { curveOf } from './curve.js';
 import { namesNode, NODE_URL, nodeUrl } from './node-url.js';
-import { addConfigOptions, type ConfigOptions, timeoutOption } from '../common/options.js';
+import { addConfigOptions, addTimeoutOptions, type ConfigOptions } from '../common/options.js';
 import { addContextOption, addCurveOptions, type CurveOptions } from './options.js';
 import { say } from '../common/output.js';
 import type { LearntAddress } from './learnt-address.js';
@@ -70,8 +70,8 @@ export function addOperatorOptions(
   more: 'list' | null = null,
   timeoutMs: number = TIMEOUT_MS,
 ): Command {
-  const timeout = timeoutOption('how long to wait for an answer', timeoutMs);
-  return addOutputOption(addAdminOptions(command), more).addOption(timeout);
+  const about = 'how long to wait for an answer';
+  return addTimeoutOptions(addOutputOption(addAdminOptions(command), more), about, timeoutMs);
 }
 
 /** Asks the node. @throws what finding and asking it throw */

@@ -5,10 +5,11 @@ import { MajordomoError } from '../../core/errors.js';
 import type { Client, ClientOptions } from '../../sdk/client.js';
 import type { SchemaName } from '../../admin/api/operation.js';
 import { type Facts, factsIn, isFacts } from '../common/facts.js';
+import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 import { addOutputOption, type OutputOptions } from '../common/formats.js';
 import { curveOf, explainedAsking } from './curve.js';
 import { endpointsOf } from './endpoints.js';
-import { type ConfigOptions, timeoutOption } from '../common/options.js';
+import { addTimeoutOptions, type ConfigOptions } from '../common/options.js';
 import { addEndpointOption, type EndpointOptions } from './options.js';
 
 export interface AskOptions extends EndpointOptions, OutputOptions {
@@ -16,9 +17,8 @@ export interface AskOptions extends EndpointOptions, OutputOptions {
 }
 
 export function addAskOptions(command: Command, more: 'list' | null = null): Command {
-  return addOutputOption(addEndpointOption(command), more).addOption(
-    timeoutOption('how long to wait for each endpoint to answer'),
-  );
+  const made = addOutputOption(addEndpointOption(command), more);
+  return addTimeoutOptions(made, 'how long to wait for an answer');
 }
 
 /** An answer: its status frame, and its JSON if it has one. */
@@ -40,8 +40,11 @@ export async function withClient<T>(
   const { Client } = await import('../../sdk/client.js');
   const { timeoutMs } = options;
   const curve = curveOf(options);
-  const retries = endpoints.length - 1;
-  const client = new Client({ endpoints, timeoutMs, retries, ...curve, ...more });
+  const shareMs = Math.ceil(timeoutMs / endpoints.length);
+  const resendMs = Math.min(CLIENT_OPTIONS.resendMs.default, shareMs);
+  // The default is not named: then requests are told of no deadline.
+  const named = timeoutMs === CLIENT_OPTIONS.timeoutMs.default ? {} : { timeoutMs };
+  const client = new Client({ endpoints, resendMs, ...named, ...curve, ...more });
   try {
     return await use(client);
   } catch (error) {

@@ -77,8 +77,7 @@ export function explainedAsking(
 
 /** Adds to the text of a wait that is over who had accepted the connection, and the option that ended the wait. */
 function late(text: string, at: string): string {
-  const said = text.replace(/\bdeadlineMs (was|is) over/, '--deadline-ms $1 over');
-  return `${said}; ${at} accepted the connection${said === text ? ' (--timeout-ms)' : ''}`;
+  return `${text}; ${at} accepted the connection (--timeout-ms)`;
 }
 
 /** How long `publisherFault` waits for a cause: silence for so long gives none. */

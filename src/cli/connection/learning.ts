@@ -119,7 +119,7 @@ export async function statusByMmi(
 ): Promise<Facts> {
   const { Client } = await import('../../sdk/client.js');
   const keys = curve === undefined ? {} : { curve };
-  const client = new Client({ endpoints: [endpoint], timeoutMs, retries: 0, ...keys });
+  const client = new Client({ endpoints: [endpoint], timeoutMs, ...keys });
   try {
     const reply = await client.request(MMI_BROKER, '', { signal }).catch((error: unknown) => {
       throw explainedAsking(error, endpoint, curve, '');

@@ -1,26 +1,22 @@
 /** `majordomo durable result` and `durable close`: as `request --result` and `--close`, which counts an unknown one as closed. */
 import type { Command } from 'commander';
 
-import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 import { addOutputOption } from '../common/formats.js';
 import {
+  addGoneOptions,
   addSubcommand,
+  addTimeoutOptions,
   checkUuid,
-  DAY_MS,
-  given,
-  integerOption,
-  timeoutOption,
+  GONE_TIMES,
 } from '../common/options.js';
 import { withClient } from '../connection/ask.js';
 import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
 import { closeKnown, printResult, type StoredCommandOptions } from '../requests/stored.js';
 
-interface ResultOptions extends StoredCommandOptions, EndpointOptions {
-  readonly deadlineMs?: number;
-}
+interface ResultOptions extends StoredCommandOptions, EndpointOptions {}
 
 const AFTER_RESULT = `
-Waits for (1 + retries) × timeout, or --deadline-ms if that is less, and does not close the request. The exit statuses are those of
+Waits for the time of --timeout-ms, and does not close the request. The exit statuses are those of
 majordomo request.
 `;
 
@@ -33,9 +29,8 @@ export function defineResult(command: Command): void {
     .option('--detail', 'if the service failed, print the detail frames of the failure')
     .addHelpText('after', AFTER_RESULT)
     .action(async (uuid: string, options: ResultOptions) => {
-      const { retries, timeoutMs, deadlineMs = Infinity } = options;
-      const wholeMs = Math.min((1 + retries) * timeoutMs, deadlineMs);
-      await asAsked(uuid, options, (client) => printResult(client, uuid, options, wholeMs));
+      const { timeoutMs } = options;
+      await asAsked(uuid, options, (client) => printResult(client, uuid, options, timeoutMs));
     });
   sub(command, 'close', 'delete a request and its reply, as its client does')
     .addHelpText('after', AFTER_CLOSE)
@@ -46,14 +41,8 @@ export function defineResult(command: Command): void {
 
 function sub(command: Command, name: string, about: string): Command {
   const made = addSubcommand(command, name, about).argument('<uuid>');
-  return addOutputOption(addEndpointOption(made), 'raw')
-    .addOption(timeoutOption('how long to wait for an answer before asking again'))
-    .addOption(
-      integerOption('--retries <n>', 'how many times to ask again', 0, 1000).default(
-        CLIENT_OPTIONS.retries.default,
-      ),
-    )
-    .addOption(integerOption('--deadline-ms <ms>', 'how long to wait in all', 1, DAY_MS));
+  addGoneOptions(made, GONE_TIMES);
+  return addTimeoutOptions(addOutputOption(addEndpointOption(made), 'raw'), 'how long to wait');
 }
 
 async function asAsked(
@@ -62,6 +51,5 @@ async function asAsked(
   use: Parameters<typeof withClient<void>>[1],
 ): Promise<void> {
   checkUuid(uuid);
-  const { retries, deadlineMs } = options;
-  await withClient(options, use, { retries, ...given({ deadlineMs }) });
+  await withClient(options, use);
 }

@@ -6,7 +6,6 @@ import type { Command } from 'commander';
 
 import { EXIT } from '../../core/exit.js';
 import type { Client, Schedule } from '../../sdk/client.js';
-import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 import { type Facts, factsIn } from '../common/facts.js';
 import {
   addOutputOption,
@@ -18,12 +17,12 @@ import {
 import { bodyOf, STDIN } from '../common/frames.js';
 import {
   addSubcommand,
+  addTimeoutOptions,
   checkService,
   checkUuid,
   type Done,
   examples,
   given,
-  timeoutOption,
 } from '../common/options.js';
 import { duration, printable, say, shownName } from '../common/output.js';
 import { type Column, field, lockedField, narrowText, table } from '../common/table.js';
@@ -70,9 +69,8 @@ const COLUMNS: readonly Column<Schedule>[] = [
 export function defineSchedules(command: Command, done: Done): void {
   const sub = (name: string, summary: string, more: 'list' | null = null): Command => {
     const made = addSubcommand(command, name, summary);
-    return addOutputOption(addEndpointOption(made), more).addOption(
-      timeoutOption('how long to wait for an answer'),
-    );
+    const about = 'how long to wait for an answer';
+    return addTimeoutOptions(addOutputOption(addEndpointOption(made), more), about);
   };
   addJobOptions(sub('schedule', 'have a request stored whenever a cron line says so'), '')
     .argument('<name>', 'of the schedule')
@@ -139,9 +137,8 @@ async function tellSchedules<Item>(
   else await tell(output, all, view);
 }
 
-/** Runs `use` with a client that tries again, as programs do. */
 function asClient<T>(options: CommandOptions, use: (client: Client) => Promise<T>): Promise<T> {
-  return withClient(options, use, { retries: CLIENT_OPTIONS.retries.default, ifNoWorker: 'fail' });
+  return withClient(options, use, { ifNoWorker: 'fail' });
 }
 
 function jsonOf(schedule: Schedule): object {

@@ -34,7 +34,7 @@ export class Traffic {
     // The demonstration kills brokers.
     this.#worker.on('lost', () => undefined);
     void this.#worker.run();
-    this.#client = new Client({ endpoints, retries: 20 });
+    this.#client = new Client({ endpoints, timeoutMs: 60_000 });
     this.#loops = Array.from({ length: LOOPS }, (_, loop) =>
       this.#loop(loop, loop % 2 === 0 ? this.#ask : this.#store),
     );

@@ -53,7 +53,7 @@ export async function checkBody(
   if (/^(mmi|titanic)\./.test(service)) return;
   const value = jsonOf(body);
   if (value === undefined) return;
-  const options = { timeoutMs: Math.min(timeoutMs, ASK_MS), retries: 0 };
+  const options = { timeoutMs: Math.min(timeoutMs, ASK_MS) };
   // What keeps the broker from answering, the request itself will report.
   const told = factsIn(await client.contractOf(service, options).catch(() => null));
   const contracts = listIn(told?.['contracts']).map(({ contract }) => factsIn(contract) ?? {});

@@ -8,12 +8,14 @@ import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 import { restOf } from '../../sdk/jobs/job-options.js';
 import { addOutputOption } from '../common/formats.js';
 import {
+  addGoneOptions,
+  addTimeoutOptions,
   checkService,
   DAY_MS,
   examples,
   given,
+  GONE_TIMES,
   integerOption,
-  timeoutOption,
   usage,
 } from '../common/options.js';
 import { print, shownName } from '../common/output.js';
@@ -40,7 +42,6 @@ interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly protocol: '0.1' | '0.2';
   readonly strategy: 'failover' | 'freelance';
   readonly hedgeMs?: number;
-  readonly deadlineMs?: number;
 }
 
 /** The longest wait until the broker has read that nobody wants the reply. */
@@ -49,7 +50,7 @@ const TAKEN_BACK_MS = 500;
 const EXAMPLES = [
   ['majordomo request upper hello', 'one frame; prints the reply'],
   ['majordomo request add 2 3', 'two frames'],
-  ['majordomo request --deadline-ms 500 upper hello', 'give up after half a second'],
+  ['majordomo request --timeout 500ms upper hello', 'give up after half a second'],
   ['majordomo request thumbnail - -o raw < photo.jpg > small.jpg', 'standard input as a frame'],
   ['majordomo request -o json mmi.service upper', 'frames with their encoding, for scripts'],
   ['majordomo request --stream render scene', 'the parts of the reply as they arrive'],
@@ -74,8 +75,8 @@ Without FRAME the body is one empty frame. Text output ends each frame with a ne
 one, and on a terminal it shows control characters escaped; raw output is only the bytes of the frames.
 If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
---timeout-ms is one attempt. All of them take at most (1 + retries) × timeout, or --deadline-ms if that is less.
-A request may run more than once (--retries), so services must be idempotent.
+--timeout-ms, or --timeout, is the time of the whole call. A request runs again if its worker was lost, or its broker
+died, so services must be idempotent.
 Ctrl-C also stops the request at its worker. A durable request goes on: --close ends it.
 
 If the workers of the service announced what it takes (majordomo services describe), a body that is JSON is
@@ -86,8 +87,8 @@ asks the first one that is alive; with --hedge-ms also the next one when the ans
 no durable requests then.
 
 --durable waits for the reply, prints it and closes the durable request. It waits without limit; if
---timeout-ms or --retries is given, it waits for (1 + retries) × timeout. --result waits for
-(1 + retries) × timeout and does not close the request. With --deadline-ms both wait so long at most.
+--timeout-ms is given, it waits so long at most. --result waits for the time of --timeout-ms and does not
+close the request.
 Without a CURVE key, the uuid is the only credential for the reply.
 
 If the service fails, its error message goes to standard error. --detail also prints the detail frames
@@ -104,16 +105,8 @@ export function define(command: Command): void {
     .option('--wait', 'wait for a worker if none serves the service now')
     .option('--detail', 'if the service fails, print the detail frames of the failure')
     .option('--no-check', 'send the body without checking it against the contract of the service')
-    .option('--stream', 'print the parts of the reply as they arrive (MDP 0.2)')
-    .addOption(timeoutOption('how long to wait for a reply before sending again'))
-    .addOption(
-      integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(
-        CLIENT_OPTIONS.retries.default,
-      ),
-    )
-    .addOption(
-      integerOption('--deadline-ms <ms>', 'how long to wait in all, with every attempt', 1, DAY_MS),
-    )
+    .option('--stream', 'print the parts of the reply as they arrive (MDP 0.2)');
+  addTimeoutOptions(addGoneOptions(command, GONE_TIMES), 'how long to wait for the reply')
     .addOption(
       new Option('--strategy <name>', 'how to use several endpoints')
         .choices(['failover', 'freelance'])
@@ -142,11 +135,8 @@ export function define(command: Command): void {
         checkStoredOptions(service, options);
         checkStrategy(options);
         if (options.result !== undefined) {
-          const { result, timeoutMs, retries } = options;
-          const { resultMs } = patienceOf(command, options);
-          await asAsked(options, (client) =>
-            printResult(client, result, options, resultMs() ?? (1 + retries) * timeoutMs),
-          );
+          const { result, timeoutMs } = options;
+          await asAsked(options, (client) => printResult(client, result, options, timeoutMs));
         } else if (options.close !== undefined) {
           const { close } = options;
           await asAsked(options, (client) => closeStored(client, close, options));
@@ -201,23 +191,11 @@ function checkStrategy(options: RequestCommandOptions): void {
 }
 
 /** Measures the patience from now on: a body may take its time on standard input. */
-function patienceOf(
-  command: Command,
-  { timeoutMs, retries, deadlineMs }: RequestCommandOptions,
-): Patience {
+function patienceOf(command: Command, { timeoutMs }: RequestCommandOptions): Patience {
   const began = monotonicMs();
-  const isChosen = ['timeoutMs', 'retries'].some(
-    (name) => command.getOptionValueSource(name) === 'cli',
-  );
-  const rest: Patience['rest'] = () => restOf({ deadlineMs }, began);
-  return {
-    rest,
-    resultMs: () => {
-      const attemptsMs = isChosen ? (1 + retries) * timeoutMs : Infinity;
-      const ms = Math.min(attemptsMs, rest().deadlineMs ?? Infinity);
-      return ms === Infinity ? null : ms;
-    },
-  };
+  const isChosen = command.getOptionValueSource('timeoutMs') === 'cli';
+  const rest: Patience['rest'] = () => (isChosen ? restOf({ timeoutMs }, began) : {});
+  return { rest, resultMs: () => rest().timeoutMs ?? null };
 }
 
 /** Runs `use` with a client as the options say. */
@@ -225,10 +203,10 @@ async function asAsked(
   options: RequestCommandOptions,
   use: (client: Client) => Promise<void>,
 ): Promise<void> {
-  const { protocol, retries, strategy, hedgeMs, deadlineMs } = options;
+  const { protocol, strategy, hedgeMs } = options;
   const ifNoWorker = options.wait === true ? 'wait' : 'fail';
-  const rest = { deadlineMs, ...given({ hedgeMs }) };
-  await withClient(options, use, { protocol, retries, strategy, ifNoWorker, ...rest });
+  const rest = given({ hedgeMs });
+  await withClient(options, use, { protocol, strategy, ifNoWorker, ...rest });
 }
 
 /** Runs `act`. At SIGINT and SIGTERM the broker takes its request back, and then the signal ends the process. */
@@ -243,7 +221,7 @@ async function takenBackBySignal(
     await Promise.resolve();
     // What is sent before the question has been read when it is answered.
     const question = client
-      .request('mmi.broker', '', { deadlineMs: TAKEN_BACK_MS })
+      .request('mmi.broker', '', { timeoutMs: TAKEN_BACK_MS })
       .catch(() => null);
     if (client.endpoint !== null) await question;
     process.kill(process.pid, signal);

@@ -14,7 +14,6 @@ import { explainedFailure, unserved } from './failures.js';
 export interface StoredCommandOptions extends OutputOptions {
   readonly detail?: boolean;
   readonly timeoutMs: number;
-  readonly retries: number;
   readonly durable?: boolean;
   /** True: `--wait`; false: `--no-wait`. */
   readonly wait?: boolean;
@@ -25,8 +24,8 @@ export interface StoredCommandOptions extends OutputOptions {
 
 /** How long a command may take. */
 export interface Patience {
-  /** What is left of `--deadline-ms`. */
-  readonly rest: () => Pick<EnqueueOptions, 'deadlineMs'>;
+  /** What is left of `--timeout-ms`, if it was given. */
+  readonly rest: () => Pick<EnqueueOptions, 'timeoutMs'>;
   /** How long to wait for the reply of a durable request; `null`: until there is one. */
   readonly resultMs: () => number | null;
 }

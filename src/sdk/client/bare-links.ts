@@ -54,7 +54,7 @@ export class BareLinks implements DeliveryStrategy {
   add(call: Call, now: MonotonicMs): void {
     call.startedAt = Math.ceil(now);
     this.#queue.add(call);
-    this.#deadlines.set(call, now, remainingMs(call, now));
+    this.#deadlines.set(call, now, call.leftMs(now));
     this.#pump(now);
   }
 
@@ -105,7 +105,7 @@ export class BareLinks implements DeliveryStrategy {
   }
 
   progressed(call: Call, now: MonotonicMs): void {
-    this.#deadlines.set(call, now, Math.min(call.timeoutMs, remainingMs(call, now)));
+    this.#deadlines.set(call, now, Math.min(call.settings.resendMs, call.leftMs(now)));
   }
 
   answered(call: Call, now: MonotonicMs): void {
@@ -138,10 +138,6 @@ export class BareLinks implements DeliveryStrategy {
     return this.#deadlines.nextMs();
   }
 
-  remainingMs(call: Call, now: MonotonicMs): number {
-    return remainingMs(call, now);
-  }
-
   /** The call that the link carries. */
   callOn(link: number): Call | undefined {
     return this.#lines.get(link)?.call ?? undefined;
@@ -172,7 +168,7 @@ export class BareLinks implements DeliveryStrategy {
   /** Waits until the call's link is connected. */
   #await(call: Call, now: MonotonicMs): void {
     call.state = 'waiting';
-    const remaining = remainingMs(call, now);
+    const remaining = call.leftMs(now);
     const several = this.#options.endpoints > 1;
     this.#deadlines.set(
       call,
@@ -182,13 +178,13 @@ export class BareLinks implements DeliveryStrategy {
   }
 
   #send(line: Line, call: Call, now: MonotonicMs): void {
-    call.sent(line.link, 0);
-    this.#deadlines.set(call, now, Math.min(call.timeoutMs, remainingMs(call, now)));
+    call.sent(line.link, 0, false);
+    this.#deadlines.set(call, now, Math.min(call.settings.resendMs, call.leftMs(now)));
     this.#sink.send(line.link, call);
   }
 
   #due(call: Call, now: MonotonicMs): void {
-    const over = remainingMs(call, now) < 1;
+    const over = call.leftMs(now) < 1;
     const line = this.#lines.get(call.link);
     if (line === undefined && call.sends === 0) {
       const text = `all connections were busy (maxLinks): the request to '${call.service}' was not sent`;
@@ -238,8 +234,4 @@ export class BareLinks implements DeliveryStrategy {
     this.#lines.delete(line.link);
     this.#sink.close(line.link);
   }
-}
-
-function remainingMs(call: Call, now: MonotonicMs): number {
-  return call.leftMs(call.timeoutMs, now);
 }

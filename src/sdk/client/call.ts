@@ -5,7 +5,7 @@ import type { DueQueue, Timed } from './deadlines.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import { sdkError, type SdkErrorCode } from '../errors.js';
 import type { Message } from '../message.js';
-import type { RequestSettings } from '../request-options.js';
+import type { CallSettings } from '../request-options.js';
 
 /** Gets the outcome of a request: one call of either `done` or `fail`. */
 export interface CallOwner {
@@ -46,8 +46,9 @@ export type Sent = readonly [link: number, send: number, id: number];
 export interface LostSend {
   readonly id: number;
   readonly send: number;
-  /** Which broker had it, and since when nobody heard of it. */
+  /** Which broker had it; empty: it had not said so, and may keep no session. */
   readonly instance: string;
+  /** Since when nobody heard of it. */
   readonly lostMs: MonotonicMs;
 }
 const NONE: readonly Sent[] = [];
@@ -92,10 +93,7 @@ export class Call implements Timed<Call> {
   readonly target: Target;
   readonly body: BodyFrames;
   readonly owner: CallOwner;
-  readonly timeoutMs: number;
-  readonly retries: number;
-  /** 0: none. */
-  readonly deadlineMs: number;
+  readonly settings: CallSettings;
   /** The user gets PARTIALs as they arrive, so the request is never sent again after the first. */
   readonly streams: boolean;
   /** Rounded up. */
@@ -115,8 +113,10 @@ export class Call implements Timed<Call> {
   lost: LostSend[] | null = null;
   /** Sends that a worker may have got: those that were not refused. */
   sends = 0;
-  /** How many messages the link had received when it was sent. */
+  /** How many messages the link had received when it was sent, or when its last part came. */
   heardAtSend = 0;
+  /** Whether its last send said how much of its time is left. */
+  saidTime = false;
   /** How long before the end of its last send the broker is asked why there is no answer; 0: never, or it was. */
   whyMs = 0;
   refusals = 0;
@@ -143,7 +143,7 @@ export class Call implements Timed<Call> {
     target: Target,
     body: BodyFrames,
     streams: boolean,
-    settings: RequestSettings,
+    settings: CallSettings,
     owner: CallOwner,
     resolve: (reply: Message) => void = ignore,
     reject: (error: MajordomoError) => void = ignore,
@@ -152,9 +152,7 @@ export class Call implements Timed<Call> {
     this.target = target;
     this.body = body;
     this.streams = streams;
-    this.timeoutMs = settings.timeoutMs;
-    this.retries = settings.retries;
-    this.deadlineMs = settings.deadlineMs ?? 0;
+    this.settings = settings;
     this.owner = owner;
     this.resolve = resolve;
     this.reject = reject;
@@ -164,23 +162,18 @@ export class Call implements Timed<Call> {
     return this.target.service;
   }
 
+  /** Its user has parts of the answer: it cannot begin anew. */
+  get hasBegun(): boolean {
+    return this.streams && this.hasParts;
+  }
+
   get mayBeSent(): boolean {
-    return this.sends <= this.retries && !(this.streams && this.hasParts);
+    return !this.hasBegun && (this.sends === 0 || this.settings.resendMs < Infinity);
   }
 
-  /**
-   * What is left of the time for all attempts; a stream whose parts come has that of its deadline.
-   * @param timeoutMs the time of each attempt
-   */
-  leftMs(timeoutMs: number, now: MonotonicMs): number {
-    if (this.streams && this.hasParts) return this.deadlineLeftMs(now);
-    const triesMs = this.startedAt + timeoutMs * (1 + this.retries) - now;
-    return this.deadlineMs === 0 ? triesMs : Math.min(triesMs, this.deadlineLeftMs(now));
-  }
-
-  /** What is left until its deadline; `Infinity`: it has none. */
-  deadlineLeftMs(now: MonotonicMs): number {
-    return this.deadlineMs === 0 ? Infinity : this.startedAt + this.deadlineMs - now;
+  /** What is left of its time, in milliseconds; `Infinity`: it has no end. */
+  leftMs(now: MonotonicMs): number {
+    return this.startedAt + this.settings.timeoutMs - now;
   }
 
   /** The time of the last send is over; it may still be answered. */
@@ -225,8 +218,12 @@ export class Call implements Timed<Call> {
     this.lost = null;
   }
 
-  /** Called at each send. */
-  sent(link: number, heard: number): void {
+  /** Called at each send. @param takesHeaders whether its broker reads what stands before the body */
+  sent(link: number, heard: number, takesHeaders: boolean): void {
+    const { saysTime, timeoutMs } = this.settings;
+    const { headers, isOfBroker } = this.target;
+    this.saidTime =
+      takesHeaders && !isOfBroker && timeoutMs < Infinity && (saysTime || headers !== null);
     this.state = 'sent';
     this.isListed = false;
     this.link = link;
@@ -257,18 +254,21 @@ export class Call implements Timed<Call> {
   timeoutError(now: MonotonicMs): MajordomoError {
     const { service, sends } = this;
     if (this.refusal !== null) return this.refusedError(this.refusal);
-    const isDeadline = this.deadlineLeftMs(now) < 1;
-    if (this.streams && this.hasParts && !isDeadline) {
-      return this.brokenError('no further part arrived in time');
+    if (this.hasBegun && this.leftMs(now) >= 1) {
+      return this.brokenError('the broker is silent');
     }
     if (sends === 0 && this.attempt === 0) {
       const text = `no endpoint accepted a connection for ${shownRequest(service)}`;
       return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
     }
+    return this.#lateError(this.deafness);
+  }
+
+  #lateError(why: string): MajordomoError {
+    const { service, sends } = this;
     const whose = service === '' ? 'a server' : `'${service}'`;
-    const when = isDeadline ? 'before deadlineMs was over' : 'in time';
-    const sent = `(sent ${sends === 1 ? 'once' : `${sends} times`})${this.deafness}`;
-    const text = `no reply from ${whose} ${when} ${sent}`;
+    const times = sends === 1 ? 'once' : `${sends} times`;
+    const text = `no reply from ${whose} in time (sent ${times})${why}`;
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 
@@ -293,6 +293,8 @@ export class Call implements Timed<Call> {
     const { status, reason, bytesMax } = refusal;
     if (bytesMax !== undefined) return this.#tooLargeError(bytesMax);
     const details = { status, service: this.service, reason };
+    // Its broker had been told when that would be.
+    if (status === '408' && this.saidTime) return this.#lateError(`: ${reason}`);
     if (status === '404') {
       return sdkError('ERR_MDP_NO_WORKER', `no worker serves '${this.service}'`, { details });
     }

@@ -1,5 +1,5 @@
 import type { MajordomoError } from '../../core/errors.js';
-import { clientRequestHead, clientRequestWithHeadersHead } from '../../wire/client-side.js';
+import { clientRequestHead } from '../../wire/client-side.js';
 import { encodeHeaders, type Headers } from '../../wire/headers.js';
 import type { MdpVersion } from '../../wire/mdp.js';
 import { type BodyFrames, bodyFrames } from '../body.js';
@@ -58,10 +58,8 @@ export class ClientServices {
 
   /** @throws ERR_MDP_OPTION, ERR_MDP_USAGE */
   targetOf(service: string, headers: Headers | undefined): Target {
-    if (headers === undefined) return this.#targets.get(service) ?? this.#newTarget(service);
-    const target = headedTarget(service, headers);
-    this.#checkTarget(service);
-    return target;
+    const target = this.#targets.get(service) ?? this.#newTarget(service);
+    return headers === undefined ? target : { ...target, headers: encodeHeaders(headers) };
   }
 
   #checkTarget(service: string): void {
@@ -93,11 +91,4 @@ export function oneBrokerError(): MajordomoError {
   const text =
     "a client with strategy 'freelance' has no durable requests and no schedules: use one broker, or pair";
   return sdkError('ERR_MDP_USAGE', text);
-}
-
-/** The target of one request with headers. */
-function headedTarget(service: string, headers: Headers): Target {
-  const name = serviceName(service);
-  const head = clientRequestWithHeadersHead(correlation(PROBE_ID, 0), name);
-  return { service, name, head, headers: encodeHeaders(headers), isOfBroker: isOfBroker(service) };
 }

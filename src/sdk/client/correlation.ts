@@ -1,5 +1,6 @@
 /** The only frame of a request's envelope, by which the client recognises replies. */
 import { putInt32 } from '../../core/bytes.js';
+import { CLIENT_02 } from '../../wire/mdp.js';
 
 /** The correlation frame: the number of the request, then that of its send modulo 256. */
 export const CORRELATION_BYTES = 5;
@@ -7,6 +8,9 @@ export const ATTEMPT_MODULUS = 256;
 const ID_BYTES = 4;
 /** Where the frame's bytes are in a packed head, after its flags and size. */
 export const HEAD_CORRELATION_AT = 2;
+/** Where the command is in the head of a request of 0.2: behind the correlation, the delimiter and the protocol's name. */
+export const HEAD_COMMAND_AT =
+  HEAD_CORRELATION_AT + CORRELATION_BYTES + 2 + (2 + CLIENT_02.length) + 2;
 /** The number of this client's own question to the broker. */
 export const PROBE_ID = 0;
 

@@ -105,7 +105,8 @@ export class Deadlines<T extends Timed<T>> {
   }
 
   #durationFor(duration: number): number {
-    if (this.#queues.size < EXACT_QUEUES_MAX || this.#queues.has(duration)) return duration;
+    const isExact = this.#queues.size < EXACT_QUEUES_MAX || duration === Infinity;
+    if (isExact || this.#queues.has(duration)) return duration;
     for (const [other, { first }] of this.#queues) if (first === null) this.#queues.delete(other);
     if (this.#queues.size < EXACT_QUEUES_MAX) return duration;
     const step = Math.max(1, 2 ** Math.floor(Math.log2(duration)) / STEPS_PER_OCTAVE);

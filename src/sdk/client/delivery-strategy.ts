@@ -42,8 +42,6 @@ export interface DeliverySink {
   fail(call: Call, error: MajordomoError): void;
   /** Requests go to another endpoint from now on. Endpoints by their indexes. */
   switched(from: number, to: number, why: Leaving): void;
-  /** A time-out was raised to the minimum for a pair. */
-  raised(fromMs: number, toMs: number): void;
 }
 
 /** What a broker's answer to `mmi.broker` says. */
@@ -104,8 +102,6 @@ export interface DeliveryStrategy {
   /** The user does not wait for the call any longer. */
   cancel(call: Call, now: MonotonicMs): void;
   tick(now: MonotonicMs): void;
-  /** How long the call may still wait for its answer, in milliseconds. */
-  remainingMs(call: Call, now: MonotonicMs): number;
   /** When `tick` should be called next; `Infinity`: never. */
   nextMs(): MonotonicMs;
 }

@@ -123,7 +123,6 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   #lastLink = 0;
   #isStarting = true;
   #closed = false;
-  #warned = false;
 
   /**
    * Opens the first links.
@@ -397,9 +396,6 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
           this.listeners.emit('switched', event);
         });
       },
-      raised: (fromMs, toMs) => {
-        this.#warnRaised(fromMs, toMs);
-      },
     };
   }
 
@@ -538,13 +534,6 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     if (found === undefined) return;
     const closing = found.close(0).finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
-  }
-
-  #warnRaised(fromMs: number, toMs: number): void {
-    if (this.#warned) return;
-    this.#warned = true;
-    const text = `timeoutMs ${fromMs} is raised to ${toMs}, which is 2.5 heartbeats of the broker's pair`;
-    process.emitWarning(text, { code: 'MDP_TIMEOUT_RAISED' });
   }
 }
 

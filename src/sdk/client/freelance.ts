@@ -6,9 +6,9 @@
  *   PINGs. One that refused with 503 is not asked again for an interval.
  * - An *attempt* sends a request at most once to each server: first to the first one alive, in the order
  *   of the endpoints; to the next when that is lost, silent or refuses, and after `hedgeMs` without an
- *   answer. The first answer wins. An attempt that times out is followed by another one, which
- *   begins after the last server that was asked, up to `retries` times. A request settles within
- *   `(1 + retries) × timeoutMs`, a stream's parts excepted, and within `deadlineMs`.
+ *   answer. The first answer wins. After `resendMs` without an answer another attempt follows, which
+ *   begins after the last server that was asked. A server that is alive and has the request is not sent it
+ *   again. A request settles within `timeoutMs`.
  * - If no server is alive the request waits for one.
  *
  * The strategy `freelance` of `Client`, over MDP, and the only one of `FreelanceClient`, over 10/FLP (D40).
@@ -166,7 +166,7 @@ export class Freelance implements DeliveryStrategy {
       this.#takeBack(race, call.answerOf);
       race.mayServeLater = true;
     }
-    race.endsMs = now + call.timeoutMs;
+    race.endsMs = now + call.settings.resendMs;
     this.#wanting.delete(race);
     this.#setDeadline(race, now);
   }
@@ -213,7 +213,6 @@ export class Freelance implements DeliveryStrategy {
     this.#wanting.delete(race);
     call.state = 'resting';
     call.refusals++;
-    race.attempts--;
     race.endsMs = now + backoffMs(this.#options, call.refusals, this.#random);
     race.hedgesMs = race.whyAtMs = Infinity;
     this.#setDeadline(race, now);
@@ -270,10 +269,6 @@ export class Freelance implements DeliveryStrategy {
     return next;
   }
 
-  remainingMs(call: Call, now: MonotonicMs): number {
-    return call.leftMs(call.timeoutMs, now);
-  }
-
   /** Twice per interval, so that a silent server is found within half an interval. */
   get #lookMs(): number {
     return this.#options.pingIntervalMs / 2;
@@ -297,16 +292,21 @@ export class Freelance implements DeliveryStrategy {
 
   #due(race: Race, now: MonotonicMs): void {
     const { call } = race;
-    if (race.endsMs > now && this.remainingMs(call, now) >= 1) {
+    const isOver = call.leftMs(now) < 1;
+    if (race.endsMs > now && !isOver) {
       if (race.hedgesMs <= now) this.#hedge(race, now);
       if (race.whyAtMs <= now) this.#askWhy(race);
       this.#setDeadline(race, now);
       return;
     }
-    if (call.streams && call.hasParts) {
-      this.#fail(race, call.timeoutError(now));
-    } else if (race.attempts > call.retries || this.remainingMs(call, now) < 1) {
+    if (isOver) {
       this.#fail(race, this.#errorOf(call, now));
+    } else if (call.hasParts && race.copies.some(({ server }) => isAlive(server))) {
+      // Further parts may take their time.
+      race.endsMs = now + call.settings.resendMs;
+      this.#setDeadline(race, now);
+    } else if (call.hasBegun) {
+      this.#fail(race, call.timeoutError(now));
     } else {
       this.#begin(race, now);
     }
@@ -353,11 +353,13 @@ export class Freelance implements DeliveryStrategy {
     race.endsMs = race.whyAtMs = Infinity;
     const server = this.#nextFor(race, now);
     if (server === null) {
+      // All that are alive have it.
+      if (race.copies.length > 0) race.whyAtMs = this.#whyAt(race, now);
       this.#want(race, now);
       return;
     }
     race.attempts++;
-    race.endsMs = now + race.call.timeoutMs;
+    race.endsMs = now + race.call.settings.resendMs;
     this.#send(race, server, now);
     if (this.#options.hedgeMs !== 0) return;
     for (let next = this.#nextFor(race, now); next !== null; next = this.#nextFor(race, now)) {
@@ -372,9 +374,7 @@ export class Freelance implements DeliveryStrategy {
     const next = this.#nextFor(race, now);
     if (next !== null) this.#send(race, next, now);
     else if (race.copies.length > 0) this.#want(race, now);
-    else if (race.attempts <= race.call.retries) this.#begin(race, now);
-    // The last attempt: a server that it has not asked may come back.
-    else this.#want(race, now);
+    else this.#begin(race, now);
   }
 
   /**
@@ -391,7 +391,7 @@ export class Freelance implements DeliveryStrategy {
     const { call } = race;
     // The parts of another server's answer are lost with this send.
     if (call.hasParts) this.#takeBack(race);
-    call.sent(server.link, 0);
+    call.sent(server.link, 0, server.takesHeaders === true);
     race.asked.push(server.endpoint);
     race.copies.push({ server, send: call.attempt, attempt: race.attempts });
     server.out.add(race);
@@ -406,10 +406,9 @@ export class Freelance implements DeliveryStrategy {
   }
 
   /** When a server is to be asked why there is no answer; `Infinity`: never, as another attempt may follow. */
-  #whyAt({ call, attempts, endsMs }: Race, now: MonotonicMs): MonotonicMs {
-    const endMs = Math.min(endsMs, now + this.remainingMs(call, now));
-    const isLast = attempts > call.retries || endMs < endsMs;
-    const leadMs = isLast ? whyLeadMs(endMs - now) : 0;
+  #whyAt({ call, endsMs }: Race, now: MonotonicMs): MonotonicMs {
+    const endMs = now + call.leftMs(now);
+    const leadMs = endMs <= endsMs ? whyLeadMs(endMs - now) : 0;
     return leadMs === 0 ? Infinity : endMs - leadMs;
   }
 
@@ -458,7 +457,7 @@ export class Freelance implements DeliveryStrategy {
 
   #setDeadline(race: Race, now: MonotonicMs): void {
     const { call, endsMs, hedgesMs, whyAtMs } = race;
-    const lastMs = this.remainingMs(call, now);
+    const lastMs = call.leftMs(now);
     this.#deadlines.set(race, now, Math.min(Math.min(endsMs, hedgesMs, whyAtMs) - now, lastMs));
   }
 
@@ -485,7 +484,7 @@ export class Freelance implements DeliveryStrategy {
     this.#sink.open(server.link, server.endpoint);
   }
 
-  /** The next server, in order, that is alive and that the present attempt has not asked. */
+  /** The next server, in order, that is alive, has no send of the request, and was not asked by the present attempt. */
   #nextFor(race: Race, now: MonotonicMs): Server | null {
     const count = this.#servers.length;
     const hasHeaders = race.call.target.headers !== null;
@@ -493,6 +492,7 @@ export class Freelance implements DeliveryStrategy {
       const server = this.#servers[(race.first + step) % count];
       if (server === undefined || !isReady(server, now)) continue;
       if (hasHeaders && server.takesHeaders !== true) continue;
+      if (race.copies.some((copy) => copy.server === server)) continue;
       if (!race.asked.includes(server.endpoint)) return server;
     }
     return null;

@@ -5,13 +5,12 @@
  * - A broker with sessions (docs/protocol.md) is sent a request once. While anything is out there, it has to be heard of:
  *   if it says nothing for a while, and nothing for as long after it was asked, it is taken for dead. A lost connection
  *   is followed by another one, and the broker says which requests it has: only what never arrived is sent again.
- * - At other brokers a request that is silent for its time-out is sent again, over the same link if anything at all
- *   was heard there since it was sent; else the broker is taken for dead: the link is closed, one to
+ * - Other brokers are sent a request again when it has had no answer for `resendMs`, over the same link if anything
+ *   at all was heard there since it was sent; else the broker is taken for dead: the link is closed, one to
  *   the next endpoint opened, and everything unanswered sent there. So that a slow service on a
- *   quiet link is not taken for a dead broker, `mmi.broker` is asked after half the time-out, of
+ *   quiet link is not taken for a dead broker, `mmi.broker` is asked after half that time, of
  *   brokers that have answered it before on that connection.
- * - A request is sent at most `1 + retries` times, refused sends not counted (nobody ran them), and
- *   settles within `(1 + retries) × timeoutMs`, a stream's parts excepted, and within `deadlineMs`.
+ * - A request settles within its `timeoutMs`.
  * - 503: the next endpoint, at once; where that would be too soon (all have refused), the same one
  *   again, after a pause. 429: again, after a pause. Other refusals are final.
  * - A request with headers goes only to a broker that supports them. What a broker supports is known when it
@@ -22,7 +21,7 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { backoffMs, type Random } from '../backoff.js';
-import { CANCEL_IDS_MAX, type ResumeState } from '../../wire/mmi.js';
+import type { ResumeState } from '../../wire/mmi.js';
 import { byAge, type BrokerRefusal, type Call, isTemporary, type LostSend } from './call.js';
 import { ATTEMPT_MODULUS } from './correlation.js';
 import {
@@ -35,6 +34,7 @@ import {
 } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { type Leaving, EndpointOrder, type EndpointOrderOptions } from './endpoint-order.js';
+import { Inquiry, type Lost } from './inquiry.js';
 import { whyLeadMs } from './whys.js';
 
 export interface LazyPirateOptions extends EndpointOrderOptions {
@@ -42,8 +42,8 @@ export interface LazyPirateOptions extends EndpointOrderOptions {
   readonly connectMs: number;
 }
 
-/** The least time-out of a client of a pair, in heartbeats of the pair (docs/sdk-delivery.md). */
-export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
+/** How long a node of a pair may be silent at least, in heartbeats of the pair (docs/sdk-delivery.md). */
+const PAIR_SILENCE_HEARTBEATS = 2.5;
 
 /** How long a broker with a session may say nothing while requests are out there, before it is asked, and after that. */
 const QUIET_MS = 1250;
@@ -92,7 +92,7 @@ interface Line {
   heardAtWatch: number;
   /** Whether that check asked the node for a sign of life. */
   asked: boolean;
-  /** Since when, and at which `heard`, the node says nothing to requests whose deadline is before their time-out. */
+  /** Since when, and at which `heard`, the broker says nothing to requests whose time may be over before `resendMs`. */
   quietMs: MonotonicMs;
   heardAtQuiet: number;
 }
@@ -119,13 +119,14 @@ export class LazyPirate implements DeliveryStrategy {
   #lastId = 0;
   /** The greatest that any broker may know in it. */
   #highestId = 0;
-  /** What became of lost sends: asked for, and still to be asked for. */
-  #asked: readonly Lost[] = [];
-  #unasked: Lost[] = [];
+  /** What became of lost sends. */
+  readonly #inquiry = new Inquiry();
   /** Whether sends were lost on a line that was left, while others are asked for. */
   #hasNewLost = false;
   /** Lost sends of calls that were given up meanwhile. */
   readonly #givenUp: LostSend[] = [];
+  /** Endpoints whose broker keeps no session, as far as is known. */
+  readonly #sessionless = new Set<number>();
   /** Connections lost in a row without an answer to any request. */
   #failures = 0;
   /** Handshakes refused because of this client's key, since one was accepted. */
@@ -164,7 +165,7 @@ export class LazyPirate implements DeliveryStrategy {
     // The last broker may have known less than this one.
     this.#lastId = this.#highestId;
     this.#sink.greet(link);
-    if ([...this.#waiting].some(({ lost }) => lost !== null)) {
+    if (this.#lostCalls.length > 0) {
       line.phase = 'asking';
       this.#beginWatch(line, now);
     } else {
@@ -190,6 +191,8 @@ export class LazyPirate implements DeliveryStrategy {
     }
     const session = said ?? NO_SESSION;
     line.session = session;
+    if (session.resumeMs > 0) this.#sessionless.delete(line.endpoint);
+    else this.#sessionless.add(line.endpoint);
     if (line !== this.#line) return;
     if (line.phase === 'asking') {
       if (!session.isKnown) this.#lastId = 0;
@@ -197,13 +200,13 @@ export class LazyPirate implements DeliveryStrategy {
     } else if (session.resumeMs > 0) {
       this.#becomeSession(line, now);
     }
-    if (session.isKnown) this.#takeBackGivenUp(line);
+    this.#takeBackGivenUp(line);
   }
 
   /** What was sent before that was known waits for its answer now, and is not sent again. */
   #becomeSession(line: Line, now: MonotonicMs): void {
     for (const call of this.#calls()) {
-      if (call.link === line.link && !call.hasParts) this.#waitForAnswer(line, call, now);
+      if (call.link === line.link) this.#waitForAnswer(line, call, now);
     }
     this.#beginWatch(line, now);
   }
@@ -217,93 +220,83 @@ export class LazyPirate implements DeliveryStrategy {
   #askOfLost(line: Line, now: MonotonicMs): void {
     const { session } = line;
     if (session === null || line.takesHeaders === null) return;
-    // What was to be asked for over the last connection is lost again, and among these.
-    this.#asked = [];
-    this.#unasked = [];
     this.#hasNewLost = false;
-    const calls = [...this.#waiting].filter(({ lost }) => lost !== null).sort(byAge);
-    for (const call of calls) {
-      const here = call.lost?.filter((lost) => isOf(lost, line)) ?? [];
+    const lost: Lost[] = [];
+    for (const call of this.#lostCalls.sort(byAge)) {
+      const here = call.lost?.filter((send) => mayBeOf(send, line)) ?? [];
       if (here.length > 0 && session.isKnown) {
-        this.#unasked.push(...here.map((send) => ({ call, send })));
-      } else if (here.some((lost) => hasSessionEnded(lost, session, now))) {
+        lost.push(...here.map((send) => ({ call, send })));
+      } else if (here.some((send) => hasSessionEnded(send, session, now))) {
         this.#fail(call, call.outcomeError('its client was away for too long'), now);
       } else {
         call.forgetLost(here);
-        this.#again(call, now);
       }
     }
+    this.#inquiry.begin(lost);
     this.#askNext(line, now);
   }
 
-  /** A call whose sends are nowhere, or were at a broker that has died, is sent again, if it may be. */
-  #again(call: Call, now: MonotonicMs): void {
-    if (call.mayBeSent) return;
-    this.#waiting.delete(call);
-    // Its last send is lost, and its time-out runs on.
-    call.state = 'sent';
-    this.#wait(call, now, this.remainingMs(call, now));
+  /** Calls with sends that were lost, whose broker was not asked for them yet. */
+  get #lostCalls(): Call[] {
+    return [...this.#waiting].filter(({ lost }) => lost !== null);
   }
 
   #askNext(line: Line, now: MonotonicMs): void {
-    this.#asked = this.#unasked.splice(0, CANCEL_IDS_MAX);
-    if (this.#asked.length === 0) {
+    const asked = this.#inquiry.next(now);
+    if (asked.length > 0) {
+      this.#sink.resume(
+        line.link,
+        asked.map(({ send }) => [send.id, send.send]),
+      );
+    } else if (this.#inquiry.nextMs === Infinity) {
       if (this.#hasNewLost) this.#askOfLost(line, now);
       else this.#sendWaiting(line, now);
-      return;
     }
-    this.#sink.resume(
-      line.link,
-      this.#asked.map(({ send }) => [send.id, send.send]),
-    );
   }
 
   resumed(link: number, states: readonly ResumeState[] | null, now: MonotonicMs): void {
     const line = this.#line;
     if (line?.link !== link || line.phase !== 'asking') return;
-    const asked = this.#asked;
     // Nothing was asked for over this connection.
-    if (asked.length === 0) return;
+    if (!this.#inquiry.isOut) return;
     if (states === null) {
       // Asked again over another connection, after a pause: nothing is known of them.
       this.disconnected(link, now);
       return;
     }
-    this.#asked = [];
-    for (const [at, lost] of asked.entries()) {
-      // It may have been answered just before, or been given up.
-      if (lost.call.state === 'waiting') this.#becameOf(lost, states[at] ?? 'gone', line, now);
+    for (const [lost, state] of this.#inquiry.said(states, now)) {
+      this.#becameOf(lost, state, line, now);
     }
     this.#askNext(line, now);
   }
 
   #becameOf(lost: Lost, state: ResumeState, line: Line, now: MonotonicMs): void {
     const { call, send } = lost;
-    if (state === 'kept') {
-      this.#unasked.unshift(lost);
-    } else if (state === 'open') {
+    if (state === 'open') {
       this.#waiting.delete(call);
       call.resume(line.link, line.heard);
       line.out++;
       this.#sink.resumed();
       this.#waitForAnswer(line, call, now);
     } else if (state === 'unknown') {
-      this.#neverArrived(call, send, now);
+      this.#neverArrived(call, send);
     } else {
       this.#fail(call, call.outcomeError('the broker has neither the request nor its answer'), now);
     }
   }
 
-  #neverArrived(call: Call, send: LostSend, now: MonotonicMs): void {
+  #neverArrived(call: Call, send: LostSend): void {
     this.#lastId = Math.min(this.#lastId, (send.id >>> 0) - 1);
     call.forgetLost([send]);
     call.sends--;
-    this.#again(call, now);
   }
 
   /** Tells the broker what nobody wants any more of what it had when the connection was lost. */
   #takeBackGivenUp(line: Line): void {
-    for (const { id, send } of this.#givenUp.splice(0)) this.#sink.cancel(line.link, id, send);
+    if (line.session?.isKnown !== true || line.takesHeaders === null) return;
+    for (const lost of this.#givenUp.splice(0)) {
+      if (mayBeOf(lost, line)) this.#sink.cancel(line.link, lost.id, lost.send);
+    }
   }
 
   disconnected(link: number, now: MonotonicMs): void {
@@ -360,6 +353,7 @@ export class LazyPirate implements DeliveryStrategy {
     line.instance = instance;
     const isAsking = isFirst && line.phase === 'asking';
     if (isAsking && line === this.#line) this.#askOfLost(line, now);
+    if (isFirst && line === this.#line) this.#takeBackGivenUp(line);
     if (pairHeartbeatMs !== null) this.#heartbeatLearnt(line, pairHeartbeatMs, now);
     if (line === this.#line) this.#dispatchHeld(now);
   }
@@ -372,12 +366,11 @@ export class LazyPirate implements DeliveryStrategy {
     if (line === this.#line && line.out > 0) this.#beginWatch(line, now);
   }
 
-  /** Requests that are out may have a time-out that is too short for a pair. */
+  /** What is out may be sent again too soon for a pair. */
   #renewDeadlines(now: MonotonicMs): void {
     for (const call of this.#calls()) {
-      if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
-      if (isSentOnce(call, this.#lineOf(call.link))) continue;
-      this.#wait(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
+      const line = this.#lineOf(call.link);
+      if (call.state === 'sent' && line !== undefined) this.#waitForAnswer(line, call, now);
     }
   }
 
@@ -386,9 +379,8 @@ export class LazyPirate implements DeliveryStrategy {
     this.#order.answered();
     // Parts of two answers are not mixed.
     this.#takeBack(call, call.answerOf);
-    const hasTimeout = call.streams || !isSentOnce(call, this.#lineOf(call.link));
-    const timeoutMs = hasTimeout ? this.#timeoutMs(call) : Infinity;
-    this.#wait(call, now, Math.min(timeoutMs, this.remainingMs(call, now)));
+    const line = this.#lineOf(call.link);
+    if (line !== undefined) this.#beginWait(line, call, now);
   }
 
   answered(call: Call, now: MonotonicMs): void {
@@ -417,7 +409,7 @@ export class LazyPirate implements DeliveryStrategy {
   #refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
     const line = this.#lineOf(call.link);
     this.#takeOff(call, now);
-    if (!isTemporary(refusal) || (call.streams && call.hasParts)) {
+    if (!isTemporary(refusal) || call.hasBegun) {
       this.#fail(call, call.refusedError(refusal), now);
       return;
     }
@@ -443,7 +435,7 @@ export class LazyPirate implements DeliveryStrategy {
     const restMs = backoffMs(this.#options, call.refusals, this.#random);
     // Nodes of a pair may change roles within heartbeats.
     const mostMs = this.#order.pairHeartbeatMs > 0 ? this.#order.pairHeartbeatMs / 2 : Infinity;
-    this.#wait(call, now, Math.min(restMs, mostMs, this.remainingMs(call, now)));
+    this.#wait(call, now, Math.min(restMs, mostMs, call.leftMs(now)));
   }
 
   cancel(call: Call, now: MonotonicMs): void {
@@ -481,6 +473,7 @@ export class LazyPirate implements DeliveryStrategy {
     const line = this.#line;
     if (line !== null && this.#giveUpMs() <= now) this.#moveOn(line, now, 'silent');
     if (line !== null && this.#watchMs <= now) this.#watch(line, now);
+    if (line !== null && this.#inquiry.nextMs <= now) this.#askNext(line, now);
     if (line !== null && this.#probeMs <= now) {
       this.#probeMs = Infinity;
       this.#sink.probe(line.link);
@@ -488,7 +481,8 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   nextMs(): MonotonicMs {
-    const lineMs = Math.min(this.#giveUpMs(), this.#probeMs, this.#watchMs);
+    const askMs = this.#line === null ? Infinity : this.#inquiry.nextMs;
+    const lineMs = Math.min(this.#giveUpMs(), this.#probeMs, this.#watchMs, askMs);
     return Math.min(this.#deadlines.nextMs(), this.#openAt, lineMs);
   }
 
@@ -508,19 +502,13 @@ export class LazyPirate implements DeliveryStrategy {
     return this.#options.endpoints > 1 ? line.offlineMs + this.#options.connectMs : Infinity;
   }
 
-  get #leastTimeoutMs(): number {
-    return Math.ceil(this.#order.pairHeartbeatMs * PAIR_TIMEOUT_HEARTBEATS);
+  /** A node of a pair that says nothing may be about to: its peer may have to find it dead first. */
+  get #pairSilenceMs(): number {
+    return Math.ceil(this.#order.pairHeartbeatMs * PAIR_SILENCE_HEARTBEATS);
   }
 
-  #timeoutMs(call: Call): number {
-    const leastMs = this.#leastTimeoutMs;
-    if (call.timeoutMs >= leastMs) return call.timeoutMs;
-    this.#sink.raised(call.timeoutMs, leastMs);
-    return leastMs;
-  }
-
-  remainingMs(call: Call, now: MonotonicMs): number {
-    return call.leftMs(this.#timeoutMs(call), now);
+  #resendMs({ settings }: Call): number {
+    return Math.max(settings.resendMs, this.#pairSilenceMs);
   }
 
   #dispatch(call: Call, now: MonotonicMs): void {
@@ -531,7 +519,7 @@ export class LazyPirate implements DeliveryStrategy {
     }
     call.state = 'waiting';
     this.#waiting.add(call);
-    this.#wait(call, now, this.remainingMs(call, now));
+    this.#wait(call, now, call.leftMs(now));
     if (isUsedUp) this.#beginSession(now);
   }
 
@@ -560,25 +548,29 @@ export class LazyPirate implements DeliveryStrategy {
     if (call.id >>> 0 <= this.#lastId) this.#sink.renewId(call);
     this.#lastId = call.id >>> 0;
     this.#highestId = Math.max(this.#highestId, this.#lastId);
-    call.sent(line.link, line.heard);
+    call.sent(line.link, line.heard, line.takesHeaders === true);
     line.out++;
-    const timeoutMs = this.#timeoutMs(call);
-    this.#waitForAnswer(line, call, now);
-    if (call.deadlineMs > 0) this.#beginQuiet(line, now);
-    if (line.answersProbes && !hasSession(line)) {
-      this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
-    }
+    this.#beginWait(line, call, now);
     if (line.answersProbes) this.#beginWatch(line, now);
     this.#sink.send(line.link, call);
+  }
+
+  /** From now on the call waits for its answer, or for its next part. */
+  #beginWait(line: Line, call: Call, now: MonotonicMs): void {
+    call.heardAtSend = line.heard;
+    this.#waitForAnswer(line, call, now);
+    if (hasSession(line)) return;
+    this.#beginQuiet(line, now);
+    if (!line.answersProbes) return;
+    this.#probeMs = Math.min(this.#probeMs, now + this.#resendMs(call) / 2);
   }
 
   #hold(line: Line, call: Call, now: MonotonicMs): void {
     call.state = 'waiting';
     call.heardAtSend = line.heard;
     this.#held.add(call);
-    const patienceMs = Math.min(this.#timeoutMs(call), this.remainingMs(call, now));
-    this.#wait(call, now, patienceMs);
-    if (call.deadlineMs > 0) this.#beginQuiet(line, now);
+    this.#wait(call, now, Math.min(this.#resendMs(call), call.leftMs(now)));
+    this.#beginQuiet(line, now);
   }
 
   /** Sets when the call is due next. */
@@ -587,13 +579,13 @@ export class LazyPirate implements DeliveryStrategy {
     this.#deadlines.set(call, now, waitMs);
   }
 
-  /** The last send is due a little earlier, too: the broker is asked why it has no answer. */
+  /** A little before its time is over it is due, too: the broker is asked why there is no answer. */
   #waitForAnswer(line: Line, call: Call, now: MonotonicMs): void {
     // Whole: calls whose waits are equal share a queue of deadlines.
-    const leftMs = Math.floor(this.remainingMs(call, now));
-    const timeoutMs = isSentOnce(call, line) ? Infinity : this.#timeoutMs(call);
-    const waitMs = Math.min(timeoutMs, leftMs);
-    const isLast = !call.mayBeSent || leftMs <= timeoutMs;
+    const leftMs = Math.floor(call.leftMs(now));
+    const resendMs = isSentOnce(call, line) ? Infinity : this.#resendMs(call);
+    const waitMs = Math.min(resendMs, leftMs);
+    const isLast = leftMs <= resendMs && !call.hasParts;
     const whyMs = line.tellsWhy !== false && isLast ? whyLeadMs(waitMs) : 0;
     this.#wait(call, now, waitMs - whyMs);
     call.whyMs = whyMs;
@@ -638,12 +630,21 @@ export class LazyPirate implements DeliveryStrategy {
 
   #quietMs(line: Line): number {
     const leastMs = hasSession(line) || line.phase === 'asking' ? QUIET_MS : 0;
-    return Math.max(leastMs, this.#leastTimeoutMs / 2);
+    return Math.max(leastMs, this.#pairSilenceMs / 2);
   }
 
   #watch(line: Line, now: MonotonicMs): void {
     this.#watchMs = Infinity;
     if (line.out === 0 && line.phase === 'open') return;
+    const isUnknown = line.session === null || line.takesHeaders === null;
+    if (line.phase === 'asking' && isUnknown && this.#mayHaveNoSession()) {
+      // It answers neither the hello nor `mmi.broker`: a broker without sessions.
+      line.session ??= NO_SESSION;
+      this.#sessionless.add(line.endpoint);
+      for (const call of this.#lostCalls) call.forgetLost(call.lost ?? []);
+      this.#sendWaiting(line, now);
+      return;
+    }
     const isQuiet = line.heard === line.heardAtWatch;
     if (isQuiet && line.asked) {
       // With a session it is asked for late answers, too, when it is heard of again.
@@ -656,24 +657,33 @@ export class LazyPirate implements DeliveryStrategy {
     this.#watchMs = now + this.#quietMs(line);
   }
 
+  /** Whether no broker has ever said that it kept what was lost. */
+  #mayHaveNoSession(): boolean {
+    return this.#lostCalls.every(({ lost }) => lost?.every(({ instance }) => instance === ''));
+  }
+
   #due(call: Call, now: MonotonicMs): void {
     if (this.#asksWhy(call, now)) return;
     const line = this.#line;
     const wasSent = call.state === 'sent';
     const wasHeld = this.#held.delete(call);
     const isOut = wasHeld || (wasSent && line?.link === call.link);
-    const isDeadline = call.deadlineLeftMs(now) < 1;
-    const over = this.remainingMs(call, now) < 1;
-    const broken = call.streams && call.hasParts;
-    const fails = over || broken || (wasSent && !call.mayBeSent);
+    const over = call.leftMs(now) < 1;
+    // Whether a broker with a session is silent shows when it is asked.
+    const isSilent = isOut && line !== null && !hasSession(line) && line.heard === call.heardAtSend;
+    const home = this.#lineOf(call.link);
+    if (!over && call.hasBegun && !isSilent && home !== undefined) {
+      // Its next part may take its time.
+      this.#beginWait(home, call, now);
+      return;
+    }
+    const fails = over || (wasSent && !call.mayBeSent);
     if (wasSent) call.outlast();
     // That line may be closed now.
     if (fails && this.#retired.has(call.link)) this.#takeBack(call);
     this.#takeOff(call, now);
-    // Whether a broker with a session is silent shows when it is asked.
-    const isSilent = isOut && line !== null && !hasSession(line) && line.heard === call.heardAtSend;
-    // A deadline may leave a broker less time to answer than a time-out does.
-    const isEarly = isDeadline && isSilent && now < line.quietMs + this.#timeoutMs(call);
+    // The time of a call may leave a broker less time to answer than `resendMs`.
+    const isEarly = over && isSilent && now < line.quietMs + this.#resendMs(call);
     if (isSilent && !isEarly) this.#moveOn(line, now, 'silent');
     if (over && wasHeld && call.sends === 0) {
       this.#fail(call, call.headersError('does not say'), now);
@@ -786,15 +796,15 @@ export class LazyPirate implements DeliveryStrategy {
     line.out = 0;
     for (const call of this.#calls()) {
       if (call.link !== line.link) continue;
-      if (call.streams && call.hasParts) {
+      if (call.hasBegun) {
         call.link = 0;
         this.#fail(call, call.brokenError('the connection was lost'), now);
         continue;
       }
-      if (isSentOnce(call, line)) {
+      if (isSentOnce(call, line) || this.#mayBeKept(call, line)) {
         call.lose(line.instance, now);
         this.#waiting.add(call);
-        this.#wait(call, now, this.remainingMs(call, now));
+        this.#wait(call, now, call.leftMs(now));
         continue;
       }
       call.link = 0;
@@ -806,11 +816,16 @@ export class LazyPirate implements DeliveryStrategy {
     this.#askAgain(now);
   }
 
+  /** Whether the broker of the line, which has said nothing of sessions, may have begun one, and keep the call for it. */
+  #mayBeKept({ target }: Call, { session, connected, endpoint }: Line): boolean {
+    return session === null && connected && !target.isOfBroker && !this.#sessionless.has(endpoint);
+  }
+
   /** What was lost on a line that was left is asked for over the present one, or sent there. */
   #askAgain(now: MonotonicMs): void {
     const line = this.#line;
     if (line?.connected !== true) return;
-    if (![...this.#waiting].some(({ lost }) => lost !== null)) return;
+    if (this.#lostCalls.length === 0) return;
     if (line.phase === 'asking') {
       this.#hasNewLost = true;
       return;
@@ -818,12 +833,6 @@ export class LazyPirate implements DeliveryStrategy {
     line.phase = 'asking';
     this.#askOfLost(line, now);
   }
-}
-
-/** A send that is asked for, and its call. */
-interface Lost {
-  readonly call: Call;
-  readonly send: LostSend;
 }
 
 /** Whether its broker keeps the call, wherever it waits; questions to the broker itself are asked again. */
@@ -835,12 +844,16 @@ function hasSession(line: Line | undefined | null): boolean {
   return (line?.session?.resumeMs ?? 0) > 0;
 }
 
-/** Whether the broker of the line is the one that had the send. */
-function isOf({ instance }: LostSend, line: Line): boolean {
-  return instance !== '' && instance === line.instance;
+/** Whether the broker of the line may be the one that had the send. */
+function mayBeOf({ instance }: LostSend, line: Line): boolean {
+  return instance === '' || instance === line.instance;
 }
 
 /** Whether the broker that had the session does not go on with it: its client was away for too long, or gets none now. */
-function hasSessionEnded({ lostMs }: LostSend, session: SessionState, now: MonotonicMs): boolean {
-  return lostMs - FINDING_MS + session.resumeMs <= now;
+function hasSessionEnded(
+  { instance, lostMs }: LostSend,
+  session: SessionState,
+  now: MonotonicMs,
+): boolean {
+  return instance !== '' && lostMs - FINDING_MS + session.resumeMs <= now;
 }

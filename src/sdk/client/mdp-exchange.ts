@@ -10,7 +10,13 @@ import {
 } from '../../wire/client-side.js';
 import { readClientFailure } from '../../wire/failure.js';
 import { readJsonObject } from '../../wire/json-object.js';
-import { DEADLINE_MS_MAX, EMPTY, type MdpVersion } from '../../wire/mdp.js';
+import {
+  CLIENT_REQUEST,
+  CLIENT_REQUEST_WITH_HEADERS,
+  DEADLINE_MS_MAX,
+  EMPTY,
+  type MdpVersion,
+} from '../../wire/mdp.js';
 import {
   CANCEL_IDS_MAX,
   helloFrame,
@@ -37,6 +43,7 @@ import {
   ATTEMPT_MODULUS,
   correlation,
   CORRELATION_BYTES,
+  HEAD_COMMAND_AT,
   HEAD_CORRELATION_AT,
   PROBE_ID,
   putCorrelation,
@@ -191,21 +198,20 @@ export class MdpExchange implements ClientProtocol {
 
   send(link: Link, call: Call): void {
     const { head, headers } = call.target;
+    const hasMetadata = headers !== null || call.saidTime;
     if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
+    if (this.#version === 2 && this.#bare === null) {
+      head[HEAD_COMMAND_AT] = hasMetadata ? CLIENT_REQUEST_WITH_HEADERS : CLIENT_REQUEST;
+    }
     writeHead(link, head, 0, head.length);
-    if (headers !== null) this.#writeMetadata(link, call, headers);
+    if (hasMetadata) this.#writeMetadata(link, call, headers ?? EMPTY);
     writeBody(link, call.body);
   }
 
   /** The deadline, and the headers (D67). */
   #writeMetadata(link: Link, call: Call, headers: Buffer): void {
-    const now = monotonicMs();
-    // A stream may go on for longer than its first part may take.
-    const leftMs = call.streams
-      ? call.deadlineLeftMs(now)
-      : this.exchange.strategy.remainingMs(call, now);
-    const wholeMs = Math.max(1, Math.min(Math.floor(leftMs), DEADLINE_MS_MAX));
-    const deadlineMs = leftMs === Infinity ? 0 : wholeMs;
+    const leftMs = Math.max(1, Math.floor(call.leftMs(monotonicMs())));
+    const deadlineMs = leftMs > DEADLINE_MS_MAX ? 0 : leftMs;
     const metadata = packedMetadata({ deadlineMs, headers });
     writeHead(link, metadata, 0, metadata.length);
   }
@@ -273,7 +279,8 @@ export class MdpExchange implements ClientProtocol {
       reply.body,
     );
     if (pairHeartbeatMs !== null) this.offers = offers;
-    const { headers: takesHeaders, why: tellsWhy } = offers;
+    const { why: tellsWhy } = offers;
+    const takesHeaders = offers.headers && this.#version === 2;
     const broker = { takesHeaders, tellsWhy, pairHeartbeatMs, instance };
     this.exchange.learnt(link, broker, messageBytesMax, offers.cancel);
   }

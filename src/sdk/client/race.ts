@@ -54,7 +54,7 @@ export class Race implements Timed<Race> {
   first = 0;
   endsMs: MonotonicMs = Infinity;
   hedgesMs: MonotonicMs = Infinity;
-  /** When a server is asked why there is no answer, shortly before the end of the last attempt. */
+  /** When a server is asked why there is no answer, shortly before the time of the call is over. */
   whyAtMs: MonotonicMs = Infinity;
   /** A server of the present attempt may take the request later: 429, 503, or its copy was taken back. */
   mayServeLater = false;

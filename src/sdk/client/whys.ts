@@ -15,7 +15,7 @@ const NUMBERS = 255;
 
 /** How long before the end of a wait of `waitMs` its broker is asked why; 0: the wait is too short. */
 export function whyLeadMs(waitMs: number): number {
-  return Math.min(LEAD_MS_MAX, Math.floor(waitMs / 10));
+  return waitMs === Infinity ? 0 : Math.min(LEAD_MS_MAX, Math.floor(waitMs / 10));
 }
 
 interface Question {

@@ -4,7 +4,7 @@ import type { Call } from '../client/call.js';
 import type { MdpExchange } from '../client/mdp-exchange.js';
 import type { Decoders, Message } from '../message.js';
 import type { ClientSettings } from '../options.js';
-import type { RequestOptions, RequestSettings } from '../request-options.js';
+import type { RequestSettings } from '../request-options.js';
 
 /** What durable requests need of the client. */
 export interface Asker {
@@ -17,7 +17,7 @@ export interface Asker {
   encode(service: string, body: unknown): BodyFrames;
   /** Reads the values of what a service sends. @param service as in `Job` */
   decodersOf(service: string): Decoders;
-  request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
+  request(service: string, body: Body, settings: RequestSettings): Promise<Message>;
   /** Sends a request, as `request` does, with settings already checked; `null` if it has failed already. */
   ask(
     service: string,

@@ -4,7 +4,7 @@ import type { Headers } from '../../wire/headers.js';
 import { isText, JOB_ROWS, type JobOptions, textRule } from '../../wire/job-option-table.js';
 import { SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { sdkError, wrong } from '../errors.js';
-import type { Patience, RequestOptions, RequestSettings } from '../request-options.js';
+import type { CallSettings, RequestOptions, RequestSettings } from '../request-options.js';
 import { headersOf, mustBe, readOptions } from '../option-reader.js';
 import {
   ENQUEUE_OPTIONS,
@@ -97,13 +97,16 @@ const UUID = /^[0-9A-Fa-f]{32}$/;
 const NAMES = Object.keys(SCHEDULE_OPTIONS).filter((name) => !['headers', 'signal'].includes(name));
 
 /** @throws ERR_MDP_OPTION */
-export function submitSettings(given: unknown, client: Patience): SubmitSettings {
+export function submitSettings(given: unknown, client: CallSettings): SubmitSettings {
   const table = ENQUEUE_OPTIONS satisfies TableOf<EnqueueOptions>;
-  return submitted(readOptions('enqueue', table, given, client));
+  return submitted(readOptions('enqueue', table, given, client), client);
 }
 
-function submitted(given: ValuesOf<typeof ENQUEUE_OPTIONS> & Patience): SubmitSettings {
-  const { idempotencyKey, headers, timeoutMs, retries, deadlineMs, signal, ...chosen } = given;
+function submitted(
+  given: ValuesOf<typeof ENQUEUE_OPTIONS> & Pick<CallSettings, 'timeoutMs'>,
+  { resendMs }: CallSettings,
+): SubmitSettings {
+  const { idempotencyKey, headers, timeoutMs, signal, ...chosen } = given;
   const checked = headersOf(headers, NAMES) ?? {};
   return {
     stored: {
@@ -113,7 +116,7 @@ function submitted(given: ValuesOf<typeof ENQUEUE_OPTIONS> & Patience): SubmitSe
       shared: chosen.shared === true ? true : undefined,
       headers: Object.keys(checked).length === 0 ? undefined : checked,
     },
-    request: { timeoutMs, retries, deadlineMs, signal, headers: undefined },
+    request: { timeoutMs, resendMs, saysTime: false, signal, headers: undefined },
   };
 }
 
@@ -123,7 +126,7 @@ export interface ScheduleSettings extends SubmitSettings {
 }
 
 /** The broker reads the line and knows the time zones. @throws ERR_MDP_OPTION */
-export function scheduleSettings(given: unknown, client: Patience): ScheduleSettings {
+export function scheduleSettings(given: unknown, client: CallSettings): ScheduleSettings {
   // With a key, for a better error than that there is no such option.
   const table = SCHEDULE_OPTIONS satisfies TableOf<ScheduleOptions & EnqueueOptions>;
   const { cron, timeZone, ...others } = readOptions('schedule', table, given, client);
@@ -131,7 +134,7 @@ export function scheduleSettings(given: unknown, client: Patience): ScheduleSett
   if (others.idempotencyKey !== undefined) {
     throw wrong('idempotencyKey', 'cannot be given: a schedule makes a key for each request');
   }
-  return { cron, timeZone, ...submitted(others) };
+  return { cron, timeZone, ...submitted(others, client) };
 }
 
 /** @throws ERR_MDP_OPTION */
@@ -148,19 +151,14 @@ export function resultSettings(what: 'result' | 'progress', given: unknown): Res
   return readOptions(what, PROGRESS_OPTIONS satisfies TableOf<ProgressOptions>, given);
 }
 
-type Limited = Pick<RequestOptions, 'deadlineMs'>;
-
-/** The whole milliseconds that are left of one call, which began at `began`; `Infinity`: it has no deadline. */
-export function leftMs({ deadlineMs = Infinity }: Limited, began: MonotonicMs): number {
-  return Math.floor(began + deadlineMs - monotonicMs());
-}
-
-/** The options of the call's next question, with what is left of the deadline of the whole call. @throws ERR_MDP_TIMEOUT if it is over */
-export function restOf<Request extends Limited>(request: Request, began: MonotonicMs): Request {
-  const deadlineMs = leftMs(request, began);
-  if (deadlineMs === Infinity) return request;
-  if (deadlineMs >= 1) return { ...request, deadlineMs };
-  const text = 'deadlineMs is over: nothing more was sent';
+/** The settings of a call's next question, with what is left of its time. @throws ERR_MDP_TIMEOUT if that is over */
+export function restOf<Request extends { readonly timeoutMs: number }>(
+  request: Request,
+  began: MonotonicMs,
+): Request {
+  const timeoutMs = Math.floor(began + request.timeoutMs - monotonicMs());
+  if (timeoutMs >= 1) return { ...request, timeoutMs };
+  const text = `timeoutMs (${request.timeoutMs}) is over: nothing more was sent`;
   throw sdkError('ERR_MDP_TIMEOUT', text, { details: { sends: 0 } });
 }
 

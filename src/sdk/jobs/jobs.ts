@@ -19,7 +19,6 @@ import {
   checkUuid,
   isUuid,
   type ProgressOptions,
-  leftMs,
   type ResultOptions,
   restOf,
   resultSettings,
@@ -29,7 +28,7 @@ import {
 import { jobReply, type Message, type ReceivedProgress } from '../message.js';
 import type { RequestOptions, RequestSettings } from '../request-options.js';
 import { serviceName } from '../option-reader.js';
-import { DAY_MS } from '../option-tables.js';
+import { requestSettings } from '../options.js';
 import { ProgressReader } from './progress-reader.js';
 import { ResultRun } from './result-run.js';
 import {
@@ -66,12 +65,9 @@ export class Jobs implements JobClient {
     const mayExist = canSubmit && stored.key !== undefined;
     const asks = mayExist && this.#asker.broker.offers?.existed === true;
     const answer = canSubmit
-      ? await this.#ask(
-          TITANIC_SUBMIT,
-          [optionsFrame(stored, asks, request), name, ...frames],
-          rest,
-        )
-      : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(rest));
+      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, asks), name, ...frames], rest)
+      : // A second send could be stored, too.
+        await this.#ask(TITANIC_REQUEST, [name, ...frames], { ...rest, resendMs: Infinity });
     const [first, told] = answer.frames;
     const uuid = first?.toString('latin1', 0, UUID_BYTES_READ);
     if (answer.status === 200 && isUuid(uuid)) {
@@ -111,7 +107,8 @@ export class Jobs implements JobClient {
     job: Pick<Job, 'uuid' | 'service'>,
     options: RequestOptions | undefined,
   ): Promise<JobState> {
-    const reply = await this.#asker.request(TITANIC_REPLY, job.uuid, options);
+    const request = requestSettings(options, this.#asker.settings);
+    const reply = await this.#asker.request(TITANIC_REPLY, job.uuid, request);
     const answer = readAnswer(reply.frames);
     switch (answer.status) {
       case 200:
@@ -137,7 +134,8 @@ export class Jobs implements JobClient {
   }
 
   async closeJob(job: Pick<Job, 'uuid'>, options: RequestOptions | undefined): Promise<void> {
-    const reply = await this.#asker.request(TITANIC_CLOSE, job.uuid, options);
+    const request = requestSettings(options, this.#asker.settings);
+    const reply = await this.#asker.request(TITANIC_CLOSE, job.uuid, request);
     const answer = readAnswer(reply.frames);
     if (answer.status === 200) return;
     const code = answer.status === 400 ? 'ERR_TITANIC_UNKNOWN' : 'ERR_TITANIC_REFUSED';
@@ -183,14 +181,15 @@ export class Jobs implements JobClient {
     if (broker.offers !== null) return true;
     // On a connection that has only been dialled, an answer may still come.
     if (broker.isSilent && (broker.isConnected || !isNeeded)) return false;
-    const began = monotonicMs();
+    // What is left of the time is for the request.
+    const timeoutMs = Math.ceil(Math.min(request.timeoutMs / 2, 2 * request.resendMs));
     try {
-      const { frames } = await this.#asker.request(MMI_BROKER, '', request);
+      const { frames } = await this.#asker.request(MMI_BROKER, '', { ...request, timeoutMs });
       broker.learn(frames);
       return true;
     } catch (error) {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
-      if (!isTimeout(error) || leftMs(request, began) < 1) throw error;
+      if (!isTimeout(error)) throw error;
       // It was sent, and did not just wait for a free connection.
       if (detailsOf(error)['sends'] !== 0) broker.missed();
       if (isNeeded) throw error;
@@ -201,24 +200,15 @@ export class Jobs implements JobClient {
   async #ask(
     service: string,
     body: readonly Uint8Array[],
-    request: RequestOptions,
+    request: RequestSettings,
   ): Promise<TitanicAnswer> {
     return readAnswer((await this.#asker.request(service, body, request)).frames);
   }
 }
 
-/** Sent once: a second send could be stored as well. It waits as long as all sends would. */
-function onceIn({ timeoutMs, retries, ...others }: RequestSettings): RequestOptions {
-  return { ...others, timeoutMs: Math.min(timeoutMs * (1 + retries), DAY_MS), retries: 0 };
-}
-
-/** A key for anything that may be sent twice: after a lost answer it is not stored again (D16). */
-function optionsFrame(
-  stored: StoredOptions,
-  asksIfExisted: boolean,
-  { retries }: RequestSettings,
-): Buffer {
-  const key = stored.key ?? (retries > 0 ? randomKey() : undefined);
+/** With a key, because it may be sent twice: after a lost answer it is not stored again (D16). */
+function optionsFrame(stored: StoredOptions, asksIfExisted: boolean): Buffer {
+  const key = stored.key ?? randomKey();
   const existed = asksIfExisted ? true : undefined;
   return Buffer.from(JSON.stringify({ ...stored, key, existed }));
 }

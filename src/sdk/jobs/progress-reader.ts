@@ -13,7 +13,7 @@ import type { Job } from './job.js';
 import type { ResultSettings } from './job-options.js';
 import type { RequestSettings } from '../request-options.js';
 import type { Asker } from './asker.js';
-import { isPassing, WAIT_MS, WAIT_RETRIES } from './result-wait.js';
+import { isPassing, questionSettings, WAIT_MS, waitSettings } from './result-wait.js';
 import {
   deathError,
   deathOf,
@@ -121,14 +121,11 @@ export class ProgressReader implements AsyncIterableIterator<ReceivedProgress, u
   }
 
   async #ask(waitMs: number, leftMs: number): Promise<TitanicAnswer> {
-    const { timeoutMs, retries } = this.#asker.settings;
-    const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
-    const usual = { timeoutMs, retries, ...none };
+    const usual = questionSettings(this.#asker.settings);
     if (this.#asker.broker.offers === null) await this.#learn(usual, leftMs);
     if (this.#asker.broker.offers?.progress !== true) throw this.#unsupported();
     const body = [this.#job.uuid, this.#cursor, String(waitMs)];
-    // Longer than the broker waits, or each wait would be sent twice.
-    const patient = { ...usual, timeoutMs: waitMs + timeoutMs, retries: WAIT_RETRIES };
+    const patient = waitSettings(this.#asker.settings, waitMs);
     return readAnswer((await this.#question(TITANIC_PROGRESS, body, patient, leftMs)).frames);
   }
 

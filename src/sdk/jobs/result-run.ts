@@ -9,7 +9,7 @@ import type { ResultSettings } from './job-options.js';
 import type { Asker } from './asker.js';
 import { jobReply, type Message } from '../message.js';
 import type { RequestSettings } from '../request-options.js';
-import { type Question, ResultWait, WAIT_RETRIES } from './result-wait.js';
+import { type Question, questionSettings, ResultWait, waitSettings } from './result-wait.js';
 import { Ticker } from '../ticker.js';
 import { whyPending } from './titanic-answer.js';
 
@@ -112,9 +112,7 @@ export class ResultRun {
   }
 
   #ask(question: Question, waitMs: number): void {
-    const { timeoutMs, retries } = this.#asker.settings;
-    const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
-    const usual: RequestSettings = { timeoutMs, retries, ...none };
+    const usual = questionSettings(this.#asker.settings);
     switch (question) {
       case 'offers':
         this.#send(MMI_BROKER, [''], usual);
@@ -123,8 +121,7 @@ export class ResultRun {
         this.#send(TITANIC_REPLY, [this.#uuid], usual);
         return;
       case 'wait': {
-        // Longer than the broker waits, or each wait would be sent twice.
-        const patient = { ...usual, timeoutMs: waitMs + timeoutMs, retries: WAIT_RETRIES };
+        const patient = waitSettings(this.#asker.settings, waitMs);
         this.#send(TITANIC_WAIT, [this.#uuid, String(waitMs)], patient);
       }
     }

@@ -11,6 +11,8 @@ import { codeOf, type MajordomoError } from '../../core/errors.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
 import { whyLeadMs } from '../client/whys.js';
 import { sdkError } from '../errors.js';
+import { TIMEOUT_MS } from '../option-tables.js';
+import type { CallSettings, RequestSettings } from '../request-options.js';
 import {
   deathError,
   deathOf,
@@ -49,8 +51,21 @@ export interface ResultWaitOptions extends BackoffOptions {
 
 /** The longest wait at a broker; the broker's own limit is a minute. */
 export const WAIT_MS = 30_000;
-/** A wait is idempotent: it is sent again whenever a connection is lost. */
-export const WAIT_RETRIES = 1000;
+/** How long an answer to a question may take if the client's calls have no end. */
+const QUESTION_MS = TIMEOUT_MS;
+
+/** The settings of a question that the broker answers at once. */
+export function questionSettings({ timeoutMs, resendMs }: CallSettings): RequestSettings {
+  const mostMs = timeoutMs === Infinity ? QUESTION_MS : timeoutMs;
+  return { timeoutMs: mostMs, resendMs, saysTime: false, signal: undefined, headers: undefined };
+}
+
+/** The settings of a question that the broker holds for `waitMs`; its asker gives it up when the time is over. */
+export function waitSettings(client: CallSettings, waitMs: number): RequestSettings {
+  // Longer than the broker waits, or each wait would be sent twice.
+  const resendMs = waitMs + client.resendMs;
+  return { ...questionSettings(client), timeoutMs: Infinity, resendMs };
+}
 
 /** What ends a question but not the wait for the reply. */
 const PASSING: ReadonlySet<unknown> = new Set([

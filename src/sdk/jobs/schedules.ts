@@ -8,7 +8,7 @@ import { TITANIC_SCHEDULE, TITANIC_SCHEDULES, TITANIC_UNSCHEDULE } from '../../w
 import { frameList } from '../body.js';
 import { sdkError } from '../errors.js';
 import { requestSettings } from '../options.js';
-import type { RequestOptions } from '../request-options.js';
+import type { RequestOptions, RequestSettings } from '../request-options.js';
 import { serviceName } from '../option-reader.js';
 import { restOf, scheduleName, scheduleSettings } from './job-options.js';
 import type { Asker } from './asker.js';
@@ -43,7 +43,8 @@ export class Schedules {
     const known = scheduleName(name);
     const undone = (answer: TitanicAnswer): MajordomoError =>
       undoneError(REFUSED, `the schedule '${known}'`, 'ended', answer);
-    const answer = await this.#ask(TITANIC_UNSCHEDULE, [Buffer.from(known)], options, undone);
+    const request = requestSettings(options, this.#asker.settings);
+    const answer = await this.#ask(TITANIC_UNSCHEDULE, [Buffer.from(known)], request, undone);
     return answer['removed'] === true;
   }
 
@@ -67,10 +68,10 @@ export class Schedules {
   async #ask(
     service: string,
     body: readonly Buffer[],
-    options: RequestOptions | undefined,
+    request: RequestSettings,
     refused: (answer: TitanicAnswer) => MajordomoError,
   ): Promise<Readonly<Record<string, unknown>>> {
-    const answer = readAnswer((await this.#asker.request(service, body, options)).frames);
+    const answer = readAnswer((await this.#asker.request(service, body, request)).frames);
     if (answer.status === 501) {
       throw sdkError('ERR_TITANIC_UNSUPPORTED', 'this broker does not support schedules');
     }

@@ -55,7 +55,7 @@ function run(input: Buffer): void {
       const call = `call${calls++}`;
       open.set(call, pirate.now);
       const headers = script.below(4) === 0;
-      pirate.ask(call, { timeoutMs: TIMEOUT_MS, retries: RETRIES, headers });
+      pirate.ask(call, { timeoutMs: (1 + RETRIES) * TIMEOUT_MS, resendMs: TIMEOUT_MS, headers });
     } else if (kind === 1) pirate.connect(pirate.link);
     else if (kind === 2) pirate.cut(link);
     else if (kind === 3) pirate.fail(link);

@@ -7,7 +7,7 @@ it('the error of a request to a server of 10/FLP does not name a service, since 
   const accepted: Socket[] = [];
   const silent = createServer((socket) => accepted.push(socket));
   const endpoints = `tcp://127.0.0.1:${await listening(silent)}`;
-  const client = new FreelanceClient({ endpoints, timeoutMs: 50, retries: 0 });
+  const client = new FreelanceClient({ endpoints, timeoutMs: 50 });
   const text = await client.request('').then(String, messageOf);
   await client.close();
   for (const socket of accepted) socket.destroy();

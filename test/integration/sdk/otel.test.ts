@@ -236,7 +236,7 @@ describe('tracing', () => {
   it('stores a request without the context at a broker that does not say what it has', async () => {
     const asked: string[] = [];
     const { lastEndpoint } = await plainBroker(null, asked);
-    const settings = { timeoutMs: 500, retries: 0 };
+    const settings = { timeoutMs: 500 };
     const client = opened(
       new Client({ endpoints: lastEndpoint ?? '', interceptors: [clientTracing()], ...settings }),
     );

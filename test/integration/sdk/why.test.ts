@@ -16,7 +16,7 @@ afterAll(async () => {
 });
 
 function clientOf(options: Partial<ClientOptions> = {}): Client {
-  const client = connect(broker.endpoint, { timeoutMs: 5000, retries: 0, ...options });
+  const client = connect(broker.endpoint, { timeoutMs: 5000, ...options });
   closing.push(client);
   return client;
 }

@@ -169,7 +169,7 @@ describe('job.progress', () => {
       await end.opened;
       return 'done';
     });
-    const job = await clientOf(broker, { timeoutMs: 200, retries: 100 }).enqueue('render', 'x');
+    const job = await clientOf(broker, { timeoutMs: 20_200 }).enqueue('render', 'x');
     const parts = job.progress();
     expect(await parts.next()).toMatchObject({ value: { attempt: 1, index: 0 } });
     await broker.restart();

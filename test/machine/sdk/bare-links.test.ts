@@ -33,8 +33,8 @@ describe('the client over brokers that return no envelope', () => {
     ]);
   });
 
-  it('sends a request 1 + retries times, then fails with ERR_MDP_TIMEOUT', () => {
-    const script = new PirateScript({ bare: true }).connect().ask('a', { retries: 1 });
+  it('sends a request again after each resendMs, then fails with ERR_MDP_TIMEOUT', () => {
+    const script = new PirateScript({ bare: true }).connect().ask('a', { timeoutMs: 2000 });
     script.pass(1000).connect().pass(1000);
     expect(script.effects.slice(-2)).toEqual(['2000 close 2', '2000 fail a ERR_MDP_TIMEOUT']);
     expect(script.strategy.nextMs()).toBe(Infinity);
@@ -70,7 +70,7 @@ describe('the client over brokers that return no envelope', () => {
 
   it('fails with ERR_MDP_UNREACHABLE without a connection, with ERR_MDP_TIMEOUT without a link', () => {
     const script = new PirateScript({ bare: true, maxLinks: 1 });
-    script.ask('a', { timeoutMs: 600, retries: 0 }).ask('b', { timeoutMs: 500, retries: 0 });
+    script.ask('a', { resendMs: 600, timeoutMs: 600 }).ask('b', { resendMs: 500, timeoutMs: 500 });
     script.pass(600);
     expect(script.errors.get('a')?.code).toBe('ERR_MDP_UNREACHABLE');
     expect(script.errors.get('b')?.code).toBe('ERR_MDP_TIMEOUT');

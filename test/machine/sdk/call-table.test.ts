@@ -9,8 +9,8 @@ const TARGET = {
   headers: null,
   isOfBroker: false,
 };
-const NONE = { deadlineMs: undefined, signal: undefined, headers: undefined };
-const SETTINGS = { timeoutMs: 1000, retries: 0, ...NONE };
+const NONE = { saysTime: false, resendMs: 1000, signal: undefined, headers: undefined };
+const SETTINGS = { ...NONE, timeoutMs: 1000 };
 const OWNER = { part: () => undefined, done: () => undefined, fail: () => undefined };
 
 function added(table: CallTable): Call {

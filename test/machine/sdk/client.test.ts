@@ -85,7 +85,7 @@ describe('a client whose hello is refused', () => {
   it.each(['failover', 'freelance'] as const)(
     'has its requests refused for the same reason when their time is over, %s',
     async (strategy) => {
-      const { client, net } = connected({ strategy, timeoutMs: 100, retries: 1 });
+      const { client, net } = connected({ strategy, resendMs: 100, timeoutMs: 200 });
       refuseHello(net);
       const details = { status: '429', service: 'echo', reason: USED_UP };
       const failed = expect(client.request('echo', 'a')).rejects;
@@ -98,7 +98,7 @@ describe('a client whose hello is refused', () => {
   it.each(['failover', 'freelance'] as const)(
     'has the requests that it had sent with it refused at once, %s',
     async (strategy) => {
-      const { client, net } = connected({ strategy, timeoutMs: 60_000 });
+      const { client, net } = connected({ strategy, timeoutMs: 240_000 });
       const details = { status: '429', service: 'echo', reason: USED_UP };
       const failed = ['a', 'b'].map((body) => expect(client.request('echo', body)).rejects);
       refuseHello(net);
@@ -115,7 +115,7 @@ describe('a client whose hello is refused', () => {
       strategy: 'freelance',
       endpoints,
       hedgeMs: 0,
-      timeoutMs: 60_000,
+      timeoutMs: 240_000,
     });
     for (const { events } of net.links) events.connected();
     const failed = expect(client.request('echo', 'a')).rejects;
@@ -129,7 +129,7 @@ describe('a client whose hello is refused', () => {
 
   it('is told of the refusal of no other connection', async () => {
     const endpoints = [ENDPOINT, 'tcp://127.0.0.1:5556'];
-    const { client, net } = made({ strategy: 'freelance', endpoints, timeoutMs: 50, retries: 0 });
+    const { client, net } = made({ strategy: 'freelance', endpoints, timeoutMs: 50 });
     for (const { events } of net.links) events.connected();
     net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
     const failed = expect(client.request('echo', 'a')).rejects;
@@ -138,7 +138,7 @@ describe('a client whose hello is refused', () => {
   });
 
   it('is told of what it has sent as long as the broker did, and then why there is no answer', async () => {
-    const { client, net } = connected({ timeoutMs: 50, retries: 0 });
+    const { client, net } = connected({ timeoutMs: 50 });
     net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
     const failed = expect(client.request('echo', 'a')).rejects;
     const answered = client.request('echo', 'b');
@@ -294,6 +294,7 @@ describe('what a client makes of answers', () => {
 
   it('joins no parts of an attempt with the answer to a later one, which only told progress', async () => {
     const { client, net } = connected({ retryBaseMs: 1 });
+    net.link.says('', 'MDPC02', '\x03', 'mmi.hello', '200');
     const reply = client.request('echo', '1');
     net.link.says(correlation(net), '', 'MDPC02', '\x02', 'echo', 'old');
     net.link.events.disconnected();
@@ -470,7 +471,7 @@ describe('a body that is none', () => {
 
 describe('a broker that leaves its output unread', () => {
   it('is sent no further requests, which wait, and go when it has read', async () => {
-    const { client, net } = connected({ timeoutMs: 5000, retryBaseMs: 1 });
+    const { client, net } = connected({ retryBaseMs: 1, timeoutMs: 20_000 });
     net.link.waitingBytes = 128 * 1024 * 1024;
     const reply = client.request('echo', 'x');
     expect(net.link.written()).toEqual([]);

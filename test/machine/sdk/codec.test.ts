@@ -29,7 +29,7 @@ function connected<In, Out, Types>(
   options: ClientOptions<In, Out, Types>,
 ): { client: Client<In, Out, Types>; net: FakeNet } {
   const net = new FakeNet();
-  const client = new Client({ endpoints: A, dial: net.dial, retries: 0, ...options });
+  const client = new Client({ endpoints: A, dial: net.dial, timeoutMs: 2500, ...options });
   closing.push(() => client.close());
   net.link.events.connected();
   net.link.written();

@@ -94,7 +94,7 @@ describe('a client tells', () => {
   });
 
   it('that a broker refused, and that it goes to the other node', async () => {
-    const { client, net, heard } = clientOf({ timeoutMs: 1000, retries: 0 });
+    const { client, net, heard } = clientOf({ timeoutMs: 1000 });
     net.link.events.connected();
     net.link.written();
     const answer = client.request('echo', 'hi');
@@ -118,7 +118,7 @@ describe('a client tells', () => {
   });
 
   it('why no endpoint accepted a connection, in the error of a request', async () => {
-    const { client, net } = clientOf({ timeoutMs: 20, retries: 0 });
+    const { client, net } = clientOf({ timeoutMs: 20 });
     const failing = client.request('echo', 'hi').catch((error: unknown) => error);
     net.link.events.unreachable?.(false, 'connection refused');
     net.link.events.unreachable?.(false, 'name not found');

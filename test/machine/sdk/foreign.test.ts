@@ -28,7 +28,7 @@ afterEach(async () => {
 /** A client whose broker has told what it knows. */
 function clientOf(...facts: readonly Frame[]): { client: Client; net: FakeNet } {
   const net = new FakeNet();
-  const client = new Client({ endpoints: 'tcp://a:1', dial: net.dial, retries: 0 });
+  const client = new Client({ endpoints: 'tcp://a:1', dial: net.dial, timeoutMs: 2500 });
   closing.push(() => client.close());
   net.link.events.connected();
   net.link.written();

@@ -120,15 +120,6 @@ describe('enqueue where titanic.submit is offered (D16)', () => {
     await second;
   });
 
-  it('makes no key for what is never sent twice: the broker has none to remember', async () => {
-    const stage = new Stage(OURS);
-    const submitted = stage.client.submit('render', 'a', { retries: 0 });
-    const asked = await stage.request();
-    expect(options(asked)).toEqual({});
-    asked.answer('200', UUID);
-    await submitted;
-  });
-
   it.each<[string[], Record<string, unknown>]>([
     [['500 titanic.maxOpen is reached'], { status: 500, text: 'titanic.maxOpen is reached' }],
     [['400 no body'], { status: 400, text: 'no body' }],
@@ -187,7 +178,7 @@ describe('headers of a stored request that look like an option', () => {
     ['DELAY_MS', 'delayMs'],
     ['max-attempts', 'maxAttempts'],
     ['idempotency-key', 'idempotencyKey'],
-    ['deadline-ms', 'deadlineMs'],
+    ['timeout-ms', 'timeoutMs'],
     ['time-zone', 'timeZone'],
   ])('%s is refused, which names the option %s; nothing is sent', async (name, option) => {
     const stage = new Stage(OURS);
@@ -209,7 +200,7 @@ describe('headers of a stored request that look like an option', () => {
 
 describe('enqueue at a broker without titanic.submit (9/TSP)', () => {
   it.each([[null], [['credit']]])('sends titanic.request, once (%j)', async (extensions) => {
-    const stage = new Stage(extensions, { timeoutMs: 20, retries: 2 });
+    const stage = new Stage(extensions, { resendMs: 20, timeoutMs: 60 });
     const submitted = stage.client.submit('render', ['a', '']);
     const asked = await stage.request();
     expect([asked.service, ...asked.body]).toEqual(['titanic.request', 'render', 'a', '']);
@@ -239,7 +230,7 @@ describe('enqueue at a broker without titanic.submit (9/TSP)', () => {
 });
 
 describe('enqueue at a broker that does not answer mmi.broker', () => {
-  const QUICK = { timeoutMs: 200, retries: 0 };
+  const QUICK = { timeoutMs: 400, resendMs: 200 };
 
   it('waits for that once on a connection, then stores by titanic.request', async () => {
     const stage = new Stage('silent', QUICK);

@@ -4,7 +4,7 @@
  */
 import type { MajordomoError } from '../../../src/core/errors.js';
 import { Call } from '../../../src/sdk/client/call.js';
-import type { DeliverySink } from '../../../src/sdk/client/delivery-strategy.js';
+import { type DeliverySink, NO_SESSION } from '../../../src/sdk/client/delivery-strategy.js';
 import { LazyPirate } from '../../../src/sdk/client/lazy-pirate.js';
 
 const TURNS_MAX = 1_000_000;
@@ -70,16 +70,15 @@ export class PairStage {
     count: number,
     options: {
       readonly timeoutMs?: number;
-      readonly retries?: number;
-      readonly deadlineMs?: number;
+      readonly resendMs?: number;
     } = {},
   ): this {
     for (let left = count; left > 0; left--) {
       const number = this.#calls.length + 1;
       const settings = {
-        timeoutMs: options.timeoutMs ?? 2500,
-        retries: options.retries ?? 3,
-        deadlineMs: options.deadlineMs,
+        timeoutMs: options.timeoutMs ?? 10_000,
+        resendMs: options.resendMs ?? 2500,
+        saysTime: false,
         signal: undefined,
         headers: undefined,
       };
@@ -250,6 +249,9 @@ export class PairStage {
       },
       greet: (link) => {
         this.#probed(link);
+        this.#says(link, () => {
+          this.pirate.greeted(link, NO_SESSION, this.now);
+        });
       },
       probe: (link) => {
         this.#probed(link);
@@ -272,7 +274,6 @@ export class PairStage {
         this.failures.push(error);
       },
       switched: () => undefined,
-      raised: () => undefined,
     };
   }
 }

@@ -98,7 +98,7 @@ describe('a client and a pair, of which one node serves (§7)', () => {
   it('a request with a long time-out is not lost to a node that is stopped', () => {
     const stage = new PairStage();
     stage.ask(1).pass(1000);
-    stage.becomes(0, 'stopped').ask(1, { timeoutMs: 600_000 });
+    stage.becomes(0, 'stopped').ask(1, { resendMs: 600_000, timeoutMs: 2_400_000 });
     takesOver(stage, 2000);
     stage.pass(5000);
     expect(stage.outstanding).toBe(0);
@@ -106,7 +106,7 @@ describe('a client and a pair, of which one node serves (§7)', () => {
 
   it('what a node that was stopped still answers is used, and nothing runs a third time', () => {
     const stage = new PairStage({ workMs: 3000 });
-    stage.ask(10, { timeoutMs: 30_000 }).pass(100);
+    stage.ask(10, { resendMs: 30_000, timeoutMs: 120_000 }).pass(100);
     stage.becomes(0, 'stopped');
     takesOver(stage, 2000);
     stage.after(4800, () => stage.becomes(0, 'passive')).pass(30_000);

@@ -3,7 +3,11 @@ import type { ResumeState } from '../../../src/wire/mmi.js';
 import type { MajordomoError } from '../../../src/core/errors.js';
 import { BareLinks } from '../../../src/sdk/client/bare-links.js';
 import { Call } from '../../../src/sdk/client/call.js';
-import type { DeliveryStrategy, DeliverySink } from '../../../src/sdk/client/delivery-strategy.js';
+import {
+  type DeliverySink,
+  type DeliveryStrategy,
+  NO_SESSION,
+} from '../../../src/sdk/client/delivery-strategy.js';
 import { Freelance } from '../../../src/sdk/client/freelance.js';
 import { LazyPirate } from '../../../src/sdk/client/lazy-pirate.js';
 
@@ -13,6 +17,8 @@ export interface ScriptOptions {
   readonly maxLinks?: number;
   /** The id before that of the first request. */
   readonly lastId?: number;
+  /** Its brokers say nothing of sessions until the script has them do so; others say that they have none. */
+  readonly hasSessions?: boolean;
   /** The strategy for servers that know nothing of each other. */
   readonly freelance?: {
     readonly hedgeMs?: number;
@@ -23,8 +29,7 @@ export interface ScriptOptions {
 
 export interface AskOptions {
   readonly timeoutMs?: number;
-  readonly retries?: number;
-  readonly deadlineMs?: number;
+  readonly resendMs?: number;
   readonly streams?: boolean;
   readonly headers?: boolean;
 }
@@ -44,9 +49,11 @@ export class PirateScript {
   readonly #calls = new Map<string, Call>();
   readonly errors = new Map<string, MajordomoError>();
   #lastId: number;
+  readonly #hasSessions: boolean;
 
   constructor(options: ScriptOptions = {}) {
     this.#lastId = options.lastId ?? 0;
+    this.#hasSessions = options.hasSessions === true;
     const endpoints = options.endpoints ?? 1;
     const sink = this.#sink();
     const machine = { endpoints, connectMs: 1000, retryBaseMs: 100, retryMaxMs: 2000 };
@@ -76,9 +83,9 @@ export class PirateScript {
 
   ask(name: string, options: AskOptions = {}): this {
     const settings = {
-      timeoutMs: options.timeoutMs ?? 1000,
-      retries: options.retries ?? 3,
-      deadlineMs: options.deadlineMs,
+      timeoutMs: options.timeoutMs ?? 4000,
+      resendMs: options.resendMs ?? 1000,
+      saysTime: false,
       signal: undefined,
       headers: undefined,
     };
@@ -100,6 +107,7 @@ export class PirateScript {
 
   connect(link = this.link): this {
     this.strategy.connected(link, this.now);
+    if (!this.#hasSessions) this.strategy.greeted?.(link, NO_SESSION, this.now);
     return this;
   }
 
@@ -273,10 +281,6 @@ export class PirateScript {
       },
       switched: (from, to, why) => {
         this.switches.push(`${from} to ${to}: ${why}`);
-      },
-      raised: (fromMs, toMs) => {
-        const line = `raised ${fromMs} to ${toMs}`;
-        if (!this.#lines.some((said) => said.endsWith(line))) say(line);
       },
     };
   }

@@ -5,7 +5,7 @@ describe('a reader of the parts of a stored reply', () => {
   it('that leaves when an answer has just come asks no more', async () => {
     let asked = 0;
     const asker = {
-      settings: { timeoutMs: 1000, retries: 0 },
+      settings: { timeoutMs: 1000, resendMs: 1000 },
       broker: { offers: { progress: true } },
       decodersOf: () => ({ decode: null, decodeProgress: null }),
       ask: (

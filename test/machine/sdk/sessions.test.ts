@@ -2,11 +2,11 @@
 import { type AskOptions, PirateScript, type ScriptOptions } from './pirate-script.js';
 
 /** The whole call may take 10 s. */
-const PATIENT: AskOptions = { timeoutMs: 2500, retries: 3 };
+const PATIENT: AskOptions = { resendMs: 2500, timeoutMs: 10_000 };
 
 /** A client that is connected to a broker with sessions, with these requests out there. */
 function atBroker(names: readonly string[], options: ScriptOptions = {}): PirateScript {
-  const script = new PirateScript(options).connect().meets('one', false);
+  const script = new PirateScript({ ...options, hasSessions: true }).connect().meets('one', false);
   for (const name of names) script.ask(name, PATIENT);
   expect(script.effects.slice(2)).toEqual(names.map((name) => `0 send ${name} #1 on 1`));
   return script;
@@ -39,7 +39,11 @@ describe('a broker with sessions', () => {
   });
 
   it('is known as one when requests are out already: they are not sent again', () => {
-    const script = new PirateScript().connect().ask('a', PATIENT).pass(1000).meets('one', false);
+    const script = new PirateScript({ hasSessions: true })
+      .connect()
+      .ask('a', PATIENT)
+      .pass(1000)
+      .meets('one', false);
     for (let at = 0; at < 8; at++) script.hear().pass(1000);
     expect(script.effects.filter((line) => line.includes('send'))).toEqual(['0 send a #1 on 1']);
   });
@@ -91,8 +95,11 @@ describe('after a connection was lost', () => {
       .meets('one', true)
       .resumed('kept', 'open');
     expect(script.effects.at(-1)).toBe('100 resume a/1 on 2');
+    script.resumed('kept');
+    expect(script.pass(49).effects).toEqual([]);
+    expect(script.pass(1).effects).toEqual(['150 resume a/1 on 2']);
     script.resumed('open');
-    expect(script.effects).toEqual(['100 resumed']);
+    expect(script.effects).toEqual(['150 resumed']);
   });
 
   it('it asks for a hundred at once', () => {
@@ -109,7 +116,7 @@ describe('after a connection was lost', () => {
   });
 
   it('a broker that has dropped the session, because the client was away for too long, may have run them', () => {
-    const script = atBroker([]).ask('a', { timeoutMs: 60_000, retries: 0 });
+    const script = atBroker([]).ask('a', { resendMs: 60_000, timeoutMs: 60_000 });
     script.cut().pass(10_000).connect().meets('one', false);
     expect(script.effects.at(-1)).toBe('10000 fail a ERR_MDP_OUTCOME_UNKNOWN');
   });
@@ -129,7 +136,7 @@ describe('after a connection was lost', () => {
     const script = atBroker(['a', 'b']);
     script.cut().abort('a');
     script.pass(100).connect().meets('one', true);
-    expect(script.effects.slice(-2)).toEqual(['100 cancel a #1 on 2', '100 resume b/1 on 2']);
+    expect(script.effects.slice(-2)).toEqual(['100 resume b/1 on 2', '100 cancel a #1 on 2']);
   });
 
   it('parts that have come make half a stream, which ends', () => {
@@ -161,7 +168,9 @@ describe('the ids of a session', () => {
   });
 
   it('are used up at the end: a new session begins when nothing is out, and until then requests wait', () => {
-    const script = new PirateScript({ lastId: 0xffff_0000 - 2 }).connect().meets('one', false);
+    const script = new PirateScript({ lastId: 0xffff_0000 - 2, hasSessions: true })
+      .connect()
+      .meets('one', false);
     script.ask('a', PATIENT).ask('b', PATIENT).ask('c', PATIENT);
     expect(script.effects.slice(2)).toEqual(['0 send a #1 on 1', '0 send b #1 on 1']);
     script.answer('a');
@@ -228,7 +237,7 @@ describe('a client that is unlucky', () => {
 
 describe('the same broker, which does not know the session', () => {
   it('may have seen the connection end before its client did: what it had is not sent again', () => {
-    const script = atBroker([]).ask('a', { timeoutMs: 60_000, retries: 1 });
+    const script = atBroker([]).ask('a', { resendMs: 60_000, timeoutMs: 120_000 });
     // The link is dead from the beginning: the client finds that out after 3.75 s, the broker at once.
     script.pass(3750);
     script.pass(7000).connect().meets('one', false);
@@ -236,7 +245,9 @@ describe('the same broker, which does not know the session', () => {
   });
 
   it('sends no id again that a broker has seen which it meets again', () => {
-    const script = new PirateScript({ endpoints: 2 }).connect().meets('one', false);
+    const script = new PirateScript({ endpoints: 2, hasSessions: true })
+      .connect()
+      .meets('one', false);
     script.ask('a', PATIENT).ask('b', PATIENT).refuse('b', '429').pass(50);
     // The first broker has seen the id 3; the other one, where nothing is known, is sent the id 1.
     expect(script.call('b').id).toBe(3);
@@ -253,6 +264,39 @@ describe('a request whose parts are joined', () => {
     for (let at = 0; at < 5; at++) script.pass(1000).hear();
     expect(script.effects.filter((line) => line.includes('send'))).toEqual([]);
     expect(script.answer('a')).toBe(true);
+  });
+});
+
+describe('what was sent before its broker had said anything', () => {
+  /** The connection is lost within the first round trip, and there is another one. */
+  function lostEarly(): PirateScript {
+    const script = new PirateScript({ hasSessions: true }).connect().ask('a', PATIENT).pass(10);
+    cut(script);
+    expect(script.effects.slice(-2)).toEqual(['60 open 2 to 0', '110 greet 2']);
+    return script;
+  }
+
+  it('is asked for where the session is known, because it was that broker', () => {
+    const script = lostEarly().meets('one', true);
+    expect(script.effects).toEqual(['110 resume a/1 on 2']);
+    expect(script.resumed('open').effects).toEqual(['110 resumed']);
+  });
+
+  it('is sent again where the session is not known: it arrived at no living broker', () => {
+    expect(lostEarly().meets('two', false).effects).toEqual(['110 send a #2 on 2']);
+  });
+
+  it('is sent again to a broker that says nothing, which has no sessions, and from then on at once', () => {
+    const script = lostEarly().pass(1249);
+    expect(script.effects).toEqual([]);
+    expect(script.pass(1).effects).toEqual(['1360 send a #2 on 2']);
+    expect(cut(script).effects.at(-1)).toBe('1460 send a #3 on 3');
+  });
+
+  it('is asked for as well if the connection is lost once more before that', () => {
+    const script = cut(lostEarly());
+    script.meets('one', true);
+    expect(script.effects.at(-1)).toBe('210 resume a/1 on 3');
   });
 });
 

@@ -111,7 +111,7 @@ describe('a request that is larger than its broker accepts (D100)', () => {
 
   it('is not sent as soon as the answer of a new broker is there', async () => {
     const net = new FakeNet();
-    const client = new Client({ endpoints: ['tcp://a:1'], dial: net.dial, retries: 0 });
+    const client = new Client({ endpoints: ['tcp://a:1'], dial: net.dial, timeoutMs: 2500 });
     clients.push(client);
     const error = errorOf(client.request('echo', LARGE));
     net.link.events.connected();

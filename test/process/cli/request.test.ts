@@ -294,7 +294,7 @@ describe('majordomo request ends (contract §2)', () => {
       await offer(other, 'search', (request) => request.frames, lively);
       // Until then a request waits for its whole time to live.
       const endpoints = [other.endpoint];
-      const client = new Client({ endpoints, ifNoWorker: 'fail', timeoutMs: 500, retries: 0 });
+      const client = new Client({ endpoints, ifNoWorker: 'fail', timeoutMs: 500 });
       const isRefused = (): Promise<boolean> =>
         client.request('nobody', '').then(
           () => false,

@@ -22,7 +22,7 @@ afterEach(endAll);
 /** A broker with this many pending requests, each with a key, because it may be sent again. */
 async function withRequests(count: number): Promise<Daemon> {
   const daemon = await startDaemon();
-  const client = clientOf(daemon, { retries: 3 });
+  const client = clientOf(daemon, { timeoutMs: 10_000 });
   const body = 'x'.repeat(1000);
   await Promise.all(Array.from({ length: count }, () => client.submit('work', body)));
   return daemon;

@@ -75,7 +75,6 @@ function client(
   const made = new Client({
     endpoints: [daemon.endpoint],
     timeoutMs: 2000,
-    retries: 0,
     transport,
     curve: { ...curveOf(name), ...server },
   });
@@ -134,7 +133,7 @@ describe.each(['zmtp', 'libzmq'] as const)('a broker with CURVE on %s', (transpo
     expect(await told(client(daemon, 'mallory'))).toBe('ERR_MDP_KEY_REFUSED');
     const rejected = await daemon.waitFor('connection.rejected');
     expect(rejected).toMatchObject({ kind: 'key', listener: 0 });
-    const plain = new Client({ endpoints: [daemon.endpoint], timeoutMs: 300, retries: 0 });
+    const plain = new Client({ endpoints: [daemon.endpoint], timeoutMs: 300 });
     closers.push(() => plain.close());
     expect(await outcome(plain)).toMatch(/UNREACHABLE|TIMEOUT/);
     for (const { secretKey, publicKey } of [server, ...Object.values(pairs)]) {

@@ -75,7 +75,11 @@ describe('a real Prometheus', () => {
     'tells that clients find no worker, and that one is back',
     async () => {
       const daemon = await startDaemon({ sets: [HTTP] });
-      const client = new Client({ endpoints: [daemon.endpoint], ifNoWorker: 'fail', retries: 0 });
+      const client = new Client({
+        endpoints: [daemon.endpoint],
+        ifNoWorker: 'fail',
+        timeoutMs: 2500,
+      });
       atEnd(() => client.close());
       call(client, 'fax');
       const prometheus = await watch(daemon);

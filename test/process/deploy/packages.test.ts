@@ -57,7 +57,7 @@ import { Client, codeOf, connect, type ClientOptions, type Reply } from '${clien
 import { ServiceError, Worker, type Request } from '${worker}';
 
 const endpoints = 'tcp://127.0.0.1:1';
-const options: ClientOptions = { endpoints, timeoutMs: 10, retries: 0 };
+const options: ClientOptions = { endpoints, timeoutMs: 10 };
 export const worker = new Worker({ endpoints, service: 'echo' }, (request: Request) => {
   if (request.frames.length > 1) throw new ServiceError('too-many', 'one frame, please', { retry: false });
   return request.frames;

@@ -43,7 +43,7 @@ async function broker(nats: NatsServer, name: string, ...sets: string[]): Promis
 
 /** Asks again, if need be the next one. */
 function client(...brokers: Daemon[]): Client {
-  return clientOf(brokers, { timeoutMs: 4000, retries: 4 });
+  return clientOf(brokers, { timeoutMs: 20_000 });
 }
 
 function worker(service: string, concurrency: number, ...brokers: Daemon[]): void {

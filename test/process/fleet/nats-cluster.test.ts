@@ -56,7 +56,7 @@ class Load {
   /** Every request is answered, if need be after retries. */
   async #asks(daemon: Daemon, service: string): Promise<void> {
     const lane = this.#answered.push(0) - 1;
-    const client = clientOf(daemon, { timeoutMs: 4000, retries: 4 });
+    const client = clientOf(daemon, { timeoutMs: 20_000 });
     for (let n = 1; !this.#isOver; n++) {
       const body = `${lane} ${n}`;
       expect(await ask(client, service, body)).toEqual([`${service} ${body}`]);

@@ -18,7 +18,7 @@ const SENT_AWAY = `
   const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const endpoints = 'tcp://127.0.0.1:' + server.address().port;
-  const client = new Client({ endpoints, timeoutMs: 300, retries: 1 });
+  const client = new Client({ endpoints, timeoutMs: 600 });
   for (let left = 3; left > 0; left--) await once(server, 'connection');
   server.close();
 `;
@@ -82,7 +82,7 @@ describe('a request keeps the process alive until it settles', () => {
 
   it('while its service has no worker', async () => {
     const program = `
-      const client = connect('${endpoint}', { timeoutMs: 300, retries: 1 });
+      const client = connect('${endpoint}', { timeoutMs: 600 });
       await client.request('mmi.service', 'echo', { timeoutMs: 20_000 });
       ${LET_GO}
       client.request('nobody', 'hi').catch((error) => console.log(error.code));

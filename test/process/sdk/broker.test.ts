@@ -12,7 +12,6 @@ import { PATIENCE_MS } from '../../support/patience.js';
 /** Long enough that a busy machine does not expire live peers. */
 const HEARTBEAT_MS = 1500;
 /** Of a client that asks every second until its broker is back. */
-const RETRIES = PATIENCE_MS / 1000;
 const closing: (() => Promise<void>)[] = [];
 /** For the whole file, where a case does not kill, stop or configure its own. */
 let shared: Daemon;
@@ -123,7 +122,7 @@ describe('client and worker with the broker', () => {
     const { endpoint } = first;
     worker(endpoint, { concurrency: 4 }, echo);
     worker(endpoint, {}, echo);
-    const asking = client(endpoint, { timeoutMs: 1000, retries: RETRIES });
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
     expect((await asking.request('echo', 'before')).text()).toBe('before');
     await first.kill();
     const during = Promise.all(
@@ -139,7 +138,7 @@ describe('client and worker with the broker', () => {
   it('a broker that is stopped and continued gets both back', async () => {
     const broker = await brokerAt();
     worker(broker.endpoint, {}, echo);
-    const asking = client(broker.endpoint, { timeoutMs: 1000, retries: RETRIES });
+    const asking = client(broker.endpoint, { timeoutMs: PATIENCE_MS });
     await asking.request('echo', 'before');
     broker.signal('SIGSTOP');
     const during = asking.request('echo', 'during');

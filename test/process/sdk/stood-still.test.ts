@@ -16,7 +16,7 @@ const PROGRAM = `
   });
   worker.on('lost', (event) => lost.push(event));
   await worker.ready;
-  const client = connect(endpoints, { timeoutMs: 60_000, retries: 0 });
+  const client = connect(endpoints, { timeoutMs: 60_000 });
   console.log((await client.request('slow', '')).text(), lost.some(({ stoodStillMs }) => stoodStillMs > 0));
   await client.close();
   await worker.close();

@@ -12,7 +12,7 @@ const UUID = /^[0-9A-F]{32}\n$/;
 const WAITS = 'waiting for its reply';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 /** So a client goes on over a restart. */
-const AGAIN = { timeoutMs: 1000, retries: 15 };
+const AGAIN = { timeoutMs: 16_000 };
 
 /** For those who neither end it nor set it otherwise. */
 let shared: Daemon;

@@ -188,7 +188,7 @@ export class FreelanceSimClient {
 
   #ask(): void {
     const { habits } = this;
-    const { partsChance, streamChance, headersChance, abortChance, timeoutMs, retries } = habits;
+    const { partsChance, streamChance, headersChance, abortChance, timeoutMs, resendMs } = habits;
     const name = `${this.name}-${this.#stage.tally.requests++}`;
     const random = this.#random;
     const service = random.chance(partsChance) ? PARTS : ECHO;
@@ -202,8 +202,7 @@ export class FreelanceSimClient {
       isOfBroker: false,
       headers: hasHeaders ? HEADERS : null,
     };
-    const none = { deadlineMs: undefined, signal: undefined, headers: undefined };
-    const settings = { timeoutMs, retries, ...none };
+    const settings = { timeoutMs, resendMs, saysTime: false };
     const parts: string[] = [];
     // A stream gets its parts as they arrive; for a request they are joined.
     const owner = streams
@@ -310,7 +309,7 @@ export class FreelanceSimClient {
         const open = this.#links.get(link);
         const server = this.#servers[open?.endpoint ?? -1];
         witness.sends(call, link, server, this.#stage.clock.now);
-        const remainingMs = this.#strategy.remainingMs(call, this.#now);
+        const remainingMs = call.leftMs(this.#now);
         const sent = this.#tongue.request(call, remainingMs);
         this.#note(`sends #${call.attempt} on ${link} to ${open?.endpoint ?? -1}:`, sent.frames);
         open?.link.send(sent);
@@ -323,9 +322,6 @@ export class FreelanceSimClient {
       switched: (from, to, why) => {
         hold(from !== to, `${this.name} goes from ${from} to the same`);
         this.#note(`goes from ${from} to ${to}: ${why}`);
-      },
-      raised: () => {
-        hold(false, 'only a pair raises time-outs');
       },
     };
   }

@@ -44,7 +44,7 @@ export interface FreelanceHabits {
   readonly hedgeMs: number | null;
   readonly pingIntervalMs: number;
   readonly timeoutMs: number;
-  readonly retries: number;
+  readonly resendMs: number;
   /** It does not wait where no worker serves. */
   readonly refusesToWait: boolean;
   /** Its engine has PING of ZMTP; otherwise it asks `mmi.broker`. */
@@ -150,13 +150,14 @@ export function weatherOf(random: SimRandom): FreelanceWeather {
 function clientHabits(random: SimRandom): FreelanceHabits {
   const kind = random.pick<FreelanceHabits['kind']>(['mdp', 'mdp', 'flp']);
   const isMdp = kind === 'mdp';
+  const resendMs = random.pick([150, 400, 900]);
   return {
     kind,
     version: random.pick<MdpVersion>([1, 2, 2]),
     hedgeMs: random.pick<number | null>([null, null, 0, 15, 60, 400]),
     pingIntervalMs: random.pick([40, 100, 400]),
-    timeoutMs: random.pick([150, 400, 900]),
-    retries: random.int(0, 3),
+    resendMs,
+    timeoutMs: resendMs * random.int(1, 4),
     refusesToWait: isMdp && random.chance(0.3),
     hasLinkPings: isMdp && random.chance(0.7),
     requests: random.int(1, 14),

@@ -103,6 +103,8 @@ export class Witness {
     hold(server?.isConnected === true && server.link === link, `${name} is sent to no server`);
     const open = request.copies.filter(({ end }) => end === 'open');
     const isBare = open.length === 0;
+    const isThere = open.some((copy) => copy.server === server) && this.#isAlive(server, now);
+    hold(!isThere, `${name} is sent again to ${server.endpoint}, which is alive and has it`);
     const previous = request.attempt.find((copy) => copy.server === server);
     if (now >= request.attemptEndsAt - 1) {
       this.#newAttempt(request, now);
@@ -130,7 +132,7 @@ export class Witness {
 
   #newAttempt(request: Watched, now: number): void {
     request.attempt = [];
-    request.attemptEndsAt = now + request.call.timeoutMs;
+    request.attemptEndsAt = now + request.call.settings.resendMs;
   }
 
   /** One more server is asked within an attempt: there is a reason for it. */
@@ -187,7 +189,7 @@ export class Witness {
   part(call: Call, now: number): void {
     const request = this.#of(call);
     request.lastPartAt = now;
-    request.attemptEndsAt = now + call.timeoutMs;
+    request.attemptEndsAt = now + call.settings.resendMs;
   }
 
   // ---------------------------------------------------------------- ends
@@ -210,9 +212,8 @@ export class Witness {
     return withinMs < Infinity;
   }
 
-  #latestEnd({ call, startedAt, lastPartAt }: Watched): number {
-    const { timeoutMs, retries } = call;
-    return Math.max(startedAt + (1 + retries) * timeoutMs, lastPartAt + timeoutMs) + LATE_MS;
+  #latestEnd({ call, startedAt }: Watched): number {
+    return startedAt + call.settings.timeoutMs + LATE_MS;
   }
 
   /**
@@ -221,18 +222,20 @@ export class Witness {
    * because all others were seen to be away.
    */
   #certainMs(request: Watched): number {
-    const { timeoutMs, retries, service } = request.call;
+    const { settings, service } = request.call;
+    const { timeoutMs, resendMs } = settings;
     const { hedgeMs, pingIntervalMs } = this.#habits;
     // The first part of a slow server's answer ends the search for another server.
     if (service === PARTS) return Infinity;
     const others = this.#servers.length - 1;
     const hedgedMs = hedgeMs === null ? Infinity : others * hedgeMs + ANSWER_MS;
-    if (hedgedMs <= timeoutMs && this.#isSound(request, hedgedMs)) return hedgedMs;
+    if (hedgedMs <= resendMs && this.#isSound(request, hedgedMs)) return hedgedMs;
     const seenMs = others * SEEN_INTERVALS * pingIntervalMs + ANSWER_MS;
-    const mayBeSeen = seenMs <= timeoutMs && !this.#isSlow(request, seenMs);
+    const mayBeSeen = seenMs <= resendMs && !this.#isSlow(request, seenMs);
     if (mayBeSeen && this.#isSound(request, seenMs)) return seenMs;
-    const triedMs = others * timeoutMs + ANSWER_MS;
-    return retries >= others && this.#isSound(request, triedMs) ? triedMs : Infinity;
+    const triedMs = others * resendMs + ANSWER_MS;
+    const isEnough = timeoutMs >= (1 + others) * resendMs;
+    return isEnough && this.#isSound(request, triedMs) ? triedMs : Infinity;
   }
 
   /** Whether nothing was wrong with some server in its first `forMs`. */

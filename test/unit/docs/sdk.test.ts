@@ -73,15 +73,14 @@ describe('the defaults of the SDK', () => {
   it('that the manual names', () => {
     const manual = page('sdk.md');
     expect(manual).toContain(`\`timeoutMs\` (${CLIENT_OPTIONS.timeoutMs.default})`);
-    expect(manual).toContain(`\`retries\` (${CLIENT_OPTIONS.retries.default})`);
+    expect(manual).toContain(`\`resendMs\` (${CLIENT_OPTIONS.resendMs.default})`);
     expect(manual).toContain(`\`close({ graceMs })\`** (${CLOSE_OPTIONS.graceMs.default})`);
   });
 
   it('of majordomo request, in docs/cli.md', () => {
-    const { timeoutMs, retries } = CLIENT_OPTIONS;
+    const { timeoutMs } = CLIENT_OPTIONS;
     const cli = page('cli.md');
     const given = Array.from(cli.matchAll(/`--timeout-ms` \((\d+)\)/g), ([, value]) => value);
     expect(new Set(given)).toEqual(new Set([String(timeoutMs.default)]));
-    expect(cli).toContain(`\`--retries\` (${retries.default})`);
   });
 });

@@ -7,7 +7,6 @@ import type { Config } from '../../../config/config.js';
 import type { ListenerConfig } from '../../../config/entries.js';
 import { parseEndpoint } from '../../../config/endpoint.js';
 import { dialHost } from '../../../config/io/dial-host.js';
-import { PAIR_TIMEOUT_HEARTBEATS } from '../../../sdk/client/lazy-pirate.js';
 import { ask, answerFacts, withClient } from '../../connection/ask.js';
 import { printable } from '../../common/output.js';
 import { type Finding, ok, problem } from '../../../core/finding.js';
@@ -32,14 +31,10 @@ type Identify = (endpoint: string) => Promise<Finding | null>;
 
 /** @param running whether a broker uses the data directory */
 export async function listeners(
-  { broker, bstar }: Pick<Config, 'broker' | 'bstar'>,
+  { broker }: Pick<Config, 'broker'>,
   running: boolean,
 ): Promise<Listeners> {
-  const beatMs = bstar.role === 'standalone' ? 0 : bstar.heartbeatIntervalMs;
-  const timeoutMs = Math.max(ANSWER_MS, PAIR_TIMEOUT_HEARTBEATS * beatMs);
-  const findings = await Promise.all(
-    broker.listen.map((each) => listener(each, running, timeoutMs)),
-  );
+  const findings = await Promise.all(broker.listen.map((each) => listener(each, running)));
   const served = findings.some(({ text }) => isServed(text));
   return { findings, served };
 }
@@ -51,7 +46,6 @@ function isServed(text: string): boolean {
 async function listener(
   { endpoint, curve, service }: ListenerConfig,
   running: boolean,
-  timeoutMs: number,
 ): Promise<Finding> {
   const name = `listener ${endpoint}`;
   const parsed = parseEndpoint(endpoint);
@@ -59,7 +53,7 @@ async function listener(
   const presumed = running ? ok(name, curve === undefined ? NO_MDP : SEALED) : null;
   const identify: Identify =
     curve === undefined && service === null
-      ? (dialled) => majordomo(name, dialled, timeoutMs)
+      ? (dialled) => majordomo(name, dialled)
       : () => Promise.resolve(presumed);
   const { value } = parsed;
   return value.scheme === 'tcp'
@@ -129,14 +123,10 @@ function accepts(path: string): Promise<boolean> {
 }
 
 /** The Majordomo that answers there, if any. */
-async function majordomo(
-  name: string,
-  endpoint: string,
-  timeoutMs: number,
-): Promise<Finding | null> {
+async function majordomo(name: string, endpoint: string): Promise<Finding | null> {
   const service = 'mmi.broker';
   try {
-    const answer = await withClient({ endpoint: [endpoint], timeoutMs }, (client) =>
+    const answer = await withClient({ endpoint: [endpoint], timeoutMs: ANSWER_MS }, (client) =>
       ask(client, service),
     );
     const { version, node } = answerFacts(service, answer);

@@ -39,7 +39,12 @@ export class Requests implements Calls {
 }
 
 export function clientsOf(plan: LoadPlan): readonly Client[] {
-  const options = { endpoints: plan.endpoints, ...plan.keys, timeoutMs: TIMEOUT_MS, retries: 0 };
+  const options = {
+    endpoints: plan.endpoints,
+    ...plan.keys,
+    timeoutMs: TIMEOUT_MS,
+    resendMs: TIMEOUT_MS,
+  };
   return Array.from({ length: plan.connections }, () => new Client(options));
 }
 

@@ -11,8 +11,7 @@ const TITANIC_CLOSE = 'titanic.close';
 /** The most receipts kept: what is stored and not yet closed takes disk space at the broker. */
 const OPEN_MAX = 1_000_000;
 /** The patience of the first question, which need not wait long for a busy broker. */
-const { timeoutMs, retries } = CLIENT_OPTIONS;
-const FIRST = { timeoutMs: timeoutMs.default, retries: retries.default };
+const FIRST = { timeoutMs: CLIENT_OPTIONS.timeoutMs.default };
 
 export class Receipts implements Calls {
   readonly #clients: readonly Client[];

@@ -15,10 +15,10 @@ import {
   type OutputOptions,
 } from '../../../cli/common/formats.js';
 import {
+  addTimeoutOptions,
   DAY_MS,
   examples,
   integerOption,
-  timeoutOption,
   usage,
 } from '../../../cli/common/options.js';
 import { printable, say } from '../../../cli/common/output.js';
@@ -63,9 +63,9 @@ export function define(command: Command): void {
     .addOption(new Option('--events <endpoint>', 'the endpoint of events.listen'))
     .addOption(
       integerOption('--max-delay-ms <ms>', 'end if an event is read later than this', 1, DAY_MS),
-    )
-    .addOption(timeoutOption('how long to wait for the broker to answer, and to connect'));
-  addOutputOption(addEndpointOption(command))
+    );
+  const about = 'how long to wait for the broker to answer, and to connect';
+  addOutputOption(addEndpointOption(addTimeoutOptions(command, about)))
     .addHelpText('after', AFTER)
     .action(async (topics: readonly string[], options: EventsOptions) => {
       await printEvents(topics, options);

@@ -13,9 +13,9 @@ import {
 import { bodyOf, tellFrames } from '../../../cli/common/frames.js';
 import {
   addSubcommand,
+  addTimeoutOptions,
   examples,
   integerOption,
-  timeoutOption,
 } from '../../../cli/common/options.js';
 import { printable, say } from '../../../cli/common/output.js';
 import { type Column, narrowText, table } from '../../../cli/common/table.js';
@@ -116,11 +116,13 @@ function subcommand(
   more: 'list' | 'raw' | null = null,
 ): Command {
   const command = addSubcommand(parent, name, about);
-  return addOutputOption(addEndpointOption(command), more)
-    .addOption(
-      new Option('--map <endpoint>', 'the endpoint of map.listen; of a pair both, with a comma'),
-    )
-    .addOption(timeoutOption('how long to wait for the broker, for the map, and for a change'));
+  addOutputOption(addEndpointOption(command), more).addOption(
+    new Option('--map <endpoint>', 'the endpoint of map.listen; of a pair both, with a comma'),
+  );
+  return addTimeoutOptions(
+    command,
+    'how long to wait for the broker, for the map, and for a change',
+  );
 }
 
 /** The smallest subtree that has the key. */

@@ -124,7 +124,7 @@ export class Place {
 
   /** A client of the SDK that sends each request once, and is patient. */
   client(daemon: Daemon): Client {
-    const client = new Client({ endpoints: daemon.endpoint, timeoutMs: 60_000, retries: 0 });
+    const client = new Client({ endpoints: daemon.endpoint, timeoutMs: 60_000 });
     this.#clients.push(client);
     return client;
   }
