@@ -30,8 +30,7 @@ const CONFIG = '/etc/majordomo/majordomo.yaml';
 const WITH_KEY =
   'majordomo request upper hello --endpoint tcp://127.0.0.1:5555 ' +
   '--curve-key-file keys/client.key --curve-server-key "$(cat keys/broker.key.pub)"';
-const WITHOUT_KEY =
-  'majordomo request upper hello --endpoint tcp://127.0.0.1:5555 --timeout 1s --retries 0';
+const WITHOUT_KEY = 'majordomo request upper hello --endpoint tcp://127.0.0.1:5555 --timeout 1s';
 
 let folder = '';
 let podman: Podman;

@@ -232,7 +232,7 @@ describe('majordomo request', () => {
         await announce(name, JSON.stringify({ input }));
       }
       // Nobody answers, so each takes all its time; the question for the contract has as long.
-      const options = ['--timeout-ms', '4000', '--retries', '0'];
+      const options = ['--timeout-ms', '4000'];
       const body = JSON.stringify(`${'a'.repeat(60)}!`);
       const asked = Object.keys(schemas).map(async (name) => {
         const { status, stderr } = await run(['request', name, body, ...options, ...at]);
@@ -249,7 +249,7 @@ describe('majordomo request', () => {
     for (let version = 1; version <= 8; version++) {
       await announce('eight', JSON.stringify({ input, version: String(version) }));
     }
-    const options = ['--timeout-ms', '1000', '--retries', '0'];
+    const options = ['--timeout-ms', '1000'];
     const sent = await run(['request', 'eight', `"${'a'.repeat(60)}!"`, ...options, ...at]);
     expect(sent).toMatchObject({ status: 75, stderr: expect.stringContaining('after 125ms') });
   });
@@ -278,7 +278,7 @@ describe('majordomo request', () => {
       await announce(`dialect ${index}`, JSON.stringify({ input }));
       // What is sent waits until its time is over; what is refused, or warned of, needs the contract first.
       const timeoutMs = expected === 64 ? 60_000 : warning === '' ? 200 : 2000;
-      const patience = ['--timeout-ms', String(timeoutMs), '--retries', '0'];
+      const patience = ['--timeout-ms', String(timeoutMs)];
       const sent = await run(['request', `dialect ${index}`, body, ...patience, ...at]);
       expect([input, body, sent.status]).toEqual([input, body, expected]);
       expect(sent.stderr.includes('warning: ')).toBe(warning !== '');

@@ -112,7 +112,7 @@ describe('majordomo … --endpoint … --endpoint …', () => {
     const nodes = await startPair();
     nodes[0].admission('refusing');
     const at = nodes.flatMap(({ endpoint }) => ['--endpoint', endpoint]);
-    const times = ['--timeout-ms', '2000', '--retries', '1'];
+    const times = ['--timeout-ms', '4000'];
     const { status, stderr } = await run(['request', 'upper', 'one', ...times, ...at]);
     expect({ status, stderr }).toEqual({
       status: 1,

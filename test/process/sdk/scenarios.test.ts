@@ -18,7 +18,6 @@ interface Step {
   readonly bytes?: number;
   readonly body: string;
   readonly timeoutMs?: number;
-  readonly retries?: number;
   readonly code: string;
   readonly serviceCode?: string;
 }
@@ -159,14 +158,10 @@ class Run {
     }
   }
 
-  #request({ id, service, bytes, body, timeoutMs = PATIENCE_MS, retries }: Step): void {
+  #request({ id, service, bytes, body, timeoutMs = PATIENCE_MS }: Step): void {
     const abort = new AbortController();
     const sent = bytes === undefined ? body : Buffer.alloc(bytes);
-    const options = {
-      timeoutMs,
-      signal: abort.signal,
-      ...(retries === undefined ? {} : { retries }),
-    };
+    const options = { timeoutMs, signal: abort.signal };
     const outcome = this.#client.request(service, sent, options).then(
       (reply) => ({ text: reply.text() }),
       (error: unknown) => ({ error }),

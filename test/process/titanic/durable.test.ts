@@ -39,7 +39,7 @@ async function inVain(
   ...args: string[]
 ): Promise<Finished & { waitedMs: number }> {
   for (let waitedMs = 1000; ; waitedMs *= 4) {
-    const times = ['--timeout-ms', String(waitedMs), '--retries', '0'];
+    const times = ['--timeout-ms', String(waitedMs)];
     const ended = await request(daemon, ...args, ...times);
     const isOver = ended.stderr.includes(says) || waitedMs > PATIENCE_MS;
     if (isOver) return { ...ended, waitedMs };
