@@ -7,6 +7,8 @@ export const EXIT = {
   failed: 1,
   /** The service was reached and reported a failure. */
   serviceFailed: 2,
+  /** The request may have run, or not. */
+  outcomeUnknown: 3,
   /** Wrong usage. */
   usage: 64,
   /** Port taken, data directory in use, no endpoint accepted a connection. */
@@ -55,11 +57,13 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_MDP_LIMIT', EXIT.failed],
   ['ERR_MDP_NO_WORKER', EXIT.failed],
   ['ERR_MDP_OPTION', EXIT.usage],
+  ['ERR_MDP_OUTCOME_UNKNOWN', EXIT.outcomeUnknown],
   ['ERR_MDP_REFUSED', EXIT.failed],
   ['ERR_MDP_STREAM_BROKEN', EXIT.failed],
   ['ERR_MDP_TIMEOUT', EXIT.noReply],
   ['ERR_MDP_TOO_LARGE', EXIT.failed],
   ['ERR_MDP_UNREACHABLE', EXIT.unavailable],
+  ['ERR_MDP_UNSUPPORTED', EXIT.failed],
   ['ERR_NATIVE_MODULE', EXIT.config],
   ['ERR_NOT_LEARNT', EXIT.unavailable],
   ['ERR_OUTPUT', EXIT.disk],

@@ -38,7 +38,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
 /**
  * Extensions that a client uses: durable requests with options, waiting for replies, failures,
  * headers, own pauses, parts while a worker sends them, taking requests back, whether a durable request existed,
- * why a request has no answer.
+ * why a request has no answer, options of a plain request.
  */
 export interface Offers {
   readonly submit: boolean;
@@ -50,6 +50,7 @@ export interface Offers {
   readonly cancel: boolean;
   readonly existed: boolean;
   readonly why: boolean;
+  readonly options: boolean;
 }
 
 /** A broker's answer to `mmi.broker`. The JSON is parsed once, whatever is asked of the answer. */
@@ -86,6 +87,7 @@ export class BrokerFacts {
       cancel: this.#has('cancel'),
       existed: this.#has('existed'),
       why: this.#has('why'),
+      options: this.#has('options'),
     };
   }
 

@@ -269,7 +269,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     takeSettlers(ignore, ignore);
     try {
       const settings = this.#requestSettings(options);
-      const target = this.#services.targetOf(service, settings.headers);
+      const target = this.#services.targetOf(service, settings);
       this.#ask(target, this.#services.bodyOf(service, body), settings, resolve, reject);
     } catch (error) {
       reject(error);
@@ -458,7 +458,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   #stream(service: string, body: unknown, options: RequestOptions | undefined): ReplyStream {
     const frames = this.#services.valueOf(service, body);
     const settings = this.#requestSettings(options);
-    const target = this.#services.targetOf(service, settings.headers);
+    const target = this.#services.targetOf(service, settings);
     const source = {
       decoders: this.#services.decodersOf(service),
       obstacle: () => this.#exchange.obstacle(settings),
@@ -517,7 +517,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       request: (service, body, settings) =>
         this.#requestFrames(service, bodyFrames(body), settings),
       ask: (service, body, settings, resolve, reject) => {
-        const target = this.#services.targetOf(service, settings.headers);
+        const target = this.#services.targetOf(service, settings);
         return this.#ask(target, bodyFrames(body), settings, resolve, reject);
       },
       abandon: (call) => {
@@ -532,7 +532,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     frames: BodyFrames,
     settings: RequestSettings,
   ): Promise<Message> {
-    const target = this.#services.targetOf(service, settings.headers);
+    const target = this.#services.targetOf(service, settings);
     return await new Promise<Message>((resolve, reject) => {
       this.#ask(target, frames, settings, resolve, reject);
     });

@@ -142,9 +142,14 @@ export const PLAIN_REQUEST_OPTIONS = {
   signal: SIGNAL,
 };
 
-export const REQUEST_OPTIONS = {
+const STORED_REQUEST_OPTIONS = {
   ...PLAIN_REQUEST_OPTIONS,
   headers: OPEN,
+};
+
+export const REQUEST_OPTIONS = {
+  ...STORED_REQUEST_OPTIONS,
+  once: flag(false),
 };
 
 export const JOB_OPTIONS = Object.fromEntries(
@@ -152,7 +157,7 @@ export const JOB_OPTIONS = Object.fromEntries(
 ) as { readonly [Name in keyof JobOptions]-?: Option<NonNullable<JobOptions[Name]>, undefined> };
 
 export const ENQUEUE_OPTIONS = {
-  ...REQUEST_OPTIONS,
+  ...STORED_REQUEST_OPTIONS,
   ...JOB_OPTIONS,
   idempotencyKey: checkedBy(
     (value): value is string => isText(value, 1, IDEMPOTENCY_KEY_BYTES_MAX),

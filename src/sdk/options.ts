@@ -234,6 +234,12 @@ export function requestSettings(given: unknown, client: ClientSettings): Request
   if (headers !== undefined && (client.version === 1 || !client.envelope)) {
     throw wrong('headers', "needs protocol '0.2' and envelope: true");
   }
+  if (options.once && (client.version === 1 || !client.envelope)) {
+    throw wrong('once', "needs protocol '0.2' and envelope: true");
+  }
+  if (options.once && client.hedgeMs !== null) {
+    throw wrong('once', 'cannot be combined with hedgeMs, which asks several brokers');
+  }
   return { ...options, headers, resendMs, saysTime: client.saysTime || namesTime(given) };
 }
 
@@ -249,5 +255,6 @@ export function freelanceRequestSettings(
   client: FreelanceClientSettings,
 ): RequestSettings {
   const options = readOptions('request', PLAIN_REQUEST_OPTIONS, given, client);
-  return { ...options, headers: undefined, resendMs: client.resendMs, saysTime: false };
+  const { resendMs } = client;
+  return { ...options, headers: undefined, resendMs, saysTime: false, once: false };
 }

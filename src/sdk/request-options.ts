@@ -17,6 +17,14 @@ export interface RequestOptions {
   /** Aborting it cancels the request: ERR_MDP_ABORTED. */
   readonly signal?: AbortSignal | undefined;
   /**
+   * Whether at most one worker may run it: it is given to another one only if that which had it says that it did not
+   * begin. If a delivery ends without an answer, or the broker dies, the call fails with ERR_MDP_OUTCOME_UNKNOWN,
+   * whose text says what is known; any other error says that it did not run. The client sends it only to a broker that
+   * supports it; otherwise it fails with ERR_MDP_UNSUPPORTED. With `strategy: 'freelance'` one broker is asked, and
+   * not with `hedgeMs`. Default false.
+   */
+  readonly once?: boolean;
+  /**
    * Metadata beside the body, such as a trace context: `request.headers` in the handler. At most 64, with
    * names of 1 to 64 characters of `a-z`, `0-9` and `-`, and 8 KiB as JSON. A request with headers, also with
    * `{}`, tells the worker how long this client waits. The client sends it only to a broker that supports
@@ -25,14 +33,20 @@ export interface RequestOptions {
   readonly headers?: Headers | undefined;
 }
 
-/** What a call keeps of its options. */
-export interface CallSettings {
+/** What a client says of the time of its calls. */
+export interface ClientTimes {
   /** How long the whole call may take; `Infinity`: it has no end. */
   readonly timeoutMs: number;
   /** After how long a broker that keeps no session is sent it again. */
   readonly resendMs: number;
+}
+
+/** What a call keeps of its options. */
+export interface CallSettings extends ClientTimes {
   /** Whether the program named the time, so that the broker is told of it. */
   readonly saysTime: boolean;
+  /** Whether at most one worker may run it. */
+  readonly once: boolean;
 }
 
 /** `RequestOptions`, with the client's values as defaults. */

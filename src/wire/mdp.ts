@@ -20,6 +20,8 @@ export const CLIENT_PARTIAL = 0x02;
 export const CLIENT_FINAL = 0x03;
 /** 0.2 only: a REQUEST with headers and a deadline (D67). */
 export const CLIENT_REQUEST_WITH_HEADERS = 0x04;
+/** 0.2 only: a REQUEST with options and a group, and with headers and a deadline (D117). */
+export const CLIENT_REQUEST_WITH_OPTIONS = 0x05;
 
 /** Commands of MDP/Worker that both versions share. */
 export const WORKER_READY = 0x01;

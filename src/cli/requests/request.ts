@@ -37,6 +37,7 @@ import {
 
 interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly stream?: boolean;
+  readonly once?: boolean;
   readonly detail?: boolean;
   readonly check: boolean;
   readonly protocol: '0.1' | '0.2';
@@ -76,7 +77,8 @@ one, and on a terminal it shows control characters escaped; raw output is only t
 If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
 --timeout-ms, or --timeout, is the time of the whole call. A request runs again if its worker was lost, or its broker
-died, so services must be idempotent.
+died, so services must be idempotent. With --once it never runs again: if its worker or broker was lost, the command
+ends with 3.
 Ctrl-C also stops the request at its worker. A durable request goes on: --close ends it.
 
 If the workers of the service announced what it takes (majordomo services describe), a body that is JSON is
@@ -94,7 +96,7 @@ Without a CURVE key, the uuid is the only credential for the reply.
 If the service fails, its error message goes to standard error. --detail also prints the detail frames
 of the failure; -o json prints everything on standard output.
 
-Exit status: 0 a reply · 2 the service failed · 1 refused, no worker, dead or unknown · 64 usage · 69 no endpoint accepted a
+Exit status: 0 a reply · 2 the service failed · 3 it may have run, or not · 1 refused, no worker, dead or unknown · 64 usage · 69 no endpoint accepted a
 connection · 75 no reply in time, still pending.
 `;
 
@@ -105,6 +107,11 @@ export function define(command: Command): void {
     .option('--wait', 'wait for a worker if none serves the service now')
     .option('--detail', 'if the service fails, print the detail frames of the failure')
     .option('--no-check', 'send the body without checking it against the contract of the service')
+    .addOption(
+      new Option('--once', 'have at most one worker run it, whatever happens').conflicts([
+        ...['durable', 'result', 'close', 'hedgeMs'],
+      ]),
+    )
     .option('--stream', 'print the parts of the reply as they arrive (MDP 0.2)');
   addTimeoutOptions(addGoneOptions(command, GONE_TIMES), 'how long to wait for the reply')
     .addOption(
@@ -170,7 +177,11 @@ async function send(
   }
   const act = options.stream === true ? stream : ask;
   const asked = takenBackBySignal(client, (signal) =>
-    act(client, service, body, options.output, { signal, ...patience.rest() }),
+    act(client, service, body, options.output, {
+      signal,
+      once: options.once === true,
+      ...patience.rest(),
+    }),
   );
   await asked.catch(async (error: unknown) => {
     const facts = { service: shownName(service) };

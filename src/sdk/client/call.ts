@@ -168,7 +168,13 @@ export class Call implements Timed<Call> {
   }
 
   get mayBeSent(): boolean {
-    return !this.hasBegun && (this.sends === 0 || this.settings.resendMs < Infinity);
+    const { once, resendMs } = this.settings;
+    return !this.hasBegun && (this.sends === 0 || (!once && resendMs < Infinity));
+  }
+
+  /** Whether not every broker can take it: it has headers, or is to run once. */
+  get isSpecial(): boolean {
+    return this.target.headers !== null || this.settings.once;
   }
 
   /** What is left of its time, in milliseconds; `Infinity`: it has no end. */
@@ -221,9 +227,8 @@ export class Call implements Timed<Call> {
   /** Called at each send. @param takesHeaders whether its broker reads what stands before the body */
   sent(link: number, heard: number, takesHeaders: boolean): void {
     const { saysTime, timeoutMs } = this.settings;
-    const { headers, isOfBroker } = this.target;
-    this.saidTime =
-      takesHeaders && !isOfBroker && timeoutMs < Infinity && (saysTime || headers !== null);
+    const mayBeSaid = takesHeaders && !this.target.isOfBroker && timeoutMs < Infinity;
+    this.saidTime = mayBeSaid && (saysTime || this.isSpecial);
     this.state = 'sent';
     this.isListed = false;
     this.link = link;
@@ -254,8 +259,10 @@ export class Call implements Timed<Call> {
   timeoutError(now: MonotonicMs): MajordomoError {
     const { service, sends } = this;
     if (this.refusal !== null) return this.refusedError(this.refusal);
-    if (this.hasBegun && this.leftMs(now) >= 1) {
-      return this.brokenError('the broker is silent');
+    const isOver = this.leftMs(now) < 1;
+    if (this.hasBegun && !isOver) return this.brokenError('the broker is silent');
+    if (this.settings.once && sends > 0) {
+      return this.outcomeError(isOver ? 'no reply in time' : 'the broker is silent');
     }
     if (sends === 0 && this.attempt === 0) {
       const text = `no endpoint accepted a connection for ${shownRequest(service)}`;
@@ -272,11 +279,14 @@ export class Call implements Timed<Call> {
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 
-  /** The error of a request with headers that the broker does not support, or has not confirmed in time. */
-  headersError(how: 'does not' | 'does not say'): MajordomoError {
+  /** The error of a request that the broker does not support, or has not confirmed in time. */
+  unsupportedError(how: 'does not' | 'does not say'): MajordomoError {
     const { service } = this;
+    const needed = this.settings.once ? 'once' : 'headers';
     const what =
-      how === 'does not' ? 'does not support headers' : 'does not say whether it supports headers';
+      how === 'does not'
+        ? `does not support ${needed}`
+        : `does not say whether it supports ${needed}`;
     const text = `the broker ${what}: the request to '${service}' was not sent`;
     return sdkError('ERR_MDP_UNSUPPORTED', text, { details: { service } });
   }
@@ -294,7 +304,10 @@ export class Call implements Timed<Call> {
     if (bytesMax !== undefined) return this.#tooLargeError(bytesMax);
     const details = { status, service: this.service, reason };
     // Its broker had been told when that would be.
-    if (status === '408' && this.saidTime) return this.#lateError(`: ${reason}`);
+    if (status === '408' && this.saidTime) {
+      return this.#lateError(`: ${this.settings.once ? 'no worker had it: ' : ''}${reason}`);
+    }
+    if (status === '520') return this.outcomeError(reason.replace(/^outcome unknown: /, ''));
     if (status === '404') {
       return sdkError('ERR_MDP_NO_WORKER', `no worker serves '${this.service}'`, { details });
     }

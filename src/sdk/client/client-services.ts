@@ -1,13 +1,14 @@
 import type { MajordomoError } from '../../core/errors.js';
 import { clientRequestHead } from '../../wire/client-side.js';
-import { encodeHeaders, type Headers } from '../../wire/headers.js';
+import { encodeHeaders } from '../../wire/headers.js';
 import type { MdpVersion } from '../../wire/mdp.js';
 import { type BodyFrames, bodyFrames } from '../body.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from '../codec/codec.js';
-import { sdkError } from '../errors.js';
+import { sdkError, wrong } from '../errors.js';
 import type { Decoders } from '../message.js';
 import type { ClientSettings } from '../options.js';
 import { serviceName } from '../option-reader.js';
+import type { RequestSettings } from '../request-options.js';
 import type { Target } from './call.js';
 import { correlation, PROBE_ID } from './correlation.js';
 
@@ -57,7 +58,9 @@ export class ClientServices {
   }
 
   /** @throws ERR_MDP_OPTION, ERR_MDP_USAGE */
-  targetOf(service: string, headers: Headers | undefined): Target {
+  targetOf(service: string, { headers, once }: RequestSettings): Target {
+    if (once && isOfBroker(service))
+      {throw wrong('once', 'is not for what the broker answers itself');}
     const target = this.#targets.get(service) ?? this.#newTarget(service);
     return headers === undefined ? target : { ...target, headers: encodeHeaders(headers) };
   }

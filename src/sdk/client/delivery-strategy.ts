@@ -47,6 +47,8 @@ export interface DeliverySink {
 /** What a broker's answer to `mmi.broker` says. */
 export interface LearntBroker {
   readonly takesHeaders: boolean;
+  /** Whether it takes options of a request, such as `once`. */
+  readonly takesOptions: boolean;
   /** Whether it says why a request has no answer. */
   readonly tellsWhy: boolean;
   /** 0: not in a pair; `null`: the answer has no status. */

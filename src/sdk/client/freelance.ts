@@ -118,6 +118,7 @@ export class Freelance implements DeliveryStrategy {
     server.connected = false;
     server.liveness.end();
     server.takesHeaders = null;
+    server.takesOptions = false;
     server.tellsWhy = null;
     server.failures++;
     server.openAt = now + backoffMs(this.#options, server.failures, this.#random);
@@ -147,11 +148,12 @@ export class Freelance implements DeliveryStrategy {
     return true;
   }
 
-  learnt(link: number, { takesHeaders, tellsWhy }: LearntBroker, now: MonotonicMs): void {
+  learnt(link: number, broker: LearntBroker, now: MonotonicMs): void {
     const server = this.#serverOf.get(link);
     if (server === undefined) return;
-    server.takesHeaders = takesHeaders;
-    server.tellsWhy = tellsWhy;
+    server.takesHeaders = broker.takesHeaders;
+    server.takesOptions = broker.takesOptions;
+    server.tellsWhy = broker.tellsWhy;
     this.#serveWanting(now);
   }
 
@@ -225,6 +227,8 @@ export class Freelance implements DeliveryStrategy {
     const { call } = race;
     if (call.streams && call.hasParts) {
       this.#fail(race, call.brokenError('the connection was lost'));
+    } else if (call.settings.once && copies.length > 0) {
+      this.#fail(race, call.outcomeError('its broker was lost'));
     } else this.#askNext(race, copies, now);
   }
 
@@ -316,8 +320,8 @@ export class Freelance implements DeliveryStrategy {
   #errorOf(call: Call, now: MonotonicMs): MajordomoError {
     if (call.attempt > 0) return call.timeoutError(now);
     if (this.#servers.some(({ keyRefusals }) => keyRefusals > 0)) return call.keyError();
-    if (call.target.headers !== null && this.#servers.some(({ connected }) => connected)) {
-      return call.headersError('does not say');
+    if (call.isSpecial && this.#servers.some(({ connected }) => connected)) {
+      return call.unsupportedError('does not say');
     }
     return call.timeoutError(now);
   }
@@ -441,12 +445,13 @@ export class Freelance implements DeliveryStrategy {
     this.#send(race, server, now);
   }
 
-  /** Fails a request with headers if every server has said that it does not support them. */
+  /** Fails a request if every server has said that it does not support what it needs. */
   #failIfUnsupported(race: Race): void {
     const { call } = race;
-    if (call.target.headers === null || call.attempt > 0) return;
-    if (!this.#servers.every(({ takesHeaders }) => takesHeaders === false)) return;
-    this.#fail(race, call.headersError('does not'));
+    if (!call.isSpecial || call.attempt > 0) return;
+    const isRefused = (server: Server): boolean =>
+      server.takesHeaders !== null && !takes(server, call);
+    if (this.#servers.every(isRefused)) this.#fail(race, call.unsupportedError('does not'));
   }
 
   #fail(race: Race, error: MajordomoError): void {
@@ -487,11 +492,13 @@ export class Freelance implements DeliveryStrategy {
   /** The next server, in order, that is alive, has no send of the request, and was not asked by the present attempt. */
   #nextFor(race: Race, now: MonotonicMs): Server | null {
     const count = this.#servers.length;
-    const hasHeaders = race.call.target.headers !== null;
+    const { call } = race;
+    // What may run once is asked of one server.
+    if (!call.mayBeSent) return null;
     for (let step = 0; step < count; step++) {
       const server = this.#servers[(race.first + step) % count];
       if (server === undefined || !isReady(server, now)) continue;
-      if (hasHeaders && server.takesHeaders !== true) continue;
+      if (call.isSpecial && !takes(server, call)) continue;
       if (race.copies.some((copy) => copy.server === server)) continue;
       if (!race.asked.includes(server.endpoint)) return server;
     }
@@ -518,4 +525,9 @@ export class Freelance implements DeliveryStrategy {
     this.#used = -1;
     this.#sink.switched(from, preferred, reason);
   }
+}
+
+/** Whether the server is known to take what not every one can. */
+function takes({ takesHeaders, takesOptions }: Server, { settings }: Call): boolean {
+  return settings.once ? takesOptions : takesHeaders === true;
 }

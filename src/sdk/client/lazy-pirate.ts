@@ -77,6 +77,8 @@ interface Line {
   answersProbes: boolean;
   /** Whether its broker supports headers; `null`: it has not said yet. */
   takesHeaders: boolean | null;
+  /** Whether its broker takes options of a request. */
+  takesOptions: boolean;
   /** Whether its broker says why a request has no answer; `null`: as `takesHeaders`. */
   tellsWhy: boolean | null;
   phase: Phase;
@@ -229,11 +231,17 @@ export class LazyPirate implements DeliveryStrategy {
       } else if (here.some((send) => hasSessionEnded(send, session, now))) {
         this.#fail(call, call.outcomeError('its client was away for too long'), now);
       } else {
-        call.forgetLost(here);
+        this.#isNowhere(call, here, now);
       }
     }
     this.#inquiry.begin(lost);
     this.#askNext(line, now);
+  }
+
+  /** These sends were at a broker that has died, or keeps nothing: the call is sent again, if it may be. */
+  #isNowhere(call: Call, sends: readonly LostSend[], now: MonotonicMs): void {
+    if (call.settings.once) this.#fail(call, call.outcomeError('its broker was lost'), now);
+    else call.forgetLost(sends);
   }
 
   /** Calls with sends that were lost, whose broker was not asked for them yet. */
@@ -339,11 +347,12 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void {
-    const { takesHeaders, tellsWhy, pairHeartbeatMs, instance } = broker;
+    const { takesHeaders, takesOptions, tellsWhy, pairHeartbeatMs, instance } = broker;
     const line = this.#lineOf(link);
     if (line === undefined) return;
     const isFirst = line.takesHeaders === null;
     line.takesHeaders = takesHeaders;
+    line.takesOptions = takesOptions;
     line.tellsWhy = tellsWhy;
     // Behind a proxy its successor answers over the same connection.
     if (!isFirst && line.instance !== instance && line === this.#line) {
@@ -537,9 +546,9 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #send(line: Line, call: Call, now: MonotonicMs): void {
-    if (call.target.headers !== null && line.takesHeaders !== true) {
+    if (call.isSpecial && !takes(line, call)) {
       if (line.takesHeaders === null) this.#hold(line, call, now);
-      else this.#fail(call, call.headersError('does not'), now);
+      else this.#fail(call, call.unsupportedError('does not'), now);
       return;
     }
     // The parts that have arrived are of no use with this send.
@@ -641,7 +650,7 @@ export class LazyPirate implements DeliveryStrategy {
       // It answers neither the hello nor `mmi.broker`: a broker without sessions.
       line.session ??= NO_SESSION;
       this.#sessionless.add(line.endpoint);
-      for (const call of this.#lostCalls) call.forgetLost(call.lost ?? []);
+      for (const call of this.#lostCalls) this.#isNowhere(call, call.lost ?? [], now);
       this.#sendWaiting(line, now);
       return;
     }
@@ -672,8 +681,8 @@ export class LazyPirate implements DeliveryStrategy {
     // Whether a broker with a session is silent shows when it is asked.
     const isSilent = isOut && line !== null && !hasSession(line) && line.heard === call.heardAtSend;
     const home = this.#lineOf(call.link);
-    if (!over && call.hasBegun && !isSilent && home !== undefined) {
-      // Its next part may take its time.
+    if (!over && wasSent && !call.mayBeSent && !isSilent && home !== undefined) {
+      // Its answer, or the next part, may take its time.
       this.#beginWait(home, call, now);
       return;
     }
@@ -686,7 +695,7 @@ export class LazyPirate implements DeliveryStrategy {
     const isEarly = over && isSilent && now < line.quietMs + this.#resendMs(call);
     if (isSilent && !isEarly) this.#moveOn(line, now, 'silent');
     if (over && wasHeld && call.sends === 0) {
-      this.#fail(call, call.headersError('does not say'), now);
+      this.#fail(call, call.unsupportedError('does not say'), now);
     } else if (fails) {
       this.#fail(call, this.#errorOf(call, now), now);
     } else {
@@ -732,6 +741,7 @@ export class LazyPirate implements DeliveryStrategy {
       heard: 0,
       answersProbes: false,
       takesHeaders: null,
+      takesOptions: false,
       tellsWhy: null,
       phase: 'open',
       session: null,
@@ -810,8 +820,10 @@ export class LazyPirate implements DeliveryStrategy {
       call.link = 0;
       if (call.mayBeSent) {
         this.#dispatch(call, now);
+      } else if (call.settings.once) {
+        this.#fail(call, call.outcomeError('its broker was lost'), now);
       }
-      // Otherwise its last send is lost, and its time-out runs on.
+      // Otherwise its last send is lost, and its time runs on.
     }
     this.#askAgain(now);
   }
@@ -833,6 +845,11 @@ export class LazyPirate implements DeliveryStrategy {
     line.phase = 'asking';
     this.#askOfLost(line, now);
   }
+}
+
+/** Whether the broker of the line is known to take what not every broker can. */
+function takes({ takesHeaders, takesOptions }: Line, { settings }: Call): boolean {
+  return settings.once ? takesOptions : takesHeaders === true;
 }
 
 /** Whether its broker keeps the call, wherever it waits; questions to the broker itself are asked again. */

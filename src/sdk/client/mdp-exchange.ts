@@ -1,6 +1,7 @@
 import { int32At } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
+import { packedFirstFrames } from '../../core/packed-first-frames.js';
 import { randomName } from '../../core/random.js';
 import {
   clientRequest,
@@ -13,6 +14,7 @@ import { readJsonObject } from '../../wire/json-object.js';
 import {
   CLIENT_REQUEST,
   CLIENT_REQUEST_WITH_HEADERS,
+  CLIENT_REQUEST_WITH_OPTIONS,
   DEADLINE_MS_MAX,
   EMPTY,
   type MdpVersion,
@@ -52,7 +54,7 @@ import { NO_SESSION, type SessionState } from './delivery-strategy.js';
 import { type ClientProtocol, Exchange } from './exchange.js';
 import { Freelance } from './freelance.js';
 import { LazyPirate } from './lazy-pirate.js';
-import { Whys } from './whys.js';
+import { whyLeadMs, Whys } from './whys.js';
 
 /** How long an endpoint may have no connection before the next is used, if there is one. */
 const CONNECT_MS = 1000;
@@ -64,6 +66,8 @@ const RESUME = Buffer.from(MMI_RESUME);
 const WHY = Buffer.from(MMI_WHY);
 const REFUSED = Buffer.from(MMI_REFUSED);
 const FAILED = Buffer.from(MMI_FAILED);
+/** Options of a request, and no group. */
+const ONCE = packedFirstFrames([Buffer.from('{"once":true}'), EMPTY]);
 
 /** The messages of MDP between a client and its brokers. */
 export class MdpExchange implements ClientProtocol {
@@ -198,10 +202,12 @@ export class MdpExchange implements ClientProtocol {
 
   send(link: Link, call: Call): void {
     const { head, headers } = call.target;
-    const hasMetadata = headers !== null || call.saidTime;
+    const { once } = call.settings;
+    const hasMetadata = once || headers !== null || call.saidTime;
     if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
     if (this.#version === 2 && this.#bare === null) {
-      head[HEAD_COMMAND_AT] = hasMetadata ? CLIENT_REQUEST_WITH_HEADERS : CLIENT_REQUEST;
+      const plain = hasMetadata ? CLIENT_REQUEST_WITH_HEADERS : CLIENT_REQUEST;
+      head[HEAD_COMMAND_AT] = once ? CLIENT_REQUEST_WITH_OPTIONS : plain;
     }
     writeHead(link, head, 0, head.length);
     if (hasMetadata) this.#writeMetadata(link, call, headers ?? EMPTY);
@@ -210,9 +216,13 @@ export class MdpExchange implements ClientProtocol {
 
   /** The deadline, and the headers (D67). */
   #writeMetadata(link: Link, call: Call, headers: Buffer): void {
-    const leftMs = Math.max(1, Math.floor(call.leftMs(monotonicMs())));
-    const deadlineMs = leftMs > DEADLINE_MS_MAX ? 0 : leftMs;
+    const { once } = call.settings;
+    const leftMs = call.leftMs(monotonicMs());
+    // The broker knows whether a worker has had it: it says so first.
+    const wholeMs = Math.max(1, Math.floor(leftMs - (once ? whyLeadMs(leftMs) : 0)));
+    const deadlineMs = wholeMs > DEADLINE_MS_MAX ? 0 : wholeMs;
     const metadata = packedMetadata({ deadlineMs, headers });
+    if (once) writeHead(link, ONCE, 0, ONCE.length);
     writeHead(link, metadata, 0, metadata.length);
   }
 
@@ -281,7 +291,8 @@ export class MdpExchange implements ClientProtocol {
     if (pairHeartbeatMs !== null) this.offers = offers;
     const { why: tellsWhy } = offers;
     const takesHeaders = offers.headers && this.#version === 2;
-    const broker = { takesHeaders, tellsWhy, pairHeartbeatMs, instance };
+    const takesOptions = offers.options && this.#version === 2;
+    const broker = { takesHeaders, takesOptions, tellsWhy, pairHeartbeatMs, instance };
     this.exchange.learnt(link, broker, messageBytesMax, offers.cancel);
   }
 

@@ -15,6 +15,8 @@ export interface Server {
   restsUntilMs: MonotonicMs;
   /** Whether its broker supports headers; `null`: it has not said yet. */
   takesHeaders: boolean | null;
+  /** Whether its broker takes options of a request. */
+  takesOptions: boolean;
   /** Whether its broker says why a request has no answer; `null`: as `takesHeaders`. */
   tellsWhy: boolean | null;
   /** When the server is dialled again. */
@@ -73,6 +75,7 @@ export function serverAt(endpoint: number): Server {
     liveness: new Liveness(),
     restsUntilMs: -Infinity,
     takesHeaders: null,
+    takesOptions: false,
     tellsWhy: null,
     openAt: Infinity,
     failures: 0,

@@ -4,7 +4,7 @@ import type { Headers } from '../../wire/headers.js';
 import { isText, JOB_ROWS, type JobOptions, textRule } from '../../wire/job-option-table.js';
 import { SCHEDULE_NAME_BYTES_MAX } from '../../wire/tsp.js';
 import { sdkError, wrong } from '../errors.js';
-import type { CallSettings, RequestOptions, RequestSettings } from '../request-options.js';
+import type { ClientTimes, RequestOptions, RequestSettings } from '../request-options.js';
 import { headersOf, mustBe, readOptions } from '../option-reader.js';
 import {
   ENQUEUE_OPTIONS,
@@ -23,7 +23,7 @@ export { JOB_ROWS, type JobOptions };
  *
  *     await client.enqueue('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
  */
-export interface EnqueueOptions extends RequestOptions, JobOptions {
+export interface EnqueueOptions extends Omit<RequestOptions, 'once'>, JobOptions {
   /** A key of your choice: requests for one service with the same key are the same request, which is stored once. */
   readonly idempotencyKey?: string;
 }
@@ -40,7 +40,7 @@ export type SubmitOptions = EnqueueOptions;
  *
  *     await client.schedule('nightly', 'report', '', { cron: '30 2 * * *', timeZone: 'Europe/Berlin' });
  */
-export interface ScheduleOptions extends RequestOptions, JobOptions {
+export interface ScheduleOptions extends Omit<RequestOptions, 'once'>, JobOptions {
   /**
    * Minute, hour, day of the month, month and day of the week, with seconds before and years after
    * them if you like; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
@@ -97,14 +97,14 @@ const UUID = /^[0-9A-Fa-f]{32}$/;
 const NAMES = Object.keys(SCHEDULE_OPTIONS).filter((name) => !['headers', 'signal'].includes(name));
 
 /** @throws ERR_MDP_OPTION */
-export function submitSettings(given: unknown, client: CallSettings): SubmitSettings {
+export function submitSettings(given: unknown, client: ClientTimes): SubmitSettings {
   const table = ENQUEUE_OPTIONS satisfies TableOf<EnqueueOptions>;
   return submitted(readOptions('enqueue', table, given, client), client);
 }
 
 function submitted(
-  given: ValuesOf<typeof ENQUEUE_OPTIONS> & Pick<CallSettings, 'timeoutMs'>,
-  { resendMs }: CallSettings,
+  given: ValuesOf<typeof ENQUEUE_OPTIONS> & Pick<ClientTimes, 'timeoutMs'>,
+  { resendMs }: ClientTimes,
 ): SubmitSettings {
   const { idempotencyKey, headers, timeoutMs, signal, ...chosen } = given;
   const checked = headersOf(headers, NAMES) ?? {};
@@ -116,7 +116,7 @@ function submitted(
       shared: chosen.shared === true ? true : undefined,
       headers: Object.keys(checked).length === 0 ? undefined : checked,
     },
-    request: { timeoutMs, resendMs, saysTime: false, signal, headers: undefined },
+    request: { timeoutMs, resendMs, saysTime: false, once: false, signal, headers: undefined },
   };
 }
 
@@ -126,7 +126,7 @@ export interface ScheduleSettings extends SubmitSettings {
 }
 
 /** The broker reads the line and knows the time zones. @throws ERR_MDP_OPTION */
-export function scheduleSettings(given: unknown, client: CallSettings): ScheduleSettings {
+export function scheduleSettings(given: unknown, client: ClientTimes): ScheduleSettings {
   // With a key, for a better error than that there is no such option.
   const table = SCHEDULE_OPTIONS satisfies TableOf<ScheduleOptions & EnqueueOptions>;
   const { cron, timeZone, ...others } = readOptions('schedule', table, given, client);

@@ -12,7 +12,7 @@ import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
 import { whyLeadMs } from '../client/whys.js';
 import { sdkError } from '../errors.js';
 import { TIMEOUT_MS } from '../option-tables.js';
-import type { CallSettings, RequestSettings } from '../request-options.js';
+import type { ClientTimes, RequestSettings } from '../request-options.js';
 import {
   deathError,
   deathOf,
@@ -55,13 +55,14 @@ export const WAIT_MS = 30_000;
 const QUESTION_MS = TIMEOUT_MS;
 
 /** The settings of a question that the broker answers at once. */
-export function questionSettings({ timeoutMs, resendMs }: CallSettings): RequestSettings {
+export function questionSettings({ timeoutMs, resendMs }: ClientTimes): RequestSettings {
   const mostMs = timeoutMs === Infinity ? QUESTION_MS : timeoutMs;
-  return { timeoutMs: mostMs, resendMs, saysTime: false, signal: undefined, headers: undefined };
+  const none = { saysTime: false, once: false, signal: undefined, headers: undefined };
+  return { timeoutMs: mostMs, resendMs, ...none };
 }
 
 /** The settings of a question that the broker holds for `waitMs`; its asker gives it up when the time is over. */
-export function waitSettings(client: CallSettings, waitMs: number): RequestSettings {
+export function waitSettings(client: ClientTimes, waitMs: number): RequestSettings {
   // Longer than the broker waits, or each wait would be sent twice.
   const resendMs = waitMs + client.resendMs;
   return { ...questionSettings(client), timeoutMs: Infinity, resendMs };

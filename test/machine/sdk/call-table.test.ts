@@ -9,7 +9,13 @@ const TARGET = {
   headers: null,
   isOfBroker: false,
 };
-const NONE = { saysTime: false, resendMs: 1000, signal: undefined, headers: undefined };
+const NONE = {
+  saysTime: false,
+  once: false,
+  resendMs: 1000,
+  signal: undefined,
+  headers: undefined,
+};
 const SETTINGS = { ...NONE, timeoutMs: 1000 };
 const OWNER = { part: () => undefined, done: () => undefined, fail: () => undefined };
 

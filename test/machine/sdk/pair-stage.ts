@@ -79,6 +79,7 @@ export class PairStage {
         timeoutMs: options.timeoutMs ?? 10_000,
         resendMs: options.resendMs ?? 2500,
         saysTime: false,
+        once: false,
         signal: undefined,
         headers: undefined,
       };
@@ -226,6 +227,7 @@ export class PairStage {
       this.#says(link, () => {
         const broker = {
           takesHeaders: true,
+          takesOptions: true,
           tellsWhy: false,
           pairHeartbeatMs: this.heartbeatMs,
           instance: '',

@@ -32,6 +32,7 @@ export interface AskOptions {
   readonly resendMs?: number;
   readonly streams?: boolean;
   readonly headers?: boolean;
+  readonly once?: boolean;
 }
 
 const ATTEMPTS = 256;
@@ -86,6 +87,7 @@ export class PirateScript {
       timeoutMs: options.timeoutMs ?? 4000,
       resendMs: options.resendMs ?? 1000,
       saysTime: false,
+      once: options.once === true,
       signal: undefined,
       headers: undefined,
     };
@@ -140,7 +142,7 @@ export class PirateScript {
     const instance = 'old';
     this.strategy.learnt(
       link,
-      { takesHeaders, tellsWhy: false, pairHeartbeatMs, instance },
+      { takesHeaders, takesOptions: takesHeaders, tellsWhy: false, pairHeartbeatMs, instance },
       this.now,
     );
     return this;
@@ -156,7 +158,13 @@ export class PirateScript {
   /** A broker with sessions answers both questions. */
   meets(instance: string, isKnown: boolean, link = this.link): this {
     this.greeted(isKnown, link);
-    const broker = { takesHeaders: true, tellsWhy: false, pairHeartbeatMs: 0, instance };
+    const broker = {
+      takesHeaders: true,
+      takesOptions: true,
+      tellsWhy: false,
+      pairHeartbeatMs: 0,
+      instance,
+    };
     this.strategy.heard(link);
     this.strategy.learnt(link, broker, this.now);
     return this;
@@ -172,7 +180,13 @@ export class PirateScript {
   /** The broker answers `mmi.broker`, and says why requests have no answer. */
   tellingBroker(link = this.link): this {
     this.strategy.heard(link);
-    const broker = { takesHeaders: true, tellsWhy: true, pairHeartbeatMs: 0, instance: 'old' };
+    const broker = {
+      takesHeaders: true,
+      takesOptions: true,
+      tellsWhy: true,
+      pairHeartbeatMs: 0,
+      instance: 'old',
+    };
     this.strategy.learnt(link, broker, this.now);
     return this;
   }
@@ -194,9 +208,14 @@ export class PirateScript {
     return true;
   }
 
-  refuse(name: string, status: string, attempt = this.call(name).attempt): this {
+  refuse(
+    name: string,
+    status: string,
+    attempt = this.call(name).attempt,
+    reason = 'because',
+  ): this {
     const call = this.call(name);
-    const refusal = { status, reason: 'because' };
+    const refusal = { status, reason };
     this.strategy.heard(call.link);
     this.strategy.refused(call, attempt % ATTEMPTS, refusal, this.now);
     return this;

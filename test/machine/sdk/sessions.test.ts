@@ -194,7 +194,13 @@ describe('a client that is unlucky', () => {
   it('does not send again what the same broker had, because it has no session there now', () => {
     const script = cut(atBroker(['a']));
     script.strategy.greeted?.(2, { resumeMs: 0, isKnown: false }, script.now);
-    const broker = { takesHeaders: true, tellsWhy: false, pairHeartbeatMs: 0, instance: 'one' };
+    const broker = {
+      takesHeaders: true,
+      takesOptions: true,
+      tellsWhy: false,
+      pairHeartbeatMs: 0,
+      instance: 'one',
+    };
     script.strategy.learnt(2, broker, script.now);
     expect(script.effects.at(-1)).toBe('100 fail a ERR_MDP_OUTCOME_UNKNOWN');
   });

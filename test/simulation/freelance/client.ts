@@ -202,7 +202,7 @@ export class FreelanceSimClient {
       isOfBroker: false,
       headers: hasHeaders ? HEADERS : null,
     };
-    const settings = { timeoutMs, resendMs, saysTime: false };
+    const settings = { timeoutMs, resendMs, saysTime: false, once: false };
     const parts: string[] = [];
     // A stream gets its parts as they arrive; for a request they are joined.
     const owner = streams

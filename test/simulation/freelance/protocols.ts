@@ -116,7 +116,10 @@ export class MdpTongue implements ClientTongue {
       const { offers, pairHeartbeatMs } = new BrokerFacts(frames, reply.body);
       return {
         kind: 'learnt',
-        broker: { takesHeaders: offers.headers, tellsWhy: false, pairHeartbeatMs, instance: '' },
+        broker: {
+          ...{ takesHeaders: offers.headers, takesOptions: offers.options },
+          ...{ tellsWhy: false, pairHeartbeatMs, instance: '' },
+        },
       };
     }
     if (service === MMI_REFUSED) {
