@@ -28,7 +28,7 @@ export const SDK_ERRORS = {
   ERR_MDP_OPTION:
     'An option or argument is unknown, of the wrong type or out of range, or needs a package that is not installed.',
   ERR_MDP_OUTCOME_UNKNOWN:
-    'The request may have run, or not: its connection was lost, and the broker has neither the request nor its answer any more.',
+    'The request may have run, or not: the broker has neither it nor its answer any more after a lost connection, or, with `once`, a delivery ended without an answer. The message says what is known.',
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL was delivered and before FINAL.',
   ERR_MDP_TIMEOUT:
@@ -38,7 +38,7 @@ export const SDK_ERRORS = {
   ERR_MDP_UNREACHABLE:
     'No endpoint accepted a connection in time; nothing was sent. `cause.errors` has an error for each endpoint.',
   ERR_MDP_UNSUPPORTED:
-    'The request has headers, and the broker does not support them or does not say so; the request was not sent.',
+    'The request has headers, or is to run `once`, and the broker does not support that or does not say so; the request was not sent.',
   ERR_MDP_USAGE:
     'A client with `strategy: "freelance"` was asked to store a request, or for a stored one: that is safe at one broker, or pair, only.',
   ERR_SERVICE_FAILED:

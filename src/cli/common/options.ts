@@ -47,6 +47,9 @@ export function integerOption(flags: string, about: string, min: number, max: nu
 
 export const DAY_MS = 86_400_000;
 
+/** How long commands that only ask a broker wait for it. */
+export const ANSWER_MS = 2500;
+
 /** Adds `--timeout-ms`, by default as in the SDK, and `--timeout`, the same in words. */
 export function addTimeoutOptions(
   command: Command,

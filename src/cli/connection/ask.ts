@@ -9,7 +9,7 @@ import { CLIENT_OPTIONS } from '../../sdk/option-tables.js';
 import { addOutputOption, type OutputOptions } from '../common/formats.js';
 import { curveOf, explainedAsking } from './curve.js';
 import { endpointsOf } from './endpoints.js';
-import { addTimeoutOptions, type ConfigOptions } from '../common/options.js';
+import { addTimeoutOptions, ANSWER_MS, type ConfigOptions } from '../common/options.js';
 import { addEndpointOption, type EndpointOptions } from './options.js';
 
 export interface AskOptions extends EndpointOptions, OutputOptions {
@@ -18,7 +18,7 @@ export interface AskOptions extends EndpointOptions, OutputOptions {
 
 export function addAskOptions(command: Command, more: 'list' | null = null): Command {
   const made = addOutputOption(addEndpointOption(command), more);
-  return addTimeoutOptions(made, 'how long to wait for an answer');
+  return addTimeoutOptions(made, 'how long to wait for an answer', ANSWER_MS);
 }
 
 /** An answer: its status frame, and its JSON if it has one. */

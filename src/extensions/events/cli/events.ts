@@ -16,6 +16,7 @@ import {
 } from '../../../cli/common/formats.js';
 import {
   addTimeoutOptions,
+  ANSWER_MS,
   DAY_MS,
   examples,
   integerOption,
@@ -65,7 +66,7 @@ export function define(command: Command): void {
       integerOption('--max-delay-ms <ms>', 'end if an event is read later than this', 1, DAY_MS),
     );
   const about = 'how long to wait for the broker to answer, and to connect';
-  addOutputOption(addEndpointOption(addTimeoutOptions(command, about)))
+  addOutputOption(addEndpointOption(addTimeoutOptions(command, about, ANSWER_MS)))
     .addHelpText('after', AFTER)
     .action(async (topics: readonly string[], options: EventsOptions) => {
       await printEvents(topics, options);

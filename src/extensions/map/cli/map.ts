@@ -14,6 +14,7 @@ import { bodyOf, tellFrames } from '../../../cli/common/frames.js';
 import {
   addSubcommand,
   addTimeoutOptions,
+  ANSWER_MS,
   examples,
   integerOption,
 } from '../../../cli/common/options.js';
@@ -119,10 +120,8 @@ function subcommand(
   addOutputOption(addEndpointOption(command), more).addOption(
     new Option('--map <endpoint>', 'the endpoint of map.listen; of a pair both, with a comma'),
   );
-  return addTimeoutOptions(
-    command,
-    'how long to wait for the broker, for the map, and for a change',
-  );
+  const patience = 'how long to wait for the broker, for the map, and for a change';
+  return addTimeoutOptions(command, patience, ANSWER_MS);
 }
 
 /** The smallest subtree that has the key. */
