@@ -90,6 +90,8 @@ interface Line {
   out: number;
   /** Whether nothing listens at the endpoint. */
   unreachable: boolean;
+  /** When the broker is checked next: whether it has said anything; `Infinity`: it need not. */
+  watchMs: MonotonicMs;
   /** The value of `heard` at the last check of the node. */
   heardAtWatch: number;
   /** Whether that check asked the node for a sign of life. */
@@ -116,7 +118,6 @@ export class LazyPirate implements DeliveryStrategy {
   #endpoint = 0;
   #openAt: MonotonicMs = Infinity;
   #probeMs: MonotonicMs = Infinity;
-  #watchMs: MonotonicMs = Infinity;
   /** The greatest id that the broker may know in the session. */
   #lastId = 0;
   /** The greatest that any broker may know in it. */
@@ -316,7 +317,6 @@ export class LazyPirate implements DeliveryStrategy {
     // before the hello.
     this.#line = null;
     this.#probeMs = Infinity;
-    this.#watchMs = Infinity;
     this.#failures++;
     this.#openAt = now + backoffMs(this.#options, this.#failures, this.#random);
     this.#dispatchHeld(now);
@@ -479,19 +479,25 @@ export class LazyPirate implements DeliveryStrategy {
       call = this.#deadlines.takeDue(now);
     }
     if (this.#openAt <= now) this.#open(now);
-    const line = this.#line;
-    if (line !== null && this.#giveUpMs() <= now) this.#moveOn(line, now, 'silent');
-    if (line !== null && this.#watchMs <= now) this.#watch(line, now);
-    if (line !== null && this.#inquiry.nextMs <= now) this.#askNext(line, now);
-    if (line !== null && this.#probeMs <= now) {
-      this.#probeMs = Infinity;
-      this.#sink.probe(line.link);
+    for (const each of [this.#line, ...this.#retired.values()]) {
+      if (each !== null && each.watchMs <= now) this.#watch(each, now);
     }
+    if (this.#line !== null && this.#giveUpMs() <= now) this.#moveOn(this.#line, now, 'silent');
+    const line = this.#line;
+    if (line !== null && this.#inquiry.nextMs <= now) this.#askNext(line, now);
+    if (line !== null && this.#probeMs <= now) this.#probe(line);
+  }
+
+  #probe(line: Line): void {
+    if (line === this.#line) this.#probeMs = Infinity;
+    this.#sink.probe(line.link);
   }
 
   nextMs(): MonotonicMs {
     const askMs = this.#line === null ? Infinity : this.#inquiry.nextMs;
-    const lineMs = Math.min(this.#giveUpMs(), this.#probeMs, this.#watchMs, askMs);
+    const watchMs = this.#line?.watchMs ?? Infinity;
+    let lineMs = Math.min(this.#giveUpMs(), this.#probeMs, watchMs, askMs);
+    for (const retired of this.#retired.values()) lineMs = Math.min(lineMs, retired.watchMs);
     return Math.min(this.#deadlines.nextMs(), this.#openAt, lineMs);
   }
 
@@ -628,13 +634,13 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** Checks a broker with a session, and a node of a pair, if there is another one. */
   #beginWatch(line: Line, now: MonotonicMs): void {
-    if (this.#watchMs < Infinity) return;
+    if (line.watchMs < Infinity) return;
     const isPair = this.#order.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
     const isWatched = isPair || hasSession(line) || line.phase === 'asking';
     if (!isWatched) return;
     line.heardAtWatch = line.heard;
     line.asked = false;
-    this.#watchMs = now + this.#quietMs(line);
+    line.watchMs = now + this.#quietMs(line);
   }
 
   #quietMs(line: Line): number {
@@ -643,7 +649,9 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #watch(line: Line, now: MonotonicMs): void {
-    this.#watchMs = Infinity;
+    line.watchMs = Infinity;
+    const isRetired = line !== this.#line;
+    if (isRetired && !hasSession(line)) return;
     if (line.out === 0 && line.phase === 'open') return;
     const isUnknown = line.session === null || line.takesHeaders === null;
     if (line.phase === 'asking' && isUnknown && this.#mayHaveNoSession()) {
@@ -655,6 +663,10 @@ export class LazyPirate implements DeliveryStrategy {
       return;
     }
     const isQuiet = line.heard === line.heardAtWatch;
+    if (isQuiet && line.asked && isRetired) {
+      this.#close(line, now);
+      return;
+    }
     if (isQuiet && line.asked) {
       // With a session it is asked for late answers, too, when it is heard of again.
       this.#moveOn(line, now, hasSession(line) || line.phase === 'asking' ? 'silent' : 'quiet');
@@ -662,8 +674,8 @@ export class LazyPirate implements DeliveryStrategy {
     }
     line.heardAtWatch = line.heard;
     line.asked = isQuiet;
-    if (isQuiet) this.#probeMs = now;
-    this.#watchMs = now + this.#quietMs(line);
+    if (isQuiet) this.#probe(line);
+    line.watchMs = now + this.#quietMs(line);
   }
 
   /** Whether no broker has ever said that it kept what was lost. */
@@ -748,6 +760,7 @@ export class LazyPirate implements DeliveryStrategy {
       instance: '',
       out: 0,
       unreachable: false,
+      watchMs: Infinity,
       heardAtWatch: 0,
       asked: false,
       quietMs: -Infinity,
@@ -760,7 +773,6 @@ export class LazyPirate implements DeliveryStrategy {
   #moveOn(line: Line, now: MonotonicMs, why: Leaving): void {
     this.#line = null;
     this.#probeMs = Infinity;
-    this.#watchMs = Infinity;
     this.#endpoint = this.#order.after(line.endpoint);
     this.#openAt = this.#order.leave(line.endpoint, why, now);
     this.#dispatchHeld(now);

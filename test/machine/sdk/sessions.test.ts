@@ -241,6 +241,19 @@ describe('a client that is unlucky', () => {
   });
 });
 
+describe('a node that hands over', () => {
+  it('is watched while it has requests: if it dies, they go to the node that serves', () => {
+    const script = new PirateScript({ endpoints: 2, hasSessions: true }).connect();
+    script.meets('one', false).ask('a', PATIENT).ask('b', PATIENT).refuse('b', '503');
+    script.connect(2).meets('two', false, 2);
+    expect(script.effects.slice(-1)).toEqual(['0 send b #2 on 2']);
+    expect(script.answer('b')).toBe(true);
+    script.pass(1000).hear(1).pass(5000);
+    const effects = script.effects.slice(0, 3);
+    expect(effects).toEqual(['2500 probe 1', '3750 close 1', '3750 send a #2 on 2']);
+  });
+});
+
 describe('the same broker, which does not know the session', () => {
   it('may have seen the connection end before its client did: what it had is not sent again', () => {
     const script = atBroker([]).ask('a', { resendMs: 60_000, timeoutMs: 120_000 });
