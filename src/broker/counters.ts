@@ -64,11 +64,16 @@ export class BrokerCounters {
   }
 
   get requestsRequeued(): number {
-    return this.#total(PLAIN.requeued);
+    const { lost, returned } = PLAIN.requeued;
+    return this.#total(lost) + this.#total(returned);
   }
 
   get requestsExpired(): number {
     return this.#total(PLAIN.expired);
+  }
+
+  get requestsUnknown(): number {
+    return this.#total(PLAIN.unknown);
   }
 
   get requestsAbandoned(): number {

@@ -115,10 +115,18 @@ export const BROKER_EVENTS = {
   ),
   'request.requeued': info(
     'a request for {service} was requeued for another worker',
-    { service, deliveries },
+    {
+      service,
+      reason: field.oneOf({
+        lost: 'its worker is gone, or began anew',
+        returned: 'its worker gave it back, or asked for another one',
+      }),
+      deliveries,
+    },
     {
       when: 'its worker was lost or gave it back; the request is at the front of its queue again',
       counted: 'requests_requeued_total',
+      by: ['reason'],
     },
   ),
   'request.returned': info(
@@ -149,6 +157,14 @@ export const BROKER_EVENTS = {
     ({ service, reason }) => `a request for ${service} expired: ${EXPIRY_WORDS[reason]}`,
     { service, waitedMs: field.number(), reason: field.oneOf<ExpiryReason>(EXPIRY_WORDS) },
     { when: 'it had no reply within `broker.requestTtlMs`', counted: 'requests_expired_total' },
+  ),
+  'request.outcome_unknown': warn(
+    'a request for {service} that may run once has no outcome: {reason}',
+    { service, reason: { ...reason, author: 'worker' } },
+    {
+      when: 'it may run only once, and the worker that had it did not answer; it is not delivered again',
+      counted: 'requests_outcome_unknown_total',
+    },
   ),
   'request.abandoned': warn(
     'a request for {service} was abandoned: {reason}',

@@ -19,8 +19,10 @@ export function inFlight(service: Service): number {
 }
 
 /** How many more requests its workers take now. */
-export function freePlaces(service: Service): number {
-  return Math.max(0, service.credit - held(service));
+export function freePlaces({ workers }: Service): number {
+  let free = 0;
+  for (const { credit, held: out } of workers) free += Math.max(0, credit - out.count);
+  return free;
 }
 
 function held({ workers }: Service): number {

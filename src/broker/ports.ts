@@ -161,8 +161,11 @@ export interface LocalCredit {
 export interface RemoteHolder {
   /** The load, from 0, idle, to 1. Of two random holders the less loaded one gets a request. */
   readonly load: number;
-  /** Whether a request of so many bytes may be sent to it now. */
-  takes(bytes: number): boolean;
+  /**
+   * Whether a request of so many bytes may be sent to it now.
+   * @param isOnce it may run only once (D117): only a broker that knows the option says what became of it
+   */
+  takes(bytes: number, isOnce: boolean): boolean;
   /**
    * A request is out at it. The buffers are valid until this returns.
    * @param leftMs what is left of the deadline, in milliseconds; 0: there is none

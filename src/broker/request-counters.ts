@@ -22,8 +22,8 @@ const REFUSED: Readonly<Record<RefusalReason, number>> = {
   not_active: 8,
   draining: 9,
 };
-const FAILED: Readonly<Record<FailureKind, number>> = { error: 10, final: 11, retry: 13 };
-const DURATION = new Histogram(BOUNDS_MS, 17);
+const FAILED: Readonly<Record<FailureKind, number>> = { error: 10, final: 11, retry: 14 };
+const DURATION = new Histogram(BOUNDS_MS, 19);
 const WAIT = new Histogram(BOUNDS_MS, DURATION.end);
 
 /** The columns of a row: see `Layout`. */
@@ -36,12 +36,15 @@ export const PLAIN = {
    * `client_gone`: they waited (D26). `cancelled`: their client does not want the answer any more (D106), of which
    * it got nothing; `left`: of which it got a part, so this is no failure.
    */
-  dropped: { client_gone: 2, cancelled: 12, left: 16 },
+  dropped: { client_gone: 2, cancelled: 12, left: 18 },
   refused: REFUSED,
   /** Failures that workers reported (D60). */
   failed: FAILED,
-  received: 14,
-  requeued: 15,
+  /** Requests that may run once, and whose worker did not answer (D117). */
+  unknown: 13,
+  received: 15,
+  /** `returned`: with RETURN, or with a failure of kind `retry`; `lost`: the worker is gone, or began anew. */
+  requeued: { lost: 16, returned: 17 },
   /** Milliseconds from arrival to the reply, for requests that got a reply. */
   duration: DURATION,
   /** Milliseconds from arrival to the first delivery. */
@@ -60,7 +63,7 @@ export const PLAIN = {
 
 /**
  * Every received request ends as one of replied, failed (except `retry`), expired, refused,
- * abandoned, dropped, or a dropped reply.
+ * abandoned, dropped, of unknown outcome, or a dropped reply.
  */
 export class RequestCounters {
   readonly columns: typeof PLAIN = PLAIN;
@@ -87,12 +90,19 @@ export class RequestCounters {
     PLAIN.duration.observe(counts, tookMs);
   }
 
-  countRequeued(counts: Float64Array): void {
-    increment(counts, PLAIN.requeued);
+  countRequeued(
+    counts: Float64Array,
+    reason: EventOf<BrokerTable, 'request.requeued'>['reason'],
+  ): void {
+    increment(counts, PLAIN.requeued[reason]);
   }
 
   countExpired(counts: Float64Array): void {
     increment(counts, PLAIN.expired);
+  }
+
+  countUnknown(counts: Float64Array): void {
+    increment(counts, PLAIN.unknown);
   }
 
   countAbandoned(counts: Float64Array): void {

@@ -19,6 +19,7 @@ export const REQUEST_STEPS = {
       failed: '',
       expired: '',
       abandoned: '',
+      outcome_unknown: '',
       refused: '',
       dropped: 'its client is gone',
       cancelled: 'by its client',

@@ -27,7 +27,7 @@ const FAILED_MS = 600_000;
 const LABEL_CHARACTERS_MAX = 100;
 const BEGINNING_CHARACTERS = 64;
 /** What the metrics of a labelled service take in their text at most: lines, and bytes of each beside the label. */
-const LINES = 100;
+const LINES = 102;
 const LINE_BYTES = 72;
 /** What the text of all labelled services may take. */
 const LABELLED_BYTES_MAX = 32 * 1024 * 1024;

@@ -6,10 +6,12 @@ export const PROTOCOL_EXTENSIONS: readonly string[] = [
   'credit',
   'ready-options',
   'headers',
+  'options',
   'contract',
   'fail',
   'hello',
   'cancel',
+  'leave',
   'why',
 ];
 

@@ -10,12 +10,16 @@ import {
   CLIENT_PARTIAL,
   CLIENT_REQUEST,
   CLIENT_REQUEST_WITH_HEADERS,
+  CLIENT_REQUEST_WITH_OPTIONS,
   COMMAND_FRAMES,
   EMPTY,
   ENVELOPE_FRAMES_MAX,
   type MdpVersion,
   SERVICE_NAME_BYTES_MAX,
 } from './mdp.js';
+
+/** The group of a request that is in none. */
+const NO_GROUP = EMPTY;
 
 /** A reply as a client reads it. The indexes refer to the frames that it was read from. */
 export interface ClientReply {
@@ -66,14 +70,40 @@ export interface Metadata {
 export function clientRequestWithHeaders(
   correlation: Buffer | null,
   service: Buffer,
+  metadata: Metadata,
+  body: readonly Uint8Array[],
+): Uint8Array[] {
+  return requestWith(CLIENT_REQUEST_WITH_HEADERS, correlation, [service], metadata, body);
+}
+
+/**
+ * The frames of a 0.2 request with options, in order (D117); only to a broker that lists `options`.
+ * @param options see `requestOptionsFrame`
+ */
+export function clientRequestWithOptions(
+  correlation: Buffer | null,
+  service: Buffer,
+  options: Buffer,
+  metadata: Metadata,
+  body: readonly Uint8Array[],
+): Uint8Array[] {
+  const first = [service, options, NO_GROUP];
+  return requestWith(CLIENT_REQUEST_WITH_OPTIONS, correlation, first, metadata, body);
+}
+
+/** @param first the frames from the service to the deadline */
+function requestWith(
+  command: number,
+  correlation: Buffer | null,
+  first: readonly Buffer[],
   { deadlineMs, headers }: Metadata,
   body: readonly Uint8Array[],
 ): Uint8Array[] {
   return [
     ...(correlation === null ? [] : [correlation, EMPTY]),
     CLIENT_02,
-    COMMAND_FRAMES[CLIENT_REQUEST_WITH_HEADERS] ?? EMPTY,
-    service,
+    COMMAND_FRAMES[command] ?? EMPTY,
+    ...first,
     deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs)),
     headers,
     ...(body.length === 0 ? [EMPTY] : body),

@@ -15,6 +15,7 @@ import {
 import {
   CLIENT_REQUEST,
   CLIENT_REQUEST_WITH_HEADERS,
+  CLIENT_REQUEST_WITH_OPTIONS,
   CREDIT_MAX,
   DEADLINE_MS_MAX,
   ENVELOPE_FRAMES_MAX,
@@ -95,6 +96,10 @@ export class Inbound {
    * headers and deadline (D67).
    */
   headers = -1;
+  /** request: index of the options frame, which the group follows; -1: there is none (D117). */
+  options = -1;
+  /** request with `options`: whether it says `once`. Whoever has read the options sets it. */
+  once = false;
   /** request with `headers`: how long its client waits, in milliseconds; 0: it did not say. */
   deadlineMs = 0;
   /** request, final, partial: index of the first body frame. return: of the reason, if any. fail: of the kind. */
@@ -140,7 +145,7 @@ export class Inbound {
     const byte = byteOf(this.frames, this.#commandAt);
     const code = byte < 0 ? textCommand(this.frames, this.#commandAt) : byte;
     if (code < 0) return null;
-    const isRequest = code === CLIENT_REQUEST || code === CLIENT_REQUEST_WITH_HEADERS;
+    const isRequest = code === CLIENT_REQUEST || CLIENT_METADATA[code] !== undefined;
     const kind = isWorker ? workerCommand(this.dialect, code) : isRequest ? 'request' : null;
     if (kind === null) return `0x${code.toString(16).padStart(2, '0')}`;
     return kind === 'final' && isVersion1(this.dialect) ? 'REPLY' : kind.toUpperCase();
@@ -163,6 +168,8 @@ export class Inbound {
   begin(frames: Frames): void {
     this.frames = frames;
     this.received = frames;
+    this.options = -1;
+    this.once = false;
     this.#commandAt = -1;
   }
 
@@ -211,8 +218,9 @@ export class Inbound {
     if (version === 2) {
       const command = byteOf(frames, from);
       this.#commandAt = from;
-      if (command === CLIENT_REQUEST_WITH_HEADERS) {
-        this.#readRequestWithHeaders(from + 1);
+      const metadata = CLIENT_METADATA[command];
+      if (metadata !== undefined) {
+        this.#readRequestWith(metadata, from + 1);
         return;
       }
       if (command !== CLIENT_REQUEST) {
@@ -243,16 +251,18 @@ export class Inbound {
     }
   }
 
-  /** `service, deadline, headers, body+` (D67). */
-  #readRequestWithHeaders(service: number): void {
+  /** @param metadata the frames between the service and the body, which end with deadline and headers */
+  #readRequestWith(metadata: readonly string[], service: number): void {
     const frames = this.frames;
-    const headers = service + 2;
+    const headers = service + metadata.length;
     if (headers + 1 >= frames.count) {
-      const rule = 'a request with headers must be service, deadline, headers, body';
+      const [first] = metadata;
+      const what = first === 'deadline' ? 'headers' : first;
+      const rule = `a request with ${what} must be service, ${metadata.join(', ')}, body`;
       this.reject('client', frames.count, rule);
       return;
     }
-    const deadline = service + 1;
+    const deadline = headers - 1;
     const deadlineMs = frames.size(deadline) === 0 ? 0 : decimal(frames, deadline, DEADLINE_MS_MAX);
     if (!isServiceName(frames, service)) {
       this.reject('client', service, 'a service name must be 1 to 255 bytes');
@@ -265,6 +275,7 @@ export class Inbound {
       this.kind = 'request';
       this.dialect = 2;
       this.service = service;
+      this.options = metadata.length > 2 ? service + 1 : -1;
       this.headers = headers;
       this.deadlineMs = deadlineMs;
       this.body = headers + 1;
@@ -382,6 +393,12 @@ export class Inbound {
 }
 
 type WorkerKind = Exclude<InboundKind, 'malformed' | 'probe' | 'request' | 'ping'>;
+
+/** The frames between service and body of requests that have more than these, by command. */
+const CLIENT_METADATA: Readonly<Record<number, readonly string[]>> = {
+  [CLIENT_REQUEST_WITH_HEADERS]: ['deadline', 'headers'],
+  [CLIENT_REQUEST_WITH_OPTIONS]: ['options', 'group', 'deadline', 'headers'],
+};
 
 function isVersion1(dialect: Dialect): boolean {
   return dialect === 1 || dialect === TEXT_01;

@@ -35,7 +35,7 @@ export const MMI_REFUSED = 'mmi.refused';
 export const MMI_FAILED = 'mmi.failed';
 
 /** The status frame of a refusal (D11). */
-export type RefusalStatus = '403' | '404' | '408' | '413' | '429' | '502' | '503';
+export type RefusalStatus = '403' | '404' | '408' | '413' | '429' | '502' | '503' | '520';
 
 /** What a client says about itself with `mmi.hello`. */
 export interface ClientHello {

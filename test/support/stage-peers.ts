@@ -7,9 +7,12 @@ import { identityOf } from '../../src/zmtp/identity.js';
 import {
   clientRequest,
   clientRequestWithHeaders,
+  clientRequestWithOptions,
+  type Metadata,
   readClientReply,
 } from '../../src/wire/client-side.js';
-import type { MdpVersion } from '../../src/wire/mdp.js';
+import { EMPTY, type MdpVersion } from '../../src/wire/mdp.js';
+import { requestOptionsFrame } from '../../src/wire/request-options.js';
 import {
   readWorkerInbound,
   workerDisconnect,
@@ -23,6 +26,8 @@ import type { Stage } from './stage.js';
 
 /** What is said of a message over the limits. */
 export const OVERSIZED = 'a message of 2000 bytes, at most 1000 are allowed';
+
+const ONCE: Buffer = requestOptionsFrame({ once: true });
 
 /** A frame in a script: bytes, or one character a byte (latin1). */
 export type FrameLike = string | Uint8Array;
@@ -211,6 +216,11 @@ export class WorkerActor implements Reader {
     return this.#sends(workerReturn(this.version, this.#take(which), reason));
   }
 
+  /** RETURN with an empty client frame: it wants no more requests (D117). */
+  leaves(): this {
+    return this.#sends(workerReturn(this.version, EMPTY, ''));
+  }
+
   heartbeat(): this {
     return this.#sends(workerHeartbeat(this.version));
   }
@@ -353,6 +363,30 @@ export class ClientActor implements Reader {
   ): this {
     const metadata = { deadlineMs, headers: toBytes(headers) };
     const bare = clientRequestWithHeaders(null, toBytes(service), metadata, body.map(toBytes));
+    this.connection.sends(...this.#envelope, ...(this.#enveloped ? [''] : []), ...bare);
+    return this;
+  }
+
+  /** Command 0x05 (D117). */
+  requestWithOptions(service: FrameLike, options: FrameLike, ...body: FrameLike[]): this {
+    return this.#sendsWithOptions(service, options, { deadlineMs: 0, headers: EMPTY }, body);
+  }
+
+  /** A request that may run once (D117). @param deadlineMs 0: none */
+  once(body: FrameLike, deadlineMs = 0, headers: FrameLike = '', service = 'echo'): this {
+    const metadata = { deadlineMs, headers: toBytes(headers) };
+    return this.#sendsWithOptions(service, ONCE, metadata, [body]);
+  }
+
+  #sendsWithOptions(
+    service: FrameLike,
+    options: FrameLike,
+    metadata: Metadata,
+    body: readonly FrameLike[],
+  ): this {
+    const bodies = body.map(toBytes);
+    const given = toBytes(options);
+    const bare = clientRequestWithOptions(null, toBytes(service), given, metadata, bodies);
     this.connection.sends(...this.#envelope, ...(this.#enveloped ? [''] : []), ...bare);
     return this;
   }

@@ -1,6 +1,12 @@
 /** A client with a session on a stage, which comes back over other connections (D116). */
 import type { Frames } from '../../src/core/frames.js';
-import { clientRequest, readClientReply } from '../../src/wire/client-side.js';
+import {
+  clientRequest,
+  clientRequestWithOptions,
+  readClientReply,
+} from '../../src/wire/client-side.js';
+import { EMPTY } from '../../src/wire/mdp.js';
+import { requestOptionsFrame } from '../../src/wire/request-options.js';
 import type { Stage } from './stage.js';
 import type { Connection, ConnectionOptions } from './stage-peers.js';
 
@@ -57,6 +63,17 @@ export class SessionClient {
 
   request(id: string, body = id, service = 'echo'): this {
     this.#sends([id], service, body);
+    return this;
+  }
+
+  /** A request that may run once (D117). */
+  once(id: string): this {
+    const options = requestOptionsFrame({ once: true });
+    const metadata = { deadlineMs: 0, headers: EMPTY };
+    const service = Buffer.from('echo');
+    const body = [Buffer.from(id)];
+    const frames = clientRequestWithOptions(null, service, options, metadata, body);
+    this.connection.sends(...(this.#options.proxies ?? []), id, '', ...frames);
     return this;
   }
 

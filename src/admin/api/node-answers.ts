@@ -304,6 +304,7 @@ export const ServiceHistory = object(
             'request.failed',
             'request.expired',
             'request.abandoned',
+            'request.outcome_unknown',
             'request.refused',
             'request.dropped',
           ])

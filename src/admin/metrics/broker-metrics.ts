@@ -30,10 +30,11 @@ export function* brokerMetrics(
   yield* perService(out, 'requests_received_total', services, columns.received);
   yield* perService(out, 'requests_replied_total', services, columns.duration);
   yield* perServiceBy(out, 'requests_failed_total', services, 'kind', columns.failed);
-  yield* perService(out, 'requests_requeued_total', services, columns.requeued);
+  yield* perServiceBy(out, 'requests_requeued_total', services, 'reason', columns.requeued);
   yield* perService(out, 'requests_expired_total', services, columns.expired);
   yield* perServiceBy(out, 'requests_refused_total', services, 'reason', columns.refused);
   yield* perService(out, 'requests_abandoned_total', services, columns.abandoned);
+  yield* perService(out, 'requests_outcome_unknown_total', services, columns.unknown);
   yield* perServiceBy(out, 'requests_dropped_total', services, 'reason', columns.dropped);
   yield* histogramsOf(out, 'request_duration_seconds', services, columns.duration);
   yield* histogramsOf(out, 'request_wait_seconds', services, columns.wait);

@@ -19,8 +19,16 @@ const ENDINGS: readonly Ending[] = [
   'request.failed',
   'request.expired',
   'request.abandoned',
+  'request.outcome_unknown',
   'request.refused',
   'request.dropped',
+];
+
+/** Those whose text has what a worker said. */
+const SAID_BY_WORKERS: readonly Ending[] = [
+  'request.failed',
+  'request.abandoned',
+  'request.outcome_unknown',
 ];
 
 /** What the reason means of those that nobody answered. */
@@ -64,8 +72,7 @@ export class FailureCodes {
   of(shown: string, isWhole: boolean): FailureCode[] {
     const found = [...(this.#services.get(shown)?.values() ?? [])];
     return found.map(({ event, code, text, count, lastAt }) => {
-      const isOfWorker = event === 'request.failed' || event === 'request.abandoned';
-      const isShown = isWhole || !isOfWorker;
+      const isShown = isWhole || !SAID_BY_WORKERS.includes(event);
       return {
         event,
         code: isShown ? code : null,

@@ -64,7 +64,7 @@ const TABLE = {
     labels: { service: null },
     help: 'Requests received from clients for worker services.',
     meaning:
-      'Each is queued or in flight, or ended as one of: replied, failed (`error` or `final`), expired, refused, abandoned, dropped, or with its reply dropped as `client_gone` or `slow_client`.',
+      'Each is queued or in flight, or ended as one of: replied, failed (`error` or `final`), expired, refused, abandoned, dropped, of unknown outcome, or with its reply dropped as `client_gone` or `slow_client`.',
   },
   requests_replied_total: {
     type: 'counter',
@@ -81,10 +81,10 @@ const TABLE = {
   },
   requests_requeued_total: {
     type: 'counter',
-    labels: { service: null },
+    labels: { service: null, reason: ['lost', 'returned'] },
     help: 'Deliveries that ended without a reply and put the request back into its queue.',
     meaning:
-      'The worker was lost or gave the request back. If it rises, workers crash or take too long.',
+      'Each is delivered again. `lost`: the worker is gone, or began anew; if it rises, workers crash or take too long. `returned`: the worker gave the request back, as one does that closes, or reported a failure of kind `retry`.',
   },
   requests_expired_total: {
     type: 'counter',
@@ -108,6 +108,13 @@ const TABLE = {
     help: 'Requests that the broker abandoned after delivery.',
     meaning:
       'After `broker.maxDeliveries` lost deliveries, or after a stream broke off. If it rises, a request may be crashing its workers.',
+  },
+  requests_outcome_unknown_total: {
+    type: 'counter',
+    labels: { service: null },
+    help: 'Requests with `once` whose worker did not answer.',
+    meaning:
+      'They were delivered, and their worker was lost or gave them back, so that nobody knows whether they ran. They are not delivered again; their clients get the refusal 520.',
   },
   requests_dropped_total: {
     type: 'counter',

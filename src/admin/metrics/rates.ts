@@ -20,7 +20,7 @@ export function plainFigures(
     requestsPerSecond: rate(counted[received] ?? 0),
     repliesPerSecond: rate(duration.total(counted)),
     failuresPerSecond: rate(sumOf(counted, failures)),
-    redeliveriesPerSecond: rate(counted[requeued] ?? 0),
+    redeliveriesPerSecond: rate((counted[requeued.lost] ?? 0) + (counted[requeued.returned] ?? 0)),
     ...latencies(duration, counted),
   };
 }

@@ -5,6 +5,7 @@
 import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
+import { readRequestOptions } from '../../wire/request-options.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
 import type { HeldMessage } from '../admission/held-messages.js';
 import { NO_RIGHT, NO_WORKER, TOO_FAST, tooLarge } from '../admission/refusal.js';
@@ -15,9 +16,12 @@ import type { Replies } from '../lifecycle/replies.js';
 import type { InternalRequest, InternalService } from '../ports.js';
 import type { Peer, Session, KnownHello } from '../state/entities.js';
 import { helloOf } from '../state/hellos.js';
+import { LastOptions } from '../state/last-options.js';
 import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
 
+const NO_GROUPS = 'groups are not supported';
+const NO_OPTIONS = 'a request to a service of the broker has neither options nor a group';
 const NOT_LATER =
   'the id of a request of a session must be later than those before it, and at most 255 bytes long';
 
@@ -55,7 +59,8 @@ export class ClientRequests {
     peer.identity.received++;
     const session = hello?.session ?? null;
     if (internal === null && session !== null && !takesNext(session, inbound, now)) {
-      this.#repeated(peer, inbound);
+      // It has arrived before, or its sender counts wrongly.
+      this.#malformed({ peer, inbound }, inbound.envelopeFrames - 1, NOT_LATER, true, null);
     } else if (peer.identity.takesRequest(now)) {
       this.#afterQuota({ peer, inbound, hello, internal }, now);
     } else {
@@ -63,16 +68,48 @@ export class ClientRequests {
     }
   }
 
-  /** A request whose id is not later than all before it: it has arrived before, or its sender counts wrongly. */
-  #repeated(peer: Peer, inbound: Inbound): void {
+  /**
+   * A request breaks a rule that only its sender can keep.
+   * @param at index of the frame that breaks it
+   * @param session keeps the refusal if its sender is away
+   */
+  #malformed(
+    { peer, inbound }: Pick<Arrived, 'peer' | 'inbound'>,
+    at: number,
+    rule: string,
+    isTold: boolean,
+    session: Session | null,
+  ): void {
     const { counters, events } = this.#data;
     const { frames, service } = inbound;
     const { key, address } = peer;
     const name = frames.view(service);
-    inbound.reject('client', inbound.envelopeFrames - 1, NOT_LATER);
+    inbound.reject('client', at, rule);
     counters.malformed.client++;
     events.emit({ name: 'message.malformed', ...inbound.fault, key, address });
-    this.#replies.refuseRepeated(inbound, peer, name, NOT_LATER);
+    if (isTold) this.#replies.refuseMalformed(inbound, peer, name, rule, session);
+  }
+
+  /** Reads the options of a request (D117). @returns false if they were refused */
+  #takesOptions(request: Arrived): boolean {
+    const { peer, inbound, hello, internal } = request;
+    const { frames, options: at } = inbound;
+    const frame = frames.view(at);
+    // Nobody would release what is kept for a connection that has ended.
+    const options = peer.isGone
+      ? readRequestOptions(frame)
+      : (peer.options ??= new LastOptions(peer.identity.memory)).read(frame);
+    const isPlain = frames.size(at) + frames.size(at + 1) === 0;
+    let fault: string | null = null;
+    if (internal !== null && !isPlain) fault = NO_OPTIONS;
+    else if (typeof options === 'string') fault = options;
+    else if (frames.size(at + 1) > 0) fault = NO_GROUPS;
+    else inbound.once = options.once;
+    if (fault === null) return true;
+    const index = fault === NO_GROUPS ? at + 1 : at;
+    const session = internal === null ? (hello?.session ?? null) : null;
+    this.#malformed(request, index, fault, hello !== null, session);
+    return false;
   }
 
   /** Refuses a message over the limits: only the frames before the body are here (D100). */
@@ -94,7 +131,8 @@ export class ClientRequests {
   }
 
   #afterQuota(request: Arrived, now: number): void {
-    const { internal } = request;
+    const { inbound, internal } = request;
+    if (inbound.options >= 0 && !this.#takesOptions(request)) return;
     // `mmi.*` is answered on every listener, for every peer, in every state.
     if (internal?.answersWorkers !== true && !this.#isAdmitted(request)) return;
     if (internal === null) this.#toWorkers(request, now);

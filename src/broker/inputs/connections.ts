@@ -69,6 +69,7 @@ export class Connections {
     peers.remove(peer);
     peer.identity.hellos -= peer.hellos.count;
     peer.hellos.clear();
+    peer.options?.clear();
     peer.identity.proxies.delete(peer.id);
     identities.leave(peer.identity);
   }

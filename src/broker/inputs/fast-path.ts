@@ -85,6 +85,8 @@ export class FastPath {
 
   #reply(worker: Worker, words: Words, from: number, end: number, now: number): number {
     const { table, tokens, workers, requests } = this.#data;
+    // With its last reply, one that is leaving goes.
+    if (worker.credit === 0) return 0;
     const form = REPLY_FORMS[worker.dialect];
     if (!form.finds(words, from, end)) return 0;
     const id = tokens.requestAt(words, form.tokenStart);

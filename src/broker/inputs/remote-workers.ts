@@ -152,7 +152,7 @@ function localCreditOf({ workers, queue, stored, isPaused }: Service): LocalCred
   let total = 0;
   for (const { credit, held, peer } of workers) {
     total += credit;
-    if (!peer.full) free += credit - held.count;
+    if (!peer.full) free += Math.max(0, credit - held.count);
   }
   return { free: isPaused ? 0 : Math.max(0, free), total, isQueued: queue.count > 0 };
 }

@@ -129,7 +129,7 @@ export class WorkerInputs {
     const id = tokens.request(frames, token);
     if (id !== NONE && worker !== null && this.#isDeliveredTo(id, worker, inbound)) {
       this.#lifecycle.replyOfWorker(id, worker, inbound, now);
-      this.#registrations.disconnectIfDrained(worker, now);
+      this.#registrations.disconnectIfDone(worker, now);
       return;
     }
     const isOfLostWorker = this.#replyOfLostWorker(id, inbound, now);
@@ -227,7 +227,7 @@ export class WorkerInputs {
     workers.touch(worker, now);
     const failure = given ?? readFailure(frames, body);
     this.#lifecycle.failureOfWorker(id, worker, failure, now, inbound.kind === 'partial');
-    this.#registrations.disconnectIfDrained(worker, now);
+    this.#registrations.disconnectIfDone(worker, now);
   }
 
   returned(peer: Peer, inbound: Inbound, now: number): void {
@@ -238,12 +238,14 @@ export class WorkerInputs {
     if (worker !== null) workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.dialect, 'RETURN from a worker without credit', now);
+    } else if (frames.size(token) === 0) {
+      this.#registrations.leave(worker, now);
     } else if (id !== NONE && this.#isDeliveredTo(id, worker, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       events.emit({ name: 'request.returned', service: worker.service.shown, reason });
       this.#lifecycle.giveBack(id, worker, returned(reason), now);
-      this.#registrations.disconnectIfDrained(worker, now);
+      this.#registrations.disconnectIfDone(worker, now);
     } else if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
     } else if (tokens.outlived(frames, token) === null) {

@@ -1,10 +1,13 @@
 /** Hands waiting requests to available workers. */
 import type { Service, Worker } from '../state/entities.js';
-import { BODY_BYTES, NONE, type RequestId, STORED, TIMED } from '../state/request-table.js';
+import { BODY_BYTES, NONE, ONCE, type RequestId, STORED, TIMED } from '../state/request-table.js';
 import type { BrokerData } from './broker-data.js';
 import type { Deliveries } from './deliveries.js';
 import type { RequestEnds } from './request-ends.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
+
+/** So many requests that may run once, and which no other broker takes, are passed over in one turn of a service. */
+const PASSED_OVER_MAX = 100;
 
 export class Dispatcher {
   readonly #data: BrokerData;
@@ -84,18 +87,23 @@ export class Dispatcher {
     const { interconnect, table } = this.#data;
     if (interconnect === null) return budget;
     let left = budget;
-    for (let id = service.queue.head; left > 0 && id !== NONE; id = service.queue.head) {
+    let passedOver = 0;
+    for (let id = service.queue.head, next = id; left > 0 && id !== NONE; id = next) {
       left--;
+      next = service.queue.next(id);
       if (this.#requestEnds.isPastDeadline(id, now)) {
         service.queue.remove(id);
         this.#requestEnds.expire(id, now);
         continue;
       }
       if (this.#endIfUnwanted(id, service, now)) continue;
-      const holder = service.remotes.pick(table.get(id, BODY_BYTES));
+      const isOnce = table.is(id, ONCE);
+      const holder = service.remotes.pick(table.get(id, BODY_BYTES), isOnce);
       if (holder === null) {
         interconnect.wanted(service.name);
-        break;
+        // Other brokers may be older, and take only what is behind it.
+        if (!isOnce || ++passedOver > PASSED_OVER_MAX) break;
+        continue;
       }
       service.queue.remove(id);
       this.#deliveries.deliver(id, holder, now);

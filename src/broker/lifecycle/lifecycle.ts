@@ -15,6 +15,7 @@ import {
   DELIVERIES,
   GIVEN_UP,
   LOST,
+  ONCE,
   OUT,
   QUEUED,
   type RequestId,
@@ -27,7 +28,7 @@ import {
 import { deliveryBit, type LateReplyReason } from '../state/tokens.js';
 import type { BrokerData } from './broker-data.js';
 import type { Deliveries } from './deliveries.js';
-import { type DeliveryEnd, failed } from './delivery-end.js';
+import { type DeliveryEnd, failed, outcomeUnknown } from './delivery-end.js';
 import type { Replies } from './replies.js';
 import type { RequestEnds } from './request-ends.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
@@ -208,7 +209,7 @@ export class Lifecycle {
   failureOfWorker(
     id: RequestId,
     worker: Worker,
-    failure: Failure,
+    reported: Failure,
     now: number,
     isPart = false,
   ): void {
@@ -221,6 +222,8 @@ export class Lifecycle {
       requests.release(id, reason);
       return;
     }
+    const isLast = reported.kind === 'retry' && table.is(id, ONCE);
+    const failure: Failure = isLast ? { ...reported, kind: 'error' } : reported;
     this.#reportFailure(id, worker, failure);
     if (table.is(id, STORED)) {
       this.#deliveries.takeBack(id, worker);
@@ -279,16 +282,20 @@ export class Lifecycle {
     if (tracer.isOn && !isStored && !isOver) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
     if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
+    if (end.isUnbegun) table.lower(id, OUT);
     const isPartly = (requests.partials.of(id)?.frames ?? 0) > 0;
     if (end.mayStillReply) this.#mayStillReply(id, isPartly);
     requests.partials.drop(id);
     if (isOver) {
       requests.release(id, this.#reasonOf(id));
     } else if (isStored) {
-      if (end.cause === 'drained') this.#storedDeliveries.interrupted(id);
+      // What is of another broker has run here: that one decides what becomes of it.
+      if (end.cause === 'drained' && !table.is(id, BRIDGED)) this.#storedDeliveries.interrupted(id);
       else this.#storedDeliveries.failed(id, end.text, null);
     } else if (requests.isClientGone(id)) {
       this.#requestEnds.drop(id);
+    } else if (table.is(id, ONCE) && (!end.isUnbegun || table.is(id, STREAMED))) {
+      this.#requestEnds.endUnknown(id, worker, outcomeUnknown(worker, end));
     } else if (table.is(id, STREAMED)) {
       this.#requestEnds.abandon(
         id,
@@ -298,8 +305,9 @@ export class Lifecycle {
       requests.release(id, 'too_late');
     } else if (delivery >= options.maxDeliveries) {
       const reported = requests.failures.of(id);
-      const how =
-        reported === null ? 'gave it back or was lost' : 'failed, gave it back or was lost';
+      let how = 'failed, gave it back or was lost';
+      if (table.is(id, ONCE)) how = 'gave it back before it began';
+      else if (reported === null) how = 'gave it back or was lost';
       const often = delivery === 1 ? 'once, and' : `${delivery} times; each time`;
       const text = `it was delivered ${often} its worker ${how}`;
       this.#requestEnds.abandon(id, text, reported);
@@ -329,7 +337,8 @@ export class Lifecycle {
     service.queue.pushFront(id);
     workers.schedule(service);
     if (cause === 'busy') return;
-    counters.requests.countRequeued(service.counts);
-    events.emit({ name: 'request.requeued', service: service.shown, deliveries });
+    const reason = cause === 'returned' || cause === 'failed' ? 'returned' : 'lost';
+    counters.requests.countRequeued(service.counts, reason);
+    events.emit({ name: 'request.requeued', service: service.shown, reason, deliveries });
   }
 }

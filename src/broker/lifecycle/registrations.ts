@@ -106,7 +106,7 @@ export class Registrations {
     this.#data.workers.touch(worker, now);
     const { held } = worker;
     while (held.tail !== NONE) this.#lifecycle.giveBack(held.tail, worker, STARTED_ANEW, now);
-    this.disconnectIfDrained(worker, now);
+    this.disconnectIfDone(worker, now);
   }
 
   /** Tells the worker that it is none any more, and forgets it. */
@@ -134,10 +134,17 @@ export class Registrations {
     this.#data.sink.close(peer.id);
   }
 
-  /** Disconnects a worker that holds no request, while the broker is draining. */
-  disconnectIfDrained(worker: Worker, now: number): void {
-    if (!this.#data.admission.isDraining || worker.held.count > 0) return;
-    this.disconnect(worker, 'drained', now);
+  /** The worker wants no more requests: it is disconnected when it holds none. */
+  leave(worker: Worker, now: number): void {
+    this.#data.workers.setLeaving(worker);
+    this.disconnectIfDone(worker, now);
+  }
+
+  /** Disconnects a worker that holds no request, if it is leaving, or the broker drains. */
+  disconnectIfDone(worker: Worker, now: number): void {
+    if (worker.held.count > 0) return;
+    if (this.#data.admission.isDraining) this.disconnect(worker, 'drained', now);
+    else if (worker.isLeaving) this.disconnect(worker, 'disconnected', now);
   }
 
   // ---------------------------------------------------------------- time
@@ -177,7 +184,7 @@ export class Registrations {
   drain(now: number): void {
     for (const service of [...this.#data.services.all()]) {
       this.#storedDeliveries.handBack(service);
-      for (const worker of [...service.workers]) this.disconnectIfDrained(worker, now);
+      for (const worker of [...service.workers]) this.disconnectIfDone(worker, now);
     }
   }
 

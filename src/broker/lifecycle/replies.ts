@@ -201,9 +201,18 @@ export class Replies {
     this.#refuse(peer, pathOf(inbound), body, session);
   }
 
-  /** Refuses a request that breaks a rule of its session. It is counted as malformed. */
-  refuseRepeated(inbound: Inbound, peer: Peer, service: Buffer, text: string): void {
-    this.#refuse(peer, pathOf(inbound), Frames.of('400', service, text), null);
+  /**
+   * Refuses a request that breaks a rule. It is counted as malformed.
+   * @param session see `#refuse`
+   */
+  refuseMalformed(
+    inbound: Inbound,
+    peer: Peer,
+    service: Buffer,
+    text: string,
+    session: Session | null,
+  ): void {
+    this.#refuse(peer, pathOf(inbound), Frames.of('400', service, text), session);
   }
 
   /** Refuses a hello that was accepted before. */

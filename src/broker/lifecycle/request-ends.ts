@@ -4,13 +4,14 @@ import { EXPIRY_WORDS, type ExpiryReason } from '../../core/failure-words.js';
 import type { Failure } from '../../wire/failure.js';
 import type { Refusal } from '../admission/refusal.js';
 import type { RequestEnd } from '../request-trace.js';
-import type { Service } from '../state/entities.js';
+import type { Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
   ARRIVED_AT,
   DELIVERIES,
   GIVEN_UP,
   NONE,
+  ONCE,
   OUT,
   QUEUED,
   type RequestId,
@@ -148,7 +149,9 @@ export class RequestEnds {
     const { requests, table } = this.#data;
     const { isPaused, workers, remotes } = requests.serviceOf(id);
     if (isPaused) return 'paused';
-    if (table.get(id, DELIVERIES) > 0) return 'no_answer';
+    // A worker that gave back what it may run once did not begin it (D117).
+    const isUnbegun = table.is(id, ONCE) && !table.is(id, OUT);
+    if (table.get(id, DELIVERIES) > 0 && !isUnbegun) return 'no_answer';
     return workers.size + remotes.size === 0 ? 'no_worker' : 'workers_busy';
   }
 
@@ -204,6 +207,20 @@ export class RequestEnds {
     events.emit({ name: 'request.abandoned', service, deliveries, reason });
     if (failure === null) this.#replies.sendRefusal(id, '502', reason);
     else this.#replies.sendFailure(id, failure);
+  }
+
+  /**
+   * The worker that had it did not answer, and no other may run it (D117).
+   * @param reason what is known
+   */
+  endUnknown(id: RequestId, worker: Worker, reason: string): void {
+    const { requests, counters, events } = this.#data;
+    const { counts, shown: service } = worker.service;
+    this.#traceEnd(id, 'outcome_unknown');
+    counters.requests.countUnknown(counts);
+    events.emit({ name: 'request.outcome_unknown', service, reason });
+    this.#replies.sendRefusal(id, '520', reason);
+    requests.release(id, 'too_late');
   }
 
   /** A worker failed on it, and it is not tried again (D61). */

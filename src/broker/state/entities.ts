@@ -7,6 +7,7 @@ import type { Dialect, ServiceDialect } from '../../wire/dialect.js';
 import type { ClientHello } from '../../wire/mmi.js';
 import { RequestForm } from '../../wire/packed-forms.js';
 import { Hellos } from './hellos.js';
+import type { LastOptions } from './last-options.js';
 import type { SessionOf } from './session.js';
 import type { Identity } from './identities.js';
 import { type WorkerKind, WORKER_KINDS } from '../dialects.js';
@@ -54,6 +55,8 @@ export class Peer {
   /** The service that it last requested and may request, and the form of that request. */
   lastService: Service | null = null;
   lastForm: RequestForm | null = null;
+  /** What the options of its last request were (D117); made when it sends some. */
+  options: LastOptions | null = null;
   /** Envelopes whose owners sent `mmi.hello` on this connection (D11). */
   readonly hellos: Hellos<KnownHello>;
   /** The session that its requests without an envelope of a proxy are of (D116). */
@@ -238,7 +241,7 @@ export class Worker {
   readonly dialect: Dialect;
   /** What is particular to its dialect. */
   readonly kind: WorkerKind;
-  /** Only that of a holder changes. */
+  /** That of a holder changes; that of a worker only to 0, when it leaves. */
   credit: number;
   /** Whether it declared a credit, so that it knows RETURN (D25). */
   readonly declaredCredit: boolean;
@@ -293,6 +296,11 @@ export class Worker {
 
   get address(): string {
     return this.peer.address;
+  }
+
+  /** Whether it is a worker here that wants no more requests. */
+  get isLeaving(): boolean {
+    return this.credit === 0 && this.remote === null;
   }
 
   /** What the field WORKER of its requests holds. */

@@ -56,23 +56,27 @@ export class RemoteIndex<Holder extends Pickable> {
     }
   }
 
-  /** Picks the less loaded of two random holders. @returns `null`: none can take so many bytes */
-  pick(bytes: number): Holder | null {
+  /**
+   * Picks the less loaded of two random holders.
+   * @param bytes, isOnce see `RemoteHolder.takes`
+   * @returns `null`: none takes the request
+   */
+  pick(bytes: number, isOnce: boolean): Holder | null {
     const { length } = this.#free;
     for (let tries = 0; tries < TRIES_MAX && length > 0; tries++) {
-      const one = this.#at(length, bytes);
-      const other = this.#at(length, bytes);
+      const one = this.#at(length, bytes, isOnce);
+      const other = this.#at(length, bytes, isOnce);
       if (one === null && other === null) continue;
       if (one === null || other === null) return one ?? other;
       return loadOf(other) < loadOf(one) ? other : one;
     }
     // Few have room: look at all of them.
-    return this.#free.find((holder) => holder.remote?.takes(bytes) === true) ?? null;
+    return this.#free.find((holder) => holder.remote?.takes(bytes, isOnce) === true) ?? null;
   }
 
-  #at(length: number, bytes: number): Holder | null {
+  #at(length: number, bytes: number, isOnce: boolean): Holder | null {
     const found = this.#free[this.#below(length)];
-    return found?.remote?.takes(bytes) === true ? found : null;
+    return found?.remote?.takes(bytes, isOnce) === true ? found : null;
   }
 
   #below(limit: number): number {

@@ -51,6 +51,7 @@ import {
   INTERNAL,
   LOST,
   NONE,
+  ONCE,
   recordAt,
   REPORTED,
   type RequestId,
@@ -180,6 +181,7 @@ export class RequestStore {
   add(inbound: Inbound, peer: Peer, hello: KnownHello | null, now: number): RequestId {
     const { contentFrom, frames } = inbound;
     const id = this.#arrived(this.#store(inbound, peer, hello, contentFrom, frames.count), now);
+    if (inbound.once) this.#state.table.raise(id, ONCE);
     if (inbound.hasHeaders) {
       this.#state.table.raise(id, HEADED);
       const { deadlineMs } = inbound;

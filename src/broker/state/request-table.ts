@@ -85,6 +85,8 @@ export const BRIDGED: number = 1 << 16;
 export const HEARS_FAILURES: number = 1 << 17;
 /** With `INTERNAL`: the request only asks, and counts with `QUERY_BYTES`. */
 export const QUERY: number = 1 << 18;
+/** At most one worker may run it (D117). */
+export const ONCE: number = 1 << 19;
 
 const NO_PAGE = new Int32Array(0);
 

@@ -80,6 +80,14 @@ export class Workers {
     this.#makeAvailable(worker);
   }
 
+  /** The worker gets no more requests. */
+  setLeaving(worker: Worker): void {
+    const { service } = worker;
+    service.credit -= worker.credit;
+    worker.credit = 0;
+    service.available.remove(worker.load);
+  }
+
   /** Forgets the worker. The caller handles its requests: `worker.held` stays as it is. */
   remove(worker: Worker): void {
     const service = worker.service;

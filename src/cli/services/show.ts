@@ -37,6 +37,7 @@ const ENDINGS: Readonly<Record<string, string>> = {
   'request.failed': 'failed',
   'request.expired': 'expired',
   'request.abandoned': 'given up by the broker',
+  'request.outcome_unknown': 'of unknown outcome',
   'request.refused': 'refused',
   'request.dropped': 'given up by its client',
 };

@@ -28,6 +28,7 @@ const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
   413: 'ERR_HTTP_TOO_LARGE',
   429: 'ERR_HTTP_LIMIT',
   502: 'ERR_HTTP_NO_REPLY',
+  520: 'ERR_HTTP_NO_REPLY',
   503: 'ERR_HTTP_NOT_READY',
 };
 

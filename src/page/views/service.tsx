@@ -144,6 +144,7 @@ const ENDINGS: Readonly<Record<Failure['event'], string>> = {
   'request.failed': 'failed',
   'request.expired': 'expired',
   'request.abandoned': 'given up by the broker',
+  'request.outcome_unknown': 'of unknown outcome',
   'request.refused': 'refused',
   'request.dropped': 'given up by its client',
 };

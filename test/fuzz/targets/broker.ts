@@ -31,6 +31,7 @@ const SERVICES = [
 const READIES = ['echo', 'upper', 'x.y', 'mmi.x'];
 /** Of a READY with a credit (D67): mostly none. */
 const OPTIONS = [[], ['{"name":"\\u001b[31m"}'], ['{}'], ['{"name":7}'], ['{"headers":true}']];
+const REQUEST_OPTIONS = ['', '{"once":true}', '{"once":false}', '{"x":1}', '{'];
 const DEADLINES = ['', '1', '900', '2147483647', '0'];
 const WAITS_MS = [0, 1, 50, 1000, 3000, 20_000];
 
@@ -66,14 +67,16 @@ class World {
       case 0:
       case 1:
       case 2: {
-        // The third is 0.2 with headers, which are the sender's secret too.
-        const version = script.below(3);
+        // The third is 0.2 with headers, which are the sender's secret too; the fourth has options before them.
+        const version = script.below(4);
         const id = script.below(3) === 0 ? [] : [`id${script.below(3)}`, ''];
-        const head = [['MDPC02', '\x01'], ['MDPC01'], ['MDPC02', '\x04']][version] ?? [];
+        const head =
+          [['MDPC02', '\x01'], ['MDPC01'], ['MDPC02', '\x04'], ['MDPC02', '\x05']][version] ?? [];
         const start = version === 1 && id.length === 0 ? [''] : id;
         const service = script.pick(SERVICES);
-        const metadata = version === 2 ? [script.pick(DEADLINES), secretOf(owner)] : [];
-        connection.sends(...start, ...head, service, ...metadata, secretOf(owner));
+        const options = version === 3 ? [script.pick(REQUEST_OPTIONS), script.pick(['', 'g'])] : [];
+        const metadata = version >= 2 ? [script.pick(DEADLINES), secretOf(owner)] : [];
+        connection.sends(...start, ...head, service, ...options, ...metadata, secretOf(owner));
         break;
       }
       case 3: {
@@ -88,7 +91,7 @@ class World {
         this.#answers(member, script);
         break;
       case 6:
-        connection.sends('MDPW02', script.below(2) === 0 ? '\x05' : '\x06');
+        connection.sends('MDPW02', ...script.pick([['\x05'], ['\x06'], ['\x07', '', '']]));
         break;
       case 7: {
         const frames = framesIn(script.piece());

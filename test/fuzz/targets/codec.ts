@@ -2,8 +2,12 @@
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
-import type { MdpVersion } from '../../../src/wire/mdp.js';
-import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
+import { EMPTY, type MdpVersion } from '../../../src/wire/mdp.js';
+import {
+  clientRequest,
+  clientRequestWithHeaders,
+  clientRequestWithOptions,
+} from '../../../src/wire/client-side.js';
 import { MessageWriter } from '../../../src/wire/outbound.js';
 import { readWorkerInbound, workerReady } from '../../../src/wire/worker-side.js';
 import { asRead } from '../../support/packed-frames.js';
@@ -29,6 +33,7 @@ export const MDP_WORDS: readonly string[] = [
   '\x0c{"name":"w"}',
   '\x10{"headers":true}',
   '\x06MDPC02\x01\x04\x04echo\x041000\x09{"a":"b"}',
+  '\x06MDPC02\x01\x05\x04echo\x0d{"once":true}\x00\x041000\x00',
   '\x06MDPW02\x01\x09',
   '\x0a2147483647',
   '\x0510000',
@@ -102,17 +107,19 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   const bodies = frames.copyFrom(body);
   if (envelopeFrames <= 1 && (envelopeFrames === 1 || !enveloped || version === 1)) {
     const correlation = envelopeFrames === 1 ? frames.copy(0) : null;
-    const { headers, deadlineMs } = inbound;
+    const { headers, options, deadlineMs } = inbound;
     const name = frames.copy(service);
-    const again =
-      headers < 0
-        ? clientRequest(version, correlation, name, bodies)
-        : clientRequestWithHeaders(
-            correlation,
-            name,
-            { deadlineMs, headers: frames.copy(headers) },
-            bodies,
-          );
+    const metadata = { deadlineMs, headers: headers < 0 ? EMPTY : frames.copy(headers) };
+    let again = clientRequest(version, correlation, name, bodies);
+    // A group is written by no encoder here.
+    if (options >= 0 && frames.size(options + 1) === 0) {
+      const said = frames.copy(options);
+      again = clientRequestWithOptions(correlation, name, said, metadata, bodies);
+    } else if (options < 0 && headers >= 0) {
+      again = clientRequestWithHeaders(correlation, name, metadata, bodies);
+    } else if (options >= 0) {
+      again = frames.copyFrom(0);
+    }
     same(atBroker(Frames.of(...again)), atBroker(frames), 'a request is another when written');
   }
   const packed = Buffer.alloc(packedBytes(frames, body, frames.count));
@@ -178,6 +185,7 @@ export function codec(): Target {
       inputOf(['', 'MDPC01', 'echo', 'a', 'b']),
       inputOf(['id', '', 'MDPC02', '\x01', 'echo', 'hi']),
       inputOf(['MDPC02', '\x04', 'echo', '5000', '{"a":"b"}', 'hi']),
+      inputOf(['MDPC02', '\x05', 'echo', '{"once":true}', '', '5000', '{"a":"b"}', 'hi']),
       inputOf(['id', '', 'MDPC02', '\x04', 'echo', '', '{"a":"b"}', 'hi', '']),
       inputOf(['MDPW02', '\x01', 'echo', '5', '{"headers":true}']),
       inputOf(['MDPW02', '\x09', 'token', '', '5000', '{"a":"b"}', 'hi']),

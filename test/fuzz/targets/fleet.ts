@@ -61,7 +61,8 @@ export function fleet(): Target {
     framed(encodePack(head(channel, number), [entry], entry.length));
   const offer = offerEntry([{ service: Buffer.from('far'), ...CREDIT, bytes: 1000 }]);
   const request = requestEntry(1, SERVICE, 50, BODY, 0, BODY.length, false);
-  const presence = presenceEntry({ node: 'n', version: '1', keys: sender, isLeaving: false });
+  const said = { node: 'n', version: '1', keys: sender, isLeaving: false, takesOnce: true };
+  const presence = presenceEntry(said);
   const seeds = [
     [packed('direct', 1, offer), packed('direct', 2, finalEntry(1, CREDIT, 0, Frames.of('ho'), 0))],
     [packed('direct', 1, offer), packed('direct', 2, returnEntry(1, 'lost', CREDIT, 'x'))],

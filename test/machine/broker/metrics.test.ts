@@ -101,7 +101,7 @@ describe('requests_* (contract §5)', () => {
     s.worker('w2').ready('echo').final('HI');
     expect(await counted(s)).toEqual({
       'requests_received_total{service="echo"}': 1,
-      'requests_requeued_total{service="echo"}': 1,
+      'requests_requeued_total{service="echo",reason="lost"}': 1,
       'requests_replied_total{service="echo"}': 1,
       'request_wait_seconds_count{service="echo"}': 1,
       'request_duration_seconds_count{service="echo"}': 1,

@@ -240,7 +240,7 @@ describe('a client of 0.2', () => {
     }
   });
 
-  it.each(['02', '03', '04', '\x03', '\x05', '1'])('has no command %j', (command) => {
+  it.each(['02', '03', '04', '\x03', '\x06', '1'])('has no command %j', (command) => {
     const s = pirateStage();
     s.connection('c', { listener: MDP }).sends('', 'MDPC02', command, 'echo', 'x');
     expect(s.events('message.malformed')).toMatchObject([{ kind: 'client', frame: 3 }]);

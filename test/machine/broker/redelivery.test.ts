@@ -14,7 +14,7 @@ describe('the request of a lost worker', () => {
     w2.final('-');
     expect(w2.inbox()).toEqual(['REQUEST 2']);
     expect(s.events('request.requeued')).toEqual([
-      { name: 'request.requeued', service: 'echo', deliveries: 1 },
+      { name: 'request.requeued', service: 'echo', reason: 'lost', deliveries: 1 },
     ]);
   });
 

@@ -41,7 +41,8 @@ function one(head: FleetHead, entry: Buffer): Buffer {
 
 /** One that does nothing. */
 function entryOn(channel: FleetChannel): Buffer {
-  const presence = { node: 'a', version: '1', keys: Buffer.alloc(8), isLeaving: false };
+  const keys = Buffer.alloc(8);
+  const presence = { node: 'a', version: '1', keys, isLeaving: false, takesOnce: true };
   if (channel === 'direct') return heldEntry([]);
   if (channel === 'presence') return presenceEntry(presence);
   if (channel === 'want') return wantEntry(Buffer.from('nothing'));

@@ -52,6 +52,7 @@ function entriesOf(...entries: Buffer[]): FleetEntry[] | null {
 }
 
 const service = Buffer.from('a\0b');
+const PRESENCE = { node: 'n', version: '1', keys: FLEET, isLeaving: true, takesOnce: true };
 const body = packed('one', '', 'x'.repeat(300));
 const headed = packed('{"a":"b"}', 'body');
 const ENTRIES: readonly (readonly [Buffer, FleetEntry])[] = [
@@ -89,10 +90,7 @@ const ENTRIES: readonly (readonly [Buffer, FleetEntry])[] = [
     { kind: 'offer', offers: [{ service, ...CREDIT, bytes: 2 ** 32 - 1 }] },
   ],
   [wantEntry(service), { kind: 'want', service }],
-  [
-    presenceEntry({ node: 'n', version: '1', keys: FLEET, isLeaving: true }),
-    { kind: 'presence', node: 'n', version: '1', keys: FLEET, isLeaving: true },
-  ],
+  [presenceEntry(PRESENCE), { kind: 'presence', ...PRESENCE }],
 ];
 
 describe('the packs of a fleet', () => {
@@ -131,7 +129,7 @@ describe('the packs of a fleet', () => {
   });
 
   it('have names and reasons of one line: the log prints them', () => {
-    const presence = { node: 'n\r\nm', version: '1\u001b[2J', keys: FLEET, isLeaving: false };
+    const presence = { ...PRESENCE, node: 'n\r\nm', version: '1\u001b[2J' };
     const returned = returnEntry(7, 'lost', CREDIT, 'why\nnot');
     expect(entriesOf(presenceEntry(presence), returned)).toMatchObject([
       { node: 'n\ufffd\ufffdm', version: '1\ufffd[2J' },
@@ -146,11 +144,18 @@ describe('the packs of a fleet', () => {
   });
 
   it('skip fields at the end of PRESENCE that this version does not know', () => {
-    const presence = presenceEntry({ node: 'n', version: '1', keys: FLEET, isLeaving: false });
+    const presence = presenceEntry(PRESENCE);
     const longer = Buffer.concat([presence, Buffer.from('more')]);
     longer.writeUInt32BE(longer.length - 5, 1);
-    const same = { kind: 'presence', node: 'n', version: '1', keys: FLEET, isLeaving: false };
+    const same = { kind: 'presence', ...PRESENCE };
     expect(entriesOf(longer, askEntry())).toEqual([same, { kind: 'ask' }]);
+  });
+
+  it('have a PRESENCE of older brokers, which lacks its last field: they take nothing once (D117)', () => {
+    const older = presenceEntry(PRESENCE).subarray(0, -1);
+    older.writeUInt32BE(older.length - 5, 1);
+    const same = { kind: 'presence', ...PRESENCE, takesOnce: false };
+    expect(entriesOf(older, askEntry())).toEqual([same, { kind: 'ask' }]);
   });
 
   it('come in chunks, which say where they belong', () => {

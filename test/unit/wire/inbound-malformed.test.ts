@@ -113,6 +113,36 @@ describe('The options of a READY', () => {
   });
 });
 
+describe('A request with options', () => {
+  it('has all of its frames (D117)', () => {
+    const whole = ['MDPC02', '\x05', 's', '{}', '', '', '', 'b'];
+    expect(atBroker(scattered(whole))).toMatchObject({ kind: 'request', options: '{}', group: '' });
+    for (let count = 2; count < whole.length; count++) {
+      expectMalformed(whole.slice(0, count), 'client');
+    }
+  });
+
+  it('has the deadline, headers and name of any request (D66)', () => {
+    for (const deadline of ['0', '01', 'x', '2147483648']) {
+      expectMalformed(['MDPC02', '\x05', 's', '', '', deadline, '', 'b'], 'client');
+    }
+    expectMalformed(['MDPC02', '\x05', 's', '', '', '', 'x'.repeat(8193), 'b'], 'client');
+    expectMalformed(['MDPC02', '\x05', '', '', '', '', '', 'b'], 'client');
+  });
+
+  it('leaves nothing to one without (D117)', () => {
+    const inbound = new Inbound();
+    atBroker(scattered(['MDPC02', '\x05', 's', '{"once":true}', '', '', '', 'b']), inbound);
+    inbound.once = true;
+    for (const command of ['\x01', '\x04']) {
+      const metadata = command === '\x04' ? ['', ''] : [];
+      const read = atBroker(scattered(['MDPC02', command, 's', ...metadata, 'b']), inbound);
+      expect(read).not.toHaveProperty('options');
+      expect(inbound.once).toBe(false);
+    }
+  });
+});
+
 describe('A request with headers', () => {
   const wide = ['2147483648', '9999999999', '99999999999999999999'];
   const wrong = ['0', '01', '+1', '-1', '1.5', '1e3', '1e99', ' 1', '1 ', 'x', '\0', 'null'];

@@ -23,7 +23,9 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
       const { enveloped, envelopeFrames, service, headers, deadlineMs, body } = inbound;
       const envelope = enveloped ? textsOf(frames, 0, envelopeFrames) : null;
       const read = { kind, version, envelope, service: text(service), body: textsOf(frames, body) };
-      return headers < 0 ? read : { ...read, deadlineMs, headers: text(headers) };
+      const { options } = inbound;
+      const said = options < 0 ? {} : { options: text(options), group: text(options + 1) };
+      return headers < 0 ? read : { ...read, ...said, deadlineMs, headers: text(headers) };
     }
     case 'ready': {
       const { credit, declaresCredit, service, workerName, wantsHeaders } = inbound;

@@ -1,12 +1,20 @@
 import { Words } from '../../../src/core/bytes.js';
 import fc from 'fast-check';
 
-import type { Frames } from '../../../src/core/frames.js';
+import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
+import {
+  clientRequest,
+  clientRequestHead,
+  clientRequestWithHeaders,
+  clientRequestWithHeadersHead,
+  clientRequestWithOptions,
+  packedMetadata,
+} from '../../../src/wire/client-side.js';
 import { Inbound } from '../../../src/wire/inbound.js';
-import { CREDIT_MAX } from '../../../src/wire/mdp.js';
+import { CREDIT_MAX, EMPTY } from '../../../src/wire/mdp.js';
 import { MessageWriter } from '../../../src/wire/outbound.js';
+import { readRequestOptions, requestOptionsFrame } from '../../../src/wire/request-options.js';
 import {
   workerFinal,
   workerPartial,
@@ -19,6 +27,7 @@ import { atBroker, atClient, atWorker } from './readers.js';
 import { Recorder } from './recorder.js';
 
 const PEER = 3;
+const ONCE = requestOptionsFrame({ once: true });
 const BARE_HEADERS = ['MDPC02', 'MDPW02'];
 
 const version = fc.constantFrom<1 | 2>(1, 2);
@@ -121,6 +130,64 @@ describe('From a client through a broker to a worker', () => {
         });
       }),
     );
+  });
+});
+
+describe('A request with options', () => {
+  const options = fc.oneof(text(0, 40), text(1000, 1100));
+
+  it('is read as it was sent (D117)', () => {
+    fc.assert(
+      fc.property(service, options, deadlineMs, headers, body, (name, said, ms, given, frames) => {
+        const metadata = { deadlineMs: ms, headers: bytesOf(given) };
+        const sent = clientRequestWithOptions(
+          bytesOf('id'),
+          bytesOf(name),
+          bytesOf(said),
+          metadata,
+          buffers(frames),
+        );
+        expect(atBroker(received(sent))).toEqual({
+          kind: 'request',
+          version: 2,
+          envelope: ['id'],
+          service: name,
+          options: said,
+          group: '',
+          deadlineMs: ms,
+          headers: given,
+          body: frames,
+        });
+      }),
+    );
+  });
+
+  it('has a head that is prepared once, as one with headers has (D69)', () => {
+    const id = bytesOf('id');
+    const name = bytesOf('echo');
+    const metadata = { deadlineMs: 700, headers: bytesOf('{}') };
+    const end = packedMetadata(metadata);
+    const packedOf = (frames: readonly Uint8Array[]): Buffer =>
+      kept(Frames.of(...frames), 0, frames.length, true);
+    const heads: [Buffer, readonly Uint8Array[]][] = [
+      [clientRequestHead(2, id, name), clientRequest(2, id, name, [EMPTY])],
+      [
+        Buffer.concat([clientRequestWithHeadersHead(id, name), end]),
+        clientRequestWithHeaders(id, name, metadata, [EMPTY]),
+      ],
+      [
+        Buffer.concat([clientRequestWithHeadersHead(id, name, ONCE), end]),
+        clientRequestWithOptions(id, name, ONCE, metadata, [EMPTY]),
+      ],
+    ];
+    for (const [head, frames] of heads) expect(head).toEqual(packedOf(frames.slice(0, -1)));
+  });
+
+  it('has options that are read as they were written', () => {
+    for (const once of [true, false]) {
+      expect(readRequestOptions(requestOptionsFrame({ once }))).toEqual({ once });
+    }
+    expect(ONCE.toString()).toBe('{"once":true}');
   });
 });
 

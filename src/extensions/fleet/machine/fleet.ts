@@ -527,7 +527,7 @@ export class FleetMachine implements Interconnect {
 
   #heard(
     peer: FleetPeer,
-    { node, version, keys, isLeaving }: Extract<FleetEntry, { kind: 'presence' }>,
+    { node, version, keys, isLeaving, takesOnce }: Extract<FleetEntry, { kind: 'presence' }>,
     remote: RemoteWorkersApi,
     now: number,
   ): void {
@@ -537,6 +537,9 @@ export class FleetMachine implements Interconnect {
     peer.node = node;
     peer.version = version;
     peer.keys = Buffer.from(keys);
+    const isNew = takesOnce && !peer.takesOnce;
+    peer.takesOnce = takesOnce;
+    if (isNew) this.#outgoing.renew(peer, remote);
     const { id } = peer;
     if (isFirst && !isLeaving) this.#events.emit({ name: 'fleet.peer_joined', node, id });
     if (isOther && !keys.equals(this.#options.keys())) {
@@ -627,7 +630,8 @@ export class FleetMachine implements Interconnect {
   #sayPresence(now: number): void {
     this.#presenceAt = now;
     const { node, version } = this.#options;
-    const presence = { node, version, keys: this.#options.keys(), isLeaving: this.#isLeaving };
+    const keys = this.#options.keys();
+    const presence = { node, version, keys, isLeaving: this.#isLeaving, takesOnce: true };
     this.#publish('presence', this.#subjects.presence, presenceEntry(presence), null);
   }
 

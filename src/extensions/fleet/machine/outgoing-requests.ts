@@ -110,6 +110,12 @@ export class OutgoingRequests {
     }
   }
 
+  /** The broker has said that it takes more kinds of requests. */
+  renew(peer: FleetPeer, remote: RemoteWorkersApi): void {
+    if (peer.isLeaving) return;
+    for (const { holderNumber, free } of peer.holders.values()) remote.setFree(holderNumber, free);
+  }
+
   #forget(holder: Holder, remote: RemoteWorkersApi, now: number): void {
     const { peer, service } = holder;
     peer.holders.delete(service);
@@ -346,8 +352,8 @@ class HolderPort implements RemoteHolder {
     return this.#holder.load;
   }
 
-  takes(bytes: number): boolean {
-    return this.#holder.takes(bytes);
+  takes(bytes: number, isOnce: boolean): boolean {
+    return this.#holder.takes(bytes, isOnce);
   }
 
   request(

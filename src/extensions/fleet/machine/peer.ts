@@ -39,6 +39,8 @@ export class FleetPeer {
   version = '';
   /** The digest of the broker's keys files. */
   keys: Buffer | null = null;
+  /** The broker takes requests that may run once (D117), as it says. */
+  takesOnce = false;
   /** The broker has said that it leaves: it gets no more requests. */
   isLeaving = false;
   /** When anything last came from it, in monotonic milliseconds. */
@@ -154,8 +156,9 @@ export class Holder {
     return this.total === 0 ? 1 : 1 - this.free / this.total;
   }
 
-  takes(bytes: number): boolean {
-    const { unanswered } = this.peer;
+  takes(bytes: number, isOnce: boolean): boolean {
+    const { unanswered, takesOnce } = this.peer;
+    if (isOnce && !takesOnce) return false;
     if (unanswered === 0) return true;
     return bytes <= this.bytes && unanswered + bytes <= UNANSWERED_BYTES_MAX;
   }

@@ -78,6 +78,12 @@ const ROOM: Shape<number> = {
   put: (to, value) => to.uint(Math.min(value, U32_MAX), 4),
 };
 const TOKEN = uint(6);
+/** False if the sender is older, and left it out. */
+const LATER_FLAG: Shape<boolean> = {
+  ...FLAG,
+  as: 'flag?',
+  take: (from) => !from.isAtEnd && FLAG.take(from),
+};
 const SHORT_TEXT = line(sized(1), TEXT_BYTES_MAX);
 /** What a service can take at the sender. In entries for a request, behind the token. */
 const CREDIT = {
@@ -147,6 +153,8 @@ export const FLEET_FIELDS = {
     /** The name of its node, and its version, for people. */
     node: SHORT_TEXT,
     version: SHORT_TEXT,
+    /** The sender takes requests that may run once: it says of each whether it came to a worker. */
+    takesOnce: LATER_FLAG,
   },
   /** For the store of stored requests at the receiver. */
   hint: { content: REST },
