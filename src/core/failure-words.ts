@@ -1,5 +1,11 @@
-/** How the text of a 500 begins if the request may be stored all the same (D12). */
+/**
+ * How the text of a 500 begins if the request may be stored all the same (D12), and the reason of a request that may
+ * have run, and runs no more.
+ */
 export const OUTCOME_UNKNOWN = 'outcome unknown';
+
+/** How the end of a delivery begins whose worker sent RETURN. */
+export const GIVEN_BACK = 'given back';
 
 /** What clients are told of a store that has taken too long. */
 export const LATE = 'the store did not answer in time';

@@ -1,4 +1,4 @@
-import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
+import { GIVEN_BACK, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { NOT_BEGUN } from '../../wire/request-options.js';
 import type { LostReason } from '../counters.js';
 import type { Worker } from '../state/entities.js';
@@ -38,7 +38,7 @@ export const STARTED_ANEW: DeliveryEnd = {
 
 /** The end when the worker declined the request. @param reason printable; may be empty */
 export function returned(reason: string): DeliveryEnd {
-  const text = reason === '' ? 'given back' : `given back: ${reason}`;
+  const text = reason === '' ? GIVEN_BACK : `${GIVEN_BACK}: ${reason}`;
   const isUnbegun = reason.startsWith(NOT_BEGUN);
   return { cause: 'returned', mayStillReply: false, isUnbegun, text };
 }

@@ -281,7 +281,9 @@ export class Lifecycle {
     const isOver = table.is(id, ANSWERED | GIVEN_UP);
     if (tracer.isOn && !isStored && !isOver) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
-    if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
+    // A worker that leaves gets it no more, so this does not go on for ever.
+    const isUncounted = end.isUnbegun && (end.cause === 'busy' || worker.isLeaving);
+    if (isUncounted) table.set(id, DELIVERIES, --delivery);
     if (end.isUnbegun) table.lower(id, OUT);
     const isPartly = (requests.partials.of(id)?.frames ?? 0) > 0;
     if (end.mayStillReply) this.#mayStillReply(id, isPartly);
@@ -290,7 +292,8 @@ export class Lifecycle {
       requests.release(id, this.#reasonOf(id));
     } else if (isStored) {
       // What is of another broker has run here: that one decides what becomes of it.
-      if (end.cause === 'drained' && !table.is(id, BRIDGED)) this.#storedDeliveries.interrupted(id);
+      const isInterrupted = end.cause === 'drained' && !table.is(id, BRIDGED);
+      if (isInterrupted || isUncounted) this.#storedDeliveries.interrupted(id);
       else this.#storedDeliveries.failed(id, end.text, null);
     } else if (requests.isClientGone(id)) {
       this.#requestEnds.drop(id);

@@ -1,6 +1,7 @@
 /** Handles the broker's reports about stored requests, and the attempts that result. */
 import type { DispatchedWorker } from '../../broker/ports.js';
 import { oneLine } from '../../core/escape.js';
+import { GIVEN_BACK, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import type { Frames } from '../../core/frames.js';
 import { increment } from '../../core/counts.js';
 import { pack, packedBytes } from '../../core/packed.js';
@@ -174,7 +175,11 @@ export class Execution {
       ...claimOf(index.get(slot, CLAIM)),
     };
     if (isLast) {
-      this.#requests.makeDead(slot, attempts, reason, { attempt: change, failure });
+      // A worker that gave it back, or whose reply cannot be used, is not lost.
+      const isLost = failure === null && isKnown && !reason.startsWith(GIVEN_BACK);
+      const isUnknown = isLost && index.get(slot, ATTEMPTS_MAX) === 1;
+      const why = isUnknown ? `${OUTCOME_UNKNOWN}: its worker was lost (${reason})` : reason;
+      this.#requests.makeDead(slot, attempts, why, { attempt: change, failure });
       return;
     }
     const bytes = change.attempt.failure?.length ?? 0;

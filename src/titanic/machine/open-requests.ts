@@ -662,7 +662,8 @@ export class OpenRequests {
     const failure = last?.failure ?? null;
     const detail =
       failure === null ? [] : truncatedDetail(failure.detail).map((frame) => Buffer.from(frame));
-    const text = failure === null ? `dead after ${attempts} attempts, the last: ${reason}` : reason;
+    const isWhole = failure !== null || reason.startsWith(OUTCOME_UNKNOWN);
+    const text = isWhole ? reason : `dead after ${attempts} attempts, the last: ${reason}`;
     const expiresAt = livesFrom + options.replyTtlMs;
     const claim = claimOf(index.get(slot, CLAIM));
     const change: Change = {

@@ -66,6 +66,21 @@ describe('A worker that leaves', () => {
     expect(s.broker.counters.requestsUnknown).toBe(0);
   });
 
+  it('costs what it did not begin no delivery (D6)', () => {
+    const s = stage({ maxDeliveries: 1 });
+    const c1 = s.client('c1').hello().request('echo', 'hi');
+    for (const name of ['w1', 'w2', 'w3']) {
+      const worker = s.worker(name).ready('echo', { credit: 3 }).leaves();
+      expect(worker.returns(UNBEGUN).inbox()).toEqual(['REQUEST hi', 'DISCONNECT']);
+    }
+    expect(s.broker.counters.requestsRequeued).toBe(3);
+    const last = s.worker('w4').ready('echo', { credit: 3 }).leaves();
+    last.returns('it had begun');
+    expect(c1.inbox()).toEqual([
+      expect.stringContaining('mmi.refused 502|echo|it was delivered once'),
+    ]);
+  });
+
   it('is lost as any other, and its silence counts (D5)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo', { credit: 3 });

@@ -1,5 +1,6 @@
 import { Frames } from '../../../src/core/frames.js';
 import { STORED_BYTES_MAX } from '../../../src/wire/tsp.js';
+import type { WorkerActor } from '../../support/stage-peers.js';
 import { endTitanicStages, STAGE_WALL_MS, titanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);
@@ -63,6 +64,41 @@ describe('a stored request whose delivery fails', () => {
     expect(s.worker('last').ready('echo').inbox()).toEqual([]);
     expect(s.asks('close', uuid)).toBe('200');
     expect(s.asks('reply', uuid)).toBe('400 unknown');
+  });
+
+  it.each([
+    ['disconnected', (w1: WorkerActor) => w1.saysDisconnect()],
+    ['connection', (w1: WorkerActor) => w1.disconnect()],
+  ])(
+    'that may run once is dead with its outcome unknown if its worker is lost (%s)',
+    (how, lose) => {
+      const s = titanicStage({ titanic: { maxAttempts: 1 } });
+      const uuid = s.submits('echo');
+      lose(s.worker('w1').ready('echo', { credit: 9 }));
+      const reason = `outcome unknown: its worker was lost (${how})`;
+      expect(s.asks('reply', uuid)).toBe(`500 dead mdp.no-reply: ${reason}`);
+    },
+  );
+
+  it('that may run once has an outcome if its worker gave it back, or reported a failure', () => {
+    const s = titanicStage({ titanic: { maxAttempts: 1 } });
+    const [back, failed] = [s.submits('echo'), s.submits('echo')];
+    const w1 = s.worker('w1').ready('echo', { credit: 9 });
+    w1.returns('no').fails(['retry', 'E_X', 'no', '']);
+    const why = 'after 1 attempts, the last: given back: no';
+    expect(s.asks('reply', back)).toBe(`500 dead mdp.no-reply: ${why}`);
+    expect(s.asks('reply', failed)).toMatch(/^500 dead E_X: no/);
+  });
+
+  it('had no attempt if a worker that leaves did not begin it', () => {
+    const s = titanicStage({ titanic: { maxAttempts: 1 } });
+    const uuid = s.submits('echo', 'hi');
+    const w1 = s.worker('w1').ready('echo', { credit: 9 });
+    w1.leaves().returns('mdp.not-begun: closing');
+    expect(w1.inbox()).toEqual(['REQUEST hi', 'DISCONNECT']);
+    expect(s.asks('reply', uuid)).toBe('300');
+    s.worker('w2').ready('echo').final('ho');
+    expect(s.asks('reply', uuid)).toBe('200|ho');
   });
 
   it('keeps its place: of one priority the older goes first, also after an attempt', () => {

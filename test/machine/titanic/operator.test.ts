@@ -147,7 +147,7 @@ describe('an operator who retries', () => {
     const { request, attempts, attemptsEver } = present(s.store.disk.row(bytes(uuid)), 'its row');
     expect(attempts.map(({ worker, reason }) => [worker, reason])).toEqual([
       ['1 127.0.0.1', 'connection'],
-      ['', 'retried by alice; it was dead: dead after 1 attempts, the last: connection'],
+      ['', 'retried by alice; it was dead: outcome unknown: its worker was lost (connection)'],
       ['2 127.0.0.1', 'connection'],
     ]);
     expect([request.generation, attemptsEver]).toEqual([1, 3]);

@@ -271,7 +271,7 @@ describe('titanic.submit', () => {
     const uuid = s.submits('echo', 'x', { maxAttempts: 1 });
     s.worker('w1').ready('echo').disconnect();
     expect(s.asks('reply', uuid)).toMatch(
-      /^500 dead mdp\.no-reply: after 1 attempts, the last: connection/,
+      /^500 dead mdp\.no-reply: outcome unknown: its worker was lost \(connection\)/,
     );
   });
 });
@@ -394,7 +394,7 @@ describe('titanic.wait', () => {
     for (const uuid of [closed, closed, dead, expired]) s.asks('wait', uuid, '60000');
     expect(s.asks('close', closed)).toBe('400 unknown / 400 unknown / 200');
     s.worker('w1').ready('b').disconnect();
-    expect(s.hears()).toMatch(/^500 dead mdp\.no-reply: after 1 attempts/);
+    expect(s.hears()).toMatch(/^500 dead mdp\.no-reply: outcome unknown/);
     s.after(1000);
     expect(s.hears()).toBe('400 unknown');
   });

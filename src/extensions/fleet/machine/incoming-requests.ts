@@ -11,6 +11,7 @@ import type {
   StoredBody,
   Submitter,
 } from '../../../broker/ports.js';
+import { GIVEN_BACK } from '../../../core/failure-words.js';
 import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { packedMessages } from '../../../core/packed.js';
@@ -59,7 +60,7 @@ const CREDIT_WHEN_SENT = { free: 0, total: 0 };
 /** How deliveries end of which the worker may still reply (D8). */
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
 const NO_ROOM = 'there is no room for the PARTIALs of its reply';
-const GIVEN_BACK = /^given back(: )?/;
+const BEGINNING = new RegExp(`^${GIVEN_BACK}(: )?`);
 
 /** Requests of other brokers that are here. */
 export class IncomingRequests implements Submitter {
@@ -297,7 +298,7 @@ export class IncomingRequests implements Submitter {
     }
     const how: FleetReturnReason = mayStillReply ? 'lost' : 'returned';
     peer.post(
-      returnEntry(token, how, CREDIT_WHEN_SENT, reason.replace(GIVEN_BACK, '')),
+      returnEntry(token, how, CREDIT_WHEN_SENT, reason.replace(BEGINNING, '')),
       null,
       service,
     );
