@@ -21,6 +21,8 @@ export interface WorkerOffers {
   readonly contract: boolean;
   /** Workers may report failures. */
   readonly fail: boolean;
+  /** Workers may say that they want no more requests. */
+  readonly leave: boolean;
   /** The largest message that it accepts. */
   readonly messageBytesMax: number;
 }
@@ -32,6 +34,7 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
   cancel: false,
   contract: false,
   fail: false,
+  leave: false,
   messageBytesMax: Infinity,
 };
 
@@ -101,6 +104,7 @@ export class BrokerFacts {
       cancel: options && this.#has('cancel'),
       contract: options && this.#has('contract'),
       fail: this.#has('fail'),
+      leave: credit && this.#has('leave'),
       messageBytesMax: this.messageBytesMax,
     };
   }

@@ -303,6 +303,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
         this.#abort();
       }, graceMs);
       for (const connection of [...this.#connections]) connection.close();
+      this.#wake();
     }
     await this.#run.catch(() => undefined);
   }

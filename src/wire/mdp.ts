@@ -37,6 +37,8 @@ export const WORKER_02_HEARTBEAT = 0x05;
 export const WORKER_02_DISCONNECT = 0x06;
 /** Either version: gives one request back; only from a worker with credit (D25). */
 export const WORKER_RETURN = 0x07;
+/** How the reason of a RETURN begins if the request was given to no handler: another worker may run it once (D117). */
+export const NOT_BEGUN = 'mdp.not-begun';
 /** Either version: the request was tried and failed, which ends its delivery (D60). */
 export const WORKER_FAIL = 0x08;
 /** Either version, to workers that asked for it: a REQUEST with headers and a deadline (D67). */

@@ -1,4 +1,4 @@
-/** The options frame of a plain request (D117), and the prefix of the reasons of workers that did not begin one. */
+/** The options frame of a plain request (D117). */
 import { escapeName } from '../core/escape.js';
 import { readJsonObject } from './json-object.js';
 
@@ -6,9 +6,6 @@ import { readJsonObject } from './json-object.js';
 const OPTIONS_BYTES_MAX = 1024;
 /** Maximum length of an unknown option's name that is shown. */
 const SHOWN_BYTES_MAX = 64;
-
-/** How the reason of a RETURN begins if the request was given to no handler: another worker may run it. */
-export const NOT_BEGUN = 'mdp.not-begun';
 
 export interface RequestOptions {
   /** The request is run by at most one worker. */

@@ -112,6 +112,11 @@ export function workerReturn(version: MdpVersion, token: Buffer, reason: string)
   return message(version, WORKER_RETURN, [token, EMPTY, Buffer.from(reason)]);
 }
 
+/** D117: it wants no more requests; only to a broker that lists `leave`. */
+export function workerLeaving(version: MdpVersion): Uint8Array[] {
+  return message(version, WORKER_RETURN, [EMPTY, EMPTY]);
+}
+
 /** D60: the request was tried and failed; only to a broker that lists `fail`. */
 export function workerFail(
   version: MdpVersion,

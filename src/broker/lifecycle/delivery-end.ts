@@ -1,5 +1,5 @@
 import { GIVEN_BACK, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
-import { NOT_BEGUN } from '../../wire/request-options.js';
+import { NOT_BEGUN } from '../../wire/mdp.js';
 import type { LostReason } from '../counters.js';
 import type { Worker } from '../state/entities.js';
 

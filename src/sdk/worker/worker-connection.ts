@@ -14,6 +14,7 @@ import {
   workerFail,
   workerFinal,
   workerHeartbeat,
+  workerLeaving,
   workerReady,
   type WorkerRequest,
   workerReturn,
@@ -143,7 +144,8 @@ export class WorkerConnection {
 
   close(): void {
     this.#closing = true;
-    for (const registration of [...this.#registrations]) registration.session.close();
+    const now = monotonicMs();
+    for (const registration of [...this.#registrations]) registration.session.close(now);
   }
 
   abort(): void {
@@ -212,7 +214,8 @@ export class WorkerConnection {
     if (this.#closing) return;
     const others = [...this.#registrations].filter(({ asksForCredit }) => !asksForCredit);
     if (creditOffered) {
-      for (const { session } of others) session.close();
+      const now = monotonicMs();
+      for (const { session } of others) session.close(now);
       return;
     }
     const open = others.filter(({ session }) => !session.closing).length;
@@ -378,6 +381,10 @@ class Registration implements SessionSink {
 
   disconnect(): void {
     this.#write(workerDisconnect(this.#owner.settings.version));
+  }
+
+  leave(): void {
+    this.#write(workerLeaving(this.#owner.settings.version));
   }
 
   begin(task: Task): void {

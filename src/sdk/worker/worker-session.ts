@@ -14,6 +14,8 @@
  *   the broker does not give out the request again (D8). If there is a registration already, it goes over a
  *   connection of its own: a token that the broker does not know would cost it every other request.
  * - A session that drains makes that connection too, to send what it has, but does not register any more.
+ *   It tells its broker that it wants no more requests (D117), gives back those that have not begun, and ends when
+ *   the broker says that none is out at it: a DISCONNECT of its own would leave it unknown what is on its way.
  * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../../core/clock.js';
@@ -23,6 +25,7 @@ import type { Failure } from '../../wire/failure.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
 import { bodyBytes, type BodyFrames } from '../body.js';
 import { NO_WORKER_OFFERS, type WorkerOffers } from '../broker-facts.js';
+import { NOT_BEGUN } from '../../wire/mdp.js';
 import { sdkError } from '../errors.js';
 import { fittingFailure } from './failure-of.js';
 import { ServiceError } from '../service-error.js';
@@ -57,8 +60,13 @@ const CAUSE_MS = 1000;
 const PARTS_BYTES_MAX = 256 * 1024 * 1024;
 /** While more output waits, streams do, too, in bytes: enough to keep a connection busy. */
 const BUSY_BYTES = 4 * 1024 * 1024;
+/** How long the broker may take to let a worker go that wants no more requests, in milliseconds. */
+const LEAVE_MS = 1000;
 const TOKEN_AND_EMPTY = 2;
 const CANCELLED = 'cancelled';
+/** Why requests go back that no handler was called for. */
+const UNWANTED = `${NOT_BEGUN}: cancelled`;
+const CLOSING = `${NOT_BEGUN}: the worker closes`;
 const cursor = new PackedCursor();
 
 const slab = new Slab();
@@ -109,6 +117,8 @@ export interface SessionSink {
   ready(credit: number | null, tellsName: boolean, asks: Asked): void;
   heartbeat(): void;
   disconnect(): void;
+  /** Say that no more requests are wanted. */
+  leave(): void;
   /** Give it to the handler. */
   begin(task: Task): void;
   /** Output that waits for the broker to read it. */
@@ -186,6 +196,10 @@ export class WorkerSession implements SlotTaker {
   /** The credit that this registration declared. */
   #declared: number | null = null;
   #closing = false;
+  /** This registration has said that it wants no more requests. */
+  #isLeaving = false;
+  /** Until when the broker may let it go. */
+  #leaveMs: MonotonicMs = Infinity;
   /** Number of requests that have begun, of any registration. */
   #running = 0;
   /** Requests of the broker that have not begun, because all slots are taken. */
@@ -229,7 +243,7 @@ export class WorkerSession implements SlotTaker {
     for (const [task, body] of this.#late.splice(0)) this.#sink.final(task, body);
     if (this.#closing) {
       this.#state = 'full';
-      this.#endIfDone();
+      this.#endIfDone(now);
       return;
     }
     const { asks, credit, heartbeatIntervalMs } = this.#options;
@@ -264,8 +278,8 @@ export class WorkerSession implements SlotTaker {
       this.#learn(offers, now);
       return;
     }
-    const { fail, messageBytesMax } = offers;
-    this.#offers = { ...this.#offers, fail, messageBytesMax };
+    const { fail, leave, messageBytesMax } = offers;
+    this.#offers = { ...this.#offers, fail, leave, messageBytesMax };
     if (this.#state !== 'registered') return;
     const isLess = this.#declared === null && this.#creditFor(offers) !== null;
     if (isLess && this.#reregister === 'no') this.#reregister = 'wanted';
@@ -296,6 +310,11 @@ export class WorkerSession implements SlotTaker {
     if (this.#state !== 'registered') return;
     this.#failures = 0;
     if (!this.#isConfirmed) this.#confirm();
+    if (this.#isLeaving) {
+      // It crossed what we said.
+      this.#sink.giveBack(task, CLOSING);
+      return;
+    }
     // More than the broker may send: one at a time in 18/MDP, the credit in D23.
     if (this.#held.length >= this.#credit) return;
     task.registration = this.#registration;
@@ -404,7 +423,7 @@ export class WorkerSession implements SlotTaker {
     const at = this.#held.findIndex((each) => each.token.equals(token));
     const [task] = at < 0 ? [] : this.#held.splice(at, 1);
     if (task === undefined) return false;
-    this.#sink.giveBack(task, CANCELLED);
+    this.#sink.giveBack(task, UNWANTED);
     return true;
   }
 
@@ -413,19 +432,34 @@ export class WorkerSession implements SlotTaker {
   }
 
   /**
-   * Drains: what has begun may end, and answers may wait for the next connection. What arrives now is
-   * kept, not returned: if no other worker is free, the broker would send it straight back until
-   * `maxDeliveries` abandons it. The DISCONNECT at the end gives it back, once.
+   * Drains: what has begun may end, and answers may wait for the next connection. What has not begun goes back. A
+   * broker that goes on sending would send it straight back until `maxDeliveries` abandons it: the DISCONNECT at the
+   * end gives it back, once.
    */
-  close(): void {
+  close(now: MonotonicMs): void {
     if (this.#state === 'ended') return;
     this.#closing = true;
-    this.#endIfDone();
+    if (this.#mayLeave && !this.#isLeaving) {
+      this.#isLeaving = true;
+      this.#sink.leave();
+      this.#giveBackHeld();
+    }
+    this.#endIfDone(now);
   }
 
-  /** Ends at once; the DISCONNECT gives back everything that is out. */
+  /** The broker knows how a worker leaves. */
+  get #mayLeave(): boolean {
+    return this.#state === 'registered' && this.#declared !== null && this.#offers.leave;
+  }
+
+  /** Says of requests that they have not begun: another worker may run them, whatever they are. */
+  #giveBackHeld(): void {
+    for (const task of this.#held.splice(0)) this.#sink.giveBack(task, CLOSING);
+  }
+
+  /** Ends without the answers of what runs: the DISCONNECT gives it back. If nothing runs, it is about to end. */
   abort(): void {
-    if (this.#state !== 'ended') this.#end();
+    if (this.#state !== 'ended' && this.#leaveMs === Infinity) this.#end();
   }
 
   tick(now: MonotonicMs): void {
@@ -441,6 +475,10 @@ export class WorkerSession implements SlotTaker {
     if (this.#state === 'registered') {
       if (this.#silentMs() <= now) {
         this.#leave(now, 'silent');
+        return;
+      }
+      if (this.#leaveMs <= now) {
+        this.#end();
         return;
       }
       if (this.#beatMs <= now) {
@@ -464,7 +502,7 @@ export class WorkerSession implements SlotTaker {
   nextMs(): MonotonicMs {
     if (this.#state !== 'registered') return this.#untilMs;
     const stepMs = this.#running > 0 ? this.#tickMs + STEP_MS : Infinity;
-    return Math.min(this.#beatMs, this.#silentMs(), stepMs);
+    return Math.min(this.#beatMs, this.#silentMs(), this.#leaveMs, stepMs);
   }
 
   get #credit(): number {
@@ -593,7 +631,7 @@ export class WorkerSession implements SlotTaker {
     this.#state = next;
     this.#untilMs = untilMs;
     this.#held = [];
-    if (this.#closing) this.#endIfDone();
+    if (this.#closing) this.#endIfDone(now);
   }
 
   /**
@@ -645,7 +683,7 @@ export class WorkerSession implements SlotTaker {
     this.#limiter.free();
     if (this.#state === 'ended') return;
     if (this.#closing) {
-      this.#endIfDone();
+      this.#endIfDone(now);
       return;
     }
     if (this.#state === 'full') this.#register(now, this.#offers);
@@ -653,12 +691,15 @@ export class WorkerSession implements SlotTaker {
   }
 
   /** Ends a session that drains, when nothing runs and no answer waits. */
-  #endIfDone(): void {
-    if (this.#running === 0 && this.#late.length === 0) this.#end();
+  #endIfDone(now: MonotonicMs): void {
+    if (this.#running > 0 || this.#late.length > 0) return;
+    if (this.#isLeaving && this.#state === 'registered') this.#leaveMs = now + LEAVE_MS;
+    else this.#end();
   }
 
   #end(): void {
     const registered = this.#state === 'registered';
+    if (this.#mayLeave) this.#giveBackHeld();
     this.#state = 'ended';
     this.#untilMs = Infinity;
     this.#held = [];

@@ -19,6 +19,7 @@ const ALL_OFFERED: WorkerOffers = {
   cancel: true,
   contract: true,
   fail: true,
+  leave: true,
   messageBytesMax: Infinity,
 };
 
@@ -105,7 +106,7 @@ class SessionScript {
   }
 
   close(): this {
-    this.session.close();
+    this.session.close(this.now);
     return this;
   }
 
@@ -149,6 +150,7 @@ class SessionScript {
       },
       heartbeat: saying('HEARTBEAT'),
       disconnect: saying('DISCONNECT'),
+      leave: saying('leaving'),
       begin: (task) => {
         this.#tasks.set(task.token.toString(), task);
         about('begin')(task);
@@ -163,7 +165,8 @@ class SessionScript {
         about('FAIL')(task);
       },
       giveBack: (task, reason) => {
-        about(reason === 'cancelled' ? 'RETURN cancelled' : 'RETURN')(task);
+        const shown = reason === 'the handler failed' ? '' : ` ${reason}`;
+        about(`RETURN${shown}`)(task);
       },
       learnt: (credit) => {
         say(credit ? 'credit' : 'no credit');
@@ -188,6 +191,7 @@ const SILENT: SessionSink = {
   ready: nothing,
   heartbeat: nothing,
   disconnect: nothing,
+  leave: nothing,
   begin: nothing,
   waitingBytes: () => 0,
   awaitRoom: nothing,
@@ -512,6 +516,81 @@ describe('closing', () => {
     ]);
   });
 
+  describe('at a broker that lets workers leave (D117)', () => {
+    const CLOSING = 'RETURN mdp.not-begun: the worker closes';
+
+    /** Of two places. */
+    function leaver(limiter?: ConcurrencyLimiter): SessionScript {
+      const made = new SessionScript(2, limiter).connect();
+      made.session.offers(ALL_OFFERED, made.now);
+      made.forget();
+      return made;
+    }
+
+    it('an idle worker says that it leaves, and ends when the broker lets it go', () => {
+      script = leaver().close();
+      expect(script.effects).toEqual(['0 leaving']);
+      expect(script.close().effects).toEqual([]);
+      expect(script.session.state).toBe('registered');
+      expect(script.dismiss().effects).toEqual(['0 close link', '0 ended']);
+    });
+
+    it('a busy one answers first, and gives back what has not begun, also what comes meanwhile', () => {
+      const limiter = new ConcurrencyLimiter(1);
+      script = leaver(limiter).request('t1', 't2');
+      script.forget();
+      script.close().request('t3').pass(1000);
+      expect(script.effects).toEqual([
+        '0 leaving',
+        `0 ${CLOSING} t2`,
+        `0 ${CLOSING} t3`,
+        '1000 HEARTBEAT',
+      ]);
+      script.answer('t1').request('t4');
+      expect(script.effects).toEqual(['1000 FINAL t1', `1000 ${CLOSING} t4`]);
+      expect(script.dismiss().effects).toEqual(['1000 close link', '1000 ended']);
+    });
+
+    it('says DISCONNECT after a second in which the broker did not let it go', () => {
+      script = leaver().close();
+      script.pass(999);
+      expect(script.session.state).toBe('registered');
+      script.pass(1);
+      expect(script.effects).toEqual([
+        ...['0 leaving', '1000 DISCONNECT', '1000 close link', '1000 ended'],
+      ]);
+    });
+
+    it('waits for that also if its grace is over, unless something runs', () => {
+      script = leaver().close();
+      script.session.abort();
+      expect(script.effects).toEqual(['0 leaving']);
+      expect(script.dismiss().effects).toEqual(['0 close link', '0 ended']);
+      script = leaver().request('t1').close();
+      script.forget();
+      script.session.abort();
+      expect(script.answer('t1').effects).toEqual(['0 DISCONNECT', '0 close link', '0 ended']);
+    });
+
+    it('gives back what has not begun also if it ends at once', () => {
+      script = leaver(new ConcurrencyLimiter(1)).request('t1', 't2');
+      script.forget();
+      script.session.abort();
+      expect(script.effects).toEqual([
+        `0 ${CLOSING} t2`,
+        '0 DISCONNECT',
+        '0 close link',
+        '0 ended',
+      ]);
+    });
+
+    it('ends if the connection is lost meanwhile', () => {
+      script = leaver().close();
+      script.forget();
+      expect(script.cut().effects.slice(1)).toEqual(['0 close link', '0 ended']);
+    });
+  });
+
   it('when its grace is over, all that is out is given back, and late ends say nothing', () => {
     script = registered(2).request('t1');
     script.forget();
@@ -740,7 +819,7 @@ describe('whether a registration stands', () => {
     script.forget();
     expect(script.session.cancelHeld(Buffer.from('t1'), script.now)).toBe(false);
     expect(script.session.cancelHeld(Buffer.from('t2'), script.now)).toBe(true);
-    expect(script.effects).toEqual([`${script.now} RETURN cancelled t2`]);
+    expect(script.effects).toEqual([`${script.now} RETURN mdp.not-begun: cancelled t2`]);
     script.answer('t1');
     expect(script.effects).toEqual([`${script.now} FINAL t1`]);
   });
