@@ -7,6 +7,7 @@
  *     npm run chaos -- --pair --minutes 30 --seed 7
  *     npm run chaos -- --pair --hosts --cycles 50  # on hosts of their own, as root: their cables are cut
  *     npm run chaos -- --pair --minutes 10 --faultless   # nobody hurts it: nothing may happen
+ *     npm run chaos -- --handovers --cycles 50  # switchovers, and 2 restarts for 5 of them: no request runs twice
  */
 import { parseArgs } from 'node:util';
 
@@ -15,11 +16,15 @@ import { SimRandom } from '../simulation/world/random.js';
 import { removeHosts } from '../support/hosts.js';
 import { removePairs } from '../support/pair-daemons.js';
 import { failWorkers } from './failing.js';
+import { handOver } from './handovers.js';
 import { loadPair } from './pair-faultless.js';
 import { hurtPair } from './pair-faults.js';
 import { killTitanic } from './titanic-kill.js';
 
 const USAGE = 64;
+const RESTARTS_PER_SWITCHOVER = 0.4;
+/** How long a request takes while nodes hand over. */
+const HANDLER_MS = 3000;
 
 const { values } = parseArgs({
   options: {
@@ -27,6 +32,7 @@ const { values } = parseArgs({
     pair: { type: 'boolean', default: false },
     hosts: { type: 'boolean', default: false },
     faultless: { type: 'boolean', default: false },
+    handovers: { type: 'boolean', default: false },
     cycles: { type: 'string' },
     minutes: { type: 'string' },
     seed: { type: 'string', default: '' },
@@ -44,6 +50,15 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** @throws if a request ran twice, or failed */
+async function handedOver(switchovers: number): Promise<string> {
+  const restarts = Math.ceil(switchovers * RESTARTS_PER_SWITCHOVER);
+  const tally = await handOver({ switchovers, restarts, handlerMs: HANDLER_MS }, say);
+  const text = `${switchovers} switchovers, ${restarts} restarts: ${JSON.stringify(tally)}`;
+  if (tally.secondRuns > 0 || Object.keys(tally.failed).length > 0) throw new Error(text);
+  return text;
+}
+
 async function main(): Promise<number> {
   const { pair, minutes } = values;
   if (minutes !== undefined && (!pair || values.cycles !== undefined)) {
@@ -52,6 +67,10 @@ async function main(): Promise<number> {
   }
   if (values.hosts && (!pair || values.faultless)) {
     process.stderr.write('chaos: --hosts goes with --pair, and without --faultless\n');
+    return USAGE;
+  }
+  if (values.handovers && (pair || values.failing)) {
+    process.stderr.write('chaos: --handovers goes without --pair and --failing\n');
     return USAGE;
   }
   if (values.failing && pair) {
@@ -71,6 +90,7 @@ async function main(): Promise<number> {
     let result;
     if (values.failing) result = await failWorkers(cycles, random);
     else if (values.faultless) result = await loadPair(forMs, random, say);
+    else if (values.handovers) result = await handedOver(cycles);
     else if (pair) result = await hurtPair({ cycles, forMs, onHosts: values.hosts }, random, say);
     else result = await killTitanic(cycles, random, say);
     await removePairs();

@@ -31,6 +31,7 @@ import {
   MMI_WHY,
   type ResumeState,
 } from '../../wire/mmi.js';
+import { requestOptionsFrame } from '../../wire/request-options.js';
 import type { Link } from '../../zmtp/link-port.js';
 import { BrokerFacts, type Offers } from '../broker-facts.js';
 import type { Decode } from '../codec/codec.js';
@@ -67,7 +68,7 @@ const WHY = Buffer.from(MMI_WHY);
 const REFUSED = Buffer.from(MMI_REFUSED);
 const FAILED = Buffer.from(MMI_FAILED);
 /** Options of a request, and no group. */
-const ONCE = packedFirstFrames([Buffer.from('{"once":true}'), EMPTY]);
+const ONCE = packedFirstFrames([requestOptionsFrame({ once: true }), EMPTY]);
 
 /** The messages of MDP between a client and its brokers. */
 export class MdpExchange implements ClientProtocol {
