@@ -19,7 +19,7 @@ __all__ = [
     "AsyncClient", "AsyncJob", "BodyError", "Change", "Client", "ClosedError", "Curve", "EndpointError",
     "ForbiddenError", "Job", "JobDeadError", "JobKeyReusedError", "JobPendingError", "JobRefusedError", "JobState",
     "JobUnknownError", "JobUnsupportedError", "KeyRefusedError", "LimitError", "MajordomoError", "MapLimitError",
-    "Message", "NoWorkerError", "OptionError", "ProgressPart", "RefusedError", "Reply", "Request",
-    "RequestTimeoutError", "Schedule", "ServiceError", "SharedMap", "StreamBrokenError", "StreamPart", "TooLargeError",
-    "UnreachableError", "UnsupportedError", "UsageError", "Worker", "connect",
+    "Message", "NoWorkerError", "OptionError", "OutcomeUnknownError", "ProgressPart", "RefusedError", "Reply",
+    "Request", "RequestTimeoutError", "Schedule", "ServiceError", "SharedMap", "StreamBrokenError", "StreamPart",
+    "TooLargeError", "UnreachableError", "UnsupportedError", "UsageError", "Worker", "connect",
 ]

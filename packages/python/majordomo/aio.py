@@ -12,7 +12,7 @@ from .engine import Ask, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, cost, names_options, service_of
+from .options import USUAL, Body, cost, names_options, service_of
 from .schedules import Schedule
 
 
@@ -29,13 +29,11 @@ class AsyncClient(ClientBase):
         service: Service,
         body: Body,
         *,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
     ) -> Reply:
         """See ``Client.request``."""
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         begin = lambda done: self._engine.call(service, body, patience, headers, done)
         return Reply(shown(service), await self._wait(begin))
 
@@ -44,9 +42,7 @@ class AsyncClient(ClientBase):
         service: Service,
         body: Body,
         *,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
     ) -> AsyncIterator[StreamPart]:
         """See ``Client.stream``; read it with ``async for``."""
@@ -57,7 +53,7 @@ class AsyncClient(ClientBase):
         def put(part: Union[StreamPart, MajordomoError]) -> None:
             _on(loop, parts.put_nowait, part)
 
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         call = self._engine.call(
             service, body, patience, headers,
             lambda _, error: put(error) if error is not None else None,
@@ -81,14 +77,12 @@ class AsyncClient(ClientBase):
         service: Service,
         body: Body,
         *,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
         **options: Any,
     ) -> "AsyncJob":
         """See ``Client.enqueue``, which has the options."""
         stored = jobs.stored_options(**options)
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         found = await self._run(jobs.enqueue(self._engine, service, body, stored, patience))
         return AsyncJob(self, found.uuid, shown(service), found.existed, found.found)
 
@@ -104,14 +98,12 @@ class AsyncClient(ClientBase):
         *,
         cron: str,
         time_zone: Optional[str] = None,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
         **options: Any,
     ) -> Schedule:
         """See ``Client.schedule``, which has the options."""
         stored = jobs.stored_options(**options)
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         script = schedules.schedule(name, service, body, cron, time_zone, stored, patience)
         return await self._run(script)
 
@@ -124,12 +116,11 @@ class AsyncClient(ClientBase):
         return await self._run(schedules.schedules(self._engine.patience()))
 
     async def contract_of(
-        self, service: Service, *, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        self, service: Service, *, timeout_ms: Optional[int] = USUAL,
     ) -> "Optional[dict[str, Any]]":
         """See ``Client.contract_of``."""
         name = service_of(service)
-        reply = await self.request("mmi.contract", name, timeout_ms=timeout_ms, deadline_ms=deadline_ms, retries=retries)
+        reply = await self.request("mmi.contract", name, timeout_ms=timeout_ms)
         return contract_in(reply.frames)
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, NamedTuple, Optional, Sequence
 
 from .errors import MajordomoError
 
@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     from .exchange import Cancels
 
 
+def is_of_broker(service: bytes) -> bool:
+    return service.startswith((b"mmi.", b"titanic."))
+
+
 class Settings:
     def __init__(self, endpoints: Sequence[str], version: int, max_outstanding: int,
                  retry_base_ms: float, retry_max_ms: float, refuse_no_worker: bool,
-                 buffer_bytes: int, hedge: Optional[float] = None, ping: float = 1.0) -> None:
+                 buffer_bytes: int, hedge: Optional[float] = None, ping: float = 1.0, resend: float = 2.5) -> None:
         self.endpoints = endpoints
         self.version = version
         self.max_outstanding = max_outstanding
@@ -21,9 +25,29 @@ class Settings:
         self.retry_max_ms = retry_max_ms
         self.refuse_no_worker = refuse_no_worker
         self.buffer_bytes = buffer_bytes
-        # Of clients of independent brokers, in seconds.
+        # In seconds; the first two of clients of independent brokers.
         self.hedge = hedge
         self.ping = ping
+        self.resend = resend
+
+
+class Patience(NamedTuple):
+    """When a call ends at the latest (``time.monotonic()``), and whether the program has named its time.
+
+    ``poll``: how long its broker may wait itself before it answers, in seconds; infinity: it is sent once at most.
+    """
+
+    end: float
+    is_named: bool = False
+    poll: float = 0.0
+
+
+class Lost(NamedTuple):
+    """A send whose connection was lost before its answer came: it may run, or its answer may be kept."""
+
+    correlation: bytes
+    instance: str  # of the broker that had it; empty: not known
+    at: float
 
 
 Done = Callable[[Optional[Sequence[bytes]], Optional[MajordomoError]], None]
@@ -34,23 +58,21 @@ class Call:
     """A request of a client; ``done`` gets its body or its error, once.
 
     With ``on_part`` it is a stream: that gets each part as it comes, and ``done`` an empty body.
-    ``end``: when it ends, however often it may still be sent.
     """
 
     def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
-                 timeout: float, retries: int, done: Done,
-                 on_part: Optional[OnPart] = None, end: float = float("inf")) -> None:
+                 patience: Patience, done: Done, on_part: Optional[OnPart] = None) -> None:
         self.service = service
         self.body = body
         self.headers = headers
-        self.timeout = timeout
-        self.tries = 1 + retries
+        self.end, self.is_named, self.poll = patience
         self.done = done
         self.on_part = on_part
-        self.end = end
+        # A service of the broker itself is in no session: it may be asked any number of times.
+        self.is_of_broker = is_of_broker(service)
         self.id = b""
+        self.earlier_ids: list[bytes] = []  # of sends before the last
         self.pid = 0  # the process whose client has it
-        self.deadline = 0.0
         self.attempt = 0  # the number of its last send
         self.sends = 0  # those that a worker may have got: the ones that were not refused
         self.refusals = 0
@@ -60,7 +82,9 @@ class Call:
         self.until = 0.0
         self.why_at = float("inf")  # when the broker is asked why it has no answer
         self.next_at = 0.0
-        self.out: list[tuple[Cancels, int]] = []  # attempts that may still be answered, and by whom
+        self.out: list[tuple[Cancels, int, bytes]] = []  # attempts that may still be answered, by whom, and how
+        self.awaited = b""  # the correlation of that which its line has
+        self.lost: list[Lost] = []  # to be asked for when there is a connection again
         self.answer_of = 0  # the attempt whose answer comes, or has come
         self.parts: list[bytes] = []
         self.parts_of: Optional[int] = None  # the attempt that they answer
@@ -82,11 +106,12 @@ class Call:
         if self.parts_of is not None:
             self.take_back()
         self.attempt += 1
+        self.awaited = self.correlation
         self.sends += 1
         self.sent_at = now
         self.refusal = self.deafness = None
         self.why_at = float("inf")
-        self.out.append((to, self.attempt))
+        self.out.append((to, self.attempt, self.awaited))
         del self.out[:-256]  # the number of an older one is now that of another
         if self.parts_of is not None:
             self.parts, self.part_bytes, self.parts_of = [], 0, None
@@ -111,9 +136,15 @@ class Call:
     def take_back(self, kept: int = 0) -> None:
         """Tells the brokers that nobody waits for the answers to its attempts any more, but for that to ``kept``."""
         useless: dict[Cancels, list[bytes]] = {}
-        for to, attempt in self.out:
+        for to, attempt, correlation in self.out:
             if attempt != kept:
-                useless.setdefault(to, []).append(self.id + bytes((attempt & 255,)))
+                useless.setdefault(to, []).append(correlation)
         self.out = [each for each in self.out if each[1] == kept]
         for to, sends in useless.items():
             to.add(sends)
+
+    def found(self, lost: Lost, to: Cancels) -> None:
+        """A broker still has a send that was lost, and answers it over another connection."""
+        self.awaited = lost.correlation
+        self.out = [(to, *each[1:]) if each[2] == lost.correlation else each for each in self.out]
+        self.lost = []

@@ -13,7 +13,7 @@ from .engine import CLIENT_OPTIONS, Ask, Engine, Pause, Result, Script
 from .errors import MajordomoError
 from .jobs import JobState
 from .message import ProgressPart, Reply, StreamPart
-from .options import Body, Endpoints, check_names, cost, names_options, service_of
+from .options import USUAL, Body, Endpoints, check_names, cost, names_options, service_of
 from .schedules import Schedule
 from .threads import new_mailbox
 
@@ -32,9 +32,8 @@ class ClientBase:
         self,
         endpoints: Endpoints = None,
         *,
-        timeout_ms: int = 2500,
-        deadline_ms: Optional[int] = None,
-        retries: int = 3,
+        timeout_ms: Optional[int] = USUAL,
+        resend_ms: int = 2500,
         max_outstanding: int = 100_000,
         if_no_worker: str = "wait",
         stream_buffer_bytes: int = 67_108_864,
@@ -55,7 +54,7 @@ class ClientBase:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """Counts of ``late`` answers, ``malformed`` messages, ``resends`` and ``reopened`` connections."""
+        """Counts of ``late`` answers, ``malformed`` messages, ``resends``, ``resumed`` requests and ``reopened`` connections."""
         return self._engine.counters
 
 
@@ -67,9 +66,10 @@ class Client(ClientBase):
             print(client.request('echo', 'hello').text())
 
     ``endpoints``: one broker, or the nodes of a pair in order, as text separated by commas or as a list;
-    without it, the environment variable ``MAJORDOMO_URL``. A request is sent at most ``1 + retries``
-    times, each for ``timeout_ms``, and ends no later than ``(1 + retries) * timeout_ms`` and ``deadline_ms``
-    milliseconds after the call: that is the whole of a call or a stream, and None is no such end.
+    without it, the environment variable ``MAJORDOMO_URL``. ``timeout_ms`` is how long a whole call may take, in
+    milliseconds, also a stream until its last part: default 10,000, and None is no end. If it is given, here or for a call,
+    workers learn of it. Brokers without sessions, which may lose a request, are sent it again when they have not answered
+    for ``resend_ms``.
     ``if_no_worker='fail'``: a request to a service without workers fails at once with NoWorkerError.
     ``stream_buffer_bytes`` bounds what has arrived of one answer and is not read. ``retry_base_ms`` and
     ``retry_max_ms`` are the first and the longest pause after a refusal or a lost connection, in
@@ -85,24 +85,22 @@ class Client(ClientBase):
         service: Service,
         body: Body,
         *,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
     ) -> Reply:
         """Sends a request and waits for its reply.
 
             client.request('sum', '[1, 2]', timeout_ms=500).json()
 
-        ``body``: text, bytes or a list of these, one for each frame. ``timeout_ms``, the time of one attempt
-        in milliseconds, ``deadline_ms``, that of the whole call, and ``retries`` stand in for the client's. A request with ``headers`` also tells the worker how
-        long this client waits. A service that answers in parts gives them joined.
+        ``body``: text, bytes or a list of these, one for each frame. ``timeout_ms``, the time of the whole call in
+        milliseconds, stands in for the client's. A request with ``headers``, or a time that was given, also tells the
+        worker how long this client waits. A service that answers in parts gives them joined.
 
-        Raises ServiceError if the service failed, RequestTimeoutError, UnreachableError, KeyRefusedError, RefusedError,
-        ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
+        Raises ServiceError if the service failed, RequestTimeoutError, OutcomeUnknownError, UnreachableError,
+        KeyRefusedError, RefusedError, ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
         OptionError, BodyError.
         """
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         begin = lambda done: self._engine.call(service, body, patience, headers, done)
         return Reply(shown(service), self._wait(begin))
 
@@ -111,9 +109,7 @@ class Client(ClientBase):
         service: Service,
         body: Body,
         *,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
     ) -> Iterator[StreamPart]:
         """Yields the parts of an answer as they come; the last has ``final``.
@@ -121,11 +117,10 @@ class Client(ClientBase):
             for part in client.stream('countdown', '3'):
                 print(part.text(), part.final)
 
-        The request is sent when the loop begins; each part must come within ``timeout_ms``, the last
-        within ``deadline_ms``. Leaving the loop cancels the request. Raises what ``request`` raises, and StreamBrokenError.
+        The request is sent when the loop begins; the last part must come within ``timeout_ms``. Leaving the loop cancels the request. Raises what ``request`` raises, and StreamBrokenError.
         """
         name = shown(service)
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         with new_mailbox() as parts:
             call = self._engine.call(
                 service, body, patience, headers,
@@ -158,9 +153,7 @@ class Client(ClientBase):
         shared: bool = False,
         webhook: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
     ) -> "Job":
         """Stores a durable request; returns when it is on the broker's disk.
 
@@ -180,7 +173,7 @@ class Client(ClientBase):
             idempotency_key=idempotency_key, priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms,
             max_attempts=max_attempts, backoff=backoff, shared=shared, webhook=webhook, headers=headers,
         )
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         found = self._run(jobs.enqueue(self._engine, service, body, stored, patience))
         return Job(self, found.uuid, shown(service), found.existed, found.found)
 
@@ -204,9 +197,7 @@ class Client(ClientBase):
         shared: bool = False,
         webhook: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
-        timeout_ms: Optional[int] = None,
-        deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        timeout_ms: Optional[int] = USUAL,
     ) -> Schedule:
         """Has the broker store a request whenever the cron line says so; replaces a schedule of that name.
 
@@ -218,7 +209,7 @@ class Client(ClientBase):
             priority=priority, delay_ms=delay_ms, ttl_ms=ttl_ms, max_attempts=max_attempts, backoff=backoff,
             shared=shared, webhook=webhook, headers=headers,
         )
-        patience = self._engine.patience(timeout_ms, deadline_ms, retries)
+        patience = self._engine.patience(timeout_ms)
         return self._run(schedules.schedule(name, service, body, cron, time_zone, stored, patience))
 
     def unschedule(self, name: str) -> bool:
@@ -230,15 +221,14 @@ class Client(ClientBase):
         return self._run(schedules.schedules(self._engine.patience()))
 
     def contract_of(
-        self, service: Service, *, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
-        retries: Optional[int] = None,
+        self, service: Service, *, timeout_ms: Optional[int] = USUAL,
     ) -> "Optional[dict[str, Any]]":
         """The JSON of ``mmi.contract``: what the workers of a service announced as ``contract``.
 
         None if none did, or if the broker knows no contracts. Raises what ``request`` raises.
         """
         name = service_of(service)
-        reply = self.request("mmi.contract", name, timeout_ms=timeout_ms, deadline_ms=deadline_ms, retries=retries)
+        reply = self.request("mmi.contract", name, timeout_ms=timeout_ms)
         return contract_in(reply.frames)
 
     def close(self) -> None:

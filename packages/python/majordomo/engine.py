@@ -12,15 +12,15 @@ from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional, Sequ
 import zmq
 
 from . import wire
-from .call import Call, Done, OnPart, Settings
+from .call import Call, Done, OnPart, Patience, Settings
 from .client_core import ClientCore, Line
 from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError, UsageError
 from .freelance import FreelanceCore
 from .link import Wake, ZmqLink
 from .options import (
-    DAY_MS, Endpoints, Read, body_of, endpoints_of, headers_of, one_of, or_none, read_options, seconds, service_of,
-    whole, wrong,
+    DAY_MS, TIMEOUT_MS, USUAL, Endpoints, Read, body_of, call_time, endpoints_of, headers_of, one_of, or_none,
+    read_options, seconds, service_of, whole, wrong,
 )
 from .threads import THREAD_PATIENCE, Thread, here, new_lock, say
 
@@ -29,17 +29,6 @@ log = logging.getLogger("majordomo.client")
 NOT_STORED = "durable requests are safe at one broker, or pair, only: not with strategy='freelance'"
 
 Result = TypeVar("Result")
-
-_NEVER = float("inf")
-
-
-class Patience(NamedTuple):
-    """The time of one attempt, how many follow it, and when the call ends at the latest (``time.monotonic()``)."""
-
-    timeout_ms: int
-    retries: int
-    end: float = _NEVER
-
 
 class Ask(NamedTuple):
     """A question of a script; without ``patience``, with that of the client."""
@@ -64,9 +53,8 @@ CLIENT_OPTIONS: "dict[str, Read]" = {
     "ping_interval_ms": or_none(seconds(10)),
     "if_no_worker": one_of("wait", "fail"),
     "curve": checked_curve,
-    "timeout_ms": whole(1, DAY_MS),
-    "retries": whole(0, 1000),
-    "deadline_ms": or_none(whole(1, DAY_MS)),
+    "timeout_ms": lambda option, given: call_time(option, TIMEOUT_MS if given is USUAL else given),
+    "resend_ms": seconds(),
     "protocol": one_of("0.1", "0.2"),
     "max_outstanding": whole(1, 10_000_000),
     "retry_base_ms": whole(1, DAY_MS),
@@ -82,9 +70,8 @@ class Engine:
         for option in () if self.is_freelance else ("hedge_ms", "ping_interval_ms"):
             if given[option] is not None:
                 raise wrong(option, "needs strategy='freelance'")
-        self.timeout_ms: int = options.timeout_ms
-        self.deadline_ms: Optional[int] = options.deadline_ms
-        self.retries: int = options.retries
+        self._timeout: float = options.timeout_ms
+        self._is_time_named = given["timeout_ms"] is not USUAL
         self.settings = Settings(
             endpoints_of(endpoints),
             1 if options.protocol == "0.1" else 2,
@@ -95,6 +82,7 @@ class Engine:
             options.stream_buffer_bytes,
             options.hedge_ms,
             options.ping_interval_ms or 1.0,
+            options.resend_ms,
         )
         if self.is_freelance and len(set(self.settings.endpoints)) < len(self.settings.endpoints):
             raise wrong("endpoints", "must be different brokers: one is named twice")
@@ -160,8 +148,7 @@ class Engine:
             raise wrong("headers", "need protocol 0.2")
         if on_part is not None and self.settings.version == 1:
             raise wrong("protocol", "must be '0.2' for streams")
-        timeout_ms, retries, end = patience
-        call = Call(name, body_of(body), packed, timeout_ms / 1000, retries, done, on_part, end)
+        call = Call(name, body_of(body), packed, patience, done, on_part)
         self.post(lambda: self._core.start(call, time.monotonic()))
         call.pid = self._pid
         return call
@@ -169,10 +156,10 @@ class Engine:
     def next(self, call: Call, arrived: Any) -> Any:
         """Waits for what comes next of a call. The wait has an end also if this client's thread does not run."""
         self.check(call)
-        limit = min(call.tries * call.timeout, max(0.0, call.end - time.monotonic())) + THREAD_PATIENCE
+        limit = max(0.0, call.end - time.monotonic()) + THREAD_PATIENCE
         for _ in range(2):  # once more: the whole process may have stood still
             try:
-                return arrived.get(timeout=limit)
+                return arrived.get(timeout=None if limit == float("inf") else limit)
             except queue.Empty:
                 pass
         text = f"no answer from '{call.name}': the thread of this client has not run for {2 * limit:.0f} s"
@@ -186,17 +173,11 @@ class Engine:
     def ask(self, question: Ask, done: Done) -> Call:
         return self.call(question.service, question.body, question.patience or self.patience(), None, done)
 
-    def patience(self, timeout_ms: Optional[int] = None, deadline_ms: Optional[int] = None,
-                 retries: Optional[int] = None) -> Patience:
+    def patience(self, timeout_ms: Optional[int] = USUAL) -> Patience:
         """The patience of a call that begins now: what is given, else what the client has."""
-        given = {
-            "timeout_ms": self.timeout_ms if timeout_ms is None else timeout_ms,
-            "deadline_ms": self.deadline_ms if deadline_ms is None else deadline_ms,
-            "retries": self.retries if retries is None else retries,
-        }
-        options = read_options({name: CLIENT_OPTIONS[name] for name in given}, given)
-        end = _NEVER if options.deadline_ms is None else time.monotonic() + options.deadline_ms / 1000
-        return Patience(options.timeout_ms, options.retries, end)
+        is_usual = timeout_ms is USUAL
+        timeout = self._timeout if is_usual else call_time("timeout_ms", timeout_ms)
+        return Patience(time.monotonic() + timeout, self._is_time_named or not is_usual)
 
     def cancel(self, call: Call) -> None:
         if call.pid != os.getpid():

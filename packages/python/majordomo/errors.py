@@ -14,8 +14,9 @@ from .wire import parse_json
 __all__ = [
     "BodyError", "ClosedError", "EndpointError", "ForbiddenError", "JobDeadError", "JobKeyReusedError",
     "JobPendingError", "JobRefusedError", "JobUnknownError", "JobUnsupportedError", "KeyRefusedError", "LimitError",
-    "MajordomoError", "MapLimitError", "NoWorkerError", "OptionError", "RefusedError", "RequestTimeoutError",
-    "ServiceError", "StreamBrokenError", "TooLargeError", "UnreachableError", "UnsupportedError", "UsageError",
+    "MajordomoError", "MapLimitError", "NoWorkerError", "OptionError", "OutcomeUnknownError", "RefusedError",
+    "RequestTimeoutError", "ServiceError", "StreamBrokenError", "TooLargeError", "UnreachableError", "UnsupportedError",
+    "UsageError",
 ]
 
 _FAILURE_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -66,6 +67,10 @@ class NoWorkerError(MajordomoError, code="ERR_MDP_NO_WORKER"):
 
 class OptionError(MajordomoError, ValueError, code="ERR_MDP_OPTION"):
     """An option or argument is of the wrong type or out of range; ``details['option']`` names it."""
+
+
+class OutcomeUnknownError(MajordomoError, code="ERR_MDP_OUTCOME_UNKNOWN"):
+    """The request may have run, or not: its broker has neither the request nor its answer any more."""
 
 
 class RefusedError(MajordomoError, code="ERR_MDP_REFUSED"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Protocol, Sequence
+import heapq
+import math
+from typing import Callable, Iterator, Mapping, Optional, Protocol, Sequence
 
 from . import wire
-from .call import Call, Settings
+from .call import Call, Settings, is_of_broker
 from .errors import (
     KeyRefusedError,
     LimitError,
     MajordomoError,
+    OutcomeUnknownError,
     RequestTimeoutError,
     StreamBrokenError,
     TooLargeError,
@@ -24,7 +27,7 @@ PROBE = b"?"
 KEY_REFUSED = "the key was refused"
 # After this many of these in a row, requests fail.
 KEY_REFUSALS = 2
-_CANCELS_MAX = 100  # of one mmi.cancel
+IDS_MAX = 100  # of one mmi.cancel, or mmi.resume
 # How long last cancels may take to leave.
 LINGER_MS = 1000
 
@@ -37,9 +40,11 @@ class Link(Protocol):
     def send(self, frames: Sequence[bytes]) -> None: ...
 
 
-def greet(settings: Settings, link: Link) -> None:
-    """What a client says first: that it understands refusals; and it asks what the broker knows."""
+def greet(settings: Settings, link: Link, session: str = "") -> None:
+    """What a client says first: that it understands refusals, and its session; and it asks what the broker knows."""
     hello: dict[str, object] = {"failures": True}
+    if session:
+        hello["session"] = session
     if settings.refuse_no_worker:
         hello["noWorker"] = "refuse"
     link.send(wire.request(settings.version, b"", b"mmi.hello", [wire.compact(hello)]))
@@ -53,15 +58,16 @@ def probe(settings: Settings, link: Link) -> None:
 class Hearing:
     """Whether a broker took the hello of a connection; if not, it would tell of no failure on it."""
 
-    def __init__(self, settings: Settings, link: Link) -> None:
+    def __init__(self, settings: Settings, link: Link, session: str = "") -> None:
         self._settings = settings
         self._link = link
+        self._session = session
         self.refusal: Optional[Sequence[bytes]] = None
         self._was_taken = False  # then it tells of the failures of what was sent until it refuses one
         self._is_asked = False
 
     def received(self, answer: wire.Answer, out: Sequence[Call]) -> Sequence[Call]:
-        """An answer without a correlation: to the hello, or to a cancel.
+        """An answer without a correlation: to the hello, a cancel, or mmi.resume.
 
         Returns which of the calls that are ``out`` have to fail now, because nobody would tell of their failure.
         """
@@ -81,8 +87,41 @@ class Hearing:
         """Why a request is not sent now; then asks once more, as there may be a place when it is sent again."""
         if self.refusal is not None and not self._is_asked:
             self._is_asked = True
-            greet(self._settings, self._link)
+            greet(self._settings, self._link, self._session)
         return self.refusal
+
+
+class Timers:
+    """When calls are due, which ``find`` gives by their ids. What is out of date is dropped when it is the greater part."""
+
+    def __init__(self, find: Callable[[bytes], Optional[Call]]) -> None:
+        self._find = find
+        self._heap: list[tuple[float, bytes]] = []
+        self._most = 1000
+
+    def set(self, call: Call, at: float) -> None:
+        call.next_at = at
+        if at == float("inf"):
+            return
+        if len(self._heap) >= self._most:
+            self._heap = [each for each in self._heap if self._is_set(*each)]
+            heapq.heapify(self._heap)
+            self._most = 2 * len(self._heap) + 1000
+        heapq.heappush(self._heap, (at, call.id))
+
+    def due(self, now: float) -> Iterator[Call]:
+        while self._heap and self._heap[0][0] <= now:
+            call = self._is_set(*heapq.heappop(self._heap))
+            if call is not None:
+                yield call
+
+    @property
+    def next_at(self) -> float:
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def _is_set(self, at: float, key: bytes) -> Optional[Call]:
+        call = self._find(key)
+        return call if call is not None and call.next_at == at else None
 
 
 class Cancels:
@@ -104,14 +143,14 @@ class Cancels:
     def add(self, sends: Sequence[bytes]) -> None:
         self._waiting += sends
         if self._is_taken is None:
-            del self._waiting[_CANCELS_MAX:]
+            del self._waiting[IDS_MAX:]
 
     def flush(self) -> None:
         if self._is_taken is None or not self._waiting:
             return
         sends, self._waiting = self._waiting, []
-        for at in range(0, len(sends) if self._is_taken else 0, _CANCELS_MAX):
-            some = sends[at : at + _CANCELS_MAX]
+        for at in range(0, len(sends) if self._is_taken else 0, IDS_MAX):
+            some = sends[at : at + IDS_MAX]
             self._link.send(wire.request(self._settings.version, b"", b"mmi.cancel", some))
 
     def end(self) -> None:
@@ -155,7 +194,7 @@ class Whys:
 
     def ask(self, link: Link, service: bytes, facts: Optional[wire.Facts], now: float) -> None:
         """Asks, if the broker of these facts can be asked and was not just now."""
-        if facts is None or not facts.has("why") or service.startswith((b"mmi.", b"titanic.")):
+        if facts is None or not facts.has("why") or is_of_broker(service):
             return
         self._asked = [each for each in self._asked if now - each.at < _WHY_KEPT]
         for each in self._asked:
@@ -193,6 +232,11 @@ def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:
     return refusal(status_of(body), call.name, reason)
 
 
+def is_expired(call: Call, body: Sequence[bytes], now: float) -> bool:
+    """Whether a refusal says that the time of the call is over, which its broker was told."""
+    return status_of(body) == 408 and call.end - now < 0.1
+
+
 def key_error(call: Call) -> MajordomoError:
     what = "was not sent" if call.attempt == 0 else "was sent before and has no answer"
     text = f"the broker refuses the key of this client: the request to '{call.name}' {what}"
@@ -207,19 +251,23 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         return StreamBrokenError(f"{call.name}: the stream ended before its last part")
     if call.attempt > 0:
         details = {"sends": call.sends, "service": call.name}
-        when = "before deadline_ms was over" if now >= call.end else "in time"
         sent = "once" if call.sends == 1 else f"{call.sends} times"
-        text = f"no reply from '{call.name}' {when} (sent {sent})"
+        text = f"no reply from '{call.name}' in time (sent {sent})"
         if call.deafness is not None:
             said = b" ".join((call.deafness[0], *call.deafness[2:3])).decode("utf-8", "replace")
             text += f"; the broker refused mmi.hello, and so reports no failures: {said}"
         return RequestTimeoutError(text + said, details)
     if KEY_REFUSED in why.values():
         return key_error(call)
-    if is_connected:
+    if is_connected and call.headers is not None:
         return UnsupportedError("the broker does not say whether it supports headers")
     reasons = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in why.items())
     return UnreachableError(f"no broker could be reached: {reasons or 'no answer'}")
+
+
+def outcome_error(call: Call, why: str) -> MajordomoError:
+    text = f"the outcome of the request to '{call.name}' is unknown: {why}"
+    return OutcomeUnknownError(text, {"service": call.name, "sends": call.sends})
 
 
 def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError]:
@@ -235,11 +283,13 @@ def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError
     return TooLargeError(f"{size} bytes; the broker takes at most {facts.message_bytes_max:.0f}", details)
 
 
-def frames_of(settings: Settings, call: Call, now: float) -> "list[bytes]":
-    # A stream may go on for longer than its first part may take.
-    end = call.deadline if call.on_part is None else call.end
-    left = 0 if end == float("inf") else max(1, int((end - now) * 1000))
-    return wire.request(settings.version, call.correlation, call.service, call.body, call.headers, left)
+def frames_of(settings: Settings, call: Call, facts: Optional[wire.Facts], now: float) -> "list[bytes]":
+    """What is sent; the worker learns of a time that the program has named, if the broker is known to tell it."""
+    left = 0 if call.end == float("inf") or call.is_of_broker else max(1, math.ceil((call.end - now) * 1000))
+    headers = call.headers
+    if headers is None and left and call.is_named and settings.version == 2 and facts is not None and facts.has("headers"):
+        headers = b""
+    return wire.request(settings.version, call.correlation, call.service, call.body, headers, left)
 
 
 def take_part(call: Call, answer: wire.Answer, buffer_bytes: int) -> Optional[MajordomoError]:

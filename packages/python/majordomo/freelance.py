@@ -1,13 +1,12 @@
 """The protocol of a client of independent brokers (the Freelance pattern), without I/O.
 
 It is connected to all. A request goes to the first that is alive, to the next when that is lost, refuses, or,
-with ``hedge``, takes longer than that; the first answer wins. Each try asks a broker at most once, and the next
-try begins behind the last that was asked. Times are seconds of a monotonic clock.
+with ``hedge``, takes longer than that; the first answer wins. Each round asks a broker at most once. The next
+begins after ``resend``, behind the last that was asked, and passes over those that are alive and have it. Times are seconds of a monotonic clock.
 """
 
 from __future__ import annotations
 
-import heapq
 from typing import Optional, Sequence
 
 from . import wire
@@ -21,10 +20,12 @@ from .exchange import (
     Cancels,
     Hearing,
     Link,
+    Timers,
     Whys,
     finish,
     frames_of,
     greet,
+    is_expired,
     key_error,
     late_error,
     obstacle,
@@ -56,7 +57,7 @@ class _Node:
 
 
 class _Race:
-    """A request: who was asked in this try, and who of them may still answer."""
+    """A request: who was asked in this round, and who may still answer."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -64,10 +65,9 @@ class _Race:
         self.open: dict[int, int] = {}  # with the attempt, modulo 256
         self.first = 0
         self.last = -1
-        self.tries = 0
         self.hedge_at = float("inf")
         self.resume_at = float("inf")  # the end of a pause after all have refused
-        self.may_serve_later = False  # one that was asked in this try has refused for now
+        self.may_serve_later = False  # one that was asked in this round has refused for now
 
 
 class FreelanceCore:
@@ -78,7 +78,7 @@ class FreelanceCore:
             _Node(link, endpoint, Cancels(settings, link), Hearing(settings, link)) for link, endpoint in pairs
         ]
         self._races: dict[bytes, _Race] = {}
-        self._timers: list[tuple[float, bytes]] = []
+        self._timers = Timers(lambda key: self._races[key].call if key in self._races else None)
         self._count = 0
         self.whys = Whys(settings)
         self.facts: Optional[wire.Facts] = None  # there is not one broker whose they could be
@@ -90,9 +90,8 @@ class FreelanceCore:
             return
         self._count += 1
         call.id = self._count.to_bytes(8, "big")
-        call.deadline = min(now + call.tries * call.timeout, call.end)
         race = self._races[call.id] = _Race(call)
-        self._try(race, now)
+        self._begin_round(race, now)
 
     def abandon(self, call: Call, kept: int = 0) -> None:
         """Forgets a call for which nobody waits any more, after the answer to the attempt ``kept``, if any."""
@@ -168,7 +167,7 @@ class FreelanceCore:
                     else:
                         self._fail(each.call, refused(each.call, answer.body))
         elif answer.service == wire.REFUSED and race.open.get(at) != answer.correlation[-1]:
-            pass  # of an earlier try
+            pass  # of an earlier round
         elif answer.service != wire.REFUSED and not race.call.accepts(answer.correlation[-1], answer.final):
             self.counters["late"] += answer.final
         else:
@@ -177,11 +176,8 @@ class FreelanceCore:
     def tick(self, now: float) -> None:
         for at, node in enumerate(self._nodes):
             self._tend(at, node, now)
-        while self._timers and self._timers[0][0] <= now:
-            due, correlation = heapq.heappop(self._timers)
-            race = self._races.get(correlation)
-            if race is not None and race.call.next_at == due:
-                self._due(race, now)
+        for call in self._timers.due(now):
+            self._due(self._races[call.id], now)
 
     def flush(self) -> None:
         """The end of a turn: tells brokers which answers nobody waits for any more."""
@@ -190,7 +186,7 @@ class FreelanceCore:
 
     def next_at(self) -> float:
         """When ``tick`` is due next; infinity: never."""
-        at = self._timers[0][0] if self._timers else float("inf")
+        at = self._timers.next_at
         for node in self._nodes:
             if node.state == "none":
                 at = min(at, node.until)
@@ -219,16 +215,26 @@ class FreelanceCore:
             if not race.open and race.resume_at == float("inf"):
                 self._ask_next(race, now)
 
-    def _try(self, race: _Race, now: float) -> None:
-        race.asked.clear()
+    def _begin_round(self, race: _Race, now: float) -> None:
+        race.asked = set(race.open)
         race.resume_at = float("inf")
         race.may_serve_later = False
-        race.tries += 1
-        race.call.until = min(race.call.deadline, now + race.call.timeout)
-        self._ask_next(race, now)
+        self._extend(race.call, now)
+        if race.call.parts_of is None or not race.open:  # who sends parts is waited for
+            self._ask_next(race, now)
+        else:
+            self._timer(race)
+
+    def _extend(self, call: Call, now: float) -> None:
+        call.until = min(call.end, now + self._settings.resend)
+        self._set_why(call, now)
+
+    def _set_why(self, call: Call, now: float) -> None:
+        lead = why_lead(call.until - now) if call.until >= call.end else 0
+        call.why_at = call.until - lead if lead else float("inf")
 
     def _ask_next(self, race: _Race, now: float) -> None:
-        """Asks the first broker that is alive and was not asked in this try, if there is one."""
+        """Asks the first broker that is alive and was not asked in this round, if there is one."""
         call = race.call
         count = len(self._nodes)
         deaf = None
@@ -252,12 +258,9 @@ class FreelanceCore:
                 race.open.clear()  # they are of no use with this attempt
             call.sent(now, node.cancels)
             race.open[at] = call.attempt & 255
-            is_last = race.tries >= call.tries or call.until >= call.deadline
-            lead = why_lead(call.until - now) if is_last else 0
-            if lead:
-                call.why_at = call.until - lead
+            self._set_why(call, now)
             race.hedge_at = float("inf") if self._settings.hedge is None else now + self._settings.hedge
-            node.link.send(frames_of(self._settings, call, now))
+            node.link.send(frames_of(self._settings, call, node.facts, now))
             break
         else:
             race.hedge_at = float("inf")  # nobody is left to ask
@@ -266,16 +269,15 @@ class FreelanceCore:
         self._timer(race)
 
     def _timer(self, race: _Race) -> None:
-        race.call.next_at = min(race.call.until, race.call.why_at, race.hedge_at, race.resume_at)
-        heapq.heappush(self._timers, (race.call.next_at, race.call.id))
+        self._timers.set(race.call, min(race.call.until, race.call.why_at, race.hedge_at, race.resume_at))
 
     def _due(self, race: _Race, now: float) -> None:
         call = race.call
-        if now >= call.until and (call.is_streamed or race.tries >= call.tries or now >= call.deadline):
+        if now >= call.end:
             self._time_out(call, now)
         elif now >= call.until:
             race.first = (race.last + 1) % len(self._nodes)
-            self._try(race, now)
+            self._begin_round(race, now)
         elif now >= call.why_at:
             call.why_at = float("inf")
             node = self._nodes[race.last]
@@ -283,7 +285,7 @@ class FreelanceCore:
                 self.whys.ask(node.link, call.service, node.facts, now)
             self._timer(race)
         elif now >= race.resume_at:
-            race.asked.clear()
+            race.asked = set(race.open)
             race.resume_at = float("inf")
             race.may_serve_later = False
             self._ask_next(race, now)
@@ -311,6 +313,9 @@ class FreelanceCore:
         call = race.call
         if answer.service == wire.REFUSED:
             call.refused(answer.correlation[-1])
+            if is_expired(call, answer.body, now):
+                self._time_out(call, now)
+                return
             if status_of(answer.body) not in (429, 503):
                 self._fail(call, refused(call, answer.body))
                 return
@@ -335,10 +340,7 @@ class FreelanceCore:
                 self.abandon(call)
                 call.done(None, error)
                 return
-            call.until = now + call.timeout
-            if call.is_streamed:
-                call.deadline = min(max(call.deadline, call.until), call.end)
-            call.until = min(call.until, call.deadline)
+            self._extend(call, now)
             self._timer(race)
 
     def _rest(self, race: _Race, now: float) -> None:

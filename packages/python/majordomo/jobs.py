@@ -9,7 +9,8 @@ import time
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 from . import wire
-from .engine import NOT_STORED, Ask, Engine, Patience, Pause, Script
+from .call import Patience
+from .engine import NOT_STORED, Ask, Engine, Pause, Script
 from .errors import (
     JobDeadError,
     JobKeyReusedError,
@@ -32,9 +33,9 @@ from .options import (
 
 # The longest wait at a broker, whose own limit is a minute.
 WAIT_MS = 30_000
-# A wait changes nothing: it is sent again whenever a connection is lost.
-WAIT_RETRIES = 1000
 DURATION_MS_MAX = 2**40 - 1
+# How many times over it is asked what a broker knows, before it is taken for one that does not say.
+_FACTS_RESENDS = 2
 _UUID = re.compile(r"[0-9A-Fa-f]{32}")
 _URL = re.compile(r"[\x21-\x7e]{1,2048}")
 _STATUS = re.compile(r"([0-9]{3})(?: (.*))?", re.DOTALL)
@@ -132,7 +133,7 @@ STORED_OPTIONS = (
     StoredOption("webhook", "webhook", _url, "none", "a URL that is told of its end, if the broker allows its host"),
 )
 # A header that looks like one of these would be passed to the worker and do nothing.
-_NOT_HEADERS = (*(option.name for option in STORED_OPTIONS), "timeout_ms", "deadline_ms", "retries", "cron", "time_zone")
+_NOT_HEADERS = (*(option.name for option in STORED_OPTIONS), "timeout_ms", "cron", "time_zone")
 
 
 def _letters(name: str) -> str:
@@ -146,7 +147,7 @@ def stored_options(headers: Optional[Mapping[str, str]] = None, **given: Any) ->
         if like is not None:
             raise wrong("headers", f"have one that looks like the option {like}: use the option")
     rows = {option.name: option for option in STORED_OPTIONS}
-    check_names(rows, given)
+    check_names((*rows, "timeout_ms"), given)
     found: dict[str, Any] = {}
     for name, value in given.items():
         if value is not None:
@@ -158,12 +159,14 @@ def stored_options(headers: Optional[Mapping[str, str]] = None, **given: Any) ->
     return found
 
 
-def _facts(engine: Engine, patience: Patience) -> Script[wire.Facts]:
+def _facts(engine: Engine, end: float) -> Script[wire.Facts]:
+    """Asks, if it is not known, for a part of the time that is left: a broker without MMI never answers."""
     if engine.is_freelance:
         raise UsageError(NOT_STORED)
     if engine.facts is not None:
         return engine.facts
-    body = yield Ask(b"mmi.broker", [b""], patience)
+    now = time.monotonic()
+    body = yield Ask(b"mmi.broker", [b""], Patience(now + min((end - now) / 2, _FACTS_RESENDS * engine.settings.resend)))
     return wire.parse_facts(body)
 
 
@@ -173,7 +176,7 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
     name, frames = service_of(service), body_of(body)
     may_exist = False
     try:
-        facts = yield from _facts(engine, patience)
+        facts = yield from _facts(engine, patience.end)
     except RequestTimeoutError:
         if stored or time.monotonic() >= patience.end:
             raise
@@ -186,15 +189,15 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
         may_exist = "key" in stored
         if may_exist and facts.has("existed"):
             stored = {**stored, "existed": True}
-        if "key" not in stored and patience.retries > 0:
+        if "key" not in stored:
             # After a lost answer it is sent again, and must not be stored twice.
             stored = {**stored, "key": f"once-{secrets.token_hex(16)}"}
         reply = yield Ask(b"titanic.submit", [wire.compact(stored), name, *frames], patience)
     elif stored:
         raise JobUnsupportedError("this broker does not support options of durable requests")
     else:
-        whole_ms = min(patience.timeout_ms * (1 + patience.retries), DAY_MS)
-        reply = yield Ask(b"titanic.request", [name, *frames], Patience(whole_ms, 0, patience.end))
+        # Once: the broker could store a second one.
+        reply = yield Ask(b"titanic.request", [name, *frames], Patience(patience.end, poll=float("inf")))
     answer = read_answer(reply)
     uuid = answer.frames[0].decode("latin-1") if answer.frames else ""
     if answer.status != 200 or not _UUID.fullmatch(uuid):
@@ -223,9 +226,9 @@ def result(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -
 
         def question() -> Script[Answer]:
             nonlocal wait_ms
-            facts = yield from _facts(engine, waits.usual)
+            facts = yield from _facts(engine, waits.end)
             if only_reply or not facts.has("wait"):
-                return read_answer((yield Ask(b"titanic.reply", [uuid.encode()], waits.usual)))
+                return read_answer((yield Ask(b"titanic.reply", [uuid.encode()], Patience(waits.end))))
             wait_ms = waits.wait_ms
             return read_answer((yield waits.ask(b"titanic.wait", [uuid.encode(), str(wait_ms).encode()], wait_ms)))
 
@@ -249,7 +252,7 @@ def progress(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int],
         wait_ms = waits.wait_ms
         waits.begin()
         try:
-            facts = yield from _facts(engine, waits.usual)
+            facts = yield from _facts(engine, waits.end)
             if not facts.has("progress"):
                 raise JobUnsupportedError("this broker does not support titanic.progress")
             body = [uuid.encode(), place, str(wait_ms).encode()]
@@ -292,11 +295,11 @@ class _Waits:
         self._uuid = uuid
         self._service = service
         self._timeout_ms = timeout_ms
-        self._deadline = float("inf") if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        self.end = float("inf") if timeout_ms is None else time.monotonic() + timeout_ms / 1000
         self._why_at = float("inf")  # when the broker is asked why there is no reply
         lead = 0 if timeout_ms is None else why_lead(timeout_ms / 1000)
         if lead:
-            self._why_at = self._deadline - lead
+            self._why_at = self.end - lead
         self._asked = 0.0
         self._pauses = 0
         self._problem: Optional[MajordomoError] = None
@@ -304,17 +307,12 @@ class _Waits:
         self._trouble = ""
 
     @property
-    def usual(self) -> Patience:
-        return Patience(self._engine.timeout_ms, self._engine.retries, self._deadline)
-
-    @property
     def wait_ms(self) -> int:
-        end = min(self._deadline, self._why_at)
+        end = min(self.end, self._why_at)
         return math.ceil(min(WAIT_MS, max(1, (end - time.monotonic()) * 1000)))
 
     def ask(self, service: bytes, body: "list[bytes]", wait_ms: int) -> Ask:
-        # Longer than the broker waits, or each wait would be sent twice.
-        return Ask(service, body, Patience(wait_ms + self._engine.timeout_ms, WAIT_RETRIES, self._deadline))
+        return Ask(service, body, Patience(self.end, poll=wait_ms / 1000))
 
     def begin(self) -> None:
         self._asked = time.monotonic()
@@ -342,7 +340,7 @@ class _Waits:
 
     def pause(self, waited_ms: int) -> Script[None]:
         now = time.monotonic()
-        if now >= self._deadline:
+        if now >= self.end:
             if self._problem is not None and not self._is_answered and not isinstance(self._problem, RequestTimeoutError):
                 raise self._problem
             why = self._engine.why_of(self._service)
@@ -356,7 +354,7 @@ class _Waits:
         self._pauses += 1
         settings = self._engine.settings
         seconds = backoff_ms(settings.retry_base_ms, settings.retry_max_ms, self._pauses) / 1000
-        yield Pause(min(seconds, self._deadline - now))
+        yield Pause(min(seconds, self.end - now))
 
 
 def _reply_error(answer: Answer, uuid: str) -> MajordomoError:

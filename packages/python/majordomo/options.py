@@ -8,7 +8,6 @@ import inspect
 import os
 import random
 import re
-import sys
 import types
 from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, TypeVar, Union
 
@@ -23,6 +22,20 @@ DAY_MS = 86_400_000
 _ENDPOINT = re.compile(r"tcp://(\[[^\]\s\0]+\]|[^\s:/*\[\]\0]+):([0-9]{1,5})|ipc://[^\s\0]+")
 _PATH_BYTES_MAX = 107  # the system's
 _HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
+
+
+class _Usual:
+    def __repr__(self) -> str:
+        return "USUAL"
+
+
+# What is not given, where None is a value: a call has the time of its client, and a client has TIMEOUT_MS.
+USUAL: Any = _Usual()
+TIMEOUT_MS = 10_000
+_GONE = {
+    "deadline_ms": "deadline_ms is gone: write timeout_ms, the time of the whole call",
+    "retries": "retries is gone: timeout_ms is the whole call; resend_ms says when other brokers are sent it again",
+}
 
 
 def wrong(option: str, what: str) -> OptionError:
@@ -78,6 +91,11 @@ def seconds(least: int = 1) -> Read:
     return lambda option, given: integer(option, given, least, DAY_MS) / 1000
 
 
+def call_time(option: str, given: Any) -> float:
+    """Reads the milliseconds that a whole call may take, as seconds; None: it has no end."""
+    return float("inf") if given is None else integer(option, given, 1, DAY_MS) / 1000
+
+
 def text(most: int) -> Read:
     return lambda option, given: checked_text(option, given, most)
 
@@ -105,17 +123,18 @@ def check_names(known: Iterable[str], given: Iterable[str]) -> None:
     names = list(known)
     for name in given:
         if name not in names:
+            if name in _GONE and "timeout_ms" in names:
+                raise TypeError(_GONE[name])
             near = difflib.get_close_matches(name, names, 1)
             meant = f"; did you mean {near[0]}" if near else ""
             raise TypeError(f"there is no option {name!r}; there are {', '.join(names)}{meant}")
 
 
 def names_options(kind: "type[Kind]") -> "type[Kind]":
-    """Has each method of a class name the option that was meant by an unknown one, as Python itself does from 3.13 on."""
-    if sys.version_info < (3, 13):
-        for name, function in list(vars(kind).items()):
-            if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
-                setattr(kind, name, _names_options_of(function))
+    """Has each method of a class name the option that was meant by an unknown one, and what stands for one that is gone."""
+    for name, function in list(vars(kind).items()):
+        if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
+            setattr(kind, name, _names_options_of(function))
     return kind
 
 

@@ -7,7 +7,8 @@ import urllib.parse
 from typing import Any, NamedTuple, Optional
 
 from . import wire
-from .engine import Ask, Patience, Script
+from .call import Patience
+from .engine import Ask, Script
 from .errors import JobRefusedError, JobUnsupportedError
 from .jobs import read_answer
 from .options import body_of, checked_text, service_of, wrong

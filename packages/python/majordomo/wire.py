@@ -151,6 +151,7 @@ class Facts(NamedTuple):
     extensions: frozenset[str] = frozenset()
     message_bytes_max: float = float("inf")
     pair_heartbeat_ms: float = 0
+    instance: str = ""  # tells this start of the broker from all others
 
     def has(self, *names: str) -> bool:
         return all(name in self.extensions for name in names)
@@ -170,12 +171,33 @@ def parse_facts(body: Sequence[bytes]) -> Facts:
     limits = given.get("limits")
     size = limits.get("messageBytes") if isinstance(limits, dict) else None
     beat = given.get("pairHeartbeatMs")
+    instance = given.get("instance")
     return Facts(
         frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset(),
         _number(size) or float("inf"),
         # A longer one would raise every pause.
         _number(beat) if _number(beat) <= 60_000 else 0,
+        instance if isinstance(instance, str) else "",
     )
+
+
+class Session(NamedTuple):
+    """What a broker says of a client's session (``mmi.hello``)."""
+
+    resume: float  # how long it keeps it for a client without a connection, in seconds; 0: there is none
+    is_known: bool  # whether it was there before this connection
+
+
+NO_SESSION = Session(0, False)
+
+
+def parse_session(body: Sequence[bytes]) -> Session:
+    try:
+        given = parse_json(body[1])
+        resume = _number(given["resumeMs"]) / 1000
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError):
+        return NO_SESSION
+    return Session(resume, given.get("known") is True) if resume else NO_SESSION
 
 
 def _number(given: object) -> float:

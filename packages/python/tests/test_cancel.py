@@ -253,7 +253,7 @@ def test_a_cancelled_error_of_a_handler_that_nobody_cancelled_is_a_failure(broke
 
     with Worker(broker.endpoint, "cancel-itself", gives_in).ready(), Client(broker.endpoint) as client:
         with pytest.raises(ServiceError) as failed:
-            client.request("cancel-itself", "x", retries=0)
+            client.request("cancel-itself", "x")
     assert failed.value.service_code == "CancelledError"
 
 
@@ -270,7 +270,7 @@ def test_calls_that_time_out_before_their_client_closes_are_all_taken_back(broke
         return ""
 
     async def ask() -> int:
-        async with AsyncClient(broker.endpoint, timeout_ms=2000, retries=0) as client:
+        async with AsyncClient(broker.endpoint, timeout_ms=2000) as client:
             calls = [client.request("slow", "x") for _ in range(500)]
             ends = await asyncio.gather(*calls, return_exceptions=True)
         return sum(isinstance(each, RequestTimeoutError) for each in ends)

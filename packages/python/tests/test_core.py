@@ -18,7 +18,7 @@ from majordomo import (
     UnsupportedError,
     wire,
 )
-from majordomo.call import Call, Settings
+from majordomo.call import Call, Patience, Settings
 from majordomo.client_core import ClientCore, Line
 from majordomo.exchange import PROBE
 from majordomo.options import backoff_ms, body_of, endpoints_of, headers_of
@@ -32,7 +32,7 @@ class Stage:
         self.sent: list[Sequence[bytes]] = []
         self.ends: list[object] = []
         self.lines: list[Line] = []
-        settings = Settings(endpoints or ("a", "b"), 2, 10, 100, 2000, False, 1000)
+        settings = Settings(endpoints or ("a", "b"), 2, 10, 100, 2000, False, 1000, resend=1.0)
         self.core = ClientCore(settings, self.dial)
 
     def dial(self, line: Line) -> "Stage":
@@ -48,14 +48,19 @@ class Stage:
     def send(self, frames: Sequence[bytes]) -> None:
         self.sent.append(frames)
 
-    def up(self, now: float) -> None:
+    def up(self, now: float, hello: "Optional[Sequence[bytes]]" = (b"mmi.hello", b"200")) -> None:
+        """Connects to a broker that answers the hello so: one without sessions."""
         self.core.up(self.lines[-1], now)
+        if hello is not None:
+            self.core.received(self.lines[-1], [b"", b"MDPC02", b"\x03", *hello], now)
 
     def down(self, reason: str, now: float) -> None:
         self.core.down(self.lines[-1], reason, now)
 
-    def ask(self, retries: int = 3, now: float = 0.0, timeout: float = 1.0, headers: Optional[bytes] = None) -> None:
-        self.core.start(Call(b"echo", [b"x"], headers, timeout, retries, self._done), now)
+    def ask(self, now: float = 0.0, time: float = 4.0, headers: Optional[bytes] = None) -> Call:
+        call = Call(b"echo", [b"x"], headers, Patience(now + time), self._done)
+        self.core.start(call, now)
+        return call
 
     def requests(self) -> "list[bytes]":
         """The correlation of each request that was sent to the service."""
@@ -111,8 +116,8 @@ def test_a_node_that_does_not_say_whether_it_takes_headers_is_left_like_a_silent
 
 def test_a_broker_that_answers_others_only_is_asked_until_the_time_of_a_request_with_headers_is_over() -> None:
     stage = Stage("a")
-    stage.ask(headers=b"", retries=1)
-    stage.ask(timeout=5.0)
+    stage.ask(headers=b"", time=2.0)
+    stage.ask(time=20.0)
     stage.up(0.0)
     stage.answer(stage.requests()[0], b"echo", b"y", now=0.5)
     while len(stage.ends) < 2:
@@ -121,10 +126,10 @@ def test_a_broker_that_answers_others_only_is_asked_until_the_time_of_a_request_
     assert stage.opened == ["a"] and isinstance(stage.ends[1], UnsupportedError)
 
 
-@pytest.mark.parametrize("retries", [0, 1])
-def test_a_silent_node_of_a_pair_is_left_though_its_requests_have_time(retries: int) -> None:
+def test_a_silent_node_of_a_pair_is_left_though_its_requests_have_time() -> None:
     stage = Stage()
-    stage.ask(timeout=30.0, retries=retries)
+    stage.core._settings.resend = 30.0
+    stage.ask(time=60.0)
     stage.up(0.0)
     stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":1000}', now=0.0)
     for now in (1.25, 3.0):
@@ -135,29 +140,21 @@ def test_a_silent_node_of_a_pair_is_left_though_its_requests_have_time(retries: 
         if now < 2:
             stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":1000}', now=1.75)
     stage.core.tick(4.25)
-    if retries == 0:  # the silent node alone may still answer that
-        stage.ask(now=4.3)
-        stage.up(4.4)
-        first, second = stage.requests()
-        stage.answer(first, b"echo", b"1", now=4.5, line=0)
-        stage.answer(second, b"echo", b"2", now=4.6)
-        assert stage.opened == ["a", "b", "closed"] and stage.ends == [[b"1"], [b"2"]]
-    else:
-        assert stage.opened == ["a", "closed", "b"]
-        stage.up(4.4)
-        stage.answer(stage.requests()[1], b"echo", b"1", now=4.5)
-        assert stage.ends == [[b"1"]]
+    assert stage.opened == ["a", "closed", "b"]
+    stage.up(4.4)
+    stage.answer(stage.requests()[1], b"echo", b"1", now=4.5)
+    assert stage.ends == [[b"1"]]
 
 
 def test_sends_are_counted_and_refused_ones_are_not() -> None:
     stage = Stage()
-    stage.ask(retries=0)
+    stage.ask(time=1.0)
     stage.up(0.0)
     stage.answer(stage.requests()[0], b"mmi.refused", b"503", b"echo", b"not active", now=0.1)
     assert stage.opened == ["a", "closed", "b"]
     stage.up(0.2)
     assert len(stage.requests()) == 2
-    stage.down("lost", 0.3)
+    stage.core.tick(1.0)
     (error,) = stage.ends
     assert isinstance(error, RequestTimeoutError) and error.details["sends"] == 1
 
@@ -175,7 +172,7 @@ def test_a_node_that_refuses_keeps_its_connection_while_it_holds_requests() -> N
     refuse(stage, second, 0.1)
     assert stage.opened == ["a", "b"]  # the first may be in a queue there: it is not sent again
     stage.up(0.2)
-    assert [each[:-1] for each in stage.requests()[2:]] == [second[:-1]]
+    assert len(stage.requests()) == 3
     stage.answer(first, b"echo", b"1", now=0.3, line=0)
     assert stage.opened == ["a", "b", "closed"] and stage.ends == [[b"1"]]
     stage.answer(stage.requests()[2], b"echo", b"2", now=0.4)
@@ -214,7 +211,7 @@ def test_a_refusal_of_an_earlier_send_says_nothing_of_the_last() -> None:
 
 def test_nodes_that_all_refuse_are_not_hurried_and_the_error_says_why() -> None:
     stage = Stage()
-    stage.ask(retries=0)
+    stage.ask(time=1.0)
     stage.up(0.0)
     stage.answer(b"?", b"mmi.broker", b"200", b'{"pairHeartbeatMs":100}', now=0.0)
     refuse(stage, stage.requests()[-1], 0.01)
@@ -312,11 +309,10 @@ def test_a_client_whose_hello_is_refused_sends_no_request_until_the_next_is_acce
 
 def test_requests_of_a_client_whose_hello_is_refused_fail_for_the_same_reason() -> None:
     stage = Stage("a")
-    stage.ask(retries=0)
+    stage.ask(time=1.0)
     stage.up(0.0)
-    stage.core.received(stage.lines[-1], HELLO_TAKEN, 0.1)
     stage.core.received(stage.lines[-1], HELLO_REFUSED, 0.1)
-    stage.ask(retries=0, now=0.2)
+    stage.ask(time=1.0, now=0.2)
     while len(stage.ends) < 2:
         stage.core.tick(stage.core.next_at())
     before, after = stage.ends
@@ -330,17 +326,15 @@ def test_what_was_sent_with_a_hello_that_is_refused_fails_at_once() -> None:
     stage = Stage("a")
     stage.ask()
     stage.ask()
-    stage.up(0.0)
-    stage.core.received(stage.lines[-1], HELLO_REFUSED, 0.1)
+    stage.up(0.0, HELLO_REFUSED[3:])
     assert len(stage.ends) == 2 and len(stage.requests()) == 2
     assert all(isinstance(end, RefusedError) and "the quota `hellos` is used up" in str(end) for end in stage.ends)
 
 
 def test_a_time_out_names_the_refusal_of_no_other_connection() -> None:
     stage = Stage("a")
-    stage.ask(retries=1)
+    stage.ask(time=2.0)
     stage.up(0.0)
-    stage.core.received(stage.lines[-1], HELLO_TAKEN, 0.0)
     stage.down("lost", 0.1)
     stage.core.tick(stage.core.next_at())
     stage.up(0.3)
@@ -353,7 +347,7 @@ def test_a_time_out_names_the_refusal_of_no_other_connection() -> None:
 
 def test_end_points_that_do_not_listen_are_tried_in_turn_with_pauses() -> None:
     stage = Stage()
-    stage.ask(retries=0)
+    stage.ask(time=1.0)
     for now in (0.0, 0.01):
         stage.down("connection refused", now)
     assert stage.opened == ["a", "closed", "b", "closed"]
@@ -415,8 +409,7 @@ def test_options_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_request_that_pauses_after_a_refusal_takes_back_what_it_had_sent_before() -> None:
     stage = Stage()
-    call = Call(b"echo", [b"x"], None, 1.0, 3, stage._done)
-    stage.core.start(call, 0.0)
+    call = stage.ask()
     stage.up(0.0)
     stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=0.5)
     stage.core.tick(1.0)
@@ -430,8 +423,7 @@ def test_a_request_that_pauses_after_a_refusal_takes_back_what_it_had_sent_befor
 @pytest.mark.parametrize("extensions, taken", [(b'["cancel"]', True), (b"[]", False)])
 def test_what_is_cancelled_before_the_broker_says_what_it_knows_is_taken_back_then(extensions: bytes, taken: bool) -> None:
     stage = Stage()
-    call = Call(b"echo", [b"x"], None, 1.0, 3, stage._done)
-    stage.core.start(call, 0.0)
+    call = stage.ask()
     stage.up(0.0)
     stage.core.abandon(call)
     stage.core.flush()
@@ -502,7 +494,7 @@ def test_a_request_that_has_used_up_its_attempts_or_is_refused_is_taken_back() -
 def test_what_ends_in_one_turn_is_taken_back_in_few_messages() -> None:
     stage = Stage()
     for _ in range(10):
-        stage.ask(retries=0)
+        stage.ask(time=1.0)
     stage.up(0.0)
     stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["cancel"]}', now=0.5)
     stage.core.tick(1.0)

@@ -50,7 +50,7 @@ def test_keys_of_keygen_and_certificates(tmp_path: pathlib.Path) -> None:
                 worker.ready(timeout_ms=2000)
         # One that expects another broker cannot tell more than that nobody answers it.
         other = Curve(zmq.curve_keypair()[0], mine.secret_key)
-        with Client(endpoint, curve=other, timeout_ms=500, retries=0) as stranger:
+        with Client(endpoint, curve=other, timeout_ms=500) as stranger:
             with pytest.raises(UnreachableError, match="this broker's, and does the broker admit the key of this client"):
                 stranger.request("echo", "x")
     finally:

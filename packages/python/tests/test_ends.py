@@ -420,7 +420,7 @@ def test_a_client_that_was_never_closed_warns_and_ends(kind: Any) -> None:
         open_one = kind(NOBODY)
         if kind is Client:
             with pytest.raises(Exception):
-                open_one.request("x", "x", timeout_ms=10, retries=0)
+                open_one.request("x", "x", timeout_ms=10)
         del open_one
         gc.collect()
         with pytest.raises(OptionError):
@@ -458,7 +458,7 @@ def test_a_reply_is_used_although_its_process_stood_still_and_the_request_runs_o
     broker = start_broker("broker.heartbeatIntervalMs=200")
     process = start_program(tmp_path, SLOW, broker.endpoint)
     assert process.stdout is not None
-    with Client(broker.endpoint, timeout_ms=60_000, retries=0) as client:
+    with Client(broker.endpoint, timeout_ms=60_000) as client:
         answers: "list[str]" = []
         asks = threading.Thread(target=lambda: answers.append(client.request("slow", "x").text()))
         asks.start()

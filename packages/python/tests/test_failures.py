@@ -257,7 +257,7 @@ def test_when_a_process_dies_the_requests_beside_it_go_on(broker: Broker, tmp_pa
     answers: list[str] = []
     name = f"process-{how}"
     with Worker(broker.endpoint, name, in_process, run_in="processes", concurrency=2).ready():
-        with Client(broker.endpoint, timeout_ms=300_000, retries=0) as client:
+        with Client(broker.endpoint, timeout_ms=300_000) as client:
             asks = threading.Thread(target=lambda: answers.append(client.request(name, f"hold {hold}").text()), daemon=True)
             asks.start()
             until = time.monotonic() + PATIENCE

@@ -9,10 +9,10 @@ import pytest
 import zmq
 
 from majordomo import BodyError, Client, JobRefusedError, MajordomoError, Reply, Request, ServiceError, Worker, wire
-from majordomo.call import Call, Settings
+from majordomo.call import Call, Patience, Settings
 from majordomo.client_core import ClientCore, Line
 from majordomo.contract import contract_in
-from majordomo.engine import Patience, Script
+from majordomo.engine import Script
 from majordomo.freelance import FreelanceCore
 from majordomo.jobs import Answer, _parts, close, enqueue
 from majordomo.link import ZmqLink
@@ -77,7 +77,7 @@ def test_a_failure_with_strange_details_fails_its_call_alone(detail: bytes) -> N
 
     cores: list[Any] = [ClientCore(settings, dial), FreelanceCore(settings, [NoLink()])]
     for core in cores:
-        core.start(Call(b"echo", [b"x"], None, 1.0, 0, lambda _, error: ends.append(error)), 0.0)
+        core.start(Call(b"echo", [b"x"], None, Patience(1.0), lambda _, error: ends.append(error)), 0.0)
         core.tick(0.0)
         at = lines[0] if isinstance(core, ClientCore) else 0
         core.up(at, 0.0)
@@ -97,7 +97,7 @@ def test_a_refusal_with_a_strange_status_is_a_refusal() -> None:
         return NoLink()
 
     core = ClientCore(Settings(["a"], 2, 10, 100, 2000, False, 1000), dial)
-    core.start(Call(b"echo", [b"x"], None, 1.0, 0, lambda _, error: ends.append(error)), 0.0)
+    core.start(Call(b"echo", [b"x"], None, Patience(1.0), lambda _, error: ends.append(error)), 0.0)
     core.up(lines[0], 0.0)
     core.received(lines[0], [CORRELATION, b"", b"MDPC02", b"\3", b"mmi.refused", DIGITS, b"echo", b"no"], 0.1)
     assert [type(each).__name__ for each in ends] == ["RefusedError"]
@@ -143,12 +143,12 @@ TIME = "2026-01-01T00:00:00.000Z"
 )
 def test_a_strange_list_of_schedules_is_refused(listed: str) -> None:
     with pytest.raises(JobRefusedError):
-        answered(schedules(Patience(1000, 0)), [b"200", listed.encode()])
+        answered(schedules(Patience(1000.0)), [b"200", listed.encode()])
 
 
 def test_a_list_of_schedules_is_read() -> None:
     listed = f'{{"schedules":[{SCHEDULE % (TIME, TIME, 3)}],"next":null}}'
-    (schedule,) = answered(schedules(Patience(1000, 0)), [b"200", listed.encode()])
+    (schedule,) = answered(schedules(Patience(1000.0)), [b"200", listed.encode()])
     assert schedule.name == "n" and schedule.firings == 3 and schedule.next.year == 2026
 
 
@@ -161,8 +161,8 @@ def test_a_list_of_schedules_is_read() -> None:
 def test_an_error_says_when_it_is_not_known_whether_something_was_done(makes: str, answer: "list[bytes]", unknown: bool) -> None:
     engine: Any = SimpleNamespace(is_freelance=False, facts=wire.Facts(frozenset({"submit"})))
     scripts: "dict[str, tuple[str, Script[Any]]]" = {
-        "request": ("the request to 'echo' was stored", enqueue(engine, "echo", "x", {"key": "k"}, Patience(1000, 3))),
-        "schedule": ("the schedule 'n' was stored", schedule("n", "echo", "x", "* * * * *", None, {}, Patience(1000, 3))),
+        "request": ("the request to 'echo' was stored", enqueue(engine, "echo", "x", {"key": "k"}, Patience(float("inf")))),
+        "schedule": ("the schedule 'n' was stored", schedule("n", "echo", "x", "* * * * *", None, {}, Patience(float("inf")))),
         "close": ("00 was closed", close("00")),
     }
     what, script = scripts[makes]

@@ -255,7 +255,7 @@ def test_a_call_ends_by_itself_if_the_thread_of_its_client_does_not_run(
     def hold() -> None:
         release.wait(PATIENCE)
 
-    with Client(broker.endpoint, timeout_ms=50, retries=0) as client:
+    with Client(broker.endpoint, timeout_ms=50) as client:
         client._engine.post(hold)
         calls: "list[Callable[[], object]]" = [
             lambda: client.request("x", "y"),

@@ -16,7 +16,7 @@ from majordomo import (
     UsageError,
     Worker,
 )
-from majordomo.call import Call, Settings
+from majordomo.call import Call, Patience, Settings
 from majordomo.freelance import FreelanceCore
 
 from .conftest import StartBroker
@@ -51,14 +51,14 @@ class Stage:
     def __init__(self, hedge: Optional[float] = None) -> None:
         self.links = [Link() for _ in range(3)]
         self.ends: list[object] = []
-        settings = Settings(["a", "b", "c"], 2, 10, 100, 2000, False, 1000, hedge, 1.0)
+        settings = Settings(["a", "b", "c"], 2, 10, 100, 2000, False, 1000, hedge, 1.0, 1.0)
         self.core = FreelanceCore(settings, self.links)
         self.core.tick(0.0)
         for at in range(3):
             self.core.up(at, 0.0)
 
-    def ask(self, now: float = 0.0, retries: int = 1) -> None:
-        self.core.start(Call(b"echo", [b"x"], None, 1.0, retries, self._done), now)
+    def ask(self, now: float = 0.0, time: float = 2.0) -> None:
+        self.core.start(Call(b"echo", [b"x"], None, Patience(now + time), self._done), now)
 
     def answer(self, at: int, service: bytes, *body: bytes, now: float) -> None:
         correlation = self.links[at].requests[-1]
@@ -134,7 +134,7 @@ def test_a_broker_that_refuses_the_hello_is_passed_over_until_it_accepts_one() -
     assert stage.sends() == [0, 1, 1]
     stage.answer(2, b"echo", b"z", now=0.3)
     refuse(2, 0.3)
-    stage.ask(now=0.4, retries=0)
+    stage.ask(now=0.4, time=1.0)
     while len(stage.ends) < 3:
         stage.core.tick(stage.core.next_at())
         for at in range(3):
@@ -170,7 +170,7 @@ def test_a_broker_that_refused_a_request_is_asked_again_if_the_hellos_of_the_oth
     assert stage.ends == [[b"y"]]
 
 
-def test_the_next_try_begins_behind_the_last_that_was_asked() -> None:
+def test_the_next_round_begins_behind_the_last_that_was_asked() -> None:
     stage = Stage()
     stage.ask()
     for at in range(3):
@@ -184,7 +184,23 @@ def test_the_next_try_begins_behind_the_last_that_was_asked() -> None:
     assert isinstance(error, RequestTimeoutError) and error.details["sends"] == 2
 
 
-def test_what_has_used_up_its_tries_or_is_not_used_any_more_is_taken_back() -> None:
+def test_who_is_alive_and_has_a_request_is_not_sent_it_again() -> None:
+    stage = Stage()
+    stage.ask(time=20.0)
+    for now in range(8):
+        for at in range(3):
+            stage.knows(b"{}", at, now)
+        stage.core.tick(float(now))
+    assert stage.sends() == [1, 1, 1] and stage.ends == []
+    stage.core.down(1, "lost", 7.0)
+    stage.core.tick(7.2)
+    stage.core.up(1, 7.5)
+    assert stage.sends() == [1, 1, 1]
+    stage.core.tick(8.0)
+    assert stage.sends() == [1, 2, 1]  # that one has lost it
+
+
+def test_what_has_used_up_its_time_or_is_not_used_any_more_is_taken_back() -> None:
     stage = Stage()
     stage.ask()
     for now in (0.9, 1.9):
@@ -205,17 +221,17 @@ def test_what_has_used_up_its_tries_or_is_not_used_any_more_is_taken_back() -> N
     assert stage.sends() == [1, 1, 1] and stage.cancels() == [[], [second], []]
 
 
-def test_a_broker_that_had_begun_to_answer_is_not_waited_for_when_the_request_is_sent_again() -> None:
+def test_a_broker_that_has_begun_to_answer_is_waited_for_until_it_is_lost() -> None:
     stage = Stage()
-    stage.ask()
+    stage.ask(time=9.0)
     (first,) = stage.links[0].requests
     stage.core.received(0, [first, b"", b"MDPC02", b"\x02", b"echo", b"part"], 0.5)
     for at in range(3):
         stage.knows(b"{}", at, 1.4)
     stage.core.tick(1.5)
+    assert stage.sends() == [1, 0, 0]
+    stage.core.down(0, "lost", 1.6)
     assert stage.sends() == [1, 1, 0]
-    stage.core.down(1, "lost", 1.6)
-    assert stage.sends() == [1, 1, 1]
 
 
 def test_a_silent_broker_is_asked_whether_it_lives_and_then_left() -> None:
@@ -232,7 +248,7 @@ def test_nobody_is_there() -> None:
     stage = Stage()
     for at in range(3):
         stage.core.down(at, "connection refused", 0.0)
-    stage.ask(retries=0)
+    stage.ask(time=1.0)
     stage.core.tick(1.0)
     (error,) = stage.ends
     assert isinstance(error, UnreachableError) and "connection refused" in error.message

@@ -65,7 +65,7 @@ with Client(sys.argv[1]) as client:
     print(sorted(answers), ticks > 10)
     before = ticks
     print([part.text() for part in client.stream("green-parts", "x")], ticks > before + 10)
-    for call in (lambda: client.request("green", "fail"), lambda: client.request("nobody", "x", timeout_ms=50, retries=0)):
+    for call in (lambda: client.request("green", "fail"), lambda: client.request("nobody", "x", timeout_ms=50)):
         try:
             call()
         except (RequestTimeoutError, ServiceError) as error:

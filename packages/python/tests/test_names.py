@@ -69,12 +69,12 @@ def test_a_broker_that_listens_at_the_second_address_of_a_name_is_reached(
 
 def test_an_address_that_does_not_answer_is_left_for_the_next(broker: Broker, hosts: Hosts, silent: str) -> None:
     hosts.addresses = [silent, "127.0.0.1"]
-    with Client(named(broker), timeout_ms=10_000, retries=0) as client:
+    with Client(named(broker), timeout_ms=10_000) as client:
         assert client.request("mmi.service", "mmi.broker").text() == "200"
 
 
 def test_a_name_is_looked_up_again_after_it_was_not_found(broker: Broker, hosts: Hosts) -> None:
-    with Client(named(broker), timeout_ms=200, retries=0) as client:
+    with Client(named(broker), timeout_ms=200) as client:
         with pytest.raises(UnreachableError, match="name not found"):
             client.request("mmi.service", "mmi.broker")
         hosts.addresses = ["127.0.0.1"]
@@ -105,7 +105,7 @@ def test_a_client_can_be_closed_while_a_name_is_looked_up(monkeypatch: pytest.Mo
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    client = Client("tcp://broker.test:5555", timeout_ms=100, retries=0)
+    client = Client("tcp://broker.test:5555", timeout_ms=100)
     with pytest.raises(UnreachableError):
         client.request("echo", "x")
     assert begun.is_set()

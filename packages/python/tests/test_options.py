@@ -114,14 +114,14 @@ CALLS: "dict[str, Callable[[Client], Any]]" = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_wrong_arguments_of_a_client(call: "Callable[[Client], Any]") -> None:
-    with Client(NOBODY, timeout_ms=100, retries=0) as client:
+    with Client(NOBODY, timeout_ms=100) as client:
         with pytest.raises(OptionError):
             call(client)
 
 
 def test_every_option_of_a_stored_request_is_one_of_enqueue_and_of_schedule() -> None:
     names = {option.name for option in STORED_OPTIONS}
-    own = {"timeout_ms", "deadline_ms", "retries", "headers"}
+    own = {"timeout_ms", "headers"}
     methods: "list[tuple[Any, set[str]]]" = [(Client.enqueue, own), (Client.schedule, own | {"cron", "time_zone"})]
     for method, others in methods:
         options = {
@@ -206,14 +206,14 @@ def test_the_table_of_options_is_that_of_the_documents() -> None:
 
 LIKE_OPTIONS = {
     "webhook": "webhook", "Web_Hook": "webhook", "ttlMs": "ttl_ms", "ttl-ms": "ttl_ms", "DELAYMS": "delay_ms",
-    "max-attempts": "max_attempts", "idempotency-key": "idempotency_key", "deadline-ms": "deadline_ms", "cron": "cron",
+    "max-attempts": "max_attempts", "idempotency-key": "idempotency_key", "timeout-ms": "timeout_ms", "cron": "cron",
 }
 
 
 @pytest.mark.parametrize(("header", "option"), LIKE_OPTIONS.items())
 def test_headers_that_look_like_an_option_are_refused_with_its_name(header: str, option: str) -> None:
     said = f"headers have one that looks like the option {option}: use the option"
-    with Client(NOBODY, timeout_ms=100, retries=0) as client:
+    with Client(NOBODY, timeout_ms=100) as client:
         with pytest.raises(OptionError, match=said):
             client.enqueue("echo", "", headers={header: "x"})
         with pytest.raises(OptionError, match=said):
@@ -222,7 +222,7 @@ def test_headers_that_look_like_an_option_are_refused_with_its_name(header: str,
 
 def test_async_clients_have_the_same_table() -> None:
     async def asked() -> None:
-        async with AsyncClient(NOBODY, timeout_ms=100, retries=0) as client:
+        async with AsyncClient(NOBODY, timeout_ms=100) as client:
             with pytest.raises(OptionError, match="webhook must be a URL"):
                 await client.enqueue("echo", "", webhook="")
             with pytest.raises(OptionError, match="looks like the option ttl_ms"):
@@ -237,7 +237,7 @@ def test_async_clients_have_the_same_table() -> None:
 
 @pytest.mark.parametrize("body", [HALF, ["a", HALF], 5, None, [], [5]])
 def test_bodies_that_cannot_be_sent(body: Any) -> None:
-    with Client(NOBODY, timeout_ms=100, retries=0) as client:
+    with Client(NOBODY, timeout_ms=100) as client:
         with pytest.raises(BodyError):
             client.request("echo", body)
 

@@ -79,7 +79,7 @@ def test_headers_and_the_deadline_reach_the_handler(broker: Broker) -> None:
         return "ok"
 
     with Worker(broker.endpoint, "keep", keep).ready(), Client(broker.endpoint) as client:
-        client.request("keep", "x", headers={"tenant": "acme"}, timeout_ms=5000, retries=0)
+        client.request("keep", "x", headers={"tenant": "acme"}, timeout_ms=5000)
         client.request("keep", "x")
     assert seen[0].headers == {"tenant": "acme"}
     assert 0 < (seen[0].remaining_ms() or 0) <= 5000
@@ -115,7 +115,7 @@ def test_too_large_both_ways(broker: Broker) -> None:
 
 def test_no_worker(start_broker: StartBroker) -> None:
     served = start_broker("broker.heartbeatIntervalMs=20", "broker.heartbeatLiveness=2")
-    with Client(served.endpoint, if_no_worker="fail", timeout_ms=200, retries=0) as client:
+    with Client(served.endpoint, if_no_worker="fail", timeout_ms=200) as client:
         # For a moment after its start the broker waits for workers.
         error: Exception = RequestTimeoutError("not asked yet")
         until = time.monotonic() + PATIENCE
@@ -127,7 +127,7 @@ def test_no_worker(start_broker: StartBroker) -> None:
 
 
 def test_nobody_listens() -> None:
-    with Client(f"tcp://127.0.0.1:{free_port()}", timeout_ms=300, retries=0) as client:
+    with Client(f"tcp://127.0.0.1:{free_port()}", timeout_ms=300) as client:
         with pytest.raises(UnreachableError):
             client.request("echo", "x")
 
@@ -199,7 +199,7 @@ def test_no_answer_is_a_timeout(broker: Broker) -> None:
 
     with Worker(broker.endpoint, "late", late).ready(), Client(broker.endpoint) as client:
         with pytest.raises(RequestTimeoutError) as missed:
-            client.request("late", "x", timeout_ms=100, retries=0)
+            client.request("late", "x", timeout_ms=100)
         assert missed.value.details["sends"] == 1
         assert missed.value.message.startswith("no reply from 'late' in time (sent once)")
         release.set()

@@ -36,10 +36,10 @@ class Run:
         self.aborted = threading.Semaphore(0)
         self.released = threading.Event()
 
-    async def run(self, steps: "list[dict[str, Any]]") -> None:
+    async def run(self, scenario: "dict[str, Any]") -> None:
         try:
-            async with AsyncClient(self.endpoints) as client:
-                for step in steps:
+            async with AsyncClient(self.endpoints, **times_of(scenario)) as client:
+                for step in scenario["steps"]:
                     await self.step(client, step)
         finally:
             self.released.set()
@@ -57,7 +57,7 @@ class Run:
             await in_thread(worker.ready)
         elif kind == "request":
             body = bytes(step["bytes"]) if "bytes" in step else step["body"]
-            call = client.request(step["service"], body, timeout_ms=step.get("timeoutMs"), retries=step.get("retries"))
+            call = client.request(step["service"], body, **times_of(step))
             self.requests[step["id"]] = asyncio.create_task(call)
             await asyncio.sleep(0)  # it begins
         elif kind in ("begun", "aborted"):
@@ -118,6 +118,11 @@ class Run:
         raise ServiceError("card_declined", "The card was declined")
 
 
+def times_of(given: "dict[str, Any]") -> "dict[str, Any]":
+    names = {"timeout_ms": "timeoutMs", "resend_ms": "resendMs"}
+    return {name: given[other] for name, other in names.items() if other in given}
+
+
 async def in_thread(function: Any, *arguments: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
 
@@ -125,4 +130,4 @@ async def in_thread(function: Any, *arguments: Any) -> Any:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[each["name"] for each in SCENARIOS])
 def test_scenario(scenario: "dict[str, Any]", start_broker: StartBroker) -> None:
     run = Run(start_broker, scenario.get("brokers", 1))
-    asyncio.run(run.run(scenario["steps"]))
+    asyncio.run(run.run(scenario))

@@ -267,7 +267,7 @@ def test_a_thread_that_outlives_its_handler_in_a_process_sends_no_part_to_the_ne
 
 def test_a_process_that_dies_after_progress_is_lost_with_its_request_only(broker: Broker) -> None:
     with Worker(broker.endpoint, "p-dies", tells, run_in="processes").ready():
-        with Client(broker.endpoint, timeout_ms=20_000, retries=0) as client:
+        with Client(broker.endpoint, timeout_ms=20_000) as client:
             stream = client.stream("p-dies", "dies")
             assert next(stream).progress
             with pytest.raises(ServiceError) as lost:

@@ -76,7 +76,7 @@ def test_questions_are_few_and_go_to_brokers_that_can_be_asked() -> None:
     (b"mmi.refused", b"429", b"mmi.why", b"no"), (b"mmi.why", b"404"), (b"mmi.why", b"200", b""), (b"mmi.why", b"501"),
 ])
 def test_the_message_is_as_before_if_the_question_is_not_answered(answer: "tuple[bytes, ...]") -> None:
-    stage = told(retries=0)
+    stage = told(time=1.0)
     run(stage, 0.95)
     (question,) = questions(stage.sent)
     stage.answer(question, *answer, now=0.96)
@@ -85,10 +85,10 @@ def test_the_message_is_as_before_if_the_question_is_not_answered(answer: "tuple
     assert isinstance(error, RequestTimeoutError) and error.message == "no reply from 'echo' in time (sent once)"
 
 
-def told(retries: int) -> OneBroker:
+def told(time: float) -> OneBroker:
     """A broker that can be asked has a request."""
     stage = OneBroker("a")
-    stage.ask(retries=retries)
+    stage.ask(time=time)
     stage.up(0.0)
     stage.answer(PROBE, *TELLS, now=0.0)
     return stage
@@ -100,8 +100,8 @@ def run(stage: Any, until: float) -> None:
         stage.core.tick(stage.core.next_at())
 
 
-def test_the_broker_is_asked_before_the_end_of_the_last_try() -> None:
-    stage = told(retries=1)
+def test_the_broker_is_asked_before_the_end_of_the_call() -> None:
+    stage = told(time=2.0)
     for now in (0.9, 1.5):
         run(stage, now)
         stage.answer(b"", b"mmi.hello", b"200", now=now)
@@ -119,7 +119,7 @@ def test_the_broker_is_asked_before_the_end_of_the_last_try() -> None:
 
 
 def test_nobody_is_asked_about_a_request_that_is_answered() -> None:
-    stage = told(retries=0)
+    stage = told(time=1.0)
     run(stage, 0.8)
     stage.answer(stage.requests()[0], b"echo", b"y", now=0.8)
     run(stage, 5.0)
@@ -168,11 +168,11 @@ def test_a_time_out_says_what_the_broker_knows(broker: Broker) -> None:
         return thread
 
     async def asynchronously() -> None:
-        async with AsyncClient(broker.endpoint, timeout_ms=5000, retries=0) as client:
+        async with AsyncClient(broker.endpoint, timeout_ms=5000) as client:
             await client.request("whys.rat", "")
 
     with Worker(broker.endpoint, "whys.rate", hangs) as worker, \
-            Client(broker.endpoint, timeout_ms=5000, retries=0) as client:
+            Client(broker.endpoint, timeout_ms=5000) as client:
         worker.ready()
         job = client.enqueue("whys.stored", "")
         threads = [
