@@ -74,6 +74,7 @@ class Call:
         self.earlier_ids: list[bytes] = []  # of sends before the last
         self.pid = 0  # the process whose client has it
         self.attempt = 0  # the number of its last send
+        self.said_time = False  # its last send said how much of its time was left
         self.sends = 0  # those that a worker may have got: the ones that were not refused
         self.refusals = 0
         self.refusal: Optional[Sequence[bytes]] = None  # of its last send

@@ -33,7 +33,6 @@ from .exchange import (
     finish,
     frames_of,
     greet,
-    is_expired,
     key_error,
     late_error,
     obstacle,
@@ -91,7 +90,7 @@ class Line:
     def has_session(self) -> bool:
         return self.session is not None and self.session.resume > 0
 
-    def keeps(self, call: Call) -> bool:
+    def may_keep(self, call: Call) -> bool:
         """Whether its broker, as far as is known, keeps the call when the connection is lost."""
         return not call.is_of_broker and (self.session is None or self.has_session)
 
@@ -110,7 +109,9 @@ class ClientCore:
         self._last_id = b""
         self._open = 0  # calls that have not ended
         self._session = secrets.token_urlsafe(16) if settings.version == 2 else ""
-        self._given_up: list[bytes] = []
+        self._given_up: list[Lost] = []
+        # End points whose broker keeps no session, as far as is known.
+        self._sessionless: set[int] = set()
         self._line: Optional[Line] = None
         self._retired: dict[Line, None] = {}
         self._line_of: dict[bytes, Line] = {}  # of calls that are out
@@ -141,7 +142,7 @@ class ClientCore:
             self._calls.pop(each, None)
         self._waiting.pop(call.id, None)
         answered = [correlation for _, _, correlation in call.out]
-        useless = [each.correlation for each in call.lost if each.correlation not in answered]
+        useless = [each for each in call.lost if each.correlation not in answered]
         self._given_up += useless[: GIVEN_UP_MAX - len(self._given_up)]
         call.lost = []
         self._take_off(call)
@@ -234,8 +235,9 @@ class ClientCore:
             self.down(line, "no answer", now)
         elif line is not None and now >= line.ask_at:
             self._go_on_asking(line, now)
-        elif line is not None and now >= self._watch_at(line):
-            self._watch(line, now)
+        for each in self._lines:
+            if now >= self._watch_at(each):
+                self._watch(each, now)
         for call in self._timers.due(now):
             self._due(call, now)
         self._pump(now)
@@ -254,13 +256,14 @@ class ClientCore:
         """When ``tick`` is due next; infinity: never."""
         at = self._timers.next_at
         line = self._line
+        at = min([at, *(self._watch_at(each) for each in self._lines)])
         if line is not None:
-            return min(at, line.ask_at, self._watch_at(line)) if line.is_up else min(at, line.until)
+            return min(at, line.ask_at if line.is_up else line.until)
         return min(at, self._open_at) if self._waiting else at
 
     def _watch_at(self, line: Line) -> float:
         """When a broker that holds requests, or is asked for them, has said nothing for too long; infinity: never."""
-        is_node = len(self._settings.endpoints) > 1 and self._order.heartbeat > 0
+        is_node = len(self._settings.endpoints) > 1 and self._order.heartbeat > 0 and line is self._line
         if not (line.is_asking or (line.out and (is_node or line.has_session))):
             return float("inf")
         least = QUIET if line.is_asking or line.has_session else 0.0
@@ -272,6 +275,8 @@ class ClientCore:
         if line.asked_at <= max(line.heard_at, line.quiet_at):
             line.asked_at = now
             probe(self._settings, line.link)
+        elif line in self._retired:
+            self._close(line, now)
         else:
             # With a session it is asked for late answers, too, when it is met again.
             self._move_on(line, "silent" if line.is_asking or line.has_session else "quiet", now)
@@ -279,8 +284,11 @@ class ClientCore:
     def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
         facts = wire.parse_facts(body)
         line.cancels.learnt(facts)
-        self._order.heartbeat = facts.pair_heartbeat_ms / 1000
         line.instance = facts.instance
+        if self._order.heartbeat != facts.pair_heartbeat_ms / 1000:
+            self._order.heartbeat = facts.pair_heartbeat_ms / 1000
+            for call in list(line.out.values()):  # what is out may be sent again too soon for a pair
+                self._wait_for_answer(call, line, now)
         if line is self._line:
             self.facts = facts
             self._met(line, now)
@@ -296,7 +304,9 @@ class ClientCore:
                 line.session = line.session or wire.NO_SESSION
             elif self._session:
                 line.session = wire.parse_session(answer.body)
+            self._sessionless.add(line.endpoint)
             if line.has_session:  # what was sent before that was known waits for its answer now
+                self._sessionless.discard(line.endpoint)
                 for call in list(line.out.values()):
                     self._wait_for_answer(call, line, now)
             if line is self._line:
@@ -317,8 +327,8 @@ class ClientCore:
     def _met(self, line: Line, now: float) -> None:
         """The broker has said what it knows, or some of it."""
         if line.session is not None and line.session.is_known and line.instance is not None and self._given_up:
-            line.cancels.add(self._given_up)
-            self._given_up = []
+            given_up, self._given_up = self._given_up, []
+            line.cancels.add([each.correlation for each in given_up if each.instance in ("", line.instance)])
         if not line.is_asking:
             self._send_waiting(now)
         elif not line.asked and not line.unasked:
@@ -327,7 +337,7 @@ class ClientCore:
     def _ask_if_lost(self, line: Line, now: float) -> bool:
         """Before anything is sent, the broker is asked what became of lost sends; False: there are none."""
         line.is_asking = any(call.lost for call in self._waiting.values())
-        if line.is_asking and line.session is None:
+        if line.is_asking:
             line.ask_at = now + QUIET
         return line.is_asking
 
@@ -336,10 +346,13 @@ class ClientCore:
         if line.unasked:
             self._ask_next(line, now)
             return
-        if line.session is None:  # it answers no questions: it has no sessions
-            line.session = wire.NO_SESSION
+        lost = [each for call in self._waiting.values() for each in call.lost]
+        # It answers no questions. No broker has ever said that it keeps these: there may be no sessions here at all.
+        if all(each.instance == "" for each in lost):
+            self._sessionless.add(line.endpoint)
+            line.session = line.session or wire.NO_SESSION
             line.instance = line.instance or ""
-        self._ask_of_lost(line, now)
+            self._ask_of_lost(line, now)
 
     def _ask_of_lost(self, line: Line, now: float) -> None:
         """A broker says what became of the sends that it had, if it can. Others were at one that has died, or is left."""
@@ -359,7 +372,8 @@ class ClientCore:
         self._ask_next(line, now)
 
     def _ask_next(self, line: Line, now: float) -> None:
-        line.asked, line.unasked = line.unasked[:IDS_MAX], line.unasked[IDS_MAX:]
+        left = [each for each in line.unasked if each[1] in each[0].lost]  # others were answered meanwhile, or given up
+        line.asked, line.unasked = left[:IDS_MAX], left[IDS_MAX:]
         if line.asked:
             sends = [lost.correlation for _, lost in line.asked]
             line.link.send(wire.request(self._settings.version, b"", b"mmi.resume", sends))
@@ -406,9 +420,6 @@ class ClientCore:
         status = status_of(body)
         self._take_off(call)
         call.refused(answer.correlation[-1])
-        if is_expired(call, body, now):
-            self._time_out(call, now)
-            return
         if status not in (429, 503) or call.is_streamed:
             self._fail(call, refused(call, body))
             return
@@ -532,7 +543,7 @@ class ClientCore:
             self._take_off(call)
             if call.poll == float("inf") or call.is_streamed:
                 self._time_out(call, now)
-            elif line.keeps(call):
+            elif line.may_keep(call):
                 call.lost.append(Lost(call.awaited, line.instance or "", now))
                 self._wait(call)
             else:
@@ -554,6 +565,8 @@ class ClientCore:
             self._open_at = now
             self._line = line = Line(self._endpoint, self._dial, now + DIAL_PATIENCE if several else float("inf"),
                                      self._settings, self._session)
+            if line.endpoint in self._sessionless:
+                line.session = wire.NO_SESSION  # until it says otherwise
             reason = line.link.open(self._settings.endpoints[line.endpoint])
             if reason is not None:
                 self.down(line, reason, now)
@@ -608,7 +621,7 @@ class ClientCore:
     def _wait_for_answer(self, call: Call, line: Line, now: float) -> None:
         is_sent_once = line.has_session and not call.is_of_broker
         call.until = call.end if is_sent_once else min(call.end, now + self._silence + call.poll)
-        lead = why_lead(call.until - now) if call.until >= call.end else 0
+        lead = why_lead(call.until - now) if call.until >= call.end and call.parts_of is None else 0
         call.why_at = call.until - lead if lead else float("inf")
         # Half of it is when a silent broker is asked whether it lives.
         self._timers.set(call, min(call.until, call.why_at) if line.has_session else now + (call.until - now) / 2)

@@ -234,8 +234,8 @@ class Engine:
                 self._wake.close()
 
     def _turn(self, wake: Wake) -> None:
-        wait = max(0.0, self._core.next_at() - time.monotonic())
-        ready = dict(self._poller.poll(None if wait == float("inf") else int(wait * 1000) + 1))
+        wait = min(max(0.0, self._core.next_at() - time.monotonic()), DAY_MS / 1000)
+        ready = dict(self._poller.poll(int(wait * 1000) + 1))
         wake.clear(ready)
         while self._tasks:
             self._tasks.popleft()()

@@ -229,12 +229,9 @@ def status_of(body: Sequence[bytes]) -> int:
 
 def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:
     reason = body[2].decode("utf-8", "replace") if len(body) > 2 else ""
+    if status_of(body) == 408 and call.said_time:
+        return _in_vain(call, f": {reason}")
     return refusal(status_of(body), call.name, reason)
-
-
-def is_expired(call: Call, body: Sequence[bytes], now: float) -> bool:
-    """Whether a refusal says that the time of the call is over, which its broker was told."""
-    return status_of(body) == 408 and call.end - now < 0.1
 
 
 def key_error(call: Call) -> MajordomoError:
@@ -250,19 +247,22 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
     if call.is_streamed and now < call.end:
         return StreamBrokenError(f"{call.name}: the stream ended before its last part")
     if call.attempt > 0:
-        details = {"sends": call.sends, "service": call.name}
-        sent = "once" if call.sends == 1 else f"{call.sends} times"
-        text = f"no reply from '{call.name}' in time (sent {sent})"
         if call.deafness is not None:
-            said = b" ".join((call.deafness[0], *call.deafness[2:3])).decode("utf-8", "replace")
-            text += f"; the broker refused mmi.hello, and so reports no failures: {said}"
-        return RequestTimeoutError(text + said, details)
+            deaf = b" ".join((call.deafness[0], *call.deafness[2:3])).decode("utf-8", "replace")
+            said = f"; the broker refused mmi.hello, and so reports no failures: {deaf}{said}"
+        return _in_vain(call, said)
     if KEY_REFUSED in why.values():
         return key_error(call)
     if is_connected and call.headers is not None:
         return UnsupportedError("the broker does not say whether it supports headers")
     reasons = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in why.items())
     return UnreachableError(f"no broker could be reached: {reasons or 'no answer'}")
+
+
+def _in_vain(call: Call, why: str) -> MajordomoError:
+    sent = "once" if call.sends == 1 else f"{call.sends} times"
+    text = f"no reply from '{call.name}' in time (sent {sent}){why}"
+    return RequestTimeoutError(text, {"sends": call.sends, "service": call.name})
 
 
 def outcome_error(call: Call, why: str) -> MajordomoError:
@@ -289,6 +289,7 @@ def frames_of(settings: Settings, call: Call, facts: Optional[wire.Facts], now: 
     headers = call.headers
     if headers is None and left and call.is_named and settings.version == 2 and facts is not None and facts.has("headers"):
         headers = b""
+    call.said_time = headers is not None and left > 0
     return wire.request(settings.version, call.correlation, call.service, call.body, headers, left)
 
 

@@ -25,7 +25,6 @@ from .exchange import (
     finish,
     frames_of,
     greet,
-    is_expired,
     key_error,
     late_error,
     obstacle,
@@ -313,9 +312,6 @@ class FreelanceCore:
         call = race.call
         if answer.service == wire.REFUSED:
             call.refused(answer.correlation[-1])
-            if is_expired(call, answer.body, now):
-                self._time_out(call, now)
-                return
             if status_of(answer.body) not in (429, 503):
                 self._fail(call, refused(call, answer.body))
                 return

@@ -28,7 +28,7 @@ from .errors import (
 from .exchange import why_lead
 from .message import ProgressPart, Reply
 from .options import (
-    DAY_MS, Read, backoff_ms, body_of, boolean, check_names, headers_of, integer, service_of, text, whole, wrong,
+    DAY_MS, Read, backoff_ms, body_of, boolean, call_time, check_names, headers_of, integer, service_of, text, whole, wrong,
 )
 
 # The longest wait at a broker, whose own limit is a minute.
@@ -289,15 +289,14 @@ class _Waits:
     """The time of one wait: its deadline, its pauses, and what its answers mean."""
 
     def __init__(self, engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -> None:
-        if timeout_ms is not None:
-            integer("timeout_ms", timeout_ms, 1, 365 * DAY_MS)
+        timeout = call_time("timeout_ms", timeout_ms)
         self._engine = engine
         self._uuid = uuid
         self._service = service
         self._timeout_ms = timeout_ms
-        self.end = float("inf") if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        self.end = time.monotonic() + timeout
         self._why_at = float("inf")  # when the broker is asked why there is no reply
-        lead = 0 if timeout_ms is None else why_lead(timeout_ms / 1000)
+        lead = 0 if timeout_ms is None else why_lead(timeout)
         if lead:
             self._why_at = self.end - lead
         self._asked = 0.0

@@ -19,6 +19,7 @@ Endpoints = Union[str, Sequence[str], None]
 Kind = TypeVar("Kind")
 
 DAY_MS = 86_400_000
+_YEAR_MS = 365 * DAY_MS
 _ENDPOINT = re.compile(r"tcp://(\[[^\]\s\0]+\]|[^\s:/*\[\]\0]+):([0-9]{1,5})|ipc://[^\s\0]+")
 _PATH_BYTES_MAX = 107  # the system's
 _HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -93,7 +94,11 @@ def seconds(least: int = 1) -> Read:
 
 def call_time(option: str, given: Any) -> float:
     """Reads the milliseconds that a whole call may take, as seconds; None: it has no end."""
-    return float("inf") if given is None else integer(option, given, 1, DAY_MS) / 1000
+    if given is None:
+        return float("inf")
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= _YEAR_MS:
+        raise wrong(option, f"must be a whole number from 1 to {_YEAR_MS}, or None, not {shown(given)}")
+    return given / 1000
 
 
 def text(most: int) -> Read:

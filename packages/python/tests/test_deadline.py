@@ -129,9 +129,9 @@ def test_the_usual_time_is_ten_seconds_and_none_has_no_end() -> None:
     assert time_of({}, 500) == (0.5, True) and time_of({}, None) == (forever, True) == time_of({"timeout_ms": None})
 
 
-@pytest.mark.parametrize("given", [0, -1, float("nan"), float("inf"), True, 86_400_001, "1"])
+@pytest.mark.parametrize("given", [0, -1, float("nan"), float("inf"), True, 365 * 86_400_000 + 1, "1"])
 def test_a_time_that_is_none_is_refused_with_the_range(given: Any) -> None:
-    text = "timeout_ms must be a whole number from 1 to 86400000"
+    text = "timeout_ms must be a whole number from 1 to 31536000000, or None, not "
     with pytest.raises(OptionError, match=text):
         Client("tcp://127.0.0.1:1", timeout_ms=given)
     with Client("tcp://127.0.0.1:1") as client, pytest.raises(OptionError, match=text):

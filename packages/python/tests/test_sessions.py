@@ -263,16 +263,18 @@ def test_a_broker_without_sessions_is_sent_them_again_unless_it_had_them() -> No
 
 
 def test_a_broker_that_answers_no_questions_is_waited_for_a_little_and_has_no_sessions() -> None:
-    stage = at_broker("a").again().go(1.24)
-    assert stage.news() == []
+    stage = Sessions().want("a").connect().again().go(1.24)
+    assert stage.news() == ["a"]
     assert stage.go(0.02).news() == ["a"]
-    stage.hear().go(1.0)
-    assert stage.news() == ["a"]  # as every resend_ms
+    stage.go(0.01).replies("a", b"late" * 2 + b"\0")
+    assert stage.go(1.0).news() == ["a"]  # as every resend_ms
+    assert stage.again().news() == ["a"]  # it is known by now
 
 
 def test_a_broker_that_falls_silent_while_it_is_asked_is_left() -> None:
-    stage = at_broker("a").again().meets("one", True).go(2.6)
-    assert stage.opened == ["a", "closed", "a", "closed", "a"] and stage.news() == ["resume a/1"]
+    for stage in (at_broker("a").again(), at_broker("a").again().meets("one", True)):
+        stage.go(2.6)
+        assert stage.opened == ["a", "closed", "a", "closed", "a"] and "a" not in stage.news()
 
 
 def test_what_was_lost_before_the_hello_was_answered_is_asked_for_where_the_session_is_known() -> None:
@@ -341,6 +343,14 @@ def test_what_is_lost_while_it_asks_is_asked_for_too() -> None:
     assert stage.news() == ["resume a/1"]
     stage.resumed("open")
     assert stage.core.counters["resumed"] == 2
+
+
+def test_a_broker_that_was_left_because_it_refused_has_to_be_heard_of_while_it_holds_requests() -> None:
+    stage = at_broker("a", "b", endpoints=("a", "b")).refuse("b", b"503").connect().meets("two", False)
+    assert stage.news() == ["b"]
+    stage.replies("b")
+    stage.go(2.6)
+    assert stage.opened == ["a", "b", "closed"] and stage.news() == ["a"]
 
 
 def test_the_ids_of_a_session_only_grow() -> None:
