@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from majordomo import AsyncClient, Client, OptionError, RequestTimeoutError, Worker, connect, wire
+from majordomo import jobs
 from majordomo.call import Call, Patience
 from majordomo.engine import Engine
 from majordomo.exchange import PROBE, frames_of
@@ -118,12 +119,50 @@ def test_a_request_with_headers_tells_its_time_also_if_that_is_the_usual() -> No
         assert frames_of(settings, call_of(headers=b"{}", named=False, end=end), HEADERS, 0.0)[-3:] == [left, b"{}", b"x"]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_broker_that_was_told_the_time_may_say_that_it_is_over(named: bool) -> None:
+    stage = Stage("a")
+    call = Call(b"echo", [b"x"], b"" if named else None, Patience(9.0), stage._done)
+    stage.core.start(call, 0.0)
+    stage.up(0.0)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"extensions":["headers"]}', now=0.0)
+    stage.answer(stage.requests()[0], b"mmi.refused", b"408", b"echo", b"it expired", now=8.9)
+    assert [str(each) for each in stage.ends] == [
+        "no reply from 'echo' in time (sent once): it expired" if named else "echo: the broker refused (408): it expired"
+    ]
+
+
+def asked(script: "Any", *answers: Any) -> Any:
+    """What a script asks, after these answers."""
+    question = next(script)
+    for answer in answers:
+        question = script.throw(answer) if isinstance(answer, Exception) else script.send(answer)
+    return question
+
+
+def test_questions_of_one_call_share_its_time() -> None:
+    engine: Any = Engine("tcp://127.0.0.1:1", {**defaults(), "resend_ms": 60_000})
+    now = time.monotonic()
+    learns = asked(jobs.enqueue(engine, "echo", "x", {}, Patience(now + 100)))
+    assert learns.service == b"mmi.broker" and 49 < learns.patience.end - now < 51
+    # A broker that does not say what it knows is sent that once: it could store a second one.
+    stores = asked(jobs.enqueue(engine, "echo", "x", {}, Patience(now + 100)), RequestTimeoutError(""))
+    assert stores.service == b"titanic.request" and stores.patience == Patience(now + 100, poll=float("inf"))
+    submits = asked(jobs.enqueue(engine, "echo", "x", {}, Patience(now + 100)), [b"200", b'{"extensions":["submit"]}'])
+    assert submits.service == b"titanic.submit" and submits.patience == Patience(now + 100)
+    waits = asked(jobs.result(engine, "0" * 32, "echo", None), [b"200", b'{"extensions":["wait"]}'])
+    assert waits.service == b"titanic.wait" and waits.patience == Patience(float("inf"), poll=30.0)
+
+
+def defaults() -> "dict[str, Any]":
+    return {name: each.default for name, each in inspect.signature(Client).parameters.items()}
+
+
 def test_the_usual_time_is_ten_seconds_and_none_has_no_end() -> None:
     def time_of(given: "dict[str, Any]", *own: Any) -> "tuple[float, bool]":
-        patience = Engine("tcp://127.0.0.1:1", {**defaults, **given}).patience(*own)
+        patience = Engine("tcp://127.0.0.1:1", {**defaults(), **given}).patience(*own)
         return round(patience.end - time.monotonic(), 1), patience.is_named
 
-    defaults = {name: each.default for name, each in inspect.signature(Client).parameters.items()}
     forever = float("inf")
     assert time_of({}) == (10.0, False) and time_of({"timeout_ms": 10_000}) == (10.0, True)
     assert time_of({}, 500) == (0.5, True) and time_of({}, None) == (forever, True) == time_of({"timeout_ms": None})

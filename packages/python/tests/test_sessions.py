@@ -11,7 +11,7 @@ from typing import Iterator, Optional, Sequence
 
 import pytest
 
-from majordomo import Client, OutcomeUnknownError, RefusedError, RequestTimeoutError, Request, StreamBrokenError, Worker, wire
+from majordomo import Client, LimitError, OutcomeUnknownError, RefusedError, RequestTimeoutError, Request, StreamBrokenError, Worker, wire
 from majordomo.call import Call, Patience
 from majordomo.exchange import PROBE
 
@@ -68,7 +68,7 @@ class Sessions(Stage):
         return self
 
     def hear(self) -> "Sessions":
-        self.plain(b"mmi.hello", b"")
+        self.plain(b"mmi.cancel", b"200")
         return self
 
     def go(self, seconds: float) -> "Sessions":
@@ -88,7 +88,11 @@ class Sessions(Stage):
 
     def again(self) -> "Sessions":
         """The connection is cut, and there is another one."""
-        return self.cut().go(0.2).connect()
+        count = len(self.lines)
+        self.cut()
+        while len(self.lines) == count and self.core._waiting:
+            self.go(0.1)
+        return self.connect() if len(self.lines) > count else self
 
     def news(self) -> "list[str]":
         """What was sent since the last call, but for hellos and probes: requests, and questions about sends."""
@@ -149,6 +153,23 @@ def test_in_a_pair_both_pauses_are_half_of_its_heartbeats_if_that_is_more() -> N
     assert stage.go(0.2).opened == ["a", "closed", "a"]
 
 
+def test_in_a_pair_other_brokers_are_sent_it_again_after_as_much_at_least() -> None:
+    stage = Sessions().want("a", time=20.0).connect()
+    stage.hello()
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":2000}', now=0.0)
+    for _ in range(9):
+        stage.go(0.5).hear()
+    assert stage.news() == ["a"]
+    assert stage.go(0.6).news() == ["a"]
+
+
+def test_a_limit_counts_calls_and_not_their_sends() -> None:
+    stage = at_broker("a").refuse("a", b"429").go(0.2)
+    for number in range(9):
+        stage.want(str(number))
+    assert len(stage.errors) == 1 and isinstance(stage.want("more").errors["more"], LimitError)
+
+
 def test_it_is_known_as_one_when_requests_are_out_already() -> None:
     stage = Sessions().want("a").connect().go(0.4).meets("one", False)
     for _ in range(8):
@@ -165,6 +186,21 @@ def test_services_of_the_broker_itself_are_asked_again() -> None:
     assert stage.news() == ["q"]
 
 
+@pytest.mark.parametrize("poll", [3.0, float("inf")])
+def test_a_question_that_its_broker_holds_is_asked_again_later_and_one_that_must_not_is_not(poll: float) -> None:
+    stage = at_broker()
+    ends: "list[object]" = []
+    patience = Patience(20.0, poll=poll)
+    stage.core.start(Call(b"titanic.wait", [b"q"], None, patience, lambda body, error: ends.append(error or body)), 0.0)
+    for _ in range(7):
+        stage.hear().go(0.5)
+    assert stage.news() == ["q"]
+    stage.hear().go(1.0)
+    assert stage.news() == (["q"] if poll == 3.0 else [])
+    assert stage.again().news() == (["q"] if poll == 3.0 else [])
+    assert [type(each) for each in ends] == ([] if poll == 3.0 else [RequestTimeoutError])
+
+
 def test_after_a_cut_the_client_asks_first_goes_on_with_what_is_open_and_sends_what_never_arrived() -> None:
     stage = at_broker("a", "b", "c").again().want("new")
     assert stage.news() == [] and stage.opened == ["a", "closed", "a"]
@@ -178,6 +214,7 @@ def test_after_a_cut_the_client_asks_first_goes_on_with_what_is_open_and_sends_w
     stage.replies("a")
     assert stage.errors["a"] == [b"y"] and stage.calls["b"].sends == 1
     assert stage.core.counters["resumed"] == 1 and stage.core.counters["resends"] == 0
+    assert stage.again().meets("one", True).news() == ["resume b/2 c/2 new/1"]
 
 
 def test_answers_may_come_before_what_the_broker_says_of_them() -> None:
@@ -212,6 +249,9 @@ def test_an_answer_that_is_kept_is_asked_for_again_after_one_has_come_or_a_pause
     assert stage.news() == ["resume a/1"]
     stage.resumed("kept").go(0.04)
     assert stage.news() == []
+    other = at_broker("a", "b").again().meets("one", True).resumed("kept", "kept")
+    other.core.abandon(other.calls["a"])
+    assert other.go(0.06).news() == ["resume a/1 b/1", "resume b/1"]  # nobody wants the other any more
     stage.go(0.02)
     assert stage.news() == ["resume a/1"]
     stage.resumed("open").replies("a")
@@ -268,7 +308,11 @@ def test_a_broker_that_answers_no_questions_is_waited_for_a_little_and_has_no_se
     assert stage.go(0.02).news() == ["a"]
     stage.go(0.01).replies("a", b"late" * 2 + b"\0")
     assert stage.go(1.0).news() == ["a"]  # as every resend_ms
-    assert stage.again().news() == ["a"]  # it is known by now
+    for _ in range(2):
+        assert stage.again().news() == ["a"]  # it is known by now
+    stage.meets("one", False).replies("a")  # another one has taken its place
+    assert stage.cut().want("b").again().news() == ["b"]
+    assert stage.again().news() == []
 
 
 def test_a_broker_that_falls_silent_while_it_is_asked_is_left() -> None:
