@@ -15,6 +15,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 import zmq
 
+from . import wire
 from .contract import contracts_of
 from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError
@@ -33,8 +34,12 @@ from .worker_core import STEP, Stillness, Task, WorkerSettings
 _END_PATIENCE = 1.0
 # Parts and answers that may wait for the thread of the worker.
 _TASKS_MAX = 1000
-# Why the worker gives a request back, for the broker's log.
+# How long brokers may take to let a worker go that closes, in seconds.
+_LEAVE_PATIENCE = 1.0
+# Why the worker gives a request back, for the broker's log; and one that no handler was called for.
 CANCELLED = b"cancelled"
+UNWANTED = wire.NOT_BEGUN + b": cancelled"
+CLOSING = wire.NOT_BEGUN + b": the worker closes"
 
 
 def _name(option: str, given: Any) -> str:
@@ -155,6 +160,7 @@ class Worker:
         self._ended = threading.Event()
         self._error: Optional[BaseException] = None
         self._stillness = Stillness()
+        self._leave_until: Optional[float] = None  # nothing runs any more, and brokers have not let it go yet
         self._thread: Optional[Thread] = None
         self._lock = threading.Lock()
         settings = self._settings if self._has_name else self._settings._replace(name=_process_name())
@@ -258,6 +264,7 @@ class Worker:
         patience = min(max(_END_PATIENCE, self._grace), max(_END_PATIENCE, self._cancel_grace))
         for task, (session, request) in self._running.items():
             steps += [request._end, functools.partial(session.core.give_back, task)]
+        steps += [functools.partial(self._decline, *each) for each in self._held]
         steps += [session.core.end for session in self._sessions]
         steps += [functools.partial(self._runner.close, bool(self._running), patience)]
         steps += [session.link.left for session in self._sessions]
@@ -280,11 +287,17 @@ class Worker:
         self._post(fail)
 
     def _is_over(self) -> bool:
-        at = self._close_at
-        if at is None or time.monotonic() >= at:
-            return at is not None
-        if self._running or self._runner.has_coroutines:
+        at, now = self._close_at, time.monotonic()
+        if at is None:
             return False
+        self._leave()
+        if self._running or self._runner.has_coroutines:
+            return now >= at
+        if any(session.core.is_leaving and session.core.state == "registered" for session in self._sessions):
+            self._leave_until = self._leave_until or now + _LEAVE_PATIENCE
+            return now >= self._leave_until
+        if now >= at:
+            return True
         if not any(session.core.has_unsent for session in self._sessions):
             return True
         for session in self._sessions:  # the others must not hold requests until then
@@ -292,13 +305,24 @@ class Worker:
                 session.core.end()
         return False
 
+    def _leave(self) -> None:
+        for session in self._sessions:
+            session.core.leave()
+        while self._held:
+            self._decline(*self._held.popleft())
+
+    def _decline(self, session: "Session", task: Task) -> None:
+        """Gives back a request that has not begun; to a broker that would send it again, DISCONNECT does."""
+        if session.core.may_leave:
+            session.core.give_back(task, CLOSING)
+
     def _turn(self, wake: Wake) -> None:
         began = time.monotonic()
         self._stillness.looked(began)
         at = min(session.core.next_at() for session in self._sessions)
         at = min(at, self._give_up_at)
         if self._close_at is not None:
-            at = min(at, self._close_at)
+            at = min(at, self._leave_until or self._close_at)
             self._wake_waiting()
         if self._running:
             at = min(at, began + STEP)
@@ -329,7 +353,8 @@ class Worker:
 
     def _begin(self, session: "Session", task: Task) -> None:
         if self._close_at is not None:
-            return  # DISCONNECT gives it back
+            self._decline(session, task)
+            return
         if len(self._running) >= self._concurrency:
             self._held.append((session, task))
             return
@@ -370,7 +395,7 @@ class Worker:
         for entry in self._held:
             if entry[0] is session and entry[1].client == token:
                 self._held.remove(entry)
-                session.core.give_back(entry[1], CANCELLED)
+                session.core.give_back(entry[1], UNWANTED)
                 return
         for task, (owner, request) in self._running.items():
             if owner is session and task.client == token and not request._is_cancelled:

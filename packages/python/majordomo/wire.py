@@ -10,6 +10,7 @@ WORKER = {1: b"MDPW01", 2: b"MDPW02"}
 REQUEST_WITH_HEADERS = b"\x04"
 READY, REQUEST, RETURN, FAIL, REQUEST_HEADERS = b"\x01", b"\x02", b"\x07", b"\x08", b"\x09"
 CANCEL = b"\x0a"
+NOT_BEGUN = b"mdp.not-begun"  # begins the reason of a RETURN if no handler was called
 PARTIAL = b"\x03"
 PROGRESS = b"MDPP01"  # the first of two or more frames of a PARTIAL that is no part of the reply
 FINAL = {1: b"\x03", 2: b"\x04"}

@@ -128,6 +128,7 @@ class WorkerCore:
         self._credit: Optional[int] = None
         self._facts = _NOTHING
         self.is_confirmed = False
+        self.is_leaving = False  # it has said that it wants no more requests
         self.why: Optional[str] = None  # it is not registered, as reported
 
     @property
@@ -186,6 +187,10 @@ class WorkerCore:
         if self.state != "registered":
             return True
         if command.code == wire.DISCONNECT[self._settings.version]:
+            if self.is_leaving and not self._running:
+                self.state = "resting"  # the broker knows that it has gone
+                self.end()
+                return True
             self._rest(now, "the broker sent DISCONNECT, and its log says why")
             return True
         self._confirm()
@@ -243,6 +248,17 @@ class WorkerCore:
         head = [failure.kind.encode(), failure.code.encode(), failure.text.encode()]
         self._send(wire.FAIL, task.client, b"", *head, *failure.detail)
         self._ended(task)
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether the broker lets it go: DISCONNECT of its own would leave it unknown what is on its way."""
+        return self.state == "registered" and self._credit is not None and self._facts.has("leave")
+
+    def leave(self) -> None:
+        """Says that it wants no more requests, if the broker knows that: it sends DISCONNECT when none is out."""
+        if self.may_leave and not self.is_leaving:
+            self.is_leaving = True
+            self._send(wire.RETURN, b"", b"")
 
     def give_back(self, task: Task, *reason: bytes) -> None:
         if not self.is_current(task):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import functools
 import gc
+import itertools
 import pathlib
 import signal
 import threading
@@ -494,3 +496,50 @@ def test_a_process_that_stood_still_within_a_turn_is_noticed_before_what_comes_n
     assert not stillness.is_settled(12.0) and stillness.is_settled(12.2)
     assert stillness.cause(12.2) == "; this process had stood still for 2000 ms, and sent no heartbeats"
     assert stillness.cause(20.0) == "; this process had stood still for 7800 ms, and sent no heartbeats"
+
+
+def test_workers_that_restart_in_turn_leave_no_outcome_of_a_request_that_may_run_once_unknown(broker: Broker) -> None:
+    runs: "collections.Counter[bytes]" = collections.Counter()
+
+    def count(request: Request) -> bytes:
+        runs[request.value] += 1
+        return b"done"
+
+    def worker() -> Worker:
+        return Worker(broker.endpoint, "once", count, concurrency=4).ready()
+
+    def restart() -> None:
+        for at in range(20):
+            workers[at % 2].close()
+            workers[at % 2] = worker()
+        is_over.set()
+
+    workers, is_over = [worker(), worker()], threading.Event()
+    thread = threading.Thread(target=restart)
+    thread.start()
+    sent, told = itertools.count(), []
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.linger = 0
+        client.connect(broker.endpoint)
+        client.send_multipart([b"", b"MDPC02", b"\x01", b"mmi.hello", b""])
+        assert client.recv_multipart()[-1] == b"200"
+
+        def ask() -> None:
+            number = b"%d" % next(sent)
+            client.send_multipart([number, b"", b"MDPC02", b"\x05", b"once", b'{"once":true}', b"", b"", b"", number])
+
+        for _ in range(40):
+            ask()
+        waiting = 40
+        while waiting > 0:
+            assert client.poll(PATIENCE * 1000)
+            told.append(client.recv_multipart()[5:])
+            waiting -= 1
+            if not is_over.is_set():
+                ask()
+                waiting += 1
+    thread.join()
+    for each in workers:
+        each.close()
+    assert [answer for answer in told if answer != [b"done"]] == []
+    assert len(runs) == len(told) and set(runs.values()) == {1}

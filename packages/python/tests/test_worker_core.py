@@ -229,6 +229,39 @@ def test_a_failure_is_reported_or_given_back_in_the_way_that_the_broker_knows() 
     assert Stage().registered().core.state == "registered"
 
 
+def test_a_worker_that_leaves_says_so_and_ends_when_the_broker_lets_it_go() -> None:
+    stage = Stage(concurrency=2).registered([*ALL, "leave"])
+    stage.hear(b"\x02", b"t1", b"", b"x", now=0.1)
+    for _ in range(2):
+        stage.core.leave()
+    assert stage.sent[-1] == [b"MDPW02", b"\x07", b"", b""] and stage.commands().count(b"\x07") == 1
+    stage.hear(b"\x02", b"t2", b"", b"x", now=0.2)  # it crossed that
+    stage.core.give_back(stage.tasks[1], b"mdp.not-begun")
+    assert stage.sent[-1] == [b"MDPW02", b"\x07", b"t2", b"", b"mdp.not-begun"]
+    stage.core.final(stage.tasks[0], [b"done"])
+    stage.hear(b"\x06", now=0.3)
+    assert stage.core.state == "ended" and stage.commands()[-1] == b"\x04"
+    assert stage.events == ["open", "confirmed", "close"]
+
+
+def test_a_worker_does_not_leave_a_broker_that_does_not_know_how() -> None:
+    for extensions in (ALL, ["leave", "fail"]):
+        stage = Stage().registered(extensions)
+        stage.core.leave()
+        assert not stage.core.is_leaving and b"\x07" not in stage.commands()
+    away = Stage()
+    away.core.leave()
+    assert away.sent == []
+
+
+def test_a_worker_that_leaves_and_is_dismissed_before_it_has_answered_is_lost() -> None:
+    stage = Stage(concurrency=2).registered([*ALL, "leave"])
+    stage.hear(b"\x02", b"t1", b"", b"x", now=0.1)
+    stage.core.leave()
+    stage.hear(b"\x06", now=0.3)
+    assert stage.core.state == "resting" and "DISCONNECT" in stage.events[-1]
+
+
 def test_malformed_frames_are_told_apart() -> None:
     stage = Stage().registered()
     assert stage.core.received([b"MDPW02", b"\x02", b"token"], 0.1) is False
