@@ -9,6 +9,7 @@ import { Frames } from '../../src/core/frames.js';
 import { packedStart } from '../../src/core/packed.js';
 import { secureRandom } from '../../src/core/random.js';
 import { asRead } from '../../test/support/packed-frames.js';
+import { Mmi } from '../../src/mmi/mmi.js';
 import { rules } from '../../test/support/rights.js';
 
 const options: BrokerOptions = {
@@ -18,7 +19,7 @@ const options: BrokerOptions = {
   busyTimeoutMs: 600_000,
   maxDeliveries: 3,
   resumeMs: 10_000,
-  listeners: [rules(true, true)],
+  listeners: [{ ...rules(true, true), resumes: true }],
   limits: {
     services: 20_000,
     workers: 20_000,
@@ -64,6 +65,10 @@ class TokenSink implements BrokerSink {
     this.replies++;
   }
 
+  whole(): void {
+    this.replies++;
+  }
+
   close(): void {
     throw new Error('a client was closed');
   }
@@ -83,6 +88,8 @@ export interface Setting {
   readonly fails?: boolean;
   /** Messages are given packed, as our own engine gives them. */
   readonly packed?: boolean;
+  /** Every client has a session (D116). */
+  readonly sessions?: boolean;
   /** Who is told what happens; without it, nobody. */
   readonly events?: BrokerEvents;
 }
@@ -109,6 +116,10 @@ const FAIL = Frames.of(
   'The card was declined',
 );
 const HELLO = Frames.of('id', '', 'MDPC02', Buffer.from([1]), 'mmi.hello', '{"failures":true}');
+
+function helloOf(session: string): Frames {
+  return Frames.of('', 'MDPC02', Buffer.from([1]), 'mmi.hello', JSON.stringify({ session }));
+}
 
 export class Stage {
   readonly sink = new TokenSink();
@@ -141,6 +152,7 @@ export class Stage {
     for (let peer = 0; peer < CLIENTS && setting.fails === true; peer++) {
       this.broker.message(peer, HELLO, 0);
     }
+    if (setting.sessions === true) this.#beginSessions();
     for (let index = 0; index < setting.workers; index++) {
       const service = `service-${index % setting.services}`;
       const ready = Frames.of('MDPW02', Buffer.from([1]), service, String(setting.credit));
@@ -151,10 +163,20 @@ export class Stage {
       this.broker.message(index % CLIENTS, waiting, 0);
     }
     this.#requests = Array.from({ length: setting.services }, (_, index) =>
-      asRead(Frames.of('id', '', 'MDPC02', Buffer.from([1]), `service-${index}`, BODY)),
+      asRead(Frames.of(Buffer.alloc(4), '', 'MDPC02', Buffer.from([1]), `service-${index}`, BODY)),
     );
     const isPacked = setting.packed === true;
     this.#packed = isPacked ? this.#requests.map((frames) => new Words(frames.buffer(0))) : [];
+  }
+
+  #beginSessions(): void {
+    const status = (): never => {
+      throw new Error('nobody asks for it');
+    };
+    this.broker.host(new Mmi(this.broker.listing, status));
+    for (let peer = 0; peer < CLIENTS; peer++) {
+      this.broker.message(peer, helloOf(`the-session-of-client-${peer}`), 0);
+    }
   }
 
   /** One batch of requests, dispatched and answered. Returns how many were answered. */
@@ -176,7 +198,10 @@ export class Stage {
 
   #request(peer: number, service: number): void {
     const request = this.#requests[service];
-    if (request === undefined || this.#isTaken(peer, request, this.#packed[service])) return;
+    if (request === undefined) return;
+    // The ids of a session grow.
+    request.buffer(0).writeUInt32BE(this.#sent, request.start(0));
+    if (this.#isTaken(peer, request, this.#packed[service])) return;
     this.broker.message(peer, request, this.#now);
   }
 

@@ -11,6 +11,7 @@ import {
   packedBytes,
   packedStart,
   type Room,
+  unpack,
 } from '../core/packed.js';
 import {
   BARE,
@@ -274,7 +275,7 @@ export class MessageWriter {
     const out = this.#out;
     if (out === null) return;
     const head = replyHead(path, final);
-    const headEnd = isMdp(path.dialect) ? head.fill(service) : head.fixedBytes;
+    const headEnd = headEndOf(path, head, service);
     if (frames.isPacked && writeWhole(out, peer, path, head.words, headEnd, frames, from)) return;
     if (path.enveloped && path.envelopeEnd > path.envelopeStart) {
       out.writePacked(peer, path.envelope.bytes, path.envelopeStart, path.envelopeEnd, true);
@@ -294,11 +295,29 @@ export class MessageWriter {
       out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
     }
   }
+
+  /** A message that is packed already: the bytes `[start, end)`. Frames that may be held by reference never change. */
+  whole(peer: number, message: Words, start: number, end: number): void {
+    const out = this.#out;
+    if (out === null) return;
+    const room = end - start > WHOLE_BYTES_MAX ? null : out.room(peer, end - start);
+    if (room === null) {
+      const frames = new Frames();
+      unpack(message.bytes, start, end, frames);
+      writeLasting(out, peer, frames, 0);
+      return;
+    }
+    copyWords(message, start, end, room.words, room.at);
+  }
 }
 
 function replyHead({ dialect, enveloped }: ReturnPath, final: boolean): Head {
   const heads = (enveloped ? ENVELOPED_HEADS : UNENVELOPED_HEADS)[dialect];
   return final ? heads.final : heads.partial;
+}
+
+function headEndOf({ dialect }: ReturnPath, head: Head, service: Uint8Array): number {
+  return isMdp(dialect) ? head.fill(service) : head.fixedBytes;
 }
 
 /** @returns false if it has to be written frame by frame; nothing was written then */
@@ -311,19 +330,78 @@ function writeWhole(
   frames: Frames,
   from: number,
 ): boolean {
-  const bodyStart = packedStart(frames, from);
-  const bodyEnd = frames.end(frames.count - 1);
-  const envelopeBytes = path.enveloped ? path.envelopeEnd - path.envelopeStart : 0;
-  const bytes = envelopeBytes + headEnd + bodyEnd - bodyStart;
+  const bytes = wholeBytes(path, headEnd, frames, from);
   if (bytes > WHOLE_BYTES_MAX) return false;
   const room = out.room(peer, bytes);
   if (room === null) return false;
-  const { words, at } = room;
-  const headAt = at + envelopeBytes;
-  copyWords(path.envelope, path.envelopeStart, path.envelopeStart + envelopeBytes, words, at);
-  copyWords(head, 0, headEnd, words, headAt);
-  copyWords(wordsOf(frames.buffer(from)), bodyStart, bodyEnd, words, headAt + headEnd);
+  putWhole(path, head, headEnd, frames, from, room.words, room.at);
   return true;
+}
+
+function envelopeBytes({ enveloped, envelopeStart, envelopeEnd }: ReturnPath): number {
+  return enveloped ? envelopeEnd - envelopeStart : 0;
+}
+
+function wholeBytes(path: ReturnPath, headEnd: number, frames: Frames, from: number): number {
+  return envelopeBytes(path) + headEnd + packedBytes(frames, from, frames.count);
+}
+
+function putWhole(
+  path: ReturnPath,
+  head: Words,
+  headEnd: number,
+  frames: Frames,
+  from: number,
+  to: Words,
+  at: number,
+): void {
+  const { envelope, envelopeStart } = path;
+  const headAt = at + envelopeBytes(path);
+  const bodyAt = headAt + headEnd;
+  copyWords(envelope, envelopeStart, envelopeStart + headAt - at, to, at);
+  copyWords(head, 0, headEnd, to, headAt);
+  if (!frames.isPacked) {
+    pack(frames, from, frames.count, to.bytes, bodyAt, false);
+    return;
+  }
+  const bodyStart = packedStart(frames, from);
+  const bodyEnd = frames.end(frames.count - 1);
+  copyWords(wordsOf(frames.buffer(from)), bodyStart, bodyEnd, to, bodyAt);
+}
+
+/** Bytes of a final reply, packed. */
+export function replyBytes(
+  path: ReturnPath,
+  service: Uint8Array,
+  frames: Frames,
+  from: number,
+): number {
+  return wholeBytes(path, headEndOf(path, replyHead(path, true), service), frames, from);
+}
+
+/** Writes a final reply, packed, at `at` of `to`: `replyBytes`. */
+export function putReply(
+  path: ReturnPath,
+  service: Uint8Array,
+  frames: Frames,
+  from: number,
+  to: Words,
+  at: number,
+): void {
+  const head = replyHead(path, true);
+  putWhole(path, head.words, headEndOf(path, head, service), frames, from, to, at);
+}
+
+/** A final reply, packed. */
+export function packedReply(
+  path: ReturnPath,
+  service: Uint8Array,
+  frames: Frames,
+  from: number,
+): Buffer {
+  const packed = Buffer.allocUnsafeSlow(replyBytes(path, service, frames, from));
+  putReply(path, service, frames, from, new Words(packed), 0);
+  return packed;
 }
 
 function hasLargeAlone(frames: Frames, from: number): boolean {

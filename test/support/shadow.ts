@@ -59,6 +59,12 @@ export class EffectLog {
           });
           messages.reply(...message);
         },
+        whole: (...message) => {
+          this.#sent((to) => {
+            to.whole(...message);
+          });
+          messages.whole(...message);
+        },
       },
       close: (peer) => {
         this.#effects.push(`close ${peer}`);

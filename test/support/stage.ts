@@ -356,6 +356,10 @@ export class Stage {
           to.reply(...message);
           this.#carryOut();
         },
+        whole: (...message) => {
+          to.whole(...message);
+          this.#carryOut();
+        },
       },
       close: (peer) => {
         this.#effects++;

@@ -14,7 +14,6 @@ import type { DroppedReply } from '../counters.js';
 import type { RequestStep } from '../request-trace.js';
 import type { Client, Peer, Session, KnownHello } from '../state/entities.js';
 import { type HelloPlace, packedEnvelope } from '../state/hellos.js';
-import { readAnswer } from '../state/recent-answers.js';
 import {
   ARRIVED_AT,
   HEARS_FAILURES,
@@ -54,60 +53,56 @@ export class Replies {
 
   // ---------------------------------------------------------------- replies
 
-  /** Sends the reply if the client is connected; otherwise counts it as dropped. */
+  /** Sends the reply, or keeps it for a client that may come back; otherwise counts it as dropped. */
   reply(id: RequestId, frames: Frames, from: number, now: number): void {
-    const { requests, tracer, counters, table, messages } = this.#data;
+    const { requests, tracer, counters, table } = this.#data;
     const client = requests.clientOf(id);
-    const isSent = isReachable(client);
     const { name, counts } = requests.serviceOf(id);
-    const session = client?.session ?? null;
-    const isKept = session !== null && this.#keep(session, id, isSent, name, frames, from);
-    if (!isSent && !isKept) {
-      if (tracer.isOn) tracer.step(id, DROPPED);
+    const outcome = client === null ? DROPPED : this.#end(id, client, name, frames, from);
+    if (tracer.isOn) tracer.step(id, outcome);
+    if (outcome === DROPPED) {
       this.countDropped(client?.slow === true ? 'slow_client' : 'client_gone');
       return;
     }
     counters.requests.countReplied(counts, now - table.getTime(id, ARRIVED_AT));
-    if (isSent) messages.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
-    if (tracer.isOn) tracer.step(id, isSent ? REPLIED : KEPT);
   }
 
-  /**
-   * Keeps a whole answer for a client that may come back for it (D116).
-   * @param isSent it is sent now, but may be lost with the connection
-   */
-  #keep(
-    session: Session,
-    id: RequestId,
-    isSent: boolean,
+  /** Sends the end of a request: the reply, or why there is none. A client that is away may come back for it (D116). */
+  #end(id: RequestId, client: Client, name: Buffer, frames: Frames, from: number): RequestStep {
+    const { requests, table } = this.#data;
+    // Without its parts, the end of a stream would be taken for the whole answer.
+    const session = table.is(id, INTERNAL | STREAMED) ? null : client.session;
+    const path = requests.returnPath(id);
+    if (isReachable(client)) {
+      this.#send(client.peer, session, path, name, frames, from);
+      return REPLIED;
+    }
+    return session?.keepUnsent(path, name, frames, from) === true ? KEPT : DROPPED;
+  }
+
+  /** @param session keeps the answer until it has arrived; `null`: none does */
+  #send(
+    peer: Peer,
+    session: Session | null,
+    path: ReturnPath,
     name: Buffer,
     frames: Frames,
     from: number,
-  ): boolean {
-    const { requests, table, sessions } = this.#data;
-    // Without its parts, the end of a stream would be taken for the whole answer.
-    if (table.is(id, INTERNAL | STREAMED)) return false;
-    return sessions.keep(session, isSent, requests.returnPath(id), name, frames, from);
-  }
-
-  /** Sends the client of a request why there is no reply; for one that is away, it is kept. */
-  #sendEnd(id: RequestId, client: Client, name: Buffer, body: Frames): void {
-    const { requests, messages } = this.#data;
-    const isSent = isReachable(client);
-    if (client.session !== null) this.#keep(client.session, id, isSent, name, body, 0);
-    if (isSent) messages.reply(client.peer.id, requests.returnPath(id), true, name, body, 0);
-  }
-
-  /**
-   * Sends an answer that was kept.
-   * @param session keeps it until it has arrived; `null`: it is kept
-   * @param kept see `recent-answers.ts`
-   */
-  sendKept(session: Session | null, peer: Peer, kept: Buffer): void {
+  ): void {
     const { messages, sessions } = this.#data;
-    const { path, name, frames } = readAnswer(kept);
-    if (session !== null) sessions.keep(session, true, path, name, frames, 0);
-    messages.reply(peer.id, path, true, name, frames, 0);
+    const recent = session?.owns(path) === true ? sessions.recentOf(session) : null;
+    if (recent?.keep(path, name, frames, from, sessions.now) === true) {
+      messages.whole(peer.id, recent.words, recent.from, recent.end);
+    } else {
+      messages.reply(peer.id, path, true, name, frames, from);
+    }
+  }
+
+  /** Sends an answer that was kept, and keeps it until it has arrived. @param message as it is sent */
+  sendAgain(session: Session, peer: Peer, message: Buffer): void {
+    const { messages, sessions } = this.#data;
+    sessions.recentOf(session)?.keepMessage(message, sessions.now);
+    messages.whole(peer.id, new Words(message), 0, message.length);
   }
 
   /**
@@ -157,7 +152,7 @@ export class Replies {
     const name = isInternal ? requests.internalName(id) : requests.serviceOf(id).name;
     const isHello = isInternal && name.equals(HELLO_NAME);
     if (!table.is(id, UNDERSTANDS_REFUSALS) && !isHello) return;
-    this.#sendEnd(id, client, REFUSED_NAME, Frames.of(status, name, text));
+    this.#end(id, client, REFUSED_NAME, Frames.of(status, name, text), 0);
   }
 
   /** Sends the client what a worker reported, if it understands failures (D62). */
@@ -170,7 +165,7 @@ export class Replies {
       return;
     }
     const body = failedFrames(requests.serviceOf(id).name, failure);
-    this.#sendEnd(id, client, FAILED_NAME, body);
+    this.#end(id, client, FAILED_NAME, body, 0);
   }
 
   /**
@@ -233,11 +228,10 @@ export class Replies {
     path.envelope = new Words(to.envelope);
     path.envelopeStart = 0;
     path.envelopeEnd = to.envelope.length;
-    const { sessions, messages } = this.#data;
+    const keeper = session?.hasEnded === false ? session : null;
     const at = session === null ? peer : session.client.peer;
-    const isSent = at?.closing === false;
-    if (session?.hasEnded === false) sessions.keep(session, isSent, path, REFUSED_NAME, body, 0);
-    if (isSent) messages.reply(at.id, path, true, REFUSED_NAME, body, 0);
+    if (at?.closing === false) this.#send(at, keeper, path, REFUSED_NAME, body, 0);
+    else keeper?.keepUnsent(path, REFUSED_NAME, body, 0);
   }
 
   /**

@@ -2,11 +2,12 @@
  * Sessions (D116): a client that lost its connection comes back over another one, and learns what became of its
  * requests. Until then those that wait keep their place, those at workers go on, and answers are kept.
  */
+import { ownCopy } from '../../core/bytes.js';
+import { EMPTY } from '../../wire/mdp.js';
 import type { ResumeState } from '../../wire/mmi.js';
 import { MEMORY_FULL, overQuota, type Refusal } from '../admission/refusal.js';
 import type { Client, Peer, Session } from '../state/entities.js';
 import { packedFrames } from '../state/hellos.js';
-import { idOfAnswer } from '../state/recent-answers.js';
 import { type RequestId, STREAMED } from '../state/request-table.js';
 import { SESSION_BYTES, SessionOf } from '../state/session.js';
 import type { BrokerData } from './broker-data.js';
@@ -69,7 +70,8 @@ export class Resumptions {
     identity.memory.add('contracts', bytes);
     const client = envelope.length === 0 ? clients.of(peer) : clients.add(peer);
     const own = client.session === null ? client : clients.add(peer);
-    const session = new SessionOf(key, own, envelope, packedFrames(envelope));
+    const before = envelope.length === 0 ? EMPTY : envelope;
+    const session = new SessionOf(key, own, before, packedFrames(envelope));
     own.session = session;
     sessions.add(session);
     this.#attach(session, peer);
@@ -106,7 +108,8 @@ export class Resumptions {
       }
     }
     sessions.cameBack(session);
-    clients.move(session.client, peer);
+    if (session.envelopeFrames === 0) clients.become(session.client, peer);
+    else clients.move(session.client, peer);
     this.#attach(session, peer);
   }
 
@@ -229,13 +232,13 @@ export class Resumptions {
   }
 
   /** Recent answers, by the ids of their requests. */
-  #keptOf({ recent }: Session, ids: readonly Buffer[]): Map<string, Buffer> {
+  #keptOf(session: Session, ids: readonly Buffer[]): Map<string, Buffer> {
     const kept = new Map<string, Buffer>();
-    if (recent.count === 0) return kept;
+    if (session.recent === null) return kept;
     const asked = new Set(ids.map((id) => id.toString('latin1')));
-    for (const answer of recent.all()) {
-      const id = idOfAnswer(answer);
-      if (asked.has(id)) kept.set(id, Buffer.from(answer));
+    for (const answer of session.recent.all()) {
+      const id = session.idOf(answer);
+      if (asked.has(id)) kept.set(id, ownCopy(answer));
     }
     return kept;
   }
@@ -252,15 +255,14 @@ export class Resumptions {
     const request = here.get(keyOf(session.envelope, id));
     if (request !== undefined) return this.#isWhole(request) ? 'open' : 'gone';
     if (held.has(text)) return 'open';
-    const recent = kept.get(text);
-    const answer = recent ?? session.unsentFor(text);
+    const answer = kept.get(text) ?? session.unsentFor(text);
     if (answer === undefined) return 'gone';
     const peer = session.client.peer;
     if (peer?.closing !== false) return 'kept';
     const { output } = this.#data;
     const hasRoom = output.left(peer.id) >= Math.min(answer.length, output.max());
     if (!hasRoom) return 'kept';
-    this.#replies.sendKept(recent === undefined ? session : null, peer, answer);
+    this.#replies.sendAgain(session, peer, answer);
     session.forgetUnsent(text);
     return 'answered';
   }

@@ -53,14 +53,22 @@ export class Clients {
   rejoin(peer: Peer): void {
     if (peer.name === null) return;
     const client = this.#away.get(peer.name);
-    if (client === undefined) return;
-    this.#away.delete(peer.name);
+    if (client !== undefined) this.become(client, peer);
+  }
+
+  /** The client is the one of this connection now, which may have had another one. */
+  become(client: Client, peer: Peer): void {
+    const before = peer.client;
     peer.client = client;
     this.move(client, peer);
+    if (before === null || before === client) return;
+    (peer.others ??= new Set()).add(before);
+    this.#releasedIfDone(before);
   }
 
   /** The client is behind this connection now. */
   move(client: Client, peer: Peer): void {
+    if (client.name !== null) this.#forgetName(client.name, client);
     client.peer?.others?.delete(client);
     if (peer.client !== client) (peer.others ??= new Set()).add(client);
     client.peer = peer;
@@ -129,10 +137,12 @@ export class Clients {
     if (client.isForgotten) this.#forgotten--;
     this.#byId[client.id] = null;
     this.#freeIds.push(client.id);
-    // A second connection under the same name may also have left requests behind.
-    if (client.name !== null && this.#away.get(client.name) === client) {
-      this.#away.delete(client.name);
-    }
+    if (client.name !== null) this.#forgetName(client.name, client);
     return true;
+  }
+
+  /** The client does not come back under its routing id. (A second connection may also have left requests under it.) */
+  #forgetName(name: string, client: Client): void {
+    if (this.#away.get(name) === client) this.#away.delete(name);
   }
 }

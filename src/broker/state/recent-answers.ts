@@ -1,237 +1,161 @@
 /** The last answers that were sent to a client, until it is likely that they have arrived (D116). */
 import { copyBytes, Words } from '../../core/bytes.js';
-import { Frames } from '../../core/frames.js';
+import type { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
-import { pack, PackedCursor, packedBytes, readPacked, unpack } from '../../core/packed.js';
+import { packedMessages } from '../../core/packed.js';
 import { EMPTY } from '../../wire/mdp.js';
-import type { Dialect } from '../../wire/dialect.js';
-import type { ReturnPath } from '../../wire/outbound.js';
+import { putReply, replyBytes, type ReturnPath } from '../../wire/outbound.js';
 
-/** A kept answer begins with these integers, and fills a whole number of them. Where they are: */
-const BYTES = 0;
-/** The bytes that are used, without those that fill the last integer. */
-const USED = 1;
-const TIME = 2;
-const ENVELOPE = 3;
-/** The length of the name, the dialect, whether it is enveloped, and whether it was sent, a byte each. */
-const FORM = 4;
-const HEAD_BYTES = 20;
-const INT_BITS = 2;
-const ENVELOPED = 1 << 16;
-const SENT = 1 << 24;
-
-const NO_INTS = new Int32Array(0);
-const RING_BYTES_MIN = 1024;
-const RING_BYTES_MAX = 256 * 1024;
-const ANSWERS_MAX = 1024;
-/** A larger answer is not copied while its client is connected: the copy would cost as much as sending it. */
+const NO_WORDS = new Words(EMPTY);
+/** Memory that keeping answers takes, besides what `RecentAnswers` keeps them in (measured). */
+export const RECENT_BYTES = 800;
+/** A client from which something was read so long after an answer was sent has received that. */
+const RECEIVED_MS = 500;
+const BLOCK_BYTES_MIN = 512;
+const BLOCK_BYTES_MAX = 128 * 1024;
+const BLOCK_ANSWERS_MAX = 512;
+/**
+ * A larger answer is not copied while its client is connected: the copy would cost as much as sending it. (And from
+ * this size on, a transport may hold what is sent by reference, which the bytes of a block must not be.)
+ */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/** An answer for a client: what is sent, and the way back to it. */
-export interface Answer {
-  readonly path: ReturnPath;
-  readonly name: Buffer;
-  /** The body, from `from` on. */
-  readonly frames: Frames;
-  readonly from: number;
+/** Answers one after the other, as they were sent. */
+class Block {
+  words = NO_WORDS;
+  end = 0;
+  count = 0;
+  /** When the first and the last of them were sent. */
+  firstAt = -Infinity;
+  lastAt = -Infinity;
+
+  clear(): void {
+    this.end = 0;
+    this.count = 0;
+  }
 }
 
-/** Bytes that a kept answer uses. */
-function usedBy(path: ReturnPath, name: Buffer, frames: Frames, from: number): number {
-  const envelopeBytes = path.envelopeEnd - path.envelopeStart;
-  return HEAD_BYTES + envelopeBytes + name.length + packedBytes(frames, from, frames.count);
-}
-
-function write(
-  used: number,
-  path: ReturnPath,
-  name: Buffer,
-  frames: Frames,
-  from: number,
-  bytes: Buffer,
-  ints: Int32Array,
-  at: number,
-  now: number,
-): void {
-  const { envelope, envelopeStart, envelopeEnd, dialect, enveloped } = path;
-  const head = at >>> INT_BITS;
-  const { length } = name;
-  ints[head + BYTES] = whole(used);
-  ints[head + USED] = used;
-  ints[head + TIME] = now | 0;
-  ints[head + ENVELOPE] = envelopeEnd - envelopeStart;
-  ints[head + FORM] = length | (dialect << 8) | (enveloped ? ENVELOPED : 0);
-  const nameAt = at + HEAD_BYTES + envelopeEnd - envelopeStart;
-  copyBytes(envelope.bytes, envelopeStart, envelopeEnd, bytes, at + HEAD_BYTES);
-  copyBytes(name, 0, length, bytes, nameAt);
-  pack(frames, from, frames.count, bytes, nameAt + length, false);
-}
-
-/** Rounded up to whole integers. */
-function whole(bytes: number): number {
-  return (bytes + 3) & ~3;
-}
-
-/** The integers of a buffer, which begins at one. */
-function intsOf(bytes: Buffer): Int32Array {
-  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> INT_BITS);
-}
-
-/** A copy of an answer that outlives its frames. */
-export function keptAnswer({ path, name, frames, from }: Answer): Buffer {
-  const used = usedBy(path, name, frames, from);
-  const kept = Buffer.allocUnsafeSlow(whole(used));
-  write(used, path, name, frames, from, kept, intsOf(kept), 0, 0);
-  return kept;
-}
-
-/** A copy of an answer that was sent once. */
-export function sentOnce(kept: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(kept.length);
-  kept.copy(copy);
-  intsOf(copy)[FORM] = (intsOf(copy)[FORM] ?? 0) | SENT;
-  return copy;
-}
-
-export function wasSent(kept: Buffer): boolean {
-  return ((intsOf(kept)[FORM] ?? 0) & SENT) !== 0;
-}
-
-/** Reads a kept answer, whose bytes the result refers to. */
-export function readAnswer(kept: Buffer): Answer {
-  const [, used = 0, , envelopeBytes = 0, form = 0] = intsOf(kept);
-  const envelopeEnd = HEAD_BYTES + envelopeBytes;
-  const nameEnd = envelopeEnd + (form & 0xff);
-  const frames = new Frames();
-  unpack(kept, nameEnd, used, frames);
-  frames.isLasting = true;
-  const path = {
-    dialect: ((form >>> 8) & 0xff) as Dialect,
-    enveloped: (form & ENVELOPED) !== 0,
-    envelope: new Words(kept),
-    envelopeStart: HEAD_BYTES,
-    envelopeEnd,
-  };
-  return { path, name: kept.subarray(envelopeEnd, nameEnd), frames, from: 0 };
-}
-
-/** The id of the request that a kept answer is for, one character per byte: the last frame of its envelope. */
-export function idOfAnswer(kept: Buffer): string {
-  const envelopeBytes = intsOf(kept)[ENVELOPE] ?? 0;
-  return lastFrame(kept, HEAD_BYTES, HEAD_BYTES + envelopeBytes);
-}
-
-/** The last of the packed frames `[start, end)`, one character per byte. */
-function lastFrame(bytes: Buffer, start: number, end: number): string {
-  const cursor = new PackedCursor();
-  for (cursor.end = start; cursor.end < end;) readPacked(bytes, cursor.end, cursor);
-  return bytes.toString('latin1', cursor.start, cursor.end);
-}
-
+/** Two blocks, of which the older one is dropped in one go: that costs nothing for each answer. */
 export class RecentAnswers {
+  /** Where the answer is that was kept last. */
+  from = 0;
+  /** Until then all that is kept may be lost, also if something arrives from the client. */
+  #uncertainUntil = Infinity;
   readonly #memory: MemoryAccount;
-  #ring: Buffer = EMPTY;
-  #ints: Int32Array = NO_INTS;
-  /** The answers are at `[from, to)`, the oldest first. */
-  #from = 0;
-  #to = 0;
-  #count = 0;
+  #newer = new Block();
+  #older = new Block();
 
   /** @param memory what its bytes count in */
   constructor(memory: MemoryAccount) {
     this.#memory = memory;
+    memory.add('requests', RECENT_BYTES);
   }
 
-  get count(): number {
-    return this.#count;
+  get isEmpty(): boolean {
+    return this.#newer.count === 0 && this.#older.count === 0;
   }
 
-  /** Keeps a copy of an answer, as long as there is room; the oldest go first. @param now monotonic milliseconds */
-  keep(path: ReturnPath, name: Buffer, frames: Frames, from: number, now: number): void {
-    const used = usedBy(path, name, frames, from);
-    if (used > ANSWER_BYTES_MAX) return;
-    if (this.#count >= ANSWERS_MAX) this.#drop();
-    const bytes = whole(used);
-    if (this.#to + bytes > this.#ring.length && !this.#makeRoom(bytes)) return;
-    write(used, path, name, frames, from, this.#ring, this.#ints, this.#to, now);
-    this.#to += bytes;
-    this.#count++;
+  /** Has the answer that was kept last, up to `end`. */
+  get words(): Words {
+    return this.#newer.words;
   }
 
-  /** How many milliseconds ago the oldest was sent; -1: there is none. */
-  ageOfOldest(now: number): number {
-    if (this.#count === 0) return -1;
-    return (now | 0) - (this.#ints[(this.#from >>> INT_BITS) + TIME] ?? 0);
+  get end(): number {
+    return this.#newer.end;
   }
 
-  /** Drops those that were sent at least so many milliseconds ago. */
+  /**
+   * Keeps an answer, as long as there is room; the oldest go first. @param now monotonic milliseconds
+   * @returns false: it is not kept
+   */
+  keep(path: ReturnPath, name: Buffer, frames: Frames, from: number, now: number): boolean {
+    if (!this.#reserve(replyBytes(path, name, frames, from), now)) return false;
+    putReply(path, name, frames, from, this.#newer.words, this.from);
+    return true;
+  }
+
+  /** As `keep`. @param message as it is sent */
+  keepMessage(message: Buffer, now: number): void {
+    const { length } = message;
+    if (this.#reserve(length, now)) copyBytes(message, 0, length, this.words.bytes, this.from);
+  }
+
+  #reserve(bytes: number, now: number): boolean {
+    if (!this.#hasRoom(bytes) && !this.#makeRoom(bytes)) return false;
+    const block = this.#newer;
+    this.from = block.end;
+    block.end += bytes;
+    if (block.count++ === 0) {
+      block.firstAt = now;
+      this.#uncertainUntil = Math.min(this.#uncertainUntil, now + RECEIVED_MS);
+    }
+    block.lastAt = now;
+    return true;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const { count, end, words } = this.#newer;
+    return count < BLOCK_ANSWERS_MAX && end + bytes <= words.bytes.length;
+  }
+
+  #makeRoom(bytes: number): boolean {
+    if (bytes > ANSWER_BYTES_MAX) return false;
+    const { count, end } = this.#newer;
+    if (count < BLOCK_ANSWERS_MAX && this.#grow(end + bytes)) return true;
+    this.#older.clear();
+    this.#turn();
+    return this.#hasRoom(bytes) || this.#grow(bytes);
+  }
+
+  #grow(needed: number): boolean {
+    const { words, end } = this.#newer;
+    const { length } = words.bytes;
+    let size = Math.max(BLOCK_BYTES_MIN, length);
+    while (size < needed) size *= 2;
+    if (size > BLOCK_BYTES_MAX || !this.#memory.mayHold(size - length)) return false;
+    const grown = new Words(Buffer.allocUnsafeSlow(size));
+    words.bytes.copy(grown.bytes, 0, 0, end);
+    this.#memory.add('requests', size - length);
+    this.#newer.words = grown;
+    return true;
+  }
+
+  /** The newer block, whose place an empty one takes, is the older one now. */
+  #turn(): void {
+    [this.#newer, this.#older] = [this.#older, this.#newer];
+  }
+
+  /** Something arrived from the client, over the connection that they were sent over. */
+  heard(now: number): void {
+    if (now < this.#uncertainUntil) return;
+    this.dropOlder(RECEIVED_MS, now);
+    const olderAt = this.#older.count === 0 ? Infinity : this.#older.lastAt;
+    const newerAt = this.#newer.count === 0 ? Infinity : this.#newer.firstAt;
+    this.#uncertainUntil = Math.min(olderAt, newerAt) + RECEIVED_MS;
+  }
+
+  /** Drops those that were sent at least so many milliseconds ago, as far as whole blocks were. */
   dropOlder(ageMs: number, now: number): void {
-    while (this.#count > 0 && this.ageOfOldest(now) >= ageMs) this.#drop();
+    const sentBy = now - ageMs;
+    if (this.#older.count > 0 && this.#older.lastAt <= sentBy) this.#older.clear();
+    const newer = this.#newer;
+    if (newer.count === 0 || newer.firstAt > sentBy) return;
+    if (newer.lastAt <= sentBy) newer.clear();
+    else if (this.#older.count === 0) this.#turn();
   }
 
-  /** Frees the memory, if nothing is kept. */
-  shrink(): void {
-    if (this.#count > 0 || this.#ring.length === 0) return;
-    this.#memory.add('requests', -this.#ring.length);
-    this.#ring = EMPTY;
-    this.#ints = NO_INTS;
-    this.#from = 0;
-    this.#to = 0;
-  }
-
-  clear(): void {
-    this.#count = 0;
-    this.shrink();
+  /** Frees the memory: the object is not used any more. */
+  release(): void {
+    const bytes = this.#newer.words.bytes.length + this.#older.words.bytes.length;
+    this.#memory.add('requests', -bytes - RECENT_BYTES);
   }
 
   /** The answers, the oldest first, as views that are valid until the next call. */
   *all(): Generator<Buffer, undefined> {
-    for (let at = this.#from; at < this.#to;) {
-      const bytes = this.#ints[at >>> INT_BITS] ?? 0;
-      yield this.#ring.subarray(at, at + bytes);
-      at += bytes;
-    }
-  }
-
-  #drop(): void {
-    this.#from += this.#ints[(this.#from >>> INT_BITS) + BYTES] ?? 0;
-    this.#count--;
-    if (this.#count === 0) {
-      this.#from = 0;
-      this.#to = 0;
-    }
-  }
-
-  /** Makes room behind the last answer. */
-  #makeRoom(bytes: number): boolean {
-    while (this.#to + bytes > this.#ring.length) {
-      const used = this.#to - this.#from;
-      // Moving less than half for at least half that was written: each byte is moved about once.
-      const isWorthMoving = this.#from >= this.#ring.length / 2;
-      if (isWorthMoving && used + bytes <= this.#ring.length) {
-        this.#ring.copyWithin(0, this.#from, this.#to);
-        this.#from = 0;
-        this.#to = used;
-      } else if (!this.#grow(used + bytes)) {
-        if (this.#count === 0) return false;
-        this.#drop();
+    for (const { words, end } of [this.#older, this.#newer]) {
+      for (const { from, to } of packedMessages(words.bytes, end)) {
+        yield words.bytes.subarray(from, to);
       }
     }
-    return true;
-  }
-
-  #grow(needed: number): boolean {
-    let size = Math.max(RING_BYTES_MIN, this.#ring.length);
-    while (size < needed || size === this.#ring.length) size *= 2;
-    const more = size - this.#ring.length;
-    if (size > RING_BYTES_MAX || !this.#memory.mayHold(more)) return false;
-    const ring = Buffer.allocUnsafeSlow(size);
-    this.#ring.copy(ring, 0, this.#from, this.#to);
-    this.#memory.add('requests', more);
-    this.#ring = ring;
-    this.#ints = intsOf(ring);
-    this.#to -= this.#from;
-    this.#from = 0;
-    return true;
   }
 }

@@ -3,25 +3,23 @@
  * broker knows what arrived of its requests without a history, because their ids only grow.
  */
 import { copyBytes, ownCopy } from '../../core/bytes.js';
+import type { Frames } from '../../core/frames.js';
+import { PackedCursor, readPacked } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
+import { EMPTY } from '../../wire/mdp.js';
+import { packedReply, type ReturnPath } from '../../wire/outbound.js';
 import type { Identity } from './identities.js';
-import {
-  type Answer,
-  idOfAnswer,
-  keptAnswer,
-  RecentAnswers,
-  sentOnce,
-  wasSent,
-} from './recent-answers.js';
+import type { RecentAnswers } from './recent-answers.js';
+import { UnsentAnswers } from './unsent-answers.js';
 
-/** Memory of a session, besides its key and what is kept in it (measured: 800 to 940 bytes, with a short key). */
-export const SESSION_BYTES = 1024;
-/** What an answer takes that is kept for a client that is away, besides its bytes. */
-const ANSWER_BYTES = 160;
+/** Memory of a session, besides its key and what is kept in it (measured). */
+export const SESSION_BYTES = 208;
 /** Maximum length of an id, as in `mmi.resume`: the highest of each session is kept. */
 const ID_BYTES_MAX = 255;
-/** A client from which something was read so long after an answer was sent has received that. */
-const RECEIVED_MS = 500;
+/** The highest id is kept as a number if it is not longer. */
+const NUMBER_BYTES_MAX = 6;
+/** Bytes before those of an id in a packed envelope. */
+const ID_HEAD_BYTES = 2;
 
 /** @typeParam Owner the client: a parameter, because clients have sessions */
 export class SessionOf<Owner extends { readonly identity: Identity }> {
@@ -33,45 +31,54 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
   readonly envelope: Buffer;
   /** How many frames `envelope` has. */
   readonly envelopeFrames: number;
-  /** Answers that may be under way, or lost. */
-  readonly recent: RecentAnswers;
+  /** Answers that may be under way, or lost; `null`: there are none. */
+  recent: RecentAnswers | null = null;
+  /** Answers that it was not sent, because it was away, or may have lost; `null`: there are none. */
+  #unsent: UnsentAnswers | null = null;
   /** Requests of it that are held, because it is not decided yet whether they are accepted. */
   held = 0;
   /** Whether nothing is kept for it any more. */
   hasEnded = false;
-  /** The highest id that arrived. */
-  #highest: Buffer | null = null;
-  /** Answers that it was not sent, because it was away, or may have lost, by the ids of their requests. */
-  readonly #unsent = new Map<string, Buffer>();
-  #unsentBytes = 0;
-  #neverSent = 0;
+  /** How long the ids are; 0: no request has arrived. */
+  #idBytes = 0;
+  /** The highest id that arrived: a number, if it is short. */
+  #highest = -1;
+  #highestBytes: Buffer = EMPTY;
 
   constructor(key: string, client: Owner, envelope: Buffer, envelopeFrames: number) {
     this.key = key;
     this.client = client;
     this.envelope = envelope;
     this.envelopeFrames = envelopeFrames;
-    this.recent = new RecentAnswers(client.identity.memory);
   }
 
   /** Whether it ever sent a request. */
   get hasRequests(): boolean {
-    return this.#highest !== null;
+    return this.#idBytes > 0;
   }
 
   /** Whether answers are kept that it may ask for. */
   get hasUnsent(): boolean {
-    return this.#unsent.size > 0;
+    return this.#unsent !== null;
   }
 
   /** The number of answers that it was never sent. */
   get neverSent(): number {
-    return this.#neverSent;
+    return this.#unsent?.neverSent ?? 0;
   }
+
+  // ---------------------------------------------------------------- ids
 
   /** The frame of a request that has its id in this session: the one after the envelope of the hello; -1: none. */
   indexOfId({ envelopeFrames }: Pick<Inbound, 'envelopeFrames'>): number {
     return envelopeFrames === this.envelopeFrames + 1 ? this.envelopeFrames : -1;
+  }
+
+  /** Whether an answer is for a request with an id in this session. */
+  owns({ envelope, envelopeStart, envelopeEnd }: ReturnPath): boolean {
+    const idAt = envelopeStart + this.envelope.length + ID_HEAD_BYTES;
+    const idBytes = this.#idBytes;
+    return idAt + idBytes === envelopeEnd && envelope.bytes[idAt - 1] === idBytes;
   }
 
   /**
@@ -79,91 +86,87 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
    * @returns false if it is too long, or not later than all before it: it, or one that came later, has arrived already
    */
   takes(bytes: Buffer, start: number, end: number): boolean {
-    const highest = this.#highest;
-    if (highest === null) {
-      if (end - start > ID_BYTES_MAX) return false;
-      this.#highest = ownCopy(bytes.subarray(start, end));
-      return true;
-    }
-    if (!isLater(bytes, start, end, highest)) return false;
-    copyBytes(bytes, start, end, highest, 0);
+    const length = end - start;
+    const isFirst = this.#idBytes === 0;
+    if (isFirst ? length > ID_BYTES_MAX : !this.#isLater(bytes, start, end)) return false;
+    this.#idBytes = length;
+    if (length <= NUMBER_BYTES_MAX) this.#highest = numberAt(bytes, start, end);
+    else if (isFirst) this.#highestBytes = ownCopy(bytes.subarray(start, end));
+    else copyBytes(bytes, start, end, this.#highestBytes, 0);
     return true;
   }
 
   /** Whether a request with this id has never arrived. */
   isUnknown(id: Buffer): boolean {
-    const highest = this.#highest;
-    if (highest?.length !== id.length) return true;
-    return isLater(id, 0, id.length, highest);
+    return id.length !== this.#idBytes || this.#isLater(id, 0, id.length);
   }
+
+  /** Whether the id `[start, end)` has the length of the others and is greater, byte by byte. */
+  #isLater(bytes: Buffer, start: number, end: number): boolean {
+    const length = end - start;
+    if (length !== this.#idBytes) return false;
+    if (length <= NUMBER_BYTES_MAX) return numberAt(bytes, start, end) > this.#highest;
+    return bytes.compare(this.#highestBytes, 0, length, start, end) > 0;
+  }
+
+  // ---------------------------------------------------------------- answers
 
   /** Something arrived from the client, over its present connection. */
   heard(now: number): void {
-    if (this.recent.count > 0) this.recent.dropOlder(RECEIVED_MS, now);
+    this.recent?.heard(now);
   }
 
   /** Keeps an answer for a client that is away. @returns false: there is no room for it */
-  keepUnsent(answer: Answer): boolean {
-    if (!this.#add(keptAnswer(answer))) return false;
-    this.#neverSent++;
+  keepUnsent(path: ReturnPath, name: Buffer, frames: Frames, from: number): boolean {
+    return this.owns(path) && this.#add(packedReply(path, name, frames, from), false);
+  }
+
+  #add(message: Buffer, wasSent: boolean): boolean {
+    const unsent = this.#unsent ?? new UnsentAnswers(this.client.identity.memory);
+    if (!unsent.hasRoom(message.length)) return false;
+    this.#unsent = unsent;
+    unsent.add(this.idOf(message), message, wasSent);
     return true;
   }
 
-  #add(kept: Buffer): boolean {
-    const bytes = kept.length + ANSWER_BYTES;
-    const { memory } = this.client.identity;
-    if (!memory.mayHold(bytes)) return false;
-    const id = idOfAnswer(kept);
-    this.forgetUnsent(id);
-    memory.add('requests', bytes);
-    this.#unsentBytes += bytes;
-    this.#unsent.set(id, kept);
-    return true;
+  /** The id of the request that an answer is for, one character per byte. @param message as it is sent */
+  idOf(message: Buffer): string {
+    const cursor = new PackedCursor();
+    readPacked(message, this.envelope.length, cursor);
+    return message.toString('latin1', cursor.start, cursor.end);
   }
 
   /** The connection is lost: what was sent lately may be, too. */
   lost(): void {
-    for (const answer of this.recent.all()) this.#add(sentOnce(answer));
-    this.recent.clear();
+    for (const answer of this.recent?.all() ?? []) this.#add(ownCopy(answer), true);
+    this.clearRecent();
   }
 
-  /** The answer that is kept for a request. @param id one character per byte */
+  /** The answer that is kept for a request, as it is sent. @param id one character per byte */
   unsentFor(id: string): Buffer | undefined {
-    return this.#unsent.get(id);
+    return this.#unsent?.get(id);
   }
 
   forgetUnsent(id: string): void {
-    const kept = this.#unsent.get(id);
-    if (kept === undefined) return;
-    this.#unsent.delete(id);
-    if (!wasSent(kept)) this.#neverSent--;
-    const bytes = kept.length + ANSWER_BYTES;
-    this.#unsentBytes -= bytes;
-    this.client.identity.memory.add('requests', -bytes);
+    this.#unsent?.delete(id);
+    if (this.#unsent?.isEmpty === true) this.#unsent = null;
   }
 
-  /** Drops all that is kept. */
-  clear(): void {
-    this.recent.clear();
-    this.clearUnsent();
+  clearRecent(): void {
+    this.recent?.release();
+    this.recent = null;
   }
 
   /** Drops what it was not sent, or may have lost. */
   clearUnsent(): void {
-    this.#unsent.clear();
-    this.client.identity.memory.add('requests', -this.#unsentBytes);
-    this.#unsentBytes = 0;
-    this.#neverSent = 0;
+    this.#unsent?.release();
+    this.#unsent = null;
   }
 }
 
-/** Whether the id `[start, end)` has the length of `other` and is greater, byte by byte. */
-function isLater(bytes: Buffer, start: number, end: number, other: Buffer): boolean {
-  const { length } = other;
-  if (end - start !== length) return false;
-  for (let at = 0; at < length; at++) {
-    const difference = (bytes[start + at] ?? 0) - (other[at] ?? 0);
-    if (difference !== 0) return difference > 0;
-  }
-  return false;
+/** A short id, whose order is that of its bytes. */
+function numberAt(bytes: Buffer, start: number, end: number): number {
+  let number = 0;
+  for (let at = start; at < end; at++) number = number * 256 + (bytes[at] ?? 0);
+  return number;
 }

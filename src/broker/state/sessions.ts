@@ -1,8 +1,7 @@
 /** The sessions of all clients (D116), and those that end by themselves, in the order in which they do. */
 import type { Session } from './entities.js';
 import { OldestFirst } from '../../core/oldest-first.js';
-import type { Frames } from '../../core/frames.js';
-import type { ReturnPath } from '../../wire/outbound.js';
+import { RECENT_BYTES, RecentAnswers } from './recent-answers.js';
 
 /**
  * How long a client may take to find that its broker is silent, besides the time in which it may come back: answers
@@ -20,7 +19,7 @@ export class Sessions {
   readonly #away = new OldestFirst<Session, number>();
   /** Sessions whose clients have come back to answers that are kept, and when. */
   readonly #back = new OldestFirst<Session, number>();
-  /** Sessions with recent answers, and since when. */
+  /** Sessions with recent answers, and when these were looked at last. */
   readonly #recent = new OldestFirst<Session, number>();
 
   constructor(resumeMs: number) {
@@ -47,7 +46,8 @@ export class Sessions {
 
   delete(session: Session): void {
     session.hasEnded = true;
-    session.clear();
+    session.clearRecent();
+    session.clearUnsent();
     this.#byKey.delete(session.key);
     this.#away.delete(session);
     this.#back.delete(session);
@@ -70,24 +70,14 @@ export class Sessions {
     if (session.hasUnsent) this.#back.set(session, this.now);
   }
 
-  /**
-   * Keeps an answer of a session: its body from frame `from` on.
-   * @param isSent it is sent now, but may be lost with the connection
-   * @returns false: there is no room for it
-   */
-  keep(
-    session: Session,
-    isSent: boolean,
-    path: ReturnPath,
-    name: Buffer,
-    frames: Frames,
-    from: number,
-  ): boolean {
-    if (!isSent) return session.keepUnsent({ path, name, frames, from });
-    const { recent } = session;
-    if (recent.count === 0) this.#recent.set(session, this.now);
-    recent.keep(path, name, frames, from, this.now);
-    return true;
+  /** What keeps the answer to a session that is sent now, until it has arrived; `null`: there is no memory. */
+  recentOf(session: Session): RecentAnswers | null {
+    const known = session.recent;
+    if (known !== null && !known.isEmpty) return known;
+    const { memory } = session.client.identity;
+    if (known === null && !memory.mayHold(RECENT_BYTES)) return null;
+    if (!this.#recent.has(session)) this.#recent.set(session, this.now);
+    return (session.recent ??= new RecentAnswers(memory));
   }
 
   /** A session whose client has not come back in time; `null`: there is none. */
@@ -115,12 +105,10 @@ export class Sessions {
       const { oldest } = this.#recent;
       if (oldest === null || oldest.value + keptMs > now) return true;
       const { key: session } = oldest;
-      const { recent } = session;
       this.#recent.shift();
-      recent.dropOlder(keptMs, now);
-      const ageMs = recent.ageOfOldest(now);
-      if (ageMs < 0) recent.shrink();
-      else this.#recent.set(session, now - ageMs);
+      session.recent?.dropOlder(keptMs, now);
+      if (session.recent?.isEmpty === false) this.#recent.set(session, now);
+      else session.clearRecent();
     }
     return false;
   }

@@ -85,7 +85,7 @@ it('a client that takes its session over in a loop leaves one client, and one co
     c1.comesBack();
     last.disconnect();
   }
-  expect(s.broker.load).toMatchObject({ peers: 2, sessions: 1, requests: 1 });
+  expect(s.broker.load).toMatchObject({ peers: 2, clients: 1, sessions: 1, requests: 1 });
   expect(holdings.bytes - before).toBeLessThan(2000);
   w1.final('one');
   expect(c1.inbox()).toEqual(['1 echo one']);

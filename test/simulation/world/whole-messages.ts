@@ -57,6 +57,11 @@ export class WholeMessages implements Output {
           to.reply(...message);
           this.#read();
         },
+        whole: (...message) => {
+          outlet.effect();
+          to.whole(...message);
+          this.#read();
+        },
       },
       close: (peer) => {
         outlet.closed(peer);
