@@ -49,27 +49,19 @@ export class HeldMessages {
     const message = { peer, hello, id, packed };
     if (held === undefined) this.#held.set(about, [message]);
     else held.push(message);
-    if (session !== null) session.held++;
+    if (session !== null && id !== null) (session.held ??= new Set()).add(id);
     this.#count++;
     this.#bytes += bytes;
     return true;
-  }
-
-  /** The ids of all that are held of a session. */
-  *idsOf(session: Session): Generator<string, undefined> {
-    for (const held of this.#held.values()) {
-      for (const { hello, id } of held) if (hello?.session === session && id !== null) yield id;
-    }
   }
 
   /** Removes and returns all that wait for the same decision. */
   take(about = ''): HeldMessage[] {
     const held = this.#held.get(about) ?? [];
     this.#held.delete(about);
-    for (const { peer, hello, packed } of held) {
+    for (const { peer, hello, id, packed } of held) {
       const { identity } = peer;
-      const session = hello?.session ?? null;
-      if (session !== null) session.held--;
+      if (id !== null) hello?.session?.held?.delete(id);
       identity.heldMessages--;
       identity.heldMessageBytes -= packed.length;
       identity.memory.add('requests', -packed.length);

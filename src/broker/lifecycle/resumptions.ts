@@ -215,20 +215,12 @@ export class Resumptions {
     const known = ids.filter((id) => !session.isUnknown(id));
     const keys = known.map((id) => keyOf(envelope, id));
     return this.#clientScans.lookFor(client, keys, (here) => {
-      const held = this.#heldOf(session);
       const kept = this.#keptOf(session, known);
-      const states = ids.map((id) => this.#stateOf(session, id, here, held, kept));
+      const states = ids.map((id) => this.#stateOf(session, id, here, kept));
       const isResumed = (state: ResumeState): boolean => state === 'open' || state === 'answered';
       this.#data.counters.resumed += states.filter(isResumed).length;
       answer(states);
     });
-  }
-
-  /** The ids of its requests that are held, undecided. */
-  #heldOf(session: Session): Set<string> {
-    const { admission, awaitingSearch } = this.#data;
-    if (session.held === 0) return new Set();
-    return new Set([...admission.held.idsOf(session), ...awaitingSearch.idsOf(session)]);
   }
 
   /** Recent answers, by the ids of their requests. */
@@ -247,14 +239,13 @@ export class Resumptions {
     session: Session,
     id: Buffer,
     here: ReadonlyMap<string, RequestId>,
-    held: ReadonlySet<string>,
     kept: ReadonlyMap<string, Buffer>,
   ): ResumeState {
     if (session.isUnknown(id)) return 'unknown';
     const text = id.toString('latin1');
     const request = here.get(keyOf(session.envelope, id));
     if (request !== undefined) return this.#isWhole(request) ? 'open' : 'gone';
-    if (held.has(text)) return 'open';
+    if (session.held?.has(text) === true) return 'open';
     const answer = kept.get(text) ?? session.unsentFor(text);
     if (answer === undefined) return 'gone';
     const peer = session.client.peer;

@@ -35,8 +35,11 @@ export class SessionOf<Owner extends { readonly identity: Identity }> {
   recent: RecentAnswers | null = null;
   /** Answers that it was not sent, because it was away, or may have lost; `null`: there are none. */
   #unsent: UnsentAnswers | null = null;
-  /** Requests of it that are held, because it is not decided yet whether they are accepted. */
-  held = 0;
+  /**
+   * The ids, one character per byte, of its requests that are held, because it is not decided yet whether they are
+   * accepted; `null`: none ever was.
+   */
+  held: Set<string> | null = null;
   /** Whether nothing is kept for it any more. */
   hasEnded = false;
   /** How long the ids are; 0: no request has arrived. */
