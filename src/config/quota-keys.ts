@@ -36,7 +36,9 @@ const keys = () => ({
     ),
   outputBytes: size('1KiB', '16GiB')
     .meta({ none: '`limits.outputBytes`' })
-    .describe('Bytes of output that the identity has not read, over all its connections.'),
+    .describe(
+      'Bytes of output that the identity has not read, over all its connections. Answers that are kept for the `Idempotency-Key`s of a token may take as much again.',
+    ),
   requestsPerSecond: count(1, 100_000_000)
     .meta({ none: 'unlimited' })
     .describe('Requests per second; the requests of one second may arrive in a burst.'),
@@ -64,7 +66,7 @@ const keys = () => ({
   sessions: count(1, 16_000_000)
     .meta({ none: `\`${SESSIONS}\`` })
     .describe(
-      'Clients of the identity that may come back after they lost their connection (`broker.resumeMs`): connected ones, and those that are away. Further ones work without that.',
+      'Clients of the identity that may come back after they lost their connection (`broker.resumeMs`): connected ones, and those that are away. Further ones work without that. For a token: its `Idempotency-Key`s that are known; further ones are refused (429).',
     ),
   schedules: count(1, 100_000_000)
     .meta({ none: `\`${SCHEDULES}\`` })

@@ -115,7 +115,7 @@ const PARTS = {
     resumeMs: durationMs(0, 600_000)
       .prefault(10_000)
       .describe(
-        'How long a client that lost its connection may take to come back for its requests and their answers. 0: its waiting requests are dropped at once.',
+        'How long a client that lost its connection may take to come back for its requests and their answers, over HTTP with an `Idempotency-Key`. 0: its waiting requests are dropped at once.',
       ),
     maxDeliveries: count(1, 1000)
       .prefault(3)

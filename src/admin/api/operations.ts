@@ -201,12 +201,16 @@ export const OPERATIONS = {
         '`partial`, `progress`, `reply` and `error`; `multipart/mixed`: its frames as parts.',
       Prefer: '`respond-async`: store the request and answer 202.',
       'Idempotency-Key':
-        'For a durable request: the same key of a token stores nothing twice for the same service, and is refused for another request. A key in quotation marks (a string of RFC 8941) is the same as without them.',
+        'The same key of a token for the same service joins the request that runs, or gets its answer while that is kept (`broker.resumeMs`); a durable request is stored once. It is refused for another request. A key in quotation marks (a string of RFC 8941) is the same as without them.',
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },
     bytes: 'The body of the request: one frame, or with `multipart/mixed` each part is one.',
-    answer: { description: 'The reply, its frames joined.', type: '*/*' },
+    answer: {
+      description:
+        'The reply, its frames joined. `Idempotency-Status` says what became of the `Idempotency-Key`: `new`, `joined`, `kept`, or `unknown`: the request may have run before.',
+      type: '*/*',
+    },
     others: {
       202: {
         description: 'The request is stored, or existed before; `Location` has its result.',
@@ -216,8 +220,8 @@ export const OPERATIONS = {
       408: 'The request did not arrive in time.',
       422: {
         description:
-          'The worker reports a failure, or (`ERR_HTTP_KEY_REUSED`) the `Idempotency-Key` was used for ' +
-          'a request with another body or other options: nothing was stored.',
+          'The worker reports a failure, or (`ERR_HTTP_KEY_REUSED`) the `Idempotency-Key` is that of ' +
+          'another request: nothing runs, and nothing is stored.',
         json: 'RequestFailure',
       },
       429: 'A limit or a quota is used up; the message names it.',

@@ -50,6 +50,18 @@ export const COMMON_HEADERS: Headers = {
 /** The answer may be another one a moment later. */
 export const LATER: Headers = { 'retry-after': '1' };
 
+/** Errors that may be gone a moment later. */
+const PASSING: readonly HttpErrorCode[] = [
+  'ERR_HTTP_LIMIT',
+  'ERR_HTTP_NOT_READY',
+  'ERR_HTTP_STORE',
+];
+
+/** Says when to try again, after such an error. */
+export function laterAfter(code: HttpErrorCode): Headers {
+  return PASSING.includes(code) ? LATER : {};
+}
+
 export function json(value: unknown, status = 200, headers: Headers = {}): Answer {
   return { status, type: JSON_TYPE, body: `${terminalSafeJson(value)}\n`, headers };
 }

@@ -63,7 +63,7 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ],
     ERR_HTTP_KEY_REUSED: [
       422,
-      'The `Idempotency-Key` was used for a request with another body or other options.',
+      'The `Idempotency-Key` is that of a request with another body, other headers or other options.',
     ],
     ERR_HTTP_LIMIT: [429, 'A limit or a quota is used up; the message names it.'],
     ERR_HTTP_HEADERS: [431, 'The head is over 16 KiB, or has over 128 header fields.'],

@@ -1,5 +1,5 @@
 /** Finds the route for the head of a request, and admits or refuses it before its body is read. */
-import { type Answer, failure, type Headers } from './answer.js';
+import { type Answer, failure, type Headers, laterAfter } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
 import { queryParameters } from './check.js';
 import type { Guard, ValidSecret } from './guard.js';
@@ -96,5 +96,5 @@ const CHALLENGE: Headers = { 'www-authenticate': 'Bearer realm="majordomo"' };
 export function refusal(error: unknown): Answer {
   const code = httpCodeOf(error);
   if (code === null) throw error;
-  return failure(code, messageOf(error), code === 'ERR_HTTP_TOKEN' ? CHALLENGE : {});
+  return failure(code, messageOf(error), code === 'ERR_HTTP_TOKEN' ? CHALLENGE : laterAfter(code));
 }

@@ -1,5 +1,5 @@
 /** What becomes of a program's request, as an answer of HTTP. */
-import { type Answer, failure, type Headers, json, LATER } from '../../admin/http/answer.js';
+import { type Answer, failure, type Headers, json, laterAfter } from '../../admin/http/answer.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../../admin/http/errors.js';
 import { frameJson } from '../../core/frame-json.js';
 import { codedReason, readDeadStatus } from '../../wire/failure.js';
@@ -13,12 +13,6 @@ type Failed = Extract<Message, { readonly kind: 'failed' }>;
 
 /** How error codes of the broker itself begin, about a worker's answer. */
 const OF_BROKER = 'mdp.';
-/** Answers that may be other ones a moment later. */
-const PASSING: readonly HttpErrorCode[] = [
-  'ERR_HTTP_LIMIT',
-  'ERR_HTTP_NOT_READY',
-  'ERR_HTTP_STORE',
-];
 
 /** The refusals of the broker (D11). docs/http.md has the same table. */
 const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
@@ -33,7 +27,7 @@ const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
 };
 
 function refusedAnswer(code: HttpErrorCode, text: string, headers: Headers = {}): Answer {
-  return failure(code, text, { ...(PASSING.includes(code) ? LATER : {}), ...headers });
+  return failure(code, text, { ...laterAfter(code), ...headers });
 }
 
 export function refusalCode({ status }: Refused): HttpErrorCode {

@@ -1,15 +1,18 @@
 import { labelText } from '../../admin/metrics/exposition.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';
+import { quotasOf } from '../../config/quotas.js';
 import { parseWebhookHosts } from '../../config/webhook-hosts.js';
+import { monotonicMs } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
-import type { Attached, Host } from '../../node/extension.js';
+import type { Attached, Host, ServedPart } from '../../node/extension.js';
 import { NOTHING, type Rights, updateRights, type WrittenRights } from '../../node/key-rights.js';
 import type { StoreFailure } from '../../store/store.js';
 import { WEBHOOKS } from '../../titanic/machine/webhooks.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
 import type { ProgramsEvent } from './events.js';
+import { KeyedRequests } from './keyed.js';
 import { readWebhookSecrets } from './webhook-message.js';
 import { WebhookTargets } from './webhook-target.js';
 import { Webhooks, type WebhookSettings } from './webhooks.js';
@@ -25,6 +28,7 @@ const NO_RIGHTS: WrittenRights = {
 /** Programs over HTTP: their rights, their connections to the broker, and their webhooks. */
 export class AttachedPrograms implements Attached {
   readonly callers: Callers;
+  readonly keys: KeyedRequests;
   readonly inner: OpenRouter;
   readonly #loop: Host['loop'];
   /** By key. An object stays, and what it says changes: peers that are free have it, also if the token comes back. */
@@ -33,6 +37,7 @@ export class AttachedPrograms implements Attached {
   /** `null`: nothing is stored. */
   readonly #webhooks: Webhooks | null;
   #settings: WebhookSettings | null;
+  #config: Config;
   readonly #stored: Host['stored'];
 
   /** @throws ERR_CONFIG_FILE */
@@ -42,6 +47,12 @@ export class AttachedPrograms implements Attached {
     this.#stored = stored;
     this.#settings = settingsOf(config);
     this.callers = new Callers(innerListener);
+    this.#config = config;
+    this.keys = new KeyedRequests(config.broker.resumeMs, {
+      mayRequest: (token, service) =>
+        this.#rightsOf(keyOfToken(token)).client.matches(service, 0, service.length),
+      keysMax: (token) => quotasOf(this.#config, this.#rightsOf(keyOfToken(token)).quota).sessions,
+    });
     this.inner = this.callers.open;
     keys.within(innerListener, this.#rightsOf);
     this.#update(config);
@@ -61,6 +72,7 @@ export class AttachedPrograms implements Attached {
   }
 
   reconfigure(config: Config): void {
+    this.#config = config;
     for (const key of this.#update(config)) {
       this.#loop.rightsChanged(key);
       // By then the broker has refused what waits, and HTTP has ended what a token started that is gone.
@@ -76,6 +88,26 @@ export class AttachedPrograms implements Attached {
     }
     this.#webhooks?.changed();
   }
+
+  /** So the keys know since when this node serves. */
+  readonly served: ServedPart = {
+    setTime: () => undefined,
+    run: () => undefined,
+    dueInMs: () => Infinity,
+    isSettled: true,
+    activate: () => {
+      this.keys.serves(monotonicMs());
+    },
+    deactivate: () => {
+      this.keys.serves(null);
+    },
+    activateAlone: () => {
+      this.keys.serves(monotonicMs());
+      return Promise.resolve();
+    },
+    epochMax: () => Promise.resolve(0),
+    joinPair: () => undefined,
+  };
 
   readonly metrics: MetricsPart = {
     write: (out) => {

@@ -24,17 +24,21 @@ export function programs(): Extension {
       if (!hasPrograms(config)) return () => [];
       const { requestRoute } = await import('./request-route.js');
       const { durableRoutes } = await import('./durable-routes.js');
-      const callers = (): Callers => {
-        if (attached !== null) return attached.callers;
+      const started = (): AttachedPrograms => {
+        if (attached !== null) return attached;
         throw httpError('ERR_HTTP_NOT_READY', 'the node is starting');
       };
+      const callers = (): Callers => started().callers;
       const isStored = config.titanic.enabled;
       const hasKey: HasKey = async (token, service, key) => {
         const known = await attached?.hasKey(token, service, key);
         if (typeof known !== 'object') return known === true;
         throw httpError('ERR_HTTP_STORE', known.message);
       };
-      return () => [requestRoute(callers, hasKey, isStored), ...durableRoutes(callers, isStored)];
+      return () => [
+        requestRoute(callers, () => started().keys, hasKey, isStored),
+        ...durableRoutes(callers, isStored),
+      ];
     },
     attach: async (host) => {
       const { AttachedPrograms: Programs } = await import('./attached.js');

@@ -9,7 +9,8 @@ import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../wire/tsp.js';
 /** The rest of the name is the name of the MDP header. */
 const PREFIX = 'majordomo-header-';
 /** HTTP headers that keep their names: what the body is, and the trace that it belongs to. */
-const PASSED = ['content-type', 'traceparent', 'tracestate'];
+const TRACE = ['traceparent', 'tracestate'];
+const PASSED = ['content-type', ...TRACE];
 const WEBHOOK = 'majordomo-webhook';
 
 /** What `Majordomo-…` must not look like with a stored request: as a header it would do nothing. */
@@ -24,7 +25,7 @@ const AS_HEADERS: Readonly<Record<string, string>> = {
 
 /** Headers that nothing here reads, and which differ with each request that has them. */
 const UNREAD = ['x-request-id', 'x-correlation-id', 'baggage', 'b3', 'x-amzn-trace-id'];
-const DIFFERING = ['traceparent', 'tracestate', 'idempotency-key', ...UNREAD];
+const DIFFERING = [...TRACE, 'idempotency-key', ...UNREAD];
 
 /** Whether the value of a header only travels with its request, and decides nothing about how that is handled. */
 export function mayDiffer(name: string): boolean {
@@ -44,6 +45,11 @@ export function refuseOptions(given: Given): void {
 
 /** The headers of the MDP request, encoded; empty: none. @throws ERR_HTTP_PARAMETER */
 export function headersFrame(given: Given): Buffer {
+  return encodeHeaders(headersIn(given));
+}
+
+/** @throws ERR_HTTP_PARAMETER */
+function headersIn(given: Given): Readonly<Record<string, string>> {
   const headers = Object.create(null) as Record<string, string>;
   for (const name of PASSED) set(headers, name, name, given[name]);
   // It says how the frames came over HTTP, and nothing of any of them.
@@ -53,7 +59,16 @@ export function headersFrame(given: Given): Buffer {
   }
   const fault = headersFault(headers);
   if (fault !== null) throw wrongParameter('Majordomo-Header-NAME', fault);
-  return encodeHeaders(headers);
+  return headers;
+}
+
+/**
+ * What a request and its repetition have in common, beside service and body. A trace is of each of them.
+ * @throws ERR_HTTP_PARAMETER
+ */
+export function sameHeaders(given: Given): string {
+  const headers = Object.entries(headersIn(given)).filter(([name]) => !TRACE.includes(name));
+  return JSON.stringify([wantedBy(given), headers.sort()]);
 }
 
 /** @throws ERR_HTTP_PARAMETER if the values are not UTF-8 */
@@ -101,12 +116,8 @@ export interface GivenKey {
 }
 
 /** `Idempotency-Key`: a key, or the same in quotation marks; `null`: none. @throws ERR_HTTP_PARAMETER */
-export function idempotencyKey(
-  { 'idempotency-key': values }: Given,
-  isStored: boolean,
-): GivenKey | null {
+export function idempotencyKey({ 'idempotency-key': values }: Given): GivenKey | null {
   if (values === undefined) return null;
-  if (!isStored) throw wrongParameter('Idempotency-Key', ONLY_STORED);
   const given = textOf('Idempotency-Key', values[0] ?? '');
   const isQuoted = given.startsWith('"');
   const [, inner = null] = QUOTED.exec(given) ?? [];

@@ -1,4 +1,7 @@
 /** `POST /api/v1/services/{service}/requests`: a program sends a request. */
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+
 import type { Answer, Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
@@ -6,16 +9,26 @@ import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
 import {
   type Begin,
   type CheckedRequest,
+  type Connected,
   type HeaderValues,
   type Incoming,
   route,
   type Route,
 } from '../../admin/http/route.js';
+import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
-import { endAnswer, frameOf, storedAnswer, titanicAnswer, titanicFailure } from './answers.js';
-import { outcomeOf } from './ask.js';
+import {
+  CLOSED,
+  endAnswer,
+  frameOf,
+  refusalCode,
+  storedAnswer,
+  titanicAnswer,
+  titanicFailure,
+} from './answers.js';
+import { type Outcome, outcomeOf } from './ask.js';
 import { type Call, type CallListener, REQUEST_ID } from './call.js';
 import type { Callers } from './callers.js';
 import { checkStored } from './durable-routes.js';
@@ -25,14 +38,21 @@ import {
   mayDiffer,
   prefersAsync,
   refuseOptions,
+  sameHeaders,
   type Wanted,
   wantedBy,
   webhookIn,
 } from './headers.js';
+import { type KeyedRequests, type KeyOf, Lease } from './keyed.js';
 import { addParts, boundaryIn } from './parts.js';
 import { Reply } from './reply.js';
 import { ReplyEvents } from './sse.js';
 
+const NO_STREAM =
+  'not with Accept: text/event-stream: events that were sent once are not kept for who comes back';
+/** How much of a body goes into its digest before others have their turn; a frame takes as long as so many bytes. */
+const DIGESTED_AT_ONCE = 262_144;
+const FRAME_BYTES = 1024;
 const SUBMIT: Buffer = Buffer.from(TITANIC_SUBMIT);
 const OWN_SERVICE = /^(mmi|titanic)\./;
 
@@ -42,7 +62,12 @@ type Request = CheckedRequest<typeof OPERATIONS.request>;
 export type HasKey = (token: string, service: Buffer, key: string) => Promise<boolean>;
 
 /** @param isStored whether this node stores requests */
-export function requestRoute(callers: () => Callers, hasKey: HasKey, isStored: boolean): Route {
+export function requestRoute(
+  callers: () => Callers,
+  keyed: () => KeyedRequests,
+  hasKey: HasKey,
+  isStored: boolean,
+): Route {
   return route(OPERATIONS.request, async (request) => {
     const { parts, incoming, tokenName } = request;
     const { service } = parts;
@@ -56,22 +81,69 @@ export function requestRoute(callers: () => Callers, hasKey: HasKey, isStored: b
     const isOld = quoted !== null && (await hasKey(tokenName ?? '', service, quoted));
     const head = headOf(request, service, incoming.headers, isOld);
     const port = callers();
-    const call = port.take(tokenName, incoming, isDurable ? null : service);
+    const lease = new Lease(incoming);
+    const call = port.take(tokenName, lease, isDurable ? null : service);
     const boundary = boundaryIn(incoming.headers);
     const wanted = wantedBy(incoming.headers);
     const { timeoutMs } = request.query;
     const how = { wanted, timeoutMs, isDurable, isAsync: prefersAsync(incoming.headers) };
     const isStreamed = wanted.kind === 'events' && !isDurable;
-    if (boundary === null && !isStreamed) {
+    const key = isDurable ? null : idempotencyKey(incoming.headers);
+    if (boundary === null && !isStreamed && key === null) {
       incoming.repeats(repeated(callers, request, { head, headOf }, how), mayDiffer);
     }
-    const send = await received(incoming, call, port, head, service, boundary);
-    return isStreamed ? await streamed(call, timeoutMs, send) : await answered(call, how, send);
+    const whole = await received(incoming, call, port, head, boundary);
+    const send = (listener: CallListener): void => {
+      if (typeof whole === 'string') call.sendTooLarge(service, whole, listener);
+      else call.send(whole, listener);
+    };
+    if (isStreamed) return await streamed(call, timeoutMs, send);
+    const of = key === null ? null : { token: tokenName ?? '', service, key: key.key };
+    // Who has lost the right to the service is told so by the broker.
+    if (of === null || typeof whole === 'string' || !keyed().tokens.mayRequest(of.token, service)) {
+      return await answered(call, how, send);
+    }
+    const digest = await digestOf(sameHeaders(incoming.headers), whole, head.count);
+    return await keyedAnswer(keyed(), of, digest, incoming, { lease, call, how, send });
   });
 }
 
+/** A request that was received, and the call that it is to use. */
+interface Received {
+  readonly lease: Lease;
+  readonly call: Call;
+  readonly how: How;
+  readonly send: (listener: CallListener) => void;
+}
+
+/** The answer to the request that has the key: this one, if there is none. @throws ERR_HTTP_KEY_REUSED, ERR_HTTP_LIMIT */
+async function keyedAnswer(
+  keyed: KeyedRequests,
+  of: KeyOf,
+  digest: string,
+  client: Connected,
+  { lease, call, how, send }: Received,
+): Promise<Answer> {
+  const known = keyed.find(of, digest);
+  if (known !== null) {
+    lease.end();
+    return await known.wait(client, how.timeoutMs);
+  }
+  // Its client has gone.
+  if (lease.hasEnded) return CLOSED;
+  const isUnsure = keyed.unsureMs(monotonicMs()) > 0;
+  const begun = keyed.begin(of, digest, lease, call.memory, isUnsure);
+  const run = async (): Promise<void> => {
+    const reply = new Reply(how.wanted);
+    const outcome = await outcomeOf(how.timeoutMs, call, send, reply);
+    begun.end(plainAnswer(outcome, reply), mayHaveRun(outcome));
+  };
+  const [answer] = await Promise.all([begun.wait(client, null), run()]);
+  return answer;
+}
+
 function quotedKey(headers: HeaderValues): string | null {
-  return idempotencyKey(headers, true)?.quoted ?? null;
+  return idempotencyKey(headers)?.quoted ?? null;
 }
 
 /** How a request is answered. */
@@ -136,10 +208,13 @@ function withBody(head: Frames, body: Buffer): Frames {
 function plain({ query }: Pick<Request, 'query'>, service: Buffer, headers: HeaderValues): Frames {
   const given = SUBMIT_PARAMETERS.find(({ name }) => query[name] !== null);
   if (given !== undefined) throw wrongParameter(given.name, 'only for requests that are stored');
-  idempotencyKey(headers, false);
   webhookIn(headers, false);
+  const isStream = wantedBy(headers).kind === 'events';
+  if (isStream && idempotencyKey(headers) !== null) {
+    throw wrongParameter('Idempotency-Key', NO_STREAM);
+  }
   // A stream may go on for longer than its first event may take.
-  const deadlineMs = wantedBy(headers).kind === 'events' ? 0 : query.timeoutMs;
+  const deadlineMs = isStream ? 0 : query.timeoutMs;
   const metadata = { deadlineMs, headers: headersFrame(headers) };
   return Frames.of(...clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1));
 }
@@ -152,7 +227,7 @@ function submission(
   isOld: boolean,
 ): Frames {
   refuseOptions(headers);
-  const given = idempotencyKey(headers, true);
+  const given = idempotencyKey(headers);
   const key = (isOld ? given?.quoted : given?.key) ?? null;
   const webhook = webhookIn(headers, true);
   const passed = headersFrame(headers);
@@ -167,44 +242,28 @@ function submission(
   return Frames.of(...clientRequest(2, null, SUBMIT, [first, service]));
 }
 
-/** Reads the body. @returns what sends the whole request */
+/** Reads the body. @returns the whole request; a text: why it is over the limits */
 async function received(
   incoming: Incoming,
   call: Call,
   port: Callers,
   head: Frames,
-  service: Buffer,
   boundary: string | null,
-): Promise<(listener: CallListener) => void> {
+): Promise<Frames | string> {
   const { messageBytesMax, framesMax } = port;
   const most = bodyBytesMax(port, head);
   try {
     const body = await incoming.bytes(most, (bytes) => {
       call.keep(bytes);
     });
-    if (boundary === null) {
-      const frames = withBody(head, body);
-      return (listener) => {
-        call.send(frames, listener);
-      };
-    }
+    if (boundary === null) return withBody(head, body);
     const frames = Frames.of(...head.copyFrom(0));
     const areAll = await addParts(body, boundary, frames, framesMax);
-    if (!areAll) {
-      const reason = `more than ${framesMax - head.count} parts: limits.frames is ${framesMax}`;
-      return (listener) => {
-        call.sendTooLarge(service, reason, listener);
-      };
-    }
-    return (listener) => {
-      call.send(frames, listener);
-    };
+    if (areAll) return frames;
+    return `more than ${framesMax - head.count} parts: limits.frames is ${framesMax}`;
   } catch (error) {
     if (httpCodeOf(error) !== 'ERR_HTTP_TOO_LARGE') throw error;
-    const reason = `a body of more than ${most} bytes: limits.messageBytes is ${messageBytesMax}`;
-    return (listener) => {
-      call.sendTooLarge(service, reason, listener);
-    };
+    return `a body of more than ${most} bytes: limits.messageBytes is ${messageBytesMax}`;
   }
 }
 
@@ -227,12 +286,45 @@ async function answered(
 ): Promise<Answer> {
   const reply = new Reply(wanted);
   const outcome = await outcomeOf(timeoutMs, call, send, reply);
+  if (!isDurable) return plainAnswer(outcome, reply);
   if ('type' in outcome) return outcome;
   if (outcome.kind !== 'reply') return endAnswer(outcome);
-  if (!isDurable) return reply.answer(outcome);
   const answer = titanicAnswer(outcome);
   const uuid = frameOf(answer.rest, 0);
   if (answer.status !== 200 || uuid === undefined) return titanicFailure(answer);
   const applied = isAsync ? { 'preference-applied': 'respond-async' } : {};
   return storedAnswer(uuid.toString('latin1'), frameOf(answer.rest, 1), applied);
+}
+
+/** @param reply has the parts before the last */
+function plainAnswer(outcome: Outcome | Answer, reply: Reply): Answer {
+  if ('type' in outcome) return outcome;
+  return outcome.kind === 'reply' ? reply.answer(outcome) : endAnswer(outcome);
+}
+
+/** False if the broker has refused it: the same request may be sent again. */
+function mayHaveRun(outcome: Outcome | Answer): boolean {
+  return (
+    'type' in outcome || outcome.kind !== 'refused' || refusalCode(outcome) === 'ERR_HTTP_NO_REPLY'
+  );
+}
+
+/** @param from the index of the first frame of the body */
+async function digestOf(headers: string, frames: Frames, from: number): Promise<string> {
+  const hash = createHash('sha256').update(headers);
+  let done = 0;
+  for (let index = from; index < frames.count; index++) {
+    const frame = frames.view(index);
+    hash.update(`\n${frame.length}\n`);
+    done += FRAME_BYTES;
+    for (let at = 0; at === 0 || at < frame.length; at += DIGESTED_AT_ONCE) {
+      const piece = frame.subarray(at, at + DIGESTED_AT_ONCE);
+      hash.update(piece);
+      done += piece.length;
+      if (done < DIGESTED_AT_ONCE) continue;
+      done = 0;
+      await setImmediate();
+    }
+  }
+  return hash.digest('base64');
 }

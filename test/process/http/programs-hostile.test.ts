@@ -372,3 +372,68 @@ describe('programs that waste what is shared', () => {
     await until(() => reader.received.length > 5_242_880, 'the reply is read');
   });
 });
+
+describe('a flood of Idempotency-Keys', () => {
+  const KEYS = 20;
+  const answersTo = async (stand: ProgramStand, count: number, key: (index: number) => string) =>
+    await Promise.all(
+      Array.from({ length: count }, (_each, index) =>
+        stand.request('x', { headers: { 'idempotency-key': key(index) } }),
+      ),
+    );
+
+  it('over the quota `sessions` is refused with that name, takes little memory, and no other token notices', async () => {
+    const stand = await openStand(`{sessions: ${KEYS}}`);
+    await stand.serve(() => 'yes');
+    await stand.serve(() => 'yes', 'other');
+    const all = await answersTo(stand, 200, (index) => `${index}`.padEnd(255, 'x'));
+    const refused = all.filter(({ status }) => status === 429);
+    expect([refused.length, all.length]).toEqual([200 - KEYS, 200]);
+    expect(refused[0]?.text).toContain('the quota `sessions` of this token');
+    expect(refused[0]?.headers['retry-after']).toBe('1');
+    const held = (await stand.metrics()).value('memory_held_bytes{kind="requests"}') ?? 0;
+    expect(held).toBeGreaterThan(KEYS * 2048);
+    expect(held).toBeLessThan(KEYS * 4096);
+    // Without a key, with one that is known, and for others, all goes on.
+    expect((await stand.request('x')).text).toBe('yes');
+    const known = all.findIndex(({ status }) => status === 200);
+    const again = await answersTo(stand, 1, () => `${known}`.padEnd(255, 'x'));
+    expect(again[0]?.status).toBe(200);
+    const other = { token: OTHER, headers: { 'idempotency-key': '1' } };
+    expect((await stand.request('x', other, '', 'other')).text).toBe('yes');
+  });
+
+  it('whose clients hang up leaves no more requests than the quota allows, and nothing after broker.resumeMs', async () => {
+    const stand = await openStand(`{sessions: ${KEYS}}`, 'broker.resumeMs=1500');
+    await stand.serve(never);
+    const all = Array.from({ length: 100 }, (_each, index) => {
+      const raw = begin(stand, SHOP, 1, `Idempotency-Key: ${index}`);
+      raw.socket.write('x');
+      return raw;
+    });
+    const refused = (): number => all.filter(({ received }) => received.includes(' 429 ')).length;
+    await until(() => refused() === 100 - KEYS, 'the others are refused');
+    for (const { socket } of all) socket.destroy();
+    await stand.untilWaiting(KEYS);
+    await stand.untilWaiting(0);
+    await stand.untilNothingIsHeld();
+  });
+
+  it('whose answers are large keeps no more of them than the quota `outputBytes` allows', async () => {
+    const stand = await openStand('{outputBytes: 4MiB}');
+    const got: string[] = [];
+    await stand.serve((asked) => {
+      got.push(asked.text());
+      return Buffer.alloc(MIB);
+    });
+    const statuses: number[] = [];
+    for (let index = 0; index < 12; index++) {
+      const [answer] = await answersTo(stand, 1, () => String(index));
+      statuses.push(answer?.status ?? 0);
+    }
+    expect(statuses).toEqual([...Array<number>(4).fill(200), ...Array<number>(8).fill(429)]);
+    const held = (await stand.metrics()).value('memory_held_bytes{kind="requests"}') ?? 0;
+    expect(held).toBeLessThan(5 * MIB);
+    expect(got).toHaveLength(4);
+  });
+});

@@ -246,7 +246,8 @@ describe('a request over HTTP', () => {
     ['?delayMs=5', {}],
     ['?durable=maybe', {}],
     ['?wait=1', {}],
-    ['', { 'idempotency-key': 'a' }],
+    ['', { 'idempotency-key': 'a', accept: 'text/event-stream' }],
+    ['', { 'idempotency-key': '"a' }],
     ['', { 'majordomo-header-a_b': 'x' }],
   ])('with %s %j is 400 and says why', async (query, headers) => {
     const stand = await openStand();

@@ -3,6 +3,7 @@ import {
   idempotencyKey,
   prefersAsync,
   refuseOptions,
+  sameHeaders,
   wantedBy,
 } from '../../../src/extensions/programs/headers.js';
 
@@ -70,11 +71,11 @@ describe('headers of a program’s request', () => {
       expect(() => frame({ [name]: ['M\xfcller'] })).toThrow(`${name}: its bytes are not UTF-8`);
     }
     for (const key of ['\xff', '\xfe', 'M\xfcller', '\xed\xa0\x80']) {
-      const asked = (): unknown => idempotencyKey({ 'idempotency-key': [key] }, true);
+      const asked = (): unknown => idempotencyKey({ 'idempotency-key': [key] });
       expect(asked).toThrow('Idempotency-Key: its bytes are not UTF-8');
     }
     const given = { 'idempotency-key': [Buffer.from('Müller \ufffd').toString('latin1')] };
-    expect(idempotencyKey(given, true)).toEqual({ key: 'Müller \ufffd', quoted: null });
+    expect(idempotencyKey(given)).toEqual({ key: 'Müller \ufffd', quoted: null });
   });
 
   it('ask for a durable request by respond-async', () => {
@@ -88,14 +89,27 @@ describe('headers of a program’s request', () => {
     expect(prefersAsync({})).toBe(false);
   });
 
-  it('name one idempotency key, for durable requests only', () => {
-    const key = (value: string): unknown => idempotencyKey({ 'idempotency-key': [value] }, true);
+  it('name one idempotency key', () => {
+    const key = (value: string): unknown => idempotencyKey({ 'idempotency-key': [value] });
     expect(key('8e03')).toEqual({ key: '8e03', quoted: null });
     expect(key('"8e03"')).toEqual({ key: '8e03', quoted: '"8e03"' });
-    expect(idempotencyKey({}, false)).toBeNull();
-    expect(() => idempotencyKey({ 'idempotency-key': ['a'] }, false)).toThrow('only for requests');
+    expect(idempotencyKey({})).toBeNull();
     for (const wrong of ['', 'x'.repeat(256)]) expect(() => key(wrong)).toThrow('1 to 255 bytes');
-    expect(() => idempotencyKey({ 'idempotency-key': ['a', 'b'] }, true)).toThrow('one key');
+    expect(() => idempotencyKey({ 'idempotency-key': ['a', 'b'] })).toThrow('one key');
+  });
+
+  it('make two requests different, but for the trace, and for the boundary and order of what is sent', () => {
+    const given = { 'content-type': ['text/plain'], 'majordomo-header-a': ['1'], accept: ['a/b'] };
+    const { 'content-type': type, ...others } = given;
+    const trace = { traceparent: ['00-1'], tracestate: ['x'], 'x-request-id': ['7'] };
+    expect(sameHeaders({ ...trace, ...others, 'content-type': type })).toBe(sameHeaders(given));
+    for (const name of Object.keys(given)) {
+      expect(sameHeaders({ ...given, [name]: ['c/d'] })).not.toBe(sameHeaders(given));
+    }
+    const [one, two] = ['x', 'y'].map((each) =>
+      sameHeaders({ 'content-type': [`multipart/mixed; boundary=${each}`] }),
+    );
+    expect(one).toBe(two);
   });
 
   it.each([
