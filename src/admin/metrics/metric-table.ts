@@ -243,13 +243,14 @@ const TABLE = {
           'services',
           'hellos',
           'sessions',
+          'outputBytes',
         ],
         ...['stored', 'storedBytes', 'schedules', 'waits'],
       ],
     },
     help: 'Requests, workers, waits and schedules that were refused because an identity had used up a quota.',
     meaning:
-      'The log has each (`request.refused`, `worker.refused`, `session.refused`, `titanic.refused`, `titanic.wait_refused`). The quotas `connections` and `outputBytes` end connections: see `connections_rejected_total`. Let the client do less, or raise its quota.',
+      'The log has each (`request.refused`, `worker.refused`, `session.refused`, `titanic.refused`, `titanic.wait_refused`). The quotas `connections` and, but for what is kept for an `Idempotency-Key`, `outputBytes` end connections: see `connections_rejected_total`. Let the client do less, or raise its quota.',
   },
   stream_published_total: {
     extension: 'events',

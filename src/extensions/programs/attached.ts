@@ -1,14 +1,17 @@
 import { labelText } from '../../admin/metrics/exposition.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
+import type { BrokerEvent } from '../../broker/events.js';
 import type { Config } from '../../config/config.js';
 import { quotasOf } from '../../config/quotas.js';
 import { parseWebhookHosts } from '../../config/webhook-hosts.js';
 import { monotonicMs } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
+import { escapeName } from '../../core/escape.js';
 import type { Attached, Host, ServedPart } from '../../node/extension.js';
 import { NOTHING, type Rights, updateRights, type WrittenRights } from '../../node/key-rights.js';
 import type { StoreFailure } from '../../store/store.js';
 import { WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import { shownAddress } from '../../zmtp/identity.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
 import type { ProgramsEvent } from './events.js';
@@ -52,6 +55,14 @@ export class AttachedPrograms implements Attached {
       mayRequest: (token, service) =>
         this.#rightsOf(keyOfToken(token)).client.matches(service, 0, service.length),
       keysMax: (token) => quotasOf(this.#config, this.#rightsOf(keyOfToken(token)).quota).sessions,
+      refused: ({ token, service }, from, { quota, text }) => {
+        if (quota !== null) broker.counters.quotas[quota]++;
+        const reason = quota === null ? 'limit' : 'quota';
+        const address = shownAddress(from ?? undefined);
+        const who = { service: escapeName(service), key: keyOfToken(token), address };
+        const event: BrokerEvent = { name: 'request.refused', ...who, reason, text };
+        events.emit(event);
+      },
     });
     this.inner = this.callers.open;
     keys.within(innerListener, this.#rightsOf);

@@ -25,10 +25,29 @@ export interface KeyOf {
   readonly key: string;
 }
 
+/** A limit that is used up. */
+export interface KeyLimit {
+  /** `null`: it is none of the token. */
+  readonly quota: 'sessions' | 'outputBytes' | null;
+  readonly text: string;
+}
+
+const KEYS_FULL: KeyLimit = {
+  quota: 'sessions',
+  text: 'the quota `sessions` of this token is used up by Idempotency-Keys: each is known until broker.resumeMs after its request',
+};
+const ANSWERS_FULL: KeyLimit = {
+  quota: 'outputBytes',
+  text: 'the quota `outputBytes` of this token is used up by answers that are kept for its Idempotency-Keys',
+};
+const MEMORY_FULL: KeyLimit = { quota: null, text: 'limits.memoryBytes is reached' };
+
 /** What the tokens may do and use. */
 export interface Tokens {
   readonly mayRequest: (token: string, service: Buffer) => boolean;
   readonly keysMax: (token: string) => number;
+  /** Told of each request that is refused because of a limit. */
+  readonly refused: (of: KeyOf, address: string | null, limit: KeyLimit) => void;
 }
 
 /** The use of a call, which may go on without the client that began it. */
@@ -124,7 +143,10 @@ export class KeyedRequests {
       });
     const name = nameOf(of);
     const full = ofToken.limitFor(name, this.tokens.keysMax(token));
-    if (full !== null) throw httpError('ERR_HTTP_LIMIT', full);
+    if (full !== null) {
+      this.tokens.refused(of, lease.address, full);
+      throw httpError('ERR_HTTP_LIMIT', full.text);
+    }
     lease.hold();
     this.#ofTokens.set(token, ofToken);
     const request = new KeyedRequest(name, digest, ofToken, lease, this.#resumeMs, isUnsure);
@@ -155,14 +177,10 @@ class KeysOfToken {
   }
 
   /** Which limit has no room for one more key; `null`: none. */
-  limitFor(name: string, keysMax: number): string | null {
-    if (this.requests.size >= keysMax) {
-      return 'the quota `sessions` of this token is used up by its Idempotency-Keys';
-    }
-    if (this.#keptBytes >= this.#memory.outputMax) {
-      return 'the quota `outputBytes` of this token is used up by answers that are kept for its Idempotency-Keys';
-    }
-    return this.#memory.mayHold(bytesOf(name)) ? null : 'limits.memoryBytes is reached';
+  limitFor(name: string, keysMax: number): KeyLimit | null {
+    if (this.requests.size >= keysMax) return KEYS_FULL;
+    if (this.#keptBytes >= this.#memory.outputMax) return ANSWERS_FULL;
+    return this.#memory.mayHold(bytesOf(name)) ? null : MEMORY_FULL;
   }
 
   add(name: string, request: KeyedRequest): void {

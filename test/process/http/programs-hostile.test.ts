@@ -391,6 +391,11 @@ describe('a flood of Idempotency-Keys', () => {
     expect([refused.length, all.length]).toEqual([200 - KEYS, 200]);
     expect(refused[0]?.text).toContain('the quota `sessions` of this token');
     expect(refused[0]?.headers['retry-after']).toBe('1');
+    expect(stand.daemon.logged('request.refused')[0]).toMatchObject({
+      ...{ reason: 'quota', service: 'work', key: 'token:shop', address: '127.0.0.1' },
+    });
+    const counted = (await stand.metrics()).value('quota_refusals_total{quota="sessions"}');
+    expect(counted).toBe(refused.length);
     const held = (await stand.metrics()).value('memory_held_bytes{kind="requests"}') ?? 0;
     expect(held).toBeGreaterThan(KEYS * 2048);
     expect(held).toBeLessThan(KEYS * 4096);

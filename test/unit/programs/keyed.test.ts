@@ -19,15 +19,21 @@ let keys: KeyedRequests;
 let keysMax: number;
 /** The keys of requests that were taken back, or ended. */
 let ended: string[];
+/** Keys that were refused, and the quota that is used up. */
+let refused: [key: string, quota: string | null][];
 
 fakeTimers();
 beforeEach(() => {
-  [holdings, keysMax, ended] = [new Holdings(), 100, []];
+  [holdings, keysMax, ended, refused] = [new Holdings(), 100, [], []];
   keys = table(RESUME_MS);
 });
 
 function table(resumeMs: number): KeyedRequests {
-  return new KeyedRequests(resumeMs, { mayRequest: () => true, keysMax: () => keysMax });
+  return new KeyedRequests(resumeMs, {
+    mayRequest: () => true,
+    keysMax: () => keysMax,
+    refused: ({ key }, _address, { quota }) => refused.push([key, quota]),
+  });
 }
 
 function memoryOf(token: string): MemoryAccount {
@@ -233,6 +239,7 @@ describe('what one token makes the node remember', () => {
     const [known = ORDER] = orders(1);
     expect(await new Client().send(known)).toBeNull();
     expect(memoryOf('shop').requests).toBeGreaterThan(3 * 1024);
+    expect(refused).toEqual([['order-7', 'sessions']]);
     expect(await new Client().send({ ...ORDER, token: 'bank' })).not.toBeNull();
   });
 
@@ -255,18 +262,20 @@ describe('what one token makes the node remember', () => {
     // It never runs again while the key is known; with the bytes used up, no other begins.
     await endThree?.(GOOD);
     await expect(new Client().send(four)).rejects.toThrow('the quota `outputBytes` of this token');
+    expect(refused).toEqual([['order 3', 'outputBytes']]);
     await after(RESUME_MS);
     expect(await new Client().send(four)).not.toBeNull();
   });
 
   it('is bounded by limits.memoryBytes, with that of all others', async () => {
     holdings = new Holdings(8192);
-    const refused: string[] = [];
+    const errors: string[] = [];
     for (const of of orders(20)) {
-      await new Client().send(of).catch((error: unknown) => refused.push(String(error)));
+      await new Client().send(of).catch((error: unknown) => errors.push(String(error)));
     }
-    expect(refused.length).toBeGreaterThan(10);
-    expect(refused[0]).toContain('limits.memoryBytes is reached');
+    expect(errors.length).toBeGreaterThan(10);
+    expect(errors[0]).toContain('limits.memoryBytes is reached');
+    expect(refused).toHaveLength(errors.length);
     expect(holdings.bytes).toBeLessThanOrEqual(8192 * 1.125);
   });
 });
