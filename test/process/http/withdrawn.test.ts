@@ -182,6 +182,23 @@ describe('a token that may no longer send requests to a service', () => {
   });
 });
 
+it('a token that may no longer send requests to a service has none of its Idempotency-Keys answered there', async () => {
+  const served = await serve();
+  const keyed = { headers: { 'idempotency-key': 'one' } };
+  const waiting = stand.request('x', { headers: { 'idempotency-key': 'two' } });
+  await until(() => served.length === 1, 'the worker has it');
+  await reload({ ...SHOP_TOKEN, client: 'later' }, OTHER_TOKEN);
+  expect(failed(await waiting)).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
+  await until(() => told.length === 1, 'the worker is told');
+  await reload(SHOP_TOKEN, OTHER_TOKEN);
+  const first = stand.request('x', keyed);
+  await until(() => served.length === 2, 'the worker has the next one');
+  served[1]?.('yes');
+  expect((await first).text).toBe('partyes');
+  await reload({ ...SHOP_TOKEN, client: 'later' }, OTHER_TOKEN);
+  expect(failed(await stand.request('x', keyed))).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
+});
+
 it('tokens of which one is refused stay all as they were, with their rights', async () => {
   await stand.serve(() => 'done');
   const tokens = [{ ...SHOP_TOKEN, client: 'later' }, OTHER_TOKEN];
