@@ -29,7 +29,6 @@ const KEPT = new Map([
   ['src/sdk/option-tables.ts: JOB_OPTIONS', 'scripts/reference.mjs'],
   ['src/testing/test-broker.ts: TEST_BROKER_OPTIONS', 'scripts/reference.mjs'],
   ['src/core/shapes.ts: shown', 'documents are compared with it'],
-  ['src/wire/client-side.ts: clientRequestWithOptions', 'the scripts write it; the SDK packs its head'],
   ['src/wire/worker-side.ts: workerPartial', 'the scripts write it; the SDK packs its head'],
   ['src/zmtp/sockets/listener.ts: refuseEarly', 'tests hand it handles of other versions of Node'],
   ['src/zmtp/curve/layout.ts: layout.COOKIE_BYTES', 'the layout is imported whole'],

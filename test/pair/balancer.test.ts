@@ -1,10 +1,11 @@
 /** A pair behind a load balancer, whose clients all use HTTP (docs/http.md, a load balancer). */
 import { Worker } from '../../src/sdk/worker.js';
 import { freePorts } from '../support/free-ports.js';
-import { ask } from '../support/http.js';
+import { ask, type Reply } from '../support/http.js';
 import {
   otherOf,
   type PairOfDaemons,
+  type PairRole,
   removePairs,
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
@@ -32,6 +33,48 @@ async function balanced(pair: PairOfDaemons): Promise<string> {
   );
   return `http://127.0.0.1:${port}`;
 }
+
+describe('an Idempotency-Key that only the other node of a pair may know', () => {
+  it('is told as unknown, and refused if its request may run once only; that makes a node serve, too', async () => {
+    const pair = await startPairOfDaemons({ sets: [TOKENS, 'limits.quotas={shop: {}}'] });
+    const got: string[] = [];
+    const worker = new Worker({ endpoints: pair.endpoints, service: 'work' }, (asked) => {
+      got.push(asked.text());
+      return 'done';
+    });
+    workers.push(worker);
+    void worker.run();
+    const send = async (role: PairRole, body: string, headers = {}): Promise<Reply> => {
+      const options = { method: 'POST', token: SHOP, body };
+      const keyed = { 'idempotency-key': body, ...headers };
+      const url = `${pair.httpOf(role)}/api/v1/services/work/requests`;
+      return await ask(url, { ...options, headers: keyed });
+    };
+    const once = { 'majordomo-once': 'true' };
+    const [first, second] = [await pair.inSync(), otherOf(await pair.inSync())];
+    await until(async () => (await send(first, 'pay')).status === 200, 'a request is answered');
+    // While the first one serves.
+    expect(await send(second, 'pay')).toMatchObject({ status: 503 });
+    const refused = await send(second, 'pay', once);
+    expect([refused.status, refused.text]).toEqual([
+      502,
+      expect.stringContaining('does not serve'),
+    ]);
+    await pair.node(first).kill();
+    const isReady = async (): Promise<boolean> => {
+      expect((await send(second, 'once', once)).status).toBe(502);
+      return (await ask(`${pair.httpOf(second)}/readyz`)).status === 200;
+    };
+    await until(isReady, 'the other node serves');
+    let again = await send(second, 'pay');
+    await until(async () => {
+      again = await send(second, 'pay');
+      return again.status === 200;
+    }, 'it runs again');
+    expect(again.headers['idempotency-status']).toBe('unknown');
+    expect(got).toEqual(['pay', 'pay']);
+  });
+});
 
 describe('a pair behind HAProxy that asks /servez, whose clients all use HTTP', () => {
   itWithTool(

@@ -202,6 +202,8 @@ export const OPERATIONS = {
       Prefer: '`respond-async`: store the request and answer 202.',
       'Idempotency-Key':
         'The same key of a token for the same service joins the request that runs, or gets its answer while that is kept (`broker.resumeMs`); a durable request is stored once. It is refused for another request. A key in quotation marks (a string of RFC 8941) is the same as without them.',
+      'Majordomo-Once':
+        '`true`: at most one worker runs the request; if it does not answer, the answer is 502 (`ERR_HTTP_OUTCOME_UNKNOWN`). Not for a durable request.',
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },
@@ -225,7 +227,7 @@ export const OPERATIONS = {
         json: 'RequestFailure',
       },
       429: 'A limit or a quota is used up; the message names it.',
-      502: 'The broker gave the request up, or the answer of the worker was not usable.',
+      502: 'The broker gave the request up, or the answer of the worker was not usable; or (`ERR_HTTP_OUTCOME_UNKNOWN`) it may run once only, and may have run.',
       503: 'This node does not serve clients now, or the store cannot be written.',
       504: 'There was no reply in time.',
     },

@@ -25,6 +25,7 @@ export type HttpErrorCode =
   | 'ERR_HTTP_KEY_REUSED'
   | 'ERR_HTTP_LIMIT'
   | 'ERR_HTTP_NO_REPLY'
+  | 'ERR_HTTP_OUTCOME_UNKNOWN'
   | 'ERR_HTTP_EXPIRED';
 
 /** The status and description of each error. docs/errors.md has the same rows. */
@@ -71,6 +72,10 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_NO_REPLY: [
       502,
       'The broker gave the request up: workers were lost with it, or their answer was not usable, or had no room.',
+    ],
+    ERR_HTTP_OUTCOME_UNKNOWN: [
+      502,
+      'The request may run once only (`Majordomo-Once`), and nobody knows whether it has; the message says what is known.',
     ],
     ERR_HTTP_BUSY: [
       503,

@@ -22,7 +22,7 @@ const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
   413: 'ERR_HTTP_TOO_LARGE',
   429: 'ERR_HTTP_LIMIT',
   502: 'ERR_HTTP_NO_REPLY',
-  520: 'ERR_HTTP_NO_REPLY',
+  520: 'ERR_HTTP_OUTCOME_UNKNOWN',
   503: 'ERR_HTTP_NOT_READY',
 };
 
@@ -85,6 +85,16 @@ export const CLOSED: Answer = refusedAnswer(
   'ERR_HTTP_NOT_READY',
   'the broker ended the request: it is stopping, or its memory is used up',
 );
+
+/**
+ * Why a request ended here that may run once only (D117). If nothing came of a worker, it may be run by now, or not: that
+ * is another answer than that of a request which no worker has begun.
+ */
+export function endOfOnce(answer: Answer): Answer {
+  if (answer.status === HTTP_ERRORS.ERR_HTTP_NO_REPLY[0]) return answer;
+  const { error } = JSON.parse(String(answer.body)) as { readonly error: { message: string } };
+  return failure('ERR_HTTP_OUTCOME_UNKNOWN', `outcome unknown: ${error.message}`);
+}
 
 // ---------------------------------------------------------------- durable requests
 

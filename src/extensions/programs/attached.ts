@@ -117,7 +117,11 @@ export class AttachedPrograms implements Attached {
       return Promise.resolve();
     },
     epochMax: () => Promise.resolve(0),
-    joinPair: () => undefined,
+    joinPair: (pair) => {
+      this.keys.voted = () => {
+        pair.voted();
+      };
+    },
   };
 
   readonly metrics: MetricsPart = {

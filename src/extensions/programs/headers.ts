@@ -12,6 +12,7 @@ const PREFIX = 'majordomo-header-';
 const TRACE = ['traceparent', 'tracestate'];
 const PASSED = ['content-type', ...TRACE];
 const WEBHOOK = 'majordomo-webhook';
+const ONCE = 'majordomo-once';
 
 /** What `Majordomo-…` must not look like with a stored request: as a header it would do nothing. */
 const OPTIONS = ['idempotencyKey', 'durable', 'timeoutMs', ...JOB_ROWS.map(({ name }) => name)];
@@ -68,7 +69,7 @@ function headersIn(given: Given): Readonly<Record<string, string>> {
  */
 export function sameHeaders(given: Given): string {
   const headers = Object.entries(headersIn(given)).filter(([name]) => !TRACE.includes(name));
-  return JSON.stringify([wantedBy(given), headers.sort()]);
+  return JSON.stringify([wantedBy(given), onceIn(given, false), headers.sort()]);
 }
 
 /** @throws ERR_HTTP_PARAMETER if the values are not UTF-8 */
@@ -104,6 +105,20 @@ export function webhookIn({ [WEBHOOK]: values }: Given, isStored: boolean): stri
   const [url = ''] = values;
   if (values.length === 1 && url !== '') return url;
   throw wrongParameter('Majordomo-Webhook', 'must be one URL');
+}
+
+/** `Majordomo-Once`: at most one worker may run the request. @throws ERR_HTTP_PARAMETER */
+export function onceIn({ [ONCE]: values }: Given, isStored: boolean): boolean {
+  if (values === undefined) return false;
+  if (isStored) {
+    throw wrongParameter(
+      'Majordomo-Once',
+      'only for requests that are not stored: with those use the parameter maxAttempts=1 of the URL',
+    );
+  }
+  const [value = ''] = values;
+  if (values.length === 1 && /^(true|false|1|0)$/i.test(value)) return /^(true|1)$/i.test(value);
+  throw wrongParameter('Majordomo-Once', 'must be true or false');
 }
 
 /** A string of RFC 8941, as draft-ietf-httpapi-idempotency-key-header has the key. */

@@ -4,7 +4,7 @@ import { httpError } from '../../admin/http/errors.js';
 import type { Connected } from '../../admin/http/route.js';
 import { ownCopy } from '../../core/bytes.js';
 import type { MemoryAccount } from '../../core/holdings.js';
-import { CLOSED, EXPIRED } from './answers.js';
+import { CLOSED } from './answers.js';
 import { GRACE_MS } from './ask.js';
 
 /** Memory of a key, besides its characters, after its request and while that runs (measured: 980 to 2,010 bytes). */
@@ -89,6 +89,8 @@ export class KeyedRequests {
   /** How long a request goes on without a client, and an answer is kept. */
   readonly #resumeMs: number;
   readonly #ofTokens = new Map<string, KeysOfToken>();
+  /** Has a node that does not serve find out whether it has to. */
+  voted: () => void = () => undefined;
   /** See `serves`. */
   #servesSince: number | null = null;
 
@@ -100,10 +102,6 @@ export class KeyedRequests {
   /** @param since when this node began to serve clients, in monotonic milliseconds; `null`: it does not */
   serves(since: number | null): void {
     this.#servesSince = since;
-  }
-
-  get isServing(): boolean {
-    return this.#servesSince !== null;
   }
 
   /**
@@ -209,6 +207,12 @@ class KeysOfToken {
 /** What a client is told of its key, in the header `Idempotency-Status`. */
 type Status = 'new' | 'joined' | 'kept' | 'unknown';
 
+/** What a client gets whose time is over before that of the request. */
+export interface Late {
+  readonly timeoutMs: number;
+  readonly answer: Answer;
+}
+
 /** Told an answer, and whether its request may have run. */
 type Waiting = (answer: Answer, mayHaveRun: boolean) => void;
 
@@ -246,9 +250,9 @@ export class KeyedRequest {
 
   /**
    * The answer, for one more client.
-   * @param timeoutMs how long this client waits; `null`: it began the request, which lasts as long
+   * @param late after how long this client gets another answer; `null`: it began the request, which lasts as long
    */
-  wait(client: Connected, timeoutMs: number | null): Promise<Answer> {
+  wait(client: Connected, late: Late | null): Promise<Answer> {
     if (this.#answer !== null) return Promise.resolve(this.#told(this.#answer, 'kept'));
     clearTimeout(this.#timer);
     const waiting = (this.#waiting ??= new Set());
@@ -256,11 +260,11 @@ export class KeyedRequest {
       const done: Waiting = (answer, mayHaveRun) => {
         clearTimeout(timer);
         waiting.delete(done);
-        const status = timeoutMs === null ? 'new' : 'joined';
+        const status = late === null ? 'new' : 'joined';
         resolve(mayHaveRun ? this.#told(answer, status) : answer);
       };
       const timer =
-        timeoutMs === null ? undefined : setTimeout(done, timeoutMs + GRACE_MS, EXPIRED, true);
+        late === null ? undefined : setTimeout(done, late.timeoutMs + GRACE_MS, late.answer, true);
       waiting.add(done);
       client.onClosed(() => {
         done(CLOSED, true);

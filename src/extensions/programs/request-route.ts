@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Answer, Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
 import { SUBMIT_PARAMETERS } from '../../admin/api/parameters.js';
-import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
+import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.js';
 import {
   type Begin,
   type CheckedRequest,
@@ -17,11 +17,18 @@ import {
 } from '../../admin/http/route.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
-import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
+import {
+  clientRequest,
+  clientRequestWithHeaders,
+  clientRequestWithOptions,
+} from '../../wire/client-side.js';
+import { requestOptionsFrame } from '../../wire/request-options.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
 import {
   CLOSED,
   endAnswer,
+  endOfOnce,
+  EXPIRED,
   frameOf,
   refusalCode,
   storedAnswer,
@@ -36,6 +43,7 @@ import {
   headersFrame,
   idempotencyKey,
   mayDiffer,
+  onceIn,
   prefersAsync,
   refuseOptions,
   sameHeaders,
@@ -53,6 +61,7 @@ const NO_STREAM =
 /** How much of a body goes into its digest before others have their turn; a frame takes as long as so many bytes. */
 const DIGESTED_AT_ONCE = 262_144;
 const FRAME_BYTES = 1024;
+const ONCE: Buffer = requestOptionsFrame({ once: true });
 const SUBMIT: Buffer = Buffer.from(TITANIC_SUBMIT);
 const OWN_SERVICE = /^(mmi|titanic)\./;
 
@@ -86,7 +95,8 @@ export function requestRoute(
     const boundary = boundaryIn(incoming.headers);
     const wanted = wantedBy(incoming.headers);
     const { timeoutMs } = request.query;
-    const how = { wanted, timeoutMs, isDurable, isAsync: prefersAsync(incoming.headers) };
+    const once = onceIn(incoming.headers, isDurable);
+    const how = { wanted, timeoutMs, once, isDurable, isAsync: prefersAsync(incoming.headers) };
     const isStreamed = wanted.kind === 'events' && !isDurable;
     const key = isDurable ? null : idempotencyKey(incoming.headers);
     if (boundary === null && !isStreamed && key === null) {
@@ -97,7 +107,7 @@ export function requestRoute(
       if (typeof whole === 'string') call.sendTooLarge(service, whole, listener);
       else call.send(whole, listener);
     };
-    if (isStreamed) return await streamed(call, timeoutMs, send);
+    if (isStreamed) return await streamed(call, how, send);
     const of = key === null ? null : { token: tokenName ?? '', service, key: key.key };
     // Who has lost the right to the service is told so by the broker.
     if (of === null || typeof whole === 'string' || !keyed().tokens.mayRequest(of.token, service)) {
@@ -127,16 +137,18 @@ async function keyedAnswer(
   const known = keyed.find(of, digest);
   if (known !== null) {
     lease.end();
-    return await known.wait(client, how.timeoutMs);
+    const { timeoutMs, once } = how;
+    return await known.wait(client, { timeoutMs, answer: once ? endOfOnce(EXPIRED) : EXPIRED });
   }
   // Its client has gone.
   if (lease.hasEnded) return CLOSED;
-  const isUnsure = keyed.unsureMs(monotonicMs()) > 0;
-  const begun = keyed.begin(of, digest, lease, call.memory, isUnsure);
+  const unsureMs = keyed.unsureMs(monotonicMs());
+  if (how.once && unsureMs > 0) throw unknownBefore(keyed, unsureMs);
+  const begun = keyed.begin(of, digest, lease, call.memory, unsureMs > 0);
   const run = async (): Promise<void> => {
     const reply = new Reply(how.wanted);
     const outcome = await outcomeOf(how.timeoutMs, call, send, reply);
-    begun.end(plainAnswer(outcome, reply), mayHaveRun(outcome));
+    begun.end(plainAnswer(outcome, reply, how.once), mayHaveRun(outcome));
   };
   const [answer] = await Promise.all([begun.wait(client, null), run()]);
   return answer;
@@ -150,6 +162,8 @@ function quotedKey(headers: HeaderValues): string | null {
 interface How {
   readonly wanted: Wanted;
   readonly timeoutMs: number;
+  /** At most one worker may run it. */
+  readonly once: boolean;
   readonly isDurable: boolean;
   /** The header `Prefer` has it stored. */
   readonly isAsync: boolean;
@@ -216,7 +230,10 @@ function plain({ query }: Pick<Request, 'query'>, service: Buffer, headers: Head
   // A stream may go on for longer than its first event may take.
   const deadlineMs = isStream ? 0 : query.timeoutMs;
   const metadata = { deadlineMs, headers: headersFrame(headers) };
-  return Frames.of(...clientRequestWithHeaders(REQUEST_ID, service, metadata, []).slice(0, -1));
+  const frames = onceIn(headers, false)
+    ? clientRequestWithOptions(REQUEST_ID, service, ONCE, metadata, [])
+    : clientRequestWithHeaders(REQUEST_ID, service, metadata, []);
+  return Frames.of(...frames.slice(0, -1));
 }
 
 /** @param isOld 0.1.0 stored its key with the quotation marks */
@@ -227,6 +244,7 @@ function submission(
   isOld: boolean,
 ): Frames {
   refuseOptions(headers);
+  onceIn(headers, true);
   const given = idempotencyKey(headers);
   const key = (isOld ? given?.quoted : given?.key) ?? null;
   const webhook = webhookIn(headers, true);
@@ -269,10 +287,10 @@ async function received(
 
 async function streamed(
   call: Call,
-  timeoutMs: number,
+  { timeoutMs, once }: How,
   send: (listener: CallListener) => void,
 ): Promise<Answer | Stream> {
-  const events = new ReplyEvents(call, timeoutMs);
+  const events = new ReplyEvents(call, timeoutMs, once ? endOfOnce : undefined);
   send(events);
   const first = await events.first();
   if ('type' in first) return first;
@@ -281,12 +299,12 @@ async function streamed(
 
 async function answered(
   call: Call,
-  { wanted, timeoutMs, isDurable, isAsync }: How,
+  { wanted, timeoutMs, once, isDurable, isAsync }: How,
   send: (listener: CallListener) => void,
 ): Promise<Answer> {
   const reply = new Reply(wanted);
   const outcome = await outcomeOf(timeoutMs, call, send, reply);
-  if (!isDurable) return plainAnswer(outcome, reply);
+  if (!isDurable) return plainAnswer(outcome, reply, once);
   if ('type' in outcome) return outcome;
   if (outcome.kind !== 'reply') return endAnswer(outcome);
   const answer = titanicAnswer(outcome);
@@ -297,16 +315,29 @@ async function answered(
 }
 
 /** @param reply has the parts before the last */
-function plainAnswer(outcome: Outcome | Answer, reply: Reply): Answer {
-  if ('type' in outcome) return outcome;
+function plainAnswer(outcome: Outcome | Answer, reply: Reply, once: boolean): Answer {
+  if ('type' in outcome) return once ? endOfOnce(outcome) : outcome;
   return outcome.kind === 'reply' ? reply.answer(outcome) : endAnswer(outcome);
+}
+
+/** The request of a key may have run before, and may not run again. */
+function unknownBefore(keyed: KeyedRequests, unsureMs: number): Error {
+  const rest = 'cannot know whether a request of this key ran before';
+  if (unsureMs < Infinity) {
+    const seconds = Math.ceil(unsureMs / 1000);
+    const text = `outcome unknown: this node has just begun to serve and ${rest}; in ${seconds} s the key is a new one`;
+    return httpError('ERR_HTTP_OUTCOME_UNKNOWN', text);
+  }
+  keyed.voted();
+  const text = `outcome unknown: this node does not serve now and ${rest}`;
+  return httpError('ERR_HTTP_OUTCOME_UNKNOWN', text);
 }
 
 /** False if the broker has refused it: the same request may be sent again. */
 function mayHaveRun(outcome: Outcome | Answer): boolean {
-  return (
-    'type' in outcome || outcome.kind !== 'refused' || refusalCode(outcome) === 'ERR_HTTP_NO_REPLY'
-  );
+  if ('type' in outcome || outcome.kind !== 'refused') return true;
+  const code = refusalCode(outcome);
+  return code === 'ERR_HTTP_NO_REPLY' || code === 'ERR_HTTP_OUTCOME_UNKNOWN';
 }
 
 /** @param from the index of the first frame of the body */

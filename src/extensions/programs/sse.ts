@@ -78,6 +78,7 @@ export class ReplyEvents implements CallListener, Made {
   bytes = 0;
   readonly #call: CallRead;
   readonly #timer: NodeJS.Timeout;
+  readonly #endedBy: (answer: Answer) => Answer;
   #decided: () => void = () => undefined;
   /** The first message, until it is written. */
   #first: Message | null = null;
@@ -90,14 +91,18 @@ export class ReplyEvents implements CallListener, Made {
   #text: Generator<string, void> | null = null;
   #isLast = false;
 
-  /** @param timeoutMs until the first message, and between two */
-  constructor(call: CallRead, timeoutMs: number) {
+  /**
+   * @param timeoutMs until the first message, and between two
+   * @param ended what is said of a request that ends without the broker's word
+   */
+  constructor(call: CallRead, timeoutMs: number, ended = (answer: Answer): Answer => answer) {
     this.#call = call;
+    this.#endedBy = ended;
     call.keepMade(this);
     this.#timer = setTimeout(() => {
       // What is there and not read is no fault of the worker's.
       if (call.unread > 0) this.#timer.refresh();
-      else this.#finish(EXPIRED);
+      else this.#finish(this.#endedBy(EXPIRED));
     }, timeoutMs + GRACE_MS);
   }
 
@@ -156,7 +161,7 @@ export class ReplyEvents implements CallListener, Made {
   };
 
   readonly closed = (why: EndedBy | null): void => {
-    this.#finish(why === 'right' ? ENDS.right : CLOSED);
+    this.#finish(this.#endedBy(why === 'right' ? ENDS.right : CLOSED));
   };
 
   #finish(answer: Answer): void {

@@ -248,6 +248,8 @@ describe('a request over HTTP', () => {
     ['?wait=1', {}],
     ['', { 'idempotency-key': 'a', accept: 'text/event-stream' }],
     ['', { 'idempotency-key': '"a' }],
+    ['', { 'majordomo-once': 'maybe' }],
+    ['?durable=true', { 'majordomo-once': 'true' }],
     ['', { 'majordomo-header-a_b': 'x' }],
   ])('with %s %j is 400 and says why', async (query, headers) => {
     const stand = await openStand();

@@ -42,6 +42,7 @@ describe('what becomes of a request of a program', () => {
     ['429', 429, 'ERR_HTTP_LIMIT', '1'],
     ['502', 502, 'ERR_HTTP_NO_REPLY', null],
     ['503', 503, 'ERR_HTTP_NOT_READY', '1'],
+    ['520', 502, 'ERR_HTTP_OUTCOME_UNKNOWN', null],
     ['599', 502, 'ERR_HTTP_NO_REPLY', null],
   ])('a refusal with %s is %d %s, with the text of the broker', (refusal, status, code, later) => {
     const answer = ended('mmi.refused', refusal, 'echo', 'because');

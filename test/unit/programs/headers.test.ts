@@ -1,6 +1,7 @@
 import {
   headersFrame,
   idempotencyKey,
+  onceIn,
   prefersAsync,
   refuseOptions,
   sameHeaders,
@@ -98,13 +99,28 @@ describe('headers of a program’s request', () => {
     expect(() => idempotencyKey({ 'idempotency-key': ['a', 'b'] })).toThrow('one key');
   });
 
+  it('have it run once, or not, in words that are known', () => {
+    const once = (...values: string[]): boolean => onceIn({ 'majordomo-once': values }, false);
+    expect(onceIn({}, false)).toBe(false);
+    for (const yes of ['true', 'True', '1']) expect(once(yes)).toBe(true);
+    for (const no of ['false', '0']) expect(once(no)).toBe(false);
+    for (const wrong of [[''], ['yes'], ['true, true'], ['true', 'true'], ['?1']]) {
+      expect(() => once(...wrong)).toThrow('Majordomo-Once: must be true or false');
+    }
+    expect(() => onceIn({ 'majordomo-once': ['true'] }, true)).toThrow('maxAttempts=1');
+  });
+
   it('make two requests different, but for the trace, and for the boundary and order of what is sent', () => {
-    const given = { 'content-type': ['text/plain'], 'majordomo-header-a': ['1'], accept: ['a/b'] };
+    const given = {
+      ...{ 'content-type': ['text/plain'], 'majordomo-header-a': ['1'] },
+      ...{ accept: ['a/b'], 'majordomo-once': ['1'] },
+    };
     const { 'content-type': type, ...others } = given;
     const trace = { traceparent: ['00-1'], tracestate: ['x'], 'x-request-id': ['7'] };
     expect(sameHeaders({ ...trace, ...others, 'content-type': type })).toBe(sameHeaders(given));
     for (const name of Object.keys(given)) {
-      expect(sameHeaders({ ...given, [name]: ['c/d'] })).not.toBe(sameHeaders(given));
+      const other = name === 'majordomo-once' ? '0' : 'c/d';
+      expect(sameHeaders({ ...given, [name]: [other] })).not.toBe(sameHeaders(given));
     }
     const [one, two] = ['x', 'y'].map((each) =>
       sameHeaders({ 'content-type': [`multipart/mixed; boundary=${each}`] }),
