@@ -160,14 +160,18 @@ def stored_options(headers: Optional[Mapping[str, str]] = None, **given: Any) ->
 
 
 def _facts(engine: Engine, end: float) -> Script[wire.Facts]:
-    """Asks, if it is not known, for a part of the time that is left: a broker without MMI never answers."""
     if engine.is_freelance:
         raise UsageError(NOT_STORED)
     if engine.facts is not None:
         return engine.facts
-    now = time.monotonic()
-    body = yield Ask(b"mmi.broker", [b""], Patience(now + min((end - now) / 2, _FACTS_RESENDS * engine.settings.resend)))
+    body = yield Ask(b"mmi.broker", [b""], Patience(end))
     return wire.parse_facts(body)
+
+
+def _part_of(engine: Engine, end: float) -> float:
+    """When a question is given up that a broker without MMI never answers: the time that is left then is for another."""
+    now = time.monotonic()
+    return now + min((end - now) / 2, _FACTS_RESENDS * engine.settings.resend)
 
 
 def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, Any]",
@@ -175,12 +179,15 @@ def enqueue(engine: Engine, service: object, body: object, stored: "dict[str, An
     """Stores a request."""
     name, frames = service_of(service), body_of(body)
     may_exist = False
-    try:
-        facts = yield from _facts(engine, patience.end)
-    except RequestTimeoutError:
-        if stored or time.monotonic() >= patience.end:
-            raise
-        facts = wire.Facts()  # a broker without MMI may still know 9/TSP
+    facts: Optional[wire.Facts] = None
+    while facts is None:
+        try:
+            facts = yield from _facts(engine, patience.end if stored else _part_of(engine, patience.end))
+        except _PASSING as error:
+            if stored or time.monotonic() >= patience.end:
+                raise
+            if isinstance(error, RequestTimeoutError):
+                facts = wire.Facts()  # a broker without MMI may still know 9/TSP
     if facts.has("submit"):
         for option in ("headers", "backoff"):
             if option in stored and not facts.has(option):
@@ -226,7 +233,7 @@ def result(engine: Engine, uuid: str, service: str, timeout_ms: Optional[int]) -
 
         def question() -> Script[Answer]:
             nonlocal wait_ms
-            facts = yield from _facts(engine, waits.end)
+            facts = yield from _facts(engine, _part_of(engine, waits.end))
             if only_reply or not facts.has("wait"):
                 return read_answer((yield Ask(b"titanic.reply", [uuid.encode()], Patience(waits.end))))
             wait_ms = waits.wait_ms

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from majordomo import AsyncClient, Client, OptionError, RequestTimeoutError, Worker, connect, wire
+from majordomo import AsyncClient, Client, OptionError, RequestTimeoutError, UnreachableError, Worker, connect, wire
 from majordomo import jobs
 from majordomo.call import Call, Patience
 from majordomo.engine import Engine
@@ -148,6 +148,10 @@ def test_questions_of_one_call_share_its_time() -> None:
     # A broker that does not say what it knows is sent that once: it could store a second one.
     stores = asked(jobs.enqueue(engine, "echo", "x", {}, Patience(now + 100)), RequestTimeoutError(""))
     assert stores.service == b"titanic.request" and stores.patience == Patience(now + 100, poll=float("inf"))
+    again = asked(jobs.enqueue(engine, "echo", "x", {}, Patience(now + 100)), UnreachableError(""))
+    assert again.service == b"mmi.broker"  # there is time left
+    options = asked(jobs.enqueue(engine, "echo", "x", {"key": "k"}, Patience(now + 100)))
+    assert options.service == b"mmi.broker" and options.patience == Patience(now + 100)  # nothing else would do
     submits = asked(jobs.enqueue(engine, "echo", "x", {}, Patience(now + 100)), [b"200", b'{"extensions":["submit"]}'])
     assert submits.service == b"titanic.submit" and submits.patience == Patience(now + 100)
     waits = asked(jobs.result(engine, "0" * 32, "echo", None), [b"200", b'{"extensions":["wait"]}'])
