@@ -181,13 +181,20 @@ export class Jobs implements JobClient {
     if (broker.offers !== null) return true;
     // On a connection that has only been dialled, an answer may still come.
     if (broker.isSilent && (broker.isConnected || !isNeeded)) return false;
-    // What is left of the time is for the request.
-    const timeoutMs = Math.ceil(Math.min(request.timeoutMs / 2, 2 * request.resendMs));
+    // Without an answer, what is left of the time is for a request that can do without.
+    const leastMs = Math.ceil(Math.min(request.timeoutMs / 2, 2 * request.resendMs));
+    const timeoutMs = isNeeded ? request.timeoutMs : leastMs;
+    const began = monotonicMs();
     try {
       const { frames } = await this.#asker.request(MMI_BROKER, '', { ...request, timeoutMs });
       broker.learn(frames);
       return true;
     } catch (error) {
+      // No broker was there to be asked.
+      const hasTime = began + request.timeoutMs - monotonicMs() >= 1;
+      if (hasTime && codeOf(error) === 'ERR_MDP_UNREACHABLE') {
+        return await this.#isKnown(isNeeded, restOf(request, began));
+      }
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
       if (!isTimeout(error)) throw error;
       // It was sent, and did not just wait for a free connection.

@@ -50,6 +50,9 @@ function turmoil(): Stage {
   const gone = s.client('gone').request('other', '7').request('other', '8');
   gone.disconnect();
   last.final('for nobody');
+  const brief = s.worker('brief').ready('brief');
+  s.client('once').once('may run once', 0, '', 'brief');
+  brief.disconnect();
   s.input((broker, now) => {
     broker.rejected(0, 'cut', 'it left', { address: '127.0.0.1', key: null });
     broker.drain(now);

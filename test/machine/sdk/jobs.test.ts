@@ -198,6 +198,33 @@ describe('headers of a stored request that look like an option', () => {
   });
 });
 
+describe('enqueue while no broker can be reached', () => {
+  it('goes on until the end of its time, and stores when one is there', async () => {
+    const net = new FakeNet();
+    const endpoints = ['tcp://127.0.0.1:5555'];
+    const client = new Client({ endpoints, dial: net.dial, timeoutMs: 6000, resendMs: 1 });
+    clients.push(client);
+    const submitted = client.enqueue('render', 'a');
+    // The first question is over after 2 ms, and others have been put.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    net.link.events.connected();
+    const offers = JSON.stringify({ extensions: OURS });
+    const answer = (): void => {
+      for (const frames of net.link.written()) {
+        const texts = frames.map(String);
+        const id = frames[0] ?? '';
+        if (texts.includes('mmi.broker'))
+          net.link.says(id, '', 'MDPC02', '\x03', 'mmi.broker', '200', offers);
+        if (texts.includes('titanic.submit'))
+          net.link.says(id, '', 'MDPC02', '\x03', 'titanic.submit', '200', UUID);
+      }
+    };
+    const looking = setInterval(answer, 1);
+    expect((await submitted).uuid).toBe(UUID);
+    clearInterval(looking);
+  });
+});
+
 describe('enqueue at a broker without titanic.submit (9/TSP)', () => {
   it.each([[null], [['credit']]])('sends titanic.request, once (%j)', async (extensions) => {
     const stage = new Stage(extensions, { resendMs: 20, timeoutMs: 60 });
