@@ -56,7 +56,7 @@ const OPEN = {
   default: undefined,
 } as const;
 
-export const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 const GIB = 1_073_741_824;
 /** 64 MiB. */
 const BUFFER_BYTES = 67_108_864;

@@ -213,10 +213,12 @@ describe('enqueue while no broker can be reached', () => {
       for (const frames of net.link.written()) {
         const texts = frames.map(String);
         const id = frames[0] ?? '';
-        if (texts.includes('mmi.broker'))
+        if (texts.includes('mmi.broker')) {
           net.link.says(id, '', 'MDPC02', '\x03', 'mmi.broker', '200', offers);
-        if (texts.includes('titanic.submit'))
+        }
+        if (texts.includes('titanic.submit')) {
           net.link.says(id, '', 'MDPC02', '\x03', 'titanic.submit', '200', UUID);
+        }
       }
     };
     const looking = setInterval(answer, 1);
