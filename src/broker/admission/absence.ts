@@ -42,10 +42,9 @@ export class Absence {
     }
   }
 
-  /** Whether a service that has no worker now has had none for longer than the grace period. */
-  isCertain(service: Buffer, now: number): boolean {
-    if (now < this.#allMayComeUntil) return false;
-    const lostAt = this.#lost.get(service.toString('latin1'));
-    return lostAt === undefined || lostAt + this.#graceMs <= now;
+  /** From when on a service that has no worker now counts as unserved: the end of its grace period. */
+  certainAt(service: Buffer): number {
+    const lostAt = this.#lost.get(service.toString('latin1')) ?? -Infinity;
+    return Math.max(this.#allMayComeUntil, lostAt + this.#graceMs);
   }
 }

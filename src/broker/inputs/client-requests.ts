@@ -158,11 +158,14 @@ export class ClientRequests {
   }
 
   #toWorkers({ peer, inbound, hello }: Arrived, now: number): void {
-    const { services, limits, requests } = this.#data;
+    const { services, limits, requests, absence } = this.#data;
     const { frames, service: at } = inbound;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isServed = service !== null && service.workers.size + service.remotes.size > 0;
-    if (!isServed && this.#isUnserved(inbound, hello, now)) {
+    // For a client that does not want to wait then (D65).
+    const certainAt =
+      isServed || hello?.refusesToWait !== true ? Infinity : absence.certainAt(frames.view(at));
+    if (certainAt <= now) {
       const name = frames.view(at);
       const found = this.#data.interconnect?.seek(name) ?? 'absent';
       const isHeld =
@@ -183,19 +186,17 @@ export class ClientRequests {
     }
     if (service === null) service = services.add(frames.view(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
-    this.#lifecycle.accept(requests.add(inbound, peer, hello, now), service);
+    const id = requests.add(inbound, peer, hello, now);
+    this.#lifecycle.accept(id, service);
+    if (certainAt > now && certainAt < Infinity) {
+      requests.unserved.keep(id, certainAt, peer.identity.memory);
+    }
     const isPacked = frames.isPacked || peer.dialect !== null;
     if (isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
       const { dialect, enveloped, envelopeFrames } = inbound;
       peer.lastForm = service.form(dialect, enveloped, envelopeFrames);
       peer.lastService = service;
     }
-  }
-
-  /** The service has no worker, and the client does not want to wait for one (D65). */
-  #isUnserved(inbound: Inbound, hello: KnownHello | null, now: number): boolean {
-    if (hello?.refusesToWait !== true) return false;
-    return this.#data.absence.isCertain(inbound.frames.view(inbound.service), now);
   }
 
   #toInternal(internal: InternalService, { peer, inbound, hello }: Arrived, now: number): void {

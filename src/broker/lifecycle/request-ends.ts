@@ -2,7 +2,7 @@
 import { present } from '../../core/assert.js';
 import { EXPIRY_WORDS, type ExpiryReason } from '../../core/failure-words.js';
 import type { Failure } from '../../wire/failure.js';
-import type { Refusal } from '../admission/refusal.js';
+import { NO_WORKER, type Refusal } from '../admission/refusal.js';
 import type { RequestEnd } from '../request-trace.js';
 import type { Service, Worker } from '../state/entities.js';
 import {
@@ -23,6 +23,9 @@ import type { BrokerData } from './broker-data.js';
 import type { Deliveries } from './deliveries.js';
 import type { Replies } from './replies.js';
 
+/** After this time it is looked again whether anybody serves a request whose client does not want to wait. */
+const LOOK_AGAIN_MS = 1000;
+
 export class RequestEnds {
   readonly #data: BrokerData;
   readonly #replies: Replies;
@@ -37,13 +40,14 @@ export class RequestEnds {
   // ---------------------------------------------------------------- requests that wait
 
   /**
-   * Expires waiting requests whose time to live is over.
+   * Expires waiting requests whose time to live is over, and refuses those that nobody serves.
    * @returns what is left of the budget
    */
   expireDue(now: number, budget: number): number {
     const { requests, table } = this.#data;
-    const { byArrival, deadlines } = requests;
+    const { byArrival, deadlines, unserved } = requests;
     let left = budget;
+    for (; left > 0 && unserved.earliest <= now; left--) this.#refuseUnserved(unserved.pop(), now);
     while (left > 0 && deadlines.earliest <= now) {
       const id = deadlines.pop();
       // One that is out at a worker expires if the worker gives it back.
@@ -68,10 +72,11 @@ export class RequestEnds {
   /** When the next request expires; Infinity for never. */
   nextDueAt(): number {
     const { requests, table, options } = this.#data;
-    const { byArrival, deadlines } = requests;
+    const { byArrival, deadlines, unserved } = requests;
     const id = byArrival.head;
     if (id === NONE) return Infinity;
-    return Math.min(table.getTime(id, ARRIVED_AT) + options.requestTtlMs, deadlines.earliest);
+    const expiresAt = table.getTime(id, ARRIVED_AT) + options.requestTtlMs;
+    return Math.min(expiresAt, deadlines.earliest, unserved.earliest);
   }
 
   /**
@@ -91,6 +96,23 @@ export class RequestEnds {
       if (left === 0) break;
     }
     return left;
+  }
+
+  /** A request whose client did not want to wait (D65), unless a worker of its service might have been coming. */
+  #refuseUnserved(id: RequestId, now: number): void {
+    const { requests, table, absence, interconnect } = this.#data;
+    requests.unserved.drop(id);
+    // One that a worker has, or had, is no longer unserved.
+    if (!table.is(id, QUEUED) || table.get(id, DELIVERIES) > 0) return;
+    const { name, workers, remotes } = requests.serviceOf(id);
+    const certainAt = absence.certainAt(name);
+    const isServed = workers.size + remotes.size > 0;
+    if (!isServed && certainAt <= now && (interconnect?.seek(name) ?? 'absent') === 'absent') {
+      this.refuseQueued(id, NO_WORKER);
+      return;
+    }
+    const { identity } = present(requests.clientOf(id), 'a plain request has a client');
+    requests.unserved.keep(id, Math.max(certainAt, now + LOOK_AGAIN_MS), identity.memory);
   }
 
   refuseQueued(id: RequestId, refusal: Refusal): void {

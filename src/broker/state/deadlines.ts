@@ -1,13 +1,13 @@
 /**
- * Until when the clients of some requests wait (D68). Most requests have no deadline, so it is no
- * field of theirs.
+ * Times at which something is due for some requests: until when their clients wait (D68), or when it is certain that
+ * nobody serves them (D65). Most requests have none, so it is no field of theirs.
  */
 import type { MemoryAccount } from '../../core/holdings.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
-import { NONE, type RequestId, type RequestTable, TIMED } from './request-table.js';
+import { NONE, type RequestId, type RequestTable } from './request-table.js';
 
 interface Entry {
-  /** When the client stops waiting, in monotonic milliseconds. */
+  /** In monotonic milliseconds. */
   readonly at: number;
   /** The place in the heap; -1: it is not there. */
   place: number;
@@ -19,6 +19,7 @@ const ENTRY_BYTES = 160;
 
 export class Deadlines {
   readonly #table: RequestTable;
+  readonly #flag: number;
   readonly #entries = new Map<RequestId, Entry>();
   readonly #heap = new IndexedHeap({
     before: (a, b) => this.of(a) < this.of(b),
@@ -28,8 +29,10 @@ export class Deadlines {
     },
   });
 
-  constructor(table: RequestTable) {
+  /** @param flag of the requests that have one */
+  constructor(table: RequestTable, flag: number) {
     this.#table = table;
+    this.#flag = flag;
   }
 
   /** @param at monotonic milliseconds @param memory of the client */
@@ -37,7 +40,7 @@ export class Deadlines {
     memory.add('requests', ENTRY_BYTES);
     this.#entries.set(id, { at, place: -1, memory });
     this.#heap.push(id);
-    this.#table.raise(id, TIMED);
+    this.#table.raise(id, this.#flag);
   }
 
   /** The deadline of a request, in monotonic milliseconds; Infinity: it has none. */
@@ -61,6 +64,6 @@ export class Deadlines {
     this.#heap.removeAt(entry.place);
     entry.memory.add('requests', -ENTRY_BYTES);
     this.#entries.delete(id);
-    this.#table.lower(id, TIMED);
+    this.#table.lower(id, this.#flag);
   }
 }

@@ -60,6 +60,7 @@ import {
   SERVICE,
   STORED,
   TIMED,
+  UNSERVED,
   UNDERSTANDS_REFUSALS,
   PLAIN,
   QUERY,
@@ -120,6 +121,8 @@ export class RequestStore {
   readonly partials: HeldPartials;
   readonly failures: ReportedFailures;
   readonly deadlines: Deadlines;
+  /** When it is certain that nobody serves a request whose client does not want to wait then. */
+  readonly unserved: Deadlines;
   /** Set by `locateBody`, and reused. */
   readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
   readonly #state: Tables;
@@ -147,7 +150,8 @@ export class RequestStore {
     this.byArrival = RequestList.byArrival(table);
     this.partials = new HeldPartials(table);
     this.failures = new ReportedFailures(table);
-    this.deadlines = new Deadlines(table);
+    this.deadlines = new Deadlines(table, TIMED);
+    this.unserved = new Deadlines(table, UNSERVED);
   }
 
   /** Requests of clients held for worker services. */
@@ -369,7 +373,7 @@ export class RequestStore {
     const flags = page[at + FLAGS] ?? 0;
     const envelopeBytes = page[at + ENVELOPE_BYTES] ?? 0;
     if (tracer.isOn) tracer.forget(id);
-    if ((flags & (HELD | REPORTED | TIMED)) !== 0) this.#dropEntries(id);
+    if ((flags & (HELD | REPORTED | TIMED | UNSERVED)) !== 0) this.#dropEntries(id);
     if (page[at + LOST] !== 0) tokens.outlive(id, outcome);
     const client = clients.byId(page[at + CLIENT] ?? NONE);
     if (client !== null) {
@@ -393,11 +397,12 @@ export class RequestStore {
     table.free(id);
   }
 
-  /** Drops its deadline, and what was kept from its deliveries. */
+  /** Drops its times, and what was kept from its deliveries. */
   #dropEntries(id: RequestId): void {
     this.partials.drop(id);
     this.failures.drop(id);
     this.deadlines.drop(id);
+    this.unserved.drop(id);
   }
 
   #allocate(bytes: number): ArenaHandle {

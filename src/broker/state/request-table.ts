@@ -87,6 +87,8 @@ export const HEARS_FAILURES: number = 1 << 17;
 export const QUERY: number = 1 << 18;
 /** At most one worker may run it (D117). */
 export const ONCE: number = 1 << 19;
+/** The client does not want to wait, if it becomes certain that there is no worker (D65). */
+export const UNSERVED: number = 1 << 20;
 
 const NO_PAGE = new Int32Array(0);
 

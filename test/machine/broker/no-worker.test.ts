@@ -51,16 +51,33 @@ describe('a client that does not want to wait for a worker (D65)', () => {
   it('waits for one whose last worker was lost a moment ago, and no longer than that', () => {
     const s = begun();
     s.worker('w1').ready('echo').disconnect();
-    const c1 = impatient(s).request('echo', 'hi');
+    const c1 = impatient(s).request('echo', 'first');
     s.after(GRACE_MS - 1);
-    c1.request('echo', 'hi');
+    c1.request('echo', 'second');
+    s.client('c2').request('echo', 'waits');
     expect(c1.inbox()).toEqual([]);
     s.after(1);
-    c1.request('echo', 'hi');
+    expect(c1.inbox()).toEqual([...NO_WORKER, ...NO_WORKER]);
+    expect(s.broker.load).toMatchObject({ requests: 1, services: 1 });
+    expect(c1.request('echo', 'third').inbox()).toEqual(NO_WORKER);
+    expect(s.broker.counters.requestsRefused.no_worker).toBe(3);
+  });
+
+  it('is served by a worker that comes in time, and waits for another one if that is lost', () => {
+    const s = begun();
+    s.worker('w1').ready('echo').disconnect();
+    const c1 = impatient(s).request('echo', 'hi').request('echo', 'ho');
+    const w2 = s.worker('w2').ready('echo');
+    expect(w2.inbox()).toEqual(['REQUEST hi']);
+    s.after(GRACE_MS - 1);
+    w2.disconnect();
+    // Nobody had the second one: it is refused when the worker does not come back.
+    s.after(GRACE_MS - 1);
+    expect(c1.inbox()).toEqual([]);
+    s.after(1000);
     expect(c1.inbox()).toEqual(NO_WORKER);
-    s.worker('w2').ready('echo');
-    s.after(0);
-    expect(s.broker.load.requestsOut).toBe(1);
+    s.worker('w3').ready('echo').final('done');
+    expect(c1.inbox()).toEqual(['FINAL echo done']);
   });
 
   it('waits for as long after the start of the broker, and after its step to active', () => {
@@ -71,6 +88,7 @@ describe('a client that does not want to wait for a worker (D65)', () => {
     const c1 = impatient(s).request('echo', 'hi');
     expect(c1.inbox()).toEqual([]);
     s.after(GRACE_MS);
+    expect(c1.inbox()).toEqual(NO_WORKER);
     expect(c1.request('echo', 'hi').inbox()).toEqual(NO_WORKER);
     s.input((broker, now) => {
       broker.setAdmission('refusing', now);
@@ -78,6 +96,7 @@ describe('a client that does not want to wait for a worker (D65)', () => {
     });
     expect(c1.request('echo', 'hi').inbox()).toEqual([]);
     s.after(GRACE_MS);
+    expect(c1.inbox()).toEqual(NO_WORKER);
     expect(c1.request('echo', 'hi').inbox()).toEqual(NO_WORKER);
   });
 
