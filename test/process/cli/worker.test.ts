@@ -61,8 +61,10 @@ function says(worker: Child, text: string): Promise<void> {
 
 function isAlive(pid: number): boolean {
   try {
-    // Of one that has ended and that nobody has waited for, it is empty.
-    return readFileSync(`/proc/${pid}/cmdline`).length > 0;
+    // (Not its command line: that is empty for a moment while a process becomes another program.)
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // Z and X: it has ended, and nobody has waited for it.
+    return !/[ZX]/.test(stat.charAt(stat.lastIndexOf(')') + 2));
   } catch {
     return false;
   }
