@@ -37,6 +37,7 @@ interface Scan {
   /** Requests not yet examined. */
   left: number;
   checksRights: boolean;
+  dropsWaiting: boolean;
   /** When its client asked to end requests, by their envelopes: packed, one character per byte. */
   readonly cancelled: Map<string, number>;
   /** Envelopes that are looked for, and the requests that were found. */
@@ -66,6 +67,20 @@ export class ClientScans {
 
   departed(client: Client): void {
     this.#scan(client);
+  }
+
+  /** Drops the requests of a client that wait; those at workers go on. */
+  dropWaiting(client: Client): void {
+    this.#scan(client).dropsWaiting = true;
+  }
+
+  /** Whether requests of a client are at workers; with many, that is not looked at. */
+  mayBeOut({ requests }: Client): boolean {
+    if (requests.count > AT_ONCE_MAX) return true;
+    for (let id = requests.head; id !== NONE; id = requests.next(id)) {
+      if (this.#data.table.is(id, OUT)) return true;
+    }
+    return false;
   }
 
   rightsChanged(client: Client): void {
@@ -152,6 +167,7 @@ export class ClientScans {
       client,
       left: 0,
       checksRights: false,
+      dropsWaiting: false,
       cancelled: new Map(),
       soughtAfter: new Map(),
       askers: [],
@@ -210,7 +226,7 @@ export class ClientScans {
   }
 
   #examine(id: RequestId, scan: Scan): void {
-    const { client, checksRights, cancelled, soughtAfter } = scan;
+    const { client, checksRights, dropsWaiting, cancelled, soughtAfter } = scan;
     const { requests, table } = this.#data;
     const key = cancelled.size + soughtAfter.size === 0 ? null : this.#envelopeOf(id);
     if (key !== null && soughtAfter.has(key)) soughtAfter.set(key, id);
@@ -220,7 +236,7 @@ export class ClientScans {
       this.#requestEnds.cancel(id);
     } else if (!table.is(id, QUEUED)) {
       // Requests at workers continue.
-    } else if (client.departed) {
+    } else if (client.departed || (dropsWaiting && client.peer === null)) {
       this.#requestEnds.dropQueued(id);
     } else if (checksRights && !allows(client.grants, 'client', requests.serviceOf(id).name)) {
       this.#requestEnds.refuseQueued(id, RIGHT_WITHDRAWN);

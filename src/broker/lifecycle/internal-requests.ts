@@ -197,7 +197,9 @@ export class InternalRequests implements BrokerHost {
 
   #forgetHello(peer: Peer, envelope: Buffer): void {
     const session = peer.hellos.forget(envelope)?.session ?? null;
-    if (session?.client.peer === peer) this.#resumptions.end(session);
+    const { sessions } = this.#data;
+    // It may say hello again, and then go on: what it has sent is still here.
+    if (session?.client.peer === peer) sessions.stays(session, sessions.now);
   }
 
   cancel(number: number, ids: readonly Buffer[], now: number): boolean {

@@ -54,7 +54,8 @@ export class Resumptions {
     const key = [peer.identity.name, envelope.toString('latin1'), name].join('\n');
     const known = sessions.get(key);
     if (known === undefined) return this.#begin(key, peer, envelope);
-    if (known.client.peer !== peer) this.#move(known, peer);
+    if (known.client.peer === peer) sessions.cameBack(known);
+    else this.#move(known, peer);
     return { session: known, isKnown: true };
   }
 
@@ -178,6 +179,22 @@ export class Resumptions {
     client.session = null;
   }
 
+  /**
+   * The time of a client is over that has requests at workers. Its session stays as long as these go on, or one that
+   * knows no better, because it was stopped meanwhile, would send them again.
+   */
+  #outlast(session: Session, now: number): void {
+    const { client } = session;
+    this.#dropUnsent(session);
+    if (client.peer === null) this.#clientScans.dropWaiting(client);
+    this.#data.sessions.stays(session, now);
+  }
+
+  #dropUnsent(session: Session): void {
+    this.#countDropped(session);
+    session.clearUnsent();
+  }
+
   #countDropped(session: Session): void {
     for (let left = session.neverSent; left > 0; left--) this.#replies.countDropped('client_gone');
   }
@@ -188,11 +205,11 @@ export class Resumptions {
     let left = budget;
     for (let over = sessions.nextOver(now); over !== null; over = sessions.nextOver(now)) {
       if (left-- === 0) return false;
-      this.end(over);
+      if (this.#clientScans.mayBeOut(over.client)) this.#outlast(over, now);
+      else this.end(over);
     }
     for (let back = sessions.nextUnasked(now); back !== null; back = sessions.nextUnasked(now)) {
-      this.#countDropped(back);
-      back.clearUnsent();
+      this.#dropUnsent(back);
       if (left-- <= 0) return false;
     }
     return sessions.sweep(now, budget);

@@ -15,7 +15,7 @@ export class Sessions {
   /** The time of the last input, in monotonic milliseconds. */
   now = 0;
   readonly #byKey = new Map<string, Session>();
-  /** Sessions whose clients have no connection, and until when they are kept. */
+  /** Sessions whose clients have no connection, or no hello any more, and until when they are kept. */
   readonly #away = new OldestFirst<Session, number>();
   /** Sessions whose clients have come back to answers that are kept, and when. */
   readonly #back = new OldestFirst<Session, number>();
@@ -60,6 +60,12 @@ export class Sessions {
     this.#recent.delete(session);
     this.#back.delete(session);
     session.lost();
+    this.stays(session, now);
+  }
+
+  /** A session is kept for so long from now on, unless its client comes back. */
+  stays(session: Session, now: number): void {
+    this.#away.delete(session);
     this.#away.set(session, now + this.resumeMs);
   }
 

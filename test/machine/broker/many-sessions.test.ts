@@ -97,10 +97,12 @@ class Crowd {
   }
 
   /** The worker answers all that it has. */
-  answerAll(now: number, command = FINAL): void {
+  answerAll(now: number, commands = [FINAL]): void {
     this.run(now);
     while (this.#tokens.length > 0) {
-      for (const token of this.#tokens.splice(0)) this.#says(0, 'MDPW02', command, token, '', 'hi');
+      for (const token of this.#tokens.splice(0)) {
+        for (const command of commands) this.#says(0, 'MDPW02', command, token, '', 'hi');
+      }
       this.run(now);
     }
   }
@@ -202,7 +204,7 @@ it('those over the quota are refused, a stranger takes none over, and parts for 
   expect(broker.load).toMatchObject({ sessions, sessionsAway: sessions, clients: sessions });
   expect(broker.counters.quotas.sessions).toBe(MANY - sessions);
   const before = holdings.bytes;
-  crowd.answerAll(0, PARTIAL);
+  crowd.answerAll(0, [PARTIAL, FINAL]);
   expect(holdings.bytes).toBeLessThanOrEqual(before);
   for (let peer = 1; peer <= sessions; peer++) {
     crowd.connect(MANY + peer, '10.0.0.2');

@@ -61,6 +61,30 @@ it('a client behind a proxy that begins another session ends its last one', () =
   expect(s.broker.counters.quotas.sessions).toBe(0);
 });
 
+it('a client behind a proxy whose hello gave up its place goes on when it says hello again, or is forgotten', () => {
+  const s = withSessions({ quotasOf: () => ({ ...NO_QUOTAS, hellos: 1 }) });
+  const w1 = s.worker('w1').ready('echo', { credit: 9, cancel: true });
+  const proxy = s.connection('proxy');
+  const c1 = new SessionClient(s, { proxies: ['p1'], over: proxy }).request('1');
+  // The last thousand hellos without a place still count.
+  for (let at = 1000; at < 2002; at++) {
+    proxy.sends(`p${at}`, '', 'MDPC02', '\x01', 'mmi.hello', '');
+  }
+  c1.inbox();
+  expect(c1.hello()).toBe('200|{"resumeMs":10000,"known":true}');
+  expect(c1.resume('1', '2')).toBe('200|open|unknown');
+  c1.cancel('1');
+  expect(w1.inbox()).toEqual(['REQUEST 1', 'CANCEL 1']);
+  for (let at = 1000; at < 2002; at++) {
+    proxy.sends(`p${at}`, '', 'MDPC02', '\x01', 'mmi.hello', '');
+  }
+  s.after(10_000);
+  expect(s.broker.load.sessions).toBe(1);
+  w1.final('one');
+  s.after(10_000);
+  expect(s.broker.load.sessions).toBe(0);
+});
+
 it('a client whose key was removed has no session any more: what waits is dropped, as without one', () => {
   const s = withSessions();
   const c1 = new SessionClient(s, { key: 'alice' }).request('1');

@@ -172,6 +172,23 @@ describe('a client that comes back', () => {
   it('too late is a new one: its waiting requests were dropped, its answers counted as dropped', () => {
     const s = withSessions();
     const w1 = s.worker('w1').ready('echo');
+    const c1 = new SessionClient(s).request('1').request('2');
+    c1.connection.disconnect();
+    w1.final('one').disconnect();
+    s.after(9999);
+    expect(s.broker.load.requests).toBe(1);
+    s.after(1);
+    expect(s.broker.counters).toMatchObject({
+      requestsDropped: 1,
+      repliesDropped: { client_gone: 1 },
+    });
+    expect(c1.comesBack()).toBe(BEGUN);
+    expect(c1.resume('1', '2')).toBe('200|unknown|unknown');
+  });
+
+  it('too late finds what is at a worker, because nobody may send that again; the rest is gone', () => {
+    const s = withSessions();
+    const w1 = s.worker('w1').ready('echo');
     const c1 = new SessionClient(s).request('1').request('2').request('3');
     c1.connection.disconnect();
     w1.final('one');
@@ -182,10 +199,17 @@ describe('a client that comes back', () => {
       requestsDropped: 1,
       repliesDropped: { client_gone: 1 },
     });
-    c1.comesBack();
-    expect(c1.resume('1', '2', '3')).toBe('200|unknown|unknown|unknown');
+    s.after(60_000);
+    expect(c1.comesBack()).toBe(RESUMED);
+    expect(c1.resume('1', '2', '3')).toBe('200|gone|open|gone');
     w1.final('two');
-    expect(c1.inbox()).toEqual([]);
+    expect(c1.inbox()).toEqual(['2 echo two']);
+    // Nobody comes back, and its last request ends: nothing is left.
+    c1.request('4').connection.disconnect();
+    s.after(30_000);
+    w1.final('four');
+    s.after(10_000);
+    expect(s.broker.load).toMatchObject({ sessions: 0, clients: 0 });
   });
 
   it('may take back what it sent before', () => {
@@ -321,6 +345,7 @@ describe('clients behind a proxy', () => {
     expect([c1.inbox(), c2.inbox()]).toEqual([['1 echo one'], []]);
     s.after(10_000);
     w1.final('two');
+    s.after(10_000);
     expect(s.broker.counters.repliesDropped.client_gone).toBe(1);
   });
 });
