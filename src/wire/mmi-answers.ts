@@ -123,6 +123,10 @@ export const ServiceSeen = ServiceStatus.extend({
     count(),
     'How long the first of the queued requests has waited since it arrived; null: none is queued.',
   ),
+  clientsAway: orNull(
+    count(),
+    'How many of its requests, queued or in flight, wait for clients that have lost their connections and may come back (`broker.resumeMs`); null: too many to count.',
+  ),
   failedMsAgo: orNull(
     count(),
     'How long ago one of its requests failed, or an attempt of a durable one, to about four seconds; null: none did since the node started.',

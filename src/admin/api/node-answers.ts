@@ -107,7 +107,7 @@ export const Status = BrokerStatus.extend({
 export type Status = Json<typeof Status>;
 
 export const Service = ServiceSeen.describe(
-  'A service, as in mmi.services, with `oldestQueuedMs` and `failedMsAgo`.',
+  'A service, as in mmi.services, with `oldestQueuedMs`, `clientsAway` and `failedMsAgo`.',
 );
 export type Service = ServiceSeen;
 

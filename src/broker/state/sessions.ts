@@ -35,6 +35,11 @@ export class Sessions {
     return this.#away.size;
   }
 
+  /** The sessions of clients that are away. */
+  *allAway(): Generator<Session> {
+    for (const { key } of this.#away) yield key;
+  }
+
   get(key: string): Session | undefined {
     return this.#byKey.get(key);
   }

@@ -125,7 +125,7 @@ function linesOf(service: Facts): readonly string[] {
   return [
     styled(nameOf({ ...service, paused: false }), 'bold') + (need === '' ? '' : `: ${need}`),
     `workers  ${idle}`,
-    `waiting  ${waiting}${oldestText(oldestQueuedMs)}`,
+    `waiting  ${waiting}${awayText(service['clientsAway'])}${oldestText(oldestQueuedMs)}`,
     ...(plain === null
       ? []
       : [`plain    ${ratesOf(plain, plain['failuresPerSecond'])}; ${timesOf(plain)}`]),
@@ -135,6 +135,12 @@ function linesOf(service: Facts): readonly string[] {
           `durable  ${storedOf(durable)}${oldestText(durable['oldestMs'])}; ${ratesOf(durable, durable['failedAttemptsPerSecond'])}; ${timesOf(durable)}`,
         ]),
   ];
+}
+
+function awayText(count: unknown): string {
+  return typeof count === 'number' && count > 0
+    ? `; ${printable(count)} of them for clients that may come back`
+    : '';
 }
 
 function oldestText(ms: unknown): string {

@@ -114,11 +114,13 @@ function PauseButton({ service, isPaused }: { service: string; isPaused: boolean
 function Facts({ name, service: now, samples }: Loaded & { readonly name: string }): VNode {
   const { grade, title, text } = stateOf(now, samples);
   const plain = now?.plain ?? null;
+  const clientsAway = now?.clientsAway ?? 0;
   const figures = [
     ['Idle', count(now?.workersWaiting ?? 0)],
     ['Busy', count(now?.workersBusy ?? 0)],
     ['Queued', count(now?.queued ?? 0)],
     ['In flight', count(now?.inFlight ?? 0)],
+    ...(clientsAway === 0 ? [] : [['For clients away', count(clientsAway), AWAY] as const]),
     ['Replies', perSecond(plain?.repliesPerSecond ?? null)],
     ['p50', millis(plain?.p50Ms ?? null), P50],
     ['p99', millis(plain?.p99Ms ?? null), P99],
@@ -139,6 +141,9 @@ function Facts({ name, service: now, samples }: Loaded & { readonly name: string
     </>
   );
 }
+
+const AWAY =
+  'Requests, queued or in flight, whose clients have lost their connections and may come back for the answers';
 
 const ENDINGS: Readonly<Record<Failure['event'], string>> = {
   'request.failed': 'failed',

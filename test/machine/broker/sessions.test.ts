@@ -1,5 +1,6 @@
 /** A client that lost its connection goes on over the next one (D116). */
 import { Holdings } from '../../../src/core/holdings.js';
+import { START } from '../../../src/broker/listing.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { rules } from '../../support/rights.js';
 import { SessionClient } from '../../support/stage-sessions.js';
@@ -78,6 +79,37 @@ describe('a client that comes back', () => {
     w1.final('one').final('two');
     expect(c1.inbox()).toEqual(['1 echo one', '2 echo two']);
     expect(s.broker.counters).toMatchObject({ resumed: 2, requestsDropped: 0 });
+  });
+
+  it('is awaited by requests that are counted for their services', () => {
+    const s = withSessions();
+    s.worker('w1').ready('echo', { credit: 9 });
+    const listed = (): readonly unknown[] => {
+      const page = s.broker.listing.servicePage(START, 10, null, () => true, s.now);
+      return page.items.map(({ service, clientsAway }) => [service, clientsAway]);
+    };
+    const c1 = new SessionClient(s).request('1').request('2', 'x', 'unserved');
+    new SessionClient(s, { session: 'another-session-0' }).request('1');
+    expect(listed()).toEqual([
+      ['echo', 0],
+      ['unserved', 0],
+    ]);
+    c1.connection.disconnect();
+    expect(listed()).toEqual([
+      ['echo', 1],
+      ['unserved', 1],
+    ]);
+    c1.comesBack();
+    const c2 = new SessionClient(s, { session: 'one-session-more' });
+    s.batch(() => {
+      for (let id = 10_000; id < 20_000; id++) c2.request(`${id}`);
+    });
+    c2.connection.disconnect();
+    // Too many to count while a page is made.
+    expect(listed()).toEqual([
+      ['echo', null],
+      ['unserved', null],
+    ]);
   });
 
   it('gets the answer of what went on at a worker, also if it came meanwhile (one run)', () => {

@@ -1,9 +1,12 @@
 import type { Service } from '../../../src/admin/api/node-answers.js';
 import type { Page } from '../../../src/admin/api/words.js';
 import { Client } from '../../../src/sdk/client.js';
+import { writeMessage } from '../../../src/sdk/links.js';
 import { ServiceError } from '../../../src/sdk/service-error.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';
+import { clientRequest } from '../../../src/wire/client-side.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
 import { type Finished, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
@@ -41,6 +44,30 @@ async function unlucky(work: (daemon: Daemon, at: readonly string[]) => Promise<
   await waiting;
 }
 
+/** A client with a session requests, and loses its connection. */
+async function leaves(daemon: Daemon): Promise<void> {
+  const link = dialZmtp({ limits: { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 } })(
+    daemon.endpoint,
+    {
+      connected: () => {
+        const session = Buffer.from('{"session":"a-session-of-96bit"}');
+        writeMessage(link, clientRequest(2, null, Buffer.from('mmi.hello'), [session]));
+        const body = [Buffer.from('x')];
+        writeMessage(link, clientRequest(2, Buffer.from('1'), Buffer.from('sleep'), body));
+      },
+      disconnected: () => undefined,
+      message: () => undefined,
+    },
+  );
+  const sleep = async (): Promise<Service | undefined> =>
+    ((await ask(`${httpOf(daemon)}/api/v1/services`)).json as Page<Service>).items.find(
+      ({ service }) => service === 'sleep',
+    );
+  await until(async () => (await sleep())?.queued === 2, 'another request waits');
+  await link.close(0);
+  await until(async () => (await sleep())?.clientsAway === 1, 'its client is away');
+}
+
 const first = ({ stdout }: Finished): (string | undefined)[] =>
   stdout.split('\n').map((line) => line.split(/ {2,}/)[0]);
 
@@ -65,6 +92,11 @@ describe('why plain requests fail, from the command line', () => {
       const paused = await run(['services', 'show', 'sleep', ...at]);
       expect(paused.stdout).toMatch(/^sleep: paused\n.*\nwaiting {2}1 queued, .* has waited for /);
       expect(paused.stdout).toContain('\nno failures since the node started\n');
+      await leaves(daemon);
+      const away = await run(['services', 'show', 'sleep', ...at]);
+      expect(away.stdout).toMatch(
+        /^waiting {2}2 queued, 0 at workers; 1 of them for clients that may come back; the oldest/m,
+      );
       await using client = new Client({ endpoints: [daemon.endpoint] });
       await client.enqueue('later', 'x');
       const stored = await run(['services', 'show', 'later', ...at]);

@@ -2,6 +2,7 @@ import { RequestCounters } from '../../../src/broker/request-counters.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { InternalServices } from '../../../src/broker/state/internal-services.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
+import { Sessions } from '../../../src/broker/state/sessions.js';
 import { ServiceTable } from '../../../src/broker/state/service-table.js';
 import { Workers } from '../../../src/broker/state/workers.js';
 import { Grants, Peer, type Service, Worker } from '../../../src/broker/state/entities.js';
@@ -37,6 +38,8 @@ describe('pages of what is registered', () => {
     services = new ServiceTable(table, seededRandom(1), new RequestCounters().services, identities);
     const silence = { heartbeatIntervalMs: 1000, heartbeatLiveness: 3 };
     listing = new Listing({
+      table,
+      sessions: new Sessions(0),
       services,
       identities,
       workers: new Workers(silence, services),
