@@ -6,10 +6,12 @@ import { Frames } from '../../../src/core/frames.js';
 import {
   clientRequest,
   clientRequestWithHeaders,
+  clientRequestWithOptions,
   type Metadata,
   readClientReply,
 } from '../../../src/wire/client-side.js';
-import type { MdpVersion } from '../../../src/wire/mdp.js';
+import { EMPTY, type MdpVersion } from '../../../src/wire/mdp.js';
+import { requestOptionsFrame } from '../../../src/wire/request-options.js';
 import type { Delivered, RequestIntent, Sent } from '../model/intent.js';
 import type { SimTimer } from '../world/clock.js';
 import { hold, violated } from '../world/failure.js';
@@ -63,7 +65,9 @@ const OPTIONS = {
 };
 /** Failures that a broker reports by itself. */
 const OF_BROKERS = ['mdp.invalid-failure', 'mdp.too-large'];
-const REFUSALS = ['403', '404', '408', '429', '502', '503'];
+const REFUSALS = ['403', '404', '408', '429', '502', '503', '520'];
+const ONCE = requestOptionsFrame({ once: true });
+const NO_METADATA: Metadata = { deadlineMs: 0, headers: EMPTY };
 
 export class SimClient implements Actor {
   readonly name: string;
@@ -161,7 +165,9 @@ export class SimClient implements Actor {
 
   #try(request: number, tries: number): void {
     const { habits } = this;
-    const key = `${this.name}-${request}.${tries}`;
+    const { tally } = this.#around;
+    const isOnce = habits.version === 2 && request % 4 === 3;
+    const key = tally.keyOf(`${this.name}-${request}.${tries}`, isOnce);
     const attempt: Attempt = {
       key,
       correlation: `#${key}`,
@@ -174,10 +180,11 @@ export class SimClient implements Actor {
     };
     this.#attempts.set(key, attempt);
     this.#byCorrelation.set(attempt.correlation, attempt);
-    this.#around.tally.requests++;
+    tally.requests++;
     const filler = Buffer.alloc(this.#random.int(0, habits.bodyBytesMax), 'x');
     const ids = this.#correlated(attempt.correlation);
-    this.#send(attempt.service, ids, [Buffer.from(key), filler], this.#metadataOf(attempt));
+    const body = [Buffer.from(key), filler];
+    this.#send(attempt.service, ids, body, this.#metadataOf(attempt), isOnce);
     if (habits.patienceMs === Infinity) return;
     attempt.timer = this.#around.clock.after(habits.patienceMs, () => {
       this.#giveUp(attempt, tries);
@@ -216,6 +223,7 @@ export class SimClient implements Actor {
     ids: readonly Buffer[],
     body: readonly Buffer[],
     metadata: Metadata | null = null,
+    once = false,
   ): void {
     const { version, prefix } = this.habits;
     const envelope = [...prefix, ...ids];
@@ -223,12 +231,11 @@ export class SimClient implements Actor {
     // The first id is the proxy's or the correlation id; further ones precede it on the wire.
     const enveloped = version === 1 || envelope.length > 0;
     const id = envelope.at(-1) ?? null;
-    const frames =
-      metadata === null
-        ? clientRequest(version, id, name, body)
-        : clientRequestWithHeaders(id, name, metadata, body);
+    let frames = clientRequest(version, id, name, body);
+    if (once) frames = clientRequestWithOptions(id, name, ONCE, metadata ?? NO_METADATA, body);
+    else if (metadata !== null) frames = clientRequestWithHeaders(id, name, metadata, body);
     const intent: RequestIntent = {
-      ...{ kind: 'request', version, enveloped, envelope, service, body, metadata },
+      ...{ kind: 'request', version, enveloped, envelope, service, body, metadata, once },
     };
     const sent: Sent = { frames: [...envelope.slice(0, -1), ...frames], intent };
     this.#line.send(sent);
@@ -274,6 +281,8 @@ export class SimClient implements Actor {
     const attempt = this.#byCorrelation.get(correlation);
     hold(attempt !== undefined, `${this.name} is refused what it did not ask`);
     hold(!attempt.over, `${attempt.key} is refused after its end`);
+    const isUnknown = body[0] === '520';
+    hold(!isUnknown || attempt.key.endsWith('!'), `${attempt.key} may run more than once`);
     attempt.over = true;
   }
 

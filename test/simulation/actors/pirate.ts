@@ -193,6 +193,7 @@ export class SimPirate implements Actor {
     hold(frames.length > 2 && empty === '', `${this.name} is sent a request of another form`);
     const job = { token, key };
     this.#around.tokens.push(job);
+    this.#around.tally.begins(job.key);
     if (!this.#isWaiting) {
       this.#around.trace.note(this.#around.clock.now, this.name, 'throws a request away');
       this.#around.tally.fault('pirate throws a request away');

@@ -1,3 +1,8 @@
+import { hold } from '../world/failure.js';
+
+/** How the body begins of a request that may run once (D117): it is the last character of its key. */
+const ONCE = '!';
+
 /** What happened in simulated worlds, for the summary. */
 export class Tally {
   requests = 0;
@@ -5,6 +10,20 @@ export class Tally {
   readonly faults = new Map<string, number>();
   /** What else is worth knowing of worlds of one kind. */
   readonly figures = new Map<string, number>();
+
+  /** Keys of requests that may run once, and that a handler has begun. */
+  readonly #begun = new Set<string>();
+
+  keyOf(request: string, isOnce: boolean): string {
+    return isOnce ? `${request}${ONCE}` : request;
+  }
+
+  /** A handler begins a request. */
+  begins(key: string): void {
+    if (!key.endsWith(ONCE)) return;
+    hold(!this.#begun.has(key), `${key} may run once, and runs again`);
+    this.#begun.add(key);
+  }
 
   fault(what: string): void {
     this.faults.set(what, (this.faults.get(what) ?? 0) + 1);

@@ -1,13 +1,14 @@
 /** A worker of either version, well-behaved or not. */
 import { Frames } from '../../../src/core/frames.js';
 import { type FailureKind, readFailure } from '../../../src/wire/failure.js';
-import type { MdpVersion } from '../../../src/wire/mdp.js';
+import { type MdpVersion, NOT_BEGUN } from '../../../src/wire/mdp.js';
 import {
   readWorkerInbound,
   workerDisconnect,
   workerFail,
   workerFinal,
   workerHeartbeat,
+  workerLeaving,
   workerPartial,
   workerReady,
   workerReturn,
@@ -181,10 +182,24 @@ export class SimWorker implements Actor {
     const [first, ...others] = mischief;
     const bad = first !== undefined && this.#random.chance(mischiefChance);
     const what = bad ? this.#random.pick([first, ...others]) : null;
+    const isUnbegun = (what === 'returns' || what === 'quits') && token.charCodeAt(3) % 2 === 0;
+    if (!isUnbegun) this.#around.tally.begins(key);
     this.#later(this.#random.int(0, serveMaxMs), () => {
       if (what === null) this.#answer(job);
+      else if (isUnbegun) this.#decline(what, job);
       else this.#misbehave(what, job);
     });
+  }
+
+  /** Gives back a request that it has not begun, perhaps because it leaves. */
+  #decline(what: Mischief, job: Job): void {
+    const { version } = this.habits;
+    this.#around.tally.fault(`worker ${what} without having begun`);
+    if (what === 'quits') this.#send(workerLeaving(version), { kind: 'leave', version });
+    const at = this.#jobs.indexOf(job);
+    if (at < 0) return;
+    this.#jobs.splice(at, 1);
+    this.#return(job, true);
   }
 
   /** It ends the request with RETURN or FAIL, or finishes in vain. */
@@ -300,10 +315,11 @@ export class SimWorker implements Actor {
     }
   }
 
-  #return({ token }: Job): void {
+  #return({ token }: Job, unbegun = false): void {
     const { version } = this.habits;
-    const frames = workerReturn(version, Buffer.from(token, 'latin1'), 'no');
-    this.#send(frames, { kind: 'return', version, token });
+    const reason = unbegun ? NOT_BEGUN : 'no';
+    const frames = workerReturn(version, Buffer.from(token, 'latin1'), reason);
+    this.#send(frames, { kind: 'return', version, token, unbegun });
   }
 
   /** Reports a failure: correctly, or so that the broker has to replace the report (D60). */

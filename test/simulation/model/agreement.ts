@@ -9,6 +9,7 @@ const NAMES = [
   'requestsRequeued',
   'requestsExpired',
   'requestsAbandoned',
+  'requestsUnknown',
   'requestsDropped',
   'requestsCancelled',
   'cancels',
@@ -71,6 +72,7 @@ function isBalanced(counters: BrokerCounters, held: number): boolean {
     failed.final +
     counters.requestsExpired +
     counters.requestsAbandoned +
+    counters.requestsUnknown +
     counters.requestsDropped +
     counters.requestsCancelled +
     refused.limit +

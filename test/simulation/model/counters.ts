@@ -14,6 +14,7 @@ export class ModelCounters {
   requestsRequeued = 0;
   requestsExpired = 0;
   requestsAbandoned = 0;
+  requestsUnknown = 0;
   requestsDropped = 0;
   requestsCancelled = 0;
   cancels = 0;

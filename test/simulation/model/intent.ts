@@ -23,6 +23,8 @@ export interface RequestIntent {
   readonly body: readonly Buffer[];
   /** Sent with headers (D67): never with both empty. */
   readonly metadata?: Metadata | null;
+  /** At most one worker may run it (D117). */
+  readonly once?: boolean;
 }
 
 export interface ReadyIntent {
@@ -58,6 +60,14 @@ export interface ReturnIntent {
   readonly kind: 'return';
   readonly version: MdpVersion;
   readonly token: string;
+  /** It says that it did not begin the request. */
+  readonly unbegun?: boolean;
+}
+
+/** It wants no more requests (D117). */
+export interface LeaveIntent {
+  readonly kind: 'leave';
+  readonly version: MdpVersion;
 }
 
 export interface SignalIntent {
@@ -81,6 +91,7 @@ export type Intent =
   | ReplyIntent
   | FailIntent
   | ReturnIntent
+  | LeaveIntent
   | SignalIntent
   | PingIntent
   | MalformedIntent;

@@ -15,6 +15,7 @@ import { heartbeatFrames, replyFrames, requestHead, sameFrames, show } from './e
 import type {
   FailIntent,
   Intent,
+  LeaveIntent,
   ReadyIntent,
   ReplyIntent,
   RequestIntent,
@@ -151,6 +152,9 @@ export class Model {
       case 'return':
         this.#returned(peer, intent, now);
         return;
+      case 'leave':
+        this.#leaves(peer, intent, now);
+        return;
       case 'ping':
         if (!this.#requests.draining) this.#requests.expected.message(id, [Buffer.from('PONG')]);
         return;
@@ -221,7 +225,7 @@ export class Model {
       this.#requests.giveBack(worker, [...worker.held], true, now);
       worker.usedAt = this.#uses++;
     }
-    this.#settleIfDraining(worker, now);
+    this.#settleIfDone(worker, now);
   }
 
   /** D33: a pirate is told nothing, and loses its connection if it did wrong or is refused. */
@@ -244,7 +248,7 @@ export class Model {
       else this.#requests.replyOfWorker(request, intent);
       if (intent.kind === 'partial') return;
       worker.usedAt = this.#uses++;
-      this.#settleIfDraining(worker, now);
+      this.#settleIfDone(worker, now);
     } else if (delivery?.state === 'lost') {
       this.#requests.replyOfLostWorker(delivery, intent);
       if (intent.version === 'spp') this.#waitsAgain(peer, now);
@@ -289,12 +293,24 @@ export class Model {
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, intent.version, now);
     } else if (delivery?.state === 'out' && delivery.worker === worker) {
-      this.#requests.giveBack(worker, [delivery.request], false, now);
+      this.#requests.giveBack(worker, [delivery.request], false, now, intent.unbegun);
       worker.usedAt = this.#uses++;
-      this.#settleIfDraining(worker, now);
+      this.#settleIfDone(worker, now);
     } else if (delivery?.state !== 'lost') {
       this.#unexpected(peer, intent.version, now);
     }
+  }
+
+  #leaves(peer: ModelPeer, { version }: LeaveIntent, now: number): void {
+    const { worker } = peer;
+    if (worker?.declaredCredit !== true) {
+      if (worker !== null) worker.lastSeenAt = now;
+      this.#unexpected(peer, version, now);
+      return;
+    }
+    worker.lastSeenAt = now;
+    worker.credit = 0;
+    this.#settleIfDone(worker, now);
   }
 
   #malformed(peer: ModelPeer, kind: keyof ModelCounters['malformed'], now: number): void {
@@ -315,7 +331,7 @@ export class Model {
 
   drain(now: number): void {
     this.#requests.draining = true;
-    for (const worker of [...this.#workers]) this.#settleIfDraining(worker, now);
+    for (const worker of [...this.#workers]) this.#settleIfDone(worker, now);
   }
 
   stop(now: number): void {
@@ -325,10 +341,11 @@ export class Model {
     }
   }
 
-  #settleIfDraining(worker: ModelWorker, now: number): void {
-    if (!this.#requests.draining || worker.held.length > 0) return;
+  #settleIfDone(worker: ModelWorker, now: number): void {
+    const { draining } = this.#requests;
+    if ((!draining && worker.credit > 0) || worker.held.length > 0) return;
     this.#sendDisconnect(worker.peer, worker.version, true);
-    this.#remove(worker, 'drained', false, now);
+    this.#remove(worker, draining ? 'drained' : 'disconnected', false, now);
   }
 
   // ---------------------------------------------------------------- time

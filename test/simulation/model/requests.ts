@@ -142,7 +142,7 @@ export class ModelRequests {
   failureOfWorker(
     request: ModelRequest,
     worker: ModelWorker,
-    { failure }: FailIntent,
+    { failure: reported }: FailIntent,
     now: number,
   ): void {
     if (request.answered || request.givenUp) {
@@ -151,6 +151,8 @@ export class ModelRequests {
       this.#end(request, outcome);
       return;
     }
+    const isLast = reported.kind === 'retry' && request.intent.once === true;
+    const failure: Failure = isLast ? { ...reported, kind: 'error' } : reported;
     this.counters.requestsFailed[failure.kind]++;
     if (failure.kind === 'retry' && !request.streamed) {
       request.reported = { ...failure, detail: [] };
@@ -282,6 +284,7 @@ export class ModelRequests {
     requests: readonly ModelRequest[],
     silent: boolean,
     now: number,
+    unbegun = false,
   ): void {
     for (const request of requests) {
       const { delivery } = request;
@@ -292,7 +295,9 @@ export class ModelRequests {
         if (request.held.length > 0) delivery.spoiled = true;
       }
       this.#dropPartials(request);
-      this.#afterLoss(request, now);
+      // A worker that leaves does not get it again.
+      if (unbegun && worker.credit === 0) request.deliveries--;
+      this.#afterLoss(request, now, unbegun);
     }
     const back = requests.filter(({ state }) => state === 'queued');
     const group = this.#order++;
@@ -305,12 +310,16 @@ export class ModelRequests {
     if (back.length > 0) worker.service.touched = true;
   }
 
-  #afterLoss(request: ModelRequest, now: number): void {
+  #afterLoss(request: ModelRequest, now: number, unbegun: boolean): void {
     const { maxDeliveries } = this.#options;
     if (request.answered || request.givenUp) {
       this.#end(request, request.answered ? 'answered' : 'too_late');
     } else if (isClientGone(request)) {
       this.counters.requestsDropped++;
+      this.#end(request, 'too_late');
+    } else if (request.intent.once === true && (!unbegun || request.streamed)) {
+      this.counters.requestsUnknown++;
+      this.#tell(request, '520');
       this.#end(request, 'too_late');
     } else if (request.streamed || request.deliveries >= maxDeliveries) {
       if (request.reported === null) {

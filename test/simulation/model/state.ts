@@ -49,7 +49,8 @@ export class ModelWorker {
   readonly peer: ModelPeer;
   readonly service: ModelService;
   readonly version: WorkerKind;
-  readonly credit: number;
+  /** 0: it leaves. */
+  credit: number;
   readonly declaredCredit: boolean;
   readonly wantsHeaders: boolean;
   readonly wantsCancel: boolean;
