@@ -107,6 +107,7 @@ export class SimHostile implements Actor {
     const client = Buffer.from(token, 'latin1');
     if (random.chance(0.3)) {
       const frames = workerReturn(version, client, '');
+      if (token === '') return { frames, intent: { kind: 'leave', version } };
       return { frames, intent: { kind: 'return', version, token } };
     }
     const key = seen?.token === token ? seen.key : 'nobody';
