@@ -54,6 +54,37 @@ describe('a client', () => {
 
   itWithTool(
     TOOL,
+    'whose options are as large as they may be, and others in each request, costs little (D117)',
+    async () => {
+      const siege = await Siege.begin();
+      const round = async (rounds: number): Promise<void> => {
+        const clients = Array.from({ length: 50 }, () => new RawPeer(siege.endpoint));
+        for (const client of clients) {
+          for (let sent = 0; sent < 100; sent++) {
+            // A key that nobody knows; and options for a service that has none, which are read all the same.
+            const [service, options] =
+              sent % 2 === 0
+                ? ['echo', `{"${'x'.repeat(1000)}${sent}":{}}`]
+                : ['mmi.service', `{"once":${' '.repeat(1000 - sent)}true}`];
+            await client.send('MDPC02', '\x05', service, options, '', '', '', 'x');
+          }
+          await client.settle();
+        }
+        for (const client of clients) client.close();
+        await untilLogged(siege.daemon, 'message.malformed', {}, 5000 * rounds);
+      };
+      await round(1);
+      const before = await siege.heldBytes();
+      for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
+      await siege.bounded(before);
+      await siege.served();
+      await siege.end();
+      expect(occurrences(siege.daemon, 'message.malformed')).toBe(15_000);
+    },
+  );
+
+  itWithTool(
+    TOOL,
     'that floods one service is refused beyond the limit; others are served',
     async () => {
       const siege = await Siege.begin('limits.queuedRequestsPerService=1000');
