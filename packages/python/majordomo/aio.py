@@ -31,10 +31,11 @@ class AsyncClient(ClientBase):
         *,
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
+        once: bool = False,
     ) -> Reply:
         """See ``Client.request``."""
         patience = self._engine.patience(timeout_ms)
-        begin = lambda done: self._engine.call(service, body, patience, headers, done)
+        begin = lambda done: self._engine.call(service, body, patience, headers, done, once=once)
         return Reply(shown(service), await self._wait(begin))
 
     async def stream(
@@ -44,6 +45,7 @@ class AsyncClient(ClientBase):
         *,
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
+        once: bool = False,
     ) -> AsyncIterator[StreamPart]:
         """See ``Client.stream``; read it with ``async for``."""
         loop = asyncio.get_running_loop()
@@ -58,6 +60,7 @@ class AsyncClient(ClientBase):
             service, body, patience, headers,
             lambda _, error: put(error) if error is not None else None,
             lambda frames, final: put(StreamPart(name, frames, final)),
+            once,
         )
         try:
             while True:

@@ -61,13 +61,14 @@ class Call:
     """
 
     def __init__(self, service: bytes, body: Sequence[bytes], headers: Optional[bytes],
-                 patience: Patience, done: Done, on_part: Optional[OnPart] = None) -> None:
+                 patience: Patience, done: Done, on_part: Optional[OnPart] = None, once: bool = False) -> None:
         self.service = service
         self.body = body
         self.headers = headers
         self.end, self.is_named, self.poll = patience
         self.done = done
         self.on_part = on_part
+        self.once = once  # at most one worker may run it
         # A service of the broker itself is in no session: it may be asked any number of times.
         self.is_of_broker = is_of_broker(service)
         self.id = b""
@@ -97,6 +98,15 @@ class Call:
     @property
     def name(self) -> str:
         return self.service.decode("utf-8", "backslashreplace")
+
+    @property
+    def is_special(self) -> bool:
+        """Whether not every broker can take it: it has headers, or is to run once."""
+        return self.once or self.headers is not None
+
+    @property
+    def may_be_sent(self) -> bool:
+        return not self.is_streamed and (self.sends == 0 or not (self.once or self.poll == float("inf")))
 
     @property
     def correlation(self) -> bytes:

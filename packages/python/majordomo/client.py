@@ -87,6 +87,7 @@ class Client(ClientBase):
         *,
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
+        once: bool = False,
     ) -> Reply:
         """Sends a request and waits for its reply.
 
@@ -94,14 +95,15 @@ class Client(ClientBase):
 
         ``body``: text, bytes or a list of these, one for each frame. ``timeout_ms``, the time of the whole call in
         milliseconds, stands in for the client's. A request with ``headers``, or a time that was given, also tells the
-        worker how long this client waits. A service that answers in parts gives them joined.
+        worker how long this client waits. A service that answers in parts gives them joined. ``once``: at most one worker
+        runs it, and OutcomeUnknownError says that nobody knows whether it did.
 
         Raises ServiceError if the service failed, RequestTimeoutError, OutcomeUnknownError, UnreachableError,
         KeyRefusedError, RefusedError, ForbiddenError, NoWorkerError, TooLargeError, UnsupportedError, LimitError, ClosedError,
         OptionError, BodyError.
         """
         patience = self._engine.patience(timeout_ms)
-        begin = lambda done: self._engine.call(service, body, patience, headers, done)
+        begin = lambda done: self._engine.call(service, body, patience, headers, done, once=once)
         return Reply(shown(service), self._wait(begin))
 
     def stream(
@@ -111,6 +113,7 @@ class Client(ClientBase):
         *,
         timeout_ms: Optional[int] = USUAL,
         headers: Optional[Mapping[str, str]] = None,
+        once: bool = False,
     ) -> Iterator[StreamPart]:
         """Yields the parts of an answer as they come; the last has ``final``.
 
@@ -126,6 +129,7 @@ class Client(ClientBase):
                 service, body, patience, headers,
                 lambda _, error: parts.put(error) if error is not None else None,
                 lambda frames, final: parts.put(StreamPart(name, frames, final)),
+            once,
             )
             try:
                 while True:

@@ -24,6 +24,7 @@ from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
     LINGER_MS,
+    LOST,
     PROBE,
     Cancels,
     Hearing,
@@ -367,6 +368,8 @@ class ClientCore:
                 line.unasked += [(call, each) for each in here]
             elif any(each.instance and each.at - FINDING + session.resume <= now for each in here):
                 self._fail(call, outcome_error(call, "its client was away for too long"))
+            elif call.once:
+                self._fail(call, outcome_error(call, LOST))
             else:
                 call.lost = [each for each in call.lost if each not in here]
         self._ask_next(line, now)
@@ -454,7 +457,8 @@ class ClientCore:
             self._timers.set(call, min(call.until, call.why_at))
             return
         is_over = now >= call.end
-        if call.is_streamed and line is not None and not is_silent and not is_over:
+        if call.id in self._line_of and line is not None and not (call.may_be_sent or is_silent or is_over):
+            call.sent_at = now
             self._wait_for_answer(call, line, now)  # it is never sent again
             return
         if is_over and line in self._retired:
@@ -464,7 +468,7 @@ class ClientCore:
         is_early = line is not None and call.end <= now < line.quiet_at + self._silence
         if is_silent and line is not None and line is self._line and not is_early and not line.is_asking:
             self._move_on(line, "silent", now)
-        if is_over or call.is_streamed:
+        if is_over or not call.may_be_sent:
             self._time_out(call, now)
         else:
             self._dispatch(call, now)
@@ -530,7 +534,7 @@ class ClientCore:
         else:
             self._close(line, now)
         for call in list(line.out.values()) if why == "quiet" else ():
-            if call.poll < float("inf") and not call.is_streamed:
+            if call.may_be_sent:
                 self._take_off(call)
                 self._dispatch(call, now)
         self._pump(now)
@@ -541,11 +545,13 @@ class ClientCore:
         line.link.close()
         for call in list(line.out.values()):
             self._take_off(call)
-            if call.poll == float("inf") or call.is_streamed:
+            if call.is_streamed or call.poll == float("inf"):
                 self._time_out(call, now)
             elif line.may_keep(call):
                 call.lost.append(Lost(call.awaited, line.instance or "", now))
                 self._wait(call)
+            elif call.once:
+                self._fail(call, outcome_error(call, LOST))
             else:
                 self._dispatch(call, now)
         present = self._line
@@ -584,7 +590,7 @@ class ClientCore:
             return
         if line.heard_at > line.quiet_at:
             line.quiet_at = now
-        if call.headers is not None and self.facts is None:
+        if call.is_special and self.facts is None:
             self._waiting[call.id] = call
             call.sent_at = now
             call.until = min(call.end, now + self._silence)

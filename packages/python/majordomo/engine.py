@@ -12,15 +12,16 @@ from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional, Sequ
 import zmq
 
 from . import wire
-from .call import Call, Done, OnPart, Patience, Settings
+from .call import Call, Done, OnPart, Patience, Settings, is_of_broker
 from .client_core import ClientCore, Line
 from .curve import Curve, checked_curve
 from .errors import ClosedError, RequestTimeoutError, StreamBrokenError, UsageError
+from .exchange import outcome_error
 from .freelance import FreelanceCore
 from .link import Wake, ZmqLink
 from .options import (
-    DAY_MS, TIMEOUT_MS, USUAL, Endpoints, Read, body_of, call_time, endpoints_of, headers_of, one_of, or_none,
-    read_options, seconds, service_of, whole, wrong,
+    DAY_MS, TIMEOUT_MS, USUAL, Endpoints, Read, body_of, boolean, call_time, endpoints_of, headers_of, one_of,
+    or_none, read_options, seconds, service_of, whole, wrong,
 )
 from .threads import THREAD_PATIENCE, Thread, here, new_lock, say
 
@@ -138,7 +139,7 @@ class Engine:
         return dict(self._core.counters)
 
     def call(self, service: object, body: object, patience: Patience, headers: Optional[Mapping[str, str]], done: Done,
-             on_part: Optional[OnPart] = None) -> Call:
+             on_part: Optional[OnPart] = None, once: bool = False) -> Call:
         """Sends a request. ``done`` and ``on_part`` are called in the engine's thread."""
         name = service_of(service)
         if self.is_freelance and name.startswith(b"titanic."):
@@ -148,10 +149,20 @@ class Engine:
             raise wrong("headers", "need protocol 0.2")
         if on_part is not None and self.settings.version == 1:
             raise wrong("protocol", "must be '0.2' for streams")
-        call = Call(name, body_of(body), packed, patience, done, on_part)
+        if boolean("once", once):
+            self._check_once(name)
+        call = Call(name, body_of(body), packed, patience, done, on_part, once)
         self.post(lambda: self._core.start(call, time.monotonic()))
         call.pid = self._pid
         return call
+
+    def _check_once(self, service: bytes) -> None:
+        if self.settings.version == 1:
+            raise wrong("once", "needs protocol 0.2")
+        if self.settings.hedge is not None:
+            raise wrong("once", "cannot be combined with hedge_ms, which asks several brokers")
+        if is_of_broker(service):
+            raise wrong("once", "is not for what the broker answers itself")
 
     def next(self, call: Call, arrived: Any) -> Any:
         """Waits for what comes next of a call. The wait has an end also if this client's thread does not run."""
@@ -162,8 +173,10 @@ class Engine:
                 return arrived.get(timeout=None if limit == float("inf") else limit)
             except queue.Empty:
                 pass
-        text = f"no answer from '{call.name}': the thread of this client has not run for {2 * limit:.0f} s"
-        raise RequestTimeoutError(text, {"service": call.name})
+        why = f"the thread of this client has not run for {2 * limit:.0f} s"
+        if call.once:
+            raise outcome_error(call, why)
+        raise RequestTimeoutError(f"no answer from '{call.name}': {why}", {"service": call.name})
 
     def check(self, call: Call) -> None:
         """Raises StreamBrokenError for a stream that the parent of this process began."""

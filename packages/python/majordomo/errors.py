@@ -70,7 +70,10 @@ class OptionError(MajordomoError, ValueError, code="ERR_MDP_OPTION"):
 
 
 class OutcomeUnknownError(MajordomoError, code="ERR_MDP_OUTCOME_UNKNOWN"):
-    """The request may have run, or not: its broker has neither the request nor its answer any more."""
+    """The request may have run, or not: its broker has neither it nor its answer any more after a lost connection.
+
+    With ``once`` also: a delivery ended without an answer. The message says what is known.
+    """
 
 
 class RefusedError(MajordomoError, code="ERR_MDP_REFUSED"):
@@ -94,7 +97,7 @@ class UnreachableError(MajordomoError, ConnectionError, code="ERR_MDP_UNREACHABL
 
 
 class UnsupportedError(MajordomoError, code="ERR_MDP_UNSUPPORTED"):
-    """The request has headers, and the broker does not support them; it was not sent."""
+    """The request has headers, or is to run ``once``, and the broker does not support that; it was not sent."""
 
 
 class UsageError(MajordomoError, code="ERR_MDP_USAGE"):

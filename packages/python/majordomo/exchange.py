@@ -27,6 +27,8 @@ PROBE = b"?"
 KEY_REFUSED = "the key was refused"
 # After this many of these in a row, requests fail.
 KEY_REFUSALS = 2
+# Why nobody knows what became of a request that may run once.
+LOST = "its broker was lost"
 IDS_MAX = 100  # of one mmi.cancel, or mmi.resume
 # How long last cancels may take to leave.
 LINGER_MS = 1000
@@ -223,6 +225,9 @@ class Whys:
         return ""
 
 
+_UNKNOWN = "outcome unknown: "  # begins the reason of a refusal 520
+
+
 def status_of(body: Sequence[bytes]) -> int:
     return (wire.parse_number(body[0]) if body else None) or 0
 
@@ -230,11 +235,15 @@ def status_of(body: Sequence[bytes]) -> int:
 def refused(call: Call, body: Sequence[bytes]) -> MajordomoError:
     reason = body[2].decode("utf-8", "replace") if len(body) > 2 else ""
     if status_of(body) == 408 and call.said_time:
-        return _in_vain(call, f": {reason}")
+        return _in_vain(call, f": {'no worker had it: ' if call.once else ''}{reason}")
+    if status_of(body) == 520:
+        return outcome_error(call, reason[len(_UNKNOWN) :] if reason.startswith(_UNKNOWN) else reason)
     return refusal(status_of(body), call.name, reason)
 
 
 def key_error(call: Call) -> MajordomoError:
+    if call.once and call.sends > 0:
+        return outcome_error(call, "the broker refuses the key of this client")
     what = "was not sent" if call.attempt == 0 else "was sent before and has no answer"
     text = f"the broker refuses the key of this client: the request to '{call.name}' {what}"
     return KeyRefusedError(text, {"service": call.name})
@@ -246,6 +255,8 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         return refused(call, call.refusal)
     if call.is_streamed and now < call.end:
         return StreamBrokenError(f"{call.name}: the stream ended before its last part")
+    if call.once and call.sends > 0:
+        return outcome_error(call, "no reply in time" if now >= call.end else "the broker is silent")
     if call.attempt > 0:
         if call.deafness is not None:
             deaf = b" ".join((call.deafness[0], *call.deafness[2:3])).decode("utf-8", "replace")
@@ -253,10 +264,16 @@ def late_error(call: Call, why: Mapping[str, str], is_connected: bool, now: floa
         return _in_vain(call, said)
     if KEY_REFUSED in why.values():
         return key_error(call)
-    if is_connected and call.headers is not None:
-        return UnsupportedError("the broker does not say whether it supports headers")
+    if is_connected and call.is_special:
+        return _unsupported(call, "does not say whether it supports")
     reasons = "; ".join(f"{endpoint}: {reason}" for endpoint, reason in why.items())
     return UnreachableError(f"no broker could be reached: {reasons or 'no answer'}")
+
+
+def _unsupported(call: Call, what: str) -> MajordomoError:
+    needed = "once" if call.once else "headers"
+    text = f"the broker {what} {needed}: the request to '{call.name}' was not sent"
+    return UnsupportedError(text, {"service": call.name})
 
 
 def _in_vain(call: Call, why: str) -> MajordomoError:
@@ -274,8 +291,8 @@ def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError
     """Why a broker with these facts cannot be sent the request."""
     if facts is None:
         return None
-    if call.headers is not None and not facts.has("headers"):
-        return UnsupportedError("the broker does not support headers")
+    if call.is_special and not facts.has("options" if call.once else "headers"):
+        return _unsupported(call, "does not support")
     size = sum(len(frame) for frame in call.body) + len(call.headers or b"")
     if size <= facts.message_bytes_max:
         return None
@@ -285,12 +302,16 @@ def obstacle(call: Call, facts: Optional[wire.Facts]) -> Optional[MajordomoError
 
 def frames_of(settings: Settings, call: Call, facts: Optional[wire.Facts], now: float) -> "list[bytes]":
     """What is sent; the worker learns of a time that the program has named, if the broker is known to tell it."""
-    left = 0 if call.end == float("inf") or call.is_of_broker else max(1, math.ceil((call.end - now) * 1000))
-    headers = call.headers
+    left = 0
+    if call.end < float("inf") and not call.is_of_broker:
+        # The broker knows whether a worker has had what may run once: it says so first.
+        lead = why_lead(call.end - now) if call.once else 0
+        left = max(1, math.ceil((call.end - now - lead) * 1000))
+    headers = b"" if call.once and call.headers is None else call.headers
     if headers is None and left and call.is_named and settings.version == 2 and facts is not None and facts.has("headers"):
         headers = b""
     call.said_time = headers is not None and left > 0
-    return wire.request(settings.version, call.correlation, call.service, call.body, headers, left)
+    return wire.request(settings.version, call.correlation, call.service, call.body, headers, left, call.once)
 
 
 def take_part(call: Call, answer: wire.Answer, buffer_bytes: int) -> Optional[MajordomoError]:

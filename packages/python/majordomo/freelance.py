@@ -16,6 +16,7 @@ from .exchange import (
     KEY_REFUSALS,
     KEY_REFUSED,
     LINGER_MS,
+    LOST,
     PROBE,
     Cancels,
     Hearing,
@@ -28,6 +29,7 @@ from .exchange import (
     key_error,
     late_error,
     obstacle,
+    outcome_error,
     probe,
     refused,
     status_of,
@@ -235,12 +237,12 @@ class FreelanceCore:
     def _ask_next(self, race: _Race, now: float) -> None:
         """Asks the first broker that is alive and was not asked in this round, if there is one."""
         call = race.call
-        count = len(self._nodes)
+        count = len(self._nodes) if call.may_be_sent else 0
         deaf = None
         for step in range(count):
             at = (race.first + step) % count
             node = self._nodes[at]
-            if at in race.asked or not self._is_alive(node, now) or (call.headers is not None and node.facts is None):
+            if at in race.asked or not self._is_alive(node, now) or (call.is_special and node.facts is None):
                 continue
             error = obstacle(call, node.facts)
             if error is not None:
@@ -305,7 +307,9 @@ class FreelanceCore:
             if call.is_streamed:
                 self._time_out(call, now)
                 return
-        if not race.open:
+        if call.once and call.sends > 0:
+            self._fail(call, outcome_error(call, LOST))
+        elif not race.open:
             self._ask_next(race, now)
 
     def _answered(self, race: _Race, at: int, answer: wire.Answer, now: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 CLIENT = {1: b"MDPC01", 2: b"MDPC02"}
 WORKER = {1: b"MDPW01", 2: b"MDPW02"}
-REQUEST_WITH_HEADERS = b"\x04"
+REQUEST_WITH_HEADERS, REQUEST_WITH_OPTIONS = b"\x04", b"\x05"
 READY, REQUEST, RETURN, FAIL, REQUEST_HEADERS = b"\x01", b"\x02", b"\x07", b"\x08", b"\x09"
 CANCEL = b"\x0a"
 NOT_BEGUN = b"mdp.not-begun"  # begins the reason of a RETURN if no handler was called
@@ -53,12 +53,14 @@ def request(
     body: Sequence[bytes],
     headers: Optional[bytes] = None,
     deadline_ms: int = 0,
+    once: bool = False,
 ) -> list[bytes]:
-    """A client's request. ``correlation`` empty: none. ``headers`` need version 2."""
+    """A client's request. ``correlation`` empty: none. ``headers`` need version 2, ``once`` needs ``headers``."""
     envelope = [correlation, b""] if correlation else [b""]
     if headers is not None:
         deadline = str(max(1, min(deadline_ms, DEADLINE_MS_MAX))).encode() if deadline_ms else b""
-        return [*envelope, CLIENT[2], REQUEST_WITH_HEADERS, service, deadline, headers, *body]
+        command = [REQUEST_WITH_OPTIONS, service, b'{"once":true}', b""] if once else [REQUEST_WITH_HEADERS, service]
+        return [*envelope, CLIENT[2], *command, deadline, headers, *body]
     if version == 1:
         return [*envelope, CLIENT[1], service, *body]
     return [*envelope, CLIENT[2], b"\x01", service, *body]

@@ -29,12 +29,13 @@ class Sessions(Stage):
         self.errors: dict[str, object] = {}
         self.seen = 0
 
-    def want(self, name: str, time: float = 10.0, streams: bool = False, service: bytes = b"echo") -> "Sessions":
+    def want(self, name: str, time: float = 10.0, streams: bool = False, service: bytes = b"echo",
+             once: bool = False) -> "Sessions":
         def done(body: Optional[Sequence[bytes]], error: object) -> None:
             self.errors[name] = error if body is None else list(body)
 
         parts = (lambda _, __: None) if streams else None
-        call = self.calls[name] = Call(service, [name.encode()], None, Patience(self.now + time), done, parts)
+        call = self.calls[name] = Call(service, [name.encode()], None, Patience(self.now + time), done, parts, once)
         self.core.start(call, self.now)
         return self
 
@@ -45,7 +46,7 @@ class Sessions(Stage):
     def meets(self, instance: str, known: bool, resume: int = 10_000) -> "Sessions":
         """The broker answers the hello, and what it knows."""
         self.hello(json.dumps({"resumeMs": resume, "known": known}).encode())
-        facts = json.dumps({"extensions": ["resume", "cancel"], "instance": instance}).encode()
+        facts = json.dumps({"extensions": ["resume", "cancel", "headers", "options"], "instance": instance}).encode()
         self.answer(PROBE, b"mmi.broker", b"200", facts, now=self.now)
         self.core.flush()
         return self
@@ -63,8 +64,8 @@ class Sessions(Stage):
     def replies(self, name: str, correlation: "Optional[bytes]" = None, kind: bytes = b"\x03", line: int = -1) -> None:
         self.answer(correlation or self.calls[name].awaited, b"echo", b"y", now=self.now, kind=kind, line=line)
 
-    def refuse(self, name: str, status: bytes) -> "Sessions":
-        self.answer(self.calls[name].awaited, b"mmi.refused", status, b"echo", b"no", now=self.now)
+    def refuse(self, name: str, status: bytes, why: bytes = b"no") -> "Sessions":
+        self.answer(self.calls[name].awaited, b"mmi.refused", status, b"echo", why, now=self.now)
         return self
 
     def hear(self) -> "Sessions":
