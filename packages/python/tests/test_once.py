@@ -231,6 +231,8 @@ def test_what_does_not_go_with_once_is_said() -> None:
         async with AsyncClient("tcp://127.0.0.1:1") as client:
             with pytest.raises(OptionError, match="broker answers itself"):
                 await client.request("mmi.service", "", once=True)
+            with pytest.raises(OptionError, match="broker answers itself"):
+                [part async for part in client.stream("mmi.service", "", once=True)]
             with pytest.raises(TypeError, match="once"):
                 await client.enqueue("echo", "", once=True)
 
