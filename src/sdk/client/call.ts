@@ -293,6 +293,9 @@ export class Call implements Timed<Call> {
 
   /** The broker does not admit its client's key. */
   keyError(): MajordomoError {
+    if (this.settings.once && this.sends > 0) {
+      return this.outcomeError('the broker refuses the key of this client');
+    }
     const { service } = this;
     const what = this.attempt === 0 ? 'was not sent' : 'was sent before and has no answer';
     const text = `the broker refuses the key of this client: ${shownRequest(service)} ${what}`;

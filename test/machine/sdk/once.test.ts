@@ -76,6 +76,11 @@ describe('a request that runs once', () => {
     isUnknown(lost, 'worker gpu-3 was lost');
   });
 
+  it('and if the broker that has it refuses the key of its client then', () => {
+    const script = atBroker().cut().pass(100).refuseKey().pass(500).refuseKey();
+    isUnknown(script, 'the broker refuses the key of this client');
+  });
+
   it('is sent again after a refusal, because nobody has run it', () => {
     const script = atBroker().refuse('a', '429').pass(50);
     expect(script.effects).toEqual(['50 send a #2 on 1']);
