@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pathlib
 import threading
+import time
 from typing import Any, Callable, Optional
 
 import pytest
@@ -307,3 +308,39 @@ def test_it_is_answered_also_in_parts_and_in_asyncio(broker: Broker) -> None:
     with Worker(broker.endpoint, "once-parts", parts).ready(), Client(broker.endpoint) as client:
         assert [part.text() for part in client.stream("once-parts", "", once=True)] == ["a", "b"]
         assert asyncio.run(later()) == ["ab", "a", "b"]
+
+
+def test_a_worker_that_closes_leaves_no_unknown_outcome_of_what_it_has_not_begun(broker: Broker) -> None:
+    begun, free = threading.Event(), threading.Event()
+    answers: "list[str]" = []
+
+    def held(_: object) -> str:
+        begun.set()
+        assert free.wait(PATIENCE)
+        return "first"
+
+    def ask(client: Client, service: str) -> threading.Thread:
+        def request() -> None:
+            answers.append(client.request(service, "", once=True, timeout_ms=60_000).text())
+
+        thread = threading.Thread(target=request)
+        thread.start()
+        return thread
+
+    services = {"once-held": held, "once-waits": lambda _: "first"}
+    first = Worker(broker.endpoint, services=services).ready()
+    with Client(broker.endpoint) as client:
+        asks = [ask(client, "once-held")]
+        assert begun.wait(PATIENCE)
+        asks.append(ask(client, "once-waits"))
+        while not first._held:
+            time.sleep(0.01)
+        with Worker(broker.endpoint, "once-waits", lambda _: "second").ready():
+            closes = threading.Thread(target=first.close)
+            closes.start()
+            asks[1].join(PATIENCE)
+            assert answers == ["second"]
+            free.set()
+            closes.join(PATIENCE)
+            asks[0].join(PATIENCE)
+    assert answers == ["second", "first"]
