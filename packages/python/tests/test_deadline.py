@@ -61,13 +61,14 @@ def test_a_stream_ends_by_it_though_parts_come() -> None:
     assert isinstance(stage.ends[0], RequestTimeoutError)
 
 
-@pytest.mark.parametrize("lives", [True, False])
-def test_a_stream_that_has_begun_waits_for_its_whole_time_or_breaks_if_its_broker_dies(lives: bool) -> None:
+@pytest.mark.parametrize("dies_at", [5.0, 2.0, 0.5])
+def test_a_stream_that_has_begun_waits_for_its_whole_time_or_breaks_if_its_broker_dies(dies_at: float) -> None:
+    lives = dies_at == 5.0
     stage = stage_with(5.0, streams=True)
     stage.answer(stage.requests()[0], b"echo", b"part", now=0.4, kind=b"\x02")
-    for now in (0.9, 1.4, 1.9, 2.4, 4.9):
+    for now in (0.9, 1.4, 1.9, 2.4, 2.9, 3.4, 3.9, 4.4, 4.9):
         tick(stage, now)
-        if lives:
+        if now < dies_at:
             stage.answer(PROBE, b"mmi.broker", b"200", b"{}", now=now)
     assert [type(each).__name__ for each in stage.ends] == ([] if lives else ["StreamBrokenError"])
     assert stage.opened[:2] == (["a"] if lives else ["a", "closed"]) and len(stage.requests()) == 1
