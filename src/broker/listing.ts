@@ -16,7 +16,6 @@ import type { Listed, Registry } from './ports.js';
 import type { Service, Worker } from './state/entities.js';
 import type { InternalServices } from './state/internal-services.js';
 import type { Tables } from './state/request-store.js';
-import { NONE, OUT, QUEUED, SERVICE } from './state/request-table.js';
 import type { Sessions } from './state/sessions.js';
 
 /** Maximum number of entries examined for one page, even if few of them match. */
@@ -193,10 +192,10 @@ export class Listing implements Registry {
     isWanted: (service: ServiceStatus) => boolean,
     now: number,
   ): ListPage<ServiceSeen> {
-    const { services } = this.#data;
+    const { services, sessions, table } = this.#data;
     services.forget(now);
     const items: ServiceSeen[] = [];
-    const away = this.#requestsOfAway();
+    const away = sessions.requestsAway(table, LOOKED_AT_MAX);
     let lookedAt = 0;
     for (const service of this.#named(name, from.service)) {
       if (items.length >= limit || lookedAt >= LOOKED_AT_MAX) {
@@ -266,24 +265,6 @@ export class Listing implements Registry {
   /** Sets a mark, from which the rates of clients count. @param now monotonic milliseconds */
   mark(now: number): void {
     this.#data.identities.mark(now);
-  }
-
-  /** How many requests wait for clients that may come back (D116), by the number of their service; `null`: too many to count. */
-  #requestsOfAway(): ReadonlyMap<number, number> | null {
-    const { table, sessions } = this.#data;
-    const found = new Map<number, number>();
-    let left = LOOKED_AT_MAX;
-    for (const { client } of sessions.allAway()) {
-      const { requests } = client;
-      left -= 1 + requests.count;
-      if (left < 0) return null;
-      for (let id = requests.head; id !== NONE; id = requests.next(id)) {
-        if (!table.is(id, QUEUED | OUT)) continue;
-        const service = table.get(id, SERVICE);
-        found.set(service, (found.get(service) ?? 0) + 1);
-      }
-    }
-    return found;
   }
 
   *#named(name: Buffer | null, from: number): IterableIterator<Service> {

@@ -1,5 +1,6 @@
 /** The sessions of all clients (D116), and those that end by themselves, in the order in which they do. */
 import type { Session } from './entities.js';
+import { NONE, OUT, QUEUED, type RequestTable, SERVICE } from './request-table.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import { RECENT_BYTES, RecentAnswers } from './recent-answers.js';
 
@@ -35,9 +36,24 @@ export class Sessions {
     return this.#away.size;
   }
 
-  /** The sessions of clients that are away. */
-  *allAway(): Generator<Session> {
-    for (const { key } of this.#away) yield key;
+  /**
+   * How many requests wait for clients that are away, by the number of their service.
+   * @param most sessions and requests that are looked at; with more, `null` is returned
+   */
+  requestsAway(table: RequestTable, most: number): ReadonlyMap<number, number> | null {
+    const found = new Map<number, number>();
+    let left = most;
+    for (const { key: session } of this.#away) {
+      const { requests } = session.client;
+      left -= 1 + requests.count;
+      if (left < 0) return null;
+      for (let id = requests.head; id !== NONE; id = requests.next(id)) {
+        if (!table.is(id, QUEUED | OUT)) continue;
+        const service = table.get(id, SERVICE);
+        found.set(service, (found.get(service) ?? 0) + 1);
+      }
+    }
+    return found;
   }
 
   get(key: string): Session | undefined {

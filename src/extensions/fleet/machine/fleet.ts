@@ -537,9 +537,7 @@ export class FleetMachine implements Interconnect {
     peer.node = node;
     peer.version = version;
     peer.keys = Buffer.from(keys);
-    const isNew = takesOnce && !peer.takesOnce;
     peer.takesOnce = takesOnce;
-    if (isNew) this.#outgoing.renew(peer, remote);
     const { id } = peer;
     if (isFirst && !isLeaving) this.#events.emit({ name: 'fleet.peer_joined', node, id });
     if (isOther && !keys.equals(this.#options.keys())) {

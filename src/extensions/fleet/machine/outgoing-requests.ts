@@ -110,12 +110,6 @@ export class OutgoingRequests {
     }
   }
 
-  /** The broker has said that it takes more kinds of requests. */
-  renew(peer: FleetPeer, remote: RemoteWorkersApi): void {
-    if (peer.isLeaving) return;
-    for (const { holderNumber, free } of peer.holders.values()) remote.setFree(holderNumber, free);
-  }
-
   #forget(holder: Holder, remote: RemoteWorkersApi, now: number): void {
     const { peer, service } = holder;
     peer.holders.delete(service);
