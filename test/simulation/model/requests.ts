@@ -24,6 +24,9 @@ import type { ModelServices } from './services.js';
 /** What PARTIALs that are held take besides a buffer, whose size doubles. */
 const HELD_BYTES = 1024;
 
+/** After this time it is looked again whether a request is served. */
+const LOOK_AGAIN_MS = 1000;
+
 export class ModelRequests {
   readonly counters = new ModelCounters();
   readonly expected = new Expected();
@@ -67,7 +70,8 @@ export class ModelRequests {
       this.#refuse(peer, intent, tells, 'draining', '503');
       return;
     }
-    if (hello?.refusesToWait === true && this.#isUnserved(intent.service, now)) {
+    const unservedAt = hello?.refusesToWait === true ? this.#unservedAt(intent.service) : Infinity;
+    if (unservedAt <= now) {
       this.#refuse(peer, intent, tells, 'no_worker', '404');
       return;
     }
@@ -79,6 +83,7 @@ export class ModelRequests {
     const owner = client();
     const times = { now, ttlMs: this.#options.requestTtlMs };
     const request = new ModelRequest(intent, service, owner, tells, times, this.#order++);
+    request.unservedAt = unservedAt;
     owner.requests.add(request);
     this.byKey.set(keyOf(intent.body), request);
     this.bytes += request.bytes;
@@ -86,12 +91,30 @@ export class ModelRequests {
     service.touched = true;
   }
 
-  /** D65: neither now nor within the last moments, if the broker has been up for that long. */
-  #isUnserved(name: string, now: number): boolean {
+  /** D65: some moments after its last worker, and after the broker's start; Infinity: it has a worker. */
+  #unservedAt(name: string): number {
     const { heartbeatIntervalMs, heartbeatLiveness } = this.#options;
     const graceMs = heartbeatIntervalMs * heartbeatLiveness;
     const { workers, lostAt } = this.#services.named(name);
-    return workers.size === 0 && now - Math.max(lostAt, this.begunAt) >= graceMs;
+    return workers.size > 0 ? Infinity : Math.max(lostAt, this.begunAt) + graceMs;
+  }
+
+  /** Those whose clients do not wait for a worker, when it is certain that there is none. */
+  #refuseUnserved(now: number): void {
+    const due = [...this.byKey.values()].filter(({ unservedAt }) => unservedAt <= now);
+    for (const request of due.sort((one, other) => one.unservedAt - other.unservedAt)) {
+      request.unservedAt = Infinity;
+      // One that a worker has, or had, goes on waiting.
+      if (request.state !== 'queued' || request.deliveries > 0) continue;
+      const at = this.#unservedAt(request.service.name);
+      if (at > now) {
+        request.unservedAt = Math.max(at === Infinity ? 0 : at, now + LOOK_AGAIN_MS);
+        continue;
+      }
+      this.counters.requestsRefused.no_worker++;
+      this.#tell(request, '404');
+      this.#end(request, 'too_late');
+    }
   }
 
   #isOverLimit(intent: RequestIntent): boolean {
@@ -341,6 +364,7 @@ export class ModelRequests {
 
   /** Requests that wait for too long; while draining, all that wait. */
   expire(now: number): void {
+    if (!this.draining) this.#refuseUnserved(now);
     for (const request of [...this.byKey.values()]) {
       if (request.state !== 'queued') continue;
       if (this.draining) this.#refuseHeld(request);

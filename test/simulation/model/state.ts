@@ -164,6 +164,8 @@ export class ModelRequest {
   readonly deadlineAt: number;
   /** When it expires if no worker has it. */
   readonly expiresAt: number;
+  /** When it is looked at whether a worker serves it, as its client does not wait for one; Infinity: it does (D65). */
+  unservedAt = Infinity;
   /** It is to receive refusals (D11). */
   readonly tells: boolean;
   client: ModelClient | null;
