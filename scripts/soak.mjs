@@ -93,6 +93,7 @@ const TURNS = [
     command: (minutes, seed) => `${FUZZ} --minutes ${minutes} --seed ${seed}`,
   },
   simulate('--freelance', 300),
+  simulate('--sessions', 300),
   simulate('--fleet', 10),
   crash('--failing', 20),
   simulate('--pair --calm', 60),

@@ -1,4 +1,4 @@
-/** `npm run simulate -- [--stored | --shared | --map | --freelance | --fleet | --pair [--calm | --parted] [--map]] --seeds N --from S [--without 1,2]` */
+/** `npm run simulate -- [--stored | --shared | --map | --freelance | --sessions | --fleet | --pair [--calm | --parted] [--map]] --seeds N --from S [--without 1,2]` */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/core/errors.js';
 import { Tally } from './actors/tally.js';
@@ -6,6 +6,7 @@ import { runFleetSeed } from './fleet/seeds.js';
 import { runFreelanceSeed } from './freelance/seeds.js';
 import { runMapSeed } from './map/seeds.js';
 import { runPairSeed } from './pair/seeds.js';
+import { runSessionsSeed } from './sessions/seeds.js';
 import { runSharedSeed } from './shared/seeds.js';
 import { runStoredSeed } from './stored/seeds.js';
 import { runSeed } from './world/seeds.js';
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     map: { type: 'boolean', default: false },
     /** Worlds of three brokers and clients with the strategy `freelance`. */
     freelance: { type: 'boolean', default: false },
+    /** Worlds of brokers with sessions, and the SDK's clients and workers. */
+    sessions: { type: 'boolean', default: false },
     /** Worlds of brokers of a fleet on a lossy bus. */
     fleet: { type: 'boolean', default: false },
     /** Worlds of two nodes and their clients. */
@@ -60,6 +63,7 @@ function main(): number {
       else if (values.fleet) runFleetSeed(from + done, tally);
       else if (values.map) runMapSeed(from + done, tally);
       else if (values.freelance) runFreelanceSeed(from + done, tally);
+      else if (values.sessions) runSessionsSeed(from + done, tally);
       else if (values.shared) runSharedSeed(from + done, tally);
       else if (values.stored) runStoredSeed(from + done, tally);
       else runSeed(from + done, tally, { without });

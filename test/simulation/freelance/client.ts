@@ -164,7 +164,7 @@ export class FreelanceSimClient {
   cut(endpoint: number, isSilent: boolean, unnoticedMs: number): void {
     this.#note(`is cut from ${endpoint}${isSilent ? ' in silence' : ''}`);
     for (const open of this.#links.values()) {
-      if (open.endpoint === endpoint) open.link.cut(isSilent, unnoticedMs);
+      if (open.endpoint === endpoint) open.link.cut(!isSilent, !isSilent, unnoticedMs);
     }
   }
 

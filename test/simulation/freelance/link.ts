@@ -1,4 +1,4 @@
-/** A client's link to one machine, as a transport makes it: it dials again until it is closed. */
+/** A client's or a worker's link to one machine, as a transport makes it: it dials again until it is closed. */
 import { Frames } from '../../../src/core/frames.js';
 import type { Delivered, Sent } from '../model/intent.js';
 import type { SimTimer } from '../world/clock.js';
@@ -60,13 +60,13 @@ export class SimLink {
 
   /**
    * The connection breaks.
-   * @param isSilent neither side knows of it for `unnoticedMs`
+   * @param brokerKnows, clientKnows whether that side is told soon; otherwise after `unnoticedMs`
    */
-  cut(isSilent: boolean, unnoticedMs: number): void {
+  cut(brokerKnows: boolean, clientKnows: boolean, unnoticedMs: number): void {
     const connection = this.#connection;
     if (connection === null) return;
-    connection.cut(!isSilent, !isSilent);
-    if (!isSilent) return;
+    connection.cut(brokerKnows, clientKnows);
+    if (brokerKnows && clientKnows) return;
     this.#stage.clock.after(unnoticedMs, () => {
       connection.notice();
       if (this.#connection === connection) this.#lost();

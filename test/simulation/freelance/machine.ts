@@ -6,14 +6,14 @@ import { SimWorker, type WorkerHabits } from '../actors/worker.js';
 import type { Surroundings } from '../actors/line.js';
 import type { Tally } from '../actors/tally.js';
 import type { Delivered, Sent } from '../model/intent.js';
-import { BrokerNode } from '../world/broker-node.js';
+import { BrokerNode, type NodeProcess } from '../world/broker-node.js';
 import type { SimClock } from '../world/clock.js';
 import { type Connection, type Dialled, type ServerEnd, SimNetwork } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { Outages } from './outages.js';
 import { OPENED, ZMTP_PING, ZMTP_PONG } from './signals.js';
-import { INTERVAL_MS, NOTICE_MAX_MS, PLENTY, type FreelanceWeather } from './weather.js';
+import { type FreelanceWeather, NOTICE_MAX_MS, PLENTY } from './weather.js';
 
 type Link = Connection<Sent, Delivered>;
 
@@ -23,6 +23,8 @@ export interface Stage {
   readonly trace: Trace;
   readonly tally: Tally;
 }
+
+export type MachineWeather = Pick<FreelanceWeather, 'broker' | 'shell' | 'delayMaxMs'>;
 
 export class BrokerMachine implements ServerEnd<Sent, Delivered> {
   readonly name: string;
@@ -45,7 +47,14 @@ export class BrokerMachine implements ServerEnd<Sent, Delivered> {
   /** What its connections would have said while it was frozen. */
   #postponed: (() => void)[] = [];
 
-  constructor(name: string, weather: FreelanceWeather, stage: Stage, random: SimRandom) {
+  /** @param makeProcess of its broker; default: one that the model predicts */
+  constructor(
+    name: string,
+    weather: MachineWeather,
+    stage: Stage,
+    random: SimRandom,
+    makeProcess: (() => NodeProcess) | null = null,
+  ) {
     this.name = name;
     this.#stage = stage;
     this.#random = random;
@@ -56,13 +65,14 @@ export class BrokerMachine implements ServerEnd<Sent, Delivered> {
     this.network = new SimNetwork(clock, Object.assign(this.#roads, limits), this);
     const { broker, shell } = weather;
     const own = trace.at(name);
-    this.#node = new BrokerNode(broker, shell, clock, random.fork(1), own, tally, null);
+    const chance = random.fork(1);
+    this.#node = new BrokerNode(broker, shell, clock, chance, own, tally, null, makeProcess);
     this.#around = {
       clock,
       network: this.network,
       trace,
       tally,
-      heartbeatIntervalMs: INTERVAL_MS,
+      heartbeatIntervalMs: broker.heartbeatIntervalMs,
       tokens: [],
     };
   }
@@ -74,6 +84,15 @@ export class BrokerMachine implements ServerEnd<Sent, Delivered> {
 
   get workers(): number {
     return this.#workers.length;
+  }
+
+  get load(): BrokerNode['load'] {
+    return this.#node.load;
+  }
+
+  /** The names of the requests that its workers were given, in order. */
+  get given(): string[] {
+    return this.#around.tokens.map(({ key }) => key);
   }
 
   // ---------------------------------------------------------------- workers
@@ -114,6 +133,11 @@ export class BrokerMachine implements ServerEnd<Sent, Delivered> {
   drain(): void {
     this.#isDraining = true;
     this.#node.drain();
+  }
+
+  /** A drain ends: what is left is told to its peers. `kill` follows. */
+  stop(): void {
+    this.#node.stop();
   }
 
   freeze(until: number): void {

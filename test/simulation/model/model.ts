@@ -3,11 +3,12 @@
  * must do. Where the protocol leaves a choice to the broker (the order in which services are
  * served), it checks what the broker chose.
  */
-import type { BrokerLoad } from '../../../src/broker/broker.js';
+import type { Broker, BrokerLoad } from '../../../src/broker/broker.js';
 import type { LostReason } from '../../../src/broker/counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import { hold, violated } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
+import { checkAgreement } from './agreement.js';
 import { STATUS } from './broker-status.js';
 import type { ModelCounters } from './counters.js';
 import { checkDispatch, checkMetadata } from './dispatch.js';
@@ -450,6 +451,11 @@ export class Model {
 
   closed(id: number): void {
     this.#requests.expected.takeClose(id);
+  }
+
+  /** The broker's own numbers equal these. */
+  agrees(broker: Broker, after: string): void {
+    checkAgreement(broker, this, after);
   }
 
   #sentHeartbeat(worker: ModelWorker): void {

@@ -1,7 +1,7 @@
 /**
  * A broker process: the machine under test in a simulated shell. It reads inputs in turns, like the
- * daemon's loop; its effects go through the real codec to the network. The model receives every
- * input before the machine does, and sees every message sent.
+ * daemon's loop; its effects go through the real codec to the network. The model, or another oracle,
+ * receives every input before the machine does, and sees every message sent.
  */
 import { Broker } from '../../../src/broker/broker.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
@@ -10,7 +10,8 @@ import { Frames } from '../../../src/core/frames.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import { asRead, givePacked } from '../../support/packed-frames.js';
 import type { Tally } from '../actors/tally.js';
-import { checkAgreement } from '../model/agreement.js';
+import type { BrokerEvent } from '../../../src/broker/events.js';
+import type { BrokerStatus } from '../../../src/wire/mmi-answers.js';
 import { STATUS } from '../model/broker-status.js';
 import type { Delivered, Sent } from '../model/intent.js';
 import { Model } from '../model/model.js';
@@ -43,6 +44,19 @@ export interface ShellHabits {
   readonly readsAtOnce: boolean;
 }
 
+/** Follows a process of the broker: receives every input before the machine does, and sees every message sent. */
+export interface Oracle extends Partial<Omit<Model, 'counters' | 'load' | 'begin'>> {
+  /** An event of the machine. */
+  told?(event: BrokerEvent): void;
+}
+
+/** What each process of the broker begins with. */
+export interface NodeProcess {
+  readonly options: BrokerOptions;
+  readonly oracle: Oracle;
+  readonly status: BrokerStatus;
+}
+
 /** Breaks a correct broker, to verify that the simulation detects it. */
 export type Sabotage = (sink: BrokerSink) => BrokerSink;
 
@@ -51,9 +65,9 @@ const RUNS_AT_ONCE_MAX = 100;
 
 export class BrokerNode implements ServerEnd<Sent, Delivered> {
   #broker: Broker;
-  #model: Model;
-  readonly #makeBroker: () => Broker;
-  readonly #makeModel: () => Model;
+  #oracle: Oracle;
+  readonly #makeBroker: (process: NodeProcess) => Broker;
+  readonly #makeProcess: () => NodeProcess;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
   readonly #habits: ShellHabits;
@@ -67,12 +81,12 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     effect: () => {},
     sent: (peer, frames, bytes) => {
       this.#trace.note(this.#clock.now, `peer ${peer}`, '<', frames);
-      this.#model.sent(peer, frames);
+      this.#oracle.sent?.(peer, frames);
       this.#links[peer]?.write(frames, bytes);
     },
     closed: (peer) => {
       this.#trace.note(this.#clock.now, `peer ${peer}`, '< closed');
-      this.#model.closed(peer);
+      this.#oracle.closed?.(peer);
       this.#links[peer]?.end();
     },
   });
@@ -92,30 +106,34 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     trace: Trace,
     tally: Tally,
     sabotage: Sabotage | null,
+    makeProcess: (() => NodeProcess) | null = null,
   ) {
     this.#tally = tally;
     this.#clock = clock;
     this.#random = random;
     this.#habits = habits;
     this.#trace = trace;
-    const note = { emit: () => {} };
     const { sink } = this.#messages;
     const used = sabotage?.(sink) ?? sink;
-    this.#makeBroker = () => {
-      const broker = new Broker(options, used, note, (target) => {
+    this.#makeBroker = ({ options: own, oracle, status }) => {
+      const note = { emit: (event: BrokerEvent) => oracle.told?.(event) };
+      const broker = new Broker(own, used, note, (target) => {
         random.fill(target);
       });
-      broker.host(new Mmi(broker.listing, () => STATUS));
+      broker.host(new Mmi(broker.listing, () => status));
       broker.begin(clock.now);
       return broker;
     };
-    this.#makeModel = () => {
-      const model = new Model(options);
-      model.begin(clock.now);
-      return model;
-    };
-    this.#model = this.#makeModel();
-    this.#broker = this.#makeBroker();
+    this.#makeProcess =
+      makeProcess ??
+      (() => {
+        const oracle = new Model(options);
+        oracle.begin(clock.now);
+        return { options, oracle, status: STATUS };
+      });
+    const process = this.#makeProcess();
+    this.#oracle = process.oracle;
+    this.#broker = this.#makeBroker(process);
   }
 
   /** Its process ends, and another one begins that knows nothing. All connections are gone. */
@@ -130,8 +148,10 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#turn = null;
     this.#turnBeganAt = null;
     this.#frozenUntil = 0;
-    this.#model = this.#makeModel();
-    this.#broker = this.#makeBroker();
+    this.#stopped = false;
+    const process = this.#makeProcess();
+    this.#oracle = process.oracle;
+    this.#broker = this.#makeBroker(process);
   }
 
   /** Its process gets no CPU time before `until`; what arrives waits. */
@@ -184,7 +204,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     const now = this.#turnBeganAt;
     this.#trace.note(now, 'broker', 'drains');
     this.#isInMachine = true;
-    this.#model.drain(now);
+    this.#oracle.drain?.(now);
     this.#broker.drain(now);
     this.#isInMachine = false;
     this.#settle('drain');
@@ -195,7 +215,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     const now = this.#turnBeganAt ?? this.#clock.now;
     this.#trace.note(now, 'broker', 'stops');
     this.#isInMachine = true;
-    this.#model.stop(now);
+    this.#oracle.stop?.(now);
     this.#broker.stop(now);
     this.#isInMachine = false;
     this.#settle('stop');
@@ -253,12 +273,12 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
   #input({ what, link, peer, sent }: Input, now: number): void {
     if (this.#stopped && what !== 'connected' && what !== 'disconnected') return;
     this.#trace.note(now, `peer ${peer}`, `> ${sent?.intent.kind ?? what}`, sent?.frames);
-    const model = this.#model;
+    const oracle = this.#oracle;
     const broker = this.#broker;
     this.#isInMachine = true;
     switch (what) {
       case 'connected':
-        model.connected(peer, link, now);
+        oracle.connected?.(peer, link, now);
         broker.connected(peer, link, now);
         break;
       case 'message':
@@ -266,11 +286,11 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
         break;
       case 'outputFull':
       case 'drained':
-        model[what](peer);
+        oracle[what]?.(peer);
         broker[what](peer);
         break;
       case 'disconnected':
-        model.disconnected(peer, now);
+        oracle.disconnected?.(peer, now);
         broker.disconnected(peer, now);
         this.#links[peer] = null;
         this.#peers.delete(link);
@@ -282,11 +302,11 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
 
   #received(peer: number, { frames, intent }: Sent, now: number): void {
     if (intent.kind === 'malformed' && intent.as === 'too_large') {
-      this.#model.oversized(peer, now);
+      this.#oracle.oversized?.(peer, now);
       this.#broker.oversized(peer, Frames.of(...frames), 'too large', now);
       return;
     }
-    this.#model.message(peer, intent, now);
+    this.#oracle.message?.(peer, intent, now);
     const message = Frames.of(...frames);
     // All ways in which transports deliver messages.
     if (peer % 3 === 0) this.#broker.message(peer, message, now);
@@ -298,20 +318,20 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     const wasDue = this.#broker.nextRunAt() <= now;
     if (wasDue) this.#trace.note(now, 'broker', 'run is due');
     this.#isInMachine = true;
-    this.#model.beginRun(now);
+    this.#oracle.beginRun?.(now);
     let runs = 1;
     while (this.#broker.run(now)) hold(++runs < RUNS_AT_ONCE_MAX, 'run comes to an end');
     this.#isInMachine = false;
-    this.#model.endRun();
+    this.#oracle.endRun?.();
     this.#settle(wasDue ? 'run when due' : 'run');
     const next = this.#broker.nextRunAt();
     hold(next > now, `nextRunAt is ${next}, which is past, right after a run`);
-    const due = this.#model.dueAt();
+    const due = this.#oracle.dueAt?.() ?? Infinity;
     hold(next <= due, `nextRunAt is ${next}, but something is due at ${due}`);
   }
 
   #settle(after: string): void {
-    this.#model.settle();
-    checkAgreement(this.#broker, this.#model, after);
+    this.#oracle.settle?.();
+    this.#oracle.agrees?.(this.#broker, after);
   }
 }

@@ -1,0 +1,71 @@
+/** A process of a broker: which deliveries it takes for out. It follows what goes in and out, not the machine's state. */
+import type { BrokerEvent } from '../../../src/broker/events.js';
+import { Frames } from '../../../src/core/frames.js';
+import { readWorkerInbound } from '../../../src/wire/worker-side.js';
+import type { Intent } from '../model/intent.js';
+import type { Oracle } from '../world/broker-node.js';
+import { hold } from '../world/failure.js';
+import type { Dialled } from '../world/network.js';
+import { WORKERS } from './weather.js';
+
+interface Delivery {
+  readonly name: string;
+  readonly peer: number;
+}
+
+export class Deliveries implements Oracle {
+  /** By their tokens. */
+  readonly #out = new Map<string, Delivery>();
+  /** The names of requests whose workers have answered. */
+  readonly #answered = new Set<string>();
+  readonly #workers = new Set<number>();
+  /** The connections of registered workers, by the broker's numbers for them. */
+  readonly #peerOf = new Map<number, number>();
+  /** Whose message is read. */
+  #reading = -1;
+
+  isOut(token: string): boolean {
+    return this.#out.has(token);
+  }
+
+  /** The process has ended. */
+  end(): void {
+    this.#out.clear();
+  }
+
+  connected(peer: number, { routingId }: Dialled): void {
+    if (routingId.toString().includes(WORKERS)) this.#workers.add(peer);
+    else this.#workers.delete(peer);
+  }
+
+  message(peer: number, intent: Intent): void {
+    this.#reading = peer;
+    const { kind } = intent;
+    if (kind !== 'final' && kind !== 'fail' && kind !== 'return') return;
+    const delivery = this.#out.get(intent.token);
+    if (delivery?.peer !== peer) return;
+    this.#out.delete(intent.token);
+    if (kind === 'final') this.#answered.add(delivery.name);
+  }
+
+  sent(peer: number, message: readonly Buffer[]): void {
+    if (!this.#workers.has(peer)) return;
+    const frames = Frames.of(...message);
+    const read = readWorkerInbound(2, frames);
+    if (read.kind !== 'request') return;
+    const name = frames.view(read.body).toString();
+    const token = frames.view(read.token).toString('latin1');
+    const isOut = [...this.#out.values()].some((each) => each.name === name);
+    hold(!isOut, `${name} is delivered while a delivery of it is out`);
+    hold(!this.#answered.has(name), `${name} is delivered again though its worker has answered`);
+    this.#out.set(token, { name, peer });
+  }
+
+  told(event: BrokerEvent): void {
+    if (event.name === 'worker.registered') this.#peerOf.set(event.worker, this.#reading);
+    if (event.name !== 'worker.lost') return;
+    const peer = this.#peerOf.get(event.worker);
+    this.#peerOf.delete(event.worker);
+    for (const [token, each] of this.#out) if (each.peer === peer) this.#out.delete(token);
+  }
+}

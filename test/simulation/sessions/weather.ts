@@ -1,0 +1,158 @@
+/** The kind of world that a seed makes: one or two brokers, their workers and clients, and what goes wrong. */
+import type { BrokerOptions } from '../../../src/broker/options.js';
+import { rules } from '../../support/rights.js';
+import type { Mischief, WorkerHabits } from '../actors/worker.js';
+import type { MachineWeather } from '../freelance/machine.js';
+import { PLENTY } from '../freelance/weather.js';
+import type { SimRandom } from '../world/random.js';
+
+export const INTERVAL_MS = 500;
+export const SERVICE = 'job';
+/** What the names of workers contain, and those of clients do not. */
+export const WORKERS = 'w';
+/** Faults begin before this time. */
+export const DURATION_MS = 12_000;
+
+/** Faults of connections: whether the broker and the client learn of it soon. */
+const CUTS = [
+  'connection is cut',
+  'connection is cut in silence',
+  'connection is cut, and the client learns it later',
+  'connection is cut, and the broker learns it later',
+] as const;
+const CALM_FAULTS = [...CUTS, 'messages are slow'] as const;
+export const FAULTS = [
+  ...CALM_FAULTS,
+  'client stalls',
+  'broker freezes',
+  'broker ends',
+  'broker drains',
+  'worker ends',
+  'worker is closed',
+  'worker loses its connection',
+  'worker stalls',
+] as const;
+export type SessionFault = (typeof FAULTS)[number];
+
+type Times = readonly [number, ...number[]];
+
+export interface ClientHabits {
+  readonly requests: number;
+  readonly window: number;
+  readonly gapMaxMs: number;
+  readonly onceChance: number;
+  readonly abortChance: number;
+  readonly saysTimeChance: number;
+  readonly timeoutsMs: Times;
+  /** Its clock has fractions of milliseconds. */
+  readonly fraction: number;
+}
+
+export interface SdkWorkerHabits {
+  readonly concurrency: number;
+  readonly serveMaxMs: number;
+  readonly failChance: number;
+}
+
+export interface SessionsWeather extends MachineWeather {
+  /** Only the clients' connections have faults. */
+  readonly isCalm: boolean;
+  readonly brokers: number;
+  readonly faults: readonly { readonly at: number; readonly what: SessionFault }[];
+  /** The probability that one of the faults follows a send soon. */
+  readonly ambushChance: number;
+  readonly clients: readonly ClientHabits[];
+  readonly workers: readonly SdkWorkerHabits[];
+  /** Beside those. */
+  readonly rough: readonly WorkerHabits[];
+}
+
+const TIMEOUTS_MS: readonly [Times, ...Times[]] = [[600, 3000], [4000], [3000, 10_000, 30_000]];
+const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
+  'returns',
+  'fails',
+  'quits',
+  'crashes',
+  'loses its connection',
+  'freezes',
+  'answers twice',
+  'never answers',
+  'registers again',
+];
+
+export function weatherOf(random: SimRandom): SessionsWeather {
+  const isCalm = random.chance(0.35);
+  const broker: BrokerOptions = {
+    heartbeatIntervalMs: INTERVAL_MS,
+    heartbeatLiveness: 3,
+    requestTtlMs: isCalm ? PLENTY : random.pick([2000, PLENTY]),
+    busyTimeoutMs: PLENTY,
+    maxDeliveries: random.int(1, 4),
+    resumeMs: isCalm ? 20_000 : random.pick([300, 2000, 10_000]),
+    listeners: [{ ...rules(true, true), resumes: true }],
+    limits: {
+      services: PLENTY,
+      workers: PLENTY,
+      queuedRequests: PLENTY,
+      queuedBytes: PLENTY,
+      queuedRequestsPerService: PLENTY,
+      messageBytes: PLENTY,
+      frames: 256,
+    },
+  };
+  const kinds: readonly SessionFault[] = isCalm ? CALM_FAULTS : FAULTS;
+  const [first = 'connection is cut'] = kinds;
+  const chosen = kinds.filter(() => random.chance(0.4));
+  const what: [SessionFault, ...SessionFault[]] = [random.pick([first, ...kinds]), ...chosen];
+  const many = <T>(most: number, make: () => T): T[] =>
+    Array.from({ length: random.int(1, most) }, make);
+  return {
+    isCalm,
+    broker,
+    shell: {
+      batchMax: random.pick([1, 4, 50]),
+      turnDelayMaxMs: random.pick([0, 2]),
+      stallChance: 0,
+      stallMaxMs: 0,
+      readsAtOnce: random.chance(0.5),
+    },
+    delayMaxMs: random.pick([0, 1, 4]),
+    brokers: isCalm ? 1 : random.int(1, 2),
+    faults: many(8, () => ({ at: random.int(0, DURATION_MS), what: random.pick(what) })),
+    ambushChance: random.pick([0, 0.1, 0.3]),
+    clients: many(3, () => clientHabits(random, isCalm)),
+    workers: many(4, () => ({
+      concurrency: random.pick([1, 1, 2, 5]),
+      serveMaxMs: random.pick([0, 20, 400, 6000]),
+      failChance: isCalm ? 0 : random.pick([0, 0, 0.1]),
+    })),
+    rough: isCalm || random.chance(0.6) ? [] : many(2, () => roughWorker(random)),
+  };
+}
+
+function clientHabits(random: SimRandom, isCalm: boolean): ClientHabits {
+  return {
+    requests: random.int(1, 12),
+    window: random.int(1, 4),
+    gapMaxMs: random.pick([50, 1000, 2500]),
+    onceChance: random.pick([0, 0.5, 1]),
+    abortChance: random.pick([0, 0, 0.1]),
+    saysTimeChance: random.pick([0, 0.5]),
+    timeoutsMs: isCalm ? [300_000] : random.pick(TIMEOUTS_MS),
+    fraction: random.pick([0, 0.25, 0.9]),
+  };
+}
+
+function roughWorker(random: SimRandom): WorkerHabits {
+  return {
+    version: 2,
+    service: SERVICE,
+    credit: random.chance(0.5) ? random.int(1, 5) : null,
+    beats: 'always',
+    serveMaxMs: random.pick([0, 30, 300]),
+    partialsMax: 0,
+    mischief: Array.from({ length: random.int(1, 4) }, () => random.pick(MISCHIEF)),
+    mischiefChance: random.pick([0.2, 0.6]),
+    isStubborn: random.chance(0.5),
+  };
+}
