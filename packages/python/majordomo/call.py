@@ -47,7 +47,7 @@ class Lost(NamedTuple):
 
     correlation: bytes
     instance: str  # of the broker that had it; empty: not known
-    at: float
+    at: float  # when it was sent
 
 
 Done = Callable[[Optional[Sequence[bytes]], Optional[MajordomoError]], None]
@@ -81,6 +81,7 @@ class Call:
         self.refusal: Optional[Sequence[bytes]] = None  # of its last send
         self.deafness: Optional[Sequence[bytes]] = None  # why the broker that has its last send refused a later hello
         self.sent_at = 0.0
+        self.left_at = 0.0  # when its last send went out, whatever came of it since
         self.until = 0.0
         self.why_at = float("inf")  # when the broker is asked why it has no answer
         self.next_at = 0.0
@@ -119,7 +120,7 @@ class Call:
         self.attempt += 1
         self.awaited = self.correlation
         self.sends += 1
-        self.sent_at = now
+        self.sent_at = self.left_at = now
         self.refusal = self.deafness = None
         self.why_at = float("inf")
         self.out.append((to, self.attempt, self.awaited))

@@ -52,8 +52,6 @@ DIAL_PATIENCE = 1.0
 # sessions in seconds, and a node of a pair in heartbeats of the pair.
 QUIET = 1.25
 QUIET_HEARTBEATS = 1.25
-# How much earlier than its client a broker may find that their connection is lost: as long as a client takes for that.
-FINDING = 3 * QUIET
 # When a broker is asked again for an answer that it keeps, if nothing has come: it waits for room on the connection.
 KEPT_PAUSE = 0.05
 # How many of the requests that were given up without a connection are taken back when there is one again.
@@ -366,7 +364,9 @@ class ClientCore:
             here = [each for each in call.lost if each.instance in ("", line.instance)]
             if here and session.is_known:
                 line.unasked += [(call, each) for each in here]
-            elif any(each.instance and each.at - FINDING + session.resume <= now for each in here):
+            # A broker that got one later still has its session. This one may have had it, and kept nothing for so long: the
+            # client was away, or was held up and did not see that.
+            elif any((each.instance or session.resume) and each.at + session.resume <= now for each in here):
                 self._fail(call, outcome_error(call, "its client was away for too long"))
             elif call.once:
                 self._fail(call, outcome_error(call, LOST))
@@ -548,7 +548,7 @@ class ClientCore:
             if call.is_streamed or call.poll == float("inf"):
                 self._time_out(call, now)
             elif line.may_keep(call):
-                call.lost.append(Lost(call.awaited, line.instance or "", now))
+                call.lost.append(Lost(call.awaited, line.instance or "", call.left_at))
                 self._wait(call)
             elif call.once:
                 self._fail(call, outcome_error(call, LOST))

@@ -286,10 +286,21 @@ def test_a_broker_that_has_dropped_the_session_may_have_run_them() -> None:
 
 def test_it_may_have_seen_the_connection_end_before_its_client_did() -> None:
     # The link is dead from the beginning: the client finds that out after 2.5 s, the broker at once.
-    stage = at_broker("a", time=60.0).go(2.5).go(6.3).connect().meets("one", False)
+    stage = at_broker("a", time=60.0).go(2.5).go(7.5).connect().meets("one", False)
     assert isinstance(stage.errors["a"], OutcomeUnknownError)
+    # The client was held up, and sees the end of the connection when the session has ended, too.
+    stage = at_broker("a", time=60.0)
+    stage.now += 9.99
+    assert isinstance(stage.again().meets("one", False).errors["a"], OutcomeUnknownError)
     stage = at_broker("a", time=60.0).again().meets("one", False)
     assert stage.news() == ["a"]  # so soon it has not dropped it: it is another one under that name
+
+
+def test_one_that_had_not_said_yet_which_it_is_may_have_dropped_the_session() -> None:
+    stage = Sessions().want("a", time=60.0).connect().again().meets("one", False)
+    assert stage.news() == ["a", "a"]
+    stage = Sessions().want("a", time=60.0).connect().cut().go(10.0).connect().meets("one", False)
+    assert stage.news() == ["a"] and isinstance(stage.errors["a"], OutcomeUnknownError)
 
 
 def test_a_broker_without_sessions_is_sent_them_again_unless_it_had_them() -> None:

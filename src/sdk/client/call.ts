@@ -48,8 +48,7 @@ export interface LostSend {
   readonly send: number;
   /** Which broker had it; empty: it had not said so, and may keep no session. */
   readonly instance: string;
-  /** Since when nobody heard of it. */
-  readonly lostMs: MonotonicMs;
+  readonly sentMs: MonotonicMs;
 }
 const NONE: readonly Sent[] = [];
 
@@ -100,6 +99,8 @@ export class Call implements Timed<Call> {
   startedAt: MonotonicMs = 0;
 
   state: CallState = 'waiting';
+  /** When it was sent last, in whole milliseconds, rounded down. */
+  sentMs: MonotonicMs = 0;
   /** Number of the link of its last send; 0 when that link is gone, or before the first send. */
   link = 0;
   /** Every send has a number, which comes back in the envelope. */
@@ -202,9 +203,9 @@ export class Call implements Timed<Call> {
   }
 
   /** The connection that the last send went over, to a broker with sessions, is gone. */
-  lose(instance: string, now: MonotonicMs): void {
-    const { id, attempt: send } = this;
-    (this.lost ??= []).push({ id, send, instance, lostMs: now });
+  lose(instance: string): void {
+    const { id, attempt: send, sentMs } = this;
+    (this.lost ??= []).push({ id, send, instance, sentMs });
     this.link = 0;
     this.state = 'waiting';
   }

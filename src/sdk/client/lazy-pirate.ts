@@ -48,9 +48,6 @@ const PAIR_SILENCE_HEARTBEATS = 2.5;
 /** How long a broker with a session may say nothing while requests are out there, before it is asked, and after that. */
 const QUIET_MS = 1250;
 
-/** How much earlier than its client a broker may find that their connection is lost: as long as a client takes for that. */
-const FINDING_MS = 3 * QUIET_MS;
-
 /** How many of the requests that were given up without a connection are taken back when there is one again. */
 const GIVEN_UP_MAX = 1000;
 /** From this id on, requests wait for those that are out, and then a new session begins: ids must not start anew. */
@@ -564,6 +561,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#lastId = call.id >>> 0;
     this.#highestId = Math.max(this.#highestId, this.#lastId);
     call.sent(line.link, line.heard, line.takesHeaders === true);
+    call.sentMs = Math.floor(now);
     line.out++;
     this.#beginWait(line, call, now);
     if (line.answersProbes) this.#beginWatch(line, now);
@@ -824,7 +822,7 @@ export class LazyPirate implements DeliveryStrategy {
         continue;
       }
       if (isSentOnce(call, line) || this.#mayBeKept(call, line)) {
-        call.lose(line.instance, now);
+        call.lose(line.instance);
         this.#waiting.add(call);
         this.#wait(call, now, call.leftMs(now));
         continue;
@@ -878,11 +876,14 @@ function mayBeOf({ instance }: LostSend, line: Line): boolean {
   return instance === '' || instance === line.instance;
 }
 
-/** Whether the broker that had the session does not go on with it: its client was away for too long, or gets none now. */
+/**
+ * Whether this broker may have had the send, and kept nothing of it for so long: its client was away, or was held up and
+ * did not see that. A broker that got it later still has its session.
+ */
 function hasSessionEnded(
-  { instance, lostMs }: LostSend,
-  session: SessionState,
+  { instance, sentMs }: LostSend,
+  { resumeMs }: SessionState,
   now: MonotonicMs,
 ): boolean {
-  return instance !== '' && lostMs - FINDING_MS + session.resumeMs <= now;
+  return (instance !== '' || resumeMs > 0) && sentMs + resumeMs <= now;
 }

@@ -121,6 +121,24 @@ describe('after a connection was lost', () => {
     expect(script.effects.at(-1)).toBe('10000 fail a ERR_MDP_OUTCOME_UNKNOWN');
   });
 
+  it('so may one that dropped the session while the client was held up, however soon that is back then', () => {
+    const script = atBroker([]).ask('a', { resendMs: 60_000, timeoutMs: 60_000 });
+    script.now = 9_990;
+    cut(script).meets('one', false);
+    expect(script.effects.at(-1)).toBe('10090 fail a ERR_MDP_OUTCOME_UNKNOWN');
+  });
+
+  it('so may one that had not said yet which it is: within the time that it keeps a session it is sent them again', () => {
+    const script = new PirateScript({ hasSessions: true }).connect();
+    script.ask('a', { resendMs: 60_000, timeoutMs: 60_000 });
+    cut(script).meets('one', false);
+    expect(script.effects.at(-1)).toBe('100 send a #2 on 2');
+    const late = new PirateScript({ hasSessions: true }).connect();
+    late.ask('a', { resendMs: 60_000, timeoutMs: 60_000 });
+    late.cut().pass(10_000).connect().meets('one', false);
+    expect(late.effects.at(-1)).toBe('10000 fail a ERR_MDP_OUTCOME_UNKNOWN');
+  });
+
   it('a broker without sessions is sent them again', () => {
     const script = cut(atBroker(['a'])).broker(0);
     script.strategy.greeted?.(2, { resumeMs: 0, isKnown: false }, script.now);
