@@ -14,6 +14,8 @@ export class Dispatcher {
   readonly #deliveries: Deliveries;
   readonly #storedDeliveries: StoredDeliveries;
   readonly #requestEnds: RequestEnds;
+  /** How many more requests may be passed over in this turn, for all services. */
+  #passesLeft = 0;
 
   constructor(
     data: BrokerData,
@@ -36,17 +38,18 @@ export class Dispatcher {
   dispatch(now: number, budget: number): number {
     const { workers, services } = this.#data;
     let left = budget;
-    let last: Service | null = null;
+    const last: Service[] = [];
+    this.#passesLeft = budget;
     for (const service of workers.takeDue()) {
       service.due = false;
-      const before = left;
+      const [before, passes] = [left, this.#passesLeft];
       left = this.#dispatchFor(service, now, left);
-      // The service that used up the budget goes last in the next turn.
-      if (before > 0 && left === 0) last = service;
+      // The services that used up what is for all of them go last in the next turn.
+      if ((before > 0 && left === 0) || this.#passesLeft < passes) last.push(service);
       else if (canTake(service)) workers.schedule(service);
       services.releaseIfUnused(service);
     }
-    if (last !== null && canTake(last)) workers.schedule(last);
+    for (const service of last) if (canTake(service)) workers.schedule(service);
     return left;
   }
 
@@ -89,22 +92,28 @@ export class Dispatcher {
     let left = budget;
     let passedOver = 0;
     for (let id = service.queue.head, next = id; left > 0 && id !== NONE; id = next) {
-      left--;
       next = service.queue.next(id);
       if (this.#requestEnds.isPastDeadline(id, now)) {
         service.queue.remove(id);
         this.#requestEnds.expire(id, now);
+        left--;
         continue;
       }
-      if (this.#endIfUnwanted(id, service, now)) continue;
+      if (this.#endIfUnwanted(id, service, now)) {
+        left--;
+        continue;
+      }
       const isOnce = table.is(id, ONCE);
       const holder = service.remotes.pick(table.get(id, BODY_BYTES), isOnce);
       if (holder === null) {
         interconnect.wanted(service.name);
-        // Other brokers may be older, and take only what is behind it.
-        if (!isOnce || ++passedOver > PASSED_OVER_MAX) break;
+        // Other brokers may be older, and take only what is behind it. (This uses up no budget: the next turn could do
+        // no more, so it is none that is due at once.)
+        if (!isOnce || this.#passesLeft === 0 || ++passedOver > PASSED_OVER_MAX) break;
+        this.#passesLeft--;
         continue;
       }
+      left--;
       service.queue.remove(id);
       this.#deliveries.deliver(id, holder, now);
     }

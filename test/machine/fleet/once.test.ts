@@ -62,6 +62,24 @@ describe('a request that may run once', () => {
     expect(worker.inbox()).toEqual([]);
   });
 
+  it('is no reason for turn after turn, however many services have some that nobody takes', () => {
+    const w = fleet();
+    w.fate = silences('a');
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    w.after(GREETED_MS);
+    const client = b.client('c');
+    for (let at = 0; at < 25; at++) {
+      const worker = a.worker(`w${at}`).ready(`s${at}`, { credit: 9 });
+      client.request(`s${at}`, 'known');
+      expect(worker.inbox()).toEqual(['REQUEST known']);
+    }
+    b.batch(() => {
+      for (let at = 0; at < 2500; at++) client.once(`${at}`, 0, '', `s${at % 25}`);
+    });
+    expect(b.runOnce().more).toBe(false);
+    expect(b.broker.load).toMatchObject({ requests: 2525, requestsOut: 25 });
+  });
+
   it('goes on to a third broker if no worker was free, or the worker did not begin it', () => {
     const w = fleet();
     const [a, b, c] = [w.broker('a'), w.broker('b'), w.broker('c')];
