@@ -23,19 +23,23 @@ export class SimLink {
   readonly #stage: Stage;
   readonly #random: SimRandom;
   readonly #events: LinkEvents;
+  readonly #comesBack: boolean;
   #connection: Connection<Sent, Delivered> | null = null;
   #isUp = false;
   #dials = 0;
   #again: SimTimer | null = null;
   #closed = false;
 
+  /** @param comesBack it dials again also when its connection was lost; otherwise its owner opens another one */
   constructor(
     machine: BrokerMachine,
     dialled: Dialled,
     stage: Stage,
     random: SimRandom,
     events: LinkEvents,
+    comesBack = true,
   ) {
+    this.#comesBack = comesBack;
     this.#machine = machine;
     this.#dialled = dialled;
     this.#stage = stage;
@@ -113,7 +117,7 @@ export class SimLink {
     this.#isUp = false;
     if (wasUp) this.#events.disconnected();
     else this.#events.unreachable();
-    if (this.#closed) return;
+    if (this.#closed || (wasUp && !this.#comesBack)) return;
     this.#again = this.#stage.clock.after(LINK_RETRY_MS, () => {
       this.#dial();
     });

@@ -327,7 +327,7 @@ export class SessionClient {
     };
     const random = this.#random.fork(1000 + link);
     const dialled = dialledBy(this.name, 0, 'DEALER');
-    const opened = new SimLink(machine, dialled, this.#stage, random, events);
+    const opened = new SimLink(machine, dialled, this.#stage, random, events, false);
     this.#links.set(link, { endpoint, cancels: [], link: opened });
   }
 

@@ -32,6 +32,7 @@ export const FAULTS = [
   'worker loses its connection',
   'worker stalls',
 ] as const;
+const HELD_UP = ['client stalls', 'connection is cut'] as const;
 export type SessionFault = (typeof FAULTS)[number];
 
 type Times = readonly [number, ...number[]];
@@ -82,13 +83,15 @@ const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
 
 export function weatherOf(random: SimRandom): SessionsWeather {
   const isCalm = random.chance(0.35);
+  // Who is held up sees the end of a connection late.
+  const isHeldUp = !isCalm && random.chance(0.2);
   const broker: BrokerOptions = {
     heartbeatIntervalMs: INTERVAL_MS,
     heartbeatLiveness: 3,
-    requestTtlMs: isCalm ? PLENTY : random.pick([2000, PLENTY]),
+    requestTtlMs: isCalm || isHeldUp ? PLENTY : random.pick([2000, PLENTY]),
     busyTimeoutMs: PLENTY,
     maxDeliveries: random.int(1, 4),
-    resumeMs: isCalm ? 20_000 : random.pick([300, 2000, 10_000]),
+    resumeMs: isCalm ? 20_000 : isHeldUp ? 6000 : random.pick([300, 2000, 10_000]),
     listeners: [{ ...rules(true, true), resumes: true }],
     limits: {
       services: PLENTY,
@@ -100,9 +103,9 @@ export function weatherOf(random: SimRandom): SessionsWeather {
       frames: 256,
     },
   };
-  const kinds: readonly SessionFault[] = isCalm ? CALM_FAULTS : FAULTS;
+  const kinds: readonly SessionFault[] = isCalm ? CALM_FAULTS : isHeldUp ? HELD_UP : FAULTS;
   const [first = 'connection is cut'] = kinds;
-  const chosen = kinds.filter(() => random.chance(0.4));
+  const chosen = kinds.filter(() => isHeldUp || random.chance(0.4));
   const what: [SessionFault, ...SessionFault[]] = [random.pick([first, ...kinds]), ...chosen];
   const many = <T>(most: number, make: () => T): T[] =>
     Array.from({ length: random.int(1, most) }, make);
@@ -117,20 +120,20 @@ export function weatherOf(random: SimRandom): SessionsWeather {
       readsAtOnce: random.chance(0.5),
     },
     delayMaxMs: random.pick([0, 1, 4]),
-    brokers: isCalm ? 1 : random.int(1, 2),
+    brokers: isCalm || isHeldUp ? 1 : random.int(1, 2),
     faults: many(8, () => ({ at: random.int(0, DURATION_MS), what: random.pick(what) })),
-    ambushChance: random.pick([0, 0.1, 0.3]),
-    clients: many(3, () => clientHabits(random, isCalm)),
+    ambushChance: isHeldUp ? 0.3 : random.pick([0, 0.1, 0.3]),
+    clients: many(3, () => clientHabits(random, isCalm || isHeldUp)),
     workers: many(4, () => ({
       concurrency: random.pick([1, 1, 2, 5]),
-      serveMaxMs: random.pick([0, 20, 400, 6000]),
+      serveMaxMs: isHeldUp ? 6000 : random.pick([0, 20, 400, 6000]),
       failChance: isCalm ? 0 : random.pick([0, 0, 0.1]),
     })),
-    rough: isCalm || random.chance(0.6) ? [] : many(2, () => roughWorker(random)),
+    rough: isCalm || isHeldUp || random.chance(0.6) ? [] : many(2, () => roughWorker(random)),
   };
 }
 
-function clientHabits(random: SimRandom, isCalm: boolean): ClientHabits {
+function clientHabits(random: SimRandom, isPatient: boolean): ClientHabits {
   return {
     requests: random.int(1, 12),
     window: random.int(1, 4),
@@ -138,7 +141,7 @@ function clientHabits(random: SimRandom, isCalm: boolean): ClientHabits {
     onceChance: random.pick([0, 0.5, 1]),
     abortChance: random.pick([0, 0, 0.1]),
     saysTimeChance: random.pick([0, 0.5]),
-    timeoutsMs: isCalm ? [300_000] : random.pick(TIMEOUTS_MS),
+    timeoutsMs: isPatient ? [300_000] : random.pick(TIMEOUTS_MS),
     fraction: random.pick([0, 0.25, 0.9]),
   };
 }

@@ -313,21 +313,23 @@ class Registration implements SessionSink {
     const number = ++this.#links % CONCURRENCY_LINKS;
     const dialled = dialledBy(`${this.#worker.name}/${number}`, 0, 'DEALER');
     const random = this.#random.fork(100 + this.#links);
-    return new SimLink(this.#machine.machine, dialled, this.#worker.stage, random, {
+    const listening = {
       connected: () => {
         input(events.connected);
       },
       disconnected: () => {
         input(events.disconnected);
       },
-      message: (frames) => {
+      message: (frames: Frames) => {
         input(() => {
           events.message(frames);
         });
       },
       heard: () => undefined,
       unreachable: () => undefined,
-    });
+    };
+    const { stage } = this.#worker;
+    return new SimLink(this.#machine.machine, dialled, stage, random, listening, false);
   }
 
   close(): void {
