@@ -43,7 +43,7 @@ export class Inquiry {
     if (this.#askMs < Infinity && now < this.#askMs) return [];
     this.#askMs = Infinity;
     // What was answered or given up meanwhile needs no question.
-    this.#unasked = this.#unasked.filter(({ call }) => call.state === 'waiting');
+    this.#unasked = this.#unasked.filter(isLost);
     this.#asked = this.#unasked.splice(0, CANCEL_IDS_MAX);
     return this.#asked;
   }
@@ -56,6 +56,11 @@ export class Inquiry {
     const kept = said.filter(([, state]) => state === 'kept').map(([lost]) => lost);
     this.#unasked.unshift(...kept);
     if (kept.length === asked.length) this.#askMs = now + PAUSE_MS;
-    return said.filter(([{ call }, state]) => state !== 'kept' && call.state === 'waiting');
+    return said.filter(([lost, state]) => state !== 'kept' && isLost(lost));
   }
+}
+
+/** Whether the call still waits for what is said of the send. */
+function isLost({ call, send }: Lost): boolean {
+  return call.state === 'waiting' && call.lost?.includes(send) === true;
 }

@@ -176,14 +176,16 @@ export class LazyPirate implements DeliveryStrategy {
   /** Sends all that wait, in the order of their ids. */
   #sendWaiting(line: Line, now: MonotonicMs): void {
     line.phase = 'open';
+    this.#takeBackGivenUp(line);
     const waiting = [...this.#waiting].sort(byAge);
     this.#waiting.clear();
-    for (const call of waiting) this.#send(line, call, now);
+    for (const call of waiting) this.#dispatch(call, now);
   }
 
   greeted(link: number, said: SessionState | null, now: MonotonicMs): void {
     const line = this.#lineOf(link);
-    if (line?.session !== null) return;
+    // One that refused a hello may take a later one.
+    if (line === undefined || hasSession(line)) return;
     if (said === null && line === this.#line && line.phase === 'asking') {
       // It may have the session: it is asked again over another connection, after a pause.
       this.disconnected(link, now);
@@ -287,6 +289,7 @@ export class LazyPirate implements DeliveryStrategy {
     } else if (state === 'unknown') {
       this.#neverArrived(call, send);
     } else {
+      call.forgetLost([send]);
       this.#fail(call, call.outcomeError('the broker has neither the request nor its answer'), now);
     }
   }
@@ -352,8 +355,9 @@ export class LazyPirate implements DeliveryStrategy {
     line.takesOptions = takesOptions;
     line.tellsWhy = tellsWhy;
     // Behind a proxy its successor answers over the same connection.
-    if (!isFirst && line.instance !== instance && line === this.#line) {
-      this.#moveOn(line, now, 'silent');
+    if (!isFirst && line.instance !== instance) {
+      if (line === this.#line) this.#moveOn(line, now, 'silent');
+      else this.#close(line, now);
       return;
     }
     line.instance = instance;
@@ -459,7 +463,9 @@ export class LazyPirate implements DeliveryStrategy {
     if (call.state === 'settled') return;
     this.#takeBack(call, kept);
     this.#deadlines.clear(call);
-    if (call.lost !== null && this.#givenUp.length < GIVEN_UP_MAX) this.#givenUp.push(...call.lost);
+    if (call.lost !== null && this.#givenUp.length < GIVEN_UP_MAX) {
+      this.#givenUp.push(...call.lost.filter(({ send }) => send !== kept));
+    }
     call.lost = null;
     if (call.state === 'waiting') {
       this.#waiting.delete(call);
@@ -538,7 +544,8 @@ export class LazyPirate implements DeliveryStrategy {
   /** All ids are used up: as soon as nothing is out, a new connection begins a new session. */
   #beginSession(now: MonotonicMs): void {
     const line = this.#line;
-    if (line === null || line.out > 0) return;
+    // Before the last one ends, its broker has to say what it had.
+    if (line === null || line.out > 0 || line.phase === 'asking') return;
     this.#lastId = 0;
     this.#highestId = 0;
     this.#sink.renewSession();

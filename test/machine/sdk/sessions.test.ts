@@ -344,4 +344,47 @@ describe('a refusal that was kept', () => {
     expect(script.effects.slice(-1)).toEqual(['100 fail a ERR_MDP_REFUSED']);
     expect(script.pass(50).effects).toEqual(['150 send b #2 on 2']);
   });
+
+  it('sends it to another broker, whatever is said then of the send that was refused', () => {
+    const script = cut(atBroker(['a', 'b'], { endpoints: 2 })).meets('one', true);
+    script.refuse('a', '503').resumed('answered', 'open');
+    expect(script.effects.slice(-2)).toEqual(['100 resumed', '100 send a #2 on 2']);
+    expect(script.call('a').sends).toBe(1);
+  });
+});
+
+describe('a broker that refused the hello first', () => {
+  it('keeps what it is sent once it has taken one', () => {
+    const script = new PirateScript({ hasSessions: true }).connect();
+    script.strategy.greeted?.(1, null, script.now);
+    script.ask('a', PATIENT).meets('one', false);
+    cut(script).meets('one', true);
+    expect(script.effects.at(-1)).toBe('100 resume a/1 on 2');
+  });
+});
+
+describe('a line that was left', () => {
+  it('is closed if another broker answers on it, behind a proxy: what was out goes on elsewhere', () => {
+    const script = new PirateScript({ endpoints: 2, hasSessions: true }).connect();
+    script.meets('one', false).ask('a', PATIENT).ask('b', PATIENT).refuse('b', '503');
+    script.connect(2).meets('two', false, 2).meets('three', false, 1);
+    expect(script.effects.slice(-2)).toEqual(['0 close 1', '0 send a #2 on 2']);
+  });
+});
+
+describe('while the broker is asked', () => {
+  it('what is given up is taken back when it has said all', () => {
+    const script = cut(atBroker(['a', 'b'])).meets('one', true);
+    script.abort('a').resumed('open', 'open');
+    expect(script.effects.slice(-2)).toEqual(['100 resumed', '100 cancel a #1 on 2']);
+  });
+
+  it('no new session begins, although all ids are used up', () => {
+    const script = new PirateScript({ lastId: 0xffff_0000 - 1, hasSessions: true })
+      .connect()
+      .meets('one', false)
+      .ask('a', PATIENT);
+    cut(script).ask('b', PATIENT).meets('one', true).resumed('open');
+    expect(script.effects.slice(-2)).toEqual(['100 resume a/1 on 2', '100 resumed']);
+  });
 });
