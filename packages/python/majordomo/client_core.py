@@ -282,6 +282,12 @@ class ClientCore:
 
     def _learnt(self, line: Line, body: Sequence[bytes], now: float) -> None:
         facts = wire.parse_facts(body)
+        if line.instance not in (None, facts.instance):  # behind a proxy its successor answers
+            if line is self._line:
+                self._move_on(line, "silent", now)
+            else:
+                self._close(line, now)
+            return
         line.cancels.learnt(facts)
         line.instance = facts.instance
         if self._order.heartbeat != facts.pair_heartbeat_ms / 1000:

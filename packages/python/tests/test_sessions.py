@@ -149,7 +149,7 @@ def test_a_broker_is_taken_for_dead_if_it_is_silent_when_it_is_asked() -> None:
 
 def test_in_a_pair_both_pauses_are_half_of_its_heartbeats_if_that_is_more() -> None:
     stage = at_broker("a")
-    stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":2000}', now=0.0)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":2000,"instance":"one"}', now=0.0)
     assert stage.go(4.9).opened == ["a"]
     assert stage.go(0.2).opened == ["a", "closed", "a"]
 
@@ -157,7 +157,7 @@ def test_in_a_pair_both_pauses_are_half_of_its_heartbeats_if_that_is_more() -> N
 def test_in_a_pair_other_brokers_are_sent_it_again_after_as_much_at_least() -> None:
     stage = Sessions().want("a", time=20.0).connect()
     stage.hello()
-    stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":2000}', now=0.0)
+    stage.answer(PROBE, b"mmi.broker", b"200", b'{"pairHeartbeatMs":2000,"instance":"one"}', now=0.0)
     for _ in range(9):
         stage.go(0.5).hear()
     assert stage.news() == ["a"]
@@ -224,6 +224,22 @@ def test_answers_may_come_before_what_the_broker_says_of_them() -> None:
     stage.resumed("answered", "open")
     assert stage.news() == ["resume a/1 b/1"]
     assert stage.errors == {"first": [b"200"], "a": [b"y"]} and stage.core.counters["resumed"] == 2
+
+
+def test_a_line_is_left_if_another_broker_answers_on_it_behind_a_proxy() -> None:
+    stage = at_broker("a").want("b", once=True)
+    stage.news()
+    stage.meets("two", False).go(0.1).connect().meets("two", False)
+    assert stage.news() == ["a"] and isinstance(stage.errors["b"], OutcomeUnknownError)
+
+
+def test_a_line_that_was_left_is_closed_if_another_broker_answers_on_it() -> None:
+    stage = at_broker("a", "b", endpoints=("a", "b")).refuse("b", b"503").connect()
+    stage.meets("two", False)
+    assert stage.news() == ["b"]
+    facts = json.dumps({"extensions": ["resume"], "instance": "three"}).encode()
+    stage.answer(PROBE, b"mmi.broker", b"200", facts, now=stage.now, line=0)
+    assert stage.news() == ["a"]
 
 
 def test_a_refusal_that_was_kept_says_why_and_not_that_the_outcome_is_unknown() -> None:
