@@ -115,6 +115,8 @@ export class LazyPirate implements DeliveryStrategy {
   #endpoint = 0;
   #openAt: MonotonicMs = Infinity;
   #probeMs: MonotonicMs = Infinity;
+  /** When the broker of the line was asked for a sign of life first since it was heard; `Infinity`: it was not. */
+  #askedMs: MonotonicMs = Infinity;
   /** The greatest id that the broker may know in the session. */
   #lastId = 0;
   /** The greatest that any broker may know in it. */
@@ -342,7 +344,7 @@ export class LazyPirate implements DeliveryStrategy {
     const line = this.#lineOf(link);
     if (line === undefined) return false;
     line.heard++;
-    if (line === this.#line) this.#probeMs = Infinity;
+    if (line === this.#line) this.#probeMs = this.#askedMs = Infinity;
     return false;
   }
 
@@ -488,11 +490,14 @@ export class LazyPirate implements DeliveryStrategy {
     if (this.#line !== null && this.#giveUpMs() <= now) this.#moveOn(this.#line, now, 'silent');
     const line = this.#line;
     if (line !== null && this.#inquiry.nextMs <= now) this.#askNext(line, now);
-    if (line !== null && this.#probeMs <= now) this.#probe(line);
+    if (line !== null && this.#probeMs <= now) this.#probe(line, now);
   }
 
-  #probe(line: Line): void {
-    if (line === this.#line) this.#probeMs = Infinity;
+  #probe(line: Line, now: MonotonicMs): void {
+    if (line === this.#line) {
+      this.#probeMs = Infinity;
+      this.#askedMs = Math.min(this.#askedMs, now);
+    }
     this.#sink.probe(line.link);
   }
 
@@ -679,7 +684,7 @@ export class LazyPirate implements DeliveryStrategy {
     }
     line.heardAtWatch = line.heard;
     line.asked = isQuiet;
-    if (isQuiet) this.#probe(line);
+    if (isQuiet) this.#probe(line, now);
     line.watchMs = now + this.#quietMs(line);
   }
 
@@ -696,7 +701,10 @@ export class LazyPirate implements DeliveryStrategy {
     const isOut = wasHeld || (wasSent && line?.link === call.link);
     const over = call.leftMs(now) < 1;
     // Whether a broker with a session is silent shows when it is asked.
-    const isSilent = isOut && line !== null && !hasSession(line) && line.heard === call.heardAtSend;
+    const isUnheard =
+      isOut && line !== null && !hasSession(line) && line.heard === call.heardAtSend;
+    // It is asked first, even if the program was too busy to do so in time.
+    const isSilent = isUnheard && (!line.answersProbes || this.#askedMs < now);
     const home = this.#lineOf(call.link);
     if (!over && wasSent && !call.mayBeSent && !isSilent && home !== undefined) {
       // Its answer, or the next part, may take its time.
@@ -748,7 +756,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #open(now: MonotonicMs): void {
-    this.#openAt = Infinity;
+    this.#openAt = this.#askedMs = Infinity;
     this.#links++;
     this.#line = {
       link: this.#links,

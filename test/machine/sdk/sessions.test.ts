@@ -388,3 +388,16 @@ describe('while the broker is asked', () => {
     expect(script.effects.slice(-2)).toEqual(['100 resume a/1 on 2', '100 resumed']);
   });
 });
+
+describe('a broker without sessions', () => {
+  it('is not taken for dead before it was asked, although the program was too busy for that', () => {
+    const script = new PirateScript().connect().broker(0);
+    script.ask('s', { streams: true, resendMs: 1000, timeoutMs: 60_000 });
+    script.part('s');
+    script.now = 1000;
+    script.strategy.tick(script.now);
+    expect(script.effects.slice(3)).toEqual(['1000 probe 1']);
+    script.pass(1000);
+    expect(script.effects.at(-1)).toBe('2000 fail s ERR_MDP_STREAM_BROKEN');
+  });
+});
