@@ -71,6 +71,7 @@ class Line:
         self.heard_at = -1.0
         self.quiet_at = -1.0  # when it was sent something first, since then
         self.asked_at = -1.0  # when it was last asked whether it lives
+        self.probed_at = -1.0  # or for the sake of a request
         self.out: dict[bytes, Call] = {}
         self.link = dial(self)
         self.cancels = Cancels(settings, self.link)
@@ -459,10 +460,15 @@ class ClientCore:
                 call.why_at = float("inf")
                 self.whys.ask(line.link, call.service, self.facts if line is self._line else None, now)
             elif is_silent:  # is the broker dead, or the service slow?
-                probe(self._settings, line.link)
+                self._probe(line, now)
             self._timers.set(call, min(call.until, call.why_at))
             return
         is_over = now >= call.end
+        if is_silent and not is_over and line is not None and line.instance is not None and line.probed_at < call.sent_at:
+            self._probe(line, now)  # it is asked first, even if the program was too busy to do so in time
+            call.until = min(call.end, now + self._silence)
+            self._timers.set(call, call.until)
+            return
         if call.id in self._line_of and line is not None and not (call.may_be_sent or is_silent or is_over):
             call.sent_at = now
             self._wait_for_answer(call, line, now)  # it is never sent again
@@ -478,6 +484,10 @@ class ClientCore:
             self._time_out(call, now)
         else:
             self._dispatch(call, now)
+
+    def _probe(self, line: Line, now: float) -> None:
+        line.probed_at = now
+        probe(self._settings, line.link)
 
     def _time_out(self, call: Call, now: float) -> None:
         is_up = self._line is not None and self._line.is_up

@@ -154,6 +154,15 @@ def test_in_a_pair_both_pauses_are_half_of_its_heartbeats_if_that_is_more() -> N
     assert stage.go(0.2).opened == ["a", "closed", "a"]
 
 
+def test_a_broker_without_sessions_is_asked_before_it_is_taken_for_dead_although_the_program_was_busy() -> None:
+    stage = Sessions().want("a").connect().meets("one", False, resume=0)
+    stage.now = 2.5
+    stage.core.tick(stage.now)
+    assert stage.sent[-1][0] == PROBE and stage.opened == ["a"]
+    stage.go(2.5)
+    assert stage.opened == ["a", "closed", "a"]
+
+
 def test_in_a_pair_other_brokers_are_sent_it_again_after_as_much_at_least() -> None:
     stage = Sessions().want("a", time=20.0).connect()
     stage.hello()
