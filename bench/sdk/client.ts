@@ -20,7 +20,6 @@ const body = Buffer.alloc(16, 'x');
 const client = new Client({
   endpoints: [endpoint],
   transport: transport === 'libzmq' ? 'libzmq' : 'zmtp',
-  timeoutMs: 10_000,
 });
 
 /** Duration of each request of the window, in milliseconds. */
