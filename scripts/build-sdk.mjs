@@ -60,8 +60,9 @@ const SHORTER = {
     for (const chunk of Object.values(bundle)) {
       const { code } = chunk;
       chunk.code = code.replace(FILE_NAME, '').replace(GETTER, (_all, name, value) => {
-        if (code.includes(`\nlet ${value}`))
+        if (code.includes(`\nlet ${value}`)) {
           throw new Error(`${value} may change: ${name} needs its getter`);
+        }
         return `exports.${name} = ${value};`;
       });
     }
