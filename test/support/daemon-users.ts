@@ -29,10 +29,15 @@ export function atEnd(close: () => Promise<unknown>): void {
   closing.push(close);
 }
 
-/** A client that asks once, unless `options` say otherwise. */
+/** A client that asks brokers themselves once, too. */
 export function clientOf(brokers: Brokers, options: Pick<ClientOptions, 'timeoutMs'> = {}): Client {
   const endpoints = endpointsOf(brokers);
-  const client = new Client({ endpoints, timeoutMs: PATIENCE_MS, ...options });
+  const client = new Client({
+    endpoints,
+    timeoutMs: PATIENCE_MS,
+    resendMs: PATIENCE_MS,
+    ...options,
+  });
   atEnd(() => client.close());
   return client;
 }

@@ -133,7 +133,7 @@ function changeFleet(change: Change, versions: number): void {
     const made = Buffer.allocUnsafe(FLEET_HEAD_BYTES + bytes);`,
   );
   // A field at the end of PRESENCE.
-  const presence = 'version: SHORT_TEXT,';
+  const presence = 'takesOnce: LATER_FLAG,';
   const later = "later: { put: (to) => to.text('later'), take: () => null },";
   change('extensions/fleet/machine/protocol.js', presence, `${presence} ${later}`);
 }

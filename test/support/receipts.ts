@@ -31,7 +31,7 @@ export class Receipts {
   /** @param service of the requests; without a worker they stay pending */
   constructor(endpoint: string, writers: number, service = 'kept') {
     const all = Array.from({ length: writers }, () => {
-      return new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS });
+      return new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS, resendMs: PATIENCE_MS });
     });
     this.#clients = all;
     this.#writers = all.map((client) => this.#write(client, service));
