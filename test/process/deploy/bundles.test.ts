@@ -81,7 +81,7 @@ test('client, worker, streams and test broker', async () => {
     return request.text().toUpperCase();
   });
   const running = worker.run();
-  const client = connect(broker.endpoint, { timeoutMs: 500 });
+  const client = connect(broker.endpoint, { timeoutMs: 20_000, resendMs: 500 });
   const job = await client.enqueue('upper', 'kept');
   expect((await job.result()).text()).toBe('KEPT');
   expect((await client.request('upper', 'lost')).text()).toBe('LOST');
