@@ -24,7 +24,7 @@ const ENDINGS: readonly Ending[] = [
   'request.dropped',
 ];
 
-/** Those whose text has what a worker said. */
+/** Endings whose text has what a worker said. */
 const SAID_BY_WORKERS: readonly Ending[] = [
   'request.failed',
   'request.abandoned',

@@ -241,7 +241,7 @@ export class Worker {
   readonly dialect: Dialect;
   /** What is particular to its dialect. */
   readonly kind: WorkerKind;
-  /** That of a holder changes; that of a worker only to 0, when it leaves. */
+  /** How many requests it may have at once: a holder's changes; a worker's only to 0, when it leaves. */
   credit: number;
   /** Whether it declared a credit, so that it knows RETURN (D25). */
   readonly declaredCredit: boolean;

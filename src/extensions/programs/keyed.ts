@@ -73,7 +73,7 @@ export class Lease implements Connected {
     });
   }
 
-  /** It goes on when the client leaves, of which nothing is kept. */
+  /** Lets the request go on though its client has left, of which nothing is kept. */
   hold(): void {
     this.#client = null;
   }

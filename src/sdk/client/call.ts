@@ -163,7 +163,7 @@ export class Call implements Timed<Call> {
     return this.target.service;
   }
 
-  /** Its user has parts of the answer: it cannot begin anew. */
+  /** Whether the user has parts of the answer, so that the call cannot begin anew. */
   get hasBegun(): boolean {
     return this.streams && this.hasParts;
   }

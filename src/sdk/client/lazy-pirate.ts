@@ -318,6 +318,7 @@ export class LazyPirate implements DeliveryStrategy {
     // A new link, not the next connection of the old one: that would send its buffered output
     // before the hello.
     this.#line = null;
+    this.#inquiry.begin([]);
     this.#probeMs = Infinity;
     this.#failures++;
     this.#openAt = now + backoffMs(this.#options, this.#failures, this.#random);
@@ -785,6 +786,7 @@ export class LazyPirate implements DeliveryStrategy {
   /** Leaves the current endpoint for the next, or dials the only one again. */
   #moveOn(line: Line, now: MonotonicMs, why: Leaving): void {
     this.#line = null;
+    this.#inquiry.begin([]);
     this.#probeMs = Infinity;
     this.#endpoint = this.#order.after(line.endpoint);
     this.#openAt = this.#order.leave(line.endpoint, why, now);

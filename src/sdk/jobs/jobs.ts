@@ -181,26 +181,26 @@ export class Jobs implements JobClient {
     if (broker.offers !== null) return true;
     // On a connection that has only been dialled, an answer may still come.
     if (broker.isSilent && (broker.isConnected || !isNeeded)) return false;
-    // Without an answer, what is left of the time is for a request that can do without.
-    const leastMs = Math.ceil(Math.min(request.timeoutMs / 2, 2 * request.resendMs));
-    const timeoutMs = isNeeded ? request.timeoutMs : leastMs;
     const began = monotonicMs();
-    try {
-      const { frames } = await this.#asker.request(MMI_BROKER, '', { ...request, timeoutMs });
-      broker.learn(frames);
-      return true;
-    } catch (error) {
-      // No broker was there to be asked.
-      const hasTime = began + request.timeoutMs - monotonicMs() >= 1;
-      if (hasTime && codeOf(error) === 'ERR_MDP_UNREACHABLE') {
-        return await this.#isKnown(isNeeded, restOf(request, began));
+    for (let rest = request; ; rest = restOf(request, began)) {
+      // Without an answer, what is left of the time is for a request that can do without.
+      const leastMs = Math.ceil(Math.min(rest.timeoutMs / 2, 2 * rest.resendMs));
+      const timeoutMs = isNeeded ? rest.timeoutMs : leastMs;
+      try {
+        const { frames } = await this.#asker.request(MMI_BROKER, '', { ...rest, timeoutMs });
+        broker.learn(frames);
+        return true;
+      } catch (error) {
+        const leftMs = began + request.timeoutMs - monotonicMs();
+        // No broker was there to be asked.
+        if (codeOf(error) === 'ERR_MDP_UNREACHABLE' && leftMs >= 1) continue;
+        // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
+        if (!isTimeout(error)) throw error;
+        // It was sent, and did not just wait for a free connection.
+        if (detailsOf(error)['sends'] !== 0) broker.missed();
+        if (isNeeded) throw error;
+        return false;
       }
-      // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
-      if (!isTimeout(error)) throw error;
-      // It was sent, and did not just wait for a free connection.
-      if (detailsOf(error)['sends'] !== 0) broker.missed();
-      if (isNeeded) throw error;
-      return false;
     }
   }
 

@@ -102,6 +102,18 @@ describe('after a connection was lost', () => {
     expect(script.effects).toEqual(['150 resumed']);
   });
 
+  it('and no other connection, if that one is lost before', () => {
+    const script = cut(atBroker(['a']))
+      .meets('one', true)
+      .resumed('kept');
+    script.effects.splice(0);
+    // The pause ends while the next one is dialled, which must not be sent anything before its hello.
+    script.cut().pass(1000);
+    expect(script.effects).toEqual(['100 close 2', '200 open 3 to 0']);
+    script.connect().meets('one', true);
+    expect(script.effects).toEqual(['1100 greet 3', '1100 resume a/1 on 3']);
+  });
+
   it('it asks for a hundred at once', () => {
     const names = Array.from({ length: 101 }, (_, at) => `r${at}`);
     const script = cut(atBroker(names)).meets('one', true);
