@@ -47,7 +47,7 @@ const REAL = {
 
 const GETTER =
   /Object\.defineProperty\(exports, "(\w+)", \{\n\tenumerable: true,\n\tget: function\(\) \{\n\t\treturn (\w+);\n\t\}\n\}\);/g;
-/** The bundler's names of files. */
+/** The bundler's names of files, which `comments: false` leaves (rolldown 1.3.2). */
 const FILE_NAME = /^\/\/ (?:compiled\/|\\0|scripts\/).*\n/gm;
 
 /**
